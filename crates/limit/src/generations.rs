@@ -1,0 +1,271 @@
+//! One part of a rate limiter's store: a bounded memory of clients that forgets the longest unseen ones.
+//!
+//! Clients are kept in two generations. One that is seen is moved to the younger; when that is full, the older one is dropped
+//! whole and the younger takes its place. So the [`GENERATION_KEYS`] clients seen last are always known, and forgetting
+//! needs neither a list through all entries nor a scan. Time turns generations over as well, but only where the older one
+//! holds nobody who still owes something: memory follows the clients of the last minute or two and no decision changes.
+//!
+//! The cost of a call is bounded: two look-ups, and now and then one map of at most `GENERATION_KEYS` entries to grow.
+
+use crate::{Admission, Key, Nanos, Quota};
+use foldhash::HashMap;
+use std::{mem, num::NonZeroU64};
+
+/// Clients in one generation: what a standard map of 4,096 slots holds without growing.
+pub(crate) const GENERATION_KEYS: usize = 3_584;
+
+/// Nanoseconds after which a generation is old even if it is not full.
+const LIFETIME: u64 = 60_000_000_000;
+
+/// The clients of one part of the store.
+#[derive(Default)]
+pub(crate) struct Generations {
+    younger: Generation,
+    older: Generation,
+    /// When time turns the generations over next.
+    turn: Nanos,
+}
+
+#[derive(Default)]
+struct Generation {
+    clients: HashMap<Key, Client>,
+    /// When the last of the clients has earned back all it took in advance, or later.
+    clear_at: Nanos,
+}
+
+/// What is known of a client.
+#[derive(Clone, Copy)]
+struct Client {
+    tat: Nanos,
+    /// The interval of the quota that `tat` was reckoned with.
+    interval: NonZeroU64,
+}
+
+impl Generations {
+    /// Decides on one request and remembers the decision.
+    pub(crate) fn admit(&mut self, key: Key, quota: Quota, now: Nanos) -> Admission {
+        self.turn_if_due(now);
+        let tat = self.recall(key, quota, now);
+        let (admission, tat) = match quota.admit(tat, now) {
+            Ok(tat) => (Admission::Admitted, tat),
+            Err(_) => (Admission::Rejected, tat),
+        };
+        // A rejected client is written too: one that keeps asking must not become the longest unseen and be forgotten.
+        self.remember(
+            key,
+            Client {
+                tat,
+                interval: quota.interval_nanos(),
+            },
+        );
+        admission
+    }
+
+    /// Takes back one request of `key` that was let through, if the client is still known.
+    pub(crate) fn refund(&mut self, key: Key, quota: Quota) {
+        let client = self
+            .younger
+            .clients
+            .get_mut(&key)
+            .or_else(|| self.older.clients.get_mut(&key));
+        // Under another interval the request was converted since, and what it is worth now is not ours to tell.
+        if let Some(client) = client.filter(|client| client.interval == quota.interval_nanos()) {
+            client.tat = quota.refund(client.tat);
+        }
+    }
+
+    /// Gives the memory back of each generation that holds nobody who still owes something.
+    pub(crate) fn release(&mut self, now: Nanos) {
+        for generation in [&mut self.younger, &mut self.older] {
+            if generation.is_clear(now) {
+                *generation = Generation::default();
+            }
+        }
+    }
+
+    /// How many clients are known.
+    pub(crate) fn len(&self) -> usize {
+        self.younger.clients.len() + self.older.clients.len()
+    }
+
+    /// The client's theoretical arrival time under `quota`.
+    fn recall(&self, key: Key, quota: Quota, now: Nanos) -> Nanos {
+        let client = self
+            .younger
+            .clients
+            .get(&key)
+            .or_else(|| self.older.clients.get(&key));
+        match client {
+            Some(client) if client.interval == quota.interval_nanos() => client.tat,
+            Some(client) => quota.convert(client.tat, client.interval, now),
+            None => Nanos::ORIGIN,
+        }
+    }
+
+    fn remember(&mut self, key: Key, client: Client) {
+        if let Some(known) = self.younger.clients.get_mut(&key) {
+            *known = client;
+        } else {
+            self.older.clients.remove(&key);
+            if self.younger.clients.len() >= GENERATION_KEYS {
+                self.turn_full();
+            }
+            self.younger.clients.insert(key, client);
+        }
+        self.younger.clear_at = self.younger.clear_at.max(client.tat);
+    }
+
+    /// Turns full generations over, with the older one's memory for the new one: under a flood this happens often.
+    fn turn_full(&mut self) {
+        mem::swap(&mut self.younger, &mut self.older);
+        self.younger.clients.clear();
+        self.younger.clear_at = Nanos::ORIGIN;
+    }
+
+    fn turn_if_due(&mut self, now: Nanos) {
+        if now >= self.turn && self.older.is_clear(now) {
+            self.older = mem::take(&mut self.younger);
+            self.turn = now.plus(LIFETIME);
+        }
+    }
+}
+
+impl Generation {
+    fn is_clear(&self, now: Nanos) -> bool {
+        self.clear_at <= now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{net::IpAddr, num::NonZeroU32};
+
+    fn key(number: u32) -> Key {
+        Key::from(IpAddr::from(number.to_be_bytes()))
+    }
+
+    /// One request a minute.
+    fn strict() -> Quota {
+        Quota::per_minute(NonZeroU32::MIN, 0)
+    }
+
+    fn flood(clients: &mut Generations, range: std::ops::Range<u32>, now: Nanos) {
+        for number in range {
+            assert_eq!(
+                clients.admit(key(number), strict(), now),
+                Admission::Admitted
+            );
+        }
+    }
+
+    const FULL: u32 = GENERATION_KEYS as u32;
+    const START: Nanos = Nanos::new(1_000);
+
+    #[test]
+    fn a_client_is_small() {
+        assert_eq!(size_of::<(Key, Client)>(), 32);
+    }
+
+    #[test]
+    fn the_clients_seen_last_are_known() {
+        let mut clients = Generations::default();
+        flood(&mut clients, 0..4 * FULL, START);
+
+        for number in 3 * FULL..4 * FULL {
+            assert_eq!(
+                clients.recall(key(number), strict(), START),
+                START.plus(60_000_000_000)
+            );
+        }
+        assert_eq!(
+            clients.recall(key(0), strict(), START),
+            Nanos::ORIGIN,
+            "the oldest is forgotten"
+        );
+    }
+
+    #[test]
+    fn memory_is_flat_under_a_flood() {
+        let mut clients = Generations::default();
+        flood(&mut clients, 0..20 * FULL, START);
+
+        assert!(clients.len() <= 2 * GENERATION_KEYS);
+        assert!(clients.younger.clients.capacity() <= GENERATION_KEYS);
+        assert!(clients.older.clients.capacity() <= GENERATION_KEYS);
+    }
+
+    #[test]
+    fn a_rejected_client_that_keeps_asking_outlives_a_flood() {
+        let mut clients = Generations::default();
+        let stubborn = key(u32::MAX);
+        assert_eq!(
+            clients.admit(stubborn, strict(), START),
+            Admission::Admitted
+        );
+        for round in 0..8 {
+            flood(
+                &mut clients,
+                round * FULL / 2..(round + 1) * FULL / 2,
+                START,
+            );
+            assert_eq!(
+                clients.admit(stubborn, strict(), START),
+                Admission::Rejected,
+                "round {round}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_client_is_in_one_generation_only() {
+        let mut clients = Generations::default();
+        flood(&mut clients, 0..FULL + 1, START);
+        assert_eq!(clients.len(), GENERATION_KEYS + 1);
+
+        assert_eq!(clients.admit(key(0), strict(), START), Admission::Rejected);
+        assert_eq!(clients.len(), GENERATION_KEYS + 1);
+    }
+
+    #[test]
+    fn clients_unseen_for_two_lifetimes_are_forgotten() {
+        let mut clients = Generations::default();
+        flood(&mut clients, 0..100, START);
+        flood(&mut clients, 100..101, START.plus(LIFETIME));
+        flood(&mut clients, 101..102, START.plus(2 * LIFETIME));
+
+        assert_eq!(clients.len(), 2);
+    }
+
+    #[test]
+    fn time_forgets_nobody_who_owes() {
+        let mut clients = Generations::default();
+        let generous = Quota::per_minute(NonZeroU32::MIN, 9);
+        for _ in 0..10 {
+            assert_eq!(clients.admit(key(0), generous, START), Admission::Admitted);
+        }
+        for minute in 1..9 {
+            let now = START.plus(minute * LIFETIME);
+            let _ = clients.admit(key(1), generous, now);
+            assert!(
+                clients.recall(key(0), generous, now) > now,
+                "minute {minute}"
+            );
+        }
+    }
+
+    #[test]
+    fn release_gives_memory_back_once_nobody_owes() {
+        let mut clients = Generations::default();
+        flood(&mut clients, 0..FULL + 1, START);
+
+        clients.release(START.plus(LIFETIME - 1));
+        assert_eq!(clients.len(), GENERATION_KEYS + 1);
+        clients.release(START.plus(LIFETIME));
+        assert_eq!(clients.len(), 0);
+        assert_eq!(
+            clients.younger.clients.capacity() + clients.older.clients.capacity(),
+            0
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! Kubernetes objects from files and folders, watched

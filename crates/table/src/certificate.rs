@@ -1,0 +1,55 @@
+//! Certificates with their keys, ready for a handshake.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::sign::CertifiedKey;
+
+/// Bytes that must never be shown: `Debug` prints their number alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PrivateBytes(pub Vec<u8>);
+
+impl fmt::Debug for PrivateBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PrivateBytes({} bytes)", self.0.len())
+    }
+}
+
+/// A certificate chain and its key, checked to belong together.
+#[derive(Clone)]
+pub struct Certificate {
+    /// Where it comes from, e.g. `shop/tls-cert`, or `default` for the generated one.
+    pub source: Arc<str>,
+    /// Chain and signing key as the TLS library takes them.
+    pub key: Arc<CertifiedKey>,
+    /// The DNS names it is valid for, lower-case: SANs, or the common name when it has none. May hold `*.x`.
+    pub names: Arc<[Box<str>]>,
+    /// End of its validity, seconds since the epoch.
+    pub not_after: i64,
+    /// SHA-256 of the first certificate, hex: what logs and dumps show.
+    pub fingerprint: Arc<str>,
+}
+
+impl Certificate {
+    /// Whether the certificate is valid for `host` (lower-case): by name or by a wildcard for exactly one label
+    /// (RFC 6125 section 6.4.3).
+    pub fn covers(&self, host: &str) -> bool {
+        let parent = host.split_once('.').map(|(_, parent)| parent);
+        self.names.iter().any(|name| match name.strip_prefix("*.") {
+            Some(suffix) => host == &**name || parent == Some(suffix),
+            None => &**name == host,
+        })
+    }
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Certificate({} {})", self.source, self.fingerprint)
+    }
+}
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.source == other.source && self.fingerprint == other.fingerprint
+    }
+}

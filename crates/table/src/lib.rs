@@ -1,0 +1,49 @@
+//! The routing table: what the data plane serves from, and nothing about where it came from.
+//!
+//! The vocabulary is hosts, routes, splits, policies and upstreams; it never speaks of Ingress, so that other
+//! sources can compile to the same table. A table is immutable: a change makes a new one that shares every
+//! unchanged part with the old ([`SharedMap`]), and [`Publisher`] swaps it in atomically.
+//!
+//! There is no I/O, clock or randomness in this crate: lookups are functions of the table and the request.
+//! Run-time state (limiter buckets, balancer scores, counters) hangs off a [`Slot`], which compiling carries from one
+//! version of a thing to the next.
+
+mod address;
+mod certificate;
+mod host;
+mod lookup;
+mod path_index;
+mod pattern;
+mod policy;
+mod publish;
+mod render;
+mod route;
+mod settings;
+mod shared_map;
+mod slot;
+mod template;
+mod upstream;
+
+#[cfg(test)]
+mod testing;
+
+pub use address::IpSet;
+pub use certificate::{Certificate, PrivateBytes};
+pub use host::{AppRoot, Host, HostBehaviour, HostTls, RegexName, CATCH_ALL};
+pub use lookup::RoutingTable;
+pub use path_index::{PathIndex, PathMatch};
+pub use pattern::{Captures, Pattern, PatternError, PatternKind};
+pub use policy::{
+    AccessRules, BackendProtocol, ConnectionHeader, Cors, Forwarding, HttpVersion, HttpsRedirect, Limits, OriginPattern,
+    Origins, Policy, Redirect, ReplaceRule, Retry, RetryOn, UpstreamTls,
+};
+pub use publish::{LocalTable, Publisher, TableReader, publisher};
+pub use render::{json, text};
+pub use route::{Canary, CanaryHeader, Closed, HeaderTest, Origin, PathKind, Rewrite, Route, Split, Target};
+pub use settings::{AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, PoolSettings, Settings, TlsSettings};
+pub use shared_map::SharedMap;
+pub use slot::Slot;
+pub use template::{Piece, Template, TemplateError, Variable};
+pub use upstream::{
+    Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamId,
+};

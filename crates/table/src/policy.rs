@@ -1,0 +1,323 @@
+//! What is done to a request besides choosing its upstream. A field that is `None` costs nothing at run time.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_limit::Quota;
+use http::{HeaderName, HeaderValue, StatusCode};
+use rustls_pki_types::CertificateDer;
+
+use crate::{Certificate, IpSet, Slot};
+
+/// What applies to every route of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// Answer with a redirect instead of forwarding.
+    pub redirect: Option<Redirect>,
+    /// Cross-origin resource sharing.
+    pub cors: Option<Arc<Cors>>,
+    /// Request-rate and concurrency limits.
+    pub limits: Option<Arc<Limits>>,
+    /// Which clients may come in.
+    pub access: Option<Arc<AccessRules>>,
+    /// Headers put on every response, replacing those of the same name.
+    pub response_headers: Arc<[(HeaderName, HeaderValue)]>,
+    /// Keep the final slash in the redirect to https.
+    pub preserve_trailing_slash: bool,
+    /// Name the port in redirects.
+    pub port_in_redirects: bool,
+    /// Redirects that the proxy makes up hold the path alone.
+    pub relative_redirects: bool,
+    /// Write a line to the access log.
+    pub access_log: bool,
+    /// How requests are forwarded.
+    pub forwarding: Arc<Forwarding>,
+}
+
+/// A redirect that answers every request of a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redirect {
+    /// 300 to 308.
+    pub status: StatusCode,
+    /// `Location`, literally.
+    pub location: HeaderValue,
+}
+
+/// When a plain-text request is redirected to https.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpsRedirect {
+    /// Never.
+    #[default]
+    Never,
+    /// When the host has a certificate entry.
+    WhenHostHasTls,
+    /// Always.
+    Always,
+}
+
+/// Cross-origin resource sharing as ingress-nginx answers it (its reference, section 1.11), but anchored at both ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cors {
+    /// Who may ask.
+    pub origins: Origins,
+    /// `Access-Control-Allow-Methods`
+    pub methods: HeaderValue,
+    /// `Access-Control-Allow-Headers`
+    pub headers: HeaderValue,
+    /// `Access-Control-Expose-Headers`
+    pub expose: Option<HeaderValue>,
+    /// `Access-Control-Allow-Credentials: true`
+    pub credentials: bool,
+    /// `Access-Control-Max-Age`, seconds.
+    pub max_age: HeaderValue,
+}
+
+/// Allowed origins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origins {
+    /// `*`
+    Any,
+    /// These; empty means none.
+    List(Vec<OriginPattern>),
+}
+
+/// One allowed origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OriginPattern {
+    /// The whole origin, lower-case.
+    Exact(String),
+    /// `scheme://` + one label + `.suffix[:port]`, lower-case.
+    OneLabel {
+        /// `scheme://`
+        scheme: String,
+        /// `.suffix[:port]`
+        suffix: String,
+    },
+}
+
+/// Limits of one object, counted together over all its routes, per client.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Stable identity of the counters: `namespace/name/uid`.
+    pub id: Arc<str>,
+    /// Requests a second.
+    pub per_second: Option<Quota>,
+    /// Requests a minute.
+    pub per_minute: Option<Quota>,
+    /// Requests in flight.
+    pub connections: Option<NonZeroU32>,
+    /// Clients that are not counted.
+    pub exempt: IpSet,
+    /// Run-time state: the buckets.
+    pub slot: Slot,
+}
+
+impl PartialEq for Limits {
+    fn eq(&self, other: &Self) -> bool {
+        let key = |l: &Self| (l.id.clone(), l.per_second, l.per_minute, l.connections, l.exempt.clone());
+        key(self) == key(other)
+    }
+}
+
+/// Which client addresses may come in. The deny list goes first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AccessRules {
+    /// These get 403.
+    pub deny: IpSet,
+    /// Only these get in; `None`: everybody not denied.
+    pub allow: Option<IpSet>,
+}
+
+impl AccessRules {
+    /// Whether `client` may come in.
+    pub fn admits(&self, client: IpAddr) -> bool {
+        !self.deny.contains(client) && self.allow.as_ref().is_none_or(|allow| allow.contains(client))
+    }
+}
+
+/// How requests are forwarded to an endpoint and answers brought back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Forwarding {
+    /// Protocol of the endpoints.
+    pub protocol: BackendProtocol,
+    /// Bound on connecting, default 5 s.
+    pub connect_timeout: Duration,
+    /// Bound between two writes to the endpoint, default 60 s.
+    pub send_timeout: Duration,
+    /// Bound between two reads from the endpoint, default 60 s; also the idle bound of upgraded connections.
+    pub read_timeout: Duration,
+    /// When another endpoint is tried.
+    pub retry: Retry,
+    /// Largest request body, bytes, default 1 MiB; `None`: unlimited. Beyond: 413.
+    pub body_limit: Option<u64>,
+    /// Read the whole request body before an endpoint is chosen; default true.
+    pub buffer_request: bool,
+    /// How much of a buffered body is held in memory, bytes, default 8 KiB; the rest goes to a file.
+    pub body_memory: usize,
+    /// Largest head of a response, bytes, default 4 KiB; beyond: 502.
+    pub response_head_limit: usize,
+    /// Read ahead of a slow client; default false.
+    pub buffer_response: bool,
+    /// Version spoken to HTTP/1 endpoints.
+    pub http_version: HttpVersion,
+    /// `Host` sent to the endpoint instead of the client's.
+    pub host: Option<HeaderValue>,
+    /// `Connection` sent to the endpoint instead of what the proxy would send.
+    pub connection_header: Option<ConnectionHeader>,
+    /// TLS towards the endpoints; `None`: no verification and no SNI.
+    pub tls: Option<Arc<UpstreamTls>>,
+    /// Replacement in `Domain` of `Set-Cookie`.
+    pub cookie_domain: Option<ReplaceRule>,
+    /// Replacement in `Path` of `Set-Cookie`.
+    pub cookie_path: Option<ReplaceRule>,
+    /// Replacement in `Location` and `Refresh`.
+    pub location: Option<ReplaceRule>,
+}
+
+/// A leading `from` is replaced by `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReplaceRule {
+    /// What is looked for.
+    pub from: String,
+    /// What takes its place.
+    pub to: String,
+}
+
+/// Protocol of an upstream's endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BackendProtocol {
+    /// HTTP/1.1 in plain text.
+    #[default]
+    Http,
+    /// HTTP/1.1 over TLS.
+    Https,
+    /// As the client came: TLS for https, plain text for http.
+    AutoHttp,
+    /// gRPC: HTTP/2 in plain text.
+    Grpc,
+    /// gRPC over TLS.
+    Grpcs,
+}
+
+impl BackendProtocol {
+    /// Whether HTTP/2 is spoken.
+    pub fn is_grpc(self) -> bool {
+        matches!(self, Self::Grpc | Self::Grpcs)
+    }
+
+    /// Whether TLS is spoken to endpoints when the client came by `https` or not.
+    pub fn tls(self, client_https: bool) -> bool {
+        match self {
+            Self::Http | Self::Grpc => false,
+            Self::Https | Self::Grpcs => true,
+            Self::AutoHttp => client_https,
+        }
+    }
+}
+
+/// HTTP/1 version spoken to endpoints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HttpVersion {
+    /// HTTP/1.0, one request a connection.
+    Http10,
+    /// HTTP/1.1
+    #[default]
+    Http11,
+}
+
+/// A fixed `Connection` header towards endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionHeader {
+    /// `close`
+    Close,
+    /// `keep-alive`
+    KeepAlive,
+}
+
+/// When another endpoint is tried (`proxy-next-upstream`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Conditions.
+    pub on: RetryOn,
+    /// Tries in all, the first included; `None`: as many as there are endpoints allow.
+    pub tries: Option<NonZeroU32>,
+    /// Bound on the time in which tries may start.
+    pub timeout: Option<Duration>,
+    /// Retry POST, LOCK and PATCH also after they were sent.
+    pub non_idempotent: bool,
+}
+
+/// Conditions of a retry.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "a set of independent conditions, named as in the annotation")]
+pub struct RetryOn {
+    /// A connection failed or broke.
+    pub error: bool,
+    /// Connecting, writing or reading timed out.
+    pub timeout: bool,
+    /// The response head was empty or invalid.
+    pub invalid_header: bool,
+    /// These statuses.
+    pub http_403: bool,
+    /// 404
+    pub http_404: bool,
+    /// 429
+    pub http_429: bool,
+    /// 500
+    pub http_500: bool,
+    /// 502
+    pub http_502: bool,
+    /// 503
+    pub http_503: bool,
+    /// 504
+    pub http_504: bool,
+}
+
+impl RetryOn {
+    /// Whether an answer of `status` is tried again elsewhere.
+    pub fn status(self, status: StatusCode) -> bool {
+        match status.as_u16() {
+            403 => self.http_403,
+            404 => self.http_404,
+            429 => self.http_429,
+            500 => self.http_500,
+            502 => self.http_502,
+            503 => self.http_503,
+            504 => self.http_504,
+            _ => false,
+        }
+    }
+}
+
+/// TLS towards endpoints (`proxy-ssl-*`).
+#[derive(Clone, Debug)]
+pub struct UpstreamTls {
+    /// Identity for pooling: connections of different identities are never shared.
+    pub id: Arc<str>,
+    /// Client certificate.
+    pub client: Option<Arc<Certificate>>,
+    /// Trusted authorities; needed when `verify` is set.
+    pub authorities: Arc<[CertificateDer<'static>]>,
+    /// Verify the endpoint's certificate against `authorities` and `name`.
+    pub verify: bool,
+    /// Longest chain above the endpoint's certificate.
+    pub verify_depth: u8,
+    /// Send SNI.
+    pub server_name: bool,
+    /// Name for SNI and verification; `None`: the upstream's log name.
+    pub name: Option<Arc<str>>,
+    /// Offer TLS 1.2.
+    pub tls12: bool,
+    /// Offer TLS 1.3.
+    pub tls13: bool,
+    /// Run-time state: the client configuration built from this.
+    pub slot: Slot,
+}
+
+impl PartialEq for UpstreamTls {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}

@@ -1,0 +1,234 @@
+//! Settings of the whole data plane, from the controller's ConfigMap.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::{IpSet, Template};
+
+/// Settings of the whole data plane. Defaults are those of ingress-nginx but where the field says otherwise.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Which client and forwarded headers are believed.
+    pub forwarded: ForwardedTrust,
+    /// Bounds on clients.
+    pub client: ClientLimits,
+    /// TLS towards clients.
+    pub tls: TlsSettings,
+    /// `Strict-Transport-Security`.
+    pub hsts: Option<Hsts>,
+    /// Idle connections to endpoints.
+    pub pool: PoolSettings,
+    /// Access log.
+    pub access_log: AccessLogSettings,
+    /// Status of redirects to https and between `www.` and bare hosts; default 308.
+    pub redirect_status: StatusCode,
+    /// Status of a request over its rate; default 503.
+    pub limit_status: StatusCode,
+    /// Status of a request over its concurrency; default 503.
+    pub limit_connections_status: StatusCode,
+    /// What clients are counted by; default `$binary_remote_addr`.
+    pub limit_key: Template,
+    /// Accept HTTP/2 from clients; default true.
+    pub http2: bool,
+    /// Make up `X-Request-ID` when the client sent none; default true.
+    pub generate_request_id: bool,
+    /// Send `X-Original-URI`; default false.
+    pub add_original_uri: bool,
+    /// Forward headers whose name holds an underscore; default false.
+    pub underscores_in_headers: bool,
+    /// Headers added to every upstream request, with variables.
+    pub request_headers: Arc<[(HeaderName, Template)]>,
+    /// Headers added to every response.
+    pub response_headers: Arc<[(HeaderName, HeaderValue)]>,
+    /// Headers removed from upstream responses.
+    pub hidden_headers: Arc<[HeaderName]>,
+    /// Show the server's name in `Server` and in error pages; default false.
+    pub server_tokens: bool,
+    /// Pass the upstream's `Server`; default false.
+    pub backend_server_header: bool,
+    /// Time that running requests get at stop; default 240 s.
+    pub drain: Duration,
+    /// `/healthz` of the catch-all host answers 200 itself; the path of `--health-check-path`.
+    pub health_path: Arc<str>,
+}
+
+/// Which headers about the client are believed, and from whom (ingress-nginx reference 3.2 and 3.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForwardedTrust {
+    /// Believe X-Forwarded-Proto, -Port, -Host and the client address; default false.
+    pub use_forwarded_headers: bool,
+    /// Believe the client address alone; default false.
+    pub real_ip: bool,
+    /// Append to the incoming list instead of replacing it; default false.
+    pub append: bool,
+    /// Header that names the client; default `x-forwarded-for`.
+    pub for_header: HeaderName,
+    /// Header that names the original host, passed on as X-Original-Forwarded-Host; default `x-forwarded-host`.
+    pub host_header: HeaderName,
+    /// Trusted proxies; default all of IPv4.
+    pub trusted: IpSet,
+    /// Connections begin with a PROXY header, v1 or v2; default false.
+    pub proxy_protocol: bool,
+    /// Bound on the wait for it; default 5 s.
+    pub proxy_protocol_timeout: Duration,
+}
+
+/// Bounds on what clients may send and how slowly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Bound on the head of a request; default 30 s.
+    pub head_timeout: Duration,
+    /// Bound between two reads of a request body; default 60 s.
+    pub body_timeout: Duration,
+    /// Bound between two writes of a response; default 60 s.
+    pub write_timeout: Duration,
+    /// Bound on the TLS handshake and on the first byte; default 10 s.
+    pub handshake_timeout: Duration,
+    /// Bound on an idle keep-alive connection; default 75 s. Zero: close after each response.
+    pub keep_alive: Duration,
+    /// Requests on one connection; default 1000.
+    pub keep_alive_requests: u64,
+    /// Age of a connection after which it is closed at the next response; default 1 h.
+    pub connection_age: Duration,
+    /// Longest request line; default 8 KiB. Beyond: 414.
+    pub request_line: usize,
+    /// Longest header field; default 8 KiB. Beyond: 431.
+    pub header_field: usize,
+    /// Largest head; default 32 KiB. Beyond: 431.
+    pub head: usize,
+    /// Most header fields; default 100. Beyond: 431.
+    pub header_count: usize,
+    /// HTTP/2 streams on one connection; default 128.
+    pub http2_streams: u32,
+}
+
+/// TLS towards clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSettings {
+    /// Accept TLS 1.2; default true.
+    pub tls12: bool,
+    /// Accept TLS 1.3; default true.
+    pub tls13: bool,
+    /// TLS 1.2 cipher suites by OpenSSL name, in order; empty: the library's.
+    pub ciphers: Arc<[String]>,
+    /// Keep sessions for resumption; default true.
+    pub session_cache: bool,
+    /// Issue session tickets; default false.
+    pub session_tickets: bool,
+    /// Refuse handshakes for unknown hosts; default false.
+    pub reject_unknown: bool,
+}
+
+/// `Strict-Transport-Security` on https responses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hsts {
+    /// The whole value.
+    pub value: HeaderValue,
+}
+
+/// Idle connections to endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolSettings {
+    /// Idle connections a worker keeps; default 320. Zero: one request a connection.
+    pub idle: usize,
+    /// Bound on idleness; default 60 s.
+    pub idle_timeout: Duration,
+    /// Requests on one connection; default 10,000.
+    pub requests: u64,
+    /// Age of a connection; default 1 h.
+    pub age: Duration,
+}
+
+/// Access log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessLogSettings {
+    /// Write it; default true.
+    pub enabled: bool,
+    /// Also for requests that the default backend answers; default false.
+    pub default_backend: bool,
+    /// Raw path and query of requests that are left out.
+    pub skip: Arc<[String]>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            forwarded: ForwardedTrust::default(),
+            client: ClientLimits::default(),
+            tls: TlsSettings::default(),
+            hsts: Some(Hsts { value: HeaderValue::from_static("max-age=31536000; includeSubDomains") }),
+            pool: PoolSettings::default(),
+            access_log: AccessLogSettings { enabled: true, default_backend: false, skip: Arc::default() },
+            redirect_status: StatusCode::PERMANENT_REDIRECT,
+            limit_status: StatusCode::SERVICE_UNAVAILABLE,
+            limit_connections_status: StatusCode::SERVICE_UNAVAILABLE,
+            limit_key: Template::binary_remote_addr(),
+            http2: true,
+            generate_request_id: true,
+            add_original_uri: false,
+            underscores_in_headers: false,
+            request_headers: Arc::default(),
+            response_headers: Arc::default(),
+            hidden_headers: Arc::default(),
+            server_tokens: false,
+            backend_server_header: false,
+            drain: Duration::from_secs(240),
+            health_path: "/healthz".into(),
+        }
+    }
+}
+
+impl Default for ForwardedTrust {
+    fn default() -> Self {
+        Self {
+            use_forwarded_headers: false,
+            real_ip: false,
+            append: false,
+            for_header: HeaderName::from_static("x-forwarded-for"),
+            host_header: HeaderName::from_static("x-forwarded-host"),
+            trusted: IpSet::new("0.0.0.0/0".parse()),
+            proxy_protocol: false,
+            proxy_protocol_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        Self {
+            head_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(60),
+            handshake_timeout: Duration::from_secs(10),
+            keep_alive: Duration::from_secs(75),
+            keep_alive_requests: 1000,
+            connection_age: Duration::from_secs(3600),
+            request_line: 8 << 10,
+            header_field: 8 << 10,
+            head: 32 << 10,
+            header_count: 100,
+            http2_streams: 128,
+        }
+    }
+}
+
+impl Default for TlsSettings {
+    fn default() -> Self {
+        Self {
+            tls12: true,
+            tls13: true,
+            ciphers: Arc::default(),
+            session_cache: true,
+            session_tickets: false,
+            reject_unknown: false,
+        }
+    }
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self { idle: 320, idle_timeout: Duration::from_secs(60), requests: 10_000, age: Duration::from_secs(3600) }
+    }
+}

@@ -1,0 +1,168 @@
+//! Where requests go: a Service port with its endpoints, and how one of them is chosen.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{Slot, Template};
+
+/// Identity of an upstream: `namespace/service/port`. Slashes cannot occur in the parts, so no two upstreams share one.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct UpstreamId(Arc<str>);
+
+impl UpstreamId {
+    /// The upstream of `port` (number or name, as a route names it) of a Service.
+    pub fn new(namespace: &str, service: &str, port: &str) -> Self {
+        Self(format!("{namespace}/{service}/{port}").into())
+    }
+
+    /// `namespace/service/port`.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The same, shared: the key in the table.
+    pub fn key(&self) -> Arc<str> {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for UpstreamId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The endpoints of one Service port. Endpoint changes replace this and leave routes alone.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its identity.
+    pub id: UpstreamId,
+    /// `<namespace>-<service>-<port>`: the name in logs, metrics and affinity cookies.
+    pub log_name: Arc<str>,
+    /// Where requests can go.
+    pub endpoints: Endpoints,
+    /// How an endpoint is chosen when no affinity decides.
+    pub balance: Balance,
+    /// Cookie affinity; it goes before `balance`.
+    pub affinity: Option<Arc<Affinity>>,
+    /// The Service's `sessionAffinity: ClientIP` with its timeout; it goes after the cookie and before `balance`.
+    pub client_ip_affinity: Option<Duration>,
+    /// Run-time state: balancer position, scores, resolved addresses.
+    pub slot: Slot,
+}
+
+/// The addresses behind an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoints {
+    /// None, and why: requests are answered 503.
+    None(NoEndpoints),
+    /// Ready addresses, sorted and without repetition.
+    Addresses(Arc<[SocketAddr]>),
+    /// A DNS name that is resolved while serving, following its TTL (ExternalName).
+    Name {
+        /// The name; a trailing dot makes it absolute.
+        host: Arc<str>,
+        /// The port to connect to.
+        port: u16,
+    },
+}
+
+/// Why an upstream has no endpoints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoEndpoints {
+    /// There is no Service of that name.
+    NoService,
+    /// The Service has no such port.
+    NoPort,
+    /// No endpoint is ready.
+    NoneReady,
+    /// The Service's ExternalName is not allowed.
+    RefusedName,
+}
+
+impl fmt::Display for NoEndpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoService => "no such Service",
+            Self::NoPort => "no such port",
+            Self::NoneReady => "no ready endpoints",
+            Self::RefusedName => "external name refused",
+        })
+    }
+}
+
+/// How an endpoint is chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn, each worker from a random start.
+    #[default]
+    RoundRobin,
+    /// The better of two random endpoints by an exponentially weighted average of response time (decay 10 s).
+    Ewma,
+    /// Consistent hashing of a value computed from the request.
+    Hash {
+        /// What is hashed.
+        key: Template,
+        /// Hash to a group of this many endpoints and choose at random within it; `None`: to one endpoint.
+        subset: Option<NonZeroUsize>,
+    },
+}
+
+/// Cookie affinity of an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Affinity {
+    /// Cookie name; default `INGRESSCOOKIE`.
+    pub cookie: Arc<str>,
+    /// What the cookie stands for.
+    pub mode: AffinityMode,
+    /// `Path`; `None`: the path of the matched route.
+    pub path: Option<Arc<str>>,
+    /// `Domain`.
+    pub domain: Option<Arc<str>>,
+    /// `Max-Age`, seconds.
+    pub max_age: Option<i64>,
+    /// `Expires`, seconds from now.
+    pub expires: Option<i64>,
+    /// `true`: always `Secure`; `false`: `Secure` on https requests.
+    pub always_secure: bool,
+    /// `SameSite`.
+    pub same_site: Option<SameSite>,
+    /// Leave `SameSite=None` out for user agents that misread it.
+    pub conditional_same_site_none: bool,
+    /// A failed try moves the session to another endpoint and sets the cookie anew.
+    pub change_on_failure: bool,
+}
+
+/// What an affinity cookie stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AffinityMode {
+    /// A key on a consistent ring: scaling moves some sessions.
+    Balanced,
+    /// One endpoint, until it disappears.
+    Persistent,
+}
+
+/// `SameSite` of a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SameSite {
+    /// `None`
+    None,
+    /// `Lax`
+    Lax,
+    /// `Strict`
+    Strict,
+}
+
+impl SameSite {
+    /// As spelled in the cookie.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Lax => "Lax",
+            Self::Strict => "Strict",
+        }
+    }
+}

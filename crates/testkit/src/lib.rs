@@ -1,0 +1,1 @@
+//! What tests and benches share: the program under test, clients, scripted upstreams, generated manifests
