@@ -24,18 +24,33 @@ impl IpSet {
         let (mut v4, mut v6) = (Ranges::new(), Ranges::new());
         for net in &nets {
             let range = (number(net.network()), number(net.broadcast()));
-            if net.network().is_ipv4() { v4.push(range) } else { v6.push(range) }
+            if net.network().is_ipv4() {
+                v4.push(range)
+            } else {
+                v6.push(range)
+            }
         }
-        Self { v4: merged(v4), v6: merged(v6), nets }
+        Self {
+            v4: merged(v4),
+            v6: merged(v6),
+            nets,
+        }
     }
 
     /// Whether `address` is in the set.
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
-        let ranges = if address.is_ipv4() { &self.v4 } else { &self.v6 };
+        let ranges = if address.is_ipv4() {
+            &self.v4
+        } else {
+            &self.v6
+        };
         let n = number(address);
         let after = ranges.partition_point(|(start, _)| *start <= n);
-        after.checked_sub(1).and_then(|i| ranges.get(i)).is_some_and(|(_, end)| n <= *end)
+        after
+            .checked_sub(1)
+            .and_then(|i| ranges.get(i))
+            .is_some_and(|(_, end)| n <= *end)
     }
 
     /// Whether no address is in the set.
@@ -90,10 +105,22 @@ mod tests {
     #[test]
     fn nested_and_overlapping_networks() {
         let s = set(&["10.0.0.0/8", "10.1.0.0/16", "192.168.1.7/32", "fd00::/8"]);
-        for inside in ["10.0.0.0", "10.255.255.255", "192.168.1.7", "fdff::1", "::ffff:10.2.3.4"] {
+        for inside in [
+            "10.0.0.0",
+            "10.255.255.255",
+            "192.168.1.7",
+            "fdff::1",
+            "::ffff:10.2.3.4",
+        ] {
             assert!(s.contains(ip(inside)), "{inside}");
         }
-        for outside in ["9.255.255.255", "11.0.0.0", "192.168.1.8", "fe80::1", "::a00:1"] {
+        for outside in [
+            "9.255.255.255",
+            "11.0.0.0",
+            "192.168.1.8",
+            "fe80::1",
+            "::a00:1",
+        ] {
             assert!(!s.contains(ip(outside)), "{outside}");
         }
     }

@@ -29,18 +29,22 @@ mod testing;
 
 pub use address::IpSet;
 pub use certificate::{Certificate, PrivateBytes};
-pub use host::{AppRoot, Host, HostBehaviour, HostTls, RegexName, CATCH_ALL};
+pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, RegexName};
 pub use lookup::RoutingTable;
 pub use path_index::{PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, BackendProtocol, ConnectionHeader, Cors, Forwarding, HttpVersion, HttpsRedirect, Limits, OriginPattern,
-    Origins, Policy, Redirect, ReplaceRule, Retry, RetryOn, UpstreamTls,
+    AccessRules, BackendProtocol, ConnectionHeader, Cors, Forwarding, HttpVersion, HttpsRedirect,
+    Limits, OriginPattern, Origins, Policy, Redirect, ReplaceRule, Retry, RetryOn, UpstreamTls,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
-pub use route::{Canary, CanaryHeader, Closed, HeaderTest, Origin, PathKind, Rewrite, Route, Split, Target};
-pub use settings::{AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, PoolSettings, Settings, TlsSettings};
+pub use route::{
+    Canary, CanaryHeader, Closed, HeaderTest, Origin, PathKind, Rewrite, Route, Split, Target,
+};
+pub use settings::{
+    AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, PoolSettings, Settings, TlsSettings,
+};
 pub use shared_map::SharedMap;
 pub use slot::Slot;
 pub use template::{Piece, Template, TemplateError, Variable};

@@ -58,9 +58,9 @@ impl RoutingTable {
     /// certificate entry, or a wildcard host above it has (ingress-nginx reference 4.6).
     pub fn has_tls(&self, host: &Host, name: &str) -> bool {
         match host.tls {
-            HostTls::None if &*host.name != CATCH_ALL => {
-                self.wildcard(name).is_some_and(|wildcard| wildcard.tls != HostTls::None)
-            }
+            HostTls::None if &*host.name != CATCH_ALL => self
+                .wildcard(name)
+                .is_some_and(|wildcard| wildcard.tls != HostTls::None),
             HostTls::None => false,
             HostTls::Default | HostTls::Own(_) => &*host.name != CATCH_ALL,
         }
@@ -71,10 +71,18 @@ impl RoutingTable {
     pub fn certificate(&self, name: Option<&str>) -> Option<&Arc<Certificate>> {
         let known = name.and_then(|name| Some((name, self.known_host(name)?)));
         let Some((name, host)) = known else {
-            return if self.settings.tls.reject_unknown { None } else { Some(self.fallback_certificate()) };
+            return if self.settings.tls.reject_unknown {
+                None
+            } else {
+                Some(self.fallback_certificate())
+            };
         };
         Some(match &host.tls {
-            HostTls::Own(own) if *host.name == *name || host.name.starts_with("*.") || own.covers(name) => own,
+            HostTls::Own(own)
+                if *host.name == *name || host.name.starts_with("*.") || own.covers(name) =>
+            {
+                own
+            }
             HostTls::Own(_) | HostTls::Default => &self.default_certificate,
             HostTls::None => match self.wildcard(name).map(|wildcard| &wildcard.tls) {
                 Some(HostTls::Own(own)) => own,
@@ -107,13 +115,23 @@ impl RoutingTable {
     /// The host `*.x` for a name of exactly one label before `x`.
     fn wildcard(&self, name: &str) -> Option<&Arc<Host>> {
         let (label, parent) = name.split_once('.')?;
-        let plain = !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
-        if plain { self.wildcards.get(parent) } else { None }
+        let plain = !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if plain {
+            self.wildcards.get(parent)
+        } else {
+            None
+        }
     }
 
     fn pattern_host(&self, name: &str) -> Option<&Arc<Host>> {
         let wildcard = self.wildcard(name);
-        let alias = self.regex_names.iter().find(|alias| alias.pattern.is_match(name.as_bytes()));
+        let alias = self
+            .regex_names
+            .iter()
+            .find(|alias| alias.pattern.is_match(name.as_bytes()));
         match (wildcard, alias) {
             (Some(wildcard), Some(alias)) if alias.host.name < wildcard.name => Some(&alias.host),
             (None, Some(alias)) => Some(&alias.host),

@@ -19,7 +19,11 @@ pub struct PathIndex {
 #[derive(Clone, Debug)]
 enum Matcher {
     /// Exact paths by path; prefixes by path without its final slash.
-    Literal { exact: Box<[Arc<Route>]>, prefix: Box<[Arc<Route>]>, longest_prefix: usize },
+    Literal {
+        exact: Box<[Arc<Route>]>,
+        prefix: Box<[Arc<Route>]>,
+        longest_prefix: usize,
+    },
     /// First match wins.
     Regex(Box<[(Arc<Pattern>, Arc<Route>)]>),
 }
@@ -37,32 +41,56 @@ impl PathIndex {
     /// Index for literal paths. Of two routes with the same kind and path (a final slash of a prefix aside) the first wins.
     /// `root` takes what no other route takes; a prefix route for `/` in `routes` is left aside.
     pub fn literal(root: Arc<Route>, routes: Vec<Arc<Route>>) -> Self {
-        let (mut exact, mut prefix): (Vec<_>, Vec<_>) =
-            routes.into_iter().partition(|route| route.kind == PathKind::Exact);
+        let (mut exact, mut prefix): (Vec<_>, Vec<_>) = routes
+            .into_iter()
+            .partition(|route| route.kind == PathKind::Exact);
         prefix.retain(|route| !prefix_key(route).is_empty());
         // Stable sorts: of equals, the first stays first and is kept.
         exact.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
         exact.dedup_by(|b, a| a.path == b.path);
         prefix.sort_by(|a, b| prefix_key(a).cmp(prefix_key(b)));
         prefix.dedup_by(|b, a| prefix_key(a) == prefix_key(b));
-        let longest_prefix = prefix.iter().map(|route| prefix_key(route).len()).max().unwrap_or(0);
-        Self { matcher: Matcher::Literal { exact: exact.into(), prefix: prefix.into(), longest_prefix }, root }
+        let longest_prefix = prefix
+            .iter()
+            .map(|route| prefix_key(route).len())
+            .max()
+            .unwrap_or(0);
+        Self {
+            matcher: Matcher::Literal {
+                exact: exact.into(),
+                prefix: prefix.into(),
+                longest_prefix,
+            },
+            root,
+        }
     }
 
     /// Index for a host in regex mode. `entries` are the text that decides the order, its expression, and the route:
     /// longer text first, of equal length the lexicographically greater (ingress-nginx reference 2.4).
     pub fn regex(root: Arc<Route>, mut entries: Vec<(Arc<str>, Arc<Pattern>, Arc<Route>)>) -> Self {
         entries.sort_by(|(a, ..), (b, ..)| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
-        let entries = entries.into_iter().map(|(_, pattern, route)| (pattern, route)).collect();
-        Self { matcher: Matcher::Regex(entries), root }
+        let entries = entries
+            .into_iter()
+            .map(|(_, pattern, route)| (pattern, route))
+            .collect();
+        Self {
+            matcher: Matcher::Regex(entries),
+            root,
+        }
     }
 
     /// What `path` (decoded and normalised) belongs to.
     pub fn find(&self, path: &[u8]) -> PathMatch<'_> {
         match &self.matcher {
-            Matcher::Literal { exact, prefix, longest_prefix } => {
+            Matcher::Literal {
+                exact,
+                prefix,
+                longest_prefix,
+            } => {
                 if let Ok(at) = exact.binary_search_by(|route| route.path.as_bytes().cmp(path)) {
-                    return exact.get(at).map_or(PathMatch::Route(&self.root), PathMatch::Route);
+                    return exact
+                        .get(at)
+                        .map_or(PathMatch::Route(&self.root), PathMatch::Route);
                 }
                 find_prefix(prefix, *longest_prefix, path).unwrap_or(PathMatch::Route(&self.root))
             }
@@ -113,7 +141,11 @@ fn find_prefix<'t>(routes: &'t [Arc<Route>], longest: usize, path: &[u8]) -> Opt
         {
             let route = routes.get(at)?;
             let lacks_slash = end == path.len() && route.path.ends_with('/');
-            return Some(if lacks_slash { PathMatch::AddSlash(route) } else { PathMatch::Route(route) });
+            return Some(if lacks_slash {
+                PathMatch::AddSlash(route)
+            } else {
+                PathMatch::Route(route)
+            });
         }
         // The next candidate ends before a slash, and is no longer than the longest prefix there is.
         let window = segments.get(..end.min(longest.saturating_add(1)))?;
@@ -132,7 +164,10 @@ mod tests {
     use crate::testing::route;
 
     fn found(kinds: &[(PathKind, &str)], path: &str) -> String {
-        let routes = kinds.iter().map(|(kind, path)| route(*kind, path)).collect();
+        let routes = kinds
+            .iter()
+            .map(|(kind, path)| route(*kind, path))
+            .collect();
         let index = PathIndex::literal(route(PathKind::Prefix, "/"), routes);
         match index.find(path.as_bytes()) {
             PathMatch::Route(route) => format!("{:?} {}", route.kind, route.path),
@@ -143,7 +178,12 @@ mod tests {
     #[test]
     fn exact_goes_before_prefix_and_longer_before_shorter() {
         use PathKind::{Exact, Prefix};
-        let routes = [(Exact, "/foo"), (Prefix, "/foo"), (Prefix, "/foo/bar"), (Prefix, "/b/")];
+        let routes = [
+            (Exact, "/foo"),
+            (Prefix, "/foo"),
+            (Prefix, "/foo/bar"),
+            (Prefix, "/b/"),
+        ];
         for (path, expected) in [
             ("/foo", "Exact /foo"),
             ("/foo/", "Prefix /foo"),
@@ -171,10 +211,14 @@ mod tests {
     fn regex_mode_tries_longer_text_first() {
         let route = |path: &str| route(PathKind::Prefix, path);
         let entry = |path: &str| {
-            let pattern = Pattern::case_insensitive(&format!("^{path}")).unwrap_or_else(|e| panic!("{e}"));
+            let pattern =
+                Pattern::case_insensitive(&format!("^{path}")).unwrap_or_else(|e| panic!("{e}"));
             (Arc::from(path), Arc::new(pattern), route(path))
         };
-        let index = PathIndex::regex(route("/"), vec![entry("/foo/bar"), entry("/foo/.*"), entry("/foo/ba[rz]")]);
+        let index = PathIndex::regex(
+            route("/"),
+            vec![entry("/foo/bar"), entry("/foo/.*"), entry("/foo/ba[rz]")],
+        );
         let find = |path: &str| match index.find(path.as_bytes()) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.to_string(),
         };

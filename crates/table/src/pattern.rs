@@ -66,17 +66,24 @@ impl Pattern {
     }
 
     fn build(source: &str, insensitive: bool) -> Result<Self, PatternError> {
-        let linear = linear(source, insensitive, false).or_else(|_| linear(source, insensitive, true));
+        let linear =
+            linear(source, insensitive, false).or_else(|_| linear(source, insensitive, true));
         let engine = match linear {
             Ok(regex) => Engine::Linear(regex),
             Err(regex::Error::CompiledTooBig(limit)) => {
-                return Err(PatternError(format!("the expression compiles to more than {limit} bytes")));
+                return Err(PatternError(format!(
+                    "the expression compiles to more than {limit} bytes"
+                )));
             }
-            Err(reason) => Engine::Backtracking(Box::new(backtracking(source, insensitive).map_err(|_| {
-                PatternError(one_line(&reason.to_string()))
-            })?)),
+            Err(reason) => Engine::Backtracking(Box::new(
+                backtracking(source, insensitive)
+                    .map_err(|_| PatternError(one_line(&reason.to_string())))?,
+            )),
         };
-        Ok(Self { engine, source: source.to_owned() })
+        Ok(Self {
+            engine,
+            source: source.to_owned(),
+        })
     }
 
     /// Whether the expression is found in `text`.
@@ -95,7 +102,10 @@ impl Pattern {
             Engine::Linear(regex) => {
                 let found = regex.captures(text)?;
                 Some(Captures {
-                    groups: found.iter().map(|group| group.map(|m| (m.start(), m.end()))).collect(),
+                    groups: found
+                        .iter()
+                        .map(|group| group.map(|m| (m.start(), m.end())))
+                        .collect(),
                     names: named(regex.capture_names()),
                 })
             }
@@ -103,7 +113,10 @@ impl Pattern {
                 let text = std::str::from_utf8(text).ok()?;
                 let found = regex.captures(text).ok()??;
                 Some(Captures {
-                    groups: found.iter().map(|group| group.map(|m| (m.start(), m.end()))).collect(),
+                    groups: found
+                        .iter()
+                        .map(|group| group.map(|m| (m.start(), m.end())))
+                        .collect(),
                     names: named(regex.capture_names()),
                 })
             }
@@ -160,7 +173,10 @@ fn linear(source: &str, insensitive: bool, unicode: bool) -> Result<Regex, regex
         .build()
 }
 
-fn backtracking(source: &str, insensitive: bool) -> Result<fancy_regex::Regex, Box<fancy_regex::Error>> {
+fn backtracking(
+    source: &str,
+    insensitive: bool,
+) -> Result<fancy_regex::Regex, Box<fancy_regex::Error>> {
     fancy_regex::RegexBuilder::new(source)
         .case_insensitive(insensitive)
         .backtrack_limit(BACKTRACK_LIMIT)
@@ -171,12 +187,21 @@ fn backtracking(source: &str, insensitive: bool) -> Result<fancy_regex::Regex, B
 }
 
 fn named<'n>(names: impl Iterator<Item = Option<&'n str>>) -> Vec<(String, usize)> {
-    names.enumerate().filter_map(|(number, name)| Some((name?.to_owned(), number))).collect()
+    names
+        .enumerate()
+        .filter_map(|(number, name)| Some((name?.to_owned(), number)))
+        .collect()
 }
 
 /// The engine draws its errors over several lines with a caret; the last line says what is wrong.
 fn one_line(message: &str) -> String {
-    message.lines().next_back().unwrap_or(message).trim().trim_start_matches("error: ").to_owned()
+    message
+        .lines()
+        .next_back()
+        .unwrap_or(message)
+        .trim()
+        .trim_start_matches("error: ")
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -211,7 +236,10 @@ mod tests {
     #[test]
     fn errors_say_what_is_wrong_in_one_line() {
         let message = Pattern::new("/a(").unwrap_err().to_string();
-        assert!(message.contains("unclosed group") && !message.contains('\n'), "{message}");
+        assert!(
+            message.contains("unclosed group") && !message.contains('\n'),
+            "{message}"
+        );
         assert!(Pattern::new(&format!("({})", "(a|b){500}{500}")).is_err());
     }
 

@@ -116,7 +116,15 @@ pub struct Limits {
 
 impl PartialEq for Limits {
     fn eq(&self, other: &Self) -> bool {
-        let key = |l: &Self| (l.id.clone(), l.per_second, l.per_minute, l.connections, l.exempt.clone());
+        let key = |l: &Self| {
+            (
+                l.id.clone(),
+                l.per_second,
+                l.per_minute,
+                l.connections,
+                l.exempt.clone(),
+            )
+        };
         key(self) == key(other)
     }
 }
@@ -133,7 +141,11 @@ pub struct AccessRules {
 impl AccessRules {
     /// Whether `client` may come in.
     pub fn admits(&self, client: IpAddr) -> bool {
-        !self.deny.contains(client) && self.allow.as_ref().is_none_or(|allow| allow.contains(client))
+        !self.deny.contains(client)
+            && self
+                .allow
+                .as_ref()
+                .is_none_or(|allow| allow.contains(client))
     }
 }
 
@@ -251,7 +263,10 @@ pub struct Retry {
 
 /// Conditions of a retry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "a set of independent conditions, named as in the annotation")]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "a set of independent conditions, named as in the annotation"
+)]
 pub struct RetryOn {
     /// A connection failed or broke.
     pub error: bool,

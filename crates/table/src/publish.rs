@@ -29,7 +29,12 @@ pub struct LocalTable {
 /// A publisher that starts with `table`, and a reader.
 pub fn publisher(table: Arc<RoutingTable>) -> (Publisher, TableReader) {
     let current = Arc::new(ArcSwap::new(table));
-    (Publisher { current: current.clone() }, TableReader { current })
+    (
+        Publisher {
+            current: current.clone(),
+        },
+        TableReader { current },
+    )
 }
 
 impl Publisher {

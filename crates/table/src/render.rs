@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 
 use crate::{
-    Affinity, Balance, Canary, Endpoints, Host, HostBehaviour, HostTls, HttpsRedirect, Origins, PathKind, Policy, Route,
-    RoutingTable, Split, Target, Upstream, UpstreamId,
+    Affinity, Balance, Canary, Endpoints, Host, HostBehaviour, HostTls, HttpsRedirect, Origins,
+    PathKind, Policy, Route, RoutingTable, Split, Target, Upstream, UpstreamId,
 };
 
 /// The table as text, hosts in the order of their names, one line a route: what golden tests compare.
@@ -30,12 +30,20 @@ pub fn text(table: &RoutingTable) -> String {
 
 /// The table as JSON, with its generation: the admin port's `/debug/table`. Keys and secrets are never in it.
 pub fn json(table: &RoutingTable) -> Value {
-    let hosts: Vec<Value> = sorted_hosts(table).into_iter().map(|host| host_json(table, host)).collect();
+    let hosts: Vec<Value> = sorted_hosts(table)
+        .into_iter()
+        .map(|host| host_json(table, host))
+        .collect();
     json!({ "generation": table.generation, "hosts": hosts })
 }
 
 fn sorted_hosts(table: &RoutingTable) -> Vec<&Host> {
-    let mut hosts: Vec<&Host> = table.hosts.iter().chain(table.wildcards.iter()).map(|(_, host)| &**host).collect();
+    let mut hosts: Vec<&Host> = table
+        .hosts
+        .iter()
+        .chain(table.wildcards.iter())
+        .map(|(_, host)| &**host)
+        .collect();
     hosts.push(&table.catch_all);
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
     hosts.dedup_by(|a, b| a.name == b.name);
@@ -66,8 +74,16 @@ fn host_facts(host: &Host) -> String {
 fn route_line(table: &RoutingTable, route: &Route, regex: bool) -> String {
     let kind = kind(route, regex);
     let facts = facts(route);
-    let facts = if facts.is_empty() { String::new() } else { format!(" [{}]", facts.join("; ")) };
-    format!("{kind:<6} {} -> {}{facts}", route.path, target(table, &route.target))
+    let facts = if facts.is_empty() {
+        String::new()
+    } else {
+        format!(" [{}]", facts.join("; "))
+    };
+    format!(
+        "{kind:<6} {} -> {}{facts}",
+        route.path,
+        target(table, &route.target)
+    )
 }
 
 fn kind(route: &Route, regex: bool) -> &'static str {
@@ -90,7 +106,12 @@ fn target(table: &RoutingTable, target: &Target) -> String {
 fn forward(table: &RoutingTable, split: &Split) -> String {
     let mut out = upstream(table, &split.primary);
     if let Some(canary) = &split.canary {
-        let _ = write!(out, " | canary {} {}", upstream(table, &canary.upstream), canary_rules(canary));
+        let _ = write!(
+            out,
+            " | canary {} {}",
+            upstream(table, &canary.upstream),
+            canary_rules(canary)
+        );
     }
     if let Some(fallback) = &split.fallback {
         let _ = write!(out, " | without endpoints {}", upstream(table, fallback));
@@ -104,7 +125,9 @@ fn canary_rules(canary: &Canary) -> String {
         rules.push(match &header.test {
             crate::HeaderTest::AlwaysNever => format!("header {}", header.name),
             crate::HeaderTest::Value(value) => format!("header {}={value}", header.name),
-            crate::HeaderTest::Pattern(pattern) => format!("header {}~{}", header.name, pattern.source()),
+            crate::HeaderTest::Pattern(pattern) => {
+                format!("header {}~{}", header.name, pattern.source())
+            }
             crate::HeaderTest::Broken => format!("header {} (broken pattern)", header.name),
         });
     }
@@ -118,7 +141,9 @@ fn canary_rules(canary: &Canary) -> String {
 }
 
 fn upstream(table: &RoutingTable, id: &UpstreamId) -> String {
-    let Some(upstream) = table.upstream(id) else { return format!("{id} (absent)") };
+    let Some(upstream) = table.upstream(id) else {
+        return format!("{id} (absent)");
+    };
     let mut out = id.to_string();
     match &upstream.endpoints {
         Endpoints::None(why) => {
@@ -152,7 +177,10 @@ fn upstream_facts(upstream: &Upstream) -> Vec<String> {
         Balance::RoundRobin => {}
         Balance::Ewma => facts.push("ewma".into()),
         Balance::Hash { key, subset: None } => facts.push(format!("hash {key}")),
-        Balance::Hash { key, subset: Some(size) } => facts.push(format!("hash {key} subset {size}")),
+        Balance::Hash {
+            key,
+            subset: Some(size),
+        } => facts.push(format!("hash {key} subset {size}")),
     }
     facts
 }
@@ -188,7 +216,11 @@ fn facts(route: &Route) -> Vec<String> {
 
 fn policy_facts(policy: &Policy, facts: &mut Vec<String>) {
     if let Some(redirect) = &policy.redirect {
-        facts.push(format!("redirect {} {}", redirect.status.as_u16(), String::from_utf8_lossy(redirect.location.as_bytes())));
+        facts.push(format!(
+            "redirect {} {}",
+            redirect.status.as_u16(),
+            String::from_utf8_lossy(redirect.location.as_bytes())
+        ));
     }
     if let Some(cors) = &policy.cors {
         facts.push(match &cors.origins {
@@ -230,24 +262,35 @@ fn policy_facts(policy: &Policy, facts: &mut Vec<String>) {
 }
 
 fn nets(set: &crate::IpSet) -> String {
-    set.nets().iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+    set.nets()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(",")
 }
 
 fn host_json(table: &RoutingTable, host: &Host) -> Value {
     let tls = match &host.tls {
         HostTls::None => Value::Null,
         HostTls::Default => json!("default"),
-        HostTls::Own(own) => json!({ "source": &*own.source, "fingerprint": &*own.fingerprint, "notAfter": own.not_after }),
+        HostTls::Own(own) => {
+            json!({ "source": &*own.source, "fingerprint": &*own.fingerprint, "notAfter": own.not_after })
+        }
     };
     let aliases: Vec<&str> = host.aliases.iter().map(|alias| &**alias).collect();
     let mut value = json!({ "name": &*host.name, "tls": tls, "aliases": aliases });
     match &host.behaviour {
         HostBehaviour::Redirect { to } => value["redirectTo"] = json!(&**to),
         HostBehaviour::Routes { app_root, paths } => {
-            value["appRoot"] = app_root.as_ref().map_or(Value::Null, |root| json!(&*root.path));
+            value["appRoot"] = app_root
+                .as_ref()
+                .map_or(Value::Null, |root| json!(&*root.path));
             value["regex"] = json!(paths.is_regex());
             let routes = paths.routes();
-            value["routes"] = routes.into_iter().map(|route| route_json(table, route, paths.is_regex())).collect();
+            value["routes"] = routes
+                .into_iter()
+                .map(|route| route_json(table, route, paths.is_regex()))
+                .collect();
         }
     }
     value

@@ -158,9 +158,15 @@ impl Default for Settings {
             forwarded: ForwardedTrust::default(),
             client: ClientLimits::default(),
             tls: TlsSettings::default(),
-            hsts: Some(Hsts { value: HeaderValue::from_static("max-age=31536000; includeSubDomains") }),
+            hsts: Some(Hsts {
+                value: HeaderValue::from_static("max-age=31536000; includeSubDomains"),
+            }),
             pool: PoolSettings::default(),
-            access_log: AccessLogSettings { enabled: true, default_backend: false, skip: Arc::default() },
+            access_log: AccessLogSettings {
+                enabled: true,
+                default_backend: false,
+                skip: Arc::default(),
+            },
             redirect_status: StatusCode::PERMANENT_REDIRECT,
             limit_status: StatusCode::SERVICE_UNAVAILABLE,
             limit_connections_status: StatusCode::SERVICE_UNAVAILABLE,
@@ -229,6 +235,11 @@ impl Default for TlsSettings {
 
 impl Default for PoolSettings {
     fn default() -> Self {
-        Self { idle: 320, idle_timeout: Duration::from_secs(60), requests: 10_000, age: Duration::from_secs(3600) }
+        Self {
+            idle: 320,
+            idle_timeout: Duration::from_secs(60),
+            requests: 10_000,
+            age: Duration::from_secs(3600),
+        }
     }
 }

@@ -27,7 +27,11 @@ impl<V: Clone> SharedMap<V> {
     pub fn new() -> Self {
         let hasher = RandomState::default();
         let empty = Arc::new(Shard::with_hasher(hasher.clone()));
-        Self { shards: vec![empty; SHARDS], hasher, len: 0 }
+        Self {
+            shards: vec![empty; SHARDS],
+            hasher,
+            len: 0,
+        }
     }
 
     /// The value under `key`.
@@ -94,8 +98,16 @@ mod tests {
         }
         let mut copy = map.clone();
         copy.insert("host-7".into(), -1);
-        assert_eq!((map.get("host-7"), copy.get("host-7")), (Some(&7), Some(&-1)));
-        let changed = map.shards.iter().zip(&copy.shards).filter(|(a, b)| !Arc::ptr_eq(a, b)).count();
+        assert_eq!(
+            (map.get("host-7"), copy.get("host-7")),
+            (Some(&7), Some(&-1))
+        );
+        let changed = map
+            .shards
+            .iter()
+            .zip(&copy.shards)
+            .filter(|(a, b)| !Arc::ptr_eq(a, b))
+            .count();
         assert_eq!(changed, 1);
     }
 

@@ -26,6 +26,10 @@ impl Slot {
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.0.get().is_some() { "Slot(filled)" } else { "Slot" })
+        f.write_str(if self.0.get().is_some() {
+            "Slot(filled)"
+        } else {
+            "Slot"
+        })
     }
 }

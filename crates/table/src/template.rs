@@ -115,20 +115,29 @@ impl Template {
             rest = after;
         }
         push_text(&mut pieces, rest);
-        Ok(Self { pieces, source: source.to_owned() })
+        Ok(Self {
+            pieces,
+            source: source.to_owned(),
+        })
     }
 
     /// A template that is `text` alone, with `$` meaning itself.
     pub fn literal(text: &str) -> Self {
         let mut pieces = Vec::new();
         push_text(&mut pieces, text);
-        Self { pieces, source: text.to_owned() }
+        Self {
+            pieces,
+            source: text.to_owned(),
+        }
     }
 
     /// `$binary_remote_addr`: what limits count clients by when nothing else is set.
     pub fn binary_remote_addr() -> Self {
         let pieces = vec![Piece::Variable(Variable::BinaryRemoteAddr)];
-        Self { pieces, source: "$binary_remote_addr".to_owned() }
+        Self {
+            pieces,
+            source: "$binary_remote_addr".to_owned(),
+        }
     }
 
     /// The parts in order.
@@ -171,9 +180,14 @@ fn name(text: &str) -> Result<(&str, &str), TemplateError> {
     let end = if text.starts_with(|c: char| c.is_ascii_digit()) {
         1
     } else {
-        text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(text.len())
+        text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+            .unwrap_or(text.len())
     };
-    if end == 0 { Err(TemplateError::NoName) } else { Ok(text.split_at(end)) }
+    if end == 0 {
+        Err(TemplateError::NoName)
+    } else {
+        Ok(text.split_at(end))
+    }
 }
 
 fn piece(name: &str) -> Result<Piece, TemplateError> {
@@ -249,18 +263,27 @@ mod tests {
 
     #[test]
     fn a_capture_is_one_digit() {
-        assert_eq!(Template::parse("$10").unwrap().pieces(), [Piece::Capture(1), Piece::Text("0".into())]);
+        assert_eq!(
+            Template::parse("$10").unwrap().pieces(),
+            [Piece::Capture(1), Piece::Text("0".into())]
+        );
     }
 
     #[test]
     fn broken_text_is_refused() {
         assert_eq!(Template::parse("a$"), Err(TemplateError::NoName));
         assert_eq!(Template::parse("${host"), Err(TemplateError::Unclosed));
-        assert_eq!(Template::parse("$http_"), Err(TemplateError::Header("http_".into())));
+        assert_eq!(
+            Template::parse("$http_"),
+            Err(TemplateError::Header("http_".into()))
+        );
     }
 
     #[test]
     fn a_literal_keeps_its_dollars() {
-        assert_eq!(Template::literal("a$b").pieces(), [Piece::Text("a$b".into())]);
+        assert_eq!(
+            Template::literal("a$b").pieces(),
+            [Piece::Text("a$b".into())]
+        );
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    BackendProtocol, Forwarding, HttpVersion, HttpsRedirect, Origin, PathKind, Policy, Retry, RetryOn, Route, Slot,
-    Split, Target, UpstreamId,
+    BackendProtocol, Forwarding, HttpVersion, HttpsRedirect, Origin, PathKind, Policy, Retry,
+    RetryOn, Route, Slot, Split, Target, UpstreamId,
 };
 
 pub(crate) fn policy() -> Policy {
@@ -24,7 +24,12 @@ pub(crate) fn policy() -> Policy {
             connect_timeout: Duration::from_secs(5),
             send_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(60),
-            retry: Retry { on: RetryOn::default(), tries: None, timeout: None, non_idempotent: false },
+            retry: Retry {
+                on: RetryOn::default(),
+                tries: None,
+                timeout: None,
+                non_idempotent: false,
+            },
             body_limit: Some(1 << 20),
             buffer_request: true,
             body_memory: 8 << 10,
@@ -46,11 +51,20 @@ pub(crate) fn route(kind: PathKind, path: &str) -> Arc<Route> {
     Arc::new(Route {
         path: path.into(),
         kind,
-        origin: Arc::new(Origin { namespace: name("shop"), ingress: name("web"), service: name("web"), port: name("80") }),
+        origin: Arc::new(Origin {
+            namespace: name("shop"),
+            ingress: name("web"),
+            service: name("web"),
+            port: name("80"),
+        }),
         policy: Arc::new(policy()),
         https: HttpsRedirect::Never,
         rewrite: None,
-        target: Target::Forward(Split { primary: UpstreamId::new("shop", "web", "80"), canary: None, fallback: None }),
+        target: Target::Forward(Split {
+            primary: UpstreamId::new("shop", "web", "80"),
+            canary: None,
+            fallback: None,
+        }),
         sets_affinity_cookie: false,
         slot: Slot::default(),
     })

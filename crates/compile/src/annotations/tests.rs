@@ -1,0 +1,36 @@
+//! Laws of the registry, each validator, each special rule, and hostile values.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod hostile;
+mod ingress;
+mod registry;
+mod values;
+
+use std::collections::BTreeMap;
+
+use super::{DEFAULT_PREFIX, IngressAnnotations, Policy};
+
+/// Annotations under the usual prefix.
+fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, text)| (format!("{DEFAULT_PREFIX}/{name}"), (*text).to_owned()))
+        .collect()
+}
+
+/// The parsed annotations under the default policy.
+fn parse(pairs: &[(&str, &str)]) -> IngressAnnotations {
+    IngressAnnotations::parse(&Policy::default(), &annotations(pairs))
+}
+
+/// Whether a problem with this annotation says this.
+fn says(parsed: &IngressAnnotations, name: &str, words: &str) -> bool {
+    parsed.problems.iter().any(|problem| {
+        problem
+            .field
+            .strip_prefix(DEFAULT_PREFIX)
+            .and_then(|rest| rest.strip_prefix('/'))
+            == Some(name)
+            && problem.message.contains(words)
+    })
+}

@@ -1,0 +1,127 @@
+//! Parsed values and the error that says why a text is not one.
+
+mod lists;
+mod scalar;
+mod texts;
+
+pub use lists::{NextUpstream, TlsVersions, parse_cidr, parse_cidrs};
+pub(crate) use lists::{members, parse_codes, parse_next_upstream, parse_server_names};
+pub use scalar::{parse_bool, parse_duration, parse_int, parse_size};
+pub(crate) use scalar::{parse_buffers, parse_on_off};
+pub(crate) use texts::is_service_name;
+pub use texts::{NameRef, Origin, RedirectRewrite, Rewrite};
+
+use std::time::Duration;
+
+use http::StatusCode;
+use ipnet::IpNet;
+
+/// The longest value accepted, in bytes: Kubernetes allows all annotations of an object together 256 KiB.
+pub(crate) const MAX_BYTES: usize = 256 * 1024;
+
+/// How much of a refused value an error repeats, in characters.
+const SHOWN_CHARS: usize = 80;
+
+/// A value after its registry entry's parser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A boolean, or `on`/`off`.
+    Bool(bool),
+    /// A signed whole number.
+    Int(i64),
+    /// A size in bytes.
+    Size(u64),
+    /// A span of time.
+    Duration(Duration),
+    /// Text whose characters were checked.
+    Text(String),
+    /// One of the fixed words of the entry, in the entry's spelling.
+    Choice(&'static str),
+    /// The trimmed, non-empty members of a list.
+    List(Vec<String>),
+    /// Networks, host bits cleared.
+    Cidrs(Vec<IpNet>),
+    /// Status codes.
+    Codes(Vec<StatusCode>),
+    /// Conditions for another try.
+    NextUpstream(NextUpstream),
+    /// A number of buffers and the size of each in bytes.
+    Buffers(u32, u64),
+}
+
+/// Why a text is not a value. The message shows at most 80 characters of it, control bytes escaped.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Not of the expected form.
+    #[error("\"{shown}\" is not {expected}")]
+    Invalid {
+        /// The start of the refused text, escaped.
+        shown: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// Contains a line break or another control byte, which no value may.
+    #[error("\"{shown}\" contains a control character; expected {expected}")]
+    Control {
+        /// The start of the refused text, escaped.
+        shown: String,
+        /// What would be right.
+        expected: String,
+    },
+    /// Longer than any real value.
+    #[error("the value starting \"{shown}\" is longer than 262144 bytes; expected {expected}")]
+    TooLong {
+        /// The start of the refused text, escaped.
+        shown: String,
+        /// What would be right.
+        expected: String,
+    },
+}
+
+impl ValueError {
+    /// `text` is not `expected`.
+    pub(crate) fn invalid(text: &str, expected: impl Into<String>) -> Self {
+        Self::Invalid {
+            shown: excerpt(text),
+            expected: expected.into(),
+        }
+    }
+
+    /// `text` holds a control byte.
+    pub(crate) fn control(text: &str, expected: impl Into<String>) -> Self {
+        Self::Control {
+            shown: excerpt(text),
+            expected: expected.into(),
+        }
+    }
+
+    /// `text` is too long.
+    pub(crate) fn too_long(text: &str, expected: impl Into<String>) -> Self {
+        Self::TooLong {
+            shown: excerpt(text),
+            expected: expected.into(),
+        }
+    }
+}
+
+/// The first characters of a text, safe to print on one line.
+pub(crate) fn excerpt(text: &str) -> String {
+    let mut shown = String::new();
+    for c in text.chars().take(SHOWN_CHARS) {
+        if is_plain(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
+        }
+    }
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Whether a character may be printed as it is: not a control, a delimiter of ours, or one that reorders or hides text.
+fn is_plain(c: char) -> bool {
+    let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    !c.is_control() && c != '"' && c != '\\' && !hides
+}

@@ -1,0 +1,181 @@
+//! From a Secret to a certificate with its key.
+
+use std::sync::Arc;
+
+use headgate_table::{Certificate, PrivateBytes};
+use k8s_openapi::api::core::v1::Secret;
+use rustls::crypto::CryptoProvider;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+/// Why a Secret is no usable certificate. Never holds key material.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CertificateError {
+    /// A key of the Secret is absent or empty.
+    #[error("has no key \"{0}\"; a TLS Secret holds tls.crt and tls.key in PEM")]
+    Absent(&'static str),
+    /// `tls.crt` is not a certificate chain.
+    #[error("tls.crt is not a PEM certificate chain: {0}")]
+    Chain(String),
+    /// `tls.key` is not a private key.
+    #[error(
+        "tls.key is not a PEM private key (PKCS#8, PKCS#1 or SEC1) of an RSA, ECDSA or Ed25519 key"
+    )]
+    Key,
+    /// The key is not the certificate's.
+    #[error("tls.key does not belong to the first certificate of tls.crt")]
+    Mismatch,
+}
+
+/// The certificate in `tls.crt` and `tls.key` of a Secret.
+///
+/// # Errors
+/// Absent or unreadable keys, or a key that is not the certificate's.
+pub(crate) fn from_secret(secret: &Secret, source: &str) -> Result<Certificate, CertificateError> {
+    let data = |key: &'static str| {
+        let value = secret
+            .data
+            .as_ref()
+            .and_then(|data| data.get(key))
+            .filter(|value| !value.0.is_empty());
+        value
+            .map(|value| value.0.as_slice())
+            .ok_or(CertificateError::Absent(key))
+    };
+    from_pem(
+        data("tls.crt")?,
+        &PrivateBytes(data("tls.key")?.to_vec()),
+        source,
+    )
+}
+
+/// The certificate of a PEM chain and a PEM key; `source` says in logs and dumps where they come from.
+///
+/// # Errors
+/// Unreadable text, or a key that is not the certificate's.
+pub fn from_pem(
+    chain: &[u8],
+    key: &PrivateBytes,
+    source: &str,
+) -> Result<Certificate, CertificateError> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<_, _>>()
+        .map_err(|error| CertificateError::Chain(error.to_string()))?;
+    let Some(first) = chain.first() else {
+        return Err(CertificateError::Chain("it holds no certificate".into()));
+    };
+    let (names, not_after) = names_and_end(first)?;
+    let fingerprint = fingerprint(first);
+    let key = PrivateKeyDer::from_pem_slice(&key.0).map_err(|_| CertificateError::Key)?;
+    let key = certified(chain, key)?;
+    Ok(Certificate {
+        source: source.into(),
+        key: Arc::new(key),
+        names: names.into_iter().map(String::into_boxed_str).collect(),
+        not_after,
+        fingerprint: fingerprint.into(),
+    })
+}
+
+/// Certificates of a PEM bundle (`ca.crt`).
+///
+/// # Errors
+/// Unreadable text or no certificate in it.
+pub(crate) fn authorities(
+    bundle: &[u8],
+) -> Result<Arc<[CertificateDer<'static>]>, CertificateError> {
+    let list: Vec<_> = CertificateDer::pem_slice_iter(bundle)
+        .collect::<Result<_, _>>()
+        .map_err(|error| CertificateError::Chain(error.to_string()))?;
+    if list.is_empty() {
+        return Err(CertificateError::Chain("it holds no certificate".into()));
+    }
+    Ok(list.into())
+}
+
+fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertificateError> {
+    let provider = provider();
+    let signer = provider
+        .key_provider
+        .load_private_key(key)
+        .map_err(|_| CertificateError::Key)?;
+    let certified = CertifiedKey::new(chain, signer);
+    match certified.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(certified)
+        }
+        Err(_) => Err(CertificateError::Mismatch),
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: std::sync::OnceLock<Arc<CryptoProvider>> = std::sync::OnceLock::new();
+    PROVIDER
+        .get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .clone()
+}
+
+/// DNS names of a certificate, lower-case, and the end of its validity in seconds since the epoch. The common name
+/// counts only when there are no alternative names.
+fn names_and_end(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, i64), CertificateError> {
+    let (_, parsed) = X509Certificate::from_der(certificate)
+        .map_err(|error| CertificateError::Chain(error.to_string()))?;
+    let alternative = parsed.subject_alternative_name().ok().flatten();
+    let names: Vec<String> = match alternative {
+        Some(names) => names
+            .value
+            .general_names
+            .iter()
+            .filter_map(dns_name)
+            .collect(),
+        None => parsed
+            .subject()
+            .iter_common_name()
+            .filter_map(|name| name.as_str().ok())
+            .filter_map(plain)
+            .collect(),
+    };
+    Ok((names, parsed.validity().not_after.timestamp()))
+}
+
+fn dns_name(name: &GeneralName<'_>) -> Option<String> {
+    match name {
+        GeneralName::DNSName(name) => plain(name),
+        GeneralName::IPAddress(bytes) => match <[u8; 4]>::try_from(*bytes) {
+            Ok(v4) => Some(std::net::Ipv4Addr::from(v4).to_string()),
+            Err(_) => <[u8; 16]>::try_from(*bytes)
+                .ok()
+                .map(|v6| std::net::Ipv6Addr::from(v6).to_string()),
+        },
+        _ => None,
+    }
+}
+
+/// Names with bytes that no host name has (NUL among them) are left out rather than compared.
+fn plain(name: &str) -> Option<String> {
+    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'*');
+    (!name.is_empty() && name.bytes().all(fine)).then(|| name.to_ascii_lowercase())
+}
+
+/// SHA-256 as hex.
+pub(crate) fn fingerprint(certificate: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    let rustls::SupportedCipherSuite::Tls13(suite) = suite else {
+        return String::new();
+    };
+    let digest = suite.common.hash_provider.hash(certificate);
+    digest
+        .as_ref()
+        .iter()
+        .fold(String::with_capacity(64), |mut out, byte| {
+            let _ = write!(out, "{byte:02x}");
+            out
+        })
+}

@@ -1,0 +1,59 @@
+//! Which Ingresses are ours (ingress-nginx reference 2.9).
+
+use k8s_openapi::api::networking::v1::Ingress;
+
+use crate::options::ClassSelection;
+use crate::{Name, Options, Snapshot};
+
+const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
+
+/// Whether an Ingress is served: by its class, the watched namespace and `--disable-catch-all`.
+pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+    let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
+    if options
+        .namespace
+        .as_deref()
+        .is_some_and(|watched| watched != namespace)
+    {
+        return false;
+    }
+    let has_default_backend = ingress
+        .spec
+        .as_ref()
+        .is_some_and(|spec| spec.default_backend.is_some());
+    if options.disable_catch_all && has_default_backend {
+        return false;
+    }
+    has_our_class(ingress, snapshot, &options.class)
+}
+
+fn has_our_class(ingress: &Ingress, snapshot: &Snapshot, selection: &ClassSelection) -> bool {
+    if let Some(name) = ingress
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.ingress_class_name.as_deref())
+    {
+        return class_is_ours(name, snapshot, selection);
+    }
+    let annotation = ingress
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(LEGACY_ANNOTATION));
+    match annotation {
+        Some(class) => !class.is_empty() && **class == *selection.ingress_class,
+        None => selection.without_class,
+    }
+}
+
+fn class_is_ours(name: &str, snapshot: &Snapshot, selection: &ClassSelection) -> bool {
+    let Some(class) = snapshot.classes.get(&Name::new("", name)) else {
+        return false;
+    };
+    let controller = class
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.controller.as_deref());
+    controller == Some(&*selection.controller_class)
+        || (selection.by_name && name == &*selection.ingress_class)
+}

@@ -1,0 +1,83 @@
+//! Which certificate a host gets (ingress-nginx reference 4.2).
+
+use headgate_table::{CATCH_ALL, HostTls};
+
+use super::{Member, Surroundings};
+use crate::Name;
+use crate::finding::{Finding, Severity};
+
+/// The first Ingress of the host with any `tls` entry decides, even when its Secret is broken: then the default
+/// certificate serves, and the host still counts as one with TLS.
+pub(super) fn choose(
+    host: &str,
+    primaries: &[&Member],
+    around: &mut Surroundings<'_>,
+    findings: &mut Vec<Finding>,
+) -> HostTls {
+    let Some(member) = primaries
+        .iter()
+        .find(|member| !member.ingress.tls.is_empty())
+    else {
+        return HostTls::None;
+    };
+    if host == CATCH_ALL {
+        return HostTls::Default;
+    }
+    let mut report = |severity, message: String| {
+        findings.push(member.ingress.finding(severity, "spec.tls", message))
+    };
+    let entries = &member.ingress.tls;
+    let listed = entries
+        .iter()
+        .find(|entry| entry.hosts.iter().any(|name| name == host));
+    let secret = match listed {
+        Some(entry) => entry.secret.clone(),
+        None => entries
+            .iter()
+            .filter_map(|entry| entry.secret.as_ref())
+            .find(|name| covers(name, host, around))
+            .cloned(),
+    };
+    let Some(secret) = secret else {
+        if listed.is_none() {
+            report(
+                Severity::Info,
+                format!(
+                    "no entry lists {host} or has a certificate for it; the default certificate serves"
+                ),
+            );
+        }
+        return HostTls::Default;
+    };
+    let (certificate, problem) = around.certificates.serving(&secret, around.snapshot);
+    if let Some(problem) = problem {
+        let consequence = if certificate.is_some() {
+            "the last valid one serves"
+        } else {
+            "the default certificate serves"
+        };
+        report(
+            Severity::Error,
+            format!("{problem}; for {host} {consequence}"),
+        );
+    }
+    match certificate {
+        Some(certificate) if certificate.covers(host) => HostTls::Own(certificate),
+        Some(certificate) => {
+            let names = certificate.names.join(", ");
+            report(
+                Severity::Error,
+                format!(
+                    "the certificate in Secret {secret} is for {names}, not for {host}; the default certificate serves"
+                ),
+            );
+            HostTls::Default
+        }
+        None => HostTls::Default,
+    }
+}
+
+fn covers(secret: &Name, host: &str, around: &mut Surroundings<'_>) -> bool {
+    let (certificate, _) = around.certificates.serving(secret, around.snapshot);
+    certificate.is_some_and(|certificate| certificate.covers(host))
+}

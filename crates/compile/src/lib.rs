@@ -1,0 +1,28 @@
+//! From Kubernetes objects to a routing table, findings and statuses.
+//!
+//! [`compile`] is pure and total: the same snapshot gives the same table, nothing in an object can make it fail, and what
+//! cannot be served is a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates
+//! and keys are parsed and checked here, because a broken one is a finding; they are used only by the data plane.
+
+pub mod annotations;
+mod certificate;
+mod certificates;
+mod class;
+mod compiler;
+mod finding;
+mod findings;
+mod host;
+mod ingress;
+mod options;
+mod patterns;
+mod policy;
+mod serving;
+pub mod settings;
+mod snapshot;
+mod upstream;
+
+pub use certificate::{CertificateError, from_pem as certificate_from_pem};
+pub use compiler::{Compiled, IngressStatus, compile};
+pub use finding::{Finding, Severity, Subject};
+pub use options::{ClassSelection, Options};
+pub use snapshot::{Change, Changes, Kind, Name, Object, ObjectRef, Objects, Snapshot};

@@ -1,0 +1,75 @@
+//! What the operator decided by flags about which objects are served and how.
+
+use std::sync::Arc;
+
+use crate::Name;
+use crate::annotations::DEFAULT_PREFIX;
+
+/// Decisions that flags make. Defaults are those of ingress-nginx (its reference, section 6).
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which Ingresses are served.
+    pub class: ClassSelection,
+    /// Serve Ingresses of this namespace only (`--watch-namespace`); `None`: of all.
+    pub namespace: Option<Arc<str>>,
+    /// `--annotations-prefix`, without a slash; default `nginx.ingress.kubernetes.io`.
+    pub annotations_prefix: Arc<str>,
+    /// `--enable-annotation-validation`; default true.
+    pub validate_annotations: bool,
+    /// The ConfigMap with the settings (`--configmap`).
+    pub settings: Option<Name>,
+    /// The Secret with the certificate for hosts that have none (`--default-ssl-certificate`).
+    pub default_certificate: Option<Name>,
+    /// The Service that answers for unknown hosts and paths (`--default-backend-service`).
+    pub default_backend: Option<Name>,
+    /// Ignore Ingresses that have `spec.defaultBackend` (`--disable-catch-all`); default false.
+    pub disable_catch_all: bool,
+    /// Serve Services of type ExternalName (off with `--disable-svc-external-name`); default true.
+    pub external_names: bool,
+    /// Endpoints may have loopback addresses; default false.
+    pub loopback_endpoints: bool,
+    /// Path that the catch-all answers itself (`--health-check-path`); default `/healthz`.
+    pub health_path: Arc<str>,
+}
+
+/// Which Ingresses are served (ingress-nginx reference 2.9).
+#[derive(Clone, Debug)]
+pub struct ClassSelection {
+    /// Value of the annotation `kubernetes.io/ingress.class`, and with `by_name` of the class's name; default `nginx`.
+    pub ingress_class: Arc<str>,
+    /// `spec.controller` of the IngressClass; default `k8s.io/ingress-nginx`.
+    pub controller_class: Arc<str>,
+    /// Also those that name no class; default false.
+    pub without_class: bool,
+    /// Also accept an IngressClass by its name; default false.
+    pub by_name: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            class: ClassSelection::default(),
+            namespace: None,
+            annotations_prefix: DEFAULT_PREFIX.into(),
+            validate_annotations: true,
+            settings: None,
+            default_certificate: None,
+            default_backend: None,
+            disable_catch_all: false,
+            external_names: true,
+            loopback_endpoints: false,
+            health_path: "/healthz".into(),
+        }
+    }
+}
+
+impl Default for ClassSelection {
+    fn default() -> Self {
+        Self {
+            ingress_class: "nginx".into(),
+            controller_class: "k8s.io/ingress-nginx".into(),
+            without_class: false,
+            by_name: false,
+        }
+    }
+}
