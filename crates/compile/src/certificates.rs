@@ -50,9 +50,9 @@ impl Certificates {
         }
     }
 
-    /// Forgets Secrets that nothing names any more.
-    pub(crate) fn retain(&mut self, named: impl Fn(&Name) -> bool) {
-        self.known.retain(|name, _| named(name));
+    /// Forgets a Secret that nothing names any more.
+    pub(crate) fn forget(&mut self, name: &Name) {
+        self.known.remove(name);
     }
 
     fn look(&mut self, name: &Name, snapshot: &Snapshot) -> &Known {

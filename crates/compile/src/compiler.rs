@@ -103,6 +103,7 @@ pub fn compile(
         options,
         dirty: Dirty::default(),
         everything: fresh,
+        released: Vec::new(),
     };
     step.compiled.findings.begin();
     step.settings(changes);
@@ -211,6 +212,8 @@ struct Step<'a> {
     dirty: Dirty,
     /// All Ingresses are to be read again, and so all hosts and upstreams compiled.
     everything: bool,
+    /// Secrets that an Ingress named and may name no more.
+    released: Vec<Name>,
 }
 
 // === the steps ===
@@ -297,18 +300,12 @@ impl Step<'_> {
         for name in &names {
             self.ingress(name);
         }
-        if !names.is_empty() {
-            let users = &self.compiled.index.users;
-            let named = |name: &Name| {
-                users.contains_key(&ObjectRef {
-                    kind: Kind::Secret,
-                    name: name.clone(),
-                })
-            };
+        for name in std::mem::take(&mut self.released) {
+            let secret = ObjectRef { kind: Kind::Secret, name };
             let default = self.options.default_certificate.as_ref();
-            self.compiled
-                .certificates
-                .retain(|name| default == Some(name) || named(name));
+            if default != Some(&secret.name) && !self.compiled.index.users.contains_key(&secret) {
+                self.compiled.certificates.forget(&secret.name);
+            }
         }
     }
 
@@ -761,6 +758,9 @@ impl Step<'_> {
                 users.remove(&ingress.name);
                 if users.is_empty() {
                     index.users.remove(&object);
+                    if object.kind == Kind::Secret {
+                        self.released.push(object.name);
+                    }
                 }
             }
         }

@@ -18,14 +18,27 @@ pub struct PathIndex {
 
 #[derive(Clone, Debug)]
 enum Matcher {
-    /// Exact paths by path; prefixes by path without its final slash.
-    Literal {
-        exact: Box<[Arc<Route>]>,
-        prefix: Box<[Arc<Route>]>,
-        longest_prefix: usize,
-    },
+    /// Exact paths; prefixes without their final slash.
+    Literal { exact: Keys, prefix: Keys },
     /// First match wins.
     Regex(Box<[(Arc<Pattern>, Arc<Route>)]>),
+}
+
+/// Routes by a key, sorted by it. The keys lie together rather than in their routes: a search among thousands of hosts is
+/// paid for in cache misses.
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    entries: Box<[Entry]>,
+    text: Box<[u8]>,
+    /// Length of the longest key.
+    longest: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    start: u32,
+    end: u32,
+    route: Arc<Route>,
 }
 
 /// What a path belongs to.
@@ -41,28 +54,15 @@ impl PathIndex {
     /// Index for literal paths. Of two routes with the same kind and path (a final slash of a prefix aside) the first wins.
     /// `root` takes what no other route takes; a prefix route for `/` in `routes` is left aside.
     pub fn literal(root: Arc<Route>, routes: Vec<Arc<Route>>) -> Self {
-        let (mut exact, mut prefix): (Vec<_>, Vec<_>) = routes
+        let (exact, mut prefix): (Vec<_>, Vec<_>) = routes
             .into_iter()
             .partition(|route| route.kind == PathKind::Exact);
         prefix.retain(|route| !prefix_key(route).is_empty());
-        // Stable sorts: of equals, the first stays first and is kept.
-        exact.sort_by(|a, b| a.path.as_bytes().cmp(b.path.as_bytes()));
-        exact.dedup_by(|b, a| a.path == b.path);
-        prefix.sort_by(|a, b| prefix_key(a).cmp(prefix_key(b)));
-        prefix.dedup_by(|b, a| prefix_key(a) == prefix_key(b));
-        let longest_prefix = prefix
-            .iter()
-            .map(|route| prefix_key(route).len())
-            .max()
-            .unwrap_or(0);
-        Self {
-            matcher: Matcher::Literal {
-                exact: exact.into(),
-                prefix: prefix.into(),
-                longest_prefix,
-            },
-            root,
-        }
+        let matcher = Matcher::Literal {
+            exact: Keys::new(exact, |route| route.path.as_bytes()),
+            prefix: Keys::new(prefix, prefix_key),
+        };
+        Self { matcher, root }
     }
 
     /// Index for a host in regex mode. `entries` are the text that decides the order, its expression, and the route:
@@ -82,17 +82,11 @@ impl PathIndex {
     /// What `path` (decoded and normalised) belongs to.
     pub fn find(&self, path: &[u8]) -> PathMatch<'_> {
         match &self.matcher {
-            Matcher::Literal {
-                exact,
-                prefix,
-                longest_prefix,
-            } => {
-                if let Ok(at) = exact.binary_search_by(|route| route.path.as_bytes().cmp(path)) {
-                    return exact
-                        .get(at)
-                        .map_or(PathMatch::Route(&self.root), PathMatch::Route);
-                }
-                find_prefix(prefix, *longest_prefix, path).unwrap_or(PathMatch::Route(&self.root))
+            Matcher::Literal { exact, prefix } => {
+                let found = exact.get(path).map(PathMatch::Route);
+                found
+                    .or_else(|| prefix.leading_segments(path))
+                    .unwrap_or(PathMatch::Route(&self.root))
             }
             Matcher::Regex(entries) => {
                 let found = entries.iter().find(|(pattern, _)| pattern.is_match(path));
@@ -114,10 +108,10 @@ impl PathIndex {
     /// All routes in the order in which they are tried, the root last. A route may come twice in regex mode.
     pub fn routes(&self) -> Vec<&Arc<Route>> {
         let mut routes: Vec<_> = match &self.matcher {
-            Matcher::Literal { exact, prefix, .. } => {
-                let mut prefix: Vec<_> = prefix.iter().collect();
+            Matcher::Literal { exact, prefix } => {
+                let mut prefix: Vec<_> = prefix.routes().collect();
                 prefix.sort_by_key(|route| std::cmp::Reverse(prefix_key(route).len()));
-                exact.iter().chain(prefix).collect()
+                exact.routes().chain(prefix).collect()
             }
             Matcher::Regex(entries) => entries.iter().map(|(_, route)| route).collect(),
         };
@@ -128,28 +122,70 @@ impl PathIndex {
     }
 }
 
-/// Tries the leading segments of `path` from the longest that can match down.
-fn find_prefix<'t>(routes: &'t [Arc<Route>], longest: usize, path: &[u8]) -> Option<PathMatch<'t>> {
-    if routes.is_empty() {
-        return None;
-    }
-    let mut end = path.len();
-    loop {
-        let segments = path.get(..end)?;
-        if end <= longest
-            && let Ok(at) = routes.binary_search_by(|route| prefix_key(route).cmp(segments))
-        {
-            let route = routes.get(at)?;
-            let lacks_slash = end == path.len() && route.path.ends_with('/');
-            return Some(if lacks_slash {
-                PathMatch::AddSlash(route)
-            } else {
-                PathMatch::Route(route)
-            });
+impl Keys {
+    /// Of two routes with the same key, the first stays.
+    fn new(mut routes: Vec<Arc<Route>>, key: impl Fn(&Route) -> &[u8]) -> Self {
+        // The sort is stable, so that of equals the first is the one that is kept.
+        routes.sort_by(|a, b| key(a).cmp(key(b)));
+        routes.dedup_by(|b, a| key(a) == key(b));
+        let mut text = Vec::new();
+        let mut longest = 0;
+        let mut entries = Vec::with_capacity(routes.len());
+        for route in routes {
+            let start = text.len();
+            text.extend_from_slice(key(&route));
+            longest = longest.max(text.len() - start);
+            // An object is far smaller than 4 GiB, and so are all its paths.
+            let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(text.len())) else {
+                break;
+            };
+            entries.push(Entry { start, end, route });
         }
-        // The next candidate ends before a slash, and is no longer than the longest prefix there is.
-        let window = segments.get(..end.min(longest.saturating_add(1)))?;
-        end = memchr::memrchr(b'/', window)?;
+        Self {
+            entries: entries.into(),
+            text: text.into(),
+            longest,
+        }
+    }
+
+    fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.entries.iter().map(|entry| &entry.route)
+    }
+
+    fn get(&self, key: &[u8]) -> Option<&Arc<Route>> {
+        let key_of = |entry: &Entry| {
+            let span = entry.start as usize..entry.end as usize;
+            self.text.get(span).unwrap_or_default()
+        };
+        let at = self
+            .entries
+            .binary_search_by(|entry| key_of(entry).cmp(key))
+            .ok()?;
+        self.entries.get(at).map(|entry| &entry.route)
+    }
+
+    /// Tries the leading segments of `path` from the longest that can match down.
+    fn leading_segments(&self, path: &[u8]) -> Option<PathMatch<'_>> {
+        if self.entries.is_empty() {
+            return None;
+        }
+        let mut end = path.len();
+        loop {
+            let segments = path.get(..end)?;
+            if end <= self.longest
+                && let Some(route) = self.get(segments)
+            {
+                let lacks_slash = end == path.len() && route.path.ends_with('/');
+                return Some(if lacks_slash {
+                    PathMatch::AddSlash(route)
+                } else {
+                    PathMatch::Route(route)
+                });
+            }
+            // The next candidate ends before a slash, and is no longer than the longest key there is.
+            let window = segments.get(..end.min(self.longest.saturating_add(1)))?;
+            end = memchr::memrchr(b'/', window)?;
+        }
     }
 }
 

@@ -6,18 +6,20 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use std::hash::BuildHasher;
 
-/// Copying the map copies this many pointers; changing one entry then copies one shard.
-const SHARDS: usize = 1024;
+/// Shards stand in groups, so that copying the map copies one pointer, and a change copies one group and one shard.
+const GROUPS: usize = 32;
+const SHARDS_IN_GROUP: usize = 32;
 
 type Shard<V> = HashMap<Arc<str>, V, RandomState>;
+type Group<V> = Vec<Arc<Shard<V>>>;
 
-/// A map from names to values, in shards that copies share: with n entries a changed copy costs about
-/// `SHARDS + n / SHARDS` steps instead of n, and a lookup costs what a hash map's does.
+/// A map from names to values, in shards that copies share: with n entries, changing a copy costs about
+/// `GROUPS + SHARDS_IN_GROUP + n / (GROUPS * SHARDS_IN_GROUP)` steps instead of n, and a lookup costs what a hash map's does.
 ///
 /// The hash is seeded once a process start, so keys chosen by an object's author cannot pile up in one bucket.
 #[derive(Clone)]
 pub struct SharedMap<V> {
-    shards: Vec<Arc<Shard<V>>>,
+    groups: Arc<Vec<Arc<Group<V>>>>,
     hasher: RandomState,
     len: usize,
 }
@@ -26,9 +28,10 @@ impl<V: Clone> SharedMap<V> {
     /// An empty map.
     pub fn new() -> Self {
         let hasher = RandomState::default();
-        let empty = Arc::new(Shard::with_hasher(hasher.clone()));
+        let shard = Arc::new(Shard::with_hasher(hasher.clone()));
+        let group = Arc::new(vec![shard; SHARDS_IN_GROUP]);
         Self {
-            shards: vec![empty; SHARDS],
+            groups: Arc::new(vec![group; GROUPS]),
             hasher,
             len: 0,
         }
@@ -36,32 +39,32 @@ impl<V: Clone> SharedMap<V> {
 
     /// The value under `key`.
     pub fn get(&self, key: &str) -> Option<&V> {
-        self.shards.get(self.shard(key))?.get(key)
+        let (group, shard) = self.place(key);
+        self.groups.get(group)?.get(shard)?.get(key)
     }
 
     /// Puts `value` under `key`; gives the value that was there.
     pub fn insert(&mut self, key: Arc<str>, value: V) -> Option<V> {
-        let shard = self.shard(&key);
-        let old = Arc::make_mut(self.shards.get_mut(shard)?).insert(key, value);
+        let old = self.shard_mut(&key)?.insert(key, value);
         self.len += usize::from(old.is_none());
         old
     }
 
     /// Takes the entry of `key` out.
     pub fn remove(&mut self, key: &str) -> Option<V> {
-        let shard = self.shard(key);
-        let slot = self.shards.get_mut(shard)?;
-        if !slot.contains_key(key) {
-            return None;
-        }
-        let old = Arc::make_mut(slot).remove(key);
+        // Nothing is copied for a key that is not there.
+        self.get(key)?;
+        let old = self.shard_mut(key)?.remove(key);
         self.len -= usize::from(old.is_some());
         old
     }
 
     /// All entries, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
-        self.shards.iter().flat_map(|shard| shard.iter())
+        self.groups
+            .iter()
+            .flat_map(|group| group.iter())
+            .flat_map(|shard| shard.iter())
     }
 
     /// How many entries there are.
@@ -74,9 +77,17 @@ impl<V: Clone> SharedMap<V> {
         self.len == 0
     }
 
-    /// The shard comes from the middle bits: the shard's own map uses the outer ones of the same hash.
-    fn shard(&self, key: &str) -> usize {
-        (self.hasher.hash_one(key) >> 32) as usize % SHARDS
+    /// The shard of `key`, this map's own.
+    fn shard_mut(&mut self, key: &str) -> Option<&mut Shard<V>> {
+        let (group, shard) = self.place(key);
+        let group = Arc::make_mut(&mut self.groups).get_mut(group)?;
+        Some(Arc::make_mut(Arc::make_mut(group).get_mut(shard)?))
+    }
+
+    /// Group and shard come from the middle bits: the shard's own map uses the outer ones of the same hash.
+    fn place(&self, key: &str) -> (usize, usize) {
+        let bits = (self.hasher.hash_one(key) >> 32) as usize;
+        (bits % GROUPS, bits / GROUPS % SHARDS_IN_GROUP)
     }
 }
 
@@ -102,13 +113,18 @@ mod tests {
             (map.get("host-7"), copy.get("host-7")),
             (Some(&7), Some(&-1))
         );
-        let changed = map
-            .shards
+        let shards = |map: &SharedMap<i32>| -> Vec<Arc<Shard<i32>>> {
+            map.groups
+                .iter()
+                .flat_map(|group| group.iter().cloned())
+                .collect()
+        };
+        let (before, after) = (shards(&map), shards(&copy));
+        let changed = before
             .iter()
-            .zip(&copy.shards)
-            .filter(|(a, b)| !Arc::ptr_eq(a, b))
-            .count();
-        assert_eq!(changed, 1);
+            .zip(&after)
+            .filter(|(a, b)| !Arc::ptr_eq(a, b));
+        assert_eq!(changed.count(), 1);
     }
 
     #[test]
