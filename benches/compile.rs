@@ -1,0 +1,60 @@
+//! Compiling 20,000 Ingresses from nothing, and one that changed among them up to the swapped table.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use headgate_compile::{Compiled, Snapshot, compile};
+use headgate_table::publisher;
+
+mod support;
+
+const INGRESSES: usize = 20_000;
+
+fn full(criterion: &mut Criterion) {
+    let options = support::options();
+    let fallback = support::fallback();
+    let mut snapshot = support::snapshot(INGRESSES);
+    let changes = snapshot.take_changes();
+    let mut group = criterion.benchmark_group("compile");
+    group.sample_size(10).measurement_time(Duration::from_secs(10));
+    group.bench_function(format!("all of {INGRESSES} Ingresses"), |bench| {
+        bench.iter_with_large_drop(|| compile(&snapshot, &changes, None, &options, &fallback));
+    });
+    group.finish();
+}
+
+fn one(criterion: &mut Criterion) {
+    let options = support::options();
+    let fallback = support::fallback();
+    let mut snapshot = support::snapshot(INGRESSES);
+    let changes = snapshot.take_changes();
+    let compiled = compile(&snapshot, &changes, None, &options, &fallback);
+    let (mut publisher, _reader) = publisher(compiled.table().clone());
+    let mut state = Some((snapshot, compiled));
+    let mut revision = 0;
+    let mut group = criterion.benchmark_group("compile");
+    group.sample_size(50).measurement_time(Duration::from_secs(5));
+    group.bench_function(format!("one changed Ingress among {INGRESSES}, to the swapped table"), |bench| {
+        bench.iter_custom(|iterations| {
+            let mut spent = Duration::ZERO;
+            for _ in 0..iterations {
+                revision += 1;
+                let changed = support::ingress(revision % INGRESSES, revision);
+                let (mut snapshot, compiled): (Snapshot, Compiled) = state.take().expect("put back below");
+                let start = Instant::now();
+                snapshot.apply(changed);
+                let changes = snapshot.take_changes();
+                let compiled = compile(&snapshot, &changes, Some(compiled), &options, &fallback);
+                black_box(publisher.publish(compiled.table().clone()));
+                spent += start.elapsed();
+                state = Some((snapshot, compiled));
+            }
+            spent
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, full, one);
+criterion_main!(benches);

@@ -1,0 +1,120 @@
+//! Objects for the benches: as many Ingresses as wanted, each with a host, five paths, TLS and three annotations.
+
+#![allow(dead_code, reason = "each bench uses a part")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headgate_compile::{Object, Options, Snapshot, certificate_from_pem};
+use headgate_table::{Certificate, PrivateBytes};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde_json::json;
+
+/// Paths of each host.
+pub const PATHS: [&str; 5] = ["/", "/users", "/products", "/orders/history", "/assets"];
+
+/// The host of Ingress `n`.
+pub fn host(n: usize) -> String {
+    format!("shop-{n}.example.com")
+}
+
+/// Ingress `n`. `revision` goes into an annotation, so that two revisions differ.
+pub fn ingress(n: usize, revision: usize) -> Object {
+    let paths: Vec<_> = PATHS
+        .iter()
+        .map(|path| {
+            json!({ "path": path, "pathType": "Prefix", "backend": { "service": {
+                "name": format!("web-{n}"), "port": { "number": 80 } } } })
+        })
+        .collect();
+    let value = json!({
+        "metadata": {
+            "name": format!("web-{n}"), "namespace": "shop", "uid": format!("{n}"),
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "annotations": {
+                "nginx.ingress.kubernetes.io/proxy-body-size": format!("{}m", 1 + revision % 64),
+                "nginx.ingress.kubernetes.io/proxy-read-timeout": "30",
+                "nginx.ingress.kubernetes.io/limit-rps": "100",
+            },
+        },
+        "spec": {
+            "ingressClassName": "nginx",
+            "rules": [{ "host": host(n), "http": { "paths": paths } }],
+            "tls": [{ "hosts": [host(n)], "secretName": format!("tls-{n}") }],
+        },
+    });
+    Object::Ingress(Box::new(serde_json::from_value(value).expect("a valid Ingress")))
+}
+
+/// The Service, slice and certificate of Ingress `n`.
+pub fn surroundings(n: usize, key: &rcgen::KeyPair) -> [Object; 3] {
+    let service = json!({
+        "metadata": { "name": format!("web-{n}"), "namespace": "shop" },
+        "spec": { "clusterIP": "10.0.0.1", "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }] },
+    });
+    let slice = json!({
+        "metadata": { "name": format!("web-{n}-abc"), "namespace": "shop",
+            "labels": { "kubernetes.io/service-name": format!("web-{n}") } },
+        "addressType": "IPv4",
+        "endpoints": [
+            { "addresses": [format!("10.{}.{}.1", 1 + n / 250 % 250, n % 250)] },
+            { "addresses": [format!("10.{}.{}.2", 1 + n / 250 % 250, n % 250)] },
+        ],
+        "ports": [{ "name": "http", "port": 8080 }],
+    });
+    [
+        Object::Service(Box::new(serde_json::from_value(service).expect("a valid Service"))),
+        Object::EndpointSlice(Box::new(serde_json::from_value(slice).expect("a valid slice"))),
+        Object::Secret(Box::new(secret(n, key))),
+    ]
+}
+
+/// `count` Ingresses with all that belongs to them.
+pub fn snapshot(count: usize) -> Snapshot {
+    let mut snapshot = Snapshot::default();
+    let class = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" } });
+    let class = serde_json::from_value(class).expect("a valid IngressClass");
+    snapshot.apply(Object::IngressClass(Box::new(class)));
+    let key = rcgen::KeyPair::generate().expect("a key");
+    for n in 0..count {
+        snapshot.apply(ingress(n, 0));
+        for object in surroundings(n, &key) {
+            snapshot.apply(object);
+        }
+    }
+    snapshot
+}
+
+/// The certificate for hosts without one.
+pub fn fallback() -> Arc<Certificate> {
+    let made = rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).expect("a certificate");
+    let key = PrivateBytes(made.signing_key.serialize_pem().into_bytes());
+    let certificate = certificate_from_pem(made.cert.pem().as_bytes(), &key, "default");
+    Arc::new(certificate.expect("a usable certificate"))
+}
+
+/// Options as a default installation has them.
+pub fn options() -> Options {
+    Options::default()
+}
+
+/// Every host has a certificate of its own, all with one key: what is read at compile time is the same, and making
+/// thousands of keys is not what is measured.
+fn secret(n: usize, key: &rcgen::KeyPair) -> Secret {
+    let params = rcgen::CertificateParams::new(vec![host(n)]).expect("a name");
+    let certificate = params.self_signed(key).expect("a certificate");
+    let data = [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())];
+    let data: BTreeMap<String, ByteString> =
+        data.into_iter().map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).collect();
+    Secret {
+        metadata: ObjectMeta {
+            name: Some(format!("tls-{n}")),
+            namespace: Some("shop".into()),
+            ..ObjectMeta::default()
+        },
+        data: Some(data),
+        ..Secret::default()
+    }
+}

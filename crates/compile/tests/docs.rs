@@ -1,0 +1,39 @@
+//! The documentation tables are made from the registries: `UPDATE_DOCS=1 cargo test -p headgate-compile --test docs`
+//! writes them anew.
+
+use std::path::Path;
+
+fn check(name: &str, title: &str, table: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let expected = format!(
+        "# {title}\n\nThis page is made from the registry in the code; see [differences](differences.md) for what \
+         behaves otherwise than in ingress-nginx.\n\n{table}"
+    );
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&path, &expected).expect("the page can be written");
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == expected,
+        "{} is not what the registry says; run with UPDATE_DOCS=1",
+        path.display()
+    );
+}
+
+#[test]
+fn annotations_page() {
+    check(
+        "annotations.md",
+        "Annotations",
+        &headgate_compile::annotations::annotations_markdown(),
+    );
+}
+
+#[test]
+fn config_map_page() {
+    check(
+        "configmap.md",
+        "ConfigMap keys",
+        &headgate_compile::settings::settings_markdown(),
+    );
+}

@@ -1,0 +1,51 @@
+//! What the process is told about its sockets and limits.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Configuration of the data plane that does not change while it runs.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Addresses to listen on; empty: all of IPv4 and IPv6.
+    pub bind: Vec<IpAddr>,
+    /// Port for plain HTTP; 0: any free one.
+    pub http_port: u16,
+    /// Port for HTTPS; 0: any free one.
+    pub https_port: u16,
+    /// Worker threads, at least 1.
+    pub workers: usize,
+    /// Endpoints may have loopback addresses; off in a cluster, on when serving files.
+    pub loopback_upstreams: bool,
+    /// Client connections at once over all workers; beyond, new ones are closed at once.
+    pub max_connections: usize,
+    /// Where access-log lines go.
+    pub access_log: AccessLog,
+    /// Labels that every metric carries.
+    pub labels: MetricLabels,
+    /// Label request metrics with the host; default true.
+    pub metrics_per_host: bool,
+    /// Also for hosts that no object names; default false.
+    pub metrics_per_undefined_host: bool,
+    /// Report `2xx` instead of `200`; default false.
+    pub status_classes: bool,
+}
+
+/// Where access-log lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Appended to a file.
+    File(std::path::PathBuf),
+}
+
+/// Labels that every metric carries.
+#[derive(Clone, Debug, Default)]
+pub struct MetricLabels {
+    /// `controller_namespace`
+    pub namespace: Arc<str>,
+    /// `controller_class`
+    pub class: Arc<str>,
+    /// `controller_pod`
+    pub pod: Arc<str>,
+}

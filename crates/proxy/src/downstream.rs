@@ -1,0 +1,44 @@
+//! One client connection as its requests see it.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::worker::Worker;
+
+/// A client connection: what does not change from request to request.
+pub(crate) struct Downstream {
+    /// The worker that serves it.
+    pub(crate) worker: Rc<Worker>,
+    /// The TCP peer: the client, or the balancer before us.
+    pub(crate) tcp_peer: SocketAddr,
+    /// Our address on this connection.
+    pub(crate) local: SocketAddr,
+    /// TLS, on the https port.
+    pub(crate) tls: Option<TlsFacts>,
+    /// What a PROXY header said.
+    pub(crate) proxied: Option<Proxied>,
+    /// Serial number of the connection in this process.
+    pub(crate) id: u64,
+    /// Requests received on it so far.
+    pub(crate) requests: Cell<u64>,
+}
+
+/// What the handshake agreed on.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsFacts {
+    /// Server name, lower-case and without final dot.
+    pub(crate) server_name: Option<Arc<str>>,
+    /// Such as `TLSv1.3`.
+    pub(crate) protocol: &'static str,
+}
+
+/// Addresses of a PROXY header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Proxied {
+    /// The client.
+    pub(crate) source: SocketAddr,
+    /// The address that the client connected to.
+    pub(crate) destination: SocketAddr,
+}

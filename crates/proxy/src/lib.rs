@@ -1,0 +1,30 @@
+//! The data plane: listeners, TLS, the request pipeline, upstreams, drain.
+//!
+//! A thread per core, each with its own runtime, listeners, connection pools and metric shards; what requests share is
+//! the pointer to the routing table and the state in its slots. Nothing here knows Kubernetes: a table goes in, and what
+//! happened comes out as metrics and access-log lines.
+//!
+//! A request is read into one canonical form (`request`), goes through named steps over its route's policy (`pipeline`)
+//! and is forwarded (`upstream`); `connection` holds the deadlines and limits that a client meets before that.
+
+mod accept;
+mod body;
+mod config;
+mod connection;
+mod downstream;
+mod drain;
+mod listen;
+mod pipeline;
+mod proxy_protocol;
+mod record;
+mod request;
+mod respond;
+mod server;
+mod telemetry;
+mod tls;
+mod upstream;
+mod worker;
+
+pub use config::{AccessLog, Config, MetricLabels};
+pub use server::{Bound, Running, Server, ServerError};
+pub use telemetry::{CertificateFacts, Orphan, OrphanKind, Telemetry};

@@ -1,0 +1,167 @@
+//! Header fields that concern one connection only (RFC 9110 section 7.6.1). They are never relayed.
+
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use smallvec::SmallVec;
+
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+const SEC_WEBSOCKET_VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
+
+/// Removes the fields that `Connection` lists and the standard ones, `Connection` included.
+///
+/// The listed ones go first and before anything is added: a client must not be able to name a field that the proxy sets.
+/// Nor can it remove the fields that framing and routing rest on.
+pub(super) fn remove(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        for name in listed(headers) {
+            headers.remove(name);
+        }
+        headers.remove(CONNECTION);
+    }
+    headers.remove(KEEP_ALIVE);
+    headers.remove(PROXY_CONNECTION);
+    headers.remove(TE);
+    headers.remove(TRANSFER_ENCODING);
+    headers.remove(UPGRADE);
+}
+
+/// The protocols that a request asks to switch to; `None` when it doesn't, or not in a form that may be passed on: HTTP/2 is
+/// never spoken that way (RFC 9113 section 3.1), and a WebSocket handshake is a GET of version 13 (RFC 6455 section 4.1).
+/// The caller has checked that the request came by HTTP/1.1.
+pub(super) fn upgrade(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
+    let upgrade = headers.get(UPGRADE).filter(|value| !value.is_empty())?;
+    let asked = headers
+        .get_all(CONNECTION)
+        .iter()
+        .any(|line| tokens(line).any(|token| token.eq_ignore_ascii_case(b"upgrade")));
+    let protocols = || tokens(upgrade);
+    let http2 = protocols().any(|protocol| {
+        protocol.eq_ignore_ascii_case(b"h2c") || protocol.eq_ignore_ascii_case(b"h2")
+    });
+    let websocket = protocols().any(|protocol| protocol.eq_ignore_ascii_case(b"websocket"));
+    let handshake = || {
+        method == Method::GET
+            && headers
+                .get(SEC_WEBSOCKET_VERSION)
+                .is_some_and(|version| version == "13")
+    };
+    (asked && !http2 && (!websocket || handshake())).then(|| upgrade.clone())
+}
+
+/// Whether the list header's value holds `token` as an element.
+pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .any(|line| tokens(line).any(|element| element.eq_ignore_ascii_case(token.as_bytes())))
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value
+        .as_bytes()
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+}
+
+fn listed(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
+    let lines = headers.get_all(CONNECTION).iter();
+    let names = lines
+        .flat_map(tokens)
+        .filter(|token| !is_standard(token))
+        .filter_map(|token| HeaderName::from_bytes(token).ok());
+    names
+        .filter(|name| *name != HOST && *name != CONTENT_LENGTH)
+        .collect()
+}
+
+/// The usual contents of `Connection`, which name no field or one that goes anyway.
+fn is_standard(token: &[u8]) -> bool {
+    [&b"keep-alive"[..], b"close", b"upgrade", b"te", b""]
+        .iter()
+        .any(|standard| token.eq_ignore_ascii_case(standard))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in lines {
+            headers.append(
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            );
+        }
+        headers
+    }
+
+    #[test]
+    fn listed_and_standard_fields_go() {
+        let mut map = headers(&[
+            ("connection", "X-Drop, keep-alive"),
+            ("connection", "x-forwarded-for"),
+            ("connection", "host, content-length, \u{22}"),
+            ("x-drop", "1"),
+            ("x-forwarded-for", "1"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("keep-alive", "1"),
+            ("proxy-connection", "1"),
+            ("te", "trailers"),
+            ("transfer-encoding", "chunked"),
+            ("upgrade", "x"),
+            ("x-keep", "1"),
+        ]);
+        remove(&mut map);
+        let mut left: Vec<_> = map.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-keep"]);
+    }
+
+    #[test]
+    fn upgrades_that_are_passed_on() {
+        let websocket = [
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "websocket"),
+            ("sec-websocket-version", "13"),
+        ];
+        let spdy = [("connection", "upgrade"), ("upgrade", "SPDY/3.1")];
+        assert!(
+            upgrade(&Method::GET, &headers(&websocket)).is_some_and(|value| value == "websocket")
+        );
+        assert!(upgrade(&Method::POST, &headers(&spdy)).is_some());
+        assert!(
+            upgrade(&Method::POST, &headers(&websocket)).is_none(),
+            "a handshake is a GET"
+        );
+        for half in [
+            &[("upgrade", "websocket"), ("sec-websocket-version", "13")][..],
+            &[("connection", "upgrade")],
+            &[("connection", "upgrade"), ("upgrade", "")],
+            &[("connection", "upgrade"), ("upgrade", "h2c")],
+            &[
+                ("connection", "upgrade"),
+                ("upgrade", "websocket, h2c"),
+                ("sec-websocket-version", "13"),
+            ],
+            &[
+                ("connection", "upgrade"),
+                ("upgrade", "websocket"),
+                ("sec-websocket-version", "12"),
+            ],
+            &[("connection", "upgrade"), ("upgrade", "websocket")],
+            &[("connection", "upgraded"), ("upgrade", "x")],
+        ] {
+            assert!(upgrade(&Method::GET, &headers(half)).is_none(), "{half:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_elements() {
+        let map = headers(&[("te", "gzip;q=1, Trailers")]);
+        assert!(has_token(&map, &TE, "trailers"));
+        assert!(!has_token(&map, &TE, "gzip"));
+    }
+}

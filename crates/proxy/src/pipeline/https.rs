@@ -1,0 +1,71 @@
+//! Redirects from plain text to https (ingress-nginx reference 4.6).
+
+use headgate_table::{HttpsRedirect, RoutingTable};
+
+use super::redirect;
+use crate::request::{Context, Scheme};
+use crate::respond::Answer;
+
+/// The redirect, when the request came in plain text and its route asks for https.
+pub(super) fn redirect_to_https(context: &Context<'_>, table: &RoutingTable) -> Result<(), Answer> {
+    let asked = match context.route.https {
+        HttpsRedirect::Never => false,
+        HttpsRedirect::WhenHostHasTls => table.has_tls(context.host, context.parsed.name),
+        HttpsRedirect::Always => true,
+    };
+    if !asked || context.parsed.effective.scheme == Scheme::Https {
+        return Ok(());
+    }
+    let policy = &context.route.policy;
+    let port = policy.port_in_redirects.then_some(https_port(context));
+    let host = redirect::asked_host(context);
+    let location = location(
+        &host,
+        port,
+        &context.raw_target(),
+        policy.preserve_trailing_slash,
+    );
+    Err(redirect::answer(context.settings.redirect_status, location))
+}
+
+/// 443 where the process was told to take any free port: what is bound then is for tests, behind no stable name.
+fn https_port(context: &Context<'_>) -> u16 {
+    match context.parsed.arrival.https_port {
+        0 => Scheme::Https.default_port(),
+        port => port,
+    }
+}
+
+/// `raw` is the path with query as sent; of it, one final slash is dropped unless it is to be kept.
+fn location(host: &str, port: Option<u16>, raw: &str, preserve_trailing_slash: bool) -> String {
+    let raw = if preserve_trailing_slash {
+        raw
+    } else {
+        redirect::without_final_slash(raw)
+    };
+    match port {
+        Some(port) => format!("https://{host}:{port}{raw}"),
+        None => format!("https://{host}{raw}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_slash_is_dropped_from_the_end_of_the_raw_uri() {
+        for (raw, expected) in [
+            ("/", "https://a"),
+            ("/a/", "https://a/a"),
+            ("/a//", "https://a/a/"),
+            ("/a/?x=/", "https://a/a/?x="),
+            ("/a?x", "https://a/a?x"),
+            ("//evil.test/", "https://a//evil.test"),
+        ] {
+            assert_eq!(location("a", None, raw, false), expected);
+        }
+        assert_eq!(location("a", None, "/a/", true), "https://a/a/");
+        assert_eq!(location("a", Some(8443), "/a", false), "https://a:8443/a");
+    }
+}

@@ -1,0 +1,199 @@
+//! Request-rate and concurrency limits (ingress-nginx reference 1.3).
+
+use std::sync::Arc;
+
+use headgate_limit::{
+    Admission, ConcurrencyLimiter, Key, Nanos, Permit, Quota, RateLimiter, Rule, admit_all,
+};
+use headgate_table::{Limits, Variable};
+use http::StatusCode;
+use smallvec::SmallVec;
+
+use crate::request::Context;
+use crate::upstream::ClientRequest;
+
+/// Names of the limits in the metric of refusals.
+const RATE: &str = "rate";
+const CONCURRENCY: &str = "concurrency";
+
+/// What clients have used of one object's limits; hangs off [`Limits::slot`], so it outlives table swaps.
+#[derive(Debug, Default)]
+struct Counters {
+    per_second: RateLimiter,
+    per_minute: RateLimiter,
+    in_flight: Arc<ConcurrencyLimiter>,
+}
+
+/// A request over a limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    /// Status of the answer.
+    pub(super) status: StatusCode,
+    /// Which limit, for the metric of refusals.
+    pub(super) limit: &'static str,
+}
+
+/// Counts the request, and holds its place in flight if that is limited. A request that is not counted (its client is
+/// exempt or its key empty) passes.
+pub(super) fn admit(
+    context: &Context<'_>,
+    limits: &Limits,
+    now: Nanos,
+) -> Result<Option<Permit>, Refusal> {
+    if limits.exempt.contains(context.client()) {
+        return Ok(None);
+    }
+    let Some(key) = key(context) else {
+        return Ok(None);
+    };
+    // Another type in the slot would be a mistake of this crate's; a limit that cannot be kept closes the route.
+    let Some(counters) = limits.slot.get_or_init(|| Arc::new(Counters::default())) else {
+        return Err(Refusal {
+            status: StatusCode::SERVICE_UNAVAILABLE,
+            limit: RATE,
+        });
+    };
+    if admit_all(&rules(limits, counters), key, now) == Admission::Rejected {
+        return Err(Refusal {
+            status: context.settings.limit_status,
+            limit: RATE,
+        });
+    }
+    let Some(max) = limits.connections else {
+        return Ok(None);
+    };
+    match counters.in_flight.acquire(key, max) {
+        Some(permit) => Ok(Some(permit)),
+        None => Err(Refusal {
+            status: context.settings.limit_connections_status,
+            limit: CONCURRENCY,
+        }),
+    }
+}
+
+fn rules<'l>(limits: &Limits, counters: &'l Counters) -> SmallVec<[Rule<'l>; 2]> {
+    let rule =
+        |quota: Option<Quota>, limiter: &'l RateLimiter| quota.map(|quota| Rule { limiter, quota });
+    let per_second = rule(limits.per_second, &counters.per_second);
+    let per_minute = rule(limits.per_minute, &counters.per_minute);
+    per_second.into_iter().chain(per_minute).collect()
+}
+
+/// What the client is counted by; `None`: it is not.
+fn key(context: &Context<'_>) -> Option<Key> {
+    let template = &context.settings.limit_key;
+    match template.only_variable() {
+        Some(Variable::BinaryRemoteAddr | Variable::RemoteAddr) => {
+            Some(Key::from(context.client()))
+        }
+        _ => Key::from_text(context.expand(template, None)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::request::testing::Sample;
+    use headgate_table::{IpSet, Slot, Template};
+    use std::num::NonZeroU32;
+
+    const NOW: Nanos = Nanos::new(0);
+
+    fn limits() -> Limits {
+        Limits {
+            id: "shop/web/1".into(),
+            per_second: None,
+            per_minute: None,
+            connections: None,
+            exempt: IpSet::default(),
+            slot: Slot::default(),
+        }
+    }
+
+    fn one_a_second() -> Limits {
+        Limits {
+            per_second: Some(Quota::per_second(NonZeroU32::MIN, 0)),
+            ..limits()
+        }
+    }
+
+    fn status(outcome: Result<Option<Permit>, Refusal>) -> u16 {
+        outcome.map_or_else(|refusal| refusal.status.as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn the_rate_is_kept() {
+        let limits = one_a_second();
+        let sample = Sample::new("GET", "/")
+            .settings(|settings| settings.limit_status = StatusCode::TOO_MANY_REQUESTS);
+        let context = sample.context();
+        assert_eq!(status(admit(&context, &limits, NOW)), 200);
+        assert_eq!(status(admit(&context, &limits, NOW)), 429);
+        assert_eq!(
+            status(admit(&context, &limits, Nanos::new(1_000_000_000))),
+            200
+        );
+    }
+
+    #[test]
+    fn both_rates_have_to_be_kept() {
+        let quota = |n| Quota::per_minute(NonZeroU32::new(n).unwrap(), 0);
+        let limits = Limits {
+            per_minute: Some(quota(1)),
+            ..one_a_second()
+        };
+        let sample = Sample::new("GET", "/");
+        let context = sample.context();
+        assert_eq!(status(admit(&context, &limits, NOW)), 200);
+        assert_eq!(
+            status(admit(&context, &limits, Nanos::new(2_000_000_000))),
+            503
+        );
+    }
+
+    #[test]
+    fn a_place_in_flight_is_given_back() {
+        let limits = Limits {
+            connections: NonZeroU32::new(1),
+            ..limits()
+        };
+        let sample = Sample::new("GET", "/")
+            .settings(|settings| settings.limit_connections_status = StatusCode::TOO_MANY_REQUESTS);
+        let context = sample.context();
+        let permit = admit(&context, &limits, NOW).unwrap();
+        assert_eq!(
+            admit(&context, &limits, NOW).unwrap_err(),
+            Refusal {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                limit: CONCURRENCY
+            }
+        );
+        drop(permit);
+        assert!(admit(&context, &limits, NOW).unwrap().is_some());
+    }
+
+    #[test]
+    fn exempt_clients_and_empty_keys_are_not_counted() {
+        let exempt: IpSet = ["192.0.2.0/24".parse::<ipnet::IpNet>().unwrap()]
+            .into_iter()
+            .collect();
+        let exempting = Limits {
+            exempt,
+            ..one_a_second()
+        };
+        let sample = Sample::new("GET", "/");
+        assert!((0..5).all(|_| admit(&sample.context(), &exempting, NOW).is_ok()));
+
+        let key = Template::parse("$http_x_user").unwrap();
+        let limits = one_a_second();
+        let anonymous =
+            Sample::new("GET", "/").settings(|settings| settings.limit_key = key.clone());
+        assert!((0..5).all(|_| admit(&anonymous.context(), &limits, NOW).is_ok()));
+        let named = Sample::new("GET", "/")
+            .settings(|settings| settings.limit_key = key.clone())
+            .header("x-user", "u");
+        assert_eq!(status(admit(&named.context(), &limits, NOW)), 200);
+        assert_eq!(status(admit(&named.context(), &limits, NOW)), 503);
+    }
+}

@@ -1,0 +1,379 @@
+//! What is done to a request, as a list of named steps in the order that ingress-nginx has them (its reference, 0.5).
+//!
+//! A step reads the canonical request and the route's compiled policy, and either lets the request go on or answers it. What
+//! a step does to a head is a pure function in a file of its own; this file is only the order.
+
+mod canary;
+mod cors;
+mod fallback;
+mod foreign;
+mod hop_by_hop;
+mod https;
+mod limits;
+mod redirect;
+mod replace;
+mod response_head;
+mod rewrite;
+mod upstream_head;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use headgate_table::{CATCH_ALL, Host, HostBehaviour, PathMatch, Route, RoutingTable, Target};
+use http::header::{ORIGIN, REFERER, USER_AGENT};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use smallvec::SmallVec;
+
+use self::canary::Destination;
+use self::response_head::Additions;
+use self::rewrite::Rewritten;
+use self::upstream_head::{Extra, UpstreamHead};
+use crate::body::Body;
+use crate::downstream::Downstream;
+use crate::record::Record;
+use crate::request::{Arrival, Context, Line, Malformed, Parsed, path};
+use crate::respond::Answer;
+use crate::upstream::{self, ClientRequest, Forward};
+
+/// Serves one request of the connection `downstream`. Never fails: whatever goes wrong becomes an answer.
+pub(crate) async fn handle(
+    downstream: &Rc<Downstream>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let table = downstream.worker.table();
+    let (head, body) = request.into_parts();
+    let version = head.version;
+    let mut record = Box::new(begin(downstream, &head, &body));
+    let mut allowed_origin = None;
+
+    let exchange = Exchange {
+        downstream,
+        table: &table,
+        record: &mut record,
+        allowed_origin: &mut allowed_origin,
+    };
+    let result = exchange.run(head, body).await;
+    let mut response = result.unwrap_or_else(|answer| {
+        name_upstream(&table, &mut record);
+        answer.response(&table.settings, version)
+    });
+
+    let policy = record.route.as_ref().map(|route| &*route.policy);
+    let additions = Additions {
+        policy,
+        allowed_origin,
+        https: downstream.tls.is_some(),
+    };
+    response_head::finish(response.headers_mut(), &table.settings, additions);
+    // A client that went away has its status already.
+    if record.status.is_none() {
+        record.status = Some(response.status());
+    }
+    response.map(|body| body.recorded(record))
+}
+
+/// One request on its way through the steps.
+struct Exchange<'x> {
+    downstream: &'x Rc<Downstream>,
+    table: &'x Rc<Arc<RoutingTable>>,
+    record: &'x mut Record,
+    /// Set when the route shares with the request's origin.
+    allowed_origin: &'x mut Option<HeaderValue>,
+}
+
+impl Exchange<'_> {
+    async fn run(mut self, mut head: Parts, body: Incoming) -> Result<Response<Body>, Answer> {
+        let table = self.table;
+        let settings = &*table.settings;
+        let line = Line::of(&head)?;
+        let name = line.name()?;
+        let path = path::canonical(line.raw_path()).map_err(Malformed::from)?;
+        let arrival = Arrival::of(self.downstream);
+        let effective = arrival.effective(&settings.forwarded, &head.headers, line.host.as_ref());
+        self.record.client = effective.client;
+        let parsed = Parsed {
+            line: &line,
+            name: &name,
+            path: &path,
+            arrival,
+            effective,
+        };
+
+        let host = table.host(&name);
+        self.note_host(host, &name);
+        let (route, add_slash) = find_route(table, host, &parsed).inspect_err(|answer| {
+            self.record.unlogged = matches!(answer, Answer::Healthy);
+        })?;
+        self.record.route = Some(route.clone());
+        self.record.unlogged = !route.policy.access_log;
+        let headers = std::mem::take(&mut head.headers);
+        let mut context = Context::new(parsed, headers, settings, host, route);
+
+        refuse_closed(route)?;
+        if add_slash {
+            return Err(redirect::add_slash(&context));
+        }
+        self.share(&context)?;
+        redirect::of_route(&context)?;
+        let mut rewritten = rewrite::rewrite(&context)?;
+        https::redirect_to_https(&context, table)?;
+        let destination = canary::destination(&context, table, &self.downstream.worker)?;
+        self.note_destination(destination);
+        context.upstream = destination.upstream().map(|upstream| &**upstream);
+        self.limit(&context)?;
+        check_access(&context)?;
+
+        let Some(upstream) = destination.upstream() else {
+            return Err(Answer::Page(StatusCode::NOT_FOUND));
+        };
+        let stands_in = matches!(destination, Destination::Fallback(_));
+        if stands_in {
+            rewritten = Rewritten::default();
+        }
+        let extra = Extra {
+            prefix: rewritten.prefix,
+            body_length: body.size_hint().exact(),
+        };
+        let UpstreamHead {
+            mut headers,
+            upgrade,
+        } = upstream_head::upstream_head(&mut context, extra);
+        if stands_in {
+            fallback::explain(&mut headers, &context);
+        }
+        self.record.request_id = context.request_id().cloned();
+
+        let on_upgrade = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade);
+        let head = upstream_request(head, rewritten.target, headers);
+        let forward = Forward {
+            worker: &self.downstream.worker,
+            table,
+            route,
+            upstream,
+            head,
+            body,
+            upgrade: on_upgrade,
+            request: &context,
+        };
+        let mut response = upstream::forward(forward, self.record)
+            .await
+            .map_err(|error| self.failed(error))?;
+        let status = response.status();
+        response_head::filter(
+            response.headers_mut(),
+            status,
+            settings,
+            &route.policy.forwarding,
+        );
+        // The version is the upstream's; towards the client it is the connection's.
+        *response.version_mut() = Version::HTTP_11;
+        Ok(response)
+    }
+
+    fn note_host(&mut self, host: &Host, name: &str) {
+        self.record.host = Some(host.name.clone());
+        self.record.host_is_literal =
+            *host.name == *name || host.aliases.iter().any(|alias| **alias == *name);
+    }
+
+    /// Cross-origin sharing: decides about the origin, and answers OPTIONS for allowed ones.
+    fn share(&mut self, context: &Context<'_>) -> Result<(), Answer> {
+        let Some(cors) = &context.route.policy.cors else {
+            return Ok(());
+        };
+        *self.allowed_origin = cors::allowed_origin(cors, context.headers.get(ORIGIN));
+        if self.allowed_origin.is_some() && context.parsed.line.method == Method::OPTIONS {
+            return Err(Answer::Preflight);
+        }
+        Ok(())
+    }
+
+    /// Logs show the upstream of the route, and its canary beside it when that serves.
+    fn note_destination(&mut self, destination: Destination<'_>) {
+        match destination {
+            Destination::Primary(upstream) | Destination::Fallback(upstream) => {
+                self.record.upstream = Some(upstream.log_name.clone());
+            }
+            Destination::Canary { primary, canary } => {
+                self.record.upstream = Some(primary.log_name.clone());
+                self.record.alternative = Some(canary.log_name.clone());
+            }
+            Destination::Default(upstream) => {
+                self.record.upstream = Some(upstream.log_name.clone());
+                self.record.default_backend = true;
+            }
+            Destination::NotFound => self.record.default_backend = true,
+        }
+    }
+
+    fn limit(&mut self, context: &Context<'_>) -> Result<(), Answer> {
+        let Some(limits) = &context.route.policy.limits else {
+            return Ok(());
+        };
+        let now = self.downstream.worker.nanos(self.record.start);
+        match limits::admit(context, limits, now) {
+            Ok(permit) => {
+                self.record.permit = permit;
+                Ok(())
+            }
+            Err(refusal) => {
+                self.record.refused_by = Some(refusal.limit);
+                Err(Answer::Page(refusal.status))
+            }
+        }
+    }
+
+    fn failed(&mut self, error: upstream::ForwardError) -> Answer {
+        let failure = error.failure();
+        self.record.refused_by = failure.limit;
+        if error == upstream::ForwardError::ClientGone {
+            // 499 is for the log alone: nobody is left to read an answer.
+            self.record.status = Some(failure.status);
+            return Answer::PageAndClose(StatusCode::BAD_REQUEST);
+        }
+        if failure.close {
+            Answer::PageAndClose(failure.status)
+        } else {
+            Answer::Page(failure.status)
+        }
+    }
+}
+
+/// What is known before anything is decided.
+fn begin(downstream: &Downstream, head: &Parts, body: &Incoming) -> Record {
+    Record {
+        worker: downstream.worker.clone(),
+        start: Instant::now(),
+        client: Arrival::of(downstream).peer.ip().to_canonical(),
+        method: head.method.clone(),
+        target: head.uri.clone(),
+        version: head.version,
+        referer: head.headers.get(REFERER).cloned(),
+        user_agent: head.headers.get(USER_AGENT).cloned(),
+        request_id: None,
+        request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
+        status: None,
+        body_bytes_sent: 0,
+        route: None,
+        host: None,
+        host_is_literal: false,
+        upstream: None,
+        alternative: None,
+        attempts: SmallVec::new(),
+        default_backend: false,
+        unlogged: false,
+        refused_by: None,
+        permit: None,
+    }
+}
+
+/// Requests that are answered before they come to an upstream are logged under the name of the one that they were for.
+fn name_upstream(table: &RoutingTable, record: &mut Record) {
+    if record.upstream.is_some() {
+        return;
+    }
+    if let Some(Target::Forward(split)) = record.route.as_ref().map(|route| &route.target) {
+        record.upstream = table
+            .upstream(&split.primary)
+            .map(|upstream| upstream.log_name.clone());
+    }
+}
+
+/// Bytes of the head as HTTP/1 writes it: separators are counted, spelling is not known any more.
+fn head_length(head: &Parts) -> u64 {
+    const REQUEST_LINE: usize = "  HTTP/1.1\r\n\r\n".len();
+    const FIELD: usize = ": \r\n".len();
+    let target = head
+        .uri
+        .path_and_query()
+        .map_or(1, |target| target.as_str().len());
+    let fields: usize = head
+        .headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
+        .sum();
+    (head.method.as_str().len() + target + REQUEST_LINE + fields) as u64
+}
+
+/// The route of a request and whether its path lacks a final slash; or the answer that its host gives to all or some.
+fn find_route<'t>(
+    table: &RoutingTable,
+    host: &'t Host,
+    parsed: &Parsed<'_>,
+) -> Result<(&'t Arc<Route>, bool), Answer> {
+    let (app_root, paths) = match &host.behaviour {
+        HostBehaviour::Redirect { to } => {
+            return Err(redirect::to_host(
+                to,
+                &parsed.effective,
+                parsed.line,
+                table.settings.redirect_status,
+            ));
+        }
+        HostBehaviour::Routes { app_root, paths } => (app_root, paths),
+    };
+    if let Some(root) = app_root.as_ref().filter(|_| parsed.path == b"/") {
+        return Err(redirect::to_app_root(root, parsed.arrival, parsed.line));
+    }
+    let (route, add_slash) = match paths.find(parsed.path) {
+        PathMatch::Route(route) => (route, false),
+        PathMatch::AddSlash(route) => (route, true),
+    };
+    let health = *host.name == *CATCH_ALL && Arc::ptr_eq(route, paths.root());
+    if health && *parsed.path == *table.settings.health_path.as_bytes() {
+        return Err(Answer::Healthy);
+    }
+    Ok((route, add_slash))
+}
+
+fn refuse_closed(route: &Route) -> Result<(), Answer> {
+    match route.target {
+        Target::Closed(_) => Err(Answer::Page(StatusCode::SERVICE_UNAVAILABLE)),
+        Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
+    }
+}
+
+fn check_access(context: &Context<'_>) -> Result<(), Answer> {
+    let refused = context
+        .route
+        .policy
+        .access
+        .as_ref()
+        .is_some_and(|access| !access.admits(context.client()));
+    if refused {
+        Err(Answer::Page(StatusCode::FORBIDDEN))
+    } else {
+        Ok(())
+    }
+}
+
+/// The upstream request in origin form. What the client's connection attached to the request stays here.
+fn upstream_request(
+    mut head: Parts,
+    target: Option<http::uri::PathAndQuery>,
+    headers: HeaderMap,
+) -> Parts {
+    head.headers = headers;
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    if let Some(target) = target {
+        head.uri = Uri::from(target);
+    } else if head.uri.authority().is_some() {
+        let target = head.uri.path_and_query().cloned();
+        head.uri = target.map_or_else(Uri::default, origin_form);
+    }
+    head
+}
+
+/// `?query` of a URL without a path is written `/?query`.
+fn origin_form(target: http::uri::PathAndQuery) -> Uri {
+    if target.as_str().starts_with('/') {
+        return Uri::from(target);
+    }
+    Uri::try_from(format!("/{}", target.as_str())).unwrap_or_default()
+}

@@ -1,0 +1,209 @@
+//! Redirects that need no upstream: between `www.` and bare hosts, to the application's root, to a path with a final slash,
+//! and the ones that a route consists of (ingress-nginx reference 1.1).
+
+use std::borrow::Cow;
+
+use headgate_table::AppRoot;
+use http::{HeaderValue, StatusCode};
+
+use crate::request::{Arrival, Context, Effective, Line, Parsed, host_name, path};
+use crate::respond::Answer;
+
+/// The answer for `location`, which may hold text of the client's: what cannot be a header's value is a bad request.
+pub(super) fn answer(status: StatusCode, location: String) -> Answer {
+    match HeaderValue::try_from(location) {
+        Ok(location) => Answer::Redirect { status, location },
+        Err(_) => Answer::Page(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// The same path on the host `to`; the port is always named and one final slash dropped.
+pub(super) fn to_host(to: &str, effective: &Effective, line: &Line, status: StatusCode) -> Answer {
+    let raw = line.raw_target();
+    let location = format!(
+        "{}://{to}:{}{}",
+        effective.scheme.as_str(),
+        effective.port,
+        without_final_slash(&raw)
+    );
+    answer(status, location)
+}
+
+/// The application's root: by the listener's scheme and the host exactly as sent, without query.
+pub(super) fn to_app_root(root: &AppRoot, arrival: Arrival, line: &Line) -> Answer {
+    let host = line
+        .host
+        .as_ref()
+        .map_or("", |host| host.to_str().unwrap_or_default());
+    let location = if host.is_empty() {
+        root.path.to_string()
+    } else {
+        format!("{}://{host}{}", arrival.scheme.as_str(), root.path)
+    };
+    answer(StatusCode::FOUND, location)
+}
+
+/// The path with a final slash, for a prefix that is declared with one.
+pub(super) fn add_slash(context: &Context<'_>) -> Answer {
+    let path = path::encoded(context.parsed.path);
+    let target = match context.parsed.line.query() {
+        Some(query) => format!("{path}/?{query}"),
+        None => format!("{path}/"),
+    };
+    answer(StatusCode::MOVED_PERMANENTLY, absolute(context, target))
+}
+
+/// The redirect that the route consists of, if it does. Its location is literal, but a bare path is made absolute.
+pub(super) fn of_route(context: &Context<'_>) -> Result<(), Answer> {
+    let Some(redirect) = &context.route.policy.redirect else {
+        return Ok(());
+    };
+    let location = &redirect.location;
+    match location.to_str() {
+        Ok(path) if path.starts_with('/') => {
+            Err(answer(redirect.status, absolute(context, path.to_owned())))
+        }
+        _ => Err(Answer::Redirect {
+            status: redirect.status,
+            location: location.clone(),
+        }),
+    }
+}
+
+/// The host that the client asked for, without port; for redirects that stay on it.
+pub(super) fn asked_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
+    let Parsed {
+        effective, name, ..
+    } = &context.parsed;
+    let asked = effective.host.as_ref().and_then(host_name);
+    asked.unwrap_or(Cow::Borrowed(if name.is_empty() {
+        &context.host.name
+    } else {
+        name
+    }))
+}
+
+/// `raw` without its last byte if that is a slash.
+pub(super) fn without_final_slash(raw: &str) -> &str {
+    raw.strip_suffix('/').unwrap_or(raw)
+}
+
+/// `target` (path with query) on the host of the request by the listener's scheme, as nginx's own redirects are; alone if
+/// the policy wants that or no host was sent.
+fn absolute(context: &Context<'_>, target: String) -> String {
+    let policy = &context.route.policy;
+    let Parsed { arrival, name, .. } = &context.parsed;
+    if policy.relative_redirects || name.is_empty() {
+        return target;
+    }
+    let scheme = arrival.scheme;
+    if policy.port_in_redirects && arrival.port != scheme.default_port() {
+        format!("{}://{name}:{}{target}", scheme.as_str(), arrival.port)
+    } else {
+        format!("{}://{name}{target}", scheme.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::request::Scheme;
+    use crate::request::testing::Sample;
+    use headgate_table::Redirect;
+
+    fn show(answer: Answer) -> String {
+        match answer {
+            Answer::Redirect { status, location } => {
+                format!("{} {}", status.as_u16(), location.to_str().unwrap())
+            }
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn between_hosts_the_port_is_always_named() {
+        let sample = Sample::new("GET", "/path/?a=1");
+        let context = sample.context();
+        let to = to_host(
+            "www.a",
+            &context.parsed.effective,
+            context.parsed.line,
+            StatusCode::PERMANENT_REDIRECT,
+        );
+        assert_eq!(show(to), "308 http://www.a:8080/path/?a=1");
+
+        let sample = Sample::new("GET", "/");
+        let context = sample.context();
+        let https = Effective {
+            scheme: Scheme::Https,
+            port: 443,
+            ..context.parsed.effective.clone()
+        };
+        assert_eq!(
+            show(to_host("a", &https, context.parsed.line, StatusCode::FOUND)),
+            "302 https://a:443"
+        );
+    }
+
+    #[test]
+    fn the_application_root_is_on_the_host_as_sent() {
+        let sample = Sample::new("GET", "/?q");
+        let context = sample.context();
+        let root = AppRoot {
+            path: "/app".into(),
+        };
+        assert_eq!(
+            show(to_app_root(
+                &root,
+                context.parsed.arrival,
+                context.parsed.line
+            )),
+            "302 http://Shop.example:8080/app"
+        );
+    }
+
+    #[test]
+    fn slashes_are_added_before_the_query() {
+        let redirect = |sample: Sample| show(add_slash(&sample.context()));
+        assert_eq!(
+            redirect(Sample::new("GET", "/a%20b")),
+            "301 http://shop.example/a%20b/"
+        );
+        assert_eq!(
+            redirect(Sample::new("GET", "/a?x=1")),
+            "301 http://shop.example/a/?x=1"
+        );
+        assert_eq!(
+            redirect(Sample::new("GET", "/a").policy(|policy| policy.port_in_redirects = true)),
+            "301 http://shop.example:8080/a/"
+        );
+        assert_eq!(
+            redirect(Sample::new("GET", "/a?x").policy(|policy| policy.relative_redirects = true)),
+            "301 /a/?x"
+        );
+        assert_eq!(
+            redirect(Sample::new("GET", "//a")),
+            "301 http://shop.example/a/"
+        );
+    }
+
+    #[test]
+    fn redirects_of_a_route_are_literal() {
+        let redirect = |location: &'static str, relative: bool| {
+            let sample = Sample::new("GET", "/x?y").policy(|policy| {
+                let location = HeaderValue::from_static(location);
+                policy.redirect = Some(Redirect {
+                    status: StatusCode::MOVED_PERMANENTLY,
+                    location,
+                });
+                policy.relative_redirects = relative;
+            });
+            show(of_route(&sample.context()).unwrap_err())
+        };
+        assert_eq!(redirect("https://b.test/z", false), "301 https://b.test/z");
+        assert_eq!(redirect("/z", false), "301 http://shop.example/z");
+        assert_eq!(redirect("/z", true), "301 /z");
+        assert!(of_route(&Sample::new("GET", "/").context()).is_ok());
+    }
+}

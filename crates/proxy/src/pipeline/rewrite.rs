@@ -1,0 +1,190 @@
+//! Rewriting of paths (ingress-nginx reference 1.1, `rewrite-target`).
+
+use bytes::Bytes;
+use headgate_table::{Rewrite, Target};
+use http::uri::PathAndQuery;
+use http::{HeaderValue, StatusCode};
+
+use super::redirect;
+use crate::request::path::{self, Slashes};
+use crate::request::{Context, Matched};
+use crate::respond::Answer;
+
+/// What the upstream is asked for; by default what the client asked for.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Rewritten {
+    /// Path and query in place of the client's; `None`: the client's, as sent.
+    pub(super) target: Option<PathAndQuery>,
+    /// `X-Forwarded-Prefix`
+    pub(super) prefix: Option<HeaderValue>,
+}
+
+/// Rewrites the path if the route wants it and its expression matches. A rewrite to a URL is an answer. Requests for the
+/// default backend stay as they are.
+pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, Answer> {
+    let unchanged = Rewritten::default();
+    let Some(rewrite) = &context.route.rewrite else {
+        return Ok(unchanged);
+    };
+    if matches!(context.route.target, Target::DefaultBackend(_)) {
+        return Ok(unchanged);
+    }
+    let path = context.parsed.path;
+    let matched = rewrite
+        .pattern
+        .captures(path)
+        .map(|captures| Matched { captures, path });
+    let prefix = prefix(context, rewrite, matched.as_ref());
+    let Some(matched) = matched else {
+        return Ok(Rewritten {
+            prefix,
+            ..unchanged
+        });
+    };
+    if rewrite.redirect {
+        return Err(to_url(context, rewrite, &matched));
+    }
+    let target = to_path(context, rewrite, &matched)?;
+    Ok(Rewritten {
+        target: Some(target),
+        prefix,
+    })
+}
+
+fn prefix(
+    context: &Context<'_>,
+    rewrite: &Rewrite,
+    matched: Option<&Matched<'_>>,
+) -> Option<HeaderValue> {
+    let value = context.expand(rewrite.forwarded_prefix.as_ref()?, matched);
+    // Groups are decoded text, so they are written as a path is.
+    let value = path::encoded(&value);
+    if value.is_empty() {
+        None
+    } else {
+        HeaderValue::from_str(&value).ok()
+    }
+}
+
+/// The target with its groups, as a path: dot segments that the groups brought in are resolved, and everything is encoded
+/// again, because what is filled in is decoded text. Empty segments stay, as upstreams of such rewrites expect them.
+fn to_path(
+    context: &Context<'_>,
+    rewrite: &Rewrite,
+    matched: &Matched<'_>,
+) -> Result<PathAndQuery, Answer> {
+    let refused = || Answer::Page(StatusCode::BAD_REQUEST);
+    let mut filled = context.expand(&rewrite.target, Some(matched));
+    if filled.first() != Some(&b'/') {
+        filled.insert(0, b'/');
+    }
+    let resolved = path::resolved(&filled, Slashes::Keep).map_err(|_| refused())?;
+    let text = with_query(path::encoded(&resolved).into_owned(), context);
+    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| refused())
+}
+
+/// The template's own text stands as it is: it is a URL of the object's author. What is filled in is encoded.
+fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> Answer {
+    let filled = context.expand(&rewrite.target, Some(matched));
+    let location = with_query(path::encoded(&filled).into_owned(), context);
+    redirect::answer(StatusCode::FOUND, location)
+}
+
+fn with_query(mut text: String, context: &Context<'_>) -> String {
+    if let Some(query) = context.parsed.line.query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::request::testing::Sample;
+    use headgate_table::{Pattern, Template};
+    use std::sync::Arc;
+
+    fn sample(target: &str, pattern: &str, replacement: &str) -> Sample {
+        let mut sample = Sample::new("GET", target);
+        sample.route.rewrite = Some(Arc::new(Rewrite {
+            pattern: Arc::new(Pattern::case_insensitive(pattern).unwrap()),
+            target: Template::parse(replacement).unwrap(),
+            redirect: replacement.starts_with("http"),
+            forwarded_prefix: None,
+        }));
+        sample
+    }
+
+    fn show(sample: &Sample) -> String {
+        match rewrite(&sample.context()) {
+            Ok(Rewritten {
+                target: Some(target),
+                ..
+            }) => target.to_string(),
+            Ok(Rewritten { target: None, .. }) => "unchanged".to_owned(),
+            Err(Answer::Redirect { status, location }) => {
+                format!("{} {}", status.as_u16(), location.to_str().unwrap())
+            }
+            Err(Answer::Page(status)) => status.as_u16().to_string(),
+            Err(other) => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_whole_path_becomes_the_target() {
+        let api = "/api(/|$)(.*)";
+        for (request, pattern, target, expected) in [
+            ("/api", api, "/$2", "/"),
+            ("/api/x?y=1", api, "/$2", "/x?y=1"),
+            ("/API/x", api, "/$2", "/x"),
+            ("/apix", api, "/$2", "unchanged"),
+            ("/foo/rest", "/foo", "/bar", "/bar"),
+            ("/x/foo", "/foo", "/bar", "/bar"),
+            ("/api/a%20b%3Fc%25", api, "/$2", "/a%20b%3Fc%25"),
+            ("/api/%c3%a9", api, "/$2", "/%C3%A9"),
+            ("/s/x", "/s(.*)", "/t/$1", "/t//x"),
+            ("/s/x", "/s/(.*)", "$1", "/x"),
+            ("/s/x", "/s/(.*)", "/$host/$1", "/shop.example/x"),
+            ("/s?", "/s", "/t", "/t?"),
+        ] {
+            assert_eq!(
+                show(&sample(request, pattern, target)),
+                expected,
+                "{request} {pattern} {target}"
+            );
+        }
+    }
+
+    #[test]
+    fn groups_cannot_climb() {
+        assert_eq!(show(&sample("/p/x", "/p/x()", "/$1../D")), "400");
+        assert_eq!(show(&sample("/p/.x", "/p/(.)x", "/a/$1./D")), "/D");
+        assert_eq!(show(&sample("/p/.x", "/p/(.)x", "/a/$1.;/D")), "400");
+    }
+
+    #[test]
+    fn a_url_is_redirected_to_with_its_groups_encoded() {
+        assert_eq!(
+            show(&sample("/p/a%20b?q", "/p/(.*)", "https://b.test/$1")),
+            "302 https://b.test/a%20b?q"
+        );
+    }
+
+    #[test]
+    fn the_prefix_goes_with_the_rewrite() {
+        let mut sample = sample("/p/x", "/(p)/(.*)", "/$2");
+        let mut rules = sample.route.rewrite.as_deref().unwrap().clone();
+        rules.forwarded_prefix = Some(Template::parse("/$1").unwrap());
+        sample.route.rewrite = Some(Arc::new(rules));
+        assert_eq!(rewrite(&sample.context()).unwrap().prefix.unwrap(), "/p");
+    }
+
+    #[test]
+    fn the_default_backend_gets_the_original() {
+        let mut sample = sample("/foo", "/foo", "/bar");
+        sample.route.target = Target::DefaultBackend(None);
+        assert_eq!(show(&sample), "unchanged");
+    }
+}

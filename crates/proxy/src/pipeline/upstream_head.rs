@@ -1,0 +1,286 @@
+//! The head of the request to the upstream, made from the client's by editing it in place (ingress-nginx reference 3.1).
+//!
+//! Everything that tells the upstream who the client is comes from the canonical request. What a client sends under those
+//! names is dropped, in every spelling, unless forwarded headers are believed.
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use headgate_table::{BackendProtocol, ConnectionHeader};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Version};
+use smallvec::SmallVec;
+
+use super::{foreign, hop_by_hop};
+use crate::request::{Context, listed};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_SCHEME: HeaderName = HeaderName::from_static("x-forwarded-scheme");
+const X_FORWARDED_PREFIX: HeaderName = HeaderName::from_static("x-forwarded-prefix");
+const X_SCHEME: HeaderName = HeaderName::from_static("x-scheme");
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const X_ORIGINAL_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-original-forwarded-for");
+const X_ORIGINAL_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-original-forwarded-host");
+
+/// Room for the fields that are added, reserved once.
+const ADDED: usize = 12;
+
+/// What else the head depends on.
+#[derive(Debug, Default)]
+pub(super) struct Extra {
+    /// `X-Forwarded-Prefix`
+    pub(super) prefix: Option<HeaderValue>,
+    /// Length of the body where it is known: `Content-Length` is written from it.
+    pub(super) body_length: Option<u64>,
+}
+
+/// The fields of the upstream request, and the protocols that it asks to switch to.
+pub(super) struct UpstreamHead {
+    /// The fields.
+    pub(super) headers: HeaderMap,
+    /// An upgrade is asked for; the fields hold `Connection` and `Upgrade`.
+    pub(super) upgrade: bool,
+}
+
+/// Makes the fields of the upstream request out of the client's, which `context` hands over.
+pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra) -> UpstreamHead {
+    let settings = context.settings;
+    let forwarding = &context.route.policy.forwarding;
+    let own = Own::of(context);
+    let mut headers = context.hand_over_headers();
+    let upgrade = wanted_upgrade(context, &headers);
+    let trailers =
+        forwarding.protocol.is_grpc() && hop_by_hop::has_token(&headers, &TE, "trailers");
+
+    hop_by_hop::remove(&mut headers);
+    foreign::remove(&mut headers, settings);
+    canonical_framing(&mut headers, extra.body_length);
+    join_cookies(&mut headers);
+
+    // More than the limit on a head's fields would be refused before it comes here; without room nothing is added.
+    let _ = headers.try_reserve(ADDED);
+    own.insert(context, &mut headers);
+    if let Some(prefix) = extra.prefix {
+        headers.insert(X_FORWARDED_PREFIX, prefix);
+    }
+    if trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+    }
+    let asked = upgrade.is_some();
+    connection(&mut headers, forwarding.connection_header, upgrade);
+    UpstreamHead {
+        headers,
+        upgrade: asked,
+    }
+}
+
+/// What is read from the client's fields before they are edited.
+struct Own {
+    forwarded_for: Option<HeaderValue>,
+    original_forwarded_for: Option<HeaderValue>,
+    original_forwarded_host: Option<HeaderValue>,
+    configured: SmallVec<[(HeaderName, Vec<u8>); 2]>,
+}
+
+impl Own {
+    fn of(context: &Context<'_>) -> Self {
+        let trust = &context.settings.forwarded;
+        let original_forwarded_for = listed(&context.headers, &trust.for_header);
+        let append = trust.use_forwarded_headers && trust.append;
+        let forwarded_for = original_forwarded_for
+            .as_ref()
+            .filter(|_| append)
+            .and_then(|list| appended(list, context));
+        let configured = context.settings.request_headers.iter();
+        Self {
+            forwarded_for,
+            original_forwarded_for,
+            original_forwarded_host: listed(&context.headers, &trust.host_header),
+            configured: configured
+                .map(|(name, template)| (name.clone(), context.expand(template, None)))
+                .collect(),
+        }
+    }
+
+    fn insert(self, context: &Context<'_>, headers: &mut HeaderMap) {
+        let effective = &context.parsed.effective;
+        let forwarding = &context.route.policy.forwarding;
+        let asked = effective
+            .host
+            .clone()
+            .or_else(|| HeaderValue::from_str(&context.host.name).ok());
+        set(
+            headers,
+            HOST,
+            forwarding.host.clone().or_else(|| asked.clone()),
+        );
+        set(headers, X_REQUEST_ID, context.request_id().cloned());
+        let client = address(effective.client);
+        // The list ends with the hop before us, which is the peer and not the client behind it.
+        set(
+            headers,
+            X_FORWARDED_FOR,
+            self.forwarded_for.or_else(|| client.clone()),
+        );
+        set(headers, X_REAL_IP, client);
+        set(headers, X_FORWARDED_HOST, asked);
+        headers.insert(X_FORWARDED_PORT, port(effective.port));
+        let scheme = HeaderValue::from_static(effective.scheme.as_str());
+        headers.insert(X_FORWARDED_PROTO, scheme.clone());
+        headers.insert(X_FORWARDED_SCHEME, scheme.clone());
+        headers.insert(X_SCHEME, scheme);
+        if context.settings.add_original_uri {
+            set(
+                headers,
+                X_ORIGINAL_URI,
+                HeaderValue::from_str(&context.raw_target()).ok(),
+            );
+        }
+        if self.original_forwarded_for.is_some() {
+            set(
+                headers,
+                X_ORIGINAL_FORWARDED_FOR,
+                self.original_forwarded_for,
+            );
+        }
+        if self.original_forwarded_host.is_some() {
+            set(
+                headers,
+                X_ORIGINAL_FORWARDED_HOST,
+                self.original_forwarded_host,
+            );
+        }
+        for (name, value) in self.configured {
+            configure(headers, name, value);
+        }
+    }
+}
+
+/// A configured field; an empty value removes it. Fields that routing, framing and the connection rest on are ours alone.
+fn configure(headers: &mut HeaderMap, name: HeaderName, value: Vec<u8>) {
+    if [
+        HOST,
+        CONTENT_LENGTH,
+        TRANSFER_ENCODING,
+        CONNECTION,
+        UPGRADE,
+        TE,
+    ]
+    .contains(&name)
+    {
+        return;
+    }
+    let value = if value.is_empty() {
+        None
+    } else {
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(value)).ok()
+    };
+    set(headers, name, value);
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
+    match value {
+        Some(value) => headers.insert(name, value),
+        None => headers.remove(name),
+    };
+}
+
+/// The incoming list with our peer at its end.
+fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
+    let peer = context.parsed.arrival.peer.ip().to_canonical();
+    let mut text = list.as_bytes().to_vec();
+    write!(text, ", {peer}").ok()?;
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+}
+
+fn address(address: IpAddr) -> Option<HeaderValue> {
+    // The longest address is an IPv6 one with 39 characters.
+    let mut text = [0_u8; 48];
+    let mut rest = text.as_mut_slice();
+    write!(rest, "{address}").ok()?;
+    let left = rest.len();
+    text.get(..text.len() - left)
+        .and_then(|text| HeaderValue::from_bytes(text).ok())
+}
+
+fn port(port: u16) -> HeaderValue {
+    match port {
+        80 => HeaderValue::from_static("80"),
+        443 => HeaderValue::from_static("443"),
+        other => HeaderValue::from(other),
+    }
+}
+
+/// `Content-Length` in its one spelling, written from the length that is really forwarded; `Expect` is answered by us.
+fn canonical_framing(headers: &mut HeaderMap, body_length: Option<u64>) {
+    headers.remove(EXPECT);
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    let canonical =
+        lengths.next().is_none() && (first.len() == 1 || first.as_bytes().first() != Some(&b'0'));
+    if !canonical {
+        set(headers, CONTENT_LENGTH, body_length.map(HeaderValue::from));
+    }
+}
+
+/// One `Cookie` line for HTTP/1.1 (RFC 9113 section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(COOKIE).iter();
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    set(
+        headers,
+        COOKIE,
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)).ok(),
+    );
+}
+
+/// Only HTTP/1.1 can be switched, and not where `Connection` towards the upstream is fixed or HTTP/2 is spoken to it.
+fn wanted_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
+    let forwarding = &context.route.policy.forwarding;
+    let line = context.parsed.line;
+    let possible = line.version == Version::HTTP_11
+        && forwarding.connection_header.is_none()
+        && !matches!(
+            forwarding.protocol,
+            BackendProtocol::Grpc | BackendProtocol::Grpcs
+        );
+    if possible {
+        hop_by_hop::upgrade(&line.method, headers)
+    } else {
+        None
+    }
+}
+
+fn connection(
+    headers: &mut HeaderMap,
+    fixed: Option<ConnectionHeader>,
+    upgrade: Option<HeaderValue>,
+) {
+    let value = match (fixed, &upgrade) {
+        (Some(ConnectionHeader::Close), _) => "close",
+        (Some(ConnectionHeader::KeepAlive), _) => "keep-alive",
+        (None, Some(_)) => "upgrade",
+        (None, None) => return,
+    };
+    headers.insert(CONNECTION, HeaderValue::from_static(value));
+    if let Some(protocols) = upgrade {
+        headers.insert(UPGRADE, protocols);
+    }
+}
+
+#[cfg(test)]
+mod tests;

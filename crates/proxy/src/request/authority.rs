@@ -1,0 +1,183 @@
+//! Host names of requests: one spelling for each, or a refusal.
+
+use std::borrow::Cow;
+use std::net::Ipv6Addr;
+
+/// Longest host name, bytes (RFC 1035 section 2.3.4).
+const MAX_NAME: usize = 255;
+
+/// `Host` or `:authority`, canonical: what hosts are looked up by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Authority<'t> {
+    /// Lower-case, without final dot; an IPv6 address keeps its brackets. Never empty.
+    pub(crate) name: Cow<'t, str>,
+    /// As sent; `None`: no port was sent.
+    pub(crate) port: Option<u16>,
+}
+
+impl<'t> Authority<'t> {
+    /// Reads `host [ ":" port ]` (RFC 3986 section 3.2.2) but without userinfo, percent-escapes and commas: those are legal
+    /// there, and read differently from server to server. `None`: not a host. Allocates only to change the spelling.
+    pub(crate) fn parse(text: &'t [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        let (name, port) = if text.starts_with('[') {
+            let end = text.find(']')?;
+            let (name, rest) = text.split_at(end.checked_add(1)?);
+            (address(name)?, rest)
+        } else {
+            let end = memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len());
+            let (name, rest) = text.split_at(end);
+            (registered(name)?, rest)
+        };
+        let port = match port.strip_prefix(':') {
+            None if port.is_empty() => None,
+            None => return None,
+            Some(digits) => Some(number(digits)?),
+        };
+        Some(Self {
+            name: lower(name),
+            port,
+        })
+    }
+}
+
+/// A port: one to five digits, no sign.
+pub(super) fn number(digits: &str) -> Option<u16> {
+    let plain = (1..=5).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if plain { digits.parse().ok() } else { None }
+}
+
+fn address(bracketed: &str) -> Option<&str> {
+    let inner = bracketed.strip_prefix('[')?.strip_suffix(']')?;
+    inner.parse::<Ipv6Addr>().ok().map(|_| bracketed)
+}
+
+/// A name or an IPv4 address, which has the syntax of a name.
+fn registered(name: &str) -> Option<&str> {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    let legal = !name.is_empty()
+        && name.len() <= MAX_NAME
+        && name.bytes().all(is_name_byte)
+        && !name.ends_with('.')
+        && !name.contains("..");
+    legal.then_some(name)
+}
+
+/// `unreserved` and `sub-delims` of RFC 3986 but the comma, which is what two joined Host lines look like.
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'-' | b'.'
+                | b'_'
+                | b'~'
+                | b'!'
+                | b'$'
+                | b'&'
+                | b'\''
+                | b'('
+                | b')'
+                | b'*'
+                | b'+'
+                | b';'
+                | b'='
+        )
+}
+
+fn lower(name: &str) -> Cow<'_, str> {
+    if name.bytes().any(|b| b.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read(text: &str) -> Option<(String, Option<u16>)> {
+        Authority::parse(text.as_bytes()).map(|a| (a.name.into_owned(), a.port))
+    }
+
+    #[test]
+    fn one_spelling() {
+        for (text, name, port) in [
+            ("shop.example", "shop.example", None),
+            ("SHOP.Example.", "shop.example", None),
+            ("shop.example:8080", "shop.example", Some(8080)),
+            ("shop.example.:80", "shop.example", Some(80)),
+            ("10.0.0.1:65535", "10.0.0.1", Some(65535)),
+            ("[2001:DB8::1]:443", "[2001:db8::1]", Some(443)),
+            ("[::1]", "[::1]", None),
+            ("a_b", "a_b", None),
+        ] {
+            assert_eq!(read(text), Some((name.to_owned(), port)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_host() {
+        for text in [
+            "",
+            ".",
+            "..",
+            "a..b",
+            "a b",
+            "u@a",
+            "a/b",
+            "a,b",
+            "a%2eb",
+            "a:b:c",
+            "a:",
+            "a:x",
+            "a:+8",
+            "a:123456",
+            "a:70000",
+            "[::1",
+            "::1",
+            "[::1]x",
+            "[::1%25eth0]",
+            "[v1.x]",
+            "a?b",
+            "a#b",
+            "a\\b",
+            "a\"b",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert_eq!(Authority::parse(b"a\xff"), None);
+        assert_eq!(Authority::parse(b"a\0"), None);
+        assert_eq!(read(&"a".repeat(256)), None);
+    }
+
+    #[test]
+    fn canonical_names_are_borrowed() {
+        assert!(matches!(
+            Authority::parse(b"shop.example:80").unwrap().name,
+            Cow::Borrowed(_)
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn the_canonical_name_is_its_own_canonical_name(text in "[a-zA-Z0-9.:\\[\\]%@_~*-]{0,20}") {
+            if let Some(first) = Authority::parse(text.as_bytes()) {
+                let second = Authority::parse(first.name.as_bytes()).unwrap();
+                prop_assert_eq!(&second.name, &first.name);
+                prop_assert_eq!(second.port, None);
+                prop_assert!(!first.name.ends_with('.') && !first.name.bytes().any(|b| b.is_ascii_uppercase()));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(authority) = Authority::parse(&bytes) {
+                prop_assert!(!authority.name.is_empty());
+                prop_assert!(!authority.name.contains(['/', '@', '%', ',', ' ']));
+            }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! A request once its route is known: what steps, templates and the upstream side read.
+
+use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::net::IpAddr;
+
+use headgate_table::{Balance, Host, Piece, Route, Settings, Template, Upstream, Variable};
+use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::cookies::Cookies;
+use super::{Arrival, Effective, Line, Scheme};
+use crate::upstream::ClientRequest;
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The canonical form of a request, as far as the request alone decides it.
+#[derive(Debug)]
+pub(crate) struct Parsed<'r> {
+    /// Request line and host as sent.
+    pub(crate) line: &'r Line,
+    /// Canonical host; empty when none was sent.
+    pub(crate) name: &'r str,
+    /// Decoded, normalised path.
+    pub(crate) path: &'r [u8],
+    /// How the request arrived.
+    pub(crate) arrival: Arrival,
+    /// What is believed of it.
+    pub(crate) effective: Effective,
+}
+
+/// A request and its route.
+pub(crate) struct Context<'r> {
+    /// The request.
+    pub(crate) parsed: Parsed<'r>,
+    /// Settings of the data plane.
+    pub(crate) settings: &'r Settings,
+    /// The host that serves it.
+    pub(crate) host: &'r Host,
+    /// Its route.
+    pub(crate) route: &'r Route,
+    /// Where it goes, once chosen.
+    pub(crate) upstream: Option<&'r Upstream>,
+    /// The client's header fields. Empty once the upstream head is made of them, but where they are still needed.
+    pub(crate) headers: HeaderMap,
+    cookies: Cookies,
+    user_agent: Option<HeaderValue>,
+    request_id: OnceCell<Option<HeaderValue>>,
+}
+
+impl<'r> Context<'r> {
+    /// The request `parsed` with its header fields, on `route` of `host`.
+    pub(crate) fn new(
+        parsed: Parsed<'r>,
+        headers: HeaderMap,
+        settings: &'r Settings,
+        host: &'r Host,
+        route: &'r Route,
+    ) -> Self {
+        let cookies = Cookies::of(&headers);
+        let user_agent = headers.get(USER_AGENT).cloned();
+        let request_id = OnceCell::new();
+        Self {
+            parsed,
+            settings,
+            host,
+            route,
+            upstream: None,
+            headers,
+            cookies,
+            user_agent,
+            request_id,
+        }
+    }
+
+    /// Path and query as sent.
+    pub(crate) fn raw_target(&self) -> Cow<'r, str> {
+        self.parsed.line.raw_target()
+    }
+
+    /// `X-Request-ID` for the upstream: the client's, else one made up at the first call if settings want one.
+    pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
+        self.request_id
+            .get_or_init(|| match self.headers.get(&X_REQUEST_ID) {
+                Some(sent) if !sent.is_empty() => Some(sent.clone()),
+                _ if self.settings.generate_request_id => random_id(fastrand::u128(..)),
+                _ => None,
+            })
+            .as_ref()
+    }
+
+    /// Hands the header fields over to become the upstream head, in place when nothing reads them afterwards.
+    pub(crate) fn hand_over_headers(&mut self) -> HeaderMap {
+        self.request_id();
+        let needed = self
+            .upstream
+            .is_some_and(|upstream| match &upstream.balance {
+                Balance::Hash { key, .. } => reads_headers(key),
+                Balance::RoundRobin | Balance::Ewma => false,
+            });
+        if needed {
+            self.headers.clone()
+        } else {
+            std::mem::take(&mut self.headers)
+        }
+    }
+}
+
+impl ClientRequest for Context<'_> {
+    fn client(&self) -> IpAddr {
+        self.parsed.effective.client
+    }
+
+    fn https(&self) -> bool {
+        self.parsed.arrival.scheme == Scheme::Https
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.find(name)
+    }
+
+    fn evaluate(&self, template: &Template) -> String {
+        let value = self.expand(template, None);
+        String::from_utf8(value)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
+    fn user_agent(&self) -> &str {
+        self.user_agent
+            .as_ref()
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+}
+
+/// Whether evaluating `template` reads header fields that are gone once the upstream head is made.
+fn reads_headers(template: &Template) -> bool {
+    template.pieces().iter().any(|piece| match piece {
+        Piece::Variable(variable) => {
+            matches!(
+                variable,
+                Variable::Header(_) | Variable::ContentLength | Variable::ContentType
+            )
+        }
+        Piece::Text(_) | Piece::Capture(_) => false,
+    })
+}
+
+/// 32 hexadecimal digits.
+fn random_id(number: u128) -> Option<HeaderValue> {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'0'; 32];
+    for (at, byte) in text.iter_mut().enumerate() {
+        let digit = (number >> (4 * (31 - at))) & 0xf;
+        *byte = DIGITS.get(digit as usize).copied().unwrap_or(b'0');
+    }
+    HeaderValue::from_bytes(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::request::testing::Sample;
+
+    #[test]
+    fn request_ids_are_passed_on_or_made_up() {
+        let sample = Sample::new("GET", "/").header("x-request-id", "abc");
+        assert_eq!(sample.context().request_id().unwrap(), "abc");
+
+        let sample = Sample::new("GET", "/");
+        let context = sample.context();
+        let made = context.request_id().unwrap().clone();
+        assert_eq!(made.len(), 32);
+        assert!(made.as_bytes().iter().all(u8::is_ascii_hexdigit));
+        assert_eq!(context.request_id(), Some(&made), "one request has one");
+
+        let sample =
+            Sample::new("GET", "/").settings(|settings| settings.generate_request_id = false);
+        assert_eq!(sample.context().request_id(), None);
+    }
+
+    #[test]
+    fn ids_are_hexadecimal() {
+        assert_eq!(
+            random_id(0xabc).unwrap(),
+            "00000000000000000000000000000abc"
+        );
+        assert_eq!(random_id(u128::MAX).unwrap(), "f".repeat(32).as_str());
+    }
+
+    #[test]
+    fn headers_are_kept_only_when_a_hash_key_reads_them() {
+        for (key, kept) in [
+            ("$http_x_user", true),
+            ("$remote_addr$content_type", true),
+            ("$request_uri", false),
+        ] {
+            let sample = Sample::new("GET", "/").header("x-user", "u");
+            let upstream = Sample::upstream(Balance::Hash {
+                key: Template::parse(key).unwrap(),
+                subset: None,
+            });
+            let mut context = sample.context();
+            context.upstream = Some(&upstream);
+            let handed = context.hand_over_headers();
+            assert_eq!(handed.get("x-user").unwrap(), "u");
+            assert_eq!(context.headers.contains_key("x-user"), kept, "{key}");
+        }
+    }
+}

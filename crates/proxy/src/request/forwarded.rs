@@ -1,0 +1,462 @@
+//! Who the client is and how it came, when balancers stand between (ingress-nginx reference 3.2 and 3.3).
+
+use std::net::{IpAddr, SocketAddr};
+
+use headgate_table::{ForwardedTrust, IpSet};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::authority::{Authority, number};
+use crate::downstream::Downstream;
+
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// `http` or `https`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scheme {
+    /// Plain text.
+    Http,
+    /// TLS.
+    Https,
+}
+
+impl Scheme {
+    /// As written in URLs.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    /// The port that URLs leave out.
+    pub(crate) fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+/// How a request arrived, headers aside.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// The TCP peer, or what a PROXY header named in its place.
+    pub(crate) peer: SocketAddr,
+    /// The port that a PROXY header says the client connected to.
+    pub(crate) proxied_port: Option<u16>,
+    /// Scheme of the listener.
+    pub(crate) scheme: Scheme,
+    /// Port of the listener.
+    pub(crate) port: u16,
+    /// Port of the https listener as configured; 0 when any free one was asked for.
+    pub(crate) https_port: u16,
+}
+
+/// What is believed of a request after forwarded headers are taken into account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Effective {
+    /// The client's address; IPv4 inside IPv6 is IPv4.
+    pub(crate) client: IpAddr,
+    /// The scheme that the client used.
+    pub(crate) scheme: Scheme,
+    /// The port that the client connected to.
+    pub(crate) port: u16,
+    /// The host that the client asked for, with port as sent. `None`: none was sent.
+    pub(crate) host: Option<HeaderValue>,
+}
+
+impl Arrival {
+    /// How requests of `downstream` arrive.
+    pub(crate) fn of(downstream: &Downstream) -> Self {
+        Self {
+            peer: downstream
+                .proxied
+                .map_or(downstream.tcp_peer, |proxied| proxied.source),
+            proxied_port: downstream.proxied.map(|proxied| proxied.destination.port()),
+            scheme: if downstream.tls.is_some() {
+                Scheme::Https
+            } else {
+                Scheme::Http
+            },
+            port: downstream.local.port(),
+            https_port: downstream.worker.shared.config.https_port,
+        }
+    }
+
+    /// What `headers` make of this under `trust`; `host` is the request's own.
+    pub(crate) fn effective(
+        self,
+        trust: &ForwardedTrust,
+        headers: &HeaderMap,
+        host: Option<&HeaderValue>,
+    ) -> Effective {
+        let (mut scheme, mut port) = (self.scheme, self.proxied_port.unwrap_or(self.port));
+        let mut forwarded_host = None;
+        if trust.use_forwarded_headers {
+            scheme = first(headers, &X_FORWARDED_PROTO)
+                .and_then(named_scheme)
+                .unwrap_or(scheme);
+            port = first(headers, &X_FORWARDED_PORT)
+                .and_then(number)
+                .filter(|port| *port != 0)
+                .unwrap_or(port);
+            forwarded_host = first(headers, &X_FORWARDED_HOST)
+                .filter(|host| Authority::parse(host.as_bytes()).is_some())
+                .and_then(|host| HeaderValue::from_str(host).ok());
+        }
+        if self.proxied_port == Some(Scheme::Https.default_port()) {
+            scheme = Scheme::Https;
+        }
+        Effective {
+            client: self.client(trust, headers),
+            scheme,
+            port: self.reported(port),
+            host: forwarded_host.or_else(|| host.cloned()),
+        }
+    }
+
+    /// A custom https port is an affair between us and the balancer: applications are told 443.
+    fn reported(self, port: u16) -> u16 {
+        let ours = self.scheme == Scheme::Https && port == self.port;
+        if ours || (port == self.https_port && port != 0) {
+            Scheme::Https.default_port()
+        } else {
+            port
+        }
+    }
+
+    fn client(self, trust: &ForwardedTrust, headers: &HeaderMap) -> IpAddr {
+        let peer = self.peer.ip().to_canonical();
+        // With the PROXY protocol the client is already known; only use-forwarded-headers looks beyond it.
+        let look = trust.use_forwarded_headers || (trust.real_ip && !trust.proxy_protocol);
+        if look {
+            rightmost_untrusted(peer, &trust.trusted, headers, &trust.for_header)
+        } else {
+            peer
+        }
+    }
+}
+
+/// All entries of the list header `name`, joined as one value; `None` when there is nothing in it.
+pub(crate) fn listed(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
+    let mut lines = headers.get_all(name).iter().filter(|line| !line.is_empty());
+    let first = lines.next()?;
+    let Some(second) = lines.next() else {
+        return Some(first.clone());
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        joined.extend_from_slice(b", ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)).ok()
+}
+
+/// Walks the list from its end, the nearest hop, as long as the hop that wrote an entry is trusted. Text that is no address
+/// ends the walk.
+fn rightmost_untrusted(
+    peer: IpAddr,
+    trusted: &IpSet,
+    headers: &HeaderMap,
+    name: &HeaderName,
+) -> IpAddr {
+    let mut client = peer;
+    for line in headers.get_all(name).iter().rev() {
+        for entry in line.as_bytes().rsplit(|byte| *byte == b',') {
+            let entry = entry.trim_ascii();
+            if entry.is_empty() {
+                continue;
+            }
+            if !trusted.contains(client) {
+                return client;
+            }
+            match address(entry) {
+                Some(address) => client = address,
+                None => return client,
+            }
+        }
+    }
+    client
+}
+
+/// An address with or without port.
+fn address(entry: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(entry).ok()?;
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    let address = bare
+        .parse::<IpAddr>()
+        .ok()
+        .or_else(|| text.parse::<SocketAddr>().ok().map(|address| address.ip()))?;
+    Some(address.to_canonical())
+}
+
+/// The first entry of a list header.
+fn first<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
+    let text = headers.get(name)?.to_str().ok()?;
+    let entry = text.split(',').next()?.trim();
+    (!entry.is_empty()).then_some(entry)
+}
+
+fn named_scheme(name: &str) -> Option<Scheme> {
+    if name.eq_ignore_ascii_case("https") {
+        Some(Scheme::Https)
+    } else if name.eq_ignore_ascii_case("http") {
+        Some(Scheme::Http)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+
+    const HTTP: Arrival = Arrival {
+        peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 5000),
+        proxied_port: None,
+        scheme: Scheme::Http,
+        port: 80,
+        https_port: 443,
+    };
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        lines
+            .iter()
+            .map(|(name, value)| {
+                (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    fn show(effective: &Effective) -> String {
+        let host = effective
+            .host
+            .as_ref()
+            .map_or("-", |host| host.to_str().unwrap());
+        format!(
+            "{} {}://{}:{}",
+            effective.client,
+            effective.scheme.as_str(),
+            host,
+            effective.port
+        )
+    }
+
+    fn trust(nets: &[&str]) -> ForwardedTrust {
+        let trusted = nets
+            .iter()
+            .map(|net| net.parse::<ipnet::IpNet>().unwrap())
+            .collect();
+        ForwardedTrust {
+            trusted,
+            ..ForwardedTrust::default()
+        }
+    }
+
+    #[test]
+    fn nothing_is_believed_by_default() {
+        let spoofed = headers(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-port", "444"),
+            ("x-forwarded-host", "evil.test"),
+        ]);
+        let host = HeaderValue::from_static("a.test:80");
+        let effective = HTTP.effective(&ForwardedTrust::default(), &spoofed, Some(&host));
+        assert_eq!(show(&effective), "10.0.0.1 http://a.test:80:80");
+    }
+
+    #[test]
+    fn forwarded_headers_when_used() {
+        let trust = ForwardedTrust {
+            use_forwarded_headers: true,
+            ..ForwardedTrust::default()
+        };
+        let host = HeaderValue::from_static("a.test");
+        for (lines, expected) in [
+            (
+                &[
+                    ("x-forwarded-for", "6.6.6.6"),
+                    ("x-forwarded-proto", "HTTPS, http"),
+                    ("x-forwarded-port", "444"),
+                    ("x-forwarded-host", "b.test:1, c.test"),
+                ][..],
+                "6.6.6.6 https://b.test:1:444",
+            ),
+            (
+                &[
+                    ("x-forwarded-proto", "gopher"),
+                    ("x-forwarded-port", "x"),
+                    ("x-forwarded-host", "a/b"),
+                ],
+                "10.0.0.1 http://a.test:80",
+            ),
+            (&[("x-forwarded-port", "443")], "10.0.0.1 http://a.test:443"),
+        ] {
+            assert_eq!(
+                show(&HTTP.effective(&trust, &headers(lines), Some(&host))),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn real_ip_changes_the_address_alone() {
+        let trust = ForwardedTrust {
+            real_ip: true,
+            ..ForwardedTrust::default()
+        };
+        let lines = headers(&[
+            ("x-forwarded-for", "6.6.6.6"),
+            ("x-forwarded-proto", "https"),
+            ("x-forwarded-host", "b"),
+        ]);
+        assert_eq!(
+            show(&HTTP.effective(&trust, &lines, None)),
+            "6.6.6.6 http://-:80"
+        );
+    }
+
+    #[test]
+    fn ports_and_schemes() {
+        let none = ForwardedTrust::default();
+        let https = Arrival {
+            scheme: Scheme::Https,
+            port: 8443,
+            https_port: 8443,
+            ..HTTP
+        };
+        let any_port = Arrival {
+            scheme: Scheme::Https,
+            port: 34567,
+            https_port: 0,
+            ..HTTP
+        };
+        let custom_http = Arrival { port: 8080, ..HTTP };
+        let proxied_tls = Arrival {
+            proxied_port: Some(443),
+            ..HTTP
+        };
+        let proxied_plain = Arrival {
+            proxied_port: Some(1234),
+            ..HTTP
+        };
+        for (arrival, expected) in [
+            (https, "10.0.0.1 https://-:443"),
+            (any_port, "10.0.0.1 https://-:443"),
+            (custom_http, "10.0.0.1 http://-:8080"),
+            (proxied_tls, "10.0.0.1 https://-:443"),
+            (proxied_plain, "10.0.0.1 http://-:1234"),
+        ] {
+            assert_eq!(
+                show(&arrival.effective(&none, &HeaderMap::new(), None)),
+                expected
+            );
+        }
+        let trust = ForwardedTrust {
+            use_forwarded_headers: true,
+            ..ForwardedTrust::default()
+        };
+        let plain = headers(&[("x-forwarded-proto", "http")]);
+        assert_eq!(
+            proxied_tls.effective(&trust, &plain, None).scheme,
+            Scheme::Https,
+            "port 443 of a PROXY header goes last"
+        );
+    }
+
+    #[test]
+    fn the_client_is_the_rightmost_untrusted() {
+        let inside = trust(&["10.0.0.0/8"]);
+        let all = trust(&["0.0.0.0/0"]);
+        let none = trust(&["192.168.0.0/16"]);
+        let cases: &[(&ForwardedTrust, &[&'static str], &str)] = &[
+            (&inside, &[], "10.0.0.1"),
+            (&inside, &["6.6.6.6"], "6.6.6.6"),
+            (&inside, &["1.1.1.1, 6.6.6.6, 10.2.2.2"], "6.6.6.6"),
+            (&inside, &["1.1.1.1", "6.6.6.6, 10.2.2.2"], "6.6.6.6"),
+            (&inside, &["10.3.3.3, 10.2.2.2"], "10.3.3.3"),
+            (&all, &["1.1.1.1, 6.6.6.6, 10.2.2.2"], "1.1.1.1"),
+            (&none, &["6.6.6.6"], "10.0.0.1"),
+            (&inside, &["1.1.1.1, unknown, 10.2.2.2"], "10.2.2.2"),
+            (&inside, &["6.6.6.6:1234"], "6.6.6.6"),
+            (&inside, &["[2001:db8::1]:443"], "2001:db8::1"),
+            (&inside, &["[2001:db8::1]"], "2001:db8::1"),
+            (&inside, &["2001:db8::1"], "2001:db8::1"),
+            (&inside, &["::ffff:6.6.6.6"], "6.6.6.6"),
+            (&inside, &["6.6.6.6,"], "6.6.6.6"),
+        ];
+        for (trust, lines, expected) in cases {
+            let mut map = HeaderMap::new();
+            for line in *lines {
+                map.append("x-forwarded-for", HeaderValue::from_static(line));
+            }
+            let trust = ForwardedTrust {
+                real_ip: true,
+                ..(*trust).clone()
+            };
+            assert_eq!(
+                HTTP.effective(&trust, &map, None).client.to_string(),
+                *expected,
+                "{lines:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn after_a_proxy_header_only_forwarded_headers_look_further() {
+        let lines = headers(&[("x-forwarded-for", "6.6.6.6")]);
+        let base = ForwardedTrust {
+            proxy_protocol: true,
+            real_ip: true,
+            ..ForwardedTrust::default()
+        };
+        assert_eq!(
+            HTTP.effective(&base, &lines, None).client.to_string(),
+            "10.0.0.1"
+        );
+        let both = ForwardedTrust {
+            use_forwarded_headers: true,
+            ..base
+        };
+        assert_eq!(
+            HTTP.effective(&both, &lines, None).client.to_string(),
+            "6.6.6.6"
+        );
+    }
+
+    #[test]
+    fn a_mapped_peer_is_ipv4() {
+        let arrival = Arrival {
+            peer: "[::ffff:10.0.0.9]:1".parse().unwrap(),
+            ..HTTP
+        };
+        assert_eq!(
+            arrival
+                .effective(&ForwardedTrust::default(), &HeaderMap::new(), None)
+                .client
+                .to_string(),
+            "10.0.0.9"
+        );
+    }
+
+    #[test]
+    fn lists_over_several_lines_are_one() {
+        let name = HeaderName::from_static("x-forwarded-for");
+        let mut map = HeaderMap::new();
+        assert_eq!(listed(&map, &name), None);
+        map.append(&name, HeaderValue::from_static("a, b"));
+        assert_eq!(listed(&map, &name).unwrap(), "a, b");
+        map.append(&name, HeaderValue::from_static("c"));
+        assert_eq!(listed(&map, &name).unwrap(), "a, b, c");
+    }
+}

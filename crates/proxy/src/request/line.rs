@@ -1,0 +1,277 @@
+//! Request line and host as the client sent them, checked for form.
+
+use std::borrow::Cow;
+
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
+
+use super::authority::Authority;
+use super::path::InvalidPath;
+
+/// Request line and host as sent. Owned (by counted references), so that the head can be edited in place while they are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Line {
+    /// Never CONNECT or TRACE.
+    pub(crate) method: Method,
+    /// As received.
+    pub(crate) version: Version,
+    /// As received; its path begins with `/` or is empty.
+    pub(crate) uri: Uri,
+    /// The host with its port as sent: of an absolute target, `:authority`, or `Host`. `None`: HTTP/1.0 without one.
+    pub(crate) host: Option<HeaderValue>,
+}
+
+/// Why a request is refused before anything is looked up: the client's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Malformed {
+    /// CONNECT or TRACE.
+    #[error("the method is not served")]
+    Method,
+    /// Neither a path nor an absolute http or https URL.
+    #[error("the request target has no usable form")]
+    Target,
+    /// Missing, repeated, contradicting or no host.
+    #[error("the host is missing or malformed")]
+    Host,
+    /// See there.
+    #[error(transparent)]
+    Path(#[from] InvalidPath),
+}
+
+impl Malformed {
+    /// Status of the answer.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Target | Self::Host | Self::Path(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+}
+
+impl Line {
+    /// Request line and host of `head`.
+    ///
+    /// # Errors
+    /// Methods that a reverse proxy does not serve, targets of other forms (RFC 9112 section 3.2), and hosts that are
+    /// missing, repeated or contradict `:authority` (RFC 9113 section 8.3.1).
+    pub(crate) fn of(head: &Parts) -> Result<Self, Malformed> {
+        if head.method == Method::CONNECT || head.method == Method::TRACE {
+            return Err(Malformed::Method);
+        }
+        check_target(&head.uri)?;
+        Ok(Self {
+            method: head.method.clone(),
+            version: head.version,
+            uri: head.uri.clone(),
+            host: host(head)?,
+        })
+    }
+
+    /// The canonical host; the empty name when none was sent.
+    ///
+    /// # Errors
+    /// Text that is not a host.
+    pub(crate) fn name(&self) -> Result<Cow<'_, str>, Malformed> {
+        match &self.host {
+            None => Ok(Cow::Borrowed("")),
+            Some(host) => host_name(host).ok_or(Malformed::Host),
+        }
+    }
+
+    /// The path as sent.
+    pub(crate) fn raw_path(&self) -> &str {
+        match self.uri.path() {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    /// The query as sent, without `?`.
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.uri.query()
+    }
+
+    /// Path and query as sent; begins with `/`.
+    pub(crate) fn raw_target(&self) -> Cow<'_, str> {
+        let text = self
+            .uri
+            .path_and_query()
+            .map_or("/", |target| target.as_str());
+        // `http://host?query` has an empty path.
+        if text.starts_with('/') {
+            Cow::Borrowed(text)
+        } else {
+            Cow::Owned(format!("/{text}"))
+        }
+    }
+}
+
+/// The canonical name in a host as sent, without its port; `None`: it is no host.
+pub(crate) fn host_name(host: &HeaderValue) -> Option<Cow<'_, str>> {
+    Authority::parse(host.as_bytes()).map(|authority| authority.name)
+}
+
+fn check_target(uri: &Uri) -> Result<(), Malformed> {
+    let form = match (uri.scheme_str(), uri.authority()) {
+        (None, None) => uri.path().starts_with('/'),
+        (Some("http" | "https"), Some(_)) => uri.path().is_empty() || uri.path().starts_with('/'),
+        // A name without a scheme is the form of CONNECT; another scheme is none of ours.
+        _ => false,
+    };
+    if form { Ok(()) } else { Err(Malformed::Target) }
+}
+
+/// The host that rules: the target's before the `Host` field (RFC 9112 section 3.2.2).
+fn host(head: &Parts) -> Result<Option<HeaderValue>, Malformed> {
+    let mut fields = head.headers.get_all(HOST).iter();
+    let (field, second) = (fields.next(), fields.next());
+    if second.is_some() {
+        return Err(Malformed::Host);
+    }
+    let Some(authority) = head.uri.authority() else {
+        return match field {
+            Some(field) if !field.is_empty() => Ok(Some(field.clone())),
+            _ if head.version <= Version::HTTP_10 => Ok(None),
+            _ => Err(Malformed::Host),
+        };
+    };
+    match field {
+        None if head.version == Version::HTTP_11 => return Err(Malformed::Host),
+        Some(field) if head.version >= Version::HTTP_2 && !agree(field, authority.as_str()) => {
+            return Err(Malformed::Host);
+        }
+        _ => {}
+    }
+    HeaderValue::from_str(authority.as_str())
+        .map(Some)
+        .map_err(|_| Malformed::Host)
+}
+
+fn agree(field: &HeaderValue, authority: &str) -> bool {
+    field.as_bytes() == authority.as_bytes()
+        || Authority::parse(field.as_bytes())
+            .is_some_and(|field| Some(field) == Authority::parse(authority.as_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use http::Request;
+
+    /// `target | version | Host lines` to `host|raw target`.
+    fn line(
+        method: &str,
+        target: &str,
+        version: Version,
+        hosts: &[&str],
+    ) -> Result<String, Malformed> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(target)
+            .version(version);
+        for host in hosts {
+            request = request.header(HOST, *host);
+        }
+        let (head, ()) = request.body(()).unwrap().into_parts();
+        let line = Line::of(&head)?;
+        let name = line.name()?;
+        Ok(format!("{name}|{}", line.raw_target()))
+    }
+
+    #[test]
+    fn the_host_of_a_request() {
+        let cases: &[(&str, Version, &[&str], &str)] = &[
+            ("/x?y", Version::HTTP_11, &["A.test:80"], "a.test|/x?y"),
+            ("/", Version::HTTP_10, &[], "|/"),
+            ("/", Version::HTTP_10, &[""], "|/"),
+            (
+                "http://a.test/x",
+                Version::HTTP_11,
+                &["b.test"],
+                "a.test|/x",
+            ),
+            ("http://a.test", Version::HTTP_11, &["b.test"], "a.test|/"),
+            (
+                "http://a.test?q",
+                Version::HTTP_11,
+                &["b.test"],
+                "a.test|/?q",
+            ),
+            ("https://a.test/", Version::HTTP_2, &[], "a.test|/"),
+            ("https://a.test/", Version::HTTP_2, &["A.test."], "a.test|/"),
+            ("/x?", Version::HTTP_11, &["a"], "a|/x?"),
+        ];
+        for (target, version, hosts, expected) in cases {
+            assert_eq!(
+                line("GET", target, *version, hosts).as_deref(),
+                Ok(*expected),
+                "{target} {hosts:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn refused() {
+        let cases: &[(&str, &str, Version, &[&str], Malformed)] = &[
+            ("GET", "/", Version::HTTP_11, &[], Malformed::Host),
+            ("GET", "/", Version::HTTP_11, &[""], Malformed::Host),
+            ("GET", "/", Version::HTTP_11, &["a", "a"], Malformed::Host),
+            ("GET", "/", Version::HTTP_11, &["a, a"], Malformed::Host),
+            ("GET", "/", Version::HTTP_11, &["u@a"], Malformed::Host),
+            (
+                "GET",
+                "http://u@a/",
+                Version::HTTP_11,
+                &["a"],
+                Malformed::Host,
+            ),
+            ("GET", "http://a/", Version::HTTP_11, &[], Malformed::Host),
+            (
+                "GET",
+                "https://a.test/",
+                Version::HTTP_2,
+                &["b.test"],
+                Malformed::Host,
+            ),
+            (
+                "GET",
+                "https://a.test/",
+                Version::HTTP_2,
+                &["a.test:1"],
+                Malformed::Host,
+            ),
+            (
+                "GET",
+                "ftp://a/",
+                Version::HTTP_11,
+                &["a"],
+                Malformed::Target,
+            ),
+            ("GET", "u", Version::HTTP_11, &["a"], Malformed::Target),
+            ("GET", "*", Version::HTTP_11, &["a"], Malformed::Target),
+            ("OPTIONS", "*", Version::HTTP_11, &["a"], Malformed::Target),
+            (
+                "CONNECT",
+                "a:80",
+                Version::HTTP_11,
+                &["a"],
+                Malformed::Method,
+            ),
+            ("TRACE", "/", Version::HTTP_11, &["a"], Malformed::Method),
+        ];
+        for (method, target, version, hosts, error) in cases {
+            assert_eq!(
+                line(method, target, *version, hosts),
+                Err(*error),
+                "{method} {target} {hosts:?}"
+            );
+        }
+        assert_eq!(Malformed::Method.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(
+            Malformed::Path(InvalidPath::Escape).status(),
+            StatusCode::BAD_REQUEST
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! One canonical form of a request: method, host, path, client, made once and strictly. Routing, rules, limits, logs and
+//! the head sent upstream all read this form, so that no two of them can understand a request differently.
+//!
+//! What is not here: decisions. Nothing in this module knows what is done with a request.
+
+mod authority;
+mod context;
+mod cookies;
+mod forwarded;
+mod line;
+pub(crate) mod path;
+mod variables;
+
+pub(crate) use context::{Context, Parsed};
+pub(crate) use forwarded::{Arrival, Effective, Scheme, listed};
+pub(crate) use line::{Line, Malformed, host_name};
+pub(crate) use variables::Matched;
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,194 @@
+//! Small requests and routes for this crate's tests.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::borrow::Cow;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_table::{
+    BackendProtocol, Balance, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpVersion,
+    HttpsRedirect, NoEndpoints, Origin, PathIndex, PathKind, Policy, Retry, RetryOn, Route,
+    Settings, Slot, Split, Target, Upstream, UpstreamId,
+};
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Request};
+
+use super::{Arrival, Context, Line, Parsed, Scheme, path};
+
+/// A request from 192.0.2.7 to `Shop.example:8080` on the route `/a` of the host `*.example`.
+pub(crate) struct Sample {
+    head: Parts,
+    line: Line,
+    path: Vec<u8>,
+    settings: Settings,
+    pub(crate) route: Route,
+    pub(crate) arrival: Arrival,
+}
+
+impl Sample {
+    pub(crate) fn new(method: &str, target: &str) -> Self {
+        let request = Request::builder()
+            .method(method)
+            .uri(target)
+            .header("host", "Shop.example:8080")
+            .body(())
+            .unwrap();
+        let (head, ()) = request.into_parts();
+        let line = Line::of(&head).unwrap();
+        let path = path::canonical(line.raw_path())
+            .map(Cow::into_owned)
+            .unwrap();
+        let arrival = Arrival {
+            peer: "192.0.2.7:4711".parse().unwrap(),
+            proxied_port: None,
+            scheme: Scheme::Http,
+            port: 8080,
+            https_port: 8443,
+        };
+        Self {
+            head,
+            line,
+            path,
+            settings: Settings::default(),
+            route: route("/a"),
+            arrival,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.head.headers.append(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+        self
+    }
+
+    pub(crate) fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.settings);
+        self
+    }
+
+    pub(crate) fn policy(mut self, change: impl FnOnce(&mut Policy)) -> Self {
+        let mut policy = (*self.route.policy).clone();
+        change(&mut policy);
+        self.route.policy = Arc::new(policy);
+        self
+    }
+
+    pub(crate) fn forwarding(self, change: impl FnOnce(&mut Forwarding)) -> Self {
+        self.policy(|policy| {
+            let mut forwarding = (*policy.forwarding).clone();
+            change(&mut forwarding);
+            policy.forwarding = Arc::new(forwarding);
+        })
+    }
+
+    pub(crate) fn context(&self) -> Context<'_> {
+        let effective = self.arrival.effective(
+            &self.settings.forwarded,
+            &self.head.headers,
+            self.line.host.as_ref(),
+        );
+        let parsed = Parsed {
+            line: &self.line,
+            name: "shop.example",
+            path: &self.path,
+            arrival: self.arrival,
+            effective,
+        };
+        Context::new(
+            parsed,
+            self.head.headers.clone(),
+            &self.settings,
+            host(),
+            &self.route,
+        )
+    }
+
+    pub(crate) fn upstream(balance: Balance) -> Upstream {
+        Upstream {
+            id: UpstreamId::new("shop", "web", "80"),
+            log_name: "shop-web-80".into(),
+            endpoints: Endpoints::None(NoEndpoints::NoneReady),
+            balance,
+            affinity: None,
+            client_ip_affinity: None,
+            slot: Slot::default(),
+        }
+    }
+}
+
+pub(crate) fn route(path: &str) -> Route {
+    Route {
+        path: path.into(),
+        kind: PathKind::Prefix,
+        origin: Arc::new(Origin {
+            namespace: "shop".into(),
+            ingress: "web".into(),
+            service: "web".into(),
+            port: "80".into(),
+        }),
+        policy: Arc::new(policy()),
+        https: HttpsRedirect::Never,
+        rewrite: None,
+        target: Target::Forward(Split {
+            primary: UpstreamId::new("shop", "web", "80"),
+            canary: None,
+            fallback: None,
+        }),
+        sets_affinity_cookie: false,
+        slot: Slot::default(),
+    }
+}
+
+fn host() -> &'static Host {
+    static HOST: std::sync::OnceLock<Host> = std::sync::OnceLock::new();
+    HOST.get_or_init(|| Host {
+        name: "*.example".into(),
+        aliases: Arc::default(),
+        tls: HostTls::None,
+        behaviour: HostBehaviour::Routes {
+            app_root: None,
+            paths: PathIndex::literal(Arc::new(route("/")), Vec::new()),
+        },
+    })
+}
+
+fn policy() -> Policy {
+    Policy {
+        redirect: None,
+        cors: None,
+        limits: None,
+        access: None,
+        response_headers: Arc::default(),
+        preserve_trailing_slash: false,
+        port_in_redirects: false,
+        relative_redirects: false,
+        access_log: true,
+        forwarding: Arc::new(Forwarding {
+            protocol: BackendProtocol::Http,
+            connect_timeout: Duration::from_secs(5),
+            send_timeout: Duration::from_secs(60),
+            read_timeout: Duration::from_secs(60),
+            retry: Retry {
+                on: RetryOn::default(),
+                tries: NonZeroU32::new(3),
+                timeout: None,
+                non_idempotent: false,
+            },
+            body_limit: Some(1 << 20),
+            buffer_request: true,
+            body_memory: 8 << 10,
+            response_head_limit: 4 << 10,
+            buffer_response: false,
+            http_version: HttpVersion::Http11,
+            host: None,
+            connection_header: None,
+            tls: None,
+            cookie_domain: None,
+            cookie_path: None,
+            location: None,
+        }),
+    }
+}

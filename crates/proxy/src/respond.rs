@@ -1,0 +1,319 @@
+//! Answers that the proxy makes itself: nginx's small pages, redirects, and what becomes of failures.
+
+use headgate_table::Settings;
+use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER};
+use http::{HeaderValue, Response, StatusCode, Version};
+
+use crate::body::Body;
+use crate::request::Malformed;
+use crate::upstream::ForwardError;
+
+/// Name in `Server` and at the foot of pages; ingress-nginx's, because monitoring looks for it.
+const SERVER_NAME: &str = "nginx";
+
+/// An answer of our own, decided on by a step.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// The page of a status.
+    Page(StatusCode),
+    /// The same, after which an HTTP/1 connection is closed: what follows on it cannot be told from the request's body.
+    PageAndClose(StatusCode),
+    /// A redirect.
+    Redirect {
+        /// 3xx
+        status: StatusCode,
+        /// `Location`
+        location: HeaderValue,
+    },
+    /// The answer to a CORS preflight; its headers are those of every response of the route.
+    Preflight,
+    /// The health path.
+    Healthy,
+}
+
+impl Answer {
+    /// The response to a request of `version`.
+    pub(crate) fn response(self, settings: &Settings, version: Version) -> Response<Body> {
+        match self {
+            Self::Page(status) => page(status, settings),
+            Self::PageAndClose(status) => {
+                let mut response = page(status, settings);
+                if version <= Version::HTTP_11 {
+                    response
+                        .headers_mut()
+                        .insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                response
+            }
+            Self::Redirect { status, location } => {
+                let mut response = page(status, settings);
+                response.headers_mut().insert(LOCATION, location);
+                response
+            }
+            Self::Preflight => {
+                let mut response = bare(StatusCode::NO_CONTENT, settings);
+                response.headers_mut().insert(
+                    CONTENT_TYPE,
+                    HeaderValue::from_static("text/plain charset=UTF-8"),
+                );
+                response
+            }
+            Self::Healthy => bare(StatusCode::OK, settings),
+        }
+    }
+}
+
+impl From<Malformed> for Answer {
+    fn from(malformed: Malformed) -> Self {
+        Self::Page(malformed.status())
+    }
+}
+
+/// nginx's small page for `status`: `text/html`, with `Server` where settings show it. A status that nginx has no page for
+/// has an empty body.
+pub(crate) fn page(status: StatusCode, settings: &Settings) -> Response<Body> {
+    let mut response = bare(status, settings);
+    if let Some(reason) = reason(status) {
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+        *response.body_mut() = Body::full(html(status, reason));
+    }
+    response
+}
+
+fn bare(status: StatusCode, settings: &Settings) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    if settings.server_tokens {
+        response
+            .headers_mut()
+            .insert(SERVER, HeaderValue::from_static(SERVER_NAME));
+    }
+    response
+}
+
+fn html(status: StatusCode, reason: &str) -> String {
+    let title = format_args!("{} {reason}", status.as_str());
+    format!(
+        "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n\
+         <hr><center>{SERVER_NAME}</center>\r\n</body>\r\n</html>\r\n"
+    )
+}
+
+/// The words of nginx's pages, which are not everywhere those of RFC 9110.
+fn reason(status: StatusCode) -> Option<&'static str> {
+    match status.as_u16() {
+        200..300 | 300 | 304..307 => None,
+        401 => Some("Authorization Required"),
+        405 => Some("Not Allowed"),
+        408 => Some("Request Time-out"),
+        413 => Some("Request Entity Too Large"),
+        414 => Some("Request-URI Too Large"),
+        416 => Some("Requested Range Not Satisfiable"),
+        503 => Some("Service Temporarily Unavailable"),
+        504 => Some("Gateway Time-out"),
+        _ => status.canonical_reason(),
+    }
+}
+
+/// What a failure to forward becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// Status of the answer; 499 where there is nobody left to answer.
+    pub(crate) status: StatusCode,
+    /// The connection cannot be used further.
+    pub(crate) close: bool,
+    /// The limit that refused the request, as the metric of refusals names it.
+    pub(crate) limit: Option<&'static str>,
+}
+
+impl ForwardError {
+    /// The one place where failures of forwarding become answers.
+    pub(crate) fn failure(&self) -> Failure {
+        let ours = |status| Failure {
+            status,
+            close: false,
+            limit: None,
+        };
+        match self {
+            Self::NoEndpoints => ours(StatusCode::SERVICE_UNAVAILABLE),
+            Self::Connect | Self::Broken | Self::HeadTooLarge | Self::InvalidResponse => {
+                ours(StatusCode::BAD_GATEWAY)
+            }
+            Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => {
+                ours(StatusCode::GATEWAY_TIMEOUT)
+            }
+            Self::ClientBodyTooLarge => Failure {
+                limit: Some("body-size"),
+                ..ours(StatusCode::PAYLOAD_TOO_LARGE)
+            },
+            Self::ClientBodyTimeout => Failure {
+                status: StatusCode::REQUEST_TIMEOUT,
+                close: true,
+                limit: Some("body-timeout"),
+            },
+            Self::ClientBodyMalformed => Failure {
+                close: true,
+                ..ours(StatusCode::BAD_REQUEST)
+            },
+            Self::ClientGone => Failure {
+                close: true,
+                ..ours(client_closed_request())
+            },
+            Self::Spool => ours(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+/// 499, nginx's status for a client that went away. It appears in logs and metrics only.
+fn client_closed_request() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use ForwardError as E;
+    use http_body::Body as _;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn text(response: Response<Body>) -> String {
+        let mut body = pin!(response.into_body());
+        match body
+            .as_mut()
+            .poll_frame(&mut Context::from_waker(Waker::noop()))
+        {
+            Poll::Ready(Some(Ok(frame))) => {
+                String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+            }
+            Poll::Ready(None) => String::new(),
+            _ => panic!("a page is ready at once"),
+        }
+    }
+
+    #[test]
+    fn pages_are_those_of_nginx() {
+        let response = page(StatusCode::NOT_FOUND, &Settings::default());
+        assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "text/html");
+        assert!(!response.headers().contains_key(SERVER));
+        assert_eq!(
+            text(response),
+            "<html>\r\n<head><title>404 Not Found</title></head>\r\n<body>\r\n<center><h1>404 Not Found</h1></center>\r\n\
+             <hr><center>nginx</center>\r\n</body>\r\n</html>\r\n"
+        );
+        for (status, words) in [
+            (503, "503 Service Temporarily Unavailable"),
+            (504, "504 Gateway Time-out"),
+            (308, "308 Permanent Redirect"),
+            (302, "302 Found"),
+            (429, "429 Too Many Requests"),
+            (431, "431 Request Header Fields Too Large"),
+        ] {
+            let page = text(page(
+                StatusCode::from_u16(status).unwrap(),
+                &Settings::default(),
+            ));
+            assert!(page.contains(&format!("<h1>{words}</h1>")), "{page}");
+        }
+        assert_eq!(
+            text(page(
+                StatusCode::from_u16(444).unwrap(),
+                &Settings::default()
+            )),
+            ""
+        );
+        assert_eq!(text(page(StatusCode::NO_CONTENT, &Settings::default())), "");
+    }
+
+    #[test]
+    fn the_server_is_named_where_settings_show_it() {
+        let settings = Settings {
+            server_tokens: true,
+            ..Settings::default()
+        };
+        assert_eq!(
+            page(StatusCode::NOT_FOUND, &settings)
+                .headers()
+                .get(SERVER)
+                .unwrap(),
+            "nginx"
+        );
+    }
+
+    #[test]
+    fn answers() {
+        let settings = Settings::default();
+        let close = Answer::PageAndClose(StatusCode::BAD_REQUEST);
+        assert_eq!(
+            close
+                .response(&settings, Version::HTTP_11)
+                .headers()
+                .get(CONNECTION)
+                .unwrap(),
+            "close"
+        );
+        let close = Answer::PageAndClose(StatusCode::BAD_REQUEST);
+        assert!(
+            !close
+                .response(&settings, Version::HTTP_2)
+                .headers()
+                .contains_key(CONNECTION)
+        );
+
+        let location = HeaderValue::from_static("https://a/");
+        let redirect = Answer::Redirect {
+            status: StatusCode::PERMANENT_REDIRECT,
+            location,
+        }
+        .response(&settings, Version::HTTP_11);
+        assert_eq!(
+            (
+                redirect.status().as_u16(),
+                redirect.headers().get(LOCATION).unwrap().to_str().unwrap()
+            ),
+            (308, "https://a/")
+        );
+
+        let preflight = Answer::Preflight.response(&settings, Version::HTTP_11);
+        assert_eq!(preflight.status(), 204);
+        assert_eq!(
+            preflight.headers().get(CONTENT_TYPE).unwrap(),
+            "text/plain charset=UTF-8"
+        );
+        assert_eq!(
+            Answer::Healthy
+                .response(&settings, Version::HTTP_11)
+                .status(),
+            200
+        );
+    }
+
+    #[test]
+    fn failures_are_told_apart_by_fault() {
+        for (error, status, close, limit) in [
+            (E::NoEndpoints, 503, false, None),
+            (E::Connect, 502, false, None),
+            (E::Broken, 502, false, None),
+            (E::HeadTooLarge, 502, false, None),
+            (E::InvalidResponse, 502, false, None),
+            (E::ConnectTimeout, 504, false, None),
+            (E::SendTimeout, 504, false, None),
+            (E::ReadTimeout, 504, false, None),
+            (E::ClientBodyTooLarge, 413, false, Some("body-size")),
+            (E::ClientBodyTimeout, 408, true, Some("body-timeout")),
+            (E::ClientBodyMalformed, 400, true, None),
+            (E::ClientGone, 499, true, None),
+            (E::Spool, 500, false, None),
+        ] {
+            let failure = error.failure();
+            assert_eq!(
+                (failure.status.as_u16(), failure.close, failure.limit),
+                (status, close, limit),
+                "{error:?}"
+            );
+        }
+    }
+}

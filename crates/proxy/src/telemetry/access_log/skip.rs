@@ -1,0 +1,75 @@
+//! Requests that `skip-access-log-urls` leaves out of the log.
+
+use std::sync::Arc;
+
+use http::Uri;
+use regex::{Regex, RegexBuilder};
+
+/// The list of the settings that it last saw, with the regular expressions in it compiled.
+#[derive(Default)]
+pub(super) struct SkipList {
+    source: Arc<[String]>,
+    patterns: Vec<Regex>,
+}
+
+impl SkipList {
+    /// Whether `list` leaves requests for `target` out: it names raw path and query, in any case, or with `~` (`~*`
+    /// in any case) a regular expression found in them, as in an nginx map. What does not compile matches nothing.
+    pub(super) fn matches(&mut self, list: &Arc<[String]>, target: &Uri) -> bool {
+        if list.is_empty() {
+            return false;
+        }
+        if !Arc::ptr_eq(&self.source, list) {
+            self.source = list.clone();
+            self.patterns = list.iter().filter_map(|entry| pattern(entry)).collect();
+        }
+        let uri = target.path_and_query().map_or("", |uri| uri.as_str());
+        list.iter().any(|entry| entry.eq_ignore_ascii_case(uri))
+            || self.patterns.iter().any(|pattern| pattern.is_match(uri))
+    }
+}
+
+fn pattern(entry: &str) -> Option<Regex> {
+    let expression = entry.strip_prefix('~')?;
+    let any_case = expression.strip_prefix('*');
+    RegexBuilder::new(any_case.unwrap_or(expression))
+        .case_insensitive(any_case.is_some())
+        .build()
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn skipped(list: &[&str], target: &'static str) -> bool {
+        let list: Arc<[String]> = list.iter().map(|entry| (*entry).to_owned()).collect();
+        SkipList::default().matches(&list, &Uri::from_static(target))
+    }
+
+    #[test]
+    fn entries_are_whole_uris_or_patterns() {
+        assert!(skipped(&["/healthz"], "/healthz"));
+        assert!(skipped(&["/healthz"], "http://shop.example/Healthz"));
+        assert!(!skipped(&["/healthz"], "/healthz?full"));
+        assert!(skipped(&["/a", "~^/static/"], "/static/x.css"));
+        assert!(!skipped(&["~^/static/"], "/STATIC/x.css"));
+        assert!(skipped(&["~*^/static/"], "/STATIC/x.css"));
+        assert!(!skipped(&["~("], "/("));
+        assert!(!skipped(&[], "/"));
+    }
+
+    #[test]
+    fn a_new_list_takes_the_place_of_the_old() {
+        let mut skip = SkipList::default();
+        let target = Uri::from_static("/static/x");
+        let lists: [Arc<[String]>; 2] = [
+            Arc::new(["~^/static/".to_owned()]),
+            Arc::new(["~^/other/".to_owned()]),
+        ];
+        assert_eq!(
+            lists.map(|list| skip.matches(&list, &target)),
+            [true, false]
+        );
+    }
+}

@@ -1,0 +1,258 @@
+//! The thread that writes blocks of lines, and the queue before it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::config::AccessLog;
+
+/// Blocks that may wait; about 5 MiB.
+const QUEUE: usize = 128;
+
+/// Pause between attempts to open a file that cannot be opened.
+const REOPEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The way to the writing thread, which ends when all of these are gone.
+#[derive(Clone)]
+pub(in crate::telemetry) struct Writer {
+    queue: SyncSender<Message>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    reopen: AtomicBool,
+    dropped: AtomicU64,
+}
+
+enum Message {
+    /// Lines, and how many.
+    Block(Vec<u8>, u64),
+    /// Answer when everything before is written.
+    Sync(SyncSender<()>),
+    /// Look at the state.
+    Wake,
+}
+
+impl Writer {
+    /// Starts a thread that writes to `destination`.
+    pub(in crate::telemetry) fn start(destination: &AccessLog) -> Self {
+        let (writer, messages) = Self::with_queue(QUEUE);
+        let (mut output, state) = (Output::new(destination), writer.state.clone());
+        let run = move || {
+            for message in messages {
+                output.take(message, &state);
+            }
+        };
+        if let Err(error) = thread::Builder::new().name("access-log".into()).spawn(run) {
+            tracing::error!(%error, "no thread for the access log; its lines are dropped");
+        }
+        writer
+    }
+
+    fn with_queue(blocks: usize) -> (Self, Receiver<Message>) {
+        let (queue, messages) = sync_channel(blocks);
+        (
+            Self {
+                queue,
+                state: Arc::default(),
+            },
+            messages,
+        )
+    }
+
+    /// Hands over a block of `lines` lines; drops it when the queue is full.
+    pub(super) fn send(&self, block: Vec<u8>, lines: u64) {
+        if self.queue.try_send(Message::Block(block, lines)).is_err() {
+            self.state.dropped.fetch_add(lines, Ordering::Relaxed);
+        }
+    }
+
+    /// Opens the file anew before the next line, after it was moved away.
+    pub(in crate::telemetry) fn reopen(&self) {
+        self.state.reopen.store(true, Ordering::Release);
+        // When the queue is full the thread is busy, and looks before it writes the next block.
+        let _ = self.queue.try_send(Message::Wake);
+    }
+
+    /// Waits, at most for `bound`, until everything handed over is written; whether it is.
+    pub(in crate::telemetry) fn sync(&self, bound: Duration) -> bool {
+        let (answer, done) = sync_channel(1);
+        let start = Instant::now();
+        let mut message = Message::Sync(answer);
+        while let Err(refused) = self.queue.try_send(message) {
+            let (TrySendError::Full(returned), true) = (refused, start.elapsed() < bound) else {
+                return false;
+            };
+            message = returned;
+            thread::sleep(Duration::from_millis(5));
+        }
+        done.recv_timeout(bound.saturating_sub(start.elapsed()))
+            .is_ok()
+    }
+
+    /// Lines dropped so far.
+    pub(in crate::telemetry) fn dropped(&self) -> u64 {
+        self.state.dropped.load(Ordering::Relaxed)
+    }
+}
+
+/// Where the thread writes.
+struct Output {
+    destination: Destination,
+    /// The last write failed and that was said.
+    failing: bool,
+}
+
+enum Destination {
+    Stdout,
+    File {
+        path: PathBuf,
+        file: Option<File>,
+        retry: Option<Instant>,
+    },
+}
+
+impl Output {
+    fn new(destination: &AccessLog) -> Self {
+        let destination = match destination {
+            AccessLog::Stdout => Destination::Stdout,
+            AccessLog::File(path) => Destination::File {
+                path: path.clone(),
+                file: None,
+                retry: None,
+            },
+        };
+        Self {
+            destination,
+            failing: false,
+        }
+    }
+
+    fn take(&mut self, message: Message, state: &State) {
+        if state.reopen.swap(false, Ordering::Acquire) {
+            self.destination.reopen();
+        }
+        match message {
+            Message::Block(block, lines) => {
+                let written = self.destination.write(&block);
+                if written.is_err() {
+                    state.dropped.fetch_add(lines, Ordering::Relaxed);
+                }
+                self.report(&written);
+            }
+            Message::Sync(answer) => {
+                // Nobody waits any more: nothing to tell.
+                let _ = answer.try_send(());
+            }
+            Message::Wake => {}
+        }
+    }
+
+    /// Says once that writing fails and once that it works again.
+    fn report(&mut self, written: &io::Result<()>) {
+        match written {
+            Err(error) if !self.failing => {
+                tracing::error!(%error, "the access log cannot be written")
+            }
+            Ok(()) if self.failing => tracing::info!("the access log is written again"),
+            _ => {}
+        }
+        self.failing = written.is_err();
+    }
+}
+
+impl Destination {
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout => {
+                let mut out = io::stdout().lock();
+                out.write_all(block)?;
+                out.flush()
+            }
+            Self::File {
+                file: Some(file), ..
+            } => file.write_all(block),
+            Self::File { path, file, retry } => {
+                if retry.is_some_and(|retry| Instant::now() < retry) {
+                    return Err(io::Error::new(
+                        io::ErrorKind::WouldBlock,
+                        "the file could not be opened a moment ago",
+                    ));
+                }
+                *retry = Instant::now().checked_add(REOPEN_PAUSE);
+                file.insert(open(path)?).write_all(block)
+            }
+        }
+    }
+
+    /// Opens the file anew at once, so that it is there even when no line comes.
+    fn reopen(&mut self) {
+        if let Self::File { path, file, retry } = self {
+            *file = open(path).ok();
+            *retry = None;
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use std::fs;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_full_queue_drops_blocks_and_counts_their_lines() {
+        let (writer, messages) = Writer::with_queue(1);
+        writer.send(b"a\n".to_vec(), 1);
+        writer.send(b"b\nc\n".to_vec(), 2);
+        assert_eq!(writer.dropped(), 2);
+        drop(messages);
+        writer.send(b"d\n".to_vec(), 1);
+        assert_eq!(writer.dropped(), 3);
+        assert!(!writer.sync(LONG));
+    }
+
+    #[test]
+    fn blocks_are_appended_and_a_moved_file_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (
+            folder.path().join("access.log"),
+            folder.path().join("access.log.1"),
+        );
+        fs::write(&path, "before\n").unwrap();
+        let writer = Writer::start(&AccessLog::File(path.clone()));
+        writer.send(b"one\n".to_vec(), 1);
+        assert!(writer.sync(LONG));
+        fs::rename(&path, &moved).unwrap();
+        writer.reopen();
+        writer.send(b"two\n".to_vec(), 1);
+        assert!(writer.sync(LONG));
+        assert_eq!(fs::read_to_string(moved).unwrap(), "before\none\n");
+        assert_eq!(fs::read_to_string(path).unwrap(), "two\n");
+        assert_eq!(writer.dropped(), 0);
+    }
+
+    #[test]
+    fn lines_for_a_file_that_cannot_be_opened_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let writer = Writer::start(&AccessLog::File(
+            folder.path().join("none").join("access.log"),
+        ));
+        writer.send(b"one\ntwo\n".to_vec(), 2);
+        assert!(writer.sync(LONG));
+        assert_eq!(writer.dropped(), 2);
+    }
+}

@@ -1,0 +1,197 @@
+//! Metrics of the control plane, which tells them to us: publications, findings, certificates.
+
+use std::time::{Duration, SystemTime};
+
+use super::count::{Histogram, TIME, Total};
+use super::family::{Families, histogram, pairs, sample};
+use super::names;
+use crate::config::MetricLabels;
+
+/// A Service that an Ingress names and that cannot serve.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Orphan {
+    /// Namespace of the Ingress.
+    pub namespace: String,
+    /// Name of the Ingress.
+    pub ingress: String,
+    /// What is missing.
+    pub kind: OrphanKind,
+}
+
+/// What an orphaned Ingress lacks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OrphanKind {
+    /// The Service does not exist.
+    NoService,
+    /// The Service has no ready endpoint.
+    NoEndpoint,
+}
+
+impl OrphanKind {
+    /// The value of the label `type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoService => "no-service",
+            Self::NoEndpoint => "no-endpoint",
+        }
+    }
+}
+
+/// The certificate that a host is served with, as the metrics show it (ingress-nginx reference 7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CertificateFacts {
+    /// The host; `_` for the default certificate.
+    pub host: String,
+    /// Name of the Secret.
+    pub secret_name: String,
+    /// Tells this certificate from others of the same Secret.
+    pub identifier: String,
+    /// Organization of the issuer; empty when it has none.
+    pub issuer_organization: String,
+    /// Common name of the issuer; empty when it has none.
+    pub issuer_common_name: String,
+    /// Serial number, as text.
+    pub serial_number: String,
+    /// Such as `RSA` or `ECDSA`.
+    pub public_key_algorithm: String,
+    /// When it ends, seconds since 1970.
+    pub not_after: i64,
+}
+
+/// What the control plane told last.
+#[derive(Debug, Default)]
+pub(super) struct Control {
+    hash: u64,
+    last_successful: bool,
+    /// Seconds since 1970; 0 before the first publication.
+    last_success: f64,
+    successes: u64,
+    errors: u64,
+    publish: Histogram<11>,
+    findings: Vec<(&'static str, u64)>,
+    orphans: Vec<Orphan>,
+    certificates: Vec<CertificateFacts>,
+}
+
+impl Control {
+    /// A table of that hash is served.
+    pub(super) fn published(&mut self, hash: u64, at: SystemTime) {
+        self.hash = hash;
+        self.last_successful = true;
+        self.last_success = at
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0.0, |time| time.as_secs() as f64);
+        self.successes += 1;
+    }
+
+    /// A change could not be served.
+    pub(super) fn failed(&mut self) {
+        self.last_successful = false;
+        self.errors += 1;
+    }
+
+    /// An object was served so long after it arrived.
+    pub(super) fn latency(&self, time: Duration) {
+        self.publish
+            .observe(&TIME, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// Replaces the numbers of findings by severity.
+    pub(super) fn set_findings(&mut self, mut findings: Vec<(&'static str, u64)>) {
+        findings.sort_unstable();
+        findings.dedup_by_key(|(severity, _)| *severity);
+        self.findings = findings;
+    }
+
+    /// Replaces the orphans.
+    pub(super) fn set_orphans(&mut self, mut orphans: Vec<Orphan>) {
+        orphans.sort_unstable();
+        orphans.dedup();
+        self.orphans = orphans;
+    }
+
+    /// Replaces the certificates. One host, Secret and identifier make one series.
+    pub(super) fn set_certificates(&mut self, mut certificates: Vec<CertificateFacts>) {
+        certificates.sort_unstable();
+        certificates.dedup_by(|b, a| {
+            (&a.host, &a.secret_name, &a.identifier) == (&b.host, &b.secret_name, &b.identifier)
+        });
+        self.certificates = certificates;
+    }
+
+    /// Adds all of it to `families`.
+    pub(super) fn collect(&self, families: &mut Families, labels: &MetricLabels) {
+        families.single(&names::CONFIG_HASH, self.hash as f64);
+        families.single(
+            &names::LAST_RELOAD_SUCCESSFUL,
+            f64::from(u8::from(self.last_successful)),
+        );
+        families.single(&names::LAST_RELOAD_TIME, self.last_success);
+        families.single(&names::SUCCESS, self.successes as f64);
+        families.single(&names::ERRORS, self.errors as f64);
+        let mut publish = Total::default();
+        publish.add(&self.publish);
+        let publish = histogram(families.labels(&[]), publish.exposed(&TIME));
+        families.add(&names::PUBLISH_DURATION, vec![publish]);
+        families.by(
+            &names::FINDINGS,
+            "severity",
+            self.findings
+                .iter()
+                .map(|(severity, n)| (*severity, *n as f64)),
+        );
+        self.collect_orphans(families);
+        self.collect_certificates(families, labels);
+    }
+
+    fn collect_orphans(&self, families: &mut Families) {
+        let metric = |orphan: &Orphan| {
+            let labels: [(&'static str, &str); 3] = [
+                ("namespace", &orphan.namespace),
+                ("ingress", &orphan.ingress),
+                ("type", orphan.kind.as_str()),
+            ];
+            sample(&names::ORPHANS, families.labels(&labels), 1.0)
+        };
+        let metrics = self.orphans.iter().map(metric).collect();
+        families.add(&names::ORPHANS, metrics);
+    }
+
+    fn collect_certificates(&self, families: &mut Families, labels: &MetricLabels) {
+        let identity = |facts: &CertificateFacts| {
+            pairs(&[
+                ("class", &labels.class),
+                ("host", &facts.host),
+                ("identifier", &facts.identifier),
+                ("namespace", &labels.namespace),
+                ("secret_name", &facts.secret_name),
+            ])
+        };
+        let expiry = |facts: &CertificateFacts| {
+            sample(
+                &names::CERTIFICATE_EXPIRY,
+                identity(facts),
+                facts.not_after as f64,
+            )
+        };
+        let info = |facts: &CertificateFacts| {
+            let mut all = identity(facts);
+            all.extend(pairs(&[
+                ("issuer_common_name", &facts.issuer_common_name),
+                ("issuer_organization", &facts.issuer_organization),
+                ("public_key_algorithm", &facts.public_key_algorithm),
+                ("serial_number", &facts.serial_number),
+            ]));
+            all.sort_by(|a, b| a.name().cmp(b.name()));
+            sample(&names::CERTIFICATE_INFO, all, 1.0)
+        };
+        families.add(
+            &names::CERTIFICATE_EXPIRY,
+            self.certificates.iter().map(expiry).collect(),
+        );
+        families.add(
+            &names::CERTIFICATE_INFO,
+            self.certificates.iter().map(info).collect(),
+        );
+    }
+}

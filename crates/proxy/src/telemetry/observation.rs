@@ -1,0 +1,126 @@
+//! What log and metrics take from a [`Record`]: the one place that knows its fields.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use headgate_table::{Origin, Route, Slot};
+use http::{HeaderValue, Method, Uri, Version};
+
+use crate::record::{Attempt, Record};
+
+/// Status that stands for a client that went away before there was an answer.
+const CLIENT_GONE: u16 = 499;
+
+/// A finished request.
+pub(super) struct Observation<'r> {
+    /// When it ended.
+    pub(super) end: Instant,
+    /// How long it took.
+    pub(super) duration: Duration,
+    /// The client.
+    pub(super) client: IpAddr,
+    /// As received.
+    pub(super) method: &'r Method,
+    /// As received.
+    pub(super) target: &'r Uri,
+    /// As received.
+    pub(super) version: Version,
+    /// `Referer`
+    pub(super) referer: Option<&'r [u8]>,
+    /// `User-Agent`
+    pub(super) user_agent: Option<&'r [u8]>,
+    /// `X-Request-ID` of the upstream request.
+    pub(super) request_id: Option<&'r [u8]>,
+    /// Bytes of head and body.
+    pub(super) request_length: u64,
+    /// Status sent, or 499.
+    pub(super) status: u16,
+    /// Bytes of the answer's body.
+    pub(super) body_bytes_sent: u64,
+    /// What the metrics know the route by.
+    pub(super) route: Option<RouteLabels<'r>>,
+    /// The host as configured.
+    pub(super) host: Option<&'r Arc<str>>,
+    /// The request named a configured host or alias literally.
+    pub(super) host_is_literal: bool,
+    /// Log name of the upstream.
+    pub(super) upstream: Option<&'r str>,
+    /// Log name of the canary, when it served.
+    pub(super) alternative: Option<&'r Arc<str>>,
+    /// Tries at endpoints, in order.
+    pub(super) tries: &'r [Attempt],
+    /// The default backend answered.
+    pub(super) default_backend: bool,
+    /// Not for the access log.
+    pub(super) unlogged: bool,
+    /// The limit that refused it.
+    pub(super) refused_by: Option<&'static str>,
+}
+
+/// What the metrics know a route by.
+#[derive(Clone, Copy)]
+pub(super) struct RouteLabels<'r> {
+    /// Object and Service.
+    pub(super) origin: &'r Arc<Origin>,
+    /// The path as its object wrote it.
+    pub(super) path: &'r Arc<str>,
+    /// Where its counters are.
+    pub(super) slot: &'r Slot,
+}
+
+impl<'r> Observation<'r> {
+    /// `record` as it is at `end`.
+    pub(super) fn of(record: &'r Record, end: Instant) -> Self {
+        let route = record.route.as_deref();
+        Self {
+            end,
+            duration: end.saturating_duration_since(record.start),
+            client: record.client,
+            method: &record.method,
+            target: &record.target,
+            version: record.version,
+            referer: record.referer.as_ref().map(HeaderValue::as_bytes),
+            user_agent: record.user_agent.as_ref().map(HeaderValue::as_bytes),
+            request_id: record.request_id.as_ref().map(HeaderValue::as_bytes),
+            request_length: record.request_length,
+            status: record.status.map_or(CLIENT_GONE, |status| status.as_u16()),
+            body_bytes_sent: record.body_bytes_sent,
+            route: route.map(RouteLabels::of),
+            host: record.host.as_ref(),
+            host_is_literal: record.host_is_literal,
+            upstream: record.upstream.as_deref(),
+            alternative: record.alternative.as_ref(),
+            tries: &record.attempts,
+            default_backend: record.default_backend,
+            unlogged: record.unlogged || route.is_some_and(|route| !route.policy.access_log),
+            refused_by: record.refused_by,
+        }
+    }
+
+    /// How long the try at `index` took: to the end of its answer, or as far as it got.
+    pub(super) fn response_time(&self, index: usize) -> Option<Duration> {
+        let attempt = self.tries.get(index)?;
+        let stopped = || {
+            let next = index.checked_add(1).and_then(|next| self.tries.get(next));
+            next.map_or(self.end, |next| next.start)
+                .saturating_duration_since(attempt.start)
+        };
+        Some(attempt.progress.response.get().unwrap_or_else(stopped))
+    }
+}
+
+impl<'r> RouteLabels<'r> {
+    fn of(route: &'r Route) -> Self {
+        Self {
+            origin: &route.origin,
+            path: &route.path,
+            slot: &route.slot,
+        }
+    }
+}
+
+/// Bytes of the body that a try received.
+pub(super) fn response_length(attempt: &Attempt) -> u64 {
+    attempt.progress.bytes.get()
+}

@@ -1,0 +1,291 @@
+//! Request metrics of routes: where they are counted and how they are found again.
+//!
+//! The series of a route hang off its slot, one chain a worker. A series is found by comparing a few pointers and
+//! numbers; text is made of it only when metrics are read.
+
+use std::sync::{Arc, Weak};
+
+use headgate_table::Origin;
+use http::Method;
+use parking_lot::Mutex;
+
+use super::chain::Chain;
+use super::count::{Histogram, LENGTH, SIZE, TIME, Total};
+use super::observation::{Observation, RouteLabels};
+
+/// Series of one route and worker. More come only from backends that answer with ever new statuses; those are
+/// counted by class of status then, so that neither memory nor the search grows.
+const MOST_SERIES: usize = 128;
+
+/// What requests are told apart by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    /// From a closed set.
+    pub(super) method: &'static str,
+    /// A status, or its first digit alone for its class.
+    pub(super) status: u16,
+    /// The host as configured.
+    pub(super) host: Option<Arc<str>>,
+    /// The canary that served.
+    pub(super) canary: Option<Arc<str>>,
+    /// Object and Service. Part of the key because a slot may outlive a change of the Service.
+    pub(super) origin: Arc<Origin>,
+    /// The path as its object wrote it.
+    pub(super) path: Arc<str>,
+}
+
+/// How requests are told apart.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Labelling {
+    /// By host; default true.
+    pub(super) host: bool,
+    /// Also on hosts that no object names; default false.
+    pub(super) undefined_host: bool,
+    /// By class of status instead of status; default false.
+    pub(super) status_classes: bool,
+}
+
+/// The counters of one key and worker.
+#[derive(Debug)]
+pub(super) struct Series {
+    /// What is counted here.
+    pub(super) key: Key,
+    request_duration: Histogram<11>,
+    response_duration: Histogram<11>,
+    header_duration: Histogram<11>,
+    connect_duration: Histogram<11>,
+    request_size: Histogram<10>,
+    response_size: Histogram<10>,
+    bytes_sent: Histogram<7>,
+}
+
+/// The counters of one key over all workers.
+#[derive(Default)]
+pub(super) struct SeriesTotal {
+    /// Its count is the number of requests too: every request has a duration.
+    pub(super) request_duration: Total<11>,
+    /// Of the try that ended the request.
+    pub(super) response_duration: Total<11>,
+    /// Of the try that ended the request.
+    pub(super) header_duration: Total<11>,
+    /// Of the try that ended the request.
+    pub(super) connect_duration: Total<11>,
+    /// Head and body.
+    pub(super) request_size: Total<10>,
+    /// Body.
+    pub(super) response_size: Total<10>,
+    /// The same by coarser buckets.
+    pub(super) bytes_sent: Total<7>,
+}
+
+/// The counters of one route, by worker.
+#[derive(Debug)]
+pub(super) struct RouteSeries {
+    workers: Box<[Chain<Series>]>,
+}
+
+/// All routes that have counters. It holds none of them alive: the counters of a route go with the route.
+#[derive(Debug, Default)]
+pub(super) struct Routes {
+    routes: Mutex<Vec<Weak<RouteSeries>>>,
+}
+
+impl Routes {
+    /// Counts a request that `worker`, one of `workers`, served. Requests without a route, and on hosts that no
+    /// object names unless asked for, are not counted (ingress-nginx reference 7).
+    pub(super) fn observe(
+        &self,
+        seen: &Observation<'_>,
+        labelling: Labelling,
+        worker: usize,
+        workers: usize,
+    ) {
+        let Some(route) = seen.route else { return };
+        if labelling.host && !seen.host_is_literal && !labelling.undefined_host {
+            return;
+        }
+        let Some(series) = route.slot.get_or_init(|| self.add(workers)) else {
+            return;
+        };
+        if let Some(chain) = series.workers.get(worker) {
+            find(chain, &Wanted::new(seen, route, labelling)).observe(seen);
+        }
+    }
+
+    /// The routes that are there still.
+    pub(super) fn live(&self) -> Vec<Arc<RouteSeries>> {
+        let mut live = Vec::new();
+        self.routes
+            .lock()
+            .retain(|route| route.upgrade().map(|route| live.push(route)).is_some());
+        live
+    }
+
+    fn add(&self, workers: usize) -> Arc<RouteSeries> {
+        let series = Arc::new(RouteSeries {
+            workers: (0..workers).map(|_| Chain::default()).collect(),
+        });
+        let mut routes = self.routes.lock();
+        if routes.len() == routes.capacity() {
+            // Where nobody reads the metrics, nobody else clears away the routes that are gone.
+            routes.retain(|route| route.strong_count() > 0);
+        }
+        routes.push(Arc::downgrade(&series));
+        series
+    }
+}
+
+impl RouteSeries {
+    /// Series of all workers, those of equal keys not yet added up.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Series> {
+        self.workers.iter().flat_map(Chain::iter)
+    }
+}
+
+impl Series {
+    fn new(key: Key) -> Self {
+        Self {
+            key,
+            request_duration: Histogram::default(),
+            response_duration: Histogram::default(),
+            header_duration: Histogram::default(),
+            connect_duration: Histogram::default(),
+            request_size: Histogram::default(),
+            response_size: Histogram::default(),
+            bytes_sent: Histogram::default(),
+        }
+    }
+
+    fn observe(&self, seen: &Observation<'_>) {
+        self.request_duration.observe(&TIME, nanos(seen.duration));
+        self.request_size.observe(&LENGTH, seen.request_length);
+        self.response_size.observe(&LENGTH, seen.body_bytes_sent);
+        self.bytes_sent.observe(&SIZE, seen.body_bytes_sent);
+        let Some(last) = seen.tries.len().checked_sub(1) else {
+            return;
+        };
+        if let Some(time) = seen.response_time(last) {
+            self.response_duration.observe(&TIME, nanos(time));
+        }
+        let Some(attempt) = seen.tries.get(last) else {
+            return;
+        };
+        if let Some(time) = attempt.header {
+            self.header_duration.observe(&TIME, nanos(time));
+        }
+        if let Some(time) = attempt.connect {
+            self.connect_duration.observe(&TIME, nanos(time));
+        }
+    }
+}
+
+impl SeriesTotal {
+    /// Adds what `series` holds now.
+    pub(super) fn add(&mut self, series: &Series) {
+        self.request_duration.add(&series.request_duration);
+        self.response_duration.add(&series.response_duration);
+        self.header_duration.add(&series.header_duration);
+        self.connect_duration.add(&series.connect_duration);
+        self.request_size.add(&series.request_size);
+        self.response_size.add(&series.response_size);
+        self.bytes_sent.add(&series.bytes_sent);
+    }
+}
+
+/// A key before anything is allocated for it.
+struct Wanted<'r> {
+    method: &'static str,
+    status: u16,
+    host: Option<&'r Arc<str>>,
+    canary: Option<&'r Arc<str>>,
+    route: RouteLabels<'r>,
+}
+
+impl<'r> Wanted<'r> {
+    fn new(seen: &Observation<'r>, route: RouteLabels<'r>, labelling: Labelling) -> Self {
+        let status = if labelling.status_classes {
+            seen.status / 100
+        } else {
+            seen.status
+        };
+        let host = seen.host.filter(|_| labelling.host);
+        Self {
+            method: method_label(seen.method),
+            status,
+            host,
+            canary: seen.alternative,
+            route,
+        }
+    }
+
+    /// The same with the status's class alone.
+    fn folded(&self) -> Self {
+        let status = if self.status >= 100 {
+            self.status / 100
+        } else {
+            self.status
+        };
+        Self { status, ..*self }
+    }
+
+    fn is(&self, key: &Key) -> bool {
+        self.status == key.status
+            && self.method == key.method
+            && same(self.host, key.host.as_ref())
+            && same(self.canary, key.canary.as_ref())
+            && same(Some(self.route.origin), Some(&key.origin))
+            && same(Some(self.route.path), Some(&key.path))
+    }
+
+    fn key(&self) -> Key {
+        Key {
+            method: self.method,
+            status: self.status,
+            host: self.host.cloned(),
+            canary: self.canary.cloned(),
+            origin: self.route.origin.clone(),
+            path: self.route.path.clone(),
+        }
+    }
+}
+
+fn find<'c>(chain: &'c Chain<Series>, wanted: &Wanted<'_>) -> &'c Series {
+    let lookup = |wanted: &Wanted<'_>| chain.iter().find(|series| wanted.is(&series.key));
+    if let Some(series) = lookup(wanted) {
+        return series;
+    }
+    if chain.iter().count() < MOST_SERIES {
+        return chain.push(|| Series::new(wanted.key()));
+    }
+    let folded = wanted.folded();
+    lookup(&folded).unwrap_or_else(|| chain.push(|| Series::new(folded.key())))
+}
+
+/// Equal, of which being the same allocation is the usual and cheap case.
+fn same<T: PartialEq + ?Sized>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// The method, if it is a usual one: what clients make up is no label.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::TRACE => "TRACE",
+        Method::CONNECT => "CONNECT",
+        _ => "OTHER",
+    }
+}
+
+fn nanos(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}

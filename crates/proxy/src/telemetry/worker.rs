@@ -1,0 +1,190 @@
+//! What one worker counts beside the metrics of routes, and its end of the access log.
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use headgate_table::AccessLogSettings;
+
+use super::Telemetry;
+use super::access_log::LogBuffer;
+use super::chain::Chain;
+use super::count::Count;
+use super::observation::Observation;
+use crate::record::Record;
+
+/// A worker's counters. Aligned so that no two workers write to one cache line.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counters {
+    /// Connections accepted.
+    pub(super) accepted: Count,
+    /// Connections served.
+    pub(super) handled: Count,
+    /// Connections open now.
+    pub(super) active: Count,
+    /// Of these, by [`ConnectionState`].
+    pub(super) states: [Count; 3],
+    /// Requests that ended.
+    pub(super) requests: Count,
+    /// Panics that were caught.
+    pub(super) panics: Count,
+    /// Refusals by limit.
+    pub(super) refused: Chain<(&'static str, Count)>,
+}
+
+impl Counters {
+    fn refuse(&self, limit: &'static str) {
+        let found = self.refused.iter().find(|(name, _)| *name == limit);
+        let (_, count) = found.unwrap_or_else(|| self.refused.push(|| (limit, Count::default())));
+        count.add(1);
+    }
+
+    fn state(&self, state: ConnectionState) -> Option<&Count> {
+        self.states.get(state as usize)
+    }
+}
+
+/// What a client connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConnectionState {
+    /// Reading the head of a request; also handshakes.
+    Reading,
+    /// Serving at least one request.
+    Writing,
+    /// Idle between requests.
+    Waiting,
+}
+
+/// A worker's end of [`Telemetry`]. Never leaves the worker's thread.
+pub(crate) struct WorkerTelemetry {
+    telemetry: Arc<Telemetry>,
+    counters: Arc<Counters>,
+    index: usize,
+    log: RefCell<LogBuffer>,
+}
+
+impl WorkerTelemetry {
+    /// Bound on how long a line waits in a worker: [`WorkerTelemetry::flush`] is due this long after the first line.
+    pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
+
+    /// The end of worker `index`. At most one for each index below the configured number of workers.
+    pub(crate) fn new(telemetry: &Arc<Telemetry>, index: usize) -> Self {
+        Self {
+            telemetry: telemetry.clone(),
+            counters: telemetry.workers.get(index).cloned().unwrap_or_default(),
+            index,
+            log: RefCell::new(LogBuffer::new(telemetry.log.clone())),
+        }
+    }
+
+    /// Counts a finished request and writes its line. The access-log settings are those of the current table.
+    pub(crate) fn observe(&self, record: &Record) {
+        let table = record.worker.table();
+        self.finish(
+            &Observation::of(record, Instant::now()),
+            &table.settings.access_log,
+        );
+    }
+
+    /// A connection was accepted and is served until the guard is dropped.
+    pub(crate) fn connection(&self) -> ConnectionGuard {
+        let counters = self.counters.clone();
+        counters.accepted.add(1);
+        counters.handled.add(1);
+        counters.active.add(1);
+        let guard = ConnectionGuard {
+            counters,
+            state: Cell::new(ConnectionState::Reading),
+            thread: PhantomData,
+        };
+        if let Some(count) = guard.counters.state(ConnectionState::Reading) {
+            count.add(1);
+        }
+        guard
+    }
+
+    /// A connection was accepted and closed at once because of `limit`.
+    pub(crate) fn turned_away(&self, limit: &'static str) {
+        self.counters.accepted.add(1);
+        self.refused(limit);
+    }
+
+    /// Something was refused by `limit` before there was a record of it.
+    pub(crate) fn refused(&self, limit: &'static str) {
+        self.counters.refuse(limit);
+    }
+
+    /// A panic was caught.
+    pub(crate) fn panicked(&self) {
+        self.counters.panics.add(1);
+    }
+
+    /// Whether lines wait for [`WorkerTelemetry::flush`]: an idle worker need not wake for it.
+    pub(crate) fn has_lines(&self) -> bool {
+        self.log.try_borrow().is_ok_and(|log| log.has_lines())
+    }
+
+    /// Hands the lines that wait to the writer. Never blocks.
+    pub(crate) fn flush(&self) {
+        if let Ok(mut log) = self.log.try_borrow_mut() {
+            log.flush();
+        }
+    }
+
+    pub(super) fn finish(&self, seen: &Observation<'_>, settings: &AccessLogSettings) {
+        let telemetry = &*self.telemetry;
+        self.counters.requests.add(1);
+        if let Some(limit) = seen.refused_by {
+            self.counters.refuse(limit);
+        }
+        telemetry.routes.observe(
+            seen,
+            telemetry.labelling,
+            self.index,
+            telemetry.workers.len(),
+        );
+        if let Ok(mut log) = self.log.try_borrow_mut() {
+            log.write(seen, settings);
+        }
+    }
+}
+
+impl Drop for WorkerTelemetry {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}
+
+/// An open client connection in the gauges. Stays on its worker's thread.
+pub(crate) struct ConnectionGuard {
+    counters: Arc<Counters>,
+    state: Cell<ConnectionState>,
+    thread: PhantomData<Rc<()>>,
+}
+
+impl ConnectionGuard {
+    /// The connection does `state` from now on; it begins with reading.
+    pub(crate) fn enter(&self, state: ConnectionState) {
+        let former = self.state.replace(state);
+        if former == state {
+            return;
+        }
+        if let (Some(former), Some(now)) = (self.counters.state(former), self.counters.state(state))
+        {
+            former.decrement();
+            now.add(1);
+        }
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.counters.active.decrement();
+        if let Some(count) = self.counters.state(self.state.get()) {
+            count.decrement();
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Sessions by cookie: which endpoint a cookie names, and the cookie of a new session.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use headgate_table::{Affinity, AffinityMode, SameSite, Upstream};
+use http::HeaderValue;
+use md5::{Digest, Md5};
+
+use super::ClientRequest;
+use super::balance::{Selection, UpstreamState, View, hash, random};
+
+/// Picks for a new session before an endpoint that was tried is accepted.
+const PICKS: usize = 20;
+
+/// Last second of the year 9999: later dates cannot be written in a cookie.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// Whether the affinity cookie's value `cookie` belongs to a session with `upstream`: primary and canary use one cookie,
+/// and its second half tells them apart.
+pub(crate) fn bound_to(cookie: &str, upstream: &Upstream) -> bool {
+    let Some((_, bound)) = cookie.split_once('|') else {
+        return false;
+    };
+    match upstream.slot.get::<UpstreamState>() {
+        Some(state) => bound == state.binding,
+        None => bound == binding(&upstream.log_name),
+    }
+}
+
+/// Second half of the cookies of the upstream `name`: ingress-nginx hashes twice (its reference, 1.4).
+pub(super) fn binding(name: &str) -> String {
+    md5_hex(&format!("{}{name}", md5_hex(name)))
+}
+
+/// First half of the cookie of a persistent session with `endpoint`.
+pub(super) fn persistent_key(upstream: &str, endpoint: SocketAddr) -> String {
+    md5_hex(&format!("{upstream}{endpoint}"))
+}
+
+fn md5_hex(text: &str) -> String {
+    Md5::digest(text.as_bytes()).iter().fold(String::with_capacity(32), |mut hex, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
+}
+
+/// The endpoint of the request's session, or of a new one, whose cookie is then left in `selection`.
+pub(super) fn pick(
+    selection: &mut Selection<'_>,
+    affinity: &Affinity,
+    view: &View,
+    tried: &[SocketAddr],
+) -> Option<SocketAddr> {
+    let session = session(selection, affinity, view);
+    let moves = !tried.is_empty() && affinity.change_on_failure;
+    if let (Some(endpoint), false) = (session, moves) {
+        return Some(endpoint);
+    }
+    let (endpoint, key) = match affinity.mode {
+        AffinityMode::Balanced => begin_balanced(view, tried)?,
+        AffinityMode::Persistent => {
+            let endpoint = random(view.endpoints(), tried)?;
+            (endpoint, persistent_key(&selection.upstream.log_name, endpoint))
+        }
+    };
+    if selection.route.sets_affinity_cookie {
+        let value = format!("{key}|{}", selection.state.binding);
+        selection.cookie = set_cookie(affinity, &value, &selection.route.path, selection.request);
+    }
+    Some(endpoint)
+}
+
+/// The endpoint that the request's cookie names. A cookie of another upstream (primary and canary share the name), or
+/// one whose endpoint is gone, names none.
+fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Option<SocketAddr> {
+    let (key, bound) = selection.request.cookie(&affinity.cookie)?.split_once('|')?;
+    if bound != selection.state.binding {
+        return None;
+    }
+    match affinity.mode {
+        AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), &[]),
+        AffinityMode::Persistent => view.by_key(&selection.upstream.log_name, key),
+    }
+}
+
+/// A new key and the endpoint it leads to; another one than those in `tried`, if luck allows.
+fn begin_balanced(view: &View, tried: &[SocketAddr]) -> Option<(SocketAddr, String)> {
+    let mut picked = None;
+    for _ in 0..PICKS {
+        let key = new_key();
+        let endpoint = view.by_hash(hash(key.as_bytes()), &[])?;
+        let fresh = !tried.contains(&endpoint);
+        picked = Some((endpoint, key));
+        if fresh {
+            break;
+        }
+    }
+    picked
+}
+
+/// Digits and dots as ingress-nginx writes them, but random where it shows its process.
+fn new_key() -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    format!("{}.{:03}.{}.{}", now.as_secs(), now.subsec_millis(), fastrand::u16(..), fastrand::u32(..))
+}
+
+/// `Set-Cookie` for `value`; `None` when an attribute of the object cannot be in a header.
+fn set_cookie(affinity: &Affinity, value: &str, route: &str, request: &dyn ClientRequest) -> Option<HeaderValue> {
+    let path = affinity.path.as_deref().unwrap_or(route);
+    let mut text = format!("{}={value}; Path={path}", affinity.cookie);
+    if let Some(seconds) = affinity.expires {
+        text.push_str("; Expires=");
+        text.push_str(&httpdate::fmt_http_date(date_in(seconds)));
+    }
+    if let Some(seconds) = affinity.max_age {
+        let _ = write!(text, "; Max-Age={seconds}");
+    }
+    if let Some(domain) = &affinity.domain {
+        let _ = write!(text, "; Domain={domain}");
+    }
+    if affinity.always_secure || request.https() {
+        text.push_str("; Secure");
+    }
+    text.push_str("; HttpOnly");
+    if let Some(same_site) = same_site(affinity, request) {
+        let _ = write!(text, "; SameSite={}", same_site.as_str());
+    }
+    HeaderValue::try_from(text).ok()
+}
+
+/// `seconds` from now, within the years that a date header can hold.
+fn date_in(seconds: i64) -> SystemTime {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    UNIX_EPOCH + Duration::from_secs(now.saturating_add_signed(seconds).min(LAST_SECOND))
+}
+
+fn same_site(affinity: &Affinity, request: &dyn ClientRequest) -> Option<SameSite> {
+    let same_site = affinity.same_site?;
+    let conditional = affinity.conditional_same_site_none && same_site == SameSite::None;
+    (!conditional || reads_same_site_none(request.user_agent())).then_some(same_site)
+}
+
+/// Whether a browser takes `SameSite=None` for what it says; some older ones take it for `Strict` or drop the cookie.
+fn reads_same_site_none(user_agent: &str) -> bool {
+    let has = |part: &str| user_agent.contains(part);
+    let old_chrome = ["Chrome/4", "Chrome/5", "Chrome/6"].into_iter().any(has);
+    let old_ios = has("iPhone OS 12") || has("iPad; CPU OS 12");
+    let old_safari = has("Intel Mac OS X 10_14") && has("Safari/") && !has("Chrome/");
+    !(old_chrome || old_ios || old_safari)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::upstream::testing::FakeRequest;
+
+    fn affinity() -> Affinity {
+        Affinity {
+            cookie: "INGRESSCOOKIE".into(),
+            mode: AffinityMode::Balanced,
+            path: None,
+            domain: None,
+            max_age: None,
+            expires: None,
+            always_secure: false,
+            same_site: None,
+            conditional_same_site_none: false,
+            change_on_failure: false,
+        }
+    }
+
+    fn cookie(affinity: &Affinity, request: &FakeRequest) -> String {
+        set_cookie(affinity, "k|b", "/app", request).unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_binding_is_the_md5_of_the_md5() {
+        // printf %s "$(printf %s a-b-80 | md5sum | cut -c1-32)a-b-80" | md5sum
+        assert_eq!(md5_hex("a-b-80"), "fa985efd25fb23a8dfa13179649aa218");
+        assert_eq!(binding("a-b-80"), md5_hex("fa985efd25fb23a8dfa13179649aa218a-b-80"));
+    }
+
+    #[test]
+    fn attributes_in_the_order_of_ingress_nginx() {
+        let plain = FakeRequest::default();
+        assert_eq!(cookie(&affinity(), &plain), "INGRESSCOOKIE=k|b; Path=/app; HttpOnly");
+        let full = Affinity {
+            path: Some("/".into()),
+            domain: Some("shop.example".into()),
+            max_age: Some(600),
+            expires: Some(i64::MIN),
+            always_secure: true,
+            same_site: Some(SameSite::None),
+            ..affinity()
+        };
+        assert_eq!(
+            cookie(&full, &plain),
+            "INGRESSCOOKIE=k|b; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=600; Domain=shop.example; Secure; \
+             HttpOnly; SameSite=None"
+        );
+        assert!(cookie(&Affinity { expires: Some(i64::MAX), ..affinity() }, &plain).contains("31 Dec 9999 23:59:59"));
+        let https = FakeRequest { https: true, ..FakeRequest::default() };
+        assert_eq!(cookie(&affinity(), &https), "INGRESSCOOKIE=k|b; Path=/app; Secure; HttpOnly");
+    }
+
+    #[test]
+    fn same_site_none_is_kept_from_those_who_misread_it() {
+        let conditional = Affinity { same_site: Some(SameSite::None), conditional_same_site_none: true, ..affinity() };
+        for (agent, sent) in [
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
+                true,
+            ),
+            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/60.0 Safari/537.36", false),
+            ("Mozilla/5.0 (iPhone; CPU iPhone OS 12_1 like Mac OS X) AppleWebKit/605.1.15", false),
+            (
+                "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_14_3) AppleWebKit/605.1.15 Version/12.0 Safari/605.1.15",
+                false,
+            ),
+            ("", true),
+        ] {
+            let request = FakeRequest { user_agent: agent.into(), ..FakeRequest::default() };
+            assert_eq!(cookie(&conditional, &request).contains("SameSite"), sent, "{agent}");
+        }
+    }
+}

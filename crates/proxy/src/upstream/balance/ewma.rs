@@ -1,0 +1,112 @@
+//! The better of two random endpoints, by a moving average of response times.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use foldhash::quality::RandomState;
+use tokio::time::Instant;
+
+use super::random;
+
+/// Time in which an old observation loses about two thirds of its weight, seconds.
+const DECAY: f64 = 10.0;
+
+/// Averages by endpoint.
+#[derive(Default)]
+pub(super) struct Scores(HashMap<SocketAddr, Score, RandomState>);
+
+#[derive(Clone, Copy)]
+struct Score {
+    /// Seconds.
+    average: f64,
+    at: Instant,
+}
+
+impl Scores {
+    /// Takes a response time into the average of `endpoint`.
+    pub(super) fn observe(&mut self, endpoint: SocketAddr, seconds: f64, now: Instant) {
+        let start = self.of(endpoint, now);
+        let weight = self.0.get(&endpoint).map_or(1.0, |score| score.weight(now));
+        // The first observation joins the mean in equal parts: alone it would decide too much.
+        let weight = if self.0.contains_key(&endpoint) { weight } else { 0.5 };
+        let average = start * weight + seconds.max(0.0) * (1.0 - weight);
+        self.0.insert(endpoint, Score { average, at: now });
+    }
+
+    /// The better of two of `endpoints`, drawn from those not in `tried` while there are some.
+    pub(super) fn pick(&self, endpoints: &[SocketAddr], tried: &[SocketAddr], now: Instant) -> Option<SocketAddr> {
+        let one = random(endpoints, tried)?;
+        let mut seen: smallvec::SmallVec<[SocketAddr; 4]> = tried.iter().copied().collect();
+        seen.push(one);
+        let other = random(endpoints, &seen).filter(|other| !tried.contains(other)).unwrap_or(one);
+        Some(if self.of(other, now) < self.of(one, now) { other } else { one })
+    }
+
+    /// Forgets endpoints that are not in `endpoints`.
+    pub(super) fn retain(&mut self, endpoints: &[SocketAddr]) {
+        self.0.retain(|endpoint, _| endpoints.contains(endpoint));
+    }
+
+    /// The average of `endpoint`; for a new one the mean of the others, so that it is neither flooded nor shunned.
+    fn of(&self, endpoint: SocketAddr, now: Instant) -> f64 {
+        match self.0.get(&endpoint) {
+            Some(score) => score.average * score.weight(now),
+            None if self.0.is_empty() => 0.0,
+            None => self.0.values().map(|score| score.average * score.weight(now)).sum::<f64>() / self.0.len() as f64,
+        }
+    }
+}
+
+impl Score {
+    fn weight(&self, now: Instant) -> f64 {
+        (-now.saturating_duration_since(self.at).as_secs_f64() / DECAY).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn endpoint(i: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, i], 80))
+    }
+
+    #[test]
+    fn the_faster_of_two_is_taken() {
+        let now = Instant::now();
+        let mut scores = Scores::default();
+        for _ in 0..5 {
+            scores.observe(endpoint(1), 0.5, now);
+            scores.observe(endpoint(2), 0.01, now);
+        }
+        let both = [endpoint(1), endpoint(2)];
+        for _ in 0..20 {
+            assert_eq!(scores.pick(&both, &[], now), Some(endpoint(2)));
+            assert_eq!(scores.pick(&both, &[endpoint(2)], now), Some(endpoint(1)));
+        }
+        assert!(scores.pick(&both, &both, now).is_some());
+        assert_eq!(scores.pick(&[], &[], now), None);
+    }
+
+    #[test]
+    fn a_new_endpoint_starts_at_the_mean() {
+        let now = Instant::now();
+        let mut scores = Scores::default();
+        scores.observe(endpoint(1), 0.4, now);
+        scores.observe(endpoint(2), 0.2, now);
+        let mean = (scores.of(endpoint(1), now) + scores.of(endpoint(2), now)) / 2.0;
+        assert!((scores.of(endpoint(3), now) - mean).abs() < 1e-9);
+    }
+
+    #[test]
+    fn slowness_is_forgiven_with_time() {
+        let now = Instant::now();
+        let mut scores = Scores::default();
+        scores.observe(endpoint(1), 5.0, now);
+        let before = scores.of(endpoint(1), now);
+        assert!(scores.of(endpoint(1), now + Duration::from_secs(30)) < before / 15.0);
+        scores.retain(&[endpoint(2)]);
+        assert!(scores.0.is_empty());
+    }
+}

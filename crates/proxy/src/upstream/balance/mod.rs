@@ -1,0 +1,146 @@
+//! Which endpoint a request goes to.
+//!
+//! Precedence: cookie affinity, client-address affinity, the configured balancer. Endpoints that were tried for the same
+//! request are avoided while there are others.
+
+mod client_ip;
+mod ewma;
+mod ring;
+mod round_robin;
+mod view;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use headgate_table::{Balance, Route, Upstream};
+use http::HeaderValue;
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+pub(super) use ring::hash;
+pub(super) use view::View;
+
+use super::affinity;
+use super::{ClientRequest, ForwardError};
+use crate::worker::Worker;
+use client_ip::Clients;
+use ewma::Scores;
+use round_robin::Cursors;
+
+/// What is remembered of an upstream between requests. It hangs off the upstream's slot and outlives tables.
+pub(super) struct UpstreamState {
+    view: ArcSwapOption<View>,
+    cursors: Cursors,
+    scores: Mutex<Scores>,
+    clients: Clients,
+    /// Second half of affinity cookies of this upstream.
+    pub(super) binding: String,
+    /// Addresses of a name with the upstream's port.
+    pub(super) resolved: ArcSwapOption<Resolved>,
+}
+
+/// Addresses of a name, and the endpoints made of them: made once an answer, so that what hangs off the set stays.
+pub(super) struct Resolved {
+    pub(super) addresses: Arc<[std::net::IpAddr]>,
+    pub(super) endpoints: Arc<[SocketAddr]>,
+}
+
+impl UpstreamState {
+    /// The state of `upstream`.
+    pub(super) fn of<'u>(upstream: &'u Upstream, worker: &Worker) -> Result<&'u Self, ForwardError> {
+        let state = upstream.slot.get_or_init(|| {
+            Arc::new(Self {
+                view: ArcSwapOption::empty(),
+                cursors: Cursors::new(worker.shared.config.workers),
+                scores: Mutex::default(),
+                clients: Clients::default(),
+                binding: affinity::binding(&upstream.log_name),
+                resolved: ArcSwapOption::empty(),
+            })
+        });
+        state.ok_or(ForwardError::NoEndpoints)
+    }
+
+    /// What follows from the set of endpoints, made anew when that changed.
+    pub(super) fn view(
+        &self,
+        endpoints: &Arc<[SocketAddr]>,
+        balance: &Balance,
+        loopback: bool,
+    ) -> arc_swap::Guard<Option<Arc<View>>> {
+        let view = self.view.load();
+        if view.as_ref().is_some_and(|view| view.is_of(endpoints, balance)) {
+            return view;
+        }
+        let made = match view.as_ref().and_then(|view| view.moved_to(endpoints, balance)) {
+            Some(moved) => moved,
+            None => {
+                let made = View::new(endpoints, balance, loopback);
+                self.scores.lock().retain(made.endpoints());
+                made
+            }
+        };
+        drop(view);
+        self.view.store(Some(Arc::new(made)));
+        self.view.load()
+    }
+
+    /// Takes the response time of `endpoint` into its score.
+    pub(super) fn score(&self, endpoint: SocketAddr, seconds: f64) {
+        self.scores.lock().observe(endpoint, seconds, Instant::now());
+    }
+}
+
+/// The choice of endpoints for one request.
+pub(super) struct Selection<'r> {
+    pub(super) worker: &'r Worker,
+    pub(super) route: &'r Route,
+    pub(super) upstream: &'r Upstream,
+    pub(super) state: &'r UpstreamState,
+    pub(super) endpoints: &'r Arc<[SocketAddr]>,
+    pub(super) request: &'r dyn ClientRequest,
+    /// `Set-Cookie` of a session that begins with this request.
+    pub(super) cookie: Option<HeaderValue>,
+}
+
+impl Selection<'_> {
+    /// The next endpoint to try, after those in `tried`. `None` when there is none at all.
+    pub(super) fn next(&mut self, tried: &[SocketAddr]) -> Option<SocketAddr> {
+        let loopback = self.worker.shared.config.loopback_upstreams;
+        let view = self.state.view(self.endpoints, &self.upstream.balance, loopback);
+        let view = view.as_deref()?;
+        if let Some(affinity) = &self.upstream.affinity {
+            return affinity::pick(self, affinity, view, tried);
+        }
+        match self.upstream.client_ip_affinity {
+            Some(timeout) => {
+                let client = self.request.client().to_canonical();
+                let pick = || self.balanced(view, tried);
+                self.state.clients.pick(client, client_ip::Rules { timeout, now: Instant::now(), view, tried }, pick)
+            }
+            None => self.balanced(view, tried),
+        }
+    }
+
+    fn balanced(&self, view: &View, tried: &[SocketAddr]) -> Option<SocketAddr> {
+        match &self.upstream.balance {
+            Balance::RoundRobin => self.state.cursors.pick(self.worker.index, view.endpoints(), tried),
+            Balance::Ewma => self.state.scores.lock().pick(view.endpoints(), tried, Instant::now()),
+            Balance::Hash { key, subset } => {
+                let hash = hash(self.request.evaluate(key).as_bytes());
+                if subset.is_some() { view.by_subset(hash, tried) } else { view.by_hash(hash, tried) }
+            }
+        }
+    }
+}
+
+/// One of `endpoints` at random, rather one that is not in `tried`.
+pub(super) fn random(endpoints: &[SocketAddr], tried: &[SocketAddr]) -> Option<SocketAddr> {
+    if endpoints.is_empty() {
+        return None;
+    }
+    let start = fastrand::usize(..endpoints.len());
+    let mut turn = endpoints.iter().cycle().skip(start).take(endpoints.len());
+    turn.find(|endpoint| !tried.contains(endpoint)).or_else(|| endpoints.get(start)).copied()
+}

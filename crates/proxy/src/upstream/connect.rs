@@ -1,0 +1,138 @@
+//! New connections to endpoints.
+
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_table::UpstreamId;
+use hyper::client::conn::{http1, http2};
+use hyper::rt::{Read, Write};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ClientConfig;
+use rustls_pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::pool::{Key, Lease};
+use super::request_body::RequestBody;
+use super::{ForwardError, address};
+use crate::worker::Worker;
+
+/// Most that is read ahead from an HTTP/1 endpoint, and with it the largest head of a response, whatever the route says.
+const READ_BUFFER: usize = 256 << 10;
+
+/// HTTP/2 flow control and bounds: what hyper would choose is meant for trusted peers.
+const STREAM_WINDOW: u32 = 64 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+const SEND_BUFFER: usize = 64 << 10;
+const HEADER_LIST: u32 = 64 << 10;
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where to connect, and how.
+pub(super) struct Dial {
+    /// Endpoint, protocol and identity.
+    pub(super) key: Key,
+    /// The upstream it is for.
+    pub(super) upstream: UpstreamId,
+    /// TLS; `None`: plain text.
+    pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// Bound on TCP and TLS together.
+    pub(super) timeout: Duration,
+}
+
+/// Opens a connection.
+pub(super) async fn connect(worker: &Rc<Worker>, dial: Dial) -> Result<Lease, ForwardError> {
+    let endpoint = dial.key.address;
+    if !address::is_allowed(endpoint.ip(), worker.shared.config.loopback_upstreams) {
+        tracing::debug!(%endpoint, "the address is not one that endpoints may have");
+        return Err(ForwardError::Connect);
+    }
+    let timeout = dial.timeout;
+    match tokio::time::timeout(timeout, open(worker, dial)).await {
+        Ok(Ok(lease)) => Ok(lease),
+        Ok(Err(error)) => {
+            tracing::debug!(%endpoint, %error, "connecting to an endpoint failed");
+            Err(ForwardError::Connect)
+        }
+        Err(_) => {
+            tracing::debug!(%endpoint, ?timeout, "connecting to an endpoint took too long");
+            Err(ForwardError::ConnectTimeout)
+        }
+    }
+}
+
+async fn open(worker: &Rc<Worker>, dial: Dial) -> io::Result<Lease> {
+    let stream = TcpStream::connect(dial.key.address).await?;
+    stream.set_nodelay(true)?;
+    match dial.tls {
+        None => speak(worker, stream, dial.key, dial.upstream).await,
+        Some((config, name)) => {
+            let stream = TlsConnector::from(config).connect(name, stream).await?;
+            speak(worker, stream, dial.key, dial.upstream).await
+        }
+    }
+}
+
+async fn speak<S>(worker: &Rc<Worker>, stream: S, key: Key, upstream: UpstreamId) -> io::Result<Lease>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let io = TokioIo::new(stream);
+    let lease =
+        if key.http2 { speak_http2(worker, io, key, upstream).await } else { speak_http1(io, key, upstream).await };
+    lease.map_err(io::Error::other)
+}
+
+async fn speak_http1<I>(io: I, key: Key, upstream: UpstreamId) -> hyper::Result<Lease>
+where
+    I: Read + Write + Send + Unpin + 'static,
+{
+    let mut builder = http1::Builder::new();
+    builder.title_case_headers(true).max_buf_size(READ_BUFFER);
+    let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "a connection to an endpoint broke");
+        }
+    });
+    Ok(Lease::http1(sender, key, upstream))
+}
+
+async fn speak_http2<I>(worker: &Rc<Worker>, io: I, key: Key, upstream: UpstreamId) -> hyper::Result<Lease>
+where
+    I: Read + Write + Unpin + 'static,
+{
+    let mut builder = http2::Builder::new(LocalExecutor);
+    builder
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(HEADER_LIST)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
+    tokio::task::spawn_local(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "a connection to an endpoint broke");
+        }
+    });
+    Ok(Lease::http2(worker, sender, key, upstream))
+}
+
+/// Runs the parts of HTTP/2 connections on the worker's own thread.
+#[derive(Clone, Copy)]
+struct LocalExecutor;
+
+impl<F> hyper::rt::Executor<F> for LocalExecutor
+where
+    F: Future + 'static,
+{
+    fn execute(&self, future: F) {
+        drop(tokio::task::spawn_local(async move {
+            future.await;
+        }));
+    }
+}

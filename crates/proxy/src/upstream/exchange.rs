@@ -1,0 +1,148 @@
+//! One request on one connection, up to the head of the response.
+
+use std::future::{Future, poll_fn};
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use headgate_table::Forwarding;
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::client::conn::TrySendError;
+use tokio::time::Instant;
+
+use super::ForwardError;
+use super::pool::Lease;
+use super::request_body::{Phase, RequestBody, Watch};
+use super::retry::Cause;
+use super::timer::{LazyTimer, after};
+
+/// Why there is no response.
+pub(super) struct Failure {
+    /// What the client is told.
+    pub(super) error: ForwardError,
+    /// What the retry policy is asked; `None` when no other endpoint could do better.
+    pub(super) cause: Option<Cause>,
+    /// Something may have reached the endpoint.
+    pub(super) sent: bool,
+    /// The request, when a connection took it but did not send it.
+    pub(super) unsent: Option<Box<Request<RequestBody>>>,
+}
+
+impl Failure {
+    /// A failure after which the request may have reached the endpoint.
+    pub(super) fn sent(error: ForwardError) -> Self {
+        Self { error, cause: cause(error), sent: true, unsent: None }
+    }
+
+    /// A failure before the request was handed to a connection.
+    pub(super) fn before(error: ForwardError) -> Self {
+        Self { sent: false, ..Self::sent(error) }
+    }
+}
+
+/// What the retry policy calls `error`.
+pub(super) fn cause(error: ForwardError) -> Option<Cause> {
+    match error {
+        ForwardError::Connect | ForwardError::Broken => Some(Cause::Error),
+        ForwardError::ConnectTimeout | ForwardError::SendTimeout | ForwardError::ReadTimeout => Some(Cause::Timeout),
+        ForwardError::HeadTooLarge | ForwardError::InvalidResponse => Some(Cause::InvalidHeader),
+        ForwardError::NoEndpoints
+        | ForwardError::ClientBodyTooLarge
+        | ForwardError::ClientBodyTimeout
+        | ForwardError::ClientBodyMalformed
+        | ForwardError::ClientGone
+        | ForwardError::Spool => None,
+    }
+}
+
+/// How long the parts of an exchange may take.
+pub(super) struct Bounds<'r> {
+    pub(super) forwarding: &'r Forwarding,
+    /// When it began.
+    pub(super) start: Instant,
+    /// Where the body is, if there is one.
+    pub(super) watch: Option<Rc<Watch>>,
+}
+
+/// Sends `request` and waits for the head of its response.
+pub(super) async fn exchange(
+    lease: &mut Lease,
+    request: Request<RequestBody>,
+    bounds: &Bounds<'_>,
+) -> Result<Response<Incoming>, Failure> {
+    let result = match lease {
+        Lease::Http1(connection) => {
+            wait(connection.sender.try_send_request(request), &mut connection.timer, bounds).await
+        }
+        Lease::Http2(stream) => wait(stream.sender.try_send_request(request), &mut stream.timer, bounds).await,
+    };
+    lease.timer().rest();
+    let response = result?;
+    check(&response, bounds.forwarding).map_err(Failure::sent)?;
+    Ok(response)
+}
+
+type Sent = Result<Response<Incoming>, TrySendError<Request<RequestBody>>>;
+
+async fn wait(
+    sending: impl Future<Output = Sent>,
+    timer: &mut LazyTimer,
+    bounds: &Bounds<'_>,
+) -> Result<Response<Incoming>, Failure> {
+    let mut sending = std::pin::pin!(sending);
+    poll_fn(|cx| match sending.as_mut().poll(cx) {
+        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+        Poll::Ready(Err(error)) => Poll::Ready(Err(failure(error, bounds))),
+        Poll::Pending => poll_late(timer, bounds, cx).map(|error| Err(Failure::sent(error))),
+    })
+    .await
+}
+
+/// Ready when the one who is waited for has taken too long.
+fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -> Poll<ForwardError> {
+    let forwarding = bounds.forwarding;
+    let (phase, since) = bounds.watch.as_ref().map_or((Phase::Sent, bounds.start), |watch| watch.poll_phase(cx));
+    let (error, bound) = match phase {
+        Phase::Body => return Poll::Pending,
+        Phase::Endpoint => (ForwardError::SendTimeout, forwarding.send_timeout),
+        Phase::Sent => (ForwardError::ReadTimeout, forwarding.read_timeout),
+    };
+    timer.poll_until(after(since, bound), cx).map(|()| error)
+}
+
+fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -> Failure {
+    let unsent = error.take_message().map(Box::new);
+    let error = error.into_error();
+    // A body that failed takes the connection with it, but the endpoint is not at fault.
+    if let Some(fault) = bounds.watch.as_ref().and_then(|watch| watch.fault()) {
+        return Failure::sent(fault.into());
+    }
+    tracing::debug!(error = &error as &dyn std::error::Error, "no response from an endpoint");
+    let error = match error.is_parse() {
+        true if error.is_parse_too_large() => ForwardError::HeadTooLarge,
+        true => ForwardError::InvalidResponse,
+        false => ForwardError::Broken,
+    };
+    Failure { sent: unsent.is_none(), unsent, ..Failure::sent(error) }
+}
+
+/// Refuses heads that are too large or frame their body in two ways (RFC 9112 section 6.3: smuggling).
+fn check(response: &Response<Incoming>, forwarding: &Forwarding) -> Result<(), ForwardError> {
+    let headers = response.headers();
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    if STATUS_LINE + fields.sum::<usize>() + reason(response.status()) > forwarding.response_head_limit {
+        return Err(ForwardError::HeadTooLarge);
+    }
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        return Err(ForwardError::InvalidResponse);
+    }
+    Ok(())
+}
+
+/// Length of the status line without its reason, and of the empty line after the head.
+const STATUS_LINE: usize = "HTTP/1.1 200 \r\n\r\n".len();
+
+fn reason(status: StatusCode) -> usize {
+    status.canonical_reason().map_or(0, str::len)
+}

@@ -1,0 +1,284 @@
+//! Connections to endpoints that are kept between requests. One worker's pool belongs to its thread: nothing is locked.
+
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use foldhash::quality::RandomState;
+use headgate_table::{Endpoints, PoolSettings, RoutingTable, Upstream, UpstreamId};
+use hyper::client::conn::{http1, http2};
+use tokio::time::Instant;
+
+use super::request_body::RequestBody;
+use super::resolve::Resolver;
+use super::timer::LazyTimer;
+use super::tls::TlsIdentity;
+use crate::worker::Worker;
+
+/// Streams on one HTTP/2 connection before another is opened.
+const STREAMS: u32 = 100;
+
+/// Time between two looks at connections that nobody asked for.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// What connections may be exchanged for each other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// The endpoint.
+    pub(super) address: SocketAddr,
+    /// HTTP/2 rather than HTTP/1.
+    pub(super) http2: bool,
+    /// As whom and how strictly; `None`: in plain text.
+    pub(super) tls: Option<TlsIdentity>,
+}
+
+/// A connection while it serves a request. Dropping it instead of giving it back closes an HTTP/1 connection.
+pub(super) enum Lease {
+    Http1(Box<Http1>),
+    Http2(Http2),
+}
+
+/// An HTTP/1 connection.
+pub(super) struct Http1 {
+    pub(super) sender: http1::SendRequest<RequestBody>,
+    /// Bounds the waits for this endpoint.
+    pub(super) timer: LazyTimer,
+    key: Key,
+    upstream: UpstreamId,
+    opened: Instant,
+    used: Instant,
+    requests: u64,
+}
+
+/// One stream's share of an HTTP/2 connection.
+pub(super) struct Http2 {
+    pub(super) sender: http2::SendRequest<RequestBody>,
+    /// Bounds the waits for this endpoint.
+    pub(super) timer: LazyTimer,
+    connection: Rc<Multiplexed>,
+}
+
+struct Multiplexed {
+    sender: http2::SendRequest<RequestBody>,
+    upstream: UpstreamId,
+    opened: Instant,
+    used: Cell<Instant>,
+    requests: Cell<u64>,
+    streams: Cell<u32>,
+}
+
+/// The kept connections of one worker.
+#[derive(Default)]
+pub(crate) struct Pools {
+    http1: RefCell<HashMap<Key, VecDeque<Box<Http1>>, RandomState>>,
+    http2: RefCell<HashMap<Key, Vec<Rc<Multiplexed>>, RandomState>>,
+    idle: Cell<usize>,
+    sweeping: Cell<bool>,
+}
+
+impl Pools {
+    /// A kept connection for `key`, the most recently used one.
+    pub(super) fn take(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
+        if key.http2 { self.take_http2(key, limits, now) } else { self.take_http1(key, limits, now) }
+    }
+
+    fn take_http1(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
+        let mut pools = self.http1.borrow_mut();
+        let kept = pools.get_mut(key)?;
+        while let Some(mut connection) = kept.pop_back() {
+            self.idle.set(self.idle.get().saturating_sub(1));
+            if connection.is_good(limits, now) {
+                connection.requests += 1;
+                return Some(Lease::Http1(connection));
+            }
+        }
+        None
+    }
+
+    fn take_http2(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
+        let mut pools = self.http2.borrow_mut();
+        let kept = pools.get_mut(key)?;
+        // Running streams keep a connection that is dropped here alive.
+        kept.retain(|connection| connection.is_good(limits, now));
+        let connection = kept.iter().find(|connection| connection.streams.get() < STREAMS)?;
+        Some(Lease::Http2(Http2::on(connection)))
+    }
+
+    /// Keeps an HTTP/1 connection whose response was read to its end.
+    fn keep(&self, mut connection: Box<Http1>, limits: &PoolSettings, now: Instant) {
+        connection.used = now;
+        connection.timer.rest();
+        if limits.idle == 0 || !connection.is_good(limits, now) {
+            return;
+        }
+        let mut pools = self.http1.borrow_mut();
+        if self.idle.get() >= limits.idle {
+            // The longest idle one makes room, whosever it is.
+            let oldest = pools.values_mut().filter(|kept| !kept.is_empty()).min_by_key(|kept| kept[0].used);
+            if oldest.and_then(VecDeque::pop_front).is_some() {
+                self.idle.set(self.idle.get() - 1);
+            }
+        }
+        self.idle.set(self.idle.get() + 1);
+        match pools.get_mut(&connection.key) {
+            Some(kept) => kept.push_back(connection),
+            None => {
+                pools.entry(connection.key.clone()).or_default().push_back(connection);
+            }
+        }
+    }
+
+    /// Drops what is too old, closed, or leads to an endpoint that is not in service any more.
+    pub(super) fn sweep(&self, table: &RoutingTable, resolver: &Resolver, now: Instant) {
+        let limits = &table.settings.pool;
+        let serves = |id: &UpstreamId, key: &Key| {
+            table.upstream(id).is_some_and(|upstream| in_service(upstream, key.address, resolver))
+        };
+        let mut idle = 0;
+        self.http1.borrow_mut().retain(|key, kept| {
+            kept.retain(|connection| connection.is_good(limits, now) && serves(&connection.upstream, key));
+            idle += kept.len();
+            !kept.is_empty()
+        });
+        self.idle.set(idle);
+        self.http2.borrow_mut().retain(|key, kept| {
+            kept.retain(|connection| connection.is_good(limits, now) && serves(&connection.upstream, key));
+            !kept.is_empty()
+        });
+    }
+
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.idle.get()
+    }
+}
+
+/// Whether `address` is one of the endpoints now. A name that is not resolved any more has none.
+fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> bool {
+    match &upstream.endpoints {
+        Endpoints::None(_) => false,
+        Endpoints::Addresses(addresses) => addresses.contains(&address),
+        Endpoints::Name { host, .. } => resolver.known(host).is_some_and(|addresses| addresses.contains(&address.ip())),
+    }
+}
+
+impl Lease {
+    /// A fresh HTTP/1 connection for the upstream `id`.
+    pub(super) fn http1(sender: http1::SendRequest<RequestBody>, key: Key, id: UpstreamId) -> Self {
+        let now = Instant::now();
+        let timer = LazyTimer::default();
+        Self::Http1(Box::new(Http1 { sender, timer, key, upstream: id, opened: now, used: now, requests: 1 }))
+    }
+
+    /// A fresh HTTP/2 connection, which `worker` shares out from now on.
+    pub(super) fn http2(
+        worker: &Rc<Worker>,
+        sender: http2::SendRequest<RequestBody>,
+        key: Key,
+        id: UpstreamId,
+    ) -> Self {
+        let now = Instant::now();
+        let connection = Rc::new(Multiplexed {
+            sender,
+            upstream: id,
+            opened: now,
+            used: Cell::new(now),
+            requests: Cell::new(0),
+            streams: Cell::new(0),
+        });
+        worker.pools.http2.borrow_mut().entry(key).or_default().push(connection.clone());
+        ensure_sweeper(worker);
+        Self::Http2(Http2::on(&connection))
+    }
+
+    /// Bounds the waits for the endpoint.
+    pub(super) fn timer(&mut self) -> &mut LazyTimer {
+        match self {
+            Self::Http1(connection) => &mut connection.timer,
+            Self::Http2(stream) => &mut stream.timer,
+        }
+    }
+
+    /// Gives the connection back after a response that was read to its end.
+    pub(super) fn give_back(self, worker: &Rc<Worker>) {
+        let Self::Http1(mut connection) = self else {
+            return;
+        };
+        if connection.sender.is_closed() {
+            return;
+        }
+        ensure_sweeper(worker);
+        if connection.sender.is_ready() {
+            return keep(worker, connection);
+        }
+        // The request body may still be on its way; a connection that does not get there is not worth waiting for.
+        let worker = worker.clone();
+        tokio::task::spawn_local(async move {
+            let ready = tokio::time::timeout(SWEEP, connection.sender.ready()).await;
+            if matches!(ready, Ok(Ok(()))) {
+                keep(&worker, connection);
+            }
+        });
+    }
+}
+
+fn keep(worker: &Worker, connection: Box<Http1>) {
+    let table = worker.table();
+    worker.pools.keep(connection, &table.settings.pool, Instant::now());
+}
+
+/// Starts the task that sweeps the pools of `worker`. It ends with the worker.
+fn ensure_sweeper(worker: &Rc<Worker>) {
+    if worker.pools.sweeping.replace(true) {
+        return;
+    }
+    let worker = Rc::downgrade(worker);
+    tokio::task::spawn_local(async move {
+        loop {
+            tokio::time::sleep(SWEEP).await;
+            let Some(worker) = worker.upgrade() else {
+                return;
+            };
+            let table: Rc<Arc<RoutingTable>> = worker.table();
+            worker.pools.sweep(&table, &worker.shared.resolver, Instant::now());
+        }
+    });
+}
+
+impl Http1 {
+    fn is_good(&self, limits: &PoolSettings, now: Instant) -> bool {
+        !self.sender.is_closed()
+            && self.requests < limits.requests
+            && now.saturating_duration_since(self.used) < limits.idle_timeout
+            && now.saturating_duration_since(self.opened) < limits.age
+    }
+}
+
+impl Multiplexed {
+    fn is_good(&self, limits: &PoolSettings, now: Instant) -> bool {
+        let idle = self.streams.get() == 0 && now.saturating_duration_since(self.used.get()) >= limits.idle_timeout;
+        !idle
+            && !self.sender.is_closed()
+            && self.requests.get() < limits.requests
+            && now.saturating_duration_since(self.opened) < limits.age
+    }
+}
+
+impl Http2 {
+    fn on(connection: &Rc<Multiplexed>) -> Self {
+        connection.streams.set(connection.streams.get() + 1);
+        connection.requests.set(connection.requests.get() + 1);
+        let timer = LazyTimer::default();
+        Self { sender: connection.sender.clone(), timer, connection: connection.clone() }
+    }
+}
+
+impl Drop for Http2 {
+    fn drop(&mut self) {
+        self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+        self.connection.used.set(Instant::now());
+    }
+}

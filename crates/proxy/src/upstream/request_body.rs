@@ -1,0 +1,288 @@
+//! Bodies of requests on their way to an endpoint.
+
+use std::cell::Cell;
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::spool::Spool;
+use super::timer::LazyTimer;
+use super::{ForwardError, trailers};
+
+/// Why a request body could not be read to its end. All but the last are the client's doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RequestBodyError {
+    /// Longer than the route allows.
+    #[error("the request body is too large")]
+    TooLarge,
+    /// The client was silent for too long.
+    #[error("the client was silent for too long")]
+    Timeout,
+    /// The client broke the framing.
+    #[error("the request body is malformed")]
+    Malformed,
+    /// The client went away.
+    #[error("the client went away")]
+    Gone,
+    /// A buffered part could not be written or read back.
+    #[error("a buffered request body could not be kept")]
+    Spool,
+}
+
+impl From<RequestBodyError> for ForwardError {
+    fn from(error: RequestBodyError) -> Self {
+        match error {
+            RequestBodyError::TooLarge => Self::ClientBodyTooLarge,
+            RequestBodyError::Timeout => Self::ClientBodyTimeout,
+            RequestBodyError::Malformed => Self::ClientBodyMalformed,
+            RequestBodyError::Gone => Self::ClientGone,
+            RequestBodyError::Spool => Self::Spool,
+        }
+    }
+}
+
+/// What a client may send as a body.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct BodyRules {
+    /// Most bytes; `None`: unlimited.
+    pub(super) limit: Option<u64>,
+    /// Bound between two reads.
+    pub(super) timeout: Duration,
+}
+
+/// A client's body: counted, timed, and without trailers that must not be merged or relayed.
+pub(super) struct ClientBody {
+    incoming: Incoming,
+    rules: BodyRules,
+    read: u64,
+    timer: LazyTimer,
+}
+
+impl ClientBody {
+    /// `incoming` under `rules`.
+    pub(super) fn new(incoming: Incoming, rules: BodyRules) -> Self {
+        Self { incoming, rules, read: 0, timer: LazyTimer::default() }
+    }
+
+    /// The next frame; `None` at the end.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
+            ready!(self.timer.poll_elapsed(self.rules.timeout, cx));
+            return Poll::Ready(Some(Err(RequestBodyError::Timeout)));
+        };
+        self.timer.rest();
+        Poll::Ready(match frame {
+            None => None,
+            Some(Err(error)) => Some(Err(fault(&error))),
+            Some(Ok(frame)) => Some(self.counted(frame)),
+        })
+    }
+
+    /// Whether everything was read.
+    pub(super) fn is_end(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, RequestBodyError> {
+        self.read = self.read.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
+        if self.rules.limit.is_some_and(|limit| self.read > limit) {
+            return Err(RequestBodyError::TooLarge);
+        }
+        Ok(trailers::without_forbidden(frame))
+    }
+}
+
+/// Tells a client that broke the framing (bad chunks) from one that went away. The library says the former with
+/// `InvalidInput` or `InvalidData` somewhere in the chain of causes.
+fn fault(error: &hyper::Error) -> RequestBodyError {
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>()
+            && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+        {
+            return RequestBodyError::Malformed;
+        }
+        cause = error.source();
+    }
+    RequestBodyError::Gone
+}
+
+/// A request body as the connection to an endpoint takes it.
+pub(super) struct RequestBody {
+    source: Source,
+    watch: Option<Rc<Watch>>,
+}
+
+enum Source {
+    Memory(Option<Bytes>),
+    Spooled(SpooledBody),
+    Client(Box<ClientBody>),
+}
+
+struct SpooledBody {
+    spool: Spool,
+    offset: u64,
+    length: u64,
+    read: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl RequestBody {
+    /// No body.
+    pub(super) fn empty() -> Self {
+        Self { source: Source::Memory(None), watch: None }
+    }
+
+    /// Bytes in memory.
+    pub(super) fn memory(bytes: Bytes, watch: Rc<Watch>) -> Self {
+        Self { source: Source::Memory(Some(bytes)), watch: Some(watch) }
+    }
+
+    /// `length` bytes of a file.
+    pub(super) fn spooled(spool: Spool, length: u64, watch: Rc<Watch>) -> Self {
+        Self { source: Source::Spooled(SpooledBody { spool, offset: 0, length, read: None }), watch: Some(watch) }
+    }
+
+    /// What the client sends, as it comes.
+    pub(super) fn client(body: Box<ClientBody>, watch: Rc<Watch>) -> Self {
+        Self { source: Source::Client(body), watch: Some(watch) }
+    }
+
+    /// The client's body back, to be sent elsewhere; for a body that no connection took.
+    pub(super) fn into_client(self) -> Option<Box<ClientBody>> {
+        match self.source {
+            Source::Client(body) => Some(body),
+            Source::Memory(_) | Source::Spooled(_) => None,
+        }
+    }
+
+    fn note(&self, phase: Phase) {
+        if let Some(watch) = &self.watch {
+            watch.enter(phase);
+        }
+    }
+}
+
+impl HttpBody for RequestBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let frame = match &mut self.source {
+            Source::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Source::Spooled(body) => body.poll_next(cx),
+            Source::Client(body) => body.poll_next(cx),
+        };
+        let phase = match &frame {
+            Poll::Pending => Phase::Body,
+            Poll::Ready(None) => Phase::Sent,
+            Poll::Ready(Some(Ok(_))) if self.is_end_stream() => Phase::Sent,
+            Poll::Ready(Some(Ok(_))) => Phase::Endpoint,
+            Poll::Ready(Some(Err(error))) => {
+                if let Some(watch) = &self.watch {
+                    watch.fault.set(Some(*error));
+                }
+                Phase::Body
+            }
+        };
+        self.note(phase);
+        frame
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Memory(bytes) => bytes.is_none(),
+            Source::Spooled(body) => body.offset == body.length,
+            Source::Client(body) => body.is_end(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Memory(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Spooled(body) => SizeHint::with_exact(body.length - body.offset),
+            Source::Client(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+impl SpooledBody {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let left = self.length - self.offset;
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        let read = self.read.get_or_insert_with(|| self.spool.read_at(self.offset, left));
+        let result = ready!(Pin::new(read).poll(cx));
+        self.read = None;
+        let Ok(Ok(bytes)) = result else {
+            return Poll::Ready(Some(Err(RequestBodyError::Spool)));
+        };
+        self.offset += bytes.len() as u64;
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
+    }
+}
+
+/// How far the sending of a body is, for the one who waits for the answer: the connection takes the body away, and its
+/// errors do not say whose fault they are.
+pub(super) struct Watch {
+    phase: Cell<Phase>,
+    since: Cell<Instant>,
+    fault: Cell<Option<RequestBodyError>>,
+    waker: Cell<Option<Waker>>,
+}
+
+/// Whom a request waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// The source of the body: the client or a disk. They have their own bounds.
+    Body,
+    /// The endpoint, to take more.
+    Endpoint,
+    /// The endpoint, to answer.
+    Sent,
+}
+
+impl Watch {
+    /// A body whose sending begins `now`.
+    pub(super) fn new(now: Instant) -> Rc<Self> {
+        Rc::new(Self {
+            phase: Cell::new(Phase::Endpoint),
+            since: Cell::new(now),
+            fault: Cell::new(None),
+            waker: Cell::new(None),
+        })
+    }
+
+    /// What the body failed with.
+    pub(super) fn fault(&self) -> Option<RequestBodyError> {
+        self.fault.get()
+    }
+
+    /// Whom the request waits for and since when. `cx` is woken when that changes.
+    pub(super) fn poll_phase(&self, cx: &Context<'_>) -> (Phase, Instant) {
+        self.waker.set(Some(cx.waker().clone()));
+        (self.phase.get(), self.since.get())
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.since.set(Instant::now());
+        if self.phase.replace(phase) != phase
+            && let Some(waker) = self.waker.take()
+        {
+            waker.wake();
+        }
+    }
+}

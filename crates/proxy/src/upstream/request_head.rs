@@ -1,0 +1,168 @@
+//! Heads of requests as endpoints get them: version, framing, and what differs between HTTP/1 and HTTP/2.
+
+use headgate_table::{ConnectionHeader, Forwarding, HttpVersion};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
+
+use super::payload::Length;
+use super::request_body::RequestBody;
+
+/// A request without its body: what is sent again on the next try.
+#[derive(Clone)]
+pub(super) struct RequestHead {
+    pub(super) method: Method,
+    uri: Uri,
+    version: Version,
+    headers: HeaderMap,
+}
+
+/// How connections to the endpoints are spoken on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wire {
+    /// HTTP/2 rather than HTTP/1.
+    pub(super) http2: bool,
+    /// Over TLS.
+    pub(super) tls: bool,
+    /// The connection may be kept after the response.
+    pub(super) kept: bool,
+    /// The request asks for an upgrade.
+    pub(super) upgrade: bool,
+}
+
+impl RequestHead {
+    /// The head for a body of `length`.
+    pub(super) fn new(parts: http::request::Parts, length: Length, forwarding: &Forwarding, wire: Wire) -> Self {
+        let mut head = Self { method: parts.method, uri: parts.uri, version: Version::HTTP_11, headers: parts.headers };
+        head.frame(length, wire.http2);
+        if wire.http2 {
+            head.for_http2(wire.tls);
+        } else {
+            head.for_http1(forwarding, wire);
+        }
+        head
+    }
+
+    /// The request for one try.
+    pub(super) fn request(self, body: RequestBody) -> Request<RequestBody> {
+        let mut request = Request::new(body);
+        *request.method_mut() = self.method;
+        *request.uri_mut() = self.uri;
+        *request.version_mut() = self.version;
+        *request.headers_mut() = self.headers;
+        request
+    }
+
+    /// Undoes [`RequestHead::request`] for a request that was not sent.
+    pub(super) fn recover(request: Request<RequestBody>) -> (Self, RequestBody) {
+        let (parts, body) = request.into_parts();
+        (Self { method: parts.method, uri: parts.uri, version: parts.version, headers: parts.headers }, body)
+    }
+
+    /// Exactly one framing field, in canonical digits; what the client wrote is not passed on.
+    fn frame(&mut self, length: Length, http2: bool) {
+        self.headers.remove(TRANSFER_ENCODING);
+        match length {
+            // Without a body the field says nothing that the method does not; but what was said stays said.
+            Length::None if self.headers.contains_key(CONTENT_LENGTH) => self.content_length(0),
+            Length::None => {}
+            Length::Exact(length) => self.content_length(length),
+            Length::Unknown => {
+                self.headers.remove(CONTENT_LENGTH);
+                if !http2 {
+                    self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                }
+            }
+        }
+    }
+
+    fn content_length(&mut self, length: u64) {
+        let mut digits = itoa::Buffer::new();
+        let digits = digits.format(length);
+        if self.headers.get(CONTENT_LENGTH).is_none_or(|value| value != digits) {
+            self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        }
+    }
+
+    fn for_http1(&mut self, forwarding: &Forwarding, wire: Wire) {
+        if forwarding.http_version == HttpVersion::Http10 {
+            self.version = Version::HTTP_10;
+        }
+        match forwarding.connection_header {
+            Some(ConnectionHeader::Close) => self.connection("close"),
+            Some(ConnectionHeader::KeepAlive) => self.connection("keep-alive"),
+            None if !wire.kept && !wire.upgrade => self.connection("close"),
+            None => {}
+        }
+    }
+
+    fn connection(&mut self, value: &'static str) {
+        self.headers.insert(CONNECTION, HeaderValue::from_static(value));
+    }
+
+    /// The authority moves from `Host` into the target (RFC 9113 section 8.3.1).
+    fn for_http2(&mut self, tls: bool) {
+        self.version = Version::HTTP_2;
+        let host = self.headers.remove(HOST);
+        self.headers.remove(CONNECTION);
+        let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok());
+        let mut target = std::mem::take(&mut self.uri).into_parts();
+        target.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
+        target.authority = authority.or_else(|| Some(Authority::from_static("_")));
+        target.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        // All three parts are there, which is all that can be wrong.
+        self.uri = Uri::from_parts(target).unwrap_or_default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use crate::upstream::testing::forwarding;
+
+    const WIRE: Wire = Wire { http2: false, tls: false, kept: true, upgrade: false };
+
+    fn head(request: http::request::Builder, length: Length, forwarding: &Forwarding, wire: Wire) -> RequestHead {
+        RequestHead::new(request.body(()).unwrap().into_parts().0, length, forwarding, wire)
+    }
+
+    #[test]
+    fn one_canonical_framing_field() {
+        let request = || Request::post("/").header("host", "a").header("content-length", "0005");
+        let framed = |length| head(request(), length, &forwarding(), WIRE).headers;
+        assert_eq!(framed(Length::Exact(5))[CONTENT_LENGTH], "5");
+        assert_eq!(framed(Length::None)[CONTENT_LENGTH], "0");
+        let chunked = framed(Length::Unknown);
+        assert_eq!(chunked[TRANSFER_ENCODING], "chunked");
+        assert!(!chunked.contains_key(CONTENT_LENGTH));
+        let both = head(request().header("transfer-encoding", "gzip"), Length::Exact(5), &forwarding(), WIRE);
+        assert!(!both.headers.contains_key(TRANSFER_ENCODING));
+    }
+
+    #[test]
+    fn versions_and_connection() {
+        let request = || Request::get("/x").header("host", "a");
+        let plain = head(request(), Length::None, &forwarding(), WIRE);
+        assert_eq!((plain.version, plain.headers.get(CONNECTION)), (Version::HTTP_11, None));
+        let unkept = head(request(), Length::None, &forwarding(), Wire { kept: false, ..WIRE });
+        assert_eq!(unkept.headers[CONNECTION], "close");
+        let mut old = forwarding();
+        old.http_version = HttpVersion::Http10;
+        old.connection_header = Some(ConnectionHeader::KeepAlive);
+        let old = head(request(), Length::None, &old, Wire { kept: false, ..WIRE });
+        assert_eq!(
+            (old.version, &old.headers[CONNECTION]),
+            (Version::HTTP_10, &HeaderValue::from_static("keep-alive"))
+        );
+    }
+
+    #[test]
+    fn http2_carries_the_host_as_authority() {
+        let request = Request::post("/svc/Call?x=1").header("host", "grpc.example:8443").header("te", "trailers");
+        let head = head(request, Length::Unknown, &forwarding(), Wire { http2: true, tls: true, ..WIRE });
+        assert_eq!(head.uri, "https://grpc.example:8443/svc/Call?x=1");
+        assert!(!head.headers.contains_key(HOST) && !head.headers.contains_key(TRANSFER_ENCODING));
+        assert_eq!(head.headers["te"], "trailers");
+    }
+}

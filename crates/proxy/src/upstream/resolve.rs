@@ -1,0 +1,299 @@
+//! Addresses of ExternalName Services, followed by their TTL.
+//!
+//! One thread of its own resolves for all workers, started at the first name: it outlives any of them, and no request
+//! waits for a lookup but the first ones for a name. Names come from objects, so their number is bounded by those.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hickory_resolver::TokioResolver;
+use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use super::address;
+
+/// Bounds on how long an answer is believed.
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// How long addresses serve on when the name cannot be resolved any more.
+const LAST_GOOD: Duration = Duration::from_secs(60);
+
+/// A name that nobody asked for in this time is not followed any longer.
+const FORGET: Duration = Duration::from_secs(600);
+
+/// Addresses of a name and how long they may be believed.
+pub(super) struct Answer {
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) ttl: Duration,
+}
+
+type Lookup = dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>> + Send + Sync;
+
+/// Makes the function that looks names up; called on the resolver's thread.
+type Source = Arc<dyn Fn() -> Arc<Lookup> + Send + Sync>;
+
+/// What is known of a name: `None` before the first answer.
+type Known = Option<Arc<[IpAddr]>>;
+
+/// Resolves the names of ExternalName Services for all workers.
+pub(crate) struct Resolver {
+    names: Names,
+    requests: Mutex<Option<mpsc::UnboundedSender<Arc<Name>>>>,
+    source: Source,
+}
+
+struct Name {
+    host: Arc<str>,
+    known: watch::Sender<Known>,
+    asked: AtomicBool,
+}
+
+impl Default for Resolver {
+    /// As the system's configuration says. Without any, no name resolves.
+    fn default() -> Self {
+        Self::new(Arc::new(system))
+    }
+}
+
+impl Resolver {
+    /// A resolver that looks names up with what `source` makes.
+    pub(super) fn new(source: Source) -> Self {
+        Self { names: Arc::default(), requests: Mutex::default(), source }
+    }
+
+    /// The addresses of `host`, if there was an answer; empty when the name does not resolve. Never waits.
+    pub(super) fn known(&self, host: &str) -> Known {
+        let name = self.names.read().get(host).cloned()?;
+        name.asked.store(true, Ordering::Relaxed);
+        name.known.borrow().clone()
+    }
+
+    /// The addresses of `host`, after the first answer if there was none yet, but at most after `bound`.
+    pub(super) async fn addresses(&self, host: &Arc<str>, bound: Duration) -> Arc<[IpAddr]> {
+        if let Some(addresses) = self.known(host) {
+            return addresses;
+        }
+        let mut known = self.name(host).known.subscribe();
+        let first = tokio::time::timeout(bound, known.wait_for(Option::is_some)).await;
+        match first {
+            Ok(Ok(addresses)) => addresses.clone().unwrap_or_default(),
+            Ok(Err(_)) | Err(_) => Arc::default(),
+        }
+    }
+
+    /// Begins to follow `host`.
+    fn name(&self, host: &Arc<str>) -> Arc<Name> {
+        let mut names = self.names.write();
+        if let Some(name) = names.get(host) {
+            return name.clone();
+        }
+        let name = Arc::new(Name { host: host.clone(), known: watch::Sender::new(None), asked: AtomicBool::new(true) });
+        if self.follow(name.clone()) {
+            names.insert(host.clone(), name.clone());
+        } else {
+            name.known.send_replace(Some(Arc::default()));
+        }
+        name
+    }
+
+    /// Hands `name` to the thread, starting it when there is none.
+    fn follow(&self, name: Arc<Name>) -> bool {
+        let mut requests = self.requests.lock();
+        if let Some(sender) = &*requests
+            && sender.send(name.clone()).is_ok()
+        {
+            return true;
+        }
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let (source, names) = (self.source.clone(), self.names.clone());
+        let thread = std::thread::Builder::new().name("resolver".to_owned());
+        if let Err(error) = thread.spawn(move || run(source, receiver, names)) {
+            tracing::error!(%error, "the thread that resolves names could not be started");
+            return false;
+        }
+        let sent = sender.send(name).is_ok();
+        *requests = Some(sender);
+        sent
+    }
+}
+
+type Names = Arc<RwLock<HashMap<Arc<str>, Arc<Name>>>>;
+
+/// The resolver's thread: a task for every name. Ends when the [`Resolver`] is gone.
+fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: Names) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "names of upstreams cannot be resolved");
+            return;
+        }
+    };
+    runtime.block_on(async move {
+        let lookup = source();
+        while let Some(name) = requests.recv().await {
+            tokio::spawn(follow(lookup.clone(), name, names.clone()));
+        }
+    });
+}
+
+/// Keeps `name` up to date while it is asked for.
+async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
+    let mut asked = Instant::now();
+    let mut good_until = asked;
+    loop {
+        let result = lookup(name.host.clone()).await;
+        let now = Instant::now();
+        let pause = match result {
+            Ok(answer) => {
+                let ttl = answer.ttl.clamp(SHORTEST, LONGEST);
+                good_until = now + ttl + LAST_GOOD;
+                publish(&name, allowed(answer.addresses));
+                ttl
+            }
+            Err(error) => {
+                tracing::debug!(name = %name.host, %error, "a name of an upstream did not resolve");
+                if now >= good_until {
+                    publish(&name, Vec::new());
+                }
+                SHORTEST
+            }
+        };
+        if name.asked.swap(false, Ordering::Relaxed) {
+            asked = now;
+        } else if now.duration_since(asked) > FORGET {
+            names.write().remove(&name.host);
+            return;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Answers never lead to this machine, whatever the flags say: the one who writes a zone is not the one who runs us.
+fn allowed(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+    addresses.into_iter().filter(|address| address::is_allowed(*address, false)).collect()
+}
+
+fn publish(name: &Name, mut addresses: Vec<IpAddr>) {
+    addresses.sort_unstable();
+    addresses.dedup();
+    name.known.send_if_modified(|known| {
+        let changed = known.as_deref() != Some(&addresses);
+        if changed {
+            *known = Some(addresses.into());
+        }
+        changed
+    });
+}
+
+/// Looks up as the system's configuration says: its name servers, search domains and `ndots`.
+fn system() -> Arc<Lookup> {
+    let resolver = match system_resolver() {
+        Ok(resolver) => Some(resolver),
+        Err(error) => {
+            tracing::warn!(%error, "no usable resolver configuration: names of upstreams do not resolve");
+            None
+        }
+    };
+    Arc::new(move |host| {
+        let resolver = resolver.clone();
+        Box::pin(async move {
+            let resolver = resolver.ok_or_else(|| io::Error::other("no resolver configuration"))?;
+            let found = resolver.lookup_ip(&*host).await.map_err(io::Error::other)?;
+            let ttl = found.valid_until().saturating_duration_since(std::time::Instant::now());
+            Ok(Answer { addresses: found.iter().collect(), ttl })
+        })
+    })
+}
+
+fn system_resolver() -> io::Result<TokioResolver> {
+    let mut builder = TokioResolver::builder_tokio().map_err(io::Error::other)?;
+    let options = builder.options_mut();
+    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+    // As ingress-nginx: names mean what the DNS says.
+    options.use_hosts_file = ResolveHosts::Never;
+    options.negative_max_ttl = Some(SHORTEST);
+    builder.build().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use std::sync::atomic::AtomicUsize;
+
+    /// Gives the answers in turn, then fails.
+    fn scripted(answers: Vec<Vec<&'static str>>, lookups: Arc<AtomicUsize>) -> Arc<Lookup> {
+        Arc::new(move |_| {
+            let turn = lookups.fetch_add(1, Ordering::SeqCst);
+            let answer = answers.get(turn).map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
+            Box::pin(async move {
+                let addresses = answer.ok_or_else(|| io::Error::other("no answer"))?;
+                Ok(Answer { addresses, ttl: Duration::from_secs(5) })
+            })
+        })
+    }
+
+    fn name() -> Arc<Name> {
+        let known = watch::Sender::new(None);
+        Arc::new(Name { host: "db.example".into(), known, asked: AtomicBool::new(true) })
+    }
+
+    #[tokio::test]
+    async fn the_first_request_waits_for_the_answer_and_later_ones_do_not() {
+        let lookups = Arc::new(AtomicUsize::new(0));
+        let resolver = Resolver::new(Arc::new({
+            let lookups = lookups.clone();
+            move || scripted(vec![vec!["10.0.0.2", "10.0.0.1", "10.0.0.2"]], lookups.clone())
+        }));
+        assert_eq!(resolver.known("db.example"), None);
+        let addresses = resolver.addresses(&"db.example".into(), Duration::from_secs(5)).await;
+        assert_eq!(*addresses, ["10.0.0.1".parse::<IpAddr>().unwrap(), "10.0.0.2".parse().unwrap()]);
+        assert_eq!(resolver.known("db.example"), Some(addresses));
+        assert_eq!(lookups.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn answers_that_lead_to_this_machine_are_no_answers() {
+        let resolver =
+            Resolver::new(Arc::new(|| scripted(vec![vec!["127.0.0.1", "169.254.169.254", "::1"]], Arc::default())));
+        assert!(resolver.addresses(&"evil.example".into(), Duration::from_secs(5)).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_good_answer_serves_for_a_minute() {
+        let lookups = Arc::new(AtomicUsize::new(0));
+        let name = name();
+        let mut known = name.known.subscribe();
+        tokio::spawn(follow(
+            scripted(vec![vec!["10.0.0.1"], vec!["10.0.0.2"]], lookups),
+            name.clone(),
+            Names::default(),
+        ));
+        let start = Instant::now();
+        let first = known.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        assert_eq!(*first, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+        known.changed().await.unwrap();
+        assert_eq!(start.elapsed().as_secs(), 5);
+        known.changed().await.unwrap();
+        assert!(known.borrow().as_ref().unwrap().is_empty());
+        assert_eq!(start.elapsed().as_secs(), 5 + 5 + 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_nobody_asks_for_is_forgotten() {
+        let name = name();
+        let names = Names::default();
+        names.write().insert(name.host.clone(), name.clone());
+        follow(scripted(vec![vec!["10.0.0.1"]], Arc::default()), name, names.clone()).await;
+        assert!(names.read().is_empty());
+    }
+}

@@ -1,0 +1,202 @@
+//! Bodies of responses on their way from an endpoint.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use headgate_table::Upstream;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::balance::UpstreamState;
+use super::pool::Lease;
+use super::read_ahead::ReadAhead;
+use super::trailers;
+use super::tunnel::TunnelEnd;
+use crate::body::BodyError;
+use crate::record::{Progress, Record};
+use crate::worker::Worker;
+
+/// The body of an endpoint's response. Read to its end, it gives the connection back; dropped before, it closes it.
+pub(crate) struct UpstreamBody {
+    source: Source,
+}
+
+enum Source {
+    Direct(Direct),
+    Ahead(ReadAhead),
+    Tunnel(Rc<TunnelEnd>),
+}
+
+impl UpstreamBody {
+    /// Passed on as it comes.
+    pub(super) fn direct(direct: Direct) -> Self {
+        Self { source: Source::Direct(direct) }
+    }
+
+    /// Read ahead of the client.
+    pub(super) fn ahead(direct: Direct) -> Self {
+        Self { source: Source::Ahead(ReadAhead::new(direct)) }
+    }
+
+    /// The empty body of a 101, after which the tunnel lives on.
+    pub(super) fn tunnel(end: Rc<TunnelEnd>) -> Self {
+        Self { source: Source::Tunnel(end) }
+    }
+
+    /// Leaves the record of an upgraded request with its tunnel, which writes it when it ends. Any other body gives it
+    /// back.
+    pub(crate) fn keep_record(&self, record: Box<Record>) -> Option<Box<Record>> {
+        match &self.source {
+            Source::Tunnel(end) => {
+                end.keep(record);
+                None
+            }
+            Source::Direct(_) | Source::Ahead(_) => Some(record),
+        }
+    }
+}
+
+impl HttpBody for UpstreamBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.source {
+            Source::Direct(direct) => direct.poll_next(cx),
+            Source::Ahead(ahead) => ahead.poll_next(cx),
+            Source::Tunnel(_) => Poll::Ready(None),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Direct(direct) => direct.incoming.is_end_stream(),
+            Source::Ahead(ahead) => ahead.is_end(),
+            Source::Tunnel(_) => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Direct(direct) => direct.incoming.size_hint(),
+            Source::Ahead(ahead) => ahead.size_hint(),
+            Source::Tunnel(_) => SizeHint::with_exact(0),
+        }
+    }
+}
+
+/// What comes from the endpoint.
+pub(super) struct Direct {
+    incoming: Incoming,
+    timeout: Duration,
+    completion: Option<Completion>,
+}
+
+/// What is done when a body has been read to its end.
+pub(super) struct Completion {
+    pub(super) lease: Lease,
+    /// The connection may serve another request.
+    pub(super) reusable: bool,
+    pub(super) worker: Rc<Worker>,
+    pub(super) progress: Rc<Progress>,
+    /// When the try began.
+    pub(super) start: Instant,
+    /// Whose response time this is, where the balancer wants to know.
+    pub(super) scored: Option<(Arc<Upstream>, SocketAddr)>,
+}
+
+impl Direct {
+    /// A body whose silences last `timeout` at most.
+    pub(super) fn new(incoming: Incoming, timeout: Duration, completion: Completion) -> Self {
+        let mut direct = Self { incoming, timeout, completion: Some(completion) };
+        direct.complete_at_end();
+        direct
+    }
+
+    /// The next frame; `None` at the end.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
+            Poll::Ready(frame) => frame,
+            Poll::Pending => return self.poll_silence(cx),
+        };
+        Poll::Ready(match frame {
+            Some(Ok(frame)) => {
+                self.note(&frame);
+                Some(Ok(trailers::without_forbidden(frame)))
+            }
+            Some(Err(error)) => {
+                // The connection is closed with what is dropped here: nothing after this can be believed.
+                self.completion = None;
+                Some(Err(BodyError::Upstream(error)))
+            }
+            None => {
+                self.complete();
+                None
+            }
+        })
+    }
+
+    /// How much is left, if the endpoint said so.
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+
+    /// Whether everything was read.
+    pub(super) fn is_end(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(completion) = &mut self.completion else {
+            return Poll::Pending;
+        };
+        if completion.lease.timer().poll_elapsed(self.timeout, cx).is_pending() {
+            return Poll::Pending;
+        }
+        self.completion = None;
+        Poll::Ready(Some(Err(BodyError::Timeout)))
+    }
+
+    fn note(&mut self, frame: &Frame<Bytes>) {
+        if let Some(completion) = &mut self.completion {
+            completion.lease.timer().rest();
+            let length = frame.data_ref().map_or(0, |data| data.len() as u64);
+            completion.progress.bytes.set(completion.progress.bytes.get() + length);
+        }
+        self.complete_at_end();
+    }
+
+    /// The one who sends a body of known length does not ask again after its last byte.
+    fn complete_at_end(&mut self) {
+        if self.incoming.is_end_stream() {
+            self.complete();
+        }
+    }
+
+    fn complete(&mut self) {
+        if let Some(completion) = self.completion.take() {
+            completion.finish();
+        }
+    }
+}
+
+impl Completion {
+    fn finish(self) {
+        let elapsed = self.start.elapsed();
+        self.progress.response.set(Some(elapsed));
+        if let Some((upstream, endpoint)) = self.scored
+            && let Some(state) = upstream.slot.get::<UpstreamState>()
+        {
+            state.score(endpoint, elapsed.as_secs_f64());
+        }
+        if self.reusable {
+            self.lease.give_back(&self.worker);
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! When a request is tried again.
+
+use std::time::Duration;
+
+use headgate_table::{Retry, RetryOn};
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+/// How a try failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    /// Connecting failed or the connection broke.
+    Error,
+    /// Something took too long.
+    Timeout,
+    /// The head of the response was empty, invalid or too large.
+    InvalidHeader,
+    /// An answer that the policy does not take.
+    Status(StatusCode),
+}
+
+/// The tries of one request.
+#[derive(Debug)]
+pub(super) struct Tries {
+    policy: Retry,
+    limit: u32,
+    repeatable: bool,
+    start: Instant,
+    made: u32,
+}
+
+impl Tries {
+    /// For a request of `method` to one of `endpoints`, tried first at `start`.
+    pub(super) fn new(policy: Retry, method: &Method, endpoints: usize, start: Instant) -> Self {
+        // Without a configured number each endpoint is tried once: the same failure again would be no news.
+        let all = u32::try_from(endpoints).unwrap_or(u32::MAX);
+        let limit = policy.tries.map_or(all, std::num::NonZeroU32::get);
+        // nginx's list, not the RFC's: PUT and DELETE are idempotent, LOCK belongs to WebDAV.
+        let once = *method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK";
+        Self { policy, limit, repeatable: policy.non_idempotent || !once, start, made: 1 }
+    }
+
+    /// Whether a request that a connection takes may have to be sent again, so that a copy is worth making.
+    pub(super) fn may_resend(&self) -> bool {
+        self.repeatable && self.made < self.limit && self.policy.on != RetryOn::default()
+    }
+
+    /// Whether to try again after `cause`. `sent`: something may have reached the endpoint.
+    pub(super) fn again(&mut self, cause: Cause, sent: bool, now: Instant) -> bool {
+        let wanted = match cause {
+            Cause::Error => self.policy.on.error,
+            Cause::Timeout => self.policy.on.timeout,
+            Cause::InvalidHeader => self.policy.on.invalid_header,
+            Cause::Status(status) => self.policy.on.status(status),
+        };
+        let again = wanted && self.made < self.limit && self.in_time(now) && (self.repeatable || !sent);
+        self.made += u32::from(again);
+        again
+    }
+
+    /// Whether a request that was sent on a kept connection, which turned out to be closed, may be sent on a fresh one.
+    /// This is no new try: the endpoint is not at fault for closing an idle connection.
+    pub(super) fn renew(&self) -> bool {
+        self.policy.on.error && self.repeatable
+    }
+
+    fn in_time(&self, now: Instant) -> bool {
+        let elapsed = now.duration_since(self.start);
+        self.policy.timeout.filter(|bound| *bound > Duration::ZERO).is_none_or(|bound| elapsed < bound)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    fn policy(on: RetryOn, tries: u32) -> Retry {
+        Retry { on, tries: NonZeroU32::new(tries), timeout: None, non_idempotent: false }
+    }
+
+    const BOTH: RetryOn = RetryOn {
+        error: true,
+        timeout: true,
+        invalid_header: false,
+        http_403: false,
+        http_404: false,
+        http_429: false,
+        http_500: false,
+        http_502: false,
+        http_503: true,
+        http_504: false,
+    };
+
+    #[test]
+    fn conditions_methods_and_what_was_sent() {
+        let status = |code| Cause::Status(StatusCode::from_u16(code).unwrap_or_default());
+        let cases = [
+            (Method::GET, Cause::Error, true, true),
+            (Method::GET, Cause::Timeout, true, true),
+            (Method::GET, Cause::InvalidHeader, true, false),
+            (Method::GET, status(503), true, true),
+            (Method::GET, status(500), true, false),
+            (Method::POST, Cause::Error, false, true),
+            (Method::POST, Cause::Error, true, false),
+            (Method::POST, status(503), true, false),
+            (Method::PATCH, Cause::Timeout, true, false),
+            (Method::PUT, Cause::Error, true, true),
+            (Method::DELETE, Cause::Error, true, true),
+        ];
+        let now = Instant::now();
+        for (method, cause, sent, expected) in cases {
+            let mut tries = Tries::new(policy(BOTH, 3), &method, 2, now);
+            assert_eq!(tries.again(cause, sent, now), expected, "{method} {cause:?} sent={sent}");
+        }
+        let mut tries = Tries::new(Retry { non_idempotent: true, ..policy(BOTH, 3) }, &Method::POST, 2, now);
+        assert!(tries.again(Cause::Error, true, now));
+    }
+
+    #[test]
+    fn number_and_time_are_bounded() {
+        let now = Instant::now();
+        let mut three = Tries::new(policy(BOTH, 3), &Method::GET, 1, now);
+        assert_eq!([(); 3].map(|()| three.again(Cause::Error, true, now)), [true, true, false]);
+        let mut each_once = Tries::new(policy(BOTH, 0), &Method::GET, 2, now);
+        assert_eq!([(); 2].map(|()| each_once.again(Cause::Error, true, now)), [true, false]);
+        let bounded = Retry { timeout: Some(Duration::from_secs(5)), ..policy(BOTH, 3) };
+        let mut late = Tries::new(bounded, &Method::GET, 2, now);
+        assert!(!late.again(Cause::Error, true, now + Duration::from_secs(5)));
+    }
+
+    #[test]
+    fn a_copy_is_made_only_when_it_can_be_used() {
+        let now = Instant::now();
+        assert!(Tries::new(policy(BOTH, 3), &Method::GET, 1, now).may_resend());
+        assert!(!Tries::new(policy(BOTH, 1), &Method::GET, 1, now).may_resend());
+        assert!(!Tries::new(policy(RetryOn::default(), 3), &Method::GET, 1, now).may_resend());
+        assert!(!Tries::new(policy(BOTH, 3), &Method::POST, 1, now).may_resend());
+    }
+}

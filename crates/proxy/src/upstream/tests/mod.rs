@@ -1,0 +1,21 @@
+//! Forwarding over real sockets on loopback.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod bodies;
+mod choice;
+mod connections;
+mod responses;
+mod retries;
+mod secure;
+mod upgrades;
+
+use std::future::Future;
+
+use super::testing::{Conversation, Endpoint, FakeRequest, World, certificate, forwarding, identity, nobody, upstream};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// Runs a test where tasks stay on one thread, as in a worker.
+async fn local<T>(test: impl Future<Output = T>) -> T {
+    tokio::task::LocalSet::new().run_until(test).await
+}

@@ -1,0 +1,146 @@
+//! When another endpoint is tried.
+
+use super::*;
+use crate::upstream::ForwardError;
+use headgate_table::RetryOn;
+
+const POST: &str = "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+
+/// An endpoint that reads requests and closes without an answer.
+async fn mute() -> Endpoint {
+    Endpoint::start(|_, mut conversation| async move {
+        conversation.request().await;
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_refused_connection_leads_to_another_endpoint_even_for_post() {
+    local(async {
+        let (dead, live) = (nobody().await, Endpoint::answering(OK).await);
+        let world = World::new(upstream(&[dead, live.address]), forwarding());
+        for request in [POST, POST] {
+            assert!(world.send(request).await.starts_with("HTTP/1.1 200"));
+        }
+        // One of two turns begins at the dead one.
+        let mut statuses = world.statuses();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 200, 502]);
+        assert!(live.requests.borrow().iter().all(|request| request.ends_with("hello")));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tries_are_bounded_also_with_one_endpoint() {
+    local(async {
+        let world = World::new(upstream(&[nobody().await]), forwarding());
+        world.get().await;
+        assert_eq!(world.statuses(), [502, 502, 502]);
+        assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_broken_connection_is_an_error_that_get_survives_and_post_does_not() {
+    local(async {
+        let (mute, live) = (mute().await, Endpoint::answering(OK).await);
+        let world = World::new(upstream(&[mute.address, live.address]), forwarding());
+        for _ in 0..2 {
+            assert!(world.get().await.starts_with("HTTP/1.1 200"));
+        }
+        let mut failed = 0;
+        for _ in 0..2 {
+            failed += usize::from(!world.send(POST).await.starts_with("HTTP/1.1 200"));
+        }
+        assert_eq!(failed, 1);
+        assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_is_sent_again_from_memory_and_from_a_file() {
+    local(async {
+        for size in [5, 300_000] {
+            let (busy, live) = (Endpoint::answering(UNAVAILABLE).await, Endpoint::answering(OK).await);
+            let mut forwarding = forwarding();
+            forwarding.retry.on = RetryOn { http_503: true, ..RetryOn::default() };
+            let world = World::new(upstream(&[busy.address, live.address]), forwarding);
+            let body = "b".repeat(size);
+            let request =
+                format!("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n{body}");
+            for _ in 0..2 {
+                assert!(world.send(&request).await.starts_with("HTTP/1.1 200"));
+            }
+            assert_eq!(world.statuses().iter().filter(|status| **status == 503).count(), 1);
+            for seen in busy.requests.borrow().iter().chain(live.requests.borrow().iter()) {
+                assert!(seen.ends_with(&body) && seen.contains(&format!("Content-Length: {size}\r\n")));
+            }
+            assert_eq!((busy.requests.borrow().len(), live.requests.borrow().len()), (1, 2));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_last_answer_is_passed_on_when_no_try_is_left() {
+    local(async {
+        let busy = Endpoint::answering(UNAVAILABLE).await;
+        let mut forwarding = forwarding();
+        forwarding.retry.on = RetryOn { http_503: true, ..RetryOn::default() };
+        let world = World::new(upstream(&[busy.address]), forwarding);
+        assert!(world.get().await.starts_with("HTTP/1.1 503"));
+        assert_eq!(world.statuses(), [503, 503, 503]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn silence_is_a_timeout() {
+    local(async {
+        let silent = Endpoint::start(|_, mut conversation| async move {
+            conversation.request().await;
+            conversation.request().await;
+        })
+        .await;
+        let mut forwarding = forwarding();
+        forwarding.read_timeout = std::time::Duration::from_millis(30);
+        let world = World::new(upstream(&[silent.address]), forwarding);
+        world.get().await;
+        assert_eq!(*world.failures.borrow(), [ForwardError::ReadTimeout]);
+        assert_eq!(world.statuses(), [504, 504, 504]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_streamed_body_is_not_sent_twice() {
+    local(async {
+        let (mute, other) = (mute().await, mute().await);
+        let mut forwarding = forwarding();
+        forwarding.buffer_request = false;
+        let world = World::new(upstream(&[mute.address, other.address]), forwarding);
+        world.send("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").await;
+        assert_eq!(mute.requests.borrow().len() + other.requests.borrow().len(), 1);
+        assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_unbuffered_body_still_survives_a_refused_connection() {
+    local(async {
+        let (dead, live) = (nobody().await, Endpoint::answering(OK).await);
+        let mut forwarding = forwarding();
+        forwarding.buffer_request = false;
+        let world = World::new(upstream(&[dead, live.address]), forwarding);
+        for _ in 0..2 {
+            assert!(world.send(POST).await.starts_with("HTTP/1.1 200"));
+        }
+        assert_eq!(live.requests.borrow().len(), 2);
+    })
+    .await;
+}

@@ -1,0 +1,215 @@
+//! TLS towards endpoints.
+
+use super::*;
+use crate::upstream::ForwardError;
+use headgate_table::{BackendProtocol, Forwarding, Slot, UpstreamTls};
+use rustls_pki_types::CertificateDer;
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+/// What a TLS endpoint saw: server name, protocol, whether a client certificate came.
+type Seen = Rc<RefCell<Vec<(Option<String>, Option<Vec<u8>>, bool)>>>;
+
+struct Secure {
+    address: SocketAddr,
+    certificate: CertificateDer<'static>,
+    seen: Seen,
+}
+
+/// A TLS endpoint whose certificate is issued by an authority of its own.
+async fn secure(name: &str) -> (Secure, CertificateDer<'static>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority_certificate = authority.self_signed(&key).unwrap();
+    let issuer = rcgen::Issuer::from_params(&authority, &key);
+    let leaf_key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&leaf_key, &issuer).unwrap();
+    let leaf = rcgen::CertifiedKey { cert: leaf, signing_key: leaf_key };
+    (serve(&leaf).await, authority_certificate.der().clone())
+}
+
+async fn serve(identity: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Secure {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let key = certificate("endpoint", identity).key;
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(Arc::new(AnyClient))
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(key)));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let seen = Seen::default();
+    let log = seen.clone();
+    tokio::task::spawn_local(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let session = stream.get_ref().1;
+            let name = session.server_name().map(str::to_owned);
+            log.borrow_mut().push((
+                name,
+                session.alpn_protocol().map(<[u8]>::to_vec),
+                session.peer_certificates().is_some(),
+            ));
+            tokio::task::spawn_local(async move {
+                let mut buffer = [0; 4096];
+                while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+                    stream.write_all(OK.as_bytes()).await.unwrap();
+                }
+            });
+        }
+    });
+    Secure { address, certificate: identity.cert.der().clone(), seen }
+}
+
+/// Asks for a client certificate and takes any or none.
+#[derive(Debug)]
+struct AnyClient;
+
+impl rustls::server::danger::ClientCertVerifier for AnyClient {
+    fn root_hint_subjects(&self) -> &[rustls::DistinguishedName] {
+        &[]
+    }
+
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: rustls_pki_types::UnixTime,
+    ) -> Result<rustls::server::danger::ClientCertVerified, rustls::Error> {
+        Ok(rustls::server::danger::ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+fn https(tls: Option<UpstreamTls>) -> Forwarding {
+    Forwarding { protocol: BackendProtocol::Https, tls: tls.map(Arc::new), ..forwarding() }
+}
+
+fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> UpstreamTls {
+    UpstreamTls {
+        id: format!("{name:?}").into(),
+        client: None,
+        authorities: [authority.clone()].into(),
+        verify: true,
+        verify_depth: 1,
+        server_name: false,
+        name: name.map(Into::into),
+        tls12: true,
+        tls13: true,
+        slot: Slot::default(),
+    }
+}
+
+#[tokio::test]
+async fn without_settings_anything_is_believed_and_no_name_is_sent() {
+    local(async {
+        let endpoint = serve(&identity(&["whatever.example"])).await;
+        let world = World::new(upstream(&[endpoint.address]), https(None));
+        for _ in 0..3 {
+            assert!(world.get().await.ends_with("ok"));
+        }
+        assert_eq!(*endpoint.seen.borrow(), [(None, Some(b"http/1.1".to_vec()), false)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn verification_is_of_chain_and_name() {
+    local(async {
+        let (endpoint, authority) = secure("api.internal").await;
+        let (other, _) = (identity(&["other"]), ());
+        for (authority, name, trusted) in [
+            (&authority, Some("api.internal"), true),
+            (&authority, Some("api.other"), false),
+            (&authority, None, false),
+            (other.cert.der(), Some("api.internal"), false),
+        ] {
+            let world = World::new(upstream(&[endpoint.address]), https(Some(settings(authority, name))));
+            assert_eq!(world.get().await.ends_with("ok"), trusted, "{name:?}");
+            let failures: &[ForwardError] = if trusted { &[] } else { &[ForwardError::Connect] };
+            assert_eq!(*world.failures.borrow(), failures);
+        }
+        assert_ne!(endpoint.certificate, authority);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn name_and_client_certificate_are_sent_when_asked_for() {
+    local(async {
+        let (endpoint, authority) = secure("shop-web-80").await;
+        let mut tls = settings(&authority, None);
+        tls.server_name = true;
+        tls.client = Some(Arc::new(certificate("client", &identity(&["client"]))));
+        let world = World::new(upstream(&[endpoint.address]), https(Some(tls)));
+        assert!(world.get().await.ends_with("ok"));
+        assert_eq!(*endpoint.seen.borrow(), [(Some("shop-web-80".into()), Some(b"http/1.1".to_vec()), true)]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn settings_that_cannot_be_met_close_the_route() {
+    local(async {
+        let (endpoint, authority) = secure("api.internal").await;
+        let mut no_version = settings(&authority, Some("api.internal"));
+        (no_version.tls12, no_version.tls13) = (false, false);
+        let mut no_authority = settings(&authority, Some("api.internal"));
+        no_authority.authorities = [].into();
+        for tls in [no_version, no_authority] {
+            let world = World::new(upstream(&[endpoint.address]), https(Some(tls)));
+            world.get().await;
+            assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+        }
+        assert!(endpoint.seen.borrow().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_does_not_speak_tls_is_not_listened_to() {
+    local(async {
+        let plain = Endpoint::start(|_, mut conversation| async move {
+            conversation.answer(OK).await;
+            conversation.request().await;
+        })
+        .await;
+        let world = World::new(upstream(&[plain.address]), https(None));
+        world.get().await;
+        assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+    })
+    .await;
+}

@@ -1,0 +1,234 @@
+//! TLS towards endpoints.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+
+use headgate_table::{Upstream, UpstreamTls};
+use rustls::client::ResolvesClientCert;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::sign::CertifiedKey;
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme, SupportedProtocolVersion,
+    version,
+};
+use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+
+/// As whom an endpoint is spoken to and how strictly it is checked. Connections of different identities are never shared.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TlsIdentity {
+    /// The settings; `None`: those of routes without any.
+    settings: Option<Arc<str>>,
+    /// The name that is sent or checked.
+    name: Option<Arc<str>>,
+}
+
+impl TlsIdentity {
+    /// The identity towards `upstream` under `settings`.
+    pub(super) fn new(settings: Option<&Arc<UpstreamTls>>, upstream: &Upstream) -> Self {
+        let named = settings.filter(|tls| tls.verify || tls.server_name);
+        Self {
+            settings: settings.map(|tls| tls.id.clone()),
+            name: named.map(|tls| tls.name.as_ref().unwrap_or(&upstream.log_name).clone()),
+        }
+    }
+}
+
+/// Why TLS cannot be spoken: the route fails closed.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum TlsError {
+    /// The settings contradict themselves.
+    #[error("the TLS settings of the upstream cannot be used: {0}")]
+    Settings(String),
+    /// The name cannot be a server's.
+    #[error("\"{0}\" cannot be the name of a TLS server")]
+    Name(Arc<str>),
+}
+
+/// The configurations built from one set of settings.
+struct Configs {
+    http1: Arc<ClientConfig>,
+    http2: Arc<ClientConfig>,
+}
+
+/// Configuration and server name for a handshake with `address` as `identity`.
+pub(super) fn handshake(
+    settings: Option<&Arc<UpstreamTls>>,
+    identity: &TlsIdentity,
+    address: SocketAddr,
+    http2: bool,
+) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
+    let configs = match settings {
+        None => default_configs(),
+        Some(tls) => tls.slot.get_or_init(|| Arc::new(Configs::new(tls))),
+    };
+    let configs = match configs {
+        Some(Ok(configs)) => configs,
+        Some(Err(error)) => return Err(error.clone()),
+        None => return Err(TlsError::Settings("state of another kind".to_owned())),
+    };
+    let name = match &identity.name {
+        Some(name) => ServerName::try_from(name.to_string()).map_err(|_| TlsError::Name(name.clone()))?,
+        // Sessions are remembered by this name, so each endpoint's are its own.
+        None => ServerName::from(address.ip()),
+    };
+    Ok((if http2 { configs.http2.clone() } else { configs.http1.clone() }, name))
+}
+
+fn default_configs() -> Option<&'static Result<Configs, TlsError>> {
+    static DEFAULT: OnceLock<Result<Configs, TlsError>> = OnceLock::new();
+    Some(DEFAULT.get_or_init(|| build(&[&version::TLS13, &version::TLS12], unverified(), None, false)))
+}
+
+impl Configs {
+    fn new(tls: &UpstreamTls) -> Result<Self, TlsError> {
+        let mut versions = Vec::new();
+        versions.extend(tls.tls13.then_some(&version::TLS13));
+        versions.extend(tls.tls12.then_some(&version::TLS12));
+        let verifier = if tls.verify { verified(tls)? } else { unverified() };
+        let client = tls.client.as_ref().map(|certificate| certificate.key.clone());
+        build(&versions, verifier, client, tls.server_name)
+    }
+}
+
+fn build(
+    versions: &[&'static SupportedProtocolVersion],
+    verifier: Arc<dyn ServerCertVerifier>,
+    client: Option<Arc<CertifiedKey>>,
+    server_name: bool,
+) -> Result<Configs, TlsError> {
+    let unusable = |error: rustls::Error| TlsError::Settings(error.to_string());
+    let builder = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions)
+        .map_err(unusable)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut http1 = match client {
+        None => builder.with_no_client_auth(),
+        Some(key) => builder.with_client_cert_resolver(Arc::new(OneCertificate(key))),
+    };
+    http1.enable_sni = server_name;
+    let mut http2 = http1.clone();
+    http1.alpn_protocols = vec![b"http/1.1".to_vec()];
+    http2.alpn_protocols = vec![b"h2".to_vec()];
+    // Sessions must not cross over between protocols: each has its own store.
+    http2.resumption = rustls::client::Resumption::in_memory_sessions(256);
+    Ok(Configs { http1: Arc::new(http1), http2: Arc::new(http2) })
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
+    PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())).clone()
+}
+
+/// The client certificate, whatever authorities the endpoint hints at.
+#[derive(Debug)]
+struct OneCertificate(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for OneCertificate {
+    fn resolve(&self, _hints: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.0.key.choose_scheme(schemes).map(|_| self.0.clone())
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+/// Checks signatures of the handshake, and of the certificate what `trust` says.
+#[derive(Debug)]
+struct Verifier {
+    provider: Arc<CryptoProvider>,
+    trust: Option<Trust>,
+}
+
+#[derive(Debug)]
+struct Trust {
+    anchors: Vec<TrustAnchor<'static>>,
+    depth: usize,
+}
+
+/// Without verification the handshake protects from listeners only: what proxies have always done inside clusters.
+fn unverified() -> Arc<dyn ServerCertVerifier> {
+    Arc::new(Verifier { provider: provider(), trust: None })
+}
+
+fn verified(tls: &UpstreamTls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
+    let anchor = |der| webpki::anchor_from_trusted_cert(der).map(|anchor| anchor.to_owned());
+    let anchors: Vec<_> = tls.authorities.iter().filter_map(|der| anchor(der).ok()).collect();
+    if anchors.is_empty() {
+        return Err(TlsError::Settings("no usable authority to verify against".to_owned()));
+    }
+    let trust = Some(Trust { anchors, depth: usize::from(tls.verify_depth) });
+    Ok(Arc::new(Verifier { provider: provider(), trust }))
+}
+
+impl Trust {
+    /// The depth counts certificates between the endpoint's and the authority's, as OpenSSL does.
+    fn check(
+        &self,
+        provider: &CryptoProvider,
+        presented: (&CertificateDer<'_>, &[CertificateDer<'_>]),
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), webpki::Error> {
+        let depth = |path: &VerifiedPath<'_>| {
+            if path.intermediate_certificates().count() > self.depth {
+                return Err(webpki::Error::MaximumPathDepthExceeded);
+            }
+            Ok(())
+        };
+        let certificate = EndEntityCert::try_from(presented.0)?;
+        certificate.verify_for_usage(
+            provider.signature_verification_algorithms.all,
+            &self.anchors,
+            presented.1,
+            now,
+            KeyUsage::server_auth(),
+            None,
+            Some(&depth),
+        )?;
+        certificate.verify_is_valid_for_subject_name(name)
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if let Some(trust) = &self.trust {
+            trust
+                .check(&self.provider, (end_entity, intermediates), server_name, now)
+                .map_err(|error| CertificateError::Other(OtherError(Arc::new(error))))?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
