@@ -26,5 +26,5 @@ mod upstream;
 mod worker;
 
 pub use config::{AccessLog, Config, MetricLabels};
-pub use server::{Bound, Running, Server, ServerError};
+pub use server::{Addresses, Bound, Running, Server, ServerError};
 pub use telemetry::{CertificateFacts, Orphan, OrphanKind, Telemetry};

@@ -1,0 +1,218 @@
+//! What the layers of one connection tell each other.
+//!
+//! Everything of a connection runs on one thread, but the stream under an upgrade has to be `Send` for hyper's types, so
+//! the shared state is made of atomics. All accesses are plain relaxed loads and stores: there is never a second writer.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::scan::{Fault, Scanner};
+
+/// How far a connection is; for HTTP/2, only the writing side is used.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    origin: Instant,
+    /// Since when the peer takes no output.
+    blocked: Mark,
+    /// Since when a request head is arriving.
+    head: Mark,
+    /// Since when nothing is asked for.
+    idle: Mark,
+    /// Requests handed to the service.
+    started: AtomicU64,
+    /// Requests whose response body has ended.
+    answered: AtomicU64,
+    /// Requests whose response has been written to the socket.
+    settled: AtomicU64,
+    /// Fault of the request after `sound`; 0: none.
+    fault: AtomicU8,
+    sound: AtomicU64,
+    /// Input has arrived that belongs to no served request.
+    unread: AtomicBool,
+    /// The connection is a tunnel now; its bytes mean nothing to us.
+    tunnel: AtomicBool,
+    closed: Notify,
+}
+
+impl Activity {
+    /// A connection that begins to be idle now.
+    pub(crate) fn new() -> Self {
+        let activity = Self {
+            origin: Instant::now(),
+            blocked: Mark::default(),
+            head: Mark::default(),
+            idle: Mark::default(),
+            started: AtomicU64::new(0),
+            answered: AtomicU64::new(0),
+            settled: AtomicU64::new(0),
+            fault: AtomicU8::new(0),
+            sound: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
+            tunnel: AtomicBool::new(false),
+            closed: Notify::new(),
+        };
+        activity.idle.set(activity.origin, activity.origin);
+        activity
+    }
+
+    /// The peer took some output, or has none to take.
+    pub(super) fn written(&self) {
+        self.blocked.clear();
+    }
+
+    /// Output waits for the peer.
+    pub(super) fn write_blocked(&self) {
+        if !self.blocked.is_set() {
+            self.blocked.set(self.origin, Instant::now());
+        }
+    }
+
+    /// Since when output waits for the peer.
+    pub(super) fn blocked_since(&self) -> Option<Instant> {
+        self.blocked.get(self.origin)
+    }
+
+    /// The stream is gone: the connection, or the tunnel that it became, has ended.
+    pub(super) fn stream_dropped(&self) {
+        self.closed.notify_one();
+    }
+
+    /// Waits for [`Activity::stream_dropped`].
+    pub(super) async fn until_stream_dropped(&self) {
+        self.closed.notified().await;
+    }
+
+    /// Takes what the scanner found in the last input.
+    pub(super) fn scanned(&self, scanner: &Scanner) {
+        if !scanner.in_head() {
+            self.head.clear();
+        } else if !self.head.is_set() {
+            self.head.set(self.origin, Instant::now());
+        }
+        self.unread.store(!scanner.at_rest(), Relaxed);
+        if let Some(fault) = scanner.fault() {
+            self.sound.store(scanner.heads(), Relaxed);
+            self.fault.store(number(fault), Relaxed);
+        }
+    }
+
+    /// A request is handed to the service; gives its fault, if it has one.
+    pub(super) fn start(&self) -> Option<Fault> {
+        let fault = self.fault();
+        self.started.store(self.started.load(Relaxed) + 1, Relaxed);
+        fault
+    }
+
+    /// The response body of a request has ended.
+    pub(super) fn answer(&self) {
+        self.answered
+            .store(self.answered.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// All output has reached the socket.
+    pub(super) fn flushed(&self) {
+        self.written();
+        let started = self.started.load(Relaxed);
+        if self.answered.load(Relaxed) != started || self.settled.load(Relaxed) == started {
+            return;
+        }
+        self.settled.store(started, Relaxed);
+        let now = Instant::now();
+        self.idle.set(self.origin, now);
+        if self.head.is_set() {
+            // It arrived behind a request that took its time, which is not the fault of this one.
+            self.head.set(self.origin, now);
+        }
+    }
+
+    /// A request is being served.
+    pub(super) fn busy(&self) -> bool {
+        self.settled.load(Relaxed) != self.started.load(Relaxed)
+    }
+
+    /// The fault of the request that is next to be handed to the service.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        let fault = fault(self.fault.load(Relaxed))?;
+        (self.sound.load(Relaxed) == self.started.load(Relaxed)).then_some(fault)
+    }
+
+    /// Since when the head of the next request is arriving.
+    pub(super) fn head_since(&self) -> Option<Instant> {
+        self.head.get(self.origin)
+    }
+
+    /// Since when nothing was asked for.
+    pub(super) fn idle_since(&self) -> Instant {
+        self.idle.get(self.origin).unwrap_or(self.origin)
+    }
+
+    /// No request was answered yet.
+    pub(super) fn fresh(&self) -> bool {
+        self.settled.load(Relaxed) == 0
+    }
+
+    /// Input has arrived that belongs to no served request: closing right away would reset the connection and could take
+    /// the last response with it.
+    pub(super) fn unread(&self) -> bool {
+        self.unread.load(Relaxed)
+    }
+
+    /// From here on bytes are not ours to read.
+    pub(super) fn become_tunnel(&self) {
+        self.tunnel.store(true, Relaxed);
+    }
+
+    /// Whether bytes are not ours to read.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.tunnel.load(Relaxed)
+    }
+}
+
+/// A point in time or none: nanoseconds after an origin, plus one.
+#[derive(Debug, Default)]
+struct Mark(AtomicU64);
+
+impl Mark {
+    fn set(&self, origin: Instant, at: Instant) {
+        let nanos =
+            u64::try_from(at.saturating_duration_since(origin).as_nanos()).unwrap_or(u64::MAX - 1);
+        self.0.store(nanos.saturating_add(1), Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(0, Relaxed);
+    }
+
+    fn is_set(&self) -> bool {
+        self.0.load(Relaxed) != 0
+    }
+
+    fn get(&self, origin: Instant) -> Option<Instant> {
+        let nanos = self.0.load(Relaxed).checked_sub(1)?;
+        Some(origin + Duration::from_nanos(nanos))
+    }
+}
+
+fn number(fault: Fault) -> u8 {
+    match fault {
+        Fault::Malformed => 1,
+        Fault::UnknownCoding => 2,
+        Fault::LineTooLong => 3,
+        Fault::HeadTooLarge => 4,
+        Fault::TooSlow => 5,
+    }
+}
+
+fn fault(number: u8) -> Option<Fault> {
+    match number {
+        1 => Some(Fault::Malformed),
+        2 => Some(Fault::UnknownCoding),
+        3 => Some(Fault::LineTooLong),
+        4 => Some(Fault::HeadTooLarge),
+        5 => Some(Fault::TooSlow),
+        _ => None,
+    }
+}

@@ -1,0 +1,89 @@
+//! The last things that happen on a connection: an answer outside hyper, reading off what the client still sends, and
+//! closing.
+
+use std::time::{Duration, SystemTime};
+
+use http::Response;
+use http_body_util::BodyExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
+
+use crate::body::Body;
+
+/// Bound on writing a last answer and closing.
+const CLOSE: Duration = Duration::from_secs(5);
+/// Bound on reading off what the client still sends.
+const LINGER: Duration = Duration::from_secs(5);
+/// Bound on the same in bytes.
+const LINGER_BYTES: usize = 4 << 20;
+
+/// Reads and drops what the client still sends, until it closes, for a while. A socket closed with unread input is reset,
+/// and the reset overtakes the answer (RFC 9112 section 9.6). Our side has been shut down before.
+pub(super) async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
+    let read_off = async {
+        let mut sink = vec![0; 16 << 10];
+        let mut left = LINGER_BYTES;
+        while left > 0 {
+            match stream.read(&mut sink).await {
+                Ok(0) | Err(_) => return,
+                Ok(n) => left = left.saturating_sub(n),
+            }
+        }
+    };
+    // At the bound the client has had its time.
+    let _ = timeout(LINGER, read_off).await;
+}
+
+/// Shuts our side down; with TLS this says that nothing was cut off.
+pub(super) async fn shut<S: AsyncWrite + Unpin>(stream: &mut S) {
+    // The connection is dropped next, whatever came of it.
+    let _ = timeout(CLOSE, stream.shutdown()).await;
+}
+
+/// Writes `response` as the last HTTP/1.1 answer of a connection, shuts it down and lingers.
+pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    response: Response<Body>,
+) {
+    let (head, body) = response.into_parts();
+    let Ok(body) = body.collect().await else {
+        return;
+    };
+    let body = body.to_bytes();
+    let bytes = [&rendered(&head, body.len())[..], &body].concat();
+    let write = async {
+        stream.write_all(&bytes).await?;
+        stream.shutdown().await
+    };
+    if let Ok(Ok(())) = timeout(CLOSE, write).await {
+        linger(stream).await;
+    }
+}
+
+/// A head as hyper would write it.
+fn rendered(head: &http::response::Parts, length: usize) -> Vec<u8> {
+    let reason = head.status.canonical_reason().unwrap_or_default();
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()).into_bytes();
+    for (name, value) in &head.headers {
+        bytes.extend(title_case(name.as_str()));
+        bytes.extend(b": ");
+        bytes.extend(value.as_bytes());
+        bytes.extend(b"\r\n");
+    }
+    bytes.extend(format!("Content-Length: {length}\r\nDate: {date}\r\n\r\n").into_bytes());
+    bytes
+}
+
+fn title_case(name: &str) -> impl Iterator<Item = u8> {
+    let mut start = true;
+    name.bytes().map(move |byte| {
+        let byte = if start {
+            byte.to_ascii_uppercase()
+        } else {
+            byte
+        };
+        start = byte == b'-';
+        byte
+    })
+}

@@ -1,0 +1,256 @@
+//! HTTP/1 connections: hyper speaks the protocol; deadlines, faults it cannot show, and the end of a connection are ours.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::server::conn::http1::Builder;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::closing;
+use super::deadline::Deadline;
+use super::io::Scanned;
+use super::scan::{Fault, HeadLimits, Scanner};
+use super::session::{self, Handler, Session, say_close};
+use super::tracked::{Track, Tracked};
+use crate::body::Body;
+use crate::telemetry::ConnectionState;
+
+/// Fields that hyper parses without an allocation; also its own default bound.
+const INLINE_FIELDS: usize = 100;
+
+/// Bound of hyper's read buffer, and of what it gathers of a response before it waits for the client. Large enough to
+/// fill a fast connection, small enough for many slow ones.
+const BUFFER: usize = 128 << 10;
+
+/// Idle connections are closed spread over this time when draining begins, so that their clients don't all connect anew
+/// at once.
+const DRAIN_SPREAD: Duration = Duration::from_millis(500);
+
+/// Serves the requests on `stream` until the connection, or the tunnel it becomes, has ended.
+pub(super) async fn serve<S, H>(session: Session, handler: H, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let session = Rc::new(session);
+    let scanner = Scanner::new(HeadLimits::from(&session.settings.client));
+    let io = TokioIo::new(Scanned::new(stream, scanner, session.activity.clone()));
+    let service = service_fn({
+        let session = session.clone();
+        move |request| respond(&session, handler.clone(), request)
+    });
+    let mut connection = builder(&session)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut watch = Watch::new(&session);
+    let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
+    let Some(parts) = connection.into_parts() else {
+        // A tunnel runs apart from here, but is still a connection to count and to wait for.
+        return session.activity.until_stream_dropped().await;
+    };
+    let stream = parts.io.into_inner().into_stream();
+    finish(&session, stream, end).await;
+}
+
+/// How serving ended.
+enum End {
+    /// hyper closed the connection, or an error did.
+    Closed(hyper::Result<()>),
+    /// The head that is arriving is refused before all of it is here.
+    Refused(Fault),
+    /// Nothing was asked for in a long time, or the process is stopping.
+    Idle,
+    /// The client takes no output.
+    Stalled,
+}
+
+async fn finish<S: AsyncRead + AsyncWrite + Unpin>(session: &Session, mut stream: S, end: End) {
+    match end {
+        End::Closed(result) => {
+            let malformed = result.is_err_and(|error| error.is_parse());
+            if malformed {
+                session.refused("malformed");
+            }
+            if malformed || session.activity.unread() {
+                closing::shut(&mut stream).await;
+                closing::linger(&mut stream).await;
+            }
+        }
+        End::Refused(fault) => {
+            let mut response = session.refusal(fault);
+            say_close(&mut response);
+            closing::answer(&mut stream, response).await;
+        }
+        End::Idle => closing::shut(&mut stream).await,
+        End::Stalled => session.refused("write_timeout"),
+    }
+}
+
+fn builder(session: &Session) -> Builder {
+    let limits = &session.settings.client;
+    let mut builder = Builder::new();
+    builder
+        .keep_alive(!limits.keep_alive.is_zero())
+        .half_close(false)
+        .title_case_headers(true)
+        .max_buf_size(BUFFER.max(limits.head))
+        // A second line of defence: the scanner holds the bound itself and has the better answer.
+        .max_header_size(limits.head.saturating_mul(2));
+    if limits.header_count != INLINE_FIELDS {
+        builder.max_headers(limits.header_count);
+    }
+    builder
+}
+
+fn respond<H: Handler>(
+    session: &Rc<Session>,
+    handler: H,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Tracked<Reply>>, Infallible>> + use<H> {
+    let fault = session.activity.start();
+    session.gauge.enter(ConnectionState::Writing);
+    let reply = Reply(session.clone());
+    session::answer(session.clone(), handler, (request, fault), reply)
+}
+
+/// One request of an HTTP/1 connection.
+struct Reply(Rc<Session>);
+
+impl Track for Reply {
+    fn responded(&mut self, response: &mut Response<Body>, broken: bool) {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.0.activity.become_tunnel();
+        } else if broken || self.0.ends() {
+            say_close(response);
+        }
+    }
+
+    fn polled(&self, _ready: bool) {}
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.0.activity.answer();
+    }
+}
+
+/// Watches over a connection while hyper serves it.
+struct Watch<'s> {
+    session: &'s Session,
+    deadline: Deadline,
+    registered: bool,
+    /// When an idle connection closes because the process is stopping.
+    drained: Option<Instant>,
+    /// hyper knows that this request is the last.
+    told: bool,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy)]
+enum Due {
+    Write,
+    Head,
+    Idle,
+}
+
+impl<'s> Watch<'s> {
+    fn new(session: &'s Session) -> Self {
+        Self {
+            session,
+            deadline: Deadline::new(),
+            registered: false,
+            drained: None,
+            told: false,
+        }
+    }
+
+    fn poll<I, S, B>(
+        &mut self,
+        mut connection: Pin<&mut hyper::server::conn::http1::UpgradeableConnection<I, S>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<End>
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
+        S: Service<Request<Incoming>, Response = Response<B>>,
+        S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+        B: http_body::Body + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        if !self.registered {
+            self.session.registration.wake_with(cx.waker());
+            self.registered = true;
+        }
+        if let Poll::Ready(result) = connection.as_mut().poll(cx) {
+            return Poll::Ready(End::Closed(result));
+        }
+        let activity = &self.session.activity;
+        let busy = activity.busy();
+        if !busy {
+            if let Some(fault) = activity.fault() {
+                return Poll::Ready(End::Refused(fault));
+            }
+            self.session.gauge.enter(match activity.head_since() {
+                Some(_) => ConnectionState::Reading,
+                None => ConnectionState::Waiting,
+            });
+        } else if self.session.registration.draining() && !self.told {
+            // Its response may have begun without `Connection: close`.
+            connection.as_mut().graceful_shutdown();
+            self.told = true;
+        }
+        self.poll_deadline(busy, cx)
+    }
+
+    fn poll_deadline(&mut self, busy: bool, cx: &mut Context<'_>) -> Poll<End> {
+        let Some((due, what)) = self.due(busy) else {
+            return Poll::Pending;
+        };
+        std::task::ready!(self.deadline.poll_passed(cx, due));
+        Poll::Ready(match what {
+            Due::Write => End::Stalled,
+            Due::Head => End::Refused(Fault::TooSlow),
+            Due::Idle => End::Idle,
+        })
+    }
+
+    /// The next deadline. A request that is being served has none here: the pipeline has its own for what it waits for.
+    fn due(&mut self, busy: bool) -> Option<(Instant, Due)> {
+        let limits = &self.session.settings.client;
+        let activity = &self.session.activity;
+        if let Some(since) = activity.blocked_since() {
+            return Some((since + limits.write_timeout, Due::Write));
+        }
+        if busy {
+            return None;
+        }
+        if let Some(since) = activity.head_since() {
+            return Some((since + limits.head_timeout, Due::Head));
+        }
+        let idle = if activity.fresh() {
+            limits.keep_alive.max(limits.handshake_timeout)
+        } else {
+            limits.keep_alive
+        };
+        let due = activity.idle_since() + idle;
+        Some((
+            self.drain_due().map_or(due, |drained| drained.min(due)),
+            Due::Idle,
+        ))
+    }
+
+    fn drain_due(&mut self) -> Option<Instant> {
+        if self.session.registration.draining() && self.drained.is_none() {
+            self.drained = Some(Instant::now() + DRAIN_SPREAD.mul_f64(fastrand::f64()));
+        }
+        self.drained
+    }
+}

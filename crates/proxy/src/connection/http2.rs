@@ -1,0 +1,260 @@
+//! HTTP/2 connections: hyper and h2 speak the protocol and bound frames; stalls, ages and abuse over time are ours.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http2::{Builder, Connection};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+
+use super::deadline::Deadline;
+use super::limits;
+use super::local::LocalExecutor;
+use super::session::{self, Handler, Session};
+use super::streams::{Stream, Streams};
+use super::tracked::{Track, Tracked};
+use crate::body::Body;
+use crate::telemetry::ConnectionState;
+
+/// What a stream may send before we take it, bytes.
+const STREAM_WINDOW: u32 = 65_536;
+/// The same for a connection.
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// What we hold for a stream before its client takes it, bytes.
+const SEND_BUFFER: usize = 64 << 10;
+/// Largest frame we take, bytes: the protocol's smallest allowed bound.
+const FRAME: u32 = 16 << 10;
+/// Streams reset by the client that we have not looked at yet; beyond, the connection ends (CVE-2023-44487).
+const PENDING_RESETS: usize = 20;
+/// Streams that the client made us reset; beyond, the connection ends (CVE-2025-8671).
+const LOCAL_RESETS: usize = 256;
+/// How often we ask whether the client is there.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+/// How long it has to say so.
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// What an idle connection gets to take the news that it ends.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// Serves the requests on `stream` until the connection has ended.
+pub(super) async fn serve<S, H>(session: Session, handler: H, stream: S)
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'static,
+    H: Handler,
+{
+    let session = Rc::new(session);
+    let streams = Rc::new(Streams::new());
+    let service = service_fn({
+        let (session, streams) = (session.clone(), streams.clone());
+        move |request| respond(&session, &streams, handler.clone(), request)
+    });
+    let mut connection = builder(&session).serve_connection(TokioIo::new(stream), service);
+    let mut watch = Watch::new(&session, &streams);
+    let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
+    if let Some(limit) = end {
+        session.refused(limit);
+        // A GOAWAY, as far as the client takes it, then the end.
+        Pin::new(&mut connection).graceful_shutdown();
+        poll_fn(|cx| {
+            let _ = Pin::new(&mut connection).poll(cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+fn builder(session: &Session) -> Builder<LocalExecutor> {
+    let limits = &session.settings.client;
+    let executor = LocalExecutor::new(session.downstream.worker.clone());
+    let mut builder = Builder::new(executor);
+    builder
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.http2_streams)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_frame_size(FRAME)
+        .max_header_list_size(u32::try_from(limits.head).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .max_local_error_reset_streams(LOCAL_RESETS)
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT);
+    builder
+}
+
+fn respond<H: Handler>(
+    session: &Rc<Session>,
+    streams: &Rc<Streams>,
+    handler: H,
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<Response<Tracked<Reply>>, Infallible>> + use<H> {
+    let fault = limits::fault(&request, &session.settings.client);
+    session.gauge.enter(ConnectionState::Writing);
+    let reply = Reply {
+        stream: streams.open(),
+        session: session.clone(),
+    };
+    session::answer(session.clone(), handler, (request, fault), reply)
+}
+
+/// One request of an HTTP/2 connection.
+struct Reply {
+    stream: Stream,
+    session: Rc<Session>,
+}
+
+impl Track for Reply {
+    /// A broken request is the end of its stream only: the protocol frames each by itself.
+    fn responded(&mut self, _response: &mut Response<Body>, _broken: bool) {
+        self.stream.answered();
+        if self.session.ends() {
+            self.stream.wake_connection();
+        }
+    }
+
+    fn polled(&self, ready: bool) {
+        self.stream.polled(ready);
+    }
+}
+
+/// Watches over a connection while hyper serves it.
+struct Watch<'s> {
+    session: &'s Session,
+    streams: &'s Streams,
+    deadline: Deadline,
+    registered: bool,
+    closing: Option<Closing>,
+}
+
+/// A connection that takes no new requests.
+#[derive(Clone, Copy)]
+struct Closing {
+    since: Instant,
+    /// What the client gets, once no request is left, to take what was sent.
+    grace: Duration,
+}
+
+impl<'s> Watch<'s> {
+    fn new(session: &'s Session, streams: &'s Streams) -> Self {
+        Self {
+            session,
+            streams,
+            deadline: Deadline::new(),
+            registered: false,
+            closing: None,
+        }
+    }
+
+    /// Ready at the end: `Some` of the limit that ended it, `None` for any other end.
+    fn poll<I, S>(
+        &mut self,
+        mut connection: Pin<&mut Connection<I, S, LocalExecutor>>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<&'static str>>
+    where
+        I: hyper::rt::Read + hyper::rt::Write + Unpin,
+        S: Service<Request<Incoming>, Response = Response<Tracked<Reply>>, Error = Infallible>,
+        S::Future: 'static,
+    {
+        if !self.registered {
+            self.session.registration.wake_with(cx.waker());
+            self.streams.wake_with(cx.waker());
+            self.registered = true;
+        }
+        loop {
+            if connection.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(None);
+            }
+            if self.streams.abusive() {
+                return Poll::Ready(Some("http2_resets"));
+            }
+            if self.streams.open_count() == 0 {
+                self.session.gauge.enter(ConnectionState::Waiting);
+            }
+            if self.closing.is_none() && self.session.ends() {
+                connection.as_mut().graceful_shutdown();
+                self.close(self.session.settings.client.write_timeout);
+                continue;
+            }
+            let due = self.due();
+            ready!(self.deadline.poll_passed(cx, due));
+            match self.passed(Instant::now()) {
+                Passed::Nothing => {}
+                Passed::Idle => {
+                    connection.as_mut().graceful_shutdown();
+                    self.close(GOODBYE);
+                }
+                Passed::Gone => return Poll::Ready(None),
+                Passed::Stalled => return Poll::Ready(Some("write_timeout")),
+            }
+        }
+    }
+
+    fn close(&mut self, grace: Duration) {
+        self.closing = Some(Closing {
+            since: Instant::now(),
+            grace,
+        });
+    }
+
+    /// When to look next. Never later than a write timeout from now, so that a stall that begins meanwhile is seen in time.
+    fn due(&self) -> Instant {
+        let limits = &self.session.settings.client;
+        let look = Instant::now() + limits.write_timeout;
+        let stalled = self
+            .stalled_since()
+            .map(|since| since + limits.write_timeout);
+        let expires = self.closing.is_none().then_some(self.session.expires);
+        [stalled, self.end_of_idleness(), expires]
+            .into_iter()
+            .flatten()
+            .fold(look, Instant::min)
+    }
+
+    fn passed(&self, now: Instant) -> Passed {
+        let write_timeout = self.session.settings.client.write_timeout;
+        if self
+            .stalled_since()
+            .is_some_and(|since| since + write_timeout <= now)
+        {
+            return Passed::Stalled;
+        }
+        match (self.end_of_idleness(), self.closing) {
+            (Some(end), None) if end <= now => Passed::Idle,
+            (Some(end), Some(_)) if end <= now => Passed::Gone,
+            _ => Passed::Nothing,
+        }
+    }
+
+    /// Since when the client takes nothing, of the connection or of a stream.
+    fn stalled_since(&self) -> Option<Instant> {
+        let blocked = self.session.activity.blocked_since();
+        [blocked, self.streams.waiting_since()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn end_of_idleness(&self) -> Option<Instant> {
+        let idle = self.streams.idle_since()?;
+        Some(match self.closing {
+            None => idle + self.session.settings.client.keep_alive,
+            Some(closing) => idle.max(closing.since) + closing.grace,
+        })
+    }
+}
+
+/// What has come to pass at a deadline.
+enum Passed {
+    Nothing,
+    Idle,
+    Gone,
+    Stalled,
+}

@@ -1,0 +1,248 @@
+//! A client connection from its first byte to its last: PROXY header, TLS, choice of protocol, and the HTTP drivers.
+//!
+//! What a request gets is decided in `pipeline`; here is what holds for all requests of a connection: bounds, deadlines,
+//! framing, and when it ends.
+
+mod activity;
+mod closing;
+mod deadline;
+mod http1;
+mod http2;
+mod io;
+mod limits;
+mod local;
+mod opening;
+mod scan;
+mod session;
+mod streams;
+mod tracked;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use headgate_table::{Settings, TableReader};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use self::activity::Activity;
+pub(crate) use self::local::CountPanic;
+use self::opening::{Opening, Speaks};
+pub(crate) use self::session::{Handler, Pipeline};
+use self::session::{Session, jittered};
+use crate::downstream::{Downstream, Proxied, TlsFacts};
+use crate::drain::{Connections, Registration};
+use crate::listen::Port;
+use crate::telemetry::ConnectionGuard;
+use crate::tls::{self, ServerTls};
+use crate::worker::Worker;
+
+/// What connections of one worker share.
+pub(crate) struct Front<H> {
+    /// What answers their requests.
+    pub(crate) handler: H,
+    /// The worker.
+    pub(crate) worker: Rc<Worker>,
+    /// What they share with those of other workers.
+    pub(crate) process: Arc<Process>,
+    /// The connections of the worker.
+    pub(crate) connections: Rc<Connections>,
+}
+
+/// What all connections share.
+pub(crate) struct Process {
+    /// TLS towards clients.
+    tls: ServerTls,
+    open: AtomicUsize,
+    serial: AtomicU64,
+}
+
+/// A place among the connections that may be open at once; given back when dropped.
+pub(crate) struct Place(Arc<Process>);
+
+/// A connection that was just accepted.
+pub(crate) struct Accepted<S> {
+    /// The connection.
+    pub(crate) stream: S,
+    /// Its other end.
+    pub(crate) peer: SocketAddr,
+    /// Our end.
+    pub(crate) local: SocketAddr,
+    /// What it is for.
+    pub(crate) port: Port,
+    /// Held as long as it lasts.
+    pub(crate) place: Place,
+}
+
+impl Process {
+    /// Nothing open yet.
+    pub(crate) fn new(reader: TableReader) -> Self {
+        Self {
+            tls: ServerTls::new(reader),
+            open: AtomicUsize::new(0),
+            serial: AtomicU64::new(1),
+        }
+    }
+
+    /// A place for one more connection, if there are fewer than `most`.
+    pub(crate) fn place(self: &Arc<Self>, most: usize) -> Option<Place> {
+        let place = Place(self.clone());
+        (self.open.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves a connection to its end.
+pub(crate) async fn serve<S, H>(front: Rc<Front<H>>, accepted: Accepted<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    H: Handler,
+{
+    let gauge = front.worker.telemetry.connection();
+    let registration = front.connections.register();
+    let settings = front.worker.table().settings.clone();
+    let Accepted {
+        stream,
+        peer,
+        local,
+        port,
+        place: _place,
+    } = accepted;
+    let worker = front.worker.clone();
+    let start = Start {
+        front,
+        settings,
+        gauge,
+        registration,
+        peer,
+        local,
+        proxied: None,
+    };
+    if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream), port).await {
+        worker.telemetry.refused(limit);
+    }
+}
+
+/// A connection that does not speak HTTP yet.
+struct Start<H> {
+    front: Rc<Front<H>>,
+    settings: Arc<Settings>,
+    gauge: ConnectionGuard,
+    registration: Registration,
+    peer: SocketAddr,
+    local: SocketAddr,
+    proxied: Option<Proxied>,
+}
+
+/// The connection is closed before it spoke HTTP.
+enum NotServed {
+    /// The client went away or said nothing in time: it is let go like an idle one, without an answer.
+    Silent,
+    /// By the limit of this name.
+    Refused(&'static str),
+}
+
+impl<H: Handler> Start<H> {
+    async fn serve<S>(mut self, mut opening: Opening<S>, port: Port) -> Result<(), NotServed>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        if self.settings.forwarded.proxy_protocol {
+            self.proxied = self.proxy_header(&mut opening).await?;
+        }
+        match port {
+            Port::Http => self.serve_plain(opening).await,
+            Port::Https => self.serve_tls(opening).await,
+        }
+    }
+
+    /// What the PROXY header says, if its sender is trusted (ingress-nginx reference 3.3). It must be there in any case.
+    async fn proxy_header<S: AsyncRead + Unpin>(
+        &self,
+        opening: &mut Opening<S>,
+    ) -> Result<Option<Proxied>, NotServed> {
+        let forwarded = &self.settings.forwarded;
+        let header = timeout(forwarded.proxy_protocol_timeout, opening.proxy_header()).await;
+        match header {
+            Ok(Ok(proxied)) => Ok(proxied.filter(|_| forwarded.trusted.contains(self.peer.ip()))),
+            Ok(Err(_)) | Err(_) => Err(NotServed::Refused("proxy_protocol")),
+        }
+    }
+
+    async fn serve_plain<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let bound = self.settings.client.handshake_timeout;
+        let speaks = timeout(bound, opening.speaks(self.settings.http2)).await;
+        let Ok(Ok(speaks)) = speaks else {
+            return Err(NotServed::Silent);
+        };
+        let (transport, activity) = opening.transport();
+        let handler = self.front.handler.clone();
+        let session = self.session(activity, None);
+        match speaks {
+            Speaks::Http1 => http1::serve(session, handler, transport).await,
+            Speaks::Http2 => http2::serve(session, handler, transport).await,
+        }
+        Ok(())
+    }
+
+    async fn serve_tls<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let deadline = Instant::now() + self.settings.client.handshake_timeout;
+        let first = timeout_at(deadline, opening.first_byte()).await;
+        let Ok(Ok(first)) = first else {
+            return Err(NotServed::Silent);
+        };
+        let (mut transport, activity) = opening.transport();
+        if first.is_ascii_alphabetic() {
+            // No TLS record begins like this, but every HTTP method does.
+            closing::answer(&mut transport, opening::plain_http_page()).await;
+            return Err(NotServed::Refused("plain_http"));
+        }
+        let handshake = tls::handshake(&self.front.process.tls, &self.settings, transport);
+        let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
+            return Err(NotServed::Refused("handshake"));
+        };
+        let handler = self.front.handler.clone();
+        let session = self.session(activity, Some(handshake.facts));
+        match handshake.http2 {
+            true => http2::serve(session, handler, handshake.stream).await,
+            false => http1::serve(session, handler, handshake.stream).await,
+        }
+        Ok(())
+    }
+
+    fn session(self, activity: Arc<Activity>, tls: Option<TlsFacts>) -> Session {
+        let downstream = Downstream {
+            worker: self.front.worker.clone(),
+            tcp_peer: self.peer,
+            local: self.local,
+            tls,
+            proxied: self.proxied,
+            id: self.front.process.serial.fetch_add(1, Ordering::Relaxed),
+            requests: Cell::new(0),
+        };
+        Session {
+            downstream: Rc::new(downstream),
+            activity,
+            registration: self.registration,
+            gauge: self.gauge,
+            expires: Instant::now() + jittered(self.settings.client.connection_age),
+            settings: self.settings,
+        }
+    }
+}

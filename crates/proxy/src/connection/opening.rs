@@ -1,0 +1,121 @@
+//! The first bytes of a connection, read to learn what it speaks, and then read again by whoever speaks that.
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::activity::Activity;
+use super::io::Transport;
+use crate::body::Body;
+use crate::downstream::Proxied;
+use crate::proxy_protocol;
+
+/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Bytes that one read takes: a common request head, so that it needs no second read.
+const READ: usize = 4 << 10;
+
+/// A connection of which the first bytes are being read.
+pub(super) struct Opening<S> {
+    stream: S,
+    read: BytesMut,
+}
+
+/// The protocol of a cleartext connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Speaks {
+    /// HTTP/1.0 or 1.1.
+    Http1,
+    /// HTTP/2 with prior knowledge.
+    Http2,
+}
+
+impl<S: AsyncRead + Unpin> Opening<S> {
+    /// Nothing read yet.
+    pub(super) fn new(stream: S) -> Self {
+        Self {
+            stream,
+            read: BytesMut::new(),
+        }
+    }
+
+    /// Takes the PROXY header off the start; what follows stays.
+    pub(super) async fn proxy_header(&mut self) -> io::Result<Option<Proxied>> {
+        loop {
+            let header = proxy_protocol::parse(&self.read)
+                .map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+            if let Some(header) = header {
+                let _ = self.read.split_to(header.length);
+                return Ok(header.proxied);
+            }
+            if self.read.len() >= proxy_protocol::MAX {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.more().await?;
+        }
+    }
+
+    /// The first byte.
+    pub(super) async fn first_byte(&mut self) -> io::Result<u8> {
+        loop {
+            if let Some(first) = self.read.first() {
+                return Ok(*first);
+            }
+            self.more().await?;
+        }
+    }
+
+    /// Tells HTTP/2 with prior knowledge, where it is taken, from HTTP/1.
+    pub(super) async fn speaks(&mut self, http2: bool) -> io::Result<Speaks> {
+        self.first_byte().await?;
+        while http2 && PREFACE.starts_with(&self.read) && self.read.len() < PREFACE.len() {
+            self.more().await?;
+        }
+        Ok(if http2 && self.read.starts_with(PREFACE) {
+            Speaks::Http2
+        } else {
+            Speaks::Http1
+        })
+    }
+
+    /// The stream with all that was read put back.
+    pub(super) fn transport(self) -> (Transport<S>, Arc<Activity>) {
+        let activity = Arc::new(Activity::new());
+        (
+            Transport::new(self.stream, self.read.freeze(), activity.clone()),
+            activity,
+        )
+    }
+
+    async fn more(&mut self) -> io::Result<()> {
+        self.read.reserve(READ);
+        match self.stream.read_buf(&mut self.read).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The answer to plain HTTP on the https port, as nginx words it.
+pub(super) fn plain_http_page() -> Response<Body> {
+    const PAGE: &str = "<html>\r\n\
+        <head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n\
+        <body>\r\n\
+        <center><h1>400 Bad Request</h1></center>\r\n\
+        <center>The plain HTTP request was sent to HTTPS port</center>\r\n\
+        <hr><center>nginx</center>\r\n\
+        </body>\r\n\
+        </html>\r\n";
+    let mut response = Response::new(Body::full(PAGE));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    super::session::say_close(&mut response);
+    response
+}

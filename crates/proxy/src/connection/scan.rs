@@ -1,0 +1,385 @@
+//! Reads along in the raw bytes of an HTTP/1 connection and judges each request head before it is served.
+//!
+//! hyper parses strictly, but what it hands over no longer shows everything that makes a request ambiguous: a
+//! `Content-Length` beside `Transfer-Encoding` is dropped, and its bounds on heads are coarse. The scanner sees the same
+//! bytes, finds the same heads (it follows bodies by their framing), and counts a fault against the head that has it. It
+//! changes nothing and rejects less than hyper does: whatever hyper refuses itself needs no second opinion here, and
+//! where the scanner loses the thread in a malformed body, hyper fails that body and closes.
+//!
+//! Assumptions: lines end in LF, optionally after CR, in heads as in hyper; requests without framing fields have no body
+//! (RFC 9112 section 6.3).
+
+use headgate_table::ClientLimits;
+use http::StatusCode;
+use memchr::memchr;
+
+/// Longest line of chunk framing that is followed; hyper bounds extensions and trailers itself.
+const CHUNK_LINE: usize = 32 << 10;
+
+/// What is wrong with a request head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Ambiguous or malformed framing, or not exactly one `Host`.
+    Malformed,
+    /// A transfer coding other than `chunked`.
+    UnknownCoding,
+    /// The request line is too long.
+    LineTooLong,
+    /// A field, their number or the whole head is too large.
+    HeadTooLarge,
+    /// The head did not arrive in time.
+    TooSlow,
+}
+
+impl Fault {
+    /// The answer to it.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::LineTooLong => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+
+    /// Name of the limit that refused it, for metrics.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Malformed | Self::UnknownCoding => "malformed",
+            Self::LineTooLong => "request_line",
+            Self::HeadTooLarge => "head_size",
+            Self::TooSlow => "head_timeout",
+        }
+    }
+}
+
+/// Bounds on a head, in bytes and fields.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    request_line: usize,
+    field: usize,
+    head: usize,
+    fields: usize,
+}
+
+impl From<&ClientLimits> for HeadLimits {
+    fn from(limits: &ClientLimits) -> Self {
+        Self {
+            request_line: limits.request_line,
+            field: limits.header_field,
+            head: limits.head,
+            fields: limits.header_count,
+        }
+    }
+}
+
+/// State of the scan of one connection.
+#[derive(Debug)]
+pub(crate) struct Scanner {
+    limits: HeadLimits,
+    place: Place,
+    /// A line whose end has not arrived. Empty, without memory, while heads arrive in one piece.
+    partial: Vec<u8>,
+    head: Head,
+    heads: u64,
+    fault: Option<Fault>,
+}
+
+/// Where in the stream the next byte belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Head,
+    Body(u64),
+    ChunkSize,
+    ChunkData(u64),
+    ChunkEnd,
+    Trailers,
+    /// After a fault, or where the body's framing is broken.
+    Lost,
+}
+
+/// What is known of the head that is being read.
+#[derive(Debug, Default)]
+struct Head {
+    bytes: usize,
+    lines: usize,
+    http10: bool,
+    hosts: u32,
+    content_length: Option<u64>,
+    coding: Option<Coding>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Chunked,
+    /// `chunked` more than once.
+    Repeated,
+    Unknown,
+}
+
+impl Scanner {
+    /// At the start of a connection.
+    pub(crate) fn new(limits: HeadLimits) -> Self {
+        Self {
+            limits,
+            place: Place::Head,
+            partial: Vec::new(),
+            head: Head::default(),
+            heads: 0,
+            fault: None,
+        }
+    }
+
+    /// Takes the next bytes of the stream.
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            bytes = match self.place {
+                Place::Head | Place::ChunkSize | Place::ChunkEnd | Place::Trailers => {
+                    self.line_of(bytes)
+                }
+                Place::Body(left) => {
+                    let (left, rest) = skip(left, bytes);
+                    self.place = if left == 0 {
+                        Place::Head
+                    } else {
+                        Place::Body(left)
+                    };
+                    rest
+                }
+                Place::ChunkData(left) => {
+                    let (left, rest) = skip(left, bytes);
+                    self.place = if left == 0 {
+                        Place::ChunkEnd
+                    } else {
+                        Place::ChunkData(left)
+                    };
+                    rest
+                }
+                Place::Lost => return,
+            };
+        }
+    }
+
+    /// Heads that are complete and without fault.
+    pub(crate) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// The fault of the head after those, complete or not. Nothing is read after it.
+    pub(crate) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
+    /// Part of a head has arrived. Empty lines before a request line are nothing (RFC 9112 section 2.2).
+    pub(crate) fn in_head(&self) -> bool {
+        self.place == Place::Head
+            && (self.head.lines > 0
+                || self
+                    .partial
+                    .iter()
+                    .any(|byte| !matches!(byte, b'\r' | b'\n')))
+    }
+
+    /// The last request seen has ended and nothing follows it.
+    pub(crate) fn at_rest(&self) -> bool {
+        self.place == Place::Head && self.head.lines == 0 && self.partial.is_empty()
+    }
+
+    /// Takes up to one line from `bytes`; gives the rest.
+    fn line_of<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (piece, rest) = match memchr(b'\n', bytes) {
+            Some(end) => (&bytes[..end], Some(&bytes[end + 1..])),
+            None => (bytes, None),
+        };
+        let taken = piece.len() + usize::from(rest.is_some());
+        let length = self.partial.len() + piece.len();
+        if let Err(fault) = self.admit(taken, length) {
+            self.fail(fault);
+            return &[];
+        }
+        let Some(rest) = rest else {
+            self.partial.extend_from_slice(piece);
+            return &[];
+        };
+        if self.partial.is_empty() {
+            self.line(without_cr(piece));
+        } else {
+            let mut line = std::mem::take(&mut self.partial);
+            line.extend_from_slice(piece);
+            self.line(without_cr(&line));
+            line.clear();
+            self.partial = line;
+        }
+        rest
+    }
+
+    /// Counts `taken` bytes of a line that is `length` long so far against the bounds.
+    fn admit(&mut self, taken: usize, length: usize) -> Result<(), Option<Fault>> {
+        if self.place != Place::Head {
+            return if length > CHUNK_LINE {
+                Err(None)
+            } else {
+                Ok(())
+            };
+        }
+        // One byte for the CR, which is no part of the line.
+        let (bound, fault) = match self.head.lines {
+            0 => (self.limits.request_line + 1, Fault::LineTooLong),
+            _ => (self.limits.field + 1, Fault::HeadTooLarge),
+        };
+        self.head.bytes += taken;
+        if length > bound {
+            Err(Some(fault))
+        } else if self.head.bytes > self.limits.head {
+            Err(Some(Fault::HeadTooLarge))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn fail(&mut self, fault: Option<Fault>) {
+        self.fault = fault;
+        self.place = Place::Lost;
+        self.partial = Vec::new();
+    }
+
+    /// Takes a whole line.
+    fn line(&mut self, line: &[u8]) {
+        match self.place {
+            Place::Head => {
+                if let Err(fault) = self.head_line(line) {
+                    self.fail(Some(fault));
+                }
+            }
+            Place::ChunkSize => match chunk_size(line) {
+                Some(0) => self.place = Place::Trailers,
+                Some(size) => self.place = Place::ChunkData(size),
+                None => self.fail(None),
+            },
+            Place::ChunkEnd if line.is_empty() => self.place = Place::ChunkSize,
+            Place::ChunkEnd => self.fail(None),
+            Place::Trailers if line.is_empty() => self.place = Place::Head,
+            Place::Trailers | Place::Body(_) | Place::ChunkData(_) | Place::Lost => {}
+        }
+    }
+
+    fn head_line(&mut self, line: &[u8]) -> Result<(), Fault> {
+        match (line.is_empty(), self.head.lines) {
+            (true, 0) => return Ok(()),
+            (true, _) => return self.head_end(),
+            (false, 0) => {
+                self.head.http10 = line.ends_with(b" HTTP/1.0");
+                if line.len() > self.limits.request_line {
+                    return Err(Fault::LineTooLong);
+                }
+            }
+            (false, fields) => {
+                if fields > self.limits.fields || line.len() > self.limits.field {
+                    return Err(Fault::HeadTooLarge);
+                }
+                self.head.field(line)?;
+            }
+        }
+        self.head.lines += 1;
+        Ok(())
+    }
+
+    fn head_end(&mut self) -> Result<(), Fault> {
+        self.place = self.head.body()?;
+        self.head = Head::default();
+        self.heads += 1;
+        Ok(())
+    }
+}
+
+impl Head {
+    fn field(&mut self, line: &[u8]) -> Result<(), Fault> {
+        let Some(colon) = memchr(b':', line) else {
+            return Ok(()); // hyper refuses it
+        };
+        let (name, value) = (&line[..colon], &line[colon + 1..]);
+        if name.eq_ignore_ascii_case(b"host") {
+            self.hosts += 1;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            let length = decimal(value.trim_ascii()).ok_or(Fault::Malformed)?;
+            if self.content_length.replace(length).is_some() {
+                return Err(Fault::Malformed);
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            let coding = coding(value);
+            self.coding = Some(match self.coding {
+                Some(Coding::Unknown) => Coding::Unknown,
+                Some(_) if coding != Coding::Unknown => Coding::Repeated,
+                Some(_) | None => coding,
+            });
+        }
+        Ok(())
+    }
+
+    /// Judges the whole head: RFC 9112 sections 3.2, 6.1 and 6.3, taking the strict choice wherever there is one.
+    fn body(&self) -> Result<Place, Fault> {
+        let hosts = if self.http10 {
+            self.hosts <= 1
+        } else {
+            self.hosts == 1
+        };
+        if !hosts {
+            return Err(Fault::Malformed);
+        }
+        match (self.coding, self.content_length) {
+            (None, None) => Ok(Place::Head),
+            (None, Some(0)) => Ok(Place::Head),
+            (None, Some(length)) => Ok(Place::Body(length)),
+            (Some(Coding::Unknown), None) if !self.http10 => Err(Fault::UnknownCoding),
+            (Some(Coding::Chunked), None) if !self.http10 => Ok(Place::ChunkSize),
+            (Some(_), _) => Err(Fault::Malformed),
+        }
+    }
+}
+
+fn skip(left: u64, bytes: &[u8]) -> (u64, &[u8]) {
+    let n = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
+    (left - n as u64, &bytes[n..])
+}
+
+fn without_cr(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+fn decimal(text: &[u8]) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
+    text.iter().try_fold(0u64, |n, byte| {
+        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn coding(value: &[u8]) -> Coding {
+    let mut codings = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let chunked = |coding: &[u8]| coding.eq_ignore_ascii_case(b"chunked");
+    match (codings.next(), codings.next()) {
+        (Some(only), None) if chunked(only) => Coding::Chunked,
+        (Some(first), Some(second))
+            if chunked(first) && chunked(second) && codings.all(chunked) =>
+        {
+            Coding::Repeated
+        }
+        _ => Coding::Unknown,
+    }
+}
+
+/// The size at the start of a chunk-size line. Looser than hyper, which judges it: blanks and extensions are passed over.
+fn chunk_size(line: &[u8]) -> Option<u64> {
+    let digits = line
+        .iter()
+        .take_while(|byte| byte.is_ascii_hexdigit())
+        .count();
+    let text = std::str::from_utf8(&line[..digits]).ok()?;
+    u64::from_str_radix(text, 16).ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,150 @@
+//! What the requests of one connection have in common, and how one of them is answered.
+
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use headgate_table::Settings;
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::activity::Activity;
+use super::scan::Fault;
+use super::tracked::{Track, Tracked};
+use crate::body::Body;
+use crate::downstream::Downstream;
+use crate::drain::Registration;
+use crate::telemetry::ConnectionGuard;
+
+/// A connection that speaks HTTP.
+pub(super) struct Session {
+    /// The connection as requests see it.
+    pub(super) downstream: Rc<Downstream>,
+    /// Settings when it was accepted. Requests look at newer ones; the connection keeps its bounds.
+    pub(super) settings: Arc<Settings>,
+    /// Shared with the stream.
+    pub(super) activity: Arc<Activity>,
+    /// Its place among the worker's connections.
+    pub(super) registration: Registration,
+    /// Its place in the gauges.
+    pub(super) gauge: ConnectionGuard,
+    /// When it is old enough to be closed after a response.
+    pub(super) expires: Instant,
+}
+
+impl Session {
+    /// Whether the connection ends with the response that is being made.
+    pub(super) fn ends(&self) -> bool {
+        self.registration.draining()
+            || self.downstream.requests.get() >= self.settings.client.keep_alive_requests
+            || self.old()
+    }
+
+    /// Whether the connection has reached its age.
+    pub(super) fn old(&self) -> bool {
+        Instant::now() >= self.expires
+    }
+
+    /// Counts a refusal that has no record.
+    pub(super) fn refused(&self, limit: &'static str) {
+        self.downstream.worker.telemetry.refused(limit);
+    }
+
+    /// The answer to a request with a fault.
+    pub(super) fn refusal(&self, fault: Fault) -> Response<Body> {
+        self.refused(fault.name());
+        crate::respond::page(fault.status(), &self.settings)
+    }
+
+    fn panicked(&self) -> Response<Body> {
+        self.downstream.worker.telemetry.panicked();
+        crate::respond::page(StatusCode::INTERNAL_SERVER_ERROR, &self.settings)
+    }
+}
+
+/// What becomes of requests. A type of its own so that the drivers can be tested without endpoints.
+pub(crate) trait Handler: Clone + 'static {
+    /// Answers a request; never fails.
+    fn handle(
+        &self,
+        downstream: &Rc<Downstream>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>>;
+}
+
+/// The pipeline.
+#[derive(Clone, Copy)]
+pub(crate) struct Pipeline;
+
+impl Handler for Pipeline {
+    fn handle(
+        &self,
+        downstream: &Rc<Downstream>,
+        request: Request<Incoming>,
+    ) -> impl Future<Output = Response<Body>> {
+        crate::pipeline::handle(downstream, request)
+    }
+}
+
+/// A request with its fault, if it has one.
+pub(super) type Judged = (Request<Incoming>, Option<Fault>);
+
+/// Answers a request of `session`. A panic in its processing is its own end and nobody else's: the client gets 500.
+pub(super) async fn answer<H: Handler, T: Track>(
+    session: Rc<Session>,
+    handler: H,
+    (request, fault): Judged,
+    mut track: T,
+) -> Result<Response<Tracked<T>>, Infallible> {
+    let downstream = &session.downstream;
+    downstream.requests.set(downstream.requests.get() + 1);
+    let (mut response, broken) = match fault {
+        Some(fault) => (session.refusal(fault), true),
+        None => {
+            let handled = AssertUnwindSafe(handler.handle(downstream, request))
+                .catch_unwind()
+                .await;
+            let broken = handled.is_err();
+            (handled.unwrap_or_else(|_| session.panicked()), broken)
+        }
+    };
+    track.responded(&mut response, broken);
+    Ok(response.map(|body| Tracked::new(body, track)))
+}
+
+/// Makes `response` the last of an HTTP/1 connection.
+pub(super) fn say_close(response: &mut Response<Body>) {
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// The age at which a connection is closed: `age` give or take a tenth, lest connections that began together end together.
+pub(super) fn jittered(age: Duration) -> Duration {
+    age.mul_f64(0.9 + 0.2 * fastrand::f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn jitter_is_a_tenth_either_way() {
+        let ages: Vec<Duration> = (0..1000)
+            .map(|_| jittered(Duration::from_secs(100)))
+            .collect();
+        assert!(
+            ages.iter()
+                .all(|age| (90.0..=110.0).contains(&age.as_secs_f64()))
+        );
+        assert!(
+            ages.iter().any(|age| age.as_secs() < 100)
+                && ages.iter().any(|age| age.as_secs() >= 100)
+        );
+    }
+}

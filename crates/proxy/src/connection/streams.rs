@@ -1,0 +1,236 @@
+//! The streams of an HTTP/2 connection: which of them wait for their client, and how many it resets.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Resets are counted over this time.
+const WINDOW: Duration = Duration::from_secs(10);
+/// Requests that a client may reset before their response in that time, if they are also most of its requests.
+const RESETS: u32 = 100;
+
+/// The streams of a connection on which requests are being served.
+pub(super) struct Streams {
+    places: RefCell<Vec<Place>>,
+    free: RefCell<Vec<usize>>,
+    open: Cell<usize>,
+    idle_since: Cell<Instant>,
+    resets: Cell<Resets>,
+    connection: RefCell<Option<Waker>>,
+}
+
+#[derive(Clone, Copy)]
+enum Place {
+    Free,
+    /// Waits for the pipeline or the endpoint.
+    Working,
+    /// Its last piece was taken from it then; it is asked for the next one when the client makes room.
+    Waiting(Instant),
+}
+
+#[derive(Clone, Copy)]
+struct Resets {
+    since: Instant,
+    opened: u32,
+    reset: u32,
+}
+
+/// One request, until its response body has ended.
+pub(super) struct Stream {
+    streams: Rc<Streams>,
+    index: usize,
+    answered: bool,
+}
+
+impl Streams {
+    /// No streams.
+    pub(super) fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            places: RefCell::default(),
+            free: RefCell::default(),
+            open: Cell::new(0),
+            idle_since: Cell::new(now),
+            resets: Cell::new(Resets {
+                since: now,
+                opened: 0,
+                reset: 0,
+            }),
+            connection: RefCell::default(),
+        }
+    }
+
+    /// The task of the connection.
+    pub(super) fn wake_with(&self, waker: &Waker) {
+        self.connection.replace(Some(waker.clone()));
+    }
+
+    /// A request begins.
+    pub(super) fn open(self: &Rc<Self>) -> Stream {
+        let mut places = self.places.borrow_mut();
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            places.push(Place::Free);
+            places.len() - 1
+        });
+        if let Some(place) = places.get_mut(index) {
+            *place = Place::Working;
+        }
+        self.open.set(self.open.get() + 1);
+        self.count(|resets| resets.opened += 1);
+        Stream {
+            streams: self.clone(),
+            index,
+            answered: false,
+        }
+    }
+
+    /// Requests that are being served.
+    pub(super) fn open_count(&self) -> usize {
+        self.open.get()
+    }
+
+    /// Since when there are none.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        (self.open.get() == 0).then(|| self.idle_since.get())
+    }
+
+    /// Since when the stream that has waited longest waits for its client.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        let places = self.places.borrow();
+        let waiting = places.iter().filter_map(|place| match place {
+            Place::Waiting(since) => Some(*since),
+            Place::Free | Place::Working => None,
+        });
+        waiting.min()
+    }
+
+    /// The client makes requests to reset them.
+    pub(super) fn abusive(&self) -> bool {
+        let resets = self.resets.get();
+        resets.reset >= RESETS && resets.reset > resets.opened / 2
+    }
+
+    fn count(&self, count: impl FnOnce(&mut Resets)) {
+        let mut resets = self.resets.get();
+        let now = Instant::now();
+        if now.saturating_duration_since(resets.since) > WINDOW && !self.abusive() {
+            resets = Resets {
+                since: now,
+                opened: 0,
+                reset: 0,
+            };
+        }
+        count(&mut resets);
+        self.resets.set(resets);
+    }
+
+    fn set(&self, index: usize, now: Place) {
+        if let Some(place) = self.places.borrow_mut().get_mut(index) {
+            *place = now;
+        }
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = &*self.connection.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+}
+
+impl Stream {
+    /// Its response is made: from now on its end is no longer a reset request.
+    pub(super) fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    /// The body was asked for its next piece and had it, or not.
+    pub(super) fn polled(&self, ready: bool) {
+        self.streams.set(
+            self.index,
+            if ready {
+                Place::Waiting(Instant::now())
+            } else {
+                Place::Working
+            },
+        );
+    }
+
+    /// Lets the connection look whether it is to end.
+    pub(super) fn wake_connection(&self) {
+        self.streams.wake();
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        let streams = &self.streams;
+        streams.set(self.index, Place::Free);
+        streams.free.borrow_mut().push(self.index);
+        streams.open.set(streams.open.get().saturating_sub(1));
+        if streams.open.get() == 0 {
+            streams.idle_since.set(Instant::now());
+        }
+        if !self.answered {
+            streams.count(|resets| resets.reset += 1);
+            if streams.abusive() {
+                streams.wake();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn resets_count_when_they_are_many_and_most() {
+        let streams = Rc::new(Streams::new());
+        (0..99).for_each(|_| drop(streams.open()));
+        assert!(!streams.abusive());
+        let answered: Vec<Stream> = (0..100).map(|_| streams.open()).collect();
+        answered
+            .into_iter()
+            .for_each(|mut stream| stream.answered());
+        drop(streams.open());
+        assert!(!streams.abusive(), "100 resets, but of 200 requests");
+        drop(streams.open());
+        assert!(streams.abusive());
+
+        let slow = Rc::new(Streams::new());
+        for _ in 0..300 {
+            drop(slow.open());
+            tokio::time::advance(Duration::from_millis(120)).await;
+        }
+        assert!(!slow.abusive(), "83 in ten seconds");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_longest_wait_counts_and_only_for_the_client() {
+        let streams = Rc::new(Streams::new());
+        let begin = Instant::now();
+        let (first, second) = (streams.open(), streams.open());
+        assert_eq!(
+            (streams.waiting_since(), streams.idle_since()),
+            (None, None)
+        );
+        first.polled(true);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        second.polled(true);
+        assert_eq!(streams.waiting_since(), Some(begin));
+        first.polled(false);
+        assert_eq!(
+            streams.waiting_since(),
+            Some(begin + Duration::from_secs(1))
+        );
+        drop(second);
+        assert_eq!(streams.waiting_since(), None);
+        drop(first);
+        assert_eq!(streams.idle_since(), Some(begin + Duration::from_secs(1)));
+        drop(streams.open());
+        assert_eq!(streams.places.borrow().len(), 2, "places are used again");
+    }
+}

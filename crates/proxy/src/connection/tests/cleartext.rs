@@ -1,0 +1,128 @@
+//! The first bytes of connections without TLS: PROXY headers and the choice of protocol.
+
+use headgate_table::IpSet;
+use tokio::time::Instant;
+
+use super::*;
+
+fn proxied(trusted: &str) -> Settings {
+    let mut settings = Settings::default();
+    settings.forwarded.proxy_protocol = true;
+    settings.forwarded.trusted = IpSet::new([trusted.parse().unwrap()]);
+    settings
+}
+
+const V1: &str = "PROXY TCP4 203.0.113.9 192.0.2.1 5000 80\r\n";
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_header_names_the_client_of_a_trusted_sender() {
+    locally(async {
+        let request = format!("{V1}{}", get("/facts"));
+        let trusted = Fixture::new(proxied("127.0.0.0/8"))
+            .exchange(Port::Http, &request)
+            .await;
+        assert!(
+            trusted.ends_with("HTTP/1.1 - - 203.0.113.9:5000 #1"),
+            "{trusted}"
+        );
+        let stranger = Fixture::new(proxied("10.0.0.0/8"))
+            .exchange(Port::Http, &request)
+            .await;
+        assert!(stranger.ends_with("HTTP/1.1 - - - #1"), "{stranger}");
+
+        let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\xc0\0\x02\x01\x13\x88\0\x50";
+        let request = [&v2[..], get("/facts").as_bytes()].concat();
+        let text = Fixture::new(proxied("127.0.0.0/8"))
+            .exchange(Port::Http, &request)
+            .await;
+        assert!(text.ends_with("HTTP/1.1 - - 203.0.113.9:5000 #1"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_header_is_needed_when_configured_and_only_then() {
+    locally(async {
+        let fixture = Fixture::new(proxied("0.0.0.0/0"));
+        let begin = Instant::now();
+        assert_eq!(fixture.exchange(Port::Http, get("/facts")).await, "");
+        assert_eq!(begin.elapsed().as_secs(), 0);
+        assert_eq!(fixture.exchange(Port::Http, &V1[..20]).await, "");
+        assert_eq!(begin.elapsed().as_secs(), 5, "its own deadline");
+        let text = Fixture::new(Settings::default())
+            .exchange(Port::Http, format!("{V1}{}", get("/")))
+            .await;
+        assert_eq!(statuses(&text), [400]);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn http2_is_known_by_its_preface() {
+    locally(async {
+        // An empty SETTINGS frame follows; the server's own SETTINGS is what an HTTP/2 server says first.
+        let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+        let settings_frame = |bytes: &[u8]| bytes.len() > 9 && bytes[3..5] == [4, 0];
+        for size in [1, 3, hello.len()] {
+            let mut client = Fixture::new(Settings::default()).connect(Port::Http);
+            for piece in hello.chunks(size) {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            let mut answer = [0; 32];
+            let n = client.read(&mut answer).await.unwrap();
+            assert!(settings_frame(&answer[..n]), "in pieces of {size}");
+        }
+
+        let begin = Instant::now();
+        assert_eq!(
+            Fixture::new(Settings::default())
+                .exchange(Port::Http, "PRI * HT")
+                .await,
+            ""
+        );
+        assert_eq!(begin.elapsed().as_secs(), 10, "half a preface");
+        assert_eq!(
+            statuses(
+                &Fixture::new(Settings::default())
+                    .exchange(Port::Http, get("/x"))
+                    .await
+            ),
+            [200]
+        );
+        let almost = "PRI * HTTP/1.1\r\nHost: a.example\r\n\r\n";
+        assert_eq!(
+            statuses(
+                &Fixture::new(Settings::default())
+                    .exchange(Port::Http, almost)
+                    .await
+            )
+            .len(),
+            1
+        );
+
+        let without = Settings {
+            http2: false,
+            ..Settings::default()
+        };
+        let mut client = Fixture::new(without).connect(Port::Http);
+        client.write_all(hello).await.unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert!(!settings_frame(&answer), "HTTP/2 is off");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn places_are_given_back() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let process = &fixture.front.process;
+        let (first, second) = (process.place(2), process.place(2));
+        assert!(first.is_some() && second.is_some() && process.place(2).is_none());
+        drop(first);
+        assert!(process.place(2).is_some());
+    })
+    .await;
+}

@@ -1,0 +1,201 @@
+//! Heads that are refused, and what happens to what follows them.
+
+use proptest::prelude::*;
+
+use super::super::scan::{HeadLimits, Scanner};
+use super::*;
+
+/// Exchanges `request` followed by a good request; gives the statuses and whether the connection was closed at once.
+async fn answers(settings: Settings, request: &str) -> (Vec<u16>, bool) {
+    let fixture = Fixture::new(settings);
+    let begin = tokio::time::Instant::now();
+    let text = fixture
+        .exchange(Port::Http, format!("{request}{}", get("/next")))
+        .await;
+    // On the paused clock only an idle connection lets time pass; lingering ends when the client closes, or after 5 s.
+    (statuses(&text), begin.elapsed() < Duration::from_secs(10))
+}
+
+#[tokio::test(start_paused = true)]
+async fn framing_faults_are_answered_and_end_the_connection() {
+    let cases = [
+        (
+            "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nG",
+            400,
+        ),
+        (
+            "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            400,
+        ),
+        ("Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 400),
+        ("Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        ("Transfer-Encoding: xchunked\r\n\r\n", 400),
+        ("Content-Length: 1\r\nContent-Length: 1\r\n\r\nx", 400),
+        ("Content-Length: +1\r\n\r\nx", 400),
+        ("Host: b.example\r\n\r\n", 400),
+        ("X : y\r\n\r\n", 400),
+        ("X: y\r\n folded\r\n\r\n", 400),
+    ];
+    for (fields, status) in cases {
+        let request = format!("POST /echo HTTP/1.1\r\nHost: a.example\r\n{fields}");
+        let outcome = locally(answers(Settings::default(), &request)).await;
+        assert_eq!(outcome, (vec![status], true), "{fields:?}");
+    }
+    let old = "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    assert_eq!(
+        locally(answers(Settings::default(), old)).await,
+        (vec![400], true)
+    );
+    let hostless = "GET / HTTP/1.1\r\n\r\n";
+    assert_eq!(
+        locally(answers(Settings::default(), hostless)).await,
+        (vec![400], true)
+    );
+    let preceded = format!("{}GET / HTTP/1.1\r\n\r\n", get("/first"));
+    assert_eq!(
+        locally(answers(Settings::default(), &preceded)).await,
+        (vec![200, 400], true)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn good_framing_leaves_the_connection_open() {
+    let cases = [
+        "POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0003\r\n\r\nabc",
+        "GET /echo HTTP/1.1\nHost: a.example\n\n",
+        "\r\nGET / HTTP/1.1\r\nHost: a.example\r\n\r\n",
+        "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+    ];
+    for request in cases {
+        assert_eq!(
+            locally(answers(Settings::default(), request)).await,
+            (vec![200, 200], false),
+            "{request:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bounds_on_heads() {
+    let mut settings = Settings::default();
+    settings.client.request_line = 100;
+    settings.client.header_field = 120;
+    settings.client.head = 400;
+    settings.client.header_count = 5;
+    let long = "x".repeat(200);
+    let cases = [
+        (
+            format!("GET /{long} HTTP/1.1\r\nHost: a.example\r\n\r\n"),
+            414,
+        ),
+        (
+            format!("GET / HTTP/1.1\r\nHost: a.example\r\nX: {long}\r\n\r\n"),
+            431,
+        ),
+        (
+            format!(
+                "GET / HTTP/1.1\r\nHost: a.example\r\n{}\r\n",
+                "X: y\r\n".repeat(5)
+            ),
+            431,
+        ),
+        (
+            format!(
+                "GET / HTTP/1.1\r\nHost: a.example\r\n{}\r\n",
+                format!("X: {}\r\n", "x".repeat(110)).repeat(4)
+            ),
+            431,
+        ),
+    ];
+    for (request, status) in cases {
+        let outcome = locally(answers(settings.clone(), &request)).await;
+        assert_eq!(outcome, (vec![status], true), "{request:?}");
+    }
+    // Before the line has ended, too.
+    let begin = tokio::time::Instant::now();
+    let cases = [
+        (format!("GET /{long}"), 414),
+        (
+            format!("GET / HTTP/1.1\r\nHost: a.example\r\nX: {long}"),
+            431,
+        ),
+    ];
+    for (request, status) in cases {
+        let text = locally(Fixture::new(settings.clone()).exchange(Port::Http, &request)).await;
+        assert_eq!(statuses(&text), [status], "{request:?}");
+        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+    }
+    assert!(
+        begin.elapsed() < Duration::from_secs(20),
+        "not for being slow"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_breaks_off_is_no_request() {
+    let broken = "POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n";
+    let (statuses, closed) = locally(answers(Settings::default(), broken)).await;
+    assert_eq!((statuses, closed), (vec![400], true));
+}
+
+/// Requests with and without faults, as text with the way hyper has to see them: a body, framed one way or the other.
+fn pieces() -> impl Strategy<Value = String> {
+    let request = prop_oneof![
+        4 => Just("GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
+        1 => Just("\r\nGET /x HTTP/1.1\nHost: a\n\n".to_owned()),
+        1 => Just("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n".to_owned()),
+        3 => "[a-z\r\n]{0,20}".prop_map(|body| {
+            format!("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        }),
+        3 => proptest::collection::vec("[a-z\r\n]{1,20}", 0..4).prop_map(|chunks| {
+            let chunks: String = chunks.iter().map(|chunk| format!("{:X};e\r\n{chunk}\r\n", chunk.len())).collect();
+            format!("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\nT: v\r\n\r\n")
+        }),
+        1 => Just("GET /x HTTP/1.1\r\n\r\n".to_owned()),
+        1 => Just("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n".to_owned()),
+        1 => "[A-Z :/a-z0-9\r\n]{0,40}",
+    ];
+    proptest::collection::vec(request, 1..8).prop_map(|requests| requests.concat())
+}
+
+/// What a scanner alone says of `text`: heads that are sound, and whether one after them is not.
+fn scanned(text: &str) -> (usize, bool) {
+    let mut scanner = Scanner::new(HeadLimits::from(&Settings::default().client));
+    scanner.feed(text.as_bytes());
+    (
+        usize::try_from(scanner.heads()).unwrap(),
+        scanner.fault().is_some(),
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// The scanner and hyper find the same requests: never is one served that the scanner took for part of a body, and
+    /// none that follows a fault.
+    #[test]
+    fn the_scanner_sees_what_hyper_serves(text in pieces(), size in 1usize..200) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let answered = runtime.block_on(locally(async {
+            let fixture = Fixture::new(Settings::default());
+            let mut client = fixture.connect(Port::Http);
+            for piece in text.as_bytes().chunks(size) {
+                client.write_all(piece).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            statuses(&rest(&mut client).await)
+        }));
+        let (heads, fault) = scanned(&text);
+        let good = answered.iter().filter(|status| **status == 200).count();
+        prop_assert!(good <= heads, "{answered:?} but {heads} heads");
+        prop_assert!(answered.len() <= heads + 1);
+        if fault && answered.len() == heads + 1 {
+            prop_assert!(answered.last().is_some_and(|status| *status >= 400), "{answered:?}");
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! HTTP/1: deadlines, the ends of connections, tunnels.
+
+use tokio::time::Instant;
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_head_gets_408() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let begin = Instant::now();
+        let text = fixture
+            .exchange(Port::Http, "GET / HTTP/1.1\r\nHost: a.ex")
+            .await;
+        assert_eq!(statuses(&text), [408]);
+        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+        assert_eq!(begin.elapsed().as_secs(), 30);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_of_a_head_does_not_move_with_its_bytes() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut client = fixture.connect(Port::Http);
+        let begin = Instant::now();
+        for byte in get("/").bytes().take(29) {
+            client.write_u8(byte).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(statuses(&rest(&mut client).await), [408]);
+        assert_eq!(begin.elapsed().as_secs(), 30);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_closed_without_a_word() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let begin = Instant::now();
+        assert_eq!(fixture.exchange(Port::Http, "").await, "");
+        assert_eq!(begin.elapsed().as_secs(), 10, "nothing at all");
+
+        let mut client = fixture.connect(Port::Http);
+        client.write_all(get("/one").as_bytes()).await.unwrap();
+        until(&mut client, "path /one").await;
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        client.write_all(get("/two").as_bytes()).await.unwrap();
+        until(&mut client, "path /two").await;
+        let begin = Instant::now();
+        assert_eq!(rest(&mut client).await, "");
+        assert_eq!(begin.elapsed().as_secs(), 75, "after a request");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_take_its_time_and_the_next_is_not_blamed() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut client = fixture.connect(Port::Http);
+        let begin = Instant::now();
+        client
+            .write_all(format!("{}GET / HT", get("/slow")).as_bytes())
+            .await
+            .unwrap();
+        until(&mut client, "slow").await;
+        assert_eq!(begin.elapsed().as_secs(), 200);
+        assert_eq!(statuses(&rest(&mut client).await), [408]);
+        assert_eq!(
+            begin.elapsed().as_secs(),
+            230,
+            "the half head got its own time"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_and_age_of_a_connection_are_bounded() {
+    locally(async {
+        let mut settings = Settings::default();
+        settings.client.keep_alive_requests = 3;
+        let text = Fixture::new(settings)
+            .exchange(Port::Http, get("/x").repeat(5))
+            .await;
+        assert_eq!(statuses(&text), [200, 200, 200]);
+        assert_eq!(text.matches("Connection: close").count(), 1);
+
+        let mut settings = Settings::default();
+        settings.client.connection_age = Duration::from_secs(60);
+        let fixture = Fixture::new(settings);
+        let mut client = fixture.connect(Port::Http);
+        for _ in 0..2 {
+            client.write_all(get("/x").as_bytes()).await.unwrap();
+            assert!(!until(&mut client, "path /x").await.contains("close"));
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(50)).await;
+        client.write_all(get("/x").as_bytes()).await.unwrap();
+        assert!(
+            rest(&mut client)
+                .await
+                .contains("\r\nConnection: close\r\n")
+        );
+
+        let mut settings = Settings::default();
+        settings.client.keep_alive = Duration::ZERO;
+        let text = Fixture::new(settings)
+            .exchange(Port::Http, get("/x").repeat(2))
+            .await;
+        assert_eq!(
+            (
+                statuses(&text).len(),
+                text.matches("Connection: close").count()
+            ),
+            (1, 1)
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_does_not_read_is_let_go() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut client = fixture.connect_with(Port::Http, 1000);
+        client.write_all(get("/big").as_bytes()).await.unwrap();
+        assert_eq!(client.read_u8().await.unwrap(), b'H');
+        let begin = Instant::now();
+        fixture.front.connections.until_empty().await;
+        assert_eq!(begin.elapsed().as_secs(), 60);
+        assert!(rest(&mut client).await.len() <= 1000);
+
+        let mut slow = fixture.connect_with(Port::Http, 64 << 10);
+        slow.write_all(get("/big").as_bytes()).await.unwrap();
+        let (mut read, mut buffer) = (0, vec![0; 64 << 10]);
+        while read < 1 << 20 {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            read += slow.read(&mut buffer).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_the_end_of_its_request_alone() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut other = fixture.connect(Port::Http);
+        other.write_all(get("/slow").as_bytes()).await.unwrap();
+        let text = fixture.exchange(Port::Http, get("/panic")).await;
+        assert_eq!(statuses(&text), [500]);
+        assert!(text.contains("\r\nConnection: close\r\n"));
+        until(&mut other, "slow").await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tunnel_gets_every_byte_and_is_counted_to_its_end() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut client = fixture.connect(Port::Http);
+        let ask = "GET /upgrade HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        // Early bytes that would be a faulty head.
+        client.write_all(format!("{ask}GET / HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+        let head = until(&mut client, "\r\n\r\n").await;
+        assert_eq!(statuses(&head), [101]);
+        assert!(!head.contains("close"), "{head}");
+        until(&mut client, "GET / HTTP/1.1\r\n\r\n").await;
+        tokio::time::sleep(Duration::from_secs(1000)).await;
+        client.write_all(b"late").await.unwrap();
+        until(&mut client, "late").await;
+        let still = tokio::time::timeout(Duration::from_secs(1), fixture.front.connections.until_empty()).await;
+        assert!(still.is_err(), "still a connection");
+        drop(client);
+        fixture.front.connections.until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_before_the_body_was_read_is_not_lost() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut client = fixture.connect_with(Port::Http, 4096);
+        client
+            .write_all(
+                b"POST /early HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n",
+            )
+            .await
+            .unwrap();
+        let mut text = until(&mut client, "path /early").await;
+        client.write_all(&vec![b'x'; 1_000_000]).await.unwrap();
+        text += &rest(&mut client).await;
+        assert_eq!(statuses(&text), [200], "the body is no request");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_ends_idle_connections_and_lets_others_finish() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut idle, mut busy, mut half) = (
+            fixture.connect(Port::Http),
+            fixture.connect(Port::Http),
+            fixture.connect(Port::Http),
+        );
+        idle.write_all(get("/x").as_bytes()).await.unwrap();
+        until(&mut idle, "path /x").await;
+        busy.write_all(get("/slow").as_bytes()).await.unwrap();
+        half.write_all(b"GET /y HTTP/1.1\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+
+        let begin = Instant::now();
+        fixture.front.connections.drain();
+        assert_eq!(rest(&mut idle).await, "");
+        assert!(
+            begin.elapsed() <= Duration::from_millis(510),
+            "{:?}",
+            begin.elapsed()
+        );
+        half.write_all(b"Host: a.example\r\n\r\n").await.unwrap();
+        let text = rest(&mut half).await;
+        assert!(
+            text.contains("\r\nConnection: close\r\n") && text.ends_with("path /y"),
+            "{text}"
+        );
+        let text = rest(&mut busy).await;
+        assert!(
+            text.contains("\r\nConnection: close\r\n") && text.ends_with("slow"),
+            "{text}"
+        );
+        fixture.front.connections.until_empty().await;
+        assert_eq!(begin.elapsed().as_secs(), 199);
+    })
+    .await;
+}

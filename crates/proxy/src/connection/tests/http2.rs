@@ -1,0 +1,188 @@
+//! HTTP/2 with prior knowledge.
+
+use bytes::Bytes;
+use h2::client::{ResponseFuture, SendRequest};
+use tokio::time::Instant;
+
+use super::*;
+
+type Sender = SendRequest<Bytes>;
+
+/// A client connection; its task ends with the connection.
+async fn connect(fixture: &Fixture) -> (Sender, tokio::task::JoinHandle<Result<(), h2::Error>>) {
+    let (sender, connection) = h2::client::handshake(fixture.connect(Port::Http))
+        .await
+        .unwrap();
+    (sender, spawn_local(connection))
+}
+
+fn send(sender: &mut Sender, path: &str, fields: &[(&str, &str)]) -> ResponseFuture {
+    let mut request = Request::get(format!("http://a.example{path}"));
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    sender
+        .send_request(request.body(()).unwrap(), true)
+        .unwrap()
+        .0
+}
+
+async fn text(response: ResponseFuture) -> (u16, String) {
+    let (head, mut body) = response.await.unwrap().into_parts();
+    let mut bytes = Vec::new();
+    while let Some(data) = body.data().await {
+        let data = data.unwrap();
+        body.flow_control().release_capacity(data.len()).unwrap();
+        bytes.extend(data);
+    }
+    (head.status.as_u16(), String::from_utf8(bytes).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_are_answered_and_judged() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut sender, _connection) = connect(&fixture).await;
+        assert_eq!(
+            text(send(&mut sender, "/facts", &[])).await,
+            (200, "HTTP/2.0 - - - #1".into())
+        );
+        let (one, two) = (
+            send(&mut sender, "/one", &[]),
+            send(&mut sender, "/two", &[]),
+        );
+        assert_eq!(text(two).await.1, "path /two");
+        assert_eq!(text(one).await.1, "path /one");
+        assert_eq!(
+            text(send(&mut sender, "/", &[("x", " padded")])).await.0,
+            400
+        );
+        assert_eq!(
+            text(send(&mut sender, &format!("/{}", "x".repeat(9000)), &[]))
+                .await
+                .0,
+            414
+        );
+        let crumbs = vec![("cookie", "a=b"); 101];
+        assert_eq!(text(send(&mut sender, "/", &crumbs)).await.0, 431);
+        assert_eq!(
+            text(send(&mut sender, "/", &[])).await.0,
+            200,
+            "none of these ends the connection"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_is_the_end_of_its_stream() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut sender, _connection) = connect(&fixture).await;
+        let slow = send(&mut sender, "/slow", &[]);
+        assert_eq!(text(send(&mut sender, "/panic", &[])).await.0, 500);
+        assert_eq!(text(slow).await.1, "slow");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_told_to_go() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut sender, connection) = connect(&fixture).await;
+        text(send(&mut sender, "/x", &[])).await;
+        let begin = Instant::now();
+        connection.await.unwrap().unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 75);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rapid_resets_end_the_connection() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (sender, connection) = connect(&fixture).await;
+        let mut sent = 0;
+        while sent < 1000 {
+            let Ok(mut ready) = sender.clone().ready().await else {
+                break;
+            };
+            let request = Request::get("http://a.example/hang").body(()).unwrap();
+            let Ok((response, mut stream)) = ready.send_request(request, true) else {
+                break;
+            };
+            // The request has to be there before it is reset, or it is the library that counts.
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+            stream.send_reset(h2::Reason::CANCEL);
+            drop((response, stream));
+            sent += 1;
+        }
+        assert!((100..200).contains(&sent), "{sent}");
+        drop(sender);
+        let _ = connection.await.unwrap();
+        fixture.front.connections.until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_is_never_taken_ends_with_the_connection() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut sender, connection) = connect(&fixture).await;
+        let begin = Instant::now();
+        // Larger than the window, which is never opened.
+        let response = send(&mut sender, "/big", &[]).await.unwrap();
+        drop(sender);
+        fixture.front.connections.until_empty().await;
+        assert!(
+            (60..=81).contains(&begin.elapsed().as_secs()),
+            "{:?}",
+            begin.elapsed()
+        );
+        drop(response);
+        let _ = connection.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_says_goodbye_and_lets_streams_finish() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut sender, connection) = connect(&fixture).await;
+        let slow = send(&mut sender, "/slow", &[]);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        fixture.front.connections.drain();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let refused = match sender.ready().await {
+            Ok(mut sender) => sender.send_request(Request::new(()), true).is_err(),
+            Err(_) => true,
+        };
+        assert!(refused, "no new requests after GOAWAY");
+        assert_eq!(text(slow).await, (200, "slow".into()));
+        connection.await.unwrap().unwrap();
+        fixture.front.connections.until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_of_a_connection_are_bounded() {
+    locally(async {
+        let mut settings = Settings::default();
+        settings.client.keep_alive_requests = 2;
+        let fixture = Fixture::new(settings);
+        let (mut sender, connection) = connect(&fixture).await;
+        text(send(&mut sender, "/one", &[])).await;
+        let begin = Instant::now();
+        text(send(&mut sender, "/two", &[])).await;
+        connection.await.unwrap().unwrap();
+        assert!(begin.elapsed().as_secs() < 5, "{:?}", begin.elapsed());
+    })
+    .await;
+}

@@ -1,0 +1,269 @@
+//! Bytes in, bytes out: connections over in-memory streams and, where deadlines matter, on a paused clock.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod cleartext;
+mod heads;
+mod http1;
+mod http2;
+mod tls;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use headgate_table::{
+    CATCH_ALL, Certificate, Host, HostBehaviour, HostTls, Publisher, RoutingTable, Settings,
+    SharedMap, publisher,
+};
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use rcgen::{CertifiedKey as Generated, generate_simple_self_signed};
+use rustls::crypto::aws_lc_rs;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::task::{LocalSet, spawn_local};
+
+use super::{Accepted, Front, Handler, Process};
+use crate::body::Body;
+use crate::config::{AccessLog, Config, MetricLabels};
+use crate::downstream::Downstream;
+use crate::drain::Connections;
+use crate::listen::Port;
+use crate::telemetry::Telemetry;
+use crate::upstream::Resolver;
+use crate::worker::{Shared, Worker};
+
+/// Answers by path, without endpoints.
+#[derive(Clone)]
+struct TestHandler;
+
+impl Handler for TestHandler {
+    async fn handle(
+        &self,
+        downstream: &Rc<Downstream>,
+        mut request: Request<Incoming>,
+    ) -> Response<Body> {
+        match request.uri().path() {
+            "/facts" => Response::new(Body::full(facts(downstream, &request))),
+            "/echo" => match request.body_mut().collect().await {
+                Ok(body) => Response::new(Body::full(body.to_bytes())),
+                Err(_) => with_status(StatusCode::BAD_REQUEST),
+            },
+            "/hang" => std::future::pending().await,
+            "/slow" => {
+                tokio::time::sleep(Duration::from_secs(200)).await;
+                Response::new(Body::full("slow"))
+            }
+            "/big" => Response::new(Body::full(vec![b'x'; 1 << 20])),
+            "/panic" => panic!("as asked for"),
+            "/upgrade" => upgrade(request),
+            path => Response::new(Body::full(format!("path {path}"))),
+        }
+    }
+}
+
+fn facts(downstream: &Downstream, request: &Request<Incoming>) -> String {
+    let name = downstream
+        .tls
+        .as_ref()
+        .and_then(|tls| tls.server_name.clone())
+        .unwrap_or_else(|| "-".into());
+    let protocol = downstream.tls.as_ref().map_or("-", |tls| tls.protocol);
+    let source = downstream
+        .proxied
+        .map_or_else(|| "-".into(), |proxied| proxied.source.to_string());
+    format!(
+        "{:?} {name} {protocol} {source} #{}",
+        request.version(),
+        downstream.requests.get()
+    )
+}
+
+fn with_status(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response
+}
+
+/// Agrees to an upgrade and echoes what comes through it.
+fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
+    let upgraded = hyper::upgrade::on(&mut request);
+    spawn_local(async move {
+        let (mut read, mut write) = tokio::io::split(TokioIo::new(upgraded.await.unwrap()));
+        tokio::io::copy(&mut read, &mut write).await.unwrap();
+    });
+    let mut response = with_status(StatusCode::SWITCHING_PROTOCOLS);
+    response
+        .headers_mut()
+        .insert("connection", HeaderValue::from_static("upgrade"));
+    response
+        .headers_mut()
+        .insert("upgrade", HeaderValue::from_static("echo"));
+    response
+}
+
+/// A worker's front with a table of its own.
+struct Fixture {
+    front: Rc<Front<TestHandler>>,
+    _publisher: Publisher,
+}
+
+impl Fixture {
+    fn new(settings: Settings) -> Self {
+        Self::serving(settings, &[])
+    }
+
+    /// With `hosts` that have certificates of their own.
+    fn serving(settings: Settings, hosts: &[(&str, &Arc<Certificate>)]) -> Self {
+        let (publisher, reader) = publisher(Arc::new(table(settings, hosts)));
+        let config = config();
+        let telemetry = Telemetry::new(&config);
+        let shared = Arc::new(Shared {
+            config,
+            reader: reader.clone(),
+            telemetry,
+            resolver: Arc::new(Resolver::default()),
+            origin: std::time::Instant::now(),
+            draining: AtomicBool::new(false),
+        });
+        let front = Front {
+            handler: TestHandler,
+            worker: Rc::new(Worker::new(0, shared)),
+            process: Arc::new(Process::new(reader)),
+            connections: Rc::new(Connections::default()),
+        };
+        Self {
+            front: Rc::new(front),
+            _publisher: publisher,
+        }
+    }
+
+    /// A connection to `port` with room for `buffer` bytes on the way.
+    fn connect_with(&self, port: Port, buffer: usize) -> DuplexStream {
+        let (client, server) = duplex(buffer);
+        let accepted = Accepted {
+            stream: server,
+            peer: "127.0.0.1:4000".parse().unwrap(),
+            local: "127.0.0.1:80".parse().unwrap(),
+            port,
+            place: self.front.process.place(100).unwrap(),
+        };
+        spawn_local(super::serve(self.front.clone(), accepted));
+        client
+    }
+
+    fn connect(&self, port: Port) -> DuplexStream {
+        self.connect_with(port, 64 << 10)
+    }
+
+    /// Sends `bytes` to `port` and gives all that comes back until the connection is closed.
+    async fn exchange(&self, port: Port, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect(port);
+        client.write_all(bytes.as_ref()).await.unwrap();
+        rest(&mut client).await
+    }
+}
+
+/// Runs `test` where connections can be spawned.
+async fn locally<F: Future>(test: F) -> F::Output {
+    LocalSet::new().run_until(test).await
+}
+
+/// All that comes until the other side closes.
+async fn rest(stream: &mut DuplexStream) -> String {
+    let mut bytes = Vec::new();
+    stream.read_to_end(&mut bytes).await.unwrap();
+    String::from_utf8(bytes).unwrap()
+}
+
+/// Reads until what was read ends with `end`.
+async fn until(stream: &mut DuplexStream, end: &str) -> String {
+    let mut text = String::new();
+    while !text.ends_with(end) {
+        let byte = stream
+            .read_u8()
+            .await
+            .unwrap_or_else(|error| panic!("{error} after {text:?}"));
+        text.push(char::from(byte));
+    }
+    text
+}
+
+/// The statuses of the responses in `text`.
+fn statuses(text: &str) -> Vec<u16> {
+    text.split("HTTP/1.")
+        .skip(1)
+        .filter_map(|response| response.get(2..5)?.parse().ok())
+        .collect()
+}
+
+fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")
+}
+
+/// Any free ports of the loopback address.
+pub(crate) fn config() -> Config {
+    Config {
+        bind: vec!["127.0.0.1".parse().unwrap()],
+        http_port: 0,
+        https_port: 0,
+        workers: 1,
+        loopback_upstreams: true,
+        max_connections: 100,
+        access_log: AccessLog::File("/dev/null".into()),
+        labels: MetricLabels::default(),
+        metrics_per_host: true,
+        metrics_per_undefined_host: false,
+        status_classes: false,
+    }
+}
+
+fn certificate(name: &str) -> Arc<Certificate> {
+    let Generated { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
+    let chain = vec![CertificateDer::from(cert.der().to_vec())];
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let key =
+        rustls::sign::CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider()).unwrap();
+    Arc::new(Certificate {
+        source: name.into(),
+        key: Arc::new(key),
+        names: Arc::new([name.into()]),
+        not_after: 0,
+        fingerprint: name.into(),
+    })
+}
+
+fn host(name: &str, tls: HostTls) -> Arc<Host> {
+    let behaviour = HostBehaviour::Redirect {
+        to: "elsewhere.example".into(),
+    };
+    Arc::new(Host {
+        name: name.into(),
+        aliases: Arc::default(),
+        tls,
+        behaviour,
+    })
+}
+
+/// Serves `hosts` with certificates of their own, and redirects everything.
+pub(crate) fn table(settings: Settings, hosts: &[(&str, &Arc<Certificate>)]) -> RoutingTable {
+    let mut named = SharedMap::default();
+    for (name, own) in hosts {
+        named.insert((*name).into(), host(name, HostTls::Own((*own).clone())));
+    }
+    RoutingTable {
+        generation: 1,
+        settings: Arc::new(settings),
+        hosts: named,
+        aliases: SharedMap::default(),
+        suffix_aliases: SharedMap::default(),
+        wildcards: SharedMap::default(),
+        regex_names: Arc::default(),
+        catch_all: host(CATCH_ALL, HostTls::None),
+        upstreams: SharedMap::default(),
+        default_certificate: certificate("default.example"),
+    }
+}

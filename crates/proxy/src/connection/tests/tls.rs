@@ -1,0 +1,205 @@
+//! The https port: handshakes, certificates by server name, and clients that forgot TLS.
+
+use rustls::{AlertDescription, ClientConfig, HandshakeKind, RootCertStore};
+use rustls_pki_types::ServerName;
+use tokio::time::Instant;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use super::*;
+
+fn client(trusted: &Certificate, alpn: &[&str]) -> ClientConfig {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.key.cert[0].clone()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
+    config
+}
+
+async fn connect(
+    fixture: &Fixture,
+    config: &Arc<ClientConfig>,
+    name: &'static str,
+) -> std::io::Result<TlsStream<DuplexStream>> {
+    let connector = TlsConnector::from(config.clone());
+    connector
+        .connect(
+            ServerName::try_from(name).unwrap(),
+            fixture.connect(Port::Https),
+        )
+        .await
+}
+
+async fn facts_over(mut stream: TlsStream<DuplexStream>) -> String {
+    let request = "GET /facts HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    text.lines().last().unwrap_or_default().to_owned()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_name_gets_its_certificate() {
+    locally(async {
+        let (a, b) = (certificate("a.example"), certificate("b.example"));
+        let fixture =
+            Fixture::serving(Settings::default(), &[("a.example", &a), ("b.example", &b)]);
+        for (name, own, other) in [("a.example", &a, &b), ("b.example", &b, &a)] {
+            let stream = connect(&fixture, &Arc::new(client(own, &[])), name)
+                .await
+                .unwrap();
+            assert_eq!(
+                facts_over(stream).await,
+                format!("HTTP/1.1 {name} TLSv1.3 - #1")
+            );
+            assert!(
+                connect(&fixture, &Arc::new(client(other, &[])), name)
+                    .await
+                    .is_err(),
+                "{name}"
+            );
+        }
+        let default = fixture.front.worker.table().default_certificate.clone();
+        assert!(
+            connect(
+                &fixture,
+                &Arc::new(client(&default, &[])),
+                "default.example"
+            )
+            .await
+            .is_ok()
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn unknown_names_are_rejected_when_configured() {
+    locally(async {
+        let a = certificate("a.example");
+        let mut settings = Settings::default();
+        settings.tls.reject_unknown = true;
+        let fixture = Fixture::serving(settings, &[("a.example", &a)]);
+        let config = Arc::new(client(&a, &[]));
+        assert!(connect(&fixture, &config, "a.example").await.is_ok());
+        let error = connect(&fixture, &config, "c.example").await.unwrap_err();
+        let error = error
+            .into_inner()
+            .unwrap()
+            .downcast::<rustls::Error>()
+            .unwrap();
+        assert_eq!(
+            *error,
+            rustls::Error::AlertReceived(AlertDescription::UnrecognisedName)
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_and_protocols_are_those_of_the_settings() {
+    locally(async {
+        let a = certificate("a.example");
+        let both = Arc::new(client(&a, &["h2", "http/1.1"]));
+        let mut settings = Settings::default();
+        let fixture = Fixture::serving(settings.clone(), &[("a.example", &a)]);
+        let stream = connect(&fixture, &both, "a.example").await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+
+        settings.http2 = false;
+        settings.tls.tls13 = false;
+        settings.tls.ciphers = Arc::new(["ECDHE-ECDSA-AES256-GCM-SHA384".to_owned()]);
+        let fixture = Fixture::serving(settings, &[("a.example", &a)]);
+        let stream = connect(&fixture, &both, "a.example").await.unwrap();
+        let connection = stream.get_ref().1;
+        assert_eq!(connection.alpn_protocol(), Some(&b"http/1.1"[..]));
+        let suite = connection.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(
+            suite,
+            rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
+        );
+        assert_eq!(facts_over(stream).await, "HTTP/1.1 a.example TLSv1.2 - #1");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_resumed_when_configured() {
+    locally(async {
+        let a = certificate("a.example");
+        for (session_cache, session_tickets) in [(true, false), (false, true), (false, false)] {
+            let mut settings = Settings::default();
+            settings.tls.session_cache = session_cache;
+            settings.tls.session_tickets = session_tickets;
+            let fixture = Fixture::serving(settings, &[("a.example", &a)]);
+            let config = Arc::new(client(&a, &[]));
+            facts_over(connect(&fixture, &config, "a.example").await.unwrap()).await;
+            let again = connect(&fixture, &config, "a.example").await.unwrap();
+            let resumed = again.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+            assert_eq!(
+                resumed,
+                session_cache || session_tickets,
+                "cache {session_cache}, tickets {session_tickets}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn handshakes_have_a_deadline() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        for hello in [&b""[..], b"\x16\x03\x01\x02\0\x01"] {
+            let begin = Instant::now();
+            assert_eq!(fixture.exchange(Port::Https, hello).await, "");
+            assert_eq!(begin.elapsed().as_secs(), 10, "{hello:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn plain_http_is_told_so() {
+    locally(async {
+        let text = Fixture::new(Settings::default())
+            .exchange(Port::Https, get("/"))
+            .await;
+        assert_eq!(statuses(&text), [400]);
+        assert!(
+            text.contains("The plain HTTP request was sent to HTTPS port"),
+            "{text}"
+        );
+        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proxy_header_comes_before_the_handshake() {
+    locally(async {
+        let a = certificate("a.example");
+        let mut settings = Settings::default();
+        settings.forwarded.proxy_protocol = true;
+        let fixture = Fixture::serving(settings, &[("a.example", &a)]);
+        let mut stream = fixture.connect(Port::Https);
+        stream
+            .write_all(b"PROXY TCP4 203.0.113.9 192.0.2.1 5000 443\r\n")
+            .await
+            .unwrap();
+        let connector = TlsConnector::from(Arc::new(client(&a, &[])));
+        let stream = connector
+            .connect(ServerName::try_from("a.example").unwrap(), stream)
+            .await
+            .unwrap();
+        assert_eq!(
+            facts_over(stream).await,
+            "HTTP/1.1 a.example TLSv1.3 203.0.113.9:5000 #1"
+        );
+    })
+    .await;
+}

@@ -1,0 +1,124 @@
+//! The connections of one worker, and telling them that the process is stopping.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::task::Waker;
+
+use tokio::sync::Notify;
+
+/// The connections of a worker. Each looks at [`Connections::draining`] when it is woken; nothing is paid per request.
+#[derive(Default)]
+pub(crate) struct Connections {
+    draining: Cell<bool>,
+    open: Cell<usize>,
+    wakers: RefCell<Vec<Option<Waker>>>,
+    free: RefCell<Vec<usize>>,
+    emptied: Notify,
+}
+
+/// A connection among [`Connections`], until it is dropped.
+pub(crate) struct Registration {
+    connections: Rc<Connections>,
+    index: usize,
+}
+
+impl Connections {
+    /// Counts a connection in.
+    pub(crate) fn register(self: &Rc<Self>) -> Registration {
+        let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
+            let mut wakers = self.wakers.borrow_mut();
+            wakers.push(None);
+            wakers.len() - 1
+        });
+        self.open.set(self.open.get() + 1);
+        Registration {
+            connections: self.clone(),
+            index,
+        }
+    }
+
+    /// Whether connections are to end after what they are doing.
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Tells all connections to end after what they are doing.
+    pub(crate) fn drain(&self) {
+        self.draining.set(true);
+        self.wakers
+            .borrow()
+            .iter()
+            .flatten()
+            .for_each(Waker::wake_by_ref);
+    }
+
+    /// Waits until there is no connection.
+    pub(crate) async fn until_empty(&self) {
+        while self.open.get() > 0 {
+            self.emptied.notified().await;
+        }
+    }
+}
+
+impl Registration {
+    /// The task to wake when draining begins.
+    pub(crate) fn wake_with(&self, waker: &Waker) {
+        if let Some(slot) = self.connections.wakers.borrow_mut().get_mut(self.index) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    /// Whether the connection is to end after what it is doing.
+    pub(crate) fn draining(&self) -> bool {
+        self.connections.draining()
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        let connections = &self.connections;
+        if let Some(slot) = connections.wakers.borrow_mut().get_mut(self.index) {
+            *slot = None;
+        }
+        connections.free.borrow_mut().push(self.index);
+        connections
+            .open
+            .set(connections.open.get().saturating_sub(1));
+        if connections.open.get() == 0 {
+            connections.emptied.notify_waiters();
+            connections.emptied.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn waits_for_the_last_connection() {
+        let connections = Rc::new(Connections::default());
+        connections.until_empty().await;
+        let first = connections.register();
+        let second = connections.register();
+        assert!(connections.until_empty().now_or_never().is_none());
+        drop(first);
+        assert!(connections.until_empty().now_or_never().is_none());
+        drop(second);
+        connections.until_empty().now_or_never().unwrap();
+        let again = connections.register();
+        assert!(
+            connections.until_empty().now_or_never().is_none(),
+            "an old notice counts for nothing"
+        );
+        assert_eq!(
+            connections.wakers.borrow().len(),
+            2,
+            "places are used again"
+        );
+        drop(again);
+    }
+}

@@ -1,0 +1,93 @@
+//! Cipher suites by the names that OpenSSL, and so the ConfigMap, gives them.
+
+use rustls::SupportedCipherSuite;
+use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+
+const TLS12: [(&str, SupportedCipherSuite); 6] = [
+    (
+        "ECDHE-ECDSA-AES128-GCM-SHA256",
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+    ),
+    (
+        "ECDHE-RSA-AES128-GCM-SHA256",
+        cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+    ),
+    (
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+    ),
+    (
+        "ECDHE-RSA-AES256-GCM-SHA384",
+        cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+    ),
+    (
+        "ECDHE-ECDSA-CHACHA20-POLY1305",
+        cipher_suite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ),
+    (
+        "ECDHE-RSA-CHACHA20-POLY1305",
+        cipher_suite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+    ),
+];
+
+/// The library's cryptography with the TLS 1.2 suites of `names`, in their order; names of suites that it does not have
+/// are passed over, and when none is left, all of the library's are used. The suites of TLS 1.3 are always all of them.
+pub(super) fn provider(names: &[String]) -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    let chosen: Vec<SupportedCipherSuite> = names.iter().filter_map(|name| tls12(name)).collect();
+    if !chosen.is_empty() {
+        provider
+            .cipher_suites
+            .retain(|suite| suite.tls13().is_some());
+        provider.cipher_suites.extend(chosen);
+    }
+    provider
+}
+
+fn tls12(name: &str) -> Option<SupportedCipherSuite> {
+    TLS12
+        .iter()
+        .find(|(known, _)| name.eq_ignore_ascii_case(known))
+        .map(|(_, suite)| *suite)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::CipherSuite;
+
+    use super::*;
+
+    fn suites(names: &[&str]) -> Vec<CipherSuite> {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let provider = provider(&names);
+        provider
+            .cipher_suites
+            .iter()
+            .filter(|suite| suite.tls13().is_none())
+            .map(SupportedCipherSuite::suite)
+            .collect()
+    }
+
+    #[test]
+    fn order_is_kept_and_unknown_names_are_passed_over() {
+        let chosen = suites(&[
+            "DHE-RSA-AES128-GCM-SHA256",
+            "ECDHE-RSA-AES256-GCM-SHA384",
+            "ecdhe-rsa-aes128-gcm-sha256",
+        ]);
+        assert_eq!(
+            chosen,
+            [
+                CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+                CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256
+            ]
+        );
+    }
+
+    #[test]
+    fn nothing_known_means_all() {
+        assert_eq!(suites(&["DHE-RSA-AES128-GCM-SHA256"]).len(), 6);
+        assert_eq!(suites(&[]).len(), 6);
+    }
+}
