@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use headgate_table::{
-    Affinity, CATCH_ALL, Certificate, Forwarding, Host, Pattern, Policy, RegexName, RoutingTable,
-    SharedMap, Slot, UpstreamId,
+    Affinity, CATCH_ALL, Certificate, Forwarding, Host, HostBehaviour, Pattern, Policy, RegexName,
+    RoutingTable, SharedMap, Slot, Target, UpstreamId,
 };
 
 use crate::annotations::IngressAnnotations;
 use crate::certificates::Certificates;
 use crate::class::is_ours;
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
 use crate::host::{self, Member, www_counterpart};
 use crate::ingress::{Age, FIRST_PORT, ParsedIngress};
@@ -187,6 +187,13 @@ impl Compiled {
             patterns,
             findings: Findings::default(),
         }
+    }
+
+    /// The Ingresses of these names that are in service.
+    fn parsed<'a>(&'a self, names: impl Iterator<Item = &'a Name>) -> Vec<&'a ParsedIngress> {
+        names
+            .filter_map(|name| Some(&self.members.get(name)?.ingress))
+            .collect()
     }
 
     /// Members of a host, oldest first.
@@ -400,6 +407,8 @@ impl Step<'_> {
                 .or_default()
                 .insert(id.clone());
             self.dirty.upstreams.insert(id);
+        } else if self.everything {
+            self.dirty.upstreams.insert(id);
         }
     }
 
@@ -459,8 +468,8 @@ impl Step<'_> {
     }
 
     fn host(&mut self, name: &Arc<str>, aliases: &mut BTreeSet<Arc<str>>) {
-        let former = self.former(name);
-        let compiled = self.compile_host(name, former.as_deref());
+        let former = self.in_table(name);
+        let mut compiled = self.compile_host(name, former.as_deref());
         aliases.extend(former.iter().flat_map(|host| host.aliases.iter().cloned()));
         let index = &mut self.compiled.index;
         for wish in index.wished.remove(name).into_iter().flatten() {
@@ -471,11 +480,12 @@ impl Step<'_> {
                 }
             }
         }
-        let Some(compiled) = compiled else {
+        let findings = std::mem::take(&mut compiled.findings);
+        self.compiled
+            .findings
+            .replace(Source::Host(name.clone()), findings);
+        let Some(host) = compiled.host else {
             index.regex_names.remove(name);
-            self.compiled
-                .findings
-                .replace(Source::Host(name.clone()), Vec::new());
             match name.strip_prefix("*.") {
                 Some(parent) => drop(self.table.wildcards.remove(parent)),
                 None => drop(self.table.hosts.remove(name)),
@@ -497,14 +507,11 @@ impl Step<'_> {
         if !compiled.wished.is_empty() {
             index.wished.insert(name.clone(), compiled.wished);
         }
-        aliases.extend(compiled.host.aliases.iter().cloned());
-        self.compiled
-            .findings
-            .replace(Source::Host(name.clone()), compiled.findings);
+        aliases.extend(host.aliases.iter().cloned());
         match name.strip_prefix("*.") {
-            _ if &**name == CATCH_ALL => self.table.catch_all = compiled.host,
-            Some(parent) => drop(self.table.wildcards.insert(parent.into(), compiled.host)),
-            None => drop(self.table.hosts.insert(name.clone(), compiled.host)),
+            _ if &**name == CATCH_ALL => self.table.catch_all = host,
+            Some(parent) => drop(self.table.wildcards.insert(parent.into(), host)),
+            None => drop(self.table.hosts.insert(name.clone(), host)),
         }
     }
 
@@ -512,7 +519,7 @@ impl Step<'_> {
         &mut self,
         name: &Arc<str>,
         former: Option<&Host>,
-    ) -> Option<host::CompiledHost> {
+    ) -> host::CompiledHost {
         let Compiled {
             certificates,
             patterns,
@@ -547,7 +554,8 @@ impl Step<'_> {
         )
     }
 
-    fn former(&self, name: &str) -> Option<Arc<Host>> {
+    /// The host of that name as the table has it now.
+    fn in_table(&self, name: &str) -> Option<Arc<Host>> {
         if name == CATCH_ALL {
             return Some(self.table.catch_all.clone());
         }
@@ -560,9 +568,30 @@ impl Step<'_> {
     /// Of several hosts that want an alias, the first by name has it.
     fn alias(&mut self, alias: &Arc<str>) {
         let wishing = self.compiled.index.wishes.get(alias).into_iter().flatten();
-        let owner = wishing
-            .filter_map(|host| self.former(host))
-            .find(|host| host.aliases.contains(alias));
+        let mut claims = wishing
+            .filter_map(|host| self.in_table(host))
+            .filter(|host| host.aliases.contains(alias));
+        let owner = claims.next();
+        let findings = claims.filter_map(|late| {
+            let members = self.compiled.members_of(&late.name);
+            let member = members.into_iter().find(|member| {
+                let aliases = &member.ingress.annotations.routing.server_aliases;
+                !member.ingress.is_canary() && !aliases.is_empty()
+            })?;
+            let message = format!(
+                "\"{alias}\" is an alias of host {} already; left out",
+                owner.as_ref()?.name
+            );
+            Some(member.ingress.annotation_finding(
+                Severity::Warning,
+                "server-alias",
+                message,
+            ))
+        });
+        let findings = findings.collect();
+        self.compiled
+            .findings
+            .replace(Source::Alias(alias.clone()), findings);
         let (map, key) = match alias.strip_prefix("*.") {
             Some(parent) => (&mut self.table.suffix_aliases, Arc::from(parent)),
             None => (&mut self.table.aliases, alias.clone()),
@@ -582,11 +611,7 @@ impl Step<'_> {
                     .replace(Source::Upstream(id.key()), Vec::new());
                 continue;
             };
-            let users: Vec<&ParsedIngress> = used
-                .users
-                .values()
-                .filter_map(|name| Some(&self.compiled.members.get(name)?.ingress))
-                .collect();
+            let users = self.compiled.parsed(used.users.values());
             let wanted = upstream::Wanted {
                 inherited_affinity: self.inherited_affinity(&id, &users),
                 id: id.clone(),
@@ -619,46 +644,46 @@ impl Step<'_> {
         users: &[&ParsedIngress],
     ) -> Option<Arc<Affinity>> {
         let canaries = users.iter().filter(|user| {
-            user.annotations
-                .canary
-                .as_ref()
-                .is_some_and(|canary| canary.sticky)
+            let canary = user.annotations.canary.as_ref();
+            canary.is_some_and(|canary| canary.sticky)
         });
         canaries
-            .flat_map(|canary| canary.hosts.iter().map(move |rules| (canary, rules)))
-            .find_map(|(canary, rules)| {
-                rules
-                    .paths
-                    .iter()
-                    .filter(|rule| canary.upstream(&rule.backend) == *id)
-                    .find_map(|rule| {
-                        let primary = self.compiled.members_of(&rules.host).into_iter().find_map(
-                            |member| {
-                                let own = member
-                                    .ingress
-                                    .rules(&rules.host)
-                                    .filter(|_| !member.ingress.is_canary())?;
-                                let same = own
-                                    .paths
-                                    .iter()
-                                    .find(|own| own.path == rule.path && own.kind == rule.kind)?;
-                                Some(member.ingress.upstream(&same.backend))
-                            },
-                        )?;
-                        let users = self.compiled.index.upstreams.get(&primary)?.users.values();
-                        let users: Vec<&ParsedIngress> = users
-                            .filter_map(|name| Some(&self.compiled.members.get(name)?.ingress))
-                            .collect();
-                        upstream::affinity(&users)
-                    })
+            .flat_map(|canary| canary.touched_hosts())
+            .filter_map(|host| self.in_table(&host))
+            .find_map(|host| {
+                let primaries = primaries_beside(&host, id);
+                primaries.iter().find_map(|primary| {
+                    let used = self.compiled.index.upstreams.get(primary)?;
+                    upstream::affinity(&self.compiled.parsed(used.users.values()))
+                })
             })
     }
 
     fn default_certificate(&mut self, fallback: &Arc<Certificate>) {
-        let named = self.options.default_certificate.as_ref();
-        let serving =
-            named.and_then(|name| self.compiled.certificates.serving(name, self.snapshot).0);
-        self.table.default_certificate = serving.unwrap_or_else(|| fallback.clone());
+        let Some(name) = &self.options.default_certificate else {
+            self.table.default_certificate = fallback.clone();
+            return;
+        };
+        let (certificate, problem) = self.compiled.certificates.serving(name, self.snapshot);
+        let findings = problem.map(|problem| {
+            let consequence = match &certificate {
+                Some(_) => "the last valid default certificate serves",
+                None => "a generated one is the default certificate",
+            };
+            Finding {
+                severity: Severity::Error,
+                subject: Subject::Object(ObjectRef {
+                    kind: Kind::Secret,
+                    name: name.clone(),
+                }),
+                field: "".into(),
+                message: format!("{problem}; {consequence}").into(),
+            }
+        });
+        self.compiled
+            .findings
+            .replace(Source::DefaultCertificate, findings.into_iter().collect());
+        self.table.default_certificate = certificate.unwrap_or_else(|| fallback.clone());
     }
 
     fn finish(mut self) -> Compiled {
@@ -766,22 +791,50 @@ impl Step<'_> {
         }
     }
 
-    /// The hosts of an Ingress, and the upstreams of all Ingresses of these hosts: a canary's upstream depends on what its
-    /// primary says.
+    /// The hosts and upstreams of an Ingress, and the upstreams of canaries that may take its affinity: those of its hosts
+    /// and, as affinity belongs to upstreams, of the hosts that share one with it.
     fn touch(&mut self, ingress: &ParsedIngress) {
-        self.dirty
-            .upstreams
-            .extend(ingress.backends().map(|backend| ingress.upstream(&backend)));
-        for host in ingress.touched_hosts() {
-            for member in self.compiled.members_of(&host) {
-                if member.ingress.is_canary() {
-                    let backends = member.ingress.backends();
-                    self.dirty
-                        .upstreams
-                        .extend(backends.map(|backend| member.ingress.upstream(&backend)));
-                }
-            }
-            self.dirty.hosts.insert(host);
+        let own: Vec<UpstreamId> = ingress
+            .backends()
+            .map(|backend| ingress.upstream(&backend))
+            .collect();
+        let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
+        self.dirty.hosts.extend(hosts.iter().cloned());
+        if ingress.annotations.affinity.is_some() {
+            let index = &self.compiled.index;
+            let used = own.iter().filter_map(|id| index.upstreams.get(id));
+            let sharing = used.flat_map(|used| self.compiled.parsed(used.users.values()));
+            hosts.extend(sharing.flat_map(ParsedIngress::touched_hosts));
         }
+        let members = hosts
+            .iter()
+            .flat_map(|host| self.compiled.members_of(host))
+            .map(|member| &member.ingress);
+        let canaries = members.filter(|ingress| ingress.is_canary());
+        self.dirty.upstreams.extend(canaries.flat_map(|canary| {
+            canary
+                .backends()
+                .map(|backend| canary.upstream(&backend))
+        }));
+        self.dirty.upstreams.extend(own);
     }
+}
+
+/// The upstreams of a host's routes whose canary is `id`.
+fn primaries_beside(host: &Host, id: &UpstreamId) -> Vec<UpstreamId> {
+    let HostBehaviour::Routes { paths, .. } = &host.behaviour else {
+        return Vec::new();
+    };
+    let splits = paths
+        .routes()
+        .into_iter()
+        .filter_map(|route| match &route.target {
+            Target::Forward(split) => Some(split),
+            Target::DefaultBackend(_) | Target::Closed(_) => None,
+        });
+    let beside = splits.filter(|split| {
+        let canary = split.canary.as_ref();
+        canary.is_some_and(|canary| canary.upstream == *id)
+    });
+    beside.map(|split| split.primary.clone()).collect()
 }

@@ -16,6 +16,8 @@ pub(crate) enum Source {
     Ingress(Name),
     Host(Arc<str>),
     Upstream(Arc<str>),
+    Alias(Arc<str>),
+    DefaultCertificate,
 }
 
 /// All findings, and what changed in the last step.

@@ -40,7 +40,8 @@ pub(crate) struct Surroundings<'a> {
 
 /// A compiled host and what came up.
 pub(crate) struct CompiledHost {
-    pub(crate) host: Arc<Host>,
+    /// `None` when nothing is served under that name.
+    pub(crate) host: Option<Arc<Host>>,
     /// Aliases that its Ingress asks for, also those that it does not get because another host has the name.
     pub(crate) wished: Vec<Arc<str>>,
     /// Aliases that are regular expressions.
@@ -49,23 +50,28 @@ pub(crate) struct CompiledHost {
 }
 
 /// Compiles `host` from its members, oldest first. `counterpart` are the members of the same host with or without `www.`.
-/// `None` when nothing is served under that name.
 pub(crate) fn compile(
     host: &Arc<str>,
     members: &[&Member],
     counterpart: &[&Member],
     around: &mut Surroundings<'_>,
     previous: Option<&Host>,
-) -> Option<CompiledHost> {
+) -> CompiledHost {
     let primaries: Vec<&Member> = members
         .iter()
         .copied()
         .filter(|member| !member.ingress.is_canary())
         .collect();
-    if primaries.is_empty() && &**host != CATCH_ALL {
-        return redirect_host(host, counterpart, around);
-    }
     let mut findings = Vec::new();
+    if primaries.is_empty() && &**host != CATCH_ALL {
+        canary::Canaries::new(host, members).unmatched(&mut findings);
+        return CompiledHost {
+            host: redirect_host(host, counterpart, around),
+            wished: Vec::new(),
+            regex_names: Vec::new(),
+            findings,
+        };
+    }
     let compiled = routes::compile(host, members, &primaries, around, previous, &mut findings);
     let tls = tls::choose(host, &primaries, around, &mut findings);
     let aliases = aliases(host, &primaries, around, &mut findings);
@@ -78,9 +84,9 @@ pub(crate) fn compile(
                 "host {} is defined by an Ingress, so there is no redirect from it",
                 www_counterpart(host)
             );
-            member.ingress.finding(
+            member.ingress.annotation_finding(
                 Severity::Warning,
-                "metadata.annotations[from-to-www-redirect]",
+                "from-to-www-redirect",
                 message,
             )
         }));
@@ -94,12 +100,12 @@ pub(crate) fn compile(
             paths: compiled,
         },
     };
-    Some(CompiledHost {
-        host: Arc::new(host),
+    CompiledHost {
+        host: Some(Arc::new(host)),
         wished: aliases.wished,
         regex_names: aliases.regex,
         findings,
-    })
+    }
 }
 
 /// The catch-all host as it is before there is any Ingress.
@@ -138,7 +144,7 @@ fn redirect_host(
     host: &Arc<str>,
     counterpart: &[&Member],
     around: &mut Surroundings<'_>,
-) -> Option<CompiledHost> {
+) -> Option<Arc<Host>> {
     let to: Arc<str> = www_counterpart(host).into();
     if &*to == CATCH_ALL || to.starts_with("*.") || !wants_www(counterpart) {
         return None;
@@ -153,18 +159,12 @@ fn redirect_host(
         HostTls::Own(own) if !own.covers(host) => HostTls::Default,
         tls => tls,
     };
-    let host = Host {
+    Some(Arc::new(Host {
         name: host.clone(),
         aliases: Arc::default(),
         tls,
         behaviour: HostBehaviour::Redirect { to },
-    };
-    Some(CompiledHost {
-        host: Arc::new(host),
-        wished: Vec::new(),
-        regex_names: Vec::new(),
-        findings: Vec::new(),
-    })
+    }))
 }
 
 /// The application's root: of several, the one with the longest path in this host.
@@ -206,9 +206,9 @@ fn aliases(
         .find(|member| !member.ingress.annotations.routing.server_aliases.is_empty());
     let Some(member) = first else { return aliases };
     let mut report = |message: String| {
-        findings.push(member.ingress.finding(
+        findings.push(member.ingress.annotation_finding(
             Severity::Warning,
-            "metadata.annotations[server-alias]",
+            "server-alias",
             message,
         ));
     };

@@ -32,7 +32,12 @@ pub(crate) struct ParsedIngress {
     pub(crate) hosts: Vec<HostRules>,
     pub(crate) tls: Vec<TlsEntry>,
     pub(crate) default_backend: Option<Backend>,
+    /// Why no route of its hosts may be served, whoever declares it: a protection that holds for whole hosts (client
+    /// certificates) and cannot be given.
+    pub(crate) closes_hosts: Option<Arc<str>>,
     pub(crate) findings: Vec<Finding>,
+    /// Prefix of its annotations.
+    prefix: Arc<str>,
 }
 
 /// The rules of an Ingress for one host.
@@ -111,10 +116,12 @@ impl ParsedIngress {
                 .iter()
                 .map(|entry| tls_entry(entry, &name))
                 .collect(),
+            closes_hosts: closes_hosts(&annotations, &options.annotations_prefix),
             annotations,
             hosts,
             default_backend,
             findings: findings.list,
+            prefix: options.annotations_prefix.clone(),
             name,
         }
     }
@@ -178,6 +185,17 @@ impl ParsedIngress {
             message: message.into(),
         }
     }
+
+    /// A finding about one of its annotations, named without prefix.
+    pub(crate) fn annotation_finding(
+        &self,
+        severity: Severity,
+        annotation: &str,
+        message: String,
+    ) -> Finding {
+        let field = format!("metadata.annotations[{}/{annotation}]", self.prefix);
+        self.finding(severity, &field, message)
+    }
 }
 
 /// Port of an upstream that stands for the first port of its Service.
@@ -198,6 +216,19 @@ impl Findings {
             message: message.into(),
         });
     }
+}
+
+/// Annotations that protect every path of a host, not only those of their own Ingress (ingress-nginx reference 1.8).
+const HOST_WIDE_PROTECTION: [&str; 2] = ["auth-tls-secret", "auth-tls-match-cn"];
+
+fn closes_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
+    let broken = annotations
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .filter_map(|problem| problem.field.strip_prefix(prefix)?.strip_prefix('/'))
+        .find(|name| HOST_WIDE_PROTECTION.contains(name))?;
+    Some(broken.into())
 }
 
 fn reference(name: &Name) -> Subject {

@@ -320,10 +320,9 @@ impl Builder<'_> {
     fn close(&mut self, annotation: &str, message: String) {
         self.closed
             .get_or_insert_with(|| format!("{annotation}: {message}").into());
-        let field = format!("metadata.annotations[{annotation}]");
-        self.findings.push(self.ingress.finding(
+        self.findings.push(self.ingress.annotation_finding(
             Severity::Error,
-            &field,
+            annotation,
             format!("{message}; the routes answer 503"),
         ));
     }
@@ -341,12 +340,8 @@ impl Builder<'_> {
             kind: Kind::ConfigMap,
             name: name.clone(),
         });
-        if *name.namespace != *self.ingress.name.namespace
-            && !around.settings.annotations.cross_namespace
-        {
-            self.close(NAME, format!("ConfigMap {name} is in another namespace, which only allow-cross-namespace-resources permits"));
-            return Arc::default();
-        }
+        // Any namespace will do, as in ingress-nginx: what can be read that way is bounded by the names that the operator
+        // allows.
         let Some(map) = around.snapshot.config_maps.get(&name) else {
             self.close(NAME, format!("there is no ConfigMap {name}"));
             return Arc::default();
@@ -411,7 +406,7 @@ impl Builder<'_> {
             Some(_) => match around.certificates.of(&name, around.snapshot) {
                 Ok(certificate) => Some(certificate),
                 Err(reason) => {
-                    self.close(NAME, format!("Secret {name}: {reason}"));
+                    self.close(NAME, reason);
                     return None;
                 }
             },
@@ -422,7 +417,8 @@ impl Builder<'_> {
         {
             Ok(authorities) => authorities.unwrap_or_default(),
             Err(reason) => {
-                self.close(NAME, format!("ca.crt of Secret {name}: {reason}"));
+                let reason = reason.to_string().replacen("tls.crt", "ca.crt", 1);
+                self.close(NAME, format!("Secret {name} {reason}"));
                 return None;
             }
         };

@@ -14,10 +14,10 @@ use k8s_openapi::api::core::v1::{Service, ServicePort};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::annotations::{self, Algorithm, StickyMode};
-use crate::finding::{Finding, Severity};
+use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::{FIRST_PORT, ParsedIngress};
 use crate::settings::Settings;
-use crate::{Name, Options, Snapshot};
+use crate::{Kind, Name, ObjectRef, Options, Snapshot};
 
 /// What an upstream is compiled with.
 pub(crate) struct Surroundings<'a> {
@@ -50,13 +50,12 @@ pub(crate) fn compile(
     };
     let mut findings = Vec::new();
     if let Endpoints::None(why) = &endpoints {
-        let message = problem(*why, wanted, service.map(|service| &**service));
-        findings.extend(
-            wanted
-                .users
-                .iter()
-                .map(|user| user.finding(Severity::Warning, "spec.rules", message.clone())),
-        );
+        let fact = problem(*why, wanted, service.map(|service| &**service));
+        findings.extend(wanted.users.iter().map(|user| {
+            let message = format!("{fact}; {}", consequence(user, wanted));
+            user.finding(Severity::Warning, "spec.rules", message)
+        }));
+        findings.extend(default_backend_finding(&fact, wanted, around.options));
     }
     for address in refused {
         let message = format!(
@@ -98,7 +97,7 @@ fn problem(why: NoEndpoints, wanted: &Wanted<'_>, service: Option<&Service>) -> 
     let name = &wanted.service;
     match why {
         NoEndpoints::NoService => {
-            format!("there is no Service {name}; requests to it are answered 503")
+            format!("there is no Service {name}")
         }
         NoEndpoints::NoPort => {
             let known: Vec<String> = service
@@ -107,24 +106,66 @@ fn problem(why: NoEndpoints, wanted: &Wanted<'_>, service: Option<&Service>) -> 
                 .iter()
                 .map(describe)
                 .collect();
-            format!(
-                "Service {name} has no port {}, only {}; requests are answered 503",
-                wanted.port,
-                known.join(", ")
-            )
+            match (&*wanted.port, known.is_empty()) {
+                (FIRST_PORT, _) => format!("Service {name} has no port"),
+                (port, true) => format!("Service {name} has no port {port}"),
+                (port, false) => {
+                    format!("Service {name} has no port {port}, only {}", known.join(", "))
+                }
+            }
+        }
+        NoEndpoints::NoneReady if &*wanted.port == FIRST_PORT => {
+            format!("Service {name} has no ready endpoint for its first port")
         }
         NoEndpoints::NoneReady => format!(
-            "Service {name} has no ready endpoint for port {}; requests are answered 503",
+            "Service {name} has no ready endpoint for port {}",
             wanted.port
         ),
         NoEndpoints::RefusedName => {
             let external = service.and_then(external_name).unwrap_or_default();
             format!(
-                "externalName \"{}\" of Service {name} is refused: it has to be a DNS name outside this machine, and external names have to be enabled; requests are answered 503",
+                "externalName \"{}\" of Service {name} is refused: it has to be a DNS name outside this machine, and external names have to be enabled",
                 external.escape_debug()
             )
         }
     }
+}
+
+/// What becomes of an Ingress's requests to an upstream without endpoints.
+fn consequence(user: &ParsedIngress, wanted: &Wanted<'_>) -> String {
+    if user.is_canary() {
+        return "its share stays with the primary".into();
+    }
+    match user.fallback() {
+        Some(fallback) if user.upstream(&fallback) == wanted.id => {
+            "it stands in for no other Service".into()
+        }
+        Some(fallback) => format!(
+            "requests go to Service {} of the default-backend annotation",
+            fallback.service
+        ),
+        None => "requests are answered 503".into(),
+    }
+}
+
+/// The default backend of `--default-backend-service` is named by no Ingress, so the Service itself is told about.
+fn default_backend_finding(
+    fact: &str,
+    wanted: &Wanted<'_>,
+    options: &Options,
+) -> Option<Finding> {
+    let is_default = options.default_backend.as_ref() == Some(&wanted.service)
+        && &*wanted.port == FIRST_PORT;
+    is_default.then(|| Finding {
+        severity: Severity::Warning,
+        subject: Subject::Object(ObjectRef {
+            kind: Kind::Service,
+            name: wanted.service.clone(),
+        }),
+        field: "".into(),
+        message: format!("{fact}; as the default backend it is replaced by the built-in 404")
+            .into(),
+    })
 }
 
 fn describe(port: &ServicePort) -> String {
@@ -298,7 +339,8 @@ fn addresses(wanted: &Wanted<'_>, port: &ServicePort, snapshot: &Snapshot) -> BT
     if ready.is_empty() { terminating } else { ready }
 }
 
-/// The slice's port of the same name; a slice without ports takes a numeric `targetPort`.
+/// The slice's port of the same name, or its first one when the Service's has no name, being the only one then. A slice
+/// without ports takes a numeric `targetPort`.
 fn slice_port(
     ports: Option<&[k8s_openapi::api::discovery::v1::EndpointPort]>,
     wanted: &ServicePort,
@@ -312,9 +354,10 @@ fn slice_port(
     }
     let name = wanted.name.as_deref().unwrap_or_default();
     let tcp = |protocol: Option<&str>| protocol.is_none_or(|protocol| protocol == "TCP");
-    let port = ports.iter().find(|port| {
-        port.name.as_deref().unwrap_or_default() == name && tcp(port.protocol.as_deref())
-    })?;
+    let same = |port: Option<&str>| name.is_empty() || port == Some(name);
+    let port = ports
+        .iter()
+        .find(|port| same(port.name.as_deref()) && tcp(port.protocol.as_deref()))?;
     u16::try_from(port.port?).ok()
 }
 
@@ -333,7 +376,7 @@ fn legacy_addresses(
             .ports
             .iter()
             .flatten()
-            .find(|port| port.name.as_deref().unwrap_or_default() == name)
+            .find(|port| name.is_empty() || port.name.as_deref() == Some(name))
             .and_then(|port| u16::try_from(port.port).ok());
         let Some(number) = number else { continue };
         let addresses = subset
@@ -379,9 +422,9 @@ fn balance(wanted: &Wanted<'_>, settings: &Settings, findings: &mut Vec<Finding>
                     .and_then(|size| NonZeroUsize::new(size.get() as usize));
                 return Balance::Hash { key, subset };
             }
-            Err(error) => findings.push(user.finding(
+            Err(error) => findings.push(user.annotation_finding(
                 Severity::Error,
-                "metadata.annotations[upstream-hash-by]",
+                "upstream-hash-by",
                 format!("\"{}\": {error}; endpoints are chosen in turn", hash.key),
             )),
         }

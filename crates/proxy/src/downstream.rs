@@ -1,6 +1,7 @@
 //! One client connection as its requests see it.
 
 use std::cell::Cell;
+use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -25,8 +26,8 @@ pub(crate) struct Downstream {
     pub(crate) requests: Cell<u64>,
 }
 
-/// What the handshake agreed on.
-#[derive(Clone, Debug)]
+/// What the handshake agreed on; for the log.
+#[derive(Clone)]
 pub(crate) struct TlsFacts {
     /// Server name, lower-case and without final dot.
     pub(crate) server_name: Option<Arc<str>>,
@@ -41,4 +42,11 @@ pub(crate) struct Proxied {
     pub(crate) source: SocketAddr,
     /// The address that the client connected to.
     pub(crate) destination: SocketAddr,
+}
+
+impl fmt::Debug for TlsFacts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.server_name.as_deref().unwrap_or("no server name");
+        write!(f, "{} {name}", self.protocol)
+    }
 }

@@ -2,130 +2,131 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Canary, CanaryHeader, HeaderTest, PathKind, Pattern, UpstreamId};
+use headgate_table::{
+    CATCH_ALL, Canary, CanaryHeader, HeaderTest, PathKind, Pattern, UpstreamId,
+};
 
 use super::Member;
 use crate::annotations;
 use crate::finding::{Finding, Severity};
 use crate::ingress::Backend;
 
-/// The canary Ingresses of a host, oldest first, each with whether a route of its was found.
+/// The paths of a host's canary Ingresses, those of the oldest first.
 pub(super) struct Canaries<'a> {
     host: &'a str,
-    members: Vec<(&'a Member, bool)>,
+    candidates: Vec<Candidate<'a>>,
+}
+
+struct Candidate<'a> {
+    member: &'a Member,
+    path: &'a str,
+    kind: PathKind,
+    backend: &'a Backend,
+    /// A route has the same path and kind.
+    matched: bool,
 }
 
 impl<'a> Canaries<'a> {
     pub(super) fn new(host: &'a str, members: &[&'a Member]) -> Self {
-        let members = members
+        let canaries = members
             .iter()
             .copied()
             .filter(|member| member.ingress.is_canary());
         Self {
             host,
-            members: members.map(|member| (member, false)).collect(),
+            candidates: canaries
+                .flat_map(|member| candidates(host, member))
+                .collect(),
         }
     }
 
     /// The canary for the route of `path`: of the oldest canary Ingress with the same path and kind. One that names the
     /// primary's own upstream splits nothing.
-    pub(super) fn of_path(
+    pub(super) fn of(
         &mut self,
         path: &str,
         kind: PathKind,
         primary: &UpstreamId,
         findings: &mut Vec<Finding>,
     ) -> Option<Arc<Canary>> {
-        let host = self.host;
-        self.first(primary, findings, |member| {
-            let rules = member.ingress.rules(host)?;
-            rules
-                .paths
-                .iter()
-                .find(|rule| *rule.path == *path && rule.kind == kind)
-                .map(|rule| &rule.backend)
-        })
-    }
-
-    /// The canary for the catch-all's root: of a canary Ingress that has only a default backend.
-    pub(super) fn of_catch_all(
-        &mut self,
-        primary: &UpstreamId,
-        findings: &mut Vec<Finding>,
-    ) -> Option<Arc<Canary>> {
-        self.first(primary, findings, |member| {
-            if member.ingress.is_catch_all() {
-                member.ingress.default_backend.as_ref()
-            } else {
-                None
-            }
-        })
-    }
-
-    /// Findings for canaries that found no route.
-    pub(super) fn unmatched(self, findings: &mut Vec<Finding>) {
-        for (member, _) in self.members.iter().filter(|(_, matched)| !matched) {
+        let mut same = self
+            .candidates
+            .iter_mut()
+            .filter(|candidate| candidate.path == path && candidate.kind == kind);
+        let chosen = same.next()?;
+        chosen.matched = true;
+        for late in same {
+            late.matched = true;
             let message = format!(
-                "no Ingress has a path of this canary for host {}; it is ignored there",
+                "an older canary has {kind:?} {path} of host {}; this one is ignored there",
                 self.host
             );
             findings.push(
-                member
+                late.member
                     .ingress
                     .finding(Severity::Warning, "spec.rules", message),
             );
         }
-    }
-
-    fn first<'m>(
-        &'m mut self,
-        primary: &UpstreamId,
-        findings: &mut Vec<Finding>,
-        backend: impl Fn(&'m Member) -> Option<&'m Backend>,
-    ) -> Option<Arc<Canary>> {
-        let mut chosen = None;
-        for (member, matched) in &mut self.members {
-            let Some(backend) = backend(member) else {
-                continue;
-            };
-            *matched = true;
-            if chosen.is_some() {
-                let message =
-                    "an older canary has the same host and path; this one is ignored there"
-                        .to_owned();
-                findings.push(
-                    member
-                        .ingress
-                        .finding(Severity::Warning, "spec.rules", message),
-                );
-                continue;
-            }
-            chosen = Some((*member, member.ingress.upstream(backend)));
-        }
-        let (member, upstream) = chosen?;
+        let ingress = &chosen.member.ingress;
+        let upstream = ingress.upstream(chosen.backend);
         if upstream == *primary {
             let message = format!(
                 "the canary and the Ingress it stands beside send requests to the same {upstream}; nothing is split"
             );
-            findings.push(
-                member
-                    .ingress
-                    .finding(Severity::Warning, "spec.rules", message),
-            );
+            findings.push(ingress.finding(Severity::Warning, "spec.rules", message));
             return None;
         }
-        let rules = member.ingress.annotations.canary.as_ref()?;
+        let rules = ingress.annotations.canary.as_ref()?;
         Some(Arc::new(Canary {
             upstream,
             header: rules
                 .header
                 .as_ref()
-                .map(|rule| header(rule, member, findings)),
+                .map(|rule| header(rule, chosen.member, findings)),
             cookie: rules.cookie.as_deref().map(Arc::from),
             weight: rules.weight,
             total: rules.weight_total,
         }))
     }
+
+    /// Findings for paths that no route has.
+    pub(super) fn unmatched(self, findings: &mut Vec<Finding>) {
+        let host = self.host;
+        let unmatched = self
+            .candidates
+            .iter()
+            .filter(|candidate| !candidate.matched);
+        findings.extend(unmatched.map(|Candidate { member, path, kind, .. }| {
+            let message = format!(
+                "no Ingress has {kind:?} {path} of host {host} for this canary to stand beside; it is ignored there"
+            );
+            member
+                .ingress
+                .finding(Severity::Warning, "spec.rules", message)
+        }));
+    }
+}
+
+/// The paths of a canary; for the catch-all, a default backend alone is its root.
+fn candidates<'a>(host: &str, member: &'a Member) -> Vec<Candidate<'a>> {
+    let ingress = &member.ingress;
+    let candidate = |path, kind, backend| Candidate {
+        member,
+        path,
+        kind,
+        backend,
+        matched: false,
+    };
+    let rules = ingress.rules(host).into_iter();
+    let paths = rules.flat_map(|rules| &rules.paths);
+    let root = ingress
+        .default_backend
+        .as_ref()
+        .filter(|_| host == CATCH_ALL && ingress.is_catch_all());
+    paths
+        .map(|rule| candidate(&*rule.path, rule.kind, &rule.backend))
+        .chain(root.map(|backend| candidate("/", PathKind::Prefix, backend)))
+        .collect()
 }
 
 fn header(
@@ -146,8 +147,11 @@ fn header(
             let test = Pattern::new(source).map_or_else(
                 |error| {
                     let message = format!("\"{source}\" is not a regular expression: {error}; requests go to the primary");
-                    let field = "metadata.annotations[canary-by-header-pattern]";
-                    findings.push(member.ingress.finding(Severity::Error, field, message));
+                    findings.push(member.ingress.annotation_finding(
+                        Severity::Error,
+                        "canary-by-header-pattern",
+                        message,
+                    ));
                     HeaderTest::Broken
                 },
                 HeaderTest::Pattern,

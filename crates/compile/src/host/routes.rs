@@ -1,6 +1,7 @@
 //! The routes of a host (ingress-nginx reference 2.1, 2.3–2.6).
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use headgate_table::{
@@ -22,31 +23,39 @@ pub(super) fn compile(
     previous: Option<&Host>,
     findings: &mut Vec<Finding>,
 ) -> PathIndex {
+    let closed = closed_for_all(host, primaries, findings);
+    let declared = declared(host, primaries, findings);
+    let root = Root::of(host, primaries, &declared);
+    let regex_mode = root.wants_regex(&declared)
+        || declared
+            .iter()
+            .any(|(member, rule)| wants_regex(member, &rule.path));
+    let declared = if regex_mode {
+        declared
+    } else {
+        without_slash_twins(host, declared, findings)
+    };
     let mut builder = Builder {
         host,
         canaries: Canaries::new(host, members),
         slots: Slots::of(previous),
         around,
         findings,
-        regex_mode: primaries.iter().any(|member| wants_regex(host, member)),
+        closed,
+        regex_mode,
     };
-    let declared = builder.declared(primaries);
-    let root = match declared.iter().position(|(_, rule)| is_root(rule)) {
-        Some(at) => declared
-            .get(at)
-            .map(|(member, rule)| builder.route(member, rule)),
-        None => None,
-    };
-    let root = match catch_all(host, primaries) {
-        Some(member) => builder.catch_all_root(member),
-        None => root.unwrap_or_else(|| builder.default_root(primaries)),
+    let root = match root {
+        Root::CatchAll(member) => builder.catch_all_root(member, primaries, &declared),
+        Root::Declared(member, rule) => builder.route(member, rule),
+        Root::Creator(member) => builder.default_root(member),
+        Root::Nobody => builder.built_in_root(),
     };
     let routes: Vec<_> = declared
         .into_iter()
         .filter(|(_, rule)| !is_root(rule))
         .map(|(member, rule)| (member, builder.route(member, rule)))
         .collect();
-    let index = if builder.regex_mode {
+    let index = if regex_mode {
         builder.regex_index(root, routes)
     } else {
         literal_index(root, routes)
@@ -58,30 +67,152 @@ pub(super) fn compile(
     index
 }
 
-/// Whether an Ingress puts the whole host into regex mode: by `use-regex`, or a rewrite that changes some path of it.
-fn wants_regex(host: &str, member: &Member) -> bool {
-    let routing = &member.ingress.annotations.routing;
-    if routing.use_regex == Some(true) {
-        return member.ingress.rules(host).is_some();
-    }
-    let Some(target) = &routing.rewrite_target else {
-        return false;
-    };
-    let Some(rules) = member.ingress.rules(host) else {
-        return false;
-    };
-    rules.paths.iter().any(|rule| *rule.path != **target)
+/// A path and the Ingress that declares it.
+type Declared<'a> = (&'a Member, &'a PathRule);
+
+/// Who has the root of a host.
+enum Root<'a> {
+    /// The oldest Ingress with nothing but a default backend takes over the root of the catch-all.
+    CatchAll(&'a Member),
+    /// The Ingress that declares `/`.
+    Declared(&'a Member, &'a PathRule),
+    /// The Ingress that created the host.
+    Creator(&'a Member),
+    /// The catch-all host is nobody's, however many Ingresses add paths to it.
+    Nobody,
 }
 
-/// The oldest Ingress that takes over the root of the catch-all with a default backend alone.
-fn catch_all<'a>(host: &str, primaries: &[&'a Member]) -> Option<&'a Member> {
-    if host != CATCH_ALL {
-        return None;
+impl<'a> Root<'a> {
+    fn of(host: &str, primaries: &[&'a Member], declared: &[Declared<'a>]) -> Self {
+        let is_catch_all = host == CATCH_ALL;
+        let alone = primaries
+            .iter()
+            .find(|member| is_catch_all && member.ingress.is_catch_all());
+        if let Some(member) = alone {
+            return Self::CatchAll(member);
+        }
+        if let Some((member, rule)) = declared.iter().find(|(_, rule)| is_root(rule)) {
+            return Self::Declared(member, rule);
+        }
+        match primaries.first() {
+            Some(member) if !is_catch_all => Self::Creator(member),
+            _ => Self::Nobody,
+        }
     }
-    primaries
+
+    /// The default location of a host has all annotations of its creator, `use-regex` and rewrites among them; but a
+    /// rewrite to the very path that the creator declares is meant to change nothing. A declared root counts among the
+    /// declared paths, and a catch-all's is never rewritten.
+    fn wants_regex(&self, declared: &[Declared<'_>]) -> bool {
+        let Self::Creator(creator) = self else {
+            return false;
+        };
+        let mut own = declared
+            .iter()
+            .filter(|(member, _)| member.ingress.name == creator.ingress.name)
+            .peekable();
+        match own.peek() {
+            None => wants_regex(creator, "/"),
+            Some(_) => own.any(|(_, rule)| wants_regex(creator, &rule.path)),
+        }
+    }
+}
+
+/// Whether a location puts its host into regex mode: by `use-regex`, or a rewrite that changes its path.
+fn wants_regex(member: &Member, path: &str) -> bool {
+    let routing = &member.ingress.annotations.routing;
+    let rewrites = routing
+        .rewrite_target
+        .as_deref()
+        .is_some_and(|target| target != path);
+    rewrites || routing.use_regex == Some(true)
+}
+
+/// Why all routes of a host are closed: an Ingress of it asks for a protection of the whole host that cannot be given.
+fn closed_for_all(
+    host: &str,
+    primaries: &[&Member],
+    findings: &mut Vec<Finding>,
+) -> Option<Arc<str>> {
+    let (owner, annotation) = primaries
         .iter()
-        .copied()
-        .find(|member| member.ingress.is_catch_all())
+        .find_map(|member| Some((member, member.ingress.closes_hosts.as_ref()?)))?;
+    let reason = format!(
+        "{annotation} of Ingress {} protects all of host {host} and is not honoured",
+        owner.ingress.name
+    );
+    let others = primaries
+        .iter()
+        .filter(|member| member.ingress.closes_hosts.is_none());
+    findings.extend(others.map(|member| {
+        let message = format!("{reason}; the routes answer 503");
+        member
+            .ingress
+            .finding(Severity::Error, "spec.rules", message)
+    }));
+    Some(reason.into())
+}
+
+/// All paths in the order of their Ingresses' age. Of the same path and kind, the first stays.
+fn declared<'a>(
+    host: &str,
+    primaries: &[&'a Member],
+    findings: &mut Vec<Finding>,
+) -> Vec<Declared<'a>> {
+    let all = primaries.iter().copied().flat_map(|member| {
+        let rules = member.ingress.rules(host).into_iter();
+        rules
+            .flat_map(|rules| &rules.paths)
+            .map(move |rule| (member, rule))
+    });
+    first_of_each(host, all, |rule| &rule.path, findings)
+}
+
+/// Outside regex mode `/a` and `/a/` are the same prefix of whole segments.
+fn without_slash_twins<'a>(
+    host: &str,
+    declared: Vec<Declared<'a>>,
+    findings: &mut Vec<Finding>,
+) -> Vec<Declared<'a>> {
+    let key = |rule: &'a PathRule| match rule.kind {
+        PathKind::Prefix if rule.path.len() > 1 => {
+            rule.path.strip_suffix('/').unwrap_or(&rule.path)
+        }
+        _ => &*rule.path,
+    };
+    first_of_each(host, declared.into_iter(), key, findings)
+}
+
+fn first_of_each<'a>(
+    host: &str,
+    all: impl Iterator<Item = Declared<'a>>,
+    key: impl Fn(&'a PathRule) -> &'a str,
+    findings: &mut Vec<Finding>,
+) -> Vec<Declared<'a>> {
+    let mut seen: HashMap<(&str, PathKind), &Member> = HashMap::new();
+    let mut first = Vec::new();
+    for (member, rule) in all {
+        match seen.entry((key(rule), rule.kind)) {
+            Entry::Vacant(free) => {
+                free.insert(member);
+                first.push((member, rule));
+            }
+            Entry::Occupied(owner) => {
+                findings.push(conflict(host, member, rule, owner.get()));
+            }
+        }
+    }
+    first
+}
+
+fn conflict(host: &str, member: &Member, rule: &PathRule, owner: &Member) -> Finding {
+    let message = format!(
+        "host {host} path {} ({:?}) is already served by {}; ignored here",
+        rule.path, rule.kind, owner.ingress.name
+    );
+    member
+        .ingress
+        .finding(Severity::Error, "spec.rules", message)
 }
 
 fn is_root(rule: &PathRule) -> bool {
@@ -98,50 +229,12 @@ struct Builder<'a, 'b> {
     slots: Slots,
     around: &'a mut Surroundings<'b>,
     findings: &'a mut Vec<Finding>,
+    /// Why every route is closed, if they are.
+    closed: Option<Arc<str>>,
     regex_mode: bool,
 }
 
 impl<'a> Builder<'a, '_> {
-    /// All paths in the order of their Ingresses' age. Of the same path and kind, the first stays.
-    fn declared(&mut self, primaries: &[&'a Member]) -> Vec<(&'a Member, &'a PathRule)> {
-        let mut seen: HashMap<(&str, PathKind), &Member> = HashMap::new();
-        let mut declared = Vec::new();
-        for member in primaries {
-            for rule in member
-                .ingress
-                .rules(self.host)
-                .into_iter()
-                .flat_map(|rules| &rules.paths)
-            {
-                // Outside regex mode `/a` and `/a/` are the same prefix of whole segments.
-                let key = match rule.kind {
-                    PathKind::Prefix if !self.regex_mode && rule.path.len() > 1 => {
-                        rule.path.strip_suffix('/').unwrap_or(&rule.path)
-                    }
-                    _ => &*rule.path,
-                };
-                match seen.get(&(key, rule.kind)) {
-                    None => {
-                        seen.insert((key, rule.kind), member);
-                        declared.push((*member, rule));
-                    }
-                    Some(owner) => {
-                        let message = format!(
-                            "host {} path {} ({:?}) is already served by {}; ignored here",
-                            self.host, rule.path, rule.kind, owner.ingress.name
-                        );
-                        self.findings.push(member.ingress.finding(
-                            Severity::Error,
-                            "spec.rules",
-                            message,
-                        ));
-                    }
-                }
-            }
-        }
-        declared
-    }
-
     fn route(&mut self, member: &'a Member, rule: &'a PathRule) -> Arc<Route> {
         let target = self.target(member, &rule.path, rule.kind, &rule.backend);
         let origin = origin(member, Some(&rule.backend));
@@ -150,29 +243,8 @@ impl<'a> Builder<'a, '_> {
 
     /// The root of a host that no Ingress declares one for: the default backend, under all annotations of the Ingress
     /// that created the host, so that an unmatched path is as protected as the others.
-    fn default_root(&mut self, primaries: &[&'a Member]) -> Arc<Route> {
+    fn default_root(&mut self, member: &'a Member) -> Arc<Route> {
         let path: Arc<str> = "/".into();
-        // The catch-all host is nobody's, however many Ingresses add paths to it.
-        let creator = primaries.first().filter(|_| self.host != CATCH_ALL);
-        let Some(member) = creator else {
-            let target = self.default_backend();
-            return Arc::new(Route {
-                path: path.clone(),
-                kind: PathKind::Prefix,
-                origin: Arc::new(Origin {
-                    namespace: "".into(),
-                    ingress: "".into(),
-                    service: "".into(),
-                    port: "".into(),
-                }),
-                policy: self.around.plain_policy.clone(),
-                https: HttpsRedirect::Never,
-                rewrite: None,
-                target,
-                sets_affinity_cookie: false,
-                slot: self.slots.take(&path, PathKind::Prefix, ""),
-            });
-        };
         let target = match &member.ingress.default_backend {
             Some(backend) => self.target(member, &path, PathKind::Prefix, backend),
             None => self
@@ -183,19 +255,56 @@ impl<'a> Builder<'a, '_> {
         self.finish(member, &path, PathKind::Prefix, origin, target)
     }
 
-    /// The root of the catch-all for an Ingress that has only a default backend: its annotations but redirects and rewrites.
-    fn catch_all_root(&mut self, member: &'a Member) -> Arc<Route> {
+    /// The root of the catch-all while no Ingress has taken it.
+    fn built_in_root(&mut self) -> Arc<Route> {
+        let origin = Arc::new(Origin {
+            namespace: "".into(),
+            ingress: "".into(),
+            service: "".into(),
+            port: "".into(),
+        });
+        let closed = self.closed.clone();
+        Arc::new(Route {
+            path: "/".into(),
+            kind: PathKind::Prefix,
+            policy: self.around.plain_policy.clone(),
+            https: HttpsRedirect::Never,
+            rewrite: None,
+            target: closed.map_or_else(
+                || self.default_backend(),
+                |reason| Target::Closed(Closed { reason }),
+            ),
+            sets_affinity_cookie: false,
+            slot: self.slots.take("/", PathKind::Prefix, &origin),
+            origin,
+        })
+    }
+
+    /// The root of the catch-all for an Ingress that has only a default backend: its annotations but redirects and
+    /// rewrites. Others that want the root are told.
+    fn catch_all_root(
+        &mut self,
+        member: &'a Member,
+        primaries: &[&Member],
+        declared: &[Declared<'_>],
+    ) -> Arc<Route> {
         let Some(backend) = &member.ingress.default_backend else {
-            return self.default_root(&[]);
+            return self.built_in_root();
         };
-        let primary = member.ingress.upstream(backend);
-        let canary = self.canaries.of_catch_all(&primary, self.findings);
-        let split = Split {
-            primary,
-            canary,
-            fallback: fallback(member),
-        };
-        let target = self.closed(member).unwrap_or(Target::Forward(split));
+        let roots = declared.iter().filter(|(_, rule)| is_root(rule));
+        self.findings
+            .extend(roots.map(|(late, rule)| conflict(self.host, late, rule, member)));
+        let late = primaries.iter().filter(|late| {
+            late.ingress.is_catch_all() && late.ingress.name != member.ingress.name
+        });
+        self.findings.extend(late.map(|late| {
+            let message = format!(
+                "the default backend of {} is older and answers; ignored here",
+                member.ingress.name
+            );
+            late.ingress
+                .finding(Severity::Error, "spec.defaultBackend", message)
+        }));
         let policy = match &member.policy.redirect {
             None => member.policy.clone(),
             Some(_) => Arc::new(Policy {
@@ -203,18 +312,17 @@ impl<'a> Builder<'a, '_> {
                 ..Policy::clone(&member.policy)
             }),
         };
+        let origin = origin(member, Some(backend));
         Arc::new(Route {
             path: "/".into(),
             kind: PathKind::Prefix,
-            origin: origin(member, Some(backend)),
             policy,
             https: HttpsRedirect::Never,
             rewrite: None,
-            target,
+            target: self.target(member, "/", PathKind::Prefix, backend),
             sets_affinity_cookie: member.ingress.annotations.affinity.is_some(),
-            slot: self
-                .slots
-                .take("/", PathKind::Prefix, &member.ingress.name.name),
+            slot: self.slots.take("/", PathKind::Prefix, &origin),
+            origin,
         })
     }
 
@@ -229,7 +337,7 @@ impl<'a> Builder<'a, '_> {
         Arc::new(Route {
             path: path.clone(),
             kind,
-            slot: self.slots.take(path, kind, &origin.ingress),
+            slot: self.slots.take(path, kind, &origin),
             origin,
             policy: member.policy.clone(),
             https: self.https(member, path),
@@ -240,11 +348,11 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn target(&mut self, member: &Member, path: &str, kind: PathKind, backend: &Backend) -> Target {
+        let primary = member.ingress.upstream(backend);
+        let canary = self.canaries.of(path, kind, &primary, self.findings);
         if let Some(closed) = self.closed(member) {
             return closed;
         }
-        let primary = member.ingress.upstream(backend);
-        let canary = self.canaries.of_path(path, kind, &primary, self.findings);
         Target::Forward(Split {
             primary,
             canary,
@@ -253,10 +361,8 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn closed(&self, member: &Member) -> Option<Target> {
-        member
-            .closed
-            .clone()
-            .map(|reason| Target::Closed(Closed { reason }))
+        let reason = member.closed.clone().or_else(|| self.closed.clone())?;
+        Some(Target::Closed(Closed { reason }))
     }
 
     fn default_backend(&self) -> Target {
@@ -299,7 +405,7 @@ impl<'a> Builder<'a, '_> {
             .routing
             .rewrite_target
             .as_deref()
-            .filter(|target| *target != path)?;
+            .filter(|target| *target != path && self.regex_mode)?;
         let parsed = Template::parse(target);
         let prefix = member
             .ingress
@@ -312,11 +418,11 @@ impl<'a> Builder<'a, '_> {
         let (target_template, forwarded_prefix) = match (parsed, prefix) {
             (Ok(target), Ok(prefix)) => (target, prefix),
             (Err(error), _) | (_, Err(error)) => {
-                self.report(
-                    member,
-                    "metadata.annotations[rewrite-target]",
+                self.findings.push(member.ingress.annotation_finding(
+                    Severity::Error,
+                    "rewrite-target",
                     format!("{error}; the path is not rewritten"),
-                );
+                ));
                 return None;
             }
         };
@@ -351,18 +457,17 @@ impl<'a> Builder<'a, '_> {
                             "path {} of host {} is not a regular expression: {error}; not served",
                             route.path, self.host
                         );
-                        self.report(member, "spec.rules", message);
+                        self.findings.push(member.ingress.finding(
+                            Severity::Error,
+                            "spec.rules",
+                            message,
+                        ));
                         break;
                     }
                 }
             }
         }
         PathIndex::regex(root, entries)
-    }
-
-    fn report(&mut self, member: &Member, field: &str, message: String) {
-        self.findings
-            .push(member.ingress.finding(Severity::Error, field, message));
     }
 }
 
@@ -407,8 +512,10 @@ fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {
     })
 }
 
-/// The run-time state of a host's former routes, for the routes that take their place.
-struct Slots(HashMap<(Arc<str>, PathKind, Arc<str>), Slot>);
+/// The run-time state of a host's former routes, for the routes that take their place: the same path, of the same Ingress.
+struct Slots(HashMap<SlotKey, Slot>);
+
+type SlotKey = (Arc<str>, PathKind, Arc<str>, Arc<str>);
 
 impl Slots {
     fn of(previous: Option<&Host>) -> Self {
@@ -418,20 +525,27 @@ impl Slots {
         });
         let routes = paths.map(PathIndex::routes).unwrap_or_default();
         let slots = routes.into_iter().map(|route| {
-            (
-                (route.path.clone(), route.kind, route.origin.ingress.clone()),
-                route.slot.clone(),
-            )
+            let key = Self::key(&route.path, route.kind, &route.origin);
+            (key, route.slot.clone())
         });
         Self(slots.collect())
     }
 
-    fn take(&mut self, path: &str, kind: PathKind, ingress: &str) -> Slot {
+    fn key(path: &str, kind: PathKind, origin: &Origin) -> SlotKey {
+        (
+            path.into(),
+            kind,
+            origin.namespace.clone(),
+            origin.ingress.clone(),
+        )
+    }
+
+    fn take(&mut self, path: &str, kind: PathKind, origin: &Origin) -> Slot {
         if self.0.is_empty() {
             return Slot::default();
         }
         self.0
-            .remove(&(path.into(), kind, ingress.into()))
+            .remove(&Self::key(path, kind, origin))
             .unwrap_or_default()
     }
 }

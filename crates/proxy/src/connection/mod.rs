@@ -236,6 +236,12 @@ impl<H: Handler> Start<H> {
             id: self.front.process.serial.fetch_add(1, Ordering::Relaxed),
             requests: Cell::new(0),
         };
+        tracing::debug!(
+            connection = downstream.id,
+            peer = %downstream.tcp_peer,
+            tls = ?downstream.tls,
+            "a client connected"
+        );
         Session {
             downstream: Rc::new(downstream),
             activity,

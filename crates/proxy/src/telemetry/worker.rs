@@ -122,7 +122,8 @@ impl WorkerTelemetry {
         self.counters.panics.add(1);
     }
 
-    /// Whether lines wait for [`WorkerTelemetry::flush`]: an idle worker need not wake for it.
+    /// Whether lines wait for [`WorkerTelemetry::flush`].
+    #[cfg(test)]
     pub(crate) fn has_lines(&self) -> bool {
         self.log.try_borrow().is_ok_and(|log| log.has_lines())
     }

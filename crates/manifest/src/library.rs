@@ -1,0 +1,258 @@
+//! What all files say, brought up to date file by file.
+
+mod file;
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::RandomState;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headgate_compile::{Change, Finding, Severity, Subject};
+
+use crate::files::{self, Content, FileKey, Found, Root, Walk};
+use crate::index::Index;
+use crate::watch::{Hint, Watches};
+use file::FileState;
+
+/// Walks that follow each other because new folders were found: what comes after is found by its events.
+const MAX_WALKS: usize = 8;
+
+/// The state of a source.
+pub(crate) struct Library {
+    roots: Vec<Root>,
+    watches: Watches,
+    files: BTreeMap<Arc<FileKey>, FileState>,
+    by_real_path: HashMap<PathBuf, Arc<FileKey>>,
+    /// Links on the way to files and folders.
+    links: HashSet<PathBuf>,
+    index: Index,
+    /// What is wrong with paths rather than with documents.
+    path_findings: Vec<Finding>,
+    /// All findings as of the last refresh.
+    findings: Vec<Finding>,
+    hasher: RandomState,
+}
+
+/// What to do about a file.
+enum Step {
+    Read(Arc<FileKey>, Found),
+    Forget(Arc<FileKey>),
+    Nothing,
+}
+
+/// What a refresh found.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    /// Changed objects.
+    pub(crate) changes: Vec<Change>,
+    /// Whether the findings are others than before.
+    pub(crate) findings_changed: bool,
+}
+
+impl Library {
+    /// Nothing read yet.
+    pub(crate) fn new(roots: Vec<Root>, watches: Watches) -> Self {
+        Self {
+            roots,
+            watches,
+            files: BTreeMap::new(),
+            by_real_path: HashMap::new(),
+            links: HashSet::new(),
+            index: Index::default(),
+            path_findings: Vec::new(),
+            findings: Vec::new(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// Reads what may have changed.
+    pub(crate) fn refresh(&mut self, hint: &Hint) -> News {
+        match self.steps(hint) {
+            Some(steps) => steps.into_iter().for_each(|step| self.take(step)),
+            None => self.refresh_all(hint),
+        }
+        let changes = self.index.take_changes();
+        let findings = self.current_findings();
+        let findings_changed = findings != self.findings;
+        self.findings = findings;
+        News {
+            changes,
+            findings_changed,
+        }
+    }
+
+    /// All findings.
+    pub(crate) fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// Whether changes make events.
+    pub(crate) fn has_events(&self) -> bool {
+        self.watches.has_events()
+    }
+
+    /// What to do if a hint names only regular files, known ones or none of ours: then nothing has to be searched, however
+    /// many files there are. `None`: only searching can tell.
+    fn steps(&self, hint: &Hint) -> Option<Vec<Step>> {
+        if hint.all {
+            return None;
+        }
+        hint.paths.iter().map(|path| self.step(path)).collect()
+    }
+
+    fn step(&self, path: &Path) -> Option<Step> {
+        let leads_elsewhere = self.links.contains(path) || self.watches.is_watched(path);
+        if leads_elsewhere || self.roots.iter().any(|root| root.entry == *path) {
+            return None;
+        }
+        let key = self.by_real_path.get(path).cloned();
+        match (std::fs::symlink_metadata(path), key) {
+            (Ok(metadata), _) if !metadata.is_file() => None,
+            (Ok(_), Some(key)) => Some(Step::Read(key, files::stat(path)?)),
+            (Ok(_), None) if files::is_wanted(path) => None,
+            (Err(error), Some(key)) if error.kind() == ErrorKind::NotFound => {
+                Some(Step::Forget(key))
+            }
+            (Err(_), Some(_)) => None,
+            (_, None) => Some(Step::Nothing),
+        }
+    }
+
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Read(key, found) => self.read(key, found),
+            Step::Forget(key) => self.forget(&key),
+            Step::Nothing => {}
+        }
+    }
+
+    fn refresh_all(&mut self, hint: &Hint) {
+        self.watches.forget(hint);
+        let walk = self.walk();
+        self.path_findings = walk.problems.iter().map(finding_of).collect();
+        self.forget_missing(&walk);
+        self.links = walk.links;
+        for (key, found) in walk.files {
+            let key = Arc::new(key);
+            let changed = self
+                .files
+                .get(&key)
+                .is_none_or(|known| known.found() != &found);
+            if changed || hint.paths.contains(&found.real_path) {
+                self.read(key, found);
+            }
+        }
+    }
+
+    /// Searches the folders, and again when there were new ones: what appeared in a folder before it was watched made no
+    /// event.
+    fn walk(&mut self) -> Walk {
+        let mut walk = files::walk(&self.roots);
+        for _ in 0..MAX_WALKS {
+            let entries: Vec<_> = self.roots.iter().map(|root| root.entry.clone()).collect();
+            if !self.watches.watch(&entries, &walk.folders) {
+                break;
+            }
+            walk = files::walk(&self.roots);
+        }
+        walk
+    }
+
+    fn forget_missing(&mut self, walk: &Walk) {
+        let kept = |key: &FileKey| {
+            let above = |problem: &&files::Problem| {
+                problem.root == key.root && key.path.starts_with(&problem.path)
+            };
+            walk.files.contains_key(key)
+                || walk
+                    .problems
+                    .iter()
+                    .filter(above)
+                    .any(|problem| problem.keep)
+        };
+        let missing: Vec<_> = self
+            .files
+            .keys()
+            .filter(|key| !kept(key))
+            .cloned()
+            .collect();
+        missing.iter().for_each(|key| self.forget(key));
+    }
+
+    fn forget(&mut self, key: &Arc<FileKey>) {
+        let Some(file) = self.files.remove(key) else {
+            return;
+        };
+        self.forget_real_path(key, &file.found().real_path);
+        self.index.remove(key, file.objects());
+    }
+
+    /// The path may lead to another file by now.
+    fn forget_real_path(&mut self, key: &Arc<FileKey>, path: &Path) {
+        if self.by_real_path.get(path) == Some(key) {
+            self.by_real_path.remove(path);
+        }
+    }
+
+    fn read(&mut self, key: Arc<FileKey>, found: Found) {
+        let content = files::read(&found.real_path);
+        if matches!(content, Content::Gone) {
+            return self.forget(&key);
+        }
+        let before = self.files.remove(&key);
+        if let Some(before) = &before {
+            self.forget_real_path(&key, &before.found().real_path);
+        }
+        self.by_real_path
+            .insert(found.real_path.clone(), Arc::clone(&key));
+        let file = FileState::update(
+            before,
+            found,
+            &content,
+            &key,
+            (&mut self.index, &self.hasher),
+        );
+        self.files.insert(key, file);
+    }
+
+    fn current_findings(&self) -> Vec<Finding> {
+        let of_files = self.files.iter().flat_map(|(key, file)| file.findings(key));
+        let mut findings: Vec<_> = self
+            .path_findings
+            .iter()
+            .cloned()
+            .chain(of_files)
+            .chain(self.index.findings())
+            .collect();
+        findings.sort_by(|left, right| {
+            left.subject
+                .cmp(&right.subject)
+                .then_with(|| left.cmp(right))
+        });
+        findings.dedup();
+        findings
+    }
+}
+
+fn finding_of(problem: &files::Problem) -> Finding {
+    let what = if problem.keep {
+        "; what was read from there last stays in service"
+    } else {
+        ""
+    };
+    Finding {
+        severity: if problem.keep {
+            Severity::Error
+        } else {
+            Severity::Warning
+        },
+        subject: Subject::Document {
+            file: problem.path.to_string_lossy().into(),
+            document: 1,
+            line: 1,
+        },
+        field: "".into(),
+        message: format!("{}{what}", problem.message).into(),
+    }
+}

@@ -1,0 +1,280 @@
+//! One file: its documents as last read, and what is kept of them while the file is broken.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use headgate_compile::{Finding, ObjectRef, Severity, Subject};
+
+use crate::document::{self, Chunk, Format, Outcome};
+use crate::files::{Content, FileKey, Found};
+use crate::index::{Definition, Index, Place};
+
+/// Objects named in a finding; the rest is counted.
+const NAMED: usize = 3;
+
+/// A file as last read.
+pub(crate) struct FileState {
+    found: Found,
+    documents: Vec<Document>,
+    /// Why it could not be read, with the line, if so; its documents are then those from before.
+    unusable: Option<(usize, String)>,
+    /// All objects that it defines, those kept included.
+    objects: Vec<ObjectRef>,
+}
+
+/// A document as last read.
+#[derive(Clone)]
+struct Document {
+    hash: u64,
+    /// Line at which its text begins, from 1.
+    line: usize,
+    outcome: Arc<Outcome>,
+    /// Its text is new in this version of the file.
+    is_new: bool,
+    /// What vanished from the file when this document broke and has not come back.
+    kept: Kept,
+}
+
+/// Objects kept in service, as they were last.
+type Kept = Arc<BTreeMap<ObjectRef, Definition>>;
+
+impl Document {
+    fn is_broken(&self) -> bool {
+        !self.outcome.problems.is_empty()
+    }
+}
+
+impl FileState {
+    /// The file as it is now, and its definitions brought up to date in the index.
+    pub(crate) fn update(
+        before: Option<Self>,
+        found: Found,
+        content: &Content,
+        key: &Arc<FileKey>,
+        (index, hasher): (&mut Index, &RandomState),
+    ) -> Self {
+        let (known, objects) = before
+            .map(|before| (before.documents, before.objects))
+            .unwrap_or_default();
+        let old: BTreeMap<_, _> = index.remove(key, &objects).into_iter().collect();
+        let (documents, unusable) = match content {
+            Content::Text(text) => (read_documents(known, text, key.format(), hasher), None),
+            Content::Unusable(line, reason) => (known, Some((*line, reason.clone()))),
+            Content::Gone => (Vec::new(), None),
+        };
+        let mut file = Self {
+            found,
+            documents,
+            unusable,
+            objects: Vec::new(),
+        };
+        file.define(key, old, index);
+        file
+    }
+
+    /// Which file it is.
+    pub(crate) fn found(&self) -> &Found {
+        &self.found
+    }
+
+    /// The objects that it defines.
+    pub(crate) fn objects(&self) -> &[ObjectRef] {
+        &self.objects
+    }
+
+    /// What is wrong with it.
+    pub(crate) fn findings(&self, key: &FileKey) -> Vec<Finding> {
+        if let Some((line, reason)) = &self.unusable {
+            let message = format!("{reason}{}", staying(self.objects.iter()));
+            return vec![finding(key, (1, *line), "", &message)];
+        }
+        let numbered = self.documents.iter().zip(1..);
+        numbered
+            .flat_map(|(document, number)| document.findings(key, number))
+            .collect()
+    }
+
+    fn define(
+        &mut self,
+        key: &Arc<FileKey>,
+        mut old: BTreeMap<ObjectRef, Definition>,
+        index: &mut Index,
+    ) {
+        let mut objects = BTreeSet::new();
+        if self.unusable.is_none() {
+            objects = self.define_fresh(key, index);
+            old.retain(|object, _| !objects.contains(object));
+            old = self.keep(old, &objects);
+        }
+        objects.extend(old.keys().cloned());
+        self.objects = objects.into_iter().collect();
+        for (object, definition) in old {
+            index.add(
+                object,
+                Definition {
+                    fresh: false,
+                    ..definition
+                },
+            );
+        }
+    }
+
+    fn define_fresh(&self, key: &Arc<FileKey>, index: &mut Index) -> BTreeSet<ObjectRef> {
+        let mut objects = BTreeSet::new();
+        for (document, number) in self.documents.iter().zip(1..) {
+            for item in &document.outcome.objects {
+                let object = item.object.reference();
+                let place = Place {
+                    document: number,
+                    index: item.index,
+                    line: document.line,
+                };
+                let file = Arc::clone(key);
+                let definition = Definition {
+                    fresh: true,
+                    file,
+                    place,
+                    object: Arc::clone(&item.object),
+                };
+                index.add(object.clone(), definition);
+                objects.insert(object);
+            }
+        }
+        objects
+    }
+
+    /// Hands what vanished to the documents that broke by the same edit, and tells all that is kept now. An object that
+    /// came back is not kept any more: it must be possible to remove it for good.
+    fn keep(
+        &mut self,
+        vanished: BTreeMap<ObjectRef, Definition>,
+        fresh: &BTreeSet<ObjectRef>,
+    ) -> BTreeMap<ObjectRef, Definition> {
+        let mut all = BTreeMap::new();
+        for document in self
+            .documents
+            .iter_mut()
+            .filter(|document| !document.is_new)
+        {
+            if document.kept.keys().any(|object| fresh.contains(object)) {
+                Arc::make_mut(&mut document.kept).retain(|object, _| !fresh.contains(object));
+            }
+            all.extend(
+                document
+                    .kept
+                    .iter()
+                    .map(|(object, definition)| (object.clone(), definition.clone())),
+            );
+        }
+        let vanished: BTreeMap<_, _> = vanished
+            .into_iter()
+            .filter(|(object, _)| !all.contains_key(object))
+            .collect();
+        let vanished = Kept::new(vanished);
+        for document in self
+            .documents
+            .iter_mut()
+            .filter(|document| document.is_new && document.is_broken())
+        {
+            document.kept = Arc::clone(&vanished);
+            all.extend(
+                vanished
+                    .iter()
+                    .map(|(object, definition)| (object.clone(), definition.clone())),
+            );
+        }
+        all
+    }
+}
+
+impl Document {
+    fn findings(&self, key: &FileKey, number: usize) -> Vec<Finding> {
+        let staying = staying(self.kept.keys());
+        let problems = self.outcome.problems.iter();
+        problems
+            .map(|problem| {
+                let message = format!("{}{staying}", problem.message);
+                finding(
+                    key,
+                    (number, self.line + problem.line),
+                    &problem.field,
+                    &message,
+                )
+            })
+            .collect()
+    }
+}
+
+/// The documents of a text; those whose text is known are not parsed again.
+fn read_documents(
+    known: Vec<Document>,
+    text: &str,
+    format: Format,
+    hasher: &RandomState,
+) -> Vec<Document> {
+    let known: HashMap<_, _> = known
+        .into_iter()
+        .map(|document| (document.hash, document))
+        .collect();
+    let document = |chunk: Chunk<'_>| {
+        let hash = hasher.hash_one(chunk.text);
+        let line = chunk.line;
+        match known.get(&hash) {
+            Some(known) => Document {
+                line,
+                is_new: false,
+                ..known.clone()
+            },
+            None => {
+                let outcome = Arc::new(document::parse(chunk.text, format));
+                Document {
+                    hash,
+                    line,
+                    outcome,
+                    is_new: true,
+                    kept: Kept::default(),
+                }
+            }
+        }
+    };
+    document::split(text, format)
+        .into_iter()
+        .map(document)
+        .collect()
+}
+
+fn finding(key: &FileKey, (document, line): (usize, usize), field: &str, message: &str) -> Finding {
+    Finding {
+        severity: Severity::Error,
+        subject: Subject::Document {
+            file: key.display(),
+            document,
+            line,
+        },
+        field: field.into(),
+        message: message.into(),
+    }
+}
+
+/// Says which objects stay in service although their text is gone.
+fn staying<'a>(mut objects: impl ExactSizeIterator<Item = &'a ObjectRef>) -> String {
+    let count = objects.len();
+    if count == 0 {
+        return String::new();
+    }
+    let names: Vec<_> = objects
+        .by_ref()
+        .take(NAMED)
+        .map(ToString::to_string)
+        .collect();
+    let more = if count > NAMED {
+        format!(" and {} more", count - NAMED)
+    } else {
+        String::new()
+    };
+    format!(
+        "; until this is mended, what was served before stays: {}{more}",
+        names.join(", ")
+    )
+}

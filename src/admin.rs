@@ -1,0 +1,219 @@
+//! The admin port: health, readiness, metrics and what is being served. It runs on a thread and runtime of its own, so
+//! that it answers whatever the data plane does, and changes nothing.
+
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use headgate_compile::Finding;
+use headgate_table::TableReader;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use serde_json::json;
+
+/// Bound on the head of an admin request.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Pause after a failed accept, such as one for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What the admin port shows.
+pub(crate) struct State {
+    phase: AtomicU8,
+    findings: ArcSwap<Vec<Finding>>,
+    reader: TableReader,
+    registry: Registry,
+    addresses: ArcSwap<Vec<(&'static str, SocketAddr)>>,
+}
+
+/// Where the process is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// Nothing is served yet.
+    Starting = 0,
+    /// The first complete table is served.
+    Serving = 1,
+    /// Running requests are being finished.
+    Draining = 2,
+}
+
+impl State {
+    /// The state of a process that starts.
+    pub(crate) fn new(reader: TableReader, registry: Registry) -> Arc<Self> {
+        Arc::new(Self {
+            phase: AtomicU8::new(Phase::Starting as u8),
+            findings: ArcSwap::default(),
+            reader,
+            registry,
+            addresses: ArcSwap::default(),
+        })
+    }
+
+    /// Enters a phase.
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// The findings as they are now.
+    pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
+        self.findings.store(Arc::new(findings));
+    }
+
+    /// The bound addresses, by what they are for.
+    pub(crate) fn set_addresses(&self, addresses: Vec<(&'static str, SocketAddr)>) {
+        self.addresses.store(Arc::new(addresses));
+    }
+
+    /// The current table, for whoever reads.
+    pub(crate) fn reader(&self) -> &TableReader {
+        &self.reader
+    }
+
+    fn phase(&self) -> Phase {
+        match self.phase.load(Ordering::Acquire) {
+            0 => Phase::Starting,
+            1 => Phase::Serving,
+            _ => Phase::Draining,
+        }
+    }
+}
+
+/// Serves the admin port on its own thread; it ends with the process.
+pub(crate) fn start(listener: TcpListener, state: Arc<State>, health_path: Arc<str>) -> Result<()> {
+    listener
+        .set_nonblocking(true)
+        .context("preparing the admin port")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the admin port's runtime")?;
+    std::thread::Builder::new()
+        .name("admin".into())
+        .spawn(move || runtime.block_on(accept(listener, state, health_path)))
+        .context("starting the admin port's thread")?;
+    Ok(())
+}
+
+async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>) {
+    let listener = match tokio::net::TcpListener::from_std(listener) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "the admin port cannot be served");
+            return;
+        }
+    };
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        };
+        let (state, health_path) = (state.clone(), health_path.clone());
+        tokio::spawn(async move {
+            let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+                let response = answer(&request, &state, &health_path);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let served = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIMEOUT)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            if let Err(error) = served {
+                tracing::debug!(%error, "an admin connection ended early");
+            }
+        });
+    }
+}
+
+fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+    }
+    match request.uri().path() {
+        path if path == health_path || path == "/healthz" => match state.phase() {
+            // Probes written for ingress-nginx read readiness here too, so a stopping process fails it.
+            Phase::Draining => text(StatusCode::INTERNAL_SERVER_ERROR, "draining\n"),
+            Phase::Starting | Phase::Serving => text(StatusCode::OK, "ok\n"),
+        },
+        "/readyz" => match state.phase() {
+            Phase::Starting => text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "waiting for the first table\n",
+            ),
+            Phase::Serving => text(StatusCode::OK, "ok\n"),
+            Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
+        },
+        "/metrics" => metrics(&state.registry),
+        "/debug/table" => {
+            let table = state.reader.current();
+            let mut value = headgate_table::json(&table);
+            let addresses = state.addresses.load();
+            value["addresses"] = addresses
+                .iter()
+                .map(|(name, address)| json!({ "name": name, "address": address.to_string() }))
+                .collect();
+            json_body(&value)
+        }
+        "/debug/findings" => {
+            let findings = state.findings.load();
+            json_body(&findings.iter().map(finding_json).collect())
+        }
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "there are /healthz /readyz /metrics /debug/table /debug/findings\n",
+        ),
+    }
+}
+
+fn finding_json(finding: &Finding) -> serde_json::Value {
+    json!({
+        "severity": finding.severity.as_str(),
+        "object": finding.subject.to_string(),
+        "field": &*finding.field,
+        "message": &*finding.message,
+    })
+}
+
+fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+    let encoder = TextEncoder::new();
+    let mut body = Vec::new();
+    if let Err(error) = encoder.encode(&registry.gather(), &mut body) {
+        tracing::error!(%error, "metrics cannot be written");
+        return text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "metrics cannot be written\n",
+        );
+    }
+    let mut response = Response::new(Full::from(body));
+    if let Ok(kind) = HeaderValue::from_str(encoder.format_type()) {
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    }
+    response
+}
+
+fn json_body(value: &serde_json::Value) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(format!("{value:#}\n")));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
+}
+
+fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    response
+}

@@ -1,0 +1,142 @@
+//! Puts the parts together and runs them: source, reconciler, data plane, admin port, and an orderly stop.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use headgate_compile::Options;
+use headgate_compile::settings::LogTarget;
+use headgate_proxy::{AccessLog, Server, Telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::admin::{self, Phase, State};
+use crate::default_certificate;
+use crate::reconciler::{Feed, First, Reconciler};
+
+/// Everything that the flags decide about serving, whatever the source.
+pub(crate) struct Serving {
+    /// Which objects are served and how.
+    pub(crate) options: Options,
+    /// The data plane.
+    pub(crate) proxy: headgate_proxy::Config,
+    /// Address of the admin port.
+    pub(crate) admin: SocketAddr,
+    /// Wait between failing readiness and refusing connections (`--shutdown-grace-period`).
+    pub(crate) grace: Duration,
+}
+
+/// The addresses that were bound.
+pub(crate) struct Addresses {
+    /// For plain HTTP; at least one.
+    pub(crate) http: Vec<SocketAddr>,
+    /// For HTTPS; at least one.
+    pub(crate) https: Vec<SocketAddr>,
+    /// Of the admin port.
+    pub(crate) admin: SocketAddr,
+}
+
+impl Addresses {
+    /// All of them, each with what it is for.
+    fn named(&self) -> Vec<(&'static str, SocketAddr)> {
+        let http = self.http.iter().map(|address| ("http", *address));
+        let https = self.https.iter().map(|address| ("https", *address));
+        http.chain(https).chain([("admin", self.admin)]).collect()
+    }
+}
+
+/// Serves what `feed` brings until SIGTERM or SIGINT, then finishes what runs. `ready` is called once, when the first
+/// complete table is being served.
+pub(crate) async fn run(
+    serving: Serving,
+    mut feed: impl Feed,
+    ready: impl FnOnce(&Addresses),
+) -> Result<()> {
+    let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    // Sockets are bound before anything is read: a port in use is told at once.
+    let admin = TcpListener::bind(serving.admin)
+        .with_context(|| format!("admin port {}", serving.admin))?;
+    let bound = Server::bind(serving.proxy.clone())?;
+    let addresses = addresses(&bound, &admin)?;
+    let health_path = serving.options.health_path.clone();
+
+    let fallback = default_certificate::generate()?;
+    let first = tokio::select! {
+        first = feed.next() => first,
+        _ = terminated.recv() => return Ok(()),
+        _ = interrupted.recv() => return Ok(()),
+    };
+    let first = First::compile(first, serving.options, fallback);
+    let registry = prometheus::Registry::new();
+    let telemetry = Telemetry::new(&headgate_proxy::Config {
+        access_log: access_log(&first.settings().access_log.target),
+        ..serving.proxy
+    });
+    telemetry
+        .register(&registry)
+        .context("registering metrics")?;
+    let mut reconciler = first.publish(telemetry.clone(), registry);
+    let state = reconciler.state().clone();
+    state.set_addresses(addresses.named());
+    admin::start(admin, state.clone(), health_path)?;
+    let running = bound
+        .start(state.reader().clone(), telemetry.clone())
+        .context("starting the workers")?;
+    state.enter(Phase::Serving);
+    for (name, address) in addresses.named() {
+        tracing::info!(name, %address, "listening");
+    }
+    ready(&addresses);
+
+    loop {
+        tokio::select! {
+            batch = feed.next() => reconciler = reconciler.apply(batch),
+            _ = terminated.recv() => break,
+            _ = interrupted.recv() => break,
+        }
+    }
+    stop(&state, serving.grace, reconciler, running, &telemetry).await;
+    Ok(())
+}
+
+/// Not ready, then (after the grace) no new connections, then what runs is finished within the drain time.
+async fn stop(
+    state: &Arc<State>,
+    grace: Duration,
+    reconciler: Reconciler,
+    running: headgate_proxy::Running,
+    telemetry: &Arc<Telemetry>,
+) {
+    state.enter(Phase::Draining);
+    let drain = reconciler.table().settings.drain;
+    tracing::info!(
+        grace_seconds = grace.as_secs(),
+        drain_seconds = drain.as_secs(),
+        "stopping"
+    );
+    tokio::time::sleep(grace).await;
+    running.drain(drain).await;
+    /// The log's last lines get this long to be written.
+    const LOG: Duration = Duration::from_secs(2);
+    telemetry.sync_log(LOG);
+    tracing::info!("stopped");
+}
+
+/// Where the settings want the access log. A change of this setting takes a restart.
+fn access_log(target: &LogTarget) -> AccessLog {
+    match target {
+        LogTarget::Stdout => AccessLog::Stdout,
+        LogTarget::Stderr => AccessLog::File("/dev/stderr".into()),
+        LogTarget::File(path) => AccessLog::File(path.clone()),
+    }
+}
+
+fn addresses(bound: &headgate_proxy::Bound, admin: &TcpListener) -> Result<Addresses> {
+    let data = bound.addresses();
+    Ok(Addresses {
+        http: data.http,
+        https: data.https,
+        admin: admin.local_addr().context("reading the admin port")?,
+    })
+}

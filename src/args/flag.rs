@@ -1,0 +1,127 @@
+//! What a flag is: a name, the values it takes, and what it is good for.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use headgate_compile::Name;
+
+use super::parse;
+
+/// One flag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flag {
+    /// Without the dashes.
+    pub(crate) name: &'static str,
+    /// The values it takes.
+    pub(crate) kind: Kind,
+    /// Its value when it is not given, as it would be typed; empty: none.
+    pub(crate) default: &'static str,
+    /// What it does, in one line.
+    pub(crate) meaning: &'static str,
+    /// Whether it does that here.
+    pub(crate) support: Support,
+}
+
+/// Whether a flag does something in `serve` and `demo`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Support {
+    /// It does.
+    Yes,
+    /// It is about an API server, its objects or its Pods, and there is none.
+    NoCluster,
+    /// It is about something that works differently here, as said.
+    Never(&'static str),
+}
+
+/// The values that a flag takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// On or off.
+    Switch,
+    /// A port; 0: any free one.
+    Port,
+    /// A whole number, at least this.
+    Count(u64),
+    /// A number with or without a fraction, not negative.
+    Decimal,
+    /// Rising numbers separated by commas.
+    Decimals,
+    /// A duration as Go writes it: `1h30m`, `500ms`.
+    Duration,
+    /// Any text.
+    Text,
+    /// An object as `namespace/name`; empty: none.
+    Object,
+    /// An IP address, may be given several times.
+    Addresses,
+    /// An IP address or `localhost`; empty: all addresses.
+    Host,
+    /// `host:port` or `:port`; empty: none.
+    HostPort,
+    /// A DNS name.
+    DnsName,
+    /// A path beginning with `/`.
+    Path,
+}
+
+/// A value given or defaulted.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "named as the kinds are")]
+pub(crate) enum Value {
+    Switch(bool),
+    Number(u64),
+    Duration(Duration),
+    Text(String),
+    Object(Option<Name>),
+    Address(Option<IpAddr>),
+}
+
+impl Kind {
+    /// The value that a text stands for, or what would have been right.
+    pub(crate) fn parse(self, text: &str) -> Result<Value, String> {
+        match self {
+            Self::Switch => parse::switch(text).map(Value::Switch),
+            Self::Port => parse::port(text).map(Value::Number),
+            Self::Count(least) => parse::count(text, least).map(Value::Number),
+            Self::Decimal => parse::decimal(text).map(|_| Value::Text(text.to_owned())),
+            Self::Decimals => parse::rising(text).map(|()| Value::Text(text.to_owned())),
+            Self::Duration => parse::duration(text).map(Value::Duration),
+            Self::Text => Ok(Value::Text(text.to_owned())),
+            Self::Object => parse::object(text).map(Value::Object),
+            Self::Addresses => parse::address(text).map(|address| Value::Address(Some(address))),
+            Self::Host => parse::host(text).map(Value::Address),
+            Self::HostPort => parse::host_port(text).map(|()| Value::Text(text.to_owned())),
+            Self::DnsName => parse::dns_name(text).map(|()| Value::Text(text.to_owned())),
+            Self::Path => parse::path(text).map(|()| Value::Text(text.to_owned())),
+        }
+    }
+
+    /// The value's name in the help.
+    pub(crate) fn value_name(self) -> &'static str {
+        match self {
+            Self::Switch => "true|false",
+            Self::Port => "PORT",
+            Self::Count(_) | Self::Decimal => "NUMBER",
+            Self::Decimals => "NUMBERS",
+            Self::Duration => "DURATION",
+            Self::Text => "TEXT",
+            Self::Object => "NAMESPACE/NAME",
+            Self::Addresses => "ADDRESS",
+            Self::Host => "HOST",
+            Self::HostPort => "HOST:PORT",
+            Self::DnsName => "NAME",
+            Self::Path => "PATH",
+        }
+    }
+}
+
+impl Flag {
+    /// Why it has no effect, if it has none.
+    pub(crate) fn without_effect(&self) -> Option<&'static str> {
+        match self.support {
+            Support::Yes => None,
+            Support::NoCluster => Some("there is no API server"),
+            Support::Never(reason) => Some(reason),
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! The flags as given, parsed by the table.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
+use headgate_compile::Name;
+
+use super::{FLAGS, Flag, Kind, Value};
+
+/// Heading in the help for flags that are accepted and do nothing.
+const WITHOUT_EFFECT: &str = "Flags of ingress-nginx without effect here";
+
+/// The flags as given. What was not given has its default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Flags {
+    given: BTreeMap<&'static str, Vec<Value>>,
+}
+
+/// Readers by kind. Names are those of the table; a name that is not in it, or is of another kind, reads as the kind's
+/// zero, which the tests rule out.
+impl Flags {
+    /// Whether a flag was given.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// The flags that were given, in the order of the table.
+    pub(crate) fn given(&self) -> impl Iterator<Item = &'static Flag> {
+        FLAGS.iter().filter(|flag| self.is_given(flag.name))
+    }
+
+    /// A switch.
+    pub(crate) fn switch(&self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::Switch(true)))
+    }
+
+    /// A number.
+    pub(crate) fn number(&self, name: &str) -> u64 {
+        if let Some(Value::Number(number)) = self.value(name) {
+            number
+        } else {
+            0
+        }
+    }
+
+    /// A port.
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        u16::try_from(self.number(name)).unwrap_or_default()
+    }
+
+    /// A number of seconds.
+    pub(crate) fn seconds(&self, name: &str) -> Duration {
+        Duration::from_secs(self.number(name))
+    }
+
+    /// A text, empty if there is none.
+    pub(crate) fn text(&self, name: &str) -> String {
+        if let Some(Value::Text(text)) = self.value(name) {
+            text
+        } else {
+            String::new()
+        }
+    }
+
+    /// An object.
+    pub(crate) fn object(&self, name: &str) -> Option<Name> {
+        if let Some(Value::Object(object)) = self.value(name) {
+            object
+        } else {
+            None
+        }
+    }
+
+    /// An address; `None`: all.
+    pub(crate) fn address(&self, name: &str) -> Option<IpAddr> {
+        if let Some(Value::Address(address)) = self.value(name) {
+            address
+        } else {
+            None
+        }
+    }
+
+    /// All addresses given.
+    pub(crate) fn addresses(&self, name: &str) -> Vec<IpAddr> {
+        let given = self.given.get(name).into_iter().flatten();
+        given
+            .filter_map(|value| {
+                if let Value::Address(address) = value {
+                    *address
+                } else {
+                    None
+                }
+            })
+            .collect()
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        if let Some(value) = self.given.get(name).and_then(|values| values.last()) {
+            return Some(value.clone());
+        }
+        let flag = FLAGS.iter().find(|flag| flag.name == name)?;
+        flag.kind.parse(flag.default).ok()
+    }
+}
+
+impl clap::Args for Flags {
+    fn augment_args(command: Command) -> Command {
+        let command = command.args_override_self(true);
+        FLAGS
+            .iter()
+            .filter(|flag| flag.name != "version")
+            .fold(command, |command, flag| command.arg(argument(flag)))
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for Flags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut flags = Self::default();
+        flags.update_from_arg_matches(matches)?;
+        Ok(flags)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        for flag in FLAGS {
+            if let Ok(Some(values)) = matches.try_get_many::<Value>(flag.name) {
+                self.given.insert(flag.name, values.cloned().collect());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn argument(flag: &'static Flag) -> Arg {
+    let parser = move |text: &str| flag.kind.parse(text);
+    let argument = Arg::new(flag.name)
+        .long(flag.name)
+        .help(help(flag))
+        .value_parser(parser);
+    let argument = argument.value_name(flag.kind.value_name());
+    let argument = match flag.kind {
+        // As in Go, the value of a switch follows `=`, never a space.
+        Kind::Switch => argument
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_missing_value("true"),
+        Kind::Addresses => argument.action(ArgAction::Append).value_delimiter(','),
+        _ => argument,
+    };
+    let argument = if flag.name == "v" {
+        argument.short('v')
+    } else {
+        argument
+    };
+    if flag.without_effect().is_some() {
+        argument.help_heading(WITHOUT_EFFECT)
+    } else {
+        argument
+    }
+}
+
+fn help(flag: &Flag) -> String {
+    let default = if flag.default.is_empty() {
+        String::new()
+    } else {
+        format!(" [default: {}]", flag.default)
+    };
+    format!("{}{default}", flag.meaning)
+}

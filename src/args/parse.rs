@@ -1,0 +1,149 @@
+//! Values of flags. Errors say what would be right; the parser of the command line adds the flag and the value.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use headgate_compile::Name;
+
+/// As Go's `strconv.ParseBool`.
+pub(crate) fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
+        "0" | "f" | "F" | "false" | "FALSE" | "False" => Ok(false),
+        _ => Err("expected true or false".to_owned()),
+    }
+}
+
+pub(crate) fn port(text: &str) -> Result<u64, String> {
+    let port: Result<u16, _> = text.parse();
+    port.map(u64::from)
+        .map_err(|_| "expected a port, a whole number from 0 to 65535".to_owned())
+}
+
+pub(crate) fn count(text: &str, least: u64) -> Result<u64, String> {
+    let number = text.parse().ok().filter(|number| *number >= least);
+    number.ok_or_else(|| format!("expected a whole number, at least {least}"))
+}
+
+pub(crate) fn decimal(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0);
+    number.ok_or_else(|| "expected a number, such as 0.3".to_owned())
+}
+
+pub(crate) fn rising(text: &str) -> Result<(), String> {
+    let text = text.trim_start_matches('[').trim_end_matches(']');
+    let numbers: Result<Vec<_>, _> = text.split(',').map(|part| decimal(part.trim())).collect();
+    match numbers {
+        Ok(numbers) if numbers.is_sorted_by(|left, right| left < right) => Ok(()),
+        _ => Err("expected rising numbers separated by commas, such as 0.1,0.5,1".to_owned()),
+    }
+}
+
+/// As Go's `time.ParseDuration`, without signs.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "expected a duration, such as 30s, 500ms or 1h30m".to_owned();
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let mut seconds = 0.0;
+    let mut rest = text;
+    loop {
+        let digits = rest
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .ok_or_else(wrong)?;
+        let (number, after) = rest.split_at(digits);
+        let unit_end = after
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(unit_end);
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        seconds += number * unit_seconds(unit).ok_or_else(wrong)?;
+        if after.is_empty() {
+            return Duration::try_from_secs_f64(seconds).map_err(|_| wrong());
+        }
+        rest = after;
+    }
+}
+
+fn unit_seconds(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1e-9,
+        "us" | "µs" | "μs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    })
+}
+
+pub(crate) fn object(text: &str) -> Result<Option<Name>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    match text.split_once('/') {
+        Some((namespace, name))
+            if !namespace.is_empty() && !name.is_empty() && !name.contains('/') =>
+        {
+            Ok(Some(Name::new(namespace, name)))
+        }
+        _ => Err("expected namespace/name".to_owned()),
+    }
+}
+
+pub(crate) fn address(text: &str) -> Result<IpAddr, String> {
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'))
+        .unwrap_or(text);
+    bare.parse()
+        .map_err(|_| "expected an IP address, such as 127.0.0.1 or ::1".to_owned())
+}
+
+pub(crate) fn host(text: &str) -> Result<Option<IpAddr>, String> {
+    match text {
+        "" => Ok(None),
+        "localhost" => Ok(Some(Ipv4Addr::LOCALHOST.into())),
+        _ => address(text)
+            .map(Some)
+            .map_err(|message| format!("{message}, or localhost")),
+    }
+}
+
+pub(crate) fn host_port(text: &str) -> Result<(), String> {
+    let good = text.is_empty()
+        || text
+            .rsplit_once(':')
+            .is_some_and(|(_, number)| port(number).is_ok());
+    if good {
+        Ok(())
+    } else {
+        Err("expected host:port or :port".to_owned())
+    }
+}
+
+pub(crate) fn dns_name(text: &str) -> Result<(), String> {
+    let label = |label: &str| {
+        let edges = !label.starts_with('-') && !label.ends_with('-');
+        let within = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        edges && (1..=63).contains(&label.len()) && label.bytes().all(within)
+    };
+    let good = text.len() <= 253 && text.split('.').all(label);
+    if good {
+        Ok(())
+    } else {
+        Err("expected a DNS name in lower case, such as nginx.ingress.kubernetes.io".to_owned())
+    }
+}
+
+pub(crate) fn path(text: &str) -> Result<(), String> {
+    let good = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if good {
+        Ok(())
+    } else {
+        Err("expected a path beginning with /".to_owned())
+    }
+}

@@ -1,0 +1,418 @@
+//! Command lines and what they mean.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use headgate_compile::Name;
+
+use super::*;
+
+fn system() -> System {
+    System {
+        cpus: 3,
+        open_files: 21_024,
+        has_ipv6: true,
+        pod_name: "pod".to_owned(),
+        pod_namespace: "ingress".to_owned(),
+    }
+}
+
+fn run(line: &str) -> Result<Invocation, clap::Error> {
+    let words = std::iter::once("headgate").chain(line.split_whitespace());
+    try_invocation(words.map(OsString::from), &system())
+}
+
+fn serve(line: &str) -> Config {
+    match run(&format!("serve dir {line}")) {
+        Ok(Invocation::Serve(config, _)) => *config,
+        Ok(_) => panic!("not serve"),
+        Err(error) => panic!("{line}: {error}"),
+    }
+}
+
+fn refused(line: &str) -> String {
+    let error = run(line)
+        .err()
+        .unwrap_or_else(|| panic!("{line} is accepted"));
+    assert_eq!(error.exit_code(), 2, "{line}");
+    error.to_string()
+}
+
+#[test]
+fn the_parser_is_consistent() {
+    Args::command().debug_assert();
+}
+
+#[test]
+fn nothing_given_is_as_in_ingress_nginx() {
+    let Config {
+        serving,
+        log_level,
+        ignored,
+    } = serve("");
+    let defaults = headgate_compile::Options {
+        loopback_endpoints: true,
+        ..Default::default()
+    };
+    assert_eq!(format!("{:?}", serving.options), format!("{defaults:?}"));
+    let proxy = serving.proxy;
+    assert_eq!((proxy.http_port, proxy.https_port), (80, 443));
+    assert_eq!(
+        (proxy.bind.len(), proxy.workers, proxy.max_connections),
+        (0, 3, 10_000)
+    );
+    assert!(proxy.metrics_per_host && !proxy.metrics_per_undefined_host && !proxy.status_classes);
+    assert!(proxy.loopback_upstreams);
+    assert_eq!(
+        (&*proxy.labels.namespace, &*proxy.labels.pod),
+        ("ingress", "pod")
+    );
+    assert_eq!(&*proxy.labels.class, "k8s.io/ingress-nginx");
+    assert_eq!(serving.admin.to_string(), "[::]:10254");
+    assert_eq!(
+        (serving.grace, log_level),
+        (Duration::ZERO, tracing::Level::INFO)
+    );
+    assert!(ignored.is_empty());
+}
+
+#[test]
+fn forms_of_flags() {
+    let paths = |line: &str| match run(line).unwrap() {
+        Invocation::Serve(config, paths) => (*config, paths),
+        _ => panic!("not serve"),
+    };
+    let (config, dirs) = paths("serve a --http-port=0 b --https-port 0 --healthz-port 0");
+    assert_eq!(dirs, [PathBuf::from("a"), PathBuf::from("b")]);
+    assert_eq!(
+        (
+            config.serving.proxy.http_port,
+            config.serving.proxy.https_port
+        ),
+        (0, 0)
+    );
+    assert_eq!(config.serving.admin.port(), 0);
+
+    // A bare switch takes no word after it.
+    let (config, dirs) = paths("serve --watch-ingress-without-class dir");
+    assert!(config.serving.options.class.without_class && dirs == [PathBuf::from("dir")]);
+
+    for (line, expected) in [
+        ("", false),
+        ("=true", true),
+        ("=1", true),
+        ("=T", true),
+        ("=false", false),
+        ("=0", false),
+        ("=f", false),
+    ] {
+        let flag = if line.is_empty() {
+            String::new()
+        } else {
+            format!("--ingress-class-by-name{line}")
+        };
+        assert_eq!(
+            serve(&flag).serving.options.class.by_name,
+            expected,
+            "{flag}"
+        );
+    }
+
+    for (line, level) in [
+        ("-v=2", tracing::Level::DEBUG),
+        ("-v 2", tracing::Level::DEBUG),
+        ("--v=5", tracing::Level::TRACE),
+        ("--v=1", tracing::Level::INFO),
+    ] {
+        assert_eq!(serve(line).log_level, level, "{line}");
+    }
+
+    // The last one counts, but addresses add up.
+    assert_eq!(
+        serve("--http-port=1 --http-port=2").serving.proxy.http_port,
+        2
+    );
+    let bind = serve("--bind-address 127.0.0.1 --bind-address=::1,[::2]")
+        .serving
+        .proxy
+        .bind;
+    assert_eq!(
+        bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["127.0.0.1", "::1", "::2"]
+    );
+}
+
+#[test]
+fn flags_mean_what_they_say() {
+    let serving = serve(
+        "--configmap=a/b --default-ssl-certificate=c/d --default-backend-service e/f --annotations-prefix=example.com \
+         --ingress-class=internal --controller-class=example.com/x --watch-namespace=ns --disable-catch-all \
+         --disable-svc-external-name --enable-annotation-validation=false --health-check-path=/well \
+         --allow-loopback-upstreams=false --workers=7 --healthz-host=localhost --shutdown-grace-period=5 \
+         --report-status-classes --metrics-per-undefined-host",
+    )
+    .serving;
+    let options = serving.options;
+    assert_eq!(options.settings, Some(Name::new("a", "b")));
+    assert_eq!(options.default_certificate, Some(Name::new("c", "d")));
+    assert_eq!(options.default_backend, Some(Name::new("e", "f")));
+    assert_eq!(
+        (&*options.annotations_prefix, &*options.health_path),
+        ("example.com", "/well")
+    );
+    assert_eq!(
+        (
+            &*options.class.ingress_class,
+            &*options.class.controller_class
+        ),
+        ("internal", "example.com/x")
+    );
+    assert_eq!(options.namespace.as_deref(), Some("ns"));
+    assert!(options.disable_catch_all && !options.external_names && !options.validate_annotations);
+    assert!(!options.loopback_endpoints && !serving.proxy.loopback_upstreams);
+    assert!(serving.proxy.status_classes && serving.proxy.metrics_per_undefined_host);
+    assert_eq!(serving.proxy.workers, 7);
+    assert_eq!(serving.admin.to_string(), "127.0.0.1:10254");
+    assert_eq!(serving.grace, Duration::from_secs(5));
+    // An empty value is as none.
+    assert_eq!(serve("--configmap=").serving.options.settings, None);
+}
+
+/// As the chart of ingress-nginx writes them, with what people add.
+#[test]
+fn arguments_of_an_existing_deployment_are_accepted() {
+    let config = serve(
+        "--publish-service=ingress-nginx/ingress-nginx-controller --election-id=ingress-nginx-leader \
+         --controller-class=k8s.io/ingress-nginx --ingress-class=nginx --configmap=ingress-nginx/ingress-nginx-controller \
+         --tcp-services-configmap=ingress-nginx/tcp --udp-services-configmap=ingress-nginx/udp \
+         --validating-webhook=:8443 --validating-webhook-certificate=/usr/local/certificates/cert \
+         --validating-webhook-key=/usr/local/certificates/key --watch-ingress-without-class=true \
+         --default-ssl-certificate=ingress-nginx/wildcard --enable-metrics=false --enable-ssl-passthrough \
+         --time-buckets=0.1,1,10 --election-ttl=1m30s --sync-period=10h --exclude-socket-metrics=a,b --v=3 \
+         --logtostderr=true --log_file=x --log_dir=/tmp --vmodule=store=4 --stderrthreshold=INFO",
+    );
+    let warning = config.warning().unwrap();
+    assert!(
+        warning.starts_with("flags without effect here: --"),
+        "{warning}"
+    );
+    for name in [
+        "publish-service",
+        "validating-webhook",
+        "enable-metrics",
+        "log_file",
+        "election-ttl",
+    ] {
+        assert!(
+            warning.contains(&format!("--{name} (")),
+            "{name}: {warning}"
+        );
+    }
+    assert!(
+        !warning.contains("--configmap") && !warning.contains("--v "),
+        "{warning}"
+    );
+    assert_eq!(serve("--http-port=8080").warning(), None);
+}
+
+/// With every flag, the default is a value that the flag takes.
+#[test]
+fn every_flag_is_accepted_with_its_default() {
+    let mut names = BTreeSet::new();
+    for flag in FLAGS.iter().filter(|flag| flag.name != "version") {
+        assert!(names.insert(flag.name), "{} twice", flag.name);
+        let is_list = flag.kind == Kind::Addresses;
+        assert!(
+            is_list || flag.kind.parse(flag.default).is_ok(),
+            "{}",
+            flag.name
+        );
+        if !is_list {
+            let ignored = serve(&format!("--{}={}", flag.name, flag.default)).ignored;
+            assert_eq!(
+                ignored.len(),
+                usize::from(flag.without_effect().is_some()),
+                "{}",
+                flag.name
+            );
+        }
+    }
+    assert!(names.len() > 80, "{}", names.len());
+}
+
+#[test]
+fn what_is_wrong_is_named_with_what_would_be_right() {
+    let cases = [
+        ("serve dir --no-such-flag", "--no-such-flag", ""),
+        ("serve dir --htp-port=80", "--htp-port", "--http-port"),
+        (
+            "serve dir --http-port=eighty",
+            "--http-port",
+            "from 0 to 65535",
+        ),
+        (
+            "serve dir --https-port 65536",
+            "--https-port",
+            "from 0 to 65535",
+        ),
+        (
+            "serve dir --configmap=nameonly",
+            "--configmap",
+            "namespace/name",
+        ),
+        (
+            "serve dir --configmap=a/b/c",
+            "--configmap",
+            "namespace/name",
+        ),
+        (
+            "serve dir --enable-metrics=maybe",
+            "--enable-metrics",
+            "true or false",
+        ),
+        ("serve dir --election-ttl=30", "--election-ttl", "30s"),
+        ("serve dir --election-ttl=1x", "--election-ttl", "30s"),
+        ("serve dir --time-buckets=1,1", "--time-buckets", "rising"),
+        (
+            "serve dir --bind-address=example.com",
+            "--bind-address",
+            "IP address",
+        ),
+        (
+            "serve dir --healthz-host=example.com",
+            "--healthz-host",
+            "localhost",
+        ),
+        (
+            "serve dir --annotations-prefix=Example/",
+            "--annotations-prefix",
+            "DNS name",
+        ),
+        (
+            "serve dir --health-check-path=healthz",
+            "--health-check-path",
+            "beginning with /",
+        ),
+        ("serve dir --workers=-1", "--workers", "whole number"),
+        (
+            "serve dir --validating-webhook=8443",
+            "--validating-webhook",
+            ":port",
+        ),
+        ("serve dir --http-port", "--http-port", "PORT"),
+        ("serve", "PATH", ""),
+        (
+            "serve dir --publish-service=a/b --publish-status-address=1.2.3.4",
+            "--publish-service",
+            "--publish-status-address",
+        ),
+        (
+            "serve dir --watch-namespace=a --watch-namespace-selector=b=c",
+            "--watch-namespace",
+            "--watch-namespace-selector",
+        ),
+        (
+            "serve dir --http-port=80 --https-port=80",
+            "--http-port",
+            "--https-port",
+        ),
+        ("demo --healthz-port=8080", "--http-port", "--healthz-port"),
+        (
+            "serve dir --metrics-per-host=false --metrics-per-undefined-host",
+            "--metrics-per-undefined-host",
+            "--metrics-per-host",
+        ),
+        ("controller", "controller", ""),
+    ];
+    for (line, named, right) in cases {
+        let message = refused(line);
+        assert!(
+            message.contains(named) && message.contains(right),
+            "{line}: {message}"
+        );
+    }
+}
+
+#[test]
+fn durations_are_those_of_go() {
+    let cases = [
+        ("0", Some(0.0)),
+        ("30s", Some(30.0)),
+        ("1h30m", Some(5400.0)),
+        ("1.5h", Some(5400.0)),
+        ("500ms", Some(0.5)),
+        ("250µs", Some(0.000_25)),
+        ("", None),
+        ("30", None),
+        ("s", None),
+        ("-1s", None),
+        ("1s2", None),
+        ("99999999999999999999h", None),
+    ];
+    for (text, seconds) in cases {
+        assert_eq!(
+            parse::duration(text).ok(),
+            seconds.map(Duration::from_secs_f64),
+            "{text:?}"
+        );
+    }
+}
+
+#[test]
+fn the_demo_stays_on_this_machine_unless_told_otherwise() {
+    let demo = |line: &str| match run(line).unwrap() {
+        Invocation::Demo(config) => config.serving,
+        _ => panic!("not demo"),
+    };
+    let serving = demo("demo");
+    assert_eq!(
+        (serving.proxy.http_port, serving.proxy.https_port),
+        (8080, 8443)
+    );
+    assert_eq!(serving.admin.to_string(), "127.0.0.1:10254");
+    assert_eq!(
+        serving
+            .proxy
+            .bind
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>(),
+        ["127.0.0.1"]
+    );
+    let serving = demo("demo --http-port=0 --bind-address=::1 --healthz-host=");
+    assert_eq!((serving.proxy.http_port, serving.proxy.bind.len()), (0, 1));
+    assert_eq!(serving.admin.to_string(), "[::]:10254");
+}
+
+#[test]
+fn version_and_help_are_no_errors() {
+    for line in [
+        "--version",
+        "serve --version",
+        "--help",
+        "serve --help",
+        "help serve",
+    ] {
+        assert_eq!(run(line).err().unwrap().exit_code(), 0, "{line}");
+    }
+    assert!(matches!(run("flags"), Ok(Invocation::Flags)));
+    assert!(matches!(run("echo --name a"), Ok(Invocation::Echo(_))));
+}
+
+#[test]
+fn the_page_has_a_row_for_each_flag() {
+    let page = flags_markdown();
+    assert_eq!(page.lines().count(), FLAGS.len() + 2);
+    assert!(
+        page.contains(
+            "| `--http-port` | `80` | Port for plain HTTP; 0: any free one | honoured |\n"
+        )
+    );
+    assert!(
+        page.lines()
+            .all(|row| row.replace("\\|", "").matches('|').count() == 5),
+        "{page}"
+    );
+}

@@ -1,0 +1,204 @@
+//! What the flags mean: the second stage after [`args`](crate::args), where conflicts between flags are found.
+
+mod system;
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use headgate_compile::{ClassSelection, Options};
+use headgate_proxy::{AccessLog, MetricLabels};
+
+use crate::app::Serving;
+use crate::args::Flags;
+
+pub(crate) use system::System;
+
+/// What the flags mean.
+pub(crate) struct Config {
+    /// What is served, where and how.
+    pub(crate) serving: Serving,
+    /// How much the process logs.
+    pub(crate) log_level: tracing::Level,
+    /// Flags that were given and do nothing, with the reason, to be told in one warning.
+    pub(crate) ignored: Vec<String>,
+}
+
+/// For which command flags that are not given have their defaults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preset {
+    /// The defaults of ingress-nginx.
+    Serve,
+    /// High ports, reachable from this machine only.
+    Demo,
+}
+
+/// Flags that exclude each other.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub(crate) enum Conflict {
+    #[error("--publish-service and --publish-status-address exclude each other: give one of them")]
+    PublishedTwice,
+    #[error(
+        "--watch-namespace and --watch-namespace-selector exclude each other: give one of them"
+    )]
+    WatchedTwice,
+    #[error("--metrics-per-undefined-host needs --metrics-per-host: leave the latter on")]
+    UndefinedHostsOnly,
+    #[error("--{0} and --{1} are both {2}: give each its own port")]
+    SamePort(&'static str, &'static str, u16),
+}
+
+impl Config {
+    /// What these flags mean on this system.
+    pub(crate) fn new(flags: &Flags, preset: Preset, system: &System) -> Result<Self, Conflict> {
+        check_conflicts(flags)?;
+        let ports = Ports::new(flags, preset);
+        ports.check()?;
+        let admin = SocketAddr::new(admin_address(flags, preset, system), ports.healthz);
+        let serving = Serving {
+            options: options(flags),
+            proxy: proxy(flags, &ports, preset, system),
+            admin,
+            grace: flags.seconds("shutdown-grace-period"),
+        };
+        Ok(Self {
+            serving,
+            log_level: log_level(flags),
+            ignored: ignored(flags),
+        })
+    }
+
+    /// The one warning about flags that do nothing, if there are any.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let flags = self.ignored.join("; ");
+        (!flags.is_empty()).then(|| format!("flags without effect here: {flags}"))
+    }
+}
+
+struct Ports {
+    http: u16,
+    https: u16,
+    healthz: u16,
+}
+
+impl Ports {
+    fn new(flags: &Flags, preset: Preset) -> Self {
+        let port = |name, in_demo| match preset {
+            Preset::Demo if !flags.is_given(name) => in_demo,
+            Preset::Demo | Preset::Serve => flags.port(name),
+        };
+        Self {
+            http: port("http-port", 8080),
+            https: port("https-port", 8443),
+            healthz: port("healthz-port", 10254),
+        }
+    }
+
+    fn check(&self) -> Result<(), Conflict> {
+        let named = [
+            ("http-port", self.http),
+            ("https-port", self.https),
+            ("healthz-port", self.healthz),
+        ];
+        for (index, (name, port)) in named.into_iter().enumerate() {
+            let other = named
+                .into_iter()
+                .skip(index + 1)
+                .find(|(_, other)| port != 0 && *other == port);
+            if let Some((other, _)) = other {
+                return Err(Conflict::SamePort(name, other, port));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_conflicts(flags: &Flags) -> Result<(), Conflict> {
+    if flags.object("publish-service").is_some() && !flags.text("publish-status-address").is_empty()
+    {
+        return Err(Conflict::PublishedTwice);
+    }
+    if !flags.text("watch-namespace").is_empty()
+        && !flags.text("watch-namespace-selector").is_empty()
+    {
+        return Err(Conflict::WatchedTwice);
+    }
+    if flags.switch("metrics-per-undefined-host") && !flags.switch("metrics-per-host") {
+        return Err(Conflict::UndefinedHostsOnly);
+    }
+    Ok(())
+}
+
+fn options(flags: &Flags) -> Options {
+    Options {
+        class: ClassSelection {
+            ingress_class: flags.text("ingress-class").into(),
+            controller_class: flags.text("controller-class").into(),
+            without_class: flags.switch("watch-ingress-without-class"),
+            by_name: flags.switch("ingress-class-by-name"),
+        },
+        namespace: Some(flags.text("watch-namespace"))
+            .filter(|namespace| !namespace.is_empty())
+            .map(Into::into),
+        annotations_prefix: flags.text("annotations-prefix").into(),
+        validate_annotations: flags.switch("enable-annotation-validation"),
+        settings: flags.object("configmap"),
+        default_certificate: flags.object("default-ssl-certificate"),
+        default_backend: flags.object("default-backend-service"),
+        disable_catch_all: flags.switch("disable-catch-all"),
+        external_names: !flags.switch("disable-svc-external-name"),
+        loopback_endpoints: flags.switch("allow-loopback-upstreams"),
+        health_path: flags.text("health-check-path").into(),
+    }
+}
+
+fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headgate_proxy::Config {
+    let mut bind = flags.addresses("bind-address");
+    if bind.is_empty() && preset == Preset::Demo {
+        bind.push(Ipv4Addr::LOCALHOST.into());
+    }
+    let workers = usize::try_from(flags.number("workers")).unwrap_or(usize::MAX);
+    headgate_proxy::Config {
+        bind,
+        http_port: ports.http,
+        https_port: ports.https,
+        workers: if workers == 0 { system.cpus } else { workers },
+        loopback_upstreams: flags.switch("allow-loopback-upstreams"),
+        max_connections: system.max_connections(),
+        access_log: AccessLog::Stdout,
+        labels: MetricLabels {
+            namespace: system.pod_namespace.as_str().into(),
+            class: flags.text("controller-class").into(),
+            pod: system.pod_name.as_str().into(),
+        },
+        metrics_per_host: flags.switch("metrics-per-host"),
+        metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
+        status_classes: flags.switch("report-status-classes"),
+    }
+}
+
+/// The unspecified IPv6 address takes IPv4 connections too, where there is IPv6 at all.
+fn admin_address(flags: &Flags, preset: Preset, system: &System) -> IpAddr {
+    match (flags.address("healthz-host"), preset) {
+        (Some(address), _) => address,
+        (None, Preset::Demo) if !flags.is_given("healthz-host") => Ipv4Addr::LOCALHOST.into(),
+        (None, _) if system.has_ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        (None, _) => Ipv4Addr::UNSPECIFIED.into(),
+    }
+}
+
+/// ingress-nginx logs its reconfigurations from 2 on, and what it received from 5 on.
+fn log_level(flags: &Flags) -> tracing::Level {
+    match flags.number("v") {
+        0 | 1 => tracing::Level::INFO,
+        2..=4 => tracing::Level::DEBUG,
+        5.. => tracing::Level::TRACE,
+    }
+}
+
+fn ignored(flags: &Flags) -> Vec<String> {
+    let reason = |flag: &crate::args::Flag| {
+        flag.without_effect()
+            .map(|reason| format!("--{} ({reason})", flag.name))
+    };
+    flags.given().filter_map(reason).collect()
+}

@@ -1,0 +1,144 @@
+//! What the system allows: processors, open files, and who we are.
+
+use std::path::Path;
+
+/// Connections that a process may have whose limit of open files cannot be told.
+const DEFAULT_FILES: u64 = 1024 + 2 * 4096;
+/// Files that are no connections: listeners, certificates, request bodies on disk.
+const OTHER_FILES: u64 = 1024;
+/// Fewer connections than this are of no use.
+const MIN_CONNECTIONS: u64 = 256;
+
+/// What the system allows.
+#[derive(Clone, Debug)]
+pub(crate) struct System {
+    /// Processors that we may keep busy: the CPU limit of the container, rounded up, else the cores.
+    pub(crate) cpus: usize,
+    /// Files that may be open at once.
+    pub(crate) open_files: u64,
+    /// Whether there is IPv6.
+    pub(crate) has_ipv6: bool,
+    /// Our Pod (`POD_NAME`); empty outside a cluster.
+    pub(crate) pod_name: String,
+    /// Its namespace (`POD_NAMESPACE`).
+    pub(crate) pod_namespace: String,
+}
+
+impl System {
+    /// This system. Raises the limit of open files as far as we may.
+    pub(crate) fn read() -> Self {
+        let variable = |name| std::env::var(name).unwrap_or_default();
+        Self {
+            cpus: cpus(),
+            open_files: rlimit::increase_nofile_limit(u64::MAX).unwrap_or(DEFAULT_FILES),
+            has_ipv6: Path::new("/proc/net/if_inet6").exists(),
+            pod_name: variable("POD_NAME"),
+            pod_namespace: variable("POD_NAMESPACE"),
+        }
+    }
+
+    /// Client connections at once: a proxied one needs a second file towards its endpoint.
+    pub(crate) fn max_connections(&self) -> usize {
+        let connections = self.open_files.saturating_sub(OTHER_FILES) / 2;
+        usize::try_from(connections.max(MIN_CONNECTIONS)).unwrap_or(usize::MAX)
+    }
+}
+
+/// The standard library rounds the limit down, which leaves half of 1.5 CPUs idle.
+fn cpus() -> usize {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let cores = read("/proc/self/status").as_deref().and_then(allowed_cores);
+    let cores = cores
+        .or_else(|| std::thread::available_parallelism().ok().map(usize::from))
+        .unwrap_or(1);
+    let limit = read("/sys/fs/cgroup/cpu.max")
+        .as_deref()
+        .and_then(limit_v2)
+        .or_else(|| {
+            let quota = read("/sys/fs/cgroup/cpu/cpu.cfs_quota_us")?;
+            limit_v1(&quota, &read("/sys/fs/cgroup/cpu/cpu.cfs_period_us")?)
+        });
+    limit.map_or(cores, |limit| limit.min(cores)).max(1)
+}
+
+/// Cores that the scheduler may put us on, from `/proc/self/status`: `Cpus_allowed_list: 0-3,8`.
+fn allowed_cores(status: &str) -> Option<usize> {
+    let list = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"))?;
+    list.trim().split(',').try_fold(0_usize, |sum, part| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        sum.checked_add(last.checked_sub(first)?.checked_add(1)?)
+    })
+}
+
+/// `quota period` of version 2 of cgroups, rounded up; `None`: no limit.
+fn limit_v2(max: &str) -> Option<usize> {
+    let (quota, period) = max.trim().split_once(' ')?;
+    limit_v1(quota, period)
+}
+
+/// Microseconds of quota in each period, of version 1 of cgroups; a quota of -1 is no limit.
+fn limit_v1(quota: &str, period: &str) -> Option<usize> {
+    let quota: u64 = quota.trim().parse().ok()?;
+    let period: u64 = period.trim().parse().ok().filter(|period| *period > 0)?;
+    usize::try_from(quota.div_ceil(period))
+        .ok()
+        .filter(|cpus| *cpus > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_rounded_up() {
+        let cases = [
+            ("max 100000\n", None),
+            ("100000 100000\n", Some(1)),
+            ("150000 100000\n", Some(2)),
+            ("50000 100000\n", Some(1)),
+            ("0 100000\n", None),
+            ("1 0\n", None),
+            ("nonsense", None),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(limit_v2(text), expected, "{text:?}");
+        }
+        assert_eq!(limit_v1("-1\n", "100000\n"), None);
+        assert_eq!(limit_v1("250000\n", "100000\n"), Some(3));
+    }
+
+    #[test]
+    fn cores_are_counted_in_ranges() {
+        let status = |list: &str| format!("Name:\tx\nCpus_allowed_list:\t{list}\nThreads:\t1\n");
+        for (list, expected) in [
+            ("0", Some(1)),
+            ("0-3,8", Some(5)),
+            ("3-0", None),
+            ("", None),
+        ] {
+            assert_eq!(allowed_cores(&status(list)), expected, "{list:?}");
+        }
+        assert_eq!(allowed_cores("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn connections_follow_the_open_files() {
+        for (open_files, expected) in [(1024, 256), (11_024, 5_000), (1_048_576, 523_776)] {
+            assert_eq!(system(open_files).max_connections(), expected);
+        }
+    }
+
+    fn system(open_files: u64) -> System {
+        let (pod_name, pod_namespace) = (String::new(), String::new());
+        System {
+            cpus: 1,
+            open_files,
+            has_ipv6: false,
+            pod_name,
+            pod_namespace,
+        }
+    }
+}

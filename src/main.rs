@@ -1,0 +1,94 @@
+//! Headgate: a Layer-7 ingress controller for Kubernetes. This package is the wiring only; `crates/README.md` has the map.
+
+mod admin;
+mod app;
+mod args;
+mod config;
+mod default_certificate;
+mod demo;
+mod echo;
+mod examples;
+mod reconciler;
+mod serve;
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result};
+use headgate_manifest::{Source, SourceOptions};
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Invocation;
+use crate::config::Config;
+
+/// Every request allocates a little, on every worker at once; this allocator spends half of what the C library's does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Exit code for a command line that is wrong, paths in it included.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let result = match args::invocation() {
+        Invocation::Serve(config, paths) => return serve(*config, paths),
+        Invocation::Demo(config) => {
+            start_log(&config);
+            block_on(demo::run(config.serving))
+        }
+        Invocation::Echo(args) => block_on(echo::run(args)),
+        Invocation::Flags => {
+            print!("{}", args::flags_markdown());
+            Ok(())
+        }
+    };
+    exit_code(result)
+}
+
+fn serve(config: Config, paths: Vec<PathBuf>) -> ExitCode {
+    match Source::open(paths, SourceOptions::default()) {
+        Ok(source) => {
+            start_log(&config);
+            exit_code(block_on(serve::run(config.serving, source)))
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The main thread's runtime has the source and the reconciler; the data plane and the admin port have their own.
+fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("starting the runtime")?
+        .block_on(future)
+}
+
+fn exit_code(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The log goes to standard error: standard output is the access log's. `RUST_LOG` refines what `-v` says.
+fn start_log(config: &Config) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(config.log_level.into())
+        .from_env_lossy();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    if let Some(warning) = config.warning() {
+        tracing::warn!("{warning}");
+    }
+}

@@ -1,0 +1,184 @@
+//! From batches of changed objects to published tables: the one writer.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use headgate_compile::settings::Settings;
+use headgate_compile::{
+    Change, Compiled, Finding, Options, Severity, Snapshot, compile,
+};
+use headgate_proxy::Telemetry;
+use headgate_table::{Certificate, Publisher, RoutingTable, publisher};
+use prometheus::Registry;
+
+use crate::admin::State;
+
+/// Changes that are taken in together, and when the first of them arrived.
+pub(crate) struct Batch {
+    /// In the order in which they happened.
+    pub(crate) changes: Vec<Change>,
+    /// What is wrong with documents that are no usable object: the complete list, as it is now.
+    pub(crate) documents: Vec<Finding>,
+    /// When the first change was seen.
+    pub(crate) arrived: Instant,
+}
+
+/// Where batches come from: files, a cluster, or nowhere.
+pub(crate) trait Feed {
+    /// The next batch; never resolves when there will be none. Cancelling it loses nothing.
+    fn next(&mut self) -> impl Future<Output = Batch>;
+}
+
+/// The first state, compiled and not published yet: what it says decides how the data plane is set up.
+pub(crate) struct First {
+    snapshot: Snapshot,
+    options: Options,
+    fallback: Arc<Certificate>,
+    compiled: Compiled,
+    documents: Vec<Finding>,
+    arrived: Instant,
+}
+
+/// Holds the snapshot, compiles it and publishes the table.
+pub(crate) struct Reconciler {
+    snapshot: Snapshot,
+    options: Options,
+    fallback: Arc<Certificate>,
+    compiled: Compiled,
+    documents: Vec<Finding>,
+    publisher: Publisher,
+    telemetry: Arc<Telemetry>,
+    state: Arc<State>,
+}
+
+impl First {
+    /// Compiles the first batch.
+    pub(crate) fn compile(first: Batch, options: Options, fallback: Arc<Certificate>) -> Self {
+        let mut snapshot = Snapshot::default();
+        for change in first.changes {
+            snapshot.change(change);
+        }
+        let changes = snapshot.take_changes();
+        let compiled = compile(&snapshot, &changes, None, &options, &fallback);
+        Self {
+            snapshot,
+            options,
+            fallback,
+            compiled,
+            documents: first.documents,
+            arrived: first.arrived,
+        }
+    }
+
+    /// The settings of the ConfigMap.
+    pub(crate) fn settings(&self) -> &Settings {
+        self.compiled.settings()
+    }
+
+    /// Publishes the first table.
+    pub(crate) fn publish(self, telemetry: Arc<Telemetry>, registry: Registry) -> Reconciler {
+        let (publisher, reader) = publisher(self.compiled.table().clone());
+        let (appeared, _) = self.compiled.difference();
+        tell(&appeared, &[]);
+        tell(&self.documents, &[]);
+        telemetry.publish_latency(self.arrived.elapsed());
+        let reconciler = Reconciler {
+            snapshot: self.snapshot,
+            options: self.options,
+            fallback: self.fallback,
+            compiled: self.compiled,
+            documents: self.documents,
+            publisher,
+            telemetry,
+            state: State::new(reader, registry),
+        };
+        reconciler.report(true);
+        reconciler
+    }
+}
+
+impl Reconciler {
+    /// What the admin port shows.
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// The table being served.
+    pub(crate) fn table(&self) -> &Arc<RoutingTable> {
+        self.compiled.table()
+    }
+
+    /// Takes a batch in, compiles what it touches and publishes the result.
+    pub(crate) fn apply(mut self, batch: Batch) -> Self {
+        for change in batch.changes {
+            self.snapshot.change(change);
+        }
+        let changes = self.snapshot.take_changes();
+        let mut told = false;
+        if !changes.is_empty() {
+            self.compiled = compile(
+                &self.snapshot,
+                &changes,
+                Some(self.compiled),
+                &self.options,
+                &self.fallback,
+            );
+            let table = self.compiled.table().clone();
+            // The former table goes with its last request; dropping ours here keeps that work off the requests.
+            drop(self.publisher.publish(table));
+            self.telemetry.publish_latency(batch.arrived.elapsed());
+            let (appeared, gone) = self.compiled.difference();
+            tell(&appeared, &gone);
+            told |= !appeared.is_empty() || !gone.is_empty();
+        }
+        if batch.documents != self.documents {
+            let only = |these: &[Finding], those: &[Finding]| -> Vec<Finding> {
+                let new = these.iter().filter(|finding| !those.contains(finding));
+                new.cloned().collect()
+            };
+            tell(
+                &only(&batch.documents, &self.documents),
+                &only(&self.documents, &batch.documents),
+            );
+            self.documents = batch.documents;
+            told = true;
+        }
+        if told || !changes.is_empty() {
+            self.report(told);
+        }
+        self
+    }
+
+    /// Shows the state to the admin port and the metrics. Findings are gathered anew only when there are others.
+    fn report(&self, other_findings: bool) {
+        let table = self.compiled.table();
+        self.telemetry.published(table.generation);
+        if !other_findings {
+            return;
+        }
+        let mut findings = self.compiled.findings();
+        findings.extend(self.documents.iter().cloned());
+        let count = |severity: Severity| {
+            let same = findings.iter().filter(|finding| finding.severity == severity);
+            (severity.as_str(), same.count() as u64)
+        };
+        let severities = [Severity::Error, Severity::Warning, Severity::Info];
+        self.telemetry.set_findings(severities.map(count).into());
+        self.state.set_findings(findings);
+    }
+}
+
+/// Logs findings when they appear and when they go.
+fn tell(appeared: &[Finding], gone: &[Finding]) {
+    for finding in gone {
+        tracing::info!(object = %finding.subject, field = %finding.field, "no longer: {}", finding.message);
+    }
+    for finding in appeared {
+        let (object, field, message) = (&finding.subject, &finding.field, &finding.message);
+        match finding.severity {
+            Severity::Error => tracing::error!(%object, %field, "{message}"),
+            Severity::Warning => tracing::warn!(%object, %field, "{message}"),
+            Severity::Info => tracing::info!(%object, %field, "{message}"),
+        }
+    }
+}
