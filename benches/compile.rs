@@ -17,7 +17,9 @@ fn full(criterion: &mut Criterion) {
     let mut snapshot = support::snapshot(INGRESSES);
     let changes = snapshot.take_changes();
     let mut group = criterion.benchmark_group("compile");
-    group.sample_size(10).measurement_time(Duration::from_secs(10));
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(10));
     group.bench_function(format!("all of {INGRESSES} Ingresses"), |bench| {
         bench.iter_with_large_drop(|| compile(&snapshot, &changes, None, &options, &fallback));
     });
@@ -34,25 +36,32 @@ fn one(criterion: &mut Criterion) {
     let mut state = Some((snapshot, compiled));
     let mut revision = 0;
     let mut group = criterion.benchmark_group("compile");
-    group.sample_size(50).measurement_time(Duration::from_secs(5));
-    group.bench_function(format!("one changed Ingress among {INGRESSES}, to the swapped table"), |bench| {
-        bench.iter_custom(|iterations| {
-            let mut spent = Duration::ZERO;
-            for _ in 0..iterations {
-                revision += 1;
-                let changed = support::ingress(revision % INGRESSES, revision);
-                let (mut snapshot, compiled): (Snapshot, Compiled) = state.take().expect("put back below");
-                let start = Instant::now();
-                snapshot.apply(changed);
-                let changes = snapshot.take_changes();
-                let compiled = compile(&snapshot, &changes, Some(compiled), &options, &fallback);
-                black_box(publisher.publish(compiled.table().clone()));
-                spent += start.elapsed();
-                state = Some((snapshot, compiled));
-            }
-            spent
-        });
-    });
+    group
+        .sample_size(50)
+        .measurement_time(Duration::from_secs(5));
+    group.bench_function(
+        format!("one changed Ingress among {INGRESSES}, to the swapped table"),
+        |bench| {
+            bench.iter_custom(|iterations| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..iterations {
+                    revision += 1;
+                    let changed = support::ingress(revision % INGRESSES, revision);
+                    let (mut snapshot, compiled): (Snapshot, Compiled) =
+                        state.take().expect("put back below");
+                    let start = Instant::now();
+                    snapshot.apply(changed);
+                    let changes = snapshot.take_changes();
+                    let compiled =
+                        compile(&snapshot, &changes, Some(compiled), &options, &fallback);
+                    black_box(publisher.publish(compiled.table().clone()));
+                    spent += start.elapsed();
+                    state = Some((snapshot, compiled));
+                }
+                spent
+            });
+        },
+    );
     group.finish();
 }
 

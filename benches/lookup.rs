@@ -30,7 +30,8 @@ fn lookup(criterion: &mut Criterion) {
         let requests: Vec<(String, &[u8])> = (0..4096_usize)
             .map(|n| {
                 let host = support::host(n.wrapping_mul(7919) % hosts);
-                let paths: [&[u8]; 4] = [b"/users/42", b"/orders/history", b"/products/a/b", b"/none"];
+                let paths: [&[u8]; 4] =
+                    [b"/users/42", b"/orders/history", b"/products/a/b", b"/none"];
                 (host, paths[n % paths.len()])
             })
             .collect();
@@ -40,7 +41,10 @@ fn lookup(criterion: &mut Criterion) {
             }
         });
         let allocations = counted.count_total;
-        println!("{hosts} hosts: {allocations} allocations in {} lookups", requests.len());
+        println!(
+            "{hosts} hosts: {allocations} allocations in {} lookups",
+            requests.len()
+        );
         assert_eq!(allocations, 0, "a lookup allocates");
         let mut next = 0;
         criterion.bench_function(&format!("lookup in {hosts} hosts x 5 paths"), |bench| {

@@ -5,13 +5,10 @@ use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use headgate_compile::{Change, Object};
+use headgate_compile::{Change, Name, Object, Service};
 use headgate_manifest::{Source, SourceOptions};
-use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::net::TcpListener;
@@ -25,8 +22,14 @@ use crate::reconciler::{Batch, Feed};
 pub(crate) async fn run(serving: Serving) -> Result<()> {
     let folder = Folder::create()?;
     let source = Source::open(vec![folder.0.clone()], SourceOptions::default())?;
-    let feed = Backends { source, started: false };
-    app::run(serving, feed, |addresses| print!("{}", welcome(addresses, &folder.0))).await
+    let feed = Backends {
+        source,
+        started: false,
+    };
+    app::run(serving, feed, |addresses| {
+        print!("{}", welcome(addresses, &folder.0))
+    })
+    .await
 }
 
 /// The examples as files in a folder of their own, so that they can be edited while they are served. Removed at the end.
@@ -65,9 +68,17 @@ impl Feed for Backends {
         if !self.started {
             self.started = true;
             let slices = start_backends(&changes);
-            changes.extend(slices.into_iter().map(|slice| Change::Apply(Object::EndpointSlice(Box::new(slice)))));
+            changes.extend(
+                slices
+                    .into_iter()
+                    .map(|slice| Change::Apply(Object::from(slice))),
+            );
         }
-        Batch { changes, documents: batch.findings, arrived: Instant::now() }
+        Batch {
+            changes,
+            documents: batch.findings,
+            arrived: batch.arrived,
+        }
     }
 }
 
@@ -77,15 +88,12 @@ fn start_backends(changes: &[Change]) -> Vec<EndpointSlice> {
         Change::Apply(Object::Service(service)) => Some(&**service),
         _ => None,
     });
-    let internal = |service: &&Service| {
-        service.spec.as_ref().is_some_and(|spec| spec.type_.as_deref() != Some("ExternalName"))
-    };
     services
-        .filter(internal)
+        .filter(|service| !service.is_external())
         .filter_map(|service| match start_backend(service) {
             Ok(slice) => Some(slice),
             Err(error) => {
-                tracing::error!(service = service.metadata.name, %error, "no backend for this Service");
+                tracing::error!(service = %service.name(), %error, "no backend for this Service");
                 None
             }
         })
@@ -93,24 +101,37 @@ fn start_backends(changes: &[Change]) -> Vec<EndpointSlice> {
 }
 
 fn start_backend(service: &Service) -> Result<EndpointSlice> {
-    let name = service.metadata.name.clone().unwrap_or_default();
+    let Name { namespace, name } = service.name();
     let listener = std::net::TcpListener::bind("127.0.0.1:0").context("binding a backend")?;
-    listener.set_nonblocking(true).context("preparing a backend")?;
-    let port = i32::from(listener.local_addr().context("reading a backend's port")?.port());
+    listener
+        .set_nonblocking(true)
+        .context("preparing a backend")?;
+    let port = i32::from(
+        listener
+            .local_addr()
+            .context("reading a backend's port")?
+            .port(),
+    );
     let listener = TcpListener::from_std(listener).context("starting a backend")?;
-    tokio::spawn(echo::serve(listener, Arc::from(name.as_str()), pending()));
-    let ports = service.spec.iter().flat_map(|spec| spec.ports.iter().flatten());
-    let ports = ports.map(|own| EndpointPort { name: own.name.clone(), port: Some(port), ..EndpointPort::default() });
-    let label = ("kubernetes.io/service-name".to_owned(), name.clone());
+    tokio::spawn(echo::serve(listener, name.clone(), pending()));
+    let ports = service.port_names().map(|name| EndpointPort {
+        name: name.map(str::to_owned),
+        port: Some(port),
+        ..EndpointPort::default()
+    });
+    let label = ("kubernetes.io/service-name".to_owned(), name.to_string());
     Ok(EndpointSlice {
         metadata: ObjectMeta {
             name: Some(format!("{name}-demo")),
-            namespace: service.metadata.namespace.clone(),
+            namespace: Some(namespace.to_string()),
             labels: Some(BTreeMap::from([label])),
             ..ObjectMeta::default()
         },
         address_type: "IPv4".into(),
-        endpoints: Some(vec![Endpoint { addresses: vec!["127.0.0.1".into()], ..Endpoint::default() }]),
+        endpoints: Some(vec![Endpoint {
+            addresses: vec!["127.0.0.1".into()],
+            ..Endpoint::default()
+        }]),
         ports: Some(ports.collect()),
     })
 }
@@ -120,7 +141,8 @@ fn welcome(addresses: &Addresses, folder: &Path) -> String {
     let port = |of: &[SocketAddr]| of.first().map_or(0, SocketAddr::port);
     let (http, https) = (port(&addresses.http), port(&addresses.https));
     let admin = addresses.admin.port();
-    let api = format!("--resolve api.ecommerce.com:{https}:127.0.0.1 https://api.ecommerce.com:{https}");
+    let api =
+        format!("--resolve api.ecommerce.com:{https}:127.0.0.1 https://api.ecommerce.com:{https}");
     format!(
         "\n\
 Headgate serves an example shop: http on port {http}, https on port {https}.\n\

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headgate_compile::settings::Settings;
-use headgate_compile::{
-    Change, Compiled, Finding, Options, Severity, Snapshot, compile,
-};
+use headgate_compile::{Change, Compiled, Finding, Options, Severity, Snapshot, compile};
 use headgate_proxy::Telemetry;
 use headgate_table::{Certificate, Publisher, RoutingTable, publisher};
 use prometheus::Registry;
@@ -159,7 +157,9 @@ impl Reconciler {
         let mut findings = self.compiled.findings();
         findings.extend(self.documents.iter().cloned());
         let count = |severity: Severity| {
-            let same = findings.iter().filter(|finding| finding.severity == severity);
+            let same = findings
+                .iter()
+                .filter(|finding| finding.severity == severity);
             (severity.as_str(), same.count() as u64)
         };
         let severities = [Severity::Error, Severity::Warning, Severity::Info];

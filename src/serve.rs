@@ -1,7 +1,5 @@
 //! `headgate serve PATH...`: objects from files and folders, watched.
 
-use std::time::Instant;
-
 use anyhow::Result;
 use headgate_manifest::Source;
 
@@ -21,7 +19,7 @@ impl Feed for Files {
         Batch {
             changes: batch.changes,
             documents: batch.findings,
-            arrived: Instant::now(),
+            arrived: batch.arrived,
         }
     }
 }

@@ -8,20 +8,22 @@ use std::sync::Arc;
 use headgate_compile::{Object, Options, Snapshot, certificate_from_pem};
 use headgate_table::{Certificate, PrivateBytes};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::json;
 
 /// Paths of each host.
-pub const PATHS: [&str; 5] = ["/", "/users", "/products", "/orders/history", "/assets"];
+pub(crate) const PATHS: [&str; 5] = ["/", "/users", "/products", "/orders/history", "/assets"];
 
 /// The host of Ingress `n`.
-pub fn host(n: usize) -> String {
+pub(crate) fn host(n: usize) -> String {
     format!("shop-{n}.example.com")
 }
 
 /// Ingress `n`. `revision` goes into an annotation, so that two revisions differ.
-pub fn ingress(n: usize, revision: usize) -> Object {
+pub(crate) fn ingress(n: usize, revision: usize) -> Object {
     let paths: Vec<_> = PATHS
         .iter()
         .map(|path| {
@@ -45,11 +47,13 @@ pub fn ingress(n: usize, revision: usize) -> Object {
             "tls": [{ "hosts": [host(n)], "secretName": format!("tls-{n}") }],
         },
     });
-    Object::Ingress(Box::new(serde_json::from_value(value).expect("a valid Ingress")))
+    serde_json::from_value::<Ingress>(value)
+        .expect("a valid Ingress")
+        .into()
 }
 
 /// The Service, slice and certificate of Ingress `n`.
-pub fn surroundings(n: usize, key: &rcgen::KeyPair) -> [Object; 3] {
+pub(crate) fn surroundings(n: usize, key: &rcgen::KeyPair) -> [Object; 3] {
     let service = json!({
         "metadata": { "name": format!("web-{n}"), "namespace": "shop" },
         "spec": { "clusterIP": "10.0.0.1", "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }] },
@@ -65,18 +69,22 @@ pub fn surroundings(n: usize, key: &rcgen::KeyPair) -> [Object; 3] {
         "ports": [{ "name": "http", "port": 8080 }],
     });
     [
-        Object::Service(Box::new(serde_json::from_value(service).expect("a valid Service"))),
-        Object::EndpointSlice(Box::new(serde_json::from_value(slice).expect("a valid slice"))),
-        Object::Secret(Box::new(secret(n, key))),
+        serde_json::from_value::<Service>(service)
+            .expect("a valid Service")
+            .into(),
+        serde_json::from_value::<EndpointSlice>(slice)
+            .expect("a valid slice")
+            .into(),
+        secret(n, key).into(),
     ]
 }
 
 /// `count` Ingresses with all that belongs to them.
-pub fn snapshot(count: usize) -> Snapshot {
+pub(crate) fn snapshot(count: usize) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let class = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" } });
-    let class = serde_json::from_value(class).expect("a valid IngressClass");
-    snapshot.apply(Object::IngressClass(Box::new(class)));
+    let class = serde_json::from_value::<IngressClass>(class).expect("a valid IngressClass");
+    snapshot.apply(class.into());
     let key = rcgen::KeyPair::generate().expect("a key");
     for n in 0..count {
         snapshot.apply(ingress(n, 0));
@@ -88,15 +96,16 @@ pub fn snapshot(count: usize) -> Snapshot {
 }
 
 /// The certificate for hosts without one.
-pub fn fallback() -> Arc<Certificate> {
-    let made = rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).expect("a certificate");
+pub(crate) fn fallback() -> Arc<Certificate> {
+    let made =
+        rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).expect("a certificate");
     let key = PrivateBytes(made.signing_key.serialize_pem().into_bytes());
     let certificate = certificate_from_pem(made.cert.pem().as_bytes(), &key, "default");
     Arc::new(certificate.expect("a usable certificate"))
 }
 
 /// Options as a default installation has them.
-pub fn options() -> Options {
+pub(crate) fn options() -> Options {
     Options::default()
 }
 
@@ -105,9 +114,14 @@ pub fn options() -> Options {
 fn secret(n: usize, key: &rcgen::KeyPair) -> Secret {
     let params = rcgen::CertificateParams::new(vec![host(n)]).expect("a name");
     let certificate = params.self_signed(key).expect("a certificate");
-    let data = [("tls.crt", certificate.pem()), ("tls.key", key.serialize_pem())];
-    let data: BTreeMap<String, ByteString> =
-        data.into_iter().map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes()))).collect();
+    let data = [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+    ];
+    let data: BTreeMap<String, ByteString> = data
+        .into_iter()
+        .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
+        .collect();
     Secret {
         metadata: ObjectMeta {
             name: Some(format!("tls-{n}")),

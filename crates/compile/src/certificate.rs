@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use headgate_table::{Certificate, PrivateBytes};
-use k8s_openapi::api::core::v1::Secret;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::objects::Secret;
 
 /// Why a Secret is no usable certificate. Never holds key material.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,21 +36,9 @@ pub enum CertificateError {
 /// # Errors
 /// Absent or unreadable keys, or a key that is not the certificate's.
 pub(crate) fn from_secret(secret: &Secret, source: &str) -> Result<Certificate, CertificateError> {
-    let data = |key: &'static str| {
-        let value = secret
-            .data
-            .as_ref()
-            .and_then(|data| data.get(key))
-            .filter(|value| !value.0.is_empty());
-        value
-            .map(|value| value.0.as_slice())
-            .ok_or(CertificateError::Absent(key))
-    };
-    from_pem(
-        data("tls.crt")?,
-        &PrivateBytes(data("tls.key")?.to_vec()),
-        source,
-    )
+    let data = |key: &'static str| secret.get(key).ok_or(CertificateError::Absent(key));
+    let key = PrivateBytes(data("tls.key")?.to_vec());
+    from_pem(data("tls.crt")?, &key, source)
 }
 
 /// The certificate of a PEM chain and a PEM key; `source` says in logs and dumps where they come from.

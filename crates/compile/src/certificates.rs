@@ -5,15 +5,19 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use headgate_table::Certificate;
-use k8s_openapi::api::core::v1::Secret;
 
-use crate::certificate::from_secret;
+use crate::certificate::{CertificateError, fingerprint, from_secret};
+use crate::interned::Interned;
+use crate::objects::Secret;
 use crate::{Name, Snapshot};
 
 /// Certificates by Secret.
 #[derive(Default)]
 pub(crate) struct Certificates {
     known: HashMap<Name, Known, RandomState>,
+    /// Certificates by the digest of their Secret's content: a wildcard certificate that is copied into a hundred
+    /// namespaces is parsed and kept once.
+    by_content: Interned<Certificate>,
 }
 
 struct Known {
@@ -70,8 +74,7 @@ impl Certificates {
             known.secret = secret.cloned();
             known.result = match secret {
                 None => Err(format!("there is no Secret {name}")),
-                Some(secret) => from_secret(secret, &name.to_string())
-                    .map(Arc::new)
+                Some(secret) => read(secret, name, &mut self.by_content)
                     .map_err(|error| format!("Secret {name} {error}")),
             };
             if let Ok(certificate) = &known.result {
@@ -90,4 +93,22 @@ impl Known {
             last_valid: None,
         }
     }
+}
+
+fn read(
+    secret: &Secret,
+    name: &Name,
+    by_content: &mut Interned<Certificate>,
+) -> Result<Arc<Certificate>, CertificateError> {
+    let source = name.to_string();
+    let digest = |key| secret.get(key).map(fingerprint).unwrap_or_default();
+    let content = digest("tls.crt") + &digest("tls.key");
+    let certificate = by_content.get(&content, || from_secret(secret, &source))?;
+    if *certificate.source == *source {
+        return Ok(certificate);
+    }
+    Ok(Arc::new(Certificate {
+        source: source.into(),
+        ..Certificate::clone(&certificate)
+    }))
 }

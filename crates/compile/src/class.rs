@@ -50,10 +50,6 @@ fn class_is_ours(name: &str, snapshot: &Snapshot, selection: &ClassSelection) ->
     let Some(class) = snapshot.classes.get(&Name::new("", name)) else {
         return false;
     };
-    let controller = class
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.controller.as_deref());
-    controller == Some(&*selection.controller_class)
+    class.controller.as_deref() == Some(&*selection.controller_class)
         || (selection.by_name && name == &*selection.ingress_class)
 }

@@ -13,14 +13,15 @@ use headgate_table::{
     RoutingTable, SharedMap, Slot, Target, UpstreamId,
 };
 
+use crate::age::ByAge;
 use crate::annotations::IngressAnnotations;
 use crate::certificates::Certificates;
 use crate::class::is_ours;
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
 use crate::host::{self, Member, www_counterpart};
-use crate::ingress::{Age, FIRST_PORT, ParsedIngress};
-use crate::patterns::Patterns;
+use crate::ingress::{FIRST_PORT, ParsedIngress};
+use crate::interned::Interned;
 use crate::serving::{config_map_name, serving, settings_finding};
 use crate::settings::Settings;
 use crate::snapshot::{Changes, Kind, Name, ObjectRef, Snapshot};
@@ -36,7 +37,7 @@ pub struct Compiled {
     statuses: BTreeMap<Name, IngressStatus>,
     index: Index,
     certificates: Certificates,
-    patterns: Patterns,
+    patterns: Interned<Pattern>,
     findings: Findings,
 }
 
@@ -55,7 +56,7 @@ pub enum IngressStatus {
 #[derive(Default)]
 struct Index {
     /// Ingresses that name a host, oldest first.
-    hosts: HashMap<Arc<str>, BTreeMap<Age, Name>, RandomState>,
+    hosts: HashMap<Arc<str>, ByAge, RandomState>,
     /// Ingresses that name an upstream, oldest first.
     upstreams: HashMap<UpstreamId, UpstreamUse, RandomState>,
     /// Upstreams of a Service.
@@ -75,7 +76,7 @@ struct Index {
 struct UpstreamUse {
     service: Name,
     port: Arc<str>,
-    users: BTreeMap<Age, Name>,
+    users: ByAge,
 }
 
 /// What has to be compiled again.
@@ -151,7 +152,7 @@ impl Compiled {
         ));
         let plain_policy = policy::plain(&settings, &plain_forwarding);
         let mut certificates = Certificates::default();
-        let mut patterns = Patterns::default();
+        let mut patterns = Interned::default();
         let snapshot = Snapshot::default();
         let mut around = host::Surroundings {
             snapshot: &snapshot,
@@ -192,7 +193,7 @@ impl Compiled {
     /// The Ingresses of these names that are in service.
     fn parsed<'a>(&'a self, names: impl Iterator<Item = &'a Name>) -> Vec<&'a ParsedIngress> {
         names
-            .filter_map(|name| Some(&self.members.get(name)?.ingress))
+            .filter_map(|name| Some(&*self.members.get(name)?.ingress))
             .collect()
     }
 
@@ -203,7 +204,7 @@ impl Compiled {
             .hosts
             .get(host)
             .into_iter()
-            .flat_map(BTreeMap::values);
+            .flat_map(ByAge::names);
         names
             .filter_map(|name| self.members.get(name).map(|member| &**member))
             .collect()
@@ -251,7 +252,7 @@ impl Step<'_> {
                 ..settings_finding(self.options, Severity::Warning, "", message)
             });
         }
-        let data = map.and_then(|map| map.data.clone()).unwrap_or_default();
+        let data = map.map(|map| map.data.clone()).unwrap_or_default();
         let (settings, problems) = Settings::parse(&data);
         for problem in problems {
             findings.push(settings_finding(
@@ -308,7 +309,10 @@ impl Step<'_> {
             self.ingress(name);
         }
         for name in std::mem::take(&mut self.released) {
-            let secret = ObjectRef { kind: Kind::Secret, name };
+            let secret = ObjectRef {
+                kind: Kind::Secret,
+                name,
+            };
             let default = self.options.default_certificate.as_ref();
             if default != Some(&secret.name) && !self.compiled.index.users.contains_key(&secret) {
                 self.compiled.certificates.forget(&secret.name);
@@ -333,22 +337,22 @@ impl Step<'_> {
                 .replace(Source::Ingress(name.clone()), Vec::new());
             return;
         };
-        let parsed = ParsedIngress::read(ingress, &self.compiled.settings, self.options);
-        if parsed.annotations.refused.is_some() {
-            let status = if former.is_some() {
-                IngressStatus::LastGood
-            } else {
-                IngressStatus::Refused
-            };
-            self.compiled.statuses.insert(name.clone(), status);
+        let mut parsed = ParsedIngress::read(ingress, &self.compiled.settings, self.options);
+        let mut findings = std::mem::take(&mut parsed.findings);
+        let refused = parsed.annotations.refused.is_some();
+        // What is served instead of a refused version gets a policy anew as well: settings that protect go on applying.
+        let (served, status) = match former.as_ref().filter(|_| refused) {
+            Some(former) => (Some(former.ingress.clone()), IngressStatus::LastGood),
+            None if refused => (None, IngressStatus::Refused),
+            None => (Some(Arc::new(parsed)), IngressStatus::Served),
+        };
+        self.compiled.statuses.insert(name.clone(), status);
+        let Some(served) = served else {
             self.compiled
                 .findings
-                .replace(Source::Ingress(name.clone()), parsed.findings);
-            if let Some(former) = former {
-                self.put_in(former);
-            }
+                .replace(Source::Ingress(name.clone()), findings);
             return;
-        }
+        };
         let counters = former
             .as_ref()
             .and_then(|former| Some(former.policy.limits.as_ref()?.slot.clone()));
@@ -358,18 +362,14 @@ impl Step<'_> {
             certificates: &mut self.compiled.certificates,
             plain_forwarding: &self.compiled.plain_forwarding,
         };
-        let built = policy::build(&parsed, &mut around, counters);
-        let mut findings = parsed.findings.clone();
+        let built = policy::build(&served, &mut around, counters);
         findings.extend(built.findings);
         self.compiled
             .findings
             .replace(Source::Ingress(name.clone()), findings);
-        self.compiled
-            .statuses
-            .insert(name.clone(), IngressStatus::Served);
         self.compiled.index.uses.insert(name.clone(), built.uses);
         self.put_in(Arc::new(Member {
-            ingress: parsed,
+            ingress: served,
             policy: built.policy,
             closed: built.closed,
         }));
@@ -397,7 +397,7 @@ impl Step<'_> {
             let new = UpstreamUse {
                 service: service.clone(),
                 port: FIRST_PORT.into(),
-                users: BTreeMap::new(),
+                users: ByAge::default(),
             };
             self.compiled.index.upstreams.insert(id.clone(), new);
             self.compiled
@@ -515,11 +515,7 @@ impl Step<'_> {
         }
     }
 
-    fn compile_host(
-        &mut self,
-        name: &Arc<str>,
-        former: Option<&Host>,
-    ) -> host::CompiledHost {
+    fn compile_host(&mut self, name: &Arc<str>, former: Option<&Host>) -> host::CompiledHost {
         let Compiled {
             certificates,
             patterns,
@@ -530,7 +526,7 @@ impl Step<'_> {
             ..
         } = &mut self.compiled;
         let of = |host: &str| -> Vec<&Member> {
-            let names = index.hosts.get(host).into_iter().flat_map(BTreeMap::values);
+            let names = index.hosts.get(host).into_iter().flat_map(ByAge::names);
             names
                 .filter_map(|name| members.get(name).map(|member| &**member))
                 .collect()
@@ -582,11 +578,11 @@ impl Step<'_> {
                 "\"{alias}\" is an alias of host {} already; left out",
                 owner.as_ref()?.name
             );
-            Some(member.ingress.annotation_finding(
-                Severity::Warning,
-                "server-alias",
-                message,
-            ))
+            Some(
+                member
+                    .ingress
+                    .annotation_finding(Severity::Warning, "server-alias", message),
+            )
         });
         let findings = findings.collect();
         self.compiled
@@ -611,7 +607,7 @@ impl Step<'_> {
                     .replace(Source::Upstream(id.key()), Vec::new());
                 continue;
             };
-            let users = self.compiled.parsed(used.users.values());
+            let users = self.compiled.parsed(used.users.names());
             let wanted = upstream::Wanted {
                 inherited_affinity: self.inherited_affinity(&id, &users),
                 id: id.clone(),
@@ -654,7 +650,7 @@ impl Step<'_> {
                 let primaries = primaries_beside(&host, id);
                 primaries.iter().find_map(|primary| {
                     let used = self.compiled.index.upstreams.get(primary)?;
-                    upstream::affinity(&self.compiled.parsed(used.users.values()))
+                    upstream::affinity(&self.compiled.parsed(used.users.names()))
                 })
             })
     }
@@ -704,10 +700,10 @@ impl Step<'_> {
                 .hosts
                 .entry(host)
                 .or_default()
-                .insert(ingress.age.clone(), ingress.name.clone());
+                .insert(ingress.age.clone());
         }
         for backend in ingress.backends() {
-            let id = ingress.upstream(&backend);
+            let id = backend.upstream.clone();
             let service = Name {
                 namespace: ingress.name.namespace.clone(),
                 name: backend.service,
@@ -720,14 +716,14 @@ impl Step<'_> {
             let new = || UpstreamUse {
                 service,
                 port: backend.port,
-                users: BTreeMap::new(),
+                users: ByAge::default(),
             };
             index
                 .upstreams
                 .entry(id)
                 .or_insert_with(new)
                 .users
-                .insert(ingress.age.clone(), ingress.name.clone());
+                .insert(ingress.age.clone());
         }
         let secrets = ingress.tls.iter().filter_map(|entry| entry.secret.clone());
         let secrets = secrets.map(|name| ObjectRef {
@@ -760,7 +756,7 @@ impl Step<'_> {
             }
         }
         for backend in ingress.backends() {
-            let id = ingress.upstream(&backend);
+            let id = backend.upstream.clone();
             let Some(used) = index.upstreams.get_mut(&id) else {
                 continue;
             };
@@ -796,26 +792,24 @@ impl Step<'_> {
     fn touch(&mut self, ingress: &ParsedIngress) {
         let own: Vec<UpstreamId> = ingress
             .backends()
-            .map(|backend| ingress.upstream(&backend))
+            .map(|backend| backend.upstream.clone())
             .collect();
         let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
         self.dirty.hosts.extend(hosts.iter().cloned());
         if ingress.annotations.affinity.is_some() {
             let index = &self.compiled.index;
             let used = own.iter().filter_map(|id| index.upstreams.get(id));
-            let sharing = used.flat_map(|used| self.compiled.parsed(used.users.values()));
+            let sharing = used.flat_map(|used| self.compiled.parsed(used.users.names()));
             hosts.extend(sharing.flat_map(ParsedIngress::touched_hosts));
         }
         let members = hosts
             .iter()
             .flat_map(|host| self.compiled.members_of(host))
-            .map(|member| &member.ingress);
+            .map(|member| &*member.ingress);
         let canaries = members.filter(|ingress| ingress.is_canary());
-        self.dirty.upstreams.extend(canaries.flat_map(|canary| {
-            canary
-                .backends()
-                .map(|backend| canary.upstream(&backend))
-        }));
+        self.dirty.upstreams.extend(
+            canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream.clone())),
+        );
         self.dirty.upstreams.extend(own);
     }
 }

@@ -24,52 +24,60 @@ pub(crate) enum Source {
 #[derive(Default)]
 pub(crate) struct Findings {
     by_source: HashMap<Source, Vec<Finding>, RandomState>,
-    appeared: Vec<Finding>,
-    gone: Vec<Finding>,
+    /// How often a finding is told: two upstreams may lack the same Service.
+    told: HashMap<Finding, usize, RandomState>,
+    /// The findings that the step touched, with how often they were told before it.
+    before: HashMap<Finding, usize, RandomState>,
 }
 
 impl Findings {
     /// `source` now has these findings.
     pub(crate) fn replace(&mut self, source: Source, findings: Vec<Finding>) {
+        for finding in &findings {
+            self.count(finding, |told| told.saturating_add(1));
+        }
         let old = if findings.is_empty() {
             self.by_source.remove(&source)
         } else {
-            self.appeared.extend(findings.iter().cloned());
             self.by_source.insert(source, findings)
         };
-        self.gone.extend(old.into_iter().flatten());
+        for finding in old.iter().flatten() {
+            self.count(finding, |told| told.saturating_sub(1));
+        }
     }
 
     /// All findings, sorted, each once.
     pub(crate) fn all(&self) -> Vec<Finding> {
-        let mut all: Vec<Finding> = self.by_source.values().flatten().cloned().collect();
+        let mut all: Vec<Finding> = self.told.keys().cloned().collect();
         all.sort();
-        all.dedup();
         all
     }
 
     /// Starts a step: nothing appeared or went yet.
     pub(crate) fn begin(&mut self) {
-        self.appeared.clear();
-        self.gone.clear();
+        self.before.clear();
     }
 
     /// What the step brought and took away; a finding that was only moved or told again is neither.
     pub(crate) fn difference(&self) -> (Vec<Finding>, Vec<Finding>) {
-        let only = |these: &[Finding], those: &[Finding]| {
-            let those: std::collections::HashSet<&Finding> = those.iter().collect();
-            let mut left: Vec<Finding> = these
-                .iter()
-                .filter(|finding| !those.contains(finding))
-                .cloned()
-                .collect();
-            left.sort();
-            left.dedup();
-            left
+        let changed = |was_told: bool| {
+            let changed = self.before.iter().filter(|(finding, before)| {
+                let is_told = self.told.contains_key(*finding);
+                (**before > 0) == was_told && is_told != was_told
+            });
+            let mut changed: Vec<Finding> = changed.map(|(finding, _)| finding.clone()).collect();
+            changed.sort();
+            changed
         };
-        (
-            only(&self.appeared, &self.gone),
-            only(&self.gone, &self.appeared),
-        )
+        (changed(false), changed(true))
+    }
+
+    fn count(&mut self, finding: &Finding, change: impl Fn(usize) -> usize) {
+        let told = self.told.get(finding).copied().unwrap_or(0);
+        self.before.entry(finding.clone()).or_insert(told);
+        match change(told) {
+            0 => drop(self.told.remove(finding)),
+            times => drop(self.told.insert(finding.clone(), times)),
+        }
     }
 }

@@ -14,13 +14,13 @@ use headgate_table::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, Pattern, 
 use crate::certificates::Certificates;
 use crate::finding::{Finding, Severity};
 use crate::ingress::ParsedIngress;
-use crate::patterns::Patterns;
+use crate::interned::Interned;
 use crate::settings::Settings;
 use crate::{Options, Snapshot};
 
 /// An Ingress in service, with the policy of its routes.
 pub(crate) struct Member {
-    pub(crate) ingress: ParsedIngress,
+    pub(crate) ingress: Arc<ParsedIngress>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) closed: Option<Arc<str>>,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) settings: &'a Settings,
     pub(crate) options: &'a Options,
     pub(crate) certificates: &'a mut Certificates,
-    pub(crate) patterns: &'a mut Patterns,
+    pub(crate) patterns: &'a mut Interned<Pattern>,
     /// Policy of routes that no Ingress made.
     pub(crate) plain_policy: &'a Arc<Policy>,
     /// Whether some Ingress, canaries aside, defines this host.
@@ -84,11 +84,9 @@ pub(crate) fn compile(
                 "host {} is defined by an Ingress, so there is no redirect from it",
                 www_counterpart(host)
             );
-            member.ingress.annotation_finding(
-                Severity::Warning,
-                "from-to-www-redirect",
-                message,
-            )
+            member
+                .ingress
+                .annotation_finding(Severity::Warning, "from-to-www-redirect", message)
         }));
     }
     let host = Host {

@@ -2,24 +2,18 @@
 //!
 //! Reading looks at one Ingress and the settings only; what it means beside other Ingresses is decided per host.
 
-use std::cmp::Reverse;
+use std::borrow::Cow;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use headgate_table::{CATCH_ALL, PathKind, UpstreamId};
-use jiff::Timestamp;
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
 
+use crate::age::Age;
 use crate::annotations::{self, IngressAnnotations, Validation};
 use crate::finding::{Finding, Severity, Subject};
 use crate::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
-
-/// Older objects win conflicts; of the same age, the greater `namespace/name` does (ingress-nginx reference 2.1).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Age {
-    created: Option<Timestamp>,
-    name: Reverse<String>,
-}
 
 /// An Ingress as the compiler needs it.
 #[derive(Debug)]
@@ -62,6 +56,17 @@ pub(crate) struct Backend {
     pub(crate) service: Arc<str>,
     /// Number or name.
     pub(crate) port: Arc<str>,
+    pub(crate) upstream: UpstreamId,
+}
+
+impl Backend {
+    fn new(namespace: &str, service: &str, port: &str) -> Self {
+        Self {
+            service: service.into(),
+            port: port.into(),
+            upstream: UpstreamId::new(namespace, service, port),
+        }
+    }
 }
 
 /// An entry of `spec.tls`.
@@ -78,24 +83,24 @@ impl ParsedIngress {
     pub(crate) fn read(ingress: &Ingress, settings: &Settings, options: &Options) -> Self {
         let name = Name::of(&ingress.metadata);
         let mut findings = Findings {
-            subject: reference(&name),
+            name: name.clone(),
             list: Vec::new(),
         };
         let annotations = read_annotations(ingress, settings, options, &mut findings);
-        let spec = ingress.spec.clone().unwrap_or_default();
+        let spec = ingress.spec.as_ref();
         let mut hosts: Vec<HostRules> = Vec::new();
-        for (index, rule) in spec.rules.unwrap_or_default().into_iter().enumerate() {
-            let field = format!("spec.rules[{index}]");
-            let Some(host) = host(
-                rule.host.as_deref().unwrap_or_default(),
-                &field,
-                &mut findings,
-            ) else {
+        let mut last = None;
+        let rules = spec.and_then(|spec| spec.rules.as_deref());
+        for (index, rule) in rules.unwrap_or_default().iter().enumerate() {
+            let name = rule.host.as_deref().unwrap_or_default();
+            let field = format_args!("spec.rules[{index}]");
+            let Some(host) = host(name, &field, &mut findings) else {
                 continue;
             };
-            let paths = rule.http.map(|http| http.paths).unwrap_or_default();
+            let paths = rule.http.as_ref().map_or(&[][..], |http| &http.paths);
             let paths = paths.iter().enumerate().filter_map(|(n, path)| {
-                path_rule(path, &format!("{field}.http.paths[{n}]"), &mut findings)
+                let field = format_args!("{field}.http.paths[{n}]");
+                path_rule(path, &field, &mut last, &mut findings)
             });
             let paths: Vec<_> = paths.collect();
             match hosts.iter_mut().find(|known| known.host == host) {
@@ -103,15 +108,16 @@ impl ParsedIngress {
                 None => hosts.push(HostRules { host, paths }),
             }
         }
-        let default_backend = spec
-            .default_backend
-            .as_ref()
-            .and_then(|backend| service_backend(backend, "spec.defaultBackend", &mut findings));
+        let default_backend = spec.and_then(|spec| spec.default_backend.as_ref());
+        let default_backend = default_backend.and_then(|backend| {
+            let (service, port) = service_backend(backend, &"spec.defaultBackend", &mut findings)?;
+            Some(Backend::new(&name.namespace, service, &port))
+        });
+        let tls = spec.and_then(|spec| spec.tls.as_deref());
         Self {
             uid: ingress.metadata.uid.clone().unwrap_or_default(),
             age: age(ingress, &name),
-            tls: spec
-                .tls
+            tls: tls
                 .unwrap_or_default()
                 .iter()
                 .map(|entry| tls_entry(entry, &name))
@@ -165,15 +171,7 @@ impl ParsedIngress {
     /// The Service of the `default-backend` annotation, at its first port.
     pub(crate) fn fallback(&self) -> Option<Backend> {
         let service = self.annotations.routing.default_backend.as_deref()?;
-        Some(Backend {
-            service: service.into(),
-            port: FIRST_PORT.into(),
-        })
-    }
-
-    /// Identity of a backend's upstream.
-    pub(crate) fn upstream(&self, backend: &Backend) -> UpstreamId {
-        UpstreamId::new(&self.name.namespace, &backend.service, &backend.port)
+        Some(Backend::new(&self.name.namespace, service, FIRST_PORT))
     }
 
     /// A finding about this Ingress.
@@ -202,17 +200,16 @@ impl ParsedIngress {
 pub(crate) const FIRST_PORT: &str = "";
 
 struct Findings {
-    subject: Subject,
+    name: Name,
     list: Vec<Finding>,
 }
 
 impl Findings {
-    fn add(&mut self, severity: Severity, field: &str, message: String) {
-        let subject = self.subject.clone();
+    fn add(&mut self, severity: Severity, field: &dyn Display, message: String) {
         self.list.push(Finding {
             severity,
-            subject,
-            field: field.into(),
+            subject: reference(&self.name),
+            field: field.to_string().into(),
             message: message.into(),
         });
     }
@@ -239,14 +236,10 @@ fn reference(name: &Name) -> Subject {
 }
 
 fn age(ingress: &Ingress, name: &Name) -> Age {
-    let created = ingress
-        .metadata
-        .creation_timestamp
-        .as_ref()
-        .map(|time| time.0);
+    let created = ingress.metadata.creation_timestamp.as_ref();
     Age {
-        created,
-        name: Reverse(name.to_string()),
+        created: created.map(|time| time.0),
+        name: name.clone(),
     }
 }
 
@@ -280,7 +273,7 @@ fn read_annotations(
 }
 
 /// A host as routing compares it: lower-case. A name that no request could have is a finding and serves nothing.
-fn host(host: &str, field: &str, findings: &mut Findings) -> Option<Arc<str>> {
+fn host(host: &str, field: &dyn Display, findings: &mut Findings) -> Option<Arc<str>> {
     if host.is_empty() {
         return Some(CATCH_ALL.into());
     }
@@ -295,13 +288,19 @@ fn host(host: &str, field: &str, findings: &mut Findings) -> Option<Arc<str>> {
             "\"{}\" is not a DNS name or \"*.\" before one; the rule is not served",
             host.escape_debug()
         );
-        findings.add(Severity::Error, &format!("{field}.host"), message);
+        findings.add(Severity::Error, &format_args!("{field}.host"), message);
         return None;
     }
     Some(host.into())
 }
 
-fn path_rule(path: &HTTPIngressPath, field: &str, findings: &mut Findings) -> Option<PathRule> {
+/// `last` is the backend of the path before: paths of one Service share one.
+fn path_rule(
+    path: &HTTPIngressPath,
+    field: &dyn Display,
+    last: &mut Option<Backend>,
+    findings: &mut Findings,
+) -> Option<PathRule> {
     let text = match path.path.as_deref() {
         None | Some("") => "/",
         Some(text) => text,
@@ -311,7 +310,7 @@ fn path_rule(path: &HTTPIngressPath, field: &str, findings: &mut Findings) -> Op
             "\"{}\" does not begin with \"/\" or holds a control character; the path is not served",
             text.escape_debug()
         );
-        findings.add(Severity::Error, &format!("{field}.path"), message);
+        findings.add(Severity::Error, &format_args!("{field}.path"), message);
         return None;
     }
     let kind = match path.path_type.as_str() {
@@ -322,11 +321,23 @@ fn path_rule(path: &HTTPIngressPath, field: &str, findings: &mut Findings) -> Op
                 "\"{}\" is not Exact, Prefix or ImplementationSpecific; taken as Prefix",
                 other.escape_debug()
             );
-            findings.add(Severity::Warning, &format!("{field}.pathType"), message);
+            findings.add(
+                Severity::Warning,
+                &format_args!("{field}.pathType"),
+                message,
+            );
             PathKind::Prefix
         }
     };
-    let backend = service_backend(&path.backend, &format!("{field}.backend"), findings)?;
+    let (service, port) =
+        service_backend(&path.backend, &format_args!("{field}.backend"), findings)?;
+    let same = |last: &&Backend| *last.service == *service && *last.port == *port;
+    let backend = match last.as_ref().filter(same) {
+        Some(last) => last.clone(),
+        None => last
+            .insert(Backend::new(&findings.name.namespace, service, &port))
+            .clone(),
+    };
     Some(PathRule {
         path: text.into(),
         kind,
@@ -335,11 +346,11 @@ fn path_rule(path: &HTTPIngressPath, field: &str, findings: &mut Findings) -> Op
 }
 
 /// The Service of a backend. A `resource` backend serves nothing, as in ingress-nginx.
-fn service_backend(
-    backend: &IngressBackend,
-    field: &str,
+fn service_backend<'b>(
+    backend: &'b IngressBackend,
+    field: &dyn Display,
     findings: &mut Findings,
-) -> Option<Backend> {
+) -> Option<(&'b str, Cow<'b, str>)> {
     let Some(service) = &backend.service else {
         findings.add(
             Severity::Warning,
@@ -353,8 +364,8 @@ fn service_backend(
         .and_then(|port| port.number)
         .filter(|number| *number > 0);
     let port = match (number, port.and_then(|port| port.name.as_deref())) {
-        (Some(number), _) => number.to_string(),
-        (None, Some(name)) => name.to_owned(),
+        (Some(number), _) => number.to_string().into(),
+        (None, Some(name)) => name.into(),
         (None, None) => {
             findings.add(
                 Severity::Error,
@@ -364,13 +375,10 @@ fn service_backend(
                     service.name
                 ),
             );
-            "0".to_owned()
+            "0".into()
         }
     };
-    Some(Backend {
-        service: service.name.as_str().into(),
-        port: port.into(),
-    })
+    Some((&service.name, port))
 }
 
 fn tls_entry(entry: &IngressTLS, ingress: &Name) -> TlsEntry {

@@ -4,6 +4,7 @@
 //! cannot be served is a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates
 //! and keys are parsed and checked here, because a broken one is a finding; they are used only by the data plane.
 
+mod age;
 pub mod annotations;
 mod certificate;
 mod certificates;
@@ -13,8 +14,9 @@ mod finding;
 mod findings;
 mod host;
 mod ingress;
+mod interned;
+mod objects;
 mod options;
-mod patterns;
 mod policy;
 mod serving;
 pub mod settings;
@@ -24,5 +26,6 @@ mod upstream;
 pub use certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use finding::{Finding, Severity, Subject};
+pub use objects::{ConfigMap, EndpointSlice, Endpoints, IngressClass, Object, Secret, Service};
 pub use options::{ClassSelection, Options};
-pub use snapshot::{Change, Changes, Kind, Name, Object, ObjectRef, Objects, Snapshot};
+pub use snapshot::{Change, Changes, Kind, Name, ObjectRef, Objects, Snapshot};

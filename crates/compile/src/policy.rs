@@ -307,7 +307,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn redirect(&mut self) -> Option<table::Redirect> {
+    fn redirect(&self) -> Option<table::Redirect> {
         let fixed = self.ingress.annotations.redirects.fixed.as_ref()?;
         let location = HeaderValue::from_str(&fixed.location).ok()?;
         Some(table::Redirect {
@@ -355,12 +355,7 @@ impl Builder<'_> {
         };
         let allowed = &around.settings.annotations.allowed_response_headers;
         // The comparison is case-sensitive, on the name as the ConfigMap spells it.
-        let refused = map
-            .data
-            .iter()
-            .flatten()
-            .map(|(key, _)| key)
-            .find(|key| !allowed.contains(key));
+        let refused = map.data.keys().find(|key| !allowed.contains(key));
         if let Some(refused) = refused {
             self.close(
                 NAME,
@@ -394,14 +389,7 @@ impl Builder<'_> {
             self.close(NAME, format!("there is no Secret {name}"));
             return None;
         };
-        let data = |key: &str| {
-            secret
-                .data
-                .as_ref()
-                .and_then(|data| data.get(key))
-                .filter(|value| !value.0.is_empty())
-        };
-        let client = match data("tls.crt") {
+        let client = match secret.get("tls.crt") {
             None => None,
             Some(_) => match around.certificates.of(&name, around.snapshot) {
                 Ok(certificate) => Some(certificate),
@@ -411,8 +399,9 @@ impl Builder<'_> {
                 }
             },
         };
-        let authorities = match data("ca.crt")
-            .map(|bundle| certificate::authorities(&bundle.0))
+        let authorities = match secret
+            .get("ca.crt")
+            .map(certificate::authorities)
             .transpose()
         {
             Ok(authorities) => authorities.unwrap_or_default(),
@@ -431,8 +420,9 @@ impl Builder<'_> {
         }
         // Everything that makes one connection different from another is in the identity.
         let fingerprint = client.as_ref().map_or("", |client| &client.fingerprint);
-        let trust = data("ca.crt")
-            .map(|bundle| certificate::fingerprint(&bundle.0))
+        let trust = secret
+            .get("ca.crt")
+            .map(certificate::fingerprint)
             .unwrap_or_default();
         let id = format!(
             "{name}#{fingerprint}#{trust}#{}#{}#{}#{}#{}#{}",

@@ -6,10 +6,10 @@ use std::time::Duration;
 use headgate_table as table;
 use headgate_table::{IpSet, Template};
 use http::{HeaderName, HeaderValue};
-use k8s_openapi::api::core::v1::ConfigMap;
 
 use crate::annotations::NameRef as Reference;
 use crate::finding::{Finding, Severity, Subject};
+use crate::objects::ConfigMap;
 use crate::settings::{Client, Hsts, Settings};
 use crate::{Kind, Name, ObjectRef, Options, Snapshot};
 
@@ -114,7 +114,7 @@ pub(crate) fn config_map_name(named: &Reference, own: &str) -> Name {
 /// # Errors
 /// The first entry that is no header, in words.
 pub(crate) fn headers(map: &ConfigMap) -> Result<Vec<(HeaderName, String)>, String> {
-    let data = map.data.iter().flatten();
+    let data = map.data.iter();
     data.map(|(name, value)| {
         let header = HeaderName::from_bytes(name.as_bytes())
             .map_err(|_| format!("\"{}\" is not a header name", name.escape_debug()))?;

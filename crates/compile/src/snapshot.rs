@@ -8,10 +8,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use crate::objects::{ConfigMap, EndpointSlice, Endpoints, IngressClass, Object, Secret, Service};
 
 /// Kinds of objects that a table is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -93,38 +93,6 @@ impl fmt::Display for ObjectRef {
     }
 }
 
-/// An object of one of the kinds.
-#[derive(Clone, Debug)]
-#[allow(missing_docs, reason = "named as in the Kubernetes API")]
-pub enum Object {
-    Ingress(Box<Ingress>),
-    IngressClass(Box<IngressClass>),
-    Service(Box<Service>),
-    EndpointSlice(Box<EndpointSlice>),
-    Endpoints(Box<Endpoints>),
-    Secret(Box<Secret>),
-    ConfigMap(Box<ConfigMap>),
-}
-
-impl Object {
-    /// Its kind and name.
-    pub fn reference(&self) -> ObjectRef {
-        let (kind, metadata) = match self {
-            Self::Ingress(object) => (Kind::Ingress, &object.metadata),
-            Self::IngressClass(object) => (Kind::IngressClass, &object.metadata),
-            Self::Service(object) => (Kind::Service, &object.metadata),
-            Self::EndpointSlice(object) => (Kind::EndpointSlice, &object.metadata),
-            Self::Endpoints(object) => (Kind::Endpoints, &object.metadata),
-            Self::Secret(object) => (Kind::Secret, &object.metadata),
-            Self::ConfigMap(object) => (Kind::ConfigMap, &object.metadata),
-        };
-        ObjectRef {
-            kind,
-            name: Name::of(metadata),
-        }
-    }
-}
-
 /// One change to the set of objects.
 #[derive(Clone, Debug)]
 pub enum Change {
@@ -166,13 +134,13 @@ impl Snapshot {
         let reference = object.reference();
         let name = reference.name.clone();
         match object {
-            Object::Ingress(object) => drop(self.ingresses.insert(name, object.into())),
-            Object::IngressClass(object) => drop(self.classes.insert(name, object.into())),
-            Object::Service(object) => drop(self.services.insert(name, object.into())),
-            Object::EndpointSlice(object) => self.apply_slice(name, *object),
-            Object::Endpoints(object) => drop(self.endpoints.insert(name, object.into())),
-            Object::Secret(object) => drop(self.secrets.insert(name, object.into())),
-            Object::ConfigMap(object) => drop(self.config_maps.insert(name, object.into())),
+            Object::Ingress(object) => drop(self.ingresses.insert(name, object)),
+            Object::IngressClass(object) => drop(self.classes.insert(name, object)),
+            Object::Service(object) => drop(self.services.insert(name, object)),
+            Object::EndpointSlice(object) => self.apply_slice(object),
+            Object::Endpoints(object) => drop(self.endpoints.insert(name, object)),
+            Object::Secret(object) => drop(self.secrets.insert(name, object)),
+            Object::ConfigMap(object) => drop(self.config_maps.insert(name, object)),
         }
         self.changed.push(reference);
     }
@@ -226,19 +194,20 @@ impl Snapshot {
             .filter_map(|name| self.slices.get(name))
     }
 
-    fn apply_slice(&mut self, name: Name, slice: EndpointSlice) {
-        self.forget_slice(&name);
-        if let Some(service) = service_of(&slice) {
+    fn apply_slice(&mut self, slice: Arc<EndpointSlice>) {
+        let name = &slice.name;
+        self.forget_slice(name);
+        if let Some(service) = &slice.service {
             let names = self.slices_of.entry(service.clone()).or_default();
-            if let Err(at) = names.binary_search(&name) {
+            if let Err(at) = names.binary_search(name) {
                 names.insert(at, name.clone());
             }
             self.changed.push(ObjectRef {
                 kind: Kind::Service,
-                name: service,
+                name: service.clone(),
             });
         }
-        self.slices.insert(name, slice.into());
+        self.slices.insert(name.clone(), slice);
     }
 
     fn delete_slice(&mut self, name: &Name) -> bool {
@@ -247,7 +216,11 @@ impl Snapshot {
     }
 
     fn forget_slice(&mut self, name: &Name) {
-        let Some(service) = self.slices.get(name).and_then(|slice| service_of(slice)) else {
+        let Some(service) = self
+            .slices
+            .get(name)
+            .and_then(|slice| slice.service.clone())
+        else {
             return;
         };
         if let Some(names) = self.slices_of.get_mut(&service) {
@@ -274,17 +247,4 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty()
     }
-}
-
-/// The Service that a slice belongs to, by its label.
-fn service_of(slice: &EndpointSlice) -> Option<Name> {
-    let service = slice
-        .metadata
-        .labels
-        .as_ref()?
-        .get("kubernetes.io/service-name")?;
-    Some(Name::new(
-        slice.metadata.namespace.as_deref().unwrap_or_default(),
-        service,
-    ))
 }

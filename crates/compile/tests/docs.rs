@@ -4,7 +4,9 @@
 use std::path::Path;
 
 fn check(name: &str, title: &str, table: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("docs")
+        .join(name);
     let expected = format!(
         "# {title}\n\nThis page is made from the registry in the code; see [differences](differences.md) for what \
          behaves otherwise than in ingress-nginx.\n\n{table}"

@@ -11,8 +11,6 @@ mod strings;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use headgate_compile::{Object, ObjectRef};
 
 pub(crate) use parse::parse;
@@ -45,7 +43,7 @@ pub(crate) struct Item {
     /// Its kind and name.
     pub(crate) reference: ObjectRef,
     /// The object.
-    pub(crate) object: Arc<Object>,
+    pub(crate) object: Object,
 }
 
 /// Something wrong in a document.

@@ -17,7 +17,7 @@ pub(crate) struct Definition {
     /// Where in it.
     pub(crate) place: Place,
     /// The object.
-    pub(crate) object: Arc<Object>,
+    pub(crate) object: Object,
 }
 
 /// Where in a file a definition stands; later is greater.
@@ -51,7 +51,7 @@ pub(crate) struct Index {
 #[derive(Default)]
 struct Entry {
     definitions: Vec<Definition>,
-    served: Option<Arc<Object>>,
+    served: Option<Object>,
 }
 
 impl Index {
@@ -117,15 +117,15 @@ impl Index {
         } else {
             self.repeated.remove(&object);
         }
-        let Some(winner) = entry.winner().map(|winner| Arc::clone(&winner.object)) else {
+        let Some(winner) = entry.winner().map(|winner| winner.object.clone()) else {
             let was_served = self.objects.remove(&object)?.served.is_some();
             return was_served.then_some(Change::Delete(object));
         };
-        let before = entry.served.replace(Arc::clone(&winner));
-        if before.is_some_and(|before| same(&before, &winner)) {
+        let before = entry.served.replace(winner.clone());
+        if before.is_some_and(|before| before == winner) {
             return None;
         }
-        Some(Change::Apply((*winner).clone()))
+        Some(Change::Apply(winner))
     }
 }
 
@@ -175,20 +175,4 @@ fn described(definition: &Definition) -> String {
         .map(|index| format!(", items[{index}]"))
         .unwrap_or_default();
     format!("{file}:{line} (document {document}{item})")
-}
-
-fn same(left: &Arc<Object>, right: &Arc<Object>) -> bool {
-    if Arc::ptr_eq(left, right) {
-        return true;
-    }
-    match (&**left, &**right) {
-        (Object::Ingress(left), Object::Ingress(right)) => left == right,
-        (Object::IngressClass(left), Object::IngressClass(right)) => left == right,
-        (Object::Service(left), Object::Service(right)) => left == right,
-        (Object::EndpointSlice(left), Object::EndpointSlice(right)) => left == right,
-        (Object::Endpoints(left), Object::Endpoints(right)) => left == right,
-        (Object::Secret(left), Object::Secret(right)) => left == right,
-        (Object::ConfigMap(left), Object::ConfigMap(right)) => left == right,
-        _ => false,
-    }
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use headgate_compile::{Change, Finding};
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::SourceError;
@@ -42,6 +43,8 @@ pub struct Batch {
 pub struct Source {
     shared: Arc<Shared>,
     poll: Duration,
+    /// Reading that was begun, perhaps for a caller who did not wait for its end.
+    reading: Option<JoinHandle<()>>,
     /// The first batch was given out.
     is_loaded: bool,
 }
@@ -80,6 +83,7 @@ impl Source {
         Ok(Self {
             shared: Arc::new(Shared { pending, state }),
             poll: options.poll.unwrap_or(POLL),
+            reading: None,
             is_loaded: false,
         })
     }
@@ -89,6 +93,7 @@ impl Source {
     /// blocking threads.
     pub async fn changes(&mut self) -> Batch {
         loop {
+            self.finish().await;
             if let Some(batch) = self.shared.take_ready() {
                 self.is_loaded = true;
                 return batch;
@@ -98,7 +103,8 @@ impl Source {
             } else {
                 self.shared.pending.look_at_everything();
             }
-            self.refresh().await;
+            let shared = Arc::clone(&self.shared);
+            self.reading = Some(spawn_blocking(move || shared.refresh()));
         }
     }
 
@@ -120,9 +126,14 @@ impl Source {
         }
     }
 
-    async fn refresh(&self) {
-        let shared = Arc::clone(&self.shared);
-        if let Err(error) = tokio::task::spawn_blocking(move || shared.refresh()).await {
+    /// Waits for the reading that was begun.
+    async fn finish(&mut self) {
+        let Some(reading) = &mut self.reading else {
+            return;
+        };
+        let result = reading.await;
+        self.reading = None;
+        if let Err(error) = result {
             // A panic, or the runtime is stopping. Not again at once.
             tracing::error!(%error, "reading the manifests failed");
             self.shared.pending.look_at_everything();

@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -23,6 +24,8 @@ pub(crate) struct Hint {
     pub(crate) paths: HashSet<PathBuf>,
     /// Those among them that were removed, renamed or created.
     pub(crate) moved: HashSet<PathBuf>,
+    /// When the first of it was seen.
+    pub(crate) arrived: Option<Instant>,
 }
 
 impl Hint {
@@ -65,7 +68,10 @@ impl Pending {
 
     /// Makes the next look a look at everything.
     pub(crate) fn look_at_everything(&self) {
-        self.state().hint.all = true;
+        let mut state = self.state();
+        state.hint.all = true;
+        state.hint.arrived.get_or_insert_with(Instant::now);
+        drop(state);
         self.arrived.notify_one();
     }
 
@@ -120,6 +126,7 @@ impl State {
 
 impl Hint {
     fn add(&mut self, paths: Vec<PathBuf>, moved: bool) {
+        self.arrived.get_or_insert_with(Instant::now);
         if self.paths.len() + paths.len() > MAX_PATHS {
             self.all = true;
         }

@@ -39,18 +39,27 @@ enum Source {
 impl Body {
     /// No content.
     pub(crate) fn empty() -> Self {
-        Self { source: Source::Full(None), record: None }
+        Self {
+            source: Source::Full(None),
+            record: None,
+        }
     }
 
     /// Content made here.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        Self { source: Source::Full(Some(bytes).filter(|bytes| !bytes.is_empty())), record: None }
+        Self {
+            source: Source::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
+            record: None,
+        }
     }
 
     /// Content streamed from an endpoint.
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
-        Self { source: Source::Upstream(body), record: None }
+        Self {
+            source: Source::Upstream(body),
+            record: None,
+        }
     }
 
     /// The same, counting into `record` and writing it at the end.
@@ -68,7 +77,10 @@ impl HttpBody for Body {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.source {
             Source::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
@@ -91,7 +103,9 @@ impl HttpBody for Body {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Full(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Full(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Source::Upstream(body) => body.size_hint(),
         }
     }

@@ -31,7 +31,9 @@ pub(crate) struct Record {
     pub(crate) referer: Option<HeaderValue>,
     /// `User-Agent`
     pub(crate) user_agent: Option<HeaderValue>,
-    /// `X-Request-ID` as sent to the upstream; empty when there is none.
+    /// `Authorization`
+    pub(crate) authorization: Option<HeaderValue>,
+    /// `X-Request-ID` as the upstream gets it, or would have got it; `None` when there is none.
     pub(crate) request_id: Option<HeaderValue>,
     /// Bytes of head and body received, about.
     pub(crate) request_length: u64,

@@ -3,6 +3,7 @@
 use headgate_table::Settings;
 use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER};
 use http::{HeaderValue, Response, StatusCode, Version};
+use hyper::ext::ReasonPhrase;
 
 use crate::body::Body;
 use crate::request::Malformed;
@@ -85,6 +86,11 @@ pub(crate) fn page(status: StatusCode, settings: &Settings) -> Response<Body> {
 fn bare(status: StatusCode, settings: &Settings) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
+    if let Some(phrase) = phrase(status) {
+        response
+            .extensions_mut()
+            .insert(ReasonPhrase::from_static(phrase));
+    }
     if settings.server_tokens {
         response
             .headers_mut()
@@ -101,20 +107,32 @@ fn html(status: StatusCode, reason: &str) -> String {
     )
 }
 
-/// The words of nginx's pages, which are not everywhere those of RFC 9110.
+/// The title of nginx's page for `status`, without the number.
 fn reason(status: StatusCode) -> Option<&'static str> {
     match status.as_u16() {
         200..300 | 300 | 304..307 => None,
+        302 => Some("Found"),
         401 => Some("Authorization Required"),
-        405 => Some("Not Allowed"),
-        408 => Some("Request Time-out"),
-        413 => Some("Request Entity Too Large"),
-        414 => Some("Request-URI Too Large"),
-        416 => Some("Requested Range Not Satisfiable"),
-        503 => Some("Service Temporarily Unavailable"),
-        504 => Some("Gateway Time-out"),
-        _ => status.canonical_reason(),
+        _ => phrase(status).map_or_else(
+            || status.canonical_reason(),
+            |phrase| std::str::from_utf8(phrase).ok(),
+        ),
     }
+}
+
+/// The words of nginx's status line where they are not those of RFC 9110; HTTP/1 alone has them.
+fn phrase(status: StatusCode) -> Option<&'static [u8]> {
+    Some(match status.as_u16() {
+        302 => b"Moved Temporarily",
+        405 => b"Not Allowed",
+        408 => b"Request Time-out",
+        413 => b"Request Entity Too Large",
+        414 => b"Request-URI Too Large",
+        416 => b"Requested Range Not Satisfiable",
+        503 => b"Service Temporarily Unavailable",
+        504 => b"Gateway Time-out",
+        _ => return None,
+    })
 }
 
 /// What a failure to forward becomes.
@@ -226,6 +244,30 @@ mod tests {
             ""
         );
         assert_eq!(text(page(StatusCode::NO_CONTENT, &Settings::default())), "");
+    }
+
+    #[test]
+    fn status_lines_have_the_words_of_nginx() {
+        let phrase = |status| {
+            let page = page(StatusCode::from_u16(status).unwrap(), &Settings::default());
+            let phrase = page.extensions().get::<ReasonPhrase>();
+            phrase.map(|phrase| String::from_utf8(phrase.as_bytes().to_vec()).unwrap())
+        };
+        for (status, words) in [
+            (302, "Moved Temporarily"),
+            (405, "Not Allowed"),
+            (408, "Request Time-out"),
+            (413, "Request Entity Too Large"),
+            (414, "Request-URI Too Large"),
+            (416, "Requested Range Not Satisfiable"),
+            (503, "Service Temporarily Unavailable"),
+            (504, "Gateway Time-out"),
+        ] {
+            assert_eq!(phrase(status).as_deref(), Some(words));
+        }
+        for canonical in [200, 301, 308, 400, 401, 403, 404, 429, 431, 500, 502] {
+            assert_eq!(phrase(canonical), None, "{canonical}");
+        }
     }
 
     #[test]

@@ -86,8 +86,19 @@ impl Server {
     /// When an address cannot be listened on.
     pub fn bind(config: Config) -> Result<Bound, ServerError> {
         let listeners = listen::bind(&config)?;
+        // Redirects name ports, so those that were chosen for port 0 have to be known.
+        let config = Config {
+            http_port: chosen(&listeners.http, config.http_port),
+            https_port: chosen(&listeners.https, config.https_port),
+            ..config
+        };
         Ok(Bound { config, listeners })
     }
+}
+
+/// The port that `addresses` share.
+fn chosen(addresses: &[SocketAddr], asked: u16) -> u16 {
+    addresses.first().map_or(asked, SocketAddr::port)
 }
 
 impl Bound {
@@ -315,6 +326,11 @@ mod tests {
         });
         let address = running.addresses().http[0];
         assert_ne!(address.port(), running.addresses().https[0].port());
+        let known = &running.shared.config;
+        assert_eq!(
+            (known.http_port, known.https_port),
+            (address.port(), running.addresses().https[0].port())
+        );
         let mut streams = Vec::new();
         for _ in 0..20 {
             streams.push(asked(address).await);

@@ -47,7 +47,13 @@ impl Worker {
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
         let telemetry = WorkerTelemetry::new(&shared.telemetry, index);
         let table = RefCell::new(shared.reader.local());
-        Self { index, shared, pools: Pools::default(), telemetry, table }
+        Self {
+            index,
+            shared,
+            pools: Pools::default(),
+            telemetry,
+            table,
+        }
     }
 
     /// The table for a new request, which keeps it to its end.

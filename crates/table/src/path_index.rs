@@ -105,6 +105,22 @@ impl PathIndex {
         matches!(self.matcher, Matcher::Regex(_))
     }
 
+    /// The texts that are tried, in their order, each with its route: paths, or expressions in regex mode. The root last.
+    pub fn listing(&self) -> Vec<(&str, &Arc<Route>)> {
+        match &self.matcher {
+            Matcher::Literal { .. } => {
+                let routes = self.routes().into_iter();
+                routes.map(|route| (&*route.path, route)).collect()
+            }
+            Matcher::Regex(entries) => {
+                let entries = entries
+                    .iter()
+                    .map(|(pattern, route)| (pattern.source(), route));
+                entries.chain([(&*self.root.path, &self.root)]).collect()
+            }
+        }
+    }
+
     /// All routes in the order in which they are tried, the root last. A route may come twice in regex mode.
     pub fn routes(&self) -> Vec<&Arc<Route>> {
         let mut routes: Vec<_> = match &self.matcher {

@@ -19,8 +19,9 @@ pub fn text(table: &RoutingTable) -> String {
                 let _ = writeln!(out, "  redirect to {to}");
             }
             HostBehaviour::Routes { paths, .. } => {
-                for route in paths.routes() {
-                    let _ = writeln!(out, "  {}", route_line(table, route, paths.is_regex()));
+                for (tried, route) in paths.listing() {
+                    let kind = kind(route, paths.is_regex());
+                    let _ = writeln!(out, "  {kind:<6} {tried} -> {}", route_line(table, route));
                 }
             }
         }
@@ -71,19 +72,14 @@ fn host_facts(host: &Host) -> String {
     facts
 }
 
-fn route_line(table: &RoutingTable, route: &Route, regex: bool) -> String {
-    let kind = kind(route, regex);
+fn route_line(table: &RoutingTable, route: &Route) -> String {
     let facts = facts(route);
     let facts = if facts.is_empty() {
         String::new()
     } else {
         format!(" [{}]", facts.join("; "))
     };
-    format!(
-        "{kind:<6} {} -> {}{facts}",
-        route.path,
-        target(table, &route.target)
-    )
+    format!("{}{facts}", target(table, &route.target))
 }
 
 fn kind(route: &Route, regex: bool) -> &'static str {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{
-    CATCH_ALL, Canary, CanaryHeader, HeaderTest, PathKind, Pattern, UpstreamId,
-};
+use headgate_table::{CATCH_ALL, Canary, CanaryHeader, HeaderTest, PathKind, Pattern, UpstreamId};
 
 use super::Member;
 use crate::annotations;
@@ -68,7 +66,7 @@ impl<'a> Canaries<'a> {
             );
         }
         let ingress = &chosen.member.ingress;
-        let upstream = ingress.upstream(chosen.backend);
+        let upstream = chosen.backend.upstream.clone();
         if upstream == *primary {
             let message = format!(
                 "the canary and the Ingress it stands beside send requests to the same {upstream}; nothing is split"

@@ -5,8 +5,8 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Closed, Host, HostBehaviour, HttpsRedirect, Origin, PathIndex, PathKind, Policy,
-    Rewrite, Route, Slot, Split, Target, Template, UpstreamId,
+    CATCH_ALL, Closed, Host, HostBehaviour, HttpsRedirect, Origin, PathIndex, PathKind, Pattern,
+    PatternError, Policy, Rewrite, Route, Slot, Split, Target, Template, UpstreamId,
 };
 
 use super::canary::Canaries;
@@ -43,6 +43,7 @@ pub(super) fn compile(
         findings,
         closed,
         regex_mode,
+        last_origin: None,
     };
     let root = match root {
         Root::CatchAll(member) => builder.catch_all_root(member, primaries, &declared),
@@ -232,12 +233,29 @@ struct Builder<'a, 'b> {
     /// Why every route is closed, if they are.
     closed: Option<Arc<str>>,
     regex_mode: bool,
+    last_origin: Option<Arc<Origin>>,
 }
 
 impl<'a> Builder<'a, '_> {
+    /// Paths of one Service share their origin.
+    fn origin(&mut self, member: &Member, backend: &Backend) -> Arc<Origin> {
+        let same = |last: &&Arc<Origin>| {
+            Arc::ptr_eq(&last.service, &backend.service)
+                && Arc::ptr_eq(&last.port, &backend.port)
+                && last.ingress == member.ingress.name.name
+        };
+        match self.last_origin.as_ref().filter(same) {
+            Some(last) => last.clone(),
+            None => self
+                .last_origin
+                .insert(origin(member, Some(backend)))
+                .clone(),
+        }
+    }
+
     fn route(&mut self, member: &'a Member, rule: &'a PathRule) -> Arc<Route> {
         let target = self.target(member, &rule.path, rule.kind, &rule.backend);
-        let origin = origin(member, Some(&rule.backend));
+        let origin = self.origin(member, &rule.backend);
         self.finish(member, &rule.path, rule.kind, origin, target)
     }
 
@@ -294,9 +312,9 @@ impl<'a> Builder<'a, '_> {
         let roots = declared.iter().filter(|(_, rule)| is_root(rule));
         self.findings
             .extend(roots.map(|(late, rule)| conflict(self.host, late, rule, member)));
-        let late = primaries.iter().filter(|late| {
-            late.ingress.is_catch_all() && late.ingress.name != member.ingress.name
-        });
+        let late = primaries
+            .iter()
+            .filter(|late| late.ingress.is_catch_all() && late.ingress.name != member.ingress.name);
         self.findings.extend(late.map(|late| {
             let message = format!(
                 "the default backend of {} is older and answers; ignored here",
@@ -348,7 +366,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn target(&mut self, member: &Member, path: &str, kind: PathKind, backend: &Backend) -> Target {
-        let primary = member.ingress.upstream(backend);
+        let primary = backend.upstream.clone();
         let canary = self.canaries.of(path, kind, &primary, self.findings);
         if let Some(closed) = self.closed(member) {
             return closed;
@@ -427,7 +445,7 @@ impl<'a> Builder<'a, '_> {
             }
         };
         // A path that is no expression has no route either; that is told where the index is made.
-        let pattern = self.around.patterns.get(path).ok()?;
+        let pattern = self.pattern(path).ok()?;
         let redirect = target.starts_with("http://") || target.starts_with("https://");
         Some(Arc::new(Rewrite {
             pattern,
@@ -435,6 +453,12 @@ impl<'a> Builder<'a, '_> {
             redirect,
             forwarded_prefix,
         }))
+    }
+
+    /// Paths are searched without regard to case; thousands of hosts share `/api(/|$)(.*)`.
+    fn pattern(&mut self, source: &str) -> Result<Arc<Pattern>, PatternError> {
+        let make = || Pattern::case_insensitive(source);
+        self.around.patterns.get(source, make)
     }
 
     fn regex_index(
@@ -450,7 +474,7 @@ impl<'a> Builder<'a, '_> {
         let mut entries = Vec::new();
         for (member, route) in routes {
             for text in searched(&route, member, &exact) {
-                match self.around.patterns.get(&format!("^{text}")) {
+                match self.pattern(&format!("^{text}")) {
                     Ok(pattern) => entries.push((text, pattern, route.clone())),
                     Err(error) => {
                         let message = format!(
@@ -495,7 +519,7 @@ fn fallback(member: &Member) -> Option<UpstreamId> {
     member
         .ingress
         .fallback()
-        .map(|backend| member.ingress.upstream(&backend))
+        .map(|backend| backend.upstream.clone())
 }
 
 fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {

@@ -1,11 +1,11 @@
 //! From parsed values to typed objects.
 
-use std::sync::Arc;
-
 use headgate_compile::{Kind, Object};
-use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{ByteString, Metadata};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -137,7 +137,7 @@ impl Reader {
         if faults.is_empty() {
             match finish(kind, object, &place.path) {
                 Ok(object) => {
-                    let (reference, object) = (object.reference(), Arc::new(object));
+                    let (reference, object) = (object.reference(), object);
                     self.items.push(Item {
                         index: place.index,
                         reference,
@@ -181,33 +181,31 @@ fn title(kind: Kind, object: &Map<String, Value>) -> String {
 }
 
 fn finish(kind: Kind, object: Map<String, Value>, path: &Path) -> Result<Object, Fault> {
-    let mut object = typed(kind, object, path)?;
-    if let Object::Secret(secret) = &mut object {
-        merge_string_data(secret);
+    match kind {
+        Kind::Ingress => checked::<Ingress>(kind, deserialize(object, path)?, path),
+        Kind::IngressClass => checked::<IngressClass>(kind, deserialize(object, path)?, path),
+        Kind::Service => checked::<Service>(kind, deserialize(object, path)?, path),
+        Kind::EndpointSlice => checked::<EndpointSlice>(kind, deserialize(object, path)?, path),
+        Kind::Endpoints => checked::<Endpoints>(kind, deserialize(object, path)?, path),
+        Kind::ConfigMap => checked::<ConfigMap>(kind, deserialize(object, path)?, path),
+        Kind::Secret => {
+            let mut secret: Secret = deserialize(object, path).map_err(without_value)?;
+            merge_string_data(&mut secret);
+            checked(kind, secret, path)
+        }
     }
-    let metadata = metadata_mut(&mut object);
-    // Large, and of no use to anybody here.
-    metadata.managed_fields = None;
-    check_names(kind, metadata, &path.key("metadata"))?;
-    Ok(object)
 }
 
-fn typed(kind: Kind, object: Map<String, Value>, path: &Path) -> Result<Object, Fault> {
-    Ok(match kind {
-        Kind::Ingress => Object::Ingress(deserialize(object, path)?),
-        Kind::IngressClass => Object::IngressClass(deserialize(object, path)?),
-        Kind::Service => Object::Service(deserialize(object, path)?),
-        Kind::EndpointSlice => Object::EndpointSlice(deserialize(object, path)?),
-        Kind::Endpoints => Object::Endpoints(deserialize(object, path)?),
-        Kind::ConfigMap => Object::ConfigMap(deserialize(object, path)?),
-        Kind::Secret => Object::Secret(deserialize(object, path).map_err(without_value)?),
-    })
-}
-
-fn deserialize<T: DeserializeOwned>(
-    object: Map<String, Value>,
+fn checked<T: Metadata<Ty = ObjectMeta> + Into<Object>>(
+    kind: Kind,
+    mut object: T,
     path: &Path,
-) -> Result<Box<T>, Fault> {
+) -> Result<Object, Fault> {
+    check_names(kind, object.metadata_mut(), &path.key("metadata"))?;
+    Ok(object.into())
+}
+
+fn deserialize<T: DeserializeOwned>(object: Map<String, Value>, path: &Path) -> Result<T, Fault> {
     serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| Fault {
         path: path.join(error.path()),
         message: error.inner().to_string(),
@@ -233,18 +231,6 @@ fn merge_string_data(secret: &mut Secret) {
             .into_iter()
             .map(|(key, text)| (key, ByteString(text.into_bytes()))),
     );
-}
-
-fn metadata_mut(object: &mut Object) -> &mut ObjectMeta {
-    match object {
-        Object::Ingress(object) => &mut object.metadata,
-        Object::IngressClass(object) => &mut object.metadata,
-        Object::Service(object) => &mut object.metadata,
-        Object::EndpointSlice(object) => &mut object.metadata,
-        Object::Endpoints(object) => &mut object.metadata,
-        Object::Secret(object) => &mut object.metadata,
-        Object::ConfigMap(object) => &mut object.metadata,
-    }
 }
 
 /// Fills in the namespace and refuses names that no API server would have stored: they end up in logs and labels.

@@ -1,6 +1,6 @@
 //! One file: its documents as last read, and what is kept of them while the file is broken.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ impl FileState {
         let (known, objects) = before
             .map(|before| (before.documents, before.objects))
             .unwrap_or_default();
-        let old: BTreeMap<_, _> = index.remove(key, &objects).into_iter().collect();
+        let old: HashMap<_, _> = index.remove(key, &objects).into_iter().collect();
         let (documents, unusable) = match content {
             Content::Text(text) => (read_documents(known, text, key.format(), hasher), None),
             Content::Unusable(line, reason) => (known, Some((*line, reason.clone()))),
@@ -98,10 +98,10 @@ impl FileState {
     fn define(
         &mut self,
         key: &Arc<FileKey>,
-        mut old: BTreeMap<ObjectRef, Definition>,
+        mut old: HashMap<ObjectRef, Definition>,
         index: &mut Index,
     ) {
-        let mut objects = BTreeSet::new();
+        let mut objects = HashSet::new();
         if self.unusable.is_none() {
             objects = self.define_fresh(key, index);
             old.retain(|object, _| !objects.contains(object));
@@ -120,11 +120,11 @@ impl FileState {
         }
     }
 
-    fn define_fresh(&self, key: &Arc<FileKey>, index: &mut Index) -> BTreeSet<ObjectRef> {
-        let mut objects = BTreeSet::new();
+    fn define_fresh(&self, key: &Arc<FileKey>, index: &mut Index) -> HashSet<ObjectRef> {
+        let mut objects = HashSet::new();
         for (document, number) in self.documents.iter().zip(1..) {
             for item in &document.outcome.objects {
-                let object = item.object.reference();
+                let object = item.reference.clone();
                 let place = Place {
                     document: number,
                     index: item.index,
@@ -135,7 +135,7 @@ impl FileState {
                     fresh: true,
                     file,
                     place,
-                    object: Arc::clone(&item.object),
+                    object: item.object.clone(),
                 };
                 index.add(object.clone(), definition);
                 objects.insert(object);
@@ -148,10 +148,10 @@ impl FileState {
     /// came back is not kept any more: it must be possible to remove it for good.
     fn keep(
         &mut self,
-        vanished: BTreeMap<ObjectRef, Definition>,
-        fresh: &BTreeSet<ObjectRef>,
-    ) -> BTreeMap<ObjectRef, Definition> {
-        let mut all = BTreeMap::new();
+        vanished: HashMap<ObjectRef, Definition>,
+        fresh: &HashSet<ObjectRef>,
+    ) -> HashMap<ObjectRef, Definition> {
+        let mut all = HashMap::new();
         for document in self
             .documents
             .iter_mut()

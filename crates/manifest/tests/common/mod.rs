@@ -122,24 +122,20 @@ fn change(change: &Change) -> String {
 /// Enough of an object to tell its versions apart.
 fn detail(object: &Object) -> String {
     match object {
-        Object::ConfigMap(map) => format!(" {:?}", map.data.clone().unwrap_or_default()),
+        Object::ConfigMap(map) => format!(" {:?}", map.data()),
         Object::Secret(secret) => {
-            let data = secret.data.clone().unwrap_or_default();
-            let shown = data
-                .iter()
-                .map(|(key, value)| format!("{key}={}", String::from_utf8_lossy(&value.0)));
-            format!(" {:?}", shown.collect::<Vec<_>>())
+            let shown = ["tls.crt", "tls.key", "ca.crt"].map(|key| {
+                let value = secret.get(key)?;
+                Some(format!("{key}={}", String::from_utf8_lossy(value)))
+            });
+            format!(" {:?}", shown.into_iter().flatten().collect::<Vec<_>>())
         }
         Object::Ingress(ingress) => format!(
             " {:?}",
             ingress.metadata.annotations.clone().unwrap_or_default()
         ),
         Object::Service(service) => {
-            let ports = service
-                .spec
-                .iter()
-                .flat_map(|spec| spec.ports.iter().flatten());
-            format!(" {:?}", ports.map(|port| port.port).collect::<Vec<_>>())
+            format!(" {:?}", service.port_names().collect::<Vec<_>>())
         }
         Object::IngressClass(_) | Object::EndpointSlice(_) | Object::Endpoints(_) => String::new(),
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use http::Response;
 use http_body_util::BodyExt;
+use hyper::ext::ReasonPhrase;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
@@ -62,9 +63,19 @@ pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
 
 /// A head as hyper would write it.
 fn rendered(head: &http::response::Parts, length: usize) -> Vec<u8> {
-    let reason = head.status.canonical_reason().unwrap_or_default();
+    let reason = head.extensions.get::<ReasonPhrase>().map_or_else(
+        || {
+            head.status
+                .canonical_reason()
+                .unwrap_or_default()
+                .as_bytes()
+        },
+        ReasonPhrase::as_bytes,
+    );
     let date = httpdate::fmt_http_date(SystemTime::now());
-    let mut bytes = format!("HTTP/1.1 {} {reason}\r\n", head.status.as_str()).into_bytes();
+    let mut bytes = format!("HTTP/1.1 {} ", head.status.as_str()).into_bytes();
+    bytes.extend(reason);
+    bytes.extend(b"\r\n");
     for (name, value) in &head.headers {
         bytes.extend(title_case(name.as_str()));
         bytes.extend(b": ");

@@ -17,7 +17,9 @@ pub(super) fn redirect_to_https(context: &Context<'_>, table: &RoutingTable) -> 
         return Ok(());
     }
     let policy = &context.route.policy;
-    let port = policy.port_in_redirects.then_some(https_port(context));
+    let port = policy
+        .port_in_redirects
+        .then_some(context.parsed.arrival.https_port);
     let host = redirect::asked_host(context);
     let location = location(
         &host,
@@ -26,14 +28,6 @@ pub(super) fn redirect_to_https(context: &Context<'_>, table: &RoutingTable) -> 
         policy.preserve_trailing_slash,
     );
     Err(redirect::answer(context.settings.redirect_status, location))
-}
-
-/// 443 where the process was told to take any free port: what is bound then is for tests, behind no stable name.
-fn https_port(context: &Context<'_>) -> u16 {
-    match context.parsed.arrival.https_port {
-        0 => Scheme::Https.default_port(),
-        port => port,
-    }
 }
 
 /// `raw` is the path with query as sent; of it, one final slash is dropped unless it is to be kept.

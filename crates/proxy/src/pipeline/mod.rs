@@ -20,8 +20,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
-use headgate_table::{CATCH_ALL, Host, HostBehaviour, PathMatch, Route, RoutingTable, Target};
-use http::header::{ORIGIN, REFERER, USER_AGENT};
+use headgate_table::{
+    CATCH_ALL, Host, HostBehaviour, PathMatch, Route, RoutingTable, Settings, Target,
+};
+use http::header::{AUTHORIZATION, ORIGIN, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
@@ -36,7 +38,7 @@ use self::upstream_head::{Extra, UpstreamHead};
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::record::Record;
-use crate::request::{Arrival, Context, Line, Malformed, Parsed, path};
+use crate::request::{Arrival, Context, Line, Malformed, Parsed, made_id, path, sent_id};
 use crate::respond::Answer;
 use crate::upstream::{self, ClientRequest, Forward};
 
@@ -60,6 +62,7 @@ pub(crate) async fn handle(
     let result = exchange.run(head, body).await;
     let mut response = result.unwrap_or_else(|answer| {
         name_upstream(&table, &mut record);
+        identify(&table.settings, &mut record);
         answer.response(&table.settings, version)
     });
 
@@ -255,7 +258,8 @@ fn begin(downstream: &Downstream, head: &Parts, body: &Incoming) -> Record {
         version: head.version,
         referer: head.headers.get(REFERER).cloned(),
         user_agent: head.headers.get(USER_AGENT).cloned(),
-        request_id: None,
+        authorization: head.headers.get(AUTHORIZATION).cloned(),
+        request_id: sent_id(&head.headers),
         request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
         status: None,
         body_bytes_sent: 0,
@@ -281,6 +285,13 @@ fn name_upstream(table: &RoutingTable, record: &mut Record) {
         record.upstream = table
             .upstream(&split.primary)
             .map(|upstream| upstream.log_name.clone());
+    }
+}
+
+/// A request that is answered here has an id as well: the log shows it.
+fn identify(settings: &Settings, record: &mut Record) {
+    if record.request_id.is_none() {
+        record.request_id = made_id(settings);
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn to_host(to: &str, effective: &Effective, line: &Line, status: Stat
     let location = format!(
         "{}://{to}:{}{}",
         effective.scheme.as_str(),
-        effective.port,
+        effective.connected_port,
         without_final_slash(&raw)
     );
     answer(status, location)
@@ -138,11 +138,12 @@ mod tests {
         let https = Effective {
             scheme: Scheme::Https,
             port: 443,
+            connected_port: 8443,
             ..context.parsed.effective.clone()
         };
         assert_eq!(
             show(to_host("a", &https, context.parsed.line, StatusCode::FOUND)),
-            "302 https://a:443"
+            "302 https://a:8443"
         );
     }
 

@@ -81,11 +81,7 @@ impl<'r> Context<'r> {
     /// `X-Request-ID` for the upstream: the client's, else one made up at the first call if settings want one.
     pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
         self.request_id
-            .get_or_init(|| match self.headers.get(&X_REQUEST_ID) {
-                Some(sent) if !sent.is_empty() => Some(sent.clone()),
-                _ if self.settings.generate_request_id => random_id(fastrand::u128(..)),
-                _ => None,
-            })
+            .get_or_init(|| sent_id(&self.headers).or_else(|| made_id(self.settings)))
             .as_ref()
     }
 
@@ -144,6 +140,22 @@ fn reads_headers(template: &Template) -> bool {
         }
         Piece::Text(_) | Piece::Capture(_) => false,
     })
+}
+
+/// The id that the client gave its request.
+pub(crate) fn sent_id(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers
+        .get(&X_REQUEST_ID)
+        .filter(|id| !id.is_empty())
+        .cloned()
+}
+
+/// An id for a request that came without, if settings want one.
+pub(crate) fn made_id(settings: &Settings) -> Option<HeaderValue> {
+    settings
+        .generate_request_id
+        .then(|| random_id(fastrand::u128(..)))
+        .flatten()
 }
 
 /// 32 hexadecimal digits.

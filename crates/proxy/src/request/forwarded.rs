@@ -50,7 +50,7 @@ pub(crate) struct Arrival {
     pub(crate) scheme: Scheme,
     /// Port of the listener.
     pub(crate) port: u16,
-    /// Port of the https listener as configured; 0 when any free one was asked for.
+    /// Port of the https listener.
     pub(crate) https_port: u16,
 }
 
@@ -61,8 +61,10 @@ pub(crate) struct Effective {
     pub(crate) client: IpAddr,
     /// The scheme that the client used.
     pub(crate) scheme: Scheme,
-    /// The port that the client connected to.
+    /// The port that the client connected to, as applications are told: 443 for a custom https port.
     pub(crate) port: u16,
+    /// The same as it is, for redirects that name it.
+    pub(crate) connected_port: u16,
     /// The host that the client asked for, with port as sent. `None`: none was sent.
     pub(crate) host: Option<HeaderValue>,
 }
@@ -113,6 +115,7 @@ impl Arrival {
             client: self.client(trust, headers),
             scheme,
             port: self.reported(port),
+            connected_port: port,
             host: forwarded_host.or_else(|| host.cloned()),
         }
     }

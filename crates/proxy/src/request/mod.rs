@@ -11,7 +11,7 @@ mod line;
 pub(crate) mod path;
 mod variables;
 
-pub(crate) use context::{Context, Parsed};
+pub(crate) use context::{Context, Parsed, made_id, sent_id};
 pub(crate) use forwarded::{Arrival, Effective, Scheme, listed};
 pub(crate) use line::{Line, Malformed, host_name};
 pub(crate) use variables::Matched;

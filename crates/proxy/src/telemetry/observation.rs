@@ -30,6 +30,8 @@ pub(super) struct Observation<'r> {
     pub(super) referer: Option<&'r [u8]>,
     /// `User-Agent`
     pub(super) user_agent: Option<&'r [u8]>,
+    /// `Authorization`
+    pub(super) authorization: Option<&'r [u8]>,
     /// `X-Request-ID` of the upstream request.
     pub(super) request_id: Option<&'r [u8]>,
     /// Bytes of head and body.
@@ -82,6 +84,7 @@ impl<'r> Observation<'r> {
             version: record.version,
             referer: record.referer.as_ref().map(HeaderValue::as_bytes),
             user_agent: record.user_agent.as_ref().map(HeaderValue::as_bytes),
+            authorization: record.authorization.as_ref().map(HeaderValue::as_bytes),
             request_id: record.request_id.as_ref().map(HeaderValue::as_bytes),
             request_length: record.request_length,
             status: record.status.map_or(CLIENT_GONE, |status| status.as_u16()),

@@ -76,6 +76,7 @@ impl Request {
             version: Version::HTTP_11,
             referer: None,
             user_agent: None,
+            authorization: None,
             request_id: None,
             request_length: 77,
             status: 200,

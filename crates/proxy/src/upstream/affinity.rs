@@ -40,11 +40,13 @@ pub(super) fn persistent_key(upstream: &str, endpoint: SocketAddr) -> String {
 }
 
 fn md5_hex(text: &str) -> String {
-    Md5::digest(text.as_bytes()).iter().fold(String::with_capacity(32), |mut hex, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Md5::digest(text.as_bytes())
+        .iter()
+        .fold(String::with_capacity(32), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 /// The endpoint of the request's session, or of a new one, whose cookie is then left in `selection`.
@@ -63,7 +65,10 @@ pub(super) fn pick(
         AffinityMode::Balanced => begin_balanced(view, tried)?,
         AffinityMode::Persistent => {
             let endpoint = random(view.endpoints(), tried)?;
-            (endpoint, persistent_key(&selection.upstream.log_name, endpoint))
+            (
+                endpoint,
+                persistent_key(&selection.upstream.log_name, endpoint),
+            )
         }
     };
     if selection.route.sets_affinity_cookie {
@@ -76,7 +81,10 @@ pub(super) fn pick(
 /// The endpoint that the request's cookie names. A cookie of another upstream (primary and canary share the name), or
 /// one whose endpoint is gone, names none.
 fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Option<SocketAddr> {
-    let (key, bound) = selection.request.cookie(&affinity.cookie)?.split_once('|')?;
+    let (key, bound) = selection
+        .request
+        .cookie(&affinity.cookie)?
+        .split_once('|')?;
     if bound != selection.state.binding {
         return None;
     }
@@ -103,14 +111,27 @@ fn begin_balanced(view: &View, tried: &[SocketAddr]) -> Option<(SocketAddr, Stri
 
 /// Digits and dots as ingress-nginx writes them, but random where it shows its process.
 fn new_key() -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    format!("{}.{:03}.{}.{}", now.as_secs(), now.subsec_millis(), fastrand::u16(..), fastrand::u32(..))
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    format!(
+        "{}.{:03}.{}.{}",
+        now.as_secs(),
+        now.subsec_millis(),
+        fastrand::u16(..),
+        fastrand::u32(..)
+    )
 }
 
 /// `Set-Cookie` for `value`; `None` when an attribute of the object cannot be in a header.
-fn set_cookie(affinity: &Affinity, value: &str, route: &str, request: &dyn ClientRequest) -> Option<HeaderValue> {
+fn set_cookie(
+    affinity: &Affinity,
+    value: &str,
+    route: &str,
+    request: &dyn ClientRequest,
+) -> Option<HeaderValue> {
     let path = affinity.path.as_deref().unwrap_or(route);
-    let mut text = format!("{}={value}; Path={path}", affinity.cookie);
+    let mut text = format!("{}={value}", affinity.cookie);
     if let Some(seconds) = affinity.expires {
         text.push_str("; Expires=");
         text.push_str(&httpdate::fmt_http_date(date_in(seconds)));
@@ -121,6 +142,7 @@ fn set_cookie(affinity: &Affinity, value: &str, route: &str, request: &dyn Clien
     if let Some(domain) = &affinity.domain {
         let _ = write!(text, "; Domain={domain}");
     }
+    let _ = write!(text, "; Path={path}");
     if affinity.always_secure || request.https() {
         text.push_str("; Secure");
     }
@@ -133,7 +155,10 @@ fn set_cookie(affinity: &Affinity, value: &str, route: &str, request: &dyn Clien
 
 /// `seconds` from now, within the years that a date header can hold.
 fn date_in(seconds: i64) -> SystemTime {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     UNIX_EPOCH + Duration::from_secs(now.saturating_add_signed(seconds).min(LAST_SECOND))
 }
 
@@ -174,20 +199,30 @@ mod tests {
     }
 
     fn cookie(affinity: &Affinity, request: &FakeRequest) -> String {
-        set_cookie(affinity, "k|b", "/app", request).unwrap().to_str().unwrap().to_owned()
+        set_cookie(affinity, "k|b", "/app", request)
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
     }
 
     #[test]
     fn the_binding_is_the_md5_of_the_md5() {
         // printf %s "$(printf %s a-b-80 | md5sum | cut -c1-32)a-b-80" | md5sum
         assert_eq!(md5_hex("a-b-80"), "fa985efd25fb23a8dfa13179649aa218");
-        assert_eq!(binding("a-b-80"), md5_hex("fa985efd25fb23a8dfa13179649aa218a-b-80"));
+        assert_eq!(
+            binding("a-b-80"),
+            md5_hex("fa985efd25fb23a8dfa13179649aa218a-b-80")
+        );
     }
 
     #[test]
     fn attributes_in_the_order_of_ingress_nginx() {
         let plain = FakeRequest::default();
-        assert_eq!(cookie(&affinity(), &plain), "INGRESSCOOKIE=k|b; Path=/app; HttpOnly");
+        assert_eq!(
+            cookie(&affinity(), &plain),
+            "INGRESSCOOKIE=k|b; Path=/app; HttpOnly"
+        );
         let full = Affinity {
             path: Some("/".into()),
             domain: Some("shop.example".into()),
@@ -199,32 +234,64 @@ mod tests {
         };
         assert_eq!(
             cookie(&full, &plain),
-            "INGRESSCOOKIE=k|b; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=600; Domain=shop.example; Secure; \
+            "INGRESSCOOKIE=k|b; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=600; Domain=shop.example; Path=/; Secure; \
              HttpOnly; SameSite=None"
         );
-        assert!(cookie(&Affinity { expires: Some(i64::MAX), ..affinity() }, &plain).contains("31 Dec 9999 23:59:59"));
-        let https = FakeRequest { https: true, ..FakeRequest::default() };
-        assert_eq!(cookie(&affinity(), &https), "INGRESSCOOKIE=k|b; Path=/app; Secure; HttpOnly");
+        assert!(
+            cookie(
+                &Affinity {
+                    expires: Some(i64::MAX),
+                    ..affinity()
+                },
+                &plain
+            )
+            .contains("31 Dec 9999 23:59:59")
+        );
+        let https = FakeRequest {
+            https: true,
+            ..FakeRequest::default()
+        };
+        assert_eq!(
+            cookie(&affinity(), &https),
+            "INGRESSCOOKIE=k|b; Path=/app; Secure; HttpOnly"
+        );
     }
 
     #[test]
     fn same_site_none_is_kept_from_those_who_misread_it() {
-        let conditional = Affinity { same_site: Some(SameSite::None), conditional_same_site_none: true, ..affinity() };
+        let conditional = Affinity {
+            same_site: Some(SameSite::None),
+            conditional_same_site_none: true,
+            ..affinity()
+        };
         for (agent, sent) in [
             (
                 "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36",
                 true,
             ),
-            ("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/60.0 Safari/537.36", false),
-            ("Mozilla/5.0 (iPhone; CPU iPhone OS 12_1 like Mac OS X) AppleWebKit/605.1.15", false),
+            (
+                "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/60.0 Safari/537.36",
+                false,
+            ),
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 12_1 like Mac OS X) AppleWebKit/605.1.15",
+                false,
+            ),
             (
                 "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_14_3) AppleWebKit/605.1.15 Version/12.0 Safari/605.1.15",
                 false,
             ),
             ("", true),
         ] {
-            let request = FakeRequest { user_agent: agent.into(), ..FakeRequest::default() };
-            assert_eq!(cookie(&conditional, &request).contains("SameSite"), sent, "{agent}");
+            let request = FakeRequest {
+                user_agent: agent.into(),
+                ..FakeRequest::default()
+            };
+            assert_eq!(
+                cookie(&conditional, &request).contains("SameSite"),
+                sent,
+                "{agent}"
+            );
         }
     }
 }

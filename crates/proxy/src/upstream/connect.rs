@@ -75,13 +75,21 @@ async fn open(worker: &Rc<Worker>, dial: Dial) -> io::Result<Lease> {
     }
 }
 
-async fn speak<S>(worker: &Rc<Worker>, stream: S, key: Key, upstream: UpstreamId) -> io::Result<Lease>
+async fn speak<S>(
+    worker: &Rc<Worker>,
+    stream: S,
+    key: Key,
+    upstream: UpstreamId,
+) -> io::Result<Lease>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
     let io = TokioIo::new(stream);
-    let lease =
-        if key.http2 { speak_http2(worker, io, key, upstream).await } else { speak_http1(io, key, upstream).await };
+    let lease = if key.http2 {
+        speak_http2(worker, io, key, upstream).await
+    } else {
+        speak_http1(io, key, upstream).await
+    };
     lease.map_err(io::Error::other)
 }
 
@@ -100,7 +108,12 @@ where
     Ok(Lease::http1(sender, key, upstream))
 }
 
-async fn speak_http2<I>(worker: &Rc<Worker>, io: I, key: Key, upstream: UpstreamId) -> hyper::Result<Lease>
+async fn speak_http2<I>(
+    worker: &Rc<Worker>,
+    io: I,
+    key: Key,
+    upstream: UpstreamId,
+) -> hyper::Result<Lease>
 where
     I: Read + Write + Unpin + 'static,
 {

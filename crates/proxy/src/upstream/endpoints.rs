@@ -15,10 +15,14 @@ pub(crate) fn has_endpoints(worker: &Worker, upstream: &Upstream) -> bool {
     let loopback = worker.shared.config.loopback_upstreams;
     match &upstream.endpoints {
         Endpoints::None(_) => false,
-        Endpoints::Addresses(addresses) => addresses.iter().any(|a| address::is_allowed(a.ip(), loopback)),
-        Endpoints::Name { host, .. } => {
-            worker.shared.resolver.known(host).is_none_or(|addresses| !addresses.is_empty())
-        }
+        Endpoints::Addresses(addresses) => addresses
+            .iter()
+            .any(|a| address::is_allowed(a.ip(), loopback)),
+        Endpoints::Name { host, .. } => worker
+            .shared
+            .resolver
+            .known(host)
+            .is_none_or(|addresses| !addresses.is_empty()),
     }
 }
 
@@ -36,15 +40,24 @@ pub(super) async fn of_name(
     let resolved = state.resolved.load();
     if let Some(resolved) = resolved.as_deref()
         && Arc::ptr_eq(&resolved.addresses, &addresses)
-        && resolved.endpoints.first().is_some_and(|endpoint| endpoint.port() == port)
+        && resolved
+            .endpoints
+            .first()
+            .is_some_and(|endpoint| endpoint.port() == port)
     {
         return Ok(resolved.endpoints.clone());
     }
     let endpoints: Arc<[SocketAddr]> = with_port(&addresses, port);
-    state.resolved.store(Some(Arc::new(Resolved { addresses, endpoints: endpoints.clone() })));
+    state.resolved.store(Some(Arc::new(Resolved {
+        addresses,
+        endpoints: endpoints.clone(),
+    })));
     Ok(endpoints)
 }
 
 fn with_port(addresses: &[IpAddr], port: u16) -> Arc<[SocketAddr]> {
-    addresses.iter().map(|address| SocketAddr::new(*address, port)).collect()
+    addresses
+        .iter()
+        .map(|address| SocketAddr::new(*address, port))
+        .collect()
 }

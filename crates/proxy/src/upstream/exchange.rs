@@ -32,12 +32,20 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure after which the request may have reached the endpoint.
     pub(super) fn sent(error: ForwardError) -> Self {
-        Self { error, cause: cause(error), sent: true, unsent: None }
+        Self {
+            error,
+            cause: cause(error),
+            sent: true,
+            unsent: None,
+        }
     }
 
     /// A failure before the request was handed to a connection.
     pub(super) fn before(error: ForwardError) -> Self {
-        Self { sent: false, ..Self::sent(error) }
+        Self {
+            sent: false,
+            ..Self::sent(error)
+        }
     }
 }
 
@@ -45,7 +53,9 @@ impl Failure {
 pub(super) fn cause(error: ForwardError) -> Option<Cause> {
     match error {
         ForwardError::Connect | ForwardError::Broken => Some(Cause::Error),
-        ForwardError::ConnectTimeout | ForwardError::SendTimeout | ForwardError::ReadTimeout => Some(Cause::Timeout),
+        ForwardError::ConnectTimeout | ForwardError::SendTimeout | ForwardError::ReadTimeout => {
+            Some(Cause::Timeout)
+        }
         ForwardError::HeadTooLarge | ForwardError::InvalidResponse => Some(Cause::InvalidHeader),
         ForwardError::NoEndpoints
         | ForwardError::ClientBodyTooLarge
@@ -73,9 +83,21 @@ pub(super) async fn exchange(
 ) -> Result<Response<Incoming>, Failure> {
     let result = match lease {
         Lease::Http1(connection) => {
-            wait(connection.sender.try_send_request(request), &mut connection.timer, bounds).await
+            wait(
+                connection.sender.try_send_request(request),
+                &mut connection.timer,
+                bounds,
+            )
+            .await
         }
-        Lease::Http2(stream) => wait(stream.sender.try_send_request(request), &mut stream.timer, bounds).await,
+        Lease::Http2(stream) => {
+            wait(
+                stream.sender.try_send_request(request),
+                &mut stream.timer,
+                bounds,
+            )
+            .await
+        }
     };
     lease.timer().rest();
     let response = result?;
@@ -100,9 +122,16 @@ async fn wait(
 }
 
 /// Ready when the one who is waited for has taken too long.
-fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -> Poll<ForwardError> {
+fn poll_late(
+    timer: &mut LazyTimer,
+    bounds: &Bounds<'_>,
+    cx: &mut Context<'_>,
+) -> Poll<ForwardError> {
     let forwarding = bounds.forwarding;
-    let (phase, since) = bounds.watch.as_ref().map_or((Phase::Sent, bounds.start), |watch| watch.poll_phase(cx));
+    let (phase, since) = bounds
+        .watch
+        .as_ref()
+        .map_or((Phase::Sent, bounds.start), |watch| watch.poll_phase(cx));
     let (error, bound) = match phase {
         Phase::Body => return Poll::Pending,
         Phase::Endpoint => (ForwardError::SendTimeout, forwarding.send_timeout),
@@ -118,20 +147,31 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
     if let Some(fault) = bounds.watch.as_ref().and_then(|watch| watch.fault()) {
         return Failure::sent(fault.into());
     }
-    tracing::debug!(error = &error as &dyn std::error::Error, "no response from an endpoint");
+    tracing::debug!(
+        error = &error as &dyn std::error::Error,
+        "no response from an endpoint"
+    );
     let error = match error.is_parse() {
         true if error.is_parse_too_large() => ForwardError::HeadTooLarge,
         true => ForwardError::InvalidResponse,
         false => ForwardError::Broken,
     };
-    Failure { sent: unsent.is_none(), unsent, ..Failure::sent(error) }
+    Failure {
+        sent: unsent.is_none(),
+        unsent,
+        ..Failure::sent(error)
+    }
 }
 
 /// Refuses heads that are too large or frame their body in two ways (RFC 9112 section 6.3: smuggling).
 fn check(response: &Response<Incoming>, forwarding: &Forwarding) -> Result<(), ForwardError> {
     let headers = response.headers();
-    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
-    if STATUS_LINE + fields.sum::<usize>() + reason(response.status()) > forwarding.response_head_limit {
+    let fields = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
+    if STATUS_LINE + fields.sum::<usize>() + reason(response.status())
+        > forwarding.response_head_limit
+    {
         return Err(ForwardError::HeadTooLarge);
     }
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {

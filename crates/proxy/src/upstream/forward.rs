@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{Balance, ConnectionHeader, Endpoints, Forwarding, HttpVersion, PoolSettings, Upstream};
+use headgate_table::{
+    Balance, ConnectionHeader, Endpoints, Forwarding, HttpVersion, PoolSettings, Upstream,
+};
 use http::header::{HeaderName, SET_COOKIE, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
@@ -36,8 +38,20 @@ static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering"
 ///
 /// # Errors
 /// What went wrong, when there is no response to pass on.
-pub(crate) async fn forward(forward: Forward<'_>, record: &mut Record) -> Result<Response<Body>, ForwardError> {
-    let Forward { worker, table, route, upstream, head, body, upgrade, request } = forward;
+pub(crate) async fn forward(
+    forward: Forward<'_>,
+    record: &mut Record,
+) -> Result<Response<Body>, ForwardError> {
+    let Forward {
+        worker,
+        table,
+        route,
+        upstream,
+        head,
+        body,
+        upgrade,
+        request,
+    } = forward;
     let forwarding = &*route.policy.forwarding;
     let state = UpstreamState::of(upstream, worker)?;
     let resolved;
@@ -45,13 +59,23 @@ pub(crate) async fn forward(forward: Forward<'_>, record: &mut Record) -> Result
         Endpoints::None(_) => return Err(ForwardError::NoEndpoints),
         Endpoints::Addresses(addresses) => addresses,
         Endpoints::Name { host, port } => {
-            resolved = endpoints::of_name(worker, state, (host, *port), forwarding.connect_timeout).await?;
+            resolved = endpoints::of_name(worker, state, (host, *port), forwarding.connect_timeout)
+                .await?;
             &resolved
         }
     };
-    let upgrade = upgrade.filter(|_| head.headers.contains_key(UPGRADE) && !forwarding.protocol.is_grpc());
-    let wire = wire(forwarding, &table.settings.pool, request.https(), upgrade.is_some());
-    let rules = BodyRules { limit: forwarding.body_limit, timeout: table.settings.client.body_timeout };
+    let upgrade =
+        upgrade.filter(|_| head.headers.contains_key(UPGRADE) && !forwarding.protocol.is_grpc());
+    let wire = wire(
+        forwarding,
+        &table.settings.pool,
+        request.https(),
+        upgrade.is_some(),
+    );
+    let rules = BodyRules {
+        limit: forwarding.body_limit,
+        timeout: table.settings.client.body_timeout,
+    };
     let announced = body.size_hint().exact().is_some();
     let payload = Payload::receive(body, forwarding, rules, wire.http2 || wire.upgrade).await?;
     let head = RequestHead::new(head, payload.length(), forwarding, wire);
@@ -59,17 +83,46 @@ pub(crate) async fn forward(forward: Forward<'_>, record: &mut Record) -> Result
     if let (Length::Exact(length), false) = (payload.length(), announced) {
         record.request_length += length;
     }
-    let way = Way { worker, upstream, forwarding, wire, pool: &table.settings.pool, record };
-    let selection = Selection { worker, route, upstream, state, endpoints, request, cookie: None };
-    way.run(selection, Sending { head: Some(head), payload }, upgrade).await
+    let way = Way {
+        worker,
+        upstream,
+        forwarding,
+        wire,
+        pool: &table.settings.pool,
+        record,
+    };
+    let selection = Selection {
+        worker,
+        route,
+        upstream,
+        state,
+        endpoints,
+        request,
+        cookie: None,
+    };
+    way.run(
+        selection,
+        Sending {
+            head: Some(head),
+            payload,
+        },
+        upgrade,
+    )
+    .await
 }
 
 /// How the endpoints of a route are spoken to.
 fn wire(forwarding: &Forwarding, pool: &PoolSettings, https: bool, upgrade: bool) -> Wire {
     let http2 = forwarding.protocol.is_grpc();
     let closes = forwarding.connection_header == Some(ConnectionHeader::Close);
-    let kept = http2 || (pool.idle > 0 && forwarding.http_version == HttpVersion::Http11 && !closes);
-    Wire { http2, tls: forwarding.protocol.tls(https), kept, upgrade }
+    let kept =
+        http2 || (pool.idle > 0 && forwarding.http_version == HttpVersion::Http11 && !closes);
+    Wire {
+        http2,
+        tls: forwarding.protocol.tls(https),
+        kept,
+        upgrade,
+    }
 }
 
 /// What stays the same from try to try.
@@ -108,8 +161,16 @@ impl Way<'_> {
         mut upgrade: Option<OnUpgrade>,
     ) -> Result<Response<Body>, ForwardError> {
         let start = Instant::now();
-        let method = sending.head.as_ref().map_or(http::Method::GET, |head| head.method.clone());
-        let mut tries = Tries::new(self.forwarding.retry, &method, selection.endpoints.len(), start);
+        let method = sending
+            .head
+            .as_ref()
+            .map_or(http::Method::GET, |head| head.method.clone());
+        let mut tries = Tries::new(
+            self.forwarding.retry,
+            &method,
+            selection.endpoints.len(),
+            start,
+        );
         let mut tried = SmallVec::<[SocketAddr; 2]>::new();
         let mut now = start;
         loop {
@@ -117,7 +178,12 @@ impl Way<'_> {
             let failure = match self.attempt(endpoint, &mut sending, &tries, now).await {
                 Ok((lease, response)) if !self.is_retried(&response, &mut tries, &sending) => {
                     return self.accept(
-                        Accepted { endpoint, lease, response, start: now },
+                        Accepted {
+                            endpoint,
+                            lease,
+                            response,
+                            start: now,
+                        },
                         upgrade.take(),
                         selection.cookie,
                     );
@@ -127,7 +193,9 @@ impl Way<'_> {
             };
             now = Instant::now();
             if let Some(failure) = failure {
-                let again = failure.cause.is_some_and(|cause| tries.again(cause, failure.sent, now));
+                let again = failure
+                    .cause
+                    .is_some_and(|cause| tries.again(cause, failure.sent, now));
                 if let Some(request) = failure.unsent {
                     sending.restore(*request);
                 }
@@ -140,7 +208,12 @@ impl Way<'_> {
     }
 
     /// Whether the answer is one that the policy would rather have from another endpoint.
-    fn is_retried(&self, response: &Response<Incoming>, tries: &mut Tries, sending: &Sending) -> bool {
+    fn is_retried(
+        &self,
+        response: &Response<Incoming>,
+        tries: &mut Tries,
+        sending: &Sending,
+    ) -> bool {
         self.forwarding.retry.on.status(response.status())
             && sending.can_be_sent()
             && tries.again(Cause::Status(response.status()), true, Instant::now())
@@ -163,15 +236,30 @@ impl Way<'_> {
                 Some(lease) => lease,
                 None => self.fresh(key.clone()).await?,
             };
-            self.note(|attempt| attempt.connect = Some(if was_kept { Duration::ZERO } else { start.elapsed() }));
-            let failure = match self.send(&mut lease, sending, tries.may_resend() || (was_kept && tries.renew())).await
+            self.note(|attempt| {
+                attempt.connect = Some(if was_kept {
+                    Duration::ZERO
+                } else {
+                    start.elapsed()
+                })
+            });
+            let failure = match self
+                .send(
+                    &mut lease,
+                    sending,
+                    tries.may_resend() || (was_kept && tries.renew()),
+                )
+                .await
             {
                 Ok(response) => return Ok((lease, response)),
                 Err(failure) => failure,
             };
             let closed = was_kept && failure.error == ForwardError::Broken;
             if closed && failure.unsent.is_some() {
-                failure.unsent.into_iter().for_each(|request| sending.restore(*request));
+                failure
+                    .unsent
+                    .into_iter()
+                    .for_each(|request| sending.restore(*request));
             } else if !(closed && tries.renew() && sending.can_be_sent()) {
                 self.note(|attempt| attempt.status = status(failure.error));
                 return Err(failure);
@@ -187,11 +275,22 @@ impl Way<'_> {
         copied: bool,
     ) -> Result<Response<Incoming>, Failure> {
         let start = Instant::now();
-        let head = if copied { sending.head.clone() } else { sending.head.take() };
-        let (Some(head), Some((body, watch))) = (head, sending.payload.body(start)) else {
-            return Err(Failure { cause: None, ..Failure::before(ForwardError::Broken) });
+        let head = if copied {
+            sending.head.clone()
+        } else {
+            sending.head.take()
         };
-        let bounds = Bounds { forwarding: self.forwarding, start, watch };
+        let (Some(head), Some((body, watch))) = (head, sending.payload.body(start)) else {
+            return Err(Failure {
+                cause: None,
+                ..Failure::before(ForwardError::Broken)
+            });
+        };
+        let bounds = Bounds {
+            forwarding: self.forwarding,
+            start,
+            watch,
+        };
         let response = exchange(lease, head.request(body), &bounds).await?;
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched && !self.wire.upgrade {
@@ -205,12 +304,23 @@ impl Way<'_> {
     }
 
     fn key(&self, address: SocketAddr) -> Key {
-        let tls = self.wire.tls.then(|| TlsIdentity::new(self.forwarding.tls.as_ref(), self.upstream));
-        Key { address, http2: self.wire.http2, tls }
+        let tls = self
+            .wire
+            .tls
+            .then(|| TlsIdentity::new(self.forwarding.tls.as_ref(), self.upstream));
+        Key {
+            address,
+            http2: self.wire.http2,
+            tls,
+        }
     }
 
     fn kept(&self, key: &Key, now: Instant) -> Option<Lease> {
-        if self.wire.kept { self.worker.pools.take(key, self.pool, now) } else { None }
+        if self.wire.kept {
+            self.worker.pools.take(key, self.pool, now)
+        } else {
+            None
+        }
     }
 
     async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
@@ -234,7 +344,16 @@ impl Way<'_> {
             }
         };
         let timeout = self.forwarding.connect_timeout;
-        connect(self.worker, Dial { key, upstream: self.upstream.id.clone(), tls, timeout }).await
+        connect(
+            self.worker,
+            Dial {
+                key,
+                upstream: self.upstream.id.clone(),
+                tls,
+                timeout,
+            },
+        )
+        .await
     }
 
     fn begin(&mut self, endpoint: SocketAddr, start: Instant) {
@@ -261,16 +380,32 @@ impl Way<'_> {
         upgrade: Option<OnUpgrade>,
         cookie: Option<http::HeaderValue>,
     ) -> Result<Response<Body>, ForwardError> {
-        let Accepted { endpoint, lease, mut response, start } = accepted;
+        let Accepted {
+            endpoint,
+            lease,
+            mut response,
+            start,
+        } = accepted;
         if let Some(cookie) = cookie {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
-        let progress = self.record.attempts.last().map(|attempt| attempt.progress.clone()).unwrap_or_default();
+        let progress = self
+            .record
+            .attempts
+            .last()
+            .map(|attempt| attempt.progress.clone())
+            .unwrap_or_default();
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             let client = upgrade.ok_or(ForwardError::InvalidResponse)?;
             let endpoint = hyper::upgrade::on(&mut response);
             let idle = self.forwarding.read_timeout;
-            let end = tunnel::open(Tunnel { client, endpoint, idle, start, progress });
+            let end = tunnel::open(Tunnel {
+                client,
+                endpoint,
+                idle,
+                start,
+                progress,
+            });
             return Ok(response.map(|_| Body::upstream(UpstreamBody::tunnel(end))));
         }
         let scores = self.upstream.balance == Balance::Ewma;
@@ -282,12 +417,19 @@ impl Way<'_> {
             start,
             scored: scores.then(|| (self.upstream.clone(), endpoint)),
         };
-        let ahead = reads_ahead(self.forwarding.buffer_response && !self.wire.http2, response.headers());
+        let ahead = reads_ahead(
+            self.forwarding.buffer_response && !self.wire.http2,
+            response.headers(),
+        );
         let timeout = self.forwarding.read_timeout;
         Ok(response.map(|body| {
             let direct = Direct::new(body, timeout, completion);
             let ahead = ahead && !direct.is_end();
-            Body::upstream(if ahead { UpstreamBody::ahead(direct) } else { UpstreamBody::direct(direct) })
+            Body::upstream(if ahead {
+                UpstreamBody::ahead(direct)
+            } else {
+                UpstreamBody::direct(direct)
+            })
         }))
     }
 }
@@ -302,7 +444,10 @@ struct Accepted {
 
 /// Whether the body is read ahead: as configured, unless the endpoint says otherwise.
 fn reads_ahead(configured: bool, headers: &HeaderMap) -> bool {
-    match headers.get(&ACCEL_BUFFERING).map(|value| value.as_bytes().to_ascii_lowercase()) {
+    match headers
+        .get(&ACCEL_BUFFERING)
+        .map(|value| value.as_bytes().to_ascii_lowercase())
+    {
         Some(value) if value == b"no" => false,
         Some(value) if value == b"yes" => true,
         _ => configured,
@@ -332,8 +477,13 @@ mod tests {
             (Some("maybe"), true, true),
         ] {
             let mut headers = HeaderMap::new();
-            headers.extend(said.map(|said| (ACCEL_BUFFERING.clone(), HeaderValue::from_static(said))));
-            assert_eq!(reads_ahead(configured, &headers), ahead, "{said:?} {configured}");
+            headers
+                .extend(said.map(|said| (ACCEL_BUFFERING.clone(), HeaderValue::from_static(said))));
+            assert_eq!(
+                reads_ahead(configured, &headers),
+                ahead,
+                "{said:?} {configured}"
+            );
         }
     }
 }

@@ -44,7 +44,10 @@ impl Payload {
         streams: bool,
     ) -> Result<Self, RequestBodyError> {
         let length = incoming.size_hint().exact();
-        if length.zip(rules.limit).is_some_and(|(length, limit)| length > limit) {
+        if length
+            .zip(rules.limit)
+            .is_some_and(|(length, limit)| length > limit)
+        {
             return Err(RequestBodyError::TooLarge);
         }
         if incoming.is_end_stream() {
@@ -80,7 +83,9 @@ impl Payload {
             // Nobody asks an empty body for a piece, so nothing would tell that it is sent.
             Self::Memory(bytes) if bytes.is_empty() => return Some((RequestBody::empty(), None)),
             Self::Memory(bytes) => RequestBody::memory(bytes.clone(), watch.clone()),
-            Self::Spooled(spool, length) => RequestBody::spooled(spool.clone(), *length, watch.clone()),
+            Self::Spooled(spool, length) => {
+                RequestBody::spooled(spool.clone(), *length, watch.clone())
+            }
             Self::Client(body, _) => RequestBody::client(body.take()?, watch.clone()),
         };
         Some((body, Some(watch)))

@@ -82,7 +82,11 @@ pub(crate) struct Pools {
 impl Pools {
     /// A kept connection for `key`, the most recently used one.
     pub(super) fn take(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
-        if key.http2 { self.take_http2(key, limits, now) } else { self.take_http1(key, limits, now) }
+        if key.http2 {
+            self.take_http2(key, limits, now)
+        } else {
+            self.take_http1(key, limits, now)
+        }
     }
 
     fn take_http1(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
@@ -103,7 +107,9 @@ impl Pools {
         let kept = pools.get_mut(key)?;
         // Running streams keep a connection that is dropped here alive.
         kept.retain(|connection| connection.is_good(limits, now));
-        let connection = kept.iter().find(|connection| connection.streams.get() < STREAMS)?;
+        let connection = kept
+            .iter()
+            .find(|connection| connection.streams.get() < STREAMS)?;
         Some(Lease::Http2(Http2::on(connection)))
     }
 
@@ -117,7 +123,10 @@ impl Pools {
         let mut pools = self.http1.borrow_mut();
         if self.idle.get() >= limits.idle {
             // The longest idle one makes room, whosever it is.
-            let oldest = pools.values_mut().filter(|kept| !kept.is_empty()).min_by_key(|kept| kept[0].used);
+            let oldest = pools
+                .values_mut()
+                .filter(|kept| !kept.is_empty())
+                .min_by_key(|kept| kept[0].used);
             if oldest.and_then(VecDeque::pop_front).is_some() {
                 self.idle.set(self.idle.get() - 1);
             }
@@ -126,7 +135,10 @@ impl Pools {
         match pools.get_mut(&connection.key) {
             Some(kept) => kept.push_back(connection),
             None => {
-                pools.entry(connection.key.clone()).or_default().push_back(connection);
+                pools
+                    .entry(connection.key.clone())
+                    .or_default()
+                    .push_back(connection);
             }
         }
     }
@@ -135,17 +147,23 @@ impl Pools {
     pub(super) fn sweep(&self, table: &RoutingTable, resolver: &Resolver, now: Instant) {
         let limits = &table.settings.pool;
         let serves = |id: &UpstreamId, key: &Key| {
-            table.upstream(id).is_some_and(|upstream| in_service(upstream, key.address, resolver))
+            table
+                .upstream(id)
+                .is_some_and(|upstream| in_service(upstream, key.address, resolver))
         };
         let mut idle = 0;
         self.http1.borrow_mut().retain(|key, kept| {
-            kept.retain(|connection| connection.is_good(limits, now) && serves(&connection.upstream, key));
+            kept.retain(|connection| {
+                connection.is_good(limits, now) && serves(&connection.upstream, key)
+            });
             idle += kept.len();
             !kept.is_empty()
         });
         self.idle.set(idle);
         self.http2.borrow_mut().retain(|key, kept| {
-            kept.retain(|connection| connection.is_good(limits, now) && serves(&connection.upstream, key));
+            kept.retain(|connection| {
+                connection.is_good(limits, now) && serves(&connection.upstream, key)
+            });
             !kept.is_empty()
         });
     }
@@ -161,7 +179,9 @@ fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> 
     match &upstream.endpoints {
         Endpoints::None(_) => false,
         Endpoints::Addresses(addresses) => addresses.contains(&address),
-        Endpoints::Name { host, .. } => resolver.known(host).is_some_and(|addresses| addresses.contains(&address.ip())),
+        Endpoints::Name { host, .. } => resolver
+            .known(host)
+            .is_some_and(|addresses| addresses.contains(&address.ip())),
     }
 }
 
@@ -170,7 +190,15 @@ impl Lease {
     pub(super) fn http1(sender: http1::SendRequest<RequestBody>, key: Key, id: UpstreamId) -> Self {
         let now = Instant::now();
         let timer = LazyTimer::default();
-        Self::Http1(Box::new(Http1 { sender, timer, key, upstream: id, opened: now, used: now, requests: 1 }))
+        Self::Http1(Box::new(Http1 {
+            sender,
+            timer,
+            key,
+            upstream: id,
+            opened: now,
+            used: now,
+            requests: 1,
+        }))
     }
 
     /// A fresh HTTP/2 connection, which `worker` shares out from now on.
@@ -189,7 +217,13 @@ impl Lease {
             requests: Cell::new(0),
             streams: Cell::new(0),
         });
-        worker.pools.http2.borrow_mut().entry(key).or_default().push(connection.clone());
+        worker
+            .pools
+            .http2
+            .borrow_mut()
+            .entry(key)
+            .or_default()
+            .push(connection.clone());
         ensure_sweeper(worker);
         Self::Http2(Http2::on(&connection))
     }
@@ -227,7 +261,9 @@ impl Lease {
 
 fn keep(worker: &Worker, connection: Box<Http1>) {
     let table = worker.table();
-    worker.pools.keep(connection, &table.settings.pool, Instant::now());
+    worker
+        .pools
+        .keep(connection, &table.settings.pool, Instant::now());
 }
 
 /// Starts the task that sweeps the pools of `worker`. It ends with the worker.
@@ -243,7 +279,9 @@ fn ensure_sweeper(worker: &Rc<Worker>) {
                 return;
             };
             let table: Rc<Arc<RoutingTable>> = worker.table();
-            worker.pools.sweep(&table, &worker.shared.resolver, Instant::now());
+            worker
+                .pools
+                .sweep(&table, &worker.shared.resolver, Instant::now());
         }
     });
 }
@@ -259,7 +297,8 @@ impl Http1 {
 
 impl Multiplexed {
     fn is_good(&self, limits: &PoolSettings, now: Instant) -> bool {
-        let idle = self.streams.get() == 0 && now.saturating_duration_since(self.used.get()) >= limits.idle_timeout;
+        let idle = self.streams.get() == 0
+            && now.saturating_duration_since(self.used.get()) >= limits.idle_timeout;
         !idle
             && !self.sender.is_closed()
             && self.requests.get() < limits.requests
@@ -272,13 +311,19 @@ impl Http2 {
         connection.streams.set(connection.streams.get() + 1);
         connection.requests.set(connection.requests.get() + 1);
         let timer = LazyTimer::default();
-        Self { sender: connection.sender.clone(), timer, connection: connection.clone() }
+        Self {
+            sender: connection.sender.clone(),
+            timer,
+            connection: connection.clone(),
+        }
     }
 }
 
 impl Drop for Http2 {
     fn drop(&mut self) {
-        self.connection.streams.set(self.connection.streams.get().saturating_sub(1));
+        self.connection
+            .streams
+            .set(self.connection.streams.get().saturating_sub(1));
         self.connection.used.set(Instant::now());
     }
 }

@@ -54,17 +54,26 @@ impl ReadAhead {
         let shared = Rc::<RefCell<Shared>>::default();
         let hint = direct.size_hint();
         let pump = tokio::task::spawn_local(pump(direct, shared.clone())).abort_handle();
-        Self { shared, hint, taken: 0, read: None, pump }
+        Self {
+            shared,
+            hint,
+            taken: 0,
+            read: None,
+            pump,
+        }
     }
 
     /// The next frame for the client.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         if let Some(read) = &mut self.read {
             let result = ready!(Pin::new(read).poll(cx));
             self.read = None;
-            return Poll::Ready(Some(
-                self.taken_from_file(result.unwrap_or_else(|error| Err(io::Error::other(error)))),
-            ));
+            return Poll::Ready(Some(self.taken_from_file(
+                result.unwrap_or_else(|error| Err(io::Error::other(error))),
+            )));
         }
         let mut shared = self.shared.borrow_mut();
         if let Some(frame) = shared.memory.pop_front() {
@@ -94,12 +103,16 @@ impl ReadAhead {
     /// Whether the client has everything.
     pub(super) fn is_end(&self) -> bool {
         let shared = self.shared.borrow();
-        matches!(shared.end, Some(Ok(()))) && shared.memory.is_empty() && shared.read == shared.written
+        matches!(shared.end, Some(Ok(())))
+            && shared.memory.is_empty()
+            && shared.read == shared.written
     }
 
     /// How much is left, if the endpoint said so.
     pub(super) fn size_hint(&self) -> SizeHint {
-        self.hint.exact().map_or_else(SizeHint::new, |all| SizeHint::with_exact(all.saturating_sub(self.taken)))
+        self.hint.exact().map_or_else(SizeHint::new, |all| {
+            SizeHint::with_exact(all.saturating_sub(self.taken))
+        })
     }
 
     fn taken_from_file(&mut self, result: io::Result<Bytes>) -> Result<Frame<Bytes>, BodyError> {
@@ -168,7 +181,10 @@ async fn store(bytes: Bytes, shared: &RefCell<Shared>) -> Result<(), BodyError> 
         shared.spool = Some(spool.clone());
         shared.written
     };
-    spool.write_at(bytes, offset).await.map_err(BodyError::Spool)?;
+    spool
+        .write_at(bytes, offset)
+        .await
+        .map_err(BodyError::Spool)?;
     let mut shared = shared.borrow_mut();
     shared.written = offset + length;
     wake(&mut shared.client);

@@ -71,11 +71,19 @@ pub(super) struct ClientBody {
 impl ClientBody {
     /// `incoming` under `rules`.
     pub(super) fn new(incoming: Incoming, rules: BodyRules) -> Self {
-        Self { incoming, rules, read: 0, timer: LazyTimer::default() }
+        Self {
+            incoming,
+            rules,
+            read: 0,
+            timer: LazyTimer::default(),
+        }
     }
 
     /// The next frame; `None` at the end.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
             ready!(self.timer.poll_elapsed(self.rules.timeout, cx));
             return Poll::Ready(Some(Err(RequestBodyError::Timeout)));
@@ -94,7 +102,9 @@ impl ClientBody {
     }
 
     fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, RequestBodyError> {
-        self.read = self.read.saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
+        self.read = self
+            .read
+            .saturating_add(frame.data_ref().map_or(0, |data| data.len() as u64));
         if self.rules.limit.is_some_and(|limit| self.read > limit) {
             return Err(RequestBodyError::TooLarge);
         }
@@ -108,7 +118,10 @@ fn fault(error: &hyper::Error) -> RequestBodyError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
         if let Some(error) = error.downcast_ref::<io::Error>()
-            && matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+            && matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            )
         {
             return RequestBodyError::Malformed;
         }
@@ -139,22 +152,39 @@ struct SpooledBody {
 impl RequestBody {
     /// No body.
     pub(super) fn empty() -> Self {
-        Self { source: Source::Memory(None), watch: None }
+        Self {
+            source: Source::Memory(None),
+            watch: None,
+        }
     }
 
     /// Bytes in memory.
     pub(super) fn memory(bytes: Bytes, watch: Rc<Watch>) -> Self {
-        Self { source: Source::Memory(Some(bytes)), watch: Some(watch) }
+        Self {
+            source: Source::Memory(Some(bytes)),
+            watch: Some(watch),
+        }
     }
 
     /// `length` bytes of a file.
     pub(super) fn spooled(spool: Spool, length: u64, watch: Rc<Watch>) -> Self {
-        Self { source: Source::Spooled(SpooledBody { spool, offset: 0, length, read: None }), watch: Some(watch) }
+        Self {
+            source: Source::Spooled(SpooledBody {
+                spool,
+                offset: 0,
+                length,
+                read: None,
+            }),
+            watch: Some(watch),
+        }
     }
 
     /// What the client sends, as it comes.
     pub(super) fn client(body: Box<ClientBody>, watch: Rc<Watch>) -> Self {
-        Self { source: Source::Client(body), watch: Some(watch) }
+        Self {
+            source: Source::Client(body),
+            watch: Some(watch),
+        }
     }
 
     /// The client's body back, to be sent elsewhere; for a body that no connection took.
@@ -211,7 +241,9 @@ impl HttpBody for RequestBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Memory(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Memory(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+            }
             Source::Spooled(body) => SizeHint::with_exact(body.length - body.offset),
             Source::Client(body) => body.incoming.size_hint(),
         }
@@ -219,12 +251,17 @@ impl HttpBody for RequestBody {
 }
 
 impl SpooledBody {
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+    fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
         let left = self.length - self.offset;
         if left == 0 {
             return Poll::Ready(None);
         }
-        let read = self.read.get_or_insert_with(|| self.spool.read_at(self.offset, left));
+        let read = self
+            .read
+            .get_or_insert_with(|| self.spool.read_at(self.offset, left));
         let result = ready!(Pin::new(read).poll(cx));
         self.read = None;
         let Ok(Ok(bytes)) = result else {

@@ -32,8 +32,18 @@ pub(super) struct Wire {
 
 impl RequestHead {
     /// The head for a body of `length`.
-    pub(super) fn new(parts: http::request::Parts, length: Length, forwarding: &Forwarding, wire: Wire) -> Self {
-        let mut head = Self { method: parts.method, uri: parts.uri, version: Version::HTTP_11, headers: parts.headers };
+    pub(super) fn new(
+        parts: http::request::Parts,
+        length: Length,
+        forwarding: &Forwarding,
+        wire: Wire,
+    ) -> Self {
+        let mut head = Self {
+            method: parts.method,
+            uri: parts.uri,
+            version: Version::HTTP_11,
+            headers: parts.headers,
+        };
         head.frame(length, wire.http2);
         if wire.http2 {
             head.for_http2(wire.tls);
@@ -56,7 +66,15 @@ impl RequestHead {
     /// Undoes [`RequestHead::request`] for a request that was not sent.
     pub(super) fn recover(request: Request<RequestBody>) -> (Self, RequestBody) {
         let (parts, body) = request.into_parts();
-        (Self { method: parts.method, uri: parts.uri, version: parts.version, headers: parts.headers }, body)
+        (
+            Self {
+                method: parts.method,
+                uri: parts.uri,
+                version: parts.version,
+                headers: parts.headers,
+            },
+            body,
+        )
     }
 
     /// Exactly one framing field, in canonical digits; what the client wrote is not passed on.
@@ -70,7 +88,8 @@ impl RequestHead {
             Length::Unknown => {
                 self.headers.remove(CONTENT_LENGTH);
                 if !http2 {
-                    self.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+                    self.headers
+                        .insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
                 }
             }
         }
@@ -79,8 +98,13 @@ impl RequestHead {
     fn content_length(&mut self, length: u64) {
         let mut digits = itoa::Buffer::new();
         let digits = digits.format(length);
-        if self.headers.get(CONTENT_LENGTH).is_none_or(|value| value != digits) {
-            self.headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        if self
+            .headers
+            .get(CONTENT_LENGTH)
+            .is_none_or(|value| value != digits)
+        {
+            self.headers
+                .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
     }
 
@@ -97,7 +121,8 @@ impl RequestHead {
     }
 
     fn connection(&mut self, value: &'static str) {
-        self.headers.insert(CONNECTION, HeaderValue::from_static(value));
+        self.headers
+            .insert(CONNECTION, HeaderValue::from_static(value));
     }
 
     /// The authority moves from `Host` into the target (RFC 9113 section 8.3.1).
@@ -109,7 +134,9 @@ impl RequestHead {
         let mut target = std::mem::take(&mut self.uri).into_parts();
         target.scheme = Some(if tls { Scheme::HTTPS } else { Scheme::HTTP });
         target.authority = authority.or_else(|| Some(Authority::from_static("_")));
-        target.path_and_query.get_or_insert_with(|| PathAndQuery::from_static("/"));
+        target
+            .path_and_query
+            .get_or_insert_with(|| PathAndQuery::from_static("/"));
         // All three parts are there, which is all that can be wrong.
         self.uri = Uri::from_parts(target).unwrap_or_default();
     }
@@ -121,22 +148,46 @@ mod tests {
     use super::*;
     use crate::upstream::testing::forwarding;
 
-    const WIRE: Wire = Wire { http2: false, tls: false, kept: true, upgrade: false };
+    const WIRE: Wire = Wire {
+        http2: false,
+        tls: false,
+        kept: true,
+        upgrade: false,
+    };
 
-    fn head(request: http::request::Builder, length: Length, forwarding: &Forwarding, wire: Wire) -> RequestHead {
-        RequestHead::new(request.body(()).unwrap().into_parts().0, length, forwarding, wire)
+    fn head(
+        request: http::request::Builder,
+        length: Length,
+        forwarding: &Forwarding,
+        wire: Wire,
+    ) -> RequestHead {
+        RequestHead::new(
+            request.body(()).unwrap().into_parts().0,
+            length,
+            forwarding,
+            wire,
+        )
     }
 
     #[test]
     fn one_canonical_framing_field() {
-        let request = || Request::post("/").header("host", "a").header("content-length", "0005");
+        let request = || {
+            Request::post("/")
+                .header("host", "a")
+                .header("content-length", "0005")
+        };
         let framed = |length| head(request(), length, &forwarding(), WIRE).headers;
         assert_eq!(framed(Length::Exact(5))[CONTENT_LENGTH], "5");
         assert_eq!(framed(Length::None)[CONTENT_LENGTH], "0");
         let chunked = framed(Length::Unknown);
         assert_eq!(chunked[TRANSFER_ENCODING], "chunked");
         assert!(!chunked.contains_key(CONTENT_LENGTH));
-        let both = head(request().header("transfer-encoding", "gzip"), Length::Exact(5), &forwarding(), WIRE);
+        let both = head(
+            request().header("transfer-encoding", "gzip"),
+            Length::Exact(5),
+            &forwarding(),
+            WIRE,
+        );
         assert!(!both.headers.contains_key(TRANSFER_ENCODING));
     }
 
@@ -144,13 +195,32 @@ mod tests {
     fn versions_and_connection() {
         let request = || Request::get("/x").header("host", "a");
         let plain = head(request(), Length::None, &forwarding(), WIRE);
-        assert_eq!((plain.version, plain.headers.get(CONNECTION)), (Version::HTTP_11, None));
-        let unkept = head(request(), Length::None, &forwarding(), Wire { kept: false, ..WIRE });
+        assert_eq!(
+            (plain.version, plain.headers.get(CONNECTION)),
+            (Version::HTTP_11, None)
+        );
+        let unkept = head(
+            request(),
+            Length::None,
+            &forwarding(),
+            Wire {
+                kept: false,
+                ..WIRE
+            },
+        );
         assert_eq!(unkept.headers[CONNECTION], "close");
         let mut old = forwarding();
         old.http_version = HttpVersion::Http10;
         old.connection_header = Some(ConnectionHeader::KeepAlive);
-        let old = head(request(), Length::None, &old, Wire { kept: false, ..WIRE });
+        let old = head(
+            request(),
+            Length::None,
+            &old,
+            Wire {
+                kept: false,
+                ..WIRE
+            },
+        );
         assert_eq!(
             (old.version, &old.headers[CONNECTION]),
             (Version::HTTP_10, &HeaderValue::from_static("keep-alive"))
@@ -159,8 +229,19 @@ mod tests {
 
     #[test]
     fn http2_carries_the_host_as_authority() {
-        let request = Request::post("/svc/Call?x=1").header("host", "grpc.example:8443").header("te", "trailers");
-        let head = head(request, Length::Unknown, &forwarding(), Wire { http2: true, tls: true, ..WIRE });
+        let request = Request::post("/svc/Call?x=1")
+            .header("host", "grpc.example:8443")
+            .header("te", "trailers");
+        let head = head(
+            request,
+            Length::Unknown,
+            &forwarding(),
+            Wire {
+                http2: true,
+                tls: true,
+                ..WIRE
+            },
+        );
         assert_eq!(head.uri, "https://grpc.example:8443/svc/Call?x=1");
         assert!(!head.headers.contains_key(HOST) && !head.headers.contains_key(TRANSFER_ENCODING));
         assert_eq!(head.headers["te"], "trailers");

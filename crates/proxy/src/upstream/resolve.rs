@@ -36,7 +36,8 @@ pub(super) struct Answer {
     pub(super) ttl: Duration,
 }
 
-type Lookup = dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>> + Send + Sync;
+type Lookup =
+    dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>> + Send + Sync;
 
 /// Makes the function that looks names up; called on the resolver's thread.
 type Source = Arc<dyn Fn() -> Arc<Lookup> + Send + Sync>;
@@ -67,7 +68,11 @@ impl Default for Resolver {
 impl Resolver {
     /// A resolver that looks names up with what `source` makes.
     pub(super) fn new(source: Source) -> Self {
-        Self { names: Arc::default(), requests: Mutex::default(), source }
+        Self {
+            names: Arc::default(),
+            requests: Mutex::default(),
+            source,
+        }
     }
 
     /// The addresses of `host`, if there was an answer; empty when the name does not resolve. Never waits.
@@ -96,7 +101,11 @@ impl Resolver {
         if let Some(name) = names.get(host) {
             return name.clone();
         }
-        let name = Arc::new(Name { host: host.clone(), known: watch::Sender::new(None), asked: AtomicBool::new(true) });
+        let name = Arc::new(Name {
+            host: host.clone(),
+            known: watch::Sender::new(None),
+            asked: AtomicBool::new(true),
+        });
         if self.follow(name.clone()) {
             names.insert(host.clone(), name.clone());
         } else {
@@ -130,7 +139,10 @@ type Names = Arc<RwLock<HashMap<Arc<str>, Arc<Name>>>>;
 
 /// The resolver's thread: a task for every name. Ends when the [`Resolver`] is gone.
 fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: Names) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "names of upstreams cannot be resolved");
@@ -179,7 +191,10 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
 
 /// Answers never lead to this machine, whatever the flags say: the one who writes a zone is not the one who runs us.
 fn allowed(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
-    addresses.into_iter().filter(|address| address::is_allowed(*address, false)).collect()
+    addresses
+        .into_iter()
+        .filter(|address| address::is_allowed(*address, false))
+        .collect()
 }
 
 fn publish(name: &Name, mut addresses: Vec<IpAddr>) {
@@ -208,8 +223,13 @@ fn system() -> Arc<Lookup> {
         Box::pin(async move {
             let resolver = resolver.ok_or_else(|| io::Error::other("no resolver configuration"))?;
             let found = resolver.lookup_ip(&*host).await.map_err(io::Error::other)?;
-            let ttl = found.valid_until().saturating_duration_since(std::time::Instant::now());
-            Ok(Answer { addresses: found.iter().collect(), ttl })
+            let ttl = found
+                .valid_until()
+                .saturating_duration_since(std::time::Instant::now());
+            Ok(Answer {
+                addresses: found.iter().collect(),
+                ttl,
+            })
         })
     })
 }
@@ -234,17 +254,26 @@ mod tests {
     fn scripted(answers: Vec<Vec<&'static str>>, lookups: Arc<AtomicUsize>) -> Arc<Lookup> {
         Arc::new(move |_| {
             let turn = lookups.fetch_add(1, Ordering::SeqCst);
-            let answer = answers.get(turn).map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
+            let answer = answers
+                .get(turn)
+                .map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
             Box::pin(async move {
                 let addresses = answer.ok_or_else(|| io::Error::other("no answer"))?;
-                Ok(Answer { addresses, ttl: Duration::from_secs(5) })
+                Ok(Answer {
+                    addresses,
+                    ttl: Duration::from_secs(5),
+                })
             })
         })
     }
 
     fn name() -> Arc<Name> {
         let known = watch::Sender::new(None);
-        Arc::new(Name { host: "db.example".into(), known, asked: AtomicBool::new(true) })
+        Arc::new(Name {
+            host: "db.example".into(),
+            known,
+            asked: AtomicBool::new(true),
+        })
     }
 
     #[tokio::test]
@@ -252,20 +281,42 @@ mod tests {
         let lookups = Arc::new(AtomicUsize::new(0));
         let resolver = Resolver::new(Arc::new({
             let lookups = lookups.clone();
-            move || scripted(vec![vec!["10.0.0.2", "10.0.0.1", "10.0.0.2"]], lookups.clone())
+            move || {
+                scripted(
+                    vec![vec!["10.0.0.2", "10.0.0.1", "10.0.0.2"]],
+                    lookups.clone(),
+                )
+            }
         }));
         assert_eq!(resolver.known("db.example"), None);
-        let addresses = resolver.addresses(&"db.example".into(), Duration::from_secs(5)).await;
-        assert_eq!(*addresses, ["10.0.0.1".parse::<IpAddr>().unwrap(), "10.0.0.2".parse().unwrap()]);
+        let addresses = resolver
+            .addresses(&"db.example".into(), Duration::from_secs(5))
+            .await;
+        assert_eq!(
+            *addresses,
+            [
+                "10.0.0.1".parse::<IpAddr>().unwrap(),
+                "10.0.0.2".parse().unwrap()
+            ]
+        );
         assert_eq!(resolver.known("db.example"), Some(addresses));
         assert_eq!(lookups.load(Ordering::SeqCst), 1);
     }
 
     #[tokio::test]
     async fn answers_that_lead_to_this_machine_are_no_answers() {
-        let resolver =
-            Resolver::new(Arc::new(|| scripted(vec![vec!["127.0.0.1", "169.254.169.254", "::1"]], Arc::default())));
-        assert!(resolver.addresses(&"evil.example".into(), Duration::from_secs(5)).await.is_empty());
+        let resolver = Resolver::new(Arc::new(|| {
+            scripted(
+                vec![vec!["127.0.0.1", "169.254.169.254", "::1"]],
+                Arc::default(),
+            )
+        }));
+        assert!(
+            resolver
+                .addresses(&"evil.example".into(), Duration::from_secs(5))
+                .await
+                .is_empty()
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -279,7 +330,12 @@ mod tests {
             Names::default(),
         ));
         let start = Instant::now();
-        let first = known.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        let first = known
+            .wait_for(Option::is_some)
+            .await
+            .unwrap()
+            .clone()
+            .unwrap();
         assert_eq!(*first, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
         known.changed().await.unwrap();
         assert_eq!(start.elapsed().as_secs(), 5);
@@ -293,7 +349,12 @@ mod tests {
         let name = name();
         let names = Names::default();
         names.write().insert(name.host.clone(), name.clone());
-        follow(scripted(vec![vec!["10.0.0.1"]], Arc::default()), name, names.clone()).await;
+        follow(
+            scripted(vec![vec!["10.0.0.1"]], Arc::default()),
+            name,
+            names.clone(),
+        )
+        .await;
         assert!(names.read().is_empty());
     }
 }

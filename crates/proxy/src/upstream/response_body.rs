@@ -36,17 +36,23 @@ enum Source {
 impl UpstreamBody {
     /// Passed on as it comes.
     pub(super) fn direct(direct: Direct) -> Self {
-        Self { source: Source::Direct(direct) }
+        Self {
+            source: Source::Direct(direct),
+        }
     }
 
     /// Read ahead of the client.
     pub(super) fn ahead(direct: Direct) -> Self {
-        Self { source: Source::Ahead(ReadAhead::new(direct)) }
+        Self {
+            source: Source::Ahead(ReadAhead::new(direct)),
+        }
     }
 
     /// The empty body of a 101, after which the tunnel lives on.
     pub(super) fn tunnel(end: Rc<TunnelEnd>) -> Self {
-        Self { source: Source::Tunnel(end) }
+        Self {
+            source: Source::Tunnel(end),
+        }
     }
 
     /// Leaves the record of an upgraded request with its tunnel, which writes it when it ends. Any other body gives it
@@ -66,7 +72,10 @@ impl HttpBody for UpstreamBody {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.source {
             Source::Direct(direct) => direct.poll_next(cx),
             Source::Ahead(ahead) => ahead.poll_next(cx),
@@ -114,13 +123,20 @@ pub(super) struct Completion {
 impl Direct {
     /// A body whose silences last `timeout` at most.
     pub(super) fn new(incoming: Incoming, timeout: Duration, completion: Completion) -> Self {
-        let mut direct = Self { incoming, timeout, completion: Some(completion) };
+        let mut direct = Self {
+            incoming,
+            timeout,
+            completion: Some(completion),
+        };
         direct.complete_at_end();
         direct
     }
 
     /// The next frame; `None` at the end.
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    pub(super) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = match Pin::new(&mut self.incoming).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_silence(cx),
@@ -152,11 +168,19 @@ impl Direct {
         self.incoming.is_end_stream()
     }
 
-    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_silence(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(completion) = &mut self.completion else {
             return Poll::Pending;
         };
-        if completion.lease.timer().poll_elapsed(self.timeout, cx).is_pending() {
+        if completion
+            .lease
+            .timer()
+            .poll_elapsed(self.timeout, cx)
+            .is_pending()
+        {
             return Poll::Pending;
         }
         self.completion = None;
@@ -167,7 +191,10 @@ impl Direct {
         if let Some(completion) = &mut self.completion {
             completion.lease.timer().rest();
             let length = frame.data_ref().map_or(0, |data| data.len() as u64);
-            completion.progress.bytes.set(completion.progress.bytes.get() + length);
+            completion
+                .progress
+                .bytes
+                .set(completion.progress.bytes.get() + length);
         }
         self.complete_at_end();
     }

@@ -37,7 +37,13 @@ impl Tries {
         let limit = policy.tries.map_or(all, std::num::NonZeroU32::get);
         // nginx's list, not the RFC's: PUT and DELETE are idempotent, LOCK belongs to WebDAV.
         let once = *method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK";
-        Self { policy, limit, repeatable: policy.non_idempotent || !once, start, made: 1 }
+        Self {
+            policy,
+            limit,
+            repeatable: policy.non_idempotent || !once,
+            start,
+            made: 1,
+        }
     }
 
     /// Whether a request that a connection takes may have to be sent again, so that a copy is worth making.
@@ -53,7 +59,8 @@ impl Tries {
             Cause::InvalidHeader => self.policy.on.invalid_header,
             Cause::Status(status) => self.policy.on.status(status),
         };
-        let again = wanted && self.made < self.limit && self.in_time(now) && (self.repeatable || !sent);
+        let again =
+            wanted && self.made < self.limit && self.in_time(now) && (self.repeatable || !sent);
         self.made += u32::from(again);
         again
     }
@@ -66,7 +73,10 @@ impl Tries {
 
     fn in_time(&self, now: Instant) -> bool {
         let elapsed = now.duration_since(self.start);
-        self.policy.timeout.filter(|bound| *bound > Duration::ZERO).is_none_or(|bound| elapsed < bound)
+        self.policy
+            .timeout
+            .filter(|bound| *bound > Duration::ZERO)
+            .is_none_or(|bound| elapsed < bound)
     }
 }
 
@@ -76,7 +86,12 @@ mod tests {
     use std::num::NonZeroU32;
 
     fn policy(on: RetryOn, tries: u32) -> Retry {
-        Retry { on, tries: NonZeroU32::new(tries), timeout: None, non_idempotent: false }
+        Retry {
+            on,
+            tries: NonZeroU32::new(tries),
+            timeout: None,
+            non_idempotent: false,
+        }
     }
 
     const BOTH: RetryOn = RetryOn {
@@ -111,9 +126,21 @@ mod tests {
         let now = Instant::now();
         for (method, cause, sent, expected) in cases {
             let mut tries = Tries::new(policy(BOTH, 3), &method, 2, now);
-            assert_eq!(tries.again(cause, sent, now), expected, "{method} {cause:?} sent={sent}");
+            assert_eq!(
+                tries.again(cause, sent, now),
+                expected,
+                "{method} {cause:?} sent={sent}"
+            );
         }
-        let mut tries = Tries::new(Retry { non_idempotent: true, ..policy(BOTH, 3) }, &Method::POST, 2, now);
+        let mut tries = Tries::new(
+            Retry {
+                non_idempotent: true,
+                ..policy(BOTH, 3)
+            },
+            &Method::POST,
+            2,
+            now,
+        );
         assert!(tries.again(Cause::Error, true, now));
     }
 
@@ -121,10 +148,19 @@ mod tests {
     fn number_and_time_are_bounded() {
         let now = Instant::now();
         let mut three = Tries::new(policy(BOTH, 3), &Method::GET, 1, now);
-        assert_eq!([(); 3].map(|()| three.again(Cause::Error, true, now)), [true, true, false]);
+        assert_eq!(
+            [(); 3].map(|()| three.again(Cause::Error, true, now)),
+            [true, true, false]
+        );
         let mut each_once = Tries::new(policy(BOTH, 0), &Method::GET, 2, now);
-        assert_eq!([(); 2].map(|()| each_once.again(Cause::Error, true, now)), [true, false]);
-        let bounded = Retry { timeout: Some(Duration::from_secs(5)), ..policy(BOTH, 3) };
+        assert_eq!(
+            [(); 2].map(|()| each_once.again(Cause::Error, true, now)),
+            [true, false]
+        );
+        let bounded = Retry {
+            timeout: Some(Duration::from_secs(5)),
+            ..policy(BOTH, 3)
+        };
         let mut late = Tries::new(bounded, &Method::GET, 2, now);
         assert!(!late.again(Cause::Error, true, now + Duration::from_secs(5)));
     }

@@ -22,7 +22,9 @@ impl Spool {
     /// An empty file.
     pub(super) async fn create() -> io::Result<Self> {
         let file = joined(spawn_blocking(tempfile::tempfile)).await?;
-        Ok(Self { file: Arc::new(file) })
+        Ok(Self {
+            file: Arc::new(file),
+        })
     }
 
     /// Writes all of `bytes` at `offset`.
@@ -44,5 +46,6 @@ impl Spool {
 }
 
 async fn joined<T>(task: JoinHandle<io::Result<T>>) -> io::Result<T> {
-    task.await.unwrap_or_else(|error| Err(io::Error::other(error)))
+    task.await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
 }

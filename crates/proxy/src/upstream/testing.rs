@@ -10,9 +10,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use headgate_table::{
-    BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpVersion,
-    HttpsRedirect, Origin, PathIndex, PathKind, Policy, Publisher, Retry, RetryOn, Route, RoutingTable, Settings,
-    SharedMap, Slot, Split, Target, Template, Upstream, UpstreamId, publisher,
+    BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour, HostTls,
+    HttpVersion, HttpsRedirect, Origin, PathIndex, PathKind, Policy, Publisher, Retry, RetryOn,
+    Route, RoutingTable, Settings, SharedMap, Slot, Split, Target, Template, Upstream, UpstreamId,
+    publisher,
 };
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -38,7 +39,11 @@ pub(super) fn forwarding() -> Forwarding {
         send_timeout: Duration::from_secs(10),
         read_timeout: Duration::from_secs(10),
         retry: Retry {
-            on: RetryOn { error: true, timeout: true, ..RetryOn::default() },
+            on: RetryOn {
+                error: true,
+                timeout: true,
+                ..RetryOn::default()
+            },
             tries: std::num::NonZeroU32::new(3),
             timeout: None,
             non_idempotent: false,
@@ -83,7 +88,12 @@ pub(super) struct FakeRequest {
 impl Default for FakeRequest {
     fn default() -> Self {
         let client = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-        Self { client, https: false, cookie: None, user_agent: String::new() }
+        Self {
+            client,
+            https: false,
+            cookie: None,
+            user_agent: String::new(),
+        }
     }
 }
 
@@ -97,7 +107,10 @@ impl ClientRequest for FakeRequest {
     }
 
     fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookie.as_ref().filter(|(cookie, _)| cookie == name).map(|(_, value)| value.as_str())
+        self.cookie
+            .as_ref()
+            .filter(|(cookie, _)| cookie == name)
+            .map(|(_, value)| value.as_str())
     }
 
     fn evaluate(&self, template: &Template) -> String {
@@ -126,7 +139,12 @@ impl World {
         Self::with(upstream, forwarding, Settings::default(), true)
     }
 
-    pub(super) fn with(upstream: Upstream, forwarding: Forwarding, settings: Settings, loopback: bool) -> Rc<Self> {
+    pub(super) fn with(
+        upstream: Upstream,
+        forwarding: Forwarding,
+        settings: Settings,
+        loopback: bool,
+    ) -> Rc<Self> {
         let (upstream, route) = (Arc::new(upstream), route(forwarding));
         let (publisher, reader) = publisher(Arc::new(table(&upstream, &route, settings)));
         let config = config(loopback);
@@ -165,7 +183,8 @@ impl World {
         let (client, server) = tokio::io::duplex(16 << 10);
         let world = self.clone();
         let service = hyper::service::service_fn(move |request| world.clone().serve(request));
-        let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(server), service);
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(server), service);
         spawn_local(async move {
             let _ = connection.with_upgrades().await;
         });
@@ -178,8 +197,9 @@ impl World {
         let world = self.clone();
         let service = hyper::service::service_fn(move |request| world.clone().serve(request));
         spawn_local(async move {
-            let _ =
-                hyper::server::conn::http2::Builder::new(Local).serve_connection(TokioIo::new(server), service).await;
+            let _ = hyper::server::conn::http2::Builder::new(Local)
+                .serve_connection(TokioIo::new(server), service)
+                .await;
         });
         client
     }
@@ -195,22 +215,36 @@ impl World {
 
     /// Sends a GET and gives all that comes back.
     pub(super) async fn get(self: &Rc<Self>) -> String {
-        self.send("GET /x?y=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await
+        self.send("GET /x?y=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
     }
 
     /// Statuses of all tries so far.
     pub(super) fn statuses(&self) -> Vec<u16> {
-        self.attempts.borrow().iter().map(|attempt| attempt.status.map_or(0, |status| status.as_u16())).collect()
+        self.attempts
+            .borrow()
+            .iter()
+            .map(|attempt| attempt.status.map_or(0, |status| status.as_u16()))
+            .collect()
     }
 
-    async fn serve(self: Rc<Self>, mut request: Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
-        let upgrade = request.headers().contains_key("upgrade").then(|| hyper::upgrade::on(&mut request));
+    async fn serve(
+        self: Rc<Self>,
+        mut request: Request<Incoming>,
+    ) -> Result<Response<Body>, std::convert::Infallible> {
+        let upgrade = request
+            .headers()
+            .contains_key("upgrade")
+            .then(|| hyper::upgrade::on(&mut request));
         let mut record = record(&self.worker, &request);
         let (mut head, body) = request.into_parts();
         if upgrade.is_none() {
             head.headers.remove("connection");
         }
-        let authority = head.uri.authority().map(|authority| authority.as_str().to_owned());
+        let authority = head
+            .uri
+            .authority()
+            .map(|authority| authority.as_str().to_owned());
         if let Some(authority) = authority {
             head.headers.insert("host", authority.parse().unwrap());
             head.uri = head.uri.path().parse().unwrap();
@@ -228,7 +262,9 @@ impl World {
             request: &fake,
         };
         let result = forward(forwarded, &mut record).await;
-        self.attempts.borrow_mut().extend(record.attempts.iter().cloned());
+        self.attempts
+            .borrow_mut()
+            .extend(record.attempts.iter().cloned());
         Ok(result.unwrap_or_else(|error| {
             self.failures.borrow_mut().push(error);
             let mut response = Response::new(Body::full(error.to_string()));
@@ -248,6 +284,7 @@ fn record(worker: &Rc<Worker>, request: &Request<Incoming>) -> Record {
         version: request.version(),
         referer: None,
         user_agent: None,
+        authorization: None,
         request_id: None,
         request_length: 0,
         status: None,
@@ -294,7 +331,12 @@ fn route(forwarding: Forwarding) -> Arc<Route> {
         access_log: true,
         forwarding: Arc::new(forwarding),
     };
-    let origin = Origin { namespace: "shop".into(), ingress: "web".into(), service: "web".into(), port: "80".into() };
+    let origin = Origin {
+        namespace: "shop".into(),
+        ingress: "web".into(),
+        service: "web".into(),
+        port: "80".into(),
+    };
     Arc::new(Route {
         path: "/".into(),
         kind: PathKind::Prefix,
@@ -302,7 +344,11 @@ fn route(forwarding: Forwarding) -> Arc<Route> {
         policy: Arc::new(policy),
         https: HttpsRedirect::Never,
         rewrite: None,
-        target: Target::Forward(Split { primary: UpstreamId::new("shop", "web", "80"), canary: None, fallback: None }),
+        target: Target::Forward(Split {
+            primary: UpstreamId::new("shop", "web", "80"),
+            canary: None,
+            fallback: None,
+        }),
         sets_affinity_cookie: true,
         slot: Slot::default(),
     })
@@ -311,8 +357,16 @@ fn route(forwarding: Forwarding) -> Arc<Route> {
 fn table(upstream: &Arc<Upstream>, route: &Arc<Route>, settings: Settings) -> RoutingTable {
     let mut upstreams = SharedMap::new();
     upstreams.insert(upstream.id.key(), upstream.clone());
-    let behaviour = HostBehaviour::Routes { app_root: None, paths: PathIndex::literal(route.clone(), Vec::new()) };
-    let catch_all = Host { name: "_".into(), aliases: Arc::default(), tls: HostTls::None, behaviour };
+    let behaviour = HostBehaviour::Routes {
+        app_root: None,
+        paths: PathIndex::literal(route.clone(), Vec::new()),
+    };
+    let catch_all = Host {
+        name: "_".into(),
+        aliases: Arc::default(),
+        tls: HostTls::None,
+        behaviour,
+    };
     RoutingTable {
         generation: 1,
         settings: Arc::new(settings),
@@ -329,16 +383,32 @@ fn table(upstream: &Arc<Upstream>, route: &Arc<Route>, settings: Settings) -> Ro
 
 /// A self-signed certificate for `names`.
 pub(super) fn identity(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
-    rcgen::generate_simple_self_signed(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()).unwrap()
+    rcgen::generate_simple_self_signed(
+        names
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect::<Vec<_>>(),
+    )
+    .unwrap()
 }
 
 /// The same as the table holds it.
-pub(super) fn certificate(source: &str, identity: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Certificate {
-    let key = rustls_pki_types::PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
+pub(super) fn certificate(
+    source: &str,
+    identity: &rcgen::CertifiedKey<rcgen::KeyPair>,
+) -> Certificate {
+    let key =
+        rustls_pki_types::PrivateKeyDer::try_from(identity.signing_key.serialize_der()).unwrap();
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let key = CertifiedKey::from_der(vec![identity.cert.der().clone()], key, &provider).unwrap();
     let names = Arc::default();
-    Certificate { source: source.into(), key: Arc::new(key), names, not_after: i64::MAX, fingerprint: source.into() }
+    Certificate {
+        source: source.into(),
+        key: Arc::new(key),
+        names,
+        not_after: i64::MAX,
+        fingerprint: source.into(),
+    }
 }
 
 /// Runs HTTP/2 on the test's own thread.
@@ -367,15 +437,26 @@ impl Endpoint {
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (connections, requests) = (Rc::new(Cell::new(0)), Rc::<RefCell<Vec<String>>>::default());
+        let (connections, requests) =
+            (Rc::new(Cell::new(0)), Rc::<RefCell<Vec<String>>>::default());
         let (counter, log) = (connections.clone(), requests.clone());
         spawn_local(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let number = counter.replace(counter.get() + 1);
-                spawn_local(script(number, Conversation { stream, log: log.clone() }));
+                spawn_local(script(
+                    number,
+                    Conversation {
+                        stream,
+                        log: log.clone(),
+                    },
+                ));
             }
         });
-        Self { address, connections, requests }
+        Self {
+            address,
+            connections,
+            requests,
+        }
     }
 
     /// Answers every request with `answer` and keeps connections open.
@@ -391,7 +472,11 @@ impl Endpoint {
 
 /// An address where nobody listens.
 pub(super) async fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    TcpListener::bind("127.0.0.1:0")
+        .await
+        .unwrap()
+        .local_addr()
+        .unwrap()
 }
 
 /// One connection of a scripted endpoint.
@@ -406,7 +491,12 @@ impl Conversation {
         let mut text = String::new();
         while !is_whole(&text) {
             let mut buffer = [0; 4096];
-            let length = self.stream.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
+            let length = self
+                .stream
+                .read(&mut buffer)
+                .await
+                .ok()
+                .filter(|length| *length > 0)?;
             text.push_str(&String::from_utf8_lossy(&buffer[..length]));
         }
         self.log.borrow_mut().push(text.clone());
@@ -423,7 +513,9 @@ fn is_whole(text: &str) -> bool {
         return false;
     };
     let head = head.to_ascii_lowercase();
-    let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: ")?.parse::<usize>().ok());
     match length {
         Some(length) => body.len() >= length,
         None => !head.contains("transfer-encoding") || body.ends_with("0\r\n\r\n"),

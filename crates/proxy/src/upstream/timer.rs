@@ -35,7 +35,9 @@ impl LazyTimer {
 
     /// Ready once it is `deadline`.
     pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        let sleep = self
+            .sleep
+            .get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
@@ -75,7 +77,8 @@ mod tests {
     async fn an_earlier_deadline_is_not_missed() {
         let start = Instant::now();
         let mut timer = LazyTimer::default();
-        let late = poll_fn(|cx| Poll::Ready(timer.poll_until(start + Duration::from_secs(60), cx))).await;
+        let late =
+            poll_fn(|cx| Poll::Ready(timer.poll_until(start + Duration::from_secs(60), cx))).await;
         assert!(late.is_pending());
         poll_fn(|cx| timer.poll_until(start + Duration::from_secs(1), cx)).await;
         assert_eq!(start.elapsed().as_secs(), 1);

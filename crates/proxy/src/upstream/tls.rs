@@ -9,8 +9,8 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::sign::CertifiedKey;
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme, SupportedProtocolVersion,
-    version,
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, SignatureScheme,
+    SupportedProtocolVersion, version,
 };
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
@@ -69,16 +69,32 @@ pub(super) fn handshake(
         None => return Err(TlsError::Settings("state of another kind".to_owned())),
     };
     let name = match &identity.name {
-        Some(name) => ServerName::try_from(name.to_string()).map_err(|_| TlsError::Name(name.clone()))?,
+        Some(name) => {
+            ServerName::try_from(name.to_string()).map_err(|_| TlsError::Name(name.clone()))?
+        }
         // Sessions are remembered by this name, so each endpoint's are its own.
         None => ServerName::from(address.ip()),
     };
-    Ok((if http2 { configs.http2.clone() } else { configs.http1.clone() }, name))
+    Ok((
+        if http2 {
+            configs.http2.clone()
+        } else {
+            configs.http1.clone()
+        },
+        name,
+    ))
 }
 
 fn default_configs() -> Option<&'static Result<Configs, TlsError>> {
     static DEFAULT: OnceLock<Result<Configs, TlsError>> = OnceLock::new();
-    Some(DEFAULT.get_or_init(|| build(&[&version::TLS13, &version::TLS12], unverified(), None, false)))
+    Some(DEFAULT.get_or_init(|| {
+        build(
+            &[&version::TLS13, &version::TLS12],
+            unverified(),
+            None,
+            false,
+        )
+    }))
 }
 
 impl Configs {
@@ -86,8 +102,15 @@ impl Configs {
         let mut versions = Vec::new();
         versions.extend(tls.tls13.then_some(&version::TLS13));
         versions.extend(tls.tls12.then_some(&version::TLS12));
-        let verifier = if tls.verify { verified(tls)? } else { unverified() };
-        let client = tls.client.as_ref().map(|certificate| certificate.key.clone());
+        let verifier = if tls.verify {
+            verified(tls)?
+        } else {
+            unverified()
+        };
+        let client = tls
+            .client
+            .as_ref()
+            .map(|certificate| certificate.key.clone());
         build(&versions, verifier, client, tls.server_name)
     }
 }
@@ -114,12 +137,17 @@ fn build(
     http2.alpn_protocols = vec![b"h2".to_vec()];
     // Sessions must not cross over between protocols: each has its own store.
     http2.resumption = rustls::client::Resumption::in_memory_sessions(256);
-    Ok(Configs { http1: Arc::new(http1), http2: Arc::new(http2) })
+    Ok(Configs {
+        http1: Arc::new(http1),
+        http2: Arc::new(http2),
+    })
 }
 
 fn provider() -> Arc<CryptoProvider> {
     static PROVIDER: OnceLock<Arc<CryptoProvider>> = OnceLock::new();
-    PROVIDER.get_or_init(|| Arc::new(aws_lc_rs::default_provider())).clone()
+    PROVIDER
+        .get_or_init(|| Arc::new(aws_lc_rs::default_provider()))
+        .clone()
 }
 
 /// The client certificate, whatever authorities the endpoint hints at.
@@ -151,17 +179,32 @@ struct Trust {
 
 /// Without verification the handshake protects from listeners only: what proxies have always done inside clusters.
 fn unverified() -> Arc<dyn ServerCertVerifier> {
-    Arc::new(Verifier { provider: provider(), trust: None })
+    Arc::new(Verifier {
+        provider: provider(),
+        trust: None,
+    })
 }
 
 fn verified(tls: &UpstreamTls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let anchor = |der| webpki::anchor_from_trusted_cert(der).map(|anchor| anchor.to_owned());
-    let anchors: Vec<_> = tls.authorities.iter().filter_map(|der| anchor(der).ok()).collect();
+    let anchors: Vec<_> = tls
+        .authorities
+        .iter()
+        .filter_map(|der| anchor(der).ok())
+        .collect();
     if anchors.is_empty() {
-        return Err(TlsError::Settings("no usable authority to verify against".to_owned()));
+        return Err(TlsError::Settings(
+            "no usable authority to verify against".to_owned(),
+        ));
     }
-    let trust = Some(Trust { anchors, depth: usize::from(tls.verify_depth) });
-    Ok(Arc::new(Verifier { provider: provider(), trust }))
+    let trust = Some(Trust {
+        anchors,
+        depth: usize::from(tls.verify_depth),
+    });
+    Ok(Arc::new(Verifier {
+        provider: provider(),
+        trust,
+    }))
 }
 
 impl Trust {
@@ -204,7 +247,12 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, rustls::Error> {
         if let Some(trust) = &self.trust {
             trust
-                .check(&self.provider, (end_entity, intermediates), server_name, now)
+                .check(
+                    &self.provider,
+                    (end_entity, intermediates),
+                    server_name,
+                    now,
+                )
                 .map_err(|error| CertificateError::Other(OtherError(Arc::new(error))))?;
         }
         Ok(ServerCertVerified::assertion())
@@ -216,7 +264,12 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            cert,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -225,10 +278,17 @@ impl ServerCertVerifier for Verifier {
         cert: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, signed, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            cert,
+            signed,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -44,7 +44,11 @@ pub(super) fn without_forbidden(mut frame: Frame<Bytes>) -> Frame<Bytes> {
         for name in &FORBIDDEN {
             trailers.remove(name);
         }
-        let vouched = |name: &&HeaderName| FORBIDDEN_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix));
+        let vouched = |name: &&HeaderName| {
+            FORBIDDEN_PREFIXES
+                .iter()
+                .any(|prefix| name.as_str().starts_with(prefix))
+        };
         let vouched: Vec<HeaderName> = trailers.keys().filter(vouched).cloned().collect();
         for name in vouched {
             trailers.remove(name);
@@ -62,11 +66,23 @@ mod tests {
     #[test]
     fn only_harmless_trailers_pass() {
         let mut trailers = HeaderMap::new();
-        for name in ["host", "authorization", "x-forwarded-for", "content-length", "grpc-status", "x-checksum"] {
+        for name in [
+            "host",
+            "authorization",
+            "x-forwarded-for",
+            "content-length",
+            "grpc-status",
+            "x-checksum",
+        ] {
             trailers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
         }
         let frame = without_forbidden(Frame::trailers(trailers));
-        let mut left: Vec<_> = frame.trailers_ref().unwrap().keys().map(HeaderName::as_str).collect();
+        let mut left: Vec<_> = frame
+            .trailers_ref()
+            .unwrap()
+            .keys()
+            .map(HeaderName::as_str)
+            .collect();
         left.sort_unstable();
         assert_eq!(left, ["grpc-status", "x-checksum"]);
     }

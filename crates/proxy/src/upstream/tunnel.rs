@@ -46,8 +46,18 @@ pub(super) struct Tunnel {
 /// Runs `tunnel` beside the client's connection, which is over for HTTP with the 101.
 pub(super) fn open(tunnel: Tunnel) -> Rc<TunnelEnd> {
     let end = Rc::new(TunnelEnd::default());
-    let Tunnel { client, endpoint, idle, start, progress } = tunnel;
-    let guard = Guard { end: end.clone(), start, progress };
+    let Tunnel {
+        client,
+        endpoint,
+        idle,
+        start,
+        progress,
+    } = tunnel;
+    let guard = Guard {
+        end: end.clone(),
+        start,
+        progress,
+    };
     tokio::task::spawn_local(async move {
         if let (Ok(client), Ok(endpoint)) = tokio::join!(client, endpoint) {
             relay(client, endpoint, idle, &guard.progress.bytes).await;
@@ -79,8 +89,22 @@ async fn relay(client: Upgraded, endpoint: Upgraded, idle: Duration, sent: &Cell
     let (endpoint_read, endpoint_write) = split(TokioIo::new(endpoint));
     let active = Cell::new(Instant::now());
     let received = Cell::new(0);
-    let up = copy(client_read, endpoint_write, Activity { active: &active, bytes: &received });
-    let down = copy(endpoint_read, client_write, Activity { active: &active, bytes: sent });
+    let up = copy(
+        client_read,
+        endpoint_write,
+        Activity {
+            active: &active,
+            bytes: &received,
+        },
+    );
+    let down = copy(
+        endpoint_read,
+        client_write,
+        Activity {
+            active: &active,
+            bytes: sent,
+        },
+    );
     tokio::select! {
         result = async { tokio::try_join!(up, down) } => {
             if let Err(error) = result {

@@ -101,21 +101,19 @@ fn risk_gate_refuses_by_presence() {
     let parsed = IngressAnnotations::parse(&low, &annotations(&[("rewrite-target", "/")]));
     assert!(parsed.refused.unwrap().contains("Medium"));
     assert!(parse(&[("rewrite-target", "/")]).refused.is_none());
-    assert!(
-        parse(&[("configuration-snippet", "")])
-            .refused
-            .unwrap()
-            .contains("Critical")
-    );
-    let critical = Policy {
-        max_risk: Risk::Critical,
-        ..Policy::default()
-    };
-    let parsed = IngressAnnotations::parse(
-        &critical,
-        &annotations(&[("configuration-snippet", "deny all;")]),
-    );
-    assert!(parsed.refused.is_none() && parsed.denied.is_some());
+}
+
+#[test]
+fn a_snippet_closes_the_routes_at_any_risk_level() {
+    for max_risk in [Risk::Low, Risk::High, Risk::Critical] {
+        let policy = Policy {
+            max_risk,
+            ..Policy::default()
+        };
+        let snippet = annotations(&[("configuration-snippet", "deny all;")]);
+        let parsed = IngressAnnotations::parse(&policy, &snippet);
+        assert!(parsed.refused.is_none() && parsed.denied.is_some());
+    }
 }
 
 #[test]

@@ -26,7 +26,10 @@ const CUT: &[u8] = b"...";
 /// Appends the line of a request that ended at `time`.
 pub(super) fn line(out: &mut Vec<u8>, seen: &Observation<'_>, time: &str) {
     address(out, seen.client.to_canonical());
-    out.extend_from_slice(b" - - [");
+    out.extend_from_slice(b" - ");
+    let user = seen.authorization.and_then(super::user::of);
+    value(out, user.as_deref(), LONGEST_NAME);
+    out.extend_from_slice(b" [");
     out.extend_from_slice(time.as_bytes());
     out.extend_from_slice(b"] \"");
     request(out, seen);

@@ -6,6 +6,7 @@
 mod clock;
 mod format;
 mod skip;
+mod user;
 mod writer;
 
 use headgate_table::AccessLogSettings;

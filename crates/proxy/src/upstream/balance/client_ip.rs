@@ -50,8 +50,12 @@ impl Clients {
         rules: Rules<'_>,
         pick: impl FnOnce() -> Option<SocketAddr>,
     ) -> Option<SocketAddr> {
-        let mut sessions = self.shards.get(self.hasher.hash_one(client) as usize % SHARDS)?.lock();
-        let lives = |session: &Session| rules.now.saturating_duration_since(session.seen) < rules.timeout;
+        let mut sessions = self
+            .shards
+            .get(self.hasher.hash_one(client) as usize % SHARDS)?
+            .lock();
+        let lives =
+            |session: &Session| rules.now.saturating_duration_since(session.seen) < rules.timeout;
         if let Some(session) = sessions.get_mut(&client)
             && lives(session)
             && !rules.tried.contains(&session.endpoint)
@@ -65,7 +69,13 @@ impl Clients {
             sessions.retain(|_, session| lives(session));
         }
         if sessions.len() < SHARD_CLIENTS || sessions.contains_key(&client) {
-            sessions.insert(client, Session { endpoint, seen: rules.now });
+            sessions.insert(
+                client,
+                Session {
+                    endpoint,
+                    seen: rules.now,
+                },
+            );
         }
         Some(endpoint)
     }
@@ -73,7 +83,10 @@ impl Clients {
 
 impl Default for Clients {
     fn default() -> Self {
-        Self { shards: std::array::from_fn(|_| Mutex::default()), hasher: RandomState::default() }
+        Self {
+            shards: std::array::from_fn(|_| Mutex::default()),
+            hasher: RandomState::default(),
+        }
     }
 }
 
@@ -87,13 +100,20 @@ mod tests {
 
     #[test]
     fn a_client_stays_until_its_endpoint_goes_fails_or_time_runs_out() {
-        let endpoints: Arc<[SocketAddr]> = (1..=3).map(|i| SocketAddr::from(([10, 0, 0, i], 80))).collect();
+        let endpoints: Arc<[SocketAddr]> = (1..=3)
+            .map(|i| SocketAddr::from(([10, 0, 0, i], 80)))
+            .collect();
         let view = View::new(&endpoints, &Balance::RoundRobin, false);
         let fewer = View::new(&endpoints[..2].into(), &Balance::RoundRobin, false);
         let (clients, start) = (Clients::default(), Instant::now());
         let at = |seconds, view, tried, next: usize| {
             let now = start + Duration::from_secs(seconds);
-            let rules = Rules { timeout: Duration::from_secs(10), now, view, tried };
+            let rules = Rules {
+                timeout: Duration::from_secs(10),
+                now,
+                view,
+                tried,
+            };
             clients.pick(CLIENT, rules, || endpoints.get(next).copied())
         };
         assert_eq!(at(0, &view, &[], 2), Some(endpoints[2]));

@@ -28,18 +28,33 @@ impl Scores {
         let start = self.of(endpoint, now);
         let weight = self.0.get(&endpoint).map_or(1.0, |score| score.weight(now));
         // The first observation joins the mean in equal parts: alone it would decide too much.
-        let weight = if self.0.contains_key(&endpoint) { weight } else { 0.5 };
+        let weight = if self.0.contains_key(&endpoint) {
+            weight
+        } else {
+            0.5
+        };
         let average = start * weight + seconds.max(0.0) * (1.0 - weight);
         self.0.insert(endpoint, Score { average, at: now });
     }
 
     /// The better of two of `endpoints`, drawn from those not in `tried` while there are some.
-    pub(super) fn pick(&self, endpoints: &[SocketAddr], tried: &[SocketAddr], now: Instant) -> Option<SocketAddr> {
+    pub(super) fn pick(
+        &self,
+        endpoints: &[SocketAddr],
+        tried: &[SocketAddr],
+        now: Instant,
+    ) -> Option<SocketAddr> {
         let one = random(endpoints, tried)?;
         let mut seen: smallvec::SmallVec<[SocketAddr; 4]> = tried.iter().copied().collect();
         seen.push(one);
-        let other = random(endpoints, &seen).filter(|other| !tried.contains(other)).unwrap_or(one);
-        Some(if self.of(other, now) < self.of(one, now) { other } else { one })
+        let other = random(endpoints, &seen)
+            .filter(|other| !tried.contains(other))
+            .unwrap_or(one);
+        Some(if self.of(other, now) < self.of(one, now) {
+            other
+        } else {
+            one
+        })
     }
 
     /// Forgets endpoints that are not in `endpoints`.
@@ -52,7 +67,13 @@ impl Scores {
         match self.0.get(&endpoint) {
             Some(score) => score.average * score.weight(now),
             None if self.0.is_empty() => 0.0,
-            None => self.0.values().map(|score| score.average * score.weight(now)).sum::<f64>() / self.0.len() as f64,
+            None => {
+                self.0
+                    .values()
+                    .map(|score| score.average * score.weight(now))
+                    .sum::<f64>()
+                    / self.0.len() as f64
+            }
         }
     }
 }

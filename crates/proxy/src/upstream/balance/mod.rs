@@ -48,7 +48,10 @@ pub(super) struct Resolved {
 
 impl UpstreamState {
     /// The state of `upstream`.
-    pub(super) fn of<'u>(upstream: &'u Upstream, worker: &Worker) -> Result<&'u Self, ForwardError> {
+    pub(super) fn of<'u>(
+        upstream: &'u Upstream,
+        worker: &Worker,
+    ) -> Result<&'u Self, ForwardError> {
         let state = upstream.slot.get_or_init(|| {
             Arc::new(Self {
                 view: ArcSwapOption::empty(),
@@ -70,10 +73,16 @@ impl UpstreamState {
         loopback: bool,
     ) -> arc_swap::Guard<Option<Arc<View>>> {
         let view = self.view.load();
-        if view.as_ref().is_some_and(|view| view.is_of(endpoints, balance)) {
+        if view
+            .as_ref()
+            .is_some_and(|view| view.is_of(endpoints, balance))
+        {
             return view;
         }
-        let made = match view.as_ref().and_then(|view| view.moved_to(endpoints, balance)) {
+        let made = match view
+            .as_ref()
+            .and_then(|view| view.moved_to(endpoints, balance))
+        {
             Some(moved) => moved,
             None => {
                 let made = View::new(endpoints, balance, loopback);
@@ -88,7 +97,9 @@ impl UpstreamState {
 
     /// Takes the response time of `endpoint` into its score.
     pub(super) fn score(&self, endpoint: SocketAddr, seconds: f64) {
-        self.scores.lock().observe(endpoint, seconds, Instant::now());
+        self.scores
+            .lock()
+            .observe(endpoint, seconds, Instant::now());
     }
 }
 
@@ -108,7 +119,9 @@ impl Selection<'_> {
     /// The next endpoint to try, after those in `tried`. `None` when there is none at all.
     pub(super) fn next(&mut self, tried: &[SocketAddr]) -> Option<SocketAddr> {
         let loopback = self.worker.shared.config.loopback_upstreams;
-        let view = self.state.view(self.endpoints, &self.upstream.balance, loopback);
+        let view = self
+            .state
+            .view(self.endpoints, &self.upstream.balance, loopback);
         let view = view.as_deref()?;
         if let Some(affinity) = &self.upstream.affinity {
             return affinity::pick(self, affinity, view, tried);
@@ -117,7 +130,16 @@ impl Selection<'_> {
             Some(timeout) => {
                 let client = self.request.client().to_canonical();
                 let pick = || self.balanced(view, tried);
-                self.state.clients.pick(client, client_ip::Rules { timeout, now: Instant::now(), view, tried }, pick)
+                self.state.clients.pick(
+                    client,
+                    client_ip::Rules {
+                        timeout,
+                        now: Instant::now(),
+                        view,
+                        tried,
+                    },
+                    pick,
+                )
             }
             None => self.balanced(view, tried),
         }
@@ -125,11 +147,23 @@ impl Selection<'_> {
 
     fn balanced(&self, view: &View, tried: &[SocketAddr]) -> Option<SocketAddr> {
         match &self.upstream.balance {
-            Balance::RoundRobin => self.state.cursors.pick(self.worker.index, view.endpoints(), tried),
-            Balance::Ewma => self.state.scores.lock().pick(view.endpoints(), tried, Instant::now()),
+            Balance::RoundRobin => {
+                self.state
+                    .cursors
+                    .pick(self.worker.index, view.endpoints(), tried)
+            }
+            Balance::Ewma => self
+                .state
+                .scores
+                .lock()
+                .pick(view.endpoints(), tried, Instant::now()),
             Balance::Hash { key, subset } => {
                 let hash = hash(self.request.evaluate(key).as_bytes());
-                if subset.is_some() { view.by_subset(hash, tried) } else { view.by_hash(hash, tried) }
+                if subset.is_some() {
+                    view.by_subset(hash, tried)
+                } else {
+                    view.by_hash(hash, tried)
+                }
             }
         }
     }
@@ -142,5 +176,7 @@ pub(super) fn random(endpoints: &[SocketAddr], tried: &[SocketAddr]) -> Option<S
     }
     let start = fastrand::usize(..endpoints.len());
     let mut turn = endpoints.iter().cycle().skip(start).take(endpoints.len());
-    turn.find(|endpoint| !tried.contains(endpoint)).or_else(|| endpoints.get(start)).copied()
+    turn.find(|endpoint| !tried.contains(endpoint))
+        .or_else(|| endpoints.get(start))
+        .copied()
 }

@@ -20,7 +20,9 @@ impl Ring {
         let mut points = Vec::with_capacity(nodes.saturating_mul(POINTS as usize));
         for (node, label) in labels.enumerate().take(u32::MAX as usize) {
             let label = hash(label.to_string().as_bytes());
-            points.extend((0..POINTS).map(|point| (mix(label ^ mix(u64::from(point) + 1)), node as u32)));
+            points.extend(
+                (0..POINTS).map(|point| (mix(label ^ mix(u64::from(point) + 1)), node as u32)),
+            );
         }
         points.sort_unstable();
         Self { points, nodes }
@@ -41,7 +43,8 @@ impl Ring {
 
 /// A hash that is the same in every process and version: FNV-1a, then mixed so that near keys land far apart.
 pub(in super::super) fn hash(bytes: &[u8]) -> u64 {
-    let fnv = |state: u64, byte: &u8| (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let fnv =
+        |state: u64, byte: &u8| (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fnv))
 }
 
@@ -59,11 +62,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn labels(n: usize) -> Vec<String> {
-        (0..n).map(|i| format!("10.0.{}.{}:8080", i / 256, i % 256)).collect()
+        (0..n)
+            .map(|i| format!("10.0.{}.{}:8080", i / 256, i % 256))
+            .collect()
     }
 
     fn owner(labels: &[String], ring: &Ring, key: usize) -> String {
-        labels[ring.find(hash(key.to_string().as_bytes()), |_| true).unwrap()].clone()
+        labels[ring
+            .find(hash(key.to_string().as_bytes()), |_| true)
+            .unwrap()]
+        .clone()
     }
 
     proptest! {
@@ -94,9 +102,14 @@ mod tests {
         let ring = Ring::new(all.iter());
         let mut counts = [0_usize; 8];
         for key in 0..80_000_usize {
-            counts[ring.find(hash(key.to_string().as_bytes()), |_| true).unwrap()] += 1;
+            counts[ring
+                .find(hash(key.to_string().as_bytes()), |_| true)
+                .unwrap()] += 1;
         }
-        assert!(counts.iter().all(|count| (7_000..13_500).contains(count)), "{counts:?}");
+        assert!(
+            counts.iter().all(|count| (7_000..13_500).contains(count)),
+            "{counts:?}"
+        );
     }
 
     #[test]

@@ -18,7 +18,12 @@ impl Cursors {
 
     /// The next of `endpoints` for `worker`; one that is not in `tried` as long as there is one. Only a first try takes a
     /// turn: if retries did, two endpoints of which one is dead would have every request begin at the dead one.
-    pub(super) fn pick(&self, worker: usize, endpoints: &[SocketAddr], tried: &[SocketAddr]) -> Option<SocketAddr> {
+    pub(super) fn pick(
+        &self,
+        worker: usize,
+        endpoints: &[SocketAddr],
+        tried: &[SocketAddr],
+    ) -> Option<SocketAddr> {
         let cursor = self.0.get(worker % self.0.len().max(1))?;
         let turn = cursor.0.load(Ordering::Relaxed);
         let (before, after) = endpoints.split_at(turn.checked_rem(endpoints.len())?);
@@ -28,7 +33,10 @@ impl Cursors {
             return after.first().copied();
         }
         let mut round = after.iter().chain(before);
-        round.find(|endpoint| !tried.contains(endpoint)).or_else(|| after.first()).copied()
+        round
+            .find(|endpoint| !tried.contains(endpoint))
+            .or_else(|| after.first())
+            .copied()
     }
 }
 
@@ -38,7 +46,9 @@ mod tests {
     use std::collections::HashMap;
 
     fn endpoints(n: u8) -> Vec<SocketAddr> {
-        (0..n).map(|i| SocketAddr::from(([10, 0, 0, i], 80))).collect()
+        (0..n)
+            .map(|i| SocketAddr::from(([10, 0, 0, i], 80)))
+            .collect()
     }
 
     #[test]
@@ -48,7 +58,10 @@ mod tests {
         for _ in 0..9 {
             *counts.entry(cursors.pick(1, &endpoints, &[])).or_default() += 1;
         }
-        assert!(counts.values().all(|count| *count == 3) && counts.len() == 3, "{counts:?}");
+        assert!(
+            counts.values().all(|count| *count == 3) && counts.len() == 3,
+            "{counts:?}"
+        );
     }
 
     #[test]
@@ -59,7 +72,10 @@ mod tests {
             let first = cursors.pick(0, &endpoints, &[]);
             if first == Some(endpoints[0]) {
                 first_at_dead += 1;
-                assert_eq!(cursors.pick(0, &endpoints, &endpoints[..1]), Some(endpoints[1]));
+                assert_eq!(
+                    cursors.pick(0, &endpoints, &endpoints[..1]),
+                    Some(endpoints[1])
+                );
             }
         }
         assert_eq!(first_at_dead, 5);
@@ -69,7 +85,10 @@ mod tests {
     fn tried_ones_are_avoided_while_there_are_others() {
         let (cursors, endpoints) = (Cursors::new(1), endpoints(3));
         for _ in 0..6 {
-            assert_eq!(cursors.pick(0, &endpoints, &endpoints[..2]), Some(endpoints[2]));
+            assert_eq!(
+                cursors.pick(0, &endpoints, &endpoints[..2]),
+                Some(endpoints[2])
+            );
             assert!(cursors.pick(0, &endpoints, &endpoints).is_some());
         }
         assert_eq!(cursors.pick(0, &[], &[]), None);

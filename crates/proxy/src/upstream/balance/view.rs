@@ -36,8 +36,11 @@ impl View {
     /// The view of those of `source` that may be endpoints.
     pub(super) fn new(source: &Arc<[SocketAddr]>, balance: &Balance, loopback: bool) -> Self {
         let allowed = |endpoint: &SocketAddr| address::is_allowed(endpoint.ip(), loopback);
-        let endpoints =
-            if source.iter().all(allowed) { source.clone() } else { source.iter().copied().filter(allowed).collect() };
+        let endpoints = if source.iter().all(allowed) {
+            source.clone()
+        } else {
+            source.iter().copied().filter(allowed).collect()
+        };
         let derived = Derived {
             endpoints,
             subset: subset(balance),
@@ -45,7 +48,10 @@ impl View {
             groups: OnceLock::new(),
             keys: OnceLock::new(),
         };
-        Self { source: source.clone(), derived: Arc::new(derived) }
+        Self {
+            source: source.clone(),
+            derived: Arc::new(derived),
+        }
     }
 
     /// Whether this is the view of the very set `source`. Compares no addresses: every request asks.
@@ -56,7 +62,10 @@ impl View {
     /// The view of `source` with all that was made for this one, when the addresses are the same.
     pub(super) fn moved_to(&self, source: &Arc<[SocketAddr]>, balance: &Balance) -> Option<Self> {
         let same = self.source == *source && self.derived.subset == subset(balance);
-        same.then(|| Self { source: source.clone(), derived: self.derived.clone() })
+        same.then(|| Self {
+            source: source.clone(),
+            derived: self.derived.clone(),
+        })
     }
 
     /// The endpoints.
@@ -67,23 +76,48 @@ impl View {
     /// The endpoint that `hash` belongs to, or the next one that is not in `tried`.
     pub(in super::super) fn by_hash(&self, hash: u64, tried: &[SocketAddr]) -> Option<SocketAddr> {
         let endpoints = self.endpoints();
-        let ring = self.derived.ring.get_or_init(|| Ring::new(endpoints.iter()));
-        let suits = |node: usize| endpoints.get(node).is_some_and(|endpoint| !tried.contains(endpoint));
+        let ring = self
+            .derived
+            .ring
+            .get_or_init(|| Ring::new(endpoints.iter()));
+        let suits = |node: usize| {
+            endpoints
+                .get(node)
+                .is_some_and(|endpoint| !tried.contains(endpoint))
+        };
         endpoints.get(ring.find(hash, suits)?).copied()
     }
 
     /// An endpoint at random of the group that `hash` belongs to.
     pub(super) fn by_subset(&self, hash: u64, tried: &[SocketAddr]) -> Option<SocketAddr> {
-        let groups = self.derived.groups.get_or_init(|| Groups::new(self.endpoints(), self.derived.subset));
-        let members = |group: usize| groups.members.get(group).map(Vec::as_slice).unwrap_or_default();
-        let suits = |group: usize| members(group).iter().any(|endpoint| !tried.contains(endpoint));
+        let groups = self
+            .derived
+            .groups
+            .get_or_init(|| Groups::new(self.endpoints(), self.derived.subset));
+        let members = |group: usize| {
+            groups
+                .members
+                .get(group)
+                .map(Vec::as_slice)
+                .unwrap_or_default()
+        };
+        let suits = |group: usize| {
+            members(group)
+                .iter()
+                .any(|endpoint| !tried.contains(endpoint))
+        };
         random(members(groups.ring.find(hash, suits)?), tried)
     }
 
     /// The endpoint that a persistent session of `upstream` names by `key`.
     pub(in super::super) fn by_key(&self, upstream: &str, key: &str) -> Option<SocketAddr> {
-        let keyed = |endpoint: &SocketAddr| (affinity::persistent_key(upstream, *endpoint), *endpoint);
-        self.derived.keys.get_or_init(|| self.endpoints().iter().map(keyed).collect()).get(key).copied()
+        let keyed =
+            |endpoint: &SocketAddr| (affinity::persistent_key(upstream, *endpoint), *endpoint);
+        self.derived
+            .keys
+            .get_or_init(|| self.endpoints().iter().map(keyed).collect())
+            .get(key)
+            .copied()
     }
 }
 
@@ -97,7 +131,9 @@ fn subset(balance: &Balance) -> Option<NonZeroUsize> {
 impl Groups {
     /// Groups of `size` in the order of the endpoints; the last is topped up from the first ones.
     fn new(endpoints: &[SocketAddr], size: Option<NonZeroUsize>) -> Self {
-        let size = size.map_or(endpoints.len(), NonZeroUsize::get).clamp(1, endpoints.len().max(1));
+        let size = size
+            .map_or(endpoints.len(), NonZeroUsize::get)
+            .clamp(1, endpoints.len().max(1));
         let group = |chunk: &[SocketAddr]| {
             let rest = endpoints.iter().take(size - chunk.len());
             chunk.iter().chain(rest).copied().collect()
@@ -116,11 +152,16 @@ mod tests {
     use std::collections::HashSet;
 
     fn endpoints(n: u8) -> Arc<[SocketAddr]> {
-        (1..=n).map(|i| SocketAddr::from(([10, 0, 0, i], 80))).collect()
+        (1..=n)
+            .map(|i| SocketAddr::from(([10, 0, 0, i], 80)))
+            .collect()
     }
 
     fn by_hash(subset: usize) -> Balance {
-        Balance::Hash { key: Template::literal("k"), subset: NonZeroUsize::new(subset) }
+        Balance::Hash {
+            key: Template::literal("k"),
+            subset: NonZeroUsize::new(subset),
+        }
     }
 
     #[test]
@@ -129,7 +170,10 @@ mod tests {
         let picked: HashSet<_> = (0..200).map(|_| view.by_subset(99, &[]).unwrap()).collect();
         assert_eq!(picked.len(), 3);
         let groups = view.derived.groups.get().unwrap();
-        assert_eq!(groups.members.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3, 3]);
+        assert_eq!(
+            groups.members.iter().map(Vec::len).collect::<Vec<_>>(),
+            [3, 3, 3]
+        );
     }
 
     #[test]
@@ -148,9 +192,16 @@ mod tests {
 
     #[test]
     fn refused_addresses_are_left_out() {
-        let set: Arc<[SocketAddr]> =
-            ["127.0.0.1:80", "10.0.0.1:80", "169.254.1.1:80"].map(|a| a.parse().unwrap()).into();
-        assert_eq!(View::new(&set, &Balance::RoundRobin, false).endpoints(), &set[1..2]);
-        assert_eq!(View::new(&set, &Balance::RoundRobin, true).endpoints(), &set[..2]);
+        let set: Arc<[SocketAddr]> = ["127.0.0.1:80", "10.0.0.1:80", "169.254.1.1:80"]
+            .map(|a| a.parse().unwrap())
+            .into();
+        assert_eq!(
+            View::new(&set, &Balance::RoundRobin, false).endpoints(),
+            &set[1..2]
+        );
+        assert_eq!(
+            View::new(&set, &Balance::RoundRobin, true).endpoints(),
+            &set[..2]
+        );
     }
 }

@@ -6,7 +6,8 @@ use headgate_table::{ClientLimits, Settings};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const CHUNKED: &str = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
+const CHUNKED: &str =
+    "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 #[tokio::test]
 async fn too_large_by_announcement_and_by_count() {
@@ -17,12 +18,23 @@ async fn too_large_by_announcement_and_by_count() {
             (small.body_limit, small.buffer_request) = (Some(10), buffered);
             let world = World::new(upstream(&[endpoint.address]), small);
             // Not a byte of the body is waited for.
-            world.send("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 11\r\n\r\n").await;
+            world
+                .send(
+                    "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 11\r\n\r\n",
+                )
+                .await;
             assert_eq!(endpoint.connections.get(), 0);
-            world.send(&format!("{CHUNKED}6\r\n123456\r\n6\r\n123456\r\n0\r\n\r\n")).await;
-            assert_eq!(*world.failures.borrow(), [ForwardError::ClientBodyTooLarge; 2]);
+            world
+                .send(&format!("{CHUNKED}6\r\n123456\r\n6\r\n123456\r\n0\r\n\r\n"))
+                .await;
+            assert_eq!(
+                *world.failures.borrow(),
+                [ForwardError::ClientBodyTooLarge; 2]
+            );
             assert!(endpoint.requests.borrow().is_empty());
-            let fits = world.send(&format!("{CHUNKED}a\r\n1234567890\r\n0\r\n\r\n")).await;
+            let fits = world
+                .send(&format!("{CHUNKED}a\r\n1234567890\r\n0\r\n\r\n"))
+                .await;
             assert!(fits.ends_with("ok"), "{fits}");
         }
     })
@@ -32,12 +44,26 @@ async fn too_large_by_announcement_and_by_count() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_stops_sending_is_given_up() {
     local(async {
-        let client = ClientLimits { body_timeout: Duration::from_secs(7), ..ClientLimits::default() };
-        let settings = Settings { client, ..Settings::default() };
-        let world = World::with(upstream(&["127.0.0.1:9".parse().unwrap()]), forwarding(), settings, true);
+        let client = ClientLimits {
+            body_timeout: Duration::from_secs(7),
+            ..ClientLimits::default()
+        };
+        let settings = Settings {
+            client,
+            ..Settings::default()
+        };
+        let world = World::with(
+            upstream(&["127.0.0.1:9".parse().unwrap()]),
+            forwarding(),
+            settings,
+            true,
+        );
         let start = tokio::time::Instant::now();
         let mut client = world.connect();
-        client.write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe").await.unwrap();
+        client
+            .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+            .await
+            .unwrap();
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
         assert_eq!(*world.failures.borrow(), [ForwardError::ClientBodyTimeout]);
@@ -55,13 +81,25 @@ async fn broken_framing_and_broken_clients_are_told_apart() {
             forwarding.buffer_request = buffered;
             let world = World::new(upstream(&[endpoint.address]), forwarding);
             world.send(&format!("{CHUNKED}5\r\nhello\r\nxyz\r\n")).await;
-            assert_eq!(*world.failures.borrow(), [ForwardError::ClientBodyMalformed]);
-            assert!(world.statuses().iter().all(|status| *status == 0), "not the endpoint's fault");
+            assert_eq!(
+                *world.failures.borrow(),
+                [ForwardError::ClientBodyMalformed]
+            );
+            assert!(
+                world.statuses().iter().all(|status| *status == 0),
+                "not the endpoint's fault"
+            );
             let mut client = world.connect();
-            client.write_all(format!("{CHUNKED}5\r\nhel").as_bytes()).await.unwrap();
+            client
+                .write_all(format!("{CHUNKED}5\r\nhel").as_bytes())
+                .await
+                .unwrap();
             client.shutdown().await.unwrap();
             client.read_to_end(&mut Vec::new()).await.unwrap();
-            assert_eq!(*world.failures.borrow(), [ForwardError::ClientBodyMalformed, ForwardError::ClientGone]);
+            assert_eq!(
+                *world.failures.borrow(),
+                [ForwardError::ClientBodyMalformed, ForwardError::ClientGone]
+            );
             assert!(endpoint.requests.borrow().is_empty());
         }
     })
@@ -77,8 +115,11 @@ async fn buffering_gives_chunks_a_length_and_streaming_passes_them_on() {
             forwarding.buffer_request = buffered;
             let world = World::new(upstream(&[endpoint.address]), forwarding);
             let piece = "p".repeat(size);
-            let answer =
-                world.send(&format!("{CHUNKED}{size:x}\r\n{piece}\r\n{size:x}\r\n{piece}\r\n0\r\nX: y\r\n\r\n")).await;
+            let answer = world
+                .send(&format!(
+                    "{CHUNKED}{size:x}\r\n{piece}\r\n{size:x}\r\n{piece}\r\n0\r\nX: y\r\n\r\n"
+                ))
+                .await;
             assert!(answer.ends_with("ok"), "{answer}");
             let request = endpoint.requests.borrow()[0].clone();
             if buffered {
@@ -88,8 +129,14 @@ async fn buffering_gives_chunks_a_length_and_streaming_passes_them_on() {
                 );
                 assert!(!request.contains("Transfer-Encoding"));
             } else {
-                assert!(request.contains("Transfer-Encoding: chunked\r\n") && !request.contains("Content-Length"));
-                assert!(request.ends_with("3\r\nppp\r\n3\r\nppp\r\n0\r\n\r\n"), "{request}");
+                assert!(
+                    request.contains("Transfer-Encoding: chunked\r\n")
+                        && !request.contains("Content-Length")
+                );
+                assert!(
+                    request.ends_with("3\r\nppp\r\n3\r\nppp\r\n0\r\n\r\n"),
+                    "{request}"
+                );
             }
         }
     })
@@ -104,7 +151,12 @@ async fn a_get_with_a_body_is_framed_as_any_other() {
         streaming.buffer_request = false;
         let world = World::new(upstream(&[endpoint.address]), streaming);
         let chunked = CHUNKED.replace("PUT", "GET");
-        assert!(world.send(&format!("{chunked}3\r\nabc\r\n0\r\n\r\n")).await.ends_with("ok"));
+        assert!(
+            world
+                .send(&format!("{chunked}3\r\nabc\r\n0\r\n\r\n"))
+                .await
+                .ends_with("ok")
+        );
         assert!(endpoint.requests.borrow()[0].ends_with("3\r\nabc\r\n0\r\n\r\n"));
     })
     .await;
@@ -124,7 +176,9 @@ async fn an_endpoint_that_takes_nothing_is_a_send_timeout() {
         forwarding.send_timeout = Duration::from_millis(50);
         let world = World::new(upstream(&[stuck.address]), forwarding);
         let size = 32 << 20;
-        let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n");
+        let head = format!(
+            "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
+        );
         world.send(&(head + &"b".repeat(size))).await;
         assert_eq!(*world.failures.borrow(), [ForwardError::SendTimeout]);
     })

@@ -30,7 +30,9 @@ fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
 
 /// The affinity cookie that `answer` sets.
 fn cookie_of(answer: &str) -> Option<String> {
-    let line = answer.lines().find_map(|line| line.strip_prefix("set-cookie: INGRESSCOOKIE="))?;
+    let line = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("set-cookie: INGRESSCOOKIE="))?;
     Some(line.split(';').next()?.to_owned())
 }
 
@@ -44,13 +46,21 @@ async fn a_session_stays_and_its_cookie_is_set_once() {
             let world = World::new(sessions, forwarding());
             let first = world.get().await;
             let cookie = cookie_of(&first).unwrap();
-            assert!(bound_to(&cookie, &world.upstream) && first.contains("; Path=/; HttpOnly"), "{first}");
+            assert!(
+                bound_to(&cookie, &world.upstream) && first.contains("; Path=/; HttpOnly"),
+                "{first}"
+            );
             world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), cookie.clone()));
             for _ in 0..10 {
                 let again = world.get().await;
-                assert_eq!((again.chars().last(), cookie_of(&again)), (first.chars().last(), None));
+                assert_eq!(
+                    (again.chars().last(), cookie_of(&again)),
+                    (first.chars().last(), None)
+                );
             }
-            let foreign = cookie.split_once('|').unwrap().0.to_owned() + "|" + &affinity::binding("shop-canary-80");
+            let foreign = cookie.split_once('|').unwrap().0.to_owned()
+                + "|"
+                + &affinity::binding("shop-canary-80");
             assert!(!bound_to(&foreign, &world.upstream));
             world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), foreign));
             assert!(cookie_of(&world.get().await).is_some());
@@ -72,7 +82,10 @@ async fn a_failed_session_moves_only_where_it_may() {
             world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), cookie.clone()));
             let answer = world.get().await;
             if moves {
-                assert!(answer.ends_with("ok") && cookie_of(&answer).is_some_and(|new| new != cookie), "{answer}");
+                assert!(
+                    answer.ends_with("ok") && cookie_of(&answer).is_some_and(|new| new != cookie),
+                    "{answer}"
+                );
             } else {
                 assert_eq!(world.statuses(), [502, 502, 502]);
             }
@@ -86,8 +99,15 @@ async fn balancers_spread_or_hold() {
     local(async {
         let endpoints = three().await;
         let addresses = endpoints.each_ref().map(|endpoint| endpoint.address);
-        let hash = |key| Balance::Hash { key: Template::literal(key), subset: None };
-        for (balance, most, least) in [(Balance::RoundRobin, 3, 3), (Balance::Ewma, 3, 1), (hash("k"), 1, 1)] {
+        let hash = |key| Balance::Hash {
+            key: Template::literal(key),
+            subset: None,
+        };
+        for (balance, most, least) in [
+            (Balance::RoundRobin, 3, 3),
+            (Balance::Ewma, 3, 1),
+            (hash("k"), 1, 1),
+        ] {
             let mut balanced = upstream(&addresses);
             balanced.balance = balance.clone();
             let world = World::new(balanced, forwarding());
@@ -95,7 +115,10 @@ async fn balancers_spread_or_hold() {
             for _ in 0..9 {
                 seen.insert(world.get().await.chars().last());
             }
-            assert!((least..=most).contains(&seen.len()), "{balance:?}: {seen:?}");
+            assert!(
+                (least..=most).contains(&seen.len()),
+                "{balance:?}: {seen:?}"
+            );
         }
         let mut by_client = upstream(&addresses);
         by_client.client_ip_affinity = Some(std::time::Duration::from_secs(600));
@@ -105,8 +128,14 @@ async fn balancers_spread_or_hold() {
             seen.insert(world.get().await.chars().last());
         }
         assert_eq!(seen.len(), 1);
-        *world.request.borrow_mut() = FakeRequest { client: "192.0.2.2".parse().unwrap(), ..FakeRequest::default() };
-        assert_ne!(world.get().await.chars().last(), seen.into_iter().next().unwrap());
+        *world.request.borrow_mut() = FakeRequest {
+            client: "192.0.2.2".parse().unwrap(),
+            ..FakeRequest::default()
+        };
+        assert_ne!(
+            world.get().await.chars().last(),
+            seen.into_iter().next().unwrap()
+        );
     })
     .await;
 }
@@ -117,7 +146,11 @@ async fn nowhere_to_go() {
         let mut empty = upstream(&[]);
         empty.endpoints = Endpoints::None(NoEndpoints::NoneReady);
         let endpoint = Endpoint::answering(OK).await;
-        for (upstream, loopback) in [(empty, true), (upstream(&[]), true), (upstream(&[endpoint.address]), false)] {
+        for (upstream, loopback) in [
+            (empty, true),
+            (upstream(&[]), true),
+            (upstream(&[endpoint.address]), false),
+        ] {
             let world = World::with(upstream, forwarding(), Settings::default(), loopback);
             assert!(!has_endpoints(&world.worker, &world.upstream));
             world.get().await;

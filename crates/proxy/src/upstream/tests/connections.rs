@@ -16,10 +16,21 @@ async fn one_connection_serves_many_requests() {
         assert_eq!((endpoint.connections.get(), world.pools().idle()), (1, 1));
         let attempts = world.attempts.borrow();
         assert_eq!(attempts[4].connect, Some(std::time::Duration::ZERO));
-        assert!(attempts.iter().all(|attempt| attempt.progress.response.get().is_some()));
-        assert!(attempts.iter().all(|attempt| attempt.progress.bytes.get() == 2));
+        assert!(
+            attempts
+                .iter()
+                .all(|attempt| attempt.progress.response.get().is_some())
+        );
+        assert!(
+            attempts
+                .iter()
+                .all(|attempt| attempt.progress.bytes.get() == 2)
+        );
         let request = &endpoint.requests.borrow()[0];
-        assert!(request.starts_with("GET /x?y=1 HTTP/1.1\r\nHost: a\r\n"), "{request}");
+        assert!(
+            request.starts_with("GET /x?y=1 HTTP/1.1\r\nHost: a\r\n"),
+            "{request}"
+        );
         assert!(!request.contains("Connection"), "{request}");
     })
     .await;
@@ -29,8 +40,14 @@ async fn one_connection_serves_many_requests() {
 async fn a_connection_is_retired_by_its_number_of_requests() {
     local(async {
         let endpoint = Endpoint::answering(OK).await;
-        let pool = PoolSettings { requests: 2, ..PoolSettings::default() };
-        let settings = Settings { pool, ..Settings::default() };
+        let pool = PoolSettings {
+            requests: 2,
+            ..PoolSettings::default()
+        };
+        let settings = Settings {
+            pool,
+            ..Settings::default()
+        };
         let world = World::with(upstream(&[endpoint.address]), forwarding(), settings, true);
         for _ in 0..4 {
             world.get().await;
@@ -44,8 +61,14 @@ async fn a_connection_is_retired_by_its_number_of_requests() {
 async fn nothing_is_kept_where_nothing_may_be() {
     local(async {
         let endpoint = Endpoint::answering(OK).await;
-        let pool = PoolSettings { idle: 0, ..PoolSettings::default() };
-        let settings = Settings { pool, ..Settings::default() };
+        let pool = PoolSettings {
+            idle: 0,
+            ..PoolSettings::default()
+        };
+        let settings = Settings {
+            pool,
+            ..Settings::default()
+        };
         let world = World::with(upstream(&[endpoint.address]), forwarding(), settings, true);
         world.get().await;
         world.get().await;
@@ -100,7 +123,15 @@ async fn a_connection_that_died_while_idle_costs_get_no_try_and_post_nothing_twi
         let post = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx";
         world.send(post).await;
         assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
-        assert_eq!(endpoint.requests.borrow().iter().filter(|request| request.starts_with("POST")).count(), 1);
+        assert_eq!(
+            endpoint
+                .requests
+                .borrow()
+                .iter()
+                .filter(|request| request.starts_with("POST"))
+                .count(),
+            1
+        );
     })
     .await;
 }
@@ -130,10 +161,14 @@ async fn endpoints_out_of_service_lose_their_connections() {
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         world.get().await;
         let worker = &world.worker;
-        world.pools().sweep(&worker.table(), &worker.shared.resolver, Instant::now());
+        world
+            .pools()
+            .sweep(&worker.table(), &worker.shared.resolver, Instant::now());
         assert_eq!(world.pools().idle(), 1);
         world.publish(&["10.0.0.1:80".parse().unwrap()]);
-        world.pools().sweep(&worker.table(), &worker.shared.resolver, Instant::now());
+        world
+            .pools()
+            .sweep(&worker.table(), &worker.shared.resolver, Instant::now());
         assert_eq!(world.pools().idle(), 0);
     })
     .await;
@@ -142,7 +177,10 @@ async fn endpoints_out_of_service_lose_their_connections() {
 #[tokio::test]
 async fn an_endpoint_that_says_too_much_is_not_reused() {
     local(async {
-        let endpoint = Endpoint::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n").await;
+        let endpoint = Endpoint::answering(
+            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n",
+        )
+        .await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         for _ in 0..2 {
             assert!(world.get().await.ends_with("ok"));

@@ -11,7 +11,9 @@ mod upgrades;
 
 use std::future::Future;
 
-use super::testing::{Conversation, Endpoint, FakeRequest, World, certificate, forwarding, identity, nobody, upstream};
+use super::testing::{
+    Conversation, Endpoint, FakeRequest, World, certificate, forwarding, identity, nobody, upstream,
+};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 

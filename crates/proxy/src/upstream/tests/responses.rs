@@ -16,7 +16,11 @@ async fn failure_of(answer: &'static str) -> Vec<ForwardError> {
     let endpoint = Endpoint::answering(answer).await;
     let world = World::new(upstream(&[endpoint.address]), forwarding());
     world.get().await;
-    assert_eq!(endpoint.connections.get(), 1, "not retried without invalid_header");
+    assert_eq!(
+        endpoint.connections.get(),
+        1,
+        "not retried without invalid_header"
+    );
     assert_eq!(world.pools().idle(), 0);
     world.failures.take()
 }
@@ -39,13 +43,22 @@ async fn heads_that_are_not_believed() {
 #[tokio::test]
 async fn heads_have_a_limit() {
     local(async {
-        let head = |size: usize| format!("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: {}\r\n\r\nok", "x".repeat(size));
+        let head = |size: usize| {
+            format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX: {}\r\n\r\nok",
+                "x".repeat(size)
+            )
+        };
         for (size, fits) in [(4 << 10, false), (3 << 10, true)] {
             let answer: &'static str = head(size).leak();
             let endpoint = Endpoint::answering(answer).await;
             let world = World::new(upstream(&[endpoint.address]), forwarding());
             assert_eq!(world.get().await.ends_with("ok"), fits);
-            let expected = if fits { Vec::new() } else { vec![ForwardError::HeadTooLarge] };
+            let expected = if fits {
+                Vec::new()
+            } else {
+                vec![ForwardError::HeadTooLarge]
+            };
             assert_eq!(world.failures.take(), expected);
         }
     })
@@ -57,7 +70,10 @@ async fn a_truncated_body_looks_truncated() {
     local(async {
         for (answer, chunked) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", false),
-            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", true),
+            (
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+                true,
+            ),
         ] {
             for ahead in [false, true] {
                 let endpoint = Endpoint::start(move |_, mut conversation| async move {
@@ -69,8 +85,15 @@ async fn a_truncated_body_looks_truncated() {
                 forwarding.buffer_response = ahead;
                 let world = World::new(upstream(&[endpoint.address]), forwarding);
                 let seen = world.get().await;
-                assert!(seen.starts_with("HTTP/1.1 200") && !seen.ends_with("0\r\n\r\n"), "{seen}");
-                assert_eq!(seen.to_ascii_lowercase().contains("transfer-encoding: chunked"), chunked);
+                assert!(
+                    seen.starts_with("HTTP/1.1 200") && !seen.ends_with("0\r\n\r\n"),
+                    "{seen}"
+                );
+                assert_eq!(
+                    seen.to_ascii_lowercase()
+                        .contains("transfer-encoding: chunked"),
+                    chunked
+                );
                 assert_eq!(world.pools().idle(), 0);
                 assert_eq!(world.attempts.borrow()[0].progress.response.get(), None);
             }
@@ -84,7 +107,9 @@ async fn a_body_that_stalls_is_cut_off() {
     local(async {
         let endpoint = Endpoint::start(|_, mut conversation| async move {
             conversation.request().await;
-            conversation.answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await;
+            conversation
+                .answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+                .await;
             conversation.request().await;
         })
         .await;
@@ -106,7 +131,9 @@ async fn a_client_that_leaves_releases_the_endpoint() {
             let gone = gone.clone();
             async move {
                 conversation.request().await;
-                conversation.answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello").await;
+                conversation
+                    .answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+                    .await;
                 if conversation.request().await.is_none() {
                     gone.take().unwrap().send(()).unwrap();
                 }
@@ -115,7 +142,10 @@ async fn a_client_that_leaves_releases_the_endpoint() {
         .await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         let mut client = world.connect();
-        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            .await
+            .unwrap();
         client.read_exact(&mut [0; 20]).await.unwrap();
         drop(client);
         released.await.unwrap();
@@ -149,7 +179,10 @@ async fn a_response_is_read_ahead_of_a_slow_client() {
         forwarding.buffer_response = true;
         let world = World::new(upstream(&[endpoint.address]), forwarding);
         let mut client = world.connect();
-        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         // The client reads nothing, and yet the connection to the endpoint becomes free.
         endpoint_is_done.await.unwrap();
         while world.pools().idle() == 0 {
@@ -171,18 +204,28 @@ async fn grpc() -> (std::net::SocketAddr, Rc<Cell<usize>>) {
     tokio::task::spawn_local(async move {
         while let Ok((stream, _)) = listener.accept().await {
             counter.set(counter.get() + 1);
-            let service = hyper::service::service_fn(async |request: Request<hyper::body::Incoming>| {
-                assert_eq!(request.uri(), "http://grpc.example/svc/Call");
-                let body = request.into_body().collect().await.unwrap();
-                let sent = body.trailers().and_then(|trailers| trailers.get("x-sum")).cloned();
-                let mut trailers = HeaderMap::new();
-                trailers.insert("grpc-status", HeaderValue::from_static("0"));
-                trailers.insert("host", HeaderValue::from_static("evil"));
-                trailers.extend(sent.map(|sent| (http::HeaderName::from_static("x-sum"), sent)));
-                let data = http_body::Frame::data(body.to_bytes());
-                let frames = [Ok::<_, std::convert::Infallible>(data), Ok(http_body::Frame::trailers(trailers))];
-                Ok::<_, std::convert::Infallible>(Response::new(StreamBody::new(futures_util::stream::iter(frames))))
-            });
+            let service =
+                hyper::service::service_fn(async |request: Request<hyper::body::Incoming>| {
+                    assert_eq!(request.uri(), "http://grpc.example/svc/Call");
+                    let body = request.into_body().collect().await.unwrap();
+                    let sent = body
+                        .trailers()
+                        .and_then(|trailers| trailers.get("x-sum"))
+                        .cloned();
+                    let mut trailers = HeaderMap::new();
+                    trailers.insert("grpc-status", HeaderValue::from_static("0"));
+                    trailers.insert("host", HeaderValue::from_static("evil"));
+                    trailers
+                        .extend(sent.map(|sent| (http::HeaderName::from_static("x-sum"), sent)));
+                    let data = http_body::Frame::data(body.to_bytes());
+                    let frames = [
+                        Ok::<_, std::convert::Infallible>(data),
+                        Ok(http_body::Frame::trailers(trailers)),
+                    ];
+                    Ok::<_, std::convert::Infallible>(Response::new(StreamBody::new(
+                        futures_util::stream::iter(frames),
+                    )))
+                });
             tokio::task::spawn_local(async move {
                 let _ = hyper::server::conn::http2::Builder::new(Local)
                     .serve_connection(TokioIo::new(stream), service)
@@ -201,20 +244,34 @@ async fn grpc_streams_with_trailers_both_ways_over_one_connection() {
         forwarding.protocol = BackendProtocol::Grpc;
         let world = World::new(upstream(&[address]), forwarding);
         let io = TokioIo::new(world.connect_http2());
-        let (sender, connection) = hyper::client::conn::http2::handshake(Local, io).await.unwrap();
+        let (sender, connection) = hyper::client::conn::http2::handshake(Local, io)
+            .await
+            .unwrap();
         tokio::task::spawn_local(connection);
         for _ in 0..3 {
             let mut trailers = HeaderMap::new();
             trailers.insert("x-sum", HeaderValue::from_static("7"));
-            let body = Full::new(Bytes::from_static(b"ping")).with_trailers(std::future::ready(Some(Ok(trailers))));
-            let request = Request::post("http://grpc.example/svc/Call").header("te", "trailers").body(body).unwrap();
+            let body = Full::new(Bytes::from_static(b"ping"))
+                .with_trailers(std::future::ready(Some(Ok(trailers))));
+            let request = Request::post("http://grpc.example/svc/Call")
+                .header("te", "trailers")
+                .body(body)
+                .unwrap();
             let response = sender.clone().send_request(request).await.unwrap();
             let body = response.into_body().collect().await.unwrap();
             let trailers = body.trailers().unwrap().clone();
             assert_eq!(body.to_bytes(), "ping");
             assert_eq!(
-                (&trailers["grpc-status"], &trailers["x-sum"], trailers.get("host")),
-                (&HeaderValue::from_static("0"), &HeaderValue::from_static("7"), None)
+                (
+                    &trailers["grpc-status"],
+                    &trailers["x-sum"],
+                    trailers.get("host")
+                ),
+                (
+                    &HeaderValue::from_static("0"),
+                    &HeaderValue::from_static("7"),
+                    None
+                )
             );
         }
         assert_eq!(connections.get(), 1);

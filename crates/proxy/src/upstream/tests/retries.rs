@@ -4,7 +4,8 @@ use super::*;
 use crate::upstream::ForwardError;
 use headgate_table::RetryOn;
 
-const POST: &str = "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
+const POST: &str =
+    "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 
 /// An endpoint that reads requests and closes without an answer.
@@ -27,7 +28,12 @@ async fn a_refused_connection_leads_to_another_endpoint_even_for_post() {
         let mut statuses = world.statuses();
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 200, 502]);
-        assert!(live.requests.borrow().iter().all(|request| request.ends_with("hello")));
+        assert!(
+            live.requests
+                .borrow()
+                .iter()
+                .all(|request| request.ends_with("hello"))
+        );
     })
     .await;
 }
@@ -90,7 +96,10 @@ async fn the_last_answer_is_passed_on_when_no_try_is_left() {
     local(async {
         let busy = Endpoint::answering(UNAVAILABLE).await;
         let mut forwarding = forwarding();
-        forwarding.retry.on = RetryOn { http_503: true, ..RetryOn::default() };
+        forwarding.retry.on = RetryOn {
+            http_503: true,
+            ..RetryOn::default()
+        };
         let world = World::new(upstream(&[busy.address]), forwarding);
         assert!(world.get().await.starts_with("HTTP/1.1 503"));
         assert_eq!(world.statuses(), [503, 503, 503]);
@@ -123,8 +132,15 @@ async fn a_streamed_body_is_not_sent_twice() {
         let mut forwarding = forwarding();
         forwarding.buffer_request = false;
         let world = World::new(upstream(&[mute.address, other.address]), forwarding);
-        world.send("PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello").await;
-        assert_eq!(mute.requests.borrow().len() + other.requests.borrow().len(), 1);
+        world
+            .send(
+                "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello",
+            )
+            .await;
+        assert_eq!(
+            mute.requests.borrow().len() + other.requests.borrow().len(),
+            1
+        );
         assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
     })
     .await;

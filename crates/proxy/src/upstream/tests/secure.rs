@@ -27,8 +27,14 @@ async fn secure(name: &str) -> (Secure, CertificateDer<'static>) {
     let authority_certificate = authority.self_signed(&key).unwrap();
     let issuer = rcgen::Issuer::from_params(&authority, &key);
     let leaf_key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&leaf_key, &issuer).unwrap();
-    let leaf = rcgen::CertifiedKey { cert: leaf, signing_key: leaf_key };
+    let leaf = rcgen::CertificateParams::new(vec![name.to_owned()])
+        .unwrap()
+        .signed_by(&leaf_key, &issuer)
+        .unwrap();
+    let leaf = rcgen::CertifiedKey {
+        cert: leaf,
+        signing_key: leaf_key,
+    };
     (serve(&leaf).await, authority_certificate.der().clone())
 }
 
@@ -60,13 +66,21 @@ async fn serve(identity: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Secure {
             ));
             tokio::task::spawn_local(async move {
                 let mut buffer = [0; 4096];
-                while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+                while stream
+                    .read(&mut buffer)
+                    .await
+                    .is_ok_and(|length| length > 0)
+                {
                     stream.write_all(OK.as_bytes()).await.unwrap();
                 }
             });
         }
     });
-    Secure { address, certificate: identity.cert.der().clone(), seen }
+    Secure {
+        address,
+        certificate: identity.cert.der().clone(),
+        seen,
+    }
 }
 
 /// Asks for a client certificate and takes any or none.
@@ -110,12 +124,18 @@ impl rustls::server::danger::ClientCertVerifier for AnyClient {
     }
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
-        rustls::crypto::aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        rustls::crypto::aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
 fn https(tls: Option<UpstreamTls>) -> Forwarding {
-    Forwarding { protocol: BackendProtocol::Https, tls: tls.map(Arc::new), ..forwarding() }
+    Forwarding {
+        protocol: BackendProtocol::Https,
+        tls: tls.map(Arc::new),
+        ..forwarding()
+    }
 }
 
 fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> UpstreamTls {
@@ -141,7 +161,10 @@ async fn without_settings_anything_is_believed_and_no_name_is_sent() {
         for _ in 0..3 {
             assert!(world.get().await.ends_with("ok"));
         }
-        assert_eq!(*endpoint.seen.borrow(), [(None, Some(b"http/1.1".to_vec()), false)]);
+        assert_eq!(
+            *endpoint.seen.borrow(),
+            [(None, Some(b"http/1.1".to_vec()), false)]
+        );
     })
     .await;
 }
@@ -157,9 +180,16 @@ async fn verification_is_of_chain_and_name() {
             (&authority, None, false),
             (other.cert.der(), Some("api.internal"), false),
         ] {
-            let world = World::new(upstream(&[endpoint.address]), https(Some(settings(authority, name))));
+            let world = World::new(
+                upstream(&[endpoint.address]),
+                https(Some(settings(authority, name))),
+            );
             assert_eq!(world.get().await.ends_with("ok"), trusted, "{name:?}");
-            let failures: &[ForwardError] = if trusted { &[] } else { &[ForwardError::Connect] };
+            let failures: &[ForwardError] = if trusted {
+                &[]
+            } else {
+                &[ForwardError::Connect]
+            };
             assert_eq!(*world.failures.borrow(), failures);
         }
         assert_ne!(endpoint.certificate, authority);
@@ -176,7 +206,10 @@ async fn name_and_client_certificate_are_sent_when_asked_for() {
         tls.client = Some(Arc::new(certificate("client", &identity(&["client"]))));
         let world = World::new(upstream(&[endpoint.address]), https(Some(tls)));
         assert!(world.get().await.ends_with("ok"));
-        assert_eq!(*endpoint.seen.borrow(), [(Some("shop-web-80".into()), Some(b"http/1.1".to_vec()), true)]);
+        assert_eq!(
+            *endpoint.seen.borrow(),
+            [(Some("shop-web-80".into()), Some(b"http/1.1".to_vec()), true)]
+        );
     })
     .await;
 }

@@ -3,7 +3,8 @@
 use super::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const UPGRADE: &[u8] = b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+const UPGRADE: &[u8] =
+    b"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: b\r\n\r\n";
 
 async fn head(client: &mut (impl tokio::io::AsyncRead + Unpin)) -> String {
@@ -20,13 +21,18 @@ async fn bytes_flow_both_ways_and_either_side_may_stop_first() {
         let endpoint = Endpoint::start(|_, mut conversation| async move {
             let request = conversation.request().await.unwrap();
             assert!(
-                request.contains("Upgrade: websocket\r\n") && request.contains("Connection: Upgrade\r\n"),
+                request.contains("Upgrade: websocket\r\n")
+                    && request.contains("Connection: Upgrade\r\n"),
                 "{request}"
             );
             conversation.answer(SWITCH).await;
             conversation.answer("hello").await;
             let mut heard = String::new();
-            conversation.stream.read_to_string(&mut heard).await.unwrap();
+            conversation
+                .stream
+                .read_to_string(&mut heard)
+                .await
+                .unwrap();
             conversation.answer(&format!("heard {heard}")).await;
         })
         .await;
@@ -34,7 +40,10 @@ async fn bytes_flow_both_ways_and_either_side_may_stop_first() {
         let mut client = world.connect();
         client.write_all(UPGRADE).await.unwrap();
         let head = head(&mut client).await;
-        assert!(head.starts_with("HTTP/1.1 101") && head.contains("x-a: b"), "{head}");
+        assert!(
+            head.starts_with("HTTP/1.1 101") && head.contains("x-a: b"),
+            "{head}"
+        );
         let mut hello = [0; 5];
         client.read_exact(&mut hello).await.unwrap();
         assert_eq!(&hello, b"hello");
@@ -79,12 +88,18 @@ async fn another_answer_is_an_ordinary_one_and_early_bytes_stay_here() {
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         let mut client = world.connect();
         client.write_all(UPGRADE).await.unwrap();
-        client.write_all(b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+        client
+            .write_all(b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
         let mut answers = String::new();
         client.read_to_string(&mut answers).await.unwrap();
         assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
         let requests = endpoint.requests.borrow();
-        assert!(requests.len() == 2 && requests[1].starts_with("GET /next "), "{requests:?}");
+        assert!(
+            requests.len() == 2 && requests[1].starts_with("GET /next "),
+            "{requests:?}"
+        );
     })
     .await;
 }

@@ -42,12 +42,13 @@ fn a_request_that_was_tried_three_times() {
     seen.referer = Some(b"http://from.example/");
     seen.user_agent = Some(b"agent/1.0");
     seen.request_id = Some(b"0123abc");
+    seen.authorization = Some(b"Basic dSJzZXI6cGFzcw==");
     seen.client = IpAddr::V6(Ipv6Addr::LOCALHOST);
     seen.duration = Duration::from_micros(12_034_999);
     seen.version = Version::HTTP_2;
     assert_eq!(
         written(&seen),
-        "::1 - - [12/Mar/2026:10:00:00 +0000] \"GET /a?b=c HTTP/2.0\" 200 12 \"http://from.example/\" \"agent/1.0\" 77 12.034 \
+        "::1 - u\\x22ser [12/Mar/2026:10:00:00 +0000] \"GET /a?b=c HTTP/2.0\" 200 12 \"http://from.example/\" \"agent/1.0\" 77 12.034 \
          [shop-web-80] [shop-next-80] 127.0.0.1:8080, 127.0.0.1:8080, [::1]:80 0, 10, 30 1.010, 0.010, 0.030 504, -, 200 0123abc\n"
     );
 }

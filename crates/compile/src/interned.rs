@@ -1,0 +1,65 @@
+//! Values made once for each text and shared while somebody uses them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+
+use foldhash::fast::RandomState;
+
+/// Values by the text that they are made from. Those that nobody uses any more are dropped.
+pub(crate) struct Interned<V> {
+    known: HashMap<Box<str>, Weak<V>, RandomState>,
+    /// Size at which dead entries are looked for, so that each insertion pays for a few of them.
+    sweep_at: usize,
+}
+
+impl<V> Interned<V> {
+    /// The value of `text`: the one in use, or a new one.
+    ///
+    /// # Errors
+    /// As `make`.
+    pub(crate) fn get<E>(
+        &mut self,
+        text: &str,
+        make: impl FnOnce() -> Result<V, E>,
+    ) -> Result<Arc<V>, E> {
+        if let Some(known) = self.known.get(text).and_then(Weak::upgrade) {
+            return Ok(known);
+        }
+        let value = Arc::new(make()?);
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|_, value| value.strong_count() > 0);
+            self.sweep_at = (2 * self.known.len()).max(1024);
+        }
+        self.known.insert(text.into(), Arc::downgrade(&value));
+        Ok(value)
+    }
+}
+
+impl<V> Default for Interned<V> {
+    fn default() -> Self {
+        Self {
+            known: HashMap::default(),
+            sweep_at: 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_while_used_and_dropped_after() {
+        let mut interned = Interned::default();
+        let mut get = |text: &str| interned.get(text, || Ok::<_, ()>(text.len()));
+        let (Ok(first), Ok(second)) = (get("one"), get("one")) else {
+            unreachable!("making a length never fails");
+        };
+        assert!(Arc::ptr_eq(&first, &second));
+        drop((first, second));
+        for n in 0..5_000 {
+            let _ = get(&n.to_string());
+        }
+        assert!(interned.known.len() <= 2 * 1024, "{}", interned.known.len());
+    }
+}

@@ -1,0 +1,202 @@
+//! Responses, with what they answer, for messages that tell both.
+
+use std::{fmt, io};
+
+use serde_json::Value;
+
+use super::framing::{self, Framed};
+
+/// A response, with what it answers.
+#[derive(Clone)]
+pub struct Response {
+    /// `HTTP/1.1` or `HTTP/1.0`.
+    pub version: String,
+    /// The status.
+    pub status: u16,
+    /// Fields in order, names as spelled.
+    pub fields: Vec<(String, String)>,
+    /// The body, decoded from its framing.
+    pub body: Vec<u8>,
+    /// Fields after a chunked body.
+    pub trailers: Vec<(String, String)>,
+    /// The body ended as its framing says it must; `false`: the connection ended early.
+    pub complete: bool,
+    /// Interim responses before this one.
+    pub interim: Vec<u16>,
+    /// What this answers, for messages.
+    pub sent: String,
+}
+
+impl Response {
+    pub(super) fn from_framed(framed: Framed, sent: &str) -> io::Result<Self> {
+        let head = &framed.head;
+        Ok(Self {
+            version: head.split(' ').next().unwrap_or_default().to_owned(),
+            status: framing::status(head)?,
+            fields: framing::fields(head),
+            body: framed.body,
+            trailers: framed.trailers,
+            complete: framed.complete,
+            interim: framed.interim,
+            sent: sent.to_owned(),
+        })
+    }
+
+    /// The first field of that name.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.fields
+            .iter()
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// All fields of that name, in order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.fields
+            .iter()
+            .filter(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+            .collect()
+    }
+
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// Itself, when it has this status.
+    ///
+    /// # Panics
+    /// When it has another, with what was sent and got.
+    #[track_caller]
+    pub fn is(self, status: u16) -> Self {
+        assert!(self.status == status, "expected {status}\n{self:?}");
+        self
+    }
+
+    /// Itself, when that field has this value (`None`: is absent).
+    ///
+    /// # Panics
+    /// When it has another, with what was sent and got.
+    #[track_caller]
+    pub fn has<'a>(self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
+        let value = value.into();
+        assert!(
+            self.field(name) == value,
+            "expected field {name} to be {value:?}\n{self:?}"
+        );
+        self
+    }
+
+    /// What an [`Echo`](crate::Echo) upstream got.
+    ///
+    /// # Panics
+    /// When this is no answer of an echo upstream.
+    #[track_caller]
+    pub fn echo(&self) -> Echoed {
+        match serde_json::from_slice(&self.body) {
+            Ok(value) if self.status == 200 => Echoed {
+                value,
+                context: format!("{self:?}"),
+            },
+            _ => panic!("this is no answer of an echo upstream\n{self:?}"),
+        }
+    }
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "sent:\n{}", shortened(&self.sent))?;
+        writeln!(f, "got:\n{} {}", self.version, self.status)?;
+        for (name, value) in &self.fields {
+            writeln!(f, "{name}: {value}")?;
+        }
+        let end = if self.complete { "" } else { " [cut short]" };
+        write!(f, "\n{}{end}", shortened(&self.text()))
+    }
+}
+
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 2000;
+    if text.chars().nth(LONGEST).is_none() {
+        return text.to_owned();
+    }
+    let start: String = text.chars().take(LONGEST).collect();
+    format!("{start}… ({} bytes)", text.len())
+}
+
+/// What an echo upstream says it got.
+#[derive(Clone, Debug)]
+pub struct Echoed {
+    value: Value,
+    context: String,
+}
+
+impl Echoed {
+    /// The upstream's name.
+    pub fn name(&self) -> &str {
+        self.text("name")
+    }
+
+    /// The method.
+    pub fn method(&self) -> &str {
+        self.text("method")
+    }
+
+    /// The request target.
+    pub fn target(&self) -> &str {
+        self.text("target")
+    }
+
+    /// The protocol, such as `HTTP/1.1`.
+    pub fn version(&self) -> &str {
+        self.text("version")
+    }
+
+    /// The body.
+    pub fn body(&self) -> &str {
+        self.text("body")
+    }
+
+    /// All values of a field, in order.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let values = self.value["fields"][name.to_ascii_lowercase()].as_array();
+        values
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
+    }
+
+    /// The value of a field that must not be repeated.
+    ///
+    /// # Panics
+    /// When it is repeated.
+    #[track_caller]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        match self.all(name)[..] {
+            [] => None,
+            [value] => Some(value),
+            _ => panic!("the upstream got {name} more than once\n{}", self.context),
+        }
+    }
+
+    /// Itself, when that field has this value (`None`: is absent).
+    ///
+    /// # Panics
+    /// When it has another.
+    #[track_caller]
+    pub fn has<'a>(&self, name: &str, value: impl Into<Option<&'a str>>) -> &Self {
+        let (value, got) = (value.into(), self.field(name));
+        assert!(
+            got == value,
+            "expected the upstream to get {name} {value:?}, it got {got:?}\n{}",
+            self.context
+        );
+        self
+    }
+
+    fn text(&self, key: &str) -> &str {
+        self.value[key].as_str().unwrap_or_default()
+    }
+}

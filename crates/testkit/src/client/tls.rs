@@ -1,0 +1,171 @@
+//! TLS as a client whose server name and protocols a test chooses, and which looks at certificates instead of trusting.
+
+use std::io;
+use std::net::TcpStream;
+use std::sync::Arc;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::{
+    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
+};
+use rustls_pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
+
+/// How to shake hands.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    server_name: Option<String>,
+    protocols: Vec<Vec<u8>>,
+    versions: Vec<&'static rustls::SupportedProtocolVersion>,
+}
+
+/// What a handshake settled.
+#[derive(Clone, Debug)]
+pub struct TlsFacts {
+    /// The certificate that the server showed, DER.
+    pub certificate: Vec<u8>,
+    /// The protocol chosen by ALPN.
+    pub alpn: Option<String>,
+    /// `TLSv1_3` or `TLSv1_2`.
+    pub version: String,
+}
+
+impl Tls {
+    /// Asks for this server name.
+    pub fn name(server_name: &str) -> Self {
+        Self {
+            server_name: Some(server_name.to_owned()),
+            ..Self::nameless()
+        }
+    }
+
+    /// Names no server.
+    pub fn nameless() -> Self {
+        Self {
+            server_name: None,
+            protocols: Vec::new(),
+            versions: rustls::ALL_VERSIONS.to_vec(),
+        }
+    }
+
+    /// Offers these protocols (ALPN), in order.
+    pub fn alpn(mut self, protocols: &[&str]) -> Self {
+        self.protocols = protocols.iter().map(|p| p.as_bytes().to_vec()).collect();
+        self
+    }
+
+    /// Speaks this version only.
+    pub fn version(mut self, version: &'static rustls::SupportedProtocolVersion) -> Self {
+        self.versions = vec![version];
+        self
+    }
+
+    /// The configuration for rustls.
+    ///
+    /// # Panics
+    /// When the cryptography library knows none of the versions.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let looker = Arc::new(Looker {
+            provider: provider.clone(),
+        });
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&self.versions)
+            .expect("the provider knows TLS 1.2 and 1.3")
+            .dangerous()
+            .with_custom_certificate_verifier(looker)
+            .with_no_client_auth();
+        config.alpn_protocols.clone_from(&self.protocols);
+        Arc::new(config)
+    }
+
+    /// The name for rustls; an address, which is never sent, stands for no name.
+    ///
+    /// # Panics
+    /// When the name is no DNS name.
+    pub fn rustls_name(&self) -> ServerName<'static> {
+        match &self.server_name {
+            Some(name) => ServerName::try_from(name.clone()).expect("a server name is a DNS name"),
+            None => ServerName::IpAddress(IpAddr::from(std::net::IpAddr::from([127, 0, 0, 1]))),
+        }
+    }
+
+    pub(super) fn handshake(
+        &self,
+        mut socket: TcpStream,
+    ) -> io::Result<(StreamOwned<ClientConnection, TcpStream>, TlsFacts)> {
+        let mut session =
+            ClientConnection::new(self.config(), self.rustls_name()).map_err(io::Error::other)?;
+        while session.is_handshaking() {
+            session.complete_io(&mut socket)?;
+        }
+        let facts = TlsFacts {
+            certificate: session
+                .peer_certificates()
+                .and_then(|chain| chain.first())
+                .map(|certificate| certificate.to_vec())
+                .unwrap_or_default(),
+            alpn: session
+                .alpn_protocol()
+                .map(|protocol| String::from_utf8_lossy(protocol).into_owned()),
+            version: session
+                .protocol_version()
+                .map(|version| format!("{version:?}"))
+                .unwrap_or_default(),
+        };
+        Ok((StreamOwned::new(session, socket), facts))
+    }
+}
+
+/// Accepts every certificate, so that a test can look at it; signatures are checked.
+#[derive(Debug)]
+struct Looker {
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Looker {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}

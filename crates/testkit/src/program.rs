@@ -1,0 +1,384 @@
+//! The program under test: started on port 0 with manifests in a folder of its own, watched, stopped.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::request::Request;
+use crate::client::response::Response;
+use crate::gate::lock;
+use crate::wait::{self, PATIENCE};
+
+/// Arguments that every program under test gets.
+const ARGUMENTS: [&str; 7] = [
+    "--http-port=0",
+    "--https-port=0",
+    "--healthz-port=0",
+    "--bind-address=127.0.0.1",
+    "--workers=2",
+    "--shutdown-grace-period=0",
+    "--post-shutdown-grace-period=0",
+];
+
+/// A running program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    child: Mutex<Child>,
+    pid: Pid,
+    folder: TempDir,
+    staging: TempDir,
+    output: Output,
+    http: SocketAddr,
+    https: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// What a program has written, line by line.
+#[derive(Clone, Debug, Default)]
+struct Output {
+    stdout: Arc<Mutex<Vec<String>>>,
+    stderr: Arc<Mutex<Vec<String>>>,
+}
+
+/// How a program that ended by itself did so.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Program {
+    /// Starts `binary serve FOLDER …` on these files (name and text), and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn start(binary: &Path, manifests: &[(&str, String)], arguments: &[&str]) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let staging = tempfile::tempdir().expect("a folder can be made");
+        for (name, text) in manifests {
+            std::fs::write(folder.path().join(name), text).expect("a manifest can be written");
+        }
+        let mut child = Command::new(binary)
+            .arg("serve")
+            .arg(folder.path())
+            .args(ARGUMENTS)
+            .args(arguments)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
+        let output = Output::default();
+        collect(child.stdout.take(), &output.stdout);
+        collect(child.stderr.take(), &output.stderr);
+        let pid = Pid::from_child(&child);
+        let child = Mutex::new(child);
+        let address = |name| listening(&child, &output, name);
+        let (http, https, admin) = (address("http"), address("https"), address("admin"));
+        let program = Self {
+            child,
+            pid,
+            folder,
+            staging,
+            output,
+            http,
+            https,
+            admin,
+        };
+        wait::until("readiness", || program.is_ready().then_some(()));
+        program
+    }
+
+    /// Runs the binary to its end.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn run(binary: &Path, arguments: &[&str]) -> Ended {
+        let mut child = Command::new(binary)
+            .args(arguments)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
+        let output = Output::default();
+        let readers = [
+            collect(child.stdout.take(), &output.stdout),
+            collect(child.stderr.take(), &output.stderr),
+        ];
+        let Some(status) = ended_within_patience(&mut child) else {
+            // Already gone is as good.
+            let _ = child.kill();
+            panic!(
+                "{arguments:?} still runs after {PATIENCE:?}: {}",
+                output.told()
+            );
+        };
+        for reader in readers.into_iter().flatten() {
+            // A reader ends with the pipe.
+            let _ = reader.join();
+        }
+        let join = |lines: &Mutex<Vec<String>>| lock(lines).join("\n");
+        Ended {
+            status,
+            stdout: join(&output.stdout),
+            stderr: join(&output.stderr),
+        }
+    }
+
+    /// Where plain HTTP is served.
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Where HTTPS is served.
+    pub fn https(&self) -> SocketAddr {
+        self.https
+    }
+
+    /// Where health, metrics and tables are.
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The process.
+    pub fn id(&self) -> i32 {
+        self.pid.as_raw_nonzero().get()
+    }
+
+    /// Whether `/readyz` says so.
+    pub fn is_ready(&self) -> bool {
+        Request::get("/readyz")
+            .try_send(self.admin)
+            .is_ok_and(|response| response.status == 200)
+    }
+
+    /// Writes or replaces a file in the watched folder, in one step.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn write(&self, name: &str, text: &str) {
+        let staged = self.staging.path().join(name);
+        std::fs::write(&staged, text).expect("a manifest can be written");
+        std::fs::rename(&staged, self.folder.path().join(name)).expect("a file can be renamed");
+    }
+
+    /// Renames a file in the watched folder.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn rename(&self, from: &str, to: &str) {
+        let folder = self.folder.path();
+        std::fs::rename(folder.join(from), folder.join(to)).expect("a file can be renamed");
+    }
+
+    /// Removes a file from the watched folder.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn remove(&self, name: &str) {
+        std::fs::remove_file(self.folder.path().join(name)).expect("a file can be removed");
+    }
+
+    /// The admin port's answer.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn ask(&self, path: &str) -> Response {
+        Request::get(path).send(self.admin)
+    }
+
+    /// The table being served.
+    ///
+    /// # Panics
+    /// When the admin port does not show it.
+    pub fn table(&self) -> Value {
+        let response = self.ask("/debug/table").is(200);
+        serde_json::from_slice(&response.body).expect("the table is JSON")
+    }
+
+    /// The generation of the table being served.
+    ///
+    /// # Panics
+    /// When the admin port does not show it.
+    pub fn generation(&self) -> u64 {
+        self.table()["generation"]
+            .as_u64()
+            .expect("a table has a generation")
+    }
+
+    /// Waits for a table of at least that generation.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn until_generation(&self, generation: u64) {
+        self.until("a newer table", |table| {
+            table["generation"].as_u64() >= Some(generation)
+        });
+    }
+
+    /// Waits for a table that is as it should be.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn until(&self, what: &str, good: impl Fn(&Value) -> bool) -> Value {
+        wait::until(what, || Some(self.table()).filter(&good))
+    }
+
+    /// Makes a change, then waits for the next table.
+    ///
+    /// # Panics
+    /// When none comes.
+    pub fn change(&self, change: impl FnOnce()) {
+        let before = self.generation();
+        change();
+        self.until_generation(before + 1);
+    }
+
+    /// The metrics, as text.
+    ///
+    /// # Panics
+    /// When the admin port does not show them.
+    pub fn metrics(&self) -> String {
+        self.ask("/metrics").is(200).text()
+    }
+
+    /// The sum of a metric's series that carry all these labels (`name="value"`).
+    ///
+    /// # Panics
+    /// When the admin port does not show metrics.
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        self.metrics()
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter(|line| line.split(['{', ' ']).next() == Some(name))
+            .filter(|line| labels.iter().all(|label| line.contains(label)))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Lines on standard output so far: the access log.
+    pub fn stdout(&self) -> Vec<String> {
+        lock(&self.output.stdout).clone()
+    }
+
+    /// Lines on standard error so far: the log.
+    pub fn stderr(&self) -> Vec<String> {
+        lock(&self.output.stderr).clone()
+    }
+
+    /// Waits for a line on standard output.
+    ///
+    /// # Panics
+    /// When it does not come.
+    pub fn logged(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+        wait::until(what, || self.stdout().into_iter().find(|line| wanted(line)))
+    }
+
+    /// Asks it to stop.
+    ///
+    /// # Panics
+    /// When it is gone already.
+    pub fn terminate(&self) {
+        kill_process(self.pid, Signal::TERM).expect("the program runs");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub fn wait(&self) -> ExitStatus {
+        ended_within_patience(&mut lock(&self.child)).unwrap_or_else(|| {
+            panic!(
+                "the program still runs after {PATIENCE:?}: {}",
+                self.output.told()
+            )
+        })
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let mut child = lock(&self.child);
+        // It may have ended already.
+        let _ = child.kill();
+        let _ = child.wait();
+        if std::thread::panicking() {
+            eprintln!("what the program told:\n{}", self.output.told());
+        }
+    }
+}
+
+impl Output {
+    fn told(&self) -> String {
+        let lines = lock(&self.stderr);
+        let start = lines.len().saturating_sub(60);
+        lines[start..].join("\n")
+    }
+}
+
+fn collect(
+    pipe: Option<impl Read + Send + 'static>,
+    lines: &Arc<Mutex<Vec<String>>>,
+) -> Option<std::thread::JoinHandle<()>> {
+    let (pipe, lines) = (pipe?, lines.clone());
+    Some(std::thread::spawn(move || {
+        let mut reader = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while let Ok(1..) = reader.read_until(b'\n', &mut line) {
+            let text = String::from_utf8_lossy(&line);
+            lock(&lines).push(text.trim_end_matches('\n').to_owned());
+            line.clear();
+        }
+    }))
+}
+
+/// Waits for the log line of a listener.
+fn listening(child: &Mutex<Child>, output: &Output, name: &str) -> SocketAddr {
+    let field = format!("name={name} ");
+    let start = Instant::now();
+    wait::until("listeners", || {
+        let found = lock(&output.stderr).iter().find_map(|line| {
+            let line = line.replace('"', "");
+            let is_it = line.contains("listening") && format!("{line} ").contains(&field);
+            let address = line.split("address=").nth(1)?.split(' ').next()?;
+            is_it.then(|| address.parse().ok()).flatten()
+        });
+        let ended = lock(child).try_wait().ok().flatten();
+        if found.is_none()
+            && let Some(status) = ended
+        {
+            panic!("the program ended ({status}):\n{}", output.told());
+        }
+        assert!(
+            found.is_some() || start.elapsed() < PATIENCE,
+            "the program listens nowhere as {name}:\n{}",
+            output.told()
+        );
+        found
+    })
+}
+
+fn ended_within_patience(child: &mut Child) -> Option<ExitStatus> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE * 2 {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(status);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    None
+}

@@ -1,0 +1,108 @@
+//! A set of objects, and the program that serves it.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::certificate::Issued;
+use crate::manifest::{self, Ingress};
+use crate::program::Program;
+
+/// Namespace and name of the ConfigMap with the settings.
+pub const SETTINGS: (&str, &str) = ("ingress-nginx", "ingress-nginx-controller");
+/// The file that a site is written to.
+pub const FILE: &str = "site.yaml";
+
+/// Objects in the making; starts with the IngressClass alone.
+#[derive(Clone, Debug)]
+pub struct Site {
+    documents: Vec<Value>,
+    arguments: Vec<String>,
+}
+
+impl Site {
+    /// No hosts.
+    pub fn new() -> Self {
+        Self {
+            documents: vec![manifest::ingress_class()],
+            arguments: Vec::new(),
+        }
+    }
+
+    /// One Ingress: host `a.test`, path `/`, these annotations, to Service `web` at this address.
+    pub fn simple(address: SocketAddr, annotations: &[(&str, &str)]) -> Self {
+        Self::new().service("web", &[address]).ingress(
+            Ingress::new("web")
+                .annotations(annotations)
+                .path("/", "web"),
+        )
+    }
+
+    /// Adds a Service with its endpoints.
+    pub fn service(mut self, name: &str, addresses: &[SocketAddr]) -> Self {
+        self.documents.push(manifest::service(name));
+        self.documents
+            .extend(manifest::endpoint_slices(name, addresses));
+        self
+    }
+
+    /// Adds an Ingress.
+    pub fn ingress(self, ingress: Ingress) -> Self {
+        self.object(ingress.object())
+    }
+
+    /// Adds a TLS Secret.
+    pub fn secret(self, name: &str, issued: &Issued) -> Self {
+        self.object(manifest::tls_secret(name, issued))
+    }
+
+    /// Adds the settings.
+    pub fn settings(self, data: &[(&str, &str)]) -> Self {
+        let (namespace, name) = SETTINGS;
+        self.object(manifest::config_map(namespace, name, data))
+    }
+
+    /// Adds any object.
+    pub fn object(mut self, object: Value) -> Self {
+        self.documents.push(object);
+        self
+    }
+
+    /// Adds a command-line argument.
+    pub fn argument(mut self, argument: &str) -> Self {
+        self.arguments.push(argument.to_owned());
+        self
+    }
+
+    /// The manifest.
+    pub fn text(&self) -> String {
+        manifest::file(&self.documents)
+    }
+
+    /// Starts the program on it.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    pub fn start(&self, binary: impl AsRef<Path>) -> Program {
+        let (namespace, name) = SETTINGS;
+        let settings = format!("--configmap={namespace}/{name}");
+        let mut arguments = vec![settings.as_str()];
+        arguments.extend(self.arguments.iter().map(String::as_str));
+        Program::start(binary.as_ref(), &[(FILE, self.text())], &arguments)
+    }
+
+    /// Writes it over what a program serves, and waits until that is served.
+    ///
+    /// # Panics
+    /// When no new table is served.
+    pub fn replace(&self, program: &Program) {
+        program.change(|| program.write(FILE, &self.text()));
+    }
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self::new()
+    }
+}

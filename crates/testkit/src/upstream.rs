@@ -1,0 +1,4 @@
+//! Upstreams on loopback.
+
+pub mod echo;
+pub mod scripted;

@@ -1,0 +1,290 @@
+//! An upstream that answers with what it got, as JSON, under a name. HTTP/1, HTTP/2 by prior knowledge, WebSocket, any
+//! other upgrade, and gRPC.
+//!
+//! Fields of the request steer it: `X-Echo-Status: 503`, `X-Echo-Field: Name: value` (repeatable), `X-Echo-Bytes: 1000`
+//! (that many bytes instead of the JSON).
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use futures_util::{SinkExt as _, StreamExt as _};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Version, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// A running echo upstream; it ends when dropped.
+#[derive(Debug)]
+pub struct Echo {
+    name: Arc<str>,
+    address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+    /// Ends the tasks when dropped, without waiting for them.
+    runtime: Option<Runtime>,
+}
+
+impl Echo {
+    /// Starts an echo upstream.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub fn start(name: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime can be started");
+        let listener = runtime
+            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .expect("there is a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let name = Arc::<str>::from(name);
+        let (requests, connections) = (Arc::default(), Arc::default());
+        runtime.spawn(accept(
+            listener,
+            name.clone(),
+            Arc::clone(&requests),
+            Arc::clone(&connections),
+        ));
+        Self {
+            name,
+            address,
+            requests,
+            connections,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The name in its answers.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::Acquire)
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Echo {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    name: Arc<str>,
+    requests: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
+) {
+    while let Ok((stream, _)) = listener.accept().await {
+        connections.fetch_add(1, Ordering::AcqRel);
+        // Only speed is lost without it.
+        let _ = stream.set_nodelay(true);
+        let (name, requests) = (name.clone(), requests.clone());
+        let service = hyper::service::service_fn(move |request| {
+            requests.fetch_add(1, Ordering::AcqRel);
+            let name = name.clone();
+            async move { Ok::<_, Infallible>(answer(request, &name).await) }
+        });
+        tokio::spawn(async move {
+            // A connection that ends early is the client's choice.
+            let _ = auto::Builder::new(TokioExecutor::new())
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+async fn answer(mut request: Request<Incoming>, name: &str) -> Response<Body> {
+    if let Some(kind) = upgrade(&request) {
+        return switch(&mut request, &kind);
+    }
+    let (head, body) = request.into_parts();
+    // A body that ends early shows as the part that came.
+    let body = body.collect().await;
+    let (body, trailers) = match body {
+        Ok(collected) => {
+            let trailers = collected.trailers().cloned();
+            (collected.to_bytes(), trailers)
+        }
+        Err(_) => (Bytes::new(), None),
+    };
+    if is_grpc(&head.headers) {
+        return grpc(name, &head.headers, body);
+    }
+    let content = json!({
+        "name": name,
+        "method": head.method.as_str(),
+        "target": target(&head.uri, head.version),
+        "version": format!("{:?}", head.version),
+        "authority": head.uri.authority().map(|authority| authority.as_str()),
+        "fields": fields(&head.headers),
+        "trailers": trailers.as_ref().map(fields),
+        "length": body.len(),
+        "body": String::from_utf8_lossy(&body),
+    });
+    steered(&head.headers, content.to_string())
+}
+
+/// The target as it was in the request line or `:path`.
+fn target(uri: &http::Uri, version: Version) -> String {
+    match uri.path_and_query() {
+        Some(path) if version == Version::HTTP_2 => path.as_str().to_owned(),
+        _ => uri.to_string(),
+    }
+}
+
+fn fields(headers: &HeaderMap) -> serde_json::Value {
+    let mut object = serde_json::Map::new();
+    for name in headers.keys() {
+        let values: Vec<_> = headers.get_all(name).iter().map(text).collect();
+        object.insert(name.as_str().to_owned(), values.into());
+    }
+    object.into()
+}
+
+fn text(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+fn steered(headers: &HeaderMap, content: String) -> Response<Body> {
+    let number = |name| headers.get(name)?.to_str().ok()?.parse().ok();
+    let body = match number("x-echo-bytes") {
+        Some(length) => Bytes::from(vec![b'x'; length]),
+        None => Bytes::from(content),
+    };
+    let mut response = Response::new(Full::new(body).boxed_unsync());
+    if let Some(status) = number("x-echo-status")
+        && let Ok(code) = u16::try_from(status)
+        && let Ok(status) = StatusCode::from_u16(code)
+    {
+        *response.status_mut() = status;
+    }
+    let json = HeaderValue::from_static("application/json");
+    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    for field in headers.get_all("x-echo-field") {
+        let field = text(field);
+        if let Some((name, value)) = field.split_once(':')
+            && let Ok(name) = name.parse::<HeaderName>()
+            && let Ok(value) = HeaderValue::from_str(value.trim())
+        {
+            response.headers_mut().append(name, value);
+        }
+    }
+    response
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The messages back, the status in the trailers: `X-Grpc-Status` of the request, else 0.
+fn grpc(name: &str, headers: &HeaderMap, body: Bytes) -> Response<Body> {
+    let mut trailers = HeaderMap::new();
+    let status = headers.get("x-grpc-status").cloned();
+    trailers.insert(
+        "grpc-status",
+        status.unwrap_or(HeaderValue::from_static("0")),
+    );
+    let body = Full::new(body)
+        .with_trailers(std::future::ready(Some(Ok(trailers))))
+        .boxed_unsync();
+    let mut response = Response::new(body);
+    let kind = HeaderValue::from_static("application/grpc");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if let Ok(name) = HeaderValue::from_str(name) {
+        response.headers_mut().insert("x-name", name);
+    }
+    if let Some(te) = headers.get(header::TE) {
+        response.headers_mut().insert("x-te", te.clone());
+    }
+    response
+}
+
+fn upgrade(request: &Request<Incoming>) -> Option<String> {
+    if request.version() != Version::HTTP_11 {
+        return None;
+    }
+    let wanted = text(request.headers().get(header::CONNECTION)?);
+    wanted
+        .to_ascii_lowercase()
+        .contains("upgrade")
+        .then(|| request.headers().get(header::UPGRADE).map(text))
+        .flatten()
+}
+
+/// Switches protocols; then every message, or every byte, goes back.
+fn switch(request: &mut Request<Incoming>, kind: &str) -> Response<Body> {
+    let on_upgrade = hyper::upgrade::on(&mut *request);
+    let mut response = Response::new(Full::default().boxed_unsync());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    if let Ok(kind) = HeaderValue::from_str(kind) {
+        headers.insert(header::UPGRADE, kind);
+    }
+    let websocket = request.headers().get(header::SEC_WEBSOCKET_KEY);
+    match websocket.map(|key| derive_accept_key(key.as_bytes())) {
+        Some(accept) => {
+            if let Ok(accept) = HeaderValue::from_str(&accept) {
+                headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+            }
+            tokio::spawn(messages_back(on_upgrade));
+        }
+        None => {
+            tokio::spawn(bytes_back(on_upgrade));
+        }
+    }
+    response
+}
+
+async fn messages_back(on_upgrade: OnUpgrade) {
+    let Ok(stream) = on_upgrade.await else { return };
+    let mut socket =
+        WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
+    while let Some(Ok(message)) = socket.next().await {
+        let echoed = message.is_text() || message.is_binary();
+        if echoed && socket.send(message).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn bytes_back(on_upgrade: OnUpgrade) {
+    let Ok(stream) = on_upgrade.await else { return };
+    let (mut read, mut write) = tokio::io::split(TokioIo::new(stream));
+    // Ends when either side does.
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+    let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
+}

@@ -1,0 +1,244 @@
+//! An upstream that does to the bytes of a connection whatever a test says, and remembers every byte it got.
+
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::client::framing::Buffer;
+use crate::gate::lock;
+use crate::wait::PATIENCE;
+
+/// An upstream that plays a script for each connection.
+#[derive(Debug)]
+pub struct Scripted {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stopping: AtomicBool,
+    connections: AtomicUsize,
+    open: Mutex<Vec<TcpStream>>,
+    requests: Mutex<Vec<String>>,
+    arrived: Condvar,
+}
+
+/// One connection to a scripted upstream.
+#[derive(Debug)]
+pub struct Visit {
+    /// How many connections came before this one.
+    pub number: usize,
+    stream: TcpStream,
+    resets: bool,
+    buffer: Buffer,
+    shared: Arc<Shared>,
+}
+
+impl Scripted {
+    /// Starts an upstream that plays `script` for each connection, on a thread of its own; the connection closes when the
+    /// script returns.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub fn start(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let shared = Arc::<Shared>::default();
+        let acceptor = {
+            let (shared, script) = (shared.clone(), Arc::new(script));
+            std::thread::spawn(move || accept(&listener, &shared, &script))
+        };
+        Self {
+            address,
+            shared,
+            acceptor: Some(acceptor),
+        }
+    }
+
+    /// Answers every request with these bytes, on connections that stay open.
+    pub fn answering(answer: &str) -> Self {
+        let answer = answer.to_owned();
+        Self::start(move |visit| {
+            while visit.request().is_some() {
+                visit.send(&answer);
+            }
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Acquire)
+    }
+
+    /// Requests so far, byte for byte, as far as the scripts read them.
+    pub fn requests(&self) -> Vec<String> {
+        lock(&self.shared.requests).clone()
+    }
+
+    /// Waits until so many requests have come, and returns them.
+    ///
+    /// # Panics
+    /// When they do not come.
+    pub fn wait_for(&self, count: usize) -> Vec<String> {
+        let (requests, waited) = self
+            .shared
+            .arrived
+            .wait_timeout_while(lock(&self.shared.requests), PATIENCE, |requests| {
+                requests.len() < count
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            !waited.timed_out(),
+            "the upstream waited for {count} requests and got {requests:?}"
+        );
+        requests.clone()
+    }
+}
+
+impl Drop for Scripted {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        for stream in lock(&self.shared.open).drain(..) {
+            // Closed already is as good.
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+        // Wakes the acceptor.
+        let _ = TcpStream::connect(self.address);
+        if let Some(acceptor) = self.acceptor.take() {
+            let _ = acceptor.join();
+        }
+    }
+}
+
+fn accept<F>(listener: &TcpListener, shared: &Arc<Shared>, script: &Arc<F>)
+where
+    F: Fn(&mut Visit) + Send + Sync + 'static,
+{
+    while let Ok((stream, _)) = listener.accept() {
+        if shared.stopping.load(Ordering::Acquire) {
+            return;
+        }
+        let Ok(handle) = stream.try_clone() else {
+            return;
+        };
+        lock(&shared.open).push(handle);
+        let mut visit = Visit {
+            number: shared.connections.fetch_add(1, Ordering::AcqRel),
+            stream,
+            resets: false,
+            buffer: Buffer::default(),
+            shared: shared.clone(),
+        };
+        let script = script.clone();
+        std::thread::spawn(move || {
+            script(&mut visit);
+            if !visit.resets {
+                let _ = visit.stream.shutdown(Shutdown::Both);
+            }
+        });
+    }
+}
+
+impl Visit {
+    /// Reads a request with its body, by its framing; `None` when the peer has closed. It is recorded.
+    pub fn request(&mut self) -> Option<String> {
+        let text = self.read_request().ok()?;
+        self.record(&text);
+        Some(text)
+    }
+
+    /// Reads a head and leaves the body. It is recorded.
+    pub fn head(&mut self) -> Option<String> {
+        let head = self.buffer.head(&mut self.stream).ok()?;
+        self.record(&head);
+        Some(head)
+    }
+
+    /// Reads exactly so many bytes.
+    pub fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        self.buffer.exactly(&mut self.stream, length)
+    }
+
+    /// Writes; whether it worked.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Waits until the peer closes; whether it sent nothing before that.
+    pub fn wait_for_close(&mut self) -> bool {
+        matches!(self.buffer.rest(&mut self.stream), Ok(rest) if rest.is_empty())
+    }
+
+    /// Sends no more.
+    pub fn half_close(&self) {
+        // A peer that is gone has the same effect.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Makes the connection end with a reset, not an orderly close, when the script returns.
+    pub fn reset(&mut self) {
+        // Zero linger turns the close into a reset, once the clone that is kept for stopping has gone too.
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        let peer = self.stream.peer_addr().ok();
+        lock(&self.shared.open).retain(|other| other.peer_addr().ok() != peer);
+        self.resets = true;
+    }
+
+    fn read_request(&mut self) -> io::Result<String> {
+        let mut text = self.buffer.head(&mut self.stream)?;
+        let lower = text.to_ascii_lowercase();
+        let field = |name: &str| {
+            lower
+                .split("\r\n")
+                .find_map(|line| line.strip_prefix(name))
+                .map(str::trim)
+        };
+        if field("transfer-encoding:").is_some() {
+            loop {
+                let line = self.buffer.line(&mut self.stream)?;
+                text.push_str(&line);
+                text.push_str("\r\n");
+                let size = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+                if size == 0 {
+                    break;
+                }
+                let chunk = self.buffer.exactly(&mut self.stream, size + 2)?;
+                text.push_str(&String::from_utf8_lossy(&chunk));
+            }
+            loop {
+                let line = self.buffer.line(&mut self.stream)?;
+                text.push_str(&line);
+                text.push_str("\r\n");
+                if line.is_empty() {
+                    break;
+                }
+            }
+        } else if let Some(length) = field("content-length:") {
+            let length = length.parse().map_err(io::Error::other)?;
+            let body = self.buffer.exactly(&mut self.stream, length)?;
+            text.push_str(&String::from_utf8_lossy(&body));
+        }
+        Ok(text)
+    }
+
+    fn record(&self, text: &str) {
+        lock(&self.shared.requests).push(text.to_owned());
+        self.shared.arrived.notify_all();
+    }
+}
+
+impl Read for Visit {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.stream.read(into)
+    }
+}

@@ -1,0 +1,207 @@
+//! Golden pairs: what a set of manifests compiles to.
+//!
+//! Every `golden/<case>.in.yaml` is compiled together with the Services and the IngressClass of `golden/stage.yaml` (an
+//! object of the case replaces one of the stage), and the table and the findings are compared with `golden/<case>.out.txt`.
+//! A comment `# options: --disable-catch-all --configmap=ns/name …` sets flags. `UPDATE_GOLDEN=1 cargo test --test golden`
+//! writes the outputs; read them before they are committed, for that is the test.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use headgate_compile::{Changes, Name, Object, Options, Snapshot, compile};
+use headgate_table::{Certificate, PrivateBytes, text};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Secret, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+#[test]
+fn golden_pairs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let stage = fs::read_to_string(folder.join("stage.yaml")).unwrap();
+    let cases = cases(&folder);
+    assert!(cases.len() >= 45, "only {} cases were found", cases.len());
+    let certificate = certificate();
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| check(case, &stage, &certificate).err())
+        .collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
+    let wanted: BTreeSet<PathBuf> = cases.iter().map(|case| output(case)).collect();
+    let left: Vec<_> = files(&folder, ".out.txt")
+        .into_iter()
+        .filter(|output| !wanted.contains(output))
+        .collect();
+    assert!(left.is_empty(), "outputs without a case: {left:?}");
+}
+
+/// Compiles one case and compares, or writes the output when asked to.
+fn check(case: &Path, stage: &str, certificate: &Arc<Certificate>) -> Result<(), String> {
+    let input = fs::read_to_string(case).unwrap();
+    let found = compiled(&input, stage, certificate, &case.display().to_string());
+    let output = output(case);
+    if std::env::var_os("UPDATE_GOLDEN").is_some_and(|value| value == "1") {
+        fs::write(&output, found).unwrap();
+        return Ok(());
+    }
+    let wanted = fs::read_to_string(&output).unwrap_or_default();
+    if wanted == found {
+        return Ok(());
+    }
+    Err(format!(
+        "{}:\n{}",
+        output.display(),
+        difference(&wanted, &found)
+    ))
+}
+
+fn compiled(input: &str, stage: &str, certificate: &Arc<Certificate>, case: &str) -> String {
+    let mut snapshot = Snapshot::default();
+    for object in objects(stage, "stage.yaml")
+        .into_iter()
+        .chain(objects(input, case))
+    {
+        snapshot.apply(object);
+    }
+    let options = options(input);
+    let compiled = compile(&snapshot, &Changes::default(), None, &options, certificate);
+    let mut out = text(compiled.table());
+    out.push('\n');
+    for finding in compiled.findings() {
+        let _ = writeln!(out, "{finding}");
+    }
+    out
+}
+
+// === files ===
+
+fn cases(folder: &Path) -> Vec<PathBuf> {
+    files(folder, ".in.yaml")
+}
+
+fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(end))
+        .collect();
+    files.sort();
+    files
+}
+
+fn output(case: &Path) -> PathBuf {
+    PathBuf::from(case.to_string_lossy().replace(".in.yaml", ".out.txt"))
+}
+
+/// The lines that differ, wanted ones after `-` and found ones after `+`; lines in common are found greedily.
+fn difference(wanted: &str, found: &str) -> String {
+    let (wanted, found): (Vec<_>, Vec<_>) = (wanted.lines().collect(), found.lines().collect());
+    let (mut out, mut next) = (String::new(), 0);
+    for line in wanted {
+        let same = found.iter().skip(next).position(|other| *other == line);
+        let Some(at) = same else {
+            let _ = writeln!(out, "- {line}");
+            continue;
+        };
+        for added in found.iter().skip(next).take(at) {
+            let _ = writeln!(out, "+ {added}");
+        }
+        let _ = writeln!(out, "  {line}");
+        next += at + 1;
+    }
+    for added in found.iter().skip(next) {
+        let _ = writeln!(out, "+ {added}");
+    }
+    out
+}
+
+// === objects ===
+
+fn objects(yaml: &str, case: &str) -> Vec<Object> {
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(yaml).unwrap_or_else(|error| panic!("{case}: {error}"));
+    let documents = documents.into_iter().filter(|document| !document.is_null());
+    documents.map(|document| object(document, case)).collect()
+}
+
+fn object(document: Value, case: &str) -> Object {
+    let kind = document["kind"].as_str().unwrap_or_default().to_owned();
+    match kind.as_str() {
+        "Ingress" => typed::<Ingress>(document, case).into(),
+        "IngressClass" => typed::<IngressClass>(document, case).into(),
+        "Service" => typed::<Service>(document, case).into(),
+        "EndpointSlice" => typed::<EndpointSlice>(document, case).into(),
+        "Endpoints" => typed::<Endpoints>(document, case).into(),
+        "Secret" => with_string_data(typed(document, case)).into(),
+        "ConfigMap" => typed::<ConfigMap>(document, case).into(),
+        kind => panic!("{case}: no objects of kind \"{kind}\" here"),
+    }
+}
+
+fn typed<T: DeserializeOwned>(document: Value, case: &str) -> T {
+    serde_json::from_value(document).unwrap_or_else(|error| panic!("{case}: {error}"))
+}
+
+/// As the API server does it.
+fn with_string_data(mut secret: Secret) -> Secret {
+    let texts = secret.string_data.take().unwrap_or_default();
+    let texts = texts
+        .into_iter()
+        .map(|(key, text)| (key, ByteString(text.into_bytes())));
+    secret.data.get_or_insert_default().extend(texts);
+    secret
+}
+
+// === options ===
+
+fn options(input: &str) -> Options {
+    let mut options = Options::default();
+    let lines = input
+        .lines()
+        .filter_map(|line| line.strip_prefix("# options: "));
+    for flag in lines.flat_map(str::split_whitespace) {
+        set(&mut options, flag);
+    }
+    options
+}
+
+fn set(options: &mut Options, flag: &str) {
+    let (flag, value) = flag.split_once('=').unwrap_or((flag, "true"));
+    let on = value == "true";
+    match flag {
+        "--ingress-class" => options.class.ingress_class = value.into(),
+        "--controller-class" => options.class.controller_class = value.into(),
+        "--watch-ingress-without-class" => options.class.without_class = on,
+        "--ingress-class-by-name" => options.class.by_name = on,
+        "--watch-namespace" => options.namespace = Some(value.into()),
+        "--annotations-prefix" => options.annotations_prefix = value.into(),
+        "--enable-annotation-validation" => options.validate_annotations = on,
+        "--configmap" => options.settings = Some(name(value)),
+        "--default-ssl-certificate" => options.default_certificate = Some(name(value)),
+        "--default-backend-service" => options.default_backend = Some(name(value)),
+        "--disable-catch-all" => options.disable_catch_all = on,
+        "--disable-svc-external-name" => options.external_names = !on,
+        "--allow-loopback-upstreams" => options.loopback_endpoints = on,
+        flag => panic!("no case needs {flag} yet"),
+    }
+}
+
+fn name(text: &str) -> Name {
+    let (namespace, name) = text.split_once('/').unwrap();
+    Name::new(namespace, name)
+}
+
+/// The certificate where no other serves; cases see it as `default` only.
+fn certificate() -> Arc<Certificate> {
+    let generated = rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).unwrap();
+    let key = PrivateBytes(generated.signing_key.serialize_pem().into_bytes());
+    let chain = generated.cert.pem();
+    Arc::new(headgate_compile::certificate_from_pem(chain.as_bytes(), &key, "default").unwrap())
+}

@@ -1,0 +1,136 @@
+//! Start and stop.
+
+use headgate_testkit::{Connection, Echo, Gate, Http2, Program, Request, Scripted, Site, wait};
+use http_body_util::Full;
+
+use super::setup::{BINARY, serve};
+
+#[test]
+fn sigterm_finishes_what_is_in_flight_and_exits_0() {
+    let gate = Gate::new();
+    let waiter = gate.clone();
+    let upstream = Scripted::start(move |visit| {
+        while visit.request().is_some() {
+            waiter.pass();
+            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+        }
+    });
+    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let mut running = Connection::open(program.http());
+    let mut idle = Connection::open(program.http());
+    idle.exchange(&Request::get("/").host("other.test")).is(404);
+    running.send(Request::get("/slow").bytes());
+    upstream.wait_for(1);
+    program.terminate();
+    wait::until("refused connections", || {
+        Connection::try_open(program.http()).is_err().then_some(())
+    });
+    assert!(!program.is_ready(), "not ready while it drains");
+    gate.open();
+    let response = running.response().is(200);
+    assert_eq!(response.text(), "done");
+    response.has("connection", "close");
+    assert!(running.is_closed());
+    assert!(idle.is_closed(), "idle connections are closed");
+    let status = program.wait();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn sigterm_without_traffic_exits_at_once() {
+    let (program, _web) = serve(&[]);
+    program.terminate();
+    let status = program.wait();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn sigterm_finishes_streams_of_http_2() {
+    let gate = Gate::new();
+    let waiter = gate.clone();
+    let upstream = Scripted::start(move |visit| {
+        visit.request();
+        waiter.pass();
+        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+    });
+    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let address = program.http();
+    let client = std::thread::spawn(move || {
+        let request = http::Request::get("http://a.test/").body(Full::default());
+        Http2::clear(address).try_send(request.unwrap())
+    });
+    upstream.wait_for(1);
+    program.terminate();
+    wait::until("refused connections", || {
+        Connection::try_open(address).is_err().then_some(())
+    });
+    gate.open();
+    let response = client.join().unwrap().unwrap();
+    assert_eq!(&response.body[..], b"done", "{response:?}");
+    assert!(program.wait().success());
+}
+
+#[test]
+fn tunnels_do_not_keep_it_alive_for_ever() {
+    let web = Echo::start("web");
+    let program = Site::simple(web.address(), &[])
+        .settings(&[("worker-shutdown-timeout", "1s")])
+        .start(BINARY);
+    let mut tunnel = Connection::open(program.http());
+    let upgrade = Request::get("/")
+        .field("Connection", "Upgrade")
+        .field("Upgrade", "raw");
+    tunnel.exchange(&upgrade).is(101);
+    program.terminate();
+    let status = program.wait();
+    assert!(status.success(), "{status}");
+    assert!(tunnel.is_closed());
+}
+
+#[test]
+fn a_bad_flag_is_named_and_exits_2() {
+    for arguments in [
+        &["serve", ".", "--no-such-flag"][..],
+        &["serve", ".", "--http-port=many"],
+        &["--no-such-flag"],
+    ] {
+        let ended = Program::run(BINARY.as_ref(), arguments);
+        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        let flag = arguments.last().unwrap().split('=').next().unwrap();
+        assert!(ended.stderr.contains(flag), "{arguments:?}: {ended:?}");
+    }
+}
+
+#[test]
+fn a_missing_path_exits_2() {
+    let ended = Program::run(
+        BINARY.as_ref(),
+        &[
+            "serve",
+            "/no/such/folder",
+            "--http-port=0",
+            "--https-port=0",
+            "--healthz-port=0",
+        ],
+    );
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("/no/such/folder"), "{ended:?}");
+}
+
+#[test]
+fn both_spellings_of_flags_and_those_without_meaning_are_taken() {
+    let web = Echo::start("web");
+    let program = Site::simple(web.address(), &[])
+        .argument("--election-id")
+        .argument("some-id")
+        .argument("--enable-metrics=true")
+        .argument("--v=2")
+        .start(BINARY);
+    Request::get("/").send(program.http()).is(200);
+}
+
+#[test]
+fn an_empty_folder_is_served() {
+    let program = Site::new().start(BINARY);
+    Request::get("/").send(program.http()).is(404);
+}

@@ -1,0 +1,212 @@
+//! Rate and connection limits.
+
+use std::time::Instant;
+
+use headgate_testkit::manifest::Ingress;
+use headgate_testkit::{Connection, Echo, Gate, Program, Request, Scripted, Site, wait};
+
+use super::setup::{BINARY, serve, serve_with};
+
+/// Statuses of so many requests that arrive together, and how many whole seconds they took.
+fn burst(program: &Program, request: &Request, count: usize) -> (Vec<u16>, usize) {
+    let mut connection = Connection::open(program.http());
+    let start = Instant::now();
+    connection.send(request.bytes().repeat(count));
+    let statuses = (0..count).map(|_| connection.response().status).collect();
+    let seconds = usize::try_from(start.elapsed().as_secs()).unwrap();
+    (statuses, seconds)
+}
+
+fn passed(statuses: &[u16]) -> usize {
+    statuses.iter().filter(|status| **status == 200).count()
+}
+
+#[test]
+fn one_a_second_with_a_burst_of_five_lets_six_pass_at_once() {
+    let (program, web) = serve(&[("limit-rps", "1")]);
+    let (statuses, seconds) = burst(&program, &Request::get("/"), 20);
+    let passed = passed(&statuses);
+    assert!(
+        (6..=6 + seconds).contains(&passed),
+        "{passed} in {seconds} s: {statuses:?}"
+    );
+    assert_eq!(
+        web.requests(),
+        passed,
+        "what is refused never reaches the upstream"
+    );
+    assert!(
+        statuses.iter().all(|status| [200, 503].contains(status)),
+        "{statuses:?}"
+    );
+}
+
+#[test]
+fn the_burst_is_a_multiple() {
+    let (program, _web) = serve(&[("limit-rps", "2"), ("limit-burst-multiplier", "2")]);
+    let (statuses, seconds) = burst(&program, &Request::get("/"), 20);
+    let passed = passed(&statuses);
+    assert!(
+        (5..=5 + 2 * (seconds + 1)).contains(&passed),
+        "{passed}: {statuses:?}"
+    );
+}
+
+#[test]
+fn one_a_minute() {
+    let (program, _web) = serve(&[("limit-rpm", "1"), ("limit-burst-multiplier", "1")]);
+    let (statuses, _) = burst(&program, &Request::get("/"), 10);
+    assert_eq!(passed(&statuses), 2, "{statuses:?}");
+}
+
+#[test]
+fn the_status_can_be_429() {
+    let (program, _web) = serve_with(&[("limit-req-status-code", "429")], &[("limit-rpm", "1")]);
+    let (statuses, _) = burst(&program, &Request::get("/"), 10);
+    assert_eq!(passed(&statuses), 6, "{statuses:?}");
+    assert!(
+        statuses[6..].iter().all(|status| *status == 429),
+        "{statuses:?}"
+    );
+    let page = Request::get("/")
+        .send(program.http())
+        .is(429)
+        .has("retry-after", None);
+    assert!(page.text().contains("429 Too Many Requests"), "{page:?}");
+}
+
+#[test]
+fn clients_on_the_list_are_not_counted() {
+    for annotation in ["limit-allowlist", "limit-whitelist"] {
+        let (program, _web) = serve(&[("limit-rpm", "1"), (annotation, "10.0.0.1, 127.0.0.0/8")]);
+        let (statuses, _) = burst(&program, &Request::get("/"), 20);
+        assert_eq!(passed(&statuses), 20, "{annotation}: {statuses:?}");
+    }
+    let (program, _web) = serve(&[("limit-rpm", "1"), ("limit-allowlist", "10.0.0.0/8")]);
+    let (statuses, _) = burst(&program, &Request::get("/"), 20);
+    assert_eq!(passed(&statuses), 6, "{statuses:?}");
+}
+
+#[test]
+fn each_client_has_its_own_bucket() {
+    let (program, _web) = serve_with(&[("enable-real-ip", "true")], &[("limit-rpm", "1")]);
+    for client in ["1.1.1.1", "2.2.2.2"] {
+        let request = Request::get("/").field("X-Forwarded-For", client);
+        let (statuses, _) = burst(&program, &request, 10);
+        assert_eq!(passed(&statuses), 6, "{client}: {statuses:?}");
+    }
+}
+
+#[test]
+fn the_key_can_be_a_field() {
+    let settings = &[("limit-conn-zone-variable", "$http_x_user")];
+    let (program, _web) = serve_with(settings, &[("limit-rpm", "1")]);
+    for user in ["ann", "bob"] {
+        let (statuses, _) = burst(&program, &Request::get("/").field("X-User", user), 10);
+        assert_eq!(passed(&statuses), 6, "{user}: {statuses:?}");
+    }
+    let (statuses, _) = burst(&program, &Request::get("/"), 10);
+    assert_eq!(
+        passed(&statuses),
+        10,
+        "an empty key is not limited: {statuses:?}"
+    );
+}
+
+#[test]
+fn counters_belong_to_the_ingress_and_survive_changes() {
+    let web = Echo::start("web");
+    let limited = |burst: &str| {
+        Ingress::new("limited")
+            .annotations(&[("limit-rpm", "1"), ("upstream-vhost", burst)])
+            .path("/one", "web")
+            .path("/two", "web")
+    };
+    let site = |version: &str| {
+        Site::new()
+            .service("web", &[web.address()])
+            .ingress(limited(version))
+            .ingress(Ingress::new("free").path("/free", "web"))
+    };
+    let program = site("v1").start(BINARY);
+    let (statuses, _) = burst(&program, &Request::get("/one"), 4);
+    assert_eq!(passed(&statuses), 4);
+    site("v2").replace(&program);
+    let (statuses, _) = burst(&program, &Request::get("/two"), 10);
+    assert_eq!(
+        passed(&statuses),
+        2,
+        "what was used stays used: {statuses:?}"
+    );
+    let (statuses, _) = burst(&program, &Request::get("/free"), 10);
+    assert_eq!(passed(&statuses), 10);
+}
+
+#[test]
+fn what_is_answered_before_the_limits_does_not_count() {
+    let (program, _web) = serve(&[("limit-rpm", "1"), ("enable-cors", "true")]);
+    let preflight = Request::new("OPTIONS", "/").field("Origin", "http://b.test");
+    let (statuses, _) = burst(&program, &preflight, 10);
+    assert!(statuses.iter().all(|status| *status == 204), "{statuses:?}");
+    let (statuses, _) = burst(&program, &Request::get("/"), 10);
+    assert_eq!(passed(&statuses), 6, "{statuses:?}");
+}
+
+#[test]
+fn eight_at_once_of_twenty() {
+    let gate = Gate::new();
+    let waiter = gate.clone();
+    let upstream = Scripted::start(move |visit| {
+        while visit.request().is_some() {
+            waiter.pass();
+            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let program = Site::simple(upstream.address(), &[("limit-connections", "8")])
+        .settings(&[("limit-conn-status-code", "429")])
+        .start(BINARY);
+    let address = program.http();
+    let clients: Vec<_> = (0..20)
+        .map(|_| std::thread::spawn(move || Request::get("/").send(address).status))
+        .collect();
+    let refused = || {
+        let labels = [r#"status="429""#];
+        program.metric("nginx_ingress_controller_requests", &labels)
+    };
+    wait::until("12 refusals", || (refused() >= 12.0).then_some(()));
+    assert_eq!(upstream.wait_for(8).len(), 8);
+    gate.open();
+    let mut statuses: Vec<u16> = clients
+        .into_iter()
+        .map(|client| client.join().unwrap())
+        .collect();
+    statuses.sort_unstable();
+    assert_eq!(statuses, [vec![200; 8], vec![429; 12]].concat());
+    for _ in 0..10 {
+        Request::get("/").send(address).is(200);
+    }
+}
+
+#[test]
+fn a_client_that_leaves_frees_its_place() {
+    let gate = Gate::new();
+    let waiter = gate.clone();
+    let upstream = Scripted::start(move |visit| {
+        while let Some(request) = visit.request() {
+            if request.starts_with("GET /slow") {
+                waiter.pass();
+            }
+            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        }
+    });
+    let program = Site::simple(upstream.address(), &[("limit-connections", "1")]).start(BINARY);
+    let mut leaving = Connection::open(program.http());
+    leaving.send(Request::get("/slow").bytes());
+    upstream.wait_for(1);
+    Request::get("/").send(program.http()).is(503);
+    drop(leaving);
+    wait::until("a free place", || {
+        (Request::get("/").send(program.http()).status == 200).then_some(())
+    });
+    gate.open();
+}

@@ -1,0 +1,358 @@
+//! Access log, metrics and findings.
+
+use headgate_testkit::manifest::Ingress;
+use headgate_testkit::{Authority, Connection, Echo, Program, Request, Scripted, Site, Tls, wait};
+
+use super::setup::{Annotations, BINARY, nobody, serve, serve_with, tls_site};
+
+/// A line in the default format, split up.
+#[derive(Debug, PartialEq)]
+struct Line {
+    fields: Vec<String>,
+}
+
+impl Line {
+    /// Splits at spaces, except inside `[…]` and `"…"`, which lose their marks; commas keep lists together.
+    fn parse(line: &str) -> Self {
+        let mut fields = Vec::new();
+        let mut rest = line;
+        while !rest.is_empty() {
+            let (field, after) = match rest.as_bytes()[0] {
+                b'[' => rest[1..].split_once(']').unwrap(),
+                b'"' => rest[1..].split_once('"').unwrap(),
+                _ => rest
+                    .split_once(' ')
+                    .map_or((rest, ""), |(field, _)| (field, &rest[field.len()..])),
+            };
+            let joins = fields
+                .last()
+                .is_some_and(|last: &String| last.ends_with(','));
+            match fields.last_mut() {
+                Some(last) if joins => last.push_str(&format!(" {field}")),
+                _ => fields.push(field.to_owned()),
+            }
+            rest = after.strip_prefix(' ').unwrap_or(after);
+        }
+        Self { fields }
+    }
+
+    fn at(&self, index: usize) -> &str {
+        self.fields.get(index).map_or("", String::as_str)
+    }
+}
+
+fn line(program: &Program, part: &str) -> Line {
+    Line::parse(&program.logged(part, |line| line.contains(part)))
+}
+
+fn is_seconds(text: &str) -> bool {
+    let parts = text.split_once('.');
+    parts.is_some_and(|(whole, thousandths)| {
+        whole.parse::<u32>().is_ok() && thousandths.len() == 3 && thousandths.parse::<u32>().is_ok()
+    })
+}
+
+#[test]
+fn a_line_in_the_default_format() {
+    let (program, web) = serve(&[]);
+    let response = Request::post("/a?b=c", "hello")
+        .field("Referer", "http://r.test/")
+        .field("User-Agent", "agent/1.0 (x)")
+        .field("X-Request-ID", "0123456789abcdef0123456789abcdef")
+        .send(program.http())
+        .is(200);
+    let line = line(&program, "/a?b=c");
+    assert_eq!(line.fields.len(), 18, "{line:?}");
+    assert_eq!(line.at(0), "127.0.0.1", "{line:?}");
+    assert_eq!((line.at(1), line.at(2)), ("-", "-"), "{line:?}");
+    assert!(
+        line.at(3).ends_with(" +0000") && line.at(3).len() == 26,
+        "{line:?}"
+    );
+    assert_eq!(line.at(4), "POST /a?b=c HTTP/1.1", "{line:?}");
+    assert_eq!(line.at(5), "200", "{line:?}");
+    assert_eq!(line.at(6), response.body.len().to_string(), "{line:?}");
+    assert_eq!(line.at(7), "http://r.test/", "{line:?}");
+    assert_eq!(line.at(8), "agent/1.0 (x)", "{line:?}");
+    let length: usize = line.at(9).parse().unwrap();
+    let sent = response.sent.len();
+    assert!(
+        length.abs_diff(sent) <= 8,
+        "{sent} bytes were sent: {line:?}"
+    );
+    assert!(is_seconds(line.at(10)), "{line:?}");
+    assert_eq!((line.at(11), line.at(12)), ("shop-web-80", ""), "{line:?}");
+    assert_eq!(line.at(13), web.address().to_string(), "{line:?}");
+    assert_eq!(line.at(14), response.body.len().to_string(), "{line:?}");
+    assert!(is_seconds(line.at(15)), "{line:?}");
+    assert_eq!(line.at(16), "200", "{line:?}");
+    assert_eq!(line.at(17), "0123456789abcdef0123456789abcdef", "{line:?}");
+}
+
+/// The last two fields of the default format.
+fn end(program: &Program, part: &str) -> (String, String) {
+    let text = program.logged(part, |line| line.contains(part));
+    let mut words = text.rsplitn(3, ' ');
+    let id = words.next().unwrap_or_default().to_owned();
+    (words.next().unwrap_or_default().to_owned(), id)
+}
+
+#[test]
+fn the_request_id_ends_the_line() {
+    let (program, _web) = serve(&[]);
+    let echo = Request::get("/id").send(program.http()).echo();
+    let (status, id) = end(&program, "/id");
+    assert_eq!(
+        (status.as_str(), Some(&*id)),
+        ("200", echo.field("x-request-id"))
+    );
+}
+
+#[test]
+fn tries_are_listed() {
+    let web = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let dead = nobody();
+    let program = Site::new()
+        .service("web", &[dead, web.address()])
+        .ingress(Ingress::new("web").path("/", "web"))
+        .start(BINARY);
+    // On one connection, so on one worker, whose turns alternate.
+    let mut connection = Connection::open(program.http());
+    for _ in 0..2 {
+        connection.exchange(&Request::get("/")).is(200);
+    }
+    let list = format!("] {dead}, {} ", web.address());
+    let text = program.logged(&list, |line| line.contains(&list));
+    assert!(text.contains(" 502, 200 "), "{text}");
+}
+
+#[test]
+fn what_never_reached_an_upstream_says_so() {
+    let (program, _web) = serve(&[("permanent-redirect", "http://x.test")]);
+    Request::get("/moved").send(program.http()).is(301);
+    let text = program.logged("/moved", |line| line.contains("/moved"));
+    assert!(text.contains("\"GET /moved HTTP/1.1\" 301 "), "{text}");
+    assert!(text.contains("] - - - - "), "{text}");
+}
+
+#[test]
+fn text_of_the_client_is_escaped() {
+    let (program, _web) = serve(&[]);
+    Request::get("/quote")
+        .field("User-Agent", "a\"b\\c\td")
+        .send(program.http())
+        .is(200);
+    let text = program.logged("/quote", |line| line.contains("/quote"));
+    assert!(text.contains(r#""a\x22b\x5Cc\x09d""#), "{text}");
+}
+
+/// A format of one's own is honoured, or said not to be; then lines keep the default format.
+#[test]
+fn a_format_of_ones_own_is_honoured_or_named() {
+    let (program, _web) = serve_with(&[("log-format-upstream", "own $host $status $nope.")], &[]);
+    Request::get("/own").send(program.http()).is(200);
+    let findings = program.ask("/debug/findings").text();
+    let line = program.logged("a line", |line| !line.is_empty());
+    if findings.contains("log-format-upstream") {
+        assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
+    } else {
+        assert_eq!(line, "own a.test 200 .");
+    }
+}
+
+#[test]
+fn the_log_can_be_switched_off() {
+    for (settings, annotations) in [
+        (&[("disable-access-log", "true")][..], &[][..]),
+        (&[], &[("enable-access-log", "false")]),
+        (&[("skip-access-log-urls", "/quiet")], &[]),
+    ] {
+        let web = Echo::start("web");
+        let program = Site::simple(web.address(), annotations)
+            .settings(settings)
+            .ingress(Ingress::new("loud").host("loud.test").path("/", "web"))
+            .start(BINARY);
+        Request::get("/quiet").send(program.http()).is(200);
+        let counted = || {
+            let name = "nginx_ingress_controller_requests";
+            (program.metric(name, &[r#"host="a.test""#]) >= 1.0).then_some(())
+        };
+        wait::until("the request to be counted", counted);
+        if settings
+            .first()
+            .is_none_or(|(key, _)| *key != "disable-access-log")
+        {
+            Request::get("/loud")
+                .host("loud.test")
+                .send(program.http())
+                .is(200);
+            program.logged("/loud", |line| line.contains("/loud"));
+        }
+        let lines = program.stdout();
+        assert!(
+            !lines.iter().any(|line| line.contains("/quiet")),
+            "{lines:?}"
+        );
+    }
+}
+
+#[test]
+fn a_client_that_leaves_is_499() {
+    let upstream = Scripted::start(|visit| {
+        visit.request();
+        visit.wait_for_close();
+    });
+    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let mut connection = Connection::open(program.http());
+    connection.send(Request::get("/left").bytes());
+    upstream.wait_for(1);
+    drop(connection);
+    let text = program.logged("/left", |line| line.contains("/left"));
+    assert!(text.contains("\" 499 "), "{text}");
+}
+
+#[test]
+fn request_metrics() {
+    let (program, _web) = serve(&[]);
+    for status in ["200", "200", "404"] {
+        Request::get("/x")
+            .field("X-Echo-Status", status)
+            .send(program.http());
+    }
+    let labels = [
+        r#"host="a.test""#,
+        r#"ingress="web""#,
+        r#"namespace="shop""#,
+        r#"service="web""#,
+        r#"path="/""#,
+        r#"method="GET""#,
+        r#"canary="""#,
+    ];
+    let with = |status: &'static str| labels.iter().copied().chain([status]).collect::<Vec<_>>();
+    let requests = |status| program.metric("nginx_ingress_controller_requests", &with(status));
+    wait::until("three requests", || {
+        (requests(r#"status="200""#) == 2.0 && requests(r#"status="404""#) == 1.0).then_some(())
+    });
+    for histogram in [
+        "request_duration_seconds",
+        "response_duration_seconds",
+        "header_duration_seconds",
+        "connect_duration_seconds",
+        "request_size",
+        "response_size",
+        "bytes_sent",
+    ] {
+        let name = format!("nginx_ingress_controller_{histogram}_count");
+        assert_eq!(
+            program.metric(&name, &with(r#"status="200""#)),
+            2.0,
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn every_promised_metric_is_there() {
+    let web = Echo::start("web");
+    let issued = Authority::new().issue(&["a.test"]);
+    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    Request::get("/")
+        .over(&Tls::name("a.test"))
+        .send(program.https())
+        .is(200);
+    let metrics = program.metrics();
+    let missing: Vec<&str> = [
+        "requests",
+        "nginx_process_connections_total",
+        "nginx_process_requests_total",
+        "nginx_process_connections",
+        "nginx_process_num_procs",
+        "nginx_process_cpu_seconds_total",
+        "nginx_process_resident_memory_bytes",
+        "nginx_process_virtual_memory_bytes",
+        "nginx_process_oldest_start_time_seconds",
+        "build_info",
+        "config_hash",
+        "config_last_reload_successful",
+        "config_last_reload_successful_timestamp_seconds",
+        "success",
+        "ssl_expire_time_seconds",
+        "ssl_certificate_info",
+    ]
+    .into_iter()
+    .filter(|name| !metrics.contains(&format!("\nnginx_ingress_controller_{name}{{")))
+    .collect();
+    assert!(missing.is_empty(), "missing: {missing:?} in\n{metrics}");
+}
+
+#[test]
+fn names_from_clients_make_no_series() {
+    let (program, _web) = serve(&[]);
+    let mut connection = Connection::open(program.http());
+    for number in 0..50 {
+        let host = format!("h{number}.test");
+        connection.exchange(&Request::get("/").host(&host)).is(404);
+        let method = format!("M{number}");
+        connection.exchange(&Request::new(&method, &format!("/p{number}")));
+    }
+    let metrics = program.metrics();
+    for text in ["h7.test", "\"M7\"", "/p7"] {
+        assert!(!metrics.contains(text), "{text} is in the metrics");
+    }
+}
+
+#[test]
+fn a_canary_is_named() {
+    let (main, canary) = (Echo::start("main"), Echo::start("canary"));
+    let rules: Annotations<'_> = &[("canary", "true"), ("canary-weight", "100")];
+    let program = Site::new()
+        .service("main", &[main.address()])
+        .service("canary", &[canary.address()])
+        .ingress(Ingress::new("a").path("/", "main"))
+        .ingress(Ingress::new("b").annotations(rules).path("/", "canary"))
+        .start(BINARY);
+    Request::get("/split").send(program.http()).is(200);
+    let text = program.logged("/split", |line| line.contains("/split"));
+    assert!(text.contains("[shop-main-80] [shop-canary-80] "), "{text}");
+    let labels = [r#"canary="shop-canary-80""#];
+    let name = "nginx_ingress_controller_requests";
+    wait::until("the metric", || {
+        (program.metric(name, &labels) == 1.0).then_some(())
+    });
+}
+
+#[test]
+fn findings_name_object_and_field() {
+    let (program, web) = serve_with(
+        &[("proxy-connect-timeout", "soon")],
+        &[("limit-rps", "many")],
+    );
+    let findings = program.ask("/debug/findings").is(200).text();
+    for part in ["shop/web", "limit-rps", "proxy-connect-timeout"] {
+        assert!(findings.contains(part), "{part} is missing:\n{findings}");
+    }
+    let log = program.stderr().join("\n");
+    assert!(log.contains("limit-rps"), "{log}");
+    // An object with such a limit is refused whole, so without an earlier version there is no such host.
+    Request::get("/").send(program.http()).is(404);
+    assert_eq!(web.requests(), 0);
+}
+
+#[test]
+fn the_admin_port() {
+    let (program, _web) = serve(&[]);
+    for path in [
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/debug/table",
+        "/debug/findings",
+    ] {
+        program.ask(path).is(200);
+    }
+    program.ask("/other").is(404);
+    let addresses = program.table()["addresses"].to_string();
+    for address in [program.http(), program.https()] {
+        assert!(addresses.contains(&address.to_string()), "{addresses}");
+    }
+}

@@ -1,0 +1,389 @@
+//! What happens when an endpoint fails.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use headgate_testkit::manifest::Ingress;
+use headgate_testkit::{Connection, Echo, Program, Request, Scripted, Site};
+
+use super::setup::{Annotations, BINARY, nobody, serve_with};
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn start(addresses: &[SocketAddr], annotations: Annotations<'_>) -> Program {
+    Site::new()
+        .service("web", addresses)
+        .ingress(
+            Ingress::new("web")
+                .annotations(annotations)
+                .path("/", "web"),
+        )
+        .start(BINARY)
+}
+
+/// Closes after reading a request.
+fn closing() -> Scripted {
+    Scripted::start(|visit| {
+        visit.request();
+    })
+}
+
+fn unavailable() -> Scripted {
+    Scripted::answering("HTTP/1.1 503 Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+}
+
+#[test]
+fn a_refused_connection_tries_the_next_endpoint() {
+    let web = Echo::start("web");
+    let program = start(&[nobody(), web.address()], &[]);
+    for request in [Request::get("/"), Request::post("/", "hello")] {
+        for _ in 0..10 {
+            request.send(program.http()).is(200);
+        }
+    }
+}
+
+#[test]
+fn nobody_at_all_is_502() {
+    let program = start(&[nobody(), nobody()], &[]);
+    let page = Request::get("/").send(program.http()).is(502);
+    assert!(page.text().contains("502 Bad Gateway"), "{page:?}");
+}
+
+#[test]
+fn a_get_that_was_sent_is_tried_again_and_a_post_is_not() {
+    let (bad, good) = (closing(), Scripted::answering(OK));
+    let program = start(&[bad.address(), good.address()], &[]);
+    for _ in 0..4 {
+        Request::get("/").send(program.http()).is(200);
+    }
+    let gets = bad.requests().len();
+    assert!(gets >= 1, "the failing endpoint had its turn");
+    for method in ["POST", "LOCK", "PATCH"] {
+        let statuses: Vec<u16> = (0..4)
+            .map(|_| {
+                Request::new(method, "/")
+                    .body("x")
+                    .send(program.http())
+                    .status
+            })
+            .collect();
+        assert!(statuses.contains(&502), "{method}: {statuses:?}");
+    }
+    let posts = bad.requests().len() - gets;
+    let answered = good.requests().len() - 4;
+    assert_eq!(posts + answered, 12, "no request was sent twice");
+}
+
+#[test]
+fn put_and_delete_are_tried_again_with_their_body() {
+    let (bad, good) = (closing(), Scripted::answering(OK));
+    let program = start(&[bad.address(), good.address()], &[]);
+    let body = "x".repeat(100_000);
+    for _ in 0..4 {
+        Request::new("PUT", "/")
+            .body(&*body)
+            .send(program.http())
+            .is(200);
+    }
+    assert!(!bad.requests().is_empty());
+    for request in good.requests() {
+        assert!(request.ends_with(&body), "the body is replayed whole");
+    }
+}
+
+#[test]
+fn non_idempotent_requests_when_allowed() {
+    let (bad, good) = (closing(), Scripted::answering(OK));
+    let program = start(
+        &[bad.address(), good.address()],
+        &[("proxy-next-upstream", "error timeout non_idempotent")],
+    );
+    for _ in 0..6 {
+        Request::post("/", "hello").send(program.http()).is(200);
+    }
+    assert!(!bad.requests().is_empty());
+    assert!(
+        good.requests()
+            .iter()
+            .all(|request| request.ends_with("hello"))
+    );
+    let good = Scripted::answering(OK);
+    let program = Site::new()
+        .service("web", &[bad.address(), good.address()])
+        .settings(&[("retry-non-idempotent", "true")])
+        .ingress(Ingress::new("web").path("/", "web"))
+        .start(BINARY);
+    for _ in 0..6 {
+        Request::post("/", "hello").send(program.http()).is(200);
+    }
+}
+
+#[test]
+fn statuses_are_tried_again_only_when_listed() {
+    let (bad, good) = (unavailable(), Scripted::answering(OK));
+    let addresses = [bad.address(), good.address()];
+    let statuses = |annotations: Annotations<'_>| -> Vec<u16> {
+        let program = start(&addresses, annotations);
+        (0..6)
+            .map(|_| Request::get("/").send(program.http()).status)
+            .collect()
+    };
+    let by_default = statuses(&[]);
+    assert!(
+        by_default.contains(&503) && by_default.contains(&200),
+        "{by_default:?}"
+    );
+    let listed = statuses(&[("proxy-next-upstream", "error http_503")]);
+    assert_eq!(listed, [200; 6]);
+    let other = statuses(&[("proxy-next-upstream", "error http_502")]);
+    assert!(other.contains(&503), "{other:?}");
+}
+
+#[test]
+fn the_last_answer_is_given_when_all_are_alike() {
+    let (one, two) = (unavailable(), unavailable());
+    let addresses = [one.address(), two.address()];
+    let program = start(&addresses, &[("proxy-next-upstream", "http_503")]);
+    let response = Request::get("/").send(program.http()).is(503);
+    assert_eq!(response.text(), "busy", "{response:?}");
+    let tries = (one.requests().len(), two.requests().len());
+    assert!(
+        [(1, 2), (2, 1)].contains(&tries),
+        "three tries over two endpoints: {tries:?}"
+    );
+}
+
+#[test]
+fn tries_are_counted() {
+    for (tries, expected) in [("1", 1), ("2", 2), ("3", 3)] {
+        let bad: Vec<Scripted> = (0..4).map(|_| closing()).collect();
+        let addresses: Vec<_> = bad.iter().map(Scripted::address).collect();
+        let program = start(&addresses, &[("proxy-next-upstream-tries", tries)]);
+        Request::get("/").send(program.http()).is(502);
+        let sent: usize = bad.iter().map(|one| one.requests().len()).sum();
+        assert_eq!(sent, expected, "proxy-next-upstream-tries {tries}");
+    }
+}
+
+#[test]
+fn off_means_one_try() {
+    let (bad, good) = (closing(), Scripted::answering(OK));
+    let program = start(
+        &[bad.address(), good.address()],
+        &[("proxy-next-upstream", "off")],
+    );
+    let statuses: Vec<u16> = (0..4)
+        .map(|_| Request::get("/").send(program.http()).status)
+        .collect();
+    assert!(
+        statuses.contains(&502) && statuses.contains(&200),
+        "{statuses:?}"
+    );
+}
+
+#[test]
+fn what_upstreams_break_is_502() {
+    for (what, upstream) in [
+        ("close after the request", closing()),
+        (
+            "reset",
+            Scripted::start(|visit| {
+                visit.request();
+                visit.reset();
+            }),
+        ),
+        ("no HTTP", Scripted::answering("nonsense\r\n\r\n")),
+        (
+            "half a head",
+            Scripted::start(|visit| {
+                visit.request();
+                visit.send("HTTP/1.1 200 OK\r\nContent-Le");
+            }),
+        ),
+        (
+            "two lengths",
+            Scripted::answering(
+                "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
+            ),
+        ),
+        (
+            "a folded field",
+            Scripted::answering("HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n"),
+        ),
+        (
+            "101 unasked",
+            Scripted::answering(
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            ),
+        ),
+    ] {
+        let program = start(&[upstream.address()], &[]);
+        let response = Request::get("/").send(program.http());
+        assert_eq!(response.status, 502, "{what}\n{response:?}");
+    }
+}
+
+#[test]
+fn a_length_beside_chunks_from_the_upstream_is_never_ambiguous() {
+    let upstream = Scripted::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+    );
+    let program = start(&[upstream.address()], &[]);
+    let mut connection = Connection::open(program.http());
+    for _ in 0..2 {
+        // The client's parser refuses a response with both.
+        let response = connection.exchange(&Request::get("/"));
+        assert!(
+            response.status == 502 || response.text() == "hello",
+            "{response:?}"
+        );
+    }
+    assert_eq!(
+        upstream.connections(),
+        2,
+        "such a connection is not used again"
+    );
+}
+
+#[test]
+fn bytes_after_an_answer_never_become_the_next_one() {
+    let upstream = Scripted::answering(&format!(
+        "{OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+    ));
+    let program = start(&[upstream.address()], &[]);
+    let mut connection = Connection::open(program.http());
+    for _ in 0..4 {
+        let response = connection.exchange(&Request::get("/"));
+        assert!(response.text() != "evil", "{response:?}");
+    }
+}
+
+#[test]
+fn a_pooled_connection_that_went_stale_is_replaced_unseen() {
+    // Each connection answers once and closes without saying so.
+    let upstream = Scripted::start(|visit| {
+        visit.request();
+        visit.send(OK);
+    });
+    let program = start(&[upstream.address()], &[]);
+    let mut connection = Connection::open(program.http());
+    for _ in 0..20 {
+        connection.exchange(&Request::get("/")).is(200);
+    }
+}
+
+#[test]
+fn an_upstream_that_never_answers_is_504() {
+    let upstream = Scripted::start(|visit| {
+        visit.request();
+        visit.wait_for_close();
+    });
+    let program = start(&[upstream.address()], &[("proxy-read-timeout", "1")]);
+    let start = Instant::now();
+    let page = Request::post("/", "x").send(program.http()).is(504);
+    let took = start.elapsed();
+    assert!(page.text().contains("504 Gateway Time-out"), "{page:?}");
+    assert!(took >= Duration::from_millis(900), "{took:?} is too early");
+}
+
+#[test]
+fn a_time_out_tries_the_next_endpoint() {
+    let silent = Scripted::start(|visit| {
+        visit.request();
+        visit.wait_for_close();
+    });
+    let good = Scripted::answering(OK);
+    let program = start(
+        &[silent.address(), good.address()],
+        &[("proxy-read-timeout", "1")],
+    );
+    // On one connection, so on one worker, whose turns alternate.
+    let mut connection = Connection::open(program.http());
+    for _ in 0..2 {
+        connection.exchange(&Request::get("/")).is(200);
+    }
+    let tried = silent.requests().len();
+    assert!((1..=2).contains(&tried), "{tried}");
+}
+
+/// A listener whose queue is full: connecting hangs.
+struct Blackhole {
+    listener: socket2::Socket,
+    _queue: Vec<TcpStream>,
+}
+
+impl Blackhole {
+    fn new() -> Self {
+        let listener =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        listener.bind(&any.into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+            queue.push(stream);
+        }
+        Self {
+            listener,
+            _queue: queue,
+        }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.listener.local_addr().unwrap().as_socket().unwrap()
+    }
+}
+
+#[test]
+fn connecting_is_bounded_and_tried_elsewhere() {
+    let hole = Blackhole::new();
+    let program = start(&[hole.address()], &[("proxy-connect-timeout", "1")]);
+    Request::get("/").send(program.http()).is(504);
+    let web = Echo::start("web");
+    let addresses = [hole.address(), web.address()];
+    let program = start(&addresses, &[("proxy-connect-timeout", "1")]);
+    for _ in 0..2 {
+        // Nothing was sent, so even a POST is tried elsewhere.
+        Request::post("/", "hello").send(program.http()).is(200);
+    }
+}
+
+#[test]
+fn retries_end_when_their_time_is_up() {
+    let silent: Vec<Scripted> = (0..3)
+        .map(|_| {
+            Scripted::start(|visit| {
+                visit.request();
+                visit.wait_for_close();
+            })
+        })
+        .collect();
+    let addresses: Vec<_> = silent.iter().map(Scripted::address).collect();
+    let program = start(
+        &addresses,
+        &[
+            ("proxy-read-timeout", "1"),
+            ("proxy-next-upstream-timeout", "1"),
+        ],
+    );
+    Request::get("/").send(program.http()).is(504);
+    let sent: usize = silent.iter().map(|one| one.requests().len()).sum();
+    assert_eq!(sent, 1);
+}
+
+#[test]
+fn the_settings_are_the_default_of_the_annotations() {
+    let settings: Annotations<'_> = &[("proxy-read-timeout", "1")];
+    let upstream = Scripted::start(|visit| {
+        visit.request();
+        visit.wait_for_close();
+    });
+    let program = Site::simple(upstream.address(), &[])
+        .settings(settings)
+        .start(BINARY);
+    Request::post("/", "x").send(program.http()).is(504);
+    let (program, _web) = serve_with(&[("proxy-next-upstream", "off")], &[]);
+    Request::get("/").send(program.http()).is(200);
+}
