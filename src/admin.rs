@@ -11,6 +11,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use headgate_compile::Finding;
+use headgate_proxy::Telemetry;
 use headgate_table::TableReader;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -18,6 +19,8 @@ use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
+
+use crate::control_metrics;
 
 /// Bound on the head of an admin request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -29,6 +32,7 @@ pub(crate) struct State {
     phase: AtomicU8,
     findings: ArcSwap<Vec<Finding>>,
     reader: TableReader,
+    telemetry: Arc<Telemetry>,
     registry: Registry,
     addresses: ArcSwap<Vec<(&'static str, SocketAddr)>>,
 }
@@ -47,11 +51,16 @@ pub(crate) enum Phase {
 
 impl State {
     /// The state of a process that starts.
-    pub(crate) fn new(reader: TableReader, registry: Registry) -> Arc<Self> {
+    pub(crate) fn new(
+        reader: TableReader,
+        telemetry: Arc<Telemetry>,
+        registry: Registry,
+    ) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             findings: ArcSwap::default(),
             reader,
+            telemetry,
             registry,
             addresses: ArcSwap::default(),
         })
@@ -151,7 +160,10 @@ fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Resp
             Phase::Serving => text(StatusCode::OK, "ok\n"),
             Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
-        "/metrics" => metrics(&state.registry),
+        "/metrics" => {
+            control_metrics::refresh(&state.telemetry, &state.reader.current());
+            metrics(&state.registry)
+        }
         "/debug/table" => {
             let table = state.reader.current();
             let mut value = headgate_table::json(&table);

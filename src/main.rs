@@ -4,6 +4,7 @@ mod admin;
 mod app;
 mod args;
 mod config;
+mod control_metrics;
 mod default_certificate;
 mod demo;
 mod echo;

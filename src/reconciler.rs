@@ -87,8 +87,8 @@ impl First {
             compiled: self.compiled,
             documents: self.documents,
             publisher,
+            state: State::new(reader, telemetry.clone(), registry),
             telemetry,
-            state: State::new(reader, registry),
         };
         reconciler.report(true);
         reconciler

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Certificate, PrivateBytes};
+use headgate_table::{Certificate, Issue, PrivateBytes};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::objects::Secret;
 
@@ -56,7 +57,11 @@ pub fn from_pem(
     let Some(first) = chain.first() else {
         return Err(CertificateError::Chain("it holds no certificate".into()));
     };
-    let (names, not_after) = names_and_end(first)?;
+    let (_, parsed) = X509Certificate::from_der(first)
+        .map_err(|error| CertificateError::Chain(error.to_string()))?;
+    let names = names(&parsed);
+    let not_after = parsed.validity().not_after.timestamp();
+    let issue = issue(&parsed);
     let fingerprint = fingerprint(first);
     let key = PrivateKeyDer::from_pem_slice(&key.0).map_err(|_| CertificateError::Key)?;
     let key = certified(chain, key)?;
@@ -66,6 +71,7 @@ pub fn from_pem(
         names: names.into_iter().map(String::into_boxed_str).collect(),
         not_after,
         fingerprint: fingerprint.into(),
+        issue: Arc::new(issue),
     })
 }
 
@@ -110,27 +116,40 @@ fn provider() -> Arc<CryptoProvider> {
         .clone()
 }
 
-/// DNS names of a certificate, lower-case, and the end of its validity in seconds since the epoch. The common name
-/// counts only when there are no alternative names.
-fn names_and_end(certificate: &CertificateDer<'_>) -> Result<(Vec<String>, i64), CertificateError> {
-    let (_, parsed) = X509Certificate::from_der(certificate)
-        .map_err(|error| CertificateError::Chain(error.to_string()))?;
-    let alternative = parsed.subject_alternative_name().ok().flatten();
-    let names: Vec<String> = match alternative {
-        Some(names) => names
-            .value
-            .general_names
-            .iter()
-            .filter_map(dns_name)
-            .collect(),
-        None => parsed
-            .subject()
-            .iter_common_name()
-            .filter_map(|name| name.as_str().ok())
-            .filter_map(plain)
-            .collect(),
+/// DNS names of a certificate, lower-case. The common name counts only when there are no alternative names.
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    match alternative {
+        Some(names) => {
+            let names = names.value.general_names.iter();
+            names.filter_map(dns_name).collect()
+        }
+        None => {
+            let names = certificate.subject().iter_common_name();
+            let names = names.filter_map(|name| name.as_str().ok());
+            names.filter_map(plain).collect()
+        }
+    }
+}
+
+fn issue(certificate: &X509Certificate<'_>) -> Issue {
+    let issuer = certificate.issuer();
+    let text = |attribute: Option<&AttributeTypeAndValue<'_>>| {
+        let text = attribute.and_then(|attribute| attribute.as_str().ok());
+        text.unwrap_or_default().to_owned()
     };
-    Ok((names, parsed.validity().not_after.timestamp()))
+    let algorithm = match certificate.public_key().algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.1" => "RSA".to_owned(),
+        "1.2.840.10045.2.1" => "ECDSA".to_owned(),
+        "1.3.101.112" => "Ed25519".to_owned(),
+        other => other.to_owned(),
+    };
+    Issue {
+        organization: text(issuer.iter_organization().next()),
+        common_name: text(issuer.iter_common_name().next()),
+        serial: certificate.tbs_certificate.serial.to_string(),
+        algorithm,
+    }
 }
 
 fn dns_name(name: &GeneralName<'_>) -> Option<String> {

@@ -28,6 +28,21 @@ pub struct Certificate {
     pub not_after: i64,
     /// SHA-256 of the first certificate, hex: what logs and dumps show.
     pub fingerprint: Arc<str>,
+    /// Who issued it, for metrics.
+    pub issue: Arc<Issue>,
+}
+
+/// Where a certificate comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Issue {
+    /// Organization of the issuer; empty when it has none.
+    pub organization: String,
+    /// Common name of the issuer; empty when it has none.
+    pub common_name: String,
+    /// Serial number, decimal.
+    pub serial: String,
+    /// `RSA`, `ECDSA`, `Ed25519`, or the object identifier of anything else.
+    pub algorithm: String,
 }
 
 impl Certificate {

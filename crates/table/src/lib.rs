@@ -28,7 +28,7 @@ mod upstream;
 mod testing;
 
 pub use address::IpSet;
-pub use certificate::{Certificate, PrivateBytes};
+pub use certificate::{Certificate, Issue, PrivateBytes};
 pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, RegexName};
 pub use lookup::RoutingTable;
 pub use path_index::{PathIndex, PathMatch};

@@ -122,6 +122,7 @@ impl Exchange<'_> {
             return Err(redirect::add_slash(&context));
         }
         self.share(&context)?;
+        self.check_length(route, body.size_hint().exact())?;
         redirect::of_route(&context)?;
         let mut rewritten = rewrite::rewrite(&context)?;
         https::redirect_to_https(&context, table)?;
@@ -192,6 +193,19 @@ impl Exchange<'_> {
         *self.allowed_origin = cors::allowed_origin(cors, context.headers.get(ORIGIN));
         if self.allowed_origin.is_some() && context.parsed.line.method == Method::OPTIONS {
             return Err(Answer::Preflight);
+        }
+        Ok(())
+    }
+
+    /// A body that is announced to be too long is refused whatever else the route would answer, as nginx does. One that
+    /// turns out to be is refused while it is forwarded.
+    fn check_length(&mut self, route: &Route, announced: Option<u64>) -> Result<(), Answer> {
+        let limit = route.policy.forwarding.body_limit;
+        if limit
+            .zip(announced)
+            .is_some_and(|(limit, length)| length > limit)
+        {
+            return Err(self.failed(upstream::ForwardError::ClientBodyTooLarge));
         }
         Ok(())
     }

@@ -408,6 +408,7 @@ pub(super) fn certificate(
         names,
         not_after: i64::MAX,
         fingerprint: source.into(),
+        issue: Arc::default(),
     }
 }
 

@@ -233,6 +233,7 @@ fn certificate(name: &str) -> Arc<Certificate> {
         names: Arc::new([name.into()]),
         not_after: 0,
         fingerprint: name.into(),
+        issue: Arc::default(),
     })
 }
 
