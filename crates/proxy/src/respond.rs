@@ -64,9 +64,11 @@ impl Answer {
     }
 }
 
+/// Where one request could not be read, the next one on the connection is not to be trusted either: what follows a refused
+/// CONNECT is not HTTP.
 impl From<Malformed> for Answer {
     fn from(malformed: Malformed) -> Self {
-        Self::Page(malformed.status())
+        Self::PageAndClose(malformed.status())
     }
 }
 

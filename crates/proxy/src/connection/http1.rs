@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::http1::Builder;
 use hyper::service::{Service, service_fn};
@@ -118,18 +118,26 @@ fn respond<H: Handler>(
 ) -> impl Future<Output = Result<Response<Tracked<Reply>>, Infallible>> + use<H> {
     let fault = session.activity.start();
     session.gauge.enter(ConnectionState::Writing);
-    let reply = Reply(session.clone());
+    let reply = Reply {
+        session: session.clone(),
+        // What follows may have been meant for a tunnel that is not there (RFC 9110 section 9.3.6).
+        last: request.method() == Method::CONNECT,
+    };
     session::answer(session.clone(), handler, (request, fault), reply)
 }
 
 /// One request of an HTTP/1 connection.
-struct Reply(Rc<Session>);
+struct Reply {
+    session: Rc<Session>,
+    /// Nothing is read after it, whatever its answer.
+    last: bool,
+}
 
 impl Track for Reply {
     fn responded(&mut self, response: &mut Response<Body>, broken: bool) {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            self.0.activity.become_tunnel();
-        } else if broken || self.0.ends() {
+            self.session.activity.become_tunnel();
+        } else if broken || self.last || self.session.ends() {
             say_close(response);
         }
     }
@@ -139,7 +147,7 @@ impl Track for Reply {
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        self.0.activity.answer();
+        self.session.activity.answer();
     }
 }
 

@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
 use super::deadline::Deadline;
+use super::frames::{Allowance, Framed};
 use super::limits;
 use super::local::LocalExecutor;
 use super::session::{self, Handler, Session};
@@ -55,8 +56,10 @@ where
         let (session, streams) = (session.clone(), streams.clone());
         move |request| respond(&session, &streams, handler.clone(), request)
     });
-    let mut connection = builder(&session).serve_connection(TokioIo::new(stream), service);
-    let mut watch = Watch::new(&session, &streams);
+    let allowance = Allowance::new();
+    let io = TokioIo::new(Framed::new(stream, allowance.clone()));
+    let mut connection = builder(&session).serve_connection(io, service);
+    let mut watch = Watch::new(&session, &streams, &allowance);
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
     if let Some(limit) = end {
         session.refused(limit);
@@ -128,6 +131,7 @@ impl Track for Reply {
 struct Watch<'s> {
     session: &'s Session,
     streams: &'s Streams,
+    allowance: &'s Allowance,
     deadline: Deadline,
     registered: bool,
     closing: Option<Closing>,
@@ -142,10 +146,11 @@ struct Closing {
 }
 
 impl<'s> Watch<'s> {
-    fn new(session: &'s Session, streams: &'s Streams) -> Self {
+    fn new(session: &'s Session, streams: &'s Streams, allowance: &'s Allowance) -> Self {
         Self {
             session,
             streams,
+            allowance,
             deadline: Deadline::new(),
             registered: false,
             closing: None,
@@ -171,6 +176,9 @@ impl<'s> Watch<'s> {
         loop {
             if connection.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
+            }
+            if self.allowance.exceeded() {
+                return Poll::Ready(Some("http2_control_frames"));
             }
             if self.streams.abusive() {
                 return Poll::Ready(Some("http2_resets"));

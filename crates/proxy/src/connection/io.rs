@@ -126,12 +126,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Scanned<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.scanner.broken() && !this.activity.is_tunnel() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
         let read = buf.filled().get(before..).unwrap_or_default();
         if !read.is_empty() && !this.activity.is_tunnel() {
-            this.scanner.feed(read);
+            let sound = this.scanner.feed(read);
             this.activity.scanned(&this.scanner);
+            if sound == 0 && this.scanner.broken() {
+                // Nothing read would mean the end of the stream.
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
+            buf.set_filled(before + sound);
         }
         Poll::Ready(Ok(()))
     }

@@ -1,18 +1,20 @@
 //! Bounds on the head of an HTTP/2 request. The bounds of HTTP/1 are held by the scanner, in bytes as received.
 
 use headgate_table::ClientLimits;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Request};
 
 use super::scan::Fault;
 
 /// What is wrong with a head. The library bounds its total already, after the protocol's own way of counting.
 pub(super) fn fault<B>(request: &Request<B>, limits: &ClientLimits) -> Option<Fault> {
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or(0, |target| target.as_str().len());
-    if target > limits.request_line {
+    let target = request.uri().path_and_query().map(PathAndQuery::as_str);
+    if target.is_some_and(|target| target.len() > limits.request_line) {
         return Some(Fault::LineTooLong);
+    }
+    // RFC 9113 section 8.3.1; the library makes do without a path before the query.
+    if target.is_some_and(|target| target.starts_with('?')) {
+        return Some(Fault::Malformed);
     }
     // Counts every value, so that crumbs of a cookie are fields as the client sent them.
     if request.headers().len() > limits.header_count {
@@ -76,6 +78,12 @@ mod tests {
             ("x", ""),
         ];
         assert_eq!(judged("/", &crumbs), Some(Fault::HeadTooLarge));
+    }
+
+    #[test]
+    fn a_query_needs_a_path() {
+        assert_eq!(judged("?x", &[]), Some(Fault::Malformed));
+        assert_eq!(judged("/?x", &[]), None);
     }
 
     #[test]

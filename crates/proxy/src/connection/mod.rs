@@ -6,6 +6,7 @@
 mod activity;
 mod closing;
 mod deadline;
+mod frames;
 mod http1;
 mod http2;
 mod io;

@@ -3,10 +3,11 @@
 //! hyper parses strictly, but what it hands over no longer shows everything that makes a request ambiguous: a
 //! `Content-Length` beside `Transfer-Encoding` is dropped, and its bounds on heads are coarse. The scanner sees the same
 //! bytes, finds the same heads (it follows bodies by their framing), and counts a fault against the head that has it. It
-//! changes nothing and rejects less than hyper does: whatever hyper refuses itself needs no second opinion here, and
-//! where the scanner loses the thread in a malformed body, hyper fails that body and closes.
+//! changes nothing and rejects less than hyper does, with one exception: whatever hyper refuses itself needs no second
+//! opinion here, but where the framing of a body breaks, or a line of it ends in a bare LF, hyper gets to read no further
+//! and fails that body.
 //!
-//! Assumptions: lines end in LF, optionally after CR, in heads as in hyper; requests without framing fields have no body
+//! Assumptions: in heads, lines end in LF, optionally after CR, as in hyper; requests without framing fields have no body
 //! (RFC 9112 section 6.3).
 
 use headgate_table::ClientLimits;
@@ -131,35 +132,48 @@ impl Scanner {
         }
     }
 
-    /// Takes the next bytes of the stream.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            bytes = match self.place {
+    /// Takes the next bytes of the stream. Gives how many of them may be read on: all, or those before the line at which
+    /// the framing of a body broke.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> usize {
+        let mut left = bytes;
+        while !left.is_empty() {
+            let rest = match self.place {
                 Place::Head | Place::ChunkSize | Place::ChunkEnd | Place::Trailers => {
-                    self.line_of(bytes)
+                    self.line_of(left)
                 }
-                Place::Body(left) => {
-                    let (left, rest) = skip(left, bytes);
-                    self.place = if left == 0 {
+                Place::Body(more) => {
+                    let (more, rest) = skip(more, left);
+                    self.place = if more == 0 {
                         Place::Head
                     } else {
-                        Place::Body(left)
+                        Place::Body(more)
                     };
                     rest
                 }
-                Place::ChunkData(left) => {
-                    let (left, rest) = skip(left, bytes);
-                    self.place = if left == 0 {
+                Place::ChunkData(more) => {
+                    let (more, rest) = skip(more, left);
+                    self.place = if more == 0 {
                         Place::ChunkEnd
                     } else {
-                        Place::ChunkData(left)
+                        Place::ChunkData(more)
                     };
                     rest
                 }
-                Place::Lost => return,
+                Place::Lost => break,
             };
+            if self.broken() {
+                return bytes.len() - left.len();
+            }
+            left = rest;
         }
+        bytes.len()
     }
+
+    /// The framing of a body is broken: nothing that follows can be told from it.
+    pub(crate) fn broken(&self) -> bool {
+        self.place == Place::Lost && self.fault.is_none()
+    }
+
 
     /// Heads that are complete and without fault.
     pub(crate) fn heads(&self) -> u64 {
@@ -203,11 +217,11 @@ impl Scanner {
             return &[];
         };
         if self.partial.is_empty() {
-            self.line(without_cr(piece));
+            self.line(piece);
         } else {
             let mut line = std::mem::take(&mut self.partial);
             line.extend_from_slice(piece);
-            self.line(without_cr(&line));
+            self.line(&line);
             line.clear();
             self.partial = line;
         }
@@ -244,8 +258,16 @@ impl Scanner {
         self.partial = Vec::new();
     }
 
-    /// Takes a whole line.
+    /// Takes a whole line, up to its LF.
     fn line(&mut self, line: &[u8]) {
+        let (line, ended) = match line.strip_suffix(b"\r") {
+            Some(line) => (line, true),
+            None => (line, false),
+        };
+        if self.place != Place::Head && !ended {
+            // What ends where is read in two ways (CVE-2025-55315); heads may be so, as RFC 9112 section 2.2 lets them.
+            return self.fail(None);
+        }
         match self.place {
             Place::Head => {
                 if let Err(fault) = self.head_line(line) {
@@ -341,10 +363,6 @@ impl Head {
 fn skip(left: u64, bytes: &[u8]) -> (u64, &[u8]) {
     let n = usize::try_from(left).map_or(bytes.len(), |left| left.min(bytes.len()));
     (left - n as u64, &bytes[n..])
-}
-
-fn without_cr(line: &[u8]) -> &[u8] {
-    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn decimal(text: &[u8]) -> Option<u64> {

@@ -71,6 +71,13 @@ pub(super) fn admit(
     }
 }
 
+/// Whether a body of the `announced` length (`None`: not announced) is over `limit` (`None`: there is none), in bytes.
+pub(super) fn is_too_long(limit: Option<u64>, announced: Option<u64>) -> bool {
+    limit
+        .zip(announced)
+        .is_some_and(|(limit, length)| length > limit)
+}
+
 fn rules<'l>(limits: &Limits, counters: &'l Counters) -> SmallVec<[Rule<'l>; 2]> {
     let rule =
         |quota: Option<Quota>, limiter: &'l RateLimiter| quota.map(|quota| Rule { limiter, quota });
@@ -120,6 +127,23 @@ mod tests {
 
     fn status(outcome: Result<Option<Permit>, Refusal>) -> u16 {
         outcome.map_or_else(|refusal| refusal.status.as_u16(), |_| 200)
+    }
+
+    #[test]
+    fn lengths_up_to_the_limit_pass() {
+        for (limit, announced, refused) in [
+            (Some(10), Some(11), true),
+            (Some(10), Some(10), false),
+            (Some(0), Some(1), true),
+            (Some(10), None, false),
+            (None, Some(u64::MAX), false),
+        ] {
+            assert_eq!(
+                is_too_long(limit, announced),
+                refused,
+                "{limit:?} {announced:?}"
+            );
+        }
     }
 
     #[test]

@@ -200,11 +200,7 @@ impl Exchange<'_> {
     /// A body that is announced to be too long is refused whatever else the route would answer, as nginx does. One that
     /// turns out to be is refused while it is forwarded.
     fn check_length(&mut self, route: &Route, announced: Option<u64>) -> Result<(), Answer> {
-        let limit = route.policy.forwarding.body_limit;
-        if limit
-            .zip(announced)
-            .is_some_and(|(limit, length)| length > limit)
-        {
+        if limits::is_too_long(route.policy.forwarding.body_limit, announced) {
             return Err(self.failed(upstream::ForwardError::ClientBodyTooLarge));
         }
         Ok(())

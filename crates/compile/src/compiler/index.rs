@@ -1,0 +1,153 @@
+//! Who is involved in what: from a changed object to what has to be compiled again.
+
+use super::*;
+
+/// Who is involved in what.
+#[derive(Default)]
+pub(super) struct Index {
+    /// Ingresses that name a host, oldest first.
+    pub(super) hosts: HashMap<Arc<str>, ByAge, RandomState>,
+    /// Ingresses that name an upstream, oldest first.
+    pub(super) upstreams: HashMap<UpstreamId, UpstreamUse, RandomState>,
+    /// Upstreams of a Service.
+    pub(super) of_service: HashMap<Name, BTreeSet<UpstreamId>, RandomState>,
+    /// Ingresses whose policy or certificates come from a Secret or ConfigMap.
+    pub(super) users: HashMap<ObjectRef, BTreeSet<Name>, RandomState>,
+    /// What an Ingress uses, to take it out again.
+    pub(super) uses: HashMap<Name, Vec<ObjectRef>, RandomState>,
+    /// Hosts that ask for a name as their alias, by that name.
+    pub(super) wishes: HashMap<Arc<str>, BTreeSet<Arc<str>>, RandomState>,
+    /// What a host asked for.
+    pub(super) wished: HashMap<Arc<str>, Vec<Arc<str>>, RandomState>,
+    /// Regex aliases by host, in the order of hosts.
+    pub(super) regex_names: BTreeMap<Arc<str>, Vec<Pattern>>,
+}
+
+pub(super) struct UpstreamUse {
+    pub(super) service: Name,
+    pub(super) port: Arc<str>,
+    pub(super) users: ByAge,
+}
+
+impl Step<'_> {
+    pub(super) fn put_in(&mut self, member: Arc<Member>) {
+        let ingress = &member.ingress;
+        let index = &mut self.compiled.index;
+        for host in ingress.touched_hosts() {
+            index
+                .hosts
+                .entry(host)
+                .or_default()
+                .insert(ingress.age.clone());
+        }
+        for backend in ingress.backends() {
+            let id = backend.upstream.clone();
+            let service = Name {
+                namespace: ingress.name.namespace.clone(),
+                name: backend.service,
+            };
+            index
+                .of_service
+                .entry(service.clone())
+                .or_default()
+                .insert(id.clone());
+            let new = || UpstreamUse {
+                service,
+                port: backend.port,
+                users: ByAge::default(),
+            };
+            index
+                .upstreams
+                .entry(id)
+                .or_insert_with(new)
+                .users
+                .insert(ingress.age.clone());
+        }
+        let secrets = ingress.tls.iter().filter_map(|entry| entry.secret.clone());
+        let secrets = secrets.map(|name| ObjectRef {
+            kind: Kind::Secret,
+            name,
+        });
+        let uses = index.uses.entry(ingress.name.clone()).or_default();
+        uses.extend(secrets);
+        for object in uses.iter() {
+            index
+                .users
+                .entry(object.clone())
+                .or_default()
+                .insert(ingress.name.clone());
+        }
+        self.touch(ingress);
+        self.compiled.members.insert(ingress.name.clone(), member);
+    }
+
+    pub(super) fn take_out(&mut self, member: &Member) {
+        let ingress = &member.ingress;
+        self.touch(ingress);
+        let index = &mut self.compiled.index;
+        for host in ingress.touched_hosts() {
+            if let Some(members) = index.hosts.get_mut(&host) {
+                members.remove(&ingress.age);
+                if members.is_empty() {
+                    index.hosts.remove(&host);
+                }
+            }
+        }
+        for backend in ingress.backends() {
+            let id = backend.upstream.clone();
+            let Some(used) = index.upstreams.get_mut(&id) else {
+                continue;
+            };
+            used.users.remove(&ingress.age);
+            let is_default = self.options.default_backend.as_ref() == Some(&used.service)
+                && &*used.port == FIRST_PORT;
+            if used.users.is_empty() && !is_default {
+                if let Some(ids) = index.of_service.get_mut(&used.service) {
+                    ids.remove(&id);
+                    if ids.is_empty() {
+                        let service = used.service.clone();
+                        index.of_service.remove(&service);
+                    }
+                }
+                index.upstreams.remove(&id);
+            }
+        }
+        for object in index.uses.remove(&ingress.name).into_iter().flatten() {
+            if let Some(users) = index.users.get_mut(&object) {
+                users.remove(&ingress.name);
+                if users.is_empty() {
+                    index.users.remove(&object);
+                    if object.kind == Kind::Secret {
+                        self.released.push(object.name);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The hosts and upstreams of an Ingress, and the upstreams of canaries that may take its affinity: those of its hosts
+    /// and, as affinity belongs to upstreams, of the hosts that share one with it.
+    pub(super) fn touch(&mut self, ingress: &ParsedIngress) {
+        let own: Vec<UpstreamId> = ingress
+            .backends()
+            .map(|backend| backend.upstream.clone())
+            .collect();
+        let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
+        self.dirty.hosts.extend(hosts.iter().cloned());
+        if ingress.annotations.affinity.is_some() {
+            let index = &self.compiled.index;
+            let used = own.iter().filter_map(|id| index.upstreams.get(id));
+            let sharing = used.flat_map(|used| self.compiled.parsed(used.users.names()));
+            hosts.extend(sharing.flat_map(ParsedIngress::touched_hosts));
+        }
+        let members = hosts
+            .iter()
+            .flat_map(|host| self.compiled.members_of(host))
+            .map(|member| &*member.ingress);
+        let canaries = members.filter(|ingress| ingress.is_canary());
+        self.dirty.upstreams.extend(
+            canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream.clone())),
+        );
+        self.dirty.upstreams.extend(own);
+    }
+}

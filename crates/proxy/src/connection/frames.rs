@@ -1,0 +1,286 @@
+//! Counts HTTP/2 frames that only keep us busy.
+//!
+//! The library bounds how much of them it answers at once, not how many it takes: a client can send PING, SETTINGS,
+//! PRIORITY, WINDOW_UPDATE or RST_STREAM frames for ever, at next to no cost (CVE-2019-9512 and its relatives). Here each of
+//! them has to be earned: by requests, and by the data that we send, to which window updates and the pings of bandwidth
+//! estimators are the answer; and time forgives some. Frames are followed by their headers alone (RFC 9113 section 4.1).
+//! What is malformed is left to the library.
+
+use std::cell::Cell;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// Control frames that a connection may send in [`WINDOW`] without earning them.
+const FREE: u32 = 1000;
+/// The time in which they are given again.
+const WINDOW: Duration = Duration::from_secs(10);
+/// What one request, or one frame of data that we send, earns.
+const EARNED: u32 = 4;
+/// Most that can be saved up.
+const SAVED: u32 = 100_000;
+
+/// Length of the client's connection preface, which is no frame (RFC 9113 section 3.4).
+const PREFACE: usize = 24;
+const FRAME_HEADER: usize = 9;
+
+/// How many control frames a client may still send.
+pub(super) struct Allowance {
+    left: Cell<u32>,
+    since: Cell<Instant>,
+}
+
+impl Allowance {
+    /// All of [`FREE`].
+    pub(super) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            left: Cell::new(FREE),
+            since: Cell::new(Instant::now()),
+        })
+    }
+
+    /// The client has sent more than it may.
+    pub(super) fn exceeded(&self) -> bool {
+        self.left.get() == 0
+    }
+
+    fn earn(&self) {
+        if !self.exceeded() {
+            self.left.set((self.left.get() + EARNED).min(SAVED));
+        }
+    }
+
+    fn spend(&self) {
+        if self.left.get() == 1 && self.since.get().elapsed() >= WINDOW {
+            self.since.set(Instant::now());
+            self.left.set(FREE);
+        }
+        self.left.set(self.left.get().saturating_sub(1));
+    }
+}
+
+/// A stream of HTTP/2 frames whose two directions are followed.
+pub(super) struct Framed<S> {
+    stream: S,
+    received: Frames,
+    sent: Frames,
+    allowance: Rc<Allowance>,
+}
+
+impl<S> Framed<S> {
+    /// Follows `stream` from its first byte.
+    pub(super) fn new(stream: S, allowance: Rc<Allowance>) -> Self {
+        Self {
+            stream,
+            received: Frames::after(PREFACE),
+            sent: Frames::after(0),
+            allowance,
+        }
+    }
+
+    fn note_sent(&mut self, bytes: &[u8]) {
+        let allowance = &self.allowance;
+        self.sent.feed(bytes, |kind| {
+            if kind.is_payload() {
+                allowance.earn();
+            }
+        });
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if this.allowance.exceeded() {
+            return Poll::Pending; // whoever polls the connection sees that, too, and ends it
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        let allowance = &this.allowance;
+        let read = buf.filled().get(before..).unwrap_or_default();
+        this.received.feed(read, |kind| match kind {
+            Kind::Headers => allowance.earn(),
+            Kind::Control => allowance.spend(),
+            // Of these the library bounds those without use.
+            Kind::Data | Kind::Continuation => {}
+        });
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        self.note_sent(buf.get(..n).unwrap_or_default());
+        Poll::Ready(Ok(n))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let n = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        let mut left = n;
+        for buf in bufs {
+            let taken = buf.len().min(left);
+            self.note_sent(&buf[..taken]);
+            left -= taken;
+        }
+        Poll::Ready(Ok(n))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// What a frame is to the count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Data,
+    Headers,
+    Continuation,
+    /// All others, those of unknown types included.
+    Control,
+}
+
+impl Kind {
+    fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Data,
+            1 => Self::Headers,
+            9 => Self::Continuation,
+            _ => Self::Control,
+        }
+    }
+
+    fn is_payload(self) -> bool {
+        matches!(self, Self::Data | Self::Headers)
+    }
+}
+
+/// Finds the frames in one direction.
+struct Frames {
+    /// The header of the next frame, as far as it is known.
+    header: [u8; FRAME_HEADER],
+    known: usize,
+    /// Bytes before that header.
+    skip: usize,
+}
+
+impl Frames {
+    fn after(skip: usize) -> Self {
+        Self {
+            header: [0; FRAME_HEADER],
+            known: 0,
+            skip,
+        }
+    }
+
+    /// Takes the next bytes, and tells of each frame whose header they complete.
+    fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Kind)) {
+        loop {
+            let skipped = self.skip.min(bytes.len());
+            self.skip -= skipped;
+            bytes = &bytes[skipped..];
+            let wanted = &mut self.header[self.known..];
+            let taken = wanted.len().min(bytes.len());
+            if taken == 0 {
+                return;
+            }
+            wanted[..taken].copy_from_slice(&bytes[..taken]);
+            bytes = &bytes[taken..];
+            self.known += taken;
+            if self.known == FRAME_HEADER {
+                let [a, b, c, number, ..] = self.header;
+                self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
+                self.known = 0;
+                each(Kind::of(number));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(number: u8, payload: usize) -> Vec<u8> {
+        let mut bytes = vec![0, (payload >> 8) as u8, payload as u8, number, 0, 0, 0, 0, 1];
+        bytes.resize(FRAME_HEADER + payload, 0xab);
+        bytes
+    }
+
+    #[test]
+    fn frames_are_found_however_the_bytes_are_cut() {
+        let bytes = [
+            vec![0xab; PREFACE],
+            frame(4, 0),
+            frame(1, 300),
+            frame(9, 1),
+            frame(0, 700),
+            frame(0xee, 3),
+        ]
+        .concat();
+        let expected = [
+            Kind::Control,
+            Kind::Headers,
+            Kind::Continuation,
+            Kind::Data,
+            Kind::Control,
+        ];
+        for size in [1, 2, 8, 9, 10, 33, 34, 500, bytes.len()] {
+            let mut frames = Frames::after(PREFACE);
+            let mut found = Vec::new();
+            for piece in bytes.chunks(size) {
+                frames.feed(piece, |kind| found.push(kind));
+            }
+            assert_eq!(found, expected, "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn control_frames_are_free_slowly_or_earned() {
+        let slow = Allowance::new();
+        for _ in 0..50 {
+            (0..FREE - 1).for_each(|_| slow.spend());
+            tokio::time::advance(WINDOW).await;
+        }
+        assert!(!slow.exceeded(), "a thousand in ten seconds");
+
+        let fast = Allowance::new();
+        (0..FREE - 1).for_each(|_| fast.spend());
+        assert!(!fast.exceeded());
+        fast.earn();
+        (0..EARNED).for_each(|_| fast.spend());
+        assert!(!fast.exceeded());
+        fast.spend();
+        assert!(fast.exceeded());
+        fast.earn();
+        tokio::time::advance(WINDOW).await;
+        fast.spend();
+        assert!(fast.exceeded(), "once too many is too many");
+    }
+}
