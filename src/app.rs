@@ -57,8 +57,9 @@ pub(crate) async fn run(
     // Sockets are bound before anything is read: a port in use is told at once.
     let admin = TcpListener::bind(serving.admin)
         .with_context(|| format!("admin port {}", serving.admin))?;
-    let bound = Server::bind(serving.proxy.clone())?;
+    let mut bound = Server::bind(serving.proxy.clone())?;
     let addresses = addresses(&bound, &admin)?;
+    bound.also_listening(addresses.admin);
     let health_path = serving.options.health_path.clone();
 
     let fallback = default_certificate::generate()?;

@@ -13,9 +13,7 @@ use headgate_table::{
 pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
     let hosts = || {
         let hosts = table.hosts.iter().chain(table.wildcards.iter());
-        hosts
-            .map(|(_, host)| &**host)
-            .chain([&*table.catch_all])
+        hosts.map(|(_, host)| &**host).chain([&*table.catch_all])
     };
     let own = hosts().filter_map(|host| match &host.tls {
         HostTls::Own(certificate) => Some(facts(&host.name, certificate)),

@@ -61,11 +61,14 @@ fn serve(config: Config, paths: Vec<PathBuf>) -> ExitCode {
 
 /// The main thread's runtime has the source and the reconciler; the data plane and the admin port have their own.
 fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
-    tokio::runtime::Builder::new_current_thread()
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .context("starting the runtime")?
-        .block_on(future)
+        .context("starting the runtime")?;
+    let result = runtime.block_on(future);
+    // A file that is being read is not waited for.
+    runtime.shutdown_background();
+    result
 }
 
 fn exit_code(result: Result<()>) -> ExitCode {

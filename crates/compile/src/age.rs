@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 
 use crate::Name;
+use crate::sorted::Sorted;
 
 /// Place of an Ingress in the order of age. Older ones win conflicts; of the same age, the greater `namespace/name` does
 /// (ingress-nginx reference 2.1). The lesser value wins.
@@ -33,36 +34,12 @@ impl PartialOrd for Age {
     }
 }
 
-/// Ingresses in the order of age. There are few of them wherever this is used, and tens of thousands of these lists: one
-/// entry takes the room of one.
-#[derive(Debug, Default)]
-pub(crate) struct ByAge(Vec<Age>);
+/// Ingresses, oldest first.
+pub(crate) type ByAge = Sorted<Age>;
 
-impl ByAge {
-    /// Puts an Ingress in its place.
-    pub(crate) fn insert(&mut self, age: Age) {
-        if let Err(at) = self.0.binary_search(&age) {
-            self.0.reserve_exact(1);
-            self.0.insert(at, age);
-        }
-    }
-
-    /// Takes an Ingress out.
-    pub(crate) fn remove(&mut self, age: &Age) {
-        if let Ok(at) = self.0.binary_search(age) {
-            self.0.remove(at);
-        }
-    }
-
-    /// Whether there is none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// The names, oldest first.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
-        self.0.iter().map(|age| &age.name)
-    }
+/// The names of Ingresses, oldest first.
+pub(crate) fn names(ages: &ByAge) -> impl Iterator<Item = &Name> {
+    ages.iter().map(|age| &age.name)
 }
 
 #[cfg(test)]
@@ -88,10 +65,8 @@ mod tests {
         ages.clone()
             .into_iter()
             .for_each(|entry| list.insert(entry));
-        let names: Vec<String> = list.names().map(ToString::to_string).collect();
+        let names: Vec<String> = names(&list).map(ToString::to_string).collect();
         // As text, "a/c" is greater than "a-b/c".
         assert_eq!(names, ["a/c", "a/b", "a-b/c", "a/z"]);
-        ages.iter().for_each(|entry| list.remove(entry));
-        assert!(list.is_empty());
     }
 }

@@ -138,7 +138,13 @@ fn issue(certificate: &X509Certificate<'_>) -> Issue {
         let text = attribute.and_then(|attribute| attribute.as_str().ok());
         text.unwrap_or_default().to_owned()
     };
-    let algorithm = match certificate.public_key().algorithm.algorithm.to_id_string().as_str() {
+    let algorithm = match certificate
+        .public_key()
+        .algorithm
+        .algorithm
+        .to_id_string()
+        .as_str()
+    {
         "1.2.840.113549.1.1.1" => "RSA".to_owned(),
         "1.2.840.10045.2.1" => "ECDSA".to_owned(),
         "1.3.101.112" => "Ed25519".to_owned(),

@@ -19,7 +19,7 @@ use headgate_table::{
     RoutingTable, SharedMap, Slot, Target, UpstreamId,
 };
 
-use crate::age::ByAge;
+use crate::age::{self, ByAge};
 use crate::annotations::IngressAnnotations;
 use crate::certificates::Certificates;
 use crate::class::is_ours;
@@ -31,6 +31,7 @@ use crate::interned::Interned;
 use crate::serving::{config_map_name, serving, settings_finding};
 use crate::settings::Settings;
 use crate::snapshot::{Changes, Kind, Name, ObjectRef, Snapshot};
+use crate::sorted::Sorted;
 use crate::{Options, policy, upstream};
 
 /// A compiled state: the table to serve from, and what the next compilation goes on from.
@@ -178,12 +179,7 @@ impl Compiled {
 
     /// Members of a host, oldest first.
     fn members_of(&self, host: &str) -> Vec<&Member> {
-        let names = self
-            .index
-            .hosts
-            .get(host)
-            .into_iter()
-            .flat_map(ByAge::names);
+        let names = self.index.hosts.get(host).into_iter().flat_map(age::names);
         names
             .filter_map(|name| self.members.get(name).map(|member| &**member))
             .collect()

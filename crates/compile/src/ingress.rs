@@ -102,12 +102,14 @@ impl ParsedIngress {
                 let field = format_args!("{field}.http.paths[{n}]");
                 path_rule(path, &field, &mut last, &mut findings)
             });
-            let paths: Vec<_> = paths.collect();
+            let mut paths: Vec<_> = paths.collect();
+            paths.shrink_to_fit();
             match hosts.iter_mut().find(|known| known.host == host) {
                 Some(known) => known.paths.extend(paths),
                 None => hosts.push(HostRules { host, paths }),
             }
         }
+        hosts.shrink_to_fit();
         let default_backend = spec.and_then(|spec| spec.default_backend.as_ref());
         let default_backend = default_backend.and_then(|backend| {
             let (service, port) = service_backend(backend, &"spec.defaultBackend", &mut findings)?;

@@ -21,6 +21,7 @@ mod policy;
 mod serving;
 pub mod settings;
 mod snapshot;
+mod sorted;
 mod upstream;
 
 pub use certificate::{CertificateError, from_pem as certificate_from_pem};

@@ -79,11 +79,10 @@ impl Index {
 
     /// Adds a definition.
     pub(crate) fn add(&mut self, object: ObjectRef, definition: Definition) {
-        self.objects
-            .entry(object.clone())
-            .or_default()
-            .definitions
-            .push(definition);
+        let definitions = &mut self.objects.entry(object.clone()).or_default().definitions;
+        // One definition is what there is, and room for four adds up.
+        definitions.reserve_exact(1);
+        definitions.push(definition);
         self.touched.insert(object);
     }
 

@@ -30,6 +30,8 @@ pub(crate) enum Answer {
     Preflight,
     /// The health path.
     Healthy,
+    /// The page of connection counters.
+    Counters(String),
 }
 
 impl Answer {
@@ -60,6 +62,14 @@ impl Answer {
                 response
             }
             Self::Healthy => bare(StatusCode::OK, settings),
+            Self::Counters(text) => {
+                let mut response = bare(StatusCode::OK, settings);
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+                *response.body_mut() = Body::full(text);
+                response
+            }
         }
     }
 }

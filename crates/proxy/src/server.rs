@@ -20,7 +20,7 @@ use crate::connection::{Front, Pipeline, Process};
 use crate::drain::Connections;
 use crate::listen::{self, BindError, Listeners, Port, WorkerListeners};
 use crate::telemetry::{Telemetry, WorkerTelemetry};
-use crate::upstream::Resolver;
+use crate::upstream::{Own, Resolver};
 use crate::worker::{Shared, Worker};
 
 /// The data plane before it is bound.
@@ -31,6 +31,8 @@ pub struct Server;
 pub struct Bound {
     config: Config,
     listeners: Listeners,
+    /// Where else the process listens.
+    also: Vec<SocketAddr>,
 }
 
 /// Where the data plane listens.
@@ -92,7 +94,11 @@ impl Server {
             https_port: chosen(&listeners.https, config.https_port),
             ..config
         };
-        Ok(Bound { config, listeners })
+        Ok(Bound {
+            config,
+            listeners,
+            also: Vec::new(),
+        })
     }
 }
 
@@ -110,6 +116,11 @@ impl Bound {
         }
     }
 
+    /// Says that the process listens on `address`, too. Like the data plane's own addresses it is refused as an endpoint.
+    pub fn also_listening(&mut self, address: SocketAddr) {
+        self.also.push(address);
+    }
+
     /// Starts the workers, which serve what `reader` reads.
     ///
     /// # Errors
@@ -121,11 +132,13 @@ impl Bound {
     ) -> Result<Running, ServerError> {
         let addresses = self.addresses();
         let process = Arc::new(Process::new(reader.clone()));
+        let own = [&addresses.http[..], &addresses.https, &self.also].concat();
         let shared = Arc::new(Shared {
             config: self.config,
             reader,
             telemetry,
             resolver: Arc::new(Resolver::default()),
+            own: Own::new(own),
             origin: Instant::now(),
             draining: AtomicBool::new(false),
         });

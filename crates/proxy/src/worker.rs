@@ -11,7 +11,7 @@ use headgate_table::{LocalTable, RoutingTable, TableReader};
 
 use crate::config::Config;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
-use crate::upstream::{Pools, Resolver};
+use crate::upstream::{Own, Pools, Resolver};
 
 /// State of one worker thread. Never leaves its thread, so nothing in it is locked.
 pub(crate) struct Worker {
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Arc<Telemetry>,
     /// Names of ExternalName Services.
     pub(crate) resolver: Arc<Resolver>,
+    /// Where this process listens.
+    pub(crate) own: Own,
     /// Origin of the clock that limits count by.
     pub(crate) origin: Instant,
     /// The process is stopping: answers say `Connection: close`.

@@ -81,19 +81,19 @@ pub struct IngressAnnotations {
     /// Answers that are redirects.
     pub redirects: Redirects,
     /// `Some` when the Ingress is a canary.
-    pub canary: Option<Canary>,
+    pub canary: Option<Box<Canary>>,
     /// Rate and connection limits.
     pub limits: Limits,
     /// `Some` when clients stay on one endpoint.
-    pub affinity: Option<Affinity>,
+    pub affinity: Option<Box<Affinity>>,
     /// How an endpoint is chosen.
     pub balance: Balance,
     /// `Some` when TLS to the backend is configured (`proxy-ssl-secret`).
-    pub upstream_tls: Option<UpstreamTls>,
+    pub upstream_tls: Option<Box<UpstreamTls>>,
     /// Timeouts, retries, buffers and protocol towards the backend.
     pub proxy: Proxy,
     /// `Some` when CORS is on and an origin is allowed.
-    pub cors: Option<Cors>,
+    pub cors: Option<Box<Cors>>,
     /// Address lists.
     pub access: Access,
     /// Headers.
@@ -116,13 +116,13 @@ impl IngressAnnotations {
         let mut parsed = Self {
             routing: Routing::read(&reader),
             redirects: Redirects::read(&mut reader),
-            canary: Canary::read(&mut reader),
+            canary: Canary::read(&mut reader).map(Box::new),
             limits: Limits::read(&mut reader),
-            affinity: Affinity::read(&reader),
+            affinity: Affinity::read(&reader).map(Box::new),
             balance: Balance::read(&mut reader),
-            upstream_tls: UpstreamTls::read(&mut reader),
+            upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             proxy: Proxy::read(&mut reader),
-            cors: Cors::read(&mut reader),
+            cors: Cors::read(&mut reader).map(Box::new),
             access: Access::read(&reader),
             headers: Headers::read(&mut reader),
             access_log: reader.bool("enable-access-log"),

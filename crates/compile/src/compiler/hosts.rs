@@ -106,7 +106,11 @@ impl Step<'_> {
         }
     }
 
-    pub(super) fn compile_host(&mut self, name: &Arc<str>, former: Option<&Host>) -> host::CompiledHost {
+    pub(super) fn compile_host(
+        &mut self,
+        name: &Arc<str>,
+        former: Option<&Host>,
+    ) -> host::CompiledHost {
         let Compiled {
             certificates,
             patterns,
@@ -117,7 +121,7 @@ impl Step<'_> {
             ..
         } = &mut self.compiled;
         let of = |host: &str| -> Vec<&Member> {
-            let names = index.hosts.get(host).into_iter().flat_map(ByAge::names);
+            let names = index.hosts.get(host).into_iter().flat_map(age::names);
             names
                 .filter_map(|name| members.get(name).map(|member| &**member))
                 .collect()

@@ -10,9 +10,9 @@ pub(super) struct Index {
     /// Ingresses that name an upstream, oldest first.
     pub(super) upstreams: HashMap<UpstreamId, UpstreamUse, RandomState>,
     /// Upstreams of a Service.
-    pub(super) of_service: HashMap<Name, BTreeSet<UpstreamId>, RandomState>,
+    pub(super) of_service: HashMap<Name, Sorted<UpstreamId>, RandomState>,
     /// Ingresses whose policy or certificates come from a Secret or ConfigMap.
-    pub(super) users: HashMap<ObjectRef, BTreeSet<Name>, RandomState>,
+    pub(super) users: HashMap<ObjectRef, Sorted<Name>, RandomState>,
     /// What an Ingress uses, to take it out again.
     pub(super) uses: HashMap<Name, Vec<ObjectRef>, RandomState>,
     /// Hosts that ask for a name as their alias, by that name.
@@ -137,7 +137,7 @@ impl Step<'_> {
         if ingress.annotations.affinity.is_some() {
             let index = &self.compiled.index;
             let used = own.iter().filter_map(|id| index.upstreams.get(id));
-            let sharing = used.flat_map(|used| self.compiled.parsed(used.users.names()));
+            let sharing = used.flat_map(|used| self.compiled.parsed(age::names(&used.users)));
             hosts.extend(sharing.flat_map(ParsedIngress::touched_hosts));
         }
         let members = hosts

@@ -49,7 +49,7 @@ impl Step<'_> {
                     .replace(Source::Upstream(id.key()), Vec::new());
                 continue;
             };
-            let users = self.compiled.parsed(used.users.names());
+            let users = self.compiled.parsed(age::names(&used.users));
             let wanted = upstream::Wanted {
                 inherited_affinity: self.inherited_affinity(&id, &users),
                 id: id.clone(),
@@ -92,7 +92,7 @@ impl Step<'_> {
                 let primaries = primaries_beside(&host, id);
                 primaries.iter().find_map(|primary| {
                     let used = self.compiled.index.upstreams.get(primary)?;
-                    upstream::affinity(&self.compiled.parsed(used.users.names()))
+                    upstream::affinity(&self.compiled.parsed(age::names(&used.users)))
                 })
             })
     }

@@ -228,7 +228,17 @@ mod tests {
     use super::*;
 
     fn frame(number: u8, payload: usize) -> Vec<u8> {
-        let mut bytes = vec![0, (payload >> 8) as u8, payload as u8, number, 0, 0, 0, 0, 1];
+        let mut bytes = vec![
+            0,
+            (payload >> 8) as u8,
+            payload as u8,
+            number,
+            0,
+            0,
+            0,
+            0,
+            1,
+        ];
         bytes.resize(FRAME_HEADER + payload, 0xab);
         bytes
     }

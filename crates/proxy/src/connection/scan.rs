@@ -174,7 +174,6 @@ impl Scanner {
         self.place == Place::Lost && self.fault.is_none()
     }
 
-
     /// Heads that are complete and without fault.
     pub(crate) fn heads(&self) -> u64 {
         self.heads

@@ -42,6 +42,9 @@ use crate::request::{Arrival, Context, Line, Malformed, Parsed, made_id, path, s
 use crate::respond::Answer;
 use crate::upstream::{self, ClientRequest, Forward};
 
+/// Path of the counters on the catch-all host, for this machine alone.
+const STATUS_PATH: &[u8] = b"/nginx_status";
+
 /// Serves one request of the connection `downstream`. Never fails: whatever goes wrong becomes an answer.
 pub(crate) async fn handle(
     downstream: &Rc<Downstream>,
@@ -109,9 +112,8 @@ impl Exchange<'_> {
 
         let host = table.host(&name);
         self.note_host(host, &name);
-        let (route, add_slash) = find_route(table, host, &parsed).inspect_err(|answer| {
-            self.record.unlogged = matches!(answer, Answer::Healthy);
-        })?;
+        let (route, add_slash) = find_route(table, host, &parsed)?;
+        self.own_path(host, route, &parsed)?;
         self.record.route = Some(route.clone());
         self.record.unlogged = !route.policy.access_log;
         let headers = std::mem::take(&mut head.headers);
@@ -177,6 +179,37 @@ impl Exchange<'_> {
         // The version is the upstream's; towards the client it is the connection's.
         *response.version_mut() = Version::HTTP_11;
         Ok(response)
+    }
+
+    /// Paths of our own, which the catch-all host has where no object names them. They are not logged.
+    fn own_path(
+        &mut self,
+        host: &Host,
+        route: &Arc<Route>,
+        parsed: &Parsed<'_>,
+    ) -> Result<(), Answer> {
+        let is_root = matches!(&host.behaviour, HostBehaviour::Routes { paths, .. } if Arc::ptr_eq(route, paths.root()));
+        if !is_root || *host.name != *CATCH_ALL {
+            return Ok(());
+        }
+        let answer = if *parsed.path == *self.table.settings.health_path.as_bytes() {
+            Answer::Healthy
+        } else if *parsed.path == *STATUS_PATH {
+            self.counters()
+        } else {
+            return Ok(());
+        };
+        self.record.unlogged = true;
+        Err(answer)
+    }
+
+    /// The connection's own end decides: what headers say of the client may come from anywhere.
+    fn counters(&self) -> Answer {
+        if self.downstream.tcp_peer.ip().to_canonical().is_loopback() {
+            Answer::Counters(self.downstream.worker.shared.telemetry.status_page())
+        } else {
+            Answer::Page(StatusCode::FORBIDDEN)
+        }
     }
 
     fn note_host(&mut self, host: &Host, name: &str) {
@@ -345,10 +378,6 @@ fn find_route<'t>(
         PathMatch::Route(route) => (route, false),
         PathMatch::AddSlash(route) => (route, true),
     };
-    let health = *host.name == *CATCH_ALL && Arc::ptr_eq(route, paths.root());
-    if health && *parsed.path == *table.settings.health_path.as_bytes() {
-        return Err(Answer::Healthy);
-    }
     Ok((route, add_slash))
 }
 

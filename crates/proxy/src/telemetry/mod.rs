@@ -14,6 +14,7 @@ mod names;
 mod observation;
 mod process;
 mod series;
+mod status_page;
 mod worker;
 
 #[cfg(test)]

@@ -1,6 +1,37 @@
 //! Which addresses may be endpoints at all.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+/// The addresses that this process listens on itself. A request that is forwarded to one of them comes back, is forwarded
+/// again, and so on until there are no sockets left; and the admin port is nobody's but the operator's.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own(Vec<SocketAddr>);
+
+impl Own {
+    /// These.
+    pub(crate) fn new(listeners: Vec<SocketAddr>) -> Self {
+        Self(listeners)
+    }
+
+    /// Whether connecting to `endpoint` would certainly lead here.
+    pub(super) fn is(&self, endpoint: SocketAddr) -> bool {
+        let address = endpoint.ip().to_canonical();
+        self.0.iter().any(|own| {
+            let any = own.ip().is_unspecified() && address.is_loopback();
+            own.port() == endpoint.port() && (any || own.ip().to_canonical() == address)
+        })
+    }
+
+    /// Whether a connection from `local` to `peer` has led here: one machine's own addresses are not known in advance, but
+    /// to reach one of them the system uses that same address at both ends.
+    pub(super) fn reached(&self, local: SocketAddr, peer: SocketAddr) -> bool {
+        local.ip() == peer.ip()
+            && self
+                .0
+                .iter()
+                .any(|own| own.port() == peer.port() && own.ip().is_unspecified())
+    }
+}
 
 /// Whether `address` may be connected to: never an unspecified, link-local (this is where clouds serve the node's
 /// credentials), multicast or broadcast address; loopback only where `loopback` allows it, because what listens there
@@ -25,6 +56,29 @@ fn is_link_local(address: IpAddr) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
+
+    #[test]
+    fn the_process_itself_is_out_of_reach() {
+        let at = |address: &str| address.parse::<SocketAddr>().unwrap();
+        let all = Own::new(vec![at("0.0.0.0:80"), at("[::]:80")]);
+        for endpoint in [
+            "127.0.0.1:80",
+            "127.0.0.9:80",
+            "[::1]:80",
+            "[::ffff:127.0.0.1]:80",
+        ] {
+            assert!(all.is(at(endpoint)), "{endpoint}");
+        }
+        assert!(!all.is(at("127.0.0.1:81")) && !all.is(at("10.0.0.1:80")));
+        assert!(all.reached(at("10.0.0.1:4000"), at("10.0.0.1:80")));
+        assert!(!all.reached(at("10.0.0.1:4000"), at("10.0.0.1:81")));
+        assert!(!all.reached(at("10.0.0.1:4000"), at("10.0.0.2:80")));
+
+        let one = Own::new(vec![at("127.0.0.1:80")]);
+        assert!(one.is(at("127.0.0.1:80")) && one.is(at("[::ffff:127.0.0.1]:80")));
+        assert!(!one.is(at("127.0.0.2:80")), "an address of somebody else");
+        assert!(!one.reached(at("127.0.0.2:4000"), at("127.0.0.2:80")));
+    }
 
     #[test]
     fn the_machine_itself_is_out_of_reach() {

@@ -45,7 +45,10 @@ pub(super) struct Dial {
 /// Opens a connection.
 pub(super) async fn connect(worker: &Rc<Worker>, dial: Dial) -> Result<Lease, ForwardError> {
     let endpoint = dial.key.address;
-    if !address::is_allowed(endpoint.ip(), worker.shared.config.loopback_upstreams) {
+    let shared = &worker.shared;
+    if !address::is_allowed(endpoint.ip(), shared.config.loopback_upstreams)
+        || shared.own.is(endpoint)
+    {
         tracing::debug!(%endpoint, "the address is not one that endpoints may have");
         return Err(ForwardError::Connect);
     }
@@ -65,6 +68,13 @@ pub(super) async fn connect(worker: &Rc<Worker>, dial: Dial) -> Result<Lease, Fo
 
 async fn open(worker: &Rc<Worker>, dial: Dial) -> io::Result<Lease> {
     let stream = TcpStream::connect(dial.key.address).await?;
+    if worker
+        .shared
+        .own
+        .reached(stream.local_addr()?, stream.peer_addr()?)
+    {
+        return Err(io::Error::other("the address is one of our own"));
+    }
     stream.set_nodelay(true)?;
     match dial.tls {
         None => speak(worker, stream, dial.key, dial.upstream).await,

@@ -36,6 +36,7 @@ use std::sync::Arc;
 
 use headgate_table::{Route, RoutingTable, Template, Upstream};
 
+pub(crate) use address::Own;
 pub(crate) use affinity::bound_to;
 pub(crate) use endpoints::has_endpoints;
 pub(crate) use forward::forward;

@@ -24,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
-use super::{ClientRequest, Forward, ForwardError, Pools, Resolver, forward};
+use super::{ClientRequest, Forward, ForwardError, Own, Pools, Resolver, forward};
 use crate::body::Body;
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::record::{Attempt, Record};
@@ -145,6 +145,16 @@ impl World {
         settings: Settings,
         loopback: bool,
     ) -> Rc<Self> {
+        Self::listening(upstream, forwarding, settings, (loopback, Own::default()))
+    }
+
+    /// A process that listens on addresses, and may or may not forward to loopback ones.
+    pub(super) fn listening(
+        upstream: Upstream,
+        forwarding: Forwarding,
+        settings: Settings,
+        (loopback, own): (bool, Own),
+    ) -> Rc<Self> {
         let (upstream, route) = (Arc::new(upstream), route(forwarding));
         let (publisher, reader) = publisher(Arc::new(table(&upstream, &route, settings)));
         let config = config(loopback);
@@ -152,6 +162,7 @@ impl World {
             reader,
             telemetry: Telemetry::new(&config),
             resolver: Arc::new(Resolver::default()),
+            own,
             origin: Instant::now(),
             draining: AtomicBool::new(false),
             config,

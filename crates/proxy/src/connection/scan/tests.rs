@@ -21,9 +21,9 @@ fn outcome(text: &str) -> (u64, Option<Fault>) {
     let expected = (whole.heads(), whole.fault());
     for size in 1..text.len() {
         let mut scanner = Scanner::new(LIMITS);
-        text.as_bytes()
-            .chunks(size)
-            .for_each(|piece| scanner.feed(piece));
+        for piece in text.as_bytes().chunks(size) {
+            scanner.feed(piece);
+        }
         assert_eq!(
             (scanner.heads(), scanner.fault()),
             expected,
@@ -207,4 +207,34 @@ fn knows_where_it_is() {
         broken.fault().is_none() && !broken.at_rest(),
         "left to hyper"
     );
+}
+
+#[test]
+fn nothing_is_read_past_the_line_that_breaks_a_body() {
+    let head = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let next = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (sound, after) in [
+        ("", "3\nabc\r\n0\r\n\r\n"),
+        ("", "3;x=y\nabc\r\n0\r\n\r\n"),
+        ("", "zz\r\nabc\r\n0\r\n\r\n"),
+        ("3\r\nabc", "\n0\r\n\r\n"),
+        ("3\r\nabc", "d\r\n0\r\n\r\n"),
+        ("3\r\nabc\r\n", "0\n\r\n"),
+        ("3\r\nabc\r\n0\r\n", "\n"),
+        ("3\r\nabc\r\n0\r\n", "T: v\n\r\n"),
+        ("3\r\nabc\r\n0\r\nT: v\r\n", "\n"),
+    ] {
+        let (text, sound) = (
+            format!("{head}{sound}{after}{next}"),
+            head.len() + sound.len(),
+        );
+        let mut scanner = Scanner::new(LIMITS);
+        assert_eq!(scanner.feed(text.as_bytes()), sound, "{text:?}");
+        assert!(scanner.broken());
+        assert_eq!((scanner.heads(), scanner.fault()), (1, None), "{text:?}");
+    }
+    let mut scanner = Scanner::new(LIMITS);
+    let sound = format!("{head}0\r\n\r\n{next}");
+    assert_eq!(scanner.feed(sound.as_bytes()), sound.len());
+    assert!(!scanner.broken());
 }

@@ -240,3 +240,32 @@ async fn draining_ends_idle_connections_and_lets_others_finish() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_a_refused_tunnel_is_not_read() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let connect = "CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n";
+        let text = fixture
+            .exchange(Port::Http, format!("{connect}{}", get("/inside")))
+            .await;
+        assert_eq!(statuses(&text), [405]);
+        assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bare_line_feed_does_not_end_trailers() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let post = "POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n";
+        for end in ["\n", "T: v\n\r\n", "T: v\r\n\n"] {
+            let text = format!("{}{post}3\r\nabc\r\n0\r\n{end}{}", get("/one"), get("/two"));
+            let text = fixture.exchange(Port::Http, text).await;
+            assert_eq!(statuses(&text), [200, 400], "{end:?}");
+            assert!(text.contains("path /one") && !text.contains("path /two"));
+        }
+    })
+    .await;
+}

@@ -186,3 +186,57 @@ async fn requests_of_a_connection_are_bounded() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn floods_of_control_frames_end_the_connection() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    const PING: &[u8] = b"\0\0\x08\x06\0\0\0\0\0ABCDEFGH";
+    const SETTINGS: &[u8] = b"\0\0\0\x04\0\0\0\0\0";
+    const UNKNOWN: &[u8] = b"\0\0\x01\xee\0\0\0\0\0X";
+    locally(async {
+        for frame in [PING, SETTINGS, UNKNOWN] {
+            let fixture = Fixture::new(Settings::default());
+            let (mut read, mut write) = tokio::io::split(fixture.connect(Port::Http));
+            write.write_all(PREFACE).await.unwrap();
+            let reader = spawn_local(async move {
+                let mut bytes = Vec::new();
+                read.read_to_end(&mut bytes).await.unwrap();
+                bytes
+            });
+            let begin = Instant::now();
+            let mut sent = 0;
+            while sent < 20_000 && write.write_all(frame).await.is_ok() {
+                sent += 1;
+            }
+            assert!((1000..20_000).contains(&sent), "{sent} of {frame:?}");
+            assert_eq!(begin.elapsed().as_secs(), 0, "not for being silent");
+            let bytes = reader.await.unwrap();
+            let goodbye = b"\0\0\x08\x07\0\0\0\0\0";
+            assert!(bytes.windows(9).any(|frame| frame == goodbye), "{bytes:?}");
+            fixture.front.connections.until_empty().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_query_without_a_path_is_refused() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
+    // GET, http, `:authority: a`, `:path: ?x`, without compression (RFC 7541 appendix A and section 6.2.2).
+    const HEADERS: &[u8] = b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x01\x01a\x04\x02?x";
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let mut client = fixture.connect(Port::Http);
+        client
+            .write_all(&[PREFACE, HEADERS].concat())
+            .await
+            .unwrap();
+        let mut bytes = Vec::new();
+        // `:status: 400` is entry 12 of the static table.
+        while !bytes.contains(&0x8c) {
+            bytes.push(client.read_u8().await.unwrap());
+        }
+        assert!(!String::from_utf8_lossy(&bytes).contains("path"));
+    })
+    .await;
+}

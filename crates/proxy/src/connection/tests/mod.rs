@@ -16,7 +16,7 @@ use headgate_table::{
     CATCH_ALL, Certificate, Host, HostBehaviour, HostTls, Publisher, RoutingTable, Settings,
     SharedMap, publisher,
 };
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
@@ -33,7 +33,7 @@ use crate::downstream::Downstream;
 use crate::drain::Connections;
 use crate::listen::Port;
 use crate::telemetry::Telemetry;
-use crate::upstream::Resolver;
+use crate::upstream::{Own, Resolver};
 use crate::worker::{Shared, Worker};
 
 /// Answers by path, without endpoints.
@@ -46,6 +46,9 @@ impl Handler for TestHandler {
         downstream: &Rc<Downstream>,
         mut request: Request<Incoming>,
     ) -> Response<Body> {
+        if request.method() == Method::CONNECT {
+            return with_status(StatusCode::METHOD_NOT_ALLOWED);
+        }
         match request.uri().path() {
             "/facts" => Response::new(Body::full(facts(downstream, &request))),
             "/echo" => match request.body_mut().collect().await {
@@ -126,6 +129,7 @@ impl Fixture {
             reader: reader.clone(),
             telemetry,
             resolver: Arc::new(Resolver::default()),
+            own: Own::default(),
             origin: std::time::Instant::now(),
             draining: AtomicBool::new(false),
         });

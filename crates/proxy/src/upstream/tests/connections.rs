@@ -1,8 +1,9 @@
 //! Connections that are kept, and those that must not be.
 
 use super::*;
-use crate::upstream::ForwardError;
+use crate::upstream::{ForwardError, Own};
 use headgate_table::{ConnectionHeader, HttpVersion, PoolSettings, Settings};
+use std::net::SocketAddr;
 use tokio::time::Instant;
 
 #[tokio::test]
@@ -186,6 +187,26 @@ async fn an_endpoint_that_says_too_much_is_not_reused() {
             assert!(world.get().await.ends_with("ok"));
         }
         assert_eq!(endpoint.connections.get(), 2);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_forwarded_to_where_the_process_listens() {
+    local(async {
+        let endpoint = Endpoint::answering(OK).await;
+        let everywhere = SocketAddr::from(([0, 0, 0, 0], endpoint.address.port()));
+        for own in [endpoint.address, everywhere] {
+            let world = World::listening(
+                upstream(&[endpoint.address]),
+                forwarding(),
+                Settings::default(),
+                (true, Own::new(vec![own])),
+            );
+            world.get().await;
+            assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+        }
+        assert_eq!(endpoint.connections.get(), 0);
     })
     .await;
 }

@@ -12,7 +12,7 @@ mod upgrades;
 use std::future::Future;
 
 use super::testing::{
-    Conversation, Endpoint, FakeRequest, World, certificate, forwarding, identity, nobody, upstream,
+    Endpoint, FakeRequest, World, certificate, forwarding, identity, nobody, upstream,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
