@@ -101,7 +101,14 @@ pub struct EndpointSlice {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Endpoints {
     pub(crate) name: Name,
-    pub(crate) subsets: Box<[(Box<[EndpointPort]>, Box<[IpAddr]>)]>,
+    pub(crate) subsets: Box<[Subset]>,
+}
+
+/// Addresses with the ports that they all have.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Subset {
+    pub(crate) ports: Box<[EndpointPort]>,
+    pub(crate) addresses: Box<[IpAddr]>,
 }
 
 /// A TCP port of endpoints.
@@ -306,7 +313,10 @@ impl From<v1::Endpoints> for Object {
                 ports.filter_map(|port| endpoint_port(port.name, Some(port.port), port.protocol));
             let addresses = subset.addresses.into_iter().flatten();
             let addresses = addresses.filter_map(|address| address.ip.parse().ok());
-            (ports.collect(), addresses.collect())
+            Subset {
+                ports: ports.collect(),
+                addresses: addresses.collect(),
+            }
         });
         Self::Endpoints(Arc::new(Endpoints {
             subsets: subsets.collect(),

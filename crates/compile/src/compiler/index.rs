@@ -130,7 +130,7 @@ impl Step<'_> {
     pub(super) fn touch(&mut self, ingress: &ParsedIngress) {
         let own: Vec<UpstreamId> = ingress
             .backends()
-            .map(|backend| backend.upstream.clone())
+            .map(|backend| backend.upstream)
             .collect();
         let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
         self.dirty.hosts.extend(hosts.iter().cloned());
@@ -146,7 +146,7 @@ impl Step<'_> {
             .map(|member| &*member.ingress);
         let canaries = members.filter(|ingress| ingress.is_canary());
         self.dirty.upstreams.extend(
-            canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream.clone())),
+            canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream)),
         );
         self.dirty.upstreams.extend(own);
     }

@@ -519,7 +519,7 @@ fn fallback(member: &Member) -> Option<UpstreamId> {
     member
         .ingress
         .fallback()
-        .map(|backend| backend.upstream.clone())
+        .map(|backend| backend.upstream)
 }
 
 fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {

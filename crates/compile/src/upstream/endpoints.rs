@@ -165,9 +165,9 @@ fn legacy_addresses(
 ) -> BTreeSet<SocketAddr> {
     let mut found = BTreeSet::new();
     let endpoints = snapshot.endpoints.get(&wanted.service);
-    for (ports, addresses) in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
-        if let Some(number) = same_name(ports, port) {
-            let addresses = addresses.iter();
+    for subset in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
+        if let Some(number) = same_name(&subset.ports, port) {
+            let addresses = subset.addresses.iter();
             found.extend(addresses.map(|address| SocketAddr::new(*address, number)));
         }
     }

@@ -163,7 +163,8 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
     }
 }
 
-/// Refuses heads that are too large or frame their body in two ways (RFC 9112 section 6.3: smuggling).
+/// Refuses heads that are too large, frame their body in two ways (RFC 9112 section 6.3: smuggling), or in a way that the
+/// client could not be told of: with another coding than `chunked`, which ends here.
 fn check(response: &Response<Incoming>, forwarding: &Forwarding) -> Result<(), ForwardError> {
     let headers = response.headers();
     let fields = headers
@@ -174,10 +175,21 @@ fn check(response: &Response<Incoming>, forwarding: &Forwarding) -> Result<(), F
     {
         return Err(ForwardError::HeadTooLarge);
     }
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        return Err(ForwardError::InvalidResponse);
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let sound = match (codings.next(), lengths.next()) {
+        (None, None) => true,
+        (None, Some(_)) => lengths.next().is_none(),
+        (Some(coding), None) => {
+            coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none()
+        }
+        (Some(_), Some(_)) => false,
+    };
+    if sound {
+        Ok(())
+    } else {
+        Err(ForwardError::InvalidResponse)
     }
-    Ok(())
 }
 
 /// Length of the status line without its reason, and of the empty line after the head.

@@ -30,10 +30,13 @@ async fn heads_that_are_not_believed() {
     local(async {
         let both = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
         let lengths = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok";
+        let twice = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok";
+        let coded = "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
+        let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
         let folded = "HTTP/1.1 200 OK\r\nX: a\r\n b\r\nContent-Length: 2\r\n\r\nok";
         let switched =
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
-        for invalid in [both, lengths, folded, switched, "SSH-2.0-OpenSSH_9.9\r\n"] {
+        for invalid in [both, lengths, twice, coded, chunks, folded, switched, "SSH-2.0-OpenSSH_9.9\r\n"] {
             assert_eq!(failure_of(invalid).await, [ForwardError::InvalidResponse], "{invalid}");
         }
     })
