@@ -4,10 +4,8 @@ use std::path::Path;
 
 /// Connections that a process may have whose limit of open files cannot be told.
 const DEFAULT_FILES: u64 = 1024 + 2 * 4096;
-/// Files that are no connections: listeners, certificates, request bodies on disk.
+/// Files that are no connections: listeners, certificates, request bodies on disk. Where there are few at all, a quarter.
 const OTHER_FILES: u64 = 1024;
-/// Fewer connections than this are of no use.
-const MIN_CONNECTIONS: u64 = 256;
 
 /// What the system allows.
 #[derive(Clone, Debug)]
@@ -39,8 +37,9 @@ impl System {
 
     /// Client connections at once: a proxied one needs a second file towards its endpoint.
     pub(crate) fn max_connections(&self) -> usize {
-        let connections = self.open_files.saturating_sub(OTHER_FILES) / 2;
-        usize::try_from(connections.max(MIN_CONNECTIONS)).unwrap_or(usize::MAX)
+        let others = OTHER_FILES.min(self.open_files / 4);
+        let connections = (self.open_files - others) / 2;
+        usize::try_from(connections.max(1)).unwrap_or(usize::MAX)
     }
 }
 
@@ -126,7 +125,7 @@ mod tests {
 
     #[test]
     fn connections_follow_the_open_files() {
-        for (open_files, expected) in [(1024, 256), (11_024, 5_000), (1_048_576, 523_776)] {
+        for (open_files, expected) in [(0, 1), (256, 96), (1024, 384), (11_024, 5_000), (1_048_576, 523_776)] {
             assert_eq!(system(open_files).max_connections(), expected);
         }
     }

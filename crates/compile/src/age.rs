@@ -62,9 +62,7 @@ mod tests {
             age(1, "a-b", "c"),
             age(1, "a", "c"),
         ];
-        ages.clone()
-            .into_iter()
-            .for_each(|entry| list.insert(entry));
+        ages.into_iter().for_each(|entry| list.insert(entry));
         let names: Vec<String> = names(&list).map(ToString::to_string).collect();
         // As text, "a/c" is greater than "a-b/c".
         assert_eq!(names, ["a/c", "a/b", "a-b/c", "a/z"]);

@@ -128,10 +128,7 @@ impl Step<'_> {
     /// The hosts and upstreams of an Ingress, and the upstreams of canaries that may take its affinity: those of its hosts
     /// and, as affinity belongs to upstreams, of the hosts that share one with it.
     pub(super) fn touch(&mut self, ingress: &ParsedIngress) {
-        let own: Vec<UpstreamId> = ingress
-            .backends()
-            .map(|backend| backend.upstream)
-            .collect();
+        let own: Vec<UpstreamId> = ingress.backends().map(|backend| backend.upstream).collect();
         let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
         self.dirty.hosts.extend(hosts.iter().cloned());
         if ingress.annotations.affinity.is_some() {
@@ -145,9 +142,9 @@ impl Step<'_> {
             .flat_map(|host| self.compiled.members_of(host))
             .map(|member| &*member.ingress);
         let canaries = members.filter(|ingress| ingress.is_canary());
-        self.dirty.upstreams.extend(
-            canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream)),
-        );
+        self.dirty
+            .upstreams
+            .extend(canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream)));
         self.dirty.upstreams.extend(own);
     }
 }

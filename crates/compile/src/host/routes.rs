@@ -516,10 +516,7 @@ fn searched(route: &Route, member: &Member, exact: &[Arc<str>]) -> Vec<Arc<str>>
 }
 
 fn fallback(member: &Member) -> Option<UpstreamId> {
-    member
-        .ingress
-        .fallback()
-        .map(|backend| backend.upstream)
+    member.ingress.fallback().map(|backend| backend.upstream)
 }
 
 fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {

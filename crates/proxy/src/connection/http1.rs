@@ -27,9 +27,9 @@ use crate::telemetry::ConnectionState;
 /// Fields that hyper parses without an allocation; also its own default bound.
 const INLINE_FIELDS: usize = 100;
 
-/// Bound of hyper's read buffer, and of what it gathers of a response before it waits for the client. Large enough to
-/// fill a fast connection, small enough for many slow ones.
-const BUFFER: usize = 128 << 10;
+/// Bound of hyper's read buffer, and of what it gathers of a response, to which it adds one piece more, before it waits for
+/// the client. Large enough for few system calls, small enough for many slow clients.
+const BUFFER: usize = 32 << 10;
 
 /// Idle connections are closed spread over this time when draining begins, so that their clients don't all connect anew
 /// at once.

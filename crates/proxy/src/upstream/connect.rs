@@ -19,9 +19,6 @@ use super::request_body::RequestBody;
 use super::{ForwardError, address};
 use crate::worker::Worker;
 
-/// Most that is read ahead from an HTTP/1 endpoint, and with it the largest head of a response, whatever the route says.
-const READ_BUFFER: usize = 256 << 10;
-
 /// HTTP/2 flow control and bounds: what hyper would choose is meant for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
@@ -108,7 +105,7 @@ where
     I: Read + Write + Send + Unpin + 'static,
 {
     let mut builder = http1::Builder::new();
-    builder.title_case_headers(true).max_buf_size(READ_BUFFER);
+    builder.title_case_headers(true).max_buf_size(key.buffer);
     let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.with_upgrades().await {

@@ -34,6 +34,11 @@ use crate::worker::Worker;
 
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
+/// What is read ahead of an HTTP/1 response, bytes: what a slow client costs is some four times that.
+const READ_BUFFER: usize = 64 << 10;
+/// The same where the route allows larger heads; and no head is larger, whatever the route says.
+const LARGEST_BUFFER: usize = 256 << 10;
+
 /// Forwards a request and gives the response, whose body streams.
 ///
 /// # Errors
@@ -312,6 +317,10 @@ impl Way<'_> {
             address,
             http2: self.wire.http2,
             tls,
+            buffer: self
+                .forwarding
+                .response_head_limit
+                .clamp(READ_BUFFER, LARGEST_BUFFER),
         }
     }
 

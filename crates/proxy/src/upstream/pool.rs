@@ -33,6 +33,8 @@ pub(super) struct Key {
     pub(super) http2: bool,
     /// As whom and how strictly; `None`: in plain text.
     pub(super) tls: Option<TlsIdentity>,
+    /// Most that is read ahead of an HTTP/1 response, bytes; its head has to fit.
+    pub(super) buffer: usize,
 }
 
 /// A connection while it serves a request. Dropping it instead of giving it back closes an HTTP/1 connection.
