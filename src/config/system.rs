@@ -125,7 +125,13 @@ mod tests {
 
     #[test]
     fn connections_follow_the_open_files() {
-        for (open_files, expected) in [(0, 1), (256, 96), (1024, 384), (11_024, 5_000), (1_048_576, 523_776)] {
+        for (open_files, expected) in [
+            (0, 1),
+            (256, 96),
+            (1024, 384),
+            (11_024, 5_000),
+            (1_048_576, 523_776),
+        ] {
             assert_eq!(system(open_files).max_connections(), expected);
         }
     }

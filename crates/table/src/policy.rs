@@ -188,6 +188,65 @@ pub struct Forwarding {
     pub location: Option<ReplaceRule>,
 }
 
+impl Default for Policy {
+    /// Nothing but forwarding.
+    fn default() -> Self {
+        Self {
+            redirect: None,
+            cors: None,
+            limits: None,
+            access: None,
+            response_headers: Arc::default(),
+            preserve_trailing_slash: false,
+            port_in_redirects: false,
+            relative_redirects: false,
+            access_log: true,
+            forwarding: Arc::default(),
+        }
+    }
+}
+
+impl Default for Forwarding {
+    /// The defaults that the fields name.
+    fn default() -> Self {
+        Self {
+            protocol: BackendProtocol::Http,
+            connect_timeout: Duration::from_secs(5),
+            send_timeout: Duration::from_secs(60),
+            read_timeout: Duration::from_secs(60),
+            retry: Retry::default(),
+            body_limit: Some(1 << 20),
+            buffer_request: true,
+            body_memory: 8 << 10,
+            response_head_limit: 4 << 10,
+            buffer_response: false,
+            http_version: HttpVersion::Http11,
+            host: None,
+            connection_header: None,
+            tls: None,
+            cookie_domain: None,
+            cookie_path: None,
+            location: None,
+        }
+    }
+}
+
+impl Default for Retry {
+    /// Three tries in all, on errors and timeouts.
+    fn default() -> Self {
+        Self {
+            on: RetryOn {
+                error: true,
+                timeout: true,
+                ..RetryOn::default()
+            },
+            tries: NonZeroU32::new(3),
+            timeout: None,
+            non_idempotent: false,
+        }
+    }
+}
+
 /// A leading `from` is replaced by `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplaceRule {

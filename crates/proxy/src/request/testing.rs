@@ -2,14 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
 use std::sync::Arc;
-use std::time::Duration;
 
 use headgate_table::{
-    BackendProtocol, Balance, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpVersion,
-    HttpsRedirect, NoEndpoints, Origin, PathIndex, PathKind, Policy, Retry, RetryOn, Route,
-    Settings, Slot, Split, Target, Upstream, UpstreamId,
+    Balance, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpsRedirect, NoEndpoints,
+    Origin, PathIndex, PathKind, Policy, Route, Settings, Slot, Split, Target, Upstream,
+    UpstreamId,
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
@@ -129,7 +127,7 @@ pub(crate) fn route(path: &str) -> Route {
             service: "web".into(),
             port: "80".into(),
         }),
-        policy: Arc::new(policy()),
+        policy: Arc::new(Policy::default()),
         https: HttpsRedirect::Never,
         rewrite: None,
         target: Target::Forward(Split {
@@ -153,42 +151,4 @@ fn host() -> &'static Host {
             paths: PathIndex::literal(Arc::new(route("/")), Vec::new()),
         },
     })
-}
-
-fn policy() -> Policy {
-    Policy {
-        redirect: None,
-        cors: None,
-        limits: None,
-        access: None,
-        response_headers: Arc::default(),
-        preserve_trailing_slash: false,
-        port_in_redirects: false,
-        relative_redirects: false,
-        access_log: true,
-        forwarding: Arc::new(Forwarding {
-            protocol: BackendProtocol::Http,
-            connect_timeout: Duration::from_secs(5),
-            send_timeout: Duration::from_secs(60),
-            read_timeout: Duration::from_secs(60),
-            retry: Retry {
-                on: RetryOn::default(),
-                tries: NonZeroU32::new(3),
-                timeout: None,
-                non_idempotent: false,
-            },
-            body_limit: Some(1 << 20),
-            buffer_request: true,
-            body_memory: 8 << 10,
-            response_head_limit: 4 << 10,
-            buffer_response: false,
-            http_version: HttpVersion::Http11,
-            host: None,
-            connection_header: None,
-            tls: None,
-            cookie_domain: None,
-            cookie_path: None,
-            location: None,
-        }),
-    }
 }

@@ -10,10 +10,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use headgate_table::{
-    BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour, HostTls,
-    HttpVersion, HttpsRedirect, Origin, PathIndex, PathKind, Policy, Publisher, Retry, RetryOn,
-    Route, RoutingTable, Settings, SharedMap, Slot, Split, Target, Template, Upstream, UpstreamId,
-    publisher,
+    Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpsRedirect,
+    Origin, PathIndex, PathKind, Policy, Publisher, Route, RoutingTable, Settings, SharedMap, Slot,
+    Split, Target, Template, Upstream, UpstreamId, publisher,
 };
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -34,32 +33,9 @@ use crate::worker::{Shared, Worker};
 /// Forwarding with short bounds and the defaults of ingress-nginx otherwise.
 pub(super) fn forwarding() -> Forwarding {
     Forwarding {
-        protocol: BackendProtocol::Http,
-        connect_timeout: Duration::from_secs(5),
         send_timeout: Duration::from_secs(10),
         read_timeout: Duration::from_secs(10),
-        retry: Retry {
-            on: RetryOn {
-                error: true,
-                timeout: true,
-                ..RetryOn::default()
-            },
-            tries: std::num::NonZeroU32::new(3),
-            timeout: None,
-            non_idempotent: false,
-        },
-        body_limit: Some(1 << 20),
-        buffer_request: true,
-        body_memory: 8 << 10,
-        response_head_limit: 4 << 10,
-        buffer_response: false,
-        http_version: HttpVersion::Http11,
-        host: None,
-        connection_header: None,
-        tls: None,
-        cookie_domain: None,
-        cookie_path: None,
-        location: None,
+        ..Forwarding::default()
     }
 }
 
