@@ -9,6 +9,10 @@ use headgate_table::publisher;
 
 mod support;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const INGRESSES: usize = 20_000;
 
 fn full(criterion: &mut Criterion) {

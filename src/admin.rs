@@ -3,8 +3,8 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -31,10 +31,19 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct State {
     phase: AtomicU8,
     findings: ArcSwap<Vec<Finding>>,
-    reader: TableReader,
-    telemetry: Arc<Telemetry>,
-    registry: Registry,
-    addresses: ArcSwap<Vec<(&'static str, SocketAddr)>>,
+    served: OnceLock<Served>,
+    /// The bound addresses, by what they are for.
+    addresses: Vec<(&'static str, SocketAddr)>,
+}
+
+/// What there is to show once the first table is there.
+pub(crate) struct Served {
+    /// The table.
+    pub(crate) reader: TableReader,
+    /// Takes the metrics that are read off the table.
+    pub(crate) telemetry: Arc<Telemetry>,
+    /// All metrics.
+    pub(crate) registry: Registry,
 }
 
 /// Where the process is in its life.
@@ -51,19 +60,18 @@ pub(crate) enum Phase {
 
 impl State {
     /// The state of a process that starts.
-    pub(crate) fn new(
-        reader: TableReader,
-        telemetry: Arc<Telemetry>,
-        registry: Registry,
-    ) -> Arc<Self> {
+    pub(crate) fn new(addresses: Vec<(&'static str, SocketAddr)>) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             findings: ArcSwap::default(),
-            reader,
-            telemetry,
-            registry,
-            addresses: ArcSwap::default(),
+            served: OnceLock::new(),
+            addresses,
         })
+    }
+
+    /// The first table is there. Later calls change nothing.
+    pub(crate) fn show(&self, served: Served) {
+        self.served.get_or_init(|| served);
     }
 
     /// Enters a phase.
@@ -74,16 +82,6 @@ impl State {
     /// The findings as they are now.
     pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
         self.findings.store(Arc::new(findings));
-    }
-
-    /// The bound addresses, by what they are for.
-    pub(crate) fn set_addresses(&self, addresses: Vec<(&'static str, SocketAddr)>) {
-        self.addresses.store(Arc::new(addresses));
-    }
-
-    /// The current table, for whoever reads.
-    pub(crate) fn reader(&self) -> &TableReader {
-        &self.reader
     }
 
     fn phase(&self) -> Phase {
@@ -153,27 +151,15 @@ fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Resp
             Phase::Starting | Phase::Serving => text(StatusCode::OK, "ok\n"),
         },
         "/readyz" => match state.phase() {
-            Phase::Starting => text(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "waiting for the first table\n",
-            ),
+            Phase::Starting => not_yet(),
             Phase::Serving => text(StatusCode::OK, "ok\n"),
             Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
-        "/metrics" => {
-            control_metrics::refresh(&state.telemetry, &state.reader.current());
-            metrics(&state.registry)
-        }
-        "/debug/table" => {
-            let table = state.reader.current();
-            let mut value = headgate_table::json(&table);
-            let addresses = state.addresses.load();
-            value["addresses"] = addresses
-                .iter()
-                .map(|(name, address)| json!({ "name": name, "address": address.to_string() }))
-                .collect();
-            json_body(&value)
-        }
+        "/metrics" => state.served.get().map_or_else(not_yet, metrics),
+        "/debug/table" => match state.served.get() {
+            Some(served) => table(served, &state.addresses),
+            None => not_yet(),
+        },
         "/debug/findings" => {
             let findings = state.findings.load();
             json_body(&findings.iter().map(finding_json).collect())
@@ -194,10 +180,27 @@ fn finding_json(finding: &Finding) -> serde_json::Value {
     })
 }
 
-fn metrics(registry: &Registry) -> Response<Full<Bytes>> {
+fn table(served: &Served, addresses: &[(&'static str, SocketAddr)]) -> Response<Full<Bytes>> {
+    let mut value = headgate_table::json(&served.reader.current());
+    value["addresses"] = addresses
+        .iter()
+        .map(|(name, address)| json!({ "name": name, "address": address.to_string() }))
+        .collect();
+    json_body(&value)
+}
+
+fn not_yet() -> Response<Full<Bytes>> {
+    text(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "waiting for the first table\n",
+    )
+}
+
+fn metrics(served: &Served) -> Response<Full<Bytes>> {
+    control_metrics::refresh(&served.telemetry, &served.reader.current());
     let encoder = TextEncoder::new();
     let mut body = Vec::new();
-    if let Err(error) = encoder.encode(&registry.gather(), &mut body) {
+    if let Err(error) = encoder.encode(&served.registry.gather(), &mut body) {
         tracing::error!(%error, "metrics cannot be written");
         return text(
             StatusCode::INTERNAL_SERVER_ERROR,

@@ -60,7 +60,8 @@ pub(crate) async fn run(
     let mut bound = Server::bind(serving.proxy.clone())?;
     let addresses = addresses(&bound, &admin)?;
     bound.also_listening(addresses.admin);
-    let health_path = serving.options.health_path.clone();
+    let state = State::new(addresses.named());
+    admin::start(admin, state.clone(), serving.options.health_path.clone())?;
 
     let fallback = default_certificate::generate()?;
     let first = tokio::select! {
@@ -77,12 +78,9 @@ pub(crate) async fn run(
     telemetry
         .register(&registry)
         .context("registering metrics")?;
-    let mut reconciler = first.publish(telemetry.clone(), registry);
-    let state = reconciler.state().clone();
-    state.set_addresses(addresses.named());
-    admin::start(admin, state.clone(), health_path)?;
+    let (mut reconciler, reader) = first.publish(telemetry.clone(), registry, state.clone());
     let running = bound
-        .start(state.reader().clone(), telemetry.clone())
+        .start(reader, telemetry.clone())
         .context("starting the workers")?;
     state.enter(Phase::Serving);
     for (name, address) in addresses.named() {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use headgate_compile::settings::Settings;
 use headgate_compile::{Change, Compiled, Finding, Options, Severity, Snapshot, compile};
 use headgate_proxy::Telemetry;
-use headgate_table::{Certificate, Publisher, RoutingTable, publisher};
+use headgate_table::{Certificate, Publisher, RoutingTable, TableReader, publisher};
 use prometheus::Registry;
 
-use crate::admin::State;
+use crate::admin::{Served, State};
 
 /// Changes that are taken in together, and when the first of them arrived.
 pub(crate) struct Batch {
@@ -74,12 +74,22 @@ impl First {
     }
 
     /// Publishes the first table.
-    pub(crate) fn publish(self, telemetry: Arc<Telemetry>, registry: Registry) -> Reconciler {
+    pub(crate) fn publish(
+        self,
+        telemetry: Arc<Telemetry>,
+        registry: Registry,
+        state: Arc<State>,
+    ) -> (Reconciler, TableReader) {
         let (publisher, reader) = publisher(self.compiled.table().clone());
         let (appeared, _) = self.compiled.difference();
         tell(&appeared, &[]);
         tell(&self.documents, &[]);
         telemetry.publish_latency(self.arrived.elapsed());
+        state.show(Served {
+            reader: reader.clone(),
+            telemetry: telemetry.clone(),
+            registry,
+        });
         let reconciler = Reconciler {
             snapshot: self.snapshot,
             options: self.options,
@@ -87,20 +97,15 @@ impl First {
             compiled: self.compiled,
             documents: self.documents,
             publisher,
-            state: State::new(reader, telemetry.clone(), registry),
             telemetry,
+            state,
         };
         reconciler.report(true);
-        reconciler
+        (reconciler, reader)
     }
 }
 
 impl Reconciler {
-    /// What the admin port shows.
-    pub(crate) fn state(&self) -> &Arc<State> {
-        &self.state
-    }
-
     /// The table being served.
     pub(crate) fn table(&self) -> &Arc<RoutingTable> {
         self.compiled.table()
