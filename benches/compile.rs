@@ -9,6 +9,8 @@ use headgate_table::publisher;
 
 mod support;
 
+use support::Certificates;
+
 /// As the program has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -18,22 +20,27 @@ const INGRESSES: usize = 20_000;
 fn full(criterion: &mut Criterion) {
     let options = support::options();
     let fallback = support::fallback();
-    let mut snapshot = support::snapshot(INGRESSES);
-    let changes = snapshot.take_changes();
     let mut group = criterion.benchmark_group("compile");
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(10));
-    group.bench_function(format!("all of {INGRESSES} Ingresses"), |bench| {
-        bench.iter_with_large_drop(|| compile(&snapshot, &changes, None, &options, &fallback));
-    });
+    for (certificates, name) in [
+        (Certificates::Wildcard, "one certificate in all Secrets"),
+        (Certificates::Own, "a certificate for each"),
+    ] {
+        let mut snapshot = support::snapshot(INGRESSES, certificates);
+        let changes = snapshot.take_changes();
+        group.bench_function(format!("all of {INGRESSES} Ingresses, {name}"), |bench| {
+            bench.iter_with_large_drop(|| compile(&snapshot, &changes, None, &options, &fallback));
+        });
+    }
     group.finish();
 }
 
 fn one(criterion: &mut Criterion) {
     let options = support::options();
     let fallback = support::fallback();
-    let mut snapshot = support::snapshot(INGRESSES);
+    let mut snapshot = support::snapshot(INGRESSES, Certificates::Wildcard);
     let changes = snapshot.take_changes();
     let compiled = compile(&snapshot, &changes, None, &options, &fallback);
     let (mut publisher, _reader) = publisher(compiled.table().clone());

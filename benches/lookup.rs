@@ -22,7 +22,7 @@ fn lookup(criterion: &mut Criterion) {
     let options = support::options();
     let fallback = support::fallback();
     for hosts in [10, 20_000] {
-        let mut snapshot = support::snapshot(hosts);
+        let mut snapshot = support::snapshot(hosts, support::Certificates::Wildcard);
         let changes = snapshot.take_changes();
         let compiled = compile(&snapshot, &changes, None, &options, &fallback);
         let table = compiled.table();

@@ -1,18 +1,20 @@
 //! Puts the parts together and runs them: source, reconciler, data plane, admin port, and an orderly stop.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use headgate_compile::Options;
 use headgate_compile::settings::LogTarget;
-use headgate_proxy::{AccessLog, Server, Telemetry};
+use headgate_proxy::{AccessLog, Running, Server, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Phase, State};
 use crate::default_certificate;
-use crate::reconciler::{Feed, First, Reconciler};
+use crate::reconciler::{Feed, First};
+
+/// The log's last lines get this long to be written.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Everything that the flags decide about serving, whatever the source.
 pub(crate) struct Serving {
@@ -95,31 +97,27 @@ pub(crate) async fn run(
             _ = interrupted.recv() => break,
         }
     }
-    stop(&state, serving.grace, reconciler, running, &telemetry).await;
+    state.enter(Phase::Draining);
+    let stopped = stop(serving.grace, reconciler.table().settings.drain, running);
+    let mut stopped = std::pin::pin!(stopped);
+    loop {
+        // Requests that still run, or come in during the grace, are to find endpoints as they are.
+        tokio::select! {
+            () = &mut stopped => break,
+            batch = feed.next() => reconciler = reconciler.apply(batch),
+        }
+    }
+    telemetry.sync_log(LAST_LINES);
+    tracing::info!("stopped");
     Ok(())
 }
 
-/// Not ready, then (after the grace) no new connections, then what runs is finished within the drain time.
-async fn stop(
-    state: &Arc<State>,
-    grace: Duration,
-    reconciler: Reconciler,
-    running: headgate_proxy::Running,
-    telemetry: &Arc<Telemetry>,
-) {
-    state.enter(Phase::Draining);
-    let drain = reconciler.table().settings.drain;
-    tracing::info!(
-        grace_seconds = grace.as_secs(),
-        drain_seconds = drain.as_secs(),
-        "stopping"
-    );
+/// After the grace, no new connections; then what runs is finished within the drain time.
+async fn stop(grace: Duration, drain: Duration, running: Running) {
+    let (grace_seconds, drain_seconds) = (grace.as_secs(), drain.as_secs());
+    tracing::info!(grace_seconds, drain_seconds, "stopping");
     tokio::time::sleep(grace).await;
     running.drain(drain).await;
-    /// The log's last lines get this long to be written.
-    const LOG: Duration = Duration::from_secs(2);
-    telemetry.sync_log(LOG);
-    tracing::info!("stopped");
 }
 
 /// Where the settings want the access log. A change of this setting takes a restart.

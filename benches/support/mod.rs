@@ -52,8 +52,17 @@ pub(crate) fn ingress(n: usize, revision: usize) -> Object {
         .into()
 }
 
-/// The Service, slice and certificate of Ingress `n`.
-pub(crate) fn surroundings(n: usize, key: &rcgen::KeyPair) -> [Object; 3] {
+/// Whose certificates the hosts have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Certificates {
+    /// One wildcard certificate, copied into the Secret of every host.
+    Wildcard,
+    /// A certificate of its own for every host.
+    Own,
+}
+
+/// The Service and slice of Ingress `n`.
+pub(crate) fn surroundings(n: usize) -> [Object; 2] {
     let service = json!({
         "metadata": { "name": format!("web-{n}"), "namespace": "shop" },
         "spec": { "clusterIP": "10.0.0.1", "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }] },
@@ -75,22 +84,26 @@ pub(crate) fn surroundings(n: usize, key: &rcgen::KeyPair) -> [Object; 3] {
         serde_json::from_value::<EndpointSlice>(slice)
             .expect("a valid slice")
             .into(),
-        secret(n, key).into(),
     ]
 }
 
 /// `count` Ingresses with all that belongs to them.
-pub(crate) fn snapshot(count: usize) -> Snapshot {
+pub(crate) fn snapshot(count: usize, certificates: Certificates) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let class = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" } });
     let class = serde_json::from_value::<IngressClass>(class).expect("a valid IngressClass");
     snapshot.apply(class.into());
-    let key = rcgen::KeyPair::generate().expect("a key");
+    let wildcard = Pair::new("*.example.com".to_owned());
     for n in 0..count {
         snapshot.apply(ingress(n, 0));
-        for object in surroundings(n, &key) {
+        for object in surroundings(n) {
             snapshot.apply(object);
         }
+        let secret = match certificates {
+            Certificates::Wildcard => wildcard.secret(n),
+            Certificates::Own => Pair::new(host(n)).secret(n),
+        };
+        snapshot.apply(secret.into());
     }
     snapshot
 }
@@ -109,26 +122,37 @@ pub(crate) fn options() -> Options {
     Options::default()
 }
 
-/// Every host has a certificate of its own, all with one key: what is read at compile time is the same, and making
-/// thousands of keys is not what is measured.
-fn secret(n: usize, key: &rcgen::KeyPair) -> Secret {
-    let params = rcgen::CertificateParams::new(vec![host(n)]).expect("a name");
-    let certificate = params.self_signed(key).expect("a certificate");
-    let data = [
-        ("tls.crt", certificate.pem()),
-        ("tls.key", key.serialize_pem()),
-    ];
-    let data: BTreeMap<String, ByteString> = data
-        .into_iter()
-        .map(|(name, text)| (name.to_owned(), ByteString(text.into_bytes())))
-        .collect();
-    Secret {
-        metadata: ObjectMeta {
-            name: Some(format!("tls-{n}")),
-            namespace: Some("shop".into()),
-            ..ObjectMeta::default()
-        },
-        data: Some(data),
-        ..Secret::default()
+/// A certificate with its key, PEM.
+struct Pair {
+    certificate: String,
+    key: String,
+}
+
+impl Pair {
+    fn new(name: String) -> Self {
+        let key = rcgen::KeyPair::generate().expect("a key");
+        let params = rcgen::CertificateParams::new(vec![name]).expect("a name");
+        let certificate = params.self_signed(&key).expect("a certificate");
+        Self {
+            certificate: certificate.pem(),
+            key: key.serialize_pem(),
+        }
+    }
+
+    fn secret(&self, n: usize) -> Secret {
+        let data = [("tls.crt", &self.certificate), ("tls.key", &self.key)];
+        let data: BTreeMap<String, ByteString> = data
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), ByteString(text.clone().into_bytes())))
+            .collect();
+        Secret {
+            metadata: ObjectMeta {
+                name: Some(format!("tls-{n}")),
+                namespace: Some("shop".into()),
+                ..ObjectMeta::default()
+            },
+            data: Some(data),
+            ..Secret::default()
+        }
     }
 }

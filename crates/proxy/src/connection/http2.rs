@@ -44,6 +44,9 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// What an idle connection gets to take the news that it ends.
 const GOODBYE: Duration = Duration::from_secs(5);
 
+/// The limit on a client that takes nothing, for metrics.
+const WRITE_TIMEOUT: &str = "write_timeout";
+
 /// Serves the requests on `stream` until the connection has ended.
 pub(super) async fn serve<S, H>(session: Session, handler: H, stream: S)
 where
@@ -58,7 +61,7 @@ where
     });
     let allowance = Allowance::new();
     let io = TokioIo::new(Framed::new(stream, allowance.clone()));
-    let mut connection = builder(&session).serve_connection(io, service);
+    let mut connection = builder(&session, &streams).serve_connection(io, service);
     let mut watch = Watch::new(&session, &streams, &allowance);
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
     if let Some(limit) = end {
@@ -73,9 +76,9 @@ where
     }
 }
 
-fn builder(session: &Session) -> Builder<LocalExecutor> {
+fn builder(session: &Session, streams: &Rc<Streams>) -> Builder<LocalExecutor> {
     let limits = &session.settings.client;
-    let executor = LocalExecutor::new(session.downstream.worker.clone());
+    let executor = LocalExecutor::new(session.downstream.worker.clone(), streams.clone());
     let mut builder = Builder::new(executor);
     builder
         .timer(TokioTimer::new())
@@ -200,9 +203,18 @@ impl<'s> Watch<'s> {
                     self.close(GOODBYE);
                 }
                 Passed::Gone => return Poll::Ready(None),
-                Passed::Stalled => return Poll::Ready(Some("write_timeout")),
+                Passed::Stalled => return Poll::Ready(Some(WRITE_TIMEOUT)),
+                Passed::SomeStalled => self.cut(),
             }
         }
+    }
+
+    /// Ends the streams that their client takes nothing of: it may have good reasons to leave one lie, and wait for others.
+    fn cut(&self) {
+        let write_timeout = self.session.settings.client.write_timeout;
+        let since = Instant::now().checked_sub(write_timeout);
+        let cut = since.map_or(0, |since| self.streams.cut(since));
+        (0..cut).for_each(|_| self.session.refused(WRITE_TIMEOUT));
     }
 
     fn close(&mut self, grace: Duration) {
@@ -228,11 +240,13 @@ impl<'s> Watch<'s> {
 
     fn passed(&self, now: Instant) -> Passed {
         let write_timeout = self.session.settings.client.write_timeout;
-        if self
-            .stalled_since()
-            .is_some_and(|since| since + write_timeout <= now)
-        {
+        let late = |since: Instant| since + write_timeout <= now;
+        let blocked = self.session.activity.blocked_since();
+        if blocked.is_some_and(late) || self.streams.all_waiting_since().is_some_and(late) {
             return Passed::Stalled;
+        }
+        if self.streams.waiting_since().is_some_and(late) {
+            return Passed::SomeStalled;
         }
         match (self.end_of_idleness(), self.closing) {
             (Some(end), None) if end <= now => Passed::Idle,
@@ -264,5 +278,7 @@ enum Passed {
     Nothing,
     Idle,
     Gone,
+    /// The connection, or all there is on it.
     Stalled,
+    SomeStalled,
 }

@@ -2,9 +2,10 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::task::Waker;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::time::Instant;
 
 /// Resets are counted over this time.
@@ -16,19 +17,38 @@ const RESETS: u32 = 100;
 pub(super) struct Streams {
     places: RefCell<Vec<Place>>,
     free: RefCell<Vec<usize>>,
+    newest: Cell<Option<Task>>,
     open: Cell<usize>,
     idle_since: Cell<Instant>,
     resets: Cell<Resets>,
     connection: RefCell<Option<Waker>>,
 }
 
-#[derive(Clone, Copy)]
-enum Place {
+/// Where a stream is kept; streams that have ended leave their place to later ones.
+struct Place {
+    state: State,
+    /// How many streams have been here.
+    serial: u64,
+    /// The task that serves it.
+    waker: Option<Waker>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
     Free,
     /// Waits for the pipeline or the endpoint.
     Working,
     /// Its last piece was taken from it then; it is asked for the next one when the client makes room.
     Waiting(Instant),
+    /// The client has had its time.
+    Cut,
+}
+
+/// Names the stream that a task serves.
+#[derive(Clone, Copy)]
+pub(super) struct Task {
+    index: usize,
+    serial: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -52,6 +72,7 @@ impl Streams {
         Self {
             places: RefCell::default(),
             free: RefCell::default(),
+            newest: Cell::default(),
             open: Cell::new(0),
             idle_since: Cell::new(now),
             resets: Cell::new(Resets {
@@ -72,11 +93,21 @@ impl Streams {
     pub(super) fn open(self: &Rc<Self>) -> Stream {
         let mut places = self.places.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
-            places.push(Place::Free);
+            places.push(Place {
+                state: State::Free,
+                serial: 0,
+                waker: None,
+            });
             places.len() - 1
         });
         if let Some(place) = places.get_mut(index) {
-            *place = Place::Working;
+            let serial = place.serial.wrapping_add(1);
+            *place = Place {
+                state: State::Working,
+                serial,
+                waker: None,
+            };
+            self.newest.set(Some(Task { index, serial }));
         }
         self.open.set(self.open.get() + 1);
         self.count(|resets| resets.opened += 1);
@@ -99,12 +130,64 @@ impl Streams {
 
     /// Since when the stream that has waited longest waits for its client.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
-        let places = self.places.borrow();
-        let waiting = places.iter().filter_map(|place| match place {
-            Place::Waiting(since) => Some(*since),
-            Place::Free | Place::Working => None,
+        self.waiting().min()
+    }
+
+    /// Since when all streams have waited for their client; `None` when one does not, or there are none.
+    pub(super) fn all_waiting_since(&self) -> Option<Instant> {
+        let (count, last) = self.waiting().fold((0, None), |(count, last), since| {
+            (count + 1, last.max(Some(since)))
         });
-        waiting.min()
+        last.filter(|_| count == self.open.get())
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = Instant> {
+        let waiting = |place: &Place| match place.state {
+            State::Waiting(since) => Some(since),
+            State::Free | State::Working | State::Cut => None,
+        };
+        let places = self.places.borrow();
+        let waiting: SmallVec<[Instant; 8]> = places.iter().filter_map(waiting).collect();
+        waiting.into_iter()
+    }
+
+    /// The task for the stream that was opened last. Asked once, by the one who starts it.
+    pub(super) fn newest(&self) -> Option<Task> {
+        self.newest.take()
+    }
+
+    /// Ends the streams that have waited for their client since `since` or longer; gives their number.
+    pub(super) fn cut(&self, since: Instant) -> usize {
+        let mut places = self.places.borrow_mut();
+        let stalled = places
+            .iter_mut()
+            .filter(|place| matches!(place.state, State::Waiting(start) if start <= since));
+        let mut count = 0;
+        for place in stalled {
+            place.state = State::Cut;
+            count += 1;
+            if let Some(waker) = place.waker.take() {
+                waker.wake();
+            }
+        }
+        count
+    }
+
+    /// Whether the stream of `task` has been cut. If not, `cx` is woken when it is.
+    pub(super) fn poll_cut(&self, task: Task, cx: &Context<'_>) -> bool {
+        let mut places = self.places.borrow_mut();
+        let place = places.get_mut(task.index);
+        let Some(place) = place.filter(|place| place.serial == task.serial) else {
+            return false;
+        };
+        if place.state == State::Cut {
+            return true;
+        }
+        let woken = place.waker.as_ref();
+        if !woken.is_some_and(|waker| waker.will_wake(cx.waker())) {
+            place.waker = Some(cx.waker().clone());
+        }
+        false
     }
 
     /// The client makes requests to reset them.
@@ -127,9 +210,9 @@ impl Streams {
         self.resets.set(resets);
     }
 
-    fn set(&self, index: usize, now: Place) {
+    fn set(&self, index: usize, now: State) {
         if let Some(place) = self.places.borrow_mut().get_mut(index) {
-            *place = now;
+            place.state = now;
         }
     }
 
@@ -151,9 +234,9 @@ impl Stream {
         self.streams.set(
             self.index,
             if ready {
-                Place::Waiting(Instant::now())
+                State::Waiting(Instant::now())
             } else {
-                Place::Working
+                State::Working
             },
         );
     }
@@ -167,7 +250,7 @@ impl Stream {
 impl Drop for Stream {
     fn drop(&mut self) {
         let streams = &self.streams;
-        streams.set(self.index, Place::Free);
+        streams.set(self.index, State::Free);
         streams.free.borrow_mut().push(self.index);
         streams.open.set(streams.open.get().saturating_sub(1));
         if streams.open.get() == 0 {
@@ -232,5 +315,29 @@ mod tests {
         assert_eq!(streams.idle_since(), Some(begin + Duration::from_secs(1)));
         drop(streams.open());
         assert_eq!(streams.places.borrow().len(), 2, "places are used again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cut_reaches_its_task_and_none_that_comes_later() {
+        let streams = Rc::new(Streams::new());
+        let (stalled, busy) = (streams.open(), streams.open());
+        let busy_task = streams.newest();
+        assert!(busy_task.is_some() && streams.newest().is_none());
+        stalled.polled(true);
+        assert_eq!(streams.all_waiting_since(), None, "one works");
+        let begin = Instant::now();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        busy.polled(true);
+        assert_eq!(streams.all_waiting_since(), Some(Instant::now()));
+        assert_eq!(streams.cut(begin), 1);
+        assert_eq!(streams.cut(begin), 0, "once");
+        let cx = Context::from_waker(Waker::noop());
+        let task = |index, serial| Task { index, serial };
+        assert!(streams.poll_cut(task(0, 1), &cx));
+        assert!(!streams.poll_cut(task(1, 1), &cx));
+        drop(stalled);
+        let _later = streams.open();
+        assert!(!streams.poll_cut(task(0, 2), &cx));
+        assert!(!streams.poll_cut(task(0, 1), &cx), "its place is taken");
     }
 }

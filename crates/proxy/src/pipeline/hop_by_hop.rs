@@ -6,6 +6,8 @@ use smallvec::SmallVec;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+/// Of the upgrade to HTTP/2 that was never much used, and is gone (RFC 9113 section 3.1).
+const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const SEC_WEBSOCKET_VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 
 /// Removes the fields that `Connection` lists and the standard ones, `Connection` included.
@@ -21,6 +23,7 @@ pub(super) fn remove(headers: &mut HeaderMap) {
     }
     headers.remove(KEEP_ALIVE);
     headers.remove(PROXY_CONNECTION);
+    headers.remove(HTTP2_SETTINGS);
     headers.remove(TE);
     headers.remove(TRANSFER_ENCODING);
     headers.remove(UPGRADE);
@@ -109,6 +112,7 @@ mod tests {
             ("content-length", "3"),
             ("keep-alive", "1"),
             ("proxy-connection", "1"),
+            ("http2-settings", "AAMAAABk"),
             ("te", "trailers"),
             ("transfer-encoding", "chunked"),
             ("upgrade", "x"),

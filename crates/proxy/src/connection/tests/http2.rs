@@ -2,9 +2,12 @@
 
 use bytes::Bytes;
 use h2::client::{ResponseFuture, SendRequest};
+use hyper::rt::Executor;
 use tokio::time::Instant;
 
 use super::*;
+use crate::connection::local::LocalExecutor;
+use crate::connection::streams::Streams;
 
 type Sender = SendRequest<Bytes>;
 
@@ -237,6 +240,36 @@ async fn a_query_without_a_path_is_refused() {
             bytes.push(client.read_u8().await.unwrap());
         }
         assert!(!String::from_utf8_lossy(&bytes).contains("path"));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_cut_is_dropped_and_others_go_on() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let streams = Rc::new(Streams::new());
+        let executor = LocalExecutor::new(fixture.front.worker.clone(), streams.clone());
+        let begin = Instant::now();
+        let begin_one = || {
+            let stream = streams.open();
+            stream.polled(true);
+            let held = Rc::new(());
+            let watched = Rc::downgrade(&held);
+            executor.execute(async move {
+                let _held = (stream, held);
+                std::future::pending::<()>().await;
+            });
+            watched
+        };
+        let stalled = begin_one();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let other = begin_one();
+        tokio::task::yield_now().await;
+        assert_eq!(streams.cut(begin), 1);
+        tokio::task::yield_now().await;
+        assert!(stalled.upgrade().is_none() && other.upgrade().is_some());
+        assert_eq!(streams.open_count(), 1);
     })
     .await;
 }
