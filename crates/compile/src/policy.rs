@@ -125,13 +125,7 @@ pub(crate) fn forwarding(
             .unwrap_or(&defaults.redirect_to),
     );
     table::Forwarding {
-        protocol: match proxy.protocol.unwrap_or(annotations::BackendProtocol::Http) {
-            annotations::BackendProtocol::Http => table::BackendProtocol::Http,
-            annotations::BackendProtocol::Https => table::BackendProtocol::Https,
-            annotations::BackendProtocol::AutoHttp => table::BackendProtocol::AutoHttp,
-            annotations::BackendProtocol::Grpc => table::BackendProtocol::Grpc,
-            annotations::BackendProtocol::Grpcs => table::BackendProtocol::Grpcs,
-        },
+        protocol: proxy.protocol.unwrap_or_default(),
         connect_timeout: proxy.connect_timeout.unwrap_or(defaults.connect_timeout),
         send_timeout: proxy.send_timeout.unwrap_or(defaults.send_timeout),
         read_timeout: proxy.read_timeout.unwrap_or(defaults.read_timeout),
@@ -143,19 +137,13 @@ pub(crate) fn forwarding(
         body_memory: size(body_memory),
         response_head_limit: size(proxy.buffer_size.unwrap_or(defaults.buffer_size)),
         buffer_response: proxy.buffering.unwrap_or(defaults.buffering),
-        http_version: match proxy.http_version.unwrap_or(defaults.http_version) {
-            annotations::HttpVersion::Http10 => table::HttpVersion::Http10,
-            annotations::HttpVersion::Http11 => table::HttpVersion::Http11,
-        },
+        http_version: proxy.http_version.unwrap_or(defaults.http_version),
         host: annotations
             .headers
             .upstream_vhost
             .as_deref()
             .and_then(|host| HeaderValue::from_str(host).ok()),
-        connection_header: proxy.connection.map(|header| match header {
-            annotations::ConnectionHeader::Close => table::ConnectionHeader::Close,
-            annotations::ConnectionHeader::KeepAlive => table::ConnectionHeader::KeepAlive,
-        }),
+        connection_header: proxy.connection,
         tls,
         cookie_domain: replace(
             proxy
@@ -174,23 +162,9 @@ pub(crate) fn forwarding(
 
 fn retry(proxy: &annotations::Proxy, settings: &Settings) -> table::Retry {
     let defaults = &settings.upstream;
-    let on = proxy
-        .next_upstream
-        .as_ref()
-        .unwrap_or(&defaults.next_upstream);
+    let next = proxy.next_upstream.unwrap_or(defaults.next_upstream);
     table::Retry {
-        on: table::RetryOn {
-            error: on.error,
-            timeout: on.timeout,
-            invalid_header: on.invalid_header,
-            http_403: on.http_403,
-            http_404: on.http_404,
-            http_429: on.http_429,
-            http_500: on.http_500,
-            http_502: on.http_502,
-            http_503: on.http_503,
-            http_504: on.http_504,
-        },
+        on: next.on,
         tries: NonZeroU32::new(
             proxy
                 .next_upstream_tries
@@ -201,7 +175,7 @@ fn retry(proxy: &annotations::Proxy, settings: &Settings) -> table::Retry {
                 .next_upstream_timeout
                 .unwrap_or(defaults.next_upstream_timeout),
         ),
-        non_idempotent: on.non_idempotent || defaults.retry_non_idempotent,
+        non_idempotent: next.non_idempotent || defaults.retry_non_idempotent,
     }
 }
 

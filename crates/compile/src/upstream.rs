@@ -6,12 +6,11 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table as table;
 use headgate_table::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, Slot, Template, Upstream, UpstreamId,
 };
 
-use crate::annotations::{self, Algorithm, StickyMode};
+use crate::annotations::{Algorithm, StickyMode};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::{FIRST_PORT, ParsedIngress};
 use crate::objects::{Service, ServicePort};
@@ -222,11 +221,7 @@ pub(crate) fn affinity(users: &[&ParsedIngress]) -> Option<Arc<Affinity>> {
         max_age: cookie.max_age,
         expires: cookie.expires,
         always_secure: cookie.secure,
-        same_site: cookie.same_site.map(|same_site| match same_site {
-            annotations::SameSite::None => table::SameSite::None,
-            annotations::SameSite::Lax => table::SameSite::Lax,
-            annotations::SameSite::Strict => table::SameSite::Strict,
-        }),
+        same_site: cookie.same_site,
         conditional_same_site_none: cookie.conditional_same_site_none,
         change_on_failure: cookie.change_on_failure,
     }))

@@ -16,6 +16,7 @@ pub use balance::{Algorithm, Balance, HashBy};
 pub use canary::{Canary, CanaryHeader};
 pub use cors::Cors;
 pub use limits::Limits;
+pub(crate) use proxy::http_version;
 pub use proxy::{BackendProtocol, ConnectionHeader, HttpVersion, Proxy};
 pub use routing::{Redirect, Redirects, Routing};
 pub use upstream_tls::UpstreamTls;

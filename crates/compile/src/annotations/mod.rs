@@ -15,6 +15,7 @@ mod value;
 
 pub use docs::annotations_markdown;
 pub(crate) use docs::table_cell;
+pub(crate) use ingress::http_version;
 pub use ingress::{
     Access, Affinity, Algorithm, BackendProtocol, Balance, Canary, CanaryHeader, ConnectionHeader,
     Cors, HashBy, Headers, HttpVersion, IngressAnnotations, Limits, Policy, Proxy, Redirect,

@@ -171,7 +171,7 @@ impl<'a> Source<'a> {
     pub(super) fn next_upstream(&self, name: &str) -> NextUpstream {
         self.reader
             .next_upstream(name)
-            .unwrap_or(NextUpstream::DEFAULT)
+            .unwrap_or_else(NextUpstream::usual)
     }
 
     /// What a checked text parses to, if it does.

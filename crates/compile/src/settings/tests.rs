@@ -168,7 +168,7 @@ fn defaults() {
     assert!(upstream.request_buffering && !upstream.buffering);
     assert_eq!(
         (upstream.next_upstream, upstream.next_upstream_tries),
-        (NextUpstream::DEFAULT, 3)
+        (NextUpstream::usual(), 3)
     );
     assert_eq!(
         (upstream.http_version, upstream.algorithm),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::read::Source;
-use crate::annotations::{Algorithm, HttpVersion, NextUpstream, RedirectRewrite, Rewrite};
+use crate::annotations::{
+    Algorithm, HttpVersion, NextUpstream, RedirectRewrite, Rewrite, http_version,
+};
 
 /// HTTP with backends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl UpstreamDefaults {
             buffering: source.on("proxy-buffering"),
             buffer_size: source.positive_size("proxy-buffer-size"),
             request_buffering: source.on("proxy-request-buffering"),
-            http_version: HttpVersion::from_word(source.text("proxy-http-version")),
+            http_version: http_version(source.text("proxy-http-version")),
             next_upstream: source.next_upstream("proxy-next-upstream"),
             next_upstream_timeout: source.seconds("proxy-next-upstream-timeout"),
             next_upstream_tries: source.count("proxy-next-upstream-tries"),

@@ -1,5 +1,7 @@
 //! Session affinity.
 
+pub use headgate_table::SameSite;
+
 use crate::annotations::Reader;
 
 /// Clients stay on one endpoint by a cookie.
@@ -42,28 +44,6 @@ pub struct SessionCookie {
     pub conditional_same_site_none: bool,
     /// After a failed try another endpoint answers and the cookie changes.
     pub change_on_failure: bool,
-}
-
-/// The `SameSite` attribute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SameSite {
-    /// Sent in every context.
-    None,
-    /// Sent for top-level navigation.
-    Lax,
-    /// Sent within the site only.
-    Strict,
-}
-
-impl SameSite {
-    /// The word in the cookie.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::None => "None",
-            Self::Lax => "Lax",
-            Self::Strict => "Strict",
-        }
-    }
 }
 
 impl Affinity {

@@ -1,5 +1,6 @@
 //! Talking to the backend.
 
+pub use headgate_table::{BackendProtocol, ConnectionHeader, HttpVersion};
 use std::time::Duration;
 
 use crate::annotations::{Bad, NextUpstream, Reader, Rewrite, parse_size};
@@ -45,50 +46,13 @@ pub struct Proxy {
     pub connection: Option<ConnectionHeader>,
 }
 
-/// What the backend speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum BackendProtocol {
-    /// HTTP/1 in clear.
-    #[default]
-    Http,
-    /// HTTP/1 over TLS.
-    Https,
-    /// As the client came: HTTP or HTTPS.
-    AutoHttp,
-    /// HTTP/2 in clear.
-    Grpc,
-    /// HTTP/2 over TLS.
-    Grpcs,
-}
-
-/// HTTP version towards the backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum HttpVersion {
-    /// HTTP/1.0.
-    Http10,
-    /// HTTP/1.1.
-    #[default]
-    Http11,
-}
-
-impl HttpVersion {
-    /// The version of a word the registry accepts.
-    pub(crate) fn from_word(word: &str) -> Self {
-        if word == "1.0" {
-            Self::Http10
-        } else {
-            Self::Http11
-        }
+/// The version of a word the registry accepts.
+pub(crate) fn http_version(word: &str) -> HttpVersion {
+    if word == "1.0" {
+        HttpVersion::Http10
+    } else {
+        HttpVersion::Http11
     }
-}
-
-/// A Connection header towards the backend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConnectionHeader {
-    /// `close`.
-    Close,
-    /// `keep-alive`.
-    KeepAlive,
 }
 
 impl Proxy {
@@ -108,9 +72,7 @@ impl Proxy {
             request_buffering: reader.bool("proxy-request-buffering"),
             buffering: reader.bool("proxy-buffering"),
             buffer_size: reader.size("proxy-buffer-size").filter(|size| *size > 0),
-            http_version: reader
-                .text("proxy-http-version")
-                .map(HttpVersion::from_word),
+            http_version: reader.text("proxy-http-version").map(http_version),
             cookie_domain: reader.parsed("proxy-cookie-domain", Rewrite::parse),
             cookie_path: reader.parsed("proxy-cookie-path", Rewrite::parse),
             redirect_from: reader.string("proxy-redirect-from"),

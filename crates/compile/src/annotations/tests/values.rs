@@ -179,18 +179,18 @@ fn next_upstream_off_wins() {
     let parse = |text| Kind::NextUpstream.parse(text, Validation::Full);
     assert_eq!(
         parse("error off"),
-        Ok(Value::NextUpstream(NextUpstream::OFF))
+        Ok(Value::NextUpstream(NextUpstream::default()))
     );
     assert_eq!(
         parse(" error  timeout"),
-        Ok(Value::NextUpstream(NextUpstream::DEFAULT))
+        Ok(Value::NextUpstream(NextUpstream::usual()))
     );
     let Ok(Value::NextUpstream(some)) = parse("http_429 non_idempotent") else {
         panic!("a list of conditions")
     };
-    assert!(some.non_idempotent && !some.error);
+    assert!(some.non_idempotent && !some.on.error);
     assert!(
-        some.on_status(StatusCode::TOO_MANY_REQUESTS) && !some.on_status(StatusCode::BAD_GATEWAY)
+        some.on.status(StatusCode::TOO_MANY_REQUESTS) && !some.on.status(StatusCode::BAD_GATEWAY)
     );
 }
 

@@ -1,8 +1,9 @@
 //! Lists: networks, status codes, server names, TLS versions and conditions for another try.
 
+use headgate_table::{Retry, RetryOn};
+use http::StatusCode;
 use std::net::IpAddr;
 
-use http::StatusCode;
 use ipnet::IpNet;
 
 use super::ValueError;
@@ -87,63 +88,18 @@ pub(crate) fn parse_server_names(text: &str) -> Result<Vec<String>, ValueError> 
 /// On what another endpoint is tried, before a byte went to the client. `off` wins over everything beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NextUpstream {
-    /// The connection failed or broke.
-    pub error: bool,
-    /// A connect, send or read timed out.
-    pub timeout: bool,
-    /// The answer was empty or not HTTP.
-    pub invalid_header: bool,
-    /// Status 403.
-    pub http_403: bool,
-    /// Status 404.
-    pub http_404: bool,
-    /// Status 429.
-    pub http_429: bool,
-    /// Status 500.
-    pub http_500: bool,
-    /// Status 502.
-    pub http_502: bool,
-    /// Status 503.
-    pub http_503: bool,
-    /// Status 504.
-    pub http_504: bool,
+    /// Conditions.
+    pub on: RetryOn,
     /// Also methods that are not idempotent, once sent.
     pub non_idempotent: bool,
 }
 
 impl NextUpstream {
-    /// The default: `error timeout`.
-    pub const DEFAULT: Self = Self {
-        error: true,
-        timeout: true,
-        ..Self::OFF
-    };
-    /// Never another try.
-    pub const OFF: Self = Self {
-        error: false,
-        timeout: false,
-        invalid_header: false,
-        http_403: false,
-        http_404: false,
-        http_429: false,
-        http_500: false,
-        http_502: false,
-        http_503: false,
-        http_504: false,
-        non_idempotent: false,
-    };
-
-    /// Whether an answer of this status asks for another try.
-    pub fn on_status(&self, status: StatusCode) -> bool {
-        match status.as_u16() {
-            403 => self.http_403,
-            404 => self.http_404,
-            429 => self.http_429,
-            500 => self.http_500,
-            502 => self.http_502,
-            503 => self.http_503,
-            504 => self.http_504,
-            _ => false,
+    /// What holds where nothing is set: `error timeout`.
+    pub fn usual() -> Self {
+        Self {
+            on: Retry::default().on,
+            non_idempotent: false,
         }
     }
 }
@@ -151,7 +107,7 @@ impl NextUpstream {
 /// A space list of conditions for another try.
 pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError> {
     let invalid = || ValueError::invalid(text, NEXT_UPSTREAM);
-    let mut parsed = NextUpstream::OFF;
+    let mut parsed = NextUpstream::default();
     let mut off = false;
     let mut words = text.split_ascii_whitespace().peekable();
     if words.peek().is_none() {
@@ -159,23 +115,23 @@ pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError
     }
     for word in words {
         let condition = match word {
-            "error" => &mut parsed.error,
-            "timeout" => &mut parsed.timeout,
-            "invalid_header" => &mut parsed.invalid_header,
-            "http_403" => &mut parsed.http_403,
-            "http_404" => &mut parsed.http_404,
-            "http_429" => &mut parsed.http_429,
-            "http_500" => &mut parsed.http_500,
-            "http_502" => &mut parsed.http_502,
-            "http_503" => &mut parsed.http_503,
-            "http_504" => &mut parsed.http_504,
+            "error" => &mut parsed.on.error,
+            "timeout" => &mut parsed.on.timeout,
+            "invalid_header" => &mut parsed.on.invalid_header,
+            "http_403" => &mut parsed.on.http_403,
+            "http_404" => &mut parsed.on.http_404,
+            "http_429" => &mut parsed.on.http_429,
+            "http_500" => &mut parsed.on.http_500,
+            "http_502" => &mut parsed.on.http_502,
+            "http_503" => &mut parsed.on.http_503,
+            "http_504" => &mut parsed.on.http_504,
             "non_idempotent" => &mut parsed.non_idempotent,
             "off" => &mut off,
             _ => return Err(invalid()),
         };
         *condition = true;
     }
-    Ok(if off { NextUpstream::OFF } else { parsed })
+    Ok(if off { NextUpstream::default() } else { parsed })
 }
 
 /// Which TLS versions may be negotiated. At least one always is.
