@@ -81,13 +81,12 @@ fn exit_code(result: Result<()>) -> ExitCode {
     }
 }
 
-/// The log goes to standard error: standard output is the access log's. `RUST_LOG` refines what `-v` says.
+/// The log goes to standard error: standard output is the access log's. `RUST_LOG` takes the place of what `-v` says.
 fn start_log(config: &Config) {
     // The HTTP/2 library warns once for each client that floods; such refusals are counted in a metric instead.
-    let said = std::env::var("RUST_LOG").unwrap_or_else(|_| "h2=error".to_owned());
-    let filter = EnvFilter::builder()
-        .with_default_directive(config.log_level.into())
-        .parse_lossy(said);
+    let said =
+        std::env::var("RUST_LOG").unwrap_or_else(|_| format!("{},h2=error", config.log_level));
+    let filter = EnvFilter::builder().parse_lossy(said);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)
