@@ -4,7 +4,7 @@ mod system;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use headgate_compile::{ClassSelection, Options};
+use headgate_compile::{ClassSelection, Namespaces, Options};
 use headgate_proxy::{AccessLog, MetricLabels};
 
 use crate::app::Serving;
@@ -136,18 +136,28 @@ fn options(flags: &Flags) -> Options {
             without_class: flags.switch("watch-ingress-without-class"),
             by_name: flags.switch("ingress-class-by-name"),
         },
-        namespace: Some(flags.text("watch-namespace"))
-            .filter(|namespace| !namespace.is_empty())
-            .map(Into::into),
+        namespaces: namespaces(flags),
         annotations_prefix: flags.text("annotations-prefix").into(),
         validate_annotations: flags.switch("enable-annotation-validation"),
         settings: flags.object("configmap"),
         default_certificate: flags.object("default-ssl-certificate"),
         default_backend: flags.object("default-backend-service"),
         disable_catch_all: flags.switch("disable-catch-all"),
+        topology: flags.switch("enable-topology-aware-routing"),
         external_names: !flags.switch("disable-svc-external-name"),
         loopback_endpoints: flags.switch("allow-loopback-upstreams"),
         health_path: flags.text("health-check-path").into(),
+    }
+}
+
+fn namespaces(flags: &Flags) -> Namespaces {
+    let one = flags.text("watch-namespace");
+    if !one.is_empty() {
+        Namespaces::One(one.into())
+    } else if !flags.text("watch-namespace-selector").is_empty() {
+        Namespaces::Selected
+    } else {
+        Namespaces::All
     }
 }
 

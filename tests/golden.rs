@@ -13,10 +13,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headgate_compile::{Changes, Name, Object, Options, Snapshot, compile};
+use headgate_compile::{Changes, Fact, Name, Namespaces, Object, Options, Snapshot, compile};
 use headgate_table::{Certificate, PrivateBytes, text};
 use k8s_openapi::ByteString;
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
@@ -70,6 +70,7 @@ fn compiled(input: &str, stage: &str, certificate: &Arc<Certificate>, case: &str
     {
         snapshot.apply(object);
     }
+    facts(input).for_each(|fact| snapshot.learn(fact));
     let options = options(input);
     let compiled = compile(&snapshot, &Changes::default(), None, &options, certificate);
     let mut out = text(compiled.table());
@@ -141,6 +142,7 @@ fn object(document: Value, case: &str) -> Object {
         "Endpoints" => typed::<Endpoints>(document, case).into(),
         "Secret" => with_string_data(typed(document, case)).into(),
         "ConfigMap" => typed::<ConfigMap>(document, case).into(),
+        "Namespace" => typed::<Namespace>(document, case).into(),
         kind => panic!("{case}: no objects of kind \"{kind}\" here"),
     }
 }
@@ -159,7 +161,18 @@ fn with_string_data(mut secret: Secret) -> Secret {
     secret
 }
 
-// === options ===
+// === facts and options ===
+
+fn facts(input: &str) -> impl Iterator<Item = Fact> {
+    input.lines().filter_map(|line| {
+        let (name, value) = line.strip_prefix("# ")?.split_once(": ")?;
+        match name {
+            "zone" => Some(Fact::Zone(Some(value.into()))),
+            "classes" => Some(Fact::ClassesReadable(value != "unreadable")),
+            _ => None,
+        }
+    })
+}
 
 fn options(input: &str) -> Options {
     let mut options = Options::default();
@@ -180,7 +193,9 @@ fn set(options: &mut Options, flag: &str) {
         "--controller-class" => options.class.controller_class = value.into(),
         "--watch-ingress-without-class" => options.class.without_class = on,
         "--ingress-class-by-name" => options.class.by_name = on,
-        "--watch-namespace" => options.namespace = Some(value.into()),
+        "--watch-namespace" => options.namespaces = Namespaces::One(value.into()),
+        "--watch-namespace-selector" => options.namespaces = Namespaces::Selected,
+        "--enable-topology-aware-routing" => options.topology = on,
         "--annotations-prefix" => options.annotations_prefix = value.into(),
         "--enable-annotation-validation" => options.validate_annotations = on,
         "--configmap" => options.settings = Some(name(value)),

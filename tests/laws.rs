@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headgate_compile::{
-    Change, Changes, Compiled, IngressStatus, Kind, Name, Object, ObjectRef, Options, Snapshot,
-    annotations, compile,
+    Change, Changes, Compiled, Fact, IngressStatus, Kind, Name, Object, ObjectRef, Options,
+    Snapshot, annotations, compile,
 };
 use headgate_table::{HostBehaviour, PathKind, PathMatch, RoutingTable, json, text};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
@@ -342,6 +342,7 @@ fn the_last_valid_certificate_stays_while_its_secret_is_gone() {
 /// A snapshot, what it should hold, and what was compiled from it last.
 struct World {
     objects: BTreeMap<ObjectRef, Object>,
+    facts: Vec<Fact>,
     snapshot: Snapshot,
     compiled: Option<Compiled>,
 }
@@ -350,6 +351,7 @@ impl World {
     fn new(options: &Options) -> Self {
         let mut world = Self {
             objects: BTreeMap::new(),
+            facts: Vec::new(),
             snapshot: Snapshot::default(),
             compiled: None,
         };
@@ -366,6 +368,7 @@ impl World {
         match &change {
             Change::Apply(object) => drop(self.objects.insert(object.reference(), object.clone())),
             Change::Delete(object) => drop(self.objects.remove(object)),
+            Change::Learn(fact) => self.facts.push(fact.clone()),
         }
         self.snapshot.change(change);
     }
@@ -376,6 +379,9 @@ impl World {
         self.objects
             .values()
             .for_each(|object| snapshot.apply(object.clone()));
+        for fact in &self.facts {
+            snapshot.learn(fact.clone());
+        }
         compile(&snapshot, &Changes::default(), None, options, fallback())
     }
 

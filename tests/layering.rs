@@ -58,13 +58,18 @@ const LAYERS: &[Layer] = &[
         never: &["hyper", "axum", "reqwest", "kube"],
     },
     Layer {
+        name: "cluster",
+        ours: &["compile", "table"],
+        never: &["axum", "reqwest", "notify"],
+    },
+    Layer {
         name: "proxy",
         ours: &["limit", "table"],
         never: KUBERNETES,
     },
     Layer {
         name: "testkit",
-        ours: &["limit", "table", "compile", "manifest", "proxy"],
+        ours: &["limit", "table", "compile", "manifest", "cluster", "proxy"],
         never: &[],
     },
 ];

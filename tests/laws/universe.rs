@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use headgate_compile::{Change, Kind, Name, Object, ObjectRef, Options, certificate_from_pem};
+use headgate_compile::{
+    Change, Fact, Kind, Name, Namespaces, Object, ObjectRef, Options, certificate_from_pem,
+};
 use headgate_table::{Certificate, PrivateBytes};
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use proptest::prelude::*;
@@ -162,6 +164,7 @@ fn service(name: &str, sticky: bool) -> Object {
         "spec": {
             "clusterIP": "10.96.0.1",
             "sessionAffinity": if sticky { "ClientIP" } else { "None" },
+            "trafficDistribution": if sticky { "PreferClose" } else { "" },
             "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }],
         },
     });
@@ -173,10 +176,18 @@ pub(crate) fn slice(service: &str, number: usize, addresses: &[&str]) -> Object 
     named_slice(&format!("{service}-{number}"), service, addresses)
 }
 
+/// Endpoints with an odd last byte are meant for zone `near`.
 fn named_slice(name: &str, service: &str, addresses: &[&str]) -> Object {
     let endpoints: Vec<Value> = addresses
         .iter()
-        .map(|address| json!({ "addresses": [address] }))
+        .map(|address| {
+            let zone = if address.ends_with('1') {
+                "near"
+            } else {
+                "far"
+            };
+            json!({ "addresses": [address], "hints": { "forZones": [{ "name": zone }] } })
+        })
         .collect();
     let value = json!({
         "metadata": {
@@ -204,13 +215,27 @@ fn config_map(name: &str, data: &[(&str, &str)]) -> Object {
     serde_json::from_value::<ConfigMap>(value).unwrap().into()
 }
 
+fn namespace() -> Object {
+    let value = json!({ "metadata": { "name": "s" } });
+    serde_json::from_value::<Namespace>(value).unwrap().into()
+}
+
 fn class(ours: bool) -> Object {
+    class_with(ours, None)
+}
+
+/// With settings of its own in ConfigMap `s/headers`, which says nothing that is a setting, or `s/more`.
+fn class_with(ours: bool, parameters: Option<&str>) -> Object {
     let controller = if ours {
         "k8s.io/ingress-nginx"
     } else {
         "example.com/other"
     };
-    let value = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": controller } });
+    let parameters = parameters.map(
+        |name| json!({ "kind": "ConfigMap", "name": name, "namespace": "s", "scope": "Namespace" }),
+    );
+    let spec = json!({ "controller": controller, "parameters": parameters });
+    let value = json!({ "metadata": { "name": "nginx" }, "spec": spec });
     serde_json::from_value::<IngressClass>(value)
         .unwrap()
         .into()
@@ -267,6 +292,7 @@ fn secret(name: &str, which: usize) -> Object {
 /// What is there from the start.
 pub(crate) fn stage() -> Vec<Object> {
     vec![
+        namespace(),
         class(true),
         service("web", false),
         service("api", false),
@@ -284,6 +310,8 @@ pub(crate) fn options() -> Options {
         settings: Some(Name::new("s", "settings")),
         default_backend: Some(Name::new("s", "web")),
         default_certificate: Some(Name::new("s", "cert-b")),
+        namespaces: Namespaces::Selected,
+        topology: true,
         ..Options::default()
     }
 }
@@ -353,13 +381,15 @@ fn any_other() -> impl Strategy<Value = Object> {
         2 => (prop::sample::select(vec!["cert-a", "cert-b"]), 0..2_usize).prop_map(|(name, which)| secret(name, which)),
         2 => prop::sample::subsequence(SETTINGS.to_vec(), 0..4).prop_map(|data| settings(&data)),
         1 => prop::sample::select(vec!["X-One", "X-Two", "X Three"]).prop_map(|name| config_map("headers", &[(name, "1")])),
-        1 => any::<bool>().prop_map(class),
+        2 => (any::<bool>(), prop::sample::select(vec![None, Some("more"), Some("headers")])).prop_map(|(ours, parameters)| class_with(ours, parameters)),
+        1 => prop::sample::subsequence(SETTINGS.to_vec(), 0..3).prop_map(|data| config_map("more", &data)),
+        1 => Just(namespace()),
     ]
 }
 
 fn any_deletion() -> impl Strategy<Value = Change> {
     let reference = |kind, name: String| {
-        let namespace = if kind == Kind::IngressClass { "" } else { "s" };
+        let namespace = if Kind::is_namespaced(kind) { "s" } else { "" };
         Change::Delete(ObjectRef {
             kind,
             name: Name::new(namespace, &name),
@@ -369,8 +399,9 @@ fn any_deletion() -> impl Strategy<Value = Change> {
         6 => (0..6_usize).prop_map(move |number| reference(Kind::Ingress, format!("ingress-{number}"))),
         2 => prop::sample::select(SERVICES.to_vec()).prop_map(move |name| reference(Kind::Service, name.into())),
         2 => (prop::sample::select(SERVICES.to_vec()), 1..3_usize).prop_map(move |(name, number)| reference(Kind::EndpointSlice, format!("{name}-{number}"))),
-        1 => prop::sample::select(vec!["settings", "headers"]).prop_map(move |name| reference(Kind::ConfigMap, name.into())),
+        1 => prop::sample::select(vec!["settings", "headers", "more"]).prop_map(move |name| reference(Kind::ConfigMap, name.into())),
         1 => Just(reference(Kind::IngressClass, "nginx".into())),
+        1 => Just(reference(Kind::Namespace, "s".into())),
     ]
 }
 
@@ -380,6 +411,9 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         10 => any_ingress().prop_map(Change::Apply),
         4 => any_other().prop_map(Change::Apply),
         3 => any_deletion(),
+        1 => any::<bool>().prop_map(|readable| Change::Learn(Fact::ClassesReadable(readable))),
+        1 => prop::sample::select(vec![None, Some("near"), Some("gone")])
+            .prop_map(|zone| Change::Learn(Fact::Zone(zone.map(Into::into)))),
     ]
 }
 

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
-use crate::options::ClassSelection;
+use crate::options::{ClassSelection, Namespaces};
 use crate::{Name, Options, Snapshot};
 
 const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
@@ -10,11 +10,7 @@ const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 /// Whether an Ingress is served: by its class, the watched namespace and `--disable-catch-all`.
 pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
-    if options
-        .namespace
-        .as_deref()
-        .is_some_and(|watched| watched != namespace)
-    {
+    if !is_watched(namespace, snapshot, options) {
         return false;
     }
     let has_default_backend = ingress
@@ -27,11 +23,26 @@ pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options)
     has_our_class(ingress, snapshot, &options.class)
 }
 
-fn has_our_class(ingress: &Ingress, snapshot: &Snapshot, selection: &ClassSelection) -> bool {
+/// Whether Ingresses of a namespace are looked at.
+pub(crate) fn is_watched(namespace: &str, snapshot: &Snapshot, options: &Options) -> bool {
+    match &options.namespaces {
+        Namespaces::All => true,
+        Namespaces::One(watched) => **watched == *namespace,
+        Namespaces::Selected => snapshot.namespaces.contains_key(&Name::new("", namespace)),
+    }
+}
+
+/// Whether an Ingress's class is ours.
+pub(crate) fn has_our_class(
+    ingress: &Ingress,
+    snapshot: &Snapshot,
+    selection: &ClassSelection,
+) -> bool {
     if let Some(name) = ingress
         .spec
         .as_ref()
         .and_then(|spec| spec.ingress_class_name.as_deref())
+        && snapshot.classes_readable
     {
         return class_is_ours(name, snapshot, selection);
     }
@@ -44,6 +55,17 @@ fn has_our_class(ingress: &Ingress, snapshot: &Snapshot, selection: &ClassSelect
         Some(class) => !class.is_empty() && **class == *selection.ingress_class,
         None => selection.without_class,
     }
+}
+
+/// The classes of ours that have parameters, by name, with the ConfigMap that these point to.
+pub(crate) fn parameters(snapshot: &Snapshot, selection: &ClassSelection) -> Vec<(Name, Name)> {
+    let ours = snapshot.classes.values().filter(|class| {
+        class.parameters.is_some() && class_is_ours(&class.name.name, snapshot, selection)
+    });
+    let pairs = ours.filter_map(|class| Some((class.name.clone(), class.parameters.clone()?)));
+    let mut pairs: Vec<_> = pairs.collect();
+    pairs.sort();
+    pairs
 }
 
 fn class_is_ours(name: &str, snapshot: &Snapshot, selection: &ClassSelection) -> bool {

@@ -22,7 +22,7 @@ use headgate_table::{
 use crate::age::{self, ByAge};
 use crate::annotations::IngressAnnotations;
 use crate::certificates::Certificates;
-use crate::class::is_ours;
+use crate::class::{self, is_ours};
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
 use crate::host::{self, Member, www_counterpart};
@@ -42,6 +42,9 @@ pub struct Compiled {
     plain_policy: Arc<Policy>,
     members: HashMap<Name, Arc<Member>, RandomState>,
     statuses: BTreeMap<Name, IngressStatus>,
+    /// Ingresses that the last step found to be ours, or no longer.
+    joined: Vec<Name>,
+    left: Vec<Name>,
     index: Index,
     certificates: Certificates,
     patterns: Interned<Pattern>,
@@ -76,7 +79,9 @@ pub fn compile(
     fallback: &Arc<Certificate>,
 ) -> Compiled {
     let fresh = previous.is_none();
-    let compiled = previous.unwrap_or_else(|| Compiled::empty(options, fallback));
+    let mut compiled = previous.unwrap_or_else(|| Compiled::empty(options, fallback));
+    compiled.joined.clear();
+    compiled.left.clear();
     let mut step = Step {
         table: RoutingTable::clone(&compiled.table),
         compiled,
@@ -116,6 +121,16 @@ impl Compiled {
     /// What became of each Ingress of ours.
     pub fn statuses(&self) -> &BTreeMap<Name, IngressStatus> {
         &self.statuses
+    }
+
+    /// Ingresses that became ours in the last compilation.
+    pub fn joined(&self) -> &[Name] {
+        &self.joined
+    }
+
+    /// Ingresses that the last compilation found gone, or of another class or namespace.
+    pub fn left(&self) -> &[Name] {
+        &self.left
     }
 
     /// The settings as last read.
@@ -163,6 +178,8 @@ impl Compiled {
             plain_policy,
             members: HashMap::default(),
             statuses: BTreeMap::new(),
+            joined: Vec::new(),
+            left: Vec::new(),
             index: Index::default(),
             certificates,
             patterns,
@@ -210,9 +227,16 @@ impl Step<'_> {
             .into_iter()
             .flatten()
             .map(|reference| config_map_name(reference, namespace));
-        let concerned: BTreeSet<Name> = named.chain(own.cloned()).collect();
-        let changed =
-            |object: &ObjectRef| object.kind == Kind::ConfigMap && concerned.contains(&object.name);
+        let parameters = class::parameters(self.snapshot, &self.options.class);
+        let concerned: BTreeSet<Name> = named
+            .chain(own.cloned())
+            .chain(parameters.iter().map(|(_, map)| map.clone()))
+            .collect();
+        let changed = |object: &ObjectRef| match object.kind {
+            Kind::ConfigMap => concerned.contains(&object.name),
+            Kind::IngressClass => true,
+            _ => false,
+        };
         if !self.everything && !changes.objects.iter().any(changed) {
             return;
         }
@@ -225,7 +249,8 @@ impl Step<'_> {
                 ..settings_finding(self.options, Severity::Warning, "", message)
             });
         }
-        let data = map.map(|map| map.data.clone()).unwrap_or_default();
+        let mut data = self.class_settings(&parameters, &mut findings);
+        data.extend(map.map(|map| map.data.clone()).unwrap_or_default());
         let (settings, problems) = Settings::parse(&data);
         for problem in problems {
             findings.push(settings_finding(
@@ -250,6 +275,40 @@ impl Step<'_> {
             self.everything = true;
         }
         self.dirty.hosts.insert(CATCH_ALL.into());
+    }
+
+    /// The settings that the parameters of our classes bring: of several classes, those of the first by name. What the
+    /// ConfigMap of `--configmap` says goes over them.
+    fn class_settings(
+        &self,
+        parameters: &[(Name, Name)],
+        findings: &mut Vec<Finding>,
+    ) -> BTreeMap<String, String> {
+        let mut data = BTreeMap::new();
+        let mut first: Option<&Name> = None;
+        for (class, name) in parameters {
+            let message = match (self.snapshot.config_maps.get(name), first) {
+                (None, _) => format!("there is no ConfigMap {name}; the class has no settings"),
+                (Some(_), Some(first)) if first != name => format!(
+                    "ignored: the settings of another class, in ConfigMap {first}, hold for the whole process"
+                ),
+                (Some(map), _) => {
+                    data.clone_from(&map.data);
+                    first = Some(name);
+                    continue;
+                }
+            };
+            findings.push(Finding {
+                severity: Severity::Warning,
+                subject: Subject::Object(ObjectRef {
+                    kind: Kind::IngressClass,
+                    name: class.clone(),
+                }),
+                field: "spec.parameters".into(),
+                message: message.into(),
+            });
+        }
+        data
     }
 
     fn default_certificate(&mut self, fallback: &Arc<Certificate>) {

@@ -18,6 +18,7 @@ mod interned;
 mod objects;
 mod options;
 mod policy;
+mod references;
 mod serving;
 pub mod settings;
 mod snapshot;
@@ -27,6 +28,9 @@ mod upstream;
 pub use certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use finding::{Finding, Severity, Subject};
-pub use objects::{ConfigMap, EndpointSlice, Endpoints, IngressClass, Object, Secret, Service};
-pub use options::{ClassSelection, Options};
-pub use snapshot::{Change, Changes, Kind, Name, ObjectRef, Objects, Snapshot};
+pub use objects::{
+    ConfigMap, EndpointSlice, Endpoints, IngressClass, Namespace, Object, Secret, Service,
+};
+pub use options::{ClassSelection, Namespaces, Options};
+pub use references::references;
+pub use snapshot::{Change, Changes, Fact, Kind, Name, ObjectRef, Objects, Snapshot};

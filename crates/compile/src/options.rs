@@ -10,8 +10,8 @@ use crate::annotations::DEFAULT_PREFIX;
 pub struct Options {
     /// Which Ingresses are served.
     pub class: ClassSelection,
-    /// Serve Ingresses of this namespace only (`--watch-namespace`); `None`: of all.
-    pub namespace: Option<Arc<str>>,
+    /// Of which namespaces Ingresses are served; default all.
+    pub namespaces: Namespaces,
     /// `--annotations-prefix`, without a slash; default `nginx.ingress.kubernetes.io`.
     pub annotations_prefix: Arc<str>,
     /// `--enable-annotation-validation`; default true.
@@ -28,8 +28,22 @@ pub struct Options {
     pub external_names: bool,
     /// Endpoints may have loopback addresses; default false.
     pub loopback_endpoints: bool,
+    /// Prefer endpoints meant for the zone that the process runs in (`--enable-topology-aware-routing`); default false.
+    pub topology: bool,
     /// Path that the catch-all answers itself (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
+}
+
+/// Of which namespaces Ingresses are served.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Namespaces {
+    /// Of all.
+    #[default]
+    All,
+    /// Of one (`--watch-namespace`).
+    One(Arc<str>),
+    /// Of those that the snapshot has as objects (`--watch-namespace-selector`).
+    Selected,
 }
 
 /// Which Ingresses are served (ingress-nginx reference 2.9).
@@ -49,7 +63,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             class: ClassSelection::default(),
-            namespace: None,
+            namespaces: Namespaces::All,
             annotations_prefix: DEFAULT_PREFIX.into(),
             validate_annotations: true,
             settings: None,
@@ -58,6 +72,7 @@ impl Default for Options {
             disable_catch_all: false,
             external_names: true,
             loopback_endpoints: false,
+            topology: false,
             health_path: "/healthz".into(),
         }
     }

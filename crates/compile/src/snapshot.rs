@@ -11,7 +11,11 @@ use foldhash::fast::RandomState;
 use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use crate::objects::{ConfigMap, EndpointSlice, Endpoints, IngressClass, Object, Secret, Service};
+use serde::{Deserialize, Serialize};
+
+use crate::objects::{
+    ConfigMap, EndpointSlice, Endpoints, IngressClass, Namespace, Object, Secret, Service,
+};
 
 /// Kinds of objects that a table is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +28,7 @@ pub enum Kind {
     Endpoints,
     Secret,
     ConfigMap,
+    Namespace,
 }
 
 impl Kind {
@@ -37,12 +42,18 @@ impl Kind {
             Self::Endpoints => "Endpoints",
             Self::Secret => "Secret",
             Self::ConfigMap => "ConfigMap",
+            Self::Namespace => "Namespace",
         }
+    }
+
+    /// Whether objects of this kind are in a namespace.
+    pub fn is_namespaced(self) -> bool {
+        !matches!(self, Self::IngressClass | Self::Namespace)
     }
 }
 
-/// Namespace and name of an object; the namespace of an IngressClass is empty.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// Namespace and name of an object; the namespace of an IngressClass or Namespace is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
     /// Namespace; empty for objects of the cluster.
     pub namespace: Arc<str>,
@@ -100,13 +111,24 @@ pub enum Change {
     Apply(Object),
     /// The object is gone.
     Delete(ObjectRef),
+    /// A fact about where the process runs is now this.
+    Learn(Fact),
+}
+
+/// What is known besides objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// Whether IngressClasses can be read; what `spec.ingressClassName` says does not count otherwise (ingress-nginx
+    /// reference 2.9). Until told so they can.
+    ClassesReadable(bool),
+    /// The zone that the process runs in, for endpoints meant for it. Until told, none.
+    Zone(Option<Arc<str>>),
 }
 
 /// Objects of one kind by name.
 pub type Objects<T> = HashMap<Name, Arc<T>, RandomState>;
 
 /// All objects, and which changed since [`Snapshot::take_changes`].
-#[derive(Default)]
 pub struct Snapshot {
     pub(crate) ingresses: Objects<Ingress>,
     pub(crate) classes: Objects<IngressClass>,
@@ -115,9 +137,32 @@ pub struct Snapshot {
     pub(crate) endpoints: Objects<Endpoints>,
     pub(crate) secrets: Objects<Secret>,
     pub(crate) config_maps: Objects<ConfigMap>,
+    /// Those that are watched, where a selector chooses.
+    pub(crate) namespaces: Objects<Namespace>,
+    pub(crate) classes_readable: bool,
+    pub(crate) zone: Option<Arc<str>>,
     /// Slices of each Service, so that one Service's endpoints are found without a scan.
     pub(crate) slices_of: HashMap<Name, Vec<Name>, RandomState>,
-    changed: Vec<ObjectRef>,
+    changed: Changes,
+}
+
+impl Default for Snapshot {
+    fn default() -> Self {
+        Self {
+            ingresses: Objects::default(),
+            classes: Objects::default(),
+            services: Objects::default(),
+            slices: Objects::default(),
+            endpoints: Objects::default(),
+            secrets: Objects::default(),
+            config_maps: Objects::default(),
+            namespaces: Objects::default(),
+            classes_readable: true,
+            zone: None,
+            slices_of: HashMap::default(),
+            changed: Changes::default(),
+        }
+    }
 }
 
 impl Snapshot {
@@ -126,6 +171,7 @@ impl Snapshot {
         match change {
             Change::Apply(object) => self.apply(object),
             Change::Delete(object) => self.delete(&object),
+            Change::Learn(fact) => self.learn(fact),
         }
     }
 
@@ -141,8 +187,24 @@ impl Snapshot {
             Object::Endpoints(object) => drop(self.endpoints.insert(name, object)),
             Object::Secret(object) => drop(self.secrets.insert(name, object)),
             Object::ConfigMap(object) => drop(self.config_maps.insert(name, object)),
+            Object::Namespace(object) => drop(self.namespaces.insert(name, object)),
         }
-        self.changed.push(reference);
+        self.changed.objects.push(reference);
+    }
+
+    /// The fact is now this.
+    pub fn learn(&mut self, fact: Fact) {
+        let is_news = match fact {
+            Fact::ClassesReadable(readable) => {
+                std::mem::replace(&mut self.classes_readable, readable) != readable
+            }
+            Fact::Zone(zone) => {
+                let is_news = self.zone != zone;
+                self.zone = zone;
+                is_news
+            }
+        };
+        self.changed.everything |= is_news;
     }
 
     /// The object is gone.
@@ -156,17 +218,16 @@ impl Snapshot {
             Kind::Endpoints => self.endpoints.remove(name).is_some(),
             Kind::Secret => self.secrets.remove(name).is_some(),
             Kind::ConfigMap => self.config_maps.remove(name).is_some(),
+            Kind::Namespace => self.namespaces.remove(name).is_some(),
         };
         if known {
-            self.changed.push(object.clone());
+            self.changed.objects.push(object.clone());
         }
     }
 
     /// The objects that changed since this was last called. A slice stands for its Service, whose name it carries.
     pub fn take_changes(&mut self) -> Changes {
-        Changes {
-            objects: std::mem::take(&mut self.changed),
-        }
+        std::mem::take(&mut self.changed)
     }
 
     /// How many objects there are.
@@ -178,6 +239,42 @@ impl Snapshot {
             + self.endpoints.len()
             + self.secrets.len()
             + self.config_maps.len()
+            + self.namespaces.len()
+    }
+
+    /// All objects, in no order.
+    pub fn objects(&self) -> impl Iterator<Item = Object> {
+        let ingresses = self.ingresses.values().cloned().map(Object::Ingress);
+        let classes = self.classes.values().cloned().map(Object::IngressClass);
+        let services = self.services.values().cloned().map(Object::Service);
+        let slices = self.slices.values().cloned().map(Object::EndpointSlice);
+        let endpoints = self.endpoints.values().cloned().map(Object::Endpoints);
+        let secrets = self.secrets.values().cloned().map(Object::Secret);
+        let maps = self.config_maps.values().cloned().map(Object::ConfigMap);
+        let namespaces = self.namespaces.values().cloned().map(Object::Namespace);
+        ingresses
+            .chain(classes)
+            .chain(services)
+            .chain(slices)
+            .chain(endpoints)
+            .chain(secrets)
+            .chain(maps)
+            .chain(namespaces)
+    }
+
+    /// One object.
+    pub fn object(&self, object: &ObjectRef) -> Option<Object> {
+        let name = &object.name;
+        match object.kind {
+            Kind::Ingress => self.ingresses.get(name).cloned().map(Object::Ingress),
+            Kind::IngressClass => self.classes.get(name).cloned().map(Object::IngressClass),
+            Kind::Service => self.services.get(name).cloned().map(Object::Service),
+            Kind::EndpointSlice => self.slices.get(name).cloned().map(Object::EndpointSlice),
+            Kind::Endpoints => self.endpoints.get(name).cloned().map(Object::Endpoints),
+            Kind::Secret => self.secrets.get(name).cloned().map(Object::Secret),
+            Kind::ConfigMap => self.config_maps.get(name).cloned().map(Object::ConfigMap),
+            Kind::Namespace => self.namespaces.get(name).cloned().map(Object::Namespace),
+        }
     }
 
     /// Whether there are no objects.
@@ -202,7 +299,7 @@ impl Snapshot {
             if let Err(at) = names.binary_search(name) {
                 names.insert(at, name.clone());
             }
-            self.changed.push(ObjectRef {
+            self.changed.objects.push(ObjectRef {
                 kind: Kind::Service,
                 name: service.clone(),
             });
@@ -229,7 +326,7 @@ impl Snapshot {
                 self.slices_of.remove(&service);
             }
         }
-        self.changed.push(ObjectRef {
+        self.changed.objects.push(ObjectRef {
             kind: Kind::Service,
             name: service,
         });
@@ -240,11 +337,13 @@ impl Snapshot {
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     pub(crate) objects: Vec<ObjectRef>,
+    /// A fact changed that everything may depend on.
+    pub(crate) everything: bool,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.objects.is_empty() && !self.everything
     }
 }

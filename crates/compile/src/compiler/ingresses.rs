@@ -5,10 +5,11 @@ use super::*;
 impl Step<'_> {
     /// Reads the Ingresses that changed, or whose class, Secrets or ConfigMaps did.
     pub(super) fn ingresses(&mut self, changes: &Changes) {
+        self.everything |= changes.everything;
         self.everything |= changes
             .objects
             .iter()
-            .any(|object| object.kind == Kind::IngressClass);
+            .any(|object| matches!(object.kind, Kind::IngressClass | Kind::Namespace));
         let mut names: BTreeSet<Name> = BTreeSet::new();
         for object in &changes.objects {
             match object.kind {
@@ -46,6 +47,7 @@ impl Step<'_> {
 
     pub(super) fn ingress(&mut self, name: &Name) {
         let former = self.compiled.members.remove(name);
+        let was_ours = self.compiled.statuses.contains_key(name);
         if let Some(former) = &former {
             self.take_out(former);
         }
@@ -56,11 +58,17 @@ impl Step<'_> {
             .filter(|ingress| is_ours(ingress, self.snapshot, self.options));
         let Some(ingress) = ours else {
             self.compiled.statuses.remove(name);
+            if was_ours {
+                self.compiled.left.push(name.clone());
+            }
             self.compiled
                 .findings
                 .replace(Source::Ingress(name.clone()), Vec::new());
             return;
         };
+        if !was_ours {
+            self.compiled.joined.push(name.clone());
+        }
         let mut parsed = ParsedIngress::read(ingress, &self.compiled.settings, self.options);
         let mut findings = std::mem::take(&mut parsed.findings);
         let refused = parsed.annotations.refused.is_some();

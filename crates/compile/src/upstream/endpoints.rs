@@ -7,7 +7,7 @@ use headgate_table::{Endpoints, NoEndpoints};
 
 use super::{Surroundings, Wanted};
 use crate::ingress::FIRST_PORT;
-use crate::objects::{EndpointPort, EndpointState, Service, ServicePort, TargetPort};
+use crate::objects::{EndpointPort, EndpointState, Service, ServicePort, TargetPort, Zones};
 use crate::settings::Settings;
 use crate::{Options, Snapshot};
 
@@ -30,7 +30,7 @@ pub(super) fn of_service(
     };
     let mut found = match cluster_address(service, port, wanted, around.settings) {
         Some(address) => BTreeSet::from([address]),
-        None => addresses(wanted, port, around.snapshot),
+        None => addresses(service, wanted, port, around),
     };
     found.retain(|address| {
         let fine = guard.allows(address.ip());
@@ -117,28 +117,81 @@ fn cluster_address(
 
 /// Ready addresses from the Service's slices, or from its Endpoints object where it has no slices. While no endpoint is
 /// ready, those that still serve although they terminate are used.
-fn addresses(wanted: &Wanted<'_>, port: &ServicePort, snapshot: &Snapshot) -> BTreeSet<SocketAddr> {
-    let mut ready = BTreeSet::new();
+fn addresses(
+    service: &Service,
+    wanted: &Wanted<'_>,
+    port: &ServicePort,
+    around: &Surroundings<'_>,
+) -> BTreeSet<SocketAddr> {
+    let mut ready = Found::new(zone(service, around));
     let mut terminating = BTreeSet::new();
     let mut any = false;
-    for slice in snapshot.slices_of(&wanted.service) {
+    for slice in around.snapshot.slices_of(&wanted.service) {
         any = true;
         let Some(number) = slice_port(&slice.ports, port) else {
             continue;
         };
-        for endpoint in &slice.endpoints {
+        for (index, endpoint) in slice.endpoints.iter().enumerate() {
             let address = SocketAddr::new(endpoint.address, number);
             match endpoint.state {
-                EndpointState::Ready => drop(ready.insert(address)),
+                EndpointState::Ready => ready.add(address, slice.hints.get(index)),
                 EndpointState::Terminating => drop(terminating.insert(address)),
                 EndpointState::Down => {}
             }
         }
     }
     if !any {
-        return legacy_addresses(wanted, port, snapshot);
+        return legacy_addresses(wanted, port, around.snapshot);
     }
+    let ready = ready.choose();
     if ready.is_empty() { terminating } else { ready }
+}
+
+/// The zone whose endpoints a Service's requests are to go to, if to those of one zone.
+fn zone<'a>(service: &Service, around: &Surroundings<'a>) -> Option<&'a str> {
+    let wanted = around.options.topology && service.prefers_zone;
+    around.snapshot.zone.as_deref().filter(|_| wanted)
+}
+
+/// Ready endpoints, and those among them that are meant for a zone.
+struct Found<'a> {
+    zone: Option<&'a str>,
+    all: BTreeSet<SocketAddr>,
+    of_zone: BTreeSet<SocketAddr>,
+    /// Some endpoint has no hint: then hints do not count (a rollout of them may be under way).
+    incomplete: bool,
+}
+
+impl<'a> Found<'a> {
+    fn new(zone: Option<&'a str>) -> Self {
+        Self {
+            zone,
+            all: BTreeSet::new(),
+            of_zone: BTreeSet::new(),
+            incomplete: false,
+        }
+    }
+
+    fn add(&mut self, address: SocketAddr, hints: Option<&Zones>) {
+        self.all.insert(address);
+        let Some(zone) = self.zone else { return };
+        match hints.filter(|zones| !zones.is_empty()) {
+            Some(zones) if zones.iter().any(|hint| **hint == *zone) => {
+                self.of_zone.insert(address);
+            }
+            Some(_) => {}
+            None => self.incomplete = true,
+        }
+    }
+
+    /// Those of the zone, unless that would leave none or hints are incomplete.
+    fn choose(self) -> BTreeSet<SocketAddr> {
+        if self.incomplete || self.of_zone.is_empty() {
+            self.all
+        } else {
+            self.of_zone
+        }
+    }
 }
 
 /// The port of endpoints for the Service's port. A slice without ports takes a numeric `targetPort`.

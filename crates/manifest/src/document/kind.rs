@@ -15,7 +15,7 @@ pub(crate) enum Recognized {
     WrongVersion(Kind),
 }
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::Ingress,
     Kind::IngressClass,
     Kind::Service,
@@ -23,6 +23,7 @@ const KINDS: [Kind; 7] = [
     Kind::Endpoints,
     Kind::Secret,
     Kind::ConfigMap,
+    Kind::Namespace,
 ];
 
 /// The `apiVersion` that a kind is read in.
@@ -30,7 +31,7 @@ pub(crate) fn api_version(kind: Kind) -> &'static str {
     match kind {
         Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
         Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap => "v1",
+        Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap | Kind::Namespace => "v1",
     }
 }
 
@@ -72,7 +73,9 @@ fn recognize_object(version: &str, kind: Kind) -> Recognized {
             Kind::Ingress => group == "extensions" || group == "networking.k8s.io",
             Kind::IngressClass => group == "networking.k8s.io",
             Kind::EndpointSlice => group == "discovery.k8s.io",
-            Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap => false,
+            Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap | Kind::Namespace => {
+                false
+            }
         },
     };
     if ours {

@@ -1,7 +1,7 @@
 //! From parsed values to typed objects.
 
 use headgate_compile::{Kind, Object};
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -171,7 +171,7 @@ fn title(kind: Kind, object: &Map<String, Value>) -> String {
             .and_then(Value::as_str)
     };
     match (
-        text("namespace").filter(|_| kind != Kind::IngressClass),
+        text("namespace").filter(|_| kind.is_namespaced()),
         text("name"),
     ) {
         (Some(namespace), Some(name)) => format!(" ({} {namespace}/{name})", kind.as_str()),
@@ -188,6 +188,7 @@ fn finish(kind: Kind, object: Map<String, Value>, path: &Path) -> Result<Object,
         Kind::EndpointSlice => checked::<EndpointSlice>(kind, deserialize(object, path)?, path),
         Kind::Endpoints => checked::<Endpoints>(kind, deserialize(object, path)?, path),
         Kind::ConfigMap => checked::<ConfigMap>(kind, deserialize(object, path)?, path),
+        Kind::Namespace => checked::<Namespace>(kind, deserialize(object, path)?, path),
         Kind::Secret => {
             let mut secret: Secret = deserialize(object, path).map_err(without_value)?;
             merge_string_data(&mut secret);
@@ -243,7 +244,7 @@ fn check_names(kind: Kind, metadata: &mut ObjectMeta, path: &Path) -> Result<(),
         });
     }
     check_name(name, 253, &path.key("name"))?;
-    if kind == Kind::IngressClass {
+    if !kind.is_namespaced() {
         metadata.namespace = None;
         return Ok(());
     }

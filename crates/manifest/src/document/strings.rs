@@ -61,7 +61,11 @@ pub(crate) fn tidy(kind: Kind, object: &mut Map<String, Value>, path: &Path) -> 
         Kind::Secret => &SECRET,
         Kind::ConfigMap => &CONFIG_MAP,
         Kind::Service => &SERVICE,
-        Kind::Ingress | Kind::IngressClass | Kind::EndpointSlice | Kind::Endpoints => &[],
+        Kind::Ingress
+        | Kind::IngressClass
+        | Kind::EndpointSlice
+        | Kind::Endpoints
+        | Kind::Namespace => &[],
     };
     METADATA
         .iter()
