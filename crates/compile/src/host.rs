@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use headgate_table::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, Pattern, Policy};
 
+use crate::annotations::Denial;
 use crate::certificates::Certificates;
 use crate::finding::{Finding, Severity};
 use crate::ingress::ParsedIngress;
@@ -22,7 +23,7 @@ use crate::{Options, Snapshot};
 pub(crate) struct Member {
     pub(crate) ingress: Arc<ParsedIngress>,
     pub(crate) policy: Arc<Policy>,
-    pub(crate) closed: Option<Arc<str>>,
+    pub(crate) closed: Option<Denial>,
 }
 
 /// What a host is compiled with.

@@ -9,7 +9,7 @@ use headgate_table::{IpSet, Policy, ReplaceRule, Slot};
 use http::HeaderValue;
 
 use crate::annotations::{
-    self, IngressAnnotations, NameRef as Reference, Origin, RedirectRewrite, Rewrite,
+    self, Denial, IngressAnnotations, NameRef as Reference, Origin, RedirectRewrite, Rewrite,
 };
 use crate::certificates::Certificates;
 use crate::finding::{Finding, Severity};
@@ -31,7 +31,7 @@ pub(crate) struct Surroundings<'a> {
 pub(crate) struct Built {
     pub(crate) policy: Arc<Policy>,
     /// Why the routes are closed, if they are.
-    pub(crate) closed: Option<Arc<str>>,
+    pub(crate) closed: Option<Denial>,
     pub(crate) findings: Vec<Finding>,
     /// Objects whose change changes the policy.
     pub(crate) uses: Vec<ObjectRef>,
@@ -264,18 +264,23 @@ fn access(
     }))
 }
 
-fn closed(ingress: &ParsedIngress, settings: &Settings) -> Option<Arc<str>> {
-    let denied = ingress
-        .annotations
-        .denied
-        .as_ref()
-        .or(settings.closed.as_ref());
-    denied.map(|reason| reason.as_str().into())
+/// The Ingress's own reason is told before the settings'.
+fn closed(ingress: &ParsedIngress, settings: &Settings) -> Option<Denial> {
+    let exempt = ingress.annotations.global_auth == Some(false);
+    let global = settings.closed.as_ref();
+    let global = global.filter(|denial| !(denial.only_authentication && exempt));
+    match (ingress.annotations.denied.as_ref(), global) {
+        (Some(own), Some(global)) => Some(Denial {
+            only_authentication: own.only_authentication && global.only_authentication,
+            ..own.clone()
+        }),
+        (own, global) => own.or(global).cloned(),
+    }
 }
 
 struct Builder<'a> {
     ingress: &'a ParsedIngress,
-    closed: Option<Arc<str>>,
+    closed: Option<Denial>,
     findings: Vec<Finding>,
     uses: Vec<ObjectRef>,
 }
@@ -292,8 +297,11 @@ impl Builder<'_> {
 
     /// Something that the author wanted set cannot be: the routes are closed rather than served without it.
     fn close(&mut self, annotation: &str, message: String) {
-        self.closed
-            .get_or_insert_with(|| format!("{annotation}: {message}").into());
+        let denial = self.closed.get_or_insert_with(|| Denial {
+            reason: format!("{annotation}: {message}").into(),
+            only_authentication: false,
+        });
+        denial.only_authentication = false;
         self.findings.push(self.ingress.annotation_finding(
             Severity::Error,
             annotation,

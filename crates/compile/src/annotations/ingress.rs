@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use super::{Bad, DEFAULT_PREFIX, NameRef, Problem, Reader, Risk, Validation};
+use super::{Bad, DEFAULT_PREFIX, Denial, NameRef, Problem, Reader, Risk, Validation};
 
 /// What the operator decided about annotations as such.
 #[derive(Debug, Clone, Copy)]
@@ -104,7 +104,9 @@ pub struct IngressAnnotations {
     /// Everything worth telling the owner, in the order of the names.
     pub problems: Vec<Problem>,
     /// Why every route of the Ingress answers 503.
-    pub denied: Option<String>,
+    pub denied: Option<Denial>,
+    /// `false` exempts from authentication that the settings ask of every route (`enable-global-auth`).
+    pub global_auth: Option<bool>,
     /// Why this version of the Ingress is not to be used: the last good one stays, without one it is not served.
     pub refused: Option<String>,
 }
@@ -127,6 +129,7 @@ impl IngressAnnotations {
             access: Access::read(&reader),
             headers: Headers::read(&mut reader),
             access_log: reader.bool("enable-access-log"),
+            global_auth: reader.bool("enable-global-auth"),
             ..Self::default()
         };
         let outcome = reader.finish();

@@ -23,7 +23,7 @@ pub use ingress::{
 };
 pub use kind::{Class, Kind, Validation};
 pub use problem::Problem;
-pub use reader::Reader;
+pub use reader::{Denial, Reader};
 pub(crate) use reader::{Field, Outcome};
 pub(crate) use registry::TUTORIAL_NAMES;
 pub use registry::{

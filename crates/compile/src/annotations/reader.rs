@@ -4,6 +4,7 @@
 //! registry; it answers `None` when the value is absent, empty or was not usable, so that the default applies.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::value::members;
@@ -32,8 +33,18 @@ pub struct Reader {
     values: BTreeMap<&'static str, Value>,
     invalid: Vec<&'static str>,
     problems: Vec<Problem>,
-    denied: Option<String>,
+    denied: Option<Denial>,
     refused: Option<String>,
+}
+
+/// Why routes answer 503.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Denial {
+    /// In words.
+    pub reason: Arc<str>,
+    /// All that is missing is authentication that is not honoured yet, so that paths which are exempt from authentication
+    /// stay open (`no-auth-locations`, ingress-nginx reference 1.7).
+    pub only_authentication: bool,
 }
 
 /// What is left of a reader once every value was taken.
@@ -42,7 +53,7 @@ pub(crate) struct Outcome {
     /// In the order they were met.
     pub(crate) problems: Vec<Problem>,
     /// Why the routes answer 503.
-    pub(crate) denied: Option<String>,
+    pub(crate) denied: Option<Denial>,
     /// Why the whole object is refused.
     pub(crate) refused: Option<String>,
 }
@@ -116,8 +127,12 @@ impl Reader {
 
     /// Closes the routes with 503; the first reason is kept.
     pub(crate) fn close(&mut self, name: &str, class: Option<Bad>, reason: &str) {
-        self.denied
-            .get_or_insert_with(|| format!("{name}: {reason}"));
+        let only_authentication = class.is_none() && asks_for_authentication(name);
+        let denial = self.denied.get_or_insert_with(|| Denial {
+            reason: format!("{name}: {reason}").into(),
+            only_authentication,
+        });
+        denial.only_authentication &= only_authentication;
         self.push(
             name,
             Severity::Error,
@@ -163,6 +178,11 @@ impl Reader {
             refused: self.refused,
         }
     }
+}
+
+/// Client certificates are no authentication of this kind: they hold for a whole host, and no path is exempt.
+fn asks_for_authentication(name: &str) -> bool {
+    name.starts_with("global-auth-") || name.starts_with("auth-") && !name.starts_with("auth-tls-")
 }
 
 // === getters ===

@@ -266,7 +266,7 @@ impl<'a> Builder<'a, '_> {
         let target = match &member.ingress.default_backend {
             Some(backend) => self.target(member, &path, PathKind::Prefix, backend),
             None => self
-                .closed(member)
+                .closed(member, &path)
                 .unwrap_or_else(|| self.default_backend()),
         };
         let origin = origin(member, member.ingress.default_backend.as_ref());
@@ -368,7 +368,7 @@ impl<'a> Builder<'a, '_> {
     fn target(&mut self, member: &Member, path: &str, kind: PathKind, backend: &Backend) -> Target {
         let primary = backend.upstream.clone();
         let canary = self.canaries.of(path, kind, &primary, self.findings);
-        if let Some(closed) = self.closed(member) {
+        if let Some(closed) = self.closed(member, path) {
             return closed;
         }
         Target::Forward(Split {
@@ -378,15 +378,22 @@ impl<'a> Builder<'a, '_> {
         })
     }
 
-    fn closed(&self, member: &Member) -> Option<Target> {
-        let reason = member.closed.clone().or_else(|| self.closed.clone())?;
+    /// Exempt from authentication are paths of the Ingress, not of requests (ingress-nginx reference 1.7).
+    fn closed(&self, member: &Member, path: &str) -> Option<Target> {
+        let exempt = &self.around.settings.redirects.no_auth_locations;
+        let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
+        let own = member.closed.as_ref();
+        let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));
+        let reason = own
+            .map(|denial| denial.reason.clone())
+            .or_else(|| self.closed.clone())?;
         Some(Target::Closed(Closed { reason }))
     }
 
     fn default_backend(&self) -> Target {
-        if let Some(reason) = &self.around.settings.closed {
+        if let Some(denial) = &self.around.settings.closed {
             return Target::Closed(Closed {
-                reason: reason.as_str().into(),
+                reason: denial.reason.clone(),
             });
         }
         let name = self.around.options.default_backend.as_ref();

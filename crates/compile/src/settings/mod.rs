@@ -24,7 +24,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::annotations::Problem;
+use crate::annotations::{Denial, Problem};
 use read::Source;
 
 /// All settings of the ConfigMap that are honoured.
@@ -57,7 +57,7 @@ pub struct Settings {
     /// Connections of one worker; derived from the limit of open files when `None`.
     pub max_worker_connections: Option<NonZeroU32>,
     /// Why every route answers 503.
-    pub closed: Option<String>,
+    pub closed: Option<Denial>,
 }
 
 impl Default for Settings {

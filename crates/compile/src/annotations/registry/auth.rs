@@ -156,14 +156,12 @@ pub(super) const ENTRIES: &[Annotation] = &[
         .setting("global-auth-snippet", "")
         .risk(Risk::Critical)
         .support(Support::Protects),
-    // While global-auth-url is not honoured it closes every route, so there is nothing to be exempted from.
     annotation(
         "enable-global-auth",
         Kind::Bool,
         "false exempts the Ingress from global-auth-url.",
     )
-    .default("true")
-    .support(Support::Inert),
+    .default("true"),
     annotation(
         "auth-tls-secret",
         Kind::Chars(Class::Basic),

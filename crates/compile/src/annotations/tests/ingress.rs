@@ -58,7 +58,7 @@ fn the_three_classes_of_invalid_values() {
         ("allowlist-source-range", "10.0.0.0/8, nonsense"),
         ("use-regex", "true"),
     ]);
-    assert!(denied.denied.unwrap().contains("nonsense") && denied.refused.is_none());
+    assert!(denied.denied.unwrap().reason.contains("nonsense") && denied.refused.is_none());
     assert_eq!(denied.access.allowlist, None);
     assert_eq!(denied.routing.use_regex, Some(true));
     let ignored = parse(&[("ssl-redirect", "yes")]);
@@ -80,7 +80,7 @@ fn the_first_reason_is_kept() {
         ("allowlist-source-range", "x"),
         ("auth-url", "http://a/"),
     ]);
-    let reason = parsed.denied.clone().unwrap();
+    let reason = parsed.denied.clone().unwrap().reason;
     assert_eq!(
         parsed
             .problems
