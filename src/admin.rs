@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -30,6 +30,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// What the admin port shows.
 pub(crate) struct State {
     phase: AtomicU8,
+    is_stale: AtomicBool,
+    /// All metrics.
+    registry: Registry,
     findings: ArcSwap<Vec<Finding>>,
     served: OnceLock<Served>,
     /// The bound addresses, by what they are for.
@@ -42,8 +45,6 @@ pub(crate) struct Served {
     pub(crate) reader: TableReader,
     /// Takes the metrics that are read off the table.
     pub(crate) telemetry: Arc<Telemetry>,
-    /// All metrics.
-    pub(crate) registry: Registry,
 }
 
 /// Where the process is in its life.
@@ -60,9 +61,11 @@ pub(crate) enum Phase {
 
 impl State {
     /// The state of a process that starts.
-    pub(crate) fn new(addresses: Vec<(&'static str, SocketAddr)>) -> Arc<Self> {
+    pub(crate) fn new(addresses: Vec<(&'static str, SocketAddr)>, registry: Registry) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
+            is_stale: AtomicBool::new(false),
+            registry,
             findings: ArcSwap::default(),
             served: OnceLock::new(),
             addresses,
@@ -77,6 +80,11 @@ impl State {
     /// Enters a phase.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
+    }
+
+    /// Whether what is served is the copy that an earlier process left.
+    pub(crate) fn set_stale(&self, is_stale: bool) {
+        self.is_stale.store(is_stale, Ordering::Release);
     }
 
     /// The findings as they are now.
@@ -152,10 +160,14 @@ fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Resp
         },
         "/readyz" => match state.phase() {
             Phase::Starting => not_yet(),
+            Phase::Serving if state.is_stale.load(Ordering::Acquire) => text(
+                StatusCode::OK,
+                "ok: stale, the copy of an earlier process is served until the API server answers\n",
+            ),
             Phase::Serving => text(StatusCode::OK, "ok\n"),
             Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
         },
-        "/metrics" => state.served.get().map_or_else(not_yet, metrics),
+        "/metrics" => metrics(state),
         "/debug/table" => match state.served.get() {
             Some(served) => table(served, &state.addresses),
             None => not_yet(),
@@ -196,11 +208,14 @@ fn not_yet() -> Response<Full<Bytes>> {
     )
 }
 
-fn metrics(served: &Served) -> Response<Full<Bytes>> {
-    control_metrics::refresh(&served.telemetry, &served.reader.current());
+/// Before the first table there are those of the source only.
+fn metrics(state: &State) -> Response<Full<Bytes>> {
+    if let Some(served) = state.served.get() {
+        control_metrics::refresh(&served.telemetry, &served.reader.current());
+    }
     let encoder = TextEncoder::new();
     let mut body = Vec::new();
-    if let Err(error) = encoder.encode(&served.registry.gather(), &mut body) {
+    if let Err(error) = encoder.encode(&state.registry.gather(), &mut body) {
         tracing::error!(%error, "metrics cannot be written");
         return text(
             StatusCode::INTERNAL_SERVER_ERROR,

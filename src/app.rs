@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Phase, State};
 use crate::default_certificate;
-use crate::reconciler::{Feed, First};
+use crate::reconciler::{Batch, Feed, First, Input};
 
 /// The log's last lines get this long to be written.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -39,11 +39,16 @@ pub(crate) struct Addresses {
 }
 
 impl Addresses {
-    /// All of them, each with what it is for.
-    fn named(&self) -> Vec<(&'static str, SocketAddr)> {
+    /// Those that requests come to, each with what it is for.
+    fn data(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let http = self.http.iter().map(|address| ("http", *address));
         let https = self.https.iter().map(|address| ("https", *address));
-        http.chain(https).chain([("admin", self.admin)]).collect()
+        http.chain(https)
+    }
+
+    /// All of them.
+    fn named(&self) -> Vec<(&'static str, SocketAddr)> {
+        self.data().chain([("admin", self.admin)]).collect()
     }
 }
 
@@ -62,17 +67,20 @@ pub(crate) async fn run(
     let mut bound = Server::bind(serving.proxy.clone())?;
     let addresses = addresses(&bound, &admin)?;
     bound.also_listening(addresses.admin);
-    let state = State::new(addresses.named());
+    let registry = prometheus::Registry::new();
+    feed.register(&registry).context("registering metrics")?;
+    let state = State::new(addresses.named(), registry.clone());
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
+    // Told before there is anything to serve, because it says why there is not.
+    tracing::info!(name = "admin", address = %addresses.admin, "listening");
 
     let fallback = default_certificate::generate()?;
     let first = tokio::select! {
-        first = feed.next() => first,
+        first = first_batch(&mut feed) => first,
         _ = terminated.recv() => return Ok(()),
         _ = interrupted.recv() => return Ok(()),
     };
     let first = First::compile(first, serving.options, fallback);
-    let registry = prometheus::Registry::new();
     let telemetry = Telemetry::new(&headgate_proxy::Config {
         access_log: access_log(&first.settings().access_log.target),
         ..serving.proxy
@@ -80,19 +88,19 @@ pub(crate) async fn run(
     telemetry
         .register(&registry)
         .context("registering metrics")?;
-    let (mut reconciler, reader) = first.publish(telemetry.clone(), registry, state.clone());
+    let (mut reconciler, reader) = first.publish(telemetry.clone(), state.clone(), &mut feed);
     let running = bound
         .start(reader, telemetry.clone())
         .context("starting the workers")?;
     state.enter(Phase::Serving);
-    for (name, address) in addresses.named() {
+    for (name, address) in addresses.data() {
         tracing::info!(name, %address, "listening");
     }
     ready(&addresses);
 
     loop {
         tokio::select! {
-            batch = feed.next() => reconciler = reconciler.apply(batch),
+            input = feed.next() => reconciler = reconciler.take(input, &mut feed),
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
         }
@@ -104,12 +112,22 @@ pub(crate) async fn run(
         // Requests that still run, or come in during the grace, are to find endpoints as they are.
         tokio::select! {
             () = &mut stopped => break,
-            batch = feed.next() => reconciler = reconciler.apply(batch),
+            input = feed.next() => reconciler = reconciler.take(input, &mut feed),
         }
     }
+    feed.stop().await;
     telemetry.sync_log(LAST_LINES);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Questions before there is anything to look at are dropped, which answers them.
+async fn first_batch(feed: &mut impl Feed) -> Batch {
+    loop {
+        if let Input::Batch(batch) = feed.next().await {
+            return batch;
+        }
+    }
 }
 
 /// After the grace, no new connections; then what runs is finished within the drain time.

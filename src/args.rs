@@ -22,7 +22,7 @@ use crate::config::{Config, Preset, System};
 use crate::echo::EchoArgs;
 
 pub(crate) use docs::flags_markdown;
-pub(crate) use flag::{Flag, Kind, Value};
+pub(crate) use flag::{Flag, HostPort, Kind, Value};
 pub(crate) use flags::Flags;
 pub(crate) use table::FLAGS;
 
@@ -36,13 +36,16 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Watch a Kubernetes API server and serve its Ingresses: by --kubeconfig or --apiserver-host, else as a Pod of the
+    /// cluster, else by $KUBECONFIG.
+    Controller(ControllerArgs),
     /// Serve the objects in files and folders, which are watched for changes. Needs no cluster.
     Serve(ServeArgs),
     /// Serve built-in examples in front of built-in backends, on high ports of this machine, with lines to try.
     Demo(DemoArgs),
     /// Run a backend that answers with what it received, as JSON.
     Echo(EchoArgs),
-    /// Print all flags of `serve` and `demo`, what they mean and which are honoured, as Markdown.
+    /// Print all flags, what they mean and which are honoured, as Markdown.
     Flags,
 }
 
@@ -57,6 +60,12 @@ struct ServeArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct ControllerArgs {
+    #[command(flatten)]
+    flags: Flags,
+}
+
+#[derive(Debug, clap::Args)]
 struct DemoArgs {
     #[command(flatten)]
     flags: Flags,
@@ -64,6 +73,8 @@ struct DemoArgs {
 
 /// What the command line asks for.
 pub(crate) enum Invocation {
+    /// `headgate controller`
+    Controller(Box<Config>),
     /// `headgate serve`
     Serve(Box<Config>, Vec<PathBuf>),
     /// `headgate demo`
@@ -87,6 +98,9 @@ fn try_invocation(
 ) -> Result<Invocation, clap::Error> {
     let Args { command } = Args::try_parse_from(args)?;
     Ok(match command {
+        Command::Controller(ControllerArgs { flags }) => {
+            Invocation::Controller(config(&flags, Preset::Controller, system)?)
+        }
         Command::Serve(ServeArgs { paths, flags }) => {
             Invocation::Serve(config(&flags, Preset::Serve, system)?, paths)
         }

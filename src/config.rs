@@ -1,8 +1,10 @@
 //! What the flags mean: the second stage after [`args`](crate::args), where conflicts between flags are found.
 
+mod cluster;
 mod system;
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use headgate_compile::{ClassSelection, Namespaces, Options};
 use headgate_proxy::{AccessLog, MetricLabels};
@@ -10,12 +12,15 @@ use headgate_proxy::{AccessLog, MetricLabels};
 use crate::app::Serving;
 use crate::args::Flags;
 
+pub(crate) use cluster::{Cluster, Status, Webhook, WebhookCertificate};
 pub(crate) use system::System;
 
 /// What the flags mean.
 pub(crate) struct Config {
     /// What is served, where and how.
     pub(crate) serving: Serving,
+    /// The cluster, for the controller.
+    pub(crate) cluster: Option<Cluster>,
     /// How much the process logs.
     pub(crate) log_level: tracing::Level,
     /// Flags that were given and do nothing, with the reason, to be told in one warning.
@@ -25,7 +30,9 @@ pub(crate) struct Config {
 /// For which command flags that are not given have their defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
-    /// The defaults of ingress-nginx.
+    /// The defaults of ingress-nginx, with time for the news of a stop to spread.
+    Controller,
+    /// The defaults of ingress-nginx; endpoints may be on this machine.
     Serve,
     /// High ports, reachable from this machine only.
     Demo,
@@ -43,6 +50,14 @@ pub(crate) enum Conflict {
     WatchedTwice,
     #[error("--metrics-per-undefined-host needs --metrics-per-host: leave the latter on")]
     UndefinedHostsOnly,
+    #[error(
+        "--validating-webhook needs a certificate: give --validating-webhook-certificate and --validating-webhook-key, or --validating-webhook-service for one that is managed here"
+    )]
+    WebhookWithoutCertificate,
+    #[error(
+        "--validating-webhook-certificate and --validating-webhook-key belong together: give both or none"
+    )]
+    HalfACertificate,
     #[error("--{0} and --{1} are both {2}: give each its own port")]
     SamePort(&'static str, &'static str, u16),
 }
@@ -55,15 +70,17 @@ impl Config {
         ports.check()?;
         let admin = SocketAddr::new(admin_address(flags, preset, system), ports.healthz);
         let serving = Serving {
-            options: options(flags),
+            options: options(flags, preset),
             proxy: proxy(flags, &ports, preset, system),
             admin,
-            grace: flags.seconds("shutdown-grace-period"),
+            grace: grace(flags, preset),
         };
+        let cluster = (preset == Preset::Controller).then(|| Cluster::new(flags, system));
         Ok(Self {
             serving,
+            cluster: cluster.transpose()?,
             log_level: log_level(flags),
-            ignored: ignored(flags),
+            ignored: ignored(flags, preset),
         })
     }
 
@@ -84,7 +101,7 @@ impl Ports {
     fn new(flags: &Flags, preset: Preset) -> Self {
         let port = |name, in_demo| match preset {
             Preset::Demo if !flags.is_given(name) => in_demo,
-            Preset::Demo | Preset::Serve => flags.port(name),
+            Preset::Demo | Preset::Serve | Preset::Controller => flags.port(name),
         };
         Self {
             http: port("http-port", 8080),
@@ -128,7 +145,25 @@ fn check_conflicts(flags: &Flags) -> Result<(), Conflict> {
     Ok(())
 }
 
-fn options(flags: &Flags) -> Options {
+/// How long a load balancer may go on sending requests after readiness failed.
+const PROPAGATION: Duration = Duration::from_secs(10);
+
+fn grace(flags: &Flags, preset: Preset) -> Duration {
+    let name = "shutdown-grace-period";
+    if preset == Preset::Controller && !flags.is_given(name) {
+        PROPAGATION
+    } else {
+        flags.seconds(name)
+    }
+}
+
+/// In a cluster an endpoint on this machine would be ourselves, or somebody else's administration.
+fn loopback(flags: &Flags, preset: Preset) -> bool {
+    let name = "allow-loopback-upstreams";
+    flags.switch(name) && (preset != Preset::Controller || flags.is_given(name))
+}
+
+fn options(flags: &Flags, preset: Preset) -> Options {
     Options {
         class: ClassSelection {
             ingress_class: flags.text("ingress-class").into(),
@@ -145,7 +180,7 @@ fn options(flags: &Flags) -> Options {
         disable_catch_all: flags.switch("disable-catch-all"),
         topology: flags.switch("enable-topology-aware-routing"),
         external_names: !flags.switch("disable-svc-external-name"),
-        loopback_endpoints: flags.switch("allow-loopback-upstreams"),
+        loopback_endpoints: loopback(flags, preset),
         health_path: flags.text("health-check-path").into(),
     }
 }
@@ -172,7 +207,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         http_port: ports.http,
         https_port: ports.https,
         workers: if workers == 0 { system.cpus } else { workers },
-        loopback_upstreams: flags.switch("allow-loopback-upstreams"),
+        loopback_upstreams: loopback(flags, preset),
         max_connections: system.max_connections(),
         access_log: AccessLog::Stdout,
         labels: MetricLabels {
@@ -186,13 +221,11 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
     }
 }
 
-/// The unspecified IPv6 address takes IPv4 connections too, where there is IPv6 at all.
 fn admin_address(flags: &Flags, preset: Preset, system: &System) -> IpAddr {
     match (flags.address("healthz-host"), preset) {
         (Some(address), _) => address,
         (None, Preset::Demo) if !flags.is_given("healthz-host") => Ipv4Addr::LOCALHOST.into(),
-        (None, _) if system.has_ipv6 => Ipv6Addr::UNSPECIFIED.into(),
-        (None, _) => Ipv4Addr::UNSPECIFIED.into(),
+        (None, _) => system.all_addresses(),
     }
 }
 
@@ -205,9 +238,9 @@ fn log_level(flags: &Flags) -> tracing::Level {
     }
 }
 
-fn ignored(flags: &Flags) -> Vec<String> {
+fn ignored(flags: &Flags, preset: Preset) -> Vec<String> {
     let reason = |flag: &crate::args::Flag| {
-        flag.without_effect()
+        flag.without_effect(preset)
             .map(|reason| format!("--{} ({reason})", flag.name))
     };
     flags.given().filter_map(reason).collect()

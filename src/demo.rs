@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::app::{self, Addresses, Serving};
 use crate::echo;
 use crate::examples::EXAMPLES;
-use crate::reconciler::{Batch, Feed};
+use crate::reconciler::{Batch, Feed, Input};
 
 /// Serves the examples until SIGTERM or SIGINT.
 pub(crate) async fn run(serving: Serving) -> Result<()> {
@@ -62,7 +62,7 @@ struct Backends {
 }
 
 impl Feed for Backends {
-    async fn next(&mut self) -> Batch {
+    async fn next(&mut self) -> Input {
         let batch = self.source.changes().await;
         let mut changes = batch.changes;
         if !self.started {
@@ -74,11 +74,12 @@ impl Feed for Backends {
                     .map(|slice| Change::Apply(Object::from(slice))),
             );
         }
-        Batch {
+        Input::Batch(Batch {
             changes,
             documents: batch.findings,
             arrived: batch.arrived,
-        }
+            is_stale: false,
+        })
     }
 }
 

@@ -5,6 +5,7 @@ mod app;
 mod args;
 mod config;
 mod control_metrics;
+mod controller;
 mod default_certificate;
 mod demo;
 mod echo;
@@ -32,6 +33,13 @@ const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
     let result = match args::invocation() {
+        Invocation::Controller(config) => {
+            start_log(&config);
+            match config.cluster {
+                Some(cluster) => block_on(controller::run(config.serving, cluster)),
+                None => Ok(()),
+            }
+        }
         Invocation::Serve(config, paths) => return serve(*config, paths),
         Invocation::Demo(config) => {
             start_log(&config);

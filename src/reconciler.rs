@@ -19,12 +19,51 @@ pub(crate) struct Batch {
     pub(crate) documents: Vec<Finding>,
     /// When the first change was seen.
     pub(crate) arrived: Instant,
+    /// Whether these are the objects of an earlier process, because nobody says what they are now.
+    pub(crate) is_stale: bool,
 }
 
-/// Where batches come from: files, a cluster, or nowhere.
+/// What comes from outside.
+pub(crate) enum Input {
+    /// Changes.
+    Batch(Batch),
+    /// A question about the state as it is.
+    Question(Question),
+}
+
+/// Looks at the state, and changes nothing.
+pub(crate) type Question = Box<dyn FnOnce(&View<'_>) + Send>;
+
+/// The state after a batch.
+pub(crate) struct View<'a> {
+    /// The objects.
+    pub(crate) snapshot: &'a Snapshot,
+    /// What they were compiled to.
+    pub(crate) compiled: &'a Compiled,
+    /// What the flags say about compiling.
+    pub(crate) options: &'a Options,
+}
+
+/// Where batches come from, and who wants to know what became of them: files, a cluster, or nowhere.
 pub(crate) trait Feed {
-    /// The next batch; never resolves when there will be none. Cancelling it loses nothing.
-    fn next(&mut self) -> impl Future<Output = Batch>;
+    /// Adds metrics of its own.
+    ///
+    /// # Errors
+    /// When a name is taken.
+    fn register(&self, _registry: &Registry) -> Result<(), prometheus::Error> {
+        Ok(())
+    }
+
+    /// What comes next; never resolves when nothing will. Cancelling it loses nothing.
+    fn next(&mut self) -> impl Future<Output = Input>;
+
+    /// A table was published; `appeared` are findings that were not there before, `gone` those that are no more.
+    fn published(&mut self, _view: &View<'_>, _appeared: &[Finding], _gone: &[Finding]) {}
+
+    /// No request is served any more: the last chance to tell others.
+    fn stop(&mut self) -> impl Future<Output = ()> {
+        std::future::ready(())
+    }
 }
 
 /// The first state, compiled and not published yet: what it says decides how the data plane is set up.
@@ -35,6 +74,7 @@ pub(crate) struct First {
     compiled: Compiled,
     documents: Vec<Finding>,
     arrived: Instant,
+    is_stale: bool,
 }
 
 /// Holds the snapshot, compiles it and publishes the table.
@@ -65,6 +105,7 @@ impl First {
             compiled,
             documents: first.documents,
             arrived: first.arrived,
+            is_stale: first.is_stale,
         }
     }
 
@@ -77,19 +118,19 @@ impl First {
     pub(crate) fn publish(
         self,
         telemetry: Arc<Telemetry>,
-        registry: Registry,
         state: Arc<State>,
+        feed: &mut impl Feed,
     ) -> (Reconciler, TableReader) {
         let (publisher, reader) = publisher(self.compiled.table().clone());
-        let (appeared, _) = self.compiled.difference();
+        let (mut appeared, _) = self.compiled.difference();
+        appeared.extend(self.documents.iter().cloned());
         tell(&appeared, &[]);
-        tell(&self.documents, &[]);
         telemetry.publish_latency(self.arrived.elapsed());
         state.show(Served {
             reader: reader.clone(),
             telemetry: telemetry.clone(),
-            registry,
         });
+        state.set_stale(self.is_stale);
         let reconciler = Reconciler {
             snapshot: self.snapshot,
             options: self.options,
@@ -101,6 +142,7 @@ impl First {
             state,
         };
         reconciler.report(true);
+        feed.published(&reconciler.view(), &appeared, &[]);
         (reconciler, reader)
     }
 }
@@ -111,13 +153,34 @@ impl Reconciler {
         self.compiled.table()
     }
 
+    /// The state.
+    pub(crate) fn view(&self) -> View<'_> {
+        View {
+            snapshot: &self.snapshot,
+            compiled: &self.compiled,
+            options: &self.options,
+        }
+    }
+
+    /// Takes a batch in or answers a question.
+    pub(crate) fn take(self, input: Input, feed: &mut impl Feed) -> Self {
+        match input {
+            Input::Batch(batch) => self.apply(batch, feed),
+            Input::Question(question) => {
+                question(&self.view());
+                self
+            }
+        }
+    }
+
     /// Takes a batch in, compiles what it touches and publishes the result.
-    pub(crate) fn apply(mut self, batch: Batch) -> Self {
+    fn apply(mut self, batch: Batch, feed: &mut impl Feed) -> Self {
+        self.state.set_stale(batch.is_stale);
         for change in batch.changes {
             self.snapshot.change(change);
         }
         let changes = self.snapshot.take_changes();
-        let mut told = false;
+        let (mut appeared, mut gone) = (Vec::new(), Vec::new());
         if !changes.is_empty() {
             self.compiled = compile(
                 &self.snapshot,
@@ -130,24 +193,22 @@ impl Reconciler {
             // The former table goes with its last request; dropping ours here keeps that work off the requests.
             drop(self.publisher.publish(table));
             self.telemetry.publish_latency(batch.arrived.elapsed());
-            let (appeared, gone) = self.compiled.difference();
-            tell(&appeared, &gone);
-            told |= !appeared.is_empty() || !gone.is_empty();
+            (appeared, gone) = self.compiled.difference();
         }
         if batch.documents != self.documents {
             let only = |these: &[Finding], those: &[Finding]| -> Vec<Finding> {
                 let new = these.iter().filter(|finding| !those.contains(finding));
                 new.cloned().collect()
             };
-            tell(
-                &only(&batch.documents, &self.documents),
-                &only(&self.documents, &batch.documents),
-            );
+            appeared.extend(only(&batch.documents, &self.documents));
+            gone.extend(only(&self.documents, &batch.documents));
             self.documents = batch.documents;
-            told = true;
         }
-        if told || !changes.is_empty() {
-            self.report(told);
+        tell(&appeared, &gone);
+        let other_findings = !appeared.is_empty() || !gone.is_empty();
+        if other_findings || !changes.is_empty() {
+            feed.published(&self.view(), &appeared, &gone);
+            self.report(other_findings);
         }
         self
     }

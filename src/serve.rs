@@ -4,7 +4,7 @@ use anyhow::Result;
 use headgate_manifest::Source;
 
 use crate::app::{self, Serving};
-use crate::reconciler::{Batch, Feed};
+use crate::reconciler::{Batch, Feed, Input};
 
 /// Serves the objects of `source` until SIGTERM or SIGINT.
 pub(crate) async fn run(serving: Serving, source: Source) -> Result<()> {
@@ -14,12 +14,13 @@ pub(crate) async fn run(serving: Serving, source: Source) -> Result<()> {
 struct Files(Source);
 
 impl Feed for Files {
-    async fn next(&mut self) -> Batch {
+    async fn next(&mut self) -> Input {
         let batch = self.0.changes().await;
-        Batch {
+        Input::Batch(Batch {
             changes: batch.changes,
             documents: batch.findings,
             arrived: batch.arrived,
-        }
+            is_stale: false,
+        })
     }
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write;
 
 use super::{FLAGS, Flag};
+use crate::config::Preset;
 
 /// All flags as a Markdown table.
 pub(crate) fn flags_markdown() -> String {
-    let mut page =
-        "| Flag | Default | Meaning | In `serve` and `demo` |\n|---|---|---|---|\n".to_owned();
+    let mut page = "| Flag | Default | Meaning | Effect |\n|---|---|---|---|\n".to_owned();
     for flag in FLAGS {
         // Writing to a string does not fail.
         let _ = writeln!(page, "{}", row(flag));
@@ -22,9 +22,11 @@ fn row(flag: &Flag) -> String {
     } else {
         format!("`{}`", flag.default)
     };
-    let effect = flag
-        .without_effect()
-        .map_or_else(|| "honoured".to_owned(), |why| format!("no effect: {why}"));
+    let effect = match flag.without_effect(Preset::Controller) {
+        Some(why) => format!("none: {why}"),
+        None if flag.without_effect(Preset::Serve).is_some() => "in `controller`".to_owned(),
+        None => "honoured".to_owned(),
+    };
     let cells = [
         format!("`{dashes}{}`", flag.name),
         default,

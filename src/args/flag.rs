@@ -6,6 +6,7 @@ use std::time::Duration;
 use headgate_compile::Name;
 
 use super::parse;
+use crate::config::Preset;
 
 /// One flag.
 #[derive(Clone, Copy, Debug)]
@@ -22,13 +23,13 @@ pub(crate) struct Flag {
     pub(crate) support: Support,
 }
 
-/// Whether a flag does something in `serve` and `demo`.
+/// Where a flag does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Support {
-    /// It does.
+    /// Everywhere.
     Yes,
-    /// It is about an API server, its objects or its Pods, and there is none.
-    NoCluster,
+    /// In `controller`: it is about an API server, its objects or its Pods.
+    Cluster,
     /// It is about something that works differently here, as said.
     Never(&'static str),
 }
@@ -74,6 +75,16 @@ pub(crate) enum Value {
     Text(String),
     Object(Option<Name>),
     Address(Option<IpAddr>),
+    HostPort(Option<HostPort>),
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct HostPort {
+    /// `None`: all addresses.
+    pub(crate) host: Option<IpAddr>,
+    /// 0: any free one.
+    pub(crate) port: u16,
 }
 
 impl Kind {
@@ -90,7 +101,7 @@ impl Kind {
             Self::Object => parse::object(text).map(Value::Object),
             Self::Addresses => parse::address(text).map(|address| Value::Address(Some(address))),
             Self::Host => parse::host(text).map(Value::Address),
-            Self::HostPort => parse::host_port(text).map(|()| Value::Text(text.to_owned())),
+            Self::HostPort => parse::host_port(text).map(Value::HostPort),
             Self::DnsName => parse::dns_name(text).map(|()| Value::Text(text.to_owned())),
             Self::Path => parse::path(text).map(|()| Value::Text(text.to_owned())),
         }
@@ -116,11 +127,12 @@ impl Kind {
 }
 
 impl Flag {
-    /// Why it has no effect, if it has none.
-    pub(crate) fn without_effect(&self) -> Option<&'static str> {
+    /// Why it has no effect in a command, if it has none.
+    pub(crate) fn without_effect(&self, preset: Preset) -> Option<&'static str> {
         match self.support {
             Support::Yes => None,
-            Support::NoCluster => Some("there is no API server"),
+            Support::Cluster if preset == Preset::Controller => None,
+            Support::Cluster => Some("there is no API server"),
             Support::Never(reason) => Some(reason),
         }
     }

@@ -2,15 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 use headgate_compile::Name;
 
-use super::{FLAGS, Flag, Kind, Value};
+use super::{FLAGS, Flag, HostPort, Kind, Value};
+use crate::config::Preset;
 
 /// Heading in the help for flags that are accepted and do nothing.
 const WITHOUT_EFFECT: &str = "Flags of ingress-nginx without effect here";
+/// Heading in the help for flags that need a cluster.
+const CLUSTER: &str = "Flags of the controller";
 
 /// The flags as given. What was not given has its default.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +54,22 @@ impl Flags {
         u16::try_from(self.number(name)).unwrap_or_default()
     }
 
+    /// A duration.
+    pub(crate) fn duration(&self, name: &str) -> Duration {
+        if let Some(Value::Duration(duration)) = self.value(name) {
+            duration
+        } else {
+            Duration::ZERO
+        }
+    }
+
+    /// A file or folder, if one is named.
+    pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
+        Some(self.text(name))
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
+    }
+
     /// A number of seconds.
     pub(crate) fn seconds(&self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
@@ -76,6 +96,15 @@ impl Flags {
     /// An address; `None`: all.
     pub(crate) fn address(&self, name: &str) -> Option<IpAddr> {
         if let Some(Value::Address(address)) = self.value(name) {
+            address
+        } else {
+            None
+        }
+    }
+
+    /// Where to listen, if anywhere.
+    pub(crate) fn host_port(&self, name: &str) -> Option<HostPort> {
+        if let Some(Value::HostPort(address)) = self.value(name) {
             address
         } else {
             None
@@ -157,8 +186,10 @@ fn argument(flag: &'static Flag) -> Arg {
     } else {
         argument
     };
-    if flag.without_effect().is_some() {
+    if flag.without_effect(Preset::Controller).is_some() {
         argument.help_heading(WITHOUT_EFFECT)
+    } else if flag.without_effect(Preset::Serve).is_some() {
+        argument.help_heading(CLUSTER)
     } else {
         argument
     }

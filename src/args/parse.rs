@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use headgate_compile::Name;
 
+use super::HostPort;
+
 /// As Go's `strconv.ParseBool`.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text {
@@ -113,16 +115,21 @@ pub(crate) fn host(text: &str) -> Result<Option<IpAddr>, String> {
     }
 }
 
-pub(crate) fn host_port(text: &str) -> Result<(), String> {
-    let good = text.is_empty()
-        || text
-            .rsplit_once(':')
-            .is_some_and(|(_, number)| port(number).is_ok());
-    if good {
-        Ok(())
-    } else {
-        Err("expected host:port or :port".to_owned())
+pub(crate) fn host_port(text: &str) -> Result<Option<HostPort>, String> {
+    if text.is_empty() {
+        return Ok(None);
     }
+    let wrong = || "expected host:port or :port, the host an IP address or localhost".to_owned();
+    let (name, number) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let number = u16::try_from(port(number).map_err(|_| wrong())?).map_err(|_| wrong())?;
+    let name = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name);
+    Ok(Some(HostPort {
+        host: host(name).map_err(|_| wrong())?,
+        port: number,
+    }))
 }
 
 pub(crate) fn dns_name(text: &str) -> Result<(), String> {

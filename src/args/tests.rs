@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headgate_compile::Name;
+use headgate_compile::{Name, Namespaces};
 
 use super::*;
+use crate::config::WebhookCertificate;
 
 fn system() -> System {
     System {
@@ -16,6 +17,7 @@ fn system() -> System {
         has_ipv6: true,
         pod_name: "pod".to_owned(),
         pod_namespace: "ingress".to_owned(),
+        host_name: "machine".to_owned(),
     }
 }
 
@@ -28,6 +30,14 @@ fn serve(line: &str) -> Config {
     match run(&format!("serve dir {line}")) {
         Ok(Invocation::Serve(config, _)) => *config,
         Ok(_) => panic!("not serve"),
+        Err(error) => panic!("{line}: {error}"),
+    }
+}
+
+fn controller(line: &str) -> Config {
+    match run(&format!("controller {line}")) {
+        Ok(Invocation::Controller(config)) => *config,
+        Ok(_) => panic!("not controller"),
         Err(error) => panic!("{line}: {error}"),
     }
 }
@@ -49,9 +59,13 @@ fn the_parser_is_consistent() {
 fn nothing_given_is_as_in_ingress_nginx() {
     let Config {
         serving,
+        cluster: None,
         log_level,
         ignored,
-    } = serve("");
+    } = serve("")
+    else {
+        panic!("serve needs no cluster")
+    };
     let defaults = headgate_compile::Options {
         loopback_endpoints: true,
         ..Default::default()
@@ -76,6 +90,63 @@ fn nothing_given_is_as_in_ingress_nginx() {
         (Duration::ZERO, tracing::Level::INFO)
     );
     assert!(ignored.is_empty());
+}
+
+#[test]
+fn a_controller_has_a_cluster() {
+    let Config {
+        serving,
+        cluster: Some(cluster),
+        ignored,
+        ..
+    } = controller("")
+    else {
+        panic!("a controller has a cluster")
+    };
+    assert!(ignored.is_empty());
+    assert_eq!(serving.grace, Duration::from_secs(10));
+    assert!(!serving.options.loopback_endpoints && !serving.proxy.loopback_upstreams);
+    assert_eq!(cluster.pod, Name::new("ingress", "pod"));
+    let election = cluster.election.unwrap();
+    assert_eq!(
+        (election.lease, election.ttl),
+        (
+            Name::new("ingress", "ingress-controller-leader"),
+            Duration::from_secs(30)
+        )
+    );
+    assert_eq!(cluster.status.unwrap().interval, Duration::from_secs(60));
+    assert!(cluster.webhook.is_none() && cluster.cache.is_none() && cluster.resync.is_zero());
+    assert!(cluster.sync_events);
+
+    let config = controller(
+        "--shutdown-grace-period=0 --allow-loopback-upstreams --update-status=false --disable-leader-election --status-update-interval=1 --cache-dir=/c --validating-webhook=:8443 --validating-webhook-service=ns/hook --publish-status-address=a,b",
+    );
+    assert_eq!(config.serving.grace, Duration::ZERO);
+    assert!(config.serving.options.loopback_endpoints);
+    let cluster = config.cluster.unwrap();
+    assert!(cluster.status.is_none() && cluster.election.is_none());
+    assert_eq!(cluster.cache.unwrap().folder, PathBuf::from("/c"));
+    let webhook = cluster.webhook.unwrap();
+    assert_eq!(webhook.address.to_string(), "[::]:8443");
+    let WebhookCertificate::Managed {
+        secret, service, ..
+    } = webhook.certificate
+    else {
+        panic!("no files were given")
+    };
+    assert_eq!(
+        (secret, service),
+        (Name::new("ingress", "hook"), Name::new("ns", "hook"))
+    );
+
+    let status = controller("--status-update-interval=1 --publish-status-address=a,,b")
+        .cluster
+        .unwrap()
+        .status
+        .unwrap();
+    assert_eq!(status.interval, Duration::from_secs(5));
+    assert_eq!(status.addresses, ["a", "b"]);
 }
 
 #[test]
@@ -169,7 +240,7 @@ fn flags_mean_what_they_say() {
         ),
         ("internal", "example.com/x")
     );
-    assert_eq!(options.namespace.as_deref(), Some("ns"));
+    assert_eq!(options.namespaces, Namespaces::One("ns".into()));
     assert!(options.disable_catch_all && !options.external_names && !options.validate_annotations);
     assert!(!options.loopback_endpoints && !serving.proxy.loopback_upstreams);
     assert!(serving.proxy.status_classes && serving.proxy.metrics_per_undefined_host);
@@ -233,7 +304,7 @@ fn every_flag_is_accepted_with_its_default() {
             let ignored = serve(&format!("--{}={}", flag.name, flag.default)).ignored;
             assert_eq!(
                 ignored.len(),
-                usize::from(flag.without_effect().is_some()),
+                usize::from(flag.without_effect(Preset::Serve).is_some()),
                 "{}",
                 flag.name
             );
@@ -297,6 +368,16 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
         ),
         ("serve dir --workers=-1", "--workers", "whole number"),
         (
+            "controller --validating-webhook=:8443",
+            "--validating-webhook",
+            "--validating-webhook-service",
+        ),
+        (
+            "controller --validating-webhook=:8443 --validating-webhook-key=k",
+            "--validating-webhook-certificate",
+            "both or none",
+        ),
+        (
             "serve dir --validating-webhook=8443",
             "--validating-webhook",
             ":port",
@@ -324,7 +405,7 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
             "--metrics-per-undefined-host",
             "--metrics-per-host",
         ),
-        ("controller", "controller", ""),
+        ("proxy", "proxy", ""),
     ];
     for (line, named, right) in cases {
         let message = refused(line);

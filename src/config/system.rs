@@ -1,5 +1,6 @@
 //! What the system allows: processors, open files, and who we are.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 /// Connections that a process may have whose limit of open files cannot be told.
@@ -20,6 +21,8 @@ pub(crate) struct System {
     pub(crate) pod_name: String,
     /// Its namespace (`POD_NAMESPACE`).
     pub(crate) pod_namespace: String,
+    /// Name of the machine, for who is no Pod.
+    pub(crate) host_name: String,
 }
 
 impl System {
@@ -32,6 +35,17 @@ impl System {
             has_ipv6: Path::new("/proc/net/if_inet6").exists(),
             pod_name: variable("POD_NAME"),
             pod_namespace: variable("POD_NAMESPACE"),
+            host_name: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default(),
+        }
+    }
+
+    /// The address that stands for all: the unspecified IPv6 address takes IPv4 connections too, where there is IPv6 at
+    /// all.
+    pub(crate) fn all_addresses(&self) -> IpAddr {
+        if self.has_ipv6 {
+            Ipv6Addr::UNSPECIFIED.into()
+        } else {
+            Ipv4Addr::UNSPECIFIED.into()
         }
     }
 
@@ -144,6 +158,7 @@ mod tests {
             has_ipv6: false,
             pod_name,
             pod_namespace,
+            host_name: String::new(),
         }
     }
 }

@@ -194,8 +194,23 @@ impl Compiled {
             .collect()
     }
 
+    /// The policy of routes that no Ingress made.
+    pub(crate) fn plain_policy(&self) -> &Arc<Policy> {
+        &self.plain_policy
+    }
+
+    /// Whether a route in service uses this regular expression.
+    pub(crate) fn uses_pattern(&self, source: &str) -> bool {
+        self.patterns.contains(source)
+    }
+
+    /// An Ingress in service.
+    pub(crate) fn member(&self, name: &Name) -> Option<&Member> {
+        self.members.get(name).map(|member| &**member)
+    }
+
     /// Members of a host, oldest first.
-    fn members_of(&self, host: &str) -> Vec<&Member> {
+    pub(crate) fn members_of(&self, host: &str) -> Vec<&Member> {
         let names = self.index.hosts.get(host).into_iter().flat_map(age::names);
         names
             .filter_map(|name| self.members.get(name).map(|member| &**member))

@@ -107,6 +107,11 @@ pub(crate) fn compile(
     }
 }
 
+/// Whether `host` with these Ingresses, canaries aside and oldest first, reads all its paths as regular expressions.
+pub(crate) fn in_regex_mode(host: &str, primaries: &[&Member]) -> bool {
+    routes::in_regex_mode(host, primaries)
+}
+
 /// The catch-all host as it is before there is any Ingress.
 pub(crate) fn catch_all(around: &mut Surroundings<'_>) -> Arc<Host> {
     let mut findings = Vec::new();

@@ -33,6 +33,12 @@ impl<V> Interned<V> {
         self.known.insert(text.into(), Arc::downgrade(&value));
         Ok(value)
     }
+
+    /// Whether the value of `text` is in use.
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        let known = self.known.get(text);
+        known.is_some_and(|value| value.strong_count() > 0)
+    }
 }
 
 impl<V> Default for Interned<V> {

@@ -4,6 +4,7 @@
 //! cannot be served is a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates
 //! and keys are parsed and checked here, because a broken one is a finding; they are used only by the data plane.
 
+mod admission;
 mod age;
 pub mod annotations;
 mod certificate;
@@ -25,6 +26,7 @@ mod snapshot;
 mod sorted;
 mod upstream;
 
+pub use admission::{AdmissionRules, Review, review};
 pub use certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use finding::{Finding, Severity, Subject};

@@ -9,6 +9,7 @@
 pub mod certificate;
 pub mod client;
 pub mod gate;
+pub mod kubernetes;
 pub mod load;
 pub mod manifest;
 pub mod program;
@@ -24,6 +25,7 @@ pub use client::request::Request;
 pub use client::response::Response;
 pub use client::tls::Tls;
 pub use gate::Gate;
+pub use kubernetes::ApiServer;
 pub use load::{Load, Report};
 pub use program::Program;
 pub use site::Site;

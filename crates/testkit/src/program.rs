@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,8 +35,8 @@ pub struct Program {
     folder: TempDir,
     staging: TempDir,
     output: Output,
-    http: SocketAddr,
-    https: SocketAddr,
+    http: OnceLock<SocketAddr>,
+    https: OnceLock<SocketAddr>,
     admin: SocketAddr,
 }
 
@@ -65,13 +65,43 @@ impl Program {
     /// When it does not.
     pub fn start(binary: &Path, manifests: &[(&str, String)], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let staging = tempfile::tempdir().expect("a folder can be made");
         for (name, text) in manifests {
             std::fs::write(folder.path().join(name), text).expect("a manifest can be written");
         }
-        let mut child = Command::new(binary)
-            .arg("serve")
-            .arg(folder.path())
+        let mut command = Command::new(binary);
+        command.arg("serve").arg(folder.path());
+        let program = Self::launch(command, arguments, folder);
+        program.until_ready();
+        program
+    }
+
+    /// Starts `binary controller` as Pod `pod` (namespace and name) with the API server of this kubeconfig, and waits until
+    /// the admin port answers; the API server may be away.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn controller(
+        binary: &Path,
+        kubeconfig: &str,
+        (namespace, pod): (&str, &str),
+        arguments: &[&str],
+    ) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let file = folder.path().join("kubeconfig");
+        std::fs::write(&file, kubeconfig).expect("a kubeconfig can be written");
+        let mut command = Command::new(binary);
+        command
+            .arg("controller")
+            .arg("--kubeconfig")
+            .arg(file)
+            .arg("--allow-loopback-upstreams")
+            .env("POD_NAMESPACE", namespace)
+            .env("POD_NAME", pod);
+        Self::launch(command, arguments, folder)
+    }
+
+    fn launch(mut command: Command, arguments: &[&str], folder: TempDir) -> Self {
+        let mut child = command
             .args(ARGUMENTS)
             .args(arguments)
             .env("NO_COLOR", "1")
@@ -79,26 +109,32 @@ impl Program {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
+            .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
         let output = Output::default();
         collect(child.stdout.take(), &output.stdout);
         collect(child.stderr.take(), &output.stderr);
         let pid = Pid::from_child(&child);
         let child = Mutex::new(child);
-        let address = |name| listening(&child, &output, name);
-        let (http, https, admin) = (address("http"), address("https"), address("admin"));
-        let program = Self {
+        Self {
+            admin: listening(&child, &output, "admin"),
             child,
             pid,
             folder,
-            staging,
+            staging: tempfile::tempdir().expect("a folder can be made"),
             output,
-            http,
-            https,
-            admin,
-        };
-        wait::until("readiness", || program.is_ready().then_some(()));
-        program
+            http: OnceLock::new(),
+            https: OnceLock::new(),
+        }
+    }
+
+    /// Waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn until_ready(&self) {
+        // The addresses come first: a program that ended instead says why.
+        self.http();
+        wait::until("readiness", || self.is_ready().then_some(()));
     }
 
     /// Runs the binary to its end.
@@ -140,13 +176,23 @@ impl Program {
     }
 
     /// Where plain HTTP is served.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
     pub fn http(&self) -> SocketAddr {
-        self.http
+        *self
+            .http
+            .get_or_init(|| listening(&self.child, &self.output, "http"))
     }
 
     /// Where HTTPS is served.
+    ///
+    /// # Panics
+    /// When it does not serve in time.
     pub fn https(&self) -> SocketAddr {
-        self.https
+        *self
+            .https
+            .get_or_init(|| listening(&self.child, &self.output, "https"))
     }
 
     /// Where health, metrics and tables are.

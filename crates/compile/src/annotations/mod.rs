@@ -30,6 +30,7 @@ pub use registry::{
     Annotation, Bad, DEFAULT_PREFIX, Removed, Risk, Scope, Support, all, find, removed,
     tutorial_replacement,
 };
+pub(crate) use value::excerpt;
 pub use value::{
     NameRef, NextUpstream, Origin, RedirectRewrite, Rewrite, TlsVersions, Value, ValueError,
     parse_bool, parse_cidr, parse_cidrs, parse_duration, parse_int, parse_size,

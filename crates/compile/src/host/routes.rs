@@ -26,10 +26,7 @@ pub(super) fn compile(
     let closed = closed_for_all(host, primaries, findings);
     let declared = declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
-    let regex_mode = root.wants_regex(&declared)
-        || declared
-            .iter()
-            .any(|(member, rule)| wants_regex(member, &rule.path));
+    let regex_mode = is_regex_mode(&root, &declared);
     let declared = if regex_mode {
         declared
     } else {
@@ -66,6 +63,17 @@ pub(super) fn compile(
     } = builder;
     canaries.unmatched(findings);
     index
+}
+
+/// Whether the paths of `host` are regular expressions, all of them.
+pub(super) fn in_regex_mode(host: &str, primaries: &[&Member]) -> bool {
+    let declared = declared(host, primaries, &mut Vec::new());
+    is_regex_mode(&Root::of(host, primaries, &declared), &declared)
+}
+
+fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
+    let wanted = |(member, rule): &Declared<'_>| wants_regex(member, &rule.path);
+    root.wants_regex(declared) || declared.iter().any(wanted)
 }
 
 /// A path and the Ingress that declares it.

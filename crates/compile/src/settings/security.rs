@@ -13,6 +13,12 @@ pub struct AnnotationRules {
     pub max_risk: Risk,
     /// Words no value may contain (`annotation-value-word-blocklist`).
     pub blocklist: Vec<String>,
+    /// Whether admission lets snippet annotations in at all (`allow-snippet-annotations`, off); they close their routes
+    /// either way.
+    pub snippets: bool,
+    /// Whether admission refuses characters of regular expressions in Exact and Prefix paths
+    /// (`strict-validate-path-type`, on).
+    pub strict_paths: bool,
     /// Whether Secrets and ConfigMaps of other namespaces may be named (`allow-cross-namespace-resources`, off).
     pub cross_namespace: bool,
     /// Headers that custom-headers may set, compared with case (`global-allowed-response-headers`).
@@ -24,6 +30,8 @@ impl AnnotationRules {
         Self {
             max_risk: max_risk(source),
             blocklist: source.list("annotation-value-word-blocklist"),
+            snippets: source.on("allow-snippet-annotations"),
+            strict_paths: source.on("strict-validate-path-type"),
             cross_namespace: source.on("allow-cross-namespace-resources"),
             allowed_response_headers: source.list("global-allowed-response-headers"),
         }

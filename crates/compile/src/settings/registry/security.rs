@@ -27,7 +27,7 @@ pub(super) const ENTRIES: &[Setting] = &[
         "false",
         "Annotations may name Secrets and ConfigMaps of other namespaces.",
     ),
-    not_yet(
+    setting(
         "strict-validate-path-type",
         Kind::Bool,
         "true",

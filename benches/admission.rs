@@ -1,0 +1,161 @@
+//! Reviews of one Ingress beside 20,000: of an update, of a new one, of one whose path is taken, and on a host that 2,000
+//! share. The webhook's share of a review is not in it; what is, runs between two publications.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use headgate_compile::{
+    AdmissionRules, Compiled, Object, Options, Review, Snapshot, compile, review,
+};
+use k8s_openapi::api::networking::v1::Ingress;
+
+mod support;
+
+use support::Certificates;
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const INGRESSES: usize = 20_000;
+/// Ingresses that share a host, where all of it is looked at.
+const SHARING: usize = 2_000;
+/// Bound on the slowest of a hundred reviews.
+const P99: Duration = Duration::from_millis(5);
+
+/// What reviews are made in.
+struct State {
+    snapshot: Snapshot,
+    compiled: Compiled,
+    options: Options,
+}
+
+impl State {
+    fn new(mut snapshot: Snapshot) -> Self {
+        let options = support::options();
+        let changes = snapshot.take_changes();
+        let compiled = compile(&snapshot, &changes, None, &options, &support::fallback());
+        Self {
+            snapshot,
+            compiled,
+            options,
+        }
+    }
+
+    fn review(&self, ingress: &Ingress) -> Review {
+        let rules = AdmissionRules::default();
+        review(
+            ingress,
+            &self.compiled,
+            &self.snapshot,
+            &self.options,
+            &rules,
+        )
+    }
+}
+
+/// Ingress `n`, changed by `change`.
+fn ingress(n: usize, change: impl FnOnce(&mut Ingress)) -> Ingress {
+    let Object::Ingress(object) = support::ingress(n, 1) else {
+        unreachable!("it is an Ingress");
+    };
+    let mut ingress = Arc::unwrap_or_clone(object);
+    ingress.metadata.uid = Some(format!("0b1c7a52-6f0e-4c1d-9d5b-{n:012}"));
+    change(&mut ingress);
+    ingress
+}
+
+fn rename(ingress: &mut Ingress) {
+    ingress.metadata.name = Some("new".into());
+}
+
+/// One path on a host that everybody shares.
+fn share(n: usize, ingress: &mut Ingress) {
+    let Some(rule) = ingress
+        .spec
+        .iter_mut()
+        .flat_map(|spec| &mut spec.rules)
+        .flatten()
+        .next()
+    else {
+        return;
+    };
+    rule.host = Some("shared.example.com".into());
+    if let Some(http) = &mut rule.http {
+        http.paths.truncate(1);
+        for path in &mut http.paths {
+            path.path = Some(format!("/tenant-{n}"));
+        }
+    }
+}
+
+fn reviews(criterion: &mut Criterion) {
+    let many = State::new(support::snapshot(INGRESSES, Certificates::Wildcard));
+    let mut snapshot = support::snapshot(0, Certificates::Wildcard);
+    for n in 0..SHARING {
+        snapshot.apply(ingress(n, |ingress| share(n, ingress)).into());
+    }
+    let shared = State::new(snapshot);
+    let update = |n| ingress(n % INGRESSES, |_| ());
+    let new = |n: usize| ingress(n + INGRESSES, rename);
+    let taken = |n: usize| ingress(n % INGRESSES, rename);
+    let tenant = |n: usize| {
+        ingress(n + INGRESSES, |ingress| {
+            share(n + SHARING, ingress);
+            rename(ingress);
+        })
+    };
+    measure(criterion, "an update", &many, update, false);
+    measure(criterion, "a new one", &many, new, false);
+    measure(criterion, "a taken path", &many, taken, true);
+    measure(
+        criterion,
+        "a new path of a host that 2,000 share",
+        &shared,
+        tenant,
+        false,
+    );
+}
+
+fn measure(
+    criterion: &mut Criterion,
+    name: &str,
+    state: &State,
+    object: impl Fn(usize) -> Ingress,
+    is_denied: bool,
+) {
+    let objects: Vec<Ingress> = (0..200).map(object).collect();
+    let mut spent: Vec<Duration> = objects
+        .iter()
+        .cycle()
+        .take(2_000)
+        .map(|object| {
+            let start = Instant::now();
+            let review = state.review(object);
+            let spent = start.elapsed();
+            assert_eq!(review.denied.is_some(), is_denied, "{:?}", review.denied);
+            spent
+        })
+        .collect();
+    spent.sort();
+    let p99 = spent[spent.len() * 99 / 100];
+    println!("review of {name}: p99 {p99:?}");
+    assert!(
+        p99 < P99,
+        "{name}: a hundredth of the reviews takes {p99:?} and more"
+    );
+    let mut group = criterion.benchmark_group("admission");
+    let mut next = objects.iter().cycle();
+    group
+        .sample_size(20)
+        .measurement_time(Duration::from_secs(3));
+    group.bench_function(name, |bench| {
+        bench.iter(|| black_box(state.review(next.next().expect("it goes round"))));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, reviews);
+criterion_main!(benches);

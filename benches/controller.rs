@@ -1,0 +1,226 @@
+//! The controller beside an API server with many objects: how soon it serves, what it weighs, how fast a change is served,
+//! and what endpoint churn costs. Prints a table.
+//!
+//! ```text
+//! cargo bench --bench controller [-- COUNT...] [--churn SECONDS]
+//! ```
+//!
+//! The API server is the testkit's fixture, in this process; the controller is the release binary. Each Ingress has a host
+//! and a path, a Service and a slice of its own, as one new host of a tenant has. All endpoints are one echo backend on
+//! loopback.
+
+use std::time::{Duration, Instant};
+
+use headgate_testkit::kubernetes::ApiServer;
+use headgate_testkit::{Connection, Echo, Program, Request};
+use serde_json::{Value, json};
+
+/// Hosts that are added, one after the other.
+const NEW_HOSTS: usize = 300;
+/// Endpoint changes a second.
+const CHANGES: usize = 1000;
+
+fn main() {
+    let mut counts = Vec::new();
+    let mut churn = 10;
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--churn" => {
+                let seconds = words.next().and_then(|seconds| seconds.parse().ok());
+                churn = seconds.expect("--churn takes a number of seconds");
+            }
+            // cargo's own.
+            "--bench" => {}
+            word => counts.push(word.parse().expect("a number of Ingresses")),
+        }
+    }
+    if counts.is_empty() {
+        counts = vec![3_000, 5_000, 20_000];
+    }
+    println!(
+        "| Ingresses, Services and slices | ready after start | resident | new host served: mean, p99, worst | wrong answers | {CHANGES} endpoint changes a second for {churn} s: CPU, growth |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for count in counts {
+        run(count, churn);
+    }
+}
+
+fn run(count: usize, churn: u64) {
+    let echo = Echo::start("backend");
+    let port = echo.address().port();
+    let api = ApiServer::start();
+    api.create(json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" },
+    }));
+    api.load((0..count).flat_map(|number| objects(number, port)));
+
+    let start = Instant::now();
+    let program = Program::controller(
+        env!("CARGO_BIN_EXE_headgate").as_ref(),
+        &api.kubeconfig(),
+        ("ingress", "bench"),
+        &["--update-status=false", "--disable-sync-events", "-v=0"],
+    );
+    program.until_ready();
+    let ready = start.elapsed();
+    let resident = status(&program, "VmRSS");
+    let peak = status(&program, "VmHWM");
+
+    let served = new_hosts(&api, &program, count, port);
+    let (mean, p99, worst) = served.summary();
+
+    let (before, began) = (status(&program, "VmRSS"), cpu(&program));
+    endpoint_churn(&api, count, churn, port);
+    let used = cpu(&program) - began;
+    let growth = status(&program, "VmRSS").saturating_sub(before);
+
+    println!(
+        "| {count} | {:.2} s | {resident} MiB (peak {peak}) | {mean:.2} ms, {p99:.2} ms, {worst:.2} ms | {} | {:.1} % of a core, {growth} MiB |",
+        ready.as_secs_f64(),
+        served.wrong,
+        100.0 * used.as_secs_f64() / Duration::from_secs(churn).as_secs_f64(),
+    );
+}
+
+/// What a tenant's new host brings.
+fn objects(number: usize, port: u16) -> [Value; 3] {
+    [service(number), slice(number, port, 1), ingress(number)]
+}
+
+fn ingress(number: usize) -> Value {
+    json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+        "metadata": {
+            "name": format!("web-{number}"), "namespace": "shop",
+            "annotations": { "nginx.ingress.kubernetes.io/proxy-read-timeout": "30" },
+        },
+        "spec": {
+            "ingressClassName": "nginx",
+            "rules": [{ "host": host(number), "http": { "paths": [{
+                "path": "/", "pathType": "Prefix",
+                "backend": { "service": { "name": format!("web-{number}"), "port": { "number": 80 } } },
+            }] } }],
+        },
+    })
+}
+
+fn service(number: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": { "name": format!("web-{number}"), "namespace": "shop" },
+        "spec": { "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }] },
+    })
+}
+
+/// The last byte of the address is `last`: all of 127/8 is this machine.
+fn slice(number: usize, port: u16, last: usize) -> Value {
+    json!({
+        "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
+        "metadata": {
+            "name": format!("web-{number}-1"), "namespace": "shop",
+            "labels": { "kubernetes.io/service-name": format!("web-{number}") },
+        },
+        "addressType": "IPv4",
+        "ports": [{ "name": "http", "port": port, "protocol": "TCP" }],
+        "endpoints": [{
+            "addresses": [format!("127.0.0.{last}")],
+            "conditions": { "ready": true, "serving": true, "terminating": false },
+            "nodeName": "node-1",
+            "targetRef": { "kind": "Pod", "namespace": "shop", "name": format!("web-{number}-0") },
+        }],
+    })
+}
+
+fn host(number: usize) -> String {
+    format!("shop-{number}.example.com")
+}
+
+/// How long new hosts took.
+struct Served {
+    times: Vec<Duration>,
+    wrong: usize,
+}
+
+impl Served {
+    /// Mean, 99th percentile and worst, in milliseconds.
+    fn summary(&self) -> (f64, f64, f64) {
+        let mut times: Vec<f64> = self.times.iter().map(Duration::as_secs_f64).collect();
+        times.sort_by(f64::total_cmp);
+        let mean = times.iter().sum::<f64>() / times.len() as f64;
+        let p99 = times[(times.len() * 99).div_ceil(100) - 1];
+        (1e3 * mean, 1e3 * p99, 1e3 * times[times.len() - 1])
+    }
+}
+
+/// Adds hosts one by one and asks for each until it answers: 404 before, 200 after, and nothing else.
+fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Served {
+    let mut connection = Connection::open(program.http());
+    let mut served = Served {
+        times: Vec::new(),
+        wrong: 0,
+    };
+    for number in count..count + NEW_HOSTS {
+        let request = Request::get("/").header("host", &host(number));
+        let before = connection.exchange(&request).status;
+        served.wrong += usize::from(before != 404);
+        let start = Instant::now();
+        for object in objects(number, port) {
+            api.create(object);
+        }
+        loop {
+            match connection.exchange(&request).status {
+                200 => break,
+                404 => {}
+                _ => served.wrong += 1,
+            }
+            assert!(
+                start.elapsed() < Duration::from_secs(10),
+                "{} is not served",
+                host(number)
+            );
+        }
+        served.times.push(start.elapsed());
+    }
+    served
+}
+
+/// Changes the endpoints of one Service after the other, evenly.
+fn endpoint_churn(api: &ApiServer, count: usize, seconds: u64, port: u16) {
+    let start = Instant::now();
+    let total = usize::try_from(seconds).unwrap_or(0) * CHANGES;
+    for change in 0..total {
+        let due = start
+            + Duration::from_secs(1) * u32::try_from(change).unwrap_or(u32::MAX)
+                / u32::try_from(CHANGES).unwrap_or(1);
+        if let Some(wait) = due.checked_duration_since(Instant::now()) {
+            std::thread::sleep(wait);
+        }
+        api.replace(slice(change % count, port, 2 + change / count % 200));
+    }
+}
+
+/// A size of the process in MiB.
+fn status(program: &Program, field: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/status", program.id()))
+        .expect("the program runs");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes.expect("the system tells sizes") / 1024
+}
+
+/// Processor time of the process so far.
+fn cpu(program: &Program) -> Duration {
+    /// Clock ticks a second, as Linux tells times.
+    const TICKS: f64 = 100.0;
+    let text =
+        std::fs::read_to_string(format!("/proc/{}/stat", program.id())).expect("the program runs");
+    let fields = text.rsplit(") ").next().expect("a line of fields");
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let ticks = |at: usize| fields[at].parse::<f64>().expect("a number of ticks");
+    Duration::from_secs_f64((ticks(11) + ticks(12)) / TICKS)
+}

@@ -1,0 +1,268 @@
+//! The objects of the last run in a file, so that a restart can serve while the API server is away.
+//!
+//! A file is taken as a whole or not at all: of another format, of another cluster, torn or changed, it is as if there were
+//! none. Without a key there are no Secrets in it; with a key all of it is sealed.
+
+mod frames;
+mod key;
+
+use std::io::{BufRead as _, BufReader, BufWriter, Read, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::digest;
+use headgate_compile::{Fact, Object};
+use serde::{Deserialize, Serialize};
+
+use frames::{Reader, Writer};
+
+pub use key::CacheKey;
+
+/// Name of the file.
+const FILE: &str = "objects";
+/// What the file begins with; the number is that of the format, objects included.
+const MAGIC: &[u8] = b"headgate objects 1\n";
+
+/// Where the cache is.
+#[derive(Clone, Debug)]
+pub struct CacheOptions {
+    directory: PathBuf,
+    key: Option<CacheKey>,
+    /// Stands for the cluster.
+    cluster: Arc<str>,
+}
+
+/// What is wrong with the cache.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum CacheError {
+    #[error("cache {file}")]
+    File {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("key {file}")]
+    KeyFile {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("key {file}: has {length} bytes; at least 16 are needed")]
+    ShortKey { file: String, length: usize },
+    #[error("cache {file}: {reason}")]
+    Refused { file: String, reason: &'static str },
+    #[error("the library for encryption refuses")]
+    Sealing,
+}
+
+/// What the file holds.
+#[derive(Debug)]
+pub(crate) struct Stored {
+    pub(crate) objects: Vec<Object>,
+    pub(crate) facts: Vec<Fact>,
+    /// Time since it was written.
+    pub(crate) age: Duration,
+}
+
+/// The first line.
+#[derive(Serialize, Deserialize)]
+struct Head {
+    cluster: String,
+    classes_readable: Option<bool>,
+    zone: Option<String>,
+    /// How many objects follow.
+    objects: usize,
+}
+
+impl CacheOptions {
+    /// A cache in `directory` (`--cache-dir`), which is made if it is not there, for the API server at this URL. With
+    /// `key_file` (`--cache-key-file`) it is sealed, and Secrets are in it; without, they are not.
+    ///
+    /// # Errors
+    /// When the key cannot be read or is too short.
+    pub fn open(
+        directory: PathBuf,
+        key_file: Option<&Path>,
+        server: &str,
+    ) -> Result<Self, CacheError> {
+        let key = key_file.map(CacheKey::read).transpose()?;
+        let digest = digest::digest(&digest::SHA256, server.as_bytes());
+        Ok(Self {
+            directory,
+            key,
+            cluster: hex(digest.as_ref()).into(),
+        })
+    }
+
+    /// Whether it is sealed.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Replaces what is there. Blocks.
+    pub(crate) fn write(&self, stored: &Stored) -> Result<(), CacheError> {
+        let file = self.file();
+        let failed = |source| CacheError::File {
+            file: file.display().to_string(),
+            source,
+        };
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.directory)
+            .map_err(failed)?;
+        let unfinished = self
+            .directory
+            .join(format!(".{FILE}.{}", std::process::id()));
+        let written = self.write_to(&unfinished, stored);
+        let written = written.and_then(|()| std::fs::rename(&unfinished, &file));
+        if written.is_err() {
+            // It may not even have been made.
+            let _ = std::fs::remove_file(&unfinished);
+        }
+        written.map_err(failed)?;
+        // The name is on the disk when the folder is.
+        let folder = std::fs::File::open(&self.directory).map_err(failed)?;
+        folder.sync_all().map_err(failed)
+    }
+
+    fn write_to(&self, path: &Path, stored: &Stored) -> std::io::Result<()> {
+        let file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)?;
+        let mut out = BufWriter::new(file);
+        out.write_all(MAGIC)?;
+        let mut out = Writer::new(out, self.key.as_ref())?;
+        let mut line = serde_json::to_vec(&self.head(stored))?;
+        line.push(b'\n');
+        out.write_all(&line)?;
+        for object in &stored.objects {
+            line.clear();
+            serde_json::to_writer(&mut line, object)?;
+            line.push(b'\n');
+            out.write_all(&line)?;
+        }
+        let out = out.finish()?;
+        let file = out
+            .into_inner()
+            .map_err(std::io::IntoInnerError::into_error)?;
+        file.sync_all()
+    }
+
+    fn head(&self, stored: &Stored) -> Head {
+        let readable = stored.facts.iter().find_map(|fact| match fact {
+            Fact::ClassesReadable(readable) => Some(*readable),
+            Fact::Zone(_) => None,
+        });
+        let zone = stored.facts.iter().find_map(|fact| match fact {
+            Fact::Zone(zone) => zone.as_deref(),
+            Fact::ClassesReadable(_) => None,
+        });
+        Head {
+            cluster: self.cluster.to_string(),
+            classes_readable: readable,
+            zone: zone.map(str::to_owned),
+            objects: stored.objects.len(),
+        }
+    }
+
+    /// What is there; `None` if there is no file. Blocks.
+    pub(crate) fn read(&self) -> Result<Option<Stored>, CacheError> {
+        let path = self.file();
+        let name = || path.display().to_string();
+        let failed = |source: std::io::Error| match source.kind() {
+            std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
+                CacheError::Refused {
+                    file: name(),
+                    reason: "torn, changed or sealed with another key",
+                }
+            }
+            _ => CacheError::File {
+                file: name(),
+                source,
+            },
+        };
+        let refused = |reason| CacheError::Refused {
+            file: name(),
+            reason,
+        };
+        let file = match std::fs::File::open(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            result => result.map_err(failed)?,
+        };
+        let age = age(&file).map_err(failed)?;
+        let mut file = BufReader::new(file);
+        let mut magic = [0; MAGIC.len()];
+        file.read_exact(&mut magic).map_err(failed)?;
+        if magic != *MAGIC {
+            return Err(refused("of another version of this program"));
+        }
+        let reader = Reader::new(file, self.key.as_ref()).map_err(failed)?;
+        let reader = reader.ok_or_else(|| {
+            refused(match self.key {
+                Some(_) => "not sealed, although there is a key",
+                None => "sealed, and there is no key",
+            })
+        })?;
+        let (head, objects) = contents(reader).map_err(failed)?;
+        if head.cluster != *self.cluster {
+            return Err(refused("of another cluster"));
+        }
+        let readable = head.classes_readable.map(Fact::ClassesReadable);
+        let zone = head.zone.map(|zone| Fact::Zone(Some(zone.into())));
+        Ok(Some(Stored {
+            objects,
+            facts: readable.into_iter().chain(zone).collect(),
+            age,
+        }))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.directory.join(FILE)
+    }
+}
+
+/// All there is; nothing is used before the end was found to be good.
+fn contents(reader: Reader<impl Read>) -> std::io::Result<(Head, Vec<Object>)> {
+    let mut lines = BufReader::new(reader);
+    let mut line = Vec::new();
+    lines.read_until(b'\n', &mut line)?;
+    let head: Head = serde_json::from_slice(&line)?;
+    let mut objects = Vec::new();
+    loop {
+        line.clear();
+        if lines.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        objects.push(serde_json::from_slice(&line)?);
+    }
+    if objects.len() == head.objects {
+        Ok((head, objects))
+    } else {
+        Err(std::io::ErrorKind::InvalidData.into())
+    }
+}
+
+fn age(file: &std::fs::File) -> std::io::Result<Duration> {
+    let modified = file.metadata()?.modified()?;
+    // Clocks are set back.
+    Ok(SystemTime::now()
+        .duration_since(modified)
+        .unwrap_or_default())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,137 @@
+#![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::networking::v1::Ingress;
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+/// A private key as it must not lie on a disk.
+const PRIVATE: &str = "cHJpdmF0ZSBrZXkgb2YgdGhlIHNob3A=";
+
+fn stored(count: usize) -> Stored {
+    let ingress = |index: usize| {
+        serde_json::from_value::<Ingress>(json!({
+            "metadata": {"name": format!("web-{index}"), "namespace": "shop"},
+            "spec": {"rules": [{"host": format!("{index}.example")}]},
+        }))
+        .unwrap()
+    };
+    let secret: Secret = serde_json::from_value(json!({
+        "metadata": {"name": "cert", "namespace": "shop"},
+        "data": {"tls.key": PRIVATE},
+    }))
+    .unwrap();
+    let mut objects: Vec<Object> = (0..count).map(|index| ingress(index).into()).collect();
+    objects.push(secret.into());
+    Stored {
+        objects,
+        facts: vec![
+            Fact::ClassesReadable(false),
+            Fact::Zone(Some("zone-a".into())),
+        ],
+        age: Duration::ZERO,
+    }
+}
+
+struct Place {
+    folder: TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("key"), [7; 32]).unwrap();
+        std::fs::write(folder.path().join("other-key"), [8; 32]).unwrap();
+        Self { folder }
+    }
+
+    fn options(&self, key: Option<&str>, server: &str) -> CacheOptions {
+        let key = key.map(|name| self.folder.path().join(name));
+        let folder = self.folder.path().join("deep/cache");
+        CacheOptions::open(folder, key.as_deref(), server).unwrap()
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("deep/cache/objects")
+    }
+}
+
+fn refusal(options: &CacheOptions) -> String {
+    options.read().unwrap_err().to_string()
+}
+
+#[test]
+fn what_was_written_is_read() {
+    for key in [None, Some("key")] {
+        let place = Place::new();
+        let options = place.options(key, "https://127.0.0.1:1");
+        assert!(options.read().unwrap().is_none());
+        // Many frames, and an end on the border of one is as likely as any.
+        for count in [0, 1, 3000] {
+            options.write(&stored(count)).unwrap();
+            let read = options.read().unwrap().unwrap();
+            assert!(read.objects == stored(count).objects && read.facts == stored(0).facts);
+        }
+    }
+}
+
+#[test]
+fn nothing_can_be_read_off_a_sealed_file_and_nobody_else_may_try() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = Place::new();
+    place.options(Some("key"), "a").write(&stored(10)).unwrap();
+    let content = std::fs::read(place.file()).unwrap();
+    let text = String::from_utf8_lossy(&content);
+    assert!(!text.contains(PRIVATE) && !text.contains("example"));
+    let mode = std::fs::metadata(place.file())
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let names = std::fs::read_dir(place.folder.path().join("deep/cache")).unwrap();
+    assert_eq!(names.count(), 1, "nothing unfinished is left behind");
+}
+
+#[test]
+fn a_file_of_another_key_cluster_or_way_is_refused() {
+    let place = Place::new();
+    let sealed = place.options(Some("key"), "a");
+    sealed.write(&stored(1)).unwrap();
+    assert!(refusal(&place.options(Some("other-key"), "a")).contains("another key"));
+    assert!(refusal(&place.options(None, "a")).contains("no key"));
+    assert!(refusal(&place.options(Some("key"), "b")).contains("another cluster"));
+    place.options(None, "a").write(&stored(1)).unwrap();
+    assert!(refusal(&sealed).contains("not sealed"));
+    let mut content = std::fs::read(place.file()).unwrap();
+    content[MAGIC.len() - 2] = b'9';
+    std::fs::write(place.file(), content).unwrap();
+    assert!(refusal(&place.options(None, "a")).contains("another version"));
+}
+
+#[test]
+fn a_file_that_was_torn_or_changed_anywhere_is_refused() {
+    for key in [None, Some("key")] {
+        let place = Place::new();
+        let options = place.options(key, "a");
+        options.write(&stored(600)).unwrap();
+        let good = std::fs::read(place.file()).unwrap();
+        assert!(good.len() > 64 << 10, "more than one frame");
+        for at in (MAGIC.len()..good.len())
+            .step_by(997)
+            .chain([good.len() - 1])
+        {
+            std::fs::write(place.file(), &good[..at]).unwrap();
+            assert!(options.read().is_err(), "cut at {at}");
+            let mut changed = good.clone();
+            changed[at] ^= 1;
+            std::fs::write(place.file(), changed).unwrap();
+            assert!(options.read().is_err(), "changed at {at}");
+        }
+        let mut longer = good;
+        longer.push(0);
+        std::fs::write(place.file(), longer).unwrap();
+        assert!(options.read().is_err());
+    }
+}

@@ -1,0 +1,315 @@
+//! How the API server is found and reached.
+//!
+//! The client is put together here rather than taken from the library's default: connections notice a vanished peer within
+//! half a minute, a rejected token is read again at once, no proxy of the environment is used, and nothing is retried or
+//! logged below those who decide about it.
+
+mod token;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use http::header::USER_AGENT;
+use http::{HeaderValue, Uri};
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use kube::client::{Body, ConfigExt as _};
+use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::{Client, Config};
+use tower::Layer as _;
+use tower::util::option_layer;
+
+use token::{AnswerWithin, TokenFile, TokenLayer};
+
+/// A connection that takes longer to open is given up.
+const CONNECT: Duration = Duration::from_secs(5);
+/// The head of an answer has to come within this time after the request was begun, connecting included.
+const ANSWER: Duration = Duration::from_secs(30);
+/// A peer is asked for a sign of life after so long without one, then again after each [`PROBE`].
+const KEEPALIVE: Duration = Duration::from_secs(10);
+/// See [`KEEPALIVE`].
+const PROBE: Duration = Duration::from_secs(5);
+/// A peer that acknowledges nothing for so long is gone.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
+/// An unused connection is closed after so long.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Which API server, by flags.
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    /// Its URL (`--apiserver-host`). Default `None`: as the kubeconfig or the pod's environment tells.
+    pub apiserver: Option<String>,
+    /// File with the authorities that its certificate is checked against (`--certificate-authority`); only with
+    /// `apiserver`. Default `None`: those of the system.
+    pub certificate_authority: Option<PathBuf>,
+    /// A kubeconfig file (`--kubeconfig`). Default `None`.
+    pub kubeconfig: Option<PathBuf>,
+}
+
+/// A client and whom it talks to.
+#[derive(Clone)]
+pub struct Connected {
+    /// The client; cheap to clone. No request was sent yet.
+    pub client: Client,
+    /// URL of the API server.
+    pub server: String,
+}
+
+/// Why there is no client. None of these is about the API server being away: that is found out by asking it.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ConnectError {
+    #[error("the API server's URL {url:?} is none")]
+    Url {
+        url: String,
+        source: http::uri::InvalidUri,
+    },
+    #[error("kubeconfig {file}")]
+    Kubeconfig {
+        file: String,
+        source: Box<KubeconfigError>,
+    },
+    #[error(
+        "kubeconfig {file}: the cluster asks for the proxy {proxy}, and proxies are not supported"
+    )]
+    Proxy { file: String, proxy: String },
+    #[error("the pod's service account")]
+    InCluster { source: Box<InClusterError> },
+    #[error("certificate authority {file}")]
+    Authority {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error("token {file}")]
+    Token {
+        file: String,
+        source: std::io::Error,
+    },
+    #[error(
+        "no API server: not in a pod (no KUBERNETES_SERVICE_HOST), and no kubeconfig in $KUBECONFIG or ~/.kube/config; \
+         give --kubeconfig or --apiserver-host"
+    )]
+    Nowhere { source: Box<KubeconfigError> },
+    #[error("setting up the connection to {url}")]
+    Setup {
+        url: String,
+        source: Box<kube::Error>,
+    },
+}
+
+/// A client by `options`: the URL or file that they name, else the pod's environment, else `$KUBECONFIG` or
+/// `~/.kube/config`. Needs a tokio runtime.
+///
+/// # Errors
+/// When a file cannot be read or says nothing usable. That nothing listens at the URL is no error.
+pub async fn connect(options: &ConnectOptions) -> Result<Connected, ConnectError> {
+    // Whoever installed one before has decided.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let config = find(options).await?;
+    let server = config.cluster_url.to_string();
+    let client = client(config).await?;
+    tracing::info!(%server, "API server");
+    Ok(Connected { client, server })
+}
+
+async fn find(options: &ConnectOptions) -> Result<Config, ConnectError> {
+    let mut config = match (&options.kubeconfig, &options.apiserver) {
+        (Some(file), _) => from_file(file).await?,
+        (None, Some(url)) => Config::new(uri(url)?),
+        (None, None) => by_environment().await?,
+    };
+    if let Some(url) = &options.apiserver {
+        config.cluster_url = uri(url)?;
+        if let Some(file) = &options.certificate_authority {
+            std::fs::metadata(file).map_err(|source| ConnectError::Authority {
+                file: file.display().to_string(),
+                source,
+            })?;
+            // Read again about every minute, so that a rotated authority is noticed.
+            config.root_cert_file = Some(file.clone());
+        }
+    }
+    Ok(config)
+}
+
+fn uri(url: &str) -> Result<Uri, ConnectError> {
+    // As `kubectl` takes it, a host and port alone mean plain HTTP.
+    let full = if url.contains("://") {
+        url.to_owned()
+    } else {
+        format!("http://{url}")
+    };
+    full.parse().map_err(|source| ConnectError::Url {
+        url: url.to_owned(),
+        source,
+    })
+}
+
+async fn by_environment() -> Result<Config, ConnectError> {
+    if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
+        return Config::incluster().map_err(|source| ConnectError::InCluster {
+            source: Box::new(source),
+        });
+    }
+    let found = Kubeconfig::read().map_err(|source| ConnectError::Nowhere {
+        source: Box::new(source),
+    })?;
+    let file = "of $KUBECONFIG or ~/.kube/config";
+    from_kubeconfig(found, file).await
+}
+
+async fn from_file(file: &Path) -> Result<Config, ConnectError> {
+    let name = file.display().to_string();
+    let kubeconfig = Kubeconfig::read_from(file).map_err(|source| ConnectError::Kubeconfig {
+        file: name.clone(),
+        source: Box::new(source),
+    })?;
+    from_kubeconfig(kubeconfig, &name).await
+}
+
+async fn from_kubeconfig(kubeconfig: Kubeconfig, file: &str) -> Result<Config, ConnectError> {
+    let proxy = proxy(&kubeconfig);
+    let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(|source| ConnectError::Kubeconfig {
+            file: file.to_owned(),
+            source: Box::new(source),
+        })?;
+    match proxy {
+        Some(proxy) => Err(ConnectError::Proxy {
+            file: file.to_owned(),
+            proxy,
+        }),
+        None => Ok(config),
+    }
+}
+
+/// The proxy that the current context's cluster names. Read from the file itself: the library mixes in the environment.
+fn proxy(kubeconfig: &Kubeconfig) -> Option<String> {
+    let current = kubeconfig.current_context.as_ref()?;
+    let mut contexts = kubeconfig.contexts.iter();
+    let context = contexts.find(|context| context.name == *current)?;
+    let cluster = &context.context.as_ref()?.cluster;
+    let mut clusters = kubeconfig.clusters.iter();
+    let cluster = clusters.find(|named| named.name == *cluster)?;
+    let proxy = cluster.cluster.as_ref()?.proxy_url.clone()?;
+    (!proxy.is_empty()).then_some(proxy)
+}
+
+async fn client(mut config: Config) -> Result<Client, ConnectError> {
+    let url = config.cluster_url.to_string();
+    let failed = |source| ConnectError::Setup {
+        url: url.clone(),
+        source: Box::new(source),
+    };
+    let token = token(&mut config.auth_info).await?;
+    let agent = HeaderValue::from_static(concat!("headgate/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((USER_AGENT, agent));
+    let tls = config
+        .rustls_https_connector_with_connector(connector())
+        .map_err(failed)?;
+    let http: HttpClient<_, Body> = HttpClient::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(IDLE)
+        .build(tls);
+    let http = AnswerWithin::new(http, ANSWER);
+    let service = option_layer(token.map(TokenLayer::new)).layer(http);
+    let service = option_layer(config.auth_layer().map_err(failed)?).layer(service);
+    let service = config.extra_headers_layer().map_err(failed)?.layer(service);
+    let service = config.base_uri_layer().layer(service);
+    Ok(Client::new(service, config.default_namespace))
+}
+
+/// Takes a token file over from the library, which would go on using a rejected token for a minute.
+async fn token(auth: &mut AuthInfo) -> Result<Option<TokenFile>, ConnectError> {
+    if auth.token.is_some() || auth.username.is_some() || auth.auth_provider.is_some() {
+        return Ok(None);
+    }
+    let Some(file) = auth.token_file.take() else {
+        return Ok(None);
+    };
+    let opened = TokenFile::open(PathBuf::from(&file)).await;
+    opened
+        .map(Some)
+        .map_err(|source| ConnectError::Token { file, source })
+}
+
+fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(CONNECT));
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.set_keepalive_interval(Some(PROBE));
+    connector.set_keepalive_retries(Some(3));
+    connector.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    connector
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+    use super::*;
+
+    const KUBECONFIG: &str = r#"
+apiVersion: v1
+kind: Config
+current-context: here
+contexts: [{name: here, context: {cluster: one, user: me}}]
+clusters: [{name: one, cluster: {server: "http://127.0.0.1:1"}}]
+users: [{name: me, user: {}}]
+"#;
+
+    async fn connected(text: &str) -> Result<Connected, ConnectError> {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config");
+        std::fs::write(&file, text).unwrap();
+        let options = ConnectOptions {
+            kubeconfig: Some(file),
+            ..ConnectOptions::default()
+        };
+        connect(&options).await
+    }
+
+    #[tokio::test]
+    async fn a_kubeconfig_tells_the_server() {
+        let connected = connected(KUBECONFIG).await.unwrap();
+        assert_eq!(connected.server, "http://127.0.0.1:1/");
+    }
+
+    #[tokio::test]
+    async fn a_proxy_is_refused_and_named() {
+        let text = KUBECONFIG.replace("server:", "proxy-url: \"http://127.0.0.9:3128\", server:");
+        let error = connected(&text).await.err().unwrap().to_string();
+        assert!(error.contains("127.0.0.9:3128"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn errors_name_the_file() {
+        let options = ConnectOptions {
+            kubeconfig: Some("/nonexistent/kubeconfig".into()),
+            ..ConnectOptions::default()
+        };
+        let error = connect(&options).await.err().unwrap().to_string();
+        assert!(error.contains("/nonexistent/kubeconfig"), "{error}");
+        let options = ConnectOptions {
+            apiserver: Some("https://127.0.0.1:1".to_owned()),
+            certificate_authority: Some("/nonexistent/ca.crt".into()),
+            ..ConnectOptions::default()
+        };
+        let error = connect(&options).await.err().unwrap().to_string();
+        assert!(error.contains("/nonexistent/ca.crt"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn the_flag_for_the_server_wins_over_the_file() {
+        let options = ConnectOptions {
+            apiserver: Some("127.0.0.1:8080".to_owned()),
+            ..ConnectOptions::default()
+        };
+        let connected = connect(&options).await.unwrap();
+        assert_eq!(connected.server, "http://127.0.0.1:8080/");
+    }
+}

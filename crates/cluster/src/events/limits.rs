@@ -1,0 +1,94 @@
+//! How much is told: by object as client-go does it, and of Syncs in all.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use headgate_compile::Name;
+use tokio::time::Instant;
+
+use super::notice::{Reason, Told};
+
+/// An object may have so many Events at once, and one more every so often.
+const OBJECT: Rate = Rate {
+    burst: 25,
+    every: Duration::from_secs(300),
+};
+/// A first list of very many Ingresses is not to become as many Events.
+const SYNC: Rate = Rate {
+    burst: 200,
+    every: Duration::from_millis(100),
+};
+/// So many objects are kept account of before those with nothing owed are forgotten.
+const MAX_OBJECTS: usize = 10_000;
+
+#[derive(Clone, Copy)]
+struct Rate {
+    burst: u32,
+    every: Duration,
+}
+
+/// A bucket as the time at which it will be full again.
+#[derive(Clone, Copy)]
+struct Bucket {
+    full_at: Instant,
+}
+
+/// All buckets.
+pub(super) struct Limits {
+    objects: HashMap<(&'static str, Name), Bucket, RandomState>,
+    sync: Bucket,
+}
+
+impl Limits {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            objects: HashMap::default(),
+            sync: Bucket { full_at: now },
+        }
+    }
+
+    /// Whether this may be told now.
+    pub(super) fn admit(&mut self, told: &Told, now: Instant) -> bool {
+        if told.reason == Reason::Sync && !self.sync.take(SYNC, now) {
+            return false;
+        }
+        if self.objects.len() >= MAX_OBJECTS {
+            self.objects.retain(|_, bucket| bucket.full_at > now);
+            if self.objects.len() >= MAX_OBJECTS {
+                return false;
+            }
+        }
+        let key = (told.regarding.kind, told.regarding.name.clone());
+        let bucket = self.objects.entry(key);
+        bucket.or_insert(Bucket { full_at: now }).take(OBJECT, now)
+    }
+}
+
+impl Bucket {
+    fn take(&mut self, rate: Rate, now: Instant) -> bool {
+        let full_at = self.full_at.max(now) + rate.every;
+        let fits = full_at - now <= rate.every * rate.burst;
+        if fits {
+            self.full_at = full_at;
+        }
+        fits
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bucket_gives_its_burst_and_then_one_in_each_interval() {
+        let start = Instant::now();
+        let mut bucket = Bucket { full_at: start };
+        let taken =
+            |bucket: &mut Bucket, now| (0..100).filter(|_| bucket.take(OBJECT, now)).count();
+        assert_eq!(taken(&mut bucket, start), 25);
+        assert_eq!(taken(&mut bucket, start + Duration::from_secs(299)), 0);
+        assert_eq!(taken(&mut bucket, start + Duration::from_secs(601)), 2);
+        assert_eq!(taken(&mut bucket, start + Duration::from_secs(90_000)), 25);
+    }
+}

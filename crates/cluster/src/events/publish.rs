@@ -1,0 +1,133 @@
+//! Writing an Event to the API server.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::json;
+
+use super::notice::Told;
+use super::{EventError, EventOptions};
+use crate::status::FIELD_MANAGER;
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where Events about objects of the cluster go.
+const CLUSTER: &str = "default";
+
+/// Writes Events.
+pub(super) struct Publisher {
+    client: Client,
+    options: EventOptions,
+}
+
+impl Publisher {
+    pub(super) fn new(client: Client, options: EventOptions) -> Self {
+        Self { client, options }
+    }
+
+    /// Tells it for the `count`th time in an hour under this name.
+    pub(super) async fn publish(
+        &self,
+        told: &Told,
+        name: &str,
+        count: i32,
+    ) -> Result<(), EventError> {
+        if count > 1 {
+            let result = self.again(told, name, count).await;
+            // Somebody deleted it, or it aged away.
+            if !matches!(&result, Err(error) if error.code() == Some(404)) {
+                return result;
+            }
+        }
+        match self.first(told, name).await {
+            // Another replica told it, or we did before a restart.
+            Err(error) if error.code() == Some(409) => self.again(told, name, count.max(2)).await,
+            result => result,
+        }
+    }
+
+    async fn first(&self, told: &Told, name: &str) -> Result<(), EventError> {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let event = self.event(told, name);
+        self.bounded(told, self.api(told).create(&params, &event))
+            .await
+    }
+
+    async fn again(&self, told: &Told, name: &str, count: i32) -> Result<(), EventError> {
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let now = MicroTime(Timestamp::now());
+        let series = Patch::Merge(json!({"series": {"count": count, "lastObservedTime": now}}));
+        let api = self.api(told);
+        self.bounded(told, api.patch(name, &params, &series)).await
+    }
+
+    fn event(&self, told: &Told, name: &str) -> Event {
+        let regarding = &told.regarding;
+        let namespace = Some(regarding.name.namespace.to_string()).filter(|name| !name.is_empty());
+        Event {
+            action: Some(told.reason.as_str().to_owned()),
+            event_time: Some(MicroTime(Timestamp::now())),
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(namespace.clone().unwrap_or_else(|| CLUSTER.to_owned())),
+                ..ObjectMeta::default()
+            },
+            note: Some(told.note.to_string()),
+            reason: Some(told.reason.as_str().to_owned()),
+            regarding: Some(ObjectReference {
+                api_version: Some(regarding.api_version.to_owned()),
+                kind: Some(regarding.kind.to_owned()),
+                name: Some(regarding.name.name.to_string()),
+                namespace,
+                uid: regarding.uid.as_deref().map(str::to_owned),
+                ..ObjectReference::default()
+            }),
+            reporting_controller: Some(self.options.controller.to_string()),
+            reporting_instance: Some(self.options.instance.to_string()),
+            type_: Some(if told.is_warning { "Warning" } else { "Normal" }.to_owned()),
+            ..Event::default()
+        }
+    }
+
+    fn api(&self, told: &Told) -> Api<Event> {
+        let namespace = &*told.regarding.name.namespace;
+        let namespace = if namespace.is_empty() {
+            CLUSTER
+        } else {
+            namespace
+        };
+        Api::namespaced(self.client.clone(), namespace)
+    }
+
+    async fn bounded(
+        &self,
+        told: &Told,
+        request: impl Future<Output = Result<Event, kube::Error>>,
+    ) -> Result<(), EventError> {
+        let reason = told.reason.as_str();
+        let object = || format!("{} {}", told.regarding.kind, told.regarding.name).into();
+        match tokio::time::timeout(PATIENCE, request).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(source)) => Err(EventError::Api {
+                reason,
+                object: object(),
+                source: Box::new(source),
+            }),
+            Err(_) => Err(EventError::Timeout {
+                reason,
+                object: object(),
+            }),
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! Where notices wait: bounded, the oldest go first when it is full.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::fast::RandomState;
+use headgate_compile::Finding;
+use tokio::sync::Notify;
+
+use super::notice::is_for_events;
+use super::{EventMetrics, Notice};
+
+/// So many notices wait at most.
+pub(super) const CAPACITY: usize = 10_000;
+
+/// Where to hand in notices. Never blocks.
+#[derive(Clone)]
+pub struct Notices {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    news: Notify,
+    sync: bool,
+    metrics: EventMetrics,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Notice>,
+    /// The findings that hold now, for a replica that comes to tell them later.
+    current: HashMap<Finding, Option<Arc<str>>, RandomState>,
+    tells_findings: bool,
+}
+
+impl Notices {
+    pub(super) fn new(sync: bool, metrics: EventMetrics) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                news: Notify::new(),
+                sync,
+                metrics,
+            }),
+        }
+    }
+
+    /// Hands in one notice.
+    pub fn push(&self, notice: Notice) {
+        match notice {
+            Notice::Finding(finding, uid) => self.findings([(finding, uid)], &[]),
+            Notice::Sync { .. } if !self.shared.sync => {}
+            notice => self.enqueue(&mut self.state(), notice),
+        }
+    }
+
+    /// Findings that appeared, each with the `metadata.uid` of its object, and those that are gone. Those that are only
+    /// worth knowing, and those about documents of files, make no Events.
+    pub fn findings(
+        &self,
+        appeared: impl IntoIterator<Item = (Finding, Option<Arc<str>>)>,
+        gone: &[Finding],
+    ) {
+        let mut state = self.state();
+        for finding in gone {
+            state.current.remove(finding);
+        }
+        for (finding, uid) in appeared {
+            if !is_for_events(&finding) {
+                continue;
+            }
+            state.current.insert(finding.clone(), uid.clone());
+            if state.tells_findings {
+                self.enqueue(&mut state, Notice::Finding(finding, uid));
+            }
+        }
+    }
+
+    /// Whether findings are ours to tell. When that begins, those that hold are told.
+    pub(super) fn tell_findings(&self, tells: bool) {
+        let mut state = self.state();
+        let told = std::mem::replace(&mut state.tells_findings, tells);
+        if told && !tells {
+            let is_finding = |notice: &Notice| matches!(notice, Notice::Finding(..));
+            state.waiting.retain(|notice| !is_finding(notice));
+        }
+        if tells && !told {
+            let current = state.current.iter();
+            let mut current: Vec<_> = current.map(|(f, uid)| (f.clone(), uid.clone())).collect();
+            current.sort();
+            for (finding, uid) in current {
+                self.enqueue(&mut state, Notice::Finding(finding, uid));
+            }
+        }
+    }
+
+    /// The next notice that still holds. Cancelling it loses nothing.
+    pub(super) async fn next(&self) -> Notice {
+        loop {
+            let notice = self.state().waiting.pop_front();
+            match notice {
+                Some(notice) if self.is_current(&notice) => return notice,
+                Some(_) => {}
+                None => self.shared.news.notified().await,
+            }
+        }
+    }
+
+    /// Whether there is still something to tell: a finding may have gone, or be another replica's to tell.
+    pub(super) fn is_current(&self, notice: &Notice) -> bool {
+        let Notice::Finding(finding, _) = notice else {
+            return true;
+        };
+        let state = self.state();
+        state.tells_findings && state.current.contains_key(finding)
+    }
+
+    fn enqueue(&self, state: &mut State, notice: Notice) {
+        if state.waiting.len() >= CAPACITY {
+            state.waiting.pop_front();
+            self.shared.metrics.dropped("queue");
+        }
+        state.waiting.push_back(notice);
+        self.shared.news.notify_one();
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+}

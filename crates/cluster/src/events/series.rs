@@ -1,0 +1,94 @@
+//! What was told lately, so that the same thing told again becomes a series.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use foldhash::fast::RandomState;
+use tokio::time::Instant;
+
+use super::notice::Told;
+
+/// API servers forget Events after this time by default.
+const LIFE: Duration = Duration::from_secs(3600);
+/// So many are remembered; forgetting one costs a request.
+const MAX: usize = 10_000;
+/// Longest name of an object in bytes.
+const MAX_NAME: usize = 253;
+
+/// What was told within the last hour, and how often.
+#[derive(Default)]
+pub(super) struct Memory {
+    told: HashMap<String, Entry, RandomState>,
+}
+
+struct Entry {
+    count: i32,
+    last: Instant,
+}
+
+impl Memory {
+    /// The Event's name, and how often it was told with this time.
+    pub(super) fn note(&mut self, told: &Told, now: Instant) -> (String, i32) {
+        let is_fresh = |entry: &Entry| now.saturating_duration_since(entry.last) < LIFE;
+        if self.told.len() >= MAX {
+            self.told.retain(|_, entry| is_fresh(entry));
+            if self.told.len() >= MAX {
+                self.told.clear();
+            }
+        }
+        let name = name(told);
+        let entry = self.told.entry(name.clone());
+        let entry = entry.or_insert(Entry {
+            count: 0,
+            last: now,
+        });
+        if !is_fresh(entry) {
+            entry.count = 0;
+        }
+        entry.count = entry.count.saturating_add(1);
+        entry.last = now;
+        (name, entry.count)
+    }
+
+    /// It could not be told after all.
+    pub(super) fn forget(&mut self, told: &Told, count: i32) {
+        let name = name(told);
+        if count <= 1 {
+            self.told.remove(&name);
+        } else if let Some(entry) = self.told.get_mut(&name) {
+            entry.count = count - 1;
+        }
+    }
+}
+
+/// The same for the same thing, whichever replica tells it and after whichever restart: of two that tell it, the second
+/// finds the first one's.
+fn name(told: &Told) -> String {
+    let Told {
+        regarding,
+        is_warning,
+        reason,
+        note,
+    } = told;
+    let parts: [&str; 6] = [
+        regarding.kind,
+        regarding.uid.as_deref().unwrap_or_default(),
+        &regarding.name.name,
+        if *is_warning { "Warning" } else { "Normal" },
+        reason.as_str(),
+        note,
+    ];
+    let hash = fnv(&parts);
+    let object = &*regarding.name.name;
+    let end = object.floor_char_boundary(MAX_NAME - 17);
+    format!("{}.{hash:016x}", &object[..end])
+}
+
+/// FNV-1a: the same in every build, which the standard hasher does not promise. Nobody gains from a collision but an
+/// Event of their own that shows as a series.
+fn fnv(parts: &[&str]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}

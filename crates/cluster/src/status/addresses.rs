@@ -1,0 +1,238 @@
+//! Which addresses are told, by source (ingress-nginx reference 2.10).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_compile::Name;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::api::ListParams;
+use kube::{Api, Client};
+
+use super::{Address, PublishService, ServiceKind, StatusError};
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Labels that tell one version of a workload from the next; replicas of the same controller differ in them.
+const OF_ONE_VERSION: [&str; 3] = [
+    "controller-revision-hash",
+    "pod-template-generation",
+    "pod-template-hash",
+];
+
+/// Sorted, each once.
+pub(super) fn listed(addresses: impl IntoIterator<Item = Address>) -> Arc<[Address]> {
+    let addresses: BTreeSet<Address> = addresses.into_iter().collect();
+    addresses.into_iter().collect()
+}
+
+/// Of the Service of `--publish-service`.
+pub(super) fn of_service(service: &PublishService) -> Arc<[Address]> {
+    let external = service.external_ips.iter().map(|ip| Address::parse(ip));
+    let cluster = service.cluster_ip.iter().map(|ip| Address::parse(ip));
+    match service.kind {
+        ServiceKind::LoadBalancer => {
+            let given = service.load_balancer.iter().cloned();
+            // An external address that the load balancer has as well is one address.
+            let has =
+                |ip: &Option<Arc<str>>| service.load_balancer.iter().any(|entry| entry.ip == *ip);
+            listed(given.chain(external.filter(|address| !has(&address.ip))))
+        }
+        ServiceKind::NodePort if !service.external_ips.is_empty() => listed(external),
+        ServiceKind::NodePort | ServiceKind::ClusterIp => listed(cluster),
+        ServiceKind::ExternalName => {
+            let name = service.external_name.iter();
+            listed(name.map(|name| Address::new(None, Some(name))))
+        }
+    }
+}
+
+/// The replicas of this controller, by the labels of the own pod.
+#[derive(Clone)]
+pub(super) struct Replicas {
+    client: Client,
+    pod: Name,
+}
+
+impl Replicas {
+    pub(super) fn new(client: Client, pod: Name) -> Self {
+        Self { client, pod }
+    }
+
+    /// Addresses of the nodes that run ready ones.
+    pub(super) async fn addresses(&self, internal: bool) -> Result<Arc<[Address]>, StatusError> {
+        let pods = self.pods().await?;
+        let ready = pods.iter().filter(|pod| is_ready(pod));
+        let nodes: BTreeSet<&str> = ready
+            .filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref())
+            .collect();
+        let api: Api<Node> = Api::all(self.client.clone());
+        let mut addresses = Vec::new();
+        for name in nodes {
+            let node = bounded("reading", "Node", &Name::new("", name), api.get(name)).await?;
+            addresses.extend(of_node(&node, internal));
+        }
+        if addresses.is_empty() {
+            return Err(StatusError::NoAddress);
+        }
+        Ok(listed(addresses))
+    }
+
+    /// Whether another than this one runs and is not about to stop.
+    pub(super) async fn others_run(&self) -> Result<bool, StatusError> {
+        let pods = self.pods().await?;
+        let others = pods
+            .iter()
+            .filter(|pod| pod.metadata.name.as_deref() != Some(&*self.pod.name));
+        let mut running = others.filter(|pod| is_running(pod));
+        Ok(running.next().is_some())
+    }
+
+    async fn pods(&self) -> Result<Vec<Pod>, StatusError> {
+        let api: Api<Pod> = Api::namespaced(self.client.clone(), &self.pod.namespace);
+        let own = bounded("reading", "Pod", &self.pod, api.get(&self.pod.name)).await?;
+        let selector = own.metadata.labels.as_ref().map(selector);
+        let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
+            // No labels would select every pod of the namespace.
+            return Ok(vec![own]);
+        };
+        let params = ListParams::default().labels(&selector);
+        let pods = bounded("listing", "Pods like", &self.pod, api.list(&params)).await?;
+        Ok(pods.items)
+    }
+}
+
+fn selector(labels: &BTreeMap<String, String>) -> String {
+    let lasting = labels
+        .iter()
+        .filter(|(key, _)| !OF_ONE_VERSION.contains(&key.as_str()));
+    let terms: Vec<String> = lasting
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    terms.join(",")
+}
+
+fn is_running(pod: &Pod) -> bool {
+    let phase = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.phase.as_deref());
+    phase == Some("Running") && pod.metadata.deletion_timestamp.is_none()
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod
+        .status
+        .iter()
+        .filter_map(|status| status.conditions.as_ref());
+    let mut ready = conditions
+        .flatten()
+        .filter(|condition| condition.type_ == "Ready");
+    is_running(pod) && ready.any(|condition| condition.status == "True")
+}
+
+/// Its external addresses, or its internal ones if it has none or they are wanted.
+fn of_node(node: &Node, internal: bool) -> Vec<Address> {
+    let of_type = |wanted: &str| -> Vec<Address> {
+        let addresses = node
+            .status
+            .iter()
+            .filter_map(|status| status.addresses.as_ref());
+        let addresses = addresses
+            .flatten()
+            .filter(|address| address.type_ == wanted);
+        addresses
+            .map(|address| Address::parse(&address.address))
+            .collect()
+    };
+    let external = if internal {
+        Vec::new()
+    } else {
+        of_type("ExternalIP")
+    };
+    if external.is_empty() {
+        of_type("InternalIP")
+    } else {
+        external
+    }
+}
+
+pub(super) async fn bounded<T>(
+    action: &'static str,
+    kind: &'static str,
+    name: &Name,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, StatusError> {
+    match tokio::time::timeout(PATIENCE, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(StatusError::Api {
+            action,
+            kind,
+            name: name.clone(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(StatusError::Timeout {
+            action,
+            kind,
+            name: name.clone(),
+            patience: PATIENCE,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn service(kind: ServiceKind) -> PublishService {
+        PublishService {
+            kind,
+            load_balancer: vec![
+                Address::new(None, Some("lb.example")),
+                Address::new(Some("192.0.2.9"), None),
+                Address::new(Some("192.0.2.1"), None),
+            ],
+            external_ips: vec!["192.0.2.1".into(), "192.0.2.5".into()],
+            cluster_ip: Some("10.0.0.1".into()),
+            external_name: Some("gate.example".into()),
+        }
+    }
+
+    fn texts(addresses: &[Address]) -> Vec<&str> {
+        let texts = addresses
+            .iter()
+            .map(|address| address.ip.as_deref().or(address.hostname.as_deref()));
+        texts.flatten().collect()
+    }
+
+    #[test]
+    fn a_service_is_reached_by_what_its_type_gives_it() {
+        let of = |kind| of_service(&service(kind));
+        assert_eq!(
+            texts(&of(ServiceKind::LoadBalancer)),
+            ["lb.example", "192.0.2.1", "192.0.2.5", "192.0.2.9"]
+        );
+        assert_eq!(
+            texts(&of(ServiceKind::NodePort)),
+            ["192.0.2.1", "192.0.2.5"]
+        );
+        assert_eq!(texts(&of(ServiceKind::ClusterIp)), ["10.0.0.1"]);
+        assert_eq!(texts(&of(ServiceKind::ExternalName)), ["gate.example"]);
+        let bare = PublishService {
+            external_ips: Vec::new(),
+            ..service(ServiceKind::NodePort)
+        };
+        assert_eq!(texts(&of_service(&bare)), ["10.0.0.1"]);
+    }
+
+    #[test]
+    fn replicas_of_all_versions_are_selected() {
+        let labels = [
+            ("app", "headgate"),
+            ("pod-template-hash", "abc"),
+            ("part", "controller"),
+        ];
+        let labels = labels.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        assert_eq!(selector(&labels.into()), "app=headgate,part=controller");
+    }
+}

@@ -1,0 +1,45 @@
+//! Whose a status is.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::FIELD_MANAGER;
+
+/// Whether [`FIELD_MANAGER`] owns `status.loadBalancer` of the object.
+pub fn owns_status(metadata: &ObjectMeta) -> bool {
+    let entries = metadata.managed_fields.iter().flatten();
+    entries
+        .filter(|entry| entry.manager.as_deref() == Some(FIELD_MANAGER))
+        .filter_map(|entry| entry.fields_v1.as_ref())
+        .any(|fields| {
+            let fields = fields.0.get("f:status");
+            fields.is_some_and(|status| status.get("f:loadBalancer").is_some())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+    use super::*;
+
+    fn metadata(manager: &str, fields: &serde_json::Value) -> ObjectMeta {
+        serde_json::from_value(serde_json::json!({"managedFields": [
+            {"manager": "kubectl", "fieldsV1": {"f:spec": {}}},
+            {"manager": manager, "subresource": "status", "fieldsV1": fields},
+        ]}))
+        .unwrap()
+    }
+
+    #[test]
+    fn it_is_ours_if_our_manager_has_the_field() {
+        let addresses = serde_json::json!({"f:status": {"f:loadBalancer": {"f:ingress": {}}}});
+        let other = serde_json::json!({"f:status": {"f:conditions": {}}});
+        assert!(owns_status(&metadata("headgate", &addresses)));
+        assert!(!owns_status(&metadata(
+            "nginx-ingress-controller",
+            &addresses
+        )));
+        assert!(!owns_status(&metadata("headgate", &other)));
+        assert!(!owns_status(&ObjectMeta::default()));
+    }
+}

@@ -1,0 +1,465 @@
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use headgate_compile::Name;
+use http::Method;
+use serde_json::{Value, json};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::{
+    Address, AddressSource, Observations, Observed, PublishService, ServiceKind, StatusInput,
+    StatusMetrics, StatusOptions, StatusWriter, owns_status,
+};
+use crate::fake::{Failure, Fake, Made};
+use crate::lease::{Leader, Leadership};
+
+const INTERVAL: Duration = Duration::from_secs(60);
+const PODS: &str = "/api/v1/namespaces/ingress/pods";
+
+/// What a watch would tell, read off the fake server.
+struct Seen {
+    fake: Fake,
+    service: Mutex<Option<PublishService>>,
+    news: Notify,
+}
+
+impl Observations for Seen {
+    fn observed(&self, ingress: &Name) -> Option<Observed> {
+        let object = self.fake.get(&path(&ingress.name))?;
+        let metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
+        let entries = object["status"]["loadBalancer"]["ingress"].as_array();
+        Some(Observed {
+            uid: object["metadata"]["uid"].as_str().unwrap().into(),
+            entries: entries
+                .into_iter()
+                .flatten()
+                .map(|entry| Address::new(entry["ip"].as_str(), entry["hostname"].as_str()))
+                .collect(),
+            ours: owns_status(&metadata),
+        })
+    }
+
+    fn publish_service(&self) -> Option<PublishService> {
+        self.service.lock().unwrap().clone()
+    }
+
+    async fn changed(&self) {
+        self.news.notified().await;
+    }
+}
+
+struct World {
+    fake: Fake,
+    seen: Arc<Seen>,
+    inputs: mpsc::UnboundedSender<StatusInput>,
+    leadership: watch::Sender<Leadership>,
+    metrics: StatusMetrics,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl World {
+    fn start(fake: &Fake, source: AddressSource) -> Self {
+        let seen = Arc::new(Seen {
+            fake: fake.clone(),
+            service: Mutex::default(),
+            news: Notify::new(),
+        });
+        let options = StatusOptions {
+            source,
+            interval: INTERVAL,
+            clear_on_shutdown: true,
+            pod: Name::new("ingress", "pod-1"),
+        };
+        let metrics = StatusMetrics::new(&HashMap::new()).unwrap();
+        let writer = StatusWriter::new(fake.client(), options, seen.clone(), metrics.clone());
+        let (inputs, input) = mpsc::unbounded_channel();
+        let (leadership, follower) = watch::channel(Leadership::Follower(None));
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::spawn(writer.run(input, follower, async {
+            drop(stopped.await);
+        }));
+        Self {
+            fake: fake.clone(),
+            seen,
+            inputs,
+            leadership,
+            metrics,
+            stop,
+            task,
+        }
+    }
+
+    /// Leading, with these Ingresses there and ours.
+    async fn leading(source: AddressSource, ingresses: &[&str]) -> Self {
+        let world = Self::start(&Fake::default(), source);
+        for name in ingresses {
+            world.add(name, &json!([]));
+        }
+        world.join(ingresses);
+        world.lead();
+        world.settle().await;
+        world
+    }
+
+    fn add(&self, name: &str, entries: &Value) {
+        let ingress = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress",
+            "metadata": {"namespace": "shop", "name": name},
+            "status": {"loadBalancer": {"ingress": entries}}});
+        self.fake.put(&path(name), ingress);
+        self.seen.news.notify_one();
+    }
+
+    fn join(&self, names: &[&str]) {
+        let joined = names.iter().map(|name| Name::new("shop", name)).collect();
+        self.inputs
+            .send(StatusInput {
+                joined,
+                left: vec![],
+            })
+            .unwrap();
+    }
+
+    fn leave(&self, name: &str) {
+        let left = vec![Name::new("shop", name)];
+        self.inputs
+            .send(StatusInput {
+                joined: vec![],
+                left,
+            })
+            .unwrap();
+    }
+
+    fn lead(&self) -> Leader {
+        let leader = Leader::new(Instant::now() + Duration::from_secs(360_000));
+        self.leadership
+            .send_replace(Leadership::Leader(leader.clone()));
+        leader
+    }
+
+    async fn settle(&self) {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+    }
+
+    fn entries(&self, name: &str) -> Value {
+        self.fake.get(&path(name)).unwrap()["status"]["loadBalancer"]["ingress"].clone()
+    }
+
+    fn writes(&self) -> Vec<Made> {
+        let made = self.fake.take_made().into_iter();
+        made.filter(|made| made.method != Method::GET).collect()
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+fn path(name: &str) -> String {
+    format!("/apis/networking.k8s.io/v1/namespaces/shop/ingresses/{name}")
+}
+
+fn fixed() -> AddressSource {
+    AddressSource::fixed("192.0.2.2, lb.example,192.0.2.2")
+}
+
+fn told() -> Value {
+    json!([{"hostname": "lb.example"}, {"ip": "192.0.2.2"}])
+}
+
+fn pod(name: &str, hash: &str, node: &str, is_ready: bool) -> Value {
+    let ready = if is_ready { "True" } else { "False" };
+    json!({"apiVersion": "v1", "kind": "Pod",
+        "metadata": {"namespace": "ingress", "name": name, "labels": {"app": "gate", "pod-template-hash": hash}},
+        "spec": {"nodeName": node, "containers": []},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
+}
+
+fn node(fake: &Fake, name: &str, addresses: &[(&str, &str)]) {
+    let addresses: Vec<Value> = addresses
+        .iter()
+        .map(|(kind, address)| json!({"type": kind, "address": address}))
+        .collect();
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name}, "status": {"addresses": addresses}});
+    fake.put(&format!("/api/v1/nodes/{name}"), node);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_leader_writes_what_differs_once() {
+    let world = World::leading(fixed(), &["web", "api"]).await;
+    assert_eq!(world.entries("web"), told());
+    let writes = world.writes();
+    assert_eq!(writes.len(), 2);
+    let write = &writes[0];
+    assert_eq!(write.method, Method::PATCH);
+    assert!(write.path.ends_with("/status"));
+    assert!(write.query.contains("fieldManager=headgate") && write.query.contains("force=true"));
+    assert_eq!(
+        write.body["status"],
+        json!({"loadBalancer": {"ingress": told()}})
+    );
+    assert!(write.body["metadata"]["uid"].is_string() && write.body.get("spec").is_none());
+    tokio::time::sleep(INTERVAL * 5).await;
+    assert_eq!(world.writes().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_addresses_in_another_order_are_left_alone() {
+    let world = World::start(&Fake::default(), fixed());
+    world.add(
+        "web",
+        &json!([{"ip": "192.0.2.2"}, {"hostname": "lb.example"}]),
+    );
+    world.join(&["web"]);
+    world.lead();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.writes().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_follower_writes_nothing_and_a_lost_claim_stops_writes_at_once() {
+    let world = World::start(&Fake::default(), fixed());
+    world.add("web", &json!([]));
+    world.join(&["web"]);
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.writes().len(), 0);
+    let leader = world.lead();
+    // The token ends before anybody tells the task.
+    leader.end();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.writes().len(), 0);
+    world.lead();
+    world.settle().await;
+    assert_eq!(world.entries("web"), told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_ingresses_are_never_touched() {
+    let world = World::leading(fixed(), &["web"]).await;
+    world.add("foreign", &json!([{"ip": "192.0.2.77"}]));
+    world.add("was-ours", &json!([{"ip": "192.0.2.77"}]));
+    world.leave("was-ours");
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.entries("foreign"), json!([{"ip": "192.0.2.77"}]));
+    assert_eq!(world.entries("was-ours"), json!([{"ip": "192.0.2.77"}]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_left_is_cleaned_of_what_we_wrote_even_by_a_later_leader() {
+    let world = World::leading(fixed(), &["web"]).await;
+    let other = World::start(&world.fake, fixed());
+    other.join(&["web"]);
+    other.settle().await;
+    world.leadership.send_replace(Leadership::Follower(None));
+    world.leave("web");
+    other.leave("web");
+    other.settle().await;
+    assert_eq!(world.entries("web"), told(), "nobody leads");
+    other.lead();
+    other.settle().await;
+    assert_eq!(world.entries("web"), Value::Null);
+    world.fake.take_made();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.writes().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_changes_is_written_at_once() {
+    let world = World::leading(AddressSource::Service, &["web"]).await;
+    assert_eq!(world.writes().len(), 0, "the Service is not known yet");
+    let service = |ip: &str| PublishService {
+        kind: ServiceKind::LoadBalancer,
+        load_balancer: vec![Address::parse(ip)],
+        ..PublishService::default()
+    };
+    world.add("former", &json!([{"ip": "192.0.2.66"}]));
+    world.join(&["former"]);
+    *world.seen.service.lock().unwrap() = Some(PublishService {
+        load_balancer: vec![],
+        ..service("")
+    });
+    world.seen.news.notify_one();
+    world.settle().await;
+    assert_eq!(
+        world.entries("former"),
+        json!([{"ip": "192.0.2.66"}]),
+        "it stays until there is an address"
+    );
+    for ip in ["192.0.2.1", "192.0.2.3"] {
+        *world.seen.service.lock().unwrap() = Some(service(ip));
+        world.seen.news.notify_one();
+        world.settle().await;
+        assert_eq!(world.entries("web"), json!([{"ip": ip}]));
+    }
+    *world.seen.service.lock().unwrap() = None;
+    world.seen.news.notify_one();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(
+        world.entries("web"),
+        json!([{"ip": "192.0.2.3"}]),
+        "a Service that vanished clears nothing"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_ready_pods_are_told() {
+    let fake = Fake::default();
+    for (name, hash, node, is_ready) in [
+        ("pod-1", "a", "n1", true),
+        ("pod-2", "b", "n2", true),
+        ("pod-3", "a", "n3", false),
+    ] {
+        fake.put(&format!("{PODS}/{name}"), pod(name, hash, node, is_ready));
+    }
+    node(
+        &fake,
+        "n1",
+        &[("InternalIP", "10.0.0.1"), ("ExternalIP", "192.0.2.1")],
+    );
+    node(
+        &fake,
+        "n2",
+        &[("InternalIP", "10.0.0.2"), ("Hostname", "n2")],
+    );
+    node(&fake, "n3", &[("ExternalIP", "192.0.2.3")]);
+    for (internal, expected) in [
+        (false, ["10.0.0.2", "192.0.2.1"]),
+        (true, ["10.0.0.1", "10.0.0.2"]),
+    ] {
+        let world = World::start(&fake, AddressSource::Nodes { internal });
+        world.add("web", &json!([]));
+        world.join(&["web"]);
+        world.lead();
+        world.settle().await;
+        assert_eq!(
+            world.entries("web"),
+            json!([{"ip": expected[0]}, {"ip": expected[1]}])
+        );
+    }
+    let made = fake.take_made();
+    let list = made.iter().find(|made| made.path == PODS).unwrap();
+    assert!(
+        list.query.contains("labelSelector=app%3Dgate") && !list.query.contains("hash"),
+        "{}",
+        list.query
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_permission_to_patch_statuses_are_updated() {
+    let world = World::start(&Fake::default(), fixed());
+    world
+        .fake
+        .judge(|made| (made.method == Method::PATCH).then_some(Failure::Status(403)));
+    world.add("web", &json!([{"ip": "192.0.2.77"}]));
+    world.join(&["web"]);
+    world.lead();
+    world.settle().await;
+    assert_eq!(world.entries("web"), told());
+    assert!(!world.metrics.is_forbidden());
+    let update = world.writes().pop().unwrap();
+    assert_eq!(update.method, Method::PUT);
+    assert!(update.path.ends_with("/status"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_permission_it_is_told_and_tried_seldom() {
+    let world = World::start(&Fake::default(), fixed());
+    world
+        .fake
+        .judge(|made| (made.method != Method::GET).then_some(Failure::Status(403)));
+    let names: Vec<String> = (0..100).map(|number| format!("web-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        world.add(name, &json!([]));
+    }
+    world.join(&names);
+    world.lead();
+    tokio::time::sleep(INTERVAL * 3).await;
+    assert!(world.metrics.is_forbidden());
+    let tried = world.writes().len();
+    assert!(tried < 100, "{tried} attempts in three minutes");
+    world.fake.heal();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.entries("web-99"), told());
+    assert!(!world.metrics.is_forbidden());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ingress_made_again_gets_its_own_status() {
+    let world = World::leading(fixed(), &["web"]).await;
+    world.fake.remove(&path("web"));
+    world.add("web", &json!([]));
+    world.settle().await;
+    assert_eq!(world.entries("web"), told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_back_off_and_heal() {
+    let world = World::start(&Fake::default(), fixed());
+    world.fake.judge(|_| Some(Failure::Status(503)));
+    world.add("web", &json!([]));
+    world.join(&["web"]);
+    world.lead();
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let tried = world.writes().len();
+    assert!((8..40).contains(&tried), "{tried}");
+    world.fake.heal();
+    tokio::time::sleep(INTERVAL * 2).await;
+    assert_eq!(world.entries("web"), told());
+}
+
+#[tokio::test(start_paused = true)]
+async fn very_many_are_written_at_a_bounded_rate_and_few_at_a_time() {
+    let world = World::start(&Fake::default(), fixed());
+    let names: Vec<String> = (0..3000).map(|number| format!("web-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        world.add(name, &json!([]));
+    }
+    world.join(&names);
+    world.lead();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let after_ten = world.writes().len();
+    assert!((500..=1001).contains(&after_ten), "{after_ten}");
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert_eq!(after_ten + world.writes().len(), 3000, "each once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_replica_clears_and_another_does_not() {
+    for (others, cleared) in [(vec![], true), (vec![("pod-2", "b")], false)] {
+        let world = World::leading(fixed(), &["web"]).await;
+        world
+            .fake
+            .put(&format!("{PODS}/pod-1"), pod("pod-1", "a", "n1", true));
+        for (name, hash) in others {
+            world
+                .fake
+                .put(&format!("{PODS}/{name}"), pod(name, hash, "n2", true));
+        }
+        let fake = world.fake.clone();
+        world.stop().await;
+        let status = &fake.get(&path("web")).unwrap()["status"]["loadBalancer"]["ingress"];
+        assert_eq!(status.is_null(), cleared);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_does_not_wait_for_an_api_server_that_is_silent() {
+    let world = World::leading(fixed(), &["web"]).await;
+    world.fake.judge(|_| Some(Failure::Silence));
+    let begun = Instant::now();
+    world.stop().await;
+    assert!(
+        begun.elapsed() <= Duration::from_secs(6),
+        "{:?}",
+        begun.elapsed()
+    );
+}

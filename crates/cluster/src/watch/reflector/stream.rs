@@ -1,0 +1,266 @@
+//! Watches, and lists that come as the beginning of a watch.
+
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use kube::core::Status;
+use tokio::time::{Instant as Clock, sleep_until};
+
+use super::{CHUNK, End, Position, Reflector};
+use crate::watch::body::{Lines, collect};
+use crate::watch::decode::{Decoded, Line, Page, head};
+use crate::watch::failure::Failure;
+use crate::watch::message::{Event, Progress};
+
+/// Counts of the events of a chunk.
+#[derive(Default)]
+struct Counts {
+    applied: usize,
+    deleted: usize,
+    bookmarks: usize,
+}
+
+impl Reflector {
+    /// Watches from `position` until the watch ends.
+    pub(super) async fn watch(&mut self, position: &mut Option<Position>) -> Result<End, Failure> {
+        let Some(here) = position else {
+            return Ok(End::Relist);
+        };
+        if !std::mem::take(&mut here.is_fresh) && self.is_ahead(here).await? {
+            return Ok(End::Rewound);
+        }
+        let version = here.version.clone();
+        let mut lines = self.open(false, &version).await?;
+        self.well().await;
+        self.follow(&mut lines, here).await
+    }
+
+    /// Whether we know a version that the server has not reached: it was restored from a backup, and would keep all changes
+    /// from us until it gets there. It does not say so by itself.
+    async fn is_ahead(&self, here: &Position) -> Result<bool, Failure> {
+        let Some(number) = here.number else {
+            return Ok(false);
+        };
+        let parameters = self.selection.list().limit(1);
+        let request = kube::core::Request::new(self.selection.path()).list(&parameters);
+        let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
+        let body = self.send(request).await?;
+        let page = collect(body, self.shared.timing.patience).await?;
+        let version = Page::read(&page)?.metadata.resource_version;
+        Ok(version.parse().is_ok_and(|there: u64| there < number))
+    }
+
+    /// Begins a watch whose first events are the list, and goes on watching.
+    pub(super) async fn list_by_watching(
+        &mut self,
+        position: &mut Option<Position>,
+    ) -> Result<End, Failure> {
+        let mut lines = match self.open(true, "").await {
+            Err(Failure::Invalid(message)) => return Ok(self.no_streams(&message)),
+            result => result?,
+        };
+        self.tell(Progress::Begin).await;
+        let Some(version) = self.initial(&mut lines).await? else {
+            return Ok(self.no_streams("no list came at the beginning of a watch"));
+        };
+        let here = position.insert(Position::at(version)?);
+        self.listed().await;
+        self.follow(&mut lines, here).await
+    }
+
+    /// Remembers, for all kinds, that the server cannot list by watching.
+    fn no_streams(&self, why: &str) -> End {
+        if self.shared.streams.swap(false, Ordering::Relaxed) {
+            tracing::debug!(
+                why,
+                "the API server offers no lists by watching; listing in pages"
+            );
+        }
+        End::NoStreams
+    }
+
+    async fn open(&self, initial: bool, version: &str) -> Result<Lines, Failure> {
+        let mut parameters = self.selection.watch();
+        parameters.timeout = Some(self.ask_seconds());
+        parameters.send_initial_events = initial;
+        let request = kube::core::Request::new(self.selection.path());
+        let request = request.watch(&parameters, version);
+        let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
+        Ok(Lines::new(self.send(request).await?))
+    }
+
+    /// How long the server is asked to keep a watch; not the same for all, so that they do not all end together.
+    fn ask_seconds(&self) -> u32 {
+        let longest = u32::try_from(self.shared.timing.watch.as_secs()).unwrap_or(290);
+        fastrand::u32(longest - longest / 5..=longest).max(1)
+    }
+
+    /// Reads the list at the beginning of a watch; its version, or `None` if the server does not say where it ends.
+    async fn initial(&self, lines: &mut Lines) -> Result<Option<String>, Failure> {
+        let mut objects = Vec::new();
+        loop {
+            while let Some(line) = lines.ready() {
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                let line = Line::read(&line)?;
+                match &*line.event {
+                    "ADDED" | "MODIFIED" => match self.decoder.decode(line.object).0 {
+                        Decoded::Unwanted => {}
+                        decoded => objects.push(decoded),
+                    },
+                    "BOOKMARK" if line.ends_the_list() => {
+                        self.tell(Progress::Listed(std::mem::take(&mut objects)))
+                            .await;
+                        return Ok(Some(head(line.object)?.1));
+                    }
+                    "ERROR" => return Err(error_event(&line)),
+                    _ => {}
+                }
+                if objects.len() >= CHUNK {
+                    self.tell(Progress::Listed(std::mem::take(&mut objects)))
+                        .await;
+                    tokio::task::yield_now().await;
+                }
+            }
+            match lines.more(self.shared.timing.initial).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    let message = "the list ended before it was complete";
+                    return Err(Failure::Connection(message.to_owned()));
+                }
+                // An old server that takes no notice of the parameter is silent here until something changes.
+                Err(Failure::Silent(_)) => return Ok(None),
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Tells events until the watch ends or a new list is wanted.
+    async fn follow(&self, lines: &mut Lines, here: &mut Position) -> Result<End, Failure> {
+        let timing = self.shared.timing;
+        let patience = timing.watch + timing.slack;
+        loop {
+            let arrived = Instant::now();
+            if let Some(end) = self.take_ready(lines, here, arrived).await? {
+                return Ok(end);
+            }
+            tokio::select! {
+                more = lines.more(patience) => {
+                    if !more? {
+                        return Ok(End::Closed);
+                    }
+                }
+                () = self.relist.notified() => return Ok(End::Relist),
+                () = until(self.resync) => return Ok(End::Relist),
+            }
+        }
+    }
+
+    /// Tells the events that are here. What came before a failure is told.
+    async fn take_ready(
+        &self,
+        lines: &mut Lines,
+        here: &mut Position,
+        arrived: Instant,
+    ) -> Result<Option<End>, Failure> {
+        loop {
+            let mut events = Vec::new();
+            let mut counts = Counts::default();
+            let mut result = Ok(None);
+            let mut is_all = true;
+            while let Some(line) = lines.ready() {
+                result = self.take(&line, here, &mut events, &mut counts);
+                if !matches!(result, Ok(None)) {
+                    break;
+                }
+                if events.len() >= CHUNK {
+                    is_all = false;
+                    break;
+                }
+            }
+            self.count(&counts);
+            if !events.is_empty() {
+                self.tell_at(arrived, Progress::Events(events)).await;
+            }
+            if is_all || !matches!(result, Ok(None)) {
+                return result;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn take(
+        &self,
+        line: &Bytes,
+        here: &mut Position,
+        events: &mut Vec<Event>,
+        counts: &mut Counts,
+    ) -> Result<Option<End>, Failure> {
+        if line.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        let line = Line::read(line)?;
+        let (event, version) = match &*line.event {
+            "ADDED" | "MODIFIED" => {
+                counts.applied += 1;
+                let (decoded, version) = self.decoder.decode(line.object);
+                let event = match decoded {
+                    Decoded::Unwanted => None,
+                    decoded => Some(Event::Apply(decoded)),
+                };
+                (event, version)
+            }
+            "DELETED" => {
+                counts.deleted += 1;
+                let (name, version) = head(line.object)?;
+                (Some(Event::Delete(name)), version)
+            }
+            "BOOKMARK" => {
+                counts.bookmarks += 1;
+                (None, head(line.object)?.1)
+            }
+            "ERROR" => return Err(error_event(&line)),
+            other => {
+                let what = format!("an event of type {}", other.escape_debug());
+                return Err(Failure::Garbage(what));
+            }
+        };
+        if !here.advance(version) {
+            return Ok(Some(End::Disorder));
+        }
+        events.extend(event);
+        Ok(None)
+    }
+
+    fn count(&self, counts: &Counts) {
+        let kind = self.selection.kind;
+        let types = [
+            ("apply", counts.applied),
+            ("delete", counts.deleted),
+            ("bookmark", counts.bookmarks),
+        ];
+        for (event, count) in types.into_iter().filter(|(_, count)| *count > 0) {
+            self.shared.metrics.events(kind, event, count);
+        }
+    }
+}
+
+fn error_event(line: &Line<'_>) -> Failure {
+    match serde_json::from_str::<Status>(line.object.get()) {
+        Ok(status) => {
+            let after: Option<Duration> = None;
+            Failure::of_status(status.code, status, after)
+        }
+        Err(error) => Failure::Garbage(error.to_string()),
+    }
+}
+
+/// Never, for `None`.
+async fn until(time: Option<Clock>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

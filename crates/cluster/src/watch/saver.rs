@@ -1,0 +1,148 @@
+//! Reads and writes the cache beside everything else.
+
+use std::time::Duration;
+
+use headgate_compile::Kind;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
+
+use super::failure::with_causes;
+use super::hub::Hub;
+use super::metrics::WatchMetrics;
+use crate::cache::{CacheError, CacheOptions, Stored};
+
+/// Writing takes at most one part in so many of the time.
+const SHARE: u32 = 20;
+
+/// See the module.
+pub(super) struct Saver {
+    options: CacheOptions,
+    interval: Duration,
+    loading: Option<JoinHandle<Result<Option<Stored>, CacheError>>>,
+    loaded: Option<Stored>,
+    writing: Option<Writing>,
+    /// What is known is not what the file has.
+    is_changed: bool,
+    /// When to write next at the earliest.
+    next: Instant,
+    metrics: Option<WatchMetrics>,
+}
+
+struct Writing {
+    handle: JoinHandle<Result<(), CacheError>>,
+    begun: Instant,
+}
+
+impl Saver {
+    /// Begins to read what an earlier run left. Writes at most once in `interval`.
+    pub(super) fn new(options: CacheOptions, interval: Duration) -> Self {
+        let reader = options.clone();
+        Self {
+            options,
+            interval,
+            loading: Some(spawn_blocking(move || reader.read())),
+            loaded: None,
+            writing: None,
+            is_changed: false,
+            next: Instant::now(),
+            metrics: None,
+        }
+    }
+
+    /// What an earlier run left, once.
+    pub(super) fn take_loaded(&mut self) -> Option<Stored> {
+        self.loaded.take()
+    }
+
+    /// What an earlier run left is of no use any more.
+    pub(super) fn forget_loaded(&mut self) {
+        self.loaded = None;
+        self.loading = None;
+    }
+
+    /// Something changed, or not.
+    pub(super) fn changed(&mut self, is_changed: bool) {
+        self.is_changed |= is_changed;
+    }
+
+    /// When to write next.
+    pub(super) fn due(&self) -> Option<Instant> {
+        (self.is_changed && self.writing.is_none()).then_some(self.next)
+    }
+
+    /// Writes if it is time.
+    pub(super) fn save_if_due(&mut self, hub: &Hub, now: Instant) {
+        if self.due().is_some_and(|due| now >= due) {
+            self.begin(hub, now);
+        }
+    }
+
+    /// Writes what is not written, and waits for the end of it.
+    pub(super) async fn finish(&mut self, hub: &Hub) {
+        self.forget_loaded();
+        while self.writing.is_some() {
+            self.progress().await;
+        }
+        if self.is_changed && hub.is_complete() {
+            self.begin(hub, Instant::now());
+            while self.writing.is_some() {
+                self.progress().await;
+            }
+        }
+    }
+
+    /// Waits until reading or writing is done. Dropping the future loses nothing.
+    pub(super) async fn progress(&mut self) {
+        if let Some(loading) = &mut self.loading {
+            let result = loading.await;
+            self.loading = None;
+            match result {
+                Ok(Ok(stored)) => self.loaded = stored,
+                Ok(Err(error)) => {
+                    let error = with_causes(&error);
+                    tracing::warn!(%error, "the cache is not used");
+                }
+                Err(error) => tracing::error!(%error, "reading the cache failed"),
+            }
+        } else if let Some(writing) = &mut self.writing {
+            let result = (&mut writing.handle).await;
+            let took = writing.begun.elapsed();
+            self.writing = None;
+            self.next = Instant::now() + self.interval.max(took * SHARE);
+            self.written(result);
+        } else {
+            std::future::pending().await
+        }
+    }
+
+    fn written(&mut self, result: Result<Result<(), CacheError>, tokio::task::JoinError>) {
+        let error = match result {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(with_causes(&error)),
+            Err(error) => Some(error.to_string()),
+        };
+        if let Some(metrics) = &self.metrics {
+            metrics.cache_written(error.is_none());
+        }
+        if let Some(error) = error {
+            tracing::warn!(%error, "the cache cannot be written");
+            self.is_changed = true;
+        }
+    }
+
+    fn begin(&mut self, hub: &Hub, now: Instant) {
+        self.is_changed = false;
+        self.metrics
+            .get_or_insert_with(|| hub.conditions.metrics().clone());
+        // Keys lie on a disk sealed or not at all.
+        let left_out = (!self.options.is_sealed()).then_some(Kind::Secret);
+        let stored = Stored {
+            objects: hub.store.all_but(left_out),
+            facts: hub.facts(),
+            age: Duration::ZERO,
+        };
+        let options = self.options.clone();
+        let handle = spawn_blocking(move || options.write(&stored));
+        self.writing = Some(Writing { handle, begun: now });
+    }
+}

@@ -1,0 +1,254 @@
+//! What the API server shows as the addresses of Ingresses and of the Service in front, for whoever writes statuses.
+//!
+//! Objects lose this before they reach the table; it is kept here, and only as far as a writer has to know it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use headgate_compile::Name;
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::networking::v1::Ingress;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::status::{Address, FIELD_MANAGER, Observations, Observed, PublishService, ServiceKind};
+
+/// What was observed last, shared with the writer.
+#[derive(Default)]
+pub struct Statuses {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    ingresses: HashMap<Name, Observed, RandomState>,
+    service: Option<PublishService>,
+    /// Lists of addresses seen last: most Ingresses have the same.
+    interned: Vec<Arc<[Address]>>,
+}
+
+/// How many lists of addresses are kept to be shared.
+const INTERNED: usize = 16;
+
+impl Observations for Statuses {
+    fn observed(&self, ingress: &Name) -> Option<Observed> {
+        self.state.lock().ingresses.get(ingress).cloned()
+    }
+
+    fn publish_service(&self) -> Option<PublishService> {
+        self.state.lock().service.clone()
+    }
+
+    async fn changed(&self) {
+        self.changed.notified().await;
+    }
+}
+
+impl Statuses {
+    /// An Ingress shows this.
+    pub(crate) fn observe(&self, name: &Name, status: Status) {
+        let mut state = self.state.lock();
+        let observed = Observed {
+            uid: status.uid,
+            entries: state.intern(status.entries),
+            ours: status.ours,
+        };
+        let is_news = match state.ingresses.get_mut(name) {
+            Some(known) if *known == observed => false,
+            Some(known) => {
+                *known = observed;
+                true
+            }
+            None => {
+                state.ingresses.insert(name.clone(), observed);
+                true
+            }
+        };
+        drop(state);
+        if is_news {
+            self.changed.notify_one();
+        }
+    }
+
+    /// An Ingress is gone.
+    pub(crate) fn forget(&self, name: &Name) {
+        let known = self.state.lock().ingresses.remove(name).is_some();
+        if known {
+            self.changed.notify_one();
+        }
+    }
+
+    /// The published Service is this, or there is none.
+    pub(crate) fn publish(&self, service: Option<PublishService>) {
+        let mut state = self.state.lock();
+        let is_news = state.service != service;
+        state.service = service;
+        drop(state);
+        if is_news {
+            self.changed.notify_one();
+        }
+    }
+}
+
+impl State {
+    fn intern(&mut self, entries: Vec<Address>) -> Arc<[Address]> {
+        if let Some(known) = self.interned.iter().find(|known| ***known == *entries) {
+            return known.clone();
+        }
+        if self.interned.len() >= INTERNED {
+            self.interned.remove(0);
+        }
+        let entries: Arc<[Address]> = entries.into();
+        self.interned.push(entries.clone());
+        entries
+    }
+}
+
+/// The part of an Ingress that [`Statuses`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    pub(crate) uid: Arc<str>,
+    pub(crate) entries: Vec<Address>,
+    pub(crate) ours: bool,
+}
+
+impl Status {
+    /// Of a whole Ingress.
+    pub(crate) fn of(ingress: &Ingress) -> Self {
+        let status = ingress.status.as_ref();
+        let balancer = status.and_then(|status| status.load_balancer.as_ref());
+        let entries = balancer.and_then(|balancer| balancer.ingress.as_ref());
+        let entries = entries.into_iter().flatten();
+        let entries =
+            entries.map(|entry| Address::new(entry.ip.as_deref(), entry.hostname.as_deref()));
+        let mut managers = ingress.metadata.managed_fields.iter().flatten();
+        Self {
+            uid: ingress.metadata.uid.as_deref().unwrap_or_default().into(),
+            entries: entries.collect(),
+            ours: managers.any(owns_addresses),
+        }
+    }
+}
+
+/// By apply or by an update, which an older role may allow alone.
+fn owns_addresses(entry: &ManagedFieldsEntry) -> bool {
+    let is_ours = entry.manager.as_deref() == Some(FIELD_MANAGER);
+    let fields = entry.fields_v1.as_ref().filter(|_| is_ours);
+    let status = fields.and_then(|fields| fields.0.get("f:status"));
+    status.is_some_and(|status| status.get("f:loadBalancer").is_some())
+}
+
+impl PublishService {
+    /// Of a whole Service.
+    pub(crate) fn of(service: &Service) -> Self {
+        let status = service.status.as_ref();
+        let balancer = status.and_then(|status| status.load_balancer.as_ref());
+        let entries = balancer.and_then(|balancer| balancer.ingress.as_ref());
+        let entries = entries.into_iter().flatten();
+        let entries =
+            entries.map(|entry| Address::new(entry.ip.as_deref(), entry.hostname.as_deref()));
+        let spec = service.spec.as_ref();
+        let text = |field: Option<&String>| {
+            let given = field.filter(|text| !text.is_empty());
+            given.map(|text| Arc::from(text.as_str()))
+        };
+        let external = spec.and_then(|spec| spec.external_ips.as_ref());
+        let external = external.into_iter().flatten();
+        let address = spec.and_then(|spec| spec.cluster_ip.as_ref());
+        Self {
+            kind: ServiceKind::of(spec.and_then(|spec| spec.type_.as_deref())),
+            load_balancer: entries.collect(),
+            external_ips: external.map(|address| address.as_str().into()).collect(),
+            cluster_ip: text(address.filter(|address| *address != "None")),
+            external_name: text(spec.and_then(|spec| spec.external_name.as_ref())),
+        }
+    }
+}
+
+impl ServiceKind {
+    fn of(text: Option<&str>) -> Self {
+        match text {
+            Some("NodePort") => Self::NodePort,
+            Some("LoadBalancer") => Self::LoadBalancer,
+            Some("ExternalName") => Self::ExternalName,
+            _ => Self::ClusterIp,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn ingress(manager: &str, subresource: &str) -> Ingress {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "web", "namespace": "shop",
+                "managedFields": [{
+                    "manager": manager, "operation": "Apply", "subresource": subresource,
+                    "apiVersion": "networking.k8s.io/v1", "fieldsType": "FieldsV1",
+                    "fieldsV1": {"f:status": {"f:loadBalancer": {"f:ingress": {}}}},
+                }],
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": "127.0.0.9"}, {"hostname": "lb.example"}]}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn ownership_is_read_off_the_managed_fields() {
+        assert!(Status::of(&ingress("headgate", "status")).ours);
+        assert!(!Status::of(&ingress("nginx-ingress-controller", "status")).ours);
+        assert_eq!(Status::of(&ingress("x", "status")).entries.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_change_wakes_the_waiter_and_a_repetition_does_not() {
+        let statuses = Statuses::default();
+        let name = Name::new("shop", "web");
+        let status = Status::of(&ingress("headgate", "status"));
+        statuses.observe(&name, status.clone());
+        statuses.changed().await;
+        statuses.observe(&name, status.clone());
+        let waiting = tokio::time::timeout(std::time::Duration::ZERO, statuses.changed());
+        assert!(waiting.await.is_err());
+        assert!(statuses.observed(&name).unwrap().ours);
+        statuses.forget(&name);
+        statuses.changed().await;
+        assert_eq!(statuses.observed(&name), None);
+    }
+
+    #[test]
+    fn the_same_addresses_are_kept_once() {
+        let statuses = Statuses::default();
+        let (one, two) = (Name::new("shop", "one"), Name::new("shop", "two"));
+        let status = Status::of(&ingress("headgate", "status"));
+        statuses.observe(&one, status.clone());
+        statuses.observe(&two, status);
+        let entries = |name| statuses.observed(name).unwrap().entries;
+        assert!(Arc::ptr_eq(&entries(&one), &entries(&two)));
+    }
+
+    #[test]
+    fn the_published_service_is_read_whole() {
+        let service = serde_json::from_value(json!({
+            "spec": {"type": "LoadBalancer", "clusterIP": "None", "externalIPs": ["127.0.0.7"]},
+            "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}},
+        }));
+        let service = PublishService::of(&service.unwrap());
+        assert_eq!(service.kind, ServiceKind::LoadBalancer);
+        assert_eq!(service.external_ips, ["127.0.0.7".into()]);
+        assert_eq!(service.cluster_ip, None);
+        assert_eq!(
+            service.load_balancer,
+            [Address::new(None, Some("lb.example"))]
+        );
+    }
+}

@@ -1,0 +1,60 @@
+//! In which zone we run: our pod's node tells. Nothing waits for it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use headgate_compile::Name;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::Api;
+use kube::api::ResourceExt as _;
+use tokio::time::sleep;
+
+use super::failure::with_causes;
+use super::message::{Message, News};
+use super::reflector::Shared;
+
+/// The label of nodes.
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+/// Asks until it is known. A node's zone never changes.
+pub(super) async fn find(pod: Name, shared: Shared) {
+    let mut is_first = true;
+    loop {
+        match ask(&pod, &shared).await {
+            Ok(zone) => {
+                tracing::info!(%zone, "endpoints meant for this zone are preferred");
+                let message = Message {
+                    arrived: Instant::now(),
+                    news: News::Zone(Some(zone)),
+                };
+                // Nobody listens any more when this fails.
+                let _ = shared.out.send(message).await;
+                return;
+            }
+            Err(error) if std::mem::take(&mut is_first) => {
+                tracing::warn!(
+                    %error,
+                    "the zone is not known: endpoints of all zones are used until it is"
+                );
+            }
+            Err(error) => tracing::debug!(%error, "the zone is not known"),
+        }
+        sleep(shared.timing.zone).await;
+    }
+}
+
+async fn ask(pod: &Name, shared: &Shared) -> Result<Arc<str>, String> {
+    let failed =
+        |what: String| move |error: kube::Error| format!("{what}: {}", with_causes(&error));
+    let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &pod.namespace);
+    let found = pods.get(&pod.name).await;
+    let found = found.map_err(failed(format!("reading Pod {pod}")))?;
+    let node = found.spec.and_then(|spec| spec.node_name);
+    let node = node.ok_or_else(|| format!("Pod {pod} is on no node"))?;
+    let nodes: Api<Node> = Api::all(shared.client.clone());
+    let found = nodes.get(&node).await;
+    let found = found.map_err(failed(format!("reading Node {node}")))?;
+    let zone = found.labels().get(ZONE).filter(|zone| !zone.is_empty());
+    zone.map(|zone| zone.as_str().into())
+        .ok_or_else(|| format!("Node {node} has no label {ZONE}"))
+}

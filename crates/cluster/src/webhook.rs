@@ -1,0 +1,115 @@
+//! The admission webhook: the API server asks over HTTPS whether an Ingress may be stored (ingress-nginx reference 9.1).
+//!
+//! It decides nothing. The verdict is a [`Judge`]'s; here is what stands between the judge and whoever can reach the port,
+//! which in many clusters is every pod: bounds on connections, bodies, memory and time. It has a thread and runtime of its
+//! own, so that a flood of requests delays neither the reconciler nor the data plane.
+
+mod answer;
+mod body;
+mod certificate;
+mod crowd;
+mod judge;
+mod message;
+mod metrics;
+mod server;
+mod watched;
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use tokio::sync::{oneshot, watch};
+
+pub use self::judge::{Judge, Unavailable};
+pub use self::metrics::WebhookMetrics;
+use self::server::Server;
+pub use crate::webhook_certificate::ServingCertificate;
+
+/// The webhook before it has a port.
+#[derive(Clone, Copy, Debug)]
+pub struct Webhook;
+
+/// The webhook with its port, not serving yet: connections wait.
+#[derive(Debug)]
+pub struct Bound {
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// A webhook that serves. Dropping it stops it at once.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    stopped: oneshot::Receiver<()>,
+}
+
+impl Webhook {
+    /// Takes the port; port 0 is any free one.
+    ///
+    /// # Errors
+    /// As the system says, e.g. when the port is taken.
+    pub fn bind(address: SocketAddr) -> io::Result<Bound> {
+        let listener = TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok(Bound { listener, address })
+    }
+}
+
+impl Bound {
+    /// The address with the port that was taken.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves on a thread of its own. Until `certificate` holds one, handshakes fail; another one is used from the next
+    /// handshake on, and one that cannot be used is logged while the one before goes on.
+    ///
+    /// # Errors
+    /// When the system gives no thread or the TLS library refuses its own defaults.
+    pub fn start(
+        self,
+        judge: impl Judge,
+        certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
+        metrics: Arc<WebhookMetrics>,
+    ) -> io::Result<Running> {
+        let server = Server::new(judge, metrics)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopping) = oneshot::channel();
+        let (done, stopped) = oneshot::channel();
+        let Self { listener, address } = self;
+        std::thread::Builder::new()
+            .name("webhook".into())
+            .spawn(move || {
+                runtime.block_on(server.serve(listener, certificate, stopping));
+                // What is still open ends with the runtime, and only then is the end told.
+                drop(runtime);
+                let _ = done.send(());
+            })?;
+        tracing::info!(%address, "the admission webhook listens");
+        Ok(Running {
+            address,
+            stop: Some(stop),
+            stopped,
+        })
+    }
+}
+
+impl Running {
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no new connection, closes those that wait, finishes reviews that are under way, for at most 5 s, and returns
+    /// when the port is free.
+    pub async fn stop(mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        let _ = (&mut self.stopped).await;
+    }
+}

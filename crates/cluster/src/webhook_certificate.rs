@@ -1,0 +1,147 @@
+//! The certificate of the admission webhook: from files, or made and renewed here.
+//!
+//! One that is made here lives in a Secret together with its authority. Whichever replica comes first makes it, the others
+//! read it; the webhook configuration is told the authority. Everything is looked at again every minute, and nothing is
+//! replaced before what replaces it is trusted: a new authority is told first, and signs only when it was seen to be told.
+//! A Secret that somebody else filled is used as it is and never written.
+
+mod configuration;
+mod error;
+mod files;
+mod issue;
+mod judge;
+mod managed;
+mod metrics;
+mod secret;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use headgate_compile::{Name, certificate_from_pem};
+use headgate_table::PrivateBytes;
+use jiff::Timestamp;
+use kube::Client;
+use tokio::sync::watch;
+
+pub use error::WebhookCertificateError;
+use files::Files;
+use managed::Managed;
+pub use metrics::WebhookCertificateMetrics;
+
+/// What the webhook shows to the API server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServingCertificate {
+    /// The chain, PEM, its own certificate first.
+    pub chain_pem: Vec<u8>,
+    /// The private key, PEM.
+    pub key_pem: PrivateBytes,
+}
+
+/// Where the certificate comes from.
+#[derive(Clone, Debug)]
+pub enum CertificateSource {
+    /// Files (`--validating-webhook-certificate`, `--validating-webhook-key`), read again when they change.
+    Files {
+        /// Chain, PEM.
+        certificate: PathBuf,
+        /// Key, PEM.
+        key: PathBuf,
+    },
+    /// A Secret that is filled here.
+    Managed(ManagedOptions),
+}
+
+/// About a certificate that is made here.
+#[derive(Clone, Debug)]
+pub struct ManagedOptions {
+    /// Where it is kept (`--validating-webhook-secret`).
+    pub secret: Name,
+    /// The ValidatingWebhookConfiguration that is told the authority (`--validating-webhook-configuration`); none tells
+    /// nobody.
+    pub configuration: Option<Box<str>>,
+    /// The Service by which the API server reaches the webhook (`--validating-webhook-service`).
+    pub service: Name,
+}
+
+/// What the time is; tests have their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// The task that keeps the certificate.
+pub struct WebhookCertificate {
+    source: CertificateSource,
+    client: Client,
+    clock: Clock,
+    output: Output,
+}
+
+impl WebhookCertificate {
+    /// A task that does nothing until it is run.
+    pub fn new(
+        client: Client,
+        source: CertificateSource,
+        metrics: WebhookCertificateMetrics,
+    ) -> Self {
+        Self {
+            source,
+            client,
+            clock: Arc::new(Timestamp::now),
+            output: Output {
+                sender: watch::Sender::new(None),
+                metrics,
+            },
+        }
+    }
+
+    /// With another clock than the system's.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The certificate as it changes; none until there is one.
+    pub fn serving(&self) -> watch::Receiver<Option<Arc<ServingCertificate>>> {
+        self.output.sender.subscribe()
+    }
+
+    /// Keeps it for ever.
+    pub async fn run(self) {
+        match self.source {
+            CertificateSource::Files { certificate, key } => {
+                Files::new(certificate, key, self.output).run().await;
+            }
+            CertificateSource::Managed(options) => {
+                let managed = Managed::new(self.client, options, self.clock, self.output);
+                managed.run().await;
+            }
+        }
+    }
+}
+
+/// Where certificates go.
+struct Output {
+    sender: watch::Sender<Option<Arc<ServingCertificate>>>,
+    metrics: WebhookCertificateMetrics,
+}
+
+impl Output {
+    /// Shows this one from now on.
+    fn publish(&self, serving: ServingCertificate, source: &str) {
+        let is_news = self.sender.borrow().as_deref() != Some(&serving);
+        if !is_news {
+            return;
+        }
+        if let Ok(certificate) = certificate_from_pem(&serving.chain_pem, &serving.key_pem, source)
+        {
+            tracing::info!(
+                source,
+                fingerprint = %certificate.fingerprint,
+                "certificate of the admission webhook"
+            );
+            self.metrics.expires(certificate.not_after);
+        }
+        self.sender.send_replace(Some(Arc::new(serving)));
+    }
+}

@@ -1,0 +1,135 @@
+//! The Secret that the certificate is kept in.
+
+use std::time::Duration;
+
+use headgate_compile::Name;
+use headgate_table::PrivateBytes;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::PostParams;
+use kube::{Api, Client};
+
+use super::WebhookCertificateError;
+use super::judge::Stored;
+use crate::status::FIELD_MANAGER;
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Reads and writes the Secret.
+pub(super) struct SecretStore {
+    api: Api<Secret>,
+    name: Name,
+}
+
+impl SecretStore {
+    pub(super) fn new(client: Client, name: Name) -> Self {
+        Self {
+            api: Api::namespaced(client, &name.namespace),
+            name,
+        }
+    }
+
+    /// None when there is no Secret.
+    pub(super) async fn read(&self) -> Result<Option<Secret>, WebhookCertificateError> {
+        match self.bounded("reading", self.api.get(&self.name.name)).await {
+            Ok(secret) => Ok(Some(secret)),
+            Err(error) if error.code() == Some(404) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it was written: not if somebody else made or changed it since `before` was read.
+    pub(super) async fn write(
+        &self,
+        before: Option<Secret>,
+        stored: &Stored,
+    ) -> Result<bool, WebhookCertificateError> {
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let result = match before {
+            Some(mut secret) => {
+                secret.metadata.managed_fields = None;
+                fill(&mut secret, stored);
+                let replaced = self.api.replace(&self.name.name, &params, &secret);
+                self.bounded("writing", replaced).await
+            }
+            None => {
+                let secret = self.first(stored);
+                self.bounded("creating", self.api.create(&params, &secret))
+                    .await
+            }
+        };
+        match result {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn first(&self, stored: &Stored) -> Secret {
+        let mut secret = Secret {
+            metadata: ObjectMeta {
+                namespace: Some(self.name.namespace.to_string()),
+                name: Some(self.name.name.to_string()),
+                ..ObjectMeta::default()
+            },
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        };
+        fill(&mut secret, stored);
+        secret
+    }
+
+    async fn bounded(
+        &self,
+        action: &'static str,
+        request: impl Future<Output = Result<Secret, kube::Error>>,
+    ) -> Result<Secret, WebhookCertificateError> {
+        let object = || format!("Secret {}", self.name).into();
+        match tokio::time::timeout(PATIENCE, request).await {
+            Ok(Ok(secret)) => Ok(secret),
+            Ok(Err(source)) => Err(WebhookCertificateError::Api {
+                action,
+                object: object(),
+                source: Box::new(source),
+            }),
+            Err(_) => Err(WebhookCertificateError::Timeout {
+                action,
+                object: object(),
+            }),
+        }
+    }
+}
+
+/// What the Secret holds; empty values count as absent, as a chart may make them.
+pub(super) fn stored(secret: &Secret) -> Stored {
+    let value = |key: &str| {
+        let value = secret.data.as_ref()?.get(key)?;
+        (!value.0.is_empty()).then(|| value.0.clone())
+    };
+    Stored {
+        authorities: value("ca.crt"),
+        authority_key: value("ca.key").map(PrivateBytes),
+        chain: value("tls.crt"),
+        key: value("tls.key").map(PrivateBytes),
+    }
+}
+
+fn fill(secret: &mut Secret, stored: &Stored) {
+    let data = secret.data.get_or_insert_default();
+    let values = [
+        ("ca.crt", stored.authorities.as_ref()),
+        ("ca.key", stored.authority_key.as_ref().map(|key| &key.0)),
+        ("tls.crt", stored.chain.as_ref()),
+        ("tls.key", stored.key.as_ref().map(|key| &key.0)),
+    ];
+    for (key, value) in values {
+        if let Some(value) = value {
+            data.insert(key.to_owned(), ByteString(value.clone()));
+        }
+    }
+}

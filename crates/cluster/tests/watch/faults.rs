@@ -1,0 +1,246 @@
+//! What happens to a watch that was well.
+
+use std::time::Duration;
+
+use headgate_compile::Kind;
+use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault, Options};
+use serde_json::json;
+
+use crate::world::{World, ingress, options, secret, secured, service, slice};
+
+/// What stays all the time, and so may never be told to be gone.
+fn fill(api: &ApiServer) {
+    api.create(secured("steady", "cert"));
+    api.create(service("shop", "web"));
+    api.create(slice("shop", "web-1", "web"));
+    api.create(secret("shop", "cert"));
+    api.create(ingress("doomed", "web"));
+}
+
+fn servers() -> [ApiServer; 2] {
+    let paged = Options {
+        streaming_lists: false,
+        ..Options::default()
+    };
+    let servers = [ApiServer::start(), ApiServer::start_with(paged)];
+    servers.iter().for_each(fill);
+    servers
+}
+
+/// One is made, one changed and one deleted, and that is all that is told.
+fn check(api: &ApiServer, world: &mut World, what: &str) {
+    world.until(what, |world| {
+        world.has(Kind::Ingress, "shop", "new") && !world.has(Kind::Ingress, "shop", "doomed")
+    });
+    assert_eq!(world.deleted.len(), 1, "{what}: {:?}", world.deleted);
+    assert!(world.has(Kind::Ingress, "shop", "steady"), "{what}");
+    // It is as up to date as ever.
+    api.create(ingress("last", "web"));
+    world.until(what, |world| world.has(Kind::Ingress, "shop", "last"));
+    assert_eq!(world.deleted.len(), 1, "{what}: {:?}", world.deleted);
+}
+
+fn change(api: &ApiServer) {
+    api.create(ingress("new", "web"));
+    api.modify("Ingress", "shop", "steady", |ingress| {
+        ingress["metadata"]["annotations"] = json!({"a": "b"});
+    });
+    api.delete("Ingress", "shop", "doomed");
+}
+
+#[test]
+fn watches_that_end_badly_are_made_good() {
+    let disturbances = [
+        Disturbance::Close,
+        Disturbance::Abort,
+        Disturbance::Garbage,
+        Disturbance::Error(410),
+        Disturbance::Error(500),
+        Disturbance::Duplicate(3),
+        Disturbance::Replay(3),
+        Disturbance::Reorder(3),
+        Disturbance::Bookmark,
+    ];
+    for what in disturbances {
+        for api in servers() {
+            let mut world = World::ready(&api, options());
+            // Something has to be there to be replayed.
+            api.modify("Ingress", "shop", "doomed", |ingress| {
+                ingress["metadata"]["annotations"] = json!({"doomed": "yes"});
+            });
+            world.batch();
+            api.wait_for_watches("ingresses", 1);
+            api.disturb_all(what.clone());
+            change(&api);
+            check(&api, &mut world, &format!("{what:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_watch_that_falls_silent_is_given_up() {
+    for api in servers() {
+        let mut options = options();
+        options.timing.watch = Duration::from_secs(1);
+        options.timing.slack = Duration::from_millis(100);
+        let mut world = World::ready(&api, options);
+        api.wait_for_watches("ingresses", 1);
+        api.disturb_all(Disturbance::Silence);
+        change(&api);
+        check(&api, &mut world, "silence");
+        assert!(world.metric("headgate_watch_restarts_total", "silent") >= 1.0);
+    }
+}
+
+#[test]
+fn a_server_that_was_away_is_caught_up_with() {
+    for mut api in servers() {
+        let mut world = World::ready(&api, options());
+        api.stop();
+        assert!(world.is_quiet(), "what is known stays");
+        assert_eq!(world.metric("headgate_api_connected", ""), 0.0);
+        change(&api);
+        api.compact();
+        api.resume();
+        check(&api, &mut world, "away");
+        world.until_metric("headgate_api_connected", "", 1.0);
+    }
+}
+
+#[test]
+fn faults_of_requests_are_survived() {
+    let effects = [
+        Effect::Drop,
+        Effect::Status(500),
+        Effect::Status(503),
+        Effect::Status(429),
+        Effect::Status(410),
+        Effect::Status(401),
+        Effect::Status(403),
+        Effect::Garbage,
+        Effect::Truncate,
+        Effect::Hang,
+    ];
+    for effect in effects {
+        for api in servers() {
+            let mut world = World::ready(&api, options());
+            api.wait_for_watches("ingresses", 1);
+            api.inject(Fault::new(effect.clone()).resource("ingresses").times(4));
+            api.disturb_all(Disturbance::Close);
+            change(&api);
+            check(&api, &mut world, &format!("{effect:?}"));
+        }
+    }
+}
+
+#[test]
+fn a_restored_backup_is_noticed() {
+    for api in servers() {
+        let mut world = World::ready(&api, options());
+        api.wait_for_watches("ingresses", 1);
+        let version = api.version();
+        for index in 0..20 {
+            api.create(ingress(&format!("lost-{index}"), "web"));
+        }
+        world.until("all", |world| world.has(Kind::Ingress, "shop", "lost-19"));
+        api.rewind(version);
+        change(&api);
+        world.until("the backup", |world| {
+            world.has(Kind::Ingress, "shop", "new") && !world.has(Kind::Ingress, "shop", "lost-19")
+        });
+        assert!(world.has(Kind::Ingress, "shop", "steady"));
+        assert!(!world.has(Kind::Ingress, "shop", "doomed"));
+        assert_eq!(world.deleted.len(), 21);
+    }
+}
+
+#[test]
+fn a_list_that_breaks_off_is_begun_again() {
+    let api = ApiServer::start_with(Options {
+        streaming_lists: false,
+        ..Options::default()
+    });
+    fill(&api);
+    for index in 0..1200 {
+        api.create(ingress(&format!("many-{index}"), "web"));
+    }
+    for effect in [
+        Effect::Truncate,
+        Effect::Status(410),
+        Effect::Drop,
+        Effect::Garbage,
+    ] {
+        // The third page.
+        let fault = Fault::new(effect.clone())
+            .verb("list")
+            .resource("ingresses");
+        api.inject(fault.skip(2).times(1));
+        let mut world = World::ready(&api, options());
+        assert_eq!(world.snapshot.len(), 1202 + 3, "{effect:?}");
+        // And the same when everything is listed anew.
+        let fault = Fault::new(effect).verb("list").resource("ingresses");
+        api.inject(fault.skip(2).times(1));
+        api.wait_for_watches("ingresses", 1);
+        api.disturb("ingresses", Disturbance::Error(410));
+        api.replace(ingress("after", "web"));
+        world.until("what came after", |world| {
+            world.has(Kind::Ingress, "shop", "after")
+        });
+        assert!(world.deleted.is_empty());
+        api.delete("Ingress", "shop", "after");
+    }
+}
+
+#[test]
+fn one_object_that_cannot_be_read_spoils_nothing() {
+    for api in servers() {
+        let spoil = |api: &ApiServer| {
+            api.modify("Ingress", "shop", "steady", |ingress| {
+                ingress["spec"]["rules"] = json!("none");
+            });
+        };
+        let mut world = World::ready(&api, options());
+        spoil(&api);
+        let batch = world.batch();
+        assert_eq!(batch.findings.len(), 1);
+        let finding = batch.findings[0].to_string();
+        assert!(finding.contains("Ingress shop/steady"), "{finding}");
+        assert!(
+            world.has(Kind::Ingress, "shop", "steady"),
+            "as it was before"
+        );
+        api.create(ingress("new", "web"));
+        world.until("another", |world| world.has(Kind::Ingress, "shop", "new"));
+        // Nor a list.
+        let mut other = World::ready(&api, options());
+        assert!(other.has(Kind::Ingress, "shop", "new"));
+        assert!(!other.has(Kind::Ingress, "shop", "steady"));
+        assert_eq!(other.last.as_ref().unwrap().findings.len(), 1);
+        api.replace(secured("steady", "cert"));
+        for world in [&mut world, &mut other] {
+            world.until("it to be good", |world| {
+                let last = world.last.as_ref().unwrap();
+                last.findings.is_empty() && world.has(Kind::Secret, "shop", "cert")
+            });
+        }
+    }
+}
+
+#[test]
+fn everything_is_listed_anew_now_and_then_if_wanted() {
+    let api = ApiServer::start();
+    fill(&api);
+    let mut options = options();
+    options.timing.resync = Duration::from_millis(50);
+    let mut world = World::ready(&api, options);
+    let lists = || {
+        let requests = api.requests();
+        let lists = requests
+            .iter()
+            .filter(|one| one.query.contains("sendInitialEvents"));
+        lists.count()
+    };
+    let first = lists();
+    world.work_until("new lists", || lists() > first + 8);
+    assert!(world.deleted.is_empty());
+}

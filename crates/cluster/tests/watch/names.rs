@@ -1,0 +1,171 @@
+//! Secrets and ConfigMaps: those that are named, and no others.
+
+use std::time::Duration;
+
+use headgate_compile::{Change, Kind, Name, Options};
+use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault};
+use serde_json::json;
+
+use crate::world::{World, config_map, ingress, options, secret, secured, service};
+
+/// What names another object waits for it as long as a loaded machine may take.
+fn patient() -> headgate_cluster::WatchOptions {
+    let mut options = options();
+    options.timing.answer = Duration::from_secs(10);
+    options
+}
+
+#[test]
+fn a_secret_comes_with_the_ingress_that_names_it_and_goes_with_it() {
+    let api = ApiServer::start();
+    api.create(secret("shop", "cert"));
+    let mut world = World::ready(&api, patient());
+    assert!(!world.has(Kind::Secret, "shop", "cert"));
+    api.create(secured("web", "cert"));
+    let batch = world.batch();
+    assert_eq!(batch.changes.len(), 2, "{:?}", batch.changes);
+    assert!(world.has(Kind::Secret, "shop", "cert"));
+    // Another who names it keeps it.
+    api.create(secured("api", "cert"));
+    world.batch();
+    api.delete("Ingress", "shop", "web");
+    world.batch();
+    assert!(world.has(Kind::Secret, "shop", "cert"));
+    api.delete("Ingress", "shop", "api");
+    world.until("the Secret to go", |world| {
+        !world.has(Kind::Secret, "shop", "cert")
+    });
+}
+
+#[test]
+fn a_secret_that_comes_later_is_taken_and_others_are_not() {
+    let api = ApiServer::start();
+    api.create(secured("web", "cert"));
+    let mut world = World::ready(&api, options());
+    api.create(secret("shop", "other"));
+    api.create(secret("shop", "cert"));
+    world.until("the Secret", |world| {
+        world.has(Kind::Secret, "shop", "cert")
+    });
+    api.modify("Secret", "shop", "cert", |secret| {
+        secret["data"]["tls.crt"] = json!("bmV3");
+    });
+    world.batch();
+    let changed = |world: &World| {
+        let object = crate::world::reference(Kind::Secret, "shop", "cert");
+        match world.snapshot.object(&object) {
+            Some(headgate_compile::Object::Secret(secret)) => secret.get("tls.crt") == Some(b"new"),
+            _ => false,
+        }
+    };
+    world.until("the change", changed);
+    assert!(!world.has(Kind::Secret, "shop", "other"));
+    assert_eq!(world.metric("headgate_objects", "Secret"), 1.0);
+}
+
+#[test]
+fn names_survive_new_lists_and_failing_requests() {
+    let api = ApiServer::start();
+    api.create(secret("shop", "cert"));
+    let mut world = World::ready(&api, patient());
+    api.wait_for_watches("secrets", 1);
+    api.inject(
+        Fault::new(Effect::Status(500))
+            .verb("list")
+            .resource("secrets")
+            .times(2),
+    );
+    api.create(secured("web", "cert"));
+    world.until("the Secret", |world| {
+        world.has(Kind::Secret, "shop", "cert")
+    });
+    for _ in 0..3 {
+        api.disturb("secrets", Disturbance::Error(410));
+        api.modify("Secret", "shop", "cert", |secret| {
+            let text = secret["data"]["tls.crt"].as_str().unwrap().to_owned();
+            secret["data"]["tls.crt"] = json!(format!("{text}QUFB"));
+        });
+        world.batch();
+        assert!(world.has(Kind::Secret, "shop", "cert"));
+    }
+    assert!(world.deleted.is_empty());
+}
+
+#[test]
+fn the_settings_bring_the_config_maps_that_they_name() {
+    let api = ApiServer::start();
+    let settings = |data| config_map("system", "settings", data);
+    api.create(settings(json!({"add-headers": "system/headers"})));
+    api.create(config_map("system", "headers", json!({"X-One": "1"})));
+    api.create(config_map("system", "more", json!({"X-Two": "2"})));
+    let mut options = patient();
+    options.compile = Options {
+        settings: Some(Name::new("system", "settings")),
+        ..Options::default()
+    };
+    let mut world = World::ready(&api, options);
+    assert!(world.has(Kind::ConfigMap, "system", "settings"));
+    assert!(world.has(Kind::ConfigMap, "system", "headers"));
+    assert!(!world.has(Kind::ConfigMap, "system", "more"));
+    api.replace(settings(json!({"add-headers": "system/more"})));
+    let batch = world.batch();
+    assert_eq!(batch.changes.len(), 3, "{:?}", batch.changes);
+    assert!(world.has(Kind::ConfigMap, "system", "more"));
+    assert!(!world.has(Kind::ConfigMap, "system", "headers"));
+}
+
+#[test]
+fn classes_bring_their_parameters() {
+    let api = ApiServer::start();
+    api.create(config_map(
+        "system",
+        "parameters",
+        json!({"proxy-set-headers": "system/headers"}),
+    ));
+    api.create(config_map("system", "headers", json!({"X-One": "1"})));
+    let mut world = World::ready(&api, patient());
+    api.create(json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+        "metadata": {"name": "nginx"},
+        "spec": {"controller": "k8s.io/ingress-nginx", "parameters": {
+            "kind": "ConfigMap", "name": "parameters", "namespace": "system", "scope": "Namespace",
+        }},
+    }));
+    world.until("what the parameters name", |world| {
+        world.has(Kind::ConfigMap, "system", "parameters")
+            && world.has(Kind::ConfigMap, "system", "headers")
+    });
+    api.delete("IngressClass", "", "nginx");
+    world.until("all of it to go", |world| world.snapshot.is_empty());
+}
+
+#[test]
+fn an_ingress_comes_with_its_service_and_slices() {
+    let api = ApiServer::start();
+    let mut options = options();
+    options.timing.together = Duration::from_secs(10);
+    let mut world = World::ready(&api, options);
+    api.create(ingress("web", "web"));
+    api.create(service("shop", "web"));
+    api.create(crate::world::slice("shop", "web-1", "web"));
+    let batch = world.batch();
+    assert_eq!(batch.changes.len(), 3, "{:?}", batch.changes);
+    // What lacks nothing does not wait.
+    let start = std::time::Instant::now();
+    api.create(ingress("api", "web"));
+    world.batch();
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn an_ingress_without_a_service_is_told_all_the_same() {
+    let api = ApiServer::start();
+    let mut world = World::ready(&api, options());
+    api.create(ingress("web", "none"));
+    let batch = world.batch();
+    assert!(
+        matches!(&batch.changes[..], [Change::Apply(_)]),
+        "{:?}",
+        batch.changes
+    );
+}

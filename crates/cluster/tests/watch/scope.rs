@@ -1,0 +1,122 @@
+//! Namespaces and selectors.
+
+use headgate_compile::{Kind, Name, Namespaces, Options};
+use headgate_testkit::kubernetes::ApiServer;
+use serde_json::json;
+
+use crate::world::{World, config_map, ingress_in, options, secret, service, slice};
+
+#[test]
+fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
+    let api = ApiServer::start();
+    for namespace in ["shop", "other"] {
+        api.create(ingress_in(namespace, "web", "web"));
+        api.create(service(namespace, "web"));
+        api.create(slice(namespace, "web-1", "web"));
+    }
+    api.create(service("system", "errors"));
+    api.create(slice("system", "errors-1", "errors"));
+    api.create(slice("system", "else-1", "else"));
+    api.create(service("system", "front"));
+    api.create(secret("system", "wildcard"));
+    api.create(config_map(
+        "system",
+        "settings",
+        json!({"add-headers": "system/headers"}),
+    ));
+    api.create(config_map("system", "headers", json!({"X-One": "1"})));
+    let mut options = options();
+    options.compile = Options {
+        namespaces: Namespaces::One("shop".into()),
+        settings: Some(Name::new("system", "settings")),
+        default_certificate: Some(Name::new("system", "wildcard")),
+        default_backend: Some(Name::new("system", "errors")),
+        ..Options::default()
+    };
+    options.publish_service = Some(Name::new("system", "front"));
+    let mut world = World::ready(&api, options);
+    world.until("all", |world| world.snapshot.len() >= 9);
+    for (kind, namespace, name) in [
+        (Kind::Ingress, "shop", "web"),
+        (Kind::Service, "shop", "web"),
+        (Kind::EndpointSlice, "shop", "web-1"),
+        (Kind::Service, "system", "errors"),
+        (Kind::EndpointSlice, "system", "errors-1"),
+        (Kind::Service, "system", "front"),
+        (Kind::Secret, "system", "wildcard"),
+        (Kind::ConfigMap, "system", "settings"),
+        (Kind::ConfigMap, "system", "headers"),
+    ] {
+        assert!(
+            world.has(kind, namespace, name),
+            "{kind:?} {namespace}/{name}"
+        );
+    }
+    assert_eq!(world.snapshot.len(), 9);
+    // No request asked for more than that.
+    for request in api.requests() {
+        let is_class = request.resource == "ingressclasses";
+        let is_named = request.query.contains("metadata.name")
+            || request.query.contains("service-name%3Derrors");
+        assert!(
+            is_class || request.namespace == "shop" || is_named,
+            "{request:?}"
+        );
+    }
+    // And all of it is kept up to date.
+    api.delete("EndpointSlice", "system", "errors-1");
+    world.until("the slice to go", |world| {
+        !world.has(Kind::EndpointSlice, "system", "errors-1")
+    });
+    api.delete("Secret", "system", "wildcard");
+    world.until("the Secret to go", |world| {
+        !world.has(Kind::Secret, "system", "wildcard")
+    });
+}
+
+#[test]
+fn namespaces_come_and_go_with_their_labels() {
+    let api = ApiServer::start();
+    let namespace = |name: &str, team: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {"name": name, "labels": {"team": team}},
+        })
+    };
+    api.create(namespace("shop", "web"));
+    api.create(namespace("other", "else"));
+    let mut options = options();
+    options.compile.namespaces = Namespaces::Selected;
+    options.namespace_selector = Some("team in (web, api)".to_owned());
+    let mut world = World::ready(&api, options);
+    assert!(world.has(Kind::Namespace, "", "shop") && !world.has(Kind::Namespace, "", "other"));
+    api.replace(namespace("other", "api"));
+    world.until("the label", |world| world.has(Kind::Namespace, "", "other"));
+    api.replace(namespace("shop", "none"));
+    world.until("the label to go", |world| {
+        !world.has(Kind::Namespace, "", "shop")
+    });
+}
+
+#[test]
+fn without_a_selector_nobody_asks_for_namespaces() {
+    let api = ApiServer::start();
+    World::ready(&api, options());
+    assert!(
+        api.requests()
+            .iter()
+            .all(|request| request.resource != "namespaces")
+    );
+}
+
+#[test]
+fn helm_s_secrets_are_not_asked_for() {
+    let api = ApiServer::start();
+    World::ready(&api, options());
+    let request = api.wait_for_request(|request| request.resource == "secrets");
+    assert!(
+        request.query.contains("type%21%3Dhelm.sh%2Frelease.v1"),
+        "{}",
+        request.query
+    );
+}

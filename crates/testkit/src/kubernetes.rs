@@ -1,0 +1,74 @@
+//! An in-memory Kubernetes API server, for controllers, kubectl and Helm under test.
+//!
+//! It speaks real HTTP on a loopback port and answers as kube-apiserver does where a client can tell the difference:
+//! resource versions, paged lists, watches with bookmarks and streaming lists, patches, server-side apply, admission
+//! webhooks, RBAC and the texts of refusals. On command it misbehaves ([`Fault`], [`Disturbance`], [`ApiServer::stop`],
+//! [`ApiServer::compact`], [`ApiServer::rewind`]).
+//!
+//! It is deliberately no cluster: there are no controllers (nothing collects orphans or fills endpoints, unless
+//! [`Options::play_workloads`]), no schemas, no custom resources, and Services get no cluster IP, so that nothing in a
+//! test can point at an address outside of loopback.
+//!
+//! ```
+//! use headgate_testkit::kubernetes::ApiServer;
+//!
+//! let api = ApiServer::start();
+//! api.apply_yaml("{apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}, data: {c: d}}");
+//! assert_eq!(api.get("ConfigMap", "a", "b").unwrap()["data"]["c"], "d");
+//! ```
+
+mod admission;
+mod answer;
+mod apply;
+mod asked;
+mod clock;
+mod connection;
+mod convert;
+mod defaults;
+mod discovery;
+mod failure;
+mod faults;
+mod fields;
+mod handle;
+mod kinds;
+mod lists;
+mod log;
+mod managers;
+mod merge;
+mod objects;
+mod options;
+mod patch;
+mod prepare;
+mod rbac;
+mod read;
+mod reviews;
+mod scale;
+mod selectors;
+mod serve;
+mod server;
+mod shared;
+mod store;
+mod stored;
+mod table;
+mod transport;
+mod users;
+mod validate;
+mod watch;
+mod webhook;
+mod workloads;
+mod write;
+
+pub use faults::{Disturbance, Effect, Fault};
+pub use log::{Recorded, Use};
+pub use options::Options;
+pub use server::ApiServer;
+
+use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Waits to be told, or for that time.
+fn wait<'a, T>(told: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+    told.wait_timeout(guard, time)
+        .unwrap_or_else(PoisonError::into_inner)
+        .0
+}

@@ -1,0 +1,78 @@
+//! Listening, and the connections.
+//!
+//! A second socket holds the port without listening on it, so that it stays ours while the server is stopped and
+//! connections to it are refused.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::serve;
+use super::shared::Shared;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// A socket bound to an address that others of this user may be bound to as well.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let domain = Domain::for_address(address);
+    let socket = Socket::new(domain, Type::STREAM.cloexec(), Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+/// Listens on a bound socket; within a runtime.
+pub(crate) fn listen(socket: Socket) -> io::Result<TcpListener> {
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Serves connections until it is dropped, which closes them all.
+pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            Some(_) = connections.join_next() => continue,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        // Watches send small pieces that tests wait for.
+        drop(stream.set_nodelay(true));
+        let (shared, tls) = (shared.clone(), tls.clone());
+        connections.spawn(async move {
+            match tls {
+                None => connection(shared, stream).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.accept(stream).await {
+                        connection(shared, stream).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn connection(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let service = service_fn(move |request| serve::serve(shared.clone(), request));
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
+    // An error here is a client that left or a connection that a test broke.
+    drop(served);
+}

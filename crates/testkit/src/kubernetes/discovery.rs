@@ -1,0 +1,260 @@
+//! Paths that are no resource: discovery, version, health, OpenAPI.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::answer;
+use super::asked::Asked;
+use super::failure::Failure;
+use super::kinds::{self, KINDS, Kind, REVIEWS, Review, group_version};
+use super::shared::Shared;
+use super::transport::{Answer, Content};
+
+/// The media type of aggregated discovery.
+const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+/// Verbs of every kind that is kept.
+const VERBS: &[&str] = &[
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
+
+/// Answers.
+pub(crate) fn answer(shared: &Shared, asked: &Asked) -> Result<Answer, Failure> {
+    if asked.verb != "get" {
+        return Err(Failure::no_such_path());
+    }
+    let aggregated = asked.accept.split(',').any(|media| {
+        let has = |what: &str| media.split(';').any(|part| part.trim() == what);
+        has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList")
+    });
+    let segments: Vec<&str> = asked.path.trim_matches('/').split('/').collect();
+    let value = match segments.as_slice() {
+        ["healthz" | "livez" | "readyz"] => {
+            let ok = Content::Other(Bytes::from_static(b"ok"), "text/plain; charset=utf-8");
+            return Ok(Answer::new(StatusCode::OK, ok));
+        }
+        ["version"] => version(&shared.options.version),
+        ["api"] if aggregated => return Ok(aggregated_list(&[""])),
+        ["apis"] if aggregated => {
+            let named: Vec<&str> = group_names();
+            return Ok(aggregated_list(&named));
+        }
+        ["api"] => json!({
+            "kind": "APIVersions", "versions": ["v1"],
+            "serverAddressByClientCIDRs": [{"clientCIDR": "0.0.0.0/0", "serverAddress": shared.address.to_string()}],
+        }),
+        ["apis"] => json!({
+            "kind": "APIGroupList", "apiVersion": "v1",
+            "groups": group_names().into_iter().map(group).collect::<Vec<_>>(),
+        }),
+        ["apis", name] if group_names().contains(name) => {
+            let mut group = group(name);
+            group["kind"] = "APIGroup".into();
+            group["apiVersion"] = "v1".into();
+            group
+        }
+        ["api", version] => resources("", version)?,
+        ["apis", group, version] => resources(group, version)?,
+        ["openapi", "v3"] => openapi_index(),
+        ["openapi", "v3", "api", version] => openapi("", version)?,
+        ["openapi", "v3", "apis", group, version] => openapi(group, version)?,
+        _ => return Err(Failure::no_such_path()),
+    };
+    Ok(Answer::ok(answer::bytes(&value)))
+}
+
+fn version(told: &str) -> Value {
+    let mut numbers = told.trim_start_matches('v').split('.');
+    let (major, minor) = (numbers.next(), numbers.next());
+    json!({
+        "major": major.unwrap_or("1"), "minor": minor.unwrap_or("0"), "gitVersion": told,
+        "gitCommit": "", "gitTreeState": "clean", "buildDate": "2026-01-01T00:00:00Z",
+        "goVersion": "", "compiler": "", "platform": "linux/amd64",
+    })
+}
+
+/// Groups but the core one.
+fn group_names() -> Vec<&'static str> {
+    kinds::groups()
+        .into_iter()
+        .map(|(group, _)| group)
+        .filter(|group| !group.is_empty())
+        .collect()
+}
+
+fn version_of(group: &str) -> &'static str {
+    kinds::groups()
+        .into_iter()
+        .find(|(name, _)| *name == group)
+        .map_or("v1", |(_, version)| version)
+}
+
+fn group(name: &str) -> Value {
+    let version = version_of(name);
+    let version = json!({"groupVersion": group_version(name, version), "version": version});
+    json!({"name": name, "versions": [version], "preferredVersion": version})
+}
+
+fn in_group(group: &str, version: &str) -> (Vec<&'static Kind>, Vec<&'static Review>) {
+    let kept = KINDS.iter().filter(|kind| kind.group == group && kind.version == version);
+    let asked = REVIEWS.iter().filter(|review| review.group == group && version == "v1");
+    (kept.collect(), asked.collect())
+}
+
+fn known(group: &str, version: &str) -> Result<(Vec<&'static Kind>, Vec<&'static Review>), Failure> {
+    let found = in_group(group, version);
+    if found.0.is_empty() && found.1.is_empty() {
+        return Err(Failure::no_such_path());
+    }
+    Ok(found)
+}
+
+/// The kind that a subresource takes, its group and version, and its verbs.
+fn subresource(kind: &Kind, name: &str) -> (&'static str, Value, &'static [&'static str]) {
+    let own = json!([kind.group, kind.version]);
+    match name {
+        "scale" => ("Scale", json!(["autoscaling", "v1"]), &["get", "patch", "update"]),
+        "token" => ("TokenRequest", json!(["authentication.k8s.io", "v1"]), &["create"]),
+        "finalize" => (kind.kind, own, &["update"]),
+        _ => (kind.kind, own, &["get", "patch", "update"]),
+    }
+}
+
+fn resources(group: &str, version: &str) -> Result<Value, Failure> {
+    let (kept, asked) = known(group, version)?;
+    let mut listed = Vec::new();
+    for kind in kept {
+        let mut resource = json!({
+            "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind,
+            "verbs": VERBS, "storageVersionHash": "",
+        });
+        if !kind.short.is_empty() {
+            resource["shortNames"] = json!(kind.short);
+        }
+        if kind.short.contains(&"svc") || kind.short.contains(&"deploy") {
+            resource["categories"] = json!(["all"]);
+        }
+        listed.push(resource);
+        for &name in kind.subresources {
+            let (of, place, verbs) = subresource(kind, name);
+            listed.push(json!({
+                "name": format!("{}/{name}", kind.plural), "singularName": "", "namespaced": kind.namespaced,
+                "kind": of, "group": place[0], "version": place[1], "verbs": verbs,
+            }));
+        }
+    }
+    for review in asked {
+        listed.push(json!({
+            "name": review.plural, "singularName": review.singular, "namespaced": false, "kind": review.kind,
+            "verbs": ["create"],
+        }));
+    }
+    Ok(json!({
+        "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": group_version(group, version), "resources": listed,
+    }))
+}
+
+fn aggregated_list(groups: &[&str]) -> Answer {
+    let items: Vec<Value> = groups.iter().map(|group| aggregated(group)).collect();
+    let list = json!({
+        "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
+    });
+    Answer::new(StatusCode::OK, Content::Other(answer::bytes(&list), AGGREGATED))
+}
+
+fn aggregated(group: &str) -> Value {
+    let version = version_of(group);
+    let (kept, asked) = in_group(group, version);
+    let scope = |namespaced: bool| if namespaced { "Namespaced" } else { "Cluster" };
+    let response = |kind: &str, group: &Value, version: &Value| json!({"kind": kind, "group": group, "version": version});
+    let mut listed: Vec<Value> = kept
+        .into_iter()
+        .map(|kind| {
+            let subresources: Vec<Value> = kind
+                .subresources
+                .iter()
+                .map(|&name| {
+                    let (of, place, verbs) = subresource(kind, name);
+                    json!({"subresource": name, "responseKind": response(of, &place[0], &place[1]), "verbs": verbs})
+                })
+                .collect();
+            json!({
+                "resource": kind.plural, "singularResource": kind.singular, "scope": scope(kind.namespaced),
+                "responseKind": response(kind.kind, &group.into(), &version.into()),
+                "verbs": VERBS, "shortNames": kind.short, "subresources": subresources,
+            })
+        })
+        .collect();
+    listed.extend(asked.into_iter().map(|review| {
+        json!({
+            "resource": review.plural, "singularResource": review.singular, "scope": scope(false),
+            "responseKind": response(review.kind, &group.into(), &version.into()), "verbs": ["create"],
+        })
+    }));
+    json!({
+        "metadata": {"name": group, "creationTimestamp": null},
+        "versions": [{"version": version, "resources": listed, "freshness": "Current"}],
+    })
+}
+
+/// Where a group is, without the leading slash.
+fn root(group: &str, version: &str) -> String {
+    match group {
+        "" => format!("api/{version}"),
+        group => format!("apis/{group}/{version}"),
+    }
+}
+
+fn openapi_index() -> Value {
+    let paths: BTreeMap<String, Value> = kinds::groups()
+        .into_iter()
+        .map(|(group, version)| {
+            let root = root(group, version);
+            let url = json!({"serverRelativeURL": format!("/openapi/v3/{root}?hash=1")});
+            (root, url)
+        })
+        .collect();
+    json!({"paths": paths})
+}
+
+/// Enough of a group's description to say that the server validates fields itself. It does not, but clients then send the
+/// object instead of looking for schemas.
+fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
+    let (kept, _) = known(group, version)?;
+    let root = root(group, version);
+    let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
+    let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
+        .into_iter()
+        .map(parameter)
+        .collect();
+    let mut paths = BTreeMap::new();
+    for kind in kept {
+        let place = if kind.namespaced { "namespaces/{namespace}/" } else { "" };
+        let operation = |action: &str| {
+            json!({
+                "parameters": parameters, "responses": {"200": {"description": "OK"}},
+                "x-kubernetes-action": action,
+                "x-kubernetes-group-version-kind": {"group": group, "kind": kind.kind, "version": version},
+            })
+        };
+        let path = format!("/{root}/{place}{}", kind.plural);
+        paths.insert(path.clone(), json!({"post": operation("post")}));
+        paths.insert(
+            format!("{path}/{{name}}"),
+            json!({"put": operation("put"), "patch": operation("patch")}),
+        );
+    }
+    Ok(json!({
+        "openapi": "3.0.0", "info": {"title": "Kubernetes", "version": "unversioned"},
+        "paths": paths, "components": {"schemas": {}},
+    }))
+}

@@ -1,0 +1,350 @@
+//! Sets of fields, as `managedFields` records them.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::lists::{self, Merge};
+
+/// A set of fields: a tree whose steps are those of `fieldsV1` (`f:` a field, `k:` an item by its key, `v:` an item by its
+/// value).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fields {
+    /// Whether the field itself belongs to the set, besides what is in it.
+    member: bool,
+    children: BTreeMap<String, Self>,
+}
+
+/// Where in an object one is: the kind, and the names of fields down to here.
+#[derive(Clone, Debug)]
+pub(crate) struct Here<'a> {
+    pub(crate) kind: &'a str,
+    pub(crate) path: Vec<String>,
+}
+
+impl<'a> Here<'a> {
+    /// The object itself.
+    pub(crate) fn top(kind: &'a str) -> Self {
+        Self {
+            kind,
+            path: Vec::new(),
+        }
+    }
+
+    /// A field of this.
+    pub(crate) fn field(&self, name: &str) -> Self {
+        let mut path = self.path.clone();
+        path.push(name.to_owned());
+        Self {
+            kind: self.kind,
+            path,
+        }
+    }
+
+    /// How a value here is merged.
+    pub(crate) fn merge(&self, value: &Value) -> Merge {
+        if self.path.is_empty() {
+            return Merge::Fields;
+        }
+        lists::merge(self.kind, &self.path, value)
+    }
+}
+
+/// The parts of a value that are merged one by one: step, value, place. `None`: it is one value.
+pub(crate) fn parts<'v, 'a>(
+    here: &Here<'a>,
+    value: &'v Value,
+) -> Option<Vec<(String, &'v Value, Here<'a>)>> {
+    match (here.merge(value), value) {
+        (Merge::Fields, Value::Object(fields)) => Some(
+            fields
+                .iter()
+                .map(|(name, value)| (format!("f:{name}"), value, here.field(name)))
+                .collect(),
+        ),
+        (Merge::Set, Value::Array(items)) => Some(
+            items
+                .iter()
+                .map(|item| (format!("v:{item}"), item, here.clone()))
+                .collect(),
+        ),
+        (Merge::Keyed(keys), Value::Array(items)) => items
+            .iter()
+            .map(|item| Some((lists::key(keys, item)?, item, here.clone())))
+            .collect(),
+        _ => None,
+    }
+}
+
+/// Whether parts of this value are parts of a list.
+fn is_item(step: &str) -> bool {
+    !step.starts_with("f:")
+}
+
+impl Fields {
+    /// Every field of a value.
+    pub(crate) fn of(here: &Here<'_>, value: &Value) -> Self {
+        let Some(parts) = parts(here, value).filter(|parts| !parts.is_empty()) else {
+            return Self::leaf();
+        };
+        let mut fields = Self::default();
+        for (step, part, place) in parts {
+            fields.children.insert(step.clone(), Self::of_part(&step, &place, part));
+        }
+        fields
+    }
+
+    fn of_part(step: &str, place: &Here<'_>, part: &Value) -> Self {
+        if !is_item(step) {
+            return Self::of(place, part);
+        }
+        let mut fields = match part {
+            Value::Object(_) => Self::of_item(place, part),
+            _ => Self::leaf(),
+        };
+        fields.member = true;
+        fields
+    }
+
+    /// Fields of an item of a list, which is a map wherever it stands.
+    fn of_item(place: &Here<'_>, item: &Value) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in item.as_object().into_iter().flatten() {
+            let inner = Self::of(&place.field(name), value);
+            fields.children.insert(format!("f:{name}"), inner);
+        }
+        fields
+    }
+
+    /// What is new or different in the later of two values.
+    pub(crate) fn changed(here: &Here<'_>, old: Option<&Value>, new: &Value) -> Self {
+        let Some(old) = old else {
+            return Self::of(here, new);
+        };
+        if old == new {
+            return Self::default();
+        }
+        let (Some(before), Some(after)) = (parts(here, old), parts(here, new)) else {
+            return Self::leaf();
+        };
+        let before: BTreeMap<_, _> = before
+            .into_iter()
+            .map(|(step, value, _)| (step, value))
+            .collect();
+        let mut fields = Self::default();
+        for (step, part, place) in after {
+            let inner = match before.get(&step) {
+                None => Self::of_part(&step, &place, part),
+                Some(old) if is_item(&step) => Self::changed_item(&place, old, part),
+                Some(old) => Self::changed(&place, Some(old), part),
+            };
+            if !inner.is_empty() {
+                fields.children.insert(step, inner);
+            }
+        }
+        fields
+    }
+
+    fn changed_item(place: &Here<'_>, old: &Value, new: &Value) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in new.as_object().into_iter().flatten() {
+            let inner = Self::changed(&place.field(name), old.get(name), value);
+            if !inner.is_empty() {
+                fields.children.insert(format!("f:{name}"), inner);
+            }
+        }
+        fields
+    }
+
+    fn leaf() -> Self {
+        Self {
+            member: true,
+            children: BTreeMap::new(),
+        }
+    }
+
+    /// Whether there is nothing in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.member && self.children.is_empty()
+    }
+
+    /// Whether the field itself is in it.
+    pub(crate) fn is_member(&self) -> bool {
+        self.member
+    }
+
+    /// What is below a step.
+    pub(crate) fn child(&self, step: &str) -> Option<&Self> {
+        self.children.get(step)
+    }
+
+    /// What is in either.
+    pub(crate) fn union(mut self, other: &Self) -> Self {
+        self.member |= other.member;
+        for (step, theirs) in &other.children {
+            let mine = self.children.remove(step).unwrap_or_default();
+            self.children.insert(step.clone(), mine.union(theirs));
+        }
+        self
+    }
+
+    /// What is in this and not in the other. A field that is one value for the other takes what is in it along.
+    pub(crate) fn without(&self, other: &Self) -> Self {
+        if other.member && other.children.is_empty() {
+            return Self::default();
+        }
+        let mut fields = Self {
+            member: self.member && !other.member,
+            children: BTreeMap::new(),
+        };
+        for (step, mine) in &self.children {
+            let rest = match other.children.get(step) {
+                Some(theirs) => mine.without(theirs),
+                None => mine.clone(),
+            };
+            if !rest.is_empty() {
+                fields.children.insert(step.clone(), rest);
+            }
+        }
+        fields
+    }
+
+    /// What is in both.
+    pub(crate) fn common(&self, other: &Self) -> Self {
+        let mut fields = Self {
+            member: self.member && other.member,
+            children: BTreeMap::new(),
+        };
+        for (step, mine) in &self.children {
+            if let Some(theirs) = other.children.get(step) {
+                let both = mine.common(theirs);
+                if !both.is_empty() {
+                    fields.children.insert(step.clone(), both);
+                }
+            }
+        }
+        fields
+    }
+
+    /// Without the fields at these paths, whole.
+    pub(crate) fn drop_paths(&mut self, paths: &[&[&str]]) {
+        for path in paths {
+            self.drop_path(path);
+        }
+    }
+
+    fn drop_path(&mut self, path: &[&str]) {
+        match path {
+            [] => {}
+            [last] => {
+                self.children.remove(*last);
+            }
+            [first, rest @ ..] => {
+                if let Some(child) = self.children.get_mut(*first) {
+                    child.drop_path(rest);
+                    if child.is_empty() {
+                        self.children.remove(*first);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Only what is below this step.
+    pub(crate) fn only(mut self, step: &str) -> Self {
+        self.children.retain(|name, _| name == step);
+        self
+    }
+
+    /// Paths of the members, as messages show them: `.spec.replicas`.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let mut paths = Vec::new();
+        self.collect("", &mut paths);
+        paths
+    }
+
+    fn collect(&self, to_here: &str, paths: &mut Vec<String>) {
+        if self.member {
+            paths.push(to_here.to_owned());
+        }
+        for (step, child) in &self.children {
+            let shown = match step.split_at(2) {
+                ("f:", name) => format!("{to_here}.{name}"),
+                ("k:", key) => format!("{to_here}[{}]", key.trim_matches(['{', '}']).replace("\":", "=").replace('"', "").replace(',', ",")),
+                (_, value) => format!("{to_here}[={value}]"),
+            };
+            child.collect(&shown, paths);
+        }
+    }
+
+    /// As `fieldsV1`.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut fields = Map::new();
+        if self.member && !self.children.is_empty() {
+            fields.insert(".".to_owned(), Value::Object(Map::new()));
+        }
+        for (step, child) in &self.children {
+            fields.insert(step.clone(), child.to_json());
+        }
+        Value::Object(fields)
+    }
+
+    /// From `fieldsV1`.
+    pub(crate) fn from_json(value: &Value) -> Self {
+        let Some(steps) = value.as_object().filter(|steps| !steps.is_empty()) else {
+            return Self::leaf();
+        };
+        let mut fields = Self::default();
+        for (step, child) in steps {
+            if step == "." {
+                fields.member = true;
+            } else {
+                fields.children.insert(step.clone(), Self::from_json(child));
+            }
+        }
+        fields
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_are_written_as_the_server_writes_them() {
+        let object = json!({
+            "metadata": {"labels": {"a": "b"}, "finalizers": ["x/y"]},
+            "spec": {"ports": [{"port": 80, "name": "http"}], "selector": {"app": "web"}},
+        });
+        let fields = Fields::of(&Here::top("Service"), &object);
+        let expected = json!({
+            "f:metadata": {"f:labels": {"f:a": {}}, "f:finalizers": {"v:\"x/y\"": {}}},
+            "f:spec": {
+                "f:ports": {"k:{\"port\":80,\"protocol\":\"TCP\"}": {".": {}, "f:name": {}, "f:port": {}}},
+                "f:selector": {},
+            },
+        });
+        assert_eq!(fields.to_json(), expected);
+        assert_eq!(Fields::from_json(&expected), fields);
+    }
+
+    #[test]
+    fn sets_are_sets() {
+        let here = Here::top("ConfigMap");
+        let one = Fields::of(&here, &json!({"data": {"a": "1", "b": "2"}}));
+        let two = Fields::of(&here, &json!({"data": {"b": "3", "c": "4"}}));
+        assert_eq!(one.common(&two).paths(), [".data.b"]);
+        assert_eq!(one.without(&two).paths(), [".data.a"]);
+        assert_eq!(one.union(&two).paths(), [".data.a", ".data.b", ".data.c"]);
+    }
+
+    #[test]
+    fn a_list_that_is_one_value_changes_as_one() {
+        let old = json!({"status": {"loadBalancer": {"ingress": [{"ip": "a"}]}}});
+        let new = json!({"status": {"loadBalancer": {"ingress": [{"ip": "b"}]}}});
+        let changed = Fields::changed(&Here::top("Ingress"), Some(&old), &new);
+        assert_eq!(changed.paths(), [".status.loadBalancer.ingress"]);
+    }
+}

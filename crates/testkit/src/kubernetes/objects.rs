@@ -1,0 +1,262 @@
+//! The objects as a test changes them: at once, without admission or permission.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde_json::{Map, Value};
+
+use super::ApiServer;
+use super::defaults;
+use super::kinds::{self, Kind};
+use super::prepare::{self, Object};
+use super::stored::{Key, Stored};
+use super::write;
+use crate::wait::PATIENCE;
+
+/// The namespace of objects that name none.
+const NAMESPACE: &str = "default";
+/// Namespaces that a cluster begins with.
+const NAMESPACES: &[&str] = &["default", "kube-system"];
+
+impl ApiServer {
+    /// Creates an object, complete with `apiVersion` and `kind`; as it is then. Its status is kept.
+    ///
+    /// # Panics
+    /// When it exists, or its kind is not known.
+    pub fn create(&self, object: Value) -> Value {
+        let (kind, object) = self.read(object);
+        match self.insert(kind, object) {
+            Ok(stored) => stored.value(kind),
+            Err(message) => panic!("{message}"),
+        }
+    }
+
+    /// Replaces an object, status included, or creates it; as it is then.
+    ///
+    /// # Panics
+    /// When its kind is not known.
+    pub fn replace(&self, object: Value) -> Value {
+        let (kind, object) = self.read(object);
+        let key = key(&object);
+        loop {
+            let Some(before) = self.shared.find(kind.shelf(), &key) else {
+                match self.insert(kind, object.clone()) {
+                    Ok(stored) => return stored.value(kind),
+                    Err(_) => continue,
+                }
+            };
+            let mut next = object.clone();
+            carry(kind, &before.object(), &mut next);
+            defaults::fill(kind, &mut next);
+            if prepare::same(&before.object(), &next) {
+                return before.value(kind);
+            }
+            if let Some(stored) = write::replace(&self.shared, kind, &before, next) {
+                return stored.value(kind);
+            }
+        }
+    }
+
+    /// Changes an object in place; as it is then.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn modify(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        mut change: impl FnMut(&mut Value),
+    ) -> Value {
+        let known = kinds::by_name(kind);
+        let key = place(known, namespace, name);
+        loop {
+            let before = self.shared.find(known.shelf(), &key);
+            let before = before.unwrap_or_else(|| panic!("there is no {kind} {namespace}/{name}"));
+            let mut value = before.value(known);
+            change(&mut value);
+            let (_, mut next) = self.read(value);
+            carry(known, &before.object(), &mut next);
+            if let Some(stored) = write::replace(&self.shared, known, &before, next) {
+                return stored.value(known);
+            }
+        }
+    }
+
+    /// Deletes an object; whether it was there. Finalizers keep it.
+    pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> bool {
+        let kind = kinds::by_name(kind);
+        write::remove(&self.shared, kind, &place(kind, namespace, name))
+    }
+
+    /// An object.
+    pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        let kind = kinds::by_name(kind);
+        let stored = self.shared.find(kind.shelf(), &place(kind, namespace, name))?;
+        Some(stored.value(kind))
+    }
+
+    /// All objects of a kind, in order.
+    pub fn list(&self, kind: &str) -> Vec<Value> {
+        let kind = kinds::by_name(kind);
+        let all: Vec<_> = self.shared.state().store.kept(kind.shelf()).all().cloned().collect();
+        all.iter().map(|stored| stored.value(kind)).collect()
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: &str) -> usize {
+        let kind = kinds::by_name(kind);
+        self.shared.state().store.kept(kind.shelf()).len()
+    }
+
+    /// Creates or replaces the objects of a YAML or JSON text of several documents; `kind: List` is opened.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    pub fn apply_yaml(&self, text: &str) {
+        let documents: Vec<Value> =
+            serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+        for document in documents {
+            match &document["items"] {
+                Value::Array(items) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => {
+                    for item in items {
+                        self.replace(item.clone());
+                    }
+                }
+                _ if document.is_null() => {}
+                _ => {
+                    self.replace(document);
+                }
+            }
+        }
+    }
+
+    /// Creates many objects that are not there yet.
+    ///
+    /// # Panics
+    /// As [`Self::create`].
+    pub fn load(&self, objects: impl IntoIterator<Item = Value>) {
+        for object in objects {
+            let (kind, object) = self.read(object);
+            if let Err(message) = self.insert(kind, object) {
+                panic!("{message}");
+            }
+        }
+    }
+
+    /// Waits until an object is as wanted, woken by changes; the object then.
+    ///
+    /// # Panics
+    /// When it is not for [`PATIENCE`], with the object as it is.
+    #[track_caller]
+    pub fn until(
+        &self,
+        kind: &str,
+        namespace: &str,
+        name: &str,
+        mut wanted: impl FnMut(&Value) -> bool,
+    ) -> Value {
+        let mut last = None;
+        let found = self.until_some(|| {
+            last = self.get(kind, namespace, name);
+            last.clone().filter(&mut wanted)
+        });
+        found.unwrap_or_else(|| {
+            panic!("{kind} {namespace}/{name} is not as wanted after {PATIENCE:?}: {last:#?}")
+        })
+    }
+
+    /// Waits until an object is gone, woken by changes.
+    ///
+    /// # Panics
+    /// When it is there for [`PATIENCE`].
+    #[track_caller]
+    pub fn until_gone(&self, kind: &str, namespace: &str, name: &str) {
+        let gone = self.until_some(|| self.get(kind, namespace, name).is_none().then_some(()));
+        assert!(
+            gone.is_some(),
+            "{kind} {namespace}/{name} is still there after {PATIENCE:?}"
+        );
+    }
+
+    /// Waits until there is something to find among all objects, woken by changes.
+    fn until_some<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let seen = self.version();
+            if let Some(found) = look() {
+                return Some(found);
+            }
+            let mut state = self.shared.state();
+            while state.store.version() == seen {
+                let left = deadline.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    return None;
+                }
+                state = super::wait(self.shared.changed(), state, left);
+            }
+        }
+    }
+
+    /// What a cluster begins with.
+    pub(super) fn begin(&self) {
+        for name in NAMESPACES {
+            self.create(serde_json::json!({
+                "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
+            }));
+        }
+    }
+
+    fn insert(&self, kind: &'static Kind, mut object: Object) -> Result<Arc<Stored>, String> {
+        let identity = self.shared.state().store.identity();
+        prepare::new(kind, &mut object, identity);
+        defaults::fill(kind, &mut object);
+        write::insert(&self.shared, kind, object).map_err(|failure| failure.message)
+    }
+
+    fn read(&self, value: Value) -> (&'static Kind, Object) {
+        let text = |field: &str| value[field].as_str().unwrap_or_default();
+        let kind = kinds::by_object(text("apiVersion"), text("kind"))
+            .unwrap_or_else(|| panic!("the fixture knows no such kind: {value}"));
+        let mut object = match prepare::typed(kind, value) {
+            Ok(object) => object,
+            Err(failure) => panic!("{}", failure.message),
+        };
+        let metadata = prepare::metadata(&mut object);
+        metadata.remove("resourceVersion");
+        if !kind.namespaced {
+            metadata.remove("namespace");
+        } else if metadata.get("namespace").is_none() {
+            metadata.insert("namespace".to_owned(), NAMESPACE.into());
+        }
+        (kind, object)
+    }
+}
+
+/// Gives the next state what a client cannot change, but lets the status be.
+fn carry(kind: &Kind, before: &Object, next: &mut Object) {
+    let old = before.get("metadata").cloned().unwrap_or_default();
+    let metadata = prepare::metadata(next);
+    for field in ["uid", "creationTimestamp", "generation"] {
+        prepare::set(metadata, field, old.get(field).cloned());
+    }
+    let rest = |object: &Object| -> Map<String, Value> {
+        let mut object = object.clone();
+        object.remove("metadata");
+        object.remove("status");
+        object
+    };
+    if kind.generation && rest(before) != rest(next) {
+        let generation = old["generation"].as_u64().unwrap_or(0) + 1;
+        prepare::metadata(next).insert("generation".to_owned(), generation.into());
+    }
+}
+
+fn key(object: &Object) -> Key {
+    Key::new(prepare::told(object, "namespace"), prepare::told(object, "name"))
+}
+
+fn place(kind: &Kind, namespace: &str, name: &str) -> Key {
+    let namespace = if kind.namespaced { namespace } else { "" };
+    Key::new(namespace, name)
+}

@@ -1,0 +1,209 @@
+//! Getting and listing.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::answer::Form;
+use super::asked::Asked;
+use super::failure::Failure;
+use super::kinds::Kind;
+use super::selectors::Selection;
+use super::shared::Shared;
+use super::store::{Kept, Store};
+use super::stored::{Key, Stored};
+
+/// The object that a request names.
+pub(crate) fn one(shared: &Shared, kind: &Kind, asked: &Asked) -> Result<Arc<Stored>, Failure> {
+    let key = asked.key();
+    shared
+        .find(kind.shelf(), &key)
+        .ok_or_else(|| Failure::not_found(kind, &key.name))
+}
+
+/// A page of a list.
+pub(crate) fn list(shared: &Shared, kind: &Kind, asked: &Asked) -> Result<Bytes, Failure> {
+    let selection = asked.selection(kind)?;
+    let wanted = Wanted::read(asked)?;
+    let state = shared.state();
+    let page = page(&state.store, kind, &selection, &wanted)?;
+    drop(state);
+    let mut metadata = json!({"resourceVersion": page.version.to_string()});
+    if let Some(next) = page.next {
+        metadata["continue"] = next.token().into();
+        if selection.is_whole() {
+            metadata["remainingItemCount"] = page.remaining.into();
+        }
+    }
+    let form = Form::accepted(&asked.accept);
+    Ok(form.list(kind, &metadata, page.items.iter().map(Arc::as_ref)))
+}
+
+/// Which page.
+struct Wanted {
+    limit: usize,
+    from: Option<Place>,
+    /// The very version to list.
+    exact: Option<u64>,
+    /// The version to be at least at.
+    at_least: u64,
+}
+
+/// Where a page begins: after this object, at that version.
+struct Place {
+    version: u64,
+    after: Key,
+}
+
+struct Page {
+    version: u64,
+    items: Vec<Arc<Stored>>,
+    next: Option<Place>,
+    remaining: usize,
+}
+
+impl Wanted {
+    fn read(asked: &Asked) -> Result<Self, Failure> {
+        let query = &asked.query;
+        let version = query.number("resourceVersion")?.unwrap_or(0);
+        let matching = query.text("resourceVersionMatch");
+        let token = query.text("continue");
+        let limit = query.number("limit")?.unwrap_or(0);
+        if !token.is_empty() && version > 0 {
+            return Err(Failure::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        if !matching.is_empty() && !query.has("resourceVersion") {
+            return Err(Failure::invalid_options(
+                "resourceVersionMatch",
+                "resourceVersionMatch is forbidden unless resourceVersion is provided",
+            ));
+        }
+        // A version with a limit and no match rule means that very version, as in kube-apiserver.
+        let exact = matching == "Exact" || (matching.is_empty() && limit > 0);
+        Ok(Self {
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            from: (!token.is_empty()).then(|| Place::read(token)).transpose()?,
+            exact: (exact && version > 0).then_some(version),
+            at_least: version,
+        })
+    }
+}
+
+impl Place {
+    fn token(&self) -> String {
+        let text = json!({"v": "meta.k8s.io/v1", "rv": self.version, "start": [self.after.namespace, self.after.name]});
+        URL_SAFE_NO_PAD.encode(text.to_string())
+    }
+
+    fn read(token: &str) -> Result<Self, Failure> {
+        let read = || {
+            let text = URL_SAFE_NO_PAD.decode(token).ok()?;
+            let value: Value = serde_json::from_slice(&text).ok()?;
+            Some(Self {
+                version: value["rv"].as_u64()?,
+                after: Key::new(value["start"][0].as_str()?, value["start"][1].as_str()?),
+            })
+        };
+        read().ok_or_else(|| Failure::bad_request("continue key is not valid"))
+    }
+}
+
+fn page(
+    store: &Store,
+    kind: &Kind,
+    selection: &Selection,
+    wanted: &Wanted,
+) -> Result<Page, Failure> {
+    let kept = store.kept(kind.shelf());
+    if wanted.at_least > store.version() {
+        return Err(Failure::too_new(wanted.at_least, store.version()));
+    }
+    let version = match &wanted.from {
+        Some(place) => place.version,
+        None => wanted.exact.unwrap_or_else(|| store.version()),
+    };
+    if version < kept.floor() || version > store.version() {
+        return Err(Failure::expired(match wanted.from {
+            Some(_) => "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
+            None => "The resourceVersion for the provided list is too old.",
+        }));
+    }
+    let after = wanted.from.as_ref().map(|place| &place.after);
+    let limit = if wanted.limit == 0 { usize::MAX } else { wanted.limit };
+    let mut rest = past(kept, selection, after, version);
+    let items: Vec<_> = rest.by_ref().take(limit).collect();
+    let remaining = rest.count();
+    let next = match items.last() {
+        Some(last) if remaining > 0 => Some(Place {
+            version,
+            after: last.key.clone(),
+        }),
+        _ => None,
+    };
+    Ok(Page {
+        version,
+        items,
+        next,
+        remaining,
+    })
+}
+
+/// What was selected at a version, in order.
+fn past<'a>(
+    kept: &'a Kept,
+    selection: &'a Selection,
+    after: Option<&'a Key>,
+    version: u64,
+) -> Box<dyn Iterator<Item = Arc<Stored>> + 'a> {
+    let namespace = selection.namespace.as_deref();
+    let then = kept.differences(version);
+    let present = kept.range(namespace, after);
+    if then.is_empty() {
+        return Box::new(present.filter(|stored| selection.has(stored)).cloned());
+    }
+    let mut all: BTreeMap<Key, Arc<Stored>> = present
+        .map(|stored| (stored.key.clone(), stored.clone()))
+        .collect();
+    for (key, state) in then {
+        if after.is_some_and(|after| key <= *after) {
+            continue;
+        }
+        match (all.entry(key), state) {
+            (Entry::Occupied(entry), None) => {
+                entry.remove();
+            }
+            (Entry::Occupied(mut entry), Some(stored)) => {
+                entry.insert(stored);
+            }
+            (Entry::Vacant(entry), Some(stored)) => {
+                entry.insert(stored);
+            }
+            (Entry::Vacant(_), None) => {}
+        }
+    }
+    Box::new(all.into_values().filter(|stored| selection.has(stored)))
+}
+
+/// Everything that is selected now.
+pub(crate) fn selected(store: &Store, kind: &Kind, selection: &Selection) -> Vec<Arc<Stored>> {
+    let kept = store.kept(kind.shelf());
+    if let Some(key) = selection.key() {
+        let found = store.get(kind.shelf(), &key);
+        return found
+            .filter(|stored| selection.has(stored))
+            .cloned()
+            .into_iter()
+            .collect();
+    }
+    kept.range(selection.namespace.as_deref(), None)
+        .filter(|stored| selection.has(stored))
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,334 @@
+//! The server as a test holds it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use socket2::Socket;
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use super::connection;
+use super::faults::{Disturbance, Fault};
+use super::log::{Recorded, Use};
+use super::options::Options;
+use super::shared::{Disturbed, Shared};
+use super::users::User;
+use crate::certificate::Authority;
+use crate::wait::PATIENCE;
+
+/// Threads that serve; a debug build needs more than one to keep up with a loaded test.
+const THREADS: usize = 2;
+
+/// A Kubernetes API server in memory. Dropping it closes everything.
+pub struct ApiServer {
+    pub(super) shared: Arc<Shared>,
+    runtime: Option<Runtime>,
+    serving: Option<JoinHandle<()>>,
+    tls: Option<TlsAcceptor>,
+    authority: Authority,
+    _held: Socket,
+}
+
+impl ApiServer {
+    /// Starts a server as [`Options::default`] says.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    /// Starts a server.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub fn start_with(options: Options) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("kubernetes-api")
+            .enable_all()
+            .build()
+            .expect("a runtime can be built");
+        let held = connection::bind(options.listen).expect("an address to listen on");
+        let address = held.local_addr().expect("a bound socket has an address");
+        let address = address.as_socket().expect("it is an internet address");
+        let authority = Authority::new();
+        let tls = options.tls.then(|| acceptor(&authority, address.ip()));
+        let mut server = Self {
+            shared: Shared::new(options, address),
+            runtime: Some(runtime),
+            serving: None,
+            tls,
+            authority,
+            _held: held,
+        };
+        server.begin();
+        server.resume();
+        server
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.shared.address
+    }
+
+    /// `http://127.0.0.1:port`, or `https://…`.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address())
+    }
+
+    /// The authority of its certificate, PEM; for [`Options::tls`].
+    pub fn authority(&self) -> String {
+        self.authority.pem()
+    }
+
+    /// Shows from now on a certificate of a new authority, as a cluster whose authority was rotated.
+    pub fn rotate_authority(&mut self) {
+        self.authority = Authority::new();
+        if self.tls.is_some() {
+            self.tls = Some(acceptor(&self.authority, self.address().ip()));
+            self.stop();
+            self.resume();
+        }
+    }
+
+    /// A kubeconfig for somebody who may do everything.
+    pub fn kubeconfig(&self) -> String {
+        const TOKEN: &str = "admin";
+        self.shared.control().users.add(TOKEN, User::admin());
+        self.kubeconfig_for(TOKEN)
+    }
+
+    /// A kubeconfig for the owner of a token.
+    pub fn kubeconfig_for(&self, token: &str) -> String {
+        use base64::Engine;
+        let mut cluster = serde_json::json!({"server": self.url()});
+        if self.tls.is_some() {
+            let authority = base64::engine::general_purpose::STANDARD.encode(self.authority());
+            cluster["certificate-authority-data"] = authority.into();
+        }
+        let config = serde_json::json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "fixture",
+            "clusters": [{"name": "fixture", "cluster": cluster}],
+            "users": [{"name": "fixture", "user": {"token": token}}],
+            "contexts": [{"name": "fixture", "context": {"cluster": "fixture", "user": "fixture", "namespace": "default"}}],
+        });
+        config.to_string()
+    }
+
+    /// A new token of a service account; the object of the account need not exist.
+    pub fn service_account(&self, namespace: &str, name: &str) -> String {
+        let token = format!("{namespace}.{name}.{:016x}", fastrand::u64(..));
+        let user = User::service_account(namespace, name);
+        self.shared.control().users.add(&token, user);
+        token
+    }
+
+    /// Takes a token no longer: 401.
+    pub fn revoke(&self, token: &str) {
+        self.shared.control().users.remove(token);
+    }
+
+    /// Whether RBAC is enforced. Then who tells no token is `system:anonymous`, not the admin.
+    pub fn enforce_rbac(&self, enforce: bool) {
+        self.shared.control().enforce = enforce;
+    }
+
+    /// Permissions that were used, or asked for in vain.
+    pub fn used(&self) -> Vec<Use> {
+        self.shared.control().used.iter().cloned().collect()
+    }
+
+    /// Where a port of a Service is reached, for webhooks that name a Service.
+    pub fn route_service(&self, namespace: &str, name: &str, port: u16, address: SocketAddr) {
+        let service = (namespace.to_owned(), name.to_owned(), port);
+        self.shared.control().services.insert(service, address);
+    }
+
+    /// Stops listening and closes all connections: they are refused from now on. What is kept stays.
+    pub fn stop(&mut self) {
+        let (Some(serving), Some(runtime)) = (self.serving.take(), &self.runtime) else {
+            return;
+        };
+        serving.abort();
+        // The join error is the abort.
+        drop(runtime.block_on(serving));
+    }
+
+    /// Listens again, on the same port.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn resume(&mut self) {
+        let Some(runtime) = self.runtime.as_ref().filter(|_| self.serving.is_none()) else {
+            return;
+        };
+        let socket = connection::bind(self.address()).expect("the port is held for this");
+        let guard = runtime.enter();
+        let listener = connection::listen(socket).expect("a bound socket can listen");
+        let accept = connection::accept(self.shared.clone(), listener, self.tls.clone());
+        self.serving = Some(runtime.spawn(accept));
+        drop(guard);
+    }
+
+    /// Adds a fault for requests to come; the first that matches a request strikes it.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.control().faults.push(fault);
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        self.shared.control().faults.clear();
+    }
+
+    /// Disturbs the watches of a resource that are open, after the changes so far.
+    pub fn disturb(&self, resource: &str, what: Disturbance) {
+        self.add_disturbance(Some(resource.to_owned()), what);
+    }
+
+    /// Disturbs all watches that are open.
+    pub fn disturb_all(&self, what: Disturbance) {
+        self.add_disturbance(None, what);
+    }
+
+    fn add_disturbance(&self, resource: Option<String>, what: Disturbance) {
+        let mut state = self.shared.state();
+        let version = state.store.version();
+        state.disturbances.push(Disturbed {
+            version,
+            resource,
+            what,
+        });
+        state.store.wake();
+    }
+
+    /// Forgets older versions: lists and watches of them are 410. Open watches go on.
+    pub fn compact(&self) {
+        self.shared.state().store.compact();
+    }
+
+    /// Goes back to an earlier version and closes all watches, as a restored backup does.
+    ///
+    /// # Panics
+    /// When that version was compacted.
+    pub fn rewind(&self, version: u64) {
+        self.disturb_all(Disturbance::Close);
+        let mut state = self.shared.state();
+        state.store.rewind(version);
+        // A later watch begins after this in the log, an open one has to look.
+        for disturbed in &mut state.disturbances {
+            disturbed.version = disturbed.version.min(version);
+        }
+        state.store.wake();
+        drop(state);
+        self.shared.changed().notify_all();
+    }
+
+    /// The version of the latest change.
+    pub fn version(&self) -> u64 {
+        self.shared.state().store.version()
+    }
+
+    /// Requests so far, in order of arrival.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.shared.control().requests.iter().cloned().collect()
+    }
+
+    /// Forgets the requests and permissions so far.
+    pub fn forget_requests(&self) {
+        let mut control = self.shared.control();
+        control.requests.clear();
+        control.used.clear();
+    }
+
+    /// Waits for a request, counting those that came already.
+    ///
+    /// # Panics
+    /// When none comes for [`PATIENCE`].
+    pub fn wait_for_request(&self, mut wanted: impl FnMut(&Recorded) -> bool) -> Recorded {
+        let mut seen = 0;
+        let mut control = self.shared.control();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let found = control.requests.iter().skip(seen).find(|request| wanted(request));
+            if let Some(found) = found {
+                return found.clone();
+            }
+            seen = control.requests.len();
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            assert!(left > Duration::ZERO, "no such request in {PATIENCE:?}: {:#?}", control.requests);
+            control = super::wait(self.shared.noticed(), control, left);
+        }
+    }
+
+    /// Open watches of a resource.
+    pub fn watches(&self, resource: &str) -> usize {
+        let control = self.shared.control();
+        let open = control.watches.values();
+        open.filter(|open| open.resource == resource).count()
+    }
+
+    /// Waits until so many watches of a resource are open.
+    ///
+    /// # Panics
+    /// When they are not for [`PATIENCE`].
+    pub fn wait_for_watches(&self, resource: &str, count: usize) {
+        let mut control = self.shared.control();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            let open = control.watches.values();
+            let open = open.filter(|open| open.resource == resource).count();
+            if open == count {
+                return;
+            }
+            let left = deadline.saturating_duration_since(std::time::Instant::now());
+            assert!(
+                left > Duration::ZERO,
+                "{open} watches of {resource} instead of {count}"
+            );
+            control = super::wait(self.shared.noticed(), control, left);
+        }
+    }
+}
+
+impl std::fmt::Debug for ApiServer {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_tuple("ApiServer").field(&self.url()).finish()
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.stop();
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn acceptor(authority: &Authority, ip: IpAddr) -> TlsAcceptor {
+    let issued = authority.issue(&[
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+        &ip.to_string(),
+    ]);
+    let chain = vec![CertificateDer::from(issued.der)];
+    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).expect("the key is PEM");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows TLS 1.2 and 1.3")
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .expect("key and certificate belong together");
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    TlsAcceptor::from(Arc::new(config))
+}

@@ -1,0 +1,143 @@
+//! What requests, watches and the test share.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use super::faults::{Disturbance, Fault};
+use super::log::{Recorded, Use};
+use super::options::Options;
+use super::store::Store;
+use super::stored::{Key, Stored};
+use super::users::Users;
+use crate::gate::lock;
+
+/// Requests that are remembered.
+const REMEMBERED: usize = 200_000;
+
+/// State behind the server.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) options: Options,
+    pub(crate) address: SocketAddr,
+    state: Mutex<State>,
+    changed: Condvar,
+    control: Mutex<Control>,
+    noticed: Condvar,
+}
+
+/// Objects, and what their watches are made to do.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) store: Store,
+    pub(crate) disturbances: Vec<Disturbed>,
+}
+
+/// A disturbance, in its place between the changes.
+#[derive(Clone, Debug)]
+pub(crate) struct Disturbed {
+    /// It comes after the changes up to this version.
+    pub(crate) version: u64,
+    /// Watches of this resource; `None`: all.
+    pub(crate) resource: Option<String>,
+    pub(crate) what: Disturbance,
+}
+
+/// A watch that is open.
+#[derive(Clone, Debug)]
+pub(crate) struct Open {
+    pub(crate) resource: String,
+}
+
+/// Everything else.
+#[derive(Debug, Default)]
+pub(crate) struct Control {
+    pub(crate) users: Users,
+    pub(crate) enforce: bool,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) requests: VecDeque<Recorded>,
+    pub(crate) used: BTreeSet<Use>,
+    pub(crate) watches: BTreeMap<u64, Open>,
+    pub(crate) opened: u64,
+    pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
+}
+
+impl Shared {
+    pub(crate) fn new(options: Options, address: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            options,
+            address,
+            state: Mutex::new(State {
+                store: Store::new(),
+                disturbances: Vec::new(),
+            }),
+            changed: Condvar::new(),
+            control: Mutex::new(Control::default()),
+            noticed: Condvar::new(),
+        })
+    }
+
+    /// The objects.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+
+    /// Told when an object changed; goes with [`Self::state`].
+    pub(crate) fn changed(&self) -> &Condvar {
+        &self.changed
+    }
+
+    /// Everything else.
+    pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
+        lock(&self.control)
+    }
+
+    /// Told when a request came, or a watch opened or ended; goes with [`Self::control`].
+    pub(crate) fn noticed(&self) -> &Condvar {
+        &self.noticed
+    }
+
+    /// The object at a place.
+    pub(crate) fn find(&self, shelf: usize, key: &Key) -> Option<Arc<Stored>> {
+        self.state().store.get(shelf, key).cloned()
+    }
+
+    /// Remembers a request.
+    pub(crate) fn record(&self, request: Recorded) {
+        let mut control = self.control();
+        if control.requests.len() == REMEMBERED {
+            control.requests.pop_front();
+        }
+        control.requests.push_back(request);
+        drop(control);
+        self.noticed.notify_all();
+    }
+
+    /// Enters a watch, until the guard goes.
+    pub(crate) fn open(self: &Arc<Self>, resource: String) -> Opened {
+        let mut control = self.control();
+        control.opened += 1;
+        let id = control.opened;
+        control.watches.insert(id, Open { resource });
+        drop(control);
+        self.noticed.notify_all();
+        Opened {
+            shared: self.clone(),
+            id,
+        }
+    }
+}
+
+/// A watch is open while this is there.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    shared: Arc<Shared>,
+    id: u64,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.shared.control().watches.remove(&self.id);
+        self.shared.noticed.notify_all();
+    }
+}

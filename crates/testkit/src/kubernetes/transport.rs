@@ -1,0 +1,116 @@
+//! Bodies of answers.
+
+use std::io;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{Response, StatusCode, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+
+use super::answer;
+use super::failure::Failure;
+use super::watch::Watch;
+
+/// A body.
+pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
+
+/// An answer, before it is put on the wire.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) content: Content,
+    pub(crate) warnings: Vec<String>,
+    pub(crate) retry_after: Option<u32>,
+}
+
+/// What an answer carries.
+#[derive(Debug)]
+pub(crate) enum Content {
+    /// JSON.
+    Whole(Bytes),
+    /// Anything else, with its type.
+    Other(Bytes, &'static str),
+    /// Events.
+    Watch(Box<Watch>),
+}
+
+impl Answer {
+    /// 200 with JSON.
+    pub(crate) fn ok(body: Bytes) -> Self {
+        Self::new(StatusCode::OK, Content::Whole(body))
+    }
+
+    pub(crate) fn new(status: StatusCode, content: Content) -> Self {
+        Self {
+            status,
+            content,
+            warnings: Vec::new(),
+            retry_after: None,
+        }
+    }
+
+    /// A refusal.
+    pub(crate) fn refusal(failure: &Failure) -> Self {
+        let status = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self {
+            retry_after: failure.retry_after,
+            ..Self::new(status, Content::Whole(answer::bytes(&failure.status())))
+        }
+    }
+
+    /// The response; `truncated`: with half of the body, then the end of the connection.
+    pub(crate) fn response(self, truncated: bool) -> Response<Body> {
+        let mut response = Response::builder().status(self.status);
+        if let Some(seconds) = self.retry_after {
+            response = response.header(header::RETRY_AFTER, seconds);
+        }
+        for warning in &self.warnings {
+            let text: String = warning.chars().filter(|c| !c.is_control()).collect();
+            let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+            response = response.header(header::WARNING, format!("299 - \"{text}\""));
+        }
+        let (kind, body) = match self.content {
+            Content::Whole(bytes) => ("application/json", whole(bytes, truncated)),
+            Content::Other(bytes, kind) => (kind, whole(bytes, truncated)),
+            Content::Watch(watch) => ("application/json", events(*watch, truncated)),
+        };
+        response
+            .header(header::CONTENT_TYPE, kind)
+            .header(header::CACHE_CONTROL, "no-cache, private")
+            .body(body)
+            .unwrap_or_else(|_| Response::new(whole(Bytes::new(), false)))
+    }
+}
+
+fn whole(bytes: Bytes, truncated: bool) -> Body {
+    if !truncated {
+        return Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+    }
+    let half = bytes.slice(..bytes.len() / 2);
+    let pieces = [Ok(Frame::data(half)), Err(broken())];
+    StreamBody::new(stream::iter(pieces)).boxed_unsync()
+}
+
+fn events(watch: Watch, truncated: bool) -> Body {
+    let pieces = watch.stream().map(|piece| match piece {
+        Ok(bytes) => Ok(Frame::data(bytes)),
+        Err(_) => Err(broken()),
+    });
+    if !truncated {
+        return StreamBody::new(pieces).boxed_unsync();
+    }
+    let halves = pieces.flat_map(|piece| {
+        let half = piece.map(|frame| {
+            let bytes = frame.into_data().unwrap_or_default();
+            Frame::data(bytes.slice(..bytes.len() / 2))
+        });
+        stream::iter([half, Err(broken())])
+    });
+    StreamBody::new(halves).boxed_unsync()
+}
+
+fn broken() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "broken by a test")
+}

@@ -1,0 +1,153 @@
+//! Deleting.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::super::admission;
+use super::super::answer::Form;
+use super::super::clock;
+use super::super::failure::Failure;
+use super::super::kinds::{KINDS, Kind};
+use super::super::prepare;
+use super::super::read;
+use super::super::shared::{Shared, State};
+use super::super::stored::{Key, Stored};
+use super::Caller;
+
+/// Whether finalizers keep an object.
+pub(super) fn is_held(stored: &Stored) -> bool {
+    let object = stored.object();
+    let finalizers = object.get("metadata").map(|metadata| &metadata["finalizers"]);
+    finalizers
+        .and_then(Value::as_array)
+        .is_some_and(|finalizers| !finalizers.is_empty())
+}
+
+/// Deletes the object that the request names; the answer.
+pub(crate) async fn one(caller: Caller<'_>, options: &Value) -> Result<Value, Failure> {
+    let (shared, kind) = (caller.shared, caller.kind);
+    let before = read::one(shared, kind, caller.asked)?;
+    check(kind, &before, &options["preconditions"])?;
+    admission::review(caller, Some(&before.object()), None).await?;
+    if is_dry(caller, options) {
+        return Ok(success(kind, &before));
+    }
+    let mut state = shared.state();
+    let Some(current) = state.store.get(kind.shelf(), &before.key).cloned() else {
+        return Err(Failure::not_found(kind, &before.key.name));
+    };
+    let held = is_held(&current);
+    let gone = end(&mut state, kind, &current);
+    drop(state);
+    shared.changed().notify_all();
+    Ok(if held { gone.value(kind) } else { success(kind, &gone) })
+}
+
+/// Deletes everything that the request selects; the answer.
+pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::Bytes, Failure> {
+    let (shared, kind) = (caller.shared, caller.kind);
+    let selection = caller.asked.selection(kind)?;
+    let selected = read::selected(&shared.state().store, kind, &selection);
+    for stored in &selected {
+        admission::review(caller, Some(&stored.object()), None).await?;
+    }
+    let mut state = shared.state();
+    if !is_dry(caller, options) {
+        for stored in &selected {
+            if let Some(current) = state.store.get(kind.shelf(), &stored.key).cloned() {
+                end(&mut state, kind, &current);
+            }
+        }
+    }
+    let metadata = json!({"resourceVersion": state.store.version().to_string()});
+    drop(state);
+    shared.changed().notify_all();
+    Ok(Form::Whole.list(kind, &metadata, selected.iter().map(Arc::as_ref)))
+}
+
+/// Deletes an object without asking anybody; whether it was there.
+pub(crate) fn remove(shared: &Shared, kind: &Kind, key: &Key) -> bool {
+    let mut state = shared.state();
+    let Some(current) = state.store.get(kind.shelf(), key).cloned() else {
+        return false;
+    };
+    end(&mut state, kind, &current);
+    drop(state);
+    shared.changed().notify_all();
+    true
+}
+
+fn is_dry(caller: Caller<'_>, options: &Value) -> bool {
+    caller.asked.query.dry_run() || options["dryRun"][0] == "All"
+}
+
+fn check(kind: &Kind, before: &Stored, preconditions: &Value) -> Result<(), Failure> {
+    let name = &before.key.name;
+    if let Some(uid) = preconditions["uid"].as_str()
+        && uid != before.uid
+    {
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            before.uid
+        );
+        return Err(Failure::conflict(kind, name, &why));
+    }
+    if let Some(version) = preconditions["resourceVersion"].as_str()
+        && version != before.version.to_string()
+    {
+        let why = format!(
+            "Precondition failed: resource version in precondition: {version}, resource version in object meta: {}",
+            before.version
+        );
+        return Err(Failure::conflict(kind, name, &why));
+    }
+    Ok(())
+}
+
+/// Ends an object, or marks it when finalizers keep it. A namespace takes everything in it along.
+fn end(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
+    if is_held(current) {
+        return mark(state, kind, current);
+    }
+    if kind.kind == "Namespace" {
+        empty(state, &current.key.name);
+    }
+    let gone = state.store.remove(kind.shelf(), &current.key);
+    gone.unwrap_or_else(|| current.clone())
+}
+
+fn mark(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
+    let mut object = current.object();
+    if !prepare::told(&object, "deletionTimestamp").is_empty() {
+        return current.clone();
+    }
+    let metadata = prepare::metadata(&mut object);
+    metadata.insert("deletionTimestamp".to_owned(), clock::now().into());
+    metadata.insert("deletionGracePeriodSeconds".to_owned(), 0.into());
+    if kind.generation {
+        let generation = metadata.get("generation").and_then(Value::as_u64);
+        metadata.insert("generation".to_owned(), json!(generation.unwrap_or(0) + 1));
+    }
+    state.store.put(kind.shelf(), object)
+}
+
+fn empty(state: &mut State, namespace: &str) {
+    for (shelf, kind) in KINDS.iter().enumerate() {
+        if !kind.namespaced || kind.shelf() != shelf {
+            continue;
+        }
+        let inside = state.store.kept(shelf).range(Some(namespace), None);
+        let keys: Vec<Key> = inside.map(|stored| stored.key.clone()).collect();
+        for key in keys {
+            state.store.remove(shelf, &key);
+        }
+    }
+}
+
+fn success(kind: &Kind, gone: &Stored) -> Value {
+    json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
+        "details": {"name": gone.key.name, "group": kind.group, "kind": kind.plural, "uid": gone.uid},
+    })
+}

@@ -1,0 +1,221 @@
+//! `headgate controller`: objects from a Kubernetes API server, and what is told back to it.
+
+mod metrics;
+mod reviewer;
+mod tasks;
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use headgate_cluster::events::{ConfigChange, Notice, Notices};
+use headgate_cluster::status::StatusInput;
+use headgate_cluster::{
+    Batch as Seen, CacheOptions, ConnectOptions, Connected, Origin, Timing, Watch, WatchOptions,
+    connect,
+};
+use headgate_compile::{Change, Finding, Kind, Name, Object, ObjectRef, Options, Subject};
+use prometheus::Registry;
+use tokio::sync::mpsc;
+
+use self::metrics::Metrics;
+use self::tasks::Tasks;
+use crate::app::{self, Serving};
+use crate::config::Cluster;
+use crate::reconciler::{Batch, Feed, Input, Question, View};
+
+/// Questions that wait for the reconciler; who asks more waits.
+const QUESTIONS: usize = 64;
+
+/// Serves the cluster's Ingresses until SIGTERM or SIGINT.
+pub(crate) async fn run(serving: Serving, cluster: Cluster) -> Result<()> {
+    let api = ConnectOptions {
+        apiserver: cluster.api.server.clone(),
+        certificate_authority: cluster.api.authority.clone(),
+        kubeconfig: cluster.api.kubeconfig.clone(),
+    };
+    let connected = connect(&api)
+        .await
+        .context("finding the way to the API server")?;
+    let controller = Controller::start(&connected, &serving, &cluster)?;
+    app::run(serving, controller, |_| ()).await
+}
+
+/// The cluster as the reconciler sees it.
+struct Controller {
+    watch: Watch,
+    metrics: Metrics,
+    options: Options,
+    pod: Name,
+    questions: mpsc::Receiver<Question>,
+    notices: Notices,
+    statuses: Option<mpsc::UnboundedSender<StatusInput>>,
+    tasks: Tasks,
+    /// Objects of the batch under way that their authors are told about.
+    taken_in: Vec<ObjectRef>,
+    /// Whether a table was published.
+    has_published: bool,
+    /// Whether the settings were ever read.
+    has_settings: bool,
+}
+
+impl Controller {
+    fn start(connected: &Connected, serving: &Serving, cluster: &Cluster) -> Result<Self> {
+        let election = cluster.election.as_ref();
+        let name = election.map_or("", |election| &election.lease.name);
+        let metrics =
+            Metrics::new(&serving.proxy.labels, name).context("naming the controller's metrics")?;
+        tracing::info!(server = connected.server, "watching the API server");
+        let watch = Watch::start(
+            connected.client.clone(),
+            watch_options(connected, serving, cluster)?,
+            metrics.watch.clone(),
+        );
+        let (ask, questions) = mpsc::channel(QUESTIONS);
+        let mut tasks = Tasks::new(connected.client.clone());
+        let (notices, leadership) = tasks.events_and_election(cluster, &metrics);
+        let statuses = leadership
+            .and_then(|leadership| tasks.statuses(cluster, watch.statuses(), leadership, &metrics));
+        if let Some(webhook) = &cluster.webhook {
+            tasks.webhook(webhook, ask, &metrics)?;
+        }
+        Ok(Self {
+            watch,
+            metrics,
+            options: serving.options.clone(),
+            pod: cluster.pod.clone(),
+            questions,
+            notices,
+            statuses,
+            tasks,
+            taken_in: Vec::new(),
+            has_published: false,
+            has_settings: false,
+        })
+    }
+
+    fn batch(&mut self, seen: Seen) -> Batch {
+        let told = seen.changes.iter().filter_map(|change| match change {
+            Change::Apply(object @ (Object::Ingress(_) | Object::ConfigMap(_))) => {
+                Some(object.reference())
+            }
+            Change::Apply(_) | Change::Delete(_) | Change::Learn(_) => None,
+        });
+        self.taken_in.extend(told);
+        Batch {
+            changes: seen.changes,
+            documents: seen.findings,
+            arrived: seen.arrived,
+            is_stale: seen.origin == Origin::Cached,
+        }
+    }
+
+    /// What is told to those who made the objects of the last batch.
+    fn notice(&mut self, object: ObjectRef, view: &View<'_>) -> Option<Notice> {
+        let uid = uid(&object, view);
+        match object.kind {
+            Kind::Ingress if view.compiled.statuses().contains_key(&object.name) => {
+                Some(Notice::Sync {
+                    ingress: object.name,
+                    uid,
+                })
+            }
+            Kind::ConfigMap if self.options.settings.as_ref() == Some(&object.name) => {
+                let is_known = std::mem::replace(&mut self.has_settings, true);
+                Some(Notice::Config {
+                    map: object.name,
+                    uid,
+                    change: if is_known {
+                        ConfigChange::Updated
+                    } else {
+                        ConfigChange::Created
+                    },
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Feed for Controller {
+    fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        self.metrics.register(registry)
+    }
+
+    async fn next(&mut self) -> Input {
+        tokio::select! {
+            seen = self.watch.changes() => Input::Batch(self.batch(seen)),
+            Some(question) = self.questions.recv() => Input::Question(question),
+        }
+    }
+
+    fn published(&mut self, view: &View<'_>, appeared: &[Finding], gone: &[Finding]) {
+        let input = StatusInput {
+            joined: view.compiled.joined().to_vec(),
+            left: view.compiled.left().to_vec(),
+        };
+        for name in &input.left {
+            self.metrics.webhook.forget(&name.namespace, &name.name);
+        }
+        let is_news = !self.has_published || !input.joined.is_empty() || !input.left.is_empty();
+        if let Some(statuses) = self.statuses.as_ref().filter(|_| is_news) {
+            // The writer ends with the process only.
+            let _ = statuses.send(input);
+        }
+        let appeared = appeared.iter().map(|finding| {
+            let uid = match &finding.subject {
+                Subject::Object(object) => uid(object, view),
+                Subject::Document { .. } => None,
+            };
+            (finding.clone(), uid)
+        });
+        self.notices.findings(appeared, gone);
+        for object in std::mem::take(&mut self.taken_in) {
+            if let Some(notice) = self.notice(object, view) {
+                self.notices.push(notice);
+            }
+        }
+        if !std::mem::replace(&mut self.has_published, true) {
+            self.notices.push(Notice::Reload {
+                pod: self.pod.clone(),
+                uid: None,
+                problem: None,
+            });
+        }
+    }
+
+    async fn stop(&mut self) {
+        self.watch.save().await;
+        self.tasks.stop().await;
+    }
+}
+
+fn uid(object: &ObjectRef, view: &View<'_>) -> Option<Arc<str>> {
+    view.snapshot.object(object)?.uid().map(Into::into)
+}
+
+fn watch_options(
+    connected: &Connected,
+    serving: &Serving,
+    cluster: &Cluster,
+) -> Result<WatchOptions> {
+    let cache = cluster.cache.as_ref().map(|cache| {
+        CacheOptions::open(
+            cache.folder.clone(),
+            cache.key.as_deref(),
+            &connected.server,
+        )
+    });
+    let status = cluster.status.as_ref();
+    Ok(WatchOptions {
+        compile: serving.options.clone(),
+        namespace_selector: cluster.namespace_selector.clone(),
+        publish_service: status.and_then(|status| status.service.clone()),
+        pod: Some(cluster.pod.clone()),
+        cache: cache.transpose().context("--cache-dir, --cache-key-file")?,
+        timing: Timing {
+            resync: cluster.resync,
+            ..Timing::default()
+        },
+        ..WatchOptions::default()
+    })
+}

@@ -1,0 +1,53 @@
+//! Metrics of what the controller does beside serving.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use headgate_cluster::WatchMetrics;
+use headgate_cluster::events::EventMetrics;
+use headgate_cluster::lease::LeaseMetrics;
+use headgate_cluster::status::StatusMetrics;
+use headgate_cluster::webhook::WebhookMetrics;
+use headgate_cluster::webhook_certificate::WebhookCertificateMetrics;
+use headgate_proxy::MetricLabels;
+use prometheus::Registry;
+
+/// All of them.
+pub(super) struct Metrics {
+    pub(super) watch: WatchMetrics,
+    pub(super) lease: LeaseMetrics,
+    pub(super) status: StatusMetrics,
+    pub(super) events: EventMetrics,
+    pub(super) webhook: Arc<WebhookMetrics>,
+    pub(super) certificate: WebhookCertificateMetrics,
+}
+
+impl Metrics {
+    /// Metrics with the labels that all have; `election` names the election.
+    pub(super) fn new(labels: &MetricLabels, election: &str) -> Result<Self, prometheus::Error> {
+        let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let labels = HashMap::from([
+            label("controller_namespace", &labels.namespace),
+            label("controller_class", &labels.class),
+            label("controller_pod", &labels.pod),
+        ]);
+        Ok(Self {
+            watch: WatchMetrics::new()?,
+            lease: LeaseMetrics::new(election, &labels)?,
+            status: StatusMetrics::new(&labels)?,
+            events: EventMetrics::new(&labels)?,
+            webhook: Arc::new(WebhookMetrics::new(&labels)?),
+            certificate: WebhookCertificateMetrics::new(&labels)?,
+        })
+    }
+
+    /// Shows them.
+    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+        self.watch.register(registry)?;
+        self.lease.register(registry)?;
+        self.status.register(registry)?;
+        self.events.register(registry)?;
+        self.webhook.register(registry)?;
+        self.certificate.register(registry)
+    }
+}

@@ -1,0 +1,196 @@
+//! What runs beside the reconciler: the election, statuses, Events and the admission webhook.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result};
+use headgate_cluster::Statuses;
+use headgate_cluster::events::{EventOptions, Events, Notices, Teller};
+use headgate_cluster::lease::{Elector, Leadership, LeaseOptions};
+use headgate_cluster::status::{Address, AddressSource, StatusInput, StatusOptions, StatusWriter};
+use headgate_cluster::webhook::{Running, Webhook};
+use headgate_cluster::webhook_certificate::{
+    CertificateSource, ManagedOptions, WebhookCertificate,
+};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
+
+use super::metrics::Metrics;
+use super::reviewer::Reviewer;
+use crate::config::{self, Cluster};
+use crate::reconciler::Question;
+
+/// Who writes Events, as their readers see it.
+const CONTROLLER: &str = "headgate";
+
+/// The tasks, with what ends them.
+pub(super) struct Tasks {
+    client: kube::Client,
+    statuses: Option<Ending>,
+    election: Option<Ending>,
+    webhook: Option<Running>,
+}
+
+/// A task that finishes something when it is told to end.
+struct Ending {
+    end: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Tasks {
+    /// None yet.
+    pub(super) fn new(client: kube::Client) -> Self {
+        Self {
+            client,
+            statuses: None,
+            election: None,
+            webhook: None,
+        }
+    }
+
+    /// Starts to write Events and to take part in the election, if there is one.
+    pub(super) fn events_and_election(
+        &mut self,
+        cluster: &Cluster,
+        metrics: &Metrics,
+    ) -> (Notices, Option<watch::Receiver<Leadership>>) {
+        let identity: Arc<str> = cluster.pod.name.clone();
+        let options = EventOptions {
+            controller: CONTROLLER.into(),
+            instance: identity.clone(),
+            sync: cluster.sync_events,
+        };
+        let (events, notices) = Events::new(self.client.clone(), options, metrics.events.clone());
+        let leadership = cluster.election.as_ref().map(|election| {
+            let options = LeaseOptions {
+                lease: election.lease.clone(),
+                identity,
+                ttl: election.ttl,
+            };
+            let elector = Elector::new(self.client.clone(), options, metrics.lease.clone())
+                .with_notices(notices.clone());
+            let leadership = elector.leadership();
+            self.election = Some(Ending::spawn(|end| elector.run(end)));
+            leadership
+        });
+        let teller = leadership.clone().map_or(Teller::Always, Teller::Leader);
+        tokio::spawn(events.run(teller));
+        (notices, leadership)
+    }
+
+    /// Starts to write statuses, unless that is switched off.
+    pub(super) fn statuses(
+        &mut self,
+        cluster: &Cluster,
+        observations: Arc<Statuses>,
+        leadership: watch::Receiver<Leadership>,
+        metrics: &Metrics,
+    ) -> Option<mpsc::UnboundedSender<StatusInput>> {
+        let status = cluster.status.as_ref()?;
+        let options = StatusOptions {
+            source: source(status),
+            interval: status.interval,
+            clear_on_shutdown: status.clear,
+            pod: cluster.pod.clone(),
+        };
+        let writer = StatusWriter::new(
+            self.client.clone(),
+            options,
+            observations,
+            metrics.status.clone(),
+        );
+        let (input, inputs) = mpsc::unbounded_channel();
+        self.statuses = Some(Ending::spawn(|end| writer.run(inputs, leadership, end)));
+        Some(input)
+    }
+
+    /// Starts the admission webhook.
+    pub(super) fn webhook(
+        &mut self,
+        webhook: &config::Webhook,
+        questions: mpsc::Sender<Question>,
+        metrics: &Metrics,
+    ) -> Result<()> {
+        let bound = Webhook::bind(webhook.address)
+            .with_context(|| format!("--validating-webhook {}", webhook.address))?;
+        let certificate = WebhookCertificate::new(
+            self.client.clone(),
+            certificate(&webhook.certificate),
+            metrics.certificate.clone(),
+        );
+        let serving = certificate.serving();
+        tokio::spawn(certificate.run());
+        let running = bound
+            .start(Reviewer { questions }, serving, metrics.webhook.clone())
+            .context("starting the admission webhook")?;
+        self.webhook = Some(running);
+        Ok(())
+    }
+
+    /// Ends them: statuses are cleared where they should be before the lease is given back.
+    pub(super) async fn stop(&mut self) {
+        if let Some(webhook) = self.webhook.take() {
+            webhook.stop().await;
+        }
+        for task in [self.statuses.take(), self.election.take()] {
+            if let Some(task) = task {
+                task.end().await;
+            }
+        }
+    }
+}
+
+impl Ending {
+    fn spawn<F>(task: impl FnOnce(Ended) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (end, ended) = oneshot::channel();
+        let task = tokio::spawn(task(Box::pin(async move {
+            // A sender that is gone means the same.
+            let _ = ended.await;
+        })));
+        Self { end, task }
+    }
+
+    async fn end(self) {
+        // It may have ended by itself.
+        let _ = self.end.send(());
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a task of the controller failed");
+        }
+    }
+}
+
+/// Resolves when a task is to end.
+type Ended = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+fn source(status: &config::Status) -> AddressSource {
+    if !status.addresses.is_empty() {
+        let addresses = status.addresses.iter();
+        AddressSource::Fixed(addresses.map(|text| Address::parse(text)).collect())
+    } else if status.service.is_some() {
+        AddressSource::Service
+    } else {
+        AddressSource::Nodes {
+            internal: status.internal,
+        }
+    }
+}
+
+fn certificate(source: &config::WebhookCertificate) -> CertificateSource {
+    match source {
+        config::WebhookCertificate::Files { certificate, key } => CertificateSource::Files {
+            certificate: certificate.clone(),
+            key: key.clone(),
+        },
+        config::WebhookCertificate::Managed {
+            secret,
+            configuration,
+            service,
+        } => CertificateSource::Managed(ManagedOptions {
+            secret: secret.clone(),
+            configuration: configuration.as_deref().map(Into::into),
+            service: service.clone(),
+        }),
+    }
+}
