@@ -1,0 +1,150 @@
+{{/*
+What the controller does at the API server, as lists of rules; rbac-cluster.yaml and rbac-namespace.yaml say where each
+list holds. Each verb is one that the program uses, and no list names `*`.
+*/}}
+
+{{/* Objects that make the routing table, and what is written about them. */}}
+{{- define "headgate.rules.watch" -}}
+- apiGroups: [""]
+  resources: [services, configmaps, secrets]
+  verbs: [list, watch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [list, watch]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses]
+  verbs: [list, watch]
+{{- if include "headgate.writesStatus" . }}
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses/status]
+  verbs: [patch]
+{{- end }}
+{{ include "headgate.rules.events" . }}
+{{- end -}}
+
+{{- define "headgate.rules.events" -}}
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
+
+{{/* Objects that belong to no namespace. */}}
+{{- define "headgate.rules.cluster" -}}
+- apiGroups: [networking.k8s.io]
+  resources: [ingressclasses]
+  verbs: [list, watch]
+{{- if include "headgate.namespaceSelector" . }}
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [list, watch]
+{{- end }}
+{{- if or (include "headgate.readsNodes" .) (include "headgate.asksForItsZone" .) }}
+- apiGroups: [""]
+  resources: [nodes]
+  verbs: [get]
+{{- end }}
+{{- end -}}
+
+{{/* The controller's own objects, in its own namespace. */}}
+{{- define "headgate.rules.own" -}}
+{{- if not (or .Values.controller.disableLeaderElection (include "headgate.onTrial" .)) }}
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create]
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  resourceNames: [{{ include "headgate.electionID" . }}]
+  verbs: [get, update, watch]
+{{- end }}
+{{- if include "headgate.writesStatus" . }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list]
+{{- else if include "headgate.asksForItsZone" . }}
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get]
+{{- end }}
+{{- if eq (include "headgate.webhookCertificate" .) "self" }}
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [create]
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ include "headgate.admissionName" . }}]
+  verbs: [get, update]
+{{- end }}
+{{- end -}}
+
+{{/*
+Objects that flags name, as a list of {namespace, rules}: where one namespace is watched, they may be in another one. The
+ConfigMap with the settings names further ConfigMaps, so its rule has no name.
+*/}}
+{{- define "headgate.rules.named" -}}
+{{- $own := include "headgate.namespace" . -}}
+- namespace: {{ include "headgate.configNamespace" . | quote }}
+  rules:
+    - apiGroups: [""]
+      resources: [configmaps]
+      verbs: [list, watch]
+{{- if include "headgate.writesStatus" . }}
+{{- with include "headgate.publishService" . | replace "$(POD_NAMESPACE)" $own }}
+- namespace: {{ splitList "/" . | first | quote }}
+  rules:
+    - apiGroups: [""]
+      resources: [services]
+      resourceNames: [{{ splitList "/" . | last }}]
+      verbs: [list, watch]
+{{- end }}
+{{- end }}
+{{- with include "headgate.defaultBackend" . | replace "$(POD_NAMESPACE)" $own }}
+- namespace: {{ splitList "/" . | first | quote }}
+  rules:
+    - apiGroups: [""]
+      resources: [services]
+      resourceNames: [{{ splitList "/" . | last }}]
+      verbs: [list, watch]
+    - apiGroups: [discovery.k8s.io]
+      resources: [endpointslices]
+      verbs: [list, watch]
+{{- end }}
+{{- with index .Values.controller.extraArgs "default-ssl-certificate" }}
+- namespace: {{ splitList "/" . | first | replace "$(POD_NAMESPACE)" $own | quote }}
+  rules:
+    - apiGroups: [""]
+      resources: [secrets]
+      resourceNames: [{{ splitList "/" . | last }}]
+      verbs: [list, watch]
+{{- end }}
+{{- end -}}
+
+{{/* The authority of the self-managed certificate in the webhook's configuration. */}}
+{{- define "headgate.rules.webhook" -}}
+- apiGroups: [admissionregistration.k8s.io]
+  resources: [validatingwebhookconfigurations]
+  resourceNames: [{{ include "headgate.admissionName" . }}]
+  verbs: [get, patch]
+{{- end -}}
+
+{{/*
+Rules of Roles by namespace, as a YAML map. The keys are the release's namespace and, if the scope is one namespace, that
+one and those of the objects that flags name.
+*/}}
+{{- define "headgate.rulesByNamespace" -}}
+{{- $own := include "headgate.namespace" . -}}
+{{- $watched := include "headgate.watchNamespace" . -}}
+{{- $rules := dict $own (include "headgate.rules.own" . | fromYamlArray) -}}
+{{- if $watched -}}
+{{- $all := list (dict "namespace" $watched "rules" (include "headgate.rules.watch" . | fromYamlArray)) -}}
+{{- if ne $own $watched -}}
+{{- $all = append $all (dict "namespace" $own "rules" (include "headgate.rules.events" . | fromYamlArray)) -}}
+{{- end -}}
+{{- range include "headgate.rules.named" . | fromYamlArray -}}
+{{- if ne .namespace $watched }}{{ $all = append $all . }}{{ end -}}
+{{- end -}}
+{{- range $all -}}
+{{- $_ := set $rules .namespace (concat (default list (index $rules .namespace)) .rules) -}}
+{{- end -}}
+{{- end -}}
+{{- toYaml $rules -}}
+{{- end -}}

@@ -1,0 +1,161 @@
+"""Makes values.schema.json and the tables of the chart's README.md from the comments of values.yaml.
+
+values.yaml is the one place where a value is described; its head tells how. `generate.py` writes both files;
+`generate.py --check` says whether they are current.
+"""
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+CHART = Path(__file__).resolve().parents[2] / "charts" / "headgate"
+VALUES = CHART / "values.yaml"
+SCHEMA = CHART / "values.schema.json"
+README = CHART / "README.md"
+
+# Shapes that several values share, for "$ref".
+DEFINITIONS = {
+    "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+    "optionalPort": {"type": ["integer", "string", "null"], "pattern": "^([0-9]+)?$"},
+}
+
+
+@dataclass
+class Value:
+    """A key of values.yaml with its comments."""
+
+    path: tuple
+    default: object
+    doc: str = ""
+    schema: dict | None = None
+    nothing: str | None = None
+    children: list = field(default_factory=list)
+
+
+def read() -> list[Value]:
+    """The tree of all values. One with @schema or without keys of its own is a leaf."""
+    lines = VALUES.read_text().splitlines()
+    return _children(yaml.compose(VALUES.read_text()), (), lines)
+
+
+def _children(mapping: yaml.MappingNode, path: tuple, lines: list[str]) -> list[Value]:
+    return [_value(key, node, path, lines) for key, node in mapping.value]
+
+
+def _value(key: yaml.ScalarNode, node: yaml.Node, path: tuple, lines: list[str]) -> Value:
+    value = Value((*path, key.value), yaml.safe_load(yaml.serialize(node)))
+    for line in _comments_above(key.start_mark.line, lines):
+        if line.startswith("-- "):
+            value.doc = line[3:]
+        elif line.startswith("@schema "):
+            value.schema = json.loads(line[8:])
+        elif line.startswith("@nothing "):
+            value.nothing = line[9:]
+    described = value.doc or value.schema
+    if isinstance(node, yaml.MappingNode) and node.value and not described:
+        value.children = _children(node, value.path, lines)
+    return value
+
+
+def _comments_above(line: int, lines: list[str]) -> list[str]:
+    found = []
+    for text in reversed(lines[:line]):
+        if not text.strip().startswith("#"):
+            break
+        found.insert(0, text.strip().removeprefix("#").strip())
+    return found
+
+
+def leaves(values: list[Value]) -> list[Value]:
+    """All values that can be set as one."""
+    return [leaf for value in values for leaf in (leaves(value.children) if value.children else [value])]
+
+
+def _inferred(default: object) -> dict:
+    kinds = {bool: "boolean", int: "integer", str: "string", list: "array", dict: "object"}
+    return {"type": kinds[type(default)]}
+
+
+def _schema(value: Value) -> dict:
+    if value.children:
+        return _object(value.children)
+    if value.nothing:
+        return {"description": f"{value.doc}. No effect: {value.nothing}"}
+    if value.schema is None and isinstance(value.default, dict) and value.default:
+        return {"description": value.doc, "type": "object"}
+    return {"description": value.doc, **(value.schema or _inferred(value.default))}
+
+
+def _object(values: list[Value]) -> dict:
+    """A typing mistake in a name is an error, rather than a setting that silently does not hold."""
+    properties = {value.path[-1]: _schema(value) for value in values}
+    return {"type": "object", "additionalProperties": False, "properties": properties}
+
+
+def schema(values: list[Value]) -> str:
+    """The text of values.schema.json."""
+    document = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the Headgate chart"}
+    document |= _object(values)
+    # Below a parent chart Helm adds what the parent has under "global", and the condition that switches this chart on.
+    document["properties"]["global"]["additionalProperties"] = True
+    document["properties"]["enabled"] = {"description": "Condition of a parent chart", "type": "boolean"}
+    document["definitions"] = DEFINITIONS
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _default_text(default: object) -> str:
+    text = json.dumps(default, ensure_ascii=False)
+    return f"`{text}`"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def tables(values: list[Value]) -> dict[str, str]:
+    """The tables of README.md by the name of their place."""
+    rows = leaves(values)
+    effective = [
+        f"| `{'.'.join(v.path)}` | {_cell(_default_text(v.default))} | {_cell(v.doc)} |" for v in rows if not v.nothing
+    ]
+    ignored = [f"| `{'.'.join(v.path)}` | {_cell(v.nothing)} |" for v in rows if v.nothing]
+    return {
+        "values": "\n".join(["| Value | Default | Meaning |", "|---|---|---|", *effective]),
+        "without effect": "\n".join(["| Value | Why it has no effect |", "|---|---|", *ignored]),
+    }
+
+
+def readme(values: list[Value], text: str) -> str:
+    """README.md with its tables made anew."""
+    for name, table in tables(values).items():
+        begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise SystemExit(f"{README}: expected one place between {begin} and {end}")
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
+    return text
+
+
+def outdated() -> list[Path]:
+    """Files that do not agree with values.yaml."""
+    values = read()
+    wanted = {SCHEMA: schema(values), README: readme(values, README.read_text())}
+    return [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+
+
+def main() -> None:
+    if "--check" in sys.argv[1:]:
+        stale = outdated()
+        if stale:
+            raise SystemExit(f"not current: {', '.join(map(str, stale))}; run tests/chart/generate.py")
+        return
+    values = read()
+    SCHEMA.write_text(schema(values))
+    README.write_text(readme(values, README.read_text()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""Releases: installed, upgraded and removed by real Helm at an API server."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import helm_python as helm
+import pytest
+
+import manifests
+from api import Api, running
+from chart import CHART, NAMESPACE, RELEASE, controller, values
+
+DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{controller()}"
+SETTINGS = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{controller()}"
+CLASS = "/apis/networking.k8s.io/v1/ingressclasses/nginx"
+WEBHOOK = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/headgate-admission"
+ROLE = "/apis/rbac.authorization.k8s.io/v1/clusterroles/headgate"
+
+
+@pytest.fixture(name="api")
+def _api(tmp_path: Path) -> Iterator[Api]:
+    with running(tmp_path) as api:
+        for namespace in (NAMESPACE, "old"):
+            api.request(
+                "POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+            )
+        yield api
+
+
+@pytest.fixture(name="cluster")
+def _cluster(api: Api) -> Iterator[helm.Config]:
+    # Helm's record of releases stays in memory: its client writes Secrets as protobuf, which the fixture does not speak.
+    with helm.Config(kubeconfig_path=api.kubeconfig, namespace=NAMESPACE, storage_driver="memory") as config:
+        yield config
+
+
+def install(cluster: helm.Config, text: str = "") -> dict:
+    return cluster.install(CHART, RELEASE, values(text), namespace=NAMESPACE, timeout=60)
+
+
+def upgrade(cluster: helm.Config, text: str = "") -> dict:
+    return cluster.upgrade(CHART, RELEASE, values(text), namespace=NAMESPACE, timeout=60)
+
+
+def test_a_release_from_beginning_to_end(api: Api, cluster: helm.Config) -> None:
+    install(cluster, "{controller: {config: {proxy-body-size: 8m}}}")
+    assert api.find(DEPLOYMENT)["spec"]["replicas"] == 2
+    assert api.find(SETTINGS)["data"] == {"proxy-body-size": "8m"}
+    assert api.find(CLASS)["spec"]["controller"] == "k8s.io/ingress-nginx"
+
+    upgrade(cluster, "{controller: {replicaCount: 3, config: {proxy-read-timeout: 30}}}")
+    assert api.find(DEPLOYMENT)["spec"]["replicas"] == 3
+    assert api.find(SETTINGS)["data"] == {"proxy-read-timeout": "30"}
+
+    cluster.rollback(RELEASE, version=1, timeout=60)
+    assert api.find(DEPLOYMENT)["spec"]["replicas"] == 2
+    assert api.find(SETTINGS)["data"] == {"proxy-body-size": "8m"}
+
+    cluster.uninstall(RELEASE, timeout=60)
+    assert [path for path in (DEPLOYMENT, SETTINGS, CLASS, WEBHOOK, ROLE) if api.find(path)] == []
+
+
+def test_waiting_and_helm_test(api: Api, cluster: helm.Config) -> None:
+    release = cluster.install(
+        CHART, RELEASE, values("{controller: {service: {type: NodePort}}}"), namespace=NAMESPACE, wait="watcher", timeout=60
+    )
+    assert release["status"] == "deployed"
+    cluster.test(RELEASE, timeout=60)
+    left = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    assert not left, "a Pod of a test that succeeded is removed"
+
+
+@pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl")
+def test_the_plain_manifests_can_be_applied(api: Api) -> None:
+    command = ["kubectl", "--kubeconfig", api.kubeconfig, "apply", "--validate=false", "-f", manifests.FILE]
+    for _ in range(2):
+        subprocess.run(command, check=True, capture_output=True, timeout=60)
+    path = DEPLOYMENT.replace(NAMESPACE, "headgate")
+    assert api.find(path)["spec"]["replicas"] == 2
+
+
+def test_an_upgrade_keeps_the_authority_that_the_controller_wrote(api: Api, cluster: helm.Config) -> None:
+    install(cluster)
+    written = api.find(WEBHOOK)
+    written["webhooks"][0]["clientConfig"]["caBundle"] = "QUJD"
+    api.request("PUT", WEBHOOK, written)
+    upgrade(cluster, "{controller: {admissionWebhooks: {timeoutSeconds: 5}}}")
+    (webhook,) = api.find(WEBHOOK)["webhooks"]
+    assert webhook["timeoutSeconds"] == 5
+    assert webhook["clientConfig"]["caBundle"] == "QUJD"
+
+
+def test_a_scaler_keeps_its_count_through_upgrades(api: Api, cluster: helm.Config) -> None:
+    install(cluster, "{controller: {autoscaling: {enabled: true}}}")
+    api.merge(DEPLOYMENT, {"spec": {"replicas": 7}})
+    upgrade(cluster, "{controller: {autoscaling: {enabled: true}, minReadySeconds: 1}}")
+    assert api.find(DEPLOYMENT)["spec"]["replicas"] == 7
+
+
+def test_a_class_that_is_to_be_kept_outlives_the_release(api: Api, cluster: helm.Config) -> None:
+    install(cluster, "{controller: {ingressClassResource: {annotations: {helm.sh/resource-policy: keep}}}}")
+    cluster.uninstall(RELEASE, timeout=60)
+    assert api.find(CLASS) and not api.find(DEPLOYMENT)
+
+
+def test_the_way_from_ingress_nginx(api: Api, cluster: helm.Config) -> None:
+    """The steps of the chart's README.md, with the objects that a release of ingress-nginx owns."""
+    settings = "/api/v1/namespaces/old/configmaps"
+    api.request(
+        "POST",
+        CLASS.rpartition("/")[0],
+        owned("networking.k8s.io/v1", "IngressClass", "nginx", {"spec": {"controller": "k8s.io/ingress-nginx"}}),
+    )
+    api.request("POST", settings, owned("v1", "ConfigMap", "ingress-nginx-controller", {"data": {"proxy-body-size": "8m"}}))
+
+    with pytest.raises(helm.HelmError, match="invalid ownership metadata"):
+        install(cluster)
+    cluster.uninstall(RELEASE, ignore_not_found=True)
+
+    beside = "{dropIn: {enabled: true, namespace: old%s}, controller: {config: {proxy-body-size: 8m}}}"
+    install(cluster, beside % "")
+    assert flag(api, "configmap") == "old/ingress-nginx-controller"
+    assert flag(api, "update-status") == "false"
+    assert not api.find(SETTINGS)
+
+    upgrade(cluster, beside % ", status: true")
+    assert flag(api, "update-status") is None
+
+    # ingress-nginx is removed, and its class and settings are kept.
+    assert api.find(CLASS)["metadata"]["annotations"]["meta.helm.sh/release-name"] == "ingress-nginx"
+    api.merge(CLASS, ownership(RELEASE, NAMESPACE))
+    upgrade(cluster, "{controller: {config: {proxy-body-size: 8m}}}")
+    assert api.find(SETTINGS)["data"] == {"proxy-body-size": "8m"}
+    assert flag(api, "configmap") == f"$(POD_NAMESPACE)/{controller()}"
+    assert api.find(CLASS)["metadata"]["labels"]["app.kubernetes.io/instance"] == RELEASE
+
+
+def ownership(release: str, namespace: str) -> dict:
+    """What Helm knows its objects by."""
+    annotations = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
+    return {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": annotations}}
+
+
+def owned(version: str, kind: str, name: str, fields: dict) -> dict:
+    """An object of ingress-nginx's release."""
+    found = {"apiVersion": version, "kind": kind} | ownership("ingress-nginx", "old") | fields
+    found["metadata"]["name"] = name
+    return found
+
+
+def flag(api: Api, name: str) -> str | None:
+    """A flag of the installed controller."""
+    for argument in api.find(DEPLOYMENT)["spec"]["template"]["spec"]["containers"][0]["args"]:
+        given, _, value = argument.removeprefix("--").partition("=")
+        if given == name:
+            return value
+    return None

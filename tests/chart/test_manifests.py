@@ -1,0 +1,34 @@
+"""The plain manifests are the chart's, and stand alone."""
+
+import yaml
+
+import manifests
+from chart import identity
+from kubernetes_schema import problems
+
+
+def documents() -> list:
+    return list(yaml.safe_load_all(manifests.FILE.read_text()))
+
+
+def test_the_file_is_current() -> None:
+    assert manifests.FILE.read_text() == manifests.text(), "run charts/manifests/render"
+
+
+def test_kubernetes_takes_all_objects() -> None:
+    assert not [(identity(found), problems(found, "1.37")) for found in documents() if problems(found, "1.37")]
+
+
+def test_nothing_says_helm() -> None:
+    for found in documents():
+        metadata = found["metadata"]
+        assert not [
+            key for key in [*metadata.get("labels", {}), *metadata.get("annotations", {})] if key.startswith("helm.sh/")
+        ]
+        assert "app.kubernetes.io/managed-by" not in metadata.get("labels", {})
+
+
+def test_the_namespace_comes_first_and_holds_all() -> None:
+    first, *rest = documents()
+    assert first["kind"] == "Namespace"
+    assert {found["metadata"].get("namespace", "headgate") for found in rest} == {"headgate"}

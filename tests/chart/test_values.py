@@ -1,0 +1,60 @@
+"""values.yaml, the schema, the README and the notes say the same, and ingress-nginx's values are taken."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import generate
+from chart import CHART, _chart, render
+
+# Names only; see its first line.
+INGRESS_NGINX = [
+    line
+    for line in (Path(__file__).parent / "ingress-nginx-4.15-values.txt").read_text().splitlines()
+    if not line.startswith("#")
+]
+
+
+def test_schema_and_readme_are_current() -> None:
+    assert not generate.outdated(), "run tests/chart/generate.py"
+
+
+def test_every_value_is_described() -> None:
+    assert not [".".join(value.path) for value in generate.leaves(generate.read()) if not value.doc]
+
+
+@pytest.mark.parametrize("name", INGRESS_NGINX)
+def test_values_of_ingress_nginx_are_known(name: str) -> None:
+    schema = _chart().schema
+    for key in name.split("."):
+        properties = schema.get("properties", {})
+        if schema.get("additionalProperties", True) is not False and key not in properties:
+            return
+        assert key in properties, f"{name}: {key} is not in the schema"
+        schema = properties[key]
+
+
+def test_values_without_effect_are_named_in_the_notes() -> None:
+    described = {".".join(value.path): value.nothing for value in generate.leaves(generate.read()) if value.nothing}
+    for name, reason in described.items():
+        setting: object = (
+            {"x": "y"}
+            if name.split(".")[-1]
+            in ("patch", "createSecretJob", "patchWebhookJob", "customTemplate", "opentelemetry", "podSecurityPolicy")
+            else True
+        )
+        for key in reversed(name.split(".")):
+            setting = {key: setting}
+        assert f"* {name} has no effect: {reason}." in render(yaml.safe_dump(setting)).notes
+    assert "has no effect" not in render().notes
+
+
+def test_each_value_is_used_or_said_to_have_no_effect() -> None:
+    templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
+    unused = [".".join(value.path) for value in generate.leaves(generate.read()) if value.path[-1] not in templates]
+    assert not unused
+
+
+def test_values_of_a_parent_chart_are_taken() -> None:
+    render("{enabled: true, global: {storageClass: fast}}")
