@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use headgate_compile::{
-    AdmissionRules, Compiled, Object, Options, Review, Snapshot, compile, review,
-};
+use headgate_compile::{Compiled, Object, Options, Review, Snapshot, compile, review};
 use k8s_openapi::api::networking::v1::Ingress;
 
 mod support;
@@ -45,14 +43,7 @@ impl State {
     }
 
     fn review(&self, ingress: &Ingress) -> Review {
-        let rules = AdmissionRules::default();
-        review(
-            ingress,
-            &self.compiled,
-            &self.snapshot,
-            &self.options,
-            &rules,
-        )
+        review(ingress, &self.compiled, &self.snapshot, &self.options)
     }
 }
 

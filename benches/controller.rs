@@ -163,7 +163,7 @@ fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Ser
         wrong: 0,
     };
     for number in count..count + NEW_HOSTS {
-        let request = Request::get("/").header("host", &host(number));
+        let request = Request::get("/").host(&host(number));
         let before = connection.exchange(&request).status;
         served.wrong += usize::from(before != 404);
         let start = Instant::now();

@@ -173,6 +173,7 @@ fn options(flags: &Flags, preset: Preset) -> Options {
         },
         namespaces: namespaces(flags),
         annotations_prefix: flags.text("annotations-prefix").into(),
+        deep_inspect: flags.switch("deep-inspect"),
         validate_annotations: flags.switch("enable-annotation-validation"),
         settings: flags.object("configmap"),
         default_certificate: flags.object("default-ssl-certificate"),

@@ -197,6 +197,7 @@ fn set(options: &mut Options, flag: &str) {
         "--watch-namespace-selector" => options.namespaces = Namespaces::Selected,
         "--enable-topology-aware-routing" => options.topology = on,
         "--annotations-prefix" => options.annotations_prefix = value.into(),
+        "--deep-inspect" => options.deep_inspect = on,
         "--enable-annotation-validation" => options.validate_annotations = on,
         "--configmap" => options.settings = Some(name(value)),
         "--default-ssl-certificate" => options.default_certificate = Some(name(value)),

@@ -1,7 +1,7 @@
 //! Who decides about admission: the state that is being served.
 
 use headgate_cluster::webhook::{Judge, Unavailable};
-use headgate_compile::{AdmissionRules, Review, review};
+use headgate_compile::{Review, review};
 use k8s_openapi::api::networking::v1::Ingress;
 use tokio::sync::{mpsc, oneshot};
 
@@ -16,13 +16,7 @@ impl Judge for Reviewer {
     async fn review(&self, ingress: Ingress) -> Result<Review, Unavailable> {
         let (answer, verdict) = oneshot::channel();
         let question: Question = Box::new(move |view| {
-            let review = review(
-                &ingress,
-                view.compiled,
-                view.snapshot,
-                view.options,
-                &AdmissionRules::default(),
-            );
+            let review = review(&ingress, view.compiled, view.snapshot, view.options);
             // Whoever asked may have given up.
             let _ = answer.send(review);
         });

@@ -109,7 +109,7 @@ pub async fn connect(options: &ConnectOptions) -> Result<Connected, ConnectError
     let config = find(options).await?;
     let server = config.cluster_url.to_string();
     let client = client(config).await?;
-    tracing::info!(%server, "API server");
+    tracing::debug!(%server, "API server");
     Ok(Connected { client, server })
 }
 

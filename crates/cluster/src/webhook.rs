@@ -23,7 +23,7 @@ use tokio::sync::{oneshot, watch};
 pub use self::judge::{Judge, Unavailable};
 pub use self::metrics::WebhookMetrics;
 use self::server::Server;
-pub use crate::webhook_certificate::ServingCertificate;
+use crate::webhook_certificate::ServingCertificate;
 
 /// The webhook before it has a port.
 #[derive(Clone, Copy, Debug)]

@@ -4,7 +4,6 @@
 //! served. It compiles no host and changes nothing, so that asking costs the same whether or not the answer is acted upon.
 //! It looks at no Secret: what a Secret or Service lacks may come a moment later, and is a finding until then.
 
-mod inspect;
 mod keys;
 mod overlap;
 mod paths;
@@ -21,21 +20,8 @@ use k8s_openapi::api::networking::v1::Ingress;
 use crate::annotations::excerpt;
 use crate::class::{has_our_class, is_watched};
 use crate::ingress::ParsedIngress;
+use crate::inspect::inspect;
 use crate::{Compiled, Name, Options, Snapshot};
-
-/// What a review checks, by flags.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AdmissionRules {
-    /// Look for fragments of configuration and for paths of secrets in hosts, paths and names, in Ingresses of every class
-    /// (`--deep-inspect`); default true.
-    pub deep_inspect: bool,
-}
-
-impl Default for AdmissionRules {
-    fn default() -> Self {
-        Self { deep_inspect: true }
-    }
-}
 
 /// What a review found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,14 +42,13 @@ pub fn review(
     compiled: &Compiled,
     snapshot: &Snapshot,
     options: &Options,
-    rules: &AdmissionRules,
 ) -> Review {
     let mut review = Review::default();
     if ingress.metadata.deletion_timestamp.is_some() {
         return review;
     }
-    if rules.deep_inspect
-        && let Err(reason) = inspect::inspect(ingress)
+    if options.deep_inspect
+        && let Err(reason) = inspect(ingress)
     {
         review.denied = Some(reason);
         return review;

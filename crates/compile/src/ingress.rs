@@ -2,6 +2,8 @@
 //!
 //! Reading looks at one Ingress and the settings only; what it means beside other Ingresses is decided per host.
 
+mod positions;
+
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,9 +11,11 @@ use std::sync::Arc;
 use headgate_table::{CATCH_ALL, PathKind, UpstreamId};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
 
+use self::positions::Positions;
 use crate::age::Age;
 use crate::annotations::{self, IngressAnnotations, Validation};
 use crate::finding::{Finding, Severity, Subject};
+use crate::inspect::inspect;
 use crate::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
 
@@ -24,6 +28,7 @@ pub(crate) struct ParsedIngress {
     pub(crate) annotations: IngressAnnotations,
     /// Hosts in the order of the rules, each once.
     pub(crate) hosts: Vec<HostRules>,
+    positions: Positions,
     pub(crate) tls: Vec<TlsEntry>,
     pub(crate) default_backend: Option<Backend>,
     /// Why no route of its hosts may be served, whoever declares it: a protection that holds for whole hosts (client
@@ -86,9 +91,17 @@ impl ParsedIngress {
             name: name.clone(),
             list: Vec::new(),
         };
-        let annotations = read_annotations(ingress, settings, options, &mut findings);
+        let mut annotations = read_annotations(ingress, settings, options, &mut findings);
+        if options.deep_inspect
+            && let Err(reason) = inspect(ingress)
+        {
+            let message = format!("{reason}; {REFUSED}");
+            findings.add(Severity::Error, &"spec", message);
+            annotations.refused.get_or_insert(reason);
+        }
         let spec = ingress.spec.as_ref();
         let mut hosts: Vec<HostRules> = Vec::new();
+        let mut positions = Positions::default();
         let mut last = None;
         let rules = spec.and_then(|spec| spec.rules.as_deref());
         for (index, rule) in rules.unwrap_or_default().iter().enumerate() {
@@ -104,9 +117,12 @@ impl ParsedIngress {
             });
             let mut paths: Vec<_> = paths.collect();
             paths.shrink_to_fit();
-            match hosts.iter_mut().find(|known| known.host == host) {
+            match positions.of(&host, &hosts).and_then(|at| hosts.get_mut(at)) {
                 Some(known) => known.paths.extend(paths),
-                None => hosts.push(HostRules { host, paths }),
+                None => {
+                    hosts.push(HostRules { host, paths });
+                    positions.added(&hosts);
+                }
             }
         }
         hosts.shrink_to_fit();
@@ -127,6 +143,7 @@ impl ParsedIngress {
             closes_hosts: closes_hosts(&annotations, &options.annotations_prefix),
             annotations,
             hosts,
+            positions,
             default_backend,
             findings: findings.list,
             prefix: options.annotations_prefix.clone(),
@@ -146,7 +163,7 @@ impl ParsedIngress {
 
     /// The rules for `host`.
     pub(crate) fn rules(&self, host: &str) -> Option<&HostRules> {
-        self.hosts.iter().find(|rules| &*rules.host == host)
+        self.hosts.get(self.positions.of(host, &self.hosts)?)
     }
 
     /// The hosts whose compiled form this Ingress takes part in.
@@ -200,6 +217,9 @@ impl ParsedIngress {
 
 /// Port of an upstream that stands for the first port of its Service.
 pub(crate) const FIRST_PORT: &str = "";
+
+/// What becomes of an object that is refused as a whole.
+const REFUSED: &str = "the object is refused and its last good version stays in service";
 
 struct Findings {
     name: Name,

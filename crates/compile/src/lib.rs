@@ -15,6 +15,7 @@ mod finding;
 mod findings;
 mod host;
 mod ingress;
+mod inspect;
 mod interned;
 mod objects;
 mod options;
@@ -26,7 +27,7 @@ mod snapshot;
 mod sorted;
 mod upstream;
 
-pub use admission::{AdmissionRules, Review, review};
+pub use admission::{Review, review};
 pub use certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use finding::{Finding, Severity, Subject};

@@ -176,9 +176,12 @@ pub(crate) enum EndpointState {
 pub struct Secret {
     pub(crate) name: Name,
     #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
-    data: Box<[(&'static str, PrivateBytes)]>,
+    data: SecretData,
     uid: Uid,
 }
+
+/// Values by key, of the keys that are read.
+type SecretData = Box<[(&'static str, PrivateBytes)]>;
 
 impl Secret {
     /// The value of `tls.crt`, `tls.key` or `ca.crt`, unless it is absent or empty. No other key is kept.
@@ -457,9 +460,7 @@ fn write_secret<S: Serializer>(
     )
 }
 
-fn read_secret<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Box<[(&'static str, PrivateBytes)]>, D::Error> {
+fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretData, D::Error> {
     let mut data = BTreeMap::<String, ByteString>::deserialize(deserializer)?;
     let read = SECRET_KEYS
         .into_iter()

@@ -16,6 +16,9 @@ pub struct Options {
     pub annotations_prefix: Arc<str>,
     /// `--enable-annotation-validation`; default true.
     pub validate_annotations: bool,
+    /// Refuse Ingresses with fragments of nginx configuration or paths of secrets in hosts, paths or names
+    /// (`--deep-inspect`); default true.
+    pub deep_inspect: bool,
     /// The ConfigMap with the settings (`--configmap`).
     pub settings: Option<Name>,
     /// The Secret with the certificate for hosts that have none (`--default-ssl-certificate`).
@@ -66,6 +69,7 @@ impl Default for Options {
             namespaces: Namespaces::All,
             annotations_prefix: DEFAULT_PREFIX.into(),
             validate_annotations: true,
+            deep_inspect: true,
             settings: None,
             default_certificate: None,
             default_backend: None,

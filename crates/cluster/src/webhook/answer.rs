@@ -80,9 +80,9 @@ impl<J: Judge> Answerer<J> {
         }
         let body = self.memory.read(request.into_body()).await?;
         let (size, question) = (body.bytes.len(), Question::read(&body.bytes)?);
-        // The text goes, and its share of the memory stays taken: what was read from it needs as much.
+        // The text goes, and its place stays taken: what was read from it needs as much.
         drop(body.bytes);
-        let share = body.share;
+        let place = body.place;
         let Question { uid, subject } = question;
         let (denied, warnings) = match subject {
             Subject::Nothing => (None, Vec::new()),
@@ -95,7 +95,7 @@ impl<J: Judge> Answerer<J> {
                 (review.denied, review.warnings)
             }
         };
-        drop(share);
+        drop(place);
         let answer = Answer::new(&uid, denied.as_deref(), &warnings);
         let json = serde_json::to_vec(&answer).map_err(|_| Failure::Panicked)?;
         let mut response = Response::new(Full::from(json));

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -12,23 +11,24 @@ use tokio::time::{Instant, timeout_at};
 /// Bodies of this many bytes and more are refused (ingress-nginx reference 9.1). A review of an update carries two objects,
 /// of which etcd keeps none beyond 1.5 MiB.
 pub(super) const TOO_LARGE: usize = 9 << 20;
-/// Memory of all bodies together: eight of the largest. It is given as bytes arrive, so that a client which announces
-/// much and sends little takes little from the others.
-const MEMORY: usize = 8 * TOO_LARGE;
-/// Unit in which memory is given.
-const UNIT: usize = 4096;
+/// Up to so many bytes a body is read without asking; nearly all reviews are smaller, so that whoever sends large ones only
+/// keeps other large ones waiting.
+const SMALL: usize = 128 << 10;
+/// Bodies beyond that at once; the memory of all is bounded by them.
+const LARGE_AT_ONCE: usize = 8;
 /// Bound on one body, from the head of its request to its end.
 pub(super) const TIME: Duration = Duration::from_secs(5);
 
-/// The memory that bodies share.
+/// Room for large bodies.
 #[derive(Clone, Debug)]
 pub(super) struct Memory(Arc<Semaphore>);
 
-/// A body, and its share of the memory.
+/// A body, and its place among the large ones.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    pub(super) share: Option<OwnedSemaphorePermit>,
+    /// To be kept for as long as anything made from the bytes.
+    pub(super) place: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no body.
@@ -38,7 +38,7 @@ pub(super) enum Refused {
     TooLarge,
     /// The client did not send it in time.
     TooSlow,
-    /// Others hold the memory.
+    /// Others are in its place.
     NoMemory,
     /// Its framing is wrong, or the client went away.
     Broken,
@@ -46,7 +46,7 @@ pub(super) enum Refused {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MEMORY / UNIT)))
+        Self(Arc::new(Semaphore::new(LARGE_AT_ONCE)))
     }
 }
 
@@ -60,7 +60,7 @@ impl Memory {
         }
         let mut body = Body {
             bytes: Vec::new(),
-            share: None,
+            place: None,
         };
         loop {
             let frame = match timeout_at(deadline, incoming.frame()).await {
@@ -75,33 +75,20 @@ impl Memory {
             if body.bytes.len() + data.len() >= TOO_LARGE {
                 return Err(Refused::TooLarge);
             }
-            self.grow(&mut body, &data, deadline).await?;
-        }
-    }
-
-    /// Adds `data`, once there is memory for it.
-    async fn grow(&self, body: &mut Body, data: &Bytes, deadline: Instant) -> Result<(), Refused> {
-        let needed = (body.bytes.len() + data.len()).div_ceil(UNIT);
-        let held = body
-            .share
-            .as_ref()
-            .map_or(0, OwnedSemaphorePermit::num_permits);
-        if needed > held {
-            // Twice as much each time, as the buffer grows.
-            let wanted = needed.max(2 * held).min(TOO_LARGE / UNIT) - held;
-            let more = u32::try_from(wanted).unwrap_or(u32::MAX);
-            let more = timeout_at(deadline, self.0.clone().acquire_many_owned(more)).await;
-            let Ok(Ok(more)) = more else {
-                return Err(Refused::NoMemory);
-            };
-            match &mut body.share {
-                Some(share) => share.merge(more),
-                None => body.share = Some(more),
+            if body.bytes.len() + data.len() > SMALL && body.place.is_none() {
+                let place = timeout_at(deadline, self.0.clone().acquire_owned()).await;
+                let Ok(Ok(place)) = place else {
+                    return Err(Refused::NoMemory);
+                };
+                body.place = Some(place);
+                // In one piece rather than by doubling, where the client says how much there is.
+                let announced = usize::try_from(announced)
+                    .unwrap_or(TOO_LARGE)
+                    .min(TOO_LARGE);
+                body.bytes
+                    .reserve_exact(announced.saturating_sub(body.bytes.len()));
             }
-            body.bytes
-                .reserve_exact((held + wanted) * UNIT - body.bytes.len());
+            body.bytes.extend_from_slice(&data);
         }
-        body.bytes.extend_from_slice(data);
-        Ok(())
     }
 }

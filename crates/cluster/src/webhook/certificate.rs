@@ -29,16 +29,8 @@ impl Current {
         );
         match read {
             Ok(read) => {
-                let known = self.0.read().is_some();
+                tracing::debug!(fingerprint = %read.fingerprint, "the admission webhook has a certificate");
                 *self.0.write() = Some(read.key);
-                let fingerprint = &*read.fingerprint;
-                match known {
-                    false => tracing::info!(fingerprint, "the admission webhook has a certificate"),
-                    true => tracing::info!(
-                        fingerprint,
-                        "the admission webhook's certificate was replaced"
-                    ),
-                }
             }
             Err(error) => {
                 tracing::error!(%error, "the admission webhook's new certificate cannot be used");

@@ -84,6 +84,10 @@ impl Question {
     /// When it is no question for this webhook.
     pub(super) fn read(body: &[u8]) -> Result<Self, NoQuestion> {
         let undecodable = |error: serde_json::Error| NoQuestion::Undecodable(error.to_string());
+        // Otherwise a list would do for a structure.
+        if !body.trim_ascii_start().starts_with(b"{") {
+            return Err(NoQuestion::Undecodable("it is no JSON object".into()));
+        }
         let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(undecodable)?;
         if envelope.api_version != API_VERSION || envelope.kind != KIND {
             return Err(NoQuestion::Unsupported);

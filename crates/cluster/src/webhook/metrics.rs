@@ -167,7 +167,7 @@ mod tests {
         let series = metrics.iter().map(|metric| {
             let labels = metric.get_label().iter().map(|label| label.value());
             let labels: Vec<_> = labels.collect();
-            (labels.join(" "), metric.get_counter().value())
+            (labels.join(" "), metric.get_counter().get_value())
         });
         series.collect()
     }

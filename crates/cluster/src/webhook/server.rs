@@ -41,9 +41,11 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(120);
 /// Bytes that one connection buffers: the largest head, and what of a body is read at once.
 const BUFFER: usize = 64 << 10;
-/// After an answer that comes before its request's end, what is still under way is thrown away for this long, so that the
-/// answer is not lost to a reset.
+/// After an answer that comes before its request's end, what still arrives is thrown away, so that the answer is not lost
+/// to a reset: until nothing does for this long.
 const LINGER: Duration = Duration::from_secs(2);
+/// Bound on that.
+const LINGER_IN_ALL: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -217,11 +219,11 @@ async fn exchange<J: Judge>(
 /// Ends a connection such that what was written arrives: says that nothing more comes, and throws away what still does.
 async fn linger(mut stream: TlsStream<TcpStream>) {
     let end = async {
-        stream.shutdown().await?;
         let mut rest = vec![0; BUFFER];
-        while stream.read(&mut rest).await? > 0 {}
+        timeout(LINGER, stream.shutdown()).await??;
+        while timeout(LINGER, stream.read(&mut rest)).await?? > 0 {}
         io::Result::Ok(())
     };
     // Whoever is not done by now loses.
-    let _ = timeout(LINGER, end).await;
+    let _ = timeout(LINGER_IN_ALL, end).await;
 }

@@ -44,11 +44,12 @@ pub(super) struct Watched<S> {
     answered: u64,
 }
 
+/// For what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Waiting {
-    ForNothing,
-    ForRequest,
-    ForRestOfHead,
+    Nothing,
+    Request,
+    RestOfHead,
 }
 
 impl Answering {
@@ -84,7 +85,7 @@ impl<S> Watched<S> {
             patience,
             answering,
             deadline: Box::pin(tokio::time::sleep(patience.head)),
-            waiting: Waiting::ForRestOfHead,
+            waiting: Waiting::RestOfHead,
             answered: 0,
         }
     }
@@ -113,17 +114,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         let answered = self.answering.answered();
         if self.answered != answered {
             self.answered = answered;
-            self.waiting = Waiting::ForNothing;
+            self.waiting = Waiting::Nothing;
         }
         let (head, idle) = (self.patience.head, self.patience.idle);
         if read.is_ready() {
-            if self.waiting != Waiting::ForRestOfHead {
-                self.wait(Waiting::ForRestOfHead, head);
+            if self.waiting != Waiting::RestOfHead {
+                self.wait(Waiting::RestOfHead, head);
             }
             return read;
         }
-        if self.waiting == Waiting::ForNothing {
-            self.wait(Waiting::ForRequest, idle);
+        if self.waiting == Waiting::Nothing {
+            self.wait(Waiting::Request, idle);
         }
         match self.deadline.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use headgate_compile::Kind;
+use headgate_compile::{Kind, Object};
 use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault, Options};
 use serde_json::json;
 
-use crate::world::{World, ingress, options, secret, secured, service, slice};
+use crate::world::{World, ingress, options, reference, secret, secured, service, slice};
 
 /// What stays all the time, and so may never be told to be gone.
 fn fill(api: &ApiServer) {
@@ -74,6 +74,57 @@ fn watches_that_end_badly_are_made_good() {
             change(&api);
             check(&api, &mut world, &format!("{what:?}"));
         }
+    }
+}
+
+/// The annotation `step` of an Ingress.
+fn step(world: &World, name: &str) -> Option<String> {
+    match world
+        .snapshot
+        .object(&reference(Kind::Ingress, "shop", name))?
+    {
+        Object::Ingress(ingress) => ingress.metadata.annotations.as_ref()?.get("step").cloned(),
+        _ => None,
+    }
+}
+
+#[test]
+fn the_last_word_about_an_object_counts_whenever_it_comes() {
+    for api in servers() {
+        let mut world = World::ready(&api, options());
+        api.wait_for_watches("ingresses", 1);
+        api.disturb("ingresses", Disturbance::Reorder(3));
+        for step in ["1", "2", "3"] {
+            api.modify("Ingress", "shop", "steady", |ingress| {
+                ingress["metadata"]["annotations"] = json!({"step": step});
+            });
+        }
+        world.until("the last step", |world| {
+            step(world, "steady").as_deref() == Some("3")
+        });
+        assert!(world.is_quiet());
+        assert_eq!(step(&world, "steady").as_deref(), Some("3"));
+    }
+}
+
+#[test]
+fn what_is_gone_stays_gone_though_it_is_told_again() {
+    for api in servers() {
+        let mut world = World::ready(&api, options());
+        api.wait_for_watches("ingresses", 1);
+        api.create(ingress("short", "web"));
+        world.until("it to come", |world| {
+            world.has(Kind::Ingress, "shop", "short")
+        });
+        api.delete("Ingress", "shop", "short");
+        world.until("it to go", |world| {
+            !world.has(Kind::Ingress, "shop", "short")
+        });
+        // That it came and that it went, once more.
+        api.disturb("ingresses", Disturbance::Replay(2));
+        world.until_metric("headgate_watch_restarts_total", "disorder", 1.0);
+        assert!(world.is_quiet());
+        assert!(!world.has(Kind::Ingress, "shop", "short"));
     }
 }
 

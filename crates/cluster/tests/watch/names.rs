@@ -6,7 +6,7 @@ use headgate_compile::{Change, Kind, Name, Options};
 use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault};
 use serde_json::json;
 
-use crate::world::{World, config_map, ingress, options, secret, secured, service};
+use crate::world::{World, config_map, ingress, options, secret, secured, service, slice};
 
 /// What names another object waits for it as long as a loaded machine may take.
 fn patient() -> headgate_cluster::WatchOptions {
@@ -21,6 +21,8 @@ fn a_secret_comes_with_the_ingress_that_names_it_and_goes_with_it() {
     api.create(secret("shop", "cert"));
     let mut world = World::ready(&api, patient());
     assert!(!world.has(Kind::Secret, "shop", "cert"));
+    let slow = Fault::new(Effect::Delay(Duration::from_millis(100)));
+    api.inject(slow.verb("list").resource("secrets").times(1));
     api.create(secured("web", "cert"));
     let batch = world.batch();
     assert_eq!(batch.changes.len(), 2, "{:?}", batch.changes);
@@ -146,8 +148,10 @@ fn an_ingress_comes_with_its_service_and_slices() {
     options.timing.together = Duration::from_secs(10);
     let mut world = World::ready(&api, options);
     api.create(ingress("web", "web"));
+    assert!(world.is_quiet(), "it waits for the Service");
     api.create(service("shop", "web"));
-    api.create(crate::world::slice("shop", "web-1", "web"));
+    assert!(world.is_quiet(), "and for a slice of it");
+    api.create(slice("shop", "web-1", "web"));
     let batch = world.batch();
     assert_eq!(batch.changes.len(), 3, "{:?}", batch.changes);
     // What lacks nothing does not wait.

@@ -1,10 +1,11 @@
 //! Namespaces and selectors.
 
+use headgate_cluster::ConnectOptions;
 use headgate_compile::{Kind, Name, Namespaces, Options};
-use headgate_testkit::kubernetes::ApiServer;
+use headgate_testkit::kubernetes::{ApiServer, Disturbance};
 use serde_json::json;
 
-use crate::world::{World, config_map, ingress_in, options, secret, service, slice};
+use crate::world::{World, config_map, ingress_in, options, secret, secured, service, slice};
 
 #[test]
 fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
@@ -106,6 +107,55 @@ fn without_a_selector_nobody_asks_for_namespaces() {
         api.requests()
             .iter()
             .all(|request| request.resource != "namespaces")
+    );
+}
+
+#[test]
+fn to_list_and_to_watch_is_all_that_has_to_be_allowed() {
+    let api = ApiServer::start();
+    api.create(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
+        "metadata": {"name": "headgate"},
+        "rules": [
+            {"apiGroups": ["networking.k8s.io"], "resources": ["ingresses", "ingressclasses"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+            {"apiGroups": [""], "resources": ["services", "secrets", "configmaps"], "verbs": ["list", "watch"]},
+        ],
+    }));
+    api.create(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+        "metadata": {"name": "headgate"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "headgate"},
+        "subjects": [{"kind": "ServiceAccount", "namespace": "system", "name": "headgate"}],
+    }));
+    let token = api.service_account("system", "headgate");
+    api.enforce_rbac(true);
+    api.create(secret("shop", "cert"));
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("config");
+    std::fs::write(&kubeconfig, api.kubeconfig_for(&token)).unwrap();
+    let connect = ConnectOptions {
+        kubeconfig: Some(kubeconfig),
+        ..ConnectOptions::default()
+    };
+    let mut world = World::connected(&connect, options());
+    world.batch();
+    // Single objects are asked for by listing, and a watch goes on by listing a little.
+    api.create(secured("web", "cert"));
+    world.until("the Secret", |world| {
+        world.has(Kind::Secret, "shop", "cert")
+    });
+    api.disturb_all(Disturbance::Close);
+    api.create(secured("api", "cert"));
+    world.until("another", |world| world.has(Kind::Ingress, "shop", "api"));
+    for kind in ["Ingress", "Secret", "ConfigMap", "Service"] {
+        assert_eq!(world.metric("headgate_watch_denied", kind), 0.0, "{kind}");
+    }
+    let used = api.used();
+    assert!(
+        used.iter()
+            .all(|used| used.verb == "list" || used.verb == "watch"),
+        "{used:?}"
     );
 }
 

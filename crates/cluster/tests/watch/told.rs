@@ -1,5 +1,6 @@
 //! What is told beside objects.
 
+use headgate_cluster::status::Observations as _;
 use headgate_compile::{Change, Fact, Kind, Name};
 use headgate_testkit::kubernetes::ApiServer;
 use serde_json::json;

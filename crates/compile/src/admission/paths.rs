@@ -12,8 +12,8 @@ use crate::host::{Member, in_regex_mode};
 use crate::ingress::ParsedIngress;
 
 /// Expressions that one review compiles, at most; those in service already are not compiled again. What is beyond is told
-/// when it is compiled to be served.
-const MAX_EXPRESSIONS: usize = 256;
+/// when it is compiled to be served. An expression may take a millisecond, and anybody may ask.
+const MAX_EXPRESSIONS: usize = 64;
 /// Bytes of those expressions, at most.
 const MAX_BYTES: usize = 16 << 10;
 

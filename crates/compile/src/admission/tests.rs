@@ -6,7 +6,7 @@ mod laws;
 mod state;
 
 use self::state::{State, ingress};
-use super::{AdmissionRules, review};
+
 use crate::{Namespaces, Options};
 
 /// Asserts what becomes of each line in a state without settings.
@@ -100,19 +100,13 @@ fn inspection_comes_before_the_class() {
             ("s/a a.example tls:a.example:cert Prefix:/etc", "ok"),
         ],
     );
-    let state = State::new(&[], &[], Options::default());
-    let object = ingress("s/a a.example Any:/etc/passwd", 1);
-    let rules = AdmissionRules {
+    let options = Options {
         deep_inspect: false,
+        ..Options::default()
     };
-    let review = review(
-        &object,
-        &state.compiled,
-        &state.snapshot,
-        &state.options,
-        &rules,
-    );
-    assert_eq!(review.denied, None);
+    let state = State::new(&[], &[], options);
+    let object = ingress("s/a a.example Any:/etc/passwd", 1);
+    assert_eq!(state.verdict(&object).denied, None);
 }
 
 #[test]

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::status::Observations as _;
 use crate::watch::WatchMetrics;
 use crate::watch::decode::{Arrived, Decoded};
 use crate::watch::message::{Event, Problem, Progress, Sort};

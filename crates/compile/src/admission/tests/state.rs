@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::annotations::DEFAULT_PREFIX;
 use crate::{
-    AdmissionRules, Changes, Compiled, Name, Object, Options, Review, Snapshot,
-    certificate_from_pem, compile, review,
+    Changes, Compiled, Name, Object, Options, Review, Snapshot, certificate_from_pem, compile,
+    review,
 };
 
 const UID: &str = "0b1c7a52-6f0e-4c1d-9d5b-2f6f5c0e8a11";
@@ -121,14 +121,7 @@ impl State {
     }
 
     pub(super) fn verdict(&self, reviewed: &Ingress) -> Review {
-        let rules = AdmissionRules::default();
-        review(
-            reviewed,
-            &self.compiled,
-            &self.snapshot,
-            &self.options,
-            &rules,
-        )
+        review(reviewed, &self.compiled, &self.snapshot, &self.options)
     }
 
     /// The verdict as text: `ok`, `foreign` or `no: reason`, and a line for each warning.

@@ -1,9 +1,9 @@
 //! Looks for fragments of nginx configuration and for paths of secrets in hosts, paths and names. They mean nothing here;
-//! whoever writes them tries what worked elsewhere, and should be told no, as always (ingress-nginx reference 9.2, 1).
+//! whoever writes them tries what worked elsewhere, and should be told no, as always (ingress-nginx reference 9.2 and 9.3).
 
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::{quoted, shown_host};
+use crate::annotations::excerpt;
 
 /// Texts that no host, path or name has a use for.
 const FORBIDDEN: [&str; 7] = [
@@ -20,13 +20,13 @@ const DIRECTIVES: [&str; 2] = ["alias", "root"];
 
 /// # Errors
 /// The first field with a forbidden text, in words.
-pub(super) fn inspect(ingress: &Ingress) -> Result<(), String> {
+pub(crate) fn inspect(ingress: &Ingress) -> Result<(), String> {
     let Some(spec) = &ingress.spec else {
         return Ok(());
     };
     for (index, rule) in spec.rules.iter().flatten().enumerate() {
         let field = || format!("spec.rules[{index}]");
-        refuse(shown_host(rule.host.as_deref()), || {
+        refuse(rule.host.as_deref().unwrap_or_default(), || {
             format!("{}.host", field())
         })?;
         let paths = rule.http.iter().flat_map(|http| &http.paths);
@@ -58,9 +58,9 @@ fn refuse(text: &str, field: impl Fn() -> String) -> Result<(), String> {
     match word.or_else(directive) {
         None => Ok(()),
         Some(word) => Err(format!(
-            "{}: the value {} is not allowed: it contains \"{word}\"",
+            "{}: the value \"{}\" is not allowed: it contains \"{word}\"",
             field(),
-            quoted(text)
+            excerpt(text)
         )),
     }
 }

@@ -1,0 +1,227 @@
+//! The admission webhook over real TLS: what it answers, and what it withstands.
+
+#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+
+#[path = "webhook/certificates.rs"]
+mod certificates;
+#[path = "webhook/limits.rs"]
+mod limits;
+#[path = "webhook/site.rs"]
+mod site;
+
+use headgate_testkit::{Connection, Request};
+use serde_json::{Value, json};
+
+use crate::site::{PATH, Site, ingress, question, tls};
+
+fn answer(site: &Site, body: &Value) -> Value {
+    let response = site.post(body.to_string()).is(200);
+    let response = response.has("content-type", "application/json");
+    serde_json::from_slice(&response.body).unwrap()
+}
+
+#[test]
+fn accepted_with_the_same_uid_and_warnings() {
+    let site = Site::new();
+    let answered = answer(&site, &question("CREATE", ingress("warn")));
+    let expected = json!({
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "response": { "uid": "u-1", "allowed": true, "warnings": ["one", "two"] },
+    });
+    assert_eq!(answered, expected);
+    let answered = answer(&site, &question("UPDATE", ingress("accept")));
+    assert_eq!(
+        answered["response"],
+        json!({ "uid": "u-1", "allowed": true })
+    );
+}
+
+#[test]
+fn denied_with_the_reason() {
+    let site = Site::new();
+    let answered = answer(&site, &question("CREATE", ingress("deny")));
+    let expected = json!({
+        "uid": "u-1",
+        "allowed": false,
+        "status": { "status": "Failure", "code": 400, "reason": "BadRequest", "message": "deny: no" },
+    });
+    assert_eq!(answered["response"], expected);
+    let odd = json!({ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "spec": 7 });
+    let mut deep = json!({});
+    for _ in 0..200 {
+        deep = json!({ "f:x": deep });
+    }
+    let mut nested = ingress("accept");
+    nested["metadata"]["managedFields"] = json!([{ "fieldsV1": deep }]);
+    for object in [odd, json!({ "kind": "Pod" }), Value::Null, nested] {
+        let answered = answer(&site, &question("CREATE", object));
+        assert_eq!(answered["response"]["allowed"], false);
+        assert_eq!(answered["response"]["status"]["code"], 400);
+    }
+}
+
+#[test]
+fn what_goes_away_is_allowed_unasked() {
+    let site = Site::new();
+    let mut deletion = question("DELETE", Value::Null);
+    assert_eq!(answer(&site, &deletion)["response"]["allowed"], true);
+    deletion["request"]["oldObject"] = ingress("panic");
+    assert_eq!(answer(&site, &deletion)["response"]["allowed"], true);
+    let mut deleting = ingress("panic");
+    deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    let answered = answer(&site, &question("UPDATE", deleting));
+    assert_eq!(answered["response"]["allowed"], true);
+}
+
+#[test]
+fn what_is_no_question() {
+    let site = Site::new();
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut question = question("CREATE", ingress("accept"));
+        change(&mut question);
+        question.to_string()
+    };
+    let group = |value: Value| with(&|body| body["request"]["kind"]["group"] = value.clone());
+    let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+    let cases = [
+        (400, String::new()),
+        (400, "{".into()),
+        (400, "[]".into()),
+        (400, "\u{0}garbage".into()),
+        (400, deep.clone()),
+        (400, with(&|body| body["request"] = json!({ "no": "uid" }))),
+        (500, format!("{{\"x\":{deep}}}")),
+        (500, "{}".into()),
+        (500, with(&|body| body["kind"] = json!("Ingress"))),
+        (
+            500,
+            with(&|body| body["apiVersion"] = json!("admission.k8s.io/v1beta1")),
+        ),
+        (500, with(&|body| body["request"] = Value::Null)),
+        (500, group(json!("extensions"))),
+        (
+            500,
+            with(&|body| body["request"]["kind"]["version"] = json!("v1beta1")),
+        ),
+        (
+            500,
+            with(&|body| body["request"]["kind"]["kind"] = json!("Pod")),
+        ),
+    ];
+    for (status, body) in cases {
+        let found = site.post(body.clone()).status;
+        assert_eq!(
+            found,
+            status,
+            "{}",
+            body.chars().take(300).collect::<String>()
+        );
+    }
+    let invalid_utf8 = site.post(b"{\"kind\":\"\xff\"}".to_vec());
+    assert_eq!(invalid_utf8.status, 400);
+}
+
+#[test]
+fn only_one_path_and_method() {
+    let site = Site::new();
+    let body = question("CREATE", ingress("accept")).to_string();
+    let status = |request: Request| site.send(&request).status;
+    for path in [
+        "/",
+        "/networking/v1/ingresses/",
+        "/networking/v1beta1/ingresses",
+        "/healthz",
+    ] {
+        assert_eq!(status(Request::post(path, body.clone())), 404, "{path}");
+    }
+    assert_eq!(
+        status(Request::post(&format!("{PATH}?timeout=10s"), body)),
+        200
+    );
+    let get = site.send(&Request::get(PATH)).is(405);
+    assert_eq!(get.field("allow"), Some("POST"));
+}
+
+#[test]
+fn no_verdict_is_a_failure_and_nothing_breaks() {
+    let site = Site::new();
+    let mut connection = Connection::open_tls(site.address(), &tls());
+    let cases = [
+        ("gone", 500, "not read the cluster's objects"),
+        ("panic", 500, "the review failed"),
+        ("accept", 200, ""),
+    ];
+    for (name, status, text) in cases {
+        let body = question("CREATE", ingress(name)).to_string();
+        let response = connection.exchange(&Request::post(PATH, body)).is(status);
+        assert!(response.text().contains(text), "{response:?}");
+    }
+}
+
+#[test]
+fn counted_by_ingress() {
+    let site = Site::new();
+    for name in ["accept", "accept", "deny", "foreign", "gone"] {
+        site.post(question("CREATE", ingress(name)).to_string());
+    }
+    let labels =
+        |name: &str| format!("{{controller_class=\"c\",ingress=\"{name}\",namespace=\"ns\"}}");
+    let metrics = site.metrics();
+    for (name, value) in [
+        (format!("check_success{}", labels("accept")), "2"),
+        (format!("check_errors{}", labels("deny")), "1"),
+        (
+            "admission_tested_ingresses{controller_class=\"c\"}".into(),
+            "7",
+        ),
+        (
+            "admission_render_ingresses{controller_class=\"c\"}".into(),
+            "7",
+        ),
+    ] {
+        let line = format!("nginx_ingress_controller_{name} {value}\n");
+        assert!(metrics.contains(&line), "{line} in\n{metrics}");
+    }
+    for absent in ["foreign", "gone"] {
+        assert!(!metrics.contains(absent), "{metrics}");
+    }
+    for gauge in [
+        "tested_duration",
+        "render_duration",
+        "config_size",
+        "roundtrip_duration",
+    ] {
+        let start =
+            format!("nginx_ingress_controller_admission_{gauge}{{controller_class=\"c\"}} ");
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&start));
+        assert!(line.unwrap().parse::<f64>().unwrap() > 0.0, "{metrics}");
+    }
+}
+
+#[test]
+fn stops_when_what_is_under_way_is_done() {
+    let site = Site::new();
+    let idle = || {
+        let mut connection = Connection::open_tls(site.address(), &tls());
+        let body = question("CREATE", ingress("accept")).to_string();
+        connection.exchange(&Request::post(PATH, body)).is(200);
+        connection
+    };
+    let mut idle = idle();
+    let mut fresh = Connection::open_tls(site.address(), &tls());
+    let mut waiting = Connection::open_tls(site.address(), &tls());
+    let body = question("CREATE", ingress("wait")).to_string();
+    waiting.send(Request::post(PATH, body).bytes());
+    site.until_asked(2);
+    let address = site.address();
+    let (open, stopping) = site.stop();
+    // Stopping has begun once those that wait are closed.
+    assert!(idle.is_closed() && fresh.is_closed());
+    assert!(!stopping.is_finished());
+    open();
+    waiting.response().is(200);
+    drop(waiting);
+    stopping.join().unwrap();
+    assert!(Connection::try_open(address).is_err(), "the port is free");
+}
