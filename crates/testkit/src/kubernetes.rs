@@ -39,6 +39,7 @@ mod objects;
 mod options;
 mod patch;
 mod prepare;
+mod protobuf;
 mod rbac;
 mod read;
 mod reviews;

@@ -6,18 +6,21 @@
 //!
 //! It is no part of the program: nothing but tests and benches may depend on it.
 
+pub mod balancer;
 pub mod certificate;
 pub mod client;
 pub mod gate;
 pub mod kubernetes;
 pub mod load;
 pub mod manifest;
+pub mod namespaces;
 pub mod program;
 pub mod proxy_protocol;
 pub mod site;
 pub mod upstream;
 pub mod wait;
 
+pub use balancer::Balancer;
 pub use certificate::{Authority, Issued};
 pub use client::http1::Connection;
 pub use client::http2::Http2;
@@ -27,6 +30,7 @@ pub use client::tls::Tls;
 pub use gate::Gate;
 pub use kubernetes::ApiServer;
 pub use load::{Load, Report};
+pub use namespaces::Namespace;
 pub use program::Program;
 pub use site::Site;
 pub use upstream::echo::Echo;

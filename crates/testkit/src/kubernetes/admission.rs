@@ -42,7 +42,8 @@ pub(crate) async fn review(
             }
             Err(_) if hook["failurePolicy"] == "Ignore" => {}
             Err(why) => {
-                let message = format!("failed calling webhook {name:?}: failed to call webhook: {why}");
+                let message =
+                    format!("failed calling webhook {name:?}: failed to call webhook: {why}");
                 return Err(Failure::internal(&message));
             }
         }
@@ -73,7 +74,15 @@ impl Write<'_> {
     /// The webhooks it concerns.
     fn hooks(&self) -> Vec<Value> {
         let shelf = kinds::by_name("ValidatingWebhookConfiguration").shelf();
-        let configured: Vec<_> = self.caller.shared.state().store.kept(shelf).all().cloned().collect();
+        let configured: Vec<_> = self
+            .caller
+            .shared
+            .state()
+            .store
+            .kept(shelf)
+            .all()
+            .cloned()
+            .collect();
         configured
             .iter()
             .flat_map(|stored| match stored.object().remove("webhooks") {
@@ -94,7 +103,9 @@ impl Write<'_> {
         let kind = self.caller.kind;
         let has = |field: &str, wanted: &str| {
             let values = rule[field].as_array().into_iter().flatten();
-            values.into_iter().any(|value| value == "*" || value == wanted)
+            values
+                .into_iter()
+                .any(|value| value == "*" || value == wanted)
         };
         let resource = self.caller.asked.resource();
         let resources = rule["resources"].as_array().into_iter().flatten();
@@ -118,7 +129,9 @@ impl Write<'_> {
 
     fn is_selected(&self, hook: &Value) -> bool {
         let labels = |object: &Object| -> BTreeMap<String, String> {
-            let labels = object.get("metadata").and_then(|metadata| metadata["labels"].as_object());
+            let labels = object
+                .get("metadata")
+                .and_then(|metadata| metadata["labels"].as_object());
             let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
             labels
                 .into_iter()
@@ -128,10 +141,15 @@ impl Write<'_> {
         };
         let objects = Labels::of(&hook["objectSelector"]);
         let either = [self.new, self.old].into_iter().flatten();
-        if !either.into_iter().any(|object| objects.hold(&labels(object))) {
+        if !either
+            .into_iter()
+            .any(|object| objects.hold(&labels(object)))
+        {
             return false;
         }
-        let namespace = self.object().map_or("", |object| prepare::told(object, "namespace"));
+        let namespace = self
+            .object()
+            .map_or("", |object| prepare::told(object, "namespace"));
         if namespace.is_empty() {
             return true;
         }
@@ -139,7 +157,12 @@ impl Write<'_> {
         let found = self.caller.shared.find(shelf, &Key::new("", namespace));
         let mut known = found.map(|found| found.labels.clone()).unwrap_or_default();
         // A namespace that is made with its first object has its name as a label, too.
-        let name = || ("kubernetes.io/metadata.name".to_owned(), namespace.to_owned());
+        let name = || {
+            (
+                "kubernetes.io/metadata.name".to_owned(),
+                namespace.to_owned(),
+            )
+        };
         let (label, value) = name();
         known.entry(label).or_insert(value);
         Labels::of(&hook["namespaceSelector"]).hold(&known)
@@ -148,11 +171,17 @@ impl Write<'_> {
     fn review(&self) -> Value {
         let (kind, asked) = (self.caller.kind, self.caller.asked);
         let whole = |object: Option<&Object>| {
-            object.map_or(Value::Null, |object| super::stored::complete(kind, object.clone()))
+            object.map_or(Value::Null, |object| {
+                super::stored::complete(kind, object.clone())
+            })
         };
         let own_kind = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
-        let resource = json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
-        let told = |field: &str| self.object().map_or("", |object| prepare::told(object, field));
+        let resource =
+            json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
+        let told = |field: &str| {
+            self.object()
+                .map_or("", |object| prepare::told(object, field))
+        };
         let mut request = json!({
             "uid": format!("{:032x}", fastrand::u128(..)), "kind": own_kind, "resource": resource,
             "requestKind": own_kind, "requestResource": resource,
@@ -186,7 +215,9 @@ fn denial(name: &str, status: &Value) -> Failure {
         ("", reason) => format!("{denied}: {reason}"),
         (message, _) => format!("{denied}: {message}"),
     };
-    let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok());
+    let code = status["code"]
+        .as_u64()
+        .and_then(|code| u16::try_from(code).ok());
     let code = code.filter(|code| (400..600).contains(code)).unwrap_or(400);
     Failure {
         details: status.get("details").cloned(),

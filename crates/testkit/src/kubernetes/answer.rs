@@ -44,7 +44,11 @@ impl Form {
         match self {
             Self::Whole => complete(kind, &item(kind, stored)),
             Self::Metadata => bytes(&partial(stored)),
-            Self::Table => bytes(&table::of(kind, [stored], &json!({"resourceVersion": stored.version.to_string()}))),
+            Self::Table => bytes(&table::of(
+                kind,
+                [stored],
+                &json!({"resourceVersion": stored.version.to_string()}),
+            )),
         }
     }
 

@@ -90,11 +90,7 @@ fn strip_identity(config: &mut Object) {
 }
 
 /// What others own of what is to change.
-fn conflicts<'a>(
-    entries: &'a [Entry],
-    writer: &Writer,
-    changed: &Fields,
-) -> Vec<(Entry, Fields)> {
+fn conflicts<'a>(entries: &'a [Entry], writer: &Writer, changed: &Fields) -> Vec<(Entry, Fields)> {
     entries
         .iter()
         .filter(|entry| !writer.is(entry))
@@ -117,17 +113,15 @@ fn refusal(kind: &Kind, name: &str, conflicts: &[(Entry, Fields)]) -> Failure {
     let mut causes = Vec::new();
     let mut told = Vec::new();
     for (entry, fields) in conflicts {
-        let how = match entry.operation.as_str() {
-            "Apply" => String::new(),
-            _ => format!(" using {}", kind.api_version()),
-        };
+        let who = entry.shown(kind);
         let paths = fields.paths();
-        told.push(format!("conflict with {:?}{how}: {}", entry.manager, paths.join(", ")));
+        told.push(match paths.as_slice() {
+            [path] => format!("conflict with {who}: {path}"),
+            many => format!("conflicts with {who}:\n- {}", many.join("\n- ")),
+        });
         for path in paths {
             causes.push(json!({
-                "reason": "FieldManagerConflict",
-                "message": format!("conflict with {:?}{how}", entry.manager),
-                "field": path,
+                "reason": "FieldManagerConflict", "message": format!("conflict with {who}"), "field": path,
             }));
         }
     }
@@ -135,7 +129,9 @@ fn refusal(kind: &Kind, name: &str, conflicts: &[(Entry, Fields)]) -> Failure {
     let noun = if count == 1 { "conflict" } else { "conflicts" };
     let message = format!("Apply failed with {count} {noun}: {}", told.join("\n"));
     Failure {
-        details: Some(json!({"name": name, "group": kind.group, "kind": kind.plural, "causes": causes})),
+        details: Some(
+            json!({"name": name, "group": kind.group, "kind": kind.plural, "causes": causes}),
+        ),
         ..Failure::new(409, "Conflict", message)
     }
 }

@@ -81,7 +81,9 @@ impl Query {
 
     /// Whether nothing may be changed.
     pub(crate) fn dry_run(&self) -> bool {
-        self.0.iter().any(|(name, value)| name == "dryRun" && value == "All")
+        self.0
+            .iter()
+            .any(|(name, value)| name == "dryRun" && value == "All")
     }
 }
 
@@ -93,7 +95,10 @@ impl Asked {
     /// Reads the head of a request.
     pub(crate) fn read(parts: &Parts) -> Self {
         let header = |name: &str| {
-            let value = parts.headers.get(name).and_then(|value| value.to_str().ok());
+            let value = parts
+                .headers
+                .get(name)
+                .and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()
         };
         let content_type = header("content-type");
@@ -106,7 +111,12 @@ impl Asked {
             subresource: String::new(),
             query: Query::parse(parts.uri.query().unwrap_or_default()),
             accept: header("accept"),
-            content_type: content_type.split(';').next().unwrap_or_default().trim().to_owned(),
+            content_type: content_type
+                .split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             agent: header("user-agent"),
         };
         asked.locate();
@@ -139,7 +149,12 @@ impl Asked {
             return told.to_owned();
         }
         let program = self.agent.split('/').next().unwrap_or_default();
-        if program.is_empty() { "unknown" } else { program }.to_owned()
+        if program.is_empty() {
+            "unknown"
+        } else {
+            program
+        }
+        .to_owned()
     }
 
     fn locate(&mut self) {

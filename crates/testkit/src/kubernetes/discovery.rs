@@ -105,12 +105,19 @@ fn group(name: &str) -> Value {
 }
 
 fn in_group(group: &str, version: &str) -> (Vec<&'static Kind>, Vec<&'static Review>) {
-    let kept = KINDS.iter().filter(|kind| kind.group == group && kind.version == version);
-    let asked = REVIEWS.iter().filter(|review| review.group == group && version == "v1");
+    let kept = KINDS
+        .iter()
+        .filter(|kind| kind.group == group && kind.version == version);
+    let asked = REVIEWS
+        .iter()
+        .filter(|review| review.group == group && version == "v1");
     (kept.collect(), asked.collect())
 }
 
-fn known(group: &str, version: &str) -> Result<(Vec<&'static Kind>, Vec<&'static Review>), Failure> {
+fn known(
+    group: &str,
+    version: &str,
+) -> Result<(Vec<&'static Kind>, Vec<&'static Review>), Failure> {
     let found = in_group(group, version);
     if found.0.is_empty() && found.1.is_empty() {
         return Err(Failure::no_such_path());
@@ -122,8 +129,16 @@ fn known(group: &str, version: &str) -> Result<(Vec<&'static Kind>, Vec<&'static
 fn subresource(kind: &Kind, name: &str) -> (&'static str, Value, &'static [&'static str]) {
     let own = json!([kind.group, kind.version]);
     match name {
-        "scale" => ("Scale", json!(["autoscaling", "v1"]), &["get", "patch", "update"]),
-        "token" => ("TokenRequest", json!(["authentication.k8s.io", "v1"]), &["create"]),
+        "scale" => (
+            "Scale",
+            json!(["autoscaling", "v1"]),
+            &["get", "patch", "update"],
+        ),
+        "token" => (
+            "TokenRequest",
+            json!(["authentication.k8s.io", "v1"]),
+            &["create"],
+        ),
         "finalize" => (kind.kind, own, &["update"]),
         _ => (kind.kind, own, &["get", "patch", "update"]),
     }
@@ -140,8 +155,8 @@ fn resources(group: &str, version: &str) -> Result<Value, Failure> {
         if !kind.short.is_empty() {
             resource["shortNames"] = json!(kind.short);
         }
-        if kind.short.contains(&"svc") || kind.short.contains(&"deploy") {
-            resource["categories"] = json!(["all"]);
+        if !categories(kind).is_empty() {
+            resource["categories"] = json!(categories(kind));
         }
         listed.push(resource);
         for &name in kind.subresources {
@@ -168,7 +183,10 @@ fn aggregated_list(groups: &[&str]) -> Answer {
     let list = json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
     });
-    Answer::new(StatusCode::OK, Content::Other(answer::bytes(&list), AGGREGATED))
+    Answer::new(
+        StatusCode::OK,
+        Content::Other(answer::bytes(&list), AGGREGATED),
+    )
 }
 
 fn aggregated(group: &str) -> Value {
@@ -190,7 +208,7 @@ fn aggregated(group: &str) -> Value {
             json!({
                 "resource": kind.plural, "singularResource": kind.singular, "scope": scope(kind.namespaced),
                 "responseKind": response(kind.kind, &group.into(), &version.into()),
-                "verbs": VERBS, "shortNames": kind.short, "subresources": subresources,
+                "verbs": VERBS, "shortNames": kind.short, "categories": categories(kind), "subresources": subresources,
             })
         })
         .collect();
@@ -204,6 +222,25 @@ fn aggregated(group: &str) -> Value {
         "metadata": {"name": group, "creationTimestamp": null},
         "versions": [{"version": version, "resources": listed, "freshness": "Current"}],
     })
+}
+
+/// What `kubectl get all` means.
+fn categories(kind: &Kind) -> &'static [&'static str] {
+    const ALL: &[&str] = &[
+        "Pod",
+        "Service",
+        "DaemonSet",
+        "Deployment",
+        "ReplicaSet",
+        "StatefulSet",
+        "Job",
+        "CronJob",
+    ];
+    if ALL.contains(&kind.kind) {
+        &["all"]
+    } else {
+        &[]
+    }
 }
 
 /// Where a group is, without the leading slash.
@@ -238,7 +275,11 @@ fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
         .collect();
     let mut paths = BTreeMap::new();
     for kind in kept {
-        let place = if kind.namespaced { "namespaces/{namespace}/" } else { "" };
+        let place = if kind.namespaced {
+            "namespaces/{namespace}/"
+        } else {
+            ""
+        };
         let operation = |action: &str| {
             json!({
                 "parameters": parameters, "responses": {"200": {"description": "OK"}},

@@ -89,7 +89,9 @@ impl Fields {
         };
         let mut fields = Self::default();
         for (step, part, place) in parts {
-            fields.children.insert(step.clone(), Self::of_part(&step, &place, part));
+            fields
+                .children
+                .insert(step.clone(), Self::of_part(&step, &place, part));
         }
         fields
     }
@@ -270,7 +272,7 @@ impl Fields {
         for (step, child) in &self.children {
             let shown = match step.split_at(2) {
                 ("f:", name) => format!("{to_here}.{name}"),
-                ("k:", key) => format!("{to_here}[{}]", key.trim_matches(['{', '}']).replace("\":", "=").replace('"', "").replace(',', ",")),
+                ("k:", key) => format!("{to_here}[{}]", shown_key(key)),
                 (_, value) => format!("{to_here}[={value}]"),
             };
             child.collect(&shown, paths);
@@ -304,6 +306,16 @@ impl Fields {
         }
         fields
     }
+}
+
+/// A key as messages show it: `port=80,protocol="TCP"`.
+fn shown_key(key: &str) -> String {
+    let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
+    let parts: Vec<String> = key
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    parts.join(",")
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use super::discovery;
 use super::failure::Failure;
 use super::kinds::Kind;
 use super::patch;
+use super::protobuf;
 use super::read;
 use super::reviews;
 use super::scale;
@@ -35,7 +36,10 @@ pub(crate) async fn handle(
         }
         return discovery::answer(shared, asked);
     };
-    if asked.name.is_none() && asked.namespace.is_none() && kind.namespaced && asked.verb == "create"
+    if asked.name.is_none()
+        && asked.namespace.is_none()
+        && kind.namespaced
+        && asked.verb == "create"
     {
         return Err(Failure::no_such_method());
     }
@@ -99,19 +103,25 @@ pub(crate) fn written_answer(form: Form, kind: &Kind, written: Written) -> Answe
 fn read_body(asked: &Asked, body: &[u8]) -> Result<Value, Failure> {
     match asked.content_type.as_str() {
         "" | "application/json" => serde_json::from_slice(body).map_err(|error| {
-            Failure::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+            Failure::bad_request(format!(
+                "couldn't get version/kind; json parse error: {error}"
+            ))
         }),
         "application/yaml" => patch::yaml(body),
-        _ => Err(Failure::new(
-            415,
-            "UnsupportedMediaType",
-            "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
-        )),
+        "application/vnd.kubernetes.protobuf" => protobuf::read(body).ok_or_else(unknown_format),
+        _ => Err(unknown_format()),
     }
+}
+
+fn unknown_format() -> Failure {
+    Failure::new(
+        415,
+        "UnsupportedMediaType",
+        "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml",
+    )
 }
 
 /// The options in the body of a deletion; there may be none.
 fn options(body: &[u8]) -> Value {
     serde_json::from_slice(body).unwrap_or_default()
 }
-

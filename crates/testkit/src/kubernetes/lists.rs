@@ -27,7 +27,7 @@ const TOPOLOGY: Merge = Merge::Keyed(&[("topologyKey", None), ("whenUnsatisfiabl
 const SERVICE_PORT: Merge = Merge::Keyed(&[("port", None), ("protocol", Some("TCP"))]);
 const CONTAINER_PORT: Merge = Merge::Keyed(&[("containerPort", None), ("protocol", Some("TCP"))]);
 
-/// Kinds whose `ports` or `endpoints` are replaced as a whole.
+/// Maps that are one value each.
 const ATOMIC_MAPS: &[&str] = &[
     "matchLabels",
     "nodeSelector",
@@ -65,7 +65,11 @@ fn map(kind: &str, path: &[String], last: &str, parent: &str) -> Merge {
         return Merge::Atomic;
     }
     let ingress_backend = kind == "Ingress" && last == "resource" && path.len() > 2;
-    if ingress_backend { Merge::Atomic } else { Merge::Fields }
+    if ingress_backend {
+        Merge::Atomic
+    } else {
+        Merge::Fields
+    }
 }
 
 fn list(kind: &str, last: &str, parent: &str, items: &[Value]) -> Merge {

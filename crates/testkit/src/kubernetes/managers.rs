@@ -49,7 +49,9 @@ const UNMANAGED: &[&[&str]] = &[
 
 /// The entries of an object.
 pub(crate) fn entries(object: &Object) -> Vec<Entry> {
-    let managed = object.get("metadata").map(|metadata| &metadata["managedFields"]);
+    let managed = object
+        .get("metadata")
+        .map(|metadata| &metadata["managedFields"]);
     let managed = managed.and_then(Value::as_array).into_iter().flatten();
     let text = |entry: &Value, field: &str| entry[field].as_str().unwrap_or_default().to_owned();
     managed
@@ -80,7 +82,14 @@ pub(crate) fn same(old: &Object, new: &Object) -> bool {
     let bare = |object: &Object| -> Vec<_> {
         entries(object)
             .into_iter()
-            .map(|entry| (entry.manager, entry.operation, entry.subresource, entry.fields))
+            .map(|entry| {
+                (
+                    entry.manager,
+                    entry.operation,
+                    entry.subresource,
+                    entry.fields,
+                )
+            })
             .collect()
     };
     bare(old) == bare(new)
@@ -118,7 +127,10 @@ pub(crate) fn applied(kind: &Kind, object: &mut Object, config: &Object, writer:
 
 /// The fields that an applied configuration speaks of.
 pub(crate) fn applied_fields(kind: &Kind, config: &Object, writer: &Writer) -> Fields {
-    let fields = managed(Fields::of(&Here::top(kind.kind), &Value::Object(config.clone())));
+    let fields = managed(Fields::of(
+        &Here::top(kind.kind),
+        &Value::Object(config.clone()),
+    ));
     reset(kind, fields, &writer.subresource)
 }
 
@@ -162,6 +174,18 @@ impl Writer {
 }
 
 impl Entry {
+    /// As messages show it.
+    pub(crate) fn shown(&self, kind: &Kind) -> String {
+        let mut shown = format!("{:?}", self.manager);
+        if !self.subresource.is_empty() {
+            shown.push_str(&format!(" with subresource {:?}", self.subresource));
+        }
+        if self.operation != "Apply" {
+            shown.push_str(&format!(" using {}", kind.api_version()));
+        }
+        shown
+    }
+
     fn to_json(&self) -> Value {
         let mut entry = json!({
             "manager": self.manager, "operation": self.operation, "apiVersion": self.api_version,

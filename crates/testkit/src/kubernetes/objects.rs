@@ -92,14 +92,23 @@ impl ApiServer {
     /// An object.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         let kind = kinds::by_name(kind);
-        let stored = self.shared.find(kind.shelf(), &place(kind, namespace, name))?;
+        let stored = self
+            .shared
+            .find(kind.shelf(), &place(kind, namespace, name))?;
         Some(stored.value(kind))
     }
 
     /// All objects of a kind, in order.
     pub fn list(&self, kind: &str) -> Vec<Value> {
         let kind = kinds::by_name(kind);
-        let all: Vec<_> = self.shared.state().store.kept(kind.shelf()).all().cloned().collect();
+        let all: Vec<_> = self
+            .shared
+            .state()
+            .store
+            .kept(kind.shelf())
+            .all()
+            .cloned()
+            .collect();
         all.iter().map(|stored| stored.value(kind)).collect()
     }
 
@@ -118,7 +127,11 @@ impl ApiServer {
             serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
         for document in documents {
             match &document["items"] {
-                Value::Array(items) if document["kind"].as_str().is_some_and(|kind| kind.ends_with("List")) => {
+                Value::Array(items)
+                    if document["kind"]
+                        .as_str()
+                        .is_some_and(|kind| kind.ends_with("List")) =>
+                {
                     for item in items {
                         self.replace(item.clone());
                     }
@@ -253,7 +266,10 @@ fn carry(kind: &Kind, before: &Object, next: &mut Object) {
 }
 
 fn key(object: &Object) -> Key {
-    Key::new(prepare::told(object, "namespace"), prepare::told(object, "name"))
+    Key::new(
+        prepare::told(object, "namespace"),
+        prepare::told(object, "name"),
+    )
 }
 
 fn place(kind: &Kind, namespace: &str, name: &str) -> Key {

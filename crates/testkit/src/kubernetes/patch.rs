@@ -62,17 +62,15 @@ fn unreadable(error: impl std::fmt::Display) -> Failure {
 /// The object after the patch.
 pub(crate) fn apply(kind: &Kind, patch: &Patch, mut object: Value) -> Result<Value, Failure> {
     match patch {
-        Patch::Json(patch) => json_patch::patch(&mut object, patch).map_err(|error| {
-            Failure {
-                details: Some(serde_json::json!({
-                    "causes": [{"reason": "UnexpectedServerResponse", "message": error.to_string()}],
-                })),
-                ..Failure::new(
-                    422,
-                    "Invalid",
-                    "the server rejected our request due to an error in our request",
-                )
-            }
+        Patch::Json(patch) => json_patch::patch(&mut object, patch).map_err(|error| Failure {
+            details: Some(serde_json::json!({
+                "causes": [{"reason": "UnexpectedServerResponse", "message": error.to_string()}],
+            })),
+            ..Failure::new(
+                422,
+                "Invalid",
+                "the server rejected our request due to an error in our request",
+            )
         })?,
         Patch::Merge(patch) => json_patch::merge(&mut object, patch),
         Patch::Strategic(patch) => strategic(&Here::top(kind.kind), &mut object, patch),

@@ -100,14 +100,20 @@ pub(crate) fn place(kind: &Kind, object: &mut Object, key: &Key) -> Result<(), F
 /// Makes an object new: a name from `generateName`, an identity, a time.
 pub(crate) fn new(kind: &Kind, object: &mut Object, identity: String) {
     let metadata = metadata(object);
-    let absent = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().is_empty();
+    let absent =
+        |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or_default().is_empty();
     if absent(metadata.get("name"))
         && let Some(prefix) = metadata.get("generateName").and_then(Value::as_str)
     {
         let name = format!("{prefix}{}", suffix());
         metadata.insert("name".to_owned(), name.into());
     }
-    for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "resourceVersion"] {
+    for field in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "selfLink",
+        "resourceVersion",
+    ] {
         metadata.remove(field);
     }
     metadata.insert("uid".to_owned(), identity.into());

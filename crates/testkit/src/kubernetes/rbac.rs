@@ -143,7 +143,9 @@ fn rules(store: &Store, binding: &Value) -> Vec<Value> {
         }
         _ => ("ClusterRole", Key::new("", name)),
     };
-    let role = store.get(kinds::by_name(kind).shelf(), &key).map(Arc::clone);
+    let role = store
+        .get(kinds::by_name(kind).shelf(), &key)
+        .map(Arc::clone);
     let Some(mut role) = role.map(|role| role.object()) else {
         return Vec::new();
     };
@@ -156,17 +158,21 @@ fn rules(store: &Store, binding: &Value) -> Vec<Value> {
 fn grants(rule: &Value, wish: &Wish) -> bool {
     let has = |field: &str, wanted: &str| {
         let values = rule[field].as_array().into_iter().flatten();
-        values.into_iter().any(|value| value == "*" || value == wanted)
+        values
+            .into_iter()
+            .any(|value| value == "*" || value == wanted)
     };
     if !has("verbs", &wish.verb) {
         return false;
     }
     if let Some(path) = &wish.path {
         let urls = rule["nonResourceURLs"].as_array().into_iter().flatten();
-        return urls.filter_map(Value::as_str).any(|url| match url.strip_suffix('*') {
-            Some(prefix) => path.starts_with(prefix),
-            None => path == url,
-        });
+        return urls
+            .filter_map(Value::as_str)
+            .any(|url| match url.strip_suffix('*') {
+                Some(prefix) => path.starts_with(prefix),
+                None => path == url,
+            });
     }
     let names = rule["resourceNames"].as_array();
     let named = names.is_none_or(|names| {
@@ -194,7 +200,10 @@ fn refusal(user: &User, wish: &Wish) -> Failure {
             ..Failure::new(403, "Forbidden", message)
         };
     }
-    let (plural, _) = wish.resource.split_once('/').unwrap_or((&wish.resource, ""));
+    let (plural, _) = wish
+        .resource
+        .split_once('/')
+        .unwrap_or((&wish.resource, ""));
     let qualified = match wish.group.as_str() {
         "" => plural.to_owned(),
         group => format!("{plural}.{group}"),

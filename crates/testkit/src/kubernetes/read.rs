@@ -89,7 +89,9 @@ impl Wanted {
         let exact = matching == "Exact" || (matching.is_empty() && limit > 0);
         Ok(Self {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            from: (!token.is_empty()).then(|| Place::read(token)).transpose()?,
+            from: (!token.is_empty())
+                .then(|| Place::read(token))
+                .transpose()?,
             exact: (exact && version > 0).then_some(version),
             at_least: version,
         })
@@ -131,12 +133,18 @@ fn page(
     };
     if version < kept.floor() || version > store.version() {
         return Err(Failure::expired(match wanted.from {
-            Some(_) => "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter.",
+            Some(_) => {
+                "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter."
+            }
             None => "The resourceVersion for the provided list is too old.",
         }));
     }
     let after = wanted.from.as_ref().map(|place| &place.after);
-    let limit = if wanted.limit == 0 { usize::MAX } else { wanted.limit };
+    let limit = if wanted.limit == 0 {
+        usize::MAX
+    } else {
+        wanted.limit
+    };
     let mut rest = past(kept, selection, after, version);
     let items: Vec<_> = rest.by_ref().take(limit).collect();
     let remaining = rest.count();

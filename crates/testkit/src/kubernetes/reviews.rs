@@ -27,7 +27,11 @@ pub(crate) fn answer(
     review: &Value,
 ) -> Result<Answer, Failure> {
     let known = REVIEWS.iter().find(|review| {
-        path == format!("/apis/{}/{}", kinds::group_version(review.group, "v1"), review.plural)
+        path == format!(
+            "/apis/{}/{}",
+            kinds::group_version(review.group, "v1"),
+            review.plural
+        )
     });
     let known = known.ok_or_else(Failure::no_such_path)?;
     let status = match known.kind {
@@ -53,7 +57,9 @@ pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<Answer, Failu
     let token = format!("{namespace}.{name}.{:016x}", fastrand::u64(..));
     let user = User::service_account(namespace, name);
     caller.shared.control().users.add(&token, user);
-    let seconds = request["spec"]["expirationSeconds"].as_i64().unwrap_or(LIFETIME);
+    let seconds = request["spec"]["expirationSeconds"]
+        .as_i64()
+        .unwrap_or(LIFETIME);
     Ok(created(&json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest",
         "metadata": {"name": name, "namespace": namespace}, "spec": request["spec"],
@@ -78,7 +84,9 @@ fn subject(spec: &Value) -> User {
     let groups = spec["groups"].as_array().into_iter().flatten();
     User {
         name: spec["user"].as_str().unwrap_or_default().to_owned(),
-        groups: groups.filter_map(|group| group.as_str().map(str::to_owned)).collect(),
+        groups: groups
+            .filter_map(|group| group.as_str().map(str::to_owned))
+            .collect(),
     }
 }
 
@@ -95,7 +103,10 @@ fn access(shared: &Shared, user: &User, spec: &Value) -> Value {
         None => Wish {
             verb: text(&resource["verb"]),
             group: text(&resource["group"]),
-            resource: match resource["subresource"].as_str().filter(|name| !name.is_empty()) {
+            resource: match resource["subresource"]
+                .as_str()
+                .filter(|name| !name.is_empty())
+            {
                 Some(subresource) => format!("{}/{subresource}", text(&resource["resource"])),
                 None => text(&resource["resource"]),
             },

@@ -136,7 +136,10 @@ fn requirement(part: &str) -> Option<Requirement> {
         return Some(Requirement::Absent(label(key)?));
     }
     if let Some((key, value)) = part.split_once("!=") {
-        return Some(Requirement::NotIn(label(key)?, vec![value.trim().to_owned()]));
+        return Some(Requirement::NotIn(
+            label(key)?,
+            vec![value.trim().to_owned()],
+        ));
     }
     if let Some((key, value)) = part.split_once("==").or_else(|| part.split_once('=')) {
         return Some(Requirement::In(label(key)?, vec![value.trim().to_owned()]));
@@ -167,8 +170,7 @@ pub(crate) fn fields(kind: &Kind, text: &str) -> Result<Vec<(String, bool, Strin
     for part in text.split(',').filter(|part| !part.is_empty()) {
         let (field, equal, value) = if let Some((field, value)) = part.split_once("!=") {
             (field, false, value)
-        } else if let Some((field, value)) =
-            part.split_once("==").or_else(|| part.split_once('='))
+        } else if let Some((field, value)) = part.split_once("==").or_else(|| part.split_once('='))
         {
             (field, true, value)
         } else {

@@ -98,7 +98,8 @@ impl ApiServer {
         }
     }
 
-    /// A kubeconfig for somebody who may do everything.
+    /// A kubeconfig for somebody who may do everything. kubectl and Helm send tokens over HTTPS only: with enforced RBAC
+    /// they need [`Options::tls`].
     pub fn kubeconfig(&self) -> String {
         const TOKEN: &str = "admin";
         self.shared.control().users.add(TOKEN, User::admin());
@@ -256,13 +257,21 @@ impl ApiServer {
         let mut control = self.shared.control();
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
-            let found = control.requests.iter().skip(seen).find(|request| wanted(request));
+            let found = control
+                .requests
+                .iter()
+                .skip(seen)
+                .find(|request| wanted(request));
             if let Some(found) = found {
                 return found.clone();
             }
             seen = control.requests.len();
             let left = deadline.saturating_duration_since(std::time::Instant::now());
-            assert!(left > Duration::ZERO, "no such request in {PATIENCE:?}: {:#?}", control.requests);
+            assert!(
+                left > Duration::ZERO,
+                "no such request in {PATIENCE:?}: {:#?}",
+                control.requests
+            );
             control = super::wait(self.shared.noticed(), control, left);
         }
     }

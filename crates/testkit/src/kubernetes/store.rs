@@ -173,8 +173,7 @@ impl Kept {
         while let Some(event) = self.log.pop_back_if(|event| event.now.version > version) {
             match &event.before {
                 Some(before) => {
-                    self.objects
-                        .insert(before.key.clone(), before.clone());
+                    self.objects.insert(before.key.clone(), before.clone());
                 }
                 None => {
                     self.objects.remove(&event.now.key);

@@ -40,13 +40,19 @@ pub(crate) fn of<'a>(
 
 const NAME: Column = ("Name", |object| text(&object["metadata"]["name"]));
 const AGE: Column = ("Age", |object| {
-    clock::age(object["metadata"]["creationTimestamp"].as_str().unwrap_or_default())
+    clock::age(
+        object["metadata"]["creationTimestamp"]
+            .as_str()
+            .unwrap_or_default(),
+    )
 });
 
 fn columns(kind: &str) -> Vec<Column> {
     let own: Vec<Column> = match kind {
         "Ingress" => vec![
-            ("Class", |object| or_none(&object["spec"]["ingressClassName"])),
+            ("Class", |object| {
+                or_none(&object["spec"]["ingressClassName"])
+            }),
             ("Hosts", hosts),
             ("Address", addresses),
             ("Ports", ports),
@@ -79,16 +85,24 @@ fn columns(kind: &str) -> Vec<Column> {
                 format!("{ready}/{}", object["spec"]["replicas"])
             }),
             ("Available", |object| {
-                object["status"]["availableReplicas"].as_i64().unwrap_or(0).to_string()
+                object["status"]["availableReplicas"]
+                    .as_i64()
+                    .unwrap_or(0)
+                    .to_string()
             }),
         ],
         "Job" => vec![("Completions", |object| {
-            object["status"]["succeeded"].as_i64().unwrap_or(0).to_string()
+            object["status"]["succeeded"]
+                .as_i64()
+                .unwrap_or(0)
+                .to_string()
         })],
         "EndpointSlice" => vec![
             ("AddressType", |object| text(&object["addressType"])),
             ("Endpoints", |object| {
-                each(&object["endpoints"], |endpoint| text(&endpoint["addresses"][0]))
+                each(&object["endpoints"], |endpoint| {
+                    text(&endpoint["addresses"][0])
+                })
             }),
         ],
         "Event" => vec![
@@ -96,7 +110,11 @@ fn columns(kind: &str) -> Vec<Column> {
             ("Reason", |object| text(&object["reason"])),
             ("Object", |object| {
                 let about = &object["involvedObject"];
-                format!("{}/{}", text(&about["kind"]).to_lowercase(), text(&about["name"]))
+                format!(
+                    "{}/{}",
+                    text(&about["kind"]).to_lowercase(),
+                    text(&about["name"])
+                )
             }),
             ("Message", |object| text(&object["message"])),
         ],
@@ -117,7 +135,10 @@ fn or_none(value: &Value) -> String {
 }
 
 fn count(value: &Value) -> String {
-    value.as_object().map_or(0, serde_json::Map::len).to_string()
+    value
+        .as_object()
+        .map_or(0, serde_json::Map::len)
+        .to_string()
 }
 
 fn each(list: &Value, show: impl Fn(&Value) -> String) -> String {
@@ -126,23 +147,32 @@ fn each(list: &Value, show: impl Fn(&Value) -> String) -> String {
 }
 
 fn hosts(ingress: &Value) -> String {
-    let hosts = each(&ingress["spec"]["rules"], |rule| match rule["host"].as_str() {
-        Some(host) if !host.is_empty() => host.to_owned(),
-        _ => "*".to_owned(),
+    let hosts = each(&ingress["spec"]["rules"], |rule| {
+        match rule["host"].as_str() {
+            Some(host) if !host.is_empty() => host.to_owned(),
+            _ => "*".to_owned(),
+        }
     });
-    if hosts.is_empty() { "*".to_owned() } else { hosts }
+    if hosts.is_empty() {
+        "*".to_owned()
+    } else {
+        hosts
+    }
 }
 
 fn addresses(object: &Value) -> String {
-    each(&object["status"]["loadBalancer"]["ingress"], |address| {
-        match address["ip"].as_str() {
+    each(
+        &object["status"]["loadBalancer"]["ingress"],
+        |address| match address["ip"].as_str() {
             Some(ip) => ip.to_owned(),
             None => text(&address["hostname"]),
-        }
-    })
+        },
+    )
 }
 
 fn ports(ingress: &Value) -> String {
-    let tls = ingress["spec"]["tls"].as_array().is_some_and(|tls| !tls.is_empty());
+    let tls = ingress["spec"]["tls"]
+        .as_array()
+        .is_some_and(|tls| !tls.is_empty());
     if tls { "80, 443" } else { "80" }.to_owned()
 }

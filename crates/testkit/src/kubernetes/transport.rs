@@ -3,7 +3,7 @@
 use std::io;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::{Stream, StreamExt, stream};
 use http::{Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
@@ -53,7 +53,8 @@ impl Answer {
 
     /// A refusal.
     pub(crate) fn refusal(failure: &Failure) -> Self {
-        let status = StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status =
+            StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self {
             retry_after: failure.retry_after,
             ..Self::new(status, Content::Whole(answer::bytes(&failure.status())))
@@ -86,11 +87,12 @@ impl Answer {
 
 fn whole(bytes: Bytes, truncated: bool) -> Body {
     if !truncated {
-        return Full::new(bytes).map_err(|never| match never {}).boxed_unsync();
+        return Full::new(bytes)
+            .map_err(|never| match never {})
+            .boxed_unsync();
     }
     let half = bytes.slice(..bytes.len() / 2);
-    let pieces = [Ok(Frame::data(half)), Err(broken())];
-    StreamBody::new(stream::iter(pieces)).boxed_unsync()
+    StreamBody::new(then_broken(half)).boxed_unsync()
 }
 
 fn events(watch: Watch, truncated: bool) -> Body {
@@ -101,14 +103,22 @@ fn events(watch: Watch, truncated: bool) -> Body {
     if !truncated {
         return StreamBody::new(pieces).boxed_unsync();
     }
-    let halves = pieces.flat_map(|piece| {
-        let half = piece.map(|frame| {
-            let bytes = frame.into_data().unwrap_or_default();
-            Frame::data(bytes.slice(..bytes.len() / 2))
-        });
-        stream::iter([half, Err(broken())])
+    let first = pieces.take(1).flat_map(|piece: io::Result<Frame<Bytes>>| {
+        let bytes = piece.ok().and_then(|frame| frame.into_data().ok());
+        let bytes = bytes.unwrap_or_default();
+        then_broken(bytes.slice(..bytes.len() / 2))
     });
-    StreamBody::new(halves).boxed_unsync()
+    StreamBody::new(first).boxed_unsync()
+}
+
+/// A piece, and then the end of the connection.
+fn then_broken(piece: Bytes) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send {
+    let end = stream::once(async {
+        // The piece is flushed when nothing follows at once.
+        tokio::task::yield_now().await;
+        Err(broken())
+    });
+    stream::iter([Ok(Frame::data(piece))]).chain(end)
 }
 
 fn broken() -> io::Error {

@@ -112,7 +112,11 @@ impl Users {
                 let groups = groups.filter_map(|value| value.to_str().ok().map(str::to_owned));
                 Ok(User::named(name, groups.collect()))
             }
-            Some(_) => Err(Failure::new(403, "Forbidden", "users cannot be impersonated")),
+            Some(_) => Err(Failure::new(
+                403,
+                "Forbidden",
+                "users cannot be impersonated",
+            )),
             None => Ok(user),
         }
     }

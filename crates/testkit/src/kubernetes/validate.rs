@@ -30,7 +30,11 @@ pub(crate) fn check(kind: &Kind, object: &Object, before: Option<&Object>) -> Re
     if causes.is_empty() {
         return Ok(());
     }
-    Err(Failure::invalid(kind, prepare::told(object, "name"), &causes))
+    Err(Failure::invalid(
+        kind,
+        prepare::told(object, "name"),
+        &causes,
+    ))
 }
 
 fn name(kind: &Kind, object: &Object, causes: &mut Vec<Cause>) {
@@ -43,7 +47,11 @@ fn name(kind: &Kind, object: &Object, causes: &mut Vec<Cause>) {
     let roles = kind.group == "rbac.authorization.k8s.io";
     if roles {
         if name.contains(['/', '%']) || name == "." || name == ".." {
-            causes.push(Cause::invalid(field, &name.into(), "may not contain '/' or '%'"));
+            causes.push(Cause::invalid(
+                field,
+                &name.into(),
+                "may not contain '/' or '%'",
+            ));
         }
         return;
     }
@@ -59,16 +67,15 @@ fn name(kind: &Kind, object: &Object, causes: &mut Vec<Cause>) {
 /// Whether a text is lower-case letters, digits and inner dashes.
 fn is_label(text: &str) -> bool {
     let inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    !text.is_empty()
-        && text.bytes().all(inner)
-        && !text.starts_with('-')
-        && !text.ends_with('-')
+    !text.is_empty() && text.bytes().all(inner) && !text.starts_with('-') && !text.ends_with('-')
 }
 
 /// Labels and annotations map text to text.
 fn maps(object: &Object, causes: &mut Vec<Cause>) {
     for map in ["labels", "annotations"] {
-        let entries = object.get("metadata").and_then(|metadata| metadata[map].as_object());
+        let entries = object
+            .get("metadata")
+            .and_then(|metadata| metadata[map].as_object());
         for (name, value) in entries.into_iter().flatten() {
             if !value.is_string() {
                 let field = format!("metadata.{map}.{name}");
@@ -86,7 +93,9 @@ fn secret(object: &Object, before: Option<&Object>, causes: &mut Vec<Cause>) {
     }
     if kind == "kubernetes.io/tls" {
         for file in ["tls.crt", "tls.key"] {
-            let there = object.get("data").is_some_and(|data| data.get(file).is_some());
+            let there = object
+                .get("data")
+                .is_some_and(|data| data.get(file).is_some());
             if !there {
                 causes.push(Cause::required(format!("data[{file}]"), ""));
             }
@@ -98,13 +107,20 @@ fn class(object: &Object, before: Option<&Object>, causes: &mut Vec<Cause>) {
     let controller = |object: &Object| object.get("spec").map(|spec| spec["controller"].clone());
     let new = controller(object).unwrap_or_default();
     if before.is_some_and(|before| controller(before).unwrap_or_default() != new) {
-        causes.push(Cause::invalid("spec.controller", &new, "field is immutable"));
+        causes.push(Cause::invalid(
+            "spec.controller",
+            &new,
+            "field is immutable",
+        ));
     }
 }
 
 fn ingress(object: &Object, causes: &mut Vec<Cause>) {
     let spec = object.get("spec").unwrap_or(&Value::Null);
-    let rules = spec["rules"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let rules = spec["rules"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if rules.is_empty() && spec["defaultBackend"].is_null() {
         let why = "either `defaultBackend` or `rules` must be specified";
         causes.push(Cause::invalid("spec", &Value::Array(Vec::new()), why));
@@ -137,7 +153,11 @@ fn host(value: &Value, field: &str, causes: &mut Vec<Cause>) {
         return;
     };
     if host.parse::<std::net::IpAddr>().is_ok() {
-        causes.push(Cause::invalid(field, value, "must be a DNS name, not an IP address"));
+        causes.push(Cause::invalid(
+            field,
+            value,
+            "must be a DNS name, not an IP address",
+        ));
         return;
     }
     if let Some(rest) = host.strip_prefix("*.") {
@@ -175,16 +195,28 @@ fn path(path: &Value, field: &str, causes: &mut Vec<Cause>) {
 
 fn strict_path(text: &str, field: &str, causes: &mut Vec<Cause>) {
     if !text.starts_with('/') {
-        causes.push(Cause::invalid(field, &text.into(), "must be an absolute path"));
+        causes.push(Cause::invalid(
+            field,
+            &text.into(),
+            "must be an absolute path",
+        ));
     }
     for bad in ["//", "/./", "/../", "%2f", "%2F"] {
         if text.contains(bad) {
-            causes.push(Cause::invalid(field, &text.into(), &format!("must not contain '{bad}'")));
+            causes.push(Cause::invalid(
+                field,
+                &text.into(),
+                &format!("must not contain '{bad}'"),
+            ));
         }
     }
     for bad in ["/..", "/."] {
         if text.ends_with(bad) {
-            causes.push(Cause::invalid(field, &text.into(), &format!("cannot end with '{bad}'")));
+            causes.push(Cause::invalid(
+                field,
+                &text.into(),
+                &format!("cannot end with '{bad}'"),
+            ));
         }
     }
 }

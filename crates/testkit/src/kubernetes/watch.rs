@@ -77,7 +77,10 @@ impl Watch {
         }
         let start = Start::read(shared, asked)?;
         let bookmarks = asked.query.is("allowWatchBookmarks");
-        let timeout = asked.query.number("timeoutSeconds")?.filter(|&seconds| seconds > 0);
+        let timeout = asked
+            .query
+            .number("timeoutSeconds")?
+            .filter(|&seconds| seconds > 0);
         let now = Instant::now();
         let open = shared.open(kind.plural.to_owned());
         let state = shared.state();
@@ -162,7 +165,11 @@ impl Watch {
             }
             match self.state {
                 Going::Ending => return None,
-                Going::Breaking => return Some(Err(Broken)),
+                Going::Breaking => {
+                    // What was sent before is flushed when nothing follows at once.
+                    tokio::task::yield_now().await;
+                    return Some(Err(Broken));
+                }
                 Going::On | Going::Silent => {}
             }
             self.news.mark_unchanged();
@@ -186,7 +193,8 @@ impl Watch {
         let state = shared.state();
         let kept = state.store.kept(self.kind.shelf());
         let Some(events) = kept.changes(self.at, BATCH) else {
-            let failure = Failure::expired("The resourceVersion for the provided watch is too old.");
+            let failure =
+                Failure::expired("The resourceVersion for the provided watch is too old.");
             self.refuse(&failure);
             return true;
         };
@@ -230,12 +238,14 @@ impl Watch {
         match &disturbed.what {
             Disturbance::Close => self.state = Going::Ending,
             Disturbance::Abort => {
-                self.first.push_back(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"obj"));
+                self.first
+                    .push_back(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"obj"));
                 self.state = Going::Breaking;
             }
             Disturbance::Silence => self.state = Going::Silent,
             Disturbance::Garbage => {
-                self.first.push_back(Bytes::from_static(b"\x00\xffgarbage}{\n"));
+                self.first
+                    .push_back(Bytes::from_static(b"\x00\xffgarbage}{\n"));
                 self.state = Going::Ending;
             }
             Disturbance::Error(410) => {
@@ -342,7 +352,10 @@ impl Start {
 /// Whether an object was and is in a selection, as the name of the event that tells it.
 fn seen_as(event: &Event, selection: &Selection) -> Option<&'static str> {
     let deleted = event.change == super::store::Change::Deleted;
-    let before = event.before.as_ref().is_some_and(|stored| selection.has(stored));
+    let before = event
+        .before
+        .as_ref()
+        .is_some_and(|stored| selection.has(stored));
     let now = !deleted && selection.has(&event.now);
     match (before, now) {
         (false, true) => Some("ADDED"),

@@ -54,7 +54,9 @@ pub(super) async fn call(shared: &Shared, hook: &Value, review: &Value) -> Resul
     };
     let answer = answered.map_err(|why| format!("Post {:?}: {why}", target.url))?;
     if answer["response"]["uid"] != review["request"]["uid"] {
-        return Err("received invalid webhook response: expected response.uid of the request".to_owned());
+        return Err(
+            "received invalid webhook response: expected response.uid of the request".to_owned(),
+        );
     }
     let version = &answer["apiVersion"];
     if version != "admission.k8s.io/v1" || answer["kind"] != "AdmissionReview" {
@@ -73,9 +75,15 @@ fn target(shared: &Shared, config: &Value) -> Result<Target, String> {
     let service = &config["service"];
     let text = |field: &str| service[field].as_str().unwrap_or_default();
     let (namespace, name) = (text("namespace"), text("name"));
-    let port = service["port"].as_u64().and_then(|port| u16::try_from(port).ok());
+    let port = service["port"]
+        .as_u64()
+        .and_then(|port| u16::try_from(port).ok());
     let port = port.unwrap_or(HTTPS);
-    let path = if text("path").is_empty() { "/" } else { text("path") };
+    let path = if text("path").is_empty() {
+        "/"
+    } else {
+        text("path")
+    };
     let server_name = format!("{name}.{namespace}.svc");
     let key = (namespace.to_owned(), name.to_owned(), port);
     let address = shared.control().services.get(&key).copied();
@@ -102,12 +110,16 @@ fn by_url(url: &str) -> Result<Target, String> {
         host => host.parse::<std::net::IpAddr>(),
     };
     let loopback = ip.ok().filter(std::net::IpAddr::is_loopback);
-    let ip = loopback.ok_or_else(|| format!("Post {url:?}: dial tcp: lookup {host}: no such host"))?;
+    let ip =
+        loopback.ok_or_else(|| format!("Post {url:?}: dial tcp: lookup {host}: no such host"))?;
     Ok(Target {
         url: url.to_owned(),
         server_name: host.trim_matches(['[', ']']).to_owned(),
         authority: uri.authority().map(ToString::to_string).unwrap_or_default(),
-        path: uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        path: uri
+            .path_and_query()
+            .map_or("/", |path| path.as_str())
+            .to_owned(),
         address: SocketAddr::new(ip, port),
     })
 }
@@ -116,7 +128,9 @@ async fn exchange(target: &Target, config: &Value, review: &Value) -> Result<Val
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let connector = TlsConnector::from(Arc::new(trusting(config)?));
     let name = ServerName::try_from(target.server_name.clone()).map_err(|error| words(&error))?;
-    let stream = TcpStream::connect(target.address).await.map_err(|error| words(&error))?;
+    let stream = TcpStream::connect(target.address)
+        .await
+        .map_err(|error| words(&error))?;
     let stream = connector.connect(name, stream).await;
     let stream = stream.map_err(|error| format!("tls: failed to verify certificate: {error}"))?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
@@ -130,7 +144,10 @@ async fn exchange(target: &Target, config: &Value, review: &Value) -> Result<Val
         .body(Full::new(answer::bytes(review)))
         .map_err(|error| words(&error))?;
     let converse = async {
-        let response = sender.send_request(request).await.map_err(|error| words(&error))?;
+        let response = sender
+            .send_request(request)
+            .await
+            .map_err(|error| words(&error))?;
         let status = response.status();
         let body = Limited::new(response.into_body(), LONGEST).collect().await;
         let body = body.map_err(|error| words(&error))?.to_bytes();
@@ -153,19 +170,26 @@ async fn drive<T>(connection: impl Future, conversation: impl Future<Output = T>
 fn read(status: StatusCode, body: &Bytes) -> Result<Value, String> {
     if !status.is_success() {
         let text = String::from_utf8_lossy(body);
-        return Err(format!("an error on the server ({text:?}) has prevented the request from succeeding ({status})"));
+        return Err(format!(
+            "an error on the server ({text:?}) has prevented the request from succeeding ({status})"
+        ));
     }
-    serde_json::from_slice(body).map_err(|error| format!("couldn't get version/kind; json parse error: {error}"))
+    serde_json::from_slice(body)
+        .map_err(|error| format!("couldn't get version/kind; json parse error: {error}"))
 }
 
 /// A client that trusts `caBundle` alone.
 fn trusting(config: &Value) -> Result<ClientConfig, String> {
     let bundle = config["caBundle"].as_str().unwrap_or_default();
-    let pem = STANDARD.decode(bundle).map_err(|error| format!("caBundle: {error}"))?;
+    let pem = STANDARD
+        .decode(bundle)
+        .map_err(|error| format!("caBundle: {error}"))?;
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| format!("caBundle: {error}"))?;
-        roots.add(certificate).map_err(|error| format!("caBundle: {error}"))?;
+        roots
+            .add(certificate)
+            .map_err(|error| format!("caBundle: {error}"))?;
     }
     if roots.is_empty() {
         return Err("x509: certificate signed by unknown authority".to_owned());

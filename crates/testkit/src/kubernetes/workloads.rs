@@ -24,7 +24,9 @@ pub(crate) fn play(
     let Some(status) = goal(kind.kind, &object) else {
         return stored;
     };
-    let known = object.get("status").map(|status| &status["observedGeneration"]);
+    let known = object
+        .get("status")
+        .map(|status| &status["observedGeneration"]);
     if known.is_some_and(|known| *known == status["observedGeneration"]) {
         return stored;
     }
@@ -34,11 +36,11 @@ pub(crate) fn play(
 
 fn goal(kind: &str, object: &Object) -> Option<Value> {
     let generation = &object.get("metadata")?["generation"];
-    let replicas = object.get("spec").map_or(Value::Null, |spec| spec["replicas"].clone());
+    let replicas = object
+        .get("spec")
+        .map_or(Value::Null, |spec| spec["replicas"].clone());
     let now = clock::now();
-    let condition = |kind: &str, reason: &str| {
-        json!({"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now, "lastUpdateTime": now})
-    };
+    let condition = |kind: &str, reason: &str| json!({"type": kind, "status": "True", "reason": reason, "lastTransitionTime": now, "lastUpdateTime": now});
     let mut status = match kind {
         "Deployment" => json!({
             "replicas": replicas, "updatedReplicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
@@ -66,7 +68,9 @@ fn goal(kind: &str, object: &Object) -> Option<Value> {
 }
 
 fn pod(object: &Object, now: &str) -> Value {
-    let once = object.get("spec").is_some_and(|spec| spec["restartPolicy"] == "Never");
+    let once = object
+        .get("spec")
+        .is_some_and(|spec| spec["restartPolicy"] == "Never");
     if once {
         return json!({"phase": "Succeeded", "startTime": now});
     }

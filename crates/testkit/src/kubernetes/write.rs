@@ -124,7 +124,13 @@ async fn apply_once(
         managers::applied(kind, &mut object, &config, &writer);
         return new(caller, object, &writer).await.map(Some);
     };
-    let merged = apply::merge(kind, &before, &config, &writer, caller.asked.query.is("force"))?;
+    let merged = apply::merge(
+        kind,
+        &before,
+        &config,
+        &writer,
+        caller.asked.query.is("force"),
+    )?;
     change(caller, &before, merged, &writer).await
 }
 
@@ -141,10 +147,18 @@ async fn new(caller: Caller<'_>, mut object: Object, writer: &Writer) -> Result<
     let warnings = admission::review(caller, None, Some(&object)).await?;
     if caller.asked.query.dry_run() {
         let stored = Arc::new(Stored::new(kind, object, 0));
-        return Ok(Written { status: StatusCode::CREATED, stored, warnings });
+        return Ok(Written {
+            status: StatusCode::CREATED,
+            stored,
+            warnings,
+        });
     }
     let stored = insert(shared, kind, object)?;
-    Ok(Written { status: StatusCode::CREATED, stored, warnings })
+    Ok(Written {
+        status: StatusCode::CREATED,
+        stored,
+        warnings,
+    })
 }
 
 /// Makes an object the next state of another; `None`: somebody else was faster.
@@ -168,19 +182,34 @@ async fn change(
         && (writer.operation == "Update" || managers::same(&old, &object));
     if unchanged {
         let stored = before.clone();
-        return Ok(Some(Written { status, stored, warnings }));
+        return Ok(Some(Written {
+            status,
+            stored,
+            warnings,
+        }));
     }
     if caller.asked.query.dry_run() {
         let stored = Arc::new(Stored::new(kind, object, before.version));
-        return Ok(Some(Written { status, stored, warnings }));
+        return Ok(Some(Written {
+            status,
+            stored,
+            warnings,
+        }));
     }
     let stored = replace(shared, kind, before, object);
-    Ok(stored.map(|stored| Written { status, stored, warnings }))
+    Ok(stored.map(|stored| Written {
+        status,
+        stored,
+        warnings,
+    }))
 }
 
 /// Keeps a new object.
 pub(crate) fn insert(shared: &Shared, kind: &Kind, object: Object) -> Result<Arc<Stored>, Failure> {
-    let key = Key::new(prepare::told(&object, "namespace"), prepare::told(&object, "name"));
+    let key = Key::new(
+        prepare::told(&object, "namespace"),
+        prepare::told(&object, "name"),
+    );
     let mut state = shared.state();
     if state.store.get(kind.shelf(), &key).is_some() {
         return Err(Failure::already_exists(kind, &key.name));
@@ -225,7 +254,11 @@ fn ensure_namespace(
     namespace: &str,
 ) -> Result<(), Failure> {
     let kind = kinds::by_name("Namespace");
-    if state.store.get(kind.shelf(), &Key::new("", namespace)).is_some() {
+    if state
+        .store
+        .get(kind.shelf(), &Key::new("", namespace))
+        .is_some()
+    {
         return Ok(());
     }
     if shared.options.namespaces_must_exist {

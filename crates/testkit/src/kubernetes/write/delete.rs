@@ -18,7 +18,9 @@ use super::Caller;
 /// Whether finalizers keep an object.
 pub(super) fn is_held(stored: &Stored) -> bool {
     let object = stored.object();
-    let finalizers = object.get("metadata").map(|metadata| &metadata["finalizers"]);
+    let finalizers = object
+        .get("metadata")
+        .map(|metadata| &metadata["finalizers"]);
     finalizers
         .and_then(Value::as_array)
         .is_some_and(|finalizers| !finalizers.is_empty())
@@ -41,7 +43,11 @@ pub(crate) async fn one(caller: Caller<'_>, options: &Value) -> Result<Value, Fa
     let gone = end(&mut state, kind, &current);
     drop(state);
     shared.changed().notify_all();
-    Ok(if held { gone.value(kind) } else { success(kind, &gone) })
+    Ok(if held {
+        gone.value(kind)
+    } else {
+        success(kind, &gone)
+    })
 }
 
 /// Deletes everything that the request selects; the answer.

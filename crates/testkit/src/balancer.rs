@@ -1,0 +1,164 @@
+//! One address in front of several replicas, as kube-proxy does it: new connections go to replicas whose `/readyz` said 200
+//! when it was last looked at; connections that are there already are left alone, whatever becomes of the replica.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::client::request::Request;
+use crate::wait;
+
+/// Between two looks at a replica.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// A running balancer; it ends when dropped.
+#[derive(Debug)]
+pub struct Balancer {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    probers: Vec<JoinHandle<()>>,
+    /// Ends the tasks when dropped, without waiting for them.
+    runtime: Option<Runtime>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    replicas: Vec<Replica>,
+    next: AtomicUsize,
+    stopping: AtomicBool,
+}
+
+/// Where a replica is.
+#[derive(Debug)]
+struct Replica {
+    traffic: SocketAddr,
+    admin: SocketAddr,
+    ready: AtomicBool,
+    connections: AtomicUsize,
+}
+
+impl Balancer {
+    /// Starts one on this address, for replicas with these addresses for traffic and for `/readyz`.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub fn start(address: SocketAddr, replicas: &[(SocketAddr, SocketAddr)]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime can be started");
+        let listener = runtime
+            .block_on(TcpListener::bind(address))
+            .expect("the address is free");
+        let address = listener.local_addr().expect("a listener has an address");
+        let replicas = replicas.iter().map(|&(traffic, admin)| Replica {
+            traffic,
+            admin,
+            ready: AtomicBool::new(false),
+            connections: AtomicUsize::new(0),
+        });
+        let shared = Arc::new(Shared {
+            replicas: replicas.collect(),
+            next: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+        });
+        runtime.spawn(accept(listener, shared.clone()));
+        let probers = (0..shared.replicas.len()).map(|index| {
+            let shared = shared.clone();
+            std::thread::spawn(move || shared.probe(index))
+        });
+        Self {
+            address,
+            probers: probers.collect(),
+            shared,
+            runtime: Some(runtime),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Connections that a replica was given so far.
+    pub fn connections(&self, replica: usize) -> usize {
+        self.shared.replicas[replica]
+            .connections
+            .load(Ordering::Acquire)
+    }
+
+    /// Waits until a replica is found ready, or not.
+    ///
+    /// # Panics
+    /// When it is not found so in time.
+    pub fn until(&self, replica: usize, ready: bool) {
+        let replica = &self.shared.replicas[replica];
+        wait::until("the readiness of a replica", || {
+            (replica.ready.load(Ordering::Acquire) == ready).then_some(())
+        });
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        self.shared.stopping.store(true, Ordering::Release);
+        for prober in self.probers.drain(..) {
+            // One that panicked has said so.
+            let _ = prober.join();
+        }
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Shared {
+    fn probe(&self, index: usize) {
+        let replica = &self.replicas[index];
+        while !self.stopping.load(Ordering::Acquire) {
+            let answer = Request::get("/readyz").try_send(replica.admin);
+            let ready = answer.is_ok_and(|response| response.status == 200);
+            replica.ready.store(ready, Ordering::Release);
+            std::thread::sleep(INTERVAL);
+        }
+    }
+
+    /// The next ready replica in turn.
+    fn pick(&self) -> Option<&Replica> {
+        let first = self.next.fetch_add(1, Ordering::Relaxed);
+        let count = self.replicas.len();
+        let turns = (0..count).map(|turn| &self.replicas[(first + turn) % count]);
+        turns
+            .into_iter()
+            .find(|replica| replica.ready.load(Ordering::Acquire))
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((client, _)) = listener.accept().await {
+        // The client of nobody sees its connection close.
+        let Some(replica) = shared.pick() else {
+            continue;
+        };
+        replica.connections.fetch_add(1, Ordering::AcqRel);
+        tokio::spawn(forward(client, replica.traffic));
+    }
+}
+
+async fn forward(mut client: TcpStream, traffic: SocketAddr) {
+    let Ok(mut server) = TcpStream::connect(traffic).await else {
+        return;
+    };
+    for stream in [&client, &server] {
+        // Only speed is lost without it.
+        let _ = stream.set_nodelay(true);
+    }
+    // Ends when either side does.
+    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+}
