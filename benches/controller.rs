@@ -157,13 +157,14 @@ impl Served {
 
 /// Adds hosts one by one and asks for each until it answers: 404 before, 200 after, and nothing else.
 fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Served {
-    let mut connection = Connection::open(program.http());
     let mut served = Served {
         times: Vec::new(),
         wrong: 0,
     };
     for number in count..count + NEW_HOSTS {
         let request = Request::get("/").host(&host(number));
+        // A connection of its own for each, well below what one may ask for (keep-alive-requests).
+        let mut connection = Connection::open(program.http());
         let before = connection.exchange(&request).status;
         served.wrong += usize::from(before != 404);
         let start = Instant::now();

@@ -76,9 +76,14 @@ pub(crate) async fn run(
 
     let fallback = default_certificate::generate()?;
     let first = tokio::select! {
-        first = first_batch(&mut feed) => first,
-        _ = terminated.recv() => return Ok(()),
-        _ = interrupted.recv() => return Ok(()),
+        first = first_batch(&mut feed) => Some(first),
+        _ = terminated.recv() => None,
+        _ = interrupted.recv() => None,
+    };
+    let Some(first) = first else {
+        // Replicas that wait for what this one holds are not to wait in vain.
+        feed.stop().await;
+        return Ok(());
     };
     let first = First::compile(first, serving.options, fallback);
     let telemetry = Telemetry::new(&headgate_proxy::Config {

@@ -1,0 +1,153 @@
+//! A rolling restart of two replicas behind one address, in network namespaces: no request fails.
+//!
+//! The cluster, the clients and the balancer are in one namespace, each replica in another with ports 80 and 10254 of its
+//! own.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use headgate_testkit::kubernetes::Options;
+use headgate_testkit::{ApiServer, Balancer, Load, Namespace, Program, Request, manifest};
+
+use super::support::{BINARY, CONFIGMAP, HOME, all_good, ingress, slice};
+
+/// Where the cluster and the backend are.
+const CENTRE: &str = "10.77.0.1";
+/// How long some requests take.
+const LONG: Duration = Duration::from_secs(3);
+
+/// Two replicas and the place they are reached from.
+struct Net {
+    centre: Namespace,
+    replicas: [Namespace; 2],
+}
+
+impl Net {
+    fn new() -> Option<Self> {
+        let net = Self {
+            centre: Namespace::new()?,
+            replicas: [Namespace::new()?, Namespace::new()?],
+        };
+        net.centre.add_address(&format!("{CENTRE}/32"));
+        for (number, replica) in net.replicas.iter().enumerate() {
+            let here = format!("10.77.{}.1", number + 1);
+            let there = format!("{}/24", address(number));
+            net.centre.link(&format!("{here}/24"), replica, &there);
+            replica.route(CENTRE, &here);
+        }
+        Some(net)
+    }
+
+    /// Starts replica `number` in its namespace, with the ports it has in a Pod.
+    fn start(&self, number: usize, kubeconfig: &str, pod: &str) -> Program {
+        let bind = format!("--bind-address={}", address(number));
+        let healthz = format!("--healthz-host={}", address(number));
+        let arguments = [
+            CONFIGMAP,
+            &bind,
+            &healthz,
+            "--http-port=80",
+            "--https-port=443",
+            "--healthz-port=10254",
+            "--shutdown-grace-period=1",
+            "--election-ttl=3s",
+        ];
+        self.replicas[number]
+            .run(|| Program::controller(BINARY.as_ref(), kubeconfig, (HOME, pod), &arguments))
+    }
+}
+
+fn address(replica: usize) -> String {
+    format!("10.77.{}.2", replica + 1)
+}
+
+fn at(address: &str, port: u16) -> SocketAddr {
+    SocketAddr::new(address.parse().unwrap(), port)
+}
+
+#[test]
+fn no_request_fails_while_both_replicas_are_replaced() {
+    let Some(net) = Net::new() else {
+        println!("skipped: network namespaces cannot be made here");
+        return;
+    };
+    net.centre.run(|| roll(&net));
+}
+
+fn roll(net: &Net) {
+    let api = ApiServer::start_with(Options {
+        listen: at(CENTRE, 0),
+        ..Options::default()
+    });
+    let backend = TcpListener::bind(at(CENTRE, 0)).unwrap();
+    api.load([
+        manifest::ingress_class(),
+        manifest::service("web"),
+        slice("web", backend.local_addr().unwrap()),
+        ingress("web", "a.test", "web"),
+    ]);
+    std::thread::spawn(move || serve(&backend));
+    let kubeconfig = api.kubeconfig();
+    let mut replicas =
+        [0, 1].map(|number| net.start(number, &kubeconfig, &format!("old-{number}")));
+    let places = [0, 1].map(|number| (at(&address(number), 80), at(&address(number), 10254)));
+    let balancer = Balancer::start(at("127.0.0.1", 0), &places);
+    for number in [0, 1] {
+        balancer.until(number, true);
+    }
+
+    let start = |connections, request: Request| {
+        Load::start(balancer.address(), connections, &request, |_| Ok(()))
+    };
+    let loads = [
+        start(4, Request::get("/kept")),
+        start(2, Request::get("/new").field("Connection", "close")),
+        start(4, Request::get("/long")),
+    ];
+    for load in &loads {
+        load.wait_for(4);
+    }
+    for (number, replica) in replicas.iter_mut().enumerate() {
+        let before = balancer.connections(number);
+        replica.terminate();
+        balancer.until(number, false);
+        let status = replica.wait();
+        assert!(status.success(), "{status}");
+        *replica = net.start(number, &kubeconfig, &format!("new-{number}"));
+        balancer.until(number, true);
+        loads[1].wait_for(50);
+        assert!(
+            balancer.connections(number) > before,
+            "the new one gets its share"
+        );
+    }
+    for load in loads {
+        all_good(load);
+    }
+}
+
+/// A backend that answers `/long` late.
+fn serve(listener: &TcpListener) {
+    for connection in listener.incoming().flatten() {
+        std::thread::spawn(move || converse(connection));
+    }
+}
+
+fn converse(mut connection: TcpStream) {
+    let (mut buffer, mut part) = (Vec::new(), [0; 4096]);
+    while let Ok(count @ 1..) = connection.read(&mut part) {
+        buffer.extend(&part[..count]);
+        if !buffer.ends_with(b"\r\n\r\n") {
+            continue;
+        }
+        if buffer.starts_with(b"GET /long") {
+            std::thread::sleep(LONG);
+        }
+        buffer.clear();
+        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        if connection.write_all(answer).is_err() {
+            return;
+        }
+    }
+}

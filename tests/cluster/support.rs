@@ -1,0 +1,220 @@
+//! What the tests of the controller share.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use headgate_testkit::manifest::{self, Ingress};
+use headgate_testkit::{ApiServer, Load, Program, Report, Request, Response, wait};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program under test.
+pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
+/// Namespace of the controller.
+pub(super) const HOME: &str = "ingress-nginx";
+/// Name of the ConfigMap with the settings, in [`HOME`].
+pub(super) const SETTINGS: &str = "ingress-nginx-controller";
+/// The flag that names it.
+pub(super) const CONFIGMAP: &str = "--configmap=ingress-nginx/ingress-nginx-controller";
+/// Namespace of the objects of a test.
+pub(super) const SHOP: &str = manifest::NAMESPACE;
+
+/// An API server that knows our class.
+pub(super) fn api() -> ApiServer {
+    let api = ApiServer::start();
+    api.create(manifest::ingress_class());
+    api
+}
+
+/// A controller as replica `pod`; it need not be ready yet.
+pub(super) fn replica(api: &ApiServer, pod: &str, arguments: &[&str]) -> Program {
+    replica_with(&api.kubeconfig(), pod, arguments)
+}
+
+/// As [`replica`], with this kubeconfig.
+pub(super) fn replica_with(kubeconfig: &str, pod: &str, arguments: &[&str]) -> Program {
+    let mut all = vec![CONFIGMAP];
+    all.extend(arguments);
+    Program::controller(BINARY.as_ref(), kubeconfig, (HOME, pod), &all)
+}
+
+/// A controller that serves.
+pub(super) fn controller(api: &ApiServer, arguments: &[&str]) -> Program {
+    let program = replica(api, "headgate-0", arguments);
+    program.until_ready();
+    program
+}
+
+/// A Service with its endpoints.
+pub(super) fn backend(name: &str, addresses: &[SocketAddr]) -> Vec<Value> {
+    let mut objects = vec![manifest::service(name)];
+    objects.extend(manifest::endpoint_slices(name, addresses));
+    objects
+}
+
+/// The one EndpointSlice of a Service with several endpoints, which share a port.
+pub(super) fn slice(service: &str, address: SocketAddr) -> Value {
+    let mut slice = manifest::endpoint_slice(service, address, true);
+    slice["metadata"]["name"] = service.into();
+    slice
+}
+
+/// An Ingress of this host, all of it to Service `service`.
+pub(super) fn ingress(name: &str, host: &str, service: &str) -> Value {
+    Ingress::new(name).host(host).path("/", service).object()
+}
+
+/// An Ingress changed as a test needs it.
+pub(super) fn with(mut object: Value, change: impl FnOnce(&mut Value)) -> Value {
+    change(&mut object);
+    object
+}
+
+/// Serves `web` at host `a.test` and waits for it.
+pub(super) fn publish(api: &ApiServer, addresses: &[SocketAddr]) {
+    api.load(backend("web", addresses));
+    api.create(ingress("web", "a.test", "web"));
+}
+
+/// What a host answers at `/`.
+pub(super) fn ask(program: &Program, host: &str) -> Response {
+    Request::get("/").host(host).send(program.http())
+}
+
+/// Waits until a host answers with this status.
+#[track_caller]
+pub(super) fn until_status(program: &Program, host: &str, status: u16) {
+    let mut last = 0;
+    let is = wait_quietly(|| {
+        last = ask(program, host).status;
+        last == status
+    });
+    assert!(is, "{host} answers {last} and not {status}");
+}
+
+/// Waits until a host is answered by the echo upstream of this name.
+#[track_caller]
+pub(super) fn until_answered_by(program: &Program, host: &str, name: &str) {
+    let mut last = None;
+    let is = wait_quietly(|| {
+        let response = ask(program, host);
+        let good = response.status == 200 && response.echo().name() == name;
+        last = Some(response);
+        good
+    });
+    assert!(is, "{host} is not answered by {name}: {last:?}");
+}
+
+fn wait_quietly(mut is: impl FnMut() -> bool) -> bool {
+    let start = std::time::Instant::now();
+    while start.elapsed() < headgate_testkit::PATIENCE {
+        if is() {
+            return true;
+        }
+        std::thread::yield_now();
+    }
+    false
+}
+
+/// Waits until a metric has this value.
+#[track_caller]
+pub(super) fn until_metric(program: &Program, name: &str, labels: &[&str], value: f64) {
+    let is = wait_quietly(|| program.metric(name, labels) == value);
+    assert!(is, "{name} {labels:?} is {}", program.metric(name, labels));
+}
+
+/// A load on `a.test` whose answers must all be 200.
+pub(super) fn load(program: &Program) -> Load {
+    Load::start(program.http(), 2, &Request::get("/"), |_| Ok(()))
+}
+
+/// Ends a load of which no request may have failed.
+#[track_caller]
+pub(super) fn all_good(load: Load) -> Report {
+    load.wait_for(20);
+    let report = load.stop();
+    assert_eq!(report.failed, 0, "{:?}", report.failures);
+    report
+}
+
+/// The real `kubectl`, as the administrator of an API server.
+pub(super) struct Kubectl {
+    folder: TempDir,
+    binary: PathBuf,
+}
+
+/// What `kubectl` said.
+pub(super) struct Said {
+    pub(super) good: bool,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+impl Kubectl {
+    /// `None`, with a line that says so, where the machine has none.
+    pub(super) fn find(api: &ApiServer) -> Option<Self> {
+        Self::with(&api.kubeconfig())
+    }
+
+    /// As [`Self::find`], with this kubeconfig.
+    pub(super) fn with(kubeconfig: &str) -> Option<Self> {
+        let binary = Path::new("/usr/bin/kubectl");
+        if !binary.exists() {
+            println!("skipped: there is no {}", binary.display());
+            return None;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("config"), kubeconfig).unwrap();
+        Some(Self {
+            folder,
+            binary: binary.to_owned(),
+        })
+    }
+
+    /// Runs it with this standard input.
+    pub(super) fn try_run(&self, arguments: &[&str], input: &str) -> Said {
+        let mut child = Command::new(&self.binary)
+            .arg("--kubeconfig")
+            .arg(self.folder.path().join("config"))
+            .arg("--cache-dir")
+            .arg(self.folder.path().join("cache"))
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        // One that needs no input may have ended already.
+        let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+        let output = child.wait_with_output().unwrap();
+        Said {
+            good: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// Runs it; it must succeed.
+    #[track_caller]
+    pub(super) fn run(&self, arguments: &[&str]) -> Said {
+        self.feed(arguments, "")
+    }
+
+    /// Runs it with objects as its standard input; it must succeed.
+    #[track_caller]
+    pub(super) fn feed(&self, arguments: &[&str], input: &str) -> Said {
+        let said = self.try_run(arguments, input);
+        assert!(said.good, "kubectl {arguments:?}: {}", said.stderr);
+        said
+    }
+}
+
+/// Waits until a log line of the program is as wanted.
+#[track_caller]
+pub(super) fn until_told(program: &Program, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    wait::until(what, || {
+        program.stderr().into_iter().find(|line| wanted(line))
+    })
+}
