@@ -163,7 +163,6 @@ fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Ser
     };
     for number in count..count + NEW_HOSTS {
         let request = Request::get("/").host(&host(number));
-        // A connection of its own for each, well below what one may ask for (keep-alive-requests).
         let mut connection = Connection::open(program.http());
         let before = connection.exchange(&request).status;
         served.wrong += usize::from(before != 404);
@@ -171,7 +170,11 @@ fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Ser
         for object in objects(number, port) {
             api.create(object);
         }
-        loop {
+        for asked in 1.. {
+            // Below what a connection may ask for (keep-alive-requests).
+            if asked % 500 == 0 {
+                connection = Connection::open(program.http());
+            }
             match connection.exchange(&request).status {
                 200 => break,
                 404 => {}

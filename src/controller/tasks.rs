@@ -131,10 +131,9 @@ impl Tasks {
         if let Some(webhook) = self.webhook.take() {
             webhook.stop().await;
         }
-        for task in [self.statuses.take(), self.election.take()] {
-            if let Some(task) = task {
-                task.end().await;
-            }
+        let tasks = [self.statuses.take(), self.election.take()];
+        for task in tasks.into_iter().flatten() {
+            task.end().await;
         }
     }
 }

@@ -139,7 +139,7 @@ impl Watch {
     }
 
     /// The next batch: at first all objects, when all were listed (or those of the cache); then changes, at once after quiet
-    /// and together within 10 to 100 ms otherwise. The first from the API server after the cache's is the difference to
+    /// and together within 2 to 100 ms otherwise. The first from the API server after the cache's is the difference to
     /// those. Dropping the future loses nothing.
     pub async fn changes(&mut self) -> Batch {
         self.pace.ask(Instant::now());

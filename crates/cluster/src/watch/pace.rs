@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// What comes within this time after the last batch is told together.
-const SHORTEST: Duration = Duration::from_millis(10);
+const SHORTEST: Duration = Duration::from_millis(2);
 /// Changes wait no longer than this, however busy the one is who takes them in.
 const LONGEST: Duration = Duration::from_millis(100);
 /// The share of time that taking batches in may cost: one part in so many.
-const SHARE: u32 = 5;
+const SHARE: u32 = 10;
 
 /// Spaces batches out so that taking them in leaves most of the time to other work.
 #[derive(Debug)]
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(pace.due(start), start);
         pace.give(start);
         pace.ask(start + MS);
-        assert_eq!(pace.due(start + MS * 2), start + MS * 10);
+        assert_eq!(pace.due(start + MS), start + MS * 10);
         assert_eq!(pace.due(start + MS * 50), start + MS * 50);
     }
 
@@ -77,8 +77,11 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         pace.give(start);
+        pace.ask(start + MS / 10);
+        assert_eq!(pace.due(start + MS), start + MS * 2);
+        pace.give(start);
         pace.ask(start + MS * 8);
-        assert_eq!(pace.due(start + MS * 9), start + MS * 40);
+        assert_eq!(pace.due(start + MS * 9), start + MS * 80);
         pace.give(start);
         pace.ask(start + MS * 500);
         assert_eq!(pace.due(start), start + MS * 100);

@@ -116,6 +116,7 @@ fn change(change: &Change) -> String {
     match change {
         Change::Delete(object) => format!("- {object}"),
         Change::Apply(object) => format!("+ {}{}", object.reference(), detail(object)),
+        Change::Learn(fact) => panic!("files know no {fact:?}"),
     }
 }
 
@@ -137,7 +138,10 @@ fn detail(object: &Object) -> String {
         Object::Service(service) => {
             format!(" {:?}", service.port_names().collect::<Vec<_>>())
         }
-        Object::IngressClass(_) | Object::EndpointSlice(_) | Object::Endpoints(_) => String::new(),
+        Object::IngressClass(_)
+        | Object::EndpointSlice(_)
+        | Object::Endpoints(_)
+        | Object::Namespace(_) => String::new(),
     }
 }
 
