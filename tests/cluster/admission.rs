@@ -90,8 +90,8 @@ fn other_classes_are_not_judged_and_a_dry_run_has_no_effect() {
     post(&api, &ingress("settled", "settled.test", "web")).is(201);
     until_status(&program, "settled.test", 200);
     let generation = program.generation();
-    dry(&api, &ingress("fine", "fine.test", "web")).is(201);
-    refused(dry(&api, &ingress("second", "a.test", "web")));
+    dry(api.address(), &ingress("fine", "fine.test", "web")).is(201);
+    refused(dry(api.address(), &ingress("second", "a.test", "web")));
     // A change that follows is the next one that is seen.
     post(&api, &ingress("real", "fine.test", "web")).is(201);
     until_status(&program, "fine.test", 200);
@@ -201,7 +201,7 @@ fn a_certificate_from_files_is_read_again() {
 }
 
 /// As the chart has it.
-fn configuration() -> Value {
+pub(super) fn configuration() -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
@@ -240,7 +240,7 @@ fn bundle(api: &ApiServer) -> Value {
 }
 
 #[track_caller]
-fn until_bundle(api: &ApiServer) {
+pub(super) fn until_bundle(api: &ApiServer) {
     api.until(
         "ValidatingWebhookConfiguration",
         "",
@@ -253,7 +253,7 @@ fn until_bundle(api: &ApiServer) {
 }
 
 /// The certificate that a webhook shows, once it has one.
-fn shown(address: SocketAddr) -> Option<Vec<u8>> {
+pub(super) fn shown(address: SocketAddr) -> Option<Vec<u8>> {
     let tls = Tls::name("admission.ingress-nginx.svc");
     let connection = Connection::try_open_tls(address, &tls, &[]).ok()?;
     Some(connection.tls().certificate.clone())
@@ -268,27 +268,32 @@ fn until_shown(program: &Program, issued: &Issued) {
 }
 
 fn post(api: &ApiServer, ingress: &Value) -> Response {
-    send(api, "POST", &collection(""), ingress)
+    send(api.address(), "POST", &collection(""), ingress)
 }
 
-fn dry(api: &ApiServer, ingress: &Value) -> Response {
-    send(api, "POST", &collection("?dryRun=All"), ingress)
+pub(super) fn dry(server: SocketAddr, ingress: &Value) -> Response {
+    send(server, "POST", &collection("?dryRun=All"), ingress)
 }
 
 fn put(api: &ApiServer, ingress: &Value) -> Response {
     let name = ingress["metadata"]["name"].as_str().unwrap();
-    send(api, "PUT", &collection(&format!("/{name}")), ingress)
+    send(
+        api.address(),
+        "PUT",
+        &collection(&format!("/{name}")),
+        ingress,
+    )
 }
 
 fn collection(rest: &str) -> String {
     format!("/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses{rest}")
 }
 
-fn send(api: &ApiServer, method: &str, target: &str, object: &Value) -> Response {
+fn send(server: SocketAddr, method: &str, target: &str, object: &Value) -> Response {
     let request = Request::new(method, target).body(object.to_string());
     request
         .field("Content-Type", "application/json")
-        .send(api.address())
+        .send(server)
 }
 
 /// What a refusal by the webhook says.

@@ -135,7 +135,7 @@ fn who_never_served_gives_the_lease_back() {
         );
     }
     let program = unready(&api, "headgate-0");
-    until_leader(&api, "headgate-0");
+    until_metric(&program, LEADS, &[], 1.0);
     program.ask("/readyz").is(503);
     program.terminate();
     assert!(program.wait().success());

@@ -49,6 +49,7 @@ fn without_a_key_no_secret_is_in_the_copy() {
     let folder = tempfile::tempdir().unwrap();
     let flag = format!("--cache-dir={}", folder.path().display());
     run_once(&api, &issued, &[&flag]);
+    assert!(holds(folder.path(), b"plain.test"), "the rest can be read");
     assert!(!holds_key(&api, folder.path(), &issued));
     api.stop();
     let program = replica(&api, "headgate-0", &[&flag]);

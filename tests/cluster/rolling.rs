@@ -1,15 +1,23 @@
-//! A rolling restart of two replicas behind one address, in network namespaces: no request fails.
+//! A rolling restart of two replicas behind one address, in network namespaces: no request fails, and no write of an
+//! Ingress is refused for want of the webhook.
 //!
 //! The cluster, the clients and the balancer are in one namespace, each replica in another with ports 80 and 10254 of its
 //! own.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headgate_testkit::kubernetes::Options;
-use headgate_testkit::{ApiServer, Balancer, Load, Namespace, Program, Request, manifest};
+use headgate_testkit::{
+    ApiServer, Balancer, Http2, Load, Namespace, Program, Request, Tls, manifest, wait,
+};
+use http_body_util::Full;
 
+use super::admission;
 use super::support::{BINARY, CONFIGMAP, HOME, all_good, ingress, slice};
 
 /// Where the cluster and the backend are.
@@ -43,6 +51,7 @@ impl Net {
     fn start(&self, number: usize, kubeconfig: &str, pod: &str) -> Program {
         let bind = format!("--bind-address={}", address(number));
         let healthz = format!("--healthz-host={}", address(number));
+        let webhook = format!("--validating-webhook={}:8443", address(number));
         let arguments = [
             CONFIGMAP,
             &bind,
@@ -52,6 +61,10 @@ impl Net {
             "--healthz-port=10254",
             "--shutdown-grace-period=1",
             "--election-ttl=3s",
+            &webhook,
+            "--validating-webhook-service=ingress-nginx/admission",
+            "--validating-webhook-secret=ingress-nginx/admission-certificate",
+            "--validating-webhook-configuration=headgate-admission",
         ];
         self.replicas[number]
             .run(|| Program::controller(BINARY.as_ref(), kubeconfig, (HOME, pod), &arguments))
@@ -86,6 +99,7 @@ fn roll(net: &Net) {
         manifest::service("web"),
         slice("web", backend.local_addr().unwrap()),
         ingress("web", "a.test", "web"),
+        admission::configuration(),
     ]);
     std::thread::spawn(move || serve(&backend));
     let kubeconfig = api.kubeconfig();
@@ -105,6 +119,32 @@ fn roll(net: &Net) {
         start(2, Request::get("/new").field("Connection", "close")),
         start(4, Request::get("/long")),
     ];
+    let secure = places.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 443), admin));
+    let secure = Balancer::start(at("127.0.0.1", 0), &secure);
+    for number in [0, 1] {
+        secure.until(number, true);
+    }
+    let webhooks = places.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 8443), admin));
+    let webhooks = Balancer::start(at("127.0.0.1", 0), &webhooks);
+    for number in [0, 1] {
+        webhooks.until(number, true);
+    }
+    api.route_service(HOME, "admission", 443, webhooks.address());
+    admission::until_bundle(&api);
+    for number in [0, 1] {
+        wait::until("a certificate", || {
+            admission::shown(at(&address(number), 8443))
+        });
+    }
+    let writes = Repeated::start({
+        let server = api.address();
+        move || {
+            let answer = admission::dry(server, &ingress("tried", "tried.test", "web"));
+            assert_eq!(answer.status, 201, "{answer:?}");
+        }
+    });
+    let streams = ["/quick", "/quick", "/long", "/long"];
+    let streams = streams.map(|path| self::streams(secure.address(), path));
     for load in &loads {
         load.wait_for(4);
     }
@@ -125,6 +165,65 @@ fn roll(net: &Net) {
     for load in loads {
         all_good(load);
     }
+    for streams in streams {
+        assert!(streams.stop() > 2);
+    }
+    assert!(writes.stop() > 20);
+}
+
+/// Something done over and over on a thread of its own.
+struct Repeated {
+    stopping: Arc<AtomicBool>,
+    worker: JoinHandle<usize>,
+}
+
+impl Repeated {
+    fn start(mut act: impl FnMut() + Send + 'static) -> Self {
+        let stopping = Arc::<AtomicBool>::default();
+        let until = stopping.clone();
+        let worker = std::thread::spawn(move || {
+            let mut count = 0;
+            while !until.load(Ordering::Acquire) {
+                act();
+                count += 1;
+            }
+            count
+        });
+        Self { stopping, worker }
+    }
+
+    /// Ends it; how often it was done.
+    fn stop(self) -> usize {
+        self.stopping.store(true, Ordering::Release);
+        self.worker.join().unwrap()
+    }
+}
+
+/// Requests one after the other over HTTP/2 and TLS, on a connection for as long as the server wants it.
+fn streams(address: SocketAddr, path: &'static str) -> Repeated {
+    let mut connection = None;
+    Repeated::start(move || {
+        loop {
+            let client =
+                connection.get_or_insert_with(|| Http2::tls(address, &Tls::name("a.test")));
+            let request = http::Request::get(format!("https://a.test{path}"));
+            match client.try_send(request.body(Full::default()).unwrap()) {
+                Ok(answer) => {
+                    assert_eq!(answer.head.status(), 200, "{answer:?}");
+                    return;
+                }
+                Err(error) if was_not_taken(&error) => connection = None,
+                Err(error) => panic!("{path} failed: {error}"),
+            }
+        }
+    })
+}
+
+/// Whether the server, which is going away, has said that it does not take the request (RFC 9113 6.8), or the client saw
+/// that before it sent it. Every client asks again elsewhere then.
+fn was_not_taken(error: &str) -> bool {
+    let went = error.contains("GoAway(") && error.contains("NO_ERROR");
+    went || error.contains("ChannelClosed") || error.contains("Canceled")
 }
 
 /// A backend that answers `/long` late.

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use headgate_testkit::manifest::{self, Ingress};
 use headgate_testkit::{ApiServer, Load, Program, Report, Request, Response, wait};
@@ -20,6 +21,9 @@ pub(super) const SETTINGS: &str = "ingress-nginx-controller";
 pub(super) const CONFIGMAP: &str = "--configmap=ingress-nginx/ingress-nginx-controller";
 /// Namespace of the objects of a test.
 pub(super) const SHOP: &str = manifest::NAMESPACE;
+
+/// Between two looks at what cannot be waited for.
+const PAUSE: Duration = Duration::from_millis(2);
 
 /// An API server that knows our class.
 pub(super) fn api() -> ApiServer {
@@ -113,7 +117,7 @@ fn wait_quietly(mut is: impl FnMut() -> bool) -> bool {
         if is() {
             return true;
         }
-        std::thread::yield_now();
+        std::thread::sleep(PAUSE);
     }
     false
 }
