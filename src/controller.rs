@@ -143,7 +143,13 @@ impl Feed for Controller {
 
     async fn next(&mut self) -> Input {
         tokio::select! {
-            seen = self.watch.changes() => Input::Batch(self.batch(seen)),
+            seen = self.watch.changes() => {
+                // Nobody gives up waiting for the first batch but to end.
+                if !self.has_published && seen.origin == Origin::Live {
+                    self.tasks.admitting().await;
+                }
+                Input::Batch(self.batch(seen))
+            }
             Some(question) = self.questions.recv() => Input::Question(question),
         }
     }

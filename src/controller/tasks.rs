@@ -1,6 +1,7 @@
 //! What runs beside the reconciler: the election, statuses, Events and the admission webhook.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use headgate_cluster::Statuses;
@@ -9,7 +10,7 @@ use headgate_cluster::lease::{Elector, Leadership, LeaseOptions};
 use headgate_cluster::status::{Address, AddressSource, StatusInput, StatusOptions, StatusWriter};
 use headgate_cluster::webhook::{Running, Webhook};
 use headgate_cluster::webhook_certificate::{
-    CertificateSource, ManagedOptions, WebhookCertificate,
+    CertificateSource, ManagedOptions, ServingCertificate, WebhookCertificate,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -22,12 +23,16 @@ use crate::reconciler::Question;
 /// Who writes Events, as their readers see it.
 const CONTROLLER: &str = "headgate";
 
+/// Serving waits this long for the webhook's first certificate.
+const CERTIFICATE: Duration = Duration::from_secs(5);
+
 /// The tasks, with what ends them.
 pub(super) struct Tasks {
     client: kube::Client,
     statuses: Option<Ending>,
     election: Option<Ending>,
     webhook: Option<Running>,
+    certificate: Option<watch::Receiver<Option<Arc<ServingCertificate>>>>,
 }
 
 /// A task that finishes something when it is told to end.
@@ -44,6 +49,7 @@ impl Tasks {
             statuses: None,
             election: None,
             webhook: None,
+            certificate: None,
         }
     }
 
@@ -118,12 +124,25 @@ impl Tasks {
             metrics.certificate.clone(),
         );
         let serving = certificate.serving();
+        self.certificate = Some(serving.clone());
         tokio::spawn(certificate.run());
         let running = bound
             .start(Reviewer { questions }, serving, metrics.webhook.clone())
             .context("starting the admission webhook")?;
         self.webhook = Some(running);
         Ok(())
+    }
+
+    /// Waits until the webhook, if there is one, can be asked, so that a replica is not ready while it would refuse every
+    /// Ingress; but not for long, because requests matter more.
+    pub(super) async fn admitting(&mut self) {
+        let Some(mut certificate) = self.certificate.take() else {
+            return;
+        };
+        let shown = certificate.wait_for(Option::is_some);
+        if tokio::time::timeout(CERTIFICATE, shown).await.is_err() {
+            tracing::warn!("the admission webhook has no certificate yet; serving without it");
+        }
     }
 
     /// Ends them: statuses are cleared where they should be before the lease is given back.

@@ -94,11 +94,9 @@ impl Elector {
             () = stop => {}
             () = campaign.run() => {}
         }
-        let leads = campaign.leader.is_some();
         campaign.lose("stopping");
-        if leads {
-            self.release().await;
-        }
+        // Even if we do not know that we lead: a claim may have been granted whose answer was not waited for.
+        self.release().await;
     }
 
     async fn release(&self) {
@@ -108,18 +106,19 @@ impl Elector {
                 let lease =
                     lease.and_then(|lease| record::released(&lease, &self.options.identity));
                 let Some(lease) = lease else {
-                    return Ok(());
+                    return Ok(false);
                 };
                 match self.leases.replace(&lease).await {
                     // A renewal that was under way came in between.
                     Err(error) if error.is_stale() => {}
-                    result => return result.map(drop),
+                    result => return result.map(|_| true),
                 }
             }
         };
         let lease = &self.options.lease;
         match tokio::time::timeout(RELEASE, released).await {
-            Ok(Ok(())) => tracing::info!(%lease, "gave the lease back"),
+            Ok(Ok(true)) => tracing::info!(%lease, "gave the lease back"),
+            Ok(Ok(false)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%lease, error = causes(&error), "the lease was not given back");
             }

@@ -74,7 +74,7 @@ impl Bound {
         certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
         metrics: Arc<WebhookMetrics>,
     ) -> io::Result<Running> {
-        let server = Server::new(judge, metrics)?;
+        let server = Server::new(judge, certificate, metrics)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -84,7 +84,7 @@ impl Bound {
         std::thread::Builder::new()
             .name("webhook".into())
             .spawn(move || {
-                runtime.block_on(server.serve(listener, certificate, stopping));
+                runtime.block_on(server.serve(listener, stopping));
                 // What is still open ends with the runtime, and only then is the end told.
                 drop(runtime);
                 let _ = done.send(());

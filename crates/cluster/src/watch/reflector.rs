@@ -144,7 +144,8 @@ impl Reflector {
             if position.as_ref().map(|here| &here.version) != before.as_ref() {
                 self.stuck = 0;
                 // A list alone is no reason to hurry: what comes after it may fail every time.
-                if before.is_some() {
+                let has_followed = position.as_ref().is_some_and(|here| !here.is_fresh);
+                if before.is_some() || has_followed {
                     backoff.reset();
                 }
             }

@@ -51,28 +51,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What all connections share.
 pub(super) struct Server<J> {
-    certificate: Arc<Current>,
     tls: TlsAcceptor,
     answerer: Arc<Answerer<J>>,
     crowd: Arc<Crowd>,
 }
 
 impl<J: Judge> Server<J> {
-    /// A server without certificate.
-    pub(super) fn new(judge: J, metrics: Arc<WebhookMetrics>) -> io::Result<Self> {
-        let certificate = Arc::new(Current::default());
+    /// A server that shows what `certificate` holds.
+    pub(super) fn new(
+        judge: J,
+        certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
+        metrics: Arc<WebhookMetrics>,
+    ) -> io::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(ALL_VERSIONS)
             .map_err(io::Error::other)?
             .with_no_client_auth()
-            .with_cert_resolver(certificate.clone());
+            .with_cert_resolver(Arc::new(Current::new(certificate)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Few clients, and each stays connected: nothing to resume.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self {
-            certificate,
             tls: TlsAcceptor::from(Arc::new(config)),
             answerer: Arc::new(Answerer {
                 judge,
@@ -84,12 +85,7 @@ impl<J: Judge> Server<J> {
     }
 
     /// Serves until it is told to stop, or nobody is there any more to tell it.
-    pub(super) async fn serve(
-        &self,
-        listener: TcpListener,
-        mut certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
-        stop: oneshot::Receiver<()>,
-    ) {
+    pub(super) async fn serve(&self, listener: TcpListener, stop: oneshot::Receiver<()>) {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
@@ -97,8 +93,6 @@ impl<J: Judge> Server<J> {
                 return;
             }
         };
-        self.certificate.take(&mut certificate);
-        let following = tokio::spawn(self.certificate.clone().follow(certificate));
         let (stopping, stopped) = watch::channel(());
         let mut connections = JoinSet::new();
         let mut stop = pin!(stop);
@@ -116,7 +110,6 @@ impl<J: Judge> Server<J> {
             }
         }
         drop((listener, stopping));
-        following.abort();
         let rest = async { while connections.join_next().await.is_some() {} };
         if timeout(body::TIME, rest).await.is_err() {
             tracing::warn!("reviews under way were given up");
