@@ -59,6 +59,8 @@ pub(crate) enum Kind {
     Host,
     /// `host:port` or `:port`; empty: none.
     HostPort,
+    /// Labels to select by; empty: none.
+    Selector,
     /// A DNS name.
     DnsName,
     /// A path beginning with `/`.
@@ -102,6 +104,7 @@ impl Kind {
             Self::Addresses => parse::address(text).map(|address| Value::Address(Some(address))),
             Self::Host => parse::host(text).map(Value::Address),
             Self::HostPort => parse::host_port(text).map(Value::HostPort),
+            Self::Selector => parse::selector(text).map(|()| Value::Text(text.to_owned())),
             Self::DnsName => parse::dns_name(text).map(|()| Value::Text(text.to_owned())),
             Self::Path => parse::path(text).map(|()| Value::Text(text.to_owned())),
         }
@@ -120,6 +123,7 @@ impl Kind {
             Self::Addresses => "ADDRESS",
             Self::Host => "HOST",
             Self::HostPort => "HOST:PORT",
+            Self::Selector => "LABELS",
             Self::DnsName => "NAME",
             Self::Path => "PATH",
         }

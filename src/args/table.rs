@@ -5,7 +5,7 @@ use super::flag::{Flag, Kind, Support};
 
 use Kind::{
     Addresses, Count, Decimal, Decimals, DnsName, Duration, Host, HostPort, Object, Path, Port,
-    Switch, Text,
+    Selector, Switch, Text,
 };
 use Support::{Cluster, Never, Yes};
 
@@ -52,7 +52,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("ingress-class-by-name", Switch, "false", Yes, "Serve the IngressClass named by --ingress-class, whatever its controller"),
     flag("watch-ingress-without-class", Switch, "false", Yes, "Serve Ingresses that name no class"),
     flag("watch-namespace", Text, "", Yes, "Serve Ingresses of this namespace only; empty: all"),
-    flag("watch-namespace-selector", Text, "", Cluster, "Watch the namespaces with these labels"),
+    flag("watch-namespace-selector", Selector, "", Cluster, "Watch the namespaces with these labels"),
     flag("configmap", Object, "", Yes, "ConfigMap with the settings"),
     flag("default-backend-service", Object, "", Yes, "Service that answers for unknown hosts and paths"),
     flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts that have none"),

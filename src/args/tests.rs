@@ -150,6 +150,21 @@ fn a_controller_has_a_cluster() {
 }
 
 #[test]
+fn selectors_have_the_api_servers_grammar() {
+    for text in ["a=b", "a==b,c!=d", "a", "!a", "example.com/a=b", "a=", ""] {
+        let config = controller(&format!("--watch-namespace-selector={text}"));
+        let selector = config.cluster.unwrap().namespace_selector;
+        assert_eq!(selector.unwrap_or_default(), text);
+    }
+    assert_eq!(super::parse::selector("a in (b, c),d notin (e),!f"), Ok(()));
+    for text in [
+        "a b", "a in b", "a in (b", "a=b,,c", "=b", "a in ()", "a=(b)",
+    ] {
+        assert!(super::parse::selector(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn forms_of_flags() {
     let paths = |line: &str| match run(line).unwrap() {
         Invocation::Serve(config, paths) => (*config, paths),
@@ -367,6 +382,16 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
             "beginning with /",
         ),
         ("serve dir --workers=-1", "--workers", "whole number"),
+        (
+            "controller --watch-namespace-selector=team=a=b",
+            "--watch-namespace-selector",
+            "team=shop",
+        ),
+        (
+            "controller --watch-namespace-selector=team(x)",
+            "--watch-namespace-selector",
+            "team=shop",
+        ),
         (
             "controller --validating-webhook=:8443",
             "--validating-webhook",

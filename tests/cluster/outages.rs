@@ -1,5 +1,7 @@
 //! The API server is away, or answers nonsense, and requests go on.
 
+use std::time::{Duration, Instant};
+
 use headgate_testkit::kubernetes::{Disturbance, Effect, Fault, Options};
 use headgate_testkit::{ApiServer, Echo, Program, manifest, wait};
 use serde_json::{Value, json};
@@ -30,6 +32,16 @@ fn an_absent_api_server_is_waited_for() {
     until_metric(&program, "headgate_api_connected", &[], 1.0);
 }
 
+/// How long the API server is away: `HEADGATE_TEST_OUTAGE` in seconds, default 1.
+fn outage() -> Duration {
+    let seconds = std::env::var("HEADGATE_TEST_OUTAGE").ok();
+    Duration::from_secs(
+        seconds
+            .and_then(|seconds| seconds.parse().ok())
+            .unwrap_or(1),
+    )
+}
+
 #[test]
 fn nothing_fails_while_the_api_server_is_away() {
     let mut api = api();
@@ -44,9 +56,13 @@ fn nothing_fails_while_the_api_server_is_away() {
     api.stop();
     until_metric(&program, "headgate_api_connected", &[], 0.0);
     assert!(program.is_ready(), "what is known can be served");
-    for change in [0, 1, 2] {
-        api.replace(slice(&format!("other-{change}"), new.address()));
+    let gone = Instant::now();
+    for change in 0.. {
+        api.replace(slice(&format!("other-{}", change % 3), new.address()));
         load.wait_for(50);
+        if gone.elapsed() >= outage() {
+            break;
+        }
     }
     let first = format!("web-{}", old.address().port());
     api.delete("EndpointSlice", SHOP, &first);

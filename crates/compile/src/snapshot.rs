@@ -32,6 +32,18 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, in their order.
+    pub const ALL: [Self; 8] = [
+        Self::Ingress,
+        Self::IngressClass,
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Endpoints,
+        Self::Secret,
+        Self::ConfigMap,
+        Self::Namespace,
+    ];
+
     /// As in `kind:` of a manifest.
     pub fn as_str(self) -> &'static str {
         match self {

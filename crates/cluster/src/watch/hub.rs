@@ -18,7 +18,7 @@ use super::health::Conditions;
 use super::message::{Id, Message, News};
 use super::selection::{Scope, Selection};
 use super::statuses::Statuses;
-use super::store::{Generation, KINDS, Store, is_kept_by_name};
+use super::store::{Generation, Store, is_kept_by_name};
 use super::{WatchOptions, selection};
 use facts::Facts;
 
@@ -189,7 +189,7 @@ impl Hub {
 
     /// Shows how many objects there are.
     pub(super) fn count(&self) {
-        for kind in KINDS {
+        for kind in Kind::ALL {
             self.conditions
                 .metrics()
                 .objects(kind, self.store.len(kind));

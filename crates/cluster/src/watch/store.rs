@@ -15,18 +15,6 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressBackend};
 
 use super::demand::{Demand, Wish};
 
-/// All kinds, in the order of their numbers.
-pub(super) const KINDS: [Kind; 8] = [
-    Kind::Ingress,
-    Kind::IngressClass,
-    Kind::Service,
-    Kind::EndpointSlice,
-    Kind::Endpoints,
-    Kind::Secret,
-    Kind::ConfigMap,
-    Kind::Namespace,
-];
-
 type Objects = HashMap<Name, Held, RandomState>;
 
 struct Held {
@@ -43,7 +31,7 @@ pub(super) struct Store {
     options: Options,
     /// Named by the caller.
     extra: Vec<ObjectRef>,
-    kinds: [Objects; KINDS.len()],
+    kinds: [Objects; Kind::ALL.len()],
     demand: Demand,
     /// How many slices each Service has.
     slices_of: HashMap<Name, u32, RandomState>,
@@ -185,7 +173,7 @@ impl Store {
 
     /// All objects but those of a kind.
     pub(super) fn all_but(&self, kind: Option<Kind>) -> Vec<Object> {
-        let kinds = KINDS.into_iter().filter(|one| Some(*one) != kind);
+        let kinds = Kind::ALL.into_iter().filter(|one| Some(*one) != kind);
         kinds
             .flat_map(|kind| self.kinds[index(kind)].values())
             .map(|held| held.object.clone())

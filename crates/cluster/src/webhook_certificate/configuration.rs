@@ -1,7 +1,5 @@
 //! The webhook configuration that is told which authority to trust.
 
-use std::time::Duration;
-
 use headgate_compile::Name;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingWebhook, ValidatingWebhookConfiguration,
@@ -12,11 +10,9 @@ use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::WebhookCertificateError;
+use super::error::bounded;
 use super::judge::certificates;
 use crate::status::FIELD_MANAGER;
-
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads and writes the configuration, and of it only the webhooks that are behind our Service.
 pub(super) struct Configuration {
@@ -119,19 +115,8 @@ impl Configuration {
         action: &'static str,
         request: impl Future<Output = Result<ValidatingWebhookConfiguration, kube::Error>>,
     ) -> Result<ValidatingWebhookConfiguration, WebhookCertificateError> {
-        let object = || format!("ValidatingWebhookConfiguration {}", self.name).into();
-        match tokio::time::timeout(PATIENCE, request).await {
-            Ok(Ok(configuration)) => Ok(configuration),
-            Ok(Err(source)) => Err(WebhookCertificateError::Api {
-                action,
-                object: object(),
-                source: Box::new(source),
-            }),
-            Err(_) => Err(WebhookCertificateError::Timeout {
-                action,
-                object: object(),
-            }),
-        }
+        let object = format!("ValidatingWebhookConfiguration {}", self.name);
+        bounded(action, object, request).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong with the webhook's certificate.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use headgate_compile::CertificateError;
 
@@ -58,6 +59,27 @@ pub enum WebhookCertificateError {
     /// A certificate could not be made.
     #[error("making a certificate")]
     Issue(#[source] rcgen::Error),
+}
+
+/// The API server has so long to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The answer to a request that is about `object`, if it comes in time.
+pub(super) async fn bounded<T>(
+    action: &'static str,
+    object: String,
+    request: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, WebhookCertificateError> {
+    let object = object.into();
+    match tokio::time::timeout(PATIENCE, request).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(WebhookCertificateError::Api {
+            action,
+            object,
+            source: Box::new(source),
+        }),
+        Err(_) => Err(WebhookCertificateError::Timeout { action, object }),
+    }
 }
 
 impl WebhookCertificateError {

@@ -1,7 +1,5 @@
 //! The Secret that the certificate is kept in.
 
-use std::time::Duration;
-
 use headgate_compile::Name;
 use headgate_table::PrivateBytes;
 use k8s_openapi::ByteString;
@@ -11,11 +9,9 @@ use kube::api::PostParams;
 use kube::{Api, Client};
 
 use super::WebhookCertificateError;
+use super::error::bounded;
 use super::judge::Stored;
 use crate::status::FIELD_MANAGER;
-
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Reads and writes the Secret.
 pub(super) struct SecretStore {
@@ -89,19 +85,8 @@ impl SecretStore {
         action: &'static str,
         request: impl Future<Output = Result<Secret, kube::Error>>,
     ) -> Result<Secret, WebhookCertificateError> {
-        let object = || format!("Secret {}", self.name).into();
-        match tokio::time::timeout(PATIENCE, request).await {
-            Ok(Ok(secret)) => Ok(secret),
-            Ok(Err(source)) => Err(WebhookCertificateError::Api {
-                action,
-                object: object(),
-                source: Box::new(source),
-            }),
-            Err(_) => Err(WebhookCertificateError::Timeout {
-                action,
-                object: object(),
-            }),
-        }
+        let object = format!("Secret {}", self.name);
+        bounded(action, object, request).await
     }
 }
 

@@ -15,17 +15,6 @@ pub(crate) enum Recognized {
     WrongVersion(Kind),
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Ingress,
-    Kind::IngressClass,
-    Kind::Service,
-    Kind::EndpointSlice,
-    Kind::Endpoints,
-    Kind::Secret,
-    Kind::ConfigMap,
-    Kind::Namespace,
-];
-
 /// The `apiVersion` that a kind is read in.
 pub(crate) fn api_version(kind: Kind) -> &'static str {
     match kind {
@@ -58,7 +47,7 @@ pub(crate) fn may_concern_us(kind: &str) -> bool {
 }
 
 fn named(kind: &str) -> Option<Kind> {
-    KINDS.into_iter().find(|known| known.as_str() == kind)
+    Kind::ALL.into_iter().find(|known| known.as_str() == kind)
 }
 
 /// Other projects have kinds of these names too (a Service of Knative, an Ingress of OpenShift): only groups of
