@@ -156,11 +156,11 @@ fn selectors_have_the_api_servers_grammar() {
         let selector = config.cluster.unwrap().namespace_selector;
         assert_eq!(selector.unwrap_or_default(), text);
     }
-    assert_eq!(super::parse::selector("a in (b, c),d notin (e),!f"), Ok(()));
+    assert_eq!(parse::selector("a in (b, c),d notin (e),!f"), Ok(()));
     for text in [
         "a b", "a in b", "a in (b", "a=b,,c", "=b", "a in ()", "a=(b)",
     ] {
-        assert!(super::parse::selector(text).is_err(), "{text}");
+        assert!(parse::selector(text).is_err(), "{text}");
     }
 }
 
