@@ -111,6 +111,7 @@ pub(crate) async fn run(
         }
     }
     state.enter(Phase::Draining);
+    feed.leaving();
     let stopped = stop(serving.grace, reconciler.table().settings.drain, running);
     let mut stopped = std::pin::pin!(stopped);
     loop {

@@ -189,6 +189,10 @@ impl Feed for Controller {
         }
     }
 
+    fn leaving(&mut self) {
+        self.tasks.leave();
+    }
+
     async fn stop(&mut self) {
         self.watch.save().await;
         self.tasks.stop().await;

@@ -60,6 +60,9 @@ pub(crate) trait Feed {
     /// A table was published; `appeared` are findings that were not there before, `gone` those that are no more.
     fn published(&mut self, _view: &View<'_>, _appeared: &[Finding], _gone: &[Finding]) {}
 
+    /// The stop has begun, and what is served still is for the grace.
+    fn leaving(&mut self) {}
+
     /// No request is served any more: the last chance to tell others.
     fn stop(&mut self) -> impl Future<Output = ()> {
         std::future::ready(())

@@ -145,6 +145,13 @@ impl Tasks {
         }
     }
 
+    /// Has the API server take its connections elsewhere, while it still is answered.
+    pub(super) fn leave(&self) {
+        if let Some(webhook) = &self.webhook {
+            webhook.leave();
+        }
+    }
+
     /// Ends them: statuses are cleared where they should be before the lease is given back.
     pub(super) async fn stop(&mut self) {
         if let Some(webhook) = self.webhook.take() {

@@ -17,6 +17,7 @@ mod watched;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{oneshot, watch};
 
@@ -40,6 +41,7 @@ pub struct Bound {
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    leaving: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     stopped: oneshot::Receiver<()>,
 }
@@ -74,7 +76,8 @@ impl Bound {
         certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
         metrics: Arc<WebhookMetrics>,
     ) -> io::Result<Running> {
-        let server = Server::new(judge, certificate, metrics)?;
+        let leaving = Arc::<AtomicBool>::default();
+        let server = Server::new(judge, certificate, metrics, leaving.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -92,6 +95,7 @@ impl Bound {
         tracing::info!(%address, "the admission webhook listens");
         Ok(Running {
             address,
+            leaving,
             stop: Some(stop),
             stopped,
         })
@@ -102,6 +106,12 @@ impl Running {
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Ends each connection with its next answer, and still takes new ones. An API server keeps its connections, and one that
+    /// is closed under a review it is just sending fails that review; so this comes a while before [`Self::stop`].
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
     }
 
     /// Takes no new connection, closes those that wait, finishes reviews that are under way, for at most 5 s, and returns

@@ -200,6 +200,24 @@ fn counted_by_ingress() {
 }
 
 #[test]
+fn while_it_leaves_each_answer_is_the_last_of_its_connection() {
+    let site = Site::new();
+    let review = || Request::post(PATH, question("CREATE", ingress("accept")).to_string());
+    let mut kept = Connection::open_tls(site.address(), &tls());
+    assert_eq!(kept.exchange(&review()).is(200).field("connection"), None);
+    site.leave();
+    assert_eq!(
+        kept.exchange(&review()).is(200).field("connection"),
+        Some("close")
+    );
+    assert!(kept.is_closed());
+    // Who has not noticed yet is still answered.
+    let mut late = Connection::open_tls(site.address(), &tls());
+    late.exchange(&review()).is(200);
+    assert!(late.is_closed());
+}
+
+#[test]
 fn stops_when_what_is_under_way_is_done() {
     let site = Site::new();
     let idle = || {

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -22,6 +23,7 @@ use super::metrics::{Reviewed, WebhookMetrics};
 const PATH: &str = "/networking/v1/ingresses";
 /// Bound on a verdict. The API server waits 10 s by default, and should hear why there is none.
 const VERDICT_TIME: Duration = Duration::from_secs(8);
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
 /// Answers requests of all connections.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(super) struct Answerer<J> {
     pub(super) judge: J,
     pub(super) memory: Memory,
     pub(super) metrics: Arc<WebhookMetrics>,
+    /// Whether each answer is to be the last of its connection.
+    pub(super) leaving: Arc<AtomicBool>,
 }
 
 /// Why a request gets no AdmissionReview back.
@@ -59,7 +63,7 @@ enum Failure {
 impl<J: Judge> Answerer<J> {
     /// The answer to `request`.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        self.reviewed(request).await.unwrap_or_else(|failure| {
+        let mut response = self.reviewed(request).await.unwrap_or_else(|failure| {
             match failure.status() {
                 StatusCode::INTERNAL_SERVER_ERROR => {
                     tracing::warn!(error = %failure, "an admission review was not answered");
@@ -67,7 +71,11 @@ impl<J: Judge> Answerer<J> {
                 status => tracing::debug!(%status, error = %failure, "no admission review"),
             }
             failure.response()
-        })
+        });
+        if self.leaving.load(Ordering::Relaxed) {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        response
     }
 
     async fn reviewed(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
@@ -183,7 +191,7 @@ impl Failure {
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(CONTENT_TYPE, text);
         if self.leaves_a_body() {
-            headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            headers.insert(CONNECTION, CLOSE);
         }
         if matches!(self, Self::WrongMethod) {
             headers.insert(ALLOW, HeaderValue::from_static("POST"));

@@ -6,6 +6,7 @@ use std::io;
 use std::net::TcpListener;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use http::Request;
@@ -57,11 +58,12 @@ pub(super) struct Server<J> {
 }
 
 impl<J: Judge> Server<J> {
-    /// A server that shows what `certificate` holds.
+    /// A server that shows what `certificate` holds. While `leaving`, a connection is closed with its next answer.
     pub(super) fn new(
         judge: J,
         certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
         metrics: Arc<WebhookMetrics>,
+        leaving: Arc<AtomicBool>,
     ) -> io::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
@@ -79,6 +81,7 @@ impl<J: Judge> Server<J> {
                 judge,
                 memory: Memory::default(),
                 metrics,
+                leaving,
             }),
             crowd: Crowd::new(CONNECTIONS),
         })

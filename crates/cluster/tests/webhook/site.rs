@@ -139,6 +139,10 @@ impl Site {
         self.open.send_replace(true);
     }
 
+    pub(crate) fn leave(&self) {
+        self.running.leave();
+    }
+
     /// Stops the webhook on another thread; the first of the two lets reviews go on.
     pub(crate) fn stop(self) -> (impl FnOnce(), JoinHandle<()>) {
         let Self { running, open, .. } = self;
