@@ -5,7 +5,10 @@
 //! webhooks, RBAC and the texts of refusals. On command it misbehaves ([`Fault`], [`Disturbance`], [`ApiServer::stop`],
 //! [`ApiServer::compact`], [`ApiServer::rewind`]).
 //!
-//! It is deliberately no cluster: there are no controllers (nothing collects orphans or fills endpoints, unless
+//! It can also stand in front of a real cluster ([`ApiServer::before`]): then that answers, and the misbehaviour comes
+//! between.
+//!
+//! By itself it is deliberately no cluster: there are no controllers (nothing collects orphans or fills endpoints, unless
 //! [`Options::play_workloads`]), no schemas, no custom resources, and Services get no cluster IP, so that nothing in a
 //! test can point at an address outside of loopback.
 //!
@@ -22,6 +25,7 @@ mod answer;
 mod apply;
 mod asked;
 mod clock;
+mod cluster;
 mod connection;
 mod convert;
 mod defaults;

@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::os::fd::AsFd as _;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
@@ -12,9 +13,15 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 /// Tells those of one process apart.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A network namespace with its loopback interface up. Dropping it removes it, when nobody is in it any more.
-#[derive(Debug)]
+/// A network namespace with its loopback interface up. Clones are the same one; when the last is dropped it goes, as soon as
+/// nobody is in it any more.
+#[derive(Clone, Debug)]
 pub struct Namespace {
+    made: Arc<Made>,
+}
+
+#[derive(Debug)]
+struct Made {
     name: String,
 }
 
@@ -26,7 +33,9 @@ impl Namespace {
         if !try_ip(&["netns", "add", &name]) {
             return None;
         }
-        let namespace = Self { name };
+        let namespace = Self {
+            made: Arc::new(Made { name }),
+        };
         namespace.ip(&["link", "set", "lo", "up"]);
         Some(namespace)
     }
@@ -44,24 +53,15 @@ impl Namespace {
     /// # Panics
     /// When it cannot.
     pub fn link(&self, here: &str, other: &Self, there: &str) {
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let (near, far) = (format!("near{number}"), format!("far{number}"));
-        self.ip(&[
-            "link",
-            "add",
-            &near,
-            "type",
-            "veth",
-            "peer",
-            "name",
-            &far,
-            "netns",
-            &other.name,
-        ]);
-        for (namespace, device, address) in [(self, &near, here), (other, &far, there)] {
-            namespace.ip(&["address", "add", address, "dev", device]);
-            namespace.ip(&["link", "set", device, "up"]);
-        }
+        cable((Some(self), here), (other, there));
+    }
+
+    /// Joins the machine itself to it by a cable with these addresses at its ends. The cable goes with the namespace.
+    ///
+    /// # Panics
+    /// When it cannot.
+    pub fn attach(&self, here: &str, there: &str) {
+        cable((None, here), (self, there));
     }
 
     /// Reaches an address by way of another.
@@ -90,24 +90,54 @@ impl Namespace {
     }
 
     fn enter(&self) {
-        let path = format!("/run/netns/{}", self.name);
+        let path = format!("/run/netns/{}", self.made.name);
         let file = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
             .unwrap_or_else(|error| panic!("{path} cannot be entered: {error}"));
     }
 
     fn ip(&self, arguments: &[&str]) {
-        let mut all = vec!["-n", &self.name];
-        all.extend(arguments);
-        assert!(try_ip(&all), "ip {all:?} failed");
+        ip(Some(self), arguments);
     }
 }
 
-impl Drop for Namespace {
+impl Drop for Made {
     fn drop(&mut self) {
         // What is left goes with the machine.
         try_ip(&["netns", "delete", &self.name]);
     }
+}
+
+/// Joins a namespace, or the machine itself, to another one.
+fn cable((near, here): (Option<&Namespace>, &str), (far, there): (&Namespace, &str)) {
+    let number = COUNT.fetch_add(1, Ordering::Relaxed);
+    // The machine has the devices of all processes. A name has 15 bytes at most.
+    let device = |end: &str| format!("{end}{}-{number}", std::process::id() % 1_000_000);
+    let (near_end, far_end) = (device("hg"), device("hf"));
+    let peer = [
+        "type",
+        "veth",
+        "peer",
+        "name",
+        &far_end,
+        "netns",
+        &far.made.name,
+    ];
+    ip(near, &[&["link", "add", &near_end][..], &peer].concat());
+    for (namespace, device, address) in [(near, &near_end, here), (Some(far), &far_end, there)] {
+        ip(namespace, &["address", "add", address, "dev", device]);
+        ip(namespace, &["link", "set", device, "up"]);
+    }
+}
+
+/// Runs `ip` in a namespace, or in the machine's own.
+fn ip(namespace: Option<&Namespace>, arguments: &[&str]) {
+    let mut all = Vec::new();
+    if let Some(namespace) = namespace {
+        all.extend(["-n", &namespace.made.name]);
+    }
+    all.extend(arguments);
+    assert!(try_ip(&all), "ip {all:?} failed");
 }
 
 fn try_ip(arguments: &[&str]) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer;
@@ -39,7 +39,10 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked) -> Result<Answer, Failure> 
     let segments: Vec<&str> = asked.path.trim_matches('/').split('/').collect();
     let value = match segments.as_slice() {
         ["healthz" | "livez" | "readyz"] => {
-            let ok = Content::Other(Bytes::from_static(b"ok"), "text/plain; charset=utf-8");
+            let ok = Content::Other(
+                Bytes::from_static(b"ok"),
+                HeaderValue::from_static("text/plain; charset=utf-8"),
+            );
             return Ok(Answer::new(StatusCode::OK, ok));
         }
         ["version"] => version(&shared.options.version),
@@ -185,7 +188,7 @@ fn aggregated_list(groups: &[&str]) -> Answer {
     });
     Answer::new(
         StatusCode::OK,
-        Content::Other(answer::bytes(&list), AGGREGATED),
+        Content::Other(answer::bytes(&list), HeaderValue::from_static(AGGREGATED)),
     )
 }
 

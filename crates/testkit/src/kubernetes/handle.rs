@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::StatusCode;
 use serde_json::Value;
 
@@ -67,7 +68,8 @@ async fn resource(caller: Caller<'_>, body: &Bytes) -> Result<Answer, Failure> {
         "list" => Ok(Answer::ok(read::list(shared, kind, asked)?)),
         "watch" => {
             let watch = Watch::open(shared, kind, asked)?;
-            Ok(Answer::new(StatusCode::OK, Content::Watch(Box::new(watch))))
+            let events = Content::Events(watch.stream().boxed());
+            Ok(Answer::new(StatusCode::OK, events))
         }
         "create" if asked.name.is_none() => {
             let written = write::create(caller, read_body(asked, body)?).await?;

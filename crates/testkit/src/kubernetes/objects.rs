@@ -1,7 +1,7 @@
-//! The objects as a test changes them: at once, without admission or permission.
+//! The objects as a test changes them: at once, and in the fixture without admission or permission. In a cluster behind it
+//! the changes are the administrator's.
 
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ use super::ApiServer;
 use super::defaults;
 use super::kinds::{self, Kind};
 use super::prepare::{self, Object};
-use super::stored::{Key, Stored};
+use super::stored::Key;
 use super::write;
 use crate::wait::PATIENCE;
 
@@ -17,6 +17,8 @@ use crate::wait::PATIENCE;
 const NAMESPACE: &str = "default";
 /// Namespaces that a cluster begins with.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
+/// Between two looks at a cluster, which wakes nobody.
+const PAUSE: Duration = Duration::from_millis(10);
 
 impl ApiServer {
     /// Creates an object, complete with `apiVersion` and `kind`; as it is then. Its status is kept.
@@ -26,7 +28,7 @@ impl ApiServer {
     pub fn create(&self, object: Value) -> Value {
         let (kind, object) = self.read(object);
         match self.insert(kind, object) {
-            Ok(stored) => stored.value(kind),
+            Ok(created) => created,
             Err(message) => panic!("{message}"),
         }
     }
@@ -37,22 +39,13 @@ impl ApiServer {
     /// When its kind is not known.
     pub fn replace(&self, object: Value) -> Value {
         let (kind, object) = self.read(object);
-        let key = key(&object);
+        let key = Key::of(&object);
         loop {
-            let Some(before) = self.shared.find(kind.shelf(), &key) else {
-                match self.insert(kind, object.clone()) {
-                    Ok(stored) => return stored.value(kind),
-                    Err(_) => continue,
-                }
-            };
-            let mut next = object.clone();
-            carry(kind, &before.object(), &mut next);
-            defaults::fill(kind, &mut next);
-            if prepare::same(&before.object(), &next) {
-                return before.value(kind);
-            }
-            if let Some(stored) = write::replace(&self.shared, kind, &before, next) {
-                return stored.value(kind);
+            let replaced = self.rewrite(kind, &key, |_| object.clone());
+            // Somebody else may have made it since.
+            let present = replaced.or_else(|| self.insert(kind, object.clone()).ok());
+            if let Some(present) = present {
+                return present;
             }
         }
     }
@@ -69,51 +62,50 @@ impl ApiServer {
         mut change: impl FnMut(&mut Value),
     ) -> Value {
         let known = kinds::by_name(kind);
-        let key = place(known, namespace, name);
-        loop {
-            let before = self.shared.find(known.shelf(), &key);
-            let before = before.unwrap_or_else(|| panic!("there is no {kind} {namespace}/{name}"));
-            let mut value = before.value(known);
+        let changed = self.rewrite(known, &place(known, namespace, name), |mut value| {
             change(&mut value);
-            let (_, mut next) = self.read(value);
-            carry(known, &before.object(), &mut next);
-            if let Some(stored) = write::replace(&self.shared, known, &before, next) {
-                return stored.value(known);
-            }
-        }
+            self.read(value).1
+        });
+        changed.unwrap_or_else(|| panic!("there is no {kind} {namespace}/{name}"))
     }
 
     /// Deletes an object; whether it was there. Finalizers keep it.
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> bool {
         let kind = kinds::by_name(kind);
-        write::remove(&self.shared, kind, &place(kind, namespace, name))
+        let key = place(kind, namespace, name);
+        match &self.shared.cluster {
+            Some(cluster) => cluster.delete(kind, &key),
+            None => write::remove(&self.shared, kind, &key),
+        }
     }
 
     /// An object.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         let kind = kinds::by_name(kind);
-        let stored = self
-            .shared
-            .find(kind.shelf(), &place(kind, namespace, name))?;
-        Some(stored.value(kind))
+        let key = place(kind, namespace, name);
+        match &self.shared.cluster {
+            Some(cluster) => cluster.find(kind, &key),
+            None => Some(self.shared.find(kind.shelf(), &key)?.value(kind)),
+        }
     }
 
     /// All objects of a kind, in order.
     pub fn list(&self, kind: &str) -> Vec<Value> {
         let kind = kinds::by_name(kind);
-        let all: Vec<_> = self
-            .shared
-            .state()
-            .store
-            .kept(kind.shelf())
-            .all()
-            .cloned()
-            .collect();
+        if let Some(cluster) = &self.shared.cluster {
+            return cluster.all(kind);
+        }
+        let state = self.shared.state();
+        let all: Vec<_> = state.store.kept(kind.shelf()).all().cloned().collect();
+        drop(state);
         all.iter().map(|stored| stored.value(kind)).collect()
     }
 
     /// How many objects of a kind there are.
     pub fn count(&self, kind: &str) -> usize {
+        if self.shared.cluster.is_some() {
+            return self.list(kind).len();
+        }
         let kind = kinds::by_name(kind);
         self.shared.state().store.kept(kind.shelf()).len()
     }
@@ -196,9 +188,16 @@ impl ApiServer {
     fn until_some<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let seen = self.version();
+            let seen = self.shared.state().store.version();
             if let Some(found) = look() {
                 return Some(found);
+            }
+            if self.shared.cluster.is_some() {
+                if Instant::now() >= deadline {
+                    return None;
+                }
+                std::thread::sleep(PAUSE);
+                continue;
             }
             let mut state = self.shared.state();
             while state.store.version() == seen {
@@ -213,6 +212,9 @@ impl ApiServer {
 
     /// What a cluster begins with.
     pub(super) fn begin(&self) {
+        if self.shared.cluster.is_some() {
+            return;
+        }
         for name in NAMESPACES {
             self.create(serde_json::json!({
                 "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name},
@@ -220,11 +222,52 @@ impl ApiServer {
         }
     }
 
-    fn insert(&self, kind: &'static Kind, mut object: Object) -> Result<Arc<Stored>, String> {
+    fn insert(&self, kind: &'static Kind, mut object: Object) -> Result<Value, String> {
+        if let Some(cluster) = &self.shared.cluster {
+            let created = cluster.create(kind, &object);
+            return created.map_err(|refused| refused.to_string());
+        }
         let identity = self.shared.state().store.identity();
         prepare::new(kind, &mut object, identity);
         defaults::fill(kind, &mut object);
-        write::insert(&self.shared, kind, object).map_err(|failure| failure.message)
+        let stored = write::insert(&self.shared, kind, object);
+        stored
+            .map(|stored| stored.value(kind))
+            .map_err(|failure| failure.message)
+    }
+
+    /// Makes of an object what `change` says, however often others change it meanwhile; `None`: there is none.
+    fn rewrite(
+        &self,
+        kind: &'static Kind,
+        key: &Key,
+        mut change: impl FnMut(Value) -> Object,
+    ) -> Option<Value> {
+        loop {
+            let changed = match &self.shared.cluster {
+                Some(cluster) => {
+                    let before = cluster.find(kind, key)?;
+                    let version = before["metadata"]["resourceVersion"].clone();
+                    let next = change(before);
+                    let replaced = cluster.replace(kind, &version, &next);
+                    replaced.unwrap_or_else(|refused| panic!("{refused}"))
+                }
+                None => {
+                    let before = self.shared.find(kind.shelf(), key)?;
+                    let mut next = change(before.value(kind));
+                    carry(kind, &before.object(), &mut next);
+                    defaults::fill(kind, &mut next);
+                    if prepare::same(&before.object(), &next) {
+                        return Some(before.value(kind));
+                    }
+                    let stored = write::replace(&self.shared, kind, &before, next);
+                    stored.map(|stored| stored.value(kind))
+                }
+            };
+            if changed.is_some() {
+                return changed;
+            }
+        }
     }
 
     fn read(&self, value: Value) -> (&'static Kind, Object) {
@@ -263,13 +306,6 @@ fn carry(kind: &Kind, before: &Object, next: &mut Object) {
         let generation = old["generation"].as_u64().unwrap_or(0) + 1;
         prepare::metadata(next).insert("generation".to_owned(), generation.into());
     }
-}
-
-fn key(object: &Object) -> Key {
-    Key::new(
-        prepare::told(object, "namespace"),
-        prepare::told(object, "name"),
-    )
 }
 
 fn place(kind: &Kind, namespace: &str, name: &str) -> Key {

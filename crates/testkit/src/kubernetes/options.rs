@@ -3,11 +3,15 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::namespaces::Namespace;
+
 /// How a server is started; [`Options::default`] is what [`super::ApiServer::start`] uses.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Address to listen on. Default: a free port of `127.0.0.1`.
     pub listen: SocketAddr,
+    /// The network namespace of that address, which what the server asks itself need not be in. Default: the caller's.
+    pub within: Option<Namespace>,
     /// HTTPS with a certificate of an authority of its own. Default: HTTP.
     pub tls: bool,
     /// What `/version` tells. Default: `v1.36.0`.
@@ -28,6 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            within: None,
             tls: false,
             version: "v1.36.0".to_owned(),
             streaming_lists: true,

@@ -67,6 +67,11 @@ pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<Answer, Failu
     })))
 }
 
+/// Whether the subject of a SubjectAccessReview may.
+pub(crate) fn permits(shared: &Shared, spec: &Value) -> bool {
+    access(shared, &subject(spec), spec)["allowed"] == true
+}
+
 fn created(value: &Value) -> Answer {
     let content = Content::Whole(answer::bytes(value));
     Answer::new(StatusCode::CREATED, content)

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use http::request::Parts;
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
@@ -38,7 +39,8 @@ pub(crate) async fn serve(
         control.users.sender(&parts.headers, control.enforce)
     };
     let name = user.as_ref().map_or("", |user| user.name.as_str());
-    shared.record(recorded(&asked, &parts, name));
+    let request = recorded(&asked, &parts, name);
+    shared.record(request.clone());
     let effect = faults::strike(&mut shared.control().faults, name, &asked);
     match effect {
         Some(Effect::Drop) => return Err(HungUp),
@@ -48,18 +50,22 @@ pub(crate) async fn serve(
         Some(Effect::RetryAfter(code, seconds)) => return Ok(refused(code, Some(seconds))),
         Some(Effect::Garbage) => {
             let garbage = Content::Whole(Bytes::from_static(b"\x00\xff{]garbage"));
-            return Ok(Answer::new(http::StatusCode::OK, garbage).response(false));
+            return Ok(Answer::new(StatusCode::OK, garbage).response(false));
         }
         Some(Effect::Truncate | Effect::Silence) | None => {}
     }
-    let mut answer = match answer(&shared, &asked, user, body).await {
+    let mut answer = match answer(&shared, &asked, user, (&parts, body)).await {
         Ok(answer) => answer,
         Err(failure) => Answer::refusal(&failure),
     };
+    if answer.status == StatusCode::FORBIDDEN {
+        shared.control().denied.push(request);
+    }
     if effect == Some(Effect::Silence)
-        && let Content::Watch(watch) = &mut answer.content
+        && let Content::Events(events) = answer.content
     {
-        watch.silence();
+        // The watch stays open behind what never comes.
+        answer.content = Content::Events(stream::pending().chain(events).boxed());
     }
     Ok(answer.response(effect == Some(Effect::Truncate)))
 }
@@ -68,7 +74,7 @@ async fn answer(
     shared: &Arc<Shared>,
     asked: &Asked,
     user: Result<User, Failure>,
-    body: Incoming,
+    (parts, body): (&Parts, Incoming),
 ) -> Result<Answer, Failure> {
     let user = user?;
     rbac::permit(shared, &user, asked)?;
@@ -76,7 +82,26 @@ async fn answer(
         let message = format!("Request entity too large: limit is {LONGEST}");
         Failure::new(413, "RequestEntityTooLarge", message)
     })?;
-    handle::handle(shared, asked, &user, &body.to_bytes()).await
+    let body = body.to_bytes();
+    match &shared.cluster {
+        None => handle::handle(shared, asked, &user, &body).await,
+        Some(cluster) => {
+            not_compacted(shared, asked)?;
+            cluster.answer(shared, asked, &user, (parts, body)).await
+        }
+    }
+}
+
+/// A cluster behind is compacted by refusing what it would refuse then.
+fn not_compacted(shared: &Shared, asked: &Asked) -> Result<(), Failure> {
+    let version = asked.query.number("resourceVersion")?.unwrap_or(0);
+    let floor = shared.control().floor;
+    let outdated = asked.verb == "watch" && version > 0 && version < floor;
+    if outdated {
+        let message = format!("too old resource version: {version} ({floor})");
+        return Err(Failure::expired(message));
+    }
+    Ok(())
 }
 
 fn refused(code: u16, retry_after: Option<u32>) -> Response<Body> {

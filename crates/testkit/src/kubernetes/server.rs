@@ -12,10 +12,12 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use super::cluster::Cluster;
 use super::connection;
 use super::faults::{Disturbance, Fault};
 use super::log::{Recorded, Use};
 use super::options::Options;
+use super::reviews;
 use super::shared::{Disturbed, Shared};
 use super::users::User;
 use crate::certificate::Authority;
@@ -48,19 +50,33 @@ impl ApiServer {
     /// # Panics
     /// When it cannot listen.
     pub fn start_with(options: Options) -> Self {
+        Self::launch(options, None)
+    }
+
+    /// Starts a server in front of the cluster of a kubeconfig: requests and changes go on to it, and faults, disturbances
+    /// and stops come between. What only a store can do is not possible there: [`Self::rewind`].
+    ///
+    /// # Panics
+    /// When it cannot listen, or the kubeconfig leads nowhere.
+    pub fn before(kubeconfig: &str, options: Options) -> Self {
+        Self::launch(options, Some(kubeconfig))
+    }
+
+    fn launch(options: Options, kubeconfig: Option<&str>) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)
             .thread_name("kubernetes-api")
             .enable_all()
             .build()
             .expect("a runtime can be built");
-        let held = connection::bind(options.listen).expect("an address to listen on");
+        let held = bind(&options, options.listen);
         let address = held.local_addr().expect("a bound socket has an address");
         let address = address.as_socket().expect("it is an internet address");
         let authority = Authority::new();
         let tls = options.tls.then(|| acceptor(&authority, address.ip()));
+        let cluster = kubeconfig.map(|text| Cluster::new(text, runtime.handle().clone()));
         let mut server = Self {
-            shared: Shared::new(options, address),
+            shared: Shared::new(options, address, cluster),
             runtime: Some(runtime),
             serving: None,
             tls,
@@ -125,7 +141,10 @@ impl ApiServer {
 
     /// A new token of a service account; the object of the account need not exist.
     pub fn service_account(&self, namespace: &str, name: &str) -> String {
-        let token = format!("{namespace}.{name}.{:016x}", fastrand::u64(..));
+        let token = match &self.shared.cluster {
+            Some(cluster) => cluster.token(namespace, name),
+            None => format!("{namespace}.{name}.{:016x}", fastrand::u64(..)),
+        };
         let user = User::service_account(namespace, name);
         self.shared.control().users.add(&token, user);
         token
@@ -144,6 +163,21 @@ impl ApiServer {
     /// Permissions that were used, or asked for in vain.
     pub fn used(&self) -> Vec<Use> {
         self.shared.control().used.iter().cloned().collect()
+    }
+
+    /// Whether a user may do this, told as the `resourceAttributes` of a SubjectAccessReview.
+    pub fn permits(&self, user: &str, attributes: &serde_json::Value) -> bool {
+        let spec =
+            serde_json::json!({"user": user, "groups": [], "resourceAttributes": attributes});
+        match &self.shared.cluster {
+            Some(cluster) => cluster.permits(&spec),
+            None => reviews::permits(&self.shared, &spec),
+        }
+    }
+
+    /// Requests that were forbidden, in order.
+    pub fn denied(&self) -> Vec<Recorded> {
+        self.shared.control().denied.clone()
     }
 
     /// Where a port of a Service is reached, for webhooks that name a Service.
@@ -170,7 +204,7 @@ impl ApiServer {
         let Some(runtime) = self.runtime.as_ref().filter(|_| self.serving.is_none()) else {
             return;
         };
-        let socket = connection::bind(self.address()).expect("the port is held for this");
+        let socket = bind(&self.shared.options, self.address());
         let guard = runtime.enter();
         let listener = connection::listen(socket).expect("a bound socket can listen");
         let accept = connection::accept(self.shared.clone(), listener, self.tls.clone());
@@ -211,14 +245,19 @@ impl ApiServer {
 
     /// Forgets older versions: lists and watches of them are 410. Open watches go on.
     pub fn compact(&self) {
+        if self.shared.cluster.is_some() {
+            let version = self.version();
+            self.shared.control().floor = version;
+        }
         self.shared.state().store.compact();
     }
 
     /// Goes back to an earlier version and closes all watches, as a restored backup does.
     ///
     /// # Panics
-    /// When that version was compacted.
+    /// When that version was compacted, or a cluster is behind.
     pub fn rewind(&self, version: u64) {
+        assert!(self.shared.cluster.is_none(), "a cluster does not go back");
         self.disturb_all(Disturbance::Close);
         let mut state = self.shared.state();
         state.store.rewind(version);
@@ -233,7 +272,10 @@ impl ApiServer {
 
     /// The version of the latest change.
     pub fn version(&self) -> u64 {
-        self.shared.state().store.version()
+        match &self.shared.cluster {
+            Some(cluster) => cluster.version(),
+            None => self.shared.state().store.version(),
+        }
     }
 
     /// Requests so far, in order of arrival.
@@ -246,6 +288,7 @@ impl ApiServer {
         let mut control = self.shared.control();
         control.requests.clear();
         control.used.clear();
+        control.denied.clear();
     }
 
     /// Waits for a request, counting those that came already.
@@ -319,6 +362,15 @@ impl Drop for ApiServer {
             runtime.shutdown_background();
         }
     }
+}
+
+fn bind(options: &Options, address: SocketAddr) -> Socket {
+    let bind = || connection::bind(address);
+    let bound = match &options.within {
+        Some(namespace) => namespace.run(bind),
+        None => bind(),
+    };
+    bound.expect("an address to listen on")
 }
 
 fn acceptor(authority: &Authority, ip: IpAddr) -> TlsAcceptor {

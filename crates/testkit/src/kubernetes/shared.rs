@@ -4,22 +4,25 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
+use super::cluster::Cluster;
 use super::faults::{Disturbance, Fault};
 use super::log::{Recorded, Use};
 use super::options::Options;
 use super::store::Store;
 use super::stored::{Key, Stored};
 use super::users::Users;
+use super::webhook::Kept;
 use crate::gate::lock;
 
 /// Requests that are remembered.
 const REMEMBERED: usize = 200_000;
 
 /// State behind the server.
-#[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
+    /// Who answers; `None`: what is kept here.
+    pub(crate) cluster: Option<Cluster>,
     state: Mutex<State>,
     changed: Condvar,
     control: Mutex<Control>,
@@ -49,24 +52,40 @@ pub(crate) struct Open {
     pub(crate) resource: String,
 }
 
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.debug_tuple("Shared").field(&self.address).finish()
+    }
+}
+
 /// Everything else.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     pub(crate) users: Users,
     pub(crate) enforce: bool,
     pub(crate) faults: Vec<Fault>,
+    /// Watches of older versions of the cluster behind are refused.
+    pub(crate) floor: u64,
     pub(crate) requests: VecDeque<Recorded>,
     pub(crate) used: BTreeSet<Use>,
+    pub(crate) denied: Vec<Recorded>,
     pub(crate) watches: BTreeMap<u64, Open>,
     pub(crate) opened: u64,
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
+    /// Connections to webhooks, by address, server name and authority.
+    pub(crate) kept: HashMap<(SocketAddr, String, String), Kept>,
 }
 
 impl Shared {
-    pub(crate) fn new(options: Options, address: SocketAddr) -> Arc<Self> {
+    pub(crate) fn new(
+        options: Options,
+        address: SocketAddr,
+        cluster: Option<Cluster>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             options,
             address,
+            cluster,
             state: Mutex::new(State {
                 store: Store::new(),
                 disturbances: Vec::new(),

@@ -23,6 +23,12 @@ impl Key {
             name: name.to_owned(),
         }
     }
+
+    /// The place that an object tells.
+    pub(crate) fn of(object: &Map<String, Value>) -> Self {
+        let told = |field| super::prepare::told(object, field);
+        Self::new(told("namespace"), told("name"))
+    }
 }
 
 /// An object at one version.

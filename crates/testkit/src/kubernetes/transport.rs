@@ -3,37 +3,38 @@
 use std::io;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt, stream};
-use http::{Response, StatusCode, header};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{Stream, StreamExt};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 
 use super::answer;
 use super::failure::Failure;
-use super::watch::Watch;
+use super::watch::Broken;
 
 /// A body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 /// An answer, before it is put on the wire.
-#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content: Content,
     pub(crate) warnings: Vec<String>,
     pub(crate) retry_after: Option<u32>,
+    /// Further fields.
+    pub(crate) fields: HeaderMap,
 }
 
 /// What an answer carries.
-#[derive(Debug)]
 pub(crate) enum Content {
     /// JSON.
     Whole(Bytes),
     /// Anything else, with its type.
-    Other(Bytes, &'static str),
+    Other(Bytes, HeaderValue),
     /// Events.
-    Watch(Box<Watch>),
+    Events(BoxStream<'static, Result<Bytes, Broken>>),
 }
 
 impl Answer {
@@ -48,6 +49,7 @@ impl Answer {
             content,
             warnings: Vec::new(),
             retry_after: None,
+            fields: HeaderMap::new(),
         }
     }
 
@@ -72,10 +74,14 @@ impl Answer {
             let text = text.replace('\\', "\\\\").replace('"', "\\\"");
             response = response.header(header::WARNING, format!("299 - \"{text}\""));
         }
+        for (name, value) in &self.fields {
+            response = response.header(name, value);
+        }
+        let json = HeaderValue::from_static("application/json");
         let (kind, body) = match self.content {
-            Content::Whole(bytes) => ("application/json", whole(bytes, truncated)),
+            Content::Whole(bytes) => (json, whole(bytes, truncated)),
             Content::Other(bytes, kind) => (kind, whole(bytes, truncated)),
-            Content::Watch(watch) => ("application/json", events(*watch, truncated)),
+            Content::Events(events) => (json, stream_of(events, truncated)),
         };
         response
             .header(header::CONTENT_TYPE, kind)
@@ -95,8 +101,8 @@ fn whole(bytes: Bytes, truncated: bool) -> Body {
     StreamBody::new(then_broken(half)).boxed_unsync()
 }
 
-fn events(watch: Watch, truncated: bool) -> Body {
-    let pieces = watch.stream().map(|piece| match piece {
+fn stream_of(events: BoxStream<'static, Result<Bytes, Broken>>, truncated: bool) -> Body {
+    let pieces = events.map(|piece| match piece {
         Ok(bytes) => Ok(Frame::data(bytes)),
         Err(_) => Err(broken()),
     });

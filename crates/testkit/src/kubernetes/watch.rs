@@ -1,18 +1,24 @@
 //! Watches: streams of changes.
 
 mod line;
+mod outlet;
+mod relay;
 
-use std::collections::VecDeque;
+pub(crate) use self::outlet::Broken;
+pub(crate) use self::relay::Relay;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use self::line::Line;
-use super::answer::{self, Form};
+use self::outlet::{Next, Outlet};
+
+use super::answer::Form;
 use super::asked::Asked;
 use super::failure::Failure;
 use super::faults::Disturbance;
@@ -28,16 +34,13 @@ const BATCH: usize = 512;
 /// The annotation of the bookmark after the initial events.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
 
-/// The connection is to be broken.
-#[derive(Debug)]
-pub(crate) struct Broken;
-
 /// An open watch.
 #[derive(Debug)]
 pub(crate) struct Watch {
     shared: Arc<Shared>,
     kind: &'static Kind,
     line: Line,
+    outlet: Outlet,
     /// Place in the log of the next change.
     at: u64,
     /// Changes up to this version are not sent: the client has them.
@@ -48,19 +51,7 @@ pub(crate) struct Watch {
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Option<Instant>,
-    /// What goes out first.
-    first: VecDeque<Bytes>,
-    state: Going,
     _open: Opened,
-}
-
-/// How it goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Going {
-    On,
-    Silent,
-    Ending,
-    Breaking,
 }
 
 impl Watch {
@@ -89,6 +80,7 @@ impl Watch {
             shared: shared.clone(),
             kind,
             line: Line::new(kind, Form::accepted(&asked.accept), selection.clone()),
+            outlet: Outlet::default(),
             at: kept.end(),
             since: 0,
             seen: state.disturbances.len(),
@@ -96,18 +88,11 @@ impl Watch {
             bookmarks,
             next_bookmark: now + shared.options.bookmark_interval,
             deadline: timeout.map(|seconds| now + Duration::from_secs(seconds)),
-            first: VecDeque::new(),
-            state: Going::On,
             _open: open,
         };
         watch.begin(&state, &start, &selection);
         drop(state);
         Ok(watch)
-    }
-
-    /// Makes it say nothing, ever.
-    pub(crate) fn silence(&mut self) {
-        self.state = Going::Silent;
     }
 
     /// What it sends.
@@ -123,20 +108,22 @@ impl Watch {
         let version = state.store.version();
         if start.initial {
             if start.version > version {
-                return self.refuse(&Failure::too_new(start.version, version));
+                return self
+                    .outlet
+                    .refuse(&Failure::too_new(start.version, version));
             }
             for stored in read::selected(&state.store, self.kind, selection) {
-                self.first.push_back(self.line.whole("ADDED", &stored));
+                self.outlet.send(self.line.whole("ADDED", &stored));
             }
             if start.marked && self.bookmarks {
                 let annotations = serde_json::json!({INITIAL_END: "true"});
                 let bookmark = self.line.bookmark(version, Some(annotations));
-                self.first.push_back(bookmark);
+                self.outlet.send(bookmark);
             }
             return;
         }
         if start.version > 0 && start.version < kept.floor() {
-            return self.refuse(&Failure::expired(format!(
+            return self.outlet.refuse(&Failure::expired(format!(
                 "too old resource version: {} ({})",
                 start.version,
                 kept.floor()
@@ -148,29 +135,13 @@ impl Watch {
         }
     }
 
-    fn refuse(&mut self, failure: &Failure) {
-        let mut line = BytesMut::new();
-        answer::error_event(&mut line, failure);
-        self.first.push_back(line.freeze());
-        self.state = Going::Ending;
-    }
-
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         loop {
-            if self.state == Going::Silent {
-                std::future::pending::<()>().await;
-            }
-            if !self.first.is_empty() {
-                return Some(Ok(gather(&mut self.first)));
-            }
-            match self.state {
-                Going::Ending => return None,
-                Going::Breaking => {
-                    // What was sent before is flushed when nothing follows at once.
-                    tokio::task::yield_now().await;
-                    return Some(Err(Broken));
-                }
-                Going::On | Going::Silent => {}
+            match self.outlet.next().await {
+                Next::Send(bytes) => return Some(Ok(bytes)),
+                Next::End => return None,
+                Next::Break => return Some(Err(Broken)),
+                Next::Wait => {}
             }
             self.news.mark_unchanged();
             if self.advance() {
@@ -195,7 +166,7 @@ impl Watch {
         let Some(events) = kept.changes(self.at, BATCH) else {
             let failure =
                 Failure::expired("The resourceVersion for the provided watch is too old.");
-            self.refuse(&failure);
+            self.outlet.refuse(&failure);
             return true;
         };
         let before = (self.at, self.seen);
@@ -216,7 +187,9 @@ impl Watch {
         if event.now.version <= self.since {
             return;
         }
-        self.first.extend(self.line.take(event));
+        if let Some(line) = self.line.take(event) {
+            self.outlet.change(line);
+        }
     }
 
     /// Meets the disturbances that come before a change; whether the watch goes on.
@@ -227,7 +200,7 @@ impl Watch {
             if mine.is_none_or(|resource| resource == self.kind.plural) {
                 self.meet(next);
             }
-            if self.state != Going::On {
+            if !self.outlet.is_on() {
                 return false;
             }
         }
@@ -235,28 +208,10 @@ impl Watch {
     }
 
     fn meet(&mut self, disturbed: &Disturbed) {
-        match &disturbed.what {
-            Disturbance::Close => self.state = Going::Ending,
-            Disturbance::Abort => {
-                self.first
-                    .push_back(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"obj"));
-                self.state = Going::Breaking;
-            }
-            Disturbance::Silence => self.state = Going::Silent,
-            Disturbance::Garbage => {
-                self.first
-                    .push_back(Bytes::from_static(b"\x00\xffgarbage}{\n"));
-                self.state = Going::Ending;
-            }
-            Disturbance::Error(410) => {
-                self.refuse(&Failure::expired("too old resource version"));
-            }
-            Disturbance::Error(code) => self.refuse(&Failure::injected(*code, None)),
-            Disturbance::Bookmark => self.bookmark(disturbed.version),
-            Disturbance::Duplicate(count) => self.line.duplicate(*count),
-            Disturbance::Replay(count) => self.first.extend(self.line.replay(*count)),
-            Disturbance::Reorder(count) => self.line.reorder(*count),
+        if disturbed.what == Disturbance::Bookmark {
+            return self.bookmark(disturbed.version);
         }
+        self.outlet.meet(&disturbed.what);
     }
 
     fn bookmark(&mut self, version: u64) {
@@ -264,7 +219,7 @@ impl Watch {
         // A client that is ahead of a restored store is not told to go back.
         if self.bookmarks && version >= self.since {
             let bookmark = self.line.bookmark(version, None);
-            self.first.push_back(bookmark);
+            self.outlet.send(bookmark);
         }
     }
 
@@ -274,8 +229,8 @@ impl Watch {
         if ends || self.next_bookmark <= now {
             // What has happened goes first, or the bookmark would promise too much.
             let shared = self.shared.clone();
-            while self.advance() && self.state == Going::On {}
-            if self.state == Going::On {
+            while self.advance() && self.outlet.is_on() {}
+            if self.outlet.is_on() {
                 let version = shared.state().store.version();
                 let caught_up = !self.advance();
                 if caught_up {
@@ -283,21 +238,10 @@ impl Watch {
                 }
             }
         }
-        if ends && self.state == Going::On {
-            self.state = Going::Ending;
+        if ends && self.outlet.is_on() {
+            self.outlet.end();
         }
     }
-}
-
-fn gather(pieces: &mut VecDeque<Bytes>) -> Bytes {
-    if pieces.len() == 1 {
-        return pieces.pop_front().unwrap_or_default();
-    }
-    let mut whole = BytesMut::with_capacity(pieces.iter().map(Bytes::len).sum());
-    for piece in pieces.drain(..) {
-        whole.extend_from_slice(&piece);
-    }
-    whole.freeze()
 }
 
 /// Where a watch starts.

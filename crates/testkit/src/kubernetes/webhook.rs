@@ -1,4 +1,5 @@
-//! Calling a webhook over HTTPS.
+//! Calling a webhook over HTTPS. A connection is kept for the next review, as kube-apiserver keeps it: a webhook that closes
+//! one carelessly fails the review that is just being sent.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,6 +29,9 @@ const LONGEST: usize = 3 * 1024 * 1024;
 /// The port of HTTPS.
 const HTTPS: u16 = 443;
 
+/// A connection to a webhook.
+pub(crate) type Kept = http1::SendRequest<Full<Bytes>>;
+
 /// Where a webhook is.
 #[derive(Debug)]
 struct Target {
@@ -46,7 +50,7 @@ pub(super) async fn call(shared: &Shared, hook: &Value, review: &Value) -> Resul
     let limit = format!("{separator}timeout={seconds}s");
     target.path.push_str(&limit);
     target.url.push_str(&limit);
-    let asked = exchange(&target, &hook["clientConfig"], review);
+    let asked = exchange(shared, &target, &hook["clientConfig"], review);
     let answered = tokio::time::timeout(Duration::from_secs(seconds), asked).await;
     let answered = match answered {
         Ok(answered) => answered,
@@ -124,7 +128,51 @@ fn by_url(url: &str) -> Result<Target, String> {
     })
 }
 
-async fn exchange(target: &Target, config: &Value, review: &Value) -> Result<Value, String> {
+async fn exchange(
+    shared: &Shared,
+    target: &Target,
+    config: &Value,
+    review: &Value,
+) -> Result<Value, String> {
+    let request = || {
+        Request::post(&target.path)
+            .header(header::HOST, &target.authority)
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::ACCEPT, "application/json, */*")
+            .header(header::USER_AGENT, "kube-apiserver-admission")
+            .body(Full::new(answer::bytes(review)))
+            .map_err(|error| error.to_string())
+    };
+    let bundle = config["caBundle"].as_str().unwrap_or_default();
+    let place = (
+        target.address,
+        target.server_name.clone(),
+        bundle.to_owned(),
+    );
+    let kept = shared.control().kept.remove(&place);
+    let mut sender = match kept.filter(|kept| !kept.is_closed()) {
+        Some(kept) => kept,
+        None => connect(target, config).await?,
+    };
+    let response = match sender.send_request(request()?).await {
+        // It was closed before anything was written.
+        Err(error) if error.is_canceled() => {
+            sender = connect(target, config).await?;
+            sender.send_request(request()?).await
+        }
+        answered => answered,
+    };
+    let response = response.map_err(|error| error.to_string())?;
+    let status = response.status();
+    let body = Limited::new(response.into_body(), LONGEST).collect().await;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    if sender.ready().await.is_ok() {
+        shared.control().kept.insert(place, sender);
+    }
+    read(status, &body)
+}
+
+async fn connect(target: &Target, config: &Value) -> Result<Kept, String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let connector = TlsConnector::from(Arc::new(trusting(config)?));
     let name = ServerName::try_from(target.server_name.clone()).map_err(|error| words(&error))?;
@@ -133,38 +181,12 @@ async fn exchange(target: &Target, config: &Value, review: &Value) -> Result<Val
         .map_err(|error| words(&error))?;
     let stream = connector.connect(name, stream).await;
     let stream = stream.map_err(|error| format!("tls: failed to verify certificate: {error}"))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| words(&error))?;
-    let request = Request::post(&target.path)
-        .header(header::HOST, &target.authority)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::ACCEPT, "application/json, */*")
-        .header(header::USER_AGENT, "kube-apiserver-admission")
-        .body(Full::new(answer::bytes(review)))
-        .map_err(|error| words(&error))?;
-    let converse = async {
-        let response = sender
-            .send_request(request)
-            .await
-            .map_err(|error| words(&error))?;
-        let status = response.status();
-        let body = Limited::new(response.into_body(), LONGEST).collect().await;
-        let body = body.map_err(|error| words(&error))?.to_bytes();
-        read(status, &body)
-    };
-    drive(connection, converse).await
-}
-
-/// Drives a connection until the conversation on it is over, which its end makes it.
-async fn drive<T>(connection: impl Future, conversation: impl Future<Output = T>) -> T {
-    tokio::pin!(connection, conversation);
-    tokio::select! {
-        biased;
-        answer = &mut conversation => return answer,
-        _ = &mut connection => {}
-    }
-    conversation.await
+    // Whoever sends sees how it ends.
+    tokio::spawn(async move { drop(connection.await) });
+    Ok(sender)
 }
 
 fn read(status: StatusCode, body: &Bytes) -> Result<Value, String> {

@@ -5,7 +5,7 @@
 //! (that many bytes instead of the JSON).
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -44,13 +44,21 @@ impl Echo {
     /// # Panics
     /// When there is no free port.
     pub fn start(name: &str) -> Self {
+        Self::start_at(Ipv4Addr::LOCALHOST.into(), name)
+    }
+
+    /// Starts one on this address.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    pub fn start_at(address: IpAddr, name: &str) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .expect("a runtime can be started");
         let listener = runtime
-            .block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .block_on(TcpListener::bind((address, 0)))
             .expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let name = Arc::<str>::from(name);

@@ -1,0 +1,345 @@
+//! A real cluster behind this server: requests go on to it, and so do a test's own changes. What the front does (record,
+//! fail, disturb, stop) is the same for both.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, header};
+use http_body_util::BodyExt as _;
+use kube::client::Body;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use serde_json::Value;
+use tokio::runtime::Handle;
+
+use super::asked::Asked;
+use super::failure::Failure;
+use super::kinds::Kind;
+use super::prepare::Object;
+use super::shared::Shared;
+use super::stored::Key;
+use super::transport::{Answer, Content};
+use super::users::User;
+use super::watch::Relay;
+
+/// Fields of a request and an answer that belong to one connection, or that this server writes itself.
+const OWN_FIELDS: [header::HeaderName; 6] = [
+    header::HOST,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::TRANSFER_ENCODING,
+    header::ACCEPT_ENCODING,
+    header::CONTENT_TYPE,
+];
+
+/// A cluster that is reached by its kubeconfig.
+pub(crate) struct Cluster {
+    /// Who may do everything: the kubeconfig's user.
+    admin: Client,
+    /// Whose token a request carries.
+    bearer: Client,
+    runtime: Handle,
+}
+
+/// A refusal by the cluster: its status and message.
+#[derive(Debug, thiserror::Error)]
+#[error("{code}: {message}")]
+pub(crate) struct Refused {
+    pub(crate) code: u16,
+    message: String,
+}
+
+impl Cluster {
+    /// Reads a kubeconfig; asks nothing yet.
+    ///
+    /// # Panics
+    /// When it says nothing usable.
+    pub(crate) fn new(kubeconfig: &str, runtime: Handle) -> Self {
+        // Whoever installed one before has decided.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let parsed = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
+        let options = KubeConfigOptions::default();
+        let config = runtime.block_on(Config::from_custom_kubeconfig(parsed, &options));
+        let config = config.expect("a kubeconfig that leads somewhere");
+        let _guard = runtime.enter();
+        let mut plain = config.clone();
+        plain.auth_info = AuthInfo::default();
+        let client = |config| Client::try_from(config).expect("a client");
+        Self {
+            admin: client(config),
+            bearer: client(plain),
+            runtime: runtime.clone(),
+        }
+    }
+
+    /// The cluster's answer to a request of this user.
+    pub(crate) async fn answer(
+        &self,
+        shared: &Arc<Shared>,
+        asked: &Asked,
+        user: &User,
+        (parts, body): (&Parts, Bytes),
+    ) -> Result<Answer, Failure> {
+        let mut request = Request::new(Body::from(body));
+        *request.method_mut() = parts.method.clone();
+        *request.uri_mut() = parts.uri.clone();
+        for (name, value) in &parts.headers {
+            let kept = name == header::CONTENT_TYPE || !OWN_FIELDS.contains(name);
+            if kept && name != header::AUTHORIZATION {
+                request.headers_mut().append(name, value.clone());
+            }
+        }
+        let client = if user.is_admin() {
+            &self.admin
+        } else {
+            if let Some(token) = parts.headers.get(header::AUTHORIZATION) {
+                request
+                    .headers_mut()
+                    .insert(header::AUTHORIZATION, token.clone());
+            }
+            &self.bearer
+        };
+        let answer = client.send(request).await.map_err(unreachable)?;
+        relay(shared, asked, answer).await
+    }
+
+    /// Asks as the administrator; what it says, or the refusal.
+    pub(crate) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> Result<Value, Refused> {
+        let bytes = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Body::from(bytes));
+        let failed = |why: String| Refused {
+            code: 0,
+            message: format!("{method} {path}: {why}"),
+        };
+        let request = request.map_err(|error| failed(error.to_string()))?;
+        let admin = self.admin.clone();
+        // On the runtime's threads: the caller may be in a network namespace from where the cluster is not reached.
+        let answered = self.runtime.spawn(async move {
+            let (head, body) = admin.send(request).await?.into_parts();
+            let body = body.collect().await?.to_bytes();
+            Ok::<_, kube::Error>((head.status, body))
+        });
+        let answered = self.runtime.block_on(answered);
+        let answered = answered.map_err(|error| failed(error.to_string()))?;
+        let (status, body) = answered.map_err(|error| failed(format!("{error:?}")))?;
+        let value: Value = serde_json::from_slice(&body).unwrap_or_default();
+        if status.is_success() {
+            return Ok(value);
+        }
+        Err(Refused {
+            code: status.as_u16(),
+            ..failed(value["message"].to_string())
+        })
+    }
+
+    /// An object.
+    ///
+    /// # Panics
+    /// When the cluster cannot be asked.
+    pub(crate) fn find(&self, kind: &Kind, key: &Key) -> Option<Value> {
+        match self.ask("GET", &path(kind, key), None) {
+            Ok(object) => Some(object),
+            Err(refused) if refused.code == 404 => None,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    /// All objects of a kind, with what a list leaves out.
+    ///
+    /// # Panics
+    /// When the cluster cannot be asked.
+    pub(crate) fn all(&self, kind: &Kind) -> Vec<Value> {
+        let mut list = match self.ask("GET", &collection(kind, ""), None) {
+            Ok(list) => list,
+            Err(refused) => panic!("{refused}"),
+        };
+        let Value::Array(mut items) = list["items"].take() else {
+            return Vec::new();
+        };
+        for item in &mut items {
+            if let Value::Object(object) = item {
+                *item = whole(kind, object);
+            }
+        }
+        items
+    }
+
+    /// Creates an object with its status.
+    pub(crate) fn create(&self, kind: &Kind, object: &Object) -> Result<Value, Refused> {
+        let namespace = super::prepare::told(object, "namespace");
+        let created = self.ask(
+            "POST",
+            &collection(kind, namespace),
+            Some(&whole(kind, object)),
+        )?;
+        self.tell_status(kind, object, created)
+    }
+
+    /// Replaces an object of this version, status included; `None`: it has another one by now.
+    pub(crate) fn replace(
+        &self,
+        kind: &Kind,
+        version: &Value,
+        object: &Object,
+    ) -> Result<Option<Value>, Refused> {
+        let mut next = whole(kind, object);
+        next["metadata"]["resourceVersion"] = version.clone();
+        let path = path(kind, &Key::of(object));
+        match self.ask("PUT", &path, Some(&next)) {
+            Ok(replaced) => self.tell_status(kind, object, replaced).map(Some),
+            Err(refused) if refused.code == 409 || refused.code == 404 => Ok(None),
+            Err(refused) => Err(refused),
+        }
+    }
+
+    /// Deletes an object at once; whether it was there.
+    ///
+    /// # Panics
+    /// When the cluster refuses.
+    pub(crate) fn delete(&self, kind: &Kind, key: &Key) -> bool {
+        let options =
+            serde_json::json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"});
+        match self.ask("DELETE", &path(kind, key), Some(&options)) {
+            Ok(_) => true,
+            Err(refused) if refused.code == 404 => false,
+            Err(refused) => panic!("{refused}"),
+        }
+    }
+
+    /// The version of the latest change.
+    ///
+    /// # Panics
+    /// When the cluster cannot be asked.
+    pub(crate) fn version(&self) -> u64 {
+        let list = self.ask("GET", "/api/v1/namespaces?limit=1", None);
+        let list = list.unwrap_or_else(|refused| panic!("{refused}"));
+        let version = list["metadata"]["resourceVersion"].as_str();
+        version
+            .and_then(|version| version.parse().ok())
+            .unwrap_or(0)
+    }
+
+    /// A new token of a ServiceAccount, which is made if it is not there.
+    ///
+    /// # Panics
+    /// When the cluster gives none.
+    pub(crate) fn token(&self, namespace: &str, name: &str) -> String {
+        let accounts = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
+        let account = serde_json::json!({"metadata": {"name": name}});
+        match self.ask("POST", &accounts, Some(&account)) {
+            Err(refused) if refused.code != 409 => panic!("{refused}"),
+            Ok(_) | Err(_) => {}
+        }
+        let asked = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer = self.ask("POST", &format!("{accounts}/{name}/token"), Some(&asked));
+        let answer = answer.unwrap_or_else(|refused| panic!("{refused}"));
+        let token = answer["status"]["token"].as_str();
+        token
+            .unwrap_or_else(|| panic!("no token in {answer}"))
+            .to_owned()
+    }
+
+    /// Whether the subject of a SubjectAccessReview may.
+    ///
+    /// # Panics
+    /// When the cluster cannot be asked.
+    pub(crate) fn permits(&self, spec: &Value) -> bool {
+        let review = serde_json::json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let answer = self.ask("POST", path, Some(&review));
+        answer.unwrap_or_else(|refused| panic!("{refused}"))["status"]["allowed"] == true
+    }
+
+    /// A status is written apart, where the kind has one.
+    fn tell_status(
+        &self,
+        kind: &Kind,
+        object: &Object,
+        mut present: Value,
+    ) -> Result<Value, Refused> {
+        let Some(status) = object.get("status").filter(|_| kind.has_status()) else {
+            return Ok(present);
+        };
+        if present["status"] == *status {
+            return Ok(present);
+        }
+        present["status"] = status.clone();
+        let path = format!("{}/status", path(kind, &Key::of(object)));
+        self.ask("PUT", &path, Some(&present))
+    }
+}
+
+async fn relay(
+    shared: &Arc<Shared>,
+    asked: &Asked,
+    answer: Response<Body>,
+) -> Result<Answer, Failure> {
+    let (head, body) = answer.into_parts();
+    let content = match asked.kind {
+        Some(kind) if asked.verb == "watch" && head.status.is_success() => {
+            Content::Events(Relay::new(shared, kind, body).stream().boxed())
+        }
+        _ => {
+            let whole = body.collect().await.map_err(unreachable)?.to_bytes();
+            let kind = head.headers.get(header::CONTENT_TYPE);
+            let json = HeaderValue::from_static("application/json");
+            Content::Other(whole, kind.cloned().unwrap_or(json))
+        }
+    };
+    let mut answer = Answer::new(head.status, content);
+    for (name, value) in &head.headers {
+        if !OWN_FIELDS.contains(name) && name != header::CACHE_CONTROL {
+            answer.fields.append(name, value.clone());
+        }
+    }
+    Ok(answer)
+}
+
+fn unreachable(error: kube::Error) -> Failure {
+    Failure::new(
+        502,
+        "BadGateway",
+        format!("the cluster of the test: {error}"),
+    )
+}
+
+/// An object with its type.
+fn whole(kind: &Kind, object: &Object) -> Value {
+    let mut whole = Value::Object(object.clone());
+    whole["apiVersion"] = kind.api_version().into();
+    whole["kind"] = kind.kind.into();
+    whole
+}
+
+fn collection(kind: &Kind, namespace: &str) -> String {
+    let root = if kind.group.is_empty() {
+        "/api"
+    } else {
+        "/apis"
+    };
+    let within = match namespace {
+        "" => String::new(),
+        namespace => format!("namespaces/{namespace}/"),
+    };
+    format!("{root}/{}/{within}{}", kind.api_version(), kind.plural)
+}
+
+fn path(kind: &Kind, key: &Key) -> String {
+    let namespace = if kind.namespaced {
+        key.namespace.as_str()
+    } else {
+        ""
+    };
+    format!("{}/{}", collection(kind, namespace), key.name)
+}
