@@ -13,6 +13,7 @@ mod cluster {
     mod permissions;
     mod place;
     mod restarts;
+    mod rights;
     mod rolling;
     mod serving;
     mod status;

@@ -1,5 +1,6 @@
 """The plain manifests are the chart's, and stand alone."""
 
+import pytest
 import yaml
 
 import manifests
@@ -13,6 +14,11 @@ def documents() -> list:
 
 def test_the_file_is_current() -> None:
     assert manifests.FILE.read_text() == manifests.text(), "run charts/manifests/render"
+
+
+@pytest.mark.parametrize("case", manifests.CASES)
+def test_the_roles_of_tests_are_current(case: str) -> None:
+    assert (manifests.ROLES / f"{case}.yaml").read_text() == manifests.roles(case), "run charts/manifests/render"
 
 
 def test_kubernetes_takes_all_objects() -> None:

@@ -3,66 +3,111 @@
 use std::net::SocketAddr;
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{
-    ApiServer, Authority, Connection, Echo, Issued, Program, Request, Response, Tls, wait,
-};
+use headgate_testkit::{Authority, Connection, Echo, Issued, Program, Response, Tls, wait};
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use super::support::{
-    HOME, Kubectl, SHOP, api, controller, ingress, publish, replica, until_status, until_told, with,
-};
+use super::place::Place;
+use super::support::{ingress, until_status, until_told, with};
 
-const CONFIGURATION: &str = "headgate-admission";
-/// Its own certificate, shared in a Secret and told to the configuration.
-const MANAGED: [&str; 4] = [
-    "--validating-webhook=127.0.0.1:0",
-    "--validating-webhook-service=ingress-nginx/admission",
-    "--validating-webhook-secret=ingress-nginx/admission-certificate",
-    "--validating-webhook-configuration=headgate-admission",
-];
+/// Of the configuration and of the Secret with the certificate.
+pub(super) const ADMISSION: &str = "headgate-admission";
+/// The Service by which the API server reaches the webhook.
+const SERVICE: &str = "headgate-controller-admission";
 const PREFIX: &str = "nginx.ingress.kubernetes.io";
 
+/// Flags for a certificate of its own, shared in a Secret and told to the configuration, as the chart has them.
+pub(super) fn managed(place: &Place) -> [String; 4] {
+    let home = place.home();
+    [
+        "--validating-webhook=127.0.0.1:0".to_owned(),
+        format!("--validating-webhook-service={home}/{SERVICE}"),
+        format!("--validating-webhook-secret={home}/{ADMISSION}"),
+        format!(
+            "--validating-webhook-configuration={}",
+            place.named(ADMISSION)
+        ),
+    ]
+}
+
+/// A controller with a webhook, as replica `pod`.
+fn replica(place: &Place, pod: &str) -> Program {
+    let program = place.replica(pod, &managed(place).each_ref().map(String::as_str));
+    program.until_ready();
+    program
+}
+
 /// An API server that asks the webhook of this program.
-fn asking() -> (ApiServer, Program, Echo) {
-    let api = api();
-    let web = Echo::start("web");
-    publish(&api, &[web.address()]);
-    api.create(configuration());
-    let program = controller(&api, &MANAGED);
-    api.route_service(HOME, "admission", 443, webhook(&program));
-    until_bundle(&api);
-    wait::until("a certificate", || shown(webhook(&program)));
-    (api, program, web)
+fn asking() -> (Place, Program, Echo) {
+    let place = Place::new();
+    let web = place.echo("web");
+    place.publish(&[web.address()]);
+    place.create(configuration(&place));
+    let program = replica(&place, "headgate-0");
+    until_bundle(&place);
+    wait::until("a certificate", || shown(&place, webhook(&program)));
+    route(&place, webhook(&program));
+    (place, program, web)
+}
+
+/// Has the API server ask the webhook at this address.
+pub(super) fn route(place: &Place, address: SocketAddr) {
+    if place.is_given() {
+        // A cluster without a network of Services still goes where a name of one leads.
+        place.replace(json!({"apiVersion": "v1", "kind": "Service",
+            "metadata": {"namespace": place.home(), "name": SERVICE},
+            "spec": {"type": "ExternalName", "externalName": address.ip().to_string()}}));
+        let name = place.named(ADMISSION);
+        place.api.modify(
+            "ValidatingWebhookConfiguration",
+            "",
+            &name,
+            |configuration| {
+                configuration["webhooks"][0]["clientConfig"]["service"]["port"] =
+                    address.port().into();
+            },
+        );
+    } else {
+        place
+            .api
+            .route_service(&place.home(), SERVICE, 443, address);
+    }
+    // A cluster heeds a configuration after a moment.
+    let bad = with(ingress("bad", "bad.test", "web"), |ingress| {
+        ingress["metadata"]["annotations"] =
+            json!({ (format!("{PREFIX}/upstream-vhost")): "a b;c" });
+    });
+    super::place::until("a refusal", || {
+        let response = dry(place, &bad);
+        response.status == 400 && response.text().contains("denied the request")
+    });
 }
 
 #[test]
 fn overlaps_and_bad_annotations_are_denied() {
-    let (api, program, _web) = asking();
+    let (place, program, _web) = asking();
+    let web = format!("{}/web", place.shop());
     let same = ingress("second", "a.test", "web");
-    let told = refused(post(&api, &same));
-    assert!(
-        told.contains("a.test") && told.contains("shop/web"),
-        "{told}"
-    );
+    let told = refused(post(&place, &same));
+    assert!(told.contains("a.test") && told.contains(&web), "{told}");
     let bad = Ingress::new("bad").host("bad.test").path("/", "web");
     let bad = bad.annotation("upstream-vhost", "a b;c").object();
-    let told = refused(post(&api, &bad));
+    let told = refused(post(&place, &bad));
     assert!(told.contains("upstream-vhost"), "{told}");
-    assert!(api.get("Ingress", SHOP, "second").is_none());
-    assert!(api.get("Ingress", SHOP, "bad").is_none());
+    assert!(place.get("Ingress", "second").is_none());
+    assert!(place.get("Ingress", "bad").is_none());
 
     // What is fine comes in and is served, and its change is judged as well.
-    post(&api, &ingress("fine", "fine.test", "web")).is(201);
+    post(&place, &ingress("fine", "fine.test", "web")).is(201);
     until_status(&program, "fine.test", 200);
-    let kept = api.get("Ingress", SHOP, "fine").unwrap();
+    let kept = place.get("Ingress", "fine").unwrap();
     let moved = with(kept.clone(), |ingress| {
         ingress["spec"]["rules"][0]["host"] = "a.test".into()
     });
-    let told = refused(put(&api, &moved));
-    assert!(told.contains("shop/web"), "{told}");
+    let told = refused(put(&place, &moved));
+    assert!(told.contains(&web), "{told}");
     put(
-        &api,
+        &place,
         &with(kept, |ingress| {
             ingress["spec"]["rules"][0]["host"] = "moved.test".into()
         }),
@@ -74,39 +119,41 @@ fn overlaps_and_bad_annotations_are_denied() {
     let canary = Ingress::new("canary")
         .annotation("canary", "true")
         .annotation("canary-weight", "0");
-    post(&api, &canary.host("a.test").path("/", "web").object()).is(201);
+    post(&place, &canary.host("a.test").path("/", "web").object()).is(201);
 }
 
 #[test]
 fn other_classes_are_not_judged_and_a_dry_run_has_no_effect() {
-    let (api, program, _web) = asking();
+    let (place, program, _web) = asking();
     let foreign = with(ingress("foreign", "a.test", "web"), |ingress| {
         ingress["spec"]["ingressClassName"] = "other".into();
         ingress["metadata"]["annotations"] =
             json!({ (format!("{PREFIX}/upstream-vhost")): "a b;c" });
     });
-    post(&api, &foreign).is(201);
+    post(&place, &foreign).is(201);
 
-    post(&api, &ingress("settled", "settled.test", "web")).is(201);
+    post(&place, &ingress("settled", "settled.test", "web")).is(201);
     until_status(&program, "settled.test", 200);
     let generation = program.generation();
-    dry(api.address(), &ingress("fine", "fine.test", "web")).is(201);
-    refused(dry(api.address(), &ingress("second", "a.test", "web")));
+    dry(&place, &ingress("fine", "fine.test", "web")).is(201);
+    refused(dry(&place, &ingress("second", "a.test", "web")));
     // A change that follows is the next one that is seen.
-    post(&api, &ingress("real", "fine.test", "web")).is(201);
+    post(&place, &ingress("real", "fine.test", "web")).is(201);
     until_status(&program, "fine.test", 200);
-    assert_eq!(program.generation(), generation + 1);
-    assert!(api.get("Ingress", SHOP, "fine").is_none());
+    // Others change a given cluster as well.
+    assert!(place.is_given() || program.generation() == generation + 1);
+    assert!(place.get("Ingress", "fine").is_none());
 }
 
 #[test]
 fn kubectl_shows_refusals_and_warnings() {
-    let (api, program, _web) = asking();
-    let Some(kubectl) = Kubectl::find(&api) else {
+    let (place, program, _web) = asking();
+    let Some(kubectl) = place.kubectl() else {
         return;
     };
     let odd = Ingress::new("odd").annotation("proxy-body-sise", "1m");
-    let odd = manifest::file([&odd.host("odd.test").path("/", "web").object()]);
+    let odd = place.own(odd.host("odd.test").path("/", "web").object());
+    let odd = manifest::file([&odd]);
     let said = kubectl.feed(&["create", "-f", "-"], &odd);
     assert!(
         said.stderr.contains("Warning: ") && said.stderr.contains("proxy-body-sise"),
@@ -121,7 +168,8 @@ fn kubectl_shows_refusals_and_warnings() {
     );
     until_status(&program, "odd.test", 200);
 
-    let same = manifest::file([&ingress("second", "a.test", "web")]);
+    let web = format!("{}/web", place.shop());
+    let same = manifest::file([&place.own(ingress("second", "a.test", "web"))]);
     for arguments in [
         &["create", "-f", "-"][..],
         &["apply", "-f", "-"],
@@ -133,44 +181,41 @@ fn kubectl_shows_refusals_and_warnings() {
             "validate.nginx.ingress.kubernetes.io",
             "denied the request",
             "a.test",
-            "shop/web",
+            &web,
         ] {
             assert!(said.stderr.contains(word), "{word}: {}", said.stderr);
         }
     }
-    let fine = manifest::file([&ingress("fine", "fine.test", "web")]);
+    let fine = manifest::file([&place.own(ingress("fine", "fine.test", "web"))]);
     kubectl.feed(&["apply", "--dry-run=server", "-f", "-"], &fine);
-    assert!(api.get("Ingress", SHOP, "fine").is_none());
+    assert!(place.get("Ingress", "fine").is_none());
 }
 
 #[test]
 fn replicas_share_the_certificate() {
-    let (api, first, _web) = asking();
-    let secret = api.get("Secret", HOME, "admission-certificate").unwrap();
-    let bundle = bundle(&api);
-    let second = replica(&api, "headgate-1", &MANAGED);
-    second.until_ready();
+    let (place, first, _web) = asking();
+    let secret = || place.api.get("Secret", &place.home(), ADMISSION).unwrap();
+    let (before, bundle) = (secret(), bundle(&place));
+    let second = replica(&place, "headgate-1");
     wait::until("the certificate", || {
-        shown(webhook(&second)).filter(|der| Some(der) == shown(webhook(&first)).as_ref())
+        let shown = [&first, &second].map(|program| shown(&place, webhook(program)));
+        (shown[0].is_some() && shown[0] == shown[1]).then_some(())
     });
     // Either answers under the same authority.
-    api.route_service(HOME, "admission", 443, webhook(&second));
     drop(first);
-    refused(post(&api, &ingress("second", "a.test", "web")));
-    post(&api, &ingress("fine", "fine.test", "web")).is(201);
-    let now = api.get("Secret", HOME, "admission-certificate").unwrap();
-    assert_eq!(
-        now["metadata"]["resourceVersion"],
-        secret["metadata"]["resourceVersion"]
-    );
-    assert_eq!(self::bundle(&api), bundle);
+    route(&place, webhook(&second));
+    refused(post(&place, &ingress("second", "a.test", "web")));
+    post(&place, &ingress("fine", "fine.test", "web")).is(201);
+    let version = |secret: &Value| secret["metadata"]["resourceVersion"].clone();
+    assert_eq!(version(&secret()), version(&before));
+    assert_eq!(self::bundle(&place), bundle);
 }
 
 #[test]
 fn a_certificate_from_files_is_read_again() {
-    let api = api();
-    let web = Echo::start("web");
-    publish(&api, &[web.address()]);
+    let place = Place::new();
+    let web = place.echo("web");
+    place.publish(&[web.address()]);
     let folder = tempfile::tempdir().unwrap();
     let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
     let write = |issued: &Issued| {
@@ -178,7 +223,8 @@ fn a_certificate_from_files_is_read_again() {
         std::fs::write(&certificate, &issued.certificate).unwrap();
     };
     let authority = Authority::new();
-    let names = ["admission.ingress-nginx.svc"];
+    let name = server_name(&place);
+    let names = [name.as_str()];
     let (first, second) = (authority.issue(&names), authority.issue(&names));
     write(&first);
     let flags = [
@@ -186,31 +232,32 @@ fn a_certificate_from_files_is_read_again() {
         format!("--validating-webhook-certificate={}", certificate.display()),
         format!("--validating-webhook-key={}", key.display()),
     ];
-    let program = controller(&api, &flags.each_ref().map(String::as_str));
-    api.create(with(configuration(), |configuration| {
+    let program = place.controller(&flags.each_ref().map(String::as_str));
+    place.create(with(configuration(&place), |configuration| {
         configuration["webhooks"][0]["clientConfig"]["caBundle"] =
             json!(ByteString(authority.pem().into_bytes()));
     }));
-    api.route_service(HOME, "admission", 443, webhook(&program));
-    until_shown(&program, &first);
-    refused(post(&api, &ingress("second", "a.test", "web")));
+    until_shown(&place, &program, &first);
+    route(&place, webhook(&program));
+    refused(post(&place, &ingress("second", "a.test", "web")));
     write(&second);
-    until_shown(&program, &second);
-    refused(post(&api, &ingress("second", "a.test", "web")));
-    post(&api, &ingress("fine", "fine.test", "web")).is(201);
+    until_shown(&place, &program, &second);
+    refused(post(&place, &ingress("second", "a.test", "web")));
+    post(&place, &ingress("fine", "fine.test", "web")).is(201);
 }
 
-/// As the chart has it.
-pub(super) fn configuration() -> Value {
+/// As the chart has it, for Ingresses of this place.
+pub(super) fn configuration(place: &Place) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
         "kind": "ValidatingWebhookConfiguration",
-        "metadata": { "name": CONFIGURATION },
+        "metadata": { "name": ADMISSION },
         "webhooks": [{
             "name": "validate.nginx.ingress.kubernetes.io",
             "clientConfig": { "service": {
-                "name": "admission", "namespace": HOME, "port": 443, "path": "/networking/v1/ingresses",
+                "name": SERVICE, "namespace": place.home(), "port": 443, "path": "/networking/v1/ingresses",
             } },
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": place.shop() } },
             "rules": [{
                 "apiGroups": ["networking.k8s.io"], "apiVersions": ["v1"],
                 "resources": ["ingresses"], "operations": ["CREATE", "UPDATE"],
@@ -232,68 +279,52 @@ pub(super) fn webhook(program: &Program) -> SocketAddr {
     address.split(' ').next().unwrap().parse().unwrap()
 }
 
-fn bundle(api: &ApiServer) -> Value {
-    let configuration = api
-        .get("ValidatingWebhookConfiguration", "", CONFIGURATION)
-        .unwrap();
-    configuration["webhooks"][0]["clientConfig"]["caBundle"].clone()
+fn bundle(place: &Place) -> Value {
+    let name = place.named(ADMISSION);
+    let configuration = place.api.get("ValidatingWebhookConfiguration", "", &name);
+    configuration.unwrap()["webhooks"][0]["clientConfig"]["caBundle"].clone()
 }
 
 #[track_caller]
-pub(super) fn until_bundle(api: &ApiServer) {
-    api.until(
-        "ValidatingWebhookConfiguration",
-        "",
-        CONFIGURATION,
-        |configuration| {
-            let bundle = &configuration["webhooks"][0]["clientConfig"]["caBundle"];
-            bundle.as_str().is_some_and(|bundle| !bundle.is_empty())
-        },
-    );
+pub(super) fn until_bundle(place: &Place) {
+    super::place::until("the webhook's authority", || {
+        bundle(place)
+            .as_str()
+            .is_some_and(|bundle| !bundle.is_empty())
+    });
+}
+
+/// The name by which the API server asks.
+fn server_name(place: &Place) -> String {
+    format!("{SERVICE}.{}.svc", place.home())
 }
 
 /// The certificate that a webhook shows, once it has one.
-pub(super) fn shown(address: SocketAddr) -> Option<Vec<u8>> {
-    let tls = Tls::name("admission.ingress-nginx.svc");
+pub(super) fn shown(place: &Place, address: SocketAddr) -> Option<Vec<u8>> {
+    let tls = Tls::name(&server_name(place));
     let connection = Connection::try_open_tls(address, &tls, &[]).ok()?;
     Some(connection.tls().certificate.clone())
 }
 
 #[track_caller]
-fn until_shown(program: &Program, issued: &Issued) {
+fn until_shown(place: &Place, program: &Program, issued: &Issued) {
     let address = webhook(program);
     wait::until("the certificate", || {
-        shown(address).filter(|der| *der == issued.der)
+        shown(place, address).filter(|der| *der == issued.der)
     });
 }
 
-fn post(api: &ApiServer, ingress: &Value) -> Response {
-    send(api.address(), "POST", &collection(""), ingress)
+fn post(place: &Place, ingress: &Value) -> Response {
+    place.ask("POST", "", ingress)
 }
 
-pub(super) fn dry(server: SocketAddr, ingress: &Value) -> Response {
-    send(server, "POST", &collection("?dryRun=All"), ingress)
+pub(super) fn dry(place: &Place, ingress: &Value) -> Response {
+    place.ask("POST", "?dryRun=All", ingress)
 }
 
-fn put(api: &ApiServer, ingress: &Value) -> Response {
+fn put(place: &Place, ingress: &Value) -> Response {
     let name = ingress["metadata"]["name"].as_str().unwrap();
-    send(
-        api.address(),
-        "PUT",
-        &collection(&format!("/{name}")),
-        ingress,
-    )
-}
-
-fn collection(rest: &str) -> String {
-    format!("/apis/networking.k8s.io/v1/namespaces/{SHOP}/ingresses{rest}")
-}
-
-fn send(server: SocketAddr, method: &str, target: &str, object: &Value) -> Response {
-    let request = Request::new(method, target).body(object.to_string());
-    request
-        .field("Content-Type", "application/json")
-        .send(server)
+    place.ask("PUT", &format!("/{name}"), ingress)
 }
 
 /// What a refusal by the webhook says.

@@ -3,27 +3,23 @@
 use std::path::Path;
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{
-    ApiServer, Authority, Connection, Echo, Issued, Program, Request, Tls, wait,
-};
+use headgate_testkit::{Authority, Connection, Echo, Issued, Program, Request, Tls, wait};
 
-use super::support::{
-    SHOP, all_good, api, ask, backend, controller, ingress, load, publish, replica, until_metric,
-    until_status,
-};
+use super::place::Place;
+use super::support::{all_good, ask, backend, ingress, load, stop, until_metric, until_status};
 
 #[test]
 fn the_copy_is_served_until_the_api_server_is_back() {
-    let mut api = api();
-    let web = Echo::start("web");
-    publish(&api, &[web.address()]);
-    api.create(ingress("ghost", "ghost.test", "web"));
+    let mut place = Place::new();
+    let web = place.echo("web");
+    place.publish(&[web.address()]);
+    place.create(ingress("ghost", "ghost.test", "web"));
     let folder = tempfile::tempdir().unwrap();
     let flag = format!("--cache-dir={}", folder.path().display());
-    stop(controller(&api, &[&flag]));
-    api.stop();
+    stop(&place.controller(&[&flag]));
+    place.api.stop();
 
-    let program = replica(&api, "headgate-0", &[&flag]);
+    let program = place.replica("headgate-0", &[&flag]);
     program.until_ready();
     let told = program.ask("/readyz").is(200).text();
     assert!(told.contains("stale"), "{told}");
@@ -33,9 +29,9 @@ fn the_copy_is_served_until_the_api_server_is_back() {
     ask(&program, "ghost.test").is(200);
 
     let load = load(&program);
-    api.delete("Ingress", SHOP, "ghost");
-    api.create(ingress("late", "late.test", "web"));
-    api.resume();
+    place.delete("Ingress", "ghost");
+    place.create(ingress("late", "late.test", "web"));
+    place.api.resume();
     until_status(&program, "late.test", 200);
     until_status(&program, "ghost.test", 404);
     until_metric(&program, "headgate_snapshot_stale", &[], 0.0);
@@ -45,14 +41,14 @@ fn the_copy_is_served_until_the_api_server_is_back() {
 
 #[test]
 fn without_a_key_no_secret_is_in_the_copy() {
-    let (mut api, issued, _web) = secure();
+    let (mut place, issued, _web) = secure();
     let folder = tempfile::tempdir().unwrap();
     let flag = format!("--cache-dir={}", folder.path().display());
-    run_once(&api, &issued, &[&flag]);
+    run_once(&place, &issued, &[&flag]);
     assert!(holds(folder.path(), b"plain.test"), "the rest can be read");
-    assert!(!holds_key(&api, folder.path(), &issued));
-    api.stop();
-    let program = replica(&api, "headgate-0", &[&flag]);
+    assert!(!holds_key(&place, folder.path(), &issued));
+    place.api.stop();
+    let program = place.replica("headgate-0", &[&flag]);
     program.until_ready();
     ask(&program, "plain.test").is(200);
     assert_ne!(certificate(&program), issued.der);
@@ -60,7 +56,7 @@ fn without_a_key_no_secret_is_in_the_copy() {
 
 #[test]
 fn with_a_key_tls_is_served_from_the_copy_which_is_sealed() {
-    let (mut api, issued, _web) = secure();
+    let (mut place, issued, _web) = secure();
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("key");
     std::fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
@@ -70,11 +66,11 @@ fn with_a_key_tls_is_served_from_the_copy_which_is_sealed() {
         format!("--cache-key-file={}", key.display()),
     ];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-    run_once(&api, &issued, &flags);
-    assert!(!holds_key(&api, &copy, &issued));
+    run_once(&place, &issued, &flags);
+    assert!(!holds_key(&place, &copy, &issued));
     assert!(!holds(&copy, b"a.test"), "names are sealed as well");
-    api.stop();
-    let program = replica(&api, "headgate-0", &flags);
+    place.api.stop();
+    let program = place.replica("headgate-0", &flags);
     program.until_ready();
     assert_eq!(certificate(&program), issued.der);
     let request = Request::get("/").over(&Tls::name("a.test"));
@@ -83,7 +79,7 @@ fn with_a_key_tls_is_served_from_the_copy_which_is_sealed() {
 
     // Another key opens nothing: then it waits, as without a copy.
     std::fs::write(&key, "another key of at least 16 bytes").unwrap();
-    let program = replica(&api, "headgate-0", &flags);
+    let program = place.replica("headgate-0", &flags);
     super::support::until_told(&program, "a line about the copy", |line| {
         line.contains("cache") && line.contains("WARN")
     });
@@ -91,32 +87,27 @@ fn with_a_key_tls_is_served_from_the_copy_which_is_sealed() {
 }
 
 /// `a.test` over TLS and `plain.test` without.
-fn secure() -> (ApiServer, Issued, Echo) {
-    let (api, web) = (api(), Echo::start("web"));
+fn secure() -> (Place, Issued, Echo) {
+    let place = Place::new();
+    let web = place.echo("web");
     let issued = Authority::new().issue(&["a.test"]);
-    api.load(backend("web", &[web.address()]));
-    api.create(manifest::tls_secret("cert", &issued));
+    place.load(backend("web", &[web.address()]));
+    place.create(manifest::tls_secret("cert", &issued));
     let ingress_of_a = Ingress::new("web")
         .tls(&["a.test"], "cert")
         .path("/", "web");
-    api.create(ingress_of_a.object());
-    api.create(ingress("plain", "plain.test", "web"));
-    (api, issued, web)
+    place.create(ingress_of_a.object());
+    place.create(ingress("plain", "plain.test", "web"));
+    (place, issued, web)
 }
 
 /// Serves the certificate, then stops.
-fn run_once(api: &ApiServer, issued: &Issued, flags: &[&str]) {
-    let program = controller(api, flags);
+fn run_once(place: &Place, issued: &Issued, flags: &[&str]) {
+    let program = place.controller(flags);
     wait::until("the certificate", || {
         (certificate(&program) == issued.der).then_some(())
     });
-    stop(program);
-}
-
-fn stop(program: Program) {
-    program.terminate();
-    let status = program.wait();
-    assert!(status.success(), "{status}");
+    stop(&program);
 }
 
 fn certificate(program: &Program) -> Vec<u8> {
@@ -125,10 +116,10 @@ fn certificate(program: &Program) -> Vec<u8> {
 }
 
 /// Whether the private key is in a file of the folder, in any form that it had on its way there.
-fn holds_key(api: &ApiServer, folder: &Path, issued: &Issued) -> bool {
+fn holds_key(place: &Place, folder: &Path, issued: &Issued) -> bool {
     use rustls_pki_types::pem::PemObject as _;
     let der = rustls_pki_types::PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let secret = api.get("Secret", SHOP, "cert").unwrap();
+    let secret = place.get("Secret", "cert").unwrap();
     let encoded = secret["data"]["tls.key"].as_str().unwrap().as_bytes();
     let line = issued.key.lines().nth(1).unwrap().as_bytes();
     let middle = &encoded[encoded.len() / 2..][..40];

@@ -12,15 +12,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headgate_testkit::kubernetes::Options;
-use headgate_testkit::{
-    ApiServer, Balancer, Http2, Load, Namespace, Program, Request, Tls, manifest, wait,
-};
+use headgate_testkit::{Balancer, Http2, Load, Namespace, Program, Request, Tls, manifest, wait};
 use http_body_util::Full;
 
 use super::admission;
-use super::support::{BINARY, CONFIGMAP, HOME, all_good, ingress, slice};
+use super::place::Place;
+use super::support::{all_good, ingress, slice};
 
-/// Where the cluster and the backend are.
+/// Where the API server and the backend are.
 const CENTRE: &str = "10.77.0.1";
 /// How long some requests take.
 const LONG: Duration = Duration::from_secs(3);
@@ -48,26 +47,21 @@ impl Net {
     }
 
     /// Starts replica `number` in its namespace, with the ports it has in a Pod.
-    fn start(&self, number: usize, kubeconfig: &str, pod: &str) -> Program {
-        let bind = format!("--bind-address={}", address(number));
-        let healthz = format!("--healthz-host={}", address(number));
-        let webhook = format!("--validating-webhook={}:8443", address(number));
-        let arguments = [
-            CONFIGMAP,
-            &bind,
-            &healthz,
-            "--http-port=80",
-            "--https-port=443",
-            "--healthz-port=10254",
-            "--shutdown-grace-period=1",
-            "--election-ttl=3s",
-            &webhook,
-            "--validating-webhook-service=ingress-nginx/admission",
-            "--validating-webhook-secret=ingress-nginx/admission-certificate",
-            "--validating-webhook-configuration=headgate-admission",
+    fn start(&self, number: usize, place: &Place, pod: &str) -> Program {
+        let mut arguments = vec![
+            format!("--bind-address={}", address(number)),
+            format!("--healthz-host={}", address(number)),
+            "--http-port=80".to_owned(),
+            "--https-port=443".to_owned(),
+            "--healthz-port=10254".to_owned(),
+            "--shutdown-grace-period=1".to_owned(),
+            "--election-ttl=3s".to_owned(),
         ];
-        self.replicas[number]
-            .run(|| Program::controller(BINARY.as_ref(), kubeconfig, (HOME, pod), &arguments))
+        arguments.extend(admission::managed(place));
+        arguments.push(format!("--validating-webhook={}:8443", address(number)));
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let kubeconfig = place.account("headgate", &arguments);
+        self.replicas[number].run(|| place.replica_with(&kubeconfig, pod, &arguments))
     }
 }
 
@@ -85,26 +79,38 @@ fn no_request_fails_while_both_replicas_are_replaced() {
         println!("skipped: network namespaces cannot be made here");
         return;
     };
-    net.centre.run(|| roll(&net));
-}
-
-fn roll(net: &Net) {
-    let api = ApiServer::start_with(Options {
+    let options = Options {
         listen: at(CENTRE, 0),
         ..Options::default()
+    };
+    if super::place::given().is_none() {
+        return net
+            .centre
+            .run(|| roll(&net, &Place::with(options), "127.0.0.1"));
+    }
+    // A given cluster is asked from here, where it is reached, and reaches the webhooks by a cable.
+    let place = Place::with(Options {
+        within: Some(net.centre.clone()),
+        ..options
     });
+    let network = super::place::network();
+    net.centre
+        .attach(&format!("{network}.1/24"), &format!("{network}.2/24"));
+    let balanced = format!("{network}.2");
+    net.centre.run(|| roll(&net, &place, &balanced));
+}
+
+/// Replaces both; the webhooks are behind `balanced`.
+fn roll(net: &Net, place: &Place, balanced: &str) {
     let backend = TcpListener::bind(at(CENTRE, 0)).unwrap();
-    api.load([
-        manifest::ingress_class(),
+    place.load([
         manifest::service("web"),
         slice("web", backend.local_addr().unwrap()),
         ingress("web", "a.test", "web"),
-        admission::configuration(),
+        admission::configuration(place),
     ]);
     std::thread::spawn(move || serve(&backend));
-    let kubeconfig = api.kubeconfig();
-    let mut replicas =
-        [0, 1].map(|number| net.start(number, &kubeconfig, &format!("old-{number}")));
+    let mut replicas = [0, 1].map(|number| net.start(number, place, &format!("old-{number}")));
     let places = [0, 1].map(|number| (at(&address(number), 80), at(&address(number), 10254)));
     let balancer = Balancer::start(at("127.0.0.1", 0), &places);
     for number in [0, 1] {
@@ -125,23 +131,26 @@ fn roll(net: &Net) {
         secure.until(number, true);
     }
     let webhooks = places.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 8443), admin));
-    let webhooks = Balancer::start(at("127.0.0.1", 0), &webhooks);
+    let webhooks = Balancer::start(at(balanced, 0), &webhooks);
     for number in [0, 1] {
         webhooks.until(number, true);
     }
-    api.route_service(HOME, "admission", 443, webhooks.address());
-    admission::until_bundle(&api);
+    admission::until_bundle(place);
     for number in [0, 1] {
         wait::until("a certificate", || {
-            admission::shown(at(&address(number), 8443))
+            admission::shown(place, at(&address(number), 8443))
         });
     }
-    let writes = Repeated::start({
-        let server = api.address();
-        move || {
-            let answer = admission::dry(server, &ingress("tried", "tried.test", "web"));
-            assert_eq!(answer.status, 201, "{answer:?}");
-        }
+    admission::route(place, webhooks.address());
+    let tried = place.request(
+        "POST",
+        "?dryRun=All",
+        &ingress("tried", "tried.test", "web"),
+    );
+    let server = place.api.address();
+    let writes = Repeated::start(move || {
+        let answer = tried.send(server);
+        assert_eq!(answer.status, 201, "{answer:?}");
     });
     let streams = ["/quick", "/quick", "/long", "/long"];
     let streams = streams.map(|path| self::streams(secure.address(), path));
@@ -154,7 +163,7 @@ fn roll(net: &Net) {
         balancer.until(number, false);
         let status = replica.wait();
         assert!(status.success(), "{status}");
-        *replica = net.start(number, &kubeconfig, &format!("new-{number}"));
+        *replica = net.start(number, place, &format!("new-{number}"));
         balancer.until(number, true);
         loads[1].wait_for(50);
         assert!(

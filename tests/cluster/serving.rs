@@ -1,19 +1,19 @@
 //! Objects come and go, and what is served follows.
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{Authority, Echo, Issued, Program, Request, Tls};
+use headgate_testkit::{Authority, Issued, Program, Request, Tls};
 
+use super::place::{Place, SETTINGS};
 use super::support::{
-    HOME, Kubectl, SETTINGS, SHOP, all_good, api, ask, backend, controller, ingress, load, publish,
-    slice, until_answered_by, until_status, with,
+    all_good, ask, backend, ingress, load, slice, until_answered_by, until_status, with,
 };
 
 #[test]
 fn what_is_there_at_the_start_is_served() {
-    let api = api();
-    let web = Echo::start("web");
-    publish(&api, &[web.address()]);
-    let program = controller(&api, &[]);
+    let place = Place::new();
+    let web = place.echo("web");
+    place.publish(&[web.address()]);
+    let program = place.controller(&[]);
     // Ready means complete: not one answer before was another.
     assert_eq!(ask(&program, "a.test").is(200).echo().name(), "web");
     ask(&program, "b.test").is(404);
@@ -21,9 +21,9 @@ fn what_is_there_at_the_start_is_served() {
 
 #[test]
 fn objects_are_served_in_whatever_order_they_come() {
-    let api = api();
-    let program = controller(&api, &[]);
-    let web = Echo::start("web");
+    let place = Place::new();
+    let program = place.controller(&[]);
+    let web = place.echo("web");
     let orders = [
         [0, 1, 2],
         [0, 2, 1],
@@ -40,7 +40,7 @@ fn objects_are_served_in_whatever_order_they_come() {
             slice(&name, web.address()),
         ];
         for (count, index) in order.into_iter().enumerate() {
-            api.create(objects[index].clone());
+            place.create(objects[index].clone());
             let has_ingress = order[..=count].contains(&0);
             let status = match (count, has_ingress) {
                 (2, _) => 200,
@@ -49,68 +49,68 @@ fn objects_are_served_in_whatever_order_they_come() {
             };
             until_status(&program, &host, status);
         }
-        api.delete("Ingress", SHOP, &name);
+        place.delete("Ingress", &name);
         until_status(&program, &host, 404);
     }
 }
 
 #[test]
 fn endpoints_follow_their_slices() {
-    let api = api();
-    let (old, new) = (Echo::start("old"), Echo::start("new"));
-    api.load([
+    let place = Place::new();
+    let (old, new) = (place.echo("old"), place.echo("new"));
+    place.load([
         manifest::service("web"),
         slice("web", old.address()),
         ingress("web", "a.test", "web"),
     ]);
-    let program = controller(&api, &[]);
+    let program = place.controller(&[]);
     let load = load(&program);
     load.wait_for(20);
     for (echo, name) in [(&new, "new"), (&old, "old"), (&new, "new")] {
-        api.replace(slice("web", echo.address()));
+        place.replace(slice("web", echo.address()));
         until_answered_by(&program, "a.test", name);
     }
     all_good(load);
-    api.modify("EndpointSlice", SHOP, "web", |slice| {
+    place.modify("EndpointSlice", "web", |slice| {
         slice["endpoints"][0]["conditions"]["ready"] = false.into();
     });
     until_status(&program, "a.test", 503);
-    api.replace(slice("web", new.address()));
+    place.replace(slice("web", new.address()));
     until_status(&program, "a.test", 200);
-    api.delete("Service", SHOP, "web");
+    place.delete("Service", "web");
     until_status(&program, "a.test", 503);
 }
 
 #[test]
 fn a_certificate_appears_rotates_and_outlives_its_secret() {
-    let api = api();
-    let web = Echo::start("web");
-    api.load(backend("web", &[web.address()]));
+    let place = Place::new();
+    let web = place.echo("web");
+    place.load(backend("web", &[web.address()]));
     let secure = Ingress::new("web")
         .tls(&["a.test"], "cert")
         .path("/", "web");
-    api.create(secure.object());
-    let program = controller(&api, &[]);
+    place.create(secure.object());
+    let program = place.controller(&[]);
     let authority = Authority::new();
     let (first, second) = (authority.issue(&["a.test"]), authority.issue(&["a.test"]));
     let fallback = certificate(&program);
     assert!(fallback != first.der && fallback != second.der);
 
-    api.create(manifest::tls_secret("cert", &first));
+    place.create(manifest::tls_secret("cert", &first));
     until_certificate(&program, &first);
-    api.replace(manifest::tls_secret("cert", &second));
+    place.replace(manifest::tls_secret("cert", &second));
     until_certificate(&program, &second);
 
-    api.delete("Secret", SHOP, "cert");
+    place.delete("Secret", "cert");
     // A later change that is served shows that the deletion was seen too.
-    api.create(ingress("later", "later.test", "web"));
+    place.create(ingress("later", "later.test", "web"));
     until_status(&program, "later.test", 200);
     assert_eq!(
         certificate(&program),
         second.der,
         "the last certificate stays"
     );
-    api.create(manifest::tls_secret("cert", &first));
+    place.create(manifest::tls_secret("cert", &first));
     until_certificate(&program, &first);
     let response = Request::get("/").over(&Tls::name("a.test"));
     assert_eq!(response.send(program.https()).is(200).echo().name(), "web");
@@ -118,16 +118,15 @@ fn a_certificate_appears_rotates_and_outlives_its_secret() {
 
 #[test]
 fn settings_take_effect_and_go() {
-    let api = api();
-    let web = Echo::start("web");
-    publish(&api, &[web.address()]);
-    let program = controller(&api, &[]);
+    let place = Place::new();
+    let web = place.echo("web");
+    place.publish(&[web.address()]);
+    let program = place.controller(&[]);
     let marked = |program: &Program| {
         let response = ask(program, "a.test").is(200);
         response.echo().field("x-real-ip").map(str::to_owned)
     };
-    let trusting =
-        |trusted: &str| manifest::config_map(HOME, SETTINGS, &[("use-forwarded-headers", trusted)]);
+    let trusting = |trusted: &str| place.settings(&[("use-forwarded-headers", trusted)]);
     let real = |program: &Program| {
         let request = Request::get("/").field("X-Forwarded-For", "192.0.2.7");
         let response = request.send(program.http()).is(200);
@@ -142,10 +141,10 @@ fn settings_take_effect_and_go() {
     ] {
         program.change(|| match settings {
             Some(trusted) => {
-                api.replace(trusting(trusted));
+                place.replace(trusting(trusted));
             }
             None => {
-                api.delete("ConfigMap", HOME, SETTINGS);
+                place.api.delete("ConfigMap", &place.home(), SETTINGS);
             }
         });
         assert_eq!(real(&program).as_deref(), Some(seen), "{settings:?}");
@@ -154,23 +153,23 @@ fn settings_take_effect_and_go() {
 
 #[test]
 fn lists_after_compaction_remove_ghosts_and_nothing_flaps() {
-    let mut api = api();
-    let (web, other) = (Echo::start("web"), Echo::start("other"));
-    publish(&api, &[web.address()]);
-    api.load(backend("other", &[other.address()]));
-    api.create(ingress("ghost", "ghost.test", "other"));
-    let program = controller(&api, &[]);
+    let mut place = Place::new();
+    let (web, other) = (place.echo("web"), place.echo("other"));
+    place.publish(&[web.address()]);
+    place.load(backend("other", &[other.address()]));
+    place.create(ingress("ghost", "ghost.test", "other"));
+    let program = place.controller(&[]);
     let load = load(&program);
     until_status(&program, "ghost.test", 200);
 
-    api.stop();
-    api.delete("Ingress", SHOP, "ghost");
-    api.create(ingress("young", "young.test", "other"));
-    api.delete("Service", SHOP, "other");
-    api.create(manifest::service("other"));
+    place.api.stop();
+    place.delete("Ingress", "ghost");
+    place.create(ingress("young", "young.test", "other"));
+    place.delete("Service", "other");
+    place.create(manifest::service("other"));
     // Nobody can be told of these changes one by one any more.
-    api.compact();
-    api.resume();
+    place.api.compact();
+    place.api.resume();
 
     until_status(&program, "young.test", 200);
     until_status(&program, "ghost.test", 404);
@@ -180,20 +179,25 @@ fn lists_after_compaction_remove_ghosts_and_nothing_flaps() {
 
 #[test]
 fn kubectl_creates_applies_patches_and_deletes() {
-    let api = api();
-    let Some(kubectl) = Kubectl::find(&api) else {
+    let place = Place::new();
+    let Some(kubectl) = place.kubectl() else {
         return;
     };
-    let (web, other) = (Echo::start("web"), Echo::start("other"));
-    api.load(backend("other", &[other.address()]));
-    let program = controller(&api, &[]);
+    let (web, other) = (place.echo("web"), place.echo("other"));
+    let shop = place.shop();
+    place.load(backend("other", &[other.address()]));
+    let program = place.controller(&[]);
     let mut objects = backend("web", &[web.address()]);
     objects.push(ingress("web", "a.test", "web"));
+    let objects: Vec<_> = objects
+        .into_iter()
+        .map(|object| place.own(object))
+        .collect();
     kubectl.feed(&["create", "-f", "-"], &manifest::file(&objects));
     until_answered_by(&program, "a.test", "web");
     let load = load(&program);
 
-    let moved = with(ingress("web", "a.test", "web"), |ingress| {
+    let moved = with(objects[2].clone(), |ingress| {
         ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] =
             "other".into();
     });
@@ -212,7 +216,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     );
     kubectl.run(&[
         "-n",
-        SHOP,
+        &shop,
         "patch",
         "ingress",
         "web",
@@ -223,7 +227,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     until_status(&program, "a.test", 301);
     kubectl.run(&[
         "-n",
-        SHOP,
+        &shop,
         "annotate",
         "ingress",
         "web",
@@ -233,7 +237,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     let host = r#"[{"op":"replace","path":"/spec/rules/0/host","value":"b.test"}]"#;
     kubectl.run(&[
         "-n",
-        SHOP,
+        &shop,
         "patch",
         "ingress",
         "web",
@@ -243,7 +247,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     ]);
     until_status(&program, "b.test", 200);
     until_status(&program, "a.test", 404);
-    kubectl.run(&["-n", SHOP, "delete", "ingress", "web"]);
+    kubectl.run(&["-n", &shop, "delete", "ingress", "web"]);
     until_status(&program, "b.test", 404);
 }
 

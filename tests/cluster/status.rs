@@ -1,54 +1,50 @@
 //! What the leader writes to `status.loadBalancer`.
 
 use headgate_testkit::kubernetes::Recorded;
-use headgate_testkit::{ApiServer, Echo, Program, wait};
 use serde_json::{Value, json};
 
-use super::place::Place;
-use super::support::{
-    HOME, SHOP, api, controller, ingress, publish, replica, until_metric, until_status, with,
-};
+use super::place::{Place, until_leader};
+use super::rights;
+use super::support::{ingress, stop, until_metric, until_status, with};
 
-const PUBLISH: &str = "--publish-service=ingress-nginx/entry";
 const FIXED: &str = "--publish-status-address=192.0.2.9,192.0.2.1,lb.example,192.0.2.9";
 
 #[test]
 fn addresses_of_the_published_service_are_told_as_it_changes() {
-    let api = api();
-    api.create(ingress("web", "a.test", "web"));
+    let place = Place::new();
+    place.create(ingress("web", "a.test", "web"));
     let given =
         json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}, {"hostname": "lb.example"}]}});
-    api.create(entry(
+    place.replace(place.entry(
         json!({"type": "LoadBalancer", "externalIPs": ["192.0.2.7", "192.0.2.8"]}),
         given,
     ));
-    let _program = controller(&api, &[PUBLISH]);
-    until_addresses(&api, "web", &["192.0.2.7", "192.0.2.8", "lb.example"]);
+    let _program = place.controller(&[]);
+    until_addresses(&place, "web", &["192.0.2.7", "192.0.2.8", "lb.example"]);
+    // Clusters choose addresses of their own; the fixture takes these.
+    let (node_port, cluster_ip) = ("10.96.0.7", "10.96.0.8");
     let steps = [
         (
-            json!({"type": "NodePort", "clusterIP": "10.96.0.7", "externalIPs": ["192.0.2.5"]}),
-            "192.0.2.5",
+            json!({"type": "NodePort", "clusterIP": node_port, "externalIPs": ["192.0.2.5"]}),
+            Some("192.0.2.5"),
         ),
-        (
-            json!({"type": "NodePort", "clusterIP": "10.96.0.7"}),
-            "10.96.0.7",
-        ),
+        (json!({"type": "NodePort", "clusterIP": node_port}), None),
         (
             json!({"type": "ExternalName", "externalName": "entry.example"}),
-            "entry.example",
+            Some("entry.example"),
         ),
-        (
-            json!({"type": "ClusterIP", "clusterIP": "10.96.0.8"}),
-            "10.96.0.8",
-        ),
+        (json!({"type": "ClusterIP", "clusterIP": cluster_ip}), None),
     ];
+    let mut last = String::new();
     for (spec, address) in steps {
-        api.replace(entry(spec, json!({"loadBalancer": {}})));
-        until_addresses(&api, "web", &[address]);
+        let entry = place.replace(place.entry(spec, json!({"loadBalancer": {}})));
+        let of_cluster = entry["spec"]["clusterIP"].as_str();
+        last = address.or(of_cluster).unwrap().to_owned();
+        until_addresses(&place, "web", &[&last]);
     }
     // Who comes later is told the same.
-    api.create(ingress("late", "late.test", "web"));
-    until_addresses(&api, "late", &["10.96.0.8"]);
+    place.create(ingress("late", "late.test", "web"));
+    until_addresses(&place, "late", &[&last]);
 }
 
 #[test]
@@ -63,50 +59,48 @@ fn addresses_of_nodes_are_told_where_none_are_given() {
             ["192.0.2.1", "192.0.2.2"],
         ),
     ] {
-        let api = api();
-        api.create(node(
-            "one",
-            &[("InternalIP", "192.0.2.1"), ("ExternalIP", "198.51.100.1")],
-        ));
-        api.create(node("two", &[("InternalIP", "192.0.2.2")]));
-        api.create(node("idle", &[("ExternalIP", "198.51.100.3")]));
-        api.load([
-            pod("headgate-0", "one", true),
-            pod("headgate-1", "two", true),
-            pod("headgate-2", "idle", false),
+        let place = Place::new();
+        let both = [("InternalIP", "192.0.2.1"), ("ExternalIP", "198.51.100.1")];
+        place.create(node("one", &both));
+        place.create(node("two", &[("InternalIP", "192.0.2.2")]));
+        place.create(node("idle", &[("ExternalIP", "198.51.100.3")]));
+        place.load([
+            pod(&place, "headgate-0", "one", true),
+            pod(&place, "headgate-1", "two", true),
+            pod(&place, "headgate-2", "idle", false),
         ]);
-        api.create(ingress("web", "a.test", "web"));
-        let _program = controller(&api, &[flag]);
-        until_addresses(&api, "web", &addresses);
+        place.create(ingress("web", "a.test", "web"));
+        let _program = place.controller(&[flag]);
+        until_addresses(&place, "web", &addresses);
     }
 }
 
 #[test]
 fn nothing_is_written_when_nothing_changed() {
-    let api = api();
-    let web = Echo::start("web");
-    publish(&api, &[web.address()]);
-    let program = controller(&api, &[FIXED]);
+    let place = Place::new();
+    let web = place.echo("web");
+    place.publish(&[web.address()]);
+    let program = place.controller(&[FIXED]);
     let told = ["192.0.2.1", "192.0.2.9", "lb.example"];
-    until_addresses(&api, "web", &told);
-    let first = api.get("Ingress", SHOP, "web").unwrap();
+    until_addresses(&place, "web", &told);
+    let first = place.get("Ingress", "web").unwrap();
 
-    api.modify("Ingress", SHOP, "web", |ingress| {
+    place.modify("Ingress", "web", |ingress| {
         ingress["metadata"]["annotations"]["example.com/note"] = "changed".into();
     });
     // The status of one that comes later is written after everything that had to be.
-    api.create(ingress("late", "late.test", "web"));
-    until_addresses(&api, "late", &told);
+    place.create(ingress("late", "late.test", "web"));
+    until_addresses(&place, "late", &told);
     // Nor does another run write what is written.
-    program.terminate();
-    program.wait();
-    let program = controller(&api, &[FIXED, "--update-status-on-shutdown=false"]);
-    api.create(ingress("later", "later.test", "web"));
-    until_addresses(&api, "later", &told);
-    program.terminate();
-    program.wait();
+    stop(&program);
+    let program = place.controller(&[FIXED, "--update-status-on-shutdown=false"]);
+    place.create(ingress("later", "later.test", "web"));
+    until_addresses(&place, "later", &told);
+    stop(&program);
     let writes = |name: &str| {
-        api.requests()
+        place
+            .api
+            .requests()
             .iter()
             .filter(|request| writes_status(request, name))
             .count()
@@ -115,15 +109,15 @@ fn nothing_is_written_when_nothing_changed() {
     assert_eq!(writes("web"), 1);
     assert_eq!([writes("late"), writes("later")], [1, 1]);
     assert_eq!(
-        api.get("Ingress", SHOP, "web").unwrap()["status"],
+        place.get("Ingress", "web").unwrap()["status"],
         first["status"]
     );
 }
 
 #[test]
 fn a_foreign_status_is_left_alone_and_ours_leaves_with_us() {
-    let api = api();
-    api.create(
+    let place = Place::new();
+    place.create(
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
         "metadata": {"name": "other"}, "spec": {"controller": "example.com/other"}}),
     );
@@ -132,36 +126,38 @@ fn a_foreign_status_is_left_alone_and_ours_leaves_with_us() {
         ingress["spec"]["ingressClassName"] = "other".into();
         ingress["status"] = theirs.clone();
     });
-    api.create(foreign);
-    api.load([
+    place.create(foreign);
+    place.load([
         ingress("web", "a.test", "web"),
         ingress("leaving", "leaving.test", "web"),
     ]);
-    let program = controller(&api, &[FIXED]);
+    let program = place.controller(&[FIXED]);
     let told = ["192.0.2.1", "192.0.2.9", "lb.example"];
-    until_addresses(&api, "leaving", &told);
-    until_addresses(&api, "web", &told);
+    until_addresses(&place, "leaving", &told);
+    until_addresses(&place, "web", &told);
 
-    api.modify("Ingress", SHOP, "leaving", |ingress| {
-        ingress["spec"]["ingressClassName"] = "other".into();
+    place.modify("Ingress", "leaving", |ingress| {
+        ingress["spec"]["ingressClassName"] = place.named("other").into();
     });
-    until_addresses(&api, "leaving", &[]);
+    until_addresses(&place, "leaving", &[]);
     until_status(&program, "leaving.test", 404);
     // Their controller takes it over; that stays.
-    api.modify("Ingress", SHOP, "leaving", |ingress| {
+    place.modify("Ingress", "leaving", |ingress| {
         ingress["status"] = theirs.clone()
     });
-    api.create(ingress("late", "late.test", "web"));
-    until_addresses(&api, "late", &told);
+    place.create(ingress("late", "late.test", "web"));
+    until_addresses(&place, "late", &told);
     for name in ["foreign", "leaving"] {
         assert_eq!(
-            api.get("Ingress", SHOP, name).unwrap()["status"],
+            place.get("Ingress", name).unwrap()["status"],
             theirs,
             "{name}"
         );
     }
     assert!(
-        !api.requests()
+        !place
+            .api
+            .requests()
             .iter()
             .any(|request| writes_status(request, "foreign"))
     );
@@ -169,71 +165,70 @@ fn a_foreign_status_is_left_alone_and_ours_leaves_with_us() {
 
 #[test]
 fn only_the_last_replica_clears() {
-    let api = api();
-    api.load([
-        pod("headgate-0", "one", true),
-        pod("headgate-1", "two", true),
+    let place = Place::new();
+    place.load([
+        pod(&place, "headgate-0", "one", true),
+        pod(&place, "headgate-1", "two", true),
     ]);
-    api.create(ingress("web", "a.test", "web"));
+    place.create(ingress("web", "a.test", "web"));
     let flags = ["--publish-status-address=192.0.2.1", "--election-ttl=3s"];
-    let first = controller(&api, &flags);
-    until_addresses(&api, "web", &["192.0.2.1"]);
-    let second = replica(&api, "headgate-1", &flags);
+    let first = place.controller(&flags);
+    until_addresses(&place, "web", &["192.0.2.1"]);
+    let second = place.replica("headgate-1", &flags);
     second.until_ready();
 
-    first.terminate();
-    assert!(first.wait().success());
-    assert_eq!(addresses(&api, "web"), ["192.0.2.1"], "another runs");
+    stop(&first);
+    assert_eq!(addresses(&place, "web"), ["192.0.2.1"], "another runs");
     // The lease was given back, so that the other leads at once.
-    until_leader(&api, "headgate-1");
+    until_leader(&place, "headgate-1");
     until_metric(
         &second,
         "nginx_ingress_controller_leader_election_status",
         &[],
         1.0,
     );
-    api.delete("Pod", HOME, "headgate-0");
+    place.api.delete("Pod", &place.home(), "headgate-0");
 
-    second.terminate();
-    assert!(second.wait().success());
-    assert_eq!(addresses(&api, "web"), [""; 0], "nobody is left");
+    stop(&second);
+    assert_eq!(addresses(&place, "web"), [""; 0], "nobody is left");
 }
 
 #[test]
 fn nobody_clears_when_told_so() {
-    let api = api();
-    api.create(pod("headgate-0", "one", true));
-    api.create(ingress("web", "a.test", "web"));
-    let program = controller(
-        &api,
-        &[
-            "--publish-status-address=192.0.2.1",
-            "--update-status-on-shutdown=false",
-        ],
-    );
-    until_addresses(&api, "web", &["192.0.2.1"]);
-    program.terminate();
-    assert!(program.wait().success());
-    assert_eq!(addresses(&api, "web"), ["192.0.2.1"]);
+    let place = Place::new();
+    place.create(pod(&place, "headgate-0", "one", true));
+    place.create(ingress("web", "a.test", "web"));
+    let program = place.controller(&[
+        "--publish-status-address=192.0.2.1",
+        "--update-status-on-shutdown=false",
+    ]);
+    until_addresses(&place, "web", &["192.0.2.1"]);
+    stop(&program);
+    assert_eq!(addresses(&place, "web"), ["192.0.2.1"]);
 }
 
 #[test]
 fn nothing_is_written_where_that_is_switched_off() {
     for flag in ["--update-status=false", "--disable-leader-election"] {
-        let api = api();
-        api.create(pod("headgate-0", "one", true));
-        api.create(ingress("web", "a.test", "web"));
-        let program = controller(&api, &["--publish-status-address=192.0.2.1", flag]);
+        let place = Place::new();
+        place.create(pod(&place, "headgate-0", "one", true));
+        place.create(ingress("web", "a.test", "web"));
+        let program = place.controller(&["--publish-status-address=192.0.2.1", flag]);
         until_status(&program, "a.test", 503);
-        api.wait_for_request(|request| request.verb == "create" && request.resource == "events");
+        place
+            .api
+            .wait_for_request(|request| request.verb == "create" && request.resource == "events");
         stop(&program);
         assert!(
-            !api.requests()
+            !place
+                .api
+                .requests()
                 .iter()
                 .any(|request| request.resource == "ingresses/status"),
             "{flag}"
         );
-        let leases = api
+        let leases = place
+            .api
             .requests()
             .iter()
             .filter(|request| request.resource == "leases")
@@ -242,46 +237,7 @@ fn nothing_is_written_where_that_is_switched_off() {
     }
 }
 
-#[test]
-fn statuses_are_told_in_any_cluster() {
-    let place = Place::new();
-    let told = |name: &str, wanted: &[&str]| {
-        let ingress = place.ingress(name);
-        wait::until("a status", || {
-            let mut found = told(&place.look(&ingress)?);
-            found.sort();
-            (found == wanted).then_some(())
-        });
-    };
-    place.apply(&place.ingress("first"));
-    place.apply(&place.ingress("leaving"));
-    let program = place.controller(&[FIXED, "--election-ttl=3s"]);
-    told("first", &["192.0.2.1", "192.0.2.9", "lb.example"]);
-    told("leaving", &["192.0.2.1", "192.0.2.9", "lb.example"]);
-    let other = place.class_object(&place.named("other"), "example.com/other");
-    place.apply(&other);
-    place.change(&place.ingress("leaving"), |ingress| {
-        ingress["spec"]["ingressClassName"] = place.named("other").into();
-    });
-    told("leaving", &[]);
-    place.apply(&place.ingress("late"));
-    told("late", &["192.0.2.1", "192.0.2.9", "lb.example"]);
-    stop(&program);
-}
-
-fn stop(program: &Program) {
-    program.terminate();
-    assert!(program.wait().success());
-}
-
-/// The Service whose addresses are told.
-fn entry(mut spec: Value, status: Value) -> Value {
-    spec["ports"] = json!([{"name": "http", "port": 80}]);
-    json!({"apiVersion": "v1", "kind": "Service",
-        "metadata": {"namespace": HOME, "name": "entry"}, "spec": spec, "status": status})
-}
-
-fn node(name: &str, addresses: &[(&str, &str)]) -> Value {
+pub(super) fn node(name: &str, addresses: &[(&str, &str)]) -> Value {
     let addresses = addresses
         .iter()
         .map(|(kind, address)| json!({"type": kind, "address": address}));
@@ -290,17 +246,20 @@ fn node(name: &str, addresses: &[(&str, &str)]) -> Value {
 }
 
 /// A Pod of the controller on this node.
-fn pod(name: &str, node: &str, ready: bool) -> Value {
+pub(super) fn pod(place: &Place, name: &str, node: &str, ready: bool) -> Value {
     let ready = if ready { "True" } else { "False" };
+    // The account is there: a cluster takes no Pod without one.
+    place.token("headgate", &[]);
     json!({"apiVersion": "v1", "kind": "Pod",
-        "metadata": {"namespace": HOME, "name": name, "labels": {"app": "headgate", "pod-template-hash": name}},
-        "spec": {"nodeName": node, "containers": [{"name": "controller", "image": "headgate"}]},
+        "metadata": {"namespace": place.home(), "name": name, "labels": {"app": "headgate", "pod-template-hash": name}},
+        "spec": {"nodeName": place.named(node), "serviceAccountName": rights::account("headgate", &[]),
+            "containers": [{"name": "controller", "image": "headgate"}]},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
 }
 
 /// Addresses that an Ingress tells.
-pub(super) fn addresses(api: &ApiServer, name: &str) -> Vec<String> {
-    told(&api.get("Ingress", SHOP, name).unwrap())
+fn addresses(place: &Place, name: &str) -> Vec<String> {
+    told(&place.get("Ingress", name).unwrap())
 }
 
 fn told(ingress: &Value) -> Vec<String> {
@@ -317,18 +276,11 @@ fn told(ingress: &Value) -> Vec<String> {
 
 /// Waits until an Ingress tells these addresses, which are sorted; in any order, since those by name have no place.
 #[track_caller]
-pub(super) fn until_addresses(api: &ApiServer, name: &str, wanted: &[&str]) {
-    api.until("Ingress", SHOP, name, |ingress| {
+pub(super) fn until_addresses(place: &Place, name: &str, wanted: &[&str]) {
+    place.until("Ingress", name, |ingress| {
         let mut told = told(ingress);
         told.sort();
         told == wanted
-    });
-}
-
-#[track_caller]
-pub(super) fn until_leader(api: &ApiServer, pod: &str) {
-    api.until("Lease", HOME, "ingress-controller-leader", |lease| {
-        lease["spec"]["holderIdentity"] == pod
     });
 }
 

@@ -7,49 +7,15 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{ApiServer, Load, Program, Report, Request, Response, wait};
+use headgate_testkit::{Load, Program, Report, Request, Response, wait};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// The program under test.
 pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
-/// Namespace of the controller.
-pub(super) const HOME: &str = "ingress-nginx";
-/// Name of the ConfigMap with the settings, in [`HOME`].
-pub(super) const SETTINGS: &str = "ingress-nginx-controller";
-/// The flag that names it.
-pub(super) const CONFIGMAP: &str = "--configmap=ingress-nginx/ingress-nginx-controller";
-/// Namespace of the objects of a test.
-pub(super) const SHOP: &str = manifest::NAMESPACE;
 
 /// Between two looks at what cannot be waited for.
 const PAUSE: Duration = Duration::from_millis(2);
-
-/// An API server that knows our class.
-pub(super) fn api() -> ApiServer {
-    let api = ApiServer::start();
-    api.create(manifest::ingress_class());
-    api
-}
-
-/// A controller as replica `pod`; it need not be ready yet.
-pub(super) fn replica(api: &ApiServer, pod: &str, arguments: &[&str]) -> Program {
-    replica_with(&api.kubeconfig(), pod, arguments)
-}
-
-/// As [`replica`], with this kubeconfig.
-pub(super) fn replica_with(kubeconfig: &str, pod: &str, arguments: &[&str]) -> Program {
-    let mut all = vec![CONFIGMAP];
-    all.extend(arguments);
-    Program::controller(BINARY.as_ref(), kubeconfig, (HOME, pod), &all)
-}
-
-/// A controller that serves.
-pub(super) fn controller(api: &ApiServer, arguments: &[&str]) -> Program {
-    let program = replica(api, "headgate-0", arguments);
-    program.until_ready();
-    program
-}
 
 /// A Service with its endpoints.
 pub(super) fn backend(name: &str, addresses: &[SocketAddr]) -> Vec<Value> {
@@ -74,12 +40,6 @@ pub(super) fn ingress(name: &str, host: &str, service: &str) -> Value {
 pub(super) fn with(mut object: Value, change: impl FnOnce(&mut Value)) -> Value {
     change(&mut object);
     object
-}
-
-/// Serves `web` at host `a.test` and waits for it.
-pub(super) fn publish(api: &ApiServer, addresses: &[SocketAddr]) {
-    api.load(backend("web", addresses));
-    api.create(ingress("web", "a.test", "web"));
 }
 
 /// What a host answers at `/`.
@@ -157,12 +117,7 @@ pub(super) struct Said {
 }
 
 impl Kubectl {
-    /// `None`, with a line that says so, where the machine has none.
-    pub(super) fn find(api: &ApiServer) -> Option<Self> {
-        Self::with(&api.kubeconfig())
-    }
-
-    /// As [`Self::find`], with this kubeconfig.
+    /// With this kubeconfig. `None`, with a line that says so, where the machine has none.
     pub(super) fn with(kubeconfig: &str) -> Option<Self> {
         let binary = Path::new("/usr/bin/kubectl");
         if !binary.exists() {
@@ -213,6 +168,14 @@ impl Kubectl {
         assert!(said.good, "kubectl {arguments:?}: {}", said.stderr);
         said
     }
+}
+
+/// Asks a program to stop and waits for its end, which has to be good.
+#[track_caller]
+pub(super) fn stop(program: &Program) {
+    program.terminate();
+    let status = program.wait();
+    assert!(status.success(), "{status}");
 }
 
 /// Waits until a log line of the program is as wanted.
