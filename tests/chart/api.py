@@ -1,14 +1,18 @@
-"""A Kubernetes API server for tests of releases: this project's fixture, which enforces rights as a real one does."""
+"""A Kubernetes API server for tests of releases: this project's fixture, which enforces rights as a real one does, or, with
+HEADGATE_TEST_KUBECONFIG, the cluster of that file. A release takes over a whole cluster, so that one has to be for tests
+alone.
+"""
 
 import base64
 import json
 import os
 import ssl
 import subprocess
+import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import yaml
@@ -18,6 +22,37 @@ from chart import ROOT
 # Seconds after which what has not happened will not happen.
 PATIENCE = 30
 
+# Where the tests put things in a given cluster, and what they put there.
+NAMESPACES = ("edge", "headgate", "lb", "old", "shop")
+IN_NAMESPACES = (
+    "/api/v1/{}/configmaps",
+    "/api/v1/{}/pods",
+    "/api/v1/{}/secrets",
+    "/api/v1/{}/serviceaccounts",
+    "/api/v1/{}/services",
+    "/apis/apps/v1/{}/deployments",
+    "/apis/autoscaling/v2/{}/horizontalpodautoscalers",
+    "/apis/coordination.k8s.io/v1/{}/leases",
+    "/apis/events.k8s.io/v1/{}/events",
+    "/apis/networking.k8s.io/v1/{}/ingresses",
+    "/apis/networking.k8s.io/v1/{}/networkpolicies",
+    "/apis/policy/v1/{}/poddisruptionbudgets",
+    "/apis/rbac.authorization.k8s.io/v1/{}/rolebindings",
+    "/apis/rbac.authorization.k8s.io/v1/{}/roles",
+)
+IN_THE_CLUSTER = (
+    "/api/v1/nodes/one",
+    "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/headgate-admission",
+    "/apis/networking.k8s.io/v1/ingressclasses/nginx",
+    "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/headgate",
+    "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/headgate-admission",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles/headgate",
+    "/apis/rbac.authorization.k8s.io/v1/clusterroles/headgate-admission",
+)
+
+# The kubeconfig of a given cluster.
+GIVEN = os.environ.get("HEADGATE_TEST_KUBECONFIG")
+
 
 class Api:
     """Plain requests to the API server, next to what Helm does."""
@@ -25,16 +60,20 @@ class Api:
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
         config = yaml.safe_load(kubeconfig.read_text())
-        cluster = config["clusters"][0]["cluster"]
-        authority = base64.b64decode(cluster["certificate-authority-data"]).decode()
+        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
         self.address = cluster["server"]
-        self.tls = ssl.create_default_context(cadata=authority)
-        self.token = config["users"][0]["user"]["token"]
+        self.tls = ssl.create_default_context(cadata=_text(cluster, "certificate-authority"))
+        self.headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
+        if "client-certificate-data" in user or "client-certificate" in user:
+            with tempfile.NamedTemporaryFile("w") as pem:
+                pem.write(_text(user, "client-certificate") + _text(user, "client-key"))
+                pem.flush()
+                self.tls.load_cert_chain(pem.name)
 
     def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> dict:
         """The answer to a request, which has to succeed."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": kind, "Authorization": f"Bearer {self.token}"}
+        headers = {"Content-Type": kind} | self.headers
         request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
             return json.load(answer)
@@ -55,7 +94,7 @@ class Api:
     def until(self, path: str, name: str | None, is_so: Callable[[dict], bool]) -> None:
         """Waits for a change after which an object of a collection (any, without a name) is so."""
         query = f"?watch=1&timeoutSeconds={PATIENCE}" + (f"&fieldSelector=metadata.name%3D{name}" if name else "")
-        request = urllib.request.Request(f"{self.address}{path}{query}", headers={"Authorization": f"Bearer {self.token}"})
+        request = urllib.request.Request(f"{self.address}{path}{query}", headers=self.headers)
         last = None
         with urllib.request.urlopen(request, timeout=2 * PATIENCE, context=self.tls) as changes:
             for line in changes:
@@ -63,6 +102,23 @@ class Api:
                 if is_so(last):
                     return
         raise AssertionError(f"{path} {name}: not within {PATIENCE} s: {json.dumps(last)}")
+
+    def delete(self, path: str) -> None:
+        """Removes an object or the objects of a collection, at once."""
+        try:
+            self.request("DELETE", path, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+
+    def namespace(self, name: str, labels: dict | None = None) -> None:
+        """Makes a namespace, or gives it these labels."""
+        path = f"/api/v1/namespaces/{name}"
+        metadata = {"name": name, "labels": labels or {}}
+        if self.find(path):
+            self.merge(path, {"metadata": metadata})
+        else:
+            self.request("POST", "/api/v1/namespaces", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
     def merge(self, path: str, patch: dict) -> dict:
         """Changes fields of an object."""
@@ -79,9 +135,40 @@ class Api:
         return file
 
 
+def _text(config: dict, name: str) -> str:
+    """What a kubeconfig holds as data or as the name of a file."""
+    data = config.get(f"{name}-data")
+    return base64.b64decode(data).decode() if data else Path(config[name]).read_text()
+
+
+def running(folder: Path) -> AbstractContextManager[Api]:
+    """An API server with nothing in it, for as long as it is needed."""
+    return _given(Path(GIVEN)) if GIVEN else _fixture(folder)
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[Api]:
-    """A fixture with nothing in it, for as long as it is needed."""
+def _given(kubeconfig: Path) -> Iterator[Api]:
+    """The given cluster, in which nobody else's ingress controller may be."""
+    api = Api(kubeconfig)
+    assert not api.find("/apis/networking.k8s.io/v1/ingressclasses/nginx"), "the cluster has a class nginx: it is in use"
+    for name in NAMESPACES:
+        api.namespace(name)
+    try:
+        yield api
+    finally:
+        # First what would refuse changes of the rest.
+        for path in IN_THE_CLUSTER:
+            api.delete(path)
+        for name in NAMESPACES:
+            for collection in IN_NAMESPACES:
+                path = collection.format(f"namespaces/{name}")
+                for found in api.list(path):
+                    api.delete(f"{path}/{found['metadata']['name']}")
+
+
+@contextmanager
+def _fixture(folder: Path) -> Iterator[Api]:
+    """This project's own."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     build = ["cargo", "build", "--quiet", "--locked", "--package", "headgate-testkit", "--bin", "kubernetes-api"]
     subprocess.run(build, cwd=ROOT, check=True)

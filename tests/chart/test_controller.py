@@ -55,11 +55,9 @@ def _api(tmp_path: Path) -> Iterator[Api]:
     with running(tmp_path) as api:
         node = {"addresses": [{"type": "ExternalIP", "address": "192.0.2.2"}]}
         labels = {"topology.kubernetes.io/zone": "a"}
-        api.request(
-            "POST",
-            "/api/v1/namespaces",
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {"team": "shop"}}},
-        )
+        for namespace in (NAMESPACE, "lb", "old"):
+            api.namespace(namespace)
+        api.namespace("shop", {"team": "shop"})
         api.request(
             "POST",
             "/api/v1/nodes",
@@ -82,7 +80,8 @@ def install(api: Api, text: str) -> None:
         cluster.install(CHART, RELEASE, values(text), namespace=NAMESPACE, create_namespace=True, timeout=60)
     api.merge(f"{SERVICE}/status", {"status": service("192.0.2.1")["status"]})
     labels = render(text).one("Deployment", controller())["spec"]["template"]["metadata"]["labels"]
-    spec = {"nodeName": "one", "containers": [{"name": "controller", "image": "headgate"}]}
+    containers = [{"name": "controller", "image": "headgate"}]
+    spec = {"nodeName": "one", "serviceAccountName": "headgate", "containers": containers}
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": POD, "labels": labels}, "spec": spec}
     api.request("POST", f"/api/v1/namespaces/{NAMESPACE}/pods", pod)
     status = {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}
@@ -170,5 +169,5 @@ def test_on_trial_nothing_is_written_but_events(api: Api, tmp_path: Path) -> Non
         api.until("/apis/events.k8s.io/v1/namespaces/shop/events", None, lambda event: event["regarding"]["name"] == "web")
         log = stop(process, tmp_path)
     assert "forbidden" not in log, log
-    assert not api.list(LEASES) and not api.list(WEBHOOKS)
+    assert not api.list(LEASES) and not api.find(f"{WEBHOOKS}/headgate-admission")
     assert not api.find(f"{INGRESSES}/web").get("status", {}).get("loadBalancer", {}).get("ingress")
