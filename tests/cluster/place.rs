@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -344,19 +345,20 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let accounts = std::mem::take(&mut *self.accounts.lock().unwrap());
-        let mut denied = self.api.denied();
-        denied.retain(|request| accounts.contains(&request.user));
-        if std::thread::panicking() {
-            // What is left is in no other place's way.
-            return;
-        }
         if self.is_given() {
-            for (kind, name) in std::mem::take(&mut *self.made.lock().unwrap()) {
-                // What a test removed itself is gone.
-                self.api.delete(&kind, "", &name);
+            let made = std::mem::take(&mut *self.made.lock().unwrap());
+            for (kind, name) in made {
+                // What cannot be removed is in nobody's way; a test that failed has more to say.
+                let removed = catch_unwind(AssertUnwindSafe(|| self.api.delete(&kind, "", &name)));
+                drop(removed);
             }
         }
+        if std::thread::panicking() {
+            return;
+        }
+        let accounts = self.accounts.lock().unwrap();
+        let mut denied = self.api.denied();
+        denied.retain(|request| accounts.contains(&request.user));
         assert!(denied.is_empty(), "the chart gives no right to {denied:#?}");
     }
 }
