@@ -1,5 +1,5 @@
-//! Reviews of one Ingress beside 20,000: of an update, of a new one, of one whose path is taken, and on a host that 2,000
-//! share. The webhook's share of a review is not in it; what is, runs between two publications.
+//! Reviews of one Ingress beside 20,000: of an update, of a new one, of one whose path is taken, and on a host that all of
+//! them share. The webhook's share of a review is not in it; what is, runs between two publications.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -18,8 +18,6 @@ use support::Certificates;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const INGRESSES: usize = 20_000;
-/// Ingresses that share a host, where all of it is looked at.
-const SHARING: usize = 2_000;
 /// Bound on the slowest of a hundred reviews.
 const P99: Duration = Duration::from_millis(5);
 
@@ -85,7 +83,7 @@ fn share(n: usize, ingress: &mut Ingress) {
 fn reviews(criterion: &mut Criterion) {
     let many = State::new(support::snapshot(INGRESSES, Certificates::Wildcard));
     let mut snapshot = support::snapshot(0, Certificates::Wildcard);
-    for n in 0..SHARING {
+    for n in 0..INGRESSES {
         snapshot.apply(ingress(n, |ingress| share(n, ingress)).into());
     }
     let shared = State::new(snapshot);
@@ -94,7 +92,7 @@ fn reviews(criterion: &mut Criterion) {
     let taken = |n: usize| ingress(n % INGRESSES, rename);
     let tenant = |n: usize| {
         ingress(n + INGRESSES, |ingress| {
-            share(n + SHARING, ingress);
+            share(n + INGRESSES, ingress);
             rename(ingress);
         })
     };
@@ -103,7 +101,7 @@ fn reviews(criterion: &mut Criterion) {
     measure(criterion, "a taken path", &many, taken, true);
     measure(
         criterion,
-        "a new path of a host that 2,000 share",
+        "a new path of a host that all share",
         &shared,
         tenant,
         false,

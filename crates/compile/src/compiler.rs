@@ -209,6 +209,19 @@ impl Compiled {
         self.members.get(name).map(|member| &**member)
     }
 
+    /// Members of a host that have one of these paths there, oldest first.
+    pub(crate) fn members_at<'a>(
+        &self,
+        host: &str,
+        paths: impl Iterator<Item = &'a str>,
+    ) -> Vec<&Member> {
+        let names = paths.flat_map(|path| self.index.paths.of(host, path));
+        let mut members: Vec<&Member> = names.filter_map(|name| self.member(name)).collect();
+        members.sort_by(|one, other| one.ingress.age.cmp(&other.ingress.age));
+        members.dedup_by(|one, other| std::ptr::eq(*one, *other));
+        members
+    }
+
     /// Members of a host, oldest first.
     pub(crate) fn members_of(&self, host: &str) -> Vec<&Member> {
         let names = self.index.hosts.get(host).into_iter().flat_map(age::names);

@@ -11,8 +11,10 @@ use crate::host::Member;
 use crate::ingress::{HostRules, ParsedIngress, PathRule};
 
 type Key<'a> = (&'a str, PathKind);
+/// Paths whose owners matter.
+type Wanted<'a> = HashSet<&'a str, RandomState>;
 
-/// How many other Ingresses were looked at.
+/// How many other Ingresses were looked at: those that have one of the paths.
 ///
 /// # Errors
 /// The first path that another Ingress has, in words.
@@ -21,9 +23,12 @@ pub(super) fn check(parsed: &ParsedIngress, candidate: &Candidate<'_>) -> Result
     let is_stored = |member: &Member| stored.is_some_and(|stored| ptr::eq(stored, member));
     let mut looked_at = HashSet::with_hasher(RandomState::default());
     for rules in &parsed.hosts {
-        let members = candidate.compiled.members_of(&rules.host);
+        let wanted = wanted(rules);
+        let paths = wanted.iter().copied();
+        let mut members = candidate.compiled.members_at(&rules.host, paths);
+        members.retain(|member| member.ingress.is_canary() == parsed.is_canary());
         let counts = |owner: &Member| parsed.is_canary() || both_plain(owner, candidate);
-        let owners = Owners::of(rules, &members, parsed.is_canary(), is_stored);
+        let owners = Owners::of(rules, &wanted, &members, is_stored);
         if let Some((rule, owner)) = owners.first(rules, counts) {
             return Err(format!(
                 "host \"{}\" and path \"{}\" is already defined in ingress {}",
@@ -36,6 +41,14 @@ pub(super) fn check(parsed: &ParsedIngress, candidate: &Candidate<'_>) -> Result
         looked_at.extend(others.map(|member| ptr::from_ref(member).addr()));
     }
     Ok(looked_at.len())
+}
+
+/// The paths of a host, and those that a final slash makes of others' paths.
+fn wanted(rules: &HostRules) -> Wanted<'_> {
+    let paths = rules.paths.iter().map(|rule| &*rule.path);
+    paths
+        .flat_map(|path| [path, path.strip_suffix('/').unwrap_or(path)])
+        .collect()
 }
 
 /// Two Ingresses of which one says it is no canary may share a path: its author thought about it, and the older one wins.
@@ -55,27 +68,20 @@ struct Owners<'a> {
 }
 
 impl<'a> Owners<'a> {
-    /// `members` are those of the host, oldest first. Thousands may share it, so only paths that matter are kept.
+    /// `members` are those of the host that have one of the `wanted` paths, oldest first.
     fn of(
         rules: &'a HostRules,
+        wanted: &Wanted<'_>,
         members: &[&'a Member],
-        canaries: bool,
         is_stored: impl Fn(&Member) -> bool,
     ) -> Self {
-        let wanted = rules.paths.iter().map(|rule| &*rule.path);
-        let wanted: HashSet<&str, RandomState> = wanted
-            .flat_map(|path| [path, path.strip_suffix('/').unwrap_or(path)])
-            .collect();
         let mut owners = Self {
             others: HashMap::default(),
             own: HashSet::default(),
             exact: HashSet::default(),
         };
-        let alike = members
-            .iter()
-            .filter(|member| member.ingress.is_canary() == canaries);
         let mut taken: HashSet<Key<'a>, RandomState> = HashSet::default();
-        for member in alike {
+        for member in members {
             let rules = member.ingress.rules(&rules.host).into_iter();
             let rules = rules.flat_map(|rules| &rules.paths);
             for rule in rules.filter(|rule| wanted.contains(&*rule.path)) {

@@ -475,11 +475,16 @@ fn warnings_name_what_is_not_done() {
 
 #[test]
 fn counts_what_it_looked_at() {
-    let stored = ["s/x a.example", "s/y a.example b.example", "s/z c.example"];
+    let stored = [
+        "s/x a.example Exact:/x",
+        "s/y a.example Prefix:/y b.example Exact:/y",
+        "s/z c.example Prefix:/z",
+    ];
     let state = State::new(&stored, &[], Options::default());
     let tested = |line| state.verdict(&ingress(line, 50)).tested;
-    assert_eq!(tested("s/a a.example b.example"), 3);
-    assert_eq!(tested("s/x a.example"), 2);
-    assert_eq!(tested("s/a d.example"), 1);
-    assert_eq!(tested("s/a a.example +class:other"), 0);
+    // Those with a path of it on a host of it, and itself; who shares the host alone is in nobody's way.
+    assert_eq!(tested("s/a a.example Exact:/y b.example Prefix:/x"), 2);
+    assert_eq!(tested("s/x a.example Prefix:/x"), 1);
+    assert_eq!(tested("s/a a.example Exact:/z"), 1);
+    assert_eq!(tested("s/a a.example Prefix:/x +class:other"), 0);
 }

@@ -1,5 +1,9 @@
 //! Who is involved in what: from a changed object to what has to be compiled again.
 
+use std::hash::BuildHasher as _;
+
+use smallvec::SmallVec;
+
 use super::*;
 
 /// Who is involved in what.
@@ -7,6 +11,8 @@ use super::*;
 pub(super) struct Index {
     /// Ingresses that name a host, oldest first.
     pub(super) hosts: HashMap<Arc<str>, ByAge, RandomState>,
+    /// Ingresses that have a path of a host. Thousands may share a host, and a review is about those in its way alone.
+    pub(super) paths: Paths,
     /// Ingresses that name an upstream, oldest first.
     pub(super) upstreams: HashMap<UpstreamId, UpstreamUse, RandomState>,
     /// Upstreams of a Service.
@@ -21,6 +27,52 @@ pub(super) struct Index {
     pub(super) wished: HashMap<Arc<str>, Vec<Arc<str>>, RandomState>,
     /// Regex aliases by host, in the order of hosts.
     pub(super) regex_names: BTreeMap<Arc<str>, Vec<Pattern>>,
+}
+
+/// Names of Ingresses by host and path. Kept by the hash of both, since nearly every path is there once and its text is in
+/// its Ingress: whoever asks looks whether it is really the path.
+#[derive(Default)]
+pub(super) struct Paths {
+    hasher: RandomState,
+    names: HashMap<u64, SmallVec<[Name; 1]>, RandomState>,
+}
+
+impl Paths {
+    /// Ingresses that may have this path of this host, in no order.
+    pub(super) fn of(&self, host: &str, path: &str) -> &[Name] {
+        let names = self.names.get(&self.hash(host, path));
+        names.map_or(&[], |names| names)
+    }
+
+    fn put_in(&mut self, ingress: &ParsedIngress) {
+        for (host, path) in pairs(ingress) {
+            let names = self.names.entry(self.hash(host, path)).or_default();
+            if !names.contains(&ingress.name) {
+                names.push(ingress.name.clone());
+            }
+        }
+    }
+
+    fn take_out(&mut self, ingress: &ParsedIngress) {
+        for (host, path) in pairs(ingress) {
+            let hash = self.hash(host, path);
+            if let Some(names) = self.names.get_mut(&hash) {
+                names.retain(|name| *name != ingress.name);
+                if names.is_empty() {
+                    self.names.remove(&hash);
+                }
+            }
+        }
+    }
+
+    fn hash(&self, host: &str, path: &str) -> u64 {
+        self.hasher.hash_one((host, path))
+    }
+}
+
+fn pairs(ingress: &ParsedIngress) -> impl Iterator<Item = (&str, &str)> {
+    let hosts = ingress.hosts.iter();
+    hosts.flat_map(|rules| rules.paths.iter().map(|rule| (&*rules.host, &*rule.path)))
 }
 
 pub(super) struct UpstreamUse {
@@ -40,6 +92,7 @@ impl Step<'_> {
                 .or_default()
                 .insert(ingress.age.clone());
         }
+        index.paths.put_in(ingress);
         for backend in ingress.backends() {
             let id = backend.upstream.clone();
             let service = Name {
@@ -93,6 +146,7 @@ impl Step<'_> {
                 }
             }
         }
+        index.paths.take_out(ingress);
         for backend in ingress.backends() {
             let id = backend.upstream.clone();
             let Some(used) = index.upstreams.get_mut(&id) else {

@@ -4,6 +4,7 @@ use k8s_openapi::api::networking::v1::IngressTLS;
 use proptest::prelude::*;
 
 use super::state::{State, ingress};
+use crate::host::Member;
 use crate::{IngressStatus, Name, Options};
 
 /// Lines of a small universe in which much collides and some is refused.
@@ -61,6 +62,34 @@ proptest! {
                     && finding.message.contains("is not a regular expression")
             });
             prop_assert_eq!(broken, None);
+        }
+    }
+
+    /// Whoever has a path of a host is found by it, after any changes.
+    #[test]
+    fn paths_lead_to_their_ingresses(edits in prop::collection::vec((line(), prop::bool::ANY), 1..12)) {
+        let mut state = State::new(&[], &[], Options::default());
+        for (line, is_deletion) in &edits {
+            let object = ingress(line, 1);
+            state = if *is_deletion {
+                state.remove(&Name::of(&object.metadata))
+            } else {
+                state.store(object)
+            };
+            for host in ["a.example", "b.example", "_"] {
+                for path in ["/", "/x", "/x/", "/x(", "/x(a|b)", "/y"] {
+                    let found = state.compiled.members_at(host, [path, path].into_iter());
+                    let mut all = state.compiled.members_of(host);
+                    all.retain(|member| {
+                        let rules = member.ingress.rules(host).into_iter();
+                        rules.flat_map(|rules| &rules.paths).any(|rule| &*rule.path == path)
+                    });
+                    let names = |members: Vec<&Member>| -> Vec<String> {
+                        members.iter().map(|member| member.ingress.name.to_string()).collect()
+                    };
+                    prop_assert_eq!(names(found), names(all), "{} {}", host, path);
+                }
+            }
         }
     }
 

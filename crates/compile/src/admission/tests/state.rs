@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::annotations::DEFAULT_PREFIX;
 use crate::{
-    Changes, Compiled, Name, Object, Options, Review, Snapshot, certificate_from_pem, compile,
-    review,
+    Changes, Compiled, Kind, Name, Object, ObjectRef, Options, Review, Snapshot,
+    certificate_from_pem, compile, review,
 };
 
 const UID: &str = "0b1c7a52-6f0e-4c1d-9d5b-2f6f5c0e8a11";
@@ -140,6 +140,18 @@ impl State {
 
     pub(super) fn store(mut self, ingress: Ingress) -> Self {
         self.snapshot.apply(Object::Ingress(Arc::new(ingress)));
+        self.compiled()
+    }
+
+    pub(super) fn remove(mut self, name: &Name) -> Self {
+        self.snapshot.delete(&ObjectRef {
+            kind: Kind::Ingress,
+            name: name.clone(),
+        });
+        self.compiled()
+    }
+
+    fn compiled(mut self) -> Self {
         let changes = self.snapshot.take_changes();
         let (snapshot, options) = (&self.snapshot, &self.options);
         self.compiled = compile(snapshot, &changes, Some(self.compiled), options, &FALLBACK);
