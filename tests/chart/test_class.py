@@ -17,6 +17,16 @@ def test_aliases_share_the_controller_but_not_the_default() -> None:
     assert annotations == {"nginx": {"ingressclass.kubernetes.io/is-default-class": "true", "a": "b"}, "old": {"a": "b"}}
 
 
+def test_settings_of_the_class() -> None:
+    named = "kind: ConfigMap, name: a, namespace: b, scope: Namespace"
+    for parameters in (f"{{{named}}}", f"{{apiGroup: '', {named}}}"):
+        rendered = render(f"{{controller: {{ingressClassResource: {{parameters: {parameters}}}}}}}")
+        # The API server refuses an empty group.
+        assert "apiGroup" not in rendered.one("IngressClass")["spec"]["parameters"]
+    other = render("{controller: {ingressClassResource: {parameters: {apiGroup: example.com, kind: Settings, name: a}}}}")
+    assert other.one("IngressClass")["spec"]["parameters"]["apiGroup"] == "example.com"
+
+
 def test_no_class_object_if_switched_off() -> None:
     assert not render("{controller: {ingressClassResource: {enabled: false}}}").of("IngressClass")
 
