@@ -22,7 +22,12 @@ pub(crate) fn check(kind: &Kind, object: &Object, before: Option<&Object>) -> Re
     }
     maps(object, &mut causes);
     match kind.kind {
-        "Ingress" => ingress(object, &mut causes),
+        "Ingress" => {
+            if before.is_none() {
+                one_class(object, &mut causes);
+            }
+            ingress(object, &mut causes);
+        }
         "Secret" => secret(object, before, &mut causes),
         "IngressClass" => class(object, before, &mut causes),
         _ => {}
@@ -111,6 +116,32 @@ fn class(object: &Object, before: Option<&Object>, causes: &mut Vec<Cause>) {
             "spec.controller",
             &new,
             "field is immutable",
+        ));
+    }
+    let parameters = object.get("spec").map(|spec| &spec["parameters"]);
+    let group = parameters.and_then(|parameters| parameters.get("apiGroup"));
+    if let Some(group) = group.filter(|group| *group == "") {
+        causes.push(Cause::invalid(
+            "spec.parameters.apiGroup",
+            group,
+            NOT_A_SUBDOMAIN,
+        ));
+    }
+}
+
+/// A new Ingress may not name two classes.
+fn one_class(object: &Object, causes: &mut Vec<Cause>) {
+    const ANNOTATION: &str = "kubernetes.io/ingress.class";
+    let named = object.get("spec").map(|spec| &spec["ingressClassName"]);
+    let metadata = object.get("metadata");
+    let annotated = metadata.map(|metadata| &metadata["annotations"][ANNOTATION]);
+    if let (Some(Value::String(named)), Some(Value::String(annotated))) = (named, annotated)
+        && named != annotated
+    {
+        causes.push(Cause::invalid(
+            format!("annotations.{ANNOTATION}"),
+            &annotated.as_str().into(),
+            "must match `ingressClassName` when both are specified",
         ));
     }
 }
