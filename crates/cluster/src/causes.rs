@@ -2,27 +2,39 @@
 
 use std::error::Error;
 
-/// The error with what caused it, outermost first. What the API server answered is told in its own words.
+/// The error with what caused it, outermost first, each told once: some say what their cause says. What the API server
+/// answered is told in its own words.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        if !text.is_empty() {
-            text.push_str(": ");
+        let answer = answer(error);
+        let message = answer.clone().unwrap_or_else(|| error.to_string());
+        if !text.contains(&message) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&message);
         }
-        if let Some(kube::Error::Api(status)) = cause(error) {
-            let message = if status.message.is_empty() {
-                &status.reason
-            } else {
-                &status.message
-            };
-            text.push_str(&format!("{message} ({})", status.code));
-            return text;
+        if answer.is_some() {
+            break;
         }
-        text.push_str(&error.to_string());
         next = error.source();
     }
     text
+}
+
+/// What the API server said, if that is the error.
+fn answer(error: &(dyn Error + 'static)) -> Option<String> {
+    let kube::Error::Api(status) = cause(error)? else {
+        return None;
+    };
+    let message = if status.message.is_empty() {
+        &status.reason
+    } else {
+        &status.message
+    };
+    Some(format!("{message} ({})", status.code))
 }
 
 fn cause<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e kube::Error> {
@@ -41,6 +53,16 @@ mod tests {
     #[derive(Debug, thiserror::Error)]
     #[error("reading Secret shop/cert")]
     struct Outer(#[source] Box<kube::Error>);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("client error: {0}")]
+    struct Repeating(#[source] std::io::Error);
+
+    #[test]
+    fn what_was_said_is_not_said_again() {
+        let error = Repeating(std::io::Error::other("connection refused"));
+        assert_eq!(causes(&error), "client error: connection refused");
+    }
 
     #[test]
     fn what_the_server_said_is_told_once_and_in_its_words() {

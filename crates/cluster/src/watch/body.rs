@@ -9,7 +9,8 @@ use kube::Client;
 use kube::client::Body;
 use tokio::time::timeout;
 
-use super::failure::{Failure, with_causes};
+use super::failure::Failure;
+use crate::causes::causes;
 
 /// A line or an error's body that is longer is not the API's; objects are at most 3 MiB or so.
 const LONGEST: usize = 32 << 20;
@@ -50,7 +51,7 @@ async fn next_part(body: &mut Body, patience: Duration) -> Result<Option<Bytes>,
         let Some(frame) = frame.map_err(|_| Failure::Silent(patience))? else {
             return Ok(None);
         };
-        let frame = frame.map_err(|error| Failure::Connection(with_causes(&error)))?;
+        let frame = frame.map_err(|error| Failure::Connection(causes(&error)))?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }

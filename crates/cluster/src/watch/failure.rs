@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode};
 use kube::core::Status;
 
+use crate::causes::causes;
+
 /// Why a list or watch ended otherwise than it should.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
@@ -98,7 +100,7 @@ impl Failure {
 
     /// Of a request that got no answer.
     pub(super) fn of_client(error: &kube::Error) -> Self {
-        Self::Connection(with_causes(error))
+        Self::Connection(causes(error))
     }
 
     /// For the label `reason`.
@@ -116,21 +118,6 @@ impl Failure {
             Self::Answer { .. } => "answer",
         }
     }
-}
-
-/// An error with all that led to it; the outermost alone says "error trying to connect" and the like.
-pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let message = error.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -6,10 +6,10 @@ use headgate_compile::Kind;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
-use super::failure::with_causes;
 use super::hub::Hub;
 use super::metrics::WatchMetrics;
 use crate::cache::{CacheError, CacheOptions, Stored};
+use crate::causes::causes;
 
 /// Writing takes at most one part in so many of the time.
 const SHARE: u32 = 20;
@@ -99,7 +99,7 @@ impl Saver {
             match result {
                 Ok(Ok(stored)) => self.loaded = stored,
                 Ok(Err(error)) => {
-                    let error = with_causes(&error);
+                    let error = causes(&error);
                     tracing::warn!(%error, "the cache is not used");
                 }
                 Err(error) => tracing::error!(%error, "reading the cache failed"),
@@ -118,7 +118,7 @@ impl Saver {
     fn written(&mut self, result: Result<Result<(), CacheError>, tokio::task::JoinError>) {
         let error = match result {
             Ok(Ok(())) => None,
-            Ok(Err(error)) => Some(with_causes(&error)),
+            Ok(Err(error)) => Some(causes(&error)),
             Err(error) => Some(error.to_string()),
         };
         if let Some(metrics) = &self.metrics {

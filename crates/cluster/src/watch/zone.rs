@@ -9,9 +9,9 @@ use kube::Api;
 use kube::api::ResourceExt as _;
 use tokio::time::sleep;
 
-use super::failure::with_causes;
 use super::message::{Message, News};
 use super::reflector::Shared;
+use crate::causes::causes;
 
 /// The label of nodes.
 const ZONE: &str = "topology.kubernetes.io/zone";
@@ -44,8 +44,7 @@ pub(super) async fn find(pod: Name, shared: Shared) {
 }
 
 async fn ask(pod: &Name, shared: &Shared) -> Result<Arc<str>, String> {
-    let failed =
-        |what: String| move |error: kube::Error| format!("{what}: {}", with_causes(&error));
+    let failed = |what: String| move |error: kube::Error| format!("{what}: {}", causes(&error));
     let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &pod.namespace);
     let found = pods.get(&pod.name).await;
     let found = found.map_err(failed(format!("reading Pod {pod}")))?;
