@@ -23,7 +23,7 @@ from chart import ROOT
 PATIENCE = 30
 
 # Where the tests put things in a given cluster, and what they put there.
-NAMESPACES = ("edge", "headgate", "lb", "old", "shop")
+NAMESPACES = ("edge", "headgate", "lb", "old", "other", "shop")
 IN_NAMESPACES = (
     "/api/v1/{}/configmaps",
     "/api/v1/{}/pods",
@@ -90,6 +90,21 @@ class Api:
     def list(self, path: str) -> list:
         """All objects of a collection."""
         return self.request("GET", path)["items"]
+
+    def refusal(self, found: dict) -> str | None:
+        """Why the API server would not create an object; a kind that it does not know is not asked about."""
+        version, namespace = found["apiVersion"], found["metadata"].get("namespace")
+        group = f"/apis/{version}" if "/" in version else f"/api/{version}"
+        known = self.find(group) or {"resources": []}
+        plural = next((one["name"] for one in known["resources"] if one["kind"] == found["kind"]), None)
+        if not plural:
+            return None
+        within = f"/namespaces/{namespace}" if namespace else ""
+        try:
+            self.request("POST", f"{group}{within}/{plural}?dryRun=All&fieldValidation=Strict", found)
+        except urllib.error.HTTPError as error:
+            return json.load(error)["message"]
+        return None
 
     def until(self, path: str, name: str | None, is_so: Callable[[dict], bool]) -> None:
         """Waits for a change after which an object of a collection (any, without a name) is so."""

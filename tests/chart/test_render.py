@@ -1,10 +1,13 @@
 """Every combination renders to objects that Kubernetes takes."""
 
+from pathlib import Path
+
 import helm_python as helm
 import pytest
 import yaml
 
-from chart import CHART, Rendered, identity, render, values
+from api import GIVEN, running
+from chart import CHART, NAMESPACE, Rendered, identity, render, values
 from kubernetes_schema import problems
 
 # The oldest version that Chart.yaml admits, one in between, and the newest known.
@@ -212,6 +215,17 @@ def test_kubernetes_takes_all_objects(rendered: Rendered, version: str) -> None:
     known = [found for found in rendered.objects if not (version == "1.25" and _newer_than_1_25(found))]
     wrong = {identity(found): problems(found, version) for found in known}
     assert not {name: found for name, found in wrong.items() if found}
+
+
+@pytest.mark.skipif(GIVEN is None, reason="needs the cluster of HEADGATE_TEST_KUBECONFIG")
+def test_a_cluster_takes_all_objects(rendered: Rendered, tmp_path: Path) -> None:
+    with running(tmp_path) as api:
+        for found in rendered.objects:
+            api.namespace(found["metadata"].get("namespace", NAMESPACE))
+        refusals = {identity(found): api.refusal(found) for found in rendered.objects}
+    # What a cluster has not got is no fault of the chart, and a Pod's account would be made with it.
+    beside = ("not configured on this cluster", "error looking up service account")
+    assert not {name: why for name, why in refusals.items() if why and not any(text in why for text in beside)}
 
 
 def _newer_than_1_25(found: dict) -> bool:
