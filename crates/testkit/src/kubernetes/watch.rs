@@ -4,9 +4,7 @@ mod line;
 mod outlet;
 mod relay;
 
-pub(crate) use self::outlet::Broken;
-pub(crate) use self::relay::Relay;
-
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +13,11 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-use self::line::Line;
-use self::outlet::{Next, Outlet};
+pub(crate) use self::outlet::Broken;
+pub(crate) use self::relay::Relay;
 
+use self::line::Line;
+use self::outlet::Outlet;
 use super::answer::Form;
 use super::asked::Asked;
 use super::failure::Failure;
@@ -137,11 +137,8 @@ impl Watch {
 
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         loop {
-            match self.outlet.next().await {
-                Next::Send(bytes) => return Some(Ok(bytes)),
-                Next::End => return None,
-                Next::Break => return Some(Err(Broken)),
-                Next::Wait => {}
+            if let ControlFlow::Break(piece) = self.outlet.next().await {
+                return piece;
             }
             self.news.mark_unchanged();
             if self.advance() {

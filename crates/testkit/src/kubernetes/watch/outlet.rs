@@ -2,6 +2,7 @@
 //! behind it.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
 
@@ -35,19 +36,6 @@ pub(crate) struct Outlet {
     duplicate: usize,
     reorder: usize,
     held: Vec<Bytes>,
-}
-
-/// What a watch does next.
-#[derive(Debug)]
-pub(crate) enum Next {
-    /// It sends this.
-    Send(Bytes),
-    /// It ends.
-    End,
-    /// Its connection breaks.
-    Break,
-    /// It waits for more.
-    Wait,
 }
 
 impl Outlet {
@@ -125,21 +113,21 @@ impl Outlet {
         }
     }
 
-    /// What comes next. A silent watch never says.
-    pub(crate) async fn next(&mut self) -> Next {
+    /// What the stream of the watch has next, its end included, unless it has to wait for more. A silent watch never says.
+    pub(crate) async fn next(&mut self) -> ControlFlow<Option<Result<Bytes, Broken>>> {
         if self.going == Going::Silent {
             std::future::pending::<()>().await;
         }
         if !self.waiting.is_empty() {
-            return Next::Send(gather(&mut self.waiting));
+            return ControlFlow::Break(Some(Ok(gather(&mut self.waiting))));
         }
         match self.going {
-            Going::On | Going::Silent => Next::Wait,
-            Going::Ending => Next::End,
+            Going::On | Going::Silent => ControlFlow::Continue(()),
+            Going::Ending => ControlFlow::Break(None),
             Going::Breaking => {
                 // What was sent before is flushed when nothing follows at once.
                 tokio::task::yield_now().await;
-                Next::Break
+                ControlFlow::Break(Some(Err(Broken)))
             }
         }
     }

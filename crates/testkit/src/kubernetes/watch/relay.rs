@@ -1,5 +1,6 @@
 //! A watch of a cluster behind this server: its lines, as disturbances will have them.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +11,7 @@ use tokio::sync::watch::Receiver;
 
 use super::super::kinds::Kind;
 use super::super::shared::{Opened, Shared};
-use super::outlet::{Broken, Next, Outlet};
+use super::outlet::{Broken, Outlet};
 
 /// An open watch of the cluster.
 pub(crate) struct Relay {
@@ -53,11 +54,8 @@ impl Relay {
 
     async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
         loop {
-            match self.outlet.next().await {
-                Next::Send(bytes) => return Some(Ok(bytes)),
-                Next::End => return None,
-                Next::Break => return Some(Err(Broken)),
-                Next::Wait => {}
+            if let ControlFlow::Break(piece) = self.outlet.next().await {
+                return piece;
             }
             self.news.mark_unchanged();
             if self.disturb() {
