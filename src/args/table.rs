@@ -98,6 +98,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("validating-webhook", HostPort, "", Cluster, "Address of the admission webhook"),
     flag("validating-webhook-certificate", Text, "", Cluster, "File with the webhook's certificate"),
     flag("validating-webhook-key", Text, "", Cluster, "File with the webhook's key"),
+    flag("validating-webhook-client-ca", Text, "", Cluster, "File with the authorities of clients that may ask the webhook; empty: everybody may"),
     flag("validating-webhook-secret", Object, "", Cluster, "Secret in which replicas share the certificate that they manage for the webhook themselves, when no files are given"),
     flag("validating-webhook-configuration", Text, "", Cluster, "ValidatingWebhookConfiguration that is told the authority of that certificate"),
     flag("validating-webhook-service", Object, "", Cluster, "Service of the webhook, for whose names that certificate is made"),

@@ -83,6 +83,8 @@ pub(crate) struct Webhook {
     pub(crate) address: SocketAddr,
     /// What it proves to be itself with.
     pub(crate) certificate: WebhookCertificate,
+    /// File with the authorities of those who may ask; `None`: everybody may.
+    pub(crate) clients: Option<PathBuf>,
 }
 
 /// Where the webhook's certificate comes from.
@@ -198,5 +200,6 @@ fn webhook(flags: &Flags, system: &System, pod: &Name) -> Result<Option<Webhook>
     Ok(Some(Webhook {
         address: SocketAddr::new(host, address.port),
         certificate,
+        clients: flags.file("validating-webhook-client-ca"),
     }))
 }

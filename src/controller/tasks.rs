@@ -116,8 +116,11 @@ impl Tasks {
         questions: mpsc::Sender<Question>,
         metrics: &Metrics,
     ) -> Result<()> {
-        let bound = Webhook::bind(webhook.address)
+        let mut bound = Webhook::bind(webhook.address)
             .with_context(|| format!("--validating-webhook {}", webhook.address))?;
+        if let Some(authorities) = &webhook.clients {
+            bound = bound.for_clients_of(authorities.clone());
+        }
         let certificate = WebhookCertificate::new(
             self.client.clone(),
             certificate(&webhook.certificate),

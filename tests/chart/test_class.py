@@ -121,3 +121,14 @@ def test_the_webhook_s_certificate() -> None:
         == f"headgate-controller-admission.{NAMESPACE}.svc"
     )
     assert flags("{controller: {admissionWebhooks: {enabled: false}}}") == {}
+
+
+def test_who_may_ask_the_webhook() -> None:
+    given = "clientCA: {configMap: api-clients, key: bundle.pem}"
+    rendered = render(f"{{controller: {{admissionWebhooks: {{{given}}}}}}}")
+    assert rendered.flags()["validating-webhook-client-ca"] == "/etc/headgate/webhook-clients/bundle.pem"
+    assert {"name": "webhook-clients", "configMap": {"name": "api-clients"}} in rendered.pod()["volumes"]
+    mounted = {one["name"]: one["mountPath"] for one in rendered.container()["volumeMounts"]}
+    assert mounted["webhook-clients"] == "/etc/headgate/webhook-clients"
+    without = render(f"{{controller: {{admissionWebhooks: {{enabled: false, {given}}}}}}}")
+    assert "webhook-clients" not in str(without.pod())

@@ -194,6 +194,9 @@ election-ttl: {{ . | quote }}
 {{- $certificate := include "headgate.webhookCertificate" . }}
 {{- if $certificate }}
 validating-webhook: {{ printf ":%d" (int $webhook.port) | quote }}
+{{- if $webhook.clientCA.configMap }}
+validating-webhook-client-ca: {{ printf "/etc/headgate/webhook-clients/%s" $webhook.clientCA.key }}
+{{- end }}
 {{- end }}
 {{- if eq $certificate "certManager" }}
 validating-webhook-certificate: /usr/local/certificates/tls.crt

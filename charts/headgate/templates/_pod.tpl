@@ -255,6 +255,11 @@ capabilities:
   mountPath: /usr/local/certificates/
   readOnly: true
 {{- end }}
+{{- if and (include "headgate.webhookCertificate" .) $controller.admissionWebhooks.clientCA.configMap }}
+- name: webhook-clients
+  mountPath: /etc/headgate/webhook-clients
+  readOnly: true
+{{- end }}
 {{- with $controller.extraVolumeMounts }}
 {{ toYaml . }}
 {{- end }}
@@ -282,6 +287,13 @@ capabilities:
 - name: webhook-cert
   secret:
     secretName: {{ include "headgate.admissionName" . }}
+{{- end }}
+{{- with $controller.admissionWebhooks.clientCA.configMap }}
+{{- if include "headgate.webhookCertificate" $ }}
+- name: webhook-clients
+  configMap:
+    name: {{ . }}
+{{- end }}
 {{- end }}
 {{- with $controller.extraVolumes }}
 {{ toYaml . }}

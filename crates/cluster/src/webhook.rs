@@ -7,6 +7,7 @@
 mod answer;
 mod body;
 mod certificate;
+mod clients;
 mod crowd;
 mod judge;
 mod message;
@@ -16,6 +17,7 @@ mod watched;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -35,6 +37,7 @@ pub struct Webhook;
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
+    clients: Option<PathBuf>,
 }
 
 /// A webhook that serves. Dropping it stops it at once.
@@ -55,7 +58,11 @@ impl Webhook {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        Ok(Bound { listener, address })
+        Ok(Bound {
+            listener,
+            address,
+            clients: None,
+        })
     }
 }
 
@@ -63,6 +70,13 @@ impl Bound {
     /// The address with the port that was taken.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Answers only those who show a certificate of the authorities in this PEM file, which is read again as it changes. As
+    /// long as it cannot be read, nobody is answered. Default: everybody is.
+    pub fn for_clients_of(mut self, authorities: PathBuf) -> Self {
+        self.clients = Some(authorities);
+        self
     }
 
     /// Serves on a thread of its own. Until `certificate` holds one, handshakes fail; another one is used from the next
@@ -77,13 +91,21 @@ impl Bound {
         metrics: Arc<WebhookMetrics>,
     ) -> io::Result<Running> {
         let leaving = Arc::<AtomicBool>::default();
-        let server = Server::new(judge, certificate, metrics, leaving.clone())?;
+        let Self {
+            listener,
+            address,
+            clients,
+        } = self;
+        let options = server::Options {
+            clients,
+            leaving: leaving.clone(),
+        };
+        let server = Server::new(judge, certificate, metrics, options)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let (stop, stopping) = oneshot::channel();
         let (done, stopped) = oneshot::channel();
-        let Self { listener, address } = self;
         std::thread::Builder::new()
             .name("webhook".into())
             .spawn(move || {

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -28,6 +29,7 @@ use tokio_rustls::server::TlsStream;
 use super::answer::Answerer;
 use super::body::{self, Memory};
 use super::certificate::Current;
+use super::clients::Clients;
 use super::crowd::{Crowd, Place};
 use super::judge::Judge;
 use super::metrics::WebhookMetrics;
@@ -50,6 +52,14 @@ const LINGER_IN_ALL: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How connections are treated.
+pub(super) struct Options {
+    /// The authorities of those who may ask; `None`: everybody may.
+    pub(super) clients: Option<PathBuf>,
+    /// While it is set, a connection is closed with its next answer.
+    pub(super) leaving: Arc<AtomicBool>,
+}
+
 /// What all connections share.
 pub(super) struct Server<J> {
     tls: TlsAcceptor,
@@ -58,19 +68,22 @@ pub(super) struct Server<J> {
 }
 
 impl<J: Judge> Server<J> {
-    /// A server that shows what `certificate` holds. While `leaving`, a connection is closed with its next answer.
+    /// A server that shows what `certificate` holds.
     pub(super) fn new(
         judge: J,
         certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
         metrics: Arc<WebhookMetrics>,
-        leaving: Arc<AtomicBool>,
+        options: Options,
     ) -> io::Result<Self> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let mut config = ServerConfig::builder_with_provider(provider)
+        let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(ALL_VERSIONS)
-            .map_err(io::Error::other)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::new(Current::new(certificate)));
+            .map_err(io::Error::other)?;
+        let config = match options.clients {
+            Some(file) => config.with_client_cert_verifier(Arc::new(Clients::of(file))),
+            None => config.with_no_client_auth(),
+        };
+        let mut config = config.with_cert_resolver(Arc::new(Current::new(certificate)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Few clients, and each stays connected: nothing to resume.
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -81,7 +94,7 @@ impl<J: Judge> Server<J> {
                 judge,
                 memory: Memory::default(),
                 metrics,
-                leaving,
+                leaving: options.leaving,
             }),
             crowd: Crowd::new(CONNECTIONS),
         })

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use headgate_cluster::webhook_certificate::ServingCertificate;
 use headgate_table::PrivateBytes;
-use headgate_testkit::{Connection, Request, Tls, wait};
+use headgate_testkit::{Authority, Connection, Issued, Request, Tls, wait};
 
 use crate::site::{PATH, Site, ingress, question, tls};
 
@@ -63,4 +63,33 @@ fn speaks_http_1_only() {
     Connection::open_tls(site.address(), &Tls::nameless());
     let h2 = Tls::name("webhook.ns.svc").alpn(&["h2"]);
     assert!(Connection::try_open_tls(site.address(), &h2, &[]).is_err());
+}
+
+#[test]
+fn only_clients_of_the_given_authorities_are_answered() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.crt");
+    let site = Site::for_clients_of(&file);
+    let (first, second) = (Authority::new(), Authority::new());
+    let (of_first, of_second) = (first.issue(&["api"]), second.issue(&["api"]));
+    let answered = |tls: Tls| {
+        let request = Request::post(PATH, question("CREATE", ingress("accept")).to_string());
+        let answer = request.over(&tls).try_send(site.address());
+        answer.is_ok_and(|answer| answer.status == 200)
+    };
+    let showing = |issued: &Issued| answered(tls().showing(issued));
+    let until = |issued: &Issued| wait::until("an answer", || showing(issued).then_some(()));
+    // Nobody, as long as nobody is told.
+    assert!(!answered(tls()) && !showing(&of_first));
+    std::fs::write(&file, first.pem()).unwrap();
+    until(&of_first);
+    for version in rustls::ALL_VERSIONS {
+        assert!(!answered(tls().version(version)), "without a certificate");
+        assert!(!answered(tls().version(version).showing(&of_second)));
+        assert!(answered(tls().version(version).showing(&of_first)));
+    }
+    // Others from now on.
+    std::fs::write(&file, second.pem()).unwrap();
+    until(&of_second);
+    assert!(!showing(&of_first));
 }

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use headgate_cluster::webhook::{Judge, Running, Unavailable, Webhook, WebhookMetrics};
+use headgate_cluster::webhook::{Bound, Judge, Running, Unavailable, Webhook, WebhookMetrics};
 use headgate_cluster::webhook_certificate::ServingCertificate;
 use headgate_compile::Review;
 use headgate_table::PrivateBytes;
@@ -72,6 +73,17 @@ impl Site {
     }
 
     pub(crate) fn without_certificate() -> Self {
+        Self::with(|bound| bound)
+    }
+
+    /// With a certificate, and answers only for those that the file tells.
+    pub(crate) fn for_clients_of(file: &Path) -> Self {
+        let site = Self::with(|bound| bound.for_clients_of(file.to_owned()));
+        site.issue();
+        site
+    }
+
+    fn with(options: impl FnOnce(Bound) -> Bound) -> Self {
         let (certificate, given) = watch::channel(None);
         let (open, is_open) = watch::channel(false);
         let asked = Arc::new(AtomicUsize::new(0));
@@ -84,7 +96,7 @@ impl Site {
         let registry = Registry::new();
         metrics.register(&registry).unwrap();
         let bound = Webhook::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let running = bound.start(judge, given, metrics).unwrap();
+        let running = options(bound).start(judge, given, metrics).unwrap();
         Self {
             running,
             certificate,

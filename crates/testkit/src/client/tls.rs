@@ -9,7 +9,10 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::{
     ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
 };
-use rustls_pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName, UnixTime};
+
+use crate::certificate::Issued;
 
 /// How to shake hands.
 #[derive(Clone, Debug)]
@@ -17,6 +20,8 @@ pub struct Tls {
     server_name: Option<String>,
     protocols: Vec<Vec<u8>>,
     versions: Vec<&'static rustls::SupportedProtocolVersion>,
+    /// Certificate and key, PEM.
+    identity: Option<(String, String)>,
 }
 
 /// What a handshake settled.
@@ -45,6 +50,7 @@ impl Tls {
             server_name: None,
             protocols: Vec::new(),
             versions: rustls::ALL_VERSIONS.to_vec(),
+            identity: None,
         }
     }
 
@@ -60,21 +66,39 @@ impl Tls {
         self
     }
 
+    /// Shows this certificate to a server that asks for one.
+    pub fn showing(mut self, issued: &Issued) -> Self {
+        self.identity = Some((issued.certificate.clone(), issued.key.clone()));
+        self
+    }
+
     /// The configuration for rustls.
     ///
     /// # Panics
-    /// When the cryptography library knows none of the versions.
+    /// When the cryptography library knows none of the versions, or the certificate to show is none.
     pub fn config(&self) -> Arc<ClientConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let looker = Arc::new(Looker {
             provider: provider.clone(),
         });
-        let mut config = ClientConfig::builder_with_provider(provider)
+        let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions)
             .expect("the provider knows TLS 1.2 and 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(looker)
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(looker);
+        let mut config = match &self.identity {
+            None => config.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
+                let chain = chain
+                    .map(|der| der.expect("the certificate is PEM"))
+                    .collect();
+                let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("the key is PEM");
+                config
+                    .with_client_auth_cert(chain, key)
+                    .expect("key and certificate belong together")
+            }
+        };
         config.alpn_protocols.clone_from(&self.protocols);
         Arc::new(config)
     }

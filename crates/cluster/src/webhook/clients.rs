@@ -1,0 +1,181 @@
+//! Who may ask: whoever shows a certificate of given authorities.
+//!
+//! An API server shows one when its admission configuration names a kubeconfig for the webhook. Without that everybody who
+//! reaches the port may ask, and is told nothing but what the review of an object of their own says.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore,
+    SignatureScheme,
+};
+use rustls_pki_types::pem::PemObject as _;
+use rustls_pki_types::{CertificateDer, UnixTime};
+
+/// The file is read again with the first handshake after this time, so that authorities can be exchanged.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Verifies clients by the authorities in a file. While that was never read, nobody may ask.
+pub(super) struct Clients {
+    file: PathBuf,
+    provider: CryptoProvider,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    looked: Option<Instant>,
+    text: Vec<u8>,
+    verifier: Option<Arc<dyn ClientCertVerifier>>,
+    trouble: Option<String>,
+}
+
+impl Clients {
+    /// Of the authorities in this PEM file.
+    pub(super) fn of(file: PathBuf) -> Self {
+        Self {
+            file,
+            provider: aws_lc_rs::default_provider(),
+            state: Mutex::default(),
+        }
+    }
+
+    /// The verifier of the authorities as last read; those that can be read no more stay.
+    fn current(&self) -> Option<Arc<dyn ClientCertVerifier>> {
+        let mut state = self.state.lock();
+        if state.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
+            state.looked = Some(Instant::now());
+            match self.read(&mut state) {
+                Ok(()) => state.trouble = None,
+                Err(error) => self.failed(&mut state, error.to_string()),
+            }
+        }
+        state.verifier.clone()
+    }
+
+    fn failed(&self, state: &mut State, error: String) {
+        if state.trouble.as_ref() == Some(&error) {
+            return;
+        }
+        let file = self.file.display();
+        if state.verifier.is_some() {
+            tracing::warn!(%file, error, "the authorities of the admission webhook's clients stay as they were");
+        } else {
+            tracing::warn!(%file, error, "nobody may ask the admission webhook until the authorities of its clients can be read");
+        }
+        state.trouble = Some(error);
+    }
+
+    fn read(&self, state: &mut State) -> io::Result<()> {
+        let text = std::fs::read(&self.file)?;
+        if text != state.text || state.verifier.is_none() {
+            state.verifier = Some(verifier(&text, &self.provider)?);
+            state.text = text;
+        }
+        Ok(())
+    }
+}
+
+fn verifier(pem: &[u8], provider: &CryptoProvider) -> io::Result<Arc<dyn ClientCertVerifier>> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(io::Error::other)?;
+        roots.add(certificate).map_err(io::Error::other)?;
+    }
+    if roots.is_empty() {
+        return Err(io::Error::other("there is no certificate in it"));
+    }
+    let provider = Arc::new(provider.clone());
+    let built = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
+    built.map_err(io::Error::other)
+}
+
+impl fmt::Debug for Clients {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clients").field(&self.file).finish()
+    }
+}
+
+impl ClientCertVerifier for Clients {
+    /// None: what they would be may change under the handshake, and clients have one certificate for us.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let refused = Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        let current = self.current().ok_or(refused)?;
+        current.verify_client_cert(end_entity, intermediates, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+    use headgate_testkit::Authority;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_says_nothing_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.crt");
+        let (clients, mut state) = (Clients::of(file.clone()), State::default());
+        assert!(clients.read(&mut state).is_err() && state.verifier.is_none());
+        std::fs::write(&file, "nothing").unwrap();
+        assert!(clients.read(&mut state).is_err() && state.verifier.is_none());
+        std::fs::write(&file, Authority::new().pem()).unwrap();
+        clients.read(&mut state).unwrap();
+        let first = state.verifier.clone().unwrap();
+        for text in [
+            "",
+            "nothing",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            std::fs::write(&file, text).unwrap();
+            assert!(clients.read(&mut state).is_err(), "{text}");
+            assert!(Arc::ptr_eq(state.verifier.as_ref().unwrap(), &first));
+        }
+    }
+}
