@@ -59,8 +59,7 @@ class Api:
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
-        config = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
+        cluster, user = current(kubeconfig)
         self.address = cluster["server"]
         self.tls = ssl.create_default_context(cadata=_text(cluster, "certificate-authority"))
         self.headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
@@ -143,11 +142,27 @@ class Api:
         """A kubeconfig of a ServiceAccount, with no rights but the account's."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
         asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-        config = yaml.safe_load(self.kubeconfig.read_text())
-        config["users"][0]["user"] = {"token": self.request("POST", path, asked)["status"]["token"]}
+        token = self.request("POST", path, asked)["status"]["token"]
+        config = {
+            "current-context": name,
+            "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
+            "clusters": [{"name": name, "cluster": current(self.kubeconfig)[0]}],
+            "users": [{"name": name, "user": {"token": token}}],
+        }
         file = folder / "kubeconfig-of-the-account"
         file.write_text(json.dumps(config))
         return file
+
+
+def current(kubeconfig: Path) -> tuple[dict, dict]:
+    """Cluster and user of a kubeconfig's current context."""
+    config = yaml.safe_load(kubeconfig.read_text())
+
+    def named(kind: str, name: str) -> dict:
+        return next(one[kind] for one in config[f"{kind}s"] if one["name"] == name)
+
+    context = named("context", config["current-context"])
+    return named("cluster", context["cluster"]), named("user", context["user"])
 
 
 def _text(config: dict, name: str) -> str:

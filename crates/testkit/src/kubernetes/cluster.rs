@@ -43,12 +43,21 @@ pub(crate) struct Cluster {
     runtime: Handle,
 }
 
-/// A refusal by the cluster: its status and message.
+/// A refusal of a test's own change: its status and message.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
 pub(crate) struct Refused {
     pub(crate) code: u16,
     message: String,
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code,
+            message: failure.message,
+        }
+    }
 }
 
 impl Cluster {

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use super::ApiServer;
+use super::cluster::Refused;
 use super::defaults;
 use super::kinds::{self, Kind};
 use super::prepare::{self, Object};
@@ -17,6 +18,8 @@ use crate::wait::PATIENCE;
 const NAMESPACE: &str = "default";
 /// Namespaces that a cluster begins with.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
+/// The code of a refusal because something is there already.
+const CONFLICT: u16 = 409;
 /// Between two looks at a cluster, which wakes nobody.
 const PAUSE: Duration = Duration::from_millis(10);
 
@@ -29,23 +32,26 @@ impl ApiServer {
         let (kind, object) = self.read(object);
         match self.insert(kind, object) {
             Ok(created) => created,
-            Err(message) => panic!("{message}"),
+            Err(refused) => panic!("{refused}"),
         }
     }
 
     /// Replaces an object, status included, or creates it; as it is then.
     ///
     /// # Panics
-    /// When its kind is not known.
+    /// When its kind is not known, or a cluster behind refuses it.
     pub fn replace(&self, object: Value) -> Value {
         let (kind, object) = self.read(object);
         let key = Key::of(&object);
         loop {
-            let replaced = self.rewrite(kind, &key, |_| object.clone());
-            // Somebody else may have made it since.
-            let present = replaced.or_else(|| self.insert(kind, object.clone()).ok());
-            if let Some(present) = present {
-                return present;
+            if let Some(replaced) = self.rewrite(kind, &key, |_| object.clone()) {
+                return replaced;
+            }
+            match self.insert(kind, object.clone()) {
+                Ok(created) => return created,
+                // Somebody else has made it since.
+                Err(refused) if refused.code == CONFLICT => {}
+                Err(refused) => panic!("{refused}"),
             }
         }
     }
@@ -143,8 +149,8 @@ impl ApiServer {
     pub fn load(&self, objects: impl IntoIterator<Item = Value>) {
         for object in objects {
             let (kind, object) = self.read(object);
-            if let Err(message) = self.insert(kind, object) {
-                panic!("{message}");
+            if let Err(refused) = self.insert(kind, object) {
+                panic!("{refused}");
             }
         }
     }
@@ -222,18 +228,15 @@ impl ApiServer {
         }
     }
 
-    fn insert(&self, kind: &'static Kind, mut object: Object) -> Result<Value, String> {
+    fn insert(&self, kind: &'static Kind, mut object: Object) -> Result<Value, Refused> {
         if let Some(cluster) = &self.shared.cluster {
-            let created = cluster.create(kind, &object);
-            return created.map_err(|refused| refused.to_string());
+            return cluster.create(kind, &object);
         }
         let identity = self.shared.state().store.identity();
         prepare::new(kind, &mut object, identity);
         defaults::fill(kind, &mut object);
-        let stored = write::insert(&self.shared, kind, object);
-        stored
-            .map(|stored| stored.value(kind))
-            .map_err(|failure| failure.message)
+        let stored = write::insert(&self.shared, kind, object)?;
+        Ok(stored.value(kind))
     }
 
     /// Makes of an object what `change` says, however often others change it meanwhile; `None`: there is none.
