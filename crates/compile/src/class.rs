@@ -2,6 +2,7 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
+use crate::objects::IngressClass;
 use crate::options::{ClassSelection, Namespaces};
 use crate::{Name, Options, Snapshot};
 
@@ -59,9 +60,8 @@ pub(crate) fn has_our_class(
 
 /// The classes of ours that have parameters, by name, with the ConfigMap that these point to.
 pub(crate) fn parameters(snapshot: &Snapshot, selection: &ClassSelection) -> Vec<(Name, Name)> {
-    let ours = snapshot.classes.values().filter(|class| {
-        class.parameters.is_some() && class_is_ours(&class.name.name, snapshot, selection)
-    });
+    let ours = snapshot.classes.values();
+    let ours = ours.filter(|class| is_our_class(class, selection));
     let pairs = ours.filter_map(|class| Some((class.name.clone(), class.parameters.clone()?)));
     let mut pairs: Vec<_> = pairs.collect();
     pairs.sort();
@@ -69,9 +69,12 @@ pub(crate) fn parameters(snapshot: &Snapshot, selection: &ClassSelection) -> Vec
 }
 
 fn class_is_ours(name: &str, snapshot: &Snapshot, selection: &ClassSelection) -> bool {
-    let Some(class) = snapshot.classes.get(&Name::new("", name)) else {
-        return false;
-    };
+    let class = snapshot.classes.get(&Name::new("", name));
+    class.is_some_and(|class| is_our_class(class, selection))
+}
+
+/// Whether Ingresses that name a class are ours.
+pub(crate) fn is_our_class(class: &IngressClass, selection: &ClassSelection) -> bool {
     class.controller.as_deref() == Some(&*selection.controller_class)
-        || (selection.by_name && name == &*selection.ingress_class)
+        || (selection.by_name && *class.name.name == *selection.ingress_class)
 }

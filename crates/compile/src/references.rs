@@ -6,6 +6,7 @@
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::annotations::NameRef;
+use crate::class::is_our_class;
 use crate::objects::{ConfigMap, Object};
 use crate::{Kind, Name, ObjectRef, Options};
 
@@ -30,8 +31,10 @@ const SETTINGS_SECRETS: [&str; 1] = ["ssl-dh-param"];
 pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
     match object {
         Object::Ingress(ingress) => of_ingress(ingress, &options.annotations_prefix),
+        // What classes of others point to is none of our business, and we may have no right to it.
         Object::IngressClass(class) => {
             let map = class.parameters.iter();
+            let map = map.filter(|_| is_our_class(class, &options.class));
             map.map(|name| reference(Kind::ConfigMap, name.clone()))
                 .collect()
         }

@@ -126,17 +126,25 @@ fn classes_bring_their_parameters() {
     ));
     api.create(config_map("system", "headers", json!({"X-One": "1"})));
     let mut world = World::ready(&api, patient());
-    api.create(json!({
-        "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
-        "metadata": {"name": "nginx"},
-        "spec": {"controller": "k8s.io/ingress-nginx", "parameters": {
-            "kind": "ConfigMap", "name": "parameters", "namespace": "system", "scope": "Namespace",
-        }},
-    }));
+    let class = |name: &str, controller: &str, map: &str| {
+        json!({
+            "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
+            "metadata": {"name": name},
+            "spec": {"controller": controller, "parameters": {
+                "kind": "ConfigMap", "name": map, "namespace": "system", "scope": "Namespace",
+            }},
+        })
+    };
+    // What others' classes point to is not read: it may be in namespaces that we have no right to.
+    api.create(config_map("system", "theirs", json!({})));
+    api.create(class("theirs", "example.com/theirs", "theirs"));
+    api.create(class("nginx", "k8s.io/ingress-nginx", "parameters"));
     world.until("what the parameters name", |world| {
         world.has(Kind::ConfigMap, "system", "parameters")
             && world.has(Kind::ConfigMap, "system", "headers")
     });
+    assert!(!world.has(Kind::ConfigMap, "system", "theirs"));
+    api.delete("IngressClass", "", "theirs");
     api.delete("IngressClass", "", "nginx");
     world.until("all of it to go", |world| world.snapshot.is_empty());
 }
