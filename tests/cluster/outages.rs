@@ -204,8 +204,8 @@ fn an_api_server_is_known_by_its_certificate() {
     ask(&program, "a.test").is(200);
 
     // Somebody else in its place is told nothing and not believed.
-    place.api.forget_requests();
     place.api.rotate_authority();
+    place.api.forget_requests();
     place.create(ingress("later", "later.test", "web"));
     until_metric(&program, "headgate_api_connected", &[], 0.0);
     let stranger = place.replica_with(&kubeconfig, "headgate-1", &[]);

@@ -122,10 +122,14 @@ impl Cluster {
         body: Option<&Value>,
     ) -> Result<Value, Refused> {
         let bytes = body.map_or_else(Vec::new, |body| body.to_string().into_bytes());
+        let kind = match method {
+            "PATCH" => "application/json-patch+json",
+            _ => "application/json",
+        };
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, kind)
             .body(Body::from(bytes));
         let failed = |why: String| Refused {
             code: 0,
@@ -270,22 +274,15 @@ impl Cluster {
         answer.unwrap_or_else(|refused| panic!("{refused}"))["status"]["allowed"] == true
     }
 
-    /// A status is written apart, where the kind has one.
-    fn tell_status(
-        &self,
-        kind: &Kind,
-        object: &Object,
-        mut present: Value,
-    ) -> Result<Value, Refused> {
-        let Some(status) = object.get("status").filter(|_| kind.has_status()) else {
+    /// A status is written apart, where the kind has one, whoever else writes to the object.
+    fn tell_status(&self, kind: &Kind, object: &Object, present: Value) -> Result<Value, Refused> {
+        let status = object.get("status").filter(|_| kind.has_status());
+        let Some(status) = status.filter(|status| present["status"] != **status) else {
             return Ok(present);
         };
-        if present["status"] == *status {
-            return Ok(present);
-        }
-        present["status"] = status.clone();
+        let patch = serde_json::json!([{"op": "add", "path": "/status", "value": status}]);
         let path = format!("{}/status", path(kind, &Key::of(object)));
-        self.ask("PUT", &path, Some(&present))
+        self.ask("PATCH", &path, Some(&patch))
     }
 }
 
