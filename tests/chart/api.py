@@ -61,9 +61,9 @@ class Api:
         self.kubeconfig = kubeconfig
         cluster, user = current(kubeconfig)
         self.address = cluster["server"]
-        self.tls = ssl.create_default_context(cadata=_text(cluster, "certificate-authority"))
+        self.tls = _trusting(cluster)
         self.headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
-        if "client-certificate-data" in user or "client-certificate" in user:
+        if user.keys() & {"client-certificate-data", "client-certificate"}:
             with tempfile.NamedTemporaryFile("w") as pem:
                 pem.write(_text(user, "client-certificate") + _text(user, "client-key"))
                 pem.flush()
@@ -165,6 +165,15 @@ def current(kubeconfig: Path) -> tuple[dict, dict]:
     return named("cluster", context["cluster"]), named("user", context["user"])
 
 
+def _trusting(cluster: dict) -> ssl.SSLContext:
+    """TLS with the authority that a kubeconfig tells for a cluster."""
+    if cluster.get("insecure-skip-tls-verify"):
+        return ssl._create_unverified_context()
+    if cluster.keys() & {"certificate-authority-data", "certificate-authority"}:
+        return ssl.create_default_context(cadata=_text(cluster, "certificate-authority"))
+    return ssl.create_default_context()
+
+
 def _text(config: dict, name: str) -> str:
     """What a kubeconfig holds as data or as the name of a file."""
     data = config.get(f"{name}-data")
@@ -200,7 +209,7 @@ def _given(kubeconfig: Path) -> Iterator[Api]:
 def _fixture(folder: Path) -> Iterator[Api]:
     """This project's own."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    build = ["cargo", "build", "--quiet", "--locked", "--package", "headgate-testkit", "--bin", "kubernetes-api"]
+    build = ["cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "kubernetes-api"]
     subprocess.run(build, cwd=ROOT, check=True)
     kubeconfig = folder / "kubeconfig"
     program = target / "debug" / "kubernetes-api"
