@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use headgate_compile::{Name, ObjectRef, Options};
 
+use super::backoff::Backoff;
 use super::failure::Failure;
 use crate::cache::CacheOptions;
 
@@ -35,6 +36,9 @@ pub struct Timing {
     pub first_retry: Duration,
     /// The longest such wait. Default 10 s.
     pub longest_retry: Duration,
+    /// The longest such wait while nobody is reached: an attempt then costs nobody anything, and with each second that the API
+    /// server is back unseen, endpoints are older. Default 2 s.
+    pub longest_away: Duration,
     /// The longest wait that a server may ask for by `Retry-After`. Default 60 s.
     pub longest_wait: Duration,
     /// The server is asked to end a watch after so long; whole seconds. Default 290 s.
@@ -65,6 +69,7 @@ impl Default for Timing {
         Self {
             first_retry: Duration::from_millis(100),
             longest_retry: Duration::from_secs(10),
+            longest_away: Duration::from_secs(2),
             longest_wait: Duration::from_secs(60),
             watch: Duration::from_secs(290),
             slack: Duration::from_secs(10),
@@ -81,13 +86,36 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long to wait after a failure: `backoff`, or what the server asks for if that is longer.
-    pub(super) fn wait(&self, failure: &Failure, backoff: Duration) -> Duration {
+    /// How long to wait after a failure, or what the server asks for if that is longer.
+    pub(super) fn wait(&self, failure: &Failure, backoff: &mut Backoff) -> Duration {
+        let longest = match failure {
+            Failure::Connection(_) => self.longest_away,
+            _ => self.longest_retry,
+        };
+        let backoff = backoff.failed(longest, fastrand::f32());
         match failure {
             Failure::Busy {
                 after: Some(after), ..
             } => (*after).min(self.longest_wait).max(backoff),
             _ => backoff,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_away_is_looked_for_more_often_than_who_refuses() {
+        let timing = Timing::default();
+        let after_many = |failure: &Failure| {
+            let mut backoff = Backoff::new(timing.first_retry);
+            (0..20).map(|_| timing.wait(failure, &mut backoff)).last()
+        };
+        let away = after_many(&Failure::Connection("refused".to_owned()));
+        assert!(away <= Some(timing.longest_away), "{away:?}");
+        let other = after_many(&Failure::Unauthorized("expired".to_owned()));
+        assert!(other >= Some(timing.longest_retry / 2), "{other:?}");
     }
 }

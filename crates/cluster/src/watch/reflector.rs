@@ -125,7 +125,7 @@ impl Reflector {
     /// Follows the selection until the one who listens is gone.
     pub(super) async fn run(mut self) {
         let timing = self.shared.timing;
-        let mut backoff = Backoff::new(timing.first_retry, timing.longest_retry);
+        let mut backoff = Backoff::new(timing.first_retry);
         let mut position = None;
         while !self.shared.out.is_closed() {
             let begun = Clock::now();
@@ -153,22 +153,22 @@ impl Reflector {
                 Ok(End::Listed | End::NoStreams) => None,
                 Ok(End::Closed) if lasted => None,
                 // A server that closes at once is not asked again at once.
-                Ok(End::Closed) => Some(backoff.failed(fastrand::f32())),
+                Ok(End::Closed) => Some(backoff.failed(timing.longest_retry, fastrand::f32())),
                 Ok(End::Relist | End::Rewound) => {
                     position = None;
                     None
                 }
                 Ok(End::Disorder) => {
                     position = None;
-                    Some(backoff.failed(fastrand::f32()))
+                    Some(backoff.failed(timing.longest_retry, fastrand::f32()))
                 }
                 Err(failure) => {
                     if self.is_position_lost(&failure) {
                         position = None;
                     }
-                    let wait = backoff.failed(fastrand::f32());
+                    let wait = timing.wait(&failure, &mut backoff);
                     self.failed(&failure).await;
-                    Some(timing.wait(&failure, wait))
+                    Some(wait)
                 }
             };
             if let Some(wait) = wait {

@@ -120,7 +120,7 @@ impl Tasks {
 /// watching them all.
 async fn fetch(object: ObjectRef, request: u64, shared: &Shared, wanted: Option<&Wanted>) {
     let timing = shared.timing;
-    let mut backoff = Backoff::new(timing.first_retry, timing.longest_retry);
+    let mut backoff = Backoff::new(timing.first_retry);
     let is_wanted = || wanted.is_none_or(|wanted| wanted.contains(&object.name));
     while is_wanted() && !shared.out.is_closed() {
         match list_one(&object, shared).await {
@@ -131,8 +131,7 @@ async fn fetch(object: ObjectRef, request: u64, shared: &Shared, wanted: Option<
             }
             Err(failure) => {
                 tracing::debug!(%object, error = %failure, "cannot be read now");
-                let wait = backoff.failed(fastrand::f32());
-                sleep(timing.wait(&failure, wait)).await;
+                sleep(timing.wait(&failure, &mut backoff)).await;
             }
         }
     }
