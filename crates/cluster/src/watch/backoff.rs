@@ -6,27 +6,29 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Backoff {
     first: Duration,
-    failures: u32,
+    /// The last wait, before it was spread; zero: nothing failed.
+    last: Duration,
 }
 
 impl Backoff {
     /// From about `first`.
     pub(super) fn new(first: Duration) -> Self {
-        Self { first, failures: 0 }
+        Self {
+            first,
+            last: Duration::ZERO,
+        }
     }
 
     /// An attempt succeeded.
     pub(super) fn reset(&mut self) {
-        self.failures = 0;
+        self.last = Duration::ZERO;
     }
 
     /// An attempt failed: the wait before the next, up to `longest`; `chance` is from 0 to 1 and moves it between half and
     /// all of its length.
     pub(super) fn failed(&mut self, longest: Duration, chance: f32) -> Duration {
-        let doubled = 2_u32.saturating_pow(self.failures.min(20));
-        self.failures = self.failures.saturating_add(1);
-        let whole = self.first.saturating_mul(doubled).min(longest);
-        let half = whole / 2;
+        self.last = self.last.saturating_mul(2).max(self.first).min(longest);
+        let half = self.last / 2;
         half + half.mul_f32(chance.clamp(0.0, 1.0))
     }
 }
@@ -41,7 +43,9 @@ mod tests {
         let mut backoff = Backoff::new(ms(100));
         let waits: Vec<_> = (0..6).map(|_| backoff.failed(ms(1000), 0.0)).collect();
         assert_eq!(waits, [50, 100, 200, 400, 500, 500].map(ms));
+        // Another bound is begun from, not from all failures so far.
         assert_eq!(backoff.failed(ms(300), 0.0), ms(150));
+        assert_eq!(backoff.failed(ms(1000), 0.0), ms(300));
         backoff.reset();
         assert_eq!(backoff.failed(ms(1000), 0.0), ms(50));
         assert!(backoff.failed(ms(1000), 1.0) > ms(199));

@@ -86,18 +86,23 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long to wait after a failure, or what the server asks for if that is longer.
+    /// How long to wait after a failure. A server that says itself when it can be asked again is believed.
     pub(super) fn wait(&self, failure: &Failure, backoff: &mut Backoff) -> Duration {
         let longest = match failure {
             Failure::Connection(_) => self.longest_away,
             _ => self.longest_retry,
         };
-        let backoff = backoff.failed(longest, fastrand::f32());
+        let chance = fastrand::f32();
+        let wait = backoff.failed(longest, chance);
         match failure {
             Failure::Busy {
                 after: Some(after), ..
-            } => (*after).min(self.longest_wait).max(backoff),
-            _ => backoff,
+            } => {
+                // Bounded before it is spread: the server may have said anything.
+                let told = (*after).clamp(self.first_retry, self.longest_wait);
+                told.mul_f32(1.0 + chance / 4.0)
+            }
+            _ => wait,
         }
     }
 }
@@ -117,5 +122,14 @@ mod tests {
         assert!(away <= Some(timing.longest_away), "{away:?}");
         let other = after_many(&Failure::Unauthorized("expired".to_owned()));
         assert!(other >= Some(timing.longest_retry / 2), "{other:?}");
+        let told = |after| {
+            after_many(&Failure::Busy {
+                message: String::new(),
+                after: Some(after),
+            })
+        };
+        let second = Duration::from_secs(1);
+        assert!((Some(second)..Some(second * 2)).contains(&told(second)));
+        assert!(told(Duration::MAX) <= Some(timing.longest_wait * 2));
     }
 }
