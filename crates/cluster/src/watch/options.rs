@@ -39,7 +39,7 @@ pub struct Timing {
     /// The longest such wait while nobody is reached: an attempt then costs nobody anything, and with each second that the API
     /// server is back unseen, endpoints are older. Default 2 s.
     pub longest_away: Duration,
-    /// The longest wait that a server may ask for by `Retry-After`. Default 60 s.
+    /// The longest wait that a server may ask for by `Retry-After`, up to a quarter of which is added by chance. Default 60 s.
     pub longest_wait: Duration,
     /// The server is asked to end a watch after so long; whole seconds. Default 290 s.
     pub watch: Duration,
@@ -86,7 +86,8 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// How long to wait after a failure. A server that says itself when it can be asked again is believed.
+    /// How long to wait after a failure. A server that says itself when it can be asked again is believed, unless it says at
+    /// once: that is no reason to hurry.
     pub(super) fn wait(&self, failure: &Failure, backoff: &mut Backoff) -> Duration {
         let longest = match failure {
             Failure::Connection(_) => self.longest_away,
@@ -97,9 +98,9 @@ impl Timing {
         match failure {
             Failure::Busy {
                 after: Some(after), ..
-            } => {
+            } if !after.is_zero() => {
                 // Bounded before it is spread: the server may have said anything.
-                let told = (*after).clamp(self.first_retry, self.longest_wait);
+                let told = (*after).min(self.longest_wait);
                 told.mul_f32(1.0 + chance / 4.0)
             }
             _ => wait,
@@ -131,5 +132,6 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!((Some(second)..Some(second * 2)).contains(&told(second)));
         assert!(told(Duration::MAX) <= Some(timing.longest_wait * 2));
+        assert!(told(Duration::ZERO) >= Some(timing.longest_retry / 2));
     }
 }

@@ -47,6 +47,42 @@ fn names_are_generated_and_checked() {
 }
 
 #[test]
+fn classes_are_told_once_and_point_to_groups_with_names() {
+    const CLASSES: &str = "/apis/networking.k8s.io/v1/ingressclasses";
+    let api = ApiServer::start();
+    let mut object = ingress("web");
+    object["spec"]["ingressClassName"] = "one".into();
+    object["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "two"});
+    let refused = send(&api, "POST", INGRESSES, &object).is(422);
+    let message = refused["message"].as_str().unwrap();
+    assert!(
+        message.contains("must match `ingressClassName`"),
+        "{message}"
+    );
+    // Who is there already may tell both.
+    object["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "one"});
+    send(&api, "POST", INGRESSES, &object).is(201);
+    object["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "two"});
+    send(&api, "PUT", INGRESS, &object).is(200);
+
+    let parameters = |group: Value| json!({"apiGroup": group, "kind": "ConfigMap", "name": "a"});
+    let class = |parameters: Value| {
+        json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "one"},
+            "spec": {"controller": "example.com/one", "parameters": parameters}})
+    };
+    let refused = send(&api, "POST", CLASSES, &class(parameters("".into()))).is(422);
+    let field = &refused["details"]["causes"][0]["field"];
+    assert_eq!(field, "spec.parameters.apiGroup");
+    send(
+        &api,
+        "POST",
+        CLASSES,
+        &class(parameters("example.com".into())),
+    )
+    .is(201);
+}
+
+#[test]
 fn a_stale_update_is_refused() {
     let api = ApiServer::start();
     let made = send(&api, "POST", MAPS, &config_map("one", "1")).is(201);
