@@ -19,20 +19,22 @@ use headgate_table::{
     RoutingTable, SharedMap, Slot, Target, UpstreamId,
 };
 
-use crate::age::{self, ByAge};
-use crate::annotations::IngressAnnotations;
-use crate::certificates::Certificates;
-use crate::class::{self, is_ours};
+use crate::Options;
+use crate::build::certificates::Certificates;
+use crate::build::interned::Interned;
+use crate::build::sorted::Sorted;
+use crate::build::upstream;
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
-use crate::host::{self, Member, www_counterpart};
-use crate::ingress::{FIRST_PORT, ParsedIngress};
-use crate::interned::Interned;
-use crate::serving::{config_map_name, serving, settings_finding};
-use crate::settings::Settings;
+use crate::ingress::age::{self, ByAge};
+use crate::ingress::annotations::IngressAnnotations;
+use crate::ingress::class::{self, is_ours};
+use crate::ingress::host::{self, Member, www_counterpart};
+use crate::ingress::parsed::{FIRST_PORT, ParsedIngress};
+use crate::ingress::policy;
+use crate::ingress::serving::{config_map_name, serving, settings_finding};
+use crate::ingress::settings::Settings;
 use crate::snapshot::{Changes, Kind, Name, ObjectRef, Snapshot};
-use crate::sorted::Sorted;
-use crate::{Options, policy, upstream};
 
 /// A compiled state: the table to serve from, and what the next compilation goes on from.
 pub struct Compiled {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::Name;
-use crate::annotations::DEFAULT_PREFIX;
+use crate::ingress::annotations::DEFAULT_PREFIX;
 
 /// Decisions that flags make. Defaults are those of ingress-nginx (its reference, section 6).
 #[derive(Clone, Debug)]

@@ -1,0 +1,247 @@
+//! Where an upstream's requests can go: from a Service with its slices to addresses (ingress-nginx reference 2.7).
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use headgate_table::{Endpoints, NoEndpoints};
+
+use super::{Surroundings, Wanted};
+use crate::ingress::parsed::FIRST_PORT;
+use crate::ingress::settings::Settings;
+use crate::objects::{EndpointPort, EndpointState, Service, ServicePort, TargetPort, Zones};
+use crate::{Options, Snapshot};
+
+/// The endpoints of the wanted port of `service`. Addresses that no request may go to are left out and put in `refused`.
+pub(super) fn of_service(
+    service: &Service,
+    wanted: &Wanted<'_>,
+    around: &Surroundings<'_>,
+    refused: &mut Vec<IpAddr>,
+) -> Endpoints {
+    let port = find_port(&service.ports, &wanted.port);
+    if let Some(name) = &service.external_name {
+        return external(name, port, wanted, around.options);
+    }
+    let Some(port) = port else {
+        return Endpoints::None(NoEndpoints::NoPort);
+    };
+    let guard = Guard {
+        loopback: around.options.loopback_endpoints,
+    };
+    let mut found = match cluster_address(service, port, wanted, around.settings) {
+        Some(address) => BTreeSet::from([address]),
+        None => addresses(service, wanted, port, around),
+    };
+    found.retain(|address| {
+        let fine = guard.allows(address.ip());
+        if !fine {
+            refused.push(address.ip());
+        }
+        fine
+    });
+    if found.is_empty() {
+        return Endpoints::None(NoEndpoints::NoneReady);
+    }
+    Endpoints::Addresses(found.into_iter().collect())
+}
+
+/// The first port whose number, then `targetPort`, then name is the wanted one.
+fn find_port<'p>(ports: &'p [ServicePort], wanted: &str) -> Option<&'p ServicePort> {
+    if wanted == FIRST_PORT {
+        return ports.first();
+    }
+    let number: Option<u16> = wanted.parse().ok();
+    ports.iter().find(|port| {
+        let target = match &port.target {
+            Some(TargetPort::Number(target)) => Some(*target) == number,
+            Some(TargetPort::Name(name)) => **name == *wanted,
+            None => false,
+        };
+        Some(port.port) == number || target || port.name.as_deref() == Some(wanted)
+    })
+}
+
+/// The name is resolved while serving. Names of this machine, addresses and what is no DNS name are refused.
+fn external(
+    name: &str,
+    port: Option<&ServicePort>,
+    wanted: &Wanted<'_>,
+    options: &Options,
+) -> Endpoints {
+    let bare = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
+    let label = |label: &str| {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(inner)
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let local =
+        bare == "localhost" || bare.ends_with(".localhost") || bare == "localhost.localdomain";
+    let fine = options.external_names
+        && !local
+        && bare.parse::<IpAddr>().is_err()
+        && bare.split('.').all(label);
+    if !fine {
+        return Endpoints::None(NoEndpoints::RefusedName);
+    }
+    let number = match port.map(|port| (&port.target, port.port)) {
+        Some((Some(TargetPort::Number(target)), _)) => Some(*target),
+        Some((_, port)) => Some(port),
+        None => wanted.port.parse().ok(),
+    };
+    match number.filter(|port| *port > 0) {
+        Some(port) => Endpoints::Name {
+            host: name.into(),
+            port,
+        },
+        None => Endpoints::None(NoEndpoints::NoPort),
+    }
+}
+
+/// The Service's own address, where the first Ingress that names the upstream asks for it and the Service has one.
+fn cluster_address(
+    service: &Service,
+    port: &ServicePort,
+    wanted: &Wanted<'_>,
+    settings: &Settings,
+) -> Option<SocketAddr> {
+    let first = wanted.users.first()?;
+    let asked = first.annotations.routing.service_upstream;
+    if !asked.unwrap_or(settings.upstream.service_upstream) {
+        return None;
+    }
+    Some(SocketAddr::new(service.cluster_ip?, port.port))
+}
+
+/// Ready addresses from the Service's slices, or from its Endpoints object where it has no slices. While no endpoint is
+/// ready, those that still serve although they terminate are used.
+fn addresses(
+    service: &Service,
+    wanted: &Wanted<'_>,
+    port: &ServicePort,
+    around: &Surroundings<'_>,
+) -> BTreeSet<SocketAddr> {
+    let mut ready = Found::new(zone(service, around));
+    let mut terminating = BTreeSet::new();
+    let mut any = false;
+    for slice in around.snapshot.slices_of(&wanted.service) {
+        any = true;
+        let Some(number) = slice_port(&slice.ports, port) else {
+            continue;
+        };
+        for (index, endpoint) in slice.endpoints.iter().enumerate() {
+            let address = SocketAddr::new(endpoint.address, number);
+            match endpoint.state {
+                EndpointState::Ready => ready.add(address, slice.hints.get(index)),
+                EndpointState::Terminating => drop(terminating.insert(address)),
+                EndpointState::Down => {}
+            }
+        }
+    }
+    if !any {
+        return legacy_addresses(wanted, port, around.snapshot);
+    }
+    let ready = ready.choose();
+    if ready.is_empty() { terminating } else { ready }
+}
+
+/// The zone whose endpoints a Service's requests are to go to, if to those of one zone.
+fn zone<'a>(service: &Service, around: &Surroundings<'a>) -> Option<&'a str> {
+    let wanted = around.options.topology && service.prefers_zone;
+    around.snapshot.zone.as_deref().filter(|_| wanted)
+}
+
+/// Ready endpoints, and those among them that are meant for a zone.
+struct Found<'a> {
+    zone: Option<&'a str>,
+    all: BTreeSet<SocketAddr>,
+    of_zone: BTreeSet<SocketAddr>,
+    /// Some endpoint has no hint: then hints do not count (a rollout of them may be under way).
+    incomplete: bool,
+}
+
+impl<'a> Found<'a> {
+    fn new(zone: Option<&'a str>) -> Self {
+        Self {
+            zone,
+            all: BTreeSet::new(),
+            of_zone: BTreeSet::new(),
+            incomplete: false,
+        }
+    }
+
+    fn add(&mut self, address: SocketAddr, hints: Option<&Zones>) {
+        self.all.insert(address);
+        let Some(zone) = self.zone else { return };
+        match hints.filter(|zones| !zones.is_empty()) {
+            Some(zones) if zones.iter().any(|hint| **hint == *zone) => {
+                self.of_zone.insert(address);
+            }
+            Some(_) => {}
+            None => self.incomplete = true,
+        }
+    }
+
+    /// Those of the zone, unless that would leave none or hints are incomplete.
+    fn choose(self) -> BTreeSet<SocketAddr> {
+        if self.incomplete || self.of_zone.is_empty() {
+            self.all
+        } else {
+            self.of_zone
+        }
+    }
+}
+
+/// The port of endpoints for the Service's port. A slice without ports takes a numeric `targetPort`.
+fn slice_port(ports: &[EndpointPort], wanted: &ServicePort) -> Option<u16> {
+    match (ports, &wanted.target) {
+        ([], Some(TargetPort::Number(number))) => Some(*number),
+        _ => same_name(ports, wanted),
+    }
+}
+
+/// The port of the same name, or the first one when the Service's has no name, being the only one then.
+fn same_name(ports: &[EndpointPort], wanted: &ServicePort) -> Option<u16> {
+    let name = wanted.name.as_deref().unwrap_or_default();
+    let same = ports
+        .iter()
+        .find(|port| name.is_empty() || *port.name == *name)?;
+    Some(same.port)
+}
+
+fn legacy_addresses(
+    wanted: &Wanted<'_>,
+    port: &ServicePort,
+    snapshot: &Snapshot,
+) -> BTreeSet<SocketAddr> {
+    let mut found = BTreeSet::new();
+    let endpoints = snapshot.endpoints.get(&wanted.service);
+    for subset in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
+        if let Some(number) = same_name(&subset.ports, port) {
+            let addresses = subset.addresses.iter();
+            found.extend(addresses.map(|address| SocketAddr::new(*address, number)));
+        }
+    }
+    found
+}
+
+/// Keeps requests away from the machine itself and from cloud metadata, whatever a slice says.
+struct Guard {
+    loopback: bool,
+}
+
+impl Guard {
+    fn allows(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        let link_local = match address {
+            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+            IpAddr::V6(v6) => v6.is_unicast_link_local(),
+        };
+        !address.is_unspecified()
+            && !link_local
+            && !address.is_multicast()
+            && (self.loopback || !address.is_loopback())
+    }
+}

@@ -1,0 +1,163 @@
+//! Whether an Ingress may be stored: the verdict of the admission webhook (ingress-nginx reference 9.2).
+//!
+//! A review looks at the object, the settings and the Ingresses that share a host with it, in the state that is being
+//! served. It compiles no host and changes nothing, so that asking costs the same whether or not the answer is acted upon.
+//! It looks at no Secret: what a Secret or Service lacks may come a moment later, and is a finding until then.
+
+mod keys;
+mod overlap;
+mod paths;
+mod warnings;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use headgate_table::CATCH_ALL;
+use k8s_openapi::api::networking::v1::Ingress;
+
+use crate::ingress::annotations::excerpt;
+use crate::ingress::class::{has_our_class, is_watched};
+use crate::ingress::inspect::inspect;
+use crate::ingress::parsed::ParsedIngress;
+use crate::{Compiled, Name, Options, Snapshot};
+
+/// What a review found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Review {
+    /// Why the Ingress is not to be stored.
+    pub denied: Option<String>,
+    /// What its author should know though it is stored: at most 20 lines of at most 256 bytes.
+    pub warnings: Vec<String>,
+    /// Whether it is an Ingress of ours; others are only inspected.
+    pub ours: bool,
+    /// Ingresses that were looked at.
+    pub tested: usize,
+}
+
+/// Reviews `ingress` as it would be stored. `compiled` is what `snapshot` was compiled to under `options`. Never fails.
+pub fn review(
+    ingress: &Ingress,
+    compiled: &Compiled,
+    snapshot: &Snapshot,
+    options: &Options,
+) -> Review {
+    let mut review = Review::default();
+    if ingress.metadata.deletion_timestamp.is_some() {
+        return review;
+    }
+    if options.deep_inspect
+        && let Err(reason) = inspect(ingress)
+    {
+        review.denied = Some(reason);
+        return review;
+    }
+    let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
+    review.ours = has_our_class(ingress, snapshot, &options.class)
+        && is_watched(namespace, snapshot, options);
+    if !review.ours {
+        return review;
+    }
+    review.tested = 1;
+    let candidate = Candidate {
+        ingress,
+        compiled,
+        snapshot,
+        options,
+    };
+    review.denied = candidate.check(&mut review).err();
+    if review.denied.is_some() {
+        review.warnings.clear();
+    }
+    review
+}
+
+/// An Ingress of ours under review.
+struct Candidate<'a> {
+    ingress: &'a Ingress,
+    compiled: &'a Compiled,
+    snapshot: &'a Snapshot,
+    options: &'a Options,
+}
+
+impl Candidate<'_> {
+    /// The checks in their order; the first that fails decides.
+    fn check(&self, review: &mut Review) -> Result<(), String> {
+        self.catch_all()?;
+        self.uid()?;
+        let path_problem = paths::strict(self.ingress);
+        let settings = self.compiled.settings();
+        if settings.annotations.strict_paths
+            && let Some(problem) = path_problem
+        {
+            return Err(problem);
+        }
+        keys::check(self.ingress, settings, &self.options.annotations_prefix)?;
+        let parsed = Arc::new(ParsedIngress::read(self.ingress, settings, self.options));
+        if let Some(reason) = &parsed.annotations.refused {
+            return Err(format!("{}/{reason}", self.options.annotations_prefix));
+        }
+        review.tested += overlap::check(&parsed, self)?;
+        let unchecked = paths::expressions(&parsed, self.compiled)?;
+        let remarks = path_problem.into_iter().chain(unchecked);
+        review.warnings = warnings::of(&parsed, &self.options.annotations_prefix, remarks);
+        Ok(())
+    }
+
+    fn catch_all(&self) -> Result<(), String> {
+        let spec = self.ingress.spec.as_ref();
+        if self.options.disable_catch_all && spec.is_some_and(|spec| spec.default_backend.is_some())
+        {
+            return Err(
+                "spec.defaultBackend would catch all requests, which --disable-catch-all forbids"
+                    .into(),
+            );
+        }
+        Ok(())
+    }
+
+    /// The API server gives every object its UID before it asks; another text would be somebody's who is not it.
+    fn uid(&self) -> Result<(), String> {
+        let uid = self.ingress.metadata.uid.as_deref().unwrap_or_default();
+        if is_uuid(uid) {
+            Ok(())
+        } else {
+            Err(format!("metadata.uid is no UUID: {}", quoted(uid)))
+        }
+    }
+
+    /// Its canary annotation counts as soon as it is there, whatever its value (ingress-nginx reference 9.2).
+    fn has_canary_annotation(&self, name: &Name) -> bool {
+        let stored = self.snapshot.ingresses.get(name);
+        stored.is_some_and(|ingress| has_canary_annotation(ingress, self.options))
+    }
+}
+
+fn has_canary_annotation(ingress: &Ingress, options: &Options) -> bool {
+    let annotations = ingress.metadata.annotations.as_ref();
+    annotations
+        .is_some_and(|all| all.contains_key(&format!("{}/canary", options.annotations_prefix)))
+}
+
+/// Thirty-two hexadecimal digits in groups of 8, 4, 4, 4 and 12 (RFC 9562, section 4).
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        })
+}
+
+/// A host as its author wrote it; rules without one are those of the catch-all.
+fn shown_host(host: Option<&str>) -> &str {
+    match host {
+        None | Some("") => CATCH_ALL,
+        Some(host) => host,
+    }
+}
+
+/// Text of an object in a message: short, and nothing in it can be taken for something else.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", excerpt(text))
+}

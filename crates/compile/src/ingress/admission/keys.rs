@@ -1,0 +1,49 @@
+//! What the annotations are, before it is asked what they say.
+
+use k8s_openapi::api::networking::v1::Ingress;
+
+use super::quoted;
+use crate::ingress::annotations::{DEFAULT_PREFIX, find};
+use crate::ingress::settings::Settings;
+
+/// # Errors
+/// The first annotation that may not be there, in words.
+pub(super) fn check(ingress: &Ingress, settings: &Settings, prefix: &str) -> Result<(), String> {
+    let rules = &settings.annotations;
+    for (key, value) in ingress.metadata.annotations.iter().flatten() {
+        let under = |prefix: &str| key.strip_prefix(prefix)?.strip_prefix('/');
+        if prefix != DEFAULT_PREFIX && under(DEFAULT_PREFIX).is_some() {
+            return Err(format!(
+                "annotation {}: this controller reads annotations under the prefix {prefix}, not {DEFAULT_PREFIX}",
+                quoted(key)
+            ));
+        }
+        let own = under(prefix);
+        let is_forbidden = |word: &&String| !word.is_empty() && value.contains(word.as_str());
+        let word = rules.blocklist.iter().find(is_forbidden);
+        if let Some(word) = word.filter(|_| own.is_some()) {
+            return Err(format!(
+                "annotation {} contains the word {}, which annotation-value-word-blocklist forbids",
+                quoted(key),
+                quoted(word)
+            ));
+        }
+        if key.ends_with("-snippet") && !rules.snippets {
+            return Err(format!(
+                "annotation {} cannot be used: snippets are disabled (allow-snippet-annotations)",
+                quoted(key)
+            ));
+        }
+        // Compiling leaves snippets above the level to be closed; somebody who is there to read it is told outright.
+        let risk = own.and_then(find).map(|entry| entry.risk);
+        if let Some(risk) = risk.filter(|risk| *risk > rules.max_risk) {
+            return Err(format!(
+                "annotation {}: its risk is {} and annotations-risk-level allows {}",
+                quoted(key),
+                risk.as_str(),
+                rules.max_risk.as_str()
+            ));
+        }
+    }
+    Ok(())
+}

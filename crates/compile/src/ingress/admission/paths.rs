@@ -1,0 +1,111 @@
+//! Which characters paths have, and whether those that are regular expressions are some.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headgate_table::Pattern;
+use k8s_openapi::api::networking::v1::Ingress;
+
+use super::{quoted, shown_host};
+use crate::Compiled;
+use crate::ingress::host::{Member, in_regex_mode};
+use crate::ingress::parsed::ParsedIngress;
+
+/// Expressions that one review compiles, at most; those in service already are not compiled again. What is beyond is told
+/// when it is compiled to be served. An expression may take a millisecond, and anybody may ask.
+const MAX_EXPRESSIONS: usize = 64;
+/// Bytes of those expressions, at most.
+const MAX_BYTES: usize = 16 << 10;
+
+/// The first path that is more than its type allows: Exact and Prefix are literal, so a character that only an expression
+/// has a use for is a mistake, or an attempt at something.
+pub(super) fn strict(ingress: &Ingress) -> Option<String> {
+    let rules = ingress.spec.iter().flat_map(|spec| &spec.rules).flatten();
+    for rule in rules {
+        for path in rule.http.iter().flat_map(|http| &http.paths) {
+            let text = path.path.as_deref().unwrap_or_default();
+            let kind = match &*path.path_type {
+                "ImplementationSpecific" => continue,
+                "" => "Prefix",
+                kind => kind,
+            };
+            if !text.is_empty() && !is_literal(text) {
+                return Some(format!(
+                    "host \"{}\": path {} cannot have pathType {}, which takes \"/\" and then letters, digits and . _ - / only; regular expressions have pathType ImplementationSpecific",
+                    shown_host(rule.host.as_deref()).escape_debug(),
+                    quoted(text),
+                    quoted(kind),
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// Also an expression that is read by itself: a dot means any character.
+fn is_literal(path: &str) -> bool {
+    let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    path.starts_with('/') && path.bytes().all(literal)
+}
+
+/// Compiles the paths that would be regular expressions. Other than in ingress-nginx, where one that is none goes through
+/// and spoils the whole configuration, it is refused. The result is a remark about those that were too many to be looked at.
+///
+/// # Errors
+/// The first that is none, in words.
+pub(super) fn expressions(
+    parsed: &Arc<ParsedIngress>,
+    compiled: &Compiled,
+) -> Result<Option<String>, String> {
+    let paths = parsed.hosts.iter().flat_map(|rules| &rules.paths);
+    if parsed.is_canary() || paths.map(|rule| &*rule.path).all(is_literal) {
+        return Ok(None);
+    }
+    let mut seen = BTreeSet::new();
+    let (mut count, mut bytes) = (0, 0);
+    for host in regex_hosts(parsed, compiled) {
+        let rules = parsed.rules(host).into_iter();
+        for rule in rules.flat_map(|rules| &rules.paths) {
+            let source = format!("^{}", rule.path);
+            if is_literal(&rule.path) || compiled.uses_pattern(&source) || !seen.insert(&*rule.path)
+            {
+                continue;
+            }
+            (count, bytes) = (count + 1, bytes + source.len());
+            if count > MAX_EXPRESSIONS || bytes > MAX_BYTES {
+                return Ok(Some(format!(
+                    "there are too many regular expressions for all to be checked now; from {} on none was",
+                    quoted(&rule.path)
+                )));
+            }
+            if let Err(error) = Pattern::case_insensitive(&source) {
+                return Err(format!(
+                    "host \"{host}\": path {} is not a regular expression: {}",
+                    quoted(&rule.path),
+                    error.to_string().escape_debug()
+                ));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Hosts of the Ingress whose paths are expressions once it is stored.
+fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&'a str> {
+    let hosts = parsed.hosts.iter().map(|rules| &*rules.host);
+    let trial = Member {
+        ingress: parsed.clone(),
+        policy: compiled.plain_policy().clone(),
+        closed: None,
+    };
+    hosts
+        .filter(|host| {
+            let mut primaries: Vec<&Member> = compiled.members_of(host);
+            primaries
+                .retain(|member| !member.ingress.is_canary() && member.ingress.name != parsed.name);
+            let at = primaries.partition_point(|member| member.ingress.age < trial.ingress.age);
+            primaries.insert(at, &trial);
+            in_regex_mode(host, &primaries)
+        })
+        .collect()
+}

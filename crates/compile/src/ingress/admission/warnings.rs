@@ -1,0 +1,88 @@
+//! What the author of an accepted Ingress should know.
+
+use headgate_table::{Pattern, Template};
+
+use crate::finding::{Finding, Severity};
+use crate::ingress::annotations::{CanaryHeader, find};
+use crate::ingress::parsed::ParsedIngress;
+
+/// Lines of a review, at most.
+const MAX_LINES: usize = 20;
+/// Bytes of a line, at most; the API server cuts longer ones.
+const MAX_BYTES: usize = 256;
+
+/// The findings of `parsed`, the worst first, after `remarks`.
+pub(super) fn of(
+    parsed: &ParsedIngress,
+    prefix: &str,
+    remarks: impl Iterator<Item = String>,
+) -> Vec<String> {
+    let own = parsed.findings.iter().cloned();
+    let mut findings: Vec<Finding> = own.chain(of_texts(parsed)).collect();
+    findings.retain(|finding| is_news(finding, prefix));
+    findings.sort_by_key(|finding| finding.severity);
+    let findings = findings
+        .into_iter()
+        .map(|finding| format!("{}: {}", finding.field, finding.message));
+    let mut lines: Vec<String> = remarks.chain(findings).map(|line| cut(&line)).collect();
+    if lines.len() > MAX_LINES {
+        let more = lines.len() - MAX_LINES + 1;
+        lines.truncate(MAX_LINES - 1);
+        lines.push(format!("and {more} more"));
+    }
+    lines
+}
+
+/// What compiling the hosts would find about texts that mean something only there.
+fn of_texts(parsed: &ParsedIngress) -> impl Iterator<Item = Finding> {
+    let annotations = &parsed.annotations;
+    let rewrite = annotations.routing.rewrite_target.as_deref();
+    let rewrite = rewrite.and_then(|target| Template::parse(target).err());
+    let rewrite = rewrite.map(|error| {
+        let message = format!("{error}; paths are not rewritten");
+        parsed.annotation_finding(Severity::Error, "rewrite-target", message)
+    });
+    let canary = annotations.canary.as_ref();
+    let pattern = canary.and_then(|canary| match canary.header.as_ref()? {
+        CanaryHeader::Pattern(_, source) => Pattern::new(source).err(),
+        CanaryHeader::AlwaysNever(_) | CanaryHeader::Value(..) => None,
+    });
+    let pattern = pattern.map(|error| {
+        let message = format!("not a regular expression: {error}; requests go to the primary");
+        parsed.annotation_finding(Severity::Error, "canary-by-header-pattern", message)
+    });
+    rewrite.into_iter().chain(pattern)
+}
+
+/// What is accepted and changes nothing was meant to change nothing. A name that nobody knows is news: it is mostly a
+/// mistyped one.
+fn is_news(finding: &Finding, prefix: &str) -> bool {
+    let annotation = || {
+        let name = finding.field.strip_prefix("metadata.annotations[")?;
+        name.strip_prefix(prefix)?
+            .strip_prefix('/')?
+            .strip_suffix(']')
+    };
+    match finding.severity {
+        Severity::Error | Severity::Warning => true,
+        Severity::Info => annotation().is_some_and(|name| find(name).is_none()),
+    }
+}
+
+/// One line of printable text.
+fn cut(line: &str) -> String {
+    let line: String = line
+        .chars()
+        .flat_map(|c| {
+            let printed = c.is_control().then(|| c.escape_default());
+            let as_is = printed.is_none().then_some(c);
+            printed.into_iter().flatten().chain(as_is)
+        })
+        .collect();
+    if line.len() <= MAX_BYTES {
+        return line;
+    }
+    const REST: &str = "...";
+    let end = line.floor_char_boundary(MAX_BYTES - REST.len());
+    format!("{}{REST}", &line[..end])
+}

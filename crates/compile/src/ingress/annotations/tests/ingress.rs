@@ -1,0 +1,647 @@
+//! The special rules of single annotations.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::HeaderName;
+
+use super::{annotations, parse, says};
+use crate::Severity;
+use crate::ingress::annotations::{
+    Algorithm, BackendProtocol, CanaryHeader, ConnectionHeader, IngressAnnotations, Limits, Origin,
+    Policy, Redirect, Rewrite, Risk, SameSite, StickyMode, Validation, all,
+};
+
+#[test]
+fn no_annotations_set_nothing() {
+    let parsed = IngressAnnotations::parse(&Policy::default(), &BTreeMap::new());
+    assert_eq!(parsed, IngressAnnotations::default());
+}
+
+#[test]
+fn empty_is_absent() {
+    for entry in all().filter(|entry| entry.risk <= Risk::High) {
+        let parsed = parse(&[(entry.name, " \n ")]);
+        assert_eq!(parsed, IngressAnnotations::default(), "{}", entry.name);
+    }
+}
+
+#[test]
+fn aliases_are_read_when_the_main_name_is_empty() {
+    let alias = parse(&[
+        ("whitelist-source-range", "10.0.0.1"),
+        ("allowlist-source-range", " "),
+    ]);
+    assert_eq!(
+        alias.access.allowlist,
+        Some(vec!["10.0.0.1/32".parse().unwrap()])
+    );
+    let both = parse(&[
+        ("whitelist-source-range", "10.0.0.1"),
+        ("allowlist-source-range", "10.0.0.2"),
+    ]);
+    assert_eq!(
+        both.access.allowlist,
+        Some(vec!["10.0.0.2/32".parse().unwrap()])
+    );
+    assert_eq!(
+        parse(&[("limit-whitelist", "::1")]).limits.allowlist,
+        vec!["::1/128".parse().unwrap()]
+    );
+}
+
+#[test]
+fn the_three_classes_of_invalid_values() {
+    let refused = parse(&[("limit-rps", "many"), ("use-regex", "true")]);
+    assert!(refused.refused.unwrap().contains("limit-rps") && refused.denied.is_none());
+    let denied = parse(&[
+        ("allowlist-source-range", "10.0.0.0/8, nonsense"),
+        ("use-regex", "true"),
+    ]);
+    assert!(denied.denied.unwrap().reason.contains("nonsense") && denied.refused.is_none());
+    assert_eq!(denied.access.allowlist, None);
+    assert_eq!(denied.routing.use_regex, Some(true));
+    let ignored = parse(&[("ssl-redirect", "yes")]);
+    assert_eq!(
+        (ignored.redirects.ssl, &ignored.denied, &ignored.refused),
+        (None, &None, &None)
+    );
+    assert!(says(
+        &ignored,
+        "ssl-redirect",
+        "\"yes\" is not true or false"
+    ));
+}
+
+#[test]
+fn the_first_reason_is_kept() {
+    let parsed = parse(&[
+        ("auth-type", "basic"),
+        ("allowlist-source-range", "x"),
+        ("auth-url", "http://a/"),
+    ]);
+    let reason = parsed.denied.clone().unwrap().reason;
+    assert_eq!(
+        parsed
+            .problems
+            .iter()
+            .filter(|problem| problem.severity == Severity::Error)
+            .count(),
+        3
+    );
+    assert!(reason.starts_with("allowlist-source-range"), "{reason}");
+}
+
+#[test]
+fn risk_gate_refuses_by_presence() {
+    let low = Policy {
+        max_risk: Risk::Low,
+        ..Policy::default()
+    };
+    let parsed = IngressAnnotations::parse(&low, &annotations(&[("rewrite-target", "/")]));
+    assert!(parsed.refused.unwrap().contains("Medium"));
+    assert!(parse(&[("rewrite-target", "/")]).refused.is_none());
+}
+
+#[test]
+fn a_snippet_closes_the_routes_at_any_risk_level() {
+    for max_risk in [Risk::Low, Risk::High, Risk::Critical] {
+        let policy = Policy {
+            max_risk,
+            ..Policy::default()
+        };
+        let snippet = annotations(&[("configuration-snippet", "deny all;")]);
+        let parsed = IngressAnnotations::parse(&policy, &snippet);
+        assert!(parsed.refused.is_none() && parsed.denied.is_some());
+    }
+}
+
+#[test]
+fn blocklist_refuses_any_value_under_the_prefix() {
+    let words = ["load_module".to_owned(), String::new()];
+    let policy = Policy {
+        blocklist: &words,
+        ..Policy::default()
+    };
+    let parsed = IngressAnnotations::parse(
+        &policy,
+        &annotations(&[("no-such-thing", "x load_module y")]),
+    );
+    assert!(parsed.refused.unwrap().contains("load_module"));
+    let elsewhere = BTreeMap::from([("example.com/x".to_owned(), "load_module".to_owned())]);
+    assert_eq!(
+        IngressAnnotations::parse(&policy, &elsewhere),
+        IngressAnnotations::default()
+    );
+}
+
+#[test]
+fn validation_can_be_switched_off_for_texts() {
+    let off = Policy {
+        validation: Validation::TypesOnly,
+        ..Policy::default()
+    };
+    let free = IngressAnnotations::parse(
+        &off,
+        &annotations(&[("rewrite-target", "/a?b=c"), ("ssl-redirect", "x")]),
+    );
+    assert_eq!(free.routing.rewrite_target.as_deref(), Some("/a?b=c"));
+    assert_eq!(free.redirects.ssl, None);
+    assert_eq!(
+        parse(&[("rewrite-target", "/a?b=c")])
+            .routing
+            .rewrite_target,
+        None
+    );
+}
+
+#[test]
+fn unknown_removed_and_misplaced_names_are_told() {
+    let parsed = parse(&[
+        ("no-such-thing", "x"),
+        ("secure-backends", "true"),
+        ("Rewrite-Target", "/"),
+    ]);
+    assert!(says(&parsed, "no-such-thing", "unknown"));
+    assert!(says(&parsed, "Rewrite-Target", "unknown"));
+    assert!(says(&parsed, "secure-backends", "backend-protocol"));
+    let own = Policy {
+        prefix: "edge.example.com",
+        ..Policy::default()
+    };
+    let parsed = IngressAnnotations::parse(
+        &own,
+        &annotations(&[("rewrite-target", "/"), ("other", "")]),
+    );
+    assert_eq!(parsed.routing.rewrite_target, None);
+    assert_eq!(parsed.problems.len(), 1);
+    assert!(parsed.problems[0].message.contains("edge.example.com/"));
+    let here = BTreeMap::from([("edge.example.com/rewrite-target".to_owned(), "/".to_owned())]);
+    assert_eq!(
+        IngressAnnotations::parse(&own, &here)
+            .routing
+            .rewrite_target
+            .as_deref(),
+        Some("/")
+    );
+    // Another prefix that merely begins alike is not ours.
+    let alike = BTreeMap::from([(
+        "edge.example.community/rewrite-target".to_owned(),
+        "/".to_owned(),
+    )]);
+    assert_eq!(
+        IngressAnnotations::parse(&own, &alike),
+        IngressAnnotations::default()
+    );
+}
+
+#[test]
+fn tutorial_names_are_requests_per_second() {
+    for name in ["rate-limit", "rate-limit-rps"] {
+        let parsed = parse(&[(name, "7")]);
+        assert_eq!(parsed.limits.rps.unwrap().get(), 7, "{name}");
+        assert!(says(&parsed, name, "taken as limit-rps"));
+    }
+    let parsed = parse(&[("rate-limit", "7"), ("limit-rps", "3")]);
+    assert_eq!(parsed.limits.rps.unwrap().get(), 3);
+    assert!(says(&parsed, "rate-limit", "ignored beside limit-rps"));
+}
+
+#[test]
+fn limits() {
+    let parsed = parse(&[
+        ("limit-rps", "-1"),
+        ("limit-rpm", "0"),
+        ("limit-connections", "99999999999"),
+    ]);
+    assert_eq!((parsed.limits.rps, parsed.limits.rpm), (None, None));
+    assert_eq!(parsed.limits.connections.unwrap().get(), u32::MAX);
+    assert_eq!(Limits::default().burst_multiplier, 5);
+    assert_eq!(
+        parse(&[("limit-burst-multiplier", "x")])
+            .limits
+            .burst_multiplier,
+        5
+    );
+    assert_eq!(
+        parse(&[("limit-burst-multiplier", "-3")])
+            .limits
+            .burst_multiplier,
+        5
+    );
+    assert_eq!(
+        parse(&[("limit-burst-multiplier", "2")])
+            .limits
+            .burst_multiplier,
+        2
+    );
+}
+
+#[test]
+fn fixed_redirects() {
+    let fixed = |pairs: &[(&str, &str)]| {
+        parse(pairs)
+            .redirects
+            .fixed
+            .map(|Redirect { code, location }| (code.as_u16(), location))
+    };
+    let at = |code: u16, location: &str| Some((code, location.to_owned()));
+    assert_eq!(fixed(&[("permanent-redirect", "/bare")]), at(301, "/bare"));
+    assert_eq!(
+        fixed(&[
+            ("permanent-redirect", "/x"),
+            ("permanent-redirect-code", "308")
+        ]),
+        at(308, "/x")
+    );
+    assert_eq!(
+        fixed(&[
+            ("permanent-redirect", "/x"),
+            ("permanent-redirect-code", "309")
+        ]),
+        at(301, "/x")
+    );
+    assert_eq!(
+        fixed(&[
+            ("permanent-redirect", "/x"),
+            ("permanent-redirect-code", "65836")
+        ]),
+        at(301, "/x")
+    );
+    assert_eq!(
+        fixed(&[
+            ("temporal-redirect", "http://t"),
+            ("permanent-redirect", "/x")
+        ]),
+        at(302, "http://t")
+    );
+    assert_eq!(
+        fixed(&[
+            ("temporal-redirect", "https://t"),
+            ("temporal-redirect-code", "307")
+        ]),
+        at(307, "https://t")
+    );
+    assert_eq!(
+        fixed(&[
+            ("temporal-redirect", "https://t"),
+            ("temporal-redirect-code", "308")
+        ]),
+        at(302, "https://t")
+    );
+    assert!(
+        parse(&[
+            ("permanent-redirect", "/x"),
+            ("permanent-redirect-code", "x")
+        ])
+        .refused
+        .is_some()
+    );
+}
+
+#[test]
+fn a_wrong_temporal_scheme_drops_the_whole_group() {
+    let parsed = parse(&[
+        ("temporal-redirect", "ftp://t"),
+        ("permanent-redirect", "/x"),
+        ("from-to-www-redirect", "true"),
+        ("relative-redirects", "true"),
+        ("ssl-redirect", "false"),
+    ]);
+    let redirects = &parsed.redirects;
+    assert_eq!(
+        (&redirects.fixed, redirects.from_to_www, redirects.relative),
+        (&None, None, None)
+    );
+    assert_eq!(redirects.ssl, Some(false));
+    assert!(says(&parsed, "temporal-redirect", "http://"));
+}
+
+#[test]
+fn canary_settings_need_canary() {
+    let parsed = parse(&[("canary-weight", "10"), ("canary", "false")]);
+    assert_eq!(parsed.canary, None);
+    assert!(says(&parsed, "canary-weight", "without canary"));
+}
+
+#[test]
+fn canary_weight_stays_within_its_total() {
+    let canary = |weight: &str, total: &str| {
+        let parsed = parse(&[
+            ("canary", "true"),
+            ("canary-weight", weight),
+            ("canary-weight-total", total),
+        ]);
+        let canary = parsed.canary.clone().unwrap();
+        (
+            canary.weight,
+            canary.weight_total,
+            says(&parsed, "canary-weight", "is used"),
+        )
+    };
+    assert_eq!(canary("30", "100"), (30, 100, false));
+    assert_eq!(canary("30", "50"), (30, 100, false));
+    assert_eq!(canary("30", "-7"), (30, 100, false));
+    assert_eq!(canary("500", "1000"), (500, 1000, false));
+    assert_eq!(canary("101", "100"), (100, 100, true));
+    assert_eq!(canary("-1", "100"), (0, 100, true));
+    assert_eq!(
+        canary("9223372036854775807", "9223372036854775807"),
+        (u32::MAX, u32::MAX, true)
+    );
+    assert_eq!(canary("x", "x"), (0, 100, false));
+}
+
+#[test]
+fn canary_headers() {
+    let header = |pairs: &[(&str, &str)]| {
+        let mut all = vec![("canary", "true")];
+        all.extend(pairs);
+        let parsed = parse(&all);
+        (parsed.canary.clone().unwrap().header, parsed)
+    };
+    let name = || HeaderName::from_static("x-canary");
+    assert_eq!(
+        header(&[("canary-by-header", "X-Canary")]).0,
+        Some(CanaryHeader::AlwaysNever(name()))
+    );
+    let both = [
+        ("canary-by-header", "X-Canary"),
+        ("canary-by-header-value", "A"),
+        ("canary-by-header-pattern", "b+"),
+    ];
+    let (chosen, parsed) = header(&both);
+    assert_eq!(chosen, Some(CanaryHeader::Value(name(), "A".to_owned())));
+    assert!(says(&parsed, "canary-by-header-pattern", "beside"));
+    let pattern = [
+        ("canary-by-header", "X-Canary"),
+        ("canary-by-header-pattern", "^(a|b)$"),
+    ];
+    assert_eq!(
+        header(&pattern).0,
+        Some(CanaryHeader::Pattern(name(), "^(a|b)$".to_owned()))
+    );
+    let (chosen, parsed) = header(&[("canary-by-header-value", "A")]);
+    assert_eq!(chosen, None);
+    assert!(says(
+        &parsed,
+        "canary-by-header-value",
+        "without canary-by-header"
+    ));
+    let (chosen, parsed) = header(&[("canary-by-header", "a:b")]);
+    assert_eq!(chosen, None);
+    assert!(says(&parsed, "canary-by-header", "not a header name"));
+}
+
+#[test]
+fn affinity() {
+    let parsed = parse(&[
+        ("affinity", "cookie"),
+        ("affinity-mode", "persistent"),
+        ("session-cookie-samesite", "Lax"),
+        ("session-cookie-max-age", "60"),
+    ]);
+    let affinity = parsed.affinity.unwrap();
+    assert_eq!(
+        (affinity.mode, affinity.cookie.name.as_str()),
+        (StickyMode::Persistent, "INGRESSCOOKIE")
+    );
+    assert_eq!(
+        (affinity.cookie.same_site, affinity.cookie.max_age),
+        (Some(SameSite::Lax), Some(60))
+    );
+    let parsed = parse(&[("affinity", "cookie"), ("session-cookie-samesite", "lax")]);
+    assert_eq!(parsed.affinity.as_ref().unwrap().cookie.same_site, None);
+    assert!(says(
+        &parsed,
+        "session-cookie-samesite",
+        "None, Lax, Strict"
+    ));
+    assert_eq!(parse(&[("affinity", "ip")]).affinity, None);
+    let legacy = parse(&[("canary", "true"), ("affinity-canary-behavior", "legacy")]);
+    assert!(!legacy.canary.unwrap().sticky);
+}
+
+#[test]
+fn balance() {
+    assert_eq!(
+        parse(&[("load-balance", "ewma")]).balance.algorithm,
+        Some(Algorithm::Ewma)
+    );
+    let parsed = parse(&[("load-balance", "chash")]);
+    assert_eq!(parsed.balance.algorithm, Some(Algorithm::RoundRobin));
+    assert!(says(&parsed, "load-balance", "round_robin is used"));
+    assert!(parse(&[("load-balance", "least_conn")]).refused.is_some());
+    let hash = parse(&[
+        ("upstream-hash-by", "$request_uri$host"),
+        ("upstream-hash-by-subset", "true"),
+    ]);
+    let hash = hash.balance.hash_by.unwrap();
+    assert_eq!(
+        (hash.key.as_str(), hash.subset.unwrap().get()),
+        ("$request_uri$host", 3)
+    );
+}
+
+#[test]
+fn upstream_tls_needs_its_secret() {
+    let parsed = parse(&[("proxy-ssl-verify", "on")]);
+    assert_eq!(parsed.upstream_tls, None);
+    assert!(says(
+        &parsed,
+        "proxy-ssl-verify",
+        "without proxy-ssl-secret"
+    ));
+    assert!(
+        parse(&[("proxy-ssl-secret", "just-a-name")])
+            .denied
+            .is_some()
+    );
+    assert!(parse(&[("proxy-ssl-secret", "a b")]).refused.is_some());
+    let parsed = parse(&[
+        ("proxy-ssl-secret", "ns/ca"),
+        ("proxy-ssl-protocols", "TLSv1.3 TLSv1"),
+        ("proxy-ssl-ciphers", "DEFAULT"),
+    ]);
+    let tls = parsed.upstream_tls.clone().unwrap();
+    assert!(tls.versions.tls13 && !tls.versions.tls12 && !tls.verify && tls.ciphers.is_none());
+    assert_eq!(tls.verify_depth, 1);
+    assert!(says(&parsed, "proxy-ssl-protocols", "dropped"));
+}
+
+#[test]
+fn proxy() {
+    let protocol = |text| parse(&[("backend-protocol", text)]).proxy.protocol;
+    assert_eq!(protocol("grpcs"), Some(BackendProtocol::Grpcs));
+    assert_eq!(protocol("Auto_Http"), Some(BackendProtocol::AutoHttp));
+    assert_eq!(protocol("SPDY"), None);
+    assert!(parse(&[("backend-protocol", "fcgi")]).denied.is_some());
+    let parsed = parse(&[
+        ("proxy-read-timeout", "0"),
+        ("proxy-send-timeout", "120"),
+        ("proxy-body-size", "0"),
+    ]);
+    assert_eq!(
+        (parsed.proxy.read_timeout, parsed.proxy.send_timeout),
+        (None, Some(Duration::from_secs(120)))
+    );
+    assert_eq!(parsed.proxy.body_size, Some(0));
+    let buffer = |text| {
+        parse(&[("client-body-buffer-size", text)])
+            .proxy
+            .client_body_buffer_size
+    };
+    assert_eq!(
+        (buffer("16k"), buffer("1M"), buffer("100")),
+        (Some(16384), Some(1 << 20), Some(100))
+    );
+    assert_eq!((buffer("1g"), buffer("5b")), (None, None));
+    assert!(
+        parse(&[("client-body-buffer-size", "1x")])
+            .refused
+            .is_some()
+    );
+    let close = parse(&[("connection-proxy-header", "close")])
+        .proxy
+        .connection;
+    assert_eq!(close, Some(ConnectionHeader::Close));
+    let path = parse(&[("proxy-cookie-path", "/a /b")]).proxy.cookie_path;
+    assert_eq!(
+        path,
+        Some(Rewrite::Replace {
+            from: "/a".to_owned(),
+            to: "/b".to_owned()
+        })
+    );
+    assert_eq!(
+        parse(&[("service-upstream", "x")]).routing.service_upstream,
+        Some(false)
+    );
+}
+
+#[test]
+fn cors() {
+    assert_eq!(parse(&[("cors-allow-origin", "*")]).cors, None);
+    let open = parse(&[("enable-cors", "true")]).cors.unwrap();
+    assert_eq!(
+        (open.origins.as_slice(), open.credentials, open.max_age),
+        (&[Origin::Any][..], true, 1_728_000)
+    );
+    assert_eq!(open.methods, "GET, PUT, POST, DELETE, PATCH, OPTIONS");
+    let some = parse(&[
+        ("enable-cors", "true"),
+        ("cors-allow-origin", "https://a.example, nonsense, null"),
+    ]);
+    assert_eq!(some.cors.as_ref().unwrap().origins.len(), 2);
+    assert!(says(&some, "cors-allow-origin", "nonsense"));
+    let any = parse(&[
+        ("enable-cors", "true"),
+        ("cors-allow-origin", "https://a.example,*"),
+    ]);
+    assert_eq!(any.cors.unwrap().origins, [Origin::Any]);
+    for bad in ["nonsense", ",", "https://a/b"] {
+        assert_eq!(
+            parse(&[("enable-cors", "true"), ("cors-allow-origin", bad)]).cors,
+            None,
+            "{bad}"
+        );
+    }
+    let default = parse(&[("enable-cors", "true"), ("cors-allow-methods", "GET;")])
+        .cors
+        .unwrap();
+    assert_eq!(default.methods, open.methods);
+}
+
+#[test]
+fn custom_headers_need_a_namespace() {
+    assert_eq!(
+        parse(&[("custom-headers", "ns/h")])
+            .headers
+            .custom
+            .unwrap()
+            .name,
+        "h"
+    );
+    let parsed = parse(&[("custom-headers", "h")]);
+    assert!(parsed.headers.custom.is_none() && parsed.denied.is_none());
+}
+
+#[test]
+fn unhonoured_protection_closes_when_switched_on() {
+    let closing = [
+        ("auth-type", "basic"),
+        ("auth-secret", "users"),
+        ("auth-url", "http://auth.example/check"),
+        ("auth-tls-secret", "ns/ca"),
+        ("auth-tls-match-cn", "CN=admin"),
+        ("enable-modsecurity", "true"),
+        ("enable-modsecurity", "maybe"),
+    ];
+    for (name, text) in closing {
+        assert!(parse(&[(name, text)]).denied.is_some(), "{name}");
+    }
+    for pairs in [
+        &[("enable-modsecurity", "false")][..],
+        &[
+            ("auth-tls-secret", "ns/ca"),
+            ("auth-tls-verify-client", "off"),
+        ],
+        &[("satisfy", "any")],
+        &[("ssl-passthrough", "true")],
+    ] {
+        assert_eq!(parse(pairs).denied, None, "{pairs:?}");
+    }
+    let on = Policy {
+        ssl_passthrough: true,
+        ..Policy::default()
+    };
+    let passthrough = annotations(&[("ssl-passthrough", "true")]);
+    assert!(
+        IngressAnnotations::parse(&on, &passthrough)
+            .denied
+            .is_some()
+    );
+}
+
+#[test]
+fn what_is_not_honoured_yet_is_told_once_it_differs_from_the_default() {
+    assert!(says(
+        &parse(&[("limit-rate", "10")]),
+        "limit-rate",
+        "not honoured yet"
+    ));
+    assert!(says(
+        &parse(&[("http2-push-preload", "true")]),
+        "http2-push-preload",
+        "changes nothing"
+    ));
+    assert!(
+        parse(&[("limit-rate", "0"), ("enable-rewrite-log", "False")])
+            .problems
+            .is_empty()
+    );
+}
+
+#[test]
+fn texts_reach_their_places() {
+    let parsed = parse(&[
+        ("rewrite-target", "/$1"),
+        ("app-root", "/app"),
+        ("server-alias", "b.example, a.example,b.example"),
+        ("upstream-vhost", "inner.example"),
+        ("x-forwarded-prefix", "/p"),
+        ("default-backend", "errors"),
+        ("enable-access-log", "false"),
+    ]);
+    assert_eq!(parsed.routing.rewrite_target.as_deref(), Some("/$1"));
+    assert_eq!(parsed.routing.app_root.as_deref(), Some("/app"));
+    assert_eq!(parsed.routing.server_aliases, ["a.example", "b.example"]);
+    assert_eq!(
+        parsed.headers.upstream_vhost.as_deref(),
+        Some("inner.example")
+    );
+    assert_eq!(parsed.headers.x_forwarded_prefix.as_deref(), Some("/p"));
+    assert_eq!(parsed.routing.default_backend.as_deref(), Some("errors"));
+    assert_eq!(parsed.access_log, Some(false));
+    assert!(parsed.problems.is_empty());
+}

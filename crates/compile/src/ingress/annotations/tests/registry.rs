@@ -1,0 +1,146 @@
+//! The registry is complete, and consistent with itself.
+
+use std::collections::BTreeSet;
+
+use crate::ingress::annotations::{
+    Bad, Kind, Risk, Scope, Support, Validation, all, annotations_markdown, find, removed,
+};
+
+/// Every name of ingress-nginx 1.15.
+const NAMES: &str = "
+affinity affinity-canary-behavior affinity-mode allowlist-source-range app-root auth-always-set-cookie
+auth-cache-duration auth-cache-key auth-keepalive auth-keepalive-requests auth-keepalive-share-vars
+auth-keepalive-timeout auth-method auth-proxy-set-headers auth-realm auth-request-redirect
+auth-response-headers auth-secret auth-secret-type auth-signin auth-signin-redirect-param auth-snippet
+auth-tls-error-page auth-tls-match-cn auth-tls-pass-certificate-to-upstream auth-tls-secret
+auth-tls-verify-client auth-tls-verify-depth auth-type auth-url backend-protocol canary canary-by-cookie
+canary-by-header canary-by-header-pattern canary-by-header-value canary-weight canary-weight-total
+client-body-buffer-size configuration-snippet connection-proxy-header cors-allow-credentials
+cors-allow-headers cors-allow-methods cors-allow-origin cors-expose-headers cors-max-age custom-headers
+custom-http-errors default-backend denylist-source-range disable-proxy-intercept-errors enable-access-log
+enable-cors enable-global-auth enable-modsecurity enable-opentelemetry enable-owasp-core-rules
+enable-rewrite-log fastcgi-index fastcgi-params-configmap force-ssl-redirect from-to-www-redirect
+http2-push-preload limit-allowlist limit-burst-multiplier limit-connections limit-rate limit-rate-after
+limit-rpm limit-rps load-balance mirror-host mirror-request-body mirror-target modsecurity-snippet
+modsecurity-transaction-id opentelemetry-operation-name opentelemetry-trust-incoming-span permanent-redirect
+permanent-redirect-code preserve-trailing-slash proxy-body-size proxy-buffer-size proxy-buffering
+proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout proxy-cookie-domain proxy-cookie-path
+proxy-http-version proxy-max-temp-file-size proxy-next-upstream proxy-next-upstream-timeout
+proxy-next-upstream-tries proxy-read-timeout proxy-redirect-from proxy-redirect-to proxy-request-buffering
+proxy-send-timeout proxy-ssl-ciphers proxy-ssl-name proxy-ssl-protocols proxy-ssl-secret proxy-ssl-server-name
+proxy-ssl-verify proxy-ssl-verify-depth relative-redirects rewrite-target satisfy server-alias server-snippet
+service-upstream session-cookie-change-on-failure session-cookie-conditional-samesite-none
+session-cookie-domain session-cookie-expires session-cookie-max-age session-cookie-name session-cookie-path
+session-cookie-samesite session-cookie-secure ssl-ciphers ssl-passthrough ssl-prefer-server-ciphers
+ssl-redirect stream-snippet temporal-redirect temporal-redirect-code upstream-hash-by upstream-hash-by-subset
+upstream-hash-by-subset-size upstream-vhost use-port-in-redirects use-regex x-forwarded-prefix
+";
+
+#[test]
+fn names_are_complete_and_unique() {
+    let expected: BTreeSet<&str> = NAMES.split_whitespace().collect();
+    let names: Vec<&str> = all().map(|entry| entry.name).collect();
+    assert_eq!(names.len(), 136);
+    assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), expected);
+}
+
+#[test]
+fn lookup_finds_names_and_aliases_and_nothing_else() {
+    for entry in all() {
+        assert_eq!(find(entry.name), Some(entry));
+        for alias in entry.aliases {
+            assert_eq!(find(alias), Some(entry), "{alias}");
+        }
+    }
+    assert_eq!(all().map(|entry| entry.aliases.len()).sum::<usize>(), 2);
+    for name in ["", "rewrite-targe", "Rewrite-Target", "zzz", "rate-limit"] {
+        assert_eq!(find(name), None, "{name}");
+    }
+}
+
+#[test]
+fn defaults_are_values_of_their_own_kind() {
+    for entry in
+        all().filter(|entry| !entry.default.is_empty() && entry.name != "auth-request-redirect")
+    {
+        assert!(
+            entry.kind.parse(entry.default, Validation::Full).is_ok(),
+            "{}",
+            entry.name
+        );
+    }
+}
+
+#[test]
+fn classes_are_those_of_the_reference() {
+    let class_a = "server-alias auth-type auth-secret-type auth-realm auth-url auth-tls-secret auth-tls-error-page \
+        auth-tls-pass-certificate-to-upstream auth-tls-match-cn client-body-buffer-size connection-proxy-header \
+        custom-http-errors default-backend fastcgi-index fastcgi-params-configmap http2-push-preload \
+        opentelemetry-operation-name proxy-ssl-secret limit-rps limit-rpm limit-connections limit-allowlist \
+        from-to-www-redirect relative-redirects temporal-redirect temporal-redirect-code permanent-redirect \
+        permanent-redirect-code ssl-ciphers ssl-passthrough load-balance upstream-hash-by upstream-hash-by-subset \
+        upstream-hash-by-subset-size upstream-vhost x-forwarded-prefix disable-proxy-intercept-errors";
+    let expected: BTreeSet<&str> = class_a.split_whitespace().collect();
+    let actual: BTreeSet<&str> = all()
+        .filter(|entry| entry.bad == Bad::RefuseIngress)
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(actual, expected);
+    // An invalid value that would switch protection off denies instead.
+    for name in [
+        "auth-cache-duration",
+        "auth-request-redirect",
+        "auth-always-set-cookie",
+        "allowlist-source-range",
+    ] {
+        assert_eq!(find(name).unwrap().bad, Bad::Deny, "{name}");
+    }
+}
+
+#[test]
+fn critical_are_the_five_snippets() {
+    let critical: Vec<&str> = all()
+        .filter(|entry| entry.risk == Risk::Critical)
+        .map(|entry| entry.name)
+        .collect();
+    assert_eq!(critical.len(), 5);
+    assert!(critical.iter().all(|name| name.ends_with("-snippet")));
+    assert!(
+        all()
+            .filter(|entry| entry.kind == Kind::Raw)
+            .all(|entry| entry.support != Support::Honoured)
+    );
+    assert_eq!(find("server-alias").unwrap().scope, Scope::Ingress);
+}
+
+#[test]
+fn removed_names_have_hints() {
+    for name in [
+        "secure-backends",
+        "opentracing-trust",
+        "global-rate-limit-window",
+        "enable-influxdb",
+        "influxdb-host",
+    ] {
+        assert!(removed(name).is_some(), "{name}");
+    }
+    assert_eq!(removed("secure-backends-x"), None);
+    assert!(all().all(|entry| removed(entry.name).is_none()));
+}
+
+#[test]
+fn an_unknown_risk_level_is_the_lowest() {
+    assert_eq!(Risk::from_setting("critical"), Risk::Critical);
+    assert_eq!(Risk::from_setting("High"), Risk::High);
+    assert_eq!(Risk::from_setting("all"), Risk::Low);
+}
+
+#[test]
+fn the_documentation_has_a_row_for_each() {
+    let page = annotations_markdown();
+    assert_eq!(page.lines().count(), 138);
+    for row in page.lines() {
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 9, "{row}");
+    }
+    assert!(page.contains("`allowlist-source-range`, `whitelist-source-range`"));
+}

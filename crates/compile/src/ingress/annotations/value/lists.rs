@@ -1,0 +1,176 @@
+//! Lists: networks, status codes, server names, TLS versions and conditions for another try.
+
+use headgate_table::{Retry, RetryOn};
+use http::StatusCode;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::ValueError;
+use crate::ingress::annotations::Class;
+
+const CIDR: &str = "an IP address or CIDR";
+const CODES: &str = "a comma list of status codes from 300 to 599";
+const NEXT_UPSTREAM: &str = "a list of error, timeout, invalid_header, http_500, http_502, http_503, http_504, \
+                             http_403, http_404, http_429, non_idempotent, off";
+const SERVER_NAMES: &str = "a comma list of host names";
+
+/// The trimmed, non-empty members of a comma list.
+pub(crate) fn members(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',')
+        .map(str::trim)
+        .filter(|member| !member.is_empty())
+}
+
+/// One network; a single address is a network of itself, and host bits are cleared.
+pub fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
+    let invalid = || ValueError::invalid(text, CIDR);
+    if text.contains('/') {
+        text.parse::<IpNet>()
+            .map(|net| net.trunc())
+            .map_err(|_| invalid())
+    } else {
+        text.parse::<IpAddr>()
+            .map(IpNet::from)
+            .map_err(|_| invalid())
+    }
+}
+
+/// A comma list of networks. One bad member refuses the whole list, and a list without members is refused too: it would
+/// be an allow list that nobody wrote.
+pub fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
+    let mut nets = members(text)
+        .map(parse_cidr)
+        .collect::<Result<Vec<_>, _>>()?;
+    if nets.is_empty() {
+        return Err(ValueError::invalid(
+            text,
+            "a comma list of IP addresses or CIDRs",
+        ));
+    }
+    nets.sort();
+    nets.dedup();
+    Ok(nets)
+}
+
+/// A comma list of status codes an error page may stand for.
+pub(crate) fn parse_codes(text: &str) -> Result<Vec<StatusCode>, ValueError> {
+    let code = |member: &str| {
+        let number: u16 = member.parse().ok()?;
+        (300..=599)
+            .contains(&number)
+            .then(|| StatusCode::from_u16(number).ok())
+            .flatten()
+    };
+    let codes: Option<Vec<_>> = members(text).map(code).collect();
+    codes
+        .filter(|codes| !codes.is_empty())
+        .ok_or_else(|| ValueError::invalid(text, CODES))
+}
+
+/// A comma list of names, each of the characters a server name or its regex may have.
+pub(crate) fn parse_server_names(text: &str) -> Result<Vec<String>, ValueError> {
+    let mut names = Vec::new();
+    for member in members(text) {
+        if !Class::Regex.admits(member) {
+            return Err(ValueError::invalid(member, SERVER_NAMES));
+        }
+        names.push(member.to_owned());
+    }
+    if names.is_empty() {
+        return Err(ValueError::invalid(text, SERVER_NAMES));
+    }
+    names.sort();
+    names.dedup();
+    Ok(names)
+}
+
+/// On what another endpoint is tried, before a byte went to the client. `off` wins over everything beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct NextUpstream {
+    /// Conditions.
+    pub on: RetryOn,
+    /// Also methods that are not idempotent, once sent.
+    pub non_idempotent: bool,
+}
+
+impl NextUpstream {
+    /// What holds where nothing is set: `error timeout`.
+    pub fn usual() -> Self {
+        Self {
+            on: Retry::default().on,
+            non_idempotent: false,
+        }
+    }
+}
+
+/// A space list of conditions for another try.
+pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError> {
+    let invalid = || ValueError::invalid(text, NEXT_UPSTREAM);
+    let mut parsed = NextUpstream::default();
+    let mut off = false;
+    let mut words = text.split_ascii_whitespace().peekable();
+    if words.peek().is_none() {
+        return Err(invalid());
+    }
+    for word in words {
+        let condition = match word {
+            "error" => &mut parsed.on.error,
+            "timeout" => &mut parsed.on.timeout,
+            "invalid_header" => &mut parsed.on.invalid_header,
+            "http_403" => &mut parsed.on.http_403,
+            "http_404" => &mut parsed.on.http_404,
+            "http_429" => &mut parsed.on.http_429,
+            "http_500" => &mut parsed.on.http_500,
+            "http_502" => &mut parsed.on.http_502,
+            "http_503" => &mut parsed.on.http_503,
+            "http_504" => &mut parsed.on.http_504,
+            "non_idempotent" => &mut parsed.non_idempotent,
+            "off" => &mut off,
+            _ => return Err(invalid()),
+        };
+        *condition = true;
+    }
+    Ok(if off { NextUpstream::default() } else { parsed })
+}
+
+/// Which TLS versions may be negotiated. At least one always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TlsVersions {
+    /// TLS 1.2.
+    pub tls12: bool,
+    /// TLS 1.3.
+    pub tls13: bool,
+}
+
+impl TlsVersions {
+    /// TLS 1.2 and 1.3.
+    pub const BOTH: Self = Self {
+        tls12: true,
+        tls13: true,
+    };
+
+    /// The known versions of a list and the members that are not: older versions, which are not offered at all, and
+    /// typing errors. `None` when nothing usable is left.
+    pub fn parse(text: &str) -> (Option<Self>, Vec<&str>) {
+        let mut versions = Self {
+            tls12: false,
+            tls13: false,
+        };
+        let mut unknown = Vec::new();
+        for word in text
+            .split([' ', ',', '\t', '\n'])
+            .filter(|word| !word.is_empty())
+        {
+            match word {
+                "TLSv1.2" => versions.tls12 = true,
+                "TLSv1.3" => versions.tls13 = true,
+                other => unknown.push(other),
+            }
+        }
+        (
+            (versions.tls12 || versions.tls13).then_some(versions),
+            unknown,
+        )
+    }
+}

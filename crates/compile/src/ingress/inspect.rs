@@ -1,0 +1,66 @@
+//! Looks for fragments of nginx configuration and for paths of secrets in hosts, paths and names. They mean nothing here;
+//! whoever writes them tries what worked elsewhere, and should be told no, as always (ingress-nginx reference 9.2 and 9.3).
+
+use k8s_openapi::api::networking::v1::Ingress;
+
+use crate::ingress::annotations::excerpt;
+
+/// Texts that no host, path or name has a use for.
+const FORBIDDEN: [&str; 7] = [
+    "/etc/passwd",
+    "/etc/shadow",
+    "/etc/group",
+    "/etc/nginx",
+    "/etc/ingress-controller",
+    "/var/run/secrets",
+    "_by_lua",
+];
+/// Directives, forbidden when something after them ends one.
+const DIRECTIVES: [&str; 2] = ["alias", "root"];
+
+/// # Errors
+/// The first field with a forbidden text, in words.
+pub(crate) fn inspect(ingress: &Ingress) -> Result<(), String> {
+    let Some(spec) = &ingress.spec else {
+        return Ok(());
+    };
+    for (index, rule) in spec.rules.iter().flatten().enumerate() {
+        let field = || format!("spec.rules[{index}]");
+        refuse(rule.host.as_deref().unwrap_or_default(), || {
+            format!("{}.host", field())
+        })?;
+        let paths = rule.http.iter().flat_map(|http| &http.paths);
+        for (n, path) in paths.enumerate() {
+            refuse(path.path.as_deref().unwrap_or_default(), || {
+                format!("{}.http.paths[{n}].path", field())
+            })?;
+        }
+    }
+    for (index, tls) in spec.tls.iter().flatten().enumerate() {
+        for (n, host) in tls.hosts.iter().flatten().enumerate() {
+            refuse(host, || format!("spec.tls[{index}].hosts[{n}]"))?;
+        }
+        refuse(tls.secret_name.as_deref().unwrap_or_default(), || {
+            format!("spec.tls[{index}].secretName")
+        })?;
+    }
+    Ok(())
+}
+
+fn refuse(text: &str, field: impl Fn() -> String) -> Result<(), String> {
+    let word = FORBIDDEN.into_iter().find(|word| text.contains(word));
+    let directive = || {
+        DIRECTIVES.into_iter().find(|word| {
+            text.split_once(word)
+                .is_some_and(|(_, rest)| rest.contains(';'))
+        })
+    };
+    match word.or_else(directive) {
+        None => Ok(()),
+        Some(word) => Err(format!(
+            "{}: the value \"{}\" is not allowed: it contains \"{word}\"",
+            field(),
+            excerpt(text)
+        )),
+    }
+}

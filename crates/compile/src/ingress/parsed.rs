@@ -1,0 +1,417 @@
+//! One Ingress, read: its place in the order of age, its rules, TLS entries and annotations as types.
+//!
+//! Reading looks at one Ingress and the settings only; what it means beside other Ingresses is decided per host.
+
+mod positions;
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use headgate_table::{CATCH_ALL, PathKind, UpstreamId};
+use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
+
+use self::positions::Positions;
+use crate::finding::{Finding, Severity, Subject};
+use crate::ingress::age::Age;
+use crate::ingress::annotations::{self, IngressAnnotations, Validation};
+use crate::ingress::inspect::inspect;
+use crate::ingress::settings::Settings;
+use crate::{Kind, Name, ObjectRef, Options};
+
+/// An Ingress as the compiler needs it.
+#[derive(Debug)]
+pub(crate) struct ParsedIngress {
+    pub(crate) name: Name,
+    pub(crate) uid: String,
+    pub(crate) age: Age,
+    pub(crate) annotations: IngressAnnotations,
+    /// Hosts in the order of the rules, each once.
+    pub(crate) hosts: Vec<HostRules>,
+    positions: Positions,
+    pub(crate) tls: Vec<TlsEntry>,
+    pub(crate) default_backend: Option<Backend>,
+    /// Why no route of its hosts may be served, whoever declares it: a protection that holds for whole hosts (client
+    /// certificates) and cannot be given.
+    pub(crate) closes_hosts: Option<Arc<str>>,
+    pub(crate) findings: Vec<Finding>,
+    /// Prefix of its annotations.
+    prefix: Arc<str>,
+}
+
+/// The rules of an Ingress for one host.
+#[derive(Debug)]
+pub(crate) struct HostRules {
+    /// Lower-case; `_` for rules without host.
+    pub(crate) host: Arc<str>,
+    pub(crate) paths: Vec<PathRule>,
+}
+
+/// One path of a rule.
+#[derive(Debug)]
+pub(crate) struct PathRule {
+    pub(crate) path: Arc<str>,
+    pub(crate) kind: PathKind,
+    pub(crate) backend: Backend,
+}
+
+/// A Service port that a path names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Backend {
+    pub(crate) service: Arc<str>,
+    /// Number or name.
+    pub(crate) port: Arc<str>,
+    pub(crate) upstream: UpstreamId,
+}
+
+impl Backend {
+    fn new(namespace: &str, service: &str, port: &str) -> Self {
+        Self {
+            service: service.into(),
+            port: port.into(),
+            upstream: UpstreamId::new(namespace, service, port),
+        }
+    }
+}
+
+/// An entry of `spec.tls`.
+#[derive(Debug)]
+pub(crate) struct TlsEntry {
+    /// Lower-case.
+    pub(crate) hosts: Vec<String>,
+    pub(crate) secret: Option<Name>,
+}
+
+impl ParsedIngress {
+    /// Reads an Ingress. Never fails: what cannot be used is a finding, and `annotations.refused` says when the whole
+    /// object is not to be used.
+    pub(crate) fn read(ingress: &Ingress, settings: &Settings, options: &Options) -> Self {
+        let name = Name::of(&ingress.metadata);
+        let mut findings = Findings {
+            name: name.clone(),
+            list: Vec::new(),
+        };
+        let mut annotations = read_annotations(ingress, settings, options, &mut findings);
+        if options.deep_inspect
+            && let Err(reason) = inspect(ingress)
+        {
+            let message = format!("{reason}; {REFUSED}");
+            findings.add(Severity::Error, &"spec", message);
+            annotations.refused.get_or_insert(reason);
+        }
+        let spec = ingress.spec.as_ref();
+        let mut hosts: Vec<HostRules> = Vec::new();
+        let mut positions = Positions::default();
+        let mut last = None;
+        let rules = spec.and_then(|spec| spec.rules.as_deref());
+        for (index, rule) in rules.unwrap_or_default().iter().enumerate() {
+            let name = rule.host.as_deref().unwrap_or_default();
+            let field = format_args!("spec.rules[{index}]");
+            let Some(host) = host(name, &field, &mut findings) else {
+                continue;
+            };
+            let paths = rule.http.as_ref().map_or(&[][..], |http| &http.paths);
+            let paths = paths.iter().enumerate().filter_map(|(n, path)| {
+                let field = format_args!("{field}.http.paths[{n}]");
+                path_rule(path, &field, &mut last, &mut findings)
+            });
+            let mut paths: Vec<_> = paths.collect();
+            paths.shrink_to_fit();
+            match positions.of(&host, &hosts).and_then(|at| hosts.get_mut(at)) {
+                Some(known) => known.paths.extend(paths),
+                None => {
+                    hosts.push(HostRules { host, paths });
+                    positions.added(&hosts);
+                }
+            }
+        }
+        hosts.shrink_to_fit();
+        let default_backend = spec.and_then(|spec| spec.default_backend.as_ref());
+        let default_backend = default_backend.and_then(|backend| {
+            let (service, port) = service_backend(backend, &"spec.defaultBackend", &mut findings)?;
+            Some(Backend::new(&name.namespace, service, &port))
+        });
+        let tls = spec.and_then(|spec| spec.tls.as_deref());
+        Self {
+            uid: ingress.metadata.uid.clone().unwrap_or_default(),
+            age: age(ingress, &name),
+            tls: tls
+                .unwrap_or_default()
+                .iter()
+                .map(|entry| tls_entry(entry, &name))
+                .collect(),
+            closes_hosts: closes_hosts(&annotations, &options.annotations_prefix),
+            annotations,
+            hosts,
+            positions,
+            default_backend,
+            findings: findings.list,
+            prefix: options.annotations_prefix.clone(),
+            name,
+        }
+    }
+
+    /// A canary serves no host of its own.
+    pub(crate) fn is_canary(&self) -> bool {
+        self.annotations.canary.is_some()
+    }
+
+    /// Only a default backend: takes over the root of the catch-all host.
+    pub(crate) fn is_catch_all(&self) -> bool {
+        self.hosts.is_empty() && self.default_backend.is_some()
+    }
+
+    /// The rules for `host`.
+    pub(crate) fn rules(&self, host: &str) -> Option<&HostRules> {
+        self.hosts.get(self.positions.of(host, &self.hosts)?)
+    }
+
+    /// The hosts whose compiled form this Ingress takes part in.
+    pub(crate) fn touched_hosts(&self) -> impl Iterator<Item = Arc<str>> {
+        let catch_all = self.is_catch_all().then(|| Arc::from(CATCH_ALL));
+        self.hosts
+            .iter()
+            .map(|rules| rules.host.clone())
+            .chain(catch_all)
+    }
+
+    /// All Service ports that this Ingress sends requests to.
+    pub(crate) fn backends(&self) -> impl Iterator<Item = Backend> {
+        let paths = self
+            .hosts
+            .iter()
+            .flat_map(|rules| &rules.paths)
+            .map(|path| path.backend.clone());
+        paths
+            .chain(self.default_backend.clone())
+            .chain(self.fallback())
+    }
+
+    /// The Service of the `default-backend` annotation, at its first port.
+    pub(crate) fn fallback(&self) -> Option<Backend> {
+        let service = self.annotations.routing.default_backend.as_deref()?;
+        Some(Backend::new(&self.name.namespace, service, FIRST_PORT))
+    }
+
+    /// A finding about this Ingress.
+    pub(crate) fn finding(&self, severity: Severity, field: &str, message: String) -> Finding {
+        Finding {
+            severity,
+            subject: reference(&self.name),
+            field: field.into(),
+            message: message.into(),
+        }
+    }
+
+    /// A finding about one of its annotations, named without prefix.
+    pub(crate) fn annotation_finding(
+        &self,
+        severity: Severity,
+        annotation: &str,
+        message: String,
+    ) -> Finding {
+        let field = format!("metadata.annotations[{}/{annotation}]", self.prefix);
+        self.finding(severity, &field, message)
+    }
+}
+
+/// Port of an upstream that stands for the first port of its Service.
+pub(crate) const FIRST_PORT: &str = "";
+
+/// What becomes of an object that is refused as a whole.
+const REFUSED: &str = "the object is refused and its last good version stays in service";
+
+struct Findings {
+    name: Name,
+    list: Vec<Finding>,
+}
+
+impl Findings {
+    fn add(&mut self, severity: Severity, field: &dyn Display, message: String) {
+        self.list.push(Finding {
+            severity,
+            subject: reference(&self.name),
+            field: field.to_string().into(),
+            message: message.into(),
+        });
+    }
+}
+
+/// Annotations that protect every path of a host, not only those of their own Ingress (ingress-nginx reference 1.8).
+const HOST_WIDE_PROTECTION: [&str; 2] = ["auth-tls-secret", "auth-tls-match-cn"];
+
+fn closes_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
+    let broken = annotations
+        .problems
+        .iter()
+        .filter(|problem| problem.severity == Severity::Error)
+        .filter_map(|problem| problem.field.strip_prefix(prefix)?.strip_prefix('/'))
+        .find(|name| HOST_WIDE_PROTECTION.contains(name))?;
+    Some(broken.into())
+}
+
+fn reference(name: &Name) -> Subject {
+    Subject::Object(ObjectRef {
+        kind: Kind::Ingress,
+        name: name.clone(),
+    })
+}
+
+fn age(ingress: &Ingress, name: &Name) -> Age {
+    let created = ingress.metadata.creation_timestamp.as_ref();
+    Age {
+        created: created.map(|time| time.0),
+        name: name.clone(),
+    }
+}
+
+fn read_annotations(
+    ingress: &Ingress,
+    settings: &Settings,
+    options: &Options,
+    findings: &mut Findings,
+) -> IngressAnnotations {
+    let policy = annotations::Policy {
+        prefix: &options.annotations_prefix,
+        validation: if options.validate_annotations {
+            Validation::Full
+        } else {
+            Validation::TypesOnly
+        },
+        max_risk: settings.annotations.max_risk,
+        blocklist: &settings.annotations.blocklist,
+        ssl_passthrough: false,
+    };
+    let none = std::collections::BTreeMap::new();
+    let parsed = IngressAnnotations::parse(
+        &policy,
+        ingress.metadata.annotations.as_ref().unwrap_or(&none),
+    );
+    for problem in &parsed.problems {
+        let field = format!("metadata.annotations[{}]", problem.field);
+        findings.add(problem.severity, &field, problem.message.clone());
+    }
+    parsed
+}
+
+/// A host as routing compares it: lower-case. A name that no request could have is a finding and serves nothing.
+fn host(host: &str, field: &dyn Display, findings: &mut Findings) -> Option<Arc<str>> {
+    if host.is_empty() {
+        return Some(CATCH_ALL.into());
+    }
+    let host = host.to_ascii_lowercase();
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    let valid = name.split('.').all(|label| {
+        let inner = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        !label.is_empty() && label.len() <= 63 && label.bytes().all(inner)
+    });
+    if !valid || host.len() > 253 {
+        let message = format!(
+            "\"{}\" is not a DNS name or \"*.\" before one; the rule is not served",
+            host.escape_debug()
+        );
+        findings.add(Severity::Error, &format_args!("{field}.host"), message);
+        return None;
+    }
+    Some(host.into())
+}
+
+/// `last` is the backend of the path before: paths of one Service share one.
+fn path_rule(
+    path: &HTTPIngressPath,
+    field: &dyn Display,
+    last: &mut Option<Backend>,
+    findings: &mut Findings,
+) -> Option<PathRule> {
+    let text = match path.path.as_deref() {
+        None | Some("") => "/",
+        Some(text) => text,
+    };
+    if text.bytes().any(|b| b.is_ascii_control()) || !text.starts_with('/') {
+        let message = format!(
+            "\"{}\" does not begin with \"/\" or holds a control character; the path is not served",
+            text.escape_debug()
+        );
+        findings.add(Severity::Error, &format_args!("{field}.path"), message);
+        return None;
+    }
+    let kind = match path.path_type.as_str() {
+        "Exact" => PathKind::Exact,
+        "Prefix" | "ImplementationSpecific" | "" => PathKind::Prefix,
+        other => {
+            let message = format!(
+                "\"{}\" is not Exact, Prefix or ImplementationSpecific; taken as Prefix",
+                other.escape_debug()
+            );
+            findings.add(
+                Severity::Warning,
+                &format_args!("{field}.pathType"),
+                message,
+            );
+            PathKind::Prefix
+        }
+    };
+    let (service, port) =
+        service_backend(&path.backend, &format_args!("{field}.backend"), findings)?;
+    let same = |last: &&Backend| *last.service == *service && *last.port == *port;
+    let backend = match last.as_ref().filter(same) {
+        Some(last) => last.clone(),
+        None => last
+            .insert(Backend::new(&findings.name.namespace, service, &port))
+            .clone(),
+    };
+    Some(PathRule {
+        path: text.into(),
+        kind,
+        backend,
+    })
+}
+
+/// The Service of a backend. A `resource` backend serves nothing, as in ingress-nginx.
+fn service_backend<'b>(
+    backend: &'b IngressBackend,
+    field: &dyn Display,
+    findings: &mut Findings,
+) -> Option<(&'b str, Cow<'b, str>)> {
+    let Some(service) = &backend.service else {
+        findings.add(
+            Severity::Warning,
+            field,
+            "names no Service (resource backends are not supported); skipped".into(),
+        );
+        return None;
+    };
+    let port = service.port.as_ref();
+    let number = port
+        .and_then(|port| port.number)
+        .filter(|number| *number > 0);
+    let port = match (number, port.and_then(|port| port.name.as_deref())) {
+        (Some(number), _) => number.to_string().into(),
+        (None, Some(name)) => name.into(),
+        (None, None) => {
+            findings.add(
+                Severity::Error,
+                field,
+                format!(
+                    "Service {} is named without a port; set service.port.number or .name",
+                    service.name
+                ),
+            );
+            "0".into()
+        }
+    };
+    Some((&service.name, port))
+}
+
+fn tls_entry(entry: &IngressTLS, ingress: &Name) -> TlsEntry {
+    let secret = entry.secret_name.as_deref().filter(|name| !name.is_empty());
+    TlsEntry {
+        hosts: entry
+            .hosts
+            .iter()
+            .flatten()
+            .map(|host| host.to_ascii_lowercase())
+            .collect(),
+        secret: secret.map(|secret| Name::new(&ingress.namespace, secret)),
+    }
+}

@@ -1,0 +1,385 @@
+//! Laws of the registry of keys, defaults, and the special rules of single keys.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{LogTarget, Settings, all, find, settings_markdown};
+use crate::Severity;
+use crate::ingress::annotations::{
+    Algorithm, HttpVersion, NextUpstream, Problem, Risk, Support, TlsVersions, Validation,
+};
+
+/// Every key of ingress-nginx 1.15.
+const KEYS: &str = "
+access-log-params access-log-path add-headers allow-backend-server-header allow-cross-namespace-resources
+allow-snippet-annotations annotation-value-word-blocklist annotations-risk-level app-root bind-address
+bind-address-ipv4 bind-address-ipv6 block-cidrs block-referers block-user-agents brotli-level
+brotli-min-length brotli-types client-body-buffer-size client-body-timeout client-header-buffer-size
+client-header-timeout compute-full-forwarded-for custom-http-errors debug-connections default-type
+denylist-source-range disable-access-log disable-http-access-log disable-ipv6 disable-ipv6-dns
+disable-proxy-intercept-errors disable-stream-access-log enable-access-log-for-default-backend
+enable-aio-write enable-auth-access-log enable-brotli enable-modsecurity enable-multi-accept enable-ocsp
+enable-opentelemetry enable-owasp-modsecurity-crs enable-real-ip enable-serial-reloads enable-syslog
+enable-underscores-in-headers error-log-level error-log-path force-ssl-redirect forwarded-for-header
+forwarded-for-proxy-protocol-header forwarded-host-header generate-request-id geoip2-autoreload-in-minutes
+global-allowed-response-headers global-auth-always-set-cookie global-auth-cache-duration global-auth-cache-key
+global-auth-method global-auth-request-redirect global-auth-response-headers global-auth-signin
+global-auth-signin-redirect-param global-auth-snippet global-auth-url grpc-buffer-size-kb gzip-disable
+gzip-level gzip-min-length gzip-types hide-headers hsts hsts-include-subdomains hsts-max-age hsts-preload
+http-access-log-path http-redirect-code http-snippet http2-max-concurrent-streams http2-max-field-size
+http2-max-header-size http2-max-requests ignore-invalid-headers keep-alive keep-alive-requests
+large-client-header-buffers limit-conn-status-code limit-conn-zone-variable limit-rate limit-rate-after
+limit-req-status-code load-balance location-snippet log-format-escape-json log-format-escape-none
+log-format-stream log-format-upstream lua-shared-dicts main-snippet map-hash-bucket-size
+max-worker-connections max-worker-open-files modsecurity-snippet nginx-status-ipv4-whitelist
+nginx-status-ipv6-whitelist no-auth-locations no-tls-redirect-locations opentelemetry-config
+opentelemetry-operation-name opentelemetry-trust-incoming-span otel-max-export-batch-size otel-max-queuesize
+otel-sampler otel-sampler-parent-based otel-sampler-ratio otel-schedule-delay-millis otel-service-name
+otlp-collector-host otlp-collector-port preserve-trailing-slash proxy-add-original-uri-header proxy-body-size
+proxy-buffer-size proxy-buffering proxy-buffers-number proxy-busy-buffers-size proxy-connect-timeout
+proxy-cookie-domain proxy-cookie-path proxy-headers-hash-bucket-size proxy-headers-hash-max-size
+proxy-http-version proxy-max-temp-file-size proxy-next-upstream proxy-next-upstream-timeout
+proxy-next-upstream-tries proxy-protocol-header-timeout proxy-read-timeout proxy-real-ip-cidr
+proxy-redirect-from proxy-redirect-to proxy-request-buffering proxy-send-timeout proxy-set-headers
+proxy-ssl-location-only proxy-stream-next-upstream proxy-stream-next-upstream-timeout
+proxy-stream-next-upstream-tries proxy-stream-responses proxy-stream-timeout relative-redirects
+retry-non-idempotent reuse-port server-name-hash-bucket-size server-name-hash-max-size server-snippet
+server-tokens service-upstream skip-access-log-urls ssl-buffer-size ssl-ciphers ssl-dh-param ssl-early-data
+ssl-ecdh-curve ssl-protocols ssl-redirect ssl-reject-handshake ssl-session-cache ssl-session-cache-size
+ssl-session-ticket-key ssl-session-tickets ssl-session-timeout stream-access-log-path stream-snippet
+strict-validate-path-type syslog-host syslog-port upstream-hash-by upstream-hash-by-subset
+upstream-hash-by-subset-size upstream-keepalive-connections upstream-keepalive-requests
+upstream-keepalive-time upstream-keepalive-timeout use-forwarded-headers use-geoip2 use-gzip use-http2
+use-port-in-redirects use-proxy-protocol variables-hash-bucket-size variables-hash-max-size
+whitelist-source-range worker-cpu-affinity worker-processes worker-shutdown-timeout
+";
+
+fn parse(pairs: &[(&str, &str)]) -> (Settings, Vec<Problem>) {
+    let data: BTreeMap<String, String> = pairs
+        .iter()
+        .map(|(key, text)| ((*key).to_owned(), (*text).to_owned()))
+        .collect();
+    Settings::parse(&data)
+}
+
+#[test]
+fn keys_are_complete_and_unique() {
+    let names: Vec<&str> = all().map(|entry| entry.name).collect();
+    assert_eq!(names.len(), 196);
+    assert_eq!(
+        names.into_iter().collect::<BTreeSet<_>>(),
+        KEYS.split_whitespace().collect()
+    );
+    assert!(all().all(|entry| find(entry.name) == Some(entry)));
+    assert_eq!(find("no-such-key"), None);
+}
+
+#[test]
+fn defaults_are_values_of_their_own_kind() {
+    for entry in all().filter(|entry| !entry.default.is_empty()) {
+        assert!(
+            entry.kind.parse(entry.default, Validation::Full).is_ok(),
+            "{}",
+            entry.name
+        );
+    }
+}
+
+#[test]
+fn defaults() {
+    let (settings, problems) = Settings::parse(&BTreeMap::new());
+    assert_eq!(problems, []);
+    assert_eq!(settings, Settings::default());
+    assert_eq!(settings.closed, None);
+    assert_eq!(settings.annotations.max_risk, Risk::High);
+    assert_eq!(settings.redirects.code, StatusCode::PERMANENT_REDIRECT);
+    assert!(settings.redirects.ssl && !settings.redirects.force_ssl);
+    assert_eq!(
+        settings.redirects.no_tls_locations,
+        ["/.well-known/acme-challenge"]
+    );
+    let hsts = settings.hsts.unwrap();
+    assert!(hsts.max_age == 31_536_000 && hsts.include_subdomains && !hsts.preload);
+    assert_eq!(settings.tls.versions, TlsVersions::BOTH);
+    assert_eq!(settings.tls.ciphers.len(), 8);
+    assert!(settings.tls.session_cache && !settings.tls.session_tickets);
+    assert_eq!(
+        (
+            settings.tls.session_cache_size,
+            settings.tls.session_timeout.as_secs()
+        ),
+        (10 << 20, 600)
+    );
+    assert_eq!(settings.forwarded.trusted, ["0.0.0.0/0".parse().unwrap()]);
+    assert_eq!(settings.forwarded.for_header, "x-forwarded-for");
+    assert_eq!(
+        settings.forwarded.proxy_protocol_timeout,
+        Duration::from_secs(5)
+    );
+    assert!(settings.headers.generate_request_id && !settings.headers.server_tokens);
+    assert!(
+        settings.client.http2
+            && settings.client.ignore_invalid_headers
+            && !settings.client.underscores
+    );
+    assert_eq!(settings.client.http2_max_streams, 128);
+    assert_eq!(
+        (
+            settings.client.keep_alive.as_secs(),
+            settings.client.keep_alive_requests
+        ),
+        (75, 1000)
+    );
+    assert_eq!(
+        (
+            settings.client.header_timeout.as_secs(),
+            settings.client.body_timeout.as_secs()
+        ),
+        (30, 60)
+    );
+    assert_eq!(
+        (
+            settings.client.head_size(),
+            settings.client.body_buffer_size
+        ),
+        (32 << 10, 8 << 10)
+    );
+    assert_eq!(
+        settings.limits.request_status,
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    assert_eq!(settings.limits.key, "$binary_remote_addr");
+    let upstream = &settings.upstream;
+    assert_eq!(
+        (
+            upstream.connect_timeout.as_secs(),
+            upstream.read_timeout.as_secs(),
+            upstream.send_timeout.as_secs()
+        ),
+        (5, 60, 60)
+    );
+    assert_eq!(
+        (upstream.body_size, upstream.buffer_size),
+        (1 << 20, 4 << 10)
+    );
+    assert!(upstream.request_buffering && !upstream.buffering);
+    assert_eq!(
+        (upstream.next_upstream, upstream.next_upstream_tries),
+        (NextUpstream::usual(), 3)
+    );
+    assert_eq!(
+        (upstream.http_version, upstream.algorithm),
+        (HttpVersion::Http11, Algorithm::RoundRobin)
+    );
+    assert_eq!(
+        (upstream.keepalive_connections, upstream.keepalive_requests),
+        (320, 10_000)
+    );
+    assert_eq!(
+        (
+            upstream.keepalive_time.as_secs(),
+            upstream.keepalive_timeout.as_secs()
+        ),
+        (3600, 60)
+    );
+    assert!(settings.access_log.enabled && settings.access_log.target == LogTarget::Stdout);
+    assert_eq!(settings.shutdown_timeout, Duration::from_secs(240));
+    assert_eq!(settings.max_worker_connections, None);
+}
+
+#[test]
+fn written_defaults_are_silent() {
+    let data: BTreeMap<String, String> = all()
+        .filter(|entry| !entry.default.is_empty())
+        .map(|entry| (entry.name.to_owned(), entry.default.to_owned()))
+        .collect();
+    let (settings, problems) = Settings::parse(&data);
+    assert_eq!(problems, []);
+    assert_eq!(settings, Settings::default());
+}
+
+#[test]
+fn wrong_types_keep_the_default_and_unknown_keys_are_named() {
+    let (settings, problems) = parse(&[
+        ("keep-alive", "x"),
+        ("use-http2", "maybe"),
+        ("proxy-body-size", "1q"),
+        ("no-such-key", "1"),
+    ]);
+    assert_eq!(settings, Settings::default());
+    assert_eq!(problems.len(), 4);
+    let severity = |key: &str| {
+        problems
+            .iter()
+            .find(|problem| problem.field == key)
+            .unwrap()
+            .severity
+    };
+    assert_eq!(
+        (severity("keep-alive"), severity("no-such-key")),
+        (Severity::Warning, Severity::Info)
+    );
+}
+
+#[test]
+fn numbers_out_of_range_keep_the_default() {
+    let pairs = [
+        ("http-redirect-code", "303"),
+        ("limit-req-status-code", "200"),
+        ("limit-conn-status-code", "-1"),
+        ("http2-max-concurrent-streams", "0"),
+        ("client-header-timeout", "0"),
+        ("keep-alive-requests", "0"),
+        ("proxy-buffer-size", "0"),
+        ("proxy-next-upstream-tries", "-1"),
+        ("max-worker-connections", "-5"),
+    ];
+    for pair in pairs {
+        let (settings, problems) = parse(&[pair]);
+        assert_eq!(settings, Settings::default(), "{pair:?}");
+        assert_eq!(problems.len(), 1, "{pair:?}");
+    }
+}
+
+#[test]
+fn values_are_taken() {
+    let (settings, problems) = parse(&[
+        ("annotations-risk-level", "critical"),
+        ("http-redirect-code", "301"),
+        ("limit-req-status-code", "429"),
+        ("hsts", "false"),
+        ("ssl-protocols", "TLSv1.3"),
+        ("proxy-real-ip-cidr", "10.0.0.0/8, 192.0.2.1"),
+        ("large-client-header-buffers", "4 16k"),
+        ("hide-headers", "X-Powered-By,Server"),
+        ("add-headers", "ingress/extra"),
+        ("load-balance", "ewma"),
+        ("access-log-path", "/tmp/a.log"),
+        ("http-access-log-path", "/dev/stderr"),
+        ("disable-http-access-log", "true"),
+        ("worker-shutdown-timeout", "10s"),
+        ("max-worker-connections", "1024"),
+        ("annotation-value-word-blocklist", "load_module, lua"),
+    ]);
+    assert_eq!(problems, []);
+    assert_eq!(settings.annotations.max_risk, Risk::Critical);
+    assert_eq!(settings.annotations.blocklist, ["load_module", "lua"]);
+    assert_eq!(settings.redirects.code, StatusCode::MOVED_PERMANENTLY);
+    assert_eq!(
+        settings.limits.request_status,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(settings.hsts, None);
+    assert_eq!(
+        settings.tls.versions,
+        TlsVersions {
+            tls12: false,
+            tls13: true
+        }
+    );
+    assert_eq!(settings.forwarded.trusted.len(), 2);
+    assert_eq!(settings.client.head_size(), 64 << 10);
+    assert_eq!(settings.headers.hide.len(), 2);
+    assert_eq!(settings.headers.add.unwrap().namespace.unwrap(), "ingress");
+    assert_eq!(settings.upstream.algorithm, Algorithm::Ewma);
+    assert_eq!(settings.access_log.target, LogTarget::Stderr);
+    assert!(!settings.access_log.enabled);
+    assert_eq!(settings.shutdown_timeout.as_secs(), 10);
+    assert_eq!(settings.max_worker_connections.unwrap().get(), 1024);
+}
+
+#[test]
+fn an_empty_list_of_exemptions_exempts_nothing() {
+    let (settings, _) = parse(&[
+        ("no-tls-redirect-locations", ""),
+        ("no-auth-locations", " "),
+        ("proxy-real-ip-cidr", ""),
+    ]);
+    assert!(
+        settings.redirects.no_tls_locations.is_empty()
+            && settings.redirects.no_auth_locations.is_empty()
+    );
+    assert!(settings.forwarded.trusted.is_empty());
+}
+
+#[test]
+fn an_unknown_risk_level_allows_only_the_lowest() {
+    let (settings, problems) = parse(&[("annotations-risk-level", "everything")]);
+    assert_eq!(settings.annotations.max_risk, Risk::Low);
+    assert_eq!(problems.len(), 1);
+}
+
+#[test]
+fn bad_trusted_proxies_are_not_trusted() {
+    let (settings, problems) = parse(&[("proxy-real-ip-cidr", "nonsense")]);
+    assert!(settings.forwarded.trusted.is_empty());
+    assert_eq!(problems.len(), 1);
+    assert_eq!(settings.closed, None);
+}
+
+#[test]
+fn unusable_protection_closes_every_route() {
+    let pairs = [
+        ("global-auth-url", "http://auth.example/"),
+        ("block-user-agents", "curl"),
+        ("block-referers", "evil"),
+        ("block-cidrs", "10.0.0.0/8,nonsense"),
+        ("whitelist-source-range", "nonsense"),
+        ("denylist-source-range", "1.2.3"),
+        ("enable-modsecurity", "true"),
+        ("enable-modsecurity", "yes"),
+        ("server-snippet", "deny all;"),
+    ];
+    for pair in pairs {
+        assert!(parse(&[pair]).0.closed.is_some(), "{pair:?}");
+    }
+    for pair in [
+        ("custom-http-errors", "404"),
+        ("enable-modsecurity", "false"),
+        ("block-cidrs", "10.0.0.0/8"),
+        ("use-gzip", "true"),
+    ] {
+        assert_eq!(parse(&[pair]).0.closed, None, "{pair:?}");
+    }
+}
+
+#[test]
+fn hostile_values_are_survived() {
+    let long = "a,".repeat(1 << 19);
+    for entry in all() {
+        for text in [
+            "\"; }\n",
+            "$(x)",
+            "../../",
+            "a\0b",
+            "\u{202e}",
+            long.as_str(),
+        ] {
+            let (settings, problems) = parse(&[(entry.name, text)]);
+            for problem in &problems {
+                assert!(
+                    problem.message.len() < 2000 && !problem.message.contains(char::is_control),
+                    "{}",
+                    entry.name
+                );
+            }
+            let invalid = entry.kind.parse(text, Validation::Full).is_err();
+            assert!(!invalid || !problems.is_empty(), "{}", entry.name);
+            if invalid && entry.support == Support::Protects {
+                assert!(settings.closed.is_some(), "{}", entry.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_documentation_has_a_row_for_each() {
+    let page = settings_markdown();
+    assert_eq!(page.lines().count(), 198);
+    for row in page.lines() {
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+    }
+}
