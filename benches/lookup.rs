@@ -10,8 +10,12 @@ use headgate_table::{HostBehaviour, PathMatch, RoutingTable};
 mod support;
 
 fn find(table: &RoutingTable, host: &str, path: &[u8]) -> usize {
-    match &table.host(host).behaviour {
-        HostBehaviour::Routes { paths, .. } => match paths.find(path) {
+    let hosts = table
+        .listeners()
+        .first()
+        .and_then(|listener| listener.hosts(None));
+    match &hosts.expect("a listener for http").find(host).behaviour {
+        HostBehaviour::Routes { paths, .. } => match paths.find(path, |_| false) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.len(),
         },
         HostBehaviour::Redirect { to } => to.len(),

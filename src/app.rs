@@ -4,8 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use headgate_compile::Options;
 use headgate_compile::settings::LogTarget;
+use headgate_compile::{HttpListeners, Options};
 use headgate_proxy::{AccessLog, Running, Server, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -85,7 +85,14 @@ pub(crate) async fn run(
         feed.stop().await;
         return Ok(());
     };
-    let first = First::compile(first, serving.options, fallback);
+    let options = Options {
+        listeners: HttpListeners {
+            http: addresses.http.clone(),
+            https: addresses.https.clone(),
+        },
+        ..serving.options
+    };
+    let first = First::compile(first, options, fallback);
     let telemetry = Telemetry::new(&headgate_proxy::Config {
         access_log: access_log(&first.settings().access_log.target),
         ..serving.proxy

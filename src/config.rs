@@ -6,7 +6,7 @@ mod system;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use headgate_compile::{ClassSelection, Namespaces, Options};
+use headgate_compile::{ClassSelection, HttpListeners, Namespaces, Options};
 use headgate_proxy::{AccessLog, MetricLabels};
 
 use crate::app::Serving;
@@ -165,6 +165,7 @@ fn loopback(flags: &Flags, preset: Preset) -> bool {
 
 fn options(flags: &Flags, preset: Preset) -> Options {
     Options {
+        listeners: HttpListeners::default(), // until the sockets are bound
         class: ClassSelection {
             ingress_class: flags.text("ingress-class").into(),
             controller_class: flags.text("controller-class").into(),

@@ -1,31 +1,54 @@
 //! Metrics that are read off the table when somebody asks for them: certificates, and Ingresses without a Service.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use headgate_proxy::{CertificateFacts, Orphan, OrphanKind, Telemetry};
 use headgate_table::{
-    CATCH_ALL, Certificate, Endpoints, Host, HostBehaviour, HostTls, NoEndpoints, Route,
-    RoutingTable, Target,
+    CATCH_ALL, Certificate, Certificates, Endpoints, Host, HostBehaviour, HostTls, NoEndpoints,
+    Route, RoutingTable, Socket, Target, TlsRoute,
 };
 
 /// Gives `telemetry` what `table` says now. The cost is that of walking all routes, which is why nobody does it at every
 /// change.
 pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
-    let hosts = || {
-        let hosts = table.hosts.iter().chain(table.wildcards.iter());
-        hosts.map(|(_, host)| &**host).chain([&*table.catch_all])
-    };
+    let universes = table.universes();
+    let hosts = || universes.iter().flat_map(|hosts| hosts.iter());
     let own = hosts().filter_map(|host| match &host.tls {
         HostTls::Own(certificate) => Some(facts(&host.name, certificate)),
         HostTls::None | HostTls::Default => None,
     });
-    let default = facts(CATCH_ALL, &table.default_certificate);
-    telemetry.set_certificates(own.chain([default]).collect());
+    let shared = shared_certificates(table);
+    let shared = shared
+        .iter()
+        .map(|certificate| facts(CATCH_ALL, certificate));
+    telemetry.set_certificates(own.chain(shared).collect());
     let orphans: BTreeSet<Orphan> = hosts()
-        .flat_map(routes)
+        .flat_map(|host| routes(host))
         .filter_map(|route| orphan(table, route))
         .collect();
     telemetry.set_orphans(orphans.into_iter().collect());
+}
+
+/// The certificates of listeners, which serve where no host has one, each once.
+fn shared_certificates(table: &RoutingTable) -> Vec<&Arc<Certificate>> {
+    let mut shared: Vec<&Arc<Certificate>> = Vec::new();
+    let sockets = table.listeners().iter().map(|listener| &listener.socket);
+    for socket in sockets {
+        let Socket::Tls(tls) = socket else { continue };
+        for terminate in tls.routes().filter_map(TlsRoute::terminate) {
+            let certificates = match &terminate.certificates {
+                Certificates::OfHosts { default, .. } => std::slice::from_ref(default),
+                Certificates::OfListener(list) => list,
+            };
+            for certificate in certificates {
+                if !shared.contains(&certificate) {
+                    shared.push(certificate);
+                }
+            }
+        }
+    }
+    shared
 }
 
 fn facts(host: &str, certificate: &Certificate) -> CertificateFacts {
@@ -44,10 +67,7 @@ fn facts(host: &str, certificate: &Certificate) -> CertificateFacts {
 
 fn routes(host: &Host) -> Vec<&Route> {
     match &host.behaviour {
-        HostBehaviour::Routes { paths, .. } => {
-            let routes = paths.routes().into_iter();
-            routes.map(|route| &**route).collect()
-        }
+        HostBehaviour::Routes { paths, .. } => paths.routes().map(|route| &**route).collect(),
         HostBehaviour::Redirect { .. } => Vec::new(),
     }
 }
@@ -56,12 +76,12 @@ fn orphan(table: &RoutingTable, route: &Route) -> Option<Orphan> {
     let Target::Forward(split) = &route.target else {
         return None;
     };
-    let Endpoints::None(why) = table.upstream(&split.primary)?.endpoints else {
+    let Endpoints::None(why) = table.upstream(split.primary().upstream()?)?.endpoints else {
         return None;
     };
     Some(Orphan {
         namespace: route.origin.namespace.to_string(),
-        ingress: route.origin.ingress.to_string(),
+        ingress: route.origin.name.to_string(),
         kind: match why {
             NoEndpoints::NoService => OrphanKind::NoService,
             NoEndpoints::NoPort | NoEndpoints::NoneReady | NoEndpoints::RefusedName => {

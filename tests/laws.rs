@@ -12,7 +12,9 @@ use headgate_compile::{
     Change, Changes, Compiled, Fact, IngressStatus, Kind, Name, Object, ObjectRef, Options,
     Snapshot, annotations, compile,
 };
-use headgate_table::{HostBehaviour, PathKind, PathMatch, RoutingTable, json, text};
+use headgate_table::{
+    HostBehaviour, PathKind, PathMatch, RoutingTable, UpstreamKey, VirtualHosts, json, text,
+};
 use k8s_openapi::api::core::v1::{ConfigMap, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
@@ -79,11 +81,11 @@ proptest! {
         wanted in prop::collection::vec(request_path(), 1..20),
     ) {
         let table = compiled(vec![numbered(&declared)]);
-        let HostBehaviour::Routes { paths, .. } = &table.table().host("a.example").behaviour else {
+        let HostBehaviour::Routes { paths, .. } = &hosts(table.table()).find("a.example").behaviour else {
             return Err(TestCaseError::fail("the host only redirects"));
         };
         for path in wanted {
-            let found = match paths.find(path.as_bytes()) {
+            let found = match paths.find(path.as_bytes(), |_| false) {
                 PathMatch::Route(route) => (route.origin.port.to_string(), false),
                 PathMatch::AddSlash(route) => (route.origin.port.to_string(), true),
             };
@@ -106,9 +108,12 @@ proptest! {
             let _ = finding.to_string();
         }
         for name in &texts {
-            let _ = compiled.table().certificate(Some(name));
-            if let HostBehaviour::Routes { paths, .. } = &compiled.table().host(name).behaviour {
-                let _ = paths.find(name.as_bytes());
+            for listener in compiled.table().listeners() {
+                let terminate = listener.terminate(Some(name));
+                let _ = terminate.map(|terminate| terminate.certificate(Some(name)));
+            }
+            if let HostBehaviour::Routes { paths, .. } = &hosts(compiled.table()).find(name).behaviour {
+                let _ = paths.find(name.as_bytes(), |_| false);
             }
         }
     }
@@ -129,14 +134,17 @@ fn unchanged_hosts_are_shared() {
     world.step(&options);
     let after = world.table();
     assert!(Arc::ptr_eq(
-        before.host("a.example"),
-        after.host("a.example")
+        hosts(&before).find("a.example"),
+        hosts(&after).find("a.example")
     ));
     assert!(!Arc::ptr_eq(
-        before.host("b.example"),
-        after.host("b.example")
+        hosts(&before).find("b.example"),
+        hosts(&after).find("b.example")
     ));
-    assert!(Arc::ptr_eq(&before.catch_all, &after.catch_all));
+    assert!(Arc::ptr_eq(
+        hosts(&before).catch_all(),
+        hosts(&after).catch_all()
+    ));
 }
 
 #[test]
@@ -154,9 +162,13 @@ fn endpoint_changes_share_all_hosts_and_other_upstreams() {
     world.step(&options);
     let after = world.table();
     for host in ["a.example", "b.example", "unknown.example"] {
-        assert!(Arc::ptr_eq(before.host(host), after.host(host)), "{host}");
+        assert!(
+            Arc::ptr_eq(hosts(&before).find(host), hosts(&after).find(host)),
+            "{host}"
+        );
     }
-    let upstream = |table: &RoutingTable, id: &str| table.upstreams.get(id).unwrap().clone();
+    let upstream =
+        |table: &RoutingTable, id: &str| table.upstream(&UpstreamKey::new(id)).unwrap().clone();
     assert!(Arc::ptr_eq(
         &upstream(&before, "s/api/80"),
         &upstream(&after, "s/api/80")
@@ -182,8 +194,7 @@ fn a_canary_follows_affinity_that_a_third_host_declares() {
     let affinity = |world: &World| {
         world
             .table()
-            .upstreams
-            .get("s/api/80")
+            .upstream(&UpstreamKey::new("s/api/80"))
             .unwrap()
             .affinity
             .clone()
@@ -214,12 +225,12 @@ fn run_time_state_survives_a_swap() {
     world.step(&options);
     let before = world.table();
     let slots = |table: &RoutingTable| {
-        let HostBehaviour::Routes { paths, .. } = &table.host("a.example").behaviour else {
+        let HostBehaviour::Routes { paths, .. } = &hosts(table).find("a.example").behaviour else {
             panic!("the host only redirects");
         };
         let root = paths.root();
         let limits = root.policy.limits.as_ref().unwrap();
-        let upstream = table.upstreams.get("s/web/80").unwrap();
+        let upstream = table.upstream(&UpstreamKey::new("s/web/80")).unwrap();
         [
             root.slot.clone(),
             limits.slot.clone(),
@@ -422,32 +433,28 @@ fn compiled(objects: Vec<Object>) -> Compiled {
     compile(&snapshot, &Changes::default(), None, &options(), fallback())
 }
 
+/// The universe that the first listener leads to.
+fn hosts(table: &RoutingTable) -> &VirtualHosts {
+    table.universes()[0]
+}
+
 /// All that a table says, its generation aside.
 fn dump(compiled: &Compiled) -> String {
     let table = compiled.table();
     let mut lines = vec![text(table)];
-    for (name, map) in [
-        ("host", &table.hosts),
-        ("alias", &table.aliases),
-        ("suffix", &table.suffix_aliases),
-        ("wildcard", &table.wildcards),
-    ] {
-        lines.extend(
-            map.iter()
-                .map(|(key, host)| format!("{name} {key} {host:?}")),
-        );
+    for hosts in table.universes() {
+        lines.extend(hosts.names().map(|(name, host)| format!("{name} {host:?}")));
     }
-    lines.extend(
-        table
-            .upstreams
-            .iter()
-            .map(|(key, upstream)| format!("upstream {key} {upstream:?}")),
-    );
+    let upstreams = table.upstreams();
+    lines.extend(upstreams.map(|upstream| format!("upstream {upstream:?}")));
     lines.sort();
-    lines.push(format!("{:?}", table.catch_all));
-    lines.push(format!("{:?}", table.regex_names));
     lines.push(format!("{:?}", table.settings));
-    lines.push(format!("{:?}", table.default_certificate));
+    for listener in table.listeners() {
+        let terminate = listener.terminate(None);
+        let certificates = terminate.map(|terminate| &terminate.certificates);
+        let (address, ports) = (listener.address, listener.ports);
+        lines.push(format!("{address} {ports:?} {certificates:?}"));
+    }
     lines.join("\n")
 }
 

@@ -9,36 +9,45 @@ mod index;
 mod ingresses;
 mod upstreams;
 
-use self::index::{Index, UpstreamUse};
+use self::index::Index;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use headgate_table::{
-    Affinity, CATCH_ALL, Certificate, Forwarding, Host, HostBehaviour, Pattern, Policy, RegexName,
-    RoutingTable, SharedMap, Slot, Target, UpstreamId,
+    Affinity, CATCH_ALL, Certificate, Certificates as Served, Forwarding, Host, HostBehaviour,
+    Listener, Pattern, Plain, Policy, PublicPorts, RegexName, RoutingTable, Slot, Socket, Split,
+    Target, Terminate, TlsRoute, TlsSocket, UpstreamKey, VirtualHosts,
 };
 
 use crate::Options;
+use crate::build;
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
+use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId, Transport};
 use crate::build::sorted::Sorted;
-use crate::build::upstream;
+use crate::build::upstreams::{UpstreamDraft, Upstreams};
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
 use crate::ingress::age::{self, ByAge};
 use crate::ingress::annotations::IngressAnnotations;
 use crate::ingress::class::{self, is_ours};
 use crate::ingress::host::{self, Member, www_counterpart};
-use crate::ingress::parsed::{FIRST_PORT, ParsedIngress};
+use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::policy;
 use crate::ingress::serving::{config_map_name, serving, settings_finding};
 use crate::ingress::settings::Settings;
+use crate::ingress::upstream;
 use crate::snapshot::{Changes, Kind, Name, ObjectRef, Snapshot};
 
 /// A compiled state: the table to serve from, and what the next compilation goes on from.
 pub struct Compiled {
     table: Arc<RoutingTable>,
+    /// The universe of the hosts of Ingresses.
+    hosts: VirtualHosts,
+    upstreams: Upstreams,
+    default_certificate: Arc<Certificate>,
     settings: Settings,
     plain_forwarding: Arc<Forwarding>,
     plain_policy: Arc<Policy>,
@@ -68,7 +77,6 @@ pub enum IngressStatus {
 #[derive(Default)]
 struct Dirty {
     hosts: BTreeSet<Arc<str>>,
-    upstreams: BTreeSet<UpstreamId>,
 }
 
 /// Compiles `snapshot`. With a `previous` state only what `changes` touches is compiled; without one, everything.
@@ -145,11 +153,11 @@ impl Compiled {
         let plain_forwarding = Arc::new(policy::forwarding(
             &IngressAnnotations::default(),
             &settings,
-            None,
         ));
         let plain_policy = policy::plain(&settings, &plain_forwarding);
         let mut certificates = Certificates::default();
         let mut patterns = Interned::default();
+        let mut upstreams = Upstreams::default();
         let snapshot = Snapshot::default();
         let mut around = host::Surroundings {
             snapshot: &snapshot,
@@ -157,24 +165,16 @@ impl Compiled {
             options,
             certificates: &mut certificates,
             patterns: &mut patterns,
+            upstreams: &mut upstreams,
             plain_policy: &plain_policy,
             defines: &|_| false,
         };
         let catch_all = host::catch_all(&mut around);
-        let table = RoutingTable {
-            generation: 0,
-            settings: Arc::default(),
-            hosts: SharedMap::new(),
-            aliases: SharedMap::new(),
-            suffix_aliases: SharedMap::new(),
-            wildcards: SharedMap::new(),
-            regex_names: Arc::default(),
-            catch_all,
-            upstreams: SharedMap::new(),
-            default_certificate: fallback.clone(),
-        };
         Self {
-            table: Arc::new(table),
+            table: Arc::new(RoutingTable::new(Arc::default())),
+            hosts: VirtualHosts::new(catch_all),
+            upstreams,
+            default_certificate: fallback.clone(),
             settings,
             plain_forwarding,
             plain_policy,
@@ -298,7 +298,6 @@ impl Step<'_> {
             self.compiled.plain_forwarding = Arc::new(policy::forwarding(
                 &IngressAnnotations::default(),
                 &settings,
-                None,
             ));
             self.compiled.plain_policy = policy::plain(&settings, &self.compiled.plain_forwarding);
             self.compiled.settings = settings;
@@ -343,7 +342,7 @@ impl Step<'_> {
 
     fn default_certificate(&mut self, fallback: &Arc<Certificate>) {
         let Some(name) = &self.options.default_certificate else {
-            self.table.default_certificate = fallback.clone();
+            self.compiled.default_certificate = fallback.clone();
             return;
         };
         let (certificate, problem) = self.compiled.certificates.serving(name, self.snapshot);
@@ -365,10 +364,45 @@ impl Step<'_> {
         self.compiled
             .findings
             .replace(Source::DefaultCertificate, findings.into_iter().collect());
-        self.table.default_certificate = certificate.unwrap_or_else(|| fallback.clone());
+        self.compiled.default_certificate = certificate.unwrap_or_else(|| fallback.clone());
+    }
+
+    /// The listeners of both ports, which lead to the same universe.
+    fn listeners(&self) -> Vec<Listener> {
+        let hosts = Arc::new(self.compiled.hosts.clone());
+        let listeners = &self.options.listeners;
+        let https = listeners.https.first().map_or(443, SocketAddr::port);
+        let listener = |address: &SocketAddr, socket: Socket| Listener {
+            address: *address,
+            ports: PublicPorts {
+                own: address.port(),
+                https,
+            },
+            socket,
+        };
+        let http = listeners.http.iter();
+        let http = http.map(|address| {
+            let socket = Socket::Plain(Plain::Http(hosts.clone()));
+            listener(address, socket)
+        });
+        let terminate = TlsRoute::Terminate(Terminate {
+            hosts: hosts.clone(),
+            certificates: Served::OfHosts {
+                default: self.compiled.default_certificate.clone(),
+                reject_unknown: self.table.settings.tls.reject_unknown,
+            },
+        });
+        let tls = listeners.https.iter();
+        let tls = tls.map(|address| {
+            let socket = Socket::Tls(TlsSocket::new(terminate.clone()));
+            listener(address, socket)
+        });
+        http.chain(tls).collect()
     }
 
     fn finish(mut self) -> Compiled {
+        let listeners = self.listeners();
+        self.table.set_listeners(listeners);
         self.table.generation += 1;
         self.compiled.table = Arc::new(self.table);
         self.compiled

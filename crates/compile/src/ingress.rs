@@ -12,6 +12,7 @@ pub(crate) mod policy;
 mod references;
 pub(crate) mod serving;
 pub mod settings;
+pub(crate) mod upstream;
 
 pub use admission::{Review, review};
 pub use references::references;

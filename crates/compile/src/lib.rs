@@ -4,7 +4,7 @@
 //! cannot be served is a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates
 //! and keys are parsed and checked here, because a broken one is a finding; they are used only by the data plane.
 
-mod build;
+pub mod build;
 mod compiler;
 mod finding;
 mod findings;
@@ -20,5 +20,5 @@ pub use ingress::{Review, annotations, references, review, settings};
 pub use objects::{
     ConfigMap, EndpointSlice, Endpoints, IngressClass, Namespace, Object, Secret, Service,
 };
-pub use options::{ClassSelection, Namespaces, Options};
+pub use options::{ClassSelection, HttpListeners, Namespaces, Options};
 pub use snapshot::{Change, Changes, Fact, Kind, Name, ObjectRef, Objects, Snapshot};

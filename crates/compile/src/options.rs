@@ -1,5 +1,6 @@
 //! What the operator decided by flags about which objects are served and how.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::Name;
@@ -8,6 +9,8 @@ use crate::ingress::annotations::DEFAULT_PREFIX;
 /// Decisions that flags make. Defaults are those of ingress-nginx (its reference, section 6).
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Where HTTP is served.
+    pub listeners: HttpListeners,
     /// Which Ingresses are served.
     pub class: ClassSelection,
     /// Of which namespaces Ingresses are served; default all.
@@ -35,6 +38,15 @@ pub struct Options {
     pub topology: bool,
     /// Path that the catch-all answers itself (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
+}
+
+/// The addresses at which hosts are served, over plain text and over TLS. They are known once the sockets are bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpListeners {
+    /// For plain HTTP; default 0.0.0.0:80.
+    pub http: Vec<SocketAddr>,
+    /// For HTTPS; default 0.0.0.0:443.
+    pub https: Vec<SocketAddr>,
 }
 
 /// Of which namespaces Ingresses are served.
@@ -65,6 +77,7 @@ pub struct ClassSelection {
 impl Default for Options {
     fn default() -> Self {
         Self {
+            listeners: HttpListeners::default(),
             class: ClassSelection::default(),
             namespaces: Namespaces::All,
             annotations_prefix: DEFAULT_PREFIX.into(),
@@ -78,6 +91,16 @@ impl Default for Options {
             loopback_endpoints: false,
             topology: false,
             health_path: "/healthz".into(),
+        }
+    }
+}
+
+impl Default for HttpListeners {
+    fn default() -> Self {
+        let on = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+        Self {
+            http: on(80),
+            https: on(443),
         }
     }
 }

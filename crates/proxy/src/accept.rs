@@ -1,6 +1,7 @@
 //! Takes connections off a listening socket and gives each a task of its own.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -23,6 +24,10 @@ pub(crate) async fn run<H: Handler>(
     port: Port,
     mut stop: watch::Receiver<bool>,
 ) {
+    let Ok(address) = listener.local_addr() else {
+        return;
+    };
+    let port = (port, address);
     let mut pause = PAUSE;
     loop {
         let accepted = tokio::select! {
@@ -56,8 +61,8 @@ pub(crate) async fn run<H: Handler>(
 fn begin<H: Handler>(
     front: &Rc<Front<H>>,
     stream: TcpStream,
-    peer: std::net::SocketAddr,
-    port: Port,
+    peer: SocketAddr,
+    (port, listener): (Port, SocketAddr),
 ) {
     let Some(place) = front
         .process
@@ -72,6 +77,7 @@ fn begin<H: Handler>(
         stream,
         peer,
         local,
+        listener,
         port,
         place,
     };

@@ -14,6 +14,8 @@ pub(crate) struct Downstream {
     pub(crate) worker: Rc<Worker>,
     /// The TCP peer: the client, or the balancer before us.
     pub(crate) tcp_peer: SocketAddr,
+    /// The listener that accepted it.
+    pub(crate) listener: SocketAddr,
     /// Our address on this connection.
     pub(crate) local: SocketAddr,
     /// TLS, on the https port.
@@ -24,6 +26,19 @@ pub(crate) struct Downstream {
     pub(crate) id: u64,
     /// Requests received on it so far.
     pub(crate) requests: Cell<u64>,
+}
+
+impl Downstream {
+    /// The TCP peer, or what a PROXY header named in its place.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        let proxied = self.proxied.map(|proxied| proxied.source);
+        proxied.unwrap_or(self.tcp_peer)
+    }
+
+    /// The server name of the handshake, if there was one.
+    pub(crate) fn server_name(&self) -> Option<&str> {
+        self.tls.as_ref()?.server_name.as_deref()
+    }
 }
 
 /// What the handshake agreed on; for the log.

@@ -305,18 +305,16 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::connection::tests::{config, table};
+    use crate::connection::tests::{config, table_at};
 
     fn start(config: Config) -> (Running, Publisher) {
-        let (publisher, reader) = publisher(Arc::new(table(Settings::default(), &[])));
         let telemetry = Telemetry::new(&config);
-        (
-            Server::bind(config)
-                .unwrap()
-                .start(reader, telemetry)
-                .unwrap(),
-            publisher,
-        )
+        let bound = Server::bind(config).unwrap();
+        let addresses = bound.addresses();
+        let at = (addresses.http[0], addresses.https[0]);
+        let table = table_at(at, Settings::default(), &[]);
+        let (publisher, reader) = publisher(Arc::new(table));
+        (bound.start(reader, telemetry).unwrap(), publisher)
     }
 
     async fn asked(address: SocketAddr) -> TcpStream {

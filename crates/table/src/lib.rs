@@ -1,7 +1,7 @@
 //! The routing table: what the data plane serves from, and nothing about where it came from.
 //!
-//! The vocabulary is hosts, routes, splits, policies and upstreams; it never speaks of Ingress, so that other
-//! sources can compile to the same table. A table is immutable: a change makes a new one that shares every
+//! The vocabulary is listeners, hosts, routes, splits, policies and upstreams; no kind of object is named, so that any
+//! source can compile to the same table. A table is immutable: a change makes a new one that shares every
 //! unchanged part with the old ([`SharedMap`]), and [`Publisher`] swaps it in atomically.
 //!
 //! There is no I/O, clock or randomness in this crate: lookups are functions of the table and the request.
@@ -10,8 +10,10 @@
 
 mod address;
 mod certificate;
+mod conditions;
 mod host;
-mod lookup;
+mod hosts;
+mod listener;
 mod path_index;
 mod pattern;
 mod policy;
@@ -21,6 +23,8 @@ mod route;
 mod settings;
 mod shared_map;
 mod slot;
+mod split;
+mod table;
 mod template;
 mod upstream;
 
@@ -29,9 +33,13 @@ mod testing;
 
 pub use address::IpSet;
 pub use certificate::{Certificate, Issue, PrivateBytes};
+pub use conditions::{ConditionInput, Conditions, TextMatch};
 pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, RegexName};
-pub use lookup::RoutingTable;
-pub use path_index::{PathIndex, PathMatch};
+pub use hosts::VirtualHosts;
+pub use listener::{
+    Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
+};
+pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
     AccessRules, BackendProtocol, ConnectionHeader, Cors, Forwarding, HttpVersion, HttpsRedirect,
@@ -39,15 +47,18 @@ pub use policy::{
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
-pub use route::{
-    Canary, CanaryHeader, Closed, HeaderTest, Origin, PathKind, Rewrite, Route, Split, Target,
-};
+pub use route::{Closed, Origin, PathKind, Rewrite, Route, Target};
 pub use settings::{
     AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, PoolSettings, Settings, TlsSettings,
 };
 pub use shared_map::SharedMap;
 pub use slot::Slot;
+pub use split::{
+    Alternative, Alternatives, Arm, Backend, FieldEdits, HeaderEdits, HeaderTest, Pick, Rule,
+    RuleInput, RuleTest, Split, Unavailable,
+};
+pub use table::RoutingTable;
 pub use template::{Piece, Template, TemplateError, Variable};
 pub use upstream::{
-    Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamId,
+    Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };

@@ -1,12 +1,12 @@
 //! Which route of a host a path belongs to.
 //!
-//! Not a pattern router: Ingress paths are literal bytes, or regular expressions in an order of their own, and no router
-//! library's pattern language (braces, wildcards) means the same. Two sorted arrays and a walk over the request's
-//! segments do it, without allocation and with 8 bytes a route.
+//! Not a pattern router: paths are literal bytes, or regular expressions in an order of their own, and no router library's
+//! pattern language (braces, wildcards) means the same. Two sorted arrays and a walk over the request's segments do it,
+//! without allocation.
 
 use std::sync::Arc;
 
-use crate::{PathKind, Pattern, Route};
+use crate::{Conditions, PathKind, Pattern, Route};
 
 /// The routes of one host, ordered for lookup.
 #[derive(Clone, Debug)]
@@ -21,7 +21,16 @@ enum Matcher {
     /// Exact paths; prefixes without their final slash.
     Literal { exact: Keys, prefix: Keys },
     /// First match wins.
-    Regex(Box<[(Arc<Pattern>, Arc<Route>)]>),
+    Regex(Box<[(Arc<Pattern>, Routes)]>),
+}
+
+/// A route for the index, with its conditions beside the path.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The route.
+    pub route: Arc<Route>,
+    /// What a request must be, too.
+    pub conditions: Conditions,
 }
 
 /// Routes by a key, sorted by it. The keys lie together rather than in their routes: a search among thousands of hosts is
@@ -38,7 +47,16 @@ struct Keys {
 struct Entry {
     start: u32,
     end: u32,
-    route: Arc<Route>,
+    routes: Routes,
+}
+
+/// The routes of one key.
+#[derive(Clone, Debug)]
+enum Routes {
+    /// One without conditions: the common case.
+    One(Arc<Route>),
+    /// The first whose conditions hold; only the last may have none.
+    Ordered(Box<[Candidate]>),
 }
 
 /// What a path belongs to.
@@ -50,14 +68,27 @@ pub enum PathMatch<'t> {
     AddSlash(&'t Arc<Route>),
 }
 
+impl From<Arc<Route>> for Candidate {
+    /// Without conditions.
+    fn from(route: Arc<Route>) -> Self {
+        Self {
+            route,
+            conditions: Conditions::default(),
+        }
+    }
+}
+
 impl PathIndex {
-    /// Index for literal paths. Of two routes with the same kind and path (a final slash of a prefix aside) the first wins.
-    /// `root` takes what no other route takes; a prefix route for `/` in `routes` is left aside.
-    pub fn literal(root: Arc<Route>, routes: Vec<Arc<Route>>) -> Self {
-        let (exact, mut prefix): (Vec<_>, Vec<_>) = routes
+    /// Index for literal paths. Candidates of the same kind and path (a final slash of a prefix aside) are tried in the order
+    /// given, so that nothing comes after one without conditions. `root` takes what no other route takes; a prefix route for
+    /// `/` without conditions in `candidates` is left aside.
+    pub fn literal(root: Arc<Route>, candidates: Vec<Candidate>) -> Self {
+        let (exact, mut prefix): (Vec<_>, Vec<_>) = candidates
             .into_iter()
-            .partition(|route| route.kind == PathKind::Exact);
-        prefix.retain(|route| !prefix_key(route).is_empty());
+            .partition(|candidate| candidate.route.kind == PathKind::Exact);
+        prefix.retain(|candidate| {
+            !prefix_key(&candidate.route).is_empty() || !candidate.conditions.is_empty()
+        });
         let matcher = Matcher::Literal {
             exact: Keys::new(exact, |route| route.path.as_bytes()),
             prefix: Keys::new(prefix, prefix_key),
@@ -67,11 +98,11 @@ impl PathIndex {
 
     /// Index for a host in regex mode. `entries` are the text that decides the order, its expression, and the route:
     /// longer text first, of equal length the lexicographically greater (ingress-nginx reference 2.4).
-    pub fn regex(root: Arc<Route>, mut entries: Vec<(Arc<str>, Arc<Pattern>, Arc<Route>)>) -> Self {
+    pub fn regex(root: Arc<Route>, mut entries: Vec<(Arc<str>, Arc<Pattern>, Candidate)>) -> Self {
         entries.sort_by(|(a, ..), (b, ..)| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
         let entries = entries
             .into_iter()
-            .map(|(_, pattern, route)| (pattern, route))
+            .map(|(_, pattern, candidate)| (pattern, Routes::one(candidate)))
             .collect();
         Self {
             matcher: Matcher::Regex(entries),
@@ -79,18 +110,22 @@ impl PathIndex {
         }
     }
 
-    /// What `path` (decoded and normalised) belongs to.
-    pub fn find(&self, path: &[u8]) -> PathMatch<'_> {
+    /// What `path` (decoded and normalised) belongs to. `holds` says whether conditions hold for the request; where none
+    /// does, the next shorter prefix is tried.
+    pub fn find(&self, path: &[u8], holds: impl Fn(&Conditions) -> bool) -> PathMatch<'_> {
         match &self.matcher {
             Matcher::Literal { exact, prefix } => {
-                let found = exact.get(path).map(PathMatch::Route);
+                let found = exact.get(path).and_then(|routes| routes.first(&holds));
                 found
-                    .or_else(|| prefix.leading_segments(path))
+                    .map(PathMatch::Route)
+                    .or_else(|| prefix.leading_segments(path, &holds))
                     .unwrap_or(PathMatch::Route(&self.root))
             }
             Matcher::Regex(entries) => {
-                let found = entries.iter().find(|(pattern, _)| pattern.is_match(path));
-                PathMatch::Route(found.map_or(&self.root, |(_, route)| route))
+                let found = entries.iter().find_map(|(pattern, routes)| {
+                    pattern.is_match(path).then(|| routes.first(&holds))?
+                });
+                PathMatch::Route(found.unwrap_or(&self.root))
             }
         }
     }
@@ -106,57 +141,112 @@ impl PathIndex {
     }
 
     /// The texts that are tried, in their order, each with its route: paths, or expressions in regex mode. The root last.
-    pub fn listing(&self) -> Vec<(&str, &Arc<Route>)> {
-        match &self.matcher {
-            Matcher::Literal { .. } => {
-                let routes = self.routes().into_iter();
-                routes.map(|route| (&*route.path, route)).collect()
+    pub fn listing(&self) -> Vec<(&str, Option<&Conditions>, &Arc<Route>)> {
+        let mut listing: Vec<_> = match &self.matcher {
+            Matcher::Literal { exact, prefix } => {
+                let mut prefix: Vec<_> = prefix.candidates().collect();
+                prefix.sort_by_key(|(_, route)| std::cmp::Reverse(prefix_key(route).len()));
+                let all = exact.candidates().chain(prefix);
+                all.map(|(conditions, route)| (&*route.path, conditions, route))
+                    .collect()
             }
-            Matcher::Regex(entries) => {
-                let entries = entries
-                    .iter()
-                    .map(|(pattern, route)| (pattern.source(), route));
-                entries.chain([(&*self.root.path, &self.root)]).collect()
+            Matcher::Regex(entries) => entries
+                .iter()
+                .flat_map(|(pattern, routes)| {
+                    let candidates = routes.candidates().into_iter();
+                    candidates.map(|(conditions, route)| (pattern.source(), conditions, route))
+                })
+                .collect(),
+        };
+        listing.push((&*self.root.path, None, &self.root));
+        listing
+    }
+
+    /// All routes in the order in which they are tried, the root last. A route may come twice in regex mode.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.listing().into_iter().map(|(_, _, route)| route)
+    }
+}
+
+impl Routes {
+    fn one(candidate: Candidate) -> Self {
+        if candidate.conditions.is_empty() {
+            Self::One(candidate.route)
+        } else {
+            Self::Ordered([candidate].into())
+        }
+    }
+
+    /// `first`, then `others`, as far as one can be reached.
+    fn new(first: Candidate, others: Vec<Candidate>) -> Self {
+        if first.conditions.is_empty() || others.is_empty() {
+            return Self::one(first);
+        }
+        let mut all = vec![first];
+        for candidate in others {
+            let is_last = candidate.conditions.is_empty();
+            all.push(candidate);
+            if is_last {
+                break;
+            }
+        }
+        Self::Ordered(all.into())
+    }
+
+    fn first(&self, holds: &impl Fn(&Conditions) -> bool) -> Option<&Arc<Route>> {
+        match self {
+            Self::One(route) => Some(route),
+            Self::Ordered(candidates) => {
+                let mut candidates = candidates.iter();
+                let found = candidates.find(|candidate| {
+                    candidate.conditions.is_empty() || holds(&candidate.conditions)
+                });
+                found.map(|candidate| &candidate.route)
             }
         }
     }
 
-    /// All routes in the order in which they are tried, the root last. A route may come twice in regex mode.
-    pub fn routes(&self) -> Vec<&Arc<Route>> {
-        let mut routes: Vec<_> = match &self.matcher {
-            Matcher::Literal { exact, prefix } => {
-                let mut prefix: Vec<_> = prefix.routes().collect();
-                prefix.sort_by_key(|route| std::cmp::Reverse(prefix_key(route).len()));
-                exact.routes().chain(prefix).collect()
+    fn candidates(&self) -> Vec<(Option<&Conditions>, &Arc<Route>)> {
+        match self {
+            Self::One(route) => vec![(None, route)],
+            Self::Ordered(list) => {
+                let list = list.iter();
+                list.map(|one| (Some(&one.conditions), &one.route))
+                    .collect()
             }
-            Matcher::Regex(entries) => entries.iter().map(|(_, route)| route).collect(),
-        };
-        if !routes.iter().any(|route| Arc::ptr_eq(route, &self.root)) {
-            routes.push(&self.root);
         }
-        routes
     }
 }
 
 impl Keys {
-    /// Of two routes with the same key, the first stays.
-    fn new(mut routes: Vec<Arc<Route>>, key: impl Fn(&Route) -> &[u8]) -> Self {
-        // The sort is stable, so that of equals the first is the one that is kept.
-        routes.sort_by(|a, b| key(a).cmp(key(b)));
-        routes.dedup_by(|b, a| key(a) == key(b));
+    fn new(mut candidates: Vec<Candidate>, key: impl Fn(&Route) -> &[u8]) -> Self {
+        // The sort is stable, so that those of one key keep their order.
+        candidates.sort_by(|a, b| key(&a.route).cmp(key(&b.route)));
         let mut text = Vec::new();
         let mut longest = 0;
-        let mut entries = Vec::with_capacity(routes.len());
-        for route in routes {
+        let mut entries = Vec::with_capacity(candidates.len());
+        let mut candidates = candidates.into_iter().peekable();
+        while let Some(first) = candidates.next() {
             let start = text.len();
-            text.extend_from_slice(key(&route));
+            text.extend_from_slice(key(&first.route));
             longest = longest.max(text.len() - start);
             // An object is far smaller than 4 GiB, and so are all its paths.
-            let (Ok(start), Ok(end)) = (u32::try_from(start), u32::try_from(text.len())) else {
+            let (Ok(from), Ok(to)) = (u32::try_from(start), u32::try_from(text.len())) else {
                 break;
             };
-            entries.push(Entry { start, end, route });
+            let mut others = Vec::new();
+            while let Some(next) =
+                candidates.next_if(|next| text.get(start..) == Some(key(&next.route)))
+            {
+                others.push(next);
+            }
+            entries.push(Entry {
+                start: from,
+                end: to,
+                routes: Routes::new(first, others),
+            });
         }
+        entries.shrink_to_fit();
         Self {
             entries: entries.into(),
             text: text.into(),
@@ -164,11 +254,13 @@ impl Keys {
         }
     }
 
-    fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.entries.iter().map(|entry| &entry.route)
+    fn candidates(&self) -> impl Iterator<Item = (Option<&Conditions>, &Arc<Route>)> {
+        self.entries
+            .iter()
+            .flat_map(|entry| entry.routes.candidates())
     }
 
-    fn get(&self, key: &[u8]) -> Option<&Arc<Route>> {
+    fn get(&self, key: &[u8]) -> Option<&Routes> {
         let key_of = |entry: &Entry| {
             let span = entry.start as usize..entry.end as usize;
             self.text.get(span).unwrap_or_default()
@@ -177,11 +269,15 @@ impl Keys {
             .entries
             .binary_search_by(|entry| key_of(entry).cmp(key))
             .ok()?;
-        self.entries.get(at).map(|entry| &entry.route)
+        self.entries.get(at).map(|entry| &entry.routes)
     }
 
     /// Tries the leading segments of `path` from the longest that can match down.
-    fn leading_segments(&self, path: &[u8]) -> Option<PathMatch<'_>> {
+    fn leading_segments(
+        &self,
+        path: &[u8],
+        holds: &impl Fn(&Conditions) -> bool,
+    ) -> Option<PathMatch<'_>> {
         if self.entries.is_empty() {
             return None;
         }
@@ -189,7 +285,7 @@ impl Keys {
         loop {
             let segments = path.get(..end)?;
             if end <= self.longest
-                && let Some(route) = self.get(segments)
+                && let Some(route) = self.get(segments).and_then(|routes| routes.first(holds))
             {
                 let lacks_slash = end == path.len() && route.path.ends_with('/');
                 return Some(if lacks_slash {
@@ -212,16 +308,19 @@ fn prefix_key(route: &Route) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
+    use crate::Origin;
     use crate::testing::route;
 
     fn found(kinds: &[(PathKind, &str)], path: &str) -> String {
         let routes = kinds
             .iter()
-            .map(|(kind, path)| route(*kind, path))
+            .map(|(kind, path)| route(*kind, path).into())
             .collect();
         let index = PathIndex::literal(route(PathKind::Prefix, "/"), routes);
-        match index.find(path.as_bytes()) {
+        match index.find(path.as_bytes(), |_| false) {
             PathMatch::Route(route) => format!("{:?} {}", route.kind, route.path),
             PathMatch::AddSlash(route) => format!("slash {}", route.path),
         }
@@ -260,18 +359,61 @@ mod tests {
     }
 
     #[test]
+    fn of_routes_with_conditions_the_first_that_holds_wins_else_a_shorter_prefix() {
+        let with = |path: &str, method: Method| {
+            let plain = route(PathKind::Prefix, path);
+            let origin = Origin {
+                port: method.as_str().into(),
+                ..Origin::clone(&plain.origin)
+            };
+            Candidate {
+                route: Arc::new(Route {
+                    origin: Arc::new(origin),
+                    ..Route::clone(&plain)
+                }),
+                conditions: Conditions {
+                    method: Some(method),
+                    ..Conditions::default()
+                },
+            }
+        };
+        let candidates = vec![
+            with("/a/b", Method::GET),
+            with("/a/b", Method::PUT),
+            with("/a", Method::GET),
+            route(PathKind::Prefix, "/a").into(),
+            with("/", Method::POST),
+        ];
+        let index = PathIndex::literal(route(PathKind::Prefix, "/"), candidates);
+        let find = |method: &Method, path: &str| {
+            let holds = |conditions: &Conditions| conditions.method.as_ref() == Some(method);
+            match index.find(path.as_bytes(), holds) {
+                PathMatch::Route(route) | PathMatch::AddSlash(route) => {
+                    format!("{} {}", route.path, route.origin.port)
+                }
+            }
+        };
+        assert_eq!(find(&Method::GET, "/a/b/c"), "/a/b GET");
+        assert_eq!(find(&Method::PUT, "/a/b"), "/a/b PUT");
+        assert_eq!(find(&Method::HEAD, "/a/b"), "/a 80");
+        assert_eq!(find(&Method::GET, "/a/x"), "/a GET");
+        assert_eq!(find(&Method::POST, "/x"), "/ POST");
+        assert_eq!(find(&Method::GET, "/x"), "/ 80");
+    }
+
+    #[test]
     fn regex_mode_tries_longer_text_first() {
         let route = |path: &str| route(PathKind::Prefix, path);
         let entry = |path: &str| {
             let pattern =
                 Pattern::case_insensitive(&format!("^{path}")).unwrap_or_else(|e| panic!("{e}"));
-            (Arc::from(path), Arc::new(pattern), route(path))
+            (Arc::from(path), Arc::new(pattern), route(path).into())
         };
         let index = PathIndex::regex(
             route("/"),
             vec![entry("/foo/bar"), entry("/foo/.*"), entry("/foo/ba[rz]")],
         );
-        let find = |path: &str| match index.find(path.as_bytes()) {
+        let find = |path: &str| match index.find(path.as_bytes(), |_| false) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.to_string(),
         };
         assert_eq!(find("/FOO/bar"), "/foo/ba[rz]");

@@ -152,8 +152,6 @@ impl AccessRules {
 /// How requests are forwarded to an endpoint and answers brought back.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forwarding {
-    /// Protocol of the endpoints.
-    pub protocol: BackendProtocol,
     /// Bound on connecting, default 5 s.
     pub connect_timeout: Duration,
     /// Bound between two writes to the endpoint, default 60 s.
@@ -178,8 +176,6 @@ pub struct Forwarding {
     pub host: Option<HeaderValue>,
     /// `Connection` sent to the endpoint instead of what the proxy would send.
     pub connection_header: Option<ConnectionHeader>,
-    /// TLS towards the endpoints; `None`: no verification and no SNI.
-    pub tls: Option<Arc<UpstreamTls>>,
     /// Replacement in `Domain` of `Set-Cookie`.
     pub cookie_domain: Option<ReplaceRule>,
     /// Replacement in `Path` of `Set-Cookie`.
@@ -210,7 +206,6 @@ impl Default for Forwarding {
     /// The defaults that the fields name.
     fn default() -> Self {
         Self {
-            protocol: BackendProtocol::Http,
             connect_timeout: Duration::from_secs(5),
             send_timeout: Duration::from_secs(60),
             read_timeout: Duration::from_secs(60),
@@ -223,7 +218,6 @@ impl Default for Forwarding {
             http_version: HttpVersion::Http11,
             host: None,
             connection_header: None,
-            tls: None,
             cookie_domain: None,
             cookie_path: None,
             location: None,

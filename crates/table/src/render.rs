@@ -1,54 +1,108 @@
 //! The table for people: one line a route, or JSON.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use crate::{
-    Affinity, Balance, Canary, Endpoints, Host, HostBehaviour, HostTls, HttpsRedirect, Origins,
-    PathKind, Policy, Route, RoutingTable, Split, Target, Upstream, UpstreamId,
+    Affinity, Alternative, Alternatives, Arm, Backend, BackendProtocol, Balance, Conditions,
+    Endpoints, HeaderTest, Host, HostBehaviour, HostTls, HttpsRedirect, Listener, Origins,
+    PathKind, Plain, Policy, Route, RoutingTable, RuleTest, Socket, Split, Target, TextMatch,
+    Upstream, UpstreamKey, VirtualHosts,
 };
 
-/// The table as text, hosts in the order of their names, one line a route: what golden tests compare.
+/// The table as text, one line a route: what golden tests compare. Hosts come in the order of their names; of several
+/// universes, each under a line with the listeners that lead to it.
 pub fn text(table: &RoutingTable) -> String {
     let mut out = String::new();
-    for host in sorted_hosts(table) {
-        let _ = writeln!(out, "host {}{}", host.name, host_facts(host));
-        match &host.behaviour {
-            HostBehaviour::Redirect { to } => {
-                let _ = writeln!(out, "  redirect to {to}");
-            }
-            HostBehaviour::Routes { paths, .. } => {
-                for (tried, route) in paths.listing() {
-                    let kind = kind(route, paths.is_regex());
-                    let _ = writeln!(out, "  {kind:<6} {tried} -> {}", route_line(table, route));
-                }
-            }
+    let universes = table.universes();
+    for hosts in &universes {
+        if universes.len() > 1 {
+            let _ = writeln!(out, "listeners {}", addresses(table, hosts));
+        }
+        for host in sorted(hosts) {
+            host_lines(table, host, &mut out);
         }
     }
     out
 }
 
-/// The table as JSON, with its generation: the admin port's `/debug/table`. Keys and secrets are never in it.
-pub fn json(table: &RoutingTable) -> Value {
-    let hosts: Vec<Value> = sorted_hosts(table)
-        .into_iter()
-        .map(|host| host_json(table, host))
-        .collect();
-    json!({ "generation": table.generation, "hosts": hosts })
+fn host_lines(table: &RoutingTable, host: &Host, out: &mut String) {
+    let _ = writeln!(out, "host {}{}", host.name, host_facts(host));
+    match &host.behaviour {
+        HostBehaviour::Redirect { to } => {
+            let _ = writeln!(out, "  redirect to {to}");
+        }
+        HostBehaviour::Routes { paths, .. } => {
+            for (tried, conditions, route) in paths.listing() {
+                let kind = kind(route, paths.is_regex());
+                let conditions = conditions.map(conditions_text).unwrap_or_default();
+                let line = route_line(table, route);
+                let _ = writeln!(out, "  {kind:<6} {tried}{conditions} -> {line}");
+            }
+        }
+    }
 }
 
-fn sorted_hosts(table: &RoutingTable) -> Vec<&Host> {
-    let mut hosts: Vec<&Host> = table
-        .hosts
+/// The table as JSON, with its generation: the admin port's `/debug/table`. Keys and secrets are never in it.
+pub fn json(table: &RoutingTable) -> Value {
+    let universes = table.universes();
+    let hosts: Vec<Value> = universes
         .iter()
-        .chain(table.wildcards.iter())
-        .map(|(_, host)| &**host)
+        .flat_map(|hosts| sorted(hosts))
+        .map(|host| host_json(table, host))
         .collect();
-    hosts.push(&table.catch_all);
+    let listeners: Vec<Value> = table.listeners().iter().map(listener_json).collect();
+    json!({ "generation": table.generation, "listeners": listeners, "hosts": hosts })
+}
+
+fn listener_json(listener: &Listener) -> Value {
+    let leads_to = match &listener.socket {
+        Socket::Plain(Plain::Http(_)) => "http",
+        Socket::Plain(Plain::Stream(_)) => "stream",
+        Socket::Tls(_) => "tls",
+    };
+    json!({ "address": listener.address.to_string(), "port": listener.ports.own, "leadsTo": leads_to })
+}
+
+fn addresses(table: &RoutingTable, hosts: &Arc<VirtualHosts>) -> String {
+    let leading = table.listeners().iter().filter(|listener| {
+        let mut universes = listener.universes().into_iter();
+        universes.any(|known| Arc::ptr_eq(known, hosts))
+    });
+    let addresses: Vec<String> = leading
+        .map(|listener| listener.address.to_string())
+        .collect();
+    addresses.join(" ")
+}
+
+fn sorted(hosts: &VirtualHosts) -> Vec<&Host> {
+    let mut hosts: Vec<&Host> = hosts.iter().map(|host| &**host).collect();
     hosts.sort_by(|a, b| a.name.cmp(&b.name));
-    hosts.dedup_by(|a, b| a.name == b.name);
     hosts
+}
+
+/// Such as ` GET x-user=a ?debug~^1`.
+fn conditions_text(conditions: &Conditions) -> String {
+    let mut out = String::new();
+    if let Some(method) = &conditions.method {
+        let _ = write!(out, " {method}");
+    }
+    for (name, value) in &conditions.headers {
+        let _ = write!(out, " {name}{}", match_text(value));
+    }
+    for (name, value) in &conditions.query {
+        let _ = write!(out, " ?{name}{}", match_text(value));
+    }
+    out
+}
+
+fn match_text(text: &TextMatch) -> String {
+    match text {
+        TextMatch::Exact(text) => format!("={text}"),
+        TextMatch::Pattern(pattern) => format!("~{}", pattern.source()),
+    }
 }
 
 fn host_facts(host: &Host) -> String {
@@ -100,47 +154,65 @@ fn target(table: &RoutingTable, target: &Target) -> String {
 }
 
 fn forward(table: &RoutingTable, split: &Split) -> String {
-    let mut out = upstream(table, &split.primary);
-    if let Some(canary) = &split.canary {
-        let _ = write!(
-            out,
-            " | canary {} {}",
-            upstream(table, &canary.upstream),
-            canary_rules(canary)
-        );
+    let mut out = backend(table, split.primary());
+    if let Some(others) = split.alternatives() {
+        for (index, other) in others.list().iter().enumerate() {
+            let backend = backend(table, &other.backend);
+            let rules = alternative_rules(others, index, other);
+            let _ = write!(out, " | canary {backend} {rules}");
+        }
     }
-    if let Some(fallback) = &split.fallback {
+    if let Some(fallback) = split.fallback() {
         let _ = write!(out, " | without endpoints {}", upstream(table, fallback));
     }
     out
 }
 
-fn canary_rules(canary: &Canary) -> String {
-    let mut rules = Vec::new();
-    if let Some(header) = &canary.header {
-        rules.push(match &header.test {
-            crate::HeaderTest::AlwaysNever => format!("header {}", header.name),
-            crate::HeaderTest::Value(value) => format!("header {}={value}", header.name),
-            crate::HeaderTest::Pattern(pattern) => {
-                format!("header {}~{}", header.name, pattern.source())
+fn backend(table: &RoutingTable, backend: &Backend) -> String {
+    let mut out = match &backend.arm {
+        Arm::Upstream(key) => upstream(table, key),
+        Arm::Status(status) => status.as_u16().to_string(),
+    };
+    if let Some(edits) = &backend.edits {
+        for (side, edits) in [("request", &edits.request), ("response", &edits.response)] {
+            let set = edits.set.iter().chain(&edits.add).map(|(name, _)| name);
+            for name in set.chain(&edits.remove) {
+                let _ = write!(out, " ({side} header {name})");
             }
-            crate::HeaderTest::Broken => format!("header {} (broken pattern)", header.name),
-        });
+        }
     }
-    if let Some(cookie) = &canary.cookie {
-        rules.push(format!("cookie {cookie}"));
-    }
-    if canary.weight > 0 || rules.is_empty() {
-        rules.push(format!("{}/{}", canary.weight, canary.total));
+    out
+}
+
+fn alternative_rules(others: &Alternatives, index: usize, other: &Alternative) -> String {
+    let about = others
+        .rules()
+        .iter()
+        .filter(|rule| rule.alternative == index);
+    let mut rules: Vec<String> = about.map(|rule| rule_text(&rule.test)).collect();
+    if other.weight > 0 || rules.is_empty() {
+        rules.push(format!("{}/{}", other.weight, others.total()));
     }
     rules.join(" ")
 }
 
-fn upstream(table: &RoutingTable, id: &UpstreamId) -> String {
-    let Some(upstream) = table.upstream(id) else {
-        return format!("{id} (absent)");
+fn rule_text(test: &RuleTest) -> String {
+    match test {
+        RuleTest::Cookie(name) => format!("cookie {name}"),
+        RuleTest::Header { name, value } => match value {
+            HeaderTest::AlwaysNever => format!("header {name}"),
+            HeaderTest::Value(value) => format!("header {name}={value}"),
+            HeaderTest::Pattern(pattern) => format!("header {name}~{}", pattern.source()),
+            HeaderTest::Broken => format!("header {name} (broken pattern)"),
+        },
+    }
+}
+
+fn upstream(table: &RoutingTable, key: &UpstreamKey) -> String {
+    let Some(upstream) = table.upstream(key) else {
+        return format!("{key} (absent)");
     };
-    let mut out = id.to_string();
+    let mut out = upstream.name.to_string();
     match &upstream.endpoints {
         Endpoints::None(why) => {
             let _ = write!(out, " ({why})");
@@ -163,6 +235,12 @@ fn upstream(table: &RoutingTable, id: &UpstreamId) -> String {
 
 fn upstream_facts(upstream: &Upstream) -> Vec<String> {
     let mut facts = Vec::new();
+    if upstream.protocol != BackendProtocol::Http {
+        facts.push(format!("{:?}", upstream.protocol).to_uppercase());
+    }
+    if let Some(tls) = &upstream.tls {
+        facts.push(format!("upstream-tls verify={}", tls.verify));
+    }
     if let Some(affinity) = upstream.affinity.as_deref() {
         facts.push(affinity_fact(affinity));
     }
@@ -242,15 +320,8 @@ fn policy_facts(policy: &Policy, facts: &mut Vec<String>) {
             facts.push(format!("allow {}", nets(allow)));
         }
     }
-    let forwarding = &policy.forwarding;
-    if forwarding.protocol != crate::BackendProtocol::Http {
-        facts.push(format!("{:?}", forwarding.protocol).to_uppercase());
-    }
-    if let Some(host) = &forwarding.host {
+    if let Some(host) = &policy.forwarding.host {
         facts.push(format!("host {}", String::from_utf8_lossy(host.as_bytes())));
-    }
-    if let Some(tls) = &forwarding.tls {
-        facts.push(format!("upstream-tls verify={}", tls.verify));
     }
     for (name, _) in policy.response_headers.iter() {
         facts.push(format!("header {name}"));
@@ -282,9 +353,8 @@ fn host_json(table: &RoutingTable, host: &Host) -> Value {
                 .as_ref()
                 .map_or(Value::Null, |root| json!(&*root.path));
             value["regex"] = json!(paths.is_regex());
-            let routes = paths.routes();
-            value["routes"] = routes
-                .into_iter()
+            value["routes"] = paths
+                .routes()
                 .map(|route| route_json(table, route, paths.is_regex()))
                 .collect();
         }
@@ -296,8 +366,9 @@ fn route_json(table: &RoutingTable, route: &Route, regex: bool) -> Value {
     json!({
         "path": &*route.path,
         "kind": kind(route, regex),
+        "object": route.origin.kind,
         "namespace": &*route.origin.namespace,
-        "ingress": &*route.origin.ingress,
+        "name": &*route.origin.name,
         "service": &*route.origin.service,
         "port": &*route.origin.port,
         "target": target(table, &route.target),

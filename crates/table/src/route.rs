@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderName;
-
 use crate::policy::HttpsRedirect;
-use crate::{Pattern, Policy, Slot, Template, UpstreamId};
+use crate::{Pattern, Policy, Slot, Split, Template, UpstreamKey};
 
 /// One path of one host.
 #[derive(Clone, Debug)]
@@ -39,13 +37,16 @@ pub enum PathKind {
     Prefix,
 }
 
-/// The object and Service that a route was made from: labels of metrics, fields of logs.
+/// The object and Service that a route was made from. Labels of metrics and variables of logs are made from it where they
+/// are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
+    /// Kind of the object, as in its manifest; empty for the built-in default.
+    pub kind: &'static str,
     /// Namespace of the object; empty for the built-in default.
     pub namespace: Arc<str>,
     /// Name of the object.
-    pub ingress: Arc<str>,
+    pub name: Arc<str>,
     /// Service that the path names.
     pub service: Arc<str>,
     /// Its port, number or name, as the path names it.
@@ -55,10 +56,10 @@ pub struct Origin {
 /// Where requests of a route go.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// To an upstream, perhaps with a canary.
+    /// To one of several backends.
     Forward(Split),
     /// To the default backend; without a ready endpoint there, 404.
-    DefaultBackend(Option<UpstreamId>),
+    DefaultBackend(Option<UpstreamKey>),
     /// Nowhere: 503, because something that protects the route cannot be honoured.
     Closed(Closed),
 }
@@ -68,54 +69,6 @@ pub enum Target {
 pub struct Closed {
     /// For the operator; never sent to clients.
     pub reason: Arc<str>,
-}
-
-/// An upstream and what may take its place.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Split {
-    /// Where requests go by default.
-    pub primary: UpstreamId,
-    /// The alternative.
-    pub canary: Option<Arc<Canary>>,
-    /// Takes requests, with `X-Code: 503`, when the chosen upstream has no endpoints.
-    pub fallback: Option<UpstreamId>,
-}
-
-/// Conditions under which a request goes to an alternative upstream. Header, then cookie, then weight.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Canary {
-    /// The alternative.
-    pub upstream: UpstreamId,
-    /// By request header.
-    pub header: Option<CanaryHeader>,
-    /// By the cookie of this name: `always` or `never`.
-    pub cookie: Option<Arc<str>>,
-    /// Requests in `total` that go to the canary.
-    pub weight: u32,
-    /// At least 1; default 100.
-    pub total: u32,
-}
-
-/// Canary rule on a request header.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CanaryHeader {
-    /// Which header.
-    pub name: HeaderName,
-    /// What its value decides.
-    pub test: HeaderTest,
-}
-
-/// What a canary header's value decides.
-#[derive(Clone, Debug, PartialEq)]
-pub enum HeaderTest {
-    /// `always`: canary, `never`: primary, else the next rule.
-    AlwaysNever,
-    /// Exactly this: canary, else the next rule.
-    Value(Arc<str>),
-    /// Found: canary, else the next rule.
-    Pattern(Pattern),
-    /// The pattern of the object does not compile: primary.
-    Broken,
 }
 
 /// Rewriting of the path before forwarding.

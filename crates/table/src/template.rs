@@ -66,7 +66,7 @@ pub enum Variable {
     /// `$namespace` of the matched route's object.
     Namespace,
     /// `$ingress_name` of the matched route's object.
-    IngressName,
+    ObjectName,
     /// `$service_name` of the matched route.
     ServiceName,
     /// `$service_port` of the matched route.
@@ -231,7 +231,7 @@ fn variable(name: &str) -> Result<Variable, TemplateError> {
         "content_length" => Variable::ContentLength,
         "content_type" => Variable::ContentType,
         "namespace" => Variable::Namespace,
-        "ingress_name" => Variable::IngressName,
+        "ingress_name" => Variable::ObjectName,
         "service_name" => Variable::ServiceName,
         "service_port" => Variable::ServicePort,
         "location_path" => Variable::LocationPath,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{HttpsRedirect, Origin, PathKind, Route, Slot, Split, Target, UpstreamId};
+use crate::{Backend, HttpsRedirect, Origin, PathKind, Route, Slot, Split, Target, UpstreamKey};
 
 pub(crate) fn route(kind: PathKind, path: &str) -> Arc<Route> {
     let name = |text: &str| Arc::from(text);
@@ -10,19 +10,18 @@ pub(crate) fn route(kind: PathKind, path: &str) -> Arc<Route> {
         path: path.into(),
         kind,
         origin: Arc::new(Origin {
+            kind: "Object",
             namespace: name("shop"),
-            ingress: name("web"),
+            name: name("web"),
             service: name("web"),
             port: name("80"),
         }),
         policy: Arc::default(),
         https: HttpsRedirect::Never,
         rewrite: None,
-        target: Target::Forward(Split {
-            primary: UpstreamId::new("shop", "web", "80"),
-            canary: None,
-            fallback: None,
-        }),
+        target: Target::Forward(Split::new(Backend::upstream_only(UpstreamKey::new(
+            "shop/web/80",
+        )))),
         sets_affinity_cookie: false,
         slot: Slot::default(),
     })

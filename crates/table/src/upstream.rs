@@ -6,42 +6,50 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{Slot, Template};
+use crate::{BackendProtocol, Slot, Template, UpstreamTls};
 
-/// Identity of an upstream: `namespace/service/port`. Slashes cannot occur in the parts, so no two upstreams share one.
+/// Identity of an upstream. What it is made of is known to the builder of the table alone, which puts everything into it
+/// that makes two upstreams different: Service port, protocol and TLS identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UpstreamId(Arc<str>);
+pub struct UpstreamKey(Arc<str>);
 
-impl UpstreamId {
-    /// The upstream of `port` (number or name, as a route names it) of a Service.
-    pub fn new(namespace: &str, service: &str, port: &str) -> Self {
-        Self(format!("{namespace}/{service}/{port}").into())
+impl UpstreamKey {
+    /// The key of this text. Two upstreams must not share one.
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
     }
 
-    /// `namespace/service/port`.
+    /// Its text, for logs and dumps.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The same, shared: the key in the table.
-    pub fn key(&self) -> Arc<str> {
+    /// The same, shared.
+    pub fn text(&self) -> Arc<str> {
         self.0.clone()
     }
 }
 
-impl fmt::Display for UpstreamId {
+impl fmt::Display for UpstreamKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-/// The endpoints of one Service port. Endpoint changes replace this and leave routes alone.
+/// The endpoints of one Service port, as one kind of route speaks to them. Endpoint changes replace this and leave routes
+/// alone.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// Its identity.
-    pub id: UpstreamId,
+    pub key: UpstreamKey,
+    /// What it is of, such as `namespace/service/port`: its name in dumps of the table.
+    pub name: Arc<str>,
     /// `<namespace>-<service>-<port>`: the name in logs, metrics and affinity cookies.
     pub log_name: Arc<str>,
+    /// Protocol of the endpoints.
+    pub protocol: BackendProtocol,
+    /// TLS towards the endpoints; `None`: no verification and no SNI.
+    pub tls: Option<Arc<UpstreamTls>>,
     /// Where requests can go.
     pub endpoints: Endpoints,
     /// How an endpoint is chosen when no affinity decides.

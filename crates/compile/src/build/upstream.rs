@@ -1,108 +1,99 @@
-//! One upstream: a Service port with its endpoints, and how one is chosen (ingress-nginx reference 2.7, 1.4, 1.5).
+//! One upstream: a Service port with its endpoints, as routes speak to it (ingress-nginx reference 2.7).
 
-mod endpoints;
-
-use std::num::NonZeroUsize;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{
-    Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, Slot, Template, Upstream, UpstreamId,
-};
+use headgate_table::{Affinity, Balance, Endpoints, NoEndpoints, Slot, Upstream, UpstreamKey};
 
-use crate::finding::{Finding, Severity, Subject};
-use crate::ingress::annotations::{Algorithm, StickyMode};
-use crate::ingress::parsed::{FIRST_PORT, ParsedIngress};
-use crate::ingress::settings::Settings;
-use crate::objects::{Service, ServicePort};
-use crate::{Kind, Name, ObjectRef, Options, Snapshot};
+use super::endpoints;
+use super::service_port::{FIRST_PORT, ServicePort};
+use super::upstreams::UpstreamDraft;
+use crate::objects::{self, Service};
+use crate::{Options, Snapshot};
 
-/// What an upstream is compiled with.
-pub(crate) struct Surroundings<'a> {
+/// What upstreams are built with.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
-    pub(crate) settings: &'a Settings,
     pub(crate) options: &'a Options,
 }
 
-/// An upstream to compile: who it is, and the Ingresses that name it, oldest first.
-pub(crate) struct Wanted<'a> {
-    pub(crate) id: UpstreamId,
-    pub(crate) service: Name,
-    pub(crate) port: Arc<str>,
-    pub(crate) users: Vec<&'a ParsedIngress>,
-    /// Cookie affinity of the primaries that the users are canaries of.
-    pub(crate) inherited_affinity: Option<Arc<Affinity>>,
+/// What a source wants of an upstream besides its endpoints.
+#[derive(Clone, Debug)]
+pub struct UpstreamPolicy {
+    /// Name in logs, metrics and affinity cookies.
+    pub log_name: Arc<str>,
+    /// How an endpoint is chosen.
+    pub balance: Balance,
+    /// Cookie affinity.
+    pub affinity: Option<Arc<Affinity>>,
+    /// Send requests to the Service's own address, where it has one, instead of its endpoints.
+    pub cluster_address: bool,
 }
 
-/// Compiles an upstream. Without usable endpoints there is a finding for each Ingress that names it.
-pub(crate) fn compile(
-    wanted: &Wanted<'_>,
-    around: &Surroundings<'_>,
+/// An upstream, and what is wrong with it.
+pub(crate) struct Built {
+    pub(crate) upstream: Upstream,
+    /// Why it has no endpoints, in words.
+    pub(crate) problem: Option<String>,
+    /// Addresses of endpoints that requests must not go to.
+    pub(crate) refused: Vec<IpAddr>,
+}
+
+/// Builds the upstream `key`, which `draft` describes. `slot` is that of its former version.
+pub(crate) fn build(
+    key: UpstreamKey,
+    draft: &UpstreamDraft,
+    policy: UpstreamPolicy,
+    inputs: Inputs<'_>,
     slot: Slot,
-) -> (Upstream, Vec<Finding>) {
-    let service = around.snapshot.services.get(&wanted.service);
+) -> Built {
+    let service = inputs.snapshot.services.get(&draft.port.service);
     let mut refused = Vec::new();
     let endpoints = match service {
         None => Endpoints::None(NoEndpoints::NoService),
-        Some(service) => endpoints::of_service(service, wanted, around, &mut refused),
+        Some(service) => {
+            let wanted = endpoints::Wanted {
+                port: &draft.port,
+                cluster_address: policy.cluster_address,
+            };
+            endpoints::of_service(service, &wanted, inputs, &mut refused)
+        }
     };
-    let mut findings = Vec::new();
-    if let Endpoints::None(why) = &endpoints {
-        let fact = problem(*why, wanted, service.map(|service| &**service));
-        findings.extend(wanted.users.iter().map(|user| {
-            let message = format!("{fact}; {}", consequence(user, wanted));
-            user.finding(Severity::Warning, "spec.rules", message)
-        }));
-        findings.extend(default_backend_finding(&fact, wanted, around.options));
-    }
-    for address in refused {
-        let message = format!(
-            "endpoint {address} of Service {} is not an address that requests may go to; left out",
-            wanted.service
-        );
-        findings.extend(
-            wanted
-                .users
-                .iter()
-                .map(|user| user.finding(Severity::Error, "spec.rules", message.clone())),
-        );
-    }
+    let problem = match &endpoints {
+        Endpoints::None(why) => Some(problem(*why, &draft.port, service.map(|known| &**known))),
+        Endpoints::Addresses(_) | Endpoints::Name { .. } => None,
+    };
     let upstream = Upstream {
-        log_name: log_name(wanted, around.options).into(),
+        key,
+        name: draft.port.id().text(),
+        log_name: policy.log_name,
+        protocol: draft.transport.protocol(),
+        tls: draft.transport.tls().cloned(),
         endpoints,
-        balance: balance(wanted, around.settings, &mut findings),
-        affinity: affinity(&wanted.users).or_else(|| wanted.inherited_affinity.clone()),
+        balance: policy.balance,
+        affinity: policy.affinity,
         client_ip_affinity: service
             .and_then(|service| service.client_ip_affinity)
             .map(|seconds| Duration::from_secs(u64::from(seconds.max(1)))),
-        id: wanted.id.clone(),
         slot,
     };
-    (upstream, findings)
+    Built {
+        upstream,
+        problem,
+        refused,
+    }
 }
 
-/// `<namespace>-<service>-<port>`, or the names that ingress-nginx logs for default backends.
-fn log_name(wanted: &Wanted<'_>, options: &Options) -> String {
-    let Name { namespace, name } = &wanted.service;
-    if &*wanted.port != FIRST_PORT {
-        return format!("{namespace}-{name}-{}", wanted.port);
-    }
-    if options.default_backend.as_ref() == Some(&wanted.service) {
-        return "upstream-default-backend".into();
-    }
-    format!("custom-default-backend-{namespace}-{name}")
-}
-
-fn problem(why: NoEndpoints, wanted: &Wanted<'_>, service: Option<&Service>) -> String {
-    let name = &wanted.service;
+fn problem(why: NoEndpoints, wanted: &ServicePort, service: Option<&Service>) -> String {
+    let (name, port) = (&wanted.service, &*wanted.port);
     match why {
-        NoEndpoints::NoService => {
-            format!("there is no Service {name}")
-        }
+        NoEndpoints::NoService => format!("there is no Service {name}"),
         NoEndpoints::NoPort => {
             let ports = service.iter().flat_map(|service| service.ports.iter());
             let known: Vec<String> = ports.map(describe).collect();
-            match (&*wanted.port, known.is_empty()) {
+            match (port, known.is_empty()) {
                 (FIRST_PORT, _) => format!("Service {name} has no port"),
                 (port, true) => format!("Service {name} has no port {port}"),
                 (port, false) => {
@@ -113,116 +104,25 @@ fn problem(why: NoEndpoints, wanted: &Wanted<'_>, service: Option<&Service>) -> 
                 }
             }
         }
-        NoEndpoints::NoneReady if &*wanted.port == FIRST_PORT => {
+        NoEndpoints::NoneReady if port == FIRST_PORT => {
             format!("Service {name} has no ready endpoint for its first port")
         }
-        NoEndpoints::NoneReady => format!(
-            "Service {name} has no ready endpoint for port {}",
-            wanted.port
-        ),
+        NoEndpoints::NoneReady => {
+            format!("Service {name} has no ready endpoint for port {port}")
+        }
         NoEndpoints::RefusedName => {
             let external = service.and_then(|service| service.external_name.as_deref());
-            let external = external.unwrap_or_default();
             format!(
                 "externalName \"{}\" of Service {name} is refused: it has to be a DNS name outside this machine, and external names have to be enabled",
-                external.escape_debug()
+                external.unwrap_or_default().escape_debug()
             )
         }
     }
 }
 
-/// What becomes of an Ingress's requests to an upstream without endpoints.
-fn consequence(user: &ParsedIngress, wanted: &Wanted<'_>) -> String {
-    if user.is_canary() {
-        return "its share stays with the primary".into();
-    }
-    match user.fallback() {
-        Some(fallback) if fallback.upstream.clone() == wanted.id => {
-            "it stands in for no other Service".into()
-        }
-        Some(fallback) => format!(
-            "requests go to Service {} of the default-backend annotation",
-            fallback.service
-        ),
-        None => "requests are answered 503".into(),
-    }
-}
-
-/// The default backend of `--default-backend-service` is named by no Ingress, so the Service itself is told about.
-fn default_backend_finding(fact: &str, wanted: &Wanted<'_>, options: &Options) -> Option<Finding> {
-    let is_default =
-        options.default_backend.as_ref() == Some(&wanted.service) && &*wanted.port == FIRST_PORT;
-    is_default.then(|| Finding {
-        severity: Severity::Warning,
-        subject: Subject::Object(ObjectRef {
-            kind: Kind::Service,
-            name: wanted.service.clone(),
-        }),
-        field: "".into(),
-        message: format!("{fact}; as the default backend it is replaced by the built-in 404")
-            .into(),
-    })
-}
-
-fn describe(port: &ServicePort) -> String {
+fn describe(port: &objects::ServicePort) -> String {
     match &port.name {
         Some(name) => format!("{} ({name})", port.port),
         None => port.port.to_string(),
     }
-}
-
-/// The first Ingress that names the upstream decides.
-fn balance(wanted: &Wanted<'_>, settings: &Settings, findings: &mut Vec<Finding>) -> Balance {
-    let own = wanted.users.first().map(|user| &user.annotations.balance);
-    if let (Some(user), Some(hash)) = (
-        wanted.users.first(),
-        own.and_then(|balance| balance.hash_by.as_ref()),
-    ) {
-        match Template::parse(&hash.key) {
-            Ok(key) => {
-                let subset = hash
-                    .subset
-                    .and_then(|size| NonZeroUsize::new(size.get() as usize));
-                return Balance::Hash { key, subset };
-            }
-            Err(error) => findings.push(user.annotation_finding(
-                Severity::Error,
-                "upstream-hash-by",
-                format!("\"{}\": {error}; endpoints are chosen in turn", hash.key),
-            )),
-        }
-    }
-    match own
-        .and_then(|balance| balance.algorithm)
-        .unwrap_or(settings.upstream.algorithm)
-    {
-        Algorithm::RoundRobin => Balance::RoundRobin,
-        Algorithm::Ewma => Balance::Ewma,
-    }
-}
-
-/// Cookie affinity: the oldest Ingress that has it sets the mode, the newest the cookie's attributes. What a canary says
-/// of affinity does not count; it takes its primary's.
-pub(crate) fn affinity(users: &[&ParsedIngress]) -> Option<Arc<Affinity>> {
-    let mut with = users
-        .iter()
-        .filter(|user| !user.is_canary())
-        .filter_map(|user| user.annotations.affinity.as_ref());
-    let oldest = with.next()?;
-    let cookie = &with.next_back().unwrap_or(oldest).cookie;
-    Some(Arc::new(Affinity {
-        cookie: cookie.name.as_str().into(),
-        mode: match oldest.mode {
-            StickyMode::Balanced => AffinityMode::Balanced,
-            StickyMode::Persistent => AffinityMode::Persistent,
-        },
-        path: cookie.path.as_deref().map(Arc::from),
-        domain: cookie.domain.as_deref().map(Arc::from),
-        max_age: cookie.max_age,
-        expires: cookie.expires,
-        always_secure: cookie.secure,
-        same_site: cookie.same_site,
-        conditional_same_site_none: cookie.conditional_same_site_none,
-        change_on_failure: cookie.change_on_failure,
-    }))
 }

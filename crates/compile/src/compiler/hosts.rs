@@ -19,11 +19,7 @@ impl Step<'_> {
             .regex_names
             .iter()
             .flat_map(|(name, patterns)| {
-                let host = self
-                    .table
-                    .hosts
-                    .get(name)
-                    .or_else(|| self.table.wildcards.get(name.strip_prefix("*.")?));
+                let host = self.compiled.hosts.get(name);
                 let named = move |pattern: &Pattern| {
                     Some(RegexName {
                         pattern: pattern.clone(),
@@ -32,7 +28,8 @@ impl Step<'_> {
                 };
                 patterns.iter().filter_map(named)
             });
-        self.table.regex_names = regex_names.collect();
+        let regex_names = regex_names.collect();
+        self.compiled.hosts.set_regex_names(regex_names);
     }
 
     /// Hosts that depend on whether a dirty host exists: its `www.` counterpart and those that want its name as an alias.
@@ -41,7 +38,7 @@ impl Step<'_> {
         for host in &self.dirty.hosts {
             let counterpart = www_counterpart(host);
             let known = self.compiled.index.hosts.contains_key(&*counterpart)
-                || self.table.hosts.get(&counterpart).is_some();
+                || self.compiled.hosts.get(&counterpart).is_some();
             if known || host::wants_www(&self.compiled.members_of(host)) {
                 more.insert(counterpart.into());
             }
@@ -59,8 +56,11 @@ impl Step<'_> {
     }
 
     pub(super) fn host(&mut self, name: &Arc<str>, aliases: &mut BTreeSet<Arc<str>>) {
-        let former = self.in_table(name);
+        let former = self.compiled.hosts.get(name).cloned();
         let mut compiled = self.compile_host(name, former.as_deref());
+        for key in former.iter().flat_map(|former| upstreams(former)) {
+            self.compiled.upstreams.release(key);
+        }
         aliases.extend(former.iter().flat_map(|host| host.aliases.iter().cloned()));
         let index = &mut self.compiled.index;
         for wish in index.wished.remove(name).into_iter().flatten() {
@@ -77,10 +77,7 @@ impl Step<'_> {
             .replace(Source::Host(name.clone()), findings);
         let Some(host) = compiled.host else {
             index.regex_names.remove(name);
-            match name.strip_prefix("*.") {
-                Some(parent) => drop(self.table.wildcards.remove(parent)),
-                None => drop(self.table.hosts.remove(name)),
-            }
+            self.compiled.hosts.remove(name);
             return;
         };
         if compiled.regex_names.is_empty() {
@@ -99,11 +96,7 @@ impl Step<'_> {
             index.wished.insert(name.clone(), compiled.wished);
         }
         aliases.extend(host.aliases.iter().cloned());
-        match name.strip_prefix("*.") {
-            _ if &**name == CATCH_ALL => self.table.catch_all = host,
-            Some(parent) => drop(self.table.wildcards.insert(parent.into(), host)),
-            None => drop(self.table.hosts.insert(name.clone(), host)),
-        }
+        self.compiled.hosts.insert(host);
     }
 
     pub(super) fn compile_host(
@@ -114,6 +107,7 @@ impl Step<'_> {
         let Compiled {
             certificates,
             patterns,
+            upstreams,
             index,
             members,
             settings,
@@ -133,6 +127,7 @@ impl Step<'_> {
             options: self.options,
             certificates,
             patterns,
+            upstreams,
             plain_policy,
             defines: &defines,
         };
@@ -145,22 +140,11 @@ impl Step<'_> {
         )
     }
 
-    /// The host of that name as the table has it now.
-    pub(super) fn in_table(&self, name: &str) -> Option<Arc<Host>> {
-        if name == CATCH_ALL {
-            return Some(self.table.catch_all.clone());
-        }
-        match name.strip_prefix("*.") {
-            Some(parent) => self.table.wildcards.get(parent).cloned(),
-            None => self.table.hosts.get(name).cloned(),
-        }
-    }
-
     /// Of several hosts that want an alias, the first by name has it.
     pub(super) fn alias(&mut self, alias: &Arc<str>) {
         let wishing = self.compiled.index.wishes.get(alias).into_iter().flatten();
         let mut claims = wishing
-            .filter_map(|host| self.in_table(host))
+            .filter_map(|host| self.compiled.hosts.get(host).cloned())
             .filter(|host| host.aliases.contains(alias));
         let owner = claims.next();
         let findings = claims.filter_map(|late| {
@@ -183,13 +167,23 @@ impl Step<'_> {
         self.compiled
             .findings
             .replace(Source::Alias(alias.clone()), findings);
-        let (map, key) = match alias.strip_prefix("*.") {
-            Some(parent) => (&mut self.table.suffix_aliases, Arc::from(parent)),
-            None => (&mut self.table.aliases, alias.clone()),
-        };
-        match owner {
-            Some(host) => drop(map.insert(key, host)),
-            None => drop(map.remove(&key)),
-        }
+        self.compiled.hosts.set_alias(alias, owner);
     }
+}
+
+/// Every upstream that the routes of a host lead to, as often as they do.
+fn upstreams(host: &Host) -> impl Iterator<Item = &UpstreamKey> {
+    let paths = match &host.behaviour {
+        HostBehaviour::Routes { paths, .. } => Some(paths),
+        HostBehaviour::Redirect { .. } => None,
+    };
+    let routes = paths.into_iter().flat_map(|paths| paths.routes());
+    routes.flat_map(|route| {
+        let (split, default) = match &route.target {
+            Target::Forward(split) => (Some(split), None),
+            Target::DefaultBackend(key) => (None, key.as_ref()),
+            Target::Closed(_) => (None, None),
+        };
+        split.into_iter().flat_map(Split::upstreams).chain(default)
+    })
 }

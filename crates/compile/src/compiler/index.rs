@@ -5,6 +5,7 @@ use std::hash::BuildHasher as _;
 use smallvec::SmallVec;
 
 use super::*;
+use crate::ingress::parsed::Backend;
 
 /// Who is involved in what.
 #[derive(Default)]
@@ -13,10 +14,8 @@ pub(super) struct Index {
     pub(super) hosts: HashMap<Arc<str>, ByAge, RandomState>,
     /// Ingresses that have a path of a host. Thousands may share a host, and a review is about those in its way alone.
     pub(super) paths: Paths,
-    /// Ingresses that name an upstream, oldest first.
-    pub(super) upstreams: HashMap<UpstreamId, UpstreamUse, RandomState>,
-    /// Upstreams of a Service.
-    pub(super) of_service: HashMap<Name, Sorted<UpstreamId>, RandomState>,
+    /// Ingresses that name a Service port, oldest first.
+    pub(super) ports: HashMap<ServicePortId, ByAge, RandomState>,
     /// Ingresses whose policy or certificates come from a Secret or ConfigMap.
     pub(super) users: HashMap<ObjectRef, Sorted<Name>, RandomState>,
     /// What an Ingress uses, to take it out again.
@@ -75,12 +74,6 @@ fn pairs(ingress: &ParsedIngress) -> impl Iterator<Item = (&str, &str)> {
     hosts.flat_map(|rules| rules.paths.iter().map(|rule| (&*rules.host, &*rule.path)))
 }
 
-pub(super) struct UpstreamUse {
-    pub(super) service: Name,
-    pub(super) port: Arc<str>,
-    pub(super) users: ByAge,
-}
-
 impl Step<'_> {
     pub(super) fn put_in(&mut self, member: Arc<Member>) {
         let ingress = &member.ingress;
@@ -94,27 +87,13 @@ impl Step<'_> {
         }
         index.paths.put_in(ingress);
         for backend in ingress.backends() {
-            let id = backend.upstream.clone();
-            let service = Name {
-                namespace: ingress.name.namespace.clone(),
-                name: backend.service,
-            };
-            index
-                .of_service
-                .entry(service.clone())
-                .or_default()
-                .insert(id.clone());
-            let new = || UpstreamUse {
-                service,
-                port: backend.port,
-                users: ByAge::default(),
-            };
-            index
-                .upstreams
-                .entry(id)
-                .or_insert_with(new)
-                .users
-                .insert(ingress.age.clone());
+            let key = backend.id.upstream(&member.transport);
+            self.compiled.upstreams.acquire(&key, || UpstreamDraft {
+                port: backend.service_port(&ingress.name.namespace),
+                transport: member.transport.clone(),
+            });
+            let users = index.ports.entry(backend.id).or_default();
+            users.insert(ingress.age.clone());
         }
         let secrets = ingress.tls.iter().filter_map(|entry| entry.secret.clone());
         let secrets = secrets.map(|name| ObjectRef {
@@ -148,22 +127,13 @@ impl Step<'_> {
         }
         index.paths.take_out(ingress);
         for backend in ingress.backends() {
-            let id = backend.upstream.clone();
-            let Some(used) = index.upstreams.get_mut(&id) else {
-                continue;
-            };
-            used.users.remove(&ingress.age);
-            let is_default = self.options.default_backend.as_ref() == Some(&used.service)
-                && &*used.port == FIRST_PORT;
-            if used.users.is_empty() && !is_default {
-                if let Some(ids) = index.of_service.get_mut(&used.service) {
-                    ids.remove(&id);
-                    if ids.is_empty() {
-                        let service = used.service.clone();
-                        index.of_service.remove(&service);
-                    }
+            let key = backend.id.upstream(&member.transport);
+            self.compiled.upstreams.release(&key);
+            if let Some(users) = index.ports.get_mut(&backend.id) {
+                users.remove(&ingress.age);
+                if users.is_empty() {
+                    index.ports.remove(&backend.id);
                 }
-                index.upstreams.remove(&id);
             }
         }
         for object in index.uses.remove(&ingress.name).into_iter().flatten() {
@@ -182,13 +152,15 @@ impl Step<'_> {
     /// The hosts and upstreams of an Ingress, and the upstreams of canaries that may take its affinity: those of its hosts
     /// and, as affinity belongs to upstreams, of the hosts that share one with it.
     pub(super) fn touch(&mut self, ingress: &ParsedIngress) {
-        let own: Vec<UpstreamId> = ingress.backends().map(|backend| backend.upstream).collect();
+        let own: Vec<Backend> = ingress.backends().collect();
         let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
         self.dirty.hosts.extend(hosts.iter().cloned());
         if ingress.annotations.affinity.is_some() {
             let index = &self.compiled.index;
-            let used = own.iter().filter_map(|id| index.upstreams.get(id));
-            let sharing = used.flat_map(|used| self.compiled.parsed(age::names(&used.users)));
+            let users = own
+                .iter()
+                .filter_map(|backend| index.ports.get(&backend.id));
+            let sharing = users.flat_map(|users| self.compiled.parsed(age::names(users)));
             hosts.extend(sharing.flat_map(ParsedIngress::touched_hosts));
         }
         let members = hosts
@@ -196,9 +168,10 @@ impl Step<'_> {
             .flat_map(|host| self.compiled.members_of(host))
             .map(|member| &*member.ingress);
         let canaries = members.filter(|ingress| ingress.is_canary());
-        self.dirty
-            .upstreams
-            .extend(canaries.flat_map(|canary| canary.backends().map(|backend| backend.upstream)));
-        self.dirty.upstreams.extend(own);
+        let mut services: BTreeSet<Name> = canaries.flat_map(ParsedIngress::services).collect();
+        services.extend(ingress.services());
+        for service in &services {
+            self.compiled.upstreams.touch(service);
+        }
     }
 }

@@ -103,6 +103,7 @@ impl Step<'_> {
         self.put_in(Arc::new(Member {
             ingress: served,
             policy: built.policy,
+            transport: built.transport,
             closed: built.closed,
         }));
     }

@@ -13,6 +13,8 @@ use headgate_table::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, Pattern, 
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
+use crate::build::service_port::Transport;
+use crate::build::upstreams::Upstreams;
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::Denial;
 use crate::ingress::parsed::ParsedIngress;
@@ -23,6 +25,8 @@ use crate::{Options, Snapshot};
 pub(crate) struct Member {
     pub(crate) ingress: Arc<ParsedIngress>,
     pub(crate) policy: Arc<Policy>,
+    /// How the endpoints of its backends are spoken to.
+    pub(crate) transport: Transport,
     pub(crate) closed: Option<Denial>,
 }
 
@@ -33,6 +37,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) options: &'a Options,
     pub(crate) certificates: &'a mut Certificates,
     pub(crate) patterns: &'a mut Interned<Pattern>,
+    pub(crate) upstreams: &'a mut Upstreams,
     /// Policy of routes that no Ingress made.
     pub(crate) plain_policy: &'a Arc<Policy>,
     /// Whether some Ingress, canaries aside, defines this host.

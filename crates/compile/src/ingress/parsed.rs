@@ -8,10 +8,11 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use headgate_table::{CATCH_ALL, PathKind, UpstreamId};
+use headgate_table::{CATCH_ALL, PathKind};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
 
 use self::positions::Positions;
+use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::age::Age;
 use crate::ingress::annotations::{self, IngressAnnotations, Validation};
@@ -61,15 +62,24 @@ pub(crate) struct Backend {
     pub(crate) service: Arc<str>,
     /// Number or name.
     pub(crate) port: Arc<str>,
-    pub(crate) upstream: UpstreamId,
+    pub(crate) id: ServicePortId,
 }
 
 impl Backend {
+    /// The same as the builder of tables has it; `namespace` is that of the Ingress.
+    pub(crate) fn service_port(&self, namespace: &Arc<str>) -> ServicePort {
+        let service = Name {
+            namespace: namespace.clone(),
+            name: self.service.clone(),
+        };
+        ServicePort::with_id(service, self.port.clone(), self.id.clone())
+    }
+
     fn new(namespace: &str, service: &str, port: &str) -> Self {
         Self {
             service: service.into(),
             port: port.into(),
-            upstream: UpstreamId::new(namespace, service, port),
+            id: ServicePortId::new(namespace, service, port),
         }
     }
 }
@@ -187,6 +197,15 @@ impl ParsedIngress {
             .chain(self.fallback())
     }
 
+    /// The Services of these. One may come several times.
+    pub(crate) fn services(&self) -> impl Iterator<Item = Name> {
+        let namespace = &self.name.namespace;
+        self.backends().map(|backend| Name {
+            namespace: namespace.clone(),
+            name: backend.service,
+        })
+    }
+
     /// The Service of the `default-backend` annotation, at its first port.
     pub(crate) fn fallback(&self) -> Option<Backend> {
         let service = self.annotations.routing.default_backend.as_deref()?;
@@ -214,9 +233,6 @@ impl ParsedIngress {
         self.finding(severity, &field, message)
     }
 }
-
-/// Port of an upstream that stands for the first port of its Service.
-pub(crate) const FIRST_PORT: &str = "";
 
 /// What becomes of an object that is refused as a whole.
 const REFUSED: &str = "the object is refused and its last good version stays in service";

@@ -10,6 +10,7 @@ use http::HeaderValue;
 
 use crate::build::certificate;
 use crate::build::certificates::Certificates;
+use crate::build::service_port::Transport;
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::{
     self, Denial, IngressAnnotations, NameRef as Reference, Origin, RedirectRewrite, Rewrite,
@@ -31,6 +32,8 @@ pub(crate) struct Surroundings<'a> {
 /// The policy of an Ingress and what it depends on.
 pub(crate) struct Built {
     pub(crate) policy: Arc<Policy>,
+    /// How the endpoints of its backends are spoken to.
+    pub(crate) transport: Transport,
     /// Why the routes are closed, if they are.
     pub(crate) closed: Option<Denial>,
     pub(crate) findings: Vec<Finding>,
@@ -53,7 +56,8 @@ pub(crate) fn build(
     let annotations = &ingress.annotations;
     let response_headers = builder.response_headers(around);
     let tls = builder.upstream_tls(around);
-    let forwarding = forwarding(annotations, around.settings, tls);
+    let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
+    let forwarding = forwarding(annotations, around.settings);
     let forwarding = if forwarding == **around.plain_forwarding {
         around.plain_forwarding.clone()
     } else {
@@ -80,6 +84,7 @@ pub(crate) fn build(
     };
     Built {
         policy: Arc::new(policy),
+        transport,
         closed: builder.closed,
         findings: builder.findings,
         uses: builder.uses,
@@ -107,7 +112,6 @@ pub(crate) fn plain(settings: &Settings, forwarding: &Arc<table::Forwarding>) ->
 pub(crate) fn forwarding(
     annotations: &IngressAnnotations,
     settings: &Settings,
-    tls: Option<Arc<table::UpstreamTls>>,
 ) -> table::Forwarding {
     let (proxy, defaults) = (&annotations.proxy, &settings.upstream);
     let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -126,7 +130,6 @@ pub(crate) fn forwarding(
             .unwrap_or(&defaults.redirect_to),
     );
     table::Forwarding {
-        protocol: proxy.protocol.unwrap_or_default(),
         connect_timeout: proxy.connect_timeout.unwrap_or(defaults.connect_timeout),
         send_timeout: proxy.send_timeout.unwrap_or(defaults.send_timeout),
         read_timeout: proxy.read_timeout.unwrap_or(defaults.read_timeout),
@@ -145,7 +148,6 @@ pub(crate) fn forwarding(
             .as_deref()
             .and_then(|host| HeaderValue::from_str(host).ok()),
         connection_header: proxy.connection,
-        tls,
         cookie_domain: replace(
             proxy
                 .cookie_domain

@@ -74,6 +74,8 @@ pub(crate) struct Accepted<S> {
     pub(crate) peer: SocketAddr,
     /// Our end.
     pub(crate) local: SocketAddr,
+    /// The listener that accepted it.
+    pub(crate) listener: SocketAddr,
     /// What it is for.
     pub(crate) port: Port,
     /// Held as long as it lasts.
@@ -116,6 +118,7 @@ where
         stream,
         peer,
         local,
+        listener,
         port,
         place: _place,
     } = accepted;
@@ -127,6 +130,7 @@ where
         registration,
         peer,
         local,
+        listener,
         proxied: None,
     };
     if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream), port).await {
@@ -142,6 +146,7 @@ struct Start<H> {
     registration: Registration,
     peer: SocketAddr,
     local: SocketAddr,
+    listener: SocketAddr,
     proxied: Option<Proxied>,
 }
 
@@ -214,7 +219,12 @@ impl<H: Handler> Start<H> {
             closing::answer(&mut transport, opening::plain_http_page()).await;
             return Err(NotServed::Refused("plain_http"));
         }
-        let handshake = tls::handshake(&self.front.process.tls, &self.settings, transport);
+        let handshake = tls::handshake(
+            &self.front.process.tls,
+            self.listener,
+            &self.settings,
+            transport,
+        );
         let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
             return Err(NotServed::Refused("handshake"));
         };
@@ -231,6 +241,7 @@ impl<H: Handler> Start<H> {
         let downstream = Downstream {
             worker: self.front.worker.clone(),
             tcp_peer: self.peer,
+            listener: self.listener,
             local: self.local,
             tls,
             proxied: self.proxied,

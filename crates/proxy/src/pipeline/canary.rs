@@ -3,12 +3,15 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Canary, HeaderTest, RoutingTable, Split, Target, Upstream, UpstreamId};
+use headgate_table::{
+    Alternative, Alternatives, Arm, Pick, RoutingTable, Split, Target, Unavailable, Upstream,
+    UpstreamKey,
+};
 use http::StatusCode;
 
 use crate::request::Context;
 use crate::respond::Answer;
-use crate::upstream::{self, ClientRequest};
+use crate::upstream::{self, ClientRequest as _};
 use crate::worker::Worker;
 
 /// Where a request goes.
@@ -52,14 +55,14 @@ pub(super) fn destination<'t>(
     table: &'t RoutingTable,
     worker: &Rc<Worker>,
 ) -> Result<Destination<'t>, Answer> {
-    let usable = |id: &UpstreamId| {
+    let usable = |key: &UpstreamKey| {
         table
-            .upstream(id)
+            .upstream(key)
             .filter(|upstream| upstream::has_endpoints(worker, upstream))
     };
     match &context.route.target {
         Target::Forward(split) => forward(context, split, usable),
-        Target::DefaultBackend(id) => Ok(id
+        Target::DefaultBackend(key) => Ok(key
             .as_ref()
             .and_then(usable)
             .map_or(Destination::NotFound, Destination::Default)),
@@ -67,63 +70,48 @@ pub(super) fn destination<'t>(
     }
 }
 
-/// A primary without endpoints is not replaced by its canary, however healthy; a canary without leaves its share to the
-/// primary.
+/// A primary without endpoints is not replaced by an alternative, however healthy.
 fn forward<'t>(
     context: &Context<'_>,
     split: &Split,
-    usable: impl Fn(&UpstreamId) -> Option<&'t Arc<Upstream>>,
+    usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
 ) -> Result<Destination<'t>, Answer> {
-    let Some(primary) = usable(&split.primary) else {
-        let fallback = split
-            .fallback
-            .as_ref()
-            .and_then(usable)
-            .map(Destination::Fallback);
+    let primary = match &split.primary().arm {
+        Arm::Upstream(key) => usable(key),
+        Arm::Status(status) => return Err(Answer::Page(*status)),
+    };
+    let Some(primary) = primary else {
+        let fallback = split.fallback();
+        let fallback = fallback.and_then(usable).map(Destination::Fallback);
         return fallback.ok_or(Answer::Page(StatusCode::SERVICE_UNAVAILABLE));
     };
-    let Some(rules) = &split.canary else {
+    let Some(others) = split.alternatives() else {
         return Ok(Destination::Primary(primary));
     };
-    let Some(canary) = usable(&rules.upstream) else {
+    let upstream = |other: &Alternative| other.backend.upstream().and_then(&usable);
+    let picked = session(context, primary, others, upstream)
+        .unwrap_or_else(|| others.pick(context, fastrand::u32(1..=others.total())));
+    let Pick::Alternative(index) = picked else {
         return Ok(Destination::Primary(primary));
     };
-    let facts = Facts {
-        session: session(context, primary, canary),
-        header: rules
-            .header
-            .as_ref()
-            .and_then(|rule| context.headers.get(&rule.name))
-            .map(|value| value.as_bytes()),
-        cookie: rules.cookie.as_ref().and_then(|name| context.cookie(name)),
-        sample: fastrand::u32(1..=rules.total.max(1)),
+    let Some(other) = others.get(index) else {
+        return Ok(Destination::Primary(primary));
     };
-    Ok(if goes_to_canary(rules, facts) {
-        Destination::Canary { primary, canary }
-    } else {
-        Destination::Primary(primary)
-    })
+    match (&other.backend.arm, upstream(other), other.unavailable) {
+        (Arm::Status(status), ..) => Err(Answer::Page(*status)),
+        (_, Some(canary), _) => Ok(Destination::Canary { primary, canary }),
+        (_, None, Unavailable::UsePrimary) => Ok(Destination::Primary(primary)),
+        (_, None, Unavailable::Respond503) => Err(Answer::Page(StatusCode::SERVICE_UNAVAILABLE)),
+    }
 }
 
-/// Which upstream a session belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Session {
-    Primary,
-    Canary,
-    Neither,
-}
-
-/// What the decision depends on.
-#[derive(Clone, Copy, Debug)]
-struct Facts<'r> {
-    session: Session,
-    header: Option<&'r [u8]>,
-    cookie: Option<&'r str>,
-    /// A random number from 1 to the total weight.
-    sample: u32,
-}
-
-fn session(context: &Context<'_>, primary: &Upstream, canary: &Upstream) -> Session {
+/// The backend that a running session belongs to: it stays where it is, whatever rules say.
+fn session<'t>(
+    context: &Context<'_>,
+    primary: &Upstream,
+    others: &Alternatives,
+    upstream: impl Fn(&Alternative) -> Option<&'t Arc<Upstream>>,
+) -> Option<Pick> {
     let bound = |upstream: &Upstream| {
         let cookie = upstream
             .affinity
@@ -132,48 +120,11 @@ fn session(context: &Context<'_>, primary: &Upstream, canary: &Upstream) -> Sess
         cookie.is_some_and(|value| upstream::bound_to(value, upstream))
     };
     if bound(primary) {
-        Session::Primary
-    } else if bound(canary) {
-        Session::Canary
-    } else {
-        Session::Neither
+        return Some(Pick::Primary);
     }
-}
-
-/// A running session stays where it is; then header, then cookie, then weight.
-fn goes_to_canary(rules: &Canary, facts: Facts<'_>) -> bool {
-    match facts.session {
-        Session::Primary => return false,
-        Session::Canary => return true,
-        Session::Neither => {}
-    }
-    let by_header = facts.header.and_then(|value| by_header(rules, value));
-    let by_cookie = || {
-        facts
-            .cookie
-            .and_then(|value| always_or_never(value.as_bytes()))
-    };
-    by_header
-        .or_else(by_cookie)
-        .unwrap_or(facts.sample <= rules.weight)
-}
-
-/// `None`: the header does not decide.
-fn by_header(rules: &Canary, value: &[u8]) -> Option<bool> {
-    match &rules.header.as_ref()?.test {
-        HeaderTest::AlwaysNever => always_or_never(value),
-        HeaderTest::Value(expected) => (value == expected.as_bytes()).then_some(true),
-        HeaderTest::Pattern(pattern) => pattern.is_match(value).then_some(true),
-        HeaderTest::Broken => Some(false),
-    }
-}
-
-fn always_or_never(value: &[u8]) -> Option<bool> {
-    match value {
-        b"always" => Some(true),
-        b"never" => Some(false),
-        _ => None,
-    }
+    let mut others = others.list().iter();
+    let index = others.position(|other| upstream(other).is_some_and(|other| bound(other)))?;
+    Some(Pick::Alternative(index))
 }
 
 #[cfg(test)]
@@ -181,125 +132,64 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
     use crate::request::testing::Sample;
-    use headgate_table::{Balance, CanaryHeader, Pattern};
+    use headgate_table::{Backend, Balance, HeaderTest, Rule, RuleTest};
     use http::HeaderName;
 
-    fn rules(test: HeaderTest) -> Canary {
-        let header = Some(CanaryHeader {
-            name: HeaderName::from_static("x-canary"),
-            test,
-        });
-        let upstream = UpstreamId::new("shop", "next", "80");
-        Canary {
-            upstream,
-            header,
-            cookie: Some("c".into()),
-            weight: 30,
-            total: 100,
-        }
-    }
-
-    #[test]
-    fn header_then_cookie_then_weight() {
-        let always_never = rules(HeaderTest::AlwaysNever);
-        let value = rules(HeaderTest::Value("eu".into()));
-        let pattern = rules(HeaderTest::Pattern(Pattern::new("^(eu|us)$").unwrap()));
-        let broken = rules(HeaderTest::Broken);
-        let cases = [
-            (&always_never, Some("always"), Some("never"), 100, true),
-            (&always_never, Some("never"), Some("always"), 1, false),
-            (&always_never, Some("x"), Some("always"), 100, true),
-            (&always_never, None, Some("never"), 1, false),
-            (&always_never, None, Some("x"), 30, true),
-            (&always_never, None, None, 31, false),
-            (&always_never, None, None, 1, true),
-            (&value, Some("eu"), Some("never"), 100, true),
-            (&value, Some("EU"), None, 100, false),
-            (&value, Some("always"), None, 100, false),
-            (&value, Some("us"), Some("always"), 100, true),
-            (&pattern, Some("us"), Some("never"), 100, true),
-            (&pattern, Some("usa"), None, 30, true),
-            (&broken, Some("x"), Some("always"), 1, false),
-            (&broken, None, Some("always"), 100, true),
-        ];
-        for (rules, header, cookie, sample, expected) in cases {
-            let facts = Facts {
-                session: Session::Neither,
-                header: header.map(str::as_bytes),
-                cookie,
-                sample,
-            };
-            assert_eq!(goes_to_canary(rules, facts), expected, "{facts:?}");
-        }
-    }
-
-    #[test]
-    fn sessions_go_before_everything() {
-        let rules = rules(HeaderTest::AlwaysNever);
-        let facts = Facts {
-            session: Session::Primary,
-            header: Some(b"always"),
-            cookie: None,
-            sample: 1,
+    fn split(unavailable: Unavailable, other: Arm) -> Split {
+        let backend = Backend {
+            arm: other,
+            edits: None,
         };
-        assert!(!goes_to_canary(&rules, facts));
-        let facts = Facts {
-            session: Session::Canary,
-            header: Some(b"never"),
-            cookie: None,
-            sample: 100,
-        };
-        assert!(goes_to_canary(&rules, facts));
-    }
-
-    #[test]
-    fn weights_at_their_ends() {
-        let facts = |sample| Facts {
-            session: Session::Neither,
-            header: None,
-            cookie: None,
-            sample,
-        };
-        let none = Canary {
+        let other = Alternative {
+            backend,
             weight: 0,
-            ..rules(HeaderTest::AlwaysNever)
+            unavailable,
         };
-        let all = Canary {
-            weight: 100,
-            ..rules(HeaderTest::AlwaysNever)
+        let rule = Rule {
+            alternative: 0,
+            test: RuleTest::Header {
+                name: HeaderName::from_static("x-canary"),
+                value: HeaderTest::AlwaysNever,
+            },
         };
-        assert!(
-            (1..=100).all(|sample| !goes_to_canary(&none, facts(sample))
-                && goes_to_canary(&all, facts(sample)))
-        );
+        Split::new(Backend::upstream_only(UpstreamKey::new("web")))
+            .with_alternatives(Alternatives::new(vec![other], vec![rule], 100))
+            .with_fallback(Some(UpstreamKey::new("errors")))
+    }
+
+    fn outcome(split: &Split, usable: &[&str]) -> String {
+        let sample = Sample::new("GET", "/").header("x-canary", "always");
+        let context = sample.context();
+        let upstream = Arc::new(Sample::upstream(Balance::RoundRobin));
+        let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
+        match forward(&context, split, usable) {
+            Ok(Destination::Primary(_)) => "primary".into(),
+            Ok(Destination::Canary { .. }) => "canary".into(),
+            Ok(Destination::Fallback(_)) => "fallback".into(),
+            Err(Answer::Page(status)) => status.as_u16().to_string(),
+            _ => "?".into(),
+        }
     }
 
     #[test]
     fn endpoints_decide_first() {
-        let sample = Sample::new("GET", "/").header("x-canary", "always");
-        let context = sample.context();
-        let upstream = Arc::new(Sample::upstream(Balance::RoundRobin));
-        let primary = UpstreamId::new("shop", "web", "80");
-        let fallback = UpstreamId::new("shop", "errors", "80");
-        let split = Split {
-            primary: primary.clone(),
-            canary: Some(Arc::new(rules(HeaderTest::AlwaysNever))),
-            fallback: Some(fallback.clone()),
-        };
-        let outcome = |usable: &[&UpstreamId]| match forward(&context, &split, |id| {
-            usable.contains(&id).then_some(&upstream)
-        }) {
-            Ok(Destination::Primary(_)) => "primary",
-            Ok(Destination::Canary { .. }) => "canary",
-            Ok(Destination::Fallback(_)) => "fallback",
-            Err(Answer::Page(StatusCode::SERVICE_UNAVAILABLE)) => "503",
-            _ => "?",
-        };
-        let canary = UpstreamId::new("shop", "next", "80");
-        assert_eq!(outcome(&[&primary, &canary]), "canary");
-        assert_eq!(outcome(&[&primary]), "primary");
-        assert_eq!(outcome(&[&canary, &fallback]), "fallback");
-        assert_eq!(outcome(&[&canary]), "503");
-        assert_eq!(outcome(&[]), "503");
+        let split = split(
+            Unavailable::UsePrimary,
+            Arm::Upstream(UpstreamKey::new("next")),
+        );
+        assert_eq!(outcome(&split, &["web", "next"]), "canary");
+        assert_eq!(outcome(&split, &["web"]), "primary");
+        assert_eq!(outcome(&split, &["next", "errors"]), "fallback");
+        assert_eq!(outcome(&split, &["next"]), "503");
+        assert_eq!(outcome(&split, &[]), "503");
+    }
+
+    #[test]
+    fn an_alternative_may_refuse_instead_of_leaving_its_share() {
+        let next = Arm::Upstream(UpstreamKey::new("next"));
+        let strict = split(Unavailable::Respond503, next);
+        assert_eq!(outcome(&strict, &["web"]), "503");
+        let status = split(Unavailable::UsePrimary, Arm::Status(StatusCode::GONE));
+        assert_eq!(outcome(&status, &["web"]), "410");
     }
 }

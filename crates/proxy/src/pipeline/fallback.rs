@@ -22,7 +22,7 @@ pub(super) fn explain(headers: &mut HeaderMap, context: &Context<'_>) {
     let origin = &context.route.origin;
     for (name, value) in [
         (X_NAMESPACE, &origin.namespace),
-        (X_INGRESS_NAME, &origin.ingress),
+        (X_INGRESS_NAME, &origin.name),
         (X_SERVICE_NAME, &origin.service),
         (X_SERVICE_PORT, &origin.port),
     ] {

@@ -1,16 +1,16 @@
 //! Redirects from plain text to https (ingress-nginx reference 4.6).
 
-use headgate_table::{HttpsRedirect, RoutingTable};
+use headgate_table::{HttpsRedirect, VirtualHosts};
 
 use super::redirect;
 use crate::request::{Context, Scheme};
 use crate::respond::Answer;
 
 /// The redirect, when the request came in plain text and its route asks for https.
-pub(super) fn redirect_to_https(context: &Context<'_>, table: &RoutingTable) -> Result<(), Answer> {
+pub(super) fn redirect_to_https(context: &Context<'_>, hosts: &VirtualHosts) -> Result<(), Answer> {
     let asked = match context.route.https {
         HttpsRedirect::Never => false,
-        HttpsRedirect::WhenHostHasTls => table.has_tls(context.host, context.parsed.name),
+        HttpsRedirect::WhenHostHasTls => hosts.has_tls(context.host, context.parsed.name),
         HttpsRedirect::Always => true,
     };
     if !asked || context.parsed.effective.scheme == Scheme::Https {

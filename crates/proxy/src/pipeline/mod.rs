@@ -38,7 +38,9 @@ use self::upstream_head::{Extra, UpstreamHead};
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::record::Record;
-use crate::request::{Arrival, Context, Line, Malformed, Parsed, made_id, path, sent_id};
+use crate::request::{
+    Arrival, ConditionView, Context, Line, Malformed, Parsed, made_id, path, sent_id,
+};
 use crate::respond::Answer;
 use crate::upstream::{self, ClientRequest, Forward};
 
@@ -99,7 +101,17 @@ impl Exchange<'_> {
         let line = Line::of(&head)?;
         let name = line.name()?;
         let path = path::canonical(line.raw_path()).map_err(Malformed::from)?;
-        let arrival = Arrival::of(self.downstream);
+        let downstream = self.downstream;
+        // Connections may outlive their listener: then nothing is served on them any more.
+        let listener = table.listener(downstream.listener);
+        let served = listener.and_then(|listener| {
+            let hosts = listener.hosts(downstream.server_name())?;
+            Some((listener, hosts))
+        });
+        let Some((listener, hosts)) = served else {
+            return Err(Answer::PageAndClose(StatusCode::NOT_FOUND));
+        };
+        let arrival = Arrival::of(downstream, listener.ports);
         let effective = arrival.effective(&settings.forwarded, &head.headers, line.host.as_ref());
         self.record.client = effective.client;
         let parsed = Parsed {
@@ -110,9 +122,9 @@ impl Exchange<'_> {
             effective,
         };
 
-        let host = table.host(&name);
+        let host = hosts.find(&name);
         self.note_host(host, &name);
-        let (route, add_slash) = find_route(table, host, &parsed)?;
+        let (route, add_slash) = find_route(table, host, &parsed, &head)?;
         self.own_path(host, route, &parsed)?;
         self.record.route = Some(route.clone());
         self.record.unlogged = !route.policy.access_log;
@@ -127,7 +139,7 @@ impl Exchange<'_> {
         self.check_length(route, body.size_hint().exact())?;
         redirect::of_route(&context)?;
         let mut rewritten = rewrite::rewrite(&context)?;
-        https::redirect_to_https(&context, table)?;
+        https::redirect_to_https(&context, hosts)?;
         let destination = canary::destination(&context, table, &self.downstream.worker)?;
         self.note_destination(destination);
         context.upstream = destination.upstream().map(|upstream| &**upstream);
@@ -295,7 +307,7 @@ fn begin(downstream: &Downstream, head: &Parts, body: &Incoming) -> Record {
     Record {
         worker: downstream.worker.clone(),
         start: Instant::now(),
-        client: Arrival::of(downstream).peer.ip().to_canonical(),
+        client: downstream.peer().ip().to_canonical(),
         method: head.method.clone(),
         target: head.uri.clone(),
         version: head.version,
@@ -325,9 +337,9 @@ fn name_upstream(table: &RoutingTable, record: &mut Record) {
         return;
     }
     if let Some(Target::Forward(split)) = record.route.as_ref().map(|route| &route.target) {
-        record.upstream = table
-            .upstream(&split.primary)
-            .map(|upstream| upstream.log_name.clone());
+        let primary = split.primary().upstream();
+        let primary = primary.and_then(|primary| table.upstream(primary));
+        record.upstream = primary.map(|upstream| upstream.log_name.clone());
     }
 }
 
@@ -359,6 +371,7 @@ fn find_route<'t>(
     table: &RoutingTable,
     host: &'t Host,
     parsed: &Parsed<'_>,
+    head: &Parts,
 ) -> Result<(&'t Arc<Route>, bool), Answer> {
     let (app_root, paths) = match &host.behaviour {
         HostBehaviour::Redirect { to } => {
@@ -374,7 +387,9 @@ fn find_route<'t>(
     if let Some(root) = app_root.as_ref().filter(|_| parsed.path == b"/") {
         return Err(redirect::to_app_root(root, parsed.arrival, parsed.line));
     }
-    let (route, add_slash) = match paths.find(parsed.path) {
+    let (route, add_slash) = match paths.find(parsed.path, |conditions| {
+        conditions.hold(&ConditionView(head))
+    }) {
         PathMatch::Route(route) => (route, false),
         PathMatch::AddSlash(route) => (route, true),
     };

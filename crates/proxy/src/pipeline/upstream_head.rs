@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use headgate_table::{BackendProtocol, ConnectionHeader};
+use headgate_table::ConnectionHeader;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
 };
@@ -56,8 +56,7 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra) -> Upstream
     let own = Own::of(context);
     let mut headers = context.hand_over_headers();
     let upgrade = wanted_upgrade(context, &headers);
-    let trailers =
-        forwarding.protocol.is_grpc() && hop_by_hop::has_token(&headers, &TE, "trailers");
+    let trailers = context.protocol().is_grpc() && hop_by_hop::has_token(&headers, &TE, "trailers");
 
     hop_by_hop::remove(&mut headers);
     foreign::remove(&mut headers, settings);
@@ -254,10 +253,7 @@ fn wanted_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<HeaderVa
     let line = context.parsed.line;
     let possible = line.version == Version::HTTP_11
         && forwarding.connection_header.is_none()
-        && !matches!(
-            forwarding.protocol,
-            BackendProtocol::Grpc | BackendProtocol::Grpcs
-        );
+        && !context.protocol().is_grpc();
     if possible {
         hop_by_hop::upgrade(&line.method, headers)
     } else {

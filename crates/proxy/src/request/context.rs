@@ -4,7 +4,9 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use headgate_table::{Balance, Host, Piece, Route, Settings, Template, Upstream, Variable};
+use headgate_table::{
+    BackendProtocol, Balance, Host, Piece, Route, RuleInput, Settings, Template, Upstream, Variable,
+};
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
@@ -85,6 +87,13 @@ impl<'r> Context<'r> {
             .as_ref()
     }
 
+    /// Protocol of the upstream that was chosen.
+    pub(crate) fn protocol(&self) -> BackendProtocol {
+        self.upstream
+            .map(|upstream| upstream.protocol)
+            .unwrap_or_default()
+    }
+
     /// Hands the header fields over to become the upstream head, in place when nothing reads them afterwards.
     pub(crate) fn hand_over_headers(&mut self) -> HeaderMap {
         self.request_id();
@@ -99,6 +108,16 @@ impl<'r> Context<'r> {
         } else {
             std::mem::take(&mut self.headers)
         }
+    }
+}
+
+impl RuleInput for Context<'_> {
+    fn header(&self, name: &HeaderName) -> Option<&[u8]> {
+        self.headers.get(name).map(HeaderValue::as_bytes)
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.find(name)
     }
 }
 

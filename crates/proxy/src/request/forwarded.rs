@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use headgate_table::{ForwardedTrust, IpSet};
+use headgate_table::{ForwardedTrust, IpSet, PublicPorts};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::authority::{Authority, number};
@@ -71,11 +71,9 @@ pub(crate) struct Effective {
 
 impl Arrival {
     /// How requests of `downstream` arrive.
-    pub(crate) fn of(downstream: &Downstream) -> Self {
+    pub(crate) fn of(downstream: &Downstream, ports: PublicPorts) -> Self {
         Self {
-            peer: downstream
-                .proxied
-                .map_or(downstream.tcp_peer, |proxied| proxied.source),
+            peer: downstream.peer(),
             proxied_port: downstream.proxied.map(|proxied| proxied.destination.port()),
             scheme: if downstream.tls.is_some() {
                 Scheme::Https
@@ -83,7 +81,7 @@ impl Arrival {
                 Scheme::Http
             },
             port: downstream.local.port(),
-            https_port: downstream.worker.shared.config.https_port,
+            https_port: ports.https,
         }
     }
 

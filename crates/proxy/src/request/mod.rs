@@ -4,6 +4,7 @@
 //! What is not here: decisions. Nothing in this module knows what is done with a request.
 
 mod authority;
+mod conditions;
 mod context;
 mod cookies;
 mod forwarded;
@@ -11,6 +12,7 @@ mod line;
 pub(crate) mod path;
 mod variables;
 
+pub(crate) use conditions::ConditionView;
 pub(crate) use context::{Context, Parsed, made_id, sent_id};
 pub(crate) use forwarded::{Arrival, Effective, Scheme, listed};
 pub(crate) use line::{Line, Malformed, host_name};

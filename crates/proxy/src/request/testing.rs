@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use headgate_table::{
-    Balance, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpsRedirect, NoEndpoints,
-    Origin, PathIndex, PathKind, Policy, Route, Settings, Slot, Split, Target, Upstream,
-    UpstreamId,
+    Backend, BackendProtocol, Balance, Endpoints, Forwarding, Host, HostBehaviour, HostTls,
+    HttpsRedirect, NoEndpoints, Origin, PathIndex, PathKind, Policy, Route, Settings, Slot, Split,
+    Target, Upstream, UpstreamKey,
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
@@ -22,6 +22,7 @@ pub(crate) struct Sample {
     settings: Settings,
     pub(crate) route: Route,
     pub(crate) arrival: Arrival,
+    upstream: Option<Upstream>,
 }
 
 impl Sample {
@@ -51,6 +52,7 @@ impl Sample {
             settings: Settings::default(),
             route: route("/a"),
             arrival,
+            upstream: None,
         }
     }
 
@@ -95,18 +97,26 @@ impl Sample {
             arrival: self.arrival,
             effective,
         };
-        Context::new(
-            parsed,
-            self.head.headers.clone(),
-            &self.settings,
-            host(),
-            &self.route,
-        )
+        let headers = self.head.headers.clone();
+        let mut context = Context::new(parsed, headers, &self.settings, host(), &self.route);
+        context.upstream = self.upstream.as_ref();
+        context
+    }
+
+    pub(crate) fn protocol(mut self, protocol: BackendProtocol) -> Self {
+        self.upstream = Some(Upstream {
+            protocol,
+            ..Self::upstream(Balance::RoundRobin)
+        });
+        self
     }
 
     pub(crate) fn upstream(balance: Balance) -> Upstream {
         Upstream {
-            id: UpstreamId::new("shop", "web", "80"),
+            key: UpstreamKey::new("shop/web/80"),
+            name: "shop/web/80".into(),
+            protocol: BackendProtocol::Http,
+            tls: None,
             log_name: "shop-web-80".into(),
             endpoints: Endpoints::None(NoEndpoints::NoneReady),
             balance,
@@ -122,19 +132,18 @@ pub(crate) fn route(path: &str) -> Route {
         path: path.into(),
         kind: PathKind::Prefix,
         origin: Arc::new(Origin {
+            kind: "Ingress",
             namespace: "shop".into(),
-            ingress: "web".into(),
+            name: "web".into(),
             service: "web".into(),
             port: "80".into(),
         }),
         policy: Arc::new(Policy::default()),
         https: HttpsRedirect::Never,
         rewrite: None,
-        target: Target::Forward(Split {
-            primary: UpstreamId::new("shop", "web", "80"),
-            canary: None,
-            fallback: None,
-        }),
+        target: Target::Forward(Split::new(Backend::upstream_only(UpstreamKey::new(
+            "shop/web/80",
+        )))),
         sets_affinity_cookie: false,
         slot: Slot::default(),
     }

@@ -86,7 +86,7 @@ impl Context<'_> {
             Variable::ContentLength => self.write_header(&CONTENT_LENGTH, out),
             Variable::ContentType => self.write_header(&CONTENT_TYPE, out),
             Variable::Namespace => out.extend_from_slice(origin.namespace.as_bytes()),
-            Variable::IngressName => out.extend_from_slice(origin.ingress.as_bytes()),
+            Variable::ObjectName => out.extend_from_slice(origin.name.as_bytes()),
             Variable::ServiceName => out.extend_from_slice(origin.service.as_bytes()),
             Variable::ServicePort => out.extend_from_slice(origin.port.as_bytes()),
             Variable::LocationPath => out.extend_from_slice(self.route.path.as_bytes()),

@@ -136,7 +136,7 @@ fn collect_routes(families: &mut Families, telemetry: &Telemetry) {
 fn order(series: &Series) -> impl Ord + '_ {
     let key = &series.key;
     let origin = &*key.origin;
-    let object = (&*origin.namespace, &*origin.ingress, &*origin.service);
+    let object = (&*origin.namespace, &*origin.name, &*origin.service);
     (
         object,
         &*key.path,
@@ -155,7 +155,7 @@ fn request_labels(families: &Families, key: &Key, per_host: bool) -> Vec<LabelPa
     };
     let labels = [
         ("canary", key.canary.as_deref().unwrap_or("")),
-        ("ingress", &*key.origin.ingress),
+        ("ingress", &*key.origin.name),
         ("method", key.method),
         ("namespace", &*key.origin.namespace),
         ("path", &*key.path),

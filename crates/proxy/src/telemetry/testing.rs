@@ -22,8 +22,9 @@ pub(super) struct TestRoute {
 impl TestRoute {
     pub(super) fn new(path: &str) -> Self {
         let origin = Origin {
+            kind: "Ingress",
             namespace: "shop".into(),
-            ingress: "web".into(),
+            name: "web".into(),
             service: "front".into(),
             port: "80".into(),
         };

@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use headgate_table::{Settings, TableReader, TlsSettings};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{
@@ -28,11 +29,13 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 /// The TLS side of the listeners. All workers share it, so that a session can be resumed on any of them.
 pub(crate) struct ServerTls {
     reader: TableReader,
-    built: ArcSwapOption<Built>,
+    /// One for each listener.
+    built: ArcSwap<Vec<Arc<Built>>>,
 }
 
-/// What the library needs, for one version of the settings.
+/// What the library needs, for one listener and one version of the settings.
 struct Built {
+    listener: SocketAddr,
     settings: TlsSettings,
     http2: bool,
     config: Arc<ServerConfig>,
@@ -53,28 +56,40 @@ impl ServerTls {
     pub(crate) fn new(reader: TableReader) -> Self {
         Self {
             reader,
-            built: ArcSwapOption::empty(),
+            built: ArcSwap::default(),
         }
     }
 
     /// The library's form of `settings`, made anew only when they have changed: sessions live in it.
     ///
     /// Two workers that meet a change at once both build it, and the later one stays; that costs a few resumptions.
-    fn config(&self, settings: &Settings) -> Result<Arc<ServerConfig>, rustls::Error> {
-        let built = self.built.load();
-        if let Some(built) = &*built
+    fn config(
+        &self,
+        listener: SocketAddr,
+        settings: &Settings,
+    ) -> Result<Arc<ServerConfig>, rustls::Error> {
+        let known = self.built.load();
+        let current = known.iter().find(|built| built.listener == listener);
+        if let Some(built) = current
             && built.settings == settings.tls
             && built.http2 == settings.http2
         {
             return Ok(built.config.clone());
         }
-        let config = Arc::new(build(settings, self.reader.clone())?);
-        let built = Built {
+        let certificates = Certificates {
+            reader: self.reader.clone(),
+            listener,
+        };
+        let config = Arc::new(build(settings, certificates)?);
+        let built = Arc::new(Built {
+            listener,
             settings: settings.tls.clone(),
             http2: settings.http2,
             config: config.clone(),
-        };
-        self.built.store(Some(Arc::new(built)));
+        });
+        let others = known.iter().filter(|built| built.listener != listener);
+        let all = others.cloned().chain([built]).collect();
+        self.built.store(Arc::new(all));
         Ok(config)
     }
 }
@@ -84,6 +99,7 @@ impl ServerTls {
 /// never more handshakes compute at once than there are workers.
 pub(crate) async fn handshake<S>(
     tls: &ServerTls,
+    listener: SocketAddr,
     settings: &Settings,
     stream: S,
 ) -> io::Result<Handshake<S>>
@@ -92,12 +108,11 @@ where
 {
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
     let server_name = start.client_hello().server_name().map(canonical);
-    if tls
-        .reader
-        .current()
-        .certificate(server_name.as_deref())
-        .is_none()
-    {
+    let certificates = Certificates {
+        reader: tls.reader.clone(),
+        listener,
+    };
+    if certificates.of(server_name.as_deref()).is_none() {
         start.io.write_all(&UNRECOGNIZED_NAME).await?;
         start.io.shutdown().await?;
         return Err(io::Error::new(
@@ -105,7 +120,7 @@ where
             "no certificate for the server name",
         ));
     }
-    let config = tls.config(settings).map_err(io::Error::other)?;
+    let config = tls.config(listener, settings).map_err(io::Error::other)?;
     let stream = start.into_stream(config).await?;
     let connection = stream.get_ref().1;
     let facts = TlsFacts {
@@ -121,15 +136,24 @@ where
 }
 
 /// Finds the certificate of a server name in the table that is current at the time.
-struct Certificates(TableReader);
+struct Certificates {
+    reader: TableReader,
+    listener: SocketAddr,
+}
+
+impl Certificates {
+    fn of(&self, name: Option<&str>) -> Option<Arc<CertifiedKey>> {
+        let table = self.reader.current();
+        let terminate = table.listener(self.listener)?.terminate(name)?;
+        let certificate = terminate.certificate(name)?;
+        Some(certificate.key.clone())
+    }
+}
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name().map(canonical);
-        self.0
-            .current()
-            .certificate(name.as_deref())
-            .map(|certificate| certificate.key.clone())
+        self.of(name.as_deref())
     }
 }
 
@@ -139,13 +163,13 @@ impl fmt::Debug for Certificates {
     }
 }
 
-fn build(settings: &Settings, reader: TableReader) -> Result<ServerConfig, rustls::Error> {
+fn build(settings: &Settings, certificates: Certificates) -> Result<ServerConfig, rustls::Error> {
     let tls = &settings.tls;
     let provider = Arc::new(ciphers::provider(&tls.ciphers));
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&versions(tls))?
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Certificates(reader)));
+        .with_cert_resolver(Arc::new(certificates));
     config.ignore_client_order = true; // `ssl_prefer_server_ciphers on`
     config.max_early_data_size = 0; // it can be replayed (RFC 8446 section 8)
     config.alpn_protocols = match settings.http2 {

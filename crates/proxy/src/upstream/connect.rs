@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::UpstreamId;
+use headgate_table::UpstreamKey;
 use hyper::client::conn::{http1, http2};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -32,7 +32,7 @@ pub(super) struct Dial {
     /// Endpoint, protocol and identity.
     pub(super) key: Key,
     /// The upstream it is for.
-    pub(super) upstream: UpstreamId,
+    pub(super) upstream: UpstreamKey,
     /// TLS; `None`: plain text.
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// Bound on TCP and TLS together.
@@ -86,7 +86,7 @@ async fn speak<S>(
     worker: &Rc<Worker>,
     stream: S,
     key: Key,
-    upstream: UpstreamId,
+    upstream: UpstreamKey,
 ) -> io::Result<Lease>
 where
     S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
@@ -100,7 +100,7 @@ where
     lease.map_err(io::Error::other)
 }
 
-async fn speak_http1<I>(io: I, key: Key, upstream: UpstreamId) -> hyper::Result<Lease>
+async fn speak_http1<I>(io: I, key: Key, upstream: UpstreamKey) -> hyper::Result<Lease>
 where
     I: Read + Write + Send + Unpin + 'static,
 {
@@ -119,7 +119,7 @@ async fn speak_http2<I>(
     worker: &Rc<Worker>,
     io: I,
     key: Key,
-    upstream: UpstreamId,
+    upstream: UpstreamKey,
 ) -> hyper::Result<Lease>
 where
     I: Read + Write + Unpin + 'static,

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
-    Balance, ConnectionHeader, Endpoints, Forwarding, HttpVersion, PoolSettings, Upstream,
+    BackendProtocol, Balance, ConnectionHeader, Endpoints, Forwarding, HttpVersion, PoolSettings,
+    Upstream,
 };
 use http::header::{HeaderName, SET_COOKIE, UPGRADE};
 use http::{HeaderMap, Response, StatusCode};
@@ -70,8 +71,9 @@ pub(crate) async fn forward(
         }
     };
     let upgrade =
-        upgrade.filter(|_| head.headers.contains_key(UPGRADE) && !forwarding.protocol.is_grpc());
+        upgrade.filter(|_| head.headers.contains_key(UPGRADE) && !upstream.protocol.is_grpc());
     let wire = wire(
+        upstream.protocol,
         forwarding,
         &table.settings.pool,
         request.https(),
@@ -117,14 +119,20 @@ pub(crate) async fn forward(
 }
 
 /// How the endpoints of a route are spoken to.
-fn wire(forwarding: &Forwarding, pool: &PoolSettings, https: bool, upgrade: bool) -> Wire {
-    let http2 = forwarding.protocol.is_grpc();
+fn wire(
+    protocol: BackendProtocol,
+    forwarding: &Forwarding,
+    pool: &PoolSettings,
+    https: bool,
+    upgrade: bool,
+) -> Wire {
+    let http2 = protocol.is_grpc();
     let closes = forwarding.connection_header == Some(ConnectionHeader::Close);
     let kept =
         http2 || (pool.idle > 0 && forwarding.http_version == HttpVersion::Http11 && !closes);
     Wire {
         http2,
-        tls: forwarding.protocol.tls(https),
+        tls: protocol.tls(https),
         kept,
         upgrade,
     }
@@ -312,7 +320,7 @@ impl Way<'_> {
         let tls = self
             .wire
             .tls
-            .then(|| TlsIdentity::new(self.forwarding.tls.as_ref(), self.upstream));
+            .then(|| TlsIdentity::new(self.upstream.tls.as_ref(), self.upstream));
         Key {
             address,
             http2: self.wire.http2,
@@ -344,10 +352,10 @@ impl Way<'_> {
         let tls = match &key.tls {
             None => None,
             Some(identity) => {
-                let settings = self.forwarding.tls.as_ref();
+                let settings = self.upstream.tls.as_ref();
                 let handshake = tls::handshake(settings, identity, key.address, key.http2);
                 Some(handshake.map_err(|error| {
-                    tracing::warn!(upstream = %self.upstream.id, %error, "no TLS towards an upstream");
+                    tracing::warn!(upstream = %self.upstream.key, %error, "no TLS towards an upstream");
                     ForwardError::Connect
                 })?)
             }
@@ -357,7 +365,7 @@ impl Way<'_> {
             self.worker,
             Dial {
                 key,
-                upstream: self.upstream.id.clone(),
+                upstream: self.upstream.key.clone(),
                 tls,
                 timeout,
             },

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
-use headgate_table::{Endpoints, PoolSettings, RoutingTable, Upstream, UpstreamId};
+use headgate_table::{Endpoints, PoolSettings, RoutingTable, Upstream, UpstreamKey};
 use hyper::client::conn::{http1, http2};
 use tokio::time::Instant;
 
@@ -49,7 +49,7 @@ pub(super) struct Http1 {
     /// Bounds the waits for this endpoint.
     pub(super) timer: LazyTimer,
     key: Key,
-    upstream: UpstreamId,
+    upstream: UpstreamKey,
     opened: Instant,
     used: Instant,
     requests: u64,
@@ -65,7 +65,7 @@ pub(super) struct Http2 {
 
 struct Multiplexed {
     sender: http2::SendRequest<RequestBody>,
-    upstream: UpstreamId,
+    upstream: UpstreamKey,
     opened: Instant,
     used: Cell<Instant>,
     requests: Cell<u64>,
@@ -148,7 +148,7 @@ impl Pools {
     /// Drops what is too old, closed, or leads to an endpoint that is not in service any more.
     pub(super) fn sweep(&self, table: &RoutingTable, resolver: &Resolver, now: Instant) {
         let limits = &table.settings.pool;
-        let serves = |id: &UpstreamId, key: &Key| {
+        let serves = |id: &UpstreamKey, key: &Key| {
             table
                 .upstream(id)
                 .is_some_and(|upstream| in_service(upstream, key.address, resolver))
@@ -189,7 +189,11 @@ fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> 
 
 impl Lease {
     /// A fresh HTTP/1 connection for the upstream `id`.
-    pub(super) fn http1(sender: http1::SendRequest<RequestBody>, key: Key, id: UpstreamId) -> Self {
+    pub(super) fn http1(
+        sender: http1::SendRequest<RequestBody>,
+        key: Key,
+        id: UpstreamKey,
+    ) -> Self {
         let now = Instant::now();
         let timer = LazyTimer::default();
         Self::Http1(Box::new(Http1 {
@@ -208,7 +212,7 @@ impl Lease {
         worker: &Rc<Worker>,
         sender: http2::SendRequest<RequestBody>,
         key: Key,
-        id: UpstreamId,
+        id: UpstreamKey,
     ) -> Self {
         let now = Instant::now();
         let connection = Rc::new(Multiplexed {

@@ -10,9 +10,10 @@ use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use headgate_table::{
-    Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour, HostTls, HttpsRedirect,
-    Origin, PathIndex, PathKind, Policy, Publisher, Route, RoutingTable, Settings, SharedMap, Slot,
-    Split, Target, Template, Upstream, UpstreamId, publisher,
+    Backend, BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour,
+    HostTls, HttpsRedirect, Listener, Origin, PathIndex, PathKind, Plain, Policy, PublicPorts,
+    Publisher, Route, RoutingTable, Settings, Slot, Socket, Split, Target, Template, Upstream,
+    UpstreamKey, VirtualHosts, publisher,
 };
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -42,7 +43,10 @@ pub(super) fn forwarding() -> Forwarding {
 /// The upstream `shop/web/80` with these endpoints.
 pub(super) fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     Upstream {
-        id: UpstreamId::new("shop", "web", "80"),
+        key: UpstreamKey::new("shop/web/80"),
+        name: "shop/web/80".into(),
+        protocol: BackendProtocol::Http,
+        tls: None,
         log_name: "shop-web-80".into(),
         endpoints: Endpoints::Addresses(endpoints.into()),
         balance: Balance::RoundRobin,
@@ -319,8 +323,9 @@ fn route(forwarding: Forwarding) -> Arc<Route> {
         forwarding: Arc::new(forwarding),
     };
     let origin = Origin {
+        kind: "Ingress",
         namespace: "shop".into(),
-        ingress: "web".into(),
+        name: "web".into(),
         service: "web".into(),
         port: "80".into(),
     };
@@ -331,19 +336,15 @@ fn route(forwarding: Forwarding) -> Arc<Route> {
         policy: Arc::new(policy),
         https: HttpsRedirect::Never,
         rewrite: None,
-        target: Target::Forward(Split {
-            primary: UpstreamId::new("shop", "web", "80"),
-            canary: None,
-            fallback: None,
-        }),
+        target: Target::Forward(Split::new(Backend::upstream_only(UpstreamKey::new(
+            "shop/web/80",
+        )))),
         sets_affinity_cookie: true,
         slot: Slot::default(),
     })
 }
 
 fn table(upstream: &Arc<Upstream>, route: &Arc<Route>, settings: Settings) -> RoutingTable {
-    let mut upstreams = SharedMap::new();
-    upstreams.insert(upstream.id.key(), upstream.clone());
     let behaviour = HostBehaviour::Routes {
         app_root: None,
         paths: PathIndex::literal(route.clone(), Vec::new()),
@@ -354,19 +355,22 @@ fn table(upstream: &Arc<Upstream>, route: &Arc<Route>, settings: Settings) -> Ro
         tls: HostTls::None,
         behaviour,
     };
-    RoutingTable {
-        generation: 1,
-        settings: Arc::new(settings),
-        hosts: SharedMap::new(),
-        aliases: SharedMap::new(),
-        suffix_aliases: SharedMap::new(),
-        wildcards: SharedMap::new(),
-        regex_names: Arc::default(),
-        catch_all: Arc::new(catch_all),
-        upstreams,
-        default_certificate: Arc::new(certificate("default", &identity(&["localhost"]))),
-    }
+    let hosts = VirtualHosts::new(Arc::new(catch_all));
+    let mut table = RoutingTable::new(Arc::new(settings));
+    table.set_listeners(vec![Listener {
+        address: LISTENER,
+        ports: PublicPorts {
+            own: LISTENER.port(),
+            https: 0,
+        },
+        socket: Socket::Plain(Plain::Http(Arc::new(hosts))),
+    }]);
+    table.insert_upstream(upstream.clone());
+    table
 }
+
+/// The listener of the table that tests serve.
+const LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
 
 /// A self-signed certificate for `names`.
 pub(super) fn identity(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {

@@ -8,6 +8,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::{quoted, shown_host};
 use crate::Compiled;
+use crate::build::service_port::Transport;
 use crate::ingress::host::{Member, in_regex_mode};
 use crate::ingress::parsed::ParsedIngress;
 
@@ -96,6 +97,7 @@ fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&
     let trial = Member {
         ingress: parsed.clone(),
         policy: compiled.plain_policy().clone(),
+        transport: Transport::default(),
         closed: None,
     };
     hosts

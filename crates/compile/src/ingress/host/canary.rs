@@ -1,8 +1,9 @@
-//! Canaries of a host's routes (ingress-nginx reference 1.2).
+//! Canaries of a host's routes (ingress-nginx reference 1.2): each is an alternative of the split of its route.
 
-use std::sync::Arc;
-
-use headgate_table::{CATCH_ALL, Canary, CanaryHeader, HeaderTest, PathKind, Pattern, UpstreamId};
+use headgate_table::{
+    Alternative, Alternatives, CATCH_ALL, HeaderTest, PathKind, Pattern, Rule, RuleTest,
+    Unavailable, UpstreamKey,
+};
 
 use super::Member;
 use crate::finding::{Finding, Severity};
@@ -13,6 +14,13 @@ use crate::ingress::parsed::Backend;
 pub(super) struct Canaries<'a> {
     host: &'a str,
     candidates: Vec<Candidate<'a>>,
+}
+
+/// A canary of one route.
+pub(super) struct Join<'a> {
+    pub(super) member: &'a Member,
+    pub(super) backend: &'a Backend,
+    rules: &'a annotations::Canary,
 }
 
 struct Candidate<'a> {
@@ -38,53 +46,40 @@ impl<'a> Canaries<'a> {
         }
     }
 
-    /// The canary for the route of `path`: of the oldest canary Ingress with the same path and kind. One that names the
-    /// primary's own upstream splits nothing.
+    /// The canaries for the route of `path`: those of all canary Ingresses with the same path and kind, the oldest first.
+    /// One that names the primary's own Service port splits nothing.
     pub(super) fn of(
         &mut self,
         path: &str,
         kind: PathKind,
-        primary: &UpstreamId,
+        primary: &Backend,
         findings: &mut Vec<Finding>,
-    ) -> Option<Arc<Canary>> {
-        let mut same = self
+    ) -> Vec<Join<'a>> {
+        let same = self
             .candidates
             .iter_mut()
             .filter(|candidate| candidate.path == path && candidate.kind == kind);
-        let chosen = same.next()?;
-        chosen.matched = true;
-        for late in same {
-            late.matched = true;
-            let message = format!(
-                "an older canary has {kind:?} {path} of host {}; this one is ignored there",
-                self.host
-            );
-            findings.push(
-                late.member
-                    .ingress
-                    .finding(Severity::Warning, "spec.rules", message),
-            );
+        let mut joined = Vec::new();
+        for candidate in same {
+            candidate.matched = true;
+            let ingress = &candidate.member.ingress;
+            if candidate.backend.id == primary.id {
+                let message = format!(
+                    "the canary and the Ingress it stands beside send requests to the same {}; nothing is split",
+                    primary.id
+                );
+                findings.push(ingress.finding(Severity::Warning, "spec.rules", message));
+                continue;
+            }
+            if let Some(rules) = &ingress.annotations.canary {
+                joined.push(Join {
+                    member: candidate.member,
+                    backend: candidate.backend,
+                    rules,
+                });
+            }
         }
-        let ingress = &chosen.member.ingress;
-        let upstream = chosen.backend.upstream.clone();
-        if upstream == *primary {
-            let message = format!(
-                "the canary and the Ingress it stands beside send requests to the same {upstream}; nothing is split"
-            );
-            findings.push(ingress.finding(Severity::Warning, "spec.rules", message));
-            return None;
-        }
-        let rules = ingress.annotations.canary.as_ref()?;
-        Some(Arc::new(Canary {
-            upstream,
-            header: rules
-                .header
-                .as_ref()
-                .map(|rule| header(rule, chosen.member, findings)),
-            cookie: rules.cookie.as_deref().map(Arc::from),
-            weight: rules.weight,
-            total: rules.weight_total,
-        }))
+        joined
     }
 
     /// Findings for paths that no route has.
@@ -127,20 +122,99 @@ fn candidates<'a>(host: &str, member: &'a Member) -> Vec<Candidate<'a>> {
         .collect()
 }
 
-fn header(
+/// The canaries of one route as the alternatives of its split. `upstreams` are theirs, in the same order. The rules of
+/// headers go before those of cookies, and these before weights, whichever canary they are of.
+pub(super) fn alternatives(
+    canaries: &[Join<'_>],
+    upstreams: Vec<UpstreamKey>,
+    findings: &mut Vec<Finding>,
+) -> Option<Alternatives> {
+    let (weights, total) = weights(canaries, findings);
+    let list = upstreams.into_iter().zip(weights);
+    let list: Vec<Alternative> = list
+        .map(|(upstream, weight)| Alternative {
+            backend: headgate_table::Backend::upstream_only(upstream),
+            weight,
+            unavailable: Unavailable::UsePrimary,
+        })
+        .collect();
+    let mut rules = Vec::new();
+    for (alternative, canary) in canaries.iter().enumerate() {
+        let header = canary.rules.header.as_ref();
+        rules.extend(header.map(|rule| Rule {
+            alternative,
+            test: header_test(rule, canary.member, findings),
+        }));
+    }
+    for (alternative, canary) in canaries.iter().enumerate() {
+        let cookie = canary.rules.cookie.as_deref();
+        rules.extend(cookie.map(|name| Rule {
+            alternative,
+            test: RuleTest::Cookie(name.into()),
+        }));
+    }
+    Alternatives::new(list, rules, total)
+}
+
+/// The weights as shares of one total. Where they add up to more than it, the later canaries get what the earlier ones
+/// leave.
+fn weights(canaries: &[Join<'_>], findings: &mut Vec<Finding>) -> (Vec<u32>, u32) {
+    let total = common_total(canaries);
+    let mut left = total;
+    let mut weights = Vec::with_capacity(canaries.len());
+    for Join { member, rules, .. } in canaries {
+        let scaled =
+            u64::from(rules.weight) * u64::from(total) / u64::from(rules.weight_total.max(1));
+        let wanted = u32::try_from(scaled).unwrap_or(u32::MAX);
+        let weight = wanted.min(left);
+        if weight < wanted {
+            let message = format!(
+                "the weights of the canaries of one path exceed their total of {total}: older ones leave {weight} of the {wanted} for this one"
+            );
+            findings.push(member.ingress.annotation_finding(
+                Severity::Warning,
+                "canary-weight",
+                message,
+            ));
+        }
+        left -= weight;
+        weights.push(weight);
+    }
+    (weights, total)
+}
+
+/// The least common multiple of the canaries' totals, or the largest of them where that is out of range.
+fn common_total(canaries: &[Join<'_>]) -> u32 {
+    let totals = || {
+        canaries
+            .iter()
+            .map(|canary| canary.rules.weight_total.max(1))
+    };
+    let multiple = totals().try_fold(1u32, |multiple, total| {
+        (multiple / common_divisor(multiple, total)).checked_mul(total)
+    });
+    multiple.or_else(|| totals().max()).unwrap_or(1)
+}
+
+/// Euclid's.
+fn common_divisor(one: u32, other: u32) -> u32 {
+    if other == 0 {
+        one
+    } else {
+        common_divisor(other, one % other)
+    }
+}
+
+fn header_test(
     rule: &annotations::CanaryHeader,
     member: &Member,
     findings: &mut Vec<Finding>,
-) -> CanaryHeader {
-    match rule {
-        annotations::CanaryHeader::AlwaysNever(name) => CanaryHeader {
-            name: name.clone(),
-            test: HeaderTest::AlwaysNever,
-        },
-        annotations::CanaryHeader::Value(name, value) => CanaryHeader {
-            name: name.clone(),
-            test: HeaderTest::Value(value.as_str().into()),
-        },
+) -> RuleTest {
+    let (name, value) = match rule {
+        annotations::CanaryHeader::AlwaysNever(name) => (name, HeaderTest::AlwaysNever),
+        annotations::CanaryHeader::Value(name, value) => {
+            (name, HeaderTest::Value(value.as_str().into()))
+        }
         annotations::CanaryHeader::Pattern(name, source) => {
             let test = Pattern::new(source).map_or_else(
                 |error| {
@@ -154,10 +228,11 @@ fn header(
                 },
                 HeaderTest::Pattern,
             );
-            CanaryHeader {
-                name: name.clone(),
-                test,
-            }
+            (name, test)
         }
+    };
+    RuleTest::Header {
+        name: name.clone(),
+        value,
     }
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 
 use headgate_table::{
     CATCH_ALL, Closed, Host, HostBehaviour, HttpsRedirect, Origin, PathIndex, PathKind, Pattern,
-    PatternError, Policy, Rewrite, Route, Slot, Split, Target, Template, UpstreamId,
+    PatternError, Policy, Rewrite, Route, Slot, Split, Target, Template, UpstreamKey,
 };
 
-use super::canary::Canaries;
+use super::canary::{self, Canaries};
 use super::{Member, Surroundings};
+use crate::Kind;
+use crate::build::service_port::{FIRST_PORT, ServicePort, Transport};
+use crate::build::upstreams::UpstreamDraft;
 use crate::finding::{Finding, Severity};
-use crate::ingress::parsed::{Backend, FIRST_PORT, PathRule};
+use crate::ingress::parsed::{Backend, PathRule};
 
 /// Compiles the routes of `host`: those of its primaries, oldest first, with the canaries among `members`.
 pub(super) fn compile(
@@ -229,7 +232,8 @@ fn is_root(rule: &PathRule) -> bool {
 }
 
 fn literal_index(root: Arc<Route>, routes: Vec<(&Member, Arc<Route>)>) -> PathIndex {
-    PathIndex::literal(root, routes.into_iter().map(|(_, route)| route).collect())
+    let routes = routes.into_iter();
+    PathIndex::literal(root, routes.map(|(_, route)| route.into()).collect())
 }
 
 struct Builder<'a, 'b> {
@@ -250,7 +254,7 @@ impl<'a> Builder<'a, '_> {
         let same = |last: &&Arc<Origin>| {
             Arc::ptr_eq(&last.service, &backend.service)
                 && Arc::ptr_eq(&last.port, &backend.port)
-                && last.ingress == member.ingress.name.name
+                && last.name == member.ingress.name.name
         };
         match self.last_origin.as_ref().filter(same) {
             Some(last) => last.clone(),
@@ -275,7 +279,7 @@ impl<'a> Builder<'a, '_> {
             Some(backend) => self.target(member, &path, PathKind::Prefix, backend),
             None => self
                 .closed(member, &path)
-                .unwrap_or_else(|| self.default_backend()),
+                .unwrap_or_else(|| self.default_backend(&member.transport)),
         };
         let origin = origin(member, member.ingress.default_backend.as_ref());
         self.finish(member, &path, PathKind::Prefix, origin, target)
@@ -284,8 +288,9 @@ impl<'a> Builder<'a, '_> {
     /// The root of the catch-all while no Ingress has taken it.
     fn built_in_root(&mut self) -> Arc<Route> {
         let origin = Arc::new(Origin {
+            kind: "",
             namespace: "".into(),
-            ingress: "".into(),
+            name: "".into(),
             service: "".into(),
             port: "".into(),
         });
@@ -297,7 +302,7 @@ impl<'a> Builder<'a, '_> {
             https: HttpsRedirect::Never,
             rewrite: None,
             target: closed.map_or_else(
-                || self.default_backend(),
+                || self.default_backend(&Transport::default()),
                 |reason| Target::Closed(Closed { reason }),
             ),
             sets_affinity_cookie: false,
@@ -374,16 +379,36 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn target(&mut self, member: &Member, path: &str, kind: PathKind, backend: &Backend) -> Target {
-        let primary = backend.upstream.clone();
-        let canary = self.canaries.of(path, kind, &primary, self.findings);
+        let canaries = self.canaries.of(path, kind, backend, self.findings);
         if let Some(closed) = self.closed(member, path) {
             return closed;
         }
-        Target::Forward(Split {
-            primary,
-            canary,
-            fallback: fallback(member),
-        })
+        let transport = &member.transport;
+        let namespace = &member.ingress.name.namespace;
+        let primary = self.upstream(backend.service_port(namespace), transport);
+        let others = canaries.iter().map(|canary| {
+            let namespace = &canary.member.ingress.name.namespace;
+            self.upstream(canary.backend.service_port(namespace), transport)
+        });
+        let others = others.collect();
+        let fallback = member.ingress.fallback();
+        let fallback =
+            fallback.map(|backend| self.upstream(backend.service_port(namespace), transport));
+        let primary = headgate_table::Backend::upstream_only(primary);
+        let split = Split::new(primary)
+            .with_alternatives(canary::alternatives(&canaries, others, self.findings))
+            .with_fallback(fallback);
+        Target::Forward(split)
+    }
+
+    /// The upstream that speaks to `port` by `transport`: that of the route's own Ingress, whoever declares the backend.
+    fn upstream(&mut self, port: ServicePort, transport: &Transport) -> UpstreamKey {
+        let key = port.id().upstream(transport);
+        let transport = transport.clone();
+        self.around
+            .upstreams
+            .acquire(&key, || UpstreamDraft { port, transport });
+        key
     }
 
     /// Exempt from authentication are paths of the Ingress, not of requests (ingress-nginx reference 1.7).
@@ -398,16 +423,15 @@ impl<'a> Builder<'a, '_> {
         Some(Target::Closed(Closed { reason }))
     }
 
-    fn default_backend(&self) -> Target {
+    fn default_backend(&mut self, transport: &Transport) -> Target {
         if let Some(denial) = &self.around.settings.closed {
             return Target::Closed(Closed {
                 reason: denial.reason.clone(),
             });
         }
-        let name = self.around.options.default_backend.as_ref();
-        Target::DefaultBackend(
-            name.map(|name| UpstreamId::new(&name.namespace, &name.name, FIRST_PORT)),
-        )
+        let name = self.around.options.default_backend.clone();
+        let port = name.map(|name| ServicePort::new(name, FIRST_PORT.into()));
+        Target::DefaultBackend(port.map(|port| self.upstream(port, transport)))
     }
 
     /// Exempt are paths of the Ingress, not of requests (ingress-nginx reference 4.6).
@@ -490,7 +514,7 @@ impl<'a> Builder<'a, '_> {
         for (member, route) in routes {
             for text in searched(&route, member, &exact) {
                 match self.pattern(&format!("^{text}")) {
-                    Ok(pattern) => entries.push((text, pattern, route.clone())),
+                    Ok(pattern) => entries.push((text, pattern, route.clone().into())),
                     Err(error) => {
                         let message = format!(
                             "path {} of host {} is not a regular expression: {error}; not served",
@@ -530,10 +554,6 @@ fn searched(route: &Route, member: &Member, exact: &[Arc<str>]) -> Vec<Arc<str>>
     vec![with_slash, route.path.clone()]
 }
 
-fn fallback(member: &Member) -> Option<UpstreamId> {
-    member.ingress.fallback().map(|backend| backend.upstream)
-}
-
 fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {
     let name = &member.ingress.name;
     let (service, port) = match backend {
@@ -541,8 +561,9 @@ fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {
         None => ("".into(), "".into()),
     };
     Arc::new(Origin {
+        kind: Kind::Ingress.as_str(),
         namespace: name.namespace.clone(),
-        ingress: name.name.clone(),
+        name: name.name.clone(),
         service,
         port,
     })
@@ -559,8 +580,8 @@ impl Slots {
             HostBehaviour::Routes { paths, .. } => Some(paths),
             HostBehaviour::Redirect { .. } => None,
         });
-        let routes = paths.map(PathIndex::routes).unwrap_or_default();
-        let slots = routes.into_iter().map(|route| {
+        let routes = paths.into_iter().flat_map(PathIndex::routes);
+        let slots = routes.map(|route| {
             let key = Self::key(&route.path, route.kind, &route.origin);
             (key, route.slot.clone())
         });
@@ -572,7 +593,7 @@ impl Slots {
             path.into(),
             kind,
             origin.namespace.clone(),
-            origin.ingress.clone(),
+            origin.name.clone(),
         )
     }
 

@@ -7,14 +7,16 @@ mod http1;
 mod http2;
 mod tls;
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use headgate_table::{
-    CATCH_ALL, Certificate, Host, HostBehaviour, HostTls, Publisher, RoutingTable, Settings,
-    SharedMap, publisher,
+    CATCH_ALL, Certificate, Certificates, Host, HostBehaviour, HostTls, Listener, Plain,
+    PublicPorts, Publisher, RoutingTable, Settings, Socket, Terminate, TlsRoute, TlsSocket,
+    VirtualHosts, publisher,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -35,6 +37,10 @@ use crate::listen::Port;
 use crate::telemetry::Telemetry;
 use crate::upstream::{Own, Resolver};
 use crate::worker::{Shared, Worker};
+
+/// The listeners of the table that tests serve.
+const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
+const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
 /// Answers by path, without endpoints.
 #[derive(Clone)]
@@ -152,6 +158,10 @@ impl Fixture {
             stream: server,
             peer: "127.0.0.1:4000".parse().unwrap(),
             local: "127.0.0.1:80".parse().unwrap(),
+            listener: match port {
+                Port::Http => HTTP,
+                Port::Https => HTTPS,
+            },
             port,
             place: self.front.process.place(100).unwrap(),
         };
@@ -255,20 +265,40 @@ fn host(name: &str, tls: HostTls) -> Arc<Host> {
 
 /// Serves `hosts` with certificates of their own, and redirects everything.
 pub(crate) fn table(settings: Settings, hosts: &[(&str, &Arc<Certificate>)]) -> RoutingTable {
-    let mut named = SharedMap::default();
+    table_at((HTTP, HTTPS), settings, hosts)
+}
+
+/// The same at these addresses for plain text and TLS.
+pub(crate) fn table_at(
+    (http, https): (SocketAddr, SocketAddr),
+    settings: Settings,
+    hosts: &[(&str, &Arc<Certificate>)],
+) -> RoutingTable {
+    let mut named = VirtualHosts::new(host(CATCH_ALL, HostTls::None));
     for (name, own) in hosts {
-        named.insert((*name).into(), host(name, HostTls::Own((*own).clone())));
+        named.insert(host(name, HostTls::Own((*own).clone())));
     }
-    RoutingTable {
-        generation: 1,
-        settings: Arc::new(settings),
-        hosts: named,
-        aliases: SharedMap::default(),
-        suffix_aliases: SharedMap::default(),
-        wildcards: SharedMap::default(),
-        regex_names: Arc::default(),
-        catch_all: host(CATCH_ALL, HostTls::None),
-        upstreams: SharedMap::default(),
-        default_certificate: certificate("default.example"),
-    }
+    let named = Arc::new(named);
+    let ports = PublicPorts { own: 0, https: 0 };
+    let terminate = Terminate {
+        hosts: named.clone(),
+        certificates: Certificates::OfHosts {
+            default: certificate("default.example"),
+            reject_unknown: settings.tls.reject_unknown,
+        },
+    };
+    let mut table = RoutingTable::new(Arc::new(settings));
+    table.set_listeners(vec![
+        Listener {
+            address: http,
+            ports,
+            socket: Socket::Plain(Plain::Http(named)),
+        },
+        Listener {
+            address: https,
+            ports,
+            socket: Socket::Tls(TlsSocket::new(TlsRoute::Terminate(terminate))),
+        },
+    ]);
+    table
 }

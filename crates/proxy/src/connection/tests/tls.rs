@@ -63,7 +63,9 @@ async fn each_name_gets_its_certificate() {
                 "{name}"
             );
         }
-        let default = fixture.front.worker.table().default_certificate.clone();
+        let table = fixture.front.worker.table();
+        let terminate = table.listener(HTTPS).unwrap().terminate(None);
+        let default = terminate.unwrap().certificate(None).unwrap().clone();
         assert!(
             connect(
                 &fixture,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::request::Scheme;
 use crate::request::testing::Sample;
+use headgate_table::BackendProtocol;
 use headgate_table::Template;
 
 /// Fields of the upstream request, sorted, one a line; of the usual ones only `shown`.
@@ -210,8 +211,7 @@ fn upgrades_are_asked_for_again() {
         head(&fixed, &[]),
         "connection=keep-alive|sec-websocket-version=13"
     );
-    let grpc = websocket(Sample::new("GET", "/"))
-        .forwarding(|forwarding| forwarding.protocol = BackendProtocol::Grpc);
+    let grpc = websocket(Sample::new("GET", "/")).protocol(BackendProtocol::Grpc);
     assert_eq!(head(&grpc, &[]), "sec-websocket-version=13");
 }
 
@@ -220,10 +220,7 @@ fn trailers_are_for_grpc() {
     let sample = || Sample::new("POST", "/").header("te", "trailers");
     assert_eq!(head(&sample(), &[]), "");
     assert_eq!(
-        head(
-            &sample().forwarding(|forwarding| forwarding.protocol = BackendProtocol::Grpcs),
-            &[]
-        ),
+        head(&sample().protocol(BackendProtocol::Grpcs), &[]),
         "te=trailers"
     );
 }

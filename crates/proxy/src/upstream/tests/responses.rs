@@ -243,9 +243,9 @@ async fn grpc() -> (std::net::SocketAddr, Rc<Cell<usize>>) {
 async fn grpc_streams_with_trailers_both_ways_over_one_connection() {
     local(async {
         let (address, connections) = grpc().await;
-        let mut forwarding = forwarding();
-        forwarding.protocol = BackendProtocol::Grpc;
-        let world = World::new(upstream(&[address]), forwarding);
+        let mut upstream = upstream(&[address]);
+        upstream.protocol = BackendProtocol::Grpc;
+        let world = World::new(upstream, forwarding());
         let io = TokioIo::new(world.connect_http2());
         let (sender, connection) = hyper::client::conn::http2::handshake(Local, io)
             .await

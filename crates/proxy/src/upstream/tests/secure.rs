@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::upstream::ForwardError;
-use headgate_table::{BackendProtocol, Forwarding, Slot, UpstreamTls};
+use headgate_table::{BackendProtocol, Slot, Upstream, UpstreamTls};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -130,12 +130,14 @@ impl rustls::server::danger::ClientCertVerifier for AnyClient {
     }
 }
 
-fn https(tls: Option<UpstreamTls>) -> Forwarding {
-    Forwarding {
+/// A client of `endpoint`, which is spoken to over TLS.
+fn world(endpoint: SocketAddr, tls: Option<UpstreamTls>) -> Rc<World> {
+    let upstream = Upstream {
         protocol: BackendProtocol::Https,
         tls: tls.map(Arc::new),
-        ..forwarding()
-    }
+        ..upstream(&[endpoint])
+    };
+    World::new(upstream, forwarding())
 }
 
 fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> UpstreamTls {
@@ -157,7 +159,7 @@ fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> Upstream
 async fn without_settings_anything_is_believed_and_no_name_is_sent() {
     local(async {
         let endpoint = serve(&identity(&["whatever.example"])).await;
-        let world = World::new(upstream(&[endpoint.address]), https(None));
+        let world = world(endpoint.address, None);
         for _ in 0..3 {
             assert!(world.get().await.ends_with("ok"));
         }
@@ -180,10 +182,7 @@ async fn verification_is_of_chain_and_name() {
             (&authority, None, false),
             (other.cert.der(), Some("api.internal"), false),
         ] {
-            let world = World::new(
-                upstream(&[endpoint.address]),
-                https(Some(settings(authority, name))),
-            );
+            let world = world(endpoint.address, Some(settings(authority, name)));
             assert_eq!(world.get().await.ends_with("ok"), trusted, "{name:?}");
             let failures: &[ForwardError] = if trusted {
                 &[]
@@ -204,7 +203,7 @@ async fn name_and_client_certificate_are_sent_when_asked_for() {
         let mut tls = settings(&authority, None);
         tls.server_name = true;
         tls.client = Some(Arc::new(certificate("client", &identity(&["client"]))));
-        let world = World::new(upstream(&[endpoint.address]), https(Some(tls)));
+        let world = world(endpoint.address, Some(tls));
         assert!(world.get().await.ends_with("ok"));
         assert_eq!(
             *endpoint.seen.borrow(),
@@ -223,7 +222,7 @@ async fn settings_that_cannot_be_met_close_the_route() {
         let mut no_authority = settings(&authority, Some("api.internal"));
         no_authority.authorities = [].into();
         for tls in [no_version, no_authority] {
-            let world = World::new(upstream(&[endpoint.address]), https(Some(tls)));
+            let world = world(endpoint.address, Some(tls));
             world.get().await;
             assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
         }
@@ -240,7 +239,7 @@ async fn an_endpoint_that_does_not_speak_tls_is_not_listened_to() {
             conversation.request().await;
         })
         .await;
-        let world = World::new(upstream(&[plain.address]), https(None));
+        let world = world(plain.address, None);
         world.get().await;
         assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
     })

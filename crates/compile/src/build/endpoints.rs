@@ -5,32 +5,38 @@ use std::net::{IpAddr, SocketAddr};
 
 use headgate_table::{Endpoints, NoEndpoints};
 
-use super::{Surroundings, Wanted};
-use crate::ingress::parsed::FIRST_PORT;
-use crate::ingress::settings::Settings;
+use super::service_port::{self, FIRST_PORT};
+use super::upstream::Inputs;
 use crate::objects::{EndpointPort, EndpointState, Service, ServicePort, TargetPort, Zones};
 use crate::{Options, Snapshot};
+
+/// What endpoints are looked for.
+pub(super) struct Wanted<'a> {
+    pub(super) port: &'a service_port::ServicePort,
+    /// Take the Service's own address instead, where it has one.
+    pub(super) cluster_address: bool,
+}
 
 /// The endpoints of the wanted port of `service`. Addresses that no request may go to are left out and put in `refused`.
 pub(super) fn of_service(
     service: &Service,
     wanted: &Wanted<'_>,
-    around: &Surroundings<'_>,
+    inputs: Inputs<'_>,
     refused: &mut Vec<IpAddr>,
 ) -> Endpoints {
-    let port = find_port(&service.ports, &wanted.port);
+    let port = find_port(&service.ports, &wanted.port.port);
     if let Some(name) = &service.external_name {
-        return external(name, port, wanted, around.options);
+        return external(name, port, wanted, inputs.options);
     }
     let Some(port) = port else {
         return Endpoints::None(NoEndpoints::NoPort);
     };
     let guard = Guard {
-        loopback: around.options.loopback_endpoints,
+        loopback: inputs.options.loopback_endpoints,
     };
-    let mut found = match cluster_address(service, port, wanted, around.settings) {
+    let mut found = match cluster_address(service, port, wanted) {
         Some(address) => BTreeSet::from([address]),
-        None => addresses(service, wanted, port, around),
+        None => addresses(service, wanted, port, inputs),
     };
     found.retain(|address| {
         let fine = guard.allows(address.ip());
@@ -89,7 +95,7 @@ fn external(
     let number = match port.map(|port| (&port.target, port.port)) {
         Some((Some(TargetPort::Number(target)), _)) => Some(*target),
         Some((_, port)) => Some(port),
-        None => wanted.port.parse().ok(),
+        None => wanted.port.port.parse().ok(),
     };
     match number.filter(|port| *port > 0) {
         Some(port) => Endpoints::Name {
@@ -100,19 +106,14 @@ fn external(
     }
 }
 
-/// The Service's own address, where the first Ingress that names the upstream asks for it and the Service has one.
+/// The Service's own address, where that is wanted and the Service has one.
 fn cluster_address(
     service: &Service,
     port: &ServicePort,
     wanted: &Wanted<'_>,
-    settings: &Settings,
 ) -> Option<SocketAddr> {
-    let first = wanted.users.first()?;
-    let asked = first.annotations.routing.service_upstream;
-    if !asked.unwrap_or(settings.upstream.service_upstream) {
-        return None;
-    }
-    Some(SocketAddr::new(service.cluster_ip?, port.port))
+    let address = service.cluster_ip.filter(|_| wanted.cluster_address)?;
+    Some(SocketAddr::new(address, port.port))
 }
 
 /// Ready addresses from the Service's slices, or from its Endpoints object where it has no slices. While no endpoint is
@@ -121,12 +122,12 @@ fn addresses(
     service: &Service,
     wanted: &Wanted<'_>,
     port: &ServicePort,
-    around: &Surroundings<'_>,
+    inputs: Inputs<'_>,
 ) -> BTreeSet<SocketAddr> {
-    let mut ready = Found::new(zone(service, around));
+    let mut ready = Found::new(zone(service, inputs));
     let mut terminating = BTreeSet::new();
     let mut any = false;
-    for slice in around.snapshot.slices_of(&wanted.service) {
+    for slice in inputs.snapshot.slices_of(&wanted.port.service) {
         any = true;
         let Some(number) = slice_port(&slice.ports, port) else {
             continue;
@@ -141,16 +142,16 @@ fn addresses(
         }
     }
     if !any {
-        return legacy_addresses(wanted, port, around.snapshot);
+        return legacy_addresses(wanted, port, inputs.snapshot);
     }
     let ready = ready.choose();
     if ready.is_empty() { terminating } else { ready }
 }
 
 /// The zone whose endpoints a Service's requests are to go to, if to those of one zone.
-fn zone<'a>(service: &Service, around: &Surroundings<'a>) -> Option<&'a str> {
-    let wanted = around.options.topology && service.prefers_zone;
-    around.snapshot.zone.as_deref().filter(|_| wanted)
+fn zone<'a>(service: &Service, inputs: Inputs<'a>) -> Option<&'a str> {
+    let wanted = inputs.options.topology && service.prefers_zone;
+    inputs.snapshot.zone.as_deref().filter(|_| wanted)
 }
 
 /// Ready endpoints, and those among them that are meant for a zone.
@@ -217,7 +218,7 @@ fn legacy_addresses(
     snapshot: &Snapshot,
 ) -> BTreeSet<SocketAddr> {
     let mut found = BTreeSet::new();
-    let endpoints = snapshot.endpoints.get(&wanted.service);
+    let endpoints = snapshot.endpoints.get(&wanted.port.service);
     for subset in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
         if let Some(number) = same_name(&subset.ports, port) {
             let addresses = subset.addresses.iter();

@@ -1,0 +1,167 @@
+//! What Ingresses want of a Service port that they name, and what they hear of it (ingress-nginx reference 1.4, 1.5, 2.7).
+
+use std::net::IpAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use headgate_table::{Affinity, AffinityMode, Balance, Template};
+
+use crate::build::service_port::{FIRST_PORT, ServicePort};
+use crate::build::upstream::{Built, UpstreamPolicy};
+use crate::finding::{Finding, Severity, Subject};
+use crate::ingress::annotations::{Algorithm, StickyMode};
+use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::settings::Settings;
+use crate::{Kind, Name, ObjectRef, Options};
+
+/// A Service port, and the Ingresses that name it, oldest first.
+pub(crate) struct Named<'a> {
+    pub(crate) port: &'a ServicePort,
+    pub(crate) users: Vec<&'a ParsedIngress>,
+    /// Cookie affinity of the primaries that the users are canaries of.
+    pub(crate) inherited_affinity: Option<Arc<Affinity>>,
+}
+
+/// What the Ingresses that name a Service port want of its upstreams.
+pub(crate) fn policy(
+    named: &Named<'_>,
+    settings: &Settings,
+    options: &Options,
+    findings: &mut Vec<Finding>,
+) -> UpstreamPolicy {
+    let first = named.users.first();
+    let asked = first.and_then(|first| first.annotations.routing.service_upstream);
+    UpstreamPolicy {
+        log_name: log_name(named.port, options).into(),
+        balance: balance(named, settings, findings),
+        affinity: affinity(&named.users).or_else(|| named.inherited_affinity.clone()),
+        cluster_address: first.is_some() && asked.unwrap_or(settings.upstream.service_upstream),
+    }
+}
+
+/// What is wrong with an upstream, as a finding for each Ingress that names it.
+pub(crate) fn findings(
+    named: &Named<'_>,
+    built: &Built,
+    options: &Options,
+    findings: &mut Vec<Finding>,
+) {
+    if let Some(fact) = &built.problem {
+        findings.extend(named.users.iter().map(|user| {
+            let message = format!("{fact}; {}", consequence(user, named.port));
+            user.finding(Severity::Warning, "spec.rules", message)
+        }));
+        findings.extend(default_backend_finding(fact, named.port, options));
+    }
+    for address in &built.refused {
+        let message = refused(*address, &named.port.service);
+        let users = named.users.iter();
+        findings
+            .extend(users.map(|user| user.finding(Severity::Error, "spec.rules", message.clone())));
+    }
+}
+
+fn refused(address: IpAddr, service: &Name) -> String {
+    format!(
+        "endpoint {address} of Service {service} is not an address that requests may go to; left out"
+    )
+}
+
+/// `<namespace>-<service>-<port>`, or the names that ingress-nginx logs for default backends.
+fn log_name(named: &ServicePort, options: &Options) -> String {
+    let Name { namespace, name } = &named.service;
+    if &*named.port != FIRST_PORT {
+        return format!("{namespace}-{name}-{}", named.port);
+    }
+    if options.default_backend.as_ref() == Some(&named.service) {
+        return "upstream-default-backend".into();
+    }
+    format!("custom-default-backend-{namespace}-{name}")
+}
+
+/// What becomes of an Ingress's requests to an upstream without endpoints.
+fn consequence(user: &ParsedIngress, named: &ServicePort) -> String {
+    if user.is_canary() {
+        return "its share stays with the primary".into();
+    }
+    match user.fallback() {
+        Some(fallback) if fallback.id == *named.id() => "it stands in for no other Service".into(),
+        Some(fallback) => format!(
+            "requests go to Service {} of the default-backend annotation",
+            fallback.service
+        ),
+        None => "requests are answered 503".into(),
+    }
+}
+
+/// The default backend of `--default-backend-service` is named by no Ingress, so the finding is about the Service itself.
+fn default_backend_finding(fact: &str, named: &ServicePort, options: &Options) -> Option<Finding> {
+    let is_default =
+        options.default_backend.as_ref() == Some(&named.service) && &*named.port == FIRST_PORT;
+    is_default.then(|| Finding {
+        severity: Severity::Warning,
+        subject: Subject::Object(ObjectRef {
+            kind: Kind::Service,
+            name: named.service.clone(),
+        }),
+        field: "".into(),
+        message: format!("{fact}; as the default backend it is replaced by the built-in 404")
+            .into(),
+    })
+}
+
+/// The first Ingress that names the upstream decides.
+fn balance(named: &Named<'_>, settings: &Settings, findings: &mut Vec<Finding>) -> Balance {
+    let own = named.users.first().map(|user| &user.annotations.balance);
+    if let (Some(user), Some(hash)) = (
+        named.users.first(),
+        own.and_then(|balance| balance.hash_by.as_ref()),
+    ) {
+        match Template::parse(&hash.key) {
+            Ok(key) => {
+                let subset = hash
+                    .subset
+                    .and_then(|size| NonZeroUsize::new(size.get() as usize));
+                return Balance::Hash { key, subset };
+            }
+            Err(error) => findings.push(user.annotation_finding(
+                Severity::Error,
+                "upstream-hash-by",
+                format!("\"{}\": {error}; endpoints are chosen in turn", hash.key),
+            )),
+        }
+    }
+    match own
+        .and_then(|balance| balance.algorithm)
+        .unwrap_or(settings.upstream.algorithm)
+    {
+        Algorithm::RoundRobin => Balance::RoundRobin,
+        Algorithm::Ewma => Balance::Ewma,
+    }
+}
+
+/// Cookie affinity: the oldest Ingress that has it sets the mode, the newest the cookie's attributes. What a canary says
+/// of affinity does not count; it takes its primary's.
+pub(crate) fn affinity(users: &[&ParsedIngress]) -> Option<Arc<Affinity>> {
+    let mut with = users
+        .iter()
+        .filter(|user| !user.is_canary())
+        .filter_map(|user| user.annotations.affinity.as_ref());
+    let oldest = with.next()?;
+    let cookie = &with.next_back().unwrap_or(oldest).cookie;
+    Some(Arc::new(Affinity {
+        cookie: cookie.name.as_str().into(),
+        mode: match oldest.mode {
+            StickyMode::Balanced => AffinityMode::Balanced,
+            StickyMode::Persistent => AffinityMode::Persistent,
+        },
+        path: cookie.path.as_deref().map(Arc::from),
+        domain: cookie.domain.as_deref().map(Arc::from),
+        max_age: cookie.max_age,
+        expires: cookie.expires,
+        always_secure: cookie.secure,
+        same_site: cookie.same_site,
+        conditional_same_site_none: cookie.conditional_same_site_none,
+        change_on_failure: cookie.change_on_failure,
+    }))
+}

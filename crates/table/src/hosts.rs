@@ -1,0 +1,217 @@
+//! A universe of host names: which host a request's name leads to.
+//!
+//! Each source of objects has universes of its own, and a listener leads to one of them, so that two sources may both
+//! serve every host.
+
+use std::sync::Arc;
+
+use crate::host::CATCH_ALL;
+use crate::{Certificate, Host, HostTls, RegexName, SharedMap};
+
+/// The hosts of one universe by name. A copy shares everything that is not changed in it.
+#[derive(Clone)]
+pub struct VirtualHosts {
+    /// Hosts by exact name.
+    exact: SharedMap<Arc<Host>>,
+    /// Hosts by exact alias.
+    aliases: SharedMap<Arc<Host>>,
+    /// Hosts with an alias `*.x` of any depth, by `x`.
+    suffix_aliases: SharedMap<Arc<Host>>,
+    /// Hosts `*.x`, by `x`.
+    wildcards: SharedMap<Arc<Host>>,
+    /// Hosts with a regex alias, in the order of the hosts' names.
+    regex_names: Arc<[RegexName]>,
+    /// The host for all unknown names.
+    catch_all: Arc<Host>,
+}
+
+impl VirtualHosts {
+    /// A universe in which `catch_all` serves every name.
+    pub fn new(catch_all: Arc<Host>) -> Self {
+        Self {
+            exact: SharedMap::new(),
+            aliases: SharedMap::new(),
+            suffix_aliases: SharedMap::new(),
+            wildcards: SharedMap::new(),
+            regex_names: Arc::default(),
+            catch_all,
+        }
+    }
+
+    /// The host that serves `name` (canonical: lower-case, without port and final dot). Exact name or alias, suffix alias,
+    /// one-label wildcard or regex alias in the order of host names, catch-all (ingress-nginx reference 2.2).
+    pub fn find(&self, name: &str) -> &Arc<Host> {
+        self.find_known(name).unwrap_or(&self.catch_all)
+    }
+
+    /// As [`VirtualHosts::find`], but `None` for names that only the catch-all takes.
+    pub fn find_known(&self, name: &str) -> Option<&Arc<Host>> {
+        if name == CATCH_ALL {
+            return None;
+        }
+        self.exact
+            .get(name)
+            .or_else(|| self.aliases.get(name))
+            .or_else(|| self.suffix_host(name))
+            .or_else(|| self.pattern_host(name))
+    }
+
+    /// Whether requests for `name`, served by `host`, may be redirected to https where that depends on the host: it has a
+    /// certificate entry, or a wildcard host above it has (ingress-nginx reference 4.6).
+    pub fn has_tls(&self, host: &Host, name: &str) -> bool {
+        match host.tls {
+            HostTls::None if &*host.name != CATCH_ALL => self
+                .wildcard(name)
+                .is_some_and(|wildcard| wildcard.tls != HostTls::None),
+            HostTls::None => false,
+            HostTls::Default | HostTls::Own(_) => &*host.name != CATCH_ALL,
+        }
+    }
+
+    /// The certificate of the host that `name` leads to: its own, a wildcard host's, the catch-all's, `default`. `None` for
+    /// a name that only the catch-all takes.
+    pub(crate) fn certificate<'t>(
+        &'t self,
+        name: &str,
+        default: &'t Arc<Certificate>,
+    ) -> Option<&'t Arc<Certificate>> {
+        let host = self.find_known(name)?;
+        Some(match &host.tls {
+            HostTls::Own(own)
+                if *host.name == *name || host.name.starts_with("*.") || own.covers(name) =>
+            {
+                own
+            }
+            HostTls::Own(_) | HostTls::Default => default,
+            HostTls::None => match self.wildcard(name).map(|wildcard| &wildcard.tls) {
+                Some(HostTls::Own(own)) => own,
+                _ => self.catch_all_certificate(default),
+            },
+        })
+    }
+
+    /// The certificate for names that no host has.
+    pub(crate) fn catch_all_certificate<'t>(
+        &'t self,
+        default: &'t Arc<Certificate>,
+    ) -> &'t Arc<Certificate> {
+        match &self.catch_all.tls {
+            HostTls::Own(own) => own,
+            HostTls::None | HostTls::Default => default,
+        }
+    }
+
+    fn suffix_host(&self, name: &str) -> Option<&Arc<Host>> {
+        if self.suffix_aliases.is_empty() {
+            return None;
+        }
+        let mut rest = name;
+        while let Some((_, parent)) = rest.split_once('.') {
+            if let Some(host) = self.suffix_aliases.get(parent) {
+                return Some(host);
+            }
+            rest = parent;
+        }
+        None
+    }
+
+    /// The host `*.x` for a name of exactly one label before `x`.
+    fn wildcard(&self, name: &str) -> Option<&Arc<Host>> {
+        let (label, parent) = name.split_once('.')?;
+        let plain = !label.is_empty()
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+        if plain {
+            self.wildcards.get(parent)
+        } else {
+            None
+        }
+    }
+
+    fn pattern_host(&self, name: &str) -> Option<&Arc<Host>> {
+        let wildcard = self.wildcard(name);
+        let alias = self
+            .regex_names
+            .iter()
+            .find(|alias| alias.pattern.is_match(name.as_bytes()));
+        match (wildcard, alias) {
+            (Some(wildcard), Some(alias)) if alias.host.name < wildcard.name => Some(&alias.host),
+            (None, Some(alias)) => Some(&alias.host),
+            (wildcard, _) => wildcard,
+        }
+    }
+}
+
+// === hosts by their configured names ===
+
+impl VirtualHosts {
+    /// The host that is configured under `name`: `shop.example`, `*.shop.example` or `_`.
+    pub fn get(&self, name: &str) -> Option<&Arc<Host>> {
+        if name == CATCH_ALL {
+            return Some(&self.catch_all);
+        }
+        match name.strip_prefix("*.") {
+            Some(parent) => self.wildcards.get(parent),
+            None => self.exact.get(name),
+        }
+    }
+
+    /// The host for all unknown names.
+    pub fn catch_all(&self) -> &Arc<Host> {
+        &self.catch_all
+    }
+
+    /// All hosts, each once, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Host>> {
+        let exact = self.exact.iter().map(|(_, host)| host);
+        let wildcards = self.wildcards.iter().map(|(_, host)| host);
+        exact.chain(wildcards).chain([&self.catch_all])
+    }
+
+    /// Every name that leads to a host, aliases included (a regex alias with `~` before it), in no order.
+    pub fn names(&self) -> impl Iterator<Item = (String, &Arc<Host>)> {
+        let own = self.iter().map(|host| (host.name.to_string(), host));
+        let aliases = self.aliases.iter();
+        let suffixes = self.suffix_aliases.iter();
+        let patterns = self.regex_names.iter();
+        own.chain(aliases.map(|(name, host)| (name.to_string(), host)))
+            .chain(suffixes.map(|(parent, host)| (format!("*.{parent}"), host)))
+            .chain(patterns.map(|name| (format!("~{}", name.pattern.source()), &name.host)))
+    }
+
+    /// Serves `host` under its name, in place of a former one of that name. Its aliases are set apart.
+    pub fn insert(&mut self, host: Arc<Host>) {
+        let name = host.name.clone();
+        match name.strip_prefix("*.") {
+            _ if &*name == CATCH_ALL => self.catch_all = host,
+            Some(parent) => drop(self.wildcards.insert(parent.into(), host)),
+            None => drop(self.exact.insert(name, host)),
+        }
+    }
+
+    /// Serves nothing under `name` any more. The catch-all cannot be removed.
+    pub fn remove(&mut self, name: &str) {
+        match name.strip_prefix("*.") {
+            Some(parent) => drop(self.wildcards.remove(parent)),
+            None => drop(self.exact.remove(name)),
+        }
+    }
+
+    /// Lets `host` also serve `alias` (an exact name, or `*.x` for any depth below `x`); `None`: no host does.
+    pub fn set_alias(&mut self, alias: &str, host: Option<Arc<Host>>) {
+        let (map, key) = match alias.strip_prefix("*.") {
+            Some(parent) => (&mut self.suffix_aliases, parent),
+            None => (&mut self.aliases, alias),
+        };
+        match host {
+            Some(host) => drop(map.insert(key.into(), host)),
+            None => drop(map.remove(key)),
+        }
+    }
+
+    /// The aliases that are regular expressions, in the order of their hosts' names; replaces the former ones.
+    pub fn set_regex_names(&mut self, names: Arc<[RegexName]>) {
+        self.regex_names = names;
+    }
+}

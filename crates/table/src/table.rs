@@ -1,0 +1,80 @@
+//! The table itself: listeners by address, upstreams by key.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::{Listener, Settings, SharedMap, Upstream, UpstreamKey, VirtualHosts};
+
+/// Everything that the data plane serves from. Immutable once published.
+#[derive(Clone)]
+pub struct RoutingTable {
+    /// Counts publications; shown by the admin port.
+    pub generation: u64,
+    /// Settings of the whole data plane.
+    pub settings: Arc<Settings>,
+    /// Each address once, in order.
+    listeners: Arc<[Listener]>,
+    /// By key.
+    upstreams: SharedMap<Arc<Upstream>>,
+}
+
+impl RoutingTable {
+    /// A table without listeners and upstreams.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            generation: 0,
+            settings,
+            listeners: Arc::default(),
+            upstreams: SharedMap::new(),
+        }
+    }
+
+    /// The listener at `address`. There are a few of them, so they are looked through.
+    pub fn listener(&self, address: SocketAddr) -> Option<&Listener> {
+        let mut listeners = self.listeners.iter();
+        listeners.find(|listener| listener.address == address)
+    }
+
+    /// All listeners, in the order of their addresses.
+    pub fn listeners(&self) -> &[Listener] {
+        &self.listeners
+    }
+
+    /// Replaces all listeners. Of several at one address the first stays.
+    pub fn set_listeners(&mut self, mut listeners: Vec<Listener>) {
+        listeners.sort_by_key(|listener| listener.address);
+        listeners.dedup_by_key(|listener| listener.address);
+        self.listeners = listeners.into();
+    }
+
+    /// The universes that listeners lead to, each once, in the order of the listeners.
+    pub fn universes(&self) -> Vec<&Arc<VirtualHosts>> {
+        let mut universes: Vec<&Arc<VirtualHosts>> = Vec::new();
+        for hosts in self.listeners.iter().flat_map(Listener::universes) {
+            if !universes.iter().any(|known| Arc::ptr_eq(known, hosts)) {
+                universes.push(hosts);
+            }
+        }
+        universes
+    }
+
+    /// The upstream of that key.
+    pub fn upstream(&self, key: &UpstreamKey) -> Option<&Arc<Upstream>> {
+        self.upstreams.get(key.as_str())
+    }
+
+    /// All upstreams, in no order.
+    pub fn upstreams(&self) -> impl Iterator<Item = &Arc<Upstream>> {
+        self.upstreams.iter().map(|(_, upstream)| upstream)
+    }
+
+    /// Serves `upstream` under its key, in place of a former one.
+    pub fn insert_upstream(&mut self, upstream: Arc<Upstream>) {
+        self.upstreams.insert(upstream.key.text(), upstream);
+    }
+
+    /// Serves no upstream under `key` any more.
+    pub fn remove_upstream(&mut self, key: &UpstreamKey) {
+        self.upstreams.remove(key.as_str());
+    }
+}
