@@ -4,6 +4,8 @@
 //! cannot be served is a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates
 //! and keys are parsed and checked here, because a broken one is a finding; they are used only by the data plane.
 
+#![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
+
 pub mod build;
 mod compiler;
 mod finding;

@@ -58,6 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "only a clock makes instants")]
     fn instants_become_distances_from_the_origin() {
         let origin = Instant::now();
         let later = origin + Duration::from_micros(7);
