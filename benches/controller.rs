@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use headgate_testkit::kubernetes::ApiServer;
+use headgate_apiserver::ApiServer;
 use headgate_testkit::{Connection, Echo, Program, Request};
 use serde_json::{Value, json};
 

@@ -69,7 +69,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "testkit",
-        ours: &["limit", "table", "compile", "manifest", "cluster", "proxy"],
+        ours: &[],
+        never: KUBERNETES,
+    },
+    Layer {
+        name: "apiserver",
+        ours: &["testkit"],
         never: &[],
     },
 ];
@@ -111,15 +116,17 @@ fn crates_depend_in_one_direction() {
 }
 
 #[test]
-fn testkit_is_for_development_only() {
-    let crates = LAYERS.iter().map(|layer| manifest(layer.name));
+fn testkit_and_apiserver_are_for_development_only() {
+    let shipped = |layer: &&Layer| !["testkit", "apiserver"].contains(&layer.name);
+    let crates = LAYERS.iter().filter(shipped);
+    let crates = crates.map(|layer| manifest(layer.name));
     for manifest in crates.chain([parse(&read(&root().join("Cargo.toml")))]) {
-        assert!(
-            !manifest
-                .runtime()
-                .any(|dependency| dependency == "headgate-testkit"),
-            "a program would carry the testkit"
-        );
+        for dev_only in ["headgate-testkit", "headgate-apiserver"] {
+            assert!(
+                !manifest.runtime().any(|dependency| dependency == dev_only),
+                "a program would carry {dev_only}"
+            );
+        }
     }
 }
 

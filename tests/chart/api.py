@@ -209,10 +209,10 @@ def _given(kubeconfig: Path) -> Iterator[Api]:
 def _fixture(folder: Path) -> Iterator[Api]:
     """This project's own."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    build = ["cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "kubernetes-api"]
+    build = ["cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "headgate-apiserver"]
     subprocess.run(build, cwd=ROOT, check=True)
     kubeconfig = folder / "kubeconfig"
-    program = target / "debug" / "kubernetes-api"
+    program = target / "debug" / "headgate-apiserver"
     # Workloads count as running, and Pods as finished, as soon as they are made. Tokens need TLS.
     command = [program, "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig, "--play-workloads", "--tls", "--rbac"]
     # It ends with its standard input, even if this process is killed.

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use headgate_apiserver::{Effect, Fault, Recorded};
 use headgate_testkit::Program;
-use headgate_testkit::kubernetes::{Effect, Fault, Recorded};
 use serde_json::json;
 
 use super::place::{LEASE, Place, until_leader};

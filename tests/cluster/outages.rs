@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use headgate_testkit::kubernetes::{Disturbance, Effect, Fault};
+use headgate_apiserver::{Disturbance, Effect, Fault};
 use headgate_testkit::wait;
 use serde_json::{Value, json};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use headgate_testkit::kubernetes::{Options, Use};
+use headgate_apiserver::{Options, Use};
 use headgate_testkit::{Authority, Program, Request, Tls, manifest, wait};
 use serde_json::{Value, json};
 

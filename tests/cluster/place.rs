@@ -11,10 +11,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use headgate_testkit::kubernetes::Options;
-use headgate_testkit::{
-    ApiServer, Echo, Namespace, Program, Request, Response, Tls, manifest, wait,
-};
+use headgate_apiserver::{ApiServer, Options};
+use headgate_testkit::{Echo, Namespace, Program, Request, Response, Tls, manifest, wait};
 use serde_json::{Value, json};
 
 use super::rights;

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use headgate_testkit::kubernetes::Options;
+use headgate_apiserver::Options;
 use headgate_testkit::{Balancer, Http2, Load, Namespace, Program, Request, Tls, manifest, wait};
 use http_body_util::Full;
 

@@ -1,6 +1,6 @@
 //! What the leader writes to `status.loadBalancer`.
 
-use headgate_testkit::kubernetes::Recorded;
+use headgate_apiserver::Recorded;
 use serde_json::{Value, json};
 
 use super::place::{Place, until_leader};

@@ -6,9 +6,9 @@ mod write;
 
 use std::collections::HashMap;
 
+use headgate_apiserver::{Effect, Fault};
 use headgate_cluster::events::{EventMetrics, EventOptions, Events, Notice, Notices, Teller};
 use headgate_compile::{Finding, Kind, Name, ObjectRef, Severity, Subject};
-use headgate_testkit::kubernetes::{Effect, Fault};
 use serde_json::{Value, json};
 use write::World;
 

@@ -7,10 +7,10 @@ mod write;
 use std::collections::HashMap;
 use std::time::Duration;
 
+use headgate_apiserver::{Effect, Fault};
 use headgate_cluster::events::{EventMetrics, EventOptions, Events, Teller};
 use headgate_cluster::lease::{Elector, Leadership, LeaseMetrics, LeaseOptions};
 use headgate_compile::Name;
-use headgate_testkit::kubernetes::{Effect, Fault};
 use kube::Client;
 use serde_json::json;
 use tokio::sync::{oneshot, watch};

@@ -9,13 +9,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use headgate_apiserver::{Effect, Fault};
 use headgate_cluster::lease::{Leader, Leadership};
 use headgate_cluster::status::{
     Address, AddressSource, Observations, Observed, PublishService, StatusInput, StatusMetrics,
     StatusOptions, StatusWriter, owns_status,
 };
 use headgate_compile::Name;
-use headgate_testkit::kubernetes::{Effect, Fault};
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::runtime::watcher::{self, Event};
 use kube::{Api, Client};

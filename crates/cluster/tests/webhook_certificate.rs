@@ -7,12 +7,12 @@ mod write;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use headgate_apiserver::{Effect, Fault};
 use headgate_cluster::webhook_certificate::{
     CertificateSource, ManagedOptions, ServingCertificate, WebhookCertificate,
     WebhookCertificateMetrics,
 };
 use headgate_compile::Name;
-use headgate_testkit::kubernetes::{Effect, Fault};
 use kube::Client;
 use serde_json::{Value, json};
 use tokio::sync::watch;

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use headgate_apiserver::{ApiServer, Effect, Fault};
 use headgate_cluster::{CacheOptions, Origin, WatchOptions};
 use headgate_compile::Kind;
-use headgate_testkit::kubernetes::{ApiServer, Effect, Fault};
 use tempfile::TempDir;
 
 use crate::world::{World, ingress, options, secret, secured, service};

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use headgate_apiserver::{ApiServer, Disturbance, Effect, Fault, Options};
 use headgate_compile::{Kind, Object};
-use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault, Options};
 use serde_json::json;
 
 use crate::world::{World, ingress, options, reference, secret, secured, service, slice};

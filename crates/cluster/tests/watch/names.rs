@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use headgate_apiserver::{ApiServer, Disturbance, Effect, Fault};
 use headgate_compile::{Change, Kind, Name, Options};
-use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault};
 use serde_json::json;
 
 use crate::world::{World, config_map, ingress, options, secret, secured, service, slice};

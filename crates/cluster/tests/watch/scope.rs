@@ -1,8 +1,8 @@
 //! Namespaces and selectors.
 
+use headgate_apiserver::{ApiServer, Disturbance};
 use headgate_cluster::ConnectOptions;
 use headgate_compile::{Kind, Name, Namespaces, Options};
-use headgate_testkit::kubernetes::{ApiServer, Disturbance};
 use serde_json::json;
 
 use crate::world::{World, config_map, ingress_in, options, secret, secured, service, slice};

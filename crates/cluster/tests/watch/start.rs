@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use headgate_apiserver::{ApiServer, Effect, Fault, Options};
 use headgate_cluster::{ConnectOptions, Origin};
 use headgate_compile::{Change, Fact, Kind};
-use headgate_testkit::kubernetes::{ApiServer, Effect, Fault, Options};
 use serde_json::json;
 
 use crate::world::{World, ingress, options, secret, secured, service, slice};
@@ -214,7 +214,7 @@ fn a_token_is_read_again_when_it_is_rejected() {
     );
     api.revoke(&token);
     std::fs::write(&file, api.service_account("system", "headgate")).unwrap();
-    api.disturb_all(headgate_testkit::kubernetes::Disturbance::Close);
+    api.disturb_all(headgate_apiserver::Disturbance::Close);
     api.create(ingress("later", "web"));
     world.until("what came later", |world| {
         world.has(Kind::Ingress, "shop", "later")

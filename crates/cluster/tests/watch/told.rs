@@ -1,8 +1,8 @@
 //! What is told beside objects.
 
+use headgate_apiserver::ApiServer;
 use headgate_cluster::status::Observations as _;
 use headgate_compile::{Change, Fact, Kind, Name};
-use headgate_testkit::kubernetes::ApiServer;
 use serde_json::json;
 
 use crate::world::{World, ingress, options, service};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use headgate_apiserver::ApiServer;
 use headgate_cluster::{Batch, ConnectOptions, Timing, Watch, WatchMetrics, WatchOptions, connect};
 use headgate_compile::{Change, Kind, Name, ObjectRef, Snapshot};
 use headgate_testkit::PATIENCE;
-use headgate_testkit::kubernetes::ApiServer;
 use prometheus::Registry;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use headgate_testkit::ApiServer;
+use headgate_apiserver::ApiServer;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! Creating, updating, patching and deleting.
 
-use headgate_testkit::kubernetes::{ApiServer, Options};
+use headgate_apiserver::{ApiServer, Options};
 use serde_json::{Value, json};
 
 use crate::client::{config_map, get, ingress, send, send_as};

@@ -1,7 +1,7 @@
 //! Who may do what.
 
+use headgate_apiserver::{ApiServer, Use};
 use headgate_testkit::Request;
-use headgate_testkit::kubernetes::{ApiServer, Use};
 use serde_json::{Value, json};
 
 use crate::client::{Answer, answer, config_map, ingress};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headgate_testkit::kubernetes::{ApiServer, Disturbance, Options};
+use headgate_apiserver::{ApiServer, Disturbance, Options};
 use serde_json::json;
 
 use crate::client::{Watch, config_map, get};

@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use headgate_apiserver::ApiServer;
 use headgate_testkit::Authority;
-use headgate_testkit::kubernetes::ApiServer;
 use serde_json::{Value, json};
 
 use crate::client::{ingress, send};

@@ -1,6 +1,6 @@
 //! Server-side apply.
 
-use headgate_testkit::kubernetes::ApiServer;
+use headgate_apiserver::ApiServer;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, get, ingress, send};

@@ -1,7 +1,7 @@
 //! Lists: pages, versions, selectors, forms.
 
+use headgate_apiserver::ApiServer;
 use headgate_testkit::Request;
-use headgate_testkit::kubernetes::ApiServer;
 use serde_json::{Value, json};
 
 use crate::client::{answer, config_map, get};

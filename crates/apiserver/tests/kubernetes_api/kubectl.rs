@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use headgate_testkit::kubernetes::{ApiServer, Options};
+use headgate_apiserver::{ApiServer, Options};
 use serde_json::json;
 
 /// kubectl with a configuration of its own.

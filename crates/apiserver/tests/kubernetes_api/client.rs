@@ -1,6 +1,6 @@
 //! A client of the API, as plain as can be.
 
-use headgate_testkit::kubernetes::ApiServer;
+use headgate_apiserver::ApiServer;
 use headgate_testkit::{Connection, Request, Response};
 use serde_json::{Value, json};
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use headgate_testkit::{Authority, PATIENCE};
 use rustls::ServerConfig;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -20,8 +21,6 @@ use super::options::Options;
 use super::reviews;
 use super::shared::{Disturbed, Shared};
 use super::users::User;
-use crate::certificate::Authority;
-use crate::wait::PATIENCE;
 
 /// Threads that serve; a debug build needs more than one to keep up with a loaded test.
 const THREADS: usize = 2;

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
-use headgate_testkit::kubernetes::{ApiServer, Disturbance, Effect, Fault};
+use headgate_apiserver::{ApiServer, Disturbance, Effect, Fault};
 use headgate_testkit::{Connection, Request};
 use serde_json::json;
 

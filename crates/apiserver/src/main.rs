@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Parser;
-use headgate_testkit::kubernetes::{ApiServer, Options};
+use headgate_apiserver::{ApiServer, Options};
 
 /// An in-memory Kubernetes API server.
 #[derive(Debug, Parser)]

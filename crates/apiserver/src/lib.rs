@@ -13,7 +13,7 @@
 //! test can point at an address outside of loopback.
 //!
 //! ```
-//! use headgate_testkit::kubernetes::ApiServer;
+//! use headgate_apiserver::ApiServer;
 //!
 //! let api = ApiServer::start();
 //! api.apply_yaml("{apiVersion: v1, kind: ConfigMap, metadata: {namespace: a, name: b}, data: {c: d}}");
@@ -68,8 +68,13 @@ pub use log::{Recorded, Use};
 pub use options::Options;
 pub use server::ApiServer;
 
-use std::sync::{Condvar, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// A lock whose former holder may have panicked: the test has failed then, and others still read.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Waits to be told, or for that time.
 fn wait<'a, T>(told: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {

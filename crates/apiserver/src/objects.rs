@@ -3,6 +3,7 @@
 
 use std::time::{Duration, Instant};
 
+use headgate_testkit::PATIENCE;
 use serde_json::{Map, Value};
 
 use super::ApiServer;
@@ -12,7 +13,6 @@ use super::kinds::{self, Kind};
 use super::prepare::{self, Object};
 use super::stored::Key;
 use super::write;
-use crate::wait::PATIENCE;
 
 /// The namespace of objects that name none.
 const NAMESPACE: &str = "default";

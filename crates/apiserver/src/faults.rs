@@ -7,7 +7,7 @@ use super::asked::Asked;
 /// A fault for requests to come. It matches all requests, for ever, until narrowed.
 ///
 /// ```
-/// use headgate_testkit::kubernetes::{Effect, Fault};
+/// use headgate_apiserver::{Effect, Fault};
 ///
 /// let fault = Fault::new(Effect::Status(429)).verb("list").resource("ingresses").times(2);
 /// # let _ = fault;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::namespaces::Namespace;
+use headgate_testkit::Namespace;
 
 /// How a server is started; [`Options::default`] is what [`super::ApiServer::start`] uses.
 #[derive(Clone, Debug)]

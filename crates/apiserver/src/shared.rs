@@ -6,13 +6,13 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
 use super::cluster::Cluster;
 use super::faults::{Disturbance, Fault};
+use super::lock;
 use super::log::{Recorded, Use};
 use super::options::Options;
 use super::store::Store;
 use super::stored::{Key, Stored};
 use super::users::Users;
 use super::webhook::Kept;
-use crate::gate::lock;
 
 /// Requests that are remembered.
 const REMEMBERED: usize = 200_000;
