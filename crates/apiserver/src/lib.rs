@@ -12,6 +12,9 @@
 //! [`Options::play_workloads`]), no schemas, no custom resources, and Services get no cluster IP, so that nothing in a
 //! test can point at an address outside of loopback.
 //!
+//! **Frozen**: nothing is added that the same tests can show at a real cluster (`HEADGATE_TEST_KUBECONFIG`). What it has and does
+//! differently from kube-apiserver is a bug and is fixed.
+//!
 //! ```
 //! use headgate_apiserver::ApiServer;
 //!

@@ -1,4 +1,4 @@
-//! Serves the Kubernetes API of the testkit by hand: for scripts, and for trying things with kubectl.
+//! The server as a program: for scripts, and for trying things with kubectl.
 //!
 //! The first line on standard output is the URL. It ends with its standard input when that is a pipe, or when killed.
 
