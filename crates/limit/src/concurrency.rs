@@ -4,19 +4,19 @@ use crate::{Key, shards::Shards};
 use foldhash::HashMap;
 use std::{fmt, num::NonZeroU32, sync::Arc};
 
-/// A map with room for fewer keeps its memory.
+/// A map with room for fewer clients keeps its memory.
 const SMALL: usize = 64;
 
 /// What each client has in flight under one rule: one store for one rule of one Ingress, shared by all workers.
 ///
-/// Empty it allocates nothing. A client is known only while it has something in flight, so the store is bounded by the
+/// An empty store allocates nothing. A client is stored only while it has something in flight, so the store is bounded by the
 /// requests that the proxy processes at once.
 #[derive(Default)]
 pub struct ConcurrencyLimiter {
     shards: Shards<InFlight>,
 }
 
-/// The place of one request in flight; dropping it gives the place back.
+/// The permit of one request in flight; dropping it frees it.
 #[must_use = "dropping the permit ends the request's time in flight"]
 #[derive(Debug)]
 pub struct Permit {
@@ -25,7 +25,7 @@ pub struct Permit {
 }
 
 impl ConcurrencyLimiter {
-    /// A place for one more request of the client `key`, or `None` if it has `max` or more in flight.
+    /// A permit for one more request of the client `key`, or `None` if it has `max` or more in flight.
     ///
     /// `max` may differ from call to call; what is in flight under a higher one stays.
     pub fn acquire(self: &Arc<Self>, key: Key, max: NonZeroU32) -> Option<Permit> {
@@ -54,7 +54,7 @@ impl Drop for Permit {
     }
 }
 
-/// Says how many clients are known, never which: addresses don't belong in a log by accident.
+/// Prints how many clients are stored, never which: addresses don't belong in a log by accident.
 impl fmt::Debug for ConcurrencyLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimiter")
@@ -96,7 +96,7 @@ impl InFlight {
         }
     }
 
-    /// Gives the memory of a past peak back. It takes many clients leaving between two times, which pay for its cost.
+    /// Frees the memory of a past peak. Many clients have to leave between two times, so that the cost is spread over them.
     fn shrink(&mut self) {
         let capacity = self.requests.capacity();
         if capacity > SMALL && self.requests.len() < capacity / 8 {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_do_not_share_places() {
+    fn clients_do_not_share_permits() {
         let limiter = Arc::new(ConcurrencyLimiter::default());
         let _one = limiter.acquire(key(1), max(1)).unwrap();
 
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_vanish_with_their_last_request() {
+    fn a_client_is_forgotten_with_its_last_request() {
         let limiter = Arc::new(ConcurrencyLimiter::default());
         let permits: Vec<_> = (0..20_000)
             .map(|number| limiter.acquire(key(number / 2), max(2)).unwrap())
@@ -174,22 +174,22 @@ mod tests {
         const THREADS: u32 = 8;
         let limiter = Arc::new(ConcurrencyLimiter::default());
         for round in 1..=200 {
-            let places = max(round % THREADS + 1);
-            let all_asked = Barrier::new(THREADS as usize);
+            let limit = max(round % THREADS + 1);
+            let all_acquired = Barrier::new(THREADS as usize);
             let acquired = thread::scope(|scope| {
-                let ask = || {
-                    let permit = limiter.acquire(key(1), places);
-                    all_asked.wait();
+                let acquire = || {
+                    let permit = limiter.acquire(key(1), limit);
+                    all_acquired.wait();
                     permit.is_some()
                 };
-                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask)).collect();
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(acquire)).collect();
                 threads
                     .into_iter()
                     .map(|thread| u32::from(thread.join().unwrap()))
                     .sum::<u32>()
             });
-            assert_eq!(acquired, places.get());
-            assert_eq!(limiter.keys(), 0, "all places were given back");
+            assert_eq!(acquired, limit.get());
+            assert_eq!(limiter.keys(), 0, "all permits were dropped");
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Clients are kept in two generations. One that is seen is moved to the younger; when that is full, the older one is dropped
 //! whole and the younger takes its place. So the [`GENERATION_KEYS`] clients seen last are always known, and forgetting
-//! needs neither a list through all entries nor a scan. Time turns generations over as well, but only where the older one
-//! holds nobody who still owes something: memory follows the clients of the last minute or two and no decision changes.
+//! needs neither a list through all entries nor a scan. Generations also turn over with time, but only where no client of the
+//! older one still owes something: memory follows the clients of the last minute or two and no decision changes.
 //!
 //! The cost of a call is bounded: two look-ups, and now and then one map of at most `GENERATION_KEYS` entries to grow.
 
@@ -22,22 +22,22 @@ const LIFETIME: u64 = 60_000_000_000;
 pub(crate) struct Generations {
     younger: Generation,
     older: Generation,
-    /// When time turns the generations over next.
+    /// When the generations turn over next, full or not.
     turn: Nanos,
 }
 
 #[derive(Default)]
 struct Generation {
     clients: HashMap<Key, Client>,
-    /// When the last of the clients has earned back all it took in advance, or later.
+    /// No client owes anything from this time on; it may be later than necessary.
     clear_at: Nanos,
 }
 
-/// What is known of a client.
+/// What is stored of a client.
 #[derive(Clone, Copy)]
 struct Client {
     tat: Nanos,
-    /// The interval of the quota that `tat` was reckoned with.
+    /// The interval of the quota that `tat` was computed with.
     interval: NonZeroU64,
 }
 
@@ -50,7 +50,7 @@ impl Generations {
             Ok(tat) => (Admission::Admitted, tat),
             Err(_) => (Admission::Rejected, tat),
         };
-        // A rejected client is written too: one that keeps asking must not become the longest unseen and be forgotten.
+        // A rejected client is written too: one that keeps sending must not become the longest unseen and be forgotten.
         self.remember(
             key,
             Client {
@@ -61,20 +61,20 @@ impl Generations {
         admission
     }
 
-    /// Takes back one request of `key` that was let through, if the client is still known.
+    /// Takes back one request of `key` that was let through, if the client is still stored.
     pub(crate) fn refund(&mut self, key: Key, quota: Quota) {
         let client = self
             .younger
             .clients
             .get_mut(&key)
             .or_else(|| self.older.clients.get_mut(&key));
-        // Under another interval the request was converted since, and what it is worth now is not ours to tell.
+        // Under another interval the request was converted since, and its worth now is unknown.
         if let Some(client) = client.filter(|client| client.interval == quota.interval_nanos()) {
             client.tat = quota.refund(client.tat);
         }
     }
 
-    /// Gives the memory back of each generation that holds nobody who still owes something.
+    /// Frees the memory of each generation in which no client owes anything.
     pub(crate) fn release(&mut self, now: Nanos) {
         for generation in [&mut self.younger, &mut self.older] {
             if generation.is_clear(now) {
@@ -83,7 +83,7 @@ impl Generations {
         }
     }
 
-    /// How many clients are known.
+    /// How many clients are stored.
     pub(crate) fn len(&self) -> usize {
         self.younger.clients.len() + self.older.clients.len()
     }
@@ -115,7 +115,8 @@ impl Generations {
         self.younger.clear_at = self.younger.clear_at.max(client.tat);
     }
 
-    /// Turns full generations over, with the older one's memory for the new one: under a flood this happens often.
+    /// Turns the generations over because the younger is full, and reuses the older one's memory: under a flood this happens
+    /// often.
     fn turn_full(&mut self) {
         mem::swap(&mut self.younger, &mut self.older);
         self.younger.clients.clear();
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clients_seen_last_are_known() {
+    fn the_clients_seen_last_are_kept() {
         let mut clients = Generations::default();
         flood(&mut clients, 0..4 * FULL, START);
 
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rejected_client_that_keeps_asking_outlives_a_flood() {
+    fn a_rejected_client_that_keeps_sending_outlives_a_flood() {
         let mut clients = Generations::default();
         let stubborn = key(u32::MAX);
         assert_eq!(
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn time_forgets_nobody_who_owes() {
+    fn a_client_that_owes_is_not_forgotten_with_time() {
         let mut clients = Generations::default();
         let generous = Quota::per_minute(NonZeroU32::MIN, 9);
         for _ in 0..10 {
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn release_gives_memory_back_once_nobody_owes() {
+    fn release_frees_memory_once_no_client_owes() {
         let mut clients = Generations::default();
         flood(&mut clients, 0..FULL + 1, START);
 

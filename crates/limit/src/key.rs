@@ -15,7 +15,7 @@ const IPV6: u64 = 2;
 /// What a client is counted by: 16 bytes, made from its address or from a piece of text.
 ///
 /// Addresses give the same key in every process. Text gives a key under seeds drawn at random when the process starts, so
-/// that nobody outside can choose a text that shares another client's key.
+/// that a client cannot choose a text that shares another client's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
     kind: u64,

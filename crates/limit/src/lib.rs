@@ -1,6 +1,6 @@
 //! Rate and concurrency limits as arithmetic over a clock that the caller passes in.
 //!
-//! What is here: how much one client may ask for ([`Quota`]), what a client is counted by ([`Key`]), and the two stores that
+//! What is here: how many requests one client may make ([`Quota`]), what a client is counted by ([`Key`]), and the two stores that
 //! remember clients between requests ([`RateLimiter`], [`ConcurrencyLimiter`]). The stores hold what clients have used and
 //! nothing of the configuration: a limit is an argument of each call, so a new configuration takes effect at once while the
 //! counts stay.
@@ -37,5 +37,5 @@ mod shards;
 pub use concurrency::{ConcurrencyLimiter, Permit};
 pub use key::Key;
 pub use nanos::Nanos;
-pub use quota::{Quota, Rejected};
-pub use rate::{Admission, RateLimiter, Rule, admit_all};
+pub use quota::{Admission, Quota, Rejected};
+pub use rate::{RateLimiter, Rule, admit_all};

@@ -1,7 +1,7 @@
 //! How many requests a client may make, and the decision on one request.
 //!
 //! The decision is the generic cell rate algorithm. All it remembers of a client is one point in time, the *theoretical
-//! arrival time*: when a client that keeps exactly to its rate would send its next request. It moves on by one interval with
+//! arrival time*: when a client that sends at exactly its rate would send its next request. It advances by one interval with
 //! each request let through; how far it lies ahead of the clock is what the client has taken in advance. For requests let
 //! through at once this is the same rule as nginx's leaky bucket (`limit_req` with `nodelay`), where the "excess" is that
 //! distance counted in requests.
@@ -37,6 +37,16 @@ pub struct Quota {
 enum Period {
     Second,
     Minute,
+}
+
+/// Whether a request is let through.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admission {
+    /// It is within the quota, and counted.
+    Admitted,
+    /// It is over the quota, and not counted.
+    Rejected,
 }
 
 /// The request is over its quota.
@@ -89,8 +99,8 @@ impl Quota {
         tat.minus(self.interval.get())
     }
 
-    /// Carries `tat` over from a quota with the interval `before`, so that the client owes as many requests as it did, but
-    /// never more than it could owe under this quota.
+    /// Converts `tat` from a quota with the interval `before`, so that the client still owes as many requests, but never more
+    /// than it can owe under this quota.
     ///
     /// Without this a client that used up one request a minute would wait for minutes after its limit had been raised.
     pub(crate) fn convert(self, tat: Nanos, before: NonZeroU64, now: Nanos) -> Nanos {
@@ -100,7 +110,7 @@ impl Quota {
         now.plus(u64::try_from(owed).map_or(most, |owed| owed.min(most)))
     }
 
-    /// [`Self::interval`] as the arithmetic needs it.
+    /// [`Self::interval`] in nanoseconds.
     pub(crate) const fn interval_nanos(self) -> NonZeroU64 {
         self.interval
     }
@@ -229,25 +239,28 @@ mod tests {
     }
 
     #[test]
-    fn debts_are_carried_over_in_requests() {
+    fn debts_are_converted_in_requests() {
         let slow = Quota::per_minute(rate(1), 5);
         let fast = Quota::per_second(rate(100), 9);
         let now = Nanos::new(SECOND);
         let six_owed = now.plus(6 * 60 * SECOND);
 
-        let carried = fast.convert(six_owed, slow.interval_nanos(), now);
-        assert_eq!(carried, now.plus(6 * SECOND / 100));
-        assert_eq!(slow.convert(carried, fast.interval_nanos(), now), six_owed);
+        let converted = fast.convert(six_owed, slow.interval_nanos(), now);
+        assert_eq!(converted, now.plus(6 * SECOND / 100));
+        assert_eq!(
+            slow.convert(converted, fast.interval_nanos(), now),
+            six_owed
+        );
     }
 
     #[test]
-    fn a_carried_debt_is_never_more_than_a_used_up_quota() {
+    fn a_converted_debt_never_exceeds_a_used_up_quota() {
         let before = Quota::per_second(rate(1), 1_000);
         let after = Quota::per_second(rate(2), 1);
         let now = Nanos::new(SECOND);
 
-        let carried = after.convert(now.plus(1_000 * SECOND), before.interval_nanos(), now);
-        assert_eq!(carried, now.plus(SECOND));
+        let converted = after.convert(now.plus(1_000 * SECOND), before.interval_nanos(), now);
+        assert_eq!(converted, now.plus(SECOND));
         assert_eq!(
             after.convert(Nanos::new(u64::MAX), NonZeroU64::MIN, now),
             now.plus(SECOND)
@@ -255,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quota_prints_as_it_is_spoken_of() {
+    fn a_quota_prints_rate_period_and_burst() {
         assert_eq!(Quota::per_second(rate(5), 25).to_string(), "5 r/s burst 25");
         assert_eq!(Quota::per_minute(rate(30), 0).to_string(), "30 r/m burst 0");
     }

@@ -1,27 +1,17 @@
 //! The store that remembers clients between requests, for one rule.
 
 use crate::{
-    Key, Nanos, Quota,
+    Admission, Key, Nanos, Quota,
     generations::{GENERATION_KEYS, Generations},
     shards::{SHARDS, Shards},
 };
 use std::fmt;
 
-/// Whether a request is let through.
-#[must_use]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admission {
-    /// It is within the quota, and counted.
-    Admitted,
-    /// It is over the quota, and not counted.
-    Rejected,
-}
-
 /// What each client has used of one rule's quota: one store for one rule of one Ingress, shared by all workers.
 ///
-/// Empty it allocates nothing. It knows at most [`RateLimiter::MAX_KEYS`] clients and then forgets those unseen for
-/// longest, who so get their burst anew; the most recently seen half of that number is always known, give or take how evenly
-/// they spread over the store's parts. The time of a call is bounded whatever is stored.
+/// An empty store allocates nothing. It keeps at most [`RateLimiter::MAX_KEYS`] clients and then forgets those unseen for
+/// longest, which get their full burst again; the most recently seen half of that number is always kept, give or take how evenly
+/// they spread over the shards. The time of a call is bounded however many are stored.
 #[derive(Default)]
 pub struct RateLimiter {
     shards: Shards<Generations>,
@@ -39,8 +29,8 @@ pub struct Rule<'a> {
 /// Decides on a request that has to pass all of `rules`, in that order. If one rejects it, it is counted by none, as
 /// nginx does with several `limit_req` lines.
 ///
-/// No rules let everything through. While a request is being rejected by a later rule, another of the same client may meet
-/// the count of an earlier rule one too high; it is never met too low.
+/// No rules let everything through. While a later rule rejects a request, another request of the same client may see
+/// the count of an earlier rule one too high, never too low.
 pub fn admit_all(rules: &[Rule<'_>], key: Key, now: Nanos) -> Admission {
     let rejecting = rules
         .iter()
@@ -55,7 +45,7 @@ pub fn admit_all(rules: &[Rule<'_>], key: Key, now: Nanos) -> Admission {
 }
 
 impl RateLimiter {
-    /// The most clients that one store knows: 114,688, in 4.3 MB. ingress-nginx gives each rule a zone of 5 MB, which holds
+    /// The most clients that one store keeps: 114,688, in 4.3 MB. ingress-nginx gives each rule a zone of 5 MB, which holds
     /// about 80,000 (ingress-nginx reference 1.3).
     pub const MAX_KEYS: usize = 2 * SHARDS * GENERATION_KEYS;
 
@@ -67,13 +57,13 @@ impl RateLimiter {
             .with(key, |clients| clients.admit(key, quota, now))
     }
 
-    /// Gives memory back that holds only clients who owe nothing; no decision changes by it. To be called now and then, as
-    /// a store that gets no more requests keeps its memory otherwise. Costs 16 short locks and no scan.
+    /// Gives memory back that holds only clients who owe nothing; this changes no decision. Call it now and then: a
+    /// store that gets no more requests keeps its memory otherwise. Costs 16 short locks and no scan.
     pub fn release(&self, now: Nanos) {
         self.shards.for_each(|clients| clients.release(now));
     }
 
-    /// How many clients are known.
+    /// How many clients are stored.
     #[must_use]
     pub fn keys(&self) -> usize {
         let mut keys = 0;
@@ -86,7 +76,7 @@ impl RateLimiter {
     }
 }
 
-/// Says how many clients are known, never which: addresses don't belong in a log by accident.
+/// Prints how many clients are stored, never which: addresses don't belong in a log by accident.
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter")

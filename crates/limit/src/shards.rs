@@ -1,14 +1,14 @@
-//! A store that all workers share, cut into parts with a lock each.
+//! A store that all workers share, split into shards with a lock each.
 //!
 //! Locks rather than atomics: an update touches a map and a number together, is held for well under a microsecond, and two
-//! workers rarely want the same part.
+//! workers rarely want the same shard.
 
 use crate::Key;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use std::{hash::BuildHasher, sync::OnceLock};
 
-/// Parts of a store. Enough that the workers of a large machine seldom meet, few enough that a store with one client is small.
+/// Shards of a store. Enough that the workers of a large machine seldom meet, few enough that a store with one client is small.
 pub(crate) const SHARDS: usize = 16;
 
 /// `SHARDS` values of which each key has one. Nothing is allocated before the first key.
@@ -17,18 +17,18 @@ pub(crate) struct Shards<T> {
 }
 
 struct Parts<T> {
-    /// Seeded, so that a client can't choose addresses that all land in one part and crowd it.
+    /// Seeded, so that a client can't choose addresses that all land in one shard.
     hasher: RandomState,
     shards: [Shard<T>; SHARDS],
 }
 
-/// A cache line of its own each: a lock taken must not slow its neighbour.
+/// Each has a cache line to itself, so that taking a lock does not slow its neighbour.
 #[repr(align(64))]
 #[derive(Default)]
 struct Shard<T>(Mutex<T>);
 
 impl<T: Default> Shards<T> {
-    /// Runs `act` on the part that `key` belongs to, alone.
+    /// Runs `act` on the shard that `key` belongs to, under its lock.
     pub(crate) fn with<R>(&self, key: Key, act: impl FnOnce(&mut T) -> R) -> R {
         let parts = self.parts.get_or_init(Box::default);
         #[expect(
@@ -39,7 +39,7 @@ impl<T: Default> Shards<T> {
         act(&mut parts.shards[index].0.lock())
     }
 
-    /// Runs `act` on each part in turn, alone; on none before the first key.
+    /// Runs `act` on each shard in turn, under its lock; on none before the first key.
     pub(crate) fn for_each(&self, mut act: impl FnMut(&mut T)) {
         for shard in self.parts.get().iter().flat_map(|parts| &parts.shards) {
             act(&mut shard.0.lock());
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stays_in_its_part_and_keys_spread_over_all() {
+    fn a_key_stays_in_its_shard_and_keys_spread_over_all() {
         let shards = Shards::<u32>::default();
         for last in 0..=255 {
             let key = Key::from(IpAddr::from([192, 0, 2, last]));

@@ -1,4 +1,4 @@
-//! The laws of the limiters, under a clock that the tests make up.
+//! The laws of the limiters, under a clock that the tests set.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -55,7 +55,7 @@ fn admitted(limiter: &RateLimiter, key: Key, quota: Quota, now: Nanos) -> bool {
     limiter.admit(key, quota, now) == Admission::Admitted
 }
 
-/// nginx's leaky bucket, written as its documentation tells it: an excess that drains at the rate, and a request that adds one.
+/// nginx's leaky bucket, as its documentation describes it: an excess that drains at the rate, and a request that adds one.
 #[derive(Default)]
 struct LeakyBucket {
     /// In interval-nanoseconds: one request is one interval.
@@ -133,7 +133,7 @@ proptest! {
     }
 
     #[test]
-    fn clients_do_not_touch_each_other(
+    fn clients_do_not_affect_each_other(
         (quota, arrivals) in quota_and_arrivals(),
         turns in prop::collection::vec(0..3u32, 120),
     ) {
@@ -236,18 +236,18 @@ fn a_million_clients_leave_the_store_bounded() {
 }
 
 #[test]
-fn threads_together_get_one_quota() {
+fn threads_share_one_quota() {
     const THREADS: usize = 8;
     let quota = Quota::per_second(rate(1), 999);
     for _ in 0..20 {
         let limiter = RateLimiter::default();
-        let ask = || {
+        let send = || {
             (0..500)
                 .filter(|_| admitted(&limiter, key(1), quota, Nanos::new(SECOND)))
                 .count()
         };
         let passed = thread::scope(|scope| {
-            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(ask)).collect();
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(send)).collect();
             threads
                 .into_iter()
                 .map(|thread| thread.join().unwrap())
