@@ -1,18 +1,26 @@
-//! Which crate may know which: the direction of dependencies, read from the manifests (crates/README.md).
+//! Which crate may depend on which, and which module may use which (crates/README.md).
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::Path;
+use std::collections::BTreeSet;
+
+use layering::modules::Modules;
+use layering::source;
+use layering::workspace::{Package, packages, root};
+
+mod layering {
+    pub(crate) mod modules;
+    pub(crate) mod source;
+    pub(crate) mod workspace;
+}
 
 /// What a crate may depend on at run time.
 struct Layer {
     name: &'static str,
-    /// Crates of this workspace, by short name.
-    ours: &'static [&'static str],
-    /// Beginnings of the names of foreign crates that it must not know.
-    never: &'static [&'static str],
+    /// Crates of this workspace that it may depend on, by short name.
+    workspace: &'static [&'static str],
+    /// Crates from elsewhere that it must not depend on: this name, or one that begins with it and a hyphen.
+    forbidden: &'static [&'static str],
 }
 
 /// Async runtimes, HTTP servers and clients, TLS over sockets, and whatever watches or resolves.
@@ -35,59 +43,59 @@ const INPUT_AND_OUTPUT: &[&str] = &[
     "ureq",
 ];
 const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
+/// Crates that tests and benches use, and nothing else.
+const TEST_CRATES: &[&str] = &["testkit", "apiserver"];
+/// Crates whose modules use each other in one direction.
+const ACYCLIC: &[&str] = &["limit", "table"];
 
 const LAYERS: &[Layer] = &[
     Layer {
         name: "limit",
-        ours: &[],
-        never: INPUT_AND_OUTPUT,
+        workspace: &[],
+        forbidden: INPUT_AND_OUTPUT,
     },
     Layer {
         name: "table",
-        ours: &["limit"],
-        never: INPUT_AND_OUTPUT,
+        workspace: &["limit"],
+        forbidden: INPUT_AND_OUTPUT,
     },
     Layer {
         name: "compile",
-        ours: &["limit", "table"],
-        never: INPUT_AND_OUTPUT,
+        workspace: &["limit", "table"],
+        forbidden: INPUT_AND_OUTPUT,
     },
     Layer {
         name: "manifest",
-        ours: &["compile"],
-        never: &["hyper", "axum", "reqwest", "kube"],
+        workspace: &["compile"],
+        forbidden: &["hyper", "axum", "reqwest", "kube"],
     },
     Layer {
         name: "cluster",
-        ours: &["compile", "table"],
-        never: &["axum", "reqwest", "notify"],
+        workspace: &["compile", "table"],
+        forbidden: &["axum", "reqwest", "notify"],
     },
     Layer {
         name: "proxy",
-        ours: &["limit", "table"],
-        never: KUBERNETES,
+        workspace: &["limit", "table"],
+        forbidden: KUBERNETES,
     },
     Layer {
         name: "testkit",
-        ours: &[],
-        never: KUBERNETES,
+        workspace: &[],
+        forbidden: KUBERNETES,
     },
     Layer {
         name: "apiserver",
-        ours: &["testkit"],
-        never: &[],
+        workspace: &["testkit"],
+        forbidden: &[],
     },
 ];
 
 #[test]
 fn every_crate_has_a_layer() {
-    let listed: BTreeSet<String> = LAYERS.iter().map(|layer| layer.name.to_owned()).collect();
-    let found: BTreeSet<String> = fs::read_dir(root().join("crates"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.join("Cargo.toml").is_file())
-        .map(|path| path.file_name().unwrap().to_string_lossy().into_owned())
-        .collect();
+    let listed: BTreeSet<&str> = LAYERS.iter().map(|layer| layer.name).collect();
+    let packages = packages();
+    let found: BTreeSet<&str> = packages.iter().filter_map(short_name).collect();
     assert_eq!(
         listed, found,
         "add the new crate here and in crates/README.md"
@@ -96,117 +104,113 @@ fn every_crate_has_a_layer() {
 
 #[test]
 fn crates_depend_in_one_direction() {
-    for layer in LAYERS {
-        let manifest = manifest(layer.name);
-        for dependency in manifest.runtime() {
-            if let Some(ours) = dependency.strip_prefix("headgate-") {
+    for package in packages() {
+        let Some(name) = short_name(&package) else {
+            continue;
+        };
+        let layer = LAYERS.iter().find(|layer| layer.name == name).unwrap();
+        for dependency in &package.dependencies {
+            if let Some(sibling) = dependency.strip_prefix("headgate-") {
                 assert!(
-                    layer.ours.contains(&ours),
-                    "{} must not know {ours}",
-                    layer.name
+                    layer.workspace.contains(&sibling),
+                    "{name} must not depend on {sibling}"
                 );
             }
             assert!(
-                !layer.never.iter().any(|never| is(dependency, never)),
-                "{} must not know {dependency}",
-                layer.name
+                !layer
+                    .forbidden
+                    .iter()
+                    .any(|forbidden| is(dependency, forbidden)),
+                "{name} must not depend on {dependency}"
             );
         }
     }
 }
 
 #[test]
-fn testkit_and_apiserver_are_for_development_only() {
-    let shipped = |layer: &&Layer| !["testkit", "apiserver"].contains(&layer.name);
-    let crates = LAYERS.iter().filter(shipped);
-    let crates = crates.map(|layer| manifest(layer.name));
-    for manifest in crates.chain([parse(&read(&root().join("Cargo.toml")))]) {
-        for dev_only in ["headgate-testkit", "headgate-apiserver"] {
-            assert!(
-                !manifest.runtime().any(|dependency| dependency == dev_only),
-                "a program would carry {dev_only}"
-            );
-        }
-    }
-}
-
-#[test]
-fn the_reader_of_manifests_sees_every_form() {
-    let manifest = parse(
-        "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\nb = \"1\" # why\nc = { version = \"1\", features = [\n  \"d\",\n] }\n\n[dependencies.e]\nversion = \"1\"\n[target.'cfg(unix)'.dependencies]\nf = \"1\"\n[build-dependencies]\ng = \"1\"\n[dev-dependencies]\nh = \"1\"\n",
-    );
-    let runtime: Vec<&str> = manifest.runtime().collect();
-    assert_eq!(runtime, ["a", "b", "c", "e", "f", "g"]);
-}
-
-/// `tokio` is meant by `tokio` and `tokio-rustls`, not by `tokiox`.
-fn is(dependency: &str, never: &str) -> bool {
-    dependency
-        .strip_prefix(never)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-/// Dependencies by section.
-struct Manifest(BTreeMap<String, BTreeSet<String>>);
-
-impl Manifest {
-    /// All that are part of what is built, those of the build script and of single platforms too.
-    fn runtime(&self) -> impl Iterator<Item = &str> {
-        let sections = self.0.iter().filter(|(name, _)| {
-            let end = name.rsplit('.').next().unwrap_or_default();
-            matches!(end, "dependencies" | "build-dependencies") && !name.starts_with("workspace")
-        });
-        let all: BTreeSet<&str> = sections
-            .flat_map(|(_, names)| names.iter().map(String::as_str))
-            .collect();
-        all.into_iter()
-    }
-}
-
-fn manifest(name: &str) -> Manifest {
-    parse(&read(&root().join("crates").join(name).join("Cargo.toml")))
-}
-
-/// The part of TOML that our manifests are written in: sections, and keys at the beginning of a line.
-fn parse(text: &str) -> Manifest {
-    let mut sections: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut section = String::new();
-    for line in text.lines() {
-        if let Some(header) = line
-            .strip_prefix('[')
-            .and_then(|rest| rest.split(']').next())
-        {
-            section = header.to_owned();
-            // `[dependencies.name]` is a dependency itself.
-            if let Some((table, name)) = header.rsplit_once('.')
-                && table.ends_with("dependencies")
-            {
-                sections
-                    .entry(table.to_owned())
-                    .or_default()
-                    .insert(name.to_owned());
-            }
+fn the_program_contains_no_test_crate() {
+    for package in packages() {
+        if short_name(&package).is_some_and(|name| TEST_CRATES.contains(&name)) {
             continue;
         }
-        let key = line.split(['=', '.', ' ']).next().unwrap_or_default();
-        let starts_a_key = line
-            .chars()
-            .next()
-            .is_some_and(|first| first.is_ascii_alphanumeric());
-        if starts_a_key && line.contains('=') {
-            sections
-                .entry(section.clone())
-                .or_default()
-                .insert(key.to_owned());
+        for test_crate in TEST_CRATES {
+            let dependency = format!("headgate-{test_crate}");
+            assert!(
+                !package.dependencies.contains(&dependency),
+                "{} may depend on {dependency} for its tests only",
+                package.name
+            );
         }
     }
-    Manifest(sections)
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+#[test]
+fn modules_without_cycles_have_none() {
+    for name in ACYCLIC {
+        let modules = modules_of(name);
+        for module in modules.names() {
+            if let Some(cycle) = modules.way(module, module) {
+                panic!(
+                    "{name}: the modules use each other in a cycle:{}",
+                    list(&cycle)
+                );
+            }
+        }
+    }
 }
 
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap()
+#[test]
+fn the_reader_of_source_sees_every_form_of_path() {
+    let text = r##"
+use crate::{a::{self, B}, c as d};
+use super::super::e::F; // use crate::comment::X;
+fn f<'a>(x: &'a str) -> char {
+    let _ = ("crate::text::X", r#"crate::"raw"::X"#, b'"', '\'', "\"crate::quoted::X");
+    crate::g::h::<u8>(super::i(x), self::super::j);
+    'k'
+}
+#[cfg(test)]
+mod tests {
+    use crate::test_only::X;
+}
+pub(in crate::l) struct M;
+"##;
+    let code = source::code(text);
+    assert_eq!(code.lines().count(), text.lines().count());
+    let paths = source::paths(&code);
+    let found: Vec<(String, &str)> = paths
+        .iter()
+        .map(|path| (path.segments.join("::"), path.name.as_str()))
+        .collect();
+    let expected = [
+        ("crate::a::self", "self"),
+        ("crate::a::B", "B"),
+        ("crate::c", "d"),
+        ("super::super::e::F", "F"),
+        ("crate::g::h", "h"),
+        ("super::i", "i"),
+        ("self::super::j", "j"),
+        ("crate::l", "l"),
+    ];
+    assert_eq!(found, expected.map(|(path, name)| (path.to_owned(), name)));
+}
+
+fn modules_of(name: &str) -> Modules {
+    Modules::of(&root().join("crates").join(name))
+}
+
+fn list(uses: &[layering::modules::Use]) -> String {
+    uses.iter().map(|using| format!("\n  {using}")).collect()
+}
+
+/// The name of a crate without the project's; `None`: the program.
+fn short_name(package: &Package) -> Option<&str> {
+    package.name.strip_prefix("headgate-")
+}
+
+/// `tokio` means `tokio` and `tokio-rustls`, not `tokiox`.
+fn is(dependency: &str, name: &str) -> bool {
+    dependency
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }

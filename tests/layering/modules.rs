@@ -1,0 +1,170 @@
+//! Which module at the top of a crate uses which, tests apart.
+//!
+//! Simplifying assumptions, which hold here: a module has a file of its own (`name.rs` or `name/mod.rs`), except the ones
+//! that hold tests; and `lib.rs` re-exports by name.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use regex::Regex;
+
+use super::source::{self, code};
+
+/// The modules at the top of a crate and what they use.
+pub(crate) struct Modules {
+    uses: BTreeMap<String, BTreeMap<String, Use>>,
+}
+
+/// That one module uses another.
+#[derive(Clone, Debug)]
+pub(crate) struct Use {
+    from: String,
+    to: String,
+    /// The first line that does: `file:line`.
+    line: String,
+}
+
+/// How names at the root of the crate lead to modules.
+struct Root {
+    modules: BTreeSet<String>,
+    /// Items that `lib.rs` re-exports, and the modules that they are from.
+    reexports: BTreeMap<String, String>,
+}
+
+impl Modules {
+    /// Reads the modules of the crate in this folder.
+    pub(crate) fn of(crate_folder: &Path) -> Self {
+        let source = crate_folder.join("src");
+        let lib = code(&fs::read_to_string(source.join("lib.rs")).unwrap());
+        let root = Root::new(&lib);
+        let mut modules = Self {
+            uses: root
+                .modules
+                .iter()
+                .map(|name| (name.clone(), BTreeMap::new()))
+                .collect(),
+        };
+        for name in &root.modules {
+            modules.read(&root, &source, &[name.clone()]);
+        }
+        modules
+    }
+
+    /// Names of the modules.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.uses.keys().map(String::as_str)
+    }
+
+    /// The shortest way from one module to another (or back to the same) along what uses what.
+    ///
+    /// # Panics
+    /// When there is no such module.
+    pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<Use>> {
+        for name in [from, to] {
+            assert!(self.uses.contains_key(name), "there is no module {name}");
+        }
+        let mut seen = BTreeSet::new();
+        let mut ways = VecDeque::from([(from, Vec::new())]);
+        while let Some((at, way)) = ways.pop_front() {
+            for (next, using) in &self.uses[at] {
+                let mut way = way.clone();
+                way.push(using.clone());
+                if next == to {
+                    return Some(way);
+                }
+                if seen.insert(next) {
+                    ways.push_back((next, way));
+                }
+            }
+        }
+        None
+    }
+
+    fn read(&mut self, root: &Root, source: &Path, module: &[String]) {
+        let (file, text) = open(source, module);
+        let code = code(&text);
+        let from = &module[0];
+        for path in source::paths(&code) {
+            let Some(to) = root.module_of(&path.segments, module) else {
+                continue;
+            };
+            if to == *from {
+                continue;
+            }
+            let number = code[..path.at].matches('\n').count() + 1;
+            let using = Use {
+                from: from.clone(),
+                line: format!("{}:{number}", file.display()),
+                to: to.clone(),
+            };
+            let uses = self.uses.entry(from.clone()).or_default();
+            uses.entry(to).or_insert(using);
+        }
+        for child in declared(&code) {
+            self.read(root, source, &[module, &[child]].concat());
+        }
+    }
+}
+
+impl Root {
+    fn new(lib: &str) -> Self {
+        let modules: BTreeSet<String> = declared(lib).into_iter().collect();
+        let mut reexports = BTreeMap::new();
+        let uses = Regex::new(r"(?m)^pub(?:\([a-z]+\))? use ").unwrap();
+        for start in uses.find_iter(lib) {
+            let mut paths = Vec::new();
+            source::expand(&lib[start.end()..], start.end(), &[], &mut paths);
+            for path in paths {
+                let module = path
+                    .segments
+                    .iter()
+                    .find(|segment| modules.contains(*segment));
+                reexports.extend(module.map(|module| (path.name, module.clone())));
+            }
+        }
+        Self { modules, reexports }
+    }
+
+    /// The module at the top that a path in this module leads to; `None`: it leads to none.
+    fn module_of(&self, path: &[String], module: &[String]) -> Option<String> {
+        let mut base: Vec<&String> = module.iter().collect();
+        let mut rest = path.iter();
+        let next = loop {
+            let segment = rest.next()?;
+            match segment.as_str() {
+                "crate" => base.clear(),
+                "super" => drop(base.pop()),
+                "self" => {}
+                _ => break segment,
+            }
+        };
+        match base.first() {
+            Some(&top) => Some(top.clone()),
+            None if self.modules.contains(next) => Some(next.clone()),
+            None => self.reexports.get(next).cloned(),
+        }
+    }
+}
+
+impl std::fmt::Display for Use {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(to, "{} uses {} at {}", self.from, self.to, self.line)
+    }
+}
+
+/// The modules that a file declares, which have files of their own.
+fn declared(code: &str) -> Vec<String> {
+    let declaration = Regex::new(r"(?m)^\s*(?:pub(?:\([^)]*\))? )?mod (\w+);").unwrap();
+    let found = declaration.captures_iter(code);
+    found.map(|found| found[1].to_owned()).collect()
+}
+
+fn open(source: &Path, module: &[String]) -> (PathBuf, String) {
+    let folder = source.join(module.join("/"));
+    let (file, mod_rs) = (folder.with_extension("rs"), folder.join("mod.rs"));
+    let file = if file.exists() { file } else { mod_rs };
+    let text =
+        fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    (file, text)
+}

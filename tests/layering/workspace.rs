@@ -1,0 +1,53 @@
+//! The crates of the workspace and what they depend on, as cargo sees them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+
+/// A crate of the workspace.
+pub(crate) struct Package {
+    /// `headgate` is the program, the others are `headgate-…`.
+    pub(crate) name: String,
+    /// Names of the crates that are built into it, for any platform, and of those that its build script uses.
+    pub(crate) dependencies: BTreeSet<String>,
+}
+
+/// All crates of the workspace.
+pub(crate) fn packages() -> Vec<Package> {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    packages.iter().map(package).collect()
+}
+
+/// Where the workspace is.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `--no-deps` leaves out everything but the workspace, so that neither a registry nor a lock is needed.
+fn metadata() -> Value {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["metadata", "--no-deps", "--offline", "--format-version=1"])
+        .arg("--manifest-path")
+        .arg(root().join("Cargo.toml"))
+        .output()
+        .unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "cargo metadata: {errors}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+fn package(metadata: &Value) -> Package {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let dependencies = metadata["dependencies"].as_array().unwrap().iter();
+    Package {
+        name: text(&metadata["name"]),
+        dependencies: dependencies
+            .filter(|dependency| dependency["kind"] != "dev")
+            .map(|dependency| text(&dependency["name"]))
+            .collect(),
+    }
+}
