@@ -156,8 +156,8 @@ impl Feed for Controller {
 
     fn published(&mut self, view: &View<'_>, appeared: &[Finding], gone: &[Finding]) {
         let input = StatusInput {
-            joined: view.compiled.joined().to_vec(),
-            left: view.compiled.left().to_vec(),
+            joined: view.compiled.adopted().to_vec(),
+            left: view.compiled.released().to_vec(),
         };
         for name in &input.left {
             self.metrics.webhook.forget(&name.namespace, &name.name);

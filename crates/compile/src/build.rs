@@ -1,14 +1,31 @@
 //! From drafts of hosts, routes and upstreams to the parts of a table, for any source of them.
+//!
+//! A source decides what its objects mean and says so in drafts ([`RouteDraft`], [`HostDraft`], [`UpstreamPolicy`]); what
+//! follows is the same for all of them: routes in the order of precedence, run-time state that goes on, upstreams with the
+//! endpoints of their Service ports, certificates of Secrets, listeners. What a change does not touch is shared with the
+//! former table. Nothing here knows a kind of object beyond Services, their endpoints, and Secrets.
 
 pub(crate) mod certificate;
 pub(crate) mod certificates;
+mod draft;
 mod endpoints;
+mod hosts;
 pub(crate) mod interned;
+mod listeners;
 pub(crate) mod service_port;
+mod slots;
 pub(crate) mod sorted;
-pub(crate) mod upstream;
-pub(crate) mod upstreams;
+mod universes;
+mod upstream;
+mod upstreams;
 
+pub use draft::{
+    AlternativeDraft, ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, RouteDraft,
+    RoutePolicy, SplitDraft, TargetDraft, Universe,
+};
+pub use hosts::Conflict;
+pub use listeners::http_listeners;
 pub use service_port::{ServicePort, Transport};
-pub use upstream::UpstreamPolicy;
+pub use universes::Builder;
+pub use upstream::{Inputs, UpstreamPolicy, UpstreamProblem};
 pub use upstreams::UpstreamDraft;

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
-use crate::Name;
+use crate::ObjectRef;
 use crate::finding::Finding;
 
 /// What findings came from; compiling it again replaces them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     Settings,
-    Ingress(Name),
+    Object(ObjectRef),
     Host(Arc<str>),
     Upstream(Arc<str>),
     Alias(Arc<str>),

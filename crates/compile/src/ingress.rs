@@ -5,6 +5,7 @@ mod admission;
 pub(crate) mod age;
 pub mod annotations;
 pub(crate) mod class;
+mod compiler;
 pub(crate) mod host;
 mod inspect;
 pub(crate) mod parsed;
@@ -15,4 +16,5 @@ pub mod settings;
 pub(crate) mod upstream;
 
 pub use admission::{Review, review};
+pub use compiler::{Compiled, IngressStatus, compile};
 pub use references::references;

@@ -7,7 +7,6 @@
 #![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
 
 pub mod build;
-mod compiler;
 mod finding;
 mod findings;
 mod ingress;
@@ -16,9 +15,10 @@ mod options;
 mod snapshot;
 
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
-pub use compiler::{Compiled, IngressStatus, compile};
 pub use finding::{Finding, Severity, Subject};
-pub use ingress::{Review, annotations, references, review, settings};
+pub use ingress::{
+    Compiled, IngressStatus, Review, annotations, compile, references, review, settings,
+};
 pub use objects::{
     ConfigMap, EndpointSlice, Endpoints, IngressClass, Namespace, Object, Secret, Service,
 };

@@ -10,13 +10,15 @@ use super::endpoints;
 use super::service_port::{FIRST_PORT, ServicePort};
 use super::upstreams::UpstreamDraft;
 use crate::objects::{self, Service};
-use crate::{Options, Snapshot};
+use crate::{Name, Options, Snapshot};
 
 /// What upstreams are built with.
 #[derive(Clone, Copy)]
-pub(crate) struct Inputs<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) options: &'a Options,
+pub struct Inputs<'a> {
+    /// The objects.
+    pub snapshot: &'a Snapshot,
+    /// What flags decide about endpoints.
+    pub options: &'a Options,
 }
 
 /// What a source wants of an upstream besides its endpoints.
@@ -32,23 +34,36 @@ pub struct UpstreamPolicy {
     pub cluster_address: bool,
 }
 
-/// An upstream, and what is wrong with it.
-pub(crate) struct Built {
-    pub(crate) upstream: Upstream,
+impl UpstreamPolicy {
+    /// Endpoints in turn, without affinity; `<namespace>-<service>-<port>` in logs.
+    pub fn plain(port: &ServicePort) -> Self {
+        let Name { namespace, name } = &port.service;
+        Self {
+            log_name: format!("{namespace}-{name}-{}", port.port).into(),
+            balance: Balance::RoundRobin,
+            affinity: None,
+            cluster_address: false,
+        }
+    }
+}
+
+/// What is wrong with an upstream; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamProblem {
     /// Why it has no endpoints, in words.
-    pub(crate) problem: Option<String>,
+    pub no_endpoints: Option<String>,
     /// Addresses of endpoints that requests must not go to.
-    pub(crate) refused: Vec<IpAddr>,
+    pub refused: Vec<IpAddr>,
 }
 
 /// Builds the upstream `key`, which `draft` describes. `slot` is that of its former version.
-pub(crate) fn build(
+pub(super) fn build(
     key: UpstreamKey,
     draft: &UpstreamDraft,
     policy: UpstreamPolicy,
     inputs: Inputs<'_>,
     slot: Slot,
-) -> Built {
+) -> (Upstream, UpstreamProblem) {
     let service = inputs.snapshot.services.get(&draft.port.service);
     let mut refused = Vec::new();
     let endpoints = match service {
@@ -61,7 +76,7 @@ pub(crate) fn build(
             endpoints::of_service(service, &wanted, inputs, &mut refused)
         }
     };
-    let problem = match &endpoints {
+    let no_endpoints = match &endpoints {
         Endpoints::None(why) => Some(problem(*why, &draft.port, service.map(|known| &**known))),
         Endpoints::Addresses(_) | Endpoints::Name { .. } => None,
     };
@@ -79,11 +94,11 @@ pub(crate) fn build(
             .map(|seconds| Duration::from_secs(u64::from(seconds.max(1)))),
         slot,
     };
-    Built {
-        upstream,
-        problem,
+    let problem = UpstreamProblem {
+        no_endpoints,
         refused,
-    }
+    };
+    (upstream, problem)
 }
 
 fn problem(why: NoEndpoints, wanted: &ServicePort, service: Option<&Service>) -> String {

@@ -11,7 +11,7 @@ use crate::Name;
 
 /// The upstreams that are needed. Each is counted as often as it was acquired and not released again.
 #[derive(Default)]
-pub(crate) struct Upstreams {
+pub(super) struct Upstreams {
     needed: HashMap<UpstreamKey, Needed, RandomState>,
     of_service: HashMap<Name, Sorted<UpstreamKey>, RandomState>,
     dirty: BTreeSet<UpstreamKey>,
@@ -31,9 +31,16 @@ pub struct UpstreamDraft {
     pub transport: Transport,
 }
 
+impl UpstreamDraft {
+    /// The key of the upstream.
+    pub fn key(&self) -> UpstreamKey {
+        self.port.id().upstream(&self.transport)
+    }
+}
+
 impl Upstreams {
     /// One more needs this upstream. Its first need marks it for building.
-    pub(crate) fn acquire(&mut self, key: &UpstreamKey, draft: impl FnOnce() -> UpstreamDraft) {
+    pub(super) fn acquire(&mut self, key: &UpstreamKey, draft: impl FnOnce() -> UpstreamDraft) {
         if let Some(needed) = self.needed.get_mut(key) {
             needed.times = needed.times.saturating_add(1);
             return;
@@ -50,7 +57,7 @@ impl Upstreams {
     }
 
     /// One less needs this upstream. Its last release marks it, so that it goes with the next [`Upstreams::take_dirty`].
-    pub(crate) fn release(&mut self, key: &UpstreamKey) {
+    pub(super) fn release(&mut self, key: &UpstreamKey) {
         let Some(needed) = self.needed.get_mut(key) else {
             return;
         };
@@ -61,23 +68,23 @@ impl Upstreams {
     }
 
     /// What a key stands for.
-    pub(crate) fn get(&self, key: &UpstreamKey) -> Option<&UpstreamDraft> {
+    pub(super) fn get(&self, key: &UpstreamKey) -> Option<&UpstreamDraft> {
         self.needed.get(key).map(|needed| &needed.upstream)
     }
 
     /// The Service changed, or what its upstreams are like.
-    pub(crate) fn touch(&mut self, service: &Name) {
+    pub(super) fn touch(&mut self, service: &Name) {
         let of_service = self.of_service.get(service).into_iter().flatten();
         self.dirty.extend(of_service.cloned());
     }
 
     /// All upstreams are to be built again.
-    pub(crate) fn touch_all(&mut self) {
+    pub(super) fn touch_all(&mut self) {
         self.dirty.extend(self.needed.keys().cloned());
     }
 
     /// The upstreams to build, or to remove: those for which [`Upstreams::get`] gives nothing any more.
-    pub(crate) fn take_dirty(&mut self) -> BTreeSet<UpstreamKey> {
+    pub(super) fn take_dirty(&mut self) -> BTreeSet<UpstreamKey> {
         let dirty = std::mem::take(&mut self.dirty);
         for key in &dirty {
             if self.needed.get(key).is_some_and(|needed| needed.times == 0) {

@@ -9,12 +9,11 @@ mod tls;
 
 use std::sync::Arc;
 
-use headgate_table::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, Pattern, Policy};
+use headgate_table::{AppRoot, CATCH_ALL, HostTls, Pattern, Policy};
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
-use crate::build::service_port::Transport;
-use crate::build::upstreams::Upstreams;
+use crate::build::{BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::Denial;
 use crate::ingress::parsed::ParsedIngress;
@@ -30,39 +29,48 @@ pub(crate) struct Member {
     pub(crate) closed: Option<Denial>,
 }
 
-/// What a host is compiled with.
-pub(crate) struct Surroundings<'a> {
+/// What a host is made from besides its Ingresses.
+pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) settings: &'a Settings,
     pub(crate) options: &'a Options,
     pub(crate) certificates: &'a mut Certificates,
     pub(crate) patterns: &'a mut Interned<Pattern>,
-    pub(crate) upstreams: &'a mut Upstreams,
+    /// The universe of hosts of Ingresses.
+    pub(crate) universe: &'a Universe,
+    /// `spec.rules`, shared by all drafts.
+    pub(crate) rules_field: &'a Arc<str>,
     /// Policy of routes that no Ingress made.
     pub(crate) plain_policy: &'a Arc<Policy>,
     /// Whether some Ingress, canaries aside, defines this host.
     pub(crate) defines: &'a dyn Fn(&str) -> bool,
 }
 
-/// A compiled host and what came up.
-pub(crate) struct CompiledHost {
+/// What Ingresses make of a host.
+pub(crate) struct IngressHost {
     /// `None` when nothing is served under that name.
-    pub(crate) host: Option<Arc<Host>>,
+    pub(crate) served: Option<Served>,
     /// Aliases that its Ingress asks for, also those that it does not get because another host has the name.
-    pub(crate) wished: Vec<Arc<str>>,
+    pub(crate) claimed: Vec<Arc<str>>,
     /// Aliases that are regular expressions.
     pub(crate) regex_names: Vec<Pattern>,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Compiles `host` from its members, oldest first. `counterpart` are the members of the same host with or without `www.`.
-pub(crate) fn compile(
+/// A host with its routes, in their order.
+pub(crate) struct Served {
+    pub(crate) host: HostDraft,
+    pub(crate) root: Option<RouteDraft<()>>,
+    pub(crate) routes: Vec<RouteDraft<()>>,
+}
+
+/// What `host` is by its members, oldest first. `counterpart` are the members of the same host with or without `www.`.
+pub(crate) fn draft(
     host: &Arc<str>,
     members: &[&Member],
     counterpart: &[&Member],
-    around: &mut Surroundings<'_>,
-    previous: Option<&Host>,
-) -> CompiledHost {
+    inputs: &mut Inputs<'_>,
+) -> IngressHost {
     let primaries: Vec<&Member> = members
         .iter()
         .copied()
@@ -71,66 +79,61 @@ pub(crate) fn compile(
     let mut findings = Vec::new();
     if primaries.is_empty() && &**host != CATCH_ALL {
         canary::Canaries::new(host, members).unmatched(&mut findings);
-        return CompiledHost {
-            host: redirect_host(host, counterpart, around),
-            wished: Vec::new(),
+        let redirect = redirect_host(host, counterpart, inputs);
+        return IngressHost {
+            served: redirect.map(|host| Served {
+                host,
+                root: None,
+                routes: Vec::new(),
+            }),
+            claimed: Vec::new(),
             regex_names: Vec::new(),
             findings,
         };
     }
-    let compiled = routes::compile(host, members, &primaries, around, previous, &mut findings);
-    let tls = tls::choose(host, &primaries, around, &mut findings);
-    let aliases = aliases(host, &primaries, around, &mut findings);
-    if wants_www(&primaries) && (around.defines)(&www_counterpart(host)) {
-        let owner = primaries
-            .iter()
-            .find(|member| member.ingress.annotations.redirects.from_to_www == Some(true));
-        findings.extend(owner.map(|member| {
-            let message = format!(
-                "host {} is defined by an Ingress, so there is no redirect from it",
-                www_counterpart(host)
-            );
-            member
-                .ingress
-                .annotation_finding(Severity::Warning, "from-to-www-redirect", message)
-        }));
-    }
-    let host = Host {
+    let routes = routes::draft(host, members, &primaries, inputs, &mut findings);
+    let tls = tls::choose(host, &primaries, inputs, &mut findings);
+    let aliases = aliases(host, &primaries, inputs, &mut findings);
+    findings.extend(www_finding(host, &primaries, inputs));
+    let draft = HostDraft {
         name: host.clone(),
-        aliases: aliases.exact.into(),
+        aliases: aliases.exact,
         tls,
-        behaviour: HostBehaviour::Routes {
+        behaviour: BehaviourDraft::Routes {
             app_root: app_root(host, &primaries),
-            paths: compiled,
+            regex: routes.regex,
         },
     };
-    CompiledHost {
-        host: Some(Arc::new(host)),
-        wished: aliases.wished,
+    IngressHost {
+        served: Some(Served {
+            host: draft,
+            root: Some(routes.root),
+            routes: routes.others,
+        }),
+        claimed: aliases.claimed,
         regex_names: aliases.regex,
         findings,
     }
 }
 
+/// The redirect from the host's counterpart is asked for, and the counterpart is a host itself.
+fn www_finding(host: &str, primaries: &[&Member], inputs: &Inputs<'_>) -> Option<Finding> {
+    let counterpart = www_counterpart(host);
+    if !wants_www(primaries) || !(inputs.defines)(&counterpart) {
+        return None;
+    }
+    let mut owners = primaries.iter();
+    let owner =
+        owners.find(|member| member.ingress.annotations.redirects.from_to_www == Some(true))?;
+    let message =
+        format!("host {counterpart} is defined by an Ingress, so there is no redirect from it");
+    let ingress = &owner.ingress;
+    Some(ingress.annotation_finding(Severity::Warning, "from-to-www-redirect", message))
+}
+
 /// Whether `host` with these Ingresses, canaries aside and oldest first, reads all its paths as regular expressions.
 pub(crate) fn in_regex_mode(host: &str, primaries: &[&Member]) -> bool {
     routes::in_regex_mode(host, primaries)
-}
-
-/// The catch-all host as it is before there is any Ingress.
-pub(crate) fn catch_all(around: &mut Surroundings<'_>) -> Arc<Host> {
-    let mut findings = Vec::new();
-    let paths = routes::compile(CATCH_ALL, &[], &[], around, None, &mut findings);
-    let behaviour = HostBehaviour::Routes {
-        app_root: None,
-        paths,
-    };
-    Arc::new(Host {
-        name: CATCH_ALL.into(),
-        aliases: Arc::default(),
-        tls: HostTls::None,
-        behaviour,
-    })
 }
 
 /// `www.x` for `x`, `x` for `www.x`.
@@ -152,8 +155,8 @@ pub(crate) fn wants_www(members: &[&Member]) -> bool {
 fn redirect_host(
     host: &Arc<str>,
     counterpart: &[&Member],
-    around: &mut Surroundings<'_>,
-) -> Option<Arc<Host>> {
+    inputs: &mut Inputs<'_>,
+) -> Option<HostDraft> {
     let to: Arc<str> = www_counterpart(host).into();
     if &*to == CATCH_ALL || to.starts_with("*.") || !wants_www(counterpart) {
         return None;
@@ -163,17 +166,17 @@ fn redirect_host(
         .copied()
         .filter(|member| !member.ingress.is_canary())
         .collect();
-    // What is wrong with the certificate is told with the host that it belongs to.
-    let tls = match tls::choose(&to, &primaries, around, &mut Vec::new()) {
+    // What is wrong with the certificate is a finding of the host that it belongs to.
+    let tls = match tls::choose(&to, &primaries, inputs, &mut Vec::new()) {
         HostTls::Own(own) if !own.covers(host) => HostTls::Default,
         tls => tls,
     };
-    Some(Arc::new(Host {
+    Some(HostDraft {
         name: host.clone(),
-        aliases: Arc::default(),
+        aliases: Vec::new(),
         tls,
-        behaviour: HostBehaviour::Redirect { to },
-    }))
+        behaviour: BehaviourDraft::Redirect(to),
+    })
 }
 
 /// The application's root: of several, the one with the longest path in this host.
@@ -199,14 +202,14 @@ fn app_root(host: &str, primaries: &[&Member]) -> Option<AppRoot> {
 struct Aliases {
     exact: Vec<Arc<str>>,
     regex: Vec<Pattern>,
-    wished: Vec<Arc<str>>,
+    claimed: Vec<Arc<str>>,
 }
 
 /// The aliases of the first Ingress that has some; a name that is a host already stays with that host.
 fn aliases(
     host: &str,
     primaries: &[&Member],
-    around: &Surroundings<'_>,
+    inputs: &Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> Aliases {
     let mut aliases = Aliases::default();
@@ -237,8 +240,8 @@ fn aliases(
             continue;
         }
         let name: Arc<str> = alias.into();
-        aliases.wished.push(name.clone());
-        if (around.defines)(&name) {
+        aliases.claimed.push(name.clone());
+        if (inputs.defines)(&name) {
             report(format!("\"{name}\" is the host of an Ingress; left out"));
         } else {
             aliases.exact.push(name);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use headgate_table::{Affinity, AffinityMode, Balance, Template};
 
-use crate::build::service_port::{FIRST_PORT, ServicePort};
-use crate::build::upstream::{Built, UpstreamPolicy};
+use crate::build::service_port::FIRST_PORT;
+use crate::build::{ServicePort, UpstreamPolicy, UpstreamProblem};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::annotations::{Algorithm, StickyMode};
 use crate::ingress::parsed::ParsedIngress;
@@ -42,18 +42,18 @@ pub(crate) fn policy(
 /// What is wrong with an upstream, as a finding for each Ingress that names it.
 pub(crate) fn findings(
     named: &Named<'_>,
-    built: &Built,
+    problem: &UpstreamProblem,
     options: &Options,
     findings: &mut Vec<Finding>,
 ) {
-    if let Some(fact) = &built.problem {
+    if let Some(fact) = &problem.no_endpoints {
         findings.extend(named.users.iter().map(|user| {
             let message = format!("{fact}; {}", consequence(user, named.port));
             user.finding(Severity::Warning, "spec.rules", message)
         }));
         findings.extend(default_backend_finding(fact, named.port, options));
     }
-    for address in &built.refused {
+    for address in &problem.refused {
         let message = refused(*address, &named.port.service);
         let users = named.users.iter();
         findings

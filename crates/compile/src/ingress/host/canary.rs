@@ -1,11 +1,9 @@
 //! Canaries of a host's routes (ingress-nginx reference 1.2): each is an alternative of the split of its route.
 
-use headgate_table::{
-    Alternative, Alternatives, CATCH_ALL, HeaderTest, PathKind, Pattern, Rule, RuleTest,
-    Unavailable, UpstreamKey,
-};
+use headgate_table::{CATCH_ALL, HeaderTest, PathKind, Pattern, Rule, RuleTest, Unavailable};
 
 use super::Member;
+use crate::build::{AlternativeDraft, BackendDraft, SplitDraft, Transport};
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations;
 use crate::ingress::parsed::Backend;
@@ -18,8 +16,8 @@ pub(super) struct Canaries<'a> {
 
 /// A canary of one route.
 pub(super) struct Join<'a> {
-    pub(super) member: &'a Member,
-    pub(super) backend: &'a Backend,
+    member: &'a Member,
+    backend: &'a Backend,
     rules: &'a annotations::Canary,
 }
 
@@ -122,38 +120,51 @@ fn candidates<'a>(host: &str, member: &'a Member) -> Vec<Candidate<'a>> {
         .collect()
 }
 
-/// The canaries of one route as the alternatives of its split. `upstreams` are theirs, in the same order. The rules of
-/// headers go before those of cookies, and these before weights, whichever canary they are of.
-pub(super) fn alternatives(
+/// Puts the canaries of a route, spoken to by `transport`, into its split. The rules of headers go before those of cookies,
+/// and these before weights, whichever canary they are of.
+pub(super) fn join(
     canaries: &[Join<'_>],
-    upstreams: Vec<UpstreamKey>,
+    transport: &Transport,
+    split: &mut SplitDraft,
     findings: &mut Vec<Finding>,
-) -> Option<Alternatives> {
+) {
+    if canaries.is_empty() {
+        return;
+    }
     let (weights, total) = weights(canaries, findings);
-    let list = upstreams.into_iter().zip(weights);
-    let list: Vec<Alternative> = list
-        .map(|(upstream, weight)| Alternative {
-            backend: headgate_table::Backend::upstream_only(upstream),
-            weight,
-            unavailable: Unavailable::UsePrimary,
-        })
+    split.total = total;
+    let alternatives = canaries.iter().zip(weights);
+    split.alternatives = alternatives
+        .map(
+            |(
+                Join {
+                    member, backend, ..
+                },
+                weight,
+            )| {
+                let port = backend.service_port(&member.ingress.name.namespace);
+                AlternativeDraft {
+                    backend: BackendDraft::service(port, transport.clone()),
+                    weight,
+                    unavailable: Unavailable::UsePrimary,
+                }
+            },
+        )
         .collect();
-    let mut rules = Vec::new();
     for (alternative, canary) in canaries.iter().enumerate() {
         let header = canary.rules.header.as_ref();
-        rules.extend(header.map(|rule| Rule {
+        split.rules.extend(header.map(|rule| Rule {
             alternative,
             test: header_test(rule, canary.member, findings),
         }));
     }
     for (alternative, canary) in canaries.iter().enumerate() {
         let cookie = canary.rules.cookie.as_deref();
-        rules.extend(cookie.map(|name| Rule {
+        split.rules.extend(cookie.map(|name| Rule {
             alternative,
             test: RuleTest::Cookie(name.into()),
         }));
     }
-    Alternatives::new(list, rules, total)
 }
 
 /// The weights as shares of one total. Where they add up to more than it, the later canaries get what the earlier ones

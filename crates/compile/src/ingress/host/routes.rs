@@ -5,67 +5,75 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Closed, Host, HostBehaviour, HttpsRedirect, Origin, PathIndex, PathKind, Pattern,
-    PatternError, Policy, Rewrite, Route, Slot, Split, Target, Template, UpstreamKey,
+    CATCH_ALL, Closed, HttpsRedirect, PathKind, Pattern, PatternError, Policy, Rewrite, Template,
 };
+use smallvec::{SmallVec, smallvec};
 
 use super::canary::{self, Canaries};
-use super::{Member, Surroundings};
-use crate::Kind;
-use crate::build::service_port::{FIRST_PORT, ServicePort, Transport};
-use crate::build::upstreams::UpstreamDraft;
+use super::{Inputs, Member};
+use crate::build::service_port::FIRST_PORT;
+use crate::build::{
+    BackendDraft, PathDraft, RouteDraft, RoutePolicy, ServicePort, SplitDraft, TargetDraft,
+    Transport,
+};
 use crate::finding::{Finding, Severity};
 use crate::ingress::parsed::{Backend, PathRule};
+use crate::{Kind, ObjectRef};
 
-/// Compiles the routes of `host`: those of its primaries, oldest first, with the canaries among `members`.
-pub(super) fn compile(
-    host: &str,
+/// The routes of a host in their order.
+pub(super) struct Routes {
+    /// Takes what no other takes.
+    pub(super) root: RouteDraft<()>,
+    pub(super) others: Vec<RouteDraft<()>>,
+    /// All paths are expressions.
+    pub(super) regex: bool,
+}
+
+/// The routes of `host`: those of its primaries, oldest first, with the canaries among `members`.
+pub(super) fn draft(
+    host: &Arc<str>,
     members: &[&Member],
     primaries: &[&Member],
-    around: &mut Surroundings<'_>,
-    previous: Option<&Host>,
+    inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
-) -> PathIndex {
+) -> Routes {
     let closed = closed_for_all(host, primaries, findings);
     let declared = declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
-    let regex_mode = is_regex_mode(&root, &declared);
-    let declared = if regex_mode {
+    let regex = is_regex_mode(&root, &declared);
+    let declared = if regex {
         declared
     } else {
         without_slash_twins(host, declared, findings)
     };
-    let mut builder = Builder {
+    let mut drafter = Drafter {
         host,
         canaries: Canaries::new(host, members),
-        slots: Slots::of(previous),
-        around,
+        exact: exact_paths(&declared),
+        inputs,
         findings,
         closed,
-        regex_mode,
-        last_origin: None,
+        regex,
     };
     let root = match root {
-        Root::CatchAll(member) => builder.catch_all_root(member, primaries, &declared),
-        Root::Declared(member, rule) => builder.route(member, rule),
-        Root::Creator(member) => builder.default_root(member),
-        Root::Nobody => builder.built_in_root(),
+        Root::CatchAll(member) => drafter.catch_all_root(member, primaries, &declared),
+        Root::Declared(member, rule) => drafter.route(member, rule),
+        Root::Creator(member) => drafter.default_root(member),
+        Root::Nobody => drafter.built_in_root(),
     };
-    let routes: Vec<_> = declared
-        .into_iter()
-        .filter(|(_, rule)| !is_root(rule))
-        .map(|(member, rule)| (member, builder.route(member, rule)))
+    let others = declared.into_iter().filter(|(_, rule)| !is_root(rule));
+    let others = others
+        .map(|(member, rule)| drafter.route(member, rule))
         .collect();
-    let index = if regex_mode {
-        builder.regex_index(root, routes)
-    } else {
-        literal_index(root, routes)
-    };
-    let Builder {
+    let Drafter {
         canaries, findings, ..
-    } = builder;
+    } = drafter;
     canaries.unmatched(findings);
-    index
+    Routes {
+        root,
+        others,
+        regex,
+    }
 }
 
 /// Whether the paths of `host` are regular expressions, all of them.
@@ -231,49 +239,34 @@ fn is_root(rule: &PathRule) -> bool {
     &*rule.path == "/" && rule.kind == PathKind::Prefix
 }
 
-fn literal_index(root: Arc<Route>, routes: Vec<(&Member, Arc<Route>)>) -> PathIndex {
-    let routes = routes.into_iter();
-    PathIndex::literal(root, routes.map(|(_, route)| route.into()).collect())
+/// The exact paths among those beside the root: a prefix of the same text has only its form with a slash in regex mode.
+fn exact_paths(declared: &[Declared<'_>]) -> Vec<Arc<str>> {
+    let exact = declared
+        .iter()
+        .filter(|(_, rule)| rule.kind == PathKind::Exact);
+    exact.map(|(_, rule)| rule.path.clone()).collect()
 }
 
-struct Builder<'a, 'b> {
-    host: &'a str,
+struct Drafter<'a, 'b> {
+    host: &'a Arc<str>,
     canaries: Canaries<'a>,
-    slots: Slots,
-    around: &'a mut Surroundings<'b>,
+    exact: Vec<Arc<str>>,
+    inputs: &'a mut Inputs<'b>,
     findings: &'a mut Vec<Finding>,
     /// Why every route is closed, if they are.
     closed: Option<Arc<str>>,
-    regex_mode: bool,
-    last_origin: Option<Arc<Origin>>,
+    regex: bool,
 }
 
-impl<'a> Builder<'a, '_> {
-    /// Paths of one Service share their origin.
-    fn origin(&mut self, member: &Member, backend: &Backend) -> Arc<Origin> {
-        let same = |last: &&Arc<Origin>| {
-            Arc::ptr_eq(&last.service, &backend.service)
-                && Arc::ptr_eq(&last.port, &backend.port)
-                && last.name == member.ingress.name.name
-        };
-        match self.last_origin.as_ref().filter(same) {
-            Some(last) => last.clone(),
-            None => self
-                .last_origin
-                .insert(origin(member, Some(backend)))
-                .clone(),
-        }
-    }
-
-    fn route(&mut self, member: &'a Member, rule: &'a PathRule) -> Arc<Route> {
+impl<'a> Drafter<'a, '_> {
+    fn route(&mut self, member: &'a Member, rule: &'a PathRule) -> RouteDraft<()> {
         let target = self.target(member, &rule.path, rule.kind, &rule.backend);
-        let origin = self.origin(member, &rule.backend);
-        self.finish(member, &rule.path, rule.kind, origin, target)
+        self.finish(member, &rule.path, rule.kind, Some(&rule.backend), target)
     }
 
     /// The root of a host that no Ingress declares one for: the default backend, under all annotations of the Ingress
     /// that created the host, so that an unmatched path is as protected as the others.
-    fn default_root(&mut self, member: &'a Member) -> Arc<Route> {
+    fn default_root(&mut self, member: &'a Member) -> RouteDraft<()> {
         let path: Arc<str> = "/".into();
         let target = match &member.ingress.default_backend {
             Some(backend) => self.target(member, &path, PathKind::Prefix, backend),
@@ -281,44 +274,38 @@ impl<'a> Builder<'a, '_> {
                 .closed(member, &path)
                 .unwrap_or_else(|| self.default_backend(&member.transport)),
         };
-        let origin = origin(member, member.ingress.default_backend.as_ref());
-        self.finish(member, &path, PathKind::Prefix, origin, target)
+        let names = member.ingress.default_backend.as_ref();
+        self.finish(member, &path, PathKind::Prefix, names, target)
     }
 
     /// The root of the catch-all while no Ingress has taken it.
-    fn built_in_root(&mut self) -> Arc<Route> {
-        let origin = Arc::new(Origin {
-            kind: "",
-            namespace: "".into(),
-            name: "".into(),
-            service: "".into(),
-            port: "".into(),
-        });
-        let closed = self.closed.clone();
-        Arc::new(Route {
-            path: "/".into(),
-            kind: PathKind::Prefix,
-            policy: self.around.plain_policy.clone(),
+    fn built_in_root(&mut self) -> RouteDraft<()> {
+        let target = match self.closed.clone() {
+            Some(reason) => TargetDraft::Closed(Closed { reason }),
+            None => self.default_backend(&Transport::default()),
+        };
+        let policy = RoutePolicy {
+            policy: self.inputs.plain_policy.clone(),
             https: HttpsRedirect::Never,
             rewrite: None,
-            target: closed.map_or_else(
-                || self.default_backend(&Transport::default()),
-                |reason| Target::Closed(Closed { reason }),
-            ),
             sets_affinity_cookie: false,
-            slot: self.slots.take("/", PathKind::Prefix, &origin),
-            origin,
-        })
+        };
+        let path = PathDraft::literal("/".into(), PathKind::Prefix);
+        RouteDraft {
+            owner: None,
+            names: None,
+            ..self.draft(path, policy, target)
+        }
     }
 
     /// The root of the catch-all for an Ingress that has only a default backend: its annotations but redirects and
-    /// rewrites. Others that want the root are told.
+    /// rewrites. Others that declare the root get a finding.
     fn catch_all_root(
         &mut self,
         member: &'a Member,
         primaries: &[&Member],
         declared: &[Declared<'_>],
-    ) -> Arc<Route> {
+    ) -> RouteDraft<()> {
         let Some(backend) = &member.ingress.default_backend else {
             return self.built_in_root();
         };
@@ -343,18 +330,15 @@ impl<'a> Builder<'a, '_> {
                 ..Policy::clone(&member.policy)
             }),
         };
-        let origin = origin(member, Some(backend));
-        Arc::new(Route {
-            path: "/".into(),
-            kind: PathKind::Prefix,
+        let target = self.target(member, "/", PathKind::Prefix, backend);
+        let policy = RoutePolicy {
             policy,
             https: HttpsRedirect::Never,
             rewrite: None,
-            target: self.target(member, "/", PathKind::Prefix, backend),
             sets_affinity_cookie: member.ingress.annotations.affinity.is_some(),
-            slot: self.slots.take("/", PathKind::Prefix, &origin),
-            origin,
-        })
+        };
+        let path = PathDraft::literal("/".into(), PathKind::Prefix);
+        self.owned(member, Some(backend), path, policy, target)
     }
 
     fn finish(
@@ -362,83 +346,108 @@ impl<'a> Builder<'a, '_> {
         member: &'a Member,
         path: &Arc<str>,
         kind: PathKind,
-        origin: Arc<Origin>,
-        target: Target,
-    ) -> Arc<Route> {
-        Arc::new(Route {
-            path: path.clone(),
-            kind,
-            slot: self.slots.take(path, kind, &origin),
-            origin,
+        names: Option<&Backend>,
+        target: TargetDraft,
+    ) -> RouteDraft<()> {
+        let policy = RoutePolicy {
             policy: member.policy.clone(),
             https: self.https(member, path),
             rewrite: self.rewrite(member, path),
-            target,
             sets_affinity_cookie: member.ingress.annotations.affinity.is_some(),
-        })
+        };
+        let mut draft = PathDraft::literal(path.clone(), kind);
+        if self.regex {
+            draft.expressions = self.expressions(member, &draft, policy.rewrite.is_some());
+        }
+        self.owned(member, names, draft, policy, target)
     }
 
-    fn target(&mut self, member: &Member, path: &str, kind: PathKind, backend: &Backend) -> Target {
+    /// A route of an Ingress, whose path names the Service of `names`.
+    fn owned(
+        &self,
+        member: &Member,
+        names: Option<&Backend>,
+        path: PathDraft,
+        policy: RoutePolicy,
+        target: TargetDraft,
+    ) -> RouteDraft<()> {
+        let owner = ObjectRef {
+            kind: Kind::Ingress,
+            name: member.ingress.name.clone(),
+        };
+        RouteDraft {
+            owner: Some(owner),
+            names: names.map(|backend| (backend.service.clone(), backend.port.clone())),
+            ..self.draft(path, policy, target)
+        }
+    }
+
+    /// The order is decided already, so all have the same precedence.
+    fn draft(&self, path: PathDraft, policy: RoutePolicy, target: TargetDraft) -> RouteDraft<()> {
+        RouteDraft {
+            universes: smallvec![self.inputs.universe.clone()],
+            hosts: smallvec![self.host.clone()],
+            matches: smallvec![path],
+            precedence: (),
+            policy,
+            target,
+            owner: None,
+            field: self.inputs.rules_field.clone(),
+            names: None,
+        }
+    }
+
+    fn target(
+        &mut self,
+        member: &Member,
+        path: &str,
+        kind: PathKind,
+        backend: &Backend,
+    ) -> TargetDraft {
         let canaries = self.canaries.of(path, kind, backend, self.findings);
         if let Some(closed) = self.closed(member, path) {
             return closed;
         }
         let transport = &member.transport;
         let namespace = &member.ingress.name.namespace;
-        let primary = self.upstream(backend.service_port(namespace), transport);
-        let others = canaries.iter().map(|canary| {
-            let namespace = &canary.member.ingress.name.namespace;
-            self.upstream(canary.backend.service_port(namespace), transport)
-        });
-        let others = others.collect();
-        let fallback = member.ingress.fallback();
-        let fallback =
-            fallback.map(|backend| self.upstream(backend.service_port(namespace), transport));
-        let primary = headgate_table::Backend::upstream_only(primary);
-        let split = Split::new(primary)
-            .with_alternatives(canary::alternatives(&canaries, others, self.findings))
-            .with_fallback(fallback);
-        Target::Forward(split)
-    }
-
-    /// The upstream that speaks to `port` by `transport`: that of the route's own Ingress, whoever declares the backend.
-    fn upstream(&mut self, port: ServicePort, transport: &Transport) -> UpstreamKey {
-        let key = port.id().upstream(transport);
-        let transport = transport.clone();
-        self.around
-            .upstreams
-            .acquire(&key, || UpstreamDraft { port, transport });
-        key
+        let service = |backend: &Backend| {
+            BackendDraft::service(backend.service_port(namespace), transport.clone())
+        };
+        let mut split = SplitDraft::new(service(backend));
+        split.fallback = member.ingress.fallback().as_ref().map(service);
+        canary::join(&canaries, transport, &mut split, self.findings);
+        TargetDraft::Split(split)
     }
 
     /// Exempt from authentication are paths of the Ingress, not of requests (ingress-nginx reference 1.7).
-    fn closed(&self, member: &Member, path: &str) -> Option<Target> {
-        let exempt = &self.around.settings.redirects.no_auth_locations;
+    fn closed(&self, member: &Member, path: &str) -> Option<TargetDraft> {
+        let exempt = &self.inputs.settings.redirects.no_auth_locations;
         let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
         let own = member.closed.as_ref();
         let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));
         let reason = own
             .map(|denial| denial.reason.clone())
             .or_else(|| self.closed.clone())?;
-        Some(Target::Closed(Closed { reason }))
+        Some(TargetDraft::Closed(Closed { reason }))
     }
 
-    fn default_backend(&mut self, transport: &Transport) -> Target {
-        if let Some(denial) = &self.around.settings.closed {
-            return Target::Closed(Closed {
+    fn default_backend(&self, transport: &Transport) -> TargetDraft {
+        if let Some(denial) = &self.inputs.settings.closed {
+            return TargetDraft::Closed(Closed {
                 reason: denial.reason.clone(),
             });
         }
-        let name = self.around.options.default_backend.clone();
+        let name = self.inputs.options.default_backend.clone();
         let port = name.map(|name| ServicePort::new(name, FIRST_PORT.into()));
-        Target::DefaultBackend(port.map(|port| self.upstream(port, transport)))
+        let backend = port.map(|port| BackendDraft::service(port, transport.clone()));
+        TargetDraft::DefaultBackend(backend)
     }
 
     /// Exempt are paths of the Ingress, not of requests (ingress-nginx reference 4.6).
     fn https(&self, member: &Member, path: &str) -> HttpsRedirect {
         let (own, defaults) = (
             &member.ingress.annotations.redirects,
-            &self.around.settings.redirects,
+            &self.inputs.settings.redirects,
         );
         if defaults
             .no_tls_locations
@@ -462,7 +471,7 @@ impl<'a> Builder<'a, '_> {
             .routing
             .rewrite_target
             .as_deref()
-            .filter(|target| *target != path && self.regex_mode)?;
+            .filter(|target| *target != path && self.regex)?;
         let parsed = Template::parse(target);
         let prefix = member
             .ingress
@@ -483,7 +492,7 @@ impl<'a> Builder<'a, '_> {
                 return None;
             }
         };
-        // A path that is no expression has no route either; that is told where the index is made.
+        // A path that is no expression has no route either, which is a finding of its own.
         let pattern = self.pattern(path).ok()?;
         let redirect = target.starts_with("http://") || target.starts_with("https://");
         Some(Arc::new(Rewrite {
@@ -497,112 +506,61 @@ impl<'a> Builder<'a, '_> {
     /// Paths are searched without regard to case; thousands of hosts share `/api(/|$)(.*)`.
     fn pattern(&mut self, source: &str) -> Result<Arc<Pattern>, PatternError> {
         let make = || Pattern::case_insensitive(source);
-        self.around.patterns.get(source, make)
+        self.inputs.patterns.get(source, make)
     }
 
-    fn regex_index(
+    /// The texts under which a route is searched in regex mode, each with its expression. A path that is none is not served.
+    fn expressions(
         &mut self,
-        root: Arc<Route>,
-        routes: Vec<(&'a Member, Arc<Route>)>,
-    ) -> PathIndex {
-        let exact: Vec<Arc<str>> = routes
-            .iter()
-            .filter(|(_, route)| route.kind == PathKind::Exact)
-            .map(|(_, route)| route.path.clone())
-            .collect();
-        let mut entries = Vec::new();
-        for (member, route) in routes {
-            for text in searched(&route, member, &exact) {
-                match self.pattern(&format!("^{text}")) {
-                    Ok(pattern) => entries.push((text, pattern, route.clone().into())),
-                    Err(error) => {
-                        let message = format!(
-                            "path {} of host {} is not a regular expression: {error}; not served",
-                            route.path, self.host
-                        );
-                        self.findings.push(member.ingress.finding(
-                            Severity::Error,
-                            "spec.rules",
-                            message,
-                        ));
-                        break;
-                    }
+        member: &Member,
+        path: &PathDraft,
+        rewrites: bool,
+    ) -> SmallVec<[(Arc<str>, Arc<Pattern>); 1]> {
+        let mut expressions = SmallVec::new();
+        if path.kind == PathKind::Prefix && &*path.path == "/" {
+            return expressions; // the root is not searched
+        }
+        for text in searched(path, member, rewrites, &self.exact) {
+            match self.pattern(&format!("^{text}")) {
+                Ok(pattern) => expressions.push((text, pattern)),
+                Err(error) => {
+                    let message = format!(
+                        "path {} of host {} is not a regular expression: {error}; not served",
+                        path.path, self.host
+                    );
+                    let ingress = &member.ingress;
+                    self.findings
+                        .push(ingress.finding(Severity::Error, "spec.rules", message));
+                    break;
                 }
             }
         }
-        PathIndex::regex(root, entries)
+        expressions
     }
 }
 
 /// The texts under which a route is searched in regex mode: a plain prefix both with a final slash and without, where no
 /// exact path is the same; anything else as written (ingress-nginx reference 2.4).
-fn searched(route: &Route, member: &Member, exact: &[Arc<str>]) -> Vec<Arc<str>> {
-    let verbatim = route.kind == PathKind::Exact
+fn searched(
+    path: &PathDraft,
+    member: &Member,
+    rewrites: bool,
+    exact: &[Arc<str>],
+) -> Vec<Arc<str>> {
+    let verbatim = path.kind == PathKind::Exact
         || member.ingress.annotations.routing.use_regex == Some(true)
-        || route.rewrite.is_some();
+        || rewrites;
+    let path = &path.path;
     if verbatim {
-        return vec![route.path.clone()];
+        return vec![path.clone()];
     }
-    let with_slash: Arc<str> = if route.path.ends_with('/') {
-        route.path.clone()
+    let with_slash: Arc<str> = if path.ends_with('/') {
+        path.clone()
     } else {
-        format!("{}/", route.path).into()
+        format!("{path}/").into()
     };
-    if exact.contains(&route.path) || with_slash == route.path {
+    if exact.contains(path) || with_slash == *path {
         return vec![with_slash];
     }
-    vec![with_slash, route.path.clone()]
-}
-
-fn origin(member: &Member, backend: Option<&Backend>) -> Arc<Origin> {
-    let name = &member.ingress.name;
-    let (service, port) = match backend {
-        Some(backend) => (backend.service.clone(), backend.port.clone()),
-        None => ("".into(), "".into()),
-    };
-    Arc::new(Origin {
-        kind: Kind::Ingress.as_str(),
-        namespace: name.namespace.clone(),
-        name: name.name.clone(),
-        service,
-        port,
-    })
-}
-
-/// The run-time state of a host's former routes, for the routes that take their place: the same path, of the same Ingress.
-struct Slots(HashMap<SlotKey, Slot>);
-
-type SlotKey = (Arc<str>, PathKind, Arc<str>, Arc<str>);
-
-impl Slots {
-    fn of(previous: Option<&Host>) -> Self {
-        let paths = previous.and_then(|host| match &host.behaviour {
-            HostBehaviour::Routes { paths, .. } => Some(paths),
-            HostBehaviour::Redirect { .. } => None,
-        });
-        let routes = paths.into_iter().flat_map(PathIndex::routes);
-        let slots = routes.map(|route| {
-            let key = Self::key(&route.path, route.kind, &route.origin);
-            (key, route.slot.clone())
-        });
-        Self(slots.collect())
-    }
-
-    fn key(path: &str, kind: PathKind, origin: &Origin) -> SlotKey {
-        (
-            path.into(),
-            kind,
-            origin.namespace.clone(),
-            origin.name.clone(),
-        )
-    }
-
-    fn take(&mut self, path: &str, kind: PathKind, origin: &Origin) -> Slot {
-        if self.0.is_empty() {
-            return Slot::default();
-        }
-        self.0
-            .remove(&Self::key(path, kind, origin))
-            .unwrap_or_default()
-    }
+    vec![with_slash, path.clone()]
 }

@@ -2,7 +2,7 @@
 
 use headgate_table::{CATCH_ALL, HostTls};
 
-use super::{Member, Surroundings};
+use super::{Inputs, Member};
 use crate::Name;
 use crate::finding::{Finding, Severity};
 
@@ -11,7 +11,7 @@ use crate::finding::{Finding, Severity};
 pub(super) fn choose(
     host: &str,
     primaries: &[&Member],
-    around: &mut Surroundings<'_>,
+    inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> HostTls {
     let Some(member) = primaries
@@ -35,7 +35,7 @@ pub(super) fn choose(
         None => entries
             .iter()
             .filter_map(|entry| entry.secret.as_ref())
-            .find(|name| covers(name, host, around))
+            .find(|name| covers(name, host, inputs))
             .cloned(),
     };
     let Some(secret) = secret else {
@@ -49,7 +49,7 @@ pub(super) fn choose(
         }
         return HostTls::Default;
     };
-    let (certificate, problem) = around.certificates.serving(&secret, around.snapshot);
+    let (certificate, problem) = inputs.certificates.serving(&secret, inputs.snapshot);
     if let Some(problem) = problem {
         let consequence = if certificate.is_some() {
             "the last valid one serves"
@@ -77,7 +77,7 @@ pub(super) fn choose(
     }
 }
 
-fn covers(secret: &Name, host: &str, around: &mut Surroundings<'_>) -> bool {
-    let (certificate, _) = around.certificates.serving(secret, around.snapshot);
+fn covers(secret: &Name, host: &str, inputs: &mut Inputs<'_>) -> bool {
+    let (certificate, _) = inputs.certificates.serving(secret, inputs.snapshot);
     certificate.is_some_and(|certificate| certificate.covers(host))
 }

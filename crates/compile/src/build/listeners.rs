@@ -1,0 +1,39 @@
+//! The listeners for HTTP: those for plain text and those over TLS, which lead to the same universe.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use headgate_table::{
+    Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
+    VirtualHosts,
+};
+
+use crate::HttpListeners;
+
+/// Listeners at `addresses` that lead to `hosts`, over TLS with `certificates`.
+pub fn http_listeners(
+    addresses: &HttpListeners,
+    hosts: &VirtualHosts,
+    certificates: Certificates,
+) -> Vec<Listener> {
+    let hosts = Arc::new(hosts.clone());
+    let https = addresses.https.first().map_or(443, SocketAddr::port);
+    let listener = |address: &SocketAddr, socket: Socket| Listener {
+        address: *address,
+        ports: PublicPorts {
+            own: address.port(),
+            https,
+        },
+        socket,
+    };
+    let plain = || Socket::Plain(Plain::Http(hosts.clone()));
+    let tls = TlsSocket::new(TlsRoute::Terminate(Terminate {
+        hosts: hosts.clone(),
+        certificates,
+    }));
+    let http = addresses.http.iter();
+    let http = http.map(|address| listener(address, plain()));
+    let https = addresses.https.iter();
+    let https = https.map(|address| listener(address, Socket::Tls(tls.clone())));
+    http.chain(https).collect()
+}

@@ -1,0 +1,199 @@
+//! What building carries from one table to the next: universes of hosts and the upstreams that are needed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headgate_table::{
+    CATCH_ALL, Host, HostBehaviour, HostTls, PathIndex, RegexName, RoutingTable, Slot, Target,
+    UpstreamKey, VirtualHosts,
+};
+
+use super::draft::{BehaviourDraft, HostDraft, RouteDraft, Universe};
+use super::hosts::{self, Conflict};
+use super::upstream::{self, Inputs, UpstreamPolicy, UpstreamProblem};
+use super::upstreams::{UpstreamDraft, Upstreams};
+use crate::Name;
+
+/// Universes of hosts, and the upstreams that their routes and objects need.
+#[derive(Default)]
+pub struct Builder {
+    universes: BTreeMap<Universe, VirtualHosts>,
+    upstreams: Upstreams,
+}
+
+impl Builder {
+    /// The hosts of a universe; `None` while no host was put into it.
+    pub fn hosts(&self, universe: &Universe) -> Option<&VirtualHosts> {
+        self.universes.get(universe)
+    }
+
+    /// Lets `draft` serve with `routes` in `universe`, in place of the host of the same name. `root` takes what none of them
+    /// takes; without it the route for `/` does. Routes that cannot be reached are left out: the conflicts.
+    pub fn set_host<P: Ord>(
+        &mut self,
+        universe: &Universe,
+        draft: HostDraft,
+        root: Option<RouteDraft<P>>,
+        routes: Vec<RouteDraft<P>>,
+    ) -> Vec<Conflict> {
+        let former = self.hosts_mut(universe).get(&draft.name).cloned();
+        let upstreams = &mut self.upstreams;
+        let (host, conflicts) = hosts::build(draft, root, routes, former.as_deref(), upstreams);
+        self.release(former.as_deref());
+        self.hosts_mut(universe).insert(Arc::new(host));
+        conflicts
+    }
+
+    /// Serves nothing under `name` in `universe` any more.
+    pub fn remove_host(&mut self, universe: &Universe, name: &str) {
+        let hosts = self.hosts_mut(universe);
+        let former = hosts.get(name).cloned();
+        hosts.remove(name);
+        self.release(former.as_deref());
+    }
+
+    /// Lets the hosts of `routes` serve them, each in its universes, without certificates of their own. For sources that
+    /// say nothing of a host but its routes; all routes of a host have to be in one call.
+    pub fn set_routes<P: Ord + Clone>(&mut self, routes: &[RouteDraft<P>]) -> Vec<Conflict> {
+        let mut of_host: BTreeMap<(Universe, Arc<str>), Vec<RouteDraft<P>>> = BTreeMap::new();
+        for route in routes {
+            for universe in &route.universes {
+                for host in &route.hosts {
+                    let key = (universe.clone(), host.clone());
+                    of_host.entry(key).or_default().push(route.clone());
+                }
+            }
+        }
+        let mut conflicts = Vec::new();
+        for ((universe, name), routes) in of_host {
+            let draft = HostDraft {
+                name,
+                aliases: Vec::new(),
+                tls: HostTls::None,
+                behaviour: BehaviourDraft::Routes {
+                    app_root: None,
+                    regex: false,
+                },
+            };
+            conflicts.extend(self.set_host(&universe, draft, None, routes));
+        }
+        conflicts
+    }
+
+    /// Gives `alias` in `universe` to the host that is configured under `owner`; `None`: no host has it.
+    pub fn set_alias(&mut self, universe: &Universe, alias: &str, owner: Option<&str>) {
+        let hosts = self.hosts_mut(universe);
+        let owner = owner.and_then(|owner| hosts.get(owner).cloned());
+        hosts.set_alias(alias, owner);
+    }
+
+    /// The aliases of `universe` that are expressions.
+    pub fn set_regex_names(&mut self, universe: &Universe, names: Arc<[RegexName]>) {
+        self.hosts_mut(universe).set_regex_names(names);
+    }
+
+    fn hosts_mut(&mut self, universe: &Universe) -> &mut VirtualHosts {
+        let new = || VirtualHosts::new(Arc::new(empty_host()));
+        self.universes.entry(universe.clone()).or_insert_with(new)
+    }
+
+    fn release(&mut self, host: Option<&Host>) {
+        for key in host.into_iter().flat_map(hosts::upstreams) {
+            self.upstreams.release(key);
+        }
+    }
+}
+
+/// The catch-all of a universe that has none.
+fn empty_host() -> Host {
+    let draft = HostDraft {
+        name: CATCH_ALL.into(),
+        aliases: Vec::new(),
+        tls: HostTls::None,
+        behaviour: BehaviourDraft::Routes {
+            app_root: None,
+            regex: false,
+        },
+    };
+    let (host, _) = hosts::build::<()>(draft, None, Vec::new(), None, &mut Upstreams::default());
+    host
+}
+
+// === upstreams ===
+
+impl Builder {
+    /// An object needs the upstream of `draft`, whether a route leads there or not: what is wrong with it is worth knowing.
+    pub fn acquire(&mut self, draft: UpstreamDraft) {
+        let key = draft.key();
+        self.upstreams.acquire(&key, || draft);
+    }
+
+    /// The object does not need it any more.
+    pub fn release_upstream(&mut self, key: &UpstreamKey) {
+        self.upstreams.release(key);
+    }
+
+    /// The Service or its endpoints changed, or what a source wants of its upstreams.
+    pub fn touch(&mut self, service: &Name) {
+        self.upstreams.touch(service);
+    }
+
+    /// What a source wants of upstreams may have changed for all of them.
+    pub fn touch_all(&mut self) {
+        self.upstreams.touch_all();
+    }
+
+    /// What a key stands for.
+    pub fn upstream(&self, key: &UpstreamKey) -> Option<&UpstreamDraft> {
+        self.upstreams.get(key)
+    }
+
+    /// The keys of upstreams to build again or, where [`Builder::upstream`] gives nothing any more, to remove.
+    pub fn take_touched(&mut self) -> impl Iterator<Item = UpstreamKey> + use<> {
+        self.upstreams.take_dirty().into_iter()
+    }
+
+    /// Puts the upstream `key` into `table` as its Service port is now and as `policy` wants it, or removes it there.
+    pub fn build_upstream(
+        &self,
+        key: UpstreamKey,
+        policy: UpstreamPolicy,
+        inputs: Inputs<'_>,
+        table: &mut RoutingTable,
+    ) -> UpstreamProblem {
+        let Some(draft) = self.upstreams.get(&key) else {
+            table.remove_upstream(&key);
+            return UpstreamProblem::default();
+        };
+        let former = table.upstream(&key);
+        let slot = former.map_or_else(Slot::default, |former| former.slot.clone());
+        let (upstream, problem) = upstream::build(key, draft, policy, inputs, slot);
+        table.insert_upstream(Arc::new(upstream));
+        problem
+    }
+
+    /// The primaries beside which routes of a host have the upstream `key` for an alternative.
+    pub fn primaries_beside(
+        &self,
+        universe: &Universe,
+        host: &str,
+        key: &UpstreamKey,
+    ) -> Vec<UpstreamKey> {
+        let host = self.hosts(universe).and_then(|hosts| hosts.get(host));
+        let paths = host.and_then(|host| match &host.behaviour {
+            HostBehaviour::Routes { paths, .. } => Some(paths),
+            HostBehaviour::Redirect { .. } => None,
+        });
+        let routes = paths.into_iter().flat_map(PathIndex::routes);
+        let splits = routes.filter_map(|route| match &route.target {
+            Target::Forward(split) => Some(split),
+            Target::DefaultBackend(_) | Target::Closed(_) => None,
+        });
+        let beside = splits.filter(|split| {
+            let mut others = split.alternatives().into_iter().flat_map(|all| all.list());
+            others.any(|other| other.backend.upstream() == Some(key))
+        });
+        let primaries = beside.filter_map(|split| split.primary().upstream());
+        primaries.cloned().collect()
+    }
+}

@@ -1,0 +1,289 @@
+//! Compiling Ingresses: from a snapshot and what changed in it to the next table, with a cost that follows the change.
+//!
+//! The phases are: settings, Ingresses that changed, hosts that these touch, upstreams that these or their Services touch.
+//! Everything else is shared with the former state. Compiling from nothing goes through the same phases with everything
+//! changed, which makes it the oracle for the incremental way.
+
+mod attach;
+mod hosts;
+mod index;
+mod settings;
+mod upstreams;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use headgate_table::{
+    Affinity, CATCH_ALL, Certificate, Certificates as ListenerCertificates, Forwarding, Host,
+    Pattern, Policy, RegexName, RoutingTable, Slot, UpstreamKey,
+};
+
+use self::index::Index;
+use self::settings::SettingsRead;
+use super::annotations::IngressAnnotations;
+use super::class::{self, is_ours};
+use super::host::{self, IngressHost, Member, Served, www_counterpart};
+use super::parsed::ParsedIngress;
+use super::policy;
+use super::serving::{config_map_name, serving, settings_finding};
+use super::settings::Settings;
+use super::upstream::{self, Named};
+use crate::Options;
+use crate::build::certificates::Certificates;
+use crate::build::interned::Interned;
+use crate::build::service_port::FIRST_PORT;
+use crate::build::{self, Builder, ServicePort, Transport, Universe, UpstreamDraft};
+use crate::finding::{Finding, Severity, Subject};
+use crate::findings::{Findings, Source};
+use crate::snapshot::{Changes, Kind, Name, ObjectRef, Snapshot};
+
+/// A compiled state: the table to serve from, and what the next compilation goes on from.
+pub struct Compiled {
+    table: Arc<RoutingTable>,
+    builder: Builder,
+    state: State,
+    findings: Findings,
+    adopted: Vec<Name>,
+    released: Vec<Name>,
+}
+
+/// The Ingresses in service, and what their hosts are made from.
+struct State {
+    settings: Settings,
+    plain_forwarding: Arc<Forwarding>,
+    plain_policy: Arc<Policy>,
+    members: HashMap<Name, Arc<Member>, RandomState>,
+    statuses: BTreeMap<Name, IngressStatus>,
+    index: Index,
+    certificates: Certificates,
+    patterns: Interned<Pattern>,
+    universe: Universe,
+    rules_field: Arc<str>,
+}
+
+/// What became of an Ingress of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IngressStatus {
+    /// It is served as it is.
+    Served,
+    /// This version is refused; the last good one is served.
+    LastGood,
+    /// It is refused and not served.
+    Refused,
+}
+
+/// Compiles `snapshot`. With a `previous` state only what `changes` touches is compiled; without one, everything.
+/// Never fails: what cannot be served is a finding. `fallback` is the certificate where no other serves.
+pub fn compile(
+    snapshot: &Snapshot,
+    changes: &Changes,
+    previous: Option<Compiled>,
+    options: &Options,
+    fallback: &Arc<Certificate>,
+) -> Compiled {
+    let classes = |object: &ObjectRef| matches!(object.kind, Kind::IngressClass | Kind::Namespace);
+    let fresh = previous.is_none();
+    let mut pass = Pass::new(previous, snapshot, options);
+    let settings = pass.settings(changes, fresh);
+    let all = fresh
+        || changes.everything
+        || settings == SettingsRead::Changed
+        || changes.objects.iter().any(classes);
+    let mut touched = pass.ingresses(changes, all);
+    if settings != SettingsRead::Not {
+        touched.hosts.insert(CATCH_ALL.into());
+    }
+    pass.hosts(std::mem::take(&mut touched.hosts));
+    pass.upstreams(changes, all);
+    let default_certificate = pass.default_certificate(fallback);
+    pass.finish(touched.adopted, touched.released, default_certificate)
+}
+
+impl Compiled {
+    /// The table to serve from.
+    pub fn table(&self) -> &Arc<RoutingTable> {
+        &self.table
+    }
+
+    /// All findings, sorted.
+    pub fn findings(&self) -> Vec<Finding> {
+        self.findings.all()
+    }
+
+    /// Findings that the last compilation brought, and those that it took away.
+    pub fn difference(&self) -> (Vec<Finding>, Vec<Finding>) {
+        self.findings.difference()
+    }
+
+    /// What became of each Ingress of ours.
+    pub fn statuses(&self) -> &BTreeMap<Name, IngressStatus> {
+        &self.state.statuses
+    }
+
+    /// Ingresses that became ours in the last compilation.
+    pub fn adopted(&self) -> &[Name] {
+        &self.adopted
+    }
+
+    /// Ingresses that the last compilation found gone, or of another class or namespace.
+    pub fn released(&self) -> &[Name] {
+        &self.released
+    }
+
+    /// The settings as last read.
+    pub fn settings(&self) -> &Settings {
+        &self.state.settings
+    }
+
+    /// The policy of routes that no Ingress made.
+    pub(crate) fn plain_policy(&self) -> &Arc<Policy> {
+        &self.state.plain_policy
+    }
+
+    /// Whether a route in service uses this regular expression.
+    pub(crate) fn uses_pattern(&self, source: &str) -> bool {
+        self.state.patterns.contains(source)
+    }
+
+    /// An Ingress in service.
+    pub(crate) fn member(&self, name: &Name) -> Option<&Member> {
+        self.state.members.get(name).map(|member| &**member)
+    }
+
+    /// Members of a host that have one of these paths there, oldest first.
+    pub(crate) fn members_at<'a>(
+        &self,
+        host: &str,
+        paths: impl Iterator<Item = &'a str>,
+    ) -> Vec<&Member> {
+        let names = paths.flat_map(|path| self.state.index.of_path(host, path));
+        let mut members: Vec<&Member> = names.filter_map(|name| self.member(name)).collect();
+        members.sort_by(|one, other| one.ingress.age.cmp(&other.ingress.age));
+        members.dedup_by(|one, other| std::ptr::eq(*one, *other));
+        members
+    }
+
+    /// Members of a host, oldest first.
+    pub(crate) fn members_of(&self, host: &str) -> Vec<&Member> {
+        self.state.members_of(host)
+    }
+}
+
+impl State {
+    fn new(settings: Settings) -> Self {
+        let (plain_forwarding, plain_policy) = plain(&settings);
+        Self {
+            settings,
+            plain_forwarding,
+            plain_policy,
+            members: HashMap::default(),
+            statuses: BTreeMap::new(),
+            index: Index::default(),
+            certificates: Certificates::default(),
+            patterns: Interned::default(),
+            universe: Universe::new("Ingress"),
+            rules_field: "spec.rules".into(),
+        }
+    }
+
+    fn set_settings(&mut self, settings: Settings) {
+        (self.plain_forwarding, self.plain_policy) = plain(&settings);
+        self.settings = settings;
+    }
+
+    /// The Ingresses of these names that are in service.
+    fn parsed<'a>(&'a self, names: impl Iterator<Item = &'a Name>) -> Vec<&'a ParsedIngress> {
+        names
+            .filter_map(|name| Some(&*self.members.get(name)?.ingress))
+            .collect()
+    }
+
+    /// Members of a host, oldest first.
+    fn members_of(&self, host: &str) -> Vec<&Member> {
+        let names = self.index.of_host(host);
+        names
+            .filter_map(|name| self.members.get(name).map(|member| &**member))
+            .collect()
+    }
+}
+
+/// Forwarding without any annotation, and the policy of routes that no Ingress made.
+fn plain(settings: &Settings) -> (Arc<Forwarding>, Arc<Policy>) {
+    let forwarding = policy::forwarding(&IngressAnnotations::default(), settings);
+    let forwarding = Arc::new(forwarding);
+    let policy = policy::plain(settings, &forwarding);
+    (forwarding, policy)
+}
+
+/// One compilation under way.
+struct Pass<'a> {
+    table: RoutingTable,
+    builder: Builder,
+    state: State,
+    findings: Findings,
+    snapshot: &'a Snapshot,
+    options: &'a Options,
+}
+
+impl<'a> Pass<'a> {
+    fn new(previous: Option<Compiled>, snapshot: &'a Snapshot, options: &'a Options) -> Self {
+        let mut pass = match previous {
+            Some(previous) => Self {
+                table: RoutingTable::clone(&previous.table),
+                builder: previous.builder,
+                state: previous.state,
+                findings: previous.findings,
+                snapshot,
+                options,
+            },
+            None => Self {
+                table: RoutingTable::new(Arc::default()),
+                builder: with_default_backend(options),
+                state: State::new(Settings::default()),
+                findings: Findings::default(),
+                snapshot,
+                options,
+            },
+        };
+        pass.findings.begin();
+        pass
+    }
+
+    fn finish(
+        mut self,
+        adopted: Vec<Name>,
+        released: Vec<Name>,
+        default_certificate: Arc<Certificate>,
+    ) -> Compiled {
+        let certificates = ListenerCertificates::OfHosts {
+            default: default_certificate,
+            reject_unknown: self.table.settings.tls.reject_unknown,
+        };
+        if let Some(hosts) = self.builder.hosts(&self.state.universe) {
+            let listeners = build::http_listeners(&self.options.listeners, hosts, certificates);
+            self.table.set_listeners(listeners);
+        }
+        self.table.generation += 1;
+        Compiled {
+            table: Arc::new(self.table),
+            builder: self.builder,
+            state: self.state,
+            findings: self.findings,
+            adopted,
+            released,
+        }
+    }
+}
+
+/// The default backend is needed also where no route leads to it: what is wrong with it is a finding.
+fn with_default_backend(options: &Options) -> Builder {
+    let mut builder = Builder::default();
+    if let Some(service) = options.default_backend.clone() {
+        builder.acquire(UpstreamDraft {
+            port: ServicePort::new(service, FIRST_PORT.into()),
+            transport: Transport::default(),
+        });
+    }
+    builder
+}

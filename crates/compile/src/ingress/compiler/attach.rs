@@ -1,0 +1,163 @@
+//! The phase over Ingresses: those that changed, or whose class, Secrets or ConfigMaps did.
+
+use super::*;
+
+/// What changed Ingresses touch.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// Hosts to compile again.
+    pub(super) hosts: BTreeSet<Arc<str>>,
+    /// Ingresses that became ours.
+    pub(super) adopted: Vec<Name>,
+    /// Ingresses that are gone, or of another class or namespace.
+    pub(super) released: Vec<Name>,
+    /// Objects that an Ingress named and may name no more.
+    unused: Vec<ObjectRef>,
+}
+
+impl Pass<'_> {
+    /// Reads the Ingresses that changed, or whose Secrets or ConfigMaps did, or all.
+    pub(super) fn ingresses(&mut self, changes: &Changes, all: bool) -> Touched {
+        let mut names: BTreeSet<Name> = BTreeSet::new();
+        for object in &changes.objects {
+            match object.kind {
+                Kind::Ingress => drop(names.insert(object.name.clone())),
+                Kind::Secret | Kind::ConfigMap => {
+                    names.extend(self.state.index.affected_by(object).cloned());
+                }
+                _ => {}
+            }
+        }
+        if all {
+            names.extend(self.snapshot.ingresses.keys().cloned());
+            names.extend(self.state.members.keys().cloned());
+        }
+        let mut touched = Touched::default();
+        for name in &names {
+            self.ingress(name, &mut touched);
+        }
+        let default = self.options.default_certificate.as_ref();
+        for object in std::mem::take(&mut touched.unused) {
+            let is_secret = object.kind == Kind::Secret && default != Some(&object.name);
+            if is_secret && !self.state.index.is_used(&object) {
+                self.state.certificates.forget(&object.name);
+            }
+        }
+        touched
+    }
+
+    fn ingress(&mut self, name: &Name, touched: &mut Touched) {
+        let former = self.state.members.remove(name);
+        let was_ours = self.state.statuses.contains_key(name);
+        if let Some(former) = &former {
+            self.detach(former, touched);
+        }
+        let source = Source::Object(ingress_ref(name));
+        let ours = self.snapshot.ingresses.get(name);
+        let ours = ours.filter(|ingress| is_ours(ingress, self.snapshot, self.options));
+        let Some(ingress) = ours else {
+            self.state.statuses.remove(name);
+            if was_ours {
+                touched.released.push(name.clone());
+            }
+            self.findings.replace(source, Vec::new());
+            return;
+        };
+        if !was_ours {
+            touched.adopted.push(name.clone());
+        }
+        let mut parsed = ParsedIngress::read(ingress, &self.state.settings, self.options);
+        let mut findings = std::mem::take(&mut parsed.findings);
+        let refused = parsed.annotations.refused.is_some();
+        // What is served instead of a refused version gets a policy anew as well: settings that protect go on applying.
+        let (served, status) = match former.as_ref().filter(|_| refused) {
+            Some(former) => (Some(former.ingress.clone()), IngressStatus::LastGood),
+            None if refused => (None, IngressStatus::Refused),
+            None => (Some(Arc::new(parsed)), IngressStatus::Served),
+        };
+        self.state.statuses.insert(name.clone(), status);
+        if let Some(served) = served {
+            let counters = former.as_ref().and_then(|former| {
+                let limits = former.policy.limits.as_ref()?;
+                Some(limits.slot.clone())
+            });
+            findings.extend(self.attach(served, counters, touched));
+        }
+        self.findings.replace(source, findings);
+    }
+
+    /// Takes an Ingress into service. `counters` are those of its former version.
+    fn attach(
+        &mut self,
+        ingress: Arc<ParsedIngress>,
+        counters: Option<Slot>,
+        touched: &mut Touched,
+    ) -> Vec<Finding> {
+        let mut inputs = policy::Surroundings {
+            snapshot: self.snapshot,
+            settings: &self.state.settings,
+            certificates: &mut self.state.certificates,
+            plain_forwarding: &self.state.plain_forwarding,
+        };
+        let built = policy::build(&ingress, &mut inputs, counters);
+        let member = Arc::new(Member {
+            ingress,
+            policy: built.policy,
+            transport: built.transport,
+            closed: built.closed,
+        });
+        for draft in upstreams(&member) {
+            self.builder.acquire(draft);
+        }
+        self.state.index.insert(&member, built.uses);
+        self.touch(&member.ingress, touched);
+        self.state
+            .members
+            .insert(member.ingress.name.clone(), member);
+        built.findings
+    }
+
+    fn detach(&mut self, member: &Member, touched: &mut Touched) {
+        self.touch(&member.ingress, touched);
+        touched.unused.extend(self.state.index.remove(member));
+        for draft in upstreams(member) {
+            self.builder.release_upstream(&draft.key());
+        }
+    }
+
+    /// The hosts of an Ingress, its upstreams, and those of canaries that may take its affinity: of its hosts and, as
+    /// affinity belongs to Service ports, of the hosts that share one with it.
+    fn touch(&mut self, ingress: &ParsedIngress, touched: &mut Touched) {
+        let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
+        touched.hosts.extend(hosts.iter().cloned());
+        if ingress.annotations.affinity.is_some() {
+            for backend in ingress.backends() {
+                let sharing = self.state.parsed(self.state.index.of_port(&backend.id));
+                hosts.extend(sharing.into_iter().flat_map(ParsedIngress::touched_hosts));
+            }
+        }
+        let members = hosts.iter().flat_map(|host| self.state.members_of(host));
+        let canaries = members.filter(|member| member.ingress.is_canary());
+        let services = canaries.flat_map(|canary| canary.ingress.services());
+        let services: BTreeSet<Name> = services.chain(ingress.services()).collect();
+        for service in &services {
+            self.builder.touch(service);
+        }
+    }
+}
+
+/// The upstreams of all Service ports that an Ingress names, whether a route leads to them or not.
+fn upstreams(member: &Member) -> impl Iterator<Item = UpstreamDraft> {
+    let namespace = &member.ingress.name.namespace;
+    member.ingress.backends().map(|backend| UpstreamDraft {
+        port: backend.service_port(namespace),
+        transport: member.transport.clone(),
+    })
+}
+
+fn ingress_ref(name: &Name) -> ObjectRef {
+    ObjectRef {
+        kind: Kind::Ingress,
+        name: name.clone(),
+    }
+}

@@ -1,0 +1,131 @@
+//! The phase over settings: the ConfigMap, those that it names, the parameters of classes, and the default certificate.
+
+use super::*;
+
+/// What became of the settings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SettingsRead {
+    /// Nothing that they are made of changed.
+    Not,
+    /// They were read again and are the same; headers in ConfigMaps that they name may be others.
+    Same,
+    /// They are others: everything depends on them.
+    Changed,
+}
+
+impl Pass<'_> {
+    /// Reads the settings again where their ConfigMap, or one that they name, changed, or in any case. Whether they are others
+    /// now.
+    pub(super) fn settings(&mut self, changes: &Changes, anyway: bool) -> SettingsRead {
+        let settings = &self.state.settings;
+        let own = self.options.settings.as_ref();
+        let namespace = own.map_or("", |name| &name.namespace);
+        let named = [&settings.headers.proxy_set, &settings.headers.add];
+        let named = named
+            .into_iter()
+            .flatten()
+            .map(|reference| config_map_name(reference, namespace));
+        let parameters = class::parameters(self.snapshot, &self.options.class);
+        let concerned: BTreeSet<Name> = named
+            .chain(own.cloned())
+            .chain(parameters.iter().map(|(_, map)| map.clone()))
+            .collect();
+        let changed = |object: &ObjectRef| match object.kind {
+            Kind::ConfigMap => concerned.contains(&object.name),
+            Kind::IngressClass => true,
+            _ => false,
+        };
+        if !anyway && !changes.objects.iter().any(changed) {
+            return SettingsRead::Not;
+        }
+        let map = own.and_then(|name| self.snapshot.config_maps.get(name));
+        let mut findings = Vec::new();
+        if let (Some(name), None) = (own, map) {
+            let message = format!("there is no ConfigMap {name}; every setting has its default");
+            findings.push(Finding {
+                field: "".into(),
+                ..settings_finding(self.options, Severity::Warning, "", message)
+            });
+        }
+        let mut data = self.class_settings(&parameters, &mut findings);
+        data.extend(map.map(|map| map.data.clone()).unwrap_or_default());
+        let (settings, problems) = Settings::parse(&data);
+        for problem in problems {
+            findings.push(settings_finding(
+                self.options,
+                problem.severity,
+                &problem.field,
+                problem.message,
+            ));
+        }
+        let (serving, more) = serving(&settings, self.snapshot, self.options);
+        findings.extend(more);
+        self.findings.replace(Source::Settings, findings);
+        self.table.settings = Arc::new(serving);
+        if settings == self.state.settings {
+            return SettingsRead::Same;
+        }
+        self.state.set_settings(settings);
+        SettingsRead::Changed
+    }
+
+    /// The settings that the parameters of our classes bring: of several classes, those of the first by name. What the
+    /// ConfigMap of `--configmap` says goes over them.
+    fn class_settings(
+        &self,
+        parameters: &[(Name, Name)],
+        findings: &mut Vec<Finding>,
+    ) -> BTreeMap<String, String> {
+        let mut data = BTreeMap::new();
+        let mut first: Option<&Name> = None;
+        for (class, name) in parameters {
+            let message = match (self.snapshot.config_maps.get(name), first) {
+                (None, _) => format!("there is no ConfigMap {name}; the class has no settings"),
+                (Some(_), Some(first)) if first != name => format!(
+                    "ignored: the settings of another class, in ConfigMap {first}, hold for the whole process"
+                ),
+                (Some(map), _) => {
+                    data.clone_from(&map.data);
+                    first = Some(name);
+                    continue;
+                }
+            };
+            findings.push(Finding {
+                severity: Severity::Warning,
+                subject: Subject::Object(ObjectRef {
+                    kind: Kind::IngressClass,
+                    name: class.clone(),
+                }),
+                field: "spec.parameters".into(),
+                message: message.into(),
+            });
+        }
+        data
+    }
+
+    /// The certificate that serves where no host has one: that of `--default-ssl-certificate`, else `fallback`.
+    pub(super) fn default_certificate(&mut self, fallback: &Arc<Certificate>) -> Arc<Certificate> {
+        let Some(name) = &self.options.default_certificate else {
+            return fallback.clone();
+        };
+        let (certificate, problem) = self.state.certificates.serving(name, self.snapshot);
+        let findings = problem.map(|problem| {
+            let consequence = match &certificate {
+                Some(_) => "the last valid default certificate serves",
+                None => "a generated one is the default certificate",
+            };
+            Finding {
+                severity: Severity::Error,
+                subject: Subject::Object(ObjectRef {
+                    kind: Kind::Secret,
+                    name: name.clone(),
+                }),
+                field: "".into(),
+                message: format!("{problem}; {consequence}").into(),
+            }
+        });
+        self.findings
+            .replace(Source::DefaultCertificate, findings.into_iter().collect());
+        certificate.unwrap_or_else(|| fallback.clone())
+    }
+}

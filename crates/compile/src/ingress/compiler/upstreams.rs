@@ -1,0 +1,67 @@
+//! The phase over upstreams: those that changed Ingresses name, and those of changed Services.
+
+use super::*;
+
+impl Pass<'_> {
+    /// Builds the upstreams of changed Services, and those that the former phases touched; or all.
+    pub(super) fn upstreams(&mut self, changes: &Changes, all: bool) {
+        for object in &changes.objects {
+            if matches!(object.kind, Kind::Service | Kind::Endpoints) {
+                self.builder.touch(&object.name);
+            }
+        }
+        if all {
+            self.builder.touch_all();
+        }
+        for key in self.builder.take_touched() {
+            self.upstream(key);
+        }
+    }
+
+    fn upstream(&mut self, key: UpstreamKey) {
+        let source = Source::Upstream(key.text());
+        let Some(draft) = self.builder.upstream(&key).cloned() else {
+            self.table.remove_upstream(&key);
+            self.findings.replace(source, Vec::new());
+            return;
+        };
+        let users = self.state.parsed(self.state.index.of_port(draft.port.id()));
+        let named = Named {
+            inherited_affinity: self.inherited_affinity(&key, &users),
+            port: &draft.port,
+            users,
+        };
+        let mut findings = Vec::new();
+        let policy = upstream::policy(&named, &self.state.settings, self.options, &mut findings);
+        let inputs = build::Inputs {
+            snapshot: self.snapshot,
+            options: self.options,
+        };
+        let problem = self
+            .builder
+            .build_upstream(key, policy, inputs, &mut self.table);
+        upstream::findings(&named, &problem, self.options, &mut findings);
+        self.findings.replace(source, findings);
+    }
+
+    /// The affinity of the first primary beside which a canary names this upstream, unless the canary declines it.
+    fn inherited_affinity(
+        &self,
+        key: &UpstreamKey,
+        users: &[&ParsedIngress],
+    ) -> Option<Arc<Affinity>> {
+        let canaries = users.iter().filter(|user| {
+            let canary = user.annotations.canary.as_ref();
+            canary.is_some_and(|canary| canary.sticky)
+        });
+        let mut hosts = canaries.flat_map(|canary| canary.touched_hosts());
+        hosts.find_map(|host| {
+            let universe = &self.state.universe;
+            let primaries = self.builder.primaries_beside(universe, &host, key);
+            primaries.iter().find_map(|primary| {
+                let port = self.builder.upstream(primary)?.port.id();
+                upstream::affinity(&self.state.parsed(self.state.index.of_port(port)))
+            })
+        })
+    }
+}
