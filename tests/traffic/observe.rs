@@ -209,6 +209,8 @@ fn a_client_that_leaves_is_499() {
     drop(connection);
     let text = program.logged("/left", |line| line.contains("/left"));
     assert!(text.contains("\" 499 "), "{text}");
+    let tried = format!("[] {} 0 ", upstream.address());
+    assert!(text.contains(&tried), "the try that it left: {text}");
 }
 
 #[test]

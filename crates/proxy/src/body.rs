@@ -6,29 +6,15 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use crate::record::Record;
+use crate::telemetry::Recording;
+pub(crate) use crate::upstream::BodyError;
 use crate::upstream::UpstreamBody;
 
-/// Why a response body ended early. The client sees a truncated answer: a reset stream or a connection closed before the
-/// announced end, never a clean one.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
-    /// The endpoint broke off or broke the protocol.
-    #[error("the upstream broke off")]
-    Upstream(#[source] hyper::Error),
-    /// The endpoint was silent for longer than the read timeout.
-    #[error("the upstream was silent for too long")]
-    Timeout,
-    /// A buffered part could not be read back.
-    #[error("a buffered response could not be read")]
-    Spool(#[source] std::io::Error),
-}
-
-/// The body of a response: made here, or streamed from an endpoint. It counts what is sent into its [`Record`], which is
-/// written to log and metrics when the body ends or is dropped.
+/// The body of a response: made here, or streamed from an endpoint. It counts what is sent into the record of its request,
+/// which is written to log and metrics when the body ends or is dropped.
 pub(crate) struct Body {
     source: Source,
-    record: Option<Box<Record>>,
+    recording: Option<Recording>,
 }
 
 enum Source {
@@ -41,7 +27,7 @@ impl Body {
     pub(crate) fn empty() -> Self {
         Self {
             source: Source::Full(None),
-            record: None,
+            recording: None,
         }
     }
 
@@ -50,7 +36,7 @@ impl Body {
         let bytes = bytes.into();
         Self {
             source: Source::Full(Some(bytes).filter(|bytes| !bytes.is_empty())),
-            record: None,
+            recording: None,
         }
     }
 
@@ -58,17 +44,13 @@ impl Body {
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self {
             source: Source::Upstream(body),
-            record: None,
+            recording: None,
         }
     }
 
-    /// The same, counting into `record` and writing it at the end.
-    pub(crate) fn recorded(mut self, record: Box<Record>) -> Self {
-        self.record = match &self.source {
-            Source::Full(_) => Some(record),
-            // A tunnel outlives this body and writes the record when it ends.
-            Source::Upstream(body) => body.keep_record(record),
-        };
+    /// The same, as the last part of the request that `recording` records.
+    pub(crate) fn recorded(mut self, recording: Recording) -> Self {
+        self.recording = Some(recording);
         self
     }
 }
@@ -86,10 +68,10 @@ impl HttpBody for Body {
             Source::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Upstream(body) => Pin::new(body).poll_frame(cx),
         };
-        if let (Poll::Ready(Some(Ok(frame))), Some(record)) = (&frame, &mut this.record)
+        if let (Poll::Ready(Some(Ok(frame))), Some(recording)) = (&frame, &mut this.recording)
             && let Some(data) = frame.data_ref()
         {
-            record.body_bytes_sent += data.len() as u64;
+            recording.body_bytes_sent += data.len() as u64;
         }
         frame
     }

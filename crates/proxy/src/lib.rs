@@ -11,6 +11,7 @@ mod accept;
 mod body;
 mod config;
 mod connection;
+mod current;
 mod downstream;
 mod drain;
 mod listen;

@@ -1,22 +1,18 @@
 //! What is known of one request when it ends: the source of its access-log line and its metrics.
 
-use std::cell::Cell;
-use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use headgate_table::Route;
+use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
+use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
-use smallvec::SmallVec;
 
-use crate::worker::Worker;
+use crate::upstream::Attempts;
 
-/// One request from its head to the end of its answer. Steps fill it in as they learn things; dropping it writes it, so
-/// that a client that goes away is recorded too.
+/// One request from its head to the end of its response. Steps fill it in as they learn things.
 pub(crate) struct Record {
-    /// The worker that serves it.
-    pub(crate) worker: Rc<Worker>,
     /// When its head was complete.
     pub(crate) start: Instant,
     /// The client, after real-IP processing.
@@ -52,7 +48,7 @@ pub(crate) struct Record {
     /// Log name of the canary, when it served.
     pub(crate) alternative: Option<Arc<str>>,
     /// Tries at endpoints, in order.
-    pub(crate) attempts: SmallVec<[Attempt; 1]>,
+    pub(crate) attempts: Attempts,
     /// The default backend answered (its requests are logged only when asked for).
     pub(crate) default_backend: bool,
     /// Leave this request out of the access log (health paths, `enable-access-log: "false"`).
@@ -63,35 +59,32 @@ pub(crate) struct Record {
     pub(crate) permit: Option<headgate_limit::Permit>,
 }
 
-/// One try at an endpoint.
-#[derive(Clone, Debug)]
-pub(crate) struct Attempt {
-    /// Where.
-    pub(crate) endpoint: SocketAddr,
-    /// When it began.
-    pub(crate) start: Instant,
-    /// Time to a connection; zero on a pooled one; `None` when it failed.
-    pub(crate) connect: Option<Duration>,
-    /// Time to the response head.
-    pub(crate) header: Option<Duration>,
-    /// Status of the endpoint, or the one that its failure stands for (502, 504).
-    pub(crate) status: Option<StatusCode>,
-    /// What is learnt while the response body streams; shared with the body.
-    pub(crate) progress: Rc<Progress>,
-}
-
-/// How far the response body of a try got.
-#[derive(Debug, Default)]
-pub(crate) struct Progress {
-    /// Time from the start of the try to the end of the response body; `None` until then.
-    pub(crate) response: Cell<Option<Duration>>,
-    /// Bytes of the response body received.
-    pub(crate) bytes: Cell<u64>,
-}
-
-impl Drop for Record {
-    fn drop(&mut self) {
-        let worker = self.worker.clone();
-        worker.telemetry.observe(self);
+impl Record {
+    /// What the head of a request of `client` says; its id and length are the caller's to add.
+    pub(crate) fn new(head: &Parts, client: IpAddr) -> Self {
+        Self {
+            start: Instant::now(),
+            client,
+            method: head.method.clone(),
+            target: head.uri.clone(),
+            version: head.version,
+            referer: head.headers.get(REFERER).cloned(),
+            user_agent: head.headers.get(USER_AGENT).cloned(),
+            authorization: head.headers.get(AUTHORIZATION).cloned(),
+            request_id: None,
+            request_length: 0,
+            status: None,
+            body_bytes_sent: 0,
+            route: None,
+            host: None,
+            host_is_literal: false,
+            upstream: None,
+            alternative: None,
+            attempts: Attempts::default(),
+            default_backend: false,
+            unlogged: false,
+            refused_by: None,
+            permit: None,
+        }
     }
 }

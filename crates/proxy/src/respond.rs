@@ -7,7 +7,7 @@ use hyper::ext::ReasonPhrase;
 
 use crate::body::Body;
 use crate::request::Malformed;
-use crate::upstream::ForwardError;
+use crate::upstream::{CallError, RequestBodyError};
 
 /// Name in `Server` and at the foot of pages; ingress-nginx's, because monitoring looks for it.
 const SERVER_NAME: &str = "nginx";
@@ -158,40 +158,43 @@ pub(crate) struct Failure {
     pub(crate) limit: Option<&'static str>,
 }
 
-impl ForwardError {
-    /// The one place where failures of forwarding become answers.
-    pub(crate) fn failure(&self) -> Failure {
-        let ours = |status| Failure {
+impl From<CallError> for Failure {
+    /// The one place where failures to forward become responses.
+    fn from(error: CallError) -> Self {
+        let ours = |status| Self {
             status,
             close: false,
             limit: None,
         };
-        match self {
-            Self::NoEndpoints => ours(StatusCode::SERVICE_UNAVAILABLE),
-            Self::Connect | Self::Broken | Self::HeadTooLarge | Self::InvalidResponse => {
-                ours(StatusCode::BAD_GATEWAY)
-            }
-            Self::ConnectTimeout | Self::SendTimeout | Self::ReadTimeout => {
+        match error {
+            CallError::NoEndpoints => ours(StatusCode::SERVICE_UNAVAILABLE),
+            CallError::Connect
+            | CallError::Broken
+            | CallError::HeadTooLarge
+            | CallError::InvalidResponse => ours(StatusCode::BAD_GATEWAY),
+            CallError::ConnectTimeout | CallError::SendTimeout | CallError::ReadTimeout => {
                 ours(StatusCode::GATEWAY_TIMEOUT)
             }
-            Self::ClientBodyTooLarge => Failure {
+            CallError::RequestBody(RequestBodyError::TooLarge) => Self {
                 limit: Some("body-size"),
                 ..ours(StatusCode::PAYLOAD_TOO_LARGE)
             },
-            Self::ClientBodyTimeout => Failure {
+            CallError::RequestBody(RequestBodyError::Timeout) => Self {
                 status: StatusCode::REQUEST_TIMEOUT,
                 close: true,
                 limit: Some("body-timeout"),
             },
-            Self::ClientBodyMalformed => Failure {
+            CallError::RequestBody(RequestBodyError::Malformed) => Self {
                 close: true,
                 ..ours(StatusCode::BAD_REQUEST)
             },
-            Self::ClientGone => Failure {
+            CallError::RequestBody(RequestBodyError::Gone) => Self {
                 close: true,
                 ..ours(client_closed_request())
             },
-            Self::Spool => ours(StatusCode::INTERNAL_SERVER_ERROR),
+            CallError::RequestBody(RequestBodyError::Spool) => {
+                ours(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }
@@ -205,7 +208,8 @@ fn client_closed_request() -> StatusCode {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use ForwardError as E;
+    use CallError as E;
+    use RequestBodyError as B;
     use http_body::Body as _;
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
@@ -356,13 +360,13 @@ mod tests {
             (E::ConnectTimeout, 504, false, None),
             (E::SendTimeout, 504, false, None),
             (E::ReadTimeout, 504, false, None),
-            (E::ClientBodyTooLarge, 413, false, Some("body-size")),
-            (E::ClientBodyTimeout, 408, true, Some("body-timeout")),
-            (E::ClientBodyMalformed, 400, true, None),
-            (E::ClientGone, 499, true, None),
-            (E::Spool, 500, false, None),
+            (E::RequestBody(B::TooLarge), 413, false, Some("body-size")),
+            (E::RequestBody(B::Timeout), 408, true, Some("body-timeout")),
+            (E::RequestBody(B::Malformed), 400, true, None),
+            (E::RequestBody(B::Gone), 499, true, None),
+            (E::RequestBody(B::Spool), 500, false, None),
         ] {
-            let failure = error.failure();
+            let failure = Failure::from(error);
             assert_eq!(
                 (failure.status.as_u16(), failure.close, failure.limit),
                 (status, close, limit),

@@ -20,7 +20,7 @@ use crate::connection::{Front, Pipeline, Process};
 use crate::drain::Connections;
 use crate::listen::{self, BindError, Listeners, Port, WorkerListeners};
 use crate::telemetry::{Telemetry, WorkerTelemetry};
-use crate::upstream::{Own, Resolver};
+use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
 
 /// The data plane before it is bound.
@@ -132,13 +132,18 @@ impl Bound {
     ) -> Result<Running, ServerError> {
         let addresses = self.addresses();
         let process = Arc::new(Process::new(reader.clone()));
-        let own = [&addresses.http[..], &addresses.https, &self.also].concat();
+        let local = [&addresses.http[..], &addresses.https, &self.also].concat();
+        let upstream = Arc::new(Environment {
+            resolver: Resolver::default(),
+            local: LocalAddresses::new(local),
+            loopback: self.config.loopback_upstreams,
+            workers: self.config.workers,
+        });
         let shared = Arc::new(Shared {
             config: self.config,
             reader,
             telemetry,
-            resolver: Arc::new(Resolver::default()),
-            own: Own::new(own),
+            upstream,
             origin: Instant::now(),
             draining: AtomicBool::new(false),
         });

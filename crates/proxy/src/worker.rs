@@ -1,29 +1,27 @@
 //! What one worker thread owns, and what all of them share.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use headgate_limit::Nanos;
-use headgate_table::{LocalTable, RoutingTable, TableReader};
+use headgate_table::{RoutingTable, TableReader};
 
 use crate::config::Config;
+use crate::current::CurrentTable;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
-use crate::upstream::{Own, Pools, Resolver};
+use crate::upstream::{Environment, Upstreams};
 
 /// State of one worker thread. Never leaves its thread, so nothing in it is locked.
 pub(crate) struct Worker {
-    /// Number of the worker, from 0.
-    pub(crate) index: usize,
     /// What all workers share.
     pub(crate) shared: Arc<Shared>,
-    /// Idle connections to endpoints.
-    pub(crate) pools: Pools,
+    /// What requests are sent upstream with.
+    pub(crate) upstreams: Rc<Upstreams>,
     /// Log lines and metrics on their way out.
-    pub(crate) telemetry: WorkerTelemetry,
-    table: RefCell<LocalTable>,
+    pub(crate) telemetry: Rc<WorkerTelemetry>,
+    table: CurrentTable,
 }
 
 /// State that all workers share.
@@ -34,33 +32,37 @@ pub(crate) struct Shared {
     pub(crate) reader: TableReader,
     /// Metrics and the log's writer.
     pub(crate) telemetry: Arc<Telemetry>,
-    /// Names of ExternalName Services.
-    pub(crate) resolver: Arc<Resolver>,
-    /// Where this process listens.
-    pub(crate) own: Own,
+    /// What requests to upstreams depend on.
+    pub(crate) upstream: Arc<Environment>,
     /// Origin of the clock that limits count by.
     pub(crate) origin: Instant,
-    /// The process is stopping: answers say `Connection: close`.
+    /// The process is stopping: responses say `Connection: close`.
     pub(crate) draining: AtomicBool,
 }
 
 impl Worker {
-    /// State for worker `index`.
+    /// State for worker `index`, counted from 0.
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
-        let telemetry = WorkerTelemetry::new(&shared.telemetry, index);
-        let table = RefCell::new(shared.reader.local());
+        let table = CurrentTable::new(&shared.reader);
         Self {
-            index,
+            upstreams: Rc::new(Upstreams::new(
+                shared.upstream.clone(),
+                index,
+                table.clone(),
+            )),
+            telemetry: Rc::new(WorkerTelemetry::new(
+                &shared.telemetry,
+                index,
+                table.clone(),
+            )),
             shared,
-            pools: Pools::default(),
-            telemetry,
             table,
         }
     }
 
     /// The table for a new request, which keeps it to its end.
     pub(crate) fn table(&self) -> Rc<Arc<RoutingTable>> {
-        self.table.borrow_mut().current()
+        self.table.get()
     }
 
     /// `now` on the clock that limits count by.

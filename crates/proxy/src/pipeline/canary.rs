@@ -1,6 +1,5 @@
 //! Where a request goes: the primary upstream, its canary, or a backend that stands in (ingress-nginx reference 1.2).
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use headgate_table::{
@@ -11,8 +10,7 @@ use http::StatusCode;
 
 use crate::request::Context;
 use crate::respond::Answer;
-use crate::upstream::{self, ClientRequest as _};
-use crate::worker::Worker;
+use crate::upstream::{self, Upstreams};
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
@@ -53,12 +51,12 @@ impl<'t> Destination<'t> {
 pub(super) fn destination<'t>(
     context: &Context<'_>,
     table: &'t RoutingTable,
-    worker: &Rc<Worker>,
+    upstreams: &Upstreams,
 ) -> Result<Destination<'t>, Answer> {
     let usable = |key: &UpstreamKey| {
         table
             .upstream(key)
-            .filter(|upstream| upstream::has_endpoints(worker, upstream))
+            .filter(|upstream| upstreams.has_endpoints(upstream))
     };
     match &context.route.target {
         Target::Forward(split) => forward(context, split, usable),

@@ -10,7 +10,6 @@ use http::StatusCode;
 use smallvec::SmallVec;
 
 use crate::request::Context;
-use crate::upstream::ClientRequest;
 
 /// Names of the limits in the metric of refusals.
 const RATE: &str = "rate";

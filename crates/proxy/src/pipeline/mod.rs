@@ -7,6 +7,7 @@ mod canary;
 mod cors;
 mod fallback;
 mod foreign;
+mod forward;
 mod hop_by_hop;
 mod https;
 mod limits;
@@ -18,20 +19,19 @@ mod upstream_head;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
 
 use headgate_table::{
     CATCH_ALL, Host, HostBehaviour, PathMatch, Route, RoutingTable, Settings, Target,
 };
-use http::header::{AUTHORIZATION, ORIGIN, REFERER, USER_AGENT};
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
-use smallvec::SmallVec;
 
 use self::canary::Destination;
+use self::forward::{Forward, Forwarded};
 use self::response_head::Additions;
 use self::rewrite::Rewritten;
 use self::upstream_head::{Extra, UpstreamHead};
@@ -41,8 +41,9 @@ use crate::record::Record;
 use crate::request::{
     Arrival, ConditionView, Context, Line, Malformed, Parsed, made_id, path, sent_id,
 };
-use crate::respond::Answer;
-use crate::upstream::{self, ClientRequest, Forward};
+use crate::respond::{Answer, Failure};
+use crate::telemetry::Recording;
+use crate::upstream::{CallError, RequestBodyError};
 
 /// Path of the counters on the catch-all host, for this machine alone.
 const STATUS_PATH: &[u8] = b"/nginx_status";
@@ -55,7 +56,8 @@ pub(crate) async fn handle(
     let table = downstream.worker.table();
     let (head, body) = request.into_parts();
     let version = head.version;
-    let mut record = Box::new(begin(downstream, &head, &body));
+    let record = begin(downstream, &head, &body);
+    let mut record = Recording::new(record, downstream.worker.telemetry.clone());
     let mut allowed_origin = None;
 
     let exchange = Exchange {
@@ -65,10 +67,13 @@ pub(crate) async fn handle(
         allowed_origin: &mut allowed_origin,
     };
     let result = exchange.run(head, body).await;
-    let mut response = result.unwrap_or_else(|answer| {
+    let Forwarded {
+        mut response,
+        tunnel,
+    } = result.unwrap_or_else(|answer| {
         name_upstream(&table, &mut record);
         identify(&table.settings, &mut record);
-        answer.response(&table.settings, version)
+        answer.response(&table.settings, version).into()
     });
 
     let policy = record.route.as_ref().map(|route| &*route.policy);
@@ -82,7 +87,14 @@ pub(crate) async fn handle(
     if record.status.is_none() {
         record.status = Some(response.status());
     }
-    response.map(|body| body.recorded(record))
+    match tunnel {
+        None => response.map(|body| body.recorded(record)),
+        // A tunnel outlives the response.
+        Some(tunnel) => {
+            tunnel.open(move |bytes| record.body_bytes_sent += bytes);
+            response
+        }
+    }
 }
 
 /// One request on its way through the steps.
@@ -95,7 +107,7 @@ struct Exchange<'x> {
 }
 
 impl Exchange<'_> {
-    async fn run(mut self, mut head: Parts, body: Incoming) -> Result<Response<Body>, Answer> {
+    async fn run(mut self, mut head: Parts, body: Incoming) -> Result<Forwarded, Answer> {
         let table = self.table;
         let settings = &*table.settings;
         let line = Line::of(&head)?;
@@ -140,7 +152,7 @@ impl Exchange<'_> {
         redirect::of_route(&context)?;
         let mut rewritten = rewrite::rewrite(&context)?;
         https::redirect_to_https(&context, hosts)?;
-        let destination = canary::destination(&context, table, &self.downstream.worker)?;
+        let destination = canary::destination(&context, table, &downstream.worker.upstreams)?;
         self.note_destination(destination);
         context.upstream = destination.upstream().map(|upstream| &**upstream);
         self.limit(&context)?;
@@ -169,18 +181,18 @@ impl Exchange<'_> {
         let on_upgrade = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade);
         let head = upstream_request(head, rewritten.target, headers);
         let forward = Forward {
-            worker: &self.downstream.worker,
-            table,
-            route,
+            upstreams: &self.downstream.worker.upstreams,
+            context: &context,
             upstream,
             head,
             body,
             upgrade: on_upgrade,
-            request: &context,
         };
-        let mut response = upstream::forward(forward, self.record)
+        let mut forwarded = forward
+            .run(self.record)
             .await
             .map_err(|error| self.failed(error))?;
+        let response = &mut forwarded.response;
         let status = response.status();
         response_head::filter(
             response.headers_mut(),
@@ -190,7 +202,7 @@ impl Exchange<'_> {
         );
         // The version is the upstream's; towards the client it is the connection's.
         *response.version_mut() = Version::HTTP_11;
-        Ok(response)
+        Ok(forwarded)
     }
 
     /// Paths of our own, which the catch-all host has where no object names them. They are not logged.
@@ -246,7 +258,7 @@ impl Exchange<'_> {
     /// turns out to be is refused while it is forwarded.
     fn check_length(&mut self, route: &Route, announced: Option<u64>) -> Result<(), Answer> {
         if limits::is_too_long(route.policy.forwarding.body_limit, announced) {
-            return Err(self.failed(upstream::ForwardError::ClientBodyTooLarge));
+            return Err(self.failed(RequestBodyError::TooLarge.into()));
         }
         Ok(())
     }
@@ -286,10 +298,10 @@ impl Exchange<'_> {
         }
     }
 
-    fn failed(&mut self, error: upstream::ForwardError) -> Answer {
-        let failure = error.failure();
+    fn failed(&mut self, error: CallError) -> Answer {
+        let failure = Failure::from(error);
         self.record.refused_by = failure.limit;
-        if error == upstream::ForwardError::ClientGone {
+        if error == CallError::RequestBody(RequestBodyError::Gone) {
             // 499 is for the log alone: nobody is left to read an answer.
             self.record.status = Some(failure.status);
             return Answer::PageAndClose(StatusCode::BAD_REQUEST);
@@ -305,29 +317,9 @@ impl Exchange<'_> {
 /// What is known before anything is decided.
 fn begin(downstream: &Downstream, head: &Parts, body: &Incoming) -> Record {
     Record {
-        worker: downstream.worker.clone(),
-        start: Instant::now(),
-        client: downstream.peer().ip().to_canonical(),
-        method: head.method.clone(),
-        target: head.uri.clone(),
-        version: head.version,
-        referer: head.headers.get(REFERER).cloned(),
-        user_agent: head.headers.get(USER_AGENT).cloned(),
-        authorization: head.headers.get(AUTHORIZATION).cloned(),
         request_id: sent_id(&head.headers),
         request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
-        status: None,
-        body_bytes_sent: 0,
-        route: None,
-        host: None,
-        host_is_literal: false,
-        upstream: None,
-        alternative: None,
-        attempts: SmallVec::new(),
-        default_backend: false,
-        unlogged: false,
-        refused_by: None,
-        permit: None,
+        ..Record::new(head, downstream.peer().ip().to_canonical())
     }
 }
 

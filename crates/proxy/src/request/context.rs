@@ -12,7 +12,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
 use super::{Arrival, Effective, Line, Scheme};
-use crate::upstream::ClientRequest;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -75,6 +74,36 @@ impl<'r> Context<'r> {
         }
     }
 
+    /// The client, after real-IP processing.
+    pub(crate) fn client(&self) -> IpAddr {
+        self.parsed.effective.client
+    }
+
+    /// Whether the listener speaks TLS.
+    pub(crate) fn https(&self) -> bool {
+        self.parsed.arrival.scheme == Scheme::Https
+    }
+
+    /// The first cookie of that name.
+    pub(crate) fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.find(name)
+    }
+
+    /// `User-Agent`; empty when there is none.
+    pub(crate) fn user_agent(&self) -> &str {
+        self.user_agent
+            .as_ref()
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    }
+
+    /// The text of `template` for this request. What is not UTF-8 is replaced.
+    pub(crate) fn evaluate(&self, template: &Template) -> String {
+        let value = self.expand(template, None);
+        String::from_utf8(value)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
     /// Path and query as sent.
     pub(crate) fn raw_target(&self) -> Cow<'r, str> {
         self.parsed.line.raw_target()
@@ -118,33 +147,6 @@ impl RuleInput for Context<'_> {
 
     fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.find(name)
-    }
-}
-
-impl ClientRequest for Context<'_> {
-    fn client(&self) -> IpAddr {
-        self.parsed.effective.client
-    }
-
-    fn https(&self) -> bool {
-        self.parsed.arrival.scheme == Scheme::Https
-    }
-
-    fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookies.find(name)
-    }
-
-    fn evaluate(&self, template: &Template) -> String {
-        let value = self.expand(template, None);
-        String::from_utf8(value)
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-    }
-
-    fn user_agent(&self) -> &str {
-        self.user_agent
-            .as_ref()
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
     }
 }
 

@@ -8,7 +8,6 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use http::{HeaderName, Version};
 
 use super::Context;
-use crate::upstream::ClientRequest;
 
 /// A match of the route's expression: what `$1` and named groups stand for.
 pub(crate) struct Matched<'p> {

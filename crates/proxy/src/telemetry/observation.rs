@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use headgate_table::{Origin, Route, Slot};
 use http::{HeaderValue, Method, Uri, Version};
 
-use crate::record::{Attempt, Record};
+use crate::record::Record;
+use crate::upstream::Attempt;
 
 /// Status that stands for a client that went away before there was an answer.
 const CLIENT_GONE: u16 = 499;

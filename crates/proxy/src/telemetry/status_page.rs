@@ -31,13 +31,14 @@ impl Telemetry {
 
 #[cfg(test)]
 mod tests {
+    use crate::current::testing::current;
     use crate::telemetry::testing::config;
     use crate::telemetry::{ConnectionState, Telemetry, WorkerTelemetry};
 
     #[test]
     fn counters_in_the_words_of_nginx() {
         let telemetry = Telemetry::new(&config());
-        let worker = WorkerTelemetry::new(&telemetry, 0);
+        let worker = WorkerTelemetry::new(&telemetry, 0, current());
         let (first, second) = (worker.connection(), worker.connection());
         first.enter(ConnectionState::Writing);
         second.enter(ConnectionState::Waiting);

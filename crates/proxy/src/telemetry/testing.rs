@@ -10,7 +10,7 @@ use http::{Method, StatusCode, Uri, Version};
 
 use super::observation::{Observation, RouteLabels};
 use crate::config::{AccessLog, Config, MetricLabels};
-use crate::record::{Attempt, Progress};
+use crate::upstream::{Attempt, Progress};
 
 /// A route as far as the metrics know it.
 pub(super) struct TestRoute {

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,8 @@ use prometheus::{Registry, TextEncoder};
 use super::testing::{Request, TestRoute, attempt, config};
 use super::*;
 use crate::config::AccessLog;
+use crate::current::testing::current;
+use crate::record::Record;
 
 /// Telemetry that nothing is logged from, and two workers.
 struct Fixture {
@@ -26,7 +29,7 @@ impl Fixture {
         let telemetry = Telemetry::new(config);
         let registry = Registry::new();
         telemetry.register(&registry).unwrap();
-        let workers = [0, 1].map(|index| WorkerTelemetry::new(&telemetry, index));
+        let workers = [0, 1].map(|index| WorkerTelemetry::new(&telemetry, index, current()));
         Self {
             telemetry,
             registry,
@@ -462,4 +465,18 @@ fn time_runs_to_the_next_try_or_the_end() {
             .map(|time| time.as_millis())
     });
     assert_eq!(times, [Some(50), Some(40), None]);
+}
+
+#[test]
+fn a_request_is_recorded_once_when_it_is_dropped() {
+    let fixture = Fixture::new(&config());
+    let worker = WorkerTelemetry::new(&fixture.telemetry, 0, current());
+    let (head, ()) = http::Request::get("/a").body(()).unwrap().into_parts();
+    let mut record = Record::new(&head, Ipv6Addr::LOCALHOST.into());
+    record.unlogged = true;
+    let recording = Recording::new(record, Rc::new(worker));
+    let moved = Box::new(recording);
+    assert_eq!(fixture.samples("nginx_process_requests_total"), ["{} 0"]);
+    drop(moved);
+    assert_eq!(fixture.samples("nginx_process_requests_total"), ["{} 1"]);
 }

@@ -13,6 +13,7 @@ use super::access_log::LogBuffer;
 use super::chain::Chain;
 use super::count::Count;
 use super::observation::Observation;
+use crate::current::CurrentTable;
 use crate::record::Record;
 
 /// A worker's counters. Aligned so that no two workers write to one cache line.
@@ -63,6 +64,7 @@ pub(crate) struct WorkerTelemetry {
     telemetry: Arc<Telemetry>,
     counters: Arc<Counters>,
     index: usize,
+    table: CurrentTable,
     log: RefCell<LogBuffer>,
 }
 
@@ -70,19 +72,21 @@ impl WorkerTelemetry {
     /// Bound on how long a line waits in a worker: [`WorkerTelemetry::flush`] is due this long after the first line.
     pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
-    /// The end of worker `index`. At most one for each index below the configured number of workers.
-    pub(crate) fn new(telemetry: &Arc<Telemetry>, index: usize) -> Self {
+    /// The end of worker `index`, which serves from `table`. At most one for each index below the configured number of
+    /// workers.
+    pub(crate) fn new(telemetry: &Arc<Telemetry>, index: usize, table: CurrentTable) -> Self {
         Self {
             telemetry: telemetry.clone(),
             counters: telemetry.workers.get(index).cloned().unwrap_or_default(),
             index,
+            table,
             log: RefCell::new(LogBuffer::new(telemetry.log.clone())),
         }
     }
 
     /// Counts a finished request and writes its line. The access-log settings are those of the current table.
-    pub(crate) fn observe(&self, record: &Record) {
-        let table = record.worker.table();
+    pub(super) fn observe(&self, record: &Record) {
+        let table = self.table.get();
         self.finish(
             &Observation::of(record, Instant::now()),
             &table.settings.access_log,

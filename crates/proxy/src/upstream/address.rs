@@ -5,16 +5,16 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 /// The addresses that this process listens on itself. A request that is forwarded to one of them comes back, is forwarded
 /// again, and so on until there are no sockets left; and the admin port is nobody's but the operator's.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own(Vec<SocketAddr>);
+pub(crate) struct LocalAddresses(Vec<SocketAddr>);
 
-impl Own {
+impl LocalAddresses {
     /// These.
     pub(crate) fn new(listeners: Vec<SocketAddr>) -> Self {
         Self(listeners)
     }
 
     /// Whether connecting to `endpoint` would certainly lead here.
-    pub(super) fn is(&self, endpoint: SocketAddr) -> bool {
+    pub(super) fn contains(&self, endpoint: SocketAddr) -> bool {
         let address = endpoint.ip().to_canonical();
         self.0.iter().any(|own| {
             let any = own.ip().is_unspecified() && address.is_loopback();
@@ -60,23 +60,26 @@ mod tests {
     #[test]
     fn the_process_itself_is_out_of_reach() {
         let at = |address: &str| address.parse::<SocketAddr>().unwrap();
-        let all = Own::new(vec![at("0.0.0.0:80"), at("[::]:80")]);
+        let all = LocalAddresses::new(vec![at("0.0.0.0:80"), at("[::]:80")]);
         for endpoint in [
             "127.0.0.1:80",
             "127.0.0.9:80",
             "[::1]:80",
             "[::ffff:127.0.0.1]:80",
         ] {
-            assert!(all.is(at(endpoint)), "{endpoint}");
+            assert!(all.contains(at(endpoint)), "{endpoint}");
         }
-        assert!(!all.is(at("127.0.0.1:81")) && !all.is(at("10.0.0.1:80")));
+        assert!(!all.contains(at("127.0.0.1:81")) && !all.contains(at("10.0.0.1:80")));
         assert!(all.reached(at("10.0.0.1:4000"), at("10.0.0.1:80")));
         assert!(!all.reached(at("10.0.0.1:4000"), at("10.0.0.1:81")));
         assert!(!all.reached(at("10.0.0.1:4000"), at("10.0.0.2:80")));
 
-        let one = Own::new(vec![at("127.0.0.1:80")]);
-        assert!(one.is(at("127.0.0.1:80")) && one.is(at("[::ffff:127.0.0.1]:80")));
-        assert!(!one.is(at("127.0.0.2:80")), "an address of somebody else");
+        let one = LocalAddresses::new(vec![at("127.0.0.1:80")]);
+        assert!(one.contains(at("127.0.0.1:80")) && one.contains(at("[::ffff:127.0.0.1]:80")));
+        assert!(
+            !one.contains(at("127.0.0.2:80")),
+            "an address of somebody else"
+        );
         assert!(!one.reached(at("127.0.0.2:4000"), at("127.0.0.2:80")));
     }
 

@@ -8,7 +8,7 @@ use headgate_table::{Affinity, AffinityMode, SameSite, Upstream};
 use http::HeaderValue;
 use md5::{Digest, Md5};
 
-use super::ClientRequest;
+use super::SelectionInput;
 use super::balance::{Selection, UpstreamState, View, hash, random};
 
 /// Picks for a new session before an endpoint that was tried is accepted.
@@ -67,13 +67,13 @@ pub(super) fn pick(
             let endpoint = random(view.endpoints(), tried)?;
             (
                 endpoint,
-                persistent_key(&selection.upstream.log_name, endpoint),
+                persistent_key(&selection.target.upstream.log_name, endpoint),
             )
         }
     };
-    if selection.route.sets_affinity_cookie {
-        let value = format!("{key}|{}", selection.state.binding);
-        selection.cookie = set_cookie(affinity, &value, &selection.route.path, selection.request);
+    if let Some(path) = selection.input.session_path() {
+        let value = format!("{key}|{}", selection.target.state.binding);
+        selection.cookie = set_cookie(affinity, &value, path, selection.input);
     }
     Some(endpoint)
 }
@@ -81,16 +81,13 @@ pub(super) fn pick(
 /// The endpoint that the request's cookie names. A cookie of another upstream (primary and canary share the name), or
 /// one whose endpoint is gone, names none.
 fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Option<SocketAddr> {
-    let (key, bound) = selection
-        .request
-        .cookie(&affinity.cookie)?
-        .split_once('|')?;
-    if bound != selection.state.binding {
+    let (key, bound) = selection.input.cookie(&affinity.cookie)?.split_once('|')?;
+    if bound != selection.target.state.binding {
         return None;
     }
     match affinity.mode {
         AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), &[]),
-        AffinityMode::Persistent => view.by_key(&selection.upstream.log_name, key),
+        AffinityMode::Persistent => view.by_key(&selection.target.upstream.log_name, key),
     }
 }
 
@@ -127,10 +124,10 @@ fn new_key() -> String {
 fn set_cookie(
     affinity: &Affinity,
     value: &str,
-    route: &str,
-    request: &dyn ClientRequest,
+    default_path: &str,
+    input: &dyn SelectionInput,
 ) -> Option<HeaderValue> {
-    let path = affinity.path.as_deref().unwrap_or(route);
+    let path = affinity.path.as_deref().unwrap_or(default_path);
     let mut text = format!("{}={value}", affinity.cookie);
     if let Some(seconds) = affinity.expires {
         text.push_str("; Expires=");
@@ -143,11 +140,11 @@ fn set_cookie(
         let _ = write!(text, "; Domain={domain}");
     }
     let _ = write!(text, "; Path={path}");
-    if affinity.always_secure || request.https() {
+    if affinity.always_secure || input.https() {
         text.push_str("; Secure");
     }
     text.push_str("; HttpOnly");
-    if let Some(same_site) = same_site(affinity, request) {
+    if let Some(same_site) = same_site(affinity, input) {
         let _ = write!(text, "; SameSite={}", same_site.as_str());
     }
     HeaderValue::try_from(text).ok()
@@ -162,10 +159,10 @@ fn date_in(seconds: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(now.saturating_add_signed(seconds).min(LAST_SECOND))
 }
 
-fn same_site(affinity: &Affinity, request: &dyn ClientRequest) -> Option<SameSite> {
+fn same_site(affinity: &Affinity, input: &dyn SelectionInput) -> Option<SameSite> {
     let same_site = affinity.same_site?;
     let conditional = affinity.conditional_same_site_none && same_site == SameSite::None;
-    (!conditional || reads_same_site_none(request.user_agent())).then_some(same_site)
+    (!conditional || reads_same_site_none(input.user_agent())).then_some(same_site)
 }
 
 /// Whether a browser takes `SameSite=None` for what it says; some older ones take it for `Strict` or drop the cookie.

@@ -16,8 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{ForwardError, address};
-use crate::worker::Worker;
+use super::{CallError, Upstreams, address};
 
 /// HTTP/2 flow control and bounds: what hyper would choose is meant for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -39,51 +38,53 @@ pub(super) struct Dial {
     pub(super) timeout: Duration,
 }
 
-/// Opens a connection.
-pub(super) async fn connect(worker: &Rc<Worker>, dial: Dial) -> Result<Lease, ForwardError> {
-    let endpoint = dial.key.address;
-    let shared = &worker.shared;
-    if !address::is_allowed(endpoint.ip(), shared.config.loopback_upstreams)
-        || shared.own.is(endpoint)
-    {
-        tracing::debug!(%endpoint, "the address is not one that endpoints may have");
-        return Err(ForwardError::Connect);
-    }
-    let timeout = dial.timeout;
-    match tokio::time::timeout(timeout, open(worker, dial)).await {
-        Ok(Ok(lease)) => Ok(lease),
-        Ok(Err(error)) => {
-            tracing::debug!(%endpoint, %error, "connecting to an endpoint failed");
-            Err(ForwardError::Connect)
+impl Upstreams {
+    /// Opens a connection.
+    pub(super) async fn connect(self: &Rc<Self>, dial: Dial) -> Result<Lease, CallError> {
+        let endpoint = dial.key.address;
+        let environment = &self.environment;
+        if !address::is_allowed(endpoint.ip(), environment.loopback)
+            || environment.local.contains(endpoint)
+        {
+            tracing::debug!(%endpoint, "the address is not one that endpoints may have");
+            return Err(CallError::Connect);
         }
-        Err(_) => {
-            tracing::debug!(%endpoint, ?timeout, "connecting to an endpoint took too long");
-            Err(ForwardError::ConnectTimeout)
+        let timeout = dial.timeout;
+        match tokio::time::timeout(timeout, self.open(dial)).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(error)) => {
+                tracing::debug!(%endpoint, %error, "connecting to an endpoint failed");
+                Err(CallError::Connect)
+            }
+            Err(_) => {
+                tracing::debug!(%endpoint, ?timeout, "connecting to an endpoint took too long");
+                Err(CallError::ConnectTimeout)
+            }
         }
     }
-}
 
-async fn open(worker: &Rc<Worker>, dial: Dial) -> io::Result<Lease> {
-    let stream = TcpStream::connect(dial.key.address).await?;
-    if worker
-        .shared
-        .own
-        .reached(stream.local_addr()?, stream.peer_addr()?)
-    {
-        return Err(io::Error::other("the address is one of our own"));
-    }
-    stream.set_nodelay(true)?;
-    match dial.tls {
-        None => speak(worker, stream, dial.key, dial.upstream).await,
-        Some((config, name)) => {
-            let stream = TlsConnector::from(config).connect(name, stream).await?;
-            speak(worker, stream, dial.key, dial.upstream).await
+    async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
+        let stream = TcpStream::connect(dial.key.address).await?;
+        if self
+            .environment
+            .local
+            .reached(stream.local_addr()?, stream.peer_addr()?)
+        {
+            return Err(io::Error::other("the address is one of our own"));
+        }
+        stream.set_nodelay(true)?;
+        match dial.tls {
+            None => speak(self, stream, dial.key, dial.upstream).await,
+            Some((config, name)) => {
+                let stream = TlsConnector::from(config).connect(name, stream).await?;
+                speak(self, stream, dial.key, dial.upstream).await
+            }
         }
     }
 }
 
 async fn speak<S>(
-    worker: &Rc<Worker>,
+    upstreams: &Rc<Upstreams>,
     stream: S,
     key: Key,
     upstream: UpstreamKey,
@@ -93,7 +94,7 @@ where
 {
     let io = TokioIo::new(stream);
     let lease = if key.http2 {
-        speak_http2(worker, io, key, upstream).await
+        speak_http2(upstreams, io, key, upstream).await
     } else {
         speak_http1(io, key, upstream).await
     };
@@ -116,7 +117,7 @@ where
 }
 
 async fn speak_http2<I>(
-    worker: &Rc<Worker>,
+    upstreams: &Rc<Upstreams>,
     io: I,
     key: Key,
     upstream: UpstreamKey,
@@ -139,7 +140,7 @@ where
             tracing::debug!(%error, "a connection to an endpoint broke");
         }
     });
-    Ok(Lease::http2(worker, sender, key, upstream))
+    Ok(Lease::http2(upstreams, sender, key, upstream))
 }
 
 /// Runs the parts of HTTP/2 connections on the worker's own thread.

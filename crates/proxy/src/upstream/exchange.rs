@@ -4,14 +4,14 @@ use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use headgate_table::Forwarding;
 use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use super::ForwardError;
+use super::CallError;
+use super::options::CallOptions;
 use super::pool::Lease;
 use super::request_body::{Phase, RequestBody, Watch};
 use super::retry::Cause;
@@ -20,7 +20,7 @@ use super::timer::{LazyTimer, after};
 /// Why there is no response.
 pub(super) struct Failure {
     /// What the client is told.
-    pub(super) error: ForwardError,
+    pub(super) error: CallError,
     /// What the retry policy is asked; `None` when no other endpoint could do better.
     pub(super) cause: Option<Cause>,
     /// Something may have reached the endpoint.
@@ -31,7 +31,7 @@ pub(super) struct Failure {
 
 impl Failure {
     /// A failure after which the request may have reached the endpoint.
-    pub(super) fn sent(error: ForwardError) -> Self {
+    pub(super) fn sent(error: CallError) -> Self {
         Self {
             error,
             cause: cause(error),
@@ -41,7 +41,7 @@ impl Failure {
     }
 
     /// A failure before the request was handed to a connection.
-    pub(super) fn before(error: ForwardError) -> Self {
+    pub(super) fn before(error: CallError) -> Self {
         Self {
             sent: false,
             ..Self::sent(error)
@@ -50,25 +50,20 @@ impl Failure {
 }
 
 /// What the retry policy calls `error`.
-pub(super) fn cause(error: ForwardError) -> Option<Cause> {
+pub(super) fn cause(error: CallError) -> Option<Cause> {
     match error {
-        ForwardError::Connect | ForwardError::Broken => Some(Cause::Error),
-        ForwardError::ConnectTimeout | ForwardError::SendTimeout | ForwardError::ReadTimeout => {
+        CallError::Connect | CallError::Broken => Some(Cause::Error),
+        CallError::ConnectTimeout | CallError::SendTimeout | CallError::ReadTimeout => {
             Some(Cause::Timeout)
         }
-        ForwardError::HeadTooLarge | ForwardError::InvalidResponse => Some(Cause::InvalidHeader),
-        ForwardError::NoEndpoints
-        | ForwardError::ClientBodyTooLarge
-        | ForwardError::ClientBodyTimeout
-        | ForwardError::ClientBodyMalformed
-        | ForwardError::ClientGone
-        | ForwardError::Spool => None,
+        CallError::HeadTooLarge | CallError::InvalidResponse => Some(Cause::InvalidHeader),
+        CallError::NoEndpoints | CallError::RequestBody(_) => None,
     }
 }
 
 /// How long the parts of an exchange may take.
 pub(super) struct Bounds<'r> {
-    pub(super) forwarding: &'r Forwarding,
+    pub(super) options: &'r CallOptions<'r>,
     /// When it began.
     pub(super) start: Instant,
     /// Where the body is, if there is one.
@@ -101,7 +96,7 @@ pub(super) async fn exchange(
     };
     lease.timer().rest();
     let response = result?;
-    check(&response, bounds.forwarding).map_err(Failure::sent)?;
+    check(&response, bounds.options.response_head_limit).map_err(Failure::sent)?;
     Ok(response)
 }
 
@@ -122,20 +117,16 @@ async fn wait(
 }
 
 /// Ready when the one who is waited for has taken too long.
-fn poll_late(
-    timer: &mut LazyTimer,
-    bounds: &Bounds<'_>,
-    cx: &mut Context<'_>,
-) -> Poll<ForwardError> {
-    let forwarding = bounds.forwarding;
+fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -> Poll<CallError> {
+    let options = bounds.options;
     let (phase, since) = bounds
         .watch
         .as_ref()
         .map_or((Phase::Sent, bounds.start), |watch| watch.poll_phase(cx));
     let (error, bound) = match phase {
         Phase::Body => return Poll::Pending,
-        Phase::Endpoint => (ForwardError::SendTimeout, forwarding.send_timeout),
-        Phase::Sent => (ForwardError::ReadTimeout, forwarding.read_timeout),
+        Phase::Endpoint => (CallError::SendTimeout, options.send_timeout),
+        Phase::Sent => (CallError::ReadTimeout, options.read_timeout),
     };
     timer.poll_until(after(since, bound), cx).map(|()| error)
 }
@@ -152,9 +143,9 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
         "no response from an endpoint"
     );
     let error = match error.is_parse() {
-        true if error.is_parse_too_large() => ForwardError::HeadTooLarge,
-        true => ForwardError::InvalidResponse,
-        false => ForwardError::Broken,
+        true if error.is_parse_too_large() => CallError::HeadTooLarge,
+        true => CallError::InvalidResponse,
+        false => CallError::Broken,
     };
     Failure {
         sent: unsent.is_none(),
@@ -165,15 +156,13 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
 
 /// Refuses heads that are too large, frame their body in two ways (RFC 9112 section 6.3: smuggling), or in a way that the
 /// client could not be told of: with another coding than `chunked`, which ends here.
-fn check(response: &Response<Incoming>, forwarding: &Forwarding) -> Result<(), ForwardError> {
+fn check(response: &Response<Incoming>, limit: usize) -> Result<(), CallError> {
     let headers = response.headers();
     let fields = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
-    if STATUS_LINE + fields.sum::<usize>() + reason(response.status())
-        > forwarding.response_head_limit
-    {
-        return Err(ForwardError::HeadTooLarge);
+    if STATUS_LINE + fields.sum::<usize>() + reason(response.status()) > limit {
+        return Err(CallError::HeadTooLarge);
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
@@ -188,7 +177,7 @@ fn check(response: &Response<Incoming>, forwarding: &Forwarding) -> Result<(), F
     if sound {
         Ok(())
     } else {
-        Err(ForwardError::InvalidResponse)
+        Err(CallError::InvalidResponse)
     }
 }
 

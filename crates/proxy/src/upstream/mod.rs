@@ -2,15 +2,17 @@
 //! when another one is tried.
 //!
 //! What a request looks like upstream is decided before (the head is final but for its framing), and what a client sees of
-//! a failure is decided after: this module says what went wrong and whose fault it was.
+//! a failure is decided after: this module says what went wrong and whose fault it was. It knows no client, no route and
+//! no worker: requests come in as a [`Call`], whoever they are from.
 
 mod address;
 mod affinity;
+mod attempt;
 mod balance;
+mod call;
 mod connect;
-mod endpoints;
 mod exchange;
-mod forward;
+mod options;
 mod payload;
 mod pool;
 mod read_ahead;
@@ -20,6 +22,7 @@ mod resolve;
 mod response_body;
 mod retry;
 mod spool;
+mod target;
 mod timer;
 mod tls;
 mod trailers;
@@ -31,58 +34,92 @@ mod testing;
 mod tests;
 
 use std::net::IpAddr;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Route, RoutingTable, Template, Upstream};
+use headgate_table::Template;
 
-pub(crate) use address::Own;
+pub(crate) use address::LocalAddresses;
 pub(crate) use affinity::bound_to;
-pub(crate) use endpoints::has_endpoints;
-pub(crate) use forward::forward;
-pub(crate) use pool::Pools;
+#[cfg(test)]
+pub(crate) use attempt::Progress;
+pub(crate) use attempt::{Attempt, Attempts};
+pub(crate) use call::{Call, Reply};
+pub(crate) use options::CallOptions;
+pub(crate) use payload::{Length, Payload};
+pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub(crate) use resolve::Resolver;
-pub(crate) use response_body::UpstreamBody;
+pub(crate) use response_body::{BodyError, UpstreamBody};
+pub(crate) use tunnel::Tunnel;
 
-use crate::worker::Worker;
+use self::pool::Pools;
+use crate::current::CurrentTable;
 
-/// A request on its way to an upstream.
-pub(crate) struct Forward<'r> {
-    /// The worker that serves it.
-    pub(crate) worker: &'r Rc<Worker>,
-    /// The table it is served from.
-    pub(crate) table: &'r Rc<Arc<RoutingTable>>,
-    /// Its route.
-    pub(crate) route: &'r Route,
-    /// The upstream that was chosen.
-    pub(crate) upstream: &'r Arc<Upstream>,
-    /// Method, target in origin form, and final fields with `Host` and without hop-by-hop ones, but the pair of an upgrade.
-    pub(crate) head: http::request::Parts,
-    /// The client's body.
-    pub(crate) body: hyper::body::Incoming,
-    /// The client's side of an upgrade, when it asked for one.
-    pub(crate) upgrade: Option<hyper::upgrade::OnUpgrade>,
-    /// What else choices depend on.
-    pub(crate) request: &'r dyn ClientRequest,
+/// What all workers share for sending requests.
+pub(crate) struct Environment {
+    /// Names of ExternalName Services.
+    pub(crate) resolver: Resolver,
+    /// Where this process listens; never endpoints.
+    pub(crate) local: LocalAddresses,
+    /// Endpoints may have loopback addresses.
+    pub(crate) loopback: bool,
+    /// Number of workers.
+    pub(crate) workers: usize,
 }
 
-/// What choosing an endpoint and its cookie may ask about the client's request.
-pub(crate) trait ClientRequest {
+/// What one worker sends requests with.
+pub(crate) struct Upstreams {
+    environment: Arc<Environment>,
+    /// Number of the worker, from 0.
+    worker: usize,
+    table: CurrentTable,
+    pools: Pools,
+}
+
+impl Upstreams {
+    /// Those of `worker`, counted from 0. Kept connections follow the settings and endpoints of `table`.
+    pub(crate) fn new(environment: Arc<Environment>, worker: usize, table: CurrentTable) -> Self {
+        Self {
+            environment,
+            worker,
+            table,
+            pools: Pools::default(),
+        }
+    }
+}
+
+/// What choosing an endpoint, and the cookie of a new session, may depend on. A call for a client has the client's; a call
+/// of our own has what it wants to be balanced by.
+pub(crate) trait SelectionInput {
     /// The client, after real-IP processing.
     fn client(&self) -> IpAddr;
-    /// Whether the client came by https.
-    fn https(&self) -> bool;
-    /// The first cookie of that name.
-    fn cookie(&self, name: &str) -> Option<&str>;
-    /// The text of `template` for this request.
+
+    /// The text of `template`, which a consistent hash is made of.
     fn evaluate(&self, template: &Template) -> String;
-    /// `User-Agent`; empty when there is none.
-    fn user_agent(&self) -> &str;
+
+    /// Whether the client came by https: its session cookies are `Secure` then. Default: no.
+    fn https(&self) -> bool {
+        false
+    }
+
+    /// The first cookie of that name. Default: none.
+    fn cookie(&self, _name: &str) -> Option<&str> {
+        None
+    }
+
+    /// `User-Agent`; empty when there is none, which is the default.
+    fn user_agent(&self) -> &str {
+        ""
+    }
+
+    /// `Path` of the session cookie where the upstream's affinity names none. `None`, the default: no cookie is made.
+    fn session_path(&self) -> Option<&str> {
+        None
+    }
 }
 
-/// Why a request got no answer from an upstream, split by fault: the cluster's state, the endpoint, the client, ourselves.
+/// Why a call has no response, split by fault: the cluster's state, the endpoint, the source of the request's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ForwardError {
+pub(crate) enum CallError {
     /// There is nowhere to send it.
     #[error("the upstream has no endpoints")]
     NoEndpoints,
@@ -95,31 +132,19 @@ pub(crate) enum ForwardError {
     /// The endpoint took nothing of the request for longer than the send timeout.
     #[error("the upstream did not take the request in time")]
     SendTimeout,
-    /// The endpoint did not answer for longer than the read timeout.
+    /// The endpoint did not respond for longer than the read timeout.
     #[error("the upstream did not answer in time")]
     ReadTimeout,
-    /// The connection broke before there was an answer.
+    /// The connection broke before there was a response.
     #[error("the upstream closed the connection without an answer")]
     Broken,
-    /// The head of the response is larger than the route allows.
+    /// The head of the response is larger than the options allow.
     #[error("the head of the upstream's response is too large")]
     HeadTooLarge,
     /// The response is not HTTP, or not one to this request.
     #[error("the upstream's response is invalid")]
     InvalidResponse,
-    /// The client's body is larger than the route allows.
-    #[error("the request body is too large")]
-    ClientBodyTooLarge,
-    /// The client stopped sending its body.
-    #[error("the request body did not come in time")]
-    ClientBodyTimeout,
-    /// The client broke the framing of its body; nothing after it on the connection can be believed.
-    #[error("the request body is malformed")]
-    ClientBodyMalformed,
-    /// The client went away while sending its body.
-    #[error("the client went away")]
-    ClientGone,
-    /// The request body could not be kept in a temporary file.
-    #[error("the request body could not be buffered")]
-    Spool,
+    /// The body of the request could not be read to its end.
+    #[error(transparent)]
+    RequestBody(#[from] RequestBodyError),
 }

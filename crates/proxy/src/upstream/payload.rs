@@ -1,32 +1,35 @@
 //! Request bodies before an endpoint is chosen: held in memory, kept in a file, or left to stream.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::rc::Rc;
 
 use bytes::{Bytes, BytesMut};
-use headgate_table::{Forwarding, HttpVersion};
-use http_body::Body as _;
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::request_body::{BodyRules, ClientBody, RequestBody, RequestBodyError, Watch};
+use super::options::{CallOptions, Protocol};
+use super::request_body::{
+    BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
+};
 use super::spool::{PIECE, Spool};
 
-/// A request body between tries.
-pub(super) enum Payload {
-    /// None; the method needs no framing field.
+/// The body of a request that is sent: the client's, or one of our own.
+pub(crate) struct Payload(Kind);
+
+enum Kind {
     Empty,
-    /// All of it.
     Memory(Bytes),
-    /// All of it, with its length.
+    /// With its length.
     Spooled(Spool, u64),
-    /// Still at the client. `None` once a connection has taken it: it cannot be sent again.
-    Client(Option<Box<ClientBody>>, Option<u64>),
+    /// With its length, if that is known. `None` once a connection has taken it: it cannot be sent again.
+    Stream(Option<BodyStream>, Option<u64>),
 }
 
-/// How the body has to be framed.
+/// How a body has to be framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Length {
+pub(crate) enum Length {
     /// There is no body and nothing to say about it.
     None,
     /// Exactly so many bytes.
@@ -36,12 +39,29 @@ pub(super) enum Length {
 }
 
 impl Payload {
-    /// Takes over the client's body: reads all of it where `forwarding` wants it buffered.
-    pub(super) async fn receive(
+    /// No body.
+    pub(crate) fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    /// These bytes, which can be sent any number of times.
+    pub(crate) fn bytes(bytes: Bytes) -> Self {
+        Self(Kind::Memory(bytes))
+    }
+
+    /// What `body` yields, sent as it comes, once. `length` in bytes, if it is known.
+    pub(crate) fn stream(body: BodyStream, length: Option<u64>) -> Self {
+        Self(Kind::Stream(Some(body), length))
+    }
+
+    /// A client's body under `rules`: read to its end first if they, or the options of the call that it is for, want that.
+    ///
+    /// # Errors
+    /// When it is longer than the rules allow, also if only announced to be, or could not be read to its end.
+    pub(crate) async fn receive(
         incoming: Incoming,
-        forwarding: &Forwarding,
         rules: BodyRules,
-        streams: bool,
+        options: &CallOptions<'_>,
     ) -> Result<Self, RequestBodyError> {
         let length = incoming.size_hint().exact();
         if length
@@ -51,80 +71,96 @@ impl Payload {
             return Err(RequestBodyError::TooLarge);
         }
         if incoming.is_end_stream() {
-            return Ok(Self::Empty);
+            return Ok(Self::empty());
         }
         let body = ClientBody::new(incoming, rules);
-        // Without chunks, a body of unknown length can only be sent once it is known.
-        let old = forwarding.http_version == HttpVersion::Http10 && length.is_none();
-        if streams || (!forwarding.buffer_request && !old) {
-            return Ok(Self::Client(Some(Box::new(body)), length));
+        let streams = options.is_http2() || options.upgrade;
+        let needs_length = options.protocol == Protocol::Http10 && length.is_none();
+        if streams || !(rules.buffered || needs_length) {
+            return Ok(Self::stream(Box::pin(body), length));
         }
-        if length.is_some_and(|length| length > forwarding.body_memory as u64) {
+        if length.is_some_and(|length| length > rules.memory as u64) {
             return spooled(body, Bytes::new()).await;
         }
-        gathered(body, forwarding.body_memory).await
+        gathered(body, rules.memory).await
     }
 
-    /// How it has to be framed.
-    pub(super) fn length(&self) -> Length {
-        match self {
-            Self::Empty => Length::None,
-            Self::Memory(bytes) => Length::Exact(bytes.len() as u64),
-            Self::Spooled(_, length) | Self::Client(_, Some(length)) => Length::Exact(*length),
-            Self::Client(_, None) => Length::Unknown,
+    /// The same in a form that `protocol` can frame: without chunks, a body of unknown length can only be sent once it is
+    /// known.
+    pub(super) async fn framable(self, protocol: Protocol) -> Result<Self, RequestBodyError> {
+        match self.0 {
+            Kind::Stream(Some(body), None) if protocol == Protocol::Http10 => {
+                gathered(body, PIECE).await
+            }
+            kind => Ok(Self(kind)),
+        }
+    }
+
+    pub(crate) fn length(&self) -> Length {
+        match &self.0 {
+            Kind::Empty => Length::None,
+            Kind::Memory(bytes) => Length::Exact(bytes.len() as u64),
+            Kind::Spooled(_, length) | Kind::Stream(_, Some(length)) => Length::Exact(*length),
+            Kind::Stream(_, None) => Length::Unknown,
         }
     }
 
     /// The body for one try, and what tells how far it is. `None` when it is gone.
     pub(super) fn body(&mut self, now: Instant) -> Option<(RequestBody, Option<Rc<Watch>>)> {
         let watch = Watch::new(now);
-        let body = match self {
-            Self::Empty => return Some((RequestBody::empty(), None)),
-            // Nobody asks an empty body for a piece, so nothing would tell that it is sent.
-            Self::Memory(bytes) if bytes.is_empty() => return Some((RequestBody::empty(), None)),
-            Self::Memory(bytes) => RequestBody::memory(bytes.clone(), watch.clone()),
-            Self::Spooled(spool, length) => {
+        let body = match &mut self.0 {
+            Kind::Empty => return Some((RequestBody::empty(), None)),
+            // A connection asks an empty body for nothing, so nothing would tell that it is sent.
+            Kind::Memory(bytes) if bytes.is_empty() => return Some((RequestBody::empty(), None)),
+            Kind::Memory(bytes) => RequestBody::memory(bytes.clone(), watch.clone()),
+            Kind::Spooled(spool, length) => {
                 RequestBody::spooled(spool.clone(), *length, watch.clone())
             }
-            Self::Client(body, _) => RequestBody::client(body.take()?, watch.clone()),
+            Kind::Stream(body, _) => RequestBody::stream(body.take()?, watch.clone()),
         };
         Some((body, Some(watch)))
     }
 
     /// Takes back a body that was not sent.
     pub(super) fn restore(&mut self, body: RequestBody) {
-        if let Self::Client(place, _) = self {
-            *place = body.into_client();
+        if let Kind::Stream(stream, _) = &mut self.0 {
+            *stream = body.into_stream();
         }
     }
 
     /// Whether there is still a body to send.
     pub(super) fn can_be_sent(&self) -> bool {
-        !matches!(self, Self::Client(None, _))
+        !matches!(self.0, Kind::Stream(None, _))
     }
 }
 
 /// Reads into memory; what does not fit `memory` goes on to a file.
-async fn gathered(mut body: ClientBody, memory: usize) -> Result<Payload, RequestBodyError> {
+async fn gathered<B>(mut body: B, memory: usize) -> Result<Payload, RequestBodyError>
+where
+    B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
+{
     let Some(first) = next(&mut body).await? else {
-        return Ok(Payload::Memory(Bytes::new()));
+        return Ok(Payload::bytes(Bytes::new()));
     };
     // The common small body comes in one piece, which is kept as it is.
-    if body.is_end() && first.len() <= memory {
-        return Ok(Payload::Memory(first));
+    if body.is_end_stream() && first.len() <= memory {
+        return Ok(Payload::bytes(first));
     }
     let mut held = BytesMut::from(first);
     while held.len() <= memory {
         match next(&mut body).await? {
             Some(bytes) => held.extend_from_slice(&bytes),
-            None => return Ok(Payload::Memory(held.freeze())),
+            None => return Ok(Payload::bytes(held.freeze())),
         }
     }
     spooled(body, held.freeze()).await
 }
 
 /// Writes `held` and the rest of the body to a file.
-async fn spooled(mut body: ClientBody, held: Bytes) -> Result<Payload, RequestBodyError> {
+async fn spooled<B>(mut body: B, held: Bytes) -> Result<Payload, RequestBodyError>
+where
+    B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
+{
     let failed = |error| {
         tracing::warn!(%error, "a request body could not be kept in a temporary file");
         RequestBodyError::Spool
@@ -143,15 +179,18 @@ async fn spooled(mut body: ClientBody, held: Bytes) -> Result<Payload, RequestBo
             length += size;
         }
         if end {
-            return Ok(Payload::Spooled(spool, length));
+            return Ok(Payload(Kind::Spooled(spool, length)));
         }
     }
 }
 
 /// The next bytes; trailers have no place in a body of known length and are dropped, as nginx does.
-async fn next(body: &mut ClientBody) -> Result<Option<Bytes>, RequestBodyError> {
+async fn next<B>(body: &mut B) -> Result<Option<Bytes>, RequestBodyError>
+where
+    B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
+{
     loop {
-        let Some(frame) = poll_fn(|cx| body.poll_next(cx)).await else {
+        let Some(frame) = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await else {
             return Ok(None);
         };
         if let Ok(bytes) = frame?.into_data() {

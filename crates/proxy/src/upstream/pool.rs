@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use foldhash::quality::RandomState;
@@ -12,11 +11,11 @@ use headgate_table::{Endpoints, PoolSettings, RoutingTable, Upstream, UpstreamKe
 use hyper::client::conn::{http1, http2};
 use tokio::time::Instant;
 
+use super::Upstreams;
 use super::request_body::RequestBody;
 use super::resolve::Resolver;
 use super::timer::LazyTimer;
 use super::tls::TlsIdentity;
-use crate::worker::Worker;
 
 /// Streams on one HTTP/2 connection before another is opened.
 const STREAMS: u32 = 100;
@@ -145,8 +144,7 @@ impl Pools {
         }
     }
 
-    /// Drops what is too old, closed, or leads to an endpoint that is not in service any more.
-    pub(super) fn sweep(&self, table: &RoutingTable, resolver: &Resolver, now: Instant) {
+    fn sweep(&self, table: &RoutingTable, resolver: &Resolver, now: Instant) {
         let limits = &table.settings.pool;
         let serves = |id: &UpstreamKey, key: &Key| {
             table
@@ -207,9 +205,9 @@ impl Lease {
         }))
     }
 
-    /// A fresh HTTP/2 connection, which `worker` shares out from now on.
+    /// A fresh HTTP/2 connection, which `upstreams` shares out from now on.
     pub(super) fn http2(
-        worker: &Rc<Worker>,
+        upstreams: &Rc<Upstreams>,
         sender: http2::SendRequest<RequestBody>,
         key: Key,
         id: UpstreamKey,
@@ -223,14 +221,14 @@ impl Lease {
             requests: Cell::new(0),
             streams: Cell::new(0),
         });
-        worker
+        upstreams
             .pools
             .http2
             .borrow_mut()
             .entry(key)
             .or_default()
             .push(connection.clone());
-        ensure_sweeper(worker);
+        upstreams.ensure_sweeper();
         Self::Http2(Http2::on(&connection))
     }
 
@@ -243,53 +241,57 @@ impl Lease {
     }
 
     /// Gives the connection back after a response that was read to its end.
-    pub(super) fn give_back(self, worker: &Rc<Worker>) {
+    pub(super) fn give_back(self, upstreams: &Rc<Upstreams>) {
         let Self::Http1(mut connection) = self else {
             return;
         };
         if connection.sender.is_closed() {
             return;
         }
-        ensure_sweeper(worker);
+        upstreams.ensure_sweeper();
         if connection.sender.is_ready() {
-            return keep(worker, connection);
+            return upstreams.keep(connection);
         }
         // The request body may still be on its way; a connection that does not get there is not worth waiting for.
-        let worker = worker.clone();
+        let upstreams = upstreams.clone();
         tokio::task::spawn_local(async move {
             let ready = tokio::time::timeout(SWEEP, connection.sender.ready()).await;
             if matches!(ready, Ok(Ok(()))) {
-                keep(&worker, connection);
+                upstreams.keep(connection);
             }
         });
     }
 }
 
-fn keep(worker: &Worker, connection: Box<Http1>) {
-    let table = worker.table();
-    worker
-        .pools
-        .keep(connection, &table.settings.pool, Instant::now());
-}
-
-/// Starts the task that sweeps the pools of `worker`. It ends with the worker.
-fn ensure_sweeper(worker: &Rc<Worker>) {
-    if worker.pools.sweeping.replace(true) {
-        return;
+impl Upstreams {
+    fn keep(&self, connection: Box<Http1>) {
+        let table = self.table.get();
+        self.pools
+            .keep(connection, &table.settings.pool, Instant::now());
     }
-    let worker = Rc::downgrade(worker);
-    tokio::task::spawn_local(async move {
-        loop {
-            tokio::time::sleep(SWEEP).await;
-            let Some(worker) = worker.upgrade() else {
-                return;
-            };
-            let table: Rc<Arc<RoutingTable>> = worker.table();
-            worker
-                .pools
-                .sweep(&table, &worker.shared.resolver, Instant::now());
+
+    /// Starts the task that sweeps the pools, if it does not run yet. It ends with the worker.
+    fn ensure_sweeper(self: &Rc<Self>) {
+        if self.pools.sweeping.replace(true) {
+            return;
         }
-    });
+        let upstreams = Rc::downgrade(self);
+        tokio::task::spawn_local(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(upstreams) = upstreams.upgrade() else {
+                    return;
+                };
+                upstreams.sweep();
+            }
+        });
+    }
+
+    /// Drops what is too old, closed, or leads to an endpoint that is not in service any more.
+    pub(super) fn sweep(&self) {
+        let (table, resolver) = (self.table.get(), &self.environment.resolver);
+        self.pools.sweep(&table, resolver, Instant::now());
+    }
 }
 
 impl Http1 {

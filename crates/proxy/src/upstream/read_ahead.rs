@@ -16,9 +16,8 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::{AbortHandle, JoinHandle};
 
-use super::response_body::Direct;
+use super::response_body::{BodyError, Direct};
 use super::spool::Spool;
-use crate::body::BodyError;
 
 /// Bytes held in memory.
 const MEMORY: usize = 64 << 10;

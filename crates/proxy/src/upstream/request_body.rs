@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::spool::Spool;
 use super::timer::LazyTimer;
-use super::{ForwardError, trailers};
+use super::trailers;
 
 /// Why a request body could not be read to its end. All but the last are the client's doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,26 +39,21 @@ pub(crate) enum RequestBodyError {
     Spool,
 }
 
-impl From<RequestBodyError> for ForwardError {
-    fn from(error: RequestBodyError) -> Self {
-        match error {
-            RequestBodyError::TooLarge => Self::ClientBodyTooLarge,
-            RequestBodyError::Timeout => Self::ClientBodyTimeout,
-            RequestBodyError::Malformed => Self::ClientBodyMalformed,
-            RequestBodyError::Gone => Self::ClientGone,
-            RequestBodyError::Spool => Self::Spool,
-        }
-    }
+/// How a client's body is taken in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct BodyRules {
+    /// Most bytes; `None`: unlimited.
+    pub(crate) limit: Option<u64>,
+    /// Bound between two reads.
+    pub(crate) timeout: Duration,
+    /// Read all of it before it is sent anywhere; otherwise it is sent as it comes, once.
+    pub(crate) buffered: bool,
+    /// Most that is held in memory of a body that is read before, bytes; the rest goes to a file.
+    pub(crate) memory: usize,
 }
 
-/// What a client may send as a body.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct BodyRules {
-    /// Most bytes; `None`: unlimited.
-    pub(super) limit: Option<u64>,
-    /// Bound between two reads.
-    pub(super) timeout: Duration,
-}
+/// A request body that is sent as it comes.
+pub(crate) type BodyStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = RequestBodyError>>>;
 
 /// A client's body: counted, timed, and without trailers that must not be merged or relayed.
 pub(super) struct ClientBody {
@@ -79,28 +74,6 @@ impl ClientBody {
         }
     }
 
-    /// The next frame; `None` at the end.
-    pub(super) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
-        let Poll::Ready(frame) = Pin::new(&mut self.incoming).poll_frame(cx) else {
-            ready!(self.timer.poll_elapsed(self.rules.timeout, cx));
-            return Poll::Ready(Some(Err(RequestBodyError::Timeout)));
-        };
-        self.timer.rest();
-        Poll::Ready(match frame {
-            None => None,
-            Some(Err(error)) => Some(Err(fault(&error))),
-            Some(Ok(frame)) => Some(self.counted(frame)),
-        })
-    }
-
-    /// Whether everything was read.
-    pub(super) fn is_end(&self) -> bool {
-        self.incoming.is_end_stream()
-    }
-
     fn counted(&mut self, frame: Frame<Bytes>) -> Result<Frame<Bytes>, RequestBodyError> {
         self.read = self
             .read
@@ -109,6 +82,36 @@ impl ClientBody {
             return Err(RequestBodyError::TooLarge);
         }
         Ok(trailers::without_forbidden(frame))
+    }
+}
+
+impl HttpBody for ClientBody {
+    type Data = Bytes;
+    type Error = RequestBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, RequestBodyError>>> {
+        let this = &mut *self;
+        let Poll::Ready(frame) = Pin::new(&mut this.incoming).poll_frame(cx) else {
+            ready!(this.timer.poll_elapsed(this.rules.timeout, cx));
+            return Poll::Ready(Some(Err(RequestBodyError::Timeout)));
+        };
+        this.timer.rest();
+        Poll::Ready(match frame {
+            None => None,
+            Some(Err(error)) => Some(Err(fault(&error))),
+            Some(Ok(frame)) => Some(this.counted(frame)),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 
@@ -139,7 +142,7 @@ pub(super) struct RequestBody {
 enum Source {
     Memory(Option<Bytes>),
     Spooled(SpooledBody),
-    Client(Box<ClientBody>),
+    Stream(BodyStream),
 }
 
 struct SpooledBody {
@@ -179,18 +182,18 @@ impl RequestBody {
         }
     }
 
-    /// What the client sends, as it comes.
-    pub(super) fn client(body: Box<ClientBody>, watch: Rc<Watch>) -> Self {
+    /// What comes, as it comes.
+    pub(super) fn stream(body: BodyStream, watch: Rc<Watch>) -> Self {
         Self {
-            source: Source::Client(body),
+            source: Source::Stream(body),
             watch: Some(watch),
         }
     }
 
-    /// The client's body back, to be sent elsewhere; for a body that no connection took.
-    pub(super) fn into_client(self) -> Option<Box<ClientBody>> {
+    /// The stream back, to be sent elsewhere; for a body that no connection took.
+    pub(super) fn into_stream(self) -> Option<BodyStream> {
         match self.source {
-            Source::Client(body) => Some(body),
+            Source::Stream(body) => Some(body),
             Source::Memory(_) | Source::Spooled(_) => None,
         }
     }
@@ -213,7 +216,7 @@ impl HttpBody for RequestBody {
         let frame = match &mut self.source {
             Source::Memory(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Source::Spooled(body) => body.poll_next(cx),
-            Source::Client(body) => body.poll_next(cx),
+            Source::Stream(body) => body.as_mut().poll_frame(cx),
         };
         let phase = match &frame {
             Poll::Pending => Phase::Body,
@@ -235,7 +238,7 @@ impl HttpBody for RequestBody {
         match &self.source {
             Source::Memory(bytes) => bytes.is_none(),
             Source::Spooled(body) => body.offset == body.length,
-            Source::Client(body) => body.is_end(),
+            Source::Stream(body) => body.is_end_stream(),
         }
     }
 
@@ -245,7 +248,7 @@ impl HttpBody for RequestBody {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Source::Spooled(body) => SizeHint::with_exact(body.length - body.offset),
-            Source::Client(body) => body.incoming.size_hint(),
+            Source::Stream(body) => body.size_hint(),
         }
     }
 }

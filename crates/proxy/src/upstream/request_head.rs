@@ -1,10 +1,11 @@
 //! Heads of requests as endpoints get them: version, framing, and what differs between HTTP/1 and HTTP/2.
 
-use headgate_table::{ConnectionHeader, Forwarding, HttpVersion};
+use headgate_table::ConnectionHeader;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 
+use super::options::{CallOptions, Protocol, Security};
 use super::payload::Length;
 use super::request_body::RequestBody;
 
@@ -17,26 +18,13 @@ pub(super) struct RequestHead {
     headers: HeaderMap,
 }
 
-/// How connections to the endpoints are spoken on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wire {
-    /// HTTP/2 rather than HTTP/1.
-    pub(super) http2: bool,
-    /// Over TLS.
-    pub(super) tls: bool,
-    /// The connection may be kept after the response.
-    pub(super) kept: bool,
-    /// The request asks for an upgrade.
-    pub(super) upgrade: bool,
-}
-
 impl RequestHead {
-    /// The head for a body of `length`.
+    /// The head for a body of `length`. `kept`: the connection may be kept after the response.
     pub(super) fn new(
         parts: http::request::Parts,
         length: Length,
-        forwarding: &Forwarding,
-        wire: Wire,
+        options: &CallOptions<'_>,
+        kept: bool,
     ) -> Self {
         let mut head = Self {
             method: parts.method,
@@ -44,11 +32,11 @@ impl RequestHead {
             version: Version::HTTP_11,
             headers: parts.headers,
         };
-        head.frame(length, wire.http2);
-        if wire.http2 {
-            head.for_http2(wire.tls);
+        head.frame(length, options.is_http2());
+        if options.is_http2() {
+            head.for_http2(matches!(options.security, Security::Tls(_)));
         } else {
-            head.for_http1(forwarding, wire);
+            head.for_http1(options, kept);
         }
         head
     }
@@ -108,14 +96,14 @@ impl RequestHead {
         }
     }
 
-    fn for_http1(&mut self, forwarding: &Forwarding, wire: Wire) {
-        if forwarding.http_version == HttpVersion::Http10 {
+    fn for_http1(&mut self, options: &CallOptions<'_>, kept: bool) {
+        if options.protocol == Protocol::Http10 {
             self.version = Version::HTTP_10;
         }
-        match forwarding.connection_header {
+        match options.connection_header {
             Some(ConnectionHeader::Close) => self.connection("close"),
             Some(ConnectionHeader::KeepAlive) => self.connection("keep-alive"),
-            None if !wire.kept && !wire.upgrade => self.connection("close"),
+            None if !kept && !options.upgrade => self.connection("close"),
             None => {}
         }
     }
@@ -146,81 +134,53 @@ impl RequestHead {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::upstream::testing::forwarding;
-
-    const WIRE: Wire = Wire {
-        http2: false,
-        tls: false,
-        kept: true,
-        upgrade: false,
-    };
 
     fn head(
         request: http::request::Builder,
         length: Length,
-        forwarding: &Forwarding,
-        wire: Wire,
+        options: &CallOptions<'_>,
+        kept: bool,
     ) -> RequestHead {
-        RequestHead::new(
-            request.body(()).unwrap().into_parts().0,
-            length,
-            forwarding,
-            wire,
-        )
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        RequestHead::new(parts, length, options, kept)
     }
 
     #[test]
     fn one_canonical_framing_field() {
+        let options = CallOptions::default();
         let request = || {
             Request::post("/")
                 .header("host", "a")
                 .header("content-length", "0005")
         };
-        let framed = |length| head(request(), length, &forwarding(), WIRE).headers;
+        let framed = |length| head(request(), length, &options, true).headers;
         assert_eq!(framed(Length::Exact(5))[CONTENT_LENGTH], "5");
         assert_eq!(framed(Length::None)[CONTENT_LENGTH], "0");
         let chunked = framed(Length::Unknown);
         assert_eq!(chunked[TRANSFER_ENCODING], "chunked");
         assert!(!chunked.contains_key(CONTENT_LENGTH));
-        let both = head(
-            request().header("transfer-encoding", "gzip"),
-            Length::Exact(5),
-            &forwarding(),
-            WIRE,
-        );
+        let both = request().header("transfer-encoding", "gzip");
+        let both = head(both, Length::Exact(5), &options, true);
         assert!(!both.headers.contains_key(TRANSFER_ENCODING));
     }
 
     #[test]
     fn versions_and_connection() {
+        let options = CallOptions::default();
         let request = || Request::get("/x").header("host", "a");
-        let plain = head(request(), Length::None, &forwarding(), WIRE);
+        let plain = head(request(), Length::None, &options, true);
         assert_eq!(
             (plain.version, plain.headers.get(CONNECTION)),
             (Version::HTTP_11, None)
         );
-        let unkept = head(
-            request(),
-            Length::None,
-            &forwarding(),
-            Wire {
-                kept: false,
-                ..WIRE
-            },
-        );
+        let unkept = head(request(), Length::None, &options, false);
         assert_eq!(unkept.headers[CONNECTION], "close");
-        let mut old = forwarding();
-        old.http_version = HttpVersion::Http10;
-        old.connection_header = Some(ConnectionHeader::KeepAlive);
-        let old = head(
-            request(),
-            Length::None,
-            &old,
-            Wire {
-                kept: false,
-                ..WIRE
-            },
-        );
+        let old = CallOptions {
+            protocol: Protocol::Http10,
+            connection_header: Some(ConnectionHeader::KeepAlive),
+            ..options
+        };
+        let old = head(request(), Length::None, &old, false);
         assert_eq!(
             (old.version, &old.headers[CONNECTION]),
             (Version::HTTP_10, &HeaderValue::from_static("keep-alive"))
@@ -232,16 +192,12 @@ mod tests {
         let request = Request::post("/svc/Call?x=1")
             .header("host", "grpc.example:8443")
             .header("te", "trailers");
-        let head = head(
-            request,
-            Length::Unknown,
-            &forwarding(),
-            Wire {
-                http2: true,
-                tls: true,
-                ..WIRE
-            },
-        );
+        let options = CallOptions {
+            protocol: Protocol::Http2,
+            security: Security::Tls(None),
+            ..CallOptions::default()
+        };
+        let head = head(request, Length::Unknown, &options, true);
         assert_eq!(head.uri, "https://grpc.example:8443/svc/Call?x=1");
         assert!(!head.headers.contains_key(HOST) && !head.headers.contains_key(TRANSFER_ENCODING));
         assert_eq!(head.headers["te"], "trailers");

@@ -13,14 +13,27 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::Upstreams;
+use super::attempt::Progress;
 use super::balance::UpstreamState;
 use super::pool::Lease;
 use super::read_ahead::ReadAhead;
 use super::trailers;
-use super::tunnel::TunnelEnd;
-use crate::body::BodyError;
-use crate::record::{Progress, Record};
-use crate::worker::Worker;
+
+/// Why a response body ended early. The client sees a truncated response: a reset stream or a connection closed before the
+/// announced end, never a clean one.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The endpoint broke off or broke the protocol.
+    #[error("the upstream broke off")]
+    Upstream(#[source] hyper::Error),
+    /// The endpoint was silent for longer than the read timeout.
+    #[error("the upstream was silent for too long")]
+    Timeout,
+    /// A buffered part could not be read back.
+    #[error("a buffered response could not be read")]
+    Spool(#[source] std::io::Error),
+}
 
 /// The body of an endpoint's response. Read to its end, it gives the connection back; dropped before, it closes it.
 pub(crate) struct UpstreamBody {
@@ -30,7 +43,7 @@ pub(crate) struct UpstreamBody {
 enum Source {
     Direct(Direct),
     Ahead(ReadAhead),
-    Tunnel(Rc<TunnelEnd>),
+    Empty,
 }
 
 impl UpstreamBody {
@@ -48,22 +61,10 @@ impl UpstreamBody {
         }
     }
 
-    /// The empty body of a 101, after which the tunnel lives on.
-    pub(super) fn tunnel(end: Rc<TunnelEnd>) -> Self {
+    /// None, after a 101.
+    pub(super) fn empty() -> Self {
         Self {
-            source: Source::Tunnel(end),
-        }
-    }
-
-    /// Leaves the record of an upgraded request with its tunnel, which writes it when it ends. Any other body gives it
-    /// back.
-    pub(crate) fn keep_record(&self, record: Box<Record>) -> Option<Box<Record>> {
-        match &self.source {
-            Source::Tunnel(end) => {
-                end.keep(record);
-                None
-            }
-            Source::Direct(_) | Source::Ahead(_) => Some(record),
+            source: Source::Empty,
         }
     }
 }
@@ -79,7 +80,7 @@ impl HttpBody for UpstreamBody {
         match &mut self.source {
             Source::Direct(direct) => direct.poll_next(cx),
             Source::Ahead(ahead) => ahead.poll_next(cx),
-            Source::Tunnel(_) => Poll::Ready(None),
+            Source::Empty => Poll::Ready(None),
         }
     }
 
@@ -87,7 +88,7 @@ impl HttpBody for UpstreamBody {
         match &self.source {
             Source::Direct(direct) => direct.incoming.is_end_stream(),
             Source::Ahead(ahead) => ahead.is_end(),
-            Source::Tunnel(_) => true,
+            Source::Empty => true,
         }
     }
 
@@ -95,7 +96,7 @@ impl HttpBody for UpstreamBody {
         match &self.source {
             Source::Direct(direct) => direct.incoming.size_hint(),
             Source::Ahead(ahead) => ahead.size_hint(),
-            Source::Tunnel(_) => SizeHint::with_exact(0),
+            Source::Empty => SizeHint::with_exact(0),
         }
     }
 }
@@ -112,7 +113,7 @@ pub(super) struct Completion {
     pub(super) lease: Lease,
     /// The connection may serve another request.
     pub(super) reusable: bool,
-    pub(super) worker: Rc<Worker>,
+    pub(super) upstreams: Rc<Upstreams>,
     pub(super) progress: Rc<Progress>,
     /// When the try began.
     pub(super) start: Instant,
@@ -223,7 +224,7 @@ impl Completion {
             state.score(endpoint, elapsed.as_secs_f64());
         }
         if self.reusable {
-            self.lease.give_back(&self.worker);
+            self.lease.give_back(&self.upstreams);
         }
     }
 }

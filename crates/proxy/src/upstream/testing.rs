@@ -6,30 +6,30 @@ use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use bytes::Bytes;
 use headgate_table::{
-    Backend, BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Host, HostBehaviour,
-    HostTls, HttpsRedirect, Listener, Origin, PathIndex, PathKind, Plain, Policy, PublicPorts,
-    Publisher, Route, RoutingTable, Settings, Slot, Socket, Split, Target, Template, Upstream,
-    UpstreamKey, VirtualHosts, publisher,
+    BackendProtocol, Balance, Certificate, Endpoints, Forwarding, Publisher, RoutingTable,
+    Settings, Slot, Template, Upstream, UpstreamKey, publisher,
 };
+use http::header::SET_COOKIE;
+use http::request::Parts;
 use http::{Request, Response, StatusCode};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use rustls::sign::CertifiedKey;
-use smallvec::SmallVec;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
-use super::{ClientRequest, Forward, ForwardError, Own, Pools, Resolver, forward};
-use crate::body::Body;
-use crate::config::{AccessLog, Config, MetricLabels};
-use crate::record::{Attempt, Record};
-use crate::telemetry::Telemetry;
-use crate::worker::{Shared, Worker};
+use super::{
+    Attempts, BodyRules, Call, CallError, CallOptions, Environment, LocalAddresses, Payload,
+    Resolver, SelectionInput, Tunnel, UpstreamBody, Upstreams,
+};
+use crate::current::CurrentTable;
 
 /// Forwarding with short bounds and the defaults of ingress-nginx otherwise.
 pub(super) fn forwarding() -> Forwarding {
@@ -77,7 +77,7 @@ impl Default for FakeRequest {
     }
 }
 
-impl ClientRequest for FakeRequest {
+impl SelectionInput for FakeRequest {
     fn client(&self) -> IpAddr {
         self.client
     }
@@ -100,16 +100,21 @@ impl ClientRequest for FakeRequest {
     fn user_agent(&self) -> &str {
         &self.user_agent
     }
+
+    fn session_path(&self) -> Option<&str> {
+        Some("/")
+    }
 }
 
-/// A worker with one upstream and one route.
+/// A worker with one upstream, and clients whose requests it forwards there.
 pub(super) struct World {
-    pub(super) worker: Rc<Worker>,
+    pub(super) upstreams: Rc<Upstreams>,
     pub(super) upstream: Arc<Upstream>,
     pub(super) request: RefCell<FakeRequest>,
-    pub(super) attempts: RefCell<Vec<Attempt>>,
-    pub(super) failures: RefCell<Vec<ForwardError>>,
-    route: Arc<Route>,
+    pub(super) attempts: RefCell<Attempts>,
+    pub(super) failures: RefCell<Vec<CallError>>,
+    pub(super) settings: Settings,
+    forwarding: Forwarding,
     publisher: RefCell<Publisher>,
 }
 
@@ -125,7 +130,8 @@ impl World {
         settings: Settings,
         loopback: bool,
     ) -> Rc<Self> {
-        Self::listening(upstream, forwarding, settings, (loopback, Own::default()))
+        let local = LocalAddresses::default();
+        Self::listening(upstream, forwarding, settings, (loopback, local))
     }
 
     /// A process that listens on addresses, and may or may not forward to loopback ones.
@@ -133,40 +139,38 @@ impl World {
         upstream: Upstream,
         forwarding: Forwarding,
         settings: Settings,
-        (loopback, own): (bool, Own),
+        (loopback, local): (bool, LocalAddresses),
     ) -> Rc<Self> {
-        let (upstream, route) = (Arc::new(upstream), route(forwarding));
-        let (publisher, reader) = publisher(Arc::new(table(&upstream, &route, settings)));
-        let config = config(loopback);
-        let shared = Shared {
-            reader,
-            telemetry: Telemetry::new(&config),
-            resolver: Arc::new(Resolver::default()),
-            own,
-            origin: Instant::now(),
-            draining: AtomicBool::new(false),
-            config,
+        let upstream = Arc::new(upstream);
+        let (publisher, reader) = publisher(Arc::new(table(settings.clone(), &upstream)));
+        let environment = Environment {
+            resolver: Resolver::default(),
+            local,
+            loopback,
+            workers: 1,
         };
+        let table = CurrentTable::new(&reader);
         Rc::new(Self {
-            worker: Rc::new(Worker::new(0, Arc::new(shared))),
+            upstreams: Rc::new(Upstreams::new(Arc::new(environment), 0, table)),
             upstream,
             request: RefCell::default(),
             attempts: RefCell::default(),
             failures: RefCell::default(),
-            route,
+            settings,
+            forwarding,
             publisher: RefCell::new(publisher),
         })
     }
 
     /// Publishes a table in which the upstream has these endpoints.
     pub(super) fn publish(&self, endpoints: &[SocketAddr]) {
-        let upstream = Arc::new(upstream(endpoints));
-        let table = Arc::new(table(&upstream, &self.route, Settings::default()));
-        self.publisher.borrow_mut().publish(table);
+        let table = table(Settings::default(), &Arc::new(upstream(endpoints)));
+        self.publisher.borrow_mut().publish(Arc::new(table));
     }
 
-    pub(super) fn pools(&self) -> &Pools {
-        &self.worker.pools
+    /// Idle HTTP/1 connections.
+    pub(super) fn idle(&self) -> usize {
+        self.upstreams.pools.idle()
     }
 
     /// A client's HTTP/1 connection.
@@ -199,9 +203,9 @@ impl World {
     pub(super) async fn send(self: &Rc<Self>, request: &str) -> String {
         let mut client = self.connect();
         client.write_all(request.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.unwrap();
-        String::from_utf8_lossy(&answer).into_owned()
+        let mut response = Vec::new();
+        client.read_to_end(&mut response).await.unwrap();
+        String::from_utf8_lossy(&response).into_owned()
     }
 
     /// Sends a GET and gives all that comes back.
@@ -212,22 +216,17 @@ impl World {
 
     /// Statuses of all tries so far.
     pub(super) fn statuses(&self) -> Vec<u16> {
-        self.attempts
-            .borrow()
-            .iter()
-            .map(|attempt| attempt.status.map_or(0, |status| status.as_u16()))
-            .collect()
+        statuses(&self.attempts.borrow())
     }
 
     async fn serve(
         self: Rc<Self>,
         mut request: Request<Incoming>,
-    ) -> Result<Response<Body>, std::convert::Infallible> {
+    ) -> Result<Response<Either<UpstreamBody, Full<Bytes>>>, std::convert::Infallible> {
         let upgrade = request
             .headers()
             .contains_key("upgrade")
             .then(|| hyper::upgrade::on(&mut request));
-        let mut record = record(&self.worker, &request);
         let (mut head, body) = request.into_parts();
         if upgrade.is_none() {
             head.headers.remove("connection");
@@ -240,137 +239,76 @@ impl World {
             head.headers.insert("host", authority.parse().unwrap());
             head.uri = head.uri.path().parse().unwrap();
         }
-        let fake = self.request.borrow().clone();
-        let table = self.worker.table();
-        let forwarded = Forward {
-            worker: &self.worker,
-            table: &table,
-            route: &self.route,
-            upstream: &self.upstream,
-            head,
-            body,
-            upgrade,
-            request: &fake,
+        let mut attempts = Attempts::default();
+        let result = self.forward(head, body, upgrade, &mut attempts).await;
+        self.attempts.borrow_mut().append(attempts);
+        Ok(match result {
+            Ok(response) => response.map(Either::Left),
+            Err(error) => {
+                self.failures.borrow_mut().push(error);
+                let page = Full::from(error.to_string());
+                let mut response = Response::new(Either::Right(page));
+                *response.status_mut() = StatusCode::IM_A_TEAPOT;
+                response
+            }
+        })
+    }
+
+    async fn forward(
+        &self,
+        head: Parts,
+        body: Incoming,
+        upgrade: Option<OnUpgrade>,
+        attempts: &mut Attempts,
+    ) -> Result<Response<UpstreamBody>, CallError> {
+        let input = self.request.borrow().clone();
+        let options = CallOptions {
+            upgrade: upgrade.is_some(),
+            ..CallOptions::of(&self.forwarding, &self.upstream, input.https)
         };
-        let result = forward(forwarded, &mut record).await;
-        self.attempts
-            .borrow_mut()
-            .extend(record.attempts.iter().cloned());
-        Ok(result.unwrap_or_else(|error| {
-            self.failures.borrow_mut().push(error);
-            let mut response = Response::new(Body::full(error.to_string()));
-            *response.status_mut() = StatusCode::IM_A_TEAPOT;
-            response
-        }))
+        let target = self
+            .upstreams
+            .target(&self.upstream, options.connect_timeout)
+            .await?;
+        let rules = BodyRules {
+            limit: self.forwarding.body_limit,
+            timeout: self.settings.client.body_timeout,
+            buffered: self.forwarding.buffer_request,
+            memory: self.forwarding.body_memory,
+        };
+        let call = Call {
+            target,
+            head,
+            body: Payload::receive(body, rules, &options).await?,
+            options,
+            pool: &self.settings.pool,
+            input: &input,
+        };
+        let mut reply = self.upstreams.call(call, attempts).await?;
+        let headers = reply.response.headers_mut();
+        headers.extend(reply.session_cookie.map(|cookie| (SET_COOKIE, cookie)));
+        if reply.response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            let (client, idle) = (upgrade.unwrap(), options.read_timeout);
+            Tunnel::new(client, &mut reply.response, attempts, idle).open(|_| {});
+        }
+        Ok(reply.response)
     }
 }
 
-fn record(worker: &Rc<Worker>, request: &Request<Incoming>) -> Record {
-    Record {
-        worker: worker.clone(),
-        start: Instant::now(),
-        client: IpAddr::V4(Ipv4Addr::LOCALHOST),
-        method: request.method().clone(),
-        target: request.uri().clone(),
-        version: request.version(),
-        referer: None,
-        user_agent: None,
-        authorization: None,
-        request_id: None,
-        request_length: 0,
-        status: None,
-        body_bytes_sent: 0,
-        route: None,
-        host: None,
-        host_is_literal: false,
-        upstream: None,
-        alternative: None,
-        attempts: SmallVec::new(),
-        default_backend: false,
-        unlogged: true,
-        refused_by: None,
-        permit: None,
-    }
+/// Statuses of `attempts`; 0 where there is none.
+pub(super) fn statuses(attempts: &Attempts) -> Vec<u16> {
+    attempts
+        .iter()
+        .map(|attempt| attempt.status.map_or(0, |status| status.as_u16()))
+        .collect()
 }
 
-fn config(loopback_upstreams: bool) -> Config {
-    Config {
-        bind: Vec::new(),
-        http_port: 0,
-        https_port: 0,
-        workers: 1,
-        loopback_upstreams,
-        max_connections: 1,
-        access_log: AccessLog::Stdout,
-        labels: MetricLabels::default(),
-        metrics_per_host: true,
-        metrics_per_undefined_host: false,
-        status_classes: false,
-    }
-}
-
-fn route(forwarding: Forwarding) -> Arc<Route> {
-    let policy = Policy {
-        redirect: None,
-        cors: None,
-        limits: None,
-        access: None,
-        response_headers: Arc::default(),
-        preserve_trailing_slash: false,
-        port_in_redirects: false,
-        relative_redirects: false,
-        access_log: true,
-        forwarding: Arc::new(forwarding),
-    };
-    let origin = Origin {
-        kind: "Ingress",
-        namespace: "shop".into(),
-        name: "web".into(),
-        service: "web".into(),
-        port: "80".into(),
-    };
-    Arc::new(Route {
-        path: "/".into(),
-        kind: PathKind::Prefix,
-        origin: Arc::new(origin),
-        policy: Arc::new(policy),
-        https: HttpsRedirect::Never,
-        rewrite: None,
-        target: Target::Forward(Split::new(Backend::upstream_only(UpstreamKey::new(
-            "shop/web/80",
-        )))),
-        sets_affinity_cookie: true,
-        slot: Slot::default(),
-    })
-}
-
-fn table(upstream: &Arc<Upstream>, route: &Arc<Route>, settings: Settings) -> RoutingTable {
-    let behaviour = HostBehaviour::Routes {
-        app_root: None,
-        paths: PathIndex::literal(route.clone(), Vec::new()),
-    };
-    let catch_all = Host {
-        name: "_".into(),
-        aliases: Arc::default(),
-        tls: HostTls::None,
-        behaviour,
-    };
-    let hosts = VirtualHosts::new(Arc::new(catch_all));
+/// A table with `upstream`, to which no listener leads.
+fn table(settings: Settings, upstream: &Arc<Upstream>) -> RoutingTable {
     let mut table = RoutingTable::new(Arc::new(settings));
-    table.set_listeners(vec![Listener {
-        address: LISTENER,
-        ports: PublicPorts {
-            own: LISTENER.port(),
-            https: 0,
-        },
-        socket: Socket::Plain(Plain::Http(Arc::new(hosts))),
-    }]);
     table.insert_upstream(upstream.clone());
     table
 }
-
-/// The listener of the table that tests serve.
-const LISTENER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
 
 /// A self-signed certificate for `names`.
 pub(super) fn identity(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {

@@ -1,84 +1,86 @@
 //! Upgraded connections: bytes both ways after a 101, WebSocket or not.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use http::Response;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::{Instant, sleep_until};
 
+use super::attempt::{Attempts, Progress};
 use super::timer::after;
-use crate::record::{Progress, Record};
 
 /// Bytes that each direction holds at most.
 const BUFFER: usize = 8 << 10;
 
-/// Where the record of the request waits for the end of its tunnel.
-#[derive(Default)]
-pub(super) struct TunnelEnd {
-    record: RefCell<Option<Box<Record>>>,
-}
-
-impl TunnelEnd {
-    /// Keeps `record` until the tunnel ends.
-    pub(super) fn keep(&self, record: Box<Record>) {
-        self.record.replace(Some(record));
-    }
-}
-
-/// What a tunnel needs to know.
-pub(super) struct Tunnel {
-    /// The client's side, there once the 101 is sent.
-    pub(super) client: OnUpgrade,
-    /// The endpoint's side.
-    pub(super) endpoint: OnUpgrade,
-    /// Bound on silence of both sides.
-    pub(super) idle: Duration,
+/// A connection to an endpoint that agreed to an upgrade, and the client's that asked for it.
+pub(crate) struct Tunnel {
+    /// There once the 101 is sent.
+    client: OnUpgrade,
+    endpoint: OnUpgrade,
+    idle: Duration,
     /// When the try began.
-    pub(super) start: Instant,
-    /// Counts what the endpoint sends.
-    pub(super) progress: Rc<Progress>,
-}
-
-/// Runs `tunnel` beside the client's connection, which is over for HTTP with the 101.
-pub(super) fn open(tunnel: Tunnel) -> Rc<TunnelEnd> {
-    let end = Rc::new(TunnelEnd::default());
-    let Tunnel {
-        client,
-        endpoint,
-        idle,
-        start,
-        progress,
-    } = tunnel;
-    let guard = Guard {
-        end: end.clone(),
-        start,
-        progress,
-    };
-    tokio::task::spawn_local(async move {
-        if let (Ok(client), Ok(endpoint)) = tokio::join!(client, endpoint) {
-            relay(client, endpoint, idle, &guard.progress.bytes).await;
-        }
-    });
-    end
-}
-
-/// Writes the record of the request when its tunnel ends, also when the worker stops in the middle.
-struct Guard {
-    end: Rc<TunnelEnd>,
     start: Instant,
     progress: Rc<Progress>,
 }
 
-impl Drop for Guard {
+impl Tunnel {
+    /// Between `client` and the endpoint of the last of `attempts`, which answered with the 101 `response`. It ends when
+    /// both sides are silent for `idle`.
+    pub(crate) fn new<B>(
+        client: OnUpgrade,
+        response: &mut Response<B>,
+        attempts: &Attempts,
+        idle: Duration,
+    ) -> Self {
+        let start = attempts.last().map(|attempt| attempt.start.into());
+        Self {
+            client,
+            endpoint: hyper::upgrade::on(response),
+            idle,
+            start: start.unwrap_or_else(Instant::now),
+            progress: attempts.progress(),
+        }
+    }
+
+    /// Runs beside the client's connection, which is over for HTTP with the 101. At the end, also when the worker stops
+    /// in the middle, `on_end` is told how many bytes the client was sent.
+    pub(crate) fn open(self, on_end: impl FnOnce(u64) + 'static) {
+        let Self {
+            client,
+            endpoint,
+            idle,
+            start,
+            progress,
+        } = self;
+        let guard = Guard {
+            on_end: Some(on_end),
+            start,
+            progress,
+        };
+        tokio::task::spawn_local(async move {
+            if let (Ok(client), Ok(endpoint)) = tokio::join!(client, endpoint) {
+                relay(client, endpoint, idle, &guard.progress.bytes).await;
+            }
+        });
+    }
+}
+
+struct Guard<F: FnOnce(u64)> {
+    on_end: Option<F>,
+    start: Instant,
+    progress: Rc<Progress>,
+}
+
+impl<F: FnOnce(u64)> Drop for Guard<F> {
     fn drop(&mut self) {
         self.progress.response.set(Some(self.start.elapsed()));
-        let record = self.end.record.borrow_mut().take();
-        if let Some(mut record) = record {
-            record.body_bytes_sent += self.progress.bytes.get();
+        if let Some(on_end) = self.on_end.take() {
+            on_end(self.progress.bytes.get());
         }
     }
 }

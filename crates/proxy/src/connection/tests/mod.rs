@@ -35,7 +35,7 @@ use crate::downstream::Downstream;
 use crate::drain::Connections;
 use crate::listen::Port;
 use crate::telemetry::Telemetry;
-use crate::upstream::{Own, Resolver};
+use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
 
 /// The listeners of the table that tests serve.
@@ -134,8 +134,12 @@ impl Fixture {
             config,
             reader: reader.clone(),
             telemetry,
-            resolver: Arc::new(Resolver::default()),
-            own: Own::default(),
+            upstream: Arc::new(Environment {
+                resolver: Resolver::default(),
+                local: LocalAddresses::default(),
+                loopback: true,
+                workers: 1,
+            }),
             origin: std::time::Instant::now(),
             draining: AtomicBool::new(false),
         });

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use http::Version;
 
-use crate::record::Attempt;
 use crate::telemetry::observation::{Observation, response_length};
+use crate::upstream::Attempt;
 
 /// Bounds on what is written of a field, in bytes after escaping.
 const LONGEST_METHOD: usize = 64;

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use headgate_table::{Balance, Route, Upstream};
+use headgate_table::{Balance, Upstream};
 use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -22,8 +22,8 @@ pub(super) use ring::hash;
 pub(super) use view::View;
 
 use super::affinity;
-use super::{ClientRequest, ForwardError};
-use crate::worker::Worker;
+use super::target::Target;
+use super::{CallError, SelectionInput, Upstreams};
 use client_ip::Clients;
 use ewma::Scores;
 use round_robin::Cursors;
@@ -47,22 +47,19 @@ pub(super) struct Resolved {
 }
 
 impl UpstreamState {
-    /// The state of `upstream`.
-    pub(super) fn of<'u>(
-        upstream: &'u Upstream,
-        worker: &Worker,
-    ) -> Result<&'u Self, ForwardError> {
+    /// The state of `upstream`, which `workers` workers share.
+    pub(super) fn of(upstream: &Upstream, workers: usize) -> Result<&Self, CallError> {
         let state = upstream.slot.get_or_init(|| {
             Arc::new(Self {
                 view: ArcSwapOption::empty(),
-                cursors: Cursors::new(worker.shared.config.workers),
+                cursors: Cursors::new(workers),
                 scores: Mutex::default(),
                 clients: Clients::default(),
                 binding: affinity::binding(&upstream.log_name),
                 resolved: ArcSwapOption::empty(),
             })
         });
-        state.ok_or(ForwardError::NoEndpoints)
+        state.ok_or(CallError::NoEndpoints)
     }
 
     /// What follows from the set of endpoints, made anew when that changed.
@@ -105,12 +102,9 @@ impl UpstreamState {
 
 /// The choice of endpoints for one request.
 pub(super) struct Selection<'r> {
-    pub(super) worker: &'r Worker,
-    pub(super) route: &'r Route,
-    pub(super) upstream: &'r Upstream,
-    pub(super) state: &'r UpstreamState,
-    pub(super) endpoints: &'r Arc<[SocketAddr]>,
-    pub(super) request: &'r dyn ClientRequest,
+    pub(super) upstreams: &'r Upstreams,
+    pub(super) target: &'r Target<'r>,
+    pub(super) input: &'r dyn SelectionInput,
     /// `Set-Cookie` of a session that begins with this request.
     pub(super) cookie: Option<HeaderValue>,
 }
@@ -118,19 +112,22 @@ pub(super) struct Selection<'r> {
 impl Selection<'_> {
     /// The next endpoint to try, after those in `tried`. `None` when there is none at all.
     pub(super) fn next(&mut self, tried: &[SocketAddr]) -> Option<SocketAddr> {
-        let loopback = self.worker.shared.config.loopback_upstreams;
-        let view = self
-            .state
-            .view(self.endpoints, &self.upstream.balance, loopback);
+        let Target {
+            upstream,
+            state,
+            endpoints,
+        } = self.target;
+        let loopback = self.upstreams.environment.loopback;
+        let view = state.view(endpoints, &upstream.balance, loopback);
         let view = view.as_deref()?;
-        if let Some(affinity) = &self.upstream.affinity {
+        if let Some(affinity) = &upstream.affinity {
             return affinity::pick(self, affinity, view, tried);
         }
-        match self.upstream.client_ip_affinity {
+        match upstream.client_ip_affinity {
             Some(timeout) => {
-                let client = self.request.client().to_canonical();
+                let client = self.input.client().to_canonical();
                 let pick = || self.balanced(view, tried);
-                self.state.clients.pick(
+                state.clients.pick(
                     client,
                     client_ip::Rules {
                         timeout,
@@ -146,19 +143,19 @@ impl Selection<'_> {
     }
 
     fn balanced(&self, view: &View, tried: &[SocketAddr]) -> Option<SocketAddr> {
-        match &self.upstream.balance {
+        let state = self.target.state;
+        match &self.target.upstream.balance {
             Balance::RoundRobin => {
-                self.state
+                state
                     .cursors
-                    .pick(self.worker.index, view.endpoints(), tried)
+                    .pick(self.upstreams.worker, view.endpoints(), tried)
             }
-            Balance::Ewma => self
-                .state
+            Balance::Ewma => state
                 .scores
                 .lock()
                 .pick(view.endpoints(), tried, Instant::now()),
             Balance::Hash { key, subset } => {
-                let hash = hash(self.request.evaluate(key).as_bytes());
+                let hash = hash(self.input.evaluate(key).as_bytes());
                 if subset.is_some() {
                     view.by_subset(hash, tried)
                 } else {

@@ -1,7 +1,7 @@
 //! Request bodies: limits, times, framing.
 
 use super::*;
-use crate::upstream::ForwardError;
+use crate::upstream::{CallError, RequestBodyError};
 use headgate_table::{ClientLimits, Settings};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -29,7 +29,7 @@ async fn too_large_by_announcement_and_by_count() {
                 .await;
             assert_eq!(
                 *world.failures.borrow(),
-                [ForwardError::ClientBodyTooLarge; 2]
+                [CallError::RequestBody(RequestBodyError::TooLarge); 2]
             );
             assert!(endpoint.requests.borrow().is_empty());
             let fits = world
@@ -66,7 +66,10 @@ async fn a_client_that_stops_sending_is_given_up() {
             .unwrap();
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
-        assert_eq!(*world.failures.borrow(), [ForwardError::ClientBodyTimeout]);
+        assert_eq!(
+            *world.failures.borrow(),
+            [CallError::RequestBody(RequestBodyError::Timeout)]
+        );
         assert_eq!(start.elapsed().as_secs(), 7);
     })
     .await;
@@ -83,7 +86,7 @@ async fn broken_framing_and_broken_clients_are_told_apart() {
             world.send(&format!("{CHUNKED}5\r\nhello\r\nxyz\r\n")).await;
             assert_eq!(
                 *world.failures.borrow(),
-                [ForwardError::ClientBodyMalformed]
+                [CallError::RequestBody(RequestBodyError::Malformed)]
             );
             assert!(
                 world.statuses().iter().all(|status| *status == 0),
@@ -98,7 +101,10 @@ async fn broken_framing_and_broken_clients_are_told_apart() {
             client.read_to_end(&mut Vec::new()).await.unwrap();
             assert_eq!(
                 *world.failures.borrow(),
-                [ForwardError::ClientBodyMalformed, ForwardError::ClientGone]
+                [
+                    CallError::RequestBody(RequestBodyError::Malformed),
+                    CallError::RequestBody(RequestBodyError::Gone)
+                ]
             );
             assert!(endpoint.requests.borrow().is_empty());
         }
@@ -180,7 +186,7 @@ async fn an_endpoint_that_takes_nothing_is_a_send_timeout() {
             "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
         );
         world.send(&(head + &"b".repeat(size))).await;
-        assert_eq!(*world.failures.borrow(), [ForwardError::SendTimeout]);
+        assert_eq!(*world.failures.borrow(), [CallError::SendTimeout]);
     })
     .await;
 }

@@ -1,7 +1,7 @@
 //! Which endpoint serves.
 
 use super::*;
-use crate::upstream::{ForwardError, affinity, bound_to, has_endpoints};
+use crate::upstream::{CallError, affinity, bound_to};
 use headgate_table::{Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, Settings, Template};
 use std::collections::HashSet;
 
@@ -152,9 +152,9 @@ async fn nowhere_to_go() {
             (upstream(&[endpoint.address]), false),
         ] {
             let world = World::with(upstream, forwarding(), Settings::default(), loopback);
-            assert!(!has_endpoints(&world.worker, &world.upstream));
+            assert!(!world.upstreams.has_endpoints(&world.upstream));
             world.get().await;
-            assert_eq!(*world.failures.borrow(), [ForwardError::NoEndpoints]);
+            assert_eq!(*world.failures.borrow(), [CallError::NoEndpoints]);
         }
         assert_eq!(endpoint.connections.get(), 0);
     })

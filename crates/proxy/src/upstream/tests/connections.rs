@@ -1,10 +1,9 @@
 //! Connections that are kept, and those that must not be.
 
 use super::*;
-use crate::upstream::{ForwardError, Own};
+use crate::upstream::{CallError, LocalAddresses};
 use headgate_table::{ConnectionHeader, HttpVersion, PoolSettings, Settings};
 use std::net::SocketAddr;
-use tokio::time::Instant;
 
 #[tokio::test]
 async fn one_connection_serves_many_requests() {
@@ -14,7 +13,7 @@ async fn one_connection_serves_many_requests() {
         for _ in 0..5 {
             assert!(world.get().await.ends_with("ok"));
         }
-        assert_eq!((endpoint.connections.get(), world.pools().idle()), (1, 1));
+        assert_eq!((endpoint.connections.get(), world.idle()), (1, 1));
         let attempts = world.attempts.borrow();
         assert_eq!(attempts[4].connect, Some(std::time::Duration::ZERO));
         assert!(
@@ -73,7 +72,7 @@ async fn nothing_is_kept_where_nothing_may_be() {
         let world = World::with(upstream(&[endpoint.address]), forwarding(), settings, true);
         world.get().await;
         world.get().await;
-        assert_eq!((endpoint.connections.get(), world.pools().idle()), (2, 0));
+        assert_eq!((endpoint.connections.get(), world.idle()), (2, 0));
         assert!(endpoint.requests.borrow()[0].contains("Connection: close\r\n"));
 
         let endpoint = Endpoint::answering(OK).await;
@@ -123,7 +122,7 @@ async fn a_connection_that_died_while_idle_costs_get_no_try_and_post_nothing_twi
         assert_eq!(world.statuses(), [200, 200]);
         let post = "POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx";
         world.send(post).await;
-        assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
+        assert_eq!(*world.failures.borrow(), [CallError::Broken]);
         assert_eq!(
             endpoint
                 .requests
@@ -161,16 +160,11 @@ async fn endpoints_out_of_service_lose_their_connections() {
         let endpoint = Endpoint::answering(OK).await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         world.get().await;
-        let worker = &world.worker;
-        world
-            .pools()
-            .sweep(&worker.table(), &worker.shared.resolver, Instant::now());
-        assert_eq!(world.pools().idle(), 1);
+        world.upstreams.sweep();
+        assert_eq!(world.idle(), 1);
         world.publish(&["10.0.0.1:80".parse().unwrap()]);
-        world
-            .pools()
-            .sweep(&worker.table(), &worker.shared.resolver, Instant::now());
-        assert_eq!(world.pools().idle(), 0);
+        world.upstreams.sweep();
+        assert_eq!(world.idle(), 0);
     })
     .await;
 }
@@ -201,10 +195,10 @@ async fn nothing_is_forwarded_to_where_the_process_listens() {
                 upstream(&[endpoint.address]),
                 forwarding(),
                 Settings::default(),
-                (true, Own::new(vec![own])),
+                (true, LocalAddresses::new(vec![own])),
             );
             world.get().await;
-            assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+            assert_eq!(*world.failures.borrow(), [CallError::Connect]);
         }
         assert_eq!(endpoint.connections.get(), 0);
     })

@@ -1,7 +1,7 @@
 //! What comes back.
 
 use super::*;
-use crate::upstream::ForwardError;
+use crate::upstream::CallError;
 use crate::upstream::testing::Local;
 use bytes::Bytes;
 use headgate_table::BackendProtocol;
@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-async fn failure_of(answer: &'static str) -> Vec<ForwardError> {
+async fn failure_of(answer: &'static str) -> Vec<CallError> {
     let endpoint = Endpoint::answering(answer).await;
     let world = World::new(upstream(&[endpoint.address]), forwarding());
     world.get().await;
@@ -21,7 +21,7 @@ async fn failure_of(answer: &'static str) -> Vec<ForwardError> {
         1,
         "not retried without invalid_header"
     );
-    assert_eq!(world.pools().idle(), 0);
+    assert_eq!(world.idle(), 0);
     world.failures.take()
 }
 
@@ -37,7 +37,7 @@ async fn heads_that_are_not_believed() {
         let switched =
             "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
         for invalid in [both, lengths, twice, coded, chunks, folded, switched, "SSH-2.0-OpenSSH_9.9\r\n"] {
-            assert_eq!(failure_of(invalid).await, [ForwardError::InvalidResponse], "{invalid}");
+            assert_eq!(failure_of(invalid).await, [CallError::InvalidResponse], "{invalid}");
         }
     })
     .await;
@@ -60,7 +60,7 @@ async fn heads_have_a_limit() {
             let expected = if fits {
                 Vec::new()
             } else {
-                vec![ForwardError::HeadTooLarge]
+                vec![CallError::HeadTooLarge]
             };
             assert_eq!(world.failures.take(), expected);
         }
@@ -97,7 +97,7 @@ async fn a_truncated_body_looks_truncated() {
                         .contains("transfer-encoding: chunked"),
                     chunked
                 );
-                assert_eq!(world.pools().idle(), 0);
+                assert_eq!(world.idle(), 0);
                 assert_eq!(world.attempts.borrow()[0].progress.response.get(), None);
             }
         }
@@ -188,7 +188,7 @@ async fn a_response_is_read_ahead_of_a_slow_client() {
             .unwrap();
         // The client reads nothing, and yet the connection to the endpoint becomes free.
         endpoint_is_done.await.unwrap();
-        while world.pools().idle() == 0 {
+        while world.idle() == 0 {
             tokio::task::yield_now().await;
         }
         let mut seen = Vec::new();

@@ -1,7 +1,7 @@
 //! When another endpoint is tried.
 
 use super::*;
-use crate::upstream::ForwardError;
+use crate::upstream::CallError;
 use headgate_table::RetryOn;
 
 const POST: &str =
@@ -44,7 +44,7 @@ async fn tries_are_bounded_also_with_one_endpoint() {
         let world = World::new(upstream(&[nobody().await]), forwarding());
         world.get().await;
         assert_eq!(world.statuses(), [502, 502, 502]);
-        assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+        assert_eq!(*world.failures.borrow(), [CallError::Connect]);
     })
     .await;
 }
@@ -62,7 +62,7 @@ async fn a_broken_connection_is_an_error_that_get_survives_and_post_does_not() {
             failed += usize::from(!world.send(POST).await.starts_with("HTTP/1.1 200"));
         }
         assert_eq!(failed, 1);
-        assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
+        assert_eq!(*world.failures.borrow(), [CallError::Broken]);
     })
     .await;
 }
@@ -119,7 +119,7 @@ async fn silence_is_a_timeout() {
         forwarding.read_timeout = std::time::Duration::from_millis(30);
         let world = World::new(upstream(&[silent.address]), forwarding);
         world.get().await;
-        assert_eq!(*world.failures.borrow(), [ForwardError::ReadTimeout]);
+        assert_eq!(*world.failures.borrow(), [CallError::ReadTimeout]);
         assert_eq!(world.statuses(), [504, 504, 504]);
     })
     .await;
@@ -141,7 +141,7 @@ async fn a_streamed_body_is_not_sent_twice() {
             mute.requests.borrow().len() + other.requests.borrow().len(),
             1
         );
-        assert_eq!(*world.failures.borrow(), [ForwardError::Broken]);
+        assert_eq!(*world.failures.borrow(), [CallError::Broken]);
     })
     .await;
 }

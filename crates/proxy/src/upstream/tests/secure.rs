@@ -1,7 +1,8 @@
 //! TLS towards endpoints.
 
 use super::*;
-use crate::upstream::ForwardError;
+use crate::upstream::options::Security;
+use crate::upstream::{Attempts, CallError, CallOptions, Payload};
 use headgate_table::{BackendProtocol, Slot, Upstream, UpstreamTls};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
@@ -184,11 +185,7 @@ async fn verification_is_of_chain_and_name() {
         ] {
             let world = world(endpoint.address, Some(settings(authority, name)));
             assert_eq!(world.get().await.ends_with("ok"), trusted, "{name:?}");
-            let failures: &[ForwardError] = if trusted {
-                &[]
-            } else {
-                &[ForwardError::Connect]
-            };
+            let failures: &[CallError] = if trusted { &[] } else { &[CallError::Connect] };
             assert_eq!(*world.failures.borrow(), failures);
         }
         assert_ne!(endpoint.certificate, authority);
@@ -214,6 +211,32 @@ async fn name_and_client_certificate_are_sent_when_asked_for() {
 }
 
 #[tokio::test]
+async fn a_call_brings_its_own_security() {
+    local(async {
+        let (endpoint, authority) = secure("api.internal").await;
+        let world = World::new(upstream(&[endpoint.address]), forwarding());
+        let known = Arc::new(settings(&authority, Some("api.internal")));
+        let unknown = Arc::new(settings(&authority, Some("api.other")));
+        for (security, trusted) in [
+            (Security::Plain, false),
+            (Security::Tls(Some(&known)), true),
+            (Security::Tls(Some(&unknown)), false),
+            (Security::Tls(None), true),
+        ] {
+            let options = CallOptions {
+                security,
+                ..CallOptions::default()
+            };
+            let mut attempts = Attempts::default();
+            let outcome = calls::call(&world, Payload::empty(), options, &mut attempts).await;
+            assert_eq!(outcome.is_ok(), trusted, "{security:?}");
+        }
+        assert_eq!(endpoint.seen.borrow().len(), 2, "no connection is shared");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn settings_that_cannot_be_met_close_the_route() {
     local(async {
         let (endpoint, authority) = secure("api.internal").await;
@@ -224,7 +247,7 @@ async fn settings_that_cannot_be_met_close_the_route() {
         for tls in [no_version, no_authority] {
             let world = world(endpoint.address, Some(tls));
             world.get().await;
-            assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+            assert_eq!(*world.failures.borrow(), [CallError::Connect]);
         }
         assert!(endpoint.seen.borrow().is_empty());
     })
@@ -241,7 +264,7 @@ async fn an_endpoint_that_does_not_speak_tls_is_not_listened_to() {
         .await;
         let world = world(plain.address, None);
         world.get().await;
-        assert_eq!(*world.failures.borrow(), [ForwardError::Connect]);
+        assert_eq!(*world.failures.borrow(), [CallError::Connect]);
     })
     .await;
 }

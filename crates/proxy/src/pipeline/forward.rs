@@ -1,0 +1,139 @@
+//! Forwarding: a call with the client's body, noted in the client's record.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use headgate_table::{Template, Upstream};
+use http::header::SET_COOKIE;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+
+use crate::body::Body;
+use crate::record::Record;
+use crate::request::Context;
+use crate::upstream::{
+    BodyRules, Call, CallError, CallOptions, Length, Payload, Reply, SelectionInput, Tunnel,
+    Upstreams,
+};
+
+/// A client's request on its way to an upstream.
+pub(super) struct Forward<'f> {
+    pub(super) upstreams: &'f Rc<Upstreams>,
+    pub(super) context: &'f Context<'f>,
+    pub(super) upstream: &'f Arc<Upstream>,
+    /// See [`Call::head`].
+    pub(super) head: Parts,
+    pub(super) body: Incoming,
+    /// The client's side of an upgrade that the head asks for.
+    pub(super) upgrade: Option<OnUpgrade>,
+}
+
+/// The response of an upstream.
+pub(super) struct Forwarded {
+    pub(super) response: Response<Body>,
+    /// What comes after a 101.
+    pub(super) tunnel: Option<Tunnel>,
+}
+
+impl From<Response<Body>> for Forwarded {
+    fn from(response: Response<Body>) -> Self {
+        Self {
+            response,
+            tunnel: None,
+        }
+    }
+}
+
+impl Forward<'_> {
+    /// Forwards the request; its tries and the length of its body are noted in `record`.
+    ///
+    /// # Errors
+    /// What went wrong, when there is no response to pass on.
+    pub(super) async fn run(self, record: &mut Record) -> Result<Forwarded, CallError> {
+        let Self {
+            upstreams,
+            context,
+            upstream,
+            head,
+            body,
+            upgrade,
+        } = self;
+        let settings = context.settings;
+        let forwarding = &*context.route.policy.forwarding;
+        let options = CallOptions {
+            upgrade: upgrade.is_some(),
+            ..CallOptions::of(forwarding, upstream, context.https())
+        };
+        let target = upstreams.target(upstream, options.connect_timeout).await?;
+        let rules = BodyRules {
+            limit: forwarding.body_limit,
+            timeout: settings.client.body_timeout,
+            buffered: forwarding.buffer_request,
+            memory: forwarding.body_memory,
+        };
+        let announced = body.size_hint().exact().is_some();
+        let body = Payload::receive(body, rules, &options).await?;
+        // An announced length is known from the head.
+        if let (Length::Exact(length), false) = (body.length(), announced) {
+            record.request_length += length;
+        }
+        let call = Call {
+            target,
+            head,
+            body,
+            options,
+            pool: &settings.pool,
+            input: context,
+        };
+        let Reply {
+            mut response,
+            session_cookie,
+        } = upstreams.call(call, &mut record.attempts).await?;
+        if let Some(cookie) = session_cookie {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+        let client = upgrade.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
+        let tunnel = client.map(|client| {
+            Tunnel::new(
+                client,
+                &mut response,
+                &record.attempts,
+                options.read_timeout,
+            )
+        });
+        Ok(Forwarded {
+            response: response.map(Body::upstream),
+            tunnel,
+        })
+    }
+}
+
+impl SelectionInput for Context<'_> {
+    fn client(&self) -> IpAddr {
+        Context::client(self)
+    }
+
+    fn evaluate(&self, template: &Template) -> String {
+        Context::evaluate(self, template)
+    }
+
+    fn https(&self) -> bool {
+        Context::https(self)
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        Context::cookie(self, name)
+    }
+
+    fn user_agent(&self) -> &str {
+        Context::user_agent(self)
+    }
+
+    fn session_path(&self) -> Option<&str> {
+        self.route.sets_affinity_cookie.then_some(&*self.route.path)
+    }
+}

@@ -1,0 +1,132 @@
+//! The terms of a call: protocol, TLS, times, retries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_table::{
+    ConnectionHeader, Forwarding, HttpVersion, PoolSettings, Retry, Upstream, UpstreamTls,
+};
+
+use super::tls::TlsIdentity;
+
+/// What is read ahead of an HTTP/1 response, bytes: what a slow client costs is some four times that.
+const READ_BUFFER: usize = 64 << 10;
+/// The same where larger heads are allowed; and no head is larger, whatever the options say.
+const LARGEST_BUFFER: usize = 256 << 10;
+
+/// The terms of a call. A route's [`Forwarding`] to an upstream becomes such a value; calls that belong to no route have one of their
+/// own. The defaults are those of [`Forwarding`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CallOptions<'c> {
+    /// Default HTTP/1.1.
+    pub(crate) protocol: Protocol,
+    /// Default plain text.
+    pub(crate) security: Security<'c>,
+    /// `Connection` of an HTTP/1 request; default: what keeping the connection asks for.
+    pub(crate) connection_header: Option<ConnectionHeader>,
+    /// Bound on connecting, TLS and the first resolution of a name included; default 5 s.
+    pub(crate) connect_timeout: Duration,
+    /// Bound between two writes; default 60 s.
+    pub(crate) send_timeout: Duration,
+    /// Bound between two reads; default 60 s.
+    pub(crate) read_timeout: Duration,
+    /// When another endpoint is tried; default: three tries in all, on errors and timeouts.
+    pub(crate) retry: Retry,
+    /// Largest head of a response, bytes; default 4 KiB.
+    pub(crate) response_head_limit: usize,
+    /// Read the body of an HTTP/1 response ahead of whoever takes it, unless the endpoint says otherwise; default false.
+    pub(crate) read_ahead: bool,
+    /// The head asks for an upgrade and the caller can take a 101; default false. Never with HTTP/2.
+    pub(crate) upgrade: bool,
+}
+
+/// What endpoints speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    /// One request a connection, and every body with its length.
+    Http10,
+    Http11,
+    Http2,
+}
+
+/// How connections to endpoints are protected.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Security<'c> {
+    /// Plain text.
+    Plain,
+    /// TLS under these settings; without settings, nothing is verified and no name is sent.
+    Tls(Option<&'c Arc<UpstreamTls>>),
+}
+
+impl Default for CallOptions<'_> {
+    fn default() -> Self {
+        let forwarding = Forwarding::default();
+        Self {
+            protocol: Protocol::Http11,
+            security: Security::Plain,
+            connection_header: None,
+            connect_timeout: forwarding.connect_timeout,
+            send_timeout: forwarding.send_timeout,
+            read_timeout: forwarding.read_timeout,
+            retry: forwarding.retry,
+            response_head_limit: forwarding.response_head_limit,
+            read_ahead: false,
+            upgrade: false,
+        }
+    }
+}
+
+impl<'c> CallOptions<'c> {
+    /// The terms of `forwarding` to `upstream`, for a client that came by `https` or not.
+    pub(crate) fn of(forwarding: &Forwarding, upstream: &'c Upstream, https: bool) -> Self {
+        let protocol = match forwarding.http_version {
+            _ if upstream.protocol.is_grpc() => Protocol::Http2,
+            HttpVersion::Http10 => Protocol::Http10,
+            HttpVersion::Http11 => Protocol::Http11,
+        };
+        let security = if upstream.protocol.tls(https) {
+            Security::Tls(upstream.tls.as_ref())
+        } else {
+            Security::Plain
+        };
+        Self {
+            protocol,
+            security,
+            connection_header: forwarding.connection_header,
+            connect_timeout: forwarding.connect_timeout,
+            send_timeout: forwarding.send_timeout,
+            read_timeout: forwarding.read_timeout,
+            retry: forwarding.retry,
+            response_head_limit: forwarding.response_head_limit,
+            read_ahead: forwarding.buffer_response,
+            upgrade: false,
+        }
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.protocol == Protocol::Http2
+    }
+
+    /// Whether a connection may be kept after the response.
+    pub(super) fn keeps(&self, pool: &PoolSettings) -> bool {
+        let closes = self.connection_header == Some(ConnectionHeader::Close);
+        match self.protocol {
+            Protocol::Http2 => true,
+            Protocol::Http11 => pool.idle > 0 && !closes,
+            Protocol::Http10 => false,
+        }
+    }
+
+    /// As whom `upstream` is spoken to; `None`: in plain text.
+    pub(super) fn identity(&self, upstream: &Upstream) -> Option<TlsIdentity> {
+        match self.security {
+            Security::Plain => None,
+            Security::Tls(settings) => Some(TlsIdentity::new(settings, upstream)),
+        }
+    }
+
+    /// Most that is read ahead of an HTTP/1 response, bytes; its head has to fit.
+    pub(super) fn buffer(&self) -> usize {
+        self.response_head_limit.clamp(READ_BUFFER, LARGEST_BUFFER)
+    }
+}
