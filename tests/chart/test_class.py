@@ -54,7 +54,7 @@ def test_beside_ingress_nginx_nothing_of_it_is_owned() -> None:
     assert flags["configmap"] == "old/ingress-nginx-controller"
     assert flags["controller-class"] == "k8s.io/ingress-nginx" and flags["ingress-class"] == "nginx"
     assert flags["election-id"] == "ingress-nginx-leader"
-    assert "settings of old/ingress-nginx-controller hold" in rendered.notes
+    assert "settings of old/ingress-nginx-controller apply" in rendered.notes
 
 
 def test_beside_ingress_nginx_no_status_is_written_until_told() -> None:

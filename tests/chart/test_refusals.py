@@ -54,11 +54,11 @@ TOGETHER = [
     ("{dropIn: {enabled: true, fullname: ''}}", "dropIn.enabled needs dropIn.fullname"),
     ("{dropIn: {enabled: true}, fullnameOverride: ingress-nginx}", "Choose another release name"),
     ("{dropIn: {status: true}}", "with dropIn.enabled=true only"),
-    ("{controller: {admissionWebhooks: {certificate: /tls/cert.pem}}}", "controller.admissionWebhooks.key has to be"),
+    ("{controller: {admissionWebhooks: {certificate: /tls/cert.pem}}}", "controller.admissionWebhooks.key must be set"),
     ("{defaultBackend: {enabled: true}}", "needs defaultBackend.image.image"),
     ("{controller: {image: {image: ingress-nginx/controller, tag: v1.15.1}}}", "ingress-nginx's own image"),
     ("{controller: {image: {repository: registry.example/ingress-nginx/controller}}}", "ingress-nginx's own image"),
-    ("{controller: {terminationGracePeriodSeconds: 10}}", "has to exceed controller.shutdownGracePeriod"),
+    ("{controller: {terminationGracePeriodSeconds: 10}}", "must exceed controller.shutdownGracePeriod"),
     ("{controller: {service: {type: NodePort, loadBalancerClass: a/b}}}", "needs a Service of type LoadBalancer"),
 ]
 

@@ -1,47 +1,47 @@
-{{/* Values that are right by themselves and wrong together. The schema has the rest. */}}
+{{/* Values that contradict each other. The schema checks single values. */}}
 
 {{- define "headgate.checks" -}}
 {{- $controller := .Values.controller -}}
 {{- $scope := $controller.scope -}}
 {{- $scaled := or $controller.autoscaling.enabled $controller.keda.enabled -}}
 {{- if contains "ingress-nginx/controller" (printf "%s %s" $controller.image.image $controller.image.repository) -}}
-{{- fail "controller.image names ingress-nginx's own image. Remove controller.image.image, repository, tag and digest, or set them to Headgate's." -}}
+{{- fail "controller.image is ingress-nginx's own image. Remove controller.image.image, repository, tag and digest, or set them to those of Headgate." -}}
 {{- end -}}
 {{- if and $controller.autoscaling.enabled $controller.keda.enabled -}}
-{{- fail "controller.autoscaling.enabled and controller.keda.enabled are both true, and each would scale the Deployment. Keep one of them." -}}
+{{- fail "controller.autoscaling.enabled and controller.keda.enabled are both true, and each scales the Deployment. Keep one of them." -}}
 {{- end -}}
 {{- if and $scaled (eq $controller.kind "DaemonSet") -}}
-{{- fail "controller.kind is DaemonSet, which has as many Pods as nodes and cannot be scaled. Set controller.kind=Deployment, or switch controller.autoscaling.enabled and controller.keda.enabled off." -}}
+{{- fail "controller.kind=DaemonSet runs one Pod on each node and cannot be scaled. Set controller.kind=Deployment, or set controller.autoscaling.enabled and controller.keda.enabled to false." -}}
 {{- end -}}
 {{- if and $controller.autoscaling.enabled (gt (int $controller.autoscaling.minReplicas) (int $controller.autoscaling.maxReplicas)) -}}
 {{- fail "controller.autoscaling.minReplicas exceeds controller.autoscaling.maxReplicas." -}}
 {{- end -}}
 {{- if and $scope.enabled $scope.namespaceSelector -}}
-{{- fail "controller.scope.enabled watches one namespace and controller.scope.namespaceSelector all with a label. Keep one: clear namespaceSelector, or set scope.enabled=false." -}}
+{{- fail "controller.scope.enabled watches one namespace, and controller.scope.namespaceSelector all namespaces with its labels. Keep one: clear namespaceSelector, or set scope.enabled=false." -}}
 {{- end -}}
 {{- if and $scope.namespace (not $scope.enabled) -}}
 {{- fail "controller.scope.namespace has no effect while controller.scope.enabled is false. Set scope.enabled=true to watch that namespace only." -}}
 {{- end -}}
 {{- if and .Values.rbac.scope (not $scope.enabled) -}}
-{{- fail "rbac.scope=true gives rights in one namespace only, and controller.scope.enabled=false watches all of them. Set controller.scope.enabled=true, or rbac.scope=false." -}}
+{{- fail "rbac.scope=true grants permissions in one namespace only, and controller.scope.enabled=false watches all of them. Set controller.scope.enabled=true, or rbac.scope=false." -}}
 {{- end -}}
 {{- if and .Values.dropIn.enabled (not .Values.dropIn.fullname) -}}
-{{- fail "dropIn.enabled needs dropIn.fullname: the prefix of the object names of the running ingress-nginx, `ingress-nginx` for a release of that name." -}}
+{{- fail "dropIn.enabled needs dropIn.fullname: the prefix of the object names of the running ingress-nginx, such as `ingress-nginx` for a release of that name." -}}
 {{- end -}}
 {{- if and .Values.dropIn.enabled (eq .Values.dropIn.fullname (include "headgate.fullname" .)) (eq (include "headgate.configNamespace" .) (include "headgate.namespace" .)) -}}
-{{- fail (printf "dropIn.enabled: this release names its objects %s-…, as the running ingress-nginx does. Choose another release name or fullnameOverride." .Values.dropIn.fullname) -}}
+{{- fail (printf "dropIn.enabled: the objects of this release would be named %s-…, like those of the running ingress-nginx. Choose another release name or fullnameOverride." .Values.dropIn.fullname) -}}
 {{- end -}}
 {{- if and .Values.dropIn.status (not .Values.dropIn.enabled) -}}
-{{- fail "dropIn.status has a meaning with dropIn.enabled=true only. Without dropIn the status is written." -}}
+{{- fail "dropIn.status has an effect with dropIn.enabled=true only. Without dropIn the status is always written." -}}
 {{- end -}}
 {{- if and (eq (include "headgate.webhookCertificate" .) "own") (not $controller.admissionWebhooks.key) -}}
-{{- fail "controller.admissionWebhooks.certificate is set, so controller.admissionWebhooks.key has to be: the file with the key of that certificate." -}}
+{{- fail "controller.admissionWebhooks.certificate is set, so controller.admissionWebhooks.key must be set too: the file with the key of that certificate." -}}
 {{- end -}}
 {{- if and .Values.defaultBackend.enabled (not (or .Values.defaultBackend.image.image .Values.defaultBackend.image.repository)) -}}
-{{- fail "defaultBackend.enabled=true needs defaultBackend.image.image and tag: this project ships no such image. Without a default backend the controller itself answers 404, so defaultBackend.enabled=false may be all that is wanted." -}}
+{{- fail "defaultBackend.enabled=true needs defaultBackend.image.image and tag: this project has no such image. Without a default backend the controller itself responds 404, so defaultBackend.enabled=false may be enough." -}}
 {{- end -}}
 {{- if le (int $controller.terminationGracePeriodSeconds) (int $controller.shutdownGracePeriod) -}}
-{{- fail "controller.terminationGracePeriodSeconds has to exceed controller.shutdownGracePeriod: the process would be killed before it begins to drain its connections." -}}
+{{- fail "controller.terminationGracePeriodSeconds must exceed controller.shutdownGracePeriod: otherwise the process is killed before it drains its connections." -}}
 {{- end -}}
 {{- range $service := list $controller.service $controller.service.internal -}}
 {{- if and $service.loadBalancerClass (not (eq (default $controller.service.type $service.type) "LoadBalancer")) -}}

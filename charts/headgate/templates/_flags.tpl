@@ -1,17 +1,17 @@
-{{/* The controller's command line, and the questions that it shares with roles: what is watched, and what is written. */}}
+{{/* The command line of the controller, and helpers that it shares with roles: what is watched, and what is written. */}}
 
 {{/* "true" while the release runs beside ingress-nginx and changes nothing: no status, no election, no admission webhook. */}}
 {{- define "headgate.onTrial" -}}
 {{- if and .Values.dropIn.enabled (not .Values.dropIn.status) }}true{{ end -}}
 {{- end -}}
 
-{{/* "true" if the Ingresses' status is written. */}}
+{{/* "true" if the status of Ingresses is written. */}}
 {{- define "headgate.writesStatus" -}}
 {{- $off := has (include "headgate.text" (index .Values.controller.extraArgs "update-status")) (list "false" "False" "FALSE" "f" "F" "0") -}}
 {{- if not (or $off (include "headgate.onTrial" .) .Values.controller.disableLeaderElection) }}true{{ end -}}
 {{- end -}}
 
-{{/* `namespace/name` of the Service whose address status shows; empty: the nodes' addresses. */}}
+{{/* `namespace/name` of the Service whose addresses are written to the status; empty: those of nodes. */}}
 {{- define "headgate.publishService" -}}
 {{- $service := .Values.controller.service -}}
 {{- $own := printf "$(POD_NAMESPACE)/%s" (include "headgate.controllerName" .) -}}
@@ -28,7 +28,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* "true" if status shows addresses of nodes, which then have to be read. */}}
+{{/* "true" if addresses of nodes are written to the status, which needs permission to read nodes. */}}
 {{- define "headgate.readsNodes" -}}
 {{- $address := index .Values.controller.extraArgs "publish-status-address" -}}
 {{- if and (include "headgate.writesStatus" .) (not $address) (not (include "headgate.publishService" .)) }}true{{ end -}}
@@ -91,7 +91,7 @@
 {{- toYaml $settings -}}
 {{- end -}}
 
-{{/* Whose certificate the webhook has: "certManager", "own" (files of the user), "self" (made by the controller), or nothing. */}}
+{{/* Source of the certificate of the webhook: "certManager", "own" (files of the user), "self" (made by the controller), or empty. */}}
 {{- define "headgate.webhookCertificate" -}}
 {{- $webhook := .Values.controller.admissionWebhooks -}}
 {{- if or (not $webhook.enabled) (include "headgate.onTrial" .) -}}
@@ -101,7 +101,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* Flags as a YAML map. What extraArgs says wins. */}}
+{{/* Flags as a YAML map; extraArgs take precedence. */}}
 {{- define "headgate.flags" -}}
 {{- $controller := .Values.controller -}}
 ingress-class: {{ $controller.ingressClass | quote }}

@@ -40,14 +40,14 @@
 {{- default (.Values.defaultBackend.serviceAccount.create | ternary $own "default") .Values.defaultBackend.serviceAccount.name -}}
 {{- end -}}
 
-{{/* The Lease. Beside ingress-nginx it is the same one, so that in one namespace only one of both writes. */}}
+{{/* The Lease. Beside ingress-nginx it is the same Lease, so that only one of both writes in one namespace. */}}
 {{- define "headgate.electionID" -}}
 {{- $prefix := .Values.dropIn.enabled | ternary .Values.dropIn.fullname (include "headgate.fullname" .) -}}
 {{- $fromArgs := index .Values.controller.extraArgs "election-id" -}}
 {{- coalesce $fromArgs .Values.controller.electionID (printf "%s-leader" $prefix) -}}
 {{- end -}}
 
-{{/* Labels that choose Pods; they cannot change in the life of a release. */}}
+{{/* Selector labels, which are immutable. */}}
 {{- define "headgate.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "headgate.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}

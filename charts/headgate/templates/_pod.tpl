@@ -71,7 +71,7 @@ securityContext:
 {{- end }}
 {{- end -}}
 
-{{/* The sysctls join those of podSecurityContext; the kubelet refuses them in the network of the node. */}}
+{{/* Adds the sysctls to those of podSecurityContext; the kubelet refuses them with hostNetwork. */}}
 {{- define "headgate.podSecurityContext" -}}
 {{- $context := deepCopy .Values.controller.podSecurityContext -}}
 {{- if and .Values.controller.sysctls (not .Values.controller.hostNetwork) -}}
@@ -201,7 +201,7 @@ volumeMounts:
 {{- toYaml $probe -}}
 {{- end -}}
 
-{{/* ingress-nginx's preStop program is not in this image, and a hook that cannot start is reported as a failure at each stop. */}}
+{{/* The image does not have the preStop program of ingress-nginx, and a hook that cannot start is reported as a failure at each stop. */}}
 {{- define "headgate.lifecycle" -}}
 {{- $lifecycle := deepCopy .Values.controller.lifecycle -}}
 {{- if has "/wait-shutdown" (default list (dig "preStop" "exec" "command" list $lifecycle)) -}}
@@ -211,9 +211,9 @@ volumeMounts:
 {{- end -}}
 
 {{/*
-NET_BIND_SERVICE: the program's file carries this one capability, which is how an unprivileged process gets ports below
-1024 in the node's network, where no sysctl can help. It takes effect in spite of allowPrivilegeEscalation=false, since
-the runtime has it in the container's permitted set already; if it is not there at all, the kernel refuses to start the file.
+NET_BIND_SERVICE: the file of the program has this one capability, so that an unprivileged process can bind ports below 1024
+with hostNetwork, where sysctls are not allowed. It works with allowPrivilegeEscalation=false, because the capability is in
+the permitted set of the container; if it is not, the kernel refuses to start the file.
 */}}
 {{- define "headgate.containerSecurityContext" -}}
 {{- $controller := .Values.controller -}}

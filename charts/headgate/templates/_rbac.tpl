@@ -1,9 +1,9 @@
 {{/*
-What the controller does at the API server, as lists of rules; rbac-cluster.yaml and rbac-namespace.yaml say where each
-list holds. Each verb is one that the program uses, and no list names `*`.
+Permissions of the controller, as lists of rules; rbac-cluster.yaml and rbac-namespace.yaml decide where each list applies. The
+program uses every verb, and no list has `*`.
 */}}
 
-{{/* Objects that make the routing table, and what is written about them. */}}
+{{/* Objects of the routing table, and what is written about them. */}}
 {{- define "headgate.rules.watch" -}}
 - apiGroups: [""]
   resources: [services, configmaps, secrets]
@@ -28,7 +28,7 @@ list holds. Each verb is one that the program uses, and no list names `*`.
   verbs: [create, patch]
 {{- end -}}
 
-{{/* Objects that belong to no namespace. */}}
+{{/* Cluster-scoped objects. */}}
 {{- define "headgate.rules.cluster" -}}
 - apiGroups: [networking.k8s.io]
   resources: [ingressclasses]
@@ -45,7 +45,7 @@ list holds. Each verb is one that the program uses, and no list names `*`.
 {{- end }}
 {{- end -}}
 
-{{/* The controller's own objects, in its own namespace. */}}
+{{/* Objects of the controller itself, in its namespace. */}}
 {{- define "headgate.rules.own" -}}
 {{- if not (or .Values.controller.disableLeaderElection (include "headgate.onTrial" .)) }}
 - apiGroups: [coordination.k8s.io]
@@ -77,8 +77,8 @@ list holds. Each verb is one that the program uses, and no list names `*`.
 {{- end -}}
 
 {{/*
-Objects that flags name, as a list of {namespace, rules}: where one namespace is watched, they may be in another one. The
-ConfigMap with the settings names further ConfigMaps, so its rule has no name.
+Objects that flags name, as a list of {namespace, rules}: if one namespace is watched, they may be in others. The ConfigMap
+with the settings names more ConfigMaps, so its rule has no name.
 */}}
 {{- define "headgate.rules.named" -}}
 {{- $own := include "headgate.namespace" . -}}
@@ -118,7 +118,7 @@ ConfigMap with the settings names further ConfigMaps, so its rule has no name.
 {{- end }}
 {{- end -}}
 
-{{/* The authority of the self-managed certificate in the webhook's configuration. */}}
+{{/* To keep the caBundle of the webhook configuration current. */}}
 {{- define "headgate.rules.webhook" -}}
 - apiGroups: [admissionregistration.k8s.io]
   resources: [validatingwebhookconfigurations]

@@ -1,6 +1,6 @@
 {{/*
-The main and the internal Service, which differ in where their values are. Arguments: root, name, service (its values),
-labels (its own), type, ports and targetPorts (defaults of these).
+The main or the internal Service, which have their values in different places. Arguments: root, name, service (its values),
+labels, type, ports and targetPorts (defaults of these).
 */}}
 {{- define "headgate.trafficService" -}}
 {{- $service := .service -}}
@@ -38,7 +38,7 @@ spec:
     {{- include "headgate.controllerSelectorLabels" .root | nindent 4 }}
 {{- end -}}
 
-{{/* Fields about addresses, which all Services of the chart have. Argument: its values. */}}
+{{/* Address fields, which all Services of the chart have. Argument: values of the Service. */}}
 {{- define "headgate.serviceAddresses" -}}
 {{- range $field := list "clusterIP" "loadBalancerIP" "loadBalancerClass" }}
 {{- with index $ $field }}
