@@ -1,6 +1,6 @@
 //! Traffic tests: the true program on free loopback ports, real clients, real upstreams.
 //!
-//! Each test starts a program of its own, so each says in full which objects lead to which behaviour. A failure shows what
+//! Each test starts its own program, so that it names every object that leads to the behaviour. A failure shows what
 //! was sent and what came back.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

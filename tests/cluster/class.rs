@@ -1,22 +1,22 @@
-//! Which Ingresses are ours (ingress-nginx reference 2.9), as classes, namespaces and permissions change.
+//! Which Ingresses are selected (ingress-nginx reference 2.9), as classes, namespaces and permissions change.
 
 use std::collections::BTreeSet;
 
 use headgate_testkit::{Program, manifest};
 use serde_json::{Value, json};
 
-use super::place::{Place, namespace_object};
-use super::support::{ask, ingress, until_metric, until_status, with};
+use super::support::{get, ingress, until_metric, until_status, with};
+use super::testenv::{TestEnv, namespace_object};
 
 const ANNOTATION: &str = "kubernetes.io/ingress.class";
 
-/// An Ingress of our class for host `<name>.test`, to a Service that is not there: 503 where it is served, 404 elsewhere.
+/// An Ingress of the selected class for host `<name>.test`, to a missing Service: 503 where it is served, 404 elsewhere.
 fn alone(name: &str) -> Value {
     ingress(name, &format!("{name}.test"), "none")
 }
 
-/// Ingresses that name a class in every way there is; each for host `<name>.test`.
-fn variants(place: &Place) -> Vec<Value> {
+/// Ingresses that name a class in every possible way; each for host `<name>.test`.
+fn variants(env: &TestEnv) -> Vec<Value> {
     let by_field = |name: &str, class: &str| {
         with(alone(name), |ingress| {
             ingress["spec"]["ingressClassName"] = class.into();
@@ -34,25 +34,25 @@ fn variants(place: &Place) -> Vec<Value> {
         })
     };
     vec![
-        by_field("field", &place.class()),
-        by_field("field-second", &place.named("second")),
-        by_field("field-foreign", &place.named("foreign")),
-        by_annotation("annotation", Some(&place.class())),
-        by_annotation("annotation-named", Some(&place.named("foreign"))),
-        by_annotation("annotation-other", Some("other")),
+        by_field("field", &env.class()),
+        by_field("field-second", &env.scoped("second")),
+        by_field("field-other", &env.scoped("other-class")),
+        by_annotation("annotation", Some(&env.class())),
+        by_annotation("annotation-named", Some(&env.scoped("other-class"))),
+        by_annotation("annotation-unknown", Some("unknown")),
         by_annotation("annotation-empty", Some("")),
         by_annotation("none", None),
-        by_field("both-foreign", &place.named("foreign")),
-        by_field("both-missing", &place.named("missing")),
+        by_field("both-other", &env.scoped("other-class")),
+        by_field("both-missing", &env.scoped("missing")),
     ]
 }
 
 /// The variants that a controller with these flags serves.
-fn served(place: &Place, arguments: &[&str]) -> BTreeSet<String> {
-    let program = place.narrow_controller(arguments);
-    let names = variants(place).into_iter().filter_map(|ingress| {
+fn served(env: &TestEnv, arguments: &[&str]) -> BTreeSet<String> {
+    let program = env.narrow_controller(arguments);
+    let names = variants(env).into_iter().filter_map(|ingress| {
         let name = ingress["metadata"]["name"].as_str().unwrap().to_owned();
-        let status = ask(&program, &format!("{name}.test")).status;
+        let status = get(&program, &format!("{name}.test")).status;
         assert!(status == 503 || status == 404, "{name}: {status}");
         (status == 503).then_some(name)
     });
@@ -60,20 +60,20 @@ fn served(place: &Place, arguments: &[&str]) -> BTreeSet<String> {
 }
 
 #[test]
-fn classes_are_named_by_field_annotation_or_not_at_all() {
-    let place = Place::new();
-    let second = place.class_object("second", &place.controller_class());
-    let foreign = place.class_object("foreign", "example.com/foreign");
-    place.replace(second);
-    place.replace(foreign);
-    place.load(variants(&place));
-    for name in ["both-foreign", "both-missing"] {
-        // A new Ingress may not name two classes; an old one may.
-        place.modify("Ingress", name, |ingress| {
-            ingress["metadata"]["annotations"] = json!({ ANNOTATION: place.class() });
+fn an_ingress_is_selected_by_class_field_annotation_or_neither() {
+    let env = TestEnv::new();
+    let second = env.class_object("second", &env.controller_class());
+    let other = env.class_object("other-class", "example.com/other");
+    env.replace(second);
+    env.replace(other);
+    env.load(variants(&env));
+    for name in ["both-other", "both-missing"] {
+        // The API server refuses two classes in a new Ingress, and accepts them in an update.
+        env.modify("Ingress", name, |ingress| {
+            ingress["metadata"]["annotations"] = json!({ ANNOTATION: env.class() });
         });
     }
-    let named = format!("--ingress-class={}", place.named("foreign"));
+    let named = format!("--ingress-class={}", env.scoped("other-class"));
     let cases: [(&[&str], &[&str]); 4] = [
         (&[], &["annotation", "field", "field-second"]),
         (
@@ -84,43 +84,43 @@ fn classes_are_named_by_field_annotation_or_not_at_all() {
             &[&named, "--ingress-class-by-name"],
             &[
                 "annotation-named",
-                "both-foreign",
+                "both-other",
                 "field",
-                "field-foreign",
+                "field-other",
                 "field-second",
             ],
         ),
         (
-            &["--controller-class=example.com/foreign"],
-            &["annotation", "both-foreign", "field-foreign"],
+            &["--controller-class=example.com/other"],
+            &["annotation", "both-other", "field-other"],
         ),
     ];
     for (arguments, wanted) in cases {
         let wanted: BTreeSet<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-        assert_eq!(served(&place, arguments), wanted, "{arguments:?}");
+        assert_eq!(served(&env, arguments), wanted, "{arguments:?}");
     }
 }
 
 #[test]
-fn ingresses_come_and_go_with_their_class() {
-    let place = Place::new();
-    place.replace(alone("a"));
-    let program = place.narrow_controller(&[]);
+fn ingresses_follow_their_class() {
+    let env = TestEnv::new();
+    env.replace(alone("a"));
+    let program = env.narrow_controller(&[]);
     until_status(&program, "a.test", 503);
-    let class = place.class_object("nginx", &place.controller_class());
-    place.delete("IngressClass", &place.class());
+    let class = env.class_object("nginx", &env.controller_class());
+    env.delete("IngressClass", &env.class());
     until_status(&program, "a.test", 404);
-    place.replace(class);
+    env.replace(class);
     until_status(&program, "a.test", 503);
-    // `spec.controller` cannot change; a class made anew can have another.
-    place.delete("IngressClass", &place.class());
-    place.replace(place.class_object("nginx", "example.com/foreign"));
-    place.replace(with(alone("b"), |ingress| {
+    // `spec.controller` is immutable; a recreated class can have another.
+    env.delete("IngressClass", &env.class());
+    env.replace(env.class_object("nginx", "example.com/other"));
+    env.replace(with(alone("b"), |ingress| {
         ingress["spec"]
             .as_object_mut()
             .unwrap()
             .remove("ingressClassName");
-        ingress["metadata"]["annotations"] = json!({ ANNOTATION: place.class() });
+        ingress["metadata"]["annotations"] = json!({ ANNOTATION: env.class() });
     }));
     until_status(&program, "b.test", 503);
     until_status(&program, "a.test", 404);
@@ -128,117 +128,125 @@ fn ingresses_come_and_go_with_their_class() {
 
 #[test]
 fn parameters_of_the_class_are_settings() {
-    let place = Place::new();
+    let env = TestEnv::new();
     let class = with(
-        place.class_object("nginx", &place.controller_class()),
+        env.class_object("nginx", &env.controller_class()),
         |class| {
             class["spec"]["parameters"] = json!({"kind": "ConfigMap", "name": "of-class",
-            "namespace": place.home(), "scope": "Namespace"});
+            "namespace": env.controller_namespace(), "scope": "Namespace"});
         },
     );
-    place.replace(class);
-    place.replace(alone("a"));
-    let program = place.controller(&[]);
+    env.replace(class);
+    env.replace(alone("a"));
+    let program = env.controller(&[]);
     until_status(&program, "a.test", 503);
     let settings = |force: &str| {
-        manifest::config_map(&place.home(), "of-class", &[("force-ssl-redirect", force)])
+        manifest::config_map(
+            &env.controller_namespace(),
+            "of-class",
+            &[("force-ssl-redirect", force)],
+        )
     };
-    place.replace(settings("true"));
+    env.replace(settings("true"));
     until_status(&program, "a.test", 308);
-    place.replace(settings("false"));
+    env.replace(settings("false"));
     until_status(&program, "a.test", 503);
-    place.replace(settings("true"));
+    env.replace(settings("true"));
     until_status(&program, "a.test", 308);
-    place.api.delete("ConfigMap", &place.home(), "of-class");
+    env.api
+        .delete("ConfigMap", &env.controller_namespace(), "of-class");
     until_status(&program, "a.test", 503);
 }
 
 #[test]
-fn one_namespace_is_watched() {
-    let place = Place::new();
+fn watch_namespace_serves_one_namespace() {
+    let env = TestEnv::new();
     let elsewhere = with(alone("elsewhere"), |ingress| {
-        ingress["metadata"]["namespace"] = place.home().into();
+        ingress["metadata"]["namespace"] = env.controller_namespace().into();
     });
-    place.replace(elsewhere);
-    let program = place.narrow_controller(&[]);
-    place.replace(alone("a"));
+    env.replace(elsewhere);
+    let program = env.narrow_controller(&[]);
+    env.replace(alone("a"));
     until_status(&program, "a.test", 503);
-    ask(&program, "elsewhere.test").is(404);
-    // All namespaces have both.
-    let program = place.controller(&[]);
+    get(&program, "elsewhere.test").is(404);
+    // Without the flag both are served.
+    let program = env.controller(&[]);
     until_status(&program, "a.test", 503);
-    ask(&program, "elsewhere.test").is(503);
+    get(&program, "elsewhere.test").is(503);
 }
 
 #[test]
-fn namespaces_are_selected_by_labels_as_they_change() {
-    let place = Place::new();
-    let selector = format!("--watch-namespace-selector=team={}", place.named("team"));
-    let chosen = json!({ "team": place.named("team") });
-    place.replace(alone("a"));
-    let program = place.controller(&[&selector]);
-    ask(&program, "a.test").is(404);
-    place.replace(namespace_object(&place.shop(), &chosen));
+fn watch_namespace_selector_follows_labels() {
+    let env = TestEnv::new();
+    let selector = format!("--watch-namespace-selector=team={}", env.scoped("team"));
+    let selected = json!({ "team": env.scoped("team") });
+    env.replace(alone("a"));
+    let program = env.controller(&[&selector]);
+    get(&program, "a.test").is(404);
+    env.replace(namespace_object(&env.namespace(), &selected));
     until_status(&program, "a.test", 503);
-    place.replace(namespace_object(&place.shop(), &json!({ "team": "other" })));
+    env.replace(namespace_object(
+        &env.namespace(),
+        &json!({ "team": "other" }),
+    ));
     until_status(&program, "a.test", 404);
-    place.replace(namespace_object(&place.shop(), &chosen));
-    place.replace(alone("b"));
+    env.replace(namespace_object(&env.namespace(), &selected));
+    env.replace(alone("b"));
     until_status(&program, "b.test", 503);
     until_status(&program, "a.test", 503);
 }
 
 #[test]
-fn an_ingress_for_everything_can_be_refused() {
-    let place = Place::new();
-    place.replace(with(alone("all"), |ingress| {
+fn disable_catch_all_rejects_default_backends() {
+    let env = TestEnv::new();
+    env.replace(with(alone("all"), |ingress| {
         ingress["spec"]["defaultBackend"] =
             json!({"service": {"name": "none", "port": {"number": 80}}});
     }));
-    place.replace(alone("a"));
-    let program = place.narrow_controller(&["--disable-catch-all"]);
+    env.replace(alone("a"));
+    let program = env.narrow_controller(&["--disable-catch-all"]);
     until_status(&program, "a.test", 503);
-    ask(&program, "other.test").is(404);
-    ask(&program, "all.test").is(404);
-    let program = place.narrow_controller(&[]);
-    ask(&program, "all.test").is(503);
+    get(&program, "other.test").is(404);
+    get(&program, "all.test").is(404);
+    let program = env.narrow_controller(&[]);
+    get(&program, "all.test").is(503);
 }
 
 #[test]
-fn without_permission_to_read_classes_annotations_count() {
-    let place = Place::new();
+fn without_permission_to_read_classes_only_annotations_select() {
+    let env = TestEnv::new();
     let annotated = with(alone("annotated"), |ingress| {
         ingress["spec"]
             .as_object_mut()
             .unwrap()
             .remove("ingressClassName");
-        ingress["metadata"]["annotations"] = json!({ ANNOTATION: place.class() });
+        ingress["metadata"]["annotations"] = json!({ ANNOTATION: env.class() });
     });
-    place.load([annotated, alone("field")]);
-    let program = restricted(&place);
+    env.load([annotated, alone("field")]);
+    let program = restricted(&env);
     until_status(&program, "annotated.test", 503);
-    ask(&program, "field.test").is(404);
+    get(&program, "field.test").is(404);
     let denied = ["kind=\"IngressClass\""];
     until_metric(&program, "headgate_watch_denied", &denied, 1.0);
-    // Permissions that are given later are noticed.
-    place.replace(role(true));
+    // Permissions granted later take effect.
+    env.replace(role(true));
     until_status(&program, "field.test", 503);
     until_metric(&program, "headgate_watch_denied", &denied, 0.0);
 }
 
-/// A controller that may read what it must, but no classes.
-fn restricted(place: &Place) -> Program {
-    let (home, account) = (place.home(), "restricted");
-    place.create(role(false));
-    place.create(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+/// A controller without permission to read classes.
+fn restricted(env: &TestEnv) -> Program {
+    let (home, account) = (env.controller_namespace(), "restricted");
+    env.create(role(false));
+    env.create(json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
         "metadata": {"name": "restricted"},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": place.named("restricted")},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": env.scoped("restricted")},
         "subjects": [{"kind": "ServiceAccount", "namespace": home, "name": account}]}));
-    let kubeconfig = place
+    let kubeconfig = env
         .api
-        .kubeconfig_for(&place.api.service_account(&home, account));
+        .kubeconfig_for(&env.api.service_account(&home, account));
     let flags = ["--update-status=false", "--disable-leader-election"];
-    let program = place.replica_with(&kubeconfig, "headgate-0", &flags);
+    let program = env.replica_with_kubeconfig(&kubeconfig, "headgate-0", &flags);
     program.until_ready();
     program
 }

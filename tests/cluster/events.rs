@@ -1,14 +1,14 @@
-//! What the authors of objects are told by Events.
+//! Events about Ingresses.
 
 use headgate_testkit::wait;
 use serde_json::{Value, json};
 
-use super::place::Place;
 use super::support::{ingress, until_status, with};
+use super::testenv::TestEnv;
 
 const ODD: &str = "nginx.ingress.kubernetes.io/proxy-read-timeout";
 
-/// An Ingress with an annotation that means nothing.
+/// An Ingress with an invalid annotation value.
 fn odd(name: &str, note: &str) -> Value {
     with(ingress(name, &format!("{name}.test"), "none"), |ingress| {
         ingress["metadata"]["annotations"] = json!({ ODD: "soon", "example.com/note": note });
@@ -19,13 +19,13 @@ fn plain() -> Value {
     ingress("a", "a.test", "none")
 }
 
-fn about(place: &Place, name: &str, reason: &str) -> Vec<Value> {
-    let mut events = place.events();
+fn about(env: &TestEnv, name: &str, reason: &str) -> Vec<Value> {
+    let mut events = env.events();
     events.retain(|event| event["reason"] == reason && event["involvedObject"]["name"] == name);
     events
 }
 
-/// How often these tell something.
+/// How often these Events occurred.
 fn times(events: &[Value]) -> u64 {
     let count = |event: &Value| {
         let series = event["series"]["count"].as_u64();
@@ -35,76 +35,76 @@ fn times(events: &[Value]) -> u64 {
 }
 
 #[track_caller]
-fn until_event(place: &Place, name: &str, reason: &str) -> Value {
-    wait::until("an Event", || about(place, name, reason).pop())
+fn until_event(env: &TestEnv, name: &str, reason: &str) -> Value {
+    wait::until("an Event", || about(env, name, reason).pop())
 }
 
 #[test]
-fn a_finding_is_told_on_its_ingress_once() {
-    let place = Place::new();
-    let program = place.narrow_controller(&["--election-ttl=3s"]);
-    place.replace(odd("odd", "first"));
+fn a_finding_becomes_one_event_on_its_ingress() {
+    let env = TestEnv::new();
+    let program = env.narrow_controller(&["--election-ttl=3s"]);
+    env.replace(odd("odd", "first"));
     until_status(&program, "odd.test", 503);
-    let event = until_event(&place, "odd", "AnnotationNotHonoured");
+    let event = until_event(&env, "odd", "AnnotationNotHonoured");
     assert_eq!(event["type"], "Warning");
     assert_eq!(event["involvedObject"]["kind"], "Ingress");
-    let kept = place.get("Ingress", "odd").unwrap();
-    assert_eq!(event["involvedObject"]["uid"], kept["metadata"]["uid"]);
+    let stored = env.get("Ingress", "odd").unwrap();
+    assert_eq!(event["involvedObject"]["uid"], stored["metadata"]["uid"]);
     let message = event["message"].as_str().unwrap();
     assert!(message.contains("proxy-read-timeout"), "{message}");
 
-    // A change that leaves the finding as it is tells nothing new, and that of another is about the other.
-    place.replace(odd("odd", "second"));
-    place.replace(odd("other", "first"));
-    until_event(&place, "other", "AnnotationNotHonoured");
-    let told = about(&place, "odd", "AnnotationNotHonoured");
-    assert_eq!(times(&told), 1, "{told:#?}");
+    // A change that keeps the finding causes no Event, and neither does one of another Ingress.
+    env.replace(odd("odd", "second"));
+    env.replace(odd("other", "first"));
+    until_event(&env, "other", "AnnotationNotHonoured");
+    let events = about(&env, "odd", "AnnotationNotHonoured");
+    assert_eq!(times(&events), 1, "{events:#?}");
 }
 
 #[test]
-fn who_comes_and_changes_is_told_of_it() {
-    let place = Place::new();
-    let program = place.narrow_controller(&["--election-ttl=3s"]);
-    place.replace(plain());
+fn a_new_or_changed_ingress_gets_a_sync_event() {
+    let env = TestEnv::new();
+    let program = env.narrow_controller(&["--election-ttl=3s"]);
+    env.replace(plain());
     until_status(&program, "a.test", 503);
-    let event = until_event(&place, "a", "Sync");
+    let event = until_event(&env, "a", "Sync");
     assert_eq!(event["type"], "Normal");
     assert_eq!(event["message"], "Scheduled for sync");
-    // A change is one more of the same.
+    // A change adds to the same series.
     let changed = with(plain(), |ingress| {
         ingress["metadata"]["annotations"] = json!({ "example.com/note": "changed" });
     });
-    place.replace(changed);
+    env.replace(changed);
     wait::until("a series", || {
-        (times(&about(&place, "a", "Sync")) == 2).then_some(())
+        (times(&about(&env, "a", "Sync")) == 2).then_some(())
     });
 }
 
 #[test]
-fn nothing_is_told_of_coming_where_that_is_switched_off() {
-    let place = Place::new();
-    let _program = place.narrow_controller(&["--election-ttl=3s", "--disable-sync-events"]);
-    place.replace(plain());
-    place.replace(odd("odd", "first"));
-    until_event(&place, "odd", "AnnotationNotHonoured");
-    assert!(about(&place, "a", "Sync").is_empty());
-    assert!(about(&place, "odd", "Sync").is_empty());
+fn disable_sync_events_suppresses_sync_events() {
+    let env = TestEnv::new();
+    let _program = env.narrow_controller(&["--election-ttl=3s", "--disable-sync-events"]);
+    env.replace(plain());
+    env.replace(odd("odd", "first"));
+    until_event(&env, "odd", "AnnotationNotHonoured");
+    assert!(about(&env, "a", "Sync").is_empty());
+    assert!(about(&env, "odd", "Sync").is_empty());
 }
 
 #[test]
-fn kubectl_shows_them() {
-    let place = Place::new();
-    let Some(kubectl) = place.kubectl() else {
+fn kubectl_shows_events() {
+    let env = TestEnv::new();
+    let Some(kubectl) = env.kubectl() else {
         return;
     };
-    let _program = place.narrow_controller(&["--election-ttl=3s"]);
-    place.replace(odd("odd", "first"));
-    until_event(&place, "odd", "AnnotationNotHonoured");
-    until_event(&place, "odd", "Sync");
-    let shop = place.shop();
-    let listed = kubectl.run(&["get", "events", "-n", &shop]).stdout;
+    let _program = env.narrow_controller(&["--election-ttl=3s"]);
+    env.replace(odd("odd", "first"));
+    until_event(&env, "odd", "AnnotationNotHonoured");
+    until_event(&env, "odd", "Sync");
+    let namespace = env.namespace();
+    let listed = kubectl.run(&["get", "events", "-n", &namespace]).stdout;
     let described = kubectl
-        .run(&["describe", "ingress", "odd", "-n", &shop])
+        .run(&["describe", "ingress", "odd", "-n", &namespace])
         .stdout;
     for text in [&listed, &described] {
         for word in [

@@ -1,4 +1,4 @@
-//! The API server is away, or answers nonsense, and requests go on.
+//! The API server is unreachable or misbehaves, and requests are still served.
 
 use std::time::{Duration, Instant};
 
@@ -6,85 +6,85 @@ use headgate_apiserver::{Disturbance, Effect, Fault};
 use headgate_testkit::wait;
 use serde_json::{Value, json};
 
-use super::place::Place;
 use super::support::{
-    all_good, ask, ingress, load, slice, stop, until_answered_by, until_metric, until_status,
-    until_told,
+    assert_no_failures, get, ingress, load, slice, stop, until_logged, until_metric,
+    until_served_by, until_status,
 };
+use super::testenv::TestEnv;
 
 #[test]
-fn an_absent_api_server_is_waited_for() {
-    let mut place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    place.api.stop();
-    let program = place.replica("headgate-0", &[]);
-    until_told(&program, "a line about it", |line| {
+fn a_replica_waits_for_an_unreachable_api_server() {
+    let mut env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    env.api.stop();
+    let program = env.replica("headgate-0", &[]);
+    until_logged(&program, "a log line about it", |line| {
         line.contains("the API server cannot be reached")
     });
-    let told = program.ask("/readyz").is(503).text();
-    assert!(told.contains("waiting"), "{told}");
-    program.ask("/healthz").is(200);
+    let message = program.admin_get("/readyz").is(503).text();
+    assert!(message.contains("waiting"), "{message}");
+    program.admin_get("/healthz").is(200);
     assert_eq!(program.metric("headgate_api_connected", &[]), 0.0);
 
-    place.api.resume();
+    env.api.resume();
     program.until_ready();
-    assert_eq!(ask(&program, "a.test").is(200).echo().name(), "web");
+    assert_eq!(get(&program, "a.test").is(200).echo().name(), "web");
     until_metric(&program, "headgate_api_connected", &[], 1.0);
 }
 
-/// How long the API server is away.
+/// How long the API server is unreachable.
 const OUTAGE: Duration = Duration::from_secs(60);
 
 #[test]
-fn nothing_fails_while_the_api_server_is_away() {
-    let mut place = Place::new();
-    let (old, new) = (place.echo("old"), place.echo("new"));
-    place.publish(&[old.address()]);
-    place.create(ingress("ghost", "ghost.test", "web"));
-    let program = place.controller(&[]);
+fn no_request_fails_while_the_api_server_is_unreachable() {
+    let mut env = TestEnv::new();
+    let (old, new) = (env.start_echo("old"), env.start_echo("new"));
+    env.serve_web(&[old.address()]);
+    env.create(ingress("ghost", "ghost.test", "web"));
+    let program = env.controller(&[]);
     let load = load(&program);
     load.wait_for(20);
-    // A change just before it goes, which may or may not have come through.
-    place.create(ingress("early", "early.test", "web"));
-    place.api.stop();
+    // A change just before the outage, which may or may not arrive.
+    env.create(ingress("early", "early.test", "web"));
+    env.api.stop();
     until_metric(&program, "headgate_api_connected", &[], 0.0);
-    assert!(program.is_ready(), "what is known can be served");
+    assert!(program.is_ready(), "the last state is served");
     let gone = Instant::now();
     for change in 0.. {
-        place.replace(slice(&format!("other-{}", change % 3), new.address()));
+        env.replace(slice(&format!("other-{}", change % 3), new.address()));
         load.wait_for(50);
         if gone.elapsed() >= OUTAGE {
             break;
         }
     }
     let first = format!("web-{}", old.address().port());
-    place.delete("EndpointSlice", &first);
-    place.create(slice("web", new.address()));
-    place.delete("Ingress", "ghost");
-    place.create(ingress("late", "late.test", "web"));
-    assert_eq!(ask(&program, "ghost.test").is(200).echo().name(), "old");
+    env.delete("EndpointSlice", &first);
+    env.create(slice("web", new.address()));
+    env.delete("Ingress", "ghost");
+    env.create(ingress("late", "late.test", "web"));
+    assert_eq!(get(&program, "ghost.test").is(200).echo().name(), "old");
 
-    place.api.resume();
-    until_answered_by(&program, "late.test", "new");
+    env.api.resume();
+    until_served_by(&program, "late.test", "new");
     until_status(&program, "early.test", 200);
     until_status(&program, "ghost.test", 404);
-    until_answered_by(&program, "a.test", "new");
+    until_served_by(&program, "a.test", "new");
     drop(old);
     load.wait_for(200);
-    all_good(load);
+    assert_no_failures(load);
     until_metric(&program, "headgate_api_connected", &[], 1.0);
-    until_told(&program, "a line about its return", |line| {
+    until_logged(&program, "a log line about its return", |line| {
         line.contains("the API server answers again")
     });
 }
 
 #[test]
-fn changes_come_through_disturbed_watches() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let program = place.controller(&[]);
+fn changes_are_served_despite_disturbed_watches() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let program = env.controller(&[]);
     let load = load(&program);
     let disturbances = [
         Disturbance::Close,
@@ -97,24 +97,24 @@ fn changes_come_through_disturbed_watches() {
         Disturbance::Reorder(2),
     ];
     for (number, disturbance) in disturbances.into_iter().enumerate() {
-        place.api.disturb_all(disturbance);
-        // Each comes, changes and stays or goes: an event that is lost or out of order would show.
+        env.api.disturb_all(disturbance);
+        // Both are created, one is deleted: a lost or reordered event would show.
         let (stays, goes) = (format!("stays-{number}"), format!("goes-{number}"));
-        place.create(ingress(&stays, &format!("{stays}.test"), "web"));
-        place.create(ingress(&goes, &format!("{goes}.test"), "web"));
+        env.create(ingress(&stays, &format!("{stays}.test"), "web"));
+        env.create(ingress(&goes, &format!("{goes}.test"), "web"));
         until_status(&program, &format!("{stays}.test"), 200);
         until_status(&program, &format!("{goes}.test"), 200);
-        place.delete("Ingress", &goes);
+        env.delete("Ingress", &goes);
         until_status(&program, &format!("{goes}.test"), 404);
     }
-    all_good(load);
+    assert_no_failures(load);
 }
 
 #[test]
-fn changes_come_through_failing_requests() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
+fn changes_are_served_despite_failing_requests() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
     let effects = [
         Effect::Status(500),
         Effect::Status(503),
@@ -125,112 +125,112 @@ fn changes_come_through_failing_requests() {
         Effect::Drop,
     ];
     for (number, effect) in effects.into_iter().enumerate() {
-        // A new one each time: the pauses grow with trouble after trouble.
-        let program = place.controller(&[]);
+        // A new controller for each: back-off grows with repeated failures.
+        let program = env.controller(&[]);
         let load = load(&program);
         for verb in ["list", "watch"] {
             let fault = Fault::new(effect.clone()).verb(verb);
-            place.api.inject(fault.resource("ingresses").times(2));
+            env.api.inject(fault.resource("ingresses").times(2));
         }
-        place.api.disturb("ingresses", Disturbance::Error(410));
+        env.api.disturb("ingresses", Disturbance::Error(410));
         let name = format!("new-{number}");
-        place.create(ingress(&name, &format!("{name}.test"), "web"));
+        env.create(ingress(&name, &format!("{name}.test"), "web"));
         until_status(&program, &format!("{name}.test"), 200);
-        place.api.heal();
-        all_good(load);
+        env.api.heal();
+        assert_no_failures(load);
     }
 }
 
 #[test]
-fn a_new_token_is_read_when_the_old_one_ends() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
+fn a_rotated_token_is_reread_from_its_file() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
-    let first = place.token("headgate", &[]);
+    let first = env.token("headgate", &[]);
     std::fs::write(&file, &first).unwrap();
-    let mut config: Value = serde_json::from_str(&place.api.kubeconfig_for("none")).unwrap();
+    let mut config: Value = serde_json::from_str(&env.api.kubeconfig_for("none")).unwrap();
     config["users"][0]["user"] = json!({ "tokenFile": file });
-    let program = place.replica_with(&config.to_string(), "headgate-0", &[]);
+    let program = env.replica_with_kubeconfig(&config.to_string(), "headgate-0", &[]);
     program.until_ready();
 
     let load = load(&program);
-    let second = place.token("headgate", &[]);
+    let second = env.token("headgate", &[]);
     std::fs::write(&file, second).unwrap();
-    place.api.revoke(&first);
-    place.api.disturb_all(Disturbance::Close);
-    place.create(ingress("later", "later.test", "web"));
+    env.api.revoke(&first);
+    env.api.disturb_all(Disturbance::Close);
+    env.create(ingress("later", "later.test", "web"));
     until_status(&program, "later.test", 200);
-    all_good(load);
+    assert_no_failures(load);
 }
 
 #[test]
-fn an_api_server_of_the_past_is_followed() {
-    let place = Place::new();
-    if place.is_given() {
-        println!("skipped: a given cluster does not go back");
+fn an_api_server_restored_from_a_backup_is_followed() {
+    let env = TestEnv::new();
+    if env.is_real_cluster() {
+        println!("skipped: a real cluster cannot be rewound");
         return;
     }
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let program = place.controller(&[]);
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let program = env.controller(&[]);
     let load = load(&program);
-    let version = place.api.version();
+    let version = env.api.version();
     for number in 0..20 {
-        place.create(ingress(
+        env.create(ingress(
             &format!("undone-{number}"),
             &format!("undone-{number}.test"),
             "web",
         ));
     }
     until_status(&program, "undone-19.test", 200);
-    // As after the restore of a backup; the next change tells.
-    place.api.rewind(version);
-    place.create(ingress("redone", "redone.test", "web"));
+    // As after the restore of a backup; the next change reveals it.
+    env.api.rewind(version);
+    env.create(ingress("redone", "redone.test", "web"));
     until_status(&program, "redone.test", 200);
     until_status(&program, "undone-19.test", 404);
-    all_good(load);
+    assert_no_failures(load);
 }
 
 #[test]
-fn an_api_server_is_known_by_its_certificate() {
-    let mut place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let kubeconfig = place.account("headgate", &[]);
-    let program = place.replica_with(&kubeconfig, "headgate-0", &[]);
+fn an_api_server_with_an_untrusted_certificate_is_not_contacted() {
+    let mut env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let kubeconfig = env.kubeconfig("headgate", &[]);
+    let program = env.replica_with_kubeconfig(&kubeconfig, "headgate-0", &[]);
     program.until_ready();
-    ask(&program, "a.test").is(200);
+    get(&program, "a.test").is(200);
 
-    // Somebody else in its place is told nothing and not believed.
-    place.api.rotate_authority();
-    place.api.forget_requests();
-    place.create(ingress("later", "later.test", "web"));
+    // A server with a certificate of another CA gets no request and changes nothing.
+    env.api.rotate_authority();
+    env.api.forget_requests();
+    env.create(ingress("later", "later.test", "web"));
     until_metric(&program, "headgate_api_connected", &[], 0.0);
-    let stranger = place.replica_with(&kubeconfig, "headgate-1", &[]);
-    until_told(&stranger, "a line about it", |line| {
+    let second = env.replica_with_kubeconfig(&kubeconfig, "headgate-1", &[]);
+    until_logged(&second, "a log line about it", |line| {
         line.contains("the API server cannot be reached") && line.contains("certificate")
     });
-    stranger.ask("/readyz").is(503);
-    ask(&program, "a.test").is(200);
-    ask(&program, "later.test").is(404);
-    assert_eq!(place.api.requests(), []);
+    second.admin_get("/readyz").is(503);
+    get(&program, "a.test").is(200);
+    get(&program, "later.test").is(404);
+    assert_eq!(env.api.requests(), []);
 }
 
 #[test]
-fn a_stop_while_the_api_server_is_away_is_a_stop() {
-    let mut place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let absent = {
-        let program = place.controller(&[]);
-        place.api.stop();
+fn sigterm_ends_a_replica_while_the_api_server_is_unreachable() {
+    let mut env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let disconnected = {
+        let program = env.controller(&[]);
+        env.api.stop();
         program
     };
-    until_metric(&absent, "headgate_api_connected", &[], 0.0);
-    let never = place.replica("headgate-1", &[]);
-    for program in [&absent, &never] {
+    until_metric(&disconnected, "headgate_api_connected", &[], 0.0);
+    let never_connected = env.replica("headgate-1", &[]);
+    for program in [&disconnected, &never_connected] {
         stop(program);
         wait::until("refused connections", || {
             (!program.is_ready()).then_some(())

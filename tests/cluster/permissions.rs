@@ -1,5 +1,5 @@
-//! What the chart's roles allow is enough and no more: each case of them is enforced while everything is done that its flags
-//! ask for.
+//! The chart's roles are sufficient and minimal: RBAC is enforced with each set of roles while the controller does everything
+//! that its flags enable.
 
 use std::collections::BTreeSet;
 
@@ -8,20 +8,20 @@ use headgate_testkit::{Authority, Program, Request, Tls, manifest, wait};
 use serde_json::{Value, json};
 
 use super::admission::{self, ADMISSION};
-use super::place::{LEASE, Place, namespace_object, until_leader};
-use super::rights;
+use super::roles;
 use super::status::{node, pod, until_addresses};
 use super::support::{backend, ingress, stop};
+use super::testenv::{LEASE, TestEnv, namespace_object, until_leader};
 
 /// A permission that a role grants.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Grant {
-    /// Empty: in all namespaces.
+    /// Empty: all namespaces.
     namespace: String,
     group: String,
     resource: String,
     verb: String,
-    /// Empty: of any name.
+    /// Empty: any name.
     name: String,
 }
 
@@ -37,168 +37,167 @@ impl Grant {
 }
 
 #[test]
-fn the_rights_everywhere_are_enough_and_no_more() {
-    enough_and_no_more(|_| Vec::new());
+fn the_roles_for_all_namespaces_are_sufficient_and_minimal() {
+    check_roles(|_| Vec::new());
 }
 
 #[test]
-fn the_rights_in_one_namespace_are_enough_and_no_more() {
-    enough_and_no_more(|place| vec![format!("--watch-namespace={}", place.shop())]);
+fn the_roles_for_one_namespace_are_sufficient_and_minimal() {
+    check_roles(|env| vec![format!("--watch-namespace={}", env.namespace())]);
 }
 
 #[test]
-fn the_rights_in_selected_namespaces_are_enough_and_no_more() {
-    enough_and_no_more(|_| vec!["--watch-namespace-selector=team=shop".to_owned()]);
+fn the_roles_for_selected_namespaces_are_sufficient_and_minimal() {
+    check_roles(|_| vec!["--watch-namespace-selector=team=shop".to_owned()]);
 }
 
 #[test]
-fn the_rights_to_tell_addresses_of_nodes_are_enough_and_no_more() {
-    enough_and_no_more(|_| vec!["--report-node-internal-ip-address=false".to_owned()]);
+fn the_roles_for_node_addresses_are_sufficient_and_minimal() {
+    check_roles(|_| vec!["--report-node-internal-ip-address=false".to_owned()]);
 }
 
-/// Lives with these flags. That nothing is denied, the place itself asserts.
-fn enough_and_no_more(flags: impl Fn(&Place) -> Vec<String>) {
+/// Runs controllers with these flags. That no request is denied, [`TestEnv`] asserts.
+fn check_roles(flags: impl Fn(&TestEnv) -> Vec<String>) {
     let mut unused: Option<BTreeSet<Grant>> = None;
-    // With and without streaming lists: with them nothing is ever listed.
+    // With and without streaming lists: with them the controller never lists.
     for streaming_lists in [true, false] {
-        let place = Place::with(Options {
+        let env = TestEnv::with(Options {
             streaming_lists,
             ..Options::default()
         });
-        let lived = Lived {
-            flags: flags(&place),
-            place: &place,
+        let run = Run {
+            flags: flags(&env),
+            env: &env,
         };
-        lived.live();
-        if place.is_given() {
-            // It has streaming lists or not.
+        run.execute();
+        if env.is_real_cluster() {
+            // It has streaming lists or not, and shows no unused rules.
             return;
         }
-        let used = lived.used();
+        let used = run.used();
         let is_used = |grant: &Grant| used.iter().any(|used| grant.covers(used));
-        let still = unused.unwrap_or_else(|| lived.grants());
-        unused = Some(still.into_iter().filter(|grant| !is_used(grant)).collect());
+        let remaining = unused.unwrap_or_else(|| run.grants());
+        unused = Some(
+            remaining
+                .into_iter()
+                .filter(|grant| !is_used(grant))
+                .collect(),
+        );
     }
     let unused = unused.unwrap_or_default();
-    assert!(unused.is_empty(), "granted in vain: {unused:#?}");
+    assert!(unused.is_empty(), "granted and not used: {unused:#?}");
 }
 
-/// A life with some flags.
-struct Lived<'a> {
-    place: &'a Place,
+/// A run of controllers with some flags.
+struct Run<'a> {
+    env: &'a TestEnv,
     flags: Vec<String>,
 }
 
-impl Lived<'_> {
+impl Run<'_> {
     fn replica(&self, pod: &str) -> Program {
         let mut flags = self.flags.clone();
-        flags.extend(admission::managed(self.place));
+        flags.extend(admission::managed(self.env));
         flags.push("--election-ttl=3s".to_owned());
         let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
-        let program = self.place.replica(pod, &flags);
+        let program = self.env.replica(pod, &flags);
         program.until_ready();
         program
     }
 
-    /// Everything that the flags ask for happens.
-    fn live(&self) {
-        let place = self.place;
-        place.replace(namespace_object(&place.shop(), &json!({"team": "shop"})));
-        place.create(admission::configuration(place));
-        let told = self.addresses();
+    /// Does everything that the flags enable.
+    fn execute(&self) {
+        let env = self.env;
+        env.replace(namespace_object(&env.namespace(), &json!({"team": "shop"})));
+        env.create(admission::configuration(env));
+        let address = self.addresses();
         let program = self.replica("headgate-0");
-        // From now on the webhook is asked about every Ingress.
-        admission::until_bundle(place);
-        admission::route(place, admission::webhook(&program));
-        let web = place.echo("web");
-        place.load(backend("web", &[web.address()]));
+        // From now on the webhook reviews every Ingress.
+        admission::until_bundle(env);
+        admission::route(env, admission::webhook(&program));
+        let web = env.start_echo("web");
+        env.load(backend("web", &[web.address()]));
         let issued = Authority::new().issue(&["a.test"]);
-        place.create(manifest::tls_secret("cert", &issued));
+        env.create(manifest::tls_secret("cert", &issued));
         let secure = manifest::Ingress::new("web");
-        place.create(secure.tls(&["a.test"], "cert").path("/", "web").object());
+        env.create(secure.tls(&["a.test"], "cert").path("/", "web").object());
         wait::until("TLS", || {
             let request = Request::get("/").over(&Tls::name("a.test"));
-            let answer = request.try_send(program.https()).ok()?;
-            (answer.status == 200).then_some(())
+            let response = request.try_send(program.https()).ok()?;
+            (response.status == 200).then_some(())
         });
-        // Statuses are written, and withdrawn from who leaves.
-        until_addresses(place, "web", &[told]);
-        place.create(ingress("leaving", "leaving.test", "web"));
-        until_addresses(place, "leaving", &[told]);
-        place.modify("Ingress", "leaving", |ingress| {
-            ingress["spec"]["ingressClassName"] = place.named("other").into();
+        // Statuses are written, and cleared when an Ingress changes its class.
+        until_addresses(env, "web", &[address]);
+        env.create(ingress("leaving", "leaving.test", "web"));
+        until_addresses(env, "leaving", &[address]);
+        env.modify("Ingress", "leaving", |ingress| {
+            ingress["spec"]["ingressClassName"] = env.scoped("other").into();
         });
-        until_addresses(place, "leaving", &[]);
-        // Settings are read, and Events told once and again.
+        until_addresses(env, "leaving", &[]);
+        // Settings are read, and Events created and repeated.
         program.change(|| {
-            place.replace(place.settings(&[("hsts", "false")]));
+            env.replace(env.settings(&[("hsts", "false")]));
         });
         for note in ["one", "two", "three"] {
-            place.modify("Ingress", "web", |ingress| {
+            env.modify("Ingress", "web", |ingress| {
                 ingress["metadata"]["annotations"]["example.com/note"] = note.into();
             });
         }
-        place
-            .api
+        env.api
             .wait_for_request(|request| request.verb == "patch" && request.resource == "events");
         let same = ingress("same", "a.test", "web");
-        place.ask("POST", "", &same).is(400);
-        // The lease is made again; another replica takes it over when the first one gives it back.
-        place.api.delete("Lease", &place.home(), LEASE);
-        until_leader(place, "headgate-0");
-        // A Secret that holds nothing of use is filled again.
-        place
-            .api
-            .modify("Secret", &place.home(), ADMISSION, |secret| {
+        env.send_ingress("POST", "", &same).is(400);
+        // The lease is recreated; the other replica acquires it when the first one releases it.
+        env.api.delete("Lease", &env.controller_namespace(), LEASE);
+        until_leader(env, "headgate-0");
+        // An empty Secret is filled again.
+        env.api
+            .modify("Secret", &env.controller_namespace(), ADMISSION, |secret| {
                 secret["data"] = json!({});
             });
         let second = self.replica("headgate-1");
-        place
-            .api
-            .until("Secret", &place.home(), ADMISSION, |secret| {
+        env.api
+            .until("Secret", &env.controller_namespace(), ADMISSION, |secret| {
                 secret["data"]["tls.crt"].is_string()
             });
-        admission::route(place, admission::webhook(&second));
+        admission::route(env, admission::webhook(&second));
         stop(&program);
-        until_leader(place, "headgate-1");
-        place.api.delete("Pod", &place.home(), "headgate-0");
+        until_leader(env, "headgate-1");
+        env.api
+            .delete("Pod", &env.controller_namespace(), "headgate-0");
         stop(&second);
         // The last one has cleared the statuses.
-        until_addresses(place, "web", &[]);
+        until_addresses(env, "web", &[]);
         for program in [&program, &second] {
-            let told = program.stderr();
-            let denied = told.iter().find(|line| line.contains("forbidden"));
+            let log = program.stderr();
+            let denied = log.iter().find(|line| line.contains("forbidden"));
             assert_eq!(denied, None);
         }
     }
 
-    /// Makes what addresses are read from; the address.
+    /// Creates the objects that addresses are read from; the address.
     fn addresses(&self) -> &'static str {
-        let place = self.place;
-        let told = "192.0.2.1";
-        place.replace(place.entry(
+        let env = self.env;
+        let address = "192.0.2.1";
+        env.replace(env.publish_service(
             json!({"type": "LoadBalancer"}),
-            json!({"loadBalancer": {"ingress": [{"ip": told}]}}),
+            json!({"loadBalancer": {"ingress": [{"ip": address}]}}),
         ));
-        place.create(node("one", &[("ExternalIP", told)]));
+        env.create(node("one", &[("ExternalIP", address)]));
         for name in ["headgate-0", "headgate-1"] {
-            place.create(pod(place, name, "one", true));
+            env.create(pod(env, name, "one", true));
         }
-        told
+        address
     }
 
     /// Permissions that the account used.
     fn used(&self) -> Vec<Use> {
-        let place = self.place;
-        let user = place.user(&self.account());
-        let used = place
-            .api
-            .used()
-            .into_iter()
-            .filter(|used| used.user == user);
+        let env = self.env;
+        let user = env.user(&self.account());
+        let used = env.api.used().into_iter().filter(|used| used.user == user);
         used.map(|used| Use {
-            namespace: place.plain(&used.namespace),
-            name: place.plain(&used.name),
+            namespace: env.unscoped(&used.namespace),
+            name: env.unscoped(&used.name),
             ..used
         })
         .collect()
@@ -206,23 +205,23 @@ impl Lived<'_> {
 
     fn account(&self) -> String {
         let flags: Vec<&str> = self.flags.iter().map(String::as_str).collect();
-        rights::account("headgate", &flags)
+        roles::account("headgate", &flags)
     }
 
-    /// What the account's roles grant.
+    /// Permissions that the account's roles grant.
     fn grants(&self) -> BTreeSet<Grant> {
-        let place = self.place;
+        let env = self.env;
         let mut grants = BTreeSet::new();
         for kind in ["Role", "ClusterRole"] {
-            for role in place.api.list(kind) {
+            for role in env.api.list(kind) {
                 let metadata = &role["metadata"];
                 let name = metadata["name"].as_str().unwrap();
                 if !name.ends_with(&self.account()) {
                     continue;
                 }
-                let namespace = place.plain(metadata["namespace"].as_str().unwrap_or_default());
+                let namespace = env.unscoped(metadata["namespace"].as_str().unwrap_or_default());
                 for rule in role["rules"].as_array().into_iter().flatten() {
-                    grants.extend(granted(place, rule, &namespace));
+                    grants.extend(granted(env, rule, &namespace));
                 }
             }
         }
@@ -231,11 +230,11 @@ impl Lived<'_> {
     }
 }
 
-fn granted(place: &Place, rule: &Value, namespace: &str) -> Vec<Grant> {
+fn granted(env: &TestEnv, rule: &Value, namespace: &str) -> Vec<Grant> {
     let texts = |field: &str| -> Vec<String> {
         let texts = rule[field].as_array().into_iter().flatten();
         texts
-            .map(|text| place.plain(text.as_str().unwrap()))
+            .map(|text| env.unscoped(text.as_str().unwrap()))
             .collect()
     };
     let mut names = texts("resourceNames");

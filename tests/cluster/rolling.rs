@@ -1,8 +1,8 @@
 //! A rolling restart of two replicas behind one address, in network namespaces: no request fails, and no write of an
-//! Ingress is refused for want of the webhook.
+//! Ingress fails because the webhook is unreachable.
 //!
-//! The cluster, the clients and the balancer are in one namespace, each replica in another with ports 80 and 10254 of its
-//! own.
+//! The cluster, the clients and the balancer are in one network namespace, and each replica in another, with its own ports
+//! 80 and 10254.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -12,29 +12,31 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use headgate_apiserver::Options;
-use headgate_testkit::{Balancer, Http2, Load, Namespace, Program, Request, Tls, manifest, wait};
+use headgate_testkit::{
+    Balancer, Http2, Load, NetworkNamespace, Program, Request, Tls, manifest, wait,
+};
 use http_body_util::Full;
 
 use super::admission;
-use super::place::Place;
-use super::support::{all_good, ingress, slice};
+use super::support::{assert_no_failures, ingress, slice};
+use super::testenv::TestEnv;
 
-/// Where the API server and the backend are.
+/// Address of the API server and of the backend.
 const CENTRE: &str = "10.77.0.1";
-/// How long some requests take.
+/// How long a slow request takes.
 const LONG: Duration = Duration::from_secs(3);
 
-/// Two replicas and the place they are reached from.
+/// Network namespaces for two replicas, and for everything else.
 struct Net {
-    centre: Namespace,
-    replicas: [Namespace; 2],
+    centre: NetworkNamespace,
+    replicas: [NetworkNamespace; 2],
 }
 
 impl Net {
     fn new() -> Option<Self> {
         let net = Self {
-            centre: Namespace::new()?,
-            replicas: [Namespace::new()?, Namespace::new()?],
+            centre: NetworkNamespace::new()?,
+            replicas: [NetworkNamespace::new()?, NetworkNamespace::new()?],
         };
         net.centre.add_address(&format!("{CENTRE}/32"));
         for (number, replica) in net.replicas.iter().enumerate() {
@@ -47,7 +49,7 @@ impl Net {
     }
 
     /// Starts replica `number` in its namespace, with the ports it has in a Pod.
-    fn start(&self, number: usize, place: &Place, pod: &str) -> Program {
+    fn start(&self, number: usize, env: &TestEnv, pod: &str) -> Program {
         let mut arguments = vec![
             format!("--bind-address={}", address(number)),
             format!("--healthz-host={}", address(number)),
@@ -57,11 +59,11 @@ impl Net {
             "--shutdown-grace-period=1".to_owned(),
             "--election-ttl=3s".to_owned(),
         ];
-        arguments.extend(admission::managed(place));
+        arguments.extend(admission::managed(env));
         arguments.push(format!("--validating-webhook={}:8443", address(number)));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let kubeconfig = place.account("headgate", &arguments);
-        self.replicas[number].run(|| place.replica_with(&kubeconfig, pod, &arguments))
+        let kubeconfig = env.kubeconfig("headgate", &arguments);
+        self.replicas[number].run(|| env.replica_with_kubeconfig(&kubeconfig, pod, &arguments))
     }
 }
 
@@ -76,45 +78,45 @@ fn at(address: &str, port: u16) -> SocketAddr {
 #[test]
 fn no_request_fails_while_both_replicas_are_replaced() {
     let Some(net) = Net::new() else {
-        println!("skipped: network namespaces cannot be made here");
+        println!("skipped: network namespaces need root");
         return;
     };
     let options = Options {
         listen: at(CENTRE, 0),
         ..Options::default()
     };
-    if super::place::given().is_none() {
+    if super::testenv::real_cluster().is_none() {
         return net
             .centre
-            .run(|| roll(&net, &Place::with(options), "127.0.0.1"));
+            .run(|| roll(&net, &TestEnv::with(options), "127.0.0.1"));
     }
-    // A given cluster is asked from here, where it is reached, and reaches the webhooks by a cable.
-    let place = Place::with(Options {
-        within: Some(net.centre.clone()),
+    // A real cluster is reached from outside the network namespaces, and reaches the webhooks by a virtual cable.
+    let env = TestEnv::with(Options {
+        network_namespace: Some(net.centre.clone()),
         ..options
     });
-    let network = super::place::network();
+    let network = super::testenv::network();
     net.centre
         .attach(&format!("{network}.1/24"), &format!("{network}.2/24"));
     let balanced = format!("{network}.2");
-    net.centre.run(|| roll(&net, &place, &balanced));
+    net.centre.run(|| roll(&net, &env, &balanced));
 }
 
 /// Replaces both; the webhooks are behind `balanced`.
-fn roll(net: &Net, place: &Place, balanced: &str) {
+fn roll(net: &Net, env: &TestEnv, balanced: &str) {
     let backend = TcpListener::bind(at(CENTRE, 0)).unwrap();
-    place.load([
+    env.load([
         manifest::service("web"),
         slice("web", backend.local_addr().unwrap()),
         ingress("web", "a.test", "web"),
-        admission::configuration(place),
+        admission::configuration(env),
     ]);
     std::thread::spawn(move || serve(&backend));
-    let mut replicas = [0, 1].map(|number| net.start(number, place, &format!("old-{number}")));
-    let places = [0, 1].map(|number| (at(&address(number), 80), at(&address(number), 10254)));
-    let balancer = Balancer::start(at("127.0.0.1", 0), &places);
+    let mut replicas = [0, 1].map(|number| net.start(number, env, &format!("old-{number}")));
+    let addresses = [0, 1].map(|number| (at(&address(number), 80), at(&address(number), 10254)));
+    let balancer = Balancer::start(at("127.0.0.1", 0), &addresses);
     for number in [0, 1] {
-        balancer.until(number, true);
+        balancer.until_ready(number, true);
     }
 
     let start = |connections, request: Request| {
@@ -125,32 +127,32 @@ fn roll(net: &Net, place: &Place, balanced: &str) {
         start(2, Request::get("/new").field("Connection", "close")),
         start(4, Request::get("/long")),
     ];
-    let secure = places.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 443), admin));
+    let secure = addresses.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 443), admin));
     let secure = Balancer::start(at("127.0.0.1", 0), &secure);
     for number in [0, 1] {
-        secure.until(number, true);
+        secure.until_ready(number, true);
     }
-    let webhooks = places.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 8443), admin));
+    let webhooks = addresses.map(|(traffic, admin)| (SocketAddr::new(traffic.ip(), 8443), admin));
     let webhooks = Balancer::start(at(balanced, 0), &webhooks);
     for number in [0, 1] {
-        webhooks.until(number, true);
+        webhooks.until_ready(number, true);
     }
-    admission::until_bundle(place);
+    admission::until_bundle(env);
     for number in [0, 1] {
         wait::until("a certificate", || {
-            admission::shown(place, at(&address(number), 8443))
+            admission::shown(env, at(&address(number), 8443))
         });
     }
-    admission::route(place, webhooks.address());
-    let tried = place.request(
+    admission::route(env, webhooks.address());
+    let tried = env.request(
         "POST",
         "?dryRun=All",
         &ingress("tried", "tried.test", "web"),
     );
-    let server = place.api.address();
+    let server = env.api.address();
     let writes = Repeated::start(move || {
-        let answer = tried.send(server);
-        assert_eq!(answer.status, 201, "{answer:?}");
+        let response = tried.send(server);
+        assert_eq!(response.status, 201, "{response:?}");
     });
     let streams = ["/quick", "/quick", "/long", "/long"];
     let streams = streams.map(|path| self::streams(secure.address(), path));
@@ -160,19 +162,19 @@ fn roll(net: &Net, place: &Place, balanced: &str) {
     for (number, replica) in replicas.iter_mut().enumerate() {
         let before = balancer.connections(number);
         replica.terminate();
-        balancer.until(number, false);
+        balancer.until_ready(number, false);
         let status = replica.wait();
         assert!(status.success(), "{status}");
-        *replica = net.start(number, place, &format!("new-{number}"));
-        balancer.until(number, true);
+        *replica = net.start(number, env, &format!("new-{number}"));
+        balancer.until_ready(number, true);
         loads[1].wait_for(50);
         assert!(
             balancer.connections(number) > before,
-            "the new one gets its share"
+            "the new replica gets connections"
         );
     }
     for load in loads {
-        all_good(load);
+        assert_no_failures(load);
     }
     for streams in streams {
         assert!(streams.stop() > 2);
@@ -180,7 +182,7 @@ fn roll(net: &Net, place: &Place, balanced: &str) {
     assert!(writes.stop() > 20);
 }
 
-/// Something done over and over on a thread of its own.
+/// An action, repeated on a thread.
 struct Repeated {
     stopping: Arc<AtomicBool>,
     worker: JoinHandle<usize>,
@@ -201,14 +203,14 @@ impl Repeated {
         Self { stopping, worker }
     }
 
-    /// Ends it; how often it was done.
+    /// Stops it; the number of repetitions.
     fn stop(self) -> usize {
         self.stopping.store(true, Ordering::Release);
         self.worker.join().unwrap()
     }
 }
 
-/// Requests one after the other over HTTP/2 and TLS, on a connection for as long as the server wants it.
+/// Requests one after the other over HTTP/2 and TLS, on one connection until the server closes it.
 fn streams(address: SocketAddr, path: &'static str) -> Repeated {
     let mut connection = None;
     Repeated::start(move || {
@@ -217,32 +219,32 @@ fn streams(address: SocketAddr, path: &'static str) -> Repeated {
                 connection.get_or_insert_with(|| Http2::tls(address, &Tls::name("a.test")));
             let request = http::Request::get(format!("https://a.test{path}"));
             match client.try_send(request.body(Full::default()).unwrap()) {
-                Ok(answer) => {
-                    assert_eq!(answer.head.status(), 200, "{answer:?}");
+                Ok(response) => {
+                    assert_eq!(response.head.status(), 200, "{response:?}");
                     return;
                 }
-                Err(error) if was_not_taken(&error) => connection = None,
+                Err(error) if was_not_processed(&error) => connection = None,
                 Err(error) => panic!("{path} failed: {error}"),
             }
         }
     })
 }
 
-/// Whether the server, which is going away, has said that it does not take the request (RFC 9113 6.8), or the client saw
-/// that before it sent it. Every client asks again elsewhere then.
-fn was_not_taken(error: &str) -> bool {
-    let went = error.contains("GoAway(") && error.contains("NO_ERROR");
-    went || error.contains("ChannelClosed") || error.contains("Canceled")
+/// Whether the server refused the request with GOAWAY (RFC 9113 6.8), or the client saw GOAWAY before it sent the request.
+/// Every client retries then.
+fn was_not_processed(error: &str) -> bool {
+    let goaway = error.contains("GoAway(") && error.contains("NO_ERROR");
+    goaway || error.contains("ChannelClosed") || error.contains("Canceled")
 }
 
-/// A backend that answers `/long` late.
+/// A backend that responds to `/long` slowly.
 fn serve(listener: &TcpListener) {
     for connection in listener.incoming().flatten() {
-        std::thread::spawn(move || converse(connection));
+        std::thread::spawn(move || serve_connection(connection));
     }
 }
 
-fn converse(mut connection: TcpStream) {
+fn serve_connection(mut connection: TcpStream) {
     let (mut buffer, mut part) = (Vec::new(), [0; 4096]);
     while let Ok(count @ 1..) = connection.read(&mut part) {
         buffer.extend(&part[..count]);
@@ -253,8 +255,8 @@ fn converse(mut connection: TcpStream) {
             std::thread::sleep(LONG);
         }
         buffer.clear();
-        let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
-        if connection.write_all(answer).is_err() {
+        let response = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+        if connection.write_all(response).is_err() {
             return;
         }
     }

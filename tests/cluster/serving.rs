@@ -1,29 +1,29 @@
-//! Objects come and go, and what is served follows.
+//! What is served follows the objects.
 
 use headgate_testkit::manifest::{self, Ingress};
 use headgate_testkit::{Authority, Issued, Program, Request, Tls};
 
-use super::place::{Place, SETTINGS};
 use super::support::{
-    all_good, ask, backend, ingress, load, slice, until_answered_by, until_status, with,
+    assert_no_failures, backend, get, ingress, load, slice, until_served_by, until_status, with,
 };
+use super::testenv::{SETTINGS, TestEnv};
 
 #[test]
-fn what_is_there_at_the_start_is_served() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let program = place.controller(&[]);
-    // Ready means complete: not one answer before was another.
-    assert_eq!(ask(&program, "a.test").is(200).echo().name(), "web");
-    ask(&program, "b.test").is(404);
+fn existing_objects_are_served_when_ready() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let program = env.controller(&[]);
+    // A ready replica serves all objects: no earlier response was another.
+    assert_eq!(get(&program, "a.test").is(200).echo().name(), "web");
+    get(&program, "b.test").is(404);
 }
 
 #[test]
-fn objects_are_served_in_whatever_order_they_come() {
-    let place = Place::new();
-    let program = place.controller(&[]);
-    let web = place.echo("web");
+fn objects_are_served_in_any_order_of_creation() {
+    let env = TestEnv::new();
+    let program = env.controller(&[]);
+    let web = env.start_echo("web");
     let orders = [
         [0, 1, 2],
         [0, 2, 1],
@@ -40,7 +40,7 @@ fn objects_are_served_in_whatever_order_they_come() {
             slice(&name, web.address()),
         ];
         for (count, index) in order.into_iter().enumerate() {
-            place.create(objects[index].clone());
+            env.create(objects[index].clone());
             let has_ingress = order[..=count].contains(&0);
             let status = match (count, has_ingress) {
                 (2, _) => 200,
@@ -49,90 +49,86 @@ fn objects_are_served_in_whatever_order_they_come() {
             };
             until_status(&program, &host, status);
         }
-        place.delete("Ingress", &name);
+        env.delete("Ingress", &name);
         until_status(&program, &host, 404);
     }
 }
 
 #[test]
 fn endpoints_follow_their_slices() {
-    let place = Place::new();
-    let (old, new) = (place.echo("old"), place.echo("new"));
-    place.load([
+    let env = TestEnv::new();
+    let (old, new) = (env.start_echo("old"), env.start_echo("new"));
+    env.load([
         manifest::service("web"),
         slice("web", old.address()),
         ingress("web", "a.test", "web"),
     ]);
-    let program = place.controller(&[]);
+    let program = env.controller(&[]);
     let load = load(&program);
     load.wait_for(20);
     for (echo, name) in [(&new, "new"), (&old, "old"), (&new, "new")] {
-        place.replace(slice("web", echo.address()));
-        until_answered_by(&program, "a.test", name);
+        env.replace(slice("web", echo.address()));
+        until_served_by(&program, "a.test", name);
     }
-    all_good(load);
-    place.modify("EndpointSlice", "web", |slice| {
+    assert_no_failures(load);
+    env.modify("EndpointSlice", "web", |slice| {
         slice["endpoints"][0]["conditions"]["ready"] = false.into();
     });
     until_status(&program, "a.test", 503);
-    place.replace(slice("web", new.address()));
+    env.replace(slice("web", new.address()));
     until_status(&program, "a.test", 200);
-    place.delete("Service", "web");
+    env.delete("Service", "web");
     until_status(&program, "a.test", 503);
 }
 
 #[test]
-fn a_certificate_appears_rotates_and_outlives_its_secret() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.load(backend("web", &[web.address()]));
+fn a_certificate_rotates_and_outlives_its_secret() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.load(backend("web", &[web.address()]));
     let secure = Ingress::new("web")
         .tls(&["a.test"], "cert")
         .path("/", "web");
-    place.create(secure.object());
-    let program = place.controller(&[]);
+    env.create(secure.object());
+    let program = env.controller(&[]);
     let authority = Authority::new();
     let (first, second) = (authority.issue(&["a.test"]), authority.issue(&["a.test"]));
     let fallback = certificate(&program);
     assert!(fallback != first.der && fallback != second.der);
 
-    place.create(manifest::tls_secret("cert", &first));
+    env.create(manifest::tls_secret("cert", &first));
     until_certificate(&program, &first);
-    place.replace(manifest::tls_secret("cert", &second));
+    env.replace(manifest::tls_secret("cert", &second));
     until_certificate(&program, &second);
 
-    place.delete("Secret", "cert");
-    // A later change that is served shows that the deletion was seen too.
-    place.create(ingress("later", "later.test", "web"));
+    env.delete("Secret", "cert");
+    // A later change that is served shows that the deletion was seen, too.
+    env.create(ingress("later", "later.test", "web"));
     until_status(&program, "later.test", 200);
     assert_eq!(
         certificate(&program),
         second.der,
         "the last certificate stays"
     );
-    place.create(manifest::tls_secret("cert", &first));
+    env.create(manifest::tls_secret("cert", &first));
     until_certificate(&program, &first);
     let response = Request::get("/").over(&Tls::name("a.test"));
     assert_eq!(response.send(program.https()).is(200).echo().name(), "web");
 }
 
 #[test]
-fn settings_take_effect_and_go() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let program = place.controller(&[]);
-    let marked = |program: &Program| {
-        let response = ask(program, "a.test").is(200);
-        response.echo().field("x-real-ip").map(str::to_owned)
-    };
-    let trusting = |trusted: &str| place.settings(&[("use-forwarded-headers", trusted)]);
-    let real = |program: &Program| {
+fn settings_take_effect_and_revert() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let program = env.controller(&[]);
+    let trusting = |trusted: &str| env.settings(&[("use-forwarded-headers", trusted)]);
+    let real_ip = |program: &Program| {
         let request = Request::get("/").field("X-Forwarded-For", "192.0.2.7");
         let response = request.send(program.http()).is(200);
         response.echo().field("x-real-ip").map(str::to_owned)
     };
-    assert_eq!(marked(&program).as_deref(), Some("127.0.0.1"));
+    assert_eq!(real_ip(&program).as_deref(), Some("127.0.0.1"));
     for (settings, seen) in [
         (Some("true"), "192.0.2.7"),
         (Some("false"), "127.0.0.1"),
@@ -141,74 +137,75 @@ fn settings_take_effect_and_go() {
     ] {
         program.change(|| match settings {
             Some(trusted) => {
-                place.replace(trusting(trusted));
+                env.replace(trusting(trusted));
             }
             None => {
-                place.api.delete("ConfigMap", &place.home(), SETTINGS);
+                env.api
+                    .delete("ConfigMap", &env.controller_namespace(), SETTINGS);
             }
         });
-        assert_eq!(real(&program).as_deref(), Some(seen), "{settings:?}");
+        assert_eq!(real_ip(&program).as_deref(), Some(seen), "{settings:?}");
     }
 }
 
 #[test]
-fn lists_after_compaction_remove_ghosts_and_nothing_flaps() {
-    let mut place = Place::new();
-    let (web, other) = (place.echo("web"), place.echo("other"));
-    place.publish(&[web.address()]);
-    place.load(backend("other", &[other.address()]));
-    place.create(ingress("ghost", "ghost.test", "other"));
-    let program = place.controller(&[]);
+fn a_relist_after_compaction_removes_deleted_objects_and_fails_no_request() {
+    let mut env = TestEnv::new();
+    let (web, other) = (env.start_echo("web"), env.start_echo("other"));
+    env.serve_web(&[web.address()]);
+    env.load(backend("other", &[other.address()]));
+    env.create(ingress("ghost", "ghost.test", "other"));
+    let program = env.controller(&[]);
     let load = load(&program);
     until_status(&program, "ghost.test", 200);
 
-    place.api.stop();
-    place.delete("Ingress", "ghost");
-    place.create(ingress("young", "young.test", "other"));
-    place.delete("Service", "other");
-    place.create(manifest::service("other"));
-    // Nobody can be told of these changes one by one any more.
-    place.api.compact();
-    place.api.resume();
+    env.api.stop();
+    env.delete("Ingress", "ghost");
+    env.create(ingress("young", "young.test", "other"));
+    env.delete("Service", "other");
+    env.create(manifest::service("other"));
+    // The watches cannot resume from before these changes.
+    env.api.compact();
+    env.api.resume();
 
     until_status(&program, "young.test", 200);
     until_status(&program, "ghost.test", 404);
-    all_good(load);
+    assert_no_failures(load);
     assert!(program.metric("headgate_watch_restarts_total", &[]) > 0.0);
 }
 
 #[test]
 fn kubectl_creates_applies_patches_and_deletes() {
-    let place = Place::new();
-    let Some(kubectl) = place.kubectl() else {
+    let env = TestEnv::new();
+    let Some(kubectl) = env.kubectl() else {
         return;
     };
-    let (web, other) = (place.echo("web"), place.echo("other"));
-    let shop = place.shop();
-    place.load(backend("other", &[other.address()]));
-    let program = place.controller(&[]);
+    let (web, other) = (env.start_echo("web"), env.start_echo("other"));
+    let namespace = env.namespace();
+    env.load(backend("other", &[other.address()]));
+    let program = env.controller(&[]);
     let mut objects = backend("web", &[web.address()]);
     objects.push(ingress("web", "a.test", "web"));
     let objects: Vec<_> = objects
         .into_iter()
-        .map(|object| place.own(object))
+        .map(|object| env.localize(object))
         .collect();
-    kubectl.feed(&["create", "-f", "-"], &manifest::file(&objects));
-    until_answered_by(&program, "a.test", "web");
+    kubectl.run_with_input(&["create", "-f", "-"], &manifest::file(&objects));
+    until_served_by(&program, "a.test", "web");
     let load = load(&program);
 
     let moved = with(objects[2].clone(), |ingress| {
         ingress["spec"]["rules"][0]["http"]["paths"][0]["backend"]["service"]["name"] =
             "other".into();
     });
-    kubectl.feed(&["apply", "-f", "-"], &manifest::file([&moved]));
-    until_answered_by(&program, "a.test", "other");
-    kubectl.feed(
+    kubectl.run_with_input(&["apply", "-f", "-"], &manifest::file([&moved]));
+    until_served_by(&program, "a.test", "other");
+    kubectl.run_with_input(
         &["apply", "--server-side", "--force-conflicts", "-f", "-"],
         &manifest::file([&objects[2]]),
     );
-    until_answered_by(&program, "a.test", "web");
-    all_good(load);
+    until_served_by(&program, "a.test", "web");
+    assert_no_failures(load);
 
     let prefix = "nginx.ingress.kubernetes.io";
     let patch = format!(
@@ -216,7 +213,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     );
     kubectl.run(&[
         "-n",
-        &shop,
+        &namespace,
         "patch",
         "ingress",
         "web",
@@ -227,7 +224,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     until_status(&program, "a.test", 301);
     kubectl.run(&[
         "-n",
-        &shop,
+        &namespace,
         "annotate",
         "ingress",
         "web",
@@ -237,7 +234,7 @@ fn kubectl_creates_applies_patches_and_deletes() {
     let host = r#"[{"op":"replace","path":"/spec/rules/0/host","value":"b.test"}]"#;
     kubectl.run(&[
         "-n",
-        &shop,
+        &namespace,
         "patch",
         "ingress",
         "web",
@@ -247,11 +244,11 @@ fn kubectl_creates_applies_patches_and_deletes() {
     ]);
     until_status(&program, "b.test", 200);
     until_status(&program, "a.test", 404);
-    kubectl.run(&["-n", &shop, "delete", "ingress", "web"]);
+    kubectl.run(&["-n", &namespace, "delete", "ingress", "web"]);
     until_status(&program, "b.test", 404);
 }
 
-/// What a client sees at `a.test`.
+/// The certificate of `a.test`.
 fn certificate(program: &Program) -> Vec<u8> {
     let connection = headgate_testkit::Connection::open_tls(program.https(), &Tls::name("a.test"));
     connection.tls().certificate.clone()

@@ -1,27 +1,27 @@
-//! What the leader writes to `status.loadBalancer`.
+//! `status.loadBalancer`, as the leader writes it.
 
 use headgate_apiserver::Recorded;
 use serde_json::{Value, json};
 
-use super::place::{Place, until_leader};
-use super::rights;
+use super::roles;
 use super::support::{ingress, stop, until_metric, until_status, with};
+use super::testenv::{TestEnv, until_leader};
 
 const FIXED: &str = "--publish-status-address=192.0.2.9,192.0.2.1,lb.example,192.0.2.9";
 
 #[test]
-fn addresses_of_the_published_service_are_told_as_it_changes() {
-    let place = Place::new();
-    place.create(ingress("web", "a.test", "web"));
-    let given =
+fn the_status_follows_the_published_service() {
+    let env = TestEnv::new();
+    env.create(ingress("web", "a.test", "web"));
+    let status =
         json!({"loadBalancer": {"ingress": [{"ip": "192.0.2.8"}, {"hostname": "lb.example"}]}});
-    place.replace(place.entry(
+    env.replace(env.publish_service(
         json!({"type": "LoadBalancer", "externalIPs": ["192.0.2.7", "192.0.2.8"]}),
-        given,
+        status,
     ));
-    let _program = place.controller(&[]);
-    until_addresses(&place, "web", &["192.0.2.7", "192.0.2.8", "lb.example"]);
-    // Clusters choose addresses of their own; the fixture takes these.
+    let _program = env.controller(&[]);
+    until_addresses(&env, "web", &["192.0.2.7", "192.0.2.8", "lb.example"]);
+    // A real cluster chooses addresses; the in-memory one accepts these.
     let (node_port, cluster_ip) = ("10.96.0.7", "10.96.0.8");
     let steps = [
         (
@@ -37,18 +37,18 @@ fn addresses_of_the_published_service_are_told_as_it_changes() {
     ];
     let mut last = String::new();
     for (spec, address) in steps {
-        let entry = place.replace(place.entry(spec, json!({"loadBalancer": {}})));
+        let entry = env.replace(env.publish_service(spec, json!({"loadBalancer": {}})));
         let of_cluster = entry["spec"]["clusterIP"].as_str();
         last = address.or(of_cluster).unwrap().to_owned();
-        until_addresses(&place, "web", &[&last]);
+        until_addresses(&env, "web", &[&last]);
     }
-    // Who comes later is told the same.
-    place.create(ingress("late", "late.test", "web"));
-    until_addresses(&place, "late", &[&last]);
+    // A later Ingress gets the same.
+    env.create(ingress("late", "late.test", "web"));
+    until_addresses(&env, "late", &[&last]);
 }
 
 #[test]
-fn addresses_of_nodes_are_told_where_none_are_given() {
+fn without_a_published_service_the_status_has_node_addresses() {
     for (flag, addresses) in [
         (
             "--report-node-internal-ip-address=false",
@@ -59,175 +59,176 @@ fn addresses_of_nodes_are_told_where_none_are_given() {
             ["192.0.2.1", "192.0.2.2"],
         ),
     ] {
-        let place = Place::new();
+        let env = TestEnv::new();
         let both = [("InternalIP", "192.0.2.1"), ("ExternalIP", "198.51.100.1")];
-        place.create(node("one", &both));
-        place.create(node("two", &[("InternalIP", "192.0.2.2")]));
-        place.create(node("idle", &[("ExternalIP", "198.51.100.3")]));
-        place.load([
-            pod(&place, "headgate-0", "one", true),
-            pod(&place, "headgate-1", "two", true),
-            pod(&place, "headgate-2", "idle", false),
+        env.create(node("one", &both));
+        env.create(node("two", &[("InternalIP", "192.0.2.2")]));
+        env.create(node("idle", &[("ExternalIP", "198.51.100.3")]));
+        env.load([
+            pod(&env, "headgate-0", "one", true),
+            pod(&env, "headgate-1", "two", true),
+            pod(&env, "headgate-2", "idle", false),
         ]);
-        place.create(ingress("web", "a.test", "web"));
-        let _program = place.controller(&[flag]);
-        until_addresses(&place, "web", &addresses);
+        env.create(ingress("web", "a.test", "web"));
+        let _program = env.controller(&[flag]);
+        until_addresses(&env, "web", &addresses);
     }
 }
 
 #[test]
-fn nothing_is_written_when_nothing_changed() {
-    let place = Place::new();
-    let web = place.echo("web");
-    place.publish(&[web.address()]);
-    let program = place.controller(&[FIXED]);
-    let told = ["192.0.2.1", "192.0.2.9", "lb.example"];
-    until_addresses(&place, "web", &told);
-    let first = place.get("Ingress", "web").unwrap();
+fn an_unchanged_status_is_not_written_again() {
+    let env = TestEnv::new();
+    let web = env.start_echo("web");
+    env.serve_web(&[web.address()]);
+    let program = env.controller(&[FIXED]);
+    let addresses = ["192.0.2.1", "192.0.2.9", "lb.example"];
+    until_addresses(&env, "web", &addresses);
+    let first = env.get("Ingress", "web").unwrap();
 
-    place.modify("Ingress", "web", |ingress| {
+    env.modify("Ingress", "web", |ingress| {
         ingress["metadata"]["annotations"]["example.com/note"] = "changed".into();
     });
-    // The status of one that comes later is written after everything that had to be.
-    place.create(ingress("late", "late.test", "web"));
-    until_addresses(&place, "late", &told);
-    // Nor does another run write what is written.
+    // Once the status of a later one is written, all earlier writes are done.
+    env.create(ingress("late", "late.test", "web"));
+    until_addresses(&env, "late", &addresses);
+    // Another run does not write it again either.
     stop(&program);
-    let program = place.controller(&[FIXED, "--update-status-on-shutdown=false"]);
-    place.create(ingress("later", "later.test", "web"));
-    until_addresses(&place, "later", &told);
+    let program = env.controller(&[FIXED, "--update-status-on-shutdown=false"]);
+    env.create(ingress("later", "later.test", "web"));
+    until_addresses(&env, "later", &addresses);
     stop(&program);
     let writes = |name: &str| {
-        place
-            .api
+        env.api
             .requests()
             .iter()
             .filter(|request| writes_status(request, name))
             .count()
     };
-    // Kept by the first run, whose Pod the API server does not know to be the last.
+    // The first run did not clear it: the API server knows no Pod of it.
     assert_eq!(writes("web"), 1);
     assert_eq!([writes("late"), writes("later")], [1, 1]);
     assert_eq!(
-        place.get("Ingress", "web").unwrap()["status"],
+        env.get("Ingress", "web").unwrap()["status"],
         first["status"]
     );
 }
 
 #[test]
-fn a_foreign_status_is_left_alone_and_ours_leaves_with_us() {
-    let place = Place::new();
-    place.create(
+fn the_status_of_other_controllers_is_kept_and_ours_is_cleared_on_class_change() {
+    let env = TestEnv::new();
+    env.create(
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
         "metadata": {"name": "other"}, "spec": {"controller": "example.com/other"}}),
     );
-    let theirs = json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}});
-    let foreign = with(ingress("foreign", "foreign.test", "web"), |ingress| {
+    let other_status = json!({"loadBalancer": {"ingress": [{"ip": "198.51.100.9"}]}});
+    let other = with(ingress("other", "other.test", "web"), |ingress| {
         ingress["spec"]["ingressClassName"] = "other".into();
-        ingress["status"] = theirs.clone();
+        ingress["status"] = other_status.clone();
     });
-    place.create(foreign);
-    place.load([
+    env.create(other);
+    env.load([
         ingress("web", "a.test", "web"),
         ingress("leaving", "leaving.test", "web"),
     ]);
-    let program = place.controller(&[FIXED]);
-    let told = ["192.0.2.1", "192.0.2.9", "lb.example"];
-    until_addresses(&place, "leaving", &told);
-    until_addresses(&place, "web", &told);
+    let program = env.controller(&[FIXED]);
+    let addresses = ["192.0.2.1", "192.0.2.9", "lb.example"];
+    until_addresses(&env, "leaving", &addresses);
+    until_addresses(&env, "web", &addresses);
 
-    place.modify("Ingress", "leaving", |ingress| {
-        ingress["spec"]["ingressClassName"] = place.named("other").into();
+    env.modify("Ingress", "leaving", |ingress| {
+        ingress["spec"]["ingressClassName"] = env.scoped("other").into();
     });
-    until_addresses(&place, "leaving", &[]);
+    until_addresses(&env, "leaving", &[]);
     until_status(&program, "leaving.test", 404);
-    // Their controller takes it over; that stays.
-    place.modify("Ingress", "leaving", |ingress| {
-        ingress["status"] = theirs.clone()
+    // The other controller writes its status, which stays.
+    env.modify("Ingress", "leaving", |ingress| {
+        ingress["status"] = other_status.clone()
     });
-    place.create(ingress("late", "late.test", "web"));
-    until_addresses(&place, "late", &told);
-    for name in ["foreign", "leaving"] {
+    env.create(ingress("late", "late.test", "web"));
+    until_addresses(&env, "late", &addresses);
+    for name in ["other", "leaving"] {
         assert_eq!(
-            place.get("Ingress", name).unwrap()["status"],
-            theirs,
+            env.get("Ingress", name).unwrap()["status"],
+            other_status,
             "{name}"
         );
     }
     assert!(
-        !place
-            .api
+        !env.api
             .requests()
             .iter()
-            .any(|request| writes_status(request, "foreign"))
+            .any(|request| writes_status(request, "other"))
     );
 }
 
 #[test]
-fn only_the_last_replica_clears() {
-    let place = Place::new();
-    place.load([
-        pod(&place, "headgate-0", "one", true),
-        pod(&place, "headgate-1", "two", true),
+fn only_the_last_replica_clears_statuses_on_shutdown() {
+    let env = TestEnv::new();
+    env.load([
+        pod(&env, "headgate-0", "one", true),
+        pod(&env, "headgate-1", "two", true),
     ]);
-    place.create(ingress("web", "a.test", "web"));
+    env.create(ingress("web", "a.test", "web"));
     let flags = ["--publish-status-address=192.0.2.1", "--election-ttl=3s"];
-    let first = place.controller(&flags);
-    until_addresses(&place, "web", &["192.0.2.1"]);
-    let second = place.replica("headgate-1", &flags);
+    let first = env.controller(&flags);
+    until_addresses(&env, "web", &["192.0.2.1"]);
+    let second = env.replica("headgate-1", &flags);
     second.until_ready();
 
     stop(&first);
-    assert_eq!(addresses(&place, "web"), ["192.0.2.1"], "another runs");
-    // The lease was given back, so that the other leads at once.
-    until_leader(&place, "headgate-1");
+    assert_eq!(
+        addresses(&env, "web"),
+        ["192.0.2.1"],
+        "another replica runs"
+    );
+    // The lease was released, so that the other leads at once.
+    until_leader(&env, "headgate-1");
     until_metric(
         &second,
         "nginx_ingress_controller_leader_election_status",
         &[],
         1.0,
     );
-    place.api.delete("Pod", &place.home(), "headgate-0");
+    env.api
+        .delete("Pod", &env.controller_namespace(), "headgate-0");
 
     stop(&second);
-    assert_eq!(addresses(&place, "web"), [""; 0], "nobody is left");
+    assert_eq!(addresses(&env, "web"), [""; 0], "it was the last replica");
 }
 
 #[test]
-fn nobody_clears_when_told_so() {
-    let place = Place::new();
-    place.create(pod(&place, "headgate-0", "one", true));
-    place.create(ingress("web", "a.test", "web"));
-    let program = place.controller(&[
+fn update_status_on_shutdown_false_keeps_statuses() {
+    let env = TestEnv::new();
+    env.create(pod(&env, "headgate-0", "one", true));
+    env.create(ingress("web", "a.test", "web"));
+    let program = env.controller(&[
         "--publish-status-address=192.0.2.1",
         "--update-status-on-shutdown=false",
     ]);
-    until_addresses(&place, "web", &["192.0.2.1"]);
+    until_addresses(&env, "web", &["192.0.2.1"]);
     stop(&program);
-    assert_eq!(addresses(&place, "web"), ["192.0.2.1"]);
+    assert_eq!(addresses(&env, "web"), ["192.0.2.1"]);
 }
 
 #[test]
-fn nothing_is_written_where_that_is_switched_off() {
+fn no_status_is_written_when_status_updates_are_off() {
     for flag in ["--update-status=false", "--disable-leader-election"] {
-        let place = Place::new();
-        place.create(pod(&place, "headgate-0", "one", true));
-        place.create(ingress("web", "a.test", "web"));
-        let program = place.controller(&["--publish-status-address=192.0.2.1", flag]);
+        let env = TestEnv::new();
+        env.create(pod(&env, "headgate-0", "one", true));
+        env.create(ingress("web", "a.test", "web"));
+        let program = env.controller(&["--publish-status-address=192.0.2.1", flag]);
         until_status(&program, "a.test", 503);
-        place
-            .api
+        env.api
             .wait_for_request(|request| request.verb == "create" && request.resource == "events");
         stop(&program);
         assert!(
-            !place
-                .api
+            !env.api
                 .requests()
                 .iter()
                 .any(|request| request.resource == "ingresses/status"),
             "{flag}"
         );
-        let leases = place
+        let leases = env
             .api
             .requests()
             .iter()
@@ -246,23 +247,23 @@ pub(super) fn node(name: &str, addresses: &[(&str, &str)]) -> Value {
 }
 
 /// A Pod of the controller on this node.
-pub(super) fn pod(place: &Place, name: &str, node: &str, ready: bool) -> Value {
+pub(super) fn pod(env: &TestEnv, name: &str, node: &str, ready: bool) -> Value {
     let ready = if ready { "True" } else { "False" };
-    // The account is there: a cluster takes no Pod without one.
-    place.token("headgate", &[]);
+    // A real cluster accepts no Pod without an existing ServiceAccount.
+    env.token("headgate", &[]);
     json!({"apiVersion": "v1", "kind": "Pod",
-        "metadata": {"namespace": place.home(), "name": name, "labels": {"app": "headgate", "pod-template-hash": name}},
-        "spec": {"nodeName": place.named(node), "serviceAccountName": rights::account("headgate", &[]),
+        "metadata": {"namespace": env.controller_namespace(), "name": name, "labels": {"app": "headgate", "pod-template-hash": name}},
+        "spec": {"nodeName": env.scoped(node), "serviceAccountName": roles::account("headgate", &[]),
             "containers": [{"name": "controller", "image": "headgate"}]},
         "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}})
 }
 
-/// Addresses that an Ingress tells.
-fn addresses(place: &Place, name: &str) -> Vec<String> {
-    told(&place.get("Ingress", name).unwrap())
+/// Addresses in the status of an Ingress.
+fn addresses(env: &TestEnv, name: &str) -> Vec<String> {
+    addresses_of(&env.get("Ingress", name).unwrap())
 }
 
-fn told(ingress: &Value) -> Vec<String> {
+fn addresses_of(ingress: &Value) -> Vec<String> {
     let entries = ingress["status"]["loadBalancer"]["ingress"].as_array();
     let text = |entry: &Value| {
         entry["ip"]
@@ -274,13 +275,13 @@ fn told(ingress: &Value) -> Vec<String> {
     entries.into_iter().flatten().map(text).collect()
 }
 
-/// Waits until an Ingress tells these addresses, which are sorted; in any order, since those by name have no place.
+/// Waits until the status of an Ingress has these addresses (sorted here), in any order.
 #[track_caller]
-pub(super) fn until_addresses(place: &Place, name: &str, wanted: &[&str]) {
-    place.until("Ingress", name, |ingress| {
-        let mut told = told(ingress);
-        told.sort();
-        told == wanted
+pub(super) fn until_addresses(env: &TestEnv, name: &str, wanted: &[&str]) {
+    env.until("Ingress", name, |ingress| {
+        let mut addresses = addresses_of(ingress);
+        addresses.sort();
+        addresses == wanted
     });
 }
 

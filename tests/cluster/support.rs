@@ -1,4 +1,4 @@
-//! What the tests of the controller share.
+//! Shared by the tests of the controller.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// The program under test.
 pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
 
-/// Between two looks at what cannot be waited for.
+/// Between two checks of a condition that sends no event.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// A Service with its endpoints.
@@ -36,42 +36,42 @@ pub(super) fn ingress(name: &str, host: &str, service: &str) -> Value {
     Ingress::new(name).host(host).path("/", service).object()
 }
 
-/// An Ingress changed as a test needs it.
+/// An object with a change.
 pub(super) fn with(mut object: Value, change: impl FnOnce(&mut Value)) -> Value {
     change(&mut object);
     object
 }
 
-/// What a host answers at `/`.
-pub(super) fn ask(program: &Program, host: &str) -> Response {
+/// The response of a host at `/`.
+pub(super) fn get(program: &Program, host: &str) -> Response {
     Request::get("/").host(host).send(program.http())
 }
 
-/// Waits until a host answers with this status.
+/// Waits until a host responds with this status.
 #[track_caller]
 pub(super) fn until_status(program: &Program, host: &str, status: u16) {
     let mut last = 0;
-    let is = wait_quietly(|| {
-        last = ask(program, host).status;
+    let is = poll(|| {
+        last = get(program, host).status;
         last == status
     });
-    assert!(is, "{host} answers {last} and not {status}");
+    assert!(is, "{host} responds with {last} instead of {status}");
 }
 
-/// Waits until a host is answered by the echo upstream of this name.
+/// Waits until the echo upstream of this name serves a host.
 #[track_caller]
-pub(super) fn until_answered_by(program: &Program, host: &str, name: &str) {
+pub(super) fn until_served_by(program: &Program, host: &str, name: &str) {
     let mut last = None;
-    let is = wait_quietly(|| {
-        let response = ask(program, host);
+    let is = poll(|| {
+        let response = get(program, host);
         let good = response.status == 200 && response.echo().name() == name;
         last = Some(response);
         good
     });
-    assert!(is, "{host} is not answered by {name}: {last:?}");
+    assert!(is, "{name} does not serve {host}: {last:?}");
 }
 
-fn wait_quietly(mut is: impl FnMut() -> bool) -> bool {
+fn poll(mut is: impl FnMut() -> bool) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < headgate_testkit::PATIENCE {
         if is() {
@@ -85,18 +85,18 @@ fn wait_quietly(mut is: impl FnMut() -> bool) -> bool {
 /// Waits until a metric has this value.
 #[track_caller]
 pub(super) fn until_metric(program: &Program, name: &str, labels: &[&str], value: f64) {
-    let is = wait_quietly(|| program.metric(name, labels) == value);
+    let is = poll(|| program.metric(name, labels) == value);
     assert!(is, "{name} {labels:?} is {}", program.metric(name, labels));
 }
 
-/// A load on `a.test` whose answers must all be 200.
+/// A load on `a.test`.
 pub(super) fn load(program: &Program) -> Load {
     Load::start(program.http(), 2, &Request::get("/"), |_| Ok(()))
 }
 
-/// Ends a load of which no request may have failed.
+/// Ends a load and asserts that no request failed.
 #[track_caller]
-pub(super) fn all_good(load: Load) -> Report {
+pub(super) fn assert_no_failures(load: Load) -> Report {
     load.wait_for(20);
     let report = load.stop();
     assert_eq!(report.failed, 0, "{:?}", report.failures);
@@ -109,19 +109,19 @@ pub(super) struct Kubectl {
     binary: PathBuf,
 }
 
-/// What `kubectl` said.
-pub(super) struct Said {
-    pub(super) good: bool,
+/// The outcome of a run of `kubectl`.
+pub(super) struct Output {
+    pub(super) success: bool,
     pub(super) stdout: String,
     pub(super) stderr: String,
 }
 
 impl Kubectl {
-    /// With this kubeconfig. `None`, with a line that says so, where the machine has none.
+    /// With this kubeconfig; `None`, with a message, where kubectl is not installed.
     pub(super) fn with(kubeconfig: &str) -> Option<Self> {
         let binary = Path::new("/usr/bin/kubectl");
         if !binary.exists() {
-            println!("skipped: there is no {}", binary.display());
+            println!("skipped: no {}", binary.display());
             return None;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -132,8 +132,8 @@ impl Kubectl {
         })
     }
 
-    /// Runs it with this standard input.
-    pub(super) fn try_run(&self, arguments: &[&str], input: &str) -> Said {
+    /// Runs it with this standard input; it may fail.
+    pub(super) fn try_run(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new(&self.binary)
             .arg("--kubeconfig")
             .arg(self.folder.path().join("config"))
@@ -145,11 +145,11 @@ impl Kubectl {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // One that needs no input may have ended already.
+        // It may have ended without reading its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
-        Said {
-            good: output.status.success(),
+        Output {
+            success: output.status.success(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
@@ -157,20 +157,20 @@ impl Kubectl {
 
     /// Runs it; it must succeed.
     #[track_caller]
-    pub(super) fn run(&self, arguments: &[&str]) -> Said {
-        self.feed(arguments, "")
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
+        self.run_with_input(arguments, "")
     }
 
-    /// Runs it with objects as its standard input; it must succeed.
+    /// Runs it with this standard input; it must succeed.
     #[track_caller]
-    pub(super) fn feed(&self, arguments: &[&str], input: &str) -> Said {
-        let said = self.try_run(arguments, input);
-        assert!(said.good, "kubectl {arguments:?}: {}", said.stderr);
-        said
+    pub(super) fn run_with_input(&self, arguments: &[&str], input: &str) -> Output {
+        let output = self.try_run(arguments, input);
+        assert!(output.success, "kubectl {arguments:?}: {}", output.stderr);
+        output
     }
 }
 
-/// Asks a program to stop and waits for its end, which has to be good.
+/// Sends SIGTERM to a program and asserts that it exits with success.
 #[track_caller]
 pub(super) fn stop(program: &Program) {
     program.terminate();
@@ -178,9 +178,9 @@ pub(super) fn stop(program: &Program) {
     assert!(status.success(), "{status}");
 }
 
-/// Waits until a log line of the program is as wanted.
+/// Waits for a line in the log of a program.
 #[track_caller]
-pub(super) fn until_told(program: &Program, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+pub(super) fn until_logged(program: &Program, what: &str, wanted: impl Fn(&str) -> bool) -> String {
     wait::until(what, || {
         program.stderr().into_iter().find(|line| wanted(line))
     })

@@ -1,12 +1,12 @@
-//! Who may come in.
+//! Address lists and other access rules.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Echo, Request, Site};
+use headgate_testkit::{Echo, Request, Scenario};
 
 use super::setup::{Annotations, BINARY, serve, serve_with};
 
 #[test]
-fn allow_and_deny_lists() {
+fn allow_and_deny_lists_decide_by_client_address() {
     for (annotations, status) in [
         (&[("allowlist-source-range", "127.0.0.1")][..], 200),
         (
@@ -34,18 +34,18 @@ fn allow_and_deny_lists() {
 }
 
 #[test]
-fn a_list_that_cannot_be_understood_closes_the_route() {
+fn an_invalid_address_list_closes_the_route() {
     for annotation in ["allowlist-source-range", "denylist-source-range"] {
         let (program, web) = serve(&[(annotation, "127.0.0.1, nonsense")]);
         Request::get("/").send(program.http()).is(503);
         assert_eq!(web.requests(), 0);
-        let findings = program.ask("/debug/findings").text();
+        let findings = program.admin_get("/debug/findings").text();
         assert!(findings.contains(annotation), "{findings}");
     }
 }
 
 #[test]
-fn lists_for_everybody() {
+fn lists_in_the_settings_apply_to_every_route() {
     for (settings, annotations, status) in [
         (
             &[("whitelist-source-range", "10.0.0.0/8")][..],
@@ -70,7 +70,7 @@ fn lists_for_everybody() {
 }
 
 #[test]
-fn the_address_is_that_of_the_true_client() {
+fn lists_use_the_forwarded_client_address_when_it_is_trusted() {
     let (program, _web) = serve_with(
         &[
             ("use-forwarded-headers", "true"),
@@ -86,13 +86,13 @@ fn the_address_is_that_of_the_true_client() {
     assert_eq!(
         from("203.0.113.7, 198.51.100.1"),
         403,
-        "the nearest stranger counts"
+        "the nearest untrusted address counts"
     );
     assert_eq!(from("198.51.100.1, 203.0.113.7"), 200);
 }
 
 #[test]
-fn a_forged_address_opens_nothing() {
+fn a_forged_client_address_does_not_open_a_route() {
     let (program, _web) = serve(&[("allowlist-source-range", "203.0.113.0/24")]);
     for name in [
         "X-Forwarded-For",
@@ -106,9 +106,9 @@ fn a_forged_address_opens_nothing() {
     }
 }
 
-/// These lists protect every route and are not honoured yet, so every route is closed.
+/// These lists protect every route and have no effect yet, so every route is closed.
 #[test]
-fn blocked_agents_and_referers_close_the_routes_until_they_are_honoured() {
+fn unsupported_block_lists_of_agents_and_referers_close_every_route() {
     for setting in [
         ("block-user-agents", "BadBot/1.0,~*scrape.*"),
         ("block-referers", "~spam\\.test"),
@@ -116,17 +116,17 @@ fn blocked_agents_and_referers_close_the_routes_until_they_are_honoured() {
         let (program, web) = serve_with(&[setting], &[]);
         Request::get("/").send(program.http()).is(503);
         assert_eq!(web.requests(), 0, "{setting:?}");
-        let findings = program.ask("/debug/findings").text();
+        let findings = program.admin_get("/debug/findings").text();
         assert!(findings.contains(setting.0), "{findings}");
     }
 }
 
 /// Every spelling of a denied path.
 #[test]
-fn a_denied_path_stays_denied_however_it_is_spelled() {
+fn a_denied_path_is_denied_in_every_spelling() {
     let web = Echo::start("web");
     let denied: Annotations<'_> = &[("denylist-source-range", "0.0.0.0/0")];
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(Ingress::new("open").path("/", "web"))
         .ingress(
@@ -159,7 +159,7 @@ fn a_denied_path_stays_denied_however_it_is_spelled() {
         let response = Request::get("/private").host(host).send(program.http());
         assert_eq!(response.status, 403, "{response:?}");
     }
-    assert_eq!(web.requests(), 0, "nothing went through");
+    assert_eq!(web.requests(), 0, "no request reached the upstream");
     Request::get("/%2570rivate").send(program.http()).is(200);
     Request::get("/privatex").send(program.http()).is(200);
 }

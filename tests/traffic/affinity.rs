@@ -1,19 +1,19 @@
-//! Staying on an endpoint.
+//! Session affinity and consistent hashing.
 
 use std::collections::BTreeSet;
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Authority, Connection, Echo, Program, Request, Response, Site, Tls};
+use headgate_testkit::{Authority, Connection, Echo, Program, Request, Response, Scenario, Tls};
 
-use super::setup::{Annotations, BINARY, answers};
+use super::setup::{Annotations, BINARY, count_names};
 
 fn echoes() -> Vec<Echo> {
     ["one", "two", "three", "four"].map(Echo::start).into()
 }
 
-fn site(echoes: &[Echo], annotations: Annotations<'_>) -> Site {
+fn scenario(echoes: &[Echo], annotations: Annotations<'_>) -> Scenario {
     let addresses: Vec<_> = echoes.iter().map(Echo::address).collect();
-    Site::new().service("web", &addresses).ingress(
+    Scenario::new().service("web", &addresses).ingress(
         Ingress::new("web")
             .annotations(annotations)
             .path("/app", "web"),
@@ -33,11 +33,11 @@ fn start_session(program: &Program) -> (String, String) {
 }
 
 #[test]
-fn a_session_stays() {
+fn a_session_stays_on_its_endpoint() {
     for mode in ["balanced", "persistent"] {
         let echoes = echoes();
         let program =
-            site(&echoes, &[("affinity", "cookie"), ("affinity-mode", mode)]).start(BINARY);
+            scenario(&echoes, &[("affinity", "cookie"), ("affinity-mode", mode)]).start(BINARY);
         let mut names = BTreeSet::new();
         for _ in 0..8 {
             let (name, cookie) = start_session(&program);
@@ -58,9 +58,9 @@ fn a_session_stays() {
 }
 
 #[test]
-fn the_cookie_by_default() {
+fn the_session_cookie_has_default_attributes() {
     let echoes = echoes();
-    let program = site(&echoes, &[("affinity", "cookie")]).start(BINARY);
+    let program = scenario(&echoes, &[("affinity", "cookie")]).start(BINARY);
     let response = Request::get("/app").send(program.http());
     let set = response.field("set-cookie").unwrap_or_default().to_owned();
     let mut parts = set.split("; ");
@@ -78,11 +78,11 @@ fn the_cookie_by_default() {
 }
 
 #[test]
-fn the_cookie_in_every_detail() {
+fn every_attribute_of_the_session_cookie_can_be_set() {
     let echoes = echoes();
     let issued = Authority::new().issue(&["a.test"]);
     let addresses: Vec<_> = echoes.iter().map(Echo::address).collect();
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &addresses)
         .secret("cert", &issued)
         .ingress(
@@ -125,29 +125,29 @@ fn the_cookie_in_every_detail() {
 }
 
 #[test]
-fn a_session_moves_when_its_endpoint_leaves_and_not_otherwise() {
+fn a_persistent_session_moves_only_when_its_endpoint_leaves() {
     let echoes = echoes();
     let annotations: Annotations<'_> = &[("affinity", "cookie"), ("affinity-mode", "persistent")];
-    let program = site(&echoes, annotations).start(BINARY);
+    let program = scenario(&echoes, annotations).start(BINARY);
     let (name, cookie) = start_session(&program);
     let request = Request::get("/app").field("Cookie", &cookie);
     let (mine, others): (Vec<Echo>, Vec<Echo>) =
         echoes.into_iter().partition(|echo| echo.name() == name);
     let some: Vec<Echo> = mine.into_iter().chain(others.into_iter().take(1)).collect();
-    site(&some, annotations).replace(&program);
+    scenario(&some, annotations).replace(&program);
     for _ in 0..10 {
         assert_eq!(request.send(program.http()).echo().name(), name);
     }
-    site(&some[1..], annotations).replace(&program);
+    scenario(&some[1..], annotations).replace(&program);
     let response = request.send(program.http());
     assert_eq!(response.echo().name(), some[1].name(), "{response:?}");
     assert!(response.field("set-cookie").is_some(), "{response:?}");
 }
 
 #[test]
-fn a_made_up_cookie_starts_a_session() {
+fn an_unknown_session_cookie_starts_a_new_session() {
     let echoes = echoes();
-    let program = site(&echoes, &[("affinity", "cookie")]).start(BINARY);
+    let program = scenario(&echoes, &[("affinity", "cookie")]).start(BINARY);
     for value in ["nonsense", "", "a|b", "x|00000000000000000000000000000000"] {
         let request = Request::get("/app").field("Cookie", &format!("INGRESSCOOKIE={value}"));
         let response = request.send(program.http()).is(200);
@@ -156,10 +156,10 @@ fn a_made_up_cookie_starts_a_session() {
 }
 
 #[test]
-fn a_failed_endpoint_changes_the_session_only_when_asked() {
+fn a_failed_endpoint_changes_the_session_only_with_change_on_failure() {
     for (change, status) in [("true", 200), ("false", 502)] {
         let echoes = [Echo::start("one"), Echo::start("two")];
-        let program = site(
+        let program = scenario(
             &echoes,
             &[
                 ("affinity", "cookie"),
@@ -183,18 +183,18 @@ fn a_failed_endpoint_changes_the_session_only_when_asked() {
             assert_eq!(response.echo().name(), other[0].name(), "{response:?}");
             assert!(response.field("set-cookie").is_some(), "{response:?}");
         }
-        // Without a session there is nothing to keep to.
+        // Without a session any endpoint will do.
         Request::get("/app").send(program.http()).is(200);
     }
 }
 
 #[test]
-fn by_hash_of_the_uri() {
+fn upstream_hash_by_request_uri_gives_one_endpoint_per_uri() {
     let echoes = echoes();
-    let program = site(&echoes, &[("upstream-hash-by", "$request_uri")]).start(BINARY);
+    let program = scenario(&echoes, &[("upstream-hash-by", "$request_uri")]).start(BINARY);
     let mut all = BTreeSet::new();
     for key in 0..16 {
-        let names = answers(&program, &Request::get(&format!("/app/{key}")), 5);
+        let names = count_names(&program, &Request::get(&format!("/app/{key}")), 5);
         assert_eq!(names.len(), 1, "one URI, one endpoint: {names:?}");
         all.extend(names.into_keys());
     }
@@ -202,9 +202,9 @@ fn by_hash_of_the_uri() {
 }
 
 #[test]
-fn by_hash_of_a_field_the_same_on_every_worker_and_connection() {
+fn upstream_hash_by_a_field_is_the_same_on_every_worker_and_connection() {
     let echoes = echoes();
-    let program = site(&echoes, &[("upstream-hash-by", "$http_x_user")]).start(BINARY);
+    let program = scenario(&echoes, &[("upstream-hash-by", "$http_x_user")]).start(BINARY);
     for user in ["ann", "bob", "eve"] {
         let request = Request::get("/app").field("X-User", user);
         let names: BTreeSet<String> = (0..10)
@@ -215,9 +215,9 @@ fn by_hash_of_a_field_the_same_on_every_worker_and_connection() {
 }
 
 #[test]
-fn a_hashed_subset_has_its_size() {
+fn upstream_hash_by_subset_uses_as_many_endpoints_as_its_size() {
     let echoes = echoes();
-    let program = site(
+    let program = scenario(
         &echoes,
         &[
             ("upstream-hash-by", "$http_x_user"),
@@ -226,15 +226,15 @@ fn a_hashed_subset_has_its_size() {
         ],
     )
     .start(BINARY);
-    let names = answers(&program, &Request::get("/app").field("X-User", "ann"), 60);
+    let names = count_names(&program, &Request::get("/app").field("X-User", "ann"), 60);
     assert_eq!(names.len(), 2, "{names:?}");
 }
 
 #[test]
-fn ewma_serves() {
+fn ewma_balancing_serves() {
     let echoes = echoes();
-    let program = site(&echoes, &[("load-balance", "ewma")]).start(BINARY);
-    let names = answers(&program, &Request::get("/app"), 100);
+    let program = scenario(&echoes, &[("load-balance", "ewma")]).start(BINARY);
+    let names = count_names(&program, &Request::get("/app"), 100);
     assert_eq!(names.values().sum::<usize>(), 100);
     assert!(names.len() > 1, "{names:?}");
 }

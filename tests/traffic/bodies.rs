@@ -1,7 +1,7 @@
 //! Bodies in both directions: limits, buffering, streaming, truncation.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Connection, Echo, Gate, Request, Scripted, Site};
+use headgate_testkit::{Connection, Echo, Gate, Request, Scenario, Scripted};
 
 use super::setup::{Annotations, BINARY, serve, serve_with};
 
@@ -64,16 +64,16 @@ fn chunks_over_the_limit_are_413() {
         .response()
         .is(200);
     let mut connection = Connection::open(program.http());
-    // The proxy may answer before it has read everything.
+    // The proxy may respond before it has read everything.
     let _ = connection.try_send(&chunked(&[4096, 4096, 1]));
     connection.response().is(413);
     assert_eq!(web.requests(), 1);
 }
 
 #[test]
-fn chunks_over_the_limit_of_a_streamed_body_never_complete_a_request() {
-    let upstream = Scripted::answering(OK);
-    let program = Site::simple(
+fn chunks_over_the_limit_of_a_streamed_body_never_complete_the_upstream_request() {
+    let upstream = Scripted::responding(OK);
+    let program = Scenario::simple(
         upstream.address(),
         &[
             ("proxy-body-size", "8k"),
@@ -88,7 +88,7 @@ fn chunks_over_the_limit_of_a_streamed_body_never_complete_a_request() {
 }
 
 #[test]
-fn zero_is_no_limit() {
+fn a_body_limit_of_zero_is_no_limit() {
     let (program, _web) = serve(&[("proxy-body-size", "0")]);
     let response = Request::post("/", vec![b'x'; 3 << 20])
         .send(program.http())
@@ -98,8 +98,8 @@ fn zero_is_no_limit() {
 
 #[test]
 fn a_buffered_body_has_a_length_and_arrives_whole() {
-    let upstream = Scripted::answering(OK);
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let upstream = Scripted::responding(OK);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     let bytes = chunked(&[5, 70_000]);
     let (early, late) = bytes.split_at(1000);
@@ -118,16 +118,19 @@ fn a_buffered_body_has_a_length_and_arrives_whole() {
 fn an_unbuffered_body_is_streamed() {
     let gate = Gate::new();
     let (opener, first) = (gate.clone(), b"5\r\nhello\r\n");
-    let upstream = Scripted::start(move |visit| {
-        visit.head();
-        if visit.exactly(first.len()).is_ok_and(|bytes| bytes == first) {
+    let upstream = Scripted::start(move |connection| {
+        connection.head();
+        if connection
+            .exactly(first.len())
+            .is_ok_and(|bytes| bytes == first)
+        {
             opener.open();
         }
-        let _ = visit.exactly(b"5\r\nworld\r\n0\r\n\r\n".len());
-        visit.send(OK);
+        let _ = connection.exactly(b"5\r\nworld\r\n0\r\n\r\n".len());
+        connection.send(OK);
     });
     let program =
-        Site::simple(upstream.address(), &[("proxy-request-buffering", "off")]).start(BINARY);
+        Scenario::simple(upstream.address(), &[("proxy-request-buffering", "off")]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send(
         "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -156,7 +159,7 @@ fn a_large_body_goes_through_a_file_unharmed() {
 }
 
 #[test]
-fn a_large_answer_arrives_whole() {
+fn a_large_response_arrives_whole() {
     for annotations in [&[][..], &[("proxy-buffering", "on")]] {
         let (program, _web) = serve(annotations);
         let request = Request::get("/").field("X-Echo-Bytes", "8000000");
@@ -169,16 +172,16 @@ fn a_large_answer_arrives_whole() {
 }
 
 #[test]
-fn an_answer_is_streamed() {
+fn a_response_is_streamed() {
     let gate = Gate::new();
     let waiter = gate.clone();
-    let upstream = Scripted::start(move |visit| {
-        visit.request();
-        visit.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+    let upstream = Scripted::start(move |connection| {
+        connection.request();
+        connection.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
         waiter.pass();
-        visit.send("5\r\nworld\r\n0\r\n\r\n");
+        connection.send("5\r\nworld\r\n0\r\n\r\n");
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send(Request::get("/").bytes());
     let head = connection.try_head().unwrap();
@@ -189,7 +192,7 @@ fn an_answer_is_streamed() {
 }
 
 #[test]
-fn a_head_over_the_buffer_is_502() {
+fn a_response_head_larger_than_the_buffer_is_502() {
     let field = |length: usize| format!("X-Long: {}\r\n", "x".repeat(length));
     for (annotations, length, status) in [
         (&[][..], 3000, 200),
@@ -197,12 +200,12 @@ fn a_head_over_the_buffer_is_502() {
         (&[("proxy-buffer-size", "16k")], 5000, 200),
         (&[("proxy-buffer-size", "16k")], 17_000, 502),
     ] {
-        let answer = format!(
+        let response = format!(
             "HTTP/1.1 200 OK\r\n{}Content-Length: 0\r\n\r\n",
             field(length)
         );
-        let upstream = Scripted::answering(&answer);
-        let program = Site::simple(upstream.address(), annotations).start(BINARY);
+        let upstream = Scripted::responding(&response);
+        let program = Scenario::simple(upstream.address(), annotations).start(BINARY);
         let response = Request::get("/").send(program.http());
         assert_eq!(
             response.status, status,
@@ -212,17 +215,17 @@ fn a_head_over_the_buffer_is_502() {
 }
 
 #[test]
-fn a_truncated_answer_never_looks_complete() {
+fn a_truncated_response_never_looks_complete() {
     for start in [
         "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n64\r\nhello",
     ] {
-        let upstream = Scripted::start(move |visit| {
-            visit.request();
-            visit.send(start);
+        let upstream = Scripted::start(move |connection| {
+            connection.request();
+            connection.send(start);
         });
-        let program = Site::simple(upstream.address(), &[]).start(BINARY);
+        let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
         let mut connection = Connection::open(program.http());
         connection.send(Request::get("/").bytes());
         // Whether the head comes depends on when the end is seen; a complete 200 must never come.
@@ -239,24 +242,25 @@ fn a_truncated_answer_never_looks_complete() {
 }
 
 #[test]
-fn an_answer_that_stalls_is_cut_off() {
-    let upstream = Scripted::start(|visit| {
-        visit.request();
-        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
-        visit.wait_for_close();
+fn a_response_that_stalls_is_cut_off() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhello");
+        connection.wait_for_close();
     });
-    let program = Site::simple(upstream.address(), &[("proxy-read-timeout", "1")]).start(BINARY);
+    let program =
+        Scenario::simple(upstream.address(), &[("proxy-read-timeout", "1")]).start(BINARY);
     let response = Request::get("/").send(program.http()).is(200);
     assert!(!response.complete, "{response:?}");
 }
 
 #[test]
-fn an_answer_that_ends_by_closing_gets_a_frame() {
-    let upstream = Scripted::start(|visit| {
-        visit.request();
-        visit.send("HTTP/1.1 200 OK\r\n\r\nhello");
+fn a_response_delimited_by_close_gets_framing() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        connection.send("HTTP/1.1 200 OK\r\n\r\nhello");
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     for _ in 0..2 {
         let response = connection.exchange(&Request::get("/")).is(200);
@@ -266,10 +270,10 @@ fn an_answer_that_ends_by_closing_gets_a_frame() {
 }
 
 #[test]
-fn answers_without_a_body() {
+fn responses_without_a_body_stay_without_one() {
     for (status, line) in [(204, "204 No Content"), (304, "304 Not Modified")] {
-        let upstream = Scripted::answering(&format!("HTTP/1.1 {line}\r\nX-A: 1\r\n\r\n"));
-        let program = Site::simple(upstream.address(), &[]).start(BINARY);
+        let upstream = Scripted::responding(&format!("HTTP/1.1 {line}\r\nX-A: 1\r\n\r\n"));
+        let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
         let mut connection = Connection::open(program.http());
         for _ in 0..2 {
             let response = connection.exchange(&Request::get("/")).is(status);
@@ -279,30 +283,30 @@ fn answers_without_a_body() {
 }
 
 #[test]
-fn an_early_answer_reaches_the_client_that_still_sends() {
-    let upstream = Scripted::start(|visit| {
-        visit.head();
-        visit.send("HTTP/1.1 403 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
-        visit.half_close();
-        visit.wait_for_close();
+fn an_early_response_reaches_a_client_that_still_sends() {
+    let upstream = Scripted::start(|connection| {
+        connection.head();
+        connection.send("HTTP/1.1 403 No\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+        connection.half_close();
+        connection.wait_for_close();
     });
     let program =
-        Site::simple(upstream.address(), &[("proxy-request-buffering", "off")]).start(BINARY);
+        Scenario::simple(upstream.address(), &[("proxy-request-buffering", "off")]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100000\r\n\r\nhello");
     assert_eq!(connection.response().is(403).text(), "no");
 }
 
 #[test]
-fn a_client_that_leaves_releases_the_upstream() {
+fn a_client_that_disconnects_closes_the_upstream_connection() {
     let released = Gate::new();
     let opener = released.clone();
-    let upstream = Scripted::start(move |visit| {
-        visit.request();
-        visit.wait_for_close();
+    let upstream = Scripted::start(move |connection| {
+        connection.request();
+        connection.wait_for_close();
         opener.open();
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send(Request::get("/").bytes());
     upstream.wait_for(1);
@@ -318,7 +322,7 @@ fn each_path_has_its_own_limit() {
             .annotations(annotations)
             .path(path, "web")
     };
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(limit("small", &[("proxy-body-size", "1k")], "/small"))
         .ingress(limit("large", &[("proxy-body-size", "1m")], "/large"))

@@ -1,17 +1,22 @@
-//! Who gets the canary.
+//! Which requests go to the canary.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Connection, Echo, Program, Request, Site};
+use headgate_testkit::{Connection, Echo, Program, Request, Scenario};
 
-use super::setup::{Annotations, BINARY, answers};
+use super::setup::{Annotations, BINARY, count_names};
 
 struct Pair {
     program: Program,
     _upstreams: [Echo; 2],
 }
 
-fn site(main: &Echo, canary: &Echo, primary: Annotations<'_>, rules: Annotations<'_>) -> Site {
-    Site::new()
+fn scenario(
+    main: &Echo,
+    canary: &Echo,
+    primary: Annotations<'_>,
+    rules: Annotations<'_>,
+) -> Scenario {
+    Scenario::new()
         .service("main", &[main.address()])
         .service("canary", &[canary.address()])
         .ingress(
@@ -33,12 +38,12 @@ fn pair(primary: Annotations<'_>, rules: Annotations<'_>) -> Pair {
     let upstreams = [Echo::start("main"), Echo::start("canary")];
     let [main, canary] = &upstreams;
     Pair {
-        program: site(main, canary, primary, rules).start(BINARY),
+        program: scenario(main, canary, primary, rules).start(BINARY),
         _upstreams: upstreams,
     }
 }
 
-/// Requests by their extra fields, and who must answer each.
+/// Requests by their extra fields, and the upstream of each.
 #[track_caller]
 fn check(pair: &Pair, cases: &[(&[(&str, &str)], &str)]) {
     for (fields, name) in cases {
@@ -53,7 +58,7 @@ fn check(pair: &Pair, cases: &[(&[(&str, &str)], &str)]) {
 }
 
 #[test]
-fn by_header() {
+fn canary_by_header() {
     let pair = pair(&[], &[("canary-by-header", "X-Canary")]);
     check(
         &pair,
@@ -68,7 +73,7 @@ fn by_header() {
 }
 
 #[test]
-fn by_header_value() {
+fn canary_by_header_value() {
     let pair = pair(
         &[],
         &[
@@ -89,7 +94,7 @@ fn by_header_value() {
 }
 
 #[test]
-fn by_header_pattern() {
+fn canary_by_header_pattern() {
     let pair = pair(
         &[],
         &[
@@ -109,7 +114,7 @@ fn by_header_pattern() {
 }
 
 #[test]
-fn by_cookie() {
+fn canary_by_cookie() {
     let pair = pair(&[], &[("canary-by-cookie", "try"), ("canary-weight", "0")]);
     check(
         &pair,
@@ -123,7 +128,7 @@ fn by_cookie() {
 }
 
 #[test]
-fn header_then_cookie_then_weight() {
+fn header_comes_before_cookie_before_weight() {
     let pair = pair(
         &[],
         &[
@@ -145,16 +150,16 @@ fn header_then_cookie_then_weight() {
 }
 
 #[test]
-fn weights_at_the_ends() {
+fn a_weight_of_0_or_100_is_exact() {
     for (weight, name) in [("0", "main"), ("100", "canary")] {
         let pair = pair(&[], &[("canary-weight", weight)]);
-        let names = answers(&pair.program, &Request::get("/"), 200);
+        let names = count_names(&pair.program, &Request::get("/"), 200);
         assert_eq!(names.get(name), Some(&200), "weight {weight}: {names:?}");
     }
 }
 
 #[test]
-fn weights_split() {
+fn weights_split_requests_in_proportion() {
     // 2000 draws: six standard deviations are 107 at one half and 64 at a tenth.
     for (rules, expected, slack) in [
         (&[("canary-weight", "50")][..], 1000, 135),
@@ -171,7 +176,7 @@ fn weights_split() {
         ),
     ] {
         let pair = pair(&[], rules);
-        let names = answers(&pair.program, &Request::get("/"), 2000);
+        let names = count_names(&pair.program, &Request::get("/"), 2000);
         let canary = names.get("canary").copied().unwrap_or_default();
         assert!(
             canary.abs_diff(expected) <= slack,
@@ -181,9 +186,9 @@ fn weights_split() {
 }
 
 #[test]
-fn a_canary_without_endpoints_leaves_all_to_the_primary() {
+fn a_canary_without_endpoints_gets_no_requests() {
     let main = Echo::start("main");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("main", &[main.address()])
         .service("canary", &[])
         .ingress(Ingress::new("a").path("/", "main"))
@@ -193,13 +198,13 @@ fn a_canary_without_endpoints_leaves_all_to_the_primary() {
                 .path("/", "canary"),
         )
         .start(BINARY);
-    assert_eq!(answers(&program, &Request::get("/"), 20)["main"], 20);
+    assert_eq!(count_names(&program, &Request::get("/"), 20)["main"], 20);
 }
 
 #[test]
-fn a_primary_without_endpoints_is_503_whatever_the_canary() {
+fn a_primary_without_endpoints_is_503_even_with_a_canary() {
     let canary = Echo::start("canary");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("main", &[])
         .service("canary", &[canary.address()])
         .ingress(Ingress::new("a").path("/", "main"))
@@ -213,9 +218,9 @@ fn a_primary_without_endpoints_is_503_whatever_the_canary() {
 }
 
 #[test]
-fn a_canary_alone_serves_nothing() {
+fn a_canary_without_a_primary_is_not_served() {
     let canary = Echo::start("canary");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("canary", &[canary.address()])
         .ingress(
             Ingress::new("b")
@@ -227,7 +232,7 @@ fn a_canary_alone_serves_nothing() {
 }
 
 #[test]
-fn everything_but_the_upstream_comes_from_the_primary() {
+fn a_canary_contributes_only_its_upstream() {
     let pair = pair(
         &[("upstream-vhost", "primary.test")],
         &[("canary-weight", "100"), ("upstream-vhost", "canary.test")],
@@ -238,7 +243,7 @@ fn everything_but_the_upstream_comes_from_the_primary() {
 }
 
 #[test]
-fn a_session_stays_with_the_side_it_began_on() {
+fn a_session_stays_on_primary_or_canary() {
     let pair = pair(
         &[("affinity", "cookie")],
         &[("canary-by-header", "X-Canary"), ("canary-weight", "50")],
@@ -262,7 +267,7 @@ fn a_session_stays_with_the_side_it_began_on() {
 }
 
 #[test]
-fn legacy_affinity_decides_each_time() {
+fn legacy_canary_affinity_decides_each_request_anew() {
     let pair = pair(
         &[("affinity", "cookie")],
         &[

@@ -12,7 +12,7 @@ fn preflight(program: &Program, origin: &str) -> Response {
 }
 
 #[test]
-fn everybody_by_default() {
+fn cors_allows_every_origin_by_default() {
     let (program, web) = serve(&[("enable-cors", "true")]);
     let response = preflight(&program, "http://b.test").is(204);
     response
@@ -27,7 +27,7 @@ fn everybody_by_default() {
         .has("access-control-expose-headers", None)
         // RFC 9110 8.6 forbids the `Content-Length: 0` that nginx adds.
         .has("content-type", "text/plain charset=UTF-8");
-    assert_eq!(web.requests(), 0, "preflights are answered here");
+    assert_eq!(web.requests(), 0, "the proxy answers preflights itself");
     Request::get("/")
         .send(program.http())
         .is(200)
@@ -35,7 +35,7 @@ fn everybody_by_default() {
 }
 
 #[test]
-fn a_list_of_origins() {
+fn cors_allows_only_listed_origins() {
     let (program, web) = serve(&[
         ("enable-cors", "true"),
         ("cors-allow-origin", "https://b.test, http://*.c.test:8080"),
@@ -72,7 +72,7 @@ fn a_list_of_origins() {
 }
 
 #[test]
-fn the_origin_is_echoed_on_every_status_over_the_upstreams_own() {
+fn the_origin_replaces_the_upstreams_on_every_status() {
     let (program, _web) = serve(&[
         ("enable-cors", "true"),
         ("cors-allow-origin", "https://b.test"),
@@ -94,7 +94,7 @@ fn the_origin_is_echoed_on_every_status_over_the_upstreams_own() {
 }
 
 #[test]
-fn a_preflight_comes_before_redirects_and_lists() {
+fn a_preflight_is_answered_before_redirects_and_address_lists() {
     let (program, _web) = serve(&[
         ("enable-cors", "true"),
         ("force-ssl-redirect", "true"),
@@ -105,14 +105,14 @@ fn a_preflight_comes_before_redirects_and_lists() {
 }
 
 #[test]
-fn without_cors_the_upstream_answers_for_itself() {
+fn without_cors_fields_of_the_upstream_pass() {
     let (program, _web) = serve(&[]);
     let request = Request::new("OPTIONS", "/")
         .field("Origin", "http://b.test")
         .field(
             "X-Echo-Field",
-            "Access-Control-Allow-Origin: http://own.test",
+            "Access-Control-Allow-Origin: http://upstream.test",
         );
     let response = request.send(program.http()).is(200);
-    response.has("access-control-allow-origin", "http://own.test");
+    response.has("access-control-allow-origin", "http://upstream.test");
 }

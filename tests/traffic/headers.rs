@@ -1,12 +1,12 @@
-//! What upstreams get besides what the client sent, where no proxy in front is trusted.
+//! Fields that upstreams get, where no proxy in front is trusted.
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{Authority, Connection, Echo, Request, Scripted, Site, Tls};
+use headgate_testkit::{Authority, Connection, Echo, Request, Scenario, Scripted, Tls};
 
-use super::setup::{BINARY, serve, serve_with, tls_site};
+use super::setup::{BINARY, serve, serve_with, tls_scenario};
 
 #[test]
-fn forwarded_fields_by_default() {
+fn forwarded_fields_are_sent_by_default() {
     let (program, _web) = serve(&[]);
     let port = program.http().port().to_string();
     let echo = Request::get("/x")
@@ -37,7 +37,7 @@ fn forwarded_fields_by_default() {
 fn https_is_reported_with_port_443() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     let echo = Request::get("/")
         .over(&Tls::name("a.test"))
         .send(program.https())
@@ -49,7 +49,7 @@ fn https_is_reported_with_port_443() {
 }
 
 #[test]
-fn request_id_is_made_or_kept() {
+fn request_id_is_generated_or_kept() {
     let (program, _web) = serve(&[]);
     let made = Request::get("/").send(program.http()).echo();
     let id = made.field("x-request-id").unwrap_or_default().to_owned();
@@ -68,7 +68,7 @@ fn request_id_is_made_or_kept() {
 }
 
 #[test]
-fn request_id_can_be_left_to_the_client() {
+fn request_id_generation_can_be_switched_off() {
     let (program, _web) = serve_with(&[("generate-request-id", "false")], &[]);
     Request::get("/")
         .send(program.http())
@@ -82,7 +82,7 @@ fn request_id_can_be_left_to_the_client() {
 }
 
 #[test]
-fn original_uri_when_configured() {
+fn original_uri_is_sent_when_configured() {
     let (program, _web) = serve_with(
         &[("proxy-add-original-uri-header", "true")],
         &[("rewrite-target", "/new")],
@@ -95,7 +95,7 @@ fn original_uri_when_configured() {
 }
 
 #[test]
-fn upstream_vhost_changes_host_alone() {
+fn upstream_vhost_changes_only_the_host() {
     let (program, _web) = serve(&[("upstream-vhost", "inner.test")]);
     let echo = Request::get("/").send(program.http()).echo();
     echo.has("host", "inner.test")
@@ -103,7 +103,7 @@ fn upstream_vhost_changes_host_alone() {
 }
 
 #[test]
-fn hop_by_hop_fields_end_here() {
+fn hop_by_hop_fields_are_not_forwarded() {
     let (program, _web) = serve(&[]);
     let echo = Request::get("/")
         .field("Connection", "X-Private, keep-alive")
@@ -122,7 +122,7 @@ fn hop_by_hop_fields_end_here() {
 }
 
 #[test]
-fn connection_cannot_remove_what_the_proxy_vouches_for() {
+fn connection_cannot_remove_fields_that_the_proxy_sets() {
     let (program, _web) = serve(&[]);
     let echo = Request::get("/")
         .field(
@@ -138,7 +138,7 @@ fn connection_cannot_remove_what_the_proxy_vouches_for() {
 }
 
 #[test]
-fn underscores_are_dropped_unless_enabled() {
+fn field_names_with_underscores_are_dropped_unless_enabled() {
     let request = Request::get("/")
         .field("X_Forwarded_For", "6.6.6.6")
         .field("My_Field", "1");
@@ -187,9 +187,9 @@ fn repeated_and_unknown_fields_pass_unchanged() {
 }
 
 #[test]
-fn fields_from_the_settings() {
+fn proxy_set_headers_adds_fields() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[])
+    let program = Scenario::simple(web.address(), &[])
         .settings(&[("proxy-set-headers", "ingress-nginx/to-upstream")])
         .object(manifest::config_map(
             "ingress-nginx",
@@ -205,10 +205,10 @@ fn fields_from_the_settings() {
 }
 
 #[test]
-fn forwarded_prefix_goes_with_a_rewrite_only() {
+fn forwarded_prefix_is_sent_only_with_a_rewrite() {
     let web = Echo::start("web");
     let prefix = ("x-forwarded-prefix", "/outer");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("rewritten")
@@ -234,9 +234,9 @@ fn forwarded_prefix_goes_with_a_rewrite_only() {
 }
 
 #[test]
-fn the_upstream_head_is_one_strict_request() {
-    let upstream = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+fn the_upstream_gets_one_well_formed_head() {
+    let upstream = Scripted::responding("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection
         .exchange(&Request::post("/x?y#z".trim_end_matches("#z"), "hello"))

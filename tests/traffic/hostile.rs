@@ -1,11 +1,11 @@
-//! Requests that no honest client sends. Each must be refused, or be read in exactly one way by proxy and upstream.
+//! Malformed and ambiguous requests. Each is refused, or read in the same way by proxy and upstream.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Connection, Echo, Program, Request, Scripted, Site};
+use headgate_testkit::{Connection, Echo, Program, Request, Scenario, Scripted};
 
 use super::setup::BINARY;
 
-/// A request, and how it must be refused; nothing of it may reach the upstream.
+/// A request, and the statuses that may refuse it; nothing of it may reach the upstream.
 struct Case {
     what: &'static str,
     send: &'static str,
@@ -21,8 +21,8 @@ const fn refused(what: &'static str, send: &'static str) -> Case {
 }
 
 fn program() -> (Program, Scripted) {
-    let upstream = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let program = Site::new()
+    let upstream = Scripted::responding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let program = Scenario::new()
         .service("web", &[upstream.address()])
         .ingress(Ingress::new("web").path("/", "web"))
         .ingress(
@@ -73,7 +73,7 @@ fn check(cases: &[Case]) {
 }
 
 #[test]
-fn ambiguous_framing() {
+fn ambiguous_framing_is_refused() {
     check(&[
         refused(
             "length and coding",
@@ -147,7 +147,7 @@ fn ambiguous_framing() {
 }
 
 #[test]
-fn broken_chunks() {
+fn broken_chunks_are_refused() {
     const START: &str = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
     let (program, upstream) = program();
     for chunks in [
@@ -176,7 +176,7 @@ fn broken_chunks() {
 }
 
 #[test]
-fn targets_and_hosts() {
+fn malformed_targets_and_hosts_are_refused() {
     check(&[
         refused("no Host", "GET / HTTP/1.1\r\n\r\n"),
         refused(
@@ -216,7 +216,7 @@ fn targets_and_hosts() {
             "GET * HTTP/1.1\r\nHost: a.test\r\n\r\n",
         ),
         refused(
-            "foreign scheme",
+            "scheme other than http",
             "GET ftp://a.test/ HTTP/1.1\r\nHost: a.test\r\n\r\n",
         ),
         refused(
@@ -255,7 +255,7 @@ fn targets_and_hosts() {
 }
 
 #[test]
-fn fields() {
+fn malformed_fields_are_refused() {
     check(&[
         refused(
             "folded field",
@@ -301,7 +301,7 @@ fn fields() {
 }
 
 #[test]
-fn oversized_heads() {
+fn oversized_heads_are_refused() {
     let (program, upstream) = program();
     let line = |length: usize| {
         format!(
@@ -346,12 +346,12 @@ fn a_refused_body_never_becomes_a_request() {
     connection.send(Request::post("/denied", inner).bytes());
     connection.send(Request::get("/after").field("Connection", "close").bytes());
     connection.response().is(403);
-    // Either the connection ends, or the next request is answered; never the body.
+    // Either the connection ends, or the next request gets a response; never the body.
     if let Ok(response) = connection.try_response(false) {
         response.is(200);
         assert!(
             connection.try_response(false).is_err(),
-            "one more answer than requests"
+            "one more response than requests"
         );
     }
     let got = upstream.requests().concat();
@@ -380,7 +380,7 @@ fn bodies_of_bodiless_methods_are_framed() {
 }
 
 #[test]
-fn bytes_after_an_upgrade_wait_for_the_upstreams_word() {
+fn bytes_after_an_upgrade_request_wait_for_the_upstreams_101() {
     let (program, upstream) = program();
     let mut connection = Connection::open(program.http());
     let upgrade = Request::get("/")
@@ -394,9 +394,9 @@ fn bytes_after_an_upgrade_wait_for_the_upstreams_word() {
 }
 
 #[test]
-fn half_upgrades_are_ordinary_requests() {
+fn incomplete_upgrades_are_ordinary_requests() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[]).start(BINARY);
+    let program = Scenario::simple(web.address(), &[]).start(BINARY);
     for request in [
         Request::get("/").field("Upgrade", "websocket"),
         Request::get("/").field("Connection", "Upgrade"),
@@ -415,9 +415,9 @@ fn half_upgrades_are_ordinary_requests() {
 }
 
 #[test]
-fn one_reading_of_absolute_targets_fragments_and_lengths() {
+fn proxy_and_upstream_agree_on_absolute_targets_fragments_and_lengths() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[]).start(BINARY);
+    let program = Scenario::simple(web.address(), &[]).start(BINARY);
     let get = |head: &str| {
         let mut connection = Connection::open(program.http());
         connection.send(head).response()
@@ -445,7 +445,7 @@ fn one_reading_of_absolute_targets_fragments_and_lengths() {
 }
 
 #[test]
-fn forbidden_trailers_change_nothing() {
+fn forbidden_trailers_are_ignored() {
     let (program, upstream) = program();
     let mut connection = Connection::open(program.http());
     connection.send(
@@ -463,9 +463,9 @@ fn forbidden_trailers_change_nothing() {
 }
 
 #[test]
-fn an_invalid_name_is_dropped_or_refused() {
+fn an_invalid_field_name_is_dropped_or_refused() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[]).start(BINARY);
+    let program = Scenario::simple(web.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send("GET / HTTP/1.1\r\nHost: a.test\r\nX[a]: v\r\n\r\n");
     let response = connection.response();

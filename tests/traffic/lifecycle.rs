@@ -1,21 +1,21 @@
 //! Start and stop.
 
-use headgate_testkit::{Connection, Echo, Gate, Http2, Program, Request, Scripted, Site, wait};
+use headgate_testkit::{Connection, Echo, Gate, Http2, Program, Request, Scenario, Scripted, wait};
 use http_body_util::Full;
 
 use super::setup::{BINARY, serve};
 
 #[test]
-fn sigterm_finishes_what_is_in_flight_and_exits_0() {
+fn sigterm_finishes_requests_in_flight_and_exits_0() {
     let gate = Gate::new();
     let waiter = gate.clone();
-    let upstream = Scripted::start(move |visit| {
-        while visit.request().is_some() {
+    let upstream = Scripted::start(move |connection| {
+        while connection.request().is_some() {
             waiter.pass();
-            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
         }
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut running = Connection::open(program.http());
     let mut idle = Connection::open(program.http());
     idle.exchange(&Request::get("/").host("other.test")).is(404);
@@ -25,7 +25,7 @@ fn sigterm_finishes_what_is_in_flight_and_exits_0() {
     wait::until("refused connections", || {
         Connection::try_open(program.http()).is_err().then_some(())
     });
-    assert!(!program.is_ready(), "not ready while it drains");
+    assert!(!program.is_ready(), "not ready while draining");
     gate.open();
     let response = running.response().is(200);
     assert_eq!(response.text(), "done");
@@ -45,15 +45,15 @@ fn sigterm_without_traffic_exits_at_once() {
 }
 
 #[test]
-fn sigterm_finishes_streams_of_http_2() {
+fn sigterm_finishes_http_2_streams() {
     let gate = Gate::new();
     let waiter = gate.clone();
-    let upstream = Scripted::start(move |visit| {
-        visit.request();
+    let upstream = Scripted::start(move |connection| {
+        connection.request();
         waiter.pass();
-        visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+        connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let address = program.http();
     let client = std::thread::spawn(move || {
         let request = http::Request::get("http://a.test/").body(Full::default());
@@ -71,9 +71,9 @@ fn sigterm_finishes_streams_of_http_2() {
 }
 
 #[test]
-fn tunnels_do_not_keep_it_alive_for_ever() {
+fn worker_shutdown_timeout_ends_tunnels() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[])
+    let program = Scenario::simple(web.address(), &[])
         .settings(&[("worker-shutdown-timeout", "1s")])
         .start(BINARY);
     let mut tunnel = Connection::open(program.http());
@@ -94,16 +94,16 @@ fn a_bad_flag_is_named_and_exits_2() {
         &["serve", ".", "--http-port=many"],
         &["--no-such-flag"],
     ] {
-        let ended = Program::run(BINARY.as_ref(), arguments);
-        assert_eq!(ended.status.code(), Some(2), "{arguments:?}: {ended:?}");
+        let exit = Program::run(BINARY.as_ref(), arguments);
+        assert_eq!(exit.status.code(), Some(2), "{arguments:?}: {exit:?}");
         let flag = arguments.last().unwrap().split('=').next().unwrap();
-        assert!(ended.stderr.contains(flag), "{arguments:?}: {ended:?}");
+        assert!(exit.stderr.contains(flag), "{arguments:?}: {exit:?}");
     }
 }
 
 #[test]
 fn a_missing_path_exits_2() {
-    let ended = Program::run(
+    let exit = Program::run(
         BINARY.as_ref(),
         &[
             "serve",
@@ -113,14 +113,14 @@ fn a_missing_path_exits_2() {
             "--healthz-port=0",
         ],
     );
-    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("/no/such/folder"), "{ended:?}");
+    assert_eq!(exit.status.code(), Some(2), "{exit:?}");
+    assert!(exit.stderr.contains("/no/such/folder"), "{exit:?}");
 }
 
 #[test]
-fn both_spellings_of_flags_and_those_without_meaning_are_taken() {
+fn flags_take_both_forms_and_those_without_effect_are_accepted() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[])
+    let program = Scenario::simple(web.address(), &[])
         .argument("--election-id")
         .argument("some-id")
         .argument("--enable-metrics=true")
@@ -130,7 +130,7 @@ fn both_spellings_of_flags_and_those_without_meaning_are_taken() {
 }
 
 #[test]
-fn an_empty_folder_is_served() {
-    let program = Site::new().start(BINARY);
+fn an_empty_folder_serves_404() {
+    let program = Scenario::new().start(BINARY);
     Request::get("/").send(program.http()).is(404);
 }

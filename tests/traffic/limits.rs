@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Connection, Echo, Gate, Program, Request, Scripted, Site, wait};
+use headgate_testkit::{Connection, Echo, Gate, Program, Request, Scenario, Scripted, wait};
 
 use super::setup::{BINARY, serve, serve_with};
 
@@ -22,7 +22,7 @@ fn passed(statuses: &[u16]) -> usize {
 }
 
 #[test]
-fn one_a_second_with_a_burst_of_five_lets_six_pass_at_once() {
+fn one_request_a_second_with_a_burst_of_five_passes_six_at_once() {
     let (program, web) = serve(&[("limit-rps", "1")]);
     let (statuses, seconds) = burst(&program, &Request::get("/"), 20);
     let passed = passed(&statuses);
@@ -42,7 +42,7 @@ fn one_a_second_with_a_burst_of_five_lets_six_pass_at_once() {
 }
 
 #[test]
-fn the_burst_is_a_multiple() {
+fn the_burst_multiplier_scales_the_rate() {
     let (program, _web) = serve(&[("limit-rps", "2"), ("limit-burst-multiplier", "2")]);
     let (statuses, seconds) = burst(&program, &Request::get("/"), 20);
     let passed = passed(&statuses);
@@ -53,14 +53,14 @@ fn the_burst_is_a_multiple() {
 }
 
 #[test]
-fn one_a_minute() {
+fn one_request_a_minute() {
     let (program, _web) = serve(&[("limit-rpm", "1"), ("limit-burst-multiplier", "1")]);
     let (statuses, _) = burst(&program, &Request::get("/"), 10);
     assert_eq!(passed(&statuses), 2, "{statuses:?}");
 }
 
 #[test]
-fn the_status_can_be_429() {
+fn the_status_of_a_limited_request_can_be_429() {
     let (program, _web) = serve_with(&[("limit-req-status-code", "429")], &[("limit-rpm", "1")]);
     let (statuses, _) = burst(&program, &Request::get("/"), 10);
     assert_eq!(passed(&statuses), 6, "{statuses:?}");
@@ -76,7 +76,7 @@ fn the_status_can_be_429() {
 }
 
 #[test]
-fn clients_on_the_list_are_not_counted() {
+fn clients_on_the_limit_allowlist_are_not_limited() {
     for annotation in ["limit-allowlist", "limit-whitelist"] {
         let (program, _web) = serve(&[("limit-rpm", "1"), (annotation, "10.0.0.1, 127.0.0.0/8")]);
         let (statuses, _) = burst(&program, &Request::get("/"), 20);
@@ -88,7 +88,7 @@ fn clients_on_the_list_are_not_counted() {
 }
 
 #[test]
-fn each_client_has_its_own_bucket() {
+fn each_client_is_limited_separately() {
     let (program, _web) = serve_with(&[("enable-real-ip", "true")], &[("limit-rpm", "1")]);
     for client in ["1.1.1.1", "2.2.2.2"] {
         let request = Request::get("/").field("X-Forwarded-For", client);
@@ -98,7 +98,7 @@ fn each_client_has_its_own_bucket() {
 }
 
 #[test]
-fn the_key_can_be_a_field() {
+fn the_limit_key_can_be_a_field() {
     let settings = &[("limit-conn-zone-variable", "$http_x_user")];
     let (program, _web) = serve_with(settings, &[("limit-rpm", "1")]);
     for user in ["ann", "bob"] {
@@ -122,16 +122,16 @@ fn counters_belong_to_the_ingress_and_survive_changes() {
             .path("/one", "web")
             .path("/two", "web")
     };
-    let site = |version: &str| {
-        Site::new()
+    let scenario = |version: &str| {
+        Scenario::new()
             .service("web", &[web.address()])
             .ingress(limited(version))
             .ingress(Ingress::new("free").path("/free", "web"))
     };
-    let program = site("v1").start(BINARY);
+    let program = scenario("v1").start(BINARY);
     let (statuses, _) = burst(&program, &Request::get("/one"), 4);
     assert_eq!(passed(&statuses), 4);
-    site("v2").replace(&program);
+    scenario("v2").replace(&program);
     let (statuses, _) = burst(&program, &Request::get("/two"), 10);
     assert_eq!(
         passed(&statuses),
@@ -143,7 +143,7 @@ fn counters_belong_to_the_ingress_and_survive_changes() {
 }
 
 #[test]
-fn what_is_answered_before_the_limits_does_not_count() {
+fn responses_made_before_the_limits_do_not_count() {
     let (program, _web) = serve(&[("limit-rpm", "1"), ("enable-cors", "true")]);
     let preflight = Request::new("OPTIONS", "/").field("Origin", "http://b.test");
     let (statuses, _) = burst(&program, &preflight, 10);
@@ -153,16 +153,16 @@ fn what_is_answered_before_the_limits_does_not_count() {
 }
 
 #[test]
-fn eight_at_once_of_twenty() {
+fn limit_connections_lets_eight_of_twenty_requests_pass_at_once() {
     let gate = Gate::new();
     let waiter = gate.clone();
-    let upstream = Scripted::start(move |visit| {
-        while visit.request().is_some() {
+    let upstream = Scripted::start(move |connection| {
+        while connection.request().is_some() {
             waiter.pass();
-            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         }
     });
-    let program = Site::simple(upstream.address(), &[("limit-connections", "8")])
+    let program = Scenario::simple(upstream.address(), &[("limit-connections", "8")])
         .settings(&[("limit-conn-status-code", "429")])
         .start(BINARY);
     let address = program.http();
@@ -188,24 +188,24 @@ fn eight_at_once_of_twenty() {
 }
 
 #[test]
-fn a_client_that_leaves_frees_its_place() {
+fn a_client_that_disconnects_frees_its_permit() {
     let gate = Gate::new();
     let waiter = gate.clone();
-    let upstream = Scripted::start(move |visit| {
-        while let Some(request) = visit.request() {
+    let upstream = Scripted::start(move |connection| {
+        while let Some(request) = connection.request() {
             if request.starts_with("GET /slow") {
                 waiter.pass();
             }
-            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
         }
     });
-    let program = Site::simple(upstream.address(), &[("limit-connections", "1")]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[("limit-connections", "1")]).start(BINARY);
     let mut leaving = Connection::open(program.http());
     leaving.send(Request::get("/slow").bytes());
     upstream.wait_for(1);
     Request::get("/").send(program.http()).is(503);
     drop(leaving);
-    wait::until("a free place", || {
+    wait::until("a free permit", || {
         (Request::get("/").send(program.http()).status == 200).then_some(())
     });
     gate.open();

@@ -1,9 +1,11 @@
 //! Access log, metrics and findings.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Authority, Connection, Echo, Program, Request, Scripted, Site, Tls, wait};
+use headgate_testkit::{
+    Authority, Connection, Echo, Program, Request, Scenario, Scripted, Tls, wait,
+};
 
-use super::setup::{Annotations, BINARY, nobody, serve, serve_with, tls_site};
+use super::setup::{Annotations, BINARY, closed_port, serve, serve_with, tls_scenario};
 
 /// A line in the default format, split up.
 #[derive(Debug, PartialEq)]
@@ -12,7 +14,7 @@ struct Line {
 }
 
 impl Line {
-    /// Splits at spaces, except inside `[…]` and `"…"`, which lose their marks; commas keep lists together.
+    /// Splits at spaces, except inside `[…]` and `"…"`, whose delimiters are dropped; a comma joins the next word.
     fn parse(line: &str) -> Self {
         let mut fields = Vec::new();
         let mut rest = line;
@@ -42,7 +44,7 @@ impl Line {
 }
 
 fn line(program: &Program, part: &str) -> Line {
-    Line::parse(&program.logged(part, |line| line.contains(part)))
+    Line::parse(&program.until_access_log(part, |line| line.contains(part)))
 }
 
 fn is_seconds(text: &str) -> bool {
@@ -53,7 +55,7 @@ fn is_seconds(text: &str) -> bool {
 }
 
 #[test]
-fn a_line_in_the_default_format() {
+fn access_log_lines_have_the_default_format() {
     let (program, web) = serve(&[]);
     let response = Request::post("/a?b=c", "hello")
         .field("Referer", "http://r.test/")
@@ -91,14 +93,14 @@ fn a_line_in_the_default_format() {
 
 /// The last two fields of the default format.
 fn end(program: &Program, part: &str) -> (String, String) {
-    let text = program.logged(part, |line| line.contains(part));
+    let text = program.until_access_log(part, |line| line.contains(part));
     let mut words = text.rsplitn(3, ' ');
     let id = words.next().unwrap_or_default().to_owned();
     (words.next().unwrap_or_default().to_owned(), id)
 }
 
 #[test]
-fn the_request_id_ends_the_line() {
+fn the_request_id_ends_the_access_log_line() {
     let (program, _web) = serve(&[]);
     let echo = Request::get("/id").send(program.http()).echo();
     let (status, id) = end(&program, "/id");
@@ -109,66 +111,69 @@ fn the_request_id_ends_the_line() {
 }
 
 #[test]
-fn tries_are_listed() {
-    let web = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let dead = nobody();
-    let program = Site::new()
-        .service("web", &[dead, web.address()])
+fn every_attempt_is_in_the_access_log() {
+    let web = Scripted::responding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let closed = closed_port();
+    let program = Scenario::new()
+        .service("web", &[closed, web.address()])
         .ingress(Ingress::new("web").path("/", "web"))
         .start(BINARY);
-    // On one connection, so on one worker, whose turns alternate.
+    // On one connection, so on one worker, whose balancer alternates.
     let mut connection = Connection::open(program.http());
     for _ in 0..2 {
         connection.exchange(&Request::get("/")).is(200);
     }
-    let list = format!("] {dead}, {} ", web.address());
-    let text = program.logged(&list, |line| line.contains(&list));
+    let list = format!("] {closed}, {} ", web.address());
+    let text = program.until_access_log(&list, |line| line.contains(&list));
     assert!(text.contains(" 502, 200 "), "{text}");
 }
 
 #[test]
-fn what_never_reached_an_upstream_says_so() {
+fn a_request_without_upstream_logs_dashes() {
     let (program, _web) = serve(&[("permanent-redirect", "http://x.test")]);
     Request::get("/moved").send(program.http()).is(301);
-    let text = program.logged("/moved", |line| line.contains("/moved"));
+    let text = program.until_access_log("/moved", |line| line.contains("/moved"));
     assert!(text.contains("\"GET /moved HTTP/1.1\" 301 "), "{text}");
     assert!(text.contains("] - - - - "), "{text}");
 }
 
 #[test]
-fn text_of_the_client_is_escaped() {
+fn client_text_is_escaped_in_the_access_log() {
     let (program, _web) = serve(&[]);
     Request::get("/quote")
         .field("User-Agent", "a\"b\\c\td")
         .send(program.http())
         .is(200);
-    let text = program.logged("/quote", |line| line.contains("/quote"));
+    let text = program.until_access_log("/quote", |line| line.contains("/quote"));
     assert!(text.contains(r#""a\x22b\x5Cc\x09d""#), "{text}");
 }
 
-/// A format of one's own is honoured, or said not to be; then lines keep the default format.
+/// A custom format is used, or a finding says that it is not and lines keep the default format.
 #[test]
-fn a_format_of_ones_own_is_honoured_or_named() {
-    let (program, _web) = serve_with(&[("log-format-upstream", "own $host $status $nope.")], &[]);
-    Request::get("/own").send(program.http()).is(200);
-    let findings = program.ask("/debug/findings").text();
-    let line = program.logged("a line", |line| !line.is_empty());
+fn log_format_upstream_is_used_or_reported() {
+    let (program, _web) = serve_with(
+        &[("log-format-upstream", "custom $host $status $nope.")],
+        &[],
+    );
+    Request::get("/custom").send(program.http()).is(200);
+    let findings = program.admin_get("/debug/findings").text();
+    let line = program.until_access_log("a line", |line| !line.is_empty());
     if findings.contains("log-format-upstream") {
         assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
     } else {
-        assert_eq!(line, "own a.test 200 .");
+        assert_eq!(line, "custom a.test 200 .");
     }
 }
 
 #[test]
-fn the_log_can_be_switched_off() {
+fn the_access_log_can_be_switched_off() {
     for (settings, annotations) in [
         (&[("disable-access-log", "true")][..], &[][..]),
         (&[], &[("enable-access-log", "false")]),
         (&[("skip-access-log-urls", "/quiet")], &[]),
     ] {
         let web = Echo::start("web");
-        let program = Site::simple(web.address(), annotations)
+        let program = Scenario::simple(web.address(), annotations)
             .settings(settings)
             .ingress(Ingress::new("loud").host("loud.test").path("/", "web"))
             .start(BINARY);
@@ -186,7 +191,7 @@ fn the_log_can_be_switched_off() {
                 .host("loud.test")
                 .send(program.http())
                 .is(200);
-            program.logged("/loud", |line| line.contains("/loud"));
+            program.until_access_log("/loud", |line| line.contains("/loud"));
         }
         let lines = program.stdout();
         assert!(
@@ -197,24 +202,24 @@ fn the_log_can_be_switched_off() {
 }
 
 #[test]
-fn a_client_that_leaves_is_499() {
-    let upstream = Scripted::start(|visit| {
-        visit.request();
-        visit.wait_for_close();
+fn a_client_that_disconnects_is_logged_as_499() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        connection.wait_for_close();
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send(Request::get("/left").bytes());
     upstream.wait_for(1);
     drop(connection);
-    let text = program.logged("/left", |line| line.contains("/left"));
+    let text = program.until_access_log("/left", |line| line.contains("/left"));
     assert!(text.contains("\" 499 "), "{text}");
     let tried = format!("[] {} 0 ", upstream.address());
     assert!(text.contains(&tried), "the try that it left: {text}");
 }
 
 #[test]
-fn request_metrics() {
+fn requests_are_counted_and_timed() {
     let (program, _web) = serve(&[]);
     for status in ["200", "200", "404"] {
         Request::get("/x")
@@ -254,10 +259,10 @@ fn request_metrics() {
 }
 
 #[test]
-fn every_promised_metric_is_there() {
+fn every_documented_metric_exists() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     Request::get("/")
         .over(&Tls::name("a.test"))
         .send(program.https())
@@ -288,7 +293,7 @@ fn every_promised_metric_is_there() {
 }
 
 #[test]
-fn names_from_clients_make_no_series() {
+fn text_from_clients_creates_no_metric_series() {
     let (program, _web) = serve(&[]);
     let mut connection = Connection::open(program.http());
     for number in 0..50 {
@@ -304,17 +309,17 @@ fn names_from_clients_make_no_series() {
 }
 
 #[test]
-fn a_canary_is_named() {
+fn log_and_metrics_name_the_canary() {
     let (main, canary) = (Echo::start("main"), Echo::start("canary"));
     let rules: Annotations<'_> = &[("canary", "true"), ("canary-weight", "100")];
-    let program = Site::new()
+    let program = Scenario::new()
         .service("main", &[main.address()])
         .service("canary", &[canary.address()])
         .ingress(Ingress::new("a").path("/", "main"))
         .ingress(Ingress::new("b").annotations(rules).path("/", "canary"))
         .start(BINARY);
     Request::get("/split").send(program.http()).is(200);
-    let text = program.logged("/split", |line| line.contains("/split"));
+    let text = program.until_access_log("/split", |line| line.contains("/split"));
     assert!(text.contains("[shop-main-80] [shop-canary-80] "), "{text}");
     let labels = [r#"canary="shop-canary-80""#];
     let name = "nginx_ingress_controller_requests";
@@ -329,19 +334,19 @@ fn findings_name_object_and_field() {
         &[("proxy-connect-timeout", "soon")],
         &[("limit-rps", "many")],
     );
-    let findings = program.ask("/debug/findings").is(200).text();
+    let findings = program.admin_get("/debug/findings").is(200).text();
     for part in ["shop/web", "limit-rps", "proxy-connect-timeout"] {
         assert!(findings.contains(part), "{part} is missing:\n{findings}");
     }
     let log = program.stderr().join("\n");
     assert!(log.contains("limit-rps"), "{log}");
-    // An object with such a limit is refused whole, so without an earlier version there is no such host.
+    // An Ingress with an invalid limit is rejected as a whole; without an earlier version its host does not exist.
     Request::get("/").send(program.http()).is(404);
     assert_eq!(web.requests(), 0);
 }
 
 #[test]
-fn the_admin_port() {
+fn the_admin_port_serves_health_metrics_and_tables() {
     let (program, _web) = serve(&[]);
     for path in [
         "/healthz",
@@ -350,9 +355,9 @@ fn the_admin_port() {
         "/debug/table",
         "/debug/findings",
     ] {
-        program.ask(path).is(200);
+        program.admin_get(path).is(200);
     }
-    program.ask("/other").is(404);
+    program.admin_get("/other").is(404);
     let addresses = program.table()["addresses"].to_string();
     for address in [program.http(), program.https()] {
         assert!(addresses.contains(&address.to_string()), "{addresses}");

@@ -3,14 +3,14 @@
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Authority, Connection, Echo, Http2, Request, Scripted, Site, Tls};
+use headgate_testkit::{Authority, Connection, Echo, Http2, Request, Scenario, Scripted, Tls};
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::setup::{BINARY, serve, tls_site};
+use super::setup::{BINARY, serve, tls_scenario};
 
 #[test]
-fn http_1_1_with_keep_alive() {
+fn http_1_1_keeps_connections_alive() {
     let (program, web) = serve(&[]);
     let mut connection = Connection::open(program.http());
     for number in 0..5 {
@@ -51,10 +51,10 @@ fn http_1_0_closes_and_is_never_chunked() {
 
 #[test]
 fn http_1_0_chunked_upstream_is_delimited_by_close() {
-    let upstream = Scripted::answering(
+    let upstream = Scripted::responding(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     );
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     connection.send("GET / HTTP/1.0\r\nHost: a.test\r\n\r\n");
     let response = connection.response().is(200).has("transfer-encoding", None);
@@ -96,7 +96,7 @@ fn pipelined_requests_are_answered_in_order() {
 }
 
 #[test]
-fn http_2_in_the_clear_by_prior_knowledge() {
+fn http_2_by_prior_knowledge() {
     let (program, _web) = serve(&[]);
     let mut client = Http2::clear(program.http());
     for body in ["", "hello"] {
@@ -116,7 +116,7 @@ fn http_2_in_the_clear_by_prior_knowledge() {
 fn http_2_over_tls() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     let mut client = Http2::tls(program.https(), &Tls::name("a.test"));
     for _ in 0..3 {
         let request = http::Request::get("https://a.test/x").body(Full::default());
@@ -142,7 +142,7 @@ fn cookie_crumbs_of_http_2_become_one_field() {
 
 fn grpc_program() -> (headgate_testkit::Program, Echo) {
     let web = Echo::start("greeter");
-    let program = Site::simple(web.address(), &[("backend-protocol", "GRPC")]).start(BINARY);
+    let program = Scenario::simple(web.address(), &[("backend-protocol", "GRPC")]).start(BINARY);
     (program, web)
 }
 
@@ -156,7 +156,7 @@ fn grpc_call(status: &str) -> http::Request<Full<Bytes>> {
 }
 
 #[test]
-fn grpc_with_trailers() {
+fn grpc_calls_pass_with_their_trailers() {
     let (program, _web) = grpc_program();
     let response = Http2::clear(program.http()).send(grpc_call("0"));
     assert_eq!(response.head.status(), 200, "{response:?}");
@@ -171,7 +171,7 @@ fn grpc_with_trailers() {
 }
 
 #[test]
-fn grpc_failures_of_the_application_pass() {
+fn grpc_errors_of_the_application_pass() {
     let (program, _web) = grpc_program();
     let response = Http2::clear(program.http()).send(grpc_call("5"));
     assert_eq!(response.head.status(), 200, "{response:?}");
@@ -179,7 +179,7 @@ fn grpc_failures_of_the_application_pass() {
 }
 
 #[test]
-fn websocket() {
+fn websocket_messages_pass_both_ways() {
     let (program, _web) = serve(&[]);
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -220,9 +220,9 @@ fn any_other_upgrade_passes_bytes_both_ways() {
 }
 
 #[test]
-fn an_upgrade_that_the_upstream_declines_is_an_ordinary_answer() {
-    let upstream = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+fn an_upgrade_that_the_upstream_declines_is_an_ordinary_response() {
+    let upstream = Scripted::responding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno");
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     let upgrade = Request::get("/")
         .field("Connection", "Upgrade")
@@ -255,12 +255,12 @@ fn h2c_upgrade_is_never_offered_to_the_upstream() {
 
 #[test]
 fn head_has_the_fields_of_get_and_no_body() {
-    let upstream = Scripted::start(|visit| {
-        while visit.request().is_some() {
-            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: 1\r\n\r\n");
+    let upstream = Scripted::start(|connection| {
+        while connection.request().is_some() {
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1234\r\nX-A: 1\r\n\r\n");
         }
     });
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let mut connection = Connection::open(program.http());
     for _ in 0..2 {
         let response = connection.exchange(&Request::new("HEAD", "/")).is(200);
@@ -269,7 +269,7 @@ fn head_has_the_fields_of_get_and_no_body() {
 }
 
 #[test]
-fn expect_100_continue() {
+fn expect_100_continue_gets_100() {
     let (program, _web) = serve(&[]);
     let mut connection = Connection::open(program.http());
     connection.send(
@@ -286,7 +286,7 @@ fn expect_100_continue() {
 fn connect_and_trace_are_refused() {
     let (program, web) = serve(&[]);
     let mut connection = Connection::open(program.http());
-    // What follows CONNECT is for a tunnel that is not opened, and no request.
+    // Bytes after CONNECT belong to a tunnel that is not opened; they are no request.
     connection.send("CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n");
     connection.send(Request::get("/inner").bytes());
     connection.response().is(405).has("connection", "close");
@@ -300,9 +300,9 @@ fn connect_and_trace_are_refused() {
 }
 
 #[test]
-fn several_hosts_on_one_connection() {
+fn one_connection_serves_several_hosts() {
     let (one, two) = (Echo::start("one"), Echo::start("two"));
-    let program = Site::new()
+    let program = Scenario::new()
         .service("one", &[one.address()])
         .service("two", &[two.address()])
         .ingress(Ingress::new("one").host("one.test").path("/", "one"))

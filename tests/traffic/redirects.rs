@@ -1,14 +1,14 @@
-//! Every redirect that the proxy issues itself.
+//! Redirects that the proxy sends.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Authority, Echo, Program, Request, Response, Site, Tls};
+use headgate_testkit::{Authority, Echo, Program, Request, Response, Scenario, Tls};
 
-use super::setup::{Annotations, BINARY, serve, serve_with, tls_site};
+use super::setup::{Annotations, BINARY, serve, serve_with, tls_scenario};
 
 fn tls_program(settings: Annotations<'_>, annotations: Annotations<'_>) -> (Program, Echo) {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, annotations)
+    let program = tls_scenario(web.address(), &issued, annotations)
         .settings(settings)
         .start(BINARY);
     (program, web)
@@ -20,7 +20,7 @@ fn goes_to(response: Response, status: u16, location: &str) {
 }
 
 #[test]
-fn plain_http_of_a_tls_host_goes_to_https() {
+fn plain_http_of_a_tls_host_is_redirected_to_https() {
     let (program, web) = tls_program(&[], &[]);
     for (target, location) in [
         ("/", "https://a.test"),
@@ -58,7 +58,7 @@ fn plain_http_of_a_host_without_tls_is_served() {
 }
 
 #[test]
-fn the_redirect_to_https_can_be_shaped() {
+fn status_and_trailing_slash_of_the_https_redirect_can_be_set() {
     for (settings, annotations, status, location) in [
         (
             &[][..],
@@ -91,7 +91,7 @@ fn the_redirect_to_https_can_be_shaped() {
 }
 
 #[test]
-fn the_redirect_to_https_can_be_switched_off() {
+fn the_https_redirect_can_be_switched_off() {
     let (program, _web) = tls_program(&[], &[("ssl-redirect", "false")]);
     Request::get("/").send(program.http()).is(200);
     let (program, _web) = tls_program(&[("ssl-redirect", "false")], &[]);
@@ -99,14 +99,14 @@ fn the_redirect_to_https_can_be_switched_off() {
 }
 
 #[test]
-fn the_redirect_can_carry_the_https_port() {
+fn the_https_redirect_can_name_the_port() {
     let (program, _web) = tls_program(&[], &[("use-port-in-redirects", "true")]);
     let location = format!("https://a.test:{}/a", program.https().port());
     goes_to(Request::get("/a").send(program.http()), 308, &location);
 }
 
 #[test]
-fn force_redirects_without_tls() {
+fn force_ssl_redirect_redirects_without_tls() {
     let (program, _web) = serve(&[("force-ssl-redirect", "true")]);
     goes_to(
         Request::get("/a").send(program.http()),
@@ -123,7 +123,7 @@ fn force_redirects_without_tls() {
 fn acme_challenges_are_not_redirected() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[])
+    let program = tls_scenario(web.address(), &issued, &[])
         .ingress(
             Ingress::new("acme")
                 .host("a.test")
@@ -137,7 +137,7 @@ fn acme_challenges_are_not_redirected() {
 }
 
 #[test]
-fn app_root() {
+fn app_root_redirects_the_root() {
     let (program, _web) = serve(&[("app-root", "/login")]);
     let get = |target: &str| {
         Request::get(target)
@@ -152,7 +152,7 @@ fn app_root() {
 }
 
 #[test]
-fn permanent_and_temporal() {
+fn permanent_and_temporal_redirect() {
     let to = "https://other.test/x?y=1";
     for (annotations, status) in [
         (&[("permanent-redirect", to)][..], 301),
@@ -195,10 +195,10 @@ fn permanent_and_temporal() {
 }
 
 #[test]
-fn from_to_www_both_ways() {
+fn from_to_www_redirects_both_ways() {
     let web = Echo::start("web");
     let both = &[("from-to-www-redirect", "true")];
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("bare")
@@ -235,9 +235,9 @@ fn from_to_www_both_ways() {
 }
 
 #[test]
-fn from_to_www_uses_the_forwarded_port_and_yields_to_real_hosts() {
+fn from_to_www_uses_the_forwarded_port_and_yields_to_declared_hosts() {
     let web = Echo::start("web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .settings(&[("use-forwarded-headers", "true")])
         .ingress(
@@ -262,10 +262,10 @@ fn from_to_www_uses_the_forwarded_port_and_yields_to_real_hosts() {
 }
 
 #[test]
-fn a_prefix_with_a_slash_adds_it() {
+fn a_prefix_with_a_trailing_slash_redirects_to_it() {
     let web = Echo::start("web");
-    let site = |annotations: Annotations<'_>| {
-        Site::new()
+    let scenario = |annotations: Annotations<'_>| {
+        Scenario::new()
             .service("web", &[web.address()])
             .ingress(
                 Ingress::new("web")
@@ -274,7 +274,7 @@ fn a_prefix_with_a_slash_adds_it() {
             )
             .start(BINARY)
     };
-    let program = site(&[]);
+    let program = scenario(&[]);
     goes_to(
         Request::get("/foo").send(program.http()),
         301,
@@ -288,7 +288,7 @@ fn a_prefix_with_a_slash_adds_it() {
     Request::get("/foo/").send(program.http()).is(200);
     Request::get("/foo/bar").send(program.http()).is(200);
     Request::get("/foobar").send(program.http()).is(404);
-    let program = site(&[("relative-redirects", "true")]);
+    let program = scenario(&[("relative-redirects", "true")]);
     goes_to(Request::get("/foo").send(program.http()), 301, "/foo/");
 }
 

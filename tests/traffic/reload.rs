@@ -1,10 +1,10 @@
-//! Changes while traffic flows: nothing is lost, nothing is mixed, nothing waits.
+//! Changes under traffic: no request fails, sees two versions at once, or waits.
 
 use std::time::{Duration, Instant};
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::site::FILE;
-use headgate_testkit::{Connection, Echo, Load, Program, Request, Site, wait};
+use headgate_testkit::scenario::FILE;
+use headgate_testkit::{Connection, Echo, Load, Program, Request, Scenario, wait};
 
 use super::setup::BINARY;
 
@@ -16,8 +16,8 @@ fn host_file(host: &str) -> String {
     manifest::file([&Ingress::new(&name).host(host).path("/", "web").object()])
 }
 
-/// Makes a change, and tells how long it took until a request for the host was answered so.
-fn took(program: &Program, host: &str, status: u16, change: impl FnOnce()) -> Duration {
+/// Makes a change; how long it took until a request for the host got this status.
+fn time_to_serve(program: &Program, host: &str, status: u16, change: impl FnOnce()) -> Duration {
     let mut connection = Connection::open(program.http());
     let request = Request::get("/").host(host);
     let start = Instant::now();
@@ -33,41 +33,49 @@ fn took(program: &Program, host: &str, status: u16, change: impl FnOnce()) -> Du
 }
 
 #[test]
-fn files_are_watched() {
+fn file_changes_are_served() {
     let web = Echo::start("web");
-    let program = Site::new().service("web", &[web.address()]).start(BINARY);
+    let program = Scenario::new()
+        .service("web", &[web.address()])
+        .start(BINARY);
     let other = || program.write("other.yaml", &host_file("c.test"));
     let times = [
         (
             "add",
-            took(&program, "b.test", 200, || {
+            time_to_serve(&program, "b.test", 200, || {
                 program.write("b.yaml", &host_file("b.test"))
             }),
         ),
         (
             "change",
-            took(&program, "c.test", 200, || {
+            time_to_serve(&program, "c.test", 200, || {
                 program.write("b.yaml", &host_file("c.test"))
             }),
         ),
-        ("what it replaced", took(&program, "b.test", 404, || {})),
         (
-            "rename out of sight",
-            took(&program, "c.test", 404, || {
+            "the replaced host",
+            time_to_serve(&program, "b.test", 404, || {}),
+        ),
+        (
+            "rename to an ignored name",
+            time_to_serve(&program, "c.test", 404, || {
                 program.rename("b.yaml", "b.off")
             }),
         ),
         (
             "rename back",
-            took(&program, "c.test", 200, || {
+            time_to_serve(&program, "c.test", 200, || {
                 program.rename("b.off", "b.yaml")
             }),
         ),
         (
             "remove",
-            took(&program, "c.test", 404, || program.remove("b.yaml")),
+            time_to_serve(&program, "c.test", 404, || program.remove("b.yaml")),
         ),
-        ("another file", took(&program, "c.test", 200, other)),
+        (
+            "another file",
+            time_to_serve(&program, "c.test", 200, other),
+        ),
     ];
     for (what, time) in times {
         println!("{what}: served after {time:?}");
@@ -76,28 +84,30 @@ fn files_are_watched() {
 }
 
 #[test]
-fn endpoints_change_without_touching_connections() {
+fn endpoint_changes_keep_client_connections_open() {
     let (one, two) = (Echo::start("one"), Echo::start("two"));
     let ingress = Ingress::new("web").path("/", "web");
-    let site = |echo: &Echo| {
-        Site::new()
+    let scenario = |echo: &Echo| {
+        Scenario::new()
             .service("web", &[echo.address()])
             .ingress(ingress.clone())
     };
-    let program = site(&one).start(BINARY);
+    let program = scenario(&one).start(BINARY);
     let mut connection = Connection::open(program.http());
     for echo in [&two, &one, &two] {
-        site(echo).replace(&program);
+        scenario(echo).replace(&program);
         let response = connection.exchange(&Request::get("/"));
         assert_eq!(response.echo().name(), echo.name(), "{response:?}");
     }
 }
 
 #[test]
-fn a_broken_document_keeps_what_was_served() {
+fn a_broken_document_keeps_its_last_version() {
     let web = Echo::start("web");
-    let program = Site::new().service("web", &[web.address()]).start(BINARY);
-    took(&program, "b.test", 200, || {
+    let program = Scenario::new()
+        .service("web", &[web.address()])
+        .start(BINARY);
+    time_to_serve(&program, "b.test", 200, || {
         program.write("b.yaml", &host_file("b.test"))
     });
     program.write(
@@ -106,7 +116,7 @@ fn a_broken_document_keeps_what_was_served() {
     );
     wait::until("the finding", || {
         program
-            .ask("/debug/findings")
+            .admin_get("/debug/findings")
             .text()
             .contains("b.yaml")
             .then_some(())
@@ -115,10 +125,10 @@ fn a_broken_document_keeps_what_was_served() {
         .host("b.test")
         .send(program.http())
         .is(200);
-    took(&program, "c.test", 200, || {
+    time_to_serve(&program, "c.test", 200, || {
         program.write("c.yaml", &host_file("c.test"))
     });
-    took(&program, "b.test", 404, || program.remove("b.yaml"));
+    time_to_serve(&program, "b.test", 404, || program.remove("b.yaml"));
 }
 
 #[test]
@@ -129,7 +139,7 @@ fn one_bad_object_affects_no_other() {
         .annotation("limit-rps", "many")
         .host("bad.test")
         .path("/", "web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(good)
         .ingress(bad)
@@ -147,10 +157,10 @@ fn one_bad_object_affects_no_other() {
     );
 }
 
-/// A version of a site: route and upstream name it.
-fn version(echo: &Echo) -> Site {
+/// A version of the objects: route and upstream carry its name.
+fn version(echo: &Echo) -> Scenario {
     let name = echo.name();
-    Site::new().service(name, &[echo.address()]).ingress(
+    Scenario::new().service(name, &[echo.address()]).ingress(
         Ingress::new("web")
             .annotations(&[
                 ("ssl-redirect", "false"),
@@ -163,7 +173,7 @@ fn version(echo: &Echo) -> Site {
 }
 
 #[test]
-fn two_hundred_changes_under_load_lose_and_mix_nothing() {
+fn two_hundred_changes_under_load_fail_and_mix_no_request() {
     const CHANGES: usize = 200;
     let versions = [Echo::start("red"), Echo::start("blue")];
     let texts = versions.each_ref().map(|echo| version(echo).text());
@@ -177,7 +187,7 @@ fn two_hundred_changes_under_load_lose_and_mix_nothing() {
             && echo.field("x-forwarded-prefix") == Some(&*format!("/{name}"));
         whole
             .then_some(())
-            .ok_or_else(|| format!("a mixed answer\n{response:?}"))
+            .ok_or_else(|| format!("a mix of two versions\n{response:?}"))
     });
     load.wait_for(8);
     let start = Instant::now();
@@ -187,7 +197,7 @@ fn two_hundred_changes_under_load_lose_and_mix_nothing() {
     let time = start.elapsed();
     load.wait_for(8);
     let report = load.stop();
-    println!("{CHANGES} changes in {time:?}, {} answers", report.good);
+    println!("{CHANGES} changes in {time:?}, {} responses", report.good);
     assert_eq!(
         report.failed,
         0,
@@ -202,26 +212,26 @@ fn two_hundred_changes_under_load_lose_and_mix_nothing() {
 }
 
 #[test]
-fn a_rolling_backend_loses_nothing() {
+fn a_rolling_update_of_the_backend_fails_no_request() {
     let ingress = Ingress::new("web").path("/", "web");
-    let site = |echoes: &[&Echo]| {
+    let scenario = |echoes: &[&Echo]| {
         let addresses: Vec<_> = echoes.iter().map(|echo| echo.address()).collect();
-        Site::new()
+        Scenario::new()
             .service("web", &addresses)
             .ingress(ingress.clone())
     };
     let mut current = [Echo::start("pod"), Echo::start("pod")];
-    let program = site(&[&current[0], &current[1]]).start(BINARY);
+    let program = scenario(&[&current[0], &current[1]]).start(BINARY);
     let load = Load::start(program.http(), 4, &Request::get("/"), |_| Ok(()));
     load.wait_for(4);
     for round in 0..20 {
-        // As Kubernetes does it: the new one comes, the old one leaves the slices, then the old one ends.
+        // In the order of Kubernetes: the new one is added, the old one leaves the slices, then the old one ends.
         let fresh = Echo::start("pod");
-        let place = round % 2;
-        site(&[&current[0], &current[1], &fresh]).replace(&program);
-        let former = std::mem::replace(&mut current[place], fresh);
-        site(&[&current[0], &current[1]]).replace(&program);
-        load.wait_for(8); // every connection has got past requests that began before the change
+        let index = round % 2;
+        scenario(&[&current[0], &current[1], &fresh]).replace(&program);
+        let former = std::mem::replace(&mut current[index], fresh);
+        scenario(&[&current[0], &current[1]]).replace(&program);
+        load.wait_for(8); // every connection is past requests that began before the change
         drop(former);
     }
     let report = load.stop();

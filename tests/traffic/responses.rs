@@ -1,11 +1,11 @@
-//! What the proxy changes in answers.
+//! What the proxy changes in responses.
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{Authority, Echo, Request, Response, Scripted, Site, Tls};
+use headgate_testkit::{Authority, Echo, Request, Response, Scenario, Scripted, Tls};
 
-use super::setup::{Annotations, BINARY, serve, serve_with, tls_site};
+use super::setup::{Annotations, BINARY, serve, serve_with, tls_scenario};
 
-/// A request whose answer carries these fields.
+/// A request whose response carries these fields.
 fn with(fields: &[&str]) -> Request {
     fields.iter().fold(Request::get("/"), |request, field| {
         request.field("X-Echo-Field", field)
@@ -13,13 +13,13 @@ fn with(fields: &[&str]) -> Request {
 }
 
 #[test]
-fn fields_of_the_upstream_pass_except_those_of_the_hop() {
-    let upstream = Scripted::answering(
+fn upstream_fields_pass_except_hop_by_hop_ones() {
+    let upstream = Scripted::responding(
         "HTTP/1.1 200 OK\r\nServer: secret/1.0\r\nX-Powered-By: php\r\nX-Accel-Redirect: /x\r\n\
          Connection: X-Private\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\nDate: Thu, 01 Jan 2026 00:00:00 GMT\r\n\
          Set-Cookie: a=1\r\nSet-Cookie: b=2\r\nContent-Length: 0\r\n\r\n",
     );
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let response = Request::get("/").send(program.http()).is(200);
     assert_eq!(response.all("set-cookie"), ["a=1", "b=2"]);
     assert_eq!(response.all("date").len(), 1, "{response:?}");
@@ -43,9 +43,9 @@ fn every_status_passes_with_its_body() {
 }
 
 #[test]
-fn hidden_and_added_fields() {
+fn fields_can_be_hidden_and_added() {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), &[])
+    let program = Scenario::simple(web.address(), &[])
         .settings(&[
             ("hide-headers", "X-Secret,X-Powered-By"),
             ("add-headers", "ingress-nginx/to-clients"),
@@ -68,14 +68,14 @@ fn hidden_and_added_fields() {
 }
 
 fn custom(allowed: &str, web: &Echo) -> headgate_testkit::Program {
-    Site::simple(web.address(), &[("custom-headers", "shop/mine")])
+    Scenario::simple(web.address(), &[("custom-headers", "shop/mine")])
         .settings(&[("global-allowed-response-headers", allowed)])
         .object(manifest::config_map("shop", "mine", &[("X-Mine", "yes")]))
         .start(BINARY)
 }
 
 #[test]
-fn custom_headers_when_they_are_allowed() {
+fn custom_headers_are_added_when_they_are_allowed() {
     let web = Echo::start("web");
     let program = custom("X-Other,X-Mine", &web);
     for status in ["200", "500"] {
@@ -94,7 +94,7 @@ fn cookie(annotations: Annotations<'_>, cookie: &str) -> String {
 }
 
 #[test]
-fn cookies_are_rewritten() {
+fn cookie_domain_and_path_are_rewritten() {
     for (annotations, before, after) in [
         (&[][..], "a=1; Path=/in", "a=1; Path=/in"),
         (
@@ -146,7 +146,7 @@ fn locations_are_rewritten() {
 }
 
 #[test]
-fn strict_transport_security_on_https_alone() {
+fn strict_transport_security_is_sent_over_https_only() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
     for (settings, value) in [
@@ -161,7 +161,7 @@ fn strict_transport_security_on_https_alone() {
         ),
         (&[("hsts", "false")], None),
     ] {
-        let program = tls_site(web.address(), &issued, &[("ssl-redirect", "false")])
+        let program = tls_scenario(web.address(), &issued, &[("ssl-redirect", "false")])
             .settings(settings)
             .start(BINARY);
         let response = Request::get("/")
@@ -171,7 +171,7 @@ fn strict_transport_security_on_https_alone() {
         let response = Request::get("/").send(program.http());
         response.is(200).has("strict-transport-security", None);
     }
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     let response = with(&["Strict-Transport-Security: max-age=1"])
         .over(&Tls::name("a.test"))
         .send(program.https());
@@ -184,7 +184,7 @@ fn strict_transport_security_on_https_alone() {
 }
 
 #[test]
-fn the_server_is_named_only_when_asked() {
+fn the_server_field_is_sent_only_when_enabled() {
     let (program, _web) = serve(&[]);
     with(&["Server: own/1"])
         .send(program.http())
@@ -205,11 +205,11 @@ fn the_server_is_named_only_when_asked() {
 }
 
 #[test]
-fn trailers_of_an_answer_pass() {
-    let upstream = Scripted::answering(
+fn trailers_of_a_response_pass() {
+    let upstream = Scripted::responding(
         "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n2\r\nok\r\n0\r\nX-Sum: 7\r\n\r\n",
     );
-    let program = Site::simple(upstream.address(), &[]).start(BINARY);
+    let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
     let request = Request::get("/")
         .field("TE", "trailers")
         .field("Connection", "TE");
@@ -219,11 +219,11 @@ fn trailers_of_an_answer_pass() {
 }
 
 #[test]
-fn interim_answers_do_not_harm() {
-    let upstream = Scripted::answering(
+fn interim_responses_do_no_harm() {
+    let upstream = Scripted::responding(
         "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     );
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[upstream.address()])
         .ingress(Ingress::new("web").path("/", "web"))
         .start(BINARY);

@@ -4,14 +4,14 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Connection, Echo, Program, Request, Scripted, Site};
+use headgate_testkit::{Connection, Echo, Program, Request, Scenario, Scripted};
 
-use super::setup::{Annotations, BINARY, nobody, serve_with};
+use super::setup::{Annotations, BINARY, closed_port, serve_with};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn start(addresses: &[SocketAddr], annotations: Annotations<'_>) -> Program {
-    Site::new()
+    Scenario::new()
         .service("web", addresses)
         .ingress(
             Ingress::new("web")
@@ -23,19 +23,19 @@ fn start(addresses: &[SocketAddr], annotations: Annotations<'_>) -> Program {
 
 /// Closes after reading a request.
 fn closing() -> Scripted {
-    Scripted::start(|visit| {
-        visit.request();
+    Scripted::start(|connection| {
+        connection.request();
     })
 }
 
 fn unavailable() -> Scripted {
-    Scripted::answering("HTTP/1.1 503 Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
+    Scripted::responding("HTTP/1.1 503 Unavailable\r\nContent-Length: 4\r\n\r\nbusy")
 }
 
 #[test]
 fn a_refused_connection_tries_the_next_endpoint() {
     let web = Echo::start("web");
-    let program = start(&[nobody(), web.address()], &[]);
+    let program = start(&[closed_port(), web.address()], &[]);
     for request in [Request::get("/"), Request::post("/", "hello")] {
         for _ in 0..10 {
             request.send(program.http()).is(200);
@@ -44,15 +44,15 @@ fn a_refused_connection_tries_the_next_endpoint() {
 }
 
 #[test]
-fn nobody_at_all_is_502() {
-    let program = start(&[nobody(), nobody()], &[]);
+fn no_reachable_endpoint_is_502() {
+    let program = start(&[closed_port(), closed_port()], &[]);
     let page = Request::get("/").send(program.http()).is(502);
     assert!(page.text().contains("502 Bad Gateway"), "{page:?}");
 }
 
 #[test]
-fn a_get_that_was_sent_is_tried_again_and_a_post_is_not() {
-    let (bad, good) = (closing(), Scripted::answering(OK));
+fn a_sent_get_is_retried_and_a_sent_post_is_not() {
+    let (bad, good) = (closing(), Scripted::responding(OK));
     let program = start(&[bad.address(), good.address()], &[]);
     for _ in 0..4 {
         Request::get("/").send(program.http()).is(200);
@@ -71,13 +71,13 @@ fn a_get_that_was_sent_is_tried_again_and_a_post_is_not() {
         assert!(statuses.contains(&502), "{method}: {statuses:?}");
     }
     let posts = bad.requests().len() - gets;
-    let answered = good.requests().len() - 4;
-    assert_eq!(posts + answered, 12, "no request was sent twice");
+    let served = good.requests().len() - 4;
+    assert_eq!(posts + served, 12, "no request was sent twice");
 }
 
 #[test]
-fn put_and_delete_are_tried_again_with_their_body() {
-    let (bad, good) = (closing(), Scripted::answering(OK));
+fn put_and_delete_are_retried_with_their_body() {
+    let (bad, good) = (closing(), Scripted::responding(OK));
     let program = start(&[bad.address(), good.address()], &[]);
     let body = "x".repeat(100_000);
     for _ in 0..4 {
@@ -93,8 +93,8 @@ fn put_and_delete_are_tried_again_with_their_body() {
 }
 
 #[test]
-fn non_idempotent_requests_when_allowed() {
-    let (bad, good) = (closing(), Scripted::answering(OK));
+fn non_idempotent_requests_are_retried_when_allowed() {
+    let (bad, good) = (closing(), Scripted::responding(OK));
     let program = start(
         &[bad.address(), good.address()],
         &[("proxy-next-upstream", "error timeout non_idempotent")],
@@ -108,8 +108,8 @@ fn non_idempotent_requests_when_allowed() {
             .iter()
             .all(|request| request.ends_with("hello"))
     );
-    let good = Scripted::answering(OK);
-    let program = Site::new()
+    let good = Scripted::responding(OK);
+    let program = Scenario::new()
         .service("web", &[bad.address(), good.address()])
         .settings(&[("retry-non-idempotent", "true")])
         .ingress(Ingress::new("web").path("/", "web"))
@@ -120,8 +120,8 @@ fn non_idempotent_requests_when_allowed() {
 }
 
 #[test]
-fn statuses_are_tried_again_only_when_listed() {
-    let (bad, good) = (unavailable(), Scripted::answering(OK));
+fn statuses_are_retried_only_when_listed() {
+    let (bad, good) = (unavailable(), Scripted::responding(OK));
     let addresses = [bad.address(), good.address()];
     let statuses = |annotations: Annotations<'_>| -> Vec<u16> {
         let program = start(&addresses, annotations);
@@ -141,7 +141,7 @@ fn statuses_are_tried_again_only_when_listed() {
 }
 
 #[test]
-fn the_last_answer_is_given_when_all_are_alike() {
+fn the_last_response_is_sent_when_every_attempt_fails() {
     let (one, two) = (unavailable(), unavailable());
     let addresses = [one.address(), two.address()];
     let program = start(&addresses, &[("proxy-next-upstream", "http_503")]);
@@ -155,7 +155,7 @@ fn the_last_answer_is_given_when_all_are_alike() {
 }
 
 #[test]
-fn tries_are_counted() {
+fn the_number_of_attempts_is_limited() {
     for (tries, expected) in [("1", 1), ("2", 2), ("3", 3)] {
         let bad: Vec<Scripted> = (0..4).map(|_| closing()).collect();
         let addresses: Vec<_> = bad.iter().map(Scripted::address).collect();
@@ -167,8 +167,8 @@ fn tries_are_counted() {
 }
 
 #[test]
-fn off_means_one_try() {
-    let (bad, good) = (closing(), Scripted::answering(OK));
+fn proxy_next_upstream_off_means_one_attempt() {
+    let (bad, good) = (closing(), Scripted::responding(OK));
     let program = start(
         &[bad.address(), good.address()],
         &[("proxy-next-upstream", "off")],
@@ -183,37 +183,37 @@ fn off_means_one_try() {
 }
 
 #[test]
-fn what_upstreams_break_is_502() {
+fn malformed_and_broken_upstream_responses_are_502() {
     for (what, upstream) in [
         ("close after the request", closing()),
         (
             "reset",
-            Scripted::start(|visit| {
-                visit.request();
-                visit.reset();
+            Scripted::start(|connection| {
+                connection.request();
+                connection.reset();
             }),
         ),
-        ("no HTTP", Scripted::answering("nonsense\r\n\r\n")),
+        ("no HTTP", Scripted::responding("nonsense\r\n\r\n")),
         (
             "half a head",
-            Scripted::start(|visit| {
-                visit.request();
-                visit.send("HTTP/1.1 200 OK\r\nContent-Le");
+            Scripted::start(|connection| {
+                connection.request();
+                connection.send("HTTP/1.1 200 OK\r\nContent-Le");
             }),
         ),
         (
             "two lengths",
-            Scripted::answering(
+            Scripted::responding(
                 "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc",
             ),
         ),
         (
             "a folded field",
-            Scripted::answering("HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n"),
+            Scripted::responding("HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n"),
         ),
         (
             "101 unasked",
-            Scripted::answering(
+            Scripted::responding(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
             ),
         ),
@@ -225,8 +225,8 @@ fn what_upstreams_break_is_502() {
 }
 
 #[test]
-fn a_length_beside_chunks_from_the_upstream_is_never_ambiguous() {
-    let upstream = Scripted::answering(
+fn an_upstream_response_with_length_and_chunks_is_never_ambiguous() {
+    let upstream = Scripted::responding(
         "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
     );
     let program = start(&[upstream.address()], &[]);
@@ -247,8 +247,8 @@ fn a_length_beside_chunks_from_the_upstream_is_never_ambiguous() {
 }
 
 #[test]
-fn bytes_after_an_answer_never_become_the_next_one() {
-    let upstream = Scripted::answering(&format!(
+fn bytes_after_a_response_never_become_the_next_one() {
+    let upstream = Scripted::responding(&format!(
         "{OK}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     ));
     let program = start(&[upstream.address()], &[]);
@@ -260,11 +260,11 @@ fn bytes_after_an_answer_never_become_the_next_one() {
 }
 
 #[test]
-fn a_pooled_connection_that_went_stale_is_replaced_unseen() {
-    // Each connection answers once and closes without saying so.
-    let upstream = Scripted::start(|visit| {
-        visit.request();
-        visit.send(OK);
+fn a_stale_pooled_connection_is_replaced_silently() {
+    // Each connection serves one request and closes without `Connection: close`.
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        connection.send(OK);
     });
     let program = start(&[upstream.address()], &[]);
     let mut connection = Connection::open(program.http());
@@ -274,10 +274,10 @@ fn a_pooled_connection_that_went_stale_is_replaced_unseen() {
 }
 
 #[test]
-fn an_upstream_that_never_answers_is_504() {
-    let upstream = Scripted::start(|visit| {
-        visit.request();
-        visit.wait_for_close();
+fn an_upstream_that_never_responds_is_504() {
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        connection.wait_for_close();
     });
     let program = start(&[upstream.address()], &[("proxy-read-timeout", "1")]);
     let start = Instant::now();
@@ -288,17 +288,17 @@ fn an_upstream_that_never_answers_is_504() {
 }
 
 #[test]
-fn a_time_out_tries_the_next_endpoint() {
-    let silent = Scripted::start(|visit| {
-        visit.request();
-        visit.wait_for_close();
+fn a_timeout_tries_the_next_endpoint() {
+    let silent = Scripted::start(|connection| {
+        connection.request();
+        connection.wait_for_close();
     });
-    let good = Scripted::answering(OK);
+    let good = Scripted::responding(OK);
     let program = start(
         &[silent.address(), good.address()],
         &[("proxy-read-timeout", "1")],
     );
-    // On one connection, so on one worker, whose turns alternate.
+    // On one connection, so on one worker, whose balancer alternates.
     let mut connection = Connection::open(program.http());
     for _ in 0..2 {
         connection.exchange(&Request::get("/")).is(200);
@@ -307,7 +307,7 @@ fn a_time_out_tries_the_next_endpoint() {
     assert!((1..=2).contains(&tried), "{tried}");
 }
 
-/// A listener whose queue is full: connecting hangs.
+/// A listener with a full backlog: connecting hangs.
 struct Blackhole {
     listener: socket2::Socket,
     _queue: Vec<TcpStream>,
@@ -337,7 +337,7 @@ impl Blackhole {
 }
 
 #[test]
-fn connecting_is_bounded_and_tried_elsewhere() {
+fn a_connect_timeout_tries_the_next_endpoint() {
     let hole = Blackhole::new();
     let program = start(&[hole.address()], &[("proxy-connect-timeout", "1")]);
     Request::get("/").send(program.http()).is(504);
@@ -345,18 +345,18 @@ fn connecting_is_bounded_and_tried_elsewhere() {
     let addresses = [hole.address(), web.address()];
     let program = start(&addresses, &[("proxy-connect-timeout", "1")]);
     for _ in 0..2 {
-        // Nothing was sent, so even a POST is tried elsewhere.
+        // Nothing was sent, so that even a POST is retried.
         Request::post("/", "hello").send(program.http()).is(200);
     }
 }
 
 #[test]
-fn retries_end_when_their_time_is_up() {
+fn next_upstream_timeout_ends_retries() {
     let silent: Vec<Scripted> = (0..3)
         .map(|_| {
-            Scripted::start(|visit| {
-                visit.request();
-                visit.wait_for_close();
+            Scripted::start(|connection| {
+                connection.request();
+                connection.wait_for_close();
             })
         })
         .collect();
@@ -374,13 +374,13 @@ fn retries_end_when_their_time_is_up() {
 }
 
 #[test]
-fn the_settings_are_the_default_of_the_annotations() {
+fn settings_are_the_defaults_of_annotations() {
     let settings: Annotations<'_> = &[("proxy-read-timeout", "1")];
-    let upstream = Scripted::start(|visit| {
-        visit.request();
-        visit.wait_for_close();
+    let upstream = Scripted::start(|connection| {
+        connection.request();
+        connection.wait_for_close();
     });
-    let program = Site::simple(upstream.address(), &[])
+    let program = Scenario::simple(upstream.address(), &[])
         .settings(settings)
         .start(BINARY);
     Request::post("/", "x").send(program.http()).is(504);

@@ -1,12 +1,12 @@
 //! Rewriting of paths, and paths that are regular expressions.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Echo, Program, Request, Site};
+use headgate_testkit::{Echo, Program, Request, Scenario};
 
 use super::setup::BINARY;
 
 fn program(path: &str, target: &str, web: &Echo) -> Program {
-    Site::new()
+    Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("web")
@@ -17,7 +17,7 @@ fn program(path: &str, target: &str, web: &Echo) -> Program {
 }
 
 #[test]
-fn captures_and_query() {
+fn a_rewrite_uses_captures_and_keeps_the_query() {
     let web = Echo::start("web");
     let program = program("/api(/|$)(.*)", "/$2", &web);
     for (sent, got) in [
@@ -35,9 +35,9 @@ fn captures_and_query() {
 }
 
 #[test]
-fn a_target_without_groups_replaces_everything() {
+fn a_rewrite_without_captures_replaces_the_path() {
     let web = Echo::start("web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("web")
@@ -52,9 +52,9 @@ fn a_target_without_groups_replaces_everything() {
 }
 
 #[test]
-fn a_target_equal_to_the_path_changes_nothing() {
+fn a_rewrite_to_the_same_path_changes_nothing() {
     let web = Echo::start("web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("web")
@@ -71,7 +71,7 @@ fn a_target_equal_to_the_path_changes_nothing() {
 }
 
 #[test]
-fn an_absolute_target_is_a_redirect() {
+fn a_rewrite_to_an_absolute_url_is_a_redirect() {
     let web = Echo::start("web");
     let program = program("/old/(.*)", "https://new.test/$1", &web);
     Request::get("/old/x?y=1")
@@ -81,7 +81,7 @@ fn an_absolute_target_is_a_redirect() {
 }
 
 #[test]
-fn a_rewrite_cannot_climb_out() {
+fn a_path_above_the_root_is_refused_before_the_rewrite() {
     let web = Echo::start("web");
     let program = program("/pub/(.*)", "/files/$1", &web);
     for target in ["/pub/../../etc", "/pub/%2e%2e/%2e%2e/x"] {
@@ -92,10 +92,10 @@ fn a_rewrite_cannot_climb_out() {
 
 fn patterns() -> (Program, Vec<Echo>) {
     let echoes: Vec<Echo> = ["short", "long", "id", "exact"].map(Echo::start).into();
-    let site = echoes.iter().fold(Site::new(), |site, echo| {
-        site.service(echo.name(), &[echo.address()])
+    let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
+        scenario.service(echo.name(), &[echo.address()])
     });
-    let program = site
+    let program = scenario
         .ingress(
             Ingress::new("patterns")
                 .annotation("use-regex", "true")
@@ -113,7 +113,7 @@ fn patterns() -> (Program, Vec<Echo>) {
 }
 
 #[test]
-fn longer_patterns_come_first_and_types_stop_to_matter() {
+fn with_patterns_longer_paths_come_first_whatever_their_type() {
     let (program, _echoes) = patterns();
     for (target, name) in [
         ("/foo", "short"),
@@ -134,9 +134,9 @@ fn longer_patterns_come_first_and_types_stop_to_matter() {
 }
 
 #[test]
-fn look_ahead_is_understood() {
+fn patterns_may_use_look_ahead() {
     let web = Echo::start("web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("web")
@@ -149,9 +149,9 @@ fn look_ahead_is_understood() {
 }
 
 #[test]
-fn a_broken_pattern_harms_no_other() {
+fn an_invalid_pattern_affects_no_other_route() {
     let web = Echo::start("web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(
             Ingress::new("broken")
@@ -164,6 +164,6 @@ fn a_broken_pattern_harms_no_other() {
         .host("b.test")
         .send(program.http())
         .is(200);
-    let findings = program.ask("/debug/findings").is(200).text();
+    let findings = program.admin_get("/debug/findings").is(200).text();
     assert!(findings.contains("shop/broken"), "{findings}");
 }

@@ -1,17 +1,17 @@
-//! Hosts, paths and what answers when nothing else does.
+//! Hosts, paths and default backends.
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{Echo, Request, Scripted, Site};
+use headgate_testkit::{Echo, Request, Scenario, Scripted};
 
 use super::setup::{BINARY, serve};
 
 #[test]
-fn hosts_exact_then_wildcard_then_catch_all() {
+fn exact_hosts_come_before_wildcards_before_the_catch_all() {
     let echoes = ["exact", "wild", "any"].map(Echo::start);
-    let site = echoes.iter().fold(Site::new(), |site, echo| {
-        site.service(echo.name(), &[echo.address()])
+    let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
+        scenario.service(echo.name(), &[echo.address()])
     });
-    let program = site
+    let program = scenario
         .ingress(Ingress::new("exact").host("x.a.test").path("/", "exact"))
         .ingress(Ingress::new("wild").host("*.a.test").path("/", "wild"))
         .ingress(Ingress::new("any").host("").path("/", "any"))
@@ -33,12 +33,12 @@ fn hosts_exact_then_wildcard_then_catch_all() {
 }
 
 #[test]
-fn paths_exact_then_longest_prefix_by_segments() {
+fn exact_paths_come_before_the_longest_prefix_by_segments() {
     let echoes = ["root", "foo", "foobar", "exact"].map(Echo::start);
-    let site = echoes.iter().fold(Site::new(), |site, echo| {
-        site.service(echo.name(), &[echo.address()])
+    let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
+        scenario.service(echo.name(), &[echo.address()])
     });
-    let program = site
+    let program = scenario
         .ingress(
             Ingress::new("paths")
                 .path("/", "root")
@@ -65,14 +65,18 @@ fn paths_exact_then_longest_prefix_by_segments() {
     ] {
         let response = Request::get(target).send(program.http());
         assert_eq!(response.echo().name(), name, "{response:?}");
-        assert_eq!(response.echo().target(), target, "the raw form is sent");
+        assert_eq!(
+            response.echo().target(),
+            target,
+            "the request target is forwarded as received"
+        );
     }
 }
 
 #[test]
 fn the_older_ingress_keeps_a_path() {
     let (old, new) = (Echo::start("old"), Echo::start("new"));
-    let program = Site::new()
+    let program = Scenario::new()
         .service("old", &[old.address()])
         .service("new", &[new.address()])
         .ingress(
@@ -90,7 +94,7 @@ fn the_older_ingress_keeps_a_path() {
 }
 
 #[test]
-fn unknown_host_and_path_are_not_found() {
+fn unknown_hosts_and_paths_are_404() {
     let (program, web) = serve(&[]);
     let page = Request::get("/")
         .host("other.test")
@@ -106,18 +110,18 @@ fn unknown_host_and_path_are_not_found() {
 }
 
 #[test]
-fn default_backends() {
+fn default_backends_serve_what_no_path_matches() {
     let echoes = ["web", "fallback", "everywhere"].map(Echo::start);
-    let site = echoes.iter().fold(Site::new(), |site, echo| {
-        site.service(echo.name(), &[echo.address()])
+    let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
+        scenario.service(echo.name(), &[echo.address()])
     });
-    let site = site.ingress(
+    let scenario = scenario.ingress(
         Ingress::new("web")
             .host("a.test")
             .path("/app", "web")
             .default_backend("fallback"),
     );
-    let program = site
+    let program = scenario
         .argument("--default-backend-service=shop/everywhere")
         .start(BINARY);
     for (host, target, name) in [
@@ -132,20 +136,20 @@ fn default_backends() {
 }
 
 #[test]
-fn an_ingress_of_another_class_is_left_alone() {
+fn an_ingress_of_another_class_is_not_served() {
     let web = Echo::start("web");
-    let mut foreign = Ingress::new("foreign").path("/", "web").object();
-    foreign["spec"]["ingressClassName"] = "other".into();
-    let program = Site::new()
+    let mut other = Ingress::new("other").path("/", "web").object();
+    other["spec"]["ingressClassName"] = "other".into();
+    let program = Scenario::new()
         .service("web", &[web.address()])
-        .object(foreign)
+        .object(other)
         .start(BINARY);
     Request::get("/").send(program.http()).is(404);
 }
 
 #[test]
-fn nothing_to_send_to_is_503() {
-    let program = Site::new()
+fn a_service_without_endpoints_is_503() {
+    let program = Scenario::new()
         .service("empty", &[])
         .ingress(
             Ingress::new("web")
@@ -163,9 +167,9 @@ fn nothing_to_send_to_is_503() {
 }
 
 #[test]
-fn a_service_default_backend_helps_out() {
+fn the_default_backend_annotation_serves_when_there_are_no_endpoints() {
     let helper = Echo::start("helper");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("empty", &[])
         .service("helper", &[helper.address()])
         .ingress(
@@ -180,9 +184,9 @@ fn a_service_default_backend_helps_out() {
 }
 
 #[test]
-fn an_endpoint_that_is_not_ready_gets_nothing() {
+fn an_endpoint_that_is_not_ready_gets_no_requests() {
     let (ready, not) = (Echo::start("ready"), Echo::start("not"));
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[ready.address()])
         .object(manifest::endpoint_slice("web", not.address(), false))
         .ingress(Ingress::new("web").path("/", "web"))
@@ -197,16 +201,16 @@ fn an_endpoint_that_is_not_ready_gets_nothing() {
 fn endpoints_take_turns() {
     let echoes = ["one", "two", "three"].map(Echo::start);
     let addresses = echoes.each_ref().map(Echo::address);
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &addresses)
         .ingress(Ingress::new("web").path("/", "web"))
         .start(BINARY);
-    let names = super::setup::answers(&program, &Request::get("/"), 30);
+    let names = super::setup::count_names(&program, &Request::get("/"), 30);
     assert_eq!(names.into_values().collect::<Vec<_>>(), [10, 10, 10]);
 }
 
 #[test]
-fn aliases_answer_too() {
+fn server_aliases_are_served() {
     let (program, _web) = serve(&[("server-alias", "b.test,*.c.test")]);
     for host in ["a.test", "b.test", "x.c.test"] {
         Request::get("/").host(host).send(program.http()).is(200);
@@ -218,25 +222,25 @@ fn aliases_answer_too() {
 }
 
 #[test]
-fn a_pod_that_leaves_gets_no_new_requests_while_its_running_one_finishes() {
+fn a_removed_endpoint_finishes_its_request_and_gets_no_new_ones() {
     let gate = headgate_testkit::Gate::new();
     let waiter = gate.clone();
-    let leaving = Scripted::start(move |visit| {
-        while visit.request().is_some() {
+    let leaving = Scripted::start(move |connection| {
+        while connection.request().is_some() {
             waiter.pass();
-            visit.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
         }
     });
     let staying = Echo::start("staying");
     let ingress = Ingress::new("web").path("/", "web");
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[leaving.address()])
         .ingress(ingress.clone())
         .start(BINARY);
     let mut running = headgate_testkit::Connection::open(program.http());
     running.send(Request::get("/slow").bytes());
     leaving.wait_for(1);
-    Site::new()
+    Scenario::new()
         .service("web", &[staying.address()])
         .ingress(ingress)
         .replace(&program);
@@ -246,5 +250,5 @@ fn a_pod_that_leaves_gets_no_new_requests_while_its_running_one_finishes() {
     }
     gate.open();
     assert_eq!(running.response().is(200).text(), "done");
-    assert_eq!(leaving.requests().len(), 1, "nothing new went there");
+    assert_eq!(leaving.requests().len(), 1, "it gets no new requests");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Connection, Echo, Issued, Program, Request, Site};
+use headgate_testkit::{Connection, Echo, Issued, Program, Request, Scenario};
 
 /// The program under test.
 pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
@@ -15,7 +15,7 @@ pub(super) type Annotations<'a> = &'a [(&'a str, &'a str)];
 /// Serves `a.test` from one echo upstream named `web`.
 pub(super) fn serve(annotations: Annotations<'_>) -> (Program, Echo) {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), annotations).start(BINARY);
+    let program = Scenario::simple(web.address(), annotations).start(BINARY);
     (program, web)
 }
 
@@ -25,15 +25,19 @@ pub(super) fn serve_with(
     annotations: Annotations<'_>,
 ) -> (Program, Echo) {
     let web = Echo::start("web");
-    let program = Site::simple(web.address(), annotations)
+    let program = Scenario::simple(web.address(), annotations)
         .settings(settings)
         .start(BINARY);
     (program, web)
 }
 
-/// A site with `a.test` over TLS, its certificate in the Secret `cert`.
-pub(super) fn tls_site(address: SocketAddr, issued: &Issued, annotations: Annotations<'_>) -> Site {
-    Site::new()
+/// `a.test` over TLS, its certificate in the Secret `cert`.
+pub(super) fn tls_scenario(
+    address: SocketAddr,
+    issued: &Issued,
+    annotations: Annotations<'_>,
+) -> Scenario {
+    Scenario::new()
         .service("web", &[address])
         .secret("cert", issued)
         .ingress(
@@ -44,8 +48,8 @@ pub(super) fn tls_site(address: SocketAddr, issued: &Issued, annotations: Annota
         )
 }
 
-/// Sends a request many times over one connection (as long as it lives) and counts the names of who answered.
-pub(super) fn answers(
+/// Sends a request many times over one connection (as long as it lives) and counts the responses by upstream name.
+pub(super) fn count_names(
     program: &Program,
     request: &Request,
     count: usize,
@@ -65,8 +69,8 @@ pub(super) fn answers(
     names
 }
 
-/// An address where nobody listens.
-pub(super) fn nobody() -> SocketAddr {
+/// An address that refuses connections.
+pub(super) fn closed_port() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     listener.local_addr().unwrap()
 }

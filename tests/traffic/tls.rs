@@ -1,11 +1,13 @@
 //! TLS: which certificate, which protocol.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Authority, Connection, Echo, Issued, Program, Request, Site, Tls, wait};
+use headgate_testkit::{
+    Authority, Connection, Echo, Issued, Program, Request, Scenario, Tls, wait,
+};
 
-use super::setup::{BINARY, tls_site};
+use super::setup::{BINARY, tls_scenario};
 
-/// Common name of the certificate for hosts that have none.
+/// Common name of the default certificate.
 const FAKE: &[u8] = b"Kubernetes Ingress Controller Fake Certificate";
 
 fn shown(program: &Program, tls: &Tls) -> Vec<u8> {
@@ -27,14 +29,14 @@ fn host(name: &str, host: &str, secret: &str) -> Ingress {
 }
 
 #[test]
-fn by_server_name_exact_wildcard_default() {
+fn the_certificate_is_chosen_by_server_name() {
     let web = Echo::start("web");
     let authority = Authority::new();
     let (exact, wild) = (
         authority.issue(&["x.a.test"]),
         authority.issue(&["*.a.test"]),
     );
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .secret("exact", &exact)
         .secret("wild", &wild)
@@ -65,10 +67,10 @@ fn by_server_name_exact_wildcard_default() {
 }
 
 #[test]
-fn a_host_takes_a_wildcard_hosts_certificate() {
+fn a_host_without_certificate_uses_that_of_a_wildcard_host() {
     let web = Echo::start("web");
     let wild = Authority::new().issue(&["*.a.test"]);
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .secret("wild", &wild)
         .ingress(host("wild", "*.a.test", "wild"))
@@ -78,10 +80,10 @@ fn a_host_takes_a_wildcard_hosts_certificate() {
 }
 
 #[test]
-fn the_default_certificate_can_be_chosen() {
+fn the_default_certificate_can_be_set() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["default.test"]);
-    let program = tls_site(web.address(), &issued, &[])
+    let program = tls_scenario(web.address(), &issued, &[])
         .argument("--default-ssl-certificate=shop/cert")
         .start(BINARY);
     assert_eq!(shown(&program, &Tls::name("unknown.test")), issued.der);
@@ -89,13 +91,13 @@ fn the_default_certificate_can_be_chosen() {
 }
 
 #[test]
-fn a_certificate_for_another_name_yields_to_the_default() {
+fn a_certificate_for_another_name_is_replaced_by_the_default() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["other.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     assert!(is_fake(&shown(&program, &Tls::name("a.test"))));
     Request::get("/").send(program.http()).is(308);
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(host("missing", "a.test", "missing"))
         .start(BINARY);
@@ -104,16 +106,16 @@ fn a_certificate_for_another_name_yields_to_the_default() {
 }
 
 #[test]
-fn a_new_certificate_serves_new_handshakes_and_leaves_connections_alone() {
+fn a_new_certificate_is_used_by_new_handshakes_only() {
     let web = Echo::start("web");
     let authority = Authority::new();
     let (first, second) = (authority.issue(&["a.test"]), authority.issue(&["a.test"]));
-    let site = |issued: &Issued| tls_site(web.address(), issued, &[]);
-    let program = site(&first).start(BINARY);
+    let scenario = |issued: &Issued| tls_scenario(web.address(), issued, &[]);
+    let program = scenario(&first).start(BINARY);
     let tls = Tls::name("a.test");
     let mut old = Connection::open_tls(program.https(), &tls);
     assert_eq!(old.tls().certificate, first.der);
-    site(&second).replace(&program);
+    scenario(&second).replace(&program);
     assert_eq!(shown(&program, &tls), second.der);
     old.exchange(&Request::get("/")).is(200);
 }
@@ -123,7 +125,7 @@ fn a_broken_secret_keeps_the_last_certificate() {
     let web = Echo::start("web");
     let authority = Authority::new();
     let (good, other) = (authority.issue(&["a.test"]), authority.issue(&["a.test"]));
-    let program = tls_site(web.address(), &good, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &good, &[]).start(BINARY);
     let tls = Tls::name("a.test");
     for broken in [
         Issued {
@@ -135,22 +137,22 @@ fn a_broken_secret_keeps_the_last_certificate() {
             ..good.clone()
         },
     ] {
-        tls_site(web.address(), &broken, &[]).replace(&program);
+        tls_scenario(web.address(), &broken, &[]).replace(&program);
         assert_eq!(shown(&program, &tls), good.der, "the last good one stays");
         Request::get("/").over(&tls).send(program.https()).is(200);
-        let findings = program.ask("/debug/findings").text();
+        let findings = program.admin_get("/debug/findings").text();
         assert!(findings.contains("cert"), "{findings}");
     }
-    tls_site(web.address(), &other, &[]).replace(&program);
+    tls_scenario(web.address(), &other, &[]).replace(&program);
     assert_eq!(shown(&program, &tls), other.der, "and a good one follows");
 }
 
 #[test]
-fn a_vanished_secret_keeps_the_last_certificate() {
+fn a_deleted_secret_keeps_the_last_certificate() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
-    Site::new()
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
+    Scenario::new()
         .service("web", &[web.address()])
         .ingress(host("web", "a.test", "cert"))
         .replace(&program);
@@ -158,14 +160,14 @@ fn a_vanished_secret_keeps_the_last_certificate() {
 }
 
 #[test]
-fn keys_are_never_shown() {
+fn private_keys_are_never_shown() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     let secret = issued.key.lines().nth(1).unwrap();
     for path in ["/debug/table", "/debug/findings", "/metrics"] {
         assert!(
-            !program.ask(path).text().contains(secret),
+            !program.admin_get(path).text().contains(secret),
             "{path} shows a key"
         );
     }
@@ -176,7 +178,7 @@ fn keys_are_never_shown() {
 }
 
 #[test]
-fn protocols_by_alpn() {
+fn alpn_selects_http_2_or_http_1() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
     let chosen = |program: &Program, offered: &[&str]| {
@@ -186,12 +188,12 @@ fn protocols_by_alpn() {
             .alpn
             .clone()
     };
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     assert_eq!(chosen(&program, &["h2", "http/1.1"]).as_deref(), Some("h2"));
     assert_eq!(chosen(&program, &["http/1.1", "h2"]).as_deref(), Some("h2"));
     assert_eq!(chosen(&program, &["http/1.1"]).as_deref(), Some("http/1.1"));
     assert_eq!(chosen(&program, &[]), None);
-    let program = tls_site(web.address(), &issued, &[])
+    let program = tls_scenario(web.address(), &issued, &[])
         .settings(&[("use-http2", "false")])
         .start(BINARY);
     assert_eq!(
@@ -201,18 +203,18 @@ fn protocols_by_alpn() {
 }
 
 #[test]
-fn versions() {
+fn tls_versions_can_be_limited() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
     let (old, new) = (
         Tls::name("a.test").version(&rustls::version::TLS12),
         Tls::name("a.test").version(&rustls::version::TLS13),
     );
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     for tls in [&old, &new] {
         Request::get("/").over(tls).send(program.https()).is(200);
     }
-    let program = tls_site(web.address(), &issued, &[])
+    let program = tls_scenario(web.address(), &issued, &[])
         .settings(&[("ssl-protocols", "TLSv1.3")])
         .start(BINARY);
     Request::get("/").over(&new).send(program.https()).is(200);
@@ -220,10 +222,10 @@ fn versions() {
 }
 
 #[test]
-fn unknown_names_can_be_turned_away() {
+fn ssl_reject_handshake_refuses_unknown_server_names() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[])
+    let program = tls_scenario(web.address(), &issued, &[])
         .settings(&[("ssl-reject-handshake", "true")])
         .start(BINARY);
     Request::get("/")
@@ -237,10 +239,10 @@ fn unknown_names_can_be_turned_away() {
 }
 
 #[test]
-fn plain_http_on_the_https_port_is_told_so() {
+fn plain_http_on_the_https_port_is_400() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[]).start(BINARY);
+    let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
     let mut connection = Connection::open(program.https());
     let page = connection.exchange(&Request::get("/")).is(400);
     assert!(
@@ -253,23 +255,23 @@ fn plain_http_on_the_https_port_is_told_so() {
 }
 
 #[test]
-fn an_upstream_over_tls() {
-    // The program serves as its own upstream: HTTPS to a host of its own.
+fn an_upstream_can_be_reached_over_tls() {
+    // The program is its own upstream: it connects to one of its hosts over HTTPS.
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let inner = tls_site(web.address(), &issued, &[]).start(BINARY);
-    let program = Site::simple(inner.https(), &[("backend-protocol", "HTTPS")]).start(BINARY);
+    let inner = tls_scenario(web.address(), &issued, &[]).start(BINARY);
+    let program = Scenario::simple(inner.https(), &[("backend-protocol", "HTTPS")]).start(BINARY);
     let echo = Request::get("/x").send(program.http()).echo();
     assert_eq!((echo.name(), echo.target()), ("web", "/x"));
     echo.has("x-forwarded-proto", "https");
 }
 
 #[test]
-fn many_secrets_change_while_handshakes_go_on() {
+fn certificates_change_under_handshakes_without_failures() {
     let web = Echo::start("web");
     let authority = Authority::new();
     let issued = [authority.issue(&["a.test"]), authority.issue(&["a.test"])];
-    let program = Site::new()
+    let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(host("web", "a.test", "cert"))
         .secret("cert", &issued[0])
@@ -293,7 +295,7 @@ fn many_secrets_change_while_handshakes_go_on() {
         .collect();
     for round in 1..=10 {
         let current = &issued[round % 2];
-        Site::new()
+        Scenario::new()
             .service("web", &[web.address()])
             .ingress(host("web", "a.test", "cert"))
             .secret("cert", current)

@@ -1,10 +1,10 @@
-//! The client's address, scheme and host when a proxy in front says them.
+//! The client's address, scheme and host as a proxy in front reports them.
 
 use std::net::SocketAddr;
 
 use headgate_testkit::{Authority, Connection, Echo, Request, Tls, proxy_protocol};
 
-use super::setup::{BINARY, serve_with, tls_site};
+use super::setup::{BINARY, serve_with, tls_scenario};
 
 const LIST: &str = "1.1.1.1, 2.2.2.2, 127.0.0.9";
 
@@ -29,7 +29,7 @@ fn use_forwarded_headers_takes_scheme_host_port_and_address() {
         .has("x-forwarded-port", "8443")
         .has("x-forwarded-host", "outer.test")
         .has("host", "outer.test");
-    // What a field says about the host does not choose the route.
+    // `X-Forwarded-Host` does not choose the route.
     forwarded().host("inner.test").send(program.http()).is(404);
 }
 
@@ -56,7 +56,7 @@ fn only_trusted_addresses_are_skipped() {
 }
 
 #[test]
-fn compute_full_forwarded_for_appends() {
+fn compute_full_forwarded_for_appends_the_peer() {
     let settings = &[
         ("use-forwarded-headers", "true"),
         ("compute-full-forwarded-for", "true"),
@@ -72,7 +72,7 @@ fn compute_full_forwarded_for_appends() {
 }
 
 #[test]
-fn enable_real_ip_changes_the_address_alone() {
+fn enable_real_ip_changes_only_the_client_address() {
     let (program, _web) = serve_with(&[("enable-real-ip", "true")], &[]);
     let echo = forwarded().send(program.http()).echo();
     echo.has("x-real-ip", "1.1.1.1")
@@ -83,7 +83,7 @@ fn enable_real_ip_changes_the_address_alone() {
 }
 
 #[test]
-fn the_field_with_the_address_can_be_another() {
+fn forwarded_for_header_names_another_field() {
     let settings = &[
         ("enable-real-ip", "true"),
         ("forwarded-for-header", "CF-Connecting-IP"),
@@ -99,7 +99,7 @@ fn the_field_with_the_address_can_be_another() {
 }
 
 #[test]
-fn nonsense_in_the_list_is_never_an_address() {
+fn invalid_entries_in_forwarded_for_are_never_an_address() {
     let (program, _web) = serve_with(&[("enable-real-ip", "true")], &[]);
     for (list, client) in [
         ("nonsense", "127.0.0.1"),
@@ -121,7 +121,7 @@ fn through(header: &[u8], address: SocketAddr, request: &Request) -> headgate_te
 }
 
 #[test]
-fn proxy_protocol_names_the_client() {
+fn proxy_protocol_sets_the_client_address() {
     let (program, _web) = serve_with(&[("use-proxy-protocol", "true")], &[]);
     let (plain, secure) = (
         "5.5.5.5:80".parse().unwrap(),
@@ -148,7 +148,7 @@ fn proxy_protocol_names_the_client() {
 }
 
 #[test]
-fn proxy_protocol_is_required_when_it_is_on() {
+fn proxy_protocol_is_required_when_enabled() {
     let (program, web) = serve_with(&[("use-proxy-protocol", "true")], &[]);
     for start in [
         "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
@@ -165,7 +165,7 @@ fn proxy_protocol_is_required_when_it_is_on() {
 }
 
 #[test]
-fn proxy_protocol_from_strangers_names_nobody() {
+fn proxy_protocol_from_untrusted_peers_is_ignored() {
     let settings = &[
         ("use-proxy-protocol", "true"),
         ("proxy-real-ip-cidr", "10.0.0.0/8"),
@@ -180,7 +180,7 @@ fn proxy_protocol_from_strangers_names_nobody() {
 fn proxy_protocol_before_tls() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
-    let program = tls_site(web.address(), &issued, &[])
+    let program = tls_scenario(web.address(), &issued, &[])
         .settings(&[("use-proxy-protocol", "true")])
         .start(BINARY);
     let header = proxy_protocol::v1(source(), "5.5.5.5:443".parse().unwrap());
@@ -192,7 +192,7 @@ fn proxy_protocol_before_tls() {
 }
 
 #[test]
-fn proxy_protocol_header_in_pieces() {
+fn a_proxy_protocol_header_may_arrive_in_pieces() {
     let (program, _web) = serve_with(&[("use-proxy-protocol", "true")], &[]);
     let mut bytes = proxy_protocol::v1(source(), "5.5.5.5:80".parse().unwrap());
     bytes.extend(Request::get("/").bytes());

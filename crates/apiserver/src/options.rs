@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use headgate_testkit::Namespace;
+use headgate_testkit::NetworkNamespace;
 
 /// How a server is started; [`Options::default`] is what [`super::ApiServer::start`] uses.
 #[derive(Clone, Debug)]
@@ -11,7 +11,7 @@ pub struct Options {
     /// Address to listen on. Default: a free port of `127.0.0.1`.
     pub listen: SocketAddr,
     /// The network namespace of that address, which what the server asks itself need not be in. Default: the caller's.
-    pub within: Option<Namespace>,
+    pub network_namespace: Option<NetworkNamespace>,
     /// HTTPS with a certificate of an authority of its own. Default: HTTP.
     pub tls: bool,
     /// What `/version` tells. Default: `v1.36.0`.
@@ -32,7 +32,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            within: None,
+            network_namespace: None,
             tls: false,
             version: "v1.36.0".to_owned(),
             streaming_lists: true,

@@ -365,7 +365,7 @@ impl Drop for ApiServer {
 
 fn bind(options: &Options, address: SocketAddr) -> Socket {
     let bind = || connection::bind(address);
-    let bound = match &options.within {
+    let bound = match &options.network_namespace {
         Some(namespace) => namespace.run(bind),
         None => bind(),
     };

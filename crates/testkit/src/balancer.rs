@@ -1,5 +1,5 @@
-//! One address in front of several replicas, as kube-proxy does it: new connections go to replicas whose `/readyz` said 200
-//! when it was last looked at; connections that are there already are left alone, whatever becomes of the replica.
+//! One address in front of several replicas, like kube-proxy: new connections go to replicas whose last `/readyz` probe got
+//! 200; open connections stay, whatever happens to the replica.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use tokio::runtime::Runtime;
 use crate::client::request::Request;
 use crate::wait;
 
-/// Between two looks at a replica.
+/// Between two probes of a replica.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// A running balancer; it ends when dropped.
+/// A running balancer; it stops when dropped.
 #[derive(Debug)]
 pub struct Balancer {
     address: SocketAddr,
     shared: Arc<Shared>,
     probers: Vec<JoinHandle<()>>,
-    /// Ends the tasks when dropped, without waiting for them.
+    /// Stops the tasks when dropped, without waiting for them.
     runtime: Option<Runtime>,
 }
 
@@ -33,7 +33,7 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-/// Where a replica is.
+/// A replica, as the probes see it.
 #[derive(Debug)]
 struct Replica {
     traffic: SocketAddr,
@@ -43,7 +43,7 @@ struct Replica {
 }
 
 impl Balancer {
-    /// Starts one on this address, for replicas with these addresses for traffic and for `/readyz`.
+    /// Listens on this address, for replicas with these addresses for traffic and for `/readyz`.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -86,18 +86,18 @@ impl Balancer {
         self.address
     }
 
-    /// Connections that a replica was given so far.
+    /// Connections forwarded to a replica so far.
     pub fn connections(&self, replica: usize) -> usize {
         self.shared.replicas[replica]
             .connections
             .load(Ordering::Acquire)
     }
 
-    /// Waits until a replica is found ready, or not.
+    /// Waits until the probes find a replica ready, or not ready.
     ///
     /// # Panics
-    /// When it is not found so in time.
-    pub fn until(&self, replica: usize, ready: bool) {
+    /// When they do not in time.
+    pub fn until_ready(&self, replica: usize, ready: bool) {
         let replica = &self.shared.replicas[replica];
         wait::until("the readiness of a replica", || {
             (replica.ready.load(Ordering::Acquire) == ready).then_some(())
@@ -109,7 +109,7 @@ impl Drop for Balancer {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         for prober in self.probers.drain(..) {
-            // One that panicked has said so.
+            // A panic has been printed.
             let _ = prober.join();
         }
         if let Some(runtime) = self.runtime.take() {
@@ -122,8 +122,8 @@ impl Shared {
     fn probe(&self, index: usize) {
         let replica = &self.replicas[index];
         while !self.stopping.load(Ordering::Acquire) {
-            let answer = Request::get("/readyz").try_send(replica.admin);
-            let ready = answer.is_ok_and(|response| response.status == 200);
+            let response = Request::get("/readyz").try_send(replica.admin);
+            let ready = response.is_ok_and(|response| response.status == 200);
             replica.ready.store(ready, Ordering::Release);
             std::thread::sleep(INTERVAL);
         }
@@ -142,7 +142,7 @@ impl Shared {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        // The client of nobody sees its connection close.
+        // With no replica ready the connection closes.
         let Some(replica) = shared.pick() else {
             continue;
         };

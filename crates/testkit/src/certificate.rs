@@ -15,7 +15,7 @@ pub struct Issued {
     pub certificate: String,
     /// Private key, PEM.
     pub key: String,
-    /// Certificate, DER: what a client sees in the handshake.
+    /// Certificate, DER, as a handshake carries it.
     pub der: Vec<u8>,
 }
 
@@ -38,7 +38,7 @@ impl Authority {
     /// A certificate for these DNS names.
     ///
     /// # Panics
-    /// When a name is no DNS name.
+    /// When a name is not a DNS name.
     pub fn issue(&self, names: &[&str]) -> Issued {
         let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
         let params = CertificateParams::new(names).expect("names of a certificate are DNS names");

@@ -1,4 +1,4 @@
-//! Clients.
+//! HTTP and TLS clients.
 
 pub mod http1;
 pub mod http2;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::wait::PATIENCE;
 
-/// Shut when made; opens once, for everybody. Clones are the same gate.
+/// Shut at first; opens once and for all. Clones are the same gate.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     inner: Arc<(Mutex<bool>, Condvar)>,
@@ -16,7 +16,7 @@ impl Gate {
         Self::default()
     }
 
-    /// Lets everybody pass, from now on.
+    /// Opens it: everything that waits or comes later passes.
     pub fn open(&self) {
         *lock(&self.inner.0) = true;
         self.inner.1.notify_all();
@@ -42,7 +42,7 @@ impl Gate {
     }
 }
 
-/// A lock whose former holder may have panicked: the test has failed then, and others still read.
+/// Locks, also after a holder panicked: that test has failed, and others still read.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! What tests and benches share: the program under test, clients, scripted upstreams and generated manifests.
+//! What tests and benches share: the program under test, clients, scripted upstreams and manifests.
 //!
 //! Everything here is blocking, except where a protocol needs a runtime (HTTP/2): a test reads from top to bottom. Waits
-//! are for events or conditions and bounded by [`PATIENCE`]; nothing sleeps for a guessed duration. Helpers panic with
-//! what was sent and what came back, because a test that cannot go on has failed.
+//! are for events or conditions and bounded by [`PATIENCE`]; nothing sleeps for a guessed duration. Helpers panic and show
+//! what was sent and received, because a test that cannot go on has failed.
 //!
-//! It is no part of the program: nothing but tests and benches may depend on it.
+//! Only tests and benches may depend on it; it is not part of the program.
 
 pub mod balancer;
 pub mod certificate;
@@ -12,10 +12,10 @@ pub mod client;
 pub mod gate;
 pub mod load;
 pub mod manifest;
-pub mod namespaces;
+pub mod network_namespace;
 pub mod program;
 pub mod proxy_protocol;
-pub mod site;
+pub mod scenario;
 pub mod upstream;
 pub mod wait;
 
@@ -28,9 +28,9 @@ pub use client::response::Response;
 pub use client::tls::Tls;
 pub use gate::Gate;
 pub use load::{Load, Report};
-pub use namespaces::Namespace;
+pub use network_namespace::NetworkNamespace;
 pub use program::Program;
-pub use site::Site;
+pub use scenario::Scenario;
 pub use upstream::echo::Echo;
-pub use upstream::scripted::{Scripted, Visit};
+pub use upstream::scripted::{Scripted, ScriptedConnection};
 pub use wait::PATIENCE;

@@ -1,4 +1,4 @@
-//! A bounded load: connections that send the same request over and over and count everything that is not as it should be.
+//! A load: connections that send the same request again and again, and count what fails.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,38 +11,38 @@ use crate::client::request::Request;
 use crate::client::response::Response;
 use crate::wait;
 
-/// Failures that a report keeps in words.
+/// Failures that a report describes.
 const REMEMBERED: usize = 20;
 
 /// A load that runs until it is stopped.
 #[derive(Debug)]
 pub struct Load {
     stopping: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
+    succeeded: Arc<AtomicU64>,
     workers: Vec<JoinHandle<Report>>,
 }
 
-/// What a load saw.
+/// The outcome of a load.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Answers that were as they should be.
+    /// Complete responses with status 2xx that passed the check.
     pub good: u64,
-    /// Everything else: other answers, errors, refused connections.
+    /// Everything else: other responses, errors, refused connections.
     pub failed: u64,
-    /// Some of what failed, in words.
+    /// The first of the failures, described.
     pub failures: Vec<String>,
 }
 
 impl Load {
-    /// Starts so many connections, each sending `request` as soon as the last one is answered. An answer is good when
-    /// its status is 2xx, its body complete, and `check` finds nothing wrong with it.
+    /// Starts as many connections, each of which sends `request` as soon as the last response is read. A response is good
+    /// when its status is 2xx, its body is complete and `check` accepts it.
     pub fn start(
         address: SocketAddr,
         connections: usize,
         request: &Request,
         check: impl Fn(&Response) -> Result<(), String> + Send + Sync + 'static,
     ) -> Self {
-        let (stopping, answered) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
+        let (stopping, succeeded) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default());
         let check = Arc::new(check);
         let workers = (0..connections)
             .map(|_| {
@@ -51,35 +51,35 @@ impl Load {
                     request: request.clone(),
                     check: check.clone(),
                     stopping: stopping.clone(),
-                    answered: answered.clone(),
+                    succeeded: succeeded.clone(),
                 };
                 std::thread::spawn(move || worker.run())
             })
             .collect();
         Self {
             stopping,
-            answered,
+            succeeded,
             workers,
         }
     }
 
-    /// Good answers so far.
-    pub fn answered(&self) -> u64 {
-        self.answered.load(Ordering::Acquire)
+    /// Good responses so far.
+    pub fn succeeded(&self) -> u64 {
+        self.succeeded.load(Ordering::Acquire)
     }
 
-    /// Waits for so many more good answers.
+    /// Waits for `more` further good responses.
     ///
     /// # Panics
     /// When they do not come.
     pub fn wait_for(&self, more: u64) {
-        let goal = self.answered() + more;
-        wait::until("answers under load", || {
-            (self.answered() >= goal).then_some(())
+        let goal = self.succeeded() + more;
+        wait::until("responses under load", || {
+            (self.succeeded() >= goal).then_some(())
         });
     }
 
-    /// Ends the load: each connection finishes the request it is at.
+    /// Ends the load after the requests in flight.
     ///
     /// # Panics
     /// When a worker panicked.
@@ -102,7 +102,7 @@ struct Worker<C> {
     request: Request,
     check: Arc<C>,
     stopping: Arc<AtomicBool>,
-    answered: Arc<AtomicU64>,
+    succeeded: Arc<AtomicU64>,
 }
 
 impl<C: Fn(&Response) -> Result<(), String>> Worker<C> {
@@ -113,7 +113,7 @@ impl<C: Fn(&Response) -> Result<(), String>> Worker<C> {
             match self.exchange(&mut connection) {
                 Ok(()) => {
                     report.good += 1;
-                    self.answered.fetch_add(1, Ordering::AcqRel);
+                    self.succeeded.fetch_add(1, Ordering::AcqRel);
                 }
                 Err(failure) => {
                     connection = None;
@@ -128,21 +128,21 @@ impl<C: Fn(&Response) -> Result<(), String>> Worker<C> {
     }
 
     fn exchange(&self, kept: &mut Option<Connection>) -> Result<(), String> {
-        let response = self.answer(kept).map_err(|error| error.to_string())?;
+        let response = self.response(kept).map_err(|error| error.to_string())?;
         if !(200..300).contains(&response.status) || !response.complete {
             return Err(format!("{response:?}"));
         }
         (self.check)(&response)
     }
 
-    fn answer(&self, kept: &mut Option<Connection>) -> io::Result<Response> {
+    fn response(&self, kept: &mut Option<Connection>) -> io::Result<Response> {
         let mut connection = match kept.take() {
             Some(connection) => connection,
             None => Connection::try_open(self.address)?,
         };
         connection.try_send(&self.request.bytes())?;
         let response = connection.try_response(false)?;
-        connection.forget();
+        connection.clear_sent();
         let closes = response
             .field("connection")
             .is_some_and(|value| value.eq_ignore_ascii_case("close"));

@@ -1,5 +1,5 @@
-//! Manifests: Kubernetes objects as text. Objects are written as JSON, which every YAML reader takes, so no value needs
-//! quoting rules; documents are joined by `---`.
+//! Kubernetes objects, and their text. Objects are written as JSON, which is YAML, so that no value needs quoting rules;
+//! `---` separates documents.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::certificate::Issued;
 
-/// The namespace of everything that does not say otherwise.
+/// The namespace of every object made here.
 pub const NAMESPACE: &str = "shop";
 /// Prefix of the annotations of ingress-nginx.
 const PREFIX: &str = "nginx.ingress.kubernetes.io";
@@ -43,7 +43,7 @@ pub fn service(name: &str) -> Value {
     })
 }
 
-/// EndpointSlices of a Service: one for each address, since a slice has one port for all its endpoints.
+/// EndpointSlices of a Service: one for each address, because a slice has one port for all its endpoints.
 pub fn endpoint_slices(service: &str, addresses: &[SocketAddr]) -> Vec<Value> {
     addresses
         .iter()
@@ -95,7 +95,7 @@ pub fn config_map(namespace: &str, name: &str, data: &[(&str, &str)]) -> Value {
     })
 }
 
-/// An Ingress in the making.
+/// Builds an Ingress.
 #[derive(Clone, Debug)]
 pub struct Ingress {
     name: String,

@@ -1,4 +1,4 @@
-//! The program under test: started on port 0 with manifests in a folder of its own, watched, stopped.
+//! The program under test: started on free ports with manifests in a temporary folder, observed and stopped.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -40,16 +40,16 @@ pub struct Program {
     admin: SocketAddr,
 }
 
-/// What a program has written, line by line.
+/// The output of a program, line by line.
 #[derive(Clone, Debug, Default)]
 struct Output {
     stdout: Arc<Mutex<Vec<String>>>,
     stderr: Arc<Mutex<Vec<String>>>,
 }
 
-/// How a program that ended by itself did so.
+/// The end of a program that ran to completion.
 #[derive(Debug)]
-pub struct Ended {
+pub struct Exit {
     /// Its exit status.
     pub status: ExitStatus,
     /// Its standard output.
@@ -59,10 +59,10 @@ pub struct Ended {
 }
 
 impl Program {
-    /// Starts `binary serve FOLDER …` on these files (name and text), and waits until it serves.
+    /// Starts `binary serve FOLDER …` with these files (name and text), and waits until it is ready.
     ///
     /// # Panics
-    /// When it does not.
+    /// When it does not in time.
     pub fn start(binary: &Path, manifests: &[(&str, String)], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         for (name, text) in manifests {
@@ -76,10 +76,10 @@ impl Program {
     }
 
     /// Starts `binary controller` as Pod `pod` (namespace and name) with the API server of this kubeconfig, and waits until
-    /// the admin port answers; the API server may be away.
+    /// the admin port listens; the API server may be unreachable.
     ///
     /// # Panics
-    /// When it does not.
+    /// When it does not in time.
     pub fn controller(
         binary: &Path,
         kubeconfig: &str,
@@ -127,21 +127,21 @@ impl Program {
         }
     }
 
-    /// Waits until it serves.
+    /// Waits until it is ready.
     ///
     /// # Panics
-    /// When it does not.
+    /// When it does not in time.
     pub fn until_ready(&self) {
-        // The addresses come first: a program that ended instead says why.
+        // First the address: this shows the log of a program that ended instead.
         self.http();
         wait::until("readiness", || self.is_ready().then_some(()));
     }
 
-    /// Runs the binary to its end.
+    /// Runs the binary to completion.
     ///
     /// # Panics
     /// When it does not end in time.
-    pub fn run(binary: &Path, arguments: &[&str]) -> Ended {
+    pub fn run(binary: &Path, arguments: &[&str]) -> Exit {
         let mut child = Command::new(binary)
             .args(arguments)
             .env("NO_COLOR", "1")
@@ -156,63 +156,63 @@ impl Program {
             collect(child.stderr.take(), &output.stderr),
         ];
         let Some(status) = ended_within_patience(&mut child) else {
-            // Already gone is as good.
+            // It may have ended meanwhile.
             let _ = child.kill();
             panic!(
                 "{arguments:?} still runs after {PATIENCE:?}: {}",
-                output.told()
+                output.tail()
             );
         };
         for reader in readers.into_iter().flatten() {
-            // A reader ends with the pipe.
+            // A reader ends when the pipe closes.
             let _ = reader.join();
         }
         let join = |lines: &Mutex<Vec<String>>| lock(lines).join("\n");
-        Ended {
+        Exit {
             status,
             stdout: join(&output.stdout),
             stderr: join(&output.stderr),
         }
     }
 
-    /// Where plain HTTP is served.
+    /// The address of plain HTTP.
     ///
     /// # Panics
-    /// When it does not serve in time.
+    /// When it does not listen in time.
     pub fn http(&self) -> SocketAddr {
         *self
             .http
             .get_or_init(|| listening(&self.child, &self.output, "http"))
     }
 
-    /// Where HTTPS is served.
+    /// The address of HTTPS.
     ///
     /// # Panics
-    /// When it does not serve in time.
+    /// When it does not listen in time.
     pub fn https(&self) -> SocketAddr {
         *self
             .https
             .get_or_init(|| listening(&self.child, &self.output, "https"))
     }
 
-    /// Where health, metrics and tables are.
+    /// The address of the admin port: health, metrics, tables.
     pub fn admin(&self) -> SocketAddr {
         self.admin
     }
 
-    /// The process.
+    /// The process ID.
     pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether `/readyz` says so.
+    /// Whether `/readyz` responds with 200.
     pub fn is_ready(&self) -> bool {
         Request::get("/readyz")
             .try_send(self.admin)
             .is_ok_and(|response| response.status == 200)
     }
 
-    /// Writes or replaces a file in the watched folder, in one step.
+    /// Writes or replaces a file in the watched folder, atomically.
     ///
     /// # Panics
     /// When it cannot.
@@ -239,11 +239,11 @@ impl Program {
         std::fs::remove_file(self.folder.path().join(name)).expect("a file can be removed");
     }
 
-    /// The admin port's answer.
+    /// GET from the admin port.
     ///
     /// # Panics
-    /// When there is none.
-    pub fn ask(&self, path: &str) -> Response {
+    /// When there is no response.
+    pub fn admin_get(&self, path: &str) -> Response {
         Request::get(path).send(self.admin)
     }
 
@@ -252,7 +252,7 @@ impl Program {
     /// # Panics
     /// When the admin port does not show it.
     pub fn table(&self) -> Value {
-        let response = self.ask("/debug/table").is(200);
+        let response = self.admin_get("/debug/table").is(200);
         serde_json::from_slice(&response.body).expect("the table is JSON")
     }
 
@@ -266,21 +266,21 @@ impl Program {
             .expect("a table has a generation")
     }
 
-    /// Waits for a table of at least that generation.
+    /// Waits for a table of at least this generation.
     ///
     /// # Panics
     /// When none comes.
     pub fn until_generation(&self, generation: u64) {
-        self.until("a newer table", |table| {
+        self.until_table("newer table", |table| {
             table["generation"].as_u64() >= Some(generation)
         });
     }
 
-    /// Waits for a table that is as it should be.
+    /// Waits for a table that satisfies `good`.
     ///
     /// # Panics
     /// When none comes.
-    pub fn until(&self, what: &str, good: impl Fn(&Value) -> bool) -> Value {
+    pub fn until_table(&self, what: &str, good: impl Fn(&Value) -> bool) -> Value {
         wait::until(what, || Some(self.table()).filter(&good))
     }
 
@@ -299,7 +299,7 @@ impl Program {
     /// # Panics
     /// When the admin port does not show them.
     pub fn metrics(&self) -> String {
-        self.ask("/metrics").is(200).text()
+        self.admin_get("/metrics").is(200).text()
     }
 
     /// The sum of a metric's series that carry all these labels (`name="value"`).
@@ -316,28 +316,28 @@ impl Program {
             .sum()
     }
 
-    /// Lines on standard output so far: the access log.
+    /// Lines of the access log (standard output) so far.
     pub fn stdout(&self) -> Vec<String> {
         lock(&self.output.stdout).clone()
     }
 
-    /// Lines on standard error so far: the log.
+    /// Lines of the log (standard error) so far.
     pub fn stderr(&self) -> Vec<String> {
         lock(&self.output.stderr).clone()
     }
 
-    /// Waits for a line on standard output.
+    /// Waits for a line of the access log.
     ///
     /// # Panics
     /// When it does not come.
-    pub fn logged(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    pub fn until_access_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
         wait::until(what, || self.stdout().into_iter().find(|line| wanted(line)))
     }
 
-    /// Asks it to stop.
+    /// Sends SIGTERM.
     ///
     /// # Panics
-    /// When it is gone already.
+    /// When it has ended already.
     pub fn terminate(&self) {
         kill_process(self.pid, Signal::TERM).expect("the program runs");
     }
@@ -350,7 +350,7 @@ impl Program {
         ended_within_patience(&mut lock(&self.child)).unwrap_or_else(|| {
             panic!(
                 "the program still runs after {PATIENCE:?}: {}",
-                self.output.told()
+                self.output.tail()
             )
         })
     }
@@ -363,13 +363,13 @@ impl Drop for Program {
         let _ = child.kill();
         let _ = child.wait();
         if std::thread::panicking() {
-            eprintln!("what the program told:\n{}", self.output.told());
+            eprintln!("the end of the log:\n{}", self.output.tail());
         }
     }
 }
 
 impl Output {
-    fn told(&self) -> String {
+    fn tail(&self) -> String {
         let lines = lock(&self.stderr);
         let start = lines.len().saturating_sub(60);
         lines[start..].join("\n")
@@ -392,11 +392,11 @@ fn collect(
     }))
 }
 
-/// Waits for the log line of a listener.
+/// Waits for the log line that a listener writes; its address.
 fn listening(child: &Mutex<Child>, output: &Output, name: &str) -> SocketAddr {
     let field = format!("name={name} ");
     let start = Instant::now();
-    wait::until("listeners", || {
+    wait::until("listener", || {
         let found = lock(&output.stderr).iter().find_map(|line| {
             let line = line.replace('"', "");
             let is_it = line.contains("listening") && format!("{line} ").contains(&field);
@@ -407,12 +407,12 @@ fn listening(child: &Mutex<Child>, output: &Output, name: &str) -> SocketAddr {
         if found.is_none()
             && let Some(status) = ended
         {
-            panic!("the program ended ({status}):\n{}", output.told());
+            panic!("the program ended ({status}):\n{}", output.tail());
         }
         assert!(
             found.is_some() || start.elapsed() < PATIENCE,
-            "the program listens nowhere as {name}:\n{}",
-            output.told()
+            "the program has no listener {name}:\n{}",
+            output.tail()
         );
         found
     })

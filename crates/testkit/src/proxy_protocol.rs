@@ -1,4 +1,4 @@
-//! The bytes that a load balancer puts before a connection (PROXY protocol).
+//! PROXY protocol headers, as load balancers send them before a connection.
 
 use std::net::SocketAddr;
 
@@ -21,7 +21,7 @@ pub fn v1(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
 /// The header of version 2, command PROXY.
 ///
 /// # Panics
-/// When the two addresses are not of one family.
+/// When the two addresses are of different families.
 pub fn v2(source: SocketAddr, destination: SocketAddr) -> Vec<u8> {
     let mut addresses = Vec::new();
     let family = match (source, destination) {

@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 /// How long a wait may take before the test fails. Generous: a loaded machine is no bug.
 pub const PATIENCE: Duration = Duration::from_secs(15);
-/// Pause between two looks at a condition that cannot be waited for.
+/// Between two checks of a condition that sends no event.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Looks until there is something, at most for [`PATIENCE`].
+/// Polls until `look` returns something, at most for [`PATIENCE`].
 ///
 /// # Panics
-/// When the time is up, with `what` was waited for.
+/// When the time is up; the message names `what`.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
@@ -19,7 +19,7 @@ pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         }
         assert!(
             start.elapsed() < PATIENCE,
-            "waited {PATIENCE:?} in vain for {what}"
+            "timed out after {PATIENCE:?} waiting for {what}"
         );
         std::thread::sleep(PAUSE);
     }

@@ -1,4 +1,4 @@
-//! The helpers against each other, without a proxy: what they say about a peer has to be true.
+//! The helpers against each other, without a proxy.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use headgate_testkit::{Authority, Connection, Echo, Http2, Load, Request, Script
 use http_body_util::Full;
 
 #[test]
-fn echo_tells_what_it_got() {
+fn echo_returns_the_request() {
     let echo = Echo::start("one");
     let request = Request::post("/x?y", "hello")
         .field("X-A", "1")
@@ -24,7 +24,7 @@ fn echo_tells_what_it_got() {
 }
 
 #[test]
-fn echo_can_be_steered() {
+fn echo_obeys_control_fields() {
     let echo = Echo::start("one");
     let response = Request::get("/")
         .field("X-Echo-Status", "404")
@@ -35,7 +35,7 @@ fn echo_can_be_steered() {
 }
 
 #[test]
-fn echo_speaks_http_2_and_grpc() {
+fn echo_serves_http_2_and_grpc() {
     let echo = Echo::start("one");
     let mut client = Http2::clear(echo.address());
     let request = http::Request::post("http://a.test/s/m")
@@ -62,7 +62,7 @@ fn echo_switches_protocols() {
 
 #[test]
 fn scripted_records_every_byte() {
-    let upstream = Scripted::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let upstream = Scripted::responding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
     let chunks =
         "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
     let mut connection = Connection::open(upstream.address());
@@ -76,22 +76,22 @@ fn scripted_records_every_byte() {
 
 #[test]
 fn a_reset_is_an_error_and_a_close_is_not() {
-    let resetting = Scripted::start(|visit| {
-        visit.request();
-        visit.reset();
+    let resetting = Scripted::start(|connection| {
+        connection.request();
+        connection.reset();
     });
     let error = Request::get("/").try_send(resetting.address()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}");
-    let closing = Scripted::start(|visit| {
-        visit.request();
+    let closing = Scripted::start(|connection| {
+        connection.request();
     });
     let error = Request::get("/").try_send(closing.address()).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::UnexpectedEof, "{error}");
 }
 
 #[test]
-fn truncation_shows() {
-    for (answer, complete) in [
+fn a_truncated_response_is_incomplete() {
+    for (response, complete) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", true),
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhello", false),
         (
@@ -104,24 +104,24 @@ fn truncation_shows() {
         ),
         ("HTTP/1.1 200 OK\r\n\r\nhello", true),
     ] {
-        let upstream = Scripted::start(move |visit| {
-            visit.request();
-            visit.send(answer);
+        let upstream = Scripted::start(move |connection| {
+            connection.request();
+            connection.send(response);
         });
         let response = Request::get("/").send(upstream.address());
-        assert_eq!(response.complete, complete, "{answer:?}");
+        assert_eq!(response.complete, complete, "{response:?}");
         assert_eq!(response.text(), "hello");
     }
 }
 
 #[test]
-fn a_load_counts_what_fails() {
-    let upstream = Scripted::start(|visit| {
+fn a_load_counts_failures() {
+    let upstream = Scripted::start(|connection| {
         let mut count = 0;
-        while visit.request().is_some() {
+        while connection.request().is_some() {
             count += 1;
             let status = if count == 3 { "500 No" } else { "200 OK" };
-            visit.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
+            connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"));
         }
     });
     let load = Load::start(upstream.address(), 2, &Request::get("/"), |_| Ok(()));

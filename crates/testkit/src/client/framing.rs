@@ -1,8 +1,8 @@
-//! Reading HTTP/1 responses by their framing, byte for byte: a client that forgives nothing and hides nothing.
+//! Reads HTTP/1 responses strictly by their framing, and reports what a usual client hides.
 
 use std::io::{self, Read};
 
-/// A response as it came.
+/// A response as received.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Framed {
     pub(crate) head: String,
@@ -12,7 +12,7 @@ pub(crate) struct Framed {
     pub(crate) complete: bool,
 }
 
-/// How the end of a body is known.
+/// What delimits a body.
 enum Framing {
     None,
     Length(usize),
@@ -27,8 +27,7 @@ pub(crate) struct Buffer {
 }
 
 impl Buffer {
-    /// Reads one final response; interim ones (other than 101) are noted by their status. `bodiless` says that the
-    /// request was HEAD.
+    /// Reads one final response; of interim ones (other than 101) the status is kept. `bodiless`: the request was HEAD.
     pub(crate) fn response(
         &mut self,
         stream: &mut impl Read,
@@ -61,7 +60,7 @@ impl Buffer {
         }
     }
 
-    /// Exactly so many bytes.
+    /// Reads exactly `length` bytes.
     pub(crate) fn exactly(&mut self, stream: &mut impl Read, length: usize) -> io::Result<Vec<u8>> {
         while self.bytes.len() < length {
             if !self.fill(stream)? {
@@ -75,7 +74,7 @@ impl Buffer {
         Ok(self.bytes.drain(..length).collect())
     }
 
-    /// A head with its blank line.
+    /// Reads a head with its blank line.
     pub(crate) fn head(&mut self, stream: &mut impl Read) -> io::Result<String> {
         loop {
             if let Some(at) = find(&self.bytes, b"\r\n\r\n") {
@@ -84,20 +83,20 @@ impl Buffer {
             }
             if !self.fill(stream)? {
                 return Err(ended(&format!(
-                    "the connection ended before a complete head; there was: {:?}",
+                    "the connection ended before a complete head; received: {:?}",
                     String::from_utf8_lossy(&self.bytes)
                 )));
             }
         }
     }
 
-    /// Everything up to the end of the connection.
+    /// Reads to the end of the connection.
     pub(crate) fn rest(&mut self, stream: &mut impl Read) -> io::Result<Vec<u8>> {
         while self.fill(stream)? {}
         Ok(std::mem::take(&mut self.bytes))
     }
 
-    /// A line without its end.
+    /// Reads a line, without its end.
     pub(crate) fn line(&mut self, stream: &mut impl Read) -> io::Result<String> {
         loop {
             if let Some(at) = find(&self.bytes, b"\r\n") {
@@ -121,7 +120,7 @@ impl Buffer {
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                // A TLS peer that closes without saying so has ended the connection all the same.
+                // A TLS peer that closes without close_notify has ended the connection, too.
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
                 Err(error) => return Err(error),
             }
@@ -148,7 +147,7 @@ impl Buffer {
             };
             let digits = line.split(';').next().unwrap_or_default().trim();
             let size = usize::from_str_radix(digits, 16)
-                .map_err(|_| io::Error::other(format!("{line:?} is no chunk size")))?;
+                .map_err(|_| io::Error::other(format!("{line:?} is not a chunk size")))?;
             if size == 0 {
                 return self.trailers(stream, framed);
             }
@@ -175,7 +174,7 @@ impl Buffer {
         }
     }
 
-    /// As [`Self::fill`]; an error inside a body is its early end.
+    /// Like [`Self::fill`]; an error inside a body is its early end.
     fn more(&mut self, stream: &mut impl Read) -> bool {
         self.fill(stream).unwrap_or(false)
     }
@@ -218,7 +217,7 @@ fn framing(head: &str, status: u16, bodiless: bool) -> io::Result<Framing> {
         ([], [length]) => length
             .parse()
             .map(Framing::Length)
-            .map_err(|_| io::Error::other(format!("{length:?} is no length"))),
+            .map_err(|_| io::Error::other(format!("{length:?} is not a length"))),
         ([], []) => Ok(Framing::ToEnd),
         _ => Err(io::Error::other(format!(
             "the framing of this response is ambiguous: {head:?}"

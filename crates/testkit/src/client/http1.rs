@@ -1,4 +1,4 @@
-//! HTTP/1 connections that carry exactly the bytes they are given.
+//! HTTP/1 connections that send exactly the given bytes.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -7,10 +7,10 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use super::framing::Buffer;
 use super::request::Request;
 use super::response::Response;
-use super::tls::{Tls, TlsFacts};
+use super::tls::{Negotiated, Tls};
 use crate::wait::PATIENCE;
 
-/// What a connection runs over.
+/// A socket, or TLS over it.
 trait Stream: Read + Write + Send {}
 impl<T: Read + Write + Send> Stream for T {}
 
@@ -20,14 +20,14 @@ pub struct Connection {
     socket: TcpStream,
     buffer: Buffer,
     sent: String,
-    tls: Option<TlsFacts>,
+    tls: Option<Negotiated>,
 }
 
 impl Connection {
     /// Opens a connection.
     ///
     /// # Panics
-    /// When nobody listens.
+    /// When the connection is refused.
     pub fn open(address: SocketAddr) -> Self {
         Self::try_open(address)
             .unwrap_or_else(|error| panic!("connecting to {address} failed: {error}"))
@@ -68,11 +68,11 @@ impl Connection {
             .unwrap_or_else(|error| panic!("TLS with {address} as {tls:?} failed: {error}"))
     }
 
-    /// What the handshake settled.
+    /// The outcome of the handshake.
     ///
     /// # Panics
     /// On a connection without TLS.
-    pub fn tls(&self) -> &TlsFacts {
+    pub fn tls(&self) -> &Negotiated {
         self.tls.as_ref().expect("this connection has TLS")
     }
 
@@ -108,7 +108,7 @@ impl Connection {
     /// When none comes.
     pub fn response(&mut self) -> Response {
         self.try_response(false)
-            .unwrap_or_else(|error| panic!("sent:\n{}\ngot no response: {error}", self.sent))
+            .unwrap_or_else(|error| panic!("sent:\n{}\nno response: {error}", self.sent))
     }
 
     /// Reads the response to a HEAD request.
@@ -117,10 +117,10 @@ impl Connection {
     /// When none comes.
     pub fn response_to_head(&mut self) -> Response {
         self.try_response(true)
-            .unwrap_or_else(|error| panic!("sent:\n{}\ngot no response: {error}", self.sent))
+            .unwrap_or_else(|error| panic!("sent:\n{}\nno response: {error}", self.sent))
     }
 
-    /// Reads the next response, which may fail. `bodiless`: it answers HEAD.
+    /// Reads the next response, which may fail. `bodiless`: it is for HEAD.
     pub fn try_response(&mut self, bodiless: bool) -> io::Result<Response> {
         let framed = self.buffer.response(&mut self.stream, bodiless)?;
         Response::from_framed(framed, &self.sent)
@@ -134,11 +134,11 @@ impl Connection {
         self.sent.clear();
         self.send(request.bytes());
         self.try_response(request.is_head())
-            .unwrap_or_else(|error| panic!("sent:\n{}\ngot no response: {error}", self.sent))
+            .unwrap_or_else(|error| panic!("sent:\n{}\nno response: {error}", self.sent))
     }
 
-    /// Forgets what was sent; messages quote what follows only.
-    pub fn forget(&mut self) {
+    /// Forgets what was sent, so that messages quote only what is sent later.
+    pub fn clear_sent(&mut self) {
         self.sent.clear();
     }
 
@@ -147,7 +147,7 @@ impl Connection {
         self.buffer.head(&mut self.stream)
     }
 
-    /// Exactly so many bytes.
+    /// Reads exactly `length` bytes.
     ///
     /// # Panics
     /// When there are fewer.
@@ -157,12 +157,12 @@ impl Connection {
             .unwrap_or_else(|error| panic!("sent:\n{}\n{error}", self.sent))
     }
 
-    /// Everything until the peer closes.
+    /// Reads until the peer closes.
     pub fn rest(&mut self) -> io::Result<Vec<u8>> {
         self.buffer.rest(&mut self.stream)
     }
 
-    /// Whether the peer has closed, or closes within the patience of a test, and sends nothing before.
+    /// Whether the peer closes within [`PATIENCE`] and sends nothing before.
     pub fn is_closed(&mut self) -> bool {
         match self.rest() {
             Ok(rest) => rest.is_empty(),
@@ -170,7 +170,7 @@ impl Connection {
         }
     }
 
-    /// Sends no more.
+    /// Closes the sending side.
     pub fn half_close(&mut self) {
         // A peer that is gone already has the same effect.
         let _ = self.socket.shutdown(Shutdown::Write);

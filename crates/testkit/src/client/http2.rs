@@ -1,4 +1,4 @@
-//! An HTTP/2 client, in the clear by prior knowledge or over TLS.
+//! An HTTP/2 client, by prior knowledge over plain TCP or over TLS.
 
 use std::net::SocketAddr;
 
@@ -33,7 +33,7 @@ pub struct Http2Response {
 }
 
 impl Http2 {
-    /// Connects in the clear.
+    /// Connects over plain TCP.
     ///
     /// # Panics
     /// When it cannot.
@@ -46,7 +46,7 @@ impl Http2 {
         Self { runtime, sender }
     }
 
-    /// Connects over TLS, asking for `h2`.
+    /// Connects over TLS and offers `h2`.
     ///
     /// # Panics
     /// When it cannot, or when the server chooses another protocol.
@@ -75,7 +75,7 @@ impl Http2 {
     pub fn send(&mut self, request: Request<Full<Bytes>>) -> Http2Response {
         let sent = format!("{request:?}");
         self.try_send(request)
-            .unwrap_or_else(|error| panic!("sent: {sent}\ngot no response: {error}"))
+            .unwrap_or_else(|error| panic!("sent: {sent}\nno response: {error}"))
     }
 
     /// Sends a request and reads its response, which may fail.
@@ -96,7 +96,7 @@ impl Http2 {
         self.runtime.block_on(async {
             tokio::time::timeout(PATIENCE, exchange)
                 .await
-                .unwrap_or_else(|_| Err(format!("nothing within {PATIENCE:?}")))
+                .unwrap_or_else(|_| Err(format!("no response within {PATIENCE:?}")))
         })
     }
 }
@@ -128,7 +128,7 @@ where
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
         .unwrap_or_else(|error| panic!("the HTTP/2 handshake failed: {error}"));
-    // How a connection ends shows in its requests.
+    // An error of the connection shows in its requests.
     tokio::spawn(async move { connection.await.ok() });
     sender
 }

@@ -1,4 +1,4 @@
-//! Requests in the making.
+//! Requests.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,7 +7,7 @@ use super::http1::Connection;
 use super::response::Response;
 use super::tls::Tls;
 
-/// A request to be written. Nothing is added to what the test says but `Host` and, with a body, `Content-Length`.
+/// A request, sent as given: only `Host` and, with a body, `Content-Length` are added where they are missing.
 #[derive(Clone, Debug)]
 pub struct Request {
     method: String,
@@ -18,7 +18,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// A request; the host is `a.test` unless [`Self::host`] or a `Host` field says otherwise.
+    /// A request; the default host is `a.test`.
     pub fn new(method: &str, target: &str) -> Self {
         Self {
             method: method.to_owned(),
@@ -39,7 +39,7 @@ impl Request {
         Self::new("POST", target).body(body)
     }
 
-    /// Names the host.
+    /// Sets the host.
     pub fn host(self, host: &str) -> Self {
         self.field("Host", host)
     }
@@ -91,7 +91,7 @@ impl Request {
         bytes
     }
 
-    /// Sends it on a connection of its own.
+    /// Sends it on a new connection.
     ///
     /// # Panics
     /// When no response comes.
@@ -103,7 +103,7 @@ impl Request {
         connection.exchange(self)
     }
 
-    /// Sends it on a connection of its own; there may be no response.
+    /// Sends it on a new connection; there may be no response.
     pub fn try_send(&self, address: SocketAddr) -> io::Result<Response> {
         let mut connection = match &self.tls {
             Some(tls) => Connection::try_open_tls(address, tls, &[])?,

@@ -1,4 +1,4 @@
-//! Responses, with what they answer, for messages that tell both.
+//! Responses, with what was sent for them, so that messages show both.
 
 use std::{fmt, io};
 
@@ -6,24 +6,24 @@ use serde_json::Value;
 
 use super::framing::{self, Framed};
 
-/// A response, with what it answers.
+/// A response, with what was sent for it.
 #[derive(Clone)]
 pub struct Response {
     /// `HTTP/1.1` or `HTTP/1.0`.
     pub version: String,
     /// The status.
     pub status: u16,
-    /// Fields in order, names as spelled.
+    /// Fields in order, with the case of their names.
     pub fields: Vec<(String, String)>,
     /// The body, decoded from its framing.
     pub body: Vec<u8>,
     /// Fields after a chunked body.
     pub trailers: Vec<(String, String)>,
-    /// The body ended as its framing says it must; `false`: the connection ended early.
+    /// Whether the body is complete by its framing; `false`: the connection ended early.
     pub complete: bool,
     /// Interim responses before this one.
     pub interim: Vec<u16>,
-    /// What this answers, for messages.
+    /// What was sent before it, for messages.
     pub sent: String,
 }
 
@@ -64,20 +64,20 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// Itself, when it has this status.
+    /// Asserts the status.
     ///
     /// # Panics
-    /// When it has another, with what was sent and got.
+    /// When it differs; the message shows what was sent and received.
     #[track_caller]
     pub fn is(self, status: u16) -> Self {
         assert!(self.status == status, "expected {status}\n{self:?}");
         self
     }
 
-    /// Itself, when that field has this value (`None`: is absent).
+    /// Asserts that a field has this value (`None`: is absent).
     ///
     /// # Panics
-    /// When it has another, with what was sent and got.
+    /// When it differs; the message shows what was sent and received.
     #[track_caller]
     pub fn has<'a>(self, name: &str, value: impl Into<Option<&'a str>>) -> Self {
         let value = value.into();
@@ -88,10 +88,10 @@ impl Response {
         self
     }
 
-    /// What an [`Echo`](crate::Echo) upstream got.
+    /// The request that an [`Echo`](crate::Echo) upstream received.
     ///
     /// # Panics
-    /// When this is no answer of an echo upstream.
+    /// When this is not a response of an echo upstream.
     #[track_caller]
     pub fn echo(&self) -> Echoed {
         match serde_json::from_slice(&self.body) {
@@ -99,7 +99,7 @@ impl Response {
                 value,
                 context: format!("{self:?}"),
             },
-            _ => panic!("this is no answer of an echo upstream\n{self:?}"),
+            _ => panic!("this is not a response of an echo upstream\n{self:?}"),
         }
     }
 }
@@ -107,7 +107,7 @@ impl Response {
 impl fmt::Debug for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "sent:\n{}", shortened(&self.sent))?;
-        writeln!(f, "got:\n{} {}", self.version, self.status)?;
+        writeln!(f, "received:\n{} {}", self.version, self.status)?;
         for (name, value) in &self.fields {
             writeln!(f, "{name}: {value}")?;
         }
@@ -125,7 +125,7 @@ fn shortened(text: &str) -> String {
     format!("{start}… ({} bytes)", text.len())
 }
 
-/// What an echo upstream says it got.
+/// The request that an echo upstream received.
 #[derive(Clone, Debug)]
 pub struct Echoed {
     value: Value,
@@ -177,20 +177,23 @@ impl Echoed {
         match self.all(name)[..] {
             [] => None,
             [value] => Some(value),
-            _ => panic!("the upstream got {name} more than once\n{}", self.context),
+            _ => panic!(
+                "the upstream received {name} more than once\n{}",
+                self.context
+            ),
         }
     }
 
-    /// Itself, when that field has this value (`None`: is absent).
+    /// Asserts that a field has this value (`None`: is absent).
     ///
     /// # Panics
-    /// When it has another.
+    /// When it differs.
     #[track_caller]
     pub fn has<'a>(&self, name: &str, value: impl Into<Option<&'a str>>) -> &Self {
         let (value, got) = (value.into(), self.field(name));
         assert!(
             got == value,
-            "expected the upstream to get {name} {value:?}, it got {got:?}\n{}",
+            "expected the upstream to receive {name} {value:?}, it received {got:?}\n{}",
             self.context
         );
         self

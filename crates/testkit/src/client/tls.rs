@@ -1,4 +1,4 @@
-//! TLS as a client whose server name and protocols a test chooses, and which looks at certificates instead of trusting.
+//! TLS clients with a chosen server name, protocols and versions, which return the certificate instead of verifying it.
 
 use std::io;
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, IpAddr, PrivateKeyDer, ServerName, UnixTi
 
 use crate::certificate::Issued;
 
-/// How to shake hands.
+/// The client's side of a handshake.
 #[derive(Clone, Debug)]
 pub struct Tls {
     server_name: Option<String>,
@@ -24,10 +24,10 @@ pub struct Tls {
     identity: Option<(String, String)>,
 }
 
-/// What a handshake settled.
+/// The outcome of a handshake.
 #[derive(Clone, Debug)]
-pub struct TlsFacts {
-    /// The certificate that the server showed, DER.
+pub struct Negotiated {
+    /// The certificate that the server sent, DER.
     pub certificate: Vec<u8>,
     /// The protocol chosen by ALPN.
     pub alpn: Option<String>,
@@ -36,7 +36,7 @@ pub struct TlsFacts {
 }
 
 impl Tls {
-    /// Asks for this server name.
+    /// With this server name (SNI).
     pub fn name(server_name: &str) -> Self {
         Self {
             server_name: Some(server_name.to_owned()),
@@ -44,7 +44,7 @@ impl Tls {
         }
     }
 
-    /// Names no server.
+    /// Without a server name.
     pub fn nameless() -> Self {
         Self {
             server_name: None,
@@ -60,13 +60,13 @@ impl Tls {
         self
     }
 
-    /// Speaks this version only.
+    /// Offers this version only.
     pub fn version(mut self, version: &'static rustls::SupportedProtocolVersion) -> Self {
         self.versions = vec![version];
         self
     }
 
-    /// Shows this certificate to a server that asks for one.
+    /// Sends this certificate to a server that requests one.
     pub fn showing(mut self, issued: &Issued) -> Self {
         self.identity = Some((issued.certificate.clone(), issued.key.clone()));
         self
@@ -75,17 +75,17 @@ impl Tls {
     /// The configuration for rustls.
     ///
     /// # Panics
-    /// When the cryptography library knows none of the versions, or the certificate to show is none.
+    /// When the cryptography library knows none of the versions, or the client certificate is invalid.
     pub fn config(&self) -> Arc<ClientConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
-        let looker = Arc::new(Looker {
+        let verifier = Arc::new(AcceptAny {
             provider: provider.clone(),
         });
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions)
             .expect("the provider knows TLS 1.2 and 1.3")
             .dangerous()
-            .with_custom_certificate_verifier(looker);
+            .with_custom_certificate_verifier(verifier);
         let mut config = match &self.identity {
             None => config.with_no_client_auth(),
             Some((certificate, key)) => {
@@ -103,10 +103,10 @@ impl Tls {
         Arc::new(config)
     }
 
-    /// The name for rustls; an address, which is never sent, stands for no name.
+    /// The name for rustls; without a name an address, which is never sent.
     ///
     /// # Panics
-    /// When the name is no DNS name.
+    /// When the name is not a DNS name.
     pub fn rustls_name(&self) -> ServerName<'static> {
         match &self.server_name {
             Some(name) => ServerName::try_from(name.clone()).expect("a server name is a DNS name"),
@@ -117,13 +117,13 @@ impl Tls {
     pub(super) fn handshake(
         &self,
         mut socket: TcpStream,
-    ) -> io::Result<(StreamOwned<ClientConnection, TcpStream>, TlsFacts)> {
+    ) -> io::Result<(StreamOwned<ClientConnection, TcpStream>, Negotiated)> {
         let mut session =
             ClientConnection::new(self.config(), self.rustls_name()).map_err(io::Error::other)?;
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }
-        let facts = TlsFacts {
+        let facts = Negotiated {
             certificate: session
                 .peer_certificates()
                 .and_then(|chain| chain.first())
@@ -141,13 +141,13 @@ impl Tls {
     }
 }
 
-/// Accepts every certificate, so that a test can look at it; signatures are checked.
+/// Accepts every certificate, so that a test can examine it; signatures are verified.
 #[derive(Debug)]
-struct Looker {
+struct AcceptAny {
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Looker {
+impl ServerCertVerifier for AcceptAny {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

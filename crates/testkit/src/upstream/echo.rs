@@ -1,7 +1,7 @@
-//! An upstream that answers with what it got, as JSON, under a name. HTTP/1, HTTP/2 by prior knowledge, WebSocket, any
-//! other upgrade, and gRPC.
+//! An upstream with a name that responds with the request it received, as JSON. HTTP/1, HTTP/2 by prior knowledge,
+//! WebSocket, any other upgrade, and gRPC.
 //!
-//! Fields of the request steer it: `X-Echo-Status: 503`, `X-Echo-Field: Name: value` (repeatable), `X-Echo-Bytes: 1000`
+//! Fields of the request control it: `X-Echo-Status: 503`, `X-Echo-Field: Name: value` (repeatable), `X-Echo-Bytes: 1000`
 //! (that many bytes instead of the JSON).
 
 use std::convert::Infallible;
@@ -27,14 +27,14 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 type Body = UnsyncBoxBody<Bytes, Infallible>;
 
-/// A running echo upstream; it ends when dropped.
+/// A running echo upstream; it stops when dropped.
 #[derive(Debug)]
 pub struct Echo {
     name: Arc<str>,
     address: SocketAddr,
     requests: Arc<AtomicUsize>,
     connections: Arc<AtomicUsize>,
-    /// Ends the tasks when dropped, without waiting for them.
+    /// Stops the tasks when dropped, without waiting for them.
     runtime: Option<Runtime>,
 }
 
@@ -47,7 +47,7 @@ impl Echo {
         Self::start_at(Ipv4Addr::LOCALHOST.into(), name)
     }
 
-    /// Starts one on this address.
+    /// Starts an echo upstream on this address.
     ///
     /// # Panics
     /// When there is no free port.
@@ -83,7 +83,7 @@ impl Echo {
         self.address
     }
 
-    /// The name in its answers.
+    /// The name in its responses.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -121,7 +121,7 @@ async fn accept(
         let service = hyper::service::service_fn(move |request| {
             requests.fetch_add(1, Ordering::AcqRel);
             let name = name.clone();
-            async move { Ok::<_, Infallible>(answer(request, &name).await) }
+            async move { Ok::<_, Infallible>(respond(request, &name).await) }
         });
         tokio::spawn(async move {
             // A connection that ends early is the client's choice.
@@ -132,12 +132,12 @@ async fn accept(
     }
 }
 
-async fn answer(mut request: Request<Incoming>, name: &str) -> Response<Body> {
+async fn respond(mut request: Request<Incoming>, name: &str) -> Response<Body> {
     if let Some(kind) = upgrade(&request) {
         return switch(&mut request, &kind);
     }
     let (head, body) = request.into_parts();
-    // A body that ends early shows as the part that came.
+    // A body that ends early counts as empty.
     let body = body.collect().await;
     let (body, trailers) = match body {
         Ok(collected) => {
@@ -160,10 +160,10 @@ async fn answer(mut request: Request<Incoming>, name: &str) -> Response<Body> {
         "length": body.len(),
         "body": String::from_utf8_lossy(&body),
     });
-    steered(&head.headers, content.to_string())
+    with_controls(&head.headers, content.to_string())
 }
 
-/// The target as it was in the request line or `:path`.
+/// The request target, from the request line or `:path`.
 fn target(uri: &http::Uri, version: Version) -> String {
     match uri.path_and_query() {
         Some(path) if version == Version::HTTP_2 => path.as_str().to_owned(),
@@ -184,7 +184,7 @@ fn text(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
 
-fn steered(headers: &HeaderMap, content: String) -> Response<Body> {
+fn with_controls(headers: &HeaderMap, content: String) -> Response<Body> {
     let number = |name| headers.get(name)?.to_str().ok()?.parse().ok();
     let body = match number("x-echo-bytes") {
         Some(length) => Bytes::from(vec![b'x'; length]),
@@ -217,7 +217,7 @@ fn is_grpc(headers: &HeaderMap) -> bool {
         .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
-/// The messages back, the status in the trailers: `X-Grpc-Status` of the request, else 0.
+/// Returns the messages, and in the trailers the status: `X-Grpc-Status` of the request, else 0.
 fn grpc(name: &str, headers: &HeaderMap, body: Bytes) -> Response<Body> {
     let mut trailers = HeaderMap::new();
     let status = headers.get("x-grpc-status").cloned();
@@ -252,7 +252,7 @@ fn upgrade(request: &Request<Incoming>) -> Option<String> {
         .flatten()
 }
 
-/// Switches protocols; then every message, or every byte, goes back.
+/// Switches protocols; then every message, or every byte, is returned.
 fn switch(request: &mut Request<Incoming>, kind: &str) -> Response<Body> {
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let mut response = Response::new(Full::default().boxed_unsync());
@@ -268,16 +268,16 @@ fn switch(request: &mut Request<Incoming>, kind: &str) -> Response<Body> {
             if let Ok(accept) = HeaderValue::from_str(&accept) {
                 headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
             }
-            tokio::spawn(messages_back(on_upgrade));
+            tokio::spawn(echo_messages(on_upgrade));
         }
         None => {
-            tokio::spawn(bytes_back(on_upgrade));
+            tokio::spawn(echo_bytes(on_upgrade));
         }
     }
     response
 }
 
-async fn messages_back(on_upgrade: OnUpgrade) {
+async fn echo_messages(on_upgrade: OnUpgrade) {
     let Ok(stream) = on_upgrade.await else { return };
     let mut socket =
         WebSocketStream::from_raw_socket(TokioIo::new(stream), Role::Server, None).await;
@@ -289,7 +289,7 @@ async fn messages_back(on_upgrade: OnUpgrade) {
     }
 }
 
-async fn bytes_back(on_upgrade: OnUpgrade) {
+async fn echo_bytes(on_upgrade: OnUpgrade) {
     let Ok(stream) = on_upgrade.await else { return };
     let (mut read, mut write) = tokio::io::split(TokioIo::new(stream));
     // Ends when either side does.

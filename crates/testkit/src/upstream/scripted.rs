@@ -1,4 +1,4 @@
-//! An upstream that does to the bytes of a connection whatever a test says, and remembers every byte it got.
+//! An upstream that runs a script for each connection, byte by byte, and records what it received.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::client::framing::Buffer;
 use crate::gate::lock;
 use crate::wait::PATIENCE;
 
-/// An upstream that plays a script for each connection.
+/// An upstream that runs a script for each connection.
 #[derive(Debug)]
 pub struct Scripted {
     address: SocketAddr,
@@ -30,7 +30,7 @@ struct Shared {
 
 /// One connection to a scripted upstream.
 #[derive(Debug)]
-pub struct Visit {
+pub struct ScriptedConnection {
     /// How many connections came before this one.
     pub number: usize,
     stream: TcpStream,
@@ -40,12 +40,12 @@ pub struct Visit {
 }
 
 impl Scripted {
-    /// Starts an upstream that plays `script` for each connection, on a thread of its own; the connection closes when the
-    /// script returns.
+    /// Starts an upstream that runs `script` for each connection, on a new thread; the connection closes when the script
+    /// returns.
     ///
     /// # Panics
     /// When there is no free port.
-    pub fn start(script: impl Fn(&mut Visit) + Send + Sync + 'static) -> Self {
+    pub fn start(script: impl Fn(&mut ScriptedConnection) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("there is a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let shared = Arc::<Shared>::default();
@@ -60,12 +60,12 @@ impl Scripted {
         }
     }
 
-    /// Answers every request with these bytes, on connections that stay open.
-    pub fn answering(answer: &str) -> Self {
-        let answer = answer.to_owned();
-        Self::start(move |visit| {
-            while visit.request().is_some() {
-                visit.send(&answer);
+    /// Responds to every request with these bytes, on connections that stay open.
+    pub fn responding(response: &str) -> Self {
+        let response = response.to_owned();
+        Self::start(move |connection| {
+            while connection.request().is_some() {
+                connection.send(&response);
             }
         })
     }
@@ -80,15 +80,15 @@ impl Scripted {
         self.shared.connections.load(Ordering::Acquire)
     }
 
-    /// Requests so far, byte for byte, as far as the scripts read them.
+    /// Requests so far, byte for byte, as far as scripts read them.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.shared.requests).clone()
     }
 
-    /// Waits until so many requests have come, and returns them.
+    /// Waits for this many requests in total, and returns them.
     ///
     /// # Panics
-    /// When they do not come.
+    /// When they do not arrive.
     pub fn wait_for(&self, count: usize) -> Vec<String> {
         let (requests, waited) = self
             .shared
@@ -99,7 +99,7 @@ impl Scripted {
             .unwrap_or_else(PoisonError::into_inner);
         assert!(
             !waited.timed_out(),
-            "the upstream waited for {count} requests and got {requests:?}"
+            "the upstream waited for {count} requests and received {requests:?}"
         );
         requests.clone()
     }
@@ -109,7 +109,7 @@ impl Drop for Scripted {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         for stream in lock(&self.shared.open).drain(..) {
-            // Closed already is as good.
+            // It may be closed already.
             let _ = stream.shutdown(Shutdown::Both);
         }
         // Wakes the acceptor.
@@ -122,7 +122,7 @@ impl Drop for Scripted {
 
 fn accept<F>(listener: &TcpListener, shared: &Arc<Shared>, script: &Arc<F>)
 where
-    F: Fn(&mut Visit) + Send + Sync + 'static,
+    F: Fn(&mut ScriptedConnection) + Send + Sync + 'static,
 {
     while let Ok((stream, _)) = listener.accept() {
         if shared.stopping.load(Ordering::Acquire) {
@@ -132,7 +132,7 @@ where
             return;
         };
         lock(&shared.open).push(handle);
-        let mut visit = Visit {
+        let mut connection = ScriptedConnection {
             number: shared.connections.fetch_add(1, Ordering::AcqRel),
             stream,
             resets: false,
@@ -141,51 +141,51 @@ where
         };
         let script = script.clone();
         std::thread::spawn(move || {
-            script(&mut visit);
-            if !visit.resets {
-                let _ = visit.stream.shutdown(Shutdown::Both);
+            script(&mut connection);
+            if !connection.resets {
+                let _ = connection.stream.shutdown(Shutdown::Both);
             }
         });
     }
 }
 
-impl Visit {
-    /// Reads a request with its body, by its framing; `None` when the peer has closed. It is recorded.
+impl ScriptedConnection {
+    /// Reads and records a request with its body, by its framing; `None` when the peer has closed.
     pub fn request(&mut self) -> Option<String> {
         let text = self.read_request().ok()?;
         self.record(&text);
         Some(text)
     }
 
-    /// Reads a head and leaves the body. It is recorded.
+    /// Reads and records a head, without the body.
     pub fn head(&mut self) -> Option<String> {
         let head = self.buffer.head(&mut self.stream).ok()?;
         self.record(&head);
         Some(head)
     }
 
-    /// Reads exactly so many bytes.
+    /// Reads exactly `length` bytes.
     pub fn exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
         self.buffer.exactly(&mut self.stream, length)
     }
 
-    /// Writes; whether it worked.
+    /// Writes; `false` when that failed.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
-    /// Waits until the peer closes; whether it sent nothing before that.
+    /// Waits until the peer closes; `false` when it sent something before.
     pub fn wait_for_close(&mut self) -> bool {
         matches!(self.buffer.rest(&mut self.stream), Ok(rest) if rest.is_empty())
     }
 
-    /// Sends no more.
+    /// Closes the sending side.
     pub fn half_close(&self) {
         // A peer that is gone has the same effect.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
-    /// Makes the connection end with a reset, not an orderly close, when the script returns.
+    /// Makes the connection end with a reset instead of a close when the script returns.
     pub fn reset(&mut self) {
         // Zero linger turns the close into a reset, once the clone that is kept for stopping has gone too.
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
@@ -237,7 +237,7 @@ impl Visit {
     }
 }
 
-impl Read for Visit {
+impl Read for ScriptedConnection {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.stream.read(into)
     }

@@ -1,4 +1,4 @@
-//! A set of objects, and the program that serves it.
+//! A scenario: Kubernetes objects and flags, and the program that serves them.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -11,18 +11,18 @@ use crate::program::Program;
 
 /// Namespace and name of the ConfigMap with the settings.
 pub const SETTINGS: (&str, &str) = ("ingress-nginx", "ingress-nginx-controller");
-/// The file that a site is written to.
-pub const FILE: &str = "site.yaml";
+/// The file that the objects are written to.
+pub const FILE: &str = "objects.yaml";
 
-/// Objects in the making; starts with the IngressClass alone.
+/// Builds objects and flags; begins with the IngressClass alone.
 #[derive(Clone, Debug)]
-pub struct Site {
+pub struct Scenario {
     documents: Vec<Value>,
     arguments: Vec<String>,
 }
 
-impl Site {
-    /// No hosts.
+impl Scenario {
+    /// Without hosts.
     pub fn new() -> Self {
         Self {
             documents: vec![manifest::ingress_class()],
@@ -57,7 +57,7 @@ impl Site {
         self.object(manifest::tls_secret(name, issued))
     }
 
-    /// Adds the settings.
+    /// Adds the ConfigMap with the settings.
     pub fn settings(self, data: &[(&str, &str)]) -> Self {
         let (namespace, name) = SETTINGS;
         self.object(manifest::config_map(namespace, name, data))
@@ -75,15 +75,15 @@ impl Site {
         self
     }
 
-    /// The manifest.
+    /// The objects as one manifest.
     pub fn text(&self) -> String {
         manifest::file(&self.documents)
     }
 
-    /// Starts the program on it.
+    /// Starts the program with these objects and flags.
     ///
     /// # Panics
-    /// When it does not serve.
+    /// When it does not become ready.
     pub fn start(&self, binary: impl AsRef<Path>) -> Program {
         let (namespace, name) = SETTINGS;
         let settings = format!("--configmap={namespace}/{name}");
@@ -92,16 +92,16 @@ impl Site {
         Program::start(binary.as_ref(), &[(FILE, self.text())], &arguments)
     }
 
-    /// Writes it over what a program serves, and waits until that is served.
+    /// Replaces the objects that a program serves, and waits until it serves these.
     ///
     /// # Panics
-    /// When no new table is served.
+    /// When it serves no new table.
     pub fn replace(&self, program: &Program) {
         program.change(|| program.write(FILE, &self.text()));
     }
 }
 
-impl Default for Site {
+impl Default for Scenario {
     fn default() -> Self {
         Self::new()
     }

@@ -1,6 +1,6 @@
-//! Network namespaces: several machines with ports 80 and 443 of their own, none of which reaches the outside.
+//! Network namespaces: each is like a machine with its own ports 80 and 443, and none reaches the outside.
 //!
-//! They are made with `ip`, which takes root; [`Namespace::new`] says whether that is possible.
+//! `ip` makes them, which needs root; [`NetworkNamespace::new`] returns `None` without it.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -10,13 +10,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Tells those of one process apart.
+/// Makes the names in one process unique.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A network namespace with its loopback interface up. Clones are the same one; when the last is dropped it goes, as soon as
-/// nobody is in it any more.
+/// A network namespace with its loopback interface up. Clones are the same one; it is deleted when the last is
+/// dropped and no thread or process is left in it.
 #[derive(Clone, Debug)]
-pub struct Namespace {
+pub struct NetworkNamespace {
     made: Arc<Made>,
 }
 
@@ -25,8 +25,8 @@ struct Made {
     name: String,
 }
 
-impl Namespace {
-    /// A new one; `None` where that is not possible.
+impl NetworkNamespace {
+    /// Creates one; `None` without the right to.
     pub fn new() -> Option<Self> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("headgate-{}-{number}", std::process::id());
@@ -48,7 +48,7 @@ impl Namespace {
         self.ip(&["address", "add", address, "dev", "lo"]);
     }
 
-    /// Joins two by a cable with these addresses at its ends, such as `10.0.1.1/24`.
+    /// Connects two by a virtual cable with these addresses at its ends, such as `10.0.1.1/24`.
     ///
     /// # Panics
     /// When it cannot.
@@ -56,7 +56,8 @@ impl Namespace {
         cable((Some(self), here), (other, there));
     }
 
-    /// Joins the machine itself to it by a cable with these addresses at its ends. The cable goes with the namespace.
+    /// Connects the machine itself to it by a virtual cable with these addresses at its ends. The cable is deleted with the
+    /// namespace.
     ///
     /// # Panics
     /// When it cannot.
@@ -64,15 +65,15 @@ impl Namespace {
         cable((None, here), (self, there));
     }
 
-    /// Reaches an address by way of another.
+    /// Adds a route to an address by way of another.
     ///
     /// # Panics
-    /// When that cannot be set.
+    /// When it cannot.
     pub fn route(&self, address: &str, via: &str) {
         self.ip(&["route", "add", address, "via", via]);
     }
 
-    /// Runs something in it, on a thread of its own: threads and processes that it starts are in it as well.
+    /// Runs `run` in it, on a new thread; the threads and processes that it starts are in it as well.
     ///
     /// # Panics
     /// When it cannot be entered, or `run` panics.
@@ -103,15 +104,15 @@ impl Namespace {
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // What is left goes with the machine.
+        // Nothing depends on its removal.
         try_ip(&["netns", "delete", &self.name]);
     }
 }
 
-/// Joins a namespace, or the machine itself, to another one.
-fn cable((near, here): (Option<&Namespace>, &str), (far, there): (&Namespace, &str)) {
+/// Connects a namespace, or the machine itself (`None`), to another one.
+fn cable((near, here): (Option<&NetworkNamespace>, &str), (far, there): (&NetworkNamespace, &str)) {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    // The machine has the devices of all processes. A name has 15 bytes at most.
+    // All processes share the names of devices, which have 15 bytes at most.
     let device = |end: &str| format!("{end}{}-{number}", std::process::id() % 1_000_000);
     let (near_end, far_end) = (device("hg"), device("hf"));
     let peer = [
@@ -130,8 +131,8 @@ fn cable((near, here): (Option<&Namespace>, &str), (far, there): (&Namespace, &s
     }
 }
 
-/// Runs `ip` in a namespace, or in the machine's own.
-fn ip(namespace: Option<&Namespace>, arguments: &[&str]) {
+/// Runs `ip` in a namespace, or (`None`) in that of this process.
+fn ip(namespace: Option<&NetworkNamespace>, arguments: &[&str]) {
     let mut all = Vec::new();
     if let Some(namespace) = namespace {
         all.extend(["-n", &namespace.made.name]);
