@@ -14,7 +14,7 @@ use crate::{Certificate, IpSet, Slot};
 /// What applies to every route of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
-    /// Answer with a redirect instead of forwarding.
+    /// Redirect instead of forwarding.
     pub redirect: Option<Redirect>,
     /// Cross-origin resource sharing.
     pub cors: Option<Arc<Cors>>,
@@ -28,7 +28,7 @@ pub struct Policy {
     pub preserve_trailing_slash: bool,
     /// Name the port in redirects.
     pub port_in_redirects: bool,
-    /// Redirects that the proxy makes up hold the path alone.
+    /// Redirects of the proxy hold the path alone.
     pub relative_redirects: bool,
     /// Write a line to the access log.
     pub access_log: bool,
@@ -36,7 +36,7 @@ pub struct Policy {
     pub forwarding: Arc<Forwarding>,
 }
 
-/// A redirect that answers every request of a route.
+/// A redirect for every request of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redirect {
     /// 300 to 308.
@@ -57,10 +57,10 @@ pub enum HttpsRedirect {
     Always,
 }
 
-/// Cross-origin resource sharing as ingress-nginx answers it (its reference, section 1.11), but anchored at both ends.
+/// Cross-origin resource sharing (ingress-nginx reference 1.11); origins match as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
-    /// Who may ask.
+    /// Allowed origins.
     pub origins: Origins,
     /// `Access-Control-Allow-Methods`
     pub methods: HeaderValue,
@@ -72,6 +72,22 @@ pub struct Cors {
     pub credentials: bool,
     /// `Access-Control-Max-Age`, seconds.
     pub max_age: HeaderValue,
+}
+
+impl Default for Cors {
+    /// Any origin, with credentials, cached for 20 days.
+    fn default() -> Self {
+        Self {
+            origins: Origins::Any,
+            methods: HeaderValue::from_static("GET, PUT, POST, DELETE, PATCH, OPTIONS"),
+            headers: HeaderValue::from_static(
+                "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization",
+            ),
+            expose: None,
+            credentials: true,
+            max_age: HeaderValue::from_static("1728000"),
+        }
+    }
 }
 
 /// Allowed origins.
@@ -149,7 +165,7 @@ impl AccessRules {
     }
 }
 
-/// How requests are forwarded to an endpoint and answers brought back.
+/// How requests are forwarded to an endpoint and responses relayed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forwarding {
     /// Bound on connecting, default 5 s.
@@ -318,7 +334,7 @@ pub struct Retry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "a set of independent conditions, named as in the annotation"
+    reason = "a set of independent conditions, named as nginx names them"
 )]
 pub struct RetryOn {
     /// A connection failed or broke.
@@ -344,7 +360,7 @@ pub struct RetryOn {
 }
 
 impl RetryOn {
-    /// Whether an answer of `status` is tried again elsewhere.
+    /// Whether a response with `status` is retried at another endpoint.
     pub fn status(self, status: StatusCode) -> bool {
         match status.as_u16() {
             403 => self.http_403,

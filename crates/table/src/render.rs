@@ -1,21 +1,30 @@
 //! The table for people: one line a route, or JSON.
 
+mod facts;
+mod settings;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use self::facts::{route_facts, upstream_facts};
+use self::settings::settings_facts;
+
 use crate::{
-    Affinity, Alternative, Alternatives, Arm, Backend, BackendProtocol, Balance, Conditions,
-    Endpoints, HeaderTest, Host, HostBehaviour, HostTls, HttpsRedirect, Listener, Origins,
-    PathKind, Plain, Policy, Route, RoutingTable, RuleTest, Socket, Split, Target, TextMatch,
-    Upstream, UpstreamKey, VirtualHosts,
+    Alternative, Alternatives, Arm, Backend, Conditions, Endpoints, HeaderTest, Host,
+    HostBehaviour, HostTls, Listener, PathKind, Plain, Route, RoutingTable, RuleTest, Socket,
+    Split, Target, TextMatch, UpstreamKey, VirtualHosts,
 };
 
-/// The table as text, one line a route: what golden tests compare. Hosts come in the order of their names; of several
+/// The table as text, one line a route, with what differs from the defaults: what golden tests compare. Hosts come in the order of their names; of several
 /// universes, each under a line with the listeners that lead to it.
 pub fn text(table: &RoutingTable) -> String {
     let mut out = String::new();
+    let settings = settings_facts(&table.settings);
+    if !settings.is_empty() {
+        let _ = writeln!(out, "settings {}", settings.join("; "));
+    }
     let universes = table.universes();
     for hosts in &universes {
         if universes.len() > 1 {
@@ -54,7 +63,12 @@ pub fn json(table: &RoutingTable) -> Value {
         .map(|host| host_json(table, host))
         .collect();
     let listeners: Vec<Value> = table.listeners().iter().map(listener_json).collect();
-    json!({ "generation": table.generation, "listeners": listeners, "hosts": hosts })
+    json!({
+        "generation": table.generation,
+        "settings": settings_facts(&table.settings),
+        "listeners": listeners,
+        "hosts": hosts,
+    })
 }
 
 fn listener_json(listener: &Listener) -> Value {
@@ -127,7 +141,7 @@ fn host_facts(host: &Host) -> String {
 }
 
 fn route_line(table: &RoutingTable, route: &Route) -> String {
-    let facts = facts(route);
+    let facts = route_facts(route);
     let facts = if facts.is_empty() {
         String::new()
     } else {
@@ -233,109 +247,6 @@ fn upstream(table: &RoutingTable, key: &UpstreamKey) -> String {
     out
 }
 
-fn upstream_facts(upstream: &Upstream) -> Vec<String> {
-    let mut facts = Vec::new();
-    if upstream.protocol != BackendProtocol::Http {
-        facts.push(format!("{:?}", upstream.protocol).to_uppercase());
-    }
-    if let Some(tls) = &upstream.tls {
-        facts.push(format!("upstream-tls verify={}", tls.verify));
-    }
-    if let Some(affinity) = upstream.affinity.as_deref() {
-        facts.push(affinity_fact(affinity));
-    }
-    if let Some(timeout) = upstream.client_ip_affinity {
-        facts.push(format!("client-ip {}s", timeout.as_secs()));
-    }
-    match &upstream.balance {
-        Balance::RoundRobin => {}
-        Balance::Ewma => facts.push("ewma".into()),
-        Balance::Hash { key, subset: None } => facts.push(format!("hash {key}")),
-        Balance::Hash {
-            key,
-            subset: Some(size),
-        } => facts.push(format!("hash {key} subset {size}")),
-    }
-    facts
-}
-
-fn affinity_fact(affinity: &Affinity) -> String {
-    let mut out = format!("cookie {} {:?}", affinity.cookie, affinity.mode).to_lowercase();
-    out.replace_range(7..7 + affinity.cookie.len(), &affinity.cookie);
-    for (name, value) in [("path", &affinity.path), ("domain", &affinity.domain)] {
-        if let Some(value) = value {
-            let _ = write!(out, " {name}={value}");
-        }
-    }
-    if let Some(age) = affinity.max_age {
-        let _ = write!(out, " max-age={age}");
-    }
-    out
-}
-
-/// What is unusual about a route, in a fixed order.
-fn facts(route: &Route) -> Vec<String> {
-    let mut facts = Vec::new();
-    match route.https {
-        HttpsRedirect::Never => {}
-        HttpsRedirect::WhenHostHasTls => facts.push("ssl-redirect".into()),
-        HttpsRedirect::Always => facts.push("force-ssl-redirect".into()),
-    }
-    if let Some(rewrite) = &route.rewrite {
-        facts.push(format!("rewrite {}", rewrite.target));
-    }
-    policy_facts(&route.policy, &mut facts);
-    facts
-}
-
-fn policy_facts(policy: &Policy, facts: &mut Vec<String>) {
-    if let Some(redirect) = &policy.redirect {
-        facts.push(format!(
-            "redirect {} {}",
-            redirect.status.as_u16(),
-            String::from_utf8_lossy(redirect.location.as_bytes())
-        ));
-    }
-    if let Some(cors) = &policy.cors {
-        facts.push(match &cors.origins {
-            Origins::Any => "cors *".into(),
-            Origins::List(list) => format!("cors {} origins", list.len()),
-        });
-    }
-    if let Some(limits) = &policy.limits {
-        for (quota, unit) in [(limits.per_second, "rps"), (limits.per_minute, "rpm")] {
-            if let Some(quota) = quota {
-                facts.push(format!("{unit} {quota}"));
-            }
-        }
-        if let Some(connections) = limits.connections {
-            facts.push(format!("connections {connections}"));
-        }
-    }
-    if let Some(access) = &policy.access {
-        if !access.deny.is_empty() {
-            facts.push(format!("deny {}", nets(&access.deny)));
-        }
-        if let Some(allow) = &access.allow {
-            facts.push(format!("allow {}", nets(allow)));
-        }
-    }
-    if let Some(host) = &policy.forwarding.host {
-        facts.push(format!("host {}", String::from_utf8_lossy(host.as_bytes())));
-    }
-    for (name, _) in policy.response_headers.iter() {
-        facts.push(format!("header {name}"));
-    }
-}
-
-fn nets(set: &crate::IpSet) -> String {
-    set.nets()
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(",")
-}
-
 fn host_json(table: &RoutingTable, host: &Host) -> Value {
     let tls = match &host.tls {
         HostTls::None => Value::Null,
@@ -372,6 +283,6 @@ fn route_json(table: &RoutingTable, route: &Route, regex: bool) -> Value {
         "service": &*route.origin.service,
         "port": &*route.origin.port,
         "target": target(table, &route.target),
-        "policy": facts(route),
+        "policy": route_facts(route),
     })
 }

@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::{IpSet, Template};
 
-/// Settings of the whole data plane. Defaults are those of ingress-nginx but where the field says otherwise.
+/// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Which client and forwarded headers are believed.
@@ -32,7 +32,7 @@ pub struct Settings {
     pub limit_key: Template,
     /// Accept HTTP/2 from clients; default true.
     pub http2: bool,
-    /// Make up `X-Request-ID` when the client sent none; default true.
+    /// Generate `X-Request-ID` when the client sent none; default true.
     pub generate_request_id: bool,
     /// Send `X-Original-URI`; default false.
     pub add_original_uri: bool,
@@ -50,16 +50,16 @@ pub struct Settings {
     pub backend_server_header: bool,
     /// Time that running requests get at stop; default 240 s.
     pub drain: Duration,
-    /// `/healthz` of the catch-all host answers 200 itself; the path of `--health-check-path`.
+    /// Path on which the catch-all host responds 200 without a backend (`--health-check-path`).
     pub health_path: Arc<str>,
 }
 
-/// Which headers about the client are believed, and from whom (ingress-nginx reference 3.2 and 3.3).
+/// Which headers about the client are trusted, and from which peers (ingress-nginx reference 3.2 and 3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardedTrust {
-    /// Believe X-Forwarded-Proto, -Port, -Host and the client address; default false.
+    /// Trust X-Forwarded-Proto, -Port, -Host and the client address; default false.
     pub use_forwarded_headers: bool,
-    /// Believe the client address alone; default false.
+    /// Trust the client address alone; default false.
     pub real_ip: bool,
     /// Append to the incoming list instead of replacing it; default false.
     pub append: bool,
@@ -111,7 +111,7 @@ pub struct TlsSettings {
     pub tls12: bool,
     /// Accept TLS 1.3; default true.
     pub tls13: bool,
-    /// TLS 1.2 cipher suites by OpenSSL name, in order; empty: the library's.
+    /// TLS 1.2 cipher suites by OpenSSL name, in order; default forward-secret AEAD suites. Empty: the library's.
     pub ciphers: Arc<[String]>,
     /// Keep sessions for resumption; default true.
     pub session_cache: bool,
@@ -146,7 +146,7 @@ pub struct PoolSettings {
 pub struct AccessLogSettings {
     /// Write it; default true.
     pub enabled: bool,
-    /// Also for requests that the default backend answers; default false.
+    /// Also for requests served by the default backend; default false.
     pub default_backend: bool,
     /// Raw path and query of requests that are left out.
     pub skip: Arc<[String]>,
@@ -220,12 +220,24 @@ impl Default for ClientLimits {
     }
 }
 
+/// Cipher suites where none are configured. Those that the library lacks are left out.
+const CIPHERS: [&str; 8] = [
+    "ECDHE-ECDSA-AES128-GCM-SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384",
+    "ECDHE-RSA-AES256-GCM-SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305",
+    "ECDHE-RSA-CHACHA20-POLY1305",
+    "DHE-RSA-AES256-GCM-SHA384",
+    "DHE-RSA-AES128-GCM-SHA256",
+];
+
 impl Default for TlsSettings {
     fn default() -> Self {
         Self {
             tls12: true,
             tls13: true,
-            ciphers: Arc::default(),
+            ciphers: CIPHERS.map(str::to_owned).into(),
             session_cache: true,
             session_tickets: false,
             reject_unknown: false,

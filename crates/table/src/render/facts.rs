@@ -1,0 +1,302 @@
+//! What is unusual about a route or an upstream: what differs from the defaults, in a fixed order.
+
+use std::fmt::{Debug, Display};
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use crate::{
+    Affinity, BackendProtocol, Balance, Cors, Forwarding, HttpsRedirect, IpSet, OriginPattern,
+    Origins, Policy, ReplaceRule, Retry, RetryOn, Route, Upstream, UpstreamTls,
+};
+
+/// Facts in the order in which they are added.
+#[derive(Default)]
+pub(super) struct Facts(Vec<String>);
+
+impl Facts {
+    /// `name value`, where the value differs from the default.
+    pub(super) fn differs<T: PartialEq + Debug>(&mut self, name: &str, value: &T, default: &T) {
+        if value != default {
+            self.0.push(format!("{name} {value:?}"));
+        }
+    }
+
+    /// `name value`, where there is one.
+    pub(super) fn some<T: Display>(&mut self, name: &str, value: Option<T>) {
+        self.0.extend(value.map(|value| format!("{name} {value}")));
+    }
+
+    /// `text`, where it holds.
+    pub(super) fn holds(&mut self, text: &str, holds: bool) {
+        if holds {
+            self.0.push(text.to_owned());
+        }
+    }
+
+    pub(super) fn push(&mut self, fact: String) {
+        self.0.push(fact);
+    }
+
+    pub(super) fn list(self) -> Vec<String> {
+        self.0
+    }
+}
+
+/// A header's value as text.
+pub(super) fn value(value: &HeaderValue) -> String {
+    String::from_utf8_lossy(value.as_bytes()).into_owned()
+}
+
+pub(super) fn nets(set: &IpSet) -> String {
+    let nets: Vec<String> = set.nets().iter().map(ToString::to_string).collect();
+    nets.join(",")
+}
+
+pub(super) fn route_facts(route: &Route) -> Vec<String> {
+    let mut facts = Facts::default();
+    match route.https {
+        HttpsRedirect::Never => {}
+        HttpsRedirect::WhenHostHasTls => facts.push("ssl-redirect".into()),
+        HttpsRedirect::Always => facts.push("force-ssl-redirect".into()),
+    }
+    if let Some(rewrite) = &route.rewrite {
+        facts.push(format!("rewrite {}", rewrite.target));
+        facts.some("prefix", rewrite.forwarded_prefix.as_ref());
+    }
+    policy(&route.policy, &mut facts);
+    facts.list()
+}
+
+fn policy(policy: &Policy, facts: &mut Facts) {
+    if let Some(redirect) = &policy.redirect {
+        let status = redirect.status.as_u16();
+        facts.push(format!("redirect {status} {}", value(&redirect.location)));
+    }
+    if let Some(cors) = &policy.cors {
+        cors_facts(cors, facts);
+    }
+    if let Some(limits) = &policy.limits {
+        facts.some("rps", limits.per_second);
+        facts.some("rpm", limits.per_minute);
+        facts.some("connections", limits.connections);
+        facts.some(
+            "exempt",
+            Some(nets(&limits.exempt)).filter(|list| !list.is_empty()),
+        );
+    }
+    if let Some(access) = &policy.access {
+        let deny = Some(nets(&access.deny)).filter(|list| !list.is_empty());
+        facts.some("deny", deny);
+        facts.some("allow", access.allow.as_ref().map(nets));
+    }
+    forwarding(&policy.forwarding, facts);
+    for (name, _) in policy.response_headers.iter() {
+        facts.push(format!("header {name}"));
+    }
+    facts.holds("keeps-final-slash", policy.preserve_trailing_slash);
+    facts.holds("port-in-redirects", policy.port_in_redirects);
+    facts.holds("relative-redirects", policy.relative_redirects);
+    facts.holds("no-access-log", !policy.access_log);
+}
+
+fn cors_facts(cors: &Cors, facts: &mut Facts) {
+    let origin = |origin: &OriginPattern| match origin {
+        OriginPattern::Exact(exact) => exact.clone(),
+        OriginPattern::OneLabel { scheme, suffix } => format!("{scheme}*{suffix}"),
+    };
+    facts.push(match &cors.origins {
+        Origins::Any => "cors *".into(),
+        Origins::List(list) => {
+            let list: Vec<String> = list.iter().map(origin).collect();
+            format!("cors {}", list.join(","))
+        }
+    });
+    let defaults = Cors::default();
+    facts.differs("cors-methods", &cors.methods, &defaults.methods);
+    facts.differs("cors-headers", &cors.headers, &defaults.headers);
+    facts.some("cors-expose", cors.expose.as_ref().map(value));
+    facts.holds("cors-without-credentials", !cors.credentials);
+    facts.differs("cors-max-age", &cors.max_age, &defaults.max_age);
+}
+
+fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
+    let defaults = Forwarding::default();
+    let Forwarding {
+        connect_timeout,
+        send_timeout,
+        read_timeout,
+        retry,
+        body_limit,
+        buffer_request,
+        body_memory,
+        response_head_limit,
+        buffer_response,
+        http_version,
+        host,
+        connection_header,
+        cookie_domain,
+        cookie_path,
+        location,
+    } = forwarding;
+    facts.some("host", host.as_ref().map(value));
+    for (name, own, default) in [
+        ("connect-timeout", connect_timeout, defaults.connect_timeout),
+        ("send-timeout", send_timeout, defaults.send_timeout),
+        ("read-timeout", read_timeout, defaults.read_timeout),
+    ] {
+        facts.differs(name, own, &default);
+    }
+    retry_facts(retry, facts);
+    if *body_limit != defaults.body_limit {
+        let limit = body_limit.map_or_else(|| "unlimited".into(), |limit| limit.to_string());
+        facts.push(format!("body-limit {limit}"));
+    }
+    facts.holds("unbuffered-request", !buffer_request);
+    facts.differs("body-memory", body_memory, &defaults.body_memory);
+    facts.differs(
+        "response-head-limit",
+        response_head_limit,
+        &defaults.response_head_limit,
+    );
+    facts.holds("buffered-response", *buffer_response);
+    facts.differs("http-version", http_version, &defaults.http_version);
+    if let Some(connection) = connection_header {
+        facts.push(format!("connection {connection:?}").to_lowercase());
+    }
+    for (name, rule) in [
+        ("cookie-domain", cookie_domain),
+        ("cookie-path", cookie_path),
+        ("location", location),
+    ] {
+        let text = |rule: &ReplaceRule| format!("{}->{}", rule.from, rule.to);
+        facts.some(name, rule.as_ref().map(text));
+    }
+}
+
+fn retry_facts(retry: &Retry, facts: &mut Facts) {
+    let defaults = Retry::default();
+    if retry.on != defaults.on {
+        facts.push(format!("retry-on {}", conditions(retry.on)));
+    }
+    if retry.tries != defaults.tries {
+        let tries = retry
+            .tries
+            .map_or_else(|| "unlimited".into(), |tries| tries.to_string());
+        facts.push(format!("tries {tries}"));
+    }
+    let timeout = |time: Duration| format!("{time:?}");
+    facts.some("tries-timeout", retry.timeout.map(timeout));
+    facts.holds("retry-non-idempotent", retry.non_idempotent);
+}
+
+fn conditions(on: RetryOn) -> String {
+    let RetryOn {
+        error,
+        timeout,
+        invalid_header,
+        http_403,
+        http_404,
+        http_429,
+        http_500,
+        http_502,
+        http_503,
+        http_504,
+    } = on;
+    let all = [
+        (error, "error"),
+        (timeout, "timeout"),
+        (invalid_header, "invalid_header"),
+        (http_403, "403"),
+        (http_404, "404"),
+        (http_429, "429"),
+        (http_500, "500"),
+        (http_502, "502"),
+        (http_503, "503"),
+        (http_504, "504"),
+    ];
+    let on: Vec<&str> = all
+        .into_iter()
+        .filter_map(|(on, name)| on.then_some(name))
+        .collect();
+    if on.is_empty() {
+        "nothing".into()
+    } else {
+        on.join(",")
+    }
+}
+
+pub(super) fn upstream_facts(upstream: &Upstream) -> Vec<String> {
+    let mut facts = Facts::default();
+    if upstream.protocol != BackendProtocol::Http {
+        facts.push(format!("{:?}", upstream.protocol).to_uppercase());
+    }
+    if let Some(tls) = &upstream.tls {
+        facts.push(tls_fact(tls));
+    }
+    if let Some(affinity) = upstream.affinity.as_deref() {
+        facts.push(affinity_fact(affinity));
+    }
+    if let Some(timeout) = upstream.client_ip_affinity {
+        facts.push(format!("client-ip {}s", timeout.as_secs()));
+    }
+    match &upstream.balance {
+        Balance::RoundRobin => {}
+        Balance::Ewma => facts.push("ewma".into()),
+        Balance::Hash { key, subset: None } => facts.push(format!("hash {key}")),
+        Balance::Hash {
+            key,
+            subset: Some(size),
+        } => facts.push(format!("hash {key} subset {size}")),
+    }
+    facts.list()
+}
+
+/// `upstream-tls verify=false` and what else differs from `proxy-ssl-secret` alone.
+fn tls_fact(tls: &UpstreamTls) -> String {
+    let mut facts = Facts::default();
+    facts.push(format!("upstream-tls verify={}", tls.verify));
+    facts.differs("depth", &tls.verify_depth, &1);
+    facts.holds("sends-name", tls.server_name);
+    facts.some("name", tls.name.as_deref());
+    facts.some("client", tls.client.as_ref().map(|client| &client.source));
+    if (tls.tls12, tls.tls13) != (true, false) {
+        let versions = [(tls.tls12, "1.2"), (tls.tls13, "1.3")];
+        let versions = versions.into_iter().filter(|(offered, _)| *offered);
+        let versions: Vec<&str> = versions.map(|(_, name)| name).collect();
+        facts.push(format!("versions {}", versions.join(",")));
+    }
+    facts.list().join(" ")
+}
+
+fn affinity_fact(affinity: &Affinity) -> String {
+    let Affinity {
+        cookie,
+        mode,
+        path,
+        domain,
+        max_age,
+        expires,
+        always_secure,
+        same_site,
+        conditional_same_site_none,
+        change_on_failure,
+    } = affinity;
+    let mode = format!("{mode:?}").to_lowercase();
+    let mut out = vec![format!("cookie {cookie} {mode}")];
+    for (name, value) in [("path", path), ("domain", domain)] {
+        out.extend(value.as_ref().map(|value| format!("{name}={value}")));
+    }
+    for (name, value) in [("max-age", max_age), ("expires", expires)] {
+        out.extend(value.map(|value| format!("{name}={value}")));
+    }
+    out.extend(same_site.map(|site| format!("samesite={}", site.as_str())));
+    for (name, on) in [
+        ("secure", always_secure),
+        ("conditional-samesite-none", conditional_same_site_none),
+        ("change-on-failure", change_on_failure),
+    ] {
+        out.extend(on.then(|| name.to_owned()));
+    }
+    out.join(" ")
+}

@@ -1,0 +1,200 @@
+//! What differs from the defaults in the settings of the whole data plane.
+
+use super::facts::{Facts, nets, value};
+use crate::{AccessLogSettings, ClientLimits, ForwardedTrust, PoolSettings, Settings, TlsSettings};
+
+/// Settings that are not their defaults. Destructured in full, so that a new one cannot be forgotten.
+pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
+    let defaults = Settings::default();
+    let Settings {
+        forwarded,
+        client,
+        tls,
+        hsts,
+        pool,
+        access_log,
+        redirect_status,
+        limit_status,
+        limit_connections_status,
+        limit_key,
+        http2,
+        generate_request_id,
+        add_original_uri,
+        underscores_in_headers,
+        request_headers,
+        response_headers,
+        hidden_headers,
+        server_tokens,
+        backend_server_header,
+        drain,
+        health_path,
+    } = settings;
+    let mut facts = Facts::default();
+    trust(forwarded, &mut facts);
+    client_facts(client, &mut facts);
+    tls_facts(tls, &mut facts);
+    if *hsts != defaults.hsts {
+        let text = hsts
+            .as_ref()
+            .map_or_else(|| "off".into(), |hsts| value(&hsts.value));
+        facts.push(format!("hsts {text}"));
+    }
+    pool_facts(pool, &mut facts);
+    log_facts(access_log, &mut facts);
+    facts.differs(
+        "redirect-status",
+        redirect_status,
+        &defaults.redirect_status,
+    );
+    facts.differs("limit-status", limit_status, &defaults.limit_status);
+    facts.differs(
+        "limit-connections-status",
+        limit_connections_status,
+        &defaults.limit_connections_status,
+    );
+    if *limit_key != defaults.limit_key {
+        facts.push(format!("limit-key {limit_key}"));
+    }
+    facts.holds("no-http2", !http2);
+    facts.holds("no-request-id", !generate_request_id);
+    facts.holds("original-uri", *add_original_uri);
+    facts.holds("underscores-in-headers", *underscores_in_headers);
+    for (name, template) in request_headers.iter() {
+        facts.push(format!("request-header {name}={template}"));
+    }
+    for (name, text) in response_headers.iter() {
+        facts.push(format!("response-header {name}={}", value(text)));
+    }
+    for name in hidden_headers.iter() {
+        facts.push(format!("hides {name}"));
+    }
+    facts.holds("server-tokens", *server_tokens);
+    facts.holds("backend-server-header", *backend_server_header);
+    facts.differs("drain", drain, &defaults.drain);
+    facts.differs("health-path", health_path, &defaults.health_path);
+    facts.list()
+}
+
+fn trust(forwarded: &ForwardedTrust, facts: &mut Facts) {
+    let defaults = ForwardedTrust::default();
+    let ForwardedTrust {
+        use_forwarded_headers,
+        real_ip,
+        append,
+        for_header,
+        host_header,
+        trusted,
+        proxy_protocol,
+        proxy_protocol_timeout,
+    } = forwarded;
+    facts.holds("forwarded-headers", *use_forwarded_headers);
+    facts.holds("real-ip", *real_ip);
+    facts.holds("appends-forwarded-for", *append);
+    facts.differs("for-header", for_header, &defaults.for_header);
+    facts.differs("host-header", host_header, &defaults.host_header);
+    if *trusted != defaults.trusted {
+        facts.push(format!("trusted {}", nets(trusted)));
+    }
+    facts.holds("proxy-protocol", *proxy_protocol);
+    facts.differs(
+        "proxy-protocol-timeout",
+        proxy_protocol_timeout,
+        &defaults.proxy_protocol_timeout,
+    );
+}
+
+fn client_facts(client: &ClientLimits, facts: &mut Facts) {
+    let defaults = ClientLimits::default();
+    let ClientLimits {
+        head_timeout,
+        body_timeout,
+        write_timeout,
+        handshake_timeout,
+        keep_alive,
+        keep_alive_requests,
+        connection_age,
+        request_line,
+        header_field,
+        head,
+        header_count,
+        http2_streams,
+    } = client;
+    for (name, time, default) in [
+        ("head-timeout", head_timeout, defaults.head_timeout),
+        ("body-timeout", body_timeout, defaults.body_timeout),
+        ("write-timeout", write_timeout, defaults.write_timeout),
+        (
+            "handshake-timeout",
+            handshake_timeout,
+            defaults.handshake_timeout,
+        ),
+        ("keep-alive", keep_alive, defaults.keep_alive),
+        ("connection-age", connection_age, defaults.connection_age),
+    ] {
+        facts.differs(name, time, &default);
+    }
+    facts.differs(
+        "keep-alive-requests",
+        keep_alive_requests,
+        &defaults.keep_alive_requests,
+    );
+    for (name, size, default) in [
+        ("request-line", request_line, defaults.request_line),
+        ("header-field", header_field, defaults.header_field),
+        ("head", head, defaults.head),
+        ("header-count", header_count, defaults.header_count),
+    ] {
+        facts.differs(name, size, &default);
+    }
+    facts.differs("http2-streams", http2_streams, &defaults.http2_streams);
+}
+
+fn tls_facts(tls: &TlsSettings, facts: &mut Facts) {
+    let TlsSettings {
+        tls12,
+        tls13,
+        ciphers,
+        session_cache,
+        session_tickets,
+        reject_unknown,
+    } = tls;
+    facts.holds("no-tls1.2", !tls12);
+    facts.holds("no-tls1.3", !tls13);
+    if !ciphers.is_empty() {
+        facts.push(format!("ciphers {}", ciphers.join(":")));
+    }
+    facts.holds("no-session-cache", !session_cache);
+    facts.holds("session-tickets", *session_tickets);
+    facts.holds("reject-unknown", *reject_unknown);
+}
+
+fn pool_facts(pool: &PoolSettings, facts: &mut Facts) {
+    let defaults = PoolSettings::default();
+    let PoolSettings {
+        idle,
+        idle_timeout,
+        requests,
+        age,
+    } = pool;
+    facts.differs("upstream-idle", idle, &defaults.idle);
+    facts.differs(
+        "upstream-idle-timeout",
+        idle_timeout,
+        &defaults.idle_timeout,
+    );
+    facts.differs("upstream-requests", requests, &defaults.requests);
+    facts.differs("upstream-age", age, &defaults.age);
+}
+
+fn log_facts(log: &AccessLogSettings, facts: &mut Facts) {
+    let AccessLogSettings {
+        enabled,
+        default_backend,
+        skip,
+    } = log;
+    facts.holds("no-access-log", !enabled);
+    facts.holds("logs-default-backend", *default_backend);
+    if !skip.is_empty() {
+        facts.push(format!("skips {}", skip.join(",")));
+    }
+}
