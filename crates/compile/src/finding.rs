@@ -23,7 +23,7 @@ pub struct Finding {
 pub enum Severity {
     /// Something does not work as its author meant: a route is closed, missing or unprotected-if-it-were-served.
     Error,
-    /// Served, but not all that was asked for is done.
+    /// Served, but not all of its configuration takes effect.
     Warning,
     /// Worth knowing.
     Info,

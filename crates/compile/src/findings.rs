@@ -24,9 +24,9 @@ pub(crate) enum Source {
 #[derive(Default)]
 pub(crate) struct Findings {
     by_source: HashMap<Source, Vec<Finding>, RandomState>,
-    /// How often a finding is told: two upstreams may lack the same Service.
-    told: HashMap<Finding, usize, RandomState>,
-    /// The findings that the step touched, with how often they were told before it.
+    /// How many sources have a finding: two upstreams may lack the same Service.
+    counts: HashMap<Finding, usize, RandomState>,
+    /// The findings that the step touched, with their counts before it.
     before: HashMap<Finding, usize, RandomState>,
 }
 
@@ -34,7 +34,7 @@ impl Findings {
     /// `source` now has these findings.
     pub(crate) fn replace(&mut self, source: Source, findings: Vec<Finding>) {
         for finding in &findings {
-            self.count(finding, |told| told.saturating_add(1));
+            self.count(finding, |count| count.saturating_add(1));
         }
         let old = if findings.is_empty() {
             self.by_source.remove(&source)
@@ -42,13 +42,13 @@ impl Findings {
             self.by_source.insert(source, findings)
         };
         for finding in old.iter().flatten() {
-            self.count(finding, |told| told.saturating_sub(1));
+            self.count(finding, |count| count.saturating_sub(1));
         }
     }
 
     /// All findings, sorted, each once.
     pub(crate) fn all(&self) -> Vec<Finding> {
-        let mut all: Vec<Finding> = self.told.keys().cloned().collect();
+        let mut all: Vec<Finding> = self.counts.keys().cloned().collect();
         all.sort();
         all
     }
@@ -58,12 +58,12 @@ impl Findings {
         self.before.clear();
     }
 
-    /// What the step brought and took away; a finding that was only moved or told again is neither.
+    /// What the step brought and took away; a finding that only moved is neither.
     pub(crate) fn difference(&self) -> (Vec<Finding>, Vec<Finding>) {
-        let changed = |was_told: bool| {
+        let changed = |was_there: bool| {
             let changed = self.before.iter().filter(|(finding, before)| {
-                let is_told = self.told.contains_key(*finding);
-                (**before > 0) == was_told && is_told != was_told
+                let is_there = self.counts.contains_key(*finding);
+                (**before > 0) == was_there && is_there != was_there
             });
             let mut changed: Vec<Finding> = changed.map(|(finding, _)| finding.clone()).collect();
             changed.sort();
@@ -73,11 +73,11 @@ impl Findings {
     }
 
     fn count(&mut self, finding: &Finding, change: impl Fn(usize) -> usize) {
-        let told = self.told.get(finding).copied().unwrap_or(0);
-        self.before.entry(finding.clone()).or_insert(told);
-        match change(told) {
-            0 => drop(self.told.remove(finding)),
-            times => drop(self.told.insert(finding.clone(), times)),
+        let count = self.counts.get(finding).copied().unwrap_or(0);
+        self.before.entry(finding.clone()).or_insert(count);
+        match change(count) {
+            0 => drop(self.counts.remove(finding)),
+            times => drop(self.counts.insert(finding.clone(), times)),
         }
     }
 }

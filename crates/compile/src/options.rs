@@ -1,4 +1,4 @@
-//! What the operator decided by flags about which objects are served and how.
+//! What flags decide about which objects are served and how.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct Options {
     pub settings: Option<Name>,
     /// The Secret with the certificate for hosts that have none (`--default-ssl-certificate`).
     pub default_certificate: Option<Name>,
-    /// The Service that answers for unknown hosts and paths (`--default-backend-service`).
+    /// The Service for unknown hosts and paths (`--default-backend-service`).
     pub default_backend: Option<Name>,
     /// Ignore Ingresses that have `spec.defaultBackend` (`--disable-catch-all`); default false.
     pub disable_catch_all: bool,
@@ -36,7 +36,7 @@ pub struct Options {
     pub loopback_endpoints: bool,
     /// Prefer endpoints meant for the zone that the process runs in (`--enable-topology-aware-routing`); default false.
     pub topology: bool,
-    /// Path that the catch-all answers itself (`--health-check-path`); default `/healthz`.
+    /// Path on which the catch-all responds 200 without a backend (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
 }
 

@@ -4,7 +4,7 @@ use http::{HeaderName, Method};
 
 use crate::Pattern;
 
-/// What a request must be, besides its host and path, for a route to take it. All parts must hold; none is no condition.
+/// What a request must match, besides host and path, for a route to serve it. All parts must match; empty ones always do.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions {
     /// The method.
@@ -24,7 +24,7 @@ pub enum TextMatch {
     Pattern(Pattern),
 }
 
-/// What conditions look at in a request.
+/// The parts of a request that conditions read.
 pub trait ConditionInput {
     /// The method.
     fn method(&self) -> &Method;
@@ -35,7 +35,7 @@ pub trait ConditionInput {
 }
 
 impl Conditions {
-    /// Whether nothing is asked for.
+    /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.method.is_none() && self.headers.is_empty() && self.query.is_empty()
     }

@@ -23,9 +23,9 @@ pub struct Host {
 /// The certificate situation of a host.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostTls {
-    /// No TLS was asked for: a wildcard host's or the catch-all's certificate serves.
+    /// No TLS configured: a wildcard host's or the catch-all's certificate serves.
     None,
-    /// TLS was asked for but there is no usable certificate: the default one serves, and redirects to https apply.
+    /// TLS configured without a usable certificate: the default one serves, and redirects to https apply.
     Default,
     /// Its own.
     Own(Arc<Certificate>),

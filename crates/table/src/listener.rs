@@ -28,7 +28,7 @@ pub struct PublicPorts {
 /// What the connections of a listener lead to.
 #[derive(Clone)]
 pub enum Socket {
-    /// They are served as they come.
+    /// Without TLS.
     Plain(Plain),
     /// They begin with a TLS handshake, whose server name decides.
     Tls(TlsSocket),
@@ -59,7 +59,7 @@ pub struct TlsSocket {
 pub enum TlsRoute {
     /// TLS ends here.
     Terminate(Terminate),
-    /// The connection is passed on as it is, TLS included.
+    /// The connection is passed on undecrypted.
     Passthrough(Arc<Split>),
 }
 
@@ -177,8 +177,7 @@ impl TlsRoute {
 }
 
 impl Terminate {
-    /// The certificate for a handshake with server name `name` (lower-case, no final dot). `None`: the handshake is to be
-    /// refused.
+    /// The certificate for a handshake with server name `name` (lower-case, no final dot). `None`: refuse the handshake.
     pub fn certificate(&self, name: Option<&str>) -> Option<&Arc<Certificate>> {
         match &self.certificates {
             Certificates::OfHosts {

@@ -78,7 +78,7 @@ pub struct Rewrite {
     pub pattern: Arc<Pattern>,
     /// What the whole path becomes.
     pub target: Template,
-    /// The target is an `http://` or `https://` URL: answer 302 to it instead of forwarding.
+    /// The target is an `http://` or `https://` URL: redirect to it with 302 instead of forwarding.
     pub redirect: bool,
     /// `X-Forwarded-Prefix` for the upstream.
     pub forwarded_prefix: Option<Template>,

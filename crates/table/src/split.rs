@@ -68,11 +68,11 @@ pub struct Alternatives {
 pub struct Rule {
     /// Index of the alternative that it is about.
     pub alternative: usize,
-    /// What is looked at.
+    /// The test.
     pub test: RuleTest,
 }
 
-/// What a rule looks at.
+/// What a rule tests.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuleTest {
     /// A request header.
@@ -128,7 +128,7 @@ pub struct FieldEdits {
     pub remove: Box<[HeaderName]>,
 }
 
-/// What rules may look at in a request.
+/// The parts of a request that rules read.
 pub trait RuleInput {
     /// The value of a header; of several, the first.
     fn header(&self, name: &HeaderName) -> Option<&[u8]>;

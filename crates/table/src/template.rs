@@ -51,7 +51,7 @@ pub enum Variable {
     PassAccessScheme,
     /// `$server_port`: the port of the listener.
     ServerPort,
-    /// `$pass_server_port`: the port as told to the upstream.
+    /// `$pass_server_port`: the port sent to the upstream.
     PassServerPort,
     /// `$server_name`: the configured name of the host.
     ServerName,

@@ -65,7 +65,7 @@ pub struct Upstream {
 /// The addresses behind an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
-    /// None, and why: requests are answered 503.
+    /// None, and why: requests get 503.
     None(NoEndpoints),
     /// Ready addresses, sorted and without repetition.
     Addresses(Arc<[SocketAddr]>),

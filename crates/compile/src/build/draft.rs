@@ -1,4 +1,4 @@
-//! What a source of objects says of its hosts and routes, before it is a table.
+//! Hosts and routes as a source describes them, before they are a table.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub struct PathDraft {
     /// The texts that decide the order of a host in regex mode, each with its expression. Every route of such a host but its
     /// root needs one.
     pub expressions: SmallVec<[(Arc<str>, Arc<Pattern>); 1]>,
-    /// What a request must be beside its path.
+    /// What else a request must match.
     pub conditions: Conditions,
 }
 
@@ -72,7 +72,7 @@ pub struct RoutePolicy {
     pub https: HttpsRedirect,
     /// Rewriting of the path.
     pub rewrite: Option<Arc<Rewrite>>,
-    /// The route asked for cookie affinity itself, so it may set the cookie.
+    /// The route itself configures cookie affinity, so it may set the cookie.
     pub sets_affinity_cookie: bool,
 }
 

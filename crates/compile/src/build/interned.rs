@@ -1,11 +1,11 @@
-//! Values made once for each text and shared while somebody uses them.
+//! Values made once for each text and shared while in use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use foldhash::fast::RandomState;
 
-/// Values by the text that they are made from. Those that nobody uses any more are dropped.
+/// Values by the text that they are made from. Unused ones are dropped.
 pub(crate) struct Interned<V> {
     known: HashMap<Box<str>, Weak<V>, RandomState>,
     /// Size at which dead entries are looked for, so that each insertion pays for a few of them.

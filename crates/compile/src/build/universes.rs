@@ -53,7 +53,7 @@ impl Builder {
     }
 
     /// Lets the hosts of `routes` serve them, each in its universes, without certificates of their own. For sources that
-    /// say nothing of a host but its routes; all routes of a host have to be in one call.
+    /// describe nothing of a host but its routes; one call must hold all routes of a host.
     pub fn set_routes<P: Ord + Clone>(&mut self, routes: &[RouteDraft<P>]) -> Vec<Conflict> {
         let mut of_host: BTreeMap<(Universe, Arc<str>), Vec<RouteDraft<P>>> = BTreeMap::new();
         for route in routes {
@@ -122,23 +122,24 @@ fn empty_host() -> Host {
 // === upstreams ===
 
 impl Builder {
-    /// An object needs the upstream of `draft`, whether a route leads there or not: what is wrong with it is worth knowing.
+    /// Keeps the upstream of `draft` built for an object that names it, also while no route leads there: its problems are
+    /// findings.
     pub fn acquire(&mut self, draft: UpstreamDraft) {
         let key = draft.key();
         self.upstreams.acquire(&key, || draft);
     }
 
-    /// The object does not need it any more.
+    /// Takes one [`Builder::acquire`] back.
     pub fn release_upstream(&mut self, key: &UpstreamKey) {
         self.upstreams.release(key);
     }
 
-    /// The Service or its endpoints changed, or what a source wants of its upstreams.
+    /// Marks the upstreams of a Service for building: it, its endpoints, or their policy changed.
     pub fn touch(&mut self, service: &Name) {
         self.upstreams.touch(service);
     }
 
-    /// What a source wants of upstreams may have changed for all of them.
+    /// Marks all upstreams for building.
     pub fn touch_all(&mut self) {
         self.upstreams.touch_all();
     }

@@ -21,7 +21,7 @@ pub struct Inputs<'a> {
     pub options: &'a Options,
 }
 
-/// What a source wants of an upstream besides its endpoints.
+/// How a source configures an upstream.
 #[derive(Clone, Debug)]
 pub struct UpstreamPolicy {
     /// Name in logs, metrics and affinity cookies.
@@ -128,7 +128,7 @@ fn problem(why: NoEndpoints, wanted: &ServicePort, service: Option<&Service>) ->
         NoEndpoints::RefusedName => {
             let external = service.and_then(|service| service.external_name.as_deref());
             format!(
-                "externalName \"{}\" of Service {name} is refused: it has to be a DNS name outside this machine, and external names have to be enabled",
+                "externalName \"{}\" of Service {name} is refused: it must be a DNS name outside this machine, and external names must be enabled",
                 external.unwrap_or_default().escape_debug()
             )
         }

@@ -39,7 +39,7 @@ impl UpstreamDraft {
 }
 
 impl Upstreams {
-    /// One more needs this upstream. Its first need marks it for building.
+    /// Counts one more use of an upstream; the first one marks it for building.
     pub(super) fn acquire(&mut self, key: &UpstreamKey, draft: impl FnOnce() -> UpstreamDraft) {
         if let Some(needed) = self.needed.get_mut(key) {
             needed.times = needed.times.saturating_add(1);
@@ -56,7 +56,7 @@ impl Upstreams {
         self.dirty.insert(key.clone());
     }
 
-    /// One less needs this upstream. Its last release marks it, so that it goes with the next [`Upstreams::take_dirty`].
+    /// Counts one use less; after the last one the upstream goes with the next [`Upstreams::take_dirty`].
     pub(super) fn release(&mut self, key: &UpstreamKey) {
         let Some(needed) = self.needed.get_mut(key) else {
             return;
@@ -72,13 +72,13 @@ impl Upstreams {
         self.needed.get(key).map(|needed| &needed.upstream)
     }
 
-    /// The Service changed, or what its upstreams are like.
+    /// Marks the upstreams of a Service for building.
     pub(super) fn touch(&mut self, service: &Name) {
         let of_service = self.of_service.get(service).into_iter().flatten();
         self.dirty.extend(of_service.cloned());
     }
 
-    /// All upstreams are to be built again.
+    /// Marks all upstreams for building.
     pub(super) fn touch_all(&mut self) {
         self.dirty.extend(self.needed.keys().cloned());
     }

@@ -1,8 +1,8 @@
 //! Whether an Ingress may be stored: the verdict of the admission webhook (ingress-nginx reference 9.2).
 //!
-//! A review looks at the object, the settings and the Ingresses that share a host with it, in the state that is being
-//! served. It compiles no host and changes nothing, so that asking costs the same whether or not the answer is acted upon.
-//! It looks at no Secret: what a Secret or Service lacks may come a moment later, and is a finding until then.
+//! A review reads the object, the settings and the Ingresses that share a host with it, in the state that is being
+//! served. It compiles no host and changes nothing, so that it costs the same whether or not the Ingress is stored.
+//! It reads no Secret: what a Secret or Service lacks may come a moment later, and is a finding until then.
 
 mod keys;
 mod overlap;
@@ -26,13 +26,13 @@ use crate::{Compiled, Name, Options, Snapshot};
 /// What a review found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
-    /// Why the Ingress is not to be stored.
+    /// Why the Ingress must not be stored.
     pub denied: Option<String>,
     /// What its author should know though it is stored: at most 20 lines of at most 256 bytes.
     pub warnings: Vec<String>,
-    /// Whether it is an Ingress of ours; others are only inspected.
+    /// Whether its class is this controller's; others are only inspected.
     pub ours: bool,
-    /// Ingresses that were looked at.
+    /// Ingresses compared, this one included.
     pub tested: usize,
 }
 
@@ -73,7 +73,7 @@ pub fn review(
     review
 }
 
-/// An Ingress of ours under review.
+/// An Ingress of this controller's class under review.
 struct Candidate<'a> {
     ingress: &'a Ingress,
     compiled: &'a Compiled,
@@ -117,7 +117,7 @@ impl Candidate<'_> {
         Ok(())
     }
 
-    /// The API server gives every object its UID before it asks; another text would be somebody's who is not it.
+    /// The API server gives every object its UID before it calls the webhook; other text is not from the API server.
     fn uid(&self) -> Result<(), String> {
         let uid = self.ingress.metadata.uid.as_deref().unwrap_or_default();
         if is_uuid(uid) {

@@ -24,7 +24,7 @@ pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options)
     has_our_class(ingress, snapshot, &options.class)
 }
 
-/// Whether Ingresses of a namespace are looked at.
+/// Whether Ingresses of a namespace are watched.
 pub(crate) fn is_watched(namespace: &str, snapshot: &Snapshot, options: &Options) -> bool {
     match &options.namespaces {
         Namespaces::All => true,

@@ -62,7 +62,7 @@ struct State {
     rules_field: Arc<str>,
 }
 
-/// What became of an Ingress of ours.
+/// What became of an Ingress of this controller's class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IngressStatus {
     /// It is served as it is.
@@ -116,12 +116,12 @@ impl Compiled {
         self.findings.difference()
     }
 
-    /// What became of each Ingress of ours.
+    /// What became of each Ingress of this controller's class.
     pub fn statuses(&self) -> &BTreeMap<Name, IngressStatus> {
         &self.state.statuses
     }
 
-    /// Ingresses that became ours in the last compilation.
+    /// Ingresses that came into this controller's class in the last compilation.
     pub fn adopted(&self) -> &[Name] {
         &self.adopted
     }

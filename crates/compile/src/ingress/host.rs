@@ -50,7 +50,7 @@ pub(crate) struct Inputs<'a> {
 pub(crate) struct IngressHost {
     /// `None` when nothing is served under that name.
     pub(crate) served: Option<Served>,
-    /// Aliases that its Ingress asks for, also those that it does not get because another host has the name.
+    /// Aliases that its Ingress names, also those that it does not get because another host has the name.
     pub(crate) claimed: Vec<Arc<str>>,
     /// Aliases that are regular expressions.
     pub(crate) regex_names: Vec<Pattern>,
@@ -116,7 +116,7 @@ pub(crate) fn draft(
     }
 }
 
-/// The redirect from the host's counterpart is asked for, and the counterpart is a host itself.
+/// A redirect from the host's counterpart is configured, but the counterpart is a host itself.
 fn www_finding(host: &str, primaries: &[&Member], inputs: &Inputs<'_>) -> Option<Finding> {
     let counterpart = www_counterpart(host);
     if !wants_www(primaries) || !(inputs.defines)(&counterpart) {
@@ -142,7 +142,7 @@ pub(crate) fn www_counterpart(host: &str) -> String {
         .map_or_else(|| format!("www.{host}"), str::to_owned)
 }
 
-/// Whether any of a host's Ingresses asks for the redirect from its `www.` counterpart.
+/// Whether any of a host's Ingresses configures the redirect from its `www.` counterpart.
 pub(crate) fn wants_www(members: &[&Member]) -> bool {
     let wants = |member: &&Member| member.ingress.annotations.redirects.from_to_www == Some(true);
     members

@@ -1,4 +1,4 @@
-//! What Ingresses want of a Service port that they name, and what they hear of it (ingress-nginx reference 1.4, 1.5, 2.7).
+//! How Ingresses configure the Service ports that they name, and findings about these (ingress-nginx reference 1.4, 1.5, 2.7).
 
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
@@ -22,7 +22,7 @@ pub(crate) struct Named<'a> {
     pub(crate) inherited_affinity: Option<Arc<Affinity>>,
 }
 
-/// What the Ingresses that name a Service port want of its upstreams.
+/// The policy of the upstreams of a Service port that Ingresses name.
 pub(crate) fn policy(
     named: &Named<'_>,
     settings: &Settings,
@@ -30,12 +30,12 @@ pub(crate) fn policy(
     findings: &mut Vec<Finding>,
 ) -> UpstreamPolicy {
     let first = named.users.first();
-    let asked = first.and_then(|first| first.annotations.routing.service_upstream);
+    let own = first.and_then(|first| first.annotations.routing.service_upstream);
     UpstreamPolicy {
         log_name: log_name(named.port, options).into(),
         balance: balance(named, settings, findings),
         affinity: affinity(&named.users).or_else(|| named.inherited_affinity.clone()),
-        cluster_address: first.is_some() && asked.unwrap_or(settings.upstream.service_upstream),
+        cluster_address: first.is_some() && own.unwrap_or(settings.upstream.service_upstream),
     }
 }
 
@@ -62,9 +62,7 @@ pub(crate) fn findings(
 }
 
 fn refused(address: IpAddr, service: &Name) -> String {
-    format!(
-        "endpoint {address} of Service {service} is not an address that requests may go to; left out"
-    )
+    format!("refused endpoint address {address} of Service {service}; left out")
 }
 
 /// `<namespace>-<service>-<port>`, or the names that ingress-nginx logs for default backends.
@@ -85,12 +83,14 @@ fn consequence(user: &ParsedIngress, named: &ServicePort) -> String {
         return "its share stays with the primary".into();
     }
     match user.fallback() {
-        Some(fallback) if fallback.id == *named.id() => "it stands in for no other Service".into(),
+        Some(fallback) if fallback.id == *named.id() => {
+            "it is the fallback of no other Service".into()
+        }
         Some(fallback) => format!(
             "requests go to Service {} of the default-backend annotation",
             fallback.service
         ),
-        None => "requests are answered 503".into(),
+        None => "requests get 503".into(),
     }
 }
 

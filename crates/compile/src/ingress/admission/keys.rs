@@ -1,4 +1,4 @@
-//! What the annotations are, before it is asked what they say.
+//! Which annotations there are, before their values are parsed.
 
 use k8s_openapi::api::networking::v1::Ingress;
 
@@ -34,7 +34,7 @@ pub(super) fn check(ingress: &Ingress, settings: &Settings, prefix: &str) -> Res
                 quoted(key)
             ));
         }
-        // Compiling leaves snippets above the level to be closed; somebody who is there to read it is told outright.
+        // Compiling closes the routes of snippets above the level; here the author can be refused outright.
         let risk = own.and_then(find).map(|entry| entry.risk);
         if let Some(risk) = risk.filter(|risk| *risk > rules.max_risk) {
             return Err(format!(

@@ -14,7 +14,7 @@ type Key<'a> = (&'a str, PathKind);
 /// Paths whose owners matter.
 type Wanted<'a> = HashSet<&'a str, RandomState>;
 
-/// How many other Ingresses were looked at: those that have one of the paths.
+/// How many other Ingresses were compared: those that have one of the paths.
 ///
 /// # Errors
 /// The first path that another Ingress has, in words.

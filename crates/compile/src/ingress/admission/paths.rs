@@ -12,8 +12,8 @@ use crate::build::service_port::Transport;
 use crate::ingress::host::{Member, in_regex_mode};
 use crate::ingress::parsed::ParsedIngress;
 
-/// Expressions that one review compiles, at most; those in service already are not compiled again. What is beyond is told
-/// when it is compiled to be served. An expression may take a millisecond, and anybody may ask.
+/// Expressions that one review compiles, at most; those in service already are not compiled again. Those beyond are
+/// checked when they are served. Compiling one may take a millisecond, and any client can submit Ingresses.
 const MAX_EXPRESSIONS: usize = 64;
 /// Bytes of those expressions, at most.
 const MAX_BYTES: usize = 16 << 10;
@@ -49,11 +49,11 @@ fn is_literal(path: &str) -> bool {
     path.starts_with('/') && path.bytes().all(literal)
 }
 
-/// Compiles the paths that would be regular expressions. Other than in ingress-nginx, where one that is none goes through
-/// and spoils the whole configuration, it is refused. The result is a remark about those that were too many to be looked at.
+/// Compiles the paths that would be regular expressions. An invalid one is refused; in ingress-nginx it passes and breaks the
+/// whole configuration. The result is a remark about expressions beyond [`MAX_EXPRESSIONS`].
 ///
 /// # Errors
-/// The first that is none, in words.
+/// The first invalid one, in words.
 pub(super) fn expressions(
     parsed: &Arc<ParsedIngress>,
     compiled: &Compiled,

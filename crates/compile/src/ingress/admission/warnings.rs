@@ -54,8 +54,7 @@ fn of_texts(parsed: &ParsedIngress) -> impl Iterator<Item = Finding> {
     rewrite.into_iter().chain(pattern)
 }
 
-/// What is accepted and changes nothing was meant to change nothing. A name that nobody knows is news: it is mostly a
-/// mistyped one.
+/// Accepted annotations without effect are no news. Unknown names are: most are mistyped.
 fn is_news(finding: &Finding, prefix: &str) -> bool {
     let annotation = || {
         let name = finding.field.strip_prefix("metadata.annotations[")?;

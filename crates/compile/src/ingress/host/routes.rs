@@ -59,7 +59,7 @@ pub(super) fn draft(
         Root::CatchAll(member) => drafter.catch_all_root(member, primaries, &declared),
         Root::Declared(member, rule) => drafter.route(member, rule),
         Root::Creator(member) => drafter.default_root(member),
-        Root::Nobody => drafter.built_in_root(),
+        Root::BuiltIn => drafter.built_in_root(),
     };
     let others = declared.into_iter().filter(|(_, rule)| !is_root(rule));
     let others = others
@@ -90,7 +90,7 @@ fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
 /// A path and the Ingress that declares it.
 type Declared<'a> = (&'a Member, &'a PathRule);
 
-/// Who has the root of a host.
+/// Which Ingress owns the root of a host.
 enum Root<'a> {
     /// The oldest Ingress with nothing but a default backend takes over the root of the catch-all.
     CatchAll(&'a Member),
@@ -98,8 +98,8 @@ enum Root<'a> {
     Declared(&'a Member, &'a PathRule),
     /// The Ingress that created the host.
     Creator(&'a Member),
-    /// The catch-all host is nobody's, however many Ingresses add paths to it.
-    Nobody,
+    /// The catch-all host has no creator, however many Ingresses add paths to it.
+    BuiltIn,
 }
 
 impl<'a> Root<'a> {
@@ -116,7 +116,7 @@ impl<'a> Root<'a> {
         }
         match primaries.first() {
             Some(member) if !is_catch_all => Self::Creator(member),
-            _ => Self::Nobody,
+            _ => Self::BuiltIn,
         }
     }
 
@@ -148,7 +148,7 @@ fn wants_regex(member: &Member, path: &str) -> bool {
     rewrites || routing.use_regex == Some(true)
 }
 
-/// Why all routes of a host are closed: an Ingress of it asks for a protection of the whole host that cannot be given.
+/// Why all routes of a host are closed: one of its Ingresses protects the whole host in a way that is not honoured.
 fn closed_for_all(
     host: &str,
     primaries: &[&Member],
@@ -317,7 +317,7 @@ impl<'a> Drafter<'a, '_> {
             .filter(|late| late.ingress.is_catch_all() && late.ingress.name != member.ingress.name);
         self.findings.extend(late.map(|late| {
             let message = format!(
-                "the default backend of {} is older and answers; ignored here",
+                "the default backend of {} is older and serves; ignored here",
                 member.ingress.name
             );
             late.ingress
