@@ -4,7 +4,6 @@
 mod hostile;
 mod ingress;
 mod registry;
-mod values;
 
 use std::collections::BTreeMap;
 

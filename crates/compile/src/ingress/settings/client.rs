@@ -6,8 +6,242 @@ use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 use super::read::Source;
+use super::registry::{Kind, Setting, inert, not_yet, setting};
 use super::tls::status;
+use crate::ingress::annotations::Class;
 use crate::ingress::annotations::parse_cidr;
+
+pub(super) const ENTRIES: &[Setting] = &[
+    setting(
+        "use-forwarded-headers",
+        Kind::Bool,
+        "false",
+        "Believes X-Forwarded-Proto, -Port, -Host and -For.",
+    ),
+    setting(
+        "compute-full-forwarded-for",
+        Kind::Bool,
+        "false",
+        "With it: appends to X-Forwarded-For instead of replacing it.",
+    ),
+    setting(
+        "enable-real-ip",
+        Kind::Bool,
+        "false",
+        "Takes the client address from forwarded-for-header.",
+    ),
+    setting(
+        "proxy-real-ip-cidr",
+        Kind::List,
+        "0.0.0.0/0",
+        "Proxies whose headers are believed.",
+    ),
+    setting(
+        "forwarded-for-header",
+        Kind::Chars(Class::Word),
+        "X-Forwarded-For",
+        "Header with the client address.",
+    ),
+    inert(
+        "forwarded-for-proxy-protocol-header",
+        "X-Forwarded-For-Proxy-Protocol",
+        "A scratch header inside nginx.",
+    ),
+    setting(
+        "forwarded-host-header",
+        Kind::Chars(Class::Word),
+        "X-Forwarded-Host",
+        "Source of X-Original-Forwarded-Host.",
+    ),
+    setting(
+        "use-proxy-protocol",
+        Kind::Bool,
+        "false",
+        "Connections begin with a PROXY header, version 1 or 2.",
+    ),
+    setting(
+        "proxy-protocol-header-timeout",
+        Kind::Duration,
+        "5s",
+        "How long to wait for it.",
+    ),
+    setting(
+        "proxy-add-original-uri-header",
+        Kind::Bool,
+        "false",
+        "Adds X-Original-URI for the backend.",
+    ),
+    setting(
+        "generate-request-id",
+        Kind::Bool,
+        "true",
+        "Makes an X-Request-ID where the client sent none.",
+    ),
+    setting(
+        "proxy-set-headers",
+        Kind::Chars(Class::Basic),
+        "",
+        "ConfigMap namespace/name of headers for the backends.",
+    ),
+    setting(
+        "add-headers",
+        Kind::Chars(Class::Basic),
+        "",
+        "ConfigMap namespace/name of headers for the clients.",
+    ),
+    setting(
+        "use-port-in-redirects",
+        Kind::Bool,
+        "false",
+        "Default of the annotation.",
+    ),
+    setting(
+        "relative-redirects",
+        Kind::Bool,
+        "false",
+        "Redirects that the proxy itself makes carry a path only.",
+    ),
+    setting("use-http2", Kind::Bool, "true", "Offers HTTP/2."),
+    setting(
+        "http2-max-concurrent-streams",
+        Kind::Int,
+        "128",
+        "Requests in progress on one HTTP/2 connection.",
+    ),
+    inert(
+        "http2-max-field-size",
+        "",
+        "large-client-header-buffers bounds HTTP/2 too.",
+    ),
+    inert(
+        "http2-max-header-size",
+        "",
+        "large-client-header-buffers bounds HTTP/2 too.",
+    ),
+    inert(
+        "http2-max-requests",
+        "0",
+        "keep-alive-requests bounds HTTP/2 too.",
+    ),
+    setting(
+        "keep-alive",
+        Kind::Int,
+        "75",
+        "Seconds an idle connection is kept; 0 closes after each answer.",
+    ),
+    setting(
+        "keep-alive-requests",
+        Kind::Int,
+        "1000",
+        "Requests on one connection.",
+    ),
+    setting(
+        "client-header-buffer-size",
+        Kind::Size,
+        "1k",
+        "First buffer for a head; adds to the bound of the next key.",
+    ),
+    setting(
+        "large-client-header-buffers",
+        Kind::Buffers,
+        "4 8k",
+        "Number and size; longest head and longest field.",
+    ),
+    setting(
+        "client-header-timeout",
+        Kind::Int,
+        "30",
+        "Seconds for the head of a request, then 408 (60 in ingress-nginx).",
+    ),
+    setting(
+        "client-body-timeout",
+        Kind::Int,
+        "60",
+        "Seconds between two reads of a body, then 408.",
+    ),
+    setting(
+        "client-body-buffer-size",
+        Kind::Size,
+        "8k",
+        "Default of the annotation.",
+    ),
+    setting(
+        "enable-underscores-in-headers",
+        Kind::Bool,
+        "false",
+        "Passes header names with underscores; else they are dropped.",
+    ),
+    setting(
+        "ignore-invalid-headers",
+        Kind::Bool,
+        "true",
+        "Drops headers with other odd names instead of passing them.",
+    ),
+    inert("default-type", "text/html", "No files are served."),
+    not_yet(
+        "bind-address",
+        Kind::Raw,
+        "",
+        "Addresses to listen on; the flag --bind-address does it.",
+    ),
+    inert(
+        "bind-address-ipv4",
+        "",
+        "Computed from bind-address inside ingress-nginx.",
+    ),
+    inert(
+        "bind-address-ipv6",
+        "",
+        "Computed from bind-address inside ingress-nginx.",
+    ),
+    not_yet(
+        "disable-ipv6",
+        Kind::Bool,
+        "false",
+        "Listens on IPv4 only; the flag --bind-address does it.",
+    ),
+    not_yet(
+        "disable-ipv6-dns",
+        Kind::Bool,
+        "false",
+        "Asks DNS for IPv4 addresses only.",
+    ),
+    inert(
+        "reuse-port",
+        "true",
+        "Every worker has listeners of its own.",
+    ),
+    inert(
+        "enable-multi-accept",
+        "true",
+        "Workers accept what is waiting.",
+    ),
+    not_yet("limit-rate", Kind::Int, "0", "Default of the annotation."),
+    not_yet(
+        "limit-rate-after",
+        Kind::Int,
+        "0",
+        "Default of the annotation.",
+    ),
+    setting(
+        "limit-req-status-code",
+        Kind::Int,
+        "503",
+        "Status of requests beyond limit-rps and limit-rpm.",
+    ),
+    setting(
+        "limit-conn-status-code",
+        Kind::Int,
+        "503",
+        "Status of requests beyond limit-connections.",
+    ),
+    setting(
+        "limit-conn-zone-variable",
+        Kind::Chars(Class::Variables),
+        "$binary_remote_addr",
+        "What the limits count by; requests for which it is empty are not counted.",
+    ),
+];
 
 /// Client addresses and forwarded headers.
 #[derive(Debug, Clone, PartialEq, Eq)]

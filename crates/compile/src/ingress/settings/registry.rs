@@ -1,15 +1,10 @@
 //! The one table of ConfigMap keys: type, default, whether it is honoured, and a line of documentation.
 
-mod client;
-mod logs;
-mod process;
-mod security;
-mod tls;
-mod upstream;
-
 use std::sync::LazyLock;
 
-use crate::ingress::annotations::{Bad, Kind, Support};
+use super::{client, logs, process, security, tls, upstream};
+pub(super) use crate::ingress::annotations::Kind;
+use crate::ingress::annotations::{Bad, Support};
 
 /// One key of the ConfigMap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +23,7 @@ pub struct Setting {
     pub doc: &'static str,
 }
 
-const fn setting(
+pub(super) const fn setting(
     name: &'static str,
     kind: Kind,
     default: &'static str,
@@ -45,7 +40,7 @@ const fn setting(
 }
 
 /// A key without effect here, whose value nobody reads.
-const fn inert(name: &'static str, default: &'static str, doc: &'static str) -> Setting {
+pub(super) const fn inert(name: &'static str, default: &'static str, doc: &'static str) -> Setting {
     Setting {
         name,
         kind: Kind::Raw,
@@ -57,7 +52,7 @@ const fn inert(name: &'static str, default: &'static str, doc: &'static str) -> 
 }
 
 /// A key that is not honoured yet.
-const fn not_yet(
+pub(super) const fn not_yet(
     name: &'static str,
     kind: Kind,
     default: &'static str,
@@ -74,7 +69,7 @@ const fn not_yet(
 }
 
 /// A key that protects and is not honoured yet.
-const fn protects(
+pub(super) const fn protects(
     name: &'static str,
     kind: Kind,
     default: &'static str,
@@ -92,7 +87,7 @@ const fn protects(
 
 impl Setting {
     /// An invalid value closes every route.
-    const fn closes(mut self) -> Self {
+    pub(super) const fn closes(mut self) -> Self {
         self.bad = Bad::Deny;
         self
     }

@@ -1,0 +1,101 @@
+//! Load balancing.
+
+use std::num::NonZeroU32;
+
+use crate::ingress::annotations::{Annotation, Class, Kind, Reader, Risk, annotation};
+
+pub(crate) const ENTRIES: &[Annotation] = &[
+    annotation(
+        "load-balance",
+        Kind::OneOf(&["round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
+        "round_robin or ewma; the other words have annotations of their own and mean round_robin here.",
+    )
+    .setting("load-balance", "round_robin")
+    .refuses(),
+    annotation(
+        "upstream-hash-by",
+        Kind::Spaced(Class::Variables),
+        "Consistent hashing over this text with variables such as $request_uri or $http_x_user.",
+    )
+    .risk(Risk::High)
+    .refuses(),
+    annotation("upstream-hash-by-subset", Kind::Bool, "The hash chooses a subset, then a random member of it.")
+        .default("false")
+        .refuses(),
+    annotation("upstream-hash-by-subset-size", Kind::Int, "Endpoints in one subset.").default("3").refuses(),
+];
+
+/// How an endpoint is chosen. Affinity comes before `hash_by`, and that before `algorithm`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Balance {
+    /// The algorithm; the ConfigMap's when not set.
+    pub algorithm: Option<Algorithm>,
+    /// Consistent hashing.
+    pub hash_by: Option<HashBy>,
+}
+
+/// How endpoints take turns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Algorithm {
+    /// One after another.
+    #[default]
+    RoundRobin,
+    /// The faster of two, by a moving average of their answer times.
+    Ewma,
+}
+
+impl Algorithm {
+    /// The algorithm a word stands for; words of ingress-nginx that only annotations of their own can mean are `None`.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "round_robin" => Some(Self::RoundRobin),
+            "ewma" => Some(Self::Ewma),
+            _ => None,
+        }
+    }
+}
+
+/// Consistent hashing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HashBy {
+    /// What is hashed: text with variables such as `$request_uri`, as written.
+    pub key: String,
+    /// `Some` when the hash chooses a subset of this many endpoints, and chance one of it.
+    pub subset: Option<NonZeroU32>,
+}
+
+/// Endpoints in a subset.
+const SUBSET_SIZE: NonZeroU32 = NonZeroU32::new(3).expect("3 is not zero");
+
+impl Balance {
+    pub(crate) fn read(reader: &mut Reader) -> Self {
+        Self {
+            algorithm: algorithm(reader),
+            hash_by: hash_by(reader),
+        }
+    }
+}
+
+fn algorithm(reader: &mut Reader) -> Option<Algorithm> {
+    let word = reader.text("load-balance")?;
+    let algorithm = Algorithm::from_word(word);
+    if algorithm.is_none() {
+        let message = format!(
+            "{word} has annotations of its own (upstream-hash-by, affinity); round_robin is used"
+        );
+        reader.warn("load-balance", message);
+    }
+    Some(algorithm.unwrap_or_default())
+}
+
+fn hash_by(reader: &mut Reader) -> Option<HashBy> {
+    let key = reader.string("upstream-hash-by")?;
+    let size = reader
+        .positive("upstream-hash-by-subset-size")
+        .and_then(NonZeroU32::new)
+        .unwrap_or(SUBSET_SIZE);
+    Some(HashBy {
+        key,
+        subset: reader.on("upstream-hash-by-subset").then_some(size),
+    })
+}
