@@ -561,7 +561,7 @@ fn any_text() -> impl Strategy<Value = String> {
 
 fn annotation() -> impl Strategy<Value = String> {
     let known: Vec<&str> = annotations::all()
-        .map(|annotation| annotation.name)
+        .map(|annotation| annotation.entry.name)
         .collect();
     prop_oneof![
         9 => prop::sample::select(known).prop_map(|name| format!("nginx.ingress.kubernetes.io/{name}")),

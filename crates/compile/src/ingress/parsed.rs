@@ -15,7 +15,7 @@ use self::positions::Positions;
 use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::age::Age;
-use crate::ingress::annotations::{self, IngressAnnotations, Validation};
+use crate::ingress::annotations::{self, IngressAnnotations, Protection, Validation};
 use crate::ingress::inspect::inspect;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
@@ -253,16 +253,18 @@ impl Findings {
     }
 }
 
-/// Annotations that protect every path of a host, not only those of their own Ingress (ingress-nginx reference 1.8).
-const HOST_WIDE_PROTECTION: [&str; 2] = ["auth-tls-secret", "auth-tls-match-cn"];
-
+/// Whether an annotation is broken that protects every path of a host, not only those of its own Ingress (ingress-nginx
+/// reference 1.8).
 fn closes_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
     let broken = annotations
         .problems
         .iter()
         .filter(|problem| problem.severity == Severity::Error)
         .filter_map(|problem| problem.field.strip_prefix(prefix)?.strip_prefix('/'))
-        .find(|name| HOST_WIDE_PROTECTION.contains(name))?;
+        .find(|name| {
+            let row = annotations::find(name);
+            row.is_some_and(|row| row.entry.protects == Some(Protection::Hosts))
+        })?;
     Some(broken.into())
 }
 
@@ -296,7 +298,7 @@ fn read_annotations(
         },
         max_risk: settings.annotations.max_risk,
         blocklist: &settings.annotations.blocklist,
-        ssl_passthrough: false,
+        flags: &[],
     };
     let none = std::collections::BTreeMap::new();
     let parsed = IngressAnnotations::parse(

@@ -5,27 +5,12 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
-use crate::ingress::annotations::NameRef;
+use crate::ingress::annotations;
 use crate::ingress::class::is_our_class;
+use crate::ingress::registry::{Entry, NameRef};
+use crate::ingress::settings;
 use crate::objects::{ConfigMap, Object};
 use crate::{Kind, Name, ObjectRef, Options};
-
-/// Annotations whose value is a Secret's name, with or without its namespace.
-const SECRETS: [&str; 3] = ["auth-secret", "auth-tls-secret", "proxy-ssl-secret"];
-/// Annotations whose value is a ConfigMap's name, with or without its namespace.
-const CONFIG_MAPS: [&str; 3] = [
-    "auth-proxy-set-headers",
-    "custom-headers",
-    "fastcgi-params-configmap",
-];
-/// Keys of the settings whose value is a ConfigMap's name.
-const SETTINGS_CONFIG_MAPS: [&str; 3] = [
-    "add-headers",
-    "global-auth-proxy-set-headers",
-    "proxy-set-headers",
-];
-/// Keys of the settings whose value is a Secret's name.
-const SETTINGS_SECRETS: [&str; 1] = ["ssl-dh-param"];
 
 /// The Secrets and ConfigMaps that `object` names. Of ConfigMaps only those with settings name any.
 pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
@@ -74,30 +59,21 @@ fn of_ingress(ingress: &Ingress, prefix: &str) -> Vec<ObjectRef> {
         else {
             continue;
         };
-        let kind = if SECRETS.contains(&key) {
-            Kind::Secret
-        } else if CONFIG_MAPS.contains(&key) {
-            Kind::ConfigMap
-        } else {
-            continue;
-        };
-        all.extend(named(kind, value, namespace));
+        let entry = annotations::find(key).map(|row| &row.entry);
+        all.extend(entry.and_then(|entry| named(entry, value, namespace)));
     }
     all
 }
 
 fn of_settings(map: &ConfigMap) -> Vec<ObjectRef> {
-    let namespace = &map.name.namespace;
-    let values = |kind, keys: &'static [&'static str]| {
-        let values = keys.iter().filter_map(|key| map.data.get(*key));
-        values.filter_map(move |value| named(kind, value, namespace))
-    };
-    values(Kind::ConfigMap, &SETTINGS_CONFIG_MAPS)
-        .chain(values(Kind::Secret, &SETTINGS_SECRETS))
-        .collect()
+    let named =
+        |entry: &settings::Setting| named(entry, map.data.get(entry.name)?, &map.name.namespace);
+    settings::all().filter_map(named).collect()
 }
 
-fn named(kind: Kind, value: &str, namespace: &str) -> Option<ObjectRef> {
+/// The Secret or ConfigMap that the value of an entry names. Services are all watched.
+fn named(entry: &Entry, value: &str, namespace: &str) -> Option<ObjectRef> {
+    let kind = entry.names.filter(|kind| *kind != Kind::Service)?;
     let named = NameRef::parse(value).ok()?;
     let name = Name::new(named.namespace_or(namespace), &named.name);
     Some(reference(kind, name))

@@ -3,15 +3,15 @@
 //! Settings are total: a value of the wrong type leaves its key at the default with a warning, an unknown key is named,
 //! and a key that protects and can't be honoured closes every route.
 
-mod client;
+pub(crate) mod client;
 mod docs;
-mod logs;
+pub(crate) mod logs;
 mod process;
 mod read;
 mod registry;
-mod security;
-mod tls;
-mod upstream;
+pub(crate) mod security;
+pub(crate) mod tls;
+pub(crate) mod upstream;
 
 pub use client::{Client, ForwardedHeaders, LimitDefaults};
 pub use docs::settings_markdown;
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use crate::ingress::annotations::{Denial, Problem};
+use crate::ingress::registry::{Denial, Problem};
 use read::Source;
 
 /// All settings of the ConfigMap that are honoured.
@@ -83,8 +83,8 @@ impl Settings {
             limits: LimitDefaults::read(&mut source),
             upstream: UpstreamDefaults::read(&mut source),
             access_log: AccessLog::read(&source),
-            shutdown_timeout: source.duration("worker-shutdown-timeout"),
-            max_worker_connections: NonZeroU32::new(source.count("max-worker-connections")),
+            shutdown_timeout: source.get(&process::WORKER_SHUTDOWN_TIMEOUT),
+            max_worker_connections: NonZeroU32::new(source.count(&process::MAX_WORKER_CONNECTIONS)),
             closed: None,
         };
         let outcome = source.finish();

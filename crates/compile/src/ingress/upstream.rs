@@ -4,12 +4,12 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use headgate_table::{Affinity, AffinityMode, Balance, Template};
+use headgate_table::{Affinity, Balance, Template};
 
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{ServicePort, UpstreamPolicy, UpstreamProblem};
 use crate::finding::{Finding, Severity, Subject};
-use crate::ingress::annotations::{Algorithm, StickyMode};
+use crate::ingress::annotations::Algorithm;
 use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
@@ -151,10 +151,7 @@ pub(crate) fn affinity(users: &[&ParsedIngress]) -> Option<Arc<Affinity>> {
     let cookie = &with.next_back().unwrap_or(oldest).cookie;
     Some(Arc::new(Affinity {
         cookie: cookie.name.as_str().into(),
-        mode: match oldest.mode {
-            StickyMode::Balanced => AffinityMode::Balanced,
-            StickyMode::Persistent => AffinityMode::Persistent,
-        },
+        mode: oldest.mode,
         path: cookie.path.as_deref().map(Arc::from),
         domain: cookie.domain.as_deref().map(Arc::from),
         max_age: cookie.max_age,

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Annotation, Bad, all};
+use super::{Annotation, all};
+use crate::ingress::registry::{Entry, OnInvalid, Support};
 
 /// Every annotation as a Markdown table: name, value, default, ConfigMap key, risk, invalid value, support and meaning.
 pub fn annotations_markdown() -> String {
@@ -10,18 +11,19 @@ pub fn annotations_markdown() -> String {
         "| Annotation | Value | Default | ConfigMap key | Risk | Invalid value | Support | What it does |\n\
          |---|---|---|---|---|---|---|---|\n",
     );
-    for entry in all() {
+    for row in all() {
+        let entry = &row.entry;
         // Writing to a string never fails.
         let _ = writeln!(
             page,
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            names(entry),
+            names(row),
             table_cell(&entry.kind.expected()),
             code(entry.default),
-            entry.configmap_key.map_or_else(String::new, code),
-            entry.risk.as_str(),
-            consequence(entry.bad),
-            entry.support.as_str(),
+            row.configmap_key.map_or_else(String::new, code),
+            row.risk.as_str(),
+            consequence(entry.on_invalid),
+            support(entry, "closes the route"),
             table_cell(entry.doc),
         );
     }
@@ -45,19 +47,28 @@ fn code(text: &str) -> String {
     }
 }
 
-fn names(entry: &Annotation) -> String {
-    entry
-        .aliases
+fn names(row: &Annotation) -> String {
+    row.aliases
         .iter()
-        .fold(format!("`{}`", entry.name), |names, alias| {
+        .fold(format!("`{}`", row.entry.name), |names, alias| {
             format!("{names}, `{alias}`")
         })
 }
 
-fn consequence(bad: Bad) -> &'static str {
-    match bad {
-        Bad::RefuseIngress => "Ingress refused",
-        Bad::Deny => "route closed (503)",
-        Bad::Ignore => "ignored",
+fn consequence(on_invalid: OnInvalid) -> &'static str {
+    match on_invalid {
+        OnInvalid::RefuseIngress => "Ingress refused",
+        OnInvalid::Close => "route closed (503)",
+        OnInvalid::Ignore => "ignored",
+    }
+}
+
+/// Whether an entry works; `closes` is what one does that protects and does not.
+pub(crate) fn support(entry: &Entry, closes: &str) -> String {
+    match entry.support {
+        Support::Honoured => "honoured".to_owned(),
+        Support::NotYet if entry.closes() => format!("not yet; {closes}"),
+        Support::NotYet => "not yet; ignored with a warning".to_owned(),
+        Support::Inert => "accepted, no effect".to_owned(),
     }
 }

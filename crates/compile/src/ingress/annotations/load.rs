@@ -1,31 +1,39 @@
-//! From the annotations of an object to a reader: prefix, aliases, the risk gate, the blocklist, and unknown names.
+//! From the annotations of an object to a reader: prefix, aliases, the risk gate, the blocklist, unknown names, and what
+//! the rows of the registry say about each other.
 
 use std::collections::BTreeMap;
 
-use super::Policy;
+use super::{Annotation, DEFAULT_PREFIX, Policy, Risk, all, find, meant_by, removed};
 use crate::Severity;
-use crate::ingress::annotations::{
-    Annotation, Bad, DEFAULT_PREFIX, Field, Reader, Risk, TUTORIAL_NAMES, all, excerpt, find,
-    removed, tutorial_replacement,
-};
+use crate::ingress::registry::{Kind, Reader, excerpt};
+
+/// Texts by short name.
+type Texts<'a> = BTreeMap<&'a str, &'a str>;
 
 /// A reader with every annotation under the prefix.
 pub(super) fn load(policy: &Policy<'_>, annotations: &BTreeMap<String, String>) -> Reader {
     let mut reader = Reader::new(format!("{}/", policy.prefix));
-    let ours: BTreeMap<&str, &str> = annotations
+    let ours: Texts<'_> = annotations
         .iter()
         .filter_map(|(key, text)| Some((short_name(key, policy.prefix)?, text.as_str())))
         .collect();
     gate(&mut reader, policy, &ours);
-    for entry in all() {
-        accept(&mut reader, policy, entry, &ours);
+    for row in all() {
+        if let Some(text) = written(row, &ours) {
+            reader.accept(row, text, policy.validation);
+        }
     }
     for name in ours.keys().filter(|name| find(name).is_none()) {
-        tell_unknown(&mut reader, name, &ours);
+        report_unknown(&mut reader, name, &ours);
     }
     if policy.prefix != DEFAULT_PREFIX {
-        tell_wrong_prefix(&mut reader, policy, annotations);
+        report_wrong_prefix(&mut reader, policy, annotations);
     }
+    for row in all() {
+        report_needs(&mut reader, row);
+    }
+    const REASON: &str = "protects the route and is not honoured yet";
+    reader.close_unhonoured(all(), REASON, |reader, row| is_off(reader, policy, row));
     reader
 }
 
@@ -34,15 +42,15 @@ fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
 }
 
 /// Refuses an Ingress with an annotation above the allowed risk, whatever its value, or with a forbidden word. Snippets
-/// are left to [`super::protects`]: at any level they close the routes, since what they would protect can't be told.
-fn gate(reader: &mut Reader, policy: &Policy<'_>, ours: &BTreeMap<&str, &str>) {
+/// are let through: at any level they close the routes, since what they would protect can't be told.
+fn gate(reader: &mut Reader, policy: &Policy<'_>, ours: &Texts<'_>) {
     for (name, text) in ours {
-        if let Some(entry) =
-            find(name).filter(|entry| entry.risk > policy.max_risk && entry.risk < Risk::Critical)
+        if let Some(row) =
+            find(name).filter(|row| row.risk > policy.max_risk && row.risk < Risk::Critical)
         {
-            let (risk, allowed) = (entry.risk.as_str(), policy.max_risk.as_str());
+            let (risk, allowed) = (row.risk.as_str(), policy.max_risk.as_str());
             let reason = format!("its risk is {risk} and annotations-risk-level allows {allowed}");
-            reader.refuse(name, Some(Bad::RefuseIngress), &reason);
+            reader.refuse(name, &reason);
         }
         let forbidden = policy
             .blocklist
@@ -53,71 +61,77 @@ fn gate(reader: &mut Reader, policy: &Policy<'_>, ours: &BTreeMap<&str, &str>) {
                 "the value contains \"{}\", forbidden by annotation-value-word-blocklist",
                 excerpt(word)
             );
-            reader.refuse(&excerpt(name), Some(Bad::RefuseIngress), &reason);
+            reader.refuse(&excerpt(name), &reason);
         }
     }
 }
 
-/// Parses one entry from its main name, else from an alias, else from a name tutorials use for it.
-fn accept(
-    reader: &mut Reader,
-    policy: &Policy<'_>,
-    entry: &'static Annotation,
-    ours: &BTreeMap<&str, &str>,
-) {
-    let written = |name: &str| {
-        ours.get(name)
-            .copied()
-            .filter(|text| !text.trim().is_empty())
-    };
-    let own =
-        || written(entry.name).or_else(|| entry.aliases.iter().find_map(|alias| written(alias)));
-    let meant = |name: &&str| tutorial_replacement(name) == Some(entry.name);
-    let from_tutorial = || TUTORIAL_NAMES.into_iter().filter(meant).find_map(written);
-    if let Some(text) = own().or_else(from_tutorial) {
-        reader.accept(Field::from(entry), text, policy.validation);
+/// The text of an annotation: under its name, else under an alias, else under a name that tutorials use for it.
+fn written<'a>(row: &Annotation, ours: &Texts<'a>) -> Option<&'a str> {
+    let names = [row.entry.name].into_iter();
+    names
+        .chain(row.aliases.iter().copied())
+        .chain(row.misnomers.iter().copied())
+        .filter_map(|name| ours.get(name).copied())
+        .find(|text| !text.trim().is_empty())
+}
+
+/// Reports an annotation that means nothing because another one is missing.
+fn report_needs(reader: &mut Reader, row: &'static Annotation) {
+    if row.needs.is_empty() || !reader.is_present(&row.entry) {
+        return;
+    }
+    if let Some(missing) = row.needs.iter().find(|needed| !reader.is_on(needed)) {
+        let value = match missing.entry.kind {
+            Kind::Bool => ": \"true\"",
+            _ => "",
+        };
+        let message = format!("ignored without {}{value}", missing.entry.name);
+        reader.warn_entry(&row.entry, message);
     }
 }
 
-impl From<&Annotation> for Field {
-    fn from(entry: &Annotation) -> Self {
-        Self {
-            name: entry.name,
-            kind: entry.kind,
-            bad: entry.bad,
-            support: entry.support,
-            default: entry.default,
-        }
+/// Whether an annotation that is there is switched off nevertheless, which is reported.
+fn is_off(reader: &mut Reader, policy: &Policy<'_>, row: &'static Annotation) -> bool {
+    if let Some((by, word)) = row.off_by
+        && reader.is_word(by, word)
+    {
+        let message = format!("switched off by {}", by.entry.name);
+        reader.info_entry(&row.entry, message);
+        return true;
     }
+    if let Some(flag) = row.needs_flag.filter(|flag| !policy.flags.contains(flag)) {
+        let message = format!("ignored: it needs {}", flag.as_str());
+        reader.warn_entry(&row.entry, message);
+        return true;
+    }
+    false
 }
 
-fn tell_unknown(reader: &mut Reader, name: &str, ours: &BTreeMap<&str, &str>) {
-    let replacement = tutorial_replacement(name);
-    if let Some(main) = replacement.filter(|main| ours.contains_key(main)) {
-        reader.info(
-            name,
-            format!("no release ever read this name; ignored beside {main}"),
-        );
-    } else if let Some(meant) = replacement {
-        reader.info(
-            name,
-            format!("no release ever read this name; taken as {meant}, requests per second"),
-        );
+fn report_unknown(reader: &mut Reader, name: &str, ours: &Texts<'_>) {
+    let (severity, message) = if let Some(meant) = meant_by(name) {
+        let meant = meant.entry.name;
+        let consequence = if ours.contains_key(meant) {
+            format!("ignored beside {meant}")
+        } else {
+            format!("taken as {meant}, requests per second")
+        };
+        let message = format!("no release ever read this name; {consequence}");
+        (Severity::Info, message)
     } else if let Some(gone) = removed(name) {
-        reader.warn(
-            &excerpt(name),
-            format!(
-                "removed from ingress-nginx long ago and ignored; {}",
-                gone.hint
-            ),
+        let message = format!(
+            "removed from ingress-nginx long ago and ignored; {}",
+            gone.hint
         );
+        (Severity::Warning, message)
     } else {
-        reader.info(&excerpt(name), "unknown annotation; ignored");
-    }
+        (Severity::Info, "unknown annotation; ignored".to_owned())
+    };
+    reader.report(&excerpt(name), severity, message);
 }
 
-/// With a prefix of its own, annotations under the usual prefix are for another controller, or forgotten.
-fn tell_wrong_prefix(
+/// Where another prefix is set, annotations under the usual one are for another controller, or forgotten.
+fn report_wrong_prefix(
     reader: &mut Reader,
     policy: &Policy<'_>,
     annotations: &BTreeMap<String, String>,
@@ -128,7 +142,7 @@ fn tell_wrong_prefix(
                 "ignored: this controller reads annotations that begin with {}/",
                 policy.prefix
             );
-            reader.push_full(key, Severity::Warning, message);
+            reader.report_full(key, Severity::Warning, message);
         }
     }
 }

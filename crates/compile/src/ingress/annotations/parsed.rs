@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::Flag;
 use super::{
     Access, Affinity, Balance, Canary, Cors, DEFAULT_PREFIX, Denial, Headers, Limits, Problem,
-    Proxy, Redirects, Risk, Routing, UpstreamTls, Validation, load, protects,
+    Proxy, Redirects, Risk, Routing, UpstreamTls, Validation, load,
 };
+use crate::ingress::family::{auth, log};
 
 /// What the operator decided about annotations as such.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +20,8 @@ pub struct Policy<'a> {
     pub max_risk: Risk,
     /// Words no value may contain (ConfigMap `annotation-value-word-blocklist`).
     pub blocklist: &'a [String],
-    /// Whether `--enable-ssl-passthrough` is set; without it the annotation means nothing, as in ingress-nginx.
-    pub ssl_passthrough: bool,
+    /// Flags that are set, among those without which an annotation means nothing.
+    pub flags: &'a [Flag],
 }
 
 impl Default for Policy<'_> {
@@ -29,7 +31,7 @@ impl Default for Policy<'_> {
             validation: Validation::Full,
             max_risk: Risk::High,
             blocklist: &[],
-            ssl_passthrough: false,
+            flags: &[],
         }
     }
 }
@@ -75,7 +77,6 @@ impl IngressAnnotations {
     /// Parses the annotations of one Ingress. Never fails: what can't be used is a problem, a denial or a refusal.
     pub fn parse(policy: &Policy<'_>, annotations: &BTreeMap<String, String>) -> Self {
         let mut reader = load::load(policy, annotations);
-        protects::close(&mut reader, policy);
         let mut parsed = Self {
             routing: Routing::read(&reader),
             redirects: Redirects::read(&mut reader),
@@ -83,13 +84,13 @@ impl IngressAnnotations {
             limits: Limits::read(&mut reader),
             affinity: Affinity::read(&reader).map(Box::new),
             balance: Balance::read(&mut reader),
-            upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             proxy: Proxy::read(&mut reader),
+            upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             cors: Cors::read(&mut reader).map(Box::new),
             access: Access::read(&reader),
             headers: Headers::read(&mut reader),
-            access_log: reader.bool("enable-access-log"),
-            global_auth: reader.bool("enable-global-auth"),
+            access_log: reader.get(&log::ENABLE_ACCESS_LOG),
+            global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),
             ..Self::default()
         };
         let outcome = reader.finish();

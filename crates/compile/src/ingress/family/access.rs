@@ -2,35 +2,23 @@
 
 use ipnet::IpNet;
 
-use crate::ingress::annotations::{Annotation, Kind, Reader, Risk, Support, annotation};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Protection, Reader, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "allowlist-source-range",
-        Kind::Cidrs,
-        "Only these clients pass, others get 403.",
-    )
-    .alias(&["whitelist-source-range"])
-    .setting("whitelist-source-range", "")
-    .risk(Risk::Medium)
-    .denies(),
-    annotation(
-        "denylist-source-range",
-        Kind::Cidrs,
-        "These clients get 403; decides before the allow list.",
-    )
-    .setting("denylist-source-range", "")
-    .risk(Risk::Medium)
-    .denies(),
+keys! { Annotation {
+    ALLOWLIST_SOURCE_RANGE: Vec<IpNet> =
+        annotation("allowlist-source-range", types::CIDRS, "Only these clients pass, others get 403.")
+            .alias(&["whitelist-source-range"]).setting(&settings::security::WHITELIST_SOURCE_RANGE).risk(Risk::Medium)
+            .protects(Protection::Routes);
+    DENYLIST_SOURCE_RANGE: Vec<IpNet> =
+        annotation("denylist-source-range", types::CIDRS, "These clients get 403; decides before the allow list.")
+            .setting(&settings::security::DENYLIST_SOURCE_RANGE).risk(Risk::Medium).protects(Protection::Routes);
     // It only relates the address lists to authentication, and a route with authentication is closed anyway.
-    annotation(
-        "satisfy",
-        Kind::OneOf(&["any", "all"]),
-        "any: one of address list and authentication is enough.",
-    )
-    .default("all")
-    .support(Support::Inert),
-];
+    SATISFY: &'static str =
+        annotation("satisfy", types::words(&["any", "all"]), "any: one of address list and authentication is enough.")
+            .default("all").inert();
+} }
 
 /// Address lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,10 +31,9 @@ pub struct Access {
 
 impl Access {
     pub(crate) fn read(reader: &Reader) -> Self {
-        let list = |name| reader.cidrs(name).map(<[IpNet]>::to_vec);
         Self {
-            allowlist: list("allowlist-source-range"),
-            denylist: list("denylist-source-range"),
+            allowlist: reader.get(&ALLOWLIST_SOURCE_RANGE),
+            denylist: reader.get(&DENYLIST_SOURCE_RANGE),
         }
     }
 }

@@ -1,81 +1,90 @@
 //! Session affinity.
 
-pub use headgate_table::SameSite;
+use headgate_table::{AffinityMode, SameSite};
 
-use crate::ingress::annotations::{Annotation, Class, Kind, Reader, Risk, annotation};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Reader, keys, types, words};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation("affinity", Kind::OneOf(&["cookie"]), "Keeps a client on one endpoint by a cookie.").ingress(),
-    annotation(
-        "affinity-mode",
-        Kind::OneOf(&["balanced", "persistent"]),
-        "balanced moves some sessions when endpoints change, persistent none while the endpoint lives.",
-    )
-    .default("balanced")
-    .ingress()
-    .risk(Risk::Medium),
-    annotation(
-        "affinity-canary-behavior",
-        Kind::OneOf(&["sticky", "legacy"]),
-        "On a canary: whether its choice follows the session (sticky) or is made for each request (legacy).",
-    )
-    .default("sticky")
-    .ingress(),
-    annotation("session-cookie-name", Kind::Chars(Class::Basic), "Name of the cookie.")
-        .default("INGRESSCOOKIE")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("session-cookie-path", Kind::Chars(Class::Url), "Path of the cookie; the Ingress path when not set.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("session-cookie-domain", Kind::Chars(Class::Basic), "Domain of the cookie.").ingress().risk(Risk::Medium),
-    annotation("session-cookie-max-age", Kind::Int, "Max-Age of the cookie in seconds; a session cookie when not set.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("session-cookie-expires", Kind::Int, "Expires of the cookie, in seconds from now.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("session-cookie-secure", Kind::Bool, "true always marks the cookie Secure; else it is Secure over https only.")
-        .ingress(),
-    annotation(
-        "session-cookie-samesite",
-        Kind::OneOf(&["None", "Lax", "Strict"]),
-        "SameSite of the cookie; written only when spelled exactly like this.",
-    )
-    .ingress(),
-    annotation(
-        "session-cookie-conditional-samesite-none",
-        Kind::Bool,
-        "Leaves SameSite=None out for browsers that misunderstand it.",
-    )
-    .default("false")
-    .ingress(),
-    annotation(
-        "session-cookie-change-on-failure",
-        Kind::Bool,
-        "After a failed try another endpoint answers and the cookie changes.",
-    )
-    .default("false")
-    .ingress(),
-];
+keys! { Annotation {
+    AFFINITY: &'static str =
+        annotation("affinity", types::words(&["cookie"]), "Keeps a client on one endpoint by a cookie.")
+            .ingress();
+    AFFINITY_MODE: AffinityMode =
+        annotation("affinity-mode", types::one_of(),
+            "balanced moves some sessions when endpoints change, persistent none while the endpoint lives.")
+            .default("balanced").ingress().risk(Risk::Medium);
+    AFFINITY_CANARY_BEHAVIOR: CanaryBehavior =
+        annotation("affinity-canary-behavior", types::one_of(),
+            "On a canary: whether its choice follows the session (sticky) or is made for each request (legacy).")
+            .default("sticky").ingress();
+    SESSION_COOKIE_NAME: String =
+        annotation("session-cookie-name", types::chars(Class::Basic), "Name of the cookie.")
+            .default("INGRESSCOOKIE").ingress().risk(Risk::Medium);
+    SESSION_COOKIE_PATH: String =
+        annotation("session-cookie-path", types::chars(Class::Url),
+            "Path of the cookie; the Ingress path when not set.")
+            .ingress().risk(Risk::Medium);
+    SESSION_COOKIE_DOMAIN: String =
+        annotation("session-cookie-domain", types::chars(Class::Basic), "Domain of the cookie.")
+            .ingress().risk(Risk::Medium);
+    SESSION_COOKIE_MAX_AGE: i64 =
+        annotation("session-cookie-max-age", types::INT,
+            "Max-Age of the cookie in seconds; a session cookie when not set.")
+            .ingress().risk(Risk::Medium);
+    SESSION_COOKIE_EXPIRES: i64 =
+        annotation("session-cookie-expires", types::INT, "Expires of the cookie, in seconds from now.")
+            .ingress().risk(Risk::Medium);
+    SESSION_COOKIE_SECURE: bool =
+        annotation("session-cookie-secure", types::BOOL,
+            "true always marks the cookie Secure; else it is Secure over https only.")
+            .ingress();
+    SESSION_COOKIE_SAMESITE: SameSite =
+        annotation("session-cookie-samesite", types::one_of(),
+            "SameSite of the cookie; written only when spelled exactly like this.")
+            .ingress();
+    SESSION_COOKIE_CONDITIONAL_SAMESITE_NONE: bool =
+        annotation("session-cookie-conditional-samesite-none", types::BOOL,
+            "Leaves SameSite=None out for browsers that misunderstand it.")
+            .default("false").ingress();
+    SESSION_COOKIE_CHANGE_ON_FAILURE: bool =
+        annotation("session-cookie-change-on-failure", types::BOOL,
+            "After a failed try another endpoint answers and the cookie changes.")
+            .default("false").ingress();
+} }
+
+words! { AffinityMode {
+    "balanced" => Self::Balanced,
+    "persistent" => Self::Persistent,
+} }
+
+// ingress-nginx accepts other spellings and writes nothing.
+words! { SameSite {
+    "None" => Self::None,
+    "Lax" => Self::Lax,
+    "Strict" => Self::Strict,
+} }
+
+/// What the affinity of a primary means for its canary.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CanaryBehavior {
+    /// The choice of the canary follows the session.
+    Sticky,
+    /// It is made for each request.
+    Legacy,
+}
+
+words! { CanaryBehavior {
+    "sticky" => Self::Sticky,
+    "legacy" => Self::Legacy,
+} }
 
 /// Clients stay on one endpoint by a cookie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Affinity {
-    /// How the cookie names an endpoint.
-    pub mode: StickyMode,
+    /// How the cookie names an endpoint; by default a place on a consistent ring, so that scaling moves some sessions.
+    pub mode: AffinityMode,
     /// The cookie's attributes.
     pub cookie: SessionCookie,
-}
-
-/// How the cookie names an endpoint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum StickyMode {
-    /// By a place on a consistent ring: scaling moves some sessions.
-    #[default]
-    Balanced,
-    /// By the endpoint itself: a session moves only when its endpoint goes.
-    Persistent,
 }
 
 /// The attributes of the affinity cookie.
@@ -103,13 +112,9 @@ pub struct SessionCookie {
 
 impl Affinity {
     pub(crate) fn read(reader: &Reader) -> Option<Self> {
-        reader.text("affinity")?;
-        let mode = match reader.text("affinity-mode") {
-            Some("persistent") => StickyMode::Persistent,
-            _ => StickyMode::Balanced,
-        };
+        reader.get(&AFFINITY)?;
         Some(Self {
-            mode,
+            mode: reader.get(&AFFINITY_MODE).unwrap_or(AffinityMode::Balanced),
             cookie: SessionCookie::read(reader),
         })
     }
@@ -119,26 +124,16 @@ impl SessionCookie {
     fn read(reader: &Reader) -> Self {
         Self {
             name: reader
-                .string("session-cookie-name")
-                .unwrap_or_else(|| "INGRESSCOOKIE".to_owned()),
-            path: reader.string("session-cookie-path"),
-            domain: reader.string("session-cookie-domain"),
-            max_age: reader.int("session-cookie-max-age"),
-            expires: reader.int("session-cookie-expires"),
-            secure: reader.on("session-cookie-secure"),
-            same_site: same_site(reader),
-            conditional_same_site_none: reader.on("session-cookie-conditional-samesite-none"),
-            change_on_failure: reader.on("session-cookie-change-on-failure"),
+                .get(&SESSION_COOKIE_NAME)
+                .unwrap_or_else(|| SESSION_COOKIE_NAME.entry().default.to_owned()),
+            path: reader.get(&SESSION_COOKIE_PATH),
+            domain: reader.get(&SESSION_COOKIE_DOMAIN),
+            max_age: reader.get(&SESSION_COOKIE_MAX_AGE),
+            expires: reader.get(&SESSION_COOKIE_EXPIRES),
+            secure: reader.on(&SESSION_COOKIE_SECURE),
+            same_site: reader.get(&SESSION_COOKIE_SAMESITE),
+            conditional_same_site_none: reader.on(&SESSION_COOKIE_CONDITIONAL_SAMESITE_NONE),
+            change_on_failure: reader.on(&SESSION_COOKIE_CHANGE_ON_FAILURE),
         }
-    }
-}
-
-/// Other spellings are refused by the registry's validator: ingress-nginx accepts them and writes nothing.
-fn same_site(reader: &Reader) -> Option<SameSite> {
-    match reader.text("session-cookie-samesite")? {
-        "None" => Some(SameSite::None),
-        "Lax" => Some(SameSite::Lax),
-        "Strict" => Some(SameSite::Strict),
-        _ => None,
     }
 }

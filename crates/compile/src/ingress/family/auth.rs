@@ -3,162 +3,83 @@
 //! None is honoured yet. The entries that switch protection on close the route; those that only complete them are named
 //! in a warning.
 
-use crate::ingress::annotations::{Annotation, Class, Kind, Risk, Support, annotation};
+use crate::Kind as ObjectKind;
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Protection, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "auth-type",
-        Kind::OneOf(&["basic", "digest"]),
-        "Asks for a user name and password.",
-    )
-    .refuses()
-    .support(Support::Protects),
-    annotation(
-        "auth-secret",
-        Kind::Chars(Class::Basic),
-        "Secret with the users, name or namespace/name.",
-    )
-    .risk(Risk::Medium)
-    .denies()
-    .support(Support::Protects),
-    annotation(
-        "auth-secret-type",
-        Kind::OneOf(&["auth-file", "auth-map"]),
-        "How the Secret holds the users.",
-    )
-    .default("auth-file")
-    .refuses()
-    .support(Support::NotYet),
-    annotation(
-        "auth-realm",
-        Kind::Chars(Class::Space),
-        "Realm shown when asking for the password.",
-    )
-    .risk(Risk::Medium)
-    .refuses()
-    .support(Support::NotYet),
-    annotation(
-        "auth-url",
-        Kind::Spaced(Class::UrlVariables),
-        "Asks this URL whether a request may pass.",
-    )
-    .setting("global-auth-url", "")
-    .risk(Risk::High)
-    .refuses()
-    .support(Support::Protects),
-    annotation(
-        "auth-method",
-        Kind::OneOf(&[
-            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE",
-        ]),
-        "Method of the question to auth-url.",
-    )
-    .setting("global-auth-method", "")
-    .denies()
-    .support(Support::NotYet),
-    annotation(
-        "auth-signin",
-        Kind::Spaced(Class::UrlVariables),
-        "Where a client goes when auth-url answers 401.",
-    )
-    .setting("global-auth-signin", "")
-    .risk(Risk::High)
-    .support(Support::NotYet),
-    annotation(
-        "auth-signin-redirect-param",
-        Kind::Spaced(Class::Url),
-        "Query parameter with the original URL for auth-signin.",
-    )
-    .setting("global-auth-signin-redirect-param", "rd")
-    .risk(Risk::Medium)
-    .support(Support::NotYet),
-    annotation(
-        "auth-response-headers",
-        Kind::Chars(Class::HeaderList),
-        "Headers copied from the answer of auth-url to the request for the backend.",
-    )
-    .setting("global-auth-response-headers", "")
-    .risk(Risk::Medium)
-    .denies()
-    .support(Support::NotYet),
-    annotation(
-        "auth-proxy-set-headers",
-        Kind::Chars(Class::Basic),
-        "ConfigMap with further headers of the question to auth-url.",
-    )
-    .risk(Risk::Medium)
-    .denies()
-    .support(Support::NotYet),
-    annotation(
-        "auth-request-redirect",
-        Kind::Spaced(Class::Url),
-        "X-Auth-Request-Redirect of the question to auth-url.",
-    )
-    .setting("global-auth-request-redirect", "$request_uri")
-    .risk(Risk::Medium)
-    .denies()
-    .support(Support::NotYet),
-    annotation(
-        "auth-cache-key",
-        Kind::Spaced(Class::Variables),
-        "Keeps answers of auth-url under this key.",
-    )
-    .setting("global-auth-cache-key", "")
-    .risk(Risk::Medium)
-    .support(Support::NotYet),
-    annotation(
-        "auth-cache-duration",
-        Kind::Chars(Class::Times),
-        "How long answers of auth-url are kept, by status.",
-    )
-    .setting("global-auth-cache-duration", "200 202 401 5m")
-    .risk(Risk::Medium)
-    .denies()
-    .support(Support::NotYet),
-    annotation(
-        "auth-always-set-cookie",
-        Kind::Bool,
-        "Passes Set-Cookie of auth-url to the client on every status.",
-    )
-    .setting("global-auth-always-set-cookie", "false")
-    .denies()
-    .support(Support::NotYet),
-    annotation(
-        "auth-keepalive",
-        Kind::Int,
-        "Idle connections kept to the host of auth-url.",
-    )
-    .default("0")
-    .support(Support::NotYet),
-    annotation(
-        "auth-keepalive-requests",
-        Kind::Int,
-        "Requests on one connection to auth-url.",
-    )
-    .default("1000")
-    .support(Support::NotYet),
-    annotation(
-        "auth-keepalive-timeout",
-        Kind::Int,
-        "Seconds an idle connection to auth-url is kept.",
-    )
-    .default("60")
-    .support(Support::NotYet),
-    annotation(
-        "auth-keepalive-share-vars",
-        Kind::Bool,
-        "Shares variables of the request with the question to auth-url.",
-    )
-    .default("false")
-    .support(Support::NotYet),
-    annotation("auth-snippet", Kind::Raw, "Raw nginx text for auth-url.")
-        .setting("global-auth-snippet", "")
-        .risk(Risk::Critical)
-        .support(Support::Protects),
-    annotation(
-        "enable-global-auth",
-        Kind::Bool,
-        "false exempts the Ingress from global-auth-url.",
-    )
-    .default("true"),
-];
+keys! { Annotation {
+    AUTH_TYPE: &'static str =
+        annotation("auth-type", types::words(&["basic", "digest"]), "Asks for a user name and password.")
+            .refuses().not_yet().protects(Protection::Authentication);
+    AUTH_SECRET: String =
+        annotation("auth-secret", types::chars(Class::Basic), "Secret with the users, name or namespace/name.")
+            .risk(Risk::Medium).names(ObjectKind::Secret).not_yet().protects(Protection::Authentication);
+    AUTH_SECRET_TYPE: &'static str =
+        annotation("auth-secret-type", types::words(&["auth-file", "auth-map"]), "How the Secret holds the users.")
+            .default("auth-file").refuses().not_yet();
+    AUTH_REALM: String =
+        annotation("auth-realm", types::chars(Class::Space), "Realm shown when asking for the password.")
+            .risk(Risk::Medium).refuses().not_yet();
+    AUTH_URL: String =
+        annotation("auth-url", types::spaced(Class::UrlVariables), "Asks this URL whether a request may pass.")
+            .setting(&settings::security::GLOBAL_AUTH_URL).risk(Risk::High).refuses().not_yet()
+            .protects(Protection::Authentication);
+    AUTH_METHOD: &'static str =
+        annotation(
+            "auth-method",
+            types::words(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]),
+            "Method of the question to auth-url.")
+            .setting(&settings::security::GLOBAL_AUTH_METHOD).closes().not_yet();
+    AUTH_SIGNIN: String =
+        annotation("auth-signin", types::spaced(Class::UrlVariables), "Where a client goes when auth-url answers 401.")
+            .setting(&settings::security::GLOBAL_AUTH_SIGNIN).risk(Risk::High).not_yet();
+    AUTH_SIGNIN_REDIRECT_PARAM: String =
+        annotation("auth-signin-redirect-param", types::spaced(Class::Url),
+            "Query parameter with the original URL for auth-signin.")
+            .setting(&settings::security::GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM).risk(Risk::Medium).not_yet();
+    AUTH_RESPONSE_HEADERS: String =
+        annotation("auth-response-headers", types::chars(Class::HeaderList),
+            "Headers copied from the answer of auth-url to the request for the backend.")
+            .setting(&settings::security::GLOBAL_AUTH_RESPONSE_HEADERS).risk(Risk::Medium).closes().not_yet();
+    AUTH_PROXY_SET_HEADERS: String =
+        annotation("auth-proxy-set-headers", types::chars(Class::Basic),
+            "ConfigMap with further headers of the question to auth-url.")
+            .risk(Risk::Medium).closes().names(ObjectKind::ConfigMap).not_yet();
+    AUTH_REQUEST_REDIRECT: String =
+        annotation("auth-request-redirect", types::spaced(Class::Url),
+            "X-Auth-Request-Redirect of the question to auth-url.")
+            .setting(&settings::security::GLOBAL_AUTH_REQUEST_REDIRECT).default("$request_uri").risk(Risk::Medium)
+            .closes().not_yet();
+    AUTH_CACHE_KEY: String =
+        annotation("auth-cache-key", types::spaced(Class::Variables), "Keeps answers of auth-url under this key.")
+            .setting(&settings::security::GLOBAL_AUTH_CACHE_KEY).risk(Risk::Medium).not_yet();
+    AUTH_CACHE_DURATION: String =
+        annotation("auth-cache-duration", types::chars(Class::Times),
+            "How long answers of auth-url are kept, by status.")
+            .setting(&settings::security::GLOBAL_AUTH_CACHE_DURATION).risk(Risk::Medium).closes().not_yet();
+    AUTH_ALWAYS_SET_COOKIE: bool =
+        annotation("auth-always-set-cookie", types::BOOL,
+            "Passes Set-Cookie of auth-url to the client on every status.")
+            .setting(&settings::security::GLOBAL_AUTH_ALWAYS_SET_COOKIE).closes().not_yet();
+    AUTH_KEEPALIVE: i64 =
+        annotation("auth-keepalive", types::INT, "Idle connections kept to the host of auth-url.")
+            .default("0").not_yet();
+    AUTH_KEEPALIVE_REQUESTS: i64 =
+        annotation("auth-keepalive-requests", types::INT, "Requests on one connection to auth-url.")
+            .default("1000").not_yet();
+    AUTH_KEEPALIVE_TIMEOUT: i64 =
+        annotation("auth-keepalive-timeout", types::INT, "Seconds an idle connection to auth-url is kept.")
+            .default("60").not_yet();
+    AUTH_KEEPALIVE_SHARE_VARS: bool =
+        annotation("auth-keepalive-share-vars", types::BOOL,
+            "Shares variables of the request with the question to auth-url.")
+            .default("false").not_yet();
+    AUTH_SNIPPET: String =
+        annotation("auth-snippet", types::RAW, "Raw nginx text for auth-url.")
+            .setting(&settings::security::GLOBAL_AUTH_SNIPPET).risk(Risk::Critical).not_yet()
+            .protects(Protection::Authentication);
+    ENABLE_GLOBAL_AUTH: bool =
+        annotation("enable-global-auth", types::BOOL, "false exempts the Ingress from global-auth-url.")
+            .default("true");
+} }

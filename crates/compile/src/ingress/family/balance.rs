@@ -2,28 +2,28 @@
 
 use std::num::NonZeroU32;
 
-use crate::ingress::annotations::{Annotation, Class, Kind, Reader, Risk, annotation};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Reader, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "load-balance",
-        Kind::OneOf(&["round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
-        "round_robin or ewma; the other words have annotations of their own and mean round_robin here.",
-    )
-    .setting("load-balance", "round_robin")
-    .refuses(),
-    annotation(
-        "upstream-hash-by",
-        Kind::Spaced(Class::Variables),
-        "Consistent hashing over this text with variables such as $request_uri or $http_x_user.",
-    )
-    .risk(Risk::High)
-    .refuses(),
-    annotation("upstream-hash-by-subset", Kind::Bool, "The hash chooses a subset, then a random member of it.")
-        .default("false")
-        .refuses(),
-    annotation("upstream-hash-by-subset-size", Kind::Int, "Endpoints in one subset.").default("3").refuses(),
-];
+keys! { Annotation {
+    LOAD_BALANCE: &'static str =
+        annotation(
+            "load-balance",
+            types::words(&["round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
+            "round_robin or ewma; the other words have annotations of their own and mean round_robin here.")
+            .setting(&settings::upstream::LOAD_BALANCE).refuses();
+    UPSTREAM_HASH_BY: String =
+        annotation("upstream-hash-by", types::spaced(Class::Variables),
+            "Consistent hashing over this text with variables such as $request_uri or $http_x_user.")
+            .risk(Risk::High).refuses();
+    UPSTREAM_HASH_BY_SUBSET: bool =
+        annotation("upstream-hash-by-subset", types::BOOL, "The hash chooses a subset, then a random member of it.")
+            .default("false").refuses();
+    UPSTREAM_HASH_BY_SUBSET_SIZE: i64 =
+        annotation("upstream-hash-by-subset-size", types::INT, "Endpoints in one subset.")
+            .default("3").refuses();
+} }
 
 /// How an endpoint is chosen. Affinity comes before `hash_by`, and that before `algorithm`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -77,25 +77,25 @@ impl Balance {
 }
 
 fn algorithm(reader: &mut Reader) -> Option<Algorithm> {
-    let word = reader.text("load-balance")?;
+    let word = reader.get(&LOAD_BALANCE)?;
     let algorithm = Algorithm::from_word(word);
     if algorithm.is_none() {
         let message = format!(
             "{word} has annotations of its own (upstream-hash-by, affinity); round_robin is used"
         );
-        reader.warn("load-balance", message);
+        reader.warn(&LOAD_BALANCE, message);
     }
     Some(algorithm.unwrap_or_default())
 }
 
 fn hash_by(reader: &mut Reader) -> Option<HashBy> {
-    let key = reader.string("upstream-hash-by")?;
+    let key = reader.get(&UPSTREAM_HASH_BY)?;
     let size = reader
-        .positive("upstream-hash-by-subset-size")
+        .positive(&UPSTREAM_HASH_BY_SUBSET_SIZE)
         .and_then(NonZeroU32::new)
         .unwrap_or(SUBSET_SIZE);
     Some(HashBy {
         key,
-        subset: reader.on("upstream-hash-by-subset").then_some(size),
+        subset: reader.on(&UPSTREAM_HASH_BY_SUBSET).then_some(size),
     })
 }

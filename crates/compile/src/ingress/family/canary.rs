@@ -2,43 +2,38 @@
 
 use http::HeaderName;
 
-use crate::ingress::annotations::{Annotation, Bad, Class, Kind, Reader, Risk, annotation};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::family::affinity::{AFFINITY_CANARY_BEHAVIOR, CanaryBehavior};
+use crate::ingress::registry::{Class, OnInvalid, Reader, keys, types};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation("canary", Kind::Bool, "This Ingress is an alternative for the Ingress with the same hosts and paths.")
-        .default("false")
-        .ingress(),
-    annotation(
-        "canary-by-header",
-        Kind::Chars(Class::Basic),
-        "Header that chooses: always is the canary, never the primary, anything else leaves it to the next rule.",
-    )
-    .ingress()
-    .risk(Risk::Medium),
-    annotation("canary-by-header-value", Kind::Spaced(Class::Basic), "Exact value of the header that chooses the canary.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("canary-by-header-pattern", Kind::Chars(Class::Regex), "Regex on the header's value that chooses the canary.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("canary-by-cookie", Kind::Chars(Class::Basic), "Cookie that chooses: always is the canary, never the primary.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("canary-weight", Kind::Int, "Share of the remaining requests that go to the canary.").default("0").ingress(),
-    annotation("canary-weight-total", Kind::Int, "What the weight is a share of; only values above 100 count.")
-        .default("100")
-        .ingress(),
-];
-
-/// The settings that mean nothing without `canary: "true"`.
-const NEEDS_CANARY: [&str; 6] = [
-    "canary-by-header",
-    "canary-by-header-value",
-    "canary-by-header-pattern",
-    "canary-by-cookie",
-    "canary-weight",
-    "canary-weight-total",
-];
+keys! { Annotation {
+    CANARY: bool =
+        annotation("canary", types::BOOL,
+            "This Ingress is an alternative for the Ingress with the same hosts and paths.")
+            .default("false").ingress();
+    CANARY_BY_HEADER: String =
+        annotation("canary-by-header", types::chars(Class::Basic),
+            "Header that chooses: always is the canary, never the primary, anything else leaves it to the next rule.")
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]);
+    CANARY_BY_HEADER_VALUE: String =
+        annotation("canary-by-header-value", types::spaced(Class::Basic),
+            "Exact value of the header that chooses the canary.")
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]);
+    CANARY_BY_HEADER_PATTERN: String =
+        annotation("canary-by-header-pattern", types::chars(Class::Regex),
+            "Regex on the header's value that chooses the canary.")
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]);
+    CANARY_BY_COOKIE: String =
+        annotation("canary-by-cookie", types::chars(Class::Basic),
+            "Cookie that chooses: always is the canary, never the primary.")
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]);
+    CANARY_WEIGHT: i64 =
+        annotation("canary-weight", types::INT, "Share of the remaining requests that go to the canary.")
+            .default("0").ingress().needs(&[CANARY.row()]);
+    CANARY_WEIGHT_TOTAL: i64 =
+        annotation("canary-weight-total", types::INT, "What the weight is a share of; only values above 100 count.")
+            .default("100").ingress().needs(&[CANARY.row()]);
+} }
 
 /// How requests are given to the canary, in this order: header, cookie, weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,49 +64,29 @@ pub enum CanaryHeader {
 
 impl Canary {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        if !reader.on("canary") {
-            for name in NEEDS_CANARY {
-                if reader.present(name) {
-                    reader.warn(
-                        name,
-                        "ignored without canary: \"true\"; the Ingress is an ordinary one",
-                    );
-                }
-            }
+        if !reader.on(&CANARY) {
             return None;
         }
         let weight_total = weight_total(reader);
         Some(Self {
             header: header(reader),
-            cookie: reader.string("canary-by-cookie"),
+            cookie: reader.get(&CANARY_BY_COOKIE),
             weight: weight(reader, weight_total),
             weight_total,
-            sticky: reader.text("affinity-canary-behavior") != Some("legacy"),
+            sticky: reader.get(&AFFINITY_CANARY_BEHAVIOR) != Some(CanaryBehavior::Legacy),
         })
     }
 }
 
 fn header(reader: &mut Reader) -> Option<CanaryHeader> {
-    let value = reader.string("canary-by-header-value");
-    let pattern = reader.string("canary-by-header-pattern");
-    if !reader.present("canary-by-header") {
-        for (name, _) in [
-            ("canary-by-header-value", &value),
-            ("canary-by-header-pattern", &pattern),
-        ]
-        .into_iter()
-        .filter(|(_, text)| text.is_some())
-        {
-            reader.warn(name, "ignored without canary-by-header");
-        }
-        return None;
-    }
-    let header = reader.parsed("canary-by-header", |text| {
+    let value = reader.get(&CANARY_BY_HEADER_VALUE);
+    let pattern = reader.get(&CANARY_BY_HEADER_PATTERN);
+    let header = reader.parsed(&CANARY_BY_HEADER, |text| {
         HeaderName::try_from(text).map_err(|_| "the value is not a header name")
     })?;
     if value.is_some() && pattern.is_some() {
         reader.warn(
-            "canary-by-header-pattern",
+            &CANARY_BY_HEADER_PATTERN,
             "ignored beside canary-by-header-value",
         );
     }
@@ -125,13 +100,13 @@ fn header(reader: &mut Reader) -> Option<CanaryHeader> {
 /// The total, of which only values above 100 count.
 fn weight_total(reader: &mut Reader) -> u32 {
     const DEFAULT: u32 = 100;
-    let Some(total) = reader.int("canary-weight-total") else {
+    let Some(total) = reader.get(&CANARY_WEIGHT_TOTAL) else {
         return DEFAULT;
     };
     if total < i64::from(DEFAULT) {
         reader.reject(
-            "canary-weight-total",
-            Bad::Ignore,
+            &CANARY_WEIGHT_TOTAL,
+            OnInvalid::Ignore,
             &format!("{total} is below 100, and 100 is the least"),
         );
     }
@@ -142,13 +117,13 @@ fn weight_total(reader: &mut Reader) -> u32 {
 
 /// The weight, held within 0 and the total.
 fn weight(reader: &mut Reader, total: u32) -> u32 {
-    let Some(weight) = reader.int("canary-weight") else {
+    let Some(weight) = reader.get(&CANARY_WEIGHT) else {
         return 0;
     };
     let held = weight.clamp(0, i64::from(total));
     if held != weight {
         reader.warn(
-            "canary-weight",
+            &CANARY_WEIGHT,
             format!("{weight} is not from 0 to {total}; {held} is used"),
         );
     }

@@ -1,53 +1,32 @@
 //! Client certificates. They are not honoured yet and close the route.
 
-use crate::ingress::annotations::{Annotation, Class, Kind, Risk, Support, annotation};
+use crate::Kind as ObjectKind;
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Protection, keys, types};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "auth-tls-secret",
-        Kind::Chars(Class::Basic),
-        "Asks for client certificates of the CA in this Secret.",
-    )
-    .risk(Risk::Medium)
-    .refuses()
-    .support(Support::Protects),
-    annotation(
-        "auth-tls-verify-client",
-        Kind::OneOf(&["on", "off", "optional", "optional_no_ca"]),
-        "How strictly client certificates are asked for; off switches auth-tls-secret off.",
-    )
-    .default("on")
-    .risk(Risk::Medium)
-    .support(Support::NotYet),
-    annotation(
-        "auth-tls-verify-depth",
-        Kind::Int,
-        "Longest chain of a client certificate.",
-    )
-    .default("1")
-    .support(Support::NotYet),
-    annotation(
-        "auth-tls-error-page",
-        Kind::Chars(Class::ErrorPage),
-        "Where a client without a good certificate goes.",
-    )
-    .risk(Risk::High)
-    .refuses()
-    .support(Support::NotYet),
-    annotation(
-        "auth-tls-pass-certificate-to-upstream",
-        Kind::Bool,
-        "Passes the client certificate to the backend in ssl-client-cert.",
-    )
-    .default("false")
-    .refuses()
-    .support(Support::NotYet),
-    annotation(
-        "auth-tls-match-cn",
-        Kind::CommonName,
-        "Regex the subject of the client certificate has to match.",
-    )
-    .risk(Risk::High)
-    .refuses()
-    .support(Support::Protects),
-];
+keys! { Annotation {
+    AUTH_TLS_SECRET: String =
+        annotation("auth-tls-secret", types::chars(Class::Basic),
+            "Asks for client certificates of the CA in this Secret.")
+            .risk(Risk::Medium).refuses().names(ObjectKind::Secret).not_yet().protects(Protection::Hosts)
+            .off_by(AUTH_TLS_VERIFY_CLIENT.row(), "off");
+    AUTH_TLS_VERIFY_CLIENT: &'static str =
+        annotation("auth-tls-verify-client", types::words(&["on", "off", "optional", "optional_no_ca"]),
+            "How strictly client certificates are asked for; off switches auth-tls-secret off.")
+            .default("on").risk(Risk::Medium).not_yet();
+    AUTH_TLS_VERIFY_DEPTH: i64 =
+        annotation("auth-tls-verify-depth", types::INT, "Longest chain of a client certificate.")
+            .default("1").not_yet();
+    AUTH_TLS_ERROR_PAGE: String =
+        annotation("auth-tls-error-page", types::chars(Class::ErrorPage),
+            "Where a client without a good certificate goes.")
+            .risk(Risk::High).refuses().not_yet();
+    AUTH_TLS_PASS_CERTIFICATE_TO_UPSTREAM: bool =
+        annotation("auth-tls-pass-certificate-to-upstream", types::BOOL,
+            "Passes the client certificate to the backend in ssl-client-cert.")
+            .default("false").refuses().not_yet();
+    AUTH_TLS_MATCH_CN: String =
+        annotation("auth-tls-match-cn", types::COMMON_NAME,
+            "Regex the subject of the client certificate has to match.")
+            .risk(Risk::High).refuses().not_yet().protects(Protection::Hosts);
+} }

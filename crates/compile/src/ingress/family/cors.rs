@@ -2,38 +2,35 @@
 
 use http::HeaderValue;
 
-use crate::ingress::annotations::{
-    Annotation, Bad, Class, Kind, Origin, Reader, Risk, annotation, find,
-};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Key, OnInvalid, Origin, Reader, keys, types};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation("enable-cors", Kind::Bool, "Answers preflight requests and adds the CORS headers.").default("false").ingress(),
-    annotation(
-        "cors-allow-origin",
-        Kind::List,
-        "Allowed origins. Invalid members are dropped; with none left there are no CORS headers at all.",
-    )
-    .default("*")
-    .ingress()
-    .risk(Risk::Medium),
-    annotation("cors-allow-methods", Kind::Chars(Class::Methods), "Access-Control-Allow-Methods.")
-        .default("GET, PUT, POST, DELETE, PATCH, OPTIONS")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("cors-allow-headers", Kind::Chars(Class::HeaderList), "Access-Control-Allow-Headers.")
-        .default(
-            "DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization",
-        )
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("cors-expose-headers", Kind::Chars(Class::ExposedHeaders), "Access-Control-Expose-Headers.")
-        .ingress()
-        .risk(Risk::Medium),
-    annotation("cors-allow-credentials", Kind::Bool, "Access-Control-Allow-Credentials; false leaves it out.")
-        .default("true")
-        .ingress(),
-    annotation("cors-max-age", Kind::Int, "Access-Control-Max-Age in seconds.").default("1728000").ingress(),
-];
+keys! { Annotation {
+    ENABLE_CORS: bool =
+        annotation("enable-cors", types::BOOL, "Answers preflight requests and adds the CORS headers.")
+            .default("false").ingress();
+    CORS_ALLOW_ORIGIN: Vec<String> =
+        annotation("cors-allow-origin", types::LIST,
+            "Allowed origins. Invalid members are dropped; with none left there are no CORS headers at all.")
+            .default("*").ingress().risk(Risk::Medium);
+    CORS_ALLOW_METHODS: String =
+        annotation("cors-allow-methods", types::chars(Class::Methods), "Access-Control-Allow-Methods.")
+            .default("GET, PUT, POST, DELETE, PATCH, OPTIONS").ingress().risk(Risk::Medium);
+    CORS_ALLOW_HEADERS: String =
+        annotation("cors-allow-headers", types::chars(Class::HeaderList), "Access-Control-Allow-Headers.")
+
+            .default("DNT,Keep-Alive,User-Agent,X-Requested-With,If-Modified-Since,Cache-Control,Content-Type,Range,Authorization")
+            .ingress().risk(Risk::Medium);
+    CORS_EXPOSE_HEADERS: String =
+        annotation("cors-expose-headers", types::chars(Class::ExposedHeaders), "Access-Control-Expose-Headers.")
+            .ingress().risk(Risk::Medium);
+    CORS_ALLOW_CREDENTIALS: bool =
+        annotation("cors-allow-credentials", types::BOOL, "Access-Control-Allow-Credentials; false leaves it out.")
+            .default("true").ingress();
+    CORS_MAX_AGE: i64 =
+        annotation("cors-max-age", types::INT, "Access-Control-Max-Age in seconds.")
+            .default("1728000").ingress();
+} }
 
 /// CORS headers and preflight answers. At least one origin is allowed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,31 +53,32 @@ const MAX_AGE: i64 = 1_728_000;
 
 impl Cors {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        if !reader.on("enable-cors") {
+        if !reader.on(&ENABLE_CORS) {
             return None;
         }
         Some(Self {
             origins: origins(reader)?,
-            methods: header(reader, "cors-allow-methods")?,
-            headers: header(reader, "cors-allow-headers")?,
-            expose: header(reader, "cors-expose-headers"),
-            credentials: reader.bool("cors-allow-credentials").unwrap_or(true),
-            max_age: reader.int("cors-max-age").unwrap_or(MAX_AGE),
+            methods: header(reader, &CORS_ALLOW_METHODS)?,
+            headers: header(reader, &CORS_ALLOW_HEADERS)?,
+            expose: header(reader, &CORS_EXPOSE_HEADERS),
+            credentials: reader.get(&CORS_ALLOW_CREDENTIALS).unwrap_or(true),
+            max_age: reader.get(&CORS_MAX_AGE).unwrap_or(MAX_AGE),
         })
     }
 }
 
 /// The allowed origins. `None` when some were written and none is valid: then no origin is allowed, rather than all.
 fn origins(reader: &mut Reader) -> Option<Vec<Origin>> {
-    const NAME: &str = "cors-allow-origin";
-    if !reader.present(NAME) {
+    if !reader.present(&CORS_ALLOW_ORIGIN) {
         return Some(vec![Origin::Any]);
     }
-    let origins = reader.each(NAME, Origin::parse).unwrap_or_default();
+    let origins = reader
+        .each(&CORS_ALLOW_ORIGIN, Origin::parse)
+        .unwrap_or_default();
     if origins.is_empty() {
         reader.reject(
-            NAME,
-            Bad::Ignore,
+            &CORS_ALLOW_ORIGIN,
+            OnInvalid::Ignore,
             "no valid origin is left, so no CORS header is written",
         );
         return None;
@@ -92,9 +90,9 @@ fn origins(reader: &mut Reader) -> Option<Vec<Origin>> {
 }
 
 /// A header's value as written, else the registry's default.
-fn header(reader: &mut Reader, name: &str) -> Option<HeaderValue> {
-    reader.parsed(name, HeaderValue::from_str).or_else(|| {
-        let default = find(name)?.default;
+fn header(reader: &mut Reader, key: &'static Key<String>) -> Option<HeaderValue> {
+    reader.parsed(key, HeaderValue::from_str).or_else(|| {
+        let default = key.entry().default;
         (!default.is_empty()).then(|| HeaderValue::from_static(default))
     })
 }

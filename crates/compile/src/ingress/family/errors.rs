@@ -1,22 +1,17 @@
 //! Error pages of the default backend.
 
-use crate::ingress::annotations::{Annotation, Kind, Support, annotation};
+use http::StatusCode;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "custom-http-errors",
-        Kind::Codes,
-        "Answers of these codes come from the default backend instead.",
-    )
-    .setting("custom-http-errors", "")
-    .refuses()
-    .support(Support::NotYet),
-    annotation(
-        "disable-proxy-intercept-errors",
-        Kind::Bool,
-        "With custom-http-errors: errors of the upstream itself pass unchanged.",
-    )
-    .setting("disable-proxy-intercept-errors", "false")
-    .refuses()
-    .support(Support::NotYet),
-];
+use crate::ingress::annotations::{Annotation, annotation};
+use crate::ingress::registry::{keys, types};
+use crate::ingress::settings;
+
+keys! { Annotation {
+    CUSTOM_HTTP_ERRORS: Vec<StatusCode> =
+        annotation("custom-http-errors", types::CODES, "Answers of these codes come from the default backend instead.")
+            .setting(&settings::security::CUSTOM_HTTP_ERRORS).refuses().not_yet();
+    DISABLE_PROXY_INTERCEPT_ERRORS: bool =
+        annotation("disable-proxy-intercept-errors", types::BOOL,
+            "With custom-http-errors: errors of the upstream itself pass unchanged.")
+            .setting(&settings::security::DISABLE_PROXY_INTERCEPT_ERRORS).refuses().not_yet();
+} }

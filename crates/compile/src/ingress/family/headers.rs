@@ -1,18 +1,18 @@
 //! Headers set towards either side.
 
-use crate::ingress::annotations::{
-    Annotation, Bad, Class, Kind, NameRef, Reader, Risk, annotation,
-};
+use crate::Kind as ObjectKind;
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, NameRef, OnInvalid, Reader, keys, types};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation("upstream-vhost", Kind::Chars(Class::Regex), "Host header towards the backend.").refuses(),
-    annotation(
-        "custom-headers",
-        Kind::Chars(Class::Basic),
-        "ConfigMap namespace/name of response headers, each allowed by global-allowed-response-headers.",
-    )
-    .risk(Risk::Medium),
-];
+keys! { Annotation {
+    UPSTREAM_VHOST: String =
+        annotation("upstream-vhost", types::chars(Class::Regex), "Host header towards the backend.")
+            .refuses();
+    CUSTOM_HEADERS: String =
+        annotation("custom-headers", types::chars(Class::Basic),
+            "ConfigMap namespace/name of response headers, each allowed by global-allowed-response-headers.")
+            .risk(Risk::Medium).names(ObjectKind::ConfigMap);
+} }
 
 /// Headers set towards either side.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,8 +28,8 @@ pub struct Headers {
 impl Headers {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         Self {
-            upstream_vhost: reader.string("upstream-vhost"),
-            x_forwarded_prefix: reader.string("x-forwarded-prefix"),
+            upstream_vhost: reader.get(&UPSTREAM_VHOST),
+            x_forwarded_prefix: reader.get(&super::routing::X_FORWARDED_PREFIX),
             custom: custom_headers(reader),
         }
     }
@@ -37,11 +37,11 @@ impl Headers {
 
 /// The ConfigMap has to be named with its namespace.
 fn custom_headers(reader: &mut Reader) -> Option<NameRef> {
-    let named = reader.parsed("custom-headers", NameRef::parse)?;
+    let named = reader.parsed(&CUSTOM_HEADERS, NameRef::parse)?;
     if named.namespace.is_none() {
         reader.reject(
-            "custom-headers",
-            Bad::Ignore,
+            &CUSTOM_HEADERS,
+            OnInvalid::Ignore,
             "the ConfigMap is to be named namespace/name",
         );
         return None;

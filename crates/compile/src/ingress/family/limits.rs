@@ -4,59 +4,34 @@ use std::num::NonZeroU32;
 
 use ipnet::IpNet;
 
-use crate::ingress::annotations::{Annotation, Kind, Reader, Support, annotation};
+use crate::ingress::annotations::{Annotation, annotation};
+use crate::ingress::registry::{Key, Protection, Reader, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "limit-rps",
-        Kind::Int,
-        "Requests per second and client; zero or less is off.",
-    )
-    .default("0")
-    .refuses(),
-    annotation(
-        "limit-rpm",
-        Kind::Int,
-        "Requests per minute and client; zero or less is off.",
-    )
-    .default("0")
-    .refuses(),
-    annotation(
-        "limit-connections",
-        Kind::Int,
-        "Requests in progress at a time per client; zero or less is off.",
-    )
-    .default("0")
-    .refuses(),
-    annotation(
-        "limit-burst-multiplier",
-        Kind::Int,
-        "Burst as a multiple of the limit, served without delay.",
-    )
-    .default("5"),
-    annotation(
-        "limit-allowlist",
-        Kind::Cidrs,
-        "Clients that are not counted.",
-    )
-    .alias(&["limit-whitelist"])
-    .refuses(),
+keys! { Annotation {
+    LIMIT_RPS: i64 =
+        annotation("limit-rps", types::INT, "Requests per second and client; zero or less is off.")
+            .default("0").refuses().protects(Protection::Routes).misnomers(&["rate-limit-rps", "rate-limit"]);
+    LIMIT_RPM: i64 =
+        annotation("limit-rpm", types::INT, "Requests per minute and client; zero or less is off.")
+            .default("0").refuses().protects(Protection::Routes);
+    LIMIT_CONNECTIONS: i64 =
+        annotation("limit-connections", types::INT, "Requests in progress at a time per client; zero or less is off.")
+            .default("0").refuses().protects(Protection::Routes);
+    LIMIT_BURST_MULTIPLIER: i64 =
+        annotation("limit-burst-multiplier", types::INT, "Burst as a multiple of the limit, served without delay.")
+            .default("5");
+    LIMIT_ALLOWLIST: Vec<IpNet> =
+        annotation("limit-allowlist", types::CIDRS, "Clients that are not counted.")
+            .alias(&["limit-whitelist"]).refuses();
     // A throttle slows answers down and never refuses one, so without it nothing is open that should be closed.
-    annotation(
-        "limit-rate",
-        Kind::Int,
-        "Kilobytes per second of one response.",
-    )
-    .setting("limit-rate", "0")
-    .support(Support::NotYet),
-    annotation(
-        "limit-rate-after",
-        Kind::Int,
-        "Kilobytes of a response before limit-rate begins.",
-    )
-    .setting("limit-rate-after", "0")
-    .support(Support::NotYet),
-];
+    LIMIT_RATE: i64 =
+        annotation("limit-rate", types::INT, "Kilobytes per second of one response.")
+            .setting(&settings::client::LIMIT_RATE).not_yet();
+    LIMIT_RATE_AFTER: i64 =
+        annotation("limit-rate-after", types::INT, "Kilobytes of a response before limit-rate begins.")
+            .setting(&settings::client::LIMIT_RATE_AFTER).not_yet();
+} }
 
 /// Limits per client, shared by all routes of the Ingress. `None` is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,22 +66,19 @@ impl Default for Limits {
 impl Limits {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         Self {
-            rps: limit(reader, "limit-rps"),
-            rpm: limit(reader, "limit-rpm"),
-            connections: limit(reader, "limit-connections"),
+            rps: limit(reader, &LIMIT_RPS),
+            rpm: limit(reader, &LIMIT_RPM),
+            connections: limit(reader, &LIMIT_CONNECTIONS),
             burst_multiplier: reader
-                .count("limit-burst-multiplier")
+                .count(&LIMIT_BURST_MULTIPLIER)
                 .unwrap_or(BURST_MULTIPLIER),
-            allowlist: reader
-                .cidrs("limit-allowlist")
-                .map(<[IpNet]>::to_vec)
-                .unwrap_or_default(),
+            allowlist: reader.get(&LIMIT_ALLOWLIST).unwrap_or_default(),
         }
     }
 }
 
 /// Zero and less are off; more than fits is as good as the most that does.
-fn limit(reader: &Reader, name: &str) -> Option<NonZeroU32> {
-    let value = reader.int(name).filter(|value| *value > 0)?;
+fn limit(reader: &Reader, key: &Key<i64>) -> Option<NonZeroU32> {
+    let value = reader.get(key).filter(|value| *value > 0)?;
     NonZeroU32::new(u32::try_from(value).unwrap_or(u32::MAX))
 }

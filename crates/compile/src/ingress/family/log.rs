@@ -1,15 +1,13 @@
 //! The logs of single routes.
 
-use crate::ingress::annotations::{Annotation, Kind, Support, annotation};
+use crate::ingress::annotations::{Annotation, annotation};
+use crate::ingress::registry::{keys, types};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "enable-access-log",
-        Kind::Bool,
-        "false keeps requests out of the access log.",
-    )
-    .default("true"),
-    annotation("enable-rewrite-log", Kind::Bool, "There is no rewrite log.")
-        .default("false")
-        .support(Support::Inert),
-];
+keys! { Annotation {
+    ENABLE_ACCESS_LOG: bool =
+        annotation("enable-access-log", types::BOOL, "false keeps requests out of the access log.")
+            .default("true");
+    ENABLE_REWRITE_LOG: bool =
+        annotation("enable-rewrite-log", types::BOOL, "There is no rewrite log.")
+            .default("false").inert();
+} }

@@ -3,55 +3,88 @@
 pub use headgate_table::{BackendProtocol, ConnectionHeader, HttpVersion};
 use std::time::Duration;
 
-use crate::ingress::annotations::{
-    Annotation, Bad, Kind, NextUpstream, Reader, Rewrite, Risk, Support, annotation, parse_size,
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{
+    NextUpstream, OnInvalid, Reader, Rewrite, SizeText, keys, types, words,
 };
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "backend-protocol",
-        Kind::AnyCaseOf(&["HTTP", "HTTPS", "AUTO_HTTP", "GRPC", "GRPCS", "FCGI"]),
-        "Protocol of the backend. FCGI is not honoured yet and closes the route.",
-    )
-    .default("HTTP"),
-    annotation("proxy-connect-timeout", Kind::Int, "Seconds to connect.").setting("proxy-connect-timeout", "5"),
-    annotation("proxy-send-timeout", Kind::Int, "Seconds between two writes to the backend.")
-        .setting("proxy-send-timeout", "60"),
-    annotation("proxy-read-timeout", Kind::Int, "Seconds between two reads from the backend; then 504.")
-        .setting("proxy-read-timeout", "60"),
-    annotation("proxy-buffering", Kind::OnOff, "Reads answers ahead of a slow client.").setting("proxy-buffering", "off"),
-    annotation("proxy-buffers-number", Kind::Int, "Answers stream; there are no such buffers.")
-        .setting("proxy-buffers-number", "4")
-        .support(Support::Inert),
-    annotation("proxy-buffer-size", Kind::Size, "Longest head of an answer; a longer one is 502.")
-        .setting("proxy-buffer-size", "4k"),
-    annotation("proxy-busy-buffers-size", Kind::Size, "Answers stream; there are no such buffers.")
-        .setting("proxy-busy-buffers-size", "")
-        .support(Support::Inert),
-    annotation("proxy-max-temp-file-size", Kind::Size, "Answers are never written to disk.")
-        .setting("proxy-max-temp-file-size", "1024m")
-        .support(Support::Inert),
-    annotation("proxy-body-size", Kind::Size, "Longest request body, then 413; 0 is unlimited.")
-        .setting("proxy-body-size", "1m")
-        .risk(Risk::Medium),
-    annotation(
-        "client-body-buffer-size",
-        Kind::SizeText,
-        "Request body kept in memory, the rest goes to a file; counts only without a unit or with k or m.",
-    )
-    .setting("client-body-buffer-size", "8k")
-    .refuses(),
-    annotation("proxy-request-buffering", Kind::OnOff, "Reads the whole request body before the backend gets it.")
-        .setting("proxy-request-buffering", "on"),
-    annotation("proxy-http-version", Kind::OneOf(&["1.0", "1.1"]), "HTTP version towards the backend.")
-        .setting("proxy-http-version", "1.1"),
-    annotation("connection-proxy-header", Kind::OneOf(&["close", "keep-alive"]), "Connection header towards the backend.")
-        .refuses(),
-    annotation("http2-push-preload", Kind::Bool, "Server push no longer exists in browsers.")
-        .default("false")
-        .refuses()
-        .support(Support::Inert),
-];
+keys! { Annotation {
+    BACKEND_PROTOCOL: Protocol =
+        annotation("backend-protocol", types::any_case_of(),
+            "Protocol of the backend. FCGI is not honoured yet and closes the route.")
+            .default("HTTP");
+    PROXY_CONNECT_TIMEOUT: i64 =
+        annotation("proxy-connect-timeout", types::INT, "Seconds to connect.")
+            .setting(&settings::upstream::PROXY_CONNECT_TIMEOUT);
+    PROXY_SEND_TIMEOUT: i64 =
+        annotation("proxy-send-timeout", types::INT, "Seconds between two writes to the backend.")
+            .setting(&settings::upstream::PROXY_SEND_TIMEOUT);
+    PROXY_READ_TIMEOUT: i64 =
+        annotation("proxy-read-timeout", types::INT, "Seconds between two reads from the backend; then 504.")
+            .setting(&settings::upstream::PROXY_READ_TIMEOUT);
+    PROXY_BUFFERING: bool =
+        annotation("proxy-buffering", types::ON_OFF, "Reads answers ahead of a slow client.")
+            .setting(&settings::upstream::PROXY_BUFFERING);
+    PROXY_BUFFERS_NUMBER: i64 =
+        annotation("proxy-buffers-number", types::INT, "Answers stream; there are no such buffers.")
+            .setting(&settings::upstream::PROXY_BUFFERS_NUMBER).inert();
+    PROXY_BUFFER_SIZE: u64 =
+        annotation("proxy-buffer-size", types::SIZE, "Longest head of an answer; a longer one is 502.")
+            .setting(&settings::upstream::PROXY_BUFFER_SIZE);
+    PROXY_BUSY_BUFFERS_SIZE: u64 =
+        annotation("proxy-busy-buffers-size", types::SIZE, "Answers stream; there are no such buffers.")
+            .setting(&settings::upstream::PROXY_BUSY_BUFFERS_SIZE).inert();
+    PROXY_MAX_TEMP_FILE_SIZE: u64 =
+        annotation("proxy-max-temp-file-size", types::SIZE, "Answers are never written to disk.")
+            .setting(&settings::upstream::PROXY_MAX_TEMP_FILE_SIZE).inert();
+    PROXY_BODY_SIZE: u64 =
+        annotation("proxy-body-size", types::SIZE, "Longest request body, then 413; 0 is unlimited.")
+            .setting(&settings::upstream::PROXY_BODY_SIZE).risk(Risk::Medium);
+    CLIENT_BODY_BUFFER_SIZE: SizeText =
+        annotation("client-body-buffer-size", types::SIZE_TEXT,
+            "Request body kept in memory, the rest goes to a file; counts only without a unit or with k or m.")
+            .setting(&settings::client::CLIENT_BODY_BUFFER_SIZE).refuses();
+    PROXY_REQUEST_BUFFERING: bool =
+        annotation("proxy-request-buffering", types::ON_OFF,
+            "Reads the whole request body before the backend gets it.")
+            .setting(&settings::upstream::PROXY_REQUEST_BUFFERING);
+    PROXY_HTTP_VERSION: HttpVersion =
+        annotation("proxy-http-version", types::one_of(), "HTTP version towards the backend.")
+            .setting(&settings::upstream::PROXY_HTTP_VERSION);
+    CONNECTION_PROXY_HEADER: ConnectionHeader =
+        annotation("connection-proxy-header", types::one_of(), "Connection header towards the backend.")
+            .refuses();
+    HTTP2_PUSH_PRELOAD: bool =
+        annotation("http2-push-preload", types::BOOL, "Server push no longer exists in browsers.")
+            .default("false").refuses().inert();
+} }
+
+/// What a word of `backend-protocol` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Known(BackendProtocol),
+    FastCgi,
+}
+
+words! { Protocol {
+    "HTTP" => Self::Known(BackendProtocol::Http),
+    "HTTPS" => Self::Known(BackendProtocol::Https),
+    "AUTO_HTTP" => Self::Known(BackendProtocol::AutoHttp),
+    "GRPC" => Self::Known(BackendProtocol::Grpc),
+    "GRPCS" => Self::Known(BackendProtocol::Grpcs),
+    "FCGI" => Self::FastCgi,
+} }
+
+words! { HttpVersion {
+    "1.0" => Self::Http10,
+    "1.1" => Self::Http11,
+} }
+
+words! { ConnectionHeader {
+    "close" => Self::Close,
+    "keep-alive" => Self::KeepAlive,
+} }
 
 /// Timeouts, retries, buffers and protocol. Everything not set has its default in the ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -94,72 +127,51 @@ pub struct Proxy {
     pub connection: Option<ConnectionHeader>,
 }
 
-/// The version of a word the registry accepts.
-pub(crate) fn http_version(word: &str) -> HttpVersion {
-    if word == "1.0" {
-        HttpVersion::Http10
-    } else {
-        HttpVersion::Http11
-    }
-}
-
 impl Proxy {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         Self {
             protocol: protocol(reader),
-            connect_timeout: reader.timeout("proxy-connect-timeout"),
-            send_timeout: reader.timeout("proxy-send-timeout"),
-            read_timeout: reader.timeout("proxy-read-timeout"),
-            next_upstream: reader.next_upstream("proxy-next-upstream"),
+            connect_timeout: reader.timeout(&PROXY_CONNECT_TIMEOUT),
+            send_timeout: reader.timeout(&PROXY_SEND_TIMEOUT),
+            read_timeout: reader.timeout(&PROXY_READ_TIMEOUT),
+            next_upstream: reader.get(&super::retry::PROXY_NEXT_UPSTREAM),
             next_upstream_timeout: reader
-                .count("proxy-next-upstream-timeout")
+                .count(&super::retry::PROXY_NEXT_UPSTREAM_TIMEOUT)
                 .map(|s| Duration::from_secs(s.into())),
-            next_upstream_tries: reader.count("proxy-next-upstream-tries"),
-            body_size: reader.size("proxy-body-size"),
+            next_upstream_tries: reader.count(&super::retry::PROXY_NEXT_UPSTREAM_TRIES),
+            body_size: reader.get(&PROXY_BODY_SIZE),
             client_body_buffer_size: client_body_buffer_size(reader),
-            request_buffering: reader.bool("proxy-request-buffering"),
-            buffering: reader.bool("proxy-buffering"),
-            buffer_size: reader.size("proxy-buffer-size").filter(|size| *size > 0),
-            http_version: reader.text("proxy-http-version").map(http_version),
-            cookie_domain: reader.parsed("proxy-cookie-domain", Rewrite::parse),
-            cookie_path: reader.parsed("proxy-cookie-path", Rewrite::parse),
-            redirect_from: reader.string("proxy-redirect-from"),
-            redirect_to: reader.string("proxy-redirect-to"),
-            connection: reader.text("connection-proxy-header").map(connection),
+            request_buffering: reader.get(&PROXY_REQUEST_BUFFERING),
+            buffering: reader.get(&PROXY_BUFFERING),
+            buffer_size: reader.get(&PROXY_BUFFER_SIZE).filter(|size| *size > 0),
+            http_version: reader.get(&PROXY_HTTP_VERSION),
+            cookie_domain: reader.parsed(&super::replace::PROXY_COOKIE_DOMAIN, Rewrite::parse),
+            cookie_path: reader.parsed(&super::replace::PROXY_COOKIE_PATH, Rewrite::parse),
+            redirect_from: reader.get(&super::replace::PROXY_REDIRECT_FROM),
+            redirect_to: reader.get(&super::replace::PROXY_REDIRECT_TO),
+            connection: reader.get(&CONNECTION_PROXY_HEADER),
         }
     }
 }
 
-fn protocol(reader: &Reader) -> Option<BackendProtocol> {
-    Some(match reader.text("backend-protocol")? {
-        "HTTPS" => BackendProtocol::Https,
-        "AUTO_HTTP" => BackendProtocol::AutoHttp,
-        "GRPC" => BackendProtocol::Grpc,
-        "GRPCS" => BackendProtocol::Grpcs,
-        // FCGI closed the route already.
-        _ => BackendProtocol::Http,
-    })
-}
-
-fn connection(word: &str) -> ConnectionHeader {
-    if word == "close" {
-        ConnectionHeader::Close
-    } else {
-        ConnectionHeader::KeepAlive
+/// Nothing that speaks HTTP would get a sensible response from a FastCGI backend.
+fn protocol(reader: &mut Reader) -> Option<BackendProtocol> {
+    match reader.get(&BACKEND_PROTOCOL)? {
+        Protocol::Known(protocol) => Some(protocol),
+        Protocol::FastCgi => {
+            reader.close(&BACKEND_PROTOCOL, "FCGI is not honoured yet");
+            None
+        }
     }
 }
 
 /// A size with `b` or `g` is valid and does not count, as in ingress-nginx.
 fn client_body_buffer_size(reader: &mut Reader) -> Option<u64> {
-    const NAME: &str = "client-body-buffer-size";
-    let text = reader.text(NAME)?;
-    if text.ends_with(['b', 'B', 'g', 'G']) {
-        reader.reject(
-            NAME,
-            Bad::Ignore,
-            "only sizes without a unit or with k or m count",
-        );
+    let size = reader.get(&CLIENT_BODY_BUFFER_SIZE)?;
+    if !size.counts {
+        let reason = "only sizes without a unit or with k or m count";
+        reader.reject(&CLIENT_BODY_BUFFER_SIZE, OnInvalid::Ignore, reason);
         return None;
     }
-    parse_size(text).ok()
+    Some(size.bytes)
 }

@@ -2,42 +2,48 @@
 
 use http::StatusCode;
 
-use crate::ingress::annotations::{Annotation, Bad, Class, Kind, Reader, Risk, annotation};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Key, OnInvalid, Reader, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation("ssl-redirect", Kind::Bool, "Redirects http to https when the host has a certificate.")
-        .setting("ssl-redirect", "true"),
-    annotation("force-ssl-redirect", Kind::Bool, "Redirects http to https even without a certificate for the host.")
-        .setting("force-ssl-redirect", "false")
-        .risk(Risk::Medium),
-    annotation("preserve-trailing-slash", Kind::Bool, "Keeps the final slash in the redirect to https.")
-        .setting("preserve-trailing-slash", "false")
-        .risk(Risk::Medium),
-    annotation("use-port-in-redirects", Kind::Bool, "Adds the https listening port to the redirect to https.")
-        .setting("use-port-in-redirects", "false"),
-    annotation("relative-redirects", Kind::Bool, "Redirects that the proxy itself makes carry a path only.")
-        .setting("relative-redirects", "false")
-        .refuses(),
-    annotation("permanent-redirect", Kind::Chars(Class::Url), "Answers every request with a redirect to this URL.")
-        .risk(Risk::Medium)
-        .refuses(),
-    annotation("permanent-redirect-code", Kind::Int, "Status of permanent-redirect, 300 to 308; any other number is 301.")
-        .default("301")
-        .refuses(),
-    annotation(
-        "temporal-redirect",
-        Kind::Chars(Class::Url),
-        "Answers every request with a temporary redirect to this http or https URL; wins over permanent-redirect.",
-    )
-    .risk(Risk::Medium)
-    .refuses(),
-    annotation("temporal-redirect-code", Kind::Int, "Status of temporal-redirect, 300 to 307; any other number is 302.")
-        .default("302")
-        .refuses(),
-    annotation("from-to-www-redirect", Kind::Bool, "Redirects www.HOST to HOST, or HOST to www.HOST when the rule names that.")
-        .default("false")
-        .refuses(),
-];
+keys! { Annotation {
+    SSL_REDIRECT: bool =
+        annotation("ssl-redirect", types::BOOL, "Redirects http to https when the host has a certificate.")
+            .setting(&settings::tls::SSL_REDIRECT);
+    FORCE_SSL_REDIRECT: bool =
+        annotation("force-ssl-redirect", types::BOOL,
+            "Redirects http to https even without a certificate for the host.")
+            .setting(&settings::tls::FORCE_SSL_REDIRECT).risk(Risk::Medium);
+    PRESERVE_TRAILING_SLASH: bool =
+        annotation("preserve-trailing-slash", types::BOOL, "Keeps the final slash in the redirect to https.")
+            .setting(&settings::tls::PRESERVE_TRAILING_SLASH).risk(Risk::Medium);
+    USE_PORT_IN_REDIRECTS: bool =
+        annotation("use-port-in-redirects", types::BOOL, "Adds the https listening port to the redirect to https.")
+            .setting(&settings::client::USE_PORT_IN_REDIRECTS);
+    RELATIVE_REDIRECTS: bool =
+        annotation("relative-redirects", types::BOOL, "Redirects that the proxy itself makes carry a path only.")
+            .setting(&settings::client::RELATIVE_REDIRECTS).refuses();
+    PERMANENT_REDIRECT: String =
+        annotation("permanent-redirect", types::chars(Class::Url),
+            "Answers every request with a redirect to this URL.")
+            .risk(Risk::Medium).refuses();
+    PERMANENT_REDIRECT_CODE: i64 =
+        annotation("permanent-redirect-code", types::INT,
+            "Status of permanent-redirect, 300 to 308; any other number is 301.")
+            .default("301").refuses();
+    TEMPORAL_REDIRECT: String =
+        annotation("temporal-redirect", types::chars(Class::Url),
+            "Answers every request with a temporary redirect to this http or https URL; wins over permanent-redirect.")
+            .risk(Risk::Medium).refuses();
+    TEMPORAL_REDIRECT_CODE: i64 =
+        annotation("temporal-redirect-code", types::INT,
+            "Status of temporal-redirect, 300 to 307; any other number is 302.")
+            .default("302").refuses();
+    FROM_TO_WWW_REDIRECT: bool =
+        annotation("from-to-www-redirect", types::BOOL,
+            "Redirects www.HOST to HOST, or HOST to www.HOST when the rule names that.")
+            .default("false").refuses();
+} }
 
 /// Redirects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,17 +76,17 @@ pub struct Redirect {
 impl Redirects {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut redirects = Self {
-            ssl: reader.bool("ssl-redirect"),
-            force_ssl: reader.bool("force-ssl-redirect"),
-            preserve_trailing_slash: reader.bool("preserve-trailing-slash"),
-            use_port: reader.bool("use-port-in-redirects"),
+            ssl: reader.get(&SSL_REDIRECT),
+            force_ssl: reader.get(&FORCE_SSL_REDIRECT),
+            preserve_trailing_slash: reader.get(&PRESERVE_TRAILING_SLASH),
+            use_port: reader.get(&USE_PORT_IN_REDIRECTS),
             ..Self::default()
         };
         // One parser reads these together in ingress-nginx, so one bad member drops them together.
         if let Ok(fixed) = fixed(reader) {
             redirects.fixed = fixed;
-            redirects.relative = reader.bool("relative-redirects");
-            redirects.from_to_www = reader.bool("from-to-www-redirect");
+            redirects.relative = reader.get(&RELATIVE_REDIRECTS);
+            redirects.from_to_www = reader.get(&FROM_TO_WWW_REDIRECT);
         }
         redirects
     }
@@ -90,21 +96,21 @@ impl Redirects {
 struct WrongScheme;
 
 fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
-    if let Some(location) = reader.string("temporal-redirect") {
+    if let Some(location) = reader.get(&TEMPORAL_REDIRECT) {
         if !location.starts_with("http://") && !location.starts_with("https://") {
             let reason = "the target has to begin with http:// or https://; all redirect annotations beside it are ignored too";
-            reader.reject("temporal-redirect", Bad::Ignore, reason);
+            reader.reject(&TEMPORAL_REDIRECT, OnInvalid::Ignore, reason);
             return Err(WrongScheme);
         }
-        let code = code(reader, "temporal-redirect-code", 307, StatusCode::FOUND);
+        let code = code(reader, &TEMPORAL_REDIRECT_CODE, 307, StatusCode::FOUND);
         return Ok(Some(Redirect { code, location }));
     }
-    let Some(location) = reader.string("permanent-redirect") else {
+    let Some(location) = reader.get(&PERMANENT_REDIRECT) else {
         return Ok(None);
     };
     let code = code(
         reader,
-        "permanent-redirect-code",
+        &PERMANENT_REDIRECT_CODE,
         308,
         StatusCode::MOVED_PERMANENTLY,
     );
@@ -112,8 +118,8 @@ fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
 }
 
 /// The status an annotation asks for, from 300 to `highest`, else the default.
-fn code(reader: &mut Reader, name: &str, highest: i64, default: StatusCode) -> StatusCode {
-    let Some(wanted) = reader.int(name) else {
+fn code(reader: &mut Reader, key: &Key<i64>, highest: i64, default: StatusCode) -> StatusCode {
+    let Some(wanted) = reader.get(key) else {
         return default;
     };
     let in_range = (300..=highest).contains(&wanted);
@@ -123,8 +129,8 @@ fn code(reader: &mut Reader, name: &str, highest: i64, default: StatusCode) -> S
         .and_then(|code| StatusCode::from_u16(code).ok());
     code.unwrap_or_else(|| {
         reader.reject(
-            name,
-            Bad::Ignore,
+            key,
+            OnInvalid::Ignore,
             &format!("{wanted} is not from 300 to {highest}"),
         );
         default

@@ -1,25 +1,17 @@
 //! When another endpoint is tried.
 
-use crate::ingress::annotations::{Annotation, Kind, Risk, annotation};
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{NextUpstream, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "proxy-next-upstream",
-        Kind::NextUpstream,
-        "On what another endpoint is tried.",
-    )
-    .setting("proxy-next-upstream", "error timeout")
-    .risk(Risk::Medium),
-    annotation(
-        "proxy-next-upstream-timeout",
-        Kind::Int,
-        "Seconds for all tries; 0 is unlimited.",
-    )
-    .setting("proxy-next-upstream-timeout", "0"),
-    annotation(
-        "proxy-next-upstream-tries",
-        Kind::Int,
-        "Tries in all; 0 is unlimited.",
-    )
-    .setting("proxy-next-upstream-tries", "3"),
-];
+keys! { Annotation {
+    PROXY_NEXT_UPSTREAM: NextUpstream =
+        annotation("proxy-next-upstream", types::NEXT_UPSTREAM, "On what another endpoint is tried.")
+            .setting(&settings::upstream::PROXY_NEXT_UPSTREAM).risk(Risk::Medium);
+    PROXY_NEXT_UPSTREAM_TIMEOUT: i64 =
+        annotation("proxy-next-upstream-timeout", types::INT, "Seconds for all tries; 0 is unlimited.")
+            .setting(&settings::upstream::PROXY_NEXT_UPSTREAM_TIMEOUT);
+    PROXY_NEXT_UPSTREAM_TRIES: i64 =
+        annotation("proxy-next-upstream-tries", types::INT, "Tries in all; 0 is unlimited.")
+            .setting(&settings::upstream::PROXY_NEXT_UPSTREAM_TRIES);
+} }

@@ -1,39 +1,36 @@
 //! Which requests an Ingress takes, and how their path changes.
 
-use crate::ingress::annotations::{Annotation, Class, Kind, Reader, Risk, annotation};
+use crate::Kind as ObjectKind;
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, Reader, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "rewrite-target",
-        Kind::Chars(Class::PathCapture),
-        "Replaces the request path; $1 to $9 are the capture groups of the Ingress path. Switches the host to regex matching.",
-    )
-    .ingress()
-    .risk(Risk::Medium),
-    annotation("use-regex", Kind::Bool, "Paths of this Ingress are regexes. Switches the host to regex matching.")
-        .default("false"),
-    annotation("app-root", Kind::AppRoot, "Redirects / of the host to this path with 302.").risk(Risk::Medium),
-    annotation("server-alias", Kind::ServerNames, "Further names of the host; ~ starts a regex.")
-        .ingress()
-        .risk(Risk::High)
-        .refuses(),
-    annotation(
-        "default-backend",
-        Kind::Service,
-        "Service of the same namespace that answers when the backend has no endpoints.",
-    )
-    .refuses(),
-    annotation(
-        "x-forwarded-prefix",
-        Kind::Spaced(Class::PathCapture),
-        "X-Forwarded-Prefix towards the backend, when rewrite-target changes the path.",
-    )
-    .risk(Risk::Medium)
-    .refuses(),
-    annotation("service-upstream", Kind::Bool, "Uses the Service's cluster address instead of its endpoints.")
-        .setting("service-upstream", "false")
-        .ingress(),
-];
+keys! { Annotation {
+    REWRITE_TARGET: String =
+        annotation("rewrite-target", types::chars(Class::PathCapture),
+            "Replaces the request path; $1 to $9 are the capture groups of the Ingress path. Switches the host to regex matching.")
+            .ingress().risk(Risk::Medium);
+    USE_REGEX: bool =
+        annotation("use-regex", types::BOOL, "Paths of this Ingress are regexes. Switches the host to regex matching.")
+            .default("false");
+    APP_ROOT: String =
+        annotation("app-root", types::APP_ROOT, "Redirects / of the host to this path with 302.")
+            .risk(Risk::Medium);
+    SERVER_ALIAS: Vec<String> =
+        annotation("server-alias", types::SERVER_NAMES, "Further names of the host; ~ starts a regex.")
+            .ingress().risk(Risk::High).refuses();
+    DEFAULT_BACKEND: String =
+        annotation("default-backend", types::SERVICE,
+            "Service of the same namespace that answers when the backend has no endpoints.")
+            .refuses().names(ObjectKind::Service);
+    X_FORWARDED_PREFIX: String =
+        annotation("x-forwarded-prefix", types::spaced(Class::PathCapture),
+            "X-Forwarded-Prefix towards the backend, when rewrite-target changes the path.")
+            .risk(Risk::Medium).refuses();
+    SERVICE_UPSTREAM: bool =
+        annotation("service-upstream", types::BOOL, "Uses the Service's cluster address instead of its endpoints.")
+            .setting(&settings::upstream::SERVICE_UPSTREAM).ingress();
+} }
 
 /// Which requests, and how their path changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,17 +53,14 @@ pub struct Routing {
 impl Routing {
     pub(crate) fn read(reader: &Reader) -> Self {
         Self {
-            rewrite_target: reader.string("rewrite-target"),
-            use_regex: reader.bool("use-regex"),
-            app_root: reader.string("app-root"),
-            server_aliases: reader
-                .list("server-alias")
-                .map(<[String]>::to_vec)
-                .unwrap_or_default(),
-            default_backend: reader.string("default-backend"),
+            rewrite_target: reader.get(&REWRITE_TARGET),
+            use_regex: reader.get(&USE_REGEX),
+            app_root: reader.get(&APP_ROOT),
+            server_aliases: reader.get(&SERVER_ALIAS).unwrap_or_default(),
+            default_backend: reader.get(&DEFAULT_BACKEND),
             service_upstream: reader
-                .bool("service-upstream")
-                .or_else(|| reader.was_invalid("service-upstream").then_some(false)),
+                .get(&SERVICE_UPSTREAM)
+                .or_else(|| reader.was_invalid(&SERVICE_UPSTREAM).then_some(false)),
         }
     }
 }

@@ -1,32 +1,20 @@
 //! TLS of the host.
 
-use crate::ingress::annotations::{Annotation, Class, Kind, Support, annotation};
+use crate::ingress::annotations::{Annotation, Flag, annotation};
+use crate::ingress::registry::{Class, Protection, keys, types};
+use crate::ingress::settings;
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "ssl-ciphers",
-        Kind::Chars(Class::Ciphers),
-        "Cipher suites of the host for TLS 1.2.",
-    )
-    .setting("ssl-ciphers", "")
-    .ingress()
-    .refuses()
-    .support(Support::NotYet),
-    annotation(
-        "ssl-prefer-server-ciphers",
-        Kind::Bool,
-        "The server's order of cipher suites wins; here it always does.",
-    )
-    .default("true")
-    .ingress()
-    .support(Support::Inert),
-    annotation(
-        "ssl-passthrough",
-        Kind::Bool,
-        "Hands TLS of the host to the backend undecrypted; needs --enable-ssl-passthrough.",
-    )
-    .default("false")
-    .ingress()
-    .refuses()
-    .support(Support::Protects),
-];
+keys! { Annotation {
+    SSL_CIPHERS: String =
+        annotation("ssl-ciphers", types::chars(Class::Ciphers), "Cipher suites of the host for TLS 1.2.")
+            .setting(&settings::tls::SSL_CIPHERS).default("").ingress().refuses().not_yet();
+    SSL_PREFER_SERVER_CIPHERS: bool =
+        annotation("ssl-prefer-server-ciphers", types::BOOL,
+            "The server's order of cipher suites wins; here it always does.")
+            .default("true").ingress().inert();
+    SSL_PASSTHROUGH: bool =
+        annotation("ssl-passthrough", types::BOOL,
+            "Hands TLS of the host to the backend undecrypted; needs --enable-ssl-passthrough.")
+            .default("false").ingress().refuses().not_yet().protects(Protection::Routes)
+            .needs_flag(Flag::SslPassthrough);
+} }

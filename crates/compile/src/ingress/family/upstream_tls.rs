@@ -1,72 +1,38 @@
 //! TLS towards the backend.
 
-use crate::ingress::annotations::{
-    Annotation, Bad, Class, Kind, NameRef, Reader, Risk, TlsVersions, annotation,
-};
+use crate::Kind as ObjectKind;
+use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::registry::{Class, NameRef, OnInvalid, Reader, TlsVersions, keys, types};
 
-pub(crate) const ENTRIES: &[Annotation] = &[
-    annotation(
-        "proxy-ssl-secret",
-        Kind::Chars(Class::Basic),
-        "Secret namespace/name with the client certificate and CA for TLS to the backend.",
-    )
-    .ingress()
-    .risk(Risk::Medium)
-    .refuses(),
-    annotation(
-        "proxy-ssl-verify",
-        Kind::OnOff,
-        "Verifies the backend's certificate; needs proxy-ssl-secret.",
-    )
-    .default("off")
-    .ingress(),
-    annotation(
-        "proxy-ssl-verify-depth",
-        Kind::Int,
-        "Longest chain of the backend's certificate; needs proxy-ssl-secret.",
-    )
-    .default("1")
-    .ingress(),
-    annotation(
-        "proxy-ssl-server-name",
-        Kind::OnOff,
-        "Sends the name (SNI) to the backend; needs proxy-ssl-secret.",
-    )
-    .default("off")
-    .ingress(),
-    annotation(
-        "proxy-ssl-name",
-        Kind::Chars(Class::Regex),
-        "Name to verify and to send to the backend; needs proxy-ssl-secret.",
-    )
-    .ingress()
-    .risk(Risk::High),
-    annotation(
-        "proxy-ssl-ciphers",
-        Kind::Chars(Class::Ciphers),
-        "Cipher suites for TLS 1.2 to the backend; needs proxy-ssl-secret.",
-    )
-    .default("DEFAULT")
-    .ingress()
-    .risk(Risk::Medium),
-    annotation(
-        "proxy-ssl-protocols",
-        Kind::List,
-        "TLSv1.2, TLSv1.3 or both to the backend; needs proxy-ssl-secret.",
-    )
-    .default("TLSv1.2")
-    .ingress(),
-];
-
-/// The settings that mean nothing without `proxy-ssl-secret`.
-const NEEDS_SECRET: [&str; 6] = [
-    "proxy-ssl-verify",
-    "proxy-ssl-verify-depth",
-    "proxy-ssl-server-name",
-    "proxy-ssl-name",
-    "proxy-ssl-ciphers",
-    "proxy-ssl-protocols",
-];
+keys! { Annotation {
+    PROXY_SSL_SECRET: String =
+        annotation("proxy-ssl-secret", types::chars(Class::Basic),
+            "Secret namespace/name with the client certificate and CA for TLS to the backend.")
+            .ingress().risk(Risk::Medium).refuses().names(ObjectKind::Secret);
+    PROXY_SSL_VERIFY: bool =
+        annotation("proxy-ssl-verify", types::ON_OFF, "Verifies the backend's certificate; needs proxy-ssl-secret.")
+            .default("off").ingress().needs(&[PROXY_SSL_SECRET.row()]);
+    PROXY_SSL_VERIFY_DEPTH: i64 =
+        annotation("proxy-ssl-verify-depth", types::INT,
+            "Longest chain of the backend's certificate; needs proxy-ssl-secret.")
+            .default("1").ingress().needs(&[PROXY_SSL_SECRET.row()]);
+    PROXY_SSL_SERVER_NAME: bool =
+        annotation("proxy-ssl-server-name", types::ON_OFF,
+            "Sends the name (SNI) to the backend; needs proxy-ssl-secret.")
+            .default("off").ingress().needs(&[PROXY_SSL_SECRET.row()]);
+    PROXY_SSL_NAME: String =
+        annotation("proxy-ssl-name", types::chars(Class::Regex),
+            "Name to verify and to send to the backend; needs proxy-ssl-secret.")
+            .ingress().risk(Risk::High).needs(&[PROXY_SSL_SECRET.row()]);
+    PROXY_SSL_CIPHERS: String =
+        annotation("proxy-ssl-ciphers", types::chars(Class::Ciphers),
+            "Cipher suites for TLS 1.2 to the backend; needs proxy-ssl-secret.")
+            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()]);
+    PROXY_SSL_PROTOCOLS: Vec<String> =
+        annotation("proxy-ssl-protocols", types::LIST,
+            "TLSv1.2, TLSv1.3 or both to the backend; needs proxy-ssl-secret.")
+            .default("TLSv1.2").ingress().needs(&[PROXY_SSL_SECRET.row()]);
+} }
 
 /// TLS towards the backend. Without it an HTTPS or GRPCS backend is neither verified nor sent a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,33 +55,26 @@ pub struct UpstreamTls {
 
 impl UpstreamTls {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        let Some(name) = reader.string("proxy-ssl-secret") else {
-            for name in NEEDS_SECRET {
-                if reader.present(name) {
-                    reader.warn(name, "ignored without proxy-ssl-secret");
-                }
-            }
-            return None;
-        };
+        let name = reader.get(&PROXY_SSL_SECRET)?;
         let secret = NameRef::parse(&name)
             .ok()
             .filter(|secret| secret.namespace.is_some());
         let Some(secret) = secret else {
             reader.reject(
-                "proxy-ssl-secret",
-                Bad::Deny,
+                &PROXY_SSL_SECRET,
+                OnInvalid::Close,
                 "the Secret is to be named namespace/name",
             );
             return None;
         };
         Some(Self {
             secret,
-            verify: reader.on("proxy-ssl-verify"),
-            verify_depth: reader.positive("proxy-ssl-verify-depth").unwrap_or(1),
-            server_name: reader.on("proxy-ssl-server-name"),
-            name: reader.string("proxy-ssl-name"),
+            verify: reader.on(&PROXY_SSL_VERIFY),
+            verify_depth: reader.positive(&PROXY_SSL_VERIFY_DEPTH).unwrap_or(1),
+            server_name: reader.on(&PROXY_SSL_SERVER_NAME),
+            name: reader.get(&PROXY_SSL_NAME),
             ciphers: reader
-                .string("proxy-ssl-ciphers")
+                .get(&PROXY_SSL_CIPHERS)
                 .filter(|list| list != "DEFAULT"),
             versions: versions(reader),
         })
@@ -123,20 +82,19 @@ impl UpstreamTls {
 }
 
 fn versions(reader: &mut Reader) -> TlsVersions {
-    const NAME: &str = "proxy-ssl-protocols";
     const DEFAULT: TlsVersions = TlsVersions {
         tls12: true,
         tls13: false,
     };
-    let Some(words) = reader.list(NAME) else {
+    let Some(words) = reader.get(&PROXY_SSL_PROTOCOLS) else {
         return DEFAULT;
     };
     let text = words.join(" ");
     let (versions, unknown) = TlsVersions::parse(&text);
     if !unknown.is_empty() {
         reader.reject(
-            NAME,
-            Bad::Ignore,
+            &PROXY_SSL_PROTOCOLS,
+            OnInvalid::Ignore,
             "only TLSv1.2 and TLSv1.3 are offered; the other members are dropped",
         );
     }

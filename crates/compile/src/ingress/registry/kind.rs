@@ -120,7 +120,7 @@ pub enum Kind {
     Int,
     /// Digits and an optional unit `b`, `k`, `m` or `g`.
     Size,
-    /// As `Size`, kept as text because the unit decides whether it counts.
+    /// As `Size`; the unit decides whether it counts.
     SizeText,
     /// Numbers with units such as `1h30m`.
     Duration,
@@ -165,7 +165,7 @@ impl Kind {
             Self::OnOff => value::parse_on_off(text).map(Value::Bool),
             Self::Int => value::parse_int(text).map(Value::Int),
             Self::Size => value::parse_size(text).map(Value::Size),
-            Self::SizeText => value::parse_size(text).map(|_| Value::Text(text.trim().to_owned())),
+            Self::SizeText => value::parse_size_text(text).map(Value::SizeText),
             Self::Duration => value::parse_duration(text).map(Value::Duration),
             Self::Chars(class) => self.chars(text, text, class, validation),
             Self::Spaced(class) => self.chars(text, &text.replace(' ', ""), class, validation),
@@ -180,9 +180,7 @@ impl Kind {
             Self::CommonName => {
                 self.when(text, |text| text.starts_with("CN=") && !has_control(text))
             }
-            Self::Buffers => {
-                value::parse_buffers(text).map(|(number, size)| Value::Buffers(number, size))
-            }
+            Self::Buffers => value::parse_buffers(text).map(Value::Buffers),
             Self::List => Ok(Value::List(
                 value::members(text).map(str::to_owned).collect(),
             )),
@@ -245,8 +243,8 @@ impl Kind {
         same: impl Fn(&str, &str) -> bool,
     ) -> Result<Value, ValueError> {
         let trimmed = text.trim();
-        let word = words.iter().find(|word| same(word, trimmed));
-        word.map(|word| Value::Choice(word))
+        let at = words.iter().position(|word| same(word, trimmed));
+        at.map(|at| Value::Word { words, at })
             .ok_or_else(|| ValueError::invalid(text, format!("one of {}", self.expected())))
     }
 

@@ -1,40 +1,30 @@
-//! Reads a map of texts through a registry: what parsed, by name, and everything worth telling the owner.
+//! Reads a map of texts through a registry: what parsed, by key, and every problem that its owner should know.
 //!
-//! The annotations of an Ingress and the keys of the ConfigMap are both read with it. A getter names an entry of the
-//! registry; it answers `None` when the value is absent, empty or was not usable, so that the default applies.
+//! The annotations of an Ingress and the keys of the ConfigMap are both read with it. A getter takes a key of the registry
+//! and returns `None` when the value is absent, empty or was not usable, so that the default applies.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::value::members;
-use super::{Bad, Kind, NextUpstream, Problem, Support, Validation, Value};
+use super::value::excerpt;
+use super::{Entry, FromValue, Key, OnInvalid, Problem, Protection, Support, Validation, Value};
 use crate::Severity;
+use crate::ingress::annotations::Annotation;
 
-/// What the reader needs to know of a registry entry.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Field {
-    /// The name without prefix.
-    pub(crate) name: &'static str,
-    /// The type.
-    pub(crate) kind: Kind,
-    /// What an invalid value does.
-    pub(crate) bad: Bad,
-    /// Whether it is honoured.
-    pub(crate) support: Support,
-    /// The documented default; writing it out needs no warning.
-    pub(crate) default: &'static str,
-}
-
-/// Parsed values by name and the problems met so far.
-#[derive(Debug, Default)]
-pub struct Reader {
+/// Parsed values by name and the problems met so far. `R` is the row type of the registry, so that keys of another one do
+/// not fit.
+#[derive(Debug)]
+pub(crate) struct Reader<R = Annotation> {
     prefix: String,
     values: BTreeMap<&'static str, Value>,
     invalid: Vec<&'static str>,
     problems: Vec<Problem>,
     denied: Option<Denial>,
     refused: Option<String>,
+    rows: PhantomData<fn() -> R>,
 }
 
 /// Why routes answer 503.
@@ -58,116 +48,76 @@ pub(crate) struct Outcome {
     pub(crate) refused: Option<String>,
 }
 
-impl Reader {
+impl<R: AsRef<Entry> + 'static> Reader<R> {
     /// A reader without values; `prefix` (empty, or ending in `/`) is put before names in problems.
-    pub fn new(prefix: impl Into<String>) -> Self {
+    pub(crate) fn new(prefix: impl Into<String>) -> Self {
         Self {
             prefix: prefix.into(),
-            ..Self::default()
+            values: BTreeMap::new(),
+            invalid: Vec::new(),
+            problems: Vec::new(),
+            denied: None,
+            refused: None,
+            rows: PhantomData,
         }
     }
 
     /// Parses one text. An empty text counts as absent.
-    pub(crate) fn accept(&mut self, field: Field, text: &str, validation: Validation) {
+    pub(crate) fn accept(&mut self, row: &'static R, text: &str, validation: Validation) {
         if text.trim().is_empty() {
             return;
         }
-        match field.kind.parse(text, validation) {
+        let entry = row.as_ref();
+        match entry.kind.parse(text, validation) {
             Ok(value) => {
-                self.tell_support(field, &value);
-                self.values.insert(field.name, value);
+                self.report_support(entry, &value);
+                self.values.insert(entry.name, value);
             }
             Err(error) => {
-                self.invalid.push(field.name);
-                let bad = match (field.bad, field.support) {
-                    // Somebody wanted protection; what kind can't be told.
-                    (Bad::Ignore, Support::Protects) => Bad::Deny,
-                    (bad, _) => bad,
-                };
-                self.reject(field.name, bad, &error.to_string());
+                self.invalid.push(entry.name);
+                self.reject_entry(entry, entry.on_invalid, &error.to_string());
             }
         }
     }
 
-    fn tell_support(&mut self, field: Field, value: &Value) {
-        if field
-            .kind
-            .parse(field.default, Validation::TypesOnly)
-            .is_ok_and(|default| default == *value)
-        {
+    /// A value that is the default changes nothing, so that nobody needs to hear that it is not honoured.
+    fn report_support(&mut self, entry: &Entry, value: &Value) {
+        let default = entry.kind.parse(entry.default, Validation::TypesOnly);
+        if entry.closes() || default.is_ok_and(|default| default == *value) {
             return;
         }
-        match field.support {
-            Support::Honoured | Support::Protects => {}
-            Support::NotYet => self.warn(field.name, "not honoured yet; ignored"),
-            Support::Inert => self.info(field.name, "accepted; it changes nothing here"),
+        match entry.support {
+            Support::Honoured => {}
+            Support::NotYet => self.warn_entry(entry, "not honoured yet; ignored"),
+            Support::Inert => self.info_entry(entry, "accepted; it changes nothing here"),
         }
     }
 
-    /// Records an unusable value and what it does.
-    pub(crate) fn reject(&mut self, name: &str, bad: Bad, reason: &str) {
-        match bad {
-            Bad::RefuseIngress => self.refuse(name, Some(bad), reason),
-            Bad::Deny => self.close(name, Some(bad), reason),
-            Bad::Ignore => {
-                let message = format!("{reason}; ignored, the default applies");
-                self.push(name, Severity::Warning, Some(bad), message);
+    /// Closes the routes for every entry that is switched on, protects them and is not honoured; `reason` says so. Those
+    /// that `excuse` accepts are left out.
+    pub(crate) fn close_unhonoured(
+        &mut self,
+        rows: impl Iterator<Item = &'static R>,
+        reason: &str,
+        mut excuse: impl FnMut(&mut Self, &'static R) -> bool,
+    ) {
+        for row in rows.filter(|row| row.as_ref().closes()) {
+            if self.is_on(row) && !excuse(self, row) {
+                self.close_entry(row.as_ref(), true, reason);
             }
         }
     }
 
-    /// Refuses the whole object; the first reason is kept.
-    pub(crate) fn refuse(&mut self, name: &str, class: Option<Bad>, reason: &str) {
-        self.refused
-            .get_or_insert_with(|| format!("{name}: {reason}"));
-        let message =
-            format!("{reason}; the object is refused and its last good version stays in service");
-        self.push(name, Severity::Error, class, message);
+    /// Whether a value is there and is not "false" or "off".
+    pub(crate) fn is_on(&self, row: &R) -> bool {
+        let value = self.values.get(row.as_ref().name);
+        value.is_some_and(|value| *value != Value::Bool(false))
     }
 
-    /// Closes the routes with 503; the first reason is kept.
-    pub(crate) fn close(&mut self, name: &str, class: Option<Bad>, reason: &str) {
-        let only_authentication = class.is_none() && asks_for_authentication(name);
-        let denial = self.denied.get_or_insert_with(|| Denial {
-            reason: format!("{name}: {reason}").into(),
-            only_authentication,
-        });
-        denial.only_authentication &= only_authentication;
-        self.push(
-            name,
-            Severity::Error,
-            class,
-            format!("{reason}; the routes answer 503"),
-        );
-    }
-
-    /// Something the owner asked for does not happen.
-    pub(crate) fn warn(&mut self, name: &str, message: impl Into<String>) {
-        self.push(name, Severity::Warning, None, message.into());
-    }
-
-    /// Worth knowing, and nothing is lost.
-    pub(crate) fn info(&mut self, name: &str, message: impl Into<String>) {
-        self.push(name, Severity::Info, None, message.into());
-    }
-
-    /// A problem with a name that is written in full, prefix included.
-    pub(crate) fn push_full(&mut self, field: &str, severity: Severity, message: String) {
-        self.problems.push(Problem {
-            field: super::value::excerpt(field),
-            severity,
-            class: None,
-            message,
-        });
-    }
-
-    fn push(&mut self, name: &str, severity: Severity, class: Option<Bad>, message: String) {
-        self.problems.push(Problem {
-            field: format!("{}{name}", self.prefix),
-            severity,
-            class,
-            message,
-        });
+    /// Whether the value is this word.
+    pub(crate) fn is_word(&self, row: &R, word: &str) -> bool {
+        let value = self.values.get(row.as_ref().name);
+        value.and_then(FromValue::from_value) == Some(word)
     }
 
     /// The problems and verdicts.
@@ -180,169 +130,172 @@ impl Reader {
     }
 }
 
-/// Client certificates are no authentication of this kind: they hold for a whole host, and no path is exempt.
-fn asks_for_authentication(name: &str) -> bool {
-    name.starts_with("global-auth-") || name.starts_with("auth-") && !name.starts_with("auth-tls-")
+// === problems ===
+
+impl<R: AsRef<Entry>> Reader<R> {
+    /// Records an unusable value and what it does.
+    pub(crate) fn reject<T>(&mut self, key: &Key<T, R>, on_invalid: OnInvalid, reason: &str) {
+        self.reject_entry(key.entry(), on_invalid, reason);
+    }
+
+    /// Closes the routes with 503; the first reason is kept.
+    pub(crate) fn close<T>(&mut self, key: &Key<T, R>, reason: &str) {
+        self.close_entry(key.entry(), true, reason);
+    }
+
+    /// Something the owner asked for does not happen.
+    pub(crate) fn warn<T>(&mut self, key: &Key<T, R>, message: impl Into<String>) {
+        self.warn_entry(key.entry(), message);
+    }
+
+    pub(crate) fn warn_entry(&mut self, entry: &Entry, message: impl Into<String>) {
+        self.report(entry.name, Severity::Warning, message.into());
+    }
+
+    /// Worth knowing, and nothing is lost.
+    pub(crate) fn info_entry(&mut self, entry: &Entry, message: impl Into<String>) {
+        self.report(entry.name, Severity::Info, message.into());
+    }
+
+    /// A problem with a name as its object spells it, under the prefix.
+    pub(crate) fn report(&mut self, name: &str, severity: Severity, message: String) {
+        self.problems.push(Problem {
+            field: format!("{}{name}", self.prefix),
+            severity,
+            message,
+        });
+    }
+
+    /// A problem with a name that is written in full, prefix included.
+    pub(crate) fn report_full(&mut self, field: &str, severity: Severity, message: String) {
+        self.problems.push(Problem {
+            field: excerpt(field),
+            severity,
+            message,
+        });
+    }
+
+    /// Refuses the whole object because of a name as it spells it; the first reason is kept.
+    pub(crate) fn refuse(&mut self, name: &str, reason: &str) {
+        self.refused
+            .get_or_insert_with(|| format!("{name}: {reason}"));
+        let message =
+            format!("{reason}; the object is refused and its last good version stays in service");
+        self.report(name, Severity::Error, message);
+    }
+
+    fn reject_entry(&mut self, entry: &Entry, on_invalid: OnInvalid, reason: &str) {
+        match on_invalid {
+            OnInvalid::RefuseIngress => self.refuse(entry.name, reason),
+            OnInvalid::Close => self.close_entry(entry, false, reason),
+            OnInvalid::Ignore => {
+                self.warn_entry(entry, format!("{reason}; ignored, the default applies"));
+            }
+        }
+    }
+
+    /// Paths that are exempt from authentication stay open only when authentication is all that is missing; what an
+    /// invalid value was to protect can't be told.
+    fn close_entry(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
+        let name = entry.name;
+        let only_authentication = is_valid && entry.protects == Some(Protection::Authentication);
+        let denial = self.denied.get_or_insert_with(|| Denial {
+            reason: format!("{name}: {reason}").into(),
+            only_authentication,
+        });
+        denial.only_authentication &= only_authentication;
+        let message = format!("{reason}; the routes answer 503");
+        self.report(name, Severity::Error, message);
+    }
 }
 
 // === getters ===
 
-impl Reader {
-    /// Whether the entry was present, whatever became of it.
-    pub fn present(&self, name: &str) -> bool {
-        self.values.contains_key(name) || self.was_invalid(name)
-    }
-
-    /// Whether the entry was present and its text was not a value.
-    pub fn was_invalid(&self, name: &str) -> bool {
-        self.invalid.contains(&name)
-    }
-
-    /// A boolean, or `on`/`off`.
-    pub fn bool(&self, name: &str) -> Option<bool> {
-        match self.values.get(name)? {
-            Value::Bool(value) => Some(*value),
-            _ => None,
-        }
+impl<R: AsRef<Entry>> Reader<R> {
+    /// The value, when there is a usable one.
+    pub(crate) fn get<T: FromValue>(&self, key: &Key<T, R>) -> Option<T> {
+        T::from_value(self.values.get(key.entry().name)?)
     }
 
     /// Whether a boolean is present and true.
-    pub fn on(&self, name: &str) -> bool {
-        self.bool(name) == Some(true)
+    pub(crate) fn on(&self, key: &Key<bool, R>) -> bool {
+        self.get(key) == Some(true)
     }
 
-    /// A whole number.
-    pub fn int(&self, name: &str) -> Option<i64> {
-        match self.values.get(name)? {
-            Value::Int(value) => Some(*value),
+    /// A text, borrowed.
+    pub(crate) fn text(&self, key: &Key<String, R>) -> Option<&str> {
+        match self.values.get(key.entry().name)? {
+            Value::Text(value) => Some(value),
             _ => None,
         }
     }
 
+    /// Whether the entry was present, whatever became of it.
+    pub(crate) fn present<T>(&self, key: &Key<T, R>) -> bool {
+        self.is_present(key.entry())
+    }
+
+    pub(crate) fn is_present(&self, entry: &Entry) -> bool {
+        self.values.contains_key(entry.name) || self.invalid.contains(&entry.name)
+    }
+
+    /// Whether the entry was present and its text was not a value.
+    pub(crate) fn was_invalid<T>(&self, key: &Key<T, R>) -> bool {
+        self.invalid.contains(&key.entry().name)
+    }
+
     /// A whole number from zero up, capped at `u32::MAX`. A negative one is reported and ignored.
-    pub(crate) fn count(&mut self, name: &str) -> Option<u32> {
-        let value = self.int(name)?;
-        if value < 0 {
-            self.reject(name, Bad::Ignore, &format!("{value} is negative"));
-            return None;
-        }
-        Some(u32::try_from(value).unwrap_or(u32::MAX))
+    pub(crate) fn count(&mut self, key: &Key<i64, R>) -> Option<u32> {
+        self.at_least(key, 0, "is negative")
     }
 
     /// A number of at least one, capped at `u32::MAX`. Anything less is reported and ignored.
-    pub(crate) fn positive(&mut self, name: &str) -> Option<u32> {
-        let value = self.int(name)?;
-        if value < 1 {
-            self.reject(name, Bad::Ignore, &format!("{value} is not at least 1"));
+    pub(crate) fn positive(&mut self, key: &Key<i64, R>) -> Option<u32> {
+        self.at_least(key, 1, "is not at least 1")
+    }
+
+    fn at_least(&mut self, key: &Key<i64, R>, least: i64, problem: &str) -> Option<u32> {
+        let value = self.get(key)?;
+        if value < least {
+            self.reject(key, OnInvalid::Ignore, &format!("{value} {problem}"));
             return None;
         }
         Some(u32::try_from(value).unwrap_or(u32::MAX))
     }
 
     /// A time limit in whole seconds, at least one: a limit of zero would end every request.
-    pub(crate) fn timeout(&mut self, name: &str) -> Option<Duration> {
-        self.positive(name)
+    pub(crate) fn timeout(&mut self, key: &Key<i64, R>) -> Option<Duration> {
+        self.positive(key)
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
-    /// A size in bytes.
-    pub fn size(&self, name: &str) -> Option<u64> {
-        match self.values.get(name)? {
-            Value::Size(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// A span of time.
-    pub fn duration(&self, name: &str) -> Option<Duration> {
-        match self.values.get(name)? {
-            Value::Duration(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// Text, or the word of a fixed set in the registry's spelling.
-    pub fn text(&self, name: &str) -> Option<&str> {
-        match self.values.get(name)? {
-            Value::Text(value) => Some(value),
-            Value::Choice(word) => Some(word),
-            _ => None,
-        }
-    }
-
-    /// An owned copy of a text.
-    pub(crate) fn string(&self, name: &str) -> Option<String> {
-        self.text(name).map(str::to_owned)
-    }
-
-    /// The members of a list.
-    pub fn list(&self, name: &str) -> Option<&[String]> {
-        match self.values.get(name)? {
-            Value::List(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// The value under a name.
-    pub fn value(&self, name: &str) -> Option<&Value> {
-        self.values.get(name)
-    }
-
-    /// Networks.
-    pub fn cidrs(&self, name: &str) -> Option<&[ipnet::IpNet]> {
-        match self.values.get(name)? {
-            Value::Cidrs(value) => Some(value),
-            _ => None,
-        }
-    }
-
-    /// Conditions for another try.
-    pub fn next_upstream(&self, name: &str) -> Option<NextUpstream> {
-        match self.values.get(name)? {
-            Value::NextUpstream(value) => Some(*value),
-            _ => None,
-        }
-    }
-
-    /// What a header list or another checked text parses to; a text that does not is reported and ignored.
-    pub(crate) fn parsed<T, E>(
+    /// What a text parses to; one that does not is reported and ignored.
+    pub(crate) fn parsed<T, E: Display>(
         &mut self,
-        name: &str,
+        key: &Key<String, R>,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Option<T>
-    where
-        E: std::fmt::Display,
-    {
-        match parse(self.text(name)?) {
+    ) -> Option<T> {
+        match parse(self.text(key)?) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.reject(name, Bad::Ignore, &error.to_string());
+                self.reject(key, OnInvalid::Ignore, &error.to_string());
                 None
             }
         }
     }
 
     /// The members of a list that parse; those that do not are reported and dropped.
-    pub(crate) fn each<T, E>(
+    pub(crate) fn each<T, E: Display>(
         &mut self,
-        name: &str,
+        key: &Key<Vec<String>, R>,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Option<Vec<T>>
-    where
-        E: std::fmt::Display,
-    {
-        let (mut parsed, mut dropped) = (Vec::new(), Vec::new());
-        let mut take = |member: &str| match parse(member) {
-            Ok(value) => parsed.push(value),
-            Err(error) => dropped.push(format!("{error}; dropped from the list")),
-        };
-        match self.values.get(name)? {
-            Value::List(list) => list.iter().for_each(|member| take(member)),
-            Value::Text(text) => members(text).for_each(take),
-            _ => return None,
-        }
-        for message in dropped {
-            self.push(name, Severity::Warning, Some(Bad::Ignore), message);
+    ) -> Option<Vec<T>> {
+        let mut parsed = Vec::new();
+        for member in self.get(key)? {
+            match parse(&member) {
+                Ok(value) => parsed.push(value),
+                Err(error) => self.warn(key, format!("{error}; dropped from the list")),
+            }
         }
         Some(parsed)
     }

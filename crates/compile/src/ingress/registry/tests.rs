@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::StatusCode;
 use ipnet::IpNet;
 
-use crate::ingress::annotations::{
+use crate::ingress::registry::{
     Class, Kind, NameRef, NextUpstream, Origin, RedirectRewrite, Rewrite, TlsVersions, Validation,
     Value, parse_bool, parse_cidrs, parse_duration, parse_int, parse_size,
 };

@@ -6,8 +6,8 @@ mod texts;
 
 pub use lists::{NextUpstream, TlsVersions, parse_cidr, parse_cidrs};
 pub(crate) use lists::{members, parse_codes, parse_next_upstream, parse_server_names};
-pub use scalar::{parse_bool, parse_duration, parse_int, parse_size};
-pub(crate) use scalar::{parse_buffers, parse_on_off};
+pub(crate) use scalar::{Buffers, parse_buffers, parse_on_off, parse_size_text};
+pub use scalar::{SizeText, parse_bool, parse_duration, parse_int, parse_size};
 pub(crate) use texts::is_service_name;
 pub use texts::{NameRef, Origin, RedirectRewrite, Rewrite};
 
@@ -31,12 +31,19 @@ pub enum Value {
     Int(i64),
     /// A size in bytes.
     Size(u64),
+    /// A size and whether it counts.
+    SizeText(SizeText),
     /// A span of time.
     Duration(Duration),
     /// Text whose characters were checked.
     Text(String),
-    /// One of the fixed words of the entry, in the entry's spelling.
-    Choice(&'static str),
+    /// One of the fixed words of the entry.
+    Word {
+        /// All of them.
+        words: &'static [&'static str],
+        /// Which one.
+        at: usize,
+    },
     /// The trimmed, non-empty members of a list.
     List(Vec<String>),
     /// Networks, host bits cleared.
@@ -45,8 +52,8 @@ pub enum Value {
     Codes(Vec<StatusCode>),
     /// Conditions for another try.
     NextUpstream(NextUpstream),
-    /// A number of buffers and the size of each in bytes.
-    Buffers(u32, u64),
+    /// A number of buffers and their size.
+    Buffers(Buffers),
 }
 
 /// Why a text is not a value. The message shows at most 80 characters of it, control bytes escaped.

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::all;
-use crate::ingress::annotations::{Kind, Support, table_cell};
+use crate::ingress::annotations::{support, table_cell};
+use crate::ingress::registry::{Kind, Support};
 
 /// Every ConfigMap key as a Markdown table: name, value, default, support and meaning.
 pub fn settings_markdown() -> String {
@@ -20,10 +21,7 @@ pub fn settings_markdown() -> String {
         } else {
             format!("`{}`", entry.default)
         };
-        let support = match entry.support {
-            Support::Protects => "not yet; closes every route",
-            support => support.as_str(),
-        };
+        let support = support(entry, "closes every route");
         // Writing to a string never fails.
         let _ = writeln!(
             page,

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use super::read::Source;
-use super::registry::{Kind, Setting, inert, not_yet, setting};
+use super::registry::{Setting, inert, not_yet, setting};
+use crate::ingress::registry::{keys, types};
 
 const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
 \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr \
@@ -12,175 +13,62 @@ $upstream_response_length $upstream_response_time $upstream_status $req_id";
 const STREAM_FORMAT: &str =
     "[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time";
 
-pub(super) const ENTRIES: &[Setting] = &[
-    not_yet(
-        "log-format-upstream",
-        Kind::Raw,
-        FORMAT,
-        "Form of a line of the access log.",
-    ),
-    not_yet(
-        "log-format-escape-json",
-        Kind::Bool,
-        "false",
-        "Values in it are escaped for JSON.",
-    ),
-    not_yet(
-        "log-format-escape-none",
-        Kind::Bool,
-        "false",
-        "Values in it are not escaped.",
-    ),
-    not_yet(
-        "log-format-stream",
-        Kind::Raw,
-        STREAM_FORMAT,
-        "Form of a line for a TCP or UDP session.",
-    ),
-    setting(
-        "access-log-path",
-        Kind::Raw,
-        "/var/log/nginx/access.log",
-        "Where the access log goes; the default is stdout.",
-    ),
-    setting(
-        "http-access-log-path",
-        Kind::Raw,
-        "",
-        "Where that of HTTP goes, when not there.",
-    ),
-    not_yet(
-        "stream-access-log-path",
-        Kind::Raw,
-        "",
-        "Where that of TCP and UDP goes, when not there.",
-    ),
-    inert("access-log-params", "", "The log is written in batches."),
-    setting("disable-access-log", Kind::Bool, "false", "No access log."),
-    setting(
-        "disable-http-access-log",
-        Kind::Bool,
-        "false",
-        "No access log of HTTP.",
-    ),
-    not_yet(
-        "disable-stream-access-log",
-        Kind::Bool,
-        "false",
-        "No access log of TCP and UDP.",
-    ),
-    setting(
-        "enable-access-log-for-default-backend",
-        Kind::Bool,
-        "false",
-        "Also logs what the default backend answers.",
-    ),
-    not_yet(
-        "enable-auth-access-log",
-        Kind::Bool,
-        "false",
-        "Also logs questions to auth-url.",
-    ),
-    setting(
-        "skip-access-log-urls",
-        Kind::List,
-        "",
-        "Requests for exactly these are not logged.",
-    ),
-    inert(
-        "error-log-path",
-        "/var/log/nginx/error.log",
-        "Errors go to stderr.",
-    ),
-    inert("error-log-level", "notice", "The flag -v sets the level."),
-    not_yet("enable-syslog", Kind::Bool, "false", "Logs go to syslog."),
-    not_yet("syslog-host", Kind::Raw, "", "Its host."),
-    not_yet("syslog-port", Kind::Int, "514", "Its port."),
-    inert(
-        "debug-connections",
-        "",
-        "Debug logs of single clients do not exist here.",
-    ),
-    not_yet(
-        "enable-opentelemetry",
-        Kind::Bool,
-        "false",
-        "Traces requests.",
-    ),
-    not_yet(
-        "opentelemetry-trust-incoming-span",
-        Kind::Bool,
-        "true",
-        "Continues the client's trace.",
-    ),
-    not_yet(
-        "opentelemetry-operation-name",
-        Kind::Raw,
-        "",
-        "Name of the span.",
-    ),
-    inert(
-        "opentelemetry-config",
-        "/etc/ingress-controller/telemetry/opentelemetry.toml",
-        "A file of the nginx module.",
-    ),
-    not_yet(
-        "otlp-collector-host",
-        Kind::Raw,
-        "",
-        "Host of the collector.",
-    ),
-    not_yet(
-        "otlp-collector-port",
-        Kind::Raw,
-        "4317",
-        "Port of the collector.",
-    ),
-    not_yet(
-        "otel-service-name",
-        Kind::Raw,
-        "nginx",
-        "Name of the service in traces.",
-    ),
-    not_yet(
-        "otel-sampler",
-        Kind::Raw,
-        "AlwaysOn",
-        "Which requests are traced.",
-    ),
-    not_yet("otel-sampler-ratio", Kind::Raw, "0.01", "Share of them."),
-    not_yet(
-        "otel-sampler-parent-based",
-        Kind::Bool,
-        "true",
-        "The client's trace decides.",
-    ),
-    not_yet("otel-max-queuesize", Kind::Int, "2048", "Spans waiting."),
-    not_yet(
-        "otel-schedule-delay-millis",
-        Kind::Int,
-        "5000",
-        "Time between two exports.",
-    ),
-    not_yet(
-        "otel-max-export-batch-size",
-        Kind::Int,
-        "512",
-        "Spans of one export.",
-    ),
-    not_yet(
-        "use-geoip2",
-        Kind::Bool,
-        "false",
-        "Looks up the place of a client.",
-    ),
-    not_yet(
-        "geoip2-autoreload-in-minutes",
-        Kind::Int,
-        "0",
-        "Reads its database again.",
-    ),
-];
+keys! { Setting {
+    LOG_FORMAT_UPSTREAM: String =
+        not_yet("log-format-upstream", types::RAW, FORMAT, "Form of a line of the access log.");
+    LOG_FORMAT_ESCAPE_JSON: bool =
+        not_yet("log-format-escape-json", types::BOOL, "false", "Values in it are escaped for JSON.");
+    LOG_FORMAT_ESCAPE_NONE: bool =
+        not_yet("log-format-escape-none", types::BOOL, "false", "Values in it are not escaped.");
+    LOG_FORMAT_STREAM: String =
+        not_yet("log-format-stream", types::RAW, STREAM_FORMAT, "Form of a line for a TCP or UDP session.");
+    ACCESS_LOG_PATH: String =
+        setting("access-log-path", types::RAW, "/var/log/nginx/access.log",
+            "Where the access log goes; the default is stdout.");
+    HTTP_ACCESS_LOG_PATH: String =
+        setting("http-access-log-path", types::RAW, "", "Where that of HTTP goes, when not there.");
+    STREAM_ACCESS_LOG_PATH: String =
+        not_yet("stream-access-log-path", types::RAW, "", "Where that of TCP and UDP goes, when not there.");
+    ACCESS_LOG_PARAMS: String = inert("access-log-params", "", "The log is written in batches.");
+    DISABLE_ACCESS_LOG: bool = setting("disable-access-log", types::BOOL, "false", "No access log.");
+    DISABLE_HTTP_ACCESS_LOG: bool = setting("disable-http-access-log", types::BOOL, "false", "No access log of HTTP.");
+    DISABLE_STREAM_ACCESS_LOG: bool =
+        not_yet("disable-stream-access-log", types::BOOL, "false", "No access log of TCP and UDP.");
+    ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND: bool =
+        setting("enable-access-log-for-default-backend", types::BOOL, "false",
+            "Also logs what the default backend answers.");
+    ENABLE_AUTH_ACCESS_LOG: bool =
+        not_yet("enable-auth-access-log", types::BOOL, "false", "Also logs questions to auth-url.");
+    SKIP_ACCESS_LOG_URLS: Vec<String> =
+        setting("skip-access-log-urls", types::LIST, "", "Requests for exactly these are not logged.");
+    ERROR_LOG_PATH: String = inert("error-log-path", "/var/log/nginx/error.log", "Errors go to stderr.");
+    ERROR_LOG_LEVEL: String = inert("error-log-level", "notice", "The flag -v sets the level.");
+    ENABLE_SYSLOG: bool = not_yet("enable-syslog", types::BOOL, "false", "Logs go to syslog.");
+    SYSLOG_HOST: String = not_yet("syslog-host", types::RAW, "", "Its host.");
+    SYSLOG_PORT: i64 = not_yet("syslog-port", types::INT, "514", "Its port.");
+    DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients do not exist here.");
+    ENABLE_OPENTELEMETRY: bool = not_yet("enable-opentelemetry", types::BOOL, "false", "Traces requests.");
+    OPENTELEMETRY_TRUST_INCOMING_SPAN: bool =
+        not_yet("opentelemetry-trust-incoming-span", types::BOOL, "true", "Continues the client's trace.");
+    OPENTELEMETRY_OPERATION_NAME: String = not_yet("opentelemetry-operation-name", types::RAW, "", "Name of the span.");
+    OPENTELEMETRY_CONFIG: String =
+        inert("opentelemetry-config", "/etc/ingress-controller/telemetry/opentelemetry.toml",
+            "A file of the nginx module.");
+    OTLP_COLLECTOR_HOST: String = not_yet("otlp-collector-host", types::RAW, "", "Host of the collector.");
+    OTLP_COLLECTOR_PORT: String = not_yet("otlp-collector-port", types::RAW, "4317", "Port of the collector.");
+    OTEL_SERVICE_NAME: String = not_yet("otel-service-name", types::RAW, "nginx", "Name of the service in traces.");
+    OTEL_SAMPLER: String = not_yet("otel-sampler", types::RAW, "AlwaysOn", "Which requests are traced.");
+    OTEL_SAMPLER_RATIO: String = not_yet("otel-sampler-ratio", types::RAW, "0.01", "Share of them.");
+    OTEL_SAMPLER_PARENT_BASED: bool =
+        not_yet("otel-sampler-parent-based", types::BOOL, "true", "The client's trace decides.");
+    OTEL_MAX_QUEUESIZE: i64 = not_yet("otel-max-queuesize", types::INT, "2048", "Spans waiting.");
+    OTEL_SCHEDULE_DELAY_MILLIS: i64 =
+        not_yet("otel-schedule-delay-millis", types::INT, "5000", "Time between two exports.");
+    OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Spans of one export.");
+    USE_GEOIP2: bool = not_yet("use-geoip2", types::BOOL, "false", "Looks up the place of a client.");
+    GEOIP2_AUTORELOAD_IN_MINUTES: i64 =
+        not_yet("geoip2-autoreload-in-minutes", types::INT, "0", "Reads its database again.");
+} }
 
 /// The access log of HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,17 +107,17 @@ impl LogTarget {
 
 impl AccessLog {
     pub(super) fn read(source: &Source<'_>) -> Self {
-        let own = source.text("http-access-log-path");
+        let own = source.text(&HTTP_ACCESS_LOG_PATH);
         let path = if own.is_empty() {
-            source.text("access-log-path")
+            source.text(&ACCESS_LOG_PATH)
         } else {
             own
         };
         Self {
-            enabled: !source.on("disable-access-log") && !source.on("disable-http-access-log"),
+            enabled: !source.get(&DISABLE_ACCESS_LOG) && !source.get(&DISABLE_HTTP_ACCESS_LOG),
             target: LogTarget::from_path(path),
-            default_backend: source.on("enable-access-log-for-default-backend"),
-            skip_urls: source.list("skip-access-log-urls"),
+            default_backend: source.get(&ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND),
+            skip_urls: source.get(&SKIP_ACCESS_LOG_URLS),
         }
     }
 }

@@ -1,32 +1,17 @@
 //! Reads the ConfigMap through the registry. Every getter answers: the default comes from the registry.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
-
-use ipnet::IpNet;
 
 use super::{Setting, all, find};
 use crate::Severity;
-use crate::ingress::annotations::{
-    Bad, Field, NextUpstream, Outcome, Reader, Support, Validation, Value,
-};
+use crate::ingress::registry::{FromValue, Key, OnInvalid, Outcome, Reader, Validation};
 
 /// The parsed ConfigMap, defaults included.
 pub(super) struct Source<'a> {
     data: &'a BTreeMap<String, String>,
-    reader: Reader,
-}
-
-impl From<&Setting> for Field {
-    fn from(entry: &Setting) -> Self {
-        Self {
-            name: entry.name,
-            kind: entry.kind,
-            bad: entry.bad,
-            support: entry.support,
-            default: entry.default,
-        }
-    }
+    reader: Reader<Setting>,
 }
 
 impl<'a> Source<'a> {
@@ -34,13 +19,14 @@ impl<'a> Source<'a> {
         let mut reader = Reader::new("");
         for entry in all() {
             if let Some(text) = data.get(entry.name) {
-                reader.accept(Field::from(entry), text, Validation::Full);
+                reader.accept(entry, text, Validation::Full);
             }
         }
         for key in data.keys().filter(|key| find(key).is_none()) {
-            reader.push_full(key, Severity::Info, "unknown key; ignored".to_owned());
+            reader.report_full(key, Severity::Info, "unknown key; ignored".to_owned());
         }
-        close_unhonoured(&mut reader);
+        const REASON: &str = "protects every route and is not honoured yet";
+        reader.close_unhonoured(all(), REASON, |_, _| false);
         Self { data, reader }
     }
 
@@ -48,184 +34,111 @@ impl<'a> Source<'a> {
         self.reader.finish()
     }
 
+    /// The value, else the default.
+    pub(super) fn get<T: FromValue + Default>(&self, key: &Key<T, Setting>) -> T {
+        self.reader.get(key).unwrap_or_else(|| default(key))
+    }
+
+    /// A text, borrowed.
+    pub(super) fn text(&self, key: &Key<String, Setting>) -> &str {
+        self.reader.text(key).unwrap_or_else(|| key.row().default)
+    }
+
     /// Whether the key is written with nothing in it, which for some lists means "none" rather than the default.
-    pub(super) fn blank(&self, name: &str) -> bool {
+    pub(super) fn blank<T>(&self, key: &Key<T, Setting>) -> bool {
         self.data
-            .get(name)
+            .get(key.row().name)
             .is_some_and(|text| text.trim().is_empty())
     }
 
     /// An unusable value: the default applies.
-    pub(super) fn reject(&mut self, name: &str, reason: &str) {
-        self.reader.reject(name, Bad::Ignore, reason);
+    pub(super) fn reject<T>(&mut self, key: &Key<T, Setting>, reason: &str) {
+        self.reader.reject(key, OnInvalid::Ignore, reason);
     }
 
     /// Something worth a warning.
-    pub(super) fn warn(&mut self, name: &str, message: &str) {
-        self.reader.warn(name, message);
-    }
-
-    pub(super) fn on(&self, name: &str) -> bool {
-        self.reader
-            .bool(name)
-            .unwrap_or_else(|| default(name) == Some(Value::Bool(true)))
+    pub(super) fn warn<T>(&mut self, key: &Key<T, Setting>, message: &str) {
+        self.reader.warn(key, message);
     }
 
     /// A number from zero up.
-    pub(super) fn count(&mut self, name: &str) -> u32 {
-        self.reader
-            .count(name)
-            .unwrap_or_else(|| default_count(name))
+    pub(super) fn count(&mut self, key: &Key<i64, Setting>) -> u32 {
+        self.reader.count(key).unwrap_or_else(|| default_count(key))
     }
 
     /// A number from one up.
-    pub(super) fn positive(&mut self, name: &str) -> u32 {
+    pub(super) fn positive(&mut self, key: &Key<i64, Setting>) -> u32 {
         self.reader
-            .positive(name)
-            .unwrap_or_else(|| default_count(name))
+            .positive(key)
+            .unwrap_or_else(|| default_count(key))
     }
 
     /// A number within bounds.
     pub(super) fn int_where(
         &mut self,
-        name: &str,
+        key: &Key<i64, Setting>,
         allowed: impl Fn(i64) -> bool,
         expected: &str,
     ) -> u32 {
-        if let Some(value) = self.reader.int(name) {
-            match u32::try_from(value).ok().filter(|_| allowed(value)) {
-                Some(value) => return value,
-                None => self.reject(name, &format!("{value} is not {expected}")),
+        let value = self.get(key);
+        match u32::try_from(value) {
+            Ok(number) if allowed(value) => number,
+            _ => {
+                self.reject(key, &format!("{value} is not {expected}"));
+                default_count(key)
             }
         }
-        default_count(name)
     }
 
     /// Seconds from one up.
-    pub(super) fn timeout(&mut self, name: &str) -> Duration {
-        Duration::from_secs(self.positive(name).into())
+    pub(super) fn timeout(&mut self, key: &Key<i64, Setting>) -> Duration {
+        Duration::from_secs(self.positive(key).into())
     }
 
     /// Seconds from zero up.
-    pub(super) fn seconds(&mut self, name: &str) -> Duration {
-        Duration::from_secs(self.count(name).into())
-    }
-
-    pub(super) fn duration(&self, name: &str) -> Duration {
-        self.reader
-            .duration(name)
-            .unwrap_or_else(|| match default(name) {
-                Some(Value::Duration(value)) => value,
-                _ => Duration::ZERO,
-            })
-    }
-
-    pub(super) fn size(&self, name: &str) -> u64 {
-        self.reader
-            .size(name)
-            .unwrap_or_else(|| match default(name) {
-                Some(Value::Size(value)) => value,
-                _ => 0,
-            })
+    pub(super) fn seconds(&mut self, key: &Key<i64, Setting>) -> Duration {
+        Duration::from_secs(self.count(key).into())
     }
 
     /// A size of at least one byte.
-    pub(super) fn positive_size(&mut self, name: &str) -> u64 {
-        let size = self.size(name);
+    pub(super) fn positive_size(&mut self, key: &Key<u64, Setting>) -> u64 {
+        let size = self.get(key);
         if size > 0 {
             return size;
         }
-        self.reject(name, "0 leaves no room at all");
-        match default(name) {
-            Some(Value::Size(value)) => value,
-            _ => 1,
-        }
-    }
-
-    pub(super) fn buffers(&self, name: &str) -> (u32, u64) {
-        match self.reader.value(name).cloned().or_else(|| default(name)) {
-            Some(Value::Buffers(number, size)) => (number, size),
-            _ => (1, 1024),
-        }
-    }
-
-    pub(super) fn text(&self, name: &str) -> &str {
-        self.reader
-            .text(name)
-            .unwrap_or_else(|| find(name).map_or("", |entry| entry.default))
-    }
-
-    pub(super) fn list(&self, name: &str) -> Vec<String> {
-        match self.reader.value(name).cloned().or_else(|| default(name)) {
-            Some(Value::List(list)) => list,
-            _ => Vec::new(),
-        }
-    }
-
-    /// Networks. A list with a bad member has closed every route already.
-    pub(super) fn cidrs(&self, name: &str) -> Vec<IpNet> {
-        self.reader
-            .cidrs(name)
-            .map(<[IpNet]>::to_vec)
-            .unwrap_or_default()
-    }
-
-    pub(super) fn next_upstream(&self, name: &str) -> NextUpstream {
-        self.reader
-            .next_upstream(name)
-            .unwrap_or_else(NextUpstream::usual)
+        self.reject(key, "0 leaves no room at all");
+        default(key)
     }
 
     /// What a checked text parses to, if it does.
-    pub(super) fn parsed<T, E>(
+    pub(super) fn parsed<T, E: Display>(
         &mut self,
-        name: &str,
+        key: &Key<String, Setting>,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Option<T>
-    where
-        E: std::fmt::Display,
-    {
-        self.reader.parsed(name, parse)
+    ) -> Option<T> {
+        self.reader.parsed(key, parse)
     }
 
     /// The members of a list that parse, or `None` when the key is not set.
-    pub(super) fn each<T, E>(
+    pub(super) fn each<T, E: Display>(
         &mut self,
-        name: &str,
+        key: &Key<Vec<String>, Setting>,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Option<Vec<T>>
-    where
-        E: std::fmt::Display,
-    {
-        self.reader.each(name, parse)
+    ) -> Option<Vec<T>> {
+        self.reader.each(key, parse)
     }
 }
 
-/// The documented default of a key as a value.
-fn default(name: &str) -> Option<Value> {
-    let entry = find(name)?;
-    entry.kind.parse(entry.default, Validation::Full).ok()
+/// The documented default of a key. One that documents none has that of its type: no text, no members.
+fn default<T: FromValue + Default>(key: &Key<T, Setting>) -> T {
+    let entry = key.row();
+    let value = entry.kind.parse(entry.default, Validation::Full);
+    value
+        .ok()
+        .and_then(|value| T::from_value(&value))
+        .unwrap_or_default()
 }
 
-fn default_count(name: &str) -> u32 {
-    match default(name) {
-        Some(Value::Int(value)) => u32::try_from(value).unwrap_or_default(),
-        _ => 0,
-    }
-}
-
-/// Every route is closed while something is to protect them all and can't.
-fn close_unhonoured(reader: &mut Reader) {
-    for entry in all().filter(|entry| entry.support == Support::Protects) {
-        let on = reader
-            .value(entry.name)
-            .is_some_and(|value| *value != Value::Bool(false));
-        if on {
-            reader.close(
-                entry.name,
-                None,
-                "protects every route and is not honoured yet",
-            );
-        }
-    }
+fn default_count(key: &Key<i64, Setting>) -> u32 {
+    u32::try_from(default(key)).unwrap_or_default()
 }

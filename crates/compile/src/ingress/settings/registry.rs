@@ -3,107 +3,71 @@
 use std::sync::LazyLock;
 
 use super::{client, logs, process, security, tls, upstream};
-pub(super) use crate::ingress::annotations::Kind;
-use crate::ingress::annotations::{Bad, Support};
+use crate::Kind as ObjectKind;
+use crate::ingress::registry::types::{self, Typed};
+use crate::ingress::registry::{Entry, Key, Protection, Support};
 
 /// One key of the ConfigMap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Setting {
-    /// The key.
-    pub name: &'static str,
-    /// The type of the value.
-    pub kind: Kind,
-    /// What applies without it, in the form it would be written; empty for "none".
-    pub default: &'static str,
-    /// What an invalid value does: the default applies, or, where that would open something, every route is closed.
-    pub bad: Bad,
-    /// Whether it is honoured.
-    pub support: Support,
-    /// One line: what it does.
-    pub doc: &'static str,
-}
+pub type Setting = Entry;
 
-pub(super) const fn setting(
+pub(super) const fn setting<T>(
     name: &'static str,
-    kind: Kind,
+    kind: Typed<T>,
     default: &'static str,
     doc: &'static str,
-) -> Setting {
-    Setting {
-        name,
-        kind,
-        default,
-        bad: Bad::Ignore,
-        support: Support::Honoured,
-        doc,
-    }
+) -> Key<T, Setting> {
+    let mut entry = Entry::new(name, kind.kind(), doc);
+    entry.default = default;
+    Key::new(entry)
 }
 
 /// A key without effect here, whose value nobody reads.
-pub(super) const fn inert(name: &'static str, default: &'static str, doc: &'static str) -> Setting {
-    Setting {
-        name,
-        kind: Kind::Raw,
-        default,
-        bad: Bad::Ignore,
-        support: Support::Inert,
-        doc,
-    }
+pub(super) const fn inert(
+    name: &'static str,
+    default: &'static str,
+    doc: &'static str,
+) -> Key<String, Setting> {
+    let mut key = setting(name, types::RAW, default, doc);
+    key.row.support = Support::Inert;
+    key
 }
 
 /// A key that is not honoured yet.
-pub(super) const fn not_yet(
+pub(super) const fn not_yet<T>(
     name: &'static str,
-    kind: Kind,
+    kind: Typed<T>,
     default: &'static str,
     doc: &'static str,
-) -> Setting {
-    Setting {
-        name,
-        kind,
-        default,
-        bad: Bad::Ignore,
-        support: Support::NotYet,
-        doc,
-    }
+) -> Key<T, Setting> {
+    let mut key = setting(name, kind, default, doc);
+    key.row.support = Support::NotYet;
+    key
 }
 
-/// A key that protects and is not honoured yet.
-pub(super) const fn protects(
-    name: &'static str,
-    kind: Kind,
-    default: &'static str,
-    doc: &'static str,
-) -> Setting {
-    Setting {
-        name,
-        kind,
-        default,
-        bad: Bad::Deny,
-        support: Support::Protects,
-        doc,
+impl<T> Key<T, Setting> {
+    /// An invalid value closes every route, and so does a valid one while the key is not honoured.
+    pub(super) const fn protects(mut self, what: Protection) -> Self {
+        self.row = self.row.protecting(what);
+        self
     }
-}
 
-impl Setting {
-    /// An invalid value closes every route.
-    pub(super) const fn closes(mut self) -> Self {
-        self.bad = Bad::Deny;
+    pub(super) const fn names(mut self, kind: ObjectKind) -> Self {
+        self.row.names = Some(kind);
         self
     }
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[Setting]; 6] = [
-    security::ENTRIES,
-    tls::ENTRIES,
-    client::ENTRIES,
-    upstream::ENTRIES,
-    logs::ENTRIES,
-    process::ENTRIES,
+static GROUPS: [&[&Setting]; 6] = [
+    security::ROWS,
+    tls::ROWS,
+    client::ROWS,
+    upstream::ROWS,
+    logs::ROWS,
+    process::ROWS,
 ];
 
-static SORTED: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
+static SORTED: LazyLock<Vec<&Setting>> = LazyLock::new(|| {
     let mut sorted: Vec<_> = all().collect();
     sorted.sort_by_key(|entry| entry.name);
     sorted
@@ -111,14 +75,11 @@ static SORTED: LazyLock<Vec<&'static Setting>> = LazyLock::new(|| {
 
 /// Every key, in the order of the documentation.
 pub fn all() -> impl Iterator<Item = &'static Setting> {
-    GROUPS.iter().copied().flatten()
+    GROUPS.iter().copied().flatten().copied()
 }
 
 /// The key of this name.
 pub fn find(name: &str) -> Option<&'static Setting> {
-    let sorted = &*SORTED;
-    sorted
-        .binary_search_by(|entry| entry.name.cmp(name))
-        .ok()
-        .and_then(|at| sorted.get(at).copied())
+    let at = SORTED.binary_search_by(|entry| entry.name.cmp(name));
+    at.ok().and_then(|at| SORTED.get(at)).copied()
 }

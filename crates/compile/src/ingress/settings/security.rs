@@ -1,239 +1,106 @@
 //! What annotations may do, address lists and headers.
 
-use http::HeaderName;
+use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 use super::read::Source;
-use super::registry::{Kind, Setting, not_yet, protects, setting};
+use super::registry::{Setting, not_yet, setting};
 use crate::ingress::annotations::{NameRef, Risk};
+use crate::ingress::registry::{Protection, keys, types};
 
-pub(super) const ENTRIES: &[Setting] = &[
-    setting(
-        "allow-snippet-annotations",
-        Kind::Bool,
-        "false",
-        "Snippet annotations close their routes either way.",
-    ),
-    setting(
-        "annotations-risk-level",
-        Kind::Raw,
-        "High",
-        "Highest risk of an annotation: Low, Medium, High or Critical.",
-    ),
-    setting(
-        "annotation-value-word-blocklist",
-        Kind::List,
-        "",
-        "An Ingress with a value that contains one of these is refused.",
-    ),
-    setting(
-        "allow-cross-namespace-resources",
-        Kind::Bool,
-        "false",
-        "Annotations may name Secrets and ConfigMaps of other namespaces.",
-    ),
-    setting(
-        "strict-validate-path-type",
-        Kind::Bool,
-        "true",
-        "Admission refuses regex characters in Exact and Prefix paths.",
-    ),
-    setting(
-        "global-allowed-response-headers",
-        Kind::List,
-        "",
-        "Headers that custom-headers may set.",
-    ),
-    setting(
-        "block-cidrs",
-        Kind::Cidrs,
-        "",
-        "These clients get 403 on every route without a list of its own.",
-    )
-    .closes(),
-    protects(
-        "block-user-agents",
-        Kind::Raw,
-        "",
-        "These user agents get 403.",
-    ),
-    protects(
-        "block-referers",
-        Kind::Raw,
-        "",
-        "Requests with these referers get 403.",
-    ),
-    setting(
-        "whitelist-source-range",
-        Kind::Cidrs,
-        "",
-        "Default of allowlist-source-range.",
-    )
-    .closes(),
-    setting(
-        "denylist-source-range",
-        Kind::Cidrs,
-        "",
-        "Default of denylist-source-range.",
-    )
-    .closes(),
-    setting(
-        "hide-headers",
-        Kind::List,
-        "",
-        "Headers dropped from answers of the backends.",
-    ),
-    setting(
-        "allow-backend-server-header",
-        Kind::Bool,
-        "false",
-        "With server-tokens: the backend's Server header passes.",
-    ),
-    setting(
-        "server-tokens",
-        Kind::Bool,
-        "false",
-        "Answers carry a Server header.",
-    ),
-    setting(
-        "no-auth-locations",
-        Kind::List,
-        "/.well-known/acme-challenge",
-        "Ingress paths without authentication.",
-    ),
-    setting(
-        "no-tls-redirect-locations",
-        Kind::List,
-        "/.well-known/acme-challenge",
-        "Ingress paths that are not redirected to https.",
-    ),
-    setting(
-        "ssl-reject-handshake",
-        Kind::Bool,
-        "false",
-        "Refuses TLS for unknown names instead of the default certificate.",
-    ),
-    not_yet(
-        "custom-http-errors",
-        Kind::Codes,
-        "",
-        "Default of the annotation.",
-    ),
-    not_yet(
-        "disable-proxy-intercept-errors",
-        Kind::Bool,
-        "false",
-        "Default of the annotation.",
-    ),
-    protects(
-        "global-auth-url",
-        Kind::Raw,
-        "",
-        "Asks this URL whether a request may pass, on every route.",
-    ),
-    not_yet(
-        "global-auth-method",
-        Kind::Raw,
-        "",
-        "Method of the question to global-auth-url.",
-    ),
-    not_yet(
-        "global-auth-signin",
-        Kind::Raw,
-        "",
-        "Where a client goes when global-auth-url answers 401.",
-    ),
-    not_yet(
-        "global-auth-signin-redirect-param",
-        Kind::Raw,
-        "rd",
-        "Query parameter with the original URL.",
-    ),
-    not_yet(
-        "global-auth-response-headers",
-        Kind::List,
-        "",
-        "Headers copied to the request for the backend.",
-    ),
-    not_yet(
-        "global-auth-request-redirect",
-        Kind::Raw,
-        "",
-        "X-Auth-Request-Redirect of the question.",
-    ),
-    protects(
-        "global-auth-snippet",
-        Kind::Raw,
-        "",
-        "Raw nginx text for global-auth-url.",
-    ),
-    not_yet(
-        "global-auth-cache-key",
-        Kind::Raw,
-        "",
-        "Keeps answers under this key.",
-    ),
-    not_yet(
-        "global-auth-cache-duration",
-        Kind::Raw,
-        "200 202 401 5m",
-        "How long answers are kept.",
-    ),
-    not_yet(
-        "global-auth-always-set-cookie",
-        Kind::Bool,
-        "false",
-        "Passes Set-Cookie on every status.",
-    ),
-    protects(
-        "enable-modsecurity",
-        Kind::Bool,
-        "false",
-        "Web application firewall.",
-    ),
-    not_yet(
-        "enable-owasp-modsecurity-crs",
-        Kind::Bool,
-        "false",
-        "OWASP core rules; counts only with enable-modsecurity.",
-    ),
-    protects(
-        "modsecurity-snippet",
-        Kind::Raw,
-        "",
-        "Raw rules of the firewall.",
-    ),
-    not_yet(
-        "main-snippet",
-        Kind::Raw,
-        "",
-        "Raw nginx text of the top level.",
-    ),
-    protects(
-        "http-snippet",
-        Kind::Raw,
-        "",
-        "Raw nginx text of the http block.",
-    ),
-    protects(
-        "server-snippet",
-        Kind::Raw,
-        "",
-        "Raw nginx text of every host.",
-    ),
-    protects(
-        "location-snippet",
-        Kind::Raw,
-        "",
-        "Raw nginx text of every location.",
-    ),
-    not_yet(
-        "stream-snippet",
-        Kind::Raw,
-        "",
-        "Raw nginx text for TCP and UDP.",
-    ),
-];
+keys! { Setting {
+    ALLOW_SNIPPET_ANNOTATIONS: bool =
+        setting("allow-snippet-annotations", types::BOOL, "false",
+            "Snippet annotations close their routes either way.");
+    ANNOTATIONS_RISK_LEVEL: String =
+        setting("annotations-risk-level", types::RAW, "High",
+            "Highest risk of an annotation: Low, Medium, High or Critical.");
+    ANNOTATION_VALUE_WORD_BLOCKLIST: Vec<String> =
+        setting("annotation-value-word-blocklist", types::LIST, "",
+            "An Ingress with a value that contains one of these is refused.");
+    ALLOW_CROSS_NAMESPACE_RESOURCES: bool =
+        setting("allow-cross-namespace-resources", types::BOOL, "false",
+            "Annotations may name Secrets and ConfigMaps of other namespaces.");
+    STRICT_VALIDATE_PATH_TYPE: bool =
+        setting("strict-validate-path-type", types::BOOL, "true",
+            "Admission refuses regex characters in Exact and Prefix paths.");
+    GLOBAL_ALLOWED_RESPONSE_HEADERS: Vec<String> =
+        setting("global-allowed-response-headers", types::LIST, "", "Headers that custom-headers may set.");
+    BLOCK_CIDRS: Vec<IpNet> =
+        setting("block-cidrs", types::CIDRS, "", "These clients get 403 on every route without a list of its own.")
+            .protects(Protection::Routes);
+    BLOCK_USER_AGENTS: String =
+        not_yet("block-user-agents", types::RAW, "", "These user agents get 403.")
+            .protects(Protection::Routes);
+    BLOCK_REFERERS: String =
+        not_yet("block-referers", types::RAW, "", "Requests with these referers get 403.")
+            .protects(Protection::Routes);
+    WHITELIST_SOURCE_RANGE: Vec<IpNet> =
+        setting("whitelist-source-range", types::CIDRS, "", "Default of allowlist-source-range.")
+            .protects(Protection::Routes);
+    DENYLIST_SOURCE_RANGE: Vec<IpNet> =
+        setting("denylist-source-range", types::CIDRS, "", "Default of denylist-source-range.")
+            .protects(Protection::Routes);
+    HIDE_HEADERS: Vec<String> =
+        setting("hide-headers", types::LIST, "", "Headers dropped from answers of the backends.");
+    ALLOW_BACKEND_SERVER_HEADER: bool =
+        setting("allow-backend-server-header", types::BOOL, "false",
+            "With server-tokens: the backend's Server header passes.");
+    SERVER_TOKENS: bool = setting("server-tokens", types::BOOL, "false", "Answers carry a Server header.");
+    NO_AUTH_LOCATIONS: Vec<String> =
+        setting("no-auth-locations", types::LIST, "/.well-known/acme-challenge",
+            "Ingress paths without authentication.");
+    NO_TLS_REDIRECT_LOCATIONS: Vec<String> =
+        setting("no-tls-redirect-locations", types::LIST, "/.well-known/acme-challenge",
+            "Ingress paths that are not redirected to https.");
+    SSL_REJECT_HANDSHAKE: bool =
+        setting("ssl-reject-handshake", types::BOOL, "false",
+            "Refuses TLS for unknown names instead of the default certificate.");
+    CUSTOM_HTTP_ERRORS: Vec<StatusCode> = not_yet("custom-http-errors", types::CODES, "", "Default of the annotation.");
+    DISABLE_PROXY_INTERCEPT_ERRORS: bool =
+        not_yet("disable-proxy-intercept-errors", types::BOOL, "false", "Default of the annotation.");
+    GLOBAL_AUTH_URL: String =
+        not_yet("global-auth-url", types::RAW, "", "Asks this URL whether a request may pass, on every route.")
+            .protects(Protection::Authentication);
+    GLOBAL_AUTH_METHOD: String =
+        not_yet("global-auth-method", types::RAW, "", "Method of the question to global-auth-url.");
+    GLOBAL_AUTH_SIGNIN: String =
+        not_yet("global-auth-signin", types::RAW, "", "Where a client goes when global-auth-url answers 401.");
+    GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM: String =
+        not_yet("global-auth-signin-redirect-param", types::RAW, "rd", "Query parameter with the original URL.");
+    GLOBAL_AUTH_RESPONSE_HEADERS: Vec<String> =
+        not_yet("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.");
+    GLOBAL_AUTH_REQUEST_REDIRECT: String =
+        not_yet("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the question.");
+    GLOBAL_AUTH_SNIPPET: String =
+        not_yet("global-auth-snippet", types::RAW, "", "Raw nginx text for global-auth-url.")
+            .protects(Protection::Authentication);
+    GLOBAL_AUTH_CACHE_KEY: String = not_yet("global-auth-cache-key", types::RAW, "", "Keeps answers under this key.");
+    GLOBAL_AUTH_CACHE_DURATION: String =
+        not_yet("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long answers are kept.");
+    GLOBAL_AUTH_ALWAYS_SET_COOKIE: bool =
+        not_yet("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
+    ENABLE_MODSECURITY: bool =
+        not_yet("enable-modsecurity", types::BOOL, "false", "Web application firewall.")
+            .protects(Protection::Routes);
+    ENABLE_OWASP_MODSECURITY_CRS: bool =
+        not_yet("enable-owasp-modsecurity-crs", types::BOOL, "false",
+            "OWASP core rules; counts only with enable-modsecurity.");
+    MODSECURITY_SNIPPET: String =
+        not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall.")
+            .protects(Protection::Routes);
+    MAIN_SNIPPET: String = not_yet("main-snippet", types::RAW, "", "Raw nginx text of the top level.");
+    HTTP_SNIPPET: String =
+        not_yet("http-snippet", types::RAW, "", "Raw nginx text of the http block.")
+            .protects(Protection::Routes);
+    SERVER_SNIPPET: String =
+        not_yet("server-snippet", types::RAW, "", "Raw nginx text of every host.")
+            .protects(Protection::Routes);
+    LOCATION_SNIPPET: String =
+        not_yet("location-snippet", types::RAW, "", "Raw nginx text of every location.")
+            .protects(Protection::Routes);
+    STREAM_SNIPPET: String = not_yet("stream-snippet", types::RAW, "", "Raw nginx text for TCP and UDP.");
+} }
 
 /// What annotations may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -258,23 +125,22 @@ impl AnnotationRules {
     pub(super) fn read(source: &mut Source<'_>) -> Self {
         Self {
             max_risk: max_risk(source),
-            blocklist: source.list("annotation-value-word-blocklist"),
-            snippets: source.on("allow-snippet-annotations"),
-            strict_paths: source.on("strict-validate-path-type"),
-            cross_namespace: source.on("allow-cross-namespace-resources"),
-            allowed_response_headers: source.list("global-allowed-response-headers"),
+            blocklist: source.get(&ANNOTATION_VALUE_WORD_BLOCKLIST),
+            snippets: source.get(&ALLOW_SNIPPET_ANNOTATIONS),
+            strict_paths: source.get(&STRICT_VALIDATE_PATH_TYPE),
+            cross_namespace: source.get(&ALLOW_CROSS_NAMESPACE_RESOURCES),
+            allowed_response_headers: source.get(&GLOBAL_ALLOWED_RESPONSE_HEADERS),
         }
     }
 }
 
 /// The highest risk allowed. A name that is none allows only the lowest, so it is told.
 fn max_risk(source: &mut Source<'_>) -> Risk {
-    const NAME: &str = "annotations-risk-level";
-    let text = source.text(NAME).trim();
+    let text = source.text(&ANNOTATIONS_RISK_LEVEL).trim();
     let level = Risk::from_setting(text);
     if !text.eq_ignore_ascii_case(level.as_str()) {
         source.warn(
-            NAME,
+            &ANNOTATIONS_RISK_LEVEL,
             "the value is not Low, Medium, High or Critical; Low applies",
         );
     }
@@ -295,9 +161,9 @@ pub struct AccessDefaults {
 impl AccessDefaults {
     pub(super) fn read(source: &Source<'_>) -> Self {
         Self {
-            block: source.cidrs("block-cidrs"),
-            allowlist: source.cidrs("whitelist-source-range"),
-            denylist: source.cidrs("denylist-source-range"),
+            block: source.get(&BLOCK_CIDRS),
+            allowlist: source.get(&WHITELIST_SOURCE_RANGE),
+            denylist: source.get(&DENYLIST_SOURCE_RANGE),
         }
     }
 }
@@ -326,13 +192,13 @@ impl HeaderRules {
         let header =
             |text: &str| HeaderName::try_from(text).map_err(|_| "a member is not a header name");
         Self {
-            hide: source.each("hide-headers", header).unwrap_or_default(),
-            allow_backend_server: source.on("allow-backend-server-header"),
-            server_tokens: source.on("server-tokens"),
-            proxy_set: source.parsed("proxy-set-headers", NameRef::parse),
-            add: source.parsed("add-headers", NameRef::parse),
-            generate_request_id: source.on("generate-request-id"),
-            add_original_uri: source.on("proxy-add-original-uri-header"),
+            hide: source.each(&HIDE_HEADERS, header).unwrap_or_default(),
+            allow_backend_server: source.get(&ALLOW_BACKEND_SERVER_HEADER),
+            server_tokens: source.get(&SERVER_TOKENS),
+            proxy_set: source.parsed(&super::client::PROXY_SET_HEADERS, NameRef::parse),
+            add: source.parsed(&super::client::ADD_HEADERS, NameRef::parse),
+            generate_request_id: source.get(&super::client::GENERATE_REQUEST_ID),
+            add_original_uri: source.get(&super::client::PROXY_ADD_ORIGINAL_URI_HEADER),
         }
     }
 }

@@ -8,9 +8,8 @@ use http::StatusCode;
 
 use super::{LogTarget, Settings, all, find, settings_markdown};
 use crate::Severity;
-use crate::ingress::annotations::{
-    Algorithm, HttpVersion, NextUpstream, Problem, Risk, Support, TlsVersions, Validation,
-};
+use crate::ingress::annotations::{Algorithm, HttpVersion, Risk};
+use crate::ingress::registry::{NextUpstream, Problem, TlsVersions, Validation};
 
 /// Every key of ingress-nginx 1.15.
 const KEYS: &str = "
@@ -368,7 +367,7 @@ fn hostile_values_are_survived() {
             }
             let invalid = entry.kind.parse(text, Validation::Full).is_err();
             assert!(!invalid || !problems.is_empty(), "{}", entry.name);
-            if invalid && entry.support == Support::Protects {
+            if invalid && entry.closes() {
                 assert!(settings.closed.is_some(), "{}", entry.name);
             }
         }

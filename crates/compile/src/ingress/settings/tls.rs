@@ -5,125 +5,51 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::read::Source;
-use super::registry::{Kind, Setting, inert, not_yet, setting};
-use crate::ingress::annotations::Class;
+use super::registry::{Setting, inert, not_yet, setting};
+use crate::Kind as ObjectKind;
 use crate::ingress::annotations::TlsVersions;
+use crate::ingress::registry::{Class, Key, keys, types};
 
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
 ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
 DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256";
 
-pub(super) const ENTRIES: &[Setting] = &[
-    setting(
-        "ssl-protocols",
-        Kind::Raw,
-        "TLSv1.2 TLSv1.3",
-        "TLS versions offered; older ones do not exist here.",
-    ),
-    setting(
-        "ssl-ciphers",
-        Kind::Chars(Class::Ciphers),
-        CIPHERS,
-        "Cipher suites for TLS 1.2; DHE does not exist here.",
-    ),
-    setting(
-        "ssl-redirect",
-        Kind::Bool,
-        "true",
-        "Default of the annotation.",
-    ),
-    setting(
-        "force-ssl-redirect",
-        Kind::Bool,
-        "false",
-        "Default of the annotation.",
-    ),
-    setting(
-        "http-redirect-code",
-        Kind::Int,
-        "308",
-        "Status of redirects to https: 301, 302, 307 or 308.",
-    ),
-    setting(
-        "preserve-trailing-slash",
-        Kind::Bool,
-        "false",
-        "Default of the annotation.",
-    ),
-    setting(
-        "hsts",
-        Kind::Bool,
-        "true",
-        "Adds Strict-Transport-Security to answers over https.",
-    ),
-    setting(
-        "hsts-include-subdomains",
-        Kind::Bool,
-        "true",
-        "Adds includeSubDomains to it.",
-    ),
-    setting(
-        "hsts-max-age",
-        Kind::Int,
-        "31536000",
-        "Its max-age in seconds.",
-    ),
-    setting("hsts-preload", Kind::Bool, "false", "Adds preload to it."),
-    inert(
-        "ssl-dh-param",
-        "",
-        "Cipher suites with DHE do not exist here.",
-    ),
-    not_yet("ssl-ecdh-curve", Kind::Raw, "auto", "Key exchange groups."),
-    not_yet(
-        "ssl-early-data",
-        Kind::Bool,
-        "false",
-        "0-RTT, which is open to replays.",
-    ),
-    setting(
-        "ssl-session-cache",
-        Kind::Bool,
-        "true",
-        "Sessions are resumed from memory.",
-    ),
-    setting(
-        "ssl-session-cache-size",
-        Kind::Size,
-        "10m",
-        "Memory for sessions.",
-    ),
-    setting(
-        "ssl-session-timeout",
-        Kind::Duration,
-        "10m",
-        "How long a session can be resumed.",
-    ),
-    setting(
-        "ssl-session-tickets",
-        Kind::Bool,
-        "false",
-        "Sessions are resumed from tickets.",
-    ),
-    not_yet(
-        "ssl-session-ticket-key",
-        Kind::Raw,
-        "",
-        "Key of the tickets, shared by replicas.",
-    ),
-    inert(
-        "ssl-buffer-size",
-        "4k",
-        "Records are as large as what is written.",
-    ),
-    not_yet("enable-ocsp", Kind::Bool, "false", "Staples OCSP answers."),
-    setting(
-        "proxy-ssl-location-only",
-        Kind::Bool,
-        "false",
-        "proxy-ssl annotations apply to their own paths, not the host.",
-    ),
-];
+keys! { Setting {
+    SSL_PROTOCOLS: String =
+        setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones do not exist here.");
+    SSL_CIPHERS: String =
+        setting("ssl-ciphers", types::chars(Class::Ciphers), CIPHERS,
+            "Cipher suites for TLS 1.2; DHE does not exist here.");
+    SSL_REDIRECT: bool = setting("ssl-redirect", types::BOOL, "true", "Default of the annotation.");
+    FORCE_SSL_REDIRECT: bool = setting("force-ssl-redirect", types::BOOL, "false", "Default of the annotation.");
+    HTTP_REDIRECT_CODE: i64 =
+        setting("http-redirect-code", types::INT, "308", "Status of redirects to https: 301, 302, 307 or 308.");
+    PRESERVE_TRAILING_SLASH: bool =
+        setting("preserve-trailing-slash", types::BOOL, "false", "Default of the annotation.");
+    HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to answers over https.");
+    HSTS_INCLUDE_SUBDOMAINS: bool =
+        setting("hsts-include-subdomains", types::BOOL, "true", "Adds includeSubDomains to it.");
+    HSTS_MAX_AGE: i64 = setting("hsts-max-age", types::INT, "31536000", "Its max-age in seconds.");
+    HSTS_PRELOAD: bool = setting("hsts-preload", types::BOOL, "false", "Adds preload to it.");
+    SSL_DH_PARAM: String =
+        inert("ssl-dh-param", "", "Cipher suites with DHE do not exist here.")
+            .names(ObjectKind::Secret);
+    SSL_ECDH_CURVE: String = not_yet("ssl-ecdh-curve", types::RAW, "auto", "Key exchange groups.");
+    SSL_EARLY_DATA: bool = not_yet("ssl-early-data", types::BOOL, "false", "0-RTT, which is open to replays.");
+    SSL_SESSION_CACHE: bool = setting("ssl-session-cache", types::BOOL, "true", "Sessions are resumed from memory.");
+    SSL_SESSION_CACHE_SIZE: u64 = setting("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions.");
+    SSL_SESSION_TIMEOUT: Duration =
+        setting("ssl-session-timeout", types::DURATION, "10m", "How long a session can be resumed.");
+    SSL_SESSION_TICKETS: bool =
+        setting("ssl-session-tickets", types::BOOL, "false", "Sessions are resumed from tickets.");
+    SSL_SESSION_TICKET_KEY: String =
+        not_yet("ssl-session-ticket-key", types::RAW, "", "Key of the tickets, shared by replicas.");
+    SSL_BUFFER_SIZE: String = inert("ssl-buffer-size", "4k", "Records are as large as what is written.");
+    ENABLE_OCSP: bool = not_yet("enable-ocsp", types::BOOL, "false", "Staples OCSP answers.");
+    PROXY_SSL_LOCATION_ONLY: bool =
+        setting("proxy-ssl-location-only", types::BOOL, "false",
+            "proxy-ssl annotations apply to their own paths, not the host.");
+} }
 
 /// TLS towards clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,10 +74,10 @@ pub struct TlsSettings {
 
 impl TlsSettings {
     pub(super) fn read(source: &mut Source<'_>) -> Self {
-        let ciphers = if source.blank("ssl-ciphers") {
+        let ciphers = if source.blank(&SSL_CIPHERS) {
             ""
         } else {
-            source.text("ssl-ciphers")
+            source.text(&SSL_CIPHERS)
         };
         Self {
             ciphers: ciphers
@@ -160,23 +86,22 @@ impl TlsSettings {
                 .map(str::to_owned)
                 .collect(),
             versions: versions(source),
-            reject_unknown_names: source.on("ssl-reject-handshake"),
-            session_cache: source.on("ssl-session-cache"),
-            session_cache_size: source.size("ssl-session-cache-size"),
-            session_timeout: source.duration("ssl-session-timeout"),
-            session_tickets: source.on("ssl-session-tickets"),
-            proxy_ssl_location_only: source.on("proxy-ssl-location-only"),
+            reject_unknown_names: source.get(&super::security::SSL_REJECT_HANDSHAKE),
+            session_cache: source.get(&SSL_SESSION_CACHE),
+            session_cache_size: source.get(&SSL_SESSION_CACHE_SIZE),
+            session_timeout: source.get(&SSL_SESSION_TIMEOUT),
+            session_tickets: source.get(&SSL_SESSION_TICKETS),
+            proxy_ssl_location_only: source.get(&PROXY_SSL_LOCATION_ONLY),
         }
     }
 }
 
 fn versions(source: &mut Source<'_>) -> TlsVersions {
-    const NAME: &str = "ssl-protocols";
-    let text = source.text(NAME).to_owned();
+    let text = source.text(&SSL_PROTOCOLS).to_owned();
     let (versions, unknown) = TlsVersions::parse(&text);
     if !unknown.is_empty() {
         source.reject(
-            NAME,
+            &SSL_PROTOCOLS,
             "only TLSv1.2 and TLSv1.3 are offered; the other members are dropped",
         );
     }
@@ -207,29 +132,29 @@ pub struct RedirectDefaults {
 impl RedirectDefaults {
     pub(super) fn read(source: &mut Source<'_>) -> Self {
         let code = source.int_where(
-            "http-redirect-code",
+            &HTTP_REDIRECT_CODE,
             |code| matches!(code, 301 | 302 | 307 | 308),
             "301, 302, 307 or 308",
         );
         Self {
-            ssl: source.on("ssl-redirect"),
-            force_ssl: source.on("force-ssl-redirect"),
+            ssl: source.get(&SSL_REDIRECT),
+            force_ssl: source.get(&FORCE_SSL_REDIRECT),
             code: status(code).unwrap_or(StatusCode::PERMANENT_REDIRECT),
-            preserve_trailing_slash: source.on("preserve-trailing-slash"),
-            use_port: source.on("use-port-in-redirects"),
-            relative: source.on("relative-redirects"),
-            no_tls_locations: locations(source, "no-tls-redirect-locations"),
-            no_auth_locations: locations(source, "no-auth-locations"),
+            preserve_trailing_slash: source.get(&PRESERVE_TRAILING_SLASH),
+            use_port: source.get(&super::client::USE_PORT_IN_REDIRECTS),
+            relative: source.get(&super::client::RELATIVE_REDIRECTS),
+            no_tls_locations: locations(source, &super::security::NO_TLS_REDIRECT_LOCATIONS),
+            no_auth_locations: locations(source, &super::security::NO_AUTH_LOCATIONS),
         }
     }
 }
 
 /// A list of paths that can be emptied by writing nothing into it.
-fn locations(source: &Source<'_>, name: &str) -> Vec<String> {
-    if source.blank(name) {
+fn locations(source: &Source<'_>, key: &Key<Vec<String>, Setting>) -> Vec<String> {
+    if source.blank(key) {
         Vec::new()
     } else {
-        source.list(name)
+        source.get(key)
     }
 }
 
@@ -253,11 +178,11 @@ pub struct Hsts {
 
 impl Hsts {
     pub(super) fn read(source: &mut Source<'_>) -> Option<Self> {
-        let max_age = source.count("hsts-max-age");
-        source.on("hsts").then(|| Self {
+        let max_age = source.count(&HSTS_MAX_AGE);
+        source.get(&HSTS).then(|| Self {
             max_age,
-            include_subdomains: source.on("hsts-include-subdomains"),
-            preload: source.on("hsts-preload"),
+            include_subdomains: source.get(&HSTS_INCLUDE_SUBDOMAINS),
+            preload: source.get(&HSTS_PRELOAD),
         })
     }
 }

@@ -3,9 +3,8 @@
 use proptest::prelude::*;
 
 use super::{annotations, parse};
-use crate::ingress::annotations::{
-    Bad, IngressAnnotations, Kind, Policy, Risk, Support, Validation, Value, all,
-};
+use crate::ingress::annotations::{Flag, IngressAnnotations, Policy, Risk};
+use crate::ingress::registry::{Entry, Kind, OnInvalid, Support, Validation, Value};
 
 const HOSTILE: [&str; 8] = [
     "\"; }\n",
@@ -18,10 +17,14 @@ const HOSTILE: [&str; 8] = [
     "} location / { deny all;",
 ];
 
+fn all() -> impl Iterator<Item = Entry> {
+    crate::ingress::annotations::all().map(|row| row.entry)
+}
+
 fn critical() -> Policy<'static> {
     Policy {
         max_risk: Risk::Critical,
-        ssl_passthrough: true,
+        flags: &[Flag::SslPassthrough],
         ..Policy::default()
     }
 }
@@ -36,15 +39,15 @@ fn refused_values_have_the_consequence_of_their_class() {
             if entry.kind.parse(text, Validation::Full).is_ok() {
                 continue;
             }
-            match entry.bad {
-                Bad::RefuseIngress => {
+            match entry.on_invalid {
+                OnInvalid::RefuseIngress => {
                     assert!(parsed.refused.is_some(), "{} {text:.20?}", entry.name)
                 }
-                Bad::Deny => assert!(parsed.denied.is_some(), "{} {text:.20?}", entry.name),
-                Bad::Ignore if entry.support == Support::Protects => {
-                    assert!(parsed.denied.is_some(), "{}", entry.name)
+                OnInvalid::Close => {
+                    assert!(parsed.denied.is_some(), "{} {text:.20?}", entry.name)
                 }
-                Bad::Ignore => {
+                OnInvalid::Ignore => {
+                    assert_eq!(entry.protects, None, "{}", entry.name);
                     assert_eq!(
                         (parsed.denied, parsed.refused),
                         (None, None),

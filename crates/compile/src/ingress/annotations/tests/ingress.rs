@@ -7,9 +7,11 @@ use http::HeaderName;
 
 use super::{annotations, parse, says};
 use crate::Severity;
+use headgate_table::{AffinityMode, SameSite};
+
 use crate::ingress::annotations::{
-    Algorithm, BackendProtocol, CanaryHeader, ConnectionHeader, IngressAnnotations, Limits, Origin,
-    Policy, Redirect, Rewrite, Risk, SameSite, StickyMode, Validation, all,
+    Algorithm, BackendProtocol, CanaryHeader, ConnectionHeader, Flag, IngressAnnotations, Limits,
+    Origin, Policy, Redirect, Rewrite, Risk, Validation, all,
 };
 
 #[test]
@@ -20,9 +22,10 @@ fn no_annotations_set_nothing() {
 
 #[test]
 fn empty_is_absent() {
-    for entry in all().filter(|entry| entry.risk <= Risk::High) {
-        let parsed = parse(&[(entry.name, " \n ")]);
-        assert_eq!(parsed, IngressAnnotations::default(), "{}", entry.name);
+    for row in all().filter(|row| row.risk <= Risk::High) {
+        let name = row.entry.name;
+        let parsed = parse(&[(name, " \n ")]);
+        assert_eq!(parsed, IngressAnnotations::default(), "{name}");
     }
 }
 
@@ -404,7 +407,7 @@ fn affinity() {
     let affinity = parsed.affinity.unwrap();
     assert_eq!(
         (affinity.mode, affinity.cookie.name.as_str()),
-        (StickyMode::Persistent, "INGRESSCOOKIE")
+        (AffinityMode::Persistent, "INGRESSCOOKIE")
     );
     assert_eq!(
         (affinity.cookie.same_site, affinity.cookie.max_age),
@@ -592,7 +595,7 @@ fn unhonoured_protection_closes_when_switched_on() {
         assert_eq!(parse(pairs).denied, None, "{pairs:?}");
     }
     let on = Policy {
-        ssl_passthrough: true,
+        flags: &[Flag::SslPassthrough],
         ..Policy::default()
     };
     let passthrough = annotations(&[("ssl-passthrough", "true")]);

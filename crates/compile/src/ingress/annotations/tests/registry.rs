@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::ingress::annotations::{
-    Bad, Kind, Risk, Scope, Support, Validation, all, annotations_markdown, find, removed,
-};
+use crate::Kind as ObjectKind;
+use crate::ingress::annotations::{Risk, Scope, all, annotations_markdown, find, removed};
+use crate::ingress::registry::{Entry, Kind, OnInvalid, Protection, Support, Validation};
 
 /// Every name of ingress-nginx 1.15.
 const NAMES: &str = "
@@ -39,20 +39,20 @@ upstream-hash-by-subset-size upstream-vhost use-port-in-redirects use-regex x-fo
 #[test]
 fn names_are_complete_and_unique() {
     let expected: BTreeSet<&str> = NAMES.split_whitespace().collect();
-    let names: Vec<&str> = all().map(|entry| entry.name).collect();
+    let names: Vec<&str> = all().map(|row| row.entry.name).collect();
     assert_eq!(names.len(), 136);
     assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), expected);
 }
 
 #[test]
 fn lookup_finds_names_and_aliases_and_nothing_else() {
-    for entry in all() {
-        assert_eq!(find(entry.name), Some(entry));
-        for alias in entry.aliases {
-            assert_eq!(find(alias), Some(entry), "{alias}");
+    for row in all() {
+        assert_eq!(find(row.entry.name), Some(row));
+        for alias in row.aliases {
+            assert_eq!(find(alias), Some(row), "{alias}");
         }
     }
-    assert_eq!(all().map(|entry| entry.aliases.len()).sum::<usize>(), 2);
+    assert_eq!(all().map(|row| row.aliases.len()).sum::<usize>(), 2);
     for name in ["", "rewrite-targe", "Rewrite-Target", "zzz", "rate-limit"] {
         assert_eq!(find(name), None, "{name}");
     }
@@ -60,8 +60,9 @@ fn lookup_finds_names_and_aliases_and_nothing_else() {
 
 #[test]
 fn defaults_are_values_of_their_own_kind() {
+    let entries = all().map(|row| row.entry);
     for entry in
-        all().filter(|entry| !entry.default.is_empty() && entry.name != "auth-request-redirect")
+        entries.filter(|entry| !entry.default.is_empty() && entry.name != "auth-request-redirect")
     {
         assert!(
             entry.kind.parse(entry.default, Validation::Full).is_ok(),
@@ -82,7 +83,8 @@ fn classes_are_those_of_the_reference() {
         upstream-hash-by-subset-size upstream-vhost x-forwarded-prefix disable-proxy-intercept-errors";
     let expected: BTreeSet<&str> = class_a.split_whitespace().collect();
     let actual: BTreeSet<&str> = all()
-        .filter(|entry| entry.bad == Bad::RefuseIngress)
+        .map(|row| row.entry)
+        .filter(|entry| entry.on_invalid == OnInvalid::RefuseIngress)
         .map(|entry| entry.name)
         .collect();
     assert_eq!(actual, expected);
@@ -93,20 +95,25 @@ fn classes_are_those_of_the_reference() {
         "auth-always-set-cookie",
         "allowlist-source-range",
     ] {
-        assert_eq!(find(name).unwrap().bad, Bad::Deny, "{name}");
+        assert_eq!(
+            find(name).unwrap().entry.on_invalid,
+            OnInvalid::Close,
+            "{name}"
+        );
     }
 }
 
 #[test]
 fn critical_are_the_five_snippets() {
     let critical: Vec<&str> = all()
-        .filter(|entry| entry.risk == Risk::Critical)
-        .map(|entry| entry.name)
+        .filter(|row| row.risk == Risk::Critical)
+        .map(|row| row.entry.name)
         .collect();
     assert_eq!(critical.len(), 5);
     assert!(critical.iter().all(|name| name.ends_with("-snippet")));
     assert!(
         all()
+            .map(|row| row.entry)
             .filter(|entry| entry.kind == Kind::Raw)
             .all(|entry| entry.support != Support::Honoured)
     );
@@ -125,7 +132,7 @@ fn removed_names_have_hints() {
         assert!(removed(name).is_some(), "{name}");
     }
     assert_eq!(removed("secure-backends-x"), None);
-    assert!(all().all(|entry| removed(entry.name).is_none()));
+    assert!(all().all(|row| removed(row.entry.name).is_none()));
 }
 
 #[test]
@@ -143,4 +150,40 @@ fn the_documentation_has_a_row_for_each() {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 9, "{row}");
     }
     assert!(page.contains("`allowlist-source-range`, `whitelist-source-range`"));
+}
+
+#[test]
+fn what_protects_and_is_not_honoured_closes() {
+    let of = |what| -> BTreeSet<&str> {
+        let closing = all().map(|row| row.entry).filter(Entry::closes);
+        closing
+            .filter(|entry| entry.protects == Some(what))
+            .map(|entry| entry.name)
+            .collect()
+    };
+    let names = |list: &'static str| list.split_whitespace().collect();
+    let routes = "ssl-passthrough enable-modsecurity modsecurity-snippet configuration-snippet server-snippet";
+    let authentication = "auth-type auth-secret auth-url auth-snippet";
+    assert_eq!(of(Protection::Routes), names(routes));
+    assert_eq!(of(Protection::Authentication), names(authentication));
+    assert_eq!(
+        of(Protection::Hosts),
+        names("auth-tls-secret auth-tls-match-cn")
+    );
+}
+
+#[test]
+fn objects_that_annotations_name() {
+    let of = |kind| -> BTreeSet<&str> {
+        let rows = all().filter(|row| row.entry.names == Some(kind));
+        rows.map(|row| row.entry.name).collect()
+    };
+    let names = |list: &'static str| list.split_whitespace().collect();
+    let maps = "auth-proxy-set-headers custom-headers fastcgi-params-configmap";
+    assert_eq!(
+        of(ObjectKind::Secret),
+        names("auth-secret auth-tls-secret proxy-ssl-secret")
+    );
+    assert_eq!(of(ObjectKind::ConfigMap), names(maps));
+    assert_eq!(of(ObjectKind::Service), names("default-backend"));
 }

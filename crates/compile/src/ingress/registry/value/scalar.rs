@@ -54,6 +54,23 @@ pub fn parse_size(text: &str) -> Result<u64, ValueError> {
     count.checked_mul(factor).ok_or_else(invalid)
 }
 
+/// A size of `client-body-buffer-size`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SizeText {
+    /// In bytes.
+    pub bytes: u64,
+    /// Only sizes without a unit or with `k` or `m` do, as in ingress-nginx.
+    pub counts: bool,
+}
+
+/// As [`parse_size`], together with whether the unit is one that counts.
+pub(crate) fn parse_size_text(text: &str) -> Result<SizeText, ValueError> {
+    Ok(SizeText {
+        bytes: parse_size(text)?,
+        counts: !text.trim().ends_with(['b', 'B', 'g', 'G']),
+    })
+}
+
 /// One or more numbers with units `ms s m h d w M y`, such as `1h30m`; a bare number is seconds.
 pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     let invalid = || ValueError::invalid(text, DURATION);
@@ -102,8 +119,17 @@ fn unit_millis(unit: &str) -> Option<u64> {
     })
 }
 
-/// A number of buffers and the size of each, as in `4 8k`; neither may be zero.
-pub(crate) fn parse_buffers(text: &str) -> Result<(u32, u64), ValueError> {
+/// Buffers, as in `4 8k`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Buffers {
+    /// How many.
+    pub number: u32,
+    /// Bytes of each.
+    pub size: u64,
+}
+
+/// A number of buffers and the size of each; neither may be zero.
+pub(crate) fn parse_buffers(text: &str) -> Result<Buffers, ValueError> {
     let invalid = || ValueError::invalid(text, BUFFERS);
     let mut words = text.split_ascii_whitespace();
     let number: u32 = words
@@ -117,5 +143,5 @@ pub(crate) fn parse_buffers(text: &str) -> Result<(u32, u64), ValueError> {
     if number == 0 || size == 0 || words.next().is_some() {
         return Err(invalid());
     }
-    Ok((number, size))
+    Ok(Buffers { number, size })
 }

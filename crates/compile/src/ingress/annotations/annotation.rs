@@ -1,0 +1,196 @@
+//! One annotation: what its row of the registry says.
+
+use crate::Kind as ObjectKind;
+use crate::ingress::registry::types::Typed;
+use crate::ingress::registry::{Entry, Key, OnInvalid, Protection, Support};
+use crate::ingress::settings::Setting;
+
+/// What an annotation applies to, as the project that named it declares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One host and path.
+    Location,
+    /// A whole host, or an upstream shared by several Ingresses.
+    Ingress,
+}
+
+/// How much an annotation can do; compared with the ConfigMap's `annotations-risk-level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Risk {
+    /// Affects its own routes.
+    Low,
+    /// May affect clients of its routes.
+    Medium,
+    /// May affect other routes of the host. Allowed by default, as all below it.
+    #[default]
+    High,
+    /// Raw configuration text.
+    Critical,
+}
+
+impl Risk {
+    /// The level of this name in any case. An unknown name is the lowest level: a typing error must not allow more.
+    pub fn from_setting(text: &str) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "medium" => Self::Medium,
+            "high" => Self::High,
+            "critical" => Self::Critical,
+            _ => Self::Low,
+        }
+    }
+
+    /// The spelling in the ConfigMap.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "Low",
+            Self::Medium => "Medium",
+            Self::High => "High",
+            Self::Critical => "Critical",
+        }
+    }
+}
+
+/// A flag without which an annotation means nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flag {
+    /// `--enable-ssl-passthrough`
+    SslPassthrough,
+}
+
+impl Flag {
+    /// The flag as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SslPassthrough => "--enable-ssl-passthrough",
+        }
+    }
+}
+
+/// One annotation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Annotation {
+    /// What it has in common with ConfigMap keys.
+    pub entry: Entry,
+    /// Other names, read only when the main one is absent or empty.
+    pub aliases: &'static [&'static str],
+    /// Names that tutorials use for it and no release ever read, the more explicit one first.
+    pub misnomers: &'static [&'static str],
+    /// The ConfigMap key that gives the default.
+    pub configmap_key: Option<&'static str>,
+    /// What it applies to.
+    pub scope: Scope,
+    /// How much it can do.
+    pub risk: Risk,
+    /// Annotations without which it means nothing: present, and not `false`.
+    pub needs: &'static [&'static Self],
+    /// A flag without which it means nothing.
+    pub needs_flag: Option<Flag>,
+    /// The annotation and the word that switch it off.
+    pub off_by: Option<(&'static Self, &'static str)>,
+}
+
+impl AsRef<Entry> for Annotation {
+    fn as_ref(&self) -> &Entry {
+        &self.entry
+    }
+}
+
+/// An annotation of location scope, low risk, honoured, ignored when invalid, unless said otherwise.
+pub(crate) const fn annotation<T>(
+    name: &'static str,
+    kind: Typed<T>,
+    doc: &'static str,
+) -> Key<T, Annotation> {
+    Key::new(Annotation {
+        entry: Entry::new(name, kind.kind(), doc),
+        aliases: &[],
+        misnomers: &[],
+        configmap_key: None,
+        scope: Scope::Location,
+        risk: Risk::Low,
+        needs: &[],
+        needs_flag: None,
+        off_by: None,
+    })
+}
+
+impl<T> Key<T, Annotation> {
+    pub(crate) const fn default(mut self, default: &'static str) -> Self {
+        self.row.entry.default = default;
+        self
+    }
+
+    /// The default is the value of this ConfigMap key.
+    pub(crate) const fn setting<S>(mut self, key: &Key<S, Setting>) -> Self {
+        self.row.configmap_key = Some(key.row.name);
+        self.row.entry.default = key.row.default;
+        self
+    }
+
+    pub(crate) const fn alias(mut self, aliases: &'static [&'static str]) -> Self {
+        self.row.aliases = aliases;
+        self
+    }
+
+    pub(crate) const fn misnomers(mut self, misnomers: &'static [&'static str]) -> Self {
+        self.row.misnomers = misnomers;
+        self
+    }
+
+    pub(crate) const fn ingress(mut self) -> Self {
+        self.row.scope = Scope::Ingress;
+        self
+    }
+
+    pub(crate) const fn risk(mut self, risk: Risk) -> Self {
+        self.row.risk = risk;
+        self
+    }
+
+    /// An invalid value refuses the Ingress.
+    pub(crate) const fn refuses(mut self) -> Self {
+        self.row.entry.on_invalid = OnInvalid::RefuseIngress;
+        self
+    }
+
+    /// An invalid value closes the routes.
+    pub(crate) const fn closes(mut self) -> Self {
+        self.row.entry.on_invalid = OnInvalid::Close;
+        self
+    }
+
+    pub(crate) const fn protects(mut self, what: Protection) -> Self {
+        self.row.entry = self.row.entry.protecting(what);
+        self
+    }
+
+    pub(crate) const fn names(mut self, kind: ObjectKind) -> Self {
+        self.row.entry.names = Some(kind);
+        self
+    }
+
+    pub(crate) const fn needs(mut self, needs: &'static [&'static Annotation]) -> Self {
+        self.row.needs = needs;
+        self
+    }
+
+    pub(crate) const fn needs_flag(mut self, flag: Flag) -> Self {
+        self.row.needs_flag = Some(flag);
+        self
+    }
+
+    pub(crate) const fn off_by(mut self, by: &'static Annotation, word: &'static str) -> Self {
+        self.row.off_by = Some((by, word));
+        self
+    }
+
+    pub(crate) const fn not_yet(mut self) -> Self {
+        self.row.entry.support = Support::NotYet;
+        self
+    }
+
+    pub(crate) const fn inert(mut self) -> Self {
+        self.row.entry.support = Support::Inert;
+        self
+    }
+}
