@@ -21,7 +21,6 @@ use headgate_table::{
 
 use self::index::Index;
 use self::settings::SettingsRead;
-use super::annotations::IngressAnnotations;
 use super::class::{self, is_ours};
 use super::host::{self, IngressHost, Member, Served, www_counterpart};
 use super::parsed::ParsedIngress;
@@ -210,8 +209,7 @@ impl State {
 
 /// Forwarding without any annotation, and the policy of routes that no Ingress made.
 fn plain(settings: &Settings) -> (Arc<Forwarding>, Arc<Policy>) {
-    let forwarding = policy::forwarding(&IngressAnnotations::default(), settings);
-    let forwarding = Arc::new(forwarding);
+    let forwarding = Arc::new(settings.upstream.forwarding.clone());
     let policy = policy::plain(settings, &forwarding);
     (forwarding, policy)
 }

@@ -14,14 +14,13 @@ mod value;
 
 pub use entry::{Entry, OnInvalid, Protection, Support};
 pub(crate) use key::{FromValue, Key, Word, keys, words};
-pub use kind::{Class, Kind, Validation};
-pub use problem::Problem;
-pub use reader::Denial;
-pub(crate) use reader::{Outcome, Reader};
-pub(crate) use value::{Buffers, excerpt};
-pub use value::{
-    NameRef, NextUpstream, Origin, RedirectRewrite, Rewrite, SizeText, TlsVersions, Value,
-    ValueError, parse_bool, parse_cidr, parse_cidrs, parse_duration, parse_int, parse_size,
+pub(crate) use kind::Validation;
+pub use kind::{Class, Kind};
+pub(crate) use problem::Problem;
+pub(crate) use reader::{Denial, Outcome, Reader};
+pub(crate) use value::{
+    Buffers, NameRef, NextUpstream, Origin, SizeText, TlsVersions, Value, excerpt, parse_cidr,
+    parse_replacement,
 };
 
 #[cfg(test)]

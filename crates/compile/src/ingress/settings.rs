@@ -5,60 +5,48 @@
 
 pub(crate) mod client;
 mod docs;
+mod headers;
 pub(crate) mod logs;
 mod process;
 mod read;
+pub(crate) mod redirects;
 mod registry;
 pub(crate) mod security;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 
-pub use client::{Client, ForwardedHeaders, LimitDefaults};
 pub use docs::settings_markdown;
+pub(crate) use headers::HeaderMaps;
 pub use logs::{AccessLog, LogTarget};
+pub(crate) use redirects::RedirectDefaults;
 pub use registry::{Setting, all, find};
-pub use security::{AccessDefaults, AnnotationRules, HeaderRules};
-pub use tls::{Hsts, RedirectDefaults, TlsSettings};
-pub use upstream::UpstreamDefaults;
+pub(crate) use security::{AccessDefaults, AnnotationRules};
+pub(crate) use upstream::UpstreamDefaults;
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
-use std::time::Duration;
+
+use headgate_table as table;
 
 use crate::ingress::registry::{Denial, Problem};
 use read::Source;
 
 /// All settings of the ConfigMap that are honoured.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// What annotations may do.
-    pub annotations: AnnotationRules,
-    /// Address lists of all routes.
-    pub access: AccessDefaults,
-    /// Headers of all routes.
-    pub headers: HeaderRules,
-    /// TLS towards clients.
-    pub tls: TlsSettings,
-    /// Redirects.
-    pub redirects: RedirectDefaults,
-    /// `Some` when answers over https carry Strict-Transport-Security.
-    pub hsts: Option<Hsts>,
-    /// Client addresses and forwarded headers.
-    pub forwarded: ForwardedHeaders,
-    /// HTTP with clients.
-    pub client: Client,
-    /// What limits count by and answer.
-    pub limits: LimitDefaults,
-    /// HTTP with backends.
-    pub upstream: UpstreamDefaults,
+    pub(crate) annotations: AnnotationRules,
+    pub(crate) access: AccessDefaults,
+    pub(crate) header_maps: HeaderMaps,
+    pub(crate) redirects: RedirectDefaults,
+    pub(crate) upstream: UpstreamDefaults,
+    /// Starts of Ingress paths without authentication (`no-auth-locations`).
+    pub(crate) no_auth_locations: Vec<String>,
     /// The access log.
     pub access_log: AccessLog,
-    /// Time for requests in flight at a stop; 240 s by default.
-    pub shutdown_timeout: Duration,
-    /// Connections of one worker; derived from the limit of open files when `None`.
-    pub max_worker_connections: Option<NonZeroU32>,
+    /// What the data plane takes as it is; headers of other ConfigMaps are still missing.
+    pub(crate) data_plane: table::Settings,
     /// Why every route answers 503.
-    pub closed: Option<Denial>,
+    pub(crate) closed: Option<Denial>,
 }
 
 impl Default for Settings {
@@ -69,28 +57,46 @@ impl Default for Settings {
 
 impl Settings {
     /// Parses the data of the ConfigMap.
-    pub fn parse(data: &BTreeMap<String, String>) -> (Self, Vec<Problem>) {
+    pub(crate) fn parse(data: &BTreeMap<String, String>) -> (Self, Vec<Problem>) {
         let mut source = Source::new(data);
-        let mut settings = Self {
+        let settings = Self {
             annotations: AnnotationRules::read(&mut source),
             access: AccessDefaults::read(&source),
-            headers: HeaderRules::read(&mut source),
-            tls: TlsSettings::read(&mut source),
-            redirects: RedirectDefaults::read(&mut source),
-            hsts: Hsts::read(&mut source),
-            forwarded: ForwardedHeaders::read(&mut source),
-            client: Client::read(&mut source),
-            limits: LimitDefaults::read(&mut source),
+            header_maps: HeaderMaps::read(&mut source),
+            redirects: RedirectDefaults::read(&source),
             upstream: UpstreamDefaults::read(&mut source),
+            no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
             access_log: AccessLog::read(&source),
-            shutdown_timeout: source.get(&process::WORKER_SHUTDOWN_TIMEOUT),
-            max_worker_connections: NonZeroU32::new(source.count(&process::MAX_WORKER_CONNECTIONS)),
+            data_plane: data_plane(&mut source),
             closed: None,
         };
         let outcome = source.finish();
-        settings.closed = outcome.denied;
+        let settings = Self {
+            closed: outcome.denied,
+            ..settings
+        };
         (settings, outcome.problems)
     }
+}
+
+fn data_plane(source: &mut Source<'_>) -> table::Settings {
+    let mut settings = table::Settings {
+        forwarded: client::forwarded(source),
+        client: client::limits(source),
+        tls: tls::tls(source),
+        hsts: tls::hsts(source),
+        pool: upstream::pool(source),
+        access_log: logs::access_log(source),
+        redirect_status: redirects::status(source),
+        limit_status: client::rate_status(source),
+        limit_connections_status: client::connection_status(source),
+        limit_key: client::limit_key(source),
+        http2: client::http2(source),
+        drain: process::drain(source),
+        ..table::Settings::default()
+    };
+    headers::read(source, &mut settings);
+    settings
 }
 
 #[cfg(test)]

@@ -148,17 +148,9 @@ pub(crate) fn affinity(users: &[&ParsedIngress]) -> Option<Arc<Affinity>> {
         .filter(|user| !user.is_canary())
         .filter_map(|user| user.annotations.affinity.as_ref());
     let oldest = with.next()?;
-    let cookie = &with.next_back().unwrap_or(oldest).cookie;
+    let newest = with.next_back().unwrap_or(oldest);
     Some(Arc::new(Affinity {
-        cookie: cookie.name.as_str().into(),
         mode: oldest.mode,
-        path: cookie.path.as_deref().map(Arc::from),
-        domain: cookie.domain.as_deref().map(Arc::from),
-        max_age: cookie.max_age,
-        expires: cookie.expires,
-        always_secure: cookie.secure,
-        same_site: cookie.same_site,
-        conditional_same_site_none: cookie.conditional_same_site_none,
-        change_on_failure: cookie.change_on_failure,
+        ..Affinity::clone(newest)
     }))
 }

@@ -1,27 +1,38 @@
 //! All annotations of one Ingress as types. Defaults of the ConfigMap are not merged in: `None` is "not set".
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use super::Flag;
-use super::{
-    Access, Affinity, Balance, Canary, Cors, DEFAULT_PREFIX, Denial, Headers, Limits, Problem,
-    Proxy, Redirects, Risk, Routing, UpstreamTls, Validation, load,
-};
-use crate::ingress::family::{auth, log};
+use headgate_table::{Affinity, Cors};
+
+use super::{DEFAULT_PREFIX, Flag, Risk, load};
+use crate::ingress::family::access::Access;
+use crate::ingress::family::balance::Balance;
+use crate::ingress::family::canary::Canary;
+use crate::ingress::family::headers::Headers;
+use crate::ingress::family::limits::Limits;
+use crate::ingress::family::proxy::Proxy;
+use crate::ingress::family::redirects::Redirects;
+use crate::ingress::family::replace::Replacements;
+use crate::ingress::family::retry::Retry;
+use crate::ingress::family::routing::Routing;
+use crate::ingress::family::upstream_tls::UpstreamTls;
+use crate::ingress::family::{affinity, auth, cors, log};
+use crate::ingress::registry::{Denial, Problem, Validation};
 
 /// What the operator decided about annotations as such.
 #[derive(Debug, Clone, Copy)]
-pub struct Policy<'a> {
+pub(crate) struct Policy<'a> {
     /// The prefix without its slash (`--annotations-prefix`).
-    pub prefix: &'a str,
+    pub(crate) prefix: &'a str,
     /// Whether texts are checked (`--enable-annotation-validation`).
-    pub validation: Validation,
+    pub(crate) validation: Validation,
     /// The highest risk allowed (ConfigMap `annotations-risk-level`).
-    pub max_risk: Risk,
+    pub(crate) max_risk: Risk,
     /// Words no value may contain (ConfigMap `annotation-value-word-blocklist`).
-    pub blocklist: &'a [String],
+    pub(crate) blocklist: &'a [String],
     /// Flags that are set, among those without which an annotation means nothing.
-    pub flags: &'a [Flag],
+    pub(crate) flags: &'a [Flag],
 }
 
 impl Default for Policy<'_> {
@@ -38,55 +49,53 @@ impl Default for Policy<'_> {
 
 /// All annotations of one Ingress.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IngressAnnotations {
-    /// Which requests, and how the path changes.
-    pub routing: Routing,
-    /// Answers that are redirects.
-    pub redirects: Redirects,
+pub(crate) struct IngressAnnotations {
+    pub(crate) routing: Routing,
+    pub(crate) redirects: Redirects,
     /// `Some` when the Ingress is a canary.
-    pub canary: Option<Box<Canary>>,
-    /// Rate and connection limits.
-    pub limits: Limits,
+    pub(crate) canary: Option<Box<Canary>>,
+    /// `Some` when something is limited.
+    pub(crate) limits: Option<Box<Limits>>,
     /// `Some` when clients stay on one endpoint.
-    pub affinity: Option<Box<Affinity>>,
-    /// How an endpoint is chosen.
-    pub balance: Balance,
+    pub(crate) affinity: Option<Box<Affinity>>,
+    pub(crate) balance: Balance,
+    pub(crate) proxy: Proxy,
+    pub(crate) retry: Retry,
+    pub(crate) replace: Replacements,
     /// `Some` when TLS to the backend is configured (`proxy-ssl-secret`).
-    pub upstream_tls: Option<Box<UpstreamTls>>,
-    /// Timeouts, retries, buffers and protocol towards the backend.
-    pub proxy: Proxy,
+    pub(crate) upstream_tls: Option<Box<UpstreamTls>>,
     /// `Some` when CORS is on and an origin is allowed.
-    pub cors: Option<Box<Cors>>,
-    /// Address lists.
-    pub access: Access,
-    /// Headers.
-    pub headers: Headers,
+    pub(crate) cors: Option<Arc<Cors>>,
+    pub(crate) access: Access,
+    pub(crate) headers: Headers,
     /// `enable-access-log`; on when not set.
-    pub access_log: Option<bool>,
-    /// Everything worth telling the owner, in the order of the names.
-    pub problems: Vec<Problem>,
-    /// Why every route of the Ingress answers 503.
-    pub denied: Option<Denial>,
+    pub(crate) access_log: Option<bool>,
     /// `false` exempts from authentication that the settings ask of every route (`enable-global-auth`).
-    pub global_auth: Option<bool>,
+    pub(crate) global_auth: Option<bool>,
+    /// Everything that the owner should know, in the order of the registry.
+    pub(crate) problems: Vec<Problem>,
+    /// Why every route of the Ingress answers 503.
+    pub(crate) denied: Option<Denial>,
     /// Why this version of the Ingress is not to be used: the last good one stays, without one it is not served.
-    pub refused: Option<String>,
+    pub(crate) refused: Option<String>,
 }
 
 impl IngressAnnotations {
     /// Parses the annotations of one Ingress. Never fails: what can't be used is a problem, a denial or a refusal.
-    pub fn parse(policy: &Policy<'_>, annotations: &BTreeMap<String, String>) -> Self {
+    pub(crate) fn parse(policy: &Policy<'_>, annotations: &BTreeMap<String, String>) -> Self {
         let mut reader = load::load(policy, annotations);
-        let mut parsed = Self {
+        let parsed = Self {
             routing: Routing::read(&reader),
             redirects: Redirects::read(&mut reader),
             canary: Canary::read(&mut reader).map(Box::new),
-            limits: Limits::read(&mut reader),
-            affinity: Affinity::read(&reader).map(Box::new),
+            limits: Limits::read(&mut reader).map(Box::new),
+            affinity: affinity::read(&reader).map(Box::new),
             balance: Balance::read(&mut reader),
             proxy: Proxy::read(&mut reader),
+            retry: Retry::read(&mut reader),
+            replace: Replacements::read(&mut reader),
             upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
-            cors: Cors::read(&mut reader).map(Box::new),
+            cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
             headers: Headers::read(&mut reader),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
@@ -94,9 +103,11 @@ impl IngressAnnotations {
             ..Self::default()
         };
         let outcome = reader.finish();
-        parsed.problems = outcome.problems;
-        parsed.denied = outcome.denied;
-        parsed.refused = outcome.refused;
-        parsed
+        Self {
+            problems: outcome.problems,
+            denied: outcome.denied,
+            refused: outcome.refused,
+            ..parsed
+        }
     }
 }

@@ -93,7 +93,7 @@ impl Pass<'_> {
         counters: Option<Slot>,
         touched: &mut Touched,
     ) -> Vec<Finding> {
-        let mut inputs = policy::Surroundings {
+        let mut inputs = policy::Inputs {
             snapshot: self.snapshot,
             settings: &self.state.settings,
             certificates: &mut self.state.certificates,

@@ -20,7 +20,7 @@ impl Pass<'_> {
         let settings = &self.state.settings;
         let own = self.options.settings.as_ref();
         let namespace = own.map_or("", |name| &name.namespace);
-        let named = [&settings.headers.proxy_set, &settings.headers.add];
+        let named = [&settings.header_maps.proxy_set, &settings.header_maps.add];
         let named = named
             .into_iter()
             .flatten()

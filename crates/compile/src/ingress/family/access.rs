@@ -1,10 +1,13 @@
 //! Allow and deny lists of client addresses.
 
+use std::sync::Arc;
+
+use headgate_table::{AccessRules, IpSet};
 use ipnet::IpNet;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::registry::{Protection, Reader, keys, types};
-use crate::ingress::settings;
+use crate::ingress::settings::{self, AccessDefaults};
 
 keys! { Annotation {
     ALLOWLIST_SOURCE_RANGE: Vec<IpNet> =
@@ -22,11 +25,11 @@ keys! { Annotation {
 
 /// Address lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Access {
+pub(crate) struct Access {
     /// Only these clients pass. Replaces the ConfigMap's `whitelist-source-range`.
-    pub allowlist: Option<Vec<IpNet>>,
+    pub(crate) allowlist: Option<Vec<IpNet>>,
     /// These clients never pass. Replaces the ConfigMap's `denylist-source-range`.
-    pub denylist: Option<Vec<IpNet>>,
+    pub(crate) denylist: Option<Vec<IpNet>>,
 }
 
 impl Access {
@@ -35,5 +38,20 @@ impl Access {
             allowlist: reader.get(&ALLOWLIST_SOURCE_RANGE),
             denylist: reader.get(&DENYLIST_SOURCE_RANGE),
         }
+    }
+
+    /// Lists of the Ingress replace those of the settings, each its counterpart; any list of the Ingress replaces
+    /// `block-cidrs`.
+    pub(crate) fn policy(&self, defaults: &AccessDefaults) -> Option<Arc<AccessRules>> {
+        if self.allowlist.is_none() && self.denylist.is_none() {
+            return defaults.rules.clone();
+        }
+        let set = |list: &[IpNet]| list.iter().copied().collect::<IpSet>();
+        let deny = self.denylist.as_deref().unwrap_or(&defaults.denylist);
+        let allow = self.allowlist.as_deref().unwrap_or(&defaults.allowlist);
+        Some(Arc::new(AccessRules {
+            deny: set(deny),
+            allow: (!allow.is_empty()).then(|| set(allow)),
+        }))
     }
 }

@@ -1,6 +1,6 @@
 //! Session affinity.
 
-use headgate_table::{AffinityMode, SameSite};
+use headgate_table::{Affinity, AffinityMode, SameSite};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::registry::{Class, Reader, keys, types, words};
@@ -79,61 +79,18 @@ words! { CanaryBehavior {
 } }
 
 /// Clients stay on one endpoint by a cookie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Affinity {
-    /// How the cookie names an endpoint; by default a place on a consistent ring, so that scaling moves some sessions.
-    pub mode: AffinityMode,
-    /// The cookie's attributes.
-    pub cookie: SessionCookie,
-}
-
-/// The attributes of the affinity cookie.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SessionCookie {
-    /// `INGRESSCOOKIE` by default.
-    pub name: String,
-    /// The Ingress path when not set.
-    pub path: Option<String>,
-    /// None by default.
-    pub domain: Option<String>,
-    /// Seconds.
-    pub max_age: Option<i64>,
-    /// Seconds from the moment it is set.
-    pub expires: Option<i64>,
-    /// Always Secure; else Secure when the request came over https.
-    pub secure: bool,
-    /// Not written when `None`.
-    pub same_site: Option<SameSite>,
-    /// Leave `SameSite=None` out for browsers that misunderstand it.
-    pub conditional_same_site_none: bool,
-    /// After a failed try another endpoint answers and the cookie changes.
-    pub change_on_failure: bool,
-}
-
-impl Affinity {
-    pub(crate) fn read(reader: &Reader) -> Option<Self> {
-        reader.get(&AFFINITY)?;
-        Some(Self {
-            mode: reader.get(&AFFINITY_MODE).unwrap_or(AffinityMode::Balanced),
-            cookie: SessionCookie::read(reader),
-        })
-    }
-}
-
-impl SessionCookie {
-    fn read(reader: &Reader) -> Self {
-        Self {
-            name: reader
-                .get(&SESSION_COOKIE_NAME)
-                .unwrap_or_else(|| SESSION_COOKIE_NAME.entry().default.to_owned()),
-            path: reader.get(&SESSION_COOKIE_PATH),
-            domain: reader.get(&SESSION_COOKIE_DOMAIN),
-            max_age: reader.get(&SESSION_COOKIE_MAX_AGE),
-            expires: reader.get(&SESSION_COOKIE_EXPIRES),
-            secure: reader.on(&SESSION_COOKIE_SECURE),
-            same_site: reader.get(&SESSION_COOKIE_SAMESITE),
-            conditional_same_site_none: reader.on(&SESSION_COOKIE_CONDITIONAL_SAMESITE_NONE),
-            change_on_failure: reader.on(&SESSION_COOKIE_CHANGE_ON_FAILURE),
-        }
-    }
+pub(crate) fn read(reader: &Reader) -> Option<Affinity> {
+    reader.get(&AFFINITY)?;
+    Some(Affinity {
+        cookie: reader.or_default(&SESSION_COOKIE_NAME).into(),
+        mode: reader.get(&AFFINITY_MODE).unwrap_or(AffinityMode::Balanced),
+        path: reader.get(&SESSION_COOKIE_PATH).map(Into::into),
+        domain: reader.get(&SESSION_COOKIE_DOMAIN).map(Into::into),
+        max_age: reader.get(&SESSION_COOKIE_MAX_AGE),
+        expires: reader.get(&SESSION_COOKIE_EXPIRES),
+        always_secure: reader.on(&SESSION_COOKIE_SECURE),
+        same_site: reader.get(&SESSION_COOKIE_SAMESITE),
+        conditional_same_site_none: reader.on(&SESSION_COOKIE_CONDITIONAL_SAMESITE_NONE),
+        change_on_failure: reader.on(&SESSION_COOKIE_CHANGE_ON_FAILURE),
+    })
 }

@@ -27,16 +27,16 @@ keys! { Annotation {
 
 /// How an endpoint is chosen. Affinity comes before `hash_by`, and that before `algorithm`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Balance {
+pub(crate) struct Balance {
     /// The algorithm; the ConfigMap's when not set.
-    pub algorithm: Option<Algorithm>,
+    pub(crate) algorithm: Option<Algorithm>,
     /// Consistent hashing.
-    pub hash_by: Option<HashBy>,
+    pub(crate) hash_by: Option<HashBy>,
 }
 
 /// How endpoints take turns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Algorithm {
+pub(crate) enum Algorithm {
     /// One after another.
     #[default]
     RoundRobin,
@@ -46,7 +46,7 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// The algorithm a word stands for; words of ingress-nginx that only annotations of their own can mean are `None`.
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         match word {
             "round_robin" => Some(Self::RoundRobin),
             "ewma" => Some(Self::Ewma),
@@ -57,15 +57,12 @@ impl Algorithm {
 
 /// Consistent hashing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HashBy {
+pub(crate) struct HashBy {
     /// What is hashed: text with variables such as `$request_uri`, as written.
-    pub key: String,
+    pub(crate) key: String,
     /// `Some` when the hash chooses a subset of this many endpoints, and chance one of it.
-    pub subset: Option<NonZeroU32>,
+    pub(crate) subset: Option<NonZeroU32>,
 }
-
-/// Endpoints in a subset.
-const SUBSET_SIZE: NonZeroU32 = NonZeroU32::new(3).expect("3 is not zero");
 
 impl Balance {
     pub(crate) fn read(reader: &mut Reader) -> Self {
@@ -90,12 +87,9 @@ fn algorithm(reader: &mut Reader) -> Option<Algorithm> {
 
 fn hash_by(reader: &mut Reader) -> Option<HashBy> {
     let key = reader.get(&UPSTREAM_HASH_BY)?;
-    let size = reader
-        .positive(&UPSTREAM_HASH_BY_SUBSET_SIZE)
-        .and_then(NonZeroU32::new)
-        .unwrap_or(SUBSET_SIZE);
+    let size = NonZeroU32::new(reader.positive_or_default(&UPSTREAM_HASH_BY_SUBSET_SIZE));
     Some(HashBy {
         key,
-        subset: reader.on(&UPSTREAM_HASH_BY_SUBSET).then_some(size),
+        subset: size.filter(|_| reader.on(&UPSTREAM_HASH_BY_SUBSET)),
     })
 }

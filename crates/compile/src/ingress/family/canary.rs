@@ -37,22 +37,22 @@ keys! { Annotation {
 
 /// How requests are given to the canary, in this order: header, cookie, weight.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Canary {
+pub(crate) struct Canary {
     /// The header rule.
-    pub header: Option<CanaryHeader>,
+    pub(crate) header: Option<CanaryHeader>,
     /// Cookie that chooses by `always` and `never`.
-    pub cookie: Option<String>,
+    pub(crate) cookie: Option<String>,
     /// Share of what the other rules left, from 0 to `weight_total`.
-    pub weight: u32,
+    pub(crate) weight: u32,
     /// What the weight is a share of; at least 100.
-    pub weight_total: u32,
+    pub(crate) weight_total: u32,
     /// Whether the session affinity of the primary holds for the canary too (`affinity-canary-behavior: sticky`).
-    pub sticky: bool,
+    pub(crate) sticky: bool,
 }
 
 /// How a request header chooses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum CanaryHeader {
+pub(crate) enum CanaryHeader {
     /// `always` is the canary, `never` the primary, anything else is left to the next rule.
     AlwaysNever(HeaderName),
     /// Exactly this value is the canary.

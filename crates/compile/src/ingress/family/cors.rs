@@ -1,5 +1,6 @@
 //! Cross-origin requests.
 
+use headgate_table::{Cors, OriginPattern, Origins};
 use http::HeaderValue;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
@@ -32,45 +33,25 @@ keys! { Annotation {
             .default("1728000").ingress();
 } }
 
-/// CORS headers and preflight answers. At least one origin is allowed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cors {
-    /// Allowed origins; a single [`Origin::Any`] when any member is `*`.
-    pub origins: Vec<Origin>,
-    /// `Access-Control-Allow-Methods`.
-    pub methods: HeaderValue,
-    /// `Access-Control-Allow-Headers`.
-    pub headers: HeaderValue,
-    /// `Access-Control-Expose-Headers`.
-    pub expose: Option<HeaderValue>,
-    /// Whether `Access-Control-Allow-Credentials: true` is written. On by default.
-    pub credentials: bool,
-    /// `Access-Control-Max-Age` in seconds; 1728000 by default.
-    pub max_age: i64,
-}
-
-const MAX_AGE: i64 = 1_728_000;
-
-impl Cors {
-    pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        if !reader.on(&ENABLE_CORS) {
-            return None;
-        }
-        Some(Self {
-            origins: origins(reader)?,
-            methods: header(reader, &CORS_ALLOW_METHODS)?,
-            headers: header(reader, &CORS_ALLOW_HEADERS)?,
-            expose: header(reader, &CORS_EXPOSE_HEADERS),
-            credentials: reader.get(&CORS_ALLOW_CREDENTIALS).unwrap_or(true),
-            max_age: reader.get(&CORS_MAX_AGE).unwrap_or(MAX_AGE),
-        })
+/// CORS headers and preflight responses, when CORS is on and an origin is allowed.
+pub(crate) fn read(reader: &mut Reader) -> Option<Cors> {
+    if !reader.on(&ENABLE_CORS) {
+        return None;
     }
+    Some(Cors {
+        origins: origins(reader)?,
+        methods: header(reader, &CORS_ALLOW_METHODS)?,
+        headers: header(reader, &CORS_ALLOW_HEADERS)?,
+        expose: header(reader, &CORS_EXPOSE_HEADERS),
+        credentials: reader.or_default(&CORS_ALLOW_CREDENTIALS),
+        max_age: reader.or_default(&CORS_MAX_AGE).into(),
+    })
 }
 
 /// The allowed origins. `None` when some were written and none is valid: then no origin is allowed, rather than all.
-fn origins(reader: &mut Reader) -> Option<Vec<Origin>> {
+fn origins(reader: &mut Reader) -> Option<Origins> {
     if !reader.present(&CORS_ALLOW_ORIGIN) {
-        return Some(vec![Origin::Any]);
+        return Some(Origins::Any);
     }
     let origins = reader
         .each(&CORS_ALLOW_ORIGIN, Origin::parse)
@@ -83,10 +64,14 @@ fn origins(reader: &mut Reader) -> Option<Vec<Origin>> {
         );
         return None;
     }
-    if origins.contains(&Origin::Any) {
-        return Some(vec![Origin::Any]);
-    }
-    Some(origins)
+    let patterns: Option<Vec<OriginPattern>> = origins
+        .into_iter()
+        .map(|origin| match origin {
+            Origin::Any => None,
+            Origin::Pattern(pattern) => Some(pattern),
+        })
+        .collect();
+    Some(patterns.map_or(Origins::Any, Origins::List))
 }
 
 /// A header's value as written, else the registry's default.

@@ -1,8 +1,14 @@
 //! Headers set towards either side.
 
-use crate::Kind as ObjectKind;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+
 use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::policy::Inputs;
 use crate::ingress::registry::{Class, NameRef, OnInvalid, Reader, keys, types};
+use crate::ingress::serving::headers;
+use crate::{Kind as ObjectKind, Name, ObjectRef};
 
 keys! { Annotation {
     UPSTREAM_VHOST: String =
@@ -16,13 +22,13 @@ keys! { Annotation {
 
 /// Headers set towards either side.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Headers {
+pub(crate) struct Headers {
     /// Host towards the backend, as written; may contain variables such as `$host`.
-    pub upstream_vhost: Option<String>,
+    pub(crate) upstream_vhost: Option<String>,
     /// X-Forwarded-Prefix, as written; may name capture groups of the path.
-    pub x_forwarded_prefix: Option<String>,
-    /// ConfigMap with response headers. When it is missing or holds a header that is not allowed, the route is closed.
-    pub custom: Option<NameRef>,
+    pub(crate) x_forwarded_prefix: Option<String>,
+    /// ConfigMap with response headers.
+    pub(crate) custom: Option<Name>,
 }
 
 impl Headers {
@@ -33,18 +39,49 @@ impl Headers {
             custom: custom_headers(reader),
         }
     }
+
+    /// The response headers of the ConfigMap that is named; what is read is added to `uses`. Any namespace will do, as in
+    /// ingress-nginx: what can be read that way is bounded by the names that the operator allows.
+    ///
+    /// # Errors
+    /// Why they cannot be set, in words: the routes are closed rather than served without them.
+    pub(crate) fn response(
+        &self,
+        inputs: &Inputs<'_>,
+        uses: &mut Vec<ObjectRef>,
+    ) -> Result<Arc<[(HeaderName, HeaderValue)]>, String> {
+        let Some(name) = &self.custom else {
+            return Ok(Arc::default());
+        };
+        uses.push(ObjectRef {
+            kind: ObjectKind::ConfigMap,
+            name: name.clone(),
+        });
+        let map = inputs.snapshot.config_maps.get(name);
+        let map = map.ok_or_else(|| format!("there is no ConfigMap {name}"))?;
+        let listed = headers(map).map_err(|reason| format!("ConfigMap {name}: {reason}"))?;
+        // The comparison is case-sensitive, on the name as the ConfigMap spells it.
+        let allowed = &inputs.settings.annotations.allowed_response_headers;
+        let refused = map.data.keys().find(|key| !allowed.contains(key));
+        if let Some(refused) = refused {
+            return Err(format!(
+                "header {refused} of ConfigMap {name} is not in global-allowed-response-headers"
+            ));
+        }
+        Ok(listed
+            .into_iter()
+            .map(|header| (header.name, header.value))
+            .collect())
+    }
 }
 
 /// The ConfigMap has to be named with its namespace.
-fn custom_headers(reader: &mut Reader) -> Option<NameRef> {
+fn custom_headers(reader: &mut Reader) -> Option<Name> {
     let named = reader.parsed(&CUSTOM_HEADERS, NameRef::parse)?;
-    if named.namespace.is_none() {
-        reader.reject(
-            &CUSTOM_HEADERS,
-            OnInvalid::Ignore,
-            "the ConfigMap is to be named namespace/name",
-        );
+    let Some(namespace) = &named.namespace else {
+        let reason = "the ConfigMap is to be named namespace/name";
+        reader.reject(&CUSTOM_HEADERS, OnInvalid::Ignore, reason);
         return None;
-    }
-    Some(named)
+    };
+    Some(Name::new(namespace, &named.name))
 }

@@ -1,10 +1,15 @@
 //! Rate and connection limits.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
+use headgate_limit::Quota;
+use headgate_table as table;
+use headgate_table::{IpSet, Slot};
 use ipnet::IpNet;
 
 use crate::ingress::annotations::{Annotation, annotation};
+use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::registry::{Key, Protection, Reader, keys, types};
 use crate::ingress::settings;
 
@@ -35,45 +40,42 @@ keys! { Annotation {
 
 /// Limits per client, shared by all routes of the Ingress. `None` is off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Requests per second.
-    pub rps: Option<NonZeroU32>,
-    /// Requests per minute.
-    pub rpm: Option<NonZeroU32>,
+pub(crate) struct Limits {
+    pub(crate) per_second: Option<Quota>,
+    pub(crate) per_minute: Option<Quota>,
     /// Requests in progress at a time.
-    pub connections: Option<NonZeroU32>,
-    /// Burst as a multiple of `rps` and `rpm`; 5 by default.
-    pub burst_multiplier: u32,
+    pub(crate) connections: Option<NonZeroU32>,
     /// Clients that are not counted.
-    pub allowlist: Vec<IpNet>,
-}
-
-/// The multiple of the limit that passes at once.
-const BURST_MULTIPLIER: u32 = 5;
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            rps: None,
-            rpm: None,
-            connections: None,
-            burst_multiplier: BURST_MULTIPLIER,
-            allowlist: Vec::new(),
-        }
-    }
+    pub(crate) exempt: IpSet,
 }
 
 impl Limits {
-    pub(crate) fn read(reader: &mut Reader) -> Self {
-        Self {
-            rps: limit(reader, &LIMIT_RPS),
-            rpm: limit(reader, &LIMIT_RPM),
+    /// `None` when nothing is limited.
+    pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
+        let multiplier = reader.count_or_default(&LIMIT_BURST_MULTIPLIER);
+        let burst = |rate: NonZeroU32| rate.get().saturating_mul(multiplier);
+        let limits = Self {
+            per_second: limit(reader, &LIMIT_RPS).map(|rate| Quota::per_second(rate, burst(rate))),
+            per_minute: limit(reader, &LIMIT_RPM).map(|rate| Quota::per_minute(rate, burst(rate))),
             connections: limit(reader, &LIMIT_CONNECTIONS),
-            burst_multiplier: reader
-                .count(&LIMIT_BURST_MULTIPLIER)
-                .unwrap_or(BURST_MULTIPLIER),
-            allowlist: reader.get(&LIMIT_ALLOWLIST).unwrap_or_default(),
-        }
+            exempt: reader.or_default(&LIMIT_ALLOWLIST).into_iter().collect(),
+        };
+        let limited = limits.per_second.is_some()
+            || limits.per_minute.is_some()
+            || limits.connections.is_some();
+        limited.then_some(limits)
+    }
+
+    /// The limits of `ingress`, with the slot of its counters from before, so that they go on.
+    pub(crate) fn policy(&self, ingress: &ParsedIngress, slot: Option<Slot>) -> Arc<table::Limits> {
+        Arc::new(table::Limits {
+            id: format!("{}/{}", ingress.name, ingress.uid).into(),
+            per_second: self.per_second,
+            per_minute: self.per_minute,
+            connections: self.connections,
+            exempt: self.exempt.clone(),
+            slot: slot.unwrap_or_default(),
+        })
     }
 }
 

@@ -1,13 +1,12 @@
-//! Talking to the backend.
+//! Talking to the backend: protocol, timeouts, bodies and buffers.
 
-pub use headgate_table::{BackendProtocol, ConnectionHeader, HttpVersion};
 use std::time::Duration;
 
-use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{
-    NextUpstream, OnInvalid, Reader, Rewrite, SizeText, keys, types, words,
-};
-use crate::ingress::settings;
+use headgate_table::{BackendProtocol, ConnectionHeader, Forwarding, HttpVersion};
+
+use crate::ingress::annotations::{Annotation, IngressAnnotations, Risk, annotation};
+use crate::ingress::registry::{OnInvalid, Reader, SizeText, keys, types, words};
+use crate::ingress::settings::{self, Settings};
 
 keys! { Annotation {
     BACKEND_PROTOCOL: Protocol =
@@ -86,45 +85,29 @@ words! { ConnectionHeader {
     "keep-alive" => Self::KeepAlive,
 } }
 
-/// Timeouts, retries, buffers and protocol. Everything not set has its default in the ConfigMap.
+/// Protocol, timeouts, bodies and buffers. Everything not set has its default in the ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Proxy {
+pub(crate) struct Proxy {
     /// HTTP when not set.
-    pub protocol: Option<BackendProtocol>,
-    /// Time to connect.
-    pub connect_timeout: Option<Duration>,
-    /// Time between two writes to the backend.
-    pub send_timeout: Option<Duration>,
-    /// Time between two reads from the backend.
-    pub read_timeout: Option<Duration>,
-    /// On what another endpoint is tried.
-    pub next_upstream: Option<NextUpstream>,
-    /// Time for all tries; zero is unlimited.
-    pub next_upstream_timeout: Option<Duration>,
-    /// Tries in all; zero is unlimited.
-    pub next_upstream_tries: Option<u32>,
+    pub(crate) protocol: Option<BackendProtocol>,
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Between two writes to the backend.
+    pub(crate) send_timeout: Option<Duration>,
+    /// Between two reads from the backend.
+    pub(crate) read_timeout: Option<Duration>,
     /// Longest request body in bytes; zero is unlimited.
-    pub body_size: Option<u64>,
+    pub(crate) body_size: Option<u64>,
     /// Request body kept in memory, in bytes.
-    pub client_body_buffer_size: Option<u64>,
+    pub(crate) client_body_buffer_size: Option<u64>,
     /// Read the whole request body before the backend gets it.
-    pub request_buffering: Option<bool>,
-    /// Read answers ahead of a slow client.
-    pub buffering: Option<bool>,
-    /// Longest head of an answer, in bytes.
-    pub buffer_size: Option<u64>,
-    /// HTTP version towards the backend.
-    pub http_version: Option<HttpVersion>,
-    /// Replaces the Domain of the backend's cookies.
-    pub cookie_domain: Option<Rewrite>,
-    /// Replaces the Path of the backend's cookies.
-    pub cookie_path: Option<Rewrite>,
-    /// Start of `Location` and `Refresh` to replace; see [`crate::ingress::annotations::RedirectRewrite::new`].
-    pub redirect_from: Option<String>,
-    /// What replaces it.
-    pub redirect_to: Option<String>,
+    pub(crate) request_buffering: Option<bool>,
+    /// Read the response ahead of a slow client.
+    pub(crate) buffering: Option<bool>,
+    /// Longest head of a response, in bytes.
+    pub(crate) buffer_size: Option<u64>,
+    pub(crate) http_version: Option<HttpVersion>,
     /// The Connection header towards the backend; automatic when not set.
-    pub connection: Option<ConnectionHeader>,
+    pub(crate) connection: Option<ConnectionHeader>,
 }
 
 impl Proxy {
@@ -134,24 +117,58 @@ impl Proxy {
             connect_timeout: reader.timeout(&PROXY_CONNECT_TIMEOUT),
             send_timeout: reader.timeout(&PROXY_SEND_TIMEOUT),
             read_timeout: reader.timeout(&PROXY_READ_TIMEOUT),
-            next_upstream: reader.get(&super::retry::PROXY_NEXT_UPSTREAM),
-            next_upstream_timeout: reader
-                .count(&super::retry::PROXY_NEXT_UPSTREAM_TIMEOUT)
-                .map(|s| Duration::from_secs(s.into())),
-            next_upstream_tries: reader.count(&super::retry::PROXY_NEXT_UPSTREAM_TRIES),
             body_size: reader.get(&PROXY_BODY_SIZE),
             client_body_buffer_size: client_body_buffer_size(reader),
             request_buffering: reader.get(&PROXY_REQUEST_BUFFERING),
             buffering: reader.get(&PROXY_BUFFERING),
             buffer_size: reader.get(&PROXY_BUFFER_SIZE).filter(|size| *size > 0),
             http_version: reader.get(&PROXY_HTTP_VERSION),
-            cookie_domain: reader.parsed(&super::replace::PROXY_COOKIE_DOMAIN, Rewrite::parse),
-            cookie_path: reader.parsed(&super::replace::PROXY_COOKIE_PATH, Rewrite::parse),
-            redirect_from: reader.get(&super::replace::PROXY_REDIRECT_FROM),
-            redirect_to: reader.get(&super::replace::PROXY_REDIRECT_TO),
             connection: reader.get(&CONNECTION_PROXY_HEADER),
         }
     }
+}
+
+/// Forwarding as the settings have it, with an Ingress's annotations over it.
+pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) -> Forwarding {
+    let proxy = &annotations.proxy;
+    let replace = &annotations.replace;
+    let defaults = &settings.upstream.forwarding;
+    let rule = |own: &Option<_>, default: &Option<_>| own.as_ref().unwrap_or(default).clone();
+    Forwarding {
+        connect_timeout: proxy.connect_timeout.unwrap_or(defaults.connect_timeout),
+        send_timeout: proxy.send_timeout.unwrap_or(defaults.send_timeout),
+        read_timeout: proxy.read_timeout.unwrap_or(defaults.read_timeout),
+        retry: annotations.retry.policy(&settings.upstream),
+        body_limit: proxy.body_size.map_or(defaults.body_limit, body_limit),
+        buffer_request: proxy.request_buffering.unwrap_or(defaults.buffer_request),
+        body_memory: proxy
+            .client_body_buffer_size
+            .map_or(defaults.body_memory, memory),
+        response_head_limit: proxy
+            .buffer_size
+            .map_or(defaults.response_head_limit, memory),
+        buffer_response: proxy.buffering.unwrap_or(defaults.buffer_response),
+        http_version: proxy.http_version.unwrap_or(defaults.http_version),
+        host: annotations
+            .headers
+            .upstream_vhost
+            .as_deref()
+            .and_then(|host| http::HeaderValue::from_str(host).ok()),
+        connection_header: proxy.connection.or(defaults.connection_header),
+        cookie_domain: rule(&replace.cookie_domain, &defaults.cookie_domain),
+        cookie_path: rule(&replace.cookie_path, &defaults.cookie_path),
+        location: replace.location(&settings.upstream),
+    }
+}
+
+/// A bound of zero is none.
+pub(crate) fn body_limit(bytes: u64) -> Option<u64> {
+    (bytes > 0).then_some(bytes)
+}
+
+/// A number of bytes that are held in memory.
+pub(crate) fn memory(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 /// Nothing that speaks HTTP would get a sensible response from a FastCGI backend.

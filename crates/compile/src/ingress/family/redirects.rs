@@ -1,6 +1,7 @@
 //! Redirects.
 
-use http::StatusCode;
+use headgate_table as table;
+use http::{HeaderValue, StatusCode};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::registry::{Class, Key, OnInvalid, Reader, keys, types};
@@ -9,20 +10,20 @@ use crate::ingress::settings;
 keys! { Annotation {
     SSL_REDIRECT: bool =
         annotation("ssl-redirect", types::BOOL, "Redirects http to https when the host has a certificate.")
-            .setting(&settings::tls::SSL_REDIRECT);
+            .setting(&settings::redirects::SSL_REDIRECT);
     FORCE_SSL_REDIRECT: bool =
         annotation("force-ssl-redirect", types::BOOL,
             "Redirects http to https even without a certificate for the host.")
-            .setting(&settings::tls::FORCE_SSL_REDIRECT).risk(Risk::Medium);
+            .setting(&settings::redirects::FORCE_SSL_REDIRECT).risk(Risk::Medium);
     PRESERVE_TRAILING_SLASH: bool =
         annotation("preserve-trailing-slash", types::BOOL, "Keeps the final slash in the redirect to https.")
-            .setting(&settings::tls::PRESERVE_TRAILING_SLASH).risk(Risk::Medium);
+            .setting(&settings::redirects::PRESERVE_TRAILING_SLASH).risk(Risk::Medium);
     USE_PORT_IN_REDIRECTS: bool =
         annotation("use-port-in-redirects", types::BOOL, "Adds the https listening port to the redirect to https.")
-            .setting(&settings::client::USE_PORT_IN_REDIRECTS);
+            .setting(&settings::redirects::USE_PORT_IN_REDIRECTS);
     RELATIVE_REDIRECTS: bool =
         annotation("relative-redirects", types::BOOL, "Redirects that the proxy itself makes carry a path only.")
-            .setting(&settings::client::RELATIVE_REDIRECTS).refuses();
+            .setting(&settings::redirects::RELATIVE_REDIRECTS).refuses();
     PERMANENT_REDIRECT: String =
         annotation("permanent-redirect", types::chars(Class::Url),
             "Answers every request with a redirect to this URL.")
@@ -47,30 +48,30 @@ keys! { Annotation {
 
 /// Redirects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Redirects {
+pub(crate) struct Redirects {
     /// http to https when the host has a certificate.
-    pub ssl: Option<bool>,
+    pub(crate) ssl: Option<bool>,
     /// http to https in any case.
-    pub force_ssl: Option<bool>,
+    pub(crate) force_ssl: Option<bool>,
     /// Keep the final slash of the path on the way to https.
-    pub preserve_trailing_slash: Option<bool>,
+    pub(crate) preserve_trailing_slash: Option<bool>,
     /// Name the https port on the way to https.
-    pub use_port: Option<bool>,
+    pub(crate) use_port: Option<bool>,
     /// Redirects that the proxy makes carry a path only.
-    pub relative: Option<bool>,
+    pub(crate) relative: Option<bool>,
     /// Redirect between the host with and without `www.`. Off when not set.
-    pub from_to_www: Option<bool>,
+    pub(crate) from_to_www: Option<bool>,
     /// Every request is answered with this redirect.
-    pub fixed: Option<Redirect>,
+    pub(crate) fixed: Option<Redirect>,
 }
 
 /// A redirect to a fixed place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Redirect {
+pub(crate) struct Redirect {
     /// 300 to 308.
-    pub code: StatusCode,
+    pub(crate) code: StatusCode,
     /// `Location`, as written.
-    pub location: String,
+    pub(crate) location: String,
 }
 
 impl Redirects {
@@ -89,6 +90,16 @@ impl Redirects {
             redirects.from_to_www = reader.get(&FROM_TO_WWW_REDIRECT);
         }
         redirects
+    }
+}
+
+impl Redirect {
+    pub(crate) fn policy(&self) -> Option<table::Redirect> {
+        let location = HeaderValue::from_str(&self.location).ok()?;
+        Some(table::Redirect {
+            status: self.code,
+            location,
+        })
     }
 }
 

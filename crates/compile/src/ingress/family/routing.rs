@@ -34,20 +34,20 @@ keys! { Annotation {
 
 /// Which requests, and how their path changes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Routing {
+pub(crate) struct Routing {
     /// The new path, as written: `$1` and so on are left for whoever knows the path's regex. Switches the host to
     /// regexes unless it equals the path.
-    pub rewrite_target: Option<String>,
+    pub(crate) rewrite_target: Option<String>,
     /// Paths are regexes. Off when not set.
-    pub use_regex: Option<bool>,
+    pub(crate) use_regex: Option<bool>,
     /// `/` of the host goes here; always begins with `/`.
-    pub app_root: Option<String>,
+    pub(crate) app_root: Option<String>,
     /// Further names of the host, sorted; one starting with `~` is a regex.
-    pub server_aliases: Vec<String>,
+    pub(crate) server_aliases: Vec<String>,
     /// Service of the same namespace for when the backend has no endpoints.
-    pub default_backend: Option<String>,
+    pub(crate) default_backend: Option<String>,
     /// Use the Service's cluster address. An invalid value is `Some(false)`, whatever the ConfigMap says.
-    pub service_upstream: Option<bool>,
+    pub(crate) service_upstream: Option<bool>,
 }
 
 impl Routing {

@@ -1,8 +1,18 @@
 //! TLS towards the backend.
 
-use crate::Kind as ObjectKind;
+use std::sync::Arc;
+
+use headgate_table as table;
+use headgate_table::{Certificate, Slot};
+use rustls_pki_types::CertificateDer;
+
+use crate::build::certificate;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::policy::Inputs;
 use crate::ingress::registry::{Class, NameRef, OnInvalid, Reader, TlsVersions, keys, types};
+use crate::ingress::settings::Settings;
+use crate::objects::Secret;
+use crate::{Kind as ObjectKind, Name, ObjectRef};
 
 keys! { Annotation {
     PROXY_SSL_SECRET: String =
@@ -36,48 +46,122 @@ keys! { Annotation {
 
 /// TLS towards the backend. Without it an HTTPS or GRPCS backend is neither verified nor sent a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamTls {
-    /// `namespace/name` of the Secret; the namespace is always there.
-    pub secret: NameRef,
-    /// Verify the backend's certificate against the Secret's `ca.crt`. Off by default.
-    pub verify: bool,
-    /// Longest chain accepted; 1 by default.
-    pub verify_depth: u32,
-    /// Send the name. Off by default.
-    pub server_name: bool,
+pub(crate) struct UpstreamTls {
+    /// The Secret, with its namespace.
+    pub(crate) secret: Name,
+    /// Verify the backend's certificate against the Secret's `ca.crt`.
+    pub(crate) verify: bool,
+    /// Longest chain accepted.
+    pub(crate) verify_depth: u32,
+    /// Send the name.
+    pub(crate) server_name: bool,
     /// The name to send and verify; the upstream's own name when not set.
-    pub name: Option<String>,
-    /// OpenSSL cipher list for TLS 1.2, as written.
-    pub ciphers: Option<String>,
-    /// TLS 1.2 only by default.
-    pub versions: TlsVersions,
+    pub(crate) name: Option<String>,
+    pub(crate) versions: TlsVersions,
 }
 
 impl UpstreamTls {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
-        let name = reader.get(&PROXY_SSL_SECRET)?;
-        let secret = NameRef::parse(&name)
-            .ok()
-            .filter(|secret| secret.namespace.is_some());
-        let Some(secret) = secret else {
-            reader.reject(
-                &PROXY_SSL_SECRET,
-                OnInvalid::Close,
-                "the Secret is to be named namespace/name",
-            );
-            return None;
-        };
         Some(Self {
-            secret,
+            secret: secret(reader)?,
             verify: reader.on(&PROXY_SSL_VERIFY),
-            verify_depth: reader.positive(&PROXY_SSL_VERIFY_DEPTH).unwrap_or(1),
+            verify_depth: reader.positive_or_default(&PROXY_SSL_VERIFY_DEPTH),
             server_name: reader.on(&PROXY_SSL_SERVER_NAME),
             name: reader.get(&PROXY_SSL_NAME),
-            ciphers: reader
-                .get(&PROXY_SSL_CIPHERS)
-                .filter(|list| list != "DEFAULT"),
             versions: versions(reader),
         })
+    }
+
+    /// The policy for an Ingress of `namespace`; what is read is added to `uses`.
+    ///
+    /// # Errors
+    /// Why the backends cannot be spoken to as the Ingress says, in words: the routes are closed.
+    pub(crate) fn policy(
+        &self,
+        namespace: &str,
+        inputs: &mut Inputs<'_>,
+        uses: &mut Vec<ObjectRef>,
+    ) -> Result<Arc<table::UpstreamTls>, String> {
+        let name = &self.secret;
+        self.check_namespace(namespace, inputs.settings)?;
+        uses.push(ObjectRef {
+            kind: ObjectKind::Secret,
+            name: name.clone(),
+        });
+        let secret = inputs.snapshot.secrets.get(name).cloned();
+        let secret = secret.ok_or_else(|| format!("there is no Secret {name}"))?;
+        let client = match secret.get("tls.crt") {
+            None => None,
+            Some(_) => Some(inputs.certificates.of(name, inputs.snapshot)?),
+        };
+        let authorities =
+            authorities(&secret).map_err(|reason| format!("Secret {name} {reason}"))?;
+        if self.verify && authorities.is_empty() {
+            return Err(format!(
+                "proxy-ssl-verify is on and Secret {name} has no ca.crt"
+            ));
+        }
+        Ok(Arc::new(table::UpstreamTls {
+            id: self.identity(client.as_deref(), &secret),
+            client,
+            authorities,
+            verify: self.verify,
+            verify_depth: u8::try_from(self.verify_depth).unwrap_or(u8::MAX),
+            server_name: self.server_name,
+            name: self.name.as_deref().map(Arc::from),
+            tls12: self.versions.tls12,
+            tls13: self.versions.tls13,
+            slot: Slot::default(),
+        }))
+    }
+
+    fn check_namespace(&self, own: &str, settings: &Settings) -> Result<(), String> {
+        if *self.secret.namespace == *own || settings.annotations.cross_namespace {
+            return Ok(());
+        }
+        Err(format!(
+            "Secret {} is in another namespace, which only allow-cross-namespace-resources permits",
+            self.secret
+        ))
+    }
+
+    /// Everything that makes one connection different from another.
+    fn identity(&self, client: Option<&Certificate>, secret: &Secret) -> Arc<str> {
+        let fingerprint = client.map_or("", |client| &client.fingerprint);
+        let trust = secret
+            .get("ca.crt")
+            .map(certificate::fingerprint)
+            .unwrap_or_default();
+        let id = format!(
+            "{}#{fingerprint}#{trust}#{}#{}#{}#{}#{}#{}",
+            self.secret,
+            self.verify,
+            self.verify_depth,
+            self.server_name,
+            self.name.as_deref().unwrap_or_default(),
+            self.versions.tls12,
+            self.versions.tls13,
+        );
+        id.into()
+    }
+}
+
+fn secret(reader: &mut Reader) -> Option<Name> {
+    let named = reader.get(&PROXY_SSL_SECRET)?;
+    let named = NameRef::parse(&named).ok();
+    let name = named.and_then(|named| Some(Name::new(&named.namespace?, &named.name)));
+    if name.is_none() {
+        let reason = "the Secret is to be named namespace/name";
+        reader.reject(&PROXY_SSL_SECRET, OnInvalid::Close, reason);
+    }
+    name
+}
+
+fn authorities(secret: &Secret) -> Result<Arc<[CertificateDer<'static>]>, String> {
+    match secret.get("ca.crt").map(certificate::authorities) {
+        None => Ok(Arc::default()),
+        Some(Ok(authorities)) => Ok(authorities),
+        Some(Err(reason)) => Err(reason.to_string().replacen("tls.crt", "ca.crt", 1)),
     }
 }
 
@@ -86,10 +170,7 @@ fn versions(reader: &mut Reader) -> TlsVersions {
         tls12: true,
         tls13: false,
     };
-    let Some(words) = reader.get(&PROXY_SSL_PROTOCOLS) else {
-        return DEFAULT;
-    };
-    let text = words.join(" ");
+    let text = reader.or_default(&PROXY_SSL_PROTOCOLS).join(" ");
     let (versions, unknown) = TlsVersions::parse(&text);
     if !unknown.is_empty() {
         reader.reject(

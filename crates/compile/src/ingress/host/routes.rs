@@ -421,7 +421,7 @@ impl<'a> Drafter<'a, '_> {
 
     /// Exempt from authentication are paths of the Ingress, not of requests (ingress-nginx reference 1.7).
     fn closed(&self, member: &Member, path: &str) -> Option<TargetDraft> {
-        let exempt = &self.inputs.settings.redirects.no_auth_locations;
+        let exempt = &self.inputs.settings.no_auth_locations;
         let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
         let own = member.closed.as_ref();
         let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::StatusCode;
 use ipnet::IpNet;
 
-use super::{Buffers, Entry, NextUpstream, SizeText, Value};
+use super::{Buffers, Entry, NextUpstream, SizeText, Validation, Value};
 use crate::ingress::annotations::Annotation;
 
 /// An entry of a registry (its row `R`) whose values are `T`s. Getters take one, so that none can ask for a name that is
@@ -33,6 +33,16 @@ impl<T, R> Key<T, R> {
 impl<T, R: AsRef<Entry>> Key<T, R> {
     pub(crate) fn entry(&self) -> &Entry {
         self.row.as_ref()
+    }
+
+    /// The documented default as a value; `None` where none is documented.
+    pub(crate) fn default_value(&self) -> Option<T>
+    where
+        T: FromValue,
+    {
+        let entry = self.entry();
+        let value = entry.kind.parse(entry.default, Validation::Full);
+        value.ok().and_then(|value| T::from_value(&value))
     }
 }
 

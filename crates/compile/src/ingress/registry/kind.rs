@@ -43,7 +43,7 @@ pub enum Class {
 
 impl Class {
     /// Whether every byte of a non-empty text belongs to the class.
-    pub fn admits(self, text: &str) -> bool {
+    pub(crate) fn admits(self, text: &str) -> bool {
         !text.is_empty() && text.bytes().all(|byte| self.has(byte))
     }
 
@@ -100,7 +100,7 @@ impl Class {
 
 /// Whether the characters of texts are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Validation {
+pub(crate) enum Validation {
     /// As each entry says.
     #[default]
     Full,
@@ -156,7 +156,7 @@ pub enum Kind {
 
 impl Kind {
     /// Parses a text. Total: every text is a value or an error, whatever its length and bytes.
-    pub fn parse(self, text: &str, validation: Validation) -> Result<Value, ValueError> {
+    pub(crate) fn parse(self, text: &str, validation: Validation) -> Result<Value, ValueError> {
         if text.len() > MAX_BYTES {
             return Err(ValueError::too_long(text, self.expected()));
         }

@@ -4,11 +4,11 @@ use crate::Severity;
 
 /// One problem with one annotation or ConfigMap key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     /// The full annotation name with its prefix, or the ConfigMap key.
-    pub field: String,
+    pub(crate) field: String,
     /// How much it matters.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// What is wrong and what happens because of it.
-    pub message: String,
+    pub(crate) message: String,
 }

@@ -29,12 +29,12 @@ pub(crate) struct Reader<R = Annotation> {
 
 /// Why routes answer 503.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Denial {
+pub(crate) struct Denial {
     /// In words.
-    pub reason: Arc<str>,
+    pub(crate) reason: Arc<str>,
     /// All that is missing is authentication that is not honoured yet, so that paths which are exempt from authentication
     /// stay open (`no-auth-locations`, ingress-nginx reference 1.7).
-    pub only_authentication: bool,
+    pub(crate) only_authentication: bool,
 }
 
 /// What is left of a reader once every value was taken.
@@ -217,6 +217,13 @@ impl<R: AsRef<Entry>> Reader<R> {
         T::from_value(self.values.get(key.entry().name)?)
     }
 
+    /// The value, else the documented default, else that of its type.
+    pub(crate) fn or_default<T: FromValue + Default>(&self, key: &Key<T, R>) -> T {
+        self.get(key)
+            .or_else(|| key.default_value())
+            .unwrap_or_default()
+    }
+
     /// Whether a boolean is present and true.
     pub(crate) fn on(&self, key: &Key<bool, R>) -> bool {
         self.get(key) == Some(true)
@@ -254,6 +261,16 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.at_least(key, 1, "is not at least 1")
     }
 
+    /// As [`Self::count`], else the documented default.
+    pub(crate) fn count_or_default(&mut self, key: &Key<i64, R>) -> u32 {
+        self.count(key).unwrap_or_else(|| default_count(key))
+    }
+
+    /// As [`Self::positive`], else the documented default.
+    pub(crate) fn positive_or_default(&mut self, key: &Key<i64, R>) -> u32 {
+        self.positive(key).unwrap_or_else(|| default_count(key))
+    }
+
     fn at_least(&mut self, key: &Key<i64, R>, least: i64, problem: &str) -> Option<u32> {
         let value = self.get(key)?;
         if value < least {
@@ -261,6 +278,26 @@ impl<R: AsRef<Entry>> Reader<R> {
             return None;
         }
         Some(u32::try_from(value).unwrap_or(u32::MAX))
+    }
+
+    /// A number within bounds, else the documented default.
+    pub(crate) fn within(
+        &mut self,
+        key: &Key<i64, R>,
+        allowed: impl Fn(i64) -> bool,
+        expected: &str,
+    ) -> u32 {
+        match self.get(key) {
+            None => default_count(key),
+            Some(value) => match u32::try_from(value) {
+                Ok(number) if allowed(value) => number,
+                _ => {
+                    let reason = format!("{value} is not {expected}");
+                    self.reject(key, OnInvalid::Ignore, &reason);
+                    default_count(key)
+                }
+            },
+        }
     }
 
     /// A time limit in whole seconds, at least one: a limit of zero would end every request.
@@ -299,4 +336,9 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
         Some(parsed)
     }
+}
+
+fn default_count<R: AsRef<Entry>>(key: &Key<i64, R>) -> u32 {
+    let default = key.default_value().unwrap_or_default();
+    u32::try_from(default).unwrap_or_default()
 }

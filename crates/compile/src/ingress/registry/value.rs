@@ -4,12 +4,12 @@ mod lists;
 mod scalar;
 mod texts;
 
-pub use lists::{NextUpstream, TlsVersions, parse_cidr, parse_cidrs};
+pub(crate) use lists::{NextUpstream, TlsVersions, parse_cidr, parse_cidrs};
 pub(crate) use lists::{members, parse_codes, parse_next_upstream, parse_server_names};
 pub(crate) use scalar::{Buffers, parse_buffers, parse_on_off, parse_size_text};
-pub use scalar::{SizeText, parse_bool, parse_duration, parse_int, parse_size};
+pub(crate) use scalar::{SizeText, parse_bool, parse_duration, parse_int, parse_size};
 pub(crate) use texts::is_service_name;
-pub use texts::{NameRef, Origin, RedirectRewrite, Rewrite};
+pub(crate) use texts::{NameRef, Origin, parse_replacement};
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const SHOWN_CHARS: usize = 80;
 
 /// A value after its registry entry's parser.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub(crate) enum Value {
     /// A boolean, or `on`/`off`.
     Bool(bool),
     /// A signed whole number.
@@ -58,7 +58,7 @@ pub enum Value {
 
 /// Why a text is not a value. The message shows at most 80 characters of it, control bytes escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ValueError {
+pub(crate) enum ValueError {
     /// Not of the expected form.
     #[error("\"{shown}\" is not {expected}")]
     Invalid {

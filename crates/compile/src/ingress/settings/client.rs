@@ -1,16 +1,15 @@
-//! HTTP with clients: addresses, forwarded headers, bounds and timeouts, limits.
+//! The client's side: addresses, forwarded headers, PROXY protocol, HTTP, limits.
 
 use std::time::Duration;
 
+use headgate_table::{ClientLimits, ForwardedTrust, IpSet, Template};
 use http::{HeaderName, StatusCode};
 use ipnet::IpNet;
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
-use super::tls::status;
-use crate::Kind as ObjectKind;
-use crate::ingress::annotations::parse_cidr;
-use crate::ingress::registry::{Buffers, Class, Key, keys, types};
+use crate::ingress::family::proxy::memory;
+use crate::ingress::registry::{Buffers, Class, Key, keys, parse_cidr, types};
 
 keys! { Setting {
     USE_FORWARDED_HEADERS: bool =
@@ -35,20 +34,6 @@ keys! { Setting {
         setting("use-proxy-protocol", types::BOOL, "false", "Connections begin with a PROXY header, version 1 or 2.");
     PROXY_PROTOCOL_HEADER_TIMEOUT: Duration =
         setting("proxy-protocol-header-timeout", types::DURATION, "5s", "How long to wait for it.");
-    PROXY_ADD_ORIGINAL_URI_HEADER: bool =
-        setting("proxy-add-original-uri-header", types::BOOL, "false", "Adds X-Original-URI for the backend.");
-    GENERATE_REQUEST_ID: bool =
-        setting("generate-request-id", types::BOOL, "true", "Makes an X-Request-ID where the client sent none.");
-    PROXY_SET_HEADERS: String =
-        setting("proxy-set-headers", types::chars(Class::Basic), "",
-            "ConfigMap namespace/name of headers for the backends.")
-            .names(ObjectKind::ConfigMap);
-    ADD_HEADERS: String =
-        setting("add-headers", types::chars(Class::Basic), "", "ConfigMap namespace/name of headers for the clients.")
-            .names(ObjectKind::ConfigMap);
-    USE_PORT_IN_REDIRECTS: bool = setting("use-port-in-redirects", types::BOOL, "false", "Default of the annotation.");
-    RELATIVE_REDIRECTS: bool =
-        setting("relative-redirects", types::BOOL, "false", "Redirects that the proxy itself makes carry a path only.");
     USE_HTTP2: bool = setting("use-http2", types::BOOL, "true", "Offers HTTP/2.");
     HTTP2_MAX_CONCURRENT_STREAMS: i64 =
         setting("http2-max-concurrent-streams", types::INT, "128", "Requests in progress on one HTTP/2 connection.");
@@ -71,12 +56,6 @@ keys! { Setting {
     CLIENT_BODY_TIMEOUT: i64 =
         setting("client-body-timeout", types::INT, "60", "Seconds between two reads of a body, then 408.");
     CLIENT_BODY_BUFFER_SIZE: u64 = setting("client-body-buffer-size", types::SIZE, "8k", "Default of the annotation.");
-    ENABLE_UNDERSCORES_IN_HEADERS: bool =
-        setting("enable-underscores-in-headers", types::BOOL, "false",
-            "Passes header names with underscores; else they are dropped.");
-    IGNORE_INVALID_HEADERS: bool =
-        setting("ignore-invalid-headers", types::BOOL, "true",
-            "Drops headers with other odd names instead of passing them.");
     DEFAULT_TYPE: String = inert("default-type", "text/html", "No files are served.");
     BIND_ADDRESS: String =
         not_yet("bind-address", types::RAW, "", "Addresses to listen on; the flag --bind-address does it.");
@@ -98,147 +77,93 @@ keys! { Setting {
             "What the limits count by; requests for which it is empty are not counted.");
 } }
 
-/// Client addresses and forwarded headers.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ForwardedHeaders {
-    /// Believe X-Forwarded-Proto, -Port, -Host and -For (`use-forwarded-headers`, off).
-    pub use_forwarded: bool,
-    /// With it, append to X-Forwarded-For instead of replacing it (`compute-full-forwarded-for`, off).
-    pub compute_full: bool,
-    /// Take the client address from `for_header` (`enable-real-ip`, off).
-    pub real_ip: bool,
-    /// Peers whose headers are believed; empty believes nobody (`proxy-real-ip-cidr`, 0.0.0.0/0).
-    pub trusted: Vec<IpNet>,
-    /// Header with the client address (`forwarded-for-header`, X-Forwarded-For).
-    pub for_header: HeaderName,
-    /// Source of X-Original-Forwarded-Host (`forwarded-host-header`, X-Forwarded-Host).
-    pub host_header: HeaderName,
-    /// Connections begin with a PROXY header (`use-proxy-protocol`, off).
-    pub proxy_protocol: bool,
-    /// How long to wait for it (`proxy-protocol-header-timeout`, 5 s).
-    pub proxy_protocol_timeout: Duration,
-}
-
-impl ForwardedHeaders {
-    pub(super) fn read(source: &mut Source<'_>) -> Self {
-        let name =
-            |text: &str| HeaderName::try_from(text).map_err(|_| "the value is not a header name");
-        let timeout = source.get(&PROXY_PROTOCOL_HEADER_TIMEOUT);
-        Self {
-            use_forwarded: source.get(&USE_FORWARDED_HEADERS),
-            compute_full: source.get(&COMPUTE_FULL_FORWARDED_FOR),
-            real_ip: source.get(&ENABLE_REAL_IP),
-            trusted: trusted(source),
-            for_header: source
-                .parsed(&FORWARDED_FOR_HEADER, name)
-                .unwrap_or_else(|| HeaderName::from_static("x-forwarded-for")),
-            host_header: source
-                .parsed(&FORWARDED_HOST_HEADER, name)
-                .unwrap_or_else(|| HeaderName::from_static("x-forwarded-host")),
-            proxy_protocol: source.get(&USE_PROXY_PROTOCOL),
-            proxy_protocol_timeout: if timeout.is_zero() {
-                Duration::from_secs(5)
-            } else {
-                timeout
-            },
-        }
+/// Which client and forwarded headers are believed.
+pub(super) fn forwarded(source: &mut Source<'_>) -> ForwardedTrust {
+    let defaults = ForwardedTrust::default();
+    let name =
+        |text: &str| HeaderName::try_from(text).map_err(|_| "the value is not a header name");
+    let timeout = source.get(&PROXY_PROTOCOL_HEADER_TIMEOUT);
+    ForwardedTrust {
+        use_forwarded_headers: source.get(&USE_FORWARDED_HEADERS),
+        real_ip: source.get(&ENABLE_REAL_IP),
+        append: source.get(&COMPUTE_FULL_FORWARDED_FOR),
+        for_header: source
+            .parsed(&FORWARDED_FOR_HEADER, name)
+            .unwrap_or(defaults.for_header),
+        host_header: source
+            .parsed(&FORWARDED_HOST_HEADER, name)
+            .unwrap_or(defaults.host_header),
+        trusted: trusted(source),
+        proxy_protocol: source.get(&USE_PROXY_PROTOCOL),
+        proxy_protocol_timeout: if timeout.is_zero() {
+            defaults.proxy_protocol_timeout
+        } else {
+            timeout
+        },
     }
 }
 
 /// A bad member is dropped, and with none left nobody is trusted: believing fewer peers is the safe side.
-fn trusted(source: &mut Source<'_>) -> Vec<IpNet> {
+fn trusted(source: &mut Source<'_>) -> IpSet {
     if source.blank(&PROXY_REAL_IP_CIDR) {
-        return Vec::new();
+        return IpSet::default();
     }
-    source
+    let nets: Vec<IpNet> = source
         .each(&PROXY_REAL_IP_CIDR, parse_cidr)
         .unwrap_or_else(|| {
-            source
-                .get(&PROXY_REAL_IP_CIDR)
+            let default = source.get(&PROXY_REAL_IP_CIDR);
+            default
                 .iter()
                 .filter_map(|net| parse_cidr(net).ok())
                 .collect()
-        })
+        });
+    nets.into_iter().collect()
 }
 
-/// Bounds and timeouts of HTTP with clients.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Client {
-    /// Offer HTTP/2 (`use-http2`, on).
-    pub http2: bool,
-    /// Requests in progress on one HTTP/2 connection, at least 1 (`http2-max-concurrent-streams`, 128).
-    pub http2_max_streams: u32,
-    /// How long an idle connection is kept; zero closes after each answer (`keep-alive`, 75 s).
-    pub keep_alive: Duration,
-    /// Requests on one connection, at least 1 (`keep-alive-requests`, 1000).
-    pub keep_alive_requests: u32,
-    /// First buffer for a head in bytes (`client-header-buffer-size`, 1 KiB).
-    pub header_buffer_size: u64,
-    /// Number of further buffers for a head (`large-client-header-buffers`, 4).
-    pub large_header_buffers: u32,
-    /// Size of each in bytes: also the longest field and request line (`large-client-header-buffers`, 8 KiB).
-    pub large_header_buffer_size: u64,
-    /// Time for a head (`client-header-timeout`, 30 s).
-    pub header_timeout: Duration,
-    /// Time between two reads of a body (`client-body-timeout`, 60 s).
-    pub body_timeout: Duration,
-    /// Body kept in memory in bytes (`client-body-buffer-size`, 8 KiB).
-    pub body_buffer_size: u64,
-    /// Pass header names with underscores (`enable-underscores-in-headers`, off).
-    pub underscores: bool,
-    /// Drop headers with other odd names (`ignore-invalid-headers`, on).
-    pub ignore_invalid_headers: bool,
+/// Bounds on clients. nginx gives a head one buffer of `client-header-buffer-size` and then the large ones; no single
+/// line or field may exceed a large one.
+pub(super) fn limits(source: &mut Source<'_>) -> ClientLimits {
+    let buffers = source.get(&LARGE_CLIENT_HEADER_BUFFERS);
+    let large = memory(buffers.size).max(memory(source.get(&CLIENT_HEADER_BUFFER_SIZE)));
+    ClientLimits {
+        head_timeout: source.timeout(&CLIENT_HEADER_TIMEOUT),
+        body_timeout: source.timeout(&CLIENT_BODY_TIMEOUT),
+        keep_alive: source.seconds(&KEEP_ALIVE),
+        keep_alive_requests: source.positive(&KEEP_ALIVE_REQUESTS).into(),
+        request_line: large,
+        header_field: large,
+        head: large.saturating_mul(buffers.number as usize).max(large),
+        http2_streams: source.positive(&HTTP2_MAX_CONCURRENT_STREAMS),
+        ..ClientLimits::default()
+    }
 }
 
-impl Client {
-    pub(super) fn read(source: &mut Source<'_>) -> Self {
-        let large = source.get(&LARGE_CLIENT_HEADER_BUFFERS);
-        Self {
-            http2: source.get(&USE_HTTP2),
-            http2_max_streams: source.positive(&HTTP2_MAX_CONCURRENT_STREAMS),
-            keep_alive: source.seconds(&KEEP_ALIVE),
-            keep_alive_requests: source.positive(&KEEP_ALIVE_REQUESTS),
-            header_buffer_size: source.get(&CLIENT_HEADER_BUFFER_SIZE),
-            large_header_buffers: large.number,
-            large_header_buffer_size: large.size,
-            header_timeout: source.timeout(&CLIENT_HEADER_TIMEOUT),
-            body_timeout: source.timeout(&CLIENT_BODY_TIMEOUT),
-            body_buffer_size: source.get(&CLIENT_BODY_BUFFER_SIZE),
-            underscores: source.get(&ENABLE_UNDERSCORES_IN_HEADERS),
-            ignore_invalid_headers: source.get(&IGNORE_INVALID_HEADERS),
+pub(super) fn http2(source: &Source<'_>) -> bool {
+    source.get(&USE_HTTP2)
+}
+
+/// Status beyond a request rate, 400 to 599.
+pub(super) fn rate_status(source: &mut Source<'_>) -> StatusCode {
+    refusal(source, &LIMIT_REQ_STATUS_CODE)
+}
+
+/// Status beyond the connections, 400 to 599.
+pub(super) fn connection_status(source: &mut Source<'_>) -> StatusCode {
+    refusal(source, &LIMIT_CONN_STATUS_CODE)
+}
+
+fn refusal(source: &mut Source<'_>, key: &Key<i64, Setting>) -> StatusCode {
+    source.status(key, |code| (400..=599).contains(&code), "from 400 to 599")
+}
+
+/// What clients are counted by.
+pub(super) fn limit_key(source: &mut Source<'_>) -> Template {
+    match Template::parse(source.text(&LIMIT_CONN_ZONE_VARIABLE)) {
+        Ok(key) => key,
+        Err(error) => {
+            let message = format!("{error}; clients are counted by address");
+            source.error(&LIMIT_CONN_ZONE_VARIABLE, message);
+            Template::binary_remote_addr()
         }
     }
-
-    /// The longest head of a request in bytes.
-    pub fn head_size(&self) -> u64 {
-        self.large_header_buffer_size
-            .saturating_mul(self.large_header_buffers.into())
-            .max(self.header_buffer_size)
-    }
-}
-
-/// What limits count by and answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LimitDefaults {
-    /// Status beyond a request rate, 400 to 599 (`limit-req-status-code`, 503).
-    pub request_status: StatusCode,
-    /// Status beyond the connections, 400 to 599 (`limit-conn-status-code`, 503).
-    pub connection_status: StatusCode,
-    /// Variable or text that tells clients apart, as written (`limit-conn-zone-variable`, `$binary_remote_addr`).
-    pub key: String,
-}
-
-impl LimitDefaults {
-    pub(super) fn read(source: &mut Source<'_>) -> Self {
-        Self {
-            request_status: reject_status(source, &LIMIT_REQ_STATUS_CODE),
-            connection_status: reject_status(source, &LIMIT_CONN_STATUS_CODE),
-            key: source.text(&LIMIT_CONN_ZONE_VARIABLE).to_owned(),
-        }
-    }
-}
-
-fn reject_status(source: &mut Source<'_>, key: &Key<i64, Setting>) -> StatusCode {
-    let code = source.int_where(key, |code| (400..=599).contains(&code), "from 400 to 599");
-    status(code).unwrap_or(StatusCode::SERVICE_UNAVAILABLE)
 }

@@ -1,6 +1,8 @@
-//! The access log.
+//! Logs, tracing and places of clients.
 
 use std::path::PathBuf;
+
+use headgate_table::AccessLogSettings;
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
@@ -73,14 +75,8 @@ keys! { Setting {
 /// The access log of HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLog {
-    /// Whether there is one (`disable-access-log` and `disable-http-access-log`, both off).
-    pub enabled: bool,
     /// Where it goes (`http-access-log-path`, else `access-log-path`; stdout).
     pub target: LogTarget,
-    /// Also log what the default backend answers (`enable-access-log-for-default-backend`, off).
-    pub default_backend: bool,
-    /// Requests for exactly these, query included, are not logged (`skip-access-log-urls`).
-    pub skip_urls: Vec<String>,
 }
 
 /// Where a log goes.
@@ -114,10 +110,16 @@ impl AccessLog {
             own
         };
         Self {
-            enabled: !source.get(&DISABLE_ACCESS_LOG) && !source.get(&DISABLE_HTTP_ACCESS_LOG),
             target: LogTarget::from_path(path),
-            default_backend: source.get(&ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND),
-            skip_urls: source.get(&SKIP_ACCESS_LOG_URLS),
         }
+    }
+}
+
+/// Which requests are logged.
+pub(super) fn access_log(source: &Source<'_>) -> AccessLogSettings {
+    AccessLogSettings {
+        enabled: !source.get(&DISABLE_ACCESS_LOG) && !source.get(&DISABLE_HTTP_ACCESS_LOG),
+        default_backend: source.get(&ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND),
+        skip: source.get(&SKIP_ACCESS_LOG_URLS).into(),
     }
 }

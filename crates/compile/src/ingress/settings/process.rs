@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::read::Source;
 use super::registry::{Setting, inert, setting};
 use crate::ingress::registry::{keys, types};
 
@@ -32,3 +33,8 @@ keys! { Setting {
     NGINX_STATUS_IPV6_WHITELIST: String =
         inert("nginx-status-ipv6-whitelist", "::1", "The admin port has its own address.");
 } }
+
+/// Time for requests in flight at a stop.
+pub(super) fn drain(source: &Source<'_>) -> Duration {
+    source.get(&WORKER_SHUTDOWN_TIMEOUT)
+}

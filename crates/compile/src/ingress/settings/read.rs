@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::{Setting, all, find};
 use crate::Severity;
 use crate::ingress::registry::{FromValue, Key, OnInvalid, Outcome, Reader, Validation};
@@ -36,7 +38,7 @@ impl<'a> Source<'a> {
 
     /// The value, else the default.
     pub(super) fn get<T: FromValue + Default>(&self, key: &Key<T, Setting>) -> T {
-        self.reader.get(key).unwrap_or_else(|| default(key))
+        self.reader.or_default(key)
     }
 
     /// A text, borrowed.
@@ -51,6 +53,15 @@ impl<'a> Source<'a> {
             .is_some_and(|text| text.trim().is_empty())
     }
 
+    /// A list that can be emptied by writing nothing into it.
+    pub(super) fn unless_blank(&self, key: &Key<Vec<String>, Setting>) -> Vec<String> {
+        if self.blank(key) {
+            Vec::new()
+        } else {
+            self.get(key)
+        }
+    }
+
     /// An unusable value: the default applies.
     pub(super) fn reject<T>(&mut self, key: &Key<T, Setting>, reason: &str) {
         self.reader.reject(key, OnInvalid::Ignore, reason);
@@ -61,32 +72,33 @@ impl<'a> Source<'a> {
         self.reader.warn(key, message);
     }
 
+    /// Something that is wrong for all routes.
+    pub(super) fn error<T>(&mut self, key: &Key<T, Setting>, message: String) {
+        self.reader.report(key.row().name, Severity::Error, message);
+    }
+
     /// A number from zero up.
     pub(super) fn count(&mut self, key: &Key<i64, Setting>) -> u32 {
-        self.reader.count(key).unwrap_or_else(|| default_count(key))
+        self.reader.count_or_default(key)
     }
 
     /// A number from one up.
     pub(super) fn positive(&mut self, key: &Key<i64, Setting>) -> u32 {
-        self.reader
-            .positive(key)
-            .unwrap_or_else(|| default_count(key))
+        self.reader.positive_or_default(key)
     }
 
-    /// A number within bounds.
-    pub(super) fn int_where(
+    /// A status that `allowed` accepts.
+    pub(super) fn status(
         &mut self,
         key: &Key<i64, Setting>,
         allowed: impl Fn(i64) -> bool,
         expected: &str,
-    ) -> u32 {
-        let value = self.get(key);
-        match u32::try_from(value) {
-            Ok(number) if allowed(value) => number,
-            _ => {
-                self.reject(key, &format!("{value} is not {expected}"));
-                default_count(key)
-            }
+    ) -> StatusCode {
+        let code = self.reader.within(key, allowed, expected);
+        let status = u16::try_from(code).map(StatusCode::from_u16);
+        match status {
+            Ok(Ok(status)) => status,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -107,7 +119,7 @@ impl<'a> Source<'a> {
             return size;
         }
         self.reject(key, "0 leaves no room at all");
-        default(key)
+        key.default_value().unwrap_or_default()
     }
 
     /// What a checked text parses to, if it does.
@@ -127,18 +139,4 @@ impl<'a> Source<'a> {
     ) -> Option<Vec<T>> {
         self.reader.each(key, parse)
     }
-}
-
-/// The documented default of a key. One that documents none has that of its type: no text, no members.
-fn default<T: FromValue + Default>(key: &Key<T, Setting>) -> T {
-    let entry = key.row();
-    let value = entry.kind.parse(entry.default, Validation::Full);
-    value
-        .ok()
-        .and_then(|value| T::from_value(&value))
-        .unwrap_or_default()
-}
-
-fn default_count(key: &Key<i64, Setting>) -> u32 {
-    u32::try_from(default(key)).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use super::{client, logs, process, security, tls, upstream};
+use super::{client, headers, logs, process, redirects, security, tls, upstream};
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
 use crate::ingress::registry::{Entry, Key, Protection, Support};
@@ -58,9 +58,11 @@ impl<T> Key<T, Setting> {
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[&Setting]; 6] = [
+static GROUPS: [&[&Setting]; 8] = [
     security::ROWS,
+    headers::ROWS,
     tls::ROWS,
+    redirects::ROWS,
     client::ROWS,
     upstream::ROWS,
     logs::ROWS,

@@ -1,11 +1,14 @@
-//! What annotations may do, address lists and headers.
+//! What annotations may do, address lists, authentication and snippets.
 
-use http::{HeaderName, StatusCode};
+use std::sync::Arc;
+
+use headgate_table::{AccessRules, IpSet};
+use http::StatusCode;
 use ipnet::IpNet;
 
 use super::read::Source;
 use super::registry::{Setting, not_yet, setting};
-use crate::ingress::annotations::{NameRef, Risk};
+use crate::ingress::annotations::Risk;
 use crate::ingress::registry::{Protection, keys, types};
 
 keys! { Setting {
@@ -41,21 +44,9 @@ keys! { Setting {
     DENYLIST_SOURCE_RANGE: Vec<IpNet> =
         setting("denylist-source-range", types::CIDRS, "", "Default of denylist-source-range.")
             .protects(Protection::Routes);
-    HIDE_HEADERS: Vec<String> =
-        setting("hide-headers", types::LIST, "", "Headers dropped from answers of the backends.");
-    ALLOW_BACKEND_SERVER_HEADER: bool =
-        setting("allow-backend-server-header", types::BOOL, "false",
-            "With server-tokens: the backend's Server header passes.");
-    SERVER_TOKENS: bool = setting("server-tokens", types::BOOL, "false", "Answers carry a Server header.");
     NO_AUTH_LOCATIONS: Vec<String> =
         setting("no-auth-locations", types::LIST, "/.well-known/acme-challenge",
             "Ingress paths without authentication.");
-    NO_TLS_REDIRECT_LOCATIONS: Vec<String> =
-        setting("no-tls-redirect-locations", types::LIST, "/.well-known/acme-challenge",
-            "Ingress paths that are not redirected to https.");
-    SSL_REJECT_HANDSHAKE: bool =
-        setting("ssl-reject-handshake", types::BOOL, "false",
-            "Refuses TLS for unknown names instead of the default certificate.");
     CUSTOM_HTTP_ERRORS: Vec<StatusCode> = not_yet("custom-http-errors", types::CODES, "", "Default of the annotation.");
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         not_yet("disable-proxy-intercept-errors", types::BOOL, "false", "Default of the annotation.");
@@ -104,21 +95,21 @@ keys! { Setting {
 
 /// What annotations may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnnotationRules {
-    /// The highest risk allowed (`annotations-risk-level`, High by default).
-    pub max_risk: Risk,
+pub(crate) struct AnnotationRules {
+    /// The highest risk allowed (`annotations-risk-level`).
+    pub(crate) max_risk: Risk,
     /// Words no value may contain (`annotation-value-word-blocklist`).
-    pub blocklist: Vec<String>,
-    /// Whether admission lets snippet annotations in at all (`allow-snippet-annotations`, off); they close their routes
+    pub(crate) blocklist: Vec<String>,
+    /// Whether admission lets snippet annotations in at all (`allow-snippet-annotations`); they close their routes
     /// either way.
-    pub snippets: bool,
+    pub(crate) snippets: bool,
     /// Whether admission refuses characters of regular expressions in Exact and Prefix paths
-    /// (`strict-validate-path-type`, on).
-    pub strict_paths: bool,
-    /// Whether Secrets and ConfigMaps of other namespaces may be named (`allow-cross-namespace-resources`, off).
-    pub cross_namespace: bool,
+    /// (`strict-validate-path-type`).
+    pub(crate) strict_paths: bool,
+    /// Whether Secrets and ConfigMaps of other namespaces may be named (`allow-cross-namespace-resources`).
+    pub(crate) cross_namespace: bool,
     /// Headers that custom-headers may set, compared with case (`global-allowed-response-headers`).
-    pub allowed_response_headers: Vec<String>,
+    pub(crate) allowed_response_headers: Vec<String>,
 }
 
 impl AnnotationRules {
@@ -149,56 +140,28 @@ fn max_risk(source: &mut Source<'_>) -> Risk {
 
 /// Address lists of all routes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AccessDefaults {
-    /// Refused everywhere with 403, except where a route has a list of its own (`block-cidrs`).
-    pub block: Vec<IpNet>,
+pub(crate) struct AccessDefaults {
     /// Allow list of routes without one; empty allows all (`whitelist-source-range`).
-    pub allowlist: Vec<IpNet>,
+    pub(crate) allowlist: Vec<IpNet>,
     /// Deny list of routes without one (`denylist-source-range`).
-    pub denylist: Vec<IpNet>,
+    pub(crate) denylist: Vec<IpNet>,
+    /// The rules of routes without any list: both of these, and `block-cidrs`.
+    pub(crate) rules: Option<Arc<AccessRules>>,
 }
 
 impl AccessDefaults {
+    /// A list with a bad member has closed every route already.
     pub(super) fn read(source: &Source<'_>) -> Self {
+        let allowlist: Vec<IpNet> = source.get(&WHITELIST_SOURCE_RANGE);
+        let denylist = source.get(&DENYLIST_SOURCE_RANGE);
+        let denied = source.get(&BLOCK_CIDRS).into_iter();
+        let deny: IpSet = denied.chain(denylist.iter().copied()).collect();
+        let allow = (!allowlist.is_empty()).then(|| allowlist.iter().copied().collect());
+        let rules = (!deny.is_empty() || allow.is_some()).then_some(AccessRules { deny, allow });
         Self {
-            block: source.get(&BLOCK_CIDRS),
-            allowlist: source.get(&WHITELIST_SOURCE_RANGE),
-            denylist: source.get(&DENYLIST_SOURCE_RANGE),
-        }
-    }
-}
-
-/// Headers of all routes.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeaderRules {
-    /// Dropped from answers of backends (`hide-headers`).
-    pub hide: Vec<HeaderName>,
-    /// With `server_tokens`, the backend's Server header passes (`allow-backend-server-header`, off).
-    pub allow_backend_server: bool,
-    /// Answers carry a Server header (`server-tokens`, off).
-    pub server_tokens: bool,
-    /// ConfigMap of headers for backends (`proxy-set-headers`).
-    pub proxy_set: Option<NameRef>,
-    /// ConfigMap of headers for clients (`add-headers`).
-    pub add: Option<NameRef>,
-    /// Make an X-Request-ID where there is none (`generate-request-id`, on).
-    pub generate_request_id: bool,
-    /// Add X-Original-URI for the backend (`proxy-add-original-uri-header`, off).
-    pub add_original_uri: bool,
-}
-
-impl HeaderRules {
-    pub(super) fn read(source: &mut Source<'_>) -> Self {
-        let header =
-            |text: &str| HeaderName::try_from(text).map_err(|_| "a member is not a header name");
-        Self {
-            hide: source.each(&HIDE_HEADERS, header).unwrap_or_default(),
-            allow_backend_server: source.get(&ALLOW_BACKEND_SERVER_HEADER),
-            server_tokens: source.get(&SERVER_TOKENS),
-            proxy_set: source.parsed(&super::client::PROXY_SET_HEADERS, NameRef::parse),
-            add: source.parsed(&super::client::ADD_HEADERS, NameRef::parse),
-            generate_request_id: source.get(&super::client::GENERATE_REQUEST_ID),
-            add_original_uri: source.get(&super::client::PROXY_ADD_ORIGINAL_URI_HEADER),
+            allowlist,
+            denylist,
+            rules: rules.map(Arc::new),
         }
     }
 }

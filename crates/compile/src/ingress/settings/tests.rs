@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
+use headgate_table as table;
 use http::StatusCode;
 
 use super::{LogTarget, Settings, all, find, settings_markdown};
 use crate::Severity;
-use crate::ingress::annotations::{Algorithm, HttpVersion, Risk};
-use crate::ingress::registry::{NextUpstream, Problem, TlsVersions, Validation};
+use crate::ingress::annotations::{Algorithm, Risk};
+use crate::ingress::registry::{Problem, Validation};
 
 /// Every key of ingress-nginx 1.15.
 const KEYS: &str = "
@@ -94,99 +94,14 @@ fn defaults() {
     assert_eq!(settings, Settings::default());
     assert_eq!(settings.closed, None);
     assert_eq!(settings.annotations.max_risk, Risk::High);
-    assert_eq!(settings.redirects.code, StatusCode::PERMANENT_REDIRECT);
     assert!(settings.redirects.ssl && !settings.redirects.force_ssl);
-    assert_eq!(
-        settings.redirects.no_tls_locations,
-        ["/.well-known/acme-challenge"]
-    );
-    let hsts = settings.hsts.unwrap();
-    assert!(hsts.max_age == 31_536_000 && hsts.include_subdomains && !hsts.preload);
-    assert_eq!(settings.tls.versions, TlsVersions::BOTH);
-    assert_eq!(settings.tls.ciphers.len(), 8);
-    assert!(settings.tls.session_cache && !settings.tls.session_tickets);
-    assert_eq!(
-        (
-            settings.tls.session_cache_size,
-            settings.tls.session_timeout.as_secs()
-        ),
-        (10 << 20, 600)
-    );
-    assert_eq!(settings.forwarded.trusted, ["0.0.0.0/0".parse().unwrap()]);
-    assert_eq!(settings.forwarded.for_header, "x-forwarded-for");
-    assert_eq!(
-        settings.forwarded.proxy_protocol_timeout,
-        Duration::from_secs(5)
-    );
-    assert!(settings.headers.generate_request_id && !settings.headers.server_tokens);
-    assert!(
-        settings.client.http2
-            && settings.client.ignore_invalid_headers
-            && !settings.client.underscores
-    );
-    assert_eq!(settings.client.http2_max_streams, 128);
-    assert_eq!(
-        (
-            settings.client.keep_alive.as_secs(),
-            settings.client.keep_alive_requests
-        ),
-        (75, 1000)
-    );
-    assert_eq!(
-        (
-            settings.client.header_timeout.as_secs(),
-            settings.client.body_timeout.as_secs()
-        ),
-        (30, 60)
-    );
-    assert_eq!(
-        (
-            settings.client.head_size(),
-            settings.client.body_buffer_size
-        ),
-        (32 << 10, 8 << 10)
-    );
-    assert_eq!(
-        settings.limits.request_status,
-        StatusCode::SERVICE_UNAVAILABLE
-    );
-    assert_eq!(settings.limits.key, "$binary_remote_addr");
-    let upstream = &settings.upstream;
-    assert_eq!(
-        (
-            upstream.connect_timeout.as_secs(),
-            upstream.read_timeout.as_secs(),
-            upstream.send_timeout.as_secs()
-        ),
-        (5, 60, 60)
-    );
-    assert_eq!(
-        (upstream.body_size, upstream.buffer_size),
-        (1 << 20, 4 << 10)
-    );
-    assert!(upstream.request_buffering && !upstream.buffering);
-    assert_eq!(
-        (upstream.next_upstream, upstream.next_upstream_tries),
-        (NextUpstream::usual(), 3)
-    );
-    assert_eq!(
-        (upstream.http_version, upstream.algorithm),
-        (HttpVersion::Http11, Algorithm::RoundRobin)
-    );
-    assert_eq!(
-        (upstream.keepalive_connections, upstream.keepalive_requests),
-        (320, 10_000)
-    );
-    assert_eq!(
-        (
-            upstream.keepalive_time.as_secs(),
-            upstream.keepalive_timeout.as_secs()
-        ),
-        (3600, 60)
-    );
-    assert!(settings.access_log.enabled && settings.access_log.target == LogTarget::Stdout);
-    assert_eq!(settings.shutdown_timeout, Duration::from_secs(240));
-    assert_eq!(settings.max_worker_connections, None);
+    let challenge = ["/.well-known/acme-challenge"];
+    assert_eq!(settings.redirects.no_tls_locations, challenge);
+    assert_eq!(settings.no_auth_locations, challenge);
+    assert_eq!(settings.data_plane.tls.ciphers.len(), 8);
+    assert_eq!(settings.upstream.forwarding, table::Forwarding::default());
+    assert_eq!(settings.upstream.algorithm, Algorithm::RoundRobin);
+    assert_eq!(settings.access_log.target, LogTarget::Stdout);
 }
 
 #[test]
@@ -234,7 +149,6 @@ fn numbers_out_of_range_keep_the_default() {
         ("keep-alive-requests", "0"),
         ("proxy-buffer-size", "0"),
         ("proxy-next-upstream-tries", "-1"),
-        ("max-worker-connections", "-5"),
     ];
     for pair in pairs {
         let (settings, problems) = parse(&[pair]);
@@ -260,34 +174,33 @@ fn values_are_taken() {
         ("http-access-log-path", "/dev/stderr"),
         ("disable-http-access-log", "true"),
         ("worker-shutdown-timeout", "10s"),
-        ("max-worker-connections", "1024"),
         ("annotation-value-word-blocklist", "load_module, lua"),
     ]);
     assert_eq!(problems, []);
     assert_eq!(settings.annotations.max_risk, Risk::Critical);
     assert_eq!(settings.annotations.blocklist, ["load_module", "lua"]);
-    assert_eq!(settings.redirects.code, StatusCode::MOVED_PERMANENTLY);
     assert_eq!(
-        settings.limits.request_status,
+        settings.data_plane.redirect_status,
+        StatusCode::MOVED_PERMANENTLY
+    );
+    assert_eq!(
+        settings.data_plane.limit_status,
         StatusCode::TOO_MANY_REQUESTS
     );
-    assert_eq!(settings.hsts, None);
+    assert_eq!(settings.data_plane.hsts, None);
+    let tls = &settings.data_plane.tls;
+    assert!(tls.tls13 && !tls.tls12);
+    assert_eq!(settings.data_plane.forwarded.trusted.nets().len(), 2);
+    assert_eq!(settings.data_plane.client.head, 64 << 10);
+    assert_eq!(settings.data_plane.hidden_headers.len(), 2);
     assert_eq!(
-        settings.tls.versions,
-        TlsVersions {
-            tls12: false,
-            tls13: true
-        }
+        settings.header_maps.add.unwrap().namespace.unwrap(),
+        "ingress"
     );
-    assert_eq!(settings.forwarded.trusted.len(), 2);
-    assert_eq!(settings.client.head_size(), 64 << 10);
-    assert_eq!(settings.headers.hide.len(), 2);
-    assert_eq!(settings.headers.add.unwrap().namespace.unwrap(), "ingress");
     assert_eq!(settings.upstream.algorithm, Algorithm::Ewma);
     assert_eq!(settings.access_log.target, LogTarget::Stderr);
-    assert!(!settings.access_log.enabled);
-    assert_eq!(settings.shutdown_timeout.as_secs(), 10);
-    assert_eq!(settings.max_worker_connections.unwrap().get(), 1024);
+    assert!(!settings.data_plane.access_log.enabled);
+    assert_eq!(settings.data_plane.drain.as_secs(), 10);
 }
 
 #[test]
@@ -298,10 +211,9 @@ fn an_empty_list_of_exemptions_exempts_nothing() {
         ("proxy-real-ip-cidr", ""),
     ]);
     assert!(
-        settings.redirects.no_tls_locations.is_empty()
-            && settings.redirects.no_auth_locations.is_empty()
+        settings.redirects.no_tls_locations.is_empty() && settings.no_auth_locations.is_empty()
     );
-    assert!(settings.forwarded.trusted.is_empty());
+    assert!(settings.data_plane.forwarded.trusted.is_empty());
 }
 
 #[test]
@@ -314,7 +226,7 @@ fn an_unknown_risk_level_allows_only_the_lowest() {
 #[test]
 fn bad_trusted_proxies_are_not_trusted() {
     let (settings, problems) = parse(&[("proxy-real-ip-cidr", "nonsense")]);
-    assert!(settings.forwarded.trusted.is_empty());
+    assert!(settings.data_plane.forwarded.trusted.is_empty());
     assert_eq!(problems.len(), 1);
     assert_eq!(settings.closed, None);
 }

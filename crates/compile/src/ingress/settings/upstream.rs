@@ -1,11 +1,18 @@
-//! HTTP with backends: the defaults of annotations, and the connection pool.
+//! The backends' side: the defaults of annotations, the connection pool, TCP and UDP, and compression.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
+use headgate_table::{Forwarding, HttpVersion, PoolSettings, Retry};
+
+use super::client::CLIENT_BODY_BUFFER_SIZE;
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
-use crate::ingress::annotations::{Algorithm, HttpVersion, RedirectRewrite, Rewrite};
-use crate::ingress::registry::{Class, NextUpstream, keys, types};
+use crate::ingress::annotations::Algorithm;
+use crate::ingress::family::proxy::{body_limit, memory};
+use crate::ingress::family::replace::location;
+use crate::ingress::family::retry::unless_zero;
+use crate::ingress::registry::{Class, NextUpstream, keys, parse_replacement, types};
 
 const DEFAULT_OF: &str = "Default of the annotation.";
 
@@ -81,90 +88,66 @@ keys! { Setting {
     BROTLI_TYPES: String = not_yet("brotli-types", types::RAW, BROTLI_TYPES_DEFAULT, "These types.");
 } }
 
-/// HTTP with backends.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamDefaults {
-    /// Time to connect (`proxy-connect-timeout`, 5 s).
-    pub connect_timeout: Duration,
-    /// Time between two writes (`proxy-send-timeout`, 60 s).
-    pub send_timeout: Duration,
-    /// Time between two reads (`proxy-read-timeout`, 60 s).
-    pub read_timeout: Duration,
-    /// Longest request body in bytes; zero is unlimited (`proxy-body-size`, 1 MiB).
-    pub body_size: u64,
-    /// Read answers ahead of a slow client (`proxy-buffering`, off).
-    pub buffering: bool,
-    /// Longest head of an answer in bytes (`proxy-buffer-size`, 4 KiB).
-    pub buffer_size: u64,
-    /// Read the whole request body before the backend gets it (`proxy-request-buffering`, on).
-    pub request_buffering: bool,
-    /// HTTP version (`proxy-http-version`, 1.1).
-    pub http_version: HttpVersion,
-    /// On what another endpoint is tried (`proxy-next-upstream`, error and timeout).
-    pub next_upstream: NextUpstream,
-    /// Time for all tries; zero is unlimited (`proxy-next-upstream-timeout`, 0).
-    pub next_upstream_timeout: Duration,
-    /// Tries in all; zero is unlimited (`proxy-next-upstream-tries`, 3).
-    pub next_upstream_tries: u32,
-    /// Also try POST, LOCK and PATCH again (`retry-non-idempotent`, off).
-    pub retry_non_idempotent: bool,
-    /// Replaces the Domain of cookies (`proxy-cookie-domain`, off).
-    pub cookie_domain: Rewrite,
-    /// Replaces the Path of cookies (`proxy-cookie-path`, off).
-    pub cookie_path: Rewrite,
-    /// Start of `Location` and `Refresh` to replace; see [`RedirectRewrite::new`] (`proxy-redirect-from`, off).
-    pub redirect_from: String,
-    /// What replaces it (`proxy-redirect-to`, off).
-    pub redirect_to: String,
-    /// How endpoints take turns (`load-balance`, round robin).
-    pub algorithm: Algorithm,
-    /// Use the Service's cluster address (`service-upstream`, off).
-    pub service_upstream: bool,
-    /// Idle connections kept by each worker (`upstream-keepalive-connections`, 320).
-    pub keepalive_connections: u32,
-    /// Longest life of a connection (`upstream-keepalive-time`, 1 hour).
-    pub keepalive_time: Duration,
-    /// How long an idle connection is kept (`upstream-keepalive-timeout`, 60 s).
-    pub keepalive_timeout: Duration,
-    /// Requests on one connection (`upstream-keepalive-requests`, 10000).
-    pub keepalive_requests: u32,
+/// Defaults of annotations about backends.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct UpstreamDefaults {
+    /// Forwarding without any annotation.
+    pub(crate) forwarding: Forwarding,
+    /// Also try POST, LOCK and PATCH again, whatever the conditions are (`retry-non-idempotent`).
+    pub(crate) retry_non_idempotent: bool,
+    /// Start of `Location` and `Refresh` to replace (`proxy-redirect-from`).
+    pub(crate) redirect_from: String,
+    /// What replaces it (`proxy-redirect-to`).
+    pub(crate) redirect_to: String,
+    /// How endpoints take turns (`load-balance`).
+    pub(crate) algorithm: Algorithm,
+    /// Use the Service's cluster address (`service-upstream`).
+    pub(crate) service_upstream: bool,
 }
 
 impl UpstreamDefaults {
     pub(super) fn read(source: &mut Source<'_>) -> Self {
         Self {
-            connect_timeout: source.timeout(&PROXY_CONNECT_TIMEOUT),
-            send_timeout: source.timeout(&PROXY_SEND_TIMEOUT),
-            read_timeout: source.timeout(&PROXY_READ_TIMEOUT),
-            body_size: source.get(&PROXY_BODY_SIZE),
-            buffering: source.get(&PROXY_BUFFERING),
-            buffer_size: source.positive_size(&PROXY_BUFFER_SIZE),
-            request_buffering: source.get(&PROXY_REQUEST_BUFFERING),
-            http_version: source.get(&PROXY_HTTP_VERSION),
-            next_upstream: source.get(&PROXY_NEXT_UPSTREAM),
-            next_upstream_timeout: source.seconds(&PROXY_NEXT_UPSTREAM_TIMEOUT),
-            next_upstream_tries: source.count(&PROXY_NEXT_UPSTREAM_TRIES),
+            forwarding: forwarding(source),
             retry_non_idempotent: source.get(&RETRY_NON_IDEMPOTENT),
-            cookie_domain: source
-                .parsed(&PROXY_COOKIE_DOMAIN, Rewrite::parse)
-                .unwrap_or(Rewrite::Off),
-            cookie_path: source
-                .parsed(&PROXY_COOKIE_PATH, Rewrite::parse)
-                .unwrap_or(Rewrite::Off),
-            redirect_from: source.text(&PROXY_REDIRECT_FROM).to_owned(),
-            redirect_to: source.text(&PROXY_REDIRECT_TO).to_owned(),
+            redirect_from: source.get(&PROXY_REDIRECT_FROM),
+            redirect_to: source.get(&PROXY_REDIRECT_TO),
             algorithm: algorithm(source),
             service_upstream: source.get(&SERVICE_UPSTREAM),
-            keepalive_connections: source.count(&UPSTREAM_KEEPALIVE_CONNECTIONS),
-            keepalive_time: source.get(&UPSTREAM_KEEPALIVE_TIME),
-            keepalive_timeout: source.seconds(&UPSTREAM_KEEPALIVE_TIMEOUT),
-            keepalive_requests: source.positive(&UPSTREAM_KEEPALIVE_REQUESTS),
         }
     }
+}
 
-    /// The rewriting of redirects where no annotation says otherwise.
-    pub fn redirect_rewrite(&self) -> RedirectRewrite {
-        RedirectRewrite::new(&self.redirect_from, &self.redirect_to)
+fn forwarding(source: &mut Source<'_>) -> Forwarding {
+    let off = |rule: Option<_>| rule.unwrap_or_default();
+    Forwarding {
+        connect_timeout: source.timeout(&PROXY_CONNECT_TIMEOUT),
+        send_timeout: source.timeout(&PROXY_SEND_TIMEOUT),
+        read_timeout: source.timeout(&PROXY_READ_TIMEOUT),
+        retry: retry(source),
+        body_limit: body_limit(source.get(&PROXY_BODY_SIZE)),
+        buffer_request: source.get(&PROXY_REQUEST_BUFFERING),
+        body_memory: memory(source.get(&CLIENT_BODY_BUFFER_SIZE)),
+        response_head_limit: memory(source.positive_size(&PROXY_BUFFER_SIZE)),
+        buffer_response: source.get(&PROXY_BUFFERING),
+        http_version: source.get(&PROXY_HTTP_VERSION),
+        cookie_domain: off(source.parsed(&PROXY_COOKIE_DOMAIN, parse_replacement)),
+        cookie_path: off(source.parsed(&PROXY_COOKIE_PATH, parse_replacement)),
+        location: location(
+            source.text(&PROXY_REDIRECT_FROM),
+            source.text(&PROXY_REDIRECT_TO),
+        ),
+        ..Forwarding::default()
+    }
+}
+
+fn retry(source: &mut Source<'_>) -> Retry {
+    let next = source.get(&PROXY_NEXT_UPSTREAM);
+    Retry {
+        on: next.on,
+        tries: NonZeroU32::new(source.count(&PROXY_NEXT_UPSTREAM_TRIES)),
+        timeout: unless_zero(source.seconds(&PROXY_NEXT_UPSTREAM_TIMEOUT)),
+        non_idempotent: next.non_idempotent || source.get(&RETRY_NON_IDEMPOTENT),
     }
 }
 
@@ -173,4 +156,14 @@ fn algorithm(source: &mut Source<'_>) -> Algorithm {
         Algorithm::from_word(word.trim()).ok_or("the value is neither round_robin nor ewma")
     };
     source.parsed(&LOAD_BALANCE, known).unwrap_or_default()
+}
+
+/// Idle connections to backends.
+pub(super) fn pool(source: &mut Source<'_>) -> PoolSettings {
+    PoolSettings {
+        idle: source.count(&UPSTREAM_KEEPALIVE_CONNECTIONS) as usize,
+        idle_timeout: source.seconds(&UPSTREAM_KEEPALIVE_TIMEOUT),
+        requests: source.positive(&UPSTREAM_KEEPALIVE_REQUESTS).into(),
+        age: source.get(&UPSTREAM_KEEPALIVE_TIME),
+    }
 }

@@ -1,18 +1,23 @@
 //! The special rules of single annotations.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+use headgate_limit::Quota;
 
 use http::HeaderName;
 
 use super::{annotations, parse, says};
 use crate::Severity;
-use headgate_table::{AffinityMode, SameSite};
+use headgate_table::{
+    AffinityMode, BackendProtocol, ConnectionHeader, OriginPattern, Origins, ReplaceRule, SameSite,
+};
 
 use crate::ingress::annotations::{
-    Algorithm, BackendProtocol, CanaryHeader, ConnectionHeader, Flag, IngressAnnotations, Limits,
-    Origin, Policy, Redirect, Rewrite, Risk, Validation, all,
+    Algorithm, CanaryHeader, Flag, IngressAnnotations, Policy, Risk, Validation, all,
 };
+use crate::ingress::family::redirects::Redirect;
 
 #[test]
 fn no_annotations_set_nothing() {
@@ -47,10 +52,8 @@ fn aliases_are_read_when_the_main_name_is_empty() {
         both.access.allowlist,
         Some(vec!["10.0.0.2/32".parse().unwrap()])
     );
-    assert_eq!(
-        parse(&[("limit-whitelist", "::1")]).limits.allowlist,
-        vec!["::1/128".parse().unwrap()]
-    );
+    let limits = parse(&[("limit-whitelist", "::1"), ("limit-rps", "1")]).limits;
+    assert_eq!(limits.unwrap().exempt.nets(), ["::1/128".parse().unwrap()]);
 }
 
 #[test]
@@ -202,42 +205,37 @@ fn unknown_removed_and_misplaced_names_are_told() {
 fn tutorial_names_are_requests_per_second() {
     for name in ["rate-limit", "rate-limit-rps"] {
         let parsed = parse(&[(name, "7")]);
-        assert_eq!(parsed.limits.rps.unwrap().get(), 7, "{name}");
+        assert_eq!(per_second(&[(name, "7")]), quota(7, 35), "{name}");
         assert!(says(&parsed, name, "taken as limit-rps"));
     }
-    let parsed = parse(&[("rate-limit", "7"), ("limit-rps", "3")]);
-    assert_eq!(parsed.limits.rps.unwrap().get(), 3);
+    let both = [("rate-limit", "7"), ("limit-rps", "3")];
+    let parsed = parse(&both);
+    assert_eq!(per_second(&both), quota(3, 15));
     assert!(says(&parsed, "rate-limit", "ignored beside limit-rps"));
+}
+
+fn quota(rate: u32, burst: u32) -> Option<Quota> {
+    Some(Quota::per_second(NonZeroU32::new(rate).unwrap(), burst))
+}
+
+fn per_second(pairs: &[(&str, &str)]) -> Option<Quota> {
+    parse(pairs).limits.unwrap().per_second
 }
 
 #[test]
 fn limits() {
-    let parsed = parse(&[
-        ("limit-rps", "-1"),
-        ("limit-rpm", "0"),
-        ("limit-connections", "99999999999"),
-    ]);
-    assert_eq!((parsed.limits.rps, parsed.limits.rpm), (None, None));
-    assert_eq!(parsed.limits.connections.unwrap().get(), u32::MAX);
-    assert_eq!(Limits::default().burst_multiplier, 5);
     assert_eq!(
-        parse(&[("limit-burst-multiplier", "x")])
-            .limits
-            .burst_multiplier,
-        5
+        parse(&[("limit-rps", "-1"), ("limit-rpm", "0")]).limits,
+        None
     );
-    assert_eq!(
-        parse(&[("limit-burst-multiplier", "-3")])
-            .limits
-            .burst_multiplier,
-        5
-    );
-    assert_eq!(
-        parse(&[("limit-burst-multiplier", "2")])
-            .limits
-            .burst_multiplier,
-        2
-    );
+    let parsed = parse(&[("limit-connections", "99999999999")]);
+    assert_eq!(parsed.limits.unwrap().connections.unwrap().get(), u32::MAX);
+    let times =
+        |multiplier| per_second(&[("limit-rps", "2"), ("limit-burst-multiplier", multiplier)]);
+    for unusable in ["x", "-3", " "] {
+        assert_eq!(times(unusable), quota(2, 10), "{unusable}");
+    }
+    assert_eq!(times("2"), quota(2, 4));
 }
 
 #[test]
@@ -406,15 +404,15 @@ fn affinity() {
     ]);
     let affinity = parsed.affinity.unwrap();
     assert_eq!(
-        (affinity.mode, affinity.cookie.name.as_str()),
+        (affinity.mode, &*affinity.cookie),
         (AffinityMode::Persistent, "INGRESSCOOKIE")
     );
     assert_eq!(
-        (affinity.cookie.same_site, affinity.cookie.max_age),
+        (affinity.same_site, affinity.max_age),
         (Some(SameSite::Lax), Some(60))
     );
     let parsed = parse(&[("affinity", "cookie"), ("session-cookie-samesite", "lax")]);
-    assert_eq!(parsed.affinity.as_ref().unwrap().cookie.same_site, None);
+    assert_eq!(parsed.affinity.as_ref().unwrap().same_site, None);
     assert!(says(
         &parsed,
         "session-cookie-samesite",
@@ -464,10 +462,9 @@ fn upstream_tls_needs_its_secret() {
     let parsed = parse(&[
         ("proxy-ssl-secret", "ns/ca"),
         ("proxy-ssl-protocols", "TLSv1.3 TLSv1"),
-        ("proxy-ssl-ciphers", "DEFAULT"),
     ]);
     let tls = parsed.upstream_tls.clone().unwrap();
-    assert!(tls.versions.tls13 && !tls.versions.tls12 && !tls.verify && tls.ciphers.is_none());
+    assert!(tls.versions.tls13 && !tls.versions.tls12 && !tls.verify);
     assert_eq!(tls.verify_depth, 1);
     assert!(says(&parsed, "proxy-ssl-protocols", "dropped"));
 }
@@ -508,13 +505,13 @@ fn proxy() {
         .proxy
         .connection;
     assert_eq!(close, Some(ConnectionHeader::Close));
-    let path = parse(&[("proxy-cookie-path", "/a /b")]).proxy.cookie_path;
+    let path = parse(&[("proxy-cookie-path", "/a /b")]).replace.cookie_path;
     assert_eq!(
         path,
-        Some(Rewrite::Replace {
+        Some(Some(ReplaceRule {
             from: "/a".to_owned(),
             to: "/b".to_owned()
-        })
+        }))
     );
     assert_eq!(
         parse(&[("service-upstream", "x")]).routing.service_upstream,
@@ -527,21 +524,25 @@ fn cors() {
     assert_eq!(parse(&[("cors-allow-origin", "*")]).cors, None);
     let open = parse(&[("enable-cors", "true")]).cors.unwrap();
     assert_eq!(
-        (open.origins.as_slice(), open.credentials, open.max_age),
-        (&[Origin::Any][..], true, 1_728_000)
+        (&open.origins, open.credentials, &open.max_age),
+        (&Origins::Any, true, &1_728_000.into())
     );
     assert_eq!(open.methods, "GET, PUT, POST, DELETE, PATCH, OPTIONS");
     let some = parse(&[
         ("enable-cors", "true"),
         ("cors-allow-origin", "https://a.example, nonsense, null"),
     ]);
-    assert_eq!(some.cors.as_ref().unwrap().origins.len(), 2);
+    let exact = |text: &str| OriginPattern::Exact(text.to_owned());
+    assert_eq!(
+        some.cors.as_ref().unwrap().origins,
+        Origins::List(vec![exact("https://a.example"), exact("null")])
+    );
     assert!(says(&some, "cors-allow-origin", "nonsense"));
     let any = parse(&[
         ("enable-cors", "true"),
         ("cors-allow-origin", "https://a.example,*"),
     ]);
-    assert_eq!(any.cors.unwrap().origins, [Origin::Any]);
+    assert_eq!(any.cors.unwrap().origins, Origins::Any);
     for bad in ["nonsense", ",", "https://a/b"] {
         assert_eq!(
             parse(&[("enable-cors", "true"), ("cors-allow-origin", bad)]).cors,
@@ -562,8 +563,8 @@ fn custom_headers_need_a_namespace() {
             .headers
             .custom
             .unwrap()
-            .name,
-        "h"
+            .to_string(),
+        "ns/h"
     );
     let parsed = parse(&[("custom-headers", "h")]);
     assert!(parsed.headers.custom.is_none() && parsed.denied.is_none());

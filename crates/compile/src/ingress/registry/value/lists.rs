@@ -1,13 +1,13 @@
 //! Lists: networks, status codes, server names, TLS versions and conditions for another try.
 
-use headgate_table::{Retry, RetryOn};
+use headgate_table::RetryOn;
 use http::StatusCode;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::ValueError;
-use crate::ingress::annotations::Class;
+use crate::ingress::registry::Class;
 
 const CIDR: &str = "an IP address or CIDR";
 const CODES: &str = "a comma list of status codes from 300 to 599";
@@ -23,7 +23,7 @@ pub(crate) fn members(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// One network; a single address is a network of itself, and host bits are cleared.
-pub fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
+pub(crate) fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
     let invalid = || ValueError::invalid(text, CIDR);
     if text.contains('/') {
         text.parse::<IpNet>()
@@ -38,7 +38,7 @@ pub fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
 
 /// A comma list of networks. One bad member refuses the whole list, and a list without members is refused too: it would
 /// be an allow list that nobody wrote.
-pub fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
+pub(crate) fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
     let mut nets = members(text)
         .map(parse_cidr)
         .collect::<Result<Vec<_>, _>>()?;
@@ -87,21 +87,11 @@ pub(crate) fn parse_server_names(text: &str) -> Result<Vec<String>, ValueError> 
 
 /// On what another endpoint is tried, before a byte went to the client. `off` wins over everything beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct NextUpstream {
+pub(crate) struct NextUpstream {
     /// Conditions.
-    pub on: RetryOn,
+    pub(crate) on: RetryOn,
     /// Also methods that are not idempotent, once sent.
-    pub non_idempotent: bool,
-}
-
-impl NextUpstream {
-    /// What holds where nothing is set: `error timeout`.
-    pub fn usual() -> Self {
-        Self {
-            on: Retry::default().on,
-            non_idempotent: false,
-        }
-    }
+    pub(crate) non_idempotent: bool,
 }
 
 /// A space list of conditions for another try.
@@ -136,23 +126,23 @@ pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError
 
 /// Which TLS versions may be negotiated. At least one always is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TlsVersions {
+pub(crate) struct TlsVersions {
     /// TLS 1.2.
-    pub tls12: bool,
+    pub(crate) tls12: bool,
     /// TLS 1.3.
-    pub tls13: bool,
+    pub(crate) tls13: bool,
 }
 
 impl TlsVersions {
     /// TLS 1.2 and 1.3.
-    pub const BOTH: Self = Self {
+    pub(crate) const BOTH: Self = Self {
         tls12: true,
         tls13: true,
     };
 
     /// The known versions of a list and the members that are not: older versions, which are not offered at all, and
     /// typing errors. `None` when nothing usable is left.
-    pub fn parse(text: &str) -> (Option<Self>, Vec<&str>) {
+    pub(crate) fn parse(text: &str) -> (Option<Self>, Vec<&str>) {
         let mut versions = Self {
             tls12: false,
             tls13: false,

@@ -12,7 +12,7 @@ const DURATION: &str = "a duration such as 30s, 10m or 1h";
 const BUFFERS: &str = "a number and a size such as \"4 8k\"";
 
 /// A boolean in one of the spellings the Kubernetes world accepts: `1 t T TRUE true True 0 f F FALSE false False`.
-pub fn parse_bool(text: &str) -> Result<bool, ValueError> {
+pub(crate) fn parse_bool(text: &str) -> Result<bool, ValueError> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
         "0" | "f" | "F" | "FALSE" | "false" | "False" => Ok(false),
@@ -30,12 +30,12 @@ pub(crate) fn parse_on_off(text: &str) -> Result<bool, ValueError> {
 }
 
 /// An optional sign and decimal digits.
-pub fn parse_int(text: &str) -> Result<i64, ValueError> {
+pub(crate) fn parse_int(text: &str) -> Result<i64, ValueError> {
     text.parse().map_err(|_| ValueError::invalid(text, INT))
 }
 
 /// Digits and an optional `b`, `k`, `m` or `g` in any case, in bytes. A size beyond `u64` is refused, never wrapped.
-pub fn parse_size(text: &str) -> Result<u64, ValueError> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, ValueError> {
     let invalid = || ValueError::invalid(text, SIZE);
     let value = text.trim();
     let digits_end = value
@@ -56,11 +56,11 @@ pub fn parse_size(text: &str) -> Result<u64, ValueError> {
 
 /// A size of `client-body-buffer-size`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SizeText {
+pub(crate) struct SizeText {
     /// In bytes.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// Only sizes without a unit or with `k` or `m` do, as in ingress-nginx.
-    pub counts: bool,
+    pub(crate) counts: bool,
 }
 
 /// As [`parse_size`], together with whether the unit is one that counts.
@@ -72,7 +72,7 @@ pub(crate) fn parse_size_text(text: &str) -> Result<SizeText, ValueError> {
 }
 
 /// One or more numbers with units `ms s m h d w M y`, such as `1h30m`; a bare number is seconds.
-pub fn parse_duration(text: &str) -> Result<Duration, ValueError> {
+pub(crate) fn parse_duration(text: &str) -> Result<Duration, ValueError> {
     let invalid = || ValueError::invalid(text, DURATION);
     let mut rest = text.trim();
     let mut total = Duration::ZERO;
@@ -121,11 +121,11 @@ fn unit_millis(unit: &str) -> Option<u64> {
 
 /// Buffers, as in `4 8k`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Buffers {
+pub(crate) struct Buffers {
     /// How many.
-    pub number: u32,
+    pub(crate) number: u32,
     /// Bytes of each.
-    pub size: u64,
+    pub(crate) size: u64,
 }
 
 /// A number of buffers and the size of each; neither may be zero.

@@ -1,5 +1,7 @@
 //! Structured texts: names of objects, CORS origins, and rewriting pairs.
 
+use headgate_table::{OriginPattern, ReplaceRule};
+
 use super::ValueError;
 
 const OBJECT: &str = "the name of an object, or namespace/name";
@@ -9,16 +11,16 @@ const PAIR: &str = "off, or what to replace and its replacement, separated by a 
 
 /// A Secret or ConfigMap an annotation or key names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NameRef {
+pub(crate) struct NameRef {
     /// The namespace, when written.
-    pub namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// The object's name.
-    pub name: String,
+    pub(crate) name: String,
 }
 
 impl NameRef {
     /// `name` or `namespace/name`, each a valid Kubernetes name.
-    pub fn parse(text: &str) -> Result<Self, ValueError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, ValueError> {
         let invalid = || ValueError::invalid(text, OBJECT);
         let (namespace, name) = match text.trim().split_once('/') {
             Some((namespace, name)) => (Some(namespace), name),
@@ -34,7 +36,7 @@ impl NameRef {
     }
 
     /// The namespace meant by an object of namespace `own`.
-    pub fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
+    pub(crate) fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
         self.namespace.as_deref().unwrap_or(own)
     }
 }
@@ -71,39 +73,22 @@ fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(label)
 }
 
-/// One member of `cors-allow-origin`, lower-cased.
+/// One member of `cors-allow-origin`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// `*`: every origin.
     Any,
-    /// The literal `null` of sandboxed pages.
-    Null,
-    /// A scheme and host, with the port when written.
-    Exact {
-        /// For example `https`.
-        scheme: String,
-        /// Host name or address.
-        host: String,
-        /// Has to be equal: no default ports are filled in.
-        port: Option<u16>,
-    },
-    /// As exact, but exactly one label of letters, digits and `-` stands before `.suffix`.
-    Subdomain {
-        /// For example `https`.
-        scheme: String,
-        /// What follows `*.`.
-        suffix: String,
-        /// Has to be equal: no default ports are filled in.
-        port: Option<u16>,
-    },
+    /// One origin, or one whose host begins with any one label.
+    Pattern(OriginPattern),
 }
 
 impl Origin {
-    /// One member of the list.
-    pub fn parse(text: &str) -> Result<Self, ValueError> {
+    /// One member of the list: `*`, the literal `null` of sandboxed pages, or a scheme and host with the port when written;
+    /// no default port is filled in.
+    pub(crate) fn parse(text: &str) -> Result<Self, ValueError> {
         match text {
             "*" => Ok(Self::Any),
-            "null" => Ok(Self::Null),
+            "null" => Ok(Self::Pattern(OriginPattern::Exact(text.to_owned()))),
             _ => Self::parse_url(text).ok_or_else(|| ValueError::invalid(text, ORIGIN)),
         }
     }
@@ -112,8 +97,8 @@ impl Origin {
         let text = text.to_ascii_lowercase();
         let (scheme, authority) = text.split_once("://")?;
         let (host, port) = match authority.split_once(':') {
-            Some((host, port)) => (host, Some(parse_port(port)?)),
-            None => (authority, None),
+            Some((host, port)) => (host, format!(":{}", parse_port(port)?)),
+            None => (authority, String::new()),
         };
         let (suffix, wildcard) = match host.strip_prefix("*.") {
             Some(suffix) => (suffix, true),
@@ -122,49 +107,14 @@ impl Origin {
         if !is_scheme(scheme) || !is_host(suffix) {
             return None;
         }
-        let scheme = scheme.to_owned();
-        let host = suffix.to_owned();
-        Some(if wildcard {
-            Self::Subdomain {
-                scheme,
-                suffix: host,
-                port,
+        Some(Self::Pattern(if wildcard {
+            OriginPattern::OneLabel {
+                scheme: format!("{scheme}://"),
+                suffix: format!(".{suffix}{port}"),
             }
         } else {
-            Self::Exact { scheme, host, port }
-        })
-    }
-
-    /// Whether the value of an `Origin` header is this one. Both ends are anchored, letters compare without case.
-    pub fn matches(&self, header: &str) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Null => header == "null",
-            Self::Exact { scheme, host, port } => split_origin(header).is_some_and(|(s, h, p)| {
-                s.eq_ignore_ascii_case(scheme) && h.eq_ignore_ascii_case(host) && p == *port
-            }),
-            Self::Subdomain {
-                scheme,
-                suffix,
-                port,
-            } => split_origin(header).is_some_and(|(s, h, p)| {
-                let Some((label, rest)) = h.split_once('.') else {
-                    return false;
-                };
-                s.eq_ignore_ascii_case(scheme)
-                    && is_label(label)
-                    && rest.eq_ignore_ascii_case(suffix)
-                    && p == *port
-            }),
-        }
-    }
-}
-
-fn split_origin(header: &str) -> Option<(&str, &str, Option<u16>)> {
-    let (scheme, authority) = header.split_once("://")?;
-    match authority.split_once(':') {
-        Some((host, port)) => Some((scheme, host, Some(parse_port(port)?))),
-        None => Some((scheme, authority, None)),
+            OriginPattern::Exact(format!("{scheme}://{host}{port}"))
+        }))
     }
 }
 
@@ -191,62 +141,16 @@ fn is_host(text: &str) -> bool {
     !text.is_empty() && text.split('.').all(is_label)
 }
 
-/// A text to look for and its replacement, as in `proxy-cookie-path: "/old /new"`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Rewrite {
-    /// Explicitly nothing.
-    Off,
-    /// Replace `from` by `to`.
-    Replace {
-        /// What to look for.
-        from: String,
-        /// What to put there.
-        to: String,
-    },
-}
-
-impl Rewrite {
-    /// `off`, or two words. A `from` that is a regex (`~…`) is refused: it would never match as plain text.
-    pub fn parse(text: &str) -> Result<Self, ValueError> {
-        let mut words = text.split_ascii_whitespace();
-        match (words.next(), words.next(), words.next()) {
-            (Some("off"), None, None) => Ok(Self::Off),
-            (Some(from), Some(to), None) if !from.starts_with('~') => Ok(Self::Replace {
-                from: from.to_owned(),
-                to: to.to_owned(),
-            }),
-            _ => Err(ValueError::invalid(text, PAIR)),
-        }
-    }
-}
-
-/// What `proxy-redirect-from` and `proxy-redirect-to` mean together.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RedirectRewrite {
-    /// `Location` and `Refresh` pass unchanged.
-    Off,
-    /// The upstream's own address at the start of `Location` is replaced by the Ingress path.
-    Default,
-    /// A leading `from` is replaced by `to`.
-    Replace {
-        /// What to look for.
-        from: String,
-        /// What to put there.
-        to: String,
-    },
-}
-
-impl RedirectRewrite {
-    /// `to` counts only when `from` is neither `off` nor `default`, and is itself not `off`.
-    pub fn new(from: &str, to: &str) -> Self {
-        match (from.trim(), to.trim()) {
-            ("" | "off", _) => Self::Off,
-            ("default", _) => Self::Default,
-            (_, "" | "off") => Self::Off,
-            (from, to) => Self::Replace {
-                from: from.to_owned(),
-                to: to.to_owned(),
-            },
-        }
+/// A text to look for and its replacement, as in `proxy-cookie-path: "/old /new"`; `off` is none. A text to look for that
+/// is a regex (`~…`) is refused: it would never match as plain text.
+pub(crate) fn parse_replacement(text: &str) -> Result<Option<ReplaceRule>, ValueError> {
+    let mut words = text.split_ascii_whitespace();
+    match (words.next(), words.next(), words.next()) {
+        (Some("off"), None, None) => Ok(None),
+        (Some(from), Some(to), None) if !from.starts_with('~') => Ok(Some(ReplaceRule {
+            from: from.to_owned(),
+            to: to.to_owned(),
+        })),
+        _ => Err(ValueError::invalid(text, PAIR)),
     }
 }
