@@ -37,7 +37,7 @@ keys! { Annotation {
     PROXY_SSL_CIPHERS: String =
         annotation("proxy-ssl-ciphers", types::chars(Class::Ciphers),
             "Cipher suites for TLS 1.2 to the backend; needs proxy-ssl-secret.")
-            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()]);
+            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()]).not_yet();
     PROXY_SSL_PROTOCOLS: Vec<String> =
         annotation("proxy-ssl-protocols", types::LIST,
             "TLSv1.2, TLSv1.3 or both to the backend; needs proxy-ssl-secret.")

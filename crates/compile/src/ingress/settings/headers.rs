@@ -4,7 +4,7 @@ use headgate_table as table;
 use http::HeaderName;
 
 use super::read::Source;
-use super::registry::{Setting, setting};
+use super::registry::{Setting, not_yet, setting};
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::{Class, NameRef, keys, types};
 
@@ -30,7 +30,7 @@ keys! { Setting {
         setting("enable-underscores-in-headers", types::BOOL, "false",
             "Passes header names with underscores; else they are dropped.");
     IGNORE_INVALID_HEADERS: bool =
-        setting("ignore-invalid-headers", types::BOOL, "true",
+        not_yet("ignore-invalid-headers", types::BOOL, "true",
             "Drops headers with other odd names instead of passing them.");
 } }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::read::Source;
-use super::registry::{Setting, inert, setting};
+use super::registry::{Setting, inert, not_yet, setting};
 use crate::ingress::registry::{keys, types};
 
 const TABLE: &str = "Tables grow as needed.";
@@ -15,7 +15,7 @@ keys! { Setting {
         setting("worker-shutdown-timeout", types::DURATION, "240s", "Time for requests in flight to end at a stop.");
     ENABLE_SERIAL_RELOADS: String = inert("enable-serial-reloads", "false", "There are no reloads.");
     MAX_WORKER_CONNECTIONS: i64 =
-        setting("max-worker-connections", types::INT, "0",
+        not_yet("max-worker-connections", types::INT, "0",
             "Connections of one worker; 0 derives it from the limit of open files.");
     MAX_WORKER_OPEN_FILES: String =
         inert("max-worker-open-files", "0", "The limit of open files is raised as far as allowed.");

@@ -31,18 +31,17 @@ keys! { Setting {
     SSL_ECDH_CURVE: String = not_yet("ssl-ecdh-curve", types::RAW, "auto", "Key exchange groups.");
     SSL_EARLY_DATA: bool = not_yet("ssl-early-data", types::BOOL, "false", "0-RTT, which is open to replays.");
     SSL_SESSION_CACHE: bool = setting("ssl-session-cache", types::BOOL, "true", "Sessions are resumed from memory.");
-    SSL_SESSION_CACHE_SIZE: u64 = setting("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions.");
+    SSL_SESSION_CACHE_SIZE: u64 = not_yet("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions.");
     SSL_SESSION_TIMEOUT: Duration =
-        setting("ssl-session-timeout", types::DURATION, "10m", "How long a session can be resumed.");
+        not_yet("ssl-session-timeout", types::DURATION, "10m", "How long a session can be resumed.");
     SSL_SESSION_TICKETS: bool =
         setting("ssl-session-tickets", types::BOOL, "false", "Sessions are resumed from tickets.");
     SSL_SESSION_TICKET_KEY: String =
         not_yet("ssl-session-ticket-key", types::RAW, "", "Key of the tickets, shared by replicas.");
     SSL_BUFFER_SIZE: String = inert("ssl-buffer-size", "4k", "Records are as large as what is written.");
     ENABLE_OCSP: bool = not_yet("enable-ocsp", types::BOOL, "false", "Staples OCSP answers.");
-    PROXY_SSL_LOCATION_ONLY: bool =
-        setting("proxy-ssl-location-only", types::BOOL, "false",
-            "proxy-ssl annotations apply to their own paths, not the host.");
+    PROXY_SSL_LOCATION_ONLY: String =
+        inert("proxy-ssl-location-only", "false", "proxy-ssl annotations always apply to their own paths alone.");
     SSL_REJECT_HANDSHAKE: bool =
         setting("ssl-reject-handshake", types::BOOL, "false",
             "Refuses TLS for unknown names instead of the default certificate.");
