@@ -1,5 +1,5 @@
-//! The admin port: health, readiness, metrics and what is being served. It runs on a thread and runtime of its own, so
-//! that it answers whatever the data plane does, and changes nothing.
+//! The admin port: health, readiness, metrics, and the table and findings for diagnosis. It has its own thread and runtime,
+//! so that it responds whatever the data plane does. It is read-only.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -22,32 +22,30 @@ use serde_json::json;
 
 use crate::control_metrics;
 
-/// Bound on the head of an admin request.
+/// Time limit for the head of an admin request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after a failed accept, such as one for want of file descriptors.
+/// Pause after a failed accept: the usual reason, no free file descriptors, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What the admin port shows.
 pub(crate) struct State {
     phase: AtomicU8,
     is_stale: AtomicBool,
-    /// All metrics.
     registry: Registry,
     findings: ArcSwap<Vec<Finding>>,
     served: OnceLock<Served>,
-    /// The bound addresses, by what they are for.
+    /// The bound addresses with the names of their listeners.
     addresses: Vec<(&'static str, SocketAddr)>,
 }
 
-/// What there is to show once the first table is there.
+/// What can be shown once there is a first table.
 pub(crate) struct Served {
-    /// The table.
     pub(crate) reader: TableReader,
-    /// Takes the metrics that are read off the table.
+    /// For metrics that are read from the table at a scrape.
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
-/// Where the process is in its life.
+/// Lifecycle of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Phase {
@@ -55,12 +53,11 @@ pub(crate) enum Phase {
     Starting = 0,
     /// The first complete table is served.
     Serving = 1,
-    /// Running requests are being finished.
+    /// SIGTERM arrived; requests in flight are being finished.
     Draining = 2,
 }
 
 impl State {
-    /// The state of a process that starts.
     pub(crate) fn new(addresses: Vec<(&'static str, SocketAddr)>, registry: Registry) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
@@ -72,22 +69,21 @@ impl State {
         })
     }
 
-    /// The first table is there. Later calls change nothing.
+    /// Publishes the first table. Later calls have no effect.
     pub(crate) fn show(&self, served: Served) {
         self.served.get_or_init(|| served);
     }
 
-    /// Enters a phase.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Whether what is served is the copy that an earlier process left.
+    /// Whether the table is made from the object cache of an earlier process.
     pub(crate) fn set_stale(&self, is_stale: bool) {
         self.is_stale.store(is_stale, Ordering::Release);
     }
 
-    /// The findings as they are now.
+    /// Replaces the findings.
     pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
         self.findings.store(Arc::new(findings));
     }
@@ -121,7 +117,7 @@ async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>)
     let listener = match tokio::net::TcpListener::from_std(listener) {
         Ok(listener) => listener,
         Err(error) => {
-            tracing::error!(%error, "the admin port cannot be served");
+            tracing::error!(%error, "cannot serve the admin port");
             return;
         }
     };
@@ -133,7 +129,7 @@ async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>)
         let (state, health_path) = (state.clone(), health_path.clone());
         tokio::spawn(async move {
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                let response = answer(&request, &state, &health_path);
+                let response = respond(&request, &state, &health_path);
                 async move { Ok::<_, Infallible>(response) }
             });
             let served = hyper::server::conn::http1::Builder::new()
@@ -142,19 +138,22 @@ async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>)
                 .serve_connection(TokioIo::new(stream), service)
                 .await;
             if let Err(error) = served {
-                tracing::debug!(%error, "an admin connection ended early");
+                tracing::debug!(%error, "admin connection failed");
             }
         });
     }
 }
 
-fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Response<Full<Bytes>> {
+fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Response<Full<Bytes>> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+        return text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "method not allowed: use GET or HEAD\n",
+        );
     }
     match request.uri().path() {
         path if path == health_path || path == "/healthz" => match state.phase() {
-            // Probes written for ingress-nginx read readiness here too, so a stopping process fails it.
+            // Probes written for ingress-nginx use this path for readiness too, so it fails while stopping.
             Phase::Draining => text(StatusCode::INTERNAL_SERVER_ERROR, "draining\n"),
             Phase::Starting | Phase::Serving => text(StatusCode::OK, "ok\n"),
         },
@@ -162,7 +161,7 @@ fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Resp
             Phase::Starting => not_yet(),
             Phase::Serving if state.is_stale.load(Ordering::Acquire) => text(
                 StatusCode::OK,
-                "ok: stale, the copy of an earlier process is served until the API server answers\n",
+                "ok: stale, serving cached objects until the API server responds\n",
             ),
             Phase::Serving => text(StatusCode::OK, "ok\n"),
             Phase::Draining => text(StatusCode::SERVICE_UNAVAILABLE, "draining\n"),
@@ -178,7 +177,7 @@ fn answer(request: &Request<Incoming>, state: &State, health_path: &str) -> Resp
         }
         _ => text(
             StatusCode::NOT_FOUND,
-            "there are /healthz /readyz /metrics /debug/table /debug/findings\n",
+            "not found: paths are /healthz /readyz /metrics /debug/table /debug/findings\n",
         ),
     }
 }
@@ -208,7 +207,7 @@ fn not_yet() -> Response<Full<Bytes>> {
     )
 }
 
-/// Before the first table there are those of the source only.
+/// Before the first table there are metrics of the source only.
 fn metrics(state: &State) -> Response<Full<Bytes>> {
     if let Some(served) = state.served.get() {
         control_metrics::refresh(&served.telemetry, &served.reader.current());
@@ -216,11 +215,8 @@ fn metrics(state: &State) -> Response<Full<Bytes>> {
     let encoder = TextEncoder::new();
     let mut body = Vec::new();
     if let Err(error) = encoder.encode(&state.registry.gather(), &mut body) {
-        tracing::error!(%error, "metrics cannot be written");
-        return text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "metrics cannot be written\n",
-        );
+        tracing::error!(%error, "cannot encode metrics");
+        return text(StatusCode::INTERNAL_SERVER_ERROR, "cannot encode metrics\n");
     }
     let mut response = Response::new(Full::from(body));
     if let Ok(kind) = HeaderValue::from_str(encoder.format_type()) {

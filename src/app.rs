@@ -1,4 +1,4 @@
-//! Puts the parts together and runs them: source, reconciler, data plane, admin port, and an orderly stop.
+//! Wires the parts together and runs them: source, reconciler, data plane and admin port, from start to graceful shutdown.
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -13,47 +13,46 @@ use crate::admin::{self, Phase, State};
 use crate::default_certificate;
 use crate::reconciler::{Batch, Feed, First, Input};
 
-/// The log's last lines get this long to be written.
-const LAST_LINES: Duration = Duration::from_secs(2);
+/// How long a stop waits for the access log to be written.
+const LOG_FLUSH: Duration = Duration::from_secs(2);
 
-/// Everything that the flags decide about serving, whatever the source.
+/// What the flags decide about serving, for every source.
 pub(crate) struct Serving {
-    /// Which objects are served and how.
+    /// Of the compiler.
     pub(crate) options: Options,
-    /// The data plane.
+    /// Of the data plane.
     pub(crate) proxy: headgate_proxy::Config,
     /// Address of the admin port.
     pub(crate) admin: SocketAddr,
-    /// Wait between failing readiness and refusing connections (`--shutdown-grace-period`).
+    /// Time between failing readiness and refusing connections (`--shutdown-grace-period`).
     pub(crate) grace: Duration,
 }
 
-/// The addresses that were bound.
+/// The bound addresses.
 pub(crate) struct Addresses {
-    /// For plain HTTP; at least one.
+    /// At least one.
     pub(crate) http: Vec<SocketAddr>,
-    /// For HTTPS; at least one.
+    /// At least one.
     pub(crate) https: Vec<SocketAddr>,
-    /// Of the admin port.
     pub(crate) admin: SocketAddr,
 }
 
 impl Addresses {
-    /// Those that requests come to, each with what it is for.
+    /// Listeners of the data plane, by name.
     fn data(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
         let http = self.http.iter().map(|address| ("http", *address));
         let https = self.https.iter().map(|address| ("https", *address));
         http.chain(https)
     }
 
-    /// All of them.
+    /// All listeners, by name.
     fn named(&self) -> Vec<(&'static str, SocketAddr)> {
         self.data().chain([("admin", self.admin)]).collect()
     }
 }
 
-/// Serves what `feed` brings until SIGTERM or SIGINT, then finishes what runs. `ready` is called once, when the first
-/// complete table is being served.
+/// Serves the objects of `feed` until SIGTERM or SIGINT, then drains. Calls `ready` once, when the first complete table is
+/// being served.
 pub(crate) async fn run(
     serving: Serving,
     mut feed: impl Feed,
@@ -61,7 +60,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    // Sockets are bound before anything is read: a port in use is told at once.
+    // Sockets are bound before anything is read, so that a port in use is reported at once.
     let admin = TcpListener::bind(serving.admin)
         .with_context(|| format!("admin port {}", serving.admin))?;
     let mut bound = Server::bind(serving.proxy.clone())?;
@@ -71,7 +70,7 @@ pub(crate) async fn run(
     feed.register(&registry).context("registering metrics")?;
     let state = State::new(addresses.named(), registry.clone());
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
-    // Told before there is anything to serve, because it says why there is not.
+    // Logged first: until there is a table, the admin port says why there is none.
     tracing::info!(name = "admin", address = %addresses.admin, "listening");
 
     let fallback = default_certificate::generate()?;
@@ -81,7 +80,7 @@ pub(crate) async fn run(
         _ = interrupted.recv() => None,
     };
     let Some(first) = first else {
-        // Replicas that wait for what this one holds are not to wait in vain.
+        // Releases the lease, so that another replica need not wait for it to expire.
         feed.stop().await;
         return Ok(());
     };
@@ -122,19 +121,19 @@ pub(crate) async fn run(
     let stopped = stop(serving.grace, reconciler.table().settings.drain, running);
     let mut stopped = std::pin::pin!(stopped);
     loop {
-        // Requests that still run, or come in during the grace, are to find endpoints as they are.
+        // Requests in flight, and those that arrive during the grace, still need current endpoints.
         tokio::select! {
             () = &mut stopped => break,
             input = feed.next() => reconciler = reconciler.take(input, &mut feed),
         }
     }
     feed.stop().await;
-    telemetry.sync_log(LAST_LINES);
+    telemetry.sync_log(LOG_FLUSH);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Questions before there is anything to look at are dropped, which answers them.
+/// Admission reviews before the first batch are dropped, which fails them.
 async fn first_batch(feed: &mut impl Feed) -> Batch {
     loop {
         if let Input::Batch(batch) = feed.next().await {
@@ -143,7 +142,7 @@ async fn first_batch(feed: &mut impl Feed) -> Batch {
     }
 }
 
-/// After the grace, no new connections; then what runs is finished within the drain time.
+/// Waits for the grace, then stops accepting and lets requests in flight finish within the drain time.
 async fn stop(grace: Duration, drain: Duration, running: Running) {
     let (grace_seconds, drain_seconds) = (grace.as_secs(), drain.as_secs());
     tracing::info!(grace_seconds, drain_seconds, "stopping");
@@ -151,7 +150,7 @@ async fn stop(grace: Duration, drain: Duration, running: Running) {
     running.drain(drain).await;
 }
 
-/// Where the settings want the access log. A change of this setting takes a restart.
+/// Destination of the access log. A change of this setting needs a restart.
 fn access_log(target: &LogTarget) -> AccessLog {
     match target {
         LogTarget::Stdout => AccessLog::Stdout,

@@ -1,8 +1,8 @@
-//! The command line as typed. What it means is decided in [`config`](crate::config).
+//! The command line as typed; [`config`](crate::config) decides what it means.
 //!
-//! Flags have the names, defaults and forms of ingress-nginx's, so that an existing Deployment's arguments work as they
-//! are: `--flag value` and `--flag=value`, switches also bare and as `--flag=false`, `-v=2`, the last of several
-//! winning. They all stand in one table ([`FLAGS`]), from which the parser, the help and the documentation are made.
+//! Flags have the names, defaults and forms of ingress-nginx, so that the arguments of an existing Deployment work
+//! unchanged: `--flag value` and `--flag=value`, switches also bare and as `--flag=false`, `-v=2`; the last of several
+//! wins. All of them are in one table ([`FLAGS`]), from which the parser, the help and the documentation are made.
 
 mod docs;
 mod flag;
@@ -26,7 +26,7 @@ pub(crate) use flag::{Flag, HostPort, Kind, Value};
 pub(crate) use flags::Flags;
 pub(crate) use table::FLAGS;
 
-/// A Layer-7 ingress controller that takes ingress-nginx's objects, annotations, settings and flags as they are.
+/// A Layer-7 ingress controller that takes the objects, annotations, settings and flags of ingress-nginx unchanged.
 #[derive(Debug, Parser)]
 #[command(name = "headgate", version, propagate_version = true)]
 struct Args {
@@ -36,23 +36,23 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch a Kubernetes API server and serve its Ingresses: by --kubeconfig or --apiserver-host, else as a Pod of the
-    /// cluster, else by $KUBECONFIG.
+    /// Serve the Ingresses of a cluster. The API server is that of --kubeconfig or --apiserver-host, else of the Pod's
+    /// cluster, else of $KUBECONFIG.
     Controller(ControllerArgs),
-    /// Serve the objects in files and folders, which are watched for changes. Needs no cluster.
+    /// Serve the Ingresses in files and directories, and watch them for changes. Needs no cluster.
     Serve(ServeArgs),
-    /// Serve built-in examples in front of built-in backends, on high ports of this machine, with lines to try.
+    /// Serve built-in examples with built-in backends on high ports of this machine, and print commands to try.
     Demo(DemoArgs),
-    /// Run a backend that answers with what it received, as JSON.
+    /// Run a backend that responds with the request that it received, as JSON.
     Echo(EchoArgs),
-    /// Print all flags, what they mean and which are honoured, as Markdown.
+    /// Print all flags with defaults, help and effect, as Markdown.
     Flags,
 }
 
 #[derive(Debug, clap::Args)]
 struct ServeArgs {
-    /// Files and folders with Kubernetes objects: `*.yaml`, `*.yml` and `*.json`, in folders at any depth. An object
-    /// defined twice is served as defined last.
+    /// Files and directories with Kubernetes objects: `*.yaml`, `*.yml` and `*.json`, in directories at any depth. Of an
+    /// object that is defined twice, the last definition counts.
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     #[command(flatten)]
@@ -71,7 +71,7 @@ struct DemoArgs {
     flags: Flags,
 }
 
-/// What the command line asks for.
+/// A command with what its flags mean.
 pub(crate) enum Invocation {
     /// `headgate controller`
     Controller(Box<Config>),
@@ -85,13 +85,11 @@ pub(crate) enum Invocation {
     Flags,
 }
 
-/// The command line of this process. With one that is wrong, says what is and what would be right, and exits with 2;
-/// prints help and version when asked to, and exits with 0.
+/// Parses the command line of this process. Exits with 2 and a message if it is invalid, with 0 for help and version.
 pub(crate) fn invocation() -> Invocation {
     try_invocation(std::env::args_os(), &System::read()).unwrap_or_else(|error| error.exit())
 }
 
-/// What a command line asks for.
 fn try_invocation(
     args: impl IntoIterator<Item = OsString>,
     system: &System,

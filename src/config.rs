@@ -1,4 +1,4 @@
-//! What the flags mean: the second stage after [`args`](crate::args), where conflicts between flags are found.
+//! What the flags mean: the second stage after [`args`](crate::args), which finds conflicts between flags.
 
 mod cluster;
 mod system;
@@ -17,53 +17,57 @@ pub(crate) use system::System;
 
 /// What the flags mean.
 pub(crate) struct Config {
-    /// What is served, where and how.
+    /// What both sources have in common.
     pub(crate) serving: Serving,
-    /// The cluster, for the controller.
+    /// Only for `controller`.
     pub(crate) cluster: Option<Cluster>,
-    /// How much the process logs.
     pub(crate) log_level: tracing::Level,
-    /// Flags that were given and do nothing, with the reason, to be told in one warning.
+    /// Flags that were given and have no effect, with the reason.
     pub(crate) ignored: Vec<String>,
 }
 
-/// For which command flags that are not given have their defaults.
+/// The command whose defaults apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
-    /// The defaults of ingress-nginx, with time for the news of a stop to spread.
+    /// Defaults of ingress-nginx, and a shutdown grace period.
     Controller,
-    /// The defaults of ingress-nginx; endpoints may be on this machine.
+    /// Defaults of ingress-nginx, and endpoints with loopback addresses.
     Serve,
-    /// High ports, reachable from this machine only.
+    /// High ports on loopback.
     Demo,
 }
 
-/// Flags that exclude each other.
+/// Flags that contradict each other.
 #[derive(Debug, thiserror::Error)]
-#[allow(missing_docs, reason = "the messages say it")]
+#[allow(missing_docs, reason = "the messages are the docs")]
 pub(crate) enum Conflict {
-    #[error("--publish-service and --publish-status-address exclude each other: give one of them")]
+    #[error(
+        "--publish-service and --publish-status-address exclude each other: set only one of them"
+    )]
     PublishedTwice,
     #[error(
-        "--watch-namespace and --watch-namespace-selector exclude each other: give one of them"
+        "--watch-namespace and --watch-namespace-selector exclude each other: set only one of them"
     )]
     WatchedTwice,
-    #[error("--metrics-per-undefined-host needs --metrics-per-host: leave the latter on")]
+    #[error(
+        "--metrics-per-undefined-host needs --metrics-per-host: do not set the latter to false"
+    )]
     UndefinedHostsOnly,
     #[error(
-        "--validating-webhook needs a certificate: give --validating-webhook-certificate and --validating-webhook-key, or --validating-webhook-service for one that is managed here"
+        "--validating-webhook needs a certificate: set --validating-webhook-certificate and --validating-webhook-key, or --validating-webhook-service for a certificate that the controller makes"
     )]
     WebhookWithoutCertificate,
     #[error(
-        "--validating-webhook-certificate and --validating-webhook-key belong together: give both or none"
+        "--validating-webhook-certificate and --validating-webhook-key belong together: set both or none"
     )]
     HalfACertificate,
-    #[error("--{0} and --{1} are both {2}: give each its own port")]
+    #[error("--{0} and --{1} are both {2}: set different ports")]
     SamePort(&'static str, &'static str, u16),
 }
 
 impl Config {
-    /// What these flags mean on this system.
+    /// # Errors
+    /// Flags that contradict each other.
     pub(crate) fn new(flags: &Flags, preset: Preset, system: &System) -> Result<Self, Conflict> {
         check_conflicts(flags)?;
         let ports = Ports::new(flags, preset);
@@ -84,10 +88,10 @@ impl Config {
         })
     }
 
-    /// The one warning about flags that do nothing, if there are any.
+    /// One warning about flags without effect, if there are any.
     pub(crate) fn warning(&self) -> Option<String> {
         let flags = self.ignored.join("; ");
-        (!flags.is_empty()).then(|| format!("flags without effect here: {flags}"))
+        (!flags.is_empty()).then(|| format!("flags without effect: {flags}"))
     }
 }
 
@@ -145,7 +149,7 @@ fn check_conflicts(flags: &Flags) -> Result<(), Conflict> {
     Ok(())
 }
 
-/// How long a load balancer may go on sending requests after readiness failed.
+/// How long load balancers may go on sending requests after readiness failed.
 const PROPAGATION: Duration = Duration::from_secs(10);
 
 fn grace(flags: &Flags, preset: Preset) -> Duration {
@@ -157,7 +161,7 @@ fn grace(flags: &Flags, preset: Preset) -> Duration {
     }
 }
 
-/// In a cluster an endpoint on this machine would be ourselves, or somebody else's administration.
+/// In a cluster, a loopback endpoint would be the controller itself or another process of its node.
 fn loopback(flags: &Flags, preset: Preset) -> bool {
     let name = "allow-loopback-upstreams";
     flags.switch(name) && (preset != Preset::Controller || flags.is_given(name))
@@ -231,7 +235,7 @@ fn admin_address(flags: &Flags, preset: Preset, system: &System) -> IpAddr {
     }
 }
 
-/// ingress-nginx logs its reconfigurations from 2 on, and what it received from 5 on.
+/// As in ingress-nginx: reconfigurations from 2 on, objects from 5 on.
 fn log_level(flags: &Flags) -> tracing::Level {
     match flags.number("v") {
         0 | 1 => tracing::Level::INFO,

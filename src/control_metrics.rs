@@ -1,4 +1,4 @@
-//! Metrics that are read off the table when somebody asks for them: certificates, and Ingresses without a Service.
+//! Metrics that are read from the table at a scrape: certificates, and Ingresses without a usable Service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,8 +9,7 @@ use headgate_table::{
     Route, RoutingTable, Socket, Target, TlsRoute,
 };
 
-/// Gives `telemetry` what `table` says now. The cost is that of walking all routes, which is why nobody does it at every
-/// change.
+/// Updates `telemetry` from `table`. Walks all routes, which would cost too much at every change.
 pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
     let universes = table.universes();
     let hosts = || universes.iter().flat_map(|hosts| hosts.iter());

@@ -210,7 +210,7 @@ fn watch_options(
 ) -> Result<WatchOptions> {
     let cache = cluster.cache.as_ref().map(|cache| {
         CacheOptions::open(
-            cache.folder.clone(),
+            cache.directory.clone(),
             cache.key.as_deref(),
             &connected.server,
         )

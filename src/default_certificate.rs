@@ -1,4 +1,4 @@
-//! The certificate for hosts that have none: generated at start, kept in memory, never written or logged.
+//! The default certificate: generated at start, kept in memory, never written or logged.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use headgate_compile::certificate_from_pem;
 use headgate_table::{Certificate, PrivateBytes};
 use rcgen::{CertificateParams, DnType, KeyPair};
 
-/// Makes the certificate that ingress-nginx users know as the fake one: same subject and name, valid for a year. The key
-/// is ECDSA P-256 rather than RSA, for a start without delay.
+/// Generates what ingress-nginx calls the fake certificate: the same subject and name, valid for a year. The key is ECDSA
+/// P-256 instead of RSA, so that the start is not delayed.
 pub(crate) fn generate() -> Result<Arc<Certificate>> {
     let mut params = CertificateParams::new(vec!["ingress.local".to_owned()])
         .context("naming the default certificate")?;
@@ -28,7 +28,7 @@ pub(crate) fn generate() -> Result<Arc<Certificate>> {
             date.day().unsigned_abs(),
         )
     };
-    // A day of grace for clients whose clock is behind.
+    // Clocks of clients may be a day behind.
     params.not_before = date(now - jiff::SignedDuration::from_hours(24));
     params.not_after = date(now + jiff::SignedDuration::from_hours(24 * 365));
     let key = KeyPair::generate().context("generating the default certificate's key")?;

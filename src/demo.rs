@@ -1,5 +1,5 @@
-//! `headgate demo`: the examples compiled into the program, served in front of an echo backend for every Service, all in
-//! one process, with lines to try.
+//! `headgate demo`: the built-in examples, with an echo backend for every Service in the same process, and commands to
+//! try.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -20,42 +20,42 @@ use crate::reconciler::{Batch, Feed, Input};
 
 /// Serves the examples until SIGTERM or SIGINT.
 pub(crate) async fn run(serving: Serving) -> Result<()> {
-    let folder = Folder::create()?;
-    let source = Source::open(vec![folder.0.clone()], SourceOptions::default())?;
+    let directory = Directory::create()?;
+    let source = Source::open(vec![directory.0.clone()], SourceOptions::default())?;
     let feed = Backends {
         source,
         started: false,
     };
     app::run(serving, feed, |addresses| {
-        print!("{}", welcome(addresses, &folder.0))
+        print!("{}", welcome(addresses, &directory.0))
     })
     .await
 }
 
-/// The examples as files in a folder of their own, so that they can be edited while they are served. Removed at the end.
-struct Folder(PathBuf);
+/// The examples as files in a temporary directory, so that they can be edited while they are served. Removed at the end.
+struct Directory(PathBuf);
 
-impl Folder {
+impl Directory {
     fn create() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("headgate-demo-{}", std::process::id()));
         std::fs::create_dir(&path).with_context(|| format!("creating {}", path.display()))?;
-        let folder = Self(path);
+        let directory = Self(path);
         for (name, text) in EXAMPLES {
-            let file = folder.0.join(name);
+            let file = directory.0.join(name);
             std::fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
         }
-        Ok(folder)
+        Ok(directory)
     }
 }
 
-impl Drop for Folder {
+impl Drop for Directory {
     fn drop(&mut self) {
-        // What is left behind is a folder of examples in the system's temporary folder.
+        // At worst a directory of examples stays behind among temporary files.
         let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// The examples' files, with the endpoints of the backends that were started for their Services.
+/// Objects from the example files, and EndpointSlices of the backends started for their Services.
 struct Backends {
     source: Source,
     started: bool,
@@ -83,7 +83,7 @@ impl Feed for Backends {
     }
 }
 
-/// Starts an echo backend for every Service that has endpoints of its own, and says where they are.
+/// Starts an echo backend for every Service except ExternalName ones, and returns their EndpointSlices.
 fn start_backends(changes: &[Change]) -> Vec<EndpointSlice> {
     let services = changes.iter().filter_map(|change| match change {
         Change::Apply(Object::Service(service)) => Some(&**service),
@@ -94,7 +94,7 @@ fn start_backends(changes: &[Change]) -> Vec<EndpointSlice> {
         .filter_map(|service| match start_backend(service) {
             Ok(slice) => Some(slice),
             Err(error) => {
-                tracing::error!(service = %service.name(), %error, "no backend for this Service");
+                tracing::error!(service = %service.name(), %error, "cannot start a backend");
                 None
             }
         })
@@ -137,8 +137,8 @@ fn start_backend(service: &Service) -> Result<EndpointSlice> {
     })
 }
 
-/// What to try, with the ports that were bound.
-fn welcome(addresses: &Addresses, folder: &Path) -> String {
+/// Commands to try, with the bound ports.
+fn welcome(addresses: &Addresses, directory: &Path) -> String {
     let port = |of: &[SocketAddr]| of.first().map_or(0, SocketAddr::port);
     let (http, https) = (port(&addresses.http), port(&addresses.https));
     let admin = addresses.admin.port();
@@ -146,17 +146,17 @@ fn welcome(addresses: &Addresses, folder: &Path) -> String {
         format!("--resolve api.ecommerce.com:{https}:127.0.0.1 https://api.ecommerce.com:{https}");
     format!(
         "\n\
-Headgate serves an example shop: http on port {http}, https on port {https}.\n\
+Headgate is serving an example shop on ports {http} (http) and {https} (https).\n\
 \n\
 Host and path routing, with TLS from a Secret:\n  curl -k {api}/users/7\n  curl -k --resolve www.ecommerce.com:{https}:127.0.0.1 https://www.ecommerce.com:{https}/\n\
-Plain http is redirected to https (308):\n  curl -i --resolve api.ecommerce.com:{http}:127.0.0.1 http://api.ecommerce.com:{http}/users/7\n\
-A tenth of the requests goes to the canary; a header asks for it:\n  for i in $(seq 20); do curl -sk {api}/products | grep -o '\"name\":\"[^\"]*\"'; done\n  curl -k -H 'X-Canary: always' {api}/products\n\
-A rate limit (503 once the burst is used up):\n  for i in $(seq 40); do curl -sk -o /dev/null -w '%{{http_code}} ' {api}/orders; done; echo\n\
-A session that stays on its backend:\n  curl -ik --resolve cart.ecommerce.com:{https}:127.0.0.1 https://cart.ecommerce.com:{https}/\n\
-Rewriting, WebSocket, gRPC and more: see the files, which take effect when they are edited:\n  {}\n\
-What is served, what is wrong, and the metrics:\n  curl http://127.0.0.1:{admin}/debug/table\n  curl http://127.0.0.1:{admin}/debug/findings\n  curl http://127.0.0.1:{admin}/metrics\n\
+Redirect from http to https (308):\n  curl -i --resolve api.ecommerce.com:{http}:127.0.0.1 http://api.ecommerce.com:{http}/users/7\n\
+Canary: a tenth of the requests, and every request with this header:\n  for i in $(seq 20); do curl -sk {api}/products | grep -o '\"name\":\"[^\"]*\"'; done\n  curl -k -H 'X-Canary: always' {api}/products\n\
+Rate limit (503 after the burst):\n  for i in $(seq 40); do curl -sk -o /dev/null -w '%{{http_code}} ' {api}/orders; done; echo\n\
+Session affinity by cookie:\n  curl -ik --resolve cart.ecommerce.com:{https}:127.0.0.1 https://cart.ecommerce.com:{https}/\n\
+Rewrites, WebSocket, gRPC and more are in these files; edit them, and changes are served at once:\n  {}\n\
+Routing table, findings and metrics:\n  curl http://127.0.0.1:{admin}/debug/table\n  curl http://127.0.0.1:{admin}/debug/findings\n  curl http://127.0.0.1:{admin}/metrics\n\
 \n\
 Stop with Ctrl-C. The access log follows.\n\n",
-        folder.display()
+        directory.display()
     )
 }

@@ -1,15 +1,15 @@
-//! The echo backend, `headgate echo`: a server that answers with what it received, for trying and testing a proxy in
-//! front of it. `headgate demo` runs one in-process for every Service.
+//! The echo backend, `headgate echo`: a server that responds with the request that it received, for testing a proxy in
+//! front of it. `headgate demo` runs one for every Service.
 //!
-//! It speaks HTTP/1.1, HTTP/2 (by ALPN, or by prior knowledge on a plain port), WebSocket and gRPC. A query scripts its
-//! answers (`?status=`, `?bytes=`, `?header=`, `?delay=`, see [`controls`]). It is a backend for tests, deliberately
-//! not a hardened server: it trusts its peers and bounds only what one request may cost it.
+//! It speaks HTTP/1.1, HTTP/2 (by ALPN, or by prior knowledge on a plain port), WebSocket and gRPC. A query controls the
+//! response (`?status=`, `?bytes=`, `?header=`, `?delay=`, see [`controls`]). It is a backend for tests, deliberately not a
+//! hardened server: it trusts its peers and bounds only the cost of one request.
 
-mod answer;
 mod body;
 mod controls;
 mod grpc;
 mod received;
+mod response;
 #[cfg(test)]
 mod tests;
 mod upgrade;
@@ -41,21 +41,21 @@ const DRAIN: Duration = Duration::from_secs(5);
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Pause after a failed accept: the usual reason, no free file descriptors, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Header fields of one HTTP/1.1 request, and the size in bytes of one HTTP/2 header list. Above what a proxy lets
-/// pass, so that the proxy's limits are what a test meets.
+/// Maximum fields of one HTTP/1.1 request, and maximum bytes of one HTTP/2 header list. Above the limits of the proxy, so that
+/// tests meet those.
 const MAX_HEADERS: usize = 1024;
 const MAX_HEADER_LIST: u32 = 1 << 20;
 
 /// Flags of `headgate echo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct EchoArgs {
-    /// Address and port to listen on; repeatable. Port 0 is any free port: the bound address is printed.
+    /// Address and port to listen on; repeatable. Port 0 is any free port; the bound address is printed.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:3000")]
     listen: Vec<SocketAddr>,
-    /// Name given in every answer, to tell backends apart.
+    /// Name of this backend, which is part of every response.
     #[arg(long, default_value = "echo")]
     name: String,
-    /// PEM file with a certificate chain. With it, every address speaks TLS.
+    /// PEM file with a certificate chain. Enables TLS on every address.
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
     /// PEM file with the private key of the certificate.
@@ -63,15 +63,14 @@ pub(crate) struct EchoArgs {
     tls_key: Option<PathBuf>,
 }
 
-/// What every connection of one server shares.
+/// Shared by the connections of one server.
 #[derive(Clone)]
 struct Shared {
     name: Arc<str>,
-    /// Its sender goes away when the server stops.
     stop: Stop,
 }
 
-/// Tells when the server stops.
+/// Signals that the server stops: its sender is dropped then.
 #[derive(Clone)]
 struct Stop(watch::Receiver<()>);
 
@@ -119,7 +118,7 @@ pub(crate) async fn run(args: EchoArgs) -> anyhow::Result<()> {
 }
 
 /// Serves plain HTTP/1.1 and HTTP/2 on `listener` as the backend `name` until `shutdown` is ready; then requests in
-/// flight have five seconds to finish. Dropping the future ends everything at once.
+/// flight have five seconds to finish. Dropping the future aborts them.
 pub(crate) async fn serve(
     listener: TcpListener,
     name: Arc<str>,
@@ -153,7 +152,7 @@ async fn accept_all(
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
-            // Finished tasks are collected as they come, or the set would grow with every connection ever made.
+            // Collects finished tasks, or the set would grow with every connection.
             Some(_) = connections.join_next() => {}
         }
     }
@@ -161,12 +160,12 @@ async fn accept_all(
     drop(stop);
     let drained = async { while connections.join_next().await.is_some() {} };
     if timeout(DRAIN, drained).await.is_err() {
-        tracing::warn!(open = connections.len(), "connections cut at shutdown");
+        tracing::warn!(open = connections.len(), "aborted connections at shutdown");
     }
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>, shared: Shared) {
-    // Small answers must not wait for the peer's delayed ACK; a socket that refuses the option still works.
+    // Small responses must not wait for the delayed ACK of the peer; a socket that refuses the option still works.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         return speak_http(stream, peer, shared).await;
@@ -185,7 +184,7 @@ where
     let mut stop = shared.stop.clone();
     let service = service_fn(move |request| {
         let shared = shared.clone();
-        async move { Ok::<_, Infallible>(answer::answer(request, peer, &shared).await) }
+        async move { Ok::<_, Infallible>(response::respond(request, peer, &shared).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder

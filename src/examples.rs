@@ -1,13 +1,12 @@
-//! The example manifests, compiled into the program: what `headgate demo` serves, and a reader's first course in what
-//! an Ingress can say. Each file opens with what it shows and a line to try it.
+//! The example manifests, compiled into the program: what `headgate demo` serves, and an introduction to Ingresses. Each
+//! file begins with what it shows and a command to try it.
 //!
-//! There are no EndpointSlices among them: `demo` starts a backend for every Service and knows the addresses.
+//! There are no EndpointSlices among them: `demo` starts a backend for every Service and adds the addresses.
 
 /// An example: the name of its file, and its YAML text (one or several documents).
 pub(crate) type Example = (&'static str, &'static str);
 
-/// All examples, in the order in which to read them. They belong together: Ingresses of one file name Secrets and
-/// Services of another.
+/// All examples, in reading order. They belong together: Ingresses of one file refer to Secrets and Services of others.
 pub(crate) const EXAMPLES: &[Example] = &[
     ("00-class.yaml", include_str!("examples/00-class.yaml")),
     (
@@ -99,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_the_folder() {
+    fn all_files_are_listed() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples");
         let found: BTreeSet<String> = std::fs::read_dir(folder)
             .unwrap()
@@ -113,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn each_file_opens_with_what_it_shows_and_how_to_try_it() {
+    fn each_file_begins_with_a_command_to_try() {
         for (file, text) in EXAMPLES {
             let opening: Vec<&str> = text
                 .lines()

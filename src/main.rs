@@ -24,11 +24,11 @@ use tracing_subscriber::EnvFilter;
 use crate::args::Invocation;
 use crate::config::Config;
 
-/// Every request allocates a little, on every worker at once; this allocator spends half of what the C library's does.
+/// Every worker allocates for every request; mimalloc needs half the time of the allocator of glibc.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Exit code for a command line that is wrong, paths in it included.
+/// Exit code for an invalid command line, including its paths.
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
@@ -67,14 +67,14 @@ fn serve(config: Config, paths: Vec<PathBuf>) -> ExitCode {
     }
 }
 
-/// The main thread's runtime has the source and the reconciler; the data plane and the admin port have their own.
+/// The runtime of the main thread runs the source and the reconciler; the data plane and the admin port have their own.
 fn block_on(future: impl Future<Output = Result<()>>) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .context("starting the runtime")?;
     let result = runtime.block_on(future);
-    // A file that is being read is not waited for.
+    // Does not wait for a file that is being read.
     runtime.shutdown_background();
     result
 }
@@ -89,12 +89,12 @@ fn exit_code(result: Result<()>) -> ExitCode {
     }
 }
 
-/// The log goes to standard error: standard output is the access log's. `RUST_LOG` takes the place of what `-v` says.
+/// The log goes to standard error, because the access log uses standard output. `RUST_LOG` replaces the level of `-v`.
 fn start_log(config: &Config) {
-    // The HTTP/2 library warns once for each client that floods; such refusals are counted in a metric instead.
-    let said =
+    // h2 logs a warning for each client that floods; a metric counts these instead.
+    let directives =
         std::env::var("RUST_LOG").unwrap_or_else(|_| format!("{},h2=error", config.log_level));
-    let filter = EnvFilter::builder().parse_lossy(said);
+    let filter = EnvFilter::builder().parse_lossy(directives);
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

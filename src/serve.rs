@@ -1,4 +1,4 @@
-//! `headgate serve PATH...`: objects from files and folders, watched.
+//! `headgate serve PATH...`: objects from files and directories, watched for changes.
 
 use anyhow::Result;
 use headgate_manifest::Source;

@@ -1,4 +1,4 @@
-//! The page of all flags, made from their table.
+//! The Markdown page of all flags, made from their table.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ fn row(flag: &Flag) -> String {
     };
     let effect = match flag.without_effect(Preset::Controller) {
         Some(why) => format!("none: {why}"),
-        None if flag.without_effect(Preset::Serve).is_some() => "in `controller`".to_owned(),
+        None if flag.without_effect(Preset::Serve).is_some() => "in `controller` only".to_owned(),
         None => "honoured".to_owned(),
     };
     let cells = [

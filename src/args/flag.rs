@@ -1,4 +1,4 @@
-//! What a flag is: a name, the values it takes, and what it is good for.
+//! The type of a flag: name, values, default, help, and where it has an effect.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,37 +15,36 @@ pub(crate) struct Flag {
     pub(crate) name: &'static str,
     /// The values it takes.
     pub(crate) kind: Kind,
-    /// Its value when it is not given, as it would be typed; empty: none.
+    /// Value when it is not given, as typed; empty: none.
     pub(crate) default: &'static str,
-    /// What it does, in one line.
+    /// Help in one line.
     pub(crate) meaning: &'static str,
-    /// Whether it does that here.
     pub(crate) support: Support,
 }
 
-/// Where a flag does something.
+/// Where a flag has an effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Support {
     /// Everywhere.
     Yes,
-    /// In `controller`: it is about an API server, its objects or its Pods.
+    /// Only in `controller`: it concerns the API server.
     Cluster,
-    /// It is about something that works differently here, as said.
+    /// Nowhere, for this reason.
     Never(&'static str),
 }
 
-/// The values that a flag takes.
+/// Type of the values of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// On or off.
     Switch,
-    /// A port; 0: any free one.
+    /// A port; 0: any free port.
     Port,
-    /// A whole number, at least this.
+    /// A whole number not below this.
     Count(u64),
     /// A number with or without a fraction, not negative.
     Decimal,
-    /// Rising numbers separated by commas.
+    /// Ascending numbers separated by commas.
     Decimals,
     /// A duration as Go writes it: `1h30m`, `500ms`.
     Duration,
@@ -53,23 +52,23 @@ pub(crate) enum Kind {
     Text,
     /// An object as `namespace/name`; empty: none.
     Object,
-    /// An IP address, may be given several times.
+    /// An IP address; repeatable.
     Addresses,
     /// An IP address or `localhost`; empty: all addresses.
     Host,
     /// `host:port` or `:port`; empty: none.
     HostPort,
-    /// Labels to select by; empty: none.
+    /// A label selector; empty: none.
     Selector,
     /// A DNS name.
     DnsName,
-    /// A path beginning with `/`.
+    /// A path that begins with `/`.
     Path,
 }
 
-/// A value given or defaulted.
+/// A parsed value.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(missing_docs, reason = "named as the kinds are")]
+#[allow(missing_docs, reason = "the variants of Kind have the docs")]
 pub(crate) enum Value {
     Switch(bool),
     Number(u64),
@@ -85,19 +84,22 @@ pub(crate) enum Value {
 pub(crate) struct HostPort {
     /// `None`: all addresses.
     pub(crate) host: Option<IpAddr>,
-    /// 0: any free one.
+    /// 0: any free port.
     pub(crate) port: u16,
 }
 
 impl Kind {
-    /// The value that a text stands for, or what would have been right.
+    /// Parses a text.
+    ///
+    /// # Errors
+    /// What is expected.
     pub(crate) fn parse(self, text: &str) -> Result<Value, String> {
         match self {
             Self::Switch => parse::switch(text).map(Value::Switch),
             Self::Port => parse::port(text).map(Value::Number),
             Self::Count(least) => parse::count(text, least).map(Value::Number),
             Self::Decimal => parse::decimal(text).map(|_| Value::Text(text.to_owned())),
-            Self::Decimals => parse::rising(text).map(|()| Value::Text(text.to_owned())),
+            Self::Decimals => parse::ascending(text).map(|()| Value::Text(text.to_owned())),
             Self::Duration => parse::duration(text).map(Value::Duration),
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Object => parse::object(text).map(Value::Object),
@@ -110,7 +112,7 @@ impl Kind {
         }
     }
 
-    /// The value's name in the help.
+    /// Placeholder in the help.
     pub(crate) fn value_name(self) -> &'static str {
         match self {
             Self::Switch => "true|false",
@@ -131,7 +133,7 @@ impl Kind {
 }
 
 impl Flag {
-    /// Why it has no effect in a command, if it has none.
+    /// Why it has no effect in a command; `None`: it has one.
     pub(crate) fn without_effect(&self, preset: Preset) -> Option<&'static str> {
         match self.support {
             Support::Yes => None,

@@ -1,4 +1,4 @@
-//! The flags as given, parsed by the table.
+//! The flags of one command line, parsed by the table.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -11,36 +11,33 @@ use headgate_compile::Name;
 use super::{FLAGS, Flag, HostPort, Kind, Value};
 use crate::config::Preset;
 
-/// Heading in the help for flags that are accepted and do nothing.
-const WITHOUT_EFFECT: &str = "Flags of ingress-nginx without effect here";
-/// Heading in the help for flags that need a cluster.
-const CLUSTER: &str = "Flags of the controller";
+/// Heading in the help for flags that are accepted without effect.
+const WITHOUT_EFFECT: &str = "Flags of ingress-nginx without effect";
+/// Heading in the help for flags that need an API server.
+const CLUSTER: &str = "Flags for clusters";
 
-/// The flags as given. What was not given has its default.
+/// The flags that were given; getters fall back to the defaults of the table.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Flags {
     given: BTreeMap<&'static str, Vec<Value>>,
 }
 
-/// Readers by kind. Names are those of the table; a name that is not in it, or is of another kind, reads as the kind's
-/// zero, which the tests rule out.
+/// Getters by kind. A name that is not in the table, or is of another kind, reads as zero; tests rule that out.
 impl Flags {
     /// Whether a flag was given.
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
 
-    /// The flags that were given, in the order of the table.
+    /// Flags that were given, in the order of the table.
     pub(crate) fn given(&self) -> impl Iterator<Item = &'static Flag> {
         FLAGS.iter().filter(|flag| self.is_given(flag.name))
     }
 
-    /// A switch.
     pub(crate) fn switch(&self, name: &str) -> bool {
         matches!(self.value(name), Some(Value::Switch(true)))
     }
 
-    /// A number.
     pub(crate) fn number(&self, name: &str) -> u64 {
         if let Some(Value::Number(number)) = self.value(name) {
             number
@@ -49,12 +46,10 @@ impl Flags {
         }
     }
 
-    /// A port.
     pub(crate) fn port(&self, name: &str) -> u16 {
         u16::try_from(self.number(name)).unwrap_or_default()
     }
 
-    /// A duration.
     pub(crate) fn duration(&self, name: &str) -> Duration {
         if let Some(Value::Duration(duration)) = self.value(name) {
             duration
@@ -63,19 +58,19 @@ impl Flags {
         }
     }
 
-    /// A file or folder, if one is named.
+    /// A path; `None`: not given or empty.
     pub(crate) fn file(&self, name: &str) -> Option<PathBuf> {
         Some(self.text(name))
             .filter(|path| !path.is_empty())
             .map(PathBuf::from)
     }
 
-    /// A number of seconds.
+    /// A number that counts seconds.
     pub(crate) fn seconds(&self, name: &str) -> Duration {
         Duration::from_secs(self.number(name))
     }
 
-    /// A text, empty if there is none.
+    /// A text; empty: none.
     pub(crate) fn text(&self, name: &str) -> String {
         if let Some(Value::Text(text)) = self.value(name) {
             text
@@ -84,7 +79,6 @@ impl Flags {
         }
     }
 
-    /// An object.
     pub(crate) fn object(&self, name: &str) -> Option<Name> {
         if let Some(Value::Object(object)) = self.value(name) {
             object
@@ -93,7 +87,7 @@ impl Flags {
         }
     }
 
-    /// An address; `None`: all.
+    /// An address; `None`: all addresses.
     pub(crate) fn address(&self, name: &str) -> Option<IpAddr> {
         if let Some(Value::Address(address)) = self.value(name) {
             address
@@ -102,7 +96,7 @@ impl Flags {
         }
     }
 
-    /// Where to listen, if anywhere.
+    /// An address to listen on; `None`: not at all.
     pub(crate) fn host_port(&self, name: &str) -> Option<HostPort> {
         if let Some(Value::HostPort(address)) = self.value(name) {
             address
@@ -111,7 +105,7 @@ impl Flags {
         }
     }
 
-    /// All addresses given.
+    /// All addresses of a repeatable flag.
     pub(crate) fn addresses(&self, name: &str) -> Vec<IpAddr> {
         let given = self.given.get(name).into_iter().flatten();
         given

@@ -1,4 +1,4 @@
-//! Values of flags. Errors say what would be right; the parser of the command line adds the flag and the value.
+//! Values of flags. An error says what is expected; clap adds the flag and the value.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use headgate_compile::Name;
 
 use super::HostPort;
 
-/// As Go's `strconv.ParseBool`.
+/// As `strconv.ParseBool` of Go.
 pub(crate) fn switch(text: &str) -> Result<bool, String> {
     match text {
         "1" | "t" | "T" | "true" | "TRUE" | "True" => Ok(true),
@@ -35,16 +35,16 @@ pub(crate) fn decimal(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number, such as 0.3".to_owned())
 }
 
-pub(crate) fn rising(text: &str) -> Result<(), String> {
+pub(crate) fn ascending(text: &str) -> Result<(), String> {
     let text = text.trim_start_matches('[').trim_end_matches(']');
     let numbers: Result<Vec<_>, _> = text.split(',').map(|part| decimal(part.trim())).collect();
     match numbers {
         Ok(numbers) if numbers.is_sorted_by(|left, right| left < right) => Ok(()),
-        _ => Err("expected rising numbers separated by commas, such as 0.1,0.5,1".to_owned()),
+        _ => Err("expected ascending numbers separated by commas, such as 0.1,0.5,1".to_owned()),
     }
 }
 
-/// As Go's `time.ParseDuration`, without signs.
+/// As `time.ParseDuration` of Go, without signs.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || "expected a duration, such as 30s, 500ms or 1h30m".to_owned();
     if text == "0" {
@@ -132,14 +132,14 @@ pub(crate) fn host_port(text: &str) -> Result<Option<HostPort>, String> {
     }))
 }
 
-/// Labels as the API server selects by: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, with commas
+/// A label selector in the syntax of the API server: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, with commas
 /// between them.
 pub(crate) fn selector(text: &str) -> Result<(), String> {
     let is_word = |word: &str| {
         let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
         !word.is_empty() && word.bytes().all(inner)
     };
-    // A comma within parentheses separates values.
+    // A comma in parentheses separates values.
     let mut depth = 0_usize;
     let mut terms = text.split(|c: char| {
         match c {
@@ -193,6 +193,6 @@ pub(crate) fn path(text: &str) -> Result<(), String> {
     if good {
         Ok(())
     } else {
-        Err("expected a path beginning with /".to_owned())
+        Err("expected a path that begins with /".to_owned())
     }
 }

@@ -56,7 +56,7 @@ fn the_parser_is_consistent() {
 }
 
 #[test]
-fn nothing_given_is_as_in_ingress_nginx() {
+fn defaults_are_those_of_ingress_nginx() {
     let Config {
         serving,
         cluster: None,
@@ -126,7 +126,7 @@ fn a_controller_has_a_cluster() {
     assert!(config.serving.options.loopback_endpoints);
     let cluster = config.cluster.unwrap();
     assert!(cluster.status.is_none() && cluster.election.is_none());
-    assert_eq!(cluster.cache.unwrap().folder, PathBuf::from("/c"));
+    assert_eq!(cluster.cache.unwrap().directory, PathBuf::from("/c"));
     let webhook = cluster.webhook.unwrap();
     assert_eq!(webhook.address.to_string(), "[::]:8443");
     let WebhookCertificate::Managed {
@@ -181,7 +181,7 @@ fn forms_of_flags() {
     );
     assert_eq!(config.serving.admin.port(), 0);
 
-    // A bare switch takes no word after it.
+    // The word after a bare switch is not its value.
     let (config, dirs) = paths("serve --watch-ingress-without-class dir");
     assert!(config.serving.options.class.without_class && dirs == [PathBuf::from("dir")]);
 
@@ -215,7 +215,7 @@ fn forms_of_flags() {
         assert_eq!(serve(line).log_level, level, "{line}");
     }
 
-    // The last one counts, but addresses add up.
+    // The last one wins; addresses accumulate.
     assert_eq!(
         serve("--http-port=1 --http-port=2").serving.proxy.http_port,
         2
@@ -262,11 +262,11 @@ fn flags_mean_what_they_say() {
     assert_eq!(serving.proxy.workers, 7);
     assert_eq!(serving.admin.to_string(), "127.0.0.1:10254");
     assert_eq!(serving.grace, Duration::from_secs(5));
-    // An empty value is as none.
+    // An empty value means none.
     assert_eq!(serve("--configmap=").serving.options.settings, None);
 }
 
-/// As the chart of ingress-nginx writes them, with what people add.
+/// Arguments that the chart of ingress-nginx writes, and common additions.
 #[test]
 fn arguments_of_an_existing_deployment_are_accepted() {
     let config = serve(
@@ -280,10 +280,7 @@ fn arguments_of_an_existing_deployment_are_accepted() {
          --logtostderr=true --log_file=x --log_dir=/tmp --vmodule=store=4 --stderrthreshold=INFO",
     );
     let warning = config.warning().unwrap();
-    assert!(
-        warning.starts_with("flags without effect here: --"),
-        "{warning}"
-    );
+    assert!(warning.starts_with("flags without effect: --"), "{warning}");
     for name in [
         "publish-service",
         "validating-webhook",
@@ -303,7 +300,7 @@ fn arguments_of_an_existing_deployment_are_accepted() {
     assert_eq!(serve("--http-port=8080").warning(), None);
 }
 
-/// With every flag, the default is a value that the flag takes.
+/// The default of every flag is one of its values.
 #[test]
 fn every_flag_is_accepted_with_its_default() {
     let mut names = BTreeSet::new();
@@ -329,7 +326,7 @@ fn every_flag_is_accepted_with_its_default() {
 }
 
 #[test]
-fn what_is_wrong_is_named_with_what_would_be_right() {
+fn errors_name_the_flag_and_what_is_expected() {
     let cases = [
         ("serve dir --no-such-flag", "--no-such-flag", ""),
         ("serve dir --htp-port=80", "--htp-port", "--http-port"),
@@ -360,7 +357,11 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
         ),
         ("serve dir --election-ttl=30", "--election-ttl", "30s"),
         ("serve dir --election-ttl=1x", "--election-ttl", "30s"),
-        ("serve dir --time-buckets=1,1", "--time-buckets", "rising"),
+        (
+            "serve dir --time-buckets=1,1",
+            "--time-buckets",
+            "ascending",
+        ),
         (
             "serve dir --bind-address=example.com",
             "--bind-address",
@@ -379,7 +380,7 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
         (
             "serve dir --health-check-path=healthz",
             "--health-check-path",
-            "beginning with /",
+            "begins with /",
         ),
         ("serve dir --workers=-1", "--workers", "whole number"),
         (
@@ -467,7 +468,7 @@ fn durations_are_those_of_go() {
 }
 
 #[test]
-fn the_demo_stays_on_this_machine_unless_told_otherwise() {
+fn the_demo_listens_on_loopback_by_default() {
     let demo = |line: &str| match run(line).unwrap() {
         Invocation::Demo(config) => config.serving,
         _ => panic!("not demo"),
@@ -513,7 +514,7 @@ fn the_page_has_a_row_for_each_flag() {
     assert_eq!(page.lines().count(), FLAGS.len() + 2);
     assert!(
         page.contains(
-            "| `--http-port` | `80` | Port for plain HTTP; 0: any free one | honoured |\n"
+            "| `--http-port` | `80` | Port for plain HTTP; 0: any free port | honoured |\n"
         )
     );
     assert!(

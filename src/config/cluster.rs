@@ -1,4 +1,4 @@
-//! What the flags say about the cluster.
+//! Flags that concern the cluster.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,30 +9,29 @@ use headgate_compile::Name;
 use super::{Conflict, System};
 use crate::args::Flags;
 
-/// The controller's part of the configuration.
+/// Configuration of `controller` alone.
 #[derive(Debug)]
 pub(crate) struct Cluster {
-    /// The way to the API server.
     pub(crate) api: Api,
     /// Labels of the namespaces to watch (`--watch-namespace-selector`).
     pub(crate) namespace_selector: Option<String>,
-    /// Read everything again this often (`--sync-period`); zero: never.
+    /// Resync period (`--sync-period`); zero: never.
     pub(crate) resync: Duration,
-    /// The copy of the last objects.
+    /// `--cache-dir`; `None`: no cache.
     pub(crate) cache: Option<Cache>,
-    /// Our Pod, by which replicas know each other.
+    /// The own Pod: the identity in leader election.
     pub(crate) pod: Name,
-    /// Who writes statuses; `None`: nobody (`--disable-leader-election`).
+    /// `None`: no statuses are written (`--disable-leader-election`).
     pub(crate) election: Option<Election>,
-    /// Statuses; `None`: none are written (`--update-status=false`).
+    /// `None`: no statuses are written (`--update-status=false`).
     pub(crate) status: Option<Status>,
-    /// Tell on each Ingress that it was taken in.
+    /// Whether to write Sync Events (`--disable-sync-events`).
     pub(crate) sync_events: bool,
-    /// The admission webhook.
+    /// `None`: no webhook.
     pub(crate) webhook: Option<Webhook>,
 }
 
-/// The way to the API server.
+/// How to reach the API server.
 #[derive(Debug)]
 pub(crate) struct Api {
     /// `--apiserver-host`
@@ -43,21 +42,19 @@ pub(crate) struct Api {
     pub(crate) kubeconfig: Option<PathBuf>,
 }
 
-/// The copy of the last objects.
+/// The object cache on disk.
 #[derive(Debug)]
 pub(crate) struct Cache {
-    /// Its folder.
-    pub(crate) folder: PathBuf,
-    /// The file with the key that seals it.
+    pub(crate) directory: PathBuf,
+    /// File with the encryption key; `None`: Secrets are not cached.
     pub(crate) key: Option<PathBuf>,
 }
 
-/// The election of a leader.
+/// Leader election.
 #[derive(Debug)]
 pub(crate) struct Election {
-    /// The Lease.
     pub(crate) lease: Name,
-    /// How long it lasts.
+    /// Duration of the Lease.
     pub(crate) ttl: Duration,
 }
 
@@ -79,40 +76,39 @@ pub(crate) struct Status {
 /// The admission webhook.
 #[derive(Debug)]
 pub(crate) struct Webhook {
-    /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// What it proves to be itself with.
     pub(crate) certificate: WebhookCertificate,
-    /// File with the authorities of those who may ask; `None`: everybody may.
+    /// File with the CA of clients; `None`: no client certificate is required.
     pub(crate) clients: Option<PathBuf>,
 }
 
 /// Where the webhook's certificate comes from.
 #[derive(Debug)]
 pub(crate) enum WebhookCertificate {
-    /// From files, which somebody else renews.
+    /// From files that are renewed by others.
     Files {
-        /// Chain as PEM.
+        /// PEM file with the chain.
         certificate: PathBuf,
-        /// Key as PEM.
+        /// PEM file with the key.
         key: PathBuf,
     },
-    /// From ourselves.
+    /// Made and renewed by the replicas.
     Managed {
-        /// Where replicas share it.
+        /// Secret in which replicas share it.
         secret: Name,
-        /// Who is told its authority.
+        /// ValidatingWebhookConfiguration whose caBundle is updated.
         configuration: Option<String>,
-        /// Whose names it is for.
+        /// Service whose DNS names it has.
         service: Name,
     },
 }
 
-/// Shorter intervals would only repeat what is known (ingress-nginx has the same bound).
-const LEAST_STATUS_INTERVAL: Duration = Duration::from_secs(5);
+/// Minimum of `--status-update-interval`, as in ingress-nginx.
+const MIN_STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Cluster {
-    /// What these flags mean on this system.
+    /// # Errors
+    /// Flags of the webhook that contradict each other.
     pub(super) fn new(flags: &Flags, system: &System) -> Result<Self, Conflict> {
         let text = |name| Some(flags.text(name)).filter(|text| !text.is_empty());
         let pod = pod(system);
@@ -128,8 +124,8 @@ impl Cluster {
             },
             namespace_selector: text("watch-namespace-selector"),
             resync: flags.duration("sync-period"),
-            cache: flags.file("cache-dir").map(|folder| Cache {
-                folder,
+            cache: flags.file("cache-dir").map(|directory| Cache {
+                directory,
                 key: flags.file("cache-key-file"),
             }),
             election,
@@ -141,7 +137,7 @@ impl Cluster {
     }
 }
 
-/// Our Pod, or a name that no other process on this or another machine has.
+/// The own Pod, or a name that is unique to this process.
 fn pod(system: &System) -> Name {
     let namespace = match system.pod_namespace.as_str() {
         "" => "default",
@@ -167,7 +163,7 @@ fn status(flags: &Flags) -> Status {
         internal: flags.switch("report-node-internal-ip-address"),
         interval: flags
             .seconds("status-update-interval")
-            .max(LEAST_STATUS_INTERVAL),
+            .max(MIN_STATUS_INTERVAL),
         clear: flags.switch("update-status-on-shutdown"),
     }
 }

@@ -1,32 +1,31 @@
-//! What the system allows: processors, open files, and who we are.
+//! Facts about the system: processors, open files, and the own Pod.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
-/// Connections that a process may have whose limit of open files cannot be told.
+/// Open files to assume where the limit cannot be read.
 const DEFAULT_FILES: u64 = 1024 + 2 * 4096;
-/// Files that are no connections: listeners, certificates, request bodies on disk. Where there are few at all, a quarter.
+/// Files that are not connections: listeners, certificates, request bodies on disk. Under a low limit, a quarter of it.
 const OTHER_FILES: u64 = 1024;
 
-/// What the system allows.
+/// Facts about the system.
 #[derive(Clone, Debug)]
 pub(crate) struct System {
-    /// Processors that we may keep busy: the CPU limit of the container, rounded up, else the cores.
+    /// The CPU limit of the container, rounded up, else the number of cores.
     pub(crate) cpus: usize,
-    /// Files that may be open at once.
+    /// Limit of open files.
     pub(crate) open_files: u64,
-    /// Whether there is IPv6.
     pub(crate) has_ipv6: bool,
-    /// Our Pod (`POD_NAME`); empty outside a cluster.
+    /// The own Pod (`POD_NAME`); empty outside of a cluster.
     pub(crate) pod_name: String,
     /// Its namespace (`POD_NAMESPACE`).
     pub(crate) pod_namespace: String,
-    /// Name of the machine, for who is no Pod.
+    /// Name of the machine; the identity outside of a cluster.
     pub(crate) host_name: String,
 }
 
 impl System {
-    /// This system. Raises the limit of open files as far as we may.
+    /// Reads the facts, and raises the limit of open files as far as allowed.
     pub(crate) fn read() -> Self {
         let variable = |name| std::env::var(name).unwrap_or_default();
         Self {
@@ -39,8 +38,7 @@ impl System {
         }
     }
 
-    /// The address that stands for all: the unspecified IPv6 address takes IPv4 connections too, where there is IPv6 at
-    /// all.
+    /// The unspecified address: that of IPv6 also accepts IPv4 connections, where the system has IPv6.
     pub(crate) fn all_addresses(&self) -> IpAddr {
         if self.has_ipv6 {
             Ipv6Addr::UNSPECIFIED.into()
@@ -49,7 +47,7 @@ impl System {
         }
     }
 
-    /// Client connections at once: a proxied one needs a second file towards its endpoint.
+    /// Maximum of client connections: each may need a second file for its endpoint.
     pub(crate) fn max_connections(&self) -> usize {
         let others = OTHER_FILES.min(self.open_files / 4);
         let connections = (self.open_files - others) / 2;
@@ -57,7 +55,7 @@ impl System {
     }
 }
 
-/// The standard library rounds the limit down, which leaves half of 1.5 CPUs idle.
+/// The standard library rounds the limit down: with 1.5 CPUs, half a CPU would stay idle.
 fn cpus() -> usize {
     let read = |path| std::fs::read_to_string(path).ok();
     let cores = read("/proc/self/status").as_deref().and_then(allowed_cores);
@@ -74,7 +72,7 @@ fn cpus() -> usize {
     limit.map_or(cores, |limit| limit.min(cores)).max(1)
 }
 
-/// Cores that the scheduler may put us on, from `/proc/self/status`: `Cpus_allowed_list: 0-3,8`.
+/// Cores that this process may run on, from `/proc/self/status`: `Cpus_allowed_list: 0-3,8`.
 fn allowed_cores(status: &str) -> Option<usize> {
     let list = status
         .lines()
@@ -86,13 +84,13 @@ fn allowed_cores(status: &str) -> Option<usize> {
     })
 }
 
-/// `quota period` of version 2 of cgroups, rounded up; `None`: no limit.
+/// `quota period` of cgroups version 2, rounded up; `None`: no limit.
 fn limit_v2(max: &str) -> Option<usize> {
     let (quota, period) = max.trim().split_once(' ')?;
     limit_v1(quota, period)
 }
 
-/// Microseconds of quota in each period, of version 1 of cgroups; a quota of -1 is no limit.
+/// Quota and period in microseconds, of cgroups version 1; a quota of -1 is no limit.
 fn limit_v1(quota: &str, period: &str) -> Option<usize> {
     let quota: u64 = quota.trim().parse().ok()?;
     let period: u64 = period.trim().parse().ok().filter(|period| *period > 0)?;

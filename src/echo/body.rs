@@ -1,4 +1,4 @@
-//! Bodies of answers.
+//! Bodies of responses.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -9,20 +9,18 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
-/// The body of any answer. Its errors are those of a request body that is being echoed.
+/// The body of any response. Its errors are those of a request body that is being echoed.
 pub(super) type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 
-/// What [`Filler`] repeats. Large, so that a long body costs few frames.
+/// What [`Filler`] repeats. Large, so that a long body needs few frames.
 static CHUNK: [u8; 64 * 1024] = [b'x'; 64 * 1024];
 
-/// A body of these bytes.
 pub(super) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed_unsync()
 }
 
-/// No body.
 pub(super) fn empty() -> Body {
     Empty::new().map_err(|never| match never {}).boxed_unsync()
 }

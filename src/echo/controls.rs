@@ -1,14 +1,14 @@
-//! What the query of a request asks of the answer.
+//! Query parameters that control the response.
 //!
-//! | parameter | answer |
+//! | parameter | response |
 //! |---|---|
 //! | `status=NNN` | this status, 200 to 599 |
 //! | `bytes=N` | a body of N bytes, at most 1 GiB, in place of the JSON |
 //! | `header=Name:Value` | this header field; repeatable; replaces a field of that name |
-//! | `delay=MS` | sent after so many milliseconds, at most 60 seconds |
+//! | `delay=MS` | sent after this many milliseconds, at most 60 seconds |
 //!
-//! Names and values are percent-decoded (a `+` is a plus). Anything else in a query, and a value that cannot be meant
-//! as a control, such as `status=open`, is an ordinary part of the request: it is echoed and has no effect.
+//! Names and values are percent-decoded (a `+` is a plus). Other parameters, and values that are not valid for a control,
+//! such as `status=open`, have no effect and are echoed like any query.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -27,14 +27,14 @@ pub(super) struct Controls {
     pub(super) status: Option<StatusCode>,
     /// Length of the body in place of the JSON, in bytes.
     pub(super) bytes: Option<u64>,
-    /// Fields to add to the answer.
+    /// Fields to add to the response.
     pub(super) headers: HeaderMap,
-    /// Time to wait before answering.
+    /// Time to wait before responding.
     pub(super) delay: Duration,
 }
 
 impl Controls {
-    /// Reads the controls from a query, without its `?`. Of a repeated `status`, `bytes` or `delay`, the last counts.
+    /// Parses a query without its `?`. Of a repeated `status`, `bytes` or `delay`, the last counts.
     pub(super) fn parse(query: &str) -> Self {
         let mut controls = Self::default();
         for pair in query.split('&') {
@@ -72,7 +72,7 @@ fn number(value: &str) -> Option<u64> {
     value.parse().ok()
 }
 
-/// A final status: an interim one would leave the request without an answer.
+/// A final status: an interim one would leave the request without a response.
 fn status(value: &str) -> Option<StatusCode> {
     let code = value
         .parse()
@@ -81,7 +81,7 @@ fn status(value: &str) -> Option<StatusCode> {
     StatusCode::from_u16(code).ok()
 }
 
-/// The framing of the answer belongs to the server and can't be set.
+/// The framing of the response belongs to the server and cannot be set.
 fn header(value: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = value.split_once(':')?;
     let name = HeaderName::from_bytes(name.trim().as_bytes()).ok()?;
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reads_every_control() {
+    fn parses_every_control() {
         let controls =
             Controls::parse("status=503&bytes=10&delay=250&header=X-A%3A%20b&header=x-a:c+d&q=1");
         assert_eq!(controls.status, Some(StatusCode::SERVICE_UNAVAILABLE));
@@ -107,14 +107,14 @@ mod tests {
     }
 
     #[test]
-    fn bounds_what_a_request_can_cost() {
+    fn limits_the_cost_of_a_request() {
         let controls = Controls::parse("bytes=18446744073709551615&delay=86400000");
         assert_eq!(controls.bytes, Some(MAX_BYTES));
         assert_eq!(controls.delay, MAX_DELAY);
     }
 
     #[test]
-    fn what_is_no_control_has_no_effect() {
+    fn other_parameters_have_no_effect() {
         for query in [
             "",
             "status",

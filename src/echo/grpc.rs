@@ -1,5 +1,5 @@
-//! gRPC: every message of a call comes back as it was, so unary calls and all kinds of streams work with any service
-//! definition whose requests and answers are of one type.
+//! gRPC: echoes every message of a call, so unary calls and all kinds of streams work with any service definition whose
+//! requests and responses have the same type.
 
 use std::future::ready;
 
@@ -10,12 +10,12 @@ use hyper::body::Incoming;
 
 use super::body::Body;
 
-/// The request header that asks for a status other than 0.
-const WANTED_STATUS: &str = "x-grpc-status";
-/// `INVALID_ARGUMENT`, for a wanted status that is no number.
+/// Request field that sets a status other than 0.
+const REQUESTED_STATUS: &str = "x-grpc-status";
+/// `INVALID_ARGUMENT`, for a requested status that is not a number.
 const INVALID_ARGUMENT: u32 = 3;
 
-/// Whether the request is a gRPC call: over HTTP/2 with one of gRPC's content types.
+/// Whether the request is a gRPC call: HTTP/2 with a content type of gRPC.
 pub(super) fn is_call<B>(request: &Request<B>) -> bool {
     let content_type = request
         .headers()
@@ -25,11 +25,11 @@ pub(super) fn is_call<B>(request: &Request<B>) -> bool {
         && content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
-/// Sends the messages back as they arrive, then `grpc-status`: that of the header `x-grpc-status`, else 0. A header
-/// `x-name` comes back as a header.
+/// Sends the messages back as they arrive, then `grpc-status`: that of the field `x-grpc-status`, else 0. Echoes a field
+/// `x-name`.
 pub(super) fn echo(request: Request<Incoming>) -> Response<Body> {
     let (head, messages) = request.into_parts();
-    let trailers = trailers(head.headers.get(WANTED_STATUS));
+    let trailers = trailers(head.headers.get(REQUESTED_STATUS));
     let body = messages.with_trailers(ready(Some(Ok(trailers))));
     // As a stream of frames it has no known length: gRPC servers send no Content-Length, even to a call that had one.
     let body = StreamBody::new(BodyStream::new(body)).boxed_unsync();
@@ -42,11 +42,11 @@ pub(super) fn echo(request: Request<Incoming>) -> Response<Body> {
     response
 }
 
-fn trailers(wanted: Option<&HeaderValue>) -> HeaderMap {
+fn trailers(requested: Option<&HeaderValue>) -> HeaderMap {
     let mut trailers = HeaderMap::new();
-    let status = wanted.map_or(Some(0), |value| value.to_str().ok()?.parse().ok());
+    let status = requested.map_or(Some(0), |value| value.to_str().ok()?.parse().ok());
     if status != Some(0) {
-        let message = HeaderValue::from_static("asked for by x-grpc-status");
+        let message = HeaderValue::from_static("requested by x-grpc-status");
         trailers.insert("grpc-message", message);
     }
     trailers.insert("grpc-status", status.unwrap_or(INVALID_ARGUMENT).into());

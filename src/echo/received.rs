@@ -1,4 +1,4 @@
-//! A request as the echo backend received it, and its JSON.
+//! A request as the echo backend received it, as JSON.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,23 +11,21 @@ use http_body_util::BodyExt;
 use hyper::body::Body;
 use serde::Serialize;
 
-/// The longest request body that is taken, in bytes.
+/// Longest accepted request body, in bytes.
 const MAX_BODY: u64 = 64 << 20;
-/// How much of a request body is kept to be shown, in bytes.
+/// How much of a request body is shown, in bytes.
 const MAX_TEXT: usize = 64 << 10;
 
 /// Why a request body was not read to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError<E> {
-    /// It is longer than this server takes.
     #[error("the request body is longer than {MAX_BODY} bytes")]
     TooLarge,
-    /// The connection or the framing failed.
-    #[error("the request body broke off")]
+    #[error("the request body is incomplete")]
     Broken(#[source] E),
 }
 
-/// A request body, read to its end: all of it counted, its beginning kept.
+/// A request body: its length, and its beginning.
 #[derive(Debug, Default)]
 pub(super) struct Content {
     bytes: u64,
@@ -36,7 +34,6 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Reads `body` to its end.
     pub(super) async fn read<B>(mut body: B) -> Result<Self, BodyError<B::Error>>
     where
         B: Body<Data = Bytes> + Unpin,
@@ -63,7 +60,7 @@ impl Content {
         Ok(())
     }
 
-    /// The beginning of the body, if it is text. A character that the cut went through is left out.
+    /// The beginning of the body, if it is text. A character that was cut in two is left out.
     fn text(&self) -> Option<&str> {
         let is_cut = self.bytes > self.kept.len() as u64;
         match std::str::from_utf8(&self.kept) {
@@ -76,7 +73,7 @@ impl Content {
     }
 }
 
-/// What is told of a request, under these names in camel case.
+/// The JSON object; names are in camel case.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Received<'a> {
@@ -100,7 +97,7 @@ struct Received<'a> {
 /// Lower-case names and their values in order of arrival. Bytes that are not UTF-8 become replacement characters.
 type Fields<'a> = BTreeMap<&'a str, Vec<Cow<'a, str>>>;
 
-/// The JSON that tells the backend `name`'s view of a request that came from `remote`, with a final newline.
+/// The JSON for a request from `remote` to the backend `name`, with a final newline.
 pub(super) fn to_json(
     name: &str,
     remote: SocketAddr,

@@ -1,4 +1,4 @@
-//! HTTP/1.1 upgrades: WebSocket (RFC 6455), whose messages come back, and any other protocol, whose bytes come back.
+//! HTTP/1.1 upgrades: echoes the messages of WebSocket (RFC 6455) and the bytes of any other protocol.
 
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
@@ -22,9 +22,9 @@ use super::body::{Body, empty, full};
 /// The only version of the WebSocket protocol (RFC 6455 section 4.1).
 const WEBSOCKET_VERSION: &str = "13";
 
-/// The protocol that a request asks to change to, if it is one to change to. `h2c` is not: clients offer it with
-/// ordinary requests, which are then answered in HTTP/1.1 (RFC 9113 section 3.1 has it obsolete).
-pub(super) fn wanted<B>(request: &Request<B>) -> Option<HeaderValue> {
+/// The protocol that a request asks to upgrade to. `h2c` is ignored: clients offer it with ordinary requests, which get an
+/// HTTP/1.1 response (RFC 9113 section 3.1 makes it obsolete).
+pub(super) fn requested<B>(request: &Request<B>) -> Option<HeaderValue> {
     if request.version() != Version::HTTP_11 || !names_upgrade(request.headers()) {
         return None;
     }
@@ -42,8 +42,8 @@ fn names_upgrade(headers: &HeaderMap) -> bool {
         .any(|value| value.split(',').any(is_upgrade))
 }
 
-/// Answers 101 and echoes on the connection from then on, until the client or the server stops. A WebSocket handshake
-/// with a mistake is answered 400 or 426.
+/// Responds 101 and then echoes on the connection until the client or the server stops. An invalid WebSocket handshake gets
+/// 400 or 426.
 pub(super) fn accept(
     protocol: HeaderValue,
     mut request: Request<Incoming>,
@@ -83,8 +83,10 @@ pub(super) fn accept(
     response
 }
 
-/// The fields of the server's handshake (RFC 6455 section 4.2.2): the accept key, and the first protocol on offer. Else
-/// the status of the refusal.
+/// The fields of the server's handshake (RFC 6455 section 4.2.2): the accept key, and the first offered protocol.
+///
+/// # Errors
+/// The status for an invalid handshake.
 fn websocket_fields<B>(request: &Request<B>) -> Result<HeaderMap, StatusCode> {
     let headers = request.headers();
     let version = headers.get(SEC_WEBSOCKET_VERSION);
@@ -110,9 +112,9 @@ fn websocket_fields<B>(request: &Request<B>) -> Result<HeaderMap, StatusCode> {
     Ok(fields)
 }
 
-/// Tells a client with a wrong handshake which version there is (RFC 6455 section 4.4).
+/// Response to an invalid handshake, with the supported version (RFC 6455 section 4.4).
 fn refusal(status: StatusCode) -> Response<Body> {
-    let text = Bytes::from_static(b"this is no WebSocket handshake of version 13\n");
+    let text = Bytes::from_static(b"not a WebSocket handshake of version 13\n");
     let mut response = Response::new(full(text));
     *response.status_mut() = status;
     let version = HeaderValue::from_static(WEBSOCKET_VERSION);
@@ -124,7 +126,7 @@ fn refusal(status: StatusCode) -> Response<Body> {
 
 async fn echo_messages(stream: TokioIo<Upgraded>) -> tungstenite::Result<()> {
     let mut socket = WebSocketStream::from_raw_socket(stream, Role::Server, None).await;
-    // Pings and the closing handshake are answered by the protocol itself.
+    // The library responds to pings and to the closing handshake.
     while let Some(message) = socket.next().await {
         let message = message?;
         if message.is_text() || message.is_binary() {

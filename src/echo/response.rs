@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! From a request to its response.
 
 use std::net::SocketAddr;
 
@@ -12,14 +12,14 @@ use super::controls::Controls;
 use super::received::{BodyError, Content, to_json};
 use super::{Shared, grpc, upgrade};
 
-/// The response header that names the backend: there whatever the body is, and for HEAD.
+/// Response field with the name of the backend; set on every response.
 const NAME_FIELD: &str = "x-echo-name";
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
 
-/// Answers one request that came from `peer`.
-pub(super) async fn answer(
+/// Responds to one request from `peer`.
+pub(super) async fn respond(
     request: Request<Incoming>,
     peer: SocketAddr,
     shared: &Shared,
@@ -29,7 +29,7 @@ pub(super) async fn answer(
         text(StatusCode::OK, "ok\n")
     } else if grpc::is_call(&request) {
         grpc::echo(request)
-    } else if let Some(protocol) = upgrade::wanted(&request) {
+    } else if let Some(protocol) = upgrade::requested(&request) {
         upgrade::accept(protocol, request, shared.stop.clone())
     } else {
         describe(request, peer, &shared.name).await
@@ -43,7 +43,7 @@ pub(super) async fn answer(
     response
 }
 
-/// The usual answer: what was received, or what the query asks for.
+/// The usual response: the request as JSON, or what the query asks for.
 async fn describe(request: Request<Incoming>, peer: SocketAddr, name: &str) -> Response<Body> {
     let controls = Controls::parse(request.uri().query().unwrap_or_default());
     let (head, body) = request.into_parts();
@@ -79,7 +79,7 @@ fn apply(controls: Controls, mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Puts all of `fields` into `headers`, in place of what was there under their names.
+/// Sets all `fields` in `headers`, replacing those of the same names.
 fn replace(headers: &mut HeaderMap, fields: HeaderMap) {
     for name in fields.keys() {
         headers.remove(name);
@@ -99,7 +99,7 @@ fn may_have_body(status: StatusCode) -> bool {
     )
 }
 
-/// Leaves the head of an answer to HEAD as it would be for GET (RFC 9110 section 9.3.2).
+/// Keeps the head of a response to HEAD as it would be for GET (RFC 9110 section 9.3.2).
 fn drop_body(response: &mut Response<Body>) {
     let length = response.body().size_hint().exact();
     if let Some(length) = length.filter(|_| may_have_body(response.status())) {
