@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 
-# The image: one static program on an empty base. Nothing else is in it but the authorities of the public web and /tmp.
+# The image: a static program, the public CA certificates and /tmp, on an empty base.
 #
 #   docker build -t headgate:0.1.0 --build-arg COMMIT="$(git rev-parse HEAD)" \
 #     --build-arg SOURCE_DATE_EPOCH="$(git log -1 --format=%ct)" .
@@ -13,13 +13,12 @@ ARG RUST_IMAGE=rust:1.95-alpine
 
 FROM ${RUST_IMAGE} AS builder
 
-# On Alpine the Rust target is musl and links statically. The cryptography library and the allocator are C.
-# libcap-setcap writes the file capability below. Versions are those of the builder image's Alpine release: an older one
-# would be gone from its mirrors.
+# On Alpine the Rust target is musl, which links statically. The cryptography library and the allocator are C. libcap-setcap
+# writes the file capability below. Packages are not pinned: Alpine removes old versions from its mirrors.
 # hadolint ignore=DL3018
 RUN apk add --no-cache build-base ca-certificates cmake libcap-setcap linux-headers perl
 
-# The version of cargo-auditable, which lists the dependencies inside of the program for scanners; empty: without.
+# Version of cargo-auditable, which embeds the list of dependencies for scanners; empty: not used.
 ARG CARGO_AUDITABLE=""
 RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --version "${CARGO_AUDITABLE}" cargo-auditable; fi
 
@@ -31,8 +30,8 @@ COPY src src
 
 ARG COMMIT=unknown
 ARG SOURCE_DATE_EPOCH=0
-# Paths of this stage do not get into the program, and neither does the number of parallel units of a machine (the release
-# profile has one). Line tables stay out: the names of functions are enough for a report.
+# Keeps the build reproducible: no paths of this stage in the program (the release profile has one codegen unit). Line tables
+# are stripped; function names are enough for a backtrace.
 ENV CARGO_INCREMENTAL=0 \
     CARGO_PROFILE_RELEASE_STRIP=debuginfo \
     HEADGATE_BUILD=${COMMIT} \
@@ -42,10 +41,9 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
     if [ -n "${CARGO_AUDITABLE}" ]; then set -- auditable build; else set -- build; fi \
  && cargo "$@" --release --locked --package headgate --bin headgate
 
-# An unprivileged process that listens on port 80 in the node's network (`hostNetwork`) needs NET_BIND_SERVICE, and the kernel
-# gives it to a process of another user than root only through the file. It holds with allowPrivilegeEscalation=false as long
-# as the container has the capability, because nothing is gained beyond what it has; a container without it cannot start
-# the file at all. In a network of its own the chart uses the sysctl net.ipv4.ip_unprivileged_port_start besides.
+# With `hostNetwork` an unprivileged process needs NET_BIND_SERVICE to bind port 80, and gets it only from a file capability.
+# This works with allowPrivilegeEscalation=false, because the container has the capability already; a container without it
+# cannot start the file. Without `hostNetwork` the chart also sets the sysctl net.ipv4.ip_unprivileged_port_start.
 RUN mkdir -p /image/etc/ssl/certs /image/tmp \
  && chmod 1777 /image/tmp \
  && cp /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
@@ -66,7 +64,7 @@ LABEL org.opencontainers.image.title="Headgate" \
 
 COPY --from=builder /image/ /
 
-# ingress-nginx's user and group, which policies may name.
+# User and group of ingress-nginx, which policies may name.
 USER 101:82
 
 # HTTP, HTTPS, health and metrics, admission webhook.

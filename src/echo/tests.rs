@@ -21,7 +21,7 @@ use super::{EchoArgs, accept_all, acceptor, serve};
 
 type Body = Full<Bytes>;
 
-/// An echo server named `b` that runs until told to stop.
+/// An echo server named `b`, until it is stopped.
 struct Server {
     address: std::net::SocketAddr,
     stop: oneshot::Sender<()>,
@@ -114,11 +114,11 @@ async fn tells_what_it_received() {
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["content-type"], "application/json");
     assert_eq!(response.headers()["x-echo-name"], "b");
-    let mut told = json(response).await;
-    let remote = told.as_object_mut().unwrap().remove("remote").unwrap();
+    let mut received = json(response).await;
+    let remote = received.as_object_mut().unwrap().remove("remote").unwrap();
     assert!(remote.as_str().unwrap().starts_with("127.0.0.1:"));
     assert_eq!(
-        told,
+        received,
         json!({
             "name": "b",
             "method": "POST",
@@ -144,10 +144,10 @@ async fn speaks_http2_on_the_same_port() {
     let request = Request::get("http://a.example/p")
         .body(Body::default())
         .unwrap();
-    let told = json(server.http2().await.send_request(request).await.unwrap()).await;
-    assert_eq!(told["version"], "HTTP/2.0");
-    assert_eq!(told["host"], "a.example");
-    assert_eq!(told["path"], "/p");
+    let received = json(server.http2().await.send_request(request).await.unwrap()).await;
+    assert_eq!(received["version"], "HTTP/2.0");
+    assert_eq!(received["host"], "a.example");
+    assert_eq!(received["path"], "/p");
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@
 {{- if and (include "headgate.writesStatus" .) (not $address) (not (include "headgate.publishService" .)) }}true{{ end -}}
 {{- end -}}
 
-{{/* "true" if the controller looks up the zone of its own node. */}}
+{{/* "true" if the controller looks up the zone of its node. */}}
 {{- define "headgate.asksForItsZone" -}}
 {{- $flag := include "headgate.text" (index .Values.controller.extraArgs "enable-topology-aware-routing") -}}
 {{- if or .Values.controller.enableTopologyAwareRouting (eq $flag "true") }}true{{ end -}}
