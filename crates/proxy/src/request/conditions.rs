@@ -88,7 +88,7 @@ mod tests {
             },
             Conditions {
                 query: [("none".into(), exact(""))].into(),
-                ..matching.clone()
+                ..matching
             },
         ] {
             assert!(!wrong.hold(&view), "{wrong:?}");
