@@ -14,7 +14,7 @@ const SERVER_NAME: &str = "nginx";
 
 /// An answer of our own, decided on by a step.
 #[derive(Debug)]
-pub(crate) enum Answer {
+pub(crate) enum LocalResponse {
     /// The page of a status.
     Page(StatusCode),
     /// The same, after which an HTTP/1 connection is closed: what follows on it cannot be told from the request's body.
@@ -34,7 +34,7 @@ pub(crate) enum Answer {
     Counters(String),
 }
 
-impl Answer {
+impl LocalResponse {
     /// The response to a request of `version`.
     pub(crate) fn response(self, settings: &Settings, version: Version) -> Response<Body> {
         match self {
@@ -76,7 +76,7 @@ impl Answer {
 
 /// Where one request could not be read, the next one on the connection is not to be trusted either: what follows a refused
 /// CONNECT is not HTTP.
-impl From<Malformed> for Answer {
+impl From<Malformed> for LocalResponse {
     fn from(malformed: Malformed) -> Self {
         Self::PageAndClose(malformed.status())
     }
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn answers() {
         let settings = Settings::default();
-        let close = Answer::PageAndClose(StatusCode::BAD_REQUEST);
+        let close = LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
         assert_eq!(
             close
                 .response(&settings, Version::HTTP_11)
@@ -313,7 +313,7 @@ mod tests {
                 .unwrap(),
             "close"
         );
-        let close = Answer::PageAndClose(StatusCode::BAD_REQUEST);
+        let close = LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
         assert!(
             !close
                 .response(&settings, Version::HTTP_2)
@@ -322,7 +322,7 @@ mod tests {
         );
 
         let location = HeaderValue::from_static("https://a/");
-        let redirect = Answer::Redirect {
+        let redirect = LocalResponse::Redirect {
             status: StatusCode::PERMANENT_REDIRECT,
             location,
         }
@@ -335,14 +335,14 @@ mod tests {
             (308, "https://a/")
         );
 
-        let preflight = Answer::Preflight.response(&settings, Version::HTTP_11);
+        let preflight = LocalResponse::Preflight.response(&settings, Version::HTTP_11);
         assert_eq!(preflight.status(), 204);
         assert_eq!(
             preflight.headers().get(CONTENT_TYPE).unwrap(),
             "text/plain charset=UTF-8"
         );
         assert_eq!(
-            Answer::Healthy
+            LocalResponse::Healthy
                 .response(&settings, Version::HTTP_11)
                 .status(),
             200

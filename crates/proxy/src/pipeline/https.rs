@@ -4,22 +4,25 @@ use headgate_table::{HttpsRedirect, VirtualHosts};
 
 use super::redirect;
 use crate::request::{Context, Scheme};
-use crate::respond::Answer;
+use crate::respond::LocalResponse;
 
 /// The redirect, when the request came in plain text and its route asks for https.
-pub(super) fn redirect_to_https(context: &Context<'_>, hosts: &VirtualHosts) -> Result<(), Answer> {
+pub(super) fn redirect_to_https(
+    context: &Context<'_>,
+    hosts: &VirtualHosts,
+) -> Result<(), LocalResponse> {
     let asked = match context.route.https {
         HttpsRedirect::Never => false,
         HttpsRedirect::WhenHostHasTls => hosts.has_tls(context.host, context.parsed.name),
         HttpsRedirect::Always => true,
     };
-    if !asked || context.parsed.effective.scheme == Scheme::Https {
+    if !asked || context.parsed.client.scheme == Scheme::Https {
         return Ok(());
     }
     let policy = &context.route.policy;
     let port = policy
         .port_in_redirects
-        .then_some(context.parsed.arrival.https_port);
+        .then_some(context.parsed.connection.https_port);
     let host = redirect::asked_host(context);
     let location = location(
         &host,
@@ -27,7 +30,10 @@ pub(super) fn redirect_to_https(context: &Context<'_>, hosts: &VirtualHosts) -> 
         &context.raw_target(),
         policy.preserve_trailing_slash,
     );
-    Err(redirect::answer(context.settings.redirect_status, location))
+    Err(redirect::to_location(
+        context.settings.redirect_status,
+        location,
+    ))
 }
 
 /// `raw` is the path with query as sent; of it, one final slash is dropped unless it is to be kept.

@@ -3,10 +3,9 @@
 //! A step reads the canonical request and the route's compiled policy, and either lets the request go on or answers it. What
 //! a step does to a head is a pure function in a file of its own; this file is only the order.
 
-mod canary;
 mod cors;
+mod destination;
 mod fallback;
-mod foreign;
 mod forward;
 mod hop_by_hop;
 mod https;
@@ -15,6 +14,7 @@ mod redirect;
 mod replace;
 mod response_head;
 mod rewrite;
+mod spoofable_headers;
 mod upstream_head;
 
 use std::rc::Rc;
@@ -30,7 +30,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
-use self::canary::Destination;
+use self::destination::Destination;
 use self::forward::{Forward, Forwarded};
 use self::response_head::Additions;
 use self::rewrite::Rewritten;
@@ -39,9 +39,10 @@ use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::record::Record;
 use crate::request::{
-    Arrival, ConditionView, Context, Line, Malformed, Parsed, made_id, path, sent_id,
+    ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, client_request_id,
+    generated_id, path,
 };
-use crate::respond::{Answer, Failure};
+use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::Recording;
 use crate::upstream::{CallError, RequestBodyError};
 
@@ -107,12 +108,12 @@ struct Exchange<'x> {
 }
 
 impl Exchange<'_> {
-    async fn run(mut self, mut head: Parts, body: Incoming) -> Result<Forwarded, Answer> {
+    async fn run(mut self, mut head: Parts, body: Incoming) -> Result<Forwarded, LocalResponse> {
         let table = self.table;
         let settings = &*table.settings;
-        let line = Line::of(&head)?;
-        let name = line.name()?;
-        let path = path::canonical(line.raw_path()).map_err(Malformed::from)?;
+        let target = RequestTarget::of(&head)?;
+        let name = target.name()?;
+        let path = path::canonical(target.raw_path()).map_err(Malformed::from)?;
         let downstream = self.downstream;
         // Connections may outlive their listener: then nothing is served on them any more.
         let listener = table.listener(downstream.listener);
@@ -121,17 +122,17 @@ impl Exchange<'_> {
             Some((listener, hosts))
         });
         let Some((listener, hosts)) = served else {
-            return Err(Answer::PageAndClose(StatusCode::NOT_FOUND));
+            return Err(LocalResponse::PageAndClose(StatusCode::NOT_FOUND));
         };
-        let arrival = Arrival::of(downstream, listener.ports);
-        let effective = arrival.effective(&settings.forwarded, &head.headers, line.host.as_ref());
-        self.record.client = effective.client;
+        let connection = ConnectionInfo::of(downstream, listener.ports);
+        let client = connection.client(&settings.forwarded, &head.headers, target.host.as_ref());
+        self.record.client = client.address;
         let parsed = Parsed {
-            line: &line,
+            target: &target,
             name: &name,
             path: &path,
-            arrival,
-            effective,
+            connection,
+            client,
         };
 
         let host = hosts.find(&name);
@@ -152,17 +153,17 @@ impl Exchange<'_> {
         redirect::of_route(&context)?;
         let mut rewritten = rewrite::rewrite(&context)?;
         https::redirect_to_https(&context, hosts)?;
-        let destination = canary::destination(&context, table, &downstream.worker.upstreams)?;
+        let destination = destination::destination(&context, table, &downstream.worker.upstreams)?;
         self.note_destination(destination);
         context.upstream = destination.upstream().map(|upstream| &**upstream);
         self.limit(&context)?;
         check_access(&context)?;
 
         let Some(upstream) = destination.upstream() else {
-            return Err(Answer::Page(StatusCode::NOT_FOUND));
+            return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };
-        let stands_in = matches!(destination, Destination::Fallback(_));
-        if stands_in {
+        let is_fallback = matches!(destination, Destination::Fallback(_));
+        if is_fallback {
             rewritten = Rewritten::default();
         }
         let extra = Extra {
@@ -173,7 +174,7 @@ impl Exchange<'_> {
             mut headers,
             upgrade,
         } = upstream_head::upstream_head(&mut context, extra);
-        if stands_in {
+        if is_fallback {
             fallback::explain(&mut headers, &context);
         }
         self.record.request_id = context.request_id().cloned();
@@ -211,13 +212,13 @@ impl Exchange<'_> {
         host: &Host,
         route: &Arc<Route>,
         parsed: &Parsed<'_>,
-    ) -> Result<(), Answer> {
+    ) -> Result<(), LocalResponse> {
         let is_root = matches!(&host.behaviour, HostBehaviour::Routes { paths, .. } if Arc::ptr_eq(route, paths.root()));
         if !is_root || *host.name != *CATCH_ALL {
             return Ok(());
         }
         let answer = if *parsed.path == *self.table.settings.health_path.as_bytes() {
-            Answer::Healthy
+            LocalResponse::Healthy
         } else if *parsed.path == *STATUS_PATH {
             self.counters()
         } else {
@@ -228,11 +229,11 @@ impl Exchange<'_> {
     }
 
     /// The connection's own end decides: what headers say of the client may come from anywhere.
-    fn counters(&self) -> Answer {
+    fn counters(&self) -> LocalResponse {
         if self.downstream.tcp_peer.ip().to_canonical().is_loopback() {
-            Answer::Counters(self.downstream.worker.shared.telemetry.status_page())
+            LocalResponse::Counters(self.downstream.worker.shared.telemetry.status_page())
         } else {
-            Answer::Page(StatusCode::FORBIDDEN)
+            LocalResponse::Page(StatusCode::FORBIDDEN)
         }
     }
 
@@ -243,20 +244,20 @@ impl Exchange<'_> {
     }
 
     /// Cross-origin sharing: decides about the origin, and answers OPTIONS for allowed ones.
-    fn share(&mut self, context: &Context<'_>) -> Result<(), Answer> {
+    fn share(&mut self, context: &Context<'_>) -> Result<(), LocalResponse> {
         let Some(cors) = &context.route.policy.cors else {
             return Ok(());
         };
         *self.allowed_origin = cors::allowed_origin(cors, context.headers.get(ORIGIN));
-        if self.allowed_origin.is_some() && context.parsed.line.method == Method::OPTIONS {
-            return Err(Answer::Preflight);
+        if self.allowed_origin.is_some() && context.parsed.target.method == Method::OPTIONS {
+            return Err(LocalResponse::Preflight);
         }
         Ok(())
     }
 
     /// A body that is announced to be too long is refused whatever else the route would answer, as nginx does. One that
     /// turns out to be is refused while it is forwarded.
-    fn check_length(&mut self, route: &Route, announced: Option<u64>) -> Result<(), Answer> {
+    fn check_length(&mut self, route: &Route, announced: Option<u64>) -> Result<(), LocalResponse> {
         if limits::is_too_long(route.policy.forwarding.body_limit, announced) {
             return Err(self.failed(RequestBodyError::TooLarge.into()));
         }
@@ -269,9 +270,12 @@ impl Exchange<'_> {
             Destination::Primary(upstream) | Destination::Fallback(upstream) => {
                 self.record.upstream = Some(upstream.log_name.clone());
             }
-            Destination::Canary { primary, canary } => {
+            Destination::Alternative {
+                primary,
+                alternative,
+            } => {
                 self.record.upstream = Some(primary.log_name.clone());
-                self.record.alternative = Some(canary.log_name.clone());
+                self.record.alternative = Some(alternative.log_name.clone());
             }
             Destination::Default(upstream) => {
                 self.record.upstream = Some(upstream.log_name.clone());
@@ -281,7 +285,7 @@ impl Exchange<'_> {
         }
     }
 
-    fn limit(&mut self, context: &Context<'_>) -> Result<(), Answer> {
+    fn limit(&mut self, context: &Context<'_>) -> Result<(), LocalResponse> {
         let Some(limits) = &context.route.policy.limits else {
             return Ok(());
         };
@@ -293,23 +297,23 @@ impl Exchange<'_> {
             }
             Err(refusal) => {
                 self.record.refused_by = Some(refusal.limit);
-                Err(Answer::Page(refusal.status))
+                Err(LocalResponse::Page(refusal.status))
             }
         }
     }
 
-    fn failed(&mut self, error: CallError) -> Answer {
+    fn failed(&mut self, error: CallError) -> LocalResponse {
         let failure = Failure::from(error);
         self.record.refused_by = failure.limit;
         if error == CallError::RequestBody(RequestBodyError::Gone) {
             // 499 is for the log alone: nobody is left to read an answer.
             self.record.status = Some(failure.status);
-            return Answer::PageAndClose(StatusCode::BAD_REQUEST);
+            return LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
         }
         if failure.close {
-            Answer::PageAndClose(failure.status)
+            LocalResponse::PageAndClose(failure.status)
         } else {
-            Answer::Page(failure.status)
+            LocalResponse::Page(failure.status)
         }
     }
 }
@@ -317,7 +321,7 @@ impl Exchange<'_> {
 /// What is known before anything is decided.
 fn begin(downstream: &Downstream, head: &Parts, body: &Incoming) -> Record {
     Record {
-        request_id: sent_id(&head.headers),
+        request_id: client_request_id(&head.headers),
         request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
         ..Record::new(head, downstream.peer().ip().to_canonical())
     }
@@ -338,7 +342,7 @@ fn name_upstream(table: &RoutingTable, record: &mut Record) {
 /// A request that is answered here has an id as well: the log shows it.
 fn identify(settings: &Settings, record: &mut Record) {
     if record.request_id.is_none() {
-        record.request_id = made_id(settings);
+        record.request_id = generated_id(settings);
     }
 }
 
@@ -364,20 +368,24 @@ fn find_route<'t>(
     host: &'t Host,
     parsed: &Parsed<'_>,
     head: &Parts,
-) -> Result<(&'t Arc<Route>, bool), Answer> {
+) -> Result<(&'t Arc<Route>, bool), LocalResponse> {
     let (app_root, paths) = match &host.behaviour {
         HostBehaviour::Redirect { to } => {
             return Err(redirect::to_host(
                 to,
-                &parsed.effective,
-                parsed.line,
+                &parsed.client,
+                parsed.target,
                 table.settings.redirect_status,
             ));
         }
         HostBehaviour::Routes { app_root, paths } => (app_root, paths),
     };
     if let Some(root) = app_root.as_ref().filter(|_| parsed.path == b"/") {
-        return Err(redirect::to_app_root(root, parsed.arrival, parsed.line));
+        return Err(redirect::to_app_root(
+            root,
+            parsed.connection,
+            parsed.target,
+        ));
     }
     let (route, add_slash) = match paths.find(parsed.path, |conditions| {
         conditions.hold(&ConditionView(head))
@@ -388,14 +396,14 @@ fn find_route<'t>(
     Ok((route, add_slash))
 }
 
-fn refuse_closed(route: &Route) -> Result<(), Answer> {
+fn refuse_closed(route: &Route) -> Result<(), LocalResponse> {
     match route.target {
-        Target::Closed(_) => Err(Answer::Page(StatusCode::SERVICE_UNAVAILABLE)),
+        Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
         Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
     }
 }
 
-fn check_access(context: &Context<'_>) -> Result<(), Answer> {
+fn check_access(context: &Context<'_>) -> Result<(), LocalResponse> {
     let refused = context
         .route
         .policy
@@ -403,7 +411,7 @@ fn check_access(context: &Context<'_>) -> Result<(), Answer> {
         .as_ref()
         .is_some_and(|access| !access.admits(context.client()));
     if refused {
-        Err(Answer::Page(StatusCode::FORBIDDEN))
+        Err(LocalResponse::Page(StatusCode::FORBIDDEN))
     } else {
         Ok(())
     }

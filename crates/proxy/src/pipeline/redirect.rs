@@ -6,64 +6,74 @@ use std::borrow::Cow;
 use headgate_table::AppRoot;
 use http::{HeaderValue, StatusCode};
 
-use crate::request::{Arrival, Context, Effective, Line, Parsed, host_name, path};
-use crate::respond::Answer;
+use crate::request::{ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, host_name, path};
+use crate::respond::LocalResponse;
 
 /// The answer for `location`, which may hold text of the client's: what cannot be a header's value is a bad request.
-pub(super) fn answer(status: StatusCode, location: String) -> Answer {
+pub(super) fn to_location(status: StatusCode, location: String) -> LocalResponse {
     match HeaderValue::try_from(location) {
-        Ok(location) => Answer::Redirect { status, location },
-        Err(_) => Answer::Page(StatusCode::BAD_REQUEST),
+        Ok(location) => LocalResponse::Redirect { status, location },
+        Err(_) => LocalResponse::Page(StatusCode::BAD_REQUEST),
     }
 }
 
 /// The same path on the host `to`; the port is always named and one final slash dropped.
-pub(super) fn to_host(to: &str, effective: &Effective, line: &Line, status: StatusCode) -> Answer {
-    let raw = line.raw_target();
+pub(super) fn to_host(
+    to: &str,
+    client: &ClientInfo,
+    target: &RequestTarget,
+    status: StatusCode,
+) -> LocalResponse {
+    let raw = target.raw_target();
     let location = format!(
         "{}://{to}:{}{}",
-        effective.scheme.as_str(),
-        effective.connected_port,
+        client.scheme.as_str(),
+        client.connected_port,
         without_final_slash(&raw)
     );
-    answer(status, location)
+    to_location(status, location)
 }
 
 /// The application's root: by the listener's scheme and the host exactly as sent, without query.
-pub(super) fn to_app_root(root: &AppRoot, arrival: Arrival, line: &Line) -> Answer {
-    let host = line
+pub(super) fn to_app_root(
+    root: &AppRoot,
+    connection: ConnectionInfo,
+    target: &RequestTarget,
+) -> LocalResponse {
+    let host = target
         .host
         .as_ref()
         .map_or("", |host| host.to_str().unwrap_or_default());
     let location = if host.is_empty() {
         root.path.to_string()
     } else {
-        format!("{}://{host}{}", arrival.scheme.as_str(), root.path)
+        format!("{}://{host}{}", connection.scheme.as_str(), root.path)
     };
-    answer(StatusCode::FOUND, location)
+    to_location(StatusCode::FOUND, location)
 }
 
 /// The path with a final slash, for a prefix that is declared with one.
-pub(super) fn add_slash(context: &Context<'_>) -> Answer {
+pub(super) fn add_slash(context: &Context<'_>) -> LocalResponse {
     let path = path::encoded(context.parsed.path);
-    let target = match context.parsed.line.query() {
+    let target = match context.parsed.target.query() {
         Some(query) => format!("{path}/?{query}"),
         None => format!("{path}/"),
     };
-    answer(StatusCode::MOVED_PERMANENTLY, absolute(context, target))
+    to_location(StatusCode::MOVED_PERMANENTLY, absolute(context, target))
 }
 
 /// The redirect that the route consists of, if it does. Its location is literal, but a bare path is made absolute.
-pub(super) fn of_route(context: &Context<'_>) -> Result<(), Answer> {
+pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
     let Some(redirect) = &context.route.policy.redirect else {
         return Ok(());
     };
     let location = &redirect.location;
     match location.to_str() {
-        Ok(path) if path.starts_with('/') => {
-            Err(answer(redirect.status, absolute(context, path.to_owned())))
-        }
-        _ => Err(Answer::Redirect {
+        Ok(path) if path.starts_with('/') => Err(to_location(
+            redirect.status,
+            absolute(context, path.to_owned()),
+        )),
+        _ => Err(LocalResponse::Redirect {
             status: redirect.status,
             location: location.clone(),
         }),
@@ -72,10 +82,8 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), Answer> {
 
 /// The host that the client asked for, without port; for redirects that stay on it.
 pub(super) fn asked_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
-    let Parsed {
-        effective, name, ..
-    } = &context.parsed;
-    let asked = effective.host.as_ref().and_then(host_name);
+    let Parsed { client, name, .. } = &context.parsed;
+    let asked = client.host.as_ref().and_then(host_name);
     asked.unwrap_or(Cow::Borrowed(if name.is_empty() {
         &context.host.name
     } else {
@@ -92,13 +100,15 @@ pub(super) fn without_final_slash(raw: &str) -> &str {
 /// the policy wants that or no host was sent.
 fn absolute(context: &Context<'_>, target: String) -> String {
     let policy = &context.route.policy;
-    let Parsed { arrival, name, .. } = &context.parsed;
+    let Parsed {
+        connection, name, ..
+    } = &context.parsed;
     if policy.relative_redirects || name.is_empty() {
         return target;
     }
-    let scheme = arrival.scheme;
-    if policy.port_in_redirects && arrival.port != scheme.default_port() {
-        format!("{}://{name}:{}{target}", scheme.as_str(), arrival.port)
+    let scheme = connection.scheme;
+    if policy.port_in_redirects && connection.port != scheme.default_port() {
+        format!("{}://{name}:{}{target}", scheme.as_str(), connection.port)
     } else {
         format!("{}://{name}{target}", scheme.as_str())
     }
@@ -112,9 +122,9 @@ mod tests {
     use crate::request::testing::Sample;
     use headgate_table::Redirect;
 
-    fn show(answer: Answer) -> String {
-        match answer {
-            Answer::Redirect { status, location } => {
+    fn show(response: LocalResponse) -> String {
+        match response {
+            LocalResponse::Redirect { status, location } => {
                 format!("{} {}", status.as_u16(), location.to_str().unwrap())
             }
             other => format!("{other:?}"),
@@ -127,22 +137,27 @@ mod tests {
         let context = sample.context();
         let to = to_host(
             "www.a",
-            &context.parsed.effective,
-            context.parsed.line,
+            &context.parsed.client,
+            context.parsed.target,
             StatusCode::PERMANENT_REDIRECT,
         );
         assert_eq!(show(to), "308 http://www.a:8080/path/?a=1");
 
         let sample = Sample::new("GET", "/");
         let context = sample.context();
-        let https = Effective {
+        let https = ClientInfo {
             scheme: Scheme::Https,
             port: 443,
             connected_port: 8443,
-            ..context.parsed.effective.clone()
+            ..context.parsed.client.clone()
         };
         assert_eq!(
-            show(to_host("a", &https, context.parsed.line, StatusCode::FOUND)),
+            show(to_host(
+                "a",
+                &https,
+                context.parsed.target,
+                StatusCode::FOUND
+            )),
             "302 https://a:8443"
         );
     }
@@ -157,8 +172,8 @@ mod tests {
         assert_eq!(
             show(to_app_root(
                 &root,
-                context.parsed.arrival,
-                context.parsed.line
+                context.parsed.connection,
+                context.parsed.target
             )),
             "302 http://Shop.example:8080/app"
         );

@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode};
 use super::redirect;
 use crate::request::path::{self, Slashes};
 use crate::request::{Context, Matched};
-use crate::respond::Answer;
+use crate::respond::LocalResponse;
 
 /// What the upstream is asked for; by default what the client asked for.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) struct Rewritten {
 
 /// Rewrites the path if the route wants it and its expression matches. A rewrite to a URL is an answer. Requests for the
 /// default backend stay as they are.
-pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, Answer> {
+pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse> {
     let unchanged = Rewritten::default();
     let Some(rewrite) = &context.route.rewrite else {
         return Ok(unchanged);
@@ -72,8 +72,8 @@ fn to_path(
     context: &Context<'_>,
     rewrite: &Rewrite,
     matched: &Matched<'_>,
-) -> Result<PathAndQuery, Answer> {
-    let refused = || Answer::Page(StatusCode::BAD_REQUEST);
+) -> Result<PathAndQuery, LocalResponse> {
+    let refused = || LocalResponse::Page(StatusCode::BAD_REQUEST);
     let mut filled = context.expand(&rewrite.target, Some(matched));
     if filled.first() != Some(&b'/') {
         filled.insert(0, b'/');
@@ -84,14 +84,14 @@ fn to_path(
 }
 
 /// The template's own text stands as it is: it is a URL of the object's author. What is filled in is encoded.
-fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> Answer {
+fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> LocalResponse {
     let filled = context.expand(&rewrite.target, Some(matched));
     let location = with_query(path::encoded(&filled).into_owned(), context);
-    redirect::answer(StatusCode::FOUND, location)
+    redirect::to_location(StatusCode::FOUND, location)
 }
 
 fn with_query(mut text: String, context: &Context<'_>) -> String {
-    if let Some(query) = context.parsed.line.query() {
+    if let Some(query) = context.parsed.target.query() {
         text.push('?');
         text.push_str(query);
     }
@@ -124,10 +124,10 @@ mod tests {
                 ..
             }) => target.to_string(),
             Ok(Rewritten { target: None, .. }) => "unchanged".to_owned(),
-            Err(Answer::Redirect { status, location }) => {
+            Err(LocalResponse::Redirect { status, location }) => {
                 format!("{} {}", status.as_u16(), location.to_str().unwrap())
             }
-            Err(Answer::Page(status)) => status.as_u16().to_string(),
+            Err(LocalResponse::Page(status)) => status.as_u16().to_string(),
             Err(other) => format!("{other:?}"),
         }
     }

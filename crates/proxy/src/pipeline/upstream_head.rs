@@ -13,7 +13,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
 
-use super::{foreign, hop_by_hop};
+use super::{hop_by_hop, spoofable_headers};
 use crate::request::{Context, listed};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,19 +53,19 @@ pub(super) struct UpstreamHead {
 pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra) -> UpstreamHead {
     let settings = context.settings;
     let forwarding = &context.route.policy.forwarding;
-    let own = Own::of(context);
+    let fields = ProxyFields::of(context);
     let mut headers = context.hand_over_headers();
     let upgrade = wanted_upgrade(context, &headers);
     let trailers = context.protocol().is_grpc() && hop_by_hop::has_token(&headers, &TE, "trailers");
 
     hop_by_hop::remove(&mut headers);
-    foreign::remove(&mut headers, settings);
+    spoofable_headers::remove(&mut headers, settings);
     canonical_framing(&mut headers, extra.body_length);
     join_cookies(&mut headers);
 
     // More than the limit on a head's fields would be refused before it comes here; without room nothing is added.
     let _ = headers.try_reserve(ADDED);
-    own.insert(context, &mut headers);
+    fields.insert(context, &mut headers);
     if let Some(prefix) = extra.prefix {
         headers.insert(X_FORWARDED_PREFIX, prefix);
     }
@@ -81,14 +81,14 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra) -> Upstream
 }
 
 /// What is read from the client's fields before they are edited.
-struct Own {
+struct ProxyFields {
     forwarded_for: Option<HeaderValue>,
     original_forwarded_for: Option<HeaderValue>,
     original_forwarded_host: Option<HeaderValue>,
     configured: SmallVec<[(HeaderName, Vec<u8>); 2]>,
 }
 
-impl Own {
+impl ProxyFields {
     fn of(context: &Context<'_>) -> Self {
         let trust = &context.settings.forwarded;
         let original_forwarded_for = listed(&context.headers, &trust.for_header);
@@ -109,9 +109,9 @@ impl Own {
     }
 
     fn insert(self, context: &Context<'_>, headers: &mut HeaderMap) {
-        let effective = &context.parsed.effective;
+        let client = &context.parsed.client;
         let forwarding = &context.route.policy.forwarding;
-        let asked = effective
+        let asked = client
             .host
             .clone()
             .or_else(|| HeaderValue::from_str(&context.host.name).ok());
@@ -121,17 +121,17 @@ impl Own {
             forwarding.host.clone().or_else(|| asked.clone()),
         );
         set(headers, X_REQUEST_ID, context.request_id().cloned());
-        let client = address(effective.client);
+        let address = address(client.address);
         // The list ends with the hop before us, which is the peer and not the client behind it.
         set(
             headers,
             X_FORWARDED_FOR,
-            self.forwarded_for.or_else(|| client.clone()),
+            self.forwarded_for.or_else(|| address.clone()),
         );
-        set(headers, X_REAL_IP, client);
+        set(headers, X_REAL_IP, address);
         set(headers, X_FORWARDED_HOST, asked);
-        headers.insert(X_FORWARDED_PORT, port(effective.port));
-        let scheme = HeaderValue::from_static(effective.scheme.as_str());
+        headers.insert(X_FORWARDED_PORT, port(client.port));
+        let scheme = HeaderValue::from_static(client.scheme.as_str());
         headers.insert(X_FORWARDED_PROTO, scheme.clone());
         headers.insert(X_FORWARDED_SCHEME, scheme.clone());
         headers.insert(X_SCHEME, scheme);
@@ -193,7 +193,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
 
 /// The incoming list with our peer at its end.
 fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
-    let peer = context.parsed.arrival.peer.ip().to_canonical();
+    let peer = context.parsed.connection.peer.ip().to_canonical();
     let mut text = list.as_bytes().to_vec();
     write!(text, ", {peer}").ok()?;
     HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
@@ -250,12 +250,12 @@ fn join_cookies(headers: &mut HeaderMap) {
 /// Only HTTP/1.1 can be switched, and not where `Connection` towards the upstream is fixed or HTTP/2 is spoken to it.
 fn wanted_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
     let forwarding = &context.route.policy.forwarding;
-    let line = context.parsed.line;
-    let possible = line.version == Version::HTTP_11
+    let target = context.parsed.target;
+    let possible = target.version == Version::HTTP_11
         && forwarding.connection_header.is_none()
         && !context.protocol().is_grpc();
     if possible {
-        hop_by_hop::upgrade(&line.method, headers)
+        hop_by_hop::upgrade(&target.method, headers)
     } else {
         None
     }

@@ -11,7 +11,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
-use super::{Arrival, Effective, Line, Scheme};
+use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -19,15 +19,15 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 #[derive(Debug)]
 pub(crate) struct Parsed<'r> {
     /// Request line and host as sent.
-    pub(crate) line: &'r Line,
+    pub(crate) target: &'r RequestTarget,
     /// Canonical host; empty when none was sent.
     pub(crate) name: &'r str,
     /// Decoded, normalised path.
     pub(crate) path: &'r [u8],
     /// How the request arrived.
-    pub(crate) arrival: Arrival,
+    pub(crate) connection: ConnectionInfo,
     /// What is believed of it.
-    pub(crate) effective: Effective,
+    pub(crate) client: ClientInfo,
 }
 
 /// A request and its route.
@@ -76,12 +76,12 @@ impl<'r> Context<'r> {
 
     /// The client, after real-IP processing.
     pub(crate) fn client(&self) -> IpAddr {
-        self.parsed.effective.client
+        self.parsed.client.address
     }
 
     /// Whether the listener speaks TLS.
     pub(crate) fn https(&self) -> bool {
-        self.parsed.arrival.scheme == Scheme::Https
+        self.parsed.connection.scheme == Scheme::Https
     }
 
     /// The first cookie of that name.
@@ -106,13 +106,15 @@ impl<'r> Context<'r> {
 
     /// Path and query as sent.
     pub(crate) fn raw_target(&self) -> Cow<'r, str> {
-        self.parsed.line.raw_target()
+        self.parsed.target.raw_target()
     }
 
     /// `X-Request-ID` for the upstream: the client's, else one made up at the first call if settings want one.
     pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
         self.request_id
-            .get_or_init(|| sent_id(&self.headers).or_else(|| made_id(self.settings)))
+            .get_or_init(|| {
+                client_request_id(&self.headers).or_else(|| generated_id(self.settings))
+            })
             .as_ref()
     }
 
@@ -164,7 +166,7 @@ fn reads_headers(template: &Template) -> bool {
 }
 
 /// The id that the client gave its request.
-pub(crate) fn sent_id(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     headers
         .get(&X_REQUEST_ID)
         .filter(|id| !id.is_empty())
@@ -172,7 +174,7 @@ pub(crate) fn sent_id(headers: &HeaderMap) -> Option<HeaderValue> {
 }
 
 /// An id for a request that came without, if settings want one.
-pub(crate) fn made_id(settings: &Settings) -> Option<HeaderValue> {
+pub(crate) fn generated_id(settings: &Settings) -> Option<HeaderValue> {
     settings
         .generate_request_id
         .then(|| random_id(fastrand::u128(..)))

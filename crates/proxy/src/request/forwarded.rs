@@ -41,7 +41,7 @@ impl Scheme {
 
 /// How a request arrived, headers aside.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Arrival {
+pub(crate) struct ConnectionInfo {
     /// The TCP peer, or what a PROXY header named in its place.
     pub(crate) peer: SocketAddr,
     /// The port that a PROXY header says the client connected to.
@@ -56,9 +56,9 @@ pub(crate) struct Arrival {
 
 /// What is believed of a request after forwarded headers are taken into account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Effective {
+pub(crate) struct ClientInfo {
     /// The client's address; IPv4 inside IPv6 is IPv4.
-    pub(crate) client: IpAddr,
+    pub(crate) address: IpAddr,
     /// The scheme that the client used.
     pub(crate) scheme: Scheme,
     /// The port that the client connected to, as applications are told: 443 for a custom https port.
@@ -69,7 +69,7 @@ pub(crate) struct Effective {
     pub(crate) host: Option<HeaderValue>,
 }
 
-impl Arrival {
+impl ConnectionInfo {
     /// How requests of `downstream` arrive.
     pub(crate) fn of(downstream: &Downstream, ports: PublicPorts) -> Self {
         Self {
@@ -86,12 +86,12 @@ impl Arrival {
     }
 
     /// What `headers` make of this under `trust`; `host` is the request's own.
-    pub(crate) fn effective(
+    pub(crate) fn client(
         self,
         trust: &ForwardedTrust,
         headers: &HeaderMap,
         host: Option<&HeaderValue>,
-    ) -> Effective {
+    ) -> ClientInfo {
         let (mut scheme, mut port) = (self.scheme, self.proxied_port.unwrap_or(self.port));
         let mut forwarded_host = None;
         if trust.use_forwarded_headers {
@@ -109,8 +109,8 @@ impl Arrival {
         if self.proxied_port == Some(Scheme::Https.default_port()) {
             scheme = Scheme::Https;
         }
-        Effective {
-            client: self.client(trust, headers),
+        ClientInfo {
+            address: self.client_address(trust, headers),
             scheme,
             port: self.reported(port),
             connected_port: port,
@@ -128,7 +128,7 @@ impl Arrival {
         }
     }
 
-    fn client(self, trust: &ForwardedTrust, headers: &HeaderMap) -> IpAddr {
+    fn client_address(self, trust: &ForwardedTrust, headers: &HeaderMap) -> IpAddr {
         let peer = self.peer.ip().to_canonical();
         // With the PROXY protocol the client is already known; only use-forwarded-headers looks beyond it.
         let look = trust.use_forwarded_headers || (trust.real_ip && !trust.proxy_protocol);
@@ -218,7 +218,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
 
-    const HTTP: Arrival = Arrival {
+    const HTTP: ConnectionInfo = ConnectionInfo {
         peer: SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1)), 5000),
         proxied_port: None,
         scheme: Scheme::Http,
@@ -238,17 +238,17 @@ mod tests {
             .collect()
     }
 
-    fn show(effective: &Effective) -> String {
-        let host = effective
+    fn show(client: &ClientInfo) -> String {
+        let host = client
             .host
             .as_ref()
             .map_or("-", |host| host.to_str().unwrap());
         format!(
             "{} {}://{}:{}",
-            effective.client,
-            effective.scheme.as_str(),
+            client.address,
+            client.scheme.as_str(),
             host,
-            effective.port
+            client.port
         )
     }
 
@@ -272,8 +272,8 @@ mod tests {
             ("x-forwarded-host", "evil.test"),
         ]);
         let host = HeaderValue::from_static("a.test:80");
-        let effective = HTTP.effective(&ForwardedTrust::default(), &spoofed, Some(&host));
-        assert_eq!(show(&effective), "10.0.0.1 http://a.test:80:80");
+        let client = HTTP.client(&ForwardedTrust::default(), &spoofed, Some(&host));
+        assert_eq!(show(&client), "10.0.0.1 http://a.test:80:80");
     }
 
     #[test]
@@ -304,7 +304,7 @@ mod tests {
             (&[("x-forwarded-port", "443")], "10.0.0.1 http://a.test:443"),
         ] {
             assert_eq!(
-                show(&HTTP.effective(&trust, &headers(lines), Some(&host))),
+                show(&HTTP.client(&trust, &headers(lines), Some(&host))),
                 expected
             );
         }
@@ -322,7 +322,7 @@ mod tests {
             ("x-forwarded-host", "b"),
         ]);
         assert_eq!(
-            show(&HTTP.effective(&trust, &lines, None)),
+            show(&HTTP.client(&trust, &lines, None)),
             "6.6.6.6 http://-:80"
         );
     }
@@ -330,28 +330,28 @@ mod tests {
     #[test]
     fn ports_and_schemes() {
         let none = ForwardedTrust::default();
-        let https = Arrival {
+        let https = ConnectionInfo {
             scheme: Scheme::Https,
             port: 8443,
             https_port: 8443,
             ..HTTP
         };
-        let any_port = Arrival {
+        let any_port = ConnectionInfo {
             scheme: Scheme::Https,
             port: 34567,
             https_port: 0,
             ..HTTP
         };
-        let custom_http = Arrival { port: 8080, ..HTTP };
-        let proxied_tls = Arrival {
+        let custom_http = ConnectionInfo { port: 8080, ..HTTP };
+        let proxied_tls = ConnectionInfo {
             proxied_port: Some(443),
             ..HTTP
         };
-        let proxied_plain = Arrival {
+        let proxied_plain = ConnectionInfo {
             proxied_port: Some(1234),
             ..HTTP
         };
-        for (arrival, expected) in [
+        for (connection, expected) in [
             (https, "10.0.0.1 https://-:443"),
             (any_port, "10.0.0.1 https://-:443"),
             (custom_http, "10.0.0.1 http://-:8080"),
@@ -359,7 +359,7 @@ mod tests {
             (proxied_plain, "10.0.0.1 http://-:1234"),
         ] {
             assert_eq!(
-                show(&arrival.effective(&none, &HeaderMap::new(), None)),
+                show(&connection.client(&none, &HeaderMap::new(), None)),
                 expected
             );
         }
@@ -369,7 +369,7 @@ mod tests {
         };
         let plain = headers(&[("x-forwarded-proto", "http")]);
         assert_eq!(
-            proxied_tls.effective(&trust, &plain, None).scheme,
+            proxied_tls.client(&trust, &plain, None).scheme,
             Scheme::Https,
             "port 443 of a PROXY header goes last"
         );
@@ -406,7 +406,7 @@ mod tests {
                 ..(*trust).clone()
             };
             assert_eq!(
-                HTTP.effective(&trust, &map, None).client.to_string(),
+                HTTP.client(&trust, &map, None).address.to_string(),
                 *expected,
                 "{lines:?}"
             );
@@ -422,7 +422,7 @@ mod tests {
             ..ForwardedTrust::default()
         };
         assert_eq!(
-            HTTP.effective(&base, &lines, None).client.to_string(),
+            HTTP.client(&base, &lines, None).address.to_string(),
             "10.0.0.1"
         );
         let both = ForwardedTrust {
@@ -430,21 +430,21 @@ mod tests {
             ..base
         };
         assert_eq!(
-            HTTP.effective(&both, &lines, None).client.to_string(),
+            HTTP.client(&both, &lines, None).address.to_string(),
             "6.6.6.6"
         );
     }
 
     #[test]
     fn a_mapped_peer_is_ipv4() {
-        let arrival = Arrival {
+        let connection = ConnectionInfo {
             peer: "[::ffff:10.0.0.9]:1".parse().unwrap(),
             ..HTTP
         };
         assert_eq!(
-            arrival
-                .effective(&ForwardedTrust::default(), &HeaderMap::new(), None)
-                .client
+            connection
+                .client(&ForwardedTrust::default(), &HeaderMap::new(), None)
+                .address
                 .to_string(),
             "10.0.0.9"
         );

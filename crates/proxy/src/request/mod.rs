@@ -8,14 +8,14 @@ mod conditions;
 mod context;
 mod cookies;
 mod forwarded;
-mod line;
 pub(crate) mod path;
+mod target;
 mod variables;
 
 pub(crate) use conditions::ConditionView;
-pub(crate) use context::{Context, Parsed, made_id, sent_id};
-pub(crate) use forwarded::{Arrival, Effective, Scheme, listed};
-pub(crate) use line::{Line, Malformed, host_name};
+pub(crate) use context::{Context, Parsed, client_request_id, generated_id};
+pub(crate) use forwarded::{ClientInfo, ConnectionInfo, Scheme, listed};
+pub(crate) use target::{Malformed, RequestTarget, host_name};
 pub(crate) use variables::Matched;
 
 #[cfg(test)]

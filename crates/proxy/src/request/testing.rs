@@ -12,16 +12,16 @@ use headgate_table::{
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 
-use super::{Arrival, Context, Line, Parsed, Scheme, path};
+use super::{ConnectionInfo, Context, Parsed, RequestTarget, Scheme, path};
 
 /// A request from 192.0.2.7 to `Shop.example:8080` on the route `/a` of the host `*.example`.
 pub(crate) struct Sample {
     head: Parts,
-    line: Line,
+    target: RequestTarget,
     path: Vec<u8>,
     settings: Settings,
     pub(crate) route: Route,
-    pub(crate) arrival: Arrival,
+    pub(crate) connection: ConnectionInfo,
     upstream: Option<Upstream>,
 }
 
@@ -34,11 +34,11 @@ impl Sample {
             .body(())
             .unwrap();
         let (head, ()) = request.into_parts();
-        let line = Line::of(&head).unwrap();
-        let path = path::canonical(line.raw_path())
+        let target = RequestTarget::of(&head).unwrap();
+        let path = path::canonical(target.raw_path())
             .map(Cow::into_owned)
             .unwrap();
-        let arrival = Arrival {
+        let connection = ConnectionInfo {
             peer: "192.0.2.7:4711".parse().unwrap(),
             proxied_port: None,
             scheme: Scheme::Http,
@@ -47,11 +47,11 @@ impl Sample {
         };
         Self {
             head,
-            line,
+            target,
             path,
             settings: Settings::default(),
             route: route("/a"),
-            arrival,
+            connection,
             upstream: None,
         }
     }
@@ -85,17 +85,17 @@ impl Sample {
     }
 
     pub(crate) fn context(&self) -> Context<'_> {
-        let effective = self.arrival.effective(
+        let client = self.connection.client(
             &self.settings.forwarded,
             &self.head.headers,
-            self.line.host.as_ref(),
+            self.target.host.as_ref(),
         );
         let parsed = Parsed {
-            line: &self.line,
+            target: &self.target,
             name: "shop.example",
             path: &self.path,
-            arrival: self.arrival,
-            effective,
+            connection: self.connection,
+            client,
         };
         let headers = self.head.headers.clone();
         let mut context = Context::new(parsed, headers, &self.settings, host(), &self.route);

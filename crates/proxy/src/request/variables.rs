@@ -45,15 +45,15 @@ impl Context<'_> {
         let parsed = &self.parsed;
         let origin = &self.route.origin;
         match variable {
-            Variable::RemoteAddr | Variable::BinaryRemoteAddr => show(out, parsed.effective.client),
-            Variable::RemotePort => show(out, parsed.arrival.peer.port()),
+            Variable::RemoteAddr | Variable::BinaryRemoteAddr => show(out, parsed.client.address),
+            Variable::RemotePort => show(out, parsed.connection.peer.port()),
             Variable::Host if parsed.name.is_empty() => {
                 out.extend_from_slice(self.host.name.as_bytes())
             }
             Variable::Host => out.extend_from_slice(parsed.name.as_bytes()),
             Variable::BestHttpHost => out.extend_from_slice(
                 parsed
-                    .effective
+                    .client
                     .host
                     .as_ref()
                     .map_or(&[], |host| host.as_bytes()),
@@ -61,23 +61,23 @@ impl Context<'_> {
             Variable::RequestUri => out.extend_from_slice(self.raw_target().as_bytes()),
             Variable::Uri => out.extend_from_slice(parsed.path),
             Variable::Args => {
-                out.extend_from_slice(parsed.line.query().unwrap_or_default().as_bytes())
+                out.extend_from_slice(parsed.target.query().unwrap_or_default().as_bytes())
             }
-            Variable::IsArgs if parsed.line.query().is_some_and(|query| !query.is_empty()) => {
+            Variable::IsArgs if parsed.target.query().is_some_and(|query| !query.is_empty()) => {
                 out.push(b'?')
             }
             Variable::RequestMethod => {
-                out.extend_from_slice(parsed.line.method.as_str().as_bytes())
+                out.extend_from_slice(parsed.target.method.as_str().as_bytes())
             }
-            Variable::Scheme => out.extend_from_slice(parsed.arrival.scheme.as_str().as_bytes()),
+            Variable::Scheme => out.extend_from_slice(parsed.connection.scheme.as_str().as_bytes()),
             Variable::PassAccessScheme => {
-                out.extend_from_slice(parsed.effective.scheme.as_str().as_bytes())
+                out.extend_from_slice(parsed.client.scheme.as_str().as_bytes())
             }
-            Variable::ServerPort => show(out, parsed.arrival.port),
-            Variable::PassServerPort => show(out, parsed.effective.port),
+            Variable::ServerPort => show(out, parsed.connection.port),
+            Variable::PassServerPort => show(out, parsed.client.port),
             Variable::ServerName => out.extend_from_slice(self.host.name.as_bytes()),
             Variable::ServerProtocol => {
-                out.extend_from_slice(protocol(parsed.line.version).as_bytes())
+                out.extend_from_slice(protocol(parsed.target.version).as_bytes())
             }
             Variable::RequestId => {
                 out.extend_from_slice(self.request_id().map_or(&[], |id| id.as_bytes()))
@@ -99,7 +99,7 @@ impl Context<'_> {
             Variable::Header(name) if *name == HOST => {
                 out.extend_from_slice(
                     parsed
-                        .line
+                        .target
                         .host
                         .as_ref()
                         .map_or(&[], |host| host.as_bytes()),
@@ -110,7 +110,7 @@ impl Context<'_> {
                 out.extend_from_slice(self.cookie(name).unwrap_or_default().as_bytes())
             }
             Variable::Arg(name) => {
-                out.extend_from_slice(argument(parsed.line.query(), name).as_bytes())
+                out.extend_from_slice(argument(parsed.target.query(), name).as_bytes())
             }
             // Groups are the caller's; without a query there is no question mark.
             Variable::Named(_) | Variable::IsArgs => {}

@@ -267,7 +267,7 @@ fn lengths_and_cookies_have_one_spelling() {
 #[test]
 fn the_scheme_is_the_clients() {
     let mut sample = Sample::new("GET", "/");
-    sample.arrival.scheme = Scheme::Https;
+    sample.connection.scheme = Scheme::Https;
     assert_eq!(
         head(&sample, &["x-scheme", "x-forwarded-port"]),
         "x-forwarded-port=443|x-scheme=https"

@@ -9,7 +9,7 @@ use headgate_table::{
 use http::StatusCode;
 
 use crate::request::Context;
-use crate::respond::Answer;
+use crate::respond::LocalResponse;
 use crate::upstream::{self, Upstreams};
 
 /// Where a request goes.
@@ -17,12 +17,12 @@ use crate::upstream::{self, Upstreams};
 pub(super) enum Destination<'t> {
     /// To the upstream of its route.
     Primary(&'t Arc<Upstream>),
-    /// To the canary of that upstream.
-    Canary {
-        /// The upstream that it stands beside.
+    /// To an alternative: a canary, say.
+    Alternative {
+        /// The upstream of the route.
         primary: &'t Arc<Upstream>,
-        /// The canary.
-        canary: &'t Arc<Upstream>,
+        /// The one that serves instead.
+        alternative: &'t Arc<Upstream>,
     },
     /// To the backend that answers in place of an upstream without endpoints.
     Fallback(&'t Arc<Upstream>),
@@ -37,8 +37,9 @@ impl<'t> Destination<'t> {
     pub(super) fn upstream(self) -> Option<&'t Arc<Upstream>> {
         match self {
             Self::Primary(upstream)
-            | Self::Canary {
-                canary: upstream, ..
+            | Self::Alternative {
+                alternative: upstream,
+                ..
             }
             | Self::Fallback(upstream)
             | Self::Default(upstream) => Some(upstream),
@@ -52,7 +53,7 @@ pub(super) fn destination<'t>(
     context: &Context<'_>,
     table: &'t RoutingTable,
     upstreams: &Upstreams,
-) -> Result<Destination<'t>, Answer> {
+) -> Result<Destination<'t>, LocalResponse> {
     let usable = |key: &UpstreamKey| {
         table
             .upstream(key)
@@ -64,7 +65,7 @@ pub(super) fn destination<'t>(
             .as_ref()
             .and_then(usable)
             .map_or(Destination::NotFound, Destination::Default)),
-        Target::Closed(_) => Err(Answer::Page(StatusCode::SERVICE_UNAVAILABLE)),
+        Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
     }
 }
 
@@ -73,15 +74,15 @@ fn forward<'t>(
     context: &Context<'_>,
     split: &Split,
     usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
-) -> Result<Destination<'t>, Answer> {
+) -> Result<Destination<'t>, LocalResponse> {
     let primary = match &split.primary().arm {
         Arm::Upstream(key) => usable(key),
-        Arm::Status(status) => return Err(Answer::Page(*status)),
+        Arm::Status(status) => return Err(LocalResponse::Page(*status)),
     };
     let Some(primary) = primary else {
         let fallback = split.fallback();
         let fallback = fallback.and_then(usable).map(Destination::Fallback);
-        return fallback.ok_or(Answer::Page(StatusCode::SERVICE_UNAVAILABLE));
+        return fallback.ok_or(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE));
     };
     let Some(others) = split.alternatives() else {
         return Ok(Destination::Primary(primary));
@@ -96,10 +97,15 @@ fn forward<'t>(
         return Ok(Destination::Primary(primary));
     };
     match (&other.backend.arm, upstream(other), other.unavailable) {
-        (Arm::Status(status), ..) => Err(Answer::Page(*status)),
-        (_, Some(canary), _) => Ok(Destination::Canary { primary, canary }),
+        (Arm::Status(status), ..) => Err(LocalResponse::Page(*status)),
+        (_, Some(alternative), _) => Ok(Destination::Alternative {
+            primary,
+            alternative,
+        }),
         (_, None, Unavailable::UsePrimary) => Ok(Destination::Primary(primary)),
-        (_, None, Unavailable::Respond503) => Err(Answer::Page(StatusCode::SERVICE_UNAVAILABLE)),
+        (_, None, Unavailable::Respond503) => {
+            Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
+        }
     }
 }
 
@@ -162,9 +168,9 @@ mod tests {
         let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
         match forward(&context, split, usable) {
             Ok(Destination::Primary(_)) => "primary".into(),
-            Ok(Destination::Canary { .. }) => "canary".into(),
+            Ok(Destination::Alternative { .. }) => "canary".into(),
             Ok(Destination::Fallback(_)) => "fallback".into(),
-            Err(Answer::Page(status)) => status.as_u16().to_string(),
+            Err(LocalResponse::Page(status)) => status.as_u16().to_string(),
             _ => "?".into(),
         }
     }

@@ -11,7 +11,7 @@ use super::path::InvalidPath;
 
 /// Request line and host as sent. Owned (by counted references), so that the head can be edited in place while they are read.
 #[derive(Clone, Debug)]
-pub(crate) struct Line {
+pub(crate) struct RequestTarget {
     /// Never CONNECT or TRACE.
     pub(crate) method: Method,
     /// As received.
@@ -49,7 +49,7 @@ impl Malformed {
     }
 }
 
-impl Line {
+impl RequestTarget {
     /// Request line and host of `head`.
     ///
     /// # Errors
@@ -175,9 +175,9 @@ mod tests {
             request = request.header(HOST, *host);
         }
         let (head, ()) = request.body(()).unwrap().into_parts();
-        let line = Line::of(&head)?;
-        let name = line.name()?;
-        Ok(format!("{name}|{}", line.raw_target()))
+        let target = RequestTarget::of(&head)?;
+        let name = target.name()?;
+        Ok(format!("{name}|{}", target.raw_target()))
     }
 
     #[test]

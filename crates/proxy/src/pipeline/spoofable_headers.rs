@@ -6,17 +6,17 @@ use smallvec::SmallVec;
 
 /// Removes what an upstream would take for the proxy's word or for another spelling of it.
 pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
-    let foreign: SmallVec<[HeaderName; 4]> = headers
+    let spoofable: SmallVec<[HeaderName; 4]> = headers
         .keys()
-        .filter(|name| is_foreign(name, settings))
+        .filter(|name| is_spoofable(name, settings))
         .cloned()
         .collect();
-    for name in foreign {
+    for name in spoofable {
         headers.remove(name);
     }
 }
 
-fn is_foreign(name: &HeaderName, settings: &Settings) -> bool {
+fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     let name = name.as_str().as_bytes();
     let underscored = memchr::memchr(b'_', name).is_some();
     if underscored && !settings.underscores_in_headers {
