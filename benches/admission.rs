@@ -1,5 +1,5 @@
 //! Reviews of one Ingress beside 20,000: of an update, of a new one, of one whose path is taken, and on a host that all of
-//! them share. The webhook's share of a review is not in it; what is, runs between two publications.
+//! them share. The HTTP side of the webhook is not measured.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ mod support;
 
 use support::Certificates;
 
-/// As the program has it.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -21,7 +21,7 @@ const INGRESSES: usize = 20_000;
 /// Bound on the slowest of a hundred reviews.
 const P99: Duration = Duration::from_millis(5);
 
-/// What reviews are made in.
+/// What reviews are made against.
 struct State {
     snapshot: Snapshot,
     compiled: Compiled,
@@ -60,7 +60,7 @@ fn rename(ingress: &mut Ingress) {
     ingress.metadata.name = Some("new".into());
 }
 
-/// One path on a host that everybody shares.
+/// One path on a host that all Ingresses share.
 fn share(n: usize, ingress: &mut Ingress) {
     let Some(rule) = ingress
         .spec

@@ -1,4 +1,4 @@
-//! Compiling 20,000 Ingresses from nothing, and one that changed among them up to the swapped table.
+//! Compiling 20,000 Ingresses, and one change among them, up to the swapped table.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ mod support;
 
 use support::Certificates;
 
-/// As the program has it.
+/// The allocator of the program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -26,7 +26,7 @@ fn full(criterion: &mut Criterion) {
         .measurement_time(Duration::from_secs(10));
     for (certificates, name) in [
         (Certificates::Wildcard, "one certificate in all Secrets"),
-        (Certificates::Own, "a certificate for each"),
+        (Certificates::Each, "a certificate for each"),
     ] {
         let mut snapshot = support::snapshot(INGRESSES, certificates);
         let changes = snapshot.take_changes();

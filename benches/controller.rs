@@ -1,12 +1,12 @@
-//! The controller beside an API server with many objects: how soon it serves, what it weighs, how fast a change is served,
-//! and what endpoint churn costs. Prints a table.
+//! The controller with an API server that has many objects: time to ready, memory, time until a change is served, and the
+//! cost of endpoint changes. Prints a table.
 //!
 //! ```text
 //! cargo bench --bench controller [-- COUNT...] [--churn SECONDS]
 //! ```
 //!
-//! The API server is the testkit's fixture, in this process; the controller is the release binary. Each Ingress has a host
-//! and a path, a Service and a slice of its own, as one new host of a tenant has. All endpoints are one echo backend on
+//! The API server is headgate-apiserver, in this process; the controller is the release binary. Each Ingress has one host and
+//! path, and comes with its Service and slice, like the new host of a tenant. All endpoints are one echo upstream on
 //! loopback.
 
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ fn main() {
                 let seconds = words.next().and_then(|seconds| seconds.parse().ok());
                 churn = seconds.expect("--churn takes a number of seconds");
             }
-            // cargo's own.
+            // cargo adds this.
             "--bench" => {}
             word => counts.push(word.parse().expect("a number of Ingresses")),
         }
@@ -39,7 +39,7 @@ fn main() {
         counts = vec![3_000, 5_000, 20_000];
     }
     println!(
-        "| Ingresses, Services and slices | ready after start | resident | new host served: mean, p99, worst | wrong answers | {CHANGES} endpoint changes a second for {churn} s: CPU, growth |"
+        "| Ingresses, Services and slices | ready after start | resident | new host served: mean, p99, worst | wrong responses | {CHANGES} endpoint changes a second for {churn} s: CPU, growth |"
     );
     println!("|---|---|---|---|---|---|");
     for count in counts {
@@ -85,7 +85,7 @@ fn run(count: usize, churn: u64) {
     );
 }
 
-/// What a tenant's new host brings.
+/// The objects of a new host.
 fn objects(number: usize, port: u16) -> [Value; 3] {
     [service(number), slice(number, port, 1), ingress(number)]
 }
@@ -155,7 +155,7 @@ impl Served {
     }
 }
 
-/// Adds hosts one by one and asks for each until it answers: 404 before, 200 after, and nothing else.
+/// Adds hosts one by one and sends requests to each until it is served: 404 before, 200 after, and nothing else.
 fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Served {
     let mut served = Served {
         times: Vec::new(),
@@ -170,9 +170,9 @@ fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Ser
         for object in objects(number, port) {
             api.create(object);
         }
-        for asked in 1.. {
-            // Below what a connection may ask for (keep-alive-requests).
-            if asked % 500 == 0 {
+        for sent in 1.. {
+            // Fewer than keep-alive-requests.
+            if sent % 500 == 0 {
                 connection = Connection::open(program.http());
             }
             match connection.exchange(&request).status {
@@ -191,7 +191,7 @@ fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Ser
     served
 }
 
-/// Changes the endpoints of one Service after the other, evenly.
+/// Changes the endpoints of one Service after the other, at a constant rate.
 fn endpoint_churn(api: &ApiServer, count: usize, seconds: u64, port: u16) {
     let start = Instant::now();
     let total = usize::try_from(seconds).unwrap_or(0) * CHANGES;
@@ -214,12 +214,12 @@ fn status(program: &Program, field: &str) -> u64 {
         .lines()
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes.expect("the system tells sizes") / 1024
+    kilobytes.expect("Linux reports sizes in kB") / 1024
 }
 
 /// Processor time of the process so far.
 fn cpu(program: &Program) -> Duration {
-    /// Clock ticks a second, as Linux tells times.
+    /// Clock ticks a second, as Linux reports times.
     const TICKS: f64 = 100.0;
     let text =
         std::fs::read_to_string(format!("/proc/{}/stat", program.id())).expect("the program runs");

@@ -30,7 +30,7 @@ fn lookup(criterion: &mut Criterion) {
         let changes = snapshot.take_changes();
         let compiled = compile(&snapshot, &changes, None, &options, &fallback);
         let table = compiled.table();
-        // Requests for hosts all over the table, in an order that no cache foresees.
+        // Requests for hosts all over the table, in an order that caches do not predict.
         let requests: Vec<(String, &[u8])> = (0..4096_usize)
             .map(|n| {
                 let host = support::host(n.wrapping_mul(7919) % hosts);

@@ -1,4 +1,4 @@
-"""The bench itself: files, ports and processes of a run, the load, and the CPU time of a process."""
+"""Files, ports and processes of a run, the load, and the CPU time of a process."""
 
 import base64
 import os
@@ -20,7 +20,7 @@ UNITS_MS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the load generator saw."""
+    """The result of the load generator."""
 
     requests: int
     errors: int
@@ -69,7 +69,7 @@ class Setting:
                 process.wait(timeout=3)
             except subprocess.TimeoutExpired:
                 pass
-            # Children that outlive their parent are in its group still.
+            # Children that outlive their parent are still in its group.
             signal_group(process, signal.SIGKILL)
             process.wait()
 
@@ -83,7 +83,7 @@ class Setting:
         return path
 
     def spawn(self, name, command, cpu):
-        """Starts a process on one core. What it prints goes to files of the run: access logs cost what they cost."""
+        """Starts a process on one core. Its output goes to files of the run, so that access logs have their true cost."""
         out = open(self.folder / f"{name}.stdout", "wb")
         err = open(self.folder / f"{name}.stderr", "wb")
         with out, err:
@@ -100,18 +100,18 @@ class Setting:
         self.wait_for(process, "upstream", f"http://127.0.0.1:{self.values['UPSTREAM_A']}/small")
 
     def wait_for(self, process, name, url):
-        """Waits until `url` answers 200; says what the process printed if it does not come up."""
+        """Waits until `url` responds with 200; raises with what the process printed if it does not."""
         deadline = time.monotonic() + READY_SECONDS
-        while not answers(url):
+        while not responds(url):
             if process.poll() is not None or time.monotonic() > deadline:
                 printed = "\n".join(path.read_text(errors="replace")[-2000:]
                                     for path in sorted(self.folder.glob(f"{name}*.std*")) if path.is_file())
-                raise RuntimeError(f"{name} does not answer at {url}\n{printed}")
+                raise RuntimeError(f"{name} does not respond at {url}\n{printed}")
             time.sleep(0.05)
 
 
 def prepare(templates, folder):
-    """Answers to serve, a certificate, and free ports for the upstream."""
+    """Bodies to serve, a certificate, and free ports for the upstream."""
     files = folder / "files"
     files.mkdir(mode=0o755)
     (files / "64k").write_bytes(b"x" * SMALL)
@@ -134,7 +134,7 @@ def prepare(templates, folder):
 
 
 def free_ports(count):
-    """Ports of loopback that are free now. All are held until all are known, so they differ."""
+    """Free ports of loopback. All are held until all are known, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [held.getsockname()[1] for held in sockets]
     for held in sockets:
@@ -142,7 +142,7 @@ def free_ports(count):
     return ports
 
 
-def answers(url):
+def responds(url):
     try:
         with urllib.request.urlopen(url, timeout=1) as response:
             return response.status == 200
@@ -151,7 +151,7 @@ def answers(url):
 
 
 def load(url, seconds, options):
-    """Keeps the connections busy for so many seconds."""
+    """Sends requests on all connections for this many seconds."""
     done = subprocess.run(
         ["taskset", "--cpu-list", str(options.load_cpu), "wrk", "--threads", "1", "--connections",
          str(options.connections), "--duration", f"{seconds}s", "--timeout", "10s", "--latency", url],
@@ -163,7 +163,7 @@ def load(url, seconds, options):
 
 
 def outcome(text):
-    """Reads what wrk prints."""
+    """Parses the output of wrk."""
     requests = int(re.search(r"(\d+) requests in", text)[1])
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
     p99, unit = re.search(r"99%\s+([\d.]+)(us|ms|s|m)\b", text).groups()

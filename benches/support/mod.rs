@@ -52,17 +52,17 @@ pub(crate) fn ingress(n: usize, revision: usize) -> Object {
         .into()
 }
 
-/// Whose certificates the hosts have.
+/// Which certificates the hosts have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certificates {
     /// One wildcard certificate, copied into the Secret of every host.
     Wildcard,
-    /// A certificate of its own for every host.
-    Own,
+    /// A certificate for each host.
+    Each,
 }
 
 /// The Service and slice of Ingress `n`.
-pub(crate) fn surroundings(n: usize) -> [Object; 2] {
+pub(crate) fn backend(n: usize) -> [Object; 2] {
     let service = json!({
         "metadata": { "name": format!("web-{n}"), "namespace": "shop" },
         "spec": { "clusterIP": "10.0.0.1", "ports": [{ "name": "http", "port": 80, "targetPort": 8080 }] },
@@ -87,7 +87,7 @@ pub(crate) fn surroundings(n: usize) -> [Object; 2] {
     ]
 }
 
-/// `count` Ingresses with all that belongs to them.
+/// `count` Ingresses with their Services, slices and Secrets.
 pub(crate) fn snapshot(count: usize, certificates: Certificates) -> Snapshot {
     let mut snapshot = Snapshot::default();
     let class = json!({ "metadata": { "name": "nginx" }, "spec": { "controller": "k8s.io/ingress-nginx" } });
@@ -96,19 +96,19 @@ pub(crate) fn snapshot(count: usize, certificates: Certificates) -> Snapshot {
     let wildcard = Pair::new("*.example.com".to_owned());
     for n in 0..count {
         snapshot.apply(ingress(n, 0));
-        for object in surroundings(n) {
+        for object in backend(n) {
             snapshot.apply(object);
         }
         let secret = match certificates {
             Certificates::Wildcard => wildcard.secret(n),
-            Certificates::Own => Pair::new(host(n)).secret(n),
+            Certificates::Each => Pair::new(host(n)).secret(n),
         };
         snapshot.apply(secret.into());
     }
     snapshot
 }
 
-/// The certificate for hosts without one.
+/// The default certificate.
 pub(crate) fn fallback() -> Arc<Certificate> {
     let made =
         rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).expect("a certificate");
@@ -117,7 +117,7 @@ pub(crate) fn fallback() -> Arc<Certificate> {
     Arc::new(certificate.expect("a usable certificate"))
 }
 
-/// Options as a default installation has them.
+/// Default options.
 pub(crate) fn options() -> Options {
     Options::default()
 }
