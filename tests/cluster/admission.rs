@@ -7,7 +7,7 @@ use headgate_testkit::{Authority, Connection, Echo, Issued, Program, Response, T
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use super::support::{ingress, until_logged, until_status, with};
+use super::support::{ingress, until_status, with};
 use super::testenv::TestEnv;
 
 /// Name of the ValidatingWebhookConfiguration, and of the Secret with the certificate.
@@ -45,8 +45,8 @@ fn with_webhook() -> (TestEnv, Program, Echo) {
     env.create(configuration(&env));
     let program = replica(&env, "headgate-0");
     until_bundle(&env);
-    wait::until("a certificate", || shown(&env, webhook(&program)));
-    route(&env, webhook(&program));
+    wait::until("a certificate", || shown(&env, program.webhook()));
+    route(&env, program.webhook());
     (env, program, web)
 }
 
@@ -205,12 +205,12 @@ fn replicas_share_the_certificate() {
     let (before, bundle) = (secret(), bundle(&env));
     let second = replica(&env, "headgate-1");
     wait::until("the certificate", || {
-        let shown = [&first, &second].map(|program| shown(&env, webhook(program)));
+        let shown = [&first, &second].map(|program| shown(&env, program.webhook()));
         (shown[0].is_some() && shown[0] == shown[1]).then_some(())
     });
     // Both have certificates of the same CA.
     drop(first);
-    route(&env, webhook(&second));
+    route(&env, second.webhook());
     denied(post(&env, &ingress("second", "a.test", "web")));
     post(&env, &ingress("fine", "fine.test", "web")).is(201);
     let version = |secret: &Value| secret["metadata"]["resourceVersion"].clone();
@@ -245,7 +245,7 @@ fn a_certificate_from_files_is_reloaded() {
             json!(ByteString(authority.pem().into_bytes()));
     }));
     until_shown(&env, &program, &first);
-    route(&env, webhook(&program));
+    route(&env, program.webhook());
     denied(post(&env, &ingress("second", "a.test", "web")));
     write(&second);
     until_shown(&env, &program, &second);
@@ -277,15 +277,6 @@ pub(super) fn configuration(env: &TestEnv) -> Value {
     })
 }
 
-/// The address of the webhook of a program.
-pub(super) fn webhook(program: &Program) -> SocketAddr {
-    let line = until_logged(program, "a line about the webhook", |line| {
-        line.contains("the admission webhook listens")
-    });
-    let address = line.split("address=").nth(1).unwrap();
-    address.split(' ').next().unwrap().parse().unwrap()
-}
-
 fn bundle(env: &TestEnv) -> Value {
     let name = env.scoped(ADMISSION);
     let configuration = env.api.get("ValidatingWebhookConfiguration", "", &name);
@@ -315,7 +306,7 @@ pub(super) fn shown(env: &TestEnv, address: SocketAddr) -> Option<Vec<u8>> {
 
 #[track_caller]
 fn until_shown(env: &TestEnv, program: &Program, issued: &Issued) {
-    let address = webhook(program);
+    let address = program.webhook();
     wait::until("the certificate", || {
         shown(env, address).filter(|der| *der == issued.der)
     });

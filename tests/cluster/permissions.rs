@@ -114,7 +114,7 @@ impl Run<'_> {
         let program = self.replica("headgate-0");
         // From now on the webhook reviews every Ingress.
         admission::until_bundle(env);
-        admission::route(env, admission::webhook(&program));
+        admission::route(env, program.webhook());
         let web = env.start_echo("web");
         env.load(backend("web", &[web.address()]));
         let issued = Authority::new().issue(&["a.test"]);
@@ -160,7 +160,7 @@ impl Run<'_> {
             .until("Secret", &env.controller_namespace(), ADMISSION, |secret| {
                 secret["data"]["tls.crt"].is_string()
             });
-        admission::route(env, admission::webhook(&second));
+        admission::route(env, second.webhook());
         stop(&program);
         until_leader(env, "headgate-1");
         env.api

@@ -200,6 +200,18 @@ impl Program {
         self.admin
     }
 
+    /// The address of the admission webhook.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    pub fn webhook(&self) -> SocketAddr {
+        wait::until("the admission webhook", || {
+            let log = self.stderr();
+            let mut lines = log.iter().filter(|line| line.contains("admission webhook"));
+            lines.find_map(|line| address_in(line))
+        })
+    }
+
     /// The process ID.
     pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
@@ -400,8 +412,7 @@ fn listening(child: &Mutex<Child>, output: &Output, name: &str) -> SocketAddr {
         let found = lock(&output.stderr).iter().find_map(|line| {
             let line = line.replace('"', "");
             let is_it = line.contains("listening") && format!("{line} ").contains(&field);
-            let address = line.split("address=").nth(1)?.split(' ').next()?;
-            is_it.then(|| address.parse().ok()).flatten()
+            is_it.then(|| address_in(&line)).flatten()
         });
         let ended = lock(child).try_wait().ok().flatten();
         if found.is_none()
@@ -416,6 +427,12 @@ fn listening(child: &Mutex<Child>, output: &Output, name: &str) -> SocketAddr {
         );
         found
     })
+}
+
+/// The field `address` of a log line.
+fn address_in(line: &str) -> Option<SocketAddr> {
+    let (_, rest) = line.split_once("address=")?;
+    rest.split(' ').next()?.parse().ok()
 }
 
 fn ended_within_patience(child: &mut Child) -> Option<ExitStatus> {
