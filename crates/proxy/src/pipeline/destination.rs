@@ -1,70 +1,67 @@
-//! Where a request goes: the primary upstream, its canary, or a backend that stands in (ingress-nginx reference 1.2).
+//! Where a request goes: the primary upstream, its canary, or a fallback (ingress-nginx reference 1.2).
 
 use std::sync::Arc;
 
 use headgate_table::{
-    Alternative, Alternatives, Arm, Pick, RoutingTable, Split, Target, Unavailable, Upstream,
+    Alternative, Alternatives, Arm, HeaderEdits, Pick, Split, Target, Unavailable, Upstream,
     UpstreamKey,
 };
 use http::StatusCode;
 
 use crate::request::Context;
 use crate::respond::LocalResponse;
-use crate::upstream::{self, Upstreams};
+use crate::upstream;
 
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Destination<'t> {
-    /// To the upstream of its route.
-    Primary(&'t Arc<Upstream>),
-    /// To an alternative: a canary, say.
-    Alternative {
-        /// The upstream of the route.
-        primary: &'t Arc<Upstream>,
-        /// The one that serves instead.
-        alternative: &'t Arc<Upstream>,
-    },
-    /// To the backend that answers in place of an upstream without endpoints.
-    Fallback(&'t Arc<Upstream>),
-    /// To the default backend.
-    Default(&'t Arc<Upstream>),
-    /// To nobody: there is no default backend.
+    /// To an upstream.
+    Upstream(Chosen<'t>),
+    /// To none: there is no default backend.
     NotFound,
 }
 
-impl<'t> Destination<'t> {
-    /// The upstream that serves; `None`: a 404 of our own.
-    pub(super) fn upstream(self) -> Option<&'t Arc<Upstream>> {
-        match self {
-            Self::Primary(upstream)
-            | Self::Alternative {
-                alternative: upstream,
-                ..
-            }
-            | Self::Fallback(upstream)
-            | Self::Default(upstream) => Some(upstream),
-            Self::NotFound => None,
-        }
-    }
+/// The upstream that serves a request.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chosen<'t> {
+    pub(super) upstream: &'t Arc<Upstream>,
+    pub(super) role: Role<'t>,
+    pub(super) edits: Option<&'t HeaderEdits>,
 }
 
-/// The destination of a request, or the answer when there is none.
+/// What an upstream is to the route.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Role<'t> {
+    Primary,
+    /// A canary, say.
+    Alternative {
+        primary: &'t Arc<Upstream>,
+    },
+    /// It serves instead of a primary without endpoints.
+    Fallback,
+    DefaultBackend,
+}
+
+/// The destination of a request for `target`, or the response when there is none. `usable` gives upstreams with endpoints.
 pub(super) fn destination<'t>(
     context: &Context<'_>,
-    table: &'t RoutingTable,
-    upstreams: &Upstreams,
+    target: &'t Target,
+    usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
 ) -> Result<Destination<'t>, LocalResponse> {
-    let usable = |key: &UpstreamKey| {
-        table
-            .upstream(key)
-            .filter(|upstream| upstreams.has_endpoints(upstream))
-    };
-    match &context.route.target {
-        Target::Forward(split) => forward(context, split, usable),
-        Target::DefaultBackend(key) => Ok(key
-            .as_ref()
-            .and_then(usable)
-            .map_or(Destination::NotFound, Destination::Default)),
+    match target {
+        Target::Forward(split) => forward(context, split, usable).map(Destination::Upstream),
+        Target::DefaultBackend(key) => {
+            Ok(key
+                .as_ref()
+                .and_then(usable)
+                .map_or(Destination::NotFound, |upstream| {
+                    Destination::Upstream(Chosen {
+                        upstream,
+                        role: Role::DefaultBackend,
+                        edits: None,
+                    })
+                }))
+        }
         Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
     }
 }
@@ -72,40 +69,48 @@ pub(super) fn destination<'t>(
 /// A primary without endpoints is not replaced by an alternative, however healthy.
 fn forward<'t>(
     context: &Context<'_>,
-    split: &Split,
+    split: &'t Split,
     usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
-) -> Result<Destination<'t>, LocalResponse> {
+) -> Result<Chosen<'t>, LocalResponse> {
+    let page = |status| Err(LocalResponse::Page(status));
     let primary = match &split.primary().arm {
         Arm::Upstream(key) => usable(key),
-        Arm::Status(status) => return Err(LocalResponse::Page(*status)),
+        Arm::Status(status) => return page(*status),
     };
     let Some(primary) = primary else {
-        let fallback = split.fallback();
-        let fallback = fallback.and_then(usable).map(Destination::Fallback);
+        let fallback = split.fallback().and_then(usable).map(|upstream| Chosen {
+            upstream,
+            role: Role::Fallback,
+            edits: None,
+        });
         return fallback.ok_or(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE));
     };
+    let by_primary = Chosen {
+        upstream: primary,
+        role: Role::Primary,
+        edits: split.primary().edits.as_deref(),
+    };
     let Some(others) = split.alternatives() else {
-        return Ok(Destination::Primary(primary));
+        return Ok(by_primary);
     };
     let upstream = |other: &Alternative| other.backend.upstream().and_then(&usable);
     let picked = session(context, primary, others, upstream)
         .unwrap_or_else(|| others.pick(context, fastrand::u32(1..=others.total())));
     let Pick::Alternative(index) = picked else {
-        return Ok(Destination::Primary(primary));
+        return Ok(by_primary);
     };
     let Some(other) = others.get(index) else {
-        return Ok(Destination::Primary(primary));
+        return Ok(by_primary);
     };
     match (&other.backend.arm, upstream(other), other.unavailable) {
-        (Arm::Status(status), ..) => Err(LocalResponse::Page(*status)),
-        (_, Some(alternative), _) => Ok(Destination::Alternative {
-            primary,
-            alternative,
+        (Arm::Status(status), ..) => page(*status),
+        (_, Some(upstream), _) => Ok(Chosen {
+            upstream,
+            role: Role::Alternative { primary },
+            edits: other.backend.edits.as_deref(),
         }),
-        (_, None, Unavailable::UsePrimary) => Ok(Destination::Primary(primary)),
-        (_, None, Unavailable::Respond503) => {
-            Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
-        }
+        (_, None, Unavailable::UsePrimary) => Ok(by_primary),
+        (_, None, Unavailable::Respond503) => page(StatusCode::SERVICE_UNAVAILABLE),
     }
 }
 
@@ -136,7 +141,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
     use crate::request::testing::Sample;
-    use headgate_table::{Backend, Balance, HeaderTest, Rule, RuleTest};
+    use headgate_table::{Backend, Balance, FieldEdits, HeaderTest, Rule, RuleTest};
     use http::HeaderName;
 
     fn split(unavailable: Unavailable, other: Arm) -> Split {
@@ -166,10 +171,10 @@ mod tests {
         let context = sample.context();
         let upstream = Arc::new(Sample::upstream(Balance::RoundRobin));
         let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
-        match forward(&context, split, usable) {
-            Ok(Destination::Primary(_)) => "primary".into(),
-            Ok(Destination::Alternative { .. }) => "canary".into(),
-            Ok(Destination::Fallback(_)) => "fallback".into(),
+        match forward(&context, split, usable).map(|chosen| chosen.role) {
+            Ok(Role::Primary) => "primary".into(),
+            Ok(Role::Alternative { .. }) => "alternative".into(),
+            Ok(Role::Fallback) => "fallback".into(),
             Err(LocalResponse::Page(status)) => status.as_u16().to_string(),
             _ => "?".into(),
         }
@@ -181,7 +186,7 @@ mod tests {
             Unavailable::UsePrimary,
             Arm::Upstream(UpstreamKey::new("next")),
         );
-        assert_eq!(outcome(&split, &["web", "next"]), "canary");
+        assert_eq!(outcome(&split, &["web", "next"]), "alternative");
         assert_eq!(outcome(&split, &["web"]), "primary");
         assert_eq!(outcome(&split, &["next", "errors"]), "fallback");
         assert_eq!(outcome(&split, &["next"]), "503");
@@ -195,5 +200,44 @@ mod tests {
         assert_eq!(outcome(&strict, &["web"]), "503");
         let status = split(Unavailable::UsePrimary, Arm::Status(StatusCode::GONE));
         assert_eq!(outcome(&status, &["web"]), "410");
+    }
+
+    #[test]
+    fn the_edits_are_those_of_the_backend_that_serves() {
+        let edits = |name: &'static str| {
+            let remove = [HeaderName::from_static(name)].into();
+            let request = FieldEdits {
+                remove,
+                ..FieldEdits::default()
+            };
+            Some(Arc::new(HeaderEdits {
+                request,
+                ..HeaderEdits::default()
+            }))
+        };
+        let backend = |name: &'static str| Backend {
+            arm: Arm::Upstream(UpstreamKey::new(name)),
+            edits: edits(name),
+        };
+        let other = Alternative {
+            backend: backend("next"),
+            weight: 1,
+            unavailable: Unavailable::UsePrimary,
+        };
+        let split = Split::new(backend("web"))
+            .with_alternatives(Alternatives::new(vec![other], Vec::new(), 1))
+            .with_fallback(Some(UpstreamKey::new("errors")));
+        let sample = Sample::new("GET", "/");
+        let upstream = Arc::new(Sample::upstream(Balance::RoundRobin));
+        for (usable, edited) in [
+            (&["web", "next"][..], Some("next")),
+            (&["web"], Some("web")),
+            (&["errors"], None),
+        ] {
+            let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
+            let chosen = forward(&sample.context(), &split, usable).unwrap();
+            let removed = chosen.edits.map(|edits| edits.request.remove[0].as_str());
+            assert_eq!(removed, edited);
+        }
     }
 }

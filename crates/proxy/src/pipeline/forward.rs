@@ -4,14 +4,16 @@ use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Template, Upstream};
+use headgate_table::{Forwarding, Settings, Template, Upstream};
 use http::header::SET_COOKIE;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
+use super::exchange::Served;
 use crate::body::Body;
 use crate::record::Record;
 use crate::request::Context;
@@ -32,20 +34,11 @@ pub(super) struct Forward<'f> {
     pub(super) upgrade: Option<OnUpgrade>,
 }
 
-/// The response of an upstream.
-pub(super) struct Forwarded {
-    pub(super) response: Response<Body>,
-    /// What comes after a 101.
-    pub(super) tunnel: Option<Tunnel>,
-}
-
-impl From<Response<Body>> for Forwarded {
-    fn from(response: Response<Body>) -> Self {
-        Self {
-            response,
-            tunnel: None,
-        }
-    }
+/// A request that was forwarded, and the response as the upstream made it.
+pub(super) struct Forwarded<'t> {
+    pub(super) served: Served,
+    pub(super) settings: &'t Settings,
+    pub(super) forwarding: &'t Forwarding,
 }
 
 impl Forward<'_> {
@@ -53,7 +46,7 @@ impl Forward<'_> {
     ///
     /// # Errors
     /// What went wrong, when there is no response to pass on.
-    pub(super) async fn run(self, record: &mut Record) -> Result<Forwarded, CallError> {
+    pub(super) async fn run(self, record: &mut Record) -> Result<Served, CallError> {
         let Self {
             upstreams,
             context,
@@ -105,11 +98,42 @@ impl Forward<'_> {
                 options.read_timeout,
             )
         });
-        Ok(Forwarded {
+        Ok(Served {
             response: response.map(Body::upstream),
             tunnel,
         })
     }
+}
+
+/// The client's side of an upgrade, if the client asks for one.
+pub(super) fn upgrade_of(head: &mut Parts) -> Option<OnUpgrade> {
+    head.extensions.remove()
+}
+
+/// The upstream request in origin form. What the client's connection attached to the request stays here.
+pub(super) fn upstream_request(
+    mut head: Parts,
+    target: Option<PathAndQuery>,
+    headers: HeaderMap,
+) -> Parts {
+    head.headers = headers;
+    head.version = Version::HTTP_11;
+    head.extensions.clear();
+    if let Some(target) = target {
+        head.uri = Uri::from(target);
+    } else if head.uri.authority().is_some() {
+        let target = head.uri.path_and_query().cloned();
+        head.uri = target.map_or_else(Uri::default, origin_form);
+    }
+    head
+}
+
+/// `?query` of a URL without a path is written `/?query`.
+fn origin_form(target: PathAndQuery) -> Uri {
+    if target.as_str().starts_with('/') {
+        return Uri::from(target);
+    }
+    Uri::try_from(format!("/{}", target.as_str())).unwrap_or_default()
 }
 
 impl SelectionInput for Context<'_> {

@@ -1,10 +1,15 @@
 //! What is done to a request, as a list of named steps in the order that ingress-nginx has them (its reference, 0.5).
 //!
-//! A step reads the canonical request and the route's compiled policy, and either lets the request go on or answers it. What
-//! a step does to a head is a pure function in a file of its own; this file is only the order.
+//! A request goes through phases, each of which is made of the former: it has arrived, is routed, admitted, and forwarded.
+//! So a step cannot run before what it needs. A step reads the canonical request and the route's compiled policy, and
+//! either lets the request go on or responds to it; what it does to a head is a pure function in a file of its own. This
+//! file is only the order.
 
+mod built_in;
 mod cors;
 mod destination;
+mod edits;
+mod exchange;
 mod fallback;
 mod forward;
 mod hop_by_hop;
@@ -20,425 +25,345 @@ mod upstream_head;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{
-    CATCH_ALL, Host, HostBehaviour, PathMatch, Route, RoutingTable, Settings, Target,
-};
+use headgate_table::{Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts};
 use http::header::ORIGIN;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 
-use self::destination::Destination;
+use self::destination::{Chosen, Destination, Role};
+use self::exchange::{Exchange, Served};
 use self::forward::{Forward, Forwarded};
-use self::response_head::Additions;
 use self::rewrite::Rewritten;
-use self::upstream_head::{Extra, UpstreamHead};
+use self::upstream_head::Extra;
 use crate::body::Body;
 use crate::downstream::Downstream;
-use crate::record::Record;
 use crate::request::{
-    ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, client_request_id,
-    generated_id, path,
+    ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
 };
-use crate::respond::{Failure, LocalResponse};
-use crate::telemetry::Recording;
-use crate::upstream::{CallError, RequestBodyError};
+use crate::respond::LocalResponse;
+use crate::upstream::RequestBodyError;
 
-/// Path of the counters on the catch-all host, for this machine alone.
-const STATUS_PATH: &[u8] = b"/nginx_status";
-
-/// Serves one request of the connection `downstream`. Never fails: whatever goes wrong becomes an answer.
+/// Serves one request of the connection `downstream`. Never fails: whatever goes wrong becomes a response.
 pub(crate) async fn handle(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let table = downstream.worker.table();
     let (head, body) = request.into_parts();
-    let version = head.version;
-    let record = begin(downstream, &head, &body);
-    let mut record = Recording::new(record, downstream.worker.telemetry.clone());
-    let mut allowed_origin = None;
-
-    let exchange = Exchange {
-        downstream,
-        table: &table,
-        record: &mut record,
-        allowed_origin: &mut allowed_origin,
-    };
-    let result = exchange.run(head, body).await;
-    let Forwarded {
-        mut response,
-        tunnel,
-    } = result.unwrap_or_else(|answer| {
-        name_upstream(&table, &mut record);
-        identify(&table.settings, &mut record);
-        answer.response(&table.settings, version).into()
-    });
-
-    let policy = record.route.as_ref().map(|route| &*route.policy);
-    let additions = Additions {
-        policy,
-        allowed_origin,
-        https: downstream.tls.is_some(),
-    };
-    response_head::finish(response.headers_mut(), &table.settings, additions);
-    // A client that went away has its status already.
-    if record.status.is_none() {
-        record.status = Some(response.status());
-    }
-    match tunnel {
-        None => response.map(|body| body.recorded(record)),
-        // A tunnel outlives the response.
-        Some(tunnel) => {
-            tunnel.open(move |bytes| record.body_bytes_sent += bytes);
-            response
-        }
-    }
+    let mut exchange = Exchange::begin(downstream, &table, (&head, &body));
+    let served = serve(&mut exchange, head, body).await;
+    let served = served.unwrap_or_else(|response| exchange.respond(response));
+    exchange.finish(served)
 }
 
-/// One request on its way through the steps.
-struct Exchange<'x> {
-    downstream: &'x Rc<Downstream>,
-    table: &'x Rc<Arc<RoutingTable>>,
-    record: &'x mut Record,
-    /// Set when the route shares with the request's origin.
-    allowed_origin: &'x mut Option<HeaderValue>,
+/// From the request to its response, or to the response of the step that ends it before.
+async fn serve(
+    exchange: &mut Exchange<'_>,
+    head: Parts,
+    body: Incoming,
+) -> Result<Served, LocalResponse> {
+    let target = RequestTarget::of(&head)?;
+    let name = target.name()?;
+    let path = path::canonical(target.raw_path()).map_err(Malformed::from)?;
+    let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
+    let routed = arrived.route()?;
+    let admitted = routed.admit()?;
+    let forwarded = admitted.forward().await?;
+    Ok(forwarded.filter())
 }
 
-impl Exchange<'_> {
-    async fn run(mut self, mut head: Parts, body: Incoming) -> Result<Forwarded, LocalResponse> {
-        let table = self.table;
-        let settings = &*table.settings;
-        let target = RequestTarget::of(&head)?;
-        let name = target.name()?;
-        let path = path::canonical(target.raw_path()).map_err(Malformed::from)?;
-        let downstream = self.downstream;
-        // Connections may outlive their listener: then nothing is served on them any more.
-        let listener = table.listener(downstream.listener);
-        let served = listener.and_then(|listener| {
-            let hosts = listener.hosts(downstream.server_name())?;
-            Some((listener, hosts))
-        });
-        let Some((listener, hosts)) = served else {
-            return Err(LocalResponse::PageAndClose(StatusCode::NOT_FOUND));
-        };
-        let connection = ConnectionInfo::of(downstream, listener.ports);
-        let client = connection.client(&settings.forwarded, &head.headers, target.host.as_ref());
-        self.record.client = client.address;
-        let parsed = Parsed {
-            target: &target,
-            name: &name,
-            path: &path,
-            connection,
-            client,
-        };
-
-        let host = hosts.find(&name);
-        self.note_host(host, &name);
-        let (route, add_slash) = find_route(table, host, &parsed, &head)?;
-        self.own_path(host, route, &parsed)?;
-        self.record.route = Some(route.clone());
-        self.record.unlogged = !route.policy.access_log;
+impl<'r, 't> Arrived<'r, 't> {
+    /// Steps 5 and 6: host and route.
+    fn route(self) -> Result<Routed<'r, 't>, LocalResponse> {
+        let exchange = self.exchange;
+        let host = self.hosts.find(self.parsed.name);
+        exchange.note_host(host, self.parsed.name);
+        let paths = paths_of(exchange, host, &self.parsed)?; // 5
+        let (route, lacks_slash) = find_route(paths, self.parsed.path, &self.head); // 6
+        built_in::respond(exchange, host, route, self.parsed.path)?;
+        exchange.note_route(route);
+        let mut head = self.head;
         let headers = std::mem::take(&mut head.headers);
-        let mut context = Context::new(parsed, headers, settings, host, route);
+        let context = Context::new(self.parsed, headers, exchange.settings(), host, route);
+        Ok(Routed {
+            exchange,
+            hosts: self.hosts,
+            route,
+            lacks_slash,
+            context,
+            head,
+            body: self.body,
+        })
+    }
+}
 
-        refuse_closed(route)?;
-        if add_slash {
-            return Err(redirect::add_slash(&context));
-        }
-        self.share(&context)?;
-        self.check_length(route, body.size_hint().exact())?;
-        redirect::of_route(&context)?;
-        let mut rewritten = rewrite::rewrite(&context)?;
-        https::redirect_to_https(&context, hosts)?;
-        let destination = destination::destination(&context, table, &downstream.worker.upstreams)?;
-        self.note_destination(destination);
-        context.upstream = destination.upstream().map(|upstream| &**upstream);
-        self.limit(&context)?;
-        check_access(&context)?;
-
-        let Some(upstream) = destination.upstream() else {
+impl<'r, 't> Routed<'r, 't> {
+    /// Steps 7 to 14: whether the request is forwarded, and where.
+    fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
+        self.refuse_closed()?; // 7
+        self.add_slash()?;
+        self.respond_to_preflight()?; // 8
+        self.check_length()?;
+        redirect::of_route(&self.context)?; // 9
+        let rewritten = rewrite::rewrite(&self.context)?; // 10
+        https::redirect_to_https(&self.context, self.hosts)?; // 11
+        let destination = self.choose()?; // 12
+        self.limit()?; // 13
+        self.check_access()?; // 14
+        let Destination::Upstream(chosen) = destination else {
             return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };
-        let is_fallback = matches!(destination, Destination::Fallback(_));
+        Ok(Admitted {
+            exchange: self.exchange,
+            route: self.route,
+            context: self.context,
+            head: self.head,
+            body: self.body,
+            chosen,
+            rewritten,
+        })
+    }
+}
+
+impl<'t> Admitted<'_, 't> {
+    /// Step 15: the request for the upstream, and its response.
+    async fn forward(self) -> Result<Forwarded<'t>, LocalResponse> {
+        let Self {
+            exchange,
+            route,
+            mut context,
+            mut head,
+            body,
+            chosen,
+            mut rewritten,
+        } = self;
+        let is_fallback = matches!(chosen.role, Role::Fallback);
         if is_fallback {
             rewritten = Rewritten::default();
         }
         let extra = Extra {
             prefix: rewritten.prefix,
             body_length: body.size_hint().exact(),
+            edits: chosen.edits.map(|edits| &edits.request),
         };
-        let UpstreamHead {
-            mut headers,
-            upgrade,
-        } = upstream_head::upstream_head(&mut context, extra);
+        let mut fields = upstream_head::upstream_head(&mut context, extra);
         if is_fallback {
-            fallback::explain(&mut headers, &context);
+            fallback::explain(&mut fields.headers, &context);
         }
-        self.record.request_id = context.request_id().cloned();
-
-        let on_upgrade = head.extensions.remove::<OnUpgrade>().filter(|_| upgrade);
-        let head = upstream_request(head, rewritten.target, headers);
+        exchange.record.request_id = context.request_id().cloned();
+        let upgrade = forward::upgrade_of(&mut head).filter(|_| fields.upgrade);
         let forward = Forward {
-            upstreams: &self.downstream.worker.upstreams,
+            upstreams: &exchange.downstream.worker.upstreams,
             context: &context,
-            upstream,
+            upstream: chosen.upstream,
+            head: forward::upstream_request(head, rewritten.target, fields.headers),
+            body,
+            upgrade,
+        };
+        let served = forward.run(&mut exchange.record).await; // 15
+        let served = served.map_err(|error| exchange.failed(error))?;
+        if let Some(edits) = chosen.edits {
+            exchange.edits.add_backend(&edits.response);
+        }
+        Ok(Forwarded {
+            served,
+            settings: exchange.settings(),
+            forwarding: &route.policy.forwarding,
+        })
+    }
+}
+
+impl Forwarded<'_> {
+    /// What step 16 takes out; what it adds is in [`edits::ResponseEdits`], because every response gets that.
+    fn filter(self) -> Served {
+        let mut served = self.served;
+        response_head::filter(&mut served.response, self.settings, self.forwarding);
+        served
+    }
+}
+
+/// A request in canonical form, received by a listener of the table.
+struct Arrived<'r, 't> {
+    exchange: &'r mut Exchange<'t>,
+    hosts: &'t VirtualHosts,
+    head: Parts,
+    body: Incoming,
+    parsed: Parsed<'r>,
+}
+
+/// A request whose route is known.
+struct Routed<'r, 't> {
+    exchange: &'r mut Exchange<'t>,
+    hosts: &'t VirtualHosts,
+    route: &'t Arc<Route>,
+    /// The path is that of the route but for a final slash.
+    lacks_slash: bool,
+    context: Context<'r>,
+    /// Without its fields, which the context has.
+    head: Parts,
+    body: Incoming,
+}
+
+/// A request that may be forwarded.
+struct Admitted<'r, 't> {
+    exchange: &'r mut Exchange<'t>,
+    route: &'t Arc<Route>,
+    context: Context<'r>,
+    head: Parts,
+    body: Incoming,
+    chosen: Chosen<'t>,
+    rewritten: Rewritten,
+}
+
+impl<'r, 't> Arrived<'r, 't> {
+    /// The request for `target`, with its canonical host and path.
+    fn new(
+        exchange: &'r mut Exchange<'t>,
+        (target, name, path): (&'r RequestTarget, &'r str, &'r [u8]),
+        head: Parts,
+        body: Incoming,
+    ) -> Result<Self, LocalResponse> {
+        let downstream = exchange.downstream;
+        // A connection may outlive its listener: then nothing is served on it any more.
+        let not_served = || LocalResponse::PageAndClose(StatusCode::NOT_FOUND);
+        let listener = exchange.table.listener(downstream.listener);
+        let listener = listener.ok_or_else(not_served)?;
+        let hosts = listener.hosts(downstream.server_name());
+        let hosts = hosts.ok_or_else(not_served)?;
+        let connection = ConnectionInfo::of(downstream, listener.ports);
+        let trust = &exchange.settings().forwarded;
+        let client = connection.client(trust, &head.headers, target.host.as_ref());
+        exchange.record.client = client.address;
+        let parsed = Parsed {
+            target,
+            name,
+            path,
+            connection,
+            client,
+        };
+        Ok(Self {
+            exchange,
+            hosts,
             head,
             body,
-            upgrade: on_upgrade,
-        };
-        let mut forwarded = forward
-            .run(self.record)
-            .await
-            .map_err(|error| self.failed(error))?;
-        let response = &mut forwarded.response;
-        let status = response.status();
-        response_head::filter(
-            response.headers_mut(),
-            status,
-            settings,
-            &route.policy.forwarding,
-        );
-        // The version is the upstream's; towards the client it is the connection's.
-        *response.version_mut() = Version::HTTP_11;
-        Ok(forwarded)
+            parsed,
+        })
     }
+}
 
-    /// Paths of our own, which the catch-all host has where no object names them. They are not logged.
-    fn own_path(
-        &mut self,
-        host: &Host,
-        route: &Arc<Route>,
-        parsed: &Parsed<'_>,
-    ) -> Result<(), LocalResponse> {
-        let is_root = matches!(&host.behaviour, HostBehaviour::Routes { paths, .. } if Arc::ptr_eq(route, paths.root()));
-        if !is_root || *host.name != *CATCH_ALL {
-            return Ok(());
+/// The paths of `host`, unless it redirects all requests or this one.
+fn paths_of<'t>(
+    exchange: &Exchange<'_>,
+    host: &'t Host,
+    parsed: &Parsed<'_>,
+) -> Result<&'t PathIndex, LocalResponse> {
+    match &host.behaviour {
+        HostBehaviour::Redirect { to } => {
+            let status = exchange.settings().redirect_status;
+            Err(redirect::to_host(to, &parsed.client, parsed.target, status))
         }
-        let answer = if *parsed.path == *self.table.settings.health_path.as_bytes() {
-            LocalResponse::Healthy
-        } else if *parsed.path == *STATUS_PATH {
-            self.counters()
-        } else {
-            return Ok(());
-        };
-        self.record.unlogged = true;
-        Err(answer)
+        HostBehaviour::Routes {
+            app_root: Some(root),
+            ..
+        } if parsed.path == b"/" => Err(redirect::to_app_root(
+            root,
+            parsed.connection,
+            parsed.target,
+        )),
+        HostBehaviour::Routes { paths, .. } => Ok(paths),
     }
+}
 
-    /// The connection's own end decides: what headers say of the client may come from anywhere.
-    fn counters(&self) -> LocalResponse {
-        if self.downstream.tcp_peer.ip().to_canonical().is_loopback() {
-            LocalResponse::Counters(self.downstream.worker.shared.telemetry.status_page())
-        } else {
-            LocalResponse::Page(StatusCode::FORBIDDEN)
+/// The route of a request, and whether its path lacks a final slash.
+fn find_route<'t>(paths: &'t PathIndex, path: &[u8], head: &Parts) -> (&'t Arc<Route>, bool) {
+    match paths.find(path, |conditions| conditions.hold(&ConditionView(head))) {
+        PathMatch::Route(route) => (route, false),
+        PathMatch::AddSlash(route) => (route, true),
+    }
+}
+
+impl<'t> Routed<'_, 't> {
+    fn refuse_closed(&self) -> Result<(), LocalResponse> {
+        match self.route.target {
+            Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
+            Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
         }
     }
 
-    fn note_host(&mut self, host: &Host, name: &str) {
-        self.record.host = Some(host.name.clone());
-        self.record.host_is_literal =
-            *host.name == *name || host.aliases.iter().any(|alias| **alias == *name);
+    fn add_slash(&self) -> Result<(), LocalResponse> {
+        if self.lacks_slash {
+            return Err(redirect::add_slash(&self.context));
+        }
+        Ok(())
     }
 
-    /// Cross-origin sharing: decides about the origin, and answers OPTIONS for allowed ones.
-    fn share(&mut self, context: &Context<'_>) -> Result<(), LocalResponse> {
-        let Some(cors) = &context.route.policy.cors else {
+    /// Cross-origin sharing: decides about the origin, and responds to OPTIONS of allowed ones.
+    fn respond_to_preflight(&mut self) -> Result<(), LocalResponse> {
+        let Some(cors) = &self.route.policy.cors else {
             return Ok(());
         };
-        *self.allowed_origin = cors::allowed_origin(cors, context.headers.get(ORIGIN));
-        if self.allowed_origin.is_some() && context.parsed.target.method == Method::OPTIONS {
+        let origin = self.context.headers.get(ORIGIN);
+        let Some(allowed) = cors::allowed_origin(cors, origin) else {
+            return Ok(());
+        };
+        self.exchange.edits.add_cors(cors, allowed);
+        if self.context.parsed.target.method == Method::OPTIONS {
             return Err(LocalResponse::Preflight);
         }
         Ok(())
     }
 
-    /// A body that is announced to be too long is refused whatever else the route would answer, as nginx does. One that
+    /// A body that is announced to be too long is refused whatever else the route would respond, as nginx does. One that
     /// turns out to be is refused while it is forwarded.
-    fn check_length(&mut self, route: &Route, announced: Option<u64>) -> Result<(), LocalResponse> {
-        if limits::is_too_long(route.policy.forwarding.body_limit, announced) {
-            return Err(self.failed(RequestBodyError::TooLarge.into()));
+    fn check_length(&mut self) -> Result<(), LocalResponse> {
+        let limit = self.route.policy.forwarding.body_limit;
+        if limits::is_too_long(limit, self.body.size_hint().exact()) {
+            return Err(self.exchange.failed(RequestBodyError::TooLarge.into()));
         }
         Ok(())
     }
 
-    /// Logs show the upstream of the route, and its canary beside it when that serves.
-    fn note_destination(&mut self, destination: Destination<'_>) {
-        match destination {
-            Destination::Primary(upstream) | Destination::Fallback(upstream) => {
-                self.record.upstream = Some(upstream.log_name.clone());
-            }
-            Destination::Alternative {
-                primary,
-                alternative,
-            } => {
-                self.record.upstream = Some(primary.log_name.clone());
-                self.record.alternative = Some(alternative.log_name.clone());
-            }
-            Destination::Default(upstream) => {
-                self.record.upstream = Some(upstream.log_name.clone());
-                self.record.default_backend = true;
-            }
-            Destination::NotFound => self.record.default_backend = true,
+    fn choose(&mut self) -> Result<Destination<'t>, LocalResponse> {
+        let table = self.exchange.table;
+        let upstreams = &self.exchange.downstream.worker.upstreams;
+        let usable = |key: &_| {
+            let upstream = table.upstream(key);
+            upstream.filter(|upstream| upstreams.has_endpoints(upstream))
+        };
+        let destination = destination::destination(&self.context, &self.route.target, usable)?;
+        self.exchange.note_destination(&destination);
+        if let Destination::Upstream(chosen) = &destination {
+            self.context.upstream = Some(chosen.upstream);
         }
+        Ok(destination)
     }
 
-    fn limit(&mut self, context: &Context<'_>) -> Result<(), LocalResponse> {
-        let Some(limits) = &context.route.policy.limits else {
+    fn limit(&mut self) -> Result<(), LocalResponse> {
+        let Some(limits) = &self.route.policy.limits else {
             return Ok(());
         };
-        let now = self.downstream.worker.nanos(self.record.start);
-        match limits::admit(context, limits, now) {
+        let exchange = &mut *self.exchange;
+        let now = exchange.downstream.worker.nanos(exchange.record.start);
+        match limits::admit(&self.context, limits, now) {
             Ok(permit) => {
-                self.record.permit = permit;
+                exchange.record.permit = permit;
                 Ok(())
             }
             Err(refusal) => {
-                self.record.refused_by = Some(refusal.limit);
+                exchange.record.refused_by = Some(refusal.limit);
                 Err(LocalResponse::Page(refusal.status))
             }
         }
     }
 
-    fn failed(&mut self, error: CallError) -> LocalResponse {
-        let failure = Failure::from(error);
-        self.record.refused_by = failure.limit;
-        if error == CallError::RequestBody(RequestBodyError::Gone) {
-            // 499 is for the log alone: nobody is left to read an answer.
-            self.record.status = Some(failure.status);
-            return LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
-        }
-        if failure.close {
-            LocalResponse::PageAndClose(failure.status)
-        } else {
-            LocalResponse::Page(failure.status)
+    fn check_access(&self) -> Result<(), LocalResponse> {
+        match &self.route.policy.access {
+            Some(access) if !access.admits(self.context.client()) => {
+                Err(LocalResponse::Page(StatusCode::FORBIDDEN))
+            }
+            _ => Ok(()),
         }
     }
-}
-
-/// What is known before anything is decided.
-fn begin(downstream: &Downstream, head: &Parts, body: &Incoming) -> Record {
-    Record {
-        request_id: client_request_id(&head.headers),
-        request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
-        ..Record::new(head, downstream.peer().ip().to_canonical())
-    }
-}
-
-/// Requests that are answered before they come to an upstream are logged under the name of the one that they were for.
-fn name_upstream(table: &RoutingTable, record: &mut Record) {
-    if record.upstream.is_some() {
-        return;
-    }
-    if let Some(Target::Forward(split)) = record.route.as_ref().map(|route| &route.target) {
-        let primary = split.primary().upstream();
-        let primary = primary.and_then(|primary| table.upstream(primary));
-        record.upstream = primary.map(|upstream| upstream.log_name.clone());
-    }
-}
-
-/// A request that is answered here has an id as well: the log shows it.
-fn identify(settings: &Settings, record: &mut Record) {
-    if record.request_id.is_none() {
-        record.request_id = generated_id(settings);
-    }
-}
-
-/// Bytes of the head as HTTP/1 writes it: separators are counted, spelling is not known any more.
-fn head_length(head: &Parts) -> u64 {
-    const REQUEST_LINE: usize = "  HTTP/1.1\r\n\r\n".len();
-    const FIELD: usize = ": \r\n".len();
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or(1, |target| target.as_str().len());
-    let fields: usize = head
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
-        .sum();
-    (head.method.as_str().len() + target + REQUEST_LINE + fields) as u64
-}
-
-/// The route of a request and whether its path lacks a final slash; or the answer that its host gives to all or some.
-fn find_route<'t>(
-    table: &RoutingTable,
-    host: &'t Host,
-    parsed: &Parsed<'_>,
-    head: &Parts,
-) -> Result<(&'t Arc<Route>, bool), LocalResponse> {
-    let (app_root, paths) = match &host.behaviour {
-        HostBehaviour::Redirect { to } => {
-            return Err(redirect::to_host(
-                to,
-                &parsed.client,
-                parsed.target,
-                table.settings.redirect_status,
-            ));
-        }
-        HostBehaviour::Routes { app_root, paths } => (app_root, paths),
-    };
-    if let Some(root) = app_root.as_ref().filter(|_| parsed.path == b"/") {
-        return Err(redirect::to_app_root(
-            root,
-            parsed.connection,
-            parsed.target,
-        ));
-    }
-    let (route, add_slash) = match paths.find(parsed.path, |conditions| {
-        conditions.hold(&ConditionView(head))
-    }) {
-        PathMatch::Route(route) => (route, false),
-        PathMatch::AddSlash(route) => (route, true),
-    };
-    Ok((route, add_slash))
-}
-
-fn refuse_closed(route: &Route) -> Result<(), LocalResponse> {
-    match route.target {
-        Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
-        Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
-    }
-}
-
-fn check_access(context: &Context<'_>) -> Result<(), LocalResponse> {
-    let refused = context
-        .route
-        .policy
-        .access
-        .as_ref()
-        .is_some_and(|access| !access.admits(context.client()));
-    if refused {
-        Err(LocalResponse::Page(StatusCode::FORBIDDEN))
-    } else {
-        Ok(())
-    }
-}
-
-/// The upstream request in origin form. What the client's connection attached to the request stays here.
-fn upstream_request(
-    mut head: Parts,
-    target: Option<http::uri::PathAndQuery>,
-    headers: HeaderMap,
-) -> Parts {
-    head.headers = headers;
-    head.version = Version::HTTP_11;
-    head.extensions.clear();
-    if let Some(target) = target {
-        head.uri = Uri::from(target);
-    } else if head.uri.authority().is_some() {
-        let target = head.uri.path_and_query().cloned();
-        head.uri = target.map_or_else(Uri::default, origin_form);
-    }
-    head
-}
-
-/// `?query` of a URL without a path is written `/?query`.
-fn origin_form(target: http::uri::PathAndQuery) -> Uri {
-    if target.as_str().starts_with('/') {
-        return Uri::from(target);
-    }
-    Uri::try_from(format!("/{}", target.as_str())).unwrap_or_default()
 }

@@ -6,14 +6,12 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use headgate_table::ConnectionHeader;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, TRANSFER_ENCODING, UPGRADE,
-};
+use headgate_table::{ConnectionHeader, FieldEdits};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
 
-use super::{hop_by_hop, spoofable_headers};
+use super::{edits, hop_by_hop, spoofable_headers};
 use crate::request::{Context, listed};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -34,11 +32,13 @@ const ADDED: usize = 12;
 
 /// What else the head depends on.
 #[derive(Debug, Default)]
-pub(super) struct Extra {
+pub(super) struct Extra<'r> {
     /// `X-Forwarded-Prefix`
     pub(super) prefix: Option<HeaderValue>,
     /// Length of the body where it is known: `Content-Length` is written from it.
     pub(super) body_length: Option<u64>,
+    /// Edits of the backend that serves.
+    pub(super) edits: Option<&'r FieldEdits>,
 }
 
 /// The fields of the upstream request, and the protocols that it asks to switch to.
@@ -50,7 +50,7 @@ pub(super) struct UpstreamHead {
 }
 
 /// Makes the fields of the upstream request out of the client's, which `context` hands over.
-pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra) -> UpstreamHead {
+pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> UpstreamHead {
     let settings = context.settings;
     let forwarding = &context.route.policy.forwarding;
     let fields = ProxyFields::of(context);
@@ -68,6 +68,9 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra) -> Upstream
     fields.insert(context, &mut headers);
     if let Some(prefix) = extra.prefix {
         headers.insert(X_FORWARDED_PREFIX, prefix);
+    }
+    if let Some(edits) = extra.edits {
+        edits::apply(&mut headers, edits);
     }
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
@@ -164,16 +167,7 @@ impl ProxyFields {
 
 /// A configured field; an empty value removes it. Fields that routing, framing and the connection rest on are ours alone.
 fn configure(headers: &mut HeaderMap, name: HeaderName, value: Vec<u8>) {
-    if [
-        HOST,
-        CONTENT_LENGTH,
-        TRANSFER_ENCODING,
-        CONNECTION,
-        UPGRADE,
-        TE,
-    ]
-    .contains(&name)
-    {
+    if edits::is_reserved(&name) {
         return;
     }
     let value = if value.is_empty() {

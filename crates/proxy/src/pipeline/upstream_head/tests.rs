@@ -11,7 +11,7 @@ fn head(sample: &Sample, shown: &[&str]) -> String {
     head_with(sample, Extra::default(), shown)
 }
 
-fn head_with(sample: &Sample, extra: Extra, shown: &[&str]) -> String {
+fn head_with(sample: &Sample, extra: Extra<'_>, shown: &[&str]) -> String {
     const USUAL: [&str; 9] = [
         "host",
         "x-request-id",
@@ -155,7 +155,7 @@ fn host_prefix_and_original_uri() {
         .settings(|settings| settings.add_original_uri = true);
     let extra = Extra {
         prefix: Some(HeaderValue::from_static("/p")),
-        body_length: None,
+        ..Extra::default()
     };
     assert_eq!(
         head_with(&sample, extra, &["host", "x-forwarded-host"]),
@@ -234,8 +234,8 @@ fn lengths_and_cookies_have_one_spelling() {
         head_with(
             &sample,
             Extra {
-                prefix: None,
-                body_length: Some(5)
+                body_length: Some(5),
+                ..Extra::default()
             },
             &[]
         ),
@@ -248,8 +248,8 @@ fn lengths_and_cookies_have_one_spelling() {
         head_with(
             &sample,
             Extra {
-                prefix: None,
-                body_length: Some(5)
+                body_length: Some(5),
+                ..Extra::default()
             },
             &[]
         ),
@@ -271,5 +271,29 @@ fn the_scheme_is_the_clients() {
     assert_eq!(
         head(&sample, &["x-scheme", "x-forwarded-port"]),
         "x-forwarded-port=443|x-scheme=https"
+    );
+}
+
+#[test]
+fn the_backend_edits_last_and_nothing_that_is_the_proxys() {
+    let field = |name: &'static str, value: &'static str| {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    };
+    let edits = FieldEdits {
+        set: [field("x-user", "set"), field("host", "evil")].into(),
+        add: [field("x-user", "added"), field("content-length", "7")].into(),
+        remove: [X_REAL_IP, HOST].into(),
+    };
+    let sample = Sample::new("GET", "/").header("x-user", "client");
+    let extra = Extra {
+        edits: Some(&edits),
+        ..Extra::default()
+    };
+    assert_eq!(
+        head_with(&sample, extra, &["host", "x-real-ip"]),
+        "host=Shop.example:8080|x-user=added|x-user=set"
     );
 }

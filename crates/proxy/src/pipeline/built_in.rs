@@ -1,0 +1,44 @@
+//! Paths of the proxy itself: health and connection counters (ingress-nginx reference 2.6).
+
+use std::sync::Arc;
+
+use headgate_table::{CATCH_ALL, Host, HostBehaviour, Route};
+use http::StatusCode;
+
+use super::exchange::Exchange;
+use crate::respond::LocalResponse;
+
+/// Path of the counters, for this machine alone.
+const STATUS_PATH: &[u8] = b"/nginx_status";
+
+/// Responds to paths of the proxy itself, which the catch-all host has where no object names them. They are not logged.
+pub(super) fn respond(
+    exchange: &mut Exchange<'_>,
+    host: &Host,
+    route: &Arc<Route>,
+    path: &[u8],
+) -> Result<(), LocalResponse> {
+    let is_root = matches!(&host.behaviour, HostBehaviour::Routes { paths, .. } if Arc::ptr_eq(route, paths.root()));
+    if !is_root || *host.name != *CATCH_ALL {
+        return Ok(());
+    }
+    let response = if *path == *exchange.settings().health_path.as_bytes() {
+        LocalResponse::Healthy
+    } else if *path == *STATUS_PATH {
+        counters(exchange)
+    } else {
+        return Ok(());
+    };
+    exchange.record.unlogged = true;
+    Err(response)
+}
+
+/// The connection's own end decides: what headers say of the client may come from anywhere.
+fn counters(exchange: &Exchange<'_>) -> LocalResponse {
+    let downstream = exchange.downstream;
+    if downstream.tcp_peer.ip().to_canonical().is_loopback() {
+        LocalResponse::Counters(downstream.worker.shared.telemetry.status_page())
+    } else {
+        LocalResponse::Page(StatusCode::FORBIDDEN)
+    }
+}

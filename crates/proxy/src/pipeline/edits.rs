@@ -1,0 +1,186 @@
+//! Edits of header fields: what a response gets beside what it consists of, and what a backend edits in both directions.
+
+use headgate_table::{Cors, FieldEdits, Policy, Settings};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE,
+};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::cors;
+
+/// The edits of one response. Steps add to them, and they are applied once, whichever step responds.
+#[derive(Debug)]
+pub(super) struct ResponseEdits<'t> {
+    settings: &'t Settings,
+    backend: Option<&'t FieldEdits>,
+    cors: Option<(&'t Cors, HeaderValue)>,
+    hsts: Option<&'t HeaderValue>,
+    route: &'t [(HeaderName, HeaderValue)],
+}
+
+impl<'t> ResponseEdits<'t> {
+    /// Those of every response.
+    pub(super) fn new(settings: &'t Settings) -> Self {
+        Self {
+            settings,
+            backend: None,
+            cors: None,
+            hsts: None,
+            route: &[],
+        }
+    }
+
+    /// Those of a route with `policy`; HSTS where the listener speaks TLS.
+    pub(super) fn add_route(&mut self, policy: &'t Policy, https: bool) {
+        let hsts = self.settings.hsts.as_ref().filter(|_| https);
+        self.hsts = hsts.map(|hsts| &hsts.value);
+        self.route = &policy.response_headers;
+    }
+
+    /// The fields of `cors` for a request of `origin`, which it allows.
+    pub(super) fn add_cors(&mut self, cors: &'t Cors, origin: HeaderValue) {
+        self.cors = Some((cors, origin));
+    }
+
+    /// Those of the backend that serves.
+    pub(super) fn add_backend(&mut self, edits: &'t FieldEdits) {
+        self.backend = Some(edits);
+    }
+
+    /// Edits `headers`. Later ones win: the backend's own go first, the configured ones last, and of these the route's.
+    pub(super) fn apply(self, headers: &mut HeaderMap) {
+        if let Some(edits) = self.backend {
+            apply(headers, edits);
+        }
+        if let Some((cors, origin)) = self.cors {
+            cors::apply(headers, cors, origin);
+        }
+        if let Some(hsts) = self.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        for (name, value) in self.settings.response_headers.iter().chain(self.route) {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+/// Edits `headers`, but for fields that are the proxy's alone.
+pub(super) fn apply(headers: &mut HeaderMap, edits: &FieldEdits) {
+    let of_others = |(name, _): &&(HeaderName, HeaderValue)| !is_reserved(name);
+    for (name, value) in edits.set.iter().filter(of_others) {
+        headers.insert(name, value.clone());
+    }
+    for (name, value) in edits.add.iter().filter(of_others) {
+        headers.append(name, value.clone());
+    }
+    for name in edits.remove.iter().filter(|name| !is_reserved(name)) {
+        headers.remove(name);
+    }
+}
+
+/// Whether routing, framing or the connection rests on the field, so that no configuration may edit it.
+pub(super) fn is_reserved(name: &HeaderName) -> bool {
+    [
+        HOST,
+        CONTENT_LENGTH,
+        TRANSFER_ENCODING,
+        CONNECTION,
+        UPGRADE,
+        TE,
+    ]
+    .contains(name)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+    use headgate_table::Origins;
+
+    fn field(name: &'static str, value: &'static str) -> (HeaderName, HeaderValue) {
+        (
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        )
+    }
+
+    fn show(headers: &HeaderMap) -> String {
+        let mut lines: Vec<_> = headers
+            .iter()
+            .map(|(name, value)| format!("{name}={}", value.to_str().unwrap()))
+            .collect();
+        lines.sort();
+        lines.join("|")
+    }
+
+    /// What becomes of an upstream's `x-both` and `strict-transport-security` fields.
+    fn edited(edits: ResponseEdits<'_>) -> String {
+        let mut headers: HeaderMap = [
+            field("strict-transport-security", "upstream"),
+            field("x-both", "upstream"),
+        ]
+        .into_iter()
+        .collect();
+        edits.apply(&mut headers);
+        show(&headers)
+    }
+
+    #[test]
+    fn every_step_adds_its_own() {
+        let cors = Cors {
+            origins: Origins::Any,
+            methods: HeaderValue::from_static("GET"),
+            headers: HeaderValue::from_static("X"),
+            expose: None,
+            credentials: false,
+            max_age: HeaderValue::from_static("5"),
+        };
+        let settings = Settings {
+            response_headers: [field("x-all", "1"), field("x-both", "all")].into(),
+            ..Settings::default()
+        };
+        let policy = Policy {
+            response_headers: [field("x-both", "route")].into(),
+            ..Policy::default()
+        };
+        assert_eq!(
+            edited(ResponseEdits::new(&settings)),
+            "strict-transport-security=upstream|x-all=1|x-both=all"
+        );
+        let mut secure = ResponseEdits::new(&settings);
+        secure.add_route(&policy, true);
+        assert_eq!(
+            edited(secure),
+            "strict-transport-security=max-age=31536000; includeSubDomains|x-all=1|x-both=route"
+        );
+        let mut shared = ResponseEdits::new(&settings);
+        shared.add_route(&policy, false);
+        shared.add_cors(&cors, HeaderValue::from_static("*"));
+        assert_eq!(
+            edited(shared),
+            "access-control-allow-headers=X|access-control-allow-methods=GET|access-control-allow-origin=*|\
+             access-control-max-age=5|strict-transport-security=upstream|x-all=1|x-both=route"
+        );
+    }
+
+    #[test]
+    fn a_backend_edits_first_and_nothing_that_is_the_proxys() {
+        let settings = Settings {
+            response_headers: [field("x-all", "1")].into(),
+            ..Settings::default()
+        };
+        let backend = FieldEdits {
+            set: [
+                field("x-both", "set"),
+                field("x-all", "backend"),
+                field("connection", "x-all"),
+            ]
+            .into(),
+            add: [field("x-both", "added"), field("content-length", "7")].into(),
+            remove: [STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING].into(),
+        };
+        let mut edits = ResponseEdits::new(&settings);
+        edits.add_backend(&backend);
+        assert_eq!(edited(edits), "x-all=1|x-both=added|x-both=set");
+    }
+}
