@@ -20,7 +20,8 @@ pub use ingress::{
     Compiled, IngressStatus, Review, annotations, compile, references, review, settings,
 };
 pub use objects::{
-    ConfigMap, EndpointSlice, Endpoints, IngressClass, Namespace, Object, Secret, Service,
+    ConfigMap, EndpointSlice, Endpoints, IngressClass, Kind, Name, Namespace, Object, ObjectRef,
+    Secret, Service,
 };
 pub use options::{ClassSelection, HttpListeners, Namespaces, Options};
-pub use snapshot::{Change, Changes, Fact, Kind, Name, ObjectRef, Objects, Snapshot};
+pub use snapshot::{Change, Changes, Fact, Objects, Snapshot};

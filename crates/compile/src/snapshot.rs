@@ -4,117 +4,15 @@
 //! changed since they were last asked for; it decides nothing.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-use serde::{Deserialize, Serialize};
 
 use crate::objects::{
-    ConfigMap, EndpointSlice, Endpoints, IngressClass, Namespace, Object, Secret, Service,
+    ConfigMap, EndpointSlice, Endpoints, IngressClass, Kind, Name, Namespace, Object, ObjectRef,
+    Secret, Service,
 };
-
-/// Kinds of objects that a table is made from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "named as in the Kubernetes API")]
-pub enum Kind {
-    Ingress,
-    IngressClass,
-    Service,
-    EndpointSlice,
-    Endpoints,
-    Secret,
-    ConfigMap,
-    Namespace,
-}
-
-impl Kind {
-    /// All of them, in their order.
-    pub const ALL: [Self; 8] = [
-        Self::Ingress,
-        Self::IngressClass,
-        Self::Service,
-        Self::EndpointSlice,
-        Self::Endpoints,
-        Self::Secret,
-        Self::ConfigMap,
-        Self::Namespace,
-    ];
-
-    /// As in `kind:` of a manifest.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "Ingress",
-            Self::IngressClass => "IngressClass",
-            Self::Service => "Service",
-            Self::EndpointSlice => "EndpointSlice",
-            Self::Endpoints => "Endpoints",
-            Self::Secret => "Secret",
-            Self::ConfigMap => "ConfigMap",
-            Self::Namespace => "Namespace",
-        }
-    }
-
-    /// Whether objects of this kind are in a namespace.
-    pub fn is_namespaced(self) -> bool {
-        !matches!(self, Self::IngressClass | Self::Namespace)
-    }
-}
-
-/// Namespace and name of an object; the namespace of an IngressClass or Namespace is empty.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Name {
-    /// Namespace; empty for objects of the cluster.
-    pub namespace: Arc<str>,
-    /// Name within it.
-    pub name: Arc<str>,
-}
-
-impl Name {
-    /// `namespace/name`.
-    pub fn new(namespace: &str, name: &str) -> Self {
-        Self {
-            namespace: namespace.into(),
-            name: name.into(),
-        }
-    }
-
-    /// Of an object's metadata.
-    pub fn of(metadata: &ObjectMeta) -> Self {
-        Self::new(
-            metadata.namespace.as_deref().unwrap_or_default(),
-            metadata.name.as_deref().unwrap_or_default(),
-        )
-    }
-}
-
-impl fmt::Display for Name {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.namespace.is_empty() {
-            f.write_str(&self.name)
-        } else {
-            write!(f, "{}/{}", self.namespace, self.name)
-        }
-    }
-}
-
-/// An object by kind and name.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ObjectRef {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its name.
-    pub name: Name,
-}
-
-impl fmt::Display for ObjectRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind.as_str(), self.name)
-    }
-}
 
 /// One change to the set of objects.
 #[derive(Clone, Debug)]

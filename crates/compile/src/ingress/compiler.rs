@@ -28,14 +28,14 @@ use super::policy;
 use super::serving::{config_map_name, serving, settings_finding};
 use super::settings::Settings;
 use super::upstream::{self, Named};
-use crate::Options;
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{self, Builder, ServicePort, Transport, Universe, UpstreamDraft};
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
-use crate::snapshot::{Changes, Kind, Name, ObjectRef, Snapshot};
+use crate::snapshot::{Changes, Snapshot};
+use crate::{Kind, Name, ObjectRef, Options};
 
 /// A compiled state: the table to serve from, and what the next compilation goes on from.
 pub struct Compiled {

@@ -1,0 +1,35 @@
+//! IngressClasses.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1 as networking;
+use serde::{Deserialize, Serialize};
+
+use super::{Name, Object};
+
+/// What is read of an IngressClass.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IngressClass {
+    pub(crate) name: Name,
+    pub(crate) controller: Option<String>,
+    /// The ConfigMap that `spec.parameters` points to.
+    pub(crate) parameters: Option<Name>,
+}
+
+impl From<networking::IngressClass> for Object {
+    fn from(class: networking::IngressClass) -> Self {
+        let spec = class.spec.unwrap_or_default();
+        Self::IngressClass(Arc::new(IngressClass {
+            name: Name::of(&class.metadata),
+            controller: spec.controller,
+            parameters: spec.parameters.and_then(parameters_map),
+        }))
+    }
+}
+
+/// A ConfigMap of a namespace is the one kind of parameters that there is a use for.
+fn parameters_map(parameters: networking::IngressClassParametersReference) -> Option<Name> {
+    let is_core = parameters.api_group.as_deref().unwrap_or_default() == "";
+    let namespace = parameters.namespace?;
+    (is_core && parameters.kind == "ConfigMap").then(|| Name::new(&namespace, &parameters.name))
+}

@@ -1,0 +1,31 @@
+//! Ingresses, which are kept nearly whole.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::networking::v1 as networking;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::Object;
+
+/// The copy of the whole object that `kubectl apply` leaves in an annotation.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl From<networking::Ingress> for Object {
+    fn from(mut ingress: networking::Ingress) -> Self {
+        ingress.status = None;
+        let metadata = ingress.metadata;
+        let mut annotations = metadata.annotations;
+        if let Some(annotations) = &mut annotations {
+            annotations.remove(LAST_APPLIED);
+        }
+        ingress.metadata = ObjectMeta {
+            name: metadata.name,
+            namespace: metadata.namespace,
+            uid: metadata.uid,
+            creation_timestamp: metadata.creation_timestamp,
+            annotations,
+            ..ObjectMeta::default()
+        };
+        Self::Ingress(Arc::new(ingress))
+    }
+}

@@ -1,0 +1,117 @@
+//! Services.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use serde::{Deserialize, Serialize};
+
+use super::{Name, Object, Uid, uid};
+
+/// What is read of a Service.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    pub(crate) name: Name,
+    /// The name of an `ExternalName` Service; `Some("")` when it lacks one.
+    pub(crate) external_name: Option<String>,
+    pub(crate) cluster_ip: Option<IpAddr>,
+    pub(crate) ports: Box<[ServicePort]>,
+    /// Timeout in seconds of `sessionAffinity: ClientIP`.
+    pub(crate) client_ip_affinity: Option<u32>,
+    /// Whether endpoints of the zone that a request comes from are preferred.
+    pub(crate) prefers_zone: bool,
+    pub(super) uid: Uid,
+}
+
+impl Service {
+    /// Its namespace and name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// Whether it stands for a DNS name, and so has no endpoints.
+    pub fn is_external(&self) -> bool {
+        self.external_name.is_some()
+    }
+
+    /// Names of its ports; a single port may have none.
+    pub fn port_names(&self) -> impl Iterator<Item = Option<&str>> {
+        self.ports.iter().map(|port| port.name.as_deref())
+    }
+}
+
+/// A port of a Service.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ServicePort {
+    pub(crate) name: Option<Box<str>>,
+    pub(crate) port: u16,
+    pub(crate) target: Option<TargetPort>,
+}
+
+/// `targetPort` of a Service's port.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TargetPort {
+    Number(u16),
+    Name(Box<str>),
+}
+
+impl From<v1::Service> for Object {
+    fn from(service: v1::Service) -> Self {
+        let spec = service.spec.unwrap_or_default();
+        let is = |field: &Option<String>, value: &str| field.as_deref() == Some(value);
+        let prefers_zone = prefers_zone(&service.metadata, &spec);
+        let client_ip = is(&spec.session_affinity, "ClientIP").then(|| {
+            /// The API's default: three hours.
+            const DEFAULT: i32 = 10_800;
+            let config = spec
+                .session_affinity_config
+                .and_then(|config| config.client_ip);
+            let seconds = config.and_then(|client_ip| client_ip.timeout_seconds);
+            u32::try_from(seconds.unwrap_or(DEFAULT)).unwrap_or(0)
+        });
+        Self::Service(Arc::new(Service {
+            prefers_zone,
+            name: Name::of(&service.metadata),
+            uid: uid(&service.metadata),
+            external_name: is(&spec.type_, "ExternalName")
+                .then(|| spec.external_name.unwrap_or_default()),
+            cluster_ip: spec.cluster_ip.and_then(|address| address.parse().ok()),
+            ports: spec
+                .ports
+                .into_iter()
+                .flatten()
+                .filter_map(service_port)
+                .collect(),
+            client_ip_affinity: client_ip,
+        }))
+    }
+}
+
+/// By annotation, of the older name too, or by `spec.trafficDistribution`.
+fn prefers_zone(metadata: &ObjectMeta, spec: &v1::ServiceSpec) -> bool {
+    let annotation = |name: &str| {
+        let annotations = metadata.annotations.as_ref()?;
+        annotations.get(name)
+    };
+    let mode = annotation("service.kubernetes.io/topology-mode")
+        .or_else(|| annotation("service.kubernetes.io/topology-aware-hints"));
+    mode.is_some_and(|mode| mode.eq_ignore_ascii_case("auto"))
+        || matches!(
+            spec.traffic_distribution.as_deref(),
+            Some("PreferClose" | "PreferSameZone" | "PreferSameNode")
+        )
+}
+
+/// A port that is out of range could never be connected to.
+fn service_port(port: v1::ServicePort) -> Option<ServicePort> {
+    Some(ServicePort {
+        name: port.name.map(Into::into),
+        port: u16::try_from(port.port).ok()?,
+        target: port.target_port.and_then(|target| match target {
+            IntOrString::Int(number) => u16::try_from(number).ok().map(TargetPort::Number),
+            IntOrString::String(name) => Some(TargetPort::Name(name.into())),
+        }),
+    })
+}
