@@ -20,8 +20,8 @@ pub use ingress::{
     Compiled, IngressStatus, Review, annotations, compile, references, review, settings,
 };
 pub use objects::{
-    ConfigMap, EndpointSlice, Endpoints, IngressClass, Kind, Name, Namespace, Object, ObjectRef,
-    Secret, Service,
+    ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, Name, Namespace, Object,
+    ObjectRef, Reader, Secret, Service, Whole,
 };
 pub use options::{ClassSelection, HttpListeners, Namespaces, Options};
 pub use snapshot::{Change, Changes, Fact, Objects, Snapshot};

@@ -16,7 +16,7 @@ mod service;
 
 use std::sync::Arc;
 
-use k8s_openapi::api::networking::v1 as networking;
+use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub use class::IngressClass;
 pub use config_map::ConfigMap;
 pub(crate) use endpoints::{EndpointPort, EndpointState, Zones};
 pub use endpoints::{EndpointSlice, Endpoints};
-pub use kind::Kind;
+pub use kind::{Kind, Reader, Whole};
 pub use name::{Name, ObjectRef};
 pub use namespace::Namespace;
 pub use secret::Secret;
@@ -32,11 +32,11 @@ pub use service::Service;
 pub(crate) use service::{ServicePort, TargetPort};
 
 /// An object of one of the kinds that a table is made from. Made with `Object::from` of the Kubernetes type; cheap to clone.
-/// Serialised it is what was kept of it, private keys included: see to where that goes.
+/// Serialised it is what was kept of it, private keys included: mind where that goes.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "named as in the Kubernetes API")]
 pub enum Object {
-    Ingress(Arc<networking::Ingress>),
+    Ingress(Arc<Ingress>),
     IngressClass(Arc<IngressClass>),
     Service(Arc<Service>),
     EndpointSlice(Arc<EndpointSlice>),
@@ -46,41 +46,85 @@ pub enum Object {
     Namespace(Arc<Namespace>),
 }
 
-/// `metadata.uid`, for Events about the object.
-type Uid = Option<Box<str>>;
+/// What is kept of the objects of one kind.
+pub trait Kept {
+    /// Their kind.
+    const KIND: Kind;
 
-impl Object {
-    /// Its kind and name.
-    pub fn reference(&self) -> ObjectRef {
-        let (kind, name) = match self {
-            Self::Ingress(object) => (Kind::Ingress, Name::of(&object.metadata)),
-            Self::IngressClass(object) => (Kind::IngressClass, object.name.clone()),
-            Self::Service(object) => (Kind::Service, object.name.clone()),
-            Self::EndpointSlice(object) => (Kind::EndpointSlice, object.name.clone()),
-            Self::Endpoints(object) => (Kind::Endpoints, object.name.clone()),
-            Self::Secret(object) => (Kind::Secret, object.name.clone()),
-            Self::ConfigMap(object) => (Kind::ConfigMap, object.name.clone()),
-            Self::Namespace(object) => (Kind::Namespace, object.name.clone()),
-        };
-        ObjectRef { kind, name }
+    /// The object, if it is of this kind.
+    fn of(object: &Object) -> Option<&Arc<Self>>;
+}
+
+/// What the kinds have in common.
+trait Common {
+    /// Namespace and name.
+    fn name(&self) -> Name;
+
+    /// `metadata.uid`, where it is kept.
+    fn uid(&self) -> Option<&str> {
+        None
+    }
+
+    /// The object that this one is a part of: whoever depends on that depends on this one too.
+    fn part_of(&self) -> Option<ObjectRef> {
+        None
     }
 }
 
 impl Object {
+    /// Its kind.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Ingress(_) => Kind::Ingress,
+            Self::IngressClass(_) => Kind::IngressClass,
+            Self::Service(_) => Kind::Service,
+            Self::EndpointSlice(_) => Kind::EndpointSlice,
+            Self::Endpoints(_) => Kind::Endpoints,
+            Self::Secret(_) => Kind::Secret,
+            Self::ConfigMap(_) => Kind::ConfigMap,
+            Self::Namespace(_) => Kind::Namespace,
+        }
+    }
+
+    /// Its kind and name.
+    pub fn reference(&self) -> ObjectRef {
+        ObjectRef {
+            kind: self.kind(),
+            name: self.name(),
+        }
+    }
+
+    /// Its namespace and name.
+    pub fn name(&self) -> Name {
+        self.common().name()
+    }
+
     /// Its `metadata.uid`, where it is kept: of Ingresses, Services, Secrets and ConfigMaps.
     pub fn uid(&self) -> Option<&str> {
+        self.common().uid()
+    }
+
+    /// The object that it is a part of: of an EndpointSlice the Service.
+    pub fn part_of(&self) -> Option<ObjectRef> {
+        self.common().part_of()
+    }
+
+    fn common(&self) -> &dyn Common {
         match self {
-            Self::Ingress(object) => object.metadata.uid.as_deref(),
-            Self::Service(object) => object.uid.as_deref(),
-            Self::Secret(object) => object.uid.as_deref(),
-            Self::ConfigMap(object) => object.uid.as_deref(),
-            Self::IngressClass(_)
-            | Self::EndpointSlice(_)
-            | Self::Endpoints(_)
-            | Self::Namespace(_) => None,
+            Self::Ingress(object) => &**object,
+            Self::IngressClass(object) => &**object,
+            Self::Service(object) => &**object,
+            Self::EndpointSlice(object) => &**object,
+            Self::Endpoints(object) => &**object,
+            Self::Secret(object) => &**object,
+            Self::ConfigMap(object) => &**object,
+            Self::Namespace(object) => &**object,
         }
     }
 }
+
+/// `metadata.uid`, for Events about the object.
+type Uid = Option<Box<str>>;
 
 fn uid(metadata: &ObjectMeta) -> Uid {
     metadata.uid.as_deref().map(Into::into)

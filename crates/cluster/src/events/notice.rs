@@ -220,12 +220,7 @@ fn normal(regarding: Regarding, reason: Reason, note: &str) -> Told {
 }
 
 fn of_kind(kind: Kind, name: &Name, uid: &Option<Arc<str>>) -> Regarding {
-    let api_version = match kind {
-        Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
-        Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap | Kind::Namespace => "v1",
-    };
-    regarding(api_version, kind.as_str(), name, uid)
+    regarding(kind.api_version(), kind.as_str(), name, uid)
 }
 
 fn regarding(

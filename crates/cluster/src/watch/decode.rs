@@ -1,19 +1,16 @@
 //! From JSON of the API server to trimmed objects, one by one: what cannot be read concerns that object alone.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use headgate_compile::{Kind, Name, Object};
-use k8s_openapi::Metadata;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use headgate_compile::{Kind, Name, Object, Reader, Whole};
+use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::failure::Failure;
@@ -105,7 +102,11 @@ impl Decoder {
                 return (Decoded::Unwanted, version);
             }
         }
-        match self.typed(json.get()) {
+        let read = self.kind.read(Json {
+            text: json.get(),
+            published: self.published.as_ref(),
+        });
+        match read {
             Ok((arrived, version)) => (Decoded::Read(Box::new(arrived)), version),
             Err(error) => {
                 let (name, version) = head(json).unwrap_or_else(|_| nobody());
@@ -114,45 +115,15 @@ impl Decoder {
         }
     }
 
-    /// What is wrong; of a Secret only where, as messages quote values.
+    /// What is wrong; of a confidential object only where, as messages quote values.
     fn why(&self, error: &serde_json::Error) -> String {
-        if self.kind == Kind::Secret {
+        if self.kind.is_confidential() {
             format!(
                 "unexpected content at column {} of its JSON",
                 error.column()
             )
         } else {
             error.to_string()
-        }
-    }
-
-    fn typed(&self, json: &str) -> serde_json::Result<(Arrived, String)> {
-        match self.kind {
-            Kind::Ingress => {
-                let ingress: Ingress = serde_json::from_str(json)?;
-                let status = Status::of(&ingress);
-                let (mut arrived, version) = arrived(ingress);
-                arrived.status = Some(status);
-                Ok((arrived, version))
-            }
-            Kind::Service => {
-                let service: Service = serde_json::from_str(json)?;
-                let name = Name::of(&service.metadata);
-                let published = self
-                    .published
-                    .as_ref()
-                    .filter(|published| **published == name);
-                let published = published.map(|_| PublishService::of(&service));
-                let (mut arrived, version) = arrived(service);
-                arrived.published = published;
-                Ok((arrived, version))
-            }
-            Kind::IngressClass => read::<IngressClass>(json),
-            Kind::EndpointSlice => read::<EndpointSlice>(json),
-            Kind::Endpoints => read::<k8s_openapi::api::core::v1::Endpoints>(json),
-            Kind::Secret => read::<Secret>(json),
-            Kind::ConfigMap => read::<ConfigMap>(json),
-            Kind::Namespace => read::<Namespace>(json),
         }
     }
 }
@@ -162,27 +133,35 @@ fn nobody() -> (Name, String) {
     (Name::new("", ""), String::new())
 }
 
-fn read<K>(json: &str) -> serde_json::Result<(Arrived, String)>
-where
-    K: DeserializeOwned + Metadata<Ty = ObjectMeta> + Into<Object>,
-{
-    serde_json::from_str::<K>(json).map(arrived)
+/// Reads JSON as the API's type of a kind.
+struct Json<'a> {
+    text: &'a str,
+    published: Option<&'a Name>,
 }
 
-fn arrived<K>(mut whole: K) -> (Arrived, String)
-where
-    K: Metadata<Ty = ObjectMeta> + Into<Object>,
-{
-    let version = whole.metadata_mut().resource_version.take();
-    let object: Object = whole.into();
-    let name = object.reference().name;
-    let arrived = Arrived {
-        name,
-        object,
-        status: None,
-        published: None,
-    };
-    (arrived, version.unwrap_or_default())
+impl Reader for Json<'_> {
+    type Output = serde_json::Result<(Arrived, String)>;
+
+    fn read<K: Whole>(self) -> Self::Output {
+        let mut whole: K = serde_json::from_str(self.text)?;
+        let version = whole.metadata_mut().resource_version.take();
+        let any: &dyn Any = &whole;
+        let status = any.downcast_ref().map(Status::of);
+        let service: Option<&Service> = any.downcast_ref();
+        let published = service.filter(|service| {
+            self.published
+                .is_some_and(|published| *published == Name::of(&service.metadata))
+        });
+        let published = published.map(PublishService::of);
+        let object: Object = whole.into();
+        let arrived = Arrived {
+            name: object.name(),
+            object,
+            status,
+            published,
+        };
+        Ok((arrived, version.unwrap_or_default()))
+    }
 }
 
 /// A page of a list, its objects unread.

@@ -18,7 +18,7 @@ use super::health::Conditions;
 use super::message::{Id, Message, News};
 use super::selection::{Scope, Selection};
 use super::statuses::Statuses;
-use super::store::{Generation, Store, is_kept_by_name};
+use super::store::{Generation, Store};
 use super::{WatchOptions, selection};
 use facts::Facts;
 
@@ -83,7 +83,7 @@ impl Hub {
         conditions: Conditions,
     ) -> Self {
         let mut hub = Self {
-            store: Store::new(options.compile.clone(), &options.extra),
+            store: Store::new(options.compile.clone()),
             conditions,
             selections: Vec::new(),
             statuses,
@@ -164,7 +164,7 @@ impl Hub {
         let (named, others): (Vec<_>, Vec<_>) = objects
             .into_iter()
             .map(|object| (object.reference(), object))
-            .partition(|(reference, _)| is_kept_by_name(reference.kind));
+            .partition(|(reference, _)| reference.kind.is_kept_by_name());
         let is_settings = |(reference, _): &(ObjectRef, Object)| {
             reference.kind == Kind::ConfigMap && Some(&reference.name) == self.settings.as_ref()
         };
@@ -175,7 +175,7 @@ impl Hub {
                 .and_then(|id| self.followed(id))
                 .map(|one| one.state == State::Complete);
             // What no flag asks for any more would never be deleted.
-            if is_listed == Some(true) || (is_listed.is_none() && !is_kept_by_name(reference.kind))
+            if is_listed == Some(true) || (is_listed.is_none() && !reference.kind.is_kept_by_name())
             {
                 continue;
             }
@@ -212,12 +212,9 @@ impl Hub {
 
     /// Whether nothing can be served without it.
     fn is_required(&self, followed: &Followed) -> bool {
-        match followed.selection.kind {
-            Kind::Ingress | Kind::Service | Kind::EndpointSlice | Kind::Namespace => {
-                !matches!(followed.selection.scope, Scope::Named(_))
-            }
-            Kind::ConfigMap => self.has_settings(followed),
-            Kind::IngressClass | Kind::Endpoints | Kind::Secret => false,
+        match followed.name() {
+            None => followed.selection.kind.is_required(),
+            Some(_) => self.has_settings(followed),
         }
     }
 
@@ -264,7 +261,7 @@ fn owner(
 impl Followed {
     /// Whether what is kept of it depends on who names it.
     fn is_by_name(&self) -> bool {
-        is_kept_by_name(self.selection.kind) && self.name().is_none()
+        self.selection.kind.is_kept_by_name() && self.name().is_none()
     }
 
     /// The object that it is, if it is one.

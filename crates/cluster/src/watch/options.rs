@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headgate_compile::{Name, ObjectRef, Options};
+use headgate_compile::{Name, Options};
 
 use super::backoff::Backoff;
 use super::failure::Failure;
@@ -19,8 +19,6 @@ pub struct WatchOptions {
     /// The Service whose addresses are published (`--publish-service`); it may be outside the watched namespace. Default
     /// `None`.
     pub publish_service: Option<Name>,
-    /// Further objects to watch that may be outside the watched namespace. Default none.
-    pub extra: Vec<ObjectRef>,
     /// Our own pod, which tells the zone if `compile.topology` is on. Default `None`.
     pub pod: Option<Name>,
     /// Where the objects are left for the next run (`--cache-dir`). Default `None`: nowhere.

@@ -5,15 +5,6 @@ use kube::api::{ListParams, WatchParams};
 
 use super::WatchOptions;
 
-/// Types of Secrets that no Ingress names: Helm's releases alone are often most of a cluster's Secrets.
-const OTHER_SECRETS: &str = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token,\
-                             type!=kubernetes.io/dockerconfigjson,type!=kubernetes.io/dockercfg,\
-                             type!=kubernetes.io/ssh-auth,type!=bootstrap.kubernetes.io/token";
-/// The label of Helm 2's releases.
-const NOT_TILLER: &str = "OWNER!=TILLER";
-/// The label by which slices name their Service.
-const SERVICE_NAME: &str = "kubernetes.io/service-name";
-
 /// Objects of one kind that are listed and watched together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Selection {
@@ -40,13 +31,11 @@ pub(super) enum Scope {
 
 impl Selection {
     fn new(kind: Kind, scope: Scope) -> Self {
-        let labels = match (kind, &scope) {
-            (Kind::ConfigMap, Scope::All | Scope::Namespace(_)) => Some(NOT_TILLER.to_owned()),
-            (Kind::EndpointSlice, Scope::SlicesOf(service)) => {
-                Some(format!("{SERVICE_NAME}={}", service.name))
-            }
-            (Kind::EndpointSlice, _) => Some(SERVICE_NAME.to_owned()),
-            _ => None,
+        let labels = kind.label_selector();
+        let labels = match &scope {
+            Scope::All | Scope::Namespace(_) => labels.map(str::to_owned),
+            Scope::Named(_) => None,
+            Scope::SlicesOf(service) => labels.map(|label| format!("{label}={}", service.name)),
         };
         Self {
             kind,
@@ -62,11 +51,10 @@ impl Selection {
 
     /// Whether an object belongs here.
     pub(super) fn covers(&self, object: &Object, name: &Name) -> bool {
-        match (&self.scope, object) {
-            (Scope::SlicesOf(service), Object::EndpointSlice(slice)) => {
-                slice.service() == Some(service)
+        match &self.scope {
+            Scope::SlicesOf(service) => {
+                object.part_of().is_some_and(|whole| whole.name == *service)
             }
-            (Scope::SlicesOf(_), _) => false,
             _ => self.covers_name(name),
         }
     }
@@ -83,24 +71,17 @@ impl Selection {
 
     /// Path of the collection.
     pub(super) fn path(&self) -> String {
-        let (group, plural) = match self.kind {
-            Kind::Ingress => ("/apis/networking.k8s.io/v1", "ingresses"),
-            Kind::IngressClass => ("/apis/networking.k8s.io/v1", "ingressclasses"),
-            Kind::Service => ("/api/v1", "services"),
-            Kind::EndpointSlice => ("/apis/discovery.k8s.io/v1", "endpointslices"),
-            Kind::Endpoints => ("/api/v1", "endpoints"),
-            Kind::Secret => ("/api/v1", "secrets"),
-            Kind::ConfigMap => ("/api/v1", "configmaps"),
-            Kind::Namespace => ("/api/v1", "namespaces"),
-        };
         let namespace = match &self.scope {
             Scope::All => None,
             Scope::Namespace(namespace) => Some(&**namespace),
             Scope::Named(name) | Scope::SlicesOf(name) => Some(&*name.namespace),
         };
+        let version = self.kind.api_version();
+        let root = if version.contains('/') { "apis" } else { "api" };
+        let plural = self.kind.plural();
         match namespace.filter(|_| self.kind.is_namespaced()) {
-            Some(namespace) => format!("{group}/namespaces/{namespace}/{plural}"),
-            None => format!("{group}/{plural}"),
+            Some(namespace) => format!("/{root}/{version}/namespaces/{namespace}/{plural}"),
+            None => format!("/{root}/{version}/{plural}"),
         }
     }
 
@@ -110,11 +91,9 @@ impl Selection {
             Scope::Named(name) => Some(format!("metadata.name={}", name.name)),
             Scope::All | Scope::Namespace(_) | Scope::SlicesOf(_) => None,
         };
-        let types = (self.kind == Kind::Secret).then(|| OTHER_SECRETS.to_owned());
-        match (name, types) {
-            (Some(name), Some(types)) => Some(format!("{name},{types}")),
-            (name, types) => name.or(types),
-        }
+        let useful = self.kind.field_selector().map(str::to_owned);
+        let all: Vec<String> = name.into_iter().chain(useful).collect();
+        (!all.is_empty()).then(|| all.join(","))
     }
 
     /// Of a list.
@@ -159,15 +138,9 @@ pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
     if let Some(name) = &options.compile.settings {
         all.push(Selection::new(Kind::ConfigMap, Scope::Named(name.clone())));
     }
-    all.push(Selection::new(Kind::Ingress, scope.clone()));
-    all.push(Selection::new(Kind::IngressClass, Scope::All));
-    for kind in [
-        Kind::Service,
-        Kind::EndpointSlice,
-        Kind::Secret,
-        Kind::ConfigMap,
-    ] {
-        all.push(Selection::new(kind, scope.clone()));
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.is_watched()) {
+        let scope = Some(&scope).filter(|_| kind.is_namespaced());
+        all.push(Selection::new(kind, scope.unwrap_or(&Scope::All).clone()));
     }
     if let Some(selector) = options.namespace_selector.as_ref() {
         all.push(Selection {
@@ -175,16 +148,14 @@ pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
             ..Selection::new(Kind::Namespace, Scope::All)
         });
     }
-    for object in named_by_flags(options) {
+    for object in services_of_flags(options) {
         let is_covered = all
             .iter()
             .any(|one| one.kind == object.kind && one.covers_name(&object.name));
         if is_covered {
             continue;
         }
-        if object.kind == Kind::Service
-            && options.compile.default_backend.as_ref() == Some(&object.name)
-        {
+        if options.compile.default_backend.as_ref() == Some(&object.name) {
             let slices = Scope::SlicesOf(object.name.clone());
             all.push(Selection::new(Kind::EndpointSlice, slices));
         }
@@ -193,15 +164,13 @@ pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
     all
 }
 
-/// Services, and whatever else the caller wants.
-fn named_by_flags(options: &WatchOptions) -> impl Iterator<Item = ObjectRef> {
+fn services_of_flags(options: &WatchOptions) -> impl Iterator<Item = ObjectRef> {
     let backend = options.compile.default_backend.iter();
     let published = options.publish_service.iter();
-    let services = backend.chain(published).map(|name| ObjectRef {
+    backend.chain(published).map(|name| ObjectRef {
         kind: Kind::Service,
         name: name.clone(),
-    });
-    services.chain(options.extra.iter().cloned())
+    })
 }
 
 #[cfg(test)]

@@ -29,8 +29,6 @@ pub(super) type Generation = u32;
 /// See the module.
 pub(super) struct Store {
     options: Options,
-    /// Named by the caller.
-    extra: Vec<ObjectRef>,
     kinds: [Objects; Kind::ALL.len()],
     demand: Demand,
     /// How many slices each Service has.
@@ -44,15 +42,14 @@ pub(super) struct Store {
 }
 
 impl Store {
-    /// Empty. Of Secrets and ConfigMaps also the `extra` ones are kept.
-    pub(super) fn new(options: Options, extra: &[ObjectRef]) -> Self {
+    /// Empty.
+    pub(super) fn new(options: Options) -> Self {
         let namespace = match &options.namespaces {
             Namespaces::One(namespace) => Some(namespace.clone()),
             Namespaces::All | Namespaces::Selected => None,
         };
         let mut store = Self {
             options,
-            extra: extra.to_vec(),
             kinds: Default::default(),
             demand: Demand::new(namespace),
             slices_of: HashMap::default(),
@@ -67,7 +64,7 @@ impl Store {
 
     /// Whether objects with this name are kept.
     pub(super) fn is_kept(&self, object: &ObjectRef) -> bool {
-        !is_kept_by_name(object.kind) || self.demand.contains(object)
+        !object.kind.is_kept_by_name() || self.demand.contains(object)
     }
 
     /// What is named now and was not, and the other way round.
@@ -78,9 +75,9 @@ impl Store {
     /// A list that is being read has this object as it is known: true. Else it is for [`put`](Self::put) when the list is
     /// complete.
     pub(super) fn is_known(&mut self, name: &Name, object: &Object, list: Generation) -> bool {
-        let kind = kind(object);
+        let kind = object.kind();
         self.forget_unreadable(kind, name);
-        let Some(held) = self.kinds[index(kind)].get_mut(name) else {
+        let Some(held) = self.kinds[kind as usize].get_mut(name) else {
             return false;
         };
         if held.object != *object {
@@ -92,9 +89,9 @@ impl Store {
 
     /// The object is now this.
     pub(super) fn put(&mut self, name: Name, object: Object, list: Generation) {
-        let kind = kind(&object);
+        let kind = object.kind();
         self.forget_unreadable(kind, &name);
-        let objects = &mut self.kinds[index(kind)];
+        let objects = &mut self.kinds[kind as usize];
         let before = match objects.get_mut(&name) {
             Some(held) if held.object == object => {
                 held.seen = list;
@@ -120,7 +117,7 @@ impl Store {
     /// The object is gone. False if it was not there.
     pub(super) fn remove(&mut self, object: &ObjectRef) -> bool {
         self.forget_unreadable(object.kind, &object.name);
-        let Some(held) = self.kinds[index(object.kind)].remove(&object.name) else {
+        let Some(held) = self.kinds[object.kind as usize].remove(&object.name) else {
             return false;
         };
         self.changed(object.name.clone(), Some(&held.object), None, object.kind);
@@ -129,7 +126,7 @@ impl Store {
 
     /// The object is there in a version that cannot be read; the one before stays.
     pub(super) fn unreadable(&mut self, object: ObjectRef, why: &str, list: Generation) {
-        if let Some(held) = self.kinds[index(object.kind)].get_mut(&object.name) {
+        if let Some(held) = self.kinds[object.kind as usize].get_mut(&object.name) {
             held.seen = list;
         }
         let message = format!("cannot be read: {why}; the version before stays if there was one");
@@ -156,7 +153,7 @@ impl Store {
             object.kind != kind || *seen == list || !owned(None, &object.name)
         });
         self.unreadable_changed |= self.unreadable.len() != count;
-        let held = self.kinds[index(kind)].iter();
+        let held = self.kinds[kind as usize].iter();
         let unseen =
             held.filter(|(name, held)| held.seen != list && owned(Some(&held.object), name));
         let unseen = unseen.map(|(name, _)| ObjectRef {
@@ -168,14 +165,14 @@ impl Store {
 
     /// How many objects of a kind there are.
     pub(super) fn len(&self, kind: Kind) -> usize {
-        self.kinds[index(kind)].len()
+        self.kinds[kind as usize].len()
     }
 
     /// All objects but those of a kind.
     pub(super) fn all_but(&self, kind: Option<Kind>) -> Vec<Object> {
         let kinds = Kind::ALL.into_iter().filter(|one| Some(*one) != kind);
         kinds
-            .flat_map(|kind| self.kinds[index(kind)].values())
+            .flat_map(|kind| self.kinds[kind as usize].values())
             .map(|held| held.object.clone())
             .collect()
     }
@@ -191,7 +188,7 @@ impl Store {
         self.unreadable_changed = false;
         let dirty = std::mem::take(&mut self.dirty).into_iter();
         let changes = dirty.map(|object| {
-            let held = self.kinds[index(object.kind)].get(&object.name);
+            let held = self.kinds[object.kind as usize].get(&object.name);
             match held {
                 Some(held) => Change::Apply(held.object.clone()),
                 None => Change::Delete(object),
@@ -218,13 +215,13 @@ impl Store {
     }
 
     fn lacks_a_service(&self, name: &Name) -> bool {
-        let Some(Object::Ingress(ingress)) = self.kinds[index(Kind::Ingress)]
+        let Some(Object::Ingress(ingress)) = self.kinds[Kind::Ingress as usize]
             .get(name)
             .map(|held| &held.object)
         else {
             return false;
         };
-        let services = &self.kinds[index(Kind::Service)];
+        let services = &self.kinds[Kind::Service as usize];
         services_of(ingress).any(|service| {
             let service = Name {
                 namespace: name.namespace.clone(),
@@ -253,7 +250,7 @@ impl Store {
             }
             Kind::IngressClass | Kind::ConfigMap => self.count_settings(),
             Kind::EndpointSlice => self.count_slice(before, after),
-            Kind::Service | Kind::Endpoints | Kind::Secret | Kind::Namespace => {}
+            _ => {}
         }
         self.dirty.insert(ObjectRef { kind, name });
     }
@@ -280,11 +277,9 @@ impl Store {
     fn count_settings(&mut self) {
         let mut all: HashSet<ObjectRef, RandomState> =
             self.options.references().into_iter().collect();
-        let extra = self.extra.iter();
-        all.extend(extra.filter(|object| is_kept_by_name(object.kind)).cloned());
-        let classes = self.kinds[index(Kind::IngressClass)].values();
+        let classes = self.kinds[Kind::IngressClass as usize].values();
         all.extend(classes.flat_map(|held| references(&held.object, &self.options)));
-        let maps = &self.kinds[index(Kind::ConfigMap)];
+        let maps = &self.kinds[Kind::ConfigMap as usize];
         let settings = all.iter().filter(|object| object.kind == Kind::ConfigMap);
         let settings = settings.filter_map(|object| maps.get(&object.name));
         let named: Vec<ObjectRef> = settings
@@ -303,38 +298,6 @@ impl Store {
             name: name.clone(),
         };
         self.unreadable_changed |= self.unreadable.remove(&object).is_some();
-    }
-}
-
-/// Whether only named objects of a kind are kept.
-pub(super) fn is_kept_by_name(kind: Kind) -> bool {
-    matches!(kind, Kind::Secret | Kind::ConfigMap)
-}
-
-/// The kind of an object, without making its name.
-pub(super) fn kind(object: &Object) -> Kind {
-    match object {
-        Object::Ingress(_) => Kind::Ingress,
-        Object::IngressClass(_) => Kind::IngressClass,
-        Object::Service(_) => Kind::Service,
-        Object::EndpointSlice(_) => Kind::EndpointSlice,
-        Object::Endpoints(_) => Kind::Endpoints,
-        Object::Secret(_) => Kind::Secret,
-        Object::ConfigMap(_) => Kind::ConfigMap,
-        Object::Namespace(_) => Kind::Namespace,
-    }
-}
-
-fn index(kind: Kind) -> usize {
-    match kind {
-        Kind::Ingress => 0,
-        Kind::IngressClass => 1,
-        Kind::Service => 2,
-        Kind::EndpointSlice => 3,
-        Kind::Endpoints => 4,
-        Kind::Secret => 5,
-        Kind::ConfigMap => 6,
-        Kind::Namespace => 7,
     }
 }
 

@@ -17,7 +17,6 @@ use super::hub::Task;
 use super::message::{Id, Message, News};
 use super::reflector::{Reflector, Shared};
 use super::selection::{Scope, Selection};
-use super::store::is_kept_by_name;
 use super::zone;
 
 /// So many objects are asked for at the same time.
@@ -27,8 +26,8 @@ const REQUESTS: usize = 8;
 pub(super) struct Tasks {
     shared: Shared,
     published: Option<Name>,
-    secrets: Wanted,
-    config_maps: Wanted,
+    /// Of the kinds that are kept by name.
+    wanted: HashMap<Kind, Wanted>,
     reflectors: HashMap<Id, AbortHandle>,
     slots: Arc<Semaphore>,
     running: JoinSet<()>,
@@ -37,11 +36,11 @@ pub(super) struct Tasks {
 impl Tasks {
     /// Nothing runs yet.
     pub(super) fn new(shared: Shared, published: Option<Name>) -> Self {
+        let kept_by_name = Kind::ALL.into_iter().filter(|kind| kind.is_kept_by_name());
         Self {
             shared,
             published,
-            secrets: Wanted::default(),
-            config_maps: Wanted::default(),
+            wanted: kept_by_name.map(|kind| (kind, Wanted::default())).collect(),
             reflectors: HashMap::new(),
             slots: Arc::new(Semaphore::new(REQUESTS)),
             running: JoinSet::new(),
@@ -74,7 +73,11 @@ impl Tasks {
         let is_alone = matches!(selection.scope, Scope::Named(_));
         let decoder = Decoder {
             kind: selection.kind,
-            wanted: self.wanted(selection.kind).filter(|_| !is_alone).cloned(),
+            wanted: self
+                .wanted
+                .get(&selection.kind)
+                .filter(|_| !is_alone)
+                .cloned(),
             published: self.published.clone(),
         };
         let relist = Arc::new(Notify::new());
@@ -83,17 +86,8 @@ impl Tasks {
         self.reflectors.insert(id, handle);
     }
 
-    fn wanted(&self, kind: Kind) -> Option<&Wanted> {
-        match kind {
-            Kind::Secret => Some(&self.secrets),
-            Kind::ConfigMap => Some(&self.config_maps),
-            _ => None,
-        }
-    }
-
     fn want(&self, object: ObjectRef, is_wanted: bool) {
-        debug_assert!(is_kept_by_name(object.kind), "others are all kept");
-        let Some(wanted) = self.wanted(object.kind) else {
+        let Some(wanted) = self.wanted.get(&object.kind) else {
             return;
         };
         if is_wanted {
@@ -106,7 +100,7 @@ impl Tasks {
     fn fetch(&mut self, object: ObjectRef, request: u64) {
         let shared = self.shared.clone();
         let slots = self.slots.clone();
-        let wanted = self.wanted(object.kind).cloned();
+        let wanted = self.wanted.get(&object.kind).cloned();
         self.running.spawn(async move {
             let Ok(_slot) = slots.acquire().await else {
                 return;

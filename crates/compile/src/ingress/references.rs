@@ -24,11 +24,7 @@ pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
                 .collect()
         }
         Object::ConfigMap(map) => of_settings(map),
-        Object::Service(_)
-        | Object::EndpointSlice(_)
-        | Object::Endpoints(_)
-        | Object::Secret(_)
-        | Object::Namespace(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use k8s_openapi::api::networking::v1 as networking;
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Object};
+use super::{Common, Kept, Kind, Name, Object};
 
 /// What is read of an IngressClass.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +14,23 @@ pub struct IngressClass {
     pub(crate) controller: Option<String>,
     /// The ConfigMap that `spec.parameters` points to.
     pub(crate) parameters: Option<Name>,
+}
+
+impl Kept for IngressClass {
+    const KIND: Kind = Kind::IngressClass;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::IngressClass(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for IngressClass {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
 }
 
 impl From<networking::IngressClass> for Object {

@@ -6,20 +6,41 @@ use std::sync::Arc;
 use k8s_openapi::api::core::v1;
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Object, Uid, uid};
+use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
 /// What is read of a ConfigMap.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigMap {
     pub(crate) name: Name,
     pub(crate) data: BTreeMap<String, String>,
-    pub(super) uid: Uid,
+    uid: Uid,
 }
 
 impl ConfigMap {
     /// Its values by key.
     pub fn data(&self) -> &BTreeMap<String, String> {
         &self.data
+    }
+}
+
+impl Kept for ConfigMap {
+    const KIND: Kind = Kind::ConfigMap;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::ConfigMap(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for ConfigMap {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
     }
 }
 

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::api::discovery::v1 as discovery;
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Object};
+use super::{Common, Kept, Kind, Name, Object, ObjectRef};
 
 /// What is read of an EndpointSlice.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,30 @@ pub(crate) enum EndpointState {
     Down,
 }
 
+impl Kept for EndpointSlice {
+    const KIND: Kind = Kind::EndpointSlice;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::EndpointSlice(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for EndpointSlice {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn part_of(&self) -> Option<ObjectRef> {
+        self.service.clone().map(|name| ObjectRef {
+            kind: Kind::Service,
+            name,
+        })
+    }
+}
+
 impl From<discovery::EndpointSlice> for Object {
     fn from(slice: discovery::EndpointSlice) -> Self {
         let name = Name::of(&slice.metadata);
@@ -137,6 +161,23 @@ fn endpoint_state(conditions: Option<&discovery::EndpointConditions>) -> Endpoin
         EndpointState::Terminating
     } else {
         EndpointState::Down
+    }
+}
+
+impl Kept for Endpoints {
+    const KIND: Kind = Kind::Endpoints;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::Endpoints(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for Endpoints {
+    fn name(&self) -> Name {
+        self.name.clone()
     }
 }
 

@@ -5,10 +5,31 @@ use std::sync::Arc;
 use k8s_openapi::api::networking::v1 as networking;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::Object;
+use super::{Common, Kept, Kind, Name, Object};
 
 /// The copy of the whole object that `kubectl apply` leaves in an annotation.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+impl Kept for networking::Ingress {
+    const KIND: Kind = Kind::Ingress;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::Ingress(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for networking::Ingress {
+    fn name(&self) -> Name {
+        Name::of(&self.metadata)
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.metadata.uid.as_deref()
+    }
+}
 
 impl From<networking::Ingress> for Object {
     fn from(mut ingress: networking::Ingress) -> Self {
@@ -23,7 +44,7 @@ impl From<networking::Ingress> for Object {
             namespace: metadata.namespace,
             uid: metadata.uid,
             creation_timestamp: metadata.creation_timestamp,
-            annotations,
+            annotations: annotations.filter(|annotations| !annotations.is_empty()),
             ..ObjectMeta::default()
         };
         Self::Ingress(Arc::new(ingress))

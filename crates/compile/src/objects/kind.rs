@@ -1,4 +1,13 @@
-//! The kinds of objects.
+//! The kinds of objects, each a row of what sources have to know about it.
+
+use std::any::Any;
+
+use k8s_openapi::api::{core::v1, discovery::v1 as discovery, networking::v1 as networking};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::{Metadata, Resource};
+use serde::de::DeserializeOwned;
+
+use super::Object;
 
 /// Kinds of objects that a table is made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,8 +23,97 @@ pub enum Kind {
     Namespace,
 }
 
+/// A kind as its sources see it; the methods of [`Kind`] explain the columns.
+#[derive(Debug)]
+struct Row {
+    name: &'static str,
+    plural: &'static str,
+    api_version: &'static str,
+    former_group: Option<&'static str>,
+    is_namespaced: bool,
+    is_kept_by_name: bool,
+    is_required: bool,
+    is_watched: bool,
+    refers: bool,
+    is_confidential: bool,
+    label_selector: Option<&'static str>,
+    field_selector: Option<&'static str>,
+}
+
+/// Types of Secrets that no Ingress names: Helm's releases alone are often most of a cluster's Secrets.
+const OTHER_SECRETS: &str = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token,\
+                             type!=kubernetes.io/dockerconfigjson,type!=kubernetes.io/dockercfg,\
+                             type!=kubernetes.io/ssh-auth,type!=bootstrap.kubernetes.io/token";
+
+/// In the order of [`Kind`]. What a row leaves out is as in [`row`].
+static ROWS: [Row; Kind::ALL.len()] = [
+    Row {
+        former_group: Some("extensions"),
+        is_required: true,
+        refers: true,
+        ..row("Ingress", "ingresses", "networking.k8s.io/v1")
+    },
+    Row {
+        is_namespaced: false,
+        refers: true,
+        ..row("IngressClass", "ingressclasses", "networking.k8s.io/v1")
+    },
+    Row {
+        is_required: true,
+        ..row("Service", "services", "v1")
+    },
+    Row {
+        is_required: true,
+        // Slices without it belong to no Service.
+        label_selector: Some("kubernetes.io/service-name"),
+        ..row("EndpointSlice", "endpointslices", "discovery.k8s.io/v1")
+    },
+    Row {
+        // The API server mirrors them to slices.
+        is_watched: false,
+        ..row("Endpoints", "endpoints", "v1")
+    },
+    Row {
+        is_kept_by_name: true,
+        is_confidential: true,
+        field_selector: Some(OTHER_SECRETS),
+        ..row("Secret", "secrets", "v1")
+    },
+    Row {
+        is_kept_by_name: true,
+        // Helm 2's releases.
+        label_selector: Some("OWNER!=TILLER"),
+        ..row("ConfigMap", "configmaps", "v1")
+    },
+    Row {
+        is_namespaced: false,
+        is_required: true,
+        // Only where a selector chooses among them.
+        is_watched: false,
+        ..row("Namespace", "namespaces", "v1")
+    },
+];
+
+/// An optional kind in namespaces, of which every object is watched and kept.
+const fn row(name: &'static str, plural: &'static str, api_version: &'static str) -> Row {
+    Row {
+        name,
+        plural,
+        api_version,
+        former_group: None,
+        is_namespaced: true,
+        is_kept_by_name: false,
+        is_required: false,
+        is_watched: true,
+        refers: false,
+        is_confidential: false,
+        label_selector: None,
+        field_selector: None,
+    }
+}
+
 impl Kind {
-    /// All of them, in their order.
+    /// All of them, in their order. A kind comes before those that its objects refer to.
     pub const ALL: [Self; 8] = [
         Self::Ingress,
         Self::IngressClass,
@@ -27,22 +125,136 @@ impl Kind {
         Self::Namespace,
     ];
 
+    fn row(self) -> &'static Row {
+        &ROWS[self as usize]
+    }
+
     /// As in `kind:` of a manifest.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "Ingress",
-            Self::IngressClass => "IngressClass",
-            Self::Service => "Service",
-            Self::EndpointSlice => "EndpointSlice",
-            Self::Endpoints => "Endpoints",
-            Self::Secret => "Secret",
-            Self::ConfigMap => "ConfigMap",
-            Self::Namespace => "Namespace",
-        }
+        self.row().name
+    }
+
+    /// As in a path of the API: `ingresses`.
+    pub fn plural(self) -> &'static str {
+        self.row().plural
+    }
+
+    /// As in `apiVersion:` of a manifest: group and version, or the version alone in the core group.
+    pub fn api_version(self) -> &'static str {
+        self.row().api_version
+    }
+
+    /// Whether Kubernetes serves or once served this kind in an API group; `""` is the core group.
+    pub fn is_of_group(self, group: &str) -> bool {
+        let own = self.api_version().split_once('/');
+        group == own.map_or("", |(group, _)| group) || self.row().former_group == Some(group)
     }
 
     /// Whether objects of this kind are in a namespace.
     pub fn is_namespaced(self) -> bool {
-        !matches!(self, Self::IngressClass | Self::Namespace)
+        self.row().is_namespaced
+    }
+
+    /// Whether a source keeps only objects that other objects or flags refer to, instead of all.
+    pub fn is_kept_by_name(self) -> bool {
+        self.row().is_kept_by_name
+    }
+
+    /// Whether nothing can be served before objects of this kind were listed once.
+    pub fn is_required(self) -> bool {
+        self.row().is_required
+    }
+
+    /// Whether a cluster's objects of this kind are watched without a flag that asks for it.
+    pub fn is_watched(self) -> bool {
+        self.row().is_watched
+    }
+
+    /// Whether objects of this kind refer to objects of kinds that are [kept by name](Self::is_kept_by_name).
+    pub fn refers(self) -> bool {
+        self.row().refers
+    }
+
+    /// Whether messages must not quote values of objects of this kind.
+    pub fn is_confidential(self) -> bool {
+        self.row().is_confidential
+    }
+
+    /// Label selector that leaves out objects which are of no use.
+    pub fn label_selector(self) -> Option<&'static str> {
+        self.row().label_selector
+    }
+
+    /// Field selector that leaves out objects which are of no use.
+    pub fn field_selector(self) -> Option<&'static str> {
+        self.row().field_selector
+    }
+
+    /// Has `reader` read an object of this kind as the API's type.
+    pub fn read<R: Reader>(self, reader: R) -> R::Output {
+        match self {
+            Self::Ingress => reader.read::<networking::Ingress>(),
+            Self::IngressClass => reader.read::<networking::IngressClass>(),
+            Self::Service => reader.read::<v1::Service>(),
+            Self::EndpointSlice => reader.read::<discovery::EndpointSlice>(),
+            Self::Endpoints => reader.read::<v1::Endpoints>(),
+            Self::Secret => reader.read::<v1::Secret>(),
+            Self::ConfigMap => reader.read::<v1::ConfigMap>(),
+            Self::Namespace => reader.read::<v1::Namespace>(),
+        }
+    }
+}
+
+/// A whole object, as the API has it.
+pub trait Whole:
+    Resource + Metadata<Ty = ObjectMeta> + DeserializeOwned + Into<Object> + Any
+{
+}
+
+impl<K> Whole for K where
+    K: Resource + Metadata<Ty = ObjectMeta> + DeserializeOwned + Into<Object> + Any
+{
+}
+
+/// Reads objects in the way of one source; see [`Kind::read`].
+pub trait Reader {
+    /// What comes of it.
+    type Output;
+
+    /// Reads an object of type `K`.
+    fn read<K: Whole>(self) -> Self::Output;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_order_and_say_what_the_api_says() {
+        /// Kind, plural and version.
+        struct Declared;
+
+        impl Reader for Declared {
+            type Output = [&'static str; 3];
+
+            fn read<K: Whole>(self) -> Self::Output {
+                [K::KIND, K::URL_PATH_SEGMENT, K::API_VERSION]
+            }
+        }
+
+        for kind in Kind::ALL {
+            let row = [kind.as_str(), kind.plural(), kind.api_version()];
+            assert_eq!(row, kind.read(Declared));
+        }
+    }
+
+    #[test]
+    fn groups_are_those_of_kubernetes() {
+        for group in ["networking.k8s.io", "extensions"] {
+            assert!(Kind::Ingress.is_of_group(group), "{group}");
+        }
+        assert!(Kind::Service.is_of_group(""));
+        assert!(!Kind::Service.is_of_group("serving.knative.dev"));
+        assert!(!Kind::Ingress.is_of_group("config.openshift.io"));
     }
 }

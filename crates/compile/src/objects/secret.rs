@@ -8,7 +8,7 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Name, Object, Uid, uid};
+use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
 /// Keys of a Secret that are read: a certificate with its key, and authorities.
 const SECRET_KEYS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
@@ -19,7 +19,7 @@ pub struct Secret {
     pub(crate) name: Name,
     #[serde(serialize_with = "write_secret", deserialize_with = "read_secret")]
     data: SecretData,
-    pub(super) uid: Uid,
+    uid: Uid,
 }
 
 /// Values by key, of the keys that are read.
@@ -33,11 +33,35 @@ impl Secret {
     }
 }
 
+impl Kept for Secret {
+    const KIND: Kind = Kind::Secret;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::Secret(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for Secret {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
+}
+
 impl From<v1::Secret> for Object {
     fn from(secret: v1::Secret) -> Self {
         let name = Name::of(&secret.metadata);
         let uid = uid(&secret.metadata);
         let mut data = secret.data.unwrap_or_default();
+        // As the API server does when it stores one: what `stringData` says replaces `data`.
+        let strings = secret.string_data.into_iter().flatten();
+        data.extend(strings.map(|(key, text)| (key, ByteString(text.into_bytes()))));
         let read = SECRET_KEYS.into_iter().filter_map(|key| {
             let value = data.remove(key).filter(|value| !value.0.is_empty())?;
             Some((key, PrivateBytes(value.0)))

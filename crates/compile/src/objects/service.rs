@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde::{Deserialize, Serialize};
 
-use super::{Name, Object, Uid, uid};
+use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
 /// What is read of a Service.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +22,7 @@ pub struct Service {
     pub(crate) client_ip_affinity: Option<u32>,
     /// Whether endpoints of the zone that a request comes from are preferred.
     pub(crate) prefers_zone: bool,
-    pub(super) uid: Uid,
+    uid: Uid,
 }
 
 impl Service {
@@ -55,6 +55,27 @@ pub(crate) struct ServicePort {
 pub(crate) enum TargetPort {
     Number(u16),
     Name(Box<str>),
+}
+
+impl Kept for Service {
+    const KIND: Kind = Kind::Service;
+
+    fn of(object: &Object) -> Option<&Arc<Self>> {
+        match object {
+            Object::Service(object) => Some(object),
+            _ => None,
+        }
+    }
+}
+
+impl Common for Service {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
 }
 
 impl From<v1::Service> for Object {

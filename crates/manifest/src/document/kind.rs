@@ -15,15 +15,6 @@ pub(crate) enum Recognized {
     WrongVersion(Kind),
 }
 
-/// The `apiVersion` that a kind is read in.
-pub(crate) fn api_version(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Ingress | Kind::IngressClass => "networking.k8s.io/v1",
-        Kind::EndpointSlice => "discovery.k8s.io/v1",
-        Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap | Kind::Namespace => "v1",
-    }
-}
-
 /// What a document with this `apiVersion` and `kind` is.
 pub(crate) fn recognize(version: &str, kind: &str) -> Recognized {
     if let Some(known) = named(kind) {
@@ -53,21 +44,11 @@ fn named(kind: &str) -> Option<Kind> {
 /// Other projects have kinds of these names too (a Service of Knative, an Ingress of OpenShift): only groups of
 /// Kubernetes itself are in the wrong version.
 fn recognize_object(version: &str, kind: Kind) -> Recognized {
-    if version == api_version(kind) {
+    if version == kind.api_version() {
         return Recognized::Object(kind);
     }
-    let ours = match version.split_once('/') {
-        None => true,
-        Some((group, _)) => match kind {
-            Kind::Ingress => group == "extensions" || group == "networking.k8s.io",
-            Kind::IngressClass => group == "networking.k8s.io",
-            Kind::EndpointSlice => group == "discovery.k8s.io",
-            Kind::Service | Kind::Endpoints | Kind::Secret | Kind::ConfigMap | Kind::Namespace => {
-                false
-            }
-        },
-    };
-    if ours {
+    let group = version.split_once('/').map(|(group, _)| group);
+    if group.is_none_or(|group| kind.is_of_group(group)) {
         Recognized::WrongVersion(kind)
     } else {
         Recognized::Foreign

@@ -1,16 +1,12 @@
 //! From parsed values to typed objects.
 
-use headgate_compile::{Kind, Object};
-use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Secret, Service};
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
+use headgate_compile::{Kind, Object, Whole};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use k8s_openapi::{ByteString, Metadata};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::Item;
-use super::kind::{Recognized, api_version, recognize};
+use super::kind::{Recognized, recognize};
 use super::path::Path;
 use super::strings::tidy;
 
@@ -90,7 +86,7 @@ impl Reader {
     }
 
     fn wrong_version(&mut self, kind: Kind, version: &str, place: &Place) {
-        let (name, right) = (kind.as_str(), api_version(kind));
+        let (name, right) = (kind.as_str(), kind.api_version());
         let what = if version.is_empty() {
             "is missing".to_owned()
         } else {
@@ -118,7 +114,7 @@ impl Reader {
                 object.entry("kind").or_insert_with(|| kind.as_str().into());
                 object
                     .entry("apiVersion")
-                    .or_insert_with(|| api_version(kind).into());
+                    .or_insert_with(|| kind.api_version().into());
             }
             self.read_value(
                 item,
@@ -135,7 +131,12 @@ impl Reader {
         let title = title(kind, &object);
         let faults = tidy(kind, &mut object, &place.path);
         if faults.is_empty() {
-            match finish(kind, object, &place.path) {
+            let path = &place.path;
+            match kind.read(Finish {
+                kind,
+                value: object,
+                path,
+            }) {
                 Ok(object) => {
                     let (reference, object) = (object.reference(), object);
                     self.items.push(Item {
@@ -180,30 +181,25 @@ fn title(kind: Kind, object: &Map<String, Value>) -> String {
     }
 }
 
-fn finish(kind: Kind, object: Map<String, Value>, path: &Path) -> Result<Object, Fault> {
-    match kind {
-        Kind::Ingress => checked::<Ingress>(kind, deserialize(object, path)?, path),
-        Kind::IngressClass => checked::<IngressClass>(kind, deserialize(object, path)?, path),
-        Kind::Service => checked::<Service>(kind, deserialize(object, path)?, path),
-        Kind::EndpointSlice => checked::<EndpointSlice>(kind, deserialize(object, path)?, path),
-        Kind::Endpoints => checked::<Endpoints>(kind, deserialize(object, path)?, path),
-        Kind::ConfigMap => checked::<ConfigMap>(kind, deserialize(object, path)?, path),
-        Kind::Namespace => checked::<Namespace>(kind, deserialize(object, path)?, path),
-        Kind::Secret => {
-            let mut secret: Secret = deserialize(object, path).map_err(without_value)?;
-            merge_string_data(&mut secret);
-            checked(kind, secret, path)
-        }
-    }
+/// Makes an object of a value.
+struct Finish<'a> {
+    kind: Kind,
+    value: Map<String, Value>,
+    path: &'a Path,
 }
 
-fn checked<T: Metadata<Ty = ObjectMeta> + Into<Object>>(
-    kind: Kind,
-    mut object: T,
-    path: &Path,
-) -> Result<Object, Fault> {
-    check_names(kind, object.metadata_mut(), &path.key("metadata"))?;
-    Ok(object.into())
+impl headgate_compile::Reader for Finish<'_> {
+    type Output = Result<Object, Fault>;
+
+    fn read<K: Whole>(self) -> Self::Output {
+        let Self { kind, value, path } = self;
+        let mut whole: K = deserialize(value, path).map_err(|fault| match kind {
+            _ if kind.is_confidential() => without_value(fault),
+            _ => fault,
+        })?;
+        check_names(kind, whole.metadata_mut(), &path.key("metadata"))?;
+        Ok(whole.into())
+    }
 }
 
 fn deserialize<T: DeserializeOwned>(object: Map<String, Value>, path: &Path) -> Result<T, Fault> {
@@ -219,19 +215,6 @@ fn without_value(fault: Fault) -> Fault {
         path: fault.path,
         message: "is of the wrong type, or not base64 where it must be".to_owned(),
     }
-}
-
-/// As the API server does: what `stringData` says replaces `data`.
-fn merge_string_data(secret: &mut Secret) {
-    let Some(strings) = secret.string_data.take() else {
-        return;
-    };
-    let data = secret.data.get_or_insert_default();
-    data.extend(
-        strings
-            .into_iter()
-            .map(|(key, text)| (key, ByteString(text.into_bytes()))),
-    );
 }
 
 /// Fills in the namespace and refuses names that no API server would have stored: they end up in logs and labels.

@@ -61,11 +61,7 @@ pub(crate) fn tidy(kind: Kind, object: &mut Map<String, Value>, path: &Path) -> 
         Kind::Secret => &SECRET,
         Kind::ConfigMap => &CONFIG_MAP,
         Kind::Service => &SERVICE,
-        Kind::Ingress
-        | Kind::IngressClass
-        | Kind::EndpointSlice
-        | Kind::Endpoints
-        | Kind::Namespace => &[],
+        _ => &[],
     };
     METADATA
         .iter()

@@ -6,7 +6,7 @@ use super::{Hub, State, owner};
 use crate::watch::decode::{Arrived, Decoded};
 use crate::watch::health::Condition;
 use crate::watch::message::{Event, Id, Problem, Progress, Sort};
-use crate::watch::store::{self, Generation};
+use crate::watch::store::Generation;
 
 impl Hub {
     pub(super) fn progress(&mut self, id: Id, progress: Progress) {
@@ -103,7 +103,7 @@ impl Hub {
                 let Some((name, object)) = self.accept(id, *arrived) else {
                     return;
                 };
-                let kind = store::kind(&object);
+                let kind = object.kind();
                 self.fetching.remove(&ObjectRef {
                     kind,
                     name: name.clone(),
@@ -161,7 +161,7 @@ impl Hub {
             published,
         } = arrived;
         let reference = ObjectRef {
-            kind: store::kind(&object),
+            kind: object.kind(),
             name,
         };
         if self.owner(reference.kind, Some(&object), &reference.name) != Some(id)

@@ -1,6 +1,6 @@
 //! Names that are wanted: watches begun for them, and requests for single objects.
 
-use headgate_compile::{Kind, ObjectRef};
+use headgate_compile::ObjectRef;
 
 use super::{Followed, Hub, State, Task};
 use crate::watch::decode::Decoded;
@@ -58,10 +58,11 @@ impl Hub {
 
     /// Begins with Secrets and ConfigMaps as soon as it is known which are named, so that the others need not be kept.
     pub(super) fn start_named(&mut self) {
-        let mut naming = self.selections.iter().flatten().filter(|followed| {
-            matches!(followed.selection.kind, Kind::Ingress | Kind::IngressClass)
-                || self.has_settings(followed)
-        });
+        let mut naming = self
+            .selections
+            .iter()
+            .flatten()
+            .filter(|followed| followed.selection.kind.refers() || self.has_settings(followed));
         if naming.all(|followed| matches!(followed.state, State::Complete | State::Denied)) {
             // What the last list names counts already.
             self.grant_wishes();

@@ -60,7 +60,7 @@ fn reference(kind: Kind, namespace: &str, name: &str) -> ObjectRef {
 
 #[test]
 fn what_is_told_is_what_there_is_and_only_once() {
-    let mut store = Store::new(Options::default(), &[]);
+    let mut store = Store::new(Options::default());
     put(&mut store, ingress("web", "a", "s"));
     put(&mut store, ingress("web", "b", "s"));
     put(&mut store, ingress("gone", "b", "s"));
@@ -79,7 +79,7 @@ fn what_is_told_is_what_there_is_and_only_once() {
 
 #[test]
 fn an_ingress_lacks_its_service_until_that_has_a_slice() {
-    let mut store = Store::new(Options::default(), &[]);
+    let mut store = Store::new(Options::default());
     put(&mut store, ingress("web", "web", "s"));
     assert!(store.lacks_services());
     put(&mut store, service(json!({})));
@@ -100,7 +100,7 @@ fn an_ingress_lacks_its_service_until_that_has_a_slice() {
 
 #[test]
 fn a_slice_that_moves_to_another_service_counts_there() {
-    let mut store = Store::new(Options::default(), &[]);
+    let mut store = Store::new(Options::default());
     put(&mut store, slice("one", "a"));
     put(&mut store, slice("one", "b"));
     let counts: Vec<_> = store.slices_of.iter().collect();
@@ -109,13 +109,10 @@ fn a_slice_that_moves_to_another_service_counts_there() {
 
 #[test]
 fn the_settings_name_further_config_maps_and_others_do_not() {
-    let mut store = Store::new(
-        Options {
-            settings: Some(Name::new("system", "settings")),
-            ..Options::default()
-        },
-        &[],
-    );
+    let mut store = Store::new(Options {
+        settings: Some(Name::new("system", "settings")),
+        ..Options::default()
+    });
     assert_eq!(
         store.take_wishes(),
         [Wish::Added(reference(
@@ -140,7 +137,7 @@ fn the_settings_name_further_config_maps_and_others_do_not() {
 
 #[test]
 fn what_cannot_be_read_is_a_finding_until_it_can_or_is_gone() {
-    let mut store = Store::new(Options::default(), &[]);
+    let mut store = Store::new(Options::default());
     put(&mut store, ingress("web", "a", "s"));
     store.take_changes();
     let web = reference(Kind::Ingress, "shop", "web");
