@@ -94,7 +94,12 @@ impl Candidate<'_> {
             return Err(problem);
         }
         keys::check(self.ingress, settings, &self.options.annotations_prefix)?;
-        let parsed = Arc::new(ParsedIngress::read(self.ingress, settings, self.options));
+        let parsed = Arc::new(ParsedIngress::read_some(
+            self.ingress,
+            settings,
+            self.options,
+            paths::MAX_EXPRESSIONS,
+        ));
         if let Some(reason) = &parsed.annotations.refused {
             return Err(format!("{}/{reason}", self.options.annotations_prefix));
         }

@@ -9,8 +9,6 @@ mod load;
 mod parsed;
 mod removed;
 
-pub(crate) use super::family::balance::Algorithm;
-pub(crate) use super::family::canary::{Canary, CanaryHeader};
 pub use super::registry::{Class, Entry, Kind, OnInvalid, Protection, Support};
 pub(crate) use super::registry::{Denial, Validation, excerpt};
 pub(crate) use annotation::annotation;
@@ -18,7 +16,7 @@ pub use annotation::{Annotation, Flag, Risk, Scope};
 pub use docs::annotations_markdown;
 pub(crate) use docs::{support, table_cell};
 pub use list::{all, find, meant_by};
-pub(crate) use parsed::{IngressAnnotations, Policy};
+pub(crate) use parsed::{IngressAnnotations, Rules};
 pub use removed::{Removed, removed};
 
 /// The prefix of annotation names unless `--annotations-prefix` says otherwise.

@@ -182,7 +182,7 @@ fn redirect_host(
 /// The application's root: of several, the one with the longest path in this host.
 fn app_root(host: &str, primaries: &[&Member]) -> Option<AppRoot> {
     let roots = primaries.iter().filter_map(|member| {
-        let root = member.ingress.annotations.routing.app_root.as_deref()?;
+        let root = member.ingress.annotations.routing.app_root.as_ref()?;
         let longest = member
             .ingress
             .rules(host)?
@@ -195,7 +195,7 @@ fn app_root(host: &str, primaries: &[&Member]) -> Option<AppRoot> {
     });
     // The oldest of equals.
     let best = roots.reduce(|best, next| if next.0 > best.0 { next } else { best });
-    best.map(|(_, root)| AppRoot { path: root.into() })
+    best.map(|(_, root)| root.clone())
 }
 
 #[derive(Default)]
@@ -213,38 +213,25 @@ fn aliases(
     findings: &mut Vec<Finding>,
 ) -> Aliases {
     let mut aliases = Aliases::default();
-    let first = primaries
-        .iter()
-        .find(|member| !member.ingress.annotations.routing.server_aliases.is_empty());
-    let Some(member) = first else { return aliases };
-    let mut report = |message: String| {
-        findings.push(member.ingress.annotation_finding(
-            Severity::Warning,
-            "server-alias",
-            message,
-        ));
+    let first = primaries.iter().find_map(|member| {
+        let aliases = member.ingress.annotations.routing.server_aliases.as_ref();
+        Some((member, aliases?))
+    });
+    let Some((member, named)) = first else {
+        return aliases;
     };
-    for alias in &member.ingress.annotations.routing.server_aliases {
-        if let Some(source) = alias.strip_prefix('~') {
-            // nginx compares regex names without regard to case; requests come here in lower case.
-            match Pattern::case_insensitive(source) {
-                Ok(pattern) => aliases.regex.push(pattern),
-                Err(error) => report(format!(
-                    "\"{alias}\" is not a regular expression: {error}; left out"
-                )),
-            }
-            continue;
-        }
-        let alias = alias.to_ascii_lowercase();
-        if alias == host {
-            continue;
-        }
-        let name: Arc<str> = alias.into();
+    aliases.regex.clone_from(&named.expressions);
+    for name in named.names.iter().filter(|name| ***name != *host) {
         aliases.claimed.push(name.clone());
-        if (inputs.defines)(&name) {
-            report(format!("\"{name}\" is the host of an Ingress; left out"));
+        if (inputs.defines)(name) {
+            let message = format!("\"{name}\" is the host of an Ingress; left out");
+            findings.push(member.ingress.annotation_finding(
+                Severity::Warning,
+                "server-alias",
+                message,
+            ));
         } else {
-            aliases.exact.push(name);
+            aliases.exact.push(name.clone());
         }
     }
     aliases

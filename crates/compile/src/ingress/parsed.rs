@@ -96,12 +96,34 @@ impl ParsedIngress {
     /// Reads an Ingress. Never fails: what cannot be used is a finding, and `annotations.refused` says when the whole
     /// object is not to be used.
     pub(crate) fn read(ingress: &Ingress, settings: &Settings, options: &Options) -> Self {
+        Self::read_some(ingress, settings, options, usize::MAX)
+    }
+
+    /// As [`Self::read`], but compiles at most `expressions` regular expressions of names.
+    pub(crate) fn read_some(
+        ingress: &Ingress,
+        settings: &Settings,
+        options: &Options,
+        expressions: usize,
+    ) -> Self {
         let name = Name::of(&ingress.metadata);
         let mut findings = Findings {
             name: name.clone(),
             list: Vec::new(),
         };
-        let mut annotations = read_annotations(ingress, settings, options, &mut findings);
+        let rules = annotations::Rules {
+            prefix: &options.annotations_prefix,
+            validation: if options.validate_annotations {
+                Validation::Full
+            } else {
+                Validation::TypesOnly
+            },
+            max_risk: settings.annotations.max_risk,
+            blocklist: &settings.annotations.blocklist,
+            flags: &[],
+            expressions,
+        };
+        let mut annotations = read_annotations(ingress, &rules, &mut findings);
         if options.deep_inspect
             && let Err(reason) = inspect(ingress)
         {
@@ -285,24 +307,12 @@ fn age(ingress: &Ingress, name: &Name) -> Age {
 
 fn read_annotations(
     ingress: &Ingress,
-    settings: &Settings,
-    options: &Options,
+    rules: &annotations::Rules<'_>,
     findings: &mut Findings,
 ) -> IngressAnnotations {
-    let policy = annotations::Policy {
-        prefix: &options.annotations_prefix,
-        validation: if options.validate_annotations {
-            Validation::Full
-        } else {
-            Validation::TypesOnly
-        },
-        max_risk: settings.annotations.max_risk,
-        blocklist: &settings.annotations.blocklist,
-        flags: &[],
-    };
     let none = std::collections::BTreeMap::new();
     let parsed = IngressAnnotations::parse(
-        &policy,
+        rules,
         ingress.metadata.annotations.as_ref().unwrap_or(&none),
     );
     for problem in &parsed.problems {

@@ -65,7 +65,7 @@ pub(crate) fn build(
     let redirects = &annotations.redirects;
     let defaults = &inputs.settings.redirects;
     let policy = Policy {
-        redirect: redirects.fixed.as_ref().and_then(|fixed| fixed.policy()),
+        redirect: redirects.fixed.clone(),
         cors: annotations.cors.clone(),
         limits: annotations
             .limits

@@ -20,7 +20,7 @@ pub(crate) use problem::Problem;
 pub(crate) use reader::{Denial, Outcome, Reader};
 pub(crate) use value::{
     Buffers, NameRef, NextUpstream, Origin, SizeText, TlsVersions, Value, excerpt, parse_cidr,
-    parse_replacement,
+    parse_header_name, parse_header_value, parse_replacement,
 };
 
 #[cfg(test)]

@@ -1,15 +1,13 @@
 //! How Ingresses configure the Service ports that they name, and findings about these (ingress-nginx reference 1.4, 1.5, 2.7).
 
 use std::net::IpAddr;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use headgate_table::{Affinity, Balance, Template};
+use headgate_table::Affinity;
 
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{ServicePort, UpstreamPolicy, UpstreamProblem};
 use crate::finding::{Finding, Severity, Subject};
-use crate::ingress::annotations::Algorithm;
 use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
@@ -23,17 +21,14 @@ pub(crate) struct Named<'a> {
 }
 
 /// The policy of the upstreams of a Service port that Ingresses name.
-pub(crate) fn policy(
-    named: &Named<'_>,
-    settings: &Settings,
-    options: &Options,
-    findings: &mut Vec<Finding>,
-) -> UpstreamPolicy {
+pub(crate) fn policy(named: &Named<'_>, settings: &Settings, options: &Options) -> UpstreamPolicy {
+    // The first Ingress that names the port decides.
     let first = named.users.first();
     let own = first.and_then(|first| first.annotations.routing.service_upstream);
+    let balance = first.and_then(|first| first.annotations.balance.as_deref());
     UpstreamPolicy {
         log_name: log_name(named.port, options).into(),
-        balance: balance(named, settings, findings),
+        balance: balance.unwrap_or(&settings.upstream.balance).clone(),
         affinity: affinity(&named.users).or_else(|| named.inherited_affinity.clone()),
         cluster_address: first.is_some() && own.unwrap_or(settings.upstream.service_upstream),
     }
@@ -108,36 +103,6 @@ fn default_backend_finding(fact: &str, named: &ServicePort, options: &Options) -
         message: format!("{fact}; as the default backend it is replaced by the built-in 404")
             .into(),
     })
-}
-
-/// The first Ingress that names the upstream decides.
-fn balance(named: &Named<'_>, settings: &Settings, findings: &mut Vec<Finding>) -> Balance {
-    let own = named.users.first().map(|user| &user.annotations.balance);
-    if let (Some(user), Some(hash)) = (
-        named.users.first(),
-        own.and_then(|balance| balance.hash_by.as_ref()),
-    ) {
-        match Template::parse(&hash.key) {
-            Ok(key) => {
-                let subset = hash
-                    .subset
-                    .and_then(|size| NonZeroUsize::new(size.get() as usize));
-                return Balance::Hash { key, subset };
-            }
-            Err(error) => findings.push(user.annotation_finding(
-                Severity::Error,
-                "upstream-hash-by",
-                format!("\"{}\": {error}; endpoints are chosen in turn", hash.key),
-            )),
-        }
-    }
-    match own
-        .and_then(|balance| balance.algorithm)
-        .unwrap_or(settings.upstream.algorithm)
-    {
-        Algorithm::RoundRobin => Balance::RoundRobin,
-        Algorithm::Ewma => Balance::Ewma,
-    }
 }
 
 /// Cookie affinity: the oldest Ingress that has it sets the mode, the newest the cookie's attributes. What a canary says

@@ -140,7 +140,5 @@ impl<'a> Owners<'a> {
 
 /// Whether the paths of an Ingress are searched as they are written.
 fn is_verbatim(member: &Member, path: &str) -> bool {
-    let routing = &member.ingress.annotations.routing;
-    let target = routing.rewrite_target.as_deref();
-    routing.use_regex == Some(true) || target.is_some_and(|target| target != path)
+    member.ingress.annotations.routing.is_regex(path)
 }

@@ -14,7 +14,7 @@ use crate::ingress::parsed::ParsedIngress;
 
 /// Expressions that one review compiles, at most; those in service already are not compiled again. Those beyond are
 /// checked when they are served. Compiling one may take a millisecond, and any client can submit Ingresses.
-const MAX_EXPRESSIONS: usize = 64;
+pub(super) const MAX_EXPRESSIONS: usize = 64;
 /// Bytes of those expressions, at most.
 const MAX_BYTES: usize = 16 << 10;
 

@@ -450,7 +450,9 @@ fn warnings_name_what_is_not_done() {
             ("s/a a.example rewrite-target=/$", "ok*"),
             (
                 "s/a a.example canary=true canary-by-header=x canary-by-header-pattern=(",
-                &format!("ok\n{prefix}canary-by-header-pattern]: not a regular expression*"),
+                &format!(
+                    "ok\n{prefix}canary-by-header-pattern]: \"(\" is not a regular expression*"
+                ),
             ),
             (
                 "s/a a.example other.example/unknown=1 proxy-body-size=1m",

@@ -1,9 +1,7 @@
 //! What the author of an accepted Ingress should know.
 
-use headgate_table::{Pattern, Template};
-
 use crate::finding::{Finding, Severity};
-use crate::ingress::annotations::{CanaryHeader, find};
+use crate::ingress::annotations::find;
 use crate::ingress::parsed::ParsedIngress;
 
 /// Lines of a review, at most.
@@ -17,8 +15,7 @@ pub(super) fn of(
     prefix: &str,
     remarks: impl Iterator<Item = String>,
 ) -> Vec<String> {
-    let own = parsed.findings.iter().cloned();
-    let mut findings: Vec<Finding> = own.chain(of_texts(parsed)).collect();
+    let mut findings: Vec<Finding> = parsed.findings.clone();
     findings.retain(|finding| is_news(finding, prefix));
     findings.sort_by_key(|finding| finding.severity);
     let findings = findings
@@ -31,27 +28,6 @@ pub(super) fn of(
         lines.push(format!("and {more} more"));
     }
     lines
-}
-
-/// What compiling the hosts would find about texts that mean something only there.
-fn of_texts(parsed: &ParsedIngress) -> impl Iterator<Item = Finding> {
-    let annotations = &parsed.annotations;
-    let rewrite = annotations.routing.rewrite_target.as_deref();
-    let rewrite = rewrite.and_then(|target| Template::parse(target).err());
-    let rewrite = rewrite.map(|error| {
-        let message = format!("{error}; paths are not rewritten");
-        parsed.annotation_finding(Severity::Error, "rewrite-target", message)
-    });
-    let canary = annotations.canary.as_ref();
-    let pattern = canary.and_then(|canary| match canary.header.as_ref()? {
-        CanaryHeader::Pattern(_, source) => Pattern::new(source).err(),
-        CanaryHeader::AlwaysNever(_) | CanaryHeader::Value(..) => None,
-    });
-    let pattern = pattern.map(|error| {
-        let message = format!("not a regular expression: {error}; requests go to the primary");
-        parsed.annotation_finding(Severity::Error, "canary-by-header-pattern", message)
-    });
-    rewrite.into_iter().chain(pattern)
 }
 
 /// Accepted annotations without effect are no news. Unknown names are: most are mistyped.

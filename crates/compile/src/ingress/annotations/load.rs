@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Annotation, DEFAULT_PREFIX, Policy, Risk, all, find, meant_by, removed};
+use super::{Annotation, DEFAULT_PREFIX, Risk, Rules, all, find, meant_by, removed};
 use crate::Severity;
 use crate::ingress::registry::{Kind, Reader, excerpt};
 
@@ -11,29 +11,29 @@ use crate::ingress::registry::{Kind, Reader, excerpt};
 type Texts<'a> = BTreeMap<&'a str, &'a str>;
 
 /// A reader with every annotation under the prefix.
-pub(super) fn load(policy: &Policy<'_>, annotations: &BTreeMap<String, String>) -> Reader {
-    let mut reader = Reader::new(format!("{}/", policy.prefix));
+pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
+    let mut reader = Reader::new(format!("{}/", rules.prefix));
     let ours: Texts<'_> = annotations
         .iter()
-        .filter_map(|(key, text)| Some((short_name(key, policy.prefix)?, text.as_str())))
+        .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
         .collect();
-    gate(&mut reader, policy, &ours);
+    gate(&mut reader, rules, &ours);
     for row in all() {
         if let Some(text) = written(row, &ours) {
-            reader.accept(row, text, policy.validation);
+            reader.accept(row, text, rules.validation);
         }
     }
     for name in ours.keys().filter(|name| find(name).is_none()) {
         report_unknown(&mut reader, name, &ours);
     }
-    if policy.prefix != DEFAULT_PREFIX {
-        report_wrong_prefix(&mut reader, policy, annotations);
+    if rules.prefix != DEFAULT_PREFIX {
+        report_wrong_prefix(&mut reader, rules, annotations);
     }
     for row in all() {
         report_needs(&mut reader, row);
     }
     const REASON: &str = "protects the route and is not honoured yet";
-    reader.close_unhonoured(all(), REASON, |reader, row| is_off(reader, policy, row));
+    reader.close_unhonoured(all(), REASON, |reader, row| is_off(reader, rules, row));
     reader
 }
 
@@ -43,16 +43,16 @@ fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
 
 /// Refuses an Ingress with an annotation above the allowed risk, whatever its value, or with a forbidden word. Snippets
 /// are let through: at any level they close the routes, since what they would protect can't be told.
-fn gate(reader: &mut Reader, policy: &Policy<'_>, ours: &Texts<'_>) {
+fn gate(reader: &mut Reader, rules: &Rules<'_>, ours: &Texts<'_>) {
     for (name, text) in ours {
         if let Some(row) =
-            find(name).filter(|row| row.risk > policy.max_risk && row.risk < Risk::Critical)
+            find(name).filter(|row| row.risk > rules.max_risk && row.risk < Risk::Critical)
         {
-            let (risk, allowed) = (row.risk.as_str(), policy.max_risk.as_str());
+            let (risk, allowed) = (row.risk.as_str(), rules.max_risk.as_str());
             let reason = format!("its risk is {risk} and annotations-risk-level allows {allowed}");
             reader.refuse(name, &reason);
         }
-        let forbidden = policy
+        let forbidden = rules
             .blocklist
             .iter()
             .find(|word| !word.is_empty() && text.contains(word.as_str()));
@@ -92,7 +92,7 @@ fn report_needs(reader: &mut Reader, row: &'static Annotation) {
 }
 
 /// Whether an annotation that is there is switched off nevertheless, which is reported.
-fn is_off(reader: &mut Reader, policy: &Policy<'_>, row: &'static Annotation) -> bool {
+fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> bool {
     if let Some((by, word)) = row.off_by
         && reader.is_word(by, word)
     {
@@ -100,7 +100,7 @@ fn is_off(reader: &mut Reader, policy: &Policy<'_>, row: &'static Annotation) ->
         reader.info_entry(&row.entry, message);
         return true;
     }
-    if let Some(flag) = row.needs_flag.filter(|flag| !policy.flags.contains(flag)) {
+    if let Some(flag) = row.needs_flag.filter(|flag| !rules.flags.contains(flag)) {
         let message = format!("ignored: it needs {}", flag.as_str());
         reader.warn_entry(&row.entry, message);
         return true;
@@ -133,14 +133,14 @@ fn report_unknown(reader: &mut Reader, name: &str, ours: &Texts<'_>) {
 /// Where another prefix is set, annotations under the usual one are for another controller, or forgotten.
 fn report_wrong_prefix(
     reader: &mut Reader,
-    policy: &Policy<'_>,
+    rules: &Rules<'_>,
     annotations: &BTreeMap<String, String>,
 ) {
     for key in annotations.keys() {
         if short_name(key, DEFAULT_PREFIX).is_some_and(|name| find(name).is_some()) {
             let message = format!(
                 "ignored: this controller reads annotations that begin with {}/",
-                policy.prefix
+                rules.prefix
             );
             reader.report_full(key, Severity::Warning, message);
         }

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headgate_table::{Affinity, Cors};
+use headgate_table::{Affinity, Balance, Cors};
 
 use super::{DEFAULT_PREFIX, Flag, Risk, load};
 use crate::ingress::family::access::Access;
-use crate::ingress::family::balance::Balance;
 use crate::ingress::family::canary::Canary;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::Limits;
@@ -17,12 +16,12 @@ use crate::ingress::family::replace::Replacements;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
-use crate::ingress::family::{affinity, auth, cors, log};
+use crate::ingress::family::{affinity, auth, balance, cors, log};
 use crate::ingress::registry::{Denial, Problem, Validation};
 
 /// What the operator decided about annotations as such.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Policy<'a> {
+pub(crate) struct Rules<'a> {
     /// The prefix without its slash (`--annotations-prefix`).
     pub(crate) prefix: &'a str,
     /// Whether texts are checked (`--enable-annotation-validation`).
@@ -33,9 +32,11 @@ pub(crate) struct Policy<'a> {
     pub(crate) blocklist: &'a [String],
     /// Flags that are set, among those without which an annotation means nothing.
     pub(crate) flags: &'a [Flag],
+    /// How many regular expressions of names are compiled; the others are left out with a warning.
+    pub(crate) expressions: usize,
 }
 
-impl Default for Policy<'_> {
+impl Default for Rules<'_> {
     fn default() -> Self {
         Self {
             prefix: DEFAULT_PREFIX,
@@ -43,12 +44,13 @@ impl Default for Policy<'_> {
             max_risk: Risk::High,
             blocklist: &[],
             flags: &[],
+            expressions: usize::MAX,
         }
     }
 }
 
 /// All annotations of one Ingress.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct IngressAnnotations {
     pub(crate) routing: Routing,
     pub(crate) redirects: Redirects,
@@ -58,7 +60,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) limits: Option<Box<Limits>>,
     /// `Some` when clients stay on one endpoint.
     pub(crate) affinity: Option<Box<Affinity>>,
-    pub(crate) balance: Balance,
+    /// `Some` when it is not as the ConfigMap says.
+    pub(crate) balance: Option<Box<Balance>>,
     pub(crate) proxy: Proxy,
     pub(crate) retry: Retry,
     pub(crate) replace: Replacements,
@@ -82,15 +85,15 @@ pub(crate) struct IngressAnnotations {
 
 impl IngressAnnotations {
     /// Parses the annotations of one Ingress. Never fails: what can't be used is a problem, a denial or a refusal.
-    pub(crate) fn parse(policy: &Policy<'_>, annotations: &BTreeMap<String, String>) -> Self {
-        let mut reader = load::load(policy, annotations);
+    pub(crate) fn parse(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Self {
+        let mut reader = load::load(rules, annotations);
         let parsed = Self {
-            routing: Routing::read(&reader),
+            routing: Routing::read(&mut reader, rules.expressions),
             redirects: Redirects::read(&mut reader),
             canary: Canary::read(&mut reader).map(Box::new),
             limits: Limits::read(&mut reader).map(Box::new),
             affinity: affinity::read(&reader).map(Box::new),
-            balance: Balance::read(&mut reader),
+            balance: balance::read(&mut reader).map(Box::new),
             proxy: Proxy::read(&mut reader),
             retry: Retry::read(&mut reader),
             replace: Replacements::read(&mut reader),

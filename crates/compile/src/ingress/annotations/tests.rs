@@ -7,7 +7,7 @@ mod registry;
 
 use std::collections::BTreeMap;
 
-use super::{DEFAULT_PREFIX, IngressAnnotations, Policy};
+use super::{DEFAULT_PREFIX, IngressAnnotations, Rules};
 
 /// Annotations under the usual prefix.
 fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
@@ -17,9 +17,9 @@ fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// The parsed annotations under the default policy.
+/// The parsed annotations under the default rules.
 fn parse(pairs: &[(&str, &str)]) -> IngressAnnotations {
-    IngressAnnotations::parse(&Policy::default(), &annotations(pairs))
+    IngressAnnotations::parse(&Rules::default(), &annotations(pairs))
 }
 
 /// Whether a problem with this annotation says this.

@@ -112,7 +112,7 @@ impl Pass<'_> {
             let members = self.state.members_of(&late.name);
             let member = members.into_iter().find(|member| {
                 let aliases = &member.ingress.annotations.routing.server_aliases;
-                !member.ingress.is_canary() && !aliases.is_empty()
+                !member.ingress.is_canary() && aliases.is_some()
             })?;
             let owner = owner.as_ref()?;
             let message = format!("\"{alias}\" is an alias of host {owner} already; left out");

@@ -31,8 +31,7 @@ impl Pass<'_> {
             port: &draft.port,
             users,
         };
-        let mut findings = Vec::new();
-        let policy = upstream::policy(&named, &self.state.settings, self.options, &mut findings);
+        let policy = upstream::policy(&named, &self.state.settings, self.options);
         let inputs = build::Inputs {
             snapshot: self.snapshot,
             options: self.options,
@@ -40,6 +39,7 @@ impl Pass<'_> {
         let problem = self
             .builder
             .build_upstream(key, policy, inputs, &mut self.table);
+        let mut findings = Vec::new();
         upstream::findings(&named, &problem, self.options, &mut findings);
         self.findings.replace(source, findings);
     }

@@ -1,6 +1,8 @@
 //! Load balancing.
 
-use std::num::NonZeroU32;
+use std::num::NonZeroUsize;
+
+use headgate_table::{Balance, Template};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::registry::{Class, Reader, keys, types};
@@ -25,57 +27,24 @@ keys! { Annotation {
             .default("3").refuses();
 } }
 
-/// How an endpoint is chosen. Affinity comes before `hash_by`, and that before `algorithm`.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct Balance {
-    /// The algorithm; the ConfigMap's when not set.
-    pub(crate) algorithm: Option<Algorithm>,
-    /// Consistent hashing.
-    pub(crate) hash_by: Option<HashBy>,
+/// How an endpoint is chosen where no affinity decides; `None`: as the ConfigMap says.
+pub(crate) fn read(reader: &mut Reader) -> Option<Balance> {
+    let algorithm = algorithm(reader);
+    hash(reader).or(algorithm)
 }
 
-/// How endpoints take turns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Algorithm {
-    /// One after another.
-    #[default]
-    RoundRobin,
-    /// The faster of two, by a moving average of their answer times.
-    Ewma,
-}
-
-impl Algorithm {
-    /// The algorithm a word stands for; words of ingress-nginx that only annotations of their own can mean are `None`.
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        match word {
-            "round_robin" => Some(Self::RoundRobin),
-            "ewma" => Some(Self::Ewma),
-            _ => None,
-        }
+/// What a word of `load-balance` means; those that have annotations of their own are `None`.
+pub(crate) fn by_word(word: &str) -> Option<Balance> {
+    match word {
+        "round_robin" => Some(Balance::RoundRobin),
+        "ewma" => Some(Balance::Ewma),
+        _ => None,
     }
 }
 
-/// Consistent hashing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct HashBy {
-    /// What is hashed: text with variables such as `$request_uri`, as written.
-    pub(crate) key: String,
-    /// `Some` when the hash chooses a subset of this many endpoints, and chance one of it.
-    pub(crate) subset: Option<NonZeroU32>,
-}
-
-impl Balance {
-    pub(crate) fn read(reader: &mut Reader) -> Self {
-        Self {
-            algorithm: algorithm(reader),
-            hash_by: hash_by(reader),
-        }
-    }
-}
-
-fn algorithm(reader: &mut Reader) -> Option<Algorithm> {
+fn algorithm(reader: &mut Reader) -> Option<Balance> {
     let word = reader.get(&LOAD_BALANCE)?;
-    let algorithm = Algorithm::from_word(word);
+    let algorithm = by_word(word);
     if algorithm.is_none() {
         let message = format!(
             "{word} has annotations of its own (upstream-hash-by, affinity); round_robin is used"
@@ -85,11 +54,19 @@ fn algorithm(reader: &mut Reader) -> Option<Algorithm> {
     Some(algorithm.unwrap_or_default())
 }
 
-fn hash_by(reader: &mut Reader) -> Option<HashBy> {
+fn hash(reader: &mut Reader) -> Option<Balance> {
     let key = reader.get(&UPSTREAM_HASH_BY)?;
-    let size = NonZeroU32::new(reader.positive_or_default(&UPSTREAM_HASH_BY_SUBSET_SIZE));
-    Some(HashBy {
-        key,
-        subset: size.filter(|_| reader.on(&UPSTREAM_HASH_BY_SUBSET)),
-    })
+    let size = reader.positive_or_default(&UPSTREAM_HASH_BY_SUBSET_SIZE);
+    let subset = NonZeroUsize::new(size as usize);
+    match Template::parse(&key) {
+        Ok(key) => Some(Balance::Hash {
+            key,
+            subset: subset.filter(|_| reader.on(&UPSTREAM_HASH_BY_SUBSET)),
+        }),
+        Err(error) => {
+            let message = format!("\"{key}\": {error}; endpoints are chosen in turn");
+            reader.error(&UPSTREAM_HASH_BY, message);
+            None
+        }
+    }
 }

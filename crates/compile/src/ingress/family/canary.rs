@@ -1,10 +1,10 @@
 //! Canary releases.
 
-use http::HeaderName;
+use headgate_table::{HeaderTest, Pattern, RuleTest};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::family::affinity::{AFFINITY_CANARY_BEHAVIOR, CanaryBehavior};
-use crate::ingress::registry::{Class, OnInvalid, Reader, keys, types};
+use crate::ingress::registry::{Class, OnInvalid, Reader, keys, parse_header_name, types};
 
 keys! { Annotation {
     CANARY: bool =
@@ -36,12 +36,10 @@ keys! { Annotation {
 } }
 
 /// How requests are given to the canary, in this order: header, cookie, weight.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Canary {
-    /// The header rule.
-    pub(crate) header: Option<CanaryHeader>,
-    /// Cookie that chooses by `always` and `never`.
-    pub(crate) cookie: Option<String>,
+    pub(crate) header: Option<RuleTest>,
+    pub(crate) cookie: Option<RuleTest>,
     /// Share of what the other rules left, from 0 to `weight_total`.
     pub(crate) weight: u32,
     /// What the weight is a share of; at least 100.
@@ -50,27 +48,16 @@ pub(crate) struct Canary {
     pub(crate) sticky: bool,
 }
 
-/// How a request header chooses.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum CanaryHeader {
-    /// `always` is the canary, `never` the primary, anything else is left to the next rule.
-    AlwaysNever(HeaderName),
-    /// Exactly this value is the canary.
-    Value(HeaderName, String),
-    /// A match of this regex, anywhere in the value, is the canary. Not compiled yet; one that does not compile never
-    /// chooses the canary.
-    Pattern(HeaderName, String),
-}
-
 impl Canary {
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         if !reader.on(&CANARY) {
             return None;
         }
         let weight_total = weight_total(reader);
+        let cookie = reader.get(&CANARY_BY_COOKIE);
         Some(Self {
             header: header(reader),
-            cookie: reader.get(&CANARY_BY_COOKIE),
+            cookie: cookie.map(|name| RuleTest::Cookie(name.into())),
             weight: weight(reader, weight_total),
             weight_total,
             sticky: reader.get(&AFFINITY_CANARY_BEHAVIOR) != Some(CanaryBehavior::Legacy),
@@ -78,23 +65,36 @@ impl Canary {
     }
 }
 
-fn header(reader: &mut Reader) -> Option<CanaryHeader> {
+fn header(reader: &mut Reader) -> Option<RuleTest> {
+    let name = reader.parsed(&CANARY_BY_HEADER, parse_header_name)?;
     let value = reader.get(&CANARY_BY_HEADER_VALUE);
     let pattern = reader.get(&CANARY_BY_HEADER_PATTERN);
-    let header = reader.parsed(&CANARY_BY_HEADER, |text| {
-        HeaderName::try_from(text).map_err(|_| "the value is not a header name")
-    })?;
-    if value.is_some() && pattern.is_some() {
-        reader.warn(
-            &CANARY_BY_HEADER_PATTERN,
-            "ignored beside canary-by-header-value",
-        );
-    }
-    Some(match (value, pattern) {
-        (Some(value), _) => CanaryHeader::Value(header, value),
-        (None, Some(pattern)) => CanaryHeader::Pattern(header, pattern),
-        (None, None) => CanaryHeader::AlwaysNever(header),
-    })
+    let value = match (value, pattern) {
+        (None, None) => HeaderTest::AlwaysNever,
+        (None, Some(pattern)) => self::pattern(reader, &pattern),
+        (Some(value), pattern) => {
+            if pattern.is_some() {
+                let message = "ignored beside canary-by-header-value";
+                reader.warn(&CANARY_BY_HEADER_PATTERN, message);
+            }
+            HeaderTest::Value(value.into())
+        }
+    };
+    Some(RuleTest::Header { name, value })
+}
+
+/// A regular expression that does not compile never chooses the canary.
+fn pattern(reader: &mut Reader, source: &str) -> HeaderTest {
+    Pattern::new(source).map_or_else(
+        |error| {
+            let message = format!(
+                "\"{source}\" is not a regular expression: {error}; requests go to the primary"
+            );
+            reader.error(&CANARY_BY_HEADER_PATTERN, message);
+            HeaderTest::Broken
+        },
+        HeaderTest::Pattern,
+    )
 }
 
 /// The total, of which only values above 100 count.

@@ -4,7 +4,9 @@ use headgate_table::{Cors, OriginPattern, Origins};
 use http::HeaderValue;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Key, OnInvalid, Origin, Reader, keys, types};
+use crate::ingress::registry::{
+    Class, Key, OnInvalid, Origin, Reader, keys, parse_header_value, types,
+};
 
 keys! { Annotation {
     ENABLE_CORS: bool =
@@ -76,7 +78,7 @@ fn origins(reader: &mut Reader) -> Option<Origins> {
 
 /// A header's value as written, else the registry's default.
 fn header(reader: &mut Reader, key: &'static Key<String>) -> Option<HeaderValue> {
-    reader.parsed(key, HeaderValue::from_str).or_else(|| {
+    reader.parsed(key, parse_header_value).or_else(|| {
         let default = key.entry().default;
         (!default.is_empty()).then(|| HeaderValue::from_static(default))
     })

@@ -6,7 +6,9 @@ use http::{HeaderName, HeaderValue};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::policy::Inputs;
-use crate::ingress::registry::{Class, NameRef, OnInvalid, Reader, keys, types};
+use crate::ingress::registry::{
+    Class, NameRef, OnInvalid, Reader, keys, parse_header_value, types,
+};
 use crate::ingress::serving::headers;
 use crate::{Kind as ObjectKind, Name, ObjectRef};
 
@@ -23,10 +25,8 @@ keys! { Annotation {
 /// Headers set towards either side.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Headers {
-    /// Host towards the backend, as written; may contain variables such as `$host`.
-    pub(crate) upstream_vhost: Option<String>,
-    /// X-Forwarded-Prefix, as written; may name capture groups of the path.
-    pub(crate) x_forwarded_prefix: Option<String>,
+    /// Host towards the backend.
+    pub(crate) upstream_vhost: Option<HeaderValue>,
     /// ConfigMap with response headers.
     pub(crate) custom: Option<Name>,
 }
@@ -34,8 +34,7 @@ pub(crate) struct Headers {
 impl Headers {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         Self {
-            upstream_vhost: reader.get(&UPSTREAM_VHOST),
-            x_forwarded_prefix: reader.get(&super::routing::X_FORWARDED_PREFIX),
+            upstream_vhost: reader.parsed(&UPSTREAM_VHOST, parse_header_value),
             custom: custom_headers(reader),
         }
     }

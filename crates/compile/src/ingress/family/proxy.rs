@@ -121,7 +121,7 @@ impl Proxy {
             client_body_buffer_size: client_body_buffer_size(reader),
             request_buffering: reader.get(&PROXY_REQUEST_BUFFERING),
             buffering: reader.get(&PROXY_BUFFERING),
-            buffer_size: reader.get(&PROXY_BUFFER_SIZE).filter(|size| *size > 0),
+            buffer_size: reader.positive_size(&PROXY_BUFFER_SIZE),
             http_version: reader.get(&PROXY_HTTP_VERSION),
             connection: reader.get(&CONNECTION_PROXY_HEADER),
         }
@@ -149,11 +149,7 @@ pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) 
             .map_or(defaults.response_head_limit, memory),
         buffer_response: proxy.buffering.unwrap_or(defaults.buffer_response),
         http_version: proxy.http_version.unwrap_or(defaults.http_version),
-        host: annotations
-            .headers
-            .upstream_vhost
-            .as_deref()
-            .and_then(|host| http::HeaderValue::from_str(host).ok()),
+        host: annotations.headers.upstream_vhost.clone(),
         connection_header: proxy.connection.or(defaults.connection_header),
         cookie_domain: rule(&replace.cookie_domain, &defaults.cookie_domain),
         cookie_path: rule(&replace.cookie_path, &defaults.cookie_path),

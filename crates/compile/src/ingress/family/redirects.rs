@@ -1,10 +1,10 @@
 //! Redirects.
 
-use headgate_table as table;
-use http::{HeaderValue, StatusCode};
+use headgate_table::Redirect;
+use http::StatusCode;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Key, OnInvalid, Reader, keys, types};
+use crate::ingress::registry::{Class, Key, OnInvalid, Reader, keys, parse_header_value, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
@@ -65,15 +65,6 @@ pub(crate) struct Redirects {
     pub(crate) fixed: Option<Redirect>,
 }
 
-/// A redirect to a fixed place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Redirect {
-    /// 300 to 308.
-    pub(crate) code: StatusCode,
-    /// `Location`, as written.
-    pub(crate) location: String,
-}
-
 impl Redirects {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         let mut redirects = Self {
@@ -93,39 +84,32 @@ impl Redirects {
     }
 }
 
-impl Redirect {
-    pub(crate) fn policy(&self) -> Option<table::Redirect> {
-        let location = HeaderValue::from_str(&self.location).ok()?;
-        Some(table::Redirect {
-            status: self.code,
-            location,
-        })
-    }
-}
-
 /// A temporal redirect whose target is not a web address.
 struct WrongScheme;
 
 fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
-    if let Some(location) = reader.get(&TEMPORAL_REDIRECT) {
-        if !location.starts_with("http://") && !location.starts_with("https://") {
+    let (key, code_key, highest, default) = if let Some(target) = reader.text(&TEMPORAL_REDIRECT) {
+        if !target.starts_with("http://") && !target.starts_with("https://") {
             let reason = "the target has to begin with http:// or https://; all redirect annotations beside it are ignored too";
             reader.reject(&TEMPORAL_REDIRECT, OnInvalid::Ignore, reason);
             return Err(WrongScheme);
         }
-        let code = code(reader, &TEMPORAL_REDIRECT_CODE, 307, StatusCode::FOUND);
-        return Ok(Some(Redirect { code, location }));
-    }
-    let Some(location) = reader.get(&PERMANENT_REDIRECT) else {
+        let code = &TEMPORAL_REDIRECT_CODE;
+        (&TEMPORAL_REDIRECT, code, 307, StatusCode::FOUND)
+    } else {
+        let code = &PERMANENT_REDIRECT_CODE;
+        (
+            &PERMANENT_REDIRECT,
+            code,
+            308,
+            StatusCode::MOVED_PERMANENTLY,
+        )
+    };
+    let Some(location) = reader.parsed(key, parse_header_value) else {
         return Ok(None);
     };
-    let code = code(
-        reader,
-        &PERMANENT_REDIRECT_CODE,
-        308,
-        StatusCode::MOVED_PERMANENTLY,
-    );
-    Ok(Some(Redirect { code, location }))
+    let status = code(reader, code_key, highest, default);
+    Ok(Some(Redirect { status, location }))
 }
 
 /// The status an annotation asks for, from 300 to `highest`, else the default.

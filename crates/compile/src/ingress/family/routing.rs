@@ -1,8 +1,12 @@
 //! Which requests an Ingress takes, and how their path changes.
 
+use std::sync::Arc;
+
+use headgate_table::{AppRoot, Pattern, Rewrite, Template};
+
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Reader, keys, types};
+use crate::ingress::registry::{Class, Key, Reader, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
@@ -26,41 +30,140 @@ keys! { Annotation {
     X_FORWARDED_PREFIX: String =
         annotation("x-forwarded-prefix", types::spaced(Class::PathCapture),
             "X-Forwarded-Prefix towards the backend, when rewrite-target changes the path.")
-            .risk(Risk::Medium).refuses();
+            .risk(Risk::Medium).refuses().needs(&[REWRITE_TARGET.row()]);
     SERVICE_UPSTREAM: bool =
         annotation("service-upstream", types::BOOL, "Uses the Service's cluster address instead of its endpoints.")
             .setting(&settings::upstream::SERVICE_UPSTREAM).ingress();
 } }
 
 /// Which requests, and how their path changes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Routing {
-    /// The new path, as written: `$1` and so on are left for whoever knows the path's regex. Switches the host to
-    /// regexes unless it equals the path.
-    pub(crate) rewrite_target: Option<String>,
+    pub(crate) rewrite_target: Option<Box<RewriteTarget>>,
     /// Paths are regexes. Off when not set.
     pub(crate) use_regex: Option<bool>,
-    /// `/` of the host goes here; always begins with `/`.
-    pub(crate) app_root: Option<String>,
-    /// Further names of the host, sorted; one starting with `~` is a regex.
-    pub(crate) server_aliases: Vec<String>,
+    /// `/` of the host goes here.
+    pub(crate) app_root: Option<AppRoot>,
+    /// `Some` when there are further names of the host, even if none of them is usable.
+    pub(crate) server_aliases: Option<Box<ServerAliases>>,
     /// Service of the same namespace for when the backend has no endpoints.
     pub(crate) default_backend: Option<String>,
     /// Use the Service's cluster address. An invalid value is `Some(false)`, whatever the ConfigMap says.
     pub(crate) service_upstream: Option<bool>,
 }
 
+/// What the path of a request becomes, and the headers that tell of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RewriteTarget {
+    source: String,
+    /// `None`: a template is broken, so that nothing is rewritten.
+    templates: Option<Templates>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Templates {
+    path: Template,
+    forwarded_prefix: Option<Template>,
+}
+
+/// Further names of a host.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(crate) struct ServerAliases {
+    /// Lower-case.
+    pub(crate) names: Vec<Arc<str>>,
+    pub(crate) expressions: Vec<Pattern>,
+}
+
 impl Routing {
-    pub(crate) fn read(reader: &Reader) -> Self {
+    /// Compiles at most `expressions` regular expressions.
+    pub(crate) fn read(reader: &mut Reader, expressions: usize) -> Self {
+        let app_root = reader.get(&APP_ROOT);
+        let service_upstream = reader.get(&SERVICE_UPSTREAM);
+        let invalid = || reader.was_invalid(&SERVICE_UPSTREAM).then_some(false);
         Self {
-            rewrite_target: reader.get(&REWRITE_TARGET),
+            service_upstream: service_upstream.or_else(invalid),
             use_regex: reader.get(&USE_REGEX),
-            app_root: reader.get(&APP_ROOT),
-            server_aliases: reader.get(&SERVER_ALIAS).unwrap_or_default(),
             default_backend: reader.get(&DEFAULT_BACKEND),
-            service_upstream: reader
-                .get(&SERVICE_UPSTREAM)
-                .or_else(|| reader.was_invalid(&SERVICE_UPSTREAM).then_some(false)),
+            rewrite_target: RewriteTarget::read(reader).map(Box::new),
+            app_root: app_root.map(|path| AppRoot { path: path.into() }),
+            server_aliases: ServerAliases::read(reader, expressions).map(Box::new),
         }
+    }
+
+    /// Whether `path` of this Ingress is a regular expression, which makes all paths of its host some: by `use-regex`, or a
+    /// rewrite that changes it.
+    pub(crate) fn is_regex(&self, path: &str) -> bool {
+        self.use_regex == Some(true) || self.changed(path).is_some()
+    }
+
+    /// The rewrite of `path`, unless it is to the very same.
+    pub(crate) fn changed(&self, path: &str) -> Option<&RewriteTarget> {
+        let target = self.rewrite_target.as_deref();
+        target.filter(|target| target.source != path)
+    }
+}
+
+impl RewriteTarget {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        let source = reader.get(&REWRITE_TARGET)?;
+        let path = template(reader, &REWRITE_TARGET, &source);
+        let prefix = reader.get(&X_FORWARDED_PREFIX);
+        let prefix = prefix.map(|prefix| template(reader, &X_FORWARDED_PREFIX, &prefix));
+        let templates = match (path, prefix) {
+            (None, _) | (_, Some(None)) => None,
+            (Some(path), prefix) => Some(Templates {
+                path,
+                forwarded_prefix: prefix.flatten(),
+            }),
+        };
+        Some(Self { source, templates })
+    }
+
+    /// The rewriting of what `pattern` finds; a broken template rewrites nothing.
+    pub(crate) fn rewrite(&self, pattern: Arc<Pattern>) -> Option<Rewrite> {
+        let templates = self.templates.as_ref()?;
+        let is_url = |scheme| self.source.starts_with(scheme);
+        Some(Rewrite {
+            pattern,
+            target: templates.path.clone(),
+            redirect: is_url("http://") || is_url("https://"),
+            forwarded_prefix: templates.forwarded_prefix.clone(),
+        })
+    }
+}
+
+fn template(reader: &mut Reader, key: &Key<String>, source: &str) -> Option<Template> {
+    let parsed = Template::parse(source);
+    let report = |error| reader.error(key, format!("{error}; paths are not rewritten"));
+    parsed.map_err(report).ok()
+}
+
+impl ServerAliases {
+    fn read(reader: &mut Reader, expressions: usize) -> Option<Self> {
+        let mut aliases = Self::default();
+        let mut left = expressions;
+        for alias in reader.get(&SERVER_ALIAS)? {
+            let Some(source) = alias.strip_prefix('~') else {
+                aliases.names.push(alias.to_ascii_lowercase().into());
+                continue;
+            };
+            if left == 0 {
+                let message =
+                    format!("regular expressions beyond {expressions} are not checked now");
+                reader.warn(&SERVER_ALIAS, message);
+                break;
+            }
+            left -= 1;
+            // nginx compares regex names without regard to case; requests come here in lower case.
+            match Pattern::case_insensitive(source) {
+                Ok(pattern) => aliases.expressions.push(pattern),
+                Err(error) => {
+                    let message =
+                        format!("\"{alias}\" is not a regular expression: {error}; left out");
+                    reader.warn(&SERVER_ALIAS, message);
+                }
+            }
+        }
+        Some(aliases)
     }
 }

@@ -1,11 +1,11 @@
 //! Canaries of a host's routes (ingress-nginx reference 1.2): each is an alternative of the split of its route.
 
-use headgate_table::{CATCH_ALL, HeaderTest, PathKind, Pattern, Rule, RuleTest, Unavailable};
+use headgate_table::{CATCH_ALL, PathKind, Rule, Unavailable};
 
 use super::Member;
 use crate::build::{AlternativeDraft, BackendDraft, SplitDraft, Transport};
 use crate::finding::{Finding, Severity};
-use crate::ingress::annotations;
+use crate::ingress::family::canary::Canary;
 use crate::ingress::parsed::Backend;
 
 /// The paths of a host's canary Ingresses, those of the oldest first.
@@ -18,7 +18,7 @@ pub(super) struct Canaries<'a> {
 pub(super) struct Join<'a> {
     member: &'a Member,
     backend: &'a Backend,
-    rules: &'a annotations::Canary,
+    rules: &'a Canary,
 }
 
 struct Candidate<'a> {
@@ -151,19 +151,14 @@ pub(super) fn join(
             },
         )
         .collect();
-    for (alternative, canary) in canaries.iter().enumerate() {
-        let header = canary.rules.header.as_ref();
-        split.rules.extend(header.map(|rule| Rule {
-            alternative,
-            test: header_test(rule, canary.member, findings),
-        }));
-    }
-    for (alternative, canary) in canaries.iter().enumerate() {
-        let cookie = canary.rules.cookie.as_deref();
-        split.rules.extend(cookie.map(|name| Rule {
-            alternative,
-            test: RuleTest::Cookie(name.into()),
-        }));
+    let rules = canaries.iter().map(|canary| canary.rules).enumerate();
+    let headers = rules.clone().map(|(at, rules)| (at, &rules.header));
+    let cookies = rules.map(|(at, rules)| (at, &rules.cookie));
+    for (alternative, test) in headers.chain(cookies) {
+        let test = test.clone();
+        split
+            .rules
+            .extend(test.map(|test| Rule { alternative, test }));
     }
 }
 
@@ -213,37 +208,5 @@ fn common_divisor(one: u32, other: u32) -> u32 {
         one
     } else {
         common_divisor(other, one % other)
-    }
-}
-
-fn header_test(
-    rule: &annotations::CanaryHeader,
-    member: &Member,
-    findings: &mut Vec<Finding>,
-) -> RuleTest {
-    let (name, value) = match rule {
-        annotations::CanaryHeader::AlwaysNever(name) => (name, HeaderTest::AlwaysNever),
-        annotations::CanaryHeader::Value(name, value) => {
-            (name, HeaderTest::Value(value.as_str().into()))
-        }
-        annotations::CanaryHeader::Pattern(name, source) => {
-            let test = Pattern::new(source).map_or_else(
-                |error| {
-                    let message = format!("\"{source}\" is not a regular expression: {error}; requests go to the primary");
-                    findings.push(member.ingress.annotation_finding(
-                        Severity::Error,
-                        "canary-by-header-pattern",
-                        message,
-                    ));
-                    HeaderTest::Broken
-                },
-                HeaderTest::Pattern,
-            );
-            (name, test)
-        }
-    };
-    RuleTest::Header {
-        name: name.clone(),
-        value,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Closed, HttpsRedirect, PathKind, Pattern, PatternError, Policy, Rewrite, Template,
+    CATCH_ALL, Closed, HttpsRedirect, PathKind, Pattern, PatternError, Policy, Rewrite,
 };
 use smallvec::{SmallVec, smallvec};
 
@@ -140,12 +140,7 @@ impl<'a> Root<'a> {
 
 /// Whether a location puts its host into regex mode: by `use-regex`, or a rewrite that changes its path.
 fn wants_regex(member: &Member, path: &str) -> bool {
-    let routing = &member.ingress.annotations.routing;
-    let rewrites = routing
-        .rewrite_target
-        .as_deref()
-        .is_some_and(|target| target != path);
-    rewrites || routing.use_regex == Some(true)
+    member.ingress.annotations.routing.is_regex(path)
 }
 
 /// Why all routes of a host are closed: one of its Ingresses protects the whole host in a way that is not honoured.
@@ -279,7 +274,7 @@ impl<'a> Drafter<'a, '_> {
     }
 
     /// The root of the catch-all while no Ingress has taken it.
-    fn built_in_root(&mut self) -> RouteDraft<()> {
+    fn built_in_root(&self) -> RouteDraft<()> {
         let target = match self.closed.clone() {
             Some(reason) => TargetDraft::Closed(Closed { reason }),
             None => self.default_backend(&Transport::default()),
@@ -465,42 +460,13 @@ impl<'a> Drafter<'a, '_> {
     }
 
     fn rewrite(&mut self, member: &Member, path: &str) -> Option<Arc<Rewrite>> {
-        let target = member
-            .ingress
-            .annotations
-            .routing
-            .rewrite_target
-            .as_deref()
-            .filter(|target| *target != path && self.regex)?;
-        let parsed = Template::parse(target);
-        let prefix = member
-            .ingress
-            .annotations
-            .headers
-            .x_forwarded_prefix
-            .as_deref()
-            .map(Template::parse)
-            .transpose();
-        let (target_template, forwarded_prefix) = match (parsed, prefix) {
-            (Ok(target), Ok(prefix)) => (target, prefix),
-            (Err(error), _) | (_, Err(error)) => {
-                self.findings.push(member.ingress.annotation_finding(
-                    Severity::Error,
-                    "rewrite-target",
-                    format!("{error}; the path is not rewritten"),
-                ));
-                return None;
-            }
-        };
+        let target = member.ingress.annotations.routing.changed(path)?;
+        if !self.regex {
+            return None;
+        }
         // A path that is no expression has no route either, which is a finding of its own.
         let pattern = self.pattern(path).ok()?;
-        let redirect = target.starts_with("http://") || target.starts_with("https://");
-        Some(Arc::new(Rewrite {
-            pattern,
-            target: target_template,
-            redirect,
-            forwarded_prefix,
-        }))
+        target.rewrite(pattern).map(Arc::new)
     }
 
     /// Paths are searched without regard to case; thousands of hosts share `/api(/|$)(.*)`.

@@ -143,6 +143,11 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.close_entry(key.entry(), true, reason);
     }
 
+    /// Something the owner asked for is broken.
+    pub(crate) fn error<T>(&mut self, key: &Key<T, R>, message: String) {
+        self.report(key.entry().name, Severity::Error, message);
+    }
+
     /// Something the owner asked for does not happen.
     pub(crate) fn warn<T>(&mut self, key: &Key<T, R>, message: impl Into<String>) {
         self.warn_entry(key.entry(), message);
@@ -298,6 +303,15 @@ impl<R: AsRef<Entry>> Reader<R> {
                 }
             },
         }
+    }
+
+    /// A size of at least one byte; none at all is reported and ignored.
+    pub(crate) fn positive_size(&mut self, key: &Key<u64, R>) -> Option<u64> {
+        let size = self.get(key)?;
+        if size == 0 {
+            self.reject(key, OnInvalid::Ignore, "0 leaves no room at all");
+        }
+        (size > 0).then_some(size)
     }
 
     /// A time limit in whole seconds, at least one: a limit of zero would end every request.

@@ -11,7 +11,8 @@ use headgate_table::{OriginPattern, ReplaceRule, RetryOn};
 
 use super::value::{parse_bool, parse_cidrs, parse_duration, parse_int, parse_size};
 use super::{
-    Class, Kind, NameRef, NextUpstream, Origin, TlsVersions, Validation, Value, parse_replacement,
+    Class, Kind, NameRef, NextUpstream, Origin, TlsVersions, Validation, Value, parse_header_name,
+    parse_header_value, parse_replacement,
 };
 
 /// 64 bytes, one more than a label may have.
@@ -269,6 +270,14 @@ fn replacements() {
     for text in ["", "/a", "a b c", "~x y"] {
         assert!(parse_replacement(text).is_err(), "{text}");
     }
+}
+
+#[test]
+fn header_names_and_values() {
+    assert_eq!(parse_header_name("X-A").unwrap(), "x-a");
+    assert!(parse_header_name("a b").is_err());
+    assert_eq!(parse_header_value("a b").unwrap(), "a b");
+    assert!(parse_header_value("a\nb").is_err());
 }
 
 #[test]

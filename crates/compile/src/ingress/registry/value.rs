@@ -9,7 +9,7 @@ pub(crate) use lists::{members, parse_codes, parse_next_upstream, parse_server_n
 pub(crate) use scalar::{Buffers, parse_buffers, parse_on_off, parse_size_text};
 pub(crate) use scalar::{SizeText, parse_bool, parse_duration, parse_int, parse_size};
 pub(crate) use texts::is_service_name;
-pub(crate) use texts::{NameRef, Origin, parse_replacement};
+pub(crate) use texts::{NameRef, Origin, parse_header_name, parse_header_value, parse_replacement};
 
 use std::time::Duration;
 

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use headgate_table::{ClientLimits, ForwardedTrust, IpSet, Template};
-use http::{HeaderName, StatusCode};
-use ipnet::IpNet;
+use http::StatusCode;
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
 use crate::ingress::family::proxy::memory;
-use crate::ingress::registry::{Buffers, Class, Key, keys, parse_cidr, types};
+use crate::ingress::registry::{Buffers, Class, Key, keys, parse_cidr, parse_header_name, types};
 
 keys! { Setting {
     USE_FORWARDED_HEADERS: bool =
@@ -80,18 +79,16 @@ keys! { Setting {
 /// Which client and forwarded headers are believed.
 pub(super) fn forwarded(source: &mut Source<'_>) -> ForwardedTrust {
     let defaults = ForwardedTrust::default();
-    let name =
-        |text: &str| HeaderName::try_from(text).map_err(|_| "the value is not a header name");
     let timeout = source.get(&PROXY_PROTOCOL_HEADER_TIMEOUT);
     ForwardedTrust {
         use_forwarded_headers: source.get(&USE_FORWARDED_HEADERS),
         real_ip: source.get(&ENABLE_REAL_IP),
         append: source.get(&COMPUTE_FULL_FORWARDED_FOR),
         for_header: source
-            .parsed(&FORWARDED_FOR_HEADER, name)
+            .parsed(&FORWARDED_FOR_HEADER, parse_header_name)
             .unwrap_or(defaults.for_header),
         host_header: source
-            .parsed(&FORWARDED_HOST_HEADER, name)
+            .parsed(&FORWARDED_HOST_HEADER, parse_header_name)
             .unwrap_or(defaults.host_header),
         trusted: trusted(source),
         proxy_protocol: source.get(&USE_PROXY_PROTOCOL),
@@ -108,16 +105,10 @@ fn trusted(source: &mut Source<'_>) -> IpSet {
     if source.blank(&PROXY_REAL_IP_CIDR) {
         return IpSet::default();
     }
-    let nets: Vec<IpNet> = source
-        .each(&PROXY_REAL_IP_CIDR, parse_cidr)
-        .unwrap_or_else(|| {
-            let default = source.get(&PROXY_REAL_IP_CIDR);
-            default
-                .iter()
-                .filter_map(|net| parse_cidr(net).ok())
-                .collect()
-        });
-    nets.into_iter().collect()
+    match source.each(&PROXY_REAL_IP_CIDR, parse_cidr) {
+        Some(nets) => nets.into_iter().collect(),
+        None => ForwardedTrust::default().trusted,
+    }
 }
 
 /// Bounds on clients. nginx gives a head one buffer of `client-header-buffer-size` and then the large ones; no single

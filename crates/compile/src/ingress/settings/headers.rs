@@ -1,12 +1,11 @@
 //! Headers of all routes.
 
 use headgate_table as table;
-use http::HeaderName;
 
 use super::read::Source;
 use super::registry::{Setting, not_yet, setting};
 use crate::Kind as ObjectKind;
-use crate::ingress::registry::{Class, NameRef, keys, types};
+use crate::ingress::registry::{Class, NameRef, keys, parse_header_name, types};
 
 keys! { Setting {
     HIDE_HEADERS: Vec<String> =
@@ -54,9 +53,7 @@ impl HeaderMaps {
 
 /// Everything about headers that needs no other ConfigMap.
 pub(super) fn read(source: &mut Source<'_>, settings: &mut table::Settings) {
-    let header =
-        |text: &str| HeaderName::try_from(text).map_err(|_| "a member is not a header name");
-    let hidden = source.each(&HIDE_HEADERS, header);
+    let hidden = source.each(&HIDE_HEADERS, parse_header_name);
     settings.hidden_headers = hidden.unwrap_or_default().into();
     settings.backend_server_header = source.get(&ALLOW_BACKEND_SERVER_HEADER);
     settings.server_tokens = source.get(&SERVER_TOKENS);

@@ -74,7 +74,7 @@ impl<'a> Source<'a> {
 
     /// Something that is wrong for all routes.
     pub(super) fn error<T>(&mut self, key: &Key<T, Setting>, message: String) {
-        self.reader.report(key.row().name, Severity::Error, message);
+        self.reader.error(key, message);
     }
 
     /// A number from zero up.
@@ -114,12 +114,8 @@ impl<'a> Source<'a> {
 
     /// A size of at least one byte.
     pub(super) fn positive_size(&mut self, key: &Key<u64, Setting>) -> u64 {
-        let size = self.get(key);
-        if size > 0 {
-            return size;
-        }
-        self.reject(key, "0 leaves no room at all");
-        key.default_value().unwrap_or_default()
+        let size = self.reader.positive_size(key);
+        size.or_else(|| key.default_value()).unwrap_or(1)
     }
 
     /// What a checked text parses to, if it does.

@@ -8,7 +8,7 @@ use http::StatusCode;
 
 use super::{LogTarget, Settings, all, find, settings_markdown};
 use crate::Severity;
-use crate::ingress::annotations::{Algorithm, Risk};
+use crate::ingress::annotations::Risk;
 use crate::ingress::registry::{Problem, Validation};
 
 /// Every key of ingress-nginx 1.15.
@@ -100,7 +100,7 @@ fn defaults() {
     assert_eq!(settings.no_auth_locations, challenge);
     assert_eq!(settings.data_plane.tls.ciphers.len(), 8);
     assert_eq!(settings.upstream.forwarding, table::Forwarding::default());
-    assert_eq!(settings.upstream.algorithm, Algorithm::RoundRobin);
+    assert_eq!(settings.upstream.balance, table::Balance::RoundRobin);
     assert_eq!(settings.access_log.target, LogTarget::Stdout);
 }
 
@@ -197,7 +197,7 @@ fn values_are_taken() {
         settings.header_maps.add.unwrap().namespace.unwrap(),
         "ingress"
     );
-    assert_eq!(settings.upstream.algorithm, Algorithm::Ewma);
+    assert_eq!(settings.upstream.balance, table::Balance::Ewma);
     assert_eq!(settings.access_log.target, LogTarget::Stderr);
     assert!(!settings.data_plane.access_log.enabled);
     assert_eq!(settings.data_plane.drain.as_secs(), 10);

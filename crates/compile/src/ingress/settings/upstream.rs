@@ -3,12 +3,12 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use headgate_table::{Forwarding, HttpVersion, PoolSettings, Retry};
+use headgate_table::{Balance, Forwarding, HttpVersion, PoolSettings, Retry};
 
 use super::client::CLIENT_BODY_BUFFER_SIZE;
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
-use crate::ingress::annotations::Algorithm;
+use crate::ingress::family::balance::by_word;
 use crate::ingress::family::proxy::{body_limit, memory};
 use crate::ingress::family::replace::location;
 use crate::ingress::family::retry::unless_zero;
@@ -100,7 +100,7 @@ pub(crate) struct UpstreamDefaults {
     /// What replaces it (`proxy-redirect-to`).
     pub(crate) redirect_to: String,
     /// How endpoints take turns (`load-balance`).
-    pub(crate) algorithm: Algorithm,
+    pub(crate) balance: Balance,
     /// Use the Service's cluster address (`service-upstream`).
     pub(crate) service_upstream: bool,
 }
@@ -112,7 +112,7 @@ impl UpstreamDefaults {
             retry_non_idempotent: source.get(&RETRY_NON_IDEMPOTENT),
             redirect_from: source.get(&PROXY_REDIRECT_FROM),
             redirect_to: source.get(&PROXY_REDIRECT_TO),
-            algorithm: algorithm(source),
+            balance: balance(source),
             service_upstream: source.get(&SERVICE_UPSTREAM),
         }
     }
@@ -151,10 +151,9 @@ fn retry(source: &mut Source<'_>) -> Retry {
     }
 }
 
-fn algorithm(source: &mut Source<'_>) -> Algorithm {
-    let known = |word: &str| {
-        Algorithm::from_word(word.trim()).ok_or("the value is neither round_robin nor ewma")
-    };
+fn balance(source: &mut Source<'_>) -> Balance {
+    let known =
+        |word: &str| by_word(word.trim()).ok_or("the value is neither round_robin nor ewma");
     source.parsed(&LOAD_BALANCE, known).unwrap_or_default()
 }
 

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{annotations, parse};
-use crate::ingress::annotations::{Flag, IngressAnnotations, Policy, Risk};
+use crate::ingress::annotations::{Flag, IngressAnnotations, Risk, Rules};
 use crate::ingress::registry::{Entry, Kind, OnInvalid, Support, Validation, Value};
 
 const HOSTILE: [&str; 8] = [
@@ -21,11 +21,11 @@ fn all() -> impl Iterator<Item = Entry> {
     crate::ingress::annotations::all().map(|row| row.entry)
 }
 
-fn critical() -> Policy<'static> {
-    Policy {
+fn critical() -> Rules<'static> {
+    Rules {
         max_risk: Risk::Critical,
         flags: &[Flag::SslPassthrough],
-        ..Policy::default()
+        ..Rules::default()
     }
 }
 

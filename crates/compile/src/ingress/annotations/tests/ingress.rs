@@ -1,7 +1,8 @@
 //! The special rules of single annotations.
 
 use std::collections::BTreeMap;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_limit::Quota;
@@ -11,17 +12,16 @@ use http::HeaderName;
 use super::{annotations, parse, says};
 use crate::Severity;
 use headgate_table::{
-    AffinityMode, BackendProtocol, ConnectionHeader, OriginPattern, Origins, ReplaceRule, SameSite,
+    AffinityMode, BackendProtocol, Balance, ConnectionHeader, HeaderTest, OriginPattern, Origins,
+    Pattern, ReplaceRule, Rewrite, RuleTest, SameSite, Template,
 };
 
-use crate::ingress::annotations::{
-    Algorithm, CanaryHeader, Flag, IngressAnnotations, Policy, Risk, Validation, all,
-};
-use crate::ingress::family::redirects::Redirect;
+use crate::ingress::annotations::{Flag, IngressAnnotations, Risk, Rules, Validation, all};
+use crate::ingress::family::routing::Routing;
 
 #[test]
 fn no_annotations_set_nothing() {
-    let parsed = IngressAnnotations::parse(&Policy::default(), &BTreeMap::new());
+    let parsed = IngressAnnotations::parse(&Rules::default(), &BTreeMap::new());
     assert_eq!(parsed, IngressAnnotations::default());
 }
 
@@ -100,9 +100,9 @@ fn the_first_reason_is_kept() {
 
 #[test]
 fn risk_gate_refuses_by_presence() {
-    let low = Policy {
+    let low = Rules {
         max_risk: Risk::Low,
-        ..Policy::default()
+        ..Rules::default()
     };
     let parsed = IngressAnnotations::parse(&low, &annotations(&[("rewrite-target", "/")]));
     assert!(parsed.refused.unwrap().contains("Medium"));
@@ -112,9 +112,9 @@ fn risk_gate_refuses_by_presence() {
 #[test]
 fn a_snippet_closes_the_routes_at_any_risk_level() {
     for max_risk in [Risk::Low, Risk::High, Risk::Critical] {
-        let policy = Policy {
+        let policy = Rules {
             max_risk,
-            ..Policy::default()
+            ..Rules::default()
         };
         let snippet = annotations(&[("configuration-snippet", "deny all;")]);
         let parsed = IngressAnnotations::parse(&policy, &snippet);
@@ -125,9 +125,9 @@ fn a_snippet_closes_the_routes_at_any_risk_level() {
 #[test]
 fn blocklist_refuses_any_value_under_the_prefix() {
     let words = ["load_module".to_owned(), String::new()];
-    let policy = Policy {
+    let policy = Rules {
         blocklist: &words,
-        ..Policy::default()
+        ..Rules::default()
     };
     let parsed = IngressAnnotations::parse(
         &policy,
@@ -143,15 +143,15 @@ fn blocklist_refuses_any_value_under_the_prefix() {
 
 #[test]
 fn validation_can_be_switched_off_for_texts() {
-    let off = Policy {
+    let off = Rules {
         validation: Validation::TypesOnly,
-        ..Policy::default()
+        ..Rules::default()
     };
     let free = IngressAnnotations::parse(
         &off,
         &annotations(&[("rewrite-target", "/a?b=c"), ("ssl-redirect", "x")]),
     );
-    assert_eq!(free.routing.rewrite_target.as_deref(), Some("/a?b=c"));
+    assert_eq!(target(&free.routing).as_deref(), Some("/a?b=c"));
     assert_eq!(free.redirects.ssl, None);
     assert_eq!(
         parse(&[("rewrite-target", "/a?b=c")])
@@ -171,9 +171,9 @@ fn unknown_removed_and_misplaced_names_are_told() {
     assert!(says(&parsed, "no-such-thing", "unknown"));
     assert!(says(&parsed, "Rewrite-Target", "unknown"));
     assert!(says(&parsed, "secure-backends", "backend-protocol"));
-    let own = Policy {
+    let own = Rules {
         prefix: "edge.example.com",
-        ..Policy::default()
+        ..Rules::default()
     };
     let parsed = IngressAnnotations::parse(
         &own,
@@ -184,10 +184,7 @@ fn unknown_removed_and_misplaced_names_are_told() {
     assert!(parsed.problems[0].message.contains("edge.example.com/"));
     let here = BTreeMap::from([("edge.example.com/rewrite-target".to_owned(), "/".to_owned())]);
     assert_eq!(
-        IngressAnnotations::parse(&own, &here)
-            .routing
-            .rewrite_target
-            .as_deref(),
+        target(&IngressAnnotations::parse(&own, &here).routing).as_deref(),
         Some("/")
     );
     // Another prefix that merely begins alike is not ours.
@@ -241,10 +238,10 @@ fn limits() {
 #[test]
 fn fixed_redirects() {
     let fixed = |pairs: &[(&str, &str)]| {
-        parse(pairs)
-            .redirects
-            .fixed
-            .map(|Redirect { code, location }| (code.as_u16(), location))
+        parse(pairs).redirects.fixed.map(|fixed| {
+            let location = fixed.location.to_str().unwrap().to_owned();
+            (fixed.status.as_u16(), location)
+        })
     };
     let at = |code: u16, location: &str| Some((code, location.to_owned()));
     assert_eq!(fixed(&[("permanent-redirect", "/bare")]), at(301, "/bare"));
@@ -361,10 +358,13 @@ fn canary_headers() {
         let parsed = parse(&all);
         (parsed.canary.clone().unwrap().header, parsed)
     };
-    let name = || HeaderName::from_static("x-canary");
+    let rule = |value| {
+        let name = HeaderName::from_static("x-canary");
+        Some(RuleTest::Header { name, value })
+    };
     assert_eq!(
         header(&[("canary-by-header", "X-Canary")]).0,
-        Some(CanaryHeader::AlwaysNever(name()))
+        rule(HeaderTest::AlwaysNever)
     );
     let both = [
         ("canary-by-header", "X-Canary"),
@@ -372,7 +372,7 @@ fn canary_headers() {
         ("canary-by-header-pattern", "b+"),
     ];
     let (chosen, parsed) = header(&both);
-    assert_eq!(chosen, Some(CanaryHeader::Value(name(), "A".to_owned())));
+    assert_eq!(chosen, rule(HeaderTest::Value("A".into())));
     assert!(says(&parsed, "canary-by-header-pattern", "beside"));
     let pattern = [
         ("canary-by-header", "X-Canary"),
@@ -380,7 +380,7 @@ fn canary_headers() {
     ];
     assert_eq!(
         header(&pattern).0,
-        Some(CanaryHeader::Pattern(name(), "^(a|b)$".to_owned()))
+        rule(HeaderTest::Pattern(Pattern::new("^(a|b)$").unwrap()))
     );
     let (chosen, parsed) = header(&[("canary-by-header-value", "A")]);
     assert_eq!(chosen, None);
@@ -425,23 +425,24 @@ fn affinity() {
 
 #[test]
 fn balance() {
-    assert_eq!(
-        parse(&[("load-balance", "ewma")]).balance.algorithm,
-        Some(Algorithm::Ewma)
-    );
+    let balance = |pairs: &[(&str, &str)]| parse(pairs).balance.map(|balance| *balance);
+    assert_eq!(balance(&[]), None);
+    assert_eq!(balance(&[("load-balance", "ewma")]), Some(Balance::Ewma));
     let parsed = parse(&[("load-balance", "chash")]);
-    assert_eq!(parsed.balance.algorithm, Some(Algorithm::RoundRobin));
+    assert_eq!(parsed.balance.as_deref(), Some(&Balance::RoundRobin));
     assert!(says(&parsed, "load-balance", "round_robin is used"));
     assert!(parse(&[("load-balance", "least_conn")]).refused.is_some());
-    let hash = parse(&[
+    let hash = balance(&[
         ("upstream-hash-by", "$request_uri$host"),
         ("upstream-hash-by-subset", "true"),
+        ("load-balance", "ewma"),
     ]);
-    let hash = hash.balance.hash_by.unwrap();
-    assert_eq!(
-        (hash.key.as_str(), hash.subset.unwrap().get()),
-        ("$request_uri$host", 3)
-    );
+    let key = Template::parse("$request_uri$host").unwrap();
+    let subset = NonZeroUsize::new(3);
+    assert_eq!(hash, Some(Balance::Hash { key, subset }));
+    let broken = parse(&[("upstream-hash-by", "${host"), ("load-balance", "ewma")]);
+    assert_eq!(broken.balance.as_deref(), Some(&Balance::Ewma));
+    assert!(says(&broken, "upstream-hash-by", "\"${host\": "));
 }
 
 #[test]
@@ -595,9 +596,9 @@ fn unhonoured_protection_closes_when_switched_on() {
     ] {
         assert_eq!(parse(pairs).denied, None, "{pairs:?}");
     }
-    let on = Policy {
+    let on = Rules {
         flags: &[Flag::SslPassthrough],
-        ..Policy::default()
+        ..Rules::default()
     };
     let passthrough = annotations(&[("ssl-passthrough", "true")]);
     assert!(
@@ -637,15 +638,74 @@ fn texts_reach_their_places() {
         ("default-backend", "errors"),
         ("enable-access-log", "false"),
     ]);
-    assert_eq!(parsed.routing.rewrite_target.as_deref(), Some("/$1"));
-    assert_eq!(parsed.routing.app_root.as_deref(), Some("/app"));
-    assert_eq!(parsed.routing.server_aliases, ["a.example", "b.example"]);
+    assert_eq!(target(&parsed.routing).as_deref(), Some("/$1"));
+    assert_eq!(&*parsed.routing.app_root.clone().unwrap().path, "/app");
+    let aliases = parsed.routing.server_aliases.clone().unwrap();
+    assert_eq!(aliases.names, ["a.example".into(), "b.example".into()]);
     assert_eq!(
-        parsed.headers.upstream_vhost.as_deref(),
-        Some("inner.example")
+        parsed.headers.upstream_vhost.clone().unwrap(),
+        "inner.example"
     );
-    assert_eq!(parsed.headers.x_forwarded_prefix.as_deref(), Some("/p"));
+    let rewrite = rewrite(&parsed.routing).unwrap();
+    assert_eq!(rewrite.forwarded_prefix.unwrap().source(), "/p");
     assert_eq!(parsed.routing.default_backend.as_deref(), Some("errors"));
     assert_eq!(parsed.access_log, Some(false));
     assert!(parsed.problems.is_empty());
+}
+
+fn rewrite(routing: &Routing) -> Option<Rewrite> {
+    let pattern = Pattern::new("").unwrap();
+    routing.changed("")?.rewrite(Arc::new(pattern))
+}
+
+fn target(routing: &Routing) -> Option<String> {
+    Some(rewrite(routing)?.target.source().to_owned())
+}
+
+#[test]
+fn broken_templates_rewrite_nothing_and_are_reported() {
+    let pairs = [
+        (
+            [("rewrite-target", "/$"), ("x-forwarded-prefix", "/p")],
+            "rewrite-target",
+        ),
+        (
+            [("rewrite-target", "/x"), ("x-forwarded-prefix", "$")],
+            "x-forwarded-prefix",
+        ),
+    ];
+    for (pairs, name) in pairs {
+        let parsed = parse(&pairs);
+        assert!(says(&parsed, name, "paths are not rewritten"), "{name}");
+        assert_eq!(rewrite(&parsed.routing), None);
+        assert!(
+            parsed.routing.is_regex("/"),
+            "the host's mode is that of a good template"
+        );
+    }
+    let same = parse(&[("rewrite-target", "/same")]).routing;
+    assert!(!same.is_regex("/same") && same.is_regex("/other"));
+    let alone = parse(&[("x-forwarded-prefix", "/p")]);
+    assert!(says(&alone, "x-forwarded-prefix", "without rewrite-target"));
+}
+
+#[test]
+fn aliases_that_are_expressions() {
+    let parsed = parse(&[("server-alias", "B.example,~^a[0-9]$,~[")]);
+    let aliases = parsed.routing.server_aliases.clone().unwrap();
+    assert_eq!(aliases.names, ["b.example".into()]);
+    assert_eq!(aliases.expressions.len(), 1);
+    assert!(aliases.expressions[0].is_match(b"A1"));
+    assert!(says(
+        &parsed,
+        "server-alias",
+        "\"~[\" is not a regular expression"
+    ));
+    let few = Rules {
+        expressions: 1,
+        ..Rules::default()
+    };
+    let parsed = IngressAnnotations::parse(&few, &annotations(&[("server-alias", "~a,~b,~c")]));
+    assert_eq!(parsed.routing.server_aliases.unwrap().expressions.len(), 1);
+    assert_eq!(parsed.problems.len(), 1);
 }

@@ -1,12 +1,14 @@
 //! Structured texts: names of objects, CORS origins, and rewriting pairs.
 
 use headgate_table::{OriginPattern, ReplaceRule};
+use http::{HeaderName, HeaderValue};
 
 use super::ValueError;
 
 const OBJECT: &str = "the name of an object, or namespace/name";
 const ORIGIN: &str =
     "an origin such as https://app.example.com, https://*.example.com:8443, null or *";
+const HEADER_VALUE: &str = "a header value without control characters";
 const PAIR: &str = "off, or what to replace and its replacement, separated by a space";
 
 /// A Secret or ConfigMap an annotation or key names.
@@ -139,6 +141,16 @@ fn is_label(text: &str) -> bool {
 
 fn is_host(text: &str) -> bool {
     !text.is_empty() && text.split('.').all(is_label)
+}
+
+/// The value of a header field: no control characters (RFC 9110, section 5.5).
+pub(crate) fn parse_header_value(text: &str) -> Result<HeaderValue, ValueError> {
+    HeaderValue::from_str(text).map_err(|_| ValueError::invalid(text, HEADER_VALUE))
+}
+
+/// The name of a header field (RFC 9110, section 5.1).
+pub(crate) fn parse_header_name(text: &str) -> Result<HeaderName, ValueError> {
+    HeaderName::try_from(text).map_err(|_| ValueError::invalid(text, "a header name"))
 }
 
 /// A text to look for and its replacement, as in `proxy-cookie-path: "/old /new"`; `off` is none. A text to look for that
