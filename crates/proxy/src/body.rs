@@ -10,8 +10,8 @@ use crate::telemetry::Recording;
 pub(crate) use crate::upstream::BodyError;
 use crate::upstream::UpstreamBody;
 
-/// The body of a response: made here, or streamed from an endpoint. It counts what is sent into the record of its request,
-/// which is written to log and metrics when the body ends or is dropped.
+/// The body of a response: generated here, or streamed from an upstream. It counts the bytes in the record of its request,
+/// which goes to log and metrics when the body ends or is dropped.
 pub(crate) struct Body {
     source: Source,
     recording: Option<Recording>,
@@ -31,7 +31,7 @@ impl Body {
         }
     }
 
-    /// Content made here.
+    /// Content generated here.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self {
@@ -40,7 +40,7 @@ impl Body {
         }
     }
 
-    /// Content streamed from an endpoint.
+    /// Content streamed from an upstream.
     pub(crate) fn upstream(body: UpstreamBody) -> Self {
         Self {
             source: Source::Upstream(body),
@@ -48,7 +48,7 @@ impl Body {
         }
     }
 
-    /// The same, as the last part of the request that `recording` records.
+    /// The same, recorded by `recording` until it ends.
     pub(crate) fn recorded(mut self, recording: Recording) -> Self {
         self.recording = Some(recording);
         self

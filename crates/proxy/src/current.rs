@@ -1,4 +1,4 @@
-//! The routing table that a worker serves from right now.
+//! The current routing table of a worker.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use headgate_table::{LocalTable, RoutingTable, TableReader};
 
-/// One worker's view of the current table. Clones share the view: taking the table through any of them lets go of the
+/// One worker's view of the current table. Clones share the view: [`CurrentTable::get`] of any of them releases the
 /// former table for all.
 #[derive(Clone)]
 pub(crate) struct CurrentTable(Rc<RefCell<LocalTable>>);
 
 impl CurrentTable {
-    /// A view of what `reader` reads, for the thread that this is called on.
+    /// A view for the calling thread.
     pub(crate) fn new(reader: &TableReader) -> Self {
         Self(Rc::new(RefCell::new(reader.local())))
     }

@@ -1,4 +1,4 @@
-//! What is known of one request when it ends: the source of its access-log line and its metrics.
+//! The record of one request: the source of its access-log line and its metrics.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::upstream::Attempts;
 
-/// One request from its head to the end of its response. Steps fill it in as they learn things.
+/// One request from its head to the end of its response. Steps fill it in.
 pub(crate) struct Record {
-    /// When its head was complete.
+    /// Time when its head was complete.
     pub(crate) start: Instant,
     /// The client, after real-IP processing.
     pub(crate) client: IpAddr,
@@ -29,38 +29,37 @@ pub(crate) struct Record {
     pub(crate) user_agent: Option<HeaderValue>,
     /// `Authorization`
     pub(crate) authorization: Option<HeaderValue>,
-    /// `X-Request-ID` as the upstream gets it, or would have got it; `None` when there is none.
+    /// `X-Request-ID` of the upstream request, or the one it would have; `None` if there is none.
     pub(crate) request_id: Option<HeaderValue>,
-    /// Bytes of head and body received, about.
+    /// Approximate number of bytes received, head and body.
     pub(crate) request_length: u64,
-    /// Status sent; 499 when the client went away before there was one.
+    /// Status sent; 499 if the client closed the connection before.
     pub(crate) status: Option<StatusCode>,
     /// Bytes of the response body handed to the connection.
     pub(crate) body_bytes_sent: u64,
-    /// The route, once found. `None`: answered before routing.
+    /// `None`: a response came before routing.
     pub(crate) route: Option<Arc<Route>>,
-    /// The host as configured (`shop.example`, `*.x`, `_`) and whether the request named it literally.
+    /// The host as configured: `shop.example`, `*.x`, `_`.
     pub(crate) host: Option<Arc<str>>,
     /// The request's host is literally a configured host or alias (metrics carry a host label only then).
     pub(crate) host_is_literal: bool,
     /// Log name of the upstream that was chosen.
     pub(crate) upstream: Option<Arc<str>>,
-    /// Log name of the canary, when it served.
+    /// Log name of the alternative, such as a canary, if it served.
     pub(crate) alternative: Option<Arc<str>>,
-    /// Tries at endpoints, in order.
     pub(crate) attempts: Attempts,
-    /// The default backend answered (its requests are logged only when asked for).
+    /// The default backend served (its requests are logged only if settings say so).
     pub(crate) default_backend: bool,
     /// Leave this request out of the access log (health paths, `enable-access-log: "false"`).
     pub(crate) unlogged: bool,
-    /// Name of the limit that refused the request, for the metric of refusals.
+    /// Limit that refused the request, for the metric of refusals.
     pub(crate) refused_by: Option<&'static str>,
-    /// The request's place among those that its client may have in flight; given back when the record is dropped.
+    /// Counts the request among those that its client has in flight, until the record is dropped.
     pub(crate) permit: Option<headgate_limit::Permit>,
 }
 
 impl Record {
-    /// What the head of a request of `client` says; its id and length are the caller's to add.
+    /// From the head of a request of `client`; the caller adds its id and length.
     pub(crate) fn new(head: &Parts, client: IpAddr) -> Self {
         Self {
             start: Instant::now(),

@@ -1,4 +1,4 @@
-//! Answers that the proxy makes itself: nginx's small pages, redirects, and what becomes of failures.
+//! Responses that the proxy generates: nginx's small pages, redirects, and the statuses of failures.
 
 use headgate_table::Settings;
 use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER};
@@ -9,24 +9,23 @@ use crate::body::Body;
 use crate::request::Malformed;
 use crate::upstream::{CallError, RequestBodyError};
 
-/// Name in `Server` and at the foot of pages; ingress-nginx's, because monitoring looks for it.
+/// Name in `Server` and at the foot of pages: that of ingress-nginx, because monitoring relies on it.
 const SERVER_NAME: &str = "nginx";
 
-/// An answer of our own, decided on by a step.
+/// A response that the proxy generates, as a step decides.
 #[derive(Debug)]
 pub(crate) enum LocalResponse {
     /// The page of a status.
     Page(StatusCode),
-    /// The same, after which an HTTP/1 connection is closed: what follows on it cannot be told from the request's body.
+    /// The same, after which an HTTP/1 connection is closed: what follows on it may be part of the request's body.
     PageAndClose(StatusCode),
-    /// A redirect.
     Redirect {
         /// 3xx
         status: StatusCode,
         /// `Location`
         location: HeaderValue,
     },
-    /// The answer to a CORS preflight; its headers are those of every response of the route.
+    /// The response to a CORS preflight; its fields are those of every response of the route.
     Preflight,
     /// The health path.
     Healthy,
@@ -74,16 +73,15 @@ impl LocalResponse {
     }
 }
 
-/// Where one request could not be read, the next one on the connection is not to be trusted either: what follows a refused
-/// CONNECT is not HTTP.
+/// After a malformed request the connection cannot be trusted: what follows a refused CONNECT, for example, is not HTTP.
 impl From<Malformed> for LocalResponse {
     fn from(malformed: Malformed) -> Self {
         Self::PageAndClose(malformed.status())
     }
 }
 
-/// nginx's small page for `status`: `text/html`, with `Server` where settings show it. A status that nginx has no page for
-/// has an empty body.
+/// nginx's small page for `status`: `text/html`, with `Server` if settings show it. The body is empty for a status that
+/// nginx has no page for.
 pub(crate) fn page(status: StatusCode, settings: &Settings) -> Response<Body> {
     let mut response = bare(status, settings);
     if let Some(reason) = reason(status) {
@@ -132,7 +130,7 @@ fn reason(status: StatusCode) -> Option<&'static str> {
     }
 }
 
-/// The words of nginx's status line where they are not those of RFC 9110; HTTP/1 alone has them.
+/// nginx's reason phrase, where it differs from that of RFC 9110.
 fn phrase(status: StatusCode) -> Option<&'static [u8]> {
     Some(match status.as_u16() {
         302 => b"Moved Temporarily",
@@ -147,19 +145,19 @@ fn phrase(status: StatusCode) -> Option<&'static [u8]> {
     })
 }
 
-/// What a failure to forward becomes.
+/// The outcome of a failure to forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Status of the answer; 499 where there is nobody left to answer.
+    /// Status of the response; 499 if the client is gone.
     pub(crate) status: StatusCode,
-    /// The connection cannot be used further.
+    /// The connection cannot be used any longer.
     pub(crate) close: bool,
-    /// The limit that refused the request, as the metric of refusals names it.
+    /// The limit that refused the request: the label of the metric of refusals.
     pub(crate) limit: Option<&'static str>,
 }
 
 impl From<CallError> for Failure {
-    /// The one place where failures to forward become responses.
+    /// The one place where failures to forward become statuses.
     fn from(error: CallError) -> Self {
         let ours = |status| Self {
             status,
@@ -199,7 +197,7 @@ impl From<CallError> for Failure {
     }
 }
 
-/// 499, nginx's status for a client that went away. It appears in logs and metrics only.
+/// 499, nginx's status for a client that closed the connection. It is for logs and metrics only.
 fn client_closed_request() -> StatusCode {
     StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
 }

@@ -1,4 +1,4 @@
-//! What one worker thread owns, and what all of them share.
+//! The state of a worker thread, and the state that workers share.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,24 +17,22 @@ use crate::upstream::{Environment, Upstreams};
 pub(crate) struct Worker {
     /// What all workers share.
     pub(crate) shared: Arc<Shared>,
-    /// What requests are sent upstream with.
+    /// Sends requests to upstreams.
     pub(crate) upstreams: Rc<Upstreams>,
-    /// Log lines and metrics on their way out.
+    /// Counts and logs.
     pub(crate) telemetry: Rc<WorkerTelemetry>,
     table: CurrentTable,
 }
 
 /// State that all workers share.
 pub(crate) struct Shared {
-    /// What the process was told.
     pub(crate) config: Config,
-    /// The table that is served.
     pub(crate) reader: TableReader,
-    /// Metrics and the log's writer.
+    /// Metrics and the writer of the access log.
     pub(crate) telemetry: Arc<Telemetry>,
-    /// What requests to upstreams depend on.
+    /// What the upstreams of all workers share.
     pub(crate) upstream: Arc<Environment>,
-    /// Origin of the clock that limits count by.
+    /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
     /// The process is stopping: responses say `Connection: close`.
     pub(crate) draining: AtomicBool,
@@ -60,12 +58,12 @@ impl Worker {
         }
     }
 
-    /// The table for a new request, which keeps it to its end.
+    /// The current table. A request takes it once and keeps it to its end.
     pub(crate) fn table(&self) -> Rc<Arc<RoutingTable>> {
         self.table.get()
     }
 
-    /// `now` on the clock that limits count by.
+    /// `now` on the clock of rate limits.
     pub(crate) fn nanos(&self, now: Instant) -> Nanos {
         Nanos::between(self.shared.origin, now)
     }

@@ -1,4 +1,4 @@
-//! Paths of the proxy itself: health and connection counters (ingress-nginx reference 2.6).
+//! Built-in paths: health and connection counters (ingress-nginx reference 2.6).
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use http::StatusCode;
 use super::exchange::Exchange;
 use crate::respond::LocalResponse;
 
-/// Path of the counters, for this machine alone.
+/// Path of the counters, for loopback clients only.
 const STATUS_PATH: &[u8] = b"/nginx_status";
 
-/// Responds to paths of the proxy itself, which the catch-all host has where no object names them. They are not logged.
+/// Responds to built-in paths, which the catch-all host has unless an object claims them. They are not logged.
 pub(super) fn respond(
     exchange: &mut Exchange<'_>,
     host: &Host,
@@ -33,7 +33,7 @@ pub(super) fn respond(
     Err(response)
 }
 
-/// The connection's own end decides: what headers say of the client may come from anywhere.
+/// The TCP peer decides, because any client can send forwarded headers.
 fn counters(exchange: &Exchange<'_>) -> LocalResponse {
     let downstream = exchange.downstream;
     if downstream.tcp_peer.ip().to_canonical().is_loopback() {

@@ -8,7 +8,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue};
 
 /// The value of `Access-Control-Allow-Origin` for a request with this `Origin`; `None`: the origin is not allowed and no
-/// header is sent. Any origin being allowed, requests without one get `*` too.
+/// field is sent. If any origin is allowed, requests without one get `*` as well.
 pub(super) fn allowed_origin(cors: &Cors, origin: Option<&HeaderValue>) -> Option<HeaderValue> {
     match &cors.origins {
         Origins::Any => Some(HeaderValue::from_static("*")),
@@ -23,7 +23,7 @@ pub(super) fn allowed_origin(cors: &Cors, origin: Option<&HeaderValue>) -> Optio
     }
 }
 
-/// Puts the headers of `cors` on a response, in place of any that the upstream set.
+/// Sets the fields of `cors` in a response, in place of those of the upstream.
 pub(super) fn apply(headers: &mut HeaderMap, cors: &Cors, origin: HeaderValue) {
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     if cors.credentials {

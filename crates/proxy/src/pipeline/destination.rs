@@ -1,4 +1,5 @@
-//! Where a request goes: the primary upstream, its canary, or a fallback (ingress-nginx reference 1.2).
+//! Where a request goes: the primary upstream, an alternative such as a canary, or a fallback (ingress-nginx reference
+//! 1.2).
 
 use std::sync::Arc;
 
@@ -15,9 +16,8 @@ use crate::upstream;
 /// Where a request goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Destination<'t> {
-    /// To an upstream.
     Upstream(Chosen<'t>),
-    /// To none: there is no default backend.
+    /// There is no default backend.
     NotFound,
 }
 
@@ -29,20 +29,21 @@ pub(super) struct Chosen<'t> {
     pub(super) edits: Option<&'t HeaderEdits>,
 }
 
-/// What an upstream is to the route.
+/// The role of an upstream in its route.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Role<'t> {
     Primary,
-    /// A canary, say.
+    /// Such as a canary.
     Alternative {
         primary: &'t Arc<Upstream>,
     },
-    /// It serves instead of a primary without endpoints.
+    /// Serves instead of a primary without endpoints.
     Fallback,
     DefaultBackend,
 }
 
-/// The destination of a request for `target`, or the response when there is none. `usable` gives upstreams with endpoints.
+/// The destination of a request for `target`, or the response if there is none. `usable` returns upstreams that have
+/// endpoints.
 pub(super) fn destination<'t>(
     context: &Context<'_>,
     target: &'t Target,
@@ -66,7 +67,7 @@ pub(super) fn destination<'t>(
     }
 }
 
-/// A primary without endpoints is not replaced by an alternative, however healthy.
+/// An alternative does not replace a primary without endpoints.
 fn forward<'t>(
     context: &Context<'_>,
     split: &'t Split,
@@ -114,7 +115,7 @@ fn forward<'t>(
     }
 }
 
-/// The backend that a running session belongs to: it stays where it is, whatever rules say.
+/// The backend of a running session, which precedes rules and weights.
 fn session<'t>(
     context: &Context<'_>,
     primary: &Upstream,

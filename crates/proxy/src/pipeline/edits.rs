@@ -1,4 +1,4 @@
-//! Edits of header fields: what a response gets beside what it consists of, and what a backend edits in both directions.
+//! Edits of header fields: of every response, and of the requests and responses of a backend.
 
 use headgate_table::{Cors, FieldEdits, Policy, Settings};
 use http::header::{
@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cors;
 
-/// The edits of one response. Steps add to them, and they are applied once, whichever step responds.
+/// The edits of one response. Steps add to them; they are applied once, whichever step responds.
 #[derive(Debug)]
 pub(super) struct ResponseEdits<'t> {
     settings: &'t Settings,
@@ -19,7 +19,7 @@ pub(super) struct ResponseEdits<'t> {
 }
 
 impl<'t> ResponseEdits<'t> {
-    /// Those of every response.
+    /// The edits of every response.
     pub(super) fn new(settings: &'t Settings) -> Self {
         Self {
             settings,
@@ -30,24 +30,24 @@ impl<'t> ResponseEdits<'t> {
         }
     }
 
-    /// Those of a route with `policy`; HSTS where the listener speaks TLS.
+    /// Adds the fields of a route with `policy`; HSTS if the listener speaks TLS.
     pub(super) fn add_route(&mut self, policy: &'t Policy, https: bool) {
         let hsts = self.settings.hsts.as_ref().filter(|_| https);
         self.hsts = hsts.map(|hsts| &hsts.value);
         self.route = &policy.response_headers;
     }
 
-    /// The fields of `cors` for a request of `origin`, which it allows.
+    /// Adds the fields of `cors` for `origin`, which it allows.
     pub(super) fn add_cors(&mut self, cors: &'t Cors, origin: HeaderValue) {
         self.cors = Some((cors, origin));
     }
 
-    /// Those of the backend that serves.
+    /// Adds the edits of the backend that serves.
     pub(super) fn add_backend(&mut self, edits: &'t FieldEdits) {
         self.backend = Some(edits);
     }
 
-    /// Edits `headers`. Later ones win: the backend's own go first, the configured ones last, and of these the route's.
+    /// Edits `headers`. Later edits win: those of the backend are first, the configured fields last, and of these the route's.
     pub(super) fn apply(self, headers: &mut HeaderMap) {
         if let Some(edits) = self.backend {
             apply(headers, edits);
@@ -64,7 +64,7 @@ impl<'t> ResponseEdits<'t> {
     }
 }
 
-/// Edits `headers`, but for fields that are the proxy's alone.
+/// Edits `headers`, except reserved fields.
 pub(super) fn apply(headers: &mut HeaderMap, edits: &FieldEdits) {
     let of_others = |(name, _): &&(HeaderName, HeaderValue)| !is_reserved(name);
     for (name, value) in edits.set.iter().filter(of_others) {
@@ -78,7 +78,7 @@ pub(super) fn apply(headers: &mut HeaderMap, edits: &FieldEdits) {
     }
 }
 
-/// Whether routing, framing or the connection rests on the field, so that no configuration may edit it.
+/// Whether routing, framing or the connection depends on the field, so that no configuration may edit it.
 pub(super) fn is_reserved(name: &HeaderName) -> bool {
     [
         HOST,

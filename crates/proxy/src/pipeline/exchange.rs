@@ -1,4 +1,4 @@
-//! A request from its beginning to its end: what is the same whichever step responds.
+//! A request from beginning to end: what is common to all steps.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::Recording;
 use crate::upstream::{CallError, RequestBodyError, Tunnel};
 
-/// One request. Steps note in its record what logs and metrics show, and add to the edits of its response.
+/// One request: its record for logs and metrics, and the edits of its response.
 pub(super) struct Exchange<'t> {
     pub(super) downstream: &'t Rc<Downstream>,
     pub(super) table: &'t RoutingTable,
@@ -27,7 +27,7 @@ pub(super) struct Exchange<'t> {
     pub(super) edits: ResponseEdits<'t>,
 }
 
-/// The response to a request, made here or not, but for its edits.
+/// The response to a request, generated or forwarded, before its edits.
 pub(super) struct Served {
     pub(super) response: Response<Body>,
     /// What comes after a 101.
@@ -58,7 +58,7 @@ impl<'t> Exchange<'t> {
         &self.table.settings
     }
 
-    /// The host that serves requests for `name`.
+    /// Records the host of a request for `name`.
     pub(super) fn note_host(&mut self, host: &Host, name: &str) {
         self.record.host = Some(host.name.clone());
         self.record.host_is_literal =
@@ -72,7 +72,7 @@ impl<'t> Exchange<'t> {
             .add_route(&route.policy, self.downstream.tls.is_some());
     }
 
-    /// Logs show the upstream of the route, and its alternative beside it when that serves.
+    /// Records the upstream of the route, and the alternative if that serves.
     pub(super) fn note_destination(&mut self, destination: &Destination<'t>) {
         let Destination::Upstream(chosen) = destination else {
             self.record.default_backend = true;
@@ -92,12 +92,12 @@ impl<'t> Exchange<'t> {
         }
     }
 
-    /// The response to a request that could not be forwarded.
+    /// The response to a request that cannot be forwarded.
     pub(super) fn failed(&mut self, error: CallError) -> LocalResponse {
         let failure = Failure::from(error);
         self.record.refused_by = failure.limit;
         if error == CallError::RequestBody(RequestBodyError::Gone) {
-            // 499 is for the log alone: no client is left to read a response.
+            // 499 is for the log only: the client is gone.
             self.record.status = Some(failure.status);
             return LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
         }
@@ -108,10 +108,10 @@ impl<'t> Exchange<'t> {
         }
     }
 
-    /// Responds with what a step decided on.
+    /// Responds as a step decided.
     pub(super) fn respond(&mut self, response: LocalResponse) -> Served {
         self.name_upstream();
-        // The log shows an id for every request.
+        // The log shows the id of every request.
         if self.record.request_id.is_none() {
             self.record.request_id = generated_id(self.settings());
         }
@@ -121,7 +121,7 @@ impl<'t> Exchange<'t> {
         }
     }
 
-    /// The response for the client. Its body, or the tunnel that comes after it, ends the record.
+    /// The response for the client. The record ends with its body, or with the tunnel after it.
     pub(super) fn finish(self, served: Served) -> Response<Body> {
         let Self {
             mut record, edits, ..
@@ -131,7 +131,7 @@ impl<'t> Exchange<'t> {
             tunnel,
         } = served;
         edits.apply(response.headers_mut());
-        // A client that went away has its status already.
+        // If the client is gone, it is 499.
         if record.status.is_none() {
             record.status = Some(response.status());
         }
@@ -144,7 +144,7 @@ impl<'t> Exchange<'t> {
         }
     }
 
-    /// A request that came to no upstream is logged under the name of the one that it was for.
+    /// A request that reached no upstream is logged with the name of the primary.
     fn name_upstream(&mut self) {
         let record = &mut self.record;
         if record.upstream.is_some() {
@@ -158,7 +158,7 @@ impl<'t> Exchange<'t> {
     }
 }
 
-/// Bytes of the head as HTTP/1 writes it: separators are counted, spelling is not known any more.
+/// Bytes of the head as HTTP/1 writes it. Optional whitespace is unknown here and not counted.
 fn head_length(head: &Parts) -> u64 {
     const REQUEST_LINE: usize = "  HTTP/1.1\r\n\r\n".len();
     const FIELD: usize = ": \r\n".len();

@@ -1,4 +1,4 @@
-//! What a backend that stands in for an upstream without endpoints is told (ingress-nginx reference 8).
+//! Request fields for a fallback: what is unavailable (ingress-nginx reference 8).
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -12,7 +12,7 @@ const X_INGRESS_NAME: HeaderName = HeaderName::from_static("x-ingress-name");
 const X_SERVICE_NAME: HeaderName = HeaderName::from_static("x-service-name");
 const X_SERVICE_PORT: HeaderName = HeaderName::from_static("x-service-port");
 
-/// Adds to the upstream request what went wrong and where; the request is otherwise the client's.
+/// Adds fields that name the status, the object and the Service.
 pub(super) fn explain(headers: &mut HeaderMap, context: &Context<'_>) {
     headers.insert(X_CODE, HeaderValue::from_static("503"));
     match headers.get(ACCEPT).cloned() {

@@ -1,4 +1,4 @@
-//! Forwarding: a call with the client's body, noted in the client's record.
+//! Forwarding: a call with the client's body and record.
 
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -34,7 +34,7 @@ pub(super) struct Forward<'f> {
     pub(super) upgrade: Option<OnUpgrade>,
 }
 
-/// A request that was forwarded, and the response as the upstream made it.
+/// A forwarded request with the response of the upstream, not filtered yet.
 pub(super) struct Forwarded<'t> {
     pub(super) served: Served,
     pub(super) settings: &'t Settings,
@@ -42,10 +42,10 @@ pub(super) struct Forwarded<'t> {
 }
 
 impl Forward<'_> {
-    /// Forwards the request; its tries and the length of its body are noted in `record`.
+    /// Forwards the request. `record` gets its attempts and the length of its body.
     ///
     /// # Errors
-    /// What went wrong, when there is no response to pass on.
+    /// If there is no response.
     pub(super) async fn run(self, record: &mut Record) -> Result<Served, CallError> {
         let Self {
             upstreams,
@@ -70,7 +70,7 @@ impl Forward<'_> {
         };
         let announced = body.size_hint().exact().is_some();
         let body = Payload::receive(body, rules, &options).await?;
-        // An announced length is known from the head.
+        // An announced length is counted with the head.
         if let (Length::Exact(length), false) = (body.length(), announced) {
             record.request_length += length;
         }
@@ -105,12 +105,12 @@ impl Forward<'_> {
     }
 }
 
-/// The client's side of an upgrade, if the client asks for one.
+/// The client's side of an upgrade, if the client requests one.
 pub(super) fn upgrade_of(head: &mut Parts) -> Option<OnUpgrade> {
     head.extensions.remove()
 }
 
-/// The upstream request in origin form. What the client's connection attached to the request stays here.
+/// The upstream request in origin form, without the extensions of the client's connection.
 pub(super) fn upstream_request(
     mut head: Parts,
     target: Option<PathAndQuery>,

@@ -1,4 +1,4 @@
-//! Header fields that concern one connection only (RFC 9110 section 7.6.1). They are never relayed.
+//! Hop-by-hop fields (RFC 9110 section 7.6.1), which are never forwarded.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
@@ -6,14 +6,14 @@ use smallvec::SmallVec;
 
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
-/// Of the upgrade to HTTP/2 that was never much used, and is gone (RFC 9113 section 3.1).
+/// Of the obsolete upgrade to HTTP/2 (RFC 9113 section 3.1).
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 const SEC_WEBSOCKET_VERSION: HeaderName = HeaderName::from_static("sec-websocket-version");
 
 /// Removes the fields that `Connection` lists and the standard ones, `Connection` included.
 ///
-/// The listed ones go first and before anything is added: a client must not be able to name a field that the proxy sets.
-/// Nor can it remove the fields that framing and routing rest on.
+/// It must run before fields are added: otherwise a client could list a field that the proxy sets. Fields that framing
+/// and routing depend on stay even if they are listed.
 pub(super) fn remove(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         for name in listed(headers) {
@@ -29,9 +29,9 @@ pub(super) fn remove(headers: &mut HeaderMap) {
     headers.remove(UPGRADE);
 }
 
-/// The protocols that a request asks to switch to; `None` when it doesn't, or not in a form that may be passed on: HTTP/2 is
-/// never spoken that way (RFC 9113 section 3.1), and a WebSocket handshake is a GET of version 13 (RFC 6455 section 4.1).
-/// The caller has checked that the request came by HTTP/1.1.
+/// The value of `Upgrade` in a request for an upgrade; `None` if it is none, or one that is not forwarded: to HTTP/2,
+/// which is obsolete (RFC 9113 section 3.1), or to WebSocket by anything but a GET with version 13 (RFC 6455 section 4.1).
+/// The caller checks that the request is HTTP/1.1.
 pub(super) fn upgrade(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
     let upgrade = headers.get(UPGRADE).filter(|value| !value.is_empty())?;
     let asked = headers
@@ -52,7 +52,7 @@ pub(super) fn upgrade(method: &Method, headers: &HeaderMap) -> Option<HeaderValu
     (asked && !http2 && (!websocket || handshake())).then(|| upgrade.clone())
 }
 
-/// Whether the list header's value holds `token` as an element.
+/// Whether the list in the field `name` contains `token`.
 pub(super) fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
@@ -78,7 +78,7 @@ fn listed(headers: &HeaderMap) -> SmallVec<[HeaderName; 4]> {
         .collect()
 }
 
-/// The usual contents of `Connection`, which name no field or one that goes anyway.
+/// The usual elements of `Connection`, which name no field or one that is removed anyway.
 fn is_standard(token: &[u8]) -> bool {
     [&b"keep-alive"[..], b"close", b"upgrade", b"te", b""]
         .iter()

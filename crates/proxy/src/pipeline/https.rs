@@ -1,4 +1,4 @@
-//! Redirects from plain text to https (ingress-nginx reference 4.6).
+//! Redirects from http to https (ingress-nginx reference 4.6).
 
 use headgate_table::{HttpsRedirect, VirtualHosts};
 
@@ -6,7 +6,7 @@ use super::redirect;
 use crate::request::{Context, Scheme};
 use crate::respond::LocalResponse;
 
-/// The redirect, when the request came in plain text and its route asks for https.
+/// Redirects a plain-text request if its route requires https.
 pub(super) fn redirect_to_https(
     context: &Context<'_>,
     hosts: &VirtualHosts,
@@ -36,7 +36,7 @@ pub(super) fn redirect_to_https(
     ))
 }
 
-/// `raw` is the path with query as sent; of it, one final slash is dropped unless it is to be kept.
+/// `raw` is path and query as sent, of which one final slash is dropped unless `preserve_trailing_slash`.
 fn location(host: &str, port: Option<u16>, raw: &str, preserve_trailing_slash: bool) -> String {
     let raw = if preserve_trailing_slash {
         raw

@@ -15,7 +15,7 @@ use crate::request::Context;
 const RATE: &str = "rate";
 const CONCURRENCY: &str = "concurrency";
 
-/// What clients have used of one object's limits; hangs off [`Limits::slot`], so it outlives table swaps.
+/// The usage of one object's limits; it lives in [`Limits::slot`] and outlives tables.
 #[derive(Debug, Default)]
 struct Counters {
     per_second: RateLimiter,
@@ -26,14 +26,14 @@ struct Counters {
 /// A request over a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// Status of the answer.
+    /// Status of the response.
     pub(super) status: StatusCode,
-    /// Which limit, for the metric of refusals.
+    /// Label of the metric of refusals.
     pub(super) limit: &'static str,
 }
 
-/// Counts the request, and holds its place in flight if that is limited. A request that is not counted (its client is
-/// exempt or its key empty) passes.
+/// Counts the request, and holds a permit if requests in flight are limited. Requests of exempt clients and with an empty
+/// key are not counted.
 pub(super) fn admit(
     context: &Context<'_>,
     limits: &Limits,
@@ -45,7 +45,7 @@ pub(super) fn admit(
     let Some(key) = key(context) else {
         return Ok(None);
     };
-    // Another type in the slot would be a mistake of this crate's; a limit that cannot be kept closes the route.
+    // A bug of this crate if the slot holds another type: a limit that cannot be enforced closes the route.
     let Some(counters) = limits.slot.get_or_init(|| Arc::new(Counters::default())) else {
         return Err(Refusal {
             status: StatusCode::SERVICE_UNAVAILABLE,
@@ -70,7 +70,7 @@ pub(super) fn admit(
     }
 }
 
-/// Whether a body of the `announced` length (`None`: not announced) is over `limit` (`None`: there is none), in bytes.
+/// Whether the `announced` length of a body (`None`: not announced) exceeds `limit` (`None`: unlimited), in bytes.
 pub(super) fn is_too_long(limit: Option<u64>, announced: Option<u64>) -> bool {
     limit
         .zip(announced)
@@ -85,7 +85,7 @@ fn rules<'l>(limits: &Limits, counters: &'l Counters) -> SmallVec<[Rule<'l>; 2]>
     per_second.into_iter().chain(per_minute).collect()
 }
 
-/// What the client is counted by; `None`: it is not.
+/// The key that requests are counted by; `None`: not counted.
 fn key(context: &Context<'_>) -> Option<Key> {
     let template = &context.settings.limit_key;
     match template.only_variable() {

@@ -1,9 +1,8 @@
-//! What is done to a request, as a list of named steps in the order that ingress-nginx has them (its reference, 0.5).
+//! Request processing as a list of named steps, in the order of ingress-nginx (its reference, 0.5).
 //!
-//! A request goes through phases, each of which is made of the former: it has arrived, is routed, admitted, and forwarded.
-//! So a step cannot run before what it needs. A step reads the canonical request and the route's compiled policy, and
-//! either lets the request go on or responds to it; what it does to a head is a pure function in a file of its own. This
-//! file is only the order.
+//! A request goes through phases that consume each other: arrived, routed, admitted, forwarded. So a step cannot run
+//! before those that it depends on. A step reads the canonical request and the compiled policy of the route, and either
+//! returns to the list or responds; edits of heads are pure functions in files of their own. This file is the order.
 
 mod built_in;
 mod cors;
@@ -45,7 +44,7 @@ use crate::request::{
 use crate::respond::LocalResponse;
 use crate::upstream::RequestBodyError;
 
-/// Serves one request of the connection `downstream`. Never fails: whatever goes wrong becomes a response.
+/// Serves one request of the connection `downstream`. Never fails: every failure becomes a response.
 pub(crate) async fn handle(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
@@ -58,7 +57,7 @@ pub(crate) async fn handle(
     exchange.finish(served)
 }
 
-/// From the request to its response, or to the response of the step that ends it before.
+/// Returns the response of the upstream, or that of the step that responds before.
 async fn serve(
     exchange: &mut Exchange<'_>,
     head: Parts,
@@ -176,7 +175,7 @@ impl<'t> Admitted<'_, 't> {
 }
 
 impl Forwarded<'_> {
-    /// What step 16 takes out; what it adds is in [`edits::ResponseEdits`], because every response gets that.
+    /// The first half of step 16; the other is in [`edits::ResponseEdits`], because it applies to every response.
     fn filter(self) -> Served {
         let mut served = self.served;
         response_head::filter(&mut served.response, self.settings, self.forwarding);
@@ -184,7 +183,7 @@ impl Forwarded<'_> {
     }
 }
 
-/// A request in canonical form, received by a listener of the table.
+/// A request in canonical form, and the hosts of its listener.
 struct Arrived<'r, 't> {
     exchange: &'r mut Exchange<'t>,
     hosts: &'t VirtualHosts,
@@ -198,10 +197,10 @@ struct Routed<'r, 't> {
     exchange: &'r mut Exchange<'t>,
     hosts: &'t VirtualHosts,
     route: &'t Arc<Route>,
-    /// The path is that of the route but for a final slash.
+    /// The path lacks the final slash of the route's.
     lacks_slash: bool,
     context: Context<'r>,
-    /// Without its fields, which the context has.
+    /// Without its fields, which are in the context.
     head: Parts,
     body: Incoming,
 }
@@ -226,7 +225,7 @@ impl<'r, 't> Arrived<'r, 't> {
         body: Incoming,
     ) -> Result<Self, LocalResponse> {
         let downstream = exchange.downstream;
-        // A connection may outlive its listener: then nothing is served on it any more.
+        // A connection may outlive its listener; then its requests get 404.
         let not_served = || LocalResponse::PageAndClose(StatusCode::NOT_FOUND);
         let listener = exchange.table.listener(downstream.listener);
         let listener = listener.ok_or_else(not_served)?;
@@ -253,7 +252,7 @@ impl<'r, 't> Arrived<'r, 't> {
     }
 }
 
-/// The paths of `host`, unless it redirects all requests or this one.
+/// The paths of `host`, unless the host redirects the request.
 fn paths_of<'t>(
     exchange: &Exchange<'_>,
     host: &'t Host,
@@ -299,7 +298,7 @@ impl<'t> Routed<'_, 't> {
         Ok(())
     }
 
-    /// Cross-origin sharing: decides about the origin, and responds to OPTIONS of allowed ones.
+    /// CORS: checks the origin, and responds to OPTIONS if it is allowed.
     fn respond_to_preflight(&mut self) -> Result<(), LocalResponse> {
         let Some(cors) = &self.route.policy.cors else {
             return Ok(());
@@ -315,8 +314,8 @@ impl<'t> Routed<'_, 't> {
         Ok(())
     }
 
-    /// A body that is announced to be too long is refused whatever else the route would respond, as nginx does. One that
-    /// turns out to be is refused while it is forwarded.
+    /// A body that is announced to be too long gets 413 before redirects, as in nginx. One that is not announced is refused
+    /// while it is received.
     fn check_length(&mut self) -> Result<(), LocalResponse> {
         let limit = self.route.policy.forwarding.body_limit;
         if limits::is_too_long(limit, self.body.size_hint().exact()) {

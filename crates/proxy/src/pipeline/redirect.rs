@@ -1,5 +1,5 @@
-//! Redirects that need no upstream: between `www.` and bare hosts, to the application's root, to a path with a final slash,
-//! and the ones that a route consists of (ingress-nginx reference 1.1).
+//! Redirects between `www.` and bare hosts, to the application's root, to a path with a final slash, and those of the
+//! redirect annotations (ingress-nginx reference 1.1).
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use crate::request::{ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, host_name, path};
 use crate::respond::LocalResponse;
 
-/// The answer for `location`, which may hold text of the client's: what cannot be a header's value is a bad request.
+/// A redirect to `location`, which may contain text of the client: 400 if it is no field value.
 pub(super) fn to_location(status: StatusCode, location: String) -> LocalResponse {
     match HeaderValue::try_from(location) {
         Ok(location) => LocalResponse::Redirect { status, location },
@@ -17,7 +17,7 @@ pub(super) fn to_location(status: StatusCode, location: String) -> LocalResponse
     }
 }
 
-/// The same path on the host `to`; the port is always named and one final slash dropped.
+/// The same path on the host `to`, always with the port, and without one final slash.
 pub(super) fn to_host(
     to: &str,
     client: &ClientInfo,
@@ -34,7 +34,7 @@ pub(super) fn to_host(
     to_location(status, location)
 }
 
-/// The application's root: by the listener's scheme and the host exactly as sent, without query.
+/// The application's root, with the scheme of the listener and the host exactly as sent, without query.
 pub(super) fn to_app_root(
     root: &AppRoot,
     connection: ConnectionInfo,
@@ -52,7 +52,7 @@ pub(super) fn to_app_root(
     to_location(StatusCode::FOUND, location)
 }
 
-/// The path with a final slash, for a prefix that is declared with one.
+/// The path with a final slash, for a prefix that has one.
 pub(super) fn add_slash(context: &Context<'_>) -> LocalResponse {
     let path = path::encoded(context.parsed.path);
     let target = match context.parsed.target.query() {
@@ -62,7 +62,7 @@ pub(super) fn add_slash(context: &Context<'_>) -> LocalResponse {
     to_location(StatusCode::MOVED_PERMANENTLY, absolute(context, target))
 }
 
-/// The redirect that the route consists of, if it does. Its location is literal, but a bare path is made absolute.
+/// The redirect of the route, if it has one. Its location is literal, but a bare path is made absolute.
 pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
     let Some(redirect) = &context.route.policy.redirect else {
         return Ok(());
@@ -80,7 +80,7 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
     }
 }
 
-/// The host that the client asked for, without port; for redirects that stay on it.
+/// The host of the request, without port.
 pub(super) fn asked_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
     let Parsed { client, name, .. } = &context.parsed;
     let asked = client.host.as_ref().and_then(host_name);
@@ -91,13 +91,12 @@ pub(super) fn asked_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
     }))
 }
 
-/// `raw` without its last byte if that is a slash.
 pub(super) fn without_final_slash(raw: &str) -> &str {
     raw.strip_suffix('/').unwrap_or(raw)
 }
 
-/// `target` (path with query) on the host of the request by the listener's scheme, as nginx's own redirects are; alone if
-/// the policy wants that or no host was sent.
+/// `target` (path and query) with the host of the request and the scheme of the listener, as in redirects of nginx; alone
+/// if the policy says so or no host was sent.
 fn absolute(context: &Context<'_>, target: String) -> String {
     let policy = &context.route.policy;
     let Parsed {

@@ -1,4 +1,4 @@
-//! Replacements in response headers that name the upstream's own host and paths: `Set-Cookie`, `Location` and `Refresh`
+//! Replacements in response fields that contain hosts and paths of the upstream: `Set-Cookie`, `Location` and `Refresh`
 //! (ingress-nginx reference 1.12).
 
 use std::borrow::Cow;
@@ -56,13 +56,13 @@ fn set(value: &mut HeaderValue, replace: impl FnOnce(&str) -> Option<String>) {
     }
 }
 
-/// `None`: `text` does not begin with what the rule looks for.
+/// `None`: `text` does not begin with the text to replace.
 fn beginning(text: &str, rule: &ReplaceRule) -> Option<String> {
     text.strip_prefix(rule.from.as_str())
         .map(|rest| format!("{}{rest}", rule.to))
 }
 
-/// A `Set-Cookie` value with its attributes replaced; borrowed when there is nothing to replace.
+/// A `Set-Cookie` value with its attributes replaced; borrowed if nothing is.
 fn cookie<'c>(
     text: &'c str,
     domain: Option<&ReplaceRule>,
@@ -103,7 +103,7 @@ fn attribute(
     Some(format!("{name}={replaced}"))
 }
 
-/// The whole domain is compared, without regard to case and to dots at the beginning (RFC 6265 section 5.2.3).
+/// The whole domain is compared, ignoring case and a leading dot (RFC 6265 section 5.2.3).
 fn domain_value(value: &str, rule: &ReplaceRule) -> Option<String> {
     let bare = |text: &str| text.strip_prefix('.').unwrap_or(text).to_owned();
     let dot = if value.starts_with('.') { "." } else { "" };

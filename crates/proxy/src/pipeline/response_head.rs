@@ -1,4 +1,4 @@
-//! What is taken out of the head of an upstream's response, and replaced in it (ingress-nginx reference 3.5).
+//! The head of an upstream's response as clients get it (ingress-nginx reference 3.5).
 
 use headgate_table::{Forwarding, Settings};
 use http::header::SERVER;
@@ -9,11 +9,11 @@ use super::{hop_by_hop, replace};
 
 const X_PAD: HeaderName = HeaderName::from_static("x-pad");
 
-/// Takes out of an upstream's response what concerns the upstream's connection or the proxy alone, and applies the route's
-/// replacements. The response to an upgrade keeps the fields that make it one.
+/// Removes fields that are for the upstream's connection or for the proxy, and applies the replacements of the route. A
+/// 101 keeps its hop-by-hop fields.
 pub(super) fn filter<B>(response: &mut Response<B>, settings: &Settings, forwarding: &Forwarding) {
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-    // The version is the upstream's; towards the client it is the connection's.
+    // The version of the upstream; hyper sends that of the client's connection.
     *response.version_mut() = Version::HTTP_11;
     let headers = response.headers_mut();
     if !switches {

@@ -1,4 +1,4 @@
-//! Rewriting of paths (ingress-nginx reference 1.1, `rewrite-target`).
+//! Rewriting of paths: `rewrite-target` (ingress-nginx reference 1.1).
 
 use bytes::Bytes;
 use headgate_table::{Rewrite, Target};
@@ -10,17 +10,17 @@ use crate::request::path::{self, Slashes};
 use crate::request::{Context, Matched};
 use crate::respond::LocalResponse;
 
-/// What the upstream is asked for; by default what the client asked for.
+/// The target of the upstream request; by default that of the client.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Rewritten {
-    /// Path and query in place of the client's; `None`: the client's, as sent.
+    /// Path and query; `None`: the client's, as sent.
     pub(super) target: Option<PathAndQuery>,
     /// `X-Forwarded-Prefix`
     pub(super) prefix: Option<HeaderValue>,
 }
 
-/// Rewrites the path if the route wants it and its expression matches. A rewrite to a URL is an answer. Requests for the
-/// default backend stay as they are.
+/// Rewrites the path if the route says so and its pattern matches. A rewrite to a URL is a redirect. Requests for the
+/// default backend are not rewritten.
 pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse> {
     let unchanged = Rewritten::default();
     let Some(rewrite) = &context.route.rewrite else {
@@ -57,7 +57,7 @@ fn prefix(
     matched: Option<&Matched<'_>>,
 ) -> Option<HeaderValue> {
     let value = context.expand(rewrite.forwarded_prefix.as_ref()?, matched);
-    // Groups are decoded text, so they are written as a path is.
+    // Groups are decoded text, so they are encoded as a path.
     let value = path::encoded(&value);
     if value.is_empty() {
         None
@@ -66,8 +66,8 @@ fn prefix(
     }
 }
 
-/// The target with its groups, as a path: dot segments that the groups brought in are resolved, and everything is encoded
-/// again, because what is filled in is decoded text. Empty segments stay, as upstreams of such rewrites expect them.
+/// The target with its groups, as a path: dot segments that groups bring in are resolved, and everything is encoded,
+/// because groups are decoded text. Empty segments stay, as upstreams of such rewrites expect.
 fn to_path(
     context: &Context<'_>,
     rewrite: &Rewrite,
@@ -83,7 +83,7 @@ fn to_path(
     PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| refused())
 }
 
-/// The template's own text stands as it is: it is a URL of the object's author. What is filled in is encoded.
+/// The text of the template is the URL that the author of the object wrote; what is filled in is encoded.
 fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> LocalResponse {
     let filled = context.expand(&rewrite.target, Some(matched));
     let location = with_query(path::encoded(&filled).into_owned(), context);

@@ -1,10 +1,10 @@
-//! Fields of clients that an upstream would take for the proxy's word.
+//! Request fields that upstreams trust the proxy for, so that clients must not set them.
 
 use headgate_table::Settings;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-/// Removes what an upstream would take for the proxy's word or for another spelling of it.
+/// Removes fields that upstreams trust the proxy for, and other spellings of them.
 pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
     let spoofable: SmallVec<[HeaderName; 4]> = headers
         .keys()
@@ -22,7 +22,7 @@ fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     if underscored && !settings.underscores_in_headers {
         return true;
     }
-    // CGI-style upstreams read `_` and `-` alike, so an underscored alias of these is never the balancer's.
+    // CGI-style upstreams do not distinguish `_` from `-`, and no balancer sends these with an underscore.
     let believed = settings.forwarded.use_forwarded_headers && !underscored;
     match name.first() {
         // `Proxy` sets the proxy of CGI programs (CVE-2016-5385).
@@ -40,7 +40,7 @@ fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     }
 }
 
-/// Whether `name` begins with `prefix`, an underscore counting as a hyphen.
+/// Whether `name` begins with `prefix`; an underscore in it equals a hyphen.
 fn begins(name: &[u8], prefix: &[u8]) -> bool {
     name.len() >= prefix.len()
         && name

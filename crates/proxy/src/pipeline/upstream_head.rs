@@ -1,7 +1,7 @@
-//! The head of the request to the upstream, made from the client's by editing it in place (ingress-nginx reference 3.1).
+//! The head of the upstream request, edited in place from that of the client (ingress-nginx reference 3.1).
 //!
-//! Everything that tells the upstream who the client is comes from the canonical request. What a client sends under those
-//! names is dropped, in every spelling, unless forwarded headers are believed.
+//! Fields that identify the client are made from the canonical request. A client's fields of these names are dropped, in
+//! every spelling, unless forwarded headers are trusted.
 
 use std::io::Write;
 use std::net::IpAddr;
@@ -27,7 +27,7 @@ const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_ORIGINAL_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-original-forwarded-for");
 const X_ORIGINAL_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-original-forwarded-host");
 
-/// Room for the fields that are added, reserved once.
+/// Number of fields to reserve space for.
 const ADDED: usize = 12;
 
 /// What else the head depends on.
@@ -35,21 +35,19 @@ const ADDED: usize = 12;
 pub(super) struct Extra<'r> {
     /// `X-Forwarded-Prefix`
     pub(super) prefix: Option<HeaderValue>,
-    /// Length of the body where it is known: `Content-Length` is written from it.
+    /// Length of the body if known, for `Content-Length`.
     pub(super) body_length: Option<u64>,
-    /// Edits of the backend that serves.
     pub(super) edits: Option<&'r FieldEdits>,
 }
 
-/// The fields of the upstream request, and the protocols that it asks to switch to.
+/// The fields of the upstream request.
 pub(super) struct UpstreamHead {
-    /// The fields.
     pub(super) headers: HeaderMap,
-    /// An upgrade is asked for; the fields hold `Connection` and `Upgrade`.
+    /// It requests an upgrade: the fields include `Connection` and `Upgrade`.
     pub(super) upgrade: bool,
 }
 
-/// Makes the fields of the upstream request out of the client's, which `context` hands over.
+/// Makes the fields of the upstream request of those that `context` hands over.
 pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> UpstreamHead {
     let settings = context.settings;
     let forwarding = &context.route.policy.forwarding;
@@ -63,7 +61,7 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
     canonical_framing(&mut headers, extra.body_length);
     join_cookies(&mut headers);
 
-    // More than the limit on a head's fields would be refused before it comes here; without room nothing is added.
+    // This fails only above a number of fields that is refused before.
     let _ = headers.try_reserve(ADDED);
     fields.insert(context, &mut headers);
     if let Some(prefix) = extra.prefix {
@@ -83,7 +81,7 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
     }
 }
 
-/// What is read from the client's fields before they are edited.
+/// Fields that the proxy sets, as far as they depend on the client's fields, which are edited afterwards.
 struct ProxyFields {
     forwarded_for: Option<HeaderValue>,
     original_forwarded_for: Option<HeaderValue>,
@@ -125,7 +123,7 @@ impl ProxyFields {
         );
         set(headers, X_REQUEST_ID, context.request_id().cloned());
         let address = address(client.address);
-        // The list ends with the hop before us, which is the peer and not the client behind it.
+        // The list ends with the previous hop, which is the peer and not the client behind it.
         set(
             headers,
             X_FORWARDED_FOR,
@@ -165,7 +163,7 @@ impl ProxyFields {
     }
 }
 
-/// A configured field; an empty value removes it. Fields that routing, framing and the connection rest on are ours alone.
+/// Sets a configured field; an empty value removes it.
 fn configure(headers: &mut HeaderMap, name: HeaderName, value: Vec<u8>) {
     if edits::is_reserved(&name) {
         return;
@@ -185,7 +183,7 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     };
 }
 
-/// The incoming list with our peer at its end.
+/// The received list with the peer appended.
 fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
     let peer = context.parsed.connection.peer.ip().to_canonical();
     let mut text = list.as_bytes().to_vec();
@@ -211,7 +209,7 @@ fn port(port: u16) -> HeaderValue {
     }
 }
 
-/// `Content-Length` in its one spelling, written from the length that is really forwarded; `Expect` is answered by us.
+/// `Content-Length` once, in canonical digits. `Expect` is not forwarded, because the proxy itself sends the 100.
 fn canonical_framing(headers: &mut HeaderMap, body_length: Option<u64>) {
     headers.remove(EXPECT);
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
@@ -241,7 +239,7 @@ fn join_cookies(headers: &mut HeaderMap) {
     );
 }
 
-/// Only HTTP/1.1 can be switched, and not where `Connection` towards the upstream is fixed or HTTP/2 is spoken to it.
+/// Upgrades need HTTP/1.1 on both sides, and are impossible if `Connection` is configured.
 fn wanted_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
     let forwarding = &context.route.policy.forwarding;
     let target = context.parsed.target;

@@ -1,4 +1,4 @@
-//! Host names of requests: one spelling for each, or a refusal.
+//! Host names of requests in canonical form.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 /// Longest host name, bytes (RFC 1035 section 2.3.4).
 const MAX_NAME: usize = 255;
 
-/// `Host` or `:authority`, canonical: what hosts are looked up by.
+/// `Host` or `:authority` in canonical form, as hosts are looked up by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Authority<'t> {
     /// Lower-case, without final dot; an IPv6 address keeps its brackets. Never empty.
@@ -16,8 +16,8 @@ pub(crate) struct Authority<'t> {
 }
 
 impl<'t> Authority<'t> {
-    /// Reads `host [ ":" port ]` (RFC 3986 section 3.2.2) but without userinfo, percent-escapes and commas: those are legal
-    /// there, and read differently from server to server. `None`: not a host. Allocates only to change the spelling.
+    /// Parses `host [ ":" port ]` (RFC 3986 section 3.2.2) without userinfo, percent-encoding and commas, which are legal but
+    /// differ in meaning from server to server. `None`: not a host. Allocates only to change the spelling.
     pub(crate) fn parse(text: &'t [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
         let (name, port) = if text.starts_with('[') {
@@ -63,7 +63,7 @@ fn registered(name: &str) -> Option<&str> {
     legal.then_some(name)
 }
 
-/// `unreserved` and `sub-delims` of RFC 3986 but the comma, which is what two joined Host lines look like.
+/// `unreserved` and `sub-delims` of RFC 3986 without the comma, which joins two Host lines.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(

@@ -1,4 +1,4 @@
-//! What the conditions of a route look at in a request, beside its host and path.
+//! Properties of a request that the conditions of a route match, beside host and path.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
-/// The head of a request as conditions read it.
+/// The head of a request.
 pub(crate) struct ConditionView<'r>(pub(crate) &'r Parts);
 
 impl ConditionInput for ConditionView<'_> {
@@ -39,7 +39,7 @@ impl ConditionInput for ConditionView<'_> {
     }
 }
 
-/// Percent-encoding undone; bytes that are no UTF-8 become U+FFFD.
+/// Decodes percent-encoding; invalid UTF-8 becomes U+FFFD.
 fn decoded(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }

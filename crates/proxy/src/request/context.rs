@@ -1,4 +1,4 @@
-//! A request once its route is known: what steps, templates and the upstream side read.
+//! A request with its route, as steps and templates read it.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -15,7 +15,7 @@ use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The canonical form of a request, as far as the request alone decides it.
+/// The canonical form of a request, independent of its route.
 #[derive(Debug)]
 pub(crate) struct Parsed<'r> {
     /// Request line and host as sent.
@@ -24,9 +24,7 @@ pub(crate) struct Parsed<'r> {
     pub(crate) name: &'r str,
     /// Decoded, normalised path.
     pub(crate) path: &'r [u8],
-    /// How the request arrived.
     pub(crate) connection: ConnectionInfo,
-    /// What is believed of it.
     pub(crate) client: ClientInfo,
 }
 
@@ -40,9 +38,9 @@ pub(crate) struct Context<'r> {
     pub(crate) host: &'r Host,
     /// Its route.
     pub(crate) route: &'r Route,
-    /// Where it goes, once chosen.
+    /// The upstream that serves it, once chosen.
     pub(crate) upstream: Option<&'r Upstream>,
-    /// The client's header fields. Empty once the upstream head is made of them, but where they are still needed.
+    /// The client's header fields; see [`Context::hand_over_headers`].
     pub(crate) headers: HeaderMap,
     cookies: Cookies,
     user_agent: Option<HeaderValue>,
@@ -79,7 +77,7 @@ impl<'r> Context<'r> {
         self.parsed.client.address
     }
 
-    /// Whether the listener speaks TLS.
+    /// Whether the client's connection is TLS.
     pub(crate) fn https(&self) -> bool {
         self.parsed.connection.scheme == Scheme::Https
     }
@@ -97,7 +95,7 @@ impl<'r> Context<'r> {
             .unwrap_or_default()
     }
 
-    /// The text of `template` for this request. What is not UTF-8 is replaced.
+    /// The text of `template` for this request. Invalid UTF-8 is replaced.
     pub(crate) fn evaluate(&self, template: &Template) -> String {
         let value = self.expand(template, None);
         String::from_utf8(value)
@@ -109,7 +107,7 @@ impl<'r> Context<'r> {
         self.parsed.target.raw_target()
     }
 
-    /// `X-Request-ID` for the upstream: the client's, else one made up at the first call if settings want one.
+    /// `X-Request-ID` for the upstream: the client's, or one generated at the first call if settings say so.
     pub(crate) fn request_id(&self) -> Option<&HeaderValue> {
         self.request_id
             .get_or_init(|| {
@@ -125,7 +123,8 @@ impl<'r> Context<'r> {
             .unwrap_or_default()
     }
 
-    /// Hands the header fields over to become the upstream head, in place when nothing reads them afterwards.
+    /// Moves the header fields out, to become the upstream head. They are copied if the hash key of the upstream needs them
+    /// afterwards.
     pub(crate) fn hand_over_headers(&mut self) -> HeaderMap {
         self.request_id();
         let needed = self
@@ -152,7 +151,7 @@ impl RuleInput for Context<'_> {
     }
 }
 
-/// Whether evaluating `template` reads header fields that are gone once the upstream head is made.
+/// Whether `template` reads header fields.
 fn reads_headers(template: &Template) -> bool {
     template.pieces().iter().any(|piece| match piece {
         Piece::Variable(variable) => {
@@ -165,7 +164,7 @@ fn reads_headers(template: &Template) -> bool {
     })
 }
 
-/// The id that the client gave its request.
+/// `X-Request-ID` of the client.
 pub(crate) fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
     headers
         .get(&X_REQUEST_ID)
@@ -173,7 +172,7 @@ pub(crate) fn client_request_id(headers: &HeaderMap) -> Option<HeaderValue> {
         .cloned()
 }
 
-/// An id for a request that came without, if settings want one.
+/// A random id, if settings say so.
 pub(crate) fn generated_id(settings: &Settings) -> Option<HeaderValue> {
     settings
         .generate_request_id

@@ -1,10 +1,10 @@
-//! Cookies of a request, looked for when asked for.
+//! Cookies of a request, parsed on demand.
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
 use smallvec::SmallVec;
 
-/// The `Cookie` lines of a request; HTTP/2 clients may send one a cookie (RFC 9113 section 8.2.3).
+/// The `Cookie` lines of a request; HTTP/2 clients may send one per cookie (RFC 9113 section 8.2.3).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Cookies(SmallVec<[HeaderValue; 1]>);
 
@@ -14,7 +14,7 @@ impl Cookies {
         Self(headers.get_all(COOKIE).iter().cloned().collect())
     }
 
-    /// Value of the cookie `name`; of several, the first. Names are compared with regard to case.
+    /// Value of the cookie `name`; of several, the first. Names are case-sensitive.
     pub(crate) fn find(&self, name: &str) -> Option<&str> {
         self.0
             .iter()

@@ -1,4 +1,4 @@
-//! Who the client is and how it came, when balancers stand between (ingress-nginx reference 3.2 and 3.3).
+//! The client and its connection, also behind load balancers (ingress-nginx reference 3.2 and 3.3).
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -15,9 +15,7 @@ const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host")
 /// `http` or `https`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Scheme {
-    /// Plain text.
     Http,
-    /// TLS.
     Https,
 }
 
@@ -30,7 +28,7 @@ impl Scheme {
         }
     }
 
-    /// The port that URLs leave out.
+    /// The port that URLs omit.
     pub(crate) fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -39,12 +37,12 @@ impl Scheme {
     }
 }
 
-/// How a request arrived, headers aside.
+/// The connection of a request, independent of header fields.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionInfo {
-    /// The TCP peer, or what a PROXY header named in its place.
+    /// The TCP peer, or the source address of a PROXY header.
     pub(crate) peer: SocketAddr,
-    /// The port that a PROXY header says the client connected to.
+    /// The destination port of a PROXY header.
     pub(crate) proxied_port: Option<u16>,
     /// Scheme of the listener.
     pub(crate) scheme: Scheme,
@@ -54,23 +52,22 @@ pub(crate) struct ConnectionInfo {
     pub(crate) https_port: u16,
 }
 
-/// What is believed of a request after forwarded headers are taken into account.
+/// The client of a request, from its connection and trusted forwarded headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ClientInfo {
-    /// The client's address; IPv4 inside IPv6 is IPv4.
+    /// IPv4-mapped IPv6 addresses are IPv4.
     pub(crate) address: IpAddr,
     /// The scheme that the client used.
     pub(crate) scheme: Scheme,
-    /// The port that the client connected to, as applications are told: 443 for a custom https port.
+    /// The port that the client connected to, as upstreams get it: 443 for a custom https port.
     pub(crate) port: u16,
-    /// The same as it is, for redirects that name it.
+    /// The same unchanged, for redirects.
     pub(crate) connected_port: u16,
-    /// The host that the client asked for, with port as sent. `None`: none was sent.
+    /// The host that the client requested, with port as sent. `None`: none was sent.
     pub(crate) host: Option<HeaderValue>,
 }
 
 impl ConnectionInfo {
-    /// How requests of `downstream` arrive.
     pub(crate) fn of(downstream: &Downstream, ports: PublicPorts) -> Self {
         Self {
             peer: downstream.peer(),
@@ -85,7 +82,7 @@ impl ConnectionInfo {
         }
     }
 
-    /// What `headers` make of this under `trust`; `host` is the request's own.
+    /// The client of a request with these `headers`, as far as `trust` goes; `host` is that of the request.
     pub(crate) fn client(
         self,
         trust: &ForwardedTrust,
@@ -118,7 +115,7 @@ impl ConnectionInfo {
         }
     }
 
-    /// A custom https port is an affair between us and the balancer: applications are told 443.
+    /// A custom https port is internal to the proxy and the load balancer: upstreams get 443.
     fn reported(self, port: u16) -> u16 {
         let ours = self.scheme == Scheme::Https && port == self.port;
         if ours || (port == self.https_port && port != 0) {
@@ -130,7 +127,7 @@ impl ConnectionInfo {
 
     fn client_address(self, trust: &ForwardedTrust, headers: &HeaderMap) -> IpAddr {
         let peer = self.peer.ip().to_canonical();
-        // With the PROXY protocol the client is already known; only use-forwarded-headers looks beyond it.
+        // With the PROXY protocol the client is known; only use-forwarded-headers overrides it.
         let look = trust.use_forwarded_headers || (trust.real_ip && !trust.proxy_protocol);
         if look {
             rightmost_untrusted(peer, &trust.trusted, headers, &trust.for_header)
@@ -140,7 +137,7 @@ impl ConnectionInfo {
     }
 }
 
-/// All entries of the list header `name`, joined as one value; `None` when there is nothing in it.
+/// All elements of the list in the field `name` as one value; `None` if it is empty.
 pub(crate) fn listed(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     let mut lines = headers.get_all(name).iter().filter(|line| !line.is_empty());
     let first = lines.next()?;
@@ -155,8 +152,8 @@ pub(crate) fn listed(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderVal
     HeaderValue::from_maybe_shared(bytes::Bytes::from(joined)).ok()
 }
 
-/// Walks the list from its end, the nearest hop, as long as the hop that wrote an entry is trusted. Text that is no address
-/// ends the walk.
+/// The last entry that a trusted hop has written for an untrusted one, from the end of the list, the nearest hop. Text
+/// that is no address ends the search.
 fn rightmost_untrusted(
     peer: IpAddr,
     trusted: &IpSet,
@@ -196,7 +193,7 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
     Some(address.to_canonical())
 }
 
-/// The first entry of a list header.
+/// The first element of a list.
 fn first<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h str> {
     let text = headers.get(name)?.to_str().ok()?;
     let entry = text.split(',').next()?.trim();

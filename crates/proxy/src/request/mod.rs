@@ -1,7 +1,7 @@
-//! One canonical form of a request: method, host, path, client, made once and strictly. Routing, rules, limits, logs and
-//! the head sent upstream all read this form, so that no two of them can understand a request differently.
+//! The canonical form of a request: method, host, path, client, parsed once and strictly. Routing, rules, limits, logs and
+//! the upstream head all read this form, so that they cannot interpret a request differently.
 //!
-//! What is not here: decisions. Nothing in this module knows what is done with a request.
+//! There are no decisions here: this module does not know what is done with a request.
 
 mod authority;
 mod conditions;

@@ -1,14 +1,13 @@
-//! Paths: the decoded, normalised form that routes and rules match on, and its way back to the wire.
+//! Paths: the decoded, normalised form that routes and rules match, and encoding.
 //!
-//! Each escape is decoded exactly once, so `%2544` is the path `%44` and `%2f` is a slash to every rule. The upstream gets
-//! the path as the client wrote it unless it is rewritten.
+//! Percent-encoding is decoded exactly once, so `%2544` is the path `%44` and `%2f` is a slash to every rule. The upstream
+//! gets the path as sent unless it is rewritten.
 
 use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
-/// Bytes that are escaped when a path is written: what RFC 3986 section 3.3 does not allow in one, but `[` and `]`, which
-/// nginx leaves alone.
+/// Bytes that are encoded in paths: those that RFC 3986 section 3.3 does not allow, except `[` and `]`, as in nginx.
 const ESCAPED: &AsciiSet = &CONTROLS
     .add(b' ')
     .add(b'"')
@@ -27,25 +26,24 @@ const ESCAPED: &AsciiSet = &CONTROLS
 /// Why a path is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum InvalidPath {
-    /// It does not begin with `/`.
     #[error("the path does not begin with a slash")]
     NoSlash,
-    /// A control byte, escaped or not.
-    #[error("the path holds a control byte")]
+    /// A control character, encoded or not.
+    #[error("the path contains a control character")]
     Control,
     /// `%` without two hexadecimal digits.
-    #[error("the path holds a broken escape")]
+    #[error("the path contains an invalid percent-encoding")]
     Escape,
-    /// `..` beyond the root.
-    #[error("the path climbs above the root")]
+    /// `..` above the root.
+    #[error("the path leads above the root")]
     AboveRoot,
-    /// A segment such as `..;x`: servers that cut parameters off read it as `..`, so it could pass a rule here and reach
-    /// what the rule protects there.
-    #[error("the path holds a dot segment with a parameter")]
+    /// A segment such as `..;x`: servers that strip parameters read it as `..`, so it could pass a rule here and reach what
+    /// the rule protects there.
+    #[error("the path contains a dot segment with a parameter")]
     DotParameter,
 }
 
-/// What becomes of empty segments.
+/// Treatment of empty segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slashes {
     /// `//` becomes `/`.
@@ -54,11 +52,11 @@ pub(crate) enum Slashes {
     Keep,
 }
 
-/// The form of `raw` (a path without query, as sent) that is matched on: decoded once, slashes merged, dot segments
-/// resolved. Borrowed when that changes nothing.
+/// The canonical form of `raw`, a path without query as sent: decoded once, slashes merged, dot segments resolved.
+/// Borrowed if that changes nothing.
 ///
 /// # Errors
-/// Paths that cannot be read in one way only; they are answered 400.
+/// Ambiguous paths, which get 400.
 pub(crate) fn canonical(raw: &str) -> Result<Cow<'_, [u8]>, InvalidPath> {
     let bytes = raw.as_bytes();
     if bytes.first() != Some(&b'/') {
@@ -74,7 +72,7 @@ pub(crate) fn canonical(raw: &str) -> Result<Cow<'_, [u8]>, InvalidPath> {
 /// `path` (decoded, beginning with `/`) with its dot segments resolved (RFC 3986 section 5.2.4).
 ///
 /// # Errors
-/// Climbing above the root, and dot segments with parameters.
+/// `..` above the root, and dot segments with parameters.
 pub(crate) fn resolved(path: &[u8], slashes: Slashes) -> Result<Vec<u8>, InvalidPath> {
     let relative = path.strip_prefix(b"/").ok_or(InvalidPath::NoSlash)?;
     let mut out = Vec::with_capacity(path.len());
@@ -104,12 +102,12 @@ pub(crate) fn resolved(path: &[u8], slashes: Slashes) -> Result<Vec<u8>, Invalid
     Ok(out)
 }
 
-/// `path` (decoded) as it is written in a request line or `Location`.
+/// `path` (decoded) in percent-encoding, for a request target or `Location`.
 pub(crate) fn encoded(path: &[u8]) -> Cow<'_, str> {
     percent_encode(path, ESCAPED).into()
 }
 
-/// One pass over the usual path, which is canonical already.
+/// Whether a path is canonical already, which is the usual case.
 fn is_canonical(bytes: &[u8]) -> Result<bool, InvalidPath> {
     let mut after_slash = false;
     let mut canonical = true;

@@ -1,4 +1,4 @@
-//! Request line and host as the client sent them, checked for form.
+//! Request target and host, in the forms that are accepted.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,8 @@ use http::{HeaderValue, Method, StatusCode, Uri, Version};
 use super::authority::Authority;
 use super::path::InvalidPath;
 
-/// Request line and host as sent. Owned (by counted references), so that the head can be edited in place while they are read.
+/// Request target and host as sent, with method and version. Owned (by counted references), so that the head can be edited
+/// in place while they are read.
 #[derive(Clone, Debug)]
 pub(crate) struct RequestTarget {
     /// Never CONNECT or TRACE.
@@ -22,25 +23,23 @@ pub(crate) struct RequestTarget {
     pub(crate) host: Option<HeaderValue>,
 }
 
-/// Why a request is refused before anything is looked up: the client's fault.
+/// Why a request is refused before routing: the client's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
     /// CONNECT or TRACE.
-    #[error("the method is not served")]
+    #[error("unsupported method")]
     Method,
     /// Neither a path nor an absolute http or https URL.
-    #[error("the request target has no usable form")]
+    #[error("unsupported form of request target")]
     Target,
-    /// Missing, repeated, contradicting or no host.
-    #[error("the host is missing or malformed")]
+    /// Missing, repeated, contradictory or malformed.
+    #[error("missing or malformed host")]
     Host,
-    /// See there.
     #[error(transparent)]
     Path(#[from] InvalidPath),
 }
 
 impl Malformed {
-    /// Status of the answer.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
@@ -50,11 +49,11 @@ impl Malformed {
 }
 
 impl RequestTarget {
-    /// Request line and host of `head`.
+    /// Request target and host of `head`.
     ///
     /// # Errors
-    /// Methods that a reverse proxy does not serve, targets of other forms (RFC 9112 section 3.2), and hosts that are
-    /// missing, repeated or contradict `:authority` (RFC 9113 section 8.3.1).
+    /// Unsupported methods and forms of target (RFC 9112 section 3.2), and hosts that are missing, repeated or contradict
+    /// `:authority` (RFC 9113 section 8.3.1).
     pub(crate) fn of(head: &Parts) -> Result<Self, Malformed> {
         if head.method == Method::CONNECT || head.method == Method::TRACE {
             return Err(Malformed::Method);
@@ -68,7 +67,7 @@ impl RequestTarget {
         })
     }
 
-    /// The canonical host; the empty name when none was sent.
+    /// The canonical host; empty if none was sent.
     ///
     /// # Errors
     /// Text that is not a host.
@@ -107,7 +106,7 @@ impl RequestTarget {
     }
 }
 
-/// The canonical name in a host as sent, without its port; `None`: it is no host.
+/// The canonical name of a host as sent, without port; `None`: not a host.
 pub(crate) fn host_name(host: &HeaderValue) -> Option<Cow<'_, str>> {
     Authority::parse(host.as_bytes()).map(|authority| authority.name)
 }
@@ -116,13 +115,13 @@ fn check_target(uri: &Uri) -> Result<(), Malformed> {
     let form = match (uri.scheme_str(), uri.authority()) {
         (None, None) => uri.path().starts_with('/'),
         (Some("http" | "https"), Some(_)) => uri.path().is_empty() || uri.path().starts_with('/'),
-        // A name without a scheme is the form of CONNECT; another scheme is none of ours.
+        // The authority form is for CONNECT, and other schemes are not supported.
         _ => false,
     };
     if form { Ok(()) } else { Err(Malformed::Target) }
 }
 
-/// The host that rules: the target's before the `Host` field (RFC 9112 section 3.2.2).
+/// The host of the target, or else of the `Host` field (RFC 9112 section 3.2.2).
 fn host(head: &Parts) -> Result<Option<HeaderValue>, Malformed> {
     let mut fields = head.headers.get_all(HOST).iter();
     let (field, second) = (fields.next(), fields.next());

@@ -1,4 +1,4 @@
-//! Values of the variables that templates name.
+//! Values of variables in templates.
 
 use std::fmt::Display;
 use std::io::Write;
@@ -9,17 +9,16 @@ use http::{HeaderName, Version};
 
 use super::Context;
 
-/// A match of the route's expression: what `$1` and named groups stand for.
+/// A match of the route's pattern, for `$1` and named groups.
 pub(crate) struct Matched<'p> {
-    /// Its groups.
     pub(crate) captures: Captures,
     /// The path that was matched.
     pub(crate) path: &'p [u8],
 }
 
 impl Context<'_> {
-    /// `template` with its variables filled in. What is not known is empty. The bytes are the client's in parts: they are
-    /// data, and whoever writes them into a head or URL checks or encodes them.
+    /// `template` with its variables filled in; unknown ones are empty. The result contains bytes of the client: a caller that
+    /// writes it into a head or URL must check or encode it.
     pub(crate) fn expand(&self, template: &Template, matched: Option<&Matched<'_>>) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         for piece in template.pieces() {
@@ -112,7 +111,7 @@ impl Context<'_> {
             Variable::Arg(name) => {
                 out.extend_from_slice(argument(parsed.target.query(), name).as_bytes())
             }
-            // Groups are the caller's; without a query there is no question mark.
+            // `expand` writes groups; without a query there is no question mark.
             Variable::Named(_) | Variable::IsArgs => {}
         }
     }
@@ -128,7 +127,7 @@ impl Context<'_> {
     }
 }
 
-/// Value of a query argument as sent; names are compared without regard to case, as nginx does.
+/// Value of a query argument as sent; names are compared ignoring case, as in nginx.
 fn argument<'q>(query: Option<&'q str>, name: &str) -> &'q str {
     let pairs = query
         .unwrap_or_default()

@@ -1,11 +1,11 @@
-//! A list that one thread grows while others read it, without locks.
+//! An append-only list without locks.
 
 use std::iter;
 use std::sync::OnceLock;
 
-/// An append-only list. One thread appends; any thread may walk it meanwhile. Empty lists own no memory.
+/// An append-only list. One thread appends while any thread may iterate. Empty lists allocate nothing.
 ///
-/// It is walked from the front, so it suits lists of which a few early elements are used most.
+/// Iteration starts at the front, so it suits lists of which a few early elements are used most.
 #[derive(Debug)]
 pub(super) struct Chain<T> {
     head: OnceLock<Box<Link<T>>>,
@@ -26,7 +26,7 @@ impl<T> Default for Chain<T> {
 }
 
 impl<T> Chain<T> {
-    /// The elements in the order in which they were appended.
+    /// The elements, oldest first.
     pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
         let links = iter::successors(self.head.get(), |link| link.next.head.get());
         links.map(|link| &link.value)

@@ -1,4 +1,4 @@
-//! Adding up what the workers counted, when metrics are read.
+//! Adds up the counters of the workers when metrics are gathered.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,14 +14,14 @@ use super::series::{Key, RouteSeries, Series, SeriesTotal};
 use super::worker::Counters;
 use super::{Telemetry, count::Count};
 
-/// [`Telemetry`] as a registry sees it.
+/// [`Telemetry`] as a collector of a registry.
 pub(super) struct TelemetryCollector {
     telemetry: Arc<Telemetry>,
     descriptions: Vec<Desc>,
 }
 
 impl TelemetryCollector {
-    /// Fails only when a name or help text of ours is not allowed.
+    /// Fails only if a name or help text is invalid.
     pub(super) fn new(telemetry: Arc<Telemetry>) -> prometheus::Result<Self> {
         let describe = |name: &&names::Name| {
             Desc::new(
@@ -58,7 +58,7 @@ impl Collector for TelemetryCollector {
     }
 }
 
-/// What is counted by connection and worker.
+/// Metrics of connections and workers.
 fn collect_workers(families: &mut Families, workers: &[Arc<Counters>]) {
     let sum = |count: fn(&Counters) -> &Count| {
         workers
@@ -109,8 +109,8 @@ fn collect_process(families: &mut Families, process: &Process) {
     families.add(&names::BUILD_INFO, vec![build]);
 }
 
-/// Request metrics. Series of equal labels are added up over workers, and over routes too: an exact and a prefix path
-/// of one text, say, show the same labels, and a name with the same labels must come once.
+/// Request metrics. Series of equal labels are added up, over workers and also over routes: an exact and a prefix path may
+/// have the same labels, and a sample with the same labels must be exposed once.
 fn collect_routes(families: &mut Families, telemetry: &Telemetry) {
     let routes = telemetry.routes.live();
     let mut series: Vec<_> = routes
@@ -132,7 +132,7 @@ fn collect_routes(families: &mut Families, telemetry: &Telemetry) {
     metrics.finish(families);
 }
 
-/// What the labels show, most telling first.
+/// The labels, most selective first.
 fn order(series: &Series) -> impl Ord + '_ {
     let key = &series.key;
     let origin = &*key.origin;
@@ -212,7 +212,7 @@ impl RequestMetrics {
         ));
         self.bytes_sent
             .push(histogram(labels.to_vec(), total.bytes_sent.exposed(&SIZE)));
-        // Requests that never reached an endpoint have no upstream times at all, rather than empty ones.
+        // Without an attempt there are no upstream times, rather than empty ones.
         let upstream = [
             (&mut self.response_duration, &total.response_duration),
             (&mut self.header_duration, &total.header_duration),

@@ -1,4 +1,4 @@
-//! Metrics of the control plane, which tells them to us: publications, findings, certificates.
+//! Metrics that the control plane reports: publications, findings, certificates.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,7 +7,7 @@ use super::family::{Families, histogram, pairs, sample};
 use super::names;
 use crate::config::MetricLabels;
 
-/// A Service that an Ingress names and that cannot serve.
+/// An Ingress that references a Service which cannot serve.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Orphan {
     /// Namespace of the Ingress.
@@ -37,14 +37,14 @@ impl OrphanKind {
     }
 }
 
-/// The certificate that a host is served with, as the metrics show it (ingress-nginx reference 7).
+/// The certificate of a host, as metrics show it (ingress-nginx reference 7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CertificateFacts {
     /// The host; `_` for the default certificate.
     pub host: String,
     /// Name of the Secret.
     pub secret_name: String,
-    /// Tells this certificate from others of the same Secret.
+    /// Distinguishes this certificate from others of the same Secret.
     pub identifier: String,
     /// Organization of the issuer; empty when it has none.
     pub issuer_organization: String,
@@ -54,11 +54,11 @@ pub struct CertificateFacts {
     pub serial_number: String,
     /// Such as `RSA` or `ECDSA`.
     pub public_key_algorithm: String,
-    /// When it ends, seconds since 1970.
+    /// Expiry, seconds since 1970.
     pub not_after: i64,
 }
 
-/// What the control plane told last.
+/// The last report of the control plane.
 #[derive(Debug, Default)]
 pub(super) struct Control {
     hash: u64,
@@ -74,7 +74,6 @@ pub(super) struct Control {
 }
 
 impl Control {
-    /// A table of that hash is served.
     pub(super) fn published(&mut self, hash: u64, at: SystemTime) {
         self.hash = hash;
         self.last_successful = true;
@@ -84,33 +83,29 @@ impl Control {
         self.successes += 1;
     }
 
-    /// A change could not be served.
     pub(super) fn failed(&mut self) {
         self.last_successful = false;
         self.errors += 1;
     }
 
-    /// An object was served so long after it arrived.
     pub(super) fn latency(&self, time: Duration) {
         self.publish
             .observe(&TIME, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// Replaces the numbers of findings by severity.
     pub(super) fn set_findings(&mut self, mut findings: Vec<(&'static str, u64)>) {
         findings.sort_unstable();
         findings.dedup_by_key(|(severity, _)| *severity);
         self.findings = findings;
     }
 
-    /// Replaces the orphans.
     pub(super) fn set_orphans(&mut self, mut orphans: Vec<Orphan>) {
         orphans.sort_unstable();
         orphans.dedup();
         self.orphans = orphans;
     }
 
-    /// Replaces the certificates. One host, Secret and identifier make one series.
+    /// One host, Secret and identifier make one series.
     pub(super) fn set_certificates(&mut self, mut certificates: Vec<CertificateFacts>) {
         certificates.sort_unstable();
         certificates.dedup_by(|b, a| {
@@ -119,7 +114,6 @@ impl Control {
         self.certificates = certificates;
     }
 
-    /// Adds all of it to `families`.
     pub(super) fn collect(&self, families: &mut Families, labels: &MetricLabels) {
         families.single(&names::CONFIG_HASH, self.hash as f64);
         families.single(

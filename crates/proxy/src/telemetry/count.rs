@@ -1,11 +1,11 @@
-//! Counters and histograms of which each has one writing thread.
+//! Counters and histograms with a single writing thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto;
 
-/// A number that one thread changes and others read. Load and store instead of a read-modify-write: no locked
-/// instruction on the request path. Two writers would lose counts, nothing worse.
+/// A number that one thread changes and others read. A load and a store instead of an atomic read-modify-write keep locked
+/// instructions off the request path. Two writers would only lose counts.
 #[derive(Debug, Default)]
 pub(super) struct Count(AtomicU64);
 
@@ -16,28 +16,27 @@ impl Count {
             .store(self.value().wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// Takes 1 away, of a gauge.
+    /// Subtracts 1.
     pub(super) fn decrement(&self) {
         self.0
             .store(self.value().saturating_sub(1), Ordering::Relaxed);
     }
 
-    /// The number now.
     pub(super) fn value(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// Bounds of a histogram's buckets: whole numbers of a small unit, so that sums are exact.
+/// Buckets of a histogram: bounds are integers of a small unit, so that sums are exact.
 #[derive(Debug)]
 pub(super) struct Scale<const N: usize> {
     /// Upper bounds, inclusive and ascending.
     pub(super) bounds: [u64; N],
-    /// How many of the small unit make one of the unit that is shown.
+    /// Small units per exposed unit.
     pub(super) unit: f64,
 }
 
-/// Times in nanoseconds, shown in seconds (`--time-buckets`).
+/// Times in nanoseconds, exposed in seconds (`--time-buckets`).
 pub(super) static TIME: Scale<11> = Scale {
     bounds: [
         5_000_000,
@@ -67,7 +66,7 @@ pub(super) static SIZE: Scale<7> = Scale {
     unit: 1.0,
 };
 
-/// Counts of values by size, written by one thread.
+/// A histogram, written by one thread.
 #[derive(Debug)]
 pub(super) struct Histogram<const N: usize> {
     buckets: [Count; N],
@@ -116,7 +115,7 @@ impl<const N: usize> Default for Total<N> {
 }
 
 impl<const N: usize> Total<N> {
-    /// Adds what `histogram` holds now.
+    /// Adds the present counts of `histogram`.
     pub(super) fn add(&mut self, histogram: &Histogram<N>) {
         for (total, bucket) in self.buckets.iter_mut().zip(&histogram.buckets) {
             *total = total.wrapping_add(bucket.value());
@@ -125,14 +124,14 @@ impl<const N: usize> Total<N> {
         self.sum = self.sum.wrapping_add(histogram.sum.value());
     }
 
-    /// How many values there were.
+    /// Number of values.
     pub(super) fn count(&self) -> u64 {
         self.buckets
             .iter()
             .fold(self.beyond, |sum, n| sum.wrapping_add(*n))
     }
 
-    /// As it is exposed, with cumulative buckets.
+    /// With cumulative buckets, for exposition.
     pub(super) fn exposed(&self, scale: &Scale<N>) -> proto::Histogram {
         let mut below = 0_u64;
         let buckets = self

@@ -1,11 +1,11 @@
-//! Putting metrics together for exposition.
+//! Builds metric families for exposition.
 
 use prometheus::proto::{Counter, Gauge, Histogram, LabelPair, Metric, MetricFamily, MetricType};
 
 use super::names::Name;
 use crate::config::MetricLabels;
 
-/// Metrics as they are gathered.
+/// Metric families while they are gathered.
 pub(super) struct Families {
     common: Vec<LabelPair>,
     families: Vec<MetricFamily>,
@@ -15,7 +15,7 @@ pub(super) struct Families {
 pub(super) type Labels<'l> = &'l [(&'static str, &'l str)];
 
 impl Families {
-    /// None yet; `labels` are common to all but those made with labels of their own.
+    /// No families; `labels` are common to all samples.
     pub(super) fn new(labels: &MetricLabels) -> Self {
         let common = pairs(&[
             ("controller_class", &labels.class),
@@ -28,13 +28,13 @@ impl Families {
         }
     }
 
-    /// A counter or gauge of one value.
+    /// Adds a counter or gauge with one value.
     pub(super) fn single(&mut self, name: &Name, value: f64) {
         let metric = sample(name, self.labels(&[]), value);
         self.add(name, vec![metric]);
     }
 
-    /// A counter or gauge of a value for each label `label`.
+    /// Adds a counter or gauge with a value for each value of `label`.
     pub(super) fn by<'l>(
         &mut self,
         name: &Name,
@@ -48,7 +48,7 @@ impl Families {
         self.add(name, samples);
     }
 
-    /// Samples that were made with [`sample`] or [`histogram`].
+    /// Adds samples of [`sample`] or [`histogram`].
     pub(super) fn add(&mut self, name: &Name, metrics: Vec<Metric>) {
         let mut family = MetricFamily::default();
         family.set_name(name.name.to_owned());
@@ -66,13 +66,11 @@ impl Families {
         all
     }
 
-    /// All that was added.
     pub(super) fn finish(self) -> Vec<MetricFamily> {
         self.families
     }
 }
 
-/// Labels as they are exposed.
 pub(super) fn pairs(labels: Labels<'_>) -> Vec<LabelPair> {
     let pair = |(name, value): &(&'static str, &str)| {
         let mut pair = LabelPair::default();

@@ -1,8 +1,7 @@
 //! Metrics and the access log.
 //!
-//! What happens on the request path is counting and formatting on the worker's own thread: no lock, no label text, no
-//! write to a file. Series hang off the routes they belong to and are added up when somebody reads the metrics; lines
-//! are written by a thread of their own. Nothing here decides what a request gets.
+//! On the request path the worker counts and formats on its own thread: no lock, no label text, no write to a file. Series
+//! live in the slots of their routes and are added up when metrics are gathered; a separate thread writes the log.
 
 mod access_log;
 mod chain;
@@ -38,9 +37,9 @@ use self::worker::Counters;
 pub(crate) use self::worker::{ConnectionGuard, ConnectionState, WorkerTelemetry};
 use crate::config::{Config, MetricLabels};
 
-/// Metrics of the process and the way to the access log; shared by all threads.
+/// Metrics of the process and its access log; shared by all threads.
 ///
-/// The workers count through their [`WorkerTelemetry`]; the control plane tells what it did by the methods here.
+/// Workers count in their [`WorkerTelemetry`]; the control plane reports through the methods here.
 pub struct Telemetry {
     labels: MetricLabels,
     labelling: Labelling,
@@ -68,15 +67,15 @@ impl Telemetry {
         })
     }
 
-    /// Lets `registry` gather all metrics of the data plane and those that the control plane tells.
+    /// Registers all metrics of the data plane and those that the control plane reports.
     ///
     /// # Errors
-    /// When the registry has metrics of these names already.
+    /// If the registry has metrics of these names already.
     pub fn register(self: &Arc<Self>, registry: &prometheus::Registry) -> prometheus::Result<()> {
         registry.register(Box::new(TelemetryCollector::new(self.clone())?))
     }
 
-    /// Client connections that are open now, over all workers.
+    /// Open client connections of all workers.
     pub fn open_connections(&self) -> u64 {
         self.workers
             .iter()
@@ -84,22 +83,22 @@ impl Telemetry {
             .sum()
     }
 
-    /// A table is served; `hash` tells tables of different content apart.
+    /// Reports that a table is published; `hash` identifies its content.
     pub fn published(&self, hash: u64) {
         self.control.lock().published(hash, SystemTime::now());
     }
 
-    /// A change could not be served; the former table stays.
+    /// Reports that a change could not be published; the former table stays.
     pub fn publish_failed(&self) {
         self.control.lock().failed();
     }
 
-    /// A changed object is served, `time` after it arrived.
+    /// Reports that a changed object is served, `time` after it arrived.
     pub fn publish_latency(&self, time: Duration) {
         self.control.lock().latency(time);
     }
 
-    /// Replaces the numbers of findings by severity. Severities that are left out vanish; pass a zero to show a zero.
+    /// Replaces the numbers of findings by severity. Severities that are left out disappear; pass 0 to expose 0.
     pub fn set_findings(&self, findings: Vec<(&'static str, u64)>) {
         self.control.lock().set_findings(findings);
     }
@@ -114,13 +113,13 @@ impl Telemetry {
         self.control.lock().set_certificates(certificates);
     }
 
-    /// Opens the file of the access log anew, after it was moved away. Nothing on standard output.
+    /// Reopens the file of the access log after it was rotated. No effect on standard output.
     pub fn reopen_log(&self) {
         self.log.reopen();
     }
 
-    /// Waits, at most for `bound`, until all lines that the workers handed over are written; whether they are. For the
-    /// end of the process, after the workers ended. Blocks the thread.
+    /// Waits, at most for `bound`, until all lines of the workers are written, and returns whether they are. For the end of
+    /// the process, after the workers have ended. Blocks the thread.
     pub fn sync_log(&self, bound: Duration) -> bool {
         self.log.sync(bound)
     }

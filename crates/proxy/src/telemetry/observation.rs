@@ -1,4 +1,4 @@
-//! What log and metrics take from a [`Record`]: the one place that knows its fields.
+//! A [`Record`] as log and metrics read it: the one place that knows its fields.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,16 +10,13 @@ use http::{HeaderValue, Method, Uri, Version};
 use crate::record::Record;
 use crate::upstream::Attempt;
 
-/// Status that stands for a client that went away before there was an answer.
+/// Status of a request whose client closed the connection before a response.
 const CLIENT_GONE: u16 = 499;
 
 /// A finished request.
 pub(super) struct Observation<'r> {
-    /// When it ended.
     pub(super) end: Instant,
-    /// How long it took.
     pub(super) duration: Duration,
-    /// The client.
     pub(super) client: IpAddr,
     /// As received.
     pub(super) method: &'r Method,
@@ -33,47 +30,40 @@ pub(super) struct Observation<'r> {
     pub(super) user_agent: Option<&'r [u8]>,
     /// `Authorization`
     pub(super) authorization: Option<&'r [u8]>,
-    /// `X-Request-ID` of the upstream request.
     pub(super) request_id: Option<&'r [u8]>,
-    /// Bytes of head and body.
+    /// Bytes, head and body.
     pub(super) request_length: u64,
     /// Status sent, or 499.
     pub(super) status: u16,
-    /// Bytes of the answer's body.
     pub(super) body_bytes_sent: u64,
-    /// What the metrics know the route by.
     pub(super) route: Option<RouteLabels<'r>>,
-    /// The host as configured.
+    /// As configured.
     pub(super) host: Option<&'r Arc<str>>,
     /// The request named a configured host or alias literally.
     pub(super) host_is_literal: bool,
     /// Log name of the upstream.
     pub(super) upstream: Option<&'r str>,
-    /// Log name of the canary, when it served.
+    /// Log name of the alternative, such as a canary, if it served.
     pub(super) alternative: Option<&'r Arc<str>>,
-    /// Tries at endpoints, in order.
     pub(super) tries: &'r [Attempt],
-    /// The default backend answered.
+    /// The default backend served.
     pub(super) default_backend: bool,
-    /// Not for the access log.
     pub(super) unlogged: bool,
-    /// The limit that refused it.
     pub(super) refused_by: Option<&'static str>,
 }
 
-/// What the metrics know a route by.
+/// What identifies a route in metrics.
 #[derive(Clone, Copy)]
 pub(super) struct RouteLabels<'r> {
     /// Object and Service.
     pub(super) origin: &'r Arc<Origin>,
     /// The path as its object wrote it.
     pub(super) path: &'r Arc<str>,
-    /// Where its counters are.
+    /// Holds its counters.
     pub(super) slot: &'r Slot,
 }
 
 impl<'r> Observation<'r> {
-    /// `record` as it is at `end`.
     pub(super) fn of(record: &'r Record, end: Instant) -> Self {
         let route = record.route.as_deref();
         Self {
@@ -102,7 +92,7 @@ impl<'r> Observation<'r> {
         }
     }
 
-    /// How long the try at `index` took: to the end of its answer, or as far as it got.
+    /// Duration of the attempt at `index`: to the end of its response, or to the next attempt or the end of the request.
     pub(super) fn response_time(&self, index: usize) -> Option<Duration> {
         let attempt = self.tries.get(index)?;
         let stopped = || {
@@ -124,7 +114,7 @@ impl<'r> RouteLabels<'r> {
     }
 }
 
-/// Bytes of the body that a try received.
+/// Bytes of the body that an attempt received.
 pub(super) fn response_length(attempt: &Attempt) -> u64 {
     attempt.progress.bytes.get()
 }

@@ -1,31 +1,29 @@
-//! What the kernel counts of this process.
+//! Metrics of the process from the kernel.
 //!
-//! Read from `/proc` when metrics are read; elsewhere than on Linux, or when it is not readable, the values are zero.
+//! They are read from `/proc` when metrics are gathered; where it is not readable, the values are 0.
 
 use std::fs;
 
-/// Ticks of the clock in which the kernel tells CPU time and start time: 100 a second on every Linux we run on.
+/// Clock ticks per second, the unit of CPU time and start time: 100 on all supported Linux platforms.
 const TICKS: f64 = 100.0;
 
-/// The numbers of one moment.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Process {
-    /// Seconds, user and system.
+    /// CPU seconds, user and system.
     pub(super) cpu: f64,
     /// Seconds since 1970.
     pub(super) start: f64,
-    /// Bytes in memory.
+    /// Resident bytes.
     pub(super) resident: f64,
     /// Bytes of address space.
     pub(super) virtual_memory: f64,
-    /// Bytes fetched from storage.
+    /// Bytes read from storage.
     pub(super) read: f64,
-    /// Bytes sent to storage.
+    /// Bytes written to storage.
     pub(super) written: f64,
 }
 
 impl Process {
-    /// This process now.
     pub(super) fn now() -> Self {
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         Self::parse(&Sources {
@@ -37,7 +35,7 @@ impl Process {
     }
 
     fn parse(sources: &Sources<'_>) -> Self {
-        // The command's name, in parentheses, may hold anything; fields count from after it. The state is number 3.
+        // The name of the command, in parentheses, may contain anything; fields follow it, the state being number 3.
         let after_name = sources.stat.rsplit_once(')').map_or("", |(_, rest)| rest);
         let field = |number: usize| {
             let text = number
@@ -57,7 +55,7 @@ impl Process {
     }
 }
 
-/// Texts of the files.
+/// Contents of the files.
 struct Sources<'s> {
     stat: &'s str,
     status: &'s str,

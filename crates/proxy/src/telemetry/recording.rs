@@ -1,4 +1,4 @@
-//! The end of a request, whichever way it comes.
+//! Recording of requests, however they end.
 
 use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
@@ -6,15 +6,15 @@ use std::rc::Rc;
 use super::WorkerTelemetry;
 use crate::record::Record;
 
-/// A request that is being served. Dropping this writes its record to log and metrics, once: so that a client that goes
-/// away is recorded too.
+/// The record of a request in progress. Dropping it writes the record to log and metrics, once; so a request is recorded
+/// also if its client closes the connection.
 pub(crate) struct Recording {
     record: Box<Record>,
     telemetry: Rc<WorkerTelemetry>,
 }
 
 impl Recording {
-    /// `record`, to be written to `telemetry`.
+    /// Writes `record` to `telemetry` at the end.
     pub(crate) fn new(record: Record, telemetry: Rc<WorkerTelemetry>) -> Self {
         Self {
             record: Box::new(record),

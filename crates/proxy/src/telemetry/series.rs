@@ -1,7 +1,7 @@
-//! Request metrics of routes: where they are counted and how they are found again.
+//! Request metrics of routes.
 //!
-//! The series of a route hang off its slot, one chain a worker. A series is found by comparing a few pointers and
-//! numbers; text is made of it only when metrics are read.
+//! The series of a route live in its slot, one chain per worker. A series is found by comparing a few pointers and
+//! numbers; label text is made when metrics are gathered.
 
 use std::sync::{Arc, Weak};
 
@@ -13,11 +13,11 @@ use super::chain::Chain;
 use super::count::{Histogram, LENGTH, SIZE, TIME, Total};
 use super::observation::{Observation, RouteLabels};
 
-/// Series of one route and worker. More come only from backends that answer with ever new statuses; those are
-/// counted by class of status then, so that neither memory nor the search grows.
+/// Most series of one route and worker. More would be a backend that sends ever new statuses; these are counted by class
+/// of status then, so that neither memory nor the search grows.
 const MOST_SERIES: usize = 128;
 
-/// What requests are told apart by.
+/// Labels of request metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Key {
     /// From a closed set.
@@ -26,7 +26,7 @@ pub(super) struct Key {
     pub(super) status: u16,
     /// The host as configured.
     pub(super) host: Option<Arc<str>>,
-    /// The canary that served.
+    /// The alternative, such as a canary, that served.
     pub(super) canary: Option<Arc<str>>,
     /// Object and Service. Part of the key because a slot may outlive a change of the Service.
     pub(super) origin: Arc<Origin>,
@@ -34,12 +34,12 @@ pub(super) struct Key {
     pub(super) path: Arc<str>,
 }
 
-/// How requests are told apart.
+/// Which labels request metrics have.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Labelling {
     /// By host; default true.
     pub(super) host: bool,
-    /// Also on hosts that no object names; default false.
+    /// Count hosts that no object names, too; default false.
     pub(super) undefined_host: bool,
     /// By class of status instead of status; default false.
     pub(super) status_classes: bool,
@@ -48,7 +48,6 @@ pub(super) struct Labelling {
 /// The counters of one key and worker.
 #[derive(Debug)]
 pub(super) struct Series {
-    /// What is counted here.
     pub(super) key: Key,
     request_duration: Histogram<11>,
     response_duration: Histogram<11>,
@@ -62,19 +61,19 @@ pub(super) struct Series {
 /// The counters of one key over all workers.
 #[derive(Default)]
 pub(super) struct SeriesTotal {
-    /// Its count is the number of requests too: every request has a duration.
+    /// Its count is also the number of requests.
     pub(super) request_duration: Total<11>,
-    /// Of the try that ended the request.
+    /// Of the last attempt.
     pub(super) response_duration: Total<11>,
-    /// Of the try that ended the request.
+    /// Of the last attempt.
     pub(super) header_duration: Total<11>,
-    /// Of the try that ended the request.
+    /// Of the last attempt.
     pub(super) connect_duration: Total<11>,
     /// Head and body.
     pub(super) request_size: Total<10>,
     /// Body.
     pub(super) response_size: Total<10>,
-    /// The same by coarser buckets.
+    /// Body, with coarser buckets.
     pub(super) bytes_sent: Total<7>,
 }
 
@@ -84,15 +83,15 @@ pub(super) struct RouteSeries {
     workers: Box<[Chain<Series>]>,
 }
 
-/// All routes that have counters. It holds none of them alive: the counters of a route go with the route.
+/// All routes that have counters, which are dropped with their route.
 #[derive(Debug, Default)]
 pub(super) struct Routes {
     routes: Mutex<Vec<Weak<RouteSeries>>>,
 }
 
 impl Routes {
-    /// Counts a request that `worker`, one of `workers`, served. Requests without a route, and on hosts that no
-    /// object names unless asked for, are not counted (ingress-nginx reference 7).
+    /// Counts a request that `worker`, one of `workers`, served. Requests without a route, and of hosts that no object names
+    /// unless the labelling includes them, are not counted (ingress-nginx reference 7).
     pub(super) fn observe(
         &self,
         seen: &Observation<'_>,
@@ -112,7 +111,7 @@ impl Routes {
         }
     }
 
-    /// The routes that are there still.
+    /// The routes that still exist.
     pub(super) fn live(&self) -> Vec<Arc<RouteSeries>> {
         let mut live = Vec::new();
         self.routes
@@ -127,7 +126,7 @@ impl Routes {
         });
         let mut routes = self.routes.lock();
         if routes.len() == routes.capacity() {
-            // Where nobody reads the metrics, nobody else clears away the routes that are gone.
+            // If metrics are never gathered, dropped routes are removed here only.
             routes.retain(|route| route.strong_count() > 0);
         }
         routes.push(Arc::downgrade(&series));
@@ -136,7 +135,7 @@ impl Routes {
 }
 
 impl RouteSeries {
-    /// Series of all workers, those of equal keys not yet added up.
+    /// Series of all workers, not added up.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Series> {
         self.workers.iter().flat_map(Chain::iter)
     }
@@ -180,7 +179,7 @@ impl Series {
 }
 
 impl SeriesTotal {
-    /// Adds what `series` holds now.
+    /// Adds the present counts of `series`.
     pub(super) fn add(&mut self, series: &Series) {
         self.request_duration.add(&series.request_duration);
         self.response_duration.add(&series.response_duration);
@@ -192,7 +191,7 @@ impl SeriesTotal {
     }
 }
 
-/// A key before anything is allocated for it.
+/// A key that borrows its parts.
 struct Wanted<'r> {
     method: &'static str,
     status: u16,
@@ -218,7 +217,7 @@ impl<'r> Wanted<'r> {
         }
     }
 
-    /// The same with the status's class alone.
+    /// The same with the class of the status.
     fn folded(&self) -> Self {
         let status = if self.status >= 100 {
             self.status / 100
@@ -261,7 +260,7 @@ fn find<'c>(chain: &'c Chain<Series>, wanted: &Wanted<'_>) -> &'c Series {
     lookup(&folded).unwrap_or_else(|| chain.push(|| Series::new(folded.key())))
 }
 
-/// Equal, of which being the same allocation is the usual and cheap case.
+/// Equal; usually they are the same allocation, which is cheap to see.
 fn same<T: PartialEq + ?Sized>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,
@@ -270,7 +269,7 @@ fn same<T: PartialEq + ?Sized>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
     }
 }
 
-/// The method, if it is a usual one: what clients make up is no label.
+/// The method if it is a standard one: clients must not create labels.
 fn method_label(method: &Method) -> &'static str {
     match *method {
         Method::GET => "GET",

@@ -1,11 +1,11 @@
-//! nginx's page of connection counters, which the catch-all host shows to the machine itself (ingress-nginx reference 2.6).
+//! nginx's `stub_status` page, which the catch-all host shows to loopback clients (ingress-nginx reference 2.6).
 
 use super::Telemetry;
 use super::count::Count;
 use super::worker::Counters;
 
 impl Telemetry {
-    /// The counters of all workers in the words of nginx.
+    /// The counters of all workers in the format of nginx.
     pub(crate) fn status_page(&self) -> String {
         let sum = |count: fn(&Counters) -> &Count| -> u64 {
             self.workers

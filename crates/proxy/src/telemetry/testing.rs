@@ -1,4 +1,4 @@
-//! Small values for the tests of log and metrics.
+//! Fixtures for the tests of log and metrics.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use super::observation::{Observation, RouteLabels};
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::upstream::{Attempt, Progress};
 
-/// A route as far as the metrics know it.
+/// What metrics know of a route.
 pub(super) struct TestRoute {
     pub(super) origin: Arc<Origin>,
     pub(super) path: Arc<str>,
@@ -44,7 +44,7 @@ impl TestRoute {
     }
 }
 
-/// What an observation borrows.
+/// Owns what an observation borrows.
 pub(super) struct Request {
     pub(super) method: Method,
     pub(super) target: Uri,
@@ -66,7 +66,7 @@ impl Default for Request {
 }
 
 impl Request {
-    /// A request that was answered 200 with 12 bytes in 3 ms.
+    /// A request that got 200 with 12 bytes in 3 ms.
     pub(super) fn seen(&self) -> Observation<'_> {
         Observation {
             end: self.end,
@@ -95,7 +95,7 @@ impl Request {
     }
 }
 
-/// A try at 127.0.0.1 that began `before` the end of the request and took `time`, if it ended.
+/// An attempt at 127.0.0.1 that began `before` milliseconds before the end of the request and took `time`, if it ended.
 pub(super) fn attempt(end: Instant, before: u64, time: Option<u64>) -> Attempt {
     let progress = Progress::default();
     progress.response.set(time.map(Duration::from_millis));

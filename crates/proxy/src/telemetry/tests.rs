@@ -1,4 +1,4 @@
-//! Metrics from the request to the text that is read.
+//! Metrics from the request to the exposition format.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::fs;
@@ -341,7 +341,7 @@ fn what_the_control_plane_tells_is_shown() {
     assert_eq!(fixture.samples("orphan_ingress"), Vec::<String>::new());
 }
 
-/// Everything but request metrics, which need a request, is there from the start.
+/// Everything but request metrics, which need a request, is exposed from the start.
 #[test]
 fn every_name_is_exposed_with_help_and_type() {
     let fixture = Fixture::new(&config());

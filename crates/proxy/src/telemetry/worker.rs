@@ -1,4 +1,4 @@
-//! What one worker counts beside the metrics of routes, and its end of the access log.
+//! Counters of a worker and of its connections, and its buffer of the access log.
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
@@ -16,7 +16,7 @@ use super::observation::Observation;
 use crate::current::CurrentTable;
 use crate::record::Record;
 
-/// A worker's counters. Aligned so that no two workers write to one cache line.
+/// Counters of a worker, aligned so that no two workers write to the same cache line.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Counters {
@@ -59,7 +59,7 @@ pub(crate) enum ConnectionState {
     Waiting,
 }
 
-/// A worker's end of [`Telemetry`]. Never leaves the worker's thread.
+/// [`Telemetry`] of one worker. Never leaves the worker's thread.
 pub(crate) struct WorkerTelemetry {
     telemetry: Arc<Telemetry>,
     counters: Arc<Counters>,
@@ -69,11 +69,10 @@ pub(crate) struct WorkerTelemetry {
 }
 
 impl WorkerTelemetry {
-    /// Bound on how long a line waits in a worker: [`WorkerTelemetry::flush`] is due this long after the first line.
+    /// Longest time that a line stays in a worker: [`WorkerTelemetry::flush`] is due this long after the first line.
     pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_millis(100);
 
-    /// The end of worker `index`, which serves from `table`. At most one for each index below the configured number of
-    /// workers.
+    /// For worker `index`, which serves from `table`. At most one for each index below the configured number of workers.
     pub(crate) fn new(telemetry: &Arc<Telemetry>, index: usize, table: CurrentTable) -> Self {
         Self {
             telemetry: telemetry.clone(),
@@ -84,7 +83,7 @@ impl WorkerTelemetry {
         }
     }
 
-    /// Counts a finished request and writes its line. The access-log settings are those of the current table.
+    /// Counts a finished request and logs it by the settings of the current table.
     pub(super) fn observe(&self, record: &Record) {
         let table = self.table.get();
         self.finish(
@@ -93,7 +92,7 @@ impl WorkerTelemetry {
         );
     }
 
-    /// A connection was accepted and is served until the guard is dropped.
+    /// Counts an accepted connection, which is open until the guard is dropped.
     pub(crate) fn connection(&self) -> ConnectionGuard {
         let counters = self.counters.clone();
         counters.accepted.add(1);
@@ -110,18 +109,18 @@ impl WorkerTelemetry {
         guard
     }
 
-    /// A connection was accepted and closed at once because of `limit`.
+    /// Counts a connection that was accepted and closed at once because of `limit`.
     pub(crate) fn turned_away(&self, limit: &'static str) {
         self.counters.accepted.add(1);
         self.refused(limit);
     }
 
-    /// Something was refused by `limit` before there was a record of it.
+    /// Counts a refusal by `limit` that has no record.
     pub(crate) fn refused(&self, limit: &'static str) {
         self.counters.refuse(limit);
     }
 
-    /// A panic was caught.
+    /// Counts a caught panic.
     pub(crate) fn panicked(&self) {
         self.counters.panics.add(1);
     }
@@ -132,7 +131,7 @@ impl WorkerTelemetry {
         self.log.try_borrow().is_ok_and(|log| log.has_lines())
     }
 
-    /// Hands the lines that wait to the writer. Never blocks.
+    /// Sends buffered lines to the writer. Never blocks.
     pub(crate) fn flush(&self) {
         if let Ok(mut log) = self.log.try_borrow_mut() {
             log.flush();
@@ -163,7 +162,7 @@ impl Drop for WorkerTelemetry {
     }
 }
 
-/// An open client connection in the gauges. Stays on its worker's thread.
+/// Counts an open client connection in the gauges. Never leaves its worker's thread.
 pub(crate) struct ConnectionGuard {
     counters: Arc<Counters>,
     state: Cell<ConnectionState>,
@@ -171,7 +170,7 @@ pub(crate) struct ConnectionGuard {
 }
 
 impl ConnectionGuard {
-    /// The connection does `state` from now on; it begins with reading.
+    /// Changes the state, which is [`ConnectionState::Reading`] at first.
     pub(crate) fn enter(&self, state: ConnectionState) {
         let former = self.state.replace(state);
         if former == state {

@@ -1,19 +1,18 @@
-//! Which addresses may be endpoints at all.
+//! Which addresses may be endpoints.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-/// The addresses that this process listens on itself. A request that is forwarded to one of them comes back, is forwarded
-/// again, and so on until there are no sockets left; and the admin port is nobody's but the operator's.
+/// The addresses that this process listens on. A request that is forwarded to one of them comes back and is forwarded
+/// again, until no sockets are left; and the admin port is for the operator alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LocalAddresses(Vec<SocketAddr>);
 
 impl LocalAddresses {
-    /// These.
     pub(crate) fn new(listeners: Vec<SocketAddr>) -> Self {
         Self(listeners)
     }
 
-    /// Whether connecting to `endpoint` would certainly lead here.
+    /// Whether `endpoint` is one of them.
     pub(super) fn contains(&self, endpoint: SocketAddr) -> bool {
         let address = endpoint.ip().to_canonical();
         self.0.iter().any(|own| {
@@ -22,8 +21,8 @@ impl LocalAddresses {
         })
     }
 
-    /// Whether a connection from `local` to `peer` has led here: one machine's own addresses are not known in advance, but
-    /// to reach one of them the system uses that same address at both ends.
+    /// Whether a connection from `local` to `peer` reached this process. The addresses of the machine are not known in
+    /// advance, but the system uses the same address at both ends of a connection to itself.
     pub(super) fn reached(&self, local: SocketAddr, peer: SocketAddr) -> bool {
         local.ip() == peer.ip()
             && self
@@ -33,9 +32,8 @@ impl LocalAddresses {
     }
 }
 
-/// Whether `address` may be connected to: never an unspecified, link-local (this is where clouds serve the node's
-/// credentials), multicast or broadcast address; loopback only where `loopback` allows it, because what listens there
-/// trusts its own machine.
+/// Whether `address` may be an endpoint: never an unspecified, link-local (clouds serve the credentials of the node
+/// there), multicast or broadcast address; loopback only if `loopback`, because what listens there trusts the machine.
 pub(super) fn is_allowed(address: IpAddr, loopback: bool) -> bool {
     let address = address.to_canonical();
     let never = address.is_unspecified() || address.is_multicast() || is_link_local(address);
@@ -45,7 +43,7 @@ pub(super) fn is_allowed(address: IpAddr, loopback: bool) -> bool {
 fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
-        // The last one is the metadata address of one large cloud, which is not link-local.
+        // The last one is the metadata address of a large cloud, which is not link-local.
         IpAddr::V6(v6) => {
             v6.is_unicast_link_local() || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
         }

@@ -1,4 +1,4 @@
-//! Sessions by cookie: which endpoint a cookie names, and the cookie of a new session.
+//! Cookie affinity: which endpoint a cookie names, and the cookie of a new session.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -11,14 +11,14 @@ use md5::{Digest, Md5};
 use super::SelectionInput;
 use super::balance::{Selection, UpstreamState, View, hash, random};
 
-/// Picks for a new session before an endpoint that was tried is accepted.
+/// How many random keys a new session draws to avoid endpoints that were tried.
 const PICKS: usize = 20;
 
-/// Last second of the year 9999: later dates cannot be written in a cookie.
+/// Last second of the year 9999: a cookie cannot express later dates.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// Whether the affinity cookie's value `cookie` belongs to a session with `upstream`: primary and canary use one cookie,
-/// and its second half tells them apart.
+/// Whether the affinity cookie's value `cookie` belongs to a session with `upstream`: primary and canary share a cookie
+/// name, and the second half of the value distinguishes them.
 pub(crate) fn bound_to(cookie: &str, upstream: &Upstream) -> bool {
     let Some((_, bound)) = cookie.split_once('|') else {
         return false;
@@ -29,12 +29,12 @@ pub(crate) fn bound_to(cookie: &str, upstream: &Upstream) -> bool {
     }
 }
 
-/// Second half of the cookies of the upstream `name`: ingress-nginx hashes twice (its reference, 1.4).
+/// Second half of the cookie value for the upstream `name`: ingress-nginx hashes twice (its reference, 1.4).
 pub(super) fn binding(name: &str) -> String {
     md5_hex(&format!("{}{name}", md5_hex(name)))
 }
 
-/// First half of the cookie of a persistent session with `endpoint`.
+/// First half of the cookie value of a persistent session with `endpoint`.
 pub(super) fn persistent_key(upstream: &str, endpoint: SocketAddr) -> String {
     md5_hex(&format!("{upstream}{endpoint}"))
 }
@@ -49,7 +49,7 @@ fn md5_hex(text: &str) -> String {
         })
 }
 
-/// The endpoint of the request's session, or of a new one, whose cookie is then left in `selection`.
+/// The endpoint of the request's session, or of a new one, whose cookie is put into `selection`.
 pub(super) fn pick(
     selection: &mut Selection<'_>,
     affinity: &Affinity,
@@ -91,7 +91,7 @@ fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Optio
     }
 }
 
-/// A new key and the endpoint it leads to; another one than those in `tried`, if luck allows.
+/// A new key and its endpoint, which is probably not in `tried`.
 fn begin_balanced(view: &View, tried: &[SocketAddr]) -> Option<(SocketAddr, String)> {
     let mut picked = None;
     for _ in 0..PICKS {
@@ -106,7 +106,7 @@ fn begin_balanced(view: &View, tried: &[SocketAddr]) -> Option<(SocketAddr, Stri
     picked
 }
 
-/// Digits and dots as ingress-nginx writes them, but random where it shows its process.
+/// Digits and dots as in ingress-nginx, but random where it shows its process id.
 fn new_key() -> String {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -120,7 +120,7 @@ fn new_key() -> String {
     )
 }
 
-/// `Set-Cookie` for `value`; `None` when an attribute of the object cannot be in a header.
+/// `Set-Cookie` for `value`; `None` if an attribute of the object is no field value.
 fn set_cookie(
     affinity: &Affinity,
     value: &str,
@@ -150,7 +150,7 @@ fn set_cookie(
     HeaderValue::try_from(text).ok()
 }
 
-/// `seconds` from now, within the years that a date header can hold.
+/// `seconds` from now, within the years that a date in a cookie can express.
 fn date_in(seconds: i64) -> SystemTime {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -165,7 +165,7 @@ fn same_site(affinity: &Affinity, input: &dyn SelectionInput) -> Option<SameSite
     (!conditional || reads_same_site_none(input.user_agent())).then_some(same_site)
 }
 
-/// Whether a browser takes `SameSite=None` for what it says; some older ones take it for `Strict` or drop the cookie.
+/// Whether a browser understands `SameSite=None`; some older ones take it for `Strict` or drop the cookie.
 fn reads_same_site_none(user_agent: &str) -> bool {
     let has = |part: &str| user_agent.contains(part);
     let old_chrome = ["Chrome/4", "Chrome/5", "Chrome/6"].into_iter().any(has);

@@ -1,4 +1,4 @@
-//! The tries of a call, as logs and metrics show them.
+//! The attempts of a call, as logs and metrics show them.
 
 use std::cell::Cell;
 use std::net::SocketAddr;
@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use smallvec::SmallVec;
 
-/// The tries of one call, in order.
+/// The attempts of one call, in order.
 ///
-/// They belong to the caller, who passes them in: a call that is dropped halfway, because its client went away, has left
-/// its tries there.
+/// The caller owns them and passes them in: so it has them also when it drops the call, because its client went away.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attempts(SmallVec<[Attempt; 1]>);
 
-/// One try at an endpoint.
+/// One attempt to have a request served by an endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Attempt {
     pub(crate) endpoint: SocketAddr,
@@ -25,23 +24,23 @@ pub(crate) struct Attempt {
     pub(crate) connect: Option<Duration>,
     /// Time to the head of the response.
     pub(crate) header: Option<Duration>,
-    /// Status of the response, or the one that the failure stands for (502, 504).
+    /// Status of the response, or 502 or 504 for a failure of the endpoint.
     pub(crate) status: Option<StatusCode>,
-    /// Shared with the body of the response, which goes on when the call is over.
+    /// Shared with the body of the response, which outlives the call.
     pub(crate) progress: Rc<Progress>,
 }
 
-/// How far the body of a response has come.
+/// How much of the body of a response was received.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    /// Time from the start of the try to the end of the body; `None` until then.
+    /// Time from the start of the attempt to the end of the body; `None` until then.
     pub(crate) response: Cell<Option<Duration>>,
     /// Bytes received.
     pub(crate) bytes: Cell<u64>,
 }
 
 impl Attempts {
-    /// A try at `endpoint` begins.
+    /// Adds an attempt at `endpoint`.
     pub(super) fn begin(&mut self, endpoint: SocketAddr, start: Instant) {
         self.0.push(Attempt {
             endpoint,
@@ -53,7 +52,7 @@ impl Attempts {
         });
     }
 
-    /// Changes the current try.
+    /// Changes the last attempt.
     pub(super) fn note(&mut self, change: impl FnOnce(&mut Attempt)) {
         if let Some(attempt) = self.0.last_mut() {
             change(attempt);
@@ -65,7 +64,7 @@ impl Attempts {
         self.0.extend(other.0);
     }
 
-    /// Progress of the current try.
+    /// Progress of the last attempt.
     pub(super) fn progress(&self) -> Rc<Progress> {
         self.last()
             .map(|attempt| attempt.progress.clone())

@@ -1,7 +1,7 @@
-//! A request to an upstream: endpoint, connection, exchange, and again where its options allow it.
+//! A request to an upstream: endpoint, connection, exchange, and retries.
 //!
-//! Every request that leaves this process goes through here: what clients send, which `pipeline` forwards, and requests
-//! of the process itself. So nothing here knows a route, a client's request or its record.
+//! Every request that leaves this process is a call: those of clients, which `pipeline` forwards, and those of the process
+//! itself. So nothing here knows a route, a client's request or its record.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -32,7 +32,6 @@ static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering"
 
 /// A request to an upstream.
 pub(crate) struct Call<'c> {
-    /// Where to.
     pub(crate) target: Target<'c>,
     /// Method, target in origin form, and final fields: with `Host`, without hop-by-hop ones but the pair of an upgrade.
     pub(crate) head: http::request::Parts,
@@ -40,24 +39,23 @@ pub(crate) struct Call<'c> {
     pub(crate) options: CallOptions<'c>,
     /// Bounds on kept connections: those of the table that the target is from.
     pub(crate) pool: &'c PoolSettings,
-    /// What choosing an endpoint depends on.
+    /// What the choice of an endpoint depends on.
     pub(crate) input: &'c dyn SelectionInput,
 }
 
-/// What an upstream answered.
+/// The response of an upstream.
 pub(crate) struct Reply {
     /// Its body streams. A 101 has none; hyper's `OnUpgrade` is among its extensions.
     pub(crate) response: Response<UpstreamBody>,
-    /// `Set-Cookie` of a session that began with this call.
+    /// `Set-Cookie` of a session that begins with this call.
     pub(crate) session_cookie: Option<HeaderValue>,
 }
 
 impl Upstreams {
-    /// Sends a request and waits for the head of its response. Every try is noted in `attempts` when it begins, and there
-    /// whatever comes of it.
+    /// Sends a request and waits for the head of its response. Every attempt is in `attempts` from its start.
     ///
     /// # Errors
-    /// What went wrong with the last try, when there is no response to pass on.
+    /// The failure of the last attempt.
     pub(crate) async fn call(
         self: &Rc<Self>,
         call: Call<'_>,
@@ -89,7 +87,7 @@ impl Upstreams {
     }
 }
 
-/// What stays the same from try to try.
+/// What is common to all attempts.
 struct Caller<'c> {
     upstreams: &'c Rc<Upstreams>,
     upstream: &'c Arc<Upstream>,
@@ -100,7 +98,7 @@ struct Caller<'c> {
     attempts: &'c mut Attempts,
 }
 
-/// The request between tries. The head is `None` once a connection has taken the last copy.
+/// The request between attempts. The head is `None` once a connection has taken the last copy.
 struct Outgoing {
     head: Option<RequestHead>,
     payload: Payload,
@@ -167,7 +165,7 @@ impl Caller<'_> {
         }
     }
 
-    /// Whether the policy prefers the response of another endpoint to this one.
+    /// Whether the retry policy discards this response for one of another endpoint.
     fn is_retried(
         &self,
         response: &Response<Incoming>,
@@ -179,7 +177,7 @@ impl Caller<'_> {
             && tries.again(Cause::Status(response.status()), true, Instant::now())
     }
 
-    /// One try at `endpoint`. A kept connection that turns out to be closed is replaced by a fresh one within the try.
+    /// One attempt at `endpoint`. A kept connection that turns out to be closed is replaced by a new one within the attempt.
     async fn attempt(
         &mut self,
         endpoint: SocketAddr,
@@ -228,7 +226,7 @@ impl Caller<'_> {
         }
     }
 
-    /// Sends the request; `copied`: it may be needed again.
+    /// Sends the request. `copied`: keeps a copy for another attempt.
     async fn send(
         &mut self,
         lease: &mut Lease,
@@ -295,7 +293,7 @@ impl Caller<'_> {
             (Some(identity), Security::Tls(settings)) => {
                 let handshake = tls::handshake(settings, identity, key.address, key.http2);
                 Some(handshake.map_err(|error| {
-                    tracing::warn!(upstream = %self.upstream.key, %error, "no TLS towards an upstream");
+                    tracing::warn!(upstream = %self.upstream.key, %error, "cannot speak TLS to upstream");
                     CallError::Connect
                 })?)
             }
@@ -310,7 +308,7 @@ impl Caller<'_> {
         self.upstreams.connect(dial).await
     }
 
-    /// Makes the caller's response of the endpoint's.
+    /// The response for the caller.
     fn accept(self, accepted: Accepted) -> Response<UpstreamBody> {
         let Accepted {
             endpoint,
@@ -346,7 +344,7 @@ impl Caller<'_> {
     }
 }
 
-/// A response to pass on.
+/// A response that is not retried.
 struct Accepted {
     endpoint: SocketAddr,
     lease: Lease,
@@ -354,7 +352,7 @@ struct Accepted {
     start: Instant,
 }
 
-/// Whether the body is read ahead: as configured, unless the endpoint says otherwise.
+/// Whether the body is read ahead: as configured, unless the endpoint sends `X-Accel-Buffering`.
 fn reads_ahead(configured: bool, headers: &HeaderMap) -> bool {
     match headers
         .get(&ACCEL_BUFFERING)
@@ -366,7 +364,7 @@ fn reads_ahead(configured: bool, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The status that a failed try stands for; `None` when the endpoint is not at fault.
+/// The status of a failed attempt; `None` if the endpoint is not at fault.
 fn status(error: CallError) -> Option<StatusCode> {
     cause(error).map(|cause| match cause {
         Cause::Timeout => StatusCode::GATEWAY_TIMEOUT,

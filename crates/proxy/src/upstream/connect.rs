@@ -18,7 +18,7 @@ use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Upstreams, address};
 
-/// HTTP/2 flow control and bounds: what hyper would choose is meant for trusted peers.
+/// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 const SEND_BUFFER: usize = 64 << 10;
@@ -26,15 +26,13 @@ const HEADER_LIST: u32 = 64 << 10;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where to connect, and how.
+/// A connection to open.
 pub(super) struct Dial {
-    /// Endpoint, protocol and identity.
     pub(super) key: Key,
-    /// The upstream it is for.
     pub(super) upstream: UpstreamKey,
     /// TLS; `None`: plain text.
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
-    /// Bound on TCP and TLS together.
+    /// Bound on TCP and TLS handshakes together.
     pub(super) timeout: Duration,
 }
 
@@ -46,18 +44,18 @@ impl Upstreams {
         if !address::is_allowed(endpoint.ip(), environment.loopback)
             || environment.local.contains(endpoint)
         {
-            tracing::debug!(%endpoint, "the address is not one that endpoints may have");
+            tracing::debug!(%endpoint, "refused endpoint address");
             return Err(CallError::Connect);
         }
         let timeout = dial.timeout;
         match tokio::time::timeout(timeout, self.open(dial)).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(error)) => {
-                tracing::debug!(%endpoint, %error, "connecting to an endpoint failed");
+                tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
                 Err(CallError::Connect)
             }
             Err(_) => {
-                tracing::debug!(%endpoint, ?timeout, "connecting to an endpoint took too long");
+                tracing::debug!(%endpoint, ?timeout, "connecting to endpoint timed out");
                 Err(CallError::ConnectTimeout)
             }
         }
@@ -70,7 +68,7 @@ impl Upstreams {
             .local
             .reached(stream.local_addr()?, stream.peer_addr()?)
         {
-            return Err(io::Error::other("the address is one of our own"));
+            return Err(io::Error::other("the endpoint is this process"));
         }
         stream.set_nodelay(true)?;
         match dial.tls {
@@ -110,7 +108,7 @@ where
     let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.with_upgrades().await {
-            tracing::debug!(%error, "a connection to an endpoint broke");
+            tracing::debug!(%error, "connection to endpoint broke");
         }
     });
     Ok(Lease::http1(sender, key, upstream))
@@ -137,13 +135,13 @@ where
     let (sender, connection) = builder.handshake::<_, RequestBody>(io).await?;
     tokio::task::spawn_local(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(%error, "a connection to an endpoint broke");
+            tracing::debug!(%error, "connection to endpoint broke");
         }
     });
     Ok(Lease::http2(upstreams, sender, key, upstream))
 }
 
-/// Runs the parts of HTTP/2 connections on the worker's own thread.
+/// Runs the tasks of HTTP/2 connections on the thread of the worker.
 #[derive(Clone, Copy)]
 struct LocalExecutor;
 

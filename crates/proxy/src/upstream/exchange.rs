@@ -17,20 +17,19 @@ use super::request_body::{Phase, RequestBody, Watch};
 use super::retry::Cause;
 use super::timer::{LazyTimer, after};
 
-/// Why there is no response.
+/// Why an exchange has no response.
 pub(super) struct Failure {
-    /// What the client is told.
     pub(super) error: CallError,
-    /// What the retry policy is asked; `None` when no other endpoint could do better.
+    /// The condition of the retry policy; `None` if another endpoint would fail as well.
     pub(super) cause: Option<Cause>,
-    /// Something may have reached the endpoint.
+    /// The endpoint may have received something.
     pub(super) sent: bool,
     /// The request, when a connection took it but did not send it.
     pub(super) unsent: Option<Box<Request<RequestBody>>>,
 }
 
 impl Failure {
-    /// A failure after which the request may have reached the endpoint.
+    /// A failure after the endpoint may have received the request.
     pub(super) fn sent(error: CallError) -> Self {
         Self {
             error,
@@ -49,7 +48,7 @@ impl Failure {
     }
 }
 
-/// What the retry policy calls `error`.
+/// The condition of the retry policy that `error` meets.
 pub(super) fn cause(error: CallError) -> Option<Cause> {
     match error {
         CallError::Connect | CallError::Broken => Some(Cause::Error),
@@ -61,12 +60,11 @@ pub(super) fn cause(error: CallError) -> Option<Cause> {
     }
 }
 
-/// How long the parts of an exchange may take.
+/// Time bounds of an exchange.
 pub(super) struct Bounds<'r> {
     pub(super) options: &'r CallOptions<'r>,
-    /// When it began.
     pub(super) start: Instant,
-    /// Where the body is, if there is one.
+    /// Progress of the body, if there is one.
     pub(super) watch: Option<Rc<Watch>>,
 }
 
@@ -116,7 +114,7 @@ async fn wait(
     .await
 }
 
-/// Ready when the one who is waited for has taken too long.
+/// Ready when the endpoint has exceeded its time.
 fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -> Poll<CallError> {
     let options = bounds.options;
     let (phase, since) = bounds
@@ -134,13 +132,13 @@ fn poll_late(timer: &mut LazyTimer, bounds: &Bounds<'_>, cx: &mut Context<'_>) -
 fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -> Failure {
     let unsent = error.take_message().map(Box::new);
     let error = error.into_error();
-    // A body that failed takes the connection with it, but the endpoint is not at fault.
+    // A failing body breaks the connection, but the endpoint is not at fault.
     if let Some(fault) = bounds.watch.as_ref().and_then(|watch| watch.fault()) {
         return Failure::sent(fault.into());
     }
     tracing::debug!(
         error = &error as &dyn std::error::Error,
-        "no response from an endpoint"
+        "no response from endpoint"
     );
     let error = match error.is_parse() {
         true if error.is_parse_too_large() => CallError::HeadTooLarge,
@@ -154,8 +152,8 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
     }
 }
 
-/// Refuses heads that are too large, frame their body in two ways (RFC 9112 section 6.3: smuggling), or in a way that the
-/// client could not be told of: with another coding than `chunked`, which ends here.
+/// Refuses heads that are too large, that frame their body in two ways (RFC 9112 section 6.3: smuggling), or with a
+/// transfer coding other than `chunked`, which cannot be passed on.
 fn check(response: &Response<Incoming>, limit: usize) -> Result<(), CallError> {
     let headers = response.headers();
     let fields = headers

@@ -1,9 +1,7 @@
-//! The side of the endpoints: which one a request goes to, the connection it takes, what is sent, what comes back, and
-//! when another one is tried.
+//! Requests to upstreams: load balancing, connections, request and response, retries.
 //!
-//! What a request looks like upstream is decided before (the head is final but for its framing), and what a client sees of
-//! a failure is decided after: this module says what went wrong and whose fault it was. It knows no client, no route and
-//! no worker: requests come in as a [`Call`], whoever they are from.
+//! The head of a request is final but for its framing, and what a client sees of a failure is decided elsewhere: this
+//! module says what failed and at whose fault. It knows no client, route or worker: every request is a [`Call`].
 
 mod address;
 mod affinity;
@@ -54,19 +52,17 @@ pub(crate) use tunnel::Tunnel;
 use self::pool::Pools;
 use crate::current::CurrentTable;
 
-/// What all workers share for sending requests.
+/// What the upstreams of all workers share.
 pub(crate) struct Environment {
-    /// Names of ExternalName Services.
     pub(crate) resolver: Resolver,
-    /// Where this process listens; never endpoints.
+    /// Where this process listens.
     pub(crate) local: LocalAddresses,
     /// Endpoints may have loopback addresses.
     pub(crate) loopback: bool,
-    /// Number of workers.
     pub(crate) workers: usize,
 }
 
-/// What one worker sends requests with.
+/// Sends the requests of one worker.
 pub(crate) struct Upstreams {
     environment: Arc<Environment>,
     /// Number of the worker, from 0.
@@ -76,7 +72,7 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
-    /// Those of `worker`, counted from 0. Kept connections follow the settings and endpoints of `table`.
+    /// For `worker`, counted from 0. Kept connections follow the settings and endpoints of `table`.
     pub(crate) fn new(environment: Arc<Environment>, worker: usize, table: CurrentTable) -> Self {
         Self {
             environment,
@@ -87,13 +83,13 @@ impl Upstreams {
     }
 }
 
-/// What choosing an endpoint, and the cookie of a new session, may depend on. A call for a client has the client's; a call
-/// of our own has what it wants to be balanced by.
+/// What the choice of an endpoint and the cookie of a new session may depend on: properties of a client's request, or of
+/// what a call of the process itself is balanced by.
 pub(crate) trait SelectionInput {
     /// The client, after real-IP processing.
     fn client(&self) -> IpAddr;
 
-    /// The text of `template`, which a consistent hash is made of.
+    /// The text of `template`, which consistent hashing hashes.
     fn evaluate(&self, template: &Template) -> String;
 
     /// Whether the client came by https: its session cookies are `Secure` then. Default: no.
@@ -117,32 +113,31 @@ pub(crate) trait SelectionInput {
     }
 }
 
-/// Why a call has no response, split by fault: the cluster's state, the endpoint, the source of the request's body.
+/// Why a call has no response, by fault: the state of the cluster, the endpoint, the source of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
-    /// There is nowhere to send it.
     #[error("the upstream has no endpoints")]
     NoEndpoints,
     /// The endpoint refused the connection or the handshake.
-    #[error("connecting to the upstream failed")]
+    #[error("cannot connect to the upstream")]
     Connect,
     /// Connecting took longer than the connect timeout.
-    #[error("connecting to the upstream took too long")]
+    #[error("connecting to the upstream timed out")]
     ConnectTimeout,
-    /// The endpoint took nothing of the request for longer than the send timeout.
-    #[error("the upstream did not take the request in time")]
+    /// The endpoint read nothing of the request for longer than the send timeout.
+    #[error("sending to the upstream timed out")]
     SendTimeout,
     /// The endpoint did not respond for longer than the read timeout.
-    #[error("the upstream did not answer in time")]
+    #[error("the upstream timed out")]
     ReadTimeout,
     /// The connection broke before there was a response.
-    #[error("the upstream closed the connection without an answer")]
+    #[error("the upstream closed the connection before its response")]
     Broken,
     /// The head of the response is larger than the options allow.
-    #[error("the head of the upstream's response is too large")]
+    #[error("the response head of the upstream is too large")]
     HeadTooLarge,
     /// The response is not HTTP, or not one to this request.
-    #[error("the upstream's response is invalid")]
+    #[error("the response of the upstream is invalid")]
     InvalidResponse,
     /// The body of the request could not be read to its end.
     #[error(transparent)]

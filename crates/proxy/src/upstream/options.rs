@@ -1,4 +1,4 @@
-//! The terms of a call: protocol, TLS, times, retries.
+//! The options of a call: protocol, TLS, timeouts, retries.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use headgate_table::{
 
 use super::tls::TlsIdentity;
 
-/// What is read ahead of an HTTP/1 response, bytes: what a slow client costs is some four times that.
+/// Read buffer of an HTTP/1 connection, bytes: a slow client costs some four times that.
 const READ_BUFFER: usize = 64 << 10;
-/// The same where larger heads are allowed; and no head is larger, whatever the options say.
+/// The same where larger heads are allowed; no head is larger, whatever the options say.
 const LARGEST_BUFFER: usize = 256 << 10;
 
-/// The terms of a call. A route's [`Forwarding`] to an upstream becomes such a value; calls that belong to no route have one of their
-/// own. The defaults are those of [`Forwarding`].
+/// The options of a call: those of a route's [`Forwarding`] to an upstream, or of a call that belongs to no route. The
+/// defaults are those of [`Forwarding`].
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CallOptions<'c> {
     /// Default HTTP/1.1.
     pub(crate) protocol: Protocol,
     /// Default plain text.
     pub(crate) security: Security<'c>,
-    /// `Connection` of an HTTP/1 request; default: what keeping the connection asks for.
+    /// `Connection` of an HTTP/1 request; default: `close` unless the connection may be kept.
     pub(crate) connection_header: Option<ConnectionHeader>,
     /// Bound on connecting, TLS and the first resolution of a name included; default 5 s.
     pub(crate) connect_timeout: Duration,
@@ -34,25 +34,24 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) retry: Retry,
     /// Largest head of a response, bytes; default 4 KiB.
     pub(crate) response_head_limit: usize,
-    /// Read the body of an HTTP/1 response ahead of whoever takes it, unless the endpoint says otherwise; default false.
+    /// Read the body of an HTTP/1 response ahead of its consumer, unless the endpoint says otherwise; default false.
     pub(crate) read_ahead: bool,
     /// The head asks for an upgrade and the caller can take a 101; default false. Never with HTTP/2.
     pub(crate) upgrade: bool,
 }
 
-/// What endpoints speak.
+/// The protocol of endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
-    /// One request a connection, and every body with its length.
+    /// One request per connection, and every body with its length.
     Http10,
     Http11,
     Http2,
 }
 
-/// How connections to endpoints are protected.
+/// Plain text or TLS.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Security<'c> {
-    /// Plain text.
     Plain,
     /// TLS under these settings; without settings, nothing is verified and no name is sent.
     Tls(Option<&'c Arc<UpstreamTls>>),
@@ -77,7 +76,7 @@ impl Default for CallOptions<'_> {
 }
 
 impl<'c> CallOptions<'c> {
-    /// The terms of `forwarding` to `upstream`, for a client that came by `https` or not.
+    /// The options of `forwarding` to `upstream`. `https`: the client's connection is TLS.
     pub(crate) fn of(forwarding: &Forwarding, upstream: &'c Upstream, https: bool) -> Self {
         let protocol = match forwarding.http_version {
             _ if upstream.protocol.is_grpc() => Protocol::Http2,
@@ -117,7 +116,7 @@ impl<'c> CallOptions<'c> {
         }
     }
 
-    /// As whom `upstream` is spoken to; `None`: in plain text.
+    /// The TLS identity of connections to `upstream`; `None`: plain text.
     pub(super) fn identity(&self, upstream: &Upstream) -> Option<TlsIdentity> {
         match self.security {
             Security::Plain => None,
@@ -125,7 +124,7 @@ impl<'c> CallOptions<'c> {
         }
     }
 
-    /// Most that is read ahead of an HTTP/1 response, bytes; its head has to fit.
+    /// Read buffer of an HTTP/1 connection, bytes; the head of a response must fit.
     pub(super) fn buffer(&self) -> usize {
         self.response_head_limit.clamp(READ_BUFFER, LARGEST_BUFFER)
     }

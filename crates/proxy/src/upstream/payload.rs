@@ -1,4 +1,4 @@
-//! Request bodies before an endpoint is chosen: held in memory, kept in a file, or left to stream.
+//! Request bodies before they are sent: in memory, in a temporary file, or a stream.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use super::request_body::{
 };
 use super::spool::{PIECE, Spool};
 
-/// The body of a request that is sent: the client's, or one of our own.
+/// The body of a request to an upstream: the client's, or one of the process itself.
 pub(crate) struct Payload(Kind);
 
 enum Kind {
@@ -27,14 +27,14 @@ enum Kind {
     Stream(Option<BodyStream>, Option<u64>),
 }
 
-/// How a body has to be framed.
+/// How a body is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// There is no body and nothing to say about it.
+    /// There is no body; the method needs no framing field.
     None,
-    /// Exactly so many bytes.
+    /// Bytes.
     Exact(u64),
-    /// Not known before its end.
+    /// Not known before the end.
     Unknown,
 }
 
@@ -54,10 +54,10 @@ impl Payload {
         Self(Kind::Stream(Some(body), length))
     }
 
-    /// A client's body under `rules`: read to its end first if they, or the options of the call that it is for, want that.
+    /// A client's body under `rules`. It is read to its end first if they, or the options of its call, require that.
     ///
     /// # Errors
-    /// When it is longer than the rules allow, also if only announced to be, or could not be read to its end.
+    /// If it is longer than the rules allow, or announced to be, or cannot be read to its end.
     pub(crate) async fn receive(
         incoming: Incoming,
         rules: BodyRules,
@@ -85,8 +85,7 @@ impl Payload {
         gathered(body, rules.memory).await
     }
 
-    /// The same in a form that `protocol` can frame: without chunks, a body of unknown length can only be sent once it is
-    /// known.
+    /// The same in a form that `protocol` can frame: without chunks, a body of unknown length is read to its end first.
     pub(super) async fn framable(self, protocol: Protocol) -> Result<Self, RequestBodyError> {
         match self.0 {
             Kind::Stream(Some(body), None) if protocol == Protocol::Http10 => {
@@ -105,12 +104,12 @@ impl Payload {
         }
     }
 
-    /// The body for one try, and what tells how far it is. `None` when it is gone.
+    /// The body for one attempt, and its progress. `None` if it is gone.
     pub(super) fn body(&mut self, now: Instant) -> Option<(RequestBody, Option<Rc<Watch>>)> {
         let watch = Watch::new(now);
         let body = match &mut self.0 {
             Kind::Empty => return Some((RequestBody::empty(), None)),
-            // A connection asks an empty body for nothing, so nothing would tell that it is sent.
+            // A connection does not poll an empty body, so its progress would never show that it is sent.
             Kind::Memory(bytes) if bytes.is_empty() => return Some((RequestBody::empty(), None)),
             Kind::Memory(bytes) => RequestBody::memory(bytes.clone(), watch.clone()),
             Kind::Spooled(spool, length) => {
@@ -121,7 +120,7 @@ impl Payload {
         Some((body, Some(watch)))
     }
 
-    /// Takes back a body that was not sent.
+    /// Puts back a body that was not sent.
     pub(super) fn restore(&mut self, body: RequestBody) {
         if let Kind::Stream(stream, _) = &mut self.0 {
             *stream = body.into_stream();
@@ -134,7 +133,7 @@ impl Payload {
     }
 }
 
-/// Reads into memory; what does not fit `memory` goes on to a file.
+/// Reads into memory; if the body exceeds `memory`, into a file.
 async fn gathered<B>(mut body: B, memory: usize) -> Result<Payload, RequestBodyError>
 where
     B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
@@ -142,7 +141,7 @@ where
     let Some(first) = next(&mut body).await? else {
         return Ok(Payload::bytes(Bytes::new()));
     };
-    // The common small body comes in one piece, which is kept as it is.
+    // The common small body is a single frame, which needs no copy.
     if body.is_end_stream() && first.len() <= memory {
         return Ok(Payload::bytes(first));
     }
@@ -162,7 +161,7 @@ where
     B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
 {
     let failed = |error| {
-        tracing::warn!(%error, "a request body could not be kept in a temporary file");
+        tracing::warn!(%error, "cannot write request body to a temporary file");
         RequestBodyError::Spool
     };
     let spool = Spool::create().await.map_err(failed)?;
@@ -184,7 +183,7 @@ where
     }
 }
 
-/// The next bytes; trailers have no place in a body of known length and are dropped, as nginx does.
+/// The next bytes. Trailers are impossible after a body of known length and are dropped, as nginx does.
 async fn next<B>(body: &mut B) -> Result<Option<Bytes>, RequestBodyError>
 where
     B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,

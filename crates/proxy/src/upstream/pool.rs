@@ -1,4 +1,4 @@
-//! Connections to endpoints that are kept between requests. One worker's pool belongs to its thread: nothing is locked.
+//! Kept connections to endpoints. The pool of a worker belongs to its thread: there are no locks.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -20,32 +20,29 @@ use super::tls::TlsIdentity;
 /// Streams on one HTTP/2 connection before another is opened.
 const STREAMS: u32 = 100;
 
-/// Time between two looks at connections that nobody asked for.
+/// Interval between sweeps of idle connections.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// What connections may be exchanged for each other.
+/// Connections with the same key are interchangeable.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
-    /// The endpoint.
     pub(super) address: SocketAddr,
-    /// HTTP/2 rather than HTTP/1.
     pub(super) http2: bool,
-    /// As whom and how strictly; `None`: in plain text.
+    /// `None`: plain text.
     pub(super) tls: Option<TlsIdentity>,
-    /// Most that is read ahead of an HTTP/1 response, bytes; its head has to fit.
+    /// Read buffer of an HTTP/1 connection, bytes.
     pub(super) buffer: usize,
 }
 
-/// A connection while it serves a request. Dropping it instead of giving it back closes an HTTP/1 connection.
+/// A connection while it serves a request. An HTTP/1 connection that is dropped instead of given back is closed.
 pub(super) enum Lease {
     Http1(Box<Http1>),
     Http2(Http2),
 }
 
-/// An HTTP/1 connection.
 pub(super) struct Http1 {
     pub(super) sender: http1::SendRequest<RequestBody>,
-    /// Bounds the waits for this endpoint.
+    /// For the timeouts of this endpoint.
     pub(super) timer: LazyTimer,
     key: Key,
     upstream: UpstreamKey,
@@ -54,10 +51,10 @@ pub(super) struct Http1 {
     requests: u64,
 }
 
-/// One stream's share of an HTTP/2 connection.
+/// A stream of an HTTP/2 connection.
 pub(super) struct Http2 {
     pub(super) sender: http2::SendRequest<RequestBody>,
-    /// Bounds the waits for this endpoint.
+    /// For the timeouts of this endpoint.
     pub(super) timer: LazyTimer,
     connection: Rc<Multiplexed>,
 }
@@ -106,7 +103,7 @@ impl Pools {
     fn take_http2(&self, key: &Key, limits: &PoolSettings, now: Instant) -> Option<Lease> {
         let mut pools = self.http2.borrow_mut();
         let kept = pools.get_mut(key)?;
-        // Running streams keep a connection that is dropped here alive.
+        // Open streams keep a connection alive that is dropped here.
         kept.retain(|connection| connection.is_good(limits, now));
         let connection = kept
             .iter()
@@ -123,7 +120,7 @@ impl Pools {
         }
         let mut pools = self.http1.borrow_mut();
         if self.idle.get() >= limits.idle {
-            // The longest idle one makes room, whosever it is.
+            // The longest idle connection of any endpoint makes room.
             let oldest = pools
                 .values_mut()
                 .filter(|kept| !kept.is_empty())
@@ -174,7 +171,7 @@ impl Pools {
     }
 }
 
-/// Whether `address` is one of the endpoints now. A name that is not resolved any more has none.
+/// Whether `address` is an endpoint of `upstream`. A name that is not resolved any more has none.
 fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> bool {
     match &upstream.endpoints {
         Endpoints::None(_) => false,
@@ -186,7 +183,7 @@ fn in_service(upstream: &Upstream, address: SocketAddr, resolver: &Resolver) -> 
 }
 
 impl Lease {
-    /// A fresh HTTP/1 connection for the upstream `id`.
+    /// A new HTTP/1 connection for the upstream `id`.
     pub(super) fn http1(
         sender: http1::SendRequest<RequestBody>,
         key: Key,
@@ -205,7 +202,7 @@ impl Lease {
         }))
     }
 
-    /// A fresh HTTP/2 connection, which `upstreams` shares out from now on.
+    /// A new HTTP/2 connection, which `upstreams` shares between requests.
     pub(super) fn http2(
         upstreams: &Rc<Upstreams>,
         sender: http2::SendRequest<RequestBody>,
@@ -232,7 +229,7 @@ impl Lease {
         Self::Http2(Http2::on(&connection))
     }
 
-    /// Bounds the waits for the endpoint.
+    /// For the timeouts of the endpoint.
     pub(super) fn timer(&mut self) -> &mut LazyTimer {
         match self {
             Self::Http1(connection) => &mut connection.timer,
@@ -252,7 +249,7 @@ impl Lease {
         if connection.sender.is_ready() {
             return upstreams.keep(connection);
         }
-        // The request body may still be on its way; a connection that does not get there is not worth waiting for.
+        // The rest of the request body may still be on its way, but it is not waited for beyond a sweep.
         let upstreams = upstreams.clone();
         tokio::task::spawn_local(async move {
             let ready = tokio::time::timeout(SWEEP, connection.sender.ready()).await;
@@ -270,7 +267,7 @@ impl Upstreams {
             .keep(connection, &table.settings.pool, Instant::now());
     }
 
-    /// Starts the task that sweeps the pools, if it does not run yet. It ends with the worker.
+    /// Starts the task that sweeps the pools, unless it runs. It ends with the worker.
     fn ensure_sweeper(self: &Rc<Self>) {
         if self.pools.sweeping.replace(true) {
             return;
@@ -287,7 +284,7 @@ impl Upstreams {
         });
     }
 
-    /// Drops what is too old, closed, or leads to an endpoint that is not in service any more.
+    /// Drops connections that are too old, closed, or to an endpoint that is not in service any more.
     pub(super) fn sweep(&self) {
         let (table, resolver) = (self.table.get(), &self.environment.resolver);
         self.pools.sweep(&table, resolver, Instant::now());

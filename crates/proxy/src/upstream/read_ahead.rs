@@ -1,8 +1,8 @@
-//! Responses read ahead of slow clients (`proxy-buffering: "on"`): an endpoint is done as soon as it has answered, however
-//! long the client takes to fetch.
+//! Response buffering (`proxy-buffering: "on"`): an endpoint is free as soon as it has sent its response, however slowly
+//! the client reads.
 //!
-//! A task reads what the endpoint sends: into memory first, and into a file while the client has not caught up. The client
-//! side takes memory before the file, which is the order in which they were filled.
+//! A task reads what the endpoint sends: into memory first, then into a file until the client has caught up. The client
+//! gets memory before the file, which is the order in which they were filled.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -22,7 +22,7 @@ use super::spool::Spool;
 /// Bytes held in memory.
 const MEMORY: usize = 64 << 10;
 
-/// Bytes in the file, from which on the endpoint has to wait: nginx's default for `proxy_max_temp_file_size`.
+/// Bytes in the file beyond which the endpoint must wait: nginx's default for `proxy_max_temp_file_size`.
 const FILE: u64 = 1 << 30;
 
 /// The client's end of a body that is read ahead.
@@ -39,7 +39,7 @@ struct Shared {
     memory: VecDeque<Frame<Bytes>>,
     held: usize,
     spool: Option<Spool>,
-    /// Where the next bytes are written, and from where the next ones are read.
+    /// Offsets in the file of the next bytes to write and to read.
     written: u64,
     read: u64,
     end: Option<Result<(), BodyError>>,
@@ -48,7 +48,7 @@ struct Shared {
 }
 
 impl ReadAhead {
-    /// Begins to read `direct`.
+    /// Starts reading `direct`.
     pub(super) fn new(direct: Direct) -> Self {
         let shared = Rc::<RefCell<Shared>>::default();
         let hint = direct.size_hint();
@@ -99,7 +99,7 @@ impl ReadAhead {
         }
     }
 
-    /// Whether the client has everything.
+    /// Whether the client has read everything.
     pub(super) fn is_end(&self) -> bool {
         let shared = self.shared.borrow();
         matches!(shared.end, Some(Ok(())))
@@ -107,7 +107,7 @@ impl ReadAhead {
             && shared.read == shared.written
     }
 
-    /// How much is left, if the endpoint said so.
+    /// How much is left, if the endpoint announced a length.
     pub(super) fn size_hint(&self) -> SizeHint {
         self.hint.exact().map_or_else(SizeHint::new, |all| {
             SizeHint::with_exact(all.saturating_sub(self.taken))
@@ -145,7 +145,7 @@ async fn fill(direct: &mut Direct, shared: &RefCell<Shared>) -> Result<(), BodyE
         };
         match frame?.into_data() {
             Ok(bytes) => store(bytes, shared).await?,
-            // Trailers come last; they wait until the file is read.
+            // Trailers come last: they wait until the client has read the file.
             Err(trailers) => {
                 room(shared, |shared| shared.read == shared.written).await;
                 push(shared, trailers);
@@ -173,7 +173,7 @@ async fn store(bytes: Bytes, shared: &RefCell<Shared>) -> Result<(), BodyError> 
     };
     let offset = {
         let mut shared = shared.borrow_mut();
-        // What the client has read is overwritten from the start.
+        // The client has read everything, so the file is overwritten from its start.
         if shared.read == shared.written {
             (shared.read, shared.written) = (0, 0);
         }

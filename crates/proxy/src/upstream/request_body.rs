@@ -1,4 +1,4 @@
-//! Bodies of requests on their way to an endpoint.
+//! Request bodies while they are sent.
 
 use std::cell::Cell;
 use std::error::Error as StdError;
@@ -19,43 +19,43 @@ use super::spool::Spool;
 use super::timer::LazyTimer;
 use super::trailers;
 
-/// Why a request body could not be read to its end. All but the last are the client's doing.
+/// Why a request body could not be read to its end. All but the last are faults of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     /// Longer than the route allows.
     #[error("the request body is too large")]
     TooLarge,
     /// The client was silent for too long.
-    #[error("the client was silent for too long")]
+    #[error("timed out reading the request body")]
     Timeout,
     /// The client broke the framing.
     #[error("the request body is malformed")]
     Malformed,
     /// The client went away.
-    #[error("the client went away")]
+    #[error("the client closed the connection")]
     Gone,
     /// A buffered part could not be written or read back.
-    #[error("a buffered request body could not be kept")]
+    #[error("cannot buffer the request body")]
     Spool,
 }
 
-/// How a client's body is taken in.
+/// How the body of a client is received.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BodyRules {
     /// Most bytes; `None`: unlimited.
     pub(crate) limit: Option<u64>,
     /// Bound between two reads.
     pub(crate) timeout: Duration,
-    /// Read all of it before it is sent anywhere; otherwise it is sent as it comes, once.
+    /// Read all of it before it is sent; otherwise it is a stream, sent once.
     pub(crate) buffered: bool,
-    /// Most that is held in memory of a body that is read before, bytes; the rest goes to a file.
+    /// Most bytes in memory of a body that is read before it is sent; the rest goes to a file.
     pub(crate) memory: usize,
 }
 
-/// A request body that is sent as it comes.
+/// A request body that is sent as it is received.
 pub(crate) type BodyStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = RequestBodyError>>>;
 
-/// A client's body: counted, timed, and without trailers that must not be merged or relayed.
+/// The body of a client: limited, timed, and without trailers that must not be merged or forwarded.
 pub(super) struct ClientBody {
     incoming: Incoming,
     rules: BodyRules,
@@ -115,8 +115,8 @@ impl HttpBody for ClientBody {
     }
 }
 
-/// Tells a client that broke the framing (bad chunks) from one that went away. The library says the former with
-/// `InvalidInput` or `InvalidData` somewhere in the chain of causes.
+/// Tells broken framing (bad chunks) from a closed connection. For the former, hyper has `InvalidInput` or `InvalidData`
+/// somewhere in the chain of causes.
 fn fault(error: &hyper::Error) -> RequestBodyError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -133,7 +133,7 @@ fn fault(error: &hyper::Error) -> RequestBodyError {
     RequestBodyError::Gone
 }
 
-/// A request body as the connection to an endpoint takes it.
+/// A request body as a connection sends it.
 pub(super) struct RequestBody {
     source: Source,
     watch: Option<Rc<Watch>>,
@@ -182,7 +182,7 @@ impl RequestBody {
         }
     }
 
-    /// What comes, as it comes.
+    /// A stream.
     pub(super) fn stream(body: BodyStream, watch: Rc<Watch>) -> Self {
         Self {
             source: Source::Stream(body),
@@ -190,7 +190,7 @@ impl RequestBody {
         }
     }
 
-    /// The stream back, to be sent elsewhere; for a body that no connection took.
+    /// The stream, to be sent on another connection; for a body that no connection took.
     pub(super) fn into_stream(self) -> Option<BodyStream> {
         match self.source {
             Source::Stream(body) => Some(body),
@@ -275,8 +275,8 @@ impl SpooledBody {
     }
 }
 
-/// How far the sending of a body is, for the one who waits for the answer: the connection takes the body away, and its
-/// errors do not say whose fault they are.
+/// Progress of sending a body, for whatever waits for the response: the connection owns the body, and its errors do not
+/// say at whose fault they are.
 pub(super) struct Watch {
     phase: Cell<Phase>,
     since: Cell<Instant>,
@@ -284,19 +284,19 @@ pub(super) struct Watch {
     waker: Cell<Option<Waker>>,
 }
 
-/// Whom a request waits for.
+/// What a request waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// The source of the body: the client or a disk. They have their own bounds.
+    /// The source of the body, such as the client, which has timeouts of its own.
     Body,
-    /// The endpoint, to take more.
+    /// The endpoint to read more.
     Endpoint,
-    /// The endpoint, to answer.
+    /// The endpoint to respond.
     Sent,
 }
 
 impl Watch {
-    /// A body whose sending begins `now`.
+    /// For a body whose sending begins `now`.
     pub(super) fn new(now: Instant) -> Rc<Self> {
         Rc::new(Self {
             phase: Cell::new(Phase::Endpoint),
@@ -306,12 +306,11 @@ impl Watch {
         })
     }
 
-    /// What the body failed with.
     pub(super) fn fault(&self) -> Option<RequestBodyError> {
         self.fault.get()
     }
 
-    /// Whom the request waits for and since when. `cx` is woken when that changes.
+    /// What the request waits for and since when. `cx` is woken when that changes.
     pub(super) fn poll_phase(&self, cx: &Context<'_>) -> (Phase, Instant) {
         self.waker.set(Some(cx.waker().clone()));
         (self.phase.get(), self.since.get())

@@ -1,4 +1,4 @@
-//! Heads of requests as endpoints get them: version, framing, and what differs between HTTP/1 and HTTP/2.
+//! Heads of requests to endpoints: version, framing, and what differs between HTTP/1 and HTTP/2.
 
 use headgate_table::ConnectionHeader;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
@@ -9,7 +9,7 @@ use super::options::{CallOptions, Protocol, Security};
 use super::payload::Length;
 use super::request_body::RequestBody;
 
-/// A request without its body: what is sent again on the next try.
+/// A request without its body: what is sent again with the next attempt.
 #[derive(Clone)]
 pub(super) struct RequestHead {
     pub(super) method: Method,
@@ -41,7 +41,7 @@ impl RequestHead {
         head
     }
 
-    /// The request for one try.
+    /// The request for one attempt.
     pub(super) fn request(self, body: RequestBody) -> Request<RequestBody> {
         let mut request = Request::new(body);
         *request.method_mut() = self.method;
@@ -65,11 +65,11 @@ impl RequestHead {
         )
     }
 
-    /// Exactly one framing field, in canonical digits; what the client wrote is not passed on.
+    /// Exactly one framing field, in canonical digits; that of the client is not forwarded.
     fn frame(&mut self, length: Length, http2: bool) {
         self.headers.remove(TRANSFER_ENCODING);
         match length {
-            // Without a body the field says nothing that the method does not; but what was said stays said.
+            // Without a body the field is redundant, but if the client sent it, the endpoint gets it.
             Length::None if self.headers.contains_key(CONTENT_LENGTH) => self.content_length(0),
             Length::None => {}
             Length::Exact(length) => self.content_length(length),
@@ -125,7 +125,7 @@ impl RequestHead {
         target
             .path_and_query
             .get_or_insert_with(|| PathAndQuery::from_static("/"));
-        // All three parts are there, which is all that can be wrong.
+        // Only a missing part would be an error, and all three are there.
         self.uri = Uri::from_parts(target).unwrap_or_default();
     }
 }

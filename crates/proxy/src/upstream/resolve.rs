@@ -1,7 +1,7 @@
-//! Addresses of ExternalName Services, followed by their TTL.
+//! Resolution of ExternalName Services, repeated when the TTL ends.
 //!
-//! One thread of its own resolves for all workers, started at the first name: it outlives any of them, and no request
-//! waits for a lookup but the first ones for a name. Names come from objects, so their number is bounded by those.
+//! A thread resolves for all workers; it is started at the first name. Only the first requests for a name wait for its
+//! resolution. Names come from objects, so their number is bounded.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -20,17 +20,17 @@ use tokio::time::Instant;
 
 use super::address;
 
-/// Bounds on how long an answer is believed.
+/// Bounds on the TTL.
 const SHORTEST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// How long addresses serve on when the name cannot be resolved any more.
+/// How long the last addresses serve when resolution fails.
 const LAST_GOOD: Duration = Duration::from_secs(60);
 
-/// A name that nobody asked for in this time is not followed any longer.
+/// A name that was not used for this time is not resolved any longer.
 const FORGET: Duration = Duration::from_secs(600);
 
-/// Addresses of a name and how long they may be believed.
+/// The result of a lookup.
 pub(super) struct Answer {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) ttl: Duration,
@@ -39,10 +39,10 @@ pub(super) struct Answer {
 type Lookup =
     dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>> + Send + Sync;
 
-/// Makes the function that looks names up; called on the resolver's thread.
+/// Makes the lookup function; called on the thread of the resolver.
 type Source = Arc<dyn Fn() -> Arc<Lookup> + Send + Sync>;
 
-/// What is known of a name: `None` before the first answer.
+/// Addresses of a name: `None` before its first resolution, empty if it does not resolve.
 type Known = Option<Arc<[IpAddr]>>;
 
 /// Resolves the names of ExternalName Services for all workers.
@@ -59,14 +59,14 @@ struct Name {
 }
 
 impl Default for Resolver {
-    /// As the system's configuration says. Without any, no name resolves.
+    /// By the system's resolver configuration. Without it, no name resolves.
     fn default() -> Self {
         Self::new(Arc::new(system))
     }
 }
 
 impl Resolver {
-    /// A resolver that looks names up with what `source` makes.
+    /// A resolver with the lookup function of `source`.
     pub(super) fn new(source: Source) -> Self {
         Self {
             names: Arc::default(),
@@ -75,14 +75,14 @@ impl Resolver {
         }
     }
 
-    /// The addresses of `host`, if there was an answer; empty when the name does not resolve. Never waits.
+    /// The addresses of `host` if it was resolved before; empty if it does not resolve. Never waits.
     pub(super) fn known(&self, host: &str) -> Known {
         let name = self.names.read().get(host).cloned()?;
         name.asked.store(true, Ordering::Relaxed);
         name.known.borrow().clone()
     }
 
-    /// The addresses of `host`, after the first answer if there was none yet, but at most after `bound`.
+    /// The addresses of `host`. Waits for its first resolution, at most for `bound`.
     pub(super) async fn addresses(&self, host: &Arc<str>, bound: Duration) -> Arc<[IpAddr]> {
         if let Some(addresses) = self.known(host) {
             return addresses;
@@ -95,7 +95,7 @@ impl Resolver {
         }
     }
 
-    /// Begins to follow `host`.
+    /// Starts resolving `host`.
     fn name(&self, host: &Arc<str>) -> Arc<Name> {
         let mut names = self.names.write();
         if let Some(name) = names.get(host) {
@@ -114,7 +114,7 @@ impl Resolver {
         name
     }
 
-    /// Hands `name` to the thread, starting it when there is none.
+    /// Hands `name` to the thread, starting it if necessary.
     fn follow(&self, name: Arc<Name>) -> bool {
         let mut requests = self.requests.lock();
         if let Some(sender) = &*requests
@@ -126,7 +126,7 @@ impl Resolver {
         let (source, names) = (self.source.clone(), self.names.clone());
         let thread = std::thread::Builder::new().name("resolver".to_owned());
         if let Err(error) = thread.spawn(move || run(source, receiver, names)) {
-            tracing::error!(%error, "the thread that resolves names could not be started");
+            tracing::error!(%error, "cannot start the resolver thread: external names do not resolve");
             return false;
         }
         let sent = sender.send(name).is_ok();
@@ -137,7 +137,7 @@ impl Resolver {
 
 type Names = Arc<RwLock<HashMap<Arc<str>, Arc<Name>>>>;
 
-/// The resolver's thread: a task for every name. Ends when the [`Resolver`] is gone.
+/// The thread: a task per name. Ends with the [`Resolver`].
 fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: Names) {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -145,7 +145,7 @@ fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: 
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            tracing::error!(%error, "names of upstreams cannot be resolved");
+            tracing::error!(%error, "cannot start the resolver: external names do not resolve");
             return;
         }
     };
@@ -157,7 +157,7 @@ fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: 
     });
 }
 
-/// Keeps `name` up to date while it is asked for.
+/// Resolves `name` again and again while it is used.
 async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
     let mut asked = Instant::now();
     let mut good_until = asked;
@@ -172,7 +172,7 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
                 ttl
             }
             Err(error) => {
-                tracing::debug!(name = %name.host, %error, "a name of an upstream did not resolve");
+                tracing::debug!(name = %name.host, %error, "external name did not resolve");
                 if now >= good_until {
                     publish(&name, Vec::new());
                 }
@@ -189,7 +189,7 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
     }
 }
 
-/// Answers never lead to this machine, whatever the flags say: the one who writes a zone is not the one who runs us.
+/// Names never resolve to this machine, whatever the flags say: who writes a DNS zone is not the operator.
 fn allowed(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     addresses
         .into_iter()
@@ -209,12 +209,12 @@ fn publish(name: &Name, mut addresses: Vec<IpAddr>) {
     });
 }
 
-/// Looks up as the system's configuration says: its name servers, search domains and `ndots`.
+/// Looks up by the system's configuration: its name servers, search domains and `ndots`.
 fn system() -> Arc<Lookup> {
     let resolver = match system_resolver() {
         Ok(resolver) => Some(resolver),
         Err(error) => {
-            tracing::warn!(%error, "no usable resolver configuration: names of upstreams do not resolve");
+            tracing::warn!(%error, "unusable resolver configuration: external names do not resolve");
             None
         }
     };
@@ -238,7 +238,7 @@ fn system_resolver() -> io::Result<TokioResolver> {
     let mut builder = TokioResolver::builder_tokio().map_err(io::Error::other)?;
     let options = builder.options_mut();
     options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
-    // As ingress-nginx: names mean what the DNS says.
+    // As in ingress-nginx, only the DNS resolves names.
     options.use_hosts_file = ResolveHosts::Never;
     options.negative_max_ttl = Some(SHORTEST);
     builder.build().map_err(io::Error::other)
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
-    /// Gives the answers in turn, then fails.
+    /// Returns the answers in turn, then fails.
     fn scripted(answers: Vec<Vec<&'static str>>, lookups: Arc<AtomicUsize>) -> Arc<Lookup> {
         Arc::new(move |_| {
             let turn = lookups.fetch_add(1, Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Bodies of responses on their way from an endpoint.
+//! Response bodies of upstreams.
 
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -24,18 +24,18 @@ use super::trailers;
 /// announced end, never a clean one.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyError {
-    /// The endpoint broke off or broke the protocol.
-    #[error("the upstream broke off")]
+    /// The endpoint closed the connection or violated the protocol.
+    #[error("the upstream aborted the response")]
     Upstream(#[source] hyper::Error),
-    /// The endpoint was silent for longer than the read timeout.
-    #[error("the upstream was silent for too long")]
+    /// The endpoint sent nothing for longer than the read timeout.
+    #[error("timed out reading the response body")]
     Timeout,
     /// A buffered part could not be read back.
-    #[error("a buffered response could not be read")]
+    #[error("cannot read the buffered response")]
     Spool(#[source] std::io::Error),
 }
 
-/// The body of an endpoint's response. Read to its end, it gives the connection back; dropped before, it closes it.
+/// The response body of an endpoint. Read to its end, it gives the connection back; dropped before, it closes it.
 pub(crate) struct UpstreamBody {
     source: Source,
 }
@@ -47,14 +47,14 @@ enum Source {
 }
 
 impl UpstreamBody {
-    /// Passed on as it comes.
+    /// Streams.
     pub(super) fn direct(direct: Direct) -> Self {
         Self {
             source: Source::Direct(direct),
         }
     }
 
-    /// Read ahead of the client.
+    /// Read ahead of its consumer.
     pub(super) fn ahead(direct: Direct) -> Self {
         Self {
             source: Source::Ahead(ReadAhead::new(direct)),
@@ -101,28 +101,28 @@ impl HttpBody for UpstreamBody {
     }
 }
 
-/// What comes from the endpoint.
+/// A body as the endpoint sends it.
 pub(super) struct Direct {
     incoming: Incoming,
     timeout: Duration,
     completion: Option<Completion>,
 }
 
-/// What is done when a body has been read to its end.
+/// What happens at the end of a body.
 pub(super) struct Completion {
     pub(super) lease: Lease,
     /// The connection may serve another request.
     pub(super) reusable: bool,
     pub(super) upstreams: Rc<Upstreams>,
     pub(super) progress: Rc<Progress>,
-    /// When the try began.
+    /// Start of the attempt.
     pub(super) start: Instant,
-    /// Whose response time this is, where the balancer wants to know.
+    /// Where to add the response time, if the balancer uses it.
     pub(super) scored: Option<(Arc<Upstream>, SocketAddr)>,
 }
 
 impl Direct {
-    /// A body whose silences last `timeout` at most.
+    /// A body that fails if the endpoint sends nothing for `timeout`.
     pub(super) fn new(incoming: Incoming, timeout: Duration, completion: Completion) -> Self {
         let mut direct = Self {
             incoming,
@@ -148,7 +148,7 @@ impl Direct {
                 Some(Ok(trailers::without_forbidden(frame)))
             }
             Some(Err(error)) => {
-                // The connection is closed with what is dropped here: nothing after this can be believed.
+                // Dropping this closes the connection: nothing after the error can be trusted.
                 self.completion = None;
                 Some(Err(BodyError::Upstream(error)))
             }
@@ -159,7 +159,7 @@ impl Direct {
         })
     }
 
-    /// How much is left, if the endpoint said so.
+    /// How much is left, if the endpoint announced a length.
     pub(super) fn size_hint(&self) -> SizeHint {
         self.incoming.size_hint()
     }
@@ -200,7 +200,7 @@ impl Direct {
         self.complete_at_end();
     }
 
-    /// The one who sends a body of known length does not ask again after its last byte.
+    /// A body of known length is not polled again after its last byte.
     fn complete_at_end(&mut self) {
         if self.incoming.is_end_stream() {
             self.complete();

@@ -1,4 +1,4 @@
-//! When a request is tried again.
+//! When a request is retried.
 
 use std::time::Duration;
 
@@ -6,20 +6,20 @@ use headgate_table::{Retry, RetryOn};
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
-/// How a try failed.
+/// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Connecting failed or the connection broke.
     Error,
-    /// Something took too long.
+    /// A timeout.
     Timeout,
     /// The head of the response was empty, invalid or too large.
     InvalidHeader,
-    /// An answer that the policy does not take.
+    /// A status that the policy retries.
     Status(StatusCode),
 }
 
-/// The tries of one request.
+/// Counts the attempts of one request.
 #[derive(Debug)]
 pub(super) struct Tries {
     policy: Retry,
@@ -30,12 +30,12 @@ pub(super) struct Tries {
 }
 
 impl Tries {
-    /// For a request of `method` to one of `endpoints`, tried first at `start`.
+    /// For a request of `method` to so many `endpoints`, whose first attempt begins at `start`.
     pub(super) fn new(policy: Retry, method: &Method, endpoints: usize, start: Instant) -> Self {
-        // Without a configured number each endpoint is tried once: the same failure again would be no news.
+        // Without a configured number, each endpoint is tried once.
         let all = u32::try_from(endpoints).unwrap_or(u32::MAX);
         let limit = policy.tries.map_or(all, std::num::NonZeroU32::get);
-        // nginx's list, not the RFC's: PUT and DELETE are idempotent, LOCK belongs to WebDAV.
+        // The list of nginx, not of the RFC: PUT and DELETE are idempotent, LOCK belongs to WebDAV.
         let once = *method == Method::POST || *method == Method::PATCH || method.as_str() == "LOCK";
         Self {
             policy,
@@ -46,12 +46,12 @@ impl Tries {
         }
     }
 
-    /// Whether a request that a connection takes may have to be sent again, so that a copy is worth making.
+    /// Whether the request may be sent again, so that a copy is needed.
     pub(super) fn may_resend(&self) -> bool {
         self.repeatable && self.made < self.limit && self.policy.on != RetryOn::default()
     }
 
-    /// Whether to try again after `cause`. `sent`: something may have reached the endpoint.
+    /// Whether to retry after `cause`. `sent`: the endpoint may have received something.
     pub(super) fn again(&mut self, cause: Cause, sent: bool, now: Instant) -> bool {
         let wanted = match cause {
             Cause::Error => self.policy.on.error,
@@ -65,8 +65,8 @@ impl Tries {
         again
     }
 
-    /// Whether a request that was sent on a kept connection, which turned out to be closed, may be sent on a fresh one.
-    /// This is no new try: the endpoint is not at fault for closing an idle connection.
+    /// Whether a request that was sent on a kept connection, which turned out to be closed, may be sent on a new one. This
+    /// is not another attempt: the endpoint is not at fault for closing an idle connection.
     pub(super) fn renew(&self) -> bool {
         self.policy.on.error && self.repeatable
     }

@@ -1,4 +1,4 @@
-//! Bytes that do not stay in memory: temporary files without a name.
+//! Temporary files for bodies that do not stay in memory.
 
 use std::fs::File;
 use std::io;
@@ -8,11 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-/// How much is read from or written to a file at once.
+/// Bytes that are read or written at once.
 pub(super) const PIECE: usize = 64 << 10;
 
-/// A file in the system's temporary folder that vanishes with its last user. Reading and writing happen on the blocking
-/// pool: a slow disk must not hold up the other connections of a worker.
+/// A file without a name in the system's temporary directory, deleted with its last handle. Reads and writes run on the
+/// blocking pool: a slow disk must not delay the other connections of a worker.
 #[derive(Clone)]
 pub(super) struct Spool {
     file: Arc<File>,
@@ -33,7 +33,7 @@ impl Spool {
         joined(spawn_blocking(move || file.write_all_at(&bytes, offset))).await
     }
 
-    /// Reads at most [`PIECE`] bytes of the `left` that are known to follow `offset`.
+    /// Reads at most [`PIECE`] of the `left` bytes after `offset`.
     pub(super) fn read_at(&self, offset: u64, left: u64) -> JoinHandle<io::Result<Bytes>> {
         let file = self.file.clone();
         let length = usize::try_from(left).map_or(PIECE, |left| left.min(PIECE));

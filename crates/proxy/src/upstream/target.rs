@@ -1,4 +1,4 @@
-//! Where a call goes: an upstream with the endpoints that it has right now.
+//! The target of a call: an upstream with its current endpoints.
 
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Deref;
@@ -21,7 +21,7 @@ pub(crate) struct Target<'c> {
 pub(super) enum Addresses<'c> {
     /// As the table has them.
     Listed(&'c Arc<[SocketAddr]>),
-    /// Those of a name.
+    /// As a name resolves.
     Resolved(Arc<[SocketAddr]>),
 }
 
@@ -37,7 +37,7 @@ impl Deref for Addresses<'_> {
 }
 
 impl Upstreams {
-    /// Whether a request to `upstream` would have somewhere to go. A name that was never resolved counts as resolvable.
+    /// Whether `upstream` has endpoints. A name that was never resolved counts as one that does.
     pub(crate) fn has_endpoints(&self, upstream: &Upstream) -> bool {
         match &upstream.endpoints {
             Endpoints::None(_) => false,
@@ -52,7 +52,7 @@ impl Upstreams {
         }
     }
 
-    /// `upstream` with its endpoints. A name that was never resolved is waited for, at most for `bound`.
+    /// `upstream` with its endpoints. Waits for the first resolution of a name, at most for `bound`.
     ///
     /// # Errors
     /// [`CallError::NoEndpoints`].
@@ -78,7 +78,7 @@ impl Upstreams {
     }
 }
 
-/// `addresses` with `port`: the same set as last time while they are the same, so that what was derived from it stays.
+/// `addresses` with `port`: the same set as last time while they are the same, so that views of it stay.
 fn of_name(
     state: &UpstreamState,
     addresses: Arc<[IpAddr]>,

@@ -1,4 +1,4 @@
-//! What the tests of this module stand on: a worker, a client's connection to it, and scripted endpoints on loopback.
+//! Fixtures: a worker, a client's connection to it, and scripted endpoints on loopback.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::cell::{Cell, RefCell};
@@ -56,7 +56,7 @@ pub(super) fn upstream(endpoints: &[SocketAddr]) -> Upstream {
     }
 }
 
-/// A request as far as choosing an endpoint is concerned.
+/// What the choice of an endpoint sees of a request.
 #[derive(Clone, Debug)]
 pub(super) struct FakeRequest {
     pub(super) client: IpAddr,
@@ -214,7 +214,7 @@ impl World {
             .await
     }
 
-    /// Statuses of all tries so far.
+    /// Statuses of all attempts so far.
     pub(super) fn statuses(&self) -> Vec<u16> {
         statuses(&self.attempts.borrow())
     }
@@ -389,7 +389,7 @@ impl Endpoint {
         }
     }
 
-    /// Answers every request with `answer` and keeps connections open.
+    /// Sends `answer` to every request and keeps connections open.
     pub(super) async fn answering(answer: &'static str) -> Self {
         Self::start(move |_, mut conversation| async move {
             while conversation.request().await.is_some() {
@@ -400,7 +400,7 @@ impl Endpoint {
     }
 }
 
-/// An address where nobody listens.
+/// An address where no process listens.
 pub(super) async fn nobody() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .await

@@ -1,4 +1,4 @@
-//! A timer that is set often and hardly ever fires.
+//! A timer that is often set and rarely fires.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// What an unbounded wait is bounded by: a year, so that sums of times never overflow.
+/// Longest timeout: a year, so that sums of times never overflow.
 const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 
-/// One sleep for a series of waits. Moving the deadline later is free: the sleep fires at the old one, sees that it is
-/// early, and is armed again. So a connection arms it once a timeout, not once a request.
+/// One sleep for a series of waits. A later deadline costs nothing: the sleep fires at the old one and is reset then. So
+/// a connection sets it once per timeout, not per request.
 #[derive(Default)]
 pub(super) struct LazyTimer {
     sleep: Option<Pin<Box<Sleep>>>,
@@ -19,7 +19,7 @@ pub(super) struct LazyTimer {
 }
 
 impl LazyTimer {
-    /// Forgets the current wait; the next one starts afresh.
+    /// Ends the current wait; the next one has a deadline of its own.
     pub(super) fn rest(&mut self) {
         self.deadline = None;
     }
@@ -51,7 +51,7 @@ impl LazyTimer {
     }
 }
 
-/// `bound` after `start`; at most a year.
+/// `bound` after `start`, at most a year.
 pub(super) fn after(start: Instant, bound: Duration) -> Instant {
     start + bound.min(FOREVER)
 }

@@ -15,12 +15,13 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
 
-/// As whom an endpoint is spoken to and how strictly it is checked. Connections of different identities are never shared.
+/// The TLS identity of a connection: client certificate, verification and names. Connections of different identities are
+/// never shared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TlsIdentity {
-    /// The settings; `None`: those of routes without any.
+    /// `None`: the default settings.
     settings: Option<Arc<str>>,
-    /// The name that is sent or checked.
+    /// The name for SNI and verification.
     name: Option<Arc<str>>,
 }
 
@@ -35,14 +36,12 @@ impl TlsIdentity {
     }
 }
 
-/// Why TLS cannot be spoken: the route fails closed.
+/// Why there is no TLS connection: requests fail instead of going out in plain text.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(super) enum TlsError {
-    /// The settings contradict themselves.
-    #[error("the TLS settings of the upstream cannot be used: {0}")]
+    #[error("unusable TLS settings: {0}")]
     Settings(String),
-    /// The name cannot be a server's.
-    #[error("\"{0}\" cannot be the name of a TLS server")]
+    #[error("invalid TLS server name: \"{0}\"")]
     Name(Arc<str>),
 }
 
@@ -66,13 +65,13 @@ pub(super) fn handshake(
     let configs = match configs {
         Some(Ok(configs)) => configs,
         Some(Err(error)) => return Err(error.clone()),
-        None => return Err(TlsError::Settings("state of another kind".to_owned())),
+        None => return Err(TlsError::Settings("slot holds another type".to_owned())),
     };
     let name = match &identity.name {
         Some(name) => {
             ServerName::try_from(name.to_string()).map_err(|_| TlsError::Name(name.clone()))?
         }
-        // Sessions are remembered by this name, so each endpoint's are its own.
+        // The key of TLS sessions: endpoints must not share them.
         None => ServerName::from(address.ip()),
     };
     Ok((
@@ -135,7 +134,7 @@ fn build(
     let mut http2 = http1.clone();
     http1.alpn_protocols = vec![b"http/1.1".to_vec()];
     http2.alpn_protocols = vec![b"h2".to_vec()];
-    // Sessions must not cross over between protocols: each has its own store.
+    // Protocols must not share TLS sessions.
     http2.resumption = rustls::client::Resumption::in_memory_sessions(256);
     Ok(Configs {
         http1: Arc::new(http1),
@@ -150,7 +149,7 @@ fn provider() -> Arc<CryptoProvider> {
         .clone()
 }
 
-/// The client certificate, whatever authorities the endpoint hints at.
+/// The client certificate, whatever authorities the endpoint names.
 #[derive(Debug)]
 struct OneCertificate(Arc<CertifiedKey>);
 
@@ -164,7 +163,7 @@ impl ResolvesClientCert for OneCertificate {
     }
 }
 
-/// Checks signatures of the handshake, and of the certificate what `trust` says.
+/// Verifies the signatures of the handshake, and the certificate against `trust` if there is one.
 #[derive(Debug)]
 struct Verifier {
     provider: Arc<CryptoProvider>,
@@ -177,7 +176,7 @@ struct Trust {
     depth: usize,
 }
 
-/// Without verification the handshake protects from listeners only: what proxies have always done inside clusters.
+/// Does not verify certificates, which protects against passive observers only: the default of nginx.
 fn unverified() -> Arc<dyn ServerCertVerifier> {
     Arc::new(Verifier {
         provider: provider(),
@@ -193,9 +192,7 @@ fn verified(tls: &UpstreamTls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> 
         .filter_map(|der| anchor(der).ok())
         .collect();
     if anchors.is_empty() {
-        return Err(TlsError::Settings(
-            "no usable authority to verify against".to_owned(),
-        ));
+        return Err(TlsError::Settings("no usable CA certificate".to_owned()));
     }
     let trust = Some(Trust {
         anchors,
@@ -208,7 +205,7 @@ fn verified(tls: &UpstreamTls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> 
 }
 
 impl Trust {
-    /// The depth counts certificates between the endpoint's and the authority's, as OpenSSL does.
+    /// The depth counts the certificates between that of the endpoint and that of the CA, as in OpenSSL.
     fn check(
         &self,
         provider: &CryptoProvider,

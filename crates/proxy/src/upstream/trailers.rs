@@ -1,11 +1,11 @@
-//! Which fields may come after a body.
+//! Trailer fields that are not forwarded.
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http_body::Frame;
 
-/// Fields that frame, route, authenticate or control caching: they mean something only before the body, and a receiver
-/// that merged them into the head would be told a different message (RFC 9110 section 6.5.1).
+/// Fields that frame, route, authenticate or control caching: they are meaningful only before the body, and a receiver
+/// that merges them into the head gets a different message (RFC 9110 section 6.5.1).
 static FORBIDDEN: [HeaderName; 26] = [
     header::AGE,
     header::AUTHORIZATION,
@@ -35,7 +35,7 @@ static FORBIDDEN: [HeaderName; 26] = [
     header::WWW_AUTHENTICATE,
 ];
 
-/// Prefixes of fields that this proxy vouches for.
+/// Prefixes of fields that upstreams trust the proxy for.
 const FORBIDDEN_PREFIXES: [&str; 4] = ["x-forwarded-", "x-original-", "x-real-", "ssl-client-"];
 
 /// `frame`, without forbidden fields when it is the trailers.

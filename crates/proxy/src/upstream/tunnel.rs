@@ -17,20 +17,20 @@ use super::timer::after;
 /// Bytes that each direction holds at most.
 const BUFFER: usize = 8 << 10;
 
-/// A connection to an endpoint that agreed to an upgrade, and the client's that asked for it.
+/// The upgraded connections of a client and of the endpoint that agreed to the upgrade.
 pub(crate) struct Tunnel {
-    /// There once the 101 is sent.
+    /// Ready once the 101 is sent.
     client: OnUpgrade,
     endpoint: OnUpgrade,
     idle: Duration,
-    /// When the try began.
+    /// Start of the attempt.
     start: Instant,
     progress: Rc<Progress>,
 }
 
 impl Tunnel {
-    /// Between `client` and the endpoint of the last of `attempts`, which answered with the 101 `response`. It ends when
-    /// both sides are silent for `idle`.
+    /// Between `client` and the endpoint of the last of `attempts`, which sent the 101 `response`. It ends when both sides
+    /// have sent nothing for `idle`.
     pub(crate) fn new<B>(
         client: OnUpgrade,
         response: &mut Response<B>,
@@ -47,8 +47,8 @@ impl Tunnel {
         }
     }
 
-    /// Runs beside the client's connection, which is over for HTTP with the 101. At the end, also when the worker stops
-    /// in the middle, `on_end` is told how many bytes the client was sent.
+    /// Runs in a task of its own. At the end, also when the worker stops, it calls `on_end` with the number of bytes that
+    /// it sent to the client.
     pub(crate) fn open(self, on_end: impl FnOnce(u64) + 'static) {
         let Self {
             client,
@@ -85,7 +85,7 @@ impl<F: FnOnce(u64)> Drop for Guard<F> {
     }
 }
 
-/// Copies both ways until both sides are done, one breaks, or both are silent for `idle`.
+/// Copies both ways until both sides are closed, one fails, or both have sent nothing for `idle`.
 async fn relay(client: Upgraded, endpoint: Upgraded, idle: Duration, sent: &Cell<u64>) {
     let (client_read, client_write) = split(TokioIo::new(client));
     let (endpoint_read, endpoint_write) = split(TokioIo::new(endpoint));
@@ -110,10 +110,10 @@ async fn relay(client: Upgraded, endpoint: Upgraded, idle: Duration, sent: &Cell
     tokio::select! {
         result = async { tokio::try_join!(up, down) } => {
             if let Err(error) = result {
-                tracing::debug!(%error, "a tunnel broke");
+                tracing::debug!(%error, "tunnel broke");
             }
         }
-        () = silence(&active, idle) => tracing::debug!(?idle, "a tunnel was closed because both sides were silent"),
+        () = silence(&active, idle) => tracing::debug!(?idle, "tunnel closed: both sides idle"),
     }
 }
 
@@ -122,7 +122,7 @@ struct Activity<'a> {
     bytes: &'a Cell<u64>,
 }
 
-/// One direction. The end of the source is passed on, so that either side may stop sending first.
+/// One direction. The end of the source is passed on, so that either side may close first.
 async fn copy(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
@@ -141,7 +141,7 @@ async fn copy(
     }
 }
 
-/// Ends when nothing was copied for `idle`.
+/// Returns when nothing was copied for `idle`.
 async fn silence(active: &Cell<Instant>, idle: Duration) {
     loop {
         let deadline = after(active.get(), idle);

@@ -6,7 +6,7 @@ use crate::request::testing::Sample;
 use headgate_table::BackendProtocol;
 use headgate_table::Template;
 
-/// Fields of the upstream request, sorted, one a line; of the usual ones only `shown`.
+/// Fields of the upstream request, sorted; of the usual ones only those in `shown`.
 fn head(sample: &Sample, shown: &[&str]) -> String {
     head_with(sample, Extra::default(), shown)
 }

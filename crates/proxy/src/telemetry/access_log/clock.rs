@@ -1,11 +1,11 @@
-//! The time of a line, made once a second.
+//! The time in log lines, formatted once per second.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-/// The time as in `12/Mar/2026:10:00:00 +0000`. Reads the clock of the day once a second.
+/// The time as in `12/Mar/2026:10:00:00 +0000`. Reads the system clock once per second.
 #[derive(Default)]
 pub(super) struct Clock {
     text: String,
@@ -13,7 +13,7 @@ pub(super) struct Clock {
 }
 
 impl Clock {
-    /// The time at `now`, which is the present.
+    /// The time at `now`, which must be the present.
     pub(super) fn text(&mut self, now: Instant) -> &str {
         if self.until.is_none_or(|until| now >= until) {
             self.read(now, Timestamp::now());
@@ -23,7 +23,7 @@ impl Clock {
 
     fn read(&mut self, now: Instant, time: Timestamp) {
         self.text.clear();
-        // Writing to a string fails only if the format did, and that is a constant.
+        // The format is a constant, and writing to a string cannot fail.
         let _ = write!(self.text, "{}", time.strftime("%d/%b/%Y:%H:%M:%S +0000"));
         let elapsed = u64::try_from(time.subsec_nanosecond()).unwrap_or(0);
         self.until =

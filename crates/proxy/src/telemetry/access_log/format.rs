@@ -1,7 +1,7 @@
-//! The default line of ingress-nginx (ingress-nginx reference 10), written by hand into a buffer.
+//! The default log format of ingress-nginx (its reference, 10).
 //!
-//! Everything that a client or an endpoint chose is escaped, so that it can neither end a field nor a line, and cut
-//! off at a length, so that a line stays below [`super::LONGEST_LINE`].
+//! Text of clients and endpoints is escaped, so that it cannot end a field or a line, and truncated, so that a line stays
+//! below [`super::LONGEST_LINE`].
 
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -12,15 +12,15 @@ use http::Version;
 use crate::telemetry::observation::{Observation, response_length};
 use crate::upstream::Attempt;
 
-/// Bounds on what is written of a field, in bytes after escaping.
+/// Longest fields, bytes after escaping.
 const LONGEST_METHOD: usize = 64;
 const LONGEST_TARGET: usize = 4 << 10;
 const LONGEST_HEADER: usize = 1 << 10;
 const LONGEST_ID: usize = 256;
 const LONGEST_NAME: usize = 256;
-/// Tries that are listed.
+/// Most attempts in a line.
 const MOST_TRIES: usize = 8;
-/// What stands at the end of a field that was cut off.
+/// The end of a truncated field.
 const CUT: &[u8] = b"...";
 
 /// Appends the line of a request that ended at `time`.
@@ -60,7 +60,7 @@ pub(super) fn line(out: &mut Vec<u8>, seen: &Observation<'_>, time: &str) {
     out.push(b'\n');
 }
 
-/// Method, target and version: what was the request line, or would have been in HTTP/1.
+/// The request line, as HTTP/1 would write it for HTTP/2.
 fn request(out: &mut Vec<u8>, seen: &Observation<'_>) {
     escaped(out, seen.method.as_str().as_bytes(), LONGEST_METHOD);
     out.push(b' ');
@@ -75,7 +75,7 @@ fn request(out: &mut Vec<u8>, seen: &Observation<'_>) {
     });
 }
 
-/// The target as an HTTP/1 request line had it. In HTTP/2 scheme and authority are fields of their own, not part of it.
+/// The request target. In HTTP/2, scheme and authority are separate pseudo-header fields.
 fn target(out: &mut Vec<u8>, seen: &Observation<'_>) {
     let uri = seen.target;
     let path = uri.path_and_query().map(http::uri::PathAndQuery::as_str);
@@ -98,7 +98,7 @@ fn target(out: &mut Vec<u8>, seen: &Observation<'_>) {
     }
 }
 
-/// Address, length, time and status of every try: lists of equal length.
+/// Address, length, time and status of every attempt: lists of equal length.
 fn upstream(out: &mut Vec<u8>, seen: &Observation<'_>) {
     list(out, seen, |out, _, attempt| socket(out, attempt.endpoint));
     out.push(b' ');
@@ -154,14 +154,14 @@ fn escaped(out: &mut Vec<u8>, text: &[u8], longest: usize) {
     .escape(out, text);
 }
 
-/// What is left of a field's length.
+/// The remaining length of a field.
 struct Room {
     left: usize,
     cut: bool,
 }
 
 impl Room {
-    /// Appends `text` with `"`, `\` and all but printable ASCII as `\xHH`, as far as there is room.
+    /// Appends `text`, with `"`, `\` and all but printable ASCII as `\xHH`, up to the remaining length.
     fn escape(&mut self, out: &mut Vec<u8>, text: &[u8]) {
         let mut rest = text;
         while !rest.is_empty() && !self.cut {

@@ -1,7 +1,7 @@
-//! The access log: one line a request, formatted on the worker and written by a thread of its own.
+//! The access log: one line per request, formatted by the worker and written by a separate thread.
 //!
-//! A worker gathers lines in a block and hands over whole blocks. When the destination is slower than the traffic,
-//! blocks are dropped and counted: serving goes before logging.
+//! A worker buffers lines and sends them in blocks. If the destination is slower than the traffic, blocks are dropped and
+//! counted: serving precedes logging.
 
 mod clock;
 mod format;
@@ -16,13 +16,13 @@ use self::skip::SkipList;
 pub(super) use self::writer::Writer;
 use super::observation::Observation;
 
-/// A block of this size goes to the writer at once, in bytes.
+/// Size at which a block is sent, bytes.
 const BLOCK: usize = 32 << 10;
 
-/// Longest line, in bytes; keeps one request from flooding the log.
+/// Longest line, bytes.
 const LONGEST_LINE: usize = 8 << 10;
 
-/// The lines of one worker that the writer does not have yet.
+/// Buffered lines of one worker.
 pub(super) struct LogBuffer {
     writer: Writer,
     bytes: Vec<u8>,
@@ -32,7 +32,6 @@ pub(super) struct LogBuffer {
 }
 
 impl LogBuffer {
-    /// An empty buffer in front of `writer`.
     pub(super) fn new(writer: Writer) -> Self {
         Self {
             writer,
@@ -43,7 +42,7 @@ impl LogBuffer {
         }
     }
 
-    /// Writes the line of a request, unless it is one of those that are left out (ingress-nginx reference 10).
+    /// Adds the line of a request, unless settings leave it out (ingress-nginx reference 10).
     pub(super) fn write(&mut self, seen: &Observation<'_>, settings: &AccessLogSettings) {
         let left_out = !settings.enabled
             || seen.unlogged
@@ -62,12 +61,11 @@ impl LogBuffer {
         }
     }
 
-    /// Whether there are lines.
     pub(super) fn has_lines(&self) -> bool {
         !self.bytes.is_empty()
     }
 
-    /// Hands the lines to the writer.
+    /// Sends the lines to the writer.
     pub(super) fn flush(&mut self) {
         if self.has_lines() {
             self.writer.send(

@@ -1,11 +1,11 @@
-//! Requests that `skip-access-log-urls` leaves out of the log.
+//! `skip-access-log-urls`: requests that are not logged.
 
 use std::sync::Arc;
 
 use http::Uri;
 use regex::{Regex, RegexBuilder};
 
-/// The list of the settings that it last saw, with the regular expressions in it compiled.
+/// The last list of the settings, with compiled regular expressions.
 #[derive(Default)]
 pub(super) struct SkipList {
     source: Arc<[String]>,
@@ -13,8 +13,8 @@ pub(super) struct SkipList {
 }
 
 impl SkipList {
-    /// Whether `list` leaves requests for `target` out: it names raw path and query, in any case, or with `~` (`~*`
-    /// in any case) a regular expression found in them, as in an nginx map. What does not compile matches nothing.
+    /// Whether `list` contains `target`, as in an nginx map: an entry is path and query as sent, ignoring case, or with `~`
+    /// (`~*`: ignoring case) a regular expression. One that does not compile matches nothing.
     pub(super) fn matches(&mut self, list: &Arc<[String]>, target: &Uri) -> bool {
         if list.is_empty() {
             return false;

@@ -1,19 +1,19 @@
-//! The user that a request names itself, for the log's second field. Nothing here checks a password.
+//! `$remote_user` of the log: the user of Basic credentials, which are not verified here.
 
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Clients write padding or leave it out.
+/// Padding is optional.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// Longest encoded credentials that are read, in bytes; longer ones are not worth the log's time.
+/// Longest encoded credentials that are decoded, bytes.
 const LONGEST: usize = 1 << 10;
 
-/// The user of Basic credentials (RFC 7617 section 2), whatever was made of them; `None` when `authorization` holds none.
+/// The user of Basic credentials (RFC 7617 section 2); `None` if `authorization` has none.
 pub(super) fn of(authorization: &[u8]) -> Option<Vec<u8>> {
     const SCHEME: &[u8] = b"basic ";
     let (scheme, credentials) = authorization.split_at_checked(SCHEME.len())?;

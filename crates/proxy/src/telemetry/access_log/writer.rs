@@ -1,4 +1,4 @@
-//! The thread that writes blocks of lines, and the queue before it.
+//! The thread that writes the access log, and its queue.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use std::time::{Duration, Instant};
 
 use crate::config::AccessLog;
 
-/// Blocks that may wait; about 5 MiB.
+/// Capacity of the queue, blocks: about 5 MiB.
 const QUEUE: usize = 128;
 
-/// Pause between attempts to open a file that cannot be opened.
+/// Pause between attempts to open the file.
 const REOPEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// The way to the writing thread, which ends when all of these are gone.
+/// A handle of the writing thread, which ends with the last handle.
 #[derive(Clone)]
 pub(in crate::telemetry) struct Writer {
     queue: SyncSender<Message>,
@@ -31,11 +31,11 @@ struct State {
 }
 
 enum Message {
-    /// Lines, and how many.
+    /// Lines and their number.
     Block(Vec<u8>, u64),
-    /// Answer when everything before is written.
+    /// Replies when everything before is written.
     Sync(SyncSender<()>),
-    /// Look at the state.
+    /// The state has changed.
     Wake,
 }
 
@@ -50,7 +50,7 @@ impl Writer {
             }
         };
         if let Err(error) = thread::Builder::new().name("access-log".into()).spawn(run) {
-            tracing::error!(%error, "no thread for the access log; its lines are dropped");
+            tracing::error!(%error, "cannot start the access log thread: lines are dropped");
         }
         writer
     }
@@ -66,21 +66,21 @@ impl Writer {
         )
     }
 
-    /// Hands over a block of `lines` lines; drops it when the queue is full.
+    /// Queues a block of `lines` lines, or drops it if the queue is full.
     pub(super) fn send(&self, block: Vec<u8>, lines: u64) {
         if self.queue.try_send(Message::Block(block, lines)).is_err() {
             self.state.dropped.fetch_add(lines, Ordering::Relaxed);
         }
     }
 
-    /// Opens the file anew before the next line, after it was moved away.
+    /// Reopens the file, for rotation, before the next line is written.
     pub(in crate::telemetry) fn reopen(&self) {
         self.state.reopen.store(true, Ordering::Release);
-        // When the queue is full the thread is busy, and looks before it writes the next block.
+        // If the queue is full, the thread is busy and checks the state before it writes the next block.
         let _ = self.queue.try_send(Message::Wake);
     }
 
-    /// Waits, at most for `bound`, until everything handed over is written; whether it is.
+    /// Waits, at most for `bound`, until everything queued is written, and returns whether it is.
     pub(in crate::telemetry) fn sync(&self, bound: Duration) -> bool {
         let (answer, done) = sync_channel(1);
         let start = Instant::now();
@@ -96,16 +96,15 @@ impl Writer {
             .is_ok()
     }
 
-    /// Lines dropped so far.
+    /// Number of dropped lines.
     pub(in crate::telemetry) fn dropped(&self) -> u64 {
         self.state.dropped.load(Ordering::Relaxed)
     }
 }
 
-/// Where the thread writes.
 struct Output {
     destination: Destination,
-    /// The last write failed and that was said.
+    /// The last write failed, and a message was logged.
     failing: bool,
 }
 
@@ -147,20 +146,20 @@ impl Output {
                 self.report(&written);
             }
             Message::Sync(answer) => {
-                // Nobody waits any more: nothing to tell.
+                // The receiver may have timed out.
                 let _ = answer.try_send(());
             }
             Message::Wake => {}
         }
     }
 
-    /// Says once that writing fails and once that it works again.
+    /// Logs when writing starts to fail and when it works again.
     fn report(&mut self, written: &io::Result<()>) {
         match written {
             Err(error) if !self.failing => {
-                tracing::error!(%error, "the access log cannot be written")
+                tracing::error!(%error, "cannot write access log")
             }
-            Ok(()) if self.failing => tracing::info!("the access log is written again"),
+            Ok(()) if self.failing => tracing::info!("access log is written again"),
             _ => {}
         }
         self.failing = written.is_err();
@@ -191,7 +190,7 @@ impl Destination {
         }
     }
 
-    /// Opens the file anew at once, so that it is there even when no line comes.
+    /// Reopens the file at once, so that it exists even if no line follows.
     fn reopen(&mut self) {
         if let Self::File { path, file, retry } = self {
             *file = open(path).ok();

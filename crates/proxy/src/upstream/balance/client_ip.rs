@@ -1,4 +1,4 @@
-//! Clients that stay with their endpoint: a Service's `sessionAffinity: ClientIP`.
+//! Affinity by client address: a Service's `sessionAffinity: ClientIP`.
 
 use std::collections::HashMap;
 use std::hash::BuildHasher;
@@ -11,13 +11,13 @@ use tokio::time::Instant;
 
 use super::View;
 
-/// Shards, each with its own lock: workers hardly ever meet.
+/// Shards, each with its own lock, so that workers rarely contend.
 const SHARDS: usize = 16;
 
-/// Clients that a shard remembers. Beyond, those that are not remembered are balanced as others.
+/// Most sessions of a shard. Clients beyond have no affinity.
 const SHARD_CLIENTS: usize = 8192;
 
-/// Which endpoint each client stays with; shared by the workers.
+/// The session of each client; shared by the workers.
 pub(super) struct Clients {
     shards: [Mutex<HashMap<IpAddr, Session, RandomState>>; SHARDS],
     hasher: RandomState,
@@ -26,24 +26,21 @@ pub(super) struct Clients {
 #[derive(Clone, Copy)]
 struct Session {
     endpoint: SocketAddr,
-    /// When the client was last seen.
+    /// Time of the client's last request.
     seen: Instant,
 }
 
-/// What a choice depends on.
 pub(super) struct Rules<'r> {
-    /// How long a session lives without a request.
+    /// Idle timeout of a session.
     pub(super) timeout: Duration,
-    /// The current time.
     pub(super) now: Instant,
-    /// The endpoints in service.
     pub(super) view: &'r View,
-    /// Endpoints that failed this request already.
+    /// Endpoints that have failed this request.
     pub(super) tried: &'r [SocketAddr],
 }
 
 impl Clients {
-    /// The endpoint of `client`'s session, or of a new one with what `pick` gives.
+    /// The endpoint of `client`'s session, or of a new one with the endpoint that `pick` returns.
     pub(super) fn pick(
         &self,
         client: IpAddr,

@@ -1,4 +1,4 @@
-//! The better of two random endpoints, by a moving average of response times.
+//! The better of two random endpoints, by an exponentially weighted moving average of response times.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::random;
 /// Time in which an old observation loses about two thirds of its weight, seconds.
 const DECAY: f64 = 10.0;
 
-/// Averages by endpoint.
+/// Averages of response times, by endpoint.
 #[derive(Default)]
 pub(super) struct Scores(HashMap<SocketAddr, Score, RandomState>);
 
@@ -23,11 +23,11 @@ struct Score {
 }
 
 impl Scores {
-    /// Takes a response time into the average of `endpoint`.
+    /// Adds a response time to the average of `endpoint`.
     pub(super) fn observe(&mut self, endpoint: SocketAddr, seconds: f64, now: Instant) {
         let start = self.of(endpoint, now);
         let weight = self.0.get(&endpoint).map_or(1.0, |score| score.weight(now));
-        // The first observation joins the mean in equal parts: alone it would decide too much.
+        // A single observation would weigh too much, so the first is averaged with the mean of the others.
         let weight = if self.0.contains_key(&endpoint) {
             weight
         } else {
@@ -37,7 +37,7 @@ impl Scores {
         self.0.insert(endpoint, Score { average, at: now });
     }
 
-    /// The better of two of `endpoints`, drawn from those not in `tried` while there are some.
+    /// The better of two random `endpoints` that are not in `tried`, as long as there are some.
     pub(super) fn pick(
         &self,
         endpoints: &[SocketAddr],
@@ -57,12 +57,12 @@ impl Scores {
         })
     }
 
-    /// Forgets endpoints that are not in `endpoints`.
+    /// Removes all but `endpoints`.
     pub(super) fn retain(&mut self, endpoints: &[SocketAddr]) {
         self.0.retain(|endpoint, _| endpoints.contains(endpoint));
     }
 
-    /// The average of `endpoint`; for a new one the mean of the others, so that it is neither flooded nor shunned.
+    /// The average of `endpoint`; for a new one the mean of the others, so that it gets neither all requests nor none.
     fn of(&self, endpoint: SocketAddr, now: Instant) -> f64 {
         match self.0.get(&endpoint) {
             Some(score) => score.average * score.weight(now),

@@ -1,6 +1,6 @@
-//! Which endpoint a request goes to.
+//! Load balancing: which endpoint a request goes to.
 //!
-//! Precedence: cookie affinity, client-address affinity, the configured balancer. Endpoints that were tried for the same
+//! Precedence: cookie affinity, client-address affinity, the configured balancer. Endpoints that have failed the same
 //! request are avoided while there are others.
 
 mod client_ip;
@@ -28,26 +28,26 @@ use client_ip::Clients;
 use ewma::Scores;
 use round_robin::Cursors;
 
-/// What is remembered of an upstream between requests. It hangs off the upstream's slot and outlives tables.
+/// State of an upstream between requests. It lives in the upstream's slot and outlives tables.
 pub(super) struct UpstreamState {
     view: ArcSwapOption<View>,
     cursors: Cursors,
     scores: Mutex<Scores>,
     clients: Clients,
-    /// Second half of affinity cookies of this upstream.
+    /// Second half of the affinity cookies of this upstream.
     pub(super) binding: String,
-    /// Addresses of a name with the upstream's port.
+    /// The last resolution of the upstream's name.
     pub(super) resolved: ArcSwapOption<Resolved>,
 }
 
-/// Addresses of a name, and the endpoints made of them: made once an answer, so that what hangs off the set stays.
+/// Addresses of a name, and the endpoints made of them: the same set while the addresses stay, so that views of it stay.
 pub(super) struct Resolved {
     pub(super) addresses: Arc<[std::net::IpAddr]>,
     pub(super) endpoints: Arc<[SocketAddr]>,
 }
 
 impl UpstreamState {
-    /// The state of `upstream`, which `workers` workers share.
+    /// The state of `upstream`, shared by so many `workers`.
     pub(super) fn of(upstream: &Upstream, workers: usize) -> Result<&Self, CallError> {
         let state = upstream.slot.get_or_init(|| {
             Arc::new(Self {
@@ -62,7 +62,7 @@ impl UpstreamState {
         state.ok_or(CallError::NoEndpoints)
     }
 
-    /// What follows from the set of endpoints, made anew when that changed.
+    /// The view of `endpoints`, made anew when they have changed.
     pub(super) fn view(
         &self,
         endpoints: &Arc<[SocketAddr]>,
@@ -92,7 +92,7 @@ impl UpstreamState {
         self.view.load()
     }
 
-    /// Takes the response time of `endpoint` into its score.
+    /// Adds a response time to the score of `endpoint`.
     pub(super) fn score(&self, endpoint: SocketAddr, seconds: f64) {
         self.scores
             .lock()
@@ -100,7 +100,7 @@ impl UpstreamState {
     }
 }
 
-/// The choice of endpoints for one request.
+/// The selection of endpoints for one request.
 pub(super) struct Selection<'r> {
     pub(super) upstreams: &'r Upstreams,
     pub(super) target: &'r Target<'r>,
@@ -110,7 +110,7 @@ pub(super) struct Selection<'r> {
 }
 
 impl Selection<'_> {
-    /// The next endpoint to try, after those in `tried`. `None` when there is none at all.
+    /// The next endpoint to try, after those in `tried`. `None` if there is no endpoint.
     pub(super) fn next(&mut self, tried: &[SocketAddr]) -> Option<SocketAddr> {
         let Target {
             upstream,
@@ -166,7 +166,7 @@ impl Selection<'_> {
     }
 }
 
-/// One of `endpoints` at random, rather one that is not in `tried`.
+/// A random one of `endpoints`, preferably not in `tried`.
 pub(super) fn random(endpoints: &[SocketAddr], tried: &[SocketAddr]) -> Option<SocketAddr> {
     if endpoints.is_empty() {
         return None;

@@ -1,20 +1,20 @@
-//! Consistent hashing: a ring of points, many for each node, where a key belongs to the next point.
+//! Consistent hashing: a ring of many points for each node, where a key belongs to the next point.
 
 use std::fmt::Display;
 
-/// Points of a node. More even out the shares; 160 is what ketama uses.
+/// Points of a node, as many as in ketama. More points make shares more even.
 const POINTS: u32 = 160;
 
-/// A ring of nodes, known by their index.
+/// A ring of nodes, which are identified by index.
 pub(super) struct Ring {
-    /// Sorted by place.
+    /// Sorted by point.
     points: Vec<(u64, u32)>,
     nodes: usize,
 }
 
 impl Ring {
-    /// A ring of nodes by their labels. A label's points depend on nothing else, so a node that comes or goes moves only
-    /// the keys that it takes or leaves, and all replicas of the proxy agree.
+    /// A ring of nodes with these labels. The points of a label depend on nothing else, so a node that is added or removed
+    /// moves its own keys alone, and all replicas of the proxy agree.
     pub(super) fn new<L: Display>(labels: impl ExactSizeIterator<Item = L>) -> Self {
         let nodes = labels.len();
         let mut points = Vec::with_capacity(nodes.saturating_mul(POINTS as usize));
@@ -28,7 +28,7 @@ impl Ring {
         Self { points, nodes }
     }
 
-    /// The node that `hash` belongs to, or the next one round the ring that `suits`; the former when none does.
+    /// The node that `hash` belongs to, or the next one on the ring that `suits`; the former if none does.
     pub(super) fn find(&self, hash: u64, suits: impl Fn(usize) -> bool) -> Option<usize> {
         let start = self.points.partition_point(|(place, _)| *place < hash);
         let (before, after) = self.points.split_at(start);
@@ -41,7 +41,7 @@ impl Ring {
     }
 }
 
-/// A hash that is the same in every process and version: FNV-1a, then mixed so that near keys land far apart.
+/// A hash that is the same in every process and version: FNV-1a, then mixed so that similar keys are spread.
 pub(in super::super) fn hash(bytes: &[u8]) -> u64 {
     let fnv =
         |state: u64, byte: &u8| (state ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);

@@ -1,9 +1,9 @@
-//! Endpoints in turn.
+//! Round robin.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// One cursor a worker, each from a random start: a shared one would be a cache line that all cores fight for, and equal
+/// One cursor per worker, each from a random start: cores would contend for the cache line of a shared one, and equal
 /// starts would send the first requests of all workers to the same endpoint.
 pub(super) struct Cursors(Box<[Cursor]>);
 
@@ -16,8 +16,8 @@ impl Cursors {
         Self((0..workers.max(1)).map(random).collect())
     }
 
-    /// The next of `endpoints` for `worker`; one that is not in `tried` as long as there is one. Only a first try takes a
-    /// turn: if retries did, two endpoints of which one is dead would have every request begin at the dead one.
+    /// The next of `endpoints` for `worker`; one that is not in `tried` as long as there is one. Only a first attempt
+    /// moves the cursor: if retries did, with one of two endpoints dead every request would begin at the dead one.
     pub(super) fn pick(
         &self,
         worker: usize,

@@ -1,4 +1,4 @@
-//! What follows from a set of endpoints, made at first use and kept until the set changes.
+//! Data derived from a set of endpoints, made at first use and kept until the set changes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub(in super::super) struct View {
     derived: Arc<Derived>,
 }
 
-/// What depends on the set alone, not on where it is held.
+/// What depends on the addresses alone, not on the allocation that holds them.
 struct Derived {
     endpoints: Arc<[SocketAddr]>,
     subset: Option<NonZeroUsize>,
@@ -54,12 +54,12 @@ impl View {
         }
     }
 
-    /// Whether this is the view of the very set `source`. Compares no addresses: every request asks.
+    /// Whether this is the view of the very allocation `source`. Compares no addresses, because it is called per request.
     pub(super) fn is_of(&self, source: &Arc<[SocketAddr]>, balance: &Balance) -> bool {
         Arc::ptr_eq(&self.source, source) && self.derived.subset == subset(balance)
     }
 
-    /// The view of `source` with all that was made for this one, when the addresses are the same.
+    /// The view of `source` with the data of this one, if the addresses are the same.
     pub(super) fn moved_to(&self, source: &Arc<[SocketAddr]>, balance: &Balance) -> Option<Self> {
         let same = self.source == *source && self.derived.subset == subset(balance);
         same.then(|| Self {
@@ -68,7 +68,6 @@ impl View {
         })
     }
 
-    /// The endpoints.
     pub(in super::super) fn endpoints(&self) -> &[SocketAddr] {
         &self.derived.endpoints
     }
@@ -88,7 +87,7 @@ impl View {
         endpoints.get(ring.find(hash, suits)?).copied()
     }
 
-    /// An endpoint at random of the group that `hash` belongs to.
+    /// A random endpoint of the group that `hash` belongs to.
     pub(super) fn by_subset(&self, hash: u64, tried: &[SocketAddr]) -> Option<SocketAddr> {
         let groups = self
             .derived
@@ -109,7 +108,7 @@ impl View {
         random(members(groups.ring.find(hash, suits)?), tried)
     }
 
-    /// The endpoint that a persistent session of `upstream` names by `key`.
+    /// The endpoint whose key in persistent sessions of `upstream` is `key`.
     pub(in super::super) fn by_key(&self, upstream: &str, key: &str) -> Option<SocketAddr> {
         let keyed =
             |endpoint: &SocketAddr| (affinity::persistent_key(upstream, *endpoint), *endpoint);
@@ -129,7 +128,7 @@ fn subset(balance: &Balance) -> Option<NonZeroUsize> {
 }
 
 impl Groups {
-    /// Groups of `size` in the order of the endpoints; the last is topped up from the first ones.
+    /// Groups of `size` in the order of the endpoints; the last is filled up from the first ones.
     fn new(endpoints: &[SocketAddr], size: Option<NonZeroUsize>) -> Self {
         let size = size
             .map_or(endpoints.len(), NonZeroUsize::get)
@@ -183,7 +182,7 @@ mod tests {
         assert!(view.is_of(&set, &by_hash(2)));
         assert!(!view.is_of(&set, &by_hash(3)) && view.moved_to(&set, &by_hash(3)).is_none());
         assert!(view.moved_to(&endpoints(4), &by_hash(2)).is_none());
-        // The same addresses in another table: everything made for them stays.
+        // The same addresses in another table: derived data stays.
         let other = endpoints(3);
         let moved = view.moved_to(&other, &by_hash(2)).unwrap();
         assert!(!view.is_of(&other, &by_hash(2)) && moved.is_of(&other, &by_hash(2)));

@@ -1,4 +1,4 @@
-//! Calls of our own: no client's request, no route.
+//! Calls of the process itself: without a client's request, without a route.
 
 use super::*;
 use crate::upstream::options::Protocol;
@@ -14,7 +14,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Whom a call of our own is balanced for.
+/// The selection input of a call that no client caused.
 struct Nobody;
 
 impl SelectionInput for Nobody {
@@ -27,10 +27,10 @@ impl SelectionInput for Nobody {
     }
 }
 
-/// What came of a call: status and body, and whether a session began.
+/// Status and body of the response, and whether a session began.
 pub(super) type Outcome = Result<(u16, Bytes, bool), CallError>;
 
-/// Calls the upstream of `world`, whose own forwarding has no say.
+/// Calls the upstream of `world` without its forwarding options.
 pub(super) async fn call(
     world: &Rc<World>,
     body: Payload,

@@ -1,4 +1,4 @@
-//! What comes back.
+//! Responses.
 
 use super::*;
 use crate::upstream::CallError;

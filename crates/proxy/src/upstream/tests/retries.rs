@@ -1,4 +1,4 @@
-//! When another endpoint is tried.
+//! Retries.
 
 use super::*;
 use crate::upstream::CallError;
@@ -8,7 +8,7 @@ const POST: &str =
     "POST /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 5\r\n\r\nhello";
 const UNAVAILABLE: &str = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
 
-/// An endpoint that reads requests and closes without an answer.
+/// An endpoint that reads a request and closes without a response.
 async fn mute() -> Endpoint {
     Endpoint::start(|_, mut conversation| async move {
         conversation.request().await;
@@ -24,7 +24,7 @@ async fn a_refused_connection_leads_to_another_endpoint_even_for_post() {
         for request in [POST, POST] {
             assert!(world.send(request).await.starts_with("HTTP/1.1 200"));
         }
-        // One of two turns begins at the dead one.
+        // One of the two requests begins at the dead endpoint.
         let mut statuses = world.statuses();
         statuses.sort_unstable();
         assert_eq!(statuses, [200, 200, 502]);

@@ -20,7 +20,7 @@ struct Secure {
     seen: Seen,
 }
 
-/// A TLS endpoint whose certificate is issued by an authority of its own.
+/// A TLS endpoint and the CA that issued its certificate.
 async fn secure(name: &str) -> (Secure, CertificateDer<'static>) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
@@ -131,7 +131,7 @@ impl rustls::server::danger::ClientCertVerifier for AnyClient {
     }
 }
 
-/// A client of `endpoint`, which is spoken to over TLS.
+/// A client of the TLS `endpoint`.
 fn world(endpoint: SocketAddr, tls: Option<UpstreamTls>) -> Rc<World> {
     let upstream = Upstream {
         protocol: BackendProtocol::Https,

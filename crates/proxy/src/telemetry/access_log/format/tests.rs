@@ -119,7 +119,7 @@ fn targets_are_shown_as_in_a_request_line() {
     }
 }
 
-/// Whatever is sent, a line has a bound and all its fields.
+/// Whatever clients send, a line is bounded and has all its fields.
 #[test]
 fn lines_are_bounded() {
     let long = &vec![0xFF; 60_000][..];
