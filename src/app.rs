@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use headgate_compile::settings::LogTarget;
-use headgate_compile::{HttpListeners, Options};
+use headgate_compile::{Batch, HttpListeners, Options};
 use headgate_proxy::{AccessLog, Running, Server, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::admin::{self, Phase, State};
 use crate::default_certificate;
-use crate::reconciler::{Batch, Feed, First, Input};
+use crate::reconciler::{Feed, First, Input};
 
 /// How long a stop waits for the access log to be written.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
@@ -91,7 +91,7 @@ pub(crate) async fn run(
         },
         ..serving.options
     };
-    let first = First::compile(first, options, fallback);
+    let first = First::compile(first, &feed, options, fallback);
     let telemetry = Telemetry::new(&headgate_proxy::Config {
         access_log: access_log(&first.settings().access_log.target),
         ..serving.proxy

@@ -10,10 +10,11 @@ use anyhow::{Context as _, Result};
 use headgate_cluster::events::{ConfigChange, Notice, Notices};
 use headgate_cluster::status::StatusInput;
 use headgate_cluster::{
-    Batch as Seen, CacheOptions, ConnectOptions, Connected, Origin, Timing, Watch, WatchOptions,
-    connect,
+    CacheOptions, ConnectOptions, Connected, Timing, Watch, WatchOptions, connect,
 };
-use headgate_compile::{Change, Finding, Kind, Name, Object, ObjectRef, Options, Subject};
+use headgate_compile::{
+    Compiled, Finding, Kind, Name, Object, ObjectRef, Options, Origin, Snapshot, Subject,
+};
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
@@ -21,7 +22,7 @@ use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
 use crate::config::Cluster;
-use crate::reconciler::{Batch, Feed, Input, Question, View};
+use crate::reconciler::{Feed, Input, Question};
 
 /// Questions that wait for the reconciler; who asks more waits.
 const QUESTIONS: usize = 64;
@@ -50,8 +51,8 @@ struct Controller {
     notices: Notices,
     statuses: Option<mpsc::UnboundedSender<StatusInput>>,
     tasks: Tasks,
-    /// Objects of the batch under way that their authors are told about.
-    taken_in: Vec<ObjectRef>,
+    /// Ingresses and ConfigMaps of the last batch.
+    changed: Vec<ObjectRef>,
     /// Whether a table was published.
     has_published: bool,
     /// Whether the settings were ever read.
@@ -87,38 +88,20 @@ impl Controller {
             notices,
             statuses,
             tasks,
-            taken_in: Vec::new(),
+            changed: Vec::new(),
             has_published: false,
             has_settings: false,
         })
     }
 
-    fn batch(&mut self, seen: Seen) -> Batch {
-        let told = seen.changes.iter().filter_map(|change| match change {
-            Change::Apply(object @ (Object::Ingress(_) | Object::ConfigMap(_))) => {
-                Some(object.reference())
-            }
-            Change::Apply(_) | Change::Delete(_) | Change::Learn(_) => None,
-        });
-        self.taken_in.extend(told);
-        Batch {
-            changes: seen.changes,
-            documents: seen.findings,
-            arrived: seen.arrived,
-            is_stale: seen.origin == Origin::Cached,
-        }
-    }
-
-    /// What is told to those who made the objects of the last batch.
-    fn notice(&mut self, object: ObjectRef, view: &View<'_>) -> Option<Notice> {
-        let uid = uid(&object, view);
+    /// The Event about an object that was added or updated.
+    fn notice(&mut self, object: ObjectRef, compiled: &Compiled) -> Option<Notice> {
+        let uid = uid(self.watch.snapshot().object(&object)?);
         match object.kind {
-            Kind::Ingress if view.compiled.statuses().contains_key(&object.name) => {
-                Some(Notice::Sync {
-                    ingress: object.name,
-                    uid,
-                })
-            }
+            Kind::Ingress if compiled.statuses().contains_key(&object.name) => Some(Notice::Sync {
+                ingress: object.name,
+                uid,
+            }),
             Kind::ConfigMap if self.options.settings.as_ref() == Some(&object.name) => {
                 let is_known = std::mem::replace(&mut self.has_settings, true);
                 Some(Notice::Config {
@@ -143,21 +126,29 @@ impl Feed for Controller {
 
     async fn next(&mut self) -> Input {
         tokio::select! {
-            seen = self.watch.changes() => {
-                // Nobody gives up waiting for the first batch but to end.
-                if !self.has_published && seen.origin == Origin::Live {
+            batch = self.watch.changes() => {
+                let changed = batch.changes.objects();
+                let changed = changed
+                    .filter(|object| matches!(object.kind, Kind::Ingress | Kind::ConfigMap));
+                self.changed.extend(changed.cloned());
+                // Waiting for the first batch is cancelled only to stop.
+                if !self.has_published && batch.origin == Origin::Live {
                     self.tasks.admitting().await;
                 }
-                Input::Batch(self.batch(seen))
+                Input::Batch(batch)
             }
             Some(question) = self.questions.recv() => Input::Question(question),
         }
     }
 
-    fn published(&mut self, view: &View<'_>, appeared: &[Finding], gone: &[Finding]) {
+    fn snapshot(&self) -> &Snapshot {
+        self.watch.snapshot()
+    }
+
+    fn published(&mut self, compiled: &Compiled, appeared: &[Finding], gone: &[Finding]) {
         let input = StatusInput {
-            joined: view.compiled.adopted().to_vec(),
-            left: view.compiled.released().to_vec(),
+            joined: compiled.adopted().to_vec(),
+            left: compiled.released().to_vec(),
         };
         for name in &input.left {
             self.metrics.webhook.forget(&name.namespace, &name.name);
@@ -167,16 +158,17 @@ impl Feed for Controller {
             // The writer ends with the process only.
             let _ = statuses.send(input);
         }
+        let snapshot = self.watch.snapshot();
         let appeared = appeared.iter().map(|finding| {
             let uid = match &finding.subject {
-                Subject::Object(object) => uid(object, view),
+                Subject::Object(object) => snapshot.object(object).and_then(uid),
                 Subject::Document { .. } => None,
             };
             (finding.clone(), uid)
         });
         self.notices.findings(appeared, gone);
-        for object in std::mem::take(&mut self.taken_in) {
-            if let Some(notice) = self.notice(object, view) {
+        for object in std::mem::take(&mut self.changed) {
+            if let Some(notice) = self.notice(object, compiled) {
                 self.notices.push(notice);
             }
         }
@@ -199,8 +191,8 @@ impl Feed for Controller {
     }
 }
 
-fn uid(object: &ObjectRef, view: &View<'_>) -> Option<Arc<str>> {
-    view.snapshot.object(object)?.uid().map(Into::into)
+fn uid(object: &Object) -> Option<Arc<str>> {
+    object.uid().map(Into::into)
 }
 
 fn watch_options(

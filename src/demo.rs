@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use headgate_compile::{Change, Name, Object, Service};
+use headgate_compile::{Name, Service};
 use headgate_manifest::{Source, SourceOptions};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -16,16 +16,16 @@ use tokio::net::TcpListener;
 use crate::app::{self, Addresses, Serving};
 use crate::echo;
 use crate::examples::EXAMPLES;
-use crate::reconciler::{Batch, Feed, Input};
+use crate::serve::Files;
+
+/// The file with the endpoints of the backends.
+const ENDPOINTS: &str = "endpoints.json";
 
 /// Serves the examples until SIGTERM or SIGINT.
 pub(crate) async fn run(serving: Serving) -> Result<()> {
     let directory = Directory::create()?;
-    let source = Source::open(vec![directory.0.clone()], SourceOptions::default())?;
-    let feed = Backends {
-        source,
-        started: false,
-    };
+    start_backends(&directory).await?;
+    let feed = Files(directory.source()?);
     app::run(serving, feed, |addresses| {
         print!("{}", welcome(addresses, &directory.0))
     })
@@ -46,6 +46,11 @@ impl Directory {
         }
         Ok(directory)
     }
+
+    fn source(&self) -> Result<Source> {
+        let paths = vec![self.0.clone()];
+        Ok(Source::open(paths, SourceOptions::default())?)
+    }
 }
 
 impl Drop for Directory {
@@ -55,50 +60,24 @@ impl Drop for Directory {
     }
 }
 
-/// Objects from the example files, and EndpointSlices of the backends started for their Services.
-struct Backends {
-    source: Source,
-    started: bool,
-}
-
-impl Feed for Backends {
-    async fn next(&mut self) -> Input {
-        let batch = self.source.changes().await;
-        let mut changes = batch.changes;
-        if !self.started {
-            self.started = true;
-            let slices = start_backends(&changes);
-            changes.extend(
-                slices
-                    .into_iter()
-                    .map(|slice| Change::Apply(Object::from(slice))),
-            );
+/// Starts an echo backend for every Service except ExternalName ones, and writes their EndpointSlices beside the examples.
+async fn start_backends(directory: &Directory) -> Result<()> {
+    let mut source = directory.source()?;
+    source.changes().await;
+    let mut slices = String::new();
+    for service in source.snapshot().all::<Service>() {
+        if service.is_external() {
+            continue;
         }
-        Input::Batch(Batch {
-            changes,
-            documents: batch.findings,
-            arrived: batch.arrived,
-            is_stale: false,
-        })
-    }
-}
-
-/// Starts an echo backend for every Service except ExternalName ones, and returns their EndpointSlices.
-fn start_backends(changes: &[Change]) -> Vec<EndpointSlice> {
-    let services = changes.iter().filter_map(|change| match change {
-        Change::Apply(Object::Service(service)) => Some(&**service),
-        _ => None,
-    });
-    services
-        .filter(|service| !service.is_external())
-        .filter_map(|service| match start_backend(service) {
-            Ok(slice) => Some(slice),
+        match start_backend(service) {
+            Ok(slice) => slices += &serde_json::to_string(&slice).context("writing a slice")?,
             Err(error) => {
                 tracing::error!(service = %service.name(), %error, "cannot start a backend");
-                None
             }
-        })
-        .collect()
+        }
+    }
+    let file = directory.0.join(ENDPOINTS);
+    std::fs::write(&file, slices).with_context(|| format!("writing {}", file.display()))
 }
 
 fn start_backend(service: &Service) -> Result<EndpointSlice> {

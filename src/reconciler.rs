@@ -4,24 +4,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headgate_compile::settings::Settings;
-use headgate_compile::{Change, Compiled, Finding, Options, Severity, Snapshot, compile};
+use headgate_compile::{Batch, Compiled, Finding, Options, Origin, Severity, Snapshot, compile};
 use headgate_proxy::Telemetry;
 use headgate_table::{Certificate, Publisher, RoutingTable, TableReader, publisher};
 use prometheus::Registry;
 
 use crate::admin::{Served, State};
-
-/// Changes that are taken in together, and when the first of them arrived.
-pub(crate) struct Batch {
-    /// In the order in which they happened.
-    pub(crate) changes: Vec<Change>,
-    /// What is wrong with documents that are no usable object: the complete list, as it is now.
-    pub(crate) documents: Vec<Finding>,
-    /// When the first change was seen.
-    pub(crate) arrived: Instant,
-    /// Whether these are the objects of an earlier process, because nobody says what they are now.
-    pub(crate) is_stale: bool,
-}
 
 /// What comes from outside.
 pub(crate) enum Input {
@@ -57,8 +45,11 @@ pub(crate) trait Feed {
     /// What comes next; never resolves when nothing will. Cancelling it loses nothing.
     fn next(&mut self) -> impl Future<Output = Input>;
 
+    /// The objects, as of the last batch.
+    fn snapshot(&self) -> &Snapshot;
+
     /// A table was published; `appeared` are findings that were not there before, `gone` those that are no more.
-    fn published(&mut self, _view: &View<'_>, _appeared: &[Finding], _gone: &[Finding]) {}
+    fn published(&mut self, _compiled: &Compiled, _appeared: &[Finding], _gone: &[Finding]) {}
 
     /// The stop has begun, and what is served still is for the grace.
     fn leaving(&mut self) {}
@@ -71,22 +62,21 @@ pub(crate) trait Feed {
 
 /// The first state, compiled and not published yet: what it says decides how the data plane is set up.
 pub(crate) struct First {
-    snapshot: Snapshot,
     options: Options,
     fallback: Arc<Certificate>,
     compiled: Compiled,
-    documents: Vec<Finding>,
+    unreadable: Vec<Finding>,
     arrived: Instant,
-    is_stale: bool,
+    origin: Origin,
 }
 
-/// Holds the snapshot, compiles it and publishes the table.
+/// Compiles what a feed has, batch by batch, and publishes the table.
 pub(crate) struct Reconciler {
-    snapshot: Snapshot,
     options: Options,
     fallback: Arc<Certificate>,
     compiled: Compiled,
-    documents: Vec<Finding>,
+    /// What is wrong with objects and documents that cannot be read.
+    unreadable: Vec<Finding>,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
     state: Arc<State>,
@@ -94,21 +84,20 @@ pub(crate) struct Reconciler {
 
 impl First {
     /// Compiles the first batch.
-    pub(crate) fn compile(first: Batch, options: Options, fallback: Arc<Certificate>) -> Self {
-        let mut snapshot = Snapshot::default();
-        for change in first.changes {
-            snapshot.change(change);
-        }
-        let changes = snapshot.take_changes();
-        let compiled = compile(&snapshot, &changes, None, &options, &fallback);
+    pub(crate) fn compile(
+        first: Batch,
+        feed: &impl Feed,
+        options: Options,
+        fallback: Arc<Certificate>,
+    ) -> Self {
+        let compiled = compile(feed.snapshot(), &first.changes, None, &options, &fallback);
         Self {
-            snapshot,
             options,
             fallback,
             compiled,
-            documents: first.documents,
+            unreadable: first.findings,
             arrived: first.arrived,
-            is_stale: first.is_stale,
+            origin: first.origin,
         }
     }
 
@@ -126,26 +115,25 @@ impl First {
     ) -> (Reconciler, TableReader) {
         let (publisher, reader) = publisher(self.compiled.table().clone());
         let (mut appeared, _) = self.compiled.difference();
-        appeared.extend(self.documents.iter().cloned());
-        tell(&appeared, &[]);
+        appeared.extend(self.unreadable.iter().cloned());
+        log(&appeared, &[]);
         telemetry.publish_latency(self.arrived.elapsed());
         state.show(Served {
             reader: reader.clone(),
             telemetry: telemetry.clone(),
         });
-        state.set_stale(self.is_stale);
+        state.set_stale(self.origin == Origin::Cached);
         let reconciler = Reconciler {
-            snapshot: self.snapshot,
             options: self.options,
             fallback: self.fallback,
             compiled: self.compiled,
-            documents: self.documents,
+            unreadable: self.unreadable,
             publisher,
             telemetry,
             state,
         };
         reconciler.report(true);
-        feed.published(&reconciler.view(), &appeared, &[]);
+        feed.published(&reconciler.compiled, &appeared, &[]);
         (reconciler, reader)
     }
 }
@@ -156,21 +144,16 @@ impl Reconciler {
         self.compiled.table()
     }
 
-    /// The state.
-    pub(crate) fn view(&self) -> View<'_> {
-        View {
-            snapshot: &self.snapshot,
-            compiled: &self.compiled,
-            options: &self.options,
-        }
-    }
-
     /// Takes a batch in or answers a question.
     pub(crate) fn take(self, input: Input, feed: &mut impl Feed) -> Self {
         match input {
             Input::Batch(batch) => self.apply(batch, feed),
             Input::Question(question) => {
-                question(&self.view());
+                question(&View {
+                    snapshot: feed.snapshot(),
+                    compiled: &self.compiled,
+                    options: &self.options,
+                });
                 self
             }
         }
@@ -178,16 +161,13 @@ impl Reconciler {
 
     /// Takes a batch in, compiles what it touches and publishes the result.
     fn apply(mut self, batch: Batch, feed: &mut impl Feed) -> Self {
-        self.state.set_stale(batch.is_stale);
-        for change in batch.changes {
-            self.snapshot.change(change);
-        }
-        let changes = self.snapshot.take_changes();
+        self.state.set_stale(batch.origin == Origin::Cached);
         let (mut appeared, mut gone) = (Vec::new(), Vec::new());
-        if !changes.is_empty() {
+        let is_changed = !batch.changes.is_empty();
+        if is_changed {
             self.compiled = compile(
-                &self.snapshot,
-                &changes,
+                feed.snapshot(),
+                &batch.changes,
                 Some(self.compiled),
                 &self.options,
                 &self.fallback,
@@ -198,19 +178,19 @@ impl Reconciler {
             self.telemetry.publish_latency(batch.arrived.elapsed());
             (appeared, gone) = self.compiled.difference();
         }
-        if batch.documents != self.documents {
+        if batch.findings != self.unreadable {
             let only = |these: &[Finding], those: &[Finding]| -> Vec<Finding> {
                 let new = these.iter().filter(|finding| !those.contains(finding));
                 new.cloned().collect()
             };
-            appeared.extend(only(&batch.documents, &self.documents));
-            gone.extend(only(&self.documents, &batch.documents));
-            self.documents = batch.documents;
+            appeared.extend(only(&batch.findings, &self.unreadable));
+            gone.extend(only(&self.unreadable, &batch.findings));
+            self.unreadable = batch.findings;
         }
-        tell(&appeared, &gone);
+        log(&appeared, &gone);
         let other_findings = !appeared.is_empty() || !gone.is_empty();
-        if other_findings || !changes.is_empty() {
-            feed.published(&self.view(), &appeared, &gone);
+        if other_findings || is_changed {
+            feed.published(&self.compiled, &appeared, &gone);
             self.report(other_findings);
         }
         self
@@ -224,7 +204,7 @@ impl Reconciler {
             return;
         }
         let mut findings = self.compiled.findings();
-        findings.extend(self.documents.iter().cloned());
+        findings.extend(self.unreadable.iter().cloned());
         let count = |severity: Severity| {
             let same = findings
                 .iter()
@@ -238,7 +218,7 @@ impl Reconciler {
 }
 
 /// Logs findings when they appear and when they go.
-fn tell(appeared: &[Finding], gone: &[Finding]) {
+fn log(appeared: &[Finding], gone: &[Finding]) {
     for finding in gone {
         tracing::info!(object = %finding.subject, field = %finding.field, "no longer: {}", finding.message);
     }

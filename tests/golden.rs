@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headgate_compile::{Changes, Fact, Name, Namespaces, Object, Options, Snapshot, compile};
+use headgate_compile::{Name, Namespaces, Object, Options, Snapshot, compile};
 use headgate_table::{Certificate, PrivateBytes, text};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::{ConfigMap, Endpoints, Namespace, Secret, Service};
@@ -70,9 +70,10 @@ fn compiled(input: &str, stage: &str, certificate: &Arc<Certificate>, case: &str
     {
         snapshot.apply(object);
     }
-    facts(input).for_each(|fact| snapshot.learn(fact));
+    set_environment(&mut snapshot, input);
+    let changes = snapshot.take_changes();
     let options = options(input);
-    let compiled = compile(&snapshot, &Changes::default(), None, &options, certificate);
+    let compiled = compile(&snapshot, &changes, None, &options, certificate);
     let mut out = text(compiled.table());
     out.push('\n');
     for finding in compiled.findings() {
@@ -161,17 +162,17 @@ fn with_string_data(mut secret: Secret) -> Secret {
     secret
 }
 
-// === facts and options ===
+// === environment and options ===
 
-fn facts(input: &str) -> impl Iterator<Item = Fact> {
-    input.lines().filter_map(|line| {
-        let (name, value) = line.strip_prefix("# ")?.split_once(": ")?;
+fn set_environment(snapshot: &mut Snapshot, input: &str) {
+    let lines = input.lines().filter_map(|line| line.strip_prefix("# "));
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
         match name {
-            "zone" => Some(Fact::Zone(Some(value.into()))),
-            "classes" => Some(Fact::ClassesReadable(value != "unreadable")),
-            _ => None,
-        }
-    })
+            "zone" => snapshot.set_zone(Some(value.into())),
+            "classes" => snapshot.set_classes_readable(value != "unreadable"),
+            _ => continue,
+        };
+    }
 }
 
 fn options(input: &str) -> Options {

@@ -9,8 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headgate_compile::{
-    Change, Changes, Compiled, Fact, IngressStatus, Kind, Name, Object, ObjectRef, Options,
-    Snapshot, annotations, compile,
+    Compiled, IngressStatus, Kind, Name, Object, ObjectRef, Options, Snapshot, annotations, compile,
 };
 use headgate_table::{
     HostBehaviour, PathKind, PathMatch, RoutingTable, UpstreamKey, VirtualHosts, json, text,
@@ -21,7 +20,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use proptest::prelude::*;
 
 use universe::{
-    IngressSpec, Path, change, fallback, ingress, objects, options, settings, slice, stage,
+    Change, IngressSpec, Path, change, fallback, ingress, objects, options, settings, slice, stage,
 };
 
 proptest! {
@@ -353,7 +352,8 @@ fn the_last_valid_certificate_stays_while_its_secret_is_gone() {
 /// A snapshot, what it should hold, and what was compiled from it last.
 struct World {
     objects: BTreeMap<ObjectRef, Object>,
-    facts: Vec<Fact>,
+    /// What changed in the environment.
+    environment: Vec<Change>,
     snapshot: Snapshot,
     compiled: Option<Compiled>,
 }
@@ -362,7 +362,7 @@ impl World {
     fn new(options: &Options) -> Self {
         let mut world = Self {
             objects: BTreeMap::new(),
-            facts: Vec::new(),
+            environment: Vec::new(),
             snapshot: Snapshot::default(),
             compiled: None,
         };
@@ -379,21 +379,22 @@ impl World {
         match &change {
             Change::Apply(object) => drop(self.objects.insert(object.reference(), object.clone())),
             Change::Delete(object) => drop(self.objects.remove(object)),
-            Change::Learn(fact) => self.facts.push(fact.clone()),
+            Change::ClassesReadable(_) | Change::Zone(_) => self.environment.push(change.clone()),
         }
-        self.snapshot.change(change);
+        change.write(&mut self.snapshot);
     }
 
     /// Compiles the objects as if they had never been others.
     fn compiled_anew(&self, options: &Options) -> Compiled {
         let mut snapshot = Snapshot::default();
-        self.objects
-            .values()
-            .for_each(|object| snapshot.apply(object.clone()));
-        for fact in &self.facts {
-            snapshot.learn(fact.clone());
+        for object in self.objects.values() {
+            snapshot.apply(object.clone());
         }
-        compile(&snapshot, &Changes::default(), None, options, fallback())
+        for change in &self.environment {
+            change.clone().write(&mut snapshot);
+        }
+        let changes = snapshot.take_changes();
+        compile(&snapshot, &changes, None, options, fallback())
     }
 
     fn delete(&mut self, kind: Kind, namespace: &str, name: &str) {
@@ -430,7 +431,8 @@ fn compiled(objects: Vec<Object>) -> Compiled {
     for object in objects.into_iter().chain(stage()) {
         snapshot.apply(object);
     }
-    compile(&snapshot, &Changes::default(), None, &options(), fallback())
+    let changes = snapshot.take_changes();
+    compile(&snapshot, &changes, None, &options(), fallback())
 }
 
 /// The universe that the first listener leads to.

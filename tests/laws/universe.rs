@@ -3,7 +3,7 @@
 use std::sync::{Arc, LazyLock};
 
 use headgate_compile::{
-    Change, Fact, Kind, Name, Namespaces, Object, ObjectRef, Options, certificate_from_pem,
+    Kind, Name, Namespaces, Object, ObjectRef, Options, Snapshot, certificate_from_pem,
 };
 use headgate_table::{Certificate, PrivateBytes};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
@@ -62,6 +62,26 @@ const SETTINGS: [(&str, &str); 7] = [
     ("global-auth-url", "https://auth.example/"),
     ("service-upstream", "true"),
 ];
+
+/// One change of the universe.
+#[derive(Clone, Debug)]
+pub(crate) enum Change {
+    Apply(Object),
+    Delete(ObjectRef),
+    ClassesReadable(bool),
+    Zone(Option<Arc<str>>),
+}
+
+impl Change {
+    pub(crate) fn write(self, snapshot: &mut Snapshot) {
+        match self {
+            Self::Apply(object) => snapshot.apply(object),
+            Self::Delete(object) => snapshot.delete(&object),
+            Self::ClassesReadable(readable) => snapshot.set_classes_readable(readable),
+            Self::Zone(zone) => snapshot.set_zone(zone),
+        };
+    }
+}
 
 /// A path of a rule.
 #[derive(Clone, Debug)]
@@ -411,9 +431,9 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         10 => any_ingress().prop_map(Change::Apply),
         4 => any_other().prop_map(Change::Apply),
         3 => any_deletion(),
-        1 => any::<bool>().prop_map(|readable| Change::Learn(Fact::ClassesReadable(readable))),
+        1 => any::<bool>().prop_map(|readable| Change::ClassesReadable(readable)),
         1 => prop::sample::select(vec![None, Some("near"), Some("gone")])
-            .prop_map(|zone| Change::Learn(Fact::Zone(zone.map(Into::into)))),
+            .prop_map(|zone| Change::Zone(zone.map(Into::into))),
     ]
 }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::digest;
-use headgate_compile::{Fact, Object};
+use headgate_compile::{Environment, Object};
 use serde::{Deserialize, Serialize};
 
 use frames::{Reader, Writer};
@@ -60,7 +60,7 @@ pub enum CacheError {
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) objects: Vec<Object>,
-    pub(crate) facts: Vec<Fact>,
+    pub(crate) environment: Environment,
     /// Time since it was written.
     pub(crate) age: Duration,
 }
@@ -154,18 +154,11 @@ impl CacheOptions {
     }
 
     fn head(&self, stored: &Stored) -> Head {
-        let readable = stored.facts.iter().find_map(|fact| match fact {
-            Fact::ClassesReadable(readable) => Some(*readable),
-            Fact::Zone(_) => None,
-        });
-        let zone = stored.facts.iter().find_map(|fact| match fact {
-            Fact::Zone(zone) => zone.as_deref(),
-            Fact::ClassesReadable(_) => None,
-        });
+        let environment = &stored.environment;
         Head {
             cluster: self.cluster.to_string(),
-            classes_readable: readable,
-            zone: zone.map(str::to_owned),
+            classes_readable: Some(environment.classes_readable),
+            zone: environment.zone.as_deref().map(str::to_owned),
             objects: stored.objects.len(),
         }
     }
@@ -212,11 +205,12 @@ impl CacheOptions {
         if head.cluster != *self.cluster {
             return Err(refused("of another cluster"));
         }
-        let readable = head.classes_readable.map(Fact::ClassesReadable);
-        let zone = head.zone.map(|zone| Fact::Zone(Some(zone.into())));
         Ok(Some(Stored {
             objects,
-            facts: readable.into_iter().chain(zone).collect(),
+            environment: Environment {
+                classes_readable: head.classes_readable.unwrap_or(true),
+                zone: head.zone.map(Into::into),
+            },
             age,
         }))
     }

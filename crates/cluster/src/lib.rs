@@ -18,4 +18,4 @@ pub mod webhook_certificate;
 
 pub use cache::{CacheError, CacheKey, CacheOptions};
 pub use connect::{ConnectError, ConnectOptions, Connected, connect};
-pub use watch::{Batch, Health, Origin, Statuses, Timing, Watch, WatchMetrics, WatchOptions};
+pub use watch::{Health, Statuses, Timing, Watch, WatchMetrics, WatchOptions};

@@ -7,26 +7,27 @@
 mod backoff;
 mod body;
 mod decode;
-mod demand;
 mod failure;
 mod health;
 mod hub;
+mod incomplete;
 mod message;
 mod metrics;
 mod options;
 mod pace;
+mod references;
 mod reflector;
 mod saver;
 mod selection;
 mod statuses;
-mod store;
 mod tasks;
+mod unreadable;
 mod zone;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use headgate_compile::{Change, Finding};
+use headgate_compile::{Batch, Origin, Snapshot};
 use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -48,28 +49,6 @@ pub use statuses::Statuses;
 const INBOX: usize = 256;
 /// Messages that are taken in before others get to run.
 const AT_ONCE: usize = 1024;
-
-/// What changed.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// When the bytes of the first of these changes came.
-    pub arrived: std::time::Instant,
-    /// Changed objects and facts, in no order; of an object only its last change.
-    pub changes: Vec<Change>,
-    /// Every object that cannot be read now, not only what is new; in the order of objects.
-    pub findings: Vec<Finding>,
-    /// Where this comes from.
-    pub origin: Origin,
-}
-
-/// Where objects come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The API server.
-    Live,
-    /// An earlier run: the API server has not been reached yet.
-    Cached,
-}
 
 /// Kubernetes objects from an API server.
 pub struct Watch {
@@ -125,6 +104,11 @@ impl Watch {
         };
         watch.work();
         watch
+    }
+
+    /// The objects, as of the last batch.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.hub.snapshot
     }
 
     /// What Ingresses and the published Service show as their addresses, kept up to date by
@@ -185,9 +169,8 @@ impl Watch {
     fn take(&mut self, message: Message) {
         self.hub.take(message);
         self.work();
-        if self.pending.is_none() && self.hub.has_news() {
-            self.pending = Some(Instant::now());
-        }
+        let pending = self.pending.unwrap_or_else(Instant::now);
+        self.pending = self.hub.has_changes().then_some(pending);
     }
 
     fn work(&mut self) {
@@ -215,7 +198,7 @@ impl Watch {
             seconds_old = age,
             "serving the objects of the cache until the API server can be read"
         );
-        self.hub.seed(stored.objects, stored.facts);
+        self.hub.seed(stored.objects, stored.environment);
         self.work();
         self.hub.conditions.set_stale(true);
         Some(self.give(Origin::Cached, now))
@@ -229,15 +212,13 @@ impl Watch {
             saver.forget_loaded();
         }
         let batch = self.give(Origin::Live, now);
-        let changes = batch.changes.len();
-        tracing::info!(changes, "all objects are known from the API server");
+        let objects = self.hub.snapshot.len();
+        tracing::info!(objects, "all objects are known from the API server");
         batch
     }
 
     fn give(&mut self, origin: Origin, now: Instant) -> Batch {
-        let arrived = self.hub.first.unwrap_or_else(std::time::Instant::now);
-        let changes = self.hub.take_changes();
-        self.hub.count();
+        let (arrived, changes, findings) = self.hub.take_changes();
         self.pending = None;
         self.given = Some(origin);
         self.pace.give(now);
@@ -247,9 +228,9 @@ impl Watch {
             saver.changed(!changes.is_empty());
         }
         Batch {
-            arrived,
+            arrived: arrived.unwrap_or_else(std::time::Instant::now),
             changes,
-            findings: self.hub.store.findings(),
+            findings,
             origin,
         }
     }
@@ -262,7 +243,7 @@ impl Watch {
         // What belongs together often comes together: an Ingress is not served for some milliseconds without what it names
         // if that is on its way.
         let together = pending + self.timing.together;
-        if now >= due && together > now && self.given.is_some() && self.hub.store.lacks_services() {
+        if now >= due && together > now && self.given.is_some() && self.hub.lacks_services() {
             due = due.max(together);
         }
         if self.hub.is_fetching() {

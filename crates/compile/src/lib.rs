@@ -6,7 +6,8 @@
 
 #![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
 
-pub mod build;
+pub mod batch;
+mod build;
 mod finding;
 mod findings;
 mod ingress;
@@ -14,6 +15,7 @@ mod objects;
 mod options;
 mod snapshot;
 
+pub use batch::{Batch, Origin};
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
@@ -24,4 +26,4 @@ pub use objects::{
     ObjectRef, Reader, Secret, Service, Whole,
 };
 pub use options::{ClassSelection, HttpListeners, Namespaces, Options};
-pub use snapshot::{Change, Changes, Fact, Objects, Snapshot};
+pub use snapshot::{Changes, Environment, Snapshot};

@@ -1,254 +1,281 @@
-//! The objects that a table is compiled from, as one source after the other brings them in.
+//! The objects that a table is compiled from.
 //!
-//! Both sources feed the same snapshot: files and the API server. It holds what was said last and remembers which objects
-//! changed since they were last asked for; it decides nothing.
+//! Sources write into it what they see; the reconciler compiles it. Between the two stands [`Snapshot::take_changes`]:
+//! changes are pending until then, so that what is read is always what was compiled last. It decides nothing about what
+//! objects mean; it knows what is new.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use k8s_openapi::api::networking::v1::Ingress;
 
-use crate::objects::{
-    ConfigMap, EndpointSlice, Endpoints, IngressClass, Kind, Name, Namespace, Object, ObjectRef,
-    Secret, Service,
-};
+use crate::{Kept, Kind, Name, Object, ObjectRef};
 
-/// One change to the set of objects.
-#[derive(Clone, Debug)]
-pub enum Change {
-    /// The object is now this.
-    Apply(Object),
-    /// The object is gone.
-    Delete(ObjectRef),
-    /// A fact about where the process runs is now this.
-    Learn(Fact),
+/// All objects, and what is to become of them.
+#[derive(Default)]
+pub struct Snapshot {
+    kinds: [Objects; Kind::ALL.len()],
+    /// The parts of each object that has some, in the order of their names.
+    parts: HashMap<ObjectRef, Vec<ObjectRef>, RandomState>,
+    environment: Environment,
+    pending: Option<Environment>,
 }
 
-/// What is known besides objects.
+/// What compiling depends on besides objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fact {
-    /// Whether IngressClasses can be read; what `spec.ingressClassName` says does not count otherwise (ingress-nginx
-    /// reference 2.9). Until told so they can.
-    ClassesReadable(bool),
-    /// The zone that the process runs in, for endpoints meant for it. Until told, none.
-    Zone(Option<Arc<str>>),
+pub struct Environment {
+    /// Whether IngressClasses can be read; `spec.ingressClassName` does not count otherwise (ingress-nginx reference 2.9).
+    /// Default true.
+    pub classes_readable: bool,
+    /// The zone that the process runs in, for endpoints meant for it. Default unknown.
+    pub zone: Option<Arc<str>>,
 }
 
 /// Objects of one kind by name.
-pub type Objects<T> = HashMap<Name, Arc<T>, RandomState>;
-
-/// All objects, and which changed since [`Snapshot::take_changes`].
-pub struct Snapshot {
-    pub(crate) ingresses: Objects<Ingress>,
-    pub(crate) classes: Objects<IngressClass>,
-    pub(crate) services: Objects<Service>,
-    pub(crate) slices: Objects<EndpointSlice>,
-    pub(crate) endpoints: Objects<Endpoints>,
-    pub(crate) secrets: Objects<Secret>,
-    pub(crate) config_maps: Objects<ConfigMap>,
-    /// Those that are watched, where a selector chooses.
-    pub(crate) namespaces: Objects<Namespace>,
-    pub(crate) classes_readable: bool,
-    pub(crate) zone: Option<Arc<str>>,
-    /// Slices of each Service, so that one Service's endpoints are found without a scan.
-    pub(crate) slices_of: HashMap<Name, Vec<Name>, RandomState>,
-    changed: Changes,
+#[derive(Default)]
+struct Objects {
+    current: HashMap<Name, Object, RandomState>,
+    /// What takes effect next; `None`: the object is deleted. Always differs from what is current.
+    pending: HashMap<Name, Option<Object>, RandomState>,
 }
 
-impl Default for Snapshot {
-    fn default() -> Self {
-        Self {
-            ingresses: Objects::default(),
-            classes: Objects::default(),
-            services: Objects::default(),
-            slices: Objects::default(),
-            endpoints: Objects::default(),
-            secrets: Objects::default(),
-            config_maps: Objects::default(),
-            namespaces: Objects::default(),
-            classes_readable: true,
-            zone: None,
-            slices_of: HashMap::default(),
-            changed: Changes::default(),
-        }
-    }
+/// What changed from one compilation to the next.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Of a part that changed, what it is a part of as well.
+    pub(crate) objects: Vec<ObjectRef>,
+    /// Something changed that everything may depend on.
+    pub(crate) everything: bool,
 }
 
+/// Writing. Each of these says whether anything changed that is not pending already.
 impl Snapshot {
-    /// Takes one change in.
-    pub fn change(&mut self, change: Change) {
-        match change {
-            Change::Apply(object) => self.apply(object),
-            Change::Delete(object) => self.delete(&object),
-            Change::Learn(fact) => self.learn(fact),
-        }
-    }
-
-    /// The object is now this.
-    pub fn apply(&mut self, object: Object) {
-        let reference = object.reference();
-        let name = reference.name.clone();
-        match object {
-            Object::Ingress(object) => drop(self.ingresses.insert(name, object)),
-            Object::IngressClass(object) => drop(self.classes.insert(name, object)),
-            Object::Service(object) => drop(self.services.insert(name, object)),
-            Object::EndpointSlice(object) => self.apply_slice(object),
-            Object::Endpoints(object) => drop(self.endpoints.insert(name, object)),
-            Object::Secret(object) => drop(self.secrets.insert(name, object)),
-            Object::ConfigMap(object) => drop(self.config_maps.insert(name, object)),
-            Object::Namespace(object) => drop(self.namespaces.insert(name, object)),
-        }
-        self.changed.objects.push(reference);
-    }
-
-    /// The fact is now this.
-    pub fn learn(&mut self, fact: Fact) {
-        let is_news = match fact {
-            Fact::ClassesReadable(readable) => {
-                std::mem::replace(&mut self.classes_readable, readable) != readable
-            }
-            Fact::Zone(zone) => {
-                let is_news = self.zone != zone;
-                self.zone = zone;
-                is_news
-            }
-        };
-        self.changed.everything |= is_news;
+    /// The object is now this. A version that differs only in what is not kept changes nothing.
+    pub fn apply(&mut self, object: Object) -> bool {
+        let name = object.name();
+        self.objects_mut(object.kind()).set(name, Some(object))
     }
 
     /// The object is gone.
-    pub fn delete(&mut self, object: &ObjectRef) {
-        let name = &object.name;
-        let known = match object.kind {
-            Kind::Ingress => self.ingresses.remove(name).is_some(),
-            Kind::IngressClass => self.classes.remove(name).is_some(),
-            Kind::Service => self.services.remove(name).is_some(),
-            Kind::EndpointSlice => self.delete_slice(name),
-            Kind::Endpoints => self.endpoints.remove(name).is_some(),
-            Kind::Secret => self.secrets.remove(name).is_some(),
-            Kind::ConfigMap => self.config_maps.remove(name).is_some(),
-            Kind::Namespace => self.namespaces.remove(name).is_some(),
-        };
-        if known {
-            self.changed.objects.push(object.clone());
+    pub fn delete(&mut self, object: &ObjectRef) -> bool {
+        self.objects_mut(object.kind).set(object.name.clone(), None)
+    }
+
+    /// IngressClasses can be read, or not.
+    pub fn set_classes_readable(&mut self, classes_readable: bool) -> bool {
+        self.set_environment(Environment {
+            classes_readable,
+            ..self.latest_environment().clone()
+        })
+    }
+
+    /// The process runs in this zone.
+    pub fn set_zone(&mut self, zone: Option<Arc<str>>) -> bool {
+        self.set_environment(Environment {
+            zone,
+            ..self.latest_environment().clone()
+        })
+    }
+
+    fn set_environment(&mut self, environment: Environment) -> bool {
+        let is_news = environment != *self.latest_environment();
+        if is_news {
+            self.pending = Some(environment).filter(|pending| *pending != self.environment);
+        }
+        is_news
+    }
+
+    /// Whether anything is pending.
+    pub fn has_changes(&self) -> bool {
+        self.pending.is_some() || self.kinds.iter().any(|objects| !objects.pending.is_empty())
+    }
+
+    /// Lets what is pending take effect, for [`compile`](crate::compile) to follow.
+    pub fn take_changes(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        if let Some(environment) = self.pending.take() {
+            self.environment = environment;
+            changes.everything = true;
+        }
+        for kind in Kind::ALL {
+            for (name, after) in std::mem::take(&mut self.objects_mut(kind).pending) {
+                self.take_effect(ObjectRef { kind, name }, after, &mut changes);
+            }
+        }
+        changes
+    }
+
+    fn take_effect(&mut self, object: ObjectRef, after: Option<Object>, changes: &mut Changes) {
+        let whole_after = after.as_ref().and_then(Object::part_of);
+        let before = self.objects_mut(object.kind).replace(&object.name, after);
+        let whole_before = before.as_ref().and_then(Object::part_of);
+        if whole_before == whole_after {
+            changes.objects.extend(whole_after);
+        } else {
+            if let Some(whole) = &whole_before {
+                self.forget_part(whole, &object);
+            }
+            if let Some(whole) = &whole_after {
+                self.add_part(whole, &object);
+            }
+            changes
+                .objects
+                .extend(whole_before.into_iter().chain(whole_after));
+        }
+        changes.objects.push(object);
+    }
+
+    fn add_part(&mut self, whole: &ObjectRef, part: &ObjectRef) {
+        let parts = self.parts.entry(whole.clone()).or_default();
+        if let Err(at) = parts.binary_search(part) {
+            // Nearly every Service has one slice, and room for four adds up.
+            parts.reserve_exact(1);
+            parts.insert(at, part.clone());
         }
     }
 
-    /// The objects that changed since this was last called. A slice stands for its Service, whose name it carries.
-    pub fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changed)
+    fn forget_part(&mut self, whole: &ObjectRef, part: &ObjectRef) {
+        if let Some(parts) = self.parts.get_mut(whole) {
+            parts.retain(|known| known != part);
+            if parts.is_empty() {
+                self.parts.remove(whole);
+            }
+        }
+    }
+}
+
+/// Reading what was compiled last.
+impl Snapshot {
+    /// One object.
+    pub fn object(&self, object: &ObjectRef) -> Option<&Object> {
+        self.objects_of(object.kind).current.get(&object.name)
+    }
+
+    /// One object of a kind.
+    pub fn get<T: Kept>(&self, name: &Name) -> Option<&Arc<T>> {
+        T::of(self.objects_of(T::KIND).current.get(name)?)
+    }
+
+    /// All objects of a kind, in no order.
+    pub fn all<T: Kept + 'static>(&self) -> impl Iterator<Item = &Arc<T>> {
+        let objects = self.objects_of(T::KIND).current.values();
+        objects.filter_map(T::of)
+    }
+
+    /// The names of all objects of a kind, in no order.
+    pub fn names(&self, kind: Kind) -> impl Iterator<Item = &Name> {
+        self.objects_of(kind).current.keys()
+    }
+
+    /// All objects, in no order.
+    pub fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.kinds
+            .iter()
+            .flat_map(|objects| objects.current.values())
+    }
+
+    /// The parts of an object, in the order of their names: of a Service its EndpointSlices.
+    pub fn parts_of<T: Kept + 'static>(&self, whole: &ObjectRef) -> impl Iterator<Item = &Arc<T>> {
+        let parts = self.parts.get(whole).into_iter().flatten();
+        parts.filter_map(|part| T::of(self.object(part)?))
+    }
+
+    /// What compiling depends on besides objects.
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// How many objects of a kind there are.
+    pub fn count(&self, kind: Kind) -> usize {
+        self.objects_of(kind).current.len()
     }
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.ingresses.len()
-            + self.classes.len()
-            + self.services.len()
-            + self.slices.len()
-            + self.endpoints.len()
-            + self.secrets.len()
-            + self.config_maps.len()
-            + self.namespaces.len()
-    }
-
-    /// All objects, in no order.
-    pub fn objects(&self) -> impl Iterator<Item = Object> {
-        let ingresses = self.ingresses.values().cloned().map(Object::Ingress);
-        let classes = self.classes.values().cloned().map(Object::IngressClass);
-        let services = self.services.values().cloned().map(Object::Service);
-        let slices = self.slices.values().cloned().map(Object::EndpointSlice);
-        let endpoints = self.endpoints.values().cloned().map(Object::Endpoints);
-        let secrets = self.secrets.values().cloned().map(Object::Secret);
-        let maps = self.config_maps.values().cloned().map(Object::ConfigMap);
-        let namespaces = self.namespaces.values().cloned().map(Object::Namespace);
-        ingresses
-            .chain(classes)
-            .chain(services)
-            .chain(slices)
-            .chain(endpoints)
-            .chain(secrets)
-            .chain(maps)
-            .chain(namespaces)
-    }
-
-    /// One object.
-    pub fn object(&self, object: &ObjectRef) -> Option<Object> {
-        let name = &object.name;
-        match object.kind {
-            Kind::Ingress => self.ingresses.get(name).cloned().map(Object::Ingress),
-            Kind::IngressClass => self.classes.get(name).cloned().map(Object::IngressClass),
-            Kind::Service => self.services.get(name).cloned().map(Object::Service),
-            Kind::EndpointSlice => self.slices.get(name).cloned().map(Object::EndpointSlice),
-            Kind::Endpoints => self.endpoints.get(name).cloned().map(Object::Endpoints),
-            Kind::Secret => self.secrets.get(name).cloned().map(Object::Secret),
-            Kind::ConfigMap => self.config_maps.get(name).cloned().map(Object::ConfigMap),
-            Kind::Namespace => self.namespaces.get(name).cloned().map(Object::Namespace),
-        }
+        self.kinds.iter().map(|objects| objects.current.len()).sum()
     }
 
     /// Whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+}
 
-    /// The slices of a Service, in the order of their names.
-    pub(crate) fn slices_of(&self, service: &Name) -> impl Iterator<Item = &Arc<EndpointSlice>> {
-        self.slices_of
-            .get(service)
-            .into_iter()
-            .flatten()
-            .filter_map(|name| self.slices.get(name))
+/// Reading what was written last, pending or not: for sources.
+impl Snapshot {
+    /// One object.
+    pub fn latest(&self, object: &ObjectRef) -> Option<&Object> {
+        self.objects_of(object.kind).latest(&object.name)
     }
 
-    fn apply_slice(&mut self, slice: Arc<EndpointSlice>) {
-        let name = &slice.name;
-        self.forget_slice(name);
-        if let Some(service) = &slice.service {
-            let names = self.slices_of.entry(service.clone()).or_default();
-            if let Err(at) = names.binary_search(name) {
-                names.insert(at, name.clone());
-            }
-            self.changed.objects.push(ObjectRef {
-                kind: Kind::Service,
-                name: service.clone(),
-            });
-        }
-        self.slices.insert(name.clone(), slice);
+    /// All objects of a kind, in no order.
+    pub fn latest_of(&self, kind: Kind) -> impl Iterator<Item = (&Name, &Object)> {
+        let objects = self.objects_of(kind);
+        let current = objects.current.iter();
+        let current = current.filter(|(name, _)| !objects.pending.contains_key(*name));
+        let pending = objects.pending.iter();
+        current.chain(pending.filter_map(|(name, object)| Some((name, object.as_ref()?))))
     }
 
-    fn delete_slice(&mut self, name: &Name) -> bool {
-        self.forget_slice(name);
-        self.slices.remove(name).is_some()
+    /// Objects of a kind that are pending, in no order.
+    pub fn pending_of(&self, kind: Kind) -> impl Iterator<Item = &Object> {
+        self.objects_of(kind).pending.values().flatten()
     }
 
-    fn forget_slice(&mut self, name: &Name) {
-        let Some(service) = self
-            .slices
-            .get(name)
-            .and_then(|slice| slice.service.clone())
-        else {
-            return;
-        };
-        if let Some(names) = self.slices_of.get_mut(&service) {
-            names.retain(|known| known != name);
-            if names.is_empty() {
-                self.slices_of.remove(&service);
-            }
-        }
-        self.changed.objects.push(ObjectRef {
-            kind: Kind::Service,
-            name: service,
-        });
+    /// What compiling depends on besides objects.
+    pub fn latest_environment(&self) -> &Environment {
+        self.pending.as_ref().unwrap_or(&self.environment)
+    }
+
+    fn objects_of(&self, kind: Kind) -> &Objects {
+        &self.kinds[kind as usize]
+    }
+
+    fn objects_mut(&mut self, kind: Kind) -> &mut Objects {
+        &mut self.kinds[kind as usize]
     }
 }
 
-/// Which objects changed.
-#[derive(Clone, Debug, Default)]
-pub struct Changes {
-    pub(crate) objects: Vec<ObjectRef>,
-    /// A fact changed that everything may depend on.
-    pub(crate) everything: bool,
+impl Default for Environment {
+    fn default() -> Self {
+        Self {
+            classes_readable: true,
+            zone: None,
+        }
+    }
+}
+
+impl Objects {
+    fn latest(&self, name: &Name) -> Option<&Object> {
+        match self.pending.get(name) {
+            Some(pending) => pending.as_ref(),
+            None => self.current.get(name),
+        }
+    }
+
+    /// False if it is this already.
+    fn set(&mut self, name: Name, object: Option<Object>) -> bool {
+        if self.latest(&name) == object.as_ref() {
+            return false;
+        }
+        // What comes and goes before it is looked at is no change.
+        let is_back =
+            self.pending.contains_key(&name) && self.current.get(&name) == object.as_ref();
+        if is_back {
+            self.pending.remove(&name);
+        } else {
+            self.pending.insert(name, object);
+        }
+        true
+    }
+
+    /// Makes an object current; the one before.
+    fn replace(&mut self, name: &Name, object: Option<Object>) -> Option<Object> {
+        match object {
+            Some(object) => self.current.insert(name.clone(), object),
+            None => self.current.remove(name),
+        }
+    }
 }
 
 impl Changes {
@@ -256,4 +283,12 @@ impl Changes {
     pub fn is_empty(&self) -> bool {
         self.objects.is_empty() && !self.everything
     }
+
+    /// The objects that changed, in no order.
+    pub fn objects(&self) -> impl Iterator<Item = &ObjectRef> {
+        self.objects.iter()
+    }
 }
+
+#[cfg(test)]
+mod tests;

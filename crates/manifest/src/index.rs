@@ -1,9 +1,9 @@
-//! Which document defines which object, and what is served of it.
+//! Which document of which file defines which object. What is served of it, the snapshot knows.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use headgate_compile::{Change, Finding, Object, ObjectRef, Severity, Subject};
+use headgate_compile::{Finding, Object, ObjectRef, Severity, Subject};
 
 use crate::files::FileKey;
 
@@ -41,17 +41,11 @@ impl Definition {
 /// All definitions of all files.
 #[derive(Default)]
 pub(crate) struct Index {
-    objects: HashMap<ObjectRef, Entry>,
-    /// Objects whose definitions changed since the changes were last taken.
-    touched: HashSet<ObjectRef>,
+    definitions: HashMap<ObjectRef, Vec<Definition>>,
+    /// Objects whose definitions were read again, which says nothing about whether they differ.
+    read: HashSet<ObjectRef>,
     /// Objects with several definitions.
     repeated: BTreeSet<ObjectRef>,
-}
-
-#[derive(Default)]
-struct Entry {
-    definitions: Vec<Definition>,
-    served: Option<Object>,
 }
 
 impl Index {
@@ -63,13 +57,12 @@ impl Index {
     ) -> Vec<(ObjectRef, Definition)> {
         let mut removed = Vec::with_capacity(objects.len());
         for object in objects {
-            let Some(entry) = self.objects.get_mut(object) else {
+            let Some(definitions) = self.definitions.get_mut(object) else {
                 continue;
             };
-            self.touched.insert(object.clone());
+            self.read.insert(object.clone());
             removed.extend(
-                entry
-                    .definitions
+                definitions
                     .extract_if(.., |known| *known.file == *file)
                     .map(|old| (object.clone(), old)),
             );
@@ -79,29 +72,29 @@ impl Index {
 
     /// Adds a definition.
     pub(crate) fn add(&mut self, object: ObjectRef, definition: Definition) {
-        let definitions = &mut self.objects.entry(object.clone()).or_default().definitions;
+        let definitions = self.definitions.entry(object.clone()).or_default();
         // One definition is what there is, and room for four adds up.
         definitions.reserve_exact(1);
         definitions.push(definition);
-        self.touched.insert(object);
+        self.read.insert(object);
     }
 
-    /// What changed in what is served, since this was last called.
-    pub(crate) fn take_changes(&mut self) -> Vec<Change> {
-        let touched = std::mem::take(&mut self.touched);
-        let mut changes: Vec<_> = touched
-            .into_iter()
-            .filter_map(|object| Some((object.clone(), self.settle(object)?)))
-            .collect();
-        changes.sort_unstable_by(|(left, _), (right, _)| left.cmp(right));
-        changes.into_iter().map(|(_, change)| change).collect()
+    /// The objects whose definitions were read since this was last called, as they are defined now; `None`: no longer.
+    pub(crate) fn take_read(&mut self) -> Vec<(ObjectRef, Option<Object>)> {
+        let read = std::mem::take(&mut self.read);
+        let defined = read.into_iter().map(|object| {
+            let defined = self.settle(&object);
+            (object, defined)
+        });
+        defined.collect()
     }
 
     /// A warning for every definition that another one overrides.
     pub(crate) fn findings(&self) -> impl Iterator<Item = Finding> {
         self.repeated.iter().flat_map(|object| {
-            let fresh = self.objects.get(object).into_iter().flat_map(Entry::fresh);
-            let winner = self.objects.get(object).and_then(Entry::winner);
+            let definitions = self.definitions.get(object).into_iter().flatten();
+            let winner = definitions.clone().max_by_key(|one| one.precedence());
+            let fresh = definitions.filter(|one| one.fresh);
             fresh.filter_map(move |lost| {
                 let winner = winner.filter(|winner| winner.precedence() != lost.precedence())?;
                 Some(overridden(object, lost, winner))
@@ -109,36 +102,19 @@ impl Index {
         })
     }
 
-    fn settle(&mut self, object: ObjectRef) -> Option<Change> {
-        let entry = self.objects.get_mut(&object)?;
-        if entry.fresh().count() > 1 {
+    fn settle(&mut self, object: &ObjectRef) -> Option<Object> {
+        let definitions = self.definitions.get(object)?;
+        if definitions.iter().filter(|one| one.fresh).count() > 1 {
             self.repeated.insert(object.clone());
         } else {
-            self.repeated.remove(&object);
+            self.repeated.remove(object);
         }
-        let Some(winner) = entry.winner().map(|winner| winner.object.clone()) else {
-            let was_served = self.objects.remove(&object)?.served.is_some();
-            return was_served.then_some(Change::Delete(object));
-        };
-        let before = entry.served.replace(winner.clone());
-        if before.is_some_and(|before| before == winner) {
-            return None;
+        let winner = definitions.iter().max_by_key(|one| one.precedence());
+        let winner = winner.map(|winner| winner.object.clone());
+        if winner.is_none() {
+            self.definitions.remove(object);
         }
-        Some(Change::Apply(winner))
-    }
-}
-
-impl Entry {
-    fn winner(&self) -> Option<&Definition> {
-        self.definitions
-            .iter()
-            .max_by_key(|definition| definition.precedence())
-    }
-
-    fn fresh(&self) -> impl Iterator<Item = &Definition> {
-        self.definitions
-            .iter()
-            .filter(|definition| definition.fresh)
+        winner
     }
 }
 

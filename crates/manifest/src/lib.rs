@@ -1,9 +1,8 @@
 //! Kubernetes objects from files and folders, watched for changes: the source behind `headgate serve`.
 //!
-//! [`Source`] reads manifests as `kubectl apply -f` would (YAML and JSON, several documents in a file, lists) and reports
-//! what changed as the same [`Change`](headgate_compile::Change)s that a watch of an API server yields. It is no API
-//! server: it defaults the namespace and checks names and types, and leaves every decision about what an object means
-//! to whoever compiles it.
+//! [`Source`] reads manifests as `kubectl apply -f` would (YAML and JSON, several documents in a file, lists) into a
+//! [`Snapshot`](headgate_compile::Snapshot), as a watch of an API server does. It is no API server: it defaults the
+//! namespace and checks names and types, and leaves every decision about what an object means to compiling.
 //!
 //! What a reader can rely on:
 //! - One broken document affects no other. It becomes a finding with file, document number and line.
@@ -25,4 +24,4 @@ mod source;
 mod watch;
 
 pub use error::SourceError;
-pub use source::{Batch, Source, SourceOptions};
+pub use source::{Source, SourceOptions};

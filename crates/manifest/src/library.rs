@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use headgate_compile::{Change, Finding, Severity, Subject};
+use headgate_compile::{Finding, Object, ObjectRef, Severity, Subject};
 
 use crate::files::{self, Content, FileKey, Found, Root, Walk};
 use crate::index::Index;
@@ -44,8 +44,8 @@ enum Step {
 /// What a refresh found.
 #[derive(Debug, Default)]
 pub(crate) struct News {
-    /// Changed objects.
-    pub(crate) changes: Vec<Change>,
+    /// Objects of files that were read, as they are defined now; `None`: no longer.
+    pub(crate) objects: Vec<(ObjectRef, Option<Object>)>,
     /// Whether the findings are others than before.
     pub(crate) findings_changed: bool,
 }
@@ -72,12 +72,12 @@ impl Library {
             Some(steps) => steps.into_iter().for_each(|step| self.take(step)),
             None => self.refresh_all(hint),
         }
-        let changes = self.index.take_changes();
+        let objects = self.index.take_read();
         let findings = self.current_findings();
         let findings_changed = findings != self.findings;
         self.findings = findings;
         News {
-            changes,
+            objects,
             findings_changed,
         }
     }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use headgate_compile::{Change, Finding};
+use headgate_compile::{Batch, Finding, Object, ObjectRef, Origin, Snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -28,19 +28,9 @@ pub struct SourceOptions {
     pub poll: Option<Duration>,
 }
 
-/// What changed.
-#[derive(Clone, Debug)]
-pub struct Batch {
-    /// When the first of these changes was seen.
-    pub arrived: std::time::Instant,
-    /// Changed objects, those of a kind in the order of their names.
-    pub changes: Vec<Change>,
-    /// Everything that is wrong with the files now, not only what is new; in the order of files and lines.
-    pub findings: Vec<Finding>,
-}
-
 /// Kubernetes objects from files and folders.
 pub struct Source {
+    snapshot: Snapshot,
     shared: Arc<Shared>,
     poll: Duration,
     /// Reading that was begun, perhaps for a caller who did not wait for its end.
@@ -56,11 +46,19 @@ struct Shared {
 
 struct State {
     library: Library,
-    /// Read, and not given out yet.
-    ready: Option<(std::time::Instant, Vec<Change>)>,
+    ready: Option<Ready>,
     has_events: bool,
     /// Everything was read once.
     is_loaded: bool,
+}
+
+/// What was read and is not in the snapshot yet.
+struct Ready {
+    /// When the first of it was seen.
+    arrived: std::time::Instant,
+    /// Of an object the last one counts.
+    objects: Vec<(ObjectRef, Option<Object>)>,
+    findings_changed: bool,
 }
 
 impl Source {
@@ -81,6 +79,7 @@ impl Source {
             is_loaded: false,
         });
         Ok(Self {
+            snapshot: Snapshot::default(),
             shared: Arc::new(Shared { pending, state }),
             poll: options.poll.unwrap_or(POLL),
             reading: None,
@@ -94,8 +93,7 @@ impl Source {
     pub async fn changes(&mut self) -> Batch {
         loop {
             self.finish().await;
-            if let Some(batch) = self.shared.take_ready() {
-                self.is_loaded = true;
+            if let Some(batch) = self.take_in() {
                 return batch;
             }
             if self.is_loaded {
@@ -106,6 +104,31 @@ impl Source {
             let shared = Arc::clone(&self.shared);
             self.reading = Some(spawn_blocking(move || shared.refresh()));
         }
+    }
+
+    /// The objects, as of the last batch.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// Takes what was read into the snapshot. `None`: nothing was read, or nothing new.
+    fn take_in(&mut self) -> Option<Batch> {
+        let (ready, findings) = self.shared.take_ready()?;
+        for (reference, object) in ready.objects {
+            match object {
+                Some(object) => self.snapshot.apply(object),
+                None => self.snapshot.delete(&reference),
+            };
+        }
+        let is_first = !std::mem::replace(&mut self.is_loaded, true);
+        let changes = self.snapshot.take_changes();
+        let is_news = is_first || ready.findings_changed || !changes.is_empty();
+        is_news.then_some(Batch {
+            arrived: ready.arrived,
+            changes,
+            findings,
+            origin: Origin::Live,
+        })
     }
 
     /// Waits for a change, and until whoever makes it is done.
@@ -154,22 +177,23 @@ impl Shared {
         };
         let news = state.library.refresh(&hint);
         state.has_events = state.library.has_events();
-        if !news.changes.is_empty() || news.findings_changed || !state.is_loaded {
-            let arrived = hint.arrived.unwrap_or_else(std::time::Instant::now);
-            let ready = state.ready.get_or_insert_with(|| (arrived, Vec::new()));
-            ready.1.extend(news.changes);
+        if !news.objects.is_empty() || news.findings_changed || !state.is_loaded {
+            let ready = state.ready.get_or_insert_with(|| Ready {
+                arrived: hint.arrived.unwrap_or_else(std::time::Instant::now),
+                objects: Vec::new(),
+                findings_changed: false,
+            });
+            ready.objects.extend(news.objects);
+            ready.findings_changed |= news.findings_changed;
         }
         state.is_loaded = true;
     }
 
-    fn take_ready(&self) -> Option<Batch> {
+    /// With all findings.
+    fn take_ready(&self) -> Option<(Ready, Vec<Finding>)> {
         let mut state = self.state();
-        let (arrived, changes) = state.ready.take()?;
-        Some(Batch {
-            arrived,
-            changes,
-            findings: state.library.findings().to_vec(),
-        })
+        let ready = state.ready.take()?;
+        Some((ready, state.library.findings().to_vec()))
     }
 
     fn has_events(&self) -> bool {

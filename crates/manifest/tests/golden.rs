@@ -41,7 +41,7 @@ async fn read(file: &Path) -> String {
     let mut source = Source::open(vec![file.to_owned()], SourceOptions::default()).unwrap();
     let batch = source.changes().await;
     let prefix = format!("{}/", file.parent().unwrap().display());
-    let lines = common::changes(&batch)
+    let lines = common::changes(&source, &batch)
         .into_iter()
         .chain(common::findings(&batch));
     lines.map(|line| line.replace(&prefix, "") + "\n").collect()

@@ -136,7 +136,10 @@ async fn a_mounted_config_map_is_exchanged_by_its_data_link() {
         let mut source =
             Source::open(vec![fixture.path(served)], SourceOptions::default()).unwrap();
         assert_eq!(
-            common::changes(&source.changes().await),
+            {
+                let batch = source.changes().await;
+                common::changes(&source, &batch)
+            },
             [applied("a", "1")]
         );
         for (before, after, value) in [("..one", "..two", "2"), ("..two", "..three", "3")] {
@@ -151,7 +154,11 @@ async fn a_mounted_config_map_is_exchanged_by_its_data_link() {
             let batch = tokio::time::timeout(Duration::from_secs(20), source.changes())
                 .await
                 .unwrap();
-            assert_eq!(common::changes(&batch), [applied("a", value)], "{served}");
+            assert_eq!(
+                common::changes(&source, &batch),
+                [applied("a", value)],
+                "{served}"
+            );
         }
     }
 }
@@ -172,7 +179,7 @@ async fn links_are_followed_once() {
     let mut source = Source::open(vec![fixture.path("tree")], SourceOptions::default()).unwrap();
     let batch = source.changes().await;
     assert_eq!(
-        common::changes(&batch),
+        common::changes(&source, &batch),
         [applied("a", "1"), applied("b", "1")]
     );
     let findings = common::findings(&batch);
@@ -184,7 +191,7 @@ async fn links_are_followed_once() {
     let batch = tokio::time::timeout(Duration::from_secs(20), source.changes())
         .await
         .unwrap();
-    assert_eq!(common::changes(&batch), [applied("b", "2")]);
+    assert_eq!(common::changes(&source, &batch), [applied("b", "2")]);
 }
 
 #[tokio::test]
@@ -357,7 +364,7 @@ async fn a_dropped_future_loses_nothing() {
             fixture.source.changes(),
         );
         let changes = match hasty.await {
-            Ok(batch) => common::changes(&batch),
+            Ok(batch) => common::changes(&fixture.source, &batch),
             Err(_) => fixture.changed().await,
         };
         assert_eq!(changes, [applied("a", &round.to_string())]);

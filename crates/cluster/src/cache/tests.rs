@@ -27,10 +27,10 @@ fn stored(count: usize) -> Stored {
     objects.push(secret.into());
     Stored {
         objects,
-        facts: vec![
-            Fact::ClassesReadable(false),
-            Fact::Zone(Some("zone-a".into())),
-        ],
+        environment: Environment {
+            classes_readable: false,
+            zone: Some("zone-a".into()),
+        },
         age: Duration::ZERO,
     }
 }
@@ -72,7 +72,9 @@ fn what_was_written_is_read() {
         for count in [0, 1, 3000] {
             options.write(&stored(count)).unwrap();
             let read = options.read().unwrap().unwrap();
-            assert!(read.objects == stored(count).objects && read.facts == stored(0).facts);
+            assert!(
+                read.objects == stored(count).objects && read.environment == stored(0).environment
+            );
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use headgate_compile::Kind;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
@@ -135,10 +134,12 @@ impl Saver {
         self.metrics
             .get_or_insert_with(|| hub.conditions.metrics().clone());
         // Keys lie on a disk sealed or not at all.
-        let left_out = (!self.options.is_sealed()).then_some(Kind::Secret);
+        let is_sealed = self.options.is_sealed();
+        let objects = hub.snapshot.objects();
+        let objects = objects.filter(|object| is_sealed || !object.kind().is_confidential());
         let stored = Stored {
-            objects: hub.store.all_but(left_out),
-            facts: hub.facts(),
+            objects: objects.cloned().collect(),
+            environment: hub.snapshot.environment().clone(),
             age: Duration::ZERO,
         };
         let options = self.options.clone();

@@ -58,7 +58,16 @@ impl Tasks {
                     reflector.abort();
                 }
             }
-            Task::Want(object, wanted) => self.want(object, wanted),
+            Task::Keep(object) => {
+                if let Some(wanted) = self.wanted.get(&object.kind) {
+                    wanted.insert(object.name);
+                }
+            }
+            Task::Drop(object) => {
+                if let Some(wanted) = self.wanted.get(&object.kind) {
+                    wanted.remove(&object.name);
+                }
+            }
             Task::Fetch(object, request) => self.fetch(object, request),
         }
     }
@@ -84,17 +93,6 @@ impl Tasks {
         let reflector = Reflector::new((id, selection), decoder, self.shared.clone(), relist);
         let handle = self.running.spawn(reflector.run());
         self.reflectors.insert(id, handle);
-    }
-
-    fn want(&self, object: ObjectRef, is_wanted: bool) {
-        let Some(wanted) = self.wanted.get(&object.kind) else {
-            return;
-        };
-        if is_wanted {
-            wanted.insert(object.name);
-        } else {
-            wanted.remove(&object.name);
-        }
     }
 
     fn fetch(&mut self, object: ObjectRef, request: u64) {

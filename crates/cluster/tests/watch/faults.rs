@@ -80,7 +80,7 @@ fn watches_that_end_badly_are_made_good() {
 /// The annotation `step` of an Ingress.
 fn step(world: &World, name: &str) -> Option<String> {
     match world
-        .snapshot
+        .snapshot()
         .object(&reference(Kind::Ingress, "shop", name))?
     {
         Object::Ingress(ingress) => ingress.metadata.annotations.as_ref()?.get("step").cloned(),
@@ -227,7 +227,7 @@ fn a_list_that_breaks_off_is_begun_again() {
             .resource("ingresses");
         api.inject(fault.skip(2).times(1));
         let mut world = World::ready(&api, options());
-        assert_eq!(world.snapshot.len(), 1202 + 3, "{effect:?}");
+        assert_eq!(world.snapshot().len(), 1202 + 3, "{effect:?}");
         // And the same when everything is listed anew.
         let fault = Fault::new(effect).verb("list").resource("ingresses");
         api.inject(fault.skip(2).times(1));

@@ -36,7 +36,7 @@ fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
     };
     options.publish_service = Some(Name::new("system", "front"));
     let mut world = World::ready(&api, options);
-    world.until("all", |world| world.snapshot.len() >= 9);
+    world.until("all", |world| world.snapshot().len() >= 9);
     for (kind, namespace, name) in [
         (Kind::Ingress, "shop", "web"),
         (Kind::Service, "shop", "web"),
@@ -53,7 +53,7 @@ fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
             "{kind:?} {namespace}/{name}"
         );
     }
-    assert_eq!(world.snapshot.len(), 9);
+    assert_eq!(world.snapshot().len(), 9);
     // No request asked for more than that.
     for request in api.requests() {
         let is_class = request.resource == "ingressclasses";

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use headgate_apiserver::{ApiServer, Effect, Fault, Options};
-use headgate_cluster::{ConnectOptions, Origin};
-use headgate_compile::{Change, Fact, Kind};
+use headgate_cluster::ConnectOptions;
+use headgate_compile::{Kind, Origin};
 use serde_json::json;
 
 use crate::world::{World, ingress, options, secret, secured, service, slice};
@@ -64,13 +64,13 @@ fn lists_come_by_watching_or_in_pages() {
     many(&api);
     let mut world = World::new(&api);
     world.batch();
-    assert_eq!(world.snapshot.len(), 1200);
+    assert_eq!(world.snapshot().len(), 1200);
     assert!(api.requests().iter().all(|request| request.verb == "watch"));
     let api = paged();
     many(&api);
     let mut world = World::new(&api);
     world.batch();
-    assert_eq!(world.snapshot.len(), 1200);
+    assert_eq!(world.snapshot().len(), 1200);
     let requests = api.requests();
     let pages = requests
         .iter()
@@ -129,20 +129,15 @@ fn classes_that_may_not_be_read_are_told() {
     }));
     api.inject(Fault::new(Effect::Status(403)).resource("ingressclasses"));
     let mut world = World::new(&api);
-    let batch = world.batch();
-    let told = |batch: &headgate_cluster::Batch, readable| {
-        let mut changes = batch.changes.iter();
-        changes.any(|change| {
-            matches!(change, Change::Learn(Fact::ClassesReadable(told)) if *told == readable)
-        })
-    };
-    assert!(told(&batch, false) && knows_all(&world));
+    world.batch();
+    let readable = |world: &World| world.snapshot().environment().classes_readable;
+    assert!(!readable(&world) && knows_all(&world));
     assert_eq!(world.metric("headgate_watch_denied", "IngressClass"), 1.0);
     api.heal();
     world.until("the class", |world| {
         world.has(Kind::IngressClass, "", "nginx")
     });
-    assert!(told(world.last.as_ref().unwrap(), true));
+    assert!(readable(&world));
     assert_eq!(world.metric("headgate_watch_denied", "IngressClass"), 0.0);
 }
 

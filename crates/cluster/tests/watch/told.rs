@@ -2,7 +2,7 @@
 
 use headgate_apiserver::ApiServer;
 use headgate_cluster::status::Observations as _;
-use headgate_compile::{Change, Fact, Kind, Name};
+use headgate_compile::{Kind, Name};
 use serde_json::json;
 
 use crate::world::{World, ingress, options, service};
@@ -82,11 +82,7 @@ fn the_zone_is_that_of_our_node() {
         "apiVersion": "v1", "kind": "Node",
         "metadata": {"name": "node-1", "labels": {"topology.kubernetes.io/zone": "zone-a"}},
     }));
-    let told = |world: &World| {
-        let mut changes = world.last.iter().flat_map(|batch| &batch.changes);
-        changes.any(
-            |change| matches!(change, Change::Learn(Fact::Zone(Some(zone))) if **zone == *"zone-a"),
-        )
-    };
-    world.until("the zone", told);
+    world.until("the zone", |world| {
+        world.snapshot().environment().zone.as_deref() == Some("zone-a")
+    });
 }

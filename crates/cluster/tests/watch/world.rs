@@ -1,10 +1,11 @@
-//! A watch on an API server, and a snapshot of what it gives out.
+//! A watch on an API server, and what it gives out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use headgate_apiserver::ApiServer;
-use headgate_cluster::{Batch, ConnectOptions, Timing, Watch, WatchMetrics, WatchOptions, connect};
-use headgate_compile::{Change, Kind, Name, ObjectRef, Snapshot};
+use headgate_cluster::{ConnectOptions, Timing, Watch, WatchMetrics, WatchOptions, connect};
+use headgate_compile::{Batch, Kind, Name, ObjectRef, Snapshot};
 use headgate_testkit::PATIENCE;
 use prometheus::Registry;
 use serde_json::{Value, json};
@@ -13,8 +14,8 @@ use tokio::time::timeout;
 
 /// A watch, and what it made known.
 pub(crate) struct World {
-    pub(crate) snapshot: Snapshot,
-    /// Objects that were told to be gone.
+    known: BTreeSet<ObjectRef>,
+    /// Objects that were deleted.
     pub(crate) deleted: Vec<ObjectRef>,
     pub(crate) last: Option<Batch>,
     pub(crate) watch: Watch,
@@ -67,7 +68,7 @@ impl World {
             Watch::start(connected.client, options, metrics)
         });
         Self {
-            snapshot: Snapshot::default(),
+            known: BTreeSet::new(),
             deleted: Vec::new(),
             last: None,
             watch,
@@ -83,7 +84,12 @@ impl World {
         world
     }
 
-    /// The next batch, taken into the snapshot.
+    /// The objects, as of the last batch.
+    pub(crate) fn snapshot(&self) -> &Snapshot {
+        self.watch.snapshot()
+    }
+
+    /// The next batch.
     pub(crate) fn batch(&mut self) -> Batch {
         let batch = self.batch_within(PATIENCE);
         batch.unwrap_or_else(|| panic!("no batch within {PATIENCE:?}"))
@@ -94,11 +100,12 @@ impl World {
         let Self { runtime, watch, .. } = self;
         let batch = runtime.block_on(async { timeout(time, watch.changes()).await });
         let batch = batch.ok()?;
-        for change in batch.changes.clone() {
-            if let Change::Delete(object) = &change {
-                self.deleted.push(object.clone());
+        for object in changed(&batch) {
+            if self.snapshot().object(&object).is_some() {
+                self.known.insert(object);
+            } else if self.known.remove(&object) {
+                self.deleted.push(object);
             }
-            self.snapshot.change(change);
         }
         self.last = Some(batch.clone());
         Some(batch)
@@ -126,7 +133,7 @@ impl World {
     }
 
     pub(crate) fn has(&self, kind: Kind, namespace: &str, name: &str) -> bool {
-        self.snapshot
+        self.snapshot()
             .object(&reference(kind, namespace, name))
             .is_some()
     }
@@ -153,6 +160,11 @@ impl World {
             metrics.map(|metric| metric.get_gauge().get_value() + metric.get_counter().get_value());
         values.sum()
     }
+}
+
+/// What changed; with a slice that changed comes its Service.
+pub(crate) fn changed(batch: &Batch) -> BTreeSet<ObjectRef> {
+    batch.changes.objects().cloned().collect()
 }
 
 pub(crate) fn reference(kind: Kind, namespace: &str, name: &str) -> ObjectRef {

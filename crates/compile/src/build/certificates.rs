@@ -60,7 +60,7 @@ impl Certificates {
     }
 
     fn look(&mut self, name: &Name, snapshot: &Snapshot) -> &Known {
-        let secret = snapshot.secrets.get(name);
+        let secret = snapshot.get::<Secret>(name);
         let known = self
             .known
             .entry(name.clone())

@@ -127,7 +127,11 @@ fn addresses(
     let mut ready = Found::new(zone(service, inputs));
     let mut terminating = BTreeSet::new();
     let mut any = false;
-    for slice in inputs.snapshot.slices_of(&wanted.port.service) {
+    let whole = ObjectRef {
+        kind: Kind::Service,
+        name: wanted.port.service.clone(),
+    };
+    for slice in inputs.snapshot.parts_of::<EndpointSlice>(&whole) {
         any = true;
         let Some(number) = slice_port(&slice.ports, port) else {
             continue;
@@ -151,7 +155,12 @@ fn addresses(
 /// The zone whose endpoints a Service's requests are to go to, if to those of one zone.
 fn zone<'a>(service: &Service, inputs: Inputs<'a>) -> Option<&'a str> {
     let wanted = inputs.options.topology && service.prefers_zone;
-    inputs.snapshot.zone.as_deref().filter(|_| wanted)
+    inputs
+        .snapshot
+        .environment()
+        .zone
+        .as_deref()
+        .filter(|_| wanted)
 }
 
 /// Ready endpoints, and those among them that are meant for a zone.
@@ -218,7 +227,7 @@ fn legacy_addresses(
     snapshot: &Snapshot,
 ) -> BTreeSet<SocketAddr> {
     let mut found = BTreeSet::new();
-    let endpoints = snapshot.endpoints.get(&wanted.port.service);
+    let endpoints = snapshot.get::<crate::Endpoints>(&wanted.port.service);
     for subset in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
         if let Some(number) = same_name(&subset.ports, port) {
             let addresses = subset.addresses.iter();

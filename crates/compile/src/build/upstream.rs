@@ -64,7 +64,7 @@ pub(super) fn build(
     inputs: Inputs<'_>,
     slot: Slot,
 ) -> (Upstream, UpstreamProblem) {
-    let service = inputs.snapshot.services.get(&draft.port.service);
+    let service = inputs.snapshot.get::<Service>(&draft.port.service);
     let mut refused = Vec::new();
     let endpoints = match service {
         None => Endpoints::None(NoEndpoints::NoService),

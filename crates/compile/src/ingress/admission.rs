@@ -134,7 +134,7 @@ impl Candidate<'_> {
 
     /// Its canary annotation counts as soon as it is there, whatever its value (ingress-nginx reference 9.2).
     fn has_canary_annotation(&self, name: &Name) -> bool {
-        let stored = self.snapshot.ingresses.get(name);
+        let stored = self.snapshot.get::<Ingress>(name);
         stored.is_some_and(|ingress| has_canary_annotation(ingress, self.options))
     }
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
-use crate::objects::IngressClass;
+use crate::objects::{IngressClass, Namespace};
 use crate::options::{ClassSelection, Namespaces};
 use crate::{Name, Options, Snapshot};
 
@@ -29,7 +29,9 @@ pub(crate) fn is_watched(namespace: &str, snapshot: &Snapshot, options: &Options
     match &options.namespaces {
         Namespaces::All => true,
         Namespaces::One(watched) => **watched == *namespace,
-        Namespaces::Selected => snapshot.namespaces.contains_key(&Name::new("", namespace)),
+        Namespaces::Selected => snapshot
+            .get::<Namespace>(&Name::new("", namespace))
+            .is_some(),
     }
 }
 
@@ -43,7 +45,7 @@ pub(crate) fn has_our_class(
         .spec
         .as_ref()
         .and_then(|spec| spec.ingress_class_name.as_deref())
-        && snapshot.classes_readable
+        && snapshot.environment().classes_readable
     {
         return class_is_ours(name, snapshot, selection);
     }
@@ -60,7 +62,7 @@ pub(crate) fn has_our_class(
 
 /// The classes of ours that have parameters, by name, with the ConfigMap that these point to.
 pub(crate) fn parameters(snapshot: &Snapshot, selection: &ClassSelection) -> Vec<(Name, Name)> {
-    let ours = snapshot.classes.values();
+    let ours = snapshot.all::<IngressClass>();
     let ours = ours.filter(|class| is_our_class(class, selection));
     let pairs = ours.filter_map(|class| Some((class.name.clone(), class.parameters.clone()?)));
     let mut pairs: Vec<_> = pairs.collect();
@@ -69,7 +71,7 @@ pub(crate) fn parameters(snapshot: &Snapshot, selection: &ClassSelection) -> Vec
 }
 
 fn class_is_ours(name: &str, snapshot: &Snapshot, selection: &ClassSelection) -> bool {
-    let class = snapshot.classes.get(&Name::new("", name));
+    let class = snapshot.get::<IngressClass>(&Name::new("", name));
     class.is_some_and(|class| is_our_class(class, selection))
 }
 

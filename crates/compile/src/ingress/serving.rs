@@ -95,7 +95,7 @@ impl<'a> Maps<'a> {
         };
         let own = self.options.settings.as_ref();
         let name = config_map_name(named, own.map_or("", |name| &name.namespace));
-        let found = match self.snapshot.config_maps.get(&name) {
+        let found = match self.snapshot.get::<ConfigMap>(&name) {
             Some(map) => headers(map),
             None => Err(format!("there is no ConfigMap {name}")),
         };

@@ -10,8 +10,8 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headgate_compile::{Change, Object};
-use headgate_manifest::{Batch, Source, SourceOptions};
+use headgate_compile::{Batch, Object};
+use headgate_manifest::{Source, SourceOptions};
 use tempfile::TempDir;
 
 /// Far longer than any change takes.
@@ -78,7 +78,7 @@ impl Fixture {
     pub(crate) async fn told(&mut self) -> Vec<String> {
         let batch = self.next().await;
         let prefix = format!("{}/", self.folder.path().display());
-        changes(&batch)
+        changes(&self.source, &batch)
             .into_iter()
             .chain(
                 findings(&batch)
@@ -95,7 +95,8 @@ impl Fixture {
 
     /// The next batch's changes.
     pub(crate) async fn changed(&mut self) -> Vec<String> {
-        changes(&self.next().await)
+        let batch = self.next().await;
+        changes(&self.source, &batch)
     }
 }
 
@@ -104,20 +105,22 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-pub(crate) fn changes(batch: &Batch) -> Vec<String> {
-    batch.changes.iter().map(change).collect()
+/// What changed, sorted by kind and name.
+pub(crate) fn changes(source: &Source, batch: &Batch) -> Vec<String> {
+    let mut changed: Vec<_> = batch.changes.objects().collect();
+    changed.sort();
+    changed.dedup();
+    let changed = changed.into_iter();
+    changed
+        .map(|object| match source.snapshot().object(object) {
+            Some(object) => format!("+ {}{}", object.reference(), detail(object)),
+            None => format!("- {object}"),
+        })
+        .collect()
 }
 
 pub(crate) fn findings(batch: &Batch) -> Vec<String> {
     batch.findings.iter().map(ToString::to_string).collect()
-}
-
-fn change(change: &Change) -> String {
-    match change {
-        Change::Delete(object) => format!("- {object}"),
-        Change::Apply(object) => format!("+ {}{}", object.reference(), detail(object)),
-        Change::Learn(fact) => panic!("files know no {fact:?}"),
-    }
 }
 
 /// Enough of an object to tell its versions apart.
@@ -138,10 +141,7 @@ fn detail(object: &Object) -> String {
         Object::Service(service) => {
             format!(" {:?}", service.port_names().collect::<Vec<_>>())
         }
-        Object::IngressClass(_)
-        | Object::EndpointSlice(_)
-        | Object::Endpoints(_)
-        | Object::Namespace(_) => String::new(),
+        _ => String::new(),
     }
 }
 

@@ -1,12 +1,11 @@
-//! What reflectors tell about objects: lists swapped in whole, events, failures.
+//! What reflectors report about objects: lists that replace what was known as a whole, events, failures.
 
 use headgate_compile::{Kind, Name, Object, ObjectRef};
 
-use super::{Hub, State, owner};
+use super::{Hub, List, State, owner};
 use crate::watch::decode::{Arrived, Decoded};
 use crate::watch::health::Condition;
 use crate::watch::message::{Event, Id, Problem, Progress, Sort};
-use crate::watch::store::Generation;
 
 impl Hub {
     pub(super) fn progress(&mut self, id: Id, progress: Progress) {
@@ -32,11 +31,8 @@ impl Hub {
     }
 
     fn begin(&mut self, id: Id) {
-        self.generation = self.generation.wrapping_add(1).max(1);
-        let list = self.generation;
         if let Some(followed) = self.followed_mut(id) {
-            followed.list = list;
-            followed.staged.clear();
+            followed.list = Some(List::default());
         }
     }
 
@@ -45,70 +41,73 @@ impl Hub {
             Decoded::Unwanted => {}
             Decoded::Unreadable(name, why) => self.unreadable(id, name, &why),
             Decoded::Read(arrived) => {
-                let Some((name, object)) = self.accept(id, *arrived) else {
+                let Some((reference, object)) = self.accept(id, *arrived) else {
                     return;
                 };
-                let Some(followed) = self.selections.get_mut(id.0).and_then(Option::as_mut) else {
+                self.unreadable.remove(&reference);
+                let is_known = self.snapshot.latest(&reference) == Some(&object);
+                let Some(list) = self.list_mut(id) else {
                     return;
                 };
-                if self.store.is_known(&name, &object, followed.list) {
-                    followed.staged.remove(&name);
+                if is_known {
+                    list.found(reference.name);
                 } else {
-                    followed.staged.insert(name, object);
+                    list.staged.insert(reference.name, object);
                 }
             }
         }
     }
 
-    /// What was listed takes the place of what was known, all at once.
+    /// What was listed replaces what was known, all at once.
     fn complete(&mut self, id: Id) {
         let Some(followed) = self.followed_mut(id) else {
             return;
         };
-        let list = followed.list;
         let kind = followed.selection.kind;
-        let staged = std::mem::take(&mut followed.staged);
+        let list = followed.list.take().unwrap_or_default();
         followed.state = State::Complete;
-        for (name, object) in staged {
-            // Nobody may name it any more since it was read.
-            let reference = ObjectRef { kind, name };
-            if self.store.is_kept(&reference) {
-                self.store.put(reference.name, object, list);
+        let missing = self.missing(id, kind, &list);
+        for (name, object) in list.staged {
+            // The last reference to it may have gone since it was read.
+            if self.is_kept(&ObjectRef { kind, name }) {
+                self.put(object);
             }
         }
-        for object in self.unseen(id, kind, list) {
+        for object in missing {
             self.remove(&object);
         }
         self.fetch_again(id);
         if kind == Kind::IngressClass {
-            self.facts.learn_readable(true);
+            self.snapshot.set_classes_readable(true);
         }
         self.conditions.set(id, None);
         self.conditions.completed(id);
         self.start_named();
     }
 
-    /// What the list that is complete now did not have.
-    fn unseen(&mut self, id: Id, kind: Kind, list: Generation) -> Vec<ObjectRef> {
+    /// Objects of a selection that its list did not have.
+    fn missing(&mut self, id: Id, kind: Kind, list: &List) -> Vec<ObjectRef> {
         let selections = &self.selections;
-        self.store.unseen(kind, list, |object, name| {
-            owner(selections, kind, object, name) == Some(id)
-        })
+        self.unreadable.retain(kind, |name| {
+            list.has(name) || owner(selections, kind, None, name) != Some(id)
+        });
+        let missing = self.snapshot.latest_of(kind).filter(|(name, object)| {
+            !list.has(name) && owner(selections, kind, Some(object), name) == Some(id)
+        });
+        let missing = missing.map(|(name, _)| ObjectRef {
+            kind,
+            name: name.clone(),
+        });
+        missing.collect()
     }
 
     fn event(&mut self, id: Id, event: Event) {
-        let list = self.followed(id).map_or(0, |followed| followed.list);
         match event {
             Event::Apply(Decoded::Read(arrived)) => {
-                let Some((name, object)) = self.accept(id, *arrived) else {
-                    return;
-                };
-                let kind = object.kind();
-                self.fetching.remove(&ObjectRef {
-                    kind,
-                    name: name.clone(),
-                });
-                self.store.put(name, object, list);
+                if let Some((reference, object)) = self.accept(id, *arrived) {
+                    self.fetching.remove(&reference);
+                    self.put(object);
+                }
             }
             Event::Apply(Decoded::Unwanted) => {}
             Event::Apply(Decoded::Unreadable(name, why)) => self.unreadable(id, name, &why),
@@ -147,13 +146,13 @@ impl Hub {
             followed.state = State::Denied;
         }
         if kind == Kind::IngressClass {
-            self.facts.learn_readable(false);
+            self.snapshot.set_classes_readable(false);
         }
         self.start_named();
     }
 
-    /// The object, if it is one of the selection's that is kept; what is kept beside it is passed on.
-    fn accept(&self, id: Id, arrived: Arrived) -> Option<(Name, Object)> {
+    /// The object, if the selection owns it and it is kept; what is kept beside it is passed on.
+    fn accept(&self, id: Id, arrived: Arrived) -> Option<(ObjectRef, Object)> {
         let Arrived {
             name,
             object,
@@ -165,7 +164,7 @@ impl Hub {
             name,
         };
         if self.owner(reference.kind, Some(&object), &reference.name) != Some(id)
-            || !self.store.is_kept(&reference)
+            || !self.is_kept(&reference)
         {
             return None;
         }
@@ -175,28 +174,39 @@ impl Hub {
         if published.is_some() {
             self.statuses.publish(published);
         }
-        Some((reference.name, object))
+        Some((reference, object))
     }
 
+    /// The object is there in a version that cannot be read; the one before stays.
     fn unreadable(&mut self, id: Id, name: Name, why: &str) {
         let Some(followed) = self.followed(id) else {
             return;
         };
-        let (kind, list) = (followed.selection.kind, followed.list);
+        let kind = followed.selection.kind;
         let object = ObjectRef { kind, name };
-        if self.owner(kind, None, &object.name) == Some(id) && self.store.is_kept(&object) {
-            self.store.unreadable(object, why, list);
+        if self.owner(kind, None, &object.name) != Some(id) || !self.is_kept(&object) {
+            return;
         }
+        if let Some(list) = self.list_mut(id) {
+            list.found(object.name.clone());
+        }
+        self.unreadable.insert(object, why);
     }
 
-    pub(super) fn remove(&mut self, object: &ObjectRef) {
-        self.store.remove(object);
-        match object.kind {
-            Kind::Ingress => self.statuses.forget(&object.name),
-            Kind::Service if self.published.as_ref() == Some(&object.name) => {
-                self.statuses.publish(None);
-            }
-            _ => {}
-        }
+    /// The list that is being read, if one is.
+    pub(super) fn list_mut(&mut self, id: Id) -> Option<&mut List> {
+        self.followed_mut(id)?.list.as_mut()
+    }
+}
+
+impl List {
+    /// The object is there, and stays as it is known.
+    pub(super) fn found(&mut self, name: Name) {
+        self.staged.remove(&name);
+        self.known.insert(name);
+    }
+
+    fn has(&self, name: &Name) -> bool {
+        self.known.contains(name) || self.staged.contains_key(name)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use headgate_compile::{Namespaces, Options, Snapshot};
+use headgate_compile::{Namespaces, Options};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -13,12 +13,13 @@ use crate::watch::decode::{Arrived, Decoded};
 use crate::watch::message::{Event, Problem, Progress, Sort};
 use crate::watch::statuses::Status;
 
-/// A hub with what a snapshot makes of what it gives out.
+/// A hub of which changes are taken as soon as it is complete.
 struct World {
     hub: Hub,
-    snapshot: Snapshot,
     statuses: Arc<Statuses>,
     tasks: Vec<Task>,
+    /// By the last message.
+    changed: Vec<ObjectRef>,
 }
 
 impl World {
@@ -29,9 +30,9 @@ impl World {
         let tasks = hub.take_tasks();
         Self {
             hub,
-            snapshot: Snapshot::default(),
             statuses,
             tasks,
+            changed: Vec::new(),
         }
     }
 
@@ -53,10 +54,10 @@ impl World {
         let arrived = Instant::now();
         self.hub.take(Message { arrived, news });
         self.tasks.extend(self.hub.take_tasks());
+        self.changed = Vec::new();
         if self.hub.is_complete() {
-            for change in self.hub.take_changes() {
-                self.snapshot.change(change);
-            }
+            let (_, changes, _) = self.hub.take_changes();
+            self.changed = changes.objects().cloned().collect();
         }
     }
 
@@ -101,7 +102,7 @@ impl World {
     }
 
     fn knows(&self, object: &Object) -> bool {
-        self.snapshot.object(&object.reference()).as_ref() == Some(object)
+        self.hub.snapshot.object(&object.reference()) == Some(object)
     }
 }
 
@@ -170,7 +171,7 @@ fn secrets_are_listed_when_it_is_known_which_are_named() {
     world.list_nothing(&["IngressClass"]);
     assert_eq!(world.starts()[4..], ["Secret objects", "ConfigMap objects"]);
     // The name is known before the list begins.
-    let want = |task: &Task| matches!(task, Task::Want(_, true));
+    let want = |task: &Task| matches!(task, Task::Keep(_));
     let start = |task: &Task| matches!(task, Task::Start(_, one) if one.kind == Kind::Secret);
     let position = |which: &dyn Fn(&Task) -> bool| world.tasks.iter().position(which).unwrap();
     assert!(position(&want) < position(&start));
@@ -261,9 +262,36 @@ fn a_new_list_takes_effect_as_a_whole() {
 #[test]
 fn an_unchanged_list_is_no_news() {
     let mut world = complete();
-    world.snapshot.take_changes();
     world.list(INGRESSES, vec![ingress("web", "cert")]);
-    assert!(world.snapshot.take_changes().is_empty());
+    assert_eq!(world.changed, []);
+    world.list(
+        INGRESSES,
+        vec![ingress("web", "cert"), ingress("api", "cert")],
+    );
+    assert_eq!(world.changed, [ingress("api", "cert").reference()]);
+}
+
+#[test]
+fn what_cannot_be_read_stays_as_it_was_until_a_list_lacks_it() {
+    let mut world = complete();
+    let name = Name::new("shop", "web");
+    let unreadable = || Decoded::Unreadable(name.clone(), "no".to_owned());
+    let id = world.id(INGRESSES);
+    let tell = |world: &mut World, progress| {
+        let (arrived, news) = (Instant::now(), News::Selection(id, progress));
+        world.hub.take(Message { arrived, news });
+        let (_, changes, findings) = world.hub.take_changes();
+        (changes.is_empty(), findings.len())
+    };
+    let event = Progress::Events(vec![Event::Apply(unreadable())]);
+    assert_eq!(tell(&mut world, event), (true, 1));
+    tell(&mut world, Progress::Begin);
+    tell(&mut world, Progress::Listed(vec![unreadable()]));
+    assert_eq!(tell(&mut world, Progress::Complete), (true, 1));
+    assert!(world.knows(&ingress("web", "cert")));
+    tell(&mut world, Progress::Begin);
+    assert_eq!(tell(&mut world, Progress::Complete), (false, 0));
+    assert!(!world.knows(&ingress("web", "cert")));
 }
 
 fn denied(failures: u32) -> Progress {
@@ -282,12 +310,12 @@ fn classes_that_may_not_be_read_are_a_fact_and_nothing_waits_for_them() {
     world.tell("ConfigMap objects", denied(1));
     world.tell("Secret objects", denied(1));
     assert!(world.hub.is_complete());
-    assert_eq!(world.hub.facts(), [Fact::ClassesReadable(false)]);
+    assert!(!world.hub.snapshot.environment().classes_readable);
     world.list_nothing(&["IngressClass"]);
-    assert_eq!(world.hub.facts(), [Fact::ClassesReadable(true)]);
+    assert!(world.hub.snapshot.environment().classes_readable);
     // Known once, they stay known.
     world.tell("IngressClass objects", denied(1));
-    assert_eq!(world.hub.facts(), [Fact::ClassesReadable(true)]);
+    assert!(world.hub.snapshot.environment().classes_readable);
 }
 
 #[test]
@@ -352,14 +380,16 @@ fn the_cache_fills_what_is_not_known_and_gives_way() {
         ingress("web", "old"),
         secret("cert", "b25l"),
     ];
-    world.hub.seed(objects, vec![Fact::ClassesReadable(false)]);
+    let environment = Environment {
+        classes_readable: false,
+        zone: Some("near".into()),
+    };
+    world.hub.seed(objects, environment.clone());
+    world.hub.take_changes();
     // Ingresses were listed already; what they do not name is not taken.
-    let known: Vec<Object> = world.hub.store.all_but(None);
-    assert_eq!(known.len(), 2, "{known:?}");
-    assert!(known.contains(&ingress("web", "cert")) && known.contains(&secret("cert", "b25l")));
-    for change in world.hub.take_changes() {
-        world.snapshot.change(change);
-    }
+    assert_eq!(world.hub.snapshot.len(), 2);
+    assert!(world.knows(&ingress("web", "cert")) && world.knows(&secret("cert", "b25l")));
+    assert_eq!(*world.hub.snapshot.environment(), environment);
     world.list_nothing(&[
         "IngressClass",
         "Service",
@@ -372,7 +402,7 @@ fn the_cache_fills_what_is_not_known_and_gives_way() {
         !world.knows(&secret("cert", "b25l")),
         "deleted while nobody looked"
     );
-    assert_eq!(world.hub.facts(), [Fact::ClassesReadable(true)]);
+    assert!(world.hub.snapshot.environment().classes_readable);
 }
 
 /// What may happen to the objects of a server.
@@ -425,7 +455,7 @@ proptest! {
             }
         }
         world.list(INGRESSES, server.values().cloned().collect());
-        let mut known: Vec<Object> = world.snapshot.objects().collect();
+        let mut known: Vec<Object> = world.hub.snapshot.objects().cloned().collect();
         known.sort_by_key(Object::reference);
         let mut expected: Vec<Object> = server.into_values().collect();
         expected.sort_by_key(Object::reference);

@@ -29,7 +29,7 @@ impl Pass<'_> {
             }
         }
         if all {
-            names.extend(self.snapshot.ingresses.keys().cloned());
+            names.extend(self.snapshot.names(Kind::Ingress).cloned());
             names.extend(self.state.members.keys().cloned());
         }
         let mut touched = Touched::default();
@@ -53,7 +53,7 @@ impl Pass<'_> {
             self.detach(former, touched);
         }
         let source = Source::Object(ingress_ref(name));
-        let ours = self.snapshot.ingresses.get(name);
+        let ours = self.snapshot.get::<Ingress>(name);
         let ours = ours.filter(|ingress| is_ours(ingress, self.snapshot, self.options));
         let Some(ingress) = ours else {
             self.state.statuses.remove(name);

@@ -38,7 +38,7 @@ impl Pass<'_> {
         if !anyway && !changes.objects.iter().any(changed) {
             return SettingsRead::Not;
         }
-        let map = own.and_then(|name| self.snapshot.config_maps.get(name));
+        let map = own.and_then(|name| self.snapshot.get::<ConfigMap>(name));
         let mut findings = Vec::new();
         if let (Some(name), None) = (own, map) {
             let message = format!("there is no ConfigMap {name}; every setting has its default");
@@ -79,7 +79,7 @@ impl Pass<'_> {
         let mut data = BTreeMap::new();
         let mut first: Option<&Name> = None;
         for (class, name) in parameters {
-            let message = match (self.snapshot.config_maps.get(name), first) {
+            let message = match (self.snapshot.get::<ConfigMap>(name), first) {
                 (None, _) => format!("there is no ConfigMap {name}; the class has no settings"),
                 (Some(_), Some(first)) if first != name => format!(
                     "ignored: the settings of another class, in ConfigMap {first}, hold for the whole process"

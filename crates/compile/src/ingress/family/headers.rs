@@ -56,7 +56,7 @@ impl Headers {
             kind: ObjectKind::ConfigMap,
             name: name.clone(),
         });
-        let map = inputs.snapshot.config_maps.get(name);
+        let map = inputs.snapshot.get::<ConfigMap>(name);
         let map = map.ok_or_else(|| format!("there is no ConfigMap {name}"))?;
         let listed = headers(map).map_err(|reason| format!("ConfigMap {name}: {reason}"))?;
         // The comparison is case-sensitive, on the name as the ConfigMap spells it.

@@ -88,7 +88,7 @@ impl UpstreamTls {
             kind: ObjectKind::Secret,
             name: name.clone(),
         });
-        let secret = inputs.snapshot.secrets.get(name).cloned();
+        let secret = inputs.snapshot.get::<Secret>(name).cloned();
         let secret = secret.ok_or_else(|| format!("there is no Secret {name}"))?;
         let client = match secret.get("tls.crt") {
             None => None,

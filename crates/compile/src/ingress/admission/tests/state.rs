@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use crate::ingress::annotations::DEFAULT_PREFIX;
 use crate::{
-    Changes, Compiled, Kind, Name, Object, ObjectRef, Options, Review, Snapshot,
-    certificate_from_pem, compile, review,
+    Compiled, Kind, Name, Object, ObjectRef, Options, Review, Snapshot, certificate_from_pem,
+    compile, review,
 };
 
 const UID: &str = "0b1c7a52-6f0e-4c1d-9d5b-2f6f5c0e8a11";
@@ -112,7 +112,8 @@ impl State {
             settings: Some(Name::new("ns", "cm")),
             ..options
         };
-        let compiled = compile(&snapshot, &Changes::default(), None, &options, &FALLBACK);
+        let changes = snapshot.take_changes();
+        let compiled = compile(&snapshot, &changes, None, &options, &FALLBACK);
         Self {
             snapshot,
             compiled,

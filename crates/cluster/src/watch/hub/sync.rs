@@ -1,32 +1,32 @@
-//! Names that are wanted: watches begun for them, and requests for single objects.
+//! Objects that are referenced: watches begun for them, and requests for single objects.
 
 use headgate_compile::ObjectRef;
 
 use super::{Followed, Hub, State, Task};
 use crate::watch::decode::Decoded;
-use crate::watch::demand::Wish;
 use crate::watch::message::Id;
+use crate::watch::references::ReferenceChange;
 use crate::watch::selection::Selection;
 
 impl Hub {
-    /// Sees to it that what is named from now on comes, and that what is not goes.
-    pub(super) fn grant_wishes(&mut self) {
+    /// Gets what is referenced from now on, and drops what is no longer.
+    pub(super) fn sync_references(&mut self) {
         loop {
-            let wishes = self.store.take_wishes();
-            if wishes.is_empty() {
+            let changes = self.references.take_changes();
+            if changes.is_empty() {
                 return;
             }
-            for wish in wishes {
-                match wish {
-                    Wish::Added(object) => self.want(object),
-                    Wish::Dropped(object) => self.unwant(object),
+            for change in changes {
+                match change {
+                    ReferenceChange::Added(object) => self.reference_added(object),
+                    ReferenceChange::Dropped(object) => self.reference_dropped(object),
                 }
             }
         }
     }
 
-    fn want(&mut self, object: ObjectRef) {
-        self.tasks.push(Task::Want(object.clone(), true));
+    fn reference_added(&mut self, object: ObjectRef) {
+        self.tasks.push(Task::Keep(object.clone()));
         match self.owner(object.kind, None, &object.name) {
             None => {
                 let id = self.follow(Selection::named(&object));
@@ -40,9 +40,9 @@ impl Hub {
         }
     }
 
-    fn unwant(&mut self, object: ObjectRef) {
+    fn reference_dropped(&mut self, object: ObjectRef) {
         self.fetching.remove(&object);
-        self.store.remove(&object);
+        self.remove(&object);
         let owner = self.owner(object.kind, None, &object.name);
         if let Some(id) = owner
             && let Some(followed) = self.followed(id)
@@ -53,19 +53,19 @@ impl Hub {
             self.conditions.set(id, None);
             self.tasks.push(Task::Stop(id));
         }
-        self.tasks.push(Task::Want(object, false));
+        self.tasks.push(Task::Drop(object));
     }
 
-    /// Begins with Secrets and ConfigMaps as soon as it is known which are named, so that the others need not be kept.
+    /// Begins to list Secrets and ConfigMaps once all that refers to them was listed, so that no others have to be kept.
     pub(super) fn start_named(&mut self) {
-        let mut naming = self
+        let mut referring = self
             .selections
             .iter()
             .flatten()
             .filter(|followed| followed.selection.kind.refers() || self.has_settings(followed));
-        if naming.all(|followed| matches!(followed.state, State::Complete | State::Denied)) {
-            // What the last list names counts already.
-            self.grant_wishes();
+        if referring.all(|followed| matches!(followed.state, State::Complete | State::Denied)) {
+            // The references of the last list count already.
+            self.sync_references();
             self.start_all(|_| true);
         }
     }
@@ -91,7 +91,7 @@ impl Hub {
         }
     }
 
-    /// Whether a list or an answer that is still on its way is the younger one, nobody can tell: a new answer is.
+    /// A response that is still under way may be older than the list that is complete now; another request gets a newer one.
     pub(super) fn fetch_again(&mut self, id: Id) {
         let asked: Vec<ObjectRef> = self.fetching.keys().cloned().collect();
         for object in asked {
@@ -107,26 +107,24 @@ impl Hub {
         self.tasks.push(Task::Fetch(object, self.requests));
     }
 
-    /// The answer to a request by name, unless an event came since.
+    /// The response to a request by name, unless an event came since.
     pub(super) fn fetched(&mut self, object: ObjectRef, request: u64, found: Option<Decoded>) {
         if self.fetching.get(&object) != Some(&request) {
             return;
         }
         self.fetching.remove(&object);
-        if !self.store.is_kept(&object) {
+        if !self.is_kept(&object) {
             return;
         }
         let owner = self.owner(object.kind, None, &object.name);
-        let followed = owner.and_then(|id| self.followed_mut(id));
-        let list = followed.map_or(0, |followed| {
-            // The list that is being read may have it older.
-            followed.staged.remove(&object.name);
-            followed.list
-        });
+        if let Some(list) = owner.and_then(|id| self.list_mut(id)) {
+            // The list that is being read may have an older version of it, or none.
+            list.found(object.name.clone());
+        }
         match found {
-            Some(Decoded::Read(arrived)) => self.store.put(arrived.name, arrived.object, list),
-            Some(Decoded::Unreadable(_, why)) => self.store.unreadable(object, &why, list),
-            Some(Decoded::Unwanted) | None => drop(self.store.remove(&object)),
+            Some(Decoded::Read(arrived)) => self.put(arrived.object),
+            Some(Decoded::Unreadable(_, why)) => self.unreadable.insert(object, &why),
+            Some(Decoded::Unwanted) | None => self.remove(&object),
         }
     }
 }

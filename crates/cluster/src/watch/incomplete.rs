@@ -1,0 +1,163 @@
+//! Ingresses whose Services may be about to arrive: what belongs together often comes together, in any order.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use headgate_compile::{EndpointSlice, Kind, Name, Object, ObjectRef, Snapshot};
+use k8s_openapi::api::networking::v1::{Ingress, IngressBackend};
+
+/// Ingresses that changed since changes were taken, as far as they may lack a Service.
+#[derive(Default)]
+pub(super) struct Incomplete {
+    ingresses: Vec<Name>,
+}
+
+impl Incomplete {
+    /// An Ingress changed.
+    pub(super) fn add(&mut self, ingress: Name) {
+        self.ingresses.push(ingress);
+    }
+
+    /// They are given out, complete or not.
+    pub(super) fn clear(&mut self) {
+        self.ingresses.clear();
+    }
+
+    /// Whether one of them names a Service that is not known, or of which no slice is. One that was found complete is not
+    /// looked at again.
+    pub(super) fn lacks_services(&mut self, snapshot: &Snapshot) -> bool {
+        if self.ingresses.is_empty() {
+            return false;
+        }
+        let slices = snapshot.pending_of(Kind::EndpointSlice);
+        let pending: HashSet<ObjectRef, RandomState> = slices.filter_map(Object::part_of).collect();
+        let has_slices = |service: &ObjectRef| {
+            let mut slices = snapshot.parts_of::<EndpointSlice>(service);
+            slices.next().is_some() || pending.contains(service)
+        };
+        while let Some(name) = self.ingresses.last() {
+            if lacks_a_service(name, snapshot, has_slices) {
+                return true;
+            }
+            self.ingresses.pop();
+        }
+        false
+    }
+}
+
+fn lacks_a_service(
+    name: &Name,
+    snapshot: &Snapshot,
+    has_slices: impl Fn(&ObjectRef) -> bool,
+) -> bool {
+    let ingress = snapshot.latest(&ObjectRef {
+        kind: Kind::Ingress,
+        name: name.clone(),
+    });
+    let Some(Object::Ingress(ingress)) = ingress else {
+        return false;
+    };
+    services_of(ingress).any(|service| {
+        let service = ObjectRef {
+            kind: Kind::Service,
+            name: Name {
+                namespace: name.namespace.clone(),
+                name: service.into(),
+            },
+        };
+        match snapshot.latest(&service) {
+            Some(Object::Service(known)) => !known.is_external() && !has_slices(&service),
+            _ => true,
+        }
+    })
+}
+
+/// The Services that an Ingress sends requests to.
+fn services_of(ingress: &Arc<Ingress>) -> impl Iterator<Item = &str> {
+    let spec = ingress.spec.iter();
+    let default = spec
+        .clone()
+        .filter_map(|spec| spec.default_backend.as_ref());
+    let rules = spec.flat_map(|spec| spec.rules.iter().flatten());
+    let paths = rules
+        .filter_map(|rule| rule.http.as_ref())
+        .flat_map(|http| &http.paths);
+    default
+        .chain(paths.map(|path| &path.backend))
+        .filter_map(|backend: &IngressBackend| Some(&*backend.service.as_ref()?.name))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+    use k8s_openapi::api::core::v1;
+    use k8s_openapi::api::discovery::v1 as discovery;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn ingress(secret: &str) -> Object {
+        let ingress: Ingress = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {
+                "defaultBackend": {"service": {"name": "web", "port": {"number": 80}}},
+                "tls": [{"secretName": secret}],
+            },
+        }))
+        .unwrap();
+        ingress.into()
+    }
+
+    fn service(spec: Value) -> Object {
+        let service: v1::Service = serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop"}, "spec": spec,
+        }))
+        .unwrap();
+        service.into()
+    }
+
+    fn slice() -> Object {
+        let slice: discovery::EndpointSlice = serde_json::from_value(json!({
+            "metadata": {
+                "name": "web-1", "namespace": "shop",
+                "labels": {"kubernetes.io/service-name": "web"},
+            },
+            "addressType": "IPv4", "endpoints": [],
+        }))
+        .unwrap();
+        slice.into()
+    }
+
+    #[test]
+    fn an_ingress_lacks_its_service_until_that_has_a_slice() {
+        for take in [false, true] {
+            let mut snapshot = Snapshot::default();
+            let mut incomplete = Incomplete::default();
+            let mut apply = |snapshot: &mut Snapshot, object: Object| {
+                snapshot.apply(object);
+                if take {
+                    snapshot.take_changes();
+                }
+            };
+            apply(&mut snapshot, ingress("one"));
+            incomplete.add(Name::new("shop", "web"));
+            assert!(incomplete.lacks_services(&snapshot));
+            apply(&mut snapshot, service(json!({})));
+            assert!(incomplete.lacks_services(&snapshot));
+            apply(&mut snapshot, slice());
+            assert!(!incomplete.lacks_services(&snapshot));
+            // Once complete, it does not wait again until it changes.
+            snapshot.delete(&slice().reference());
+            snapshot.take_changes();
+            assert!(!incomplete.lacks_services(&snapshot));
+            apply(&mut snapshot, ingress("two"));
+            incomplete.add(Name::new("shop", "web"));
+            assert!(incomplete.lacks_services(&snapshot));
+            let external = json!({"type": "ExternalName", "externalName": "a.example"});
+            apply(&mut snapshot, service(external));
+            assert!(!incomplete.lacks_services(&snapshot));
+        }
+    }
+}

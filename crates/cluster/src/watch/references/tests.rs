@@ -1,0 +1,131 @@
+#![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+use headgate_compile::Name;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::networking::v1::Ingress;
+use serde_json::{Value, json};
+
+use super::*;
+
+fn ingress(secrets: &[&str]) -> Object {
+    let tls: Vec<Value> = secrets
+        .iter()
+        .map(|secret| json!({"secretName": secret}))
+        .collect();
+    let ingress = json!({
+        "metadata": {"name": "web", "namespace": "shop"}, "spec": {"tls": tls},
+    });
+    serde_json::from_value::<Ingress>(ingress).unwrap().into()
+}
+
+fn config_map(name: &str, data: Value) -> Object {
+    let map = json!({"metadata": {"name": name, "namespace": "system"}, "data": data});
+    serde_json::from_value::<ConfigMap>(map).unwrap().into()
+}
+
+fn reference(kind: Kind, namespace: &str, name: &str) -> ObjectRef {
+    ObjectRef {
+        kind,
+        name: Name::new(namespace, name),
+    }
+}
+
+fn secret(name: &str) -> ObjectRef {
+    reference(Kind::Secret, "shop", name)
+}
+
+fn with_certificate(namespace: &str, name: &str) -> Options {
+    Options {
+        default_certificate: Some(Name::new(namespace, name)),
+        ..Options::default()
+    }
+}
+
+#[test]
+fn an_object_is_referenced_until_the_last_reference_is_gone() {
+    let mut references = References::new(with_certificate("shop", "one"));
+    let one = secret("one");
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Added(one.clone())]
+    );
+    let web = ingress(&["one", "one"]);
+    references.ingress_changed(None, Some(&web));
+    references.options = Options::default();
+    references.settings_changed(&Snapshot::default());
+    assert_eq!(references.take_changes(), []);
+    assert!(references.contains(&one));
+    references.ingress_changed(Some(&web), None);
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Dropped(one.clone())]
+    );
+    assert!(!references.contains(&one));
+    assert!(references.counts.is_empty(), "former names are forgotten");
+}
+
+#[test]
+fn a_reference_that_comes_and_goes_between_two_looks_is_no_change() {
+    let mut references = References::new(Options::default());
+    let (one, two) = (ingress(&["one"]), ingress(&["two"]));
+    references.ingress_changed(None, Some(&one));
+    references.ingress_changed(Some(&one), Some(&two));
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Added(secret("two"))]
+    );
+}
+
+#[test]
+fn outside_the_watched_namespace_only_flags_refer() {
+    let only = |namespace: &str| Options {
+        namespaces: Namespaces::One(namespace.into()),
+        ..with_certificate("shop", "flag")
+    };
+    let mut references = References::new(only("other"));
+    references.ingress_changed(None, Some(&ingress(&["one"])));
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Added(secret("flag"))]
+    );
+    let mut references = References::new(only("shop"));
+    references.ingress_changed(None, Some(&ingress(&["one"])));
+    assert_eq!(references.take_changes().len(), 2);
+}
+
+#[test]
+fn the_settings_refer_to_further_config_maps_and_others_do_not() {
+    let mut references = References::new(Options {
+        settings: Some(Name::new("system", "settings")),
+        ..Options::default()
+    });
+    let settings = reference(Kind::ConfigMap, "system", "settings");
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Added(settings)]
+    );
+    let mut snapshot = Snapshot::default();
+    snapshot.apply(config_map(
+        "settings",
+        json!({"add-headers": "system/headers"}),
+    ));
+    references.settings_changed(&snapshot);
+    let headers = reference(Kind::ConfigMap, "system", "headers");
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Added(headers.clone())]
+    );
+    // A map that is headers and not settings refers to nothing.
+    snapshot.apply(config_map(
+        "headers",
+        json!({"add-headers": "system/other"}),
+    ));
+    references.settings_changed(&snapshot);
+    assert_eq!(references.take_changes(), []);
+    snapshot.apply(config_map("settings", json!({})));
+    references.settings_changed(&snapshot);
+    assert_eq!(
+        references.take_changes(),
+        [ReferenceChange::Dropped(headers)]
+    );
+}
