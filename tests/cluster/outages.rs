@@ -205,7 +205,7 @@ fn an_api_server_with_an_untrusted_certificate_is_not_contacted() {
 
     // A server with a certificate of another CA gets no request and changes nothing.
     env.api.rotate_authority();
-    env.api.forget_requests();
+    env.api.clear_requests();
     env.create(ingress("later", "later.test", "web"));
     until_metric(&program, "headgate_api_connected", &[], 0.0);
     let second = env.replica_with_kubeconfig(&kubeconfig, "headgate-1", &[]);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use headgate_apiserver::{Options, Use};
+use headgate_apiserver::{Options, UsedPermission};
 use headgate_testkit::{Authority, Program, Request, Tls, manifest, wait};
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ struct Grant {
 }
 
 impl Grant {
-    fn covers(&self, used: &Use) -> bool {
+    fn covers(&self, used: &UsedPermission) -> bool {
         let is = |granted: &str, used: &str| granted.is_empty() || granted == used;
         self.group == used.group
             && self.resource == used.resource
@@ -191,11 +191,15 @@ impl Run<'_> {
     }
 
     /// Permissions that the account used.
-    fn used(&self) -> Vec<Use> {
+    fn used(&self) -> Vec<UsedPermission> {
         let env = self.env;
         let user = env.user(&self.account());
-        let used = env.api.used().into_iter().filter(|used| used.user == user);
-        used.map(|used| Use {
+        let used = env
+            .api
+            .used_permissions()
+            .into_iter()
+            .filter(|used| used.user == user);
+        used.map(|used| UsedPermission {
             namespace: env.unscoped(&used.namespace),
             name: env.unscoped(&used.name),
             ..used

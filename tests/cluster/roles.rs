@@ -71,7 +71,7 @@ fn until_permitted(env: &TestEnv, account: &str, namespace: &str, rule: &Value) 
     let attributes = json!({"namespace": namespace, "group": rule["apiGroups"][0], "verb": rule["verbs"][0],
         "resource": resource, "subresource": subresource, "name": rule["resourceNames"][0]});
     super::testenv::until("the account's permissions", || {
-        env.api.permits(&env.user(account), &attributes)
+        env.api.is_allowed(&env.user(account), &attributes)
     });
 }
 

@@ -67,7 +67,7 @@ impl TestEnv {
             None => (ApiServer::start_with(options), None),
             Some(path) => {
                 let kubeconfig = std::fs::read_to_string(path).unwrap();
-                let api = ApiServer::before(&kubeconfig, options);
+                let api = ApiServer::in_front_of(&kubeconfig, options);
                 (api, Some(Endpoints::new()))
             }
         };

@@ -1,4 +1,4 @@
-//! Validating admission: which webhooks a write concerns, and what their answers mean for it.
+//! Validating admission: which webhooks review a write, and what their responses mean for it.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::stored::Key;
 use super::webhook;
 use super::write::Caller;
 
-/// Kinds that no webhook is asked about, so that a broken one can be repaired.
+/// Kinds that no webhook reviews, so that a broken one can be repaired.
 const EXEMPT: &[&str] = &[
     "ValidatingWebhookConfiguration",
     "MutatingWebhookConfiguration",
 ];
 
-/// Asks the webhooks that are configured for a write; their warnings, or the refusal of one of them.
+/// Calls the webhooks that are configured for a write; their warnings, or the denial of one of them.
 pub(crate) async fn review(
     caller: Caller<'_>,
     old: Option<&Object>,
@@ -31,11 +31,11 @@ pub(crate) async fn review(
     let write = Write { caller, old, new };
     for hook in write.hooks() {
         let name = hook["name"].as_str().unwrap_or_default();
-        let answer = webhook::call(caller.shared, &hook, &write.review()).await;
-        match answer {
+        let response = webhook::call(caller.shared, &hook, &write.review()).await;
+        match response {
             Ok(response) => {
-                let told = response["warnings"].as_array().into_iter().flatten();
-                warnings.extend(told.filter_map(|text| text.as_str().map(str::to_owned)));
+                let texts = response["warnings"].as_array().into_iter().flatten();
+                warnings.extend(texts.filter_map(|text| text.as_str().map(str::to_owned)));
                 if response["allowed"] != true {
                     return Err(denial(name, &response["status"]));
                 }
@@ -51,7 +51,7 @@ pub(crate) async fn review(
     Ok(warnings)
 }
 
-/// A write that is to be judged.
+/// A write under review.
 struct Write<'a> {
     caller: Caller<'a>,
     old: Option<&'a Object>,
@@ -71,15 +71,15 @@ impl Write<'_> {
         self.new.or(self.old)
     }
 
-    /// The webhooks it concerns.
+    /// The webhooks that review it.
     fn hooks(&self) -> Vec<Value> {
-        let shelf = kinds::by_name("ValidatingWebhookConfiguration").shelf();
+        let storage = kinds::by_name("ValidatingWebhookConfiguration").storage();
         let configured: Vec<_> = self
             .caller
             .shared
             .state()
             .store
-            .kept(shelf)
+            .collection(storage)
             .all()
             .cloned()
             .collect();
@@ -89,17 +89,17 @@ impl Write<'_> {
                 Some(Value::Array(hooks)) => hooks,
                 _ => Vec::new(),
             })
-            .filter(|hook| self.concerns(hook))
+            .filter(|hook| self.is_concerned(hook))
             .collect()
     }
 
-    fn concerns(&self, hook: &Value) -> bool {
+    fn is_concerned(&self, hook: &Value) -> bool {
         let rules = hook["rules"].as_array().into_iter().flatten();
-        let ruled = rules.into_iter().any(|rule| self.falls_under(rule));
-        ruled && self.is_selected(hook)
+        let matches = rules.into_iter().any(|rule| self.matches_rule(rule));
+        matches && self.is_selected(hook)
     }
 
-    fn falls_under(&self, rule: &Value) -> bool {
+    fn matches_rule(&self, rule: &Value) -> bool {
         let kind = self.caller.kind;
         let has = |field: &str, wanted: &str| {
             let values = rule[field].as_array().into_iter().flatten();
@@ -107,13 +107,14 @@ impl Write<'_> {
                 .into_iter()
                 .any(|value| value == "*" || value == wanted)
         };
-        let resource = self.caller.asked.resource();
+        let resource = self.caller.info.resource();
         let resources = rule["resources"].as_array().into_iter().flatten();
         let named = resources.filter_map(Value::as_str).any(|pattern| {
             let (plural, subresource) = pattern.split_once('/').unwrap_or((pattern, ""));
-            let (own, own_subresource) = resource.split_once('/').unwrap_or((&resource, ""));
-            let matches = |pattern: &str, own: &str| pattern == "*" || pattern == own;
-            matches(plural, own) && matches(subresource, own_subresource)
+            let (of_request, subresource_of_request) =
+                resource.split_once('/').unwrap_or((&resource, ""));
+            let matches = |pattern: &str, value: &str| pattern == "*" || pattern == value;
+            matches(plural, of_request) && matches(subresource, subresource_of_request)
         });
         let scope = match rule["scope"].as_str() {
             Some("Namespaced") => kind.namespaced,
@@ -149,14 +150,14 @@ impl Write<'_> {
         }
         let namespace = self
             .object()
-            .map_or("", |object| prepare::told(object, "namespace"));
+            .map_or("", |object| prepare::metadata_text(object, "namespace"));
         if namespace.is_empty() {
             return true;
         }
-        let shelf = kinds::by_name("Namespace").shelf();
-        let found = self.caller.shared.find(shelf, &Key::new("", namespace));
+        let storage = kinds::by_name("Namespace").storage();
+        let found = self.caller.shared.find(storage, &Key::new("", namespace));
         let mut known = found.map(|found| found.labels.clone()).unwrap_or_default();
-        // A namespace that is made with its first object has its name as a label, too.
+        // A namespace that is created with its first object has its name as a label, too.
         let name = || {
             (
                 "kubernetes.io/metadata.name".to_owned(),
@@ -169,35 +170,35 @@ impl Write<'_> {
     }
 
     fn review(&self) -> Value {
-        let (kind, asked) = (self.caller.kind, self.caller.asked);
+        let (kind, info) = (self.caller.kind, self.caller.info);
         let whole = |object: Option<&Object>| {
             object.map_or(Value::Null, |object| {
                 super::stored::complete(kind, object.clone())
             })
         };
-        let own_kind = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
+        let api_kind = json!({"group": kind.group, "version": kind.version, "kind": kind.kind});
         let resource =
             json!({"group": kind.group, "version": kind.version, "resource": kind.plural});
-        let told = |field: &str| {
+        let text = |field: &str| {
             self.object()
-                .map_or("", |object| prepare::told(object, field))
+                .map_or("", |object| prepare::metadata_text(object, field))
         };
         let mut request = json!({
-            "uid": format!("{:032x}", fastrand::u128(..)), "kind": own_kind, "resource": resource,
-            "requestKind": own_kind, "requestResource": resource,
-            "name": told("name"), "namespace": told("namespace"), "operation": self.operation(),
+            "uid": format!("{:032x}", fastrand::u128(..)), "kind": api_kind, "resource": resource,
+            "requestKind": api_kind, "requestResource": resource,
+            "name": text("name"), "namespace": text("namespace"), "operation": self.operation(),
             "userInfo": self.caller.user.info(), "object": whole(self.new), "oldObject": whole(self.old),
-            "dryRun": asked.query.dry_run(), "options": {"apiVersion": "meta.k8s.io/v1", "kind": self.options()},
+            "dryRun": info.query.dry_run(), "options": {"apiVersion": "meta.k8s.io/v1", "kind": self.options()},
         });
-        if !asked.subresource.is_empty() {
-            request["subResource"] = asked.subresource.as_str().into();
-            request["requestSubResource"] = asked.subresource.as_str().into();
+        if !info.subresource.is_empty() {
+            request["subResource"] = info.subresource.as_str().into();
+            request["requestSubResource"] = info.subresource.as_str().into();
         }
         json!({"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request})
     }
 
     fn options(&self) -> &'static str {
-        match self.caller.asked.verb {
+        match self.caller.info.verb {
             "create" => "CreateOptions",
             "patch" => "PatchOptions",
             "update" => "UpdateOptions",
@@ -206,7 +207,7 @@ impl Write<'_> {
     }
 }
 
-/// The refusal of a webhook, as the server words it.
+/// The denial by a webhook, in the words of kube-apiserver.
 fn denial(name: &str, status: &Value) -> Failure {
     let denied = format!("admission webhook {name:?} denied the request");
     let text = |field: &str| status[field].as_str().unwrap_or_default();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::failure::Failure;
-use super::fields::{Fields, Here};
+use super::fields::{Fields, Position};
 use super::kinds::Kind;
 use super::managers::{self, Entry, Writer};
 use super::merge;
@@ -14,7 +14,7 @@ use super::write::Caller;
 /// The applied configuration, named and checked.
 pub(crate) fn read(caller: Caller<'_>, config: &Value, key: &Key) -> Result<Object, Failure> {
     let kind = caller.kind;
-    if caller.asked.query.text("fieldManager").is_empty() {
+    if caller.info.query.text("fieldManager").is_empty() {
         return Err(Failure::bad_request(
             "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
         ));
@@ -36,7 +36,7 @@ pub(crate) fn merge(
     writer: &Writer,
     force: bool,
 ) -> Result<Object, Failure> {
-    let here = Here::top(kind.kind);
+    let position = Position::top(kind.kind);
     let live = before.object();
     let mut entries = managers::entries(&live);
     let mine = managers::applied_fields(kind, config, writer);
@@ -49,9 +49,9 @@ pub(crate) fn merge(
         config.remove("status");
     }
     let (live, config) = (Value::Object(live), Value::Object(config));
-    let mut merged = merge::merge(&here, Some(&live), &config);
+    let mut merged = merge::merge(&position, Some(&live), &config);
 
-    let changed = Fields::changed(&here, Some(&live), &merged);
+    let changed = Fields::changed(&position, Some(&live), &merged);
     let conflicts = conflicts(&entries, writer, &changed.common(&mine));
     if !conflicts.is_empty() && !force {
         return Err(refusal(kind, &before.key.name, &conflicts));
@@ -68,7 +68,7 @@ pub(crate) fn merge(
         let others = entries
             .iter()
             .fold(mine.clone(), |all, entry| all.union(&entry.fields));
-        merge::prune(&here, &mut merged, &previous.fields.without(&others));
+        merge::prune(&position, &mut merged, &previous.fields.without(&others));
     }
     let entry = match previous {
         Some(previous) if previous.fields == mine && merged == live => previous,
@@ -82,14 +82,14 @@ pub(crate) fn merge(
     Ok(merged)
 }
 
-/// Metadata that an apply may tell but that is no configuration.
+/// Metadata that an apply may contain and that is not configuration.
 fn strip_identity(config: &mut Object) {
     let metadata = prepare::metadata(config);
     metadata.remove("creationTimestamp");
     metadata.remove("managedFields");
 }
 
-/// What others own of what is to change.
+/// Fields of the change that other managers own.
 fn conflicts<'a>(entries: &'a [Entry], writer: &Writer, changed: &Fields) -> Vec<(Entry, Fields)> {
     entries
         .iter()
@@ -111,11 +111,11 @@ fn taken(conflicts: &[(Entry, Fields)], entry: &Entry) -> Fields {
 
 fn refusal(kind: &Kind, name: &str, conflicts: &[(Entry, Fields)]) -> Failure {
     let mut causes = Vec::new();
-    let mut told = Vec::new();
+    let mut lines = Vec::new();
     for (entry, fields) in conflicts {
         let who = entry.shown(kind);
         let paths = fields.paths();
-        told.push(match paths.as_slice() {
+        lines.push(match paths.as_slice() {
             [path] => format!("conflict with {who}: {path}"),
             many => format!("conflicts with {who}:\n- {}", many.join("\n- ")),
         });
@@ -127,7 +127,7 @@ fn refusal(kind: &Kind, name: &str, conflicts: &[(Entry, Fields)]) -> Failure {
     }
     let count = causes.len();
     let noun = if count == 1 { "conflict" } else { "conflicts" };
-    let message = format!("Apply failed with {count} {noun}: {}", told.join("\n"));
+    let message = format!("Apply failed with {count} {noun}: {}", lines.join("\n"));
     Failure {
         details: Some(
             json!({"name": name, "group": kind.group, "kind": kind.plural, "causes": causes}),

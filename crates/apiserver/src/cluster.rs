@@ -1,5 +1,5 @@
-//! A real cluster behind this server: requests go on to it, and so do a test's own changes. What the front does (record,
-//! fail, disturb, stop) is the same for both.
+//! A real cluster behind this server: requests and the changes of a test are forwarded to it. Recording, faults, disturbances
+//! and stops are the same as without one.
 
 use std::sync::Arc;
 
@@ -14,18 +14,18 @@ use kube::{Client, Config};
 use serde_json::Value;
 use tokio::runtime::Handle;
 
-use super::asked::Asked;
 use super::failure::Failure;
 use super::kinds::Kind;
 use super::prepare::Object;
+use super::request_info::RequestInfo;
 use super::shared::Shared;
 use super::stored::Key;
-use super::transport::{Answer, Content};
+use super::transport::{ApiResponse, Content};
 use super::users::User;
 use super::watch::Relay;
 
-/// Fields of a request and an answer that belong to one connection, or that this server writes itself.
-const OWN_FIELDS: [header::HeaderName; 6] = [
+/// Fields of requests and responses that belong to one connection, or that this server sets.
+const CONNECTION_FIELDS: [header::HeaderName; 6] = [
     header::HOST,
     header::CONNECTION,
     header::CONTENT_LENGTH,
@@ -36,14 +36,14 @@ const OWN_FIELDS: [header::HeaderName; 6] = [
 
 /// A cluster that is reached by its kubeconfig.
 pub(crate) struct Cluster {
-    /// Who may do everything: the kubeconfig's user.
+    /// As the user of the kubeconfig, who may do everything.
     admin: Client,
-    /// Whose token a request carries.
+    /// As the owner of the token in a request.
     bearer: Client,
     runtime: Handle,
 }
 
-/// A refusal of a test's own change: its status and message.
+/// A change of a test was refused: status and message.
 #[derive(Debug, thiserror::Error)]
 #[error("{code}: {message}")]
 pub(crate) struct Refused {
@@ -61,17 +61,17 @@ impl From<Failure> for Refused {
 }
 
 impl Cluster {
-    /// Reads a kubeconfig; asks nothing yet.
+    /// Reads a kubeconfig; sends no request yet.
     ///
     /// # Panics
-    /// When it says nothing usable.
+    /// When it is unusable.
     pub(crate) fn new(kubeconfig: &str, runtime: Handle) -> Self {
-        // Whoever installed one before has decided.
+        // One that is already installed stays.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let parsed = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
         let options = KubeConfigOptions::default();
         let config = runtime.block_on(Config::from_custom_kubeconfig(parsed, &options));
-        let config = config.expect("a kubeconfig that leads somewhere");
+        let config = config.expect("a usable kubeconfig");
         let _guard = runtime.enter();
         let mut plain = config.clone();
         plain.auth_info = AuthInfo::default();
@@ -83,19 +83,19 @@ impl Cluster {
         }
     }
 
-    /// The cluster's answer to a request of this user.
-    pub(crate) async fn answer(
+    /// The cluster's response to a request of this user.
+    pub(crate) async fn respond(
         &self,
         shared: &Arc<Shared>,
-        asked: &Asked,
+        info: &RequestInfo,
         user: &User,
         (parts, body): (&Parts, Bytes),
-    ) -> Result<Answer, Failure> {
+    ) -> Result<ApiResponse, Failure> {
         let mut request = Request::new(Body::from(body));
         *request.method_mut() = parts.method.clone();
         *request.uri_mut() = parts.uri.clone();
         for (name, value) in &parts.headers {
-            let kept = name == header::CONTENT_TYPE || !OWN_FIELDS.contains(name);
+            let kept = name == header::CONTENT_TYPE || !CONNECTION_FIELDS.contains(name);
             if kept && name != header::AUTHORIZATION {
                 request.headers_mut().append(name, value.clone());
             }
@@ -110,12 +110,12 @@ impl Cluster {
             }
             &self.bearer
         };
-        let answer = client.send(request).await.map_err(unreachable)?;
-        relay(shared, asked, answer).await
+        let response = client.send(request).await.map_err(unreachable)?;
+        relay(shared, info, response).await
     }
 
-    /// Asks as the administrator; what it says, or the refusal.
-    pub(crate) fn ask(
+    /// Sends a request as the administrator; the response, or the error.
+    pub(crate) fn request(
         &self,
         method: &str,
         path: &str,
@@ -159,9 +159,9 @@ impl Cluster {
     /// An object.
     ///
     /// # Panics
-    /// When the cluster cannot be asked.
+    /// When the request fails.
     pub(crate) fn find(&self, kind: &Kind, key: &Key) -> Option<Value> {
-        match self.ask("GET", &path(kind, key), None) {
+        match self.request("GET", &path(kind, key), None) {
             Ok(object) => Some(object),
             Err(refused) if refused.code == 404 => None,
             Err(refused) => panic!("{refused}"),
@@ -171,9 +171,9 @@ impl Cluster {
     /// All objects of a kind, with what a list leaves out.
     ///
     /// # Panics
-    /// When the cluster cannot be asked.
+    /// When the request fails.
     pub(crate) fn all(&self, kind: &Kind) -> Vec<Value> {
-        let mut list = match self.ask("GET", &collection(kind, ""), None) {
+        let mut list = match self.request("GET", &collection(kind, ""), None) {
             Ok(list) => list,
             Err(refused) => panic!("{refused}"),
         };
@@ -190,13 +190,13 @@ impl Cluster {
 
     /// Creates an object with its status.
     pub(crate) fn create(&self, kind: &Kind, object: &Object) -> Result<Value, Refused> {
-        let namespace = super::prepare::told(object, "namespace");
-        let created = self.ask(
+        let namespace = super::prepare::metadata_text(object, "namespace");
+        let created = self.request(
             "POST",
             &collection(kind, namespace),
             Some(&whole(kind, object)),
         )?;
-        self.tell_status(kind, object, created)
+        self.write_status(kind, object, created)
     }
 
     /// Replaces an object of this version, status included; `None`: it has another one by now.
@@ -209,8 +209,8 @@ impl Cluster {
         let mut next = whole(kind, object);
         next["metadata"]["resourceVersion"] = version.clone();
         let path = path(kind, &Key::of(object));
-        match self.ask("PUT", &path, Some(&next)) {
-            Ok(replaced) => self.tell_status(kind, object, replaced).map(Some),
+        match self.request("PUT", &path, Some(&next)) {
+            Ok(replaced) => self.write_status(kind, object, replaced).map(Some),
             Err(refused) if refused.code == 409 || refused.code == 404 => Ok(None),
             Err(refused) => Err(refused),
         }
@@ -223,7 +223,7 @@ impl Cluster {
     pub(crate) fn delete(&self, kind: &Kind, key: &Key) -> bool {
         let options =
             serde_json::json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"});
-        match self.ask("DELETE", &path(kind, key), Some(&options)) {
+        match self.request("DELETE", &path(kind, key), Some(&options)) {
             Ok(_) => true,
             Err(refused) if refused.code == 404 => false,
             Err(refused) => panic!("{refused}"),
@@ -233,9 +233,9 @@ impl Cluster {
     /// The version of the latest change.
     ///
     /// # Panics
-    /// When the cluster cannot be asked.
+    /// When the request fails.
     pub(crate) fn version(&self) -> u64 {
-        let list = self.ask("GET", "/api/v1/namespaces?limit=1", None);
+        let list = self.request("GET", "/api/v1/namespaces?limit=1", None);
         let list = list.unwrap_or_else(|refused| panic!("{refused}"));
         let version = list["metadata"]["resourceVersion"].as_str();
         version
@@ -250,12 +250,12 @@ impl Cluster {
     pub(crate) fn token(&self, namespace: &str, name: &str) -> String {
         let accounts = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
         let account = serde_json::json!({"metadata": {"name": name}});
-        match self.ask("POST", &accounts, Some(&account)) {
+        match self.request("POST", &accounts, Some(&account)) {
             Err(refused) if refused.code != 409 => panic!("{refused}"),
             Ok(_) | Err(_) => {}
         }
-        let asked = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-        let answer = self.ask("POST", &format!("{accounts}/{name}/token"), Some(&asked));
+        let info = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let answer = self.request("POST", &format!("{accounts}/{name}/token"), Some(&info));
         let answer = answer.unwrap_or_else(|refused| panic!("{refused}"));
         let token = answer["status"]["token"].as_str();
         token
@@ -266,34 +266,34 @@ impl Cluster {
     /// Whether the subject of a SubjectAccessReview may.
     ///
     /// # Panics
-    /// When the cluster cannot be asked.
-    pub(crate) fn permits(&self, spec: &Value) -> bool {
+    /// When the request fails.
+    pub(crate) fn is_allowed(&self, spec: &Value) -> bool {
         let review = serde_json::json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let answer = self.ask("POST", path, Some(&review));
+        let answer = self.request("POST", path, Some(&review));
         answer.unwrap_or_else(|refused| panic!("{refused}"))["status"]["allowed"] == true
     }
 
-    /// A status is written apart, where the kind has one, whoever else writes to the object.
-    fn tell_status(&self, kind: &Kind, object: &Object, present: Value) -> Result<Value, Refused> {
+    /// Writes the status, where the kind has one, by its own request; retried on conflict.
+    fn write_status(&self, kind: &Kind, object: &Object, present: Value) -> Result<Value, Refused> {
         let status = object.get("status").filter(|_| kind.has_status());
         let Some(status) = status.filter(|status| present["status"] != **status) else {
             return Ok(present);
         };
         let patch = serde_json::json!([{"op": "add", "path": "/status", "value": status}]);
         let path = format!("{}/status", path(kind, &Key::of(object)));
-        self.ask("PATCH", &path, Some(&patch))
+        self.request("PATCH", &path, Some(&patch))
     }
 }
 
 async fn relay(
     shared: &Arc<Shared>,
-    asked: &Asked,
+    info: &RequestInfo,
     answer: Response<Body>,
-) -> Result<Answer, Failure> {
+) -> Result<ApiResponse, Failure> {
     let (head, body) = answer.into_parts();
-    let content = match asked.kind {
-        Some(kind) if asked.verb == "watch" && head.status.is_success() => {
+    let content = match info.kind {
+        Some(kind) if info.verb == "watch" && head.status.is_success() => {
             Content::Events(Relay::new(shared, kind, body).stream().boxed())
         }
         _ => {
@@ -303,9 +303,9 @@ async fn relay(
             Content::Other(whole, kind.cloned().unwrap_or(json))
         }
     };
-    let mut answer = Answer::new(head.status, content);
+    let mut answer = ApiResponse::new(head.status, content);
     for (name, value) in &head.headers {
-        if !OWN_FIELDS.contains(name) && name != header::CACHE_CONTROL {
+        if !CONNECTION_FIELDS.contains(name) && name != header::CACHE_CONTROL {
             answer.fields.append(name, value.clone());
         }
     }

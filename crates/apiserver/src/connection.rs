@@ -1,7 +1,7 @@
 //! Listening, and the connections.
 //!
-//! A second socket holds the port without listening on it, so that it stays ours while the server is stopped and
-//! connections to it are refused.
+//! A second socket reserves the port without listening on it: while the server is stopped, connections are refused and the
+//! port stays reserved.
 
 use std::io;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ use super::shared::Shared;
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
 
-/// A socket bound to an address that others of this user may be bound to as well.
+/// A socket bound to an address that can be bound more than once.
 pub(crate) fn bind(address: SocketAddr) -> io::Result<Socket> {
     let domain = Domain::for_address(address);
     let socket = Socket::new(domain, Type::STREAM.cloexec(), Some(Protocol::TCP))?;
@@ -73,6 +73,6 @@ async fn connection(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + U
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
-    // An error here is a client that left or a connection that a test broke.
+    // An error here is a client that disconnected or a connection that a test broke.
     drop(served);
 }

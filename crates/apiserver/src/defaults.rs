@@ -1,4 +1,4 @@
-//! Defaults of fields, for the kinds where clients look at them.
+//! Defaults of fields, for the kinds whose defaults clients read.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::kinds::Kind;
 use super::prepare::{self, Object};
 
-/// Fills in what an object leaves out.
+/// Sets the absent fields of an object.
 pub(crate) fn fill(kind: &Kind, object: &mut Object) {
     match kind.kind {
         "Namespace" => namespace(object),
@@ -25,7 +25,7 @@ pub(crate) fn fill(kind: &Kind, object: &mut Object) {
 }
 
 fn namespace(object: &mut Object) {
-    let name = prepare::told(object, "name").to_owned();
+    let name = prepare::metadata_text(object, "name").to_owned();
     let labels = child(prepare::metadata(object), "labels");
     labels.insert("kubernetes.io/metadata.name".to_owned(), name.into());
     default(child(object, "spec"), "finalizers", json!(["kubernetes"]));
@@ -92,7 +92,7 @@ fn subjects(object: &mut Object) {
     default(reference, "apiGroup", json!("rbac.authorization.k8s.io"));
 }
 
-/// An object in an object, made if absent.
+/// An object in an object, added if absent.
 fn child<'a>(object: &'a mut Object, field: &str) -> &'a mut Object {
     let value = object
         .entry(field)

@@ -6,16 +6,16 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use super::answer;
-use super::asked::Asked;
+use super::encode;
 use super::failure::Failure;
 use super::kinds::{self, KINDS, Kind, REVIEWS, Review, group_version};
+use super::request_info::RequestInfo;
 use super::shared::Shared;
-use super::transport::{Answer, Content};
+use super::transport::{ApiResponse, Content};
 
 /// The media type of aggregated discovery.
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
-/// Verbs of every kind that is kept.
+/// Verbs of every stored kind.
 const VERBS: &[&str] = &[
     "create",
     "delete",
@@ -28,22 +28,22 @@ const VERBS: &[&str] = &[
 ];
 
 /// Answers.
-pub(crate) fn answer(shared: &Shared, asked: &Asked) -> Result<Answer, Failure> {
-    if asked.verb != "get" {
+pub(crate) fn respond(shared: &Shared, info: &RequestInfo) -> Result<ApiResponse, Failure> {
+    if info.verb != "get" {
         return Err(Failure::no_such_path());
     }
-    let aggregated = asked.accept.split(',').any(|media| {
+    let aggregated = info.accept.split(',').any(|media| {
         let has = |what: &str| media.split(';').any(|part| part.trim() == what);
         has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList")
     });
-    let segments: Vec<&str> = asked.path.trim_matches('/').split('/').collect();
+    let segments: Vec<&str> = info.path.trim_matches('/').split('/').collect();
     let value = match segments.as_slice() {
         ["healthz" | "livez" | "readyz"] => {
             let ok = Content::Other(
                 Bytes::from_static(b"ok"),
                 HeaderValue::from_static("text/plain; charset=utf-8"),
             );
-            return Ok(Answer::new(StatusCode::OK, ok));
+            return Ok(ApiResponse::new(StatusCode::OK, ok));
         }
         ["version"] => version(&shared.options.version),
         ["api"] if aggregated => return Ok(aggregated_list(&[""])),
@@ -72,14 +72,14 @@ pub(crate) fn answer(shared: &Shared, asked: &Asked) -> Result<Answer, Failure> 
         ["openapi", "v3", "apis", group, version] => openapi(group, version)?,
         _ => return Err(Failure::no_such_path()),
     };
-    Ok(Answer::ok(answer::bytes(&value)))
+    Ok(ApiResponse::ok(encode::bytes(&value)))
 }
 
-fn version(told: &str) -> Value {
-    let mut numbers = told.trim_start_matches('v').split('.');
+fn version(git_version: &str) -> Value {
+    let mut numbers = git_version.trim_start_matches('v').split('.');
     let (major, minor) = (numbers.next(), numbers.next());
     json!({
-        "major": major.unwrap_or("1"), "minor": minor.unwrap_or("0"), "gitVersion": told,
+        "major": major.unwrap_or("1"), "minor": minor.unwrap_or("0"), "gitVersion": git_version,
         "gitCommit": "", "gitTreeState": "clean", "buildDate": "2026-01-01T00:00:00Z",
         "goVersion": "", "compiler": "", "platform": "linux/amd64",
     })
@@ -108,13 +108,13 @@ fn group(name: &str) -> Value {
 }
 
 fn in_group(group: &str, version: &str) -> (Vec<&'static Kind>, Vec<&'static Review>) {
-    let kept = KINDS
+    let stored = KINDS
         .iter()
         .filter(|kind| kind.group == group && kind.version == version);
-    let asked = REVIEWS
+    let reviews = REVIEWS
         .iter()
         .filter(|review| review.group == group && version == "v1");
-    (kept.collect(), asked.collect())
+    (stored.collect(), reviews.collect())
 }
 
 fn known(
@@ -148,9 +148,9 @@ fn subresource(kind: &Kind, name: &str) -> (&'static str, Value, &'static [&'sta
 }
 
 fn resources(group: &str, version: &str) -> Result<Value, Failure> {
-    let (kept, asked) = known(group, version)?;
+    let (stored, reviews) = known(group, version)?;
     let mut listed = Vec::new();
-    for kind in kept {
+    for kind in stored {
         let mut resource = json!({
             "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced, "kind": kind.kind,
             "verbs": VERBS, "storageVersionHash": "",
@@ -163,14 +163,14 @@ fn resources(group: &str, version: &str) -> Result<Value, Failure> {
         }
         listed.push(resource);
         for &name in kind.subresources {
-            let (of, place, verbs) = subresource(kind, name);
+            let (of, api, verbs) = subresource(kind, name);
             listed.push(json!({
                 "name": format!("{}/{name}", kind.plural), "singularName": "", "namespaced": kind.namespaced,
-                "kind": of, "group": place[0], "version": place[1], "verbs": verbs,
+                "kind": of, "group": api[0], "version": api[1], "verbs": verbs,
             }));
         }
     }
-    for review in asked {
+    for review in reviews {
         listed.push(json!({
             "name": review.plural, "singularName": review.singular, "namespaced": false, "kind": review.kind,
             "verbs": ["create"],
@@ -181,31 +181,31 @@ fn resources(group: &str, version: &str) -> Result<Value, Failure> {
     }))
 }
 
-fn aggregated_list(groups: &[&str]) -> Answer {
+fn aggregated_list(groups: &[&str]) -> ApiResponse {
     let items: Vec<Value> = groups.iter().map(|group| aggregated(group)).collect();
     let list = json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
     });
-    Answer::new(
+    ApiResponse::new(
         StatusCode::OK,
-        Content::Other(answer::bytes(&list), HeaderValue::from_static(AGGREGATED)),
+        Content::Other(encode::bytes(&list), HeaderValue::from_static(AGGREGATED)),
     )
 }
 
 fn aggregated(group: &str) -> Value {
     let version = version_of(group);
-    let (kept, asked) = in_group(group, version);
+    let (stored, reviews) = in_group(group, version);
     let scope = |namespaced: bool| if namespaced { "Namespaced" } else { "Cluster" };
     let response = |kind: &str, group: &Value, version: &Value| json!({"kind": kind, "group": group, "version": version});
-    let mut listed: Vec<Value> = kept
+    let mut listed: Vec<Value> = stored
         .into_iter()
         .map(|kind| {
             let subresources: Vec<Value> = kind
                 .subresources
                 .iter()
                 .map(|&name| {
-                    let (of, place, verbs) = subresource(kind, name);
-                    json!({"subresource": name, "responseKind": response(of, &place[0], &place[1]), "verbs": verbs})
+                    let (of, api, verbs) = subresource(kind, name);
+                    json!({"subresource": name, "responseKind": response(of, &api[0], &api[1]), "verbs": verbs})
                 })
                 .collect();
             json!({
@@ -215,7 +215,7 @@ fn aggregated(group: &str) -> Value {
             })
         })
         .collect();
-    listed.extend(asked.into_iter().map(|review| {
+    listed.extend(reviews.into_iter().map(|review| {
         json!({
             "resource": review.plural, "singularResource": review.singular, "scope": scope(false),
             "responseKind": response(review.kind, &group.into(), &version.into()), "verbs": ["create"],
@@ -266,10 +266,10 @@ fn openapi_index() -> Value {
     json!({"paths": paths})
 }
 
-/// Enough of a group's description to say that the server validates fields itself. It does not, but clients then send the
-/// object instead of looking for schemas.
+/// As much of the schema of a group as makes clients leave validation to the server. It does not validate, but they then send
+/// the object instead of downloading schemas.
 fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
-    let (kept, _) = known(group, version)?;
+    let (stored, _) = known(group, version)?;
     let root = root(group, version);
     let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]
@@ -277,8 +277,8 @@ fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
         .map(parameter)
         .collect();
     let mut paths = BTreeMap::new();
-    for kind in kept {
-        let place = if kind.namespaced {
+    for kind in stored {
+        let scope = if kind.namespaced {
             "namespaces/{namespace}/"
         } else {
             ""
@@ -290,7 +290,7 @@ fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
                 "x-kubernetes-group-version-kind": {"group": group, "kind": kind.kind, "version": version},
             })
         };
-        let path = format!("/{root}/{place}{}", kind.plural);
+        let path = format!("/{root}/{scope}{}", kind.plural);
         paths.insert(path.clone(), json!({"post": operation("post")}));
         paths.insert(
             format!("{path}/{{name}}"),

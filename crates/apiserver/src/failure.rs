@@ -1,13 +1,13 @@
-//! Refusals, as the `Status` objects of the API.
+//! Errors, as the `Status` objects of the API.
 
 use serde_json::{Value, json};
 
 use super::kinds::Kind;
 
-/// Seconds that clients are told to wait where the real server tells one.
+/// `retryAfterSeconds` where kube-apiserver sets it.
 const RETRY_AFTER: u32 = 1;
 
-/// Why a request was refused.
+/// The error of a request.
 #[derive(Clone, Debug)]
 pub(crate) struct Failure {
     /// HTTP status.
@@ -23,7 +23,7 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
-    /// A refusal without details.
+    /// An error without details.
     pub(crate) fn new(code: u16, reason: &str, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -34,12 +34,12 @@ impl Failure {
         }
     }
 
-    /// 400 for anything that cannot be understood.
+    /// 400 for a malformed request.
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
         Self::new(400, "BadRequest", message)
     }
 
-    /// 404 for a path that leads nowhere.
+    /// 404 for an unknown path.
     pub(crate) fn no_such_path() -> Self {
         Self {
             details: Some(json!({})),
@@ -57,13 +57,13 @@ impl Failure {
         Self::new(404, "NotFound", message).about(kind, name)
     }
 
-    /// 409 for a name that is taken.
+    /// 409 for an existing name.
     pub(crate) fn already_exists(kind: &Kind, name: &str) -> Self {
         let message = format!("{} {name:?} already exists", kind.qualified());
         Self::new(409, "AlreadyExists", message).about(kind, name)
     }
 
-    /// 409 for a write over something newer.
+    /// 409 for a write over a newer version.
     pub(crate) fn conflict(kind: &Kind, name: &str, why: &str) -> Self {
         let message = format!(
             "Operation cannot be fulfilled on {} {name:?}: {why}",
@@ -81,14 +81,14 @@ impl Failure {
         )
     }
 
-    /// 410 for a version that is no longer kept.
+    /// 410 for a compacted version.
     pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::new(410, "Expired", message)
     }
 
-    /// 504 for a version that is not there yet.
-    pub(crate) fn too_new(asked: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {asked}, current: {current}");
+    /// 504 for a version in the future.
+    pub(crate) fn too_new(info: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {info}, current: {current}");
         Self {
             details: Some(json!({
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
@@ -113,12 +113,15 @@ impl Failure {
 
     /// 422 with its causes: field, reason, message.
     pub(crate) fn invalid(kind: &Kind, name: &str, causes: &[Cause]) -> Self {
-        let told: Vec<String> = causes.iter().map(Cause::to_string).collect();
-        let told = match told.as_slice() {
+        let listed_causes: Vec<String> = causes.iter().map(Cause::to_string).collect();
+        let listed_causes = match listed_causes.as_slice() {
             [one] => one.clone(),
             many => format!("[{}]", many.join(", ")),
         };
-        let message = format!("{} {name:?} is invalid: {told}", kind.qualified_kind());
+        let message = format!(
+            "{} {name:?} is invalid: {listed_causes}",
+            kind.qualified_kind()
+        );
         let listed: Vec<Value> = causes
             .iter()
             .map(|cause| json!({"reason": cause.reason, "message": cause.message, "field": cause.field}))
@@ -164,7 +167,7 @@ impl Failure {
         }
     }
 
-    /// The answer that a fault asks for.
+    /// The error of a fault.
     pub(crate) fn injected(code: u16, retry_after: Option<u32>) -> Self {
         let (reason, message) = match code {
             401 => ("Unauthorized", "Unauthorized"),
@@ -177,7 +180,7 @@ impl Failure {
             410 => ("Expired", "The resourceVersion is too old"),
             429 => (
                 "TooManyRequests",
-                "the server has received too many requests and has asked us to try again later",
+                "the server has received too many requests and has info us to try again later",
             ),
             503 => (
                 "ServiceUnavailable",
@@ -220,7 +223,7 @@ impl Failure {
     }
 }
 
-/// A fault of a field.
+/// An invalid field.
 #[derive(Clone, Debug)]
 pub(crate) struct Cause {
     field: String,

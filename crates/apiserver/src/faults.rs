@@ -1,10 +1,10 @@
-//! Misbehaviour on command.
+//! Faults and disturbances that a test can request.
 
 use std::time::Duration;
 
-use super::asked::Asked;
+use super::request_info::RequestInfo;
 
-/// A fault for requests to come. It matches all requests, for ever, until narrowed.
+/// A fault for later requests. It matches every request until narrowed.
 ///
 /// ```
 /// use headgate_apiserver::{Effect, Fault};
@@ -25,25 +25,25 @@ pub struct Fault {
 /// What a fault does to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Closes the connection without an answer.
+    /// Closes the connection without a response.
     Drop,
-    /// Answers after this time.
+    /// Responds after this time.
     Delay(Duration),
-    /// Answers with this status and a `Status` object; 429 and 503 with `Retry-After: 1`.
+    /// Responds with this status and a `Status` object; 429 and 503 with `Retry-After: 1`.
     Status(u16),
-    /// Answers with this status, a `Status` object, and `Retry-After` of these seconds.
+    /// Responds with this status, a `Status` object, and `Retry-After` of these seconds.
     RetryAfter(u16, u32),
-    /// Answers 200 with bytes that are no JSON.
+    /// Responds with 200 and bytes that are not JSON.
     Garbage,
-    /// Answers with the first half of the body, then closes the connection.
+    /// Responds with the first half of the body, then closes the connection.
     Truncate,
-    /// Never answers and keeps the connection open.
+    /// Never responds, and keeps the connection open.
     Hang,
-    /// Answers the head of a watch and then nothing, ever.
+    /// Responds with the head of a watch, and sends no events.
     Silence,
 }
 
-/// What happens to the watches that are open.
+/// What happens to open watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     /// They end, as at their timeout.
@@ -52,22 +52,22 @@ pub enum Disturbance {
     Abort,
     /// They go silent without closing.
     Silence,
-    /// They send bytes that are no JSON and end.
+    /// They send bytes that are not JSON, and end.
     Garbage,
     /// They send an ERROR event with this status code and end; 410: the version is too old.
     Error(u16),
-    /// They send a bookmark, if they asked for bookmarks.
+    /// They send a bookmark, if they requested bookmarks.
     Bookmark,
     /// They send each of the next events twice.
     Duplicate(usize),
     /// They send the last events once more, in their order.
     Replay(usize),
-    /// They hold back the next events until so many are there, and send them in reverse order.
+    /// They hold back this many events, and send them in reverse order.
     Reorder(usize),
 }
 
 impl Fault {
-    /// A fault of every request.
+    /// A fault for every request.
     pub fn new(effect: Effect) -> Self {
         Self {
             effect,
@@ -79,51 +79,51 @@ impl Fault {
         }
     }
 
-    /// Only of this verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
+    /// Only for this verb: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub fn verb(mut self, verb: &str) -> Self {
         self.verb = Some(verb.to_owned());
         self
     }
 
-    /// Only of this resource: `ingresses`, `ingresses/status`.
+    /// Only for this resource: `ingresses`, `ingresses/status`.
     pub fn resource(mut self, resource: &str) -> Self {
         self.resource = Some(resource.to_owned());
         self
     }
 
-    /// Only of this user.
+    /// Only for this user.
     pub fn user(mut self, user: &str) -> Self {
         self.user = Some(user.to_owned());
         self
     }
 
-    /// Lets the first so many requests pass that would match.
+    /// Spares the first `count` matching requests.
     pub fn skip(mut self, count: usize) -> Self {
         self.skip = count;
         self
     }
 
-    /// Ends after so many requests.
+    /// Ends after `count` requests.
     pub fn times(mut self, count: usize) -> Self {
         self.times = Some(count);
         self
     }
 
-    fn matches(&self, user: &str, asked: &Asked) -> bool {
+    fn matches(&self, user: &str, info: &RequestInfo) -> bool {
         let is = |wanted: &Option<String>, value: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == value)
         };
-        is(&self.verb, asked.verb)
-            && is(&self.resource, &asked.resource())
+        is(&self.verb, info.verb)
+            && is(&self.resource, &info.resource())
             && is(&self.user, user)
             && self.times != Some(0)
     }
 }
 
 /// The effect of the first fault that matches, which is counted.
-pub(crate) fn strike(faults: &mut [Fault], user: &str, asked: &Asked) -> Option<Effect> {
+pub(crate) fn first_effect(faults: &mut [Fault], user: &str, info: &RequestInfo) -> Option<Effect> {
     for fault in faults {
-        if !fault.matches(user, asked) {
+        if !fault.matches(user, info) {
             continue;
         }
         if fault.skip > 0 {

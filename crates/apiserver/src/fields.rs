@@ -15,14 +15,14 @@ pub(crate) struct Fields {
     children: BTreeMap<String, Self>,
 }
 
-/// Where in an object one is: the kind, and the names of fields down to here.
+/// A position in an object: the kind, and the names of the fields down to it.
 #[derive(Clone, Debug)]
-pub(crate) struct Here<'a> {
+pub(crate) struct Position<'a> {
     pub(crate) kind: &'a str,
     pub(crate) path: Vec<String>,
 }
 
-impl<'a> Here<'a> {
+impl<'a> Position<'a> {
     /// The object itself.
     pub(crate) fn top(kind: &'a str) -> Self {
         Self {
@@ -50,27 +50,27 @@ impl<'a> Here<'a> {
     }
 }
 
-/// The parts of a value that are merged one by one: step, value, place. `None`: it is one value.
+/// The parts of a value that are merged one by one: step, value, position. `None`: it is one value.
 pub(crate) fn parts<'v, 'a>(
-    here: &Here<'a>,
+    position: &Position<'a>,
     value: &'v Value,
-) -> Option<Vec<(String, &'v Value, Here<'a>)>> {
-    match (here.merge(value), value) {
+) -> Option<Vec<(String, &'v Value, Position<'a>)>> {
+    match (position.merge(value), value) {
         (Merge::Fields, Value::Object(fields)) => Some(
             fields
                 .iter()
-                .map(|(name, value)| (format!("f:{name}"), value, here.field(name)))
+                .map(|(name, value)| (format!("f:{name}"), value, position.field(name)))
                 .collect(),
         ),
         (Merge::Set, Value::Array(items)) => Some(
             items
                 .iter()
-                .map(|item| (format!("v:{item}"), item, here.clone()))
+                .map(|item| (format!("v:{item}"), item, position.clone()))
                 .collect(),
         ),
         (Merge::Keyed(keys), Value::Array(items)) => items
             .iter()
-            .map(|item| Some((lists::key(keys, item)?, item, here.clone())))
+            .map(|item| Some((lists::key(keys, item)?, item, position.clone())))
             .collect(),
         _ => None,
     }
@@ -83,50 +83,50 @@ fn is_item(step: &str) -> bool {
 
 impl Fields {
     /// Every field of a value.
-    pub(crate) fn of(here: &Here<'_>, value: &Value) -> Self {
-        let Some(parts) = parts(here, value).filter(|parts| !parts.is_empty()) else {
+    pub(crate) fn of(position: &Position<'_>, value: &Value) -> Self {
+        let Some(parts) = parts(position, value).filter(|parts| !parts.is_empty()) else {
             return Self::leaf();
         };
         let mut fields = Self::default();
-        for (step, part, place) in parts {
+        for (step, part, position) in parts {
             fields
                 .children
-                .insert(step.clone(), Self::of_part(&step, &place, part));
+                .insert(step.clone(), Self::of_part(&step, &position, part));
         }
         fields
     }
 
-    fn of_part(step: &str, place: &Here<'_>, part: &Value) -> Self {
+    fn of_part(step: &str, position: &Position<'_>, part: &Value) -> Self {
         if !is_item(step) {
-            return Self::of(place, part);
+            return Self::of(position, part);
         }
         let mut fields = match part {
-            Value::Object(_) => Self::of_item(place, part),
+            Value::Object(_) => Self::of_item(position, part),
             _ => Self::leaf(),
         };
         fields.member = true;
         fields
     }
 
-    /// Fields of an item of a list, which is a map wherever it stands.
-    fn of_item(place: &Here<'_>, item: &Value) -> Self {
+    /// Fields of an item of a list, which is a map.
+    fn of_item(position: &Position<'_>, item: &Value) -> Self {
         let mut fields = Self::default();
         for (name, value) in item.as_object().into_iter().flatten() {
-            let inner = Self::of(&place.field(name), value);
+            let inner = Self::of(&position.field(name), value);
             fields.children.insert(format!("f:{name}"), inner);
         }
         fields
     }
 
-    /// What is new or different in the later of two values.
-    pub(crate) fn changed(here: &Here<'_>, old: Option<&Value>, new: &Value) -> Self {
+    /// What is new or different in the second of two values.
+    pub(crate) fn changed(position: &Position<'_>, old: Option<&Value>, new: &Value) -> Self {
         let Some(old) = old else {
-            return Self::of(here, new);
+            return Self::of(position, new);
         };
         if old == new {
             return Self::default();
         }
-        let (Some(before), Some(after)) = (parts(here, old), parts(here, new)) else {
+        let (Some(before), Some(after)) = (parts(position, old), parts(position, new)) else {
             return Self::leaf();
         };
         let before: BTreeMap<_, _> = before
@@ -134,11 +134,11 @@ impl Fields {
             .map(|(step, value, _)| (step, value))
             .collect();
         let mut fields = Self::default();
-        for (step, part, place) in after {
+        for (step, part, position) in after {
             let inner = match before.get(&step) {
-                None => Self::of_part(&step, &place, part),
-                Some(old) if is_item(&step) => Self::changed_item(&place, old, part),
-                Some(old) => Self::changed(&place, Some(old), part),
+                None => Self::of_part(&step, &position, part),
+                Some(old) if is_item(&step) => Self::changed_item(&position, old, part),
+                Some(old) => Self::changed(&position, Some(old), part),
             };
             if !inner.is_empty() {
                 fields.children.insert(step, inner);
@@ -147,10 +147,10 @@ impl Fields {
         fields
     }
 
-    fn changed_item(place: &Here<'_>, old: &Value, new: &Value) -> Self {
+    fn changed_item(position: &Position<'_>, old: &Value, new: &Value) -> Self {
         let mut fields = Self::default();
         for (name, value) in new.as_object().into_iter().flatten() {
-            let inner = Self::changed(&place.field(name), old.get(name), value);
+            let inner = Self::changed(&position.field(name), old.get(name), value);
             if !inner.is_empty() {
                 fields.children.insert(format!("f:{name}"), inner);
             }
@@ -183,9 +183,9 @@ impl Fields {
     /// What is in either.
     pub(crate) fn union(mut self, other: &Self) -> Self {
         self.member |= other.member;
-        for (step, theirs) in &other.children {
+        for (step, others) in &other.children {
             let mine = self.children.remove(step).unwrap_or_default();
-            self.children.insert(step.clone(), mine.union(theirs));
+            self.children.insert(step.clone(), mine.union(others));
         }
         self
     }
@@ -201,7 +201,7 @@ impl Fields {
         };
         for (step, mine) in &self.children {
             let rest = match other.children.get(step) {
-                Some(theirs) => mine.without(theirs),
+                Some(others) => mine.without(others),
                 None => mine.clone(),
             };
             if !rest.is_empty() {
@@ -218,8 +218,8 @@ impl Fields {
             children: BTreeMap::new(),
         };
         for (step, mine) in &self.children {
-            if let Some(theirs) = other.children.get(step) {
-                let both = mine.common(theirs);
+            if let Some(others) = other.children.get(step) {
+                let both = mine.common(others);
                 if !both.is_empty() {
                     fields.children.insert(step.clone(), both);
                 }
@@ -330,7 +330,7 @@ mod tests {
             "metadata": {"labels": {"a": "b"}, "finalizers": ["x/y"]},
             "spec": {"ports": [{"port": 80, "name": "http"}], "selector": {"app": "web"}},
         });
-        let fields = Fields::of(&Here::top("Service"), &object);
+        let fields = Fields::of(&Position::top("Service"), &object);
         let expected = json!({
             "f:metadata": {"f:labels": {"f:a": {}}, "f:finalizers": {"v:\"x/y\"": {}}},
             "f:spec": {
@@ -344,9 +344,9 @@ mod tests {
 
     #[test]
     fn sets_are_sets() {
-        let here = Here::top("ConfigMap");
-        let one = Fields::of(&here, &json!({"data": {"a": "1", "b": "2"}}));
-        let two = Fields::of(&here, &json!({"data": {"b": "3", "c": "4"}}));
+        let position = Position::top("ConfigMap");
+        let one = Fields::of(&position, &json!({"data": {"a": "1", "b": "2"}}));
+        let two = Fields::of(&position, &json!({"data": {"b": "3", "c": "4"}}));
         assert_eq!(one.common(&two).paths(), [".data.b"]);
         assert_eq!(one.without(&two).paths(), [".data.a"]);
         assert_eq!(one.union(&two).paths(), [".data.a", ".data.b", ".data.c"]);
@@ -356,7 +356,7 @@ mod tests {
     fn a_list_that_is_one_value_changes_as_one() {
         let old = json!({"status": {"loadBalancer": {"ingress": [{"ip": "a"}]}}});
         let new = json!({"status": {"loadBalancer": {"ingress": [{"ip": "b"}]}}});
-        let changed = Fields::changed(&Here::top("Ingress"), Some(&old), &new);
+        let changed = Fields::changed(&Position::top("Ingress"), Some(&old), &new);
         assert_eq!(changed.paths(), [".status.loadBalancer.ingress"]);
     }
 }

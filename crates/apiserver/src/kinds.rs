@@ -1,8 +1,8 @@
 //! The kinds that are served, as a table.
 
-mod kept;
+mod registry;
 
-pub(crate) use self::kept::KINDS;
+pub(crate) use self::registry::KINDS;
 
 /// One kind of object.
 #[derive(Debug)]
@@ -25,12 +25,12 @@ pub(crate) struct Kind {
     pub(crate) subresources: &'static [&'static str],
     /// Whether changes of anything but metadata and status count in `metadata.generation`.
     pub(crate) generation: bool,
-    /// Fields that field selectors may name, beside name and namespace.
+    /// Fields that field selectors may name besides name and namespace.
     pub(crate) fields: &'static [&'static str],
 }
 
-/// Where a kind is kept: its place in [`KINDS`], shared by the two groups of Events.
-pub(crate) type Shelf = usize;
+/// Where objects of a kind are stored: the index in [`KINDS`], which the two groups of Events share.
+pub(crate) type StorageIndex = usize;
 
 impl Kind {
     /// `apiVersion` of its objects.
@@ -38,7 +38,7 @@ impl Kind {
         group_version(self.group, self.version)
     }
 
-    /// `ingresses.networking.k8s.io`, as refusals name it.
+    /// `ingresses.networking.k8s.io`, as errors name it.
     pub(crate) fn qualified(&self) -> String {
         match self.group {
             "" => self.plural.to_owned(),
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// `Ingress.networking.k8s.io`, as refusals of validation name it.
+    /// `Ingress.networking.k8s.io`, as validation errors name it.
     pub(crate) fn qualified_kind(&self) -> String {
         match self.group {
             "" => self.kind.to_owned(),
@@ -59,8 +59,8 @@ impl Kind {
         self.subresources.contains(&"status")
     }
 
-    /// Where its objects are kept.
-    pub(crate) fn shelf(&self) -> Shelf {
+    /// Where its objects are stored.
+    pub(crate) fn storage(&self) -> StorageIndex {
         let storage = if self.is_new_event() { "" } else { self.group };
         KINDS
             .iter()
@@ -68,7 +68,7 @@ impl Kind {
             .unwrap_or_default()
     }
 
-    /// Whether this is the Event of `events.k8s.io`, which is kept as the core one.
+    /// Whether this is the Event of `events.k8s.io`, which is stored as the core one.
     pub(crate) fn is_new_event(&self) -> bool {
         self.group == "events.k8s.io"
     }
@@ -128,7 +128,7 @@ pub(crate) fn groups() -> Vec<(&'static str, &'static str)> {
     groups
 }
 
-/// A kind that is only asked, never kept.
+/// A kind that is not stored.
 #[derive(Debug)]
 pub(crate) struct Review {
     pub(crate) group: &'static str,

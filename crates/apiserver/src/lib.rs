@@ -1,19 +1,18 @@
 //! An in-memory Kubernetes API server, for controllers, kubectl and Helm under test.
 //!
-//! It speaks real HTTP on a loopback port and answers as kube-apiserver does where a client can tell the difference:
+//! It speaks real HTTP on a loopback port and responds like kube-apiserver wherever a client can see a difference:
 //! resource versions, paged lists, watches with bookmarks and streaming lists, patches, server-side apply, admission
-//! webhooks, RBAC and the texts of refusals. On command it misbehaves ([`Fault`], [`Disturbance`], [`ApiServer::stop`],
+//! webhooks, RBAC and the messages of errors. On request it misbehaves ([`Fault`], [`Disturbance`], [`ApiServer::stop`],
 //! [`ApiServer::compact`], [`ApiServer::rewind`]).
 //!
-//! It can also stand in front of a real cluster ([`ApiServer::before`]): then that answers, and the misbehaviour comes
-//! between.
+//! It can also run in front of a real cluster ([`ApiServer::in_front_of`]): it forwards requests, and misbehaves in between.
 //!
-//! By itself it is deliberately no cluster: there are no controllers (nothing collects orphans or fills endpoints, unless
-//! [`Options::play_workloads`]), no schemas, no custom resources, and Services get no cluster IP, so that nothing in a
-//! test can point at an address outside of loopback.
+//! It is not a cluster: there are no controllers (nothing collects garbage or fills endpoints, apart from
+//! [`Options::play_workloads`]), no schemas, no custom resources, and Services get no cluster IP, so that no test connects to
+//! an address outside of loopback.
 //!
-//! **Frozen**: nothing is added that the same tests can show at a real cluster (`HEADGATE_TEST_KUBECONFIG`). What it has and does
-//! differently from kube-apiserver is a bug and is fixed.
+//! **Frozen**: nothing is added that the same tests can show at a real cluster (`HEADGATE_TEST_KUBECONFIG`). Where it differs from
+//! kube-apiserver in what it has, that is a bug and is fixed.
 //!
 //! ```
 //! use headgate_apiserver::ApiServer;
@@ -24,19 +23,17 @@
 //! ```
 
 mod admission;
-mod answer;
 mod apply;
-mod asked;
 mod clock;
 mod cluster;
 mod connection;
 mod convert;
 mod defaults;
 mod discovery;
+mod encode;
 mod failure;
 mod faults;
 mod fields;
-mod handle;
 mod kinds;
 mod lists;
 mod log;
@@ -49,6 +46,8 @@ mod prepare;
 mod protobuf;
 mod rbac;
 mod read;
+mod request_info;
+mod respond;
 mod reviews;
 mod scale;
 mod selectors;
@@ -67,21 +66,22 @@ mod workloads;
 mod write;
 
 pub use faults::{Disturbance, Effect, Fault};
-pub use log::{Recorded, Use};
+pub use log::{Recorded, UsedPermission};
 pub use options::Options;
 pub use server::ApiServer;
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// A lock whose former holder may have panicked: the test has failed then, and others still read.
+/// Locks, also after a holder panicked: that test has failed, and others still read.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Waits to be told, or for that time.
-fn wait<'a, T>(told: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
-    told.wait_timeout(guard, time)
+/// Waits for a signal, at most for this time.
+fn wait<'a, T>(signal: &Condvar, guard: MutexGuard<'a, T>, time: Duration) -> MutexGuard<'a, T> {
+    signal
+        .wait_timeout(guard, time)
         .unwrap_or_else(PoisonError::into_inner)
         .0
 }

@@ -1,7 +1,7 @@
 //! Which lists and maps are merged, and by what.
 //!
-//! An approximation of the merge annotations in Kubernetes' schemas, by the name of a field and of what is around it.
-//! Whatever is not named here is replaced as a whole (lists) or merged (maps), which is what most schemas say.
+//! An approximation of the merge annotations in Kubernetes' schemas, by the names of a field and of its parents.
+//! Lists that are not named here are replaced as a whole and maps are merged, like in most schemas.
 
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ pub(crate) enum Merge {
     Fields,
     /// A list, as a set of scalars.
     Set,
-    /// A list of maps that these fields tell apart, with their defaults.
+    /// A list of maps with these keys and their defaults.
     Keyed(&'static [(&'static str, Option<&'static str>)]),
 }
 

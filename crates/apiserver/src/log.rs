@@ -1,4 +1,4 @@
-//! What was asked of the server.
+//! Recorded requests and permissions.
 
 /// A request, recorded when it arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub struct Recorded {
     pub query: String,
     /// Verb of RBAC: `get`, `list`, `watch`, `create`, `update`, `patch`, `delete`, `deletecollection`.
     pub verb: String,
-    /// `ingresses` or `ingresses/status`; empty for paths that are no resource.
+    /// `ingresses` or `ingresses/status`; empty for other paths.
     pub resource: String,
     /// Namespace; empty: none.
     pub namespace: String,
@@ -29,7 +29,7 @@ pub struct Recorded {
 
 /// A permission that was used.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Use {
+pub struct UsedPermission {
     /// User.
     pub user: String,
     /// Verb of RBAC.

@@ -18,22 +18,22 @@ struct Args {
     /// File to write a kubeconfig to
     #[arg(long)]
     kubeconfig: Option<PathBuf>,
-    /// Files of objects to begin with
+    /// Files with objects to create at start
     #[arg(long, num_args = 1..)]
     apply: Vec<PathBuf>,
-    /// What /version tells
+    /// Version that /version reports
     #[arg(long, default_value = "v1.36.0")]
     version: String,
-    /// HTTPS with a certificate of its own authority, which the kubeconfig holds
+    /// HTTPS, with a generated CA that is in the kubeconfig
     #[arg(long)]
     tls: bool,
-    /// Workloads reach their goal as soon as they are made
+    /// Workloads are ready as soon as they are created
     #[arg(long)]
     play_workloads: bool,
-    /// Objects need their namespace to exist
+    /// The namespace of an object must exist
     #[arg(long)]
     namespaces_must_exist: bool,
-    /// RBAC is enforced for everybody but the kubeconfig's user
+    /// Enforce RBAC, except for the user of the kubeconfig
     #[arg(long)]
     rbac: bool,
 }

@@ -1,13 +1,13 @@
-//! `metadata.managedFields`: who wrote which fields.
+//! `metadata.managedFields`: which manager wrote which fields.
 
 use serde_json::{Value, json};
 
 use super::clock;
-use super::fields::{Fields, Here};
+use super::fields::{Fields, Position};
 use super::kinds::Kind;
 use super::prepare::{self, Object};
 
-/// Who writes, and how.
+/// The manager of a write.
 #[derive(Clone, Debug)]
 pub(crate) struct Writer {
     /// Name of the field manager.
@@ -31,7 +31,7 @@ pub(crate) struct Entry {
     pub(crate) fields: Fields,
 }
 
-/// Fields that nobody manages.
+/// Fields without a manager.
 const UNMANAGED: &[&[&str]] = &[
     &["f:apiVersion"],
     &["f:kind"],
@@ -95,16 +95,16 @@ pub(crate) fn same(old: &Object, new: &Object) -> bool {
     bare(old) == bare(new)
 }
 
-/// Records an update: what it changed is the writer's and nobody else's.
+/// Records an update: the writer becomes the only manager of what it changed.
 pub(crate) fn updated(kind: &Kind, old: Option<&Object>, new: &mut Object, writer: &Writer) {
-    let here = Here::top(kind.kind);
+    let position = Position::top(kind.kind);
     let before = old.map(|old| Value::Object(old.clone()));
     let after = Value::Object(new.clone());
-    let changed = managed(Fields::changed(&here, before.as_ref(), &after));
+    let changed = managed(Fields::changed(&position, before.as_ref(), &after));
     let mut entries = old.map(entries).unwrap_or_default();
-    let everything = managed(Fields::of(&here, &after));
+    let everything = managed(Fields::of(&position, &after));
     for entry in &mut entries {
-        // Fields that are gone belong to nobody.
+        // Removed fields have no manager.
         let gone = entry.fields.without(&everything);
         entry.fields = entry.fields.without(&gone);
         if !writer.is(entry) {
@@ -125,16 +125,16 @@ pub(crate) fn applied(kind: &Kind, object: &mut Object, config: &Object, writer:
     store(object, &[writer.entry(fields)]);
 }
 
-/// The fields that an applied configuration speaks of.
+/// The fields of an applied configuration.
 pub(crate) fn applied_fields(kind: &Kind, config: &Object, writer: &Writer) -> Fields {
     let fields = managed(Fields::of(
-        &Here::top(kind.kind),
+        &Position::top(kind.kind),
         &Value::Object(config.clone()),
     ));
     reset(kind, fields, &writer.subresource)
 }
 
-/// Without the half of a kind with a status that such a write does not reach.
+/// Without spec or status, whichever such a write does not reach.
 fn reset(kind: &Kind, mut fields: Fields, subresource: &str) -> Fields {
     match subresource {
         "status" => fields.only("f:status"),

@@ -1,45 +1,45 @@
-//! Merging an applied configuration into an object, and taking fields out of one.
+//! Merging an applied configuration into an object, and removing fields from one.
 
 use serde_json::{Map, Value};
 
-use super::fields::{Fields, Here, parts};
+use super::fields::{Fields, Position, parts};
 use super::lists::{self, Merge};
 
-/// The object with what the configuration says.
-pub(crate) fn merge(here: &Here<'_>, live: Option<&Value>, config: &Value) -> Value {
+/// The object with the configuration merged in.
+pub(crate) fn merge(position: &Position<'_>, live: Option<&Value>, config: &Value) -> Value {
     let Some(live) = live else {
         return config.clone();
     };
-    match (here.merge(config), live, config) {
+    match (position.merge(config), live, config) {
         (Merge::Fields, Value::Object(live), Value::Object(config)) => {
-            Value::Object(merge_maps(here, live, config))
+            Value::Object(merge_maps(position, live, config))
         }
         (Merge::Set, Value::Array(live), Value::Array(config)) => {
             let more = config.iter().filter(|item| !live.contains(item));
             Value::Array(live.iter().chain(more).cloned().collect())
         }
         (Merge::Keyed(keys), Value::Array(live), Value::Array(config)) => {
-            Value::Array(merge_items(here, keys, live, config))
+            Value::Array(merge_items(position, keys, live, config))
         }
         _ => config.clone(),
     }
 }
 
 fn merge_maps(
-    here: &Here<'_>,
+    position: &Position<'_>,
     live: &Map<String, Value>,
     config: &Map<String, Value>,
 ) -> Map<String, Value> {
     let mut merged = live.clone();
     for (name, value) in config {
-        let value = merge(&here.field(name), live.get(name), value);
+        let value = merge(&position.field(name), live.get(name), value);
         merged.insert(name.clone(), value);
     }
     merged
 }
 
 fn merge_items(
-    here: &Here<'_>,
+    position: &Position<'_>,
     keys: &[(&str, Option<&str>)],
     live: &[Value],
     config: &[Value],
@@ -52,7 +52,7 @@ fn merge_items(
             .find(|known| key.is_some() && lists::key(keys, known) == key);
         match (twin, item) {
             (Some(Value::Object(known)), Value::Object(item)) => {
-                *known = merge_maps(here, known, item);
+                *known = merge_maps(position, known, item);
             }
             _ => merged.push(item.clone()),
         }
@@ -60,28 +60,28 @@ fn merge_items(
     merged
 }
 
-/// Takes fields out of a value. Maps and lists that are empty then go with them.
-pub(crate) fn prune(here: &Here<'_>, value: &mut Value, fields: &Fields) {
-    let Some(parts) = parts(here, value) else {
+/// Removes fields from a value, and maps and lists that become empty.
+pub(crate) fn prune(position: &Position<'_>, value: &mut Value, fields: &Fields) {
+    let Some(parts) = parts(position, value) else {
         return;
     };
-    let steps: Vec<(String, Here<'_>)> = parts
+    let steps: Vec<(String, Position<'_>)> = parts
         .into_iter()
-        .map(|(step, _, place)| (step, place))
+        .map(|(step, _, position)| (step, position))
         .collect();
     match value {
         Value::Object(map) => {
-            for (step, place) in steps {
+            for (step, position) in steps {
                 let name = step.trim_start_matches("f:").to_owned();
-                prune_field(map, &name, &place, fields.child(&step));
+                prune_field(map, &name, &position, fields.child(&step));
             }
         }
         Value::Array(items) => {
             let mut kept = Vec::new();
-            for (mut item, (step, place)) in std::mem::take(items).into_iter().zip(steps) {
+            for (mut item, (step, position)) in std::mem::take(items).into_iter().zip(steps) {
                 match fields.child(&step) {
                     Some(gone) if gone.is_member() => continue,
-                    Some(gone) => prune_item(&place, &mut item, gone),
+                    Some(gone) => prune_item(&position, &mut item, gone),
                     None => {}
                 }
                 kept.push(item);
@@ -92,19 +92,19 @@ pub(crate) fn prune(here: &Here<'_>, value: &mut Value, fields: &Fields) {
     }
 }
 
-fn prune_item(place: &Here<'_>, item: &mut Value, fields: &Fields) {
+fn prune_item(position: &Position<'_>, item: &mut Value, fields: &Fields) {
     let Value::Object(map) = item else { return };
     let names: Vec<String> = map.keys().cloned().collect();
     for name in names {
         let gone = fields.child(&format!("f:{name}"));
-        prune_field(map, &name, &place.field(&name), gone);
+        prune_field(map, &name, &position.field(&name), gone);
     }
 }
 
 fn prune_field(
     map: &mut Map<String, Value>,
     name: &str,
-    place: &Here<'_>,
+    position: &Position<'_>,
     fields: Option<&Fields>,
 ) {
     let (Some(fields), Some(value)) = (fields, map.get_mut(name)) else {
@@ -112,14 +112,14 @@ fn prune_field(
     };
     let whole = fields.is_member();
     if !whole {
-        prune(place, value, fields);
+        prune(position, value, fields);
     }
-    if whole || is_hollow(value) {
+    if whole || is_empty_value(value) {
         map.remove(name);
     }
 }
 
-fn is_hollow(value: &Value) -> bool {
+fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Object(fields) => fields.is_empty(),
         Value::Array(items) => items.is_empty(),

@@ -1,5 +1,4 @@
-//! The objects as a test changes them: at once, and in the fixture without admission or permission. In a cluster behind it
-//! the changes are the administrator's.
+//! Changes that a test makes directly: without admission and RBAC in memory, and as the administrator in a real cluster.
 
 use std::time::{Duration, Instant};
 
@@ -18,13 +17,13 @@ use super::write;
 const NAMESPACE: &str = "default";
 /// Namespaces that a cluster begins with.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
-/// The code of a refusal because something is there already.
+/// The status for an existing object.
 const CONFLICT: u16 = 409;
-/// Between two looks at a cluster, which wakes nobody.
+/// Between two checks of a real cluster.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl ApiServer {
-    /// Creates an object, complete with `apiVersion` and `kind`; as it is then. Its status is kept.
+    /// Creates an object, complete with `apiVersion` and `kind`; as stored. Its status is kept.
     ///
     /// # Panics
     /// When it exists, or its kind is not known.
@@ -36,7 +35,7 @@ impl ApiServer {
         }
     }
 
-    /// Replaces an object, status included, or creates it; as it is then.
+    /// Replaces an object, status included, or creates it; as stored.
     ///
     /// # Panics
     /// When its kind is not known, or a cluster behind refuses it.
@@ -49,14 +48,14 @@ impl ApiServer {
             }
             match self.insert(kind, object.clone()) {
                 Ok(created) => return created,
-                // Somebody else has made it since.
+                // It was created meanwhile.
                 Err(refused) if refused.code == CONFLICT => {}
                 Err(refused) => panic!("{refused}"),
             }
         }
     }
 
-    /// Changes an object in place; as it is then.
+    /// Changes an object in place; as stored.
     ///
     /// # Panics
     /// When there is none.
@@ -68,7 +67,7 @@ impl ApiServer {
         mut change: impl FnMut(&mut Value),
     ) -> Value {
         let known = kinds::by_name(kind);
-        let changed = self.rewrite(known, &place(known, namespace, name), |mut value| {
+        let changed = self.rewrite(known, &key(known, namespace, name), |mut value| {
             change(&mut value);
             self.read(value).1
         });
@@ -78,7 +77,7 @@ impl ApiServer {
     /// Deletes an object; whether it was there. Finalizers keep it.
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> bool {
         let kind = kinds::by_name(kind);
-        let key = place(kind, namespace, name);
+        let key = key(kind, namespace, name);
         match &self.shared.cluster {
             Some(cluster) => cluster.delete(kind, &key),
             None => write::remove(&self.shared, kind, &key),
@@ -88,10 +87,10 @@ impl ApiServer {
     /// An object.
     pub fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
         let kind = kinds::by_name(kind);
-        let key = place(kind, namespace, name);
+        let key = key(kind, namespace, name);
         match &self.shared.cluster {
             Some(cluster) => cluster.find(kind, &key),
-            None => Some(self.shared.find(kind.shelf(), &key)?.value(kind)),
+            None => Some(self.shared.find(kind.storage(), &key)?.value(kind)),
         }
     }
 
@@ -102,7 +101,12 @@ impl ApiServer {
             return cluster.all(kind);
         }
         let state = self.shared.state();
-        let all: Vec<_> = state.store.kept(kind.shelf()).all().cloned().collect();
+        let all: Vec<_> = state
+            .store
+            .collection(kind.storage())
+            .all()
+            .cloned()
+            .collect();
         drop(state);
         all.iter().map(|stored| stored.value(kind)).collect()
     }
@@ -113,7 +117,7 @@ impl ApiServer {
             return self.list(kind).len();
         }
         let kind = kinds::by_name(kind);
-        self.shared.state().store.kept(kind.shelf()).len()
+        self.shared.state().store.collection(kind.storage()).len()
     }
 
     /// Creates or replaces the objects of a YAML or JSON text of several documents; `kind: List` is opened.
@@ -158,7 +162,7 @@ impl ApiServer {
     /// Waits until an object is as wanted, woken by changes; the object then.
     ///
     /// # Panics
-    /// When it is not for [`PATIENCE`], with the object as it is.
+    /// When it is not within [`PATIENCE`]; the message shows the object.
     #[track_caller]
     pub fn until(
         &self,
@@ -216,7 +220,7 @@ impl ApiServer {
         }
     }
 
-    /// What a cluster begins with.
+    /// Creates what every cluster has.
     pub(super) fn begin(&self) {
         if self.shared.cluster.is_some() {
             return;
@@ -239,7 +243,7 @@ impl ApiServer {
         Ok(stored.value(kind))
     }
 
-    /// Makes of an object what `change` says, however often others change it meanwhile; `None`: there is none.
+    /// Changes an object with `change`, and retries when it changes meanwhile; `None`: there is none.
     fn rewrite(
         &self,
         kind: &'static Kind,
@@ -256,9 +260,9 @@ impl ApiServer {
                     replaced.unwrap_or_else(|refused| panic!("{refused}"))
                 }
                 None => {
-                    let before = self.shared.find(kind.shelf(), key)?;
+                    let before = self.shared.find(kind.storage(), key)?;
                     let mut next = change(before.value(kind));
-                    carry(kind, &before.object(), &mut next);
+                    keep_server_fields(kind, &before.object(), &mut next);
                     defaults::fill(kind, &mut next);
                     if prepare::same(&before.object(), &next) {
                         return Some(before.value(kind));
@@ -276,7 +280,7 @@ impl ApiServer {
     fn read(&self, value: Value) -> (&'static Kind, Object) {
         let text = |field: &str| value[field].as_str().unwrap_or_default();
         let kind = kinds::by_object(text("apiVersion"), text("kind"))
-            .unwrap_or_else(|| panic!("the fixture knows no such kind: {value}"));
+            .unwrap_or_else(|| panic!("unknown kind: {value}"));
         let mut object = match prepare::typed(kind, value) {
             Ok(object) => object,
             Err(failure) => panic!("{}", failure.message),
@@ -292,8 +296,8 @@ impl ApiServer {
     }
 }
 
-/// Gives the next state what a client cannot change, but lets the status be.
-fn carry(kind: &Kind, before: &Object, next: &mut Object) {
+/// Copies what a client cannot change to the next state, except the status.
+fn keep_server_fields(kind: &Kind, before: &Object, next: &mut Object) {
     let old = before.get("metadata").cloned().unwrap_or_default();
     let metadata = prepare::metadata(next);
     for field in ["uid", "creationTimestamp", "generation"] {
@@ -311,7 +315,7 @@ fn carry(kind: &Kind, before: &Object, next: &mut Object) {
     }
 }
 
-fn place(kind: &Kind, namespace: &str, name: &str) -> Key {
+fn key(kind: &Kind, namespace: &str, name: &str) -> Key {
     let namespace = if kind.namespaced { namespace } else { "" };
     Key::new(namespace, name)
 }

@@ -1,30 +1,30 @@
-//! How a server is started.
+//! Options of a server.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use headgate_testkit::NetworkNamespace;
 
-/// How a server is started; [`Options::default`] is what [`super::ApiServer::start`] uses.
+/// Options of a server; [`super::ApiServer::start`] uses the defaults.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Address to listen on. Default: a free port of `127.0.0.1`.
     pub listen: SocketAddr,
-    /// The network namespace of that address, which what the server asks itself need not be in. Default: the caller's.
+    /// The network namespace of that address; requests of the server itself leave from the caller's. Default: the caller's.
     pub network_namespace: Option<NetworkNamespace>,
-    /// HTTPS with a certificate of an authority of its own. Default: HTTP.
+    /// HTTPS, with a certificate of a generated CA. Default: HTTP.
     pub tls: bool,
-    /// What `/version` tells. Default: `v1.36.0`.
+    /// The version that `/version` reports. Default: `v1.36.0`.
     pub version: String,
-    /// Whether a watch may ask for the initial events (the WatchList feature); else that is refused with 422.
-    /// Default: yes.
+    /// Whether a watch may request the initial events (the WatchList feature); else that is refused with 422.
+    /// Default: true.
     pub streaming_lists: bool,
-    /// Whether an object needs its namespace to exist; else it is made with its first object. Default: no.
+    /// Whether the namespace of an object must exist; else it is created with its first object. Default: false.
     pub namespaces_must_exist: bool,
-    /// Pause between the bookmarks of a watch that asked for them. Default: a minute.
+    /// Time between the bookmarks of a watch that requested them. Default: a minute.
     pub bookmark_interval: Duration,
-    /// Whether Deployments, DaemonSets, StatefulSets, Jobs and Pods reach their goal as soon as they are made, for
-    /// clients that wait for it. Default: no.
+    /// Whether Deployments, DaemonSets, StatefulSets, Jobs and Pods are ready or finished as soon as they are created,
+    /// for clients that wait for that. Default: false.
     pub play_workloads: bool,
 }
 

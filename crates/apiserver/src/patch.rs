@@ -6,7 +6,7 @@
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
-use super::fields::Here;
+use super::fields::Position;
 use super::kinds::Kind;
 use super::lists::{self, Merge};
 
@@ -73,13 +73,13 @@ pub(crate) fn apply(kind: &Kind, patch: &Patch, mut object: Value) -> Result<Val
             )
         })?,
         Patch::Merge(patch) => json_patch::merge(&mut object, patch),
-        Patch::Strategic(patch) => strategic(&Here::top(kind.kind), &mut object, patch),
+        Patch::Strategic(patch) => strategic(&Position::top(kind.kind), &mut object, patch),
         Patch::Apply(_) => return Err(Failure::bad_request("an apply is no patch")),
     }
     Ok(object)
 }
 
-fn strategic(here: &Here<'_>, live: &mut Value, patch: &Value) {
+fn strategic(position: &Position<'_>, live: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *live = patch.clone();
         return;
@@ -99,9 +99,9 @@ fn strategic(here: &Here<'_>, live: &mut Value, patch: &Value) {
         } else if value.is_null() {
             live.remove(name);
         } else {
-            let place = here.field(name);
+            let position = position.field(name);
             let field = live.entry(name.clone()).or_insert(Value::Null);
-            strategic_field(&place, field, value);
+            strategic_field(&position, field, value);
         }
     }
 }
@@ -113,9 +113,9 @@ fn delete_scalars(live: &mut Map<String, Value>, list: &str, gone: &Value) {
     }
 }
 
-fn strategic_field(place: &Here<'_>, live: &mut Value, patch: &Value) {
+fn strategic_field(position: &Position<'_>, live: &mut Value, patch: &Value) {
     let Value::Array(items) = patch else {
-        strategic(place, live, patch);
+        strategic(position, live, patch);
         return;
     };
     let replaces = |item: &Value| item["$patch"] == "replace";
@@ -124,10 +124,10 @@ fn strategic_field(place: &Here<'_>, live: &mut Value, patch: &Value) {
     }
     let Value::Array(live) = live else { return };
     let known = Value::Array(live.iter().chain(items).cloned().collect());
-    match place.merge(&known) {
+    match position.merge(&known) {
         Merge::Keyed(keys) => {
             for item in items.iter().filter(|item| !replaces(item)) {
-                strategic_item(place, keys, live, item);
+                strategic_item(position, keys, live, item);
             }
         }
         Merge::Set => {
@@ -142,12 +142,12 @@ fn strategic_field(place: &Here<'_>, live: &mut Value, patch: &Value) {
 }
 
 fn strategic_item(
-    place: &Here<'_>,
+    position: &Position<'_>,
     keys: &[(&str, Option<&str>)],
     live: &mut Vec<Value>,
     item: &Value,
 ) {
-    // A patch that deletes tells the first key only, as clients write it.
+    // A patch that deletes names only the first key, as clients write it.
     let first = keys.first().map(|(name, _)| *name).unwrap_or_default();
     let is_twin = |known: &Value| match item["$patch"].as_str() {
         Some("delete") => known[first] == item[first],
@@ -158,10 +158,10 @@ fn strategic_item(
         return;
     }
     match live.iter_mut().find(|known| is_twin(known)) {
-        Some(known) => strategic(place, known, item),
+        Some(known) => strategic(position, known, item),
         None => {
             let mut new = Value::Object(Map::new());
-            strategic(place, &mut new, item);
+            strategic(position, &mut new, item);
             live.push(new);
         }
     }
@@ -175,7 +175,7 @@ mod tests {
 
     fn patched(kind: &str, live: Value, patch: Value) -> Value {
         let mut live = live;
-        strategic(&Here::top(kind), &mut live, &patch);
+        strategic(&Position::top(kind), &mut live, &patch);
         live
     }
 

@@ -1,4 +1,4 @@
-//! Objects on their way in: what the server decides, whatever the client says.
+//! Preparing objects for a write: the fields that the server sets.
 
 use serde_json::{Map, Value, json};
 
@@ -10,7 +10,7 @@ use super::stored::{Key, Stored};
 /// An object without `apiVersion` and `kind`.
 pub(crate) type Object = Map<String, Value>;
 
-/// Kinds whose updates must tell the version they change.
+/// Kinds whose updates must name the version that they change.
 const CONDITIONAL: &[&str] = &[
     "leases",
     "poddisruptionbudgets",
@@ -19,15 +19,15 @@ const CONDITIONAL: &[&str] = &[
     "mutatingwebhookconfigurations",
 ];
 
-/// Takes `apiVersion` and `kind` off, which must be those of the path.
+/// Removes `apiVersion` and `kind`, which must be those of the path.
 pub(crate) fn typed(kind: &Kind, value: Value) -> Result<Object, Failure> {
     let Value::Object(mut object) = value else {
         return Err(Failure::bad_request(
             "the object provided is unrecognized (must be of type Object)",
         ));
     };
-    let told = (object.remove("apiVersion"), object.remove("kind"));
-    let (Some(Value::String(version)), Some(Value::String(name))) = told else {
+    let type_fields = (object.remove("apiVersion"), object.remove("kind"));
+    let (Some(Value::String(version)), Some(Value::String(name))) = type_fields else {
         return Err(Failure::bad_request(
             "Object 'Kind' is missing or 'apiVersion' is missing",
         ));
@@ -48,7 +48,7 @@ pub(crate) fn typed(kind: &Kind, value: Value) -> Result<Object, Failure> {
     Ok(object)
 }
 
-/// Metadata, made if there is none.
+/// Metadata, added if there is none.
 pub(crate) fn metadata(object: &mut Object) -> &mut Object {
     let metadata = object
         .entry("metadata")
@@ -63,7 +63,7 @@ pub(crate) fn metadata(object: &mut Object) -> &mut Object {
 }
 
 /// A field of the metadata, as text.
-pub(crate) fn told<'a>(object: &'a Object, field: &str) -> &'a str {
+pub(crate) fn metadata_text<'a>(object: &'a Object, field: &str) -> &'a str {
     object
         .get("metadata")
         .and_then(|metadata| metadata[field].as_str())
@@ -72,14 +72,14 @@ pub(crate) fn told<'a>(object: &'a Object, field: &str) -> &'a str {
 
 /// Gives an object the name and namespace of the path, which it may not contradict.
 pub(crate) fn place(kind: &Kind, object: &mut Object, key: &Key) -> Result<(), Failure> {
-    let name = told(object, "name");
+    let name = metadata_text(object, "name");
     if !key.name.is_empty() && !name.is_empty() && name != key.name {
         return Err(Failure::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({})",
             key.name
         )));
     }
-    let namespace = told(object, "namespace");
+    let namespace = metadata_text(object, "namespace");
     if kind.namespaced && !namespace.is_empty() && namespace != key.namespace {
         return Err(Failure::bad_request(
             "the namespace of the provided object does not match the namespace sent on the request",
@@ -97,7 +97,7 @@ pub(crate) fn place(kind: &Kind, object: &mut Object, key: &Key) -> Result<(), F
     Ok(())
 }
 
-/// Makes an object new: a name from `generateName`, an identity, a time.
+/// Completes a new object: a name from `generateName`, a UID, a creation time.
 pub(crate) fn new(kind: &Kind, object: &mut Object, identity: String) {
     let metadata = metadata(object);
     let absent =
@@ -132,8 +132,8 @@ fn suffix() -> String {
         .collect()
 }
 
-/// Makes an object the next state of one that exists: what may not change stays, the other half of a kind with a status
-/// stays, and the generation counts.
+/// Makes an object the next state of an existing one: immutable fields stay, spec or status stays where the write reaches
+/// only the other, and the generation increases.
 pub(crate) fn next(
     kind: &Kind,
     before: &Stored,
@@ -179,7 +179,7 @@ fn check_preconditions(
     subresource: &str,
 ) -> Result<(), Failure> {
     let name = &before.key.name;
-    let version = told(object, "resourceVersion");
+    let version = metadata_text(object, "resourceVersion");
     if version.is_empty() {
         if CONDITIONAL.contains(&kind.plural) && subresource.is_empty() {
             let cause = super::failure::Cause::invalid(
@@ -192,7 +192,7 @@ fn check_preconditions(
     } else if version != before.version.to_string() && version != "0" {
         return Err(Failure::stale(kind, name));
     }
-    let uid = told(object, "uid");
+    let uid = metadata_text(object, "uid");
     if !uid.is_empty() && uid != before.uid {
         let why = format!(
             "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
@@ -215,7 +215,7 @@ fn differs(old: &Object, new: &Object) -> bool {
     rest(old) != rest(new)
 }
 
-/// Whether two states are the same but for version and managed fields.
+/// Whether two states differ at most in version and managed fields.
 pub(crate) fn same(old: &Object, new: &Object) -> bool {
     let bare = |object: &Object| {
         let mut object = object.clone();

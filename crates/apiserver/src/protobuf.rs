@@ -1,5 +1,5 @@
-//! The few objects that kubectl sends as protobuf whatever the server offers: what `kubectl create configmap`, `secret`,
-//! `namespace`, `serviceaccount`, `token` and `kubectl auth` write. Everything else has to come as JSON.
+//! The few objects that kubectl always sends as protobuf: what `kubectl create configmap`, `secret`,
+//! `namespace`, `serviceaccount`, `token` and `kubectl auth` write. Everything else must be JSON.
 //!
 //! Numbers of fields are those of the published `generated.proto` files of Kubernetes.
 
@@ -136,7 +136,7 @@ fn message(fields: &[Field], bytes: &[u8]) -> Option<Map<String, Value>> {
             continue;
         };
         match (shape, wire) {
-            // What is empty is what is absent.
+            // Empty means absent.
             (Shape::Text, Wire::Bytes(b"")) => {}
             (Shape::Texts, Wire::Bytes(text)) => push(&mut object, name, utf8(text)?.into()),
             (Shape::Messages(fields), Wire::Bytes(bytes)) => {

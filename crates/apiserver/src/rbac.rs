@@ -1,103 +1,107 @@
-//! RBAC: whether the stored roles and bindings let a user do what is asked.
+//! RBAC: whether the stored roles and bindings permit a request.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::asked::Asked;
 use super::failure::Failure;
 use super::kinds;
-use super::log::Use;
+use super::log::UsedPermission;
+use super::request_info::RequestInfo;
 use super::shared::Shared;
 use super::store::Store;
 use super::stored::Key;
 use super::users::User;
 
-/// What somebody wants to do.
+/// What a request does, as rules name it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Wish {
+pub(crate) struct Attributes {
     pub(crate) verb: String,
     pub(crate) group: String,
     /// With the subresource: `ingresses/status`.
     pub(crate) resource: String,
     pub(crate) namespace: String,
     pub(crate) name: String,
-    /// Path, when it is no resource.
+    /// The path, when it is not a resource.
     pub(crate) path: Option<String>,
 }
 
-impl Wish {
-    /// What a request wants.
-    pub(crate) fn of(asked: &Asked) -> Self {
-        let Some(kind) = asked.kind else {
+impl Attributes {
+    /// The attributes of a request.
+    pub(crate) fn of(info: &RequestInfo) -> Self {
+        let Some(kind) = info.kind else {
             return Self {
-                verb: asked.verb.to_owned(),
-                path: Some(asked.path.clone()),
+                verb: info.verb.to_owned(),
+                path: Some(info.path.clone()),
                 ..Self::default()
             };
         };
-        let name = asked.name.clone().or_else(|| {
-            // A selection by name counts as naming, as in kube-apiserver.
-            let many = ["list", "watch", "deletecollection"].contains(&asked.verb);
-            let selection = asked.selection(kind).ok().filter(|_| many)?;
+        let name = info.name.clone().or_else(|| {
+            // A field selector by name counts as the name, as in kube-apiserver.
+            let many = ["list", "watch", "deletecollection"].contains(&info.verb);
+            let selection = info.selection(kind).ok().filter(|_| many)?;
             selection.name().map(str::to_owned)
         });
         Self {
-            verb: asked.verb.to_owned(),
+            verb: info.verb.to_owned(),
             group: kind.group.to_owned(),
-            resource: asked.resource(),
-            namespace: asked.namespace.clone().unwrap_or_default(),
+            resource: info.resource(),
+            namespace: info.namespace.clone().unwrap_or_default(),
             name: name.unwrap_or_default(),
             path: None,
         }
     }
 }
 
-/// Records that a permission is used, and refuses when it is not given. What a cluster behind permits, it says itself.
-pub(crate) fn permit(shared: &Shared, user: &User, asked: &Asked) -> Result<(), Failure> {
-    let wish = Wish::of(asked);
+/// Records the permission, and refuses the request without it. A real cluster behind checks permissions itself.
+pub(crate) fn permit(shared: &Shared, user: &User, info: &RequestInfo) -> Result<(), Failure> {
+    let attributes = Attributes::of(info);
     let mut control = shared.control();
     let enforced = control.enforce;
-    if wish.path.is_none() {
-        control.used.insert(Use {
+    if attributes.path.is_none() {
+        control.used.insert(UsedPermission {
             user: user.name.clone(),
-            verb: wish.verb.clone(),
-            group: wish.group.clone(),
-            resource: wish.resource.clone(),
-            namespace: wish.namespace.clone(),
-            name: wish.name.clone(),
+            verb: attributes.verb.clone(),
+            group: attributes.group.clone(),
+            resource: attributes.resource.clone(),
+            namespace: attributes.namespace.clone(),
+            name: attributes.name.clone(),
         });
     }
     drop(control);
-    if !enforced || shared.cluster.is_some() || allows(&shared.state().store, user, &wish) {
+    if !enforced || shared.cluster.is_some() || allows(&shared.state().store, user, &attributes) {
         return Ok(());
     }
-    Err(refusal(user, &wish))
+    Err(refusal(user, &attributes))
 }
 
-/// Whether a user may.
-pub(crate) fn allows(store: &Store, user: &User, wish: &Wish) -> bool {
+/// Whether a user is permitted to.
+pub(crate) fn allows(store: &Store, user: &User, attributes: &Attributes) -> bool {
     if user.is_admin() {
         return true;
     }
-    if let Some(path) = &wish.path
+    if let Some(path) = &attributes.path
         && is_public(path)
     {
         return true;
     }
-    let everywhere = bindings(store, "ClusterRoleBinding", "");
-    let here = match wish.namespace.as_str() {
+    let cluster = bindings(store, "ClusterRoleBinding", "");
+    let namespaced = match attributes.namespace.as_str() {
         "" => Vec::new(),
         namespace => bindings(store, "RoleBinding", namespace),
     };
-    everywhere
+    cluster
         .iter()
-        .chain(&here)
+        .chain(&namespaced)
         .filter(|binding| is_bound(binding, user))
-        .any(|binding| rules(store, binding).iter().any(|rule| grants(rule, wish)))
+        .any(|binding| {
+            rules(store, binding)
+                .iter()
+                .any(|rule| grants(rule, attributes))
+        })
 }
 
-/// Discovery and health, which every user may see through the roles that a cluster begins with.
+/// Discovery and health, which the default roles permit to every user.
 fn is_public(path: &str) -> bool {
     const PATHS: &[&str] = &["/healthz", "/livez", "/readyz", "/version"];
     const TREES: &[&str] = &["/api", "/apis", "/openapi"];
@@ -110,7 +114,7 @@ fn is_public(path: &str) -> bool {
 
 fn bindings(store: &Store, kind: &str, namespace: &str) -> Vec<Value> {
     store
-        .kept(kinds::by_name(kind).shelf())
+        .collection(kinds::by_name(kind).storage())
         .range(Some(namespace), None)
         .map(|stored| Value::Object(stored.object()))
         .collect()
@@ -144,7 +148,7 @@ fn rules(store: &Store, binding: &Value) -> Vec<Value> {
         _ => ("ClusterRole", Key::new("", name)),
     };
     let role = store
-        .get(kinds::by_name(kind).shelf(), &key)
+        .get(kinds::by_name(kind).storage(), &key)
         .map(Arc::clone);
     let Some(mut role) = role.map(|role| role.object()) else {
         return Vec::new();
@@ -155,17 +159,17 @@ fn rules(store: &Store, binding: &Value) -> Vec<Value> {
     }
 }
 
-fn grants(rule: &Value, wish: &Wish) -> bool {
+fn grants(rule: &Value, attributes: &Attributes) -> bool {
     let has = |field: &str, wanted: &str| {
         let values = rule[field].as_array().into_iter().flatten();
         values
             .into_iter()
             .any(|value| value == "*" || value == wanted)
     };
-    if !has("verbs", &wish.verb) {
+    if !has("verbs", &attributes.verb) {
         return false;
     }
-    if let Some(path) = &wish.path {
+    if let Some(path) = &attributes.path {
         let urls = rule["nonResourceURLs"].as_array().into_iter().flatten();
         return urls
             .filter_map(Value::as_str)
@@ -176,9 +180,9 @@ fn grants(rule: &Value, wish: &Wish) -> bool {
     }
     let names = rule["resourceNames"].as_array();
     let named = names.is_none_or(|names| {
-        names.is_empty() || names.iter().any(|name| name == wish.name.as_str())
+        names.is_empty() || names.iter().any(|name| name == attributes.name.as_str())
     });
-    named && has("apiGroups", &wish.group) && has_resource(rule, &wish.resource)
+    named && has("apiGroups", &attributes.group) && has_resource(rule, &attributes.resource)
 }
 
 fn has_resource(rule: &Value, wanted: &str) -> bool {
@@ -190,39 +194,39 @@ fn has_resource(rule: &Value, wanted: &str) -> bool {
     })
 }
 
-fn refusal(user: &User, wish: &Wish) -> Failure {
+fn refusal(user: &User, attributes: &Attributes) -> Failure {
     let user = &user.name;
-    let verb = &wish.verb;
-    if let Some(path) = &wish.path {
+    let verb = &attributes.verb;
+    if let Some(path) = &attributes.path {
         let message = format!("forbidden: User {user:?} cannot {verb} path {path:?}");
         return Failure {
             details: Some(json!({})),
             ..Failure::new(403, "Forbidden", message)
         };
     }
-    let (plural, _) = wish
+    let (plural, _) = attributes
         .resource
         .split_once('/')
-        .unwrap_or((&wish.resource, ""));
-    let qualified = match wish.group.as_str() {
+        .unwrap_or((&attributes.resource, ""));
+    let qualified = match attributes.group.as_str() {
         "" => plural.to_owned(),
         group => format!("{plural}.{group}"),
     };
-    let object = match wish.name.as_str() {
+    let object = match attributes.name.as_str() {
         "" => String::new(),
         name => format!(" {name:?}"),
     };
-    let place = match wish.namespace.as_str() {
+    let scope = match attributes.namespace.as_str() {
         "" => "at the cluster scope".to_owned(),
         namespace => format!("in the namespace {namespace:?}"),
     };
     let message = format!(
-        "{qualified}{object} is forbidden: User {user:?} cannot {verb} resource {:?} in API group {:?} {place}",
-        wish.resource, wish.group
+        "{qualified}{object} is forbidden: User {user:?} cannot {verb} resource {:?} in API group {:?} {scope}",
+        attributes.resource, attributes.group
     );
-    let mut details = json!({"group": wish.group, "kind": plural});
-    if !wish.name.is_empty() {
-        details["name"] = wish.name.as_str().into();
+    let mut details = json!({"group": attributes.group, "kind": plural});
+    if !attributes.name.is_empty() {
+        details["name"] = attributes.name.as_str().into();
     }
     Failure {
         details: Some(details),

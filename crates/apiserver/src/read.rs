@@ -9,27 +9,31 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::answer::Form;
-use super::asked::Asked;
+use super::encode::Form;
 use super::failure::Failure;
 use super::kinds::Kind;
+use super::request_info::RequestInfo;
 use super::selectors::Selection;
 use super::shared::Shared;
-use super::store::{Kept, Store};
+use super::store::{Collection, Store};
 use super::stored::{Key, Stored};
 
 /// The object that a request names.
-pub(crate) fn one(shared: &Shared, kind: &Kind, asked: &Asked) -> Result<Arc<Stored>, Failure> {
-    let key = asked.key();
+pub(crate) fn one(
+    shared: &Shared,
+    kind: &Kind,
+    info: &RequestInfo,
+) -> Result<Arc<Stored>, Failure> {
+    let key = info.key();
     shared
-        .find(kind.shelf(), &key)
+        .find(kind.storage(), &key)
         .ok_or_else(|| Failure::not_found(kind, &key.name))
 }
 
 /// A page of a list.
-pub(crate) fn list(shared: &Shared, kind: &Kind, asked: &Asked) -> Result<Bytes, Failure> {
-    let selection = asked.selection(kind)?;
-    let wanted = Wanted::read(asked)?;
+pub(crate) fn list(shared: &Shared, kind: &Kind, info: &RequestInfo) -> Result<Bytes, Failure> {
+    let selection = info.selection(kind)?;
+    let wanted = Wanted::read(info)?;
     let state = shared.state();
     let page = page(&state.store, kind, &selection, &wanted)?;
     drop(state);
@@ -40,7 +44,7 @@ pub(crate) fn list(shared: &Shared, kind: &Kind, asked: &Asked) -> Result<Bytes,
             metadata["remainingItemCount"] = page.remaining.into();
         }
     }
-    let form = Form::accepted(&asked.accept);
+    let form = Form::accepted(&info.accept);
     Ok(form.list(kind, &metadata, page.items.iter().map(Arc::as_ref)))
 }
 
@@ -68,8 +72,8 @@ struct Page {
 }
 
 impl Wanted {
-    fn read(asked: &Asked) -> Result<Self, Failure> {
-        let query = &asked.query;
+    fn read(info: &RequestInfo) -> Result<Self, Failure> {
+        let query = &info.query;
         let version = query.number("resourceVersion")?.unwrap_or(0);
         let matching = query.text("resourceVersionMatch");
         let token = query.text("continue");
@@ -123,15 +127,15 @@ fn page(
     selection: &Selection,
     wanted: &Wanted,
 ) -> Result<Page, Failure> {
-    let kept = store.kept(kind.shelf());
+    let collection = store.collection(kind.storage());
     if wanted.at_least > store.version() {
         return Err(Failure::too_new(wanted.at_least, store.version()));
     }
     let version = match &wanted.from {
-        Some(place) => place.version,
+        Some(start) => start.version,
         None => wanted.exact.unwrap_or_else(|| store.version()),
     };
-    if version < kept.floor() || version > store.version() {
+    if version < collection.floor() || version > store.version() {
         return Err(Failure::expired(match wanted.from {
             Some(_) => {
                 "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter."
@@ -139,13 +143,13 @@ fn page(
             None => "The resourceVersion for the provided list is too old.",
         }));
     }
-    let after = wanted.from.as_ref().map(|place| &place.after);
+    let after = wanted.from.as_ref().map(|start| &start.after);
     let limit = if wanted.limit == 0 {
         usize::MAX
     } else {
         wanted.limit
     };
-    let mut rest = past(kept, selection, after, version);
+    let mut rest = past(collection, selection, after, version);
     let items: Vec<_> = rest.by_ref().take(limit).collect();
     let remaining = rest.count();
     let next = match items.last() {
@@ -165,14 +169,14 @@ fn page(
 
 /// What was selected at a version, in order.
 fn past<'a>(
-    kept: &'a Kept,
+    collection: &'a Collection,
     selection: &'a Selection,
     after: Option<&'a Key>,
     version: u64,
 ) -> Box<dyn Iterator<Item = Arc<Stored>> + 'a> {
     let namespace = selection.namespace.as_deref();
-    let then = kept.differences(version);
-    let present = kept.range(namespace, after);
+    let then = collection.differences(version);
+    let present = collection.range(namespace, after);
     if then.is_empty() {
         return Box::new(present.filter(|stored| selection.has(stored)).cloned());
     }
@@ -201,16 +205,17 @@ fn past<'a>(
 
 /// Everything that is selected now.
 pub(crate) fn selected(store: &Store, kind: &Kind, selection: &Selection) -> Vec<Arc<Stored>> {
-    let kept = store.kept(kind.shelf());
+    let collection = store.collection(kind.storage());
     if let Some(key) = selection.key() {
-        let found = store.get(kind.shelf(), &key);
+        let found = store.get(kind.storage(), &key);
         return found
             .filter(|stored| selection.has(stored))
             .cloned()
             .into_iter()
             .collect();
     }
-    kept.range(selection.namespace.as_deref(), None)
+    collection
+        .range(selection.namespace.as_deref(), None)
         .filter(|stored| selection.has(stored))
         .cloned()
         .collect()

@@ -1,31 +1,31 @@
-//! Kinds that are only asked: reviews of tokens and permissions, and new tokens.
+//! Kinds that are not stored: reviews of tokens and permissions, and new tokens.
 
 use std::sync::Arc;
 
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::answer;
 use super::clock;
+use super::encode;
 use super::failure::Failure;
 use super::kinds::{self, REVIEWS};
-use super::rbac::{self, Wish};
+use super::rbac::{self, Attributes};
 use super::read;
 use super::shared::Shared;
-use super::transport::{Answer, Content};
+use super::transport::{ApiResponse, Content};
 use super::users::User;
 use super::write::Caller;
 
-/// How long a new token is said to live, seconds.
+/// Reported lifetime of a new token, seconds.
 const LIFETIME: i64 = 3600;
 
-/// Answers a review.
-pub(crate) fn answer(
+/// The response to a review.
+pub(crate) fn respond(
     shared: &Arc<Shared>,
     path: &str,
     user: &User,
     review: &Value,
-) -> Result<Answer, Failure> {
+) -> Result<ApiResponse, Failure> {
     let known = REVIEWS.iter().find(|review| {
         path == format!(
             "/apis/{}/{}",
@@ -40,19 +40,19 @@ pub(crate) fn answer(
         "SubjectAccessReview" => access(shared, &subject(&review["spec"]), &review["spec"]),
         _ => access(shared, user, &review["spec"]),
     };
-    let answered = json!({
+    let response = json!({
         "apiVersion": kinds::group_version(known.group, "v1"), "kind": known.kind,
         "metadata": {}, "spec": review["spec"], "status": status,
     });
-    Ok(created(&answered))
+    Ok(created(&response))
 }
 
-/// Makes a token of the service account that the request names.
-pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<Answer, Failure> {
-    if caller.asked.verb != "create" {
+/// Creates a token for the service account that the request names.
+pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<ApiResponse, Failure> {
+    if caller.info.verb != "create" {
         return Err(Failure::no_such_method());
     }
-    let account = read::one(caller.shared, caller.kind, caller.asked)?;
+    let account = read::one(caller.shared, caller.kind, caller.info)?;
     let (namespace, name) = (&account.key.namespace, &account.key.name);
     let token = format!("{namespace}.{name}.{:016x}", fastrand::u64(..));
     let user = User::service_account(namespace, name);
@@ -67,21 +67,21 @@ pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<Answer, Failu
     })))
 }
 
-/// Whether the subject of a SubjectAccessReview may.
-pub(crate) fn permits(shared: &Shared, spec: &Value) -> bool {
+/// Whether the subject of a SubjectAccessReview is permitted to.
+pub(crate) fn is_allowed(shared: &Shared, spec: &Value) -> bool {
     access(shared, &subject(spec), spec)["allowed"] == true
 }
 
-fn created(value: &Value) -> Answer {
-    let content = Content::Whole(answer::bytes(value));
-    Answer::new(StatusCode::CREATED, content)
+fn created(value: &Value) -> ApiResponse {
+    let content = Content::Whole(encode::bytes(value));
+    ApiResponse::new(StatusCode::CREATED, content)
 }
 
 fn token_status(shared: &Shared, spec: &Value) -> Value {
     let token = spec["token"].as_str().unwrap_or_default();
     match shared.control().users.by_token(token) {
         Some(user) => json!({"authenticated": true, "user": user.info()}),
-        None => json!({"authenticated": false, "error": "the token is not known"}),
+        None => json!({"authenticated": false, "error": "unknown token"}),
     }
 }
 
@@ -99,13 +99,13 @@ fn access(shared: &Shared, user: &User, spec: &Value) -> Value {
     let enforced = shared.control().enforce;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let resource = &spec["resourceAttributes"];
-    let wish = match spec["nonResourceAttributes"]["path"].as_str() {
-        Some(path) => Wish {
+    let attributes = match spec["nonResourceAttributes"]["path"].as_str() {
+        Some(path) => Attributes {
             verb: text(&spec["nonResourceAttributes"]["verb"]),
             path: Some(path.to_owned()),
-            ..Wish::default()
+            ..Attributes::default()
         },
-        None => Wish {
+        None => Attributes {
             verb: text(&resource["verb"]),
             group: text(&resource["group"]),
             resource: match resource["subresource"]
@@ -120,6 +120,6 @@ fn access(shared: &Shared, user: &User, spec: &Value) -> Value {
             path: None,
         },
     };
-    let allowed = !enforced || rbac::allows(&shared.state().store, user, &wish);
+    let allowed = !enforced || rbac::allows(&shared.state().store, user, &attributes);
     json!({"allowed": allowed})
 }

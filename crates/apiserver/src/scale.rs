@@ -3,24 +3,24 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::answer;
+use super::encode;
 use super::failure::Failure;
 use super::patch::{self, Patch};
 use super::prepare;
 use super::read;
 use super::stored::Stored;
-use super::transport::Answer;
+use super::transport::ApiResponse;
 use super::write::{self, Caller};
 
-/// Answers a request for the scale of a workload.
-pub(crate) async fn answer(caller: Caller<'_>, body: &Bytes) -> Result<Answer, Failure> {
-    let before = read::one(caller.shared, caller.kind, caller.asked)?;
+/// The response to a request for the scale of a workload.
+pub(crate) async fn respond(caller: Caller<'_>, body: &Bytes) -> Result<ApiResponse, Failure> {
+    let before = read::one(caller.shared, caller.kind, caller.info)?;
     let scale = scale(&before);
-    let wanted = match caller.asked.verb {
-        "get" => return Ok(Answer::ok(answer::bytes(&scale))),
+    let wanted = match caller.info.verb {
+        "get" => return Ok(ApiResponse::ok(encode::bytes(&scale))),
         "update" => patch::yaml(body)?,
         "patch" => {
-            let patch = Patch::read(&caller.asked.content_type, body)?;
+            let patch = Patch::read(&caller.info.content_type, body)?;
             patch::apply(caller.kind, &patch, scale)?
         }
         _ => return Err(Failure::no_such_method()),
@@ -33,7 +33,7 @@ pub(crate) async fn answer(caller: Caller<'_>, body: &Bytes) -> Result<Answer, F
     let name = &before.key.name;
     let stored = write::replace(caller.shared, caller.kind, &before, object)
         .ok_or_else(|| Failure::stale(caller.kind, name))?;
-    Ok(Answer::ok(answer::bytes(&self::scale(&stored))))
+    Ok(ApiResponse::ok(encode::bytes(&self::scale(&stored))))
 }
 
 fn scale(stored: &Stored) -> Value {

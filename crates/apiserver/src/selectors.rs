@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::kinds::Kind;
 use super::stored::{Key, Stored};
 
-/// What a list, a watch or a deletion of many is about.
+/// The selection of a list, a watch or a deletion of many.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selection {
     /// Only in this namespace.
@@ -32,18 +32,18 @@ impl Selection {
                 .all(|(field, equal, value)| (stored.field(field) == value) == *equal)
     }
 
-    /// Whether only a namespace, or nothing, is asked for.
+    /// Whether it selects only by namespace, or everything.
     pub(crate) fn is_whole(&self) -> bool {
         self.labels.0.is_empty() && self.fields.is_empty()
     }
 
-    /// The one object it can be about, when the name is told.
+    /// The key of the one object it can select, when it names one.
     pub(crate) fn key(&self) -> Option<Key> {
         let name = self.name()?;
         Some(Key::new(self.namespace.as_deref()?, name))
     }
 
-    /// The name it is about, when it is told.
+    /// The name that it selects, if any.
     pub(crate) fn name(&self) -> Option<&str> {
         self.fields
             .iter()
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn malformed_selectors_are_refused() {
         for selector in ["a b", "app in web", "=x", "app within (a)", "app in (a"] {
             assert!(Labels::parse(selector).is_err(), "{selector}");
         }

@@ -1,4 +1,4 @@
-//! The server as a test holds it.
+//! The handle of a server.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 use super::cluster::Cluster;
 use super::connection;
 use super::faults::{Disturbance, Fault};
-use super::log::{Recorded, Use};
+use super::log::{Recorded, UsedPermission};
 use super::options::Options;
 use super::reviews;
 use super::shared::{Disturbed, Shared};
@@ -32,11 +32,11 @@ pub struct ApiServer {
     serving: Option<JoinHandle<()>>,
     tls: Option<TlsAcceptor>,
     authority: Authority,
-    _held: Socket,
+    _reserved: Socket,
 }
 
 impl ApiServer {
-    /// Starts a server as [`Options::default`] says.
+    /// Starts a server with default options.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -52,12 +52,12 @@ impl ApiServer {
         Self::launch(options, None)
     }
 
-    /// Starts a server in front of the cluster of a kubeconfig: requests and changes go on to it, and faults, disturbances
-    /// and stops come between. What only a store can do is not possible there: [`Self::rewind`].
+    /// Starts a server in front of the cluster of a kubeconfig: it forwards requests and changes, with faults, disturbances
+    /// and stops in between. It cannot [`Self::rewind`].
     ///
     /// # Panics
-    /// When it cannot listen, or the kubeconfig leads nowhere.
-    pub fn before(kubeconfig: &str, options: Options) -> Self {
+    /// When it cannot listen, or the kubeconfig is unusable.
+    pub fn in_front_of(kubeconfig: &str, options: Options) -> Self {
         Self::launch(options, Some(kubeconfig))
     }
 
@@ -68,8 +68,10 @@ impl ApiServer {
             .enable_all()
             .build()
             .expect("a runtime can be built");
-        let held = bind(&options, options.listen);
-        let address = held.local_addr().expect("a bound socket has an address");
+        let reserved = bind(&options, options.listen);
+        let address = reserved
+            .local_addr()
+            .expect("a bound socket has an address");
         let address = address.as_socket().expect("it is an internet address");
         let authority = Authority::new();
         let tls = options.tls.then(|| acceptor(&authority, address.ip()));
@@ -80,7 +82,7 @@ impl ApiServer {
             serving: None,
             tls,
             authority,
-            _held: held,
+            _reserved: reserved,
         };
         server.begin();
         server.resume();
@@ -98,12 +100,12 @@ impl ApiServer {
         format!("{scheme}://{}", self.address())
     }
 
-    /// The authority of its certificate, PEM; for [`Options::tls`].
+    /// The CA of its certificate, PEM; for [`Options::tls`].
     pub fn authority(&self) -> String {
         self.authority.pem()
     }
 
-    /// Shows from now on a certificate of a new authority, as a cluster whose authority was rotated.
+    /// From now on uses a certificate of a new CA.
     pub fn rotate_authority(&mut self) {
         self.authority = Authority::new();
         if self.tls.is_some() {
@@ -113,15 +115,15 @@ impl ApiServer {
         }
     }
 
-    /// A kubeconfig for somebody who may do everything. kubectl and Helm send tokens over HTTPS only: with enforced RBAC
-    /// they need [`Options::tls`].
+    /// A kubeconfig of the administrator. kubectl and Helm send tokens only over HTTPS: with enforced RBAC they need
+    /// [`Options::tls`].
     pub fn kubeconfig(&self) -> String {
         const TOKEN: &str = "admin";
         self.shared.control().users.add(TOKEN, User::admin());
         self.kubeconfig_for(TOKEN)
     }
 
-    /// A kubeconfig for the owner of a token.
+    /// A kubeconfig with this token.
     pub fn kubeconfig_for(&self, token: &str) -> String {
         use base64::Engine;
         let mut cluster = serde_json::json!({"server": self.url()});
@@ -138,7 +140,7 @@ impl ApiServer {
         config.to_string()
     }
 
-    /// A new token of a service account; the object of the account need not exist.
+    /// A new token of a service account, which need not exist as an object.
     pub fn service_account(&self, namespace: &str, name: &str) -> String {
         let token = match &self.shared.cluster {
             Some(cluster) => cluster.token(namespace, name),
@@ -149,28 +151,28 @@ impl ApiServer {
         token
     }
 
-    /// Takes a token no longer: 401.
+    /// Refuses a token from now on: 401.
     pub fn revoke(&self, token: &str) {
         self.shared.control().users.remove(token);
     }
 
-    /// Whether RBAC is enforced. Then who tells no token is `system:anonymous`, not the admin.
+    /// Whether to enforce RBAC. Requests without a token are then from `system:anonymous`, not from the administrator.
     pub fn enforce_rbac(&self, enforce: bool) {
         self.shared.control().enforce = enforce;
     }
 
-    /// Permissions that were used, or asked for in vain.
-    pub fn used(&self) -> Vec<Use> {
+    /// Permissions that requests used, granted or not.
+    pub fn used_permissions(&self) -> Vec<UsedPermission> {
         self.shared.control().used.iter().cloned().collect()
     }
 
-    /// Whether a user may do this, told as the `resourceAttributes` of a SubjectAccessReview.
-    pub fn permits(&self, user: &str, attributes: &serde_json::Value) -> bool {
+    /// Whether a user is permitted to do this, given as the `resourceAttributes` of a SubjectAccessReview.
+    pub fn is_allowed(&self, user: &str, attributes: &serde_json::Value) -> bool {
         let spec =
             serde_json::json!({"user": user, "groups": [], "resourceAttributes": attributes});
         match &self.shared.cluster {
-            Some(cluster) => cluster.permits(&spec),
-            None => reviews::permits(&self.shared, &spec),
+            Some(cluster) => cluster.is_allowed(&spec),
+            None => reviews::is_allowed(&self.shared, &spec),
         }
     }
 
@@ -179,13 +181,13 @@ impl ApiServer {
         self.shared.control().denied.clone()
     }
 
-    /// Where a port of a Service is reached, for webhooks that name a Service.
+    /// Sets the address of a port of a Service, for webhooks that name a Service.
     pub fn route_service(&self, namespace: &str, name: &str, port: u16, address: SocketAddr) {
         let service = (namespace.to_owned(), name.to_owned(), port);
         self.shared.control().services.insert(service, address);
     }
 
-    /// Stops listening and closes all connections: they are refused from now on. What is kept stays.
+    /// Stops listening and closes all connections. Objects stay.
     pub fn stop(&mut self) {
         let (Some(serving), Some(runtime)) = (self.serving.take(), &self.runtime) else {
             return;
@@ -211,22 +213,22 @@ impl ApiServer {
         drop(guard);
     }
 
-    /// Adds a fault for requests to come; the first that matches a request strikes it.
+    /// Adds a fault for later requests; the first that matches a request takes effect.
     pub fn inject(&self, fault: Fault) {
         self.shared.control().faults.push(fault);
     }
 
-    /// Ends all faults.
+    /// Removes all faults.
     pub fn heal(&self) {
         self.shared.control().faults.clear();
     }
 
-    /// Disturbs the watches of a resource that are open, after the changes so far.
+    /// Disturbs the open watches of a resource, after the changes so far.
     pub fn disturb(&self, resource: &str, what: Disturbance) {
         self.add_disturbance(Some(resource.to_owned()), what);
     }
 
-    /// Disturbs all watches that are open.
+    /// Disturbs all open watches.
     pub fn disturb_all(&self, what: Disturbance) {
         self.add_disturbance(None, what);
     }
@@ -242,7 +244,7 @@ impl ApiServer {
         state.store.wake();
     }
 
-    /// Forgets older versions: lists and watches of them are 410. Open watches go on.
+    /// Compacts older versions: lists and watches of them get 410. Open watches continue.
     pub fn compact(&self) {
         if self.shared.cluster.is_some() {
             let version = self.version();
@@ -251,16 +253,19 @@ impl ApiServer {
         self.shared.state().store.compact();
     }
 
-    /// Goes back to an earlier version and closes all watches, as a restored backup does.
+    /// Goes back to an earlier version and closes all watches, like the restore of a backup.
     ///
     /// # Panics
-    /// When that version was compacted, or a cluster is behind.
+    /// When that version was compacted, or a real cluster is behind.
     pub fn rewind(&self, version: u64) {
-        assert!(self.shared.cluster.is_none(), "a cluster does not go back");
+        assert!(
+            self.shared.cluster.is_none(),
+            "a real cluster cannot be rewound"
+        );
         self.disturb_all(Disturbance::Close);
         let mut state = self.shared.state();
         state.store.rewind(version);
-        // A later watch begins after this in the log, an open one has to look.
+        // Watches that open later begin after this in the log; open ones must see it.
         for disturbed in &mut state.disturbances {
             disturbed.version = disturbed.version.min(version);
         }
@@ -282,18 +287,18 @@ impl ApiServer {
         self.shared.control().requests.iter().cloned().collect()
     }
 
-    /// Forgets the requests and permissions so far.
-    pub fn forget_requests(&self) {
+    /// Clears the recorded requests and permissions.
+    pub fn clear_requests(&self) {
         let mut control = self.shared.control();
         control.requests.clear();
         control.used.clear();
         control.denied.clear();
     }
 
-    /// Waits for a request, counting those that came already.
+    /// Waits for a request; earlier ones count, too.
     ///
     /// # Panics
-    /// When none comes for [`PATIENCE`].
+    /// When none arrives for [`PATIENCE`].
     pub fn wait_for_request(&self, mut wanted: impl FnMut(&Recorded) -> bool) -> Recorded {
         let mut seen = 0;
         let mut control = self.shared.control();
@@ -314,7 +319,7 @@ impl ApiServer {
                 "no such request in {PATIENCE:?}: {:#?}",
                 control.requests
             );
-            control = super::wait(self.shared.noticed(), control, left);
+            control = super::wait(self.shared.activity(), control, left);
         }
     }
 
@@ -325,7 +330,7 @@ impl ApiServer {
         open.filter(|open| open.resource == resource).count()
     }
 
-    /// Waits until so many watches of a resource are open.
+    /// Waits until this many watches of a resource are open.
     ///
     /// # Panics
     /// When they are not for [`PATIENCE`].
@@ -343,7 +348,7 @@ impl ApiServer {
                 left > Duration::ZERO,
                 "{open} watches of {resource} instead of {count}"
             );
-            control = super::wait(self.shared.noticed(), control, left);
+            control = super::wait(self.shared.activity(), control, left);
         }
     }
 }
@@ -385,7 +390,7 @@ fn acceptor(authority: &Authority, ip: IpAddr) -> TlsAcceptor {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .expect("the provider knows TLS 1.2 and 1.3")
+        .expect("the provider supports TLS 1.2 and 1.3")
         .with_no_client_auth()
         .with_single_cert(chain, key)
         .expect("key and certificate belong together");

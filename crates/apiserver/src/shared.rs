@@ -7,36 +7,36 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use super::cluster::Cluster;
 use super::faults::{Disturbance, Fault};
 use super::lock;
-use super::log::{Recorded, Use};
+use super::log::{Recorded, UsedPermission};
 use super::options::Options;
 use super::store::Store;
 use super::stored::{Key, Stored};
 use super::users::Users;
-use super::webhook::Kept;
+use super::webhook::PooledConnection;
 
-/// Requests that are remembered.
+/// Number of requests that are recorded.
 const REMEMBERED: usize = 200_000;
 
 /// State behind the server.
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
-    /// Who answers; `None`: what is kept here.
+    /// The real cluster behind; `None`: the objects are here.
     pub(crate) cluster: Option<Cluster>,
     state: Mutex<State>,
     changed: Condvar,
     control: Mutex<Control>,
-    noticed: Condvar,
+    activity: Condvar,
 }
 
-/// Objects, and what their watches are made to do.
+/// Objects, and disturbances of their watches.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) store: Store,
     pub(crate) disturbances: Vec<Disturbed>,
 }
 
-/// A disturbance, in its place between the changes.
+/// A disturbance, and its position between the changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Disturbed {
     /// It comes after the changes up to this version.
@@ -64,16 +64,16 @@ pub(crate) struct Control {
     pub(crate) users: Users,
     pub(crate) enforce: bool,
     pub(crate) faults: Vec<Fault>,
-    /// Watches of older versions of the cluster behind are refused.
+    /// Watches of older versions of the real cluster are refused.
     pub(crate) floor: u64,
     pub(crate) requests: VecDeque<Recorded>,
-    pub(crate) used: BTreeSet<Use>,
+    pub(crate) used: BTreeSet<UsedPermission>,
     pub(crate) denied: Vec<Recorded>,
     pub(crate) watches: BTreeMap<u64, Open>,
     pub(crate) opened: u64,
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
     /// Connections to webhooks, by address, server name and authority.
-    pub(crate) kept: HashMap<(SocketAddr, String, String), Kept>,
+    pub(crate) pool: HashMap<(SocketAddr, String, String), PooledConnection>,
 }
 
 impl Shared {
@@ -92,7 +92,7 @@ impl Shared {
             }),
             changed: Condvar::new(),
             control: Mutex::new(Control::default()),
-            noticed: Condvar::new(),
+            activity: Condvar::new(),
         })
     }
 
@@ -101,7 +101,7 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// Told when an object changed; goes with [`Self::state`].
+    /// Signalled when an object changed; for use with [`Self::state`].
     pub(crate) fn changed(&self) -> &Condvar {
         &self.changed
     }
@@ -111,17 +111,17 @@ impl Shared {
         lock(&self.control)
     }
 
-    /// Told when a request came, or a watch opened or ended; goes with [`Self::control`].
-    pub(crate) fn noticed(&self) -> &Condvar {
-        &self.noticed
+    /// Signalled when a request arrived, or a watch opened or ended; for use with [`Self::control`].
+    pub(crate) fn activity(&self) -> &Condvar {
+        &self.activity
     }
 
-    /// The object at a place.
-    pub(crate) fn find(&self, shelf: usize, key: &Key) -> Option<Arc<Stored>> {
-        self.state().store.get(shelf, key).cloned()
+    /// The object with this key.
+    pub(crate) fn find(&self, storage: usize, key: &Key) -> Option<Arc<Stored>> {
+        self.state().store.get(storage, key).cloned()
     }
 
-    /// Remembers a request.
+    /// Records a request.
     pub(crate) fn record(&self, request: Recorded) {
         let mut control = self.control();
         if control.requests.len() == REMEMBERED {
@@ -129,17 +129,17 @@ impl Shared {
         }
         control.requests.push_back(request);
         drop(control);
-        self.noticed.notify_all();
+        self.activity.notify_all();
     }
 
-    /// Enters a watch, until the guard goes.
+    /// Registers a watch, until the guard is dropped.
     pub(crate) fn open(self: &Arc<Self>, resource: String) -> Opened {
         let mut control = self.control();
         control.opened += 1;
         let id = control.opened;
         control.watches.insert(id, Open { resource });
         drop(control);
-        self.noticed.notify_all();
+        self.activity.notify_all();
         Opened {
             shared: self.clone(),
             id,
@@ -147,7 +147,7 @@ impl Shared {
     }
 }
 
-/// A watch is open while this is there.
+/// Keeps a watch registered.
 #[derive(Debug)]
 pub(crate) struct Opened {
     shared: Arc<Shared>,
@@ -157,6 +157,6 @@ pub(crate) struct Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         self.shared.control().watches.remove(&self.id);
-        self.shared.noticed.notify_all();
+        self.shared.activity.notify_all();
     }
 }

@@ -1,6 +1,6 @@
-//! What is kept: the objects of each kind, the log of their changes, and the version that counts them all.
+//! The store: the objects of each kind, the log of their changes, and the version that counts all changes.
 //!
-//! A past state is never stored: it is the present one with the log undone, which paging, `rewind` and old versions use.
+//! Past states are not stored: undoing the log restores them, for paging, `rewind` and old versions.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
-use super::kinds::{KINDS, Shelf};
+use super::kinds::{KINDS, StorageIndex};
 use super::stored::{Key, Stored};
 
-/// Changes that are kept of a kind; what falls out is as good as compacted.
+/// Length of the log of a kind; older changes are dropped, as if compacted.
 const LOG: usize = 200_000;
 /// The version of an empty store: not 0 and not 1, which have meanings in requests.
 const FIRST: u64 = 100;
@@ -30,7 +30,7 @@ pub(crate) enum Change {
 pub(crate) struct Event {
     /// What happened.
     pub(crate) change: Change,
-    /// The object after it; for a deletion as it last was, under the version of the deletion.
+    /// The object after it; for a deletion its last state, at the version of the deletion.
     pub(crate) now: Arc<Stored>,
     /// The object before it.
     pub(crate) before: Option<Arc<Stored>>,
@@ -38,21 +38,21 @@ pub(crate) struct Event {
 
 /// The objects of a kind.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Collection {
     objects: BTreeMap<Key, Arc<Stored>>,
     log: VecDeque<Arc<Event>>,
-    /// How many changes fell out of the log.
+    /// Number of changes dropped from the log.
     dropped: u64,
-    /// Versions below this cannot be asked for.
+    /// Older versions are compacted.
     floor: u64,
     /// Wakes the watches.
-    news: watch::Sender<u64>,
+    changed: watch::Sender<u64>,
 }
 
 /// All objects.
 #[derive(Debug)]
 pub(crate) struct Store {
-    shelves: Vec<Kept>,
+    collections: Vec<Collection>,
     version: u64,
     identities: u64,
     seed: u32,
@@ -60,15 +60,15 @@ pub(crate) struct Store {
 
 impl Store {
     pub(crate) fn new() -> Self {
-        let kept = || Kept {
+        let collection = || Collection {
             objects: BTreeMap::new(),
             log: VecDeque::new(),
             dropped: 0,
             floor: 0,
-            news: watch::Sender::new(0),
+            changed: watch::Sender::new(0),
         };
         Self {
-            shelves: KINDS.iter().map(|_| kept()).collect(),
+            collections: KINDS.iter().map(|_| collection()).collect(),
             version: FIRST,
             identities: 0,
             seed: fastrand::u32(..),
@@ -80,12 +80,12 @@ impl Store {
         self.version
     }
 
-    pub(crate) fn kept(&self, shelf: Shelf) -> &Kept {
-        &self.shelves[shelf]
+    pub(crate) fn collection(&self, storage: StorageIndex) -> &Collection {
+        &self.collections[storage]
     }
 
-    pub(crate) fn get(&self, shelf: Shelf, key: &Key) -> Option<&Arc<Stored>> {
-        self.shelves[shelf].objects.get(key)
+    pub(crate) fn get(&self, storage: StorageIndex, key: &Key) -> Option<&Arc<Stored>> {
+        self.collections[storage].objects.get(key)
     }
 
     /// A new `metadata.uid`.
@@ -94,17 +94,17 @@ impl Store {
         format!("{:08x}-0000-4000-8000-{:012x}", self.seed, self.identities)
     }
 
-    /// Keeps an object under the next version.
-    pub(crate) fn put(&mut self, shelf: Shelf, object: Map<String, Value>) -> Arc<Stored> {
+    /// Stores an object at the next version.
+    pub(crate) fn put(&mut self, storage: StorageIndex, object: Map<String, Value>) -> Arc<Stored> {
         self.version += 1;
-        let now = Arc::new(Stored::new(&KINDS[shelf], object, self.version));
-        let kept = &mut self.shelves[shelf];
-        let before = kept.objects.insert(now.key.clone(), now.clone());
+        let now = Arc::new(Stored::new(&KINDS[storage], object, self.version));
+        let collection = &mut self.collections[storage];
+        let before = collection.objects.insert(now.key.clone(), now.clone());
         let change = match before {
             Some(_) => Change::Modified,
             None => Change::Added,
         };
-        kept.record(Event {
+        collection.record(Event {
             change,
             now: now.clone(),
             before,
@@ -112,13 +112,13 @@ impl Store {
         now
     }
 
-    /// Ends an object; its last state, under the version of its end.
-    pub(crate) fn remove(&mut self, shelf: Shelf, key: &Key) -> Option<Arc<Stored>> {
-        let kept = &mut self.shelves[shelf];
-        let before = kept.objects.remove(key)?;
+    /// Deletes an object; its last state, at the version of the deletion.
+    pub(crate) fn remove(&mut self, storage: StorageIndex, key: &Key) -> Option<Arc<Stored>> {
+        let collection = &mut self.collections[storage];
+        let before = collection.objects.remove(key)?;
         self.version += 1;
-        let now = Arc::new(before.at_version(&KINDS[shelf], self.version));
-        kept.record(Event {
+        let now = Arc::new(before.at_version(&KINDS[storage], self.version));
+        collection.record(Event {
             change: Change::Deleted,
             now: now.clone(),
             before: Some(before),
@@ -126,38 +126,38 @@ impl Store {
         Some(now)
     }
 
-    /// Forgets all older versions. Watches that are open go on.
+    /// Compacts all older versions. Open watches continue.
     pub(crate) fn compact(&mut self) {
-        for kept in &mut self.shelves {
-            kept.floor = self.version;
+        for collection in &mut self.collections {
+            collection.floor = self.version;
         }
     }
 
-    /// Undoes every change after that version, as a restored etcd does.
+    /// Undoes every change after that version, like a restored etcd.
     ///
     /// # Panics
     /// When the log does not reach back so far.
     pub(crate) fn rewind(&mut self, version: u64) {
-        for kept in &mut self.shelves {
+        for collection in &mut self.collections {
             assert!(
-                kept.floor <= version,
+                collection.floor <= version,
                 "version {version} was compacted: the log begins at {}",
-                kept.floor
+                collection.floor
             );
-            kept.undo(version);
+            collection.undo(version);
         }
         self.version = version;
     }
 
-    /// Wakes all watches, to look at something else than changes.
+    /// Wakes all watches for something else than a change.
     pub(crate) fn wake(&self) {
-        for kept in &self.shelves {
-            kept.news.send_modify(|count| *count += 1);
+        for collection in &self.collections {
+            collection.changed.send_modify(|count| *count += 1);
         }
     }
 }
 
-impl Kept {
+impl Collection {
     fn record(&mut self, event: Event) {
         self.log.push_back(Arc::new(event));
         if self.log.len() > LOG
@@ -166,7 +166,7 @@ impl Kept {
             self.dropped += 1;
             self.floor = self.floor.max(gone.now.version);
         }
-        self.news.send_modify(|count| *count += 1);
+        self.changed.send_modify(|count| *count += 1);
     }
 
     fn undo(&mut self, version: u64) {
@@ -190,9 +190,9 @@ impl Kept {
         self.floor
     }
 
-    /// Told of each change.
-    pub(crate) fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    /// Signals each change.
+    pub(crate) fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
     }
 
     /// All objects, in order.
@@ -200,7 +200,7 @@ impl Kept {
         self.objects.values()
     }
 
-    /// Objects from a place on, of a namespace or of all.
+    /// Objects after a key, in one namespace or in all.
     pub(crate) fn range<'a>(
         &'a self,
         namespace: Option<&'a str>,
@@ -231,7 +231,7 @@ impl Kept {
         then
     }
 
-    /// Where the log ends now, for a watch that wants what comes.
+    /// Where the log ends now, for a watch of later changes.
     pub(crate) fn end(&self) -> u64 {
         self.dropped + self.log.len() as u64
     }
@@ -244,7 +244,7 @@ impl Kept {
         self.dropped + index as u64
     }
 
-    /// Up to `count` changes from a place in the log on; `None` when they fell out of it.
+    /// Up to `count` changes from a position in the log; `None` when they were dropped from it.
     pub(crate) fn changes(&self, from: u64, count: usize) -> Option<Vec<Arc<Event>>> {
         let index = usize::try_from(from.checked_sub(self.dropped)?).ok()?;
         Some(self.log.iter().skip(index).take(count).cloned().collect())

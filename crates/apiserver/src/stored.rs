@@ -1,4 +1,4 @@
-//! Objects as they are kept: the JSON that goes out, and beside it what is looked at to choose them.
+//! Stored objects: their JSON, and the fields that selectors read.
 
 use std::collections::BTreeMap;
 
@@ -24,10 +24,10 @@ impl Key {
         }
     }
 
-    /// The place that an object tells.
+    /// The key of an object.
     pub(crate) fn of(object: &Map<String, Value>) -> Self {
-        let told = |field| super::prepare::told(object, field);
-        Self::new(told("namespace"), told("name"))
+        let text = |field| super::prepare::metadata_text(object, field);
+        Self::new(text("namespace"), text("name"))
     }
 }
 
@@ -49,7 +49,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Keeps an object under a new version.
+    /// An object at a new version.
     pub(crate) fn new(kind: &Kind, mut object: Map<String, Value>, version: u64) -> Self {
         object.remove("apiVersion");
         object.remove("kind");
@@ -124,7 +124,7 @@ fn at(object: &Map<String, Value>, path: &str) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        // `source` of an Event stands for the component in it.
+        // `source` of an Event means its component.
         Value::Object(fields) => fields.get("component")?.as_str().map(str::to_owned),
         _ => None,
     }

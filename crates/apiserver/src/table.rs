@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::answer;
 use super::clock;
+use super::encode;
 use super::kinds::Kind;
 use super::stored::{Stored, complete};
 
-/// A column: its title, and what it shows of an object.
+/// A column: its title, and its text for an object.
 type Column = (&'static str, fn(&Value) -> String);
 
 /// Objects as a table.
@@ -29,7 +29,7 @@ pub(crate) fn of<'a>(
         .map(|stored| {
             let object = complete(kind, stored.object());
             let cells: Vec<String> = columns.iter().map(|(_, show)| show(&object)).collect();
-            json!({"cells": cells, "object": answer::partial(stored)})
+            json!({"cells": cells, "object": encode::partial(stored)})
         })
         .collect();
     json!({

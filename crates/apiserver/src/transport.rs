@@ -1,4 +1,4 @@
-//! Bodies of answers.
+//! Responses and their bodies.
 
 use std::io;
 
@@ -10,15 +10,15 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 
-use super::answer;
+use super::encode;
 use super::failure::Failure;
-use super::watch::Broken;
+use super::watch::Aborted;
 
 /// A body.
 pub(crate) type Body = UnsyncBoxBody<Bytes, io::Error>;
 
-/// An answer, before it is put on the wire.
-pub(crate) struct Answer {
+/// A response, before it is encoded.
+pub(crate) struct ApiResponse {
     pub(crate) status: StatusCode,
     pub(crate) content: Content,
     pub(crate) warnings: Vec<String>,
@@ -27,17 +27,17 @@ pub(crate) struct Answer {
     pub(crate) fields: HeaderMap,
 }
 
-/// What an answer carries.
+/// The content of a response.
 pub(crate) enum Content {
     /// JSON.
     Whole(Bytes),
     /// Anything else, with its type.
     Other(Bytes, HeaderValue),
     /// Events.
-    Events(BoxStream<'static, Result<Bytes, Broken>>),
+    Events(BoxStream<'static, Result<Bytes, Aborted>>),
 }
 
-impl Answer {
+impl ApiResponse {
     /// 200 with JSON.
     pub(crate) fn ok(body: Bytes) -> Self {
         Self::new(StatusCode::OK, Content::Whole(body))
@@ -59,7 +59,7 @@ impl Answer {
             StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         Self {
             retry_after: failure.retry_after,
-            ..Self::new(status, Content::Whole(answer::bytes(&failure.status())))
+            ..Self::new(status, Content::Whole(encode::bytes(&failure.status())))
         }
     }
 
@@ -101,7 +101,7 @@ fn whole(bytes: Bytes, truncated: bool) -> Body {
     StreamBody::new(then_broken(half)).boxed_unsync()
 }
 
-fn stream_of(events: BoxStream<'static, Result<Bytes, Broken>>, truncated: bool) -> Body {
+fn stream_of(events: BoxStream<'static, Result<Bytes, Aborted>>, truncated: bool) -> Body {
     let pieces = events.map(|piece| match piece {
         Ok(bytes) => Ok(Frame::data(bytes)),
         Err(_) => Err(broken()),

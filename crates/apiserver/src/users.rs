@@ -1,4 +1,4 @@
-//! Who asks.
+//! Users and their tokens.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(crate) struct User {
     pub(crate) groups: Vec<String>,
 }
 
-/// Tokens and whose they are.
+/// Tokens and their owners.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     tokens: HashMap<String, User>,
@@ -25,12 +25,12 @@ const MASTERS: &str = "system:masters";
 const AUTHENTICATED: &str = "system:authenticated";
 
 impl User {
-    /// Who may do everything.
+    /// The administrator.
     pub(crate) fn admin() -> Self {
         Self::new("system:admin", &[MASTERS, AUTHENTICATED])
     }
 
-    /// Who tells no token.
+    /// A request without a token.
     pub(crate) fn anonymous() -> Self {
         Self::new("system:anonymous", &["system:unauthenticated"])
     }
@@ -54,7 +54,7 @@ impl User {
         }
     }
 
-    /// A user by name, as impersonation tells it.
+    /// A user by name, for impersonation.
     fn named(name: &str, groups: Vec<String>) -> Self {
         let parts: Vec<&str> = name.split(':').collect();
         if let ["system", "serviceaccount", namespace, account] = parts.as_slice()
@@ -67,7 +67,7 @@ impl User {
         user
     }
 
-    /// Whether no rule is asked.
+    /// Whether every request is permitted.
     pub(crate) fn is_admin(&self) -> bool {
         self.groups.iter().any(|group| group == MASTERS)
     }
@@ -79,22 +79,22 @@ impl User {
 }
 
 impl Users {
-    /// Takes a token as this user's.
+    /// Adds a token of this user.
     pub(crate) fn add(&mut self, token: &str, user: User) {
         self.tokens.insert(token.to_owned(), user);
     }
 
-    /// Takes a token no longer.
+    /// Removes a token.
     pub(crate) fn remove(&mut self, token: &str) {
         self.tokens.remove(token);
     }
 
-    /// Whose token it is.
+    /// The owner of a token.
     pub(crate) fn by_token(&self, token: &str) -> Option<&User> {
         self.tokens.get(token)
     }
 
-    /// Who sends these headers. Without a token it is the admin, or nobody once RBAC is enforced.
+    /// The user of a request. Without a token it is the administrator, or anonymous once RBAC is enforced.
     pub(crate) fn sender(&self, headers: &HeaderMap, enforce: bool) -> Result<User, Failure> {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let user = match text("authorization") {

@@ -14,7 +14,7 @@ const NOT_A_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lo
 const NOT_A_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character";
 const PATH_TYPES: &[&str] = &["Exact", "ImplementationSpecific", "Prefix"];
 
-/// Refuses an object that the real server would refuse.
+/// Refuses an object that kube-apiserver refuses.
 pub(crate) fn check(kind: &Kind, object: &Object, before: Option<&Object>) -> Result<(), Failure> {
     let mut causes = Vec::new();
     if before.is_none() {
@@ -37,13 +37,13 @@ pub(crate) fn check(kind: &Kind, object: &Object, before: Option<&Object>) -> Re
     }
     Err(Failure::invalid(
         kind,
-        prepare::told(object, "name"),
+        prepare::metadata_text(object, "name"),
         &causes,
     ))
 }
 
 fn name(kind: &Kind, object: &Object, causes: &mut Vec<Cause>) {
-    let name = prepare::told(object, "name");
+    let name = prepare::metadata_text(object, "name");
     let field = "metadata.name";
     if name.is_empty() {
         causes.push(Cause::required(field, "name or generateName is required"));

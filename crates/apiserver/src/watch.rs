@@ -1,7 +1,7 @@
 //! Watches: streams of changes.
 
-mod line;
-mod outlet;
+mod encoder;
+mod output;
 mod relay;
 
 use std::ops::ControlFlow;
@@ -13,17 +13,17 @@ use futures_util::stream::{self, Stream};
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-pub(crate) use self::outlet::Broken;
+pub(crate) use self::output::Aborted;
 pub(crate) use self::relay::Relay;
 
-use self::line::Line;
-use self::outlet::Outlet;
-use super::answer::Form;
-use super::asked::Asked;
+use self::encoder::Encoder;
+use self::output::Output;
+use super::encode::Form;
 use super::failure::Failure;
 use super::faults::Disturbance;
 use super::kinds::{KINDS, Kind};
 use super::read;
+use super::request_info::RequestInfo;
 use super::selectors::Selection;
 use super::shared::{Disturbed, Opened, Shared, State};
 use super::store::Event;
@@ -39,15 +39,15 @@ const INITIAL_END: &str = "k8s.io/initial-events-end";
 pub(crate) struct Watch {
     shared: Arc<Shared>,
     kind: &'static Kind,
-    line: Line,
-    outlet: Outlet,
-    /// Place in the log of the next change.
+    encoder: Encoder,
+    output: Output,
+    /// Position of the next change in the log.
     at: u64,
     /// Changes up to this version are not sent: the client has them.
     since: u64,
-    /// Disturbances that were looked at.
+    /// Number of disturbances that took effect.
     seen: usize,
-    news: Receiver<u64>,
+    changed: Receiver<u64>,
     bookmarks: bool,
     next_bookmark: Instant,
     deadline: Option<Instant>,
@@ -59,32 +59,32 @@ impl Watch {
     pub(crate) fn open(
         shared: &Arc<Shared>,
         kind: &'static Kind,
-        asked: &Asked,
+        info: &RequestInfo,
     ) -> Result<Self, Failure> {
-        let mut selection = asked.selection(kind)?;
-        if let Some(name) = &asked.name {
+        let mut selection = info.selection(kind)?;
+        if let Some(name) = &info.name {
             let named = ("metadata.name".to_owned(), true, name.clone());
             selection.fields.push(named);
         }
-        let start = Start::read(shared, asked)?;
-        let bookmarks = asked.query.is("allowWatchBookmarks");
-        let timeout = asked
+        let start = Start::read(shared, info)?;
+        let bookmarks = info.query.is("allowWatchBookmarks");
+        let timeout = info
             .query
             .number("timeoutSeconds")?
             .filter(|&seconds| seconds > 0);
         let now = Instant::now();
         let open = shared.open(kind.plural.to_owned());
         let state = shared.state();
-        let kept = state.store.kept(kind.shelf());
+        let collection = state.store.collection(kind.storage());
         let mut watch = Self {
             shared: shared.clone(),
             kind,
-            line: Line::new(kind, Form::accepted(&asked.accept), selection.clone()),
-            outlet: Outlet::default(),
-            at: kept.end(),
+            encoder: Encoder::new(kind, Form::accepted(&info.accept), selection.clone()),
+            output: Output::default(),
+            at: collection.end(),
             since: 0,
             seen: state.disturbances.len(),
-            news: kept.news(),
+            changed: collection.changed(),
             bookmarks,
             next_bookmark: now + shared.options.bookmark_interval,
             deadline: timeout.map(|seconds| now + Duration::from_secs(seconds)),
@@ -96,7 +96,7 @@ impl Watch {
     }
 
     /// What it sends.
-    pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
+    pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Aborted>> + Send {
         stream::unfold(self, |mut watch| async move {
             let piece = watch.next().await?;
             Some((piece, watch))
@@ -104,43 +104,43 @@ impl Watch {
     }
 
     fn begin(&mut self, state: &State, start: &Start, selection: &Selection) {
-        let kept = state.store.kept(self.kind.shelf());
+        let collection = state.store.collection(self.kind.storage());
         let version = state.store.version();
         if start.initial {
             if start.version > version {
                 return self
-                    .outlet
+                    .output
                     .refuse(&Failure::too_new(start.version, version));
             }
             for stored in read::selected(&state.store, self.kind, selection) {
-                self.outlet.send(self.line.whole("ADDED", &stored));
+                self.output.send(self.encoder.whole("ADDED", &stored));
             }
             if start.marked && self.bookmarks {
                 let annotations = serde_json::json!({INITIAL_END: "true"});
-                let bookmark = self.line.bookmark(version, Some(annotations));
-                self.outlet.send(bookmark);
+                let bookmark = self.encoder.bookmark(version, Some(annotations));
+                self.output.send(bookmark);
             }
             return;
         }
-        if start.version > 0 && start.version < kept.floor() {
-            return self.outlet.refuse(&Failure::expired(format!(
+        if start.version > 0 && start.version < collection.floor() {
+            return self.output.refuse(&Failure::expired(format!(
                 "too old resource version: {} ({})",
                 start.version,
-                kept.floor()
+                collection.floor()
             )));
         }
         if start.version > 0 {
-            self.at = kept.after(start.version);
+            self.at = collection.after(start.version);
             self.since = start.version;
         }
     }
 
-    async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    async fn next(&mut self) -> Option<Result<Bytes, Aborted>> {
         loop {
-            if let ControlFlow::Break(piece) = self.outlet.next().await {
+            if let ControlFlow::Break(piece) = self.output.next().await {
                 return piece;
             }
-            self.news.mark_unchanged();
+            self.changed.mark_unchanged();
             if self.advance() {
                 continue;
             }
@@ -149,21 +149,21 @@ impl Watch {
                 None => self.next_bookmark,
             };
             tokio::select! {
-                _ = self.news.changed() => {}
+                _ = self.changed.changed() => {}
                 () = tokio::time::sleep_until(wake) => self.pass_time(),
             }
         }
     }
 
-    /// Takes what has happened; whether there was anything.
+    /// Processes changes and disturbances; whether there were any.
     fn advance(&mut self) -> bool {
         let shared = self.shared.clone();
         let state = shared.state();
-        let kept = state.store.kept(self.kind.shelf());
-        let Some(events) = kept.changes(self.at, BATCH) else {
+        let collection = state.store.collection(self.kind.storage());
+        let Some(events) = collection.changes(self.at, BATCH) else {
             let failure =
                 Failure::expired("The resourceVersion for the provided watch is too old.");
-            self.outlet.refuse(&failure);
+            self.output.refuse(&failure);
             return true;
         };
         let before = (self.at, self.seen);
@@ -184,39 +184,39 @@ impl Watch {
         if event.now.version <= self.since {
             return;
         }
-        if let Some(line) = self.line.take(event) {
-            self.outlet.change(line);
+        if let Some(line) = self.encoder.take(event) {
+            self.output.change(line);
         }
     }
 
-    /// Meets the disturbances that come before a change; whether the watch goes on.
+    /// Applies the disturbances before a change; whether the watch goes on.
     fn disturb_before(&mut self, version: u64, all: &[Disturbed]) -> bool {
         while let Some(next) = all.get(self.seen).filter(|next| next.version < version) {
             self.seen += 1;
             let mine = next.resource.as_ref();
             if mine.is_none_or(|resource| resource == self.kind.plural) {
-                self.meet(next);
+                self.apply(next);
             }
-            if !self.outlet.is_on() {
+            if !self.output.is_on() {
                 return false;
             }
         }
         true
     }
 
-    fn meet(&mut self, disturbed: &Disturbed) {
+    fn apply(&mut self, disturbed: &Disturbed) {
         if disturbed.what == Disturbance::Bookmark {
             return self.bookmark(disturbed.version);
         }
-        self.outlet.meet(&disturbed.what);
+        self.output.apply(&disturbed.what);
     }
 
     fn bookmark(&mut self, version: u64) {
         self.next_bookmark = Instant::now() + self.shared.options.bookmark_interval;
-        // A client that is ahead of a restored store is not told to go back.
+        // A client that is ahead of a restored store gets no older version.
         if self.bookmarks && version >= self.since {
-            let bookmark = self.line.bookmark(version, None);
-            self.outlet.send(bookmark);
+            let bookmark = self.encoder.bookmark(version, None);
+            self.output.send(bookmark);
         }
     }
 
@@ -224,10 +224,10 @@ impl Watch {
         let now = Instant::now();
         let ends = self.deadline.is_some_and(|deadline| deadline <= now);
         if ends || self.next_bookmark <= now {
-            // What has happened goes first, or the bookmark would promise too much.
+            // Changes so far are sent first, because the bookmark says that they were.
             let shared = self.shared.clone();
-            while self.advance() && self.outlet.is_on() {}
-            if self.outlet.is_on() {
+            while self.advance() && self.output.is_on() {}
+            if self.output.is_on() {
                 let version = shared.state().store.version();
                 let caught_up = !self.advance();
                 if caught_up {
@@ -235,8 +235,8 @@ impl Watch {
                 }
             }
         }
-        if ends && self.outlet.is_on() {
-            self.outlet.end();
+        if ends && self.output.is_on() {
+            self.output.end();
         }
     }
 }
@@ -252,8 +252,8 @@ struct Start {
 }
 
 impl Start {
-    fn read(shared: &Shared, asked: &Asked) -> Result<Self, Failure> {
-        let query = &asked.query;
+    fn read(shared: &Shared, info: &RequestInfo) -> Result<Self, Failure> {
+        let query = &info.query;
         let version = query.number("resourceVersion")?.unwrap_or(0);
         let matching = query.text("resourceVersionMatch");
         if !query.has("sendInitialEvents") {
@@ -290,8 +290,8 @@ impl Start {
     }
 }
 
-/// Whether an object was and is in a selection, as the name of the event that tells it.
-fn seen_as(event: &Event, selection: &Selection) -> Option<&'static str> {
+/// The name of the event that a change is to a selection.
+fn event_name(event: &Event, selection: &Selection) -> Option<&'static str> {
     let deleted = event.change == super::store::Change::Deleted;
     let before = event
         .before
@@ -306,10 +306,10 @@ fn seen_as(event: &Event, selection: &Selection) -> Option<&'static str> {
     }
 }
 
-/// What an event shows: an object that left a selection is shown as it last was in it, under the new version.
+/// The object in an event: one that left a selection is sent in its last state there, at the new version.
 fn shown(kind: &Kind, event: &Event) -> Arc<Stored> {
     match &event.before {
-        Some(before) => Arc::new(before.at_version(&KINDS[kind.shelf()], event.now.version)),
+        Some(before) => Arc::new(before.at_version(&KINDS[kind.storage()], event.now.version)),
         None => event.now.clone(),
     }
 }

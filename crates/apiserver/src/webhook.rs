@@ -1,5 +1,5 @@
-//! Calling a webhook over HTTPS. A connection is kept for the next review, as kube-apiserver keeps it: a webhook that closes
-//! one carelessly fails the review that is just being sent.
+//! Calling a webhook over HTTPS. A connection is reused for the next review, as in kube-apiserver: when a webhook closes one
+//! without notice, the review that is being sent fails.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -19,20 +19,20 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::answer;
+use super::encode;
 use super::shared::Shared;
 
-/// `timeoutSeconds` where it is not told.
+/// Default of `timeoutSeconds`.
 const TIMEOUT: u64 = 10;
-/// Longest answer.
+/// Longest response.
 const LONGEST: usize = 3 * 1024 * 1024;
 /// The port of HTTPS.
 const HTTPS: u16 = 443;
 
 /// A connection to a webhook.
-pub(crate) type Kept = http1::SendRequest<Full<Bytes>>;
+pub(crate) type PooledConnection = http1::SendRequest<Full<Bytes>>;
 
-/// Where a webhook is.
+/// The address of a webhook.
 #[derive(Debug)]
 struct Target {
     url: String,
@@ -42,7 +42,7 @@ struct Target {
     address: SocketAddr,
 }
 
-/// Asks a webhook; the `response` of its review, or why there is none.
+/// Calls a webhook; the `response` of its review, or why there is none.
 pub(super) async fn call(shared: &Shared, hook: &Value, review: &Value) -> Result<Value, String> {
     let seconds = hook["timeoutSeconds"].as_u64().unwrap_or(TIMEOUT);
     let mut target = target(shared, &hook["clientConfig"])?;
@@ -50,26 +50,26 @@ pub(super) async fn call(shared: &Shared, hook: &Value, review: &Value) -> Resul
     let limit = format!("{separator}timeout={seconds}s");
     target.path.push_str(&limit);
     target.url.push_str(&limit);
-    let asked = exchange(shared, &target, &hook["clientConfig"], review);
-    let answered = tokio::time::timeout(Duration::from_secs(seconds), asked).await;
-    let answered = match answered {
-        Ok(answered) => answered,
+    let call = exchange(shared, &target, &hook["clientConfig"], review);
+    let result = tokio::time::timeout(Duration::from_secs(seconds), call).await;
+    let result = match result {
+        Ok(result) => result,
         Err(_) => Err("context deadline exceeded".to_owned()),
     };
-    let answer = answered.map_err(|why| format!("Post {:?}: {why}", target.url))?;
-    if answer["response"]["uid"] != review["request"]["uid"] {
+    let response = result.map_err(|why| format!("Post {:?}: {why}", target.url))?;
+    if response["response"]["uid"] != review["request"]["uid"] {
         return Err(
             "received invalid webhook response: expected response.uid of the request".to_owned(),
         );
     }
-    let version = &answer["apiVersion"];
-    if version != "admission.k8s.io/v1" || answer["kind"] != "AdmissionReview" {
+    let version = &response["apiVersion"];
+    if version != "admission.k8s.io/v1" || response["kind"] != "AdmissionReview" {
         return Err(format!(
             "received invalid webhook response: expected webhook response of admission.k8s.io/v1, Kind=AdmissionReview, got {version}, Kind={}",
-            answer["kind"]
+            response["kind"]
         ));
     }
-    Ok(answer["response"].clone())
+    Ok(response["response"].clone())
 }
 
 fn target(shared: &Shared, config: &Value) -> Result<Target, String> {
@@ -104,7 +104,7 @@ fn target(shared: &Shared, config: &Value) -> Result<Target, String> {
     })
 }
 
-/// A webhook at a loopback address; nothing else is ever connected to.
+/// A webhook at a loopback address; others are refused.
 fn by_url(url: &str) -> Result<Target, String> {
     let uri: Uri = url.parse().map_err(|error| format!("{url:?}: {error}"))?;
     let host = uri.host().unwrap_or_default();
@@ -140,39 +140,39 @@ async fn exchange(
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::ACCEPT, "application/json, */*")
             .header(header::USER_AGENT, "kube-apiserver-admission")
-            .body(Full::new(answer::bytes(review)))
+            .body(Full::new(encode::bytes(review)))
             .map_err(|error| error.to_string())
     };
     let bundle = config["caBundle"].as_str().unwrap_or_default();
-    let place = (
+    let key = (
         target.address,
         target.server_name.clone(),
         bundle.to_owned(),
     );
-    let kept = shared.control().kept.remove(&place);
-    let mut sender = match kept.filter(|kept| !kept.is_closed()) {
-        Some(kept) => kept,
+    let pooled = shared.control().pool.remove(&key);
+    let mut sender = match pooled.filter(|pooled| !pooled.is_closed()) {
+        Some(pooled) => pooled,
         None => connect(target, config).await?,
     };
     let response = match sender.send_request(request()?).await {
-        // It was closed before anything was written.
+        // It was closed before the request was written.
         Err(error) if error.is_canceled() => {
             sender = connect(target, config).await?;
             sender.send_request(request()?).await
         }
-        answered => answered,
+        result => result,
     };
     let response = response.map_err(|error| error.to_string())?;
     let status = response.status();
     let body = Limited::new(response.into_body(), LONGEST).collect().await;
     let body = body.map_err(|error| error.to_string())?.to_bytes();
     if sender.ready().await.is_ok() {
-        shared.control().kept.insert(place, sender);
+        shared.control().pool.insert(key, sender);
     }
     read(status, &body)
 }
 
-async fn connect(target: &Target, config: &Value) -> Result<Kept, String> {
+async fn connect(target: &Target, config: &Value) -> Result<PooledConnection, String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let connector = TlsConnector::from(Arc::new(trusting(config)?));
     let name = ServerName::try_from(target.server_name.clone()).map_err(|error| words(&error))?;
@@ -184,7 +184,7 @@ async fn connect(target: &Target, config: &Value) -> Result<Kept, String> {
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|error| words(&error))?;
-    // Whoever sends sees how it ends.
+    // Errors show in its requests.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
 }

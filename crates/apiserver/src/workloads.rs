@@ -1,4 +1,4 @@
-//! Workloads that reach their goal at once, for clients that wait for it (see [`super::Options::play_workloads`]).
+//! Workloads that are ready at once, for clients that wait for them (see [`super::Options::play_workloads`]).
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::prepare::Object;
 use super::shared::{Shared, State};
 use super::stored::Stored;
 
-/// Brings a workload to its goal, when that is asked for; its state then.
+/// Makes a workload ready, with that option; its state then.
 pub(crate) fn play(
     shared: &Shared,
     state: &mut State,
@@ -31,7 +31,7 @@ pub(crate) fn play(
         return stored;
     }
     object.insert("status".to_owned(), status);
-    state.store.put(kind.shelf(), object)
+    state.store.put(kind.storage(), object)
 }
 
 fn goal(kind: &str, object: &Object) -> Option<Value> {

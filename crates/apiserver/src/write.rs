@@ -10,7 +10,6 @@ use serde_json::Value;
 pub(crate) use self::delete::{all, one as delete, remove};
 use super::admission;
 use super::apply;
-use super::asked::Asked;
 use super::defaults;
 use super::failure::Failure;
 use super::kinds::{self, Kind};
@@ -18,25 +17,26 @@ use super::managers::{self, Writer};
 use super::patch::{self, Patch};
 use super::prepare::{self, Object};
 use super::rbac;
+use super::request_info::RequestInfo;
 use super::shared::Shared;
 use super::stored::{Key, Stored};
 use super::users::User;
 use super::validate;
 use super::workloads;
 
-/// How often a patch is tried again when others write in between, as kube-apiserver does.
+/// How often a patch is retried after conflicts, as in kube-apiserver.
 const TRIES: usize = 5;
 
-/// A write under way: who, what, how.
+/// A write: its kind, request and user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Caller<'a> {
     pub(crate) shared: &'a Arc<Shared>,
     pub(crate) kind: &'static Kind,
-    pub(crate) asked: &'a Asked,
+    pub(crate) info: &'a RequestInfo,
     pub(crate) user: &'a User,
 }
 
-/// What a write led to.
+/// The result of a write.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) status: StatusCode,
@@ -48,11 +48,11 @@ pub(crate) struct Written {
 pub(crate) async fn create(caller: Caller<'_>, body: Value) -> Result<Written, Failure> {
     let kind = caller.kind;
     let mut object = prepare::typed(kind, body)?;
-    if !prepare::told(&object, "resourceVersion").is_empty() {
+    if !prepare::metadata_text(&object, "resourceVersion").is_empty() {
         let message = "resourceVersion should not be set on objects to be created";
         return Err(Failure::new(500, "", message));
     }
-    prepare::place(kind, &mut object, &caller.asked.key())?;
+    prepare::place(kind, &mut object, &caller.info.key())?;
     if kind.has_status() {
         object.remove("status");
     }
@@ -62,11 +62,11 @@ pub(crate) async fn create(caller: Caller<'_>, body: Value) -> Result<Written, F
 
 /// Replaces an object.
 pub(crate) async fn update(caller: Caller<'_>, body: Value) -> Result<Written, Failure> {
-    let (kind, key) = (caller.kind, caller.asked.key());
+    let (kind, key) = (caller.kind, caller.info.key());
     let mut object = prepare::typed(kind, body)?;
     prepare::place(kind, &mut object, &key)?;
     let before = caller.current()?;
-    let conditional = !prepare::told(&object, "resourceVersion").is_empty();
+    let conditional = !prepare::metadata_text(&object, "resourceVersion").is_empty();
     let writer = caller.writer("Update");
     let mut before = before;
     for _ in 0..TRIES {
@@ -81,10 +81,10 @@ pub(crate) async fn update(caller: Caller<'_>, body: Value) -> Result<Written, F
 
 /// Patches an object; server-side apply creates it.
 pub(crate) async fn patch(caller: Caller<'_>, body: &[u8]) -> Result<Written, Failure> {
-    let (kind, key) = (caller.kind, caller.asked.key());
-    let patch = Patch::read(&caller.asked.content_type, body)?;
+    let (kind, key) = (caller.kind, caller.info.key());
+    let patch = Patch::read(&caller.info.content_type, body)?;
     for _ in 0..TRIES {
-        let before = caller.shared.find(kind.shelf(), &key);
+        let before = caller.shared.find(kind.storage(), &key);
         let written = match (&patch, before) {
             (Patch::Apply(config), before) => apply_once(caller, config, before).await?,
             (_, Some(before)) => {
@@ -109,14 +109,14 @@ async fn apply_once(
     config: &Value,
     before: Option<Arc<Stored>>,
 ) -> Result<Option<Written>, Failure> {
-    let (kind, key) = (caller.kind, caller.asked.key());
+    let (kind, key) = (caller.kind, caller.info.key());
     let config = apply::read(caller, config, &key)?;
     let writer = caller.writer("Apply");
     let Some(before) = before else {
-        if !caller.asked.subresource.is_empty() {
+        if !caller.info.subresource.is_empty() {
             return Err(Failure::not_found(kind, &key.name));
         }
-        rbac::permit(caller.shared, caller.user, &caller.asked.as_creation())?;
+        rbac::permit(caller.shared, caller.user, &caller.info.as_creation())?;
         let mut object = config.clone();
         if kind.has_status() {
             object.remove("status");
@@ -129,7 +129,7 @@ async fn apply_once(
         &before,
         &config,
         &writer,
-        caller.asked.query.is("force"),
+        caller.info.query.is("force"),
     )?;
     change(caller, &before, merged, &writer).await
 }
@@ -145,7 +145,7 @@ async fn new(caller: Caller<'_>, mut object: Object, writer: &Writer) -> Result<
         managers::updated(kind, None, &mut object, writer);
     }
     let warnings = admission::review(caller, None, Some(&object)).await?;
-    if caller.asked.query.dry_run() {
+    if caller.info.query.dry_run() {
         let stored = Arc::new(Stored::new(kind, object, 0));
         return Ok(Written {
             status: StatusCode::CREATED,
@@ -161,7 +161,7 @@ async fn new(caller: Caller<'_>, mut object: Object, writer: &Writer) -> Result<
     })
 }
 
-/// Makes an object the next state of another; `None`: somebody else was faster.
+/// Makes an object the next state of another; `None`: there was another write meanwhile.
 async fn change(
     caller: Caller<'_>,
     before: &Arc<Stored>,
@@ -169,7 +169,7 @@ async fn change(
     writer: &Writer,
 ) -> Result<Option<Written>, Failure> {
     let (shared, kind) = (caller.shared, caller.kind);
-    prepare::next(kind, before, &mut object, &caller.asked.subresource)?;
+    prepare::next(kind, before, &mut object, &caller.info.subresource)?;
     defaults::fill(kind, &mut object);
     let old = before.object();
     validate::check(kind, &object, Some(&old))?;
@@ -188,7 +188,7 @@ async fn change(
             warnings,
         }));
     }
-    if caller.asked.query.dry_run() {
+    if caller.info.query.dry_run() {
         let stored = Arc::new(Stored::new(kind, object, before.version));
         return Ok(Some(Written {
             status,
@@ -204,27 +204,27 @@ async fn change(
     }))
 }
 
-/// Keeps a new object.
+/// Stores a new object.
 pub(crate) fn insert(shared: &Shared, kind: &Kind, object: Object) -> Result<Arc<Stored>, Failure> {
     let key = Key::new(
-        prepare::told(&object, "namespace"),
-        prepare::told(&object, "name"),
+        prepare::metadata_text(&object, "namespace"),
+        prepare::metadata_text(&object, "name"),
     );
     let mut state = shared.state();
-    if state.store.get(kind.shelf(), &key).is_some() {
+    if state.store.get(kind.storage(), &key).is_some() {
         return Err(Failure::already_exists(kind, &key.name));
     }
     if kind.namespaced {
         ensure_namespace(shared, &mut state, &key.namespace)?;
     }
-    let stored = state.store.put(kind.shelf(), object);
+    let stored = state.store.put(kind.storage(), object);
     let stored = workloads::play(shared, &mut state, kind, stored);
     drop(state);
     shared.changed().notify_all();
     Ok(stored)
 }
 
-/// Keeps the next state of an object; `None`: it has another version by now.
+/// Stores the next state of an object; `None`: it has another version meanwhile.
 pub(crate) fn replace(
     shared: &Shared,
     kind: &Kind,
@@ -232,14 +232,14 @@ pub(crate) fn replace(
     object: Object,
 ) -> Option<Arc<Stored>> {
     let mut state = shared.state();
-    let current = state.store.get(kind.shelf(), &before.key)?;
+    let current = state.store.get(kind.storage(), &before.key)?;
     if current.version != before.version {
         return None;
     }
-    let doomed = !prepare::told(&object, "deletionTimestamp").is_empty();
-    let stored = state.store.put(kind.shelf(), object);
+    let doomed = !prepare::metadata_text(&object, "deletionTimestamp").is_empty();
+    let stored = state.store.put(kind.storage(), object);
     let stored = if doomed && !delete::is_held(&stored) {
-        state.store.remove(kind.shelf(), &before.key)?
+        state.store.remove(kind.storage(), &before.key)?
     } else {
         workloads::play(shared, &mut state, kind, stored)
     };
@@ -256,7 +256,7 @@ fn ensure_namespace(
     let kind = kinds::by_name("Namespace");
     if state
         .store
-        .get(kind.shelf(), &Key::new("", namespace))
+        .get(kind.storage(), &Key::new("", namespace))
         .is_some()
     {
         return Ok(());
@@ -269,20 +269,20 @@ fn ensure_namespace(
     let identity = state.store.identity();
     prepare::new(kind, &mut object, identity);
     defaults::fill(kind, &mut object);
-    state.store.put(kind.shelf(), object);
+    state.store.put(kind.storage(), object);
     Ok(())
 }
 
 impl Caller<'_> {
     fn current(&self) -> Result<Arc<Stored>, Failure> {
-        super::read::one(self.shared, self.kind, self.asked)
+        super::read::one(self.shared, self.kind, self.info)
     }
 
     fn writer(&self, operation: &'static str) -> Writer {
         Writer {
-            manager: self.asked.manager(),
+            manager: self.info.manager(),
             operation,
-            subresource: self.asked.subresource.clone(),
+            subresource: self.info.subresource.clone(),
             api_version: self.kind.api_version(),
         }
     }

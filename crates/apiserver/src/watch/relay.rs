@@ -1,4 +1,4 @@
-//! A watch of a cluster behind this server: its lines, as disturbances will have them.
+//! A watch of a real cluster behind this server, subject to disturbances.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -11,24 +11,24 @@ use tokio::sync::watch::Receiver;
 
 use super::super::kinds::Kind;
 use super::super::shared::{Opened, Shared};
-use super::outlet::{Broken, Outlet};
+use super::output::{Aborted, Output};
 
 /// An open watch of the cluster.
 pub(crate) struct Relay {
     shared: Arc<Shared>,
     resource: &'static str,
     body: Body,
-    /// The beginning of a line.
+    /// The beginning of an incomplete line.
     rest: BytesMut,
-    /// Disturbances that were looked at.
+    /// Number of disturbances that took effect.
     seen: usize,
-    news: Receiver<u64>,
-    outlet: Outlet,
+    changed: Receiver<u64>,
+    output: Output,
     _open: Opened,
 }
 
 impl Relay {
-    /// Relays the answer to a request for a watch of this kind.
+    /// Relays the body of a watch of this kind.
     pub(crate) fn new(shared: &Arc<Shared>, kind: &'static Kind, body: Body) -> Self {
         let open = shared.open(kind.plural.to_owned());
         let state = shared.state();
@@ -37,52 +37,52 @@ impl Relay {
             body,
             rest: BytesMut::new(),
             seen: state.disturbances.len(),
-            news: state.store.kept(kind.shelf()).news(),
-            outlet: Outlet::default(),
+            changed: state.store.collection(kind.storage()).changed(),
+            output: Output::default(),
             _open: open,
             shared: shared.clone(),
         }
     }
 
     /// What it sends.
-    pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Broken>> + Send {
+    pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Aborted>> + Send {
         stream::unfold(self, |mut relay| async move {
             let piece = relay.next().await?;
             Some((piece, relay))
         })
     }
 
-    async fn next(&mut self) -> Option<Result<Bytes, Broken>> {
+    async fn next(&mut self) -> Option<Result<Bytes, Aborted>> {
         loop {
-            if let ControlFlow::Break(piece) = self.outlet.next().await {
+            if let ControlFlow::Break(piece) = self.output.next().await {
                 return piece;
             }
-            self.news.mark_unchanged();
+            self.changed.mark_unchanged();
             if self.disturb() {
                 continue;
             }
             tokio::select! {
-                _ = self.news.changed() => {}
+                _ = self.changed.changed() => {}
                 frame = self.body.frame() => match frame {
                     Some(Ok(frame)) => self.take(&frame.into_data().unwrap_or_default()),
-                    Some(Err(_)) => self.outlet.break_off(),
-                    None => self.outlet.end(),
+                    Some(Err(_)) => self.output.abort(),
+                    None => self.output.end(),
                 },
             }
         }
     }
 
-    /// Meets the disturbances that came; whether there were any.
+    /// Applies new disturbances; whether there were any.
     fn disturb(&mut self) -> bool {
         let state = self.shared.state();
         let before = self.seen;
-        while self.outlet.is_on()
+        while self.output.is_on()
             && let Some(next) = state.disturbances.get(self.seen)
         {
             self.seen += 1;
             let mine = next.resource.as_ref();
             if mine.is_none_or(|resource| resource == self.resource) {
-                self.outlet.meet(&next.what);
+                self.output.apply(&next.what);
             }
         }
         before != self.seen
@@ -95,9 +95,9 @@ impl Relay {
             if line.starts_with(b"{\"type\":\"BOOKMARK\"")
                 || line.starts_with(b"{\"type\":\"ERROR\"")
             {
-                self.outlet.send(line);
+                self.output.send(line);
             } else {
-                self.outlet.change(line);
+                self.output.change(line);
             }
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::admission;
-use super::super::answer::Form;
 use super::super::clock;
+use super::super::encode::Form;
 use super::super::failure::Failure;
 use super::super::kinds::{KINDS, Kind};
 use super::super::prepare;
@@ -15,7 +15,7 @@ use super::super::shared::{Shared, State};
 use super::super::stored::{Key, Stored};
 use super::Caller;
 
-/// Whether finalizers keep an object.
+/// Whether an object has finalizers.
 pub(super) fn is_held(stored: &Stored) -> bool {
     let object = stored.object();
     let finalizers = object
@@ -26,17 +26,17 @@ pub(super) fn is_held(stored: &Stored) -> bool {
         .is_some_and(|finalizers| !finalizers.is_empty())
 }
 
-/// Deletes the object that the request names; the answer.
+/// Deletes the object that the request names; the response.
 pub(crate) async fn one(caller: Caller<'_>, options: &Value) -> Result<Value, Failure> {
     let (shared, kind) = (caller.shared, caller.kind);
-    let before = read::one(shared, kind, caller.asked)?;
+    let before = read::one(shared, kind, caller.info)?;
     check(kind, &before, &options["preconditions"])?;
     admission::review(caller, Some(&before.object()), None).await?;
     if is_dry(caller, options) {
         return Ok(success(kind, &before));
     }
     let mut state = shared.state();
-    let Some(current) = state.store.get(kind.shelf(), &before.key).cloned() else {
+    let Some(current) = state.store.get(kind.storage(), &before.key).cloned() else {
         return Err(Failure::not_found(kind, &before.key.name));
     };
     let held = is_held(&current);
@@ -50,10 +50,10 @@ pub(crate) async fn one(caller: Caller<'_>, options: &Value) -> Result<Value, Fa
     })
 }
 
-/// Deletes everything that the request selects; the answer.
+/// Deletes everything that the request selects; the response.
 pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::Bytes, Failure> {
     let (shared, kind) = (caller.shared, caller.kind);
-    let selection = caller.asked.selection(kind)?;
+    let selection = caller.info.selection(kind)?;
     let selected = read::selected(&shared.state().store, kind, &selection);
     for stored in &selected {
         admission::review(caller, Some(&stored.object()), None).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::By
     let mut state = shared.state();
     if !is_dry(caller, options) {
         for stored in &selected {
-            if let Some(current) = state.store.get(kind.shelf(), &stored.key).cloned() {
+            if let Some(current) = state.store.get(kind.storage(), &stored.key).cloned() {
                 end(&mut state, kind, &current);
             }
         }
@@ -72,10 +72,10 @@ pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::By
     Ok(Form::Whole.list(kind, &metadata, selected.iter().map(Arc::as_ref)))
 }
 
-/// Deletes an object without asking anybody; whether it was there.
+/// Deletes an object without admission; whether it existed.
 pub(crate) fn remove(shared: &Shared, kind: &Kind, key: &Key) -> bool {
     let mut state = shared.state();
-    let Some(current) = state.store.get(kind.shelf(), key).cloned() else {
+    let Some(current) = state.store.get(kind.storage(), key).cloned() else {
         return false;
     };
     end(&mut state, kind, &current);
@@ -85,7 +85,7 @@ pub(crate) fn remove(shared: &Shared, kind: &Kind, key: &Key) -> bool {
 }
 
 fn is_dry(caller: Caller<'_>, options: &Value) -> bool {
-    caller.asked.query.dry_run() || options["dryRun"][0] == "All"
+    caller.info.query.dry_run() || options["dryRun"][0] == "All"
 }
 
 fn check(kind: &Kind, before: &Stored, preconditions: &Value) -> Result<(), Failure> {
@@ -111,7 +111,7 @@ fn check(kind: &Kind, before: &Stored, preconditions: &Value) -> Result<(), Fail
     Ok(())
 }
 
-/// Ends an object, or marks it when finalizers keep it. A namespace takes everything in it along.
+/// Deletes an object, or marks it when it has finalizers. Objects in a deleted namespace are deleted, too.
 fn end(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
     if is_held(current) {
         return mark(state, kind, current);
@@ -119,13 +119,13 @@ fn end(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
     if kind.kind == "Namespace" {
         empty(state, &current.key.name);
     }
-    let gone = state.store.remove(kind.shelf(), &current.key);
+    let gone = state.store.remove(kind.storage(), &current.key);
     gone.unwrap_or_else(|| current.clone())
 }
 
 fn mark(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
     let mut object = current.object();
-    if !prepare::told(&object, "deletionTimestamp").is_empty() {
+    if !prepare::metadata_text(&object, "deletionTimestamp").is_empty() {
         return current.clone();
     }
     let metadata = prepare::metadata(&mut object);
@@ -135,18 +135,18 @@ fn mark(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
         let generation = metadata.get("generation").and_then(Value::as_u64);
         metadata.insert("generation".to_owned(), json!(generation.unwrap_or(0) + 1));
     }
-    state.store.put(kind.shelf(), object)
+    state.store.put(kind.storage(), object)
 }
 
 fn empty(state: &mut State, namespace: &str) {
-    for (shelf, kind) in KINDS.iter().enumerate() {
-        if !kind.namespaced || kind.shelf() != shelf {
+    for (storage, kind) in KINDS.iter().enumerate() {
+        if !kind.namespaced || kind.storage() != storage {
             continue;
         }
-        let inside = state.store.kept(shelf).range(Some(namespace), None);
+        let inside = state.store.collection(storage).range(Some(namespace), None);
         let keys: Vec<Key> = inside.map(|stored| stored.key.clone()).collect();
         for key in keys {
-            state.store.remove(shelf, &key);
+            state.store.remove(storage, &key);
         }
     }
 }

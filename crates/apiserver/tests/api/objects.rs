@@ -11,7 +11,7 @@ const INGRESSES: &str = "/apis/networking.k8s.io/v1/namespaces/a/ingresses";
 const INGRESS: &str = "/apis/networking.k8s.io/v1/namespaces/a/ingresses/web";
 
 #[test]
-fn an_object_lives() {
+fn an_object_is_created_read_and_deleted() {
     let api = ApiServer::start();
     let made = send(&api, "POST", MAPS, &config_map("one", "1")).is(201);
     for field in ["uid", "creationTimestamp", "resourceVersion"] {
@@ -47,7 +47,7 @@ fn names_are_generated_and_checked() {
 }
 
 #[test]
-fn classes_are_told_once_and_point_to_groups_with_names() {
+fn an_ingress_has_one_class_and_parameters_a_group() {
     const CLASSES: &str = "/apis/networking.k8s.io/v1/ingressclasses";
     let api = ApiServer::start();
     let mut object = ingress("web");
@@ -59,7 +59,7 @@ fn classes_are_told_once_and_point_to_groups_with_names() {
         message.contains("must match `ingressClassName`"),
         "{message}"
     );
-    // Who is there already may tell both.
+    // An existing one may have both.
     object["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "one"});
     send(&api, "POST", INGRESSES, &object).is(201);
     object["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "two"});
@@ -105,13 +105,13 @@ fn a_stale_update_is_refused() {
     );
     // Without a version the update is unconditional.
     send(&api, "PUT", MAP, &config_map("one", "3")).is(200);
-    // A patch that tells a version is conditional, too.
+    // A patch with a version is conditional, too.
     let patch = json!({"metadata": {"resourceVersion": made["metadata"]["resourceVersion"]}, "data": {"value": "4"}});
     send(&api, "PATCH", MAP, &patch).is(409);
 }
 
 #[test]
-fn a_lease_is_updated_with_its_version_only() {
+fn a_lease_update_needs_its_version() {
     let api = ApiServer::start();
     let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"namespace": "a", "name": "l"}});
     api.create(lease.clone());
@@ -124,7 +124,7 @@ fn a_lease_is_updated_with_its_version_only() {
 }
 
 #[test]
-fn a_write_of_the_same_is_none() {
+fn a_write_without_change_keeps_the_version() {
     let api = ApiServer::start();
     let made = send(&api, "POST", MAPS, &config_map("one", "1")).is(201);
     let version = api.version();
@@ -138,7 +138,7 @@ fn a_write_of_the_same_is_none() {
 }
 
 #[test]
-fn status_and_spec_are_written_apart() {
+fn status_and_spec_are_written_separately() {
     let api = ApiServer::start();
     let mut object = ingress("web");
     object["status"] = json!({"loadBalancer": {"ingress": [{"ip": "127.0.0.9"}]}});
@@ -172,7 +172,7 @@ fn status_and_spec_are_written_apart() {
 }
 
 #[test]
-fn patches_of_all_kinds() {
+fn all_types_of_patches_apply() {
     let api = ApiServer::start();
     api.create(config_map("one", "1"));
     let json = json!([{"op": "test", "path": "/data/value", "value": "1"}, {"op": "add", "path": "/data/b", "value": "2"}]);
@@ -198,7 +198,7 @@ fn patches_of_all_kinds() {
 }
 
 #[test]
-fn finalizers_hold_an_object() {
+fn finalizers_delay_deletion() {
     let api = ApiServer::start();
     let mut object = config_map("one", "1");
     object["metadata"]["finalizers"] = json!(["a.test/x"]);
@@ -308,7 +308,7 @@ fn an_ingress_is_validated() {
 }
 
 #[test]
-fn namespaces_may_have_to_exist() {
+fn namespaces_can_be_required_to_exist() {
     let api = ApiServer::start_with(Options {
         namespaces_must_exist: true,
         ..Options::default()
@@ -318,7 +318,7 @@ fn namespaces_may_have_to_exist() {
 }
 
 #[test]
-fn both_groups_of_events_are_one() {
+fn both_event_apis_share_their_objects() {
     let api = ApiServer::start();
     let event = json!({
         "apiVersion": "events.k8s.io/v1", "kind": "Event", "metadata": {"namespace": "a", "name": "e"},
@@ -360,7 +360,7 @@ fn both_groups_of_events_are_one() {
 }
 
 #[test]
-fn secrets_take_clear_text() {
+fn secrets_accept_string_data() {
     let api = ApiServer::start();
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"namespace": "a", "name": "s"}, "stringData": {"a": "b"}});
     let made = send(&api, "POST", "/api/v1/namespaces/a/secrets", &secret).is(201);

@@ -23,12 +23,12 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn pages_are_of_one_version() {
+fn pages_show_one_version() {
     let api = filled(5);
     let first = get(&api, &format!("{MAPS}?limit=2")).is(200);
     assert_eq!(names(&first), ["m000", "m001"]);
     assert_eq!(first["metadata"]["remainingItemCount"], 3);
-    // What changes between the pages does not show in them.
+    // Changes between the pages are not in them.
     api.delete("ConfigMap", "a", "m002");
     api.create(config_map("m0025", "new"));
     api.replace(config_map("m004", "changed"));
@@ -49,7 +49,7 @@ fn pages_are_of_one_version() {
 }
 
 #[test]
-fn a_token_of_a_compacted_version_is_gone() {
+fn a_continue_token_of_a_compacted_version_is_410() {
     let api = filled(3);
     let first = get(&api, &format!("{MAPS}?limit=1")).is(200);
     api.create(config_map("other", "1"));
@@ -61,7 +61,7 @@ fn a_token_of_a_compacted_version_is_gone() {
 }
 
 #[test]
-fn versions_are_kept_or_refused() {
+fn lists_at_a_version_are_exact_or_refused() {
     let api = filled(1);
     let version = api.version();
     api.create(config_map("later", "1"));
@@ -79,7 +79,7 @@ fn versions_are_kept_or_refused() {
 }
 
 #[test]
-fn items_have_no_kind_and_lists_do() {
+fn lists_have_a_kind_and_their_items_do_not() {
     let api = filled(1);
     let list = get(&api, MAPS).is(200);
     assert_eq!(list["kind"], "ConfigMapList");
@@ -87,7 +87,7 @@ fn items_have_no_kind_and_lists_do() {
 }
 
 #[test]
-fn fields_select() {
+fn field_selectors_select() {
     let api = ApiServer::start();
     api.apply_yaml(
         "{apiVersion: v1, kind: Secret, metadata: {namespace: a, name: s}}\n---\n\
@@ -112,36 +112,36 @@ fn fields_select() {
 }
 
 #[test]
-fn metadata_alone_and_tables() {
+fn lists_can_be_metadata_or_tables() {
     let api = filled(1);
-    let asked = |path: &str, accept: &str| {
+    let requested = |path: &str, accept: &str| {
         let request = Request::get(path).field("Accept", accept);
         answer(request.send(api.address())).is(200)
     };
-    let list = asked(
+    let list = requested(
         MAPS,
         "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json",
     );
     assert_eq!(list["kind"], "PartialObjectMetadataList");
     assert_eq!(list["items"][0]["metadata"]["name"], "m000");
     assert_eq!(list["items"][0]["data"], Value::Null);
-    let one = asked(
+    let one = requested(
         &format!("{MAPS}/m000"),
         "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
     );
     assert_eq!(one["kind"], "PartialObjectMetadata");
-    let table = asked(
+    let table = requested(
         MAPS,
         "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
     );
     assert_eq!(table["kind"], "Table");
     assert_eq!(table["rows"][0]["cells"][0], "m000");
-    let json = asked(MAPS, "application/vnd.kubernetes.protobuf,application/json");
+    let json = requested(MAPS, "application/vnd.kubernetes.protobuf,application/json");
     assert_eq!(json["kind"], "ConfigMapList");
 }
 
 #[test]
-fn discovery_knows_every_kind() {
+fn discovery_lists_every_kind() {
     let api = ApiServer::start();
     let version = get(&api, "/version").is(200);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! Objects and lists as they go out: whole, as metadata alone, or as tables.
+//! Encoding of objects and lists: whole, metadata alone, or as tables.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value, json};
@@ -108,7 +108,7 @@ pub(crate) fn bytes(value: &Value) -> Bytes {
     serde_json::to_vec(value).unwrap_or_default().into()
 }
 
-/// An object without `apiVersion` and `kind`, in the form of the kind that was asked for.
+/// An object without `apiVersion` and `kind`, in the form of the requested kind.
 fn item(kind: &Kind, stored: &Stored) -> Bytes {
     if kind.is_new_event() {
         return bytes(&Value::Object(convert::to_new_event(stored.object())));

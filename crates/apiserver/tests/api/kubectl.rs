@@ -1,4 +1,4 @@
-//! The real kubectl, where there is one.
+//! The real kubectl, where it is installed.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
@@ -6,13 +6,13 @@ use std::process::{Command, Stdio};
 use headgate_apiserver::{ApiServer, Options};
 use serde_json::json;
 
-/// kubectl with a configuration of its own.
+/// kubectl with its own configuration.
 struct Kubectl {
     folder: tempfile::TempDir,
 }
 
 impl Kubectl {
-    /// `None`, with a line, where there is none.
+    /// `None`, with a message, where it is not installed.
     fn find(api: &ApiServer) -> Option<Self> {
         let found = Command::new("kubectl")
             .arg("version")
@@ -38,7 +38,7 @@ impl Kubectl {
         command
     }
 
-    /// What it prints when it succeeds.
+    /// Its output; it must succeed.
     #[track_caller]
     fn run(&self, arguments: &str) -> String {
         let output = self.command(arguments).output().unwrap();
@@ -46,7 +46,7 @@ impl Kubectl {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What it prints when it fails.
+    /// Its error output; it must fail.
     #[track_caller]
     fn fail(&self, arguments: &str) -> String {
         let output = self.command(arguments).output().unwrap();
@@ -81,7 +81,7 @@ spec: {{ports: [{{port: 80, name: http}}, {{port: {port}, name: more}}]}}
 }
 
 #[test]
-fn objects_are_applied_changed_and_deleted() {
+fn kubectl_applies_changes_and_deletes() {
     let api = ApiServer::start();
     let Some(kubectl) = Kubectl::find(&api) else {
         return;
@@ -137,7 +137,7 @@ fn objects_are_applied_changed_and_deleted() {
 }
 
 #[test]
-fn server_side_apply_and_conflicts() {
+fn kubectl_applies_server_side_and_shows_conflicts() {
     let api = ApiServer::start();
     let Some(kubectl) = Kubectl::find(&api) else {
         return;
@@ -168,8 +168,8 @@ fn server_side_apply_and_conflicts() {
 }
 
 #[test]
-fn kubectl_creates_and_asks() {
-    // kubectl sends its token over TLS only.
+fn kubectl_creates_and_reviews_access() {
+    // kubectl sends its token only over TLS.
     let api = ApiServer::start_with(Options {
         tls: true,
         ..Options::default()

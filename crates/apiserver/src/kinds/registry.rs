@@ -1,4 +1,4 @@
-//! The table of the kinds that are kept.
+//! The stored kinds.
 
 use super::Kind;
 

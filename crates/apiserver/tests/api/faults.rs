@@ -1,4 +1,4 @@
-//! Misbehaviour on command.
+//! Faults and disturbances.
 
 use std::io::ErrorKind;
 use std::time::{Duration, Instant};
@@ -38,7 +38,7 @@ fn faults_are_matched_counted_and_ended() {
 }
 
 #[test]
-fn answers_can_be_broken() {
+fn responses_can_be_broken() {
     let api = ApiServer::start();
     api.load((0..50).map(|index| config_map(&format!("m{index}"), "1")));
     let one = |effect: Effect| api.inject(Fault::new(effect).times(1));
@@ -58,20 +58,20 @@ fn answers_can_be_broken() {
 }
 
 #[test]
-fn a_hanging_request_is_seen_and_not_answered() {
+fn a_hanging_request_is_recorded_and_gets_no_response() {
     let mut api = ApiServer::start();
     api.inject(Fault::new(Effect::Hang).times(1));
     let mut connection = Connection::open(api.address());
     connection.send(Request::get(MAPS).bytes());
     api.wait_for_request(|request| request.verb == "list");
-    // Others are served meanwhile.
+    // Other requests are served meanwhile.
     get(&api, MAPS).is(200);
     api.stop();
     assert!(connection.is_closed());
 }
 
 #[test]
-fn a_server_comes_back_on_its_port() {
+fn a_stopped_server_resumes_on_its_port() {
     let mut api = ApiServer::start();
     api.create(config_map("one", "1"));
     let mut watch = Watch::open(&api, &format!("{MAPS}?watch=1"));
@@ -108,20 +108,20 @@ fn open_watches_can_be_disturbed() {
     disturb(Disturbance::Duplicate(1));
     api.create(config_map("one", "1"));
     api.create(config_map("two", "1"));
-    assert_eq!(watch.told(3), ["ADDED one", "ADDED one", "ADDED two"]);
+    assert_eq!(watch.lines(3), ["ADDED one", "ADDED one", "ADDED two"]);
     disturb(Disturbance::Replay(2));
-    assert_eq!(watch.told(2), ["ADDED one", "ADDED two"]);
+    assert_eq!(watch.lines(2), ["ADDED one", "ADDED two"]);
     disturb(Disturbance::Reorder(2));
     api.create(config_map("three", "1"));
     api.create(config_map("four", "1"));
     api.create(config_map("five", "1"));
-    assert_eq!(watch.told(3), ["ADDED four", "ADDED three", "ADDED five"]);
-    // Disturbances are in their place between the changes, and those of others do nothing.
+    assert_eq!(watch.lines(3), ["ADDED four", "ADDED three", "ADDED five"]);
+    // Disturbances take effect between changes, and only on their resource.
     api.disturb("secrets", Disturbance::Close);
     api.create(config_map("six", "1"));
     disturb(Disturbance::Close);
     api.create(config_map("seven", "1"));
-    assert_eq!(watch.told(2), ["ADDED six", "END"]);
+    assert_eq!(watch.lines(2), ["ADDED six", "END"]);
 
     let mut watch = open();
     disturb(Disturbance::Error(410));
@@ -143,7 +143,7 @@ fn open_watches_can_be_disturbed() {
 }
 
 #[test]
-fn a_silent_watch_stays_open_and_says_nothing() {
+fn a_silent_watch_stays_open_and_sends_nothing() {
     let mut api = ApiServer::start();
     let version = api.version();
     api.inject(Fault::new(Effect::Silence).verb("watch").times(1));
@@ -152,7 +152,7 @@ fn a_silent_watch_stays_open_and_says_nothing() {
     let mut other = Watch::open(&api, &path);
     api.wait_for_watches("configmaps", 2);
     api.create(config_map("one", "1"));
-    assert_eq!(other.told(2), ["ADDED one", "END"]);
+    assert_eq!(other.lines(2), ["ADDED one", "END"]);
     api.wait_for_watches("configmaps", 1);
     api.stop();
     assert!(silent.raw().is_empty());
@@ -170,7 +170,7 @@ fn requests_are_recorded() {
         ("list", "limit=5", "test/1")
     );
     assert_eq!(seen.user, "system:admin");
-    api.forget_requests();
+    api.clear_requests();
     assert!(api.requests().is_empty());
     send(&api, "PATCH", &format!("{MAPS}/x"), &json!({}));
     assert_eq!(api.requests()[0].verb, "patch");

@@ -1,4 +1,4 @@
-//! The Kubernetes API fixture answers as a real API server does.
+//! The API server behaves like kube-apiserver.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod admission;

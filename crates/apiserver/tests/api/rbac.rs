@@ -1,6 +1,6 @@
-//! Who may do what.
+//! RBAC.
 
-use headgate_apiserver::{ApiServer, Use};
+use headgate_apiserver::{ApiServer, UsedPermission};
 use headgate_testkit::Request;
 use serde_json::{Value, json};
 
@@ -47,7 +47,7 @@ fn ask(api: &ApiServer, token: &str, method: &str, path: &str, body: &Value) -> 
 }
 
 #[test]
-fn rules_are_followed() {
+fn rbac_rules_are_enforced() {
     let (api, token) = guarded();
     let web = "/apis/networking.k8s.io/v1/namespaces/a/ingresses/web";
     let maps = "/api/v1/namespaces/a/configmaps";
@@ -100,7 +100,7 @@ fn rules_are_followed() {
 }
 
 #[test]
-fn refusals_are_worded_as_the_servers() {
+fn errors_have_the_messages_of_kube_apiserver() {
     let (api, token) = guarded();
     let message = |path: &str| {
         let refused = ask(&api, &token, "GET", path, &Value::Null).is(403);
@@ -126,7 +126,7 @@ fn refusals_are_worded_as_the_servers() {
 }
 
 #[test]
-fn tokens_come_and_go() {
+fn tokens_can_be_created_and_revoked() {
     let (api, token) = guarded();
     let list = "/apis/networking.k8s.io/v1/ingresses";
     let other = api.service_account("a", "bob");
@@ -135,16 +135,16 @@ fn tokens_come_and_go() {
     let refused = ask(&api, &token, "GET", list, &Value::Null).is(401);
     assert_eq!(refused["reason"], "Unauthorized");
     ask(&api, &other, "GET", list, &Value::Null).is(200);
-    // Without a token nobody is the admin any more.
+    // A request without a token is no longer from the administrator.
     Request::get(list).send(api.address()).is(403);
     assert!(api.kubeconfig().contains("\"admin\""));
     ask(&api, "admin", "GET", "/api/v1/secrets", &Value::Null).is(200);
 }
 
 #[test]
-fn what_was_used_is_known() {
+fn used_permissions_are_recorded() {
     let (api, token) = guarded();
-    api.forget_requests();
+    api.clear_requests();
     let status = "/apis/networking.k8s.io/v1/namespaces/a/ingresses/web/status";
     ask(&api, &token, "PATCH", status, &json!({})).is(200);
     ask(
@@ -154,7 +154,7 @@ fn what_was_used_is_known() {
         "/api/v1/namespaces/a/configmaps?fieldSelector=metadata.name=one&watch=1&timeoutSeconds=1",
         &Value::Null,
     );
-    let used = |verb: &str, group: &str, resource: &str, name: &str| Use {
+    let used = |verb: &str, group: &str, resource: &str, name: &str| UsedPermission {
         user: "system:serviceaccount:a:bob".to_owned(),
         verb: verb.to_owned(),
         group: group.to_owned(),
@@ -163,7 +163,7 @@ fn what_was_used_is_known() {
         name: name.to_owned(),
     };
     assert_eq!(
-        api.used(),
+        api.used_permissions(),
         [
             used("patch", "networking.k8s.io", "ingresses/status", "web"),
             used("watch", "", "configmaps", "one"),
@@ -172,7 +172,7 @@ fn what_was_used_is_known() {
 }
 
 #[test]
-fn reviews_answer() {
+fn access_reviews_are_answered() {
     let (api, token) = guarded();
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     let review = |verb: &str| {
@@ -180,7 +180,7 @@ fn reviews_answer() {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {"verb": verb, "group": "networking.k8s.io", "resource": "ingresses"}},
         });
-        // Everybody may ask about themselves.
+        // Every user may review themselves.
         ask(&api, &token, "POST", path, &review).is(201)["status"]["allowed"].clone()
     };
     assert_eq!(
@@ -211,7 +211,7 @@ fn reviews_answer() {
 }
 
 #[test]
-fn an_apply_of_something_new_is_a_creation_too() {
+fn an_apply_of_a_new_object_needs_the_create_permission() {
     let (api, token) = guarded();
     api.delete("ConfigMap", "a", "one");
     let config = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}});

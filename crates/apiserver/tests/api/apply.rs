@@ -32,14 +32,14 @@ fn apply_creates_merges_and_removes() {
     apply(&api, "n", json!({"c": "3"})).is(200);
     let next = apply(&api, "m", json!({"a": "4"})).is(200);
     assert_eq!(next["data"], json!({"a": "4", "c": "3"}));
-    // Nothing new is no change.
+    // Applying the same again is no change.
     let version = api.version();
     apply(&api, "m", json!({"a": "4"})).is(200);
     assert_eq!(api.version(), version);
 }
 
 #[test]
-fn others_fields_are_in_conflict_unless_forced() {
+fn fields_of_other_managers_conflict_unless_forced() {
     let api = ApiServer::start();
     apply(&api, "m", json!({"a": "1"})).is(201);
     let refused = apply(&api, "n", json!({"a": "2", "b": "1"})).is(409);
@@ -53,13 +53,13 @@ fn others_fields_are_in_conflict_unless_forced() {
     apply(&api, "n", json!({"a": "1"})).is(200);
     let forced = apply(&api, "n&force=true", json!({"a": "2"})).is(200);
     assert_eq!(forced["data"]["a"], "2");
-    // The field was taken: who had it removes nothing when leaving it out.
+    // The field has another manager: the former one does not remove it by leaving it out.
     let left = apply(&api, "m", json!({"b": "1"})).is(200);
     assert_eq!(left["data"], json!({"a": "2", "b": "1"}));
 }
 
 #[test]
-fn an_update_takes_its_fields() {
+fn an_update_takes_over_its_fields() {
     let api = ApiServer::start();
     apply(&api, "m", json!({"a": "1", "b": "1"})).is(201);
     send(&api, "PATCH", MAP, &json!({"data": {"a": "2"}})).is(200);
@@ -111,14 +111,14 @@ fn status_is_applied_as_one_list() {
     apply("fieldManager=n", json!([])).is(409);
     let emptied = apply("fieldManager=m&force=true", json!([])).is(200);
     assert_eq!(emptied["status"]["loadBalancer"]["ingress"], json!([]));
-    // Not even the status of nothing can be applied.
+    // The status of a missing object cannot be applied.
     let missing = format!("{INGRESS}2/status?fieldManager=m");
     let config = json!({"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "web2"}});
     send(&api, "PATCH", &missing, &config).is(404);
 }
 
 #[test]
-fn items_with_keys_belong_to_their_managers() {
+fn keyed_list_items_have_managers() {
     let api = ApiServer::start();
     let apply = |manager: &str, ports: Value| {
         let config = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": {"ports": ports}});

@@ -1,73 +1,72 @@
-//! What goes out on one watch, and what disturbances make of it, whoever makes the events: this server or a cluster
-//! behind it.
+//! The output of one watch, subject to disturbances. The events are from this server, or from a real cluster behind it.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
 
 use bytes::{Bytes, BytesMut};
 
-use super::super::answer;
+use super::super::encode;
 use super::super::failure::Failure;
 use super::super::faults::Disturbance;
 
-/// Events that are remembered for replays.
+/// Number of events that are kept for replays.
 const REMEMBERED: usize = 64;
 
-/// The connection is to be broken.
+/// The connection must be aborted.
 #[derive(Debug)]
-pub(crate) struct Broken;
+pub(crate) struct Aborted;
 
-/// How a watch goes on.
+/// The mode of a watch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Going {
+enum Mode {
     #[default]
-    On,
+    Running,
     Silent,
     Ending,
-    Breaking,
+    Aborting,
 }
 
-/// Lines that wait to be sent, the last events, and those held back or told twice.
+/// Lines to send, the last events, and those held back or sent twice.
 #[derive(Debug, Default)]
-pub(crate) struct Outlet {
-    waiting: VecDeque<Bytes>,
-    going: Going,
+pub(crate) struct Output {
+    pending: VecDeque<Bytes>,
+    mode: Mode,
     last: VecDeque<Bytes>,
     duplicate: usize,
     reorder: usize,
     held: Vec<Bytes>,
 }
 
-impl Outlet {
+impl Output {
     /// Whether it is undisturbed.
     pub(crate) fn is_on(&self) -> bool {
-        self.going == Going::On
+        self.mode == Mode::Running
     }
 
-    /// Ends it after what waits.
+    /// Ends it after the lines to send.
     pub(crate) fn end(&mut self) {
-        self.going = Going::Ending;
+        self.mode = Mode::Ending;
     }
 
-    /// Breaks it after what waits.
-    pub(crate) fn break_off(&mut self) {
-        self.going = Going::Breaking;
+    /// Aborts it after the lines to send.
+    pub(crate) fn abort(&mut self) {
+        self.mode = Mode::Aborting;
     }
 
-    /// Sends a line as it is: it is no change.
+    /// Sends a line that is not a change, without disturbance.
     pub(crate) fn send(&mut self, line: Bytes) {
-        self.waiting.push_back(line);
+        self.pending.push_back(line);
     }
 
     /// Sends an ERROR event and ends.
     pub(crate) fn refuse(&mut self, failure: &Failure) {
         let mut line = BytesMut::new();
-        answer::error_event(&mut line, failure);
+        encode::error_event(&mut line, failure);
         self.send(line.freeze());
         self.end();
     }
 
-    /// Sends a change, as disturbances will have it.
+    /// Sends a change, subject to disturbances.
     pub(crate) fn change(&mut self, event: Bytes) {
         if self.last.len() == REMEMBERED {
             self.last.pop_front();
@@ -77,7 +76,7 @@ impl Outlet {
             self.held.push(event);
             if self.held.len() == self.reorder {
                 self.reorder = 0;
-                self.waiting.extend(self.held.drain(..).rev());
+                self.pending.extend(self.held.drain(..).rev());
             }
             return;
         }
@@ -88,15 +87,15 @@ impl Outlet {
         self.send(event);
     }
 
-    /// Meets a disturbance. A bookmark is up to who makes the events.
-    pub(crate) fn meet(&mut self, what: &Disturbance) {
+    /// Applies a disturbance. Bookmarks are up to the source of the events.
+    pub(crate) fn apply(&mut self, what: &Disturbance) {
         match what {
             Disturbance::Close => self.end(),
             Disturbance::Abort => {
                 self.send(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"obj"));
-                self.break_off();
+                self.abort();
             }
-            Disturbance::Silence => self.going = Going::Silent,
+            Disturbance::Silence => self.mode = Mode::Silent,
             Disturbance::Garbage => {
                 self.send(Bytes::from_static(b"\x00\xffgarbage}{\n"));
                 self.end();
@@ -107,27 +106,27 @@ impl Outlet {
             Disturbance::Duplicate(count) => self.duplicate = *count,
             Disturbance::Replay(count) => {
                 let skip = self.last.len().saturating_sub(*count);
-                self.waiting.extend(self.last.iter().skip(skip).cloned());
+                self.pending.extend(self.last.iter().skip(skip).cloned());
             }
             Disturbance::Reorder(count) => self.reorder = *count,
         }
     }
 
-    /// What the stream of the watch has next, its end included, unless it has to wait for more. A silent watch never says.
-    pub(crate) async fn next(&mut self) -> ControlFlow<Option<Result<Bytes, Broken>>> {
-        if self.going == Going::Silent {
+    /// The next piece of the stream, or its end; continues when there is nothing to send. A silent watch never returns.
+    pub(crate) async fn next(&mut self) -> ControlFlow<Option<Result<Bytes, Aborted>>> {
+        if self.mode == Mode::Silent {
             std::future::pending::<()>().await;
         }
-        if !self.waiting.is_empty() {
-            return ControlFlow::Break(Some(Ok(gather(&mut self.waiting))));
+        if !self.pending.is_empty() {
+            return ControlFlow::Break(Some(Ok(gather(&mut self.pending))));
         }
-        match self.going {
-            Going::On | Going::Silent => ControlFlow::Continue(()),
-            Going::Ending => ControlFlow::Break(None),
-            Going::Breaking => {
+        match self.mode {
+            Mode::Running | Mode::Silent => ControlFlow::Continue(()),
+            Mode::Ending => ControlFlow::Break(None),
+            Mode::Aborting => {
                 // What was sent before is flushed when nothing follows at once.
                 tokio::task::yield_now().await;
-                ControlFlow::Break(Some(Err(Broken)))
+                ControlFlow::Break(Some(Err(Aborted)))
             }
         }
     }

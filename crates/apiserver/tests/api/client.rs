@@ -1,10 +1,10 @@
-//! A client of the API, as plain as can be.
+//! A simple client of the API.
 
 use headgate_apiserver::ApiServer;
 use headgate_testkit::{Connection, Request, Response};
 use serde_json::{Value, json};
 
-/// An answer with its body.
+/// A response with its body.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) response: Response,
@@ -77,7 +77,7 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// Opens a watch, which is answered with 200.
+    /// Opens a watch; the response must be 200.
     pub(crate) fn open(api: &ApiServer, path: &str) -> Self {
         let mut connection = Connection::open(api.address());
         connection.send(Request::get(path).bytes());
@@ -107,7 +107,7 @@ impl Watch {
     }
 
     /// The next events, as `ADDED one`.
-    pub(crate) fn told(&mut self, count: usize) -> Vec<String> {
+    pub(crate) fn lines(&mut self, count: usize) -> Vec<String> {
         (0..count).map(|_| self.line()).collect()
     }
 
@@ -122,12 +122,12 @@ impl Watch {
         }
     }
 
-    /// Everything up to the end of the connection.
+    /// Reads to the end of the connection.
     pub(crate) fn raw(&mut self) -> Vec<u8> {
         self.connection.rest().unwrap_or_default()
     }
 
-    /// The next piece, whatever it is; empty at the end.
+    /// The next chunk; empty at the end.
     pub(crate) fn chunk(&mut self) -> Vec<u8> {
         let mut size = Vec::new();
         while !size.ends_with(b"\r\n") {

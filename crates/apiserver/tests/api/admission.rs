@@ -40,7 +40,7 @@ fn hooked(answer: Value) -> (ApiServer, Authority, Hook) {
 }
 
 #[test]
-fn a_webhook_judges_what_is_written() {
+fn a_webhook_reviews_writes() {
     let (api, _authority, hook) = hooked(json!({"allowed": true, "warnings": ["take \"care\""]}));
     let made = send(&api, "POST", INGRESSES, &ingress("web"));
     assert_eq!(
@@ -48,8 +48,8 @@ fn a_webhook_judges_what_is_written() {
         Some("299 - \"take \\\"care\\\"\"")
     );
     made.is(201);
-    let asked = hook.last();
-    let request = &asked["request"];
+    let review = hook.last();
+    let request = &review["request"];
     assert_eq!(
         (
             &request["operation"],
@@ -71,13 +71,16 @@ fn a_webhook_judges_what_is_written() {
     let web = format!("{INGRESSES}/web");
     let patch = json!({"metadata": {"labels": {"a": "b"}}});
     send(&api, "PATCH", &format!("{web}?dryRun=All"), &patch).is(200);
-    let asked = hook.last();
+    let review = hook.last();
     assert_eq!(
-        (&asked["request"]["operation"], &asked["request"]["dryRun"]),
+        (
+            &review["request"]["operation"],
+            &review["request"]["dryRun"]
+        ),
         (&"UPDATE".into(), &true.into())
     );
     assert_eq!(
-        asked["request"]["oldObject"]["metadata"]["labels"],
+        review["request"]["oldObject"]["metadata"]["labels"],
         Value::Null
     );
     let calls = hook.calls();
@@ -86,12 +89,12 @@ fn a_webhook_judges_what_is_written() {
     assert_eq!(
         hook.calls(),
         calls,
-        "neither status nor deletion was to be asked about"
+        "neither status nor deletion is reviewed"
     );
 }
 
 #[test]
-fn a_denial_is_told() {
+fn a_denial_has_the_message_of_kube_apiserver() {
     let (api, ..) = hooked(
         json!({"allowed": false, "status": {"code": 403, "reason": "Forbidden", "message": "no such host"}}),
     );
@@ -111,7 +114,7 @@ fn a_denial_is_told() {
 }
 
 #[test]
-fn a_webhook_that_fails_is_ignored_or_not() {
+fn failure_policy_decides_when_a_webhook_fails() {
     let (api, authority, _hook) = hooked(json!({"allowed": true}));
     let other = Authority::new();
     let untrusted = json!({"clientConfig": {
@@ -128,7 +131,7 @@ fn a_webhook_that_fails_is_ignored_or_not() {
 }
 
 #[test]
-fn selectors_say_what_is_asked_about() {
+fn selectors_and_rules_decide_what_is_reviewed() {
     let (api, authority, hook) = hooked(json!({"allowed": false}));
     configured(
         &api,

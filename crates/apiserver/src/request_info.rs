@@ -1,4 +1,4 @@
-//! Requests, understood: the verb, the resource, and the options in the query.
+//! What a request is about: the verb, the resource, and the options in the query.
 
 use http::Method;
 use http::request::Parts;
@@ -11,7 +11,7 @@ use super::stored::Key;
 
 /// A request for a resource, or for a path.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct RequestInfo {
     /// Verb of RBAC.
     pub(crate) verb: &'static str,
     /// The path without the query.
@@ -58,7 +58,7 @@ impl Query {
             .map_or("", |(_, value)| value.as_str())
     }
 
-    /// Whether an option is told at all.
+    /// Whether an option is present.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(option, _)| option == name)
     }
@@ -91,7 +91,7 @@ fn decode(text: &str) -> String {
     percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
-impl Asked {
+impl RequestInfo {
     /// Reads the head of a request.
     pub(crate) fn read(parts: &Parts) -> Self {
         let header = |name: &str| {
@@ -102,7 +102,7 @@ impl Asked {
             value.unwrap_or_default().to_owned()
         };
         let content_type = header("content-type");
-        let mut asked = Self {
+        let mut info = Self {
             verb: "get",
             path: parts.uri.path().to_owned(),
             kind: None,
@@ -119,12 +119,12 @@ impl Asked {
                 .to_owned(),
             agent: header("user-agent"),
         };
-        asked.locate();
-        asked.verb = asked.verb_of(&parts.method);
-        asked
+        info.locate();
+        info.verb = info.verb_of(&parts.method);
+        info
     }
 
-    /// `ingresses` or `ingresses/status`; empty when the path is no resource.
+    /// `ingresses` or `ingresses/status`; empty for other paths.
     pub(crate) fn resource(&self) -> String {
         match (self.kind, self.subresource.as_str()) {
             (None, _) => String::new(),
@@ -133,7 +133,7 @@ impl Asked {
         }
     }
 
-    /// What a list, a watch or a deletion of many is about.
+    /// The selection of a list, a watch or a deletion of many.
     pub(crate) fn selection(&self, kind: &Kind) -> Result<Selection, Failure> {
         Ok(Selection {
             namespace: self.namespace.clone(),
@@ -142,11 +142,11 @@ impl Asked {
         })
     }
 
-    /// Who writes: `fieldManager`, else the program in `User-Agent`.
+    /// The field manager: `fieldManager`, else the program in `User-Agent`.
     pub(crate) fn manager(&self) -> String {
-        let told = self.query.text("fieldManager");
-        if !told.is_empty() {
-            return told.to_owned();
+        let named = self.query.text("fieldManager");
+        if !named.is_empty() {
+            return named.to_owned();
         }
         let program = self.agent.split('/').next().unwrap_or_default();
         if program.is_empty() {
@@ -182,7 +182,7 @@ impl Asked {
             [name, subresource] => (Some((*name).to_owned()), *subresource),
             _ => return,
         };
-        // An object of a namespace is not reachable without naming that.
+        // An object in a namespace has no path without it.
         if name.is_some() && kind.namespaced && namespace.is_none() {
             return;
         }
@@ -219,7 +219,7 @@ impl Asked {
         }
     }
 
-    /// The place of the object in the path.
+    /// The key of the object in the path.
     pub(crate) fn key(&self) -> Key {
         Key::new(
             self.namespace.as_deref().unwrap_or_default(),
@@ -227,7 +227,7 @@ impl Asked {
         )
     }
 
-    /// The creation that an apply of something new is, for the permission it needs beside.
+    /// As a creation, whose permission an apply of a new object needs, too.
     pub(crate) fn as_creation(&self) -> Self {
         Self {
             verb: "create",

@@ -18,7 +18,7 @@ fn labelled(name: &str, app: &str) -> serde_json::Value {
 }
 
 #[test]
-fn a_watch_tells_what_happens() {
+fn a_watch_sends_changes() {
     let api = ApiServer::start();
     api.create(config_map("old", "1"));
     let mut watch = Watch::open(
@@ -30,13 +30,13 @@ fn a_watch_tells_what_happens() {
     api.replace(config_map("one", "2"));
     let version = api.version();
     api.delete("ConfigMap", "a", "one");
-    assert_eq!(watch.told(2), ["ADDED one", "MODIFIED one"]);
+    assert_eq!(watch.lines(2), ["ADDED one", "MODIFIED one"]);
     let (kind, last) = watch.next().unwrap();
     assert_eq!(
         (kind.as_str(), &last["data"]["value"]),
         ("DELETED", &"2".into())
     );
-    // A deletion has a version of its own.
+    // A deletion has its own version.
     assert_eq!(
         last["metadata"]["resourceVersion"],
         (version + 1).to_string()
@@ -46,7 +46,7 @@ fn a_watch_tells_what_happens() {
 }
 
 #[test]
-fn a_watch_without_a_version_begins_with_what_there_is() {
+fn a_watch_without_a_version_begins_with_existing_objects() {
     let api = ApiServer::start();
     api.create(config_map("one", "1"));
     for version in ["", "&resourceVersion=0"] {
@@ -65,11 +65,11 @@ fn a_watch_from_a_version_misses_nothing() {
         &api,
         &format!("{MAPS}?watch=true&resourceVersion={version}"),
     );
-    assert_eq!(watch.told(2), ["ADDED one", "MODIFIED one"]);
+    assert_eq!(watch.lines(2), ["ADDED one", "MODIFIED one"]);
 }
 
 #[test]
-fn a_streamed_list_ends_with_a_bookmark() {
+fn a_streaming_list_ends_with_a_bookmark() {
     let api = ApiServer::start();
     api.create(config_map("one", "1"));
     let mut watch = Watch::open(&api, &format!("{MAPS}?{STREAMED}"));
@@ -89,7 +89,7 @@ fn a_streamed_list_ends_with_a_bookmark() {
 }
 
 #[test]
-fn streamed_lists_can_be_off() {
+fn streaming_lists_can_be_disabled() {
     let api = ApiServer::start_with(Options {
         streaming_lists: false,
         ..Options::default()
@@ -120,10 +120,10 @@ fn objects_enter_and_leave_a_selection() {
     api.replace(labelled("one", "other"));
     api.delete("ConfigMap", "a", "one");
     api.create(labelled("end", "web"));
-    assert_eq!(watch.told(2), ["ADDED one", "MODIFIED one"]);
+    assert_eq!(watch.lines(2), ["ADDED one", "MODIFIED one"]);
     let (kind, object) = watch.next().unwrap();
     assert_eq!(kind, "DELETED");
-    // It is shown as it last was in the selection, under the version of the change.
+    // The event has its last state in the selection, at the version of the change.
     assert_eq!(object["metadata"]["labels"]["app"], "web");
     assert_eq!(
         object["metadata"]["resourceVersion"],
@@ -149,12 +149,12 @@ fn one_name_can_be_watched() {
     }
     api.delete("ConfigMap", "a", "one");
     for watch in [&mut selected, &mut named] {
-        assert_eq!(watch.told(2), ["ADDED one", "DELETED one"]);
+        assert_eq!(watch.lines(2), ["ADDED one", "DELETED one"]);
     }
 }
 
 #[test]
-fn a_version_that_is_too_old_is_gone() {
+fn a_compacted_version_is_410() {
     let api = ApiServer::start();
     let version = api.version();
     let mut open = Watch::open(&api, &format!("{MAPS}?watch=1&resourceVersion={version}"));
@@ -168,12 +168,12 @@ fn a_version_that_is_too_old_is_gone() {
         ("ERROR", &410.into(), &"Expired".into())
     );
     assert_eq!(watch.line(), "END");
-    // Who is there already goes on.
+    // Open watches continue.
     assert_eq!(open.line(), "ADDED one");
 }
 
 #[test]
-fn bookmarks_come_in_time_on_command_and_at_the_end() {
+fn bookmarks_are_sent_periodically_on_request_and_at_the_end() {
     let api = ApiServer::start_with(Options {
         bookmark_interval: Duration::from_millis(20),
         ..Options::default()
@@ -187,7 +187,7 @@ fn bookmarks_come_in_time_on_command_and_at_the_end() {
     let api = ApiServer::start();
     let version = api.version();
     let path = format!("{MAPS}?watch=1&resourceVersion={version}");
-    let mut asked = Watch::open(
+    let mut with_bookmarks = Watch::open(
         &api,
         &format!("{path}&allowWatchBookmarks=true&timeoutSeconds=1"),
     );
@@ -197,15 +197,15 @@ fn bookmarks_come_in_time_on_command_and_at_the_end() {
     api.disturb("configmaps", Disturbance::Bookmark);
     api.create(config_map("two", "1"));
     assert_eq!(
-        asked.told(4),
+        with_bookmarks.lines(4),
         ["ADDED one", "BOOKMARK", "ADDED two", "BOOKMARK"]
     );
-    assert_eq!(asked.line(), "END");
-    assert_eq!(plain.told(2), ["ADDED one", "ADDED two"]);
+    assert_eq!(with_bookmarks.line(), "END");
+    assert_eq!(plain.lines(2), ["ADDED one", "ADDED two"]);
 }
 
 #[test]
-fn a_restored_server_has_forgotten() {
+fn a_rewound_server_has_no_later_changes() {
     let api = ApiServer::start();
     api.create(config_map("kept", "1"));
     let version = api.version();
@@ -213,7 +213,7 @@ fn a_restored_server_has_forgotten() {
     api.wait_for_watches("configmaps", 1);
     api.create(config_map("lost", "1"));
     api.replace(config_map("kept", "2"));
-    assert_eq!(watch.told(2), ["ADDED lost", "MODIFIED kept"]);
+    assert_eq!(watch.lines(2), ["ADDED lost", "MODIFIED kept"]);
     let ahead = api.version();
     api.rewind(version);
     assert_eq!(watch.line(), "END");
@@ -223,7 +223,7 @@ fn a_restored_server_has_forgotten() {
         "1"
     );
     assert!(api.get("ConfigMap", "a", "lost").is_none());
-    // Who comes from the future is told nothing until the versions are new to it.
+    // A watch from a later version gets events only after that version.
     let mut watch = Watch::open(&api, &format!("{MAPS}?watch=1&resourceVersion={ahead}"));
     get(&api, &format!("{MAPS}?resourceVersion={ahead}")).is(504);
     for name in ["one", "two", "three"] {
@@ -233,7 +233,7 @@ fn a_restored_server_has_forgotten() {
 }
 
 #[test]
-fn metadata_alone_can_be_watched() {
+fn metadata_can_be_watched() {
     let api = ApiServer::start();
     api.create(config_map("one", "1"));
     let mut connection = headgate_testkit::Connection::open(api.address());

@@ -1,4 +1,4 @@
-//! A webhook that always answers the same.
+//! A webhook that always responds with the same.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -10,12 +10,12 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
-/// What it was asked: path and review.
-type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+/// Received requests: path and review.
+type Received = Arc<Mutex<Vec<(String, Value)>>>;
 
 pub(crate) struct Hook {
     address: SocketAddr,
-    asked: Asked,
+    received: Received,
 }
 
 impl Hook {
@@ -33,17 +33,17 @@ impl Hook {
         let config = Arc::new(config);
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Asked::default();
-        let seen = asked.clone();
+        let received = Received::default();
+        let seen = received.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming() {
                 let tls = ServerConnection::new(config.clone()).unwrap();
                 let mut stream = StreamOwned::new(tls, stream.unwrap());
-                // A client that does not trust the certificate leaves.
+                // A client that does not trust the certificate disconnects.
                 drop(converse(&mut stream, &answer, &seen));
             }
         });
-        Self { address, asked }
+        Self { address, received }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -51,22 +51,22 @@ impl Hook {
     }
 
     pub(crate) fn calls(&self) -> usize {
-        self.asked.lock().unwrap().len()
+        self.received.lock().unwrap().len()
     }
 
     pub(crate) fn last(&self) -> Value {
-        self.asked.lock().unwrap().last().unwrap().1.clone()
+        self.received.lock().unwrap().last().unwrap().1.clone()
     }
 
     pub(crate) fn path(&self) -> String {
-        self.asked.lock().unwrap().last().unwrap().0.clone()
+        self.received.lock().unwrap().last().unwrap().0.clone()
     }
 }
 
 fn converse(
     stream: &mut StreamOwned<ServerConnection, TcpStream>,
     answer: &Value,
-    seen: &Asked,
+    seen: &Received,
 ) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
