@@ -7,7 +7,7 @@
 #![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
 
 pub mod batch;
-mod build;
+pub mod build;
 mod finding;
 mod findings;
 mod ingress;

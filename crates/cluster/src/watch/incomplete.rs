@@ -135,7 +135,7 @@ mod tests {
         for take in [false, true] {
             let mut snapshot = Snapshot::default();
             let mut incomplete = Incomplete::default();
-            let mut apply = |snapshot: &mut Snapshot, object: Object| {
+            let apply = |snapshot: &mut Snapshot, object: Object| {
                 snapshot.apply(object);
                 if take {
                     snapshot.take_changes();

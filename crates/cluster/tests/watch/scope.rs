@@ -151,7 +151,7 @@ fn to_list_and_to_watch_is_all_that_has_to_be_allowed() {
     for kind in ["Ingress", "Secret", "ConfigMap", "Service"] {
         assert_eq!(world.metric("headgate_watch_denied", kind), 0.0, "{kind}");
     }
-    let used = api.used();
+    let used = api.used_permissions();
     assert!(
         used.iter()
             .all(|used| used.verb == "list" || used.verb == "watch"),

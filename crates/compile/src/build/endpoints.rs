@@ -7,8 +7,10 @@ use headgate_table::{Endpoints, NoEndpoints};
 
 use super::service_port::{self, FIRST_PORT};
 use super::upstream::Inputs;
-use crate::objects::{EndpointPort, EndpointState, Service, ServicePort, TargetPort, Zones};
-use crate::{Options, Snapshot};
+use crate::objects::{
+    EndpointPort, EndpointSlice, EndpointState, Service, ServicePort, TargetPort, Zones,
+};
+use crate::{Kind, ObjectRef, Options, Snapshot};
 
 /// What endpoints are looked for.
 pub(super) struct Wanted<'a> {

@@ -1,5 +1,7 @@
 //! The phase over Ingresses: those that changed, or whose class, Secrets or ConfigMaps did.
 
+use k8s_openapi::api::networking::v1::Ingress;
+
 use super::*;
 
 /// What changed Ingresses touch.

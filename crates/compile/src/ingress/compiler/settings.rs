@@ -1,6 +1,7 @@
 //! The phase over settings: the ConfigMap, those that it names, the parameters of classes, and the default certificate.
 
 use super::*;
+use crate::ConfigMap;
 
 /// What became of the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::ingress::registry::{
     Class, NameRef, OnInvalid, Reader, keys, parse_header_value, types,
 };
 use crate::ingress::serving::headers;
-use crate::{Kind as ObjectKind, Name, ObjectRef};
+use crate::{ConfigMap, Kind as ObjectKind, Name, ObjectRef};
 
 keys! { Annotation {
     UPSTREAM_VHOST: String =
