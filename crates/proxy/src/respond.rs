@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn answers() {
+    fn local_responses() {
         let settings = Settings::default();
         let close = LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
         assert_eq!(

@@ -30,7 +30,7 @@ pub(super) struct Forward<'f> {
     /// See [`Call::head`].
     pub(super) head: Parts,
     pub(super) body: Incoming,
-    /// The client's side of an upgrade that the head asks for.
+    /// The client's side of an upgrade that the head requests.
     pub(super) upgrade: Option<OnUpgrade>,
 }
 

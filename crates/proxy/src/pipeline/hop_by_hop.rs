@@ -34,7 +34,7 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 /// The caller checks that the request is HTTP/1.1.
 pub(super) fn upgrade(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
     let upgrade = headers.get(UPGRADE).filter(|value| !value.is_empty())?;
-    let asked = headers
+    let requested = headers
         .get_all(CONNECTION)
         .iter()
         .any(|line| tokens(line).any(|token| token.eq_ignore_ascii_case(b"upgrade")));
@@ -49,7 +49,7 @@ pub(super) fn upgrade(method: &Method, headers: &HeaderMap) -> Option<HeaderValu
                 .get(SEC_WEBSOCKET_VERSION)
                 .is_some_and(|version| version == "13")
     };
-    (asked && !http2 && (!websocket || handshake())).then(|| upgrade.clone())
+    (requested && !http2 && (!websocket || handshake())).then(|| upgrade.clone())
 }
 
 /// Whether the list in the field `name` contains `token`.

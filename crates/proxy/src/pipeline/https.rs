@@ -11,12 +11,12 @@ pub(super) fn redirect_to_https(
     context: &Context<'_>,
     hosts: &VirtualHosts,
 ) -> Result<(), LocalResponse> {
-    let asked = match context.route.https {
+    let required = match context.route.https {
         HttpsRedirect::Never => false,
         HttpsRedirect::WhenHostHasTls => hosts.has_tls(context.host, context.parsed.name),
         HttpsRedirect::Always => true,
     };
-    if !asked || context.parsed.client.scheme == Scheme::Https {
+    if !required || context.parsed.client.scheme == Scheme::Https {
         return Ok(());
     }
     let policy = &context.route.policy;

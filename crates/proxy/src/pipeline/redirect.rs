@@ -83,8 +83,8 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
 /// The host of the request, without port.
 pub(super) fn asked_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
     let Parsed { client, name, .. } = &context.parsed;
-    let asked = client.host.as_ref().and_then(host_name);
-    asked.unwrap_or(Cow::Borrowed(if name.is_empty() {
+    let requested = client.host.as_ref().and_then(host_name);
+    requested.unwrap_or(Cow::Borrowed(if name.is_empty() {
         &context.host.name
     } else {
         name

@@ -23,13 +23,13 @@ fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
         return true;
     }
     // CGI-style upstreams do not distinguish `_` from `-`, and no balancer sends these with an underscore.
-    let believed = settings.forwarded.use_forwarded_headers && !underscored;
+    let trusted = settings.forwarded.use_forwarded_headers && !underscored;
     match name.first() {
         // `Proxy` sets the proxy of CGI programs (CVE-2016-5385).
         Some(b'p') => name == b"proxy",
         Some(b's') => begins(name, b"ssl-client-"),
-        Some(b'f') => name == b"forwarded" && !believed,
-        Some(b'x') if begins(name, b"x-forwarded-") || begins(name, b"x-original-") => !believed,
+        Some(b'f') => name == b"forwarded" && !trusted,
+        Some(b'x') if begins(name, b"x-forwarded-") || begins(name, b"x-original-") => !trusted,
         Some(b'x') => {
             underscored
                 && (begins(name, b"x-real-ip")

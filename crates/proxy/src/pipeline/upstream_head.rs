@@ -73,11 +73,11 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
     if trailers {
         headers.insert(TE, HeaderValue::from_static("trailers"));
     }
-    let asked = upgrade.is_some();
+    let requested = upgrade.is_some();
     connection(&mut headers, forwarding.connection_header, upgrade);
     UpstreamHead {
         headers,
-        upgrade: asked,
+        upgrade: requested,
     }
 }
 
@@ -112,14 +112,14 @@ impl ProxyFields {
     fn insert(self, context: &Context<'_>, headers: &mut HeaderMap) {
         let client = &context.parsed.client;
         let forwarding = &context.route.policy.forwarding;
-        let asked = client
+        let requested = client
             .host
             .clone()
             .or_else(|| HeaderValue::from_str(&context.host.name).ok());
         set(
             headers,
             HOST,
-            forwarding.host.clone().or_else(|| asked.clone()),
+            forwarding.host.clone().or_else(|| requested.clone()),
         );
         set(headers, X_REQUEST_ID, context.request_id().cloned());
         let address = address(client.address);
@@ -130,7 +130,7 @@ impl ProxyFields {
             self.forwarded_for.or_else(|| address.clone()),
         );
         set(headers, X_REAL_IP, address);
-        set(headers, X_FORWARDED_HOST, asked);
+        set(headers, X_FORWARDED_HOST, requested);
         headers.insert(X_FORWARDED_PORT, port(client.port));
         let scheme = HeaderValue::from_static(client.scheme.as_str());
         headers.insert(X_FORWARDED_PROTO, scheme.clone());

@@ -45,7 +45,7 @@ pub(super) struct Observation<'r> {
     pub(super) upstream: Option<&'r str>,
     /// Log name of the alternative, such as a canary, if it served.
     pub(super) alternative: Option<&'r Arc<str>>,
-    pub(super) tries: &'r [Attempt],
+    pub(super) attempts: &'r [Attempt],
     /// The default backend served.
     pub(super) default_backend: bool,
     pub(super) unlogged: bool,
@@ -85,7 +85,7 @@ impl<'r> Observation<'r> {
             host_is_literal: record.host_is_literal,
             upstream: record.upstream.as_deref(),
             alternative: record.alternative.as_ref(),
-            tries: &record.attempts,
+            attempts: &record.attempts,
             default_backend: record.default_backend,
             unlogged: record.unlogged || route.is_some_and(|route| !route.policy.access_log),
             refused_by: record.refused_by,
@@ -94,9 +94,11 @@ impl<'r> Observation<'r> {
 
     /// Duration of the attempt at `index`: to the end of its response, or to the next attempt or the end of the request.
     pub(super) fn response_time(&self, index: usize) -> Option<Duration> {
-        let attempt = self.tries.get(index)?;
+        let attempt = self.attempts.get(index)?;
         let stopped = || {
-            let next = index.checked_add(1).and_then(|next| self.tries.get(next));
+            let next = index
+                .checked_add(1)
+                .and_then(|next| self.attempts.get(next));
             next.map_or(self.end, |next| next.start)
                 .saturating_duration_since(attempt.start)
         };

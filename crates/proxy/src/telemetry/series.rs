@@ -160,13 +160,13 @@ impl Series {
         self.request_size.observe(&LENGTH, seen.request_length);
         self.response_size.observe(&LENGTH, seen.body_bytes_sent);
         self.bytes_sent.observe(&SIZE, seen.body_bytes_sent);
-        let Some(last) = seen.tries.len().checked_sub(1) else {
+        let Some(last) = seen.attempts.len().checked_sub(1) else {
             return;
         };
         if let Some(time) = seen.response_time(last) {
             self.response_duration.observe(&TIME, nanos(time));
         }
-        let Some(attempt) = seen.tries.get(last) else {
+        let Some(attempt) = seen.attempts.get(last) else {
             return;
         };
         if let Some(time) = attempt.header {

@@ -49,7 +49,7 @@ pub(super) struct Request {
     pub(super) method: Method,
     pub(super) target: Uri,
     pub(super) host: Arc<str>,
-    pub(super) tries: Vec<Attempt>,
+    pub(super) attempts: Vec<Attempt>,
     pub(super) end: Instant,
 }
 
@@ -59,7 +59,7 @@ impl Default for Request {
             method: Method::GET,
             target: Uri::from_static("/a?b=c"),
             host: "shop.example".into(),
-            tries: Vec::new(),
+            attempts: Vec::new(),
             end: Instant::now(),
         }
     }
@@ -87,7 +87,7 @@ impl Request {
             host_is_literal: true,
             upstream: None,
             alternative: None,
-            tries: &self.tries,
+            attempts: &self.attempts,
             default_backend: false,
             unlogged: false,
             refused_by: None,

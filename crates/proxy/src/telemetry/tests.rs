@@ -111,7 +111,7 @@ fn requests_are_summed_over_workers() {
 fn the_last_try_gives_the_upstream_times() {
     let fixture = Fixture::new(&config());
     let mut request = Request::default();
-    request.tries = vec![
+    request.attempts = vec![
         attempt(request.end, 90, None),
         attempt(request.end, 40, Some(30)),
     ];
@@ -346,7 +346,7 @@ fn what_the_control_plane_tells_is_shown() {
 fn every_name_is_exposed_with_help_and_type() {
     let fixture = Fixture::new(&config());
     let mut request = Request::default();
-    request.tries = vec![attempt(request.end, 5, Some(5))];
+    request.attempts = vec![attempt(request.end, 5, Some(5))];
     let route = TestRoute::new("/quo\"te\\");
     fixture.observe(0, &request, &route);
     fixture.workers[0].refused("rate");
@@ -454,7 +454,7 @@ fn time_runs_to_the_next_try_or_the_end() {
     let mut second = attempt(end, 40, None);
     second.endpoint = SocketAddr::from((Ipv6Addr::LOCALHOST, 80));
     let request = Request {
-        tries: vec![attempt(end, 90, None), second],
+        attempts: vec![attempt(end, 90, None), second],
         end,
         ..Request::default()
     };

@@ -76,7 +76,7 @@ mod tests {
         assert!(one.contains(at("127.0.0.1:80")) && one.contains(at("[::ffff:127.0.0.1]:80")));
         assert!(
             !one.contains(at("127.0.0.2:80")),
-            "an address of somebody else"
+            "an address of another process"
         );
         assert!(!one.reached(at("127.0.0.2:4000"), at("127.0.0.2:80")));
     }

@@ -30,7 +30,7 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) send_timeout: Duration,
     /// Bound between two reads; default 60 s.
     pub(crate) read_timeout: Duration,
-    /// When another endpoint is tried; default: three tries in all, on errors and timeouts.
+    /// When another endpoint is tried; default: three attempts in all, on errors and timeouts.
     pub(crate) retry: Retry,
     /// Largest head of a response, bytes; default 4 KiB.
     pub(crate) response_head_limit: usize,

@@ -31,13 +31,13 @@ const LAST_GOOD: Duration = Duration::from_secs(60);
 const FORGET: Duration = Duration::from_secs(600);
 
 /// The result of a lookup.
-pub(super) struct Answer {
+pub(super) struct Resolution {
     pub(super) addresses: Vec<IpAddr>,
     pub(super) ttl: Duration,
 }
 
 type Lookup =
-    dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Answer>> + Send>> + Send + Sync;
+    dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Resolution>> + Send>> + Send + Sync;
 
 /// Makes the lookup function; called on the thread of the resolver.
 type Source = Arc<dyn Fn() -> Arc<Lookup> + Send + Sync>;
@@ -55,7 +55,7 @@ pub(crate) struct Resolver {
 struct Name {
     host: Arc<str>,
     known: watch::Sender<Known>,
-    asked: AtomicBool,
+    used: AtomicBool,
 }
 
 impl Default for Resolver {
@@ -78,7 +78,7 @@ impl Resolver {
     /// The addresses of `host` if it was resolved before; empty if it does not resolve. Never waits.
     pub(super) fn known(&self, host: &str) -> Known {
         let name = self.names.read().get(host).cloned()?;
-        name.asked.store(true, Ordering::Relaxed);
+        name.used.store(true, Ordering::Relaxed);
         name.known.borrow().clone()
     }
 
@@ -104,7 +104,7 @@ impl Resolver {
         let name = Arc::new(Name {
             host: host.clone(),
             known: watch::Sender::new(None),
-            asked: AtomicBool::new(true),
+            used: AtomicBool::new(true),
         });
         if self.follow(name.clone()) {
             names.insert(host.clone(), name.clone());
@@ -159,8 +159,8 @@ fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: 
 
 /// Resolves `name` again and again while it is used.
 async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
-    let mut asked = Instant::now();
-    let mut good_until = asked;
+    let mut used = Instant::now();
+    let mut good_until = used;
     loop {
         let result = lookup(name.host.clone()).await;
         let now = Instant::now();
@@ -179,9 +179,9 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
                 SHORTEST
             }
         };
-        if name.asked.swap(false, Ordering::Relaxed) {
-            asked = now;
-        } else if now.duration_since(asked) > FORGET {
+        if name.used.swap(false, Ordering::Relaxed) {
+            used = now;
+        } else if now.duration_since(used) > FORGET {
             names.write().remove(&name.host);
             return;
         }
@@ -226,7 +226,7 @@ fn system() -> Arc<Lookup> {
             let ttl = found
                 .valid_until()
                 .saturating_duration_since(std::time::Instant::now());
-            Ok(Answer {
+            Ok(Resolution {
                 addresses: found.iter().collect(),
                 ttl,
             })
@@ -259,7 +259,7 @@ mod tests {
                 .map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
             Box::pin(async move {
                 let addresses = answer.ok_or_else(|| io::Error::other("no answer"))?;
-                Ok(Answer {
+                Ok(Resolution {
                     addresses,
                     ttl: Duration::from_secs(5),
                 })
@@ -272,7 +272,7 @@ mod tests {
         Arc::new(Name {
             host: "db.example".into(),
             known,
-            asked: AtomicBool::new(true),
+            used: AtomicBool::new(true),
         })
     }
 

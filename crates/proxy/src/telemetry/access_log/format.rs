@@ -19,7 +19,7 @@ const LONGEST_HEADER: usize = 1 << 10;
 const LONGEST_ID: usize = 256;
 const LONGEST_NAME: usize = 256;
 /// Most attempts in a line.
-const MOST_TRIES: usize = 8;
+const MOST_ATTEMPTS: usize = 8;
 /// The end of a truncated field.
 const CUT: &[u8] = b"...";
 
@@ -118,10 +118,10 @@ fn upstream(out: &mut Vec<u8>, seen: &Observation<'_>) {
 }
 
 fn list(out: &mut Vec<u8>, seen: &Observation<'_>, item: impl Fn(&mut Vec<u8>, usize, &Attempt)) {
-    if seen.tries.is_empty() {
+    if seen.attempts.is_empty() {
         out.push(b'-');
     }
-    for (index, attempt) in seen.tries.iter().take(MOST_TRIES).enumerate() {
+    for (index, attempt) in seen.attempts.iter().take(MOST_ATTEMPTS).enumerate() {
         if index > 0 {
             out.extend_from_slice(b", ");
         }

@@ -26,15 +26,15 @@ fn a_request_that_reached_no_endpoint() {
 #[test]
 fn a_request_that_was_tried_three_times() {
     let mut request = Request::default();
-    let mut tries = [
+    let mut attempts = [
         attempt(request.end, 1_090, None),
         attempt(request.end, 80, Some(10)),
         attempt(request.end, 40, Some(30)),
     ];
-    tries[0].status = Some(StatusCode::GATEWAY_TIMEOUT);
-    tries[1].status = None;
-    tries[2].endpoint = (Ipv6Addr::LOCALHOST, 80).into();
-    request.tries = tries.into();
+    attempts[0].status = Some(StatusCode::GATEWAY_TIMEOUT);
+    attempts[1].status = None;
+    attempts[2].endpoint = (Ipv6Addr::LOCALHOST, 80).into();
+    request.attempts = attempts.into();
     let canary = Arc::from("shop-next-80");
     let mut seen = request.seen();
     seen.upstream = Some("shop-web-80");
@@ -129,10 +129,10 @@ fn lines_are_bounded() {
         target: format!("/{}", "x".repeat(60_000)).parse().unwrap(),
         ..Request::default()
     };
-    request.tries = (0..100)
+    request.attempts = (0..100)
         .map(|_| attempt(request.end, u64::MAX / 2, Some(u64::MAX / 2)))
         .collect();
-    for attempt in &mut request.tries {
+    for attempt in &mut request.attempts {
         attempt.endpoint = (Ipv6Addr::from([0xFFFF_u16; 8]), u16::MAX).into();
         attempt.progress.bytes.set(u64::MAX);
     }
