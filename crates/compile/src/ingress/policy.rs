@@ -103,7 +103,7 @@ pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Po
     })
 }
 
-/// The Ingress's own reason is told before the settings'.
+/// The reason of the Ingress goes before that of the settings.
 fn closed(ingress: &ParsedIngress, settings: &Settings) -> Option<Denial> {
     let exempt = ingress.annotations.global_auth == Some(false);
     let global = settings.closed.as_ref();

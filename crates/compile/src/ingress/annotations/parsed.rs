@@ -77,7 +77,7 @@ pub(crate) struct IngressAnnotations {
     pub(crate) global_auth: Option<bool>,
     /// Everything that the owner should know, in the order of the registry.
     pub(crate) problems: Vec<Problem>,
-    /// Why every route of the Ingress answers 503.
+    /// Why every route of the Ingress responds with 503.
     pub(crate) denied: Option<Denial>,
     /// Why this version of the Ingress is not to be used: the last good one stays, without one it is not served.
     pub(crate) refused: Option<String>,

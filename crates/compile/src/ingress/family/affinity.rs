@@ -48,7 +48,7 @@ keys! { Annotation {
             .default("false").ingress();
     SESSION_COOKIE_CHANGE_ON_FAILURE: bool =
         annotation("session-cookie-change-on-failure", types::BOOL,
-            "After a failed try another endpoint answers and the cookie changes.")
+            "After a failed try another endpoint is used and the cookie changes.")
             .default("false").ingress();
 } }
 

@@ -10,7 +10,7 @@ use crate::ingress::settings;
 
 keys! { Annotation {
     AUTH_TYPE: &'static str =
-        annotation("auth-type", types::words(&["basic", "digest"]), "Asks for a user name and password.")
+        annotation("auth-type", types::words(&["basic", "digest"]), "Requires a user name and password.")
             .refuses().not_yet().protects(Protection::Authentication);
     AUTH_SECRET: String =
         annotation("auth-secret", types::chars(Class::Basic), "Secret with the users, name or namespace/name.")
@@ -22,17 +22,17 @@ keys! { Annotation {
         annotation("auth-realm", types::chars(Class::Space), "Realm shown when asking for the password.")
             .risk(Risk::Medium).refuses().not_yet();
     AUTH_URL: String =
-        annotation("auth-url", types::spaced(Class::UrlVariables), "Asks this URL whether a request may pass.")
+        annotation("auth-url", types::spaced(Class::UrlVariables), "Sends a subrequest to this URL, which decides whether a request may pass.")
             .setting(&settings::security::GLOBAL_AUTH_URL).risk(Risk::High).refuses().not_yet()
             .protects(Protection::Authentication);
     AUTH_METHOD: &'static str =
         annotation(
             "auth-method",
             types::words(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]),
-            "Method of the question to auth-url.")
+            "Method of the request to auth-url.")
             .setting(&settings::security::GLOBAL_AUTH_METHOD).closes().not_yet();
     AUTH_SIGNIN: String =
-        annotation("auth-signin", types::spaced(Class::UrlVariables), "Where a client goes when auth-url answers 401.")
+        annotation("auth-signin", types::spaced(Class::UrlVariables), "Where a client is redirected when auth-url responds with 401.")
             .setting(&settings::security::GLOBAL_AUTH_SIGNIN).risk(Risk::High).not_yet();
     AUTH_SIGNIN_REDIRECT_PARAM: String =
         annotation("auth-signin-redirect-param", types::spaced(Class::Url),
@@ -40,23 +40,23 @@ keys! { Annotation {
             .setting(&settings::security::GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM).risk(Risk::Medium).not_yet();
     AUTH_RESPONSE_HEADERS: String =
         annotation("auth-response-headers", types::chars(Class::HeaderList),
-            "Headers copied from the answer of auth-url to the request for the backend.")
+            "Headers copied from the response of auth-url to the request for the backend.")
             .setting(&settings::security::GLOBAL_AUTH_RESPONSE_HEADERS).risk(Risk::Medium).closes().not_yet();
     AUTH_PROXY_SET_HEADERS: String =
         annotation("auth-proxy-set-headers", types::chars(Class::Basic),
-            "ConfigMap with further headers of the question to auth-url.")
+            "ConfigMap with further headers of the request to auth-url.")
             .risk(Risk::Medium).closes().names(ObjectKind::ConfigMap).not_yet();
     AUTH_REQUEST_REDIRECT: String =
         annotation("auth-request-redirect", types::spaced(Class::Url),
-            "X-Auth-Request-Redirect of the question to auth-url.")
+            "X-Auth-Request-Redirect of the request to auth-url.")
             .setting(&settings::security::GLOBAL_AUTH_REQUEST_REDIRECT).default("$request_uri").risk(Risk::Medium)
             .closes().not_yet();
     AUTH_CACHE_KEY: String =
-        annotation("auth-cache-key", types::spaced(Class::Variables), "Keeps answers of auth-url under this key.")
+        annotation("auth-cache-key", types::spaced(Class::Variables), "Caches responses of auth-url under this key.")
             .setting(&settings::security::GLOBAL_AUTH_CACHE_KEY).risk(Risk::Medium).not_yet();
     AUTH_CACHE_DURATION: String =
         annotation("auth-cache-duration", types::chars(Class::Times),
-            "How long answers of auth-url are kept, by status.")
+            "How long responses of auth-url are cached, by status.")
             .setting(&settings::security::GLOBAL_AUTH_CACHE_DURATION).risk(Risk::Medium).closes().not_yet();
     AUTH_ALWAYS_SET_COOKIE: bool =
         annotation("auth-always-set-cookie", types::BOOL,
@@ -73,7 +73,7 @@ keys! { Annotation {
             .default("60").not_yet();
     AUTH_KEEPALIVE_SHARE_VARS: bool =
         annotation("auth-keepalive-share-vars", types::BOOL,
-            "Shares variables of the request with the question to auth-url.")
+            "Shares request variables with the subrequest to auth-url.")
             .default("false").not_yet();
     AUTH_SNIPPET: String =
         annotation("auth-snippet", types::RAW, "Raw nginx text for auth-url.")

@@ -13,7 +13,7 @@ keys! { Annotation {
         annotation(
             "load-balance",
             types::words(&["round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
-            "round_robin or ewma; the other words have annotations of their own and mean round_robin here.")
+            "round_robin or ewma; the other words have separate annotations and mean round_robin here.")
             .setting(&settings::upstream::LOAD_BALANCE).refuses();
     UPSTREAM_HASH_BY: String =
         annotation("upstream-hash-by", types::spaced(Class::Variables),
@@ -47,7 +47,7 @@ fn algorithm(reader: &mut Reader) -> Option<Balance> {
     let algorithm = by_word(word);
     if algorithm.is_none() {
         let message = format!(
-            "{word} has annotations of its own (upstream-hash-by, affinity); round_robin is used"
+            "{word} has separate annotations (upstream-hash-by, affinity); round_robin is used"
         );
         reader.warn(&LOAD_BALANCE, message);
     }

@@ -107,7 +107,7 @@ fn weight_total(reader: &mut Reader) -> u32 {
         reader.reject(
             &CANARY_WEIGHT_TOTAL,
             OnInvalid::Ignore,
-            &format!("{total} is below 100, and 100 is the least"),
+            &format!("{total} is below the minimum of 100"),
         );
     }
     u32::try_from(total)

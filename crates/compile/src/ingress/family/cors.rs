@@ -10,7 +10,7 @@ use crate::ingress::registry::{
 
 keys! { Annotation {
     ENABLE_CORS: bool =
-        annotation("enable-cors", types::BOOL, "Answers preflight requests and adds the CORS headers.")
+        annotation("enable-cors", types::BOOL, "Responds to preflight requests and adds the CORS headers.")
             .default("false").ingress();
     CORS_ALLOW_ORIGIN: Vec<String> =
         annotation("cors-allow-origin", types::LIST,

@@ -8,7 +8,7 @@ use crate::ingress::settings;
 
 keys! { Annotation {
     CUSTOM_HTTP_ERRORS: Vec<StatusCode> =
-        annotation("custom-http-errors", types::CODES, "Answers of these codes come from the default backend instead.")
+        annotation("custom-http-errors", types::CODES, "Responses with these status codes come from the default backend instead.")
             .setting(&settings::security::CUSTOM_HTTP_ERRORS).refuses().not_yet();
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         annotation("disable-proxy-intercept-errors", types::BOOL,

@@ -78,7 +78,7 @@ impl Headers {
 fn custom_headers(reader: &mut Reader) -> Option<Name> {
     let named = reader.parsed(&CUSTOM_HEADERS, NameRef::parse)?;
     let Some(namespace) = &named.namespace else {
-        let reason = "the ConfigMap is to be named namespace/name";
+        let reason = "the ConfigMap must be namespace/name";
         reader.reject(&CUSTOM_HEADERS, OnInvalid::Ignore, reason);
         return None;
     };

@@ -23,19 +23,19 @@ keys! { Annotation {
         annotation("proxy-read-timeout", types::INT, "Seconds between two reads from the backend; then 504.")
             .setting(&settings::upstream::PROXY_READ_TIMEOUT);
     PROXY_BUFFERING: bool =
-        annotation("proxy-buffering", types::ON_OFF, "Reads answers ahead of a slow client.")
+        annotation("proxy-buffering", types::ON_OFF, "Reads responses ahead of a slow client.")
             .setting(&settings::upstream::PROXY_BUFFERING);
     PROXY_BUFFERS_NUMBER: i64 =
-        annotation("proxy-buffers-number", types::INT, "Answers stream; there are no such buffers.")
+        annotation("proxy-buffers-number", types::INT, "Responses are streamed; there are no such buffers.")
             .setting(&settings::upstream::PROXY_BUFFERS_NUMBER).inert();
     PROXY_BUFFER_SIZE: u64 =
-        annotation("proxy-buffer-size", types::SIZE, "Longest head of an answer; a longer one is 502.")
+        annotation("proxy-buffer-size", types::SIZE, "Largest response head; a larger one is 502.")
             .setting(&settings::upstream::PROXY_BUFFER_SIZE);
     PROXY_BUSY_BUFFERS_SIZE: u64 =
-        annotation("proxy-busy-buffers-size", types::SIZE, "Answers stream; there are no such buffers.")
+        annotation("proxy-busy-buffers-size", types::SIZE, "Responses are streamed; there are no such buffers.")
             .setting(&settings::upstream::PROXY_BUSY_BUFFERS_SIZE).inert();
     PROXY_MAX_TEMP_FILE_SIZE: u64 =
-        annotation("proxy-max-temp-file-size", types::SIZE, "Answers are never written to disk.")
+        annotation("proxy-max-temp-file-size", types::SIZE, "Responses are never written to disk.")
             .setting(&settings::upstream::PROXY_MAX_TEMP_FILE_SIZE).inert();
     PROXY_BODY_SIZE: u64 =
         annotation("proxy-body-size", types::SIZE, "Longest request body, then 413; 0 is unlimited.")

@@ -26,7 +26,7 @@ keys! { Annotation {
             .setting(&settings::redirects::RELATIVE_REDIRECTS).refuses();
     PERMANENT_REDIRECT: String =
         annotation("permanent-redirect", types::chars(Class::Url),
-            "Answers every request with a redirect to this URL.")
+            "Redirects every request to this URL.")
             .risk(Risk::Medium).refuses();
     PERMANENT_REDIRECT_CODE: i64 =
         annotation("permanent-redirect-code", types::INT,
@@ -34,7 +34,7 @@ keys! { Annotation {
             .default("301").refuses();
     TEMPORAL_REDIRECT: String =
         annotation("temporal-redirect", types::chars(Class::Url),
-            "Answers every request with a temporary redirect to this http or https URL; wins over permanent-redirect.")
+            "Redirects every request temporarily to this http or https URL; wins over permanent-redirect.")
             .risk(Risk::Medium).refuses();
     TEMPORAL_REDIRECT_CODE: i64 =
         annotation("temporal-redirect-code", types::INT,
@@ -90,7 +90,7 @@ struct WrongScheme;
 fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
     let (key, code_key, highest, default) = if let Some(target) = reader.text(&TEMPORAL_REDIRECT) {
         if !target.starts_with("http://") && !target.starts_with("https://") {
-            let reason = "the target has to begin with http:// or https://; all redirect annotations beside it are ignored too";
+            let reason = "the target must begin with http:// or https://; all redirect annotations beside it are ignored too";
             reader.reject(&TEMPORAL_REDIRECT, OnInvalid::Ignore, reason);
             return Err(WrongScheme);
         }

@@ -151,7 +151,7 @@ fn secret(reader: &mut Reader) -> Option<Name> {
     let named = NameRef::parse(&named).ok();
     let name = named.and_then(|named| Some(Name::new(&named.namespace?, &named.name)));
     if name.is_none() {
-        let reason = "the Secret is to be named namespace/name";
+        let reason = "the Secret must be namespace/name";
         reader.reject(&PROXY_SSL_SECRET, OnInvalid::Close, reason);
     }
     name

@@ -80,7 +80,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         }
     }
 
-    /// A value that is the default changes nothing, so that nobody needs to hear that it is not honoured.
+    /// The default value changes nothing, so a warning would be noise.
     fn report_support(&mut self, entry: &Entry, value: &Value) {
         let default = entry.kind.parse(entry.default, Validation::TypesOnly);
         if entry.closes() || default.is_ok_and(|default| default == *value) {
@@ -309,7 +309,7 @@ impl<R: AsRef<Entry>> Reader<R> {
     pub(crate) fn positive_size(&mut self, key: &Key<u64, R>) -> Option<u64> {
         let size = self.get(key)?;
         if size == 0 {
-            self.reject(key, OnInvalid::Ignore, "0 leaves no room at all");
+            self.reject(key, OnInvalid::Ignore, "0 is not a usable size");
         }
         (size > 0).then_some(size)
     }

@@ -12,14 +12,14 @@ use crate::ingress::registry::{Buffers, Class, Key, keys, parse_cidr, parse_head
 
 keys! { Setting {
     USE_FORWARDED_HEADERS: bool =
-        setting("use-forwarded-headers", types::BOOL, "false", "Believes X-Forwarded-Proto, -Port, -Host and -For.");
+        setting("use-forwarded-headers", types::BOOL, "false", "Trusts X-Forwarded-Proto, -Port, -Host and -For.");
     COMPUTE_FULL_FORWARDED_FOR: bool =
         setting("compute-full-forwarded-for", types::BOOL, "false",
             "With it: appends to X-Forwarded-For instead of replacing it.");
     ENABLE_REAL_IP: bool =
         setting("enable-real-ip", types::BOOL, "false", "Takes the client address from forwarded-for-header.");
     PROXY_REAL_IP_CIDR: Vec<String> =
-        setting("proxy-real-ip-cidr", types::LIST, "0.0.0.0/0", "Proxies whose headers are believed.");
+        setting("proxy-real-ip-cidr", types::LIST, "0.0.0.0/0", "Proxies whose headers are trusted.");
     FORWARDED_FOR_HEADER: String =
         setting("forwarded-for-header", types::chars(Class::Word), "X-Forwarded-For",
             "Header with the client address.");
@@ -41,7 +41,7 @@ keys! { Setting {
         inert("http2-max-header-size", "", "large-client-header-buffers bounds HTTP/2 too.");
     HTTP2_MAX_REQUESTS: String = inert("http2-max-requests", "0", "keep-alive-requests bounds HTTP/2 too.");
     KEEP_ALIVE: i64 =
-        setting("keep-alive", types::INT, "75", "Seconds an idle connection is kept; 0 closes after each answer.");
+        setting("keep-alive", types::INT, "75", "Seconds an idle connection is kept; 0 closes after each response.");
     KEEP_ALIVE_REQUESTS: i64 = setting("keep-alive-requests", types::INT, "1000", "Requests on one connection.");
     CLIENT_HEADER_BUFFER_SIZE: u64 =
         setting("client-header-buffer-size", types::SIZE, "1k",
@@ -62,7 +62,7 @@ keys! { Setting {
     BIND_ADDRESS_IPV6: String = inert("bind-address-ipv6", "", "Computed from bind-address inside ingress-nginx.");
     DISABLE_IPV6: bool =
         not_yet("disable-ipv6", types::BOOL, "false", "Listens on IPv4 only; the flag --bind-address does it.");
-    DISABLE_IPV6_DNS: bool = not_yet("disable-ipv6-dns", types::BOOL, "false", "Asks DNS for IPv4 addresses only.");
+    DISABLE_IPV6_DNS: bool = not_yet("disable-ipv6-dns", types::BOOL, "false", "Queries DNS for IPv4 addresses only.");
     REUSE_PORT: String = inert("reuse-port", "true", "Every worker has listeners of its own.");
     ENABLE_MULTI_ACCEPT: String = inert("enable-multi-accept", "true", "Workers accept what is waiting.");
     LIMIT_RATE: i64 = not_yet("limit-rate", types::INT, "0", "Default of the annotation.");
@@ -73,7 +73,7 @@ keys! { Setting {
         setting("limit-conn-status-code", types::INT, "503", "Status of requests beyond limit-connections.");
     LIMIT_CONN_ZONE_VARIABLE: String =
         setting("limit-conn-zone-variable", types::chars(Class::Variables), "$binary_remote_addr",
-            "What the limits count by; requests for which it is empty are not counted.");
+            "What the limits count by; requests where it is empty are not counted.");
 } }
 
 /// Which client and forwarded headers are believed.
@@ -100,7 +100,7 @@ pub(super) fn forwarded(source: &mut Source<'_>) -> ForwardedTrust {
     }
 }
 
-/// A bad member is dropped, and with none left nobody is trusted: believing fewer peers is the safe side.
+/// A bad member is dropped, and with none left no peer is trusted: trusting fewer is the safe side.
 fn trusted(source: &mut Source<'_>) -> IpSet {
     if source.blank(&PROXY_REAL_IP_CIDR) {
         return IpSet::default();

@@ -9,13 +9,13 @@ use crate::ingress::registry::{Class, NameRef, keys, parse_header_name, types};
 
 keys! { Setting {
     HIDE_HEADERS: Vec<String> =
-        setting("hide-headers", types::LIST, "", "Headers dropped from answers of the backends.");
+        setting("hide-headers", types::LIST, "", "Headers removed from responses of the backends.");
     ALLOW_BACKEND_SERVER_HEADER: bool =
         setting("allow-backend-server-header", types::BOOL, "false",
             "With server-tokens: the backend's Server header passes.");
-    SERVER_TOKENS: bool = setting("server-tokens", types::BOOL, "false", "Answers carry a Server header.");
+    SERVER_TOKENS: bool = setting("server-tokens", types::BOOL, "false", "Responses carry a Server header.");
     GENERATE_REQUEST_ID: bool =
-        setting("generate-request-id", types::BOOL, "true", "Makes an X-Request-ID where the client sent none.");
+        setting("generate-request-id", types::BOOL, "true", "Generates X-Request-ID where the client sent none.");
     PROXY_ADD_ORIGINAL_URI_HEADER: bool =
         setting("proxy-add-original-uri-header", types::BOOL, "false", "Adds X-Original-URI for the backend.");
     PROXY_SET_HEADERS: String =

@@ -38,9 +38,9 @@ keys! { Setting {
         not_yet("disable-stream-access-log", types::BOOL, "false", "No access log of TCP and UDP.");
     ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND: bool =
         setting("enable-access-log-for-default-backend", types::BOOL, "false",
-            "Also logs what the default backend answers.");
+            "Also logs requests to the default backend.");
     ENABLE_AUTH_ACCESS_LOG: bool =
-        not_yet("enable-auth-access-log", types::BOOL, "false", "Also logs questions to auth-url.");
+        not_yet("enable-auth-access-log", types::BOOL, "false", "Also logs requests to auth-url.");
     SKIP_ACCESS_LOG_URLS: Vec<String> =
         setting("skip-access-log-urls", types::LIST, "", "Requests for exactly these are not logged.");
     ERROR_LOG_PATH: String = inert("error-log-path", "/var/log/nginx/error.log", "Errors go to stderr.");
@@ -67,7 +67,7 @@ keys! { Setting {
     OTEL_SCHEDULE_DELAY_MILLIS: i64 =
         not_yet("otel-schedule-delay-millis", types::INT, "5000", "Time between two exports.");
     OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Spans of one export.");
-    USE_GEOIP2: bool = not_yet("use-geoip2", types::BOOL, "false", "Looks up the place of a client.");
+    USE_GEOIP2: bool = not_yet("use-geoip2", types::BOOL, "false", "Looks up the location of a client.");
     GEOIP2_AUTORELOAD_IN_MINUTES: i64 =
         not_yet("geoip2-autoreload-in-minutes", types::INT, "0", "Reads its database again.");
 } }

@@ -19,7 +19,7 @@ keys! { Setting {
             "Connections of one worker; 0 derives it from the limit of open files.");
     MAX_WORKER_OPEN_FILES: String =
         inert("max-worker-open-files", "0", "The limit of open files is raised as far as allowed.");
-    ENABLE_AIO_WRITE: String = inert("enable-aio-write", "true", "Nothing is written to files on the way.");
+    ENABLE_AIO_WRITE: String = inert("enable-aio-write", "true", "No data is written to files in transit.");
     MAP_HASH_BUCKET_SIZE: String = inert("map-hash-bucket-size", "64", TABLE);
     VARIABLES_HASH_BUCKET_SIZE: String = inert("variables-hash-bucket-size", "256", TABLE);
     VARIABLES_HASH_MAX_SIZE: String = inert("variables-hash-max-size", "2048", TABLE);

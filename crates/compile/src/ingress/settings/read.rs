@@ -1,4 +1,4 @@
-//! Reads the ConfigMap through the registry. Every getter answers: the default comes from the registry.
+//! Reads the ConfigMap through the registry. Every getter returns a value: the default comes from the registry.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -21,7 +21,7 @@ pub(super) const fn setting<T>(
     Key::new(entry)
 }
 
-/// A key without effect here, whose value nobody reads.
+/// A key without effect here; its value is not read.
 pub(super) const fn inert(
     name: &'static str,
     default: &'static str,

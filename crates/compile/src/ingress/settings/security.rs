@@ -30,7 +30,7 @@ keys! { Setting {
     GLOBAL_ALLOWED_RESPONSE_HEADERS: Vec<String> =
         setting("global-allowed-response-headers", types::LIST, "", "Headers that custom-headers may set.");
     BLOCK_CIDRS: Vec<IpNet> =
-        setting("block-cidrs", types::CIDRS, "", "These clients get 403 on every route without a list of its own.")
+        setting("block-cidrs", types::CIDRS, "", "These clients get 403 on every route without an address list.")
             .protects(Protection::Routes);
     BLOCK_USER_AGENTS: String =
         not_yet("block-user-agents", types::RAW, "", "These user agents get 403.")
@@ -51,24 +51,24 @@ keys! { Setting {
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         not_yet("disable-proxy-intercept-errors", types::BOOL, "false", "Default of the annotation.");
     GLOBAL_AUTH_URL: String =
-        not_yet("global-auth-url", types::RAW, "", "Asks this URL whether a request may pass, on every route.")
+        not_yet("global-auth-url", types::RAW, "", "Sends a subrequest to this URL on every route, which decides whether a request may pass.")
             .protects(Protection::Authentication);
     GLOBAL_AUTH_METHOD: String =
-        not_yet("global-auth-method", types::RAW, "", "Method of the question to global-auth-url.");
+        not_yet("global-auth-method", types::RAW, "", "Method of the request to global-auth-url.");
     GLOBAL_AUTH_SIGNIN: String =
-        not_yet("global-auth-signin", types::RAW, "", "Where a client goes when global-auth-url answers 401.");
+        not_yet("global-auth-signin", types::RAW, "", "Where a client is redirected when global-auth-url responds with 401.");
     GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM: String =
         not_yet("global-auth-signin-redirect-param", types::RAW, "rd", "Query parameter with the original URL.");
     GLOBAL_AUTH_RESPONSE_HEADERS: Vec<String> =
         not_yet("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.");
     GLOBAL_AUTH_REQUEST_REDIRECT: String =
-        not_yet("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the question.");
+        not_yet("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the request to global-auth-url.");
     GLOBAL_AUTH_SNIPPET: String =
         not_yet("global-auth-snippet", types::RAW, "", "Raw nginx text for global-auth-url.")
             .protects(Protection::Authentication);
-    GLOBAL_AUTH_CACHE_KEY: String = not_yet("global-auth-cache-key", types::RAW, "", "Keeps answers under this key.");
+    GLOBAL_AUTH_CACHE_KEY: String = not_yet("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.");
     GLOBAL_AUTH_CACHE_DURATION: String =
-        not_yet("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long answers are kept.");
+        not_yet("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.");
     GLOBAL_AUTH_ALWAYS_SET_COOKIE: bool =
         not_yet("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
     ENABLE_MODSECURITY: bool =
@@ -125,7 +125,7 @@ impl AnnotationRules {
     }
 }
 
-/// The highest risk allowed. A name that is none allows only the lowest, so it is told.
+/// The highest risk allowed. An unknown level falls back to Low, with a warning.
 fn max_risk(source: &mut Source<'_>) -> Risk {
     let text = source.text(&ANNOTATIONS_RISK_LEVEL).trim();
     let level = Risk::from_setting(text);

@@ -20,7 +20,7 @@ keys! { Setting {
     SSL_CIPHERS: String =
         setting("ssl-ciphers", types::chars(Class::Ciphers), CIPHERS,
             "Cipher suites for TLS 1.2; DHE does not exist here.");
-    HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to answers over https.");
+    HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to responses over https.");
     HSTS_INCLUDE_SUBDOMAINS: bool =
         setting("hsts-include-subdomains", types::BOOL, "true", "Adds includeSubDomains to it.");
     HSTS_MAX_AGE: i64 = setting("hsts-max-age", types::INT, "31536000", "Its max-age in seconds.");
@@ -39,7 +39,7 @@ keys! { Setting {
     SSL_SESSION_TICKET_KEY: String =
         not_yet("ssl-session-ticket-key", types::RAW, "", "Key of the tickets, shared by replicas.");
     SSL_BUFFER_SIZE: String = inert("ssl-buffer-size", "4k", "Records are as large as what is written.");
-    ENABLE_OCSP: bool = not_yet("enable-ocsp", types::BOOL, "false", "Staples OCSP answers.");
+    ENABLE_OCSP: bool = not_yet("enable-ocsp", types::BOOL, "false", "Staples OCSP responses.");
     PROXY_SSL_LOCATION_ONLY: String =
         inert("proxy-ssl-location-only", "false", "proxy-ssl annotations always apply to their own paths alone.");
     SSL_REJECT_HANDSHAKE: bool =

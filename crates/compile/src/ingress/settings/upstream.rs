@@ -33,10 +33,10 @@ keys! { Setting {
     PROXY_BODY_SIZE: u64 = setting("proxy-body-size", types::SIZE, "1m", DEFAULT_OF);
     PROXY_BUFFERING: bool = setting("proxy-buffering", types::ON_OFF, "off", DEFAULT_OF);
     PROXY_BUFFER_SIZE: u64 = setting("proxy-buffer-size", types::SIZE, "4k", DEFAULT_OF);
-    PROXY_BUFFERS_NUMBER: String = inert("proxy-buffers-number", "4", "Answers stream; there are no such buffers.");
+    PROXY_BUFFERS_NUMBER: String = inert("proxy-buffers-number", "4", "Responses are streamed; there are no such buffers.");
     PROXY_BUSY_BUFFERS_SIZE: String =
-        inert("proxy-busy-buffers-size", "", "Answers stream; there are no such buffers.");
-    PROXY_MAX_TEMP_FILE_SIZE: String = inert("proxy-max-temp-file-size", "1024m", "Answers are never written to disk.");
+        inert("proxy-busy-buffers-size", "", "Responses are streamed; there are no such buffers.");
+    PROXY_MAX_TEMP_FILE_SIZE: String = inert("proxy-max-temp-file-size", "1024m", "Responses are never written to disk.");
     PROXY_REQUEST_BUFFERING: bool = setting("proxy-request-buffering", types::ON_OFF, "on", DEFAULT_OF);
     PROXY_HTTP_VERSION: HttpVersion = setting("proxy-http-version", types::one_of(), "1.1", DEFAULT_OF);
     PROXY_NEXT_UPSTREAM: NextUpstream =
@@ -77,12 +77,12 @@ keys! { Setting {
         not_yet("proxy-stream-next-upstream-tries", types::INT, "3", "Tries in all.");
     PROXY_STREAM_RESPONSES: i64 =
         not_yet("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
-    USE_GZIP: bool = not_yet("use-gzip", types::BOOL, "false", "Compresses answers.");
+    USE_GZIP: bool = not_yet("use-gzip", types::BOOL, "false", "Compresses responses.");
     GZIP_LEVEL: i64 = not_yet("gzip-level", types::INT, "1", "How hard.");
     GZIP_MIN_LENGTH: i64 = not_yet("gzip-min-length", types::INT, "256", "From this length on.");
     GZIP_DISABLE: String = not_yet("gzip-disable", types::RAW, "", "Not for these user agents.");
     GZIP_TYPES: String = not_yet("gzip-types", types::RAW, GZIP_TYPES_DEFAULT, "These types.");
-    ENABLE_BROTLI: bool = not_yet("enable-brotli", types::BOOL, "false", "Compresses answers with brotli.");
+    ENABLE_BROTLI: bool = not_yet("enable-brotli", types::BOOL, "false", "Compresses responses with brotli.");
     BROTLI_LEVEL: i64 = not_yet("brotli-level", types::INT, "4", "How hard.");
     BROTLI_MIN_LENGTH: i64 = not_yet("brotli-min-length", types::INT, "20", "From this length on.");
     BROTLI_TYPES: String = not_yet("brotli-types", types::RAW, BROTLI_TYPES_DEFAULT, "These types.");

@@ -37,7 +37,7 @@ pub(crate) fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
 }
 
 /// A comma list of networks. One bad member refuses the whole list, and a list without members is refused too: it would
-/// be an allow list that nobody wrote.
+/// be an allow list that was never written.
 pub(crate) fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
     let mut nets = members(text)
         .map(parse_cidr)
