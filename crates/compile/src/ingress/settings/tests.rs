@@ -3,13 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use std::sync::Arc;
+
 use headgate_table as table;
 use http::StatusCode;
 
 use super::{LogTarget, Settings, all, find, settings_markdown};
 use crate::Severity;
-use crate::ingress::annotations::Risk;
-use crate::ingress::registry::{Problem, Validation};
+use crate::ingress::annotations::{self, IngressAnnotations, Risk, Rules};
+use crate::ingress::family::proxy;
+use crate::ingress::policy;
+use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Every key of ingress-nginx 1.15.
 const KEYS: &str = "
@@ -98,7 +102,12 @@ fn defaults() {
     let challenge = ["/.well-known/acme-challenge"];
     assert_eq!(settings.redirects.no_tls_locations, challenge);
     assert_eq!(settings.no_auth_locations, challenge);
-    assert_eq!(settings.data_plane.tls.ciphers.len(), 8);
+    assert_eq!(settings.data_plane, table::Settings::default());
+    let forwarding = Arc::new(settings.upstream.forwarding.clone());
+    assert_eq!(
+        *policy::plain(&settings, &forwarding),
+        table::Policy::default()
+    );
     assert_eq!(settings.upstream.forwarding, table::Forwarding::default());
     assert_eq!(settings.upstream.balance, table::Balance::RoundRobin);
     assert_eq!(settings.access_log.target, LogTarget::Stdout);
@@ -113,6 +122,30 @@ fn written_defaults_are_silent() {
     let (settings, problems) = Settings::parse(&data);
     assert_eq!(problems, []);
     assert_eq!(settings, Settings::default());
+}
+
+/// What the registry of annotations documents as a default is what the table has without the annotation.
+#[test]
+fn written_defaults_of_annotations_change_nothing() {
+    let settings = Settings::default();
+    let rows = annotations::all().filter(|row| row.entry.support == Support::Honoured);
+    for row in rows.filter(|row| !row.entry.default.is_empty()) {
+        let entry = row.entry;
+        let name = format!("{}/{}", annotations::DEFAULT_PREFIX, entry.name);
+        let written = BTreeMap::from([(name, entry.default.to_owned())]);
+        let parsed = IngressAnnotations::parse(&Rules::default(), &written);
+        assert_eq!(
+            proxy::forwarding(&parsed, &settings),
+            table::Forwarding::default(),
+            "{}",
+            entry.name
+        );
+        assert!(parsed.cors.is_none() && parsed.limits.is_none() && parsed.affinity.is_none());
+        let balance = parsed.balance.map(|balance| *balance);
+        assert_eq!(balance.unwrap_or_default(), table::Balance::default());
+        let access = parsed.access.policy(&settings.access);
+        assert_eq!((access, parsed.redirects.fixed), (None, None));
+    }
 }
 
 #[test]
