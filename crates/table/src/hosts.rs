@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::host::CATCH_ALL;
-use crate::{Certificate, Host, HostTls, RegexName, SharedMap};
+use crate::{Certificate, Host, HostTls, RegexName, SharedMap, Slot};
 
 /// The hosts of one universe by name. A copy shares everything that is not changed in it.
 #[derive(Clone)]
@@ -23,6 +23,8 @@ pub struct VirtualHosts {
     regex_names: Arc<[RegexName]>,
     /// The host for all unknown names.
     catch_all: Arc<Host>,
+    /// A copy is a later version of the same universe.
+    slot: Slot,
 }
 
 impl VirtualHosts {
@@ -35,7 +37,13 @@ impl VirtualHosts {
             wildcards: SharedMap::new(),
             regex_names: Arc::default(),
             catch_all,
+            slot: Slot::default(),
         }
+    }
+
+    /// Run-time state of the universe, which copies share and other universes do not: its TLS sessions.
+    pub fn slot(&self) -> &Slot {
+        &self.slot
     }
 
     /// The host that serves `name` (canonical: lower-case, without port and final dot). Exact name or alias, suffix alias,

@@ -52,6 +52,8 @@ pub struct TlsSocket {
     suffixes: SharedMap<TlsRoute>,
     /// For all other names and for none.
     other: TlsRoute,
+    /// Some routes are passthrough.
+    passes_through: bool,
 }
 
 /// What is done with a TLS connection.
@@ -99,10 +101,7 @@ impl Listener {
 
     /// How TLS ends on connections with server name `name`; `None`: it does not, or there is none.
     pub fn terminate(&self, name: Option<&str>) -> Option<&Terminate> {
-        match &self.socket {
-            Socket::Plain(_) => None,
-            Socket::Tls(tls) => tls.route(name).terminate(),
-        }
+        self.socket.tls()?.route(name).terminate()
     }
 
     /// Every universe that some connection leads to. One may come several times.
@@ -114,18 +113,38 @@ impl Listener {
     }
 }
 
+impl Socket {
+    /// What handshakes lead to, where connections begin with one.
+    pub fn tls(&self) -> Option<&TlsSocket> {
+        match self {
+            Self::Plain(_) => None,
+            Self::Tls(tls) => Some(tls),
+        }
+    }
+
+    /// The backends of a socket for streams.
+    pub fn stream(&self) -> Option<&Arc<Split>> {
+        match self {
+            Self::Plain(Plain::Stream(split)) => Some(split),
+            Self::Plain(Plain::Http(_)) | Self::Tls(_) => None,
+        }
+    }
+}
+
 impl TlsSocket {
     /// A socket on which all server names lead to `other`.
     pub fn new(other: TlsRoute) -> Self {
         Self {
             exact: SharedMap::new(),
             suffixes: SharedMap::new(),
+            passes_through: other.terminate().is_none(),
             other,
         }
     }
 
     /// Lets `name` (lower-case, or `*.x` for any depth below `x`) lead to `route`.
     pub fn insert(&mut self, name: &str, route: TlsRoute) {
+        self.passes_through |= route.terminate().is_none();
         match name.strip_prefix("*.") {
             Some(parent) => drop(self.suffixes.insert(parent.into(), route)),
             None => drop(self.exact.insert(name.into(), route)),
@@ -140,6 +159,11 @@ impl TlsSocket {
         }
         let named = name.and_then(|name| self.exact.get(name).or_else(|| self.suffix(name)));
         named.unwrap_or(&self.other)
+    }
+
+    /// Whether some server names lead to [`TlsRoute::Passthrough`].
+    pub fn passes_through(&self) -> bool {
+        self.passes_through
     }
 
     /// All routes, that for other names last.
@@ -167,6 +191,14 @@ impl TlsRoute {
         match self {
             Self::Terminate(terminate) => Some(terminate),
             Self::Passthrough(_) => None,
+        }
+    }
+
+    /// The backends that the connection is passed on to, if it is.
+    pub fn passthrough(&self) -> Option<&Arc<Split>> {
+        match self {
+            Self::Terminate(_) => None,
+            Self::Passthrough(split) => Some(split),
         }
     }
 
