@@ -22,7 +22,7 @@ use headgate_table::{
 use self::index::Index;
 use self::settings::SettingsRead;
 use super::class::{self, is_ours};
-use super::host::{self, IngressHost, Member, Served, www_counterpart};
+use super::host::{self, AttachedIngress, IngressHost, Served, www_counterpart};
 use super::parsed::ParsedIngress;
 use super::policy;
 use super::serving::{config_map_name, serving, settings_finding};
@@ -52,7 +52,7 @@ struct State {
     settings: Settings,
     plain_forwarding: Arc<Forwarding>,
     plain_policy: Arc<Policy>,
-    members: HashMap<Name, Arc<Member>, RandomState>,
+    attached: HashMap<Name, Arc<AttachedIngress>, RandomState>,
     statuses: BTreeMap<Name, IngressStatus>,
     index: Index,
     certificates: Certificates,
@@ -146,26 +146,27 @@ impl Compiled {
     }
 
     /// An Ingress in service.
-    pub(crate) fn member(&self, name: &Name) -> Option<&Member> {
-        self.state.members.get(name).map(|member| &**member)
+    pub(crate) fn attached(&self, name: &Name) -> Option<&AttachedIngress> {
+        self.state.attached.get(name).map(|attached| &**attached)
     }
 
-    /// Members of a host that have one of these paths there, oldest first.
-    pub(crate) fn members_at<'a>(
+    /// Attached Ingresses of a host that have one of these paths there, oldest first.
+    pub(crate) fn attached_at<'a>(
         &self,
         host: &str,
         paths: impl Iterator<Item = &'a str>,
-    ) -> Vec<&Member> {
+    ) -> Vec<&AttachedIngress> {
         let names = paths.flat_map(|path| self.state.index.of_path(host, path));
-        let mut members: Vec<&Member> = names.filter_map(|name| self.member(name)).collect();
-        members.sort_by(|one, other| one.ingress.age.cmp(&other.ingress.age));
-        members.dedup_by(|one, other| std::ptr::eq(*one, *other));
-        members
+        let mut attached: Vec<&AttachedIngress> =
+            names.filter_map(|name| self.attached(name)).collect();
+        attached.sort_by(|one, other| one.ingress.age.cmp(&other.ingress.age));
+        attached.dedup_by(|one, other| std::ptr::eq(*one, *other));
+        attached
     }
 
-    /// Members of a host, oldest first.
-    pub(crate) fn members_of(&self, host: &str) -> Vec<&Member> {
-        self.state.members_of(host)
+    /// Attached Ingresses of a host, oldest first.
+    pub(crate) fn attached_to(&self, host: &str) -> Vec<&AttachedIngress> {
+        self.state.attached_to(host)
     }
 }
 
@@ -176,7 +177,7 @@ impl State {
             settings,
             plain_forwarding,
             plain_policy,
-            members: HashMap::default(),
+            attached: HashMap::default(),
             statuses: BTreeMap::new(),
             index: Index::default(),
             certificates: Certificates::default(),
@@ -194,15 +195,15 @@ impl State {
     /// The Ingresses of these names that are in service.
     fn parsed<'a>(&'a self, names: impl Iterator<Item = &'a Name>) -> Vec<&'a ParsedIngress> {
         names
-            .filter_map(|name| Some(&*self.members.get(name)?.ingress))
+            .filter_map(|name| Some(&*self.attached.get(name)?.ingress))
             .collect()
     }
 
-    /// Members of a host, oldest first.
-    fn members_of(&self, host: &str) -> Vec<&Member> {
+    /// Attached Ingresses of a host, oldest first.
+    fn attached_to(&self, host: &str) -> Vec<&AttachedIngress> {
         let names = self.index.of_host(host);
         names
-            .filter_map(|name| self.members.get(name).map(|member| &**member))
+            .filter_map(|name| self.attached.get(name).map(|attached| &**attached))
             .collect()
     }
 }

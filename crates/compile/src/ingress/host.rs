@@ -21,7 +21,7 @@ use crate::ingress::settings::Settings;
 use crate::{Options, Snapshot};
 
 /// An Ingress in service, with the policy of its routes.
-pub(crate) struct Member {
+pub(crate) struct AttachedIngress {
     pub(crate) ingress: Arc<ParsedIngress>,
     pub(crate) policy: Arc<Policy>,
     /// How the endpoints of its backends are spoken to.
@@ -64,21 +64,21 @@ pub(crate) struct Served {
     pub(crate) routes: Vec<RouteDraft<()>>,
 }
 
-/// What `host` is by its members, oldest first. `counterpart` are the members of the same host with or without `www.`.
+/// What `host` is by its attached, oldest first. `counterpart` are the attached of the same host with or without `www.`.
 pub(crate) fn draft(
     host: &Arc<str>,
-    members: &[&Member],
-    counterpart: &[&Member],
+    attached: &[&AttachedIngress],
+    counterpart: &[&AttachedIngress],
     inputs: &mut Inputs<'_>,
 ) -> IngressHost {
-    let primaries: Vec<&Member> = members
+    let primaries: Vec<&AttachedIngress> = attached
         .iter()
         .copied()
-        .filter(|member| !member.ingress.is_canary())
+        .filter(|attached| !attached.ingress.is_canary())
         .collect();
     let mut findings = Vec::new();
     if primaries.is_empty() && &**host != CATCH_ALL {
-        canary::Canaries::new(host, members).unmatched(&mut findings);
+        canary::Canaries::new(host, attached).unmatched(&mut findings);
         let redirect = redirect_host(host, counterpart, inputs);
         return IngressHost {
             served: redirect.map(|host| Served {
@@ -91,7 +91,7 @@ pub(crate) fn draft(
             findings,
         };
     }
-    let routes = routes::draft(host, members, &primaries, inputs, &mut findings);
+    let routes = routes::draft(host, attached, &primaries, inputs, &mut findings);
     let tls = tls::choose(host, &primaries, inputs, &mut findings);
     let aliases = aliases(host, &primaries, inputs, &mut findings);
     findings.extend(www_finding(host, &primaries, inputs));
@@ -117,14 +117,14 @@ pub(crate) fn draft(
 }
 
 /// A redirect from the host's counterpart is configured, but the counterpart is a host itself.
-fn www_finding(host: &str, primaries: &[&Member], inputs: &Inputs<'_>) -> Option<Finding> {
+fn www_finding(host: &str, primaries: &[&AttachedIngress], inputs: &Inputs<'_>) -> Option<Finding> {
     let counterpart = www_counterpart(host);
     if !wants_www(primaries) || !(inputs.defines)(&counterpart) {
         return None;
     }
     let mut owners = primaries.iter();
     let owner =
-        owners.find(|member| member.ingress.annotations.redirects.from_to_www == Some(true))?;
+        owners.find(|attached| attached.ingress.annotations.redirects.from_to_www == Some(true))?;
     let message =
         format!("host {counterpart} is defined by an Ingress, so there is no redirect from it");
     let ingress = &owner.ingress;
@@ -132,7 +132,7 @@ fn www_finding(host: &str, primaries: &[&Member], inputs: &Inputs<'_>) -> Option
 }
 
 /// Whether `host` with these Ingresses, canaries aside and oldest first, reads all its paths as regular expressions.
-pub(crate) fn in_regex_mode(host: &str, primaries: &[&Member]) -> bool {
+pub(crate) fn in_regex_mode(host: &str, primaries: &[&AttachedIngress]) -> bool {
     routes::in_regex_mode(host, primaries)
 }
 
@@ -143,28 +143,30 @@ pub(crate) fn www_counterpart(host: &str) -> String {
 }
 
 /// Whether any of a host's Ingresses configures the redirect from its `www.` counterpart.
-pub(crate) fn wants_www(members: &[&Member]) -> bool {
-    let wants = |member: &&Member| member.ingress.annotations.redirects.from_to_www == Some(true);
-    members
+pub(crate) fn wants_www(attached: &[&AttachedIngress]) -> bool {
+    let wants = |attached: &&AttachedIngress| {
+        attached.ingress.annotations.redirects.from_to_www == Some(true)
+    };
+    attached
         .iter()
-        .filter(|member| !member.ingress.is_canary())
+        .filter(|attached| !attached.ingress.is_canary())
         .any(wants)
 }
 
 /// A host that only redirects to its counterpart.
 fn redirect_host(
     host: &Arc<str>,
-    counterpart: &[&Member],
+    counterpart: &[&AttachedIngress],
     inputs: &mut Inputs<'_>,
 ) -> Option<HostDraft> {
     let to: Arc<str> = www_counterpart(host).into();
     if &*to == CATCH_ALL || to.starts_with("*.") || !wants_www(counterpart) {
         return None;
     }
-    let primaries: Vec<&Member> = counterpart
+    let primaries: Vec<&AttachedIngress> = counterpart
         .iter()
         .copied()
-        .filter(|member| !member.ingress.is_canary())
+        .filter(|attached| !attached.ingress.is_canary())
         .collect();
     // What is wrong with the certificate is a finding of the host that it belongs to.
     let tls = match tls::choose(&to, &primaries, inputs, &mut Vec::new()) {
@@ -180,10 +182,10 @@ fn redirect_host(
 }
 
 /// The application's root: of several, the one with the longest path in this host.
-fn app_root(host: &str, primaries: &[&Member]) -> Option<AppRoot> {
-    let roots = primaries.iter().filter_map(|member| {
-        let root = member.ingress.annotations.routing.app_root.as_ref()?;
-        let longest = member
+fn app_root(host: &str, primaries: &[&AttachedIngress]) -> Option<AppRoot> {
+    let roots = primaries.iter().filter_map(|attached| {
+        let root = attached.ingress.annotations.routing.app_root.as_ref()?;
+        let longest = attached
             .ingress
             .rules(host)?
             .paths
@@ -208,16 +210,16 @@ struct Aliases {
 /// The aliases of the first Ingress that has some; a name that is a host already stays with that host.
 fn aliases(
     host: &str,
-    primaries: &[&Member],
+    primaries: &[&AttachedIngress],
     inputs: &Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> Aliases {
     let mut aliases = Aliases::default();
-    let first = primaries.iter().find_map(|member| {
-        let aliases = member.ingress.annotations.routing.server_aliases.as_ref();
-        Some((member, aliases?))
+    let first = primaries.iter().find_map(|attached| {
+        let aliases = attached.ingress.annotations.routing.server_aliases.as_ref();
+        Some((attached, aliases?))
     });
-    let Some((member, named)) = first else {
+    let Some((attached, named)) = first else {
         return aliases;
     };
     aliases.regex.clone_from(&named.expressions);
@@ -225,7 +227,7 @@ fn aliases(
         aliases.claimed.push(name.clone());
         if (inputs.defines)(name) {
             let message = format!("\"{name}\" is the host of an Ingress; left out");
-            findings.push(member.ingress.annotation_finding(
+            findings.push(attached.ingress.annotation_finding(
                 Severity::Warning,
                 "server-alias",
                 message,

@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use headgate_table::PathKind;
 
 use super::{Candidate, has_canary_annotation};
-use crate::ingress::host::Member;
+use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::{HostRules, ParsedIngress, PathRule};
 
 type Key<'a> = (&'a str, PathKind);
@@ -19,16 +19,17 @@ type Wanted<'a> = HashSet<&'a str, RandomState>;
 /// # Errors
 /// The first path that another Ingress has, in words.
 pub(super) fn check(parsed: &ParsedIngress, candidate: &Candidate<'_>) -> Result<usize, String> {
-    let stored = candidate.compiled.member(&parsed.name);
-    let is_stored = |member: &Member| stored.is_some_and(|stored| ptr::eq(stored, member));
+    let stored = candidate.compiled.attached(&parsed.name);
+    let is_stored =
+        |attached: &AttachedIngress| stored.is_some_and(|stored| ptr::eq(stored, attached));
     let mut looked_at = HashSet::with_hasher(RandomState::default());
     for rules in &parsed.hosts {
         let wanted = wanted(rules);
         let paths = wanted.iter().copied();
-        let mut members = candidate.compiled.members_at(&rules.host, paths);
-        members.retain(|member| member.ingress.is_canary() == parsed.is_canary());
-        let counts = |owner: &Member| parsed.is_canary() || both_plain(owner, candidate);
-        let owners = Owners::of(rules, &wanted, &members, is_stored);
+        let mut attached = candidate.compiled.attached_at(&rules.host, paths);
+        attached.retain(|attached| attached.ingress.is_canary() == parsed.is_canary());
+        let counts = |owner: &AttachedIngress| parsed.is_canary() || both_plain(owner, candidate);
+        let owners = Owners::of(rules, &wanted, &attached, is_stored);
         if let Some((rule, owner)) = owners.first(rules, counts) {
             return Err(format!(
                 "host \"{}\" and path \"{}\" is already defined in ingress {}",
@@ -37,8 +38,8 @@ pub(super) fn check(parsed: &ParsedIngress, candidate: &Candidate<'_>) -> Result
                 owner.ingress.name
             ));
         }
-        let others = members.into_iter().filter(|member| !is_stored(member));
-        looked_at.extend(others.map(|member| ptr::from_ref(member).addr()));
+        let others = attached.into_iter().filter(|attached| !is_stored(attached));
+        looked_at.extend(others.map(|attached| ptr::from_ref(attached).addr()));
     }
     Ok(looked_at.len())
 }
@@ -52,7 +53,7 @@ fn wanted(rules: &HostRules) -> Wanted<'_> {
 }
 
 /// Two Ingresses of which one says it is no canary may share a path: its author thought about it, and the older one wins.
-fn both_plain(owner: &Member, candidate: &Candidate<'_>) -> bool {
+fn both_plain(owner: &AttachedIngress, candidate: &Candidate<'_>) -> bool {
     !has_canary_annotation(candidate.ingress, candidate.options)
         && !candidate.has_canary_annotation(&owner.ingress.name)
 }
@@ -60,7 +61,7 @@ fn both_plain(owner: &Member, candidate: &Candidate<'_>) -> bool {
 /// Who has which of the wanted paths of a host now, among Ingresses that are canaries as the reviewed one is, or are none
 /// as it is none.
 struct Owners<'a> {
-    others: HashMap<Key<'a>, &'a Member, RandomState>,
+    others: HashMap<Key<'a>, &'a AttachedIngress, RandomState>,
     /// Paths that the Ingress has already; nothing changes about who serves them.
     own: HashSet<Key<'a>, RandomState>,
     /// Exact paths of the host as it would be.
@@ -68,12 +69,12 @@ struct Owners<'a> {
 }
 
 impl<'a> Owners<'a> {
-    /// `members` are those of the host that have one of the `wanted` paths, oldest first.
+    /// `attached` are those of the host that have one of the `wanted` paths, oldest first.
     fn of(
         rules: &'a HostRules,
         wanted: &Wanted<'_>,
-        members: &[&'a Member],
-        is_stored: impl Fn(&Member) -> bool,
+        attached: &[&'a AttachedIngress],
+        is_stored: impl Fn(&AttachedIngress) -> bool,
     ) -> Self {
         let mut owners = Self {
             others: HashMap::default(),
@@ -81,18 +82,18 @@ impl<'a> Owners<'a> {
             exact: HashSet::default(),
         };
         let mut taken: HashSet<Key<'a>, RandomState> = HashSet::default();
-        for member in members {
-            let rules = member.ingress.rules(&rules.host).into_iter();
+        for attached in attached {
+            let rules = attached.ingress.rules(&rules.host).into_iter();
             let rules = rules.flat_map(|rules| &rules.paths);
             for rule in rules.filter(|rule| wanted.contains(&*rule.path)) {
                 let key = (&*rule.path, rule.kind);
                 if !taken.insert(key) {
                     continue;
                 }
-                if is_stored(member) {
+                if is_stored(attached) {
                     owners.own.insert(key);
                 } else {
-                    owners.others.insert(key, member);
+                    owners.others.insert(key, attached);
                 }
             }
         }
@@ -109,8 +110,8 @@ impl<'a> Owners<'a> {
     fn first<'r>(
         &self,
         rules: &'r HostRules,
-        counts: impl Fn(&Member) -> bool,
-    ) -> Option<(&'r PathRule, &'a Member)> {
+        counts: impl Fn(&AttachedIngress) -> bool,
+    ) -> Option<(&'r PathRule, &'a AttachedIngress)> {
         let new = rules
             .paths
             .iter()
@@ -122,7 +123,7 @@ impl<'a> Owners<'a> {
     /// Who has a location of this path. What locations a prefix makes is the reference's: with a final slash, and without
     /// one where no exact path is the same; as written, where the paths of its Ingress are expressions or rewritten. That
     /// is why an exact path passes beside a prefix, and a prefix beside an exact path does not.
-    fn at(&self, path: &str) -> impl Iterator<Item = &'a Member> {
+    fn at(&self, path: &str) -> impl Iterator<Item = &'a AttachedIngress> {
         let exact = self.others.get(&(path, PathKind::Exact)).copied();
         let same = self.others.get(&(path, PathKind::Prefix)).copied();
         let same = same.filter(|owner| {
@@ -139,6 +140,6 @@ impl<'a> Owners<'a> {
 }
 
 /// Whether the paths of an Ingress are searched as they are written.
-fn is_verbatim(member: &Member, path: &str) -> bool {
-    member.ingress.annotations.routing.is_regex(path)
+fn is_verbatim(attached: &AttachedIngress, path: &str) -> bool {
+    attached.ingress.annotations.routing.is_regex(path)
 }

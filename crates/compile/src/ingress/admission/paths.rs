@@ -9,7 +9,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use super::{quoted, shown_host};
 use crate::Compiled;
 use crate::build::service_port::Transport;
-use crate::ingress::host::{Member, in_regex_mode};
+use crate::ingress::host::{AttachedIngress, in_regex_mode};
 use crate::ingress::parsed::ParsedIngress;
 
 /// Expressions that one review compiles, at most; those in service already are not compiled again. Those beyond are
@@ -94,7 +94,7 @@ pub(super) fn expressions(
 /// Hosts of the Ingress whose paths are expressions once it is stored.
 fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&'a str> {
     let hosts = parsed.hosts.iter().map(|rules| &*rules.host);
-    let trial = Member {
+    let trial = AttachedIngress {
         ingress: parsed.clone(),
         policy: compiled.plain_policy().clone(),
         transport: Transport::default(),
@@ -102,10 +102,11 @@ fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&
     };
     hosts
         .filter(|host| {
-            let mut primaries: Vec<&Member> = compiled.members_of(host);
-            primaries
-                .retain(|member| !member.ingress.is_canary() && member.ingress.name != parsed.name);
-            let at = primaries.partition_point(|member| member.ingress.age < trial.ingress.age);
+            let mut primaries: Vec<&AttachedIngress> = compiled.attached_to(host);
+            primaries.retain(|attached| {
+                !attached.ingress.is_canary() && attached.ingress.name != parsed.name
+            });
+            let at = primaries.partition_point(|attached| attached.ingress.age < trial.ingress.age);
             primaries.insert(at, &trial);
             in_regex_mode(host, &primaries)
         })

@@ -32,7 +32,7 @@ impl Pass<'_> {
         }
         if all {
             names.extend(self.snapshot.names(Kind::Ingress).cloned());
-            names.extend(self.state.members.keys().cloned());
+            names.extend(self.state.attached.keys().cloned());
         }
         let mut touched = Touched::default();
         for name in &names {
@@ -49,7 +49,7 @@ impl Pass<'_> {
     }
 
     fn ingress(&mut self, name: &Name, touched: &mut Touched) {
-        let former = self.state.members.remove(name);
+        let former = self.state.attached.remove(name);
         let was_ours = self.state.statuses.contains_key(name);
         if let Some(former) = &former {
             self.detach(former, touched);
@@ -102,27 +102,27 @@ impl Pass<'_> {
             plain_forwarding: &self.state.plain_forwarding,
         };
         let built = policy::build(&ingress, &mut inputs, counters);
-        let member = Arc::new(Member {
+        let attached = Arc::new(AttachedIngress {
             ingress,
             policy: built.policy,
             transport: built.transport,
             closed: built.closed,
         });
-        for draft in upstreams(&member) {
+        for draft in upstreams(&attached) {
             self.builder.acquire(draft);
         }
-        self.state.index.insert(&member, built.uses);
-        self.touch(&member.ingress, touched);
+        self.state.index.insert(&attached, built.uses);
+        self.touch(&attached.ingress, touched);
         self.state
-            .members
-            .insert(member.ingress.name.clone(), member);
+            .attached
+            .insert(attached.ingress.name.clone(), attached);
         built.findings
     }
 
-    fn detach(&mut self, member: &Member, touched: &mut Touched) {
-        self.touch(&member.ingress, touched);
-        touched.unused.extend(self.state.index.remove(member));
-        for draft in upstreams(member) {
+    fn detach(&mut self, attached: &AttachedIngress, touched: &mut Touched) {
+        self.touch(&attached.ingress, touched);
+        touched.unused.extend(self.state.index.remove(attached));
+        for draft in upstreams(attached) {
             self.builder.release_upstream(&draft.key());
         }
     }
@@ -138,8 +138,8 @@ impl Pass<'_> {
                 hosts.extend(sharing.into_iter().flat_map(ParsedIngress::touched_hosts));
             }
         }
-        let members = hosts.iter().flat_map(|host| self.state.members_of(host));
-        let canaries = members.filter(|member| member.ingress.is_canary());
+        let attached = hosts.iter().flat_map(|host| self.state.attached_to(host));
+        let canaries = attached.filter(|attached| attached.ingress.is_canary());
         let services = canaries.flat_map(|canary| canary.ingress.services());
         let services: BTreeSet<Name> = services.chain(ingress.services()).collect();
         for service in &services {
@@ -149,11 +149,11 @@ impl Pass<'_> {
 }
 
 /// The upstreams of all Service ports that an Ingress names, whether a route leads to them or not.
-fn upstreams(member: &Member) -> impl Iterator<Item = UpstreamDraft> {
-    let namespace = &member.ingress.name.namespace;
-    member.ingress.backends().map(|backend| UpstreamDraft {
+fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> {
+    let namespace = &attached.ingress.name.namespace;
+    attached.ingress.backends().map(|backend| UpstreamDraft {
         port: backend.service_port(namespace),
-        transport: member.transport.clone(),
+        transport: attached.transport.clone(),
     })
 }
 

@@ -31,7 +31,7 @@ impl Pass<'_> {
             let counterpart = www_counterpart(host);
             let known =
                 self.state.index.has_host(&counterpart) || self.served(&counterpart).is_some();
-            if known || host::wants_www(&self.state.members_of(host)) {
+            if known || host::wants_www(&self.state.attached_to(host)) {
                 more.insert(counterpart.into());
             }
             more.extend(self.state.index.claimants(host).cloned());
@@ -73,20 +73,24 @@ impl Pass<'_> {
             certificates,
             patterns,
             index,
-            members,
+            attached,
             settings,
             plain_policy,
             universe,
             rules_field,
             ..
         } = &mut self.state;
-        let of = |host: &str| -> Vec<&Member> {
+        let of = |host: &str| -> Vec<&AttachedIngress> {
             let names = index.of_host(host);
             names
-                .filter_map(|name| members.get(name).map(|member| &**member))
+                .filter_map(|name| attached.get(name).map(|attached| &**attached))
                 .collect()
         };
-        let defines = |host: &str| of(host).iter().any(|member| !member.ingress.is_canary());
+        let defines = |host: &str| {
+            of(host)
+                .iter()
+                .any(|attached| !attached.ingress.is_canary())
+        };
         let mut inputs = host::Inputs {
             snapshot: self.snapshot,
             settings,
@@ -109,14 +113,14 @@ impl Pass<'_> {
             .filter(|host| host.aliases.contains(alias));
         let owner = claimants.next().map(|owner| owner.name.clone());
         let findings = claimants.filter_map(|late| {
-            let members = self.state.members_of(&late.name);
-            let member = members.into_iter().find(|member| {
-                let aliases = &member.ingress.annotations.routing.server_aliases;
-                !member.ingress.is_canary() && aliases.is_some()
+            let attached = self.state.attached_to(&late.name);
+            let attached = attached.into_iter().find(|attached| {
+                let aliases = &attached.ingress.annotations.routing.server_aliases;
+                !attached.ingress.is_canary() && aliases.is_some()
             })?;
             let owner = owner.as_ref()?;
             let message = format!("\"{alias}\" is an alias of host {owner} already; left out");
-            let ingress = &member.ingress;
+            let ingress = &attached.ingress;
             Some(ingress.annotation_finding(Severity::Warning, "server-alias", message))
         });
         let findings = findings.collect();

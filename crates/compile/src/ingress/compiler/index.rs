@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use crate::build::service_port::ServicePortId;
 use crate::build::sorted::Sorted;
 use crate::ingress::age::{self, ByAge};
-use crate::ingress::host::Member;
+use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::ParsedIngress;
 use crate::{Kind, Name, ObjectRef};
 
@@ -38,11 +38,11 @@ pub(super) struct Index {
 
 impl Index {
     /// Takes in an Ingress whose policy comes from `uses`, beside the Secrets that it names.
-    pub(super) fn insert(&mut self, member: &Member, mut uses: Vec<ObjectRef>) {
-        let ingress = &member.ingress;
+    pub(super) fn insert(&mut self, attached: &AttachedIngress, mut uses: Vec<ObjectRef>) {
+        let ingress = &attached.ingress;
         for host in ingress.touched_hosts() {
-            let members = self.hosts.entry(host).or_default();
-            members.insert(ingress.age.clone());
+            let attached = self.hosts.entry(host).or_default();
+            attached.insert(ingress.age.clone());
         }
         self.paths.insert(ingress);
         for backend in ingress.backends() {
@@ -62,8 +62,8 @@ impl Index {
     }
 
     /// Takes an Ingress out. Gives the objects that none uses any more.
-    pub(super) fn remove(&mut self, member: &Member) -> Vec<ObjectRef> {
-        let ingress = &member.ingress;
+    pub(super) fn remove(&mut self, attached: &AttachedIngress) -> Vec<ObjectRef> {
+        let ingress = &attached.ingress;
         for host in ingress.touched_hosts() {
             remove_from(&mut self.hosts, &host, &ingress.age);
         }

@@ -2,7 +2,7 @@
 
 use headgate_table::{CATCH_ALL, PathKind, Rule, Unavailable};
 
-use super::Member;
+use super::AttachedIngress;
 use crate::build::{AlternativeDraft, BackendDraft, SplitDraft, Transport};
 use crate::finding::{Finding, Severity};
 use crate::ingress::family::canary::Canary;
@@ -16,13 +16,13 @@ pub(super) struct Canaries<'a> {
 
 /// A canary of one route.
 pub(super) struct Join<'a> {
-    member: &'a Member,
+    attached: &'a AttachedIngress,
     backend: &'a Backend,
     rules: &'a Canary,
 }
 
 struct Candidate<'a> {
-    member: &'a Member,
+    attached: &'a AttachedIngress,
     path: &'a str,
     kind: PathKind,
     backend: &'a Backend,
@@ -31,15 +31,15 @@ struct Candidate<'a> {
 }
 
 impl<'a> Canaries<'a> {
-    pub(super) fn new(host: &'a str, members: &[&'a Member]) -> Self {
-        let canaries = members
+    pub(super) fn new(host: &'a str, attached: &[&'a AttachedIngress]) -> Self {
+        let canaries = attached
             .iter()
             .copied()
-            .filter(|member| member.ingress.is_canary());
+            .filter(|attached| attached.ingress.is_canary());
         Self {
             host,
             candidates: canaries
-                .flat_map(|member| candidates(host, member))
+                .flat_map(|attached| candidates(host, attached))
                 .collect(),
         }
     }
@@ -60,7 +60,7 @@ impl<'a> Canaries<'a> {
         let mut joined = Vec::new();
         for candidate in same {
             candidate.matched = true;
-            let ingress = &candidate.member.ingress;
+            let ingress = &candidate.attached.ingress;
             if candidate.backend.id == primary.id {
                 let message = format!(
                     "the canary and the Ingress it stands beside send requests to the same {}; nothing is split",
@@ -71,7 +71,7 @@ impl<'a> Canaries<'a> {
             }
             if let Some(rules) = &ingress.annotations.canary {
                 joined.push(Join {
-                    member: candidate.member,
+                    attached: candidate.attached,
                     backend: candidate.backend,
                     rules,
                 });
@@ -87,11 +87,11 @@ impl<'a> Canaries<'a> {
             .candidates
             .iter()
             .filter(|candidate| !candidate.matched);
-        findings.extend(unmatched.map(|Candidate { member, path, kind, .. }| {
+        findings.extend(unmatched.map(|Candidate { attached, path, kind, .. }| {
             let message = format!(
                 "no Ingress has {kind:?} {path} of host {host} for this canary to stand beside; it is ignored there"
             );
-            member
+            attached
                 .ingress
                 .finding(Severity::Warning, "spec.rules", message)
         }));
@@ -99,10 +99,10 @@ impl<'a> Canaries<'a> {
 }
 
 /// The paths of a canary; for the catch-all, a default backend alone is its root.
-fn candidates<'a>(host: &str, member: &'a Member) -> Vec<Candidate<'a>> {
-    let ingress = &member.ingress;
+fn candidates<'a>(host: &str, attached: &'a AttachedIngress) -> Vec<Candidate<'a>> {
+    let ingress = &attached.ingress;
     let candidate = |path, kind, backend| Candidate {
-        member,
+        attached,
         path,
         kind,
         backend,
@@ -138,11 +138,11 @@ pub(super) fn join(
         .map(
             |(
                 Join {
-                    member, backend, ..
+                    attached, backend, ..
                 },
                 weight,
             )| {
-                let port = backend.service_port(&member.ingress.name.namespace);
+                let port = backend.service_port(&attached.ingress.name.namespace);
                 AlternativeDraft {
                     backend: BackendDraft::service(port, transport.clone()),
                     weight,
@@ -168,7 +168,10 @@ fn weights(canaries: &[Join<'_>], findings: &mut Vec<Finding>) -> (Vec<u32>, u32
     let total = common_total(canaries);
     let mut left = total;
     let mut weights = Vec::with_capacity(canaries.len());
-    for Join { member, rules, .. } in canaries {
+    for Join {
+        attached, rules, ..
+    } in canaries
+    {
         let scaled =
             u64::from(rules.weight) * u64::from(total) / u64::from(rules.weight_total.max(1));
         let wanted = u32::try_from(scaled).unwrap_or(u32::MAX);
@@ -177,7 +180,7 @@ fn weights(canaries: &[Join<'_>], findings: &mut Vec<Finding>) -> (Vec<u32>, u32
             let message = format!(
                 "the weights of the canaries of one path exceed their total of {total}: older ones leave {weight} of the {wanted} for this one"
             );
-            findings.push(member.ingress.annotation_finding(
+            findings.push(attached.ingress.annotation_finding(
                 Severity::Warning,
                 "canary-weight",
                 message,

@@ -10,7 +10,7 @@ use headgate_table::{
 use smallvec::{SmallVec, smallvec};
 
 use super::canary::{self, Canaries};
-use super::{Inputs, Member};
+use super::{AttachedIngress, Inputs};
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{
     BackendDraft, PathDraft, RouteDraft, RoutePolicy, ServicePort, SplitDraft, TargetDraft,
@@ -29,11 +29,11 @@ pub(super) struct Routes {
     pub(super) regex: bool,
 }
 
-/// The routes of `host`: those of its primaries, oldest first, with the canaries among `members`.
+/// The routes of `host`: those of its primaries, oldest first, with the canaries among `attached`.
 pub(super) fn draft(
     host: &Arc<str>,
-    members: &[&Member],
-    primaries: &[&Member],
+    attached: &[&AttachedIngress],
+    primaries: &[&AttachedIngress],
     inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> Routes {
@@ -48,7 +48,7 @@ pub(super) fn draft(
     };
     let mut drafter = Drafter {
         host,
-        canaries: Canaries::new(host, members),
+        canaries: Canaries::new(host, attached),
         exact: exact_paths(&declared),
         inputs,
         findings,
@@ -56,14 +56,14 @@ pub(super) fn draft(
         regex,
     };
     let root = match root {
-        Root::CatchAll(member) => drafter.catch_all_root(member, primaries, &declared),
-        Root::Declared(member, rule) => drafter.route(member, rule),
-        Root::Creator(member) => drafter.default_root(member),
+        Root::CatchAll(attached) => drafter.catch_all_root(attached, primaries, &declared),
+        Root::Declared(attached, rule) => drafter.route(attached, rule),
+        Root::Creator(attached) => drafter.default_root(attached),
         Root::BuiltIn => drafter.built_in_root(),
     };
     let others = declared.into_iter().filter(|(_, rule)| !is_root(rule));
     let others = others
-        .map(|(member, rule)| drafter.route(member, rule))
+        .map(|(attached, rule)| drafter.route(attached, rule))
         .collect();
     let Drafter {
         canaries, findings, ..
@@ -77,45 +77,45 @@ pub(super) fn draft(
 }
 
 /// Whether the paths of `host` are regular expressions, all of them.
-pub(super) fn in_regex_mode(host: &str, primaries: &[&Member]) -> bool {
+pub(super) fn in_regex_mode(host: &str, primaries: &[&AttachedIngress]) -> bool {
     let declared = declared(host, primaries, &mut Vec::new());
     is_regex_mode(&Root::of(host, primaries, &declared), &declared)
 }
 
 fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
-    let wanted = |(member, rule): &Declared<'_>| wants_regex(member, &rule.path);
+    let wanted = |(attached, rule): &Declared<'_>| wants_regex(attached, &rule.path);
     root.wants_regex(declared) || declared.iter().any(wanted)
 }
 
 /// A path and the Ingress that declares it.
-type Declared<'a> = (&'a Member, &'a PathRule);
+type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
 
 /// Which Ingress owns the root of a host.
 enum Root<'a> {
     /// The oldest Ingress with nothing but a default backend takes over the root of the catch-all.
-    CatchAll(&'a Member),
+    CatchAll(&'a AttachedIngress),
     /// The Ingress that declares `/`.
-    Declared(&'a Member, &'a PathRule),
+    Declared(&'a AttachedIngress, &'a PathRule),
     /// The Ingress that created the host.
-    Creator(&'a Member),
+    Creator(&'a AttachedIngress),
     /// The catch-all host has no creator, however many Ingresses add paths to it.
     BuiltIn,
 }
 
 impl<'a> Root<'a> {
-    fn of(host: &str, primaries: &[&'a Member], declared: &[Declared<'a>]) -> Self {
+    fn of(host: &str, primaries: &[&'a AttachedIngress], declared: &[Declared<'a>]) -> Self {
         let is_catch_all = host == CATCH_ALL;
         let alone = primaries
             .iter()
-            .find(|member| is_catch_all && member.ingress.is_catch_all());
-        if let Some(member) = alone {
-            return Self::CatchAll(member);
+            .find(|attached| is_catch_all && attached.ingress.is_catch_all());
+        if let Some(attached) = alone {
+            return Self::CatchAll(attached);
         }
-        if let Some((member, rule)) = declared.iter().find(|(_, rule)| is_root(rule)) {
-            return Self::Declared(member, rule);
+        if let Some((attached, rule)) = declared.iter().find(|(_, rule)| is_root(rule)) {
+            return Self::Declared(attached, rule);
         }
         match primaries.first() {
-            Some(member) if !is_catch_all => Self::Creator(member),
+            Some(attached) if !is_catch_all => Self::Creator(attached),
             _ => Self::BuiltIn,
         }
     }
@@ -129,7 +129,7 @@ impl<'a> Root<'a> {
         };
         let mut own = declared
             .iter()
-            .filter(|(member, _)| member.ingress.name == creator.ingress.name)
+            .filter(|(attached, _)| attached.ingress.name == creator.ingress.name)
             .peekable();
         match own.peek() {
             None => wants_regex(creator, "/"),
@@ -139,29 +139,29 @@ impl<'a> Root<'a> {
 }
 
 /// Whether a location puts its host into regex mode: by `use-regex`, or a rewrite that changes its path.
-fn wants_regex(member: &Member, path: &str) -> bool {
-    member.ingress.annotations.routing.is_regex(path)
+fn wants_regex(attached: &AttachedIngress, path: &str) -> bool {
+    attached.ingress.annotations.routing.is_regex(path)
 }
 
 /// Why all routes of a host are closed: one of its Ingresses protects the whole host in a way that is not honoured.
 fn closed_for_all(
     host: &str,
-    primaries: &[&Member],
+    primaries: &[&AttachedIngress],
     findings: &mut Vec<Finding>,
 ) -> Option<Arc<str>> {
     let (owner, annotation) = primaries
         .iter()
-        .find_map(|member| Some((member, member.ingress.closes_hosts.as_ref()?)))?;
+        .find_map(|attached| Some((attached, attached.ingress.closes_hosts.as_ref()?)))?;
     let reason = format!(
         "{annotation} of Ingress {} protects all of host {host} and is not honoured",
         owner.ingress.name
     );
     let others = primaries
         .iter()
-        .filter(|member| member.ingress.closes_hosts.is_none());
-    findings.extend(others.map(|member| {
+        .filter(|attached| attached.ingress.closes_hosts.is_none());
+    findings.extend(others.map(|attached| {
         let message = format!("{reason}; the routes answer 503");
-        member
+        attached
             .ingress
             .finding(Severity::Error, "spec.rules", message)
     }));
@@ -171,14 +171,14 @@ fn closed_for_all(
 /// All paths in the order of their Ingresses' age. Of the same path and kind, the first stays.
 fn declared<'a>(
     host: &str,
-    primaries: &[&'a Member],
+    primaries: &[&'a AttachedIngress],
     findings: &mut Vec<Finding>,
 ) -> Vec<Declared<'a>> {
-    let all = primaries.iter().copied().flat_map(|member| {
-        let rules = member.ingress.rules(host).into_iter();
+    let all = primaries.iter().copied().flat_map(|attached| {
+        let rules = attached.ingress.rules(host).into_iter();
         rules
             .flat_map(|rules| &rules.paths)
-            .map(move |rule| (member, rule))
+            .map(move |rule| (attached, rule))
     });
     first_of_each(host, all, |rule| &rule.path, findings)
 }
@@ -204,28 +204,33 @@ fn first_of_each<'a>(
     key: impl Fn(&'a PathRule) -> &'a str,
     findings: &mut Vec<Finding>,
 ) -> Vec<Declared<'a>> {
-    let mut seen: HashMap<(&str, PathKind), &Member> = HashMap::new();
+    let mut seen: HashMap<(&str, PathKind), &AttachedIngress> = HashMap::new();
     let mut first = Vec::new();
-    for (member, rule) in all {
+    for (attached, rule) in all {
         match seen.entry((key(rule), rule.kind)) {
             Entry::Vacant(free) => {
-                free.insert(member);
-                first.push((member, rule));
+                free.insert(attached);
+                first.push((attached, rule));
             }
             Entry::Occupied(owner) => {
-                findings.push(conflict(host, member, rule, owner.get()));
+                findings.push(conflict(host, attached, rule, owner.get()));
             }
         }
     }
     first
 }
 
-fn conflict(host: &str, member: &Member, rule: &PathRule, owner: &Member) -> Finding {
+fn conflict(
+    host: &str,
+    attached: &AttachedIngress,
+    rule: &PathRule,
+    owner: &AttachedIngress,
+) -> Finding {
     let message = format!(
         "host {host} path {} ({:?}) is already served by {}; ignored here",
         rule.path, rule.kind, owner.ingress.name
     );
-    member
+    attached
         .ingress
         .finding(Severity::Error, "spec.rules", message)
 }
@@ -254,23 +259,23 @@ struct Drafter<'a, 'b> {
 }
 
 impl<'a> Drafter<'a, '_> {
-    fn route(&mut self, member: &'a Member, rule: &'a PathRule) -> RouteDraft<()> {
-        let target = self.target(member, &rule.path, rule.kind, &rule.backend);
-        self.finish(member, &rule.path, rule.kind, Some(&rule.backend), target)
+    fn route(&mut self, attached: &'a AttachedIngress, rule: &'a PathRule) -> RouteDraft<()> {
+        let target = self.target(attached, &rule.path, rule.kind, &rule.backend);
+        self.finish(attached, &rule.path, rule.kind, Some(&rule.backend), target)
     }
 
     /// The root of a host that no Ingress declares one for: the default backend, under all annotations of the Ingress
     /// that created the host, so that an unmatched path is as protected as the others.
-    fn default_root(&mut self, member: &'a Member) -> RouteDraft<()> {
+    fn default_root(&mut self, attached: &'a AttachedIngress) -> RouteDraft<()> {
         let path: Arc<str> = "/".into();
-        let target = match &member.ingress.default_backend {
-            Some(backend) => self.target(member, &path, PathKind::Prefix, backend),
+        let target = match &attached.ingress.default_backend {
+            Some(backend) => self.target(attached, &path, PathKind::Prefix, backend),
             None => self
-                .closed(member, &path)
-                .unwrap_or_else(|| self.default_backend(&member.transport)),
+                .closed(attached, &path)
+                .unwrap_or_else(|| self.default_backend(&attached.transport)),
         };
-        let names = member.ingress.default_backend.as_ref();
-        self.finish(member, &path, PathKind::Prefix, names, target)
+        let names = attached.ingress.default_backend.as_ref();
+        self.finish(attached, &path, PathKind::Prefix, names, target)
     }
 
     /// The root of the catch-all while no Ingress has taken it.
@@ -297,70 +302,70 @@ impl<'a> Drafter<'a, '_> {
     /// rewrites. Others that declare the root get a finding.
     fn catch_all_root(
         &mut self,
-        member: &'a Member,
-        primaries: &[&Member],
+        attached: &'a AttachedIngress,
+        primaries: &[&AttachedIngress],
         declared: &[Declared<'_>],
     ) -> RouteDraft<()> {
-        let Some(backend) = &member.ingress.default_backend else {
+        let Some(backend) = &attached.ingress.default_backend else {
             return self.built_in_root();
         };
         let roots = declared.iter().filter(|(_, rule)| is_root(rule));
         self.findings
-            .extend(roots.map(|(late, rule)| conflict(self.host, late, rule, member)));
-        let late = primaries
-            .iter()
-            .filter(|late| late.ingress.is_catch_all() && late.ingress.name != member.ingress.name);
+            .extend(roots.map(|(late, rule)| conflict(self.host, late, rule, attached)));
+        let late = primaries.iter().filter(|late| {
+            late.ingress.is_catch_all() && late.ingress.name != attached.ingress.name
+        });
         self.findings.extend(late.map(|late| {
             let message = format!(
                 "the default backend of {} is older and serves; ignored here",
-                member.ingress.name
+                attached.ingress.name
             );
             late.ingress
                 .finding(Severity::Error, "spec.defaultBackend", message)
         }));
-        let policy = match &member.policy.redirect {
-            None => member.policy.clone(),
+        let policy = match &attached.policy.redirect {
+            None => attached.policy.clone(),
             Some(_) => Arc::new(Policy {
                 redirect: None,
-                ..Policy::clone(&member.policy)
+                ..Policy::clone(&attached.policy)
             }),
         };
-        let target = self.target(member, "/", PathKind::Prefix, backend);
+        let target = self.target(attached, "/", PathKind::Prefix, backend);
         let policy = RoutePolicy {
             policy,
             https: HttpsRedirect::Never,
             rewrite: None,
-            sets_affinity_cookie: member.ingress.annotations.affinity.is_some(),
+            sets_affinity_cookie: attached.ingress.annotations.affinity.is_some(),
         };
         let path = PathDraft::literal("/".into(), PathKind::Prefix);
-        self.owned(member, Some(backend), path, policy, target)
+        self.owned(attached, Some(backend), path, policy, target)
     }
 
     fn finish(
         &mut self,
-        member: &'a Member,
+        attached: &'a AttachedIngress,
         path: &Arc<str>,
         kind: PathKind,
         names: Option<&Backend>,
         target: TargetDraft,
     ) -> RouteDraft<()> {
         let policy = RoutePolicy {
-            policy: member.policy.clone(),
-            https: self.https(member, path),
-            rewrite: self.rewrite(member, path),
-            sets_affinity_cookie: member.ingress.annotations.affinity.is_some(),
+            policy: attached.policy.clone(),
+            https: self.https(attached, path),
+            rewrite: self.rewrite(attached, path),
+            sets_affinity_cookie: attached.ingress.annotations.affinity.is_some(),
         };
         let mut draft = PathDraft::literal(path.clone(), kind);
         if self.regex {
-            draft.expressions = self.expressions(member, &draft, policy.rewrite.is_some());
+            draft.expressions = self.expressions(attached, &draft, policy.rewrite.is_some());
         }
-        self.owned(member, names, draft, policy, target)
+        self.owned(attached, names, draft, policy, target)
     }
 
     /// A route of an Ingress, whose path names the Service of `names`.
     fn owned(
         &self,
-        member: &Member,
+        attached: &AttachedIngress,
         names: Option<&Backend>,
         path: PathDraft,
         policy: RoutePolicy,
@@ -368,7 +373,7 @@ impl<'a> Drafter<'a, '_> {
     ) -> RouteDraft<()> {
         let owner = ObjectRef {
             kind: Kind::Ingress,
-            name: member.ingress.name.clone(),
+            name: attached.ingress.name.clone(),
         };
         RouteDraft {
             owner: Some(owner),
@@ -394,31 +399,31 @@ impl<'a> Drafter<'a, '_> {
 
     fn target(
         &mut self,
-        member: &Member,
+        attached: &AttachedIngress,
         path: &str,
         kind: PathKind,
         backend: &Backend,
     ) -> TargetDraft {
         let canaries = self.canaries.of(path, kind, backend, self.findings);
-        if let Some(closed) = self.closed(member, path) {
+        if let Some(closed) = self.closed(attached, path) {
             return closed;
         }
-        let transport = &member.transport;
-        let namespace = &member.ingress.name.namespace;
+        let transport = &attached.transport;
+        let namespace = &attached.ingress.name.namespace;
         let service = |backend: &Backend| {
             BackendDraft::service(backend.service_port(namespace), transport.clone())
         };
         let mut split = SplitDraft::new(service(backend));
-        split.fallback = member.ingress.fallback().as_ref().map(service);
+        split.fallback = attached.ingress.fallback().as_ref().map(service);
         canary::join(&canaries, transport, &mut split, self.findings);
         TargetDraft::Split(split)
     }
 
     /// Exempt from authentication are paths of the Ingress, not of requests (ingress-nginx reference 1.7).
-    fn closed(&self, member: &Member, path: &str) -> Option<TargetDraft> {
+    fn closed(&self, attached: &AttachedIngress, path: &str) -> Option<TargetDraft> {
         let exempt = &self.inputs.settings.no_auth_locations;
         let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
-        let own = member.closed.as_ref();
+        let own = attached.closed.as_ref();
         let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));
         let reason = own
             .map(|denial| denial.reason.clone())
@@ -439,9 +444,9 @@ impl<'a> Drafter<'a, '_> {
     }
 
     /// Exempt are paths of the Ingress, not of requests (ingress-nginx reference 4.6).
-    fn https(&self, member: &Member, path: &str) -> HttpsRedirect {
+    fn https(&self, attached: &AttachedIngress, path: &str) -> HttpsRedirect {
         let (own, defaults) = (
-            &member.ingress.annotations.redirects,
+            &attached.ingress.annotations.redirects,
             &self.inputs.settings.redirects,
         );
         if defaults
@@ -459,8 +464,8 @@ impl<'a> Drafter<'a, '_> {
         }
     }
 
-    fn rewrite(&mut self, member: &Member, path: &str) -> Option<Arc<Rewrite>> {
-        let target = member.ingress.annotations.routing.changed(path)?;
+    fn rewrite(&mut self, attached: &AttachedIngress, path: &str) -> Option<Arc<Rewrite>> {
+        let target = attached.ingress.annotations.routing.changed(path)?;
         if !self.regex {
             return None;
         }
@@ -478,7 +483,7 @@ impl<'a> Drafter<'a, '_> {
     /// The texts under which a route is searched in regex mode, each with its expression. A path that is none is not served.
     fn expressions(
         &mut self,
-        member: &Member,
+        attached: &AttachedIngress,
         path: &PathDraft,
         rewrites: bool,
     ) -> SmallVec<[(Arc<str>, Arc<Pattern>); 1]> {
@@ -486,7 +491,7 @@ impl<'a> Drafter<'a, '_> {
         if path.kind == PathKind::Prefix && &*path.path == "/" {
             return expressions; // the root is not searched
         }
-        for text in searched(path, member, rewrites, &self.exact) {
+        for text in searched(path, attached, rewrites, &self.exact) {
             match self.pattern(&format!("^{text}")) {
                 Ok(pattern) => expressions.push((text, pattern)),
                 Err(error) => {
@@ -494,7 +499,7 @@ impl<'a> Drafter<'a, '_> {
                         "path {} of host {} is not a regular expression: {error}; not served",
                         path.path, self.host
                     );
-                    let ingress = &member.ingress;
+                    let ingress = &attached.ingress;
                     self.findings
                         .push(ingress.finding(Severity::Error, "spec.rules", message));
                     break;
@@ -509,12 +514,12 @@ impl<'a> Drafter<'a, '_> {
 /// exact path is the same; anything else as written (ingress-nginx reference 2.4).
 fn searched(
     path: &PathDraft,
-    member: &Member,
+    attached: &AttachedIngress,
     rewrites: bool,
     exact: &[Arc<str>],
 ) -> Vec<Arc<str>> {
     let verbatim = path.kind == PathKind::Exact
-        || member.ingress.annotations.routing.use_regex == Some(true)
+        || attached.ingress.annotations.routing.use_regex == Some(true)
         || rewrites;
     let path = &path.path;
     if verbatim {

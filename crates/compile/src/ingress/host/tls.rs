@@ -2,7 +2,7 @@
 
 use headgate_table::{CATCH_ALL, HostTls};
 
-use super::{Inputs, Member};
+use super::{AttachedIngress, Inputs};
 use crate::Name;
 use crate::finding::{Finding, Severity};
 
@@ -10,13 +10,13 @@ use crate::finding::{Finding, Severity};
 /// certificate serves, and the host still counts as one with TLS.
 pub(super) fn choose(
     host: &str,
-    primaries: &[&Member],
+    primaries: &[&AttachedIngress],
     inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> HostTls {
-    let Some(member) = primaries
+    let Some(attached) = primaries
         .iter()
-        .find(|member| !member.ingress.tls.is_empty())
+        .find(|attached| !attached.ingress.tls.is_empty())
     else {
         return HostTls::None;
     };
@@ -24,9 +24,9 @@ pub(super) fn choose(
         return HostTls::Default;
     }
     let mut report = |severity, message: String| {
-        findings.push(member.ingress.finding(severity, "spec.tls", message))
+        findings.push(attached.ingress.finding(severity, "spec.tls", message))
     };
-    let entries = &member.ingress.tls;
+    let entries = &attached.ingress.tls;
     let listed = entries
         .iter()
         .find(|entry| entry.hosts.iter().any(|name| name == host));

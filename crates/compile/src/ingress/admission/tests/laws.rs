@@ -4,7 +4,7 @@ use k8s_openapi::api::networking::v1::IngressTLS;
 use proptest::prelude::*;
 
 use super::state::{State, ingress};
-use crate::ingress::host::Member;
+use crate::ingress::host::AttachedIngress;
 use crate::{IngressStatus, Name, Options};
 
 /// Lines of a small universe in which much collides and some is refused.
@@ -78,14 +78,14 @@ proptest! {
             };
             for host in ["a.example", "b.example", "_"] {
                 for path in ["/", "/x", "/x/", "/x(", "/x(a|b)", "/y"] {
-                    let found = state.compiled.members_at(host, [path, path].into_iter());
-                    let mut all = state.compiled.members_of(host);
-                    all.retain(|member| {
-                        let rules = member.ingress.rules(host).into_iter();
+                    let found = state.compiled.attached_at(host, [path, path].into_iter());
+                    let mut all = state.compiled.attached_to(host);
+                    all.retain(|attached| {
+                        let rules = attached.ingress.rules(host).into_iter();
                         rules.flat_map(|rules| &rules.paths).any(|rule| &*rule.path == path)
                     });
-                    let names = |members: Vec<&Member>| -> Vec<String> {
-                        members.iter().map(|member| member.ingress.name.to_string()).collect()
+                    let names = |attached: Vec<&AttachedIngress>| -> Vec<String> {
+                        attached.iter().map(|attached| attached.ingress.name.to_string()).collect()
                     };
                     prop_assert_eq!(names(found), names(all), "{} {}", host, path);
                 }
