@@ -21,7 +21,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior};
 
-use crate::lease::Leadership;
+use crate::leadership::Leadership;
 pub use error::EventError;
 use limits::Limits;
 pub use metrics::EventMetrics;

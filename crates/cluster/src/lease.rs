@@ -9,7 +9,6 @@
 
 mod api;
 mod error;
-mod leadership;
 mod metrics;
 mod record;
 #[cfg(test)]
@@ -27,9 +26,9 @@ use tokio::time::Instant;
 
 use crate::causes::causes;
 use crate::events::{Notice, Notices};
+pub use crate::leadership::{Leader, Leadership};
 use api::Leases;
 pub use error::LeaseError;
-pub use leadership::{Leader, Leadership};
 pub use metrics::LeaseMetrics;
 use record::{Claim, Move, Record};
 

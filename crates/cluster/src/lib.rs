@@ -10,6 +10,8 @@ mod connect;
 pub mod events;
 #[cfg(test)]
 mod fake;
+mod field_manager;
+mod leadership;
 pub mod lease;
 pub mod status;
 mod watch;

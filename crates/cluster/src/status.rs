@@ -25,15 +25,12 @@ use headgate_compile::Name;
 use kube::Client;
 use tokio::sync::{mpsc, watch};
 
-use crate::lease::Leadership;
+use crate::leadership::Leadership;
 pub use address::{Address, Observed, PublishService, ServiceKind};
 pub use error::StatusError;
 pub use metrics::StatusMetrics;
 pub use ownership::owns_status;
 use work::Work;
-
-/// Who we are in `metadata.managedFields`.
-pub const FIELD_MANAGER: &str = "headgate";
 
 /// Shortest `--status-update-interval`.
 const MIN_INTERVAL: Duration = Duration::from_secs(5);

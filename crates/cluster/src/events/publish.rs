@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::notice::Told;
 use super::{EventError, EventOptions};
-use crate::status::FIELD_MANAGER;
+use crate::field_manager::FIELD_MANAGER;
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);

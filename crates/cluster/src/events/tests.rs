@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::queue::CAPACITY;
 use super::{EventMetrics, EventOptions, Events, Notice, Notices, Teller};
 use crate::fake::{Failure, Fake};
-use crate::lease::{Leader, Leadership};
+use crate::leadership::{Leader, Leadership};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 

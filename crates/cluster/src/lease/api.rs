@@ -10,7 +10,7 @@ use kube::api::{PostParams, WatchEvent, WatchParams};
 use kube::{Api, Client};
 
 use super::{LeaseError, LeaseOptions};
-use crate::status::FIELD_MANAGER;
+use crate::field_manager::FIELD_MANAGER;
 
 /// A watch is asked to end after this many seconds.
 const WATCH_SECONDS: u32 = 290;

@@ -46,7 +46,7 @@ pub struct Observed {
     pub uid: Arc<str>,
     /// `status.loadBalancer.ingress`, in the order in which it stands there.
     pub entries: Arc<[Address]>,
-    /// Whether the field manager [`FIELD_MANAGER`](super::FIELD_MANAGER) owns `status.loadBalancer`; see
+    /// Whether the field manager `headgate` owns `status.loadBalancer`; see
     /// [`owns_status`](super::owns_status).
     pub ours: bool,
 }

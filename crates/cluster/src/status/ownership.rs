@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::FIELD_MANAGER;
+use crate::field_manager::FIELD_MANAGER;
 
 /// Whether [`FIELD_MANAGER`] owns `status.loadBalancer` of the object.
 pub fn owns_status(metadata: &ObjectMeta) -> bool {

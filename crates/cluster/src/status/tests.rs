@@ -16,7 +16,7 @@ use super::{
     StatusMetrics, StatusOptions, StatusWriter, owns_status,
 };
 use crate::fake::{Failure, Fake, Made};
-use crate::lease::{Leader, Leadership};
+use crate::leadership::{Leader, Leadership};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const PODS: &str = "/api/v1/namespaces/ingress/pods";

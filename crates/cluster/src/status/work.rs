@@ -17,7 +17,7 @@ use super::plan::{Book, Write};
 use super::write::Writer;
 use super::{Address, AddressSource, Observations, StatusError, StatusInput, StatusWriter};
 use crate::causes::causes;
-use crate::lease::{Leader, Leadership};
+use crate::leadership::{Leader, Leadership};
 
 /// Writes under way at the same time.
 const CONCURRENT: usize = 10;

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::addresses::bounded;
 use super::plan::{Wanted, Write, is_same};
-use super::{Address, FIELD_MANAGER, StatusError, owns_status};
-use crate::lease::Leader;
+use super::{Address, StatusError, owns_status};
+use crate::field_manager::FIELD_MANAGER;
+use crate::leadership::Leader;
 
 /// So often a status is read and written before others who write it are left alone for now.
 const ATTEMPTS: usize = 3;

@@ -2,6 +2,9 @@
 //!
 //! It tells what it sees and remembers only where it is. What a list says counts when it is complete; a watch that ends
 //! goes on where it was; and only when the server no longer knows that place is the list made anew.
+//!
+//! Not the watcher of kube-runtime: there one object that cannot be decoded spoils its whole list, a server without streaming
+//! lists is not listed in pages instead, and retries of its client may wait very long.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

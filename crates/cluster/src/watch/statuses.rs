@@ -13,7 +13,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::status::{Address, FIELD_MANAGER, Observations, Observed, PublishService, ServiceKind};
+use crate::field_manager::FIELD_MANAGER;
+use crate::status::{Address, Observations, Observed, PublishService, ServiceKind};
 
 /// What was observed last, shared with the writer.
 #[derive(Default)]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::WebhookCertificateError;
 use super::error::bounded;
 use super::judge::certificates;
-use crate::status::FIELD_MANAGER;
+use crate::field_manager::FIELD_MANAGER;
 
 /// Reads and writes the configuration, and of it only the webhooks that are behind our Service.
 pub(super) struct Configuration {

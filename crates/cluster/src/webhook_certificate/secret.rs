@@ -11,7 +11,7 @@ use kube::{Api, Client};
 use super::WebhookCertificateError;
 use super::error::bounded;
 use super::judge::Stored;
-use crate::status::FIELD_MANAGER;
+use crate::field_manager::FIELD_MANAGER;
 
 /// Reads and writes the Secret.
 pub(super) struct SecretStore {

@@ -1,4 +1,4 @@
-//! What others are told about who leads.
+//! Who leads, for everything that only the leader does. The election itself is in [`lease`](crate::lease).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
