@@ -7,45 +7,66 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use crate::connection::{self, Accepted, CountPanic, Front, Handler};
-use crate::listen::Port;
+use crate::sockets::OpenListener;
 
 /// First pause after accepting failed for lack of something; doubled up to [`PAUSE_MAX`] while it goes on.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Longest pause. Connections wait in the backlog meanwhile.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
 
-/// Accepts connections until `stop` holds true or its sender is gone, takes those that already wait, and closes the socket.
-pub(crate) async fn run<H: Handler>(
+/// Accepts the connections of one socket until it is stopped or dropped.
+pub(crate) struct Acceptor {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Acceptor {
+    /// Begins to accept from `socket`, which is that of `listener`.
+    pub(crate) fn start<H: Handler>(
+        front: Rc<Front<H>>,
+        listener: Rc<OpenListener>,
+        socket: TcpListener,
+    ) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let task = tokio::task::spawn_local(run(front, listener, socket, stopped));
+        Self { stop, task }
+    }
+
+    /// Stops accepting. The task takes the connections that already wait, closes the socket and ends.
+    pub(crate) fn stop(self) -> JoinHandle<()> {
+        drop(self.stop);
+        self.task
+    }
+}
+
+async fn run<H: Handler>(
     front: Rc<Front<H>>,
-    listener: TcpListener,
-    port: Port,
-    mut stop: watch::Receiver<bool>,
+    listener: Rc<OpenListener>,
+    socket: TcpListener,
+    mut stopped: oneshot::Receiver<()>,
 ) {
-    let Ok(address) = listener.local_addr() else {
-        return;
-    };
-    let port = (port, address);
     let mut pause = PAUSE;
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
-            accepted = listener.accept() => accepted,
+            _ = &mut stopped => break,
+            accepted = socket.accept() => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
                 pause = PAUSE;
-                begin(&front, stream, peer, port);
+                begin(&front, &listener, stream, peer);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
                 front.worker.telemetry.refused("accept");
                 tokio::select! {
-                    _ = stop.wait_for(|stop| *stop) => break,
+                    _ = &mut stopped => break,
                     () = tokio::time::sleep(pause) => {}
                 }
                 pause = (pause * 2).min(PAUSE_MAX);
@@ -53,16 +74,16 @@ pub(crate) async fn run<H: Handler>(
         }
     }
     // The kernel has promised these to us: closing the socket would reset them.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        begin(&front, stream, peer, port);
+    while let Some(Ok((stream, peer))) = socket.accept().now_or_never() {
+        begin(&front, &listener, stream, peer);
     }
 }
 
 fn begin<H: Handler>(
     front: &Rc<Front<H>>,
+    listener: &Rc<OpenListener>,
     stream: TcpStream,
     peer: SocketAddr,
-    (port, listener): (Port, SocketAddr),
 ) {
     let Some(place) = front
         .process
@@ -77,8 +98,7 @@ fn begin<H: Handler>(
         stream,
         peer,
         local,
-        listener,
-        port,
+        listener: listener.clone(),
         place,
     };
     let counted = CountPanic(front.worker.clone());

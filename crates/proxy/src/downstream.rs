@@ -6,6 +6,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use headgate_table::RoutingTable;
+
+use crate::sockets::OpenListener;
 use crate::worker::Worker;
 
 /// A client connection: what does not change from request to request.
@@ -15,7 +18,7 @@ pub(crate) struct Downstream {
     /// The TCP peer: the client, or the balancer before us.
     pub(crate) tcp_peer: SocketAddr,
     /// The listener that accepted it.
-    pub(crate) listener: SocketAddr,
+    pub(crate) listener: Rc<OpenListener>,
     /// Our address on this connection.
     pub(crate) local: SocketAddr,
     /// TLS, on the https port.
@@ -29,6 +32,11 @@ pub(crate) struct Downstream {
 }
 
 impl Downstream {
+    /// The table for a new request, which keeps it to its end: a listener that is gone is served from the last table with it.
+    pub(crate) fn table(&self) -> Rc<Arc<RoutingTable>> {
+        self.listener.table(&self.worker)
+    }
+
     /// The TCP peer, or what a PROXY header named in its place.
     pub(crate) fn peer(&self) -> SocketAddr {
         let proxied = self.proxied.map(|proxied| proxied.source);

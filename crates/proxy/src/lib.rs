@@ -21,6 +21,8 @@ mod record;
 mod request;
 mod respond;
 mod server;
+mod sockets;
+mod stream;
 mod telemetry;
 mod tls;
 mod upstream;

@@ -13,22 +13,13 @@ const BACKLOG: i32 = 4096;
 /// How often a port is chosen anew when another address of it turns out to be taken.
 const PORT_TRIES: usize = 8;
 
-/// Which protocol a socket is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Port {
-    /// Plain HTTP.
-    Http,
-    /// HTTP over TLS.
-    Https,
-}
-
-/// The sockets of one worker.
-pub(crate) type WorkerListeners = Vec<(Port, TcpListener)>;
+/// Sockets of one worker by address.
+pub(crate) type WorkerSockets = Vec<(SocketAddr, TcpListener)>;
 
 /// All sockets, bound and listening.
 pub(crate) struct Listeners {
     /// One set for each worker.
-    pub(crate) workers: Vec<WorkerListeners>,
+    pub(crate) workers: Vec<WorkerSockets>,
     /// The addresses for plain HTTP.
     pub(crate) http: Vec<SocketAddr>,
     /// The addresses for HTTPS.
@@ -49,21 +40,20 @@ pub(crate) struct BindError {
 pub(crate) fn bind(config: &Config) -> Result<Listeners, BindError> {
     let addresses = Addresses::of(config);
     let workers = config.workers.max(1);
-    let (http, http_sockets) = bind_port(&addresses, config.http_port, workers)?;
-    let (https, https_sockets) = bind_port(&addresses, config.https_port, workers)?;
-    let workers = http_sockets
-        .into_iter()
-        .zip(https_sockets)
-        .map(|(http, https)| {
-            let http = http.into_iter().map(|socket| (Port::Http, socket));
-            http.chain(https.into_iter().map(|socket| (Port::Https, socket)))
-                .collect()
-        })
-        .collect();
+    let (http_addresses, http_sockets) = bind_port(&addresses, config.http_port, workers)?;
+    let (https_addresses, https_sockets) = bind_port(&addresses, config.https_port, workers)?;
+    let workers = http_sockets.into_iter().zip(https_sockets);
+    let workers = workers.map(|(http, https)| {
+        let addresses = [&http_addresses[..], &https_addresses].concat();
+        addresses
+            .into_iter()
+            .zip([http, https].into_iter().flatten())
+            .collect()
+    });
     Ok(Listeners {
-        workers,
-        http,
-        https,
+        workers: workers.collect(),
+        http: http_addresses,
+        https: https_addresses,
     })
 }
 
@@ -139,7 +129,8 @@ fn unavailable(error: &io::Error) -> bool {
         || error.raw_os_error() == Some(EAFNOSUPPORT)
 }
 
-fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
+/// Opens a listening socket that shares its address with those of other workers.
+pub(crate) fn listen(address: SocketAddr) -> Result<TcpListener, BindError> {
     open(address).map_err(|source| BindError { address, source })
 }
 

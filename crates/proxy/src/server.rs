@@ -1,7 +1,7 @@
 //! The data plane as a whole: bind, start, drain.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +14,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
-use crate::accept;
 use crate::config::Config;
 use crate::connection::{Front, Pipeline, Process};
 use crate::drain::Connections;
-use crate::listen::{self, BindError, Listeners, Port, WorkerListeners};
+use crate::listen::{self, BindError, Listeners, WorkerSockets};
+use crate::sockets::Sockets;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
@@ -82,29 +82,18 @@ struct WorkerHandle {
 }
 
 impl Server {
-    /// Binds all sockets that `config` asks for.
+    /// Binds all sockets that `config` asks for, before privileges for that may be given up, and so that a port in use is
+    /// reported at once. Later the listeners of the table decide which sockets there are.
     ///
     /// # Errors
     /// When an address cannot be listened on.
     pub fn bind(config: Config) -> Result<Bound, ServerError> {
-        let listeners = listen::bind(&config)?;
-        // Redirects name ports, so those that were chosen for port 0 have to be known.
-        let config = Config {
-            http_port: chosen(&listeners.http, config.http_port),
-            https_port: chosen(&listeners.https, config.https_port),
-            ..config
-        };
         Ok(Bound {
+            listeners: listen::bind(&config)?,
             config,
-            listeners,
             also: Vec::new(),
         })
     }
-}
-
-/// The port that `addresses` share.
-fn chosen(addresses: &[SocketAddr], asked: u16) -> u16 {
-    addresses.first().map_or(asked, SocketAddr::port)
 }
 
 impl Bound {
@@ -131,11 +120,10 @@ impl Bound {
         telemetry: Arc<Telemetry>,
     ) -> Result<Running, ServerError> {
         let addresses = self.addresses();
-        let process = Arc::new(Process::new(reader.clone()));
-        let local = [&addresses.http[..], &addresses.https, &self.also].concat();
+        let process = Arc::new(Process::new());
         let upstream = Arc::new(Environment {
             resolver: Resolver::default(),
-            local: LocalAddresses::new(local),
+            local: LocalAddresses::new(self.also).with_listeners(reader.clone()),
             loopback: self.config.loopback_upstreams,
             workers: self.config.workers,
         });
@@ -153,10 +141,10 @@ impl Bound {
             .workers
             .into_iter()
             .enumerate()
-            .map(|(index, listeners)| {
+            .map(|(index, sockets)| {
                 let start = WorkerStart {
                     index,
-                    listeners,
+                    sockets,
                     shared: shared.clone(),
                     process: process.clone(),
                 };
@@ -178,6 +166,12 @@ impl Running {
     /// Where the data plane listens.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// Its metrics.
+    #[cfg(test)]
+    pub(crate) fn telemetry(&self) -> &Telemetry {
+        &self.shared.telemetry
     }
 
     /// Stops accepting, lets what runs come to its end, and returns when all connections have ended or `timeout` has
@@ -214,7 +208,7 @@ impl From<BindError> for ServerError {
 /// What a worker begins with.
 struct WorkerStart {
     index: usize,
-    listeners: WorkerListeners,
+    sockets: WorkerSockets,
     shared: Arc<Shared>,
     process: Arc<Process>,
 }
@@ -238,13 +232,10 @@ impl WorkerStart {
 
     fn run(self, runtime: &Runtime, stop: watch::Receiver<Option<Instant>>) {
         let local = LocalSet::new();
-        let index = self.index;
-        if let Err(error) = local.block_on(runtime, self.serve(stop)) {
-            tracing::error!(%error, worker = index, "a worker has failed");
-        }
+        local.block_on(runtime, self.serve(stop));
     }
 
-    async fn serve(self, mut stop: watch::Receiver<Option<Instant>>) -> io::Result<()> {
+    async fn serve(self, stop: watch::Receiver<Option<Instant>>) {
         let worker = Rc::new(Worker::new(self.index, self.shared));
         let connections = Rc::new(Connections::default());
         let front = Rc::new(Front {
@@ -253,52 +244,39 @@ impl WorkerStart {
             process: self.process,
             connections: connections.clone(),
         });
-        let (stop_accepting, accepting) = watch::channel(false);
-        let mut acceptors = Vec::new();
-        for (port, listener) in self.listeners {
-            acceptors.push(accept_on(&front, port, listener, accepting.clone())?);
-        }
+        let mut sockets = Sockets::new(front, self.sockets);
         let upkeep = tokio::task::spawn_local(upkeep(worker.clone()));
 
-        // An error means that the data plane was dropped: the same as a drain without time.
-        let deadline = match stop.wait_for(Option::is_some).await {
-            Ok(deadline) => deadline.unwrap_or_else(Instant::now),
-            Err(_) => Instant::now(),
-        };
-        stop_accepting.send_replace(true);
-        join_all(acceptors).await;
+        let deadline = follow_until_stopped(&mut sockets, stop).await;
+        sockets.close().await;
         connections.drain();
         // Past the deadline what is left is dropped with the runtime.
         let _ = tokio::time::timeout_at(deadline.into(), connections.until_empty()).await;
         upkeep.abort();
         worker.telemetry.flush();
-        Ok(())
     }
 }
 
-fn accept_on(
-    front: &Rc<Front<Pipeline>>,
-    port: Port,
-    listener: TcpListener,
-    stop: watch::Receiver<bool>,
-) -> io::Result<tokio::task::JoinHandle<()>> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    Ok(tokio::task::spawn_local(accept::run(
-        front.clone(),
-        listener,
-        port,
-        stop,
-    )))
+/// Opens and closes sockets with every table until the data plane is drained. Gives the end of the drain.
+async fn follow_until_stopped(
+    sockets: &mut Sockets<Pipeline>,
+    mut stop: watch::Receiver<Option<Instant>>,
+) -> Instant {
+    let stopped = tokio::select! {
+        stopped = stop.wait_for(Option::is_some) => stopped.ok().and_then(|deadline| *deadline),
+        never = sockets.follow() => match never {},
+    };
+    // An error means that the data plane was dropped: the same as a drain without time.
+    stopped.unwrap_or_else(Instant::now)
 }
 
-/// What a worker does beside serving: hands over log lines that wait, and lets go of tables that have been replaced.
+/// What a worker does beside serving: hands over log lines that wait.
 async fn upkeep(worker: Rc<Worker>) {
     let mut ticks = tokio::time::interval(WorkerTelemetry::FLUSH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         worker.telemetry.flush();
-        drop(worker.table());
     }
 }
 
@@ -342,11 +320,6 @@ mod tests {
         });
         let address = running.addresses().http[0];
         assert_ne!(address.port(), running.addresses().https[0].port());
-        let known = &running.shared.config;
-        assert_eq!(
-            (known.http_port, known.https_port),
-            (address.port(), running.addresses().https[0].port())
-        );
         let mut streams = Vec::new();
         for _ in 0..20 {
             streams.push(asked(address).await);
@@ -390,7 +363,7 @@ mod tests {
         let mut third = TcpStream::connect(address).await.unwrap();
         assert_eq!(third.read(&mut [0; 1]).await.unwrap_or(0), 0);
         drop(first);
-        // Its place is free once the worker has seen it go, so ask until it has.
+        // Its permit is free once the worker has seen it go, so ask until it has.
         loop {
             let mut again = TcpStream::connect(address).await.unwrap();
             let _ = again

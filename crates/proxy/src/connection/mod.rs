@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use headgate_table::{Settings, TableReader};
+use headgate_table::{Settings, Socket, Split};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -38,9 +38,10 @@ pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
 use crate::downstream::{Downstream, Proxied, TlsFacts};
 use crate::drain::{Connections, Registration};
-use crate::listen::Port;
+use crate::sockets::{OpenListener, SocketKind};
+use crate::stream::Stream;
 use crate::telemetry::ConnectionGuard;
-use crate::tls::{self, ServerTls};
+use crate::tls;
 use crate::worker::Worker;
 
 /// What connections of one worker share.
@@ -57,8 +58,6 @@ pub(crate) struct Front<H> {
 
 /// What all connections share.
 pub(crate) struct Process {
-    /// TLS towards clients.
-    tls: ServerTls,
     open: AtomicUsize,
     serial: AtomicU64,
 }
@@ -75,18 +74,15 @@ pub(crate) struct Accepted<S> {
     /// Our end.
     pub(crate) local: SocketAddr,
     /// The listener that accepted it.
-    pub(crate) listener: SocketAddr,
-    /// What it is for.
-    pub(crate) port: Port,
+    pub(crate) listener: Rc<OpenListener>,
     /// Held as long as it lasts.
     pub(crate) place: Place,
 }
 
 impl Process {
     /// Nothing open yet.
-    pub(crate) fn new(reader: TableReader) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
-            tls: ServerTls::new(reader),
             open: AtomicUsize::new(0),
             serial: AtomicU64::new(1),
         }
@@ -113,16 +109,15 @@ where
 {
     let gauge = front.worker.telemetry.connection();
     let registration = front.connections.register();
-    let settings = front.worker.table().settings.clone();
     let Accepted {
         stream,
         peer,
         local,
         listener,
-        port,
         place: _place,
     } = accepted;
     let worker = front.worker.clone();
+    let settings = listener.table(&worker).settings.clone();
     let start = Start {
         front,
         settings,
@@ -133,7 +128,7 @@ where
         listener,
         proxied: None,
     };
-    if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream), port).await {
+    if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream)).await {
         worker.telemetry.refused(limit);
     }
 }
@@ -146,7 +141,7 @@ struct Start<H> {
     registration: Registration,
     peer: SocketAddr,
     local: SocketAddr,
-    listener: SocketAddr,
+    listener: Rc<OpenListener>,
     proxied: Option<Proxied>,
 }
 
@@ -159,16 +154,21 @@ enum NotServed {
 }
 
 impl<H: Handler> Start<H> {
-    async fn serve<S>(mut self, mut opening: Opening<S>, port: Port) -> Result<(), NotServed>
+    async fn serve<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if self.settings.forwarded.proxy_protocol {
             self.proxied = self.proxy_header(&mut opening).await?;
         }
-        match port {
-            Port::Http => self.serve_plain(opening).await,
-            Port::Https => self.serve_tls(opening).await,
+        match self.listener.kind {
+            SocketKind::Http => self.serve_plain(opening).await,
+            SocketKind::Tls => self.serve_tls(opening).await,
+            SocketKind::Stream => {
+                self.serve_stream(opening, |socket| socket.stream().cloned())
+                    .await;
+                Ok(())
+            }
         }
     }
 
@@ -213,18 +213,29 @@ impl<H: Handler> Start<H> {
         let Ok(Ok(first)) = first else {
             return Err(NotServed::Silent);
         };
+        // Where some names lead elsewhere, the ClientHello is read ahead; else the handshake alone reads it.
+        if self.of_socket(|socket| Some(socket.tls()?.passes_through())) == Some(true) {
+            let name = timeout_at(deadline, opening.server_name()).await;
+            let Ok(Ok(name)) = name else {
+                return Err(NotServed::Refused("handshake"));
+            };
+            let split =
+                |socket: &Socket| socket.tls()?.route(name.as_deref()).passthrough().cloned();
+            if self.of_socket(split).is_some() {
+                self.serve_stream(opening, split).await;
+                return Ok(());
+            }
+        }
         let (mut transport, activity) = opening.transport();
         if first.is_ascii_alphabetic() {
             // No TLS record begins like this, but every HTTP method does.
             closing::answer(&mut transport, opening::plain_http_page()).await;
             return Err(NotServed::Refused("plain_http"));
         }
-        let handshake = tls::handshake(
-            &self.front.process.tls,
-            self.listener,
-            &self.settings,
-            transport,
-        );
+        let terminate = |name: Option<&str>| {
+            self.of_socket(|socket| socket.tls()?.route(name).terminate().cloned())
+        };
+        let handshake = tls::handshake(transport, &self.settings, terminate);
         let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
             return Err(NotServed::Refused("handshake"));
         };
@@ -235,6 +246,35 @@ impl<H: Handler> Start<H> {
             false => http1::serve(session, handler, handshake.stream).await,
         }
         Ok(())
+    }
+
+    /// Passes the connection on to a backend of the split that `find` gives.
+    async fn serve_stream<S>(
+        self,
+        opening: Opening<S>,
+        find: impl FnOnce(&Socket) -> Option<Arc<Split>>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let table = self.listener.table(&self.front.worker);
+        let listener = table.listener(self.listener.address);
+        let Some(split) = listener.and_then(|listener| find(&listener.socket)) else {
+            return;
+        };
+        let peer = self.proxied.map_or(self.peer, |proxied| proxied.source);
+        let stream = Stream {
+            io: opening.transport().0,
+            client: peer.ip(),
+            split,
+            table,
+        };
+        stream.pass_on(&self.front.worker.upstreams).await;
+    }
+
+    /// What `find` finds in the listener's socket, by the table that is current now.
+    fn of_socket<T>(&self, find: impl FnOnce(&Socket) -> Option<T>) -> Option<T> {
+        let table = self.listener.table(&self.front.worker);
+        find(&table.listener(self.listener.address)?.socket)
     }
 
     fn session(self, activity: Arc<Activity>, tls: Option<TlsFacts>) -> Session {

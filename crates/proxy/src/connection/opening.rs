@@ -6,19 +6,23 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
+use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
 use super::activity::Activity;
 use super::io::Transport;
 use crate::body::Body;
 use crate::downstream::Proxied;
-use crate::proxy_protocol;
+use crate::{proxy_protocol, tls};
 
 /// What an HTTP/2 client sends first (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes that one read takes: a common request head, so that it needs no second read.
 const READ: usize = 4 << 10;
+
+/// Most bytes in which a ClientHello has to be whole.
+const CLIENT_HELLO: usize = 64 << 10;
 
 /// A connection of which the first bytes are being read.
 pub(super) struct Opening<S> {
@@ -81,6 +85,26 @@ impl<S: AsyncRead + Unpin> Opening<S> {
         } else {
             Speaks::Http1
         })
+    }
+
+    /// The server name of the ClientHello that the connection begins with (RFC 6066 section 3), as hosts are written.
+    pub(super) async fn server_name(&mut self) -> io::Result<Option<String>> {
+        let mut acceptor = Acceptor::default();
+        let mut fed = 0;
+        loop {
+            while let Some(mut unread) = self.read.get(fed..).filter(|bytes| !bytes.is_empty()) {
+                fed += acceptor.read_tls(&mut unread)?;
+                let accepted = acceptor.accept();
+                let accepted = accepted.map_err(|(error, _)| io::Error::other(error))?;
+                if let Some(accepted) = accepted {
+                    return Ok(accepted.client_hello().server_name().map(tls::canonical));
+                }
+            }
+            if self.read.len() >= CLIENT_HELLO {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            self.more().await?;
+        }
     }
 
     /// The stream with all that was read put back.

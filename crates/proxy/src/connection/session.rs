@@ -41,6 +41,7 @@ impl Session {
     /// Whether the connection ends with the response that is being made.
     pub(super) fn ends(&self) -> bool {
         self.registration.draining()
+            || self.downstream.listener.closed()
             || self.downstream.requests.get() >= self.settings.client.keep_alive_requests
             || self.old()
     }

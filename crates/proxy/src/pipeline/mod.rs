@@ -49,7 +49,7 @@ pub(crate) async fn handle(
     downstream: &Rc<Downstream>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let table = downstream.worker.table();
+    let table = downstream.table();
     let (head, body) = request.into_parts();
     let mut exchange = Exchange::begin(downstream, &table, (&head, &body));
     let served = serve(&mut exchange, head, body).await;
@@ -227,7 +227,7 @@ impl<'r, 't> Arrived<'r, 't> {
         let downstream = exchange.downstream;
         // A connection may outlive its listener; then its requests get 404.
         let not_served = || LocalResponse::PageAndClose(StatusCode::NOT_FOUND);
-        let listener = exchange.table.listener(downstream.listener);
+        let listener = exchange.table.listener(downstream.listener.address);
         let listener = listener.ok_or_else(not_served)?;
         let hosts = listener.hosts(downstream.server_name());
         let hosts = hosts.ok_or_else(not_served)?;

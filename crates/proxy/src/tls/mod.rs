@@ -2,5 +2,6 @@
 
 mod ciphers;
 mod server;
+mod sessions;
 
-pub(crate) use server::{ServerTls, handshake};
+pub(crate) use server::{canonical, handshake};

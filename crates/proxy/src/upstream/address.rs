@@ -2,22 +2,35 @@
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
+use headgate_table::TableReader;
+
 /// The addresses that this process listens on. A request that is forwarded to one of them comes back and is forwarded
 /// again, until no sockets are left; and the admin port is for the operator alone.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LocalAddresses(Vec<SocketAddr>);
+#[derive(Clone, Default)]
+pub(crate) struct LocalAddresses {
+    fixed: Vec<SocketAddr>,
+    /// Whose listeners count, too.
+    table: Option<TableReader>,
+}
 
 impl LocalAddresses {
-    pub(crate) fn new(listeners: Vec<SocketAddr>) -> Self {
-        Self(listeners)
+    /// These.
+    pub(crate) fn new(fixed: Vec<SocketAddr>) -> Self {
+        Self { fixed, table: None }
+    }
+
+    /// And those of the listeners in whatever table is current.
+    pub(crate) fn with_listeners(mut self, table: TableReader) -> Self {
+        self.table = Some(table);
+        self
     }
 
     /// Whether `endpoint` is one of them.
     pub(super) fn contains(&self, endpoint: SocketAddr) -> bool {
         let address = endpoint.ip().to_canonical();
-        self.0.iter().any(|own| {
-            let any = own.ip().is_unspecified() && address.is_loopback();
-            own.port() == endpoint.port() && (any || own.ip().to_canonical() == address)
+        self.any(|local| {
+            let any = local.ip().is_unspecified() && address.is_loopback();
+            local.port() == endpoint.port() && (any || local.ip().to_canonical() == address)
         })
     }
 
@@ -25,10 +38,14 @@ impl LocalAddresses {
     /// advance, but the system uses the same address at both ends of a connection to itself.
     pub(super) fn reached(&self, local: SocketAddr, peer: SocketAddr) -> bool {
         local.ip() == peer.ip()
-            && self
-                .0
-                .iter()
-                .any(|own| own.port() == peer.port() && own.ip().is_unspecified())
+            && self.any(|address| address.port() == peer.port() && address.ip().is_unspecified())
+    }
+
+    fn any(&self, is: impl Fn(SocketAddr) -> bool) -> bool {
+        let table = self.table.as_ref().map(TableReader::current);
+        let listeners = table.iter().flat_map(|table| table.listeners());
+        let listeners = listeners.map(|listener| listener.address);
+        self.fixed.iter().copied().chain(listeners).any(is)
     }
 }
 
@@ -53,6 +70,13 @@ fn is_link_local(address: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use std::sync::Arc;
+
+    use headgate_table::{
+        Arm, Backend, Listener, Plain, PublicPorts, RoutingTable, Settings, Socket, Split,
+        publisher,
+    };
+
     use super::*;
 
     #[test]
@@ -79,6 +103,26 @@ mod tests {
             "an address of another process"
         );
         assert!(!one.reached(at("127.0.0.2:4000"), at("127.0.0.2:80")));
+    }
+
+    #[test]
+    fn the_listeners_of_the_table_are_out_of_reach() {
+        let address: SocketAddr = "10.0.0.1:9".parse().unwrap();
+        let settings = Arc::<Settings>::default();
+        let mut table = RoutingTable::new(settings.clone());
+        table.set_listeners(vec![Listener {
+            address,
+            ports: PublicPorts { own: 9, https: 9 },
+            socket: Socket::Plain(Plain::Stream(Arc::new(Split::new(Backend {
+                arm: Arm::Status(http::StatusCode::NOT_FOUND),
+                edits: None,
+            })))),
+        }]);
+        let (mut publisher, reader) = publisher(Arc::new(RoutingTable::new(settings)));
+        let local = LocalAddresses::new(Vec::new()).with_listeners(reader);
+        assert!(!local.contains(address));
+        publisher.publish(Arc::new(table));
+        assert!(local.contains(address));
     }
 
     #[test]

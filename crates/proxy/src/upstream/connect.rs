@@ -1,6 +1,7 @@
 //! New connections to endpoints.
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,13 +41,6 @@ impl Upstreams {
     /// Opens a connection.
     pub(super) async fn connect(self: &Rc<Self>, dial: Dial) -> Result<Lease, CallError> {
         let endpoint = dial.key.address;
-        let environment = &self.environment;
-        if !address::is_allowed(endpoint.ip(), environment.loopback)
-            || environment.local.contains(endpoint)
-        {
-            tracing::debug!(%endpoint, "refused endpoint address");
-            return Err(CallError::Connect);
-        }
         let timeout = dial.timeout;
         match tokio::time::timeout(timeout, self.open(dial)).await {
             Ok(Ok(lease)) => Ok(lease),
@@ -61,16 +55,23 @@ impl Upstreams {
         }
     }
 
-    async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
-        let stream = TcpStream::connect(dial.key.address).await?;
-        if self
-            .environment
-            .local
-            .reached(stream.local_addr()?, stream.peer_addr()?)
-        {
+    /// Connects to `endpoint`, unless endpoints may not have that address.
+    pub(super) async fn tcp(&self, endpoint: SocketAddr) -> io::Result<TcpStream> {
+        let environment = &self.environment;
+        let local = &environment.local;
+        if !address::is_allowed(endpoint.ip(), environment.loopback) || local.contains(endpoint) {
+            return Err(io::Error::other("refused endpoint address"));
+        }
+        let stream = TcpStream::connect(endpoint).await?;
+        if local.reached(stream.local_addr()?, stream.peer_addr()?) {
             return Err(io::Error::other("the endpoint is this process"));
         }
         stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
+        let stream = self.tcp(dial.key.address).await?;
         match dial.tls {
             None => speak(self, stream, dial.key, dial.upstream).await,
             Some((config, name)) => {

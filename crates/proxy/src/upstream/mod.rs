@@ -13,6 +13,7 @@ mod exchange;
 mod options;
 mod payload;
 mod pool;
+mod raw;
 mod read_ahead;
 mod request_body;
 mod request_head;
@@ -47,7 +48,7 @@ pub(crate) use payload::{Length, Payload};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
-pub(crate) use tunnel::Tunnel;
+pub(crate) use tunnel::{Tunnel, relay};
 
 use self::pool::Pools;
 use crate::current::CurrentTable;

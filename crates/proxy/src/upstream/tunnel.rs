@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use http::Response;
-use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::{Instant, sleep_until};
@@ -64,7 +64,13 @@ impl Tunnel {
         };
         tokio::task::spawn_local(async move {
             if let (Ok(client), Ok(endpoint)) = tokio::join!(client, endpoint) {
-                relay(client, endpoint, idle, &guard.progress.bytes).await;
+                relay(
+                    TokioIo::new(client),
+                    TokioIo::new(endpoint),
+                    idle,
+                    &guard.progress.bytes,
+                )
+                .await;
             }
         });
     }
@@ -86,9 +92,14 @@ impl<F: FnOnce(u64)> Drop for Guard<F> {
 }
 
 /// Copies both ways until both sides are closed, one fails, or both have sent nothing for `idle`.
-async fn relay(client: Upgraded, endpoint: Upgraded, idle: Duration, sent: &Cell<u64>) {
-    let (client_read, client_write) = split(TokioIo::new(client));
-    let (endpoint_read, endpoint_write) = split(TokioIo::new(endpoint));
+/// `sent` counts bytes for the client.
+pub(crate) async fn relay<C, E>(client: C, endpoint: E, idle: Duration, sent: &Cell<u64>)
+where
+    C: AsyncRead + AsyncWrite,
+    E: AsyncRead + AsyncWrite,
+{
+    let (client_read, client_write) = split(client);
+    let (endpoint_read, endpoint_write) = split(endpoint);
     let active = Cell::new(Instant::now());
     let received = Cell::new(0);
     let up = copy(

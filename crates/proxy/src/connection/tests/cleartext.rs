@@ -19,21 +19,21 @@ async fn a_proxy_header_names_the_client_of_a_trusted_sender() {
     locally(async {
         let request = format!("{V1}{}", get("/facts"));
         let trusted = Fixture::new(proxied("127.0.0.0/8"))
-            .exchange(Port::Http, &request)
+            .exchange(HTTP, &request)
             .await;
         assert!(
             trusted.ends_with("HTTP/1.1 - - 203.0.113.9:5000 #1"),
             "{trusted}"
         );
         let stranger = Fixture::new(proxied("10.0.0.0/8"))
-            .exchange(Port::Http, &request)
+            .exchange(HTTP, &request)
             .await;
         assert!(stranger.ends_with("HTTP/1.1 - - - #1"), "{stranger}");
 
         let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\xc0\0\x02\x01\x13\x88\0\x50";
         let request = [&v2[..], get("/facts").as_bytes()].concat();
         let text = Fixture::new(proxied("127.0.0.0/8"))
-            .exchange(Port::Http, &request)
+            .exchange(HTTP, &request)
             .await;
         assert!(text.ends_with("HTTP/1.1 - - 203.0.113.9:5000 #1"), "{text}");
     })
@@ -45,12 +45,12 @@ async fn a_proxy_header_is_needed_when_configured_and_only_then() {
     locally(async {
         let fixture = Fixture::new(proxied("0.0.0.0/0"));
         let begin = Instant::now();
-        assert_eq!(fixture.exchange(Port::Http, get("/facts")).await, "");
+        assert_eq!(fixture.exchange(HTTP, get("/facts")).await, "");
         assert_eq!(begin.elapsed().as_secs(), 0);
-        assert_eq!(fixture.exchange(Port::Http, &V1[..20]).await, "");
+        assert_eq!(fixture.exchange(HTTP, &V1[..20]).await, "");
         assert_eq!(begin.elapsed().as_secs(), 5, "its own deadline");
         let text = Fixture::new(Settings::default())
-            .exchange(Port::Http, format!("{V1}{}", get("/")))
+            .exchange(HTTP, format!("{V1}{}", get("/")))
             .await;
         assert_eq!(statuses(&text), [400]);
     })
@@ -64,7 +64,7 @@ async fn http2_is_known_by_its_preface() {
         let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
         let settings_frame = |bytes: &[u8]| bytes.len() > 9 && bytes[3..5] == [4, 0];
         for size in [1, 3, hello.len()] {
-            let mut client = Fixture::new(Settings::default()).connect(Port::Http);
+            let mut client = Fixture::new(Settings::default()).connect(HTTP);
             for piece in hello.chunks(size) {
                 client.write_all(piece).await.unwrap();
                 tokio::task::yield_now().await;
@@ -77,7 +77,7 @@ async fn http2_is_known_by_its_preface() {
         let begin = Instant::now();
         assert_eq!(
             Fixture::new(Settings::default())
-                .exchange(Port::Http, "PRI * HT")
+                .exchange(HTTP, "PRI * HT")
                 .await,
             ""
         );
@@ -85,7 +85,7 @@ async fn http2_is_known_by_its_preface() {
         assert_eq!(
             statuses(
                 &Fixture::new(Settings::default())
-                    .exchange(Port::Http, get("/x"))
+                    .exchange(HTTP, get("/x"))
                     .await
             ),
             [200]
@@ -94,7 +94,7 @@ async fn http2_is_known_by_its_preface() {
         assert_eq!(
             statuses(
                 &Fixture::new(Settings::default())
-                    .exchange(Port::Http, almost)
+                    .exchange(HTTP, almost)
                     .await
             )
             .len(),
@@ -105,7 +105,7 @@ async fn http2_is_known_by_its_preface() {
             http2: false,
             ..Settings::default()
         };
-        let mut client = Fixture::new(without).connect(Port::Http);
+        let mut client = Fixture::new(without).connect(HTTP);
         client.write_all(hello).await.unwrap();
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).await.unwrap();

@@ -10,7 +10,7 @@ async fn answers(settings: Settings, request: &str) -> (Vec<u16>, bool) {
     let fixture = Fixture::new(settings);
     let begin = tokio::time::Instant::now();
     let text = fixture
-        .exchange(Port::Http, format!("{request}{}", get("/next")))
+        .exchange(HTTP, format!("{request}{}", get("/next")))
         .await;
     // On the paused clock only an idle connection lets time pass; lingering ends when the client closes, or after 5 s.
     (statuses(&text), begin.elapsed() < Duration::from_secs(10))
@@ -126,7 +126,7 @@ async fn bounds_on_heads() {
         ),
     ];
     for (request, status) in cases {
-        let text = locally(Fixture::new(settings.clone()).exchange(Port::Http, &request)).await;
+        let text = locally(Fixture::new(settings.clone()).exchange(HTTP, &request)).await;
         assert_eq!(statuses(&text), [status], "{request:?}");
         assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
     }
@@ -183,7 +183,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let answered = runtime.block_on(locally(async {
             let fixture = Fixture::new(Settings::default());
-            let mut client = fixture.connect(Port::Http);
+            let mut client = fixture.connect(HTTP);
             for piece in text.as_bytes().chunks(size) {
                 client.write_all(piece).await.unwrap();
                 tokio::task::yield_now().await;

@@ -9,9 +9,7 @@ async fn a_slow_head_gets_408() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let begin = Instant::now();
-        let text = fixture
-            .exchange(Port::Http, "GET / HTTP/1.1\r\nHost: a.ex")
-            .await;
+        let text = fixture.exchange(HTTP, "GET / HTTP/1.1\r\nHost: a.ex").await;
         assert_eq!(statuses(&text), [408]);
         assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
         assert_eq!(begin.elapsed().as_secs(), 30);
@@ -23,7 +21,7 @@ async fn a_slow_head_gets_408() {
 async fn the_deadline_of_a_head_does_not_move_with_its_bytes() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut client = fixture.connect(Port::Http);
+        let mut client = fixture.connect(HTTP);
         let begin = Instant::now();
         for byte in get("/").bytes().take(29) {
             client.write_u8(byte).await.unwrap();
@@ -40,10 +38,10 @@ async fn idle_connections_are_closed_without_a_word() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let begin = Instant::now();
-        assert_eq!(fixture.exchange(Port::Http, "").await, "");
+        assert_eq!(fixture.exchange(HTTP, "").await, "");
         assert_eq!(begin.elapsed().as_secs(), 10, "nothing at all");
 
-        let mut client = fixture.connect(Port::Http);
+        let mut client = fixture.connect(HTTP);
         client.write_all(get("/one").as_bytes()).await.unwrap();
         until(&mut client, "path /one").await;
         tokio::time::sleep(Duration::from_secs(70)).await;
@@ -60,7 +58,7 @@ async fn idle_connections_are_closed_without_a_word() {
 async fn a_request_may_take_its_time_and_the_next_is_not_blamed() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut client = fixture.connect(Port::Http);
+        let mut client = fixture.connect(HTTP);
         let begin = Instant::now();
         client
             .write_all(format!("{}GET / HT", get("/slow")).as_bytes())
@@ -84,7 +82,7 @@ async fn requests_and_age_of_a_connection_are_bounded() {
         let mut settings = Settings::default();
         settings.client.keep_alive_requests = 3;
         let text = Fixture::new(settings)
-            .exchange(Port::Http, get("/x").repeat(5))
+            .exchange(HTTP, get("/x").repeat(5))
             .await;
         assert_eq!(statuses(&text), [200, 200, 200]);
         assert_eq!(text.matches("Connection: close").count(), 1);
@@ -92,7 +90,7 @@ async fn requests_and_age_of_a_connection_are_bounded() {
         let mut settings = Settings::default();
         settings.client.connection_age = Duration::from_secs(60);
         let fixture = Fixture::new(settings);
-        let mut client = fixture.connect(Port::Http);
+        let mut client = fixture.connect(HTTP);
         for _ in 0..2 {
             client.write_all(get("/x").as_bytes()).await.unwrap();
             assert!(!until(&mut client, "path /x").await.contains("close"));
@@ -109,7 +107,7 @@ async fn requests_and_age_of_a_connection_are_bounded() {
         let mut settings = Settings::default();
         settings.client.keep_alive = Duration::ZERO;
         let text = Fixture::new(settings)
-            .exchange(Port::Http, get("/x").repeat(2))
+            .exchange(HTTP, get("/x").repeat(2))
             .await;
         assert_eq!(
             (
@@ -126,7 +124,7 @@ async fn requests_and_age_of_a_connection_are_bounded() {
 async fn a_client_that_does_not_read_is_let_go() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut client = fixture.connect_with(Port::Http, 1000);
+        let mut client = fixture.connect_with(HTTP, 1000);
         client.write_all(get("/big").as_bytes()).await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'H');
         let begin = Instant::now();
@@ -134,7 +132,7 @@ async fn a_client_that_does_not_read_is_let_go() {
         assert_eq!(begin.elapsed().as_secs(), 60);
         assert!(rest(&mut client).await.len() <= 1000);
 
-        let mut slow = fixture.connect_with(Port::Http, 64 << 10);
+        let mut slow = fixture.connect_with(HTTP, 64 << 10);
         slow.write_all(get("/big").as_bytes()).await.unwrap();
         let (mut read, mut buffer) = (0, vec![0; 64 << 10]);
         while read < 1 << 20 {
@@ -149,9 +147,9 @@ async fn a_client_that_does_not_read_is_let_go() {
 async fn a_panic_is_the_end_of_its_request_alone() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut other = fixture.connect(Port::Http);
+        let mut other = fixture.connect(HTTP);
         other.write_all(get("/slow").as_bytes()).await.unwrap();
-        let text = fixture.exchange(Port::Http, get("/panic")).await;
+        let text = fixture.exchange(HTTP, get("/panic")).await;
         assert_eq!(statuses(&text), [500]);
         assert!(text.contains("\r\nConnection: close\r\n"));
         until(&mut other, "slow").await;
@@ -163,7 +161,7 @@ async fn a_panic_is_the_end_of_its_request_alone() {
 async fn a_tunnel_gets_every_byte_and_is_counted_to_its_end() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut client = fixture.connect(Port::Http);
+        let mut client = fixture.connect(HTTP);
         let ask = "GET /upgrade HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
         // Early bytes that would be a faulty head.
         client.write_all(format!("{ask}GET / HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
@@ -186,7 +184,7 @@ async fn a_tunnel_gets_every_byte_and_is_counted_to_its_end() {
 async fn an_answer_before_the_body_was_read_is_not_lost() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut client = fixture.connect_with(Port::Http, 4096);
+        let mut client = fixture.connect_with(HTTP, 4096);
         client
             .write_all(
                 b"POST /early HTTP/1.1\r\nHost: a.example\r\nContent-Length: 1000000\r\n\r\n",
@@ -206,9 +204,9 @@ async fn draining_ends_idle_connections_and_lets_others_finish() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let (mut idle, mut busy, mut half) = (
-            fixture.connect(Port::Http),
-            fixture.connect(Port::Http),
-            fixture.connect(Port::Http),
+            fixture.connect(HTTP),
+            fixture.connect(HTTP),
+            fixture.connect(HTTP),
         );
         idle.write_all(get("/x").as_bytes()).await.unwrap();
         until(&mut idle, "path /x").await;
@@ -247,7 +245,7 @@ async fn what_follows_a_refused_tunnel_is_not_read() {
         let fixture = Fixture::new(Settings::default());
         let connect = "CONNECT a.example:80 HTTP/1.1\r\nHost: a.example\r\n\r\n";
         let text = fixture
-            .exchange(Port::Http, format!("{connect}{}", get("/inside")))
+            .exchange(HTTP, format!("{connect}{}", get("/inside")))
             .await;
         assert_eq!(statuses(&text), [405]);
         assert!(text.contains("\r\nConnection: close\r\n"), "{text}");
@@ -262,7 +260,7 @@ async fn a_bare_line_feed_does_not_end_trailers() {
         let post = "POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n";
         for end in ["\n", "T: v\n\r\n", "T: v\r\n\n"] {
             let text = format!("{}{post}3\r\nabc\r\n0\r\n{end}{}", get("/one"), get("/two"));
-            let text = fixture.exchange(Port::Http, text).await;
+            let text = fixture.exchange(HTTP, text).await;
             assert_eq!(statuses(&text), [200, 400], "{end:?}");
             assert!(text.contains("path /one") && !text.contains("path /two"));
         }

@@ -13,9 +13,7 @@ type Sender = SendRequest<Bytes>;
 
 /// A client connection; its task ends with the connection.
 async fn connect(fixture: &Fixture) -> (Sender, tokio::task::JoinHandle<Result<(), h2::Error>>) {
-    let (sender, connection) = h2::client::handshake(fixture.connect(Port::Http))
-        .await
-        .unwrap();
+    let (sender, connection) = h2::client::handshake(fixture.connect(HTTP)).await.unwrap();
     (sender, spawn_local(connection))
 }
 
@@ -39,6 +37,11 @@ async fn text(response: ResponseFuture) -> (u16, String) {
         bytes.extend(data);
     }
     (head.status.as_u16(), String::from_utf8(bytes).unwrap())
+}
+
+/// A request that succeeds.
+pub(super) async fn ok(sender: &mut Sender) {
+    assert_eq!(text(send(sender, "/x", &[])).await, (200, "path /x".into()));
 }
 
 #[tokio::test(start_paused = true)]
@@ -199,7 +202,7 @@ async fn floods_of_control_frames_end_the_connection() {
     locally(async {
         for frame in [PING, SETTINGS, UNKNOWN] {
             let fixture = Fixture::new(Settings::default());
-            let (mut read, mut write) = tokio::io::split(fixture.connect(Port::Http));
+            let (mut read, mut write) = tokio::io::split(fixture.connect(HTTP));
             write.write_all(PREFACE).await.unwrap();
             let reader = spawn_local(async move {
                 let mut bytes = Vec::new();
@@ -229,7 +232,7 @@ async fn a_query_without_a_path_is_refused() {
     const HEADERS: &[u8] = b"\0\0\x09\x01\x05\0\0\0\x01\x82\x86\x01\x01a\x04\x02?x";
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let mut client = fixture.connect(Port::Http);
+        let mut client = fixture.connect(HTTP);
         client
             .write_all(&[PREFACE, HEADERS].concat())
             .await

@@ -5,8 +5,10 @@ mod cleartext;
 mod heads;
 mod http1;
 mod http2;
+mod listeners;
 mod tls;
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -28,12 +30,13 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
+pub(crate) use self::tls::trusting;
 use super::{Accepted, Front, Handler, Process};
 use crate::body::Body;
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::downstream::Downstream;
 use crate::drain::Connections;
-use crate::listen::Port;
+use crate::sockets::OpenListener;
 use crate::telemetry::Telemetry;
 use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
@@ -117,7 +120,7 @@ fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
 /// A worker's front with a table of its own.
 struct Fixture {
     front: Rc<Front<TestHandler>>,
-    _publisher: Publisher,
+    publisher: RefCell<Publisher>,
 }
 
 impl Fixture {
@@ -132,7 +135,7 @@ impl Fixture {
         let telemetry = Telemetry::new(&config);
         let shared = Arc::new(Shared {
             config,
-            reader: reader.clone(),
+            reader,
             telemetry,
             upstream: Arc::new(Environment {
                 resolver: Resolver::default(),
@@ -146,40 +149,56 @@ impl Fixture {
         let front = Front {
             handler: TestHandler,
             worker: Rc::new(Worker::new(0, shared)),
-            process: Arc::new(Process::new(reader)),
+            process: Arc::new(Process::new()),
             connections: Rc::new(Connections::default()),
         };
         Self {
             front: Rc::new(front),
-            _publisher: publisher,
+            publisher: RefCell::new(publisher),
         }
     }
 
-    /// A connection to `port` with room for `buffer` bytes on the way.
-    fn connect_with(&self, port: Port, buffer: usize) -> DuplexStream {
+    /// Publishes a table with a listener for plain text at each of `addresses`.
+    fn publish(&self, addresses: &[SocketAddr]) {
+        let mut table = RoutingTable::new(Arc::new(Settings::default()));
+        let hosts = Arc::new(VirtualHosts::new(host(CATCH_ALL, HostTls::None)));
+        let listener = |address: &SocketAddr| Listener {
+            address: *address,
+            ports: PublicPorts { own: 0, https: 0 },
+            socket: Socket::Plain(Plain::Http(hosts.clone())),
+        };
+        table.set_listeners(addresses.iter().map(listener).collect());
+        self.publisher.borrow_mut().publish(Arc::new(table));
+    }
+
+    /// The listener of the current table at `address`.
+    fn listener(&self, address: SocketAddr) -> Rc<OpenListener> {
+        let table = self.front.worker.table();
+        let listener = table.listener(address).unwrap();
+        Rc::new(OpenListener::new(listener, table.clone()))
+    }
+
+    /// A connection to `address` with room for `buffer` bytes on the way.
+    fn connect_with(&self, address: SocketAddr, buffer: usize) -> DuplexStream {
         let (client, server) = duplex(buffer);
         let accepted = Accepted {
             stream: server,
             peer: "127.0.0.1:4000".parse().unwrap(),
             local: "127.0.0.1:80".parse().unwrap(),
-            listener: match port {
-                Port::Http => HTTP,
-                Port::Https => HTTPS,
-            },
-            port,
+            listener: self.listener(address),
             place: self.front.process.place(100).unwrap(),
         };
         spawn_local(super::serve(self.front.clone(), accepted));
         client
     }
 
-    fn connect(&self, port: Port) -> DuplexStream {
-        self.connect_with(port, 64 << 10)
+    fn connect(&self, address: SocketAddr) -> DuplexStream {
+        self.connect_with(address, 64 << 10)
     }
 
-    /// Sends `bytes` to `port` and gives all that comes back until the connection is closed.
-    async fn exchange(&self, port: Port, bytes: impl AsRef<[u8]>) -> String {
-        let mut client = self.connect(port);
+    /// Sends `bytes` to `address` and gives all that comes back until the connection is closed.
+    async fn exchange(&self, address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
+        let mut client = self.connect(address);
         client.write_all(bytes.as_ref()).await.unwrap();
         rest(&mut client).await
     }
@@ -222,6 +241,14 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")
 }
 
+/// Addresses that nothing listens on.
+pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // All are open at once, so that they differ.
+    let listeners: [_; N] = std::array::from_fn(|_| listener());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
 /// Any free ports of the loopback address.
 pub(crate) fn config() -> Config {
     Config {
@@ -239,7 +266,8 @@ pub(crate) fn config() -> Config {
     }
 }
 
-fn certificate(name: &str) -> Arc<Certificate> {
+/// A self-signed certificate.
+pub(crate) fn certificate(name: &str) -> Arc<Certificate> {
     let Generated { cert, signing_key } = generate_simple_self_signed([name.to_owned()]).unwrap();
     let chain = vec![CertificateDer::from(cert.der().to_vec())];
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();

@@ -8,7 +8,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::*;
 
-fn client(trusted: &Certificate, alpn: &[&str]) -> ClientConfig {
+/// A client that trusts one certificate and speaks the protocols of `alpn`.
+pub(crate) fn trusting(trusted: &Certificate, alpn: &[&str]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(trusted.key.cert[0].clone()).unwrap();
     let mut config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -27,10 +28,7 @@ async fn connect(
 ) -> std::io::Result<TlsStream<DuplexStream>> {
     let connector = TlsConnector::from(config.clone());
     connector
-        .connect(
-            ServerName::try_from(name).unwrap(),
-            fixture.connect(Port::Https),
-        )
+        .connect(ServerName::try_from(name).unwrap(), fixture.connect(HTTPS))
         .await
 }
 
@@ -49,7 +47,7 @@ async fn each_name_gets_its_certificate() {
         let fixture =
             Fixture::serving(Settings::default(), &[("a.example", &a), ("b.example", &b)]);
         for (name, own, other) in [("a.example", &a, &b), ("b.example", &b, &a)] {
-            let stream = connect(&fixture, &Arc::new(client(own, &[])), name)
+            let stream = connect(&fixture, &Arc::new(trusting(own, &[])), name)
                 .await
                 .unwrap();
             assert_eq!(
@@ -57,7 +55,7 @@ async fn each_name_gets_its_certificate() {
                 format!("HTTP/1.1 {name} TLSv1.3 - #1")
             );
             assert!(
-                connect(&fixture, &Arc::new(client(other, &[])), name)
+                connect(&fixture, &Arc::new(trusting(other, &[])), name)
                     .await
                     .is_err(),
                 "{name}"
@@ -69,7 +67,7 @@ async fn each_name_gets_its_certificate() {
         assert!(
             connect(
                 &fixture,
-                &Arc::new(client(&default, &[])),
+                &Arc::new(trusting(&default, &[])),
                 "default.example"
             )
             .await
@@ -86,7 +84,7 @@ async fn unknown_names_are_rejected_when_configured() {
         let mut settings = Settings::default();
         settings.tls.reject_unknown = true;
         let fixture = Fixture::serving(settings, &[("a.example", &a)]);
-        let config = Arc::new(client(&a, &[]));
+        let config = Arc::new(trusting(&a, &[]));
         assert!(connect(&fixture, &config, "a.example").await.is_ok());
         let error = connect(&fixture, &config, "c.example").await.unwrap_err();
         let error = error
@@ -106,7 +104,7 @@ async fn unknown_names_are_rejected_when_configured() {
 async fn versions_and_protocols_are_those_of_the_settings() {
     locally(async {
         let a = certificate("a.example");
-        let both = Arc::new(client(&a, &["h2", "http/1.1"]));
+        let both = Arc::new(trusting(&a, &["h2", "http/1.1"]));
         let mut settings = Settings::default();
         let fixture = Fixture::serving(settings.clone(), &[("a.example", &a)]);
         let stream = connect(&fixture, &both, "a.example").await.unwrap();
@@ -138,7 +136,7 @@ async fn sessions_are_resumed_when_configured() {
             settings.tls.session_cache = session_cache;
             settings.tls.session_tickets = session_tickets;
             let fixture = Fixture::serving(settings, &[("a.example", &a)]);
-            let config = Arc::new(client(&a, &[]));
+            let config = Arc::new(trusting(&a, &[]));
             facts_over(connect(&fixture, &config, "a.example").await.unwrap()).await;
             let again = connect(&fixture, &config, "a.example").await.unwrap();
             let resumed = again.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
@@ -153,12 +151,63 @@ async fn sessions_are_resumed_when_configured() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn sessions_are_resumed_in_their_universe_alone() {
+    locally(async {
+        let a = certificate("a.example");
+        let addresses: [SocketAddr; 4] =
+            std::array::from_fn(|i| SocketAddr::new(HTTPS.ip(), 1 + i as u16));
+        let [one, same, other_hosts, other_source] = addresses;
+        let hosts = || Arc::new(VirtualHosts::new(host(CATCH_ALL, HostTls::Own(a.clone()))));
+        let of_hosts = Certificates::OfHosts {
+            default: a.clone(),
+            reject_unknown: false,
+        };
+        let listener = |address, hosts: &Arc<VirtualHosts>, certificates: &Certificates| Listener {
+            address,
+            ports: PublicPorts { own: 0, https: 0 },
+            socket: Socket::Tls(TlsSocket::new(TlsRoute::Terminate(Terminate {
+                hosts: hosts.clone(),
+                certificates: certificates.clone(),
+            }))),
+        };
+        let (first, second) = (hosts(), hosts());
+        let mut table = RoutingTable::new(Arc::new(Settings::default()));
+        table.set_listeners(vec![
+            listener(one, &first, &of_hosts),
+            // A later version of the universe.
+            listener(same, &Arc::new((*first).clone()), &of_hosts),
+            listener(other_hosts, &second, &of_hosts),
+            listener(
+                other_source,
+                &first,
+                &Certificates::OfListener(Arc::new([a.clone()])),
+            ),
+        ]);
+        let fixture = Fixture::new(Settings::default());
+        fixture.publisher.borrow_mut().publish(Arc::new(table));
+
+        for (address, resumes) in [(same, true), (other_hosts, false), (other_source, false)] {
+            let connector = TlsConnector::from(Arc::new(trusting(&a, &[])));
+            let connect = |address| {
+                let name = ServerName::try_from("a.example").unwrap();
+                connector.connect(name, fixture.connect(address))
+            };
+            facts_over(connect(one).await.unwrap()).await;
+            let again = connect(address).await.unwrap();
+            let resumed = again.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+            assert_eq!(resumed, resumes, "{address}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn handshakes_have_a_deadline() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         for hello in [&b""[..], b"\x16\x03\x01\x02\0\x01"] {
             let begin = Instant::now();
-            assert_eq!(fixture.exchange(Port::Https, hello).await, "");
+            assert_eq!(fixture.exchange(HTTPS, hello).await, "");
             assert_eq!(begin.elapsed().as_secs(), 10, "{hello:?}");
         }
     })
@@ -169,7 +218,7 @@ async fn handshakes_have_a_deadline() {
 async fn plain_http_is_told_so() {
     locally(async {
         let text = Fixture::new(Settings::default())
-            .exchange(Port::Https, get("/"))
+            .exchange(HTTPS, get("/"))
             .await;
         assert_eq!(statuses(&text), [400]);
         assert!(
@@ -188,12 +237,12 @@ async fn a_proxy_header_comes_before_the_handshake() {
         let mut settings = Settings::default();
         settings.forwarded.proxy_protocol = true;
         let fixture = Fixture::serving(settings, &[("a.example", &a)]);
-        let mut stream = fixture.connect(Port::Https);
+        let mut stream = fixture.connect(HTTPS);
         stream
             .write_all(b"PROXY TCP4 203.0.113.9 192.0.2.1 5000 443\r\n")
             .await
             .unwrap();
-        let connector = TlsConnector::from(Arc::new(client(&a, &[])));
+        let connector = TlsConnector::from(Arc::new(trusting(&a, &[])));
         let stream = connector
             .connect(ServerName::try_from("a.example").unwrap(), stream)
             .await
