@@ -1,4 +1,4 @@
-//! Takes connections off a listening socket and gives each a task of its own.
+//! Takes connections off a listening socket and spawns a task for each.
 
 use std::io;
 use std::net::SocketAddr;
@@ -85,9 +85,9 @@ fn begin<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Some(place) = front
+    let Some(permit) = front
         .process
-        .place(front.worker.shared.config.max_connections)
+        .permit(front.worker.shared.config.max_connections)
     else {
         return front.worker.telemetry.turned_away("connections");
     };
@@ -99,7 +99,7 @@ fn begin<H: Handler>(
         peer,
         local,
         listener: listener.clone(),
-        place,
+        permit,
     };
     let counted = CountPanic(front.worker.clone());
     let serve = connection::serve(front.clone(), accepted);

@@ -1,4 +1,4 @@
-//! What the process is told about its sockets and limits.
+//! Configuration of sockets and limits.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The PROXY header, versions 1 and 2, with which a balancer before us tells the client's address.
+//! The PROXY header, versions 1 and 2, in which a load balancer reports the client's address.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -47,7 +47,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Invalid> {
     Ok(Some(Header { length, proxied }))
 }
 
-/// Length of the whole header, once it can be told.
+/// Length of the whole header, once enough has arrived.
 fn length(bytes: &[u8]) -> Result<Option<usize>, Invalid> {
     let signature = v2::PROTOCOL_PREFIX;
     if bytes.starts_with(signature) {

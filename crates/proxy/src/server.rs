@@ -55,7 +55,7 @@ pub struct Running {
 /// Why the data plane cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// Of the addresses asked for, one is not to be had.
+    /// An address of the configuration cannot be listened on.
     #[error("cannot listen on {address}")]
     Bind {
         /// That address.

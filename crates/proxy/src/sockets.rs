@@ -1,6 +1,6 @@
 //! The listening sockets of one worker: those that the listeners of the current table ask for.
 //!
-//! Each worker has sockets of its own at every address (`SO_REUSEPORT`), and opens and closes them when a new table is
+//! Each worker has its own socket at every address (`SO_REUSEPORT`), and opens and closes them when a new table is
 //! published. Other listeners and running connections are not touched by that.
 
 use std::cell::{Cell, RefCell};

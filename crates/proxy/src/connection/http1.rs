@@ -159,7 +159,7 @@ struct Watch<'s> {
     /// When an idle connection closes because the process is stopping.
     drained: Option<Instant>,
     /// hyper knows that this request is the last.
-    told: bool,
+    announced: bool,
 }
 
 /// What a deadline is for.
@@ -177,7 +177,7 @@ impl<'s> Watch<'s> {
             deadline: Deadline::new(),
             registered: false,
             drained: None,
-            told: false,
+            announced: false,
         }
     }
 
@@ -210,10 +210,10 @@ impl<'s> Watch<'s> {
                 Some(_) => ConnectionState::Reading,
                 None => ConnectionState::Waiting,
             });
-        } else if self.session.registration.draining() && !self.told {
+        } else if self.session.registration.draining() && !self.announced {
             // Its response may have begun without `Connection: close`.
             connection.as_mut().graceful_shutdown();
-            self.told = true;
+            self.announced = true;
         }
         self.poll_deadline(busy, cx)
     }

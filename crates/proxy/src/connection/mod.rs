@@ -62,8 +62,8 @@ pub(crate) struct Process {
     serial: AtomicU64,
 }
 
-/// A place among the connections that may be open at once; given back when dropped.
-pub(crate) struct Place(Arc<Process>);
+/// Allows one of the connections that may be open at once; returned when dropped.
+pub(crate) struct Permit(Arc<Process>);
 
 /// A connection that was just accepted.
 pub(crate) struct Accepted<S> {
@@ -76,7 +76,7 @@ pub(crate) struct Accepted<S> {
     /// The listener that accepted it.
     pub(crate) listener: Rc<OpenListener>,
     /// Held as long as it lasts.
-    pub(crate) place: Place,
+    pub(crate) permit: Permit,
 }
 
 impl Process {
@@ -88,14 +88,14 @@ impl Process {
         }
     }
 
-    /// A place for one more connection, if there are fewer than `most`.
-    pub(crate) fn place(self: &Arc<Self>, most: usize) -> Option<Place> {
-        let place = Place(self.clone());
-        (self.open.fetch_add(1, Ordering::Relaxed) < most).then_some(place)
+    /// A permit for one more connection, if there are fewer than `most`.
+    pub(crate) fn permit(self: &Arc<Self>, most: usize) -> Option<Permit> {
+        let permit = Permit(self.clone());
+        (self.open.fetch_add(1, Ordering::Relaxed) < most).then_some(permit)
     }
 }
 
-impl Drop for Place {
+impl Drop for Permit {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
     }
@@ -114,7 +114,7 @@ where
         peer,
         local,
         listener,
-        place: _place,
+        permit: _permit,
     } = accepted;
     let worker = front.worker.clone();
     let settings = listener.table(&worker).settings.clone();

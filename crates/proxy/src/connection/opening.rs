@@ -1,4 +1,4 @@
-//! The first bytes of a connection, read to learn what it speaks, and then read again by whoever speaks that.
+//! The first bytes of a connection, read to learn what it speaks, then replayed to the code for that protocol.
 
 use std::io;
 use std::sync::Arc;

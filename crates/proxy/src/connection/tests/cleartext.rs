@@ -115,14 +115,14 @@ async fn http2_is_known_by_its_preface() {
 }
 
 #[tokio::test]
-async fn places_are_given_back() {
+async fn permits_are_returned() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let process = &fixture.front.process;
-        let (first, second) = (process.place(2), process.place(2));
-        assert!(first.is_some() && second.is_some() && process.place(2).is_none());
+        let (first, second) = (process.permit(2), process.permit(2));
+        assert!(first.is_some() && second.is_some() && process.permit(2).is_none());
         drop(first);
-        assert!(process.place(2).is_some());
+        assert!(process.permit(2).is_some());
     })
     .await;
 }

@@ -186,7 +186,7 @@ impl Fixture {
             peer: "127.0.0.1:4000".parse().unwrap(),
             local: "127.0.0.1:80".parse().unwrap(),
             listener: self.listener(address),
-            place: self.front.process.place(100).unwrap(),
+            permit: self.front.process.permit(100).unwrap(),
         };
         spawn_local(super::serve(self.front.clone(), accepted));
         client
