@@ -5,6 +5,7 @@ mod admission;
 pub(crate) mod age;
 pub mod annotations;
 pub(crate) mod class;
+pub(crate) mod closed;
 mod compiler;
 pub(crate) mod family;
 pub(crate) mod host;

@@ -10,7 +10,7 @@ mod parsed;
 mod removed;
 
 pub use super::registry::{Class, Entry, Kind, OnInvalid, Protection, Support};
-pub(crate) use super::registry::{Denial, Validation, excerpt};
+pub(crate) use super::registry::{Validation, excerpt};
 pub(crate) use annotation::annotation;
 pub use annotation::{Annotation, Flag, Risk, Scope};
 pub use docs::annotations_markdown;

@@ -15,7 +15,7 @@ use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
 use crate::build::{BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
 use crate::finding::{Finding, Severity};
-use crate::ingress::annotations::Denial;
+use crate::ingress::closed::Denial;
 use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::{Options, Snapshot};

@@ -15,7 +15,8 @@ use self::positions::Positions;
 use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::age::Age;
-use crate::ingress::annotations::{self, IngressAnnotations, Protection, Validation};
+use crate::ingress::annotations::{self, IngressAnnotations, Validation};
+use crate::ingress::closed;
 use crate::ingress::inspect::inspect;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
@@ -172,7 +173,7 @@ impl ParsedIngress {
                 .iter()
                 .map(|entry| tls_entry(entry, &name))
                 .collect(),
-            closes_hosts: closes_hosts(&annotations, &options.annotations_prefix),
+            closes_hosts: closed::broken_for_hosts(&annotations, &options.annotations_prefix),
             annotations,
             hosts,
             positions,
@@ -273,21 +274,6 @@ impl Findings {
             message: message.into(),
         });
     }
-}
-
-/// Whether an annotation is broken that protects every path of a host, not only those of its own Ingress (ingress-nginx
-/// reference 1.8).
-fn closes_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
-    let broken = annotations
-        .problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .filter_map(|problem| problem.field.strip_prefix(prefix)?.strip_prefix('/'))
-        .find(|name| {
-            let row = annotations::find(name);
-            row.is_some_and(|row| row.entry.protects == Some(Protection::Hosts))
-        })?;
-    Some(broken.into())
 }
 
 fn reference(name: &Name) -> Subject {

@@ -6,12 +6,12 @@ use headgate_table::{Forwarding, Policy, Slot};
 
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
-use crate::finding::{Finding, Severity};
+use crate::finding::Finding;
+use crate::ingress::closed::{Closing, Denial};
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::proxy;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
 use crate::ingress::parsed::ParsedIngress;
-use crate::ingress::registry::{Denial, Key};
 use crate::ingress::settings::Settings;
 use crate::{ObjectRef, Snapshot};
 
@@ -42,11 +42,7 @@ pub(crate) fn build(
     inputs: &mut Inputs<'_>,
     limits: Option<Slot>,
 ) -> Built {
-    let mut closing = Closing {
-        ingress,
-        closed: closed(ingress, inputs.settings),
-        findings: Vec::new(),
-    };
+    let mut closing = Closing::new(ingress, inputs.settings);
     let mut uses = Vec::new();
     let annotations = &ingress.annotations;
     let headers = annotations.headers.response(inputs, &mut uses);
@@ -84,7 +80,7 @@ pub(crate) fn build(
     Built {
         policy: Arc::new(policy),
         transport,
-        closed: closing.closed,
+        closed: closing.denial,
         findings: closing.findings,
         uses,
     }
@@ -101,48 +97,4 @@ pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Po
         forwarding: forwarding.clone(),
         ..Policy::default()
     })
-}
-
-/// The reason of the Ingress goes before that of the settings.
-fn closed(ingress: &ParsedIngress, settings: &Settings) -> Option<Denial> {
-    let exempt = ingress.annotations.global_auth == Some(false);
-    let global = settings.closed.as_ref();
-    let global = global.filter(|denial| !(denial.only_authentication && exempt));
-    match (ingress.annotations.denied.as_ref(), global) {
-        (Some(own), Some(global)) => Some(Denial {
-            only_authentication: own.only_authentication && global.only_authentication,
-            ..own.clone()
-        }),
-        (own, global) => own.or(global).cloned(),
-    }
-}
-
-/// Why the routes of an Ingress are closed, so far.
-struct Closing<'a> {
-    ingress: &'a ParsedIngress,
-    closed: Option<Denial>,
-    findings: Vec<Finding>,
-}
-
-impl Closing<'_> {
-    /// What an annotation asks for; unless it can be given, the routes are closed rather than served without it.
-    fn unless<V, T: Default>(&mut self, key: &Key<V>, made: Result<T, String>) -> T {
-        made.unwrap_or_else(|reason| {
-            self.close(key.entry().name, &reason);
-            T::default()
-        })
-    }
-
-    fn close(&mut self, annotation: &str, reason: &str) {
-        let denial = self.closed.get_or_insert_with(|| Denial {
-            reason: format!("{annotation}: {reason}").into(),
-            only_authentication: false,
-        });
-        denial.only_authentication = false;
-        self.findings.push(self.ingress.annotation_finding(
-            Severity::Error,
-            annotation,
-            format!("{reason}; the routes answer 503"),
-        ));
-    }
 }

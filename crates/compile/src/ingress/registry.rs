@@ -17,7 +17,7 @@ pub(crate) use key::{FromValue, Key, Word, keys, words};
 pub(crate) use kind::Validation;
 pub use kind::{Class, Kind};
 pub(crate) use problem::Problem;
-pub(crate) use reader::{Denial, Outcome, Reader};
+pub(crate) use reader::{Outcome, Reader};
 pub(crate) use value::{
     Buffers, NameRef, NextUpstream, Origin, SizeText, TlsVersions, Value, excerpt, parse_cidr,
     parse_header_name, parse_header_value, parse_replacement,

@@ -27,7 +27,8 @@ use std::collections::BTreeMap;
 
 use headgate_table as table;
 
-use crate::ingress::registry::{Denial, Problem};
+use crate::ingress::closed::Denial;
+use crate::ingress::registry::Problem;
 use read::Source;
 
 /// All settings of the ConfigMap that are honoured.

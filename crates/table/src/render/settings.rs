@@ -160,7 +160,7 @@ fn tls_facts(tls: &TlsSettings, facts: &mut Facts) {
     } = tls;
     facts.holds("no-tls1.2", !tls12);
     facts.holds("no-tls1.3", !tls13);
-    if !ciphers.is_empty() {
+    if *ciphers != TlsSettings::default().ciphers {
         facts.push(format!("ciphers {}", ciphers.join(":")));
     }
     facts.holds("no-session-cache", !session_cache);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use headgate_table::{Affinity, Balance, Cors};
 
 use super::{DEFAULT_PREFIX, Flag, Risk, load};
+use crate::ingress::closed::Denial;
 use crate::ingress::family::access::Access;
 use crate::ingress::family::canary::Canary;
 use crate::ingress::family::headers::Headers;
@@ -17,7 +18,7 @@ use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
 use crate::ingress::family::{affinity, auth, balance, cors, log};
-use crate::ingress::registry::{Denial, Problem, Validation};
+use crate::ingress::registry::{Problem, Validation};
 
 /// What the operator decided about annotations as such.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use headgate_table::{
-    CATCH_ALL, Closed, HttpsRedirect, PathKind, Pattern, PatternError, Policy, Rewrite,
-};
+use headgate_table::{CATCH_ALL, HttpsRedirect, PathKind, Pattern, PatternError, Policy, Rewrite};
 use smallvec::{SmallVec, smallvec};
 
 use super::canary::{self, Canaries};
@@ -17,6 +15,7 @@ use crate::build::{
     Transport,
 };
 use crate::finding::{Finding, Severity};
+use crate::ingress::closed::HostClosing;
 use crate::ingress::parsed::{Backend, PathRule};
 use crate::{Kind, ObjectRef};
 
@@ -37,7 +36,8 @@ pub(super) fn draft(
     inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> Routes {
-    let closed = closed_for_all(host, primaries, findings);
+    let settings = inputs.settings;
+    let closing = HostClosing::new(host, primaries, settings, findings);
     let declared = declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
     let regex = is_regex_mode(&root, &declared);
@@ -52,7 +52,7 @@ pub(super) fn draft(
         exact: exact_paths(&declared),
         inputs,
         findings,
-        closed,
+        closing,
         regex,
     };
     let root = match root {
@@ -143,31 +143,6 @@ fn wants_regex(attached: &AttachedIngress, path: &str) -> bool {
     attached.ingress.annotations.routing.is_regex(path)
 }
 
-/// Why all routes of a host are closed: one of its Ingresses protects the whole host in a way that is not honoured.
-fn closed_for_all(
-    host: &str,
-    primaries: &[&AttachedIngress],
-    findings: &mut Vec<Finding>,
-) -> Option<Arc<str>> {
-    let (owner, annotation) = primaries
-        .iter()
-        .find_map(|attached| Some((attached, attached.ingress.closes_hosts.as_ref()?)))?;
-    let reason = format!(
-        "{annotation} of Ingress {} protects all of host {host} and is not honoured",
-        owner.ingress.name
-    );
-    let others = primaries
-        .iter()
-        .filter(|attached| attached.ingress.closes_hosts.is_none());
-    findings.extend(others.map(|attached| {
-        let message = format!("{reason}; the routes answer 503");
-        attached
-            .ingress
-            .finding(Severity::Error, "spec.rules", message)
-    }));
-    Some(reason.into())
-}
-
 /// All paths in the order of their Ingresses' age. Of the same path and kind, the first stays.
 fn declared<'a>(
     host: &str,
@@ -253,8 +228,7 @@ struct Drafter<'a, 'b> {
     exact: Vec<Arc<str>>,
     inputs: &'a mut Inputs<'b>,
     findings: &'a mut Vec<Finding>,
-    /// Why every route is closed, if they are.
-    closed: Option<Arc<str>>,
+    closing: HostClosing<'b>,
     regex: bool,
 }
 
@@ -270,9 +244,10 @@ impl<'a> Drafter<'a, '_> {
         let path: Arc<str> = "/".into();
         let target = match &attached.ingress.default_backend {
             Some(backend) => self.target(attached, &path, PathKind::Prefix, backend),
-            None => self
-                .closed(attached, &path)
-                .unwrap_or_else(|| self.default_backend(&attached.transport)),
+            None => match self.closing.route(attached, &path) {
+                Some(closed) => TargetDraft::Closed(closed),
+                None => self.default_backend(&attached.transport),
+            },
         };
         let names = attached.ingress.default_backend.as_ref();
         self.finish(attached, &path, PathKind::Prefix, names, target)
@@ -280,8 +255,8 @@ impl<'a> Drafter<'a, '_> {
 
     /// The root of the catch-all while no Ingress has taken it.
     fn built_in_root(&self) -> RouteDraft<()> {
-        let target = match self.closed.clone() {
-            Some(reason) => TargetDraft::Closed(Closed { reason }),
+        let target = match self.closing.all() {
+            Some(closed) => TargetDraft::Closed(closed),
             None => self.default_backend(&Transport::default()),
         };
         let policy = RoutePolicy {
@@ -405,8 +380,8 @@ impl<'a> Drafter<'a, '_> {
         backend: &Backend,
     ) -> TargetDraft {
         let canaries = self.canaries.of(path, kind, backend, self.findings);
-        if let Some(closed) = self.closed(attached, path) {
-            return closed;
+        if let Some(closed) = self.closing.route(attached, path) {
+            return TargetDraft::Closed(closed);
         }
         let transport = &attached.transport;
         let namespace = &attached.ingress.name.namespace;
@@ -419,23 +394,9 @@ impl<'a> Drafter<'a, '_> {
         TargetDraft::Split(split)
     }
 
-    /// Exempt from authentication are paths of the Ingress, not of requests (ingress-nginx reference 1.7).
-    fn closed(&self, attached: &AttachedIngress, path: &str) -> Option<TargetDraft> {
-        let exempt = &self.inputs.settings.no_auth_locations;
-        let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
-        let own = attached.closed.as_ref();
-        let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));
-        let reason = own
-            .map(|denial| denial.reason.clone())
-            .or_else(|| self.closed.clone())?;
-        Some(TargetDraft::Closed(Closed { reason }))
-    }
-
     fn default_backend(&self, transport: &Transport) -> TargetDraft {
-        if let Some(denial) = &self.inputs.settings.closed {
-            return TargetDraft::Closed(Closed {
-                reason: denial.reason.clone(),
-            });
+        if let Some(closed) = self.closing.default_backend() {
+            return TargetDraft::Closed(closed);
         }
         let name = self.inputs.options.default_backend.clone();
         let port = name.map(|name| ServicePort::new(name, FIRST_PORT.into()));

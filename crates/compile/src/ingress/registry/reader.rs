@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::value::excerpt;
 use super::{Entry, FromValue, Key, OnInvalid, Problem, Protection, Support, Validation, Value};
 use crate::Severity;
 use crate::ingress::annotations::Annotation;
+use crate::ingress::closed::Denial;
 
 /// Parsed values by name and the problems met so far. `R` is the row type of the registry, so that keys of another one do
 /// not fit.
@@ -25,16 +25,6 @@ pub(crate) struct Reader<R = Annotation> {
     denied: Option<Denial>,
     refused: Option<String>,
     rows: PhantomData<fn() -> R>,
-}
-
-/// Why routes answer 503.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Denial {
-    /// In words.
-    pub(crate) reason: Arc<str>,
-    /// All that is missing is authentication that is not honoured yet, so that paths which are exempt from authentication
-    /// stay open (`no-auth-locations`, ingress-nginx reference 1.7).
-    pub(crate) only_authentication: bool,
 }
 
 /// What is left of a reader once every value was taken.
@@ -204,13 +194,8 @@ impl<R: AsRef<Entry>> Reader<R> {
     fn close_entry(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
         let name = entry.name;
         let only_authentication = is_valid && entry.protects == Some(Protection::Authentication);
-        let denial = self.denied.get_or_insert_with(|| Denial {
-            reason: format!("{name}: {reason}").into(),
-            only_authentication,
-        });
-        denial.only_authentication &= only_authentication;
-        let message = format!("{reason}; the routes answer 503");
-        self.report(name, Severity::Error, message);
+        Denial::add(&mut self.denied, name, reason, only_authentication);
+        self.report(name, Severity::Error, Denial::message(reason));
     }
 }
 

@@ -1,0 +1,164 @@
+//! Why routes are closed (503): a protection is configured that cannot be honoured. All reasons, those of an Ingress itself, of
+//! the settings and of other Ingresses of its host, are combined here.
+
+use std::sync::Arc;
+
+use headgate_table::Closed;
+
+use crate::finding::{Finding, Severity};
+use crate::ingress::annotations::{self, IngressAnnotations, Protection};
+use crate::ingress::host::AttachedIngress;
+use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::registry::Key;
+use crate::ingress::settings::Settings;
+
+/// What the message of a finding says of the routes that it closes.
+const CONSEQUENCE: &str = "the routes answer 503";
+
+/// Why routes are closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Denial {
+    pub(crate) reason: Arc<str>,
+    /// Only authentication is missing, so that paths which are exempt from authentication stay open (`no-auth-locations`,
+    /// ingress-nginx reference 1.7).
+    only_authentication: bool,
+}
+
+impl Denial {
+    /// The first reason stays; paths stay open only if authentication is all that is missing by every one of them.
+    pub(crate) fn add(to: &mut Option<Self>, name: &str, reason: &str, only_authentication: bool) {
+        let denial = to.get_or_insert_with(|| Self {
+            reason: format!("{name}: {reason}").into(),
+            only_authentication,
+        });
+        denial.only_authentication &= only_authentication;
+    }
+
+    /// The message of the finding about `reason`.
+    pub(crate) fn message(reason: &str) -> String {
+        format!("{reason}; {CONSEQUENCE}")
+    }
+
+    fn closed(&self) -> Closed {
+        Closed {
+            reason: self.reason.clone(),
+        }
+    }
+}
+
+/// Why the routes of one Ingress are closed: by its annotations, by the settings, and by what its policy lacks.
+pub(crate) struct Closing<'a> {
+    ingress: &'a ParsedIngress,
+    pub(crate) denial: Option<Denial>,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl<'a> Closing<'a> {
+    /// By the annotations of `ingress` and the settings. The own reason goes before that of the settings.
+    pub(crate) fn new(ingress: &'a ParsedIngress, settings: &Settings) -> Self {
+        let exempt = ingress.annotations.global_auth == Some(false);
+        let global = settings.closed.as_ref();
+        let global = global.filter(|denial| !(denial.only_authentication && exempt));
+        let denial = match (ingress.annotations.denied.as_ref(), global) {
+            (Some(own), Some(global)) => Some(Denial {
+                only_authentication: own.only_authentication && global.only_authentication,
+                ..own.clone()
+            }),
+            (own, global) => own.or(global).cloned(),
+        };
+        Self {
+            ingress,
+            denial,
+            findings: Vec::new(),
+        }
+    }
+
+    /// What an annotation configures; where it cannot be made, the routes are closed rather than served without it.
+    pub(crate) fn unless<V, T: Default>(&mut self, key: &Key<V>, made: Result<T, String>) -> T {
+        made.unwrap_or_else(|reason| {
+            let annotation = key.entry().name;
+            Denial::add(&mut self.denial, annotation, &reason, false);
+            self.findings.push(self.ingress.annotation_finding(
+                Severity::Error,
+                annotation,
+                Denial::message(&reason),
+            ));
+            T::default()
+        })
+    }
+}
+
+/// The annotation of an Ingress, if one is broken, that protects every path of its hosts, whichever Ingress declares it
+/// (ingress-nginx reference 1.8).
+pub(crate) fn broken_for_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
+    let problems = annotations.problems.iter();
+    let errors = problems.filter(|problem| problem.severity == Severity::Error);
+    let mut names =
+        errors.filter_map(|problem| problem.field.strip_prefix(prefix)?.strip_prefix('/'));
+    let broken = names.find(|name| {
+        let row = annotations::find(name);
+        row.is_some_and(|row| row.entry.protects == Some(Protection::Hosts))
+    })?;
+    Some(broken.into())
+}
+
+/// Why the routes of a host are closed.
+pub(crate) struct HostClosing<'a> {
+    settings: &'a Settings,
+    /// The reason for all of them, whichever Ingress declares them.
+    all: Option<Arc<str>>,
+}
+
+impl<'a> HostClosing<'a> {
+    /// By the Ingresses of `host`, canaries aside: one that protects the whole host in a way that is not honoured closes the
+    /// routes of all, which is a finding of the others.
+    pub(crate) fn new(
+        host: &str,
+        primaries: &[&AttachedIngress],
+        settings: &'a Settings,
+        findings: &mut Vec<Finding>,
+    ) -> Self {
+        let broken = primaries
+            .iter()
+            .find_map(|attached| Some((attached, attached.ingress.closes_hosts.as_ref()?)));
+        let Some((owner, annotation)) = broken else {
+            let all = None;
+            return Self { settings, all };
+        };
+        let reason = format!(
+            "{annotation} of Ingress {} protects all of host {host} and is not honoured",
+            owner.ingress.name
+        );
+        let others = primaries
+            .iter()
+            .filter(|attached| attached.ingress.closes_hosts.is_none());
+        findings.extend(others.map(|attached| {
+            let message = Denial::message(&reason);
+            let ingress = &attached.ingress;
+            ingress.finding(Severity::Error, "spec.rules", message)
+        }));
+        let all = Some(reason.into());
+        Self { settings, all }
+    }
+
+    /// Why the route of an Ingress for `path` is closed. Exempt from authentication are paths of the Ingress, not of requests
+    /// (ingress-nginx reference 1.7).
+    pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
+        let exempt = &self.settings.no_auth_locations;
+        let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
+        let own = attached.closed.as_ref();
+        let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));
+        own.map(Denial::closed).or_else(|| self.all())
+    }
+
+    /// Why routes without an Ingress are closed.
+    pub(crate) fn all(&self) -> Option<Closed> {
+        let reason = self.all.clone()?;
+        Some(Closed { reason })
+    }
+
+    /// Why the default backend is closed.
+    pub(crate) fn default_backend(&self) -> Option<Closed> {
+        self.settings.closed.as_ref().map(Denial::closed)
+    }
+}
