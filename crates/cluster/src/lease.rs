@@ -116,12 +116,12 @@ impl Elector {
         };
         let lease = &self.options.lease;
         match tokio::time::timeout(RELEASE, released).await {
-            Ok(Ok(true)) => tracing::info!(%lease, "gave the lease back"),
+            Ok(Ok(true)) => tracing::info!(%lease, "released the lease"),
             Ok(Ok(false)) => {}
             Ok(Err(error)) => {
-                tracing::warn!(%lease, error = causes(&error), "the lease was not given back");
+                tracing::warn!(%lease, error = causes(&error), "cannot release the lease");
             }
-            Err(_) => tracing::warn!(%lease, "the lease was not given back in time"),
+            Err(_) => tracing::warn!(%lease, "timed out releasing the lease"),
         }
     }
 }
@@ -330,10 +330,10 @@ impl<'e> Campaign<'e> {
         let message = causes(error);
         let lease = &self.elector.options.lease;
         if self.trouble.as_ref() != Some(&message) {
-            tracing::warn!(%lease, error = message, "the election does not get on");
+            tracing::warn!(%lease, error = message, "leader election failing");
             self.trouble = Some(message);
         } else {
-            tracing::debug!(%lease, error = message, "the election still does not get on");
+            tracing::debug!(%lease, error = message, "leader election still failing");
         }
     }
 

@@ -46,7 +46,7 @@ impl WatchMetrics {
             )?,
             restarts: counters(
                 "headgate_watch_restarts_total",
-                "Lists and watches that were begun again, by kind and by why the one before ended",
+                "Lists and watches restarted, by kind and reason",
                 &["kind", "reason"],
             )?,
             events: counters(
@@ -56,12 +56,12 @@ impl WatchMetrics {
             )?,
             denied: gauges(
                 "headgate_watch_denied",
-                "1 for kinds that the API server does not let us read",
+                "1 for kinds that the API server refuses to list or watch",
                 &["kind"],
             )?,
             objects: gauges(
                 "headgate_objects",
-                "Objects that are held, by kind",
+                "Objects kept in memory, by kind",
                 &["kind"],
             )?,
             cache_writes: counters(

@@ -34,7 +34,7 @@ pub(super) async fn find(pod: Name, shared: Shared) {
             Err(error) if std::mem::take(&mut is_first) => {
                 tracing::warn!(
                     %error,
-                    "the zone is not known: endpoints of all zones are used until it is"
+                    "cannot read the zone of the node; endpoints of all zones are used until then"
                 );
             }
             Err(error) => tracing::debug!(%error, "the zone is not known"),

@@ -81,7 +81,7 @@ impl Configuration {
         let patched = self.api.patch(&self.name, &params, &patch);
         match self.bounded("writing", patched).await {
             Ok(_) => {
-                tracing::info!(configuration = %self.name, "told the authority of the admission webhook");
+                tracing::info!(configuration = %self.name, "updated caBundle of the webhook configuration");
                 Ok(true)
             }
             Err(error) if matches!(error.code(), Some(404 | 409)) => Ok(false),
