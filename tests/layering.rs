@@ -45,8 +45,10 @@ const INPUT_AND_OUTPUT: &[&str] = &[
 const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
 /// Crates that tests and benches use, and nothing else.
 const TEST_CRATES: &[&str] = &["testkit", "apiserver"];
+/// Modules of which no two may use each other, not through others either: each does one job, and either can change alone.
+const NOT_MUTUAL: &[(&str, &[&str])] = &[("proxy", &["record", "worker", "telemetry", "upstream"])];
 /// Crates whose modules use each other in one direction.
-const ACYCLIC: &[&str] = &["limit", "table"];
+const ACYCLIC: &[&str] = &["limit", "table", "manifest", "proxy", "testkit"];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -156,6 +158,29 @@ fn modules_without_cycles_have_none() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn modules_with_separate_jobs_do_not_use_each_other() {
+    for (name, not_mutual) in NOT_MUTUAL {
+        let modules = modules_of(name);
+        for (index, one) in not_mutual.iter().enumerate() {
+            for other in &not_mutual[index + 1..] {
+                let (there, back) = (modules.way(one, other), modules.way(other, one));
+                if let (Some(there), Some(back)) = (there, back) {
+                    let (there, back) = (list(&there), list(&back));
+                    panic!("{name}: {one} and {other} use each other:{there}\nand back:{back}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn builder_does_not_use_ingress() {
+    if let Some(using) = modules_of("compile").direct("build", "ingress") {
+        panic!("compile: {using}");
     }
 }
 

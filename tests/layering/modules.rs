@@ -56,14 +56,21 @@ impl Modules {
         self.uses.keys().map(String::as_str)
     }
 
+    /// That one module names another itself.
+    ///
+    /// # Panics
+    /// When there is no such module.
+    pub(crate) fn direct(&self, from: &str, to: &str) -> Option<&Use> {
+        self.check([from, to]);
+        self.uses[from].get(to)
+    }
+
     /// The shortest way from one module to another (or back to the same) along what uses what.
     ///
     /// # Panics
     /// When there is no such module.
     pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<Use>> {
-        for name in [from, to] {
-            assert!(self.uses.contains_key(name), "there is no module {name}");
-        }
+        self.check([from, to]);
         let mut seen = BTreeSet::new();
         let mut ways = VecDeque::from([(from, Vec::new())]);
         while let Some((at, way)) = ways.pop_front() {
@@ -79,6 +86,13 @@ impl Modules {
             }
         }
         None
+    }
+
+    /// A module that was renamed must not make a check pass.
+    fn check(&self, names: [&str; 2]) {
+        for name in names {
+            assert!(self.uses.contains_key(name), "there is no module {name}");
+        }
     }
 
     fn read(&mut self, root: &Root, source: &Path, module: &[String]) {
