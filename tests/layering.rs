@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
 use std::collections::BTreeSet;
+use std::fs;
 
 use layering::modules::Modules;
 use layering::source;
 use layering::workspace::{Package, packages, root};
+use regex::Regex;
 
 mod layering {
     pub(crate) mod modules;
@@ -46,7 +48,14 @@ const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
 /// Crates that tests and benches use, and nothing else.
 const TEST_CRATES: &[&str] = &["testkit", "apiserver"];
 /// Modules of which no two may use each other, not through others either: each does one job, and either can change alone.
-const NOT_MUTUAL: &[(&str, &[&str])] = &[("proxy", &["record", "worker", "telemetry", "upstream"])];
+const NOT_MUTUAL: &[(&str, &[&str])] = &[
+    ("proxy", &["record", "worker", "telemetry", "upstream"]),
+    ("cluster", &["events", "lease", "status"]),
+];
+/// What any source of objects can use, and so must not know one of them: Ingress and its annotations.
+const NEUTRAL: &[&str] = &["crates/table/src", "crates/compile/src/build"];
+/// Names that clients and log formats know, which stay what they are in ingress-nginx: a variable and a cookie.
+const EXTERNAL_NAMES: &[&str] = &["ingress_name", "INGRESSCOOKIE"];
 /// Crates whose modules use each other in one direction.
 const ACYCLIC: &[&str] = &["limit", "table", "manifest", "proxy", "testkit"];
 
@@ -175,6 +184,25 @@ fn modules_with_separate_jobs_do_not_use_each_other() {
             }
         }
     }
+}
+
+#[test]
+fn table_and_builder_do_not_name_ingress() {
+    let words = Regex::new(r"(?i)ingress|annotation|nginx\.\w").unwrap();
+    let without = |line: String, name: &&str| line.replace(name, "");
+    let mut named = String::new();
+    for folder in NEUTRAL {
+        for file in source::files(&root().join(folder)) {
+            let text = fs::read_to_string(&file).unwrap();
+            for (number, line) in text.lines().enumerate() {
+                if words.is_match(&EXTERNAL_NAMES.iter().fold(line.to_owned(), without)) {
+                    let (file, line) = (file.display(), line.trim());
+                    named += &format!("\n  {file}:{}: {line}", number + 1);
+                }
+            }
+        }
+    }
+    assert!(named.is_empty(), "other sources have no such thing:{named}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Rust source, reduced to what the checks read: code without comments, literals and tests, and the paths in it.
 
+use std::fs;
+use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -23,6 +25,25 @@ pub(crate) struct Path {
     pub(crate) at: usize,
     pub(crate) segments: Vec<String>,
     pub(crate) name: String,
+}
+
+/// The files of a folder and of those in it, in order.
+///
+/// # Panics
+/// When there is no such folder.
+pub(crate) fn files(folder: &std::path::Path) -> Vec<PathBuf> {
+    let entries =
+        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    let open = |path: PathBuf| {
+        if path.is_dir() {
+            files(&path)
+        } else {
+            vec![path]
+        }
+    };
+    paths.into_iter().flat_map(open).collect()
 }
 
 /// The code without comments, literals and what is built for tests alone. Every line keeps its number.
