@@ -1,4 +1,4 @@
-//! Which Ingresses are selected (ingress-nginx reference 2.9), as classes, namespaces and permissions change.
+//! Which Ingresses are selected (behaviour.md 2.9), as classes, namespaces and permissions change.
 
 use std::collections::BTreeSet;
 

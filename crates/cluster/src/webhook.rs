@@ -1,4 +1,4 @@
-//! The admission webhook: the API server asks over HTTPS whether an Ingress may be stored (ingress-nginx reference 9.1).
+//! The admission webhook: the API server asks over HTTPS whether an Ingress may be stored (behaviour.md 9.1).
 //!
 //! It decides nothing. The verdict is a [`Judge`]'s; here is what stands between the judge and whoever can reach the port,
 //! which in many clusters is every pod: bounds on connections, bodies, memory and time. It has a thread and runtime of its

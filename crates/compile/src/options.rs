@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::Name;
 use crate::ingress::annotations::DEFAULT_PREFIX;
 
-/// Decisions that flags make. Defaults are those of ingress-nginx (its reference, section 6).
+/// Decisions that flags make. Defaults are those of ingress-nginx (behaviour.md 6).
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Where HTTP is served.
@@ -61,7 +61,7 @@ pub enum Namespaces {
     Selected,
 }
 
-/// Which Ingresses are served (ingress-nginx reference 2.9).
+/// Which Ingresses are served (behaviour.md 2.9).
 #[derive(Clone, Debug)]
 pub struct ClassSelection {
     /// Value of the annotation `kubernetes.io/ingress.class`, and with `by_name` of the class's name; default `nginx`.

@@ -24,7 +24,7 @@ pub struct Snapshot {
 /// What compiling depends on besides objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// Whether IngressClasses can be read; `spec.ingressClassName` does not count otherwise (ingress-nginx reference 2.9).
+    /// Whether IngressClasses can be read; `spec.ingressClassName` does not count otherwise (behaviour.md 2.9).
     /// Default true.
     pub classes_readable: bool,
     /// The zone that the process runs in, for endpoints meant for it. Default unknown.

@@ -38,7 +38,7 @@ impl From<IpAddr> for Key {
 
 impl Key {
     /// The key of a text such as a header's value, or `None` for an empty one: such a request is not limited
-    /// (ingress-nginx reference 1.3).
+    /// (behaviour.md 1.3).
     #[must_use]
     pub fn from_text(text: impl AsRef<[u8]>) -> Option<Self> {
         // The standard library's SipHash, and twice: a weaker or shorter hash of text that a client chooses would let it

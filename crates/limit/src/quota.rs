@@ -21,8 +21,8 @@ const MAX_ADVANCE: u64 = u64::MAX / 2;
 
 /// How many requests a client may make: a steady rate, and a burst on top of it.
 ///
-/// `burst + 1` requests are let through at once to a client that comes from rest, then one per interval (ingress-nginx
-/// reference 1.3).
+/// `burst + 1` requests are let through at once to a client that comes from rest, then one per interval (behaviour.md
+/// 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     rate: NonZeroU32,

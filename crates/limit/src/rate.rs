@@ -46,7 +46,7 @@ pub fn admit_all(rules: &[Rule<'_>], key: Key, now: Nanos) -> Admission {
 
 impl RateLimiter {
     /// The most clients that one store keeps: 114,688, in 4.3 MB. ingress-nginx gives each rule a zone of 5 MB, which holds
-    /// about 80,000 (ingress-nginx reference 1.3).
+    /// about 80,000 (behaviour.md 1.3).
     pub const MAX_KEYS: usize = 2 * SHARDS * GENERATION_KEYS;
 
     /// Decides on a request of the client `key` at `now`, and counts it if it is let through.

@@ -47,7 +47,7 @@ impl VirtualHosts {
     }
 
     /// The host that serves `name` (canonical: lower-case, without port and final dot). Exact name or alias, suffix alias,
-    /// one-label wildcard or regex alias in the order of host names, catch-all (ingress-nginx reference 2.2).
+    /// one-label wildcard or regex alias in the order of host names, catch-all (behaviour.md 2.2).
     pub fn find(&self, name: &str) -> &Arc<Host> {
         self.find_known(name).unwrap_or(&self.catch_all)
     }
@@ -65,7 +65,7 @@ impl VirtualHosts {
     }
 
     /// Whether requests for `name`, served by `host`, may be redirected to https where that depends on the host: it has a
-    /// certificate entry, or a wildcard host above it has (ingress-nginx reference 4.6).
+    /// certificate entry, or a wildcard host above it has (behaviour.md 4.6).
     pub fn has_tls(&self, host: &Host, name: &str) -> bool {
         match host.tls {
             HostTls::None if &*host.name != CATCH_ALL => self

@@ -97,7 +97,7 @@ impl PathIndex {
     }
 
     /// Index for a host in regex mode. `entries` are the text that decides the order, its expression, and the route:
-    /// longer text first, of equal length the lexicographically greater (ingress-nginx reference 2.4).
+    /// longer text first, of equal length the lexicographically greater (behaviour.md 2.4).
     pub fn regex(root: Arc<Route>, mut entries: Vec<(Arc<str>, Arc<Pattern>, Candidate)>) -> Self {
         entries.sort_by(|(a, ..), (b, ..)| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
         let entries = entries

@@ -163,7 +163,7 @@ impl PartialEq for Pattern {
     }
 }
 
-/// `unicode` is off at first: like nginx, bytes are what is matched. Classes of non-ASCII characters need it on.
+/// `unicode` is off at first: bytes are matched, as by PCRE without UTF. Classes of non-ASCII characters need it on.
 fn linear(source: &str, insensitive: bool, unicode: bool) -> Result<Regex, regex::Error> {
     RegexBuilder::new(source)
         .case_insensitive(insensitive)

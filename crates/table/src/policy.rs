@@ -57,7 +57,7 @@ pub enum HttpsRedirect {
     Always,
 }
 
-/// Cross-origin resource sharing (ingress-nginx reference 1.11); origins match as a whole.
+/// Cross-origin resource sharing (behaviour.md 1.11); origins match as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
     /// Allowed origins.
@@ -334,7 +334,7 @@ pub struct Retry {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(
     clippy::struct_excessive_bools,
-    reason = "a set of independent conditions, named as nginx names them"
+    reason = "a set of independent conditions, as proxy-next-upstream has them"
 )]
 pub struct RetryOn {
     /// A connection failed or broke.

@@ -54,7 +54,7 @@ pub struct Settings {
     pub health_path: Arc<str>,
 }
 
-/// Which headers about the client are trusted, and from which peers (ingress-nginx reference 3.2 and 3.3).
+/// Which headers about the client are trusted, and from which peers (behaviour.md 3.2 and 3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardedTrust {
     /// Trust X-Forwarded-Proto, -Port, -Host and the client address; default false.

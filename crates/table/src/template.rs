@@ -22,7 +22,7 @@ pub enum Piece {
     Variable(Variable),
 }
 
-/// What a template may name, in nginx's spelling. A name that is none of these is [`Variable::Named`].
+/// What a template may name, in the spelling of log formats. A name that is none of these is [`Variable::Named`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `$remote_addr`: the client address as text.

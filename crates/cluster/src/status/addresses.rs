@@ -1,4 +1,4 @@
-//! Which addresses are told, by source (ingress-nginx reference 2.10).
+//! Which addresses are told, by source (behaviour.md 2.10).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use hyper::body::{Body as _, Incoming};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, timeout_at};
 
-/// Bodies of this many bytes and more are refused (ingress-nginx reference 9.1). A review of an update carries two objects,
+/// Bodies of this many bytes and more are refused (behaviour.md 9.1). A review of an update carries two objects,
 /// of which etcd keeps none beyond 1.5 MiB.
 pub(super) const TOO_LARGE: usize = 9 << 20;
 /// Up to so many bytes a body is read without asking; nearly all reviews are smaller, so that whoever sends large ones only

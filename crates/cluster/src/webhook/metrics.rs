@@ -1,4 +1,4 @@
-//! What the webhook counts, under the names of ingress-nginx (its reference, section 7).
+//! Metrics of the webhook, under the names of ingress-nginx (behaviour.md 7).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Where an upstream's requests can go: from a Service with its slices to addresses (ingress-nginx reference 2.7).
+//! Where an upstream's requests can go: from a Service with its slices to addresses (behaviour.md 2.7).
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};

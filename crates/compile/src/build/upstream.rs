@@ -1,4 +1,4 @@
-//! One upstream: a Service port with its endpoints, as routes speak to it (ingress-nginx reference 2.7).
+//! One upstream: a Service port with its endpoints, as routes speak to it (behaviour.md 2.7).
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whether an Ingress may be stored: the verdict of the admission webhook (ingress-nginx reference 9.2).
+//! Whether an Ingress may be stored: the verdict of the admission webhook (behaviour.md 9.2).
 //!
 //! A review reads the object, the settings and the Ingresses that share a host with it, in the state that is being
 //! served. It compiles no host and changes nothing, so that it costs the same whether or not the Ingress is stored.
@@ -132,7 +132,7 @@ impl Candidate<'_> {
         }
     }
 
-    /// Its canary annotation counts as soon as it is there, whatever its value (ingress-nginx reference 9.2).
+    /// Its canary annotation counts as soon as it is there, whatever its value (behaviour.md 9.2).
     fn has_canary_annotation(&self, name: &Name) -> bool {
         let stored = self.snapshot.get::<Ingress>(name);
         stored.is_some_and(|ingress| has_canary_annotation(ingress, self.options))

@@ -8,7 +8,7 @@ use crate::Name;
 use crate::build::sorted::Sorted;
 
 /// Place of an Ingress in the order of age. Older ones win conflicts; of the same age, the greater `namespace/name` does
-/// (ingress-nginx reference 2.1). The lesser value wins.
+/// (behaviour.md 2.1). The lesser value wins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Age {
     pub(crate) created: Option<Timestamp>,

@@ -1,4 +1,4 @@
-//! Which Ingresses are ours (ingress-nginx reference 2.9).
+//! Which Ingresses are ours (behaviour.md 2.9).
 
 use k8s_openapi::api::networking::v1::Ingress;
 

@@ -20,7 +20,7 @@ const CONSEQUENCE: &str = "the routes answer 503";
 pub(crate) struct Denial {
     pub(crate) reason: Arc<str>,
     /// Only authentication is missing, so that paths which are exempt from authentication stay open (`no-auth-locations`,
-    /// ingress-nginx reference 1.7).
+    /// behaviour.md 1.7).
     only_authentication: bool,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Closing<'a> {
 }
 
 /// The annotation of an Ingress, if one is broken, that protects every path of its hosts, whichever Ingress declares it
-/// (ingress-nginx reference 1.8).
+/// (behaviour.md 1.8).
 pub(crate) fn broken_for_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
     let problems = annotations.problems.iter();
     let errors = problems.filter(|problem| problem.severity == Severity::Error);
@@ -142,7 +142,7 @@ impl<'a> HostClosing<'a> {
     }
 
     /// Why the route of an Ingress for `path` is closed. Exempt from authentication are paths of the Ingress, not of requests
-    /// (ingress-nginx reference 1.7).
+    /// (behaviour.md 1.7).
     pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
         let exempt = &self.settings.no_auth_locations;
         let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));

@@ -1,5 +1,5 @@
 //! Looks for fragments of nginx configuration and for paths of secrets in hosts, paths and names. They mean nothing here;
-//! they are attempts at what worked elsewhere, and are refused (ingress-nginx reference 9.2 and 9.3).
+//! they are attempts at what worked elsewhere, and are refused (behaviour.md 9.2 and 9.3).
 
 use k8s_openapi::api::networking::v1::Ingress;
 

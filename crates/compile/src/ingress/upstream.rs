@@ -1,4 +1,4 @@
-//! How Ingresses configure the Service ports that they name, and findings about these (ingress-nginx reference 1.4, 1.5, 2.7).
+//! How Ingresses configure the Service ports that they name, and findings about these (behaviour.md 1.4, 1.5, 2.7).
 
 use std::net::IpAddr;
 use std::sync::Arc;

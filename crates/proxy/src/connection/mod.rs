@@ -172,7 +172,7 @@ impl<H: Handler> Start<H> {
         }
     }
 
-    /// What the PROXY header says, if its sender is trusted (ingress-nginx reference 3.3). It must be there in any case.
+    /// What the PROXY header says, if its sender is trusted (behaviour.md 3.3). It must be there in any case.
     async fn proxy_header<S: AsyncRead + Unpin>(
         &self,
         opening: &mut Opening<S>,

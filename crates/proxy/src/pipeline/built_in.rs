@@ -1,4 +1,4 @@
-//! Built-in paths: health and connection counters (ingress-nginx reference 2.6).
+//! Built-in paths: health and connection counters (behaviour.md 2.6).
 
 use std::sync::Arc;
 

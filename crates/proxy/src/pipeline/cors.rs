@@ -1,4 +1,4 @@
-//! Cross-origin resource sharing (ingress-nginx reference 1.11), with origins anchored at both ends.
+//! Cross-origin resource sharing (behaviour.md 1.11), with origins anchored at both ends.
 
 use headgate_table::{Cors, OriginPattern, Origins};
 use http::header::{

@@ -1,5 +1,4 @@
-//! Where a request goes: the primary upstream, an alternative such as a canary, or a fallback (ingress-nginx reference
-//! 1.2).
+//! Where a request goes: the primary upstream, an alternative such as a canary, or a fallback (behaviour.md 1.2).
 
 use std::sync::Arc;
 

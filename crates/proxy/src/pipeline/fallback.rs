@@ -1,4 +1,4 @@
-//! Request fields for a fallback: what is unavailable (ingress-nginx reference 8).
+//! Request fields for a fallback: what is unavailable (behaviour.md 8).
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderName, HeaderValue};

@@ -1,4 +1,4 @@
-//! Redirects from http to https (ingress-nginx reference 4.6).
+//! Redirects from http to https (behaviour.md 4.6).
 
 use headgate_table::{HttpsRedirect, VirtualHosts};
 

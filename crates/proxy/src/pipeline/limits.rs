@@ -1,4 +1,4 @@
-//! Request-rate and concurrency limits (ingress-nginx reference 1.3).
+//! Request-rate and concurrency limits (behaviour.md 1.3).
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Request processing as a list of named steps, in the order of ingress-nginx (its reference, 0.5).
+//! Request processing as a list of named steps, in the order of ingress-nginx (behaviour.md 0.5).
 //!
 //! A request goes through phases that consume each other: arrived, routed, admitted, forwarded. So a step cannot run
 //! before those that it depends on. A step reads the canonical request and the compiled policy of the route, and either

@@ -1,5 +1,5 @@
 //! Redirects between `www.` and bare hosts, to the application's root, to a path with a final slash, and those of the
-//! redirect annotations (ingress-nginx reference 1.1).
+//! redirect annotations (behaviour.md 1.1).
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
 //! Replacements in response fields that contain hosts and paths of the upstream: `Set-Cookie`, `Location` and `Refresh`
-//! (ingress-nginx reference 1.12).
+//! (behaviour.md 1.12).
 
 use std::borrow::Cow;
 

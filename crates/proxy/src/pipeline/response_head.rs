@@ -1,4 +1,4 @@
-//! The head of an upstream's response as clients get it (ingress-nginx reference 3.5).
+//! The head of an upstream's response as clients get it (behaviour.md 3.5).
 
 use headgate_table::{Forwarding, Settings};
 use http::header::SERVER;

@@ -1,4 +1,4 @@
-//! Rewriting of paths: `rewrite-target` (ingress-nginx reference 1.1).
+//! Rewriting of paths: `rewrite-target` (behaviour.md 1.1).
 
 use bytes::Bytes;
 use headgate_table::{Rewrite, Target};

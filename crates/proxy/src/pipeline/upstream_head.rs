@@ -1,4 +1,4 @@
-//! The head of the upstream request, edited in place from that of the client (ingress-nginx reference 3.1).
+//! The head of the upstream request, edited in place from that of the client (behaviour.md 3.1).
 //!
 //! Fields that identify the client are made from the canonical request. A client's fields of these names are dropped, in
 //! every spelling, unless forwarded headers are trusted.

@@ -1,4 +1,4 @@
-//! The client and its connection, also behind load balancers (ingress-nginx reference 3.2 and 3.3).
+//! The client and its connection, also behind load balancers (behaviour.md 3.2 and 3.3).
 
 use std::net::{IpAddr, SocketAddr};
 

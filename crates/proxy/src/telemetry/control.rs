@@ -37,7 +37,7 @@ impl OrphanKind {
     }
 }
 
-/// The certificate of a host, as metrics show it (ingress-nginx reference 7).
+/// The certificate of a host, as metrics show it (behaviour.md 7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CertificateFacts {
     /// The host; `_` for the default certificate.

@@ -1,4 +1,4 @@
-//! Names and help of all metrics: those of ingress-nginx (its reference, 7) and some more.
+//! Names and help of all metrics: those of ingress-nginx (behaviour.md 7) and some more.
 
 use prometheus::proto::MetricType;
 

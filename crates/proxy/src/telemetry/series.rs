@@ -91,7 +91,7 @@ pub(super) struct Routes {
 
 impl Routes {
     /// Counts a request that `worker`, one of `workers`, served. Requests without a route, and of hosts that no object names
-    /// unless the labelling includes them, are not counted (ingress-nginx reference 7).
+    /// unless the labelling includes them, are not counted (behaviour.md 7).
     pub(super) fn observe(
         &self,
         seen: &Observation<'_>,

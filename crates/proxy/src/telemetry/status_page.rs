@@ -1,4 +1,4 @@
-//! nginx's `stub_status` page, which the catch-all host shows to loopback clients (ingress-nginx reference 2.6).
+//! nginx's `stub_status` page, which the catch-all host shows to loopback clients (behaviour.md 2.6).
 
 use super::Telemetry;
 use super::count::Count;

@@ -29,7 +29,7 @@ pub(crate) fn bound_to(cookie: &str, upstream: &Upstream) -> bool {
     }
 }
 
-/// Second half of the cookie value for the upstream `name`: ingress-nginx hashes twice (its reference, 1.4).
+/// Second half of the cookie value for the upstream `name`: ingress-nginx hashes twice (behaviour.md 1.4).
 pub(super) fn binding(name: &str) -> String {
     md5_hex(&format!("{}{name}", md5_hex(name)))
 }

@@ -1,4 +1,4 @@
-//! Whether a path is another Ingress's already (ingress-nginx reference 9.2, 8).
+//! Whether a path is another Ingress's already (behaviour.md 9.2, 8).
 
 use std::collections::{HashMap, HashSet};
 use std::ptr;

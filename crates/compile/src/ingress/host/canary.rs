@@ -1,4 +1,4 @@
-//! Canaries of a host's routes (ingress-nginx reference 1.2): each is an alternative of the split of its route.
+//! Canaries of a host's routes (behaviour.md 1.2): each is an alternative of the split of its route.
 
 use headgate_table::{CATCH_ALL, PathKind, Rule, Unavailable};
 

@@ -1,4 +1,4 @@
-//! The routes of a host (ingress-nginx reference 2.1, 2.3–2.6).
+//! The routes of a host (behaviour.md 2.1, 2.3–2.6).
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -404,7 +404,7 @@ impl<'a> Drafter<'a, '_> {
         TargetDraft::DefaultBackend(backend)
     }
 
-    /// Exempt are paths of the Ingress, not of requests (ingress-nginx reference 4.6).
+    /// Exempt are paths of the Ingress, not of requests (behaviour.md 4.6).
     fn https(&self, attached: &AttachedIngress, path: &str) -> HttpsRedirect {
         let (own, defaults) = (
             &attached.ingress.annotations.redirects,
@@ -472,7 +472,7 @@ impl<'a> Drafter<'a, '_> {
 }
 
 /// The texts under which a route is searched in regex mode: a plain prefix both with a final slash and without, where no
-/// exact path is the same; anything else as written (ingress-nginx reference 2.4).
+/// exact path is the same; anything else as written (behaviour.md 2.4).
 fn searched(
     path: &PathDraft,
     attached: &AttachedIngress,

@@ -1,4 +1,4 @@
-//! Which certificate a host gets (ingress-nginx reference 4.2).
+//! Which certificate a host gets (behaviour.md 4.2).
 
 use headgate_table::{CATCH_ALL, HostTls};
 

@@ -1,4 +1,4 @@
-//! The default log format of ingress-nginx (its reference, 10).
+//! The default log format of ingress-nginx (behaviour.md 10).
 //!
 //! Text of clients and endpoints is escaped, so that it cannot end a field or a line, and truncated, so that a line stays
 //! below [`super::LONGEST_LINE`].

@@ -42,7 +42,7 @@ impl LogBuffer {
         }
     }
 
-    /// Adds the line of a request, unless settings leave it out (ingress-nginx reference 10).
+    /// Adds the line of a request, unless settings leave it out (behaviour.md 10).
     pub(super) fn write(&mut self, seen: &Observation<'_>, settings: &AccessLogSettings) {
         let left_out = !settings.enabled
             || seen.unlogged
