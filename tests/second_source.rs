@@ -42,6 +42,7 @@ fn the_same_table_as_ingresses_that_say_the_same() {
                 .into(),
         );
     }
+    snapshot.take_changes();
     let compiled = compile(&snapshot, &Changes::default(), None, &options, &certificate);
     let served = text(&table);
     assert!(served.contains("10.0.2.1:8080"), "{served}");
@@ -198,6 +199,7 @@ fn snapshot() -> Snapshot {
                 .into(),
         );
     }
+    snapshot.take_changes();
     snapshot
 }
 

@@ -431,7 +431,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
         10 => any_ingress().prop_map(Change::Apply),
         4 => any_other().prop_map(Change::Apply),
         3 => any_deletion(),
-        1 => any::<bool>().prop_map(|readable| Change::ClassesReadable(readable)),
+        1 => any::<bool>().prop_map(Change::ClassesReadable),
         1 => prop::sample::select(vec![None, Some("near"), Some("gone")])
             .prop_map(|zone| Change::Zone(zone.map(Into::into))),
     ]

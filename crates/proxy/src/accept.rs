@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::connection::{self, Accepted, CountPanic, Front, Handler};
-use crate::sockets::OpenListener;
+use crate::open_listener::OpenListener;
 
 /// First pause after accepting failed for lack of something; doubled up to [`PAUSE_MAX`] while it goes on.
 const PAUSE: Duration = Duration::from_millis(5);

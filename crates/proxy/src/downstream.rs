@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use headgate_table::RoutingTable;
 
-use crate::sockets::OpenListener;
+use crate::open_listener::OpenListener;
 use crate::worker::Worker;
 
 /// A client connection: what does not change from request to request.

@@ -15,6 +15,7 @@ mod current;
 mod downstream;
 mod drain;
 mod listen;
+mod open_listener;
 mod pipeline;
 mod proxy_protocol;
 mod record;

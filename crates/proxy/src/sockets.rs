@@ -3,7 +3,6 @@
 //! Each worker has its own socket at every address (`SO_REUSEPORT`), and opens and closes them when a new table is
 //! published. Other listeners and running connections are not touched by that.
 
-use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
@@ -11,12 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use headgate_table::{Listener, Plain, RoutingTable, Socket};
+use headgate_table::{Listener, RoutingTable};
 use tokio::task::JoinHandle;
 
 use crate::accept::Acceptor;
 use crate::connection::{Front, Handler};
 use crate::listen::{self, BindError};
+use crate::open_listener::{OpenListener, SocketKind};
 use crate::worker::Worker;
 
 /// Time after which an address that could not be listened on is tried again, if no table comes before.
@@ -37,28 +37,6 @@ pub(crate) struct Sockets<H> {
 struct Open {
     listener: Rc<OpenListener>,
     acceptor: Acceptor,
-}
-
-/// A listening socket as its connections see it. They may outlive it.
-pub(crate) struct OpenListener {
-    /// Where it is bound, which names it in tables.
-    pub(crate) address: SocketAddr,
-    /// What its connections begin with.
-    pub(crate) kind: SocketKind,
-    /// The newest known table with it.
-    table: RefCell<Rc<Arc<RoutingTable>>>,
-    closed: Cell<bool>,
-}
-
-/// What connections begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SocketKind {
-    /// HTTP in plain text.
-    Http,
-    /// A TLS handshake.
-    Tls,
-    /// Bytes that only the backend understands.
-    Stream,
 }
 
 impl<H: Handler> Sockets<H> {
@@ -120,11 +98,11 @@ impl<H: Handler> Sockets<H> {
         self.closing.retain(|task| !task.is_finished());
         for Open { listener, acceptor } in std::mem::take(&mut self.open) {
             if listener.is_in(table) {
-                listener.table.replace(table.clone());
+                listener.keep(table.clone());
                 self.open.push(Open { listener, acceptor });
             } else {
                 tracing::debug!(address = %listener.address, "stopped listening");
-                listener.closed.set(true);
+                listener.close();
                 self.closing.push(acceptor.stop());
             }
         }
@@ -158,47 +136,6 @@ impl<H: Handler> Sockets<H> {
             self.front.worker.telemetry.refused("listen");
         }
         self.failing.push(address);
-    }
-}
-
-impl OpenListener {
-    /// The socket of `listener`, which is in `table`.
-    pub(crate) fn new(listener: &Listener, table: Rc<Arc<RoutingTable>>) -> Self {
-        Self {
-            address: listener.address,
-            kind: SocketKind::of(&listener.socket),
-            table: RefCell::new(table),
-            closed: Cell::new(false),
-        }
-    }
-
-    /// The table for a new request or connection of the listener: the current one, or the last one that has the listener.
-    pub(crate) fn table(&self, worker: &Worker) -> Rc<Arc<RoutingTable>> {
-        let current = worker.table();
-        let known = self.table.borrow();
-        let serves = Rc::ptr_eq(&current, &known) || (!self.closed() && self.is_in(&current));
-        if serves { current } else { known.clone() }
-    }
-
-    /// Whether no table has it any more: its connections end with their next response.
-    pub(crate) fn closed(&self) -> bool {
-        self.closed.get()
-    }
-
-    fn is_in(&self, table: &RoutingTable) -> bool {
-        table
-            .listener(self.address)
-            .is_some_and(|listener| SocketKind::of(&listener.socket) == self.kind)
-    }
-}
-
-impl SocketKind {
-    fn of(socket: &Socket) -> Self {
-        match socket {
-            Socket::Plain(Plain::Http(_)) => Self::Http,
-            Socket::Plain(Plain::Stream(_)) => Self::Stream,
-            Socket::Tls(_) => Self::Tls,
-        }
     }
 }
 

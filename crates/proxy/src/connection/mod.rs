@@ -38,7 +38,7 @@ pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
 use crate::downstream::{Downstream, Proxied, TlsFacts};
 use crate::drain::{Connections, Registration};
-use crate::sockets::{OpenListener, SocketKind};
+use crate::open_listener::{OpenListener, SocketKind};
 use crate::stream::Stream;
 use crate::telemetry::ConnectionGuard;
 use crate::tls;

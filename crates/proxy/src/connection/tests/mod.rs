@@ -36,7 +36,7 @@ use crate::body::Body;
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::downstream::Downstream;
 use crate::drain::Connections;
-use crate::sockets::OpenListener;
+use crate::open_listener::OpenListener;
 use crate::telemetry::Telemetry;
 use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};

@@ -1,0 +1,83 @@
+//! A listening socket as its connections see it.
+
+use std::cell::{Cell, RefCell};
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use headgate_table::{Listener, Plain, RoutingTable, Socket};
+
+use crate::worker::Worker;
+
+/// A listening socket as its connections see it. They may outlive it.
+pub(crate) struct OpenListener {
+    /// Where it is bound, which names it in tables.
+    pub(crate) address: SocketAddr,
+    /// What its connections begin with.
+    pub(crate) kind: SocketKind,
+    /// The newest known table with it.
+    table: RefCell<Rc<Arc<RoutingTable>>>,
+    closed: Cell<bool>,
+}
+
+/// What connections begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketKind {
+    /// HTTP in plain text.
+    Http,
+    /// A TLS handshake.
+    Tls,
+    /// Bytes that only the backend understands.
+    Stream,
+}
+
+impl OpenListener {
+    /// The socket of `listener`, which is in `table`.
+    pub(crate) fn new(listener: &Listener, table: Rc<Arc<RoutingTable>>) -> Self {
+        Self {
+            address: listener.address,
+            kind: SocketKind::of(&listener.socket),
+            table: RefCell::new(table),
+            closed: Cell::new(false),
+        }
+    }
+
+    /// The table for a new request or connection of the listener: the current one, or the last one that has the listener.
+    pub(crate) fn table(&self, worker: &Worker) -> Rc<Arc<RoutingTable>> {
+        let current = worker.table();
+        let known = self.table.borrow();
+        let serves = Rc::ptr_eq(&current, &known) || (!self.closed() && self.is_in(&current));
+        if serves { current } else { known.clone() }
+    }
+
+    /// Whether no table has it any more: its connections end with their next response.
+    pub(crate) fn closed(&self) -> bool {
+        self.closed.get()
+    }
+
+    /// `table` has it, too.
+    pub(crate) fn keep(&self, table: Rc<Arc<RoutingTable>>) {
+        self.table.replace(table);
+    }
+
+    /// No table has it any more.
+    pub(crate) fn close(&self) {
+        self.closed.set(true);
+    }
+
+    pub(crate) fn is_in(&self, table: &RoutingTable) -> bool {
+        table
+            .listener(self.address)
+            .is_some_and(|listener| SocketKind::of(&listener.socket) == self.kind)
+    }
+}
+
+impl SocketKind {
+    fn of(socket: &Socket) -> Self {
+        match socket {
+            Socket::Plain(Plain::Http(_)) => Self::Http,
+            Socket::Plain(Plain::Stream(_)) => Self::Stream,
+            Socket::Tls(_) => Self::Tls,
+        }
+    }
+}
