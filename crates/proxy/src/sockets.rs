@@ -16,8 +16,7 @@ use tokio::task::JoinHandle;
 use crate::accept::Acceptor;
 use crate::connection::{Front, Handler};
 use crate::listen::{self, BindError};
-use crate::open_listener::{OpenListener, SocketKind};
-use crate::worker::Worker;
+use crate::open_listener::OpenListener;
 
 /// Time after which an address that could not be listened on is tried again, if no table comes before.
 const RETRY: Duration = Duration::from_secs(1);
