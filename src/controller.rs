@@ -1,4 +1,4 @@
-//! `headgate controller`: objects from a Kubernetes API server, and what is told back to it.
+//! `headgate controller`: objects from a Kubernetes API server, and statuses and Events written back.
 
 mod metrics;
 mod reviewer;
@@ -147,13 +147,14 @@ impl Feed for Controller {
 
     fn published(&mut self, compiled: &Compiled, appeared: &[Finding], gone: &[Finding]) {
         let input = StatusInput {
-            joined: compiled.adopted().to_vec(),
-            left: compiled.released().to_vec(),
+            adopted: compiled.adopted().to_vec(),
+            released: compiled.released().to_vec(),
         };
-        for name in &input.left {
+        for name in &input.released {
             self.metrics.webhook.forget(&name.namespace, &name.name);
         }
-        let is_news = !self.has_published || !input.joined.is_empty() || !input.left.is_empty();
+        let is_news =
+            !self.has_published || !input.adopted.is_empty() || !input.released.is_empty();
         if let Some(statuses) = self.statuses.as_ref().filter(|_| is_news) {
             // The writer ends with the process only.
             let _ = statuses.send(input);
@@ -218,6 +219,5 @@ fn watch_options(
             resync: cluster.resync,
             ..Timing::default()
         },
-        ..WatchOptions::default()
     })
 }

@@ -54,7 +54,7 @@ pub(crate) trait Feed {
     /// The stop has begun, and what is served still is for the grace.
     fn leaving(&mut self) {}
 
-    /// No request is served any more: the last chance to tell others.
+    /// No request is served any more: the last chance to notify others.
     fn stop(&mut self) -> impl Future<Output = ()> {
         std::future::ready(())
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use headgate_cluster::Statuses;
-use headgate_cluster::events::{EventOptions, Events, Notices, Teller};
+use headgate_cluster::events::{EventOptions, Events, Notices, Reporter};
 use headgate_cluster::lease::{Elector, Leadership, LeaseOptions};
 use headgate_cluster::status::{Address, AddressSource, StatusInput, StatusOptions, StatusWriter};
 use headgate_cluster::webhook::{Running, Webhook};
@@ -78,7 +78,9 @@ impl Tasks {
             self.election = Some(Ending::spawn(|end| elector.run(end)));
             leadership
         });
-        let teller = leadership.clone().map_or(Teller::Always, Teller::Leader);
+        let teller = leadership
+            .clone()
+            .map_or(Reporter::Always, Reporter::Leader);
         tokio::spawn(events.run(teller));
         (notices, leadership)
     }

@@ -46,7 +46,7 @@ impl Modules {
                 .collect(),
         };
         for name in &root.modules {
-            modules.read(&root, &source, &[name.clone()]);
+            modules.read(&root, &source, std::slice::from_ref(name));
         }
         modules
     }

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 
-/// The error with what caused it, outermost first, each told once: some say what their cause says. What the API server
-/// answered is told in its own words.
+/// The error with what caused it, outermost first, each once: some say what their cause says. What the API server
+/// responds is quoted.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);

@@ -24,9 +24,9 @@ use token::{AnswerWithin, TokenFile, TokenLayer};
 
 /// A connection that takes longer to open is given up.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The head of an answer has to come within this time after the request was begun, connecting included.
+/// The head of a response must arrive within this time after the request was begun, connecting included.
 const ANSWER: Duration = Duration::from_secs(30);
-/// A peer is asked for a sign of life after so long without one, then again after each [`PROBE`].
+/// TCP keepalive: a peer is probed after so long without a packet, then again after each [`PROBE`].
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// See [`KEEPALIVE`].
 const PROBE: Duration = Duration::from_secs(5);
@@ -38,7 +38,7 @@ const IDLE: Duration = Duration::from_secs(30);
 /// Which API server, by flags.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
-    /// Its URL (`--apiserver-host`). Default `None`: as the kubeconfig or the pod's environment tells.
+    /// Its URL (`--apiserver-host`). Default `None`: as in the kubeconfig or the pod's environment.
     pub apiserver: Option<String>,
     /// File with the authorities that its certificate is checked against (`--certificate-authority`); only with
     /// `apiserver`. Default `None`: those of the system.

@@ -1,7 +1,7 @@
 //! Events on objects: what is wrong with them, and what was done about them.
 //!
-//! Whoever has something to tell hands in a [`Notice`] and goes on; one task writes `events.k8s.io/v1` Events from them.
-//! Events are a courtesy: they are limited by object and in all, the same one told again becomes a series, and while the
+//! Other tasks queue a [`Notice`] and go on; one task writes `events.k8s.io/v1` Events from them.
+//! Events are a courtesy: they are limited by object and in all, a repeated one becomes a series, and while the
 //! API server is away the oldest are dropped. What must not be missed is in the log, the metrics and the admin port.
 
 mod error;
@@ -35,21 +35,21 @@ const PACE: Duration = Duration::from_millis(20);
 /// Waits after failures: doubled from the one to the other.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
-/// About who tells.
+/// The reporting replica.
 #[derive(Clone, Debug)]
 pub struct EventOptions {
     /// Which controller: `headgate`.
     pub controller: Arc<str>,
     /// Which replica: the pod's name.
     pub instance: Arc<str>,
-    /// Whether adding and updating an Ingress is told on it (off with `--disable-sync-events`).
+    /// Whether a Sync Event is written when an Ingress is added or updated (off with `--disable-sync-events`).
     pub sync: bool,
 }
 
-/// Which replica tells findings; the rest is told by each.
+/// Which replica writes Events of findings; every replica writes the others.
 #[derive(Clone, Debug)]
-pub enum Teller {
-    /// The one that leads, so that a finding is told once.
+pub enum Reporter {
+    /// The leader, so that a finding has one Event.
     Leader(watch::Receiver<Leadership>),
     /// This one, where there is no election.
     Always,
@@ -81,37 +81,37 @@ impl Events {
     }
 
     /// Writes Events for ever. Dropping it loses only what waits.
-    pub async fn run(mut self, teller: Teller) {
+    pub async fn run(mut self, reporter: Reporter) {
         let notices = self.notices.clone();
-        let tell = async {
+        let report = async {
             let mut pace = tokio::time::interval(PACE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let notice = notices.next().await;
-                if self.tell(&notice).await {
+                if self.report(&notice).await {
                     pace.tick().await;
                 }
             }
         };
-        tokio::join!(tell, follow(teller, &notices));
+        tokio::join!(report, follow(reporter, &notices));
     }
 
     /// Whether the API server was asked.
-    async fn tell(&mut self, notice: &Notice) -> bool {
-        let told = notice.told();
+    async fn report(&mut self, notice: &Notice) -> bool {
+        let content = notice.content();
         let now = Instant::now();
-        if !self.limits.admit(&told, now) {
+        if !self.limits.admit(&content, now) {
             self.metrics.dropped("limit");
             return false;
         }
         let mut wait = BACK_OFF.0;
         loop {
-            let (name, count) = self.memory.note(&told, Instant::now());
-            let result = self.publisher.publish(&told, &name, count).await;
+            let (name, count) = self.memory.note(&content, Instant::now());
+            let result = self.publisher.publish(&content, &name, count).await;
             match result {
                 Ok(()) => {
                     self.recovered();
-                    self.metrics.told();
+                    self.metrics.written();
                     return true;
                 }
                 Err(error) if error.is_lasting() => {
@@ -121,7 +121,7 @@ impl Events {
                 }
                 Err(error) => {
                     self.failed(&error);
-                    self.memory.forget(&told, count);
+                    self.memory.forget(&content, count);
                 }
             }
             tokio::time::sleep(wait).await;
@@ -151,18 +151,18 @@ impl Events {
     }
 }
 
-/// Keeps the notices informed of whether findings are ours to tell.
-async fn follow(teller: Teller, notices: &Notices) {
-    match teller {
-        Teller::Always => notices.tell_findings(true),
-        Teller::Leader(mut leadership) => loop {
+/// Switches the Events of findings on and off with the leadership.
+async fn follow(reporter: Reporter, notices: &Notices) {
+    match reporter {
+        Reporter::Always => notices.report_findings(true),
+        Reporter::Leader(mut leadership) => loop {
             let leads = leadership
                 .borrow_and_update()
                 .leader(Instant::now())
                 .is_some();
-            notices.tell_findings(leads);
+            notices.report_findings(leads);
             if leadership.changed().await.is_err() {
-                notices.tell_findings(false);
+                notices.report_findings(false);
                 break;
             }
         },

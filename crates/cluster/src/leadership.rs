@@ -7,7 +7,7 @@ use tokio::time::Instant;
 /// Who leads.
 #[derive(Clone, Debug)]
 pub enum Leadership {
-    /// Somebody else, by identity, or nobody that is known of.
+    /// Another replica, by identity, or none that is known.
     Follower(Option<Arc<str>>),
     /// We do, as long as the token says so.
     Leader(Leader),
@@ -62,7 +62,7 @@ impl Leader {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
-    /// The claim ends now, for whoever holds this token.
+    /// The claim ends now.
     pub fn end(&self) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

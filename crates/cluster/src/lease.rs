@@ -133,7 +133,7 @@ struct Campaign<'e> {
     /// The lease as last seen, and since when its record has been unchanged.
     seen: Option<Record>,
     leader: Option<Leader>,
-    /// Why the last attempt failed, told once.
+    /// Why the last attempt failed, logged once.
     trouble: Option<String>,
 }
 

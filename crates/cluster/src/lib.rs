@@ -1,7 +1,7 @@
-//! Everything that Headgate has to do with a Kubernetes API server: objects watched, statuses and Events written, the
+//! The Kubernetes API server: objects watched, statuses and Events written, the
 //! lease by which one replica leads, and the admission webhook.
 //!
-//! It decides nothing about routing: what objects mean is compiled elsewhere, and what is told about them here is what
+//! It decides nothing about routing: what objects mean is compiled elsewhere, and what is written about them here is what
 //! compiling said.
 
 mod cache;

@@ -37,7 +37,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What is watched elsewhere and read here.
 pub trait Observations: Send + Sync + 'static {
-    /// The status of an Ingress as the API server last told it; none when there is no such Ingress.
+    /// The status of an Ingress as last observed; none when there is no such Ingress.
     fn observed(&self, ingress: &Name) -> Option<Observed>;
 
     /// The Service that `--publish-service` names; none while it is not known or gone, which leaves statuses alone.
@@ -51,9 +51,9 @@ pub trait Observations: Send + Sync + 'static {
 #[derive(Clone, Debug, Default)]
 pub struct StatusInput {
     /// Of our class and namespaces now.
-    pub joined: Vec<Name>,
+    pub adopted: Vec<Name>,
     /// Gone, or of another class or namespace.
-    pub left: Vec<Name>,
+    pub released: Vec<Name>,
 }
 
 /// Where addresses come from.
@@ -125,7 +125,7 @@ impl<O: Observations> StatusWriter<O> {
         }
     }
 
-    /// Writes until `stop` resolves, then clears what is to be cleared, which takes 5 seconds at most. The lease should be
+    /// Writes until `stop` resolves, then clears the statuses that it must clear, which takes 5 seconds at most. The lease should be
     /// given back after this.
     pub async fn run(
         self,

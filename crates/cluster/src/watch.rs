@@ -156,7 +156,7 @@ impl Watch {
         saver.finish(&self.hub).await;
     }
 
-    /// Takes in what is there, so that what came together is told together.
+    /// Takes in what is there, so that changes that came together are one batch.
     fn take_waiting(&mut self) {
         for _ in 0..AT_ONCE {
             match self.inbox.try_recv() {
@@ -179,7 +179,7 @@ impl Watch {
         }
     }
 
-    /// What is to be given out now.
+    /// What is due now.
     fn batch(&mut self, now: Instant) -> Option<Batch> {
         if self.given == Some(Origin::Live) {
             return (now >= self.due()?).then(|| self.give(Origin::Live, now));
@@ -235,7 +235,7 @@ impl Watch {
         }
     }
 
-    /// When what is to be told may be given out; `None`: nothing is.
+    /// When the pending batch is due; `None`: nothing is pending.
     fn due(&mut self) -> Option<Instant> {
         let pending = self.pending?;
         let mut due = self.pace.due(pending);

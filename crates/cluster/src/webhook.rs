@@ -8,7 +8,7 @@ mod answer;
 mod body;
 mod certificate;
 mod clients;
-mod crowd;
+mod connection_limit;
 mod judge;
 mod message;
 mod metrics;

@@ -1,9 +1,9 @@
 //! The certificate of the admission webhook: from files, or made and renewed here.
 //!
 //! One that is made here lives in a Secret together with its authority. Whichever replica comes first makes it, the others
-//! read it; the webhook configuration is told the authority. Everything is looked at again every minute, and nothing is
-//! replaced before what replaces it is trusted: a new authority is told first, and signs only when it was seen to be told.
-//! A Secret that somebody else filled is used as it is and never written.
+//! read it; the authority goes into caBundle of the webhook configuration. All is reconciled every minute, and nothing is replaced
+//! before its replacement is trusted: a new CA goes into caBundle first and signs only after that update is observed.
+//! A Secret filled by another owner is used and never written.
 
 mod configuration;
 mod error;
@@ -58,8 +58,8 @@ pub enum CertificateSource {
 pub struct ManagedOptions {
     /// Where it is kept (`--validating-webhook-secret`).
     pub secret: Name,
-    /// The ValidatingWebhookConfiguration that is told the authority (`--validating-webhook-configuration`); none tells
-    /// nobody.
+    /// The ValidatingWebhookConfiguration whose caBundle is updated (`--validating-webhook-configuration`); `None`: none
+    /// is.
     pub configuration: Option<Box<str>>,
     /// The Service by which the API server reaches the webhook (`--validating-webhook-service`).
     pub service: Name,

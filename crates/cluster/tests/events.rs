@@ -7,7 +7,7 @@ mod write;
 use std::collections::HashMap;
 
 use headgate_apiserver::{Effect, Fault};
-use headgate_cluster::events::{EventMetrics, EventOptions, Events, Notice, Notices, Teller};
+use headgate_cluster::events::{EventMetrics, EventOptions, Events, Notice, Notices, Reporter};
 use headgate_compile::{Finding, Kind, Name, ObjectRef, Severity, Subject};
 use serde_json::{Value, json};
 use write::World;
@@ -21,7 +21,7 @@ fn start(world: &World, instance: &str) -> Notices {
     };
     let metrics = EventMetrics::new(&HashMap::new()).unwrap();
     let (events, notices) = Events::new(world.client_with(instance, &rules), options, metrics);
-    world.runtime.spawn(events.run(Teller::Always));
+    world.runtime.spawn(events.run(Reporter::Always));
     notices
 }
 

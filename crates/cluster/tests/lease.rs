@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use headgate_apiserver::{Effect, Fault};
-use headgate_cluster::events::{EventMetrics, EventOptions, Events, Teller};
+use headgate_cluster::events::{EventMetrics, EventOptions, Events, Reporter};
 use headgate_cluster::lease::{Elector, Leadership, LeaseMetrics, LeaseOptions};
 use headgate_compile::Name;
 use kube::Client;
@@ -44,7 +44,7 @@ fn start(world: &World, client: Client, identity: &str, ttl: Duration) -> Replic
     };
     let metrics = EventMetrics::new(&HashMap::new()).unwrap();
     let (events, notices) = Events::new(client, options, metrics);
-    world.runtime.spawn(events.run(Teller::Always));
+    world.runtime.spawn(events.run(Reporter::Always));
     let elector = elector.with_notices(notices);
     let leadership = elector.leadership();
     let (stop, stopped) = oneshot::channel();

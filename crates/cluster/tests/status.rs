@@ -124,10 +124,10 @@ impl Writing {
         }
     }
 
-    fn input(&self, joined: &[&str], left: &[&str]) {
+    fn input(&self, adopted: &[&str], released: &[&str]) {
         let names = |names: &[&str]| names.iter().map(|name| Name::new("shop", name)).collect();
-        let (joined, left) = (names(joined), names(left));
-        self.inputs.send(StatusInput { joined, left }).unwrap();
+        let (adopted, released) = (names(adopted), names(released));
+        self.inputs.send(StatusInput { adopted, released }).unwrap();
     }
 
     fn stop(self, world: &World) {

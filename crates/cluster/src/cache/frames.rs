@@ -159,7 +159,7 @@ impl<W: Write> Write for Writer<W> {
     }
 }
 
-/// Reads frames; an end is told only after the last was found to be good and nothing to follow it.
+/// Reads frames; the end is reported only after the last was found to be good and nothing to follow it.
 pub(super) struct Reader<R> {
     input: R,
     protection: Option<Protection>,
@@ -204,9 +204,9 @@ impl<R: Read> Reader<R> {
             return Ok(true);
         }
         if let Protection::Checksum(checksum) = protection {
-            let mut told = [0; 32];
-            self.input.read_exact(&mut told)?;
-            if checksum.finish().as_ref() != told {
+            let mut stored = [0; 32];
+            self.input.read_exact(&mut stored)?;
+            if checksum.finish().as_ref() != stored {
                 return Err(damaged());
             }
         }

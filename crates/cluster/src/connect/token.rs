@@ -1,4 +1,4 @@
-//! Layers of the client: the bearer token of a file, and the time within which an answer has to begin.
+//! Layers of the client: the bearer token of a file, and the time within which a response must begin.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -148,7 +148,7 @@ where
     }
 }
 
-/// An answer's head has to come within a time; its body may take as long as it likes.
+/// Bounds the time to the head of a response, not to the end of its body.
 #[derive(Clone)]
 pub(super) struct AnswerWithin<S> {
     inner: S,

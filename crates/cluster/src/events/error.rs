@@ -40,7 +40,7 @@ impl EventError {
         }
     }
 
-    /// Same for failures that need not be told apart in the log.
+    /// Same for failures that are the same in the log.
     pub(super) fn kind(&self) -> &'static str {
         match self.code() {
             Some(403) => "forbidden",

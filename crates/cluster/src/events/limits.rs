@@ -1,4 +1,4 @@
-//! How much is told: by object as client-go does it, and of Syncs in all.
+//! Limits of Events: by object as in client-go, and of Syncs in all.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 use headgate_compile::Name;
 use tokio::time::Instant;
 
-use super::notice::{Reason, Told};
+use super::notice::{EventContent, Reason};
 
 /// An object may have so many Events at once, and one more every so often.
 const OBJECT: Rate = Rate {
@@ -48,9 +48,9 @@ impl Limits {
         }
     }
 
-    /// Whether this may be told now.
-    pub(super) fn admit(&mut self, told: &Told, now: Instant) -> bool {
-        if told.reason == Reason::Sync && !self.sync.take(SYNC, now) {
+    /// Whether this Event may be written now.
+    pub(super) fn admit(&mut self, content: &EventContent, now: Instant) -> bool {
+        if content.reason == Reason::Sync && !self.sync.take(SYNC, now) {
             return false;
         }
         if self.objects.len() >= MAX_OBJECTS {
@@ -59,7 +59,7 @@ impl Limits {
                 return false;
             }
         }
-        let key = (told.regarding.kind, told.regarding.name.clone());
+        let key = (content.regarding.kind, content.regarding.name.clone());
         let bucket = self.objects.entry(key);
         bucket.or_insert(Bucket { full_at: now }).take(OBJECT, now)
     }

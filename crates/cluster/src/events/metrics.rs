@@ -7,7 +7,7 @@ use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 /// How many Events were written and how many were not.
 #[derive(Clone)]
 pub struct EventMetrics {
-    told: IntCounter,
+    written: IntCounter,
     dropped: IntCounterVec,
 }
 
@@ -15,25 +15,25 @@ impl EventMetrics {
     /// `labels` are those that all metrics have.
     pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let opts = |name: &str, help: &str| Opts::new(name, help).const_labels(labels.clone());
-        let told = opts("headgate_events_total", "Events written to the API server");
+        let written = opts("headgate_events_total", "Events written to the API server");
         let dropped = opts(
             "headgate_events_dropped_total",
             "Events not written: too many (queue), too often (limit), or refused by the API server",
         );
         Ok(Self {
-            told: IntCounter::with_opts(told)?,
+            written: IntCounter::with_opts(written)?,
             dropped: IntCounterVec::new(dropped, &["reason"])?,
         })
     }
 
     /// Adds them to those that are shown.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        registry.register(Box::new(self.told.clone()))?;
+        registry.register(Box::new(self.written.clone()))?;
         registry.register(Box::new(self.dropped.clone()))
     }
 
-    pub(super) fn told(&self) {
-        self.told.inc();
+    pub(super) fn written(&self) {
+        self.written.inc();
     }
 
     pub(super) fn dropped(&self, reason: &str) {
@@ -44,6 +44,6 @@ impl EventMetrics {
     pub(super) fn counts(&self) -> (u64, u64) {
         let dropped = ["queue", "limit", "refused"];
         let dropped = dropped.map(|reason| self.dropped.with_label_values(&[reason]).get());
-        (self.told.get(), dropped.iter().sum())
+        (self.written.get(), dropped.iter().sum())
     }
 }

@@ -1,4 +1,4 @@
-//! What is told, and as what kind of Event.
+//! What becomes an Event, and of what kind.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use headgate_compile::{Finding, Kind, Name, ObjectRef, Severity, Subject};
 /// Longest `note` of an Event in bytes.
 const MAX_NOTE: usize = 1024;
 
-/// Something to tell on an object.
+/// Something about an object that becomes an Event.
 #[derive(Clone, Debug)]
 pub enum Notice {
     /// What is wrong with the object that the finding names, which has this `metadata.uid`. Findings normally come by
@@ -84,7 +84,7 @@ pub enum Reason {
     SettingInvalid,
     /// Some of what an object asks for is not served. Warning.
     NotServed,
-    /// Something is served otherwise than asked for, such as a Service without endpoints. Warning.
+    /// Something is not served as configured, such as a Service without endpoints. Warning.
     NotHonoured,
     /// An Ingress was taken in. Normal.
     Sync,
@@ -139,7 +139,7 @@ impl Reason {
 
 /// An Event without time and number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Told {
+pub(super) struct EventContent {
     pub(super) regarding: Regarding,
     pub(super) is_warning: bool,
     pub(super) reason: Reason,
@@ -147,7 +147,7 @@ pub(super) struct Told {
 }
 
 impl Notice {
-    pub(super) fn told(&self) -> Told {
+    pub(super) fn content(&self) -> EventContent {
         match self {
             Self::Finding(finding, uid) => of_finding(finding, uid.clone()),
             Self::Sync { ingress, uid } => normal(
@@ -165,7 +165,7 @@ impl Notice {
             }
             Self::Reload { pod, uid, problem } => {
                 let note = problem.as_deref().unwrap_or("serving the first table");
-                Told {
+                EventContent {
                     is_warning: problem.is_some(),
                     ..normal(regarding("v1", "Pod", pod, uid), Reason::Reload, note)
                 }
@@ -183,12 +183,12 @@ impl Notice {
     }
 }
 
-/// Only findings about objects are told, and only those that their authors should act on.
+/// Only findings about objects become Events, and only those that their authors should act on.
 pub(super) fn is_for_events(finding: &Finding) -> bool {
     finding.severity != Severity::Info && matches!(finding.subject, Subject::Object(_))
 }
 
-fn of_finding(finding: &Finding, uid: Option<Arc<str>>) -> Told {
+fn of_finding(finding: &Finding, uid: Option<Arc<str>>) -> EventContent {
     let nameless = || ObjectRef {
         kind: Kind::Namespace,
         name: Name::new("", ""),
@@ -204,14 +204,14 @@ fn of_finding(finding: &Finding, uid: Option<Arc<str>>) -> Told {
         format!("{}: {}", finding.field, finding.message)
     };
     let reason = Reason::of(finding, object.kind);
-    Told {
+    EventContent {
         is_warning: true,
         ..normal(of_kind(object.kind, &object.name, &uid), reason, &note)
     }
 }
 
-fn normal(regarding: Regarding, reason: Reason, note: &str) -> Told {
-    Told {
+fn normal(regarding: Regarding, reason: Reason, note: &str) -> EventContent {
+    EventContent {
         regarding,
         is_warning: false,
         reason,

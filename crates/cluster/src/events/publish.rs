@@ -10,7 +10,7 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::json;
 
-use super::notice::Told;
+use super::notice::EventContent;
 use super::{EventError, EventOptions};
 use crate::field_manager::FIELD_MANAGER;
 
@@ -33,58 +33,66 @@ impl Publisher {
     /// Tells it for the `count`th time in an hour under this name.
     pub(super) async fn publish(
         &self,
-        told: &Told,
+        content: &EventContent,
         name: &str,
         count: i32,
     ) -> Result<(), EventError> {
         if count > 1 {
-            let result = self.again(told, name, count).await;
+            let result = self.again(content, name, count).await;
             // Somebody deleted it, or it aged away.
             if !matches!(&result, Err(error) if error.code() == Some(404)) {
                 return result;
             }
         }
-        match self.first(told, name).await {
-            // Another replica told it, or we did before a restart.
-            Err(error) if error.code() == Some(409) => self.again(told, name, count.max(2)).await,
+        match self.first(content, name).await {
+            // Another replica wrote it, or this one before a restart.
+            Err(error) if error.code() == Some(409) => {
+                self.again(content, name, count.max(2)).await
+            }
             result => result,
         }
     }
 
-    async fn first(&self, told: &Told, name: &str) -> Result<(), EventError> {
+    async fn first(&self, content: &EventContent, name: &str) -> Result<(), EventError> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let event = self.event(told, name);
-        self.bounded(told, self.api(told).create(&params, &event))
+        let event = self.event(content, name);
+        self.bounded(content, self.api(content).create(&params, &event))
             .await
     }
 
-    async fn again(&self, told: &Told, name: &str, count: i32) -> Result<(), EventError> {
+    async fn again(
+        &self,
+        content: &EventContent,
+        name: &str,
+        count: i32,
+    ) -> Result<(), EventError> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
         let now = MicroTime(Timestamp::now());
         let series = Patch::Merge(json!({"series": {"count": count, "lastObservedTime": now}}));
-        let api = self.api(told);
-        self.bounded(told, api.patch(name, &params, &series)).await
+        let api = self.api(content);
+        self.bounded(content, api.patch(name, &params, &series))
+            .await
     }
 
-    fn event(&self, told: &Told, name: &str) -> Event {
-        let regarding = &told.regarding;
+    fn event(&self, content: &EventContent, name: &str) -> Event {
+        let regarding = &content.regarding;
         let namespace = Some(regarding.name.namespace.to_string()).filter(|name| !name.is_empty());
         Event {
-            action: Some(told.reason.as_str().to_owned()),
+            action: Some(content.reason.as_str().to_owned()),
             event_time: Some(MicroTime(Timestamp::now())),
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
                 namespace: Some(namespace.clone().unwrap_or_else(|| CLUSTER.to_owned())),
                 ..ObjectMeta::default()
             },
-            note: Some(told.note.to_string()),
-            reason: Some(told.reason.as_str().to_owned()),
+            note: Some(content.note.to_string()),
+            reason: Some(content.reason.as_str().to_owned()),
             regarding: Some(ObjectReference {
                 api_version: Some(regarding.api_version.to_owned()),
                 kind: Some(regarding.kind.to_owned()),
@@ -95,13 +103,20 @@ impl Publisher {
             }),
             reporting_controller: Some(self.options.controller.to_string()),
             reporting_instance: Some(self.options.instance.to_string()),
-            type_: Some(if told.is_warning { "Warning" } else { "Normal" }.to_owned()),
+            type_: Some(
+                if content.is_warning {
+                    "Warning"
+                } else {
+                    "Normal"
+                }
+                .to_owned(),
+            ),
             ..Event::default()
         }
     }
 
-    fn api(&self, told: &Told) -> Api<Event> {
-        let namespace = &*told.regarding.name.namespace;
+    fn api(&self, content: &EventContent) -> Api<Event> {
+        let namespace = &*content.regarding.name.namespace;
         let namespace = if namespace.is_empty() {
             CLUSTER
         } else {
@@ -112,11 +127,11 @@ impl Publisher {
 
     async fn bounded(
         &self,
-        told: &Told,
+        content: &EventContent,
         request: impl Future<Output = Result<Event, kube::Error>>,
     ) -> Result<(), EventError> {
-        let reason = told.reason.as_str();
-        let object = || format!("{} {}", told.regarding.kind, told.regarding.name).into();
+        let reason = content.reason.as_str();
+        let object = || format!("{} {}", content.regarding.kind, content.regarding.name).into();
         match tokio::time::timeout(PATIENCE, request).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(source)) => Err(EventError::Api {

@@ -29,9 +29,9 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Notice>,
-    /// The findings that hold now, for a replica that comes to tell them later.
+    /// The findings that hold now, for a replica that becomes leader later.
     current: HashMap<Finding, Option<Arc<str>>, RandomState>,
-    tells_findings: bool,
+    reports_findings: bool,
 }
 
 impl Notices {
@@ -71,21 +71,21 @@ impl Notices {
                 continue;
             }
             state.current.insert(finding.clone(), uid.clone());
-            if state.tells_findings {
+            if state.reports_findings {
                 self.enqueue(&mut state, Notice::Finding(finding, uid));
             }
         }
     }
 
-    /// Whether findings are ours to tell. When that begins, those that hold are told.
-    pub(super) fn tell_findings(&self, tells: bool) {
+    /// Whether this replica writes Events of findings. When that begins, it writes those that hold.
+    pub(super) fn report_findings(&self, reports: bool) {
         let mut state = self.state();
-        let told = std::mem::replace(&mut state.tells_findings, tells);
-        if told && !tells {
+        let reported = std::mem::replace(&mut state.reports_findings, reports);
+        if reported && !reports {
             let is_finding = |notice: &Notice| matches!(notice, Notice::Finding(..));
             state.waiting.retain(|notice| !is_finding(notice));
         }
-        if tells && !told {
+        if reports && !reported {
             let current = state.current.iter();
             let mut current: Vec<_> = current.map(|(f, uid)| (f.clone(), uid.clone())).collect();
             current.sort();
@@ -107,13 +107,13 @@ impl Notices {
         }
     }
 
-    /// Whether there is still something to tell: a finding may have gone, or be another replica's to tell.
+    /// Whether the Event is still due: a finding may have gone, or another replica may lead.
     pub(super) fn is_current(&self, notice: &Notice) -> bool {
         let Notice::Finding(finding, _) = notice else {
             return true;
         };
         let state = self.state();
-        state.tells_findings && state.current.contains_key(finding)
+        state.reports_findings && state.current.contains_key(finding)
     }
 
     fn enqueue(&self, state: &mut State, notice: Notice) {

@@ -1,4 +1,4 @@
-//! What was told lately, so that the same thing told again becomes a series.
+//! Recent Events, so that a repeated one becomes a series.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use foldhash::fast::RandomState;
 use tokio::time::Instant;
 
-use super::notice::Told;
+use super::notice::EventContent;
 
 /// API servers forget Events after this time by default.
 const LIFE: Duration = Duration::from_secs(3600);
@@ -15,10 +15,10 @@ const MAX: usize = 10_000;
 /// Longest name of an object in bytes.
 const MAX_NAME: usize = 253;
 
-/// What was told within the last hour, and how often.
+/// The Events of the last hour with their counts.
 #[derive(Default)]
 pub(super) struct Memory {
-    told: HashMap<String, Entry, RandomState>,
+    recent: HashMap<String, Entry, RandomState>,
 }
 
 struct Entry {
@@ -27,17 +27,17 @@ struct Entry {
 }
 
 impl Memory {
-    /// The Event's name, and how often it was told with this time.
-    pub(super) fn note(&mut self, told: &Told, now: Instant) -> (String, i32) {
+    /// The Event's name and its count, this one included.
+    pub(super) fn note(&mut self, content: &EventContent, now: Instant) -> (String, i32) {
         let is_fresh = |entry: &Entry| now.saturating_duration_since(entry.last) < LIFE;
-        if self.told.len() >= MAX {
-            self.told.retain(|_, entry| is_fresh(entry));
-            if self.told.len() >= MAX {
-                self.told.clear();
+        if self.recent.len() >= MAX {
+            self.recent.retain(|_, entry| is_fresh(entry));
+            if self.recent.len() >= MAX {
+                self.recent.clear();
             }
         }
-        let name = name(told);
-        let entry = self.told.entry(name.clone());
+        let name = name(content);
+        let entry = self.recent.entry(name.clone());
         let entry = entry.or_insert(Entry {
             count: 0,
             last: now,
@@ -50,26 +50,26 @@ impl Memory {
         (name, entry.count)
     }
 
-    /// It could not be told after all.
-    pub(super) fn forget(&mut self, told: &Told, count: i32) {
-        let name = name(told);
+    /// It could not be written after all.
+    pub(super) fn forget(&mut self, content: &EventContent, count: i32) {
+        let name = name(content);
         if count <= 1 {
-            self.told.remove(&name);
-        } else if let Some(entry) = self.told.get_mut(&name) {
+            self.recent.remove(&name);
+        } else if let Some(entry) = self.recent.get_mut(&name) {
             entry.count = count - 1;
         }
     }
 }
 
-/// The same for the same thing, whichever replica tells it and after whichever restart: of two that tell it, the second
+/// The same for the same thing, whichever replica writes it and after whichever restart: of two that write it, the second
 /// finds the first one's.
-fn name(told: &Told) -> String {
-    let Told {
+fn name(content: &EventContent) -> String {
+    let EventContent {
         regarding,
         is_warning,
         reason,
         note,
-    } = told;
+    } = content;
     let parts: [&str; 6] = [
         regarding.kind,
         regarding.uid.as_deref().unwrap_or_default(),

@@ -11,20 +11,20 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::queue::CAPACITY;
-use super::{EventMetrics, EventOptions, Events, Notice, Notices, Teller};
+use super::{EventMetrics, EventOptions, Events, Notice, Notices, Reporter};
 use crate::fake::{Failure, Fake};
 use crate::leadership::{Leader, Leadership};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 
-struct Told {
+struct EventContent {
     fake: Fake,
     notices: Notices,
     metrics: EventMetrics,
 }
 
-impl Told {
-    fn start(fake: &Fake, teller: Teller) -> Self {
+impl EventContent {
+    fn start(fake: &Fake, reporter: Reporter) -> Self {
         let options = EventOptions {
             controller: "headgate".into(),
             instance: "pod-1".into(),
@@ -32,7 +32,7 @@ impl Told {
         };
         let metrics = EventMetrics::new(&HashMap::new()).unwrap();
         let (events, notices) = Events::new(fake.client(), options, metrics.clone());
-        tokio::spawn(events.run(teller));
+        tokio::spawn(events.run(reporter));
         Self {
             fake: fake.clone(),
             notices,
@@ -72,11 +72,11 @@ fn broken(name: &str) -> (Finding, Option<Arc<str>>) {
 
 #[tokio::test(start_paused = true)]
 async fn a_finding_is_told_on_its_object() {
-    let told = Told::start(&Fake::default(), Teller::Always);
-    told.notices.findings([broken("web")], &[]);
-    told.settle().await;
-    let [event] = &told.all()[..] else {
-        panic!("{:?}", told.all())
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
+    content.notices.findings([broken("web")], &[]);
+    content.settle().await;
+    let [event] = &content.all()[..] else {
+        panic!("{:?}", content.all())
     };
     assert_eq!(event["type"], "Warning");
     assert_eq!(event["reason"], "AnnotationParsingFailed");
@@ -95,24 +95,25 @@ async fn a_finding_is_told_on_its_object() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_only_worth_knowing_is_not_told() {
-    let told = Told::start(&Fake::default(), Teller::Always);
-    told.notices
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
+    content
+        .notices
         .findings([(finding(Severity::Info, "web", "", "fine"), None)], &[]);
-    told.settle().await;
-    assert_eq!(told.all().len(), 0);
+    content.settle().await;
+    assert_eq!(content.all().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_same_again_becomes_a_series() {
-    let told = Told::start(&Fake::default(), Teller::Always);
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
     for _ in 0..3 {
         let (finding, uid) = broken("web");
-        told.notices.findings([(finding.clone(), uid)], &[]);
-        told.settle().await;
-        told.notices.findings([], &[finding]);
+        content.notices.findings([(finding.clone(), uid)], &[]);
+        content.settle().await;
+        content.notices.findings([], &[finding]);
     }
-    let [event] = &told.all()[..] else {
-        panic!("{:?}", told.all())
+    let [event] = &content.all()[..] else {
+        panic!("{:?}", content.all())
     };
     assert_eq!(event["series"]["count"], 3);
 }
@@ -120,8 +121,8 @@ async fn the_same_again_becomes_a_series() {
 #[tokio::test(start_paused = true)]
 async fn two_replicas_make_one_event() {
     let fake = Fake::default();
-    let one = Told::start(&fake, Teller::Always);
-    let two = Told::start(&fake, Teller::Always);
+    let one = EventContent::start(&fake, Reporter::Always);
+    let two = EventContent::start(&fake, Reporter::Always);
     one.notices.findings([broken("web")], &[]);
     two.notices.findings([broken("web")], &[]);
     one.settle().await;
@@ -131,76 +132,78 @@ async fn two_replicas_make_one_event() {
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_aged_away_is_made_again() {
-    let told = Told::start(&Fake::default(), Teller::Always);
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
     let sync = || Notice::Sync {
         ingress: Name::new("shop", "web"),
         uid: None,
     };
-    told.notices.push(sync());
-    told.settle().await;
-    let name = told.all()[0]["metadata"]["name"]
+    content.notices.push(sync());
+    content.settle().await;
+    let name = content.all()[0]["metadata"]["name"]
         .as_str()
         .unwrap()
         .to_owned();
-    told.fake.remove(&format!("{EVENTS}/{name}"));
-    told.notices.push(sync());
-    told.settle().await;
-    assert_eq!(told.all().len(), 1);
-    assert_eq!(told.all()[0]["reason"], "Sync");
-    assert_eq!(told.all()[0]["note"], "Scheduled for sync");
+    content.fake.remove(&format!("{EVENTS}/{name}"));
+    content.notices.push(sync());
+    content.settle().await;
+    assert_eq!(content.all().len(), 1);
+    assert_eq!(content.all()[0]["reason"], "Sync");
+    assert_eq!(content.all()[0]["note"], "Scheduled for sync");
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_leader_tells_findings_and_tells_those_that_hold() {
+async fn only_the_leader_reports_findings_and_tells_those_that_hold() {
     let (leadership, follower) = watch::channel(Leadership::Follower(None));
-    let told = Told::start(&Fake::default(), Teller::Leader(follower));
+    let content = EventContent::start(&Fake::default(), Reporter::Leader(follower));
     let (gone, uid) = broken("gone");
-    told.notices
+    content
+        .notices
         .findings([broken("web"), (gone.clone(), uid)], &[]);
-    told.settle().await;
-    assert_eq!(told.all().len(), 0);
-    told.notices.findings([], &[gone]);
+    content.settle().await;
+    assert_eq!(content.all().len(), 0);
+    content.notices.findings([], &[gone]);
     let until = Instant::now() + Duration::from_secs(3600);
     leadership.send_replace(Leadership::Leader(Leader::new(until)));
-    told.settle().await;
-    assert_eq!(told.all().len(), 1);
+    content.settle().await;
+    assert_eq!(content.all().len(), 1);
     leadership.send_replace(Leadership::Follower(None));
-    told.settle().await;
-    told.notices.findings([broken("later")], &[]);
-    told.settle().await;
-    assert_eq!(told.all().len(), 1);
+    content.settle().await;
+    content.notices.findings([broken("later")], &[]);
+    content.settle().await;
+    assert_eq!(content.all().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_object_does_not_flood() {
-    let told = Told::start(&Fake::default(), Teller::Always);
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
     for number in 0..100 {
         let message = format!("problem {number}");
-        told.notices
+        content
+            .notices
             .findings([(finding(Severity::Error, "web", "", &message), None)], &[]);
     }
-    told.notices.findings([broken("other")], &[]);
-    told.settle().await;
-    assert_eq!(told.all().len(), 26);
-    assert_eq!(told.metrics.counts(), (26, 75));
+    content.notices.findings([broken("other")], &[]);
+    content.settle().await;
+    assert_eq!(content.all().len(), 26);
+    assert_eq!(content.metrics.counts(), (26, 75));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_delays_and_bounds() {
-    let told = Told::start(&Fake::default(), Teller::Always);
-    told.fake.judge(|_| Some(Failure::Status(503)));
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
+    content.fake.judge(|_| Some(Failure::Status(503)));
     for number in 0..CAPACITY + 10 {
-        told.notices.push(Notice::Sync {
+        content.notices.push(Notice::Sync {
             ingress: Name::new("shop", &format!("web-{number}")),
             uid: None,
         });
     }
-    told.notices.findings([broken("web")], &[]);
-    told.settle().await;
-    assert_eq!(told.metrics.counts().0, 0);
-    told.fake.heal();
+    content.notices.findings([broken("web")], &[]);
+    content.settle().await;
+    assert_eq!(content.metrics.counts().0, 0);
+    content.fake.heal();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let reasons: Vec<Value> = told
+    let reasons: Vec<Value> = content
         .all()
         .iter()
         .map(|event| event["reason"].clone())
@@ -211,26 +214,26 @@ async fn an_outage_delays_and_bounds() {
 
 #[tokio::test(start_paused = true)]
 async fn forbidden_events_are_not_tried_again() {
-    let told = Told::start(&Fake::default(), Teller::Always);
-    told.fake.judge(|_| Some(Failure::Status(403)));
-    told.notices.findings([broken("web")], &[]);
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
+    content.fake.judge(|_| Some(Failure::Status(403)));
+    content.notices.findings([broken("web")], &[]);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    let made = told.fake.take_made();
+    let made = content.fake.take_made();
     assert_eq!(made.len(), 1);
     assert_eq!(made[0].method, Method::POST);
-    assert_eq!(told.metrics.counts(), (0, 1));
+    assert_eq!(content.metrics.counts(), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_long_message_is_cut_at_a_character() {
-    let told = Told::start(&Fake::default(), Teller::Always);
+    let content = EventContent::start(&Fake::default(), Reporter::Always);
     let long = "ä".repeat(2000);
-    told.notices.findings(
+    content.notices.findings(
         [(finding(Severity::Warning, "web", "spec", &long), None)],
         &[],
     );
-    told.settle().await;
-    let note = told.all()[0]["note"].as_str().unwrap().to_owned();
+    content.settle().await;
+    let note = content.all()[0]["note"].as_str().unwrap().to_owned();
     assert!(note.len() <= 1024 && note.len() > 1000, "{}", note.len());
     assert!(note.ends_with('…'));
 }

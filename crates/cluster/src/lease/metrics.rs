@@ -11,7 +11,7 @@ pub struct LeaseMetrics {
 }
 
 impl LeaseMetrics {
-    /// For the election `name` (`--election-id`); `labels` are those that all metrics have. It says 0 until told
+    /// For the election `name` (`--election-id`); `labels` are those that all metrics have. It is 0 until set
     /// otherwise, which is right where there is no election at all.
     pub fn new(name: &str, labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let opts = Opts::new(

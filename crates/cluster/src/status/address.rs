@@ -39,7 +39,7 @@ impl Address {
     }
 }
 
-/// The status of an Ingress as the API server last told it.
+/// The status of an Ingress as last observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// `metadata.uid`: an Ingress that was deleted and made again is another one.

@@ -1,4 +1,4 @@
-//! Which addresses are told, by source (behaviour.md 2.10).
+//! The published addresses, by source (behaviour.md 2.10).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{Address, PublishService, ServiceKind, StatusError};
 
 /// Longest wait for an answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Labels that tell one version of a workload from the next; replicas of the same controller differ in them.
+/// Labels that differ between versions of a workload; replicas of the same controller differ in them.
 const OF_ONE_VERSION: [&str; 3] = [
     "controller-revision-hash",
     "pod-template-generation",

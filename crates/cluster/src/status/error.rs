@@ -31,7 +31,7 @@ pub enum StatusError {
         /// How long was waited.
         patience: Duration,
     },
-    /// No ready pod has an address that could be told.
+    /// No ready pod has an address.
     #[error("no node with a ready pod of ours has an address")]
     NoAddress,
     /// Leadership ended before it was written.

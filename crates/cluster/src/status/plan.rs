@@ -1,4 +1,4 @@
-//! What is to be written, without an API server.
+//! Which statuses to write, decided without an API server.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use headgate_compile::Name;
 
 use super::{Address, Observed, StatusInput};
 
-/// So many lists of addresses are remembered as once told.
+/// Lists of addresses that are remembered as once published.
 const REMEMBERED: usize = 8;
 /// So often within an interval a status is written again that another changed back.
 const REPAIRS: u8 = 1;
@@ -18,13 +18,13 @@ const REPAIRS: u8 = 1;
 pub(super) struct Write {
     /// Whose.
     pub(super) ingress: Name,
-    /// What it is to be.
+    /// The desired status.
     pub(super) wanted: Wanted,
     /// What it was.
     pub(super) before: Observed,
 }
 
-/// What a status is to be.
+/// The desired status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// These addresses, sorted.
@@ -35,13 +35,13 @@ pub(super) enum Wanted {
 
 /// What is known of the Ingresses.
 #[derive(Default)]
-pub(super) struct Book {
+pub(super) struct StatusPlan {
     ours: BTreeSet<Name>,
     /// No longer ours; what we wrote there is to go.
-    left: BTreeSet<Name>,
+    released: BTreeSet<Name>,
     /// The latest addresses, the present ones last. Another installation writes by the same manager, so that only what is
     /// told tells ours from its.
-    told: VecDeque<Arc<[Address]>>,
+    published: VecDeque<Arc<[Address]>>,
     /// What was written in this interval.
     written: HashMap<Name, Written, RandomState>,
 }
@@ -51,16 +51,16 @@ struct Written {
     times: u8,
 }
 
-impl Book {
-    /// Takes in who joined and who left.
+impl StatusPlan {
+    /// Takes in which Ingresses were adopted and which released.
     pub(super) fn take(&mut self, input: StatusInput) {
-        for name in input.left {
+        for name in input.released {
             self.ours.remove(&name);
             self.written.remove(&name);
-            self.left.insert(name);
+            self.released.insert(name);
         }
-        for name in input.joined {
-            self.left.remove(&name);
+        for name in input.adopted {
+            self.released.remove(&name);
             self.written.remove(&name);
             self.ours.insert(name);
         }
@@ -71,8 +71,8 @@ impl Book {
         self.written.clear();
     }
 
-    /// What to write so that statuses become what they should be. Without addresses those of ours are left alone.
-    pub(super) fn plan(
+    /// What to write so that statuses become what they should be. Without addresses those of ours are released alone.
+    pub(super) fn writes(
         &mut self,
         observed: impl Fn(&Name) -> Option<Observed>,
         addresses: Option<&Arc<[Address]>>,
@@ -80,17 +80,18 @@ impl Book {
         if let Some(addresses) = addresses {
             self.remember(addresses);
             // What another wrote there meanwhile is theirs.
-            let told = &self.told;
-            self.left.retain(|name| {
-                observed(name).is_some_and(|observed| is_left_over(&observed, told))
+            let published = &self.published;
+            self.released.retain(|name| {
+                observed(name).is_some_and(|observed| is_left_over(&observed, published))
             });
         }
-        let left = self.left.iter().map(|name| (name, Wanted::Nothing));
+        let released = self.released.iter().map(|name| (name, Wanted::Nothing));
         let ours = addresses.into_iter().flat_map(|addresses| {
             let wanted = Wanted::Addresses(addresses.clone());
             self.ours.iter().map(move |name| (name, wanted.clone()))
         });
-        left.chain(ours)
+        released
+            .chain(ours)
             .filter_map(|(name, wanted)| {
                 let before = observed(name)?;
                 let write = Write {
@@ -103,15 +104,15 @@ impl Book {
             .collect()
     }
 
-    /// What to write so that nobody is told to come here any more.
-    pub(super) fn plan_clearing(
+    /// What to write so that no status points here any more.
+    pub(super) fn clearing_writes(
         &self,
         observed: impl Fn(&Name) -> Option<Observed>,
         addresses: Option<&Arc<[Address]>>,
     ) -> Vec<Write> {
         let is_ours = |observed: &Observed| {
-            let told = addresses.is_some_and(|addresses| is_same(&observed.entries, addresses));
-            !observed.entries.is_empty() && (observed.ours || told)
+            let same = addresses.is_some_and(|addresses| is_same(&observed.entries, addresses));
+            !observed.entries.is_empty() && (observed.ours || same)
         };
         let ours = self.ours.iter().filter_map(|name| {
             let before = observed(name).filter(is_ours)?;
@@ -127,7 +128,7 @@ impl Book {
     /// It was written, or will not be as long as the Ingress is what it was.
     pub(super) fn done(&mut self, write: Write) {
         if write.wanted == Wanted::Nothing {
-            self.left.remove(&write.ingress);
+            self.released.remove(&write.ingress);
             return;
         }
         let before = self.written.remove(&write.ingress);
@@ -141,24 +142,24 @@ impl Book {
     }
 
     fn remember(&mut self, addresses: &Arc<[Address]>) {
-        if self.told.back() == Some(addresses) {
+        if self.published.back() == Some(addresses) {
             return;
         }
-        self.told.retain(|told| told != addresses);
-        self.told.push_back(addresses.clone());
-        if self.told.len() > REMEMBERED {
-            self.told.pop_front();
+        self.published.retain(|known| known != addresses);
+        self.published.push_back(addresses.clone());
+        if self.published.len() > REMEMBERED {
+            self.published.pop_front();
         }
     }
 
     fn is_needed(&self, write: &Write) -> bool {
         match &write.wanted {
             Wanted::Addresses(addresses) => !is_same(&write.before.entries, addresses),
-            Wanted::Nothing => is_left_over(&write.before, &self.told),
+            Wanted::Nothing => is_left_over(&write.before, &self.published),
         }
     }
 
-    /// Whether a write that is needed is to be done now.
+    /// Whether a needed write is due now.
     fn is_due(&self, write: &Write) -> bool {
         let Some(written) = self.written.get(&write.ingress) else {
             return true;
@@ -173,15 +174,16 @@ impl Book {
 }
 
 /// Whether what we wrote is still there.
-fn is_left_over(observed: &Observed, told: &VecDeque<Arc<[Address]>>) -> bool {
+fn is_left_over(observed: &Observed, published: &VecDeque<Arc<[Address]>>) -> bool {
     let is_told = || {
-        told.iter()
+        published
+            .iter()
             .any(|addresses| is_same(&observed.entries, addresses))
     };
     observed.ours && !observed.entries.is_empty() && is_told()
 }
 
-/// Whether they tell the same, in whatever order.
+/// Whether they are the same, in any order.
 pub(super) fn is_same(observed: &[Address], sorted: &[Address]) -> bool {
     if observed.is_sorted() {
         return observed == sorted;
@@ -237,7 +239,7 @@ mod tests {
     }
 
     proptest! {
-        /// After the writes everything of ours is as wanted, what left has nothing that we told, statuses of others are
+        /// After the writes everything of ours is as wanted, what released has nothing that we told, statuses of others are
         /// untouched, and nothing more is to be written.
         #[test]
         fn writing_what_is_planned_is_enough_and_nothing_more(
@@ -245,22 +247,22 @@ mod tests {
             wanted in prop::sample::select(vec![vec![], vec!["192.0.2.2", "192.0.2.1"], vec!["lb.example"]]),
         ) {
             let wanted = addresses(&wanted);
-            let mut book = Book::default();
+            let mut plan = StatusPlan::default();
             let mut cluster = Cluster::default();
             for (number, (observed, place)) in before.iter().enumerate() {
                 cluster.insert(name(number), observed.clone());
                 let mut input = StatusInput::default();
                 match place {
-                    0 => input.joined.push(name(number)),
-                    1 => input.left.push(name(number)),
+                    0 => input.adopted.push(name(number)),
+                    1 => input.released.push(name(number)),
                     _ => {}
                 }
-                book.take(input);
+                plan.take(input);
             }
-            let writes = book.plan(|name| cluster.get(name).cloned(), Some(&wanted));
+            let writes = plan.writes(|name| cluster.get(name).cloned(), Some(&wanted));
             for write in writes {
                 play(&write, &mut cluster);
-                book.done(write);
+                plan.done(write);
             }
             for (number, (observed, place)) in before.iter().enumerate() {
                 let after = &cluster[&name(number)];
@@ -272,32 +274,32 @@ mod tests {
                     _ => prop_assert_eq!(after, observed),
                 }
             }
-            prop_assert!(book.plan(|name| cluster.get(name).cloned(), Some(&wanted)).is_empty());
-            book.begin_interval();
-            prop_assert!(book.plan(|name| cluster.get(name).cloned(), Some(&wanted)).is_empty());
+            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&wanted)).is_empty());
+            plan.begin_interval();
+            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&wanted)).is_empty());
         }
     }
 
     #[test]
     fn a_write_is_not_repeated_before_it_is_seen_and_a_quarrel_is_slow() {
         let wanted = addresses(&["192.0.2.1"]);
-        let mut book = Book::default();
-        book.take(StatusInput {
-            joined: vec![name(0)],
-            left: vec![],
+        let mut plan = StatusPlan::default();
+        plan.take(StatusInput {
+            adopted: vec![name(0)],
+            released: vec![],
         });
         let empty = |_: &Name| Some(observed(&[], false));
         let other = |_: &Name| Some(observed(&["192.0.2.7"], false));
-        let mut writes = book.plan(empty, Some(&wanted));
-        book.done(writes.remove(0));
-        assert!(book.plan(empty, Some(&wanted)).is_empty(), "not seen yet");
-        let mut writes = book.plan(other, Some(&wanted));
+        let mut writes = plan.writes(empty, Some(&wanted));
+        plan.done(writes.remove(0));
+        assert!(plan.writes(empty, Some(&wanted)).is_empty(), "not seen yet");
+        let mut writes = plan.writes(other, Some(&wanted));
         assert_eq!(writes.len(), 1, "undone once");
-        book.done(writes.remove(0));
-        assert!(book.plan(empty, Some(&wanted)).is_empty(), "undone again");
+        plan.done(writes.remove(0));
+        assert!(plan.writes(empty, Some(&wanted)).is_empty(), "undone again");
         let next = addresses(&["192.0.2.2"]);
         assert_eq!(
-            book.plan(empty, Some(&next)).len(),
+            plan.writes(empty, Some(&next)).len(),
             1,
             "other addresses are written at once"
         );
@@ -308,28 +310,28 @@ mod tests {
             })
         };
         assert_eq!(
-            book.plan(again, Some(&wanted)).len(),
+            plan.writes(again, Some(&wanted)).len(),
             1,
             "deleted and made again"
         );
-        book.begin_interval();
-        assert_eq!(book.plan(empty, Some(&wanted)).len(), 1);
+        plan.begin_interval();
+        assert_eq!(plan.writes(empty, Some(&wanted)).len(), 1);
     }
 
     #[test]
     fn what_left_is_cleaned_once_and_only_of_what_was_told() {
         let (old, new) = (addresses(&["192.0.2.1"]), addresses(&["192.0.2.2"]));
-        let mut book = Book::default();
-        let joined = vec![name(0), name(1), name(2)];
-        book.take(StatusInput {
-            joined: joined.clone(),
-            left: vec![],
+        let mut plan = StatusPlan::default();
+        let adopted = vec![name(0), name(1), name(2)];
+        plan.take(StatusInput {
+            adopted: adopted.clone(),
+            released: vec![],
         });
         let before = |_: &Name| Some(observed(&["192.0.2.1"], true));
-        assert!(book.plan(before, Some(&old)).is_empty());
-        book.take(StatusInput {
-            joined: vec![],
-            left: joined,
+        assert!(plan.writes(before, Some(&old)).is_empty());
+        plan.take(StatusInput {
+            adopted: vec![],
+            released: adopted,
         });
         // One has what we told before, one what another installation wrote by the same manager, one was emptied.
         let after = |asked: &Name| {
@@ -340,26 +342,26 @@ mod tests {
             };
             Some(observed(entries, true))
         };
-        let mut writes = book.plan(after, Some(&new));
+        let mut writes = plan.writes(after, Some(&new));
         assert_eq!(writes.len(), 1);
         assert_eq!(writes[0].ingress, name(0));
-        book.done(writes.remove(0));
-        book.begin_interval();
+        plan.done(writes.remove(0));
+        plan.begin_interval();
         assert!(
-            book.plan(before, Some(&new)).is_empty(),
+            plan.writes(before, Some(&new)).is_empty(),
             "another may have written the same by now"
         );
     }
 
     #[test]
     fn without_addresses_nothing_is_known_and_nothing_written() {
-        let mut book = Book::default();
-        book.take(StatusInput {
-            joined: vec![name(0)],
-            left: vec![],
+        let mut plan = StatusPlan::default();
+        plan.take(StatusInput {
+            adopted: vec![name(0)],
+            released: vec![],
         });
         assert!(
-            book.plan(|_| Some(observed(&["192.0.2.1"], true)), None)
+            plan.writes(|_| Some(observed(&["192.0.2.1"], true)), None)
                 .is_empty()
         );
     }

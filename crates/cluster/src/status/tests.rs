@@ -116,21 +116,21 @@ impl World {
     }
 
     fn join(&self, names: &[&str]) {
-        let joined = names.iter().map(|name| Name::new("shop", name)).collect();
+        let adopted = names.iter().map(|name| Name::new("shop", name)).collect();
         self.inputs
             .send(StatusInput {
-                joined,
-                left: vec![],
+                adopted,
+                released: vec![],
             })
             .unwrap();
     }
 
     fn leave(&self, name: &str) {
-        let left = vec![Name::new("shop", name)];
+        let released = vec![Name::new("shop", name)];
         self.inputs
             .send(StatusInput {
-                joined: vec![],
-                left,
+                adopted: vec![],
+                released,
             })
             .unwrap();
     }

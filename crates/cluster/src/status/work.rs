@@ -13,7 +13,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::addresses::{self, Replicas};
 use super::error::Verdict;
-use super::plan::{Book, Write};
+use super::plan::{StatusPlan, Write};
 use super::write::Writer;
 use super::{Address, AddressSource, Observations, StatusError, StatusInput, StatusWriter};
 use crate::causes::causes;
@@ -38,7 +38,7 @@ pub(super) struct Work<O> {
     replicas: Replicas,
     task: StatusWriter<O>,
     leadership: watch::Receiver<Leadership>,
-    book: Book,
+    plan: StatusPlan,
     /// Nothing is known to be ours, nor not to be, before the first input.
     informed: bool,
     queue: VecDeque<Write>,
@@ -75,7 +75,7 @@ impl<O: Observations> Work<O> {
             replicas: Replicas::new(task.client.clone(), task.options.pod.clone()),
             task,
             leadership,
-            book: Book::default(),
+            plan: StatusPlan::default(),
             informed: false,
             queue: VecDeque::new(),
             under_way: BTreeSet::new(),
@@ -105,7 +105,7 @@ impl<O: Observations> Work<O> {
             let paused = self.pause.until;
             tokio::select! {
                 Some(input) = inputs.recv() => {
-                    self.book.take(input);
+                    self.plan.take(input);
                     self.informed = true;
                     self.look_soon();
                 }
@@ -146,7 +146,9 @@ impl<O: Observations> Work<O> {
             return Ok(());
         }
         let observed = |name: &Name| self.task.observations.observed(name);
-        let writes = self.book.plan_clearing(observed, self.addresses().as_ref());
+        let writes = self
+            .plan
+            .clearing_writes(observed, self.addresses().as_ref());
         let count = writes.len();
         let cleared = stream::iter(writes).map(|write| async move {
             let result = self.writer.write(&write, leader).await;
@@ -173,7 +175,7 @@ impl<O: Observations> Work<O> {
 
     /// What went wrong before may go well now, and what seemed right is looked at again.
     fn begin_interval(&mut self) {
-        self.book.begin_interval();
+        self.plan.begin_interval();
         self.writer.hope();
         if self.leader().is_none() {
             self.lookup = JoinSet::new();
@@ -189,11 +191,11 @@ impl<O: Observations> Work<O> {
         };
         let replicas = self.replicas.clone();
         self.lookup.spawn(async move {
-            let mut told = false;
+            let mut reported = false;
             loop {
                 match replicas.addresses(internal).await {
                     Ok(addresses) => return addresses,
-                    Err(error) if told => {
+                    Err(error) if reported => {
                         tracing::debug!(error = causes(&error), "still no addresses of nodes");
                     }
                     Err(error) => {
@@ -201,7 +203,7 @@ impl<O: Observations> Work<O> {
                             error = causes(&error),
                             "no addresses of nodes; statuses stay as they are"
                         );
-                        told = true;
+                        reported = true;
                     }
                 }
                 tokio::time::sleep(LOOKUP).await;
@@ -244,8 +246,8 @@ impl<O: Observations> Work<O> {
             let addresses = addresses.filter(|_| self.had_address);
             let observations = self.task.observations.clone();
             let writes = self
-                .book
-                .plan(|name| observations.observed(name), addresses.as_ref());
+                .plan
+                .writes(|name| observations.observed(name), addresses.as_ref());
             let under_way = &self.under_way;
             let news = writes
                 .into_iter()
@@ -279,7 +281,7 @@ impl<O: Observations> Work<O> {
             metrics.written();
             tracing::debug!(ingress = %write.ingress, "status written");
             self.pause.next = BACK_OFF.0;
-            self.book.done(write);
+            self.plan.done(write);
             if self.trouble.take().is_some() {
                 tracing::info!("statuses are written again");
             }
@@ -292,21 +294,21 @@ impl<O: Observations> Work<O> {
             Verdict::Leave if error.is_conflict() => {
                 metrics.failed();
                 tracing::debug!(ingress = %write.ingress, error = causes(&error), "status not written");
-                self.book.done(write);
+                self.plan.done(write);
             }
             Verdict::Leave => {
                 metrics.failed();
-                self.told(Trouble::Refused, &write, &error);
-                self.book.done(write);
+                self.report(Trouble::Refused, &write, &error);
+                self.plan.done(write);
             }
             Verdict::Forbidden => {
                 metrics.forbidden();
-                self.told(Trouble::Forbidden, &write, &error);
+                self.report(Trouble::Forbidden, &write, &error);
                 self.rest(BACK_OFF.1);
             }
             Verdict::Retry(at_least) => {
                 metrics.failed();
-                self.told(Trouble::Failing, &write, &error);
+                self.report(Trouble::Failing, &write, &error);
                 let wait = self.pause.next.max(at_least);
                 self.pause.next = (self.pause.next * 2).min(BACK_OFF.1);
                 self.rest(wait);
@@ -322,7 +324,7 @@ impl<O: Observations> Work<O> {
     }
 
     /// Said once for each kind of trouble.
-    fn told(&mut self, trouble: Trouble, write: &Write, error: &StatusError) {
+    fn report(&mut self, trouble: Trouble, write: &Write, error: &StatusError) {
         let (ingress, error) = (&write.ingress, causes(error));
         if self.trouble == Some(trouble) {
             tracing::debug!(%ingress, error, "status not written");

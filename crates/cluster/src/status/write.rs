@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 3;
 /// Writes statuses.
 pub(super) struct Writer {
     client: Client,
-    /// By server-side apply, until we are told that we may not. The permissions that ingress-nginx has are `update` only.
+    /// By server-side apply, until that is forbidden. The permissions that ingress-nginx has are `update` only.
     may_patch: AtomicBool,
 }
 
@@ -67,7 +67,7 @@ impl Writer {
     async fn withdraw(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
         let after = self.patch(write, leader, None).await?;
         // It is not ours by apply: we once wrote it by update, or another wrote the same. In clearing at the end that
-        // is what we were told to clear; else it has to be ours.
+        // is what is being cleared; else it must be ours.
         let has_entries = after
             .status
             .as_ref()

@@ -15,7 +15,7 @@ use crate::causes::causes;
 /// A line or an error's body that is longer is not the API's; objects are at most 3 MiB or so.
 const LONGEST: usize = 32 << 20;
 
-/// Sends a request, whose answer has to begin within `patience`; it is a success and its body not read yet.
+/// Sends a request, whose response must begin within `patience`; it is a success and its body not read yet.
 pub(super) async fn send(
     client: &Client,
     request: Request<Vec<u8>>,
@@ -35,7 +35,7 @@ pub(super) async fn send(
     Err(Failure::of_answer(head.status, &head.headers, &text))
 }
 
-/// All of a body; each part of it has to come within `patience`.
+/// All of a body; each part must arrive within `patience`.
 pub(super) async fn collect(mut body: Body, patience: Duration) -> Result<Vec<u8>, Failure> {
     let mut all = Vec::new();
     while let Some(part) = next_part(&mut body, patience).await? {

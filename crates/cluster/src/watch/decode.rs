@@ -17,7 +17,7 @@ use super::failure::Failure;
 use super::statuses::Status;
 use crate::status::PublishService;
 
-/// Names of Secrets or ConfigMaps that somebody names; the others are dropped as soon as their name is read.
+/// Referenced names of Secrets or ConfigMaps; the others are dropped as soon as their name is read.
 #[derive(Clone, Default)]
 pub(super) struct Wanted(Arc<Mutex<HashSet<Name, RandomState>>>);
 
@@ -97,7 +97,7 @@ impl Decoder {
     /// Reads an object; and its version, which is empty when it has none.
     pub(super) fn decode(&self, json: &RawValue) -> (Decoded, String) {
         if let Some(wanted) = &self.wanted {
-            let (name, version) = head(json).unwrap_or_else(|_| nobody());
+            let (name, version) = head(json).unwrap_or_else(|_| unnamed());
             if !wanted.contains(&name) {
                 return (Decoded::Unwanted, version);
             }
@@ -109,7 +109,7 @@ impl Decoder {
         match read {
             Ok((arrived, version)) => (Decoded::Read(Box::new(arrived)), version),
             Err(error) => {
-                let (name, version) = head(json).unwrap_or_else(|_| nobody());
+                let (name, version) = head(json).unwrap_or_else(|_| unnamed());
                 (Decoded::Unreadable(name, self.why(&error)), version)
             }
         }
@@ -129,7 +129,7 @@ impl Decoder {
 }
 
 /// Stands for an object that does not even say its name.
-fn nobody() -> (Name, String) {
+fn unnamed() -> (Name, String) {
     (Name::new("", ""), String::new())
 }
 
@@ -278,7 +278,7 @@ mod tests {
     #[test]
     fn what_is_no_object_at_all_is_told_without_a_name() {
         let (decoded, version) = decoder(Kind::Ingress).decode(raw("42"));
-        assert!(matches!(decoded, Decoded::Unreadable(name, _) if name == nobody().0));
+        assert!(matches!(decoded, Decoded::Unreadable(name, _) if name == unnamed().0));
         assert_eq!(version, "");
     }
 

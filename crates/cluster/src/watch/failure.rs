@@ -17,7 +17,7 @@ pub(super) enum Failure {
     /// Bytes did not come for too long.
     #[error("nothing came for {} s", .0.as_secs())]
     Silent(Duration),
-    /// What came is not what was asked for.
+    /// The response is not what the request asked for.
     #[error("the answer makes no sense: {0}")]
     Garbage(String),
     /// The version to go on from is no longer known (410).
@@ -32,10 +32,10 @@ pub(super) enum Failure {
     /// The server does not offer lists by watching.
     #[error("the API server refuses the request: {0}")]
     Invalid(String),
-    /// Too many requests, with the time to stay away if it was told.
+    /// Too many requests, with `Retry-After` if there was one.
     #[error("the API server is busy: {message}")]
     Busy {
-        /// As told.
+        /// `Retry-After`.
         message: String,
         /// `Retry-After`.
         after: Option<Duration>,
@@ -48,7 +48,7 @@ pub(super) enum Failure {
     Answer {
         /// The status.
         code: u16,
-        /// As told.
+        /// `Retry-After`.
         message: String,
     },
 }
@@ -57,11 +57,11 @@ impl Failure {
     /// Of an answer that is no success, or of an ERROR event.
     pub(super) fn of_status(code: u16, status: Status, retry_after: Option<Duration>) -> Self {
         let message = status.message;
-        let told = status
+        let seconds = status
             .details
             .map_or(0, |details| details.retry_after_seconds);
-        let told = (told > 0).then(|| Duration::from_secs(u64::from(told)));
-        let after = retry_after.or(told);
+        let seconds = (seconds > 0).then(|| Duration::from_secs(u64::from(seconds)));
+        let after = retry_after.or(seconds);
         // An ERROR event of a version that is too old says so by its reason in some proxies' answers.
         match code {
             410 => Self::Gone,

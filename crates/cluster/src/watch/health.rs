@@ -99,7 +99,7 @@ impl Conditions {
     pub(super) fn set(&mut self, id: Id, condition: Option<Condition>) {
         let before = match condition {
             Some(condition) => {
-                self.tell(id, &condition);
+                self.report(id, &condition);
                 self.all.insert(id, condition)
             }
             None => self.all.remove(&id),
@@ -114,7 +114,7 @@ impl Conditions {
     }
 
     /// Says what is new about a selection.
-    fn tell(&self, id: Id, condition: &Condition) {
+    fn report(&self, id: Id, condition: &Condition) {
         let before = self.all.get(&id);
         let Condition { what, problem, .. } = condition;
         let error = &problem.message;

@@ -1,4 +1,4 @@
-//! What those who ask the API server tell the one who keeps the objects.
+//! Messages from the tasks that read the API server to the hub that keeps the objects.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -21,7 +21,7 @@ pub(super) struct Message {
 pub(super) enum News {
     /// To the objects of a selection.
     Selection(Id, Progress),
-    /// An object was asked for by name, by the request of this number: what there is, `None` if nothing.
+    /// The response to the request of this number for an object by name; `None`: there is no such object.
     Fetched(ObjectRef, u64, Option<Decoded>),
     /// The zone of our node was found.
     Zone(Option<Arc<str>>),
@@ -34,7 +34,7 @@ pub(super) struct Id(pub(super) usize);
 /// Of the objects of a selection.
 #[derive(Debug)]
 pub(super) enum Progress {
-    /// A list begins; what was told of an unfinished one does not count.
+    /// A list begins; an unfinished one before it is dropped.
     Begin,
     /// Objects of the list.
     Listed(Vec<Decoded>),

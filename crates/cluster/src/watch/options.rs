@@ -19,7 +19,7 @@ pub struct WatchOptions {
     /// The Service whose addresses are published (`--publish-service`); it may be outside the watched namespace. Default
     /// `None`.
     pub publish_service: Option<Name>,
-    /// Our own pod, which tells the zone if `compile.topology` is on. Default `None`.
+    /// Our own pod, whose node has the zone if `compile.topology` is on. Default `None`.
     pub pod: Option<Name>,
     /// Where the objects are left for the next run (`--cache-dir`). Default `None`: nowhere.
     pub cache: Option<CacheOptions>,
@@ -34,7 +34,7 @@ pub struct Timing {
     pub first_retry: Duration,
     /// The longest such wait. Default 10 s.
     pub longest_retry: Duration,
-    /// The longest such wait while nobody is reached: an attempt then costs nobody anything, and with each second that the API
+    /// The longest such wait while the API server is unreachable: an attempt then costs it nothing, and with each second that the API
     /// server is back unseen, endpoints are older. Default 2 s.
     pub longest_away: Duration,
     /// The longest wait that a server may ask for by `Retry-After`, up to a quarter of which is added by chance. Default 60 s.
@@ -98,8 +98,8 @@ impl Timing {
                 after: Some(after), ..
             } if !after.is_zero() => {
                 // Bounded before it is spread: the server may have said anything.
-                let told = (*after).min(self.longest_wait);
-                told.mul_f32(1.0 + chance / 4.0)
+                let wait = (*after).min(self.longest_wait);
+                wait.mul_f32(1.0 + chance / 4.0)
             }
             _ => wait,
         }
@@ -121,15 +121,15 @@ mod tests {
         assert!(away <= Some(timing.longest_away), "{away:?}");
         let other = after_many(&Failure::Unauthorized("expired".to_owned()));
         assert!(other >= Some(timing.longest_retry / 2), "{other:?}");
-        let told = |after| {
+        let wait = |after| {
             after_many(&Failure::Busy {
                 message: String::new(),
                 after: Some(after),
             })
         };
         let second = Duration::from_secs(1);
-        assert!((Some(second)..Some(second * 2)).contains(&told(second)));
-        assert!(told(Duration::MAX) <= Some(timing.longest_wait * 2));
-        assert!(told(Duration::ZERO) >= Some(timing.longest_retry / 2));
+        assert!((Some(second)..Some(second * 2)).contains(&wait(second)));
+        assert!(wait(Duration::MAX) <= Some(timing.longest_wait * 2));
+        assert!(wait(Duration::ZERO) >= Some(timing.longest_retry / 2));
     }
 }

@@ -1,10 +1,10 @@
-//! When to tell what is new: at once after quiet, else together with what comes within some milliseconds.
+//! When to hand out changes: at once after a quiet time, else together with those of the next milliseconds.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What comes within this time after the last batch is told together.
+/// Changes within this time after the last batch are batched.
 const SHORTEST: Duration = Duration::from_millis(2);
 /// Changes wait no longer than this, however busy the one is who takes them in.
 const LONGEST: Duration = Duration::from_millis(100);

@@ -1,6 +1,6 @@
 //! Keeps up with the objects of one selection: lists them, watches them, and begins again when something goes wrong.
 //!
-//! It tells what it sees and remembers only where it is. What a list says counts when it is complete; a watch that ends
+//! It reports what it sees and remembers only its resource version. What a list says counts when it is complete; a watch that ends
 //! goes on where it was; and only when the server no longer knows that place is the list made anew.
 //!
 //! Not the watcher of kube-runtime: there one object that cannot be decoded spoils its whole list, a server without streaming
@@ -210,7 +210,7 @@ impl Reflector {
         if self.shared.streams.load(Ordering::Relaxed) {
             return self.list_by_watching(position).await;
         }
-        self.tell(Progress::Begin).await;
+        self.report(Progress::Begin).await;
         let mut parameters = self.selection.list().limit(PAGE);
         // A list that lost its place among the pages too often is got whole.
         if self.failures >= ATTEMPTS {
@@ -236,7 +236,7 @@ impl Reflector {
     async fn listed(&mut self) {
         let period = self.shared.timing.resync;
         self.resync = (!period.is_zero()).then(|| Clock::now() + period);
-        self.tell(Progress::Complete).await;
+        self.report(Progress::Complete).await;
         self.well().await;
     }
 
@@ -254,7 +254,7 @@ impl Reflector {
                     decoded => objects.push(decoded),
                 }
             }
-            self.tell(Progress::Listed(objects)).await;
+            self.report(Progress::Listed(objects)).await;
             tokio::task::yield_now().await;
         }
         Ok(page.metadata)
@@ -271,17 +271,17 @@ impl Reflector {
             sort,
             failures: self.failures,
         };
-        self.tell(Progress::Failed(problem)).await;
+        self.report(Progress::Failed(problem)).await;
     }
 
     /// An attempt succeeded.
     async fn well(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
-            self.tell(Progress::Well).await;
+            self.report(Progress::Well).await;
         }
     }
 
-    async fn tell(&self, progress: Progress) {
+    async fn report(&self, progress: Progress) {
         self.tell_at(Instant::now(), progress).await;
     }
 
@@ -308,7 +308,7 @@ impl Position {
     /// Goes on to the version of an event. False if that is older than where we are: the API's versions grow within a
     /// watch, so that something is wrong with the events, or with what came before.
     fn advance(&mut self, version: String) -> bool {
-        // One that tells no version leaves us where we are.
+        // One without a version changes nothing.
         if version.is_empty() {
             return true;
         }

@@ -19,7 +19,7 @@ use super::reflector::{Reflector, Shared};
 use super::selection::{Scope, Selection};
 use super::zone;
 
-/// So many objects are asked for at the same time.
+/// Requests for single objects at the same time.
 const REQUESTS: usize = 8;
 
 /// Everything that runs; it ends when this is dropped.
@@ -108,7 +108,7 @@ impl Tasks {
     }
 }
 
-/// Asks for an object until there is an answer, or nobody wants it any more. A list of one needs no other permission than
+/// Requests an object until there is a response or the task is dropped. A list of one needs no other permission than
 /// watching them all.
 async fn fetch(object: ObjectRef, request: u64, shared: &Shared, wanted: Option<&Wanted>) {
     let timing = shared.timing;

@@ -1,4 +1,4 @@
-//! In which zone we run: our pod's node tells. Nothing waits for it.
+//! The zone of the process, from the labels of its pod's node. Nothing waits for it.
 
 use std::sync::Arc;
 use std::time::Instant;

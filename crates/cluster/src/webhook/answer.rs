@@ -31,7 +31,7 @@ pub(super) struct Answerer<J> {
     pub(super) judge: J,
     pub(super) memory: Memory,
     pub(super) metrics: Arc<WebhookMetrics>,
-    /// Whether each answer is to be the last of its connection.
+    /// Whether each response is the last of its connection.
     pub(super) leaving: Arc<AtomicBool>,
 }
 

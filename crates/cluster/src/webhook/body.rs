@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout_at};
 /// Bodies of this many bytes and more are refused (behaviour.md 9.1). A review of an update carries two objects,
 /// of which etcd keeps none beyond 1.5 MiB.
 pub(super) const TOO_LARGE: usize = 9 << 20;
-/// Up to so many bytes a body is read without asking; nearly all reviews are smaller, so that whoever sends large ones only
+/// Up to so many bytes a body is read without a permit; nearly all reviews are smaller, so that clients with large ones only
 /// keeps other large ones waiting.
 const SMALL: usize = 128 << 10;
 /// Bodies beyond that at once; the memory of all is bounded by them.

@@ -1,7 +1,7 @@
-//! Who may ask: whoever shows a certificate of given authorities.
+//! Authentication of clients: by certificates of configured authorities.
 //!
 //! An API server shows one when its admission configuration names a kubeconfig for the webhook. Without that everybody who
-//! reaches the port may ask, and is told nothing but what the review of an object of their own says.
+//! reaches the port may call the webhook, and learns only the review of the object that it sends.
 
 use std::fmt;
 use std::io;
@@ -24,7 +24,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 /// The file is read again with the first handshake after this time, so that authorities can be exchanged.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Verifies clients by the authorities in a file. While that was never read, nobody may ask.
+/// Verifies clients by the authorities in a file. Until it was read once, every client is refused.
 pub(super) struct Clients {
     file: PathBuf,
     provider: CryptoProvider,
@@ -70,7 +70,7 @@ impl Clients {
         if state.verifier.is_some() {
             tracing::warn!(%file, error, "the authorities of the admission webhook's clients stay as they were");
         } else {
-            tracing::warn!(%file, error, "nobody may ask the admission webhook until the authorities of its clients can be read");
+            tracing::warn!(%file, error, "admission webhook refuses all clients: cannot read the client CA file");
         }
         state.trouble = Some(error);
     }

@@ -54,7 +54,7 @@ struct Envelope<'b> {
     request: Option<&'b RawValue>,
 }
 
-/// `oldObject` is passed over: a verdict looks at what is served, not at what somebody says was.
+/// `oldObject` is ignored: a review compares with what is served, not with what the request says.
 #[derive(Deserialize)]
 struct Request<'b> {
     uid: String,

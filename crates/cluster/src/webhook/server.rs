@@ -30,7 +30,7 @@ use super::answer::Answerer;
 use super::body::{self, Memory};
 use super::certificate::Current;
 use super::clients::Clients;
-use super::crowd::{Crowd, Place};
+use super::connection_limit::{ConnectionLimit, Permit};
 use super::judge::Judge;
 use super::metrics::WebhookMetrics;
 use super::watched::{Answering, Patience, Watched};
@@ -64,7 +64,7 @@ pub(super) struct Options {
 pub(super) struct Server<J> {
     tls: TlsAcceptor,
     answerer: Arc<Answerer<J>>,
-    crowd: Arc<Crowd>,
+    limit: Arc<ConnectionLimit>,
 }
 
 impl<J: Judge> Server<J> {
@@ -96,11 +96,11 @@ impl<J: Judge> Server<J> {
                 metrics,
                 leaving: options.leaving,
             }),
-            crowd: Crowd::new(CONNECTIONS),
+            limit: ConnectionLimit::new(CONNECTIONS),
         })
     }
 
-    /// Serves until it is told to stop, or nobody is there any more to tell it.
+    /// Serves until `stop` resolves or its sender is dropped.
     pub(super) async fn serve(&self, listener: TcpListener, stop: oneshot::Receiver<()>) {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
@@ -138,7 +138,7 @@ impl<J: Judge> Server<J> {
         connections: &mut JoinSet<()>,
         stopped: &watch::Receiver<()>,
     ) {
-        let Some(place) = self.crowd.enter() else {
+        let Some(permit) = self.limit.enter() else {
             tracing::debug!(
                 "every connection of the admission webhook is busy; one more was refused"
             );
@@ -147,11 +147,11 @@ impl<J: Judge> Server<J> {
         let (tls, answerer) = (self.tls.clone(), self.answerer.clone());
         let stopped = stopped.clone();
         connections.spawn(async move {
-            let place = Arc::new(place);
-            let leave = place.clone();
+            let permit = Arc::new(permit);
+            let leave = permit.clone();
             tokio::select! {
-                () = leave.told_to_leave() => {}
-                () = connection(stream, tls, answerer, place, stopped) => {}
+                () = leave.evicted() => {}
+                () = connection(stream, tls, answerer, permit, stopped) => {}
             }
         });
     }
@@ -161,7 +161,7 @@ async fn connection<J: Judge>(
     stream: TcpStream,
     tls: TlsAcceptor,
     answerer: Arc<Answerer<J>>,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
     mut stopped: watch::Receiver<()>,
 ) {
     // Answers are small and written at once.
@@ -175,7 +175,7 @@ async fn connection<J: Judge>(
         Ok(Err(error)) => return tracing::debug!(%error, "a handshake failed"),
         Err(_) => return tracing::debug!("a handshake took too long"),
     };
-    match exchange(stream, answerer, place, stopped).await {
+    match exchange(stream, answerer, permit, stopped).await {
         Ok(stream) => linger(stream).await,
         Err(error) => tracing::debug!(%error, "a connection of the admission webhook ended early"),
     }
@@ -185,7 +185,7 @@ async fn connection<J: Judge>(
 async fn exchange<J: Judge>(
     stream: TlsStream<TcpStream>,
     answerer: Arc<Answerer<J>>,
-    place: Arc<Place>,
+    permit: Arc<Permit>,
     mut stopped: watch::Receiver<()>,
 ) -> hyper::Result<TlsStream<TcpStream>> {
     let answering = Answering::default();
@@ -196,13 +196,13 @@ async fn exchange<J: Judge>(
     let stream = Watched::new(stream, patience, answering.clone());
     let requests = answering.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answerer, place, requests) = (answerer.clone(), place.clone(), requests.clone());
+        let (answerer, permit, requests) = (answerer.clone(), permit.clone(), requests.clone());
         Box::pin(async move {
-            place.busy();
+            permit.busy();
             requests.begin();
             let response = answerer.answer(request).await;
             requests.end();
-            place.idle();
+            permit.idle();
             Ok::<_, Infallible>(response)
         })
     });

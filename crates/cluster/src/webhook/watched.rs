@@ -1,6 +1,6 @@
 //! A stream that ends when a client takes too long over a head, or has nothing to say for too long.
 //!
-//! hyper has one bound for both. They have to differ: a slow head is somebody's attack, while closing an idle connection
+//! hyper has one bound for both. They differ here: a slow head may be an attack, while closing an idle connection
 //! soon would now and then meet a request of the API server half-way and fail it.
 
 use std::io;
@@ -22,7 +22,7 @@ pub(super) struct Patience {
     pub(super) idle: Duration,
 }
 
-/// How many requests of a connection were begun and answered, so that nobody waits for a head while one is under way.
+/// How many requests of a connection were begun and answered, so that the bound on a head does not run while one is under way.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Answering(Arc<Counts>);
 

@@ -1,4 +1,4 @@
-//! The webhook configuration that is told which authority to trust.
+//! caBundle of the webhook configuration.
 
 use headgate_compile::Name;
 use k8s_openapi::api::admissionregistration::v1::{
@@ -22,7 +22,7 @@ pub(super) struct Configuration {
 }
 
 /// The configuration as it was read.
-pub(super) struct Told {
+pub(super) struct Observed {
     version: Option<String>,
     /// Those behind our Service: where they stand, and which bundle they have.
     webhooks: Vec<(usize, Vec<u8>)>,
@@ -38,21 +38,21 @@ impl Configuration {
     }
 
     /// None when there is no configuration.
-    pub(super) async fn read(&self) -> Result<Option<Told>, WebhookCertificateError> {
+    pub(super) async fn read(&self) -> Result<Option<Observed>, WebhookCertificateError> {
         match self.bounded("reading", self.api.get(&self.name)).await {
-            Ok(configuration) => Ok(Some(self.told(configuration))),
+            Ok(configuration) => Ok(Some(self.observed(configuration))),
             Err(error) if error.code() == Some(404) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
     /// Whether all of ours have this bundle now: not if somebody else changed the configuration since it was read.
-    pub(super) async fn tell(
+    pub(super) async fn update(
         &self,
-        told: &Told,
+        observed: &Observed,
         bundle: &[u8],
     ) -> Result<bool, WebhookCertificateError> {
-        let wrong = told
+        let wrong = observed
             .webhooks
             .iter()
             .filter(|(_, present)| present != bundle);
@@ -68,8 +68,9 @@ impl Configuration {
             return Ok(true);
         }
         // A version that is not the present one makes it a conflict.
-        operations
-            .push(json!({"op": "add", "path": "/metadata/resourceVersion", "value": told.version}));
+        operations.push(
+            json!({"op": "add", "path": "/metadata/resourceVersion", "value": observed.version}),
+        );
         let Ok(patch) = serde_json::from_value(Value::Array(operations)) else {
             return Ok(false);
         };
@@ -89,10 +90,10 @@ impl Configuration {
         }
     }
 
-    fn told(&self, configuration: ValidatingWebhookConfiguration) -> Told {
+    fn observed(&self, configuration: ValidatingWebhookConfiguration) -> Observed {
         let webhooks = configuration.webhooks.into_iter().flatten().enumerate();
         let ours = webhooks.filter(|(_, webhook)| self.is_ours(webhook));
-        Told {
+        Observed {
             version: configuration.metadata.resource_version,
             webhooks: ours
                 .map(|(at, webhook)| {
@@ -120,7 +121,7 @@ impl Configuration {
     }
 }
 
-impl Told {
+impl Observed {
     /// Whether all of ours trust this authority.
     pub(super) fn trusts(&self, authority: &CertificateDer<'_>) -> bool {
         let mut bundles = self.webhooks.iter().map(|(_, bundle)| certificates(bundle));

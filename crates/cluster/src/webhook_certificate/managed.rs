@@ -1,4 +1,4 @@
-//! Keeping a certificate in a Secret: read, judge, write, tell, and again.
+//! Keeping a certificate in a Secret: read, judge, write, update caBundle, and again.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Client;
 use rustls_pki_types::CertificateDer;
 
-use super::configuration::{Configuration, Told};
+use super::configuration::{Configuration, Observed};
 use super::judge::{self, Around, Stored, Verdict};
 use super::secret::{self, SecretStore};
 use super::{Clock, ManagedOptions, Output, ServingCertificate, WebhookCertificateError};
@@ -80,20 +80,22 @@ impl Managed {
     async fn look(&mut self) -> Result<(), WebhookCertificateError> {
         self.looks = self.looks.saturating_add(1);
         // A configuration that cannot be read must not keep the webhook from having a certificate.
-        let told = match &self.configuration {
+        let observed = match &self.configuration {
             Some(configuration) => Some(configuration.read().await),
             None => None,
         };
-        let present = told.as_ref().and_then(|told| told.as_ref().ok()?.as_ref());
+        let present = observed
+            .as_ref()
+            .and_then(|observed| observed.as_ref().ok()?.as_ref());
         let (serving, bundle) = self.settle(present).await?;
         let source = format!("Secret {}", self.options.secret);
         self.output.publish(serving, &source);
         if let (Some(configuration), Some(bundle)) = (&self.configuration, &bundle) {
-            let told = told.transpose()?.flatten();
-            let Some(told) = told else {
+            let observed = observed.transpose()?.flatten();
+            let Some(observed) = observed else {
                 return Ok(());
             };
-            if !configuration.tell(&told, bundle).await? {
+            if !configuration.update(&observed, bundle).await? {
                 return Err(WebhookCertificateError::Contended {
                     object: "the ValidatingWebhookConfiguration".into(),
                 });
@@ -105,11 +107,11 @@ impl Managed {
     /// Brings the Secret into order; what to show and what is to be trusted.
     async fn settle(
         &mut self,
-        told: Option<&Told>,
+        observed: Option<&Observed>,
     ) -> Result<(ServingCertificate, Option<Vec<u8>>), WebhookCertificateError> {
         for _ in 0..ATTEMPTS {
             let secret = self.store.read().await?;
-            match self.judge(secret.as_ref(), told)? {
+            match self.judge(secret.as_ref(), observed)? {
                 Verdict::Use(serving, bundle) => {
                     self.last = secret.as_ref().map(secret::stored);
                     return Ok((serving, bundle));
@@ -128,7 +130,7 @@ impl Managed {
     fn judge(
         &self,
         secret: Option<&Secret>,
-        told: Option<&Told>,
+        observed: Option<&Observed>,
     ) -> Result<Verdict, WebhookCertificateError> {
         let around = Around {
             secret: &self.options.secret,
@@ -142,13 +144,15 @@ impl Managed {
             .filter(|last| last.authority_key.is_some());
         match managed {
             Some(last) if stored == Stored::default() => Ok(Verdict::Write(last.clone())),
-            _ => judge::judge(&stored, &around, |authority| self.trusts(told, authority)),
+            _ => judge::judge(&stored, &around, |authority| {
+                self.trusts(observed, authority)
+            }),
         }
     }
 
-    fn trusts(&self, told: Option<&Told>, authority: &CertificateDer<'_>) -> bool {
-        match (&self.configuration, told) {
-            (Some(_), Some(told)) => told.trusts(authority),
+    fn trusts(&self, observed: Option<&Observed>, authority: &CertificateDer<'_>) -> bool {
+        match (&self.configuration, observed) {
+            (Some(_), Some(observed)) => observed.trusts(authority),
             (Some(_), None) => false,
             (None, _) => self.looks > LOOKS_UNTIL_TRUSTED,
         }

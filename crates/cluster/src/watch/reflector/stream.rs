@@ -60,7 +60,7 @@ impl Reflector {
             Err(Failure::Invalid(message)) => return Ok(self.no_streams(&message)),
             result => result?,
         };
-        self.tell(Progress::Begin).await;
+        self.report(Progress::Begin).await;
         let Some(version) = self.initial(&mut lines).await? else {
             return Ok(self.no_streams("no list came at the beginning of a watch"));
         };
@@ -111,7 +111,7 @@ impl Reflector {
                         decoded => objects.push(decoded),
                     },
                     "BOOKMARK" if line.ends_the_list() => {
-                        self.tell(Progress::Listed(std::mem::take(&mut objects)))
+                        self.report(Progress::Listed(std::mem::take(&mut objects)))
                             .await;
                         return Ok(Some(head(line.object)?.1));
                     }
@@ -119,7 +119,7 @@ impl Reflector {
                     _ => {}
                 }
                 if objects.len() >= CHUNK {
-                    self.tell(Progress::Listed(std::mem::take(&mut objects)))
+                    self.report(Progress::Listed(std::mem::take(&mut objects)))
                         .await;
                     tokio::task::yield_now().await;
                 }
@@ -158,7 +158,7 @@ impl Reflector {
         }
     }
 
-    /// Tells the events that are here. What came before a failure is told.
+    /// Reports the events that have arrived, those before a failure included.
     async fn take_ready(
         &self,
         lines: &mut Lines,
