@@ -37,10 +37,10 @@ pub(super) enum Wanted {
 #[derive(Default)]
 pub(super) struct StatusPlan {
     ours: BTreeSet<Name>,
-    /// No longer ours; what we wrote there is to go.
+    /// No longer ours; what we wrote there must go.
     released: BTreeSet<Name>,
-    /// The latest addresses, the present ones last. Another installation writes by the same manager, so that only what is
-    /// told tells ours from its.
+    /// The latest addresses, the present ones last. Another installation writes by the same manager, so that only
+    /// these addresses distinguish our statuses from its own.
     published: VecDeque<Arc<[Address]>>,
     /// What was written in this interval.
     written: HashMap<Name, Written, RandomState>,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     proptest! {
-        /// After the writes everything of ours is as wanted, what released has nothing that we told, statuses of others are
+        /// After the writes everything of ours is as wanted, released ones have no address that we published, statuses of others are
         /// untouched, and nothing more is to be written.
         #[test]
         fn writing_what_is_planned_is_enough_and_nothing_more(
@@ -333,7 +333,7 @@ mod tests {
             adopted: vec![],
             released: adopted,
         });
-        // One has what we told before, one what another installation wrote by the same manager, one was emptied.
+        // One has addresses that we published before, one what another installation wrote by the same manager, one was emptied.
         let after = |asked: &Name| {
             let entries: &[&str] = match asked {
                 asked if *asked == name(0) => &["192.0.2.1"],

@@ -64,7 +64,8 @@ pub(crate) struct Served {
     pub(crate) routes: Vec<RouteDraft<()>>,
 }
 
-/// What `host` is by its attached, oldest first. `counterpart` are the attached of the same host with or without `www.`.
+/// What `host` is by the Ingresses attached to it, oldest first. `counterpart` are those attached to the same host with or
+/// without `www.`.
 pub(crate) fn draft(
     host: &Arc<str>,
     attached: &[&AttachedIngress],
