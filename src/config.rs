@@ -6,7 +6,7 @@ mod system;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use headgate_compile::{ClassSelection, HttpListeners, Namespaces, Options};
+use headgate_compile::{ClassSelection, EndpointOptions, HttpListeners, Namespaces, Options};
 use headgate_proxy::{AccessLog, MetricLabels};
 
 use crate::app::Serving;
@@ -184,9 +184,11 @@ fn options(flags: &Flags, preset: Preset) -> Options {
         default_certificate: flags.object("default-ssl-certificate"),
         default_backend: flags.object("default-backend-service"),
         disable_catch_all: flags.switch("disable-catch-all"),
-        topology: flags.switch("enable-topology-aware-routing"),
-        external_names: !flags.switch("disable-svc-external-name"),
-        loopback_endpoints: loopback(flags, preset),
+        endpoints: EndpointOptions {
+            external_names: !flags.switch("disable-svc-external-name"),
+            loopback: loopback(flags, preset),
+            topology: flags.switch("enable-topology-aware-routing"),
+        },
         health_path: flags.text("health-check-path").into(),
     }
 }

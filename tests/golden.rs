@@ -196,7 +196,7 @@ fn set(options: &mut Options, flag: &str) {
         "--ingress-class-by-name" => options.class.by_name = on,
         "--watch-namespace" => options.namespaces = Namespaces::One(value.into()),
         "--watch-namespace-selector" => options.namespaces = Namespaces::Selected,
-        "--enable-topology-aware-routing" => options.topology = on,
+        "--enable-topology-aware-routing" => options.endpoints.topology = on,
         "--annotations-prefix" => options.annotations_prefix = value.into(),
         "--deep-inspect" => options.deep_inspect = on,
         "--enable-annotation-validation" => options.validate_annotations = on,
@@ -204,8 +204,8 @@ fn set(options: &mut Options, flag: &str) {
         "--default-ssl-certificate" => options.default_certificate = Some(name(value)),
         "--default-backend-service" => options.default_backend = Some(name(value)),
         "--disable-catch-all" => options.disable_catch_all = on,
-        "--disable-svc-external-name" => options.external_names = !on,
-        "--allow-loopback-upstreams" => options.loopback_endpoints = on,
+        "--disable-svc-external-name" => options.endpoints.external_names = !on,
+        "--allow-loopback-upstreams" => options.endpoints.loopback = on,
         flag => panic!("no case needs {flag} yet"),
     }
 }

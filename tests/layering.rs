@@ -207,8 +207,8 @@ fn table_and_builder_do_not_name_ingress() {
 
 #[test]
 fn builder_does_not_use_ingress() {
-    if let Some(using) = modules_of("compile").direct("build", "ingress") {
-        panic!("compile: {using}");
+    if let Some(way) = modules_of("compile").way("build", "ingress") {
+        panic!("compile: build must not use ingress:{}", list(&way));
     }
 }
 

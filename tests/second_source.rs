@@ -72,7 +72,15 @@ fn built(
     let touched: Vec<_> = builder.take_touched().collect();
     for key in touched {
         let policy = UpstreamPolicy::plain(&builder.upstream(&key).unwrap().port);
-        builder.build_upstream(key, policy, Inputs { snapshot, options }, &mut table);
+        builder.build_upstream(
+            key,
+            policy,
+            Inputs {
+                snapshot,
+                options: options.endpoints,
+            },
+            &mut table,
+        );
     }
     let certificates = Certificates::OfHosts {
         default: certificate.clone(),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use headgate_compile::{Name, Namespaces};
+use headgate_compile::{EndpointOptions, Name, Namespaces};
 
 use super::*;
 use crate::config::WebhookCertificate;
@@ -67,7 +67,10 @@ fn defaults_are_those_of_ingress_nginx() {
         panic!("serve needs no cluster")
     };
     let defaults = headgate_compile::Options {
-        loopback_endpoints: true,
+        endpoints: EndpointOptions {
+            loopback: true,
+            ..Default::default()
+        },
         ..Default::default()
     };
     assert_eq!(format!("{:?}", serving.options), format!("{defaults:?}"));
@@ -105,7 +108,7 @@ fn a_controller_has_a_cluster() {
     };
     assert!(ignored.is_empty());
     assert_eq!(serving.grace, Duration::from_secs(10));
-    assert!(!serving.options.loopback_endpoints && !serving.proxy.loopback_upstreams);
+    assert!(!serving.options.endpoints.loopback && !serving.proxy.loopback_upstreams);
     assert_eq!(cluster.pod, Name::new("ingress", "pod"));
     let election = cluster.election.unwrap();
     assert_eq!(
@@ -123,7 +126,7 @@ fn a_controller_has_a_cluster() {
         "--shutdown-grace-period=0 --allow-loopback-upstreams --update-status=false --disable-leader-election --status-update-interval=1 --cache-dir=/c --validating-webhook=:8443 --validating-webhook-service=ns/hook --publish-status-address=a,b",
     );
     assert_eq!(config.serving.grace, Duration::ZERO);
-    assert!(config.serving.options.loopback_endpoints);
+    assert!(config.serving.options.endpoints.loopback);
     let cluster = config.cluster.unwrap();
     assert!(cluster.status.is_none() && cluster.election.is_none());
     assert_eq!(cluster.cache.unwrap().directory, PathBuf::from("/c"));
@@ -256,8 +259,12 @@ fn flags_mean_what_they_say() {
         ("internal", "example.com/x")
     );
     assert_eq!(options.namespaces, Namespaces::One("ns".into()));
-    assert!(options.disable_catch_all && !options.external_names && !options.validate_annotations);
-    assert!(!options.loopback_endpoints && !serving.proxy.loopback_upstreams);
+    assert!(
+        options.disable_catch_all
+            && !options.endpoints.external_names
+            && !options.validate_annotations
+    );
+    assert!(!options.endpoints.loopback && !serving.proxy.loopback_upstreams);
     assert!(serving.proxy.status_classes && serving.proxy.metrics_per_undefined_host);
     assert_eq!(serving.proxy.workers, 7);
     assert_eq!(serving.admin.to_string(), "127.0.0.1:10254");

@@ -3,7 +3,8 @@
 use std::sync::{Arc, LazyLock};
 
 use headgate_compile::{
-    Kind, Name, Namespaces, Object, ObjectRef, Options, Snapshot, certificate_from_pem,
+    EndpointOptions, Kind, Name, Namespaces, Object, ObjectRef, Options, Snapshot,
+    certificate_from_pem,
 };
 use headgate_table::{Certificate, PrivateBytes};
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Service};
@@ -331,7 +332,10 @@ pub(crate) fn options() -> Options {
         default_backend: Some(Name::new("s", "web")),
         default_certificate: Some(Name::new("s", "cert-b")),
         namespaces: Namespaces::Selected,
-        topology: true,
+        endpoints: EndpointOptions {
+            topology: true,
+            ..EndpointOptions::default()
+        },
         ..Options::default()
     }
 }

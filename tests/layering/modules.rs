@@ -56,15 +56,6 @@ impl Modules {
         self.uses.keys().map(String::as_str)
     }
 
-    /// That one module names another itself.
-    ///
-    /// # Panics
-    /// When there is no such module.
-    pub(crate) fn direct(&self, from: &str, to: &str) -> Option<&Use> {
-        self.check([from, to]);
-        self.uses[from].get(to)
-    }
-
     /// The shortest way from one module to another (or back to the same) along what uses what.
     ///
     /// # Panics

@@ -82,7 +82,7 @@ impl Watch {
         let statuses = Arc::new(Statuses::default());
         let hub = Hub::new(&options, statuses.clone(), Conditions::new(metrics));
         let mut tasks = Tasks::new(shared, options.publish_service.clone());
-        if options.compile.topology {
+        if options.compile.endpoints.topology {
             match &options.pod {
                 Some(pod) => tasks.find_zone(pod.clone()),
                 None => tracing::warn!(

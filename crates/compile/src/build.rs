@@ -23,8 +23,9 @@ pub use draft::{
     AlternativeDraft, ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, RouteDraft,
     RoutePolicy, SplitDraft, TargetDraft, Universe,
 };
+pub use endpoints::EndpointOptions;
 pub use hosts::Conflict;
-pub use listeners::http_listeners;
+pub use listeners::{HttpListeners, http_listeners};
 pub use service_port::{ServicePort, Transport};
 pub use universes::Builder;
 pub use upstream::{Inputs, UpstreamPolicy, UpstreamProblem};

@@ -17,6 +17,7 @@ mod snapshot;
 
 pub use batch::{Batch, Origin};
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
+pub use build::{EndpointOptions, HttpListeners};
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
     Compiled, IngressStatus, Review, annotations, compile, references, review, settings,
@@ -25,5 +26,5 @@ pub use objects::{
     ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, Name, Namespace, Object,
     ObjectRef, Reader, Secret, Service, Whole,
 };
-pub use options::{ClassSelection, HttpListeners, Namespaces, Options};
+pub use options::{ClassSelection, Namespaces, Options};
 pub use snapshot::{Changes, Environment, Snapshot};

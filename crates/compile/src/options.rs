@@ -1,9 +1,9 @@
 //! What flags decide about which objects are served and how.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use crate::Name;
+use crate::build::{EndpointOptions, HttpListeners};
 use crate::ingress::annotations::DEFAULT_PREFIX;
 
 /// Decisions that flags make. Defaults are those of ingress-nginx (behaviour.md 6).
@@ -30,23 +30,10 @@ pub struct Options {
     pub default_backend: Option<Name>,
     /// Ignore Ingresses that have `spec.defaultBackend` (`--disable-catch-all`); default false.
     pub disable_catch_all: bool,
-    /// Serve Services of type ExternalName (off with `--disable-svc-external-name`); default true.
-    pub external_names: bool,
-    /// Endpoints may have loopback addresses; default false.
-    pub loopback_endpoints: bool,
-    /// Prefer endpoints meant for the zone that the process runs in (`--enable-topology-aware-routing`); default false.
-    pub topology: bool,
+    /// Which endpoints of a Service are used.
+    pub endpoints: EndpointOptions,
     /// Path on which the catch-all responds 200 without a backend (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
-}
-
-/// The addresses at which hosts are served, over plain text and over TLS. They are known once the sockets are bound.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpListeners {
-    /// For plain HTTP; default 0.0.0.0:80.
-    pub http: Vec<SocketAddr>,
-    /// For HTTPS; default 0.0.0.0:443.
-    pub https: Vec<SocketAddr>,
 }
 
 /// Of which namespaces Ingresses are served.
@@ -87,20 +74,8 @@ impl Default for Options {
             default_certificate: None,
             default_backend: None,
             disable_catch_all: false,
-            external_names: true,
-            loopback_endpoints: false,
-            topology: false,
+            endpoints: EndpointOptions::default(),
             health_path: "/healthz".into(),
-        }
-    }
-}
-
-impl Default for HttpListeners {
-    fn default() -> Self {
-        let on = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
-        Self {
-            http: on(80),
-            https: on(443),
         }
     }
 }

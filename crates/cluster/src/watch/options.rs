@@ -19,7 +19,7 @@ pub struct WatchOptions {
     /// The Service whose addresses are published (`--publish-service`); it may be outside the watched namespace. Default
     /// `None`.
     pub publish_service: Option<Name>,
-    /// Our own pod, whose node has the zone if `compile.topology` is on. Default `None`.
+    /// Our own pod, whose node has the zone if `compile.endpoints.topology` is on. Default `None`.
     pub pod: Option<Name>,
     /// Where the objects are left for the next run (`--cache-dir`). Default `None`: nowhere.
     pub cache: Option<CacheOptions>,

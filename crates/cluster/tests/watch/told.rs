@@ -74,7 +74,7 @@ fn the_zone_is_that_of_our_node() {
     }));
     let mut options = options();
     options.timing.zone = std::time::Duration::from_millis(10);
-    options.compile.topology = true;
+    options.compile.endpoints.topology = true;
     options.pod = Some(Name::new("system", "us"));
     // Nothing waits for it.
     let mut world = World::ready(&api, options);

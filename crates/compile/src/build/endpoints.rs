@@ -10,35 +10,56 @@ use super::upstream::Inputs;
 use crate::objects::{
     EndpointPort, EndpointSlice, EndpointState, Service, ServicePort, TargetPort, Zones,
 };
-use crate::{Kind, ObjectRef, Options, Snapshot};
+use crate::{Kind, ObjectRef, Snapshot};
 
-/// What endpoints are looked for.
-pub(super) struct Wanted<'a> {
+/// Which endpoints of a Service are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndpointOptions {
+    /// Use Services of type ExternalName (off with `--disable-svc-external-name`); default true.
+    pub external_names: bool,
+    /// Use loopback addresses; default false.
+    pub loopback: bool,
+    /// Prefer endpoints meant for the zone that the process runs in (`--enable-topology-aware-routing`); default false.
+    pub topology: bool,
+}
+
+impl Default for EndpointOptions {
+    fn default() -> Self {
+        Self {
+            external_names: true,
+            loopback: false,
+            topology: false,
+        }
+    }
+}
+
+/// The port whose endpoints are looked up.
+pub(super) struct Lookup<'a> {
     pub(super) port: &'a service_port::ServicePort,
-    /// Take the Service's own address instead, where it has one.
+    /// Use the Service's cluster address instead, where it has one.
     pub(super) cluster_address: bool,
 }
 
-/// The endpoints of the wanted port of `service`. Addresses that no request may go to are left out and put in `refused`.
+/// The endpoints of a port of `service`. Addresses that no request may go to are left out and put in `refused`.
 pub(super) fn of_service(
     service: &Service,
-    wanted: &Wanted<'_>,
+    lookup: &Lookup<'_>,
     inputs: Inputs<'_>,
     refused: &mut Vec<IpAddr>,
 ) -> Endpoints {
-    let port = find_port(&service.ports, &wanted.port.port);
+    let port = find_port(&service.ports, &lookup.port.port);
     if let Some(name) = &service.external_name {
-        return external(name, port, wanted, inputs.options);
+        return external(name, port, lookup, inputs.options);
     }
     let Some(port) = port else {
         return Endpoints::None(NoEndpoints::NoPort);
     };
     let guard = Guard {
-        loopback: inputs.options.loopback_endpoints,
+        loopback: inputs.options.loopback,
     };
-    let mut found = match cluster_address(service, port, wanted) {
+    let mut found = match cluster_address(service, port, lookup) {
         Some(address) => BTreeSet::from([address]),
-        None => addresses(service, wanted, port, inputs),
+        None => addresses(service, lookup, port, inputs),
     };
     found.retain(|address| {
         let fine = guard.allows(address.ip());
@@ -53,28 +74,28 @@ pub(super) fn of_service(
     Endpoints::Addresses(found.into_iter().collect())
 }
 
-/// The first port whose number, then `targetPort`, then name is the wanted one.
-fn find_port<'p>(ports: &'p [ServicePort], wanted: &str) -> Option<&'p ServicePort> {
-    if wanted == FIRST_PORT {
+/// The first port whose number, `targetPort` or name is `reference`.
+fn find_port<'p>(ports: &'p [ServicePort], reference: &str) -> Option<&'p ServicePort> {
+    if reference == FIRST_PORT {
         return ports.first();
     }
-    let number: Option<u16> = wanted.parse().ok();
+    let number: Option<u16> = reference.parse().ok();
     ports.iter().find(|port| {
         let target = match &port.target {
             Some(TargetPort::Number(target)) => Some(*target) == number,
-            Some(TargetPort::Name(name)) => **name == *wanted,
+            Some(TargetPort::Name(name)) => **name == *reference,
             None => false,
         };
-        Some(port.port) == number || target || port.name.as_deref() == Some(wanted)
+        Some(port.port) == number || target || port.name.as_deref() == Some(reference)
     })
 }
 
-/// The name is resolved while serving. Names of this machine, addresses and what is no DNS name are refused.
+/// The proxy resolves the name while serving. Names of this machine, addresses and what is not a DNS name are refused.
 fn external(
     name: &str,
     port: Option<&ServicePort>,
-    wanted: &Wanted<'_>,
-    options: &Options,
+    lookup: &Lookup<'_>,
+    options: EndpointOptions,
 ) -> Endpoints {
     let bare = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let label = |label: &str| {
@@ -97,7 +118,7 @@ fn external(
     let number = match port.map(|port| (&port.target, port.port)) {
         Some((Some(TargetPort::Number(target)), _)) => Some(*target),
         Some((_, port)) => Some(port),
-        None => wanted.port.port.parse().ok(),
+        None => lookup.port.port.parse().ok(),
     };
     match number.filter(|port| *port > 0) {
         Some(port) => Endpoints::Name {
@@ -108,13 +129,13 @@ fn external(
     }
 }
 
-/// The Service's own address, where that is wanted and the Service has one.
+/// The Service's cluster address, if it is configured to be used and the Service has one.
 fn cluster_address(
     service: &Service,
     port: &ServicePort,
-    wanted: &Wanted<'_>,
+    lookup: &Lookup<'_>,
 ) -> Option<SocketAddr> {
-    let address = service.cluster_ip.filter(|_| wanted.cluster_address)?;
+    let address = service.cluster_ip.filter(|_| lookup.cluster_address)?;
     Some(SocketAddr::new(address, port.port))
 }
 
@@ -122,7 +143,7 @@ fn cluster_address(
 /// ready, those that still serve although they terminate are used.
 fn addresses(
     service: &Service,
-    wanted: &Wanted<'_>,
+    lookup: &Lookup<'_>,
     port: &ServicePort,
     inputs: Inputs<'_>,
 ) -> BTreeSet<SocketAddr> {
@@ -131,7 +152,7 @@ fn addresses(
     let mut any = false;
     let whole = ObjectRef {
         kind: Kind::Service,
-        name: wanted.port.service.clone(),
+        name: lookup.port.service.clone(),
     };
     for slice in inputs.snapshot.parts_of::<EndpointSlice>(&whole) {
         any = true;
@@ -148,21 +169,16 @@ fn addresses(
         }
     }
     if !any {
-        return legacy_addresses(wanted, port, inputs.snapshot);
+        return legacy_addresses(lookup, port, inputs.snapshot);
     }
     let ready = ready.choose();
     if ready.is_empty() { terminating } else { ready }
 }
 
-/// The zone whose endpoints a Service's requests are to go to, if to those of one zone.
+/// The zone whose endpoints are preferred; `None` if those of all zones are used.
 fn zone<'a>(service: &Service, inputs: Inputs<'a>) -> Option<&'a str> {
-    let wanted = inputs.options.topology && service.prefers_zone;
-    inputs
-        .snapshot
-        .environment()
-        .zone
-        .as_deref()
-        .filter(|_| wanted)
+    let zone = inputs.snapshot.environment().zone.as_deref();
+    zone.filter(|_| inputs.options.topology && service.prefers_zone)
 }
 
 /// Ready endpoints, and those among them that are meant for a zone.
@@ -207,16 +223,16 @@ impl<'a> Found<'a> {
 }
 
 /// The port of endpoints for the Service's port. A slice without ports takes a numeric `targetPort`.
-fn slice_port(ports: &[EndpointPort], wanted: &ServicePort) -> Option<u16> {
-    match (ports, &wanted.target) {
+fn slice_port(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
+    match (ports, &port.target) {
         ([], Some(TargetPort::Number(number))) => Some(*number),
-        _ => same_name(ports, wanted),
+        _ => same_name(ports, port),
     }
 }
 
 /// The port of the same name, or the first one when the Service's has no name, being the only one then.
-fn same_name(ports: &[EndpointPort], wanted: &ServicePort) -> Option<u16> {
-    let name = wanted.name.as_deref().unwrap_or_default();
+fn same_name(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
+    let name = port.name.as_deref().unwrap_or_default();
     let same = ports
         .iter()
         .find(|port| name.is_empty() || *port.name == *name)?;
@@ -224,12 +240,12 @@ fn same_name(ports: &[EndpointPort], wanted: &ServicePort) -> Option<u16> {
 }
 
 fn legacy_addresses(
-    wanted: &Wanted<'_>,
+    lookup: &Lookup<'_>,
     port: &ServicePort,
     snapshot: &Snapshot,
 ) -> BTreeSet<SocketAddr> {
     let mut found = BTreeSet::new();
-    let endpoints = snapshot.get::<crate::Endpoints>(&wanted.port.service);
+    let endpoints = snapshot.get::<crate::Endpoints>(&lookup.port.service);
     for subset in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
         if let Some(number) = same_name(&subset.ports, port) {
             let addresses = subset.addresses.iter();

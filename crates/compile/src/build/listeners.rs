@@ -1,6 +1,6 @@
 //! The listeners for HTTP: those for plain text and those over TLS, which lead to the same universe.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{
@@ -8,7 +8,24 @@ use headgate_table::{
     VirtualHosts,
 };
 
-use crate::HttpListeners;
+/// The addresses at which hosts are served, over plain text and over TLS. They are known once the sockets are bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpListeners {
+    /// For plain HTTP; default 0.0.0.0:80.
+    pub http: Vec<SocketAddr>,
+    /// For HTTPS; default 0.0.0.0:443.
+    pub https: Vec<SocketAddr>,
+}
+
+impl Default for HttpListeners {
+    fn default() -> Self {
+        let on = |port| vec![SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))];
+        Self {
+            http: on(80),
+            https: on(443),
+        }
+    }
+}
 
 /// Listeners at `addresses` that lead to `hosts`, over TLS with `certificates`.
 pub fn http_listeners(

@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use headgate_table::{Affinity, Balance, Endpoints, NoEndpoints, Slot, Upstream, UpstreamKey};
 
-use super::endpoints;
+use super::endpoints::{self, EndpointOptions};
 use super::service_port::{FIRST_PORT, ServicePort};
 use super::upstreams::UpstreamDraft;
 use crate::objects::{self, Service};
-use crate::{Name, Options, Snapshot};
+use crate::{Name, Snapshot};
 
 /// What upstreams are built with.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// The objects.
     pub snapshot: &'a Snapshot,
-    /// What flags decide about endpoints.
-    pub options: &'a Options,
+    /// Which endpoints are used.
+    pub options: EndpointOptions,
 }
 
 /// How a source configures an upstream.
@@ -69,11 +69,11 @@ pub(super) fn build(
     let endpoints = match service {
         None => Endpoints::None(NoEndpoints::NoService),
         Some(service) => {
-            let wanted = endpoints::Wanted {
+            let lookup = endpoints::Lookup {
                 port: &draft.port,
                 cluster_address: policy.cluster_address,
             };
-            endpoints::of_service(service, &wanted, inputs, &mut refused)
+            endpoints::of_service(service, &lookup, inputs, &mut refused)
         }
     };
     let no_endpoints = match &endpoints {
@@ -101,8 +101,8 @@ pub(super) fn build(
     (upstream, problem)
 }
 
-fn problem(why: NoEndpoints, wanted: &ServicePort, service: Option<&Service>) -> String {
-    let (name, port) = (&wanted.service, &*wanted.port);
+fn problem(why: NoEndpoints, port: &ServicePort, service: Option<&Service>) -> String {
+    let (name, port) = (&port.service, &*port.port);
     match why {
         NoEndpoints::NoService => format!("there is no Service {name}"),
         NoEndpoints::NoPort => {

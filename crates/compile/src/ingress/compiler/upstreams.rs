@@ -34,7 +34,7 @@ impl Pass<'_> {
         let policy = upstream::policy(&named, &self.state.settings, self.options);
         let inputs = build::Inputs {
             snapshot: self.snapshot,
-            options: self.options,
+            options: self.options.endpoints,
         };
         let problem = self
             .builder
