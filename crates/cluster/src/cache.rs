@@ -1,7 +1,7 @@
-//! The objects of the last run in a file, so that a restart can serve while the API server is away.
+//! The object cache: a file with the objects of the last run, so that a restart can serve while the API server is away.
 //!
-//! A file is taken as a whole or not at all: of another format, of another cluster, torn or changed, it is as if there were
-//! none. Without a key there are no Secrets in it; with a key all of it is sealed.
+//! A file is used as a whole or not at all: one of another format or cluster, and one that is truncated or changed, is
+//! ignored. Without a key it holds no Secrets; with a key it is encrypted.
 
 mod frames;
 mod key;
@@ -20,21 +20,20 @@ use frames::{Reader, Writer};
 
 pub use key::CacheKey;
 
-/// Name of the file.
 const FILE: &str = "objects";
-/// What the file begins with; the number is that of the format, objects included.
+/// First bytes of the file; the number is the version of the format, objects included.
 const MAGIC: &[u8] = b"headgate objects 1\n";
 
-/// Where the cache is.
+/// Location, key and cluster of the cache.
 #[derive(Clone, Debug)]
 pub struct CacheOptions {
     directory: PathBuf,
     key: Option<CacheKey>,
-    /// Stands for the cluster.
+    /// Digest of the API server's URL.
     cluster: Arc<str>,
 }
 
-/// What is wrong with the cache.
+/// Why the cache cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum CacheError {
@@ -48,15 +47,15 @@ pub enum CacheError {
         file: String,
         source: std::io::Error,
     },
-    #[error("key {file}: has {length} bytes; at least 16 are needed")]
+    #[error("key {file}: {length} bytes, fewer than 16")]
     ShortKey { file: String, length: usize },
     #[error("cache {file}: {reason}")]
     Refused { file: String, reason: &'static str },
-    #[error("the library for encryption refuses")]
+    #[error("encryption failed")]
     Sealing,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug)]
 pub(crate) struct Stored {
     pub(crate) objects: Vec<Object>,
@@ -76,8 +75,8 @@ struct Head {
 }
 
 impl CacheOptions {
-    /// A cache in `directory` (`--cache-dir`), which is made if it is not there, for the API server at this URL. With
-    /// `key_file` (`--cache-key-file`) it is sealed, and Secrets are in it; without, they are not.
+    /// A cache in `directory` (`--cache-dir`), created if missing, for the API server at this URL. With `key_file`
+    /// (`--cache-key-file`) it is encrypted and holds Secrets too.
     ///
     /// # Errors
     /// When the key cannot be read or is too short.
@@ -95,12 +94,11 @@ impl CacheOptions {
         })
     }
 
-    /// Whether it is sealed.
     pub(crate) fn is_sealed(&self) -> bool {
         self.key.is_some()
     }
 
-    /// Replaces what is there. Blocks.
+    /// Replaces the file. Blocks.
     pub(crate) fn write(&self, stored: &Stored) -> Result<(), CacheError> {
         let file = self.file();
         let failed = |source| CacheError::File {
@@ -118,13 +116,13 @@ impl CacheOptions {
         let written = self.write_to(&unfinished, stored);
         let written = written.and_then(|()| std::fs::rename(&unfinished, &file));
         if written.is_err() {
-            // It may not even have been made.
+            // It may not exist.
             let _ = std::fs::remove_file(&unfinished);
         }
         written.map_err(failed)?;
-        // The name is on the disk when the folder is.
-        let folder = std::fs::File::open(&self.directory).map_err(failed)?;
-        folder.sync_all().map_err(failed)
+        // The rename is durable once the directory is synced.
+        let directory = std::fs::File::open(&self.directory).map_err(failed)?;
+        directory.sync_all().map_err(failed)
     }
 
     fn write_to(&self, path: &Path, stored: &Stored) -> std::io::Result<()> {
@@ -163,7 +161,7 @@ impl CacheOptions {
         }
     }
 
-    /// What is there; `None` if there is no file. Blocks.
+    /// The content of the file; `None` without a file. Blocks.
     pub(crate) fn read(&self) -> Result<Option<Stored>, CacheError> {
         let path = self.file();
         let name = || path.display().to_string();
@@ -171,7 +169,7 @@ impl CacheOptions {
             std::io::ErrorKind::InvalidData | std::io::ErrorKind::UnexpectedEof => {
                 CacheError::Refused {
                     file: name(),
-                    reason: "torn, changed or sealed with another key",
+                    reason: "truncated, changed or encrypted with another key",
                 }
             }
             _ => CacheError::File {
@@ -192,18 +190,18 @@ impl CacheOptions {
         let mut magic = [0; MAGIC.len()];
         file.read_exact(&mut magic).map_err(failed)?;
         if magic != *MAGIC {
-            return Err(refused("of another version of this program"));
+            return Err(refused("written by another version of this program"));
         }
         let reader = Reader::new(file, self.key.as_ref()).map_err(failed)?;
         let reader = reader.ok_or_else(|| {
             refused(match self.key {
-                Some(_) => "not sealed, although there is a key",
-                None => "sealed, and there is no key",
+                Some(_) => "not encrypted, and a key is configured",
+                None => "encrypted, and no key is configured",
             })
         })?;
         let (head, objects) = contents(reader).map_err(failed)?;
         if head.cluster != *self.cluster {
-            return Err(refused("of another cluster"));
+            return Err(refused("written for another cluster"));
         }
         Ok(Some(Stored {
             objects,
@@ -220,7 +218,7 @@ impl CacheOptions {
     }
 }
 
-/// All there is; nothing is used before the end was found to be good.
+/// Reads everything; nothing is used before the end is verified.
 fn contents(reader: Reader<impl Read>) -> std::io::Result<(Head, Vec<Object>)> {
     let mut lines = BufReader::new(reader);
     let mut line = Vec::new();
@@ -243,7 +241,7 @@ fn contents(reader: Reader<impl Read>) -> std::io::Result<(Head, Vec<Object>)> {
 
 fn age(file: &std::fs::File) -> std::io::Result<Duration> {
     let modified = file.metadata()?.modified()?;
-    // Clocks are set back.
+    // The clock may have been set back.
     Ok(SystemTime::now()
         .duration_since(modified)
         .unwrap_or_default())

@@ -2,21 +2,21 @@
 
 use std::error::Error;
 
-/// The error with what caused it, outermost first, each once: some say what their cause says. What the API server
-/// responds is quoted.
+/// The error and its causes, outermost first, each once: some repeat the message of their cause. A response of the API
+/// server is reduced to its message and code.
 pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = String::new();
     let mut next = Some(error);
     while let Some(error) = next {
-        let answer = answer(error);
-        let message = answer.clone().unwrap_or_else(|| error.to_string());
+        let response = response(error);
+        let message = response.clone().unwrap_or_else(|| error.to_string());
         if !text.contains(&message) {
             if !text.is_empty() {
                 text.push_str(": ");
             }
             text.push_str(&message);
         }
-        if answer.is_some() {
+        if response.is_some() {
             break;
         }
         next = error.source();
@@ -24,8 +24,8 @@ pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// What the API server said, if that is the error.
-fn answer(error: &(dyn Error + 'static)) -> Option<String> {
+/// Message and code of the API server's response, if the error is one.
+fn response(error: &(dyn Error + 'static)) -> Option<String> {
     let kube::Error::Api(status) = cause(error)? else {
         return None;
     };
@@ -59,13 +59,13 @@ mod tests {
     struct Repeating(#[source] std::io::Error);
 
     #[test]
-    fn what_was_said_is_not_said_again() {
+    fn a_repeated_message_is_shown_once() {
         let error = Repeating(std::io::Error::other("connection refused"));
         assert_eq!(causes(&error), "client error: connection refused");
     }
 
     #[test]
-    fn what_the_server_said_is_told_once_and_in_its_words() {
+    fn a_response_of_the_api_server_is_quoted_once() {
         let status = kube::core::Status::failure("secrets \"cert\" is forbidden", "Forbidden");
         let error = Outer(Box::new(kube::Error::Api(Box::new(status.with_code(403)))));
         assert_eq!(

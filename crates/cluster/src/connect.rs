@@ -1,8 +1,7 @@
-//! How the API server is found and reached.
+//! Finds the API server and builds a client for it.
 //!
-//! The client is put together here rather than taken from the library's default: connections notice a vanished peer within
-//! half a minute, a rejected token is read again at once, no proxy of the environment is used, and nothing is retried or
-//! logged below those who decide about it.
+//! Not the library's default client: here connections notice a vanished peer within half a minute, a rejected token is
+//! read again at once, no proxy of the environment is used, and retries and logs are left to the callers.
 
 mod token;
 
@@ -20,47 +19,47 @@ use kube::{Client, Config};
 use tower::Layer as _;
 use tower::util::option_layer;
 
-use token::{AnswerWithin, TokenFile, TokenLayer};
+use token::{ResponseTimeout, TokenFile, TokenLayer};
 
-/// A connection that takes longer to open is given up.
+/// Timeout of opening a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// The head of a response must arrive within this time after the request was begun, connecting included.
-const ANSWER: Duration = Duration::from_secs(30);
-/// TCP keepalive: a peer is probed after so long without a packet, then again after each [`PROBE`].
+/// Timeout from the start of a request, connecting included, to the head of its response.
+const RESPONSE: Duration = Duration::from_secs(30);
+/// TCP keepalive: idle time before the first probe; further ones follow after each [`PROBE`].
 const KEEPALIVE: Duration = Duration::from_secs(10);
 /// See [`KEEPALIVE`].
 const PROBE: Duration = Duration::from_secs(5);
-/// A peer that acknowledges nothing for so long is gone.
+/// `TCP_USER_TIMEOUT`: longest time that sent data may stay unacknowledged.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(20);
-/// An unused connection is closed after so long.
+/// Unused connections are closed after this time.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Which API server, by flags.
+/// Flags that select the API server.
 #[derive(Clone, Debug, Default)]
 pub struct ConnectOptions {
     /// Its URL (`--apiserver-host`). Default `None`: as in the kubeconfig or the pod's environment.
     pub apiserver: Option<String>,
-    /// File with the authorities that its certificate is checked against (`--certificate-authority`); only with
-    /// `apiserver`. Default `None`: those of the system.
+    /// File of the CAs that its certificate is verified against (`--certificate-authority`); only with `apiserver`.
+    /// Default `None`: the system's CAs.
     pub certificate_authority: Option<PathBuf>,
     /// A kubeconfig file (`--kubeconfig`). Default `None`.
     pub kubeconfig: Option<PathBuf>,
 }
 
-/// A client and whom it talks to.
+/// A client and its API server.
 #[derive(Clone)]
 pub struct Connected {
-    /// The client; cheap to clone. No request was sent yet.
+    /// The client; cheap to clone. It has sent no request yet.
     pub client: Client,
     /// URL of the API server.
     pub server: String,
 }
 
-/// Why there is no client. None of these is about the API server being away: that is found out by asking it.
+/// Why there is no client. An unreachable API server is not among these: no request is sent.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum ConnectError {
-    #[error("the API server's URL {url:?} is none")]
+    #[error("invalid URL of the API server: {url:?}")]
     Url {
         url: String,
         source: http::uri::InvalidUri,
@@ -70,9 +69,7 @@ pub enum ConnectError {
         file: String,
         source: Box<KubeconfigError>,
     },
-    #[error(
-        "kubeconfig {file}: the cluster asks for the proxy {proxy}, and proxies are not supported"
-    )]
+    #[error("kubeconfig {file}: proxies are not supported (proxy-url {proxy})")]
     Proxy { file: String, proxy: String },
     #[error("the pod's service account")]
     InCluster { source: Box<InClusterError> },
@@ -98,13 +95,13 @@ pub enum ConnectError {
     },
 }
 
-/// A client by `options`: the URL or file that they name, else the pod's environment, else `$KUBECONFIG` or
+/// A client for the URL or file in `options`, else for the pod's environment, else for `$KUBECONFIG` or
 /// `~/.kube/config`. Needs a tokio runtime.
 ///
 /// # Errors
-/// When a file cannot be read or says nothing usable. That nothing listens at the URL is no error.
+/// When a file cannot be read or is invalid. An unreachable API server is not an error here.
 pub async fn connect(options: &ConnectOptions) -> Result<Connected, ConnectError> {
-    // Whoever installed one before has decided.
+    // Fails when the process has a provider already, which stays.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let config = find(options).await?;
     let server = config.cluster_url.to_string();
@@ -117,7 +114,7 @@ async fn find(options: &ConnectOptions) -> Result<Config, ConnectError> {
     let mut config = match (&options.kubeconfig, &options.apiserver) {
         (Some(file), _) => from_file(file).await?,
         (None, Some(url)) => Config::new(uri(url)?),
-        (None, None) => by_environment().await?,
+        (None, None) => from_environment().await?,
     };
     if let Some(url) = &options.apiserver {
         config.cluster_url = uri(url)?;
@@ -126,7 +123,7 @@ async fn find(options: &ConnectOptions) -> Result<Config, ConnectError> {
                 file: file.display().to_string(),
                 source,
             })?;
-            // Read again about every minute, so that a rotated authority is noticed.
+            // The library reads it again about every minute, so that a rotated CA is noticed.
             config.root_cert_file = Some(file.clone());
         }
     }
@@ -134,7 +131,7 @@ async fn find(options: &ConnectOptions) -> Result<Config, ConnectError> {
 }
 
 fn uri(url: &str) -> Result<Uri, ConnectError> {
-    // As `kubectl` takes it, a host and port alone mean plain HTTP.
+    // As in kubectl, a host and port alone mean plain HTTP.
     let full = if url.contains("://") {
         url.to_owned()
     } else {
@@ -146,7 +143,7 @@ fn uri(url: &str) -> Result<Uri, ConnectError> {
     })
 }
 
-async fn by_environment() -> Result<Config, ConnectError> {
+async fn from_environment() -> Result<Config, ConnectError> {
     if std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() {
         return Config::incluster().map_err(|source| ConnectError::InCluster {
             source: Box::new(source),
@@ -185,7 +182,7 @@ async fn from_kubeconfig(kubeconfig: Kubeconfig, file: &str) -> Result<Config, C
     }
 }
 
-/// The proxy that the current context's cluster names. Read from the file itself: the library mixes in the environment.
+/// `proxy-url` of the current context's cluster. Not taken from the library, which mixes in the environment.
 fn proxy(kubeconfig: &Kubeconfig) -> Option<String> {
     let current = kubeconfig.current_context.as_ref()?;
     let mut contexts = kubeconfig.contexts.iter();
@@ -213,7 +210,7 @@ async fn client(mut config: Config) -> Result<Client, ConnectError> {
         .pool_timer(TokioTimer::new())
         .pool_idle_timeout(IDLE)
         .build(tls);
-    let http = AnswerWithin::new(http, ANSWER);
+    let http = ResponseTimeout::new(http, RESPONSE);
     let service = option_layer(token.map(TokenLayer::new)).layer(http);
     let service = option_layer(config.auth_layer().map_err(failed)?).layer(service);
     let service = config.extra_headers_layer().map_err(failed)?.layer(service);
@@ -221,7 +218,7 @@ async fn client(mut config: Config) -> Result<Client, ConnectError> {
     Ok(Client::new(service, config.default_namespace))
 }
 
-/// Takes a token file over from the library, which would go on using a rejected token for a minute.
+/// Takes the token file away from the library, which would use a rejected token for another minute.
 async fn token(auth: &mut AuthInfo) -> Result<Option<TokenFile>, ConnectError> {
     if auth.token.is_some() || auth.username.is_some() || auth.auth_provider.is_some() {
         return Ok(None);
@@ -263,8 +260,8 @@ users: [{name: me, user: {}}]
 "#;
 
     async fn connected(text: &str) -> Result<Connected, ConnectError> {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("config");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config");
         std::fs::write(&file, text).unwrap();
         let options = ConnectOptions {
             kubeconfig: Some(file),
@@ -274,13 +271,13 @@ users: [{name: me, user: {}}]
     }
 
     #[tokio::test]
-    async fn a_kubeconfig_tells_the_server() {
+    async fn a_kubeconfig_names_the_server() {
         let connected = connected(KUBECONFIG).await.unwrap();
         assert_eq!(connected.server, "http://127.0.0.1:1/");
     }
 
     #[tokio::test]
-    async fn a_proxy_is_refused_and_named() {
+    async fn a_proxy_is_refused_by_name() {
         let text = KUBECONFIG.replace("server:", "proxy-url: \"http://127.0.0.9:3128\", server:");
         let error = connected(&text).await.err().unwrap().to_string();
         assert!(error.contains("127.0.0.9:3128"), "{error}");
@@ -304,7 +301,7 @@ users: [{name: me, user: {}}]
     }
 
     #[tokio::test]
-    async fn the_flag_for_the_server_wins_over_the_file() {
+    async fn a_url_without_a_scheme_means_plain_http() {
         let options = ConnectOptions {
             apiserver: Some("127.0.0.1:8080".to_owned()),
             ..ConnectOptions::default()

@@ -1,8 +1,6 @@
-//! The Kubernetes API server: objects watched, statuses and Events written, the
-//! lease by which one replica leads, and the admission webhook.
+//! Clients of the Kubernetes API server: watches, statuses, Events and leader election; and the admission webhook.
 //!
-//! It decides nothing about routing: what objects mean is compiled elsewhere, and what is written about them here is what
-//! compiling said.
+//! It decides nothing about routing: the `compile` crate interprets objects and makes the findings that are reported here.
 
 mod cache;
 mod causes;

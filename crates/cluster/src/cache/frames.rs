@@ -1,10 +1,9 @@
-//! A stream cut into frames, each sealed, or all of them under one checksum: what was cut off, swapped or changed does not
-//! pass.
+//! A stream of frames, each encrypted, or all under one checksum: truncated, reordered or changed frames are detected.
 //!
-//! After one byte for the way of protection and 32 of salt, a frame is a byte (1 if it is the last), its length in four
-//! bytes and its content. Sealed frames use AES-256-GCM with a key of this file alone (HKDF with the salt) and a nonce made of the
-//! frame's number and that byte, so that frames can be neither moved nor left out. Others are followed by a SHA-256 digest
-//! of everything from the salt on.
+//! After one byte for the kind of protection and 32 of salt, a frame is a byte (1 if it is the last), its length in four
+//! bytes and its content. Encrypted frames use AES-256-GCM with a key of this file alone (HKDF with the salt) and a nonce
+//! of the frame's number and that byte, so that frames can be neither moved nor left out. Unencrypted frames are followed
+//! by a SHA-256 digest of everything from the salt on.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 
@@ -13,9 +12,9 @@ use aws_lc_rs::{digest, hkdf, rand};
 
 use super::{CacheError, CacheKey};
 
-/// Content of a frame.
+/// Most bytes of content in a frame.
 const FRAME: usize = 64 << 10;
-/// Longest frame that is read: content and tag.
+/// Most bytes of a frame that is read: content and tag.
 const LONGEST: usize = FRAME + 16;
 const SALT: usize = 32;
 const PURPOSE: &[&[u8]] = &[b"headgate objects 1"];
@@ -50,7 +49,6 @@ impl Protection {
         }
     }
 
-    /// The nonce of the next frame.
     fn nonce(frame: &mut u32, is_last: bool) -> Result<Nonce> {
         let mut nonce = [0; 12];
         nonce[7..11].copy_from_slice(&frame.to_be_bytes());
@@ -101,7 +99,7 @@ fn damaged() -> Error {
     ErrorKind::InvalidData.into()
 }
 
-/// Writes frames. What is not [finished](Self::finish) does not pass as a whole.
+/// Writes frames. A stream that is not [finished](Self::finish) fails verification.
 pub(super) struct Writer<W> {
     out: W,
     protection: Protection,
@@ -109,7 +107,7 @@ pub(super) struct Writer<W> {
 }
 
 impl<W: Write> Writer<W> {
-    /// Sealed if there is a key.
+    /// Encrypts if there is a key.
     pub(super) fn new(mut out: W, key: Option<&CacheKey>) -> Result<Self> {
         let mut salt = [0; SALT];
         rand::fill(&mut salt).map_err(|_| refused())?;
@@ -159,7 +157,7 @@ impl<W: Write> Write for Writer<W> {
     }
 }
 
-/// Reads frames; the end is reported only after the last was found to be good and nothing to follow it.
+/// Reads frames; the end is reported only after the last frame is verified and nothing follows it.
 pub(super) struct Reader<R> {
     input: R,
     protection: Option<Protection>,
@@ -168,7 +166,7 @@ pub(super) struct Reader<R> {
 }
 
 impl<R: Read> Reader<R> {
-    /// `None` when what is there is sealed and there is no key, or the other way round.
+    /// `None` when the stream is encrypted and there is no key, or the other way round.
     pub(super) fn new(mut input: R, key: Option<&CacheKey>) -> Result<Option<Self>> {
         let mut tag = [0];
         input.read_exact(&mut tag)?;

@@ -1,4 +1,4 @@
-//! The key that seals the cache.
+//! The key that encrypts the cache.
 
 use std::fmt;
 use std::path::Path;
@@ -18,7 +18,7 @@ const SHORTEST: usize = 16;
 pub struct CacheKey(Arc<[u8; 32]>);
 
 impl CacheKey {
-    /// Of a file: 32 bytes as they are, or written in base64 or hexadecimal; anything else of at least 16 bytes is hashed.
+    /// Reads a file: 32 bytes as they are, or in base64 or hexadecimal; anything else of at least 16 bytes is hashed.
     pub(super) fn read(file: &Path) -> Result<Self, CacheError> {
         let name = || file.display().to_string();
         let content = std::fs::read(file).map_err(|source| CacheError::KeyFile {
@@ -46,7 +46,6 @@ impl CacheKey {
         key.map(|key| Self(Arc::new(key)))
     }
 
-    /// The key itself.
     pub(super) fn bytes(&self) -> &[u8; 32] {
         &self.0
     }
@@ -79,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_ways_to_write_a_key_give_the_same() {
+    fn all_encodings_of_a_key_are_equal() {
         let raw: Vec<u8> = (100..132).collect();
         let hex: String = raw.iter().map(|byte| format!("{byte:02x}")).collect();
         let base64 = STANDARD.encode(&raw);

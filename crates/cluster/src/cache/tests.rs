@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// A private key as it must not lie on a disk.
+/// A private key, which must not be on disk in clear text.
 const PRIVATE: &str = "cHJpdmF0ZSBrZXkgb2YgdGhlIHNob3A=";
 
 fn stored(count: usize) -> Stored {
@@ -35,26 +35,26 @@ fn stored(count: usize) -> Stored {
     }
 }
 
-struct Place {
-    folder: TempDir,
+struct CacheDirectory {
+    root: TempDir,
 }
 
-impl Place {
+impl CacheDirectory {
     fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("key"), [7; 32]).unwrap();
-        std::fs::write(folder.path().join("other-key"), [8; 32]).unwrap();
-        Self { folder }
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("key"), [7; 32]).unwrap();
+        std::fs::write(root.path().join("other-key"), [8; 32]).unwrap();
+        Self { root }
     }
 
     fn options(&self, key: Option<&str>, server: &str) -> CacheOptions {
-        let key = key.map(|name| self.folder.path().join(name));
-        let folder = self.folder.path().join("deep/cache");
-        CacheOptions::open(folder, key.as_deref(), server).unwrap()
+        let key = key.map(|name| self.root.path().join(name));
+        let directory = self.root.path().join("deep/cache");
+        CacheOptions::open(directory, key.as_deref(), server).unwrap()
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join("deep/cache/objects")
+        self.root.path().join("deep/cache/objects")
     }
 }
 
@@ -63,12 +63,12 @@ fn refusal(options: &CacheOptions) -> String {
 }
 
 #[test]
-fn what_was_written_is_read() {
+fn content_written_is_read_back() {
     for key in [None, Some("key")] {
-        let place = Place::new();
-        let options = place.options(key, "https://127.0.0.1:1");
+        let directory = CacheDirectory::new();
+        let options = directory.options(key, "https://127.0.0.1:1");
         assert!(options.read().unwrap().is_none());
-        // Many frames, and an end on the border of one is as likely as any.
+        // Up to many frames.
         for count in [0, 1, 3000] {
             options.write(&stored(count)).unwrap();
             let read = options.read().unwrap().unwrap();
@@ -80,60 +80,63 @@ fn what_was_written_is_read() {
 }
 
 #[test]
-fn nothing_can_be_read_off_a_sealed_file_and_nobody_else_may_try() {
+fn an_encrypted_file_shows_no_content_and_only_its_owner_may_read_it() {
     use std::os::unix::fs::PermissionsExt as _;
-    let place = Place::new();
-    place.options(Some("key"), "a").write(&stored(10)).unwrap();
-    let content = std::fs::read(place.file()).unwrap();
+    let directory = CacheDirectory::new();
+    directory
+        .options(Some("key"), "a")
+        .write(&stored(10))
+        .unwrap();
+    let content = std::fs::read(directory.file()).unwrap();
     let text = String::from_utf8_lossy(&content);
     assert!(!text.contains(PRIVATE) && !text.contains("example"));
-    let mode = std::fs::metadata(place.file())
+    let mode = std::fs::metadata(directory.file())
         .unwrap()
         .permissions()
         .mode();
     assert_eq!(mode & 0o777, 0o600);
-    let names = std::fs::read_dir(place.folder.path().join("deep/cache")).unwrap();
-    assert_eq!(names.count(), 1, "nothing unfinished is left behind");
+    let names = std::fs::read_dir(directory.root.path().join("deep/cache")).unwrap();
+    assert_eq!(names.count(), 1, "no temporary file is left");
 }
 
 #[test]
-fn a_file_of_another_key_cluster_or_way_is_refused() {
-    let place = Place::new();
-    let sealed = place.options(Some("key"), "a");
+fn a_file_of_another_key_cluster_or_protection_is_refused() {
+    let directory = CacheDirectory::new();
+    let sealed = directory.options(Some("key"), "a");
     sealed.write(&stored(1)).unwrap();
-    assert!(refusal(&place.options(Some("other-key"), "a")).contains("another key"));
-    assert!(refusal(&place.options(None, "a")).contains("no key"));
-    assert!(refusal(&place.options(Some("key"), "b")).contains("another cluster"));
-    place.options(None, "a").write(&stored(1)).unwrap();
-    assert!(refusal(&sealed).contains("not sealed"));
-    let mut content = std::fs::read(place.file()).unwrap();
+    assert!(refusal(&directory.options(Some("other-key"), "a")).contains("another key"));
+    assert!(refusal(&directory.options(None, "a")).contains("no key"));
+    assert!(refusal(&directory.options(Some("key"), "b")).contains("another cluster"));
+    directory.options(None, "a").write(&stored(1)).unwrap();
+    assert!(refusal(&sealed).contains("not encrypted"));
+    let mut content = std::fs::read(directory.file()).unwrap();
     content[MAGIC.len() - 2] = b'9';
-    std::fs::write(place.file(), content).unwrap();
-    assert!(refusal(&place.options(None, "a")).contains("another version"));
+    std::fs::write(directory.file(), content).unwrap();
+    assert!(refusal(&directory.options(None, "a")).contains("another version"));
 }
 
 #[test]
-fn a_file_that_was_torn_or_changed_anywhere_is_refused() {
+fn a_truncated_or_changed_file_is_refused() {
     for key in [None, Some("key")] {
-        let place = Place::new();
-        let options = place.options(key, "a");
+        let directory = CacheDirectory::new();
+        let options = directory.options(key, "a");
         options.write(&stored(600)).unwrap();
-        let good = std::fs::read(place.file()).unwrap();
+        let good = std::fs::read(directory.file()).unwrap();
         assert!(good.len() > 64 << 10, "more than one frame");
         for at in (MAGIC.len()..good.len())
             .step_by(997)
             .chain([good.len() - 1])
         {
-            std::fs::write(place.file(), &good[..at]).unwrap();
+            std::fs::write(directory.file(), &good[..at]).unwrap();
             assert!(options.read().is_err(), "cut at {at}");
             let mut changed = good.clone();
             changed[at] ^= 1;
-            std::fs::write(place.file(), changed).unwrap();
+            std::fs::write(directory.file(), changed).unwrap();
             assert!(options.read().is_err(), "changed at {at}");
         }
         let mut longer = good;
         longer.push(0);
-        std::fs::write(place.file(), longer).unwrap();
+        std::fs::write(directory.file(), longer).unwrap();
         assert!(options.read().is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Layers of the client: the bearer token of a file, and the time within which a response must begin.
+//! Layers of the client: a bearer token from a file, and a timeout of the response head.
 
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -12,14 +12,14 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tower::{BoxError, Layer, Service};
 
-/// A token is read anew after so long. The kubelet replaces it long before it ends.
+/// A token is read again after this time. The kubelet replaces it long before it expires.
 const KEEP: Duration = Duration::from_secs(60);
-/// After a rejection it is read anew, but not more often than this.
+/// Shortest time between two reads after a rejection.
 const AGAIN: Duration = Duration::from_secs(1);
 
-type Answer<B> = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
+type ResponseFuture<B> = Pin<Box<dyn Future<Output = Result<Response<B>, BoxError>> + Send>>;
 
-/// A file that holds a bearer token, which others replace from time to time.
+/// A file with a bearer token, which the kubelet replaces from time to time.
 #[derive(Clone)]
 pub(super) struct TokenFile {
     path: Arc<PathBuf>,
@@ -27,7 +27,7 @@ pub(super) struct TokenFile {
 }
 
 struct State {
-    /// Marked as sensitive, so that it is printed nowhere.
+    /// Marked as sensitive, so that it is never printed.
     header: HeaderValue,
     read: Instant,
     rejected: bool,
@@ -55,7 +55,7 @@ impl TokenFile {
             if age < AGAIN || (age < KEEP && !state.rejected) {
                 return state.header.clone();
             }
-            // Whoever comes while the file is being read takes the token as it was.
+            // Requests that start during the read use the previous token.
             state.read = Instant::now();
         }
         let read = read(PathBuf::clone(&self.path)).await;
@@ -65,9 +65,9 @@ impl TokenFile {
                 state.header = header;
                 state.rejected = false;
             }
-            // The last one may be good still; some remove the file after the start.
+            // The last token may still be valid; some setups remove the file after start.
             Err(error) => {
-                tracing::warn!(file = %self.path.display(), %error, "the token cannot be read");
+                tracing::warn!(file = %self.path.display(), %error, "cannot read the token file; using the last token");
             }
         }
         state.header.clone()
@@ -91,7 +91,6 @@ async fn read(path: PathBuf) -> std::io::Result<HeaderValue> {
 pub(super) struct TokenLayer(TokenFile);
 
 impl TokenLayer {
-    /// Of this file.
     pub(super) fn new(file: TokenFile) -> Self {
         Self(file)
     }
@@ -125,14 +124,14 @@ where
 {
     type Response = Response<B>;
     type Error = BoxError;
-    type Future = Answer<B>;
+    type Future = ResponseFuture<B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, mut request: Request<A>) -> Answer<B> {
-        // The one that was polled ready is the one to call.
+    fn call(&mut self, mut request: Request<A>) -> ResponseFuture<B> {
+        // Only the service that was polled ready may be called.
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let token = self.token.clone();
@@ -148,26 +147,24 @@ where
     }
 }
 
-/// Bounds the time to the head of a response, not to the end of its body.
+/// A timeout to the head of a response, not to the end of its body.
 #[derive(Clone)]
-pub(super) struct AnswerWithin<S> {
+pub(super) struct ResponseTimeout<S> {
     inner: S,
     time: Duration,
 }
 
-/// Nothing came within the time.
 #[derive(Debug, thiserror::Error)]
-#[error("no answer within {} s", .0.as_secs())]
-struct NoAnswer(Duration);
+#[error("no response within {} s", .0.as_secs())]
+struct TimedOut(Duration);
 
-impl<S> AnswerWithin<S> {
-    /// Limits `inner`.
+impl<S> ResponseTimeout<S> {
     pub(super) fn new(inner: S, time: Duration) -> Self {
         Self { inner, time }
     }
 }
 
-impl<S, A, B> Service<Request<A>> for AnswerWithin<S>
+impl<S, A, B> Service<Request<A>> for ResponseTimeout<S>
 where
     S: Service<Request<A>, Response = Response<B>>,
     S::Future: Send + 'static,
@@ -176,19 +173,19 @@ where
 {
     type Response = Response<B>;
     type Error = BoxError;
-    type Future = Answer<B>;
+    type Future = ResponseFuture<B>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<A>) -> Answer<B> {
+    fn call(&mut self, request: Request<A>) -> ResponseFuture<B> {
         let time = self.time;
-        let answer = self.inner.call(request);
+        let response = self.inner.call(request);
         Box::pin(async move {
-            match timeout(time, answer).await {
-                Ok(answer) => answer.map_err(Into::into),
-                Err(_) => Err(NoAnswer(time).into()),
+            match timeout(time, response).await {
+                Ok(response) => response.map_err(Into::into),
+                Err(_) => Err(TimedOut(time).into()),
             }
         })
     }
