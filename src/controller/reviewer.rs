@@ -1,6 +1,6 @@
 //! Who decides about admission: the state that is being served.
 
-use headgate_cluster::webhook::{Judge, Unavailable};
+use headgate_cluster::webhook::{Unavailable, Validator};
 use headgate_compile::{Review, review};
 use k8s_openapi::api::networking::v1::Ingress;
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +12,7 @@ pub(super) struct Reviewer {
     pub(super) questions: mpsc::Sender<Question>,
 }
 
-impl Judge for Reviewer {
+impl Validator for Reviewer {
     async fn review(&self, ingress: Ingress) -> Result<Review, Unavailable> {
         let (answer, verdict) = oneshot::channel();
         let question: Question = Box::new(move |view| {

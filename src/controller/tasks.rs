@@ -121,7 +121,7 @@ impl Tasks {
         let mut bound = Webhook::bind(webhook.address)
             .with_context(|| format!("--validating-webhook {}", webhook.address))?;
         if let Some(authorities) = &webhook.clients {
-            bound = bound.for_clients_of(authorities.clone());
+            bound = bound.with_client_ca(authorities.clone());
         }
         let certificate = WebhookCertificate::new(
             self.client.clone(),
@@ -153,7 +153,7 @@ impl Tasks {
     /// Has the API server take its connections elsewhere, while it still is answered.
     pub(super) fn leave(&self) {
         if let Some(webhook) = &self.webhook {
-            webhook.leave();
+            webhook.drain();
         }
     }
 

@@ -1,19 +1,19 @@
-//! The admission webhook: the API server asks over HTTPS whether an Ingress may be stored (behaviour.md 9.1).
+//! The admission webhook: the API server has Ingresses reviewed over HTTPS before it stores them (behaviour.md 9.1).
 //!
-//! It decides nothing. The verdict is a [`Judge`]'s; here is what stands between the judge and whoever can reach the port,
-//! which in many clusters is every pod: bounds on connections, bodies, memory and time. It has a thread and runtime of its
-//! own, so that a flood of requests delays neither the reconciler nor the data plane.
+//! A [`Validator`] decides; this is the server in front of it. In many clusters every pod can reach the port, so that
+//! connections, bodies, memory and time are bounded. It has its own thread and runtime, so that a flood of requests delays
+//! neither the reconciler nor the data plane.
 
-mod answer;
 mod body;
 mod certificate;
 mod clients;
 mod connection_limit;
-mod judge;
+mod handler;
 mod message;
 mod metrics;
 mod server;
-mod watched;
+mod timed_stream;
+mod validator;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,37 +23,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{oneshot, watch};
 
-pub use self::judge::{Judge, Unavailable};
 pub use self::metrics::WebhookMetrics;
 use self::server::Server;
+pub use self::validator::{Unavailable, Validator};
 use crate::webhook_certificate::ServingCertificate;
 
-/// The webhook before it has a port.
+/// The webhook before its port is bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Webhook;
 
-/// The webhook with its port, not serving yet: connections wait.
+/// The webhook with its port bound, not serving yet: connections wait.
 #[derive(Debug)]
 pub struct Bound {
     listener: TcpListener,
     address: SocketAddr,
-    clients: Option<PathBuf>,
+    client_ca: Option<PathBuf>,
 }
 
-/// A webhook that serves. Dropping it stops it at once.
+/// A serving webhook. Dropping it stops it at once.
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
-    leaving: Arc<AtomicBool>,
+    draining: Arc<AtomicBool>,
     stop: Option<oneshot::Sender<()>>,
     stopped: oneshot::Receiver<()>,
 }
 
 impl Webhook {
-    /// Takes the port; port 0 is any free one.
+    /// Binds the port; port 0 is any free one.
     ///
     /// # Errors
-    /// As the system says, e.g. when the port is taken.
+    /// Those of the system, e.g. when the port is in use.
     pub fn bind(address: SocketAddr) -> io::Result<Bound> {
         let listener = TcpListener::bind(address)?;
         listener.set_nonblocking(true)?;
@@ -61,46 +61,46 @@ impl Webhook {
         Ok(Bound {
             listener,
             address,
-            clients: None,
+            client_ca: None,
         })
     }
 }
 
 impl Bound {
-    /// The address with the port that was taken.
+    /// The address with the bound port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers only those who show a certificate of the authorities in this PEM file, which is read again as it changes. As
-    /// long as it cannot be read, nobody is answered. Default: everybody is.
-    pub fn for_clients_of(mut self, authorities: PathBuf) -> Self {
-        self.clients = Some(authorities);
+    /// Accepts only clients with a certificate of a CA in this PEM file, which is read again when it changes. Until it can
+    /// be read, every client is refused. Default: all clients are accepted.
+    pub fn with_client_ca(mut self, file: PathBuf) -> Self {
+        self.client_ca = Some(file);
         self
     }
 
-    /// Serves on a thread of its own. Until `certificate` holds one, handshakes fail; another one is used from the next
-    /// handshake on, and one that cannot be used is logged while the one before goes on.
+    /// Serves on its own thread. Until `certificate` holds one, handshakes fail; a new one is used from the next handshake
+    /// on, and an invalid one is logged while the previous one stays in use.
     ///
     /// # Errors
-    /// When the system gives no thread or the TLS library refuses its own defaults.
+    /// When the thread cannot be started or the TLS library refuses its own defaults.
     pub fn start(
         self,
-        judge: impl Judge,
+        validator: impl Validator,
         certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
         metrics: Arc<WebhookMetrics>,
     ) -> io::Result<Running> {
-        let leaving = Arc::<AtomicBool>::default();
+        let draining = Arc::<AtomicBool>::default();
         let Self {
             listener,
             address,
-            clients,
+            client_ca,
         } = self;
         let options = server::Options {
-            clients,
-            leaving: leaving.clone(),
+            client_ca,
+            draining: draining.clone(),
         };
-        let server = Server::new(judge, certificate, metrics, options)?;
+        let server = Server::new(validator, certificate, metrics, options)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -110,14 +110,14 @@ impl Bound {
             .name("webhook".into())
             .spawn(move || {
                 runtime.block_on(server.serve(listener, stopping));
-                // What is still open ends with the runtime, and only then is the end told.
+                // Open connections end with the runtime, so that `stop` returns after them.
                 drop(runtime);
                 let _ = done.send(());
             })?;
-        tracing::info!(%address, "the admission webhook listens");
+        tracing::info!(%address, "admission webhook listening");
         Ok(Running {
             address,
-            leaving,
+            draining,
             stop: Some(stop),
             stopped,
         })
@@ -130,14 +130,14 @@ impl Running {
         self.address
     }
 
-    /// Ends each connection with its next answer, and still takes new ones. An API server keeps its connections, and one that
-    /// is closed under a review it is just sending fails that review; so this comes a while before [`Self::stop`].
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Relaxed);
+    /// Closes each connection after its next response, and still accepts new ones. To be called a while before
+    /// [`Self::stop`]: an API server keeps its connections, and closing one during a request fails that review.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Takes no new connection, closes those that wait, finishes reviews that are under way, for at most 5 s, and returns
-    /// when the port is free.
+    /// Stops accepting, closes idle connections, finishes pending reviews for at most 5 s, and returns when the port is
+    /// free.
     pub async fn stop(mut self) {
         if let Some(stop) = self.stop.take() {
             let _ = stop.send(());

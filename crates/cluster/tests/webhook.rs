@@ -1,4 +1,4 @@
-//! The admission webhook over real TLS: what it answers, and what it withstands.
+//! The admission webhook over real TLS: its responses and its limits.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -12,41 +12,41 @@ mod site;
 use headgate_testkit::{Connection, Request};
 use serde_json::{Value, json};
 
-use crate::site::{PATH, Site, ingress, question, tls};
+use crate::site::{PATH, Site, ingress, review, tls};
 
-fn answer(site: &Site, body: &Value) -> Value {
+fn post_review(site: &Site, body: &Value) -> Value {
     let response = site.post(body.to_string()).is(200);
     let response = response.has("content-type", "application/json");
     serde_json::from_slice(&response.body).unwrap()
 }
 
 #[test]
-fn accepted_with_the_same_uid_and_warnings() {
+fn an_allowed_ingress_gets_its_uid_and_warnings() {
     let site = Site::new();
-    let answered = answer(&site, &question("CREATE", ingress("warn")));
+    let response = post_review(&site, &review("CREATE", ingress("warn")));
     let expected = json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
         "response": { "uid": "u-1", "allowed": true, "warnings": ["one", "two"] },
     });
-    assert_eq!(answered, expected);
-    let answered = answer(&site, &question("UPDATE", ingress("accept")));
+    assert_eq!(response, expected);
+    let response = post_review(&site, &review("UPDATE", ingress("accept")));
     assert_eq!(
-        answered["response"],
+        response["response"],
         json!({ "uid": "u-1", "allowed": true })
     );
 }
 
 #[test]
-fn denied_with_the_reason() {
+fn a_denied_ingress_gets_the_reason() {
     let site = Site::new();
-    let answered = answer(&site, &question("CREATE", ingress("deny")));
+    let response = post_review(&site, &review("CREATE", ingress("deny")));
     let expected = json!({
         "uid": "u-1",
         "allowed": false,
         "status": { "status": "Failure", "code": 400, "reason": "BadRequest", "message": "deny: no" },
     });
-    assert_eq!(answered["response"], expected);
+    assert_eq!(response["response"], expected);
     let odd = json!({ "apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "spec": 7 });
     let mut deep = json!({});
     for _ in 0..200 {
@@ -55,32 +55,32 @@ fn denied_with_the_reason() {
     let mut nested = ingress("accept");
     nested["metadata"]["managedFields"] = json!([{ "fieldsV1": deep }]);
     for object in [odd, json!({ "kind": "Pod" }), Value::Null, nested] {
-        let answered = answer(&site, &question("CREATE", object));
-        assert_eq!(answered["response"]["allowed"], false);
-        assert_eq!(answered["response"]["status"]["code"], 400);
+        let response = post_review(&site, &review("CREATE", object));
+        assert_eq!(response["response"]["allowed"], false);
+        assert_eq!(response["response"]["status"]["code"], 400);
     }
 }
 
 #[test]
-fn what_goes_away_is_allowed_unasked() {
+fn deletions_are_allowed_without_a_review() {
     let site = Site::new();
-    let mut deletion = question("DELETE", Value::Null);
-    assert_eq!(answer(&site, &deletion)["response"]["allowed"], true);
+    let mut deletion = review("DELETE", Value::Null);
+    assert_eq!(post_review(&site, &deletion)["response"]["allowed"], true);
     deletion["request"]["oldObject"] = ingress("panic");
-    assert_eq!(answer(&site, &deletion)["response"]["allowed"], true);
+    assert_eq!(post_review(&site, &deletion)["response"]["allowed"], true);
     let mut deleting = ingress("panic");
     deleting["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
-    let answered = answer(&site, &question("UPDATE", deleting));
-    assert_eq!(answered["response"]["allowed"], true);
+    let response = post_review(&site, &review("UPDATE", deleting));
+    assert_eq!(response["response"]["allowed"], true);
 }
 
 #[test]
-fn what_is_no_question() {
+fn invalid_reviews_are_refused() {
     let site = Site::new();
     let with = |change: &dyn Fn(&mut Value)| {
-        let mut question = question("CREATE", ingress("accept"));
-        change(&mut question);
-        question.to_string()
+        let mut review = review("CREATE", ingress("accept"));
+        change(&mut review);
+        review.to_string()
     };
     let group = |value: Value| with(&|body| body["request"]["kind"]["group"] = value.clone());
     let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
@@ -123,9 +123,9 @@ fn what_is_no_question() {
 }
 
 #[test]
-fn only_one_path_and_method() {
+fn other_paths_and_methods_are_refused() {
     let site = Site::new();
-    let body = question("CREATE", ingress("accept")).to_string();
+    let body = review("CREATE", ingress("accept")).to_string();
     let status = |request: Request| site.send(&request).status;
     for path in [
         "/",
@@ -144,26 +144,26 @@ fn only_one_path_and_method() {
 }
 
 #[test]
-fn no_verdict_is_a_failure_and_nothing_breaks() {
+fn a_failed_review_is_reported_and_the_connection_stays_usable() {
     let site = Site::new();
     let mut connection = Connection::open_tls(site.address(), &tls());
     let cases = [
-        ("gone", 500, "not read the cluster's objects"),
+        ("unavailable", 500, "not read the cluster's objects"),
         ("panic", 500, "the review failed"),
         ("accept", 200, ""),
     ];
     for (name, status, text) in cases {
-        let body = question("CREATE", ingress(name)).to_string();
+        let body = review("CREATE", ingress(name)).to_string();
         let response = connection.exchange(&Request::post(PATH, body)).is(status);
         assert!(response.text().contains(text), "{response:?}");
     }
 }
 
 #[test]
-fn counted_by_ingress() {
+fn reviews_are_counted_by_ingress() {
     let site = Site::new();
-    for name in ["accept", "accept", "deny", "foreign", "gone"] {
-        site.post(question("CREATE", ingress(name)).to_string());
+    for name in ["accept", "accept", "deny", "other-class", "unavailable"] {
+        site.post(review("CREATE", ingress(name)).to_string());
     }
     let labels =
         |name: &str| format!("{{controller_class=\"c\",ingress=\"{name}\",namespace=\"ns\"}}");
@@ -183,7 +183,7 @@ fn counted_by_ingress() {
         let line = format!("nginx_ingress_controller_{name} {value}\n");
         assert!(metrics.contains(&line), "{line} in\n{metrics}");
     }
-    for absent in ["foreign", "gone"] {
+    for absent in ["other-class", "unavailable"] {
         assert!(!metrics.contains(absent), "{metrics}");
     }
     for gauge in [
@@ -200,41 +200,41 @@ fn counted_by_ingress() {
 }
 
 #[test]
-fn while_it_leaves_each_answer_is_the_last_of_its_connection() {
+fn while_draining_each_response_closes_its_connection() {
     let site = Site::new();
-    let review = || Request::post(PATH, question("CREATE", ingress("accept")).to_string());
+    let request = || Request::post(PATH, review("CREATE", ingress("accept")).to_string());
     let mut kept = Connection::open_tls(site.address(), &tls());
-    assert_eq!(kept.exchange(&review()).is(200).field("connection"), None);
-    site.leave();
+    assert_eq!(kept.exchange(&request()).is(200).field("connection"), None);
+    site.drain();
     assert_eq!(
-        kept.exchange(&review()).is(200).field("connection"),
+        kept.exchange(&request()).is(200).field("connection"),
         Some("close")
     );
     assert!(kept.is_closed());
-    // Who has not noticed yet is still answered.
+    // New connections are still accepted.
     let mut late = Connection::open_tls(site.address(), &tls());
-    late.exchange(&review()).is(200);
+    late.exchange(&request()).is(200);
     assert!(late.is_closed());
 }
 
 #[test]
-fn stops_when_what_is_under_way_is_done() {
+fn stopping_waits_for_pending_reviews() {
     let site = Site::new();
     let idle = || {
         let mut connection = Connection::open_tls(site.address(), &tls());
-        let body = question("CREATE", ingress("accept")).to_string();
+        let body = review("CREATE", ingress("accept")).to_string();
         connection.exchange(&Request::post(PATH, body)).is(200);
         connection
     };
     let mut idle = idle();
     let mut fresh = Connection::open_tls(site.address(), &tls());
     let mut waiting = Connection::open_tls(site.address(), &tls());
-    let body = question("CREATE", ingress("wait")).to_string();
+    let body = review("CREATE", ingress("wait")).to_string();
     waiting.send(Request::post(PATH, body).bytes());
-    site.until_asked(2);
+    site.until_reviews(2);
     let address = site.address();
     let (open, stopping) = site.stop();
-    // Stopping has begun once those that wait are closed.
+    // Stopping has begun once idle connections are closed.
     assert!(idle.is_closed() && fresh.is_closed());
     assert!(!stopping.is_finished());
     open();

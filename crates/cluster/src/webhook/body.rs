@@ -1,4 +1,4 @@
-//! Bodies of requests, with bounds on the size of one, the memory of all, and the time that one may take.
+//! Request bodies, with bounds on size, total memory and time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,36 +11,33 @@ use tokio::time::{Instant, timeout_at};
 /// Bodies of this many bytes and more are refused (behaviour.md 9.1). A review of an update carries two objects,
 /// of which etcd keeps none beyond 1.5 MiB.
 pub(super) const TOO_LARGE: usize = 9 << 20;
-/// Up to so many bytes a body is read without a permit; nearly all reviews are smaller, so that clients with large ones only
-/// keeps other large ones waiting.
+/// Larger bodies need a permit. Nearly all reviews are smaller, so that clients with large bodies delay only each other.
 const SMALL: usize = 128 << 10;
-/// Bodies beyond that at once; the memory of all is bounded by them.
+/// Most large bodies at once, which bounds the memory of all.
 const LARGE_AT_ONCE: usize = 8;
-/// Bound on one body, from the head of its request to its end.
-pub(super) const TIME: Duration = Duration::from_secs(5);
+/// Timeout of one body, from the head of its request to its end.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Room for large bodies.
+/// The permits of large bodies.
 #[derive(Clone, Debug)]
 pub(super) struct Memory(Arc<Semaphore>);
 
-/// A body, and its place among the large ones.
+/// A body, with its permit if it is large.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) bytes: Vec<u8>,
-    /// To be kept for as long as anything made from the bytes.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    /// Must be kept as long as anything decoded from the bytes.
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Refused {
-    /// It is larger than any review.
+pub(super) enum BodyError {
     TooLarge,
-    /// The client did not send it in time.
     TooSlow,
-    /// Others are in its place.
+    /// No permit in time.
     NoMemory,
-    /// Its framing is wrong, or the client went away.
+    /// Invalid framing, or a closed connection.
     Broken,
 }
 
@@ -52,36 +49,36 @@ impl Default for Memory {
 
 impl Memory {
     /// Reads `incoming` to its end.
-    pub(super) async fn read(&self, mut incoming: Incoming) -> Result<Body, Refused> {
-        let deadline = Instant::now() + TIME;
+    pub(super) async fn read(&self, mut incoming: Incoming) -> Result<Body, BodyError> {
+        let deadline = Instant::now() + TIMEOUT;
         let announced = incoming.size_hint().lower();
         if announced >= TOO_LARGE as u64 {
-            return Err(Refused::TooLarge);
+            return Err(BodyError::TooLarge);
         }
         let mut body = Body {
             bytes: Vec::new(),
-            place: None,
+            permit: None,
         };
         loop {
             let frame = match timeout_at(deadline, incoming.frame()).await {
-                Err(_) => return Err(Refused::TooSlow),
+                Err(_) => return Err(BodyError::TooSlow),
                 Ok(None) => return Ok(body),
-                Ok(Some(Err(_))) => return Err(Refused::Broken),
+                Ok(Some(Err(_))) => return Err(BodyError::Broken),
                 Ok(Some(Ok(frame))) => frame,
             };
             let Ok(data) = frame.into_data() else {
                 continue;
             };
             if body.bytes.len() + data.len() >= TOO_LARGE {
-                return Err(Refused::TooLarge);
+                return Err(BodyError::TooLarge);
             }
-            if body.bytes.len() + data.len() > SMALL && body.place.is_none() {
-                let place = timeout_at(deadline, self.0.clone().acquire_owned()).await;
-                let Ok(Ok(place)) = place else {
-                    return Err(Refused::NoMemory);
+            if body.bytes.len() + data.len() > SMALL && body.permit.is_none() {
+                let permit = timeout_at(deadline, self.0.clone().acquire_owned()).await;
+                let Ok(Ok(permit)) = permit else {
+                    return Err(BodyError::NoMemory);
                 };
-                body.place = Some(place);
-                // In one piece rather than by doubling, where the client says how much there is.
+                body.permit = Some(permit);
+                // Reserves the announced length at once rather than by doubling.
                 let announced = usize::try_from(announced)
                     .unwrap_or(TOO_LARGE)
                     .min(TOO_LARGE);

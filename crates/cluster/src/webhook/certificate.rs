@@ -1,4 +1,4 @@
-//! The certificate that the webhook shows, swapped while it serves.
+//! The serving certificate of the webhook, replaced while it serves.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,27 +11,26 @@ use tokio::sync::watch;
 
 use crate::webhook_certificate::ServingCertificate;
 
-/// The certificate in use: the last usable one that `source` held. It is looked at with each handshake, so that whoever
-/// is told of a new certificate may rely on it.
-pub(super) struct Current {
-    used: RwLock<Option<Arc<CertifiedKey>>>,
+/// The last valid certificate of `source`, which is read with each handshake, so that a new certificate is used as soon as
+/// it is published.
+pub(super) struct CertificateResolver {
+    current: RwLock<Option<Arc<CertifiedKey>>>,
     source: Mutex<watch::Receiver<Option<Arc<ServingCertificate>>>>,
 }
 
-impl Current {
-    /// Nothing taken yet.
+impl CertificateResolver {
     pub(super) fn new(mut source: watch::Receiver<Option<Arc<ServingCertificate>>>) -> Self {
         source.mark_changed();
         Self {
-            used: RwLock::default(),
+            current: RwLock::default(),
             source: Mutex::new(source),
         }
     }
 
-    /// Takes what the source holds now, if that is another. What cannot be used leaves the one in use.
+    /// Reads a new certificate of the source, if any. An invalid one leaves the current one in use.
     fn refresh(&self) {
         let mut source = self.source.lock();
-        // Without a sender the last one stays.
+        // False without a sender: the current one stays.
         if !source.has_changed().unwrap_or(false) {
             return;
         }
@@ -45,26 +44,30 @@ impl Current {
         );
         match read {
             Ok(read) => {
-                tracing::debug!(fingerprint = %read.fingerprint, "the admission webhook has a certificate");
-                *self.used.write() = Some(read.key);
+                tracing::debug!(fingerprint = %read.fingerprint, "new certificate of the admission webhook");
+                *self.current.write() = Some(read.key);
             }
             Err(error) => {
-                tracing::error!(%error, "the admission webhook's new certificate cannot be used");
+                tracing::error!(%error, "cannot use the new certificate of the admission webhook");
             }
         }
     }
 }
 
-impl fmt::Debug for Current {
+impl fmt::Debug for CertificateResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Current(present: {})", self.used.read().is_some())
+        write!(
+            f,
+            "CertificateResolver(present: {})",
+            self.current.read().is_some()
+        )
     }
 }
 
-impl ResolvesServerCert for Current {
-    /// The same for every name: the API server asks by the name of a Service, people who try it by an address.
+impl ResolvesServerCert for CertificateResolver {
+    /// The same for every server name: API servers use the name of a Service, manual tests an address.
     fn resolve(&self, _hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.refresh();
-        self.used.read().clone()
+        self.current.read().clone()
     }
 }

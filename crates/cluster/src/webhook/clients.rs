@@ -1,7 +1,7 @@
-//! Authentication of clients: by certificates of configured authorities.
+//! Authentication of clients by certificates of configured CAs.
 //!
-//! An API server shows one when its admission configuration names a kubeconfig for the webhook. Without that everybody who
-//! reaches the port may call the webhook, and learns only the review of the object that it sends.
+//! An API server sends one when its admission configuration names a kubeconfig for the webhook. Without this option every
+//! client that reaches the port may call the webhook, and learns only the review of the object that it sends.
 
 use std::fmt;
 use std::io;
@@ -21,11 +21,11 @@ use rustls::{
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-/// The file is read again with the first handshake after this time, so that authorities can be exchanged.
-const LOOK: Duration = Duration::from_secs(1);
+/// The file is read again with the first handshake after this time, so that CAs can be replaced.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Verifies clients by the authorities in a file. Until it was read once, every client is refused.
-pub(super) struct Clients {
+/// Verifies clients by the CAs in a file. Until it was read once, every client is refused.
+pub(super) struct ClientVerifier {
     file: PathBuf,
     provider: CryptoProvider,
     state: Mutex<State>,
@@ -33,15 +33,14 @@ pub(super) struct Clients {
 
 #[derive(Default)]
 struct State {
-    looked: Option<Instant>,
+    checked: Option<Instant>,
     text: Vec<u8>,
     verifier: Option<Arc<dyn ClientCertVerifier>>,
-    trouble: Option<String>,
+    last_failure: Option<String>,
 }
 
-impl Clients {
-    /// Of the authorities in this PEM file.
-    pub(super) fn of(file: PathBuf) -> Self {
+impl ClientVerifier {
+    pub(super) fn new(file: PathBuf) -> Self {
         Self {
             file,
             provider: aws_lc_rs::default_provider(),
@@ -49,13 +48,16 @@ impl Clients {
         }
     }
 
-    /// The verifier of the authorities as last read; those that can be read no more stay.
+    /// The verifier of the CAs that were last read; a failed read keeps them.
     fn current(&self) -> Option<Arc<dyn ClientCertVerifier>> {
         let mut state = self.state.lock();
-        if state.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
-            state.looked = Some(Instant::now());
+        if state
+            .checked
+            .is_none_or(|checked| checked.elapsed() >= RELOAD_INTERVAL)
+        {
+            state.checked = Some(Instant::now());
             match self.read(&mut state) {
-                Ok(()) => state.trouble = None,
+                Ok(()) => state.last_failure = None,
                 Err(error) => self.failed(&mut state, error.to_string()),
             }
         }
@@ -63,16 +65,16 @@ impl Clients {
     }
 
     fn failed(&self, state: &mut State, error: String) {
-        if state.trouble.as_ref() == Some(&error) {
+        if state.last_failure.as_ref() == Some(&error) {
             return;
         }
         let file = self.file.display();
         if state.verifier.is_some() {
-            tracing::warn!(%file, error, "the authorities of the admission webhook's clients stay as they were");
+            tracing::warn!(%file, error, "cannot read the client CA file of the admission webhook; using the last CAs");
         } else {
-            tracing::warn!(%file, error, "admission webhook refuses all clients: cannot read the client CA file");
+            tracing::warn!(%file, error, "cannot read the client CA file of the admission webhook; refusing all clients");
         }
-        state.trouble = Some(error);
+        state.last_failure = Some(error);
     }
 
     fn read(&self, state: &mut State) -> io::Result<()> {
@@ -92,21 +94,21 @@ fn verifier(pem: &[u8], provider: &CryptoProvider) -> io::Result<Arc<dyn ClientC
         roots.add(certificate).map_err(io::Error::other)?;
     }
     if roots.is_empty() {
-        return Err(io::Error::other("there is no certificate in it"));
+        return Err(io::Error::other("no certificate in the file"));
     }
     let provider = Arc::new(provider.clone());
     let built = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build();
     built.map_err(io::Error::other)
 }
 
-impl fmt::Debug for Clients {
+impl fmt::Debug for ClientVerifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Clients").field(&self.file).finish()
+        f.debug_tuple("ClientVerifier").field(&self.file).finish()
     }
 }
 
-impl ClientCertVerifier for Clients {
-    /// None: what they would be may change under the handshake, and clients have one certificate for us.
+impl ClientCertVerifier for ClientVerifier {
+    /// None: the CAs may change during the handshake, and clients have one certificate for this server.
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         &[]
     }
@@ -158,10 +160,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_says_nothing_changes_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ca.crt");
-        let (clients, mut state) = (Clients::of(file.clone()), State::default());
+    fn an_invalid_file_keeps_the_verifier() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("ca.crt");
+        let (clients, mut state) = (ClientVerifier::new(file.clone()), State::default());
         assert!(clients.read(&mut state).is_err() && state.verifier.is_none());
         std::fs::write(&file, "nothing").unwrap();
         assert!(clients.read(&mut state).is_err() && state.verifier.is_none());

@@ -7,68 +7,66 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// All connections.
 #[derive(Debug)]
 pub(super) struct ConnectionLimit {
-    most: usize,
+    max: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    present: usize,
-    /// Stamps are given in rising order.
+    open: usize,
+    /// Stamps increase.
     last_stamp: u64,
-    /// Connections that wait for their handshake or for a request, by the stamp of when they began to.
-    waiting: BTreeMap<u64, Arc<Notify>>,
+    /// Connections that wait for their handshake or for a request, in the order in which they began to.
+    idle: BTreeMap<u64, Arc<Notify>>,
 }
 
-/// The permit of one connection; given back when dropped.
+/// The permit of one connection; released when dropped.
 #[derive(Debug)]
 pub(super) struct Permit {
     limit: Arc<ConnectionLimit>,
-    leave: Arc<Notify>,
+    evict: Arc<Notify>,
     stamp: Mutex<Option<u64>>,
 }
 
 impl ConnectionLimit {
-    /// Room for `most`.
-    pub(super) fn new(most: usize) -> Arc<Self> {
+    pub(super) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
-            most,
+            max,
             state: Mutex::default(),
         })
     }
 
-    /// A permit for one more, which waits. At the limit the one that has waited longest is evicted; if none waits,
-    /// there is no permit.
-    pub(super) fn enter(self: &Arc<Self>) -> Option<Permit> {
+    /// A permit for one more connection, which is idle. At the limit the connection that has been idle longest is evicted;
+    /// if none is idle, there is no permit.
+    pub(super) fn acquire(self: &Arc<Self>) -> Option<Permit> {
         let mut state = self.state.lock();
-        if state.present >= self.most {
-            let (_, longest) = state.waiting.pop_first()?;
+        if state.open >= self.max {
+            let (_, longest) = state.idle.pop_first()?;
             longest.notify_one();
         }
-        state.present += 1;
-        let leave = Arc::new(Notify::new());
-        let stamp = state.wait(leave.clone());
+        state.open += 1;
+        let evict = Arc::new(Notify::new());
+        let stamp = state.add_idle(evict.clone());
         drop(state);
         Some(Permit {
             limit: self.clone(),
-            leave,
+            evict,
             stamp: Mutex::new(Some(stamp)),
         })
     }
 
     #[cfg(test)]
-    fn present(&self) -> usize {
-        self.state.lock().present
+    fn open(&self) -> usize {
+        self.state.lock().open
     }
 }
 
 impl State {
-    fn wait(&mut self, leave: Arc<Notify>) -> u64 {
+    fn add_idle(&mut self, evict: Arc<Notify>) -> u64 {
         self.last_stamp += 1;
-        self.waiting.insert(self.last_stamp, leave);
+        self.idle.insert(self.last_stamp, evict);
         self.last_stamp
     }
 }
@@ -77,28 +75,28 @@ impl Permit {
     /// A request is being served: the connection is not evicted.
     pub(super) fn busy(&self) {
         if let Some(stamp) = self.stamp.lock().take() {
-            self.limit.state.lock().waiting.remove(&stamp);
+            self.limit.state.lock().idle.remove(&stamp);
         }
     }
 
-    /// It waits again.
+    /// The connection may be evicted again.
     pub(super) fn idle(&self) {
-        let stamp = self.limit.state.lock().wait(self.leave.clone());
+        let stamp = self.limit.state.lock().add_idle(self.evict.clone());
         if let Some(former) = self.stamp.lock().replace(stamp) {
-            self.limit.state.lock().waiting.remove(&former);
+            self.limit.state.lock().idle.remove(&former);
         }
     }
 
     /// Resolves when the connection must close to make room.
     pub(super) async fn evicted(&self) {
-        self.leave.notified().await;
+        self.evict.notified().await;
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         self.busy();
-        self.limit.state.lock().present -= 1;
+        self.limit.state.lock().open -= 1;
     }
 }
 
@@ -113,33 +111,33 @@ mod tests {
     }
 
     #[test]
-    fn who_waited_longest_makes_room() {
+    fn the_longest_idle_connection_is_evicted() {
         let limit = ConnectionLimit::new(3);
-        let enter = || limit.enter().expect("there is room");
-        let (first, second, third) = (enter(), enter(), enter());
+        let acquire = || limit.acquire().expect("below the limit");
+        let (first, second, third) = (acquire(), acquire(), acquire());
         first.busy();
         second.idle();
-        let fourth = enter();
+        let fourth = acquire();
         assert!(is_evicted(&third) && !is_evicted(&first) && !is_evicted(&second));
         first.idle();
         second.busy();
         fourth.busy();
         drop(third);
-        let fifth = enter();
+        let fifth = acquire();
         assert!(is_evicted(&first));
         drop((first, second, fourth, fifth));
-        assert_eq!(limit.present(), 0);
-        assert!(limit.state.lock().waiting.is_empty());
+        assert_eq!(limit.open(), 0);
+        assert!(limit.state.lock().idle.is_empty());
     }
 
     #[test]
-    fn nobody_is_interrupted() {
+    fn busy_connections_are_not_evicted() {
         let limit = ConnectionLimit::new(1);
-        let permit = limit.enter().expect("there is room");
+        let permit = limit.acquire().expect("below the limit");
         permit.busy();
-        assert!(limit.enter().is_none());
+        assert!(limit.acquire().is_none());
         permit.idle();
-        let other = limit.enter();
+        let other = limit.acquire();
         assert!(other.is_some() && is_evicted(&permit));
     }
 }

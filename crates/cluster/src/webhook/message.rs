@@ -1,4 +1,4 @@
-//! AdmissionReview v1: the question and the answer.
+//! AdmissionReview v1: request and response.
 
 use std::borrow::Cow;
 
@@ -8,38 +8,36 @@ use serde_json::value::RawValue;
 
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
-/// Group, version and kind of what is reviewed.
+/// Group, version and kind of the reviewed objects.
 const REVIEWED: [&str; 3] = ["networking.k8s.io", "v1", "Ingress"];
 
-/// What a body asks.
+/// The request of an AdmissionReview.
 #[derive(Debug)]
-pub(super) struct Question {
-    /// To be repeated in the answer.
+pub(super) struct ReviewRequest {
+    /// Repeated in the response.
     pub(super) uid: String,
-    /// What to judge.
     pub(super) subject: Subject,
 }
 
-/// What a question is about.
+/// The reviewed object.
 #[derive(Debug)]
 pub(super) enum Subject {
     /// The Ingress as it would be stored.
     Ingress(Box<Ingress>),
-    /// Nothing that would be stored: a deletion.
-    Nothing,
-    /// It says to be an Ingress and is none; why.
-    Unreadable(String),
+    /// Nothing would be stored.
+    Deletion,
+    /// It is not a valid Ingress; why.
+    Invalid(String),
 }
 
-/// Why a body is no question.
+/// Why a body is not a supported AdmissionReview.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum NoQuestion {
-    /// No JSON of that shape.
-    #[error("the body is no AdmissionReview: {0}")]
+pub(super) enum InvalidReview {
+    #[error("the body is not an AdmissionReview: {0}")]
     Undecodable(String),
-    /// Another question than those that are answered here.
+    /// Another version of AdmissionReview, or another kind of object.
     #[error(
-        "this is no AdmissionReview of admission.k8s.io/v1 with a networking.k8s.io/v1 Ingress"
+        "the body is not an admission.k8s.io/v1 AdmissionReview of a networking.k8s.io/v1 Ingress"
     )]
     Unsupported,
 }
@@ -54,12 +52,12 @@ struct Envelope<'b> {
     request: Option<&'b RawValue>,
 }
 
-/// `oldObject` is ignored: a review compares with what is served, not with what the request says.
+/// Without `oldObject`: a review compares with the served state, not with the request's.
 #[derive(Deserialize)]
 struct Request<'b> {
     uid: String,
     #[serde(borrow, default)]
-    kind: Reviewed<'b>,
+    kind: GroupVersionKind<'b>,
     #[serde(borrow, default)]
     operation: Cow<'b, str>,
     #[serde(borrow, default)]
@@ -68,7 +66,7 @@ struct Request<'b> {
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Reviewed<'b> {
+struct GroupVersionKind<'b> {
     #[serde(borrow)]
     group: Cow<'b, str>,
     #[serde(borrow)]
@@ -77,37 +75,33 @@ struct Reviewed<'b> {
     kind: Cow<'b, str>,
 }
 
-impl Question {
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// When it is no question for this webhook.
-    pub(super) fn read(body: &[u8]) -> Result<Self, NoQuestion> {
-        let undecodable = |error: serde_json::Error| NoQuestion::Undecodable(error.to_string());
-        // Otherwise a list would do for a structure.
+impl ReviewRequest {
+    pub(super) fn read(body: &[u8]) -> Result<Self, InvalidReview> {
+        let undecodable = |error: serde_json::Error| InvalidReview::Undecodable(error.to_string());
+        // serde would decode a struct from an array as well.
         if !body.trim_ascii_start().starts_with(b"{") {
-            return Err(NoQuestion::Undecodable("it is no JSON object".into()));
+            return Err(InvalidReview::Undecodable("not a JSON object".into()));
         }
         let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(undecodable)?;
         if envelope.api_version != API_VERSION || envelope.kind != KIND {
-            return Err(NoQuestion::Unsupported);
+            return Err(InvalidReview::Unsupported);
         }
-        let request = envelope.request.ok_or(NoQuestion::Unsupported)?;
+        let request = envelope.request.ok_or(InvalidReview::Unsupported)?;
         let request: Request<'_> = serde_json::from_str(request.get()).map_err(undecodable)?;
-        let Reviewed {
+        let GroupVersionKind {
             group,
             version,
             kind,
         } = &request.kind;
         if [&**group, &**version, &**kind] != REVIEWED {
-            return Err(NoQuestion::Unsupported);
+            return Err(InvalidReview::Unsupported);
         }
         let subject = match request.object {
-            _ if request.operation == "DELETE" => Subject::Nothing,
-            None => Subject::Unreadable("the request holds no object".into()),
+            _ if request.operation == "DELETE" => Subject::Deletion,
+            None => Subject::Invalid("the request has no object".into()),
             Some(object) => match serde_json::from_str(object.get()) {
                 Ok(ingress) => Subject::Ingress(Box::new(ingress)),
-                Err(error) => Subject::Unreadable(format!("the object is no Ingress: {error}")),
+                Err(error) => Subject::Invalid(format!("the object is not an Ingress: {error}")),
             },
         };
         Ok(Self {
@@ -117,9 +111,9 @@ impl Question {
     }
 }
 
-/// An answer, as JSON.
+/// An AdmissionReview with its response.
 #[derive(Debug, Serialize)]
-pub(super) struct Answer<'a> {
+pub(super) struct ReviewResponse<'a> {
     #[serde(rename = "apiVersion")]
     api_version: &'static str,
     kind: &'static str,
@@ -144,8 +138,8 @@ struct Status<'a> {
     message: &'a str,
 }
 
-impl<'a> Answer<'a> {
-    /// The answer to the question with this `uid`: why the object is denied, or that it is allowed.
+impl<'a> ReviewResponse<'a> {
+    /// The response to the request with this `uid`: denied for a reason, or allowed.
     pub(super) fn new(uid: &'a str, denied: Option<&'a str>, warnings: &'a [String]) -> Self {
         let status = denied.map(|message| Status {
             status: "Failure",

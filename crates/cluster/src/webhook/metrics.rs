@@ -1,4 +1,4 @@
-//! Metrics of the webhook, under the names of ingress-nginx (behaviour.md 7).
+//! Metrics of the webhook, under ingress-nginx's names (behaviour.md 7).
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -8,10 +8,10 @@ use headgate_compile::Review;
 use parking_lot::Mutex;
 use prometheus::{CounterVec, Gauge, Opts, Registry};
 
-/// Ingresses that have series of their own; all others share one with empty labels. Whoever reaches the port can make names
-/// up, and they must not fill the memory.
+/// Most Ingresses with their own series; all others share one with empty labels. Any client that reaches the port can
+/// invent names, which must not fill the memory.
 const MAX_NAMES: usize = 10_000;
-/// Bytes of a name of the API.
+/// Most bytes of a name in Kubernetes.
 const MAX_NAME: usize = 253;
 
 /// The metrics of the admission webhook.
@@ -34,9 +34,9 @@ pub(super) struct Reviewed<'a> {
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) review: &'a Review,
-    /// Until the verdict was there.
-    pub(super) judged: Duration,
-    /// Since the head of the request.
+    /// Time of the validator.
+    pub(super) validation: Duration,
+    /// Time since the head of the request.
     pub(super) roundtrip: Duration,
     /// Bytes of the request.
     pub(super) size: usize,
@@ -46,7 +46,7 @@ impl WebhookMetrics {
     /// Metrics with the labels that all metrics of the process carry (`controller_namespace` and so on).
     ///
     /// # Errors
-    /// When a label is none.
+    /// When a label is invalid.
     pub fn new(common: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let named = |name: &str, help: &str| {
             Opts::new(name, help)
@@ -56,24 +56,24 @@ impl WebhookMetrics {
         let counter = |name, help| CounterVec::new(named(name, help), &["namespace", "ingress"]);
         let gauge = |name, help| Gauge::with_opts(named(name, help));
         Ok(Self {
-            allowed: counter("check_success", "Reviews that let an Ingress pass")?,
+            allowed: counter("check_success", "Reviews that allowed an Ingress")?,
             denied: counter("check_errors", "Reviews that denied an Ingress")?,
             names: Mutex::default(),
             tested: gauge(
                 "admission_tested_ingresses",
-                "Ingresses that the last review looked at",
+                "Ingresses checked by the last review",
             )?,
             tested_seconds: gauge(
                 "admission_tested_duration",
-                "Seconds until the verdict of the last review",
+                "Seconds that the last review took",
             )?,
             rendered: gauge(
                 "admission_render_ingresses",
-                "Ingresses that the last review looked at; nothing is rendered",
+                "Ingresses checked by the last review; nothing is rendered",
             )?,
             rendered_seconds: gauge(
                 "admission_render_duration",
-                "Seconds until the verdict of the last review; nothing is rendered",
+                "Seconds that the last review took; nothing is rendered",
             )?,
             size: gauge(
                 "admission_config_size",
@@ -81,7 +81,7 @@ impl WebhookMetrics {
             )?,
             roundtrip_seconds: gauge(
                 "admission_roundtrip_duration",
-                "Seconds from the head of the last review's request to its answer",
+                "Seconds from the request head of the last review to its response",
             )?,
         })
     }
@@ -112,13 +112,13 @@ impl WebhookMetrics {
         let known = (namespace.to_owned(), ingress.to_owned());
         if self.names.lock().remove(&known) {
             for counter in [&self.allowed, &self.denied] {
-                // An Ingress has series only for what happened to it.
+                // An Ingress has only the series of its own results.
                 let _ = counter.remove_label_values(&[namespace, ingress]);
             }
         }
     }
 
-    /// Takes one review in. Ingresses of other classes that pass are not counted.
+    /// Records a review. Allowed Ingresses of other classes are not counted.
     pub(super) fn reviewed(&self, reviewed: &Reviewed<'_>) {
         let Reviewed { review, .. } = reviewed;
         self.roundtrip_seconds.set(reviewed.roundtrip.as_secs_f64());
@@ -126,23 +126,23 @@ impl WebhookMetrics {
         if !review.ours && review.denied.is_none() {
             return;
         }
-        let judged = reviewed.judged.as_secs_f64();
+        let seconds = reviewed.validation.as_secs_f64();
         self.tested.set(review.tested as f64);
-        self.tested_seconds.set(judged);
+        self.tested_seconds.set(seconds);
         self.rendered.set(review.tested as f64);
-        self.rendered_seconds.set(judged);
+        self.rendered_seconds.set(seconds);
         let counter = match review.denied {
             None => &self.allowed,
             Some(_) => &self.denied,
         };
-        let labels = match self.has_room(reviewed.namespace, reviewed.name) {
+        let labels = match self.has_series(reviewed.namespace, reviewed.name) {
             true => [reviewed.namespace, reviewed.name],
             false => [""; 2],
         };
         counter.with_label_values(&labels).inc();
     }
 
-    fn has_room(&self, namespace: &str, name: &str) -> bool {
+    fn has_series(&self, namespace: &str, name: &str) -> bool {
         if namespace.len() > MAX_NAME || name.len() > MAX_NAME {
             return false;
         }
@@ -176,28 +176,28 @@ mod tests {
     fn names_are_bounded_and_forgotten() {
         let registry = Registry::new();
         let common = HashMap::from([("controller_class".to_owned(), "c".to_owned())]);
-        let metrics = WebhookMetrics::new(&common).expect("the names are good");
-        metrics.register(&registry).expect("the names are free");
-        let ours = Review {
+        let metrics = WebhookMetrics::new(&common).expect("valid names");
+        metrics.register(&registry).expect("unused names");
+        let of_own_class = Review {
             ours: true,
             ..Review::default()
         };
-        let foreign = Review::default();
+        let of_other_class = Review::default();
         let count = |name: &str, review: &Review| {
             metrics.reviewed(&Reviewed {
                 namespace: "ns",
                 name,
                 review,
-                judged: Duration::ZERO,
+                validation: Duration::ZERO,
                 roundtrip: Duration::ZERO,
                 size: 1,
             });
         };
-        count("foreign", &foreign);
+        count("other-class", &of_other_class);
         for n in 0..MAX_NAMES + 5 {
-            count(&format!("i{n}"), &ours);
+            count(&format!("i{n}"), &of_own_class);
         }
-        count(&"x".repeat(300), &ours);
+        count(&"x".repeat(300), &of_own_class);
         let name = "nginx_ingress_controller_check_success";
         let found = series(&registry, name);
         assert_eq!(found.len(), MAX_NAMES + 1);
@@ -205,7 +205,7 @@ mod tests {
         assert!(found.contains(&("c i7 ns".into(), 1.0)));
         metrics.forget("ns", "i7");
         metrics.forget("ns", "never seen");
-        count("new", &ours);
+        count("new", &of_own_class);
         let found = series(&registry, name);
         assert_eq!(found.len(), MAX_NAMES + 1);
         assert!(found.contains(&("c new ns".into(), 1.0)));

@@ -1,4 +1,4 @@
-//! Connections: accepted, shaken hands with, served, and ended in time.
+//! Connections: accept, TLS handshake, requests, and timely close.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -26,51 +26,50 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::answer::Answerer;
 use super::body::{self, Memory};
-use super::certificate::Current;
-use super::clients::Clients;
+use super::certificate::CertificateResolver;
+use super::clients::ClientVerifier;
 use super::connection_limit::{ConnectionLimit, Permit};
-use super::judge::Judge;
+use super::handler::Handler;
 use super::metrics::WebhookMetrics;
-use super::watched::{Answering, Patience, Watched};
+use super::timed_stream::{RequestCounter, TimedStream, Timeouts};
+use super::validator::Validator;
 use crate::webhook_certificate::ServingCertificate;
 
-/// Connections at once. An API server keeps a few.
-const CONNECTIONS: usize = 256;
-/// Bound on a TLS handshake, and on a head after its first byte.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Bound on an idle connection; an API server gives its own up after 90 s, and it should be the one who does.
-const IDLE: Duration = Duration::from_secs(120);
-/// Bytes that one connection buffers: the largest head, and what of a body is read at once.
+/// Most open connections. An API server keeps a few.
+const MAX_CONNECTIONS: usize = 256;
+/// Timeout of a TLS handshake, and of a request head after its first byte.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout of an idle connection. An API server closes its idle connections after 90 s and should be first to do so.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+/// Bytes that one connection buffers: the largest head, and one read of a body.
 const BUFFER: usize = 64 << 10;
-/// After an answer that comes before its request's end, what still arrives is thrown away, so that the answer is not lost
-/// to a reset: until nothing does for this long.
-const LINGER: Duration = Duration::from_secs(2);
-/// Bound on that.
-const LINGER_IN_ALL: Duration = Duration::from_secs(10);
-/// Pause after a failed accept, such as one for want of file descriptors.
+/// After a response that precedes the end of its request, the rest of the request is discarded, so that the response is
+/// not lost to a reset; until nothing arrives for this time (nginx: `lingering_timeout`).
+const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time of discarding (nginx: `lingering_time`).
+const LINGER_TIME: Duration = Duration::from_secs(10);
+/// Pause after a failed accept, e.g. when no file descriptor is free.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// How connections are treated.
 pub(super) struct Options {
-    /// The authorities of those who may ask; `None`: everybody may.
-    pub(super) clients: Option<PathBuf>,
-    /// While it is set, a connection is closed with its next answer.
-    pub(super) leaving: Arc<AtomicBool>,
+    /// File of the CAs of accepted clients; `None`: all clients are accepted.
+    pub(super) client_ca: Option<PathBuf>,
+    /// While set, a connection is closed after its next response.
+    pub(super) draining: Arc<AtomicBool>,
 }
 
-/// What all connections share.
-pub(super) struct Server<J> {
+/// The state shared by all connections.
+pub(super) struct Server<V> {
     tls: TlsAcceptor,
-    answerer: Arc<Answerer<J>>,
+    handler: Arc<Handler<V>>,
     limit: Arc<ConnectionLimit>,
 }
 
-impl<J: Judge> Server<J> {
-    /// A server that shows what `certificate` holds.
+impl<V: Validator> Server<V> {
+    /// A server with the certificate that `certificate` holds.
     pub(super) fn new(
-        judge: J,
+        validator: V,
         certificate: watch::Receiver<Option<Arc<ServingCertificate>>>,
         metrics: Arc<WebhookMetrics>,
         options: Options,
@@ -79,24 +78,24 @@ impl<J: Judge> Server<J> {
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(ALL_VERSIONS)
             .map_err(io::Error::other)?;
-        let config = match options.clients {
-            Some(file) => config.with_client_cert_verifier(Arc::new(Clients::of(file))),
+        let config = match options.client_ca {
+            Some(file) => config.with_client_cert_verifier(Arc::new(ClientVerifier::new(file))),
             None => config.with_no_client_auth(),
         };
-        let mut config = config.with_cert_resolver(Arc::new(Current::new(certificate)));
+        let mut config = config.with_cert_resolver(Arc::new(CertificateResolver::new(certificate)));
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Few clients, and each stays connected: nothing to resume.
+        // Clients are few and stay connected: no session to resume.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Self {
             tls: TlsAcceptor::from(Arc::new(config)),
-            answerer: Arc::new(Answerer {
-                judge,
+            handler: Arc::new(Handler {
+                validator,
                 memory: Memory::default(),
                 metrics,
-                leaving: options.leaving,
+                draining: options.draining,
             }),
-            limit: ConnectionLimit::new(CONNECTIONS),
+            limit: ConnectionLimit::new(MAX_CONNECTIONS),
         })
     }
 
@@ -105,7 +104,7 @@ impl<J: Judge> Server<J> {
         let listener = match tokio::net::TcpListener::from_std(listener) {
             Ok(listener) => listener,
             Err(error) => {
-                tracing::error!(%error, "the admission webhook cannot listen");
+                tracing::error!(%error, "admission webhook cannot listen");
                 return;
             }
         };
@@ -118,7 +117,7 @@ impl<J: Judge> Server<J> {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => self.admit(stream, &mut connections, &stopped),
                     Err(error) => {
-                        tracing::debug!(%error, "accepting for the admission webhook failed");
+                        tracing::debug!(%error, "admission webhook: accept failed");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
                     }
                 },
@@ -127,8 +126,8 @@ impl<J: Judge> Server<J> {
         }
         drop((listener, stopping));
         let rest = async { while connections.join_next().await.is_some() {} };
-        if timeout(body::TIME, rest).await.is_err() {
-            tracing::warn!("reviews under way were given up");
+        if timeout(body::TIMEOUT, rest).await.is_err() {
+            tracing::warn!("admission webhook stopped with pending reviews");
         }
     }
 
@@ -138,70 +137,68 @@ impl<J: Judge> Server<J> {
         connections: &mut JoinSet<()>,
         stopped: &watch::Receiver<()>,
     ) {
-        let Some(permit) = self.limit.enter() else {
-            tracing::debug!(
-                "every connection of the admission webhook is busy; one more was refused"
-            );
+        let Some(permit) = self.limit.acquire() else {
+            tracing::debug!("admission webhook refused a connection: all are busy");
             return;
         };
-        let (tls, answerer) = (self.tls.clone(), self.answerer.clone());
+        let (tls, handler) = (self.tls.clone(), self.handler.clone());
         let stopped = stopped.clone();
         connections.spawn(async move {
             let permit = Arc::new(permit);
-            let leave = permit.clone();
+            let evicted = permit.clone();
             tokio::select! {
-                () = leave.evicted() => {}
-                () = connection(stream, tls, answerer, permit, stopped) => {}
+                () = evicted.evicted() => {}
+                () = connection(stream, tls, handler, permit, stopped) => {}
             }
         });
     }
 }
 
-async fn connection<J: Judge>(
+async fn connection<V: Validator>(
     stream: TcpStream,
     tls: TlsAcceptor,
-    answerer: Arc<Answerer<J>>,
+    handler: Arc<Handler<V>>,
     permit: Arc<Permit>,
     mut stopped: watch::Receiver<()>,
 ) {
-    // Answers are small and written at once.
+    // Responses are small and written at once.
     let _ = stream.set_nodelay(true);
     let handshake = tokio::select! {
-        handshake = timeout(PATIENCE, tls.accept(stream)) => handshake,
+        handshake = timeout(HEAD_TIMEOUT, tls.accept(stream)) => handshake,
         _ = stopped.changed() => return,
     };
     let stream = match handshake {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return tracing::debug!(%error, "a handshake failed"),
-        Err(_) => return tracing::debug!("a handshake took too long"),
+        Ok(Err(error)) => return tracing::debug!(%error, "admission webhook: TLS handshake failed"),
+        Err(_) => return tracing::debug!("admission webhook: TLS handshake timed out"),
     };
-    match exchange(stream, answerer, permit, stopped).await {
+    match serve_requests(stream, handler, permit, stopped).await {
         Ok(stream) => linger(stream).await,
-        Err(error) => tracing::debug!(%error, "a connection of the admission webhook ended early"),
+        Err(error) => tracing::debug!(%error, "admission webhook: connection failed"),
     }
 }
 
-/// Answers the requests of one connection.
-async fn exchange<J: Judge>(
+/// Serves the requests of one connection.
+async fn serve_requests<V: Validator>(
     stream: TlsStream<TcpStream>,
-    answerer: Arc<Answerer<J>>,
+    handler: Arc<Handler<V>>,
     permit: Arc<Permit>,
     mut stopped: watch::Receiver<()>,
 ) -> hyper::Result<TlsStream<TcpStream>> {
-    let answering = Answering::default();
-    let patience = Patience {
-        head: PATIENCE,
-        idle: IDLE,
+    let requests = RequestCounter::default();
+    let timeouts = Timeouts {
+        head: HEAD_TIMEOUT,
+        idle: IDLE_TIMEOUT,
     };
-    let stream = Watched::new(stream, patience, answering.clone());
-    let requests = answering.clone();
+    let stream = TimedStream::new(stream, timeouts, requests.clone());
+    let counter = requests.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        let (answerer, permit, requests) = (answerer.clone(), permit.clone(), requests.clone());
+        let (handler, permit, counter) = (handler.clone(), permit.clone(), counter.clone());
         Box::pin(async move {
             permit.busy();
-            requests.begin();
-            let response = answerer.answer(request).await;
-            requests.end();
+            counter.begin();
+            let response = handler.handle(request).await;
+            counter.end();
             permit.idle();
             Ok::<_, Infallible>(response)
         })
@@ -216,7 +213,7 @@ async fn exchange<J: Judge>(
     };
     match ended {
         Some(ended) => ended?,
-        None if answering.has_begun() => {
+        None if requests.any() => {
             Pin::new(&mut connection).graceful_shutdown();
             poll_fn(|context| connection.poll_without_shutdown(context)).await?;
         }
@@ -225,14 +222,14 @@ async fn exchange<J: Judge>(
     Ok(connection.into_parts().io.into_inner().into_inner())
 }
 
-/// Ends a connection such that what was written arrives: says that nothing more comes, and throws away what still does.
+/// Closes a connection without losing the response: sends the end of the stream, and discards what still arrives.
 async fn linger(mut stream: TlsStream<TcpStream>) {
     let end = async {
         let mut rest = vec![0; BUFFER];
-        timeout(LINGER, stream.shutdown()).await??;
-        while timeout(LINGER, stream.read(&mut rest)).await?? > 0 {}
+        timeout(LINGER_TIMEOUT, stream.shutdown()).await??;
+        while timeout(LINGER_TIMEOUT, stream.read(&mut rest)).await?? > 0 {}
         io::Result::Ok(())
     };
-    // Whoever is not done by now loses.
-    let _ = timeout(LINGER_IN_ALL, end).await;
+    // Closed now in any case.
+    let _ = timeout(LINGER_TIME, end).await;
 }

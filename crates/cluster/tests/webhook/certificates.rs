@@ -1,4 +1,4 @@
-//! Certificates that come, change and break while the webhook serves.
+//! Serving certificates that are added, replaced and broken while the webhook serves.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use headgate_cluster::webhook_certificate::ServingCertificate;
 use headgate_table::PrivateBytes;
 use headgate_testkit::{Authority, Connection, Issued, Request, Tls, wait};
 
-use crate::site::{PATH, Site, ingress, question, tls};
+use crate::site::{PATH, Site, ingress, review, tls};
 
-fn shown(site: &Site) -> Vec<u8> {
+fn served_certificate(site: &Site) -> Vec<u8> {
     let connection = Connection::open_tls(site.address(), &tls());
     connection.tls().certificate.clone()
 }
 
 #[test]
-fn no_handshake_without_one() {
+fn handshakes_fail_without_a_certificate() {
     let site = Site::without_certificate();
     assert!(Connection::try_open_tls(site.address(), &tls(), &[]).is_err());
     let issued = site.issue();
@@ -25,18 +25,18 @@ fn no_handshake_without_one() {
 }
 
 #[test]
-fn replaced_while_serving() {
+fn a_certificate_is_replaced_while_serving() {
     let site = Site::new();
     let mut open = Connection::open_tls(site.address(), &tls());
-    let body = question("CREATE", ingress("accept")).to_string();
-    let first = shown(&site);
+    let body = review("CREATE", ingress("accept")).to_string();
+    let first = served_certificate(&site);
     let second = site.issue().der;
     wait::until("the second certificate", || {
-        (shown(&site) == second).then_some(())
+        (served_certificate(&site) == second).then_some(())
     });
     assert_ne!(first, second);
     open.exchange(&Request::post(PATH, body)).is(200);
-    // What cannot be used changes nothing: a chain without its key, nothing, and then nobody to say more.
+    // An invalid certificate and an empty channel change nothing.
     let other = site.authority.issue(&["webhook.ns.svc"]);
     let broken = ServingCertificate {
         chain_pem: other.certificate.into_bytes(),
@@ -44,17 +44,17 @@ fn replaced_while_serving() {
     };
     assert!(!format!("{broken:?}").contains("no key"));
     site.certificate.send_replace(Some(Arc::new(broken)));
-    assert_eq!(shown(&site), second);
+    assert_eq!(served_certificate(&site), second);
     site.certificate.send_replace(None);
-    assert_eq!(shown(&site), second);
+    assert_eq!(served_certificate(&site), second);
     let third = site.issue().der;
     wait::until("the third certificate", || {
-        (shown(&site) == third).then_some(())
+        (served_certificate(&site) == third).then_some(())
     });
 }
 
 #[test]
-fn speaks_http_1_only() {
+fn only_http_1_is_supported() {
     let site = Site::new();
     let connection = Connection::open_tls(site.address(), &tls());
     assert_eq!(connection.tls().alpn.as_deref(), Some("http/1.1"));
@@ -66,30 +66,33 @@ fn speaks_http_1_only() {
 }
 
 #[test]
-fn only_clients_of_the_given_authorities_are_answered() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("ca.crt");
-    let site = Site::for_clients_of(&file);
+fn only_clients_of_the_configured_cas_are_accepted() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.crt");
+    let site = Site::with_client_ca(&file);
     let (first, second) = (Authority::new(), Authority::new());
     let (of_first, of_second) = (first.issue(&["api"]), second.issue(&["api"]));
-    let answered = |tls: Tls| {
-        let request = Request::post(PATH, question("CREATE", ingress("accept")).to_string());
-        let answer = request.over(&tls).try_send(site.address());
-        answer.is_ok_and(|answer| answer.status == 200)
+    let is_accepted = |tls: Tls| {
+        let request = Request::post(PATH, review("CREATE", ingress("accept")).to_string());
+        let response = request.over(&tls).try_send(site.address());
+        response.is_ok_and(|response| response.status == 200)
     };
-    let showing = |issued: &Issued| answered(tls().showing(issued));
-    let until = |issued: &Issued| wait::until("an answer", || showing(issued).then_some(()));
-    // Nobody, as long as nobody is told.
-    assert!(!answered(tls()) && !showing(&of_first));
+    let is_accepted_with = |issued: &Issued| is_accepted(tls().showing(issued));
+    let until = |issued: &Issued| {
+        wait::until("a response", || is_accepted_with(issued).then_some(()));
+    };
+    // No client, before the file exists.
+    assert!(!is_accepted(tls()) && !is_accepted_with(&of_first));
     std::fs::write(&file, first.pem()).unwrap();
     until(&of_first);
     for version in rustls::ALL_VERSIONS {
-        assert!(!answered(tls().version(version)), "without a certificate");
-        assert!(!answered(tls().version(version).showing(&of_second)));
-        assert!(answered(tls().version(version).showing(&of_first)));
+        let tls = || tls().version(version);
+        assert!(!is_accepted(tls()), "without a certificate");
+        assert!(!is_accepted(tls().showing(&of_second)));
+        assert!(is_accepted(tls().showing(&of_first)));
     }
-    // Others from now on.
+    // The other CA from now on.
     std::fs::write(&file, second.pem()).unwrap();
     until(&of_second);
-    assert!(!showing(&of_first));
+    assert!(!is_accepted_with(&of_first));
 }

@@ -1,4 +1,4 @@
-//! A webhook with a scripted judge.
+//! A webhook with a scripted validator.
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use headgate_cluster::webhook::{Bound, Judge, Running, Unavailable, Webhook, WebhookMetrics};
+use headgate_cluster::webhook::{Bound, Running, Unavailable, Validator, Webhook, WebhookMetrics};
 use headgate_cluster::webhook_certificate::ServingCertificate;
 use headgate_compile::Review;
 use headgate_table::PrivateBytes;
@@ -21,27 +21,27 @@ pub(crate) const PATH: &str = "/networking/v1/ingresses";
 
 /// Decides by the name of the Ingress.
 struct Scripted {
-    asked: Arc<AtomicUsize>,
+    reviews: Arc<AtomicUsize>,
     open: watch::Receiver<bool>,
 }
 
-impl Judge for Scripted {
+impl Validator for Scripted {
     async fn review(&self, ingress: Ingress) -> Result<Review, Unavailable> {
-        self.asked.fetch_add(1, Ordering::SeqCst);
+        self.reviews.fetch_add(1, Ordering::SeqCst);
         let name = ingress.metadata.name.as_deref().unwrap_or_default();
         let mut review = Review {
-            ours: name != "foreign",
+            ours: name != "other-class",
             tested: 7,
             ..Review::default()
         };
         match name {
             "deny" => review.denied = Some("deny: no".into()),
             "warn" => review.warnings = vec!["one".into(), "two".into()],
-            "gone" => return Err(Unavailable::NotReady),
-            "panic" => panic!("the judge was asked to"),
+            "unavailable" => return Err(Unavailable::NotReady),
+            "panic" => panic!("as scripted"),
             "wait" => {
                 let mut open = self.open.clone();
-                // The object is held for as long, as a judge in a queue would.
+                // Keeps the object meanwhile, as a validator with a queue does.
                 open.wait_for(|open| *open)
                     .await
                     .map_err(|_| Unavailable::Stopping)?;
@@ -57,17 +57,17 @@ pub(crate) struct Site {
     running: Running,
     pub(crate) certificate: watch::Sender<Option<Arc<ServingCertificate>>>,
     pub(crate) authority: Authority,
-    asked: Arc<AtomicUsize>,
+    reviews: Arc<AtomicUsize>,
     open: watch::Sender<bool>,
     registry: Registry,
 }
 
 impl Site {
-    /// With a certificate.
+    /// A site with a certificate.
     pub(crate) fn new() -> Self {
         let site = Self::without_certificate();
         site.issue();
-        // The certificate is taken on another thread.
+        // The webhook reads the certificate on another thread.
         wait::until("a handshake", || site.try_send(&Request::get("/")).ok());
         site
     }
@@ -76,19 +76,19 @@ impl Site {
         Self::with(|bound| bound)
     }
 
-    /// With a certificate, and answers only for those that the file tells.
-    pub(crate) fn for_clients_of(file: &Path) -> Self {
-        let site = Self::with(|bound| bound.for_clients_of(file.to_owned()));
+    /// A site with a certificate that accepts only clients of the CAs in `file`.
+    pub(crate) fn with_client_ca(file: &Path) -> Self {
+        let site = Self::with(|bound| bound.with_client_ca(file.to_owned()));
         site.issue();
         site
     }
 
     fn with(options: impl FnOnce(Bound) -> Bound) -> Self {
-        let (certificate, given) = watch::channel(None);
+        let (certificate, serving) = watch::channel(None);
         let (open, is_open) = watch::channel(false);
-        let asked = Arc::new(AtomicUsize::new(0));
-        let judge = Scripted {
-            asked: asked.clone(),
+        let reviews = Arc::new(AtomicUsize::new(0));
+        let validator = Scripted {
+            reviews: reviews.clone(),
             open: is_open,
         };
         let common = HashMap::from([("controller_class".to_owned(), "c".to_owned())]);
@@ -96,12 +96,12 @@ impl Site {
         let registry = Registry::new();
         metrics.register(&registry).unwrap();
         let bound = Webhook::bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-        let running = options(bound).start(judge, given, metrics).unwrap();
+        let running = options(bound).start(validator, serving, metrics).unwrap();
         Self {
             running,
             certificate,
             authority: Authority::new(),
-            asked,
+            reviews,
             open,
             registry,
         }
@@ -140,22 +140,23 @@ impl Site {
             .unwrap()
     }
 
-    pub(crate) fn until_asked(&self, times: usize) {
-        wait::until("the judge to be asked", || {
-            (self.asked.load(Ordering::SeqCst) >= times).then_some(())
+    /// Waits until the validator was called so many times.
+    pub(crate) fn until_reviews(&self, count: usize) {
+        wait::until("the reviews", || {
+            (self.reviews.load(Ordering::SeqCst) >= count).then_some(())
         });
     }
 
-    /// Lets reviews named `wait` go on.
+    /// Finishes reviews of Ingresses named `wait`.
     pub(crate) fn open(&self) {
         self.open.send_replace(true);
     }
 
-    pub(crate) fn leave(&self) {
-        self.running.leave();
+    pub(crate) fn drain(&self) {
+        self.running.drain();
     }
 
-    /// Stops the webhook on another thread; the first of the two lets reviews go on.
+    /// Stops the webhook on another thread; the returned function is [`Self::open`].
     pub(crate) fn stop(self) -> (impl FnOnce(), JoinHandle<()>) {
         let Self { running, open, .. } = self;
         let stopping = std::thread::spawn(move || {
@@ -184,7 +185,7 @@ pub(crate) fn ingress(name: &str) -> Value {
     })
 }
 
-pub(crate) fn question(operation: &str, object: Value) -> Value {
+pub(crate) fn review(operation: &str, object: Value) -> Value {
     json!({
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -193,7 +194,7 @@ pub(crate) fn question(operation: &str, object: Value) -> Value {
             "kind": { "group": "networking.k8s.io", "version": "v1", "kind": "Ingress" },
             "resource": { "group": "networking.k8s.io", "version": "v1", "resource": "ingresses" },
             "operation": operation,
-            "userInfo": { "username": "somebody" },
+            "userInfo": { "username": "user" },
             "dryRun": false,
             "object": object,
             "oldObject": null,

@@ -1,7 +1,7 @@
-//! A stream that ends when a client takes too long over a head, or has nothing to say for too long.
+//! A stream with timeouts of request heads and of idle time.
 //!
-//! hyper has one bound for both. They differ here: a slow head may be an attack, while closing an idle connection
-//! soon would now and then meet a request of the API server half-way and fail it.
+//! hyper has one timeout for both. They differ here: a slow head may be an attack, while an idle connection that is closed
+//! early may race with a request of the API server and fail it.
 
 use std::io;
 use std::pin::Pin;
@@ -13,118 +13,115 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep};
 
-/// Bounds on waiting for a client.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Patience {
-    /// From the first byte of a head, or from the handshake for the first, to its end.
+pub(super) struct Timeouts {
+    /// From the first byte of a head to its end; for the first head, from the handshake.
     pub(super) head: Duration,
     /// Between requests.
     pub(super) idle: Duration,
 }
 
-/// How many requests of a connection were begun and answered, so that the bound on a head does not run while one is under way.
+/// The requests and responses of a connection, so that the head timeout does not run during a request.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Answering(Arc<Counts>);
+pub(super) struct RequestCounter(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    begun: AtomicU64,
-    answered: AtomicU64,
+    requests: AtomicU64,
+    responses: AtomicU64,
 }
 
-/// A stream with [`Patience`].
+/// A stream with [`Timeouts`].
 #[derive(Debug)]
-pub(super) struct Watched<S> {
+pub(super) struct TimedStream<S> {
     stream: S,
-    patience: Patience,
-    answering: Answering,
+    timeouts: Timeouts,
+    counter: RequestCounter,
     deadline: Pin<Box<Sleep>>,
-    waiting: Waiting,
-    /// Requests that were answered when the waiting began.
-    answered: u64,
+    waiting_for: WaitingFor,
+    /// The number of responses when the waiting began.
+    responses: u64,
 }
 
-/// For what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Waiting {
+enum WaitingFor {
     Nothing,
     Request,
     RestOfHead,
 }
 
-impl Answering {
-    /// A request was read as far as its head.
+impl RequestCounter {
+    /// The head of a request was read.
     pub(super) fn begin(&self) {
-        self.0.begun.fetch_add(1, Ordering::Relaxed);
+        self.0.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// It was answered.
+    /// The response is ready.
     pub(super) fn end(&self) {
-        self.0.answered.fetch_add(1, Ordering::Relaxed);
+        self.0.responses.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Whether there was a request at all.
-    pub(super) fn has_begun(&self) -> bool {
-        self.0.begun.load(Ordering::Relaxed) > 0
+    /// Whether there was a request.
+    pub(super) fn any(&self) -> bool {
+        self.0.requests.load(Ordering::Relaxed) > 0
     }
 
-    fn is_under_way(&self) -> bool {
-        self.0.begun.load(Ordering::Relaxed) > self.answered()
+    fn is_pending(&self) -> bool {
+        self.0.requests.load(Ordering::Relaxed) > self.responses()
     }
 
-    fn answered(&self) -> u64 {
-        self.0.answered.load(Ordering::Relaxed)
+    fn responses(&self) -> u64 {
+        self.0.responses.load(Ordering::Relaxed)
     }
 }
 
-impl<S> Watched<S> {
-    /// `stream`, on which a first head is awaited.
-    pub(super) fn new(stream: S, patience: Patience, answering: Answering) -> Self {
+impl<S> TimedStream<S> {
+    /// A stream that waits for its first head.
+    pub(super) fn new(stream: S, timeouts: Timeouts, counter: RequestCounter) -> Self {
         Self {
             stream,
-            patience,
-            answering,
-            deadline: Box::pin(tokio::time::sleep(patience.head)),
-            waiting: Waiting::RestOfHead,
-            answered: 0,
+            timeouts,
+            counter,
+            deadline: Box::pin(tokio::time::sleep(timeouts.head)),
+            waiting_for: WaitingFor::RestOfHead,
+            responses: 0,
         }
     }
 
-    /// The stream.
     pub(super) fn into_inner(self) -> S {
         self.stream
     }
 
-    fn wait(&mut self, waiting: Waiting, time: Duration) {
-        self.waiting = waiting;
+    fn wait(&mut self, waiting_for: WaitingFor, time: Duration) {
+        self.waiting_for = waiting_for;
         self.deadline.as_mut().reset(Instant::now() + time);
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for TimedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        if self.answering.is_under_way() {
+        if self.counter.is_pending() {
             return read;
         }
-        let answered = self.answering.answered();
-        if self.answered != answered {
-            self.answered = answered;
-            self.waiting = Waiting::Nothing;
+        let responses = self.counter.responses();
+        if self.responses != responses {
+            self.responses = responses;
+            self.waiting_for = WaitingFor::Nothing;
         }
-        let (head, idle) = (self.patience.head, self.patience.idle);
+        let Timeouts { head, idle } = self.timeouts;
         if read.is_ready() {
-            if self.waiting != Waiting::RestOfHead {
-                self.wait(Waiting::RestOfHead, head);
+            if self.waiting_for != WaitingFor::RestOfHead {
+                self.wait(WaitingFor::RestOfHead, head);
             }
             return read;
         }
-        if self.waiting == Waiting::Nothing {
-            self.wait(Waiting::Request, idle);
+        if self.waiting_for == WaitingFor::Nothing {
+            self.wait(WaitingFor::Request, idle);
         }
         match self.deadline.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
@@ -133,7 +130,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -157,23 +154,23 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Patience = Patience {
+    const TIMEOUTS: Timeouts = Timeouts {
         head: Duration::from_secs(5),
         idle: Duration::from_secs(120),
     };
 
-    fn pair() -> (DuplexStream, Watched<DuplexStream>, Answering) {
+    fn pair() -> (DuplexStream, TimedStream<DuplexStream>, RequestCounter) {
         let (client, server) = duplex(64);
-        let answering = Answering::default();
+        let counter = RequestCounter::default();
         (
             client,
-            Watched::new(server, PATIENCE, answering.clone()),
-            answering,
+            TimedStream::new(server, TIMEOUTS, counter.clone()),
+            counter,
         )
     }
 
-    /// Seconds until reading ends with the bound.
-    async fn times_out_after(stream: &mut Watched<DuplexStream>) -> u64 {
+    /// Seconds until reading times out.
+    async fn times_out_after(stream: &mut TimedStream<DuplexStream>) -> u64 {
         let start = Instant::now();
         let mut buffer = [0; 8];
         let error = loop {
@@ -188,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn first_head_is_bounded_from_the_start() {
+    async fn the_first_head_times_out_from_the_handshake() {
         let (mut client, mut stream, _) = pair();
         let dribble = tokio::spawn(async move {
             for _ in 0..10 {
@@ -204,26 +201,29 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn idle_is_longer_than_a_head() {
-        let (mut client, mut stream, answering) = pair();
-        client.write_all(b"head").await.expect("there is room");
+    async fn an_idle_connection_has_the_longer_timeout() {
+        let (mut client, mut stream, counter) = pair();
+        client
+            .write_all(b"head")
+            .await
+            .expect("the buffer has room");
         let mut buffer = [0; 8];
         assert_eq!(stream.read(&mut buffer).await.expect("it arrives"), 4);
-        answering.begin();
+        counter.begin();
         let body = tokio::time::timeout(Duration::from_secs(60), stream.read(&mut buffer));
-        assert!(body.await.is_err(), "a body has a bound of its own");
-        answering.end();
+        assert!(body.await.is_err(), "a body has its own timeout");
+        counter.end();
         assert_eq!(times_out_after(&mut stream).await, 120);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn second_head_is_bounded_from_its_first_byte() {
-        let (mut client, mut stream, answering) = pair();
-        answering.begin();
-        answering.end();
+    async fn a_later_head_times_out_from_its_first_byte() {
+        let (mut client, mut stream, counter) = pair();
+        counter.begin();
+        counter.end();
         let later = tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(60)).await;
-            client.write_all(b"PO").await.expect("somebody reads");
+            client.write_all(b"PO").await.expect("the stream is read");
             client
         });
         assert_eq!(times_out_after(&mut stream).await, 65);

@@ -1,4 +1,4 @@
-//! From a request to its answer.
+//! Handles requests: from an HTTP request to its response.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -14,71 +14,69 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::body::{Memory, Refused};
-use super::judge::{Judge, Unavailable};
-use super::message::{Answer, NoQuestion, Question, Subject};
+use super::body::{BodyError, Memory};
+use super::message::{InvalidReview, ReviewRequest, ReviewResponse, Subject};
 use super::metrics::{Reviewed, WebhookMetrics};
+use super::validator::{Unavailable, Validator};
 
-/// Where Ingresses are reviewed.
 const PATH: &str = "/networking/v1/ingresses";
-/// Bound on a verdict. The API server waits 10 s by default, and should hear why there is none.
-const VERDICT_TIME: Duration = Duration::from_secs(8);
+/// Timeout of the validator. Less than the API server's default of 10 s, which then receives the reason.
+const REVIEW_TIMEOUT: Duration = Duration::from_secs(8);
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
-/// Answers requests of all connections.
+/// Handles the requests of all connections.
 #[derive(Debug)]
-pub(super) struct Answerer<J> {
-    pub(super) judge: J,
+pub(super) struct Handler<V> {
+    pub(super) validator: V,
     pub(super) memory: Memory,
     pub(super) metrics: Arc<WebhookMetrics>,
-    /// Whether each response is the last of its connection.
-    pub(super) leaving: Arc<AtomicBool>,
+    /// Whether each response closes its connection.
+    pub(super) draining: Arc<AtomicBool>,
 }
 
-/// Why a request gets no AdmissionReview back.
+/// Why the response is not an AdmissionReview.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    #[error("there is nothing here; Ingresses are reviewed at {PATH}")]
+    #[error("no such path; Ingresses are reviewed at {PATH}")]
     WrongPath,
-    #[error("only POST")]
+    #[error("method not allowed; only POST is")]
     WrongMethod,
-    #[error("the body is larger than any review")]
+    #[error("the request body is too large")]
     TooLarge,
-    #[error("the body did not arrive in time")]
+    #[error("the request body did not arrive in time")]
     TooSlow,
-    #[error("too many large reviews at once")]
+    #[error("too many large requests at once")]
     NoMemory,
-    #[error("the body ended early or its framing is wrong")]
+    #[error("the request body ended early or has invalid framing")]
     Broken,
     #[error("{0}")]
-    NoQuestion(#[from] NoQuestion),
+    InvalidReview(#[from] InvalidReview),
     #[error("{0}")]
     Unavailable(#[from] Unavailable),
-    #[error("there was no verdict in time")]
-    NoVerdict,
+    #[error("the review timed out")]
+    TimedOut,
     #[error("the review failed")]
     Panicked,
 }
 
-impl<J: Judge> Answerer<J> {
-    /// The answer to `request`.
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
-        let mut response = self.reviewed(request).await.unwrap_or_else(|failure| {
+impl<V: Validator> Handler<V> {
+    pub(super) async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let mut response = self.review(request).await.unwrap_or_else(|failure| {
             match failure.status() {
                 StatusCode::INTERNAL_SERVER_ERROR => {
-                    tracing::warn!(error = %failure, "an admission review was not answered");
+                    tracing::warn!(error = %failure, "admission review failed");
                 }
-                status => tracing::debug!(%status, error = %failure, "no admission review"),
+                status => tracing::debug!(%status, error = %failure, "admission request refused"),
             }
             failure.response()
         });
-        if self.leaving.load(Ordering::Relaxed) {
+        if self.draining.load(Ordering::Relaxed) {
             response.headers_mut().insert(CONNECTION, CLOSE);
         }
         response
     }
 
-    async fn reviewed(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
+    async fn review(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Failure> {
         let start = Instant::now();
         if request.uri().path() != PATH {
             return Err(Failure::WrongPath);
@@ -87,32 +85,32 @@ impl<J: Judge> Answerer<J> {
             return Err(Failure::WrongMethod);
         }
         let body = self.memory.read(request.into_body()).await?;
-        let (size, question) = (body.bytes.len(), Question::read(&body.bytes)?);
-        // The text goes, and its place stays taken: what was read from it needs as much.
+        let (size, request) = (body.bytes.len(), ReviewRequest::read(&body.bytes)?);
+        // The permit outlives the bytes: the decoded object takes as much memory.
         drop(body.bytes);
-        let place = body.place;
-        let Question { uid, subject } = question;
+        let permit = body.permit;
+        let ReviewRequest { uid, subject } = request;
         let (denied, warnings) = match subject {
-            Subject::Nothing => (None, Vec::new()),
-            Subject::Unreadable(reason) => (Some(reason), Vec::new()),
+            Subject::Deletion => (None, Vec::new()),
+            Subject::Invalid(reason) => (Some(reason), Vec::new()),
             Subject::Ingress(ingress) if ingress.metadata.deletion_timestamp.is_some() => {
                 (None, Vec::new())
             }
             Subject::Ingress(ingress) => {
-                let review = self.judged(*ingress, start, size).await?;
+                let review = self.validate(*ingress, start, size).await?;
                 (review.denied, review.warnings)
             }
         };
-        drop(place);
-        let answer = Answer::new(&uid, denied.as_deref(), &warnings);
-        let json = serde_json::to_vec(&answer).map_err(|_| Failure::Panicked)?;
+        drop(permit);
+        let response = ReviewResponse::new(&uid, denied.as_deref(), &warnings);
+        let json = serde_json::to_vec(&response).map_err(|_| Failure::Panicked)?;
         let mut response = Response::new(Full::from(json));
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(CONTENT_TYPE, json);
         Ok(response)
     }
 
-    async fn judged(
+    async fn validate(
         &self,
         ingress: Ingress,
         start: Instant,
@@ -123,20 +121,20 @@ impl<J: Judge> Answerer<J> {
             text(&ingress.metadata.namespace),
             text(&ingress.metadata.name),
         );
-        let asked = Instant::now();
-        let verdict = AssertUnwindSafe(self.judge.review(ingress)).catch_unwind();
-        let review = tokio::time::timeout(VERDICT_TIME, verdict)
+        let begin = Instant::now();
+        let review = AssertUnwindSafe(self.validator.review(ingress)).catch_unwind();
+        let review = tokio::time::timeout(REVIEW_TIMEOUT, review)
             .await
-            .map_err(|_| Failure::NoVerdict)?
+            .map_err(|_| Failure::TimedOut)?
             .map_err(|_| Failure::Panicked)??;
         if let Some(reason) = &review.denied {
-            tracing::info!(%namespace, %name, %reason, "an Ingress was denied");
+            tracing::info!(%namespace, %name, %reason, "denied an Ingress");
         }
         self.metrics.reviewed(&Reviewed {
             namespace: &namespace,
             name: &name,
             review: &review,
-            judged: asked.elapsed(),
+            validation: begin.elapsed(),
             roundtrip: start.elapsed(),
             size,
         });
@@ -144,13 +142,13 @@ impl<J: Judge> Answerer<J> {
     }
 }
 
-impl From<Refused> for Failure {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::TooLarge => Self::TooLarge,
-            Refused::TooSlow => Self::TooSlow,
-            Refused::NoMemory => Self::NoMemory,
-            Refused::Broken => Self::Broken,
+impl From<BodyError> for Failure {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::TooLarge => Self::TooLarge,
+            BodyError::TooSlow => Self::TooSlow,
+            BodyError::NoMemory => Self::NoMemory,
+            BodyError::Broken => Self::Broken,
         }
     }
 }
@@ -163,16 +161,18 @@ impl Failure {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::NoMemory => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Broken | Self::NoQuestion(NoQuestion::Undecodable(_)) => StatusCode::BAD_REQUEST,
-            Self::NoQuestion(NoQuestion::Unsupported)
+            Self::Broken | Self::InvalidReview(InvalidReview::Undecodable(_)) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::InvalidReview(InvalidReview::Unsupported)
             | Self::Unavailable(_)
-            | Self::NoVerdict
+            | Self::TimedOut
             | Self::Panicked => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
-    /// Whether the body, or a part of it, may still be under way.
-    fn leaves_a_body(&self) -> bool {
+    /// Whether a part of the request body may be unread, so that the connection must close.
+    fn has_unread_body(&self) -> bool {
         match self {
             Self::WrongPath
             | Self::WrongMethod
@@ -180,7 +180,9 @@ impl Failure {
             | Self::TooSlow
             | Self::NoMemory
             | Self::Broken => true,
-            Self::NoQuestion(_) | Self::Unavailable(_) | Self::NoVerdict | Self::Panicked => false,
+            Self::InvalidReview(_) | Self::Unavailable(_) | Self::TimedOut | Self::Panicked => {
+                false
+            }
         }
     }
 
@@ -190,7 +192,7 @@ impl Failure {
         let headers = response.headers_mut();
         let text = HeaderValue::from_static("text/plain; charset=utf-8");
         headers.insert(CONTENT_TYPE, text);
-        if self.leaves_a_body() {
+        if self.has_unread_body() {
             headers.insert(CONNECTION, CLOSE);
         }
         if matches!(self, Self::WrongMethod) {
