@@ -20,7 +20,7 @@ fn a_replica_waits_for_an_unreachable_api_server() {
     env.api.stop();
     let program = env.replica("headgate-0", &[]);
     until_logged(&program, "a log line about it", |line| {
-        line.contains("the API server cannot be reached")
+        line.contains("cannot reach the API server")
     });
     let message = program.admin_get("/readyz").is(503).text();
     assert!(message.contains("waiting"), "{message}");
@@ -75,7 +75,7 @@ fn no_request_fails_while_the_api_server_is_unreachable() {
     assert_no_failures(load);
     until_metric(&program, "headgate_api_connected", &[], 1.0);
     until_logged(&program, "a log line about its return", |line| {
-        line.contains("the API server answers again")
+        line.contains("API server responding again")
     });
 }
 
@@ -210,7 +210,7 @@ fn an_api_server_with_an_untrusted_certificate_is_not_contacted() {
     until_metric(&program, "headgate_api_connected", &[], 0.0);
     let second = env.replica_with_kubeconfig(&kubeconfig, "headgate-1", &[]);
     until_logged(&second, "a log line about it", |line| {
-        line.contains("the API server cannot be reached") && line.contains("certificate")
+        line.contains("cannot reach the API server") && line.contains("certificate")
     });
     second.admin_get("/readyz").is(503);
     get(&program, "a.test").is(200);

@@ -1,8 +1,8 @@
-//! Events on objects: what is wrong with them, and what was done about them.
+//! Events on objects: findings about them, and what the controller did with them.
 //!
-//! Other tasks queue a [`Notice`] and go on; one task writes `events.k8s.io/v1` Events from them.
-//! Events are a courtesy: they are limited by object and in all, a repeated one becomes a series, and while the
-//! API server is away the oldest are dropped. What must not be missed is in the log, the metrics and the admin port.
+//! Other tasks queue a [`Notice`] without waiting; one task writes `events.k8s.io/v1` Events from them. Events are best
+//! effort: they are limited by object and in all, a repeated one becomes a series, and while the API server is
+//! unreachable the oldest are dropped. Findings are in the log, the metrics and the admin port as well.
 
 mod error;
 mod limits;
@@ -32,7 +32,7 @@ use series::Memory;
 
 /// Between two Events.
 const PACE: Duration = Duration::from_millis(20);
-/// Waits after failures: doubled from the one to the other.
+/// First and longest wait after failures; it doubles.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 
 /// The reporting replica.
@@ -51,7 +51,7 @@ pub struct EventOptions {
 pub enum Reporter {
     /// The leader, so that a finding has one Event.
     Leader(watch::Receiver<Leadership>),
-    /// This one, where there is no election.
+    /// This replica: there is no election.
     Always,
 }
 
@@ -62,11 +62,12 @@ pub struct Events {
     memory: Memory,
     limits: Limits,
     metrics: EventMetrics,
-    trouble: Option<String>,
+    /// Kind of the last failure, logged once.
+    last_failure: Option<String>,
 }
 
 impl Events {
-    /// A task that does nothing until it is run, and where notices for it go.
+    /// A task that does nothing until it is run, and the queue of its notices.
     pub fn new(client: Client, options: EventOptions, metrics: EventMetrics) -> (Self, Notices) {
         let notices = Notices::new(options.sync, metrics.clone());
         let events = Self {
@@ -75,12 +76,12 @@ impl Events {
             memory: Memory::default(),
             limits: Limits::new(Instant::now()),
             metrics,
-            trouble: None,
+            last_failure: None,
         };
         (events, notices)
     }
 
-    /// Writes Events for ever. Dropping it loses only what waits.
+    /// Writes Events for ever. Dropping it loses only queued notices.
     pub async fn run(mut self, reporter: Reporter) {
         let notices = self.notices.clone();
         let report = async {
@@ -96,7 +97,7 @@ impl Events {
         tokio::join!(report, follow(reporter, &notices));
     }
 
-    /// Whether the API server was asked.
+    /// Whether a request was sent.
     async fn report(&mut self, notice: &Notice) -> bool {
         let content = notice.content();
         let now = Instant::now();
@@ -132,21 +133,21 @@ impl Events {
         }
     }
 
-    /// Said once for each kind of trouble, however many Events it costs.
+    /// Warns once for each kind of failure, however many Events it affects.
     fn failed(&mut self, error: &EventError) {
         let kind = error.kind();
         let message = crate::causes::causes(error);
-        if self.trouble.as_deref() == Some(kind) {
-            tracing::debug!(error = message, "an Event was not written");
+        if self.last_failure.as_deref() == Some(kind) {
+            tracing::debug!(error = message, "cannot write an Event");
         } else {
-            tracing::warn!(error = message, "Events are not written");
-            self.trouble = Some(kind.to_owned());
+            tracing::warn!(error = message, "cannot write Events");
+            self.last_failure = Some(kind.to_owned());
         }
     }
 
     fn recovered(&mut self) {
-        if self.trouble.take().is_some() {
-            tracing::info!("Events are written again");
+        if self.last_failure.take().is_some() {
+            tracing::info!("writing Events again");
         }
     }
 }

@@ -1,5 +1,5 @@
-//! An API server as far as writing tests need it: objects under their paths, versions, conflicts, and failures on command.
-//! It answers in the same task, so that tests can pause the clock.
+//! A fake API server for tests of writers: objects by path, resource versions, conflicts, and injected failures. It
+//! responds in the same task, so that tests can pause the clock.
 
 #![allow(clippy::unwrap_used, reason = "for tests only, and a test fails by it")]
 
@@ -13,67 +13,64 @@ use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
 
-/// What is done about a request instead of playing it.
+/// What a request gets instead of a response.
 #[derive(Clone, Debug)]
 pub(crate) enum Failure {
-    /// This status.
     Status(u16),
-    /// No answer, ever.
-    Silence,
+    /// The request never completes.
+    Hang,
 }
 
-/// A request that was made.
 #[derive(Clone, Debug)]
-pub(crate) struct Made {
+pub(crate) struct RecordedRequest {
     pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) query: String,
     pub(crate) body: Value,
 }
 
-/// The server.
 #[derive(Clone, Default)]
 pub(crate) struct Fake {
     state: Arc<Mutex<State>>,
 }
 
-type Judge = Box<dyn FnMut(&Made) -> Option<Failure> + Send>;
+type FailIf = Box<dyn FnMut(&RecordedRequest) -> Option<Failure> + Send>;
 
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Value>,
     version: u64,
-    made: VecDeque<Made>,
-    judge: Option<Judge>,
+    requests: VecDeque<RecordedRequest>,
+    fail_if: Option<FailIf>,
 }
 
 impl Fake {
-    /// A client of it.
     pub(crate) fn client(&self) -> Client {
         let fake = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
             let fake = fake.clone();
-            async move { fake.answer(request).await }
+            async move { fake.respond(request).await }
         });
         Client::new(service, "default")
     }
 
-    /// Each request is shown to `judge` first.
-    pub(crate) fn judge(&self, judge: impl FnMut(&Made) -> Option<Failure> + Send + 'static) {
-        self.state().judge = Some(Box::new(judge));
+    /// Requests for which `fail_if` returns a failure get that instead of a response.
+    pub(crate) fn fail_if(
+        &self,
+        fail_if: impl FnMut(&RecordedRequest) -> Option<Failure> + Send + 'static,
+    ) {
+        self.state().fail_if = Some(Box::new(fail_if));
     }
 
-    /// Plays all requests from now on.
+    /// No request fails from now on.
     pub(crate) fn heal(&self) {
-        self.state().judge = None;
+        self.state().fail_if = None;
     }
 
-    /// Puts an object at a path.
     pub(crate) fn put(&self, path: &str, object: Value) {
         self.state().store(path, object);
     }
 
-    /// Changes an object that is there.
     pub(crate) fn modify(&self, path: &str, change: impl FnOnce(&mut Value)) {
         let mut state = self.state();
         let mut object = state.objects.get(path).cloned().unwrap();
@@ -89,7 +86,7 @@ impl Fake {
         self.state().objects.get(path).cloned()
     }
 
-    /// All objects whose path starts so.
+    /// All objects whose path has this prefix.
     pub(crate) fn under(&self, path: &str) -> Vec<Value> {
         let state = self.state();
         let under = state
@@ -99,19 +96,19 @@ impl Fake {
         under.map(|(_, object)| object.clone()).collect()
     }
 
-    /// The requests made since this was last called.
-    pub(crate) fn take_made(&self) -> Vec<Made> {
-        self.state().made.drain(..).collect()
+    /// The requests since this was last called.
+    pub(crate) fn take_requests(&self) -> Vec<RecordedRequest> {
+        self.state().requests.drain(..).collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
 
-    async fn answer(&self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+    async fn respond(&self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
         let (head, body) = request.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
-        let made = Made {
+        let recorded = RecordedRequest {
             method: head.method,
             path: head.uri.path().to_owned(),
             query: head.uri.query().unwrap_or_default().to_owned(),
@@ -119,15 +116,18 @@ impl Fake {
         };
         let failure = {
             let mut state = self.state();
-            state.made.push_back(made.clone());
-            state.judge.as_mut().and_then(|judge| judge(&made))
+            state.requests.push_back(recorded.clone());
+            state
+                .fail_if
+                .as_mut()
+                .and_then(|fail_if| fail_if(&recorded))
         };
-        // Others get their turn between request and answer, as over a network.
+        // Other tasks run between request and response, as over a network.
         tokio::task::yield_now().await;
         let (status, body) = match failure {
-            Some(Failure::Silence) => std::future::pending().await,
+            Some(Failure::Hang) => std::future::pending().await,
             Some(Failure::Status(code)) => refusal(code),
-            None => self.state().play(&made),
+            None => self.state().handle(&recorded),
         };
         let body = Body::from(serde_json::to_vec(&body).unwrap());
         let response = Response::builder().status(status);
@@ -136,25 +136,25 @@ impl Fake {
 }
 
 impl State {
-    fn play(&mut self, made: &Made) -> (StatusCode, Value) {
-        if made.query.contains("watch=true") {
+    fn handle(&mut self, request: &RecordedRequest) -> (StatusCode, Value) {
+        if request.query.contains("watch=true") {
             return refusal(403);
         }
-        let path = made.path.trim_end_matches("/status").to_owned();
+        let path = request.path.trim_end_matches("/status").to_owned();
         let found = self.objects.get(&path).cloned();
-        match (&made.method, found) {
+        match (&request.method, found) {
             (&Method::GET, Some(object)) => (StatusCode::OK, object),
             (&Method::GET, None) => self.list(&path),
-            (&Method::POST, _) => self.create(&path, made.body.clone()),
-            (&Method::PUT, Some(old)) => self.update(&path, &old, made.body.clone()),
+            (&Method::POST, _) => self.create(&path, request.body.clone()),
+            (&Method::PUT, Some(old)) => self.update(&path, &old, request.body.clone()),
             (&Method::PATCH, Some(old)) => {
                 let mut new = old.clone();
-                match made.body.as_array() {
+                match request.body.as_array() {
                     Some(operations) => operations.iter().for_each(|one| add(&mut new, one)),
-                    None => merge(&mut new, &made.body),
+                    None => merge(&mut new, &request.body),
                 }
-                if made.query.contains("force=true") {
-                    Self::apply(&mut new, made);
+                if request.query.contains("force=true") {
+                    Self::apply(&mut new, request);
                 }
                 self.update(&path, &old, new)
             }
@@ -162,9 +162,9 @@ impl State {
         }
     }
 
-    /// Of server-side apply as much as a status needs: what is not applied any more goes.
-    fn apply(new: &mut Value, made: &Made) {
-        let entries = &made.body["status"]["loadBalancer"]["ingress"];
+    /// Server-side apply as far as statuses need it: owned fields that are not applied again are removed.
+    fn apply(new: &mut Value, request: &RecordedRequest) {
+        let entries = &request.body["status"]["loadBalancer"]["ingress"];
         let owned = if entries.is_null() {
             new["status"] = json!({});
             json!([])
@@ -208,8 +208,8 @@ impl State {
 
     fn update(&mut self, path: &str, old: &Value, new: Value) -> (StatusCode, Value) {
         let is_stale = |field: &str| {
-            let wanted = &new["metadata"][field];
-            !wanted.is_null() && *wanted != old["metadata"][field]
+            let expected = &new["metadata"][field];
+            !expected.is_null() && *expected != old["metadata"][field]
         };
         if is_stale("resourceVersion") || is_stale("uid") {
             return refusal(409);
@@ -234,7 +234,7 @@ fn refusal(code: u16) -> (StatusCode, Value) {
     (StatusCode::from_u16(code).unwrap(), status)
 }
 
-/// The `add` of JSON patch, to what has a parent.
+/// The `add` operation of a JSON patch; the parent must exist.
 fn add(into: &mut Value, operation: &Value) {
     let path = operation["path"].as_str().unwrap();
     let (parent, key) = path.rsplit_once('/').unwrap();
@@ -256,7 +256,7 @@ fn merge(into: &mut Value, from: &Value) {
 }
 
 impl Fake {
-    /// A client that gets no answer while `cut_off` is set.
+    /// A client whose requests hang while `cut_off` is set.
     pub(crate) fn client_behind(&self, cut_off: Arc<std::sync::atomic::AtomicBool>) -> Client {
         let fake = self.clone();
         let service = tower::service_fn(move |request: Request<Body>| {
@@ -265,7 +265,7 @@ impl Fake {
                 if cut_off.load(std::sync::atomic::Ordering::SeqCst) {
                     return std::future::pending().await;
                 }
-                fake.answer(request).await
+                fake.respond(request).await
             }
         });
         Client::new(service, "default")

@@ -1,4 +1,4 @@
-//! The name under which the API server records what this program writes.
+//! The field manager of everything that this program writes.
 
-/// The field manager in `metadata.managedFields`.
+/// As in `metadata.managedFields`.
 pub(crate) const FIELD_MANAGER: &str = "headgate";

@@ -1,20 +1,20 @@
-//! Who leads, for everything that only the leader does. The election itself is in [`lease`](crate::lease).
+//! Which replica leads, for the tasks that only the leader runs. The election itself is in [`lease`](crate::lease).
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-/// Who leads.
+/// Which replica leads.
 #[derive(Clone, Debug)]
 pub enum Leadership {
-    /// Another replica, by identity, or none that is known.
+    /// Another replica, by identity if known.
     Follower(Option<Arc<str>>),
-    /// We do, as long as the token says so.
+    /// This replica, as long as the token is current.
     Leader(Leader),
 }
 
 impl Leadership {
-    /// The token, when we lead now.
+    /// The token, while this replica leads.
     pub fn leader(&self, now: Instant) -> Option<&Leader> {
         match self {
             Self::Leader(leader) if leader.is_current(now) => Some(leader),
@@ -22,7 +22,7 @@ impl Leadership {
         }
     }
 
-    /// The other that leads, if that is known.
+    /// Identity of the other replica that leads, if known.
     pub(super) fn holder(&self) -> Option<&str> {
         match self {
             Self::Follower(holder) => holder.as_deref(),
@@ -31,28 +31,28 @@ impl Leadership {
     }
 }
 
-/// Stands for a claim to lead. Whoever writes as the leader looks at it right before each write: it ends by itself when
-/// the claim is not renewed in time.
+/// A claim to lead. A task that writes as the leader checks it right before each write: it expires by itself when it is
+/// not renewed in time.
 #[derive(Clone, Debug)]
 pub struct Leader {
     until: Arc<Mutex<Option<Instant>>>,
 }
 
 impl Leader {
-    /// A claim that holds until then.
+    /// A claim that expires at `until`.
     pub fn new(until: Instant) -> Self {
         Self {
             until: Arc::new(Mutex::new(Some(until))),
         }
     }
 
-    /// Whether the claim holds.
+    /// Whether the claim has not expired.
     pub fn is_current(&self, now: Instant) -> bool {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.is_some_and(|until| now < until)
     }
 
-    /// When it ends unless it is renewed; the past when it ended.
+    /// When it expires unless it is renewed; now if it has ended.
     pub(super) fn until(&self) -> Instant {
         let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.unwrap_or_else(Instant::now)
@@ -62,7 +62,7 @@ impl Leader {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
     }
 
-    /// The claim ends now.
+    /// Ends the claim.
     pub fn end(&self) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }

@@ -1,11 +1,11 @@
-//! Which replica leads: an election over a `coordination.k8s.io/v1` Lease.
+//! Leader election over a `coordination.k8s.io/v1` Lease.
 //!
-//! The rules are those of client-go, so that a replica here and one of ingress-nginx that were given the same
-//! `--election-id` take part in one election. Another's claim is judged by how long *we* have seen its record unchanged,
-//! on a monotonic clock: what the record says about time is never compared with our clock. Our own claim ends, for us, a
-//! quarter of the lease time before anybody may take it.
+//! The rules are those of client-go, so that replicas of this program and of ingress-nginx with the same `--election-id`
+//! take part in one election. The claim of another replica expires when *this* replica has observed its record unchanged
+//! for the lease duration, on a monotonic clock: times in the record are never compared with the local clock. This
+//! replica's own claim expires, locally, a quarter of the lease duration before another may take it.
 //!
-//! Traffic never depends on who leads; only statuses and Events about findings do.
+//! Traffic never depends on leadership; only statuses and Events of findings do.
 
 mod api;
 mod error;
@@ -30,22 +30,22 @@ pub use crate::leadership::{Leader, Leadership};
 use api::Leases;
 pub use error::LeaseError;
 pub use metrics::LeaseMetrics;
-use record::{Claim, Move, Record};
+use record::{Action, Claim, Record};
 
-/// Shortest lease time; the field counts whole seconds.
+/// Shortest lease duration; the field counts whole seconds.
 const MIN_TTL: Duration = Duration::from_secs(1);
-/// Giving the lease back at the end takes no longer than this.
+/// Timeout of releasing the lease at the end.
 const RELEASE: Duration = Duration::from_secs(2);
 
-/// About the election.
+/// Options of the election.
 #[derive(Clone, Debug)]
 pub struct LeaseOptions {
     /// Namespace and name of the Lease: the pod's namespace and `--election-id`.
     pub lease: Name,
-    /// Who we are: the pod's name.
+    /// Identity of this replica: the pod's name.
     pub identity: Arc<str>,
-    /// How long a claim holds without being renewed (`--election-ttl`, default 30 s, at least 1 s). It is tried to be renewed every
-    /// quarter of this and is given up after three quarters.
+    /// The lease duration (`--election-ttl`, default 30 s, at least 1 s). The leader renews every quarter of it and stops
+    /// leading when no renewal succeeded for three quarters.
     pub ttl: Duration,
 }
 
@@ -72,20 +72,20 @@ impl Elector {
         }
     }
 
-    /// Tells on the Lease who became leader.
+    /// Writes an Event on the Lease when this replica becomes leader.
     #[must_use]
     pub fn with_notices(mut self, notices: Notices) -> Self {
         self.notices = Some(notices);
         self
     }
 
-    /// Who leads, as it changes.
+    /// Which replica leads, as it changes.
     pub fn leadership(&self) -> watch::Receiver<Leadership> {
         self.leadership.subscribe()
     }
 
-    /// Takes part until `stop` resolves, then gives the lease back if it is ours, so that another can take it at once.
-    /// What depends on leading should have ended before.
+    /// Takes part until `stop` resolves, then releases the lease if this replica holds it, so that another can take it at
+    /// once. Tasks of the leader should have ended before.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         self.metrics.follow();
         let mut campaign = Campaign::new(&self);
@@ -94,7 +94,7 @@ impl Elector {
             () = campaign.run() => {}
         }
         campaign.lose("stopping");
-        // Even if we do not know that we lead: a claim may have been granted whose answer was not waited for.
+        // Also as a follower: the response of a successful claim may not have been received.
         self.release().await;
     }
 
@@ -108,7 +108,7 @@ impl Elector {
                     return Ok(false);
                 };
                 match self.leases.replace(&lease).await {
-                    // A renewal that was under way came in between.
+                    // A pending renewal was written in between.
                     Err(error) if error.is_stale() => {}
                     result => return result.map(|_| true),
                 }
@@ -126,15 +126,15 @@ impl Elector {
     }
 }
 
-/// What is known in the course of an election.
+/// The state of an election.
 struct Campaign<'e> {
     elector: &'e Elector,
     claim: Claim,
-    /// The lease as last seen, and since when its record has been unchanged.
-    seen: Option<Record>,
+    /// The lease as last observed.
+    observed: Option<Record>,
     leader: Option<Leader>,
     /// Why the last attempt failed, logged once.
-    trouble: Option<String>,
+    last_failure: Option<String>,
 }
 
 impl<'e> Campaign<'e> {
@@ -142,9 +142,9 @@ impl<'e> Campaign<'e> {
         Self {
             elector,
             claim: Claim::new(&elector.options),
-            seen: None,
+            observed: None,
             leader: None,
-            trouble: None,
+            last_failure: None,
         }
     }
 
@@ -156,16 +156,18 @@ impl<'e> Campaign<'e> {
         }
     }
 
-    /// Tries to take or keep the lease; when to do so again.
+    /// Tries to acquire or renew the lease; returns when to try again.
     async fn attempt(&mut self) -> Instant {
         let retry = Instant::now() + self.retry();
         let outcome = match self.leader.as_ref().map(Leader::until) {
-            // A request that hangs must not hide that the claim ran out.
-            Some(until) => match tokio::time::timeout_at(until, self.take_turn()).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(LeaseError::Late),
-            },
-            None => self.take_turn().await,
+            // A request that hangs must not delay the expiry of the claim.
+            Some(until) => {
+                match tokio::time::timeout_at(until, self.try_acquire_or_renew()).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => Err(LeaseError::Late),
+                }
+            }
+            None => self.try_acquire_or_renew().await,
         };
         match outcome {
             Ok(()) => self.recovered(),
@@ -179,24 +181,24 @@ impl<'e> Campaign<'e> {
             self.lose("the lease could not be renewed in time");
         }
         let soonest = Instant::now() + self.elector.options.ttl / 100;
-        match &self.seen {
-            // Another's claim is tried as soon as it has run out.
-            Some(record) if self.leader.is_none() => record.free_at(&self.claim).min(retry),
+        match &self.observed {
+            // The claim of another replica is tried as soon as it has expired.
+            Some(record) if self.leader.is_none() => record.expires_at(&self.claim).min(retry),
             _ => retry,
         }
         .max(soonest)
     }
 
-    async fn take_turn(&mut self) -> Result<(), LeaseError> {
-        // The renewal of a claim that nobody touched takes one request. A conflict tells that somebody did.
-        let known = self.seen.take_if(|_| self.leader.is_some());
+    async fn try_acquire_or_renew(&mut self) -> Result<(), LeaseError> {
+        // Renewing a claim takes one request; a conflict means that another client wrote the lease.
+        let known = self.observed.take_if(|_| self.leader.is_some());
         if let Some(record) = &known {
-            let result = self.play(record.renewal(&self.claim)).await;
+            let result = self.perform(record.renewal(&self.claim)).await;
             match result {
                 Err(error) if error.is_stale() => {}
                 result => {
                     if result.is_err() {
-                        self.seen = known;
+                        self.observed = known;
                     }
                     return result;
                 }
@@ -204,30 +206,30 @@ impl<'e> Campaign<'e> {
         }
         let lease = self.elector.leases.get().await?;
         self.observe(lease);
-        let next = match &self.seen {
+        let next = match &self.observed {
             Some(record) => record.next(&self.claim, Instant::now()),
-            None => Move::Create(self.claim.first()),
+            None => Action::Create(self.claim.first()),
         };
-        match self.play(next).await {
-            // Somebody was faster; what they did is seen in the next turn.
+        match self.perform(next).await {
+            // Another client was faster; the next attempt observes its write.
             Err(error) if error.is_stale() => Ok(()),
             result => result,
         }
     }
 
-    async fn play(&mut self, next: Move) -> Result<(), LeaseError> {
+    async fn perform(&mut self, action: Action) -> Result<(), LeaseError> {
         let leases = &self.elector.leases;
         let sent = Instant::now();
-        let lease = match next {
-            Move::Wait => {
+        let lease = match action {
+            Action::Wait => {
                 self.follow();
                 return Ok(());
             }
-            Move::Create(lease) => leases.create(&lease).await?,
-            Move::Replace(lease) => leases.replace(&lease).await?,
+            Action::Create(lease) => leases.create(&lease).await?,
+            Action::Replace(lease) => leases.replace(&lease).await?,
         };
         let until = self.claim.until(sent);
-        self.seen = Some(Record::seen(lease, Instant::now()));
+        self.observed = Some(Record::new(lease, Instant::now()));
         match &self.leader {
             Some(leader) => leader.extend(until),
             None => self.lead(until),
@@ -237,35 +239,37 @@ impl<'e> Campaign<'e> {
 
     fn observe(&mut self, lease: Option<Lease>) {
         let now = Instant::now();
-        self.seen = match (self.seen.take(), lease) {
+        self.observed = match (self.observed.take(), lease) {
             (_, None) => None,
-            (Some(before), Some(lease)) => Some(before.again(lease, now)),
-            (None, Some(lease)) => Some(Record::seen(lease, now)),
+            (Some(before), Some(lease)) => Some(before.updated(lease, now)),
+            (None, Some(lease)) => Some(Record::new(lease, now)),
         };
     }
 
-    /// Waits for the next turn. Where the lease can be watched, what happens to it is seen at once, and nobody asks again
-    /// before it is free.
+    /// Waits for the next attempt. A follower that may watch the lease observes changes at once, and sends no request
+    /// before the lease expires.
     async fn wait(&mut self, retry: Instant) {
         if self.leader.is_some() {
             return tokio::time::sleep_until(retry).await;
         }
-        let version = self.seen.as_ref().and_then(Record::version);
+        let version = self.observed.as_ref().and_then(Record::version);
         let version = version.unwrap_or_default().to_owned();
         let changes = self.elector.leases.changes(&version);
         let mut changes = std::pin::pin!(changes);
         loop {
-            let free = self.seen.as_ref().map(|seen| seen.free_at(&self.claim));
-            let until = free.unwrap_or(retry);
+            let observed = self.observed.as_ref();
+            let expires = observed.map(|record| record.expires_at(&self.claim));
+            let until = expires.unwrap_or(retry);
             match tokio::time::timeout_at(until, changes.next()).await {
                 Ok(Some(lease)) => self.observe(lease),
                 Ok(None) => return tokio::time::sleep_until(retry.min(until)).await,
                 Err(_) => return,
             }
             let now = Instant::now();
-            let next = self.seen.as_ref().map(|seen| seen.next(&self.claim, now));
-            if !matches!(next, Some(Move::Wait)) {
-                // Those who saw the same are not to ask at the same instant.
+            let observed = self.observed.as_ref();
+            let next = observed.map(|record| record.next(&self.claim, now));
+            if !matches!(next, Some(Action::Wait)) {
+                // Spread, as all followers observe the change at the same instant.
                 let spread = self.elector.options.ttl.mul_f64(fastrand::f64() / 50.0);
                 return tokio::time::sleep(spread).await;
             }
@@ -278,7 +282,7 @@ impl<'e> Campaign<'e> {
         if self.leader.is_some() {
             return quarter;
         }
-        // Replicas that started together are not to ask together.
+        // Spread, as replicas may have started together.
         quarter.mul_f64(1.0 + fastrand::f64() / 5.0)
     }
 
@@ -294,7 +298,7 @@ impl<'e> Campaign<'e> {
         if let Some(notices) = &self.elector.notices {
             notices.push(Notice::Leader {
                 lease: options.lease.clone(),
-                uid: self.seen.as_ref().and_then(Record::uid),
+                uid: self.observed.as_ref().and_then(Record::uid),
                 identity: options.identity.clone(),
             });
         }
@@ -302,16 +306,16 @@ impl<'e> Campaign<'e> {
 
     fn follow(&mut self) {
         self.lose("another replica holds the lease");
-        let holder = self.seen.as_ref().and_then(Record::holder);
+        let holder = self.observed.as_ref().and_then(Record::holder);
         self.elector.leadership.send_if_modified(|leadership| {
-            let is_news = leadership.holder() != holder.as_deref();
-            if is_news {
+            let is_changed = leadership.holder() != holder.as_deref();
+            if is_changed {
                 if let Some(holder) = &holder {
                     tracing::info!(lease = %self.elector.options.lease, leader = %holder, "following");
                 }
                 *leadership = Leadership::Follower(holder.clone());
             }
-            is_news
+            is_changed
         });
     }
 
@@ -329,23 +333,23 @@ impl<'e> Campaign<'e> {
     fn failed(&mut self, error: &LeaseError) {
         let message = causes(error);
         let lease = &self.elector.options.lease;
-        if self.trouble.as_ref() != Some(&message) {
+        if self.last_failure.as_ref() != Some(&message) {
             tracing::warn!(%lease, error = message, "leader election failing");
-            self.trouble = Some(message);
+            self.last_failure = Some(message);
         } else {
             tracing::debug!(%lease, error = message, "leader election still failing");
         }
     }
 
     fn recovered(&mut self) {
-        if self.trouble.take().is_some() {
-            tracing::info!(lease = %self.elector.options.lease, "the election gets on again");
+        if self.last_failure.take().is_some() {
+            tracing::info!(lease = %self.elector.options.lease, "leader election works again");
         }
     }
 }
 
 impl Drop for Campaign<'_> {
-    /// However the election ends, nobody goes on as leader.
+    /// However the election ends, this replica stops leading.
     fn drop(&mut self) {
         if let Some(leader) = self.leader.take() {
             leader.end();

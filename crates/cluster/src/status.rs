@@ -1,11 +1,10 @@
-//! `status.loadBalancer` of the Ingresses that are ours: where they can be reached.
+//! Writes `status.loadBalancer` of this controller's Ingresses.
 //!
-//! The leader alone writes, and looks at its claim right before each write. Writes follow from comparing what is wanted
-//! with what was observed, so that nothing is written when nothing changed: when the set of Ingresses, an address or an
-//! observed status changes, and every `--status-update-interval`. A status that another keeps changing back is written
-//! once more at once and then once an interval.
+//! Only the leader writes, and it checks its claim right before each write. Desired and observed statuses are compared when
+//! the set of Ingresses, an address or an observed status changes, and every `--status-update-interval`; only differences
+//! are written. A status that another client keeps changing is repaired once at once, and then once an interval.
 //!
-//! What is ours and what is observed comes from elsewhere; this decides nothing about routing.
+//! Which Ingresses are adopted and what is observed comes from elsewhere; this decides nothing about routing.
 
 mod address;
 mod addresses;
@@ -35,43 +34,43 @@ use work::Work;
 /// Shortest `--status-update-interval`.
 const MIN_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What is watched elsewhere and read here.
+/// The observed state, which is watched elsewhere.
 pub trait Observations: Send + Sync + 'static {
-    /// The status of an Ingress as last observed; none when there is no such Ingress.
+    /// The status of an Ingress as last observed; `None` when there is no such Ingress.
     fn observed(&self, ingress: &Name) -> Option<Observed>;
 
-    /// The Service that `--publish-service` names; none while it is not known or gone, which leaves statuses alone.
+    /// The Service of `--publish-service`; `None` while it is unknown or missing, and statuses are then left alone.
     fn publish_service(&self) -> Option<PublishService>;
 
     /// Resolves when something changed since it last resolved. Cancelling it loses nothing.
     fn changed(&self) -> impl Future<Output = ()> + Send;
 }
 
-/// Ingresses that became ours, and that are ours no longer. The first says what is ours at all.
+/// Changes of the set of this controller's Ingresses. The first input lists all of them.
 #[derive(Clone, Debug, Default)]
 pub struct StatusInput {
-    /// Of our class and namespaces now.
+    /// Now of this controller's class and namespaces.
     pub adopted: Vec<Name>,
     /// Gone, or of another class or namespace.
     pub released: Vec<Name>,
 }
 
-/// Where addresses come from.
+/// Where the published addresses come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AddressSource {
-    /// These (`--publish-status-address`).
+    /// Fixed addresses (`--publish-status-address`).
     Fixed(Vec<Address>),
     /// The Service of `--publish-service`.
     Service,
-    /// The nodes that run ready pods of ours.
+    /// The nodes that run ready pods of this controller.
     Nodes {
-        /// Their internal addresses even if they have external ones (`--report-node-internal-ip-address`).
+        /// Use internal addresses even if a node has external ones (`--report-node-internal-ip-address`).
         internal: bool,
     },
 }
 
 impl AddressSource {
-    /// From `--publish-status-address`, a list with commas.
+    /// Parses `--publish-status-address`, a comma-separated list.
     pub fn fixed(list: &str) -> Self {
         let entries = list.split(',').map(str::trim);
         Self::Fixed(
@@ -83,13 +82,12 @@ impl AddressSource {
     }
 }
 
-/// About the writing of statuses.
+/// Options of the status writer.
 #[derive(Clone, Debug)]
 pub struct StatusOptions {
-    /// Where addresses come from.
+    /// Where the published addresses come from.
     pub source: AddressSource,
-    /// Everything is looked at so often even if nothing seems to have changed (`--status-update-interval`, default 60 s,
-    /// at least 5 s).
+    /// Between two comparisons of all statuses without a change (`--status-update-interval`, default 60 s, at least 5 s).
     pub interval: Duration,
     /// Whether the last replica to stop clears the statuses (`--update-status-on-shutdown`).
     pub clear_on_shutdown: bool,
@@ -125,8 +123,8 @@ impl<O: Observations> StatusWriter<O> {
         }
     }
 
-    /// Writes until `stop` resolves, then clears the statuses that it must clear, which takes 5 seconds at most. The lease should be
-    /// given back after this.
+    /// Writes until `stop` resolves, then clears statuses if configured, for at most 5 seconds. The lease should be
+    /// released after this.
     pub async fn run(
         self,
         inputs: mpsc::UnboundedReceiver<StatusInput>,

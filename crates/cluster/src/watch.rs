@@ -1,8 +1,8 @@
-//! The API server as a source of objects: everything that a table is made from, listed once and kept up to date.
+//! The API server as a source of objects: everything that a table is made from, listed and watched.
 //!
-//! A [`Watch`] gives out batches of changes as the file source does. Nothing is given out before everything was listed once,
-//! unless the API server is out of reach and an earlier run left its objects in the cache. After that what is known stays
-//! in service whatever happens to the API server. Nothing here decides what objects mean.
+//! A [`Watch`] returns batches of changes as the file source does. The first one comes when everything was listed once, or
+//! from the cache of an earlier run while the API server is unreachable. Known objects stay in service whatever happens to
+//! the API server afterwards. Nothing here decides what objects mean.
 
 mod backoff;
 mod body;
@@ -45,9 +45,9 @@ pub use metrics::WatchMetrics;
 pub use options::{Timing, WatchOptions};
 pub use statuses::Statuses;
 
-/// Messages that wait to be taken in; who sends more waits.
+/// Most queued messages; senders of further ones wait.
 const INBOX: usize = 256;
-/// Messages that are taken in before others get to run.
+/// Most messages handled before other tasks run.
 const AT_ONCE: usize = 1024;
 
 /// Kubernetes objects from an API server.
@@ -59,16 +59,16 @@ pub struct Watch {
     pace: Pace,
     timing: Timing,
     saver: Option<Saver>,
-    /// What was given out last.
-    given: Option<Origin>,
-    /// Since when there is something to give out.
+    /// Origin of the last batch.
+    last_origin: Option<Origin>,
+    /// Since when changes are pending.
     pending: Option<Instant>,
-    /// When to be content with the cache.
-    patience: Instant,
+    /// When to serve the cache instead of waiting for the API server.
+    cache_deadline: Instant,
 }
 
 impl Watch {
-    /// Begins to list and watch. Needs a tokio runtime; everything runs on it until this is dropped.
+    /// Starts to list and watch. Needs a tokio runtime; everything runs on it until this is dropped.
     pub fn start(client: Client, options: WatchOptions, metrics: WatchMetrics) -> Self {
         let (out, inbox) = mpsc::channel(INBOX);
         let timing = options.timing;
@@ -86,7 +86,7 @@ impl Watch {
             match &options.pod {
                 Some(pod) => tasks.find_zone(pod.clone()),
                 None => tracing::warn!(
-                    "POD_NAME or POD_NAMESPACE is not set: the zone cannot be known, and endpoints of all zones are used"
+                    "cannot find the zone of this pod: POD_NAME or POD_NAMESPACE is not set; using endpoints of all zones"
                 ),
             }
         }
@@ -98,11 +98,11 @@ impl Watch {
             pace: Pace::default(),
             timing,
             saver: options.cache.map(|cache| Saver::new(cache, timing.save)),
-            given: None,
+            last_origin: None,
             pending: None,
-            patience: Instant::now() + timing.cached,
+            cache_deadline: Instant::now() + timing.cache_after,
         };
-        watch.work();
+        watch.start_tasks();
         watch
     }
 
@@ -111,24 +111,24 @@ impl Watch {
         &self.hub.snapshot
     }
 
-    /// What Ingresses and the published Service show as their addresses, kept up to date by
+    /// Statuses of Ingresses and of the published Service, kept up to date by
     /// [`changes`](Self::changes).
     pub fn statuses(&self) -> Arc<Statuses> {
         self.statuses.clone()
     }
 
-    /// How well the API server can be read, kept up to date by [`changes`](Self::changes).
+    /// The health of the connection to the API server, kept up to date by [`changes`](Self::changes).
     pub fn health(&self) -> watch::Receiver<Health> {
         self.hub.conditions.health()
     }
 
-    /// The next batch: at first all objects, when all were listed (or those of the cache); then changes, at once after quiet
-    /// and together within 2 to 100 ms otherwise. The first from the API server after the cache's is the difference to
-    /// those. Dropping the future loses nothing.
+    /// The next batch: at first all objects, when all were listed (or those of the cache); then changes, at once after an
+    /// idle time and otherwise batched for 2 to 100 ms. The first batch from the API server after one from the cache is
+    /// the difference. Dropping the future loses nothing.
     pub async fn changes(&mut self) -> Batch {
-        self.pace.ask(Instant::now());
+        self.pace.requested(Instant::now());
         loop {
-            self.take_waiting();
+            self.handle_queued();
             let now = Instant::now();
             if let Some(batch) = self.batch(now) {
                 return batch;
@@ -138,7 +138,7 @@ impl Watch {
             tokio::select! {
                 message = self.inbox.recv() => {
                     if let Some(message) = message {
-                        self.take(message);
+                        self.handle(message);
                     }
                 }
                 () = until(wake) => {}
@@ -147,8 +147,7 @@ impl Watch {
         }
     }
 
-    /// Leaves the objects in the cache for the next run, if there is one and it has not got them. For the end of the
-    /// program.
+    /// Writes the cache for the next run, if one is configured and out of date. For the end of the program.
     pub async fn save(&mut self) {
         let Some(saver) = &mut self.saver else {
             return;
@@ -156,39 +155,39 @@ impl Watch {
         saver.finish(&self.hub).await;
     }
 
-    /// Takes in what is there, so that changes that came together are one batch.
-    fn take_waiting(&mut self) {
+    /// Handles the queued messages, so that changes that arrive together are one batch.
+    fn handle_queued(&mut self) {
         for _ in 0..AT_ONCE {
             match self.inbox.try_recv() {
-                Ok(message) => self.take(message),
+                Ok(message) => self.handle(message),
                 Err(_) => return,
             }
         }
     }
 
-    fn take(&mut self, message: Message) {
-        self.hub.take(message);
-        self.work();
+    fn handle(&mut self, message: Message) {
+        self.hub.handle(message);
+        self.start_tasks();
         let pending = self.pending.unwrap_or_else(Instant::now);
         self.pending = self.hub.has_changes().then_some(pending);
     }
 
-    fn work(&mut self) {
+    fn start_tasks(&mut self) {
         for task in self.hub.take_tasks() {
             self.tasks.run(task);
         }
     }
 
-    /// What is due now.
+    /// The batch that is due now.
     fn batch(&mut self, now: Instant) -> Option<Batch> {
-        if self.given == Some(Origin::Live) {
-            return (now >= self.due()?).then(|| self.give(Origin::Live, now));
+        if self.last_origin == Some(Origin::Live) {
+            return (now >= self.due()?).then(|| self.take_batch(Origin::Live, now));
         }
         if self.hub.is_complete() {
             return (now >= self.due().unwrap_or(now)).then(|| self.first(now));
         }
-        let is_time = self.hub.conditions.is_unreachable() || now >= self.patience;
-        if self.given.is_some() || !is_time {
+        let is_time = self.hub.conditions.is_unreachable() || now >= self.cache_deadline;
+        if self.last_origin.is_some() || !is_time {
             return None;
         }
         let stored = self.saver.as_mut()?.take_loaded()?;
@@ -196,32 +195,32 @@ impl Watch {
         tracing::warn!(
             objects,
             seconds_old = age,
-            "serving the objects of the cache until the API server can be read"
+            "serving the cached objects until the API server can be read"
         );
         self.hub.seed(stored.objects, stored.environment);
-        self.work();
+        self.start_tasks();
         self.hub.conditions.set_stale(true);
-        Some(self.give(Origin::Cached, now))
+        Some(self.take_batch(Origin::Cached, now))
     }
 
-    /// The first from the API server.
+    /// The first batch from the API server.
     fn first(&mut self, now: Instant) -> Batch {
         self.hub.conditions.set_complete();
         self.hub.conditions.set_stale(false);
         if let Some(saver) = &mut self.saver {
             saver.forget_loaded();
         }
-        let batch = self.give(Origin::Live, now);
+        let batch = self.take_batch(Origin::Live, now);
         let objects = self.hub.snapshot.len();
-        tracing::info!(objects, "all objects are known from the API server");
+        tracing::info!(objects, "listed all objects of the API server");
         batch
     }
 
-    fn give(&mut self, origin: Origin, now: Instant) -> Batch {
+    fn take_batch(&mut self, origin: Origin, now: Instant) -> Batch {
         let (arrived, changes, findings) = self.hub.take_changes();
         self.pending = None;
-        self.given = Some(origin);
-        self.pace.give(now);
+        self.last_origin = Some(origin);
+        self.pace.returned(now);
         if origin == Origin::Live
             && let Some(saver) = &mut self.saver
         {
@@ -240,36 +239,35 @@ impl Watch {
         let pending = self.pending?;
         let mut due = self.pace.due(pending);
         let now = Instant::now();
-        // What belongs together often comes together: an Ingress is not served for some milliseconds without what it names
-        // if that is on its way.
-        let together = pending + self.timing.together;
-        if now >= due && together > now && self.given.is_some() && self.hub.lacks_services() {
+        // Related objects often arrive together: an Ingress waits some milliseconds for the Services that it names.
+        let together = pending + self.timing.services_wait;
+        if now >= due && together > now && self.last_origin.is_some() && self.hub.lacks_services() {
             due = due.max(together);
         }
         if self.hub.is_fetching() {
-            due = due.max(pending + self.timing.answer);
+            due = due.max(pending + self.timing.fetch_wait);
         }
         Some(due)
     }
 
     fn save_if_due(&mut self, now: Instant) {
-        if self.given == Some(Origin::Live)
+        if self.last_origin == Some(Origin::Live)
             && let Some(saver) = &mut self.saver
         {
             saver.save_if_due(&self.hub, now);
         }
     }
 
-    /// When to look again if nothing happens.
+    /// When to check again without a message.
     fn wake(&mut self, now: Instant) -> Option<Instant> {
-        let due = match self.given {
+        let due = match self.last_origin {
             Some(Origin::Live) => self.due(),
             Some(Origin::Cached) | None if self.hub.is_complete() => self.due(),
-            None => Some(self.patience).filter(|patience| *patience > now),
+            None => Some(self.cache_deadline).filter(|deadline| *deadline > now),
             Some(Origin::Cached) => None,
         };
         let save = self.saver.as_ref().and_then(Saver::due);
-        let save = save.filter(|_| self.given == Some(Origin::Live));
+        let save = save.filter(|_| self.last_origin == Some(Origin::Live));
         due.into_iter().chain(save).min()
     }
 }
@@ -282,7 +280,7 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-/// Something about the cache is done.
+/// Resolves when reading or writing the cache is done.
 async fn progress(saver: Option<&mut Saver>) {
     match saver {
         Some(saver) => saver.progress().await,

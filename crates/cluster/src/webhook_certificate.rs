@@ -1,15 +1,15 @@
-//! The certificate of the admission webhook: from files, or made and renewed here.
+//! The certificate of the admission webhook: from files, or issued and renewed here.
 //!
-//! One that is made here lives in a Secret together with its authority. Whichever replica comes first makes it, the others
-//! read it; the authority goes into caBundle of the webhook configuration. All is reconciled every minute, and nothing is replaced
-//! before its replacement is trusted: a new CA goes into caBundle first and signs only after that update is observed.
-//! A Secret filled by another owner is used and never written.
+//! A certificate that is issued here is stored in a Secret together with its CA. The first replica issues it, the others
+//! read it; the CA is written to caBundle of the webhook configuration. All is reconciled every minute, and nothing is
+//! replaced before its replacement is trusted: a new CA goes into caBundle first and signs only after that update is
+//! observed. A Secret filled by another owner is used and never written.
 
 mod configuration;
 mod error;
+mod evaluate;
 mod files;
 mod issue;
-mod judge;
 mod managed;
 mod metrics;
 mod secret;
@@ -30,10 +30,10 @@ use files::Files;
 use managed::Managed;
 pub use metrics::WebhookCertificateMetrics;
 
-/// What the webhook shows to the API server.
+/// The certificate that the webhook serves with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServingCertificate {
-    /// The chain, PEM, its own certificate first.
+    /// The chain, PEM, leaf certificate first.
     pub chain_pem: Vec<u8>,
     /// The private key, PEM.
     pub key_pem: PrivateBytes,
@@ -49,23 +49,23 @@ pub enum CertificateSource {
         /// Key, PEM.
         key: PathBuf,
     },
-    /// A Secret that is filled here.
+    /// Issued here and stored in a Secret.
     Managed(ManagedOptions),
 }
 
-/// About a certificate that is made here.
+/// Options of a certificate that is issued here.
 #[derive(Clone, Debug)]
 pub struct ManagedOptions {
-    /// Where it is kept (`--validating-webhook-secret`).
+    /// The Secret that stores it (`--validating-webhook-secret`).
     pub secret: Name,
-    /// The ValidatingWebhookConfiguration whose caBundle is updated (`--validating-webhook-configuration`); `None`: none
-    /// is.
+    /// The ValidatingWebhookConfiguration whose caBundle is updated (`--validating-webhook-configuration`); `None`: no
+    /// update.
     pub configuration: Option<Box<str>>,
     /// The Service by which the API server reaches the webhook (`--validating-webhook-service`).
     pub service: Name,
 }
 
-/// What the time is; tests have their own.
+/// The time; tests set their own.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// The task that keeps the certificate.
@@ -101,12 +101,12 @@ impl WebhookCertificate {
         self
     }
 
-    /// The certificate as it changes; none until there is one.
+    /// The certificate as it changes; `None` until there is one.
     pub fn serving(&self) -> watch::Receiver<Option<Arc<ServingCertificate>>> {
         self.output.sender.subscribe()
     }
 
-    /// Keeps it for ever.
+    /// Keeps the certificate valid, for ever.
     pub async fn run(self) {
         match self.source {
             CertificateSource::Files { certificate, key } => {
@@ -120,17 +120,16 @@ impl WebhookCertificate {
     }
 }
 
-/// Where certificates go.
 struct Output {
     sender: watch::Sender<Option<Arc<ServingCertificate>>>,
     metrics: WebhookCertificateMetrics,
 }
 
 impl Output {
-    /// Shows this one from now on.
+    /// Serves with this certificate from now on.
     fn publish(&self, serving: ServingCertificate, source: &str) {
-        let is_news = self.sender.borrow().as_deref() != Some(&serving);
-        if !is_news {
+        let is_new = self.sender.borrow().as_deref() != Some(&serving);
+        if !is_new {
             return;
         }
         if let Ok(certificate) = certificate_from_pem(&serving.chain_pem, &serving.key_pem, source)

@@ -41,12 +41,12 @@ fn finding(kind: Kind, name: &str) -> Finding {
     }
 }
 
-fn until(world: &World, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-    headgate_testkit::wait::until(what, || world.api.list("Event").into_iter().find(&wanted))
+fn until(world: &World, what: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    headgate_testkit::wait::until(what, || world.api.list("Event").into_iter().find(&holds))
 }
 
 #[test]
-fn findings_are_told_once_whoever_tells_them() {
+fn replicas_write_one_event_for_the_same_finding() {
     let world = World::start();
     let (one, two) = (start(&world, "one"), start(&world, "two"));
     one.findings(
@@ -67,7 +67,7 @@ fn findings_are_told_once_whoever_tells_them() {
 }
 
 #[test]
-fn events_about_objects_of_the_cluster_are_in_the_default_namespace() {
+fn events_about_cluster_scoped_objects_are_in_the_default_namespace() {
     let world = World::start();
     start(&world, "one").findings([(finding(Kind::IngressClass, "nginx"), None)], &[]);
     let event = until(&world, "the event", |_| true);
@@ -76,7 +76,7 @@ fn events_about_objects_of_the_cluster_are_in_the_default_namespace() {
 }
 
 #[test]
-fn failures_delay_and_do_not_lose() {
+fn failed_writes_are_retried() {
     let world = World::start();
     let notices = start(&world, "one");
     world

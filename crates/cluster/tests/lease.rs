@@ -18,9 +18,9 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use write::World;
 
-/// Short where a claim has to run out.
+/// Short where a claim must expire.
 const SHORT: Duration = Duration::from_secs(2);
-/// Long where it must not: what happens much earlier did not wait for it.
+/// Long where it must not expire: what happens much earlier did not wait for the expiry.
 const LONG: Duration = Duration::from_secs(40);
 
 struct Replica {
@@ -63,7 +63,7 @@ fn leads(leadership: &Leadership) -> bool {
 }
 
 #[test]
-fn a_lease_given_back_is_taken_at_once() {
+fn a_released_lease_is_acquired_at_once() {
     let world = World::start();
     let mut one = start(&world, world.client(), "one", LONG);
     world.wait(&mut one.leadership, leads);
@@ -79,7 +79,7 @@ fn a_lease_given_back_is_taken_at_once() {
 }
 
 #[test]
-fn a_killed_leader_is_replaced_within_the_lease_time() {
+fn a_killed_leader_is_replaced_within_the_lease_duration() {
     let world = World::start();
     let mut one = start(&world, world.client(), "one", SHORT);
     world.wait(&mut one.leadership, leads);
@@ -92,7 +92,7 @@ fn a_killed_leader_is_replaced_within_the_lease_time() {
 }
 
 #[test]
-fn a_leader_without_an_api_server_stops_leading_and_one_leads_afterwards() {
+fn a_leader_stops_during_an_outage_of_the_api_server_and_leads_again_afterwards() {
     let mut world = World::start();
     let mut one = start(&world, world.client(), "one", SHORT);
     world.wait(&mut one.leadership, leads);
@@ -110,7 +110,7 @@ fn a_leader_without_an_api_server_stops_leading_and_one_leads_afterwards() {
 }
 
 #[test]
-fn a_renewal_that_hangs_does_not_keep_a_leader() {
+fn a_renewal_that_hangs_ends_leadership() {
     let world = World::start();
     let mut one = start(&world, world.client(), "one", SHORT);
     world.wait(&mut one.leadership, leads);
@@ -122,7 +122,7 @@ fn a_renewal_that_hangs_does_not_keep_a_leader() {
 }
 
 #[test]
-fn without_permission_to_watch_it_works_as_well() {
+fn an_election_works_without_permission_to_watch() {
     let world = World::start();
     let rules = json!([{"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "update"],
         "resourceNames": ["leader"]},
@@ -140,7 +140,7 @@ fn without_permission_to_watch_it_works_as_well() {
 }
 
 #[test]
-fn who_became_leader_is_told_on_the_lease() {
+fn a_new_leader_writes_an_event_on_the_lease() {
     let world = World::start();
     let mut one = start(&world, world.client(), "one", LONG);
     world.wait(&mut one.leadership, leads);

@@ -25,35 +25,40 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use write::World;
 
-/// Ingresses as a watch tells them.
+/// Statuses of Ingresses, observed by a watch.
 #[derive(Default)]
-struct Watched {
+struct WatchedStatuses {
     all: Mutex<HashMap<Name, Observed>>,
-    news: Notify,
+    changed: Notify,
 }
 
-impl Watched {
+impl WatchedStatuses {
     fn start(world: &World) -> Arc<Self> {
         let watched = Arc::new(Self::default());
         let api: Api<Ingress> = Api::all(world.client());
-        let seen = watched.clone();
+        let statuses = watched.clone();
         world.runtime.spawn(async move {
             let mut events = watcher::watcher(api, watcher::Config::default()).boxed();
             while let Some(event) = events.next().await {
                 match event.unwrap() {
                     Event::Apply(ingress) | Event::InitApply(ingress) => {
                         let name = Name::of(&ingress.metadata);
-                        seen.all.lock().unwrap().insert(name, observed(&ingress));
+                        statuses
+                            .all
+                            .lock()
+                            .unwrap()
+                            .insert(name, observed(&ingress));
                     }
                     Event::Delete(ingress) => {
-                        seen.all
+                        statuses
+                            .all
                             .lock()
                             .unwrap()
                             .remove(&Name::of(&ingress.metadata));
                     }
                     Event::Init | Event::InitDone => {}
                 }
-                seen.news.notify_one();
+                statuses.changed.notify_one();
             }
         });
         watched
@@ -73,11 +78,11 @@ fn observed(ingress: &Ingress) -> Observed {
         entries: entries
             .map(|entry| Address::new(entry.ip.as_deref(), entry.hostname.as_deref()))
             .collect(),
-        ours: owns_status(&ingress.metadata),
+        managed: owns_status(&ingress.metadata),
     }
 }
 
-impl Observations for Watched {
+impl Observations for WatchedStatuses {
     fn observed(&self, ingress: &Name) -> Option<Observed> {
         self.all.lock().unwrap().get(ingress).cloned()
     }
@@ -87,19 +92,19 @@ impl Observations for Watched {
     }
 
     async fn changed(&self) {
-        self.news.notified().await;
+        self.changed.notified().await;
     }
 }
 
-struct Writing {
+struct Writer {
     inputs: mpsc::UnboundedSender<StatusInput>,
     leadership: watch::Sender<Leadership>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-impl Writing {
-    /// Leads.
+impl Writer {
+    /// A writer that leads.
     fn start(world: &World, client: Client, source: AddressSource) -> Self {
         let options = StatusOptions {
             source,
@@ -108,7 +113,7 @@ impl Writing {
             pod: Name::new("ingress", "pod-1"),
         };
         let metrics = StatusMetrics::new(&HashMap::new()).unwrap();
-        let writer = StatusWriter::new(client, options, Watched::start(world), metrics);
+        let writer = StatusWriter::new(client, options, WatchedStatuses::start(world), metrics);
         let (inputs, input) = mpsc::unbounded_channel();
         let leader = Leader::new(Instant::now() + Duration::from_secs(3600));
         let (leadership, follower) = watch::channel(Leadership::Leader(leader));
@@ -158,12 +163,12 @@ fn fixed() -> AddressSource {
     AddressSource::fixed("lb.example,127.0.0.9")
 }
 
-fn told() -> Value {
+fn published() -> Value {
     json!([{"hostname": "lb.example"}, {"ip": "127.0.0.9"}])
 }
 
-fn is_told(ingress: &Value) -> bool {
-    ingress["status"]["loadBalancer"]["ingress"] == told()
+fn is_published(ingress: &Value) -> bool {
+    ingress["status"]["loadBalancer"]["ingress"] == published()
 }
 
 fn is_empty(ingress: &Value) -> bool {
@@ -172,15 +177,15 @@ fn is_empty(ingress: &Value) -> bool {
 }
 
 #[test]
-fn statuses_are_applied_and_withdrawn_by_our_manager() {
+fn statuses_are_applied_and_cleared_by_the_field_manager() {
     let world = World::start();
     world.api.create(ingress("web"));
-    let writing = Writing::start(&world, world.client(), fixed());
-    writing.input(&["web"], &[]);
-    let ingress = world.api.until("Ingress", "shop", "web", is_told);
+    let writer = Writer::start(&world, world.client(), fixed());
+    writer.input(&["web"], &[]);
+    let ingress = world.api.until("Ingress", "shop", "web", is_published);
     let metadata = serde_json::from_value(ingress["metadata"].clone()).unwrap();
     assert!(owns_status(&metadata));
-    writing.input(&[], &["web"]);
+    writer.input(&[], &["web"]);
     let ingress = world.api.until("Ingress", "shop", "web", is_empty);
     let metadata = serde_json::from_value(ingress["metadata"].clone()).unwrap();
     assert!(!owns_status(&metadata));
@@ -188,19 +193,19 @@ fn statuses_are_applied_and_withdrawn_by_our_manager() {
 }
 
 #[test]
-fn who_changes_a_status_of_ours_is_corrected() {
+fn a_changed_status_is_repaired() {
     let world = World::start();
     world.api.create(ingress("web"));
-    let writing = Writing::start(&world, world.client(), fixed());
-    writing.input(&["web"], &[]);
-    world.api.until("Ingress", "shop", "web", is_told);
+    let writer = Writer::start(&world, world.client(), fixed());
+    writer.input(&["web"], &[]);
+    world.api.until("Ingress", "shop", "web", is_published);
     world.api.modify("Ingress", "shop", "web", |ingress| {
         ingress["status"]["loadBalancer"]["ingress"] = json!([{"ip": "127.0.0.77"}]);
     });
-    world.api.until("Ingress", "shop", "web", is_told);
+    world.api.until("Ingress", "shop", "web", is_published);
     assert!(world.api.delete("Ingress", "shop", "web"));
     world.api.create(ingress("web"));
-    world.api.until("Ingress", "shop", "web", is_told);
+    world.api.until("Ingress", "shop", "web", is_published);
 }
 
 #[test]
@@ -215,8 +220,8 @@ fn the_permissions_of_ingress_nginx_are_enough() {
         {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
         {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}]);
     let client = world.client_with("drop-in", &rules);
-    let writing = Writing::start(&world, client, AddressSource::Nodes { internal: false });
-    writing.input(&["web"], &[]);
+    let writer = Writer::start(&world, client, AddressSource::Nodes { internal: false });
+    writer.input(&["web"], &[]);
     let ingress = world
         .api
         .until("Ingress", "shop", "web", |ingress| !is_empty(ingress));
@@ -224,12 +229,12 @@ fn the_permissions_of_ingress_nginx_are_enough() {
         ingress["status"]["loadBalancer"]["ingress"],
         json!([{"ip": "127.0.0.9"}])
     );
-    writing.input(&[], &["web"]);
+    writer.input(&[], &["web"]);
     world.api.until("Ingress", "shop", "web", is_empty);
 }
 
 #[test]
-fn what_was_written_by_update_can_be_withdrawn_by_apply() {
+fn a_status_written_by_update_can_be_cleared_by_apply() {
     let world = World::start();
     world.api.create(ingress("web"));
     world.api.inject(
@@ -238,17 +243,17 @@ fn what_was_written_by_update_can_be_withdrawn_by_apply() {
             .resource("ingresses/status")
             .times(1),
     );
-    let writing = Writing::start(&world, world.client(), fixed());
-    writing.input(&["web"], &[]);
-    world.api.until("Ingress", "shop", "web", is_told);
-    drop(writing);
-    let again = Writing::start(&world, world.client(), fixed());
+    let writer = Writer::start(&world, world.client(), fixed());
+    writer.input(&["web"], &[]);
+    world.api.until("Ingress", "shop", "web", is_published);
+    drop(writer);
+    let again = Writer::start(&world, world.client(), fixed());
     again.input(&[], &["web"]);
     world.api.until("Ingress", "shop", "web", is_empty);
 }
 
 #[test]
-fn failures_of_all_kinds_delay_and_do_not_lose() {
+fn failed_writes_are_retried() {
     for effect in [
         Effect::Drop,
         Effect::Status(500),
@@ -260,42 +265,42 @@ fn failures_of_all_kinds_delay_and_do_not_lose() {
         world
             .api
             .inject(Fault::new(effect).resource("ingresses/status").times(1));
-        let writing = Writing::start(&world, world.client(), fixed());
-        writing.input(&["web"], &[]);
-        world.api.until("Ingress", "shop", "web", is_told);
+        let writer = Writer::start(&world, world.client(), fixed());
+        writer.input(&["web"], &[]);
+        world.api.until("Ingress", "shop", "web", is_published);
     }
 }
 
 #[test]
-fn the_last_replica_clears_only_what_is_ours() {
+fn the_last_replica_clears_only_adopted_ingresses() {
     let world = World::start();
-    for name in ["web", "foreign"] {
+    for name in ["web", "unmanaged"] {
         world.api.create(ingress(name));
     }
-    world.api.modify("Ingress", "shop", "foreign", |ingress| {
-        ingress["status"]["loadBalancer"]["ingress"] = told();
+    world.api.modify("Ingress", "shop", "unmanaged", |ingress| {
+        ingress["status"]["loadBalancer"]["ingress"] = published();
     });
     world.api.create(pod("pod-1"));
-    let writing = Writing::start(&world, world.client(), fixed());
-    writing.input(&["web"], &[]);
-    world.api.until("Ingress", "shop", "web", is_told);
+    let writer = Writer::start(&world, world.client(), fixed());
+    writer.input(&["web"], &[]);
+    world.api.until("Ingress", "shop", "web", is_published);
     world.api.create(pod("pod-2"));
-    writing.stop(&world);
+    writer.stop(&world);
     assert!(
-        is_told(&world.api.get("Ingress", "shop", "web").unwrap()),
-        "another runs"
+        is_published(&world.api.get("Ingress", "shop", "web").unwrap()),
+        "another replica runs"
     );
     world.api.delete("Pod", "ingress", "pod-2");
-    let writing = Writing::start(&world, world.client(), fixed());
-    writing.input(&["web"], &[]);
-    // It is known to be ours once something about it was done.
+    let writer = Writer::start(&world, world.client(), fixed());
+    writer.input(&["web"], &[]);
+    // The writer has the Ingress adopted once it repairs it.
     world.api.modify("Ingress", "shop", "web", |ingress| {
         ingress["status"] = json!({})
     });
-    world.api.until("Ingress", "shop", "web", is_told);
-    writing.stop(&world);
+    world.api.until("Ingress", "shop", "web", is_published);
+    writer.stop(&world);
     world.api.until("Ingress", "shop", "web", is_empty);
-    assert!(is_told(
-        &world.api.get("Ingress", "shop", "foreign").unwrap()
+    assert!(is_published(
+        &world.api.get("Ingress", "shop", "unmanaged").unwrap()
     ));
 }

@@ -1,4 +1,4 @@
-//! The source of objects against an API server that misbehaves on command.
+//! The source of objects against an API server with injected faults.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -8,11 +8,11 @@ mod cache;
 mod faults;
 #[path = "watch/names.rs"]
 mod names;
+#[path = "watch/observations.rs"]
+mod observations;
 #[path = "watch/scope.rs"]
 mod scope;
 #[path = "watch/start.rs"]
 mod start;
-#[path = "watch/told.rs"]
-mod told;
 #[path = "watch/world.rs"]
 mod world;

@@ -56,7 +56,7 @@ fn rules() -> Value {
 }
 
 #[test]
-fn racing_replicas_agree_and_the_authority_is_told() {
+fn racing_replicas_agree_and_ca_bundle_is_updated() {
     let world = World::start();
     world.api.create(configuration());
     let mut replicas: Vec<Serving> = (0..4)
@@ -76,17 +76,17 @@ fn racing_replicas_agree_and_the_authority_is_told() {
         .collect();
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
     let secret = world.api.get("Secret", "ingress", "webhook").unwrap();
-    let told = world.api.until(
+    let updated = world.api.until(
         "ValidatingWebhookConfiguration",
         "",
         "gate",
         |configuration| *bundle(configuration, 1) == secret["data"]["ca.crt"],
     );
-    assert!(bundle(&told, 0).is_null());
+    assert!(bundle(&updated, 0).is_null());
 }
 
 #[test]
-fn a_conflict_and_an_outage_are_overcome() {
+fn a_conflict_and_a_failed_request_are_retried() {
     let world = World::start();
     world.api.create(configuration());
     world
@@ -109,7 +109,7 @@ fn a_conflict_and_an_outage_are_overcome() {
 }
 
 #[test]
-fn a_chart_that_makes_the_secret_empty_saves_the_permission_to_create() {
+fn an_empty_secret_of_the_chart_needs_no_permission_to_create() {
     let world = World::start();
     world.api.create(configuration());
     world.api.create(

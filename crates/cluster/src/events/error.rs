@@ -1,30 +1,30 @@
-//! Why an Event was not written.
+//! Failures of writing Events.
 
 /// Why an Event was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
-    /// The API server refused it or could not be asked.
+    /// The API server refused the request or is unreachable.
     #[error("Event {reason} on {object}")]
     Api {
         /// The Event's reason.
         reason: &'static str,
-        /// Kind and name of the object that it is about.
+        /// Kind and name of the object.
         object: Box<str>,
         /// Why it failed.
         source: Box<kube::Error>,
     },
-    /// No answer in time.
-    #[error("Event {reason} on {object}: no answer in time")]
+    /// No response in time.
+    #[error("Event {reason} on {object}: no response in time")]
     Timeout {
         /// The Event's reason.
         reason: &'static str,
-        /// Kind and name of the object that it is about.
+        /// Kind and name of the object.
         object: Box<str>,
     },
 }
 
 impl EventError {
-    /// Whether trying again would end the same way: forbidden, the namespace is gone, or the Event is not acceptable.
+    /// Whether a retry would fail as well: forbidden, the namespace is gone, or the Event is invalid.
     pub(super) fn is_lasting(&self) -> bool {
         self.code()
             .is_some_and(|code| (400..500).contains(&code) && !matches!(code, 401 | 408 | 429))
@@ -40,7 +40,7 @@ impl EventError {
         }
     }
 
-    /// Same for failures that are the same in the log.
+    /// Failures of one kind are logged once.
     pub(super) fn kind(&self) -> &'static str {
         match self.code() {
             Some(403) => "forbidden",

@@ -9,17 +9,17 @@ use tokio::time::Instant;
 
 use super::notice::{EventContent, Reason};
 
-/// An object may have so many Events at once, and one more every so often.
+/// Of Events on one object.
 const OBJECT: Rate = Rate {
     burst: 25,
     every: Duration::from_secs(300),
 };
-/// A first list of very many Ingresses is not to become as many Events.
+/// Of Sync Events: a first list of very many Ingresses must not become as many Events.
 const SYNC: Rate = Rate {
     burst: 200,
     every: Duration::from_millis(100),
 };
-/// So many objects are kept account of before those with nothing owed are forgotten.
+/// Most buckets; at this number the full ones are dropped.
 const MAX_OBJECTS: usize = 10_000;
 
 #[derive(Clone, Copy)]
@@ -28,13 +28,12 @@ struct Rate {
     every: Duration,
 }
 
-/// A bucket as the time at which it will be full again.
+/// A token bucket, as the time at which it will be full again.
 #[derive(Clone, Copy)]
 struct Bucket {
     full_at: Instant,
 }
 
-/// All buckets.
 pub(super) struct Limits {
     objects: HashMap<(&'static str, Name), Bucket, RandomState>,
     sync: Bucket,
@@ -48,7 +47,6 @@ impl Limits {
         }
     }
 
-    /// Whether this Event may be written now.
     pub(super) fn admit(&mut self, content: &EventContent, now: Instant) -> bool {
         if content.reason == Reason::Sync && !self.sync.take(SYNC, now) {
             return false;
@@ -81,7 +79,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_bucket_gives_its_burst_and_then_one_in_each_interval() {
+    async fn a_bucket_allows_its_burst_and_then_one_in_each_interval() {
         let start = Instant::now();
         let mut bucket = Bucket { full_at: start };
         let taken =

@@ -12,7 +12,7 @@ pub struct EventMetrics {
 }
 
 impl EventMetrics {
-    /// `labels` are those that all metrics have.
+    /// With the labels that all metrics carry.
     pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let opts = |name: &str, help: &str| Opts::new(name, help).const_labels(labels.clone());
         let written = opts("headgate_events_total", "Events written to the API server");
@@ -26,7 +26,7 @@ impl EventMetrics {
         })
     }
 
-    /// Adds them to those that are shown.
+    /// Registers them.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.written.clone()))?;
         registry.register(Box::new(self.dropped.clone()))

@@ -1,4 +1,4 @@
-//! What becomes an Event, and of what kind.
+//! Notices, and the Events made of them.
 
 use std::sync::Arc;
 
@@ -7,44 +7,44 @@ use headgate_compile::{Finding, Kind, Name, ObjectRef, Severity, Subject};
 /// Longest `note` of an Event in bytes.
 const MAX_NOTE: usize = 1024;
 
-/// Something about an object that becomes an Event.
+/// An occurrence that becomes an Event on an object.
 #[derive(Clone, Debug)]
 pub enum Notice {
-    /// What is wrong with the object that the finding names, which has this `metadata.uid`. Findings normally come by
+    /// A finding about an object with this `metadata.uid`. Findings normally come by
     /// [`Notices::findings`](super::Notices::findings).
     Finding(Finding, Option<Arc<str>>),
-    /// An Ingress of ours was added or updated (`Sync`).
+    /// An Ingress of this controller was added or updated (`Sync`).
     Sync {
         /// The Ingress.
         ingress: Name,
         /// Its `metadata.uid`.
         uid: Option<Arc<str>>,
     },
-    /// A ConfigMap that flags name was read for the first time, or is another now.
+    /// A ConfigMap that a flag names was read for the first time, or changed.
     Config {
         /// The ConfigMap.
         map: Name,
         /// Its `metadata.uid`.
         uid: Option<Arc<str>>,
-        /// Which of the two.
+        /// First read or change.
         change: ConfigChange,
     },
-    /// The controller serves its first table (`None`), or this went wrong (`RELOAD`).
+    /// The controller serves its first table (`None`), or failed to (`RELOAD`).
     Reload {
         /// The controller's pod.
         pod: Name,
         /// Its `metadata.uid`.
         uid: Option<Arc<str>>,
-        /// What went wrong.
+        /// The failure.
         problem: Option<Arc<str>>,
     },
-    /// A replica took leadership (`LeaderElection`).
+    /// A replica became leader (`LeaderElection`).
     Leader {
         /// The Lease.
         lease: Name,
         /// Its `metadata.uid`.
         uid: Option<Arc<str>>,
-        /// The replica.
+        /// The new leader.
         identity: Arc<str>,
     },
 }
@@ -52,9 +52,9 @@ pub enum Notice {
 /// What happened to a ConfigMap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ConfigChange {
-    /// It was read for the first time.
+    /// Read for the first time.
     Created,
-    /// It changed.
+    /// Read again with other content.
     Updated,
 }
 
@@ -82,15 +82,15 @@ pub enum Reason {
     CertificateInvalid,
     /// A key of a ConfigMap is ignored, or the ConfigMap is missing. Warning.
     SettingInvalid,
-    /// Some of what an object asks for is not served. Warning.
+    /// Part of an object is not served. Warning.
     NotServed,
     /// Something is not served as configured, such as a Service without endpoints. Warning.
     NotHonoured,
-    /// An Ingress was taken in. Normal.
+    /// An Ingress was added or updated. Normal.
     Sync,
-    /// A ConfigMap was taken in. Normal.
+    /// A ConfigMap was read for the first time. Normal.
     Create,
-    /// A changed ConfigMap was taken in. Normal.
+    /// A changed ConfigMap was read. Normal.
     Update,
     /// Serving began (Normal) or failed (Warning).
     Reload,
@@ -99,7 +99,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// As in the Event.
+    /// The `reason` field of the Event.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::AnnotationParsingFailed => "AnnotationParsingFailed",
@@ -137,7 +137,7 @@ impl Reason {
     }
 }
 
-/// An Event without time and number.
+/// An Event without time and count.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct EventContent {
     pub(super) regarding: Regarding,
@@ -183,7 +183,7 @@ impl Notice {
     }
 }
 
-/// Only findings about objects become Events, and only those that their authors should act on.
+/// Only findings about objects that their authors should act on become Events.
 pub(super) fn is_for_events(finding: &Finding) -> bool {
     finding.severity != Severity::Info && matches!(finding.subject, Subject::Object(_))
 }
@@ -195,7 +195,7 @@ fn of_finding(finding: &Finding, uid: Option<Arc<str>>) -> EventContent {
     };
     let object = match &finding.subject {
         Subject::Object(object) => object.clone(),
-        // Documents of files are not let in; see `is_for_events`.
+        // Findings about documents are filtered out; see `is_for_events`.
         Subject::Document { .. } => nameless(),
     };
     let note = if finding.field.is_empty() {

@@ -14,10 +14,10 @@ use super::notice::EventContent;
 use super::{EventError, EventOptions};
 use crate::field_manager::FIELD_MANAGER;
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Where Events about objects of the cluster go.
-const CLUSTER: &str = "default";
+/// Timeout of a request.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Namespace of Events about cluster-scoped objects.
+const CLUSTER_SCOPED: &str = "default";
 
 /// Writes Events.
 pub(super) struct Publisher {
@@ -30,7 +30,7 @@ impl Publisher {
         Self { client, options }
     }
 
-    /// Tells it for the `count`th time in an hour under this name.
+    /// Writes the Event for the `count`th time in an hour under this name.
     pub(super) async fn publish(
         &self,
         content: &EventContent,
@@ -38,22 +38,22 @@ impl Publisher {
         count: i32,
     ) -> Result<(), EventError> {
         if count > 1 {
-            let result = self.again(content, name, count).await;
-            // Somebody deleted it, or it aged away.
+            let result = self.update_series(content, name, count).await;
+            // The Event was deleted or has expired.
             if !matches!(&result, Err(error) if error.code() == Some(404)) {
                 return result;
             }
         }
-        match self.first(content, name).await {
+        match self.create(content, name).await {
             // Another replica wrote it, or this one before a restart.
             Err(error) if error.code() == Some(409) => {
-                self.again(content, name, count.max(2)).await
+                self.update_series(content, name, count.max(2)).await
             }
             result => result,
         }
     }
 
-    async fn first(&self, content: &EventContent, name: &str) -> Result<(), EventError> {
+    async fn create(&self, content: &EventContent, name: &str) -> Result<(), EventError> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
@@ -63,7 +63,7 @@ impl Publisher {
             .await
     }
 
-    async fn again(
+    async fn update_series(
         &self,
         content: &EventContent,
         name: &str,
@@ -88,7 +88,11 @@ impl Publisher {
             event_time: Some(MicroTime(Timestamp::now())),
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
-                namespace: Some(namespace.clone().unwrap_or_else(|| CLUSTER.to_owned())),
+                namespace: Some(
+                    namespace
+                        .clone()
+                        .unwrap_or_else(|| CLUSTER_SCOPED.to_owned()),
+                ),
                 ..ObjectMeta::default()
             },
             note: Some(content.note.to_string()),
@@ -118,7 +122,7 @@ impl Publisher {
     fn api(&self, content: &EventContent) -> Api<Event> {
         let namespace = &*content.regarding.name.namespace;
         let namespace = if namespace.is_empty() {
-            CLUSTER
+            CLUSTER_SCOPED
         } else {
             namespace
         };
@@ -132,7 +136,7 @@ impl Publisher {
     ) -> Result<(), EventError> {
         let reason = content.reason.as_str();
         let object = || format!("{} {}", content.regarding.kind, content.regarding.name).into();
-        match tokio::time::timeout(PATIENCE, request).await {
+        match tokio::time::timeout(TIMEOUT, request).await {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(source)) => Err(EventError::Api {
                 reason,

@@ -1,4 +1,4 @@
-//! Where notices wait: bounded, the oldest go first when it is full.
+//! The queue of notices: bounded; when it is full, the oldest is dropped.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,10 +10,9 @@ use tokio::sync::Notify;
 use super::notice::is_for_events;
 use super::{EventMetrics, Notice};
 
-/// So many notices wait at most.
 pub(super) const CAPACITY: usize = 10_000;
 
-/// Where to hand in notices. Never blocks.
+/// The queue of notices. Adding one never blocks.
 #[derive(Clone)]
 pub struct Notices {
     shared: Arc<Shared>,
@@ -21,7 +20,7 @@ pub struct Notices {
 
 struct Shared {
     state: Mutex<State>,
-    news: Notify,
+    added: Notify,
     sync: bool,
     metrics: EventMetrics,
 }
@@ -29,7 +28,7 @@ struct Shared {
 #[derive(Default)]
 struct State {
     waiting: VecDeque<Notice>,
-    /// The findings that hold now, for a replica that becomes leader later.
+    /// The present findings, for a replica that becomes leader later.
     current: HashMap<Finding, Option<Arc<str>>, RandomState>,
     reports_findings: bool,
 }
@@ -39,14 +38,14 @@ impl Notices {
         Self {
             shared: Arc::new(Shared {
                 state: Mutex::default(),
-                news: Notify::new(),
+                added: Notify::new(),
                 sync,
                 metrics,
             }),
         }
     }
 
-    /// Hands in one notice.
+    /// Adds one notice.
     pub fn push(&self, notice: Notice) {
         match notice {
             Notice::Finding(finding, uid) => self.findings([(finding, uid)], &[]),
@@ -55,8 +54,8 @@ impl Notices {
         }
     }
 
-    /// Findings that appeared, each with the `metadata.uid` of its object, and those that are gone. Those that are only
-    /// worth knowing, and those about documents of files, make no Events.
+    /// Adds findings, each with the `metadata.uid` of its object, and removes those that are gone. Findings of severity
+    /// `Info` and findings about documents of files make no Events.
     pub fn findings(
         &self,
         appeared: impl IntoIterator<Item = (Finding, Option<Arc<str>>)>,
@@ -77,7 +76,7 @@ impl Notices {
         }
     }
 
-    /// Whether this replica writes Events of findings. When that begins, it writes those that hold.
+    /// Switches Events of findings on or off for this replica. Switched on, it writes the present findings.
     pub(super) fn report_findings(&self, reports: bool) {
         let mut state = self.state();
         let reported = std::mem::replace(&mut state.reports_findings, reports);
@@ -95,19 +94,19 @@ impl Notices {
         }
     }
 
-    /// The next notice that still holds. Cancelling it loses nothing.
+    /// The next notice that is still current. Cancelling it loses nothing.
     pub(super) async fn next(&self) -> Notice {
         loop {
             let notice = self.state().waiting.pop_front();
             match notice {
                 Some(notice) if self.is_current(&notice) => return notice,
                 Some(_) => {}
-                None => self.shared.news.notified().await,
+                None => self.shared.added.notified().await,
             }
         }
     }
 
-    /// Whether the Event is still due: a finding may have gone, or another replica may lead.
+    /// False for a finding that is gone, or when another replica writes findings.
     pub(super) fn is_current(&self, notice: &Notice) -> bool {
         let Notice::Finding(finding, _) = notice else {
             return true;
@@ -122,7 +121,7 @@ impl Notices {
             self.shared.metrics.dropped("queue");
         }
         state.waiting.push_back(notice);
-        self.shared.news.notify_one();
+        self.shared.added.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

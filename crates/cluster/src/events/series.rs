@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::notice::EventContent;
 
-/// API servers forget Events after this time by default.
+/// API servers delete Events after this time by default.
 const LIFE: Duration = Duration::from_secs(3600);
-/// So many are remembered; forgetting one costs a request.
+/// Most Events remembered; forgetting one costs a request.
 const MAX: usize = 10_000;
 /// Longest name of an object in bytes.
 const MAX_NAME: usize = 253;
@@ -50,7 +50,7 @@ impl Memory {
         (name, entry.count)
     }
 
-    /// It could not be written after all.
+    /// Undoes [`Self::note`] for an Event that could not be written.
     pub(super) fn forget(&mut self, content: &EventContent, count: i32) {
         let name = name(content);
         if count <= 1 {
@@ -61,8 +61,8 @@ impl Memory {
     }
 }
 
-/// The same for the same thing, whichever replica writes it and after whichever restart: of two that write it, the second
-/// finds the first one's.
+/// The same name in every replica and after every restart, so that the second replica to write an Event finds the
+/// existing one.
 fn name(content: &EventContent) -> String {
     let EventContent {
         regarding,
@@ -84,8 +84,8 @@ fn name(content: &EventContent) -> String {
     format!("{}.{hash:016x}", &object[..end])
 }
 
-/// FNV-1a: the same in every build, which the standard hasher does not promise. Nobody gains from a collision but an
-/// Event of their own that shows as a series.
+/// FNV-1a: the same in every build, which the standard hasher does not promise. A forged collision only turns an Event of
+/// the forger's own object into a series.
 fn fnv(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0xff]));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

@@ -17,13 +17,13 @@ use crate::leadership::{Leader, Leadership};
 
 const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 
-struct EventContent {
+struct Setup {
     fake: Fake,
     notices: Notices,
     metrics: EventMetrics,
 }
 
-impl EventContent {
+impl Setup {
     fn start(fake: &Fake, reporter: Reporter) -> Self {
         let options = EventOptions {
             controller: "headgate".into(),
@@ -40,7 +40,7 @@ impl EventContent {
         }
     }
 
-    /// The clock is paused: this passes once nobody has anything to do before that time.
+    /// The clock is paused: this returns once no task has work before that time.
     async fn settle(&self) {
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
@@ -71,12 +71,12 @@ fn broken(name: &str) -> (Finding, Option<Arc<str>>) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_finding_is_told_on_its_object() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
-    content.notices.findings([broken("web")], &[]);
-    content.settle().await;
-    let [event] = &content.all()[..] else {
-        panic!("{:?}", content.all())
+async fn a_finding_becomes_an_event_on_its_object() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
+    setup.notices.findings([broken("web")], &[]);
+    setup.settle().await;
+    let [event] = &setup.all()[..] else {
+        panic!("{:?}", setup.all())
     };
     assert_eq!(event["type"], "Warning");
     assert_eq!(event["reason"], "AnnotationParsingFailed");
@@ -94,35 +94,35 @@ async fn a_finding_is_told_on_its_object() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_only_worth_knowing_is_not_told() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
-    content
+async fn an_info_finding_makes_no_event() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
+    setup
         .notices
         .findings([(finding(Severity::Info, "web", "", "fine"), None)], &[]);
-    content.settle().await;
-    assert_eq!(content.all().len(), 0);
+    setup.settle().await;
+    assert_eq!(setup.all().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_same_again_becomes_a_series() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
+async fn a_repeated_event_becomes_a_series() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
     for _ in 0..3 {
         let (finding, uid) = broken("web");
-        content.notices.findings([(finding.clone(), uid)], &[]);
-        content.settle().await;
-        content.notices.findings([], &[finding]);
+        setup.notices.findings([(finding.clone(), uid)], &[]);
+        setup.settle().await;
+        setup.notices.findings([], &[finding]);
     }
-    let [event] = &content.all()[..] else {
-        panic!("{:?}", content.all())
+    let [event] = &setup.all()[..] else {
+        panic!("{:?}", setup.all())
     };
     assert_eq!(event["series"]["count"], 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_replicas_make_one_event() {
+async fn two_replicas_write_one_event() {
     let fake = Fake::default();
-    let one = EventContent::start(&fake, Reporter::Always);
-    let two = EventContent::start(&fake, Reporter::Always);
+    let one = Setup::start(&fake, Reporter::Always);
+    let two = Setup::start(&fake, Reporter::Always);
     one.notices.findings([broken("web")], &[]);
     two.notices.findings([broken("web")], &[]);
     one.settle().await;
@@ -131,79 +131,79 @@ async fn two_replicas_make_one_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_aged_away_is_made_again() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
+async fn an_expired_event_is_created_again() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
     let sync = || Notice::Sync {
         ingress: Name::new("shop", "web"),
         uid: None,
     };
-    content.notices.push(sync());
-    content.settle().await;
-    let name = content.all()[0]["metadata"]["name"]
+    setup.notices.push(sync());
+    setup.settle().await;
+    let name = setup.all()[0]["metadata"]["name"]
         .as_str()
         .unwrap()
         .to_owned();
-    content.fake.remove(&format!("{EVENTS}/{name}"));
-    content.notices.push(sync());
-    content.settle().await;
-    assert_eq!(content.all().len(), 1);
-    assert_eq!(content.all()[0]["reason"], "Sync");
-    assert_eq!(content.all()[0]["note"], "Scheduled for sync");
+    setup.fake.remove(&format!("{EVENTS}/{name}"));
+    setup.notices.push(sync());
+    setup.settle().await;
+    assert_eq!(setup.all().len(), 1);
+    assert_eq!(setup.all()[0]["reason"], "Sync");
+    assert_eq!(setup.all()[0]["note"], "Scheduled for sync");
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_the_leader_reports_findings_and_tells_those_that_hold() {
+async fn only_the_leader_reports_findings_and_a_new_leader_reports_the_present_ones() {
     let (leadership, follower) = watch::channel(Leadership::Follower(None));
-    let content = EventContent::start(&Fake::default(), Reporter::Leader(follower));
+    let setup = Setup::start(&Fake::default(), Reporter::Leader(follower));
     let (gone, uid) = broken("gone");
-    content
+    setup
         .notices
         .findings([broken("web"), (gone.clone(), uid)], &[]);
-    content.settle().await;
-    assert_eq!(content.all().len(), 0);
-    content.notices.findings([], &[gone]);
+    setup.settle().await;
+    assert_eq!(setup.all().len(), 0);
+    setup.notices.findings([], &[gone]);
     let until = Instant::now() + Duration::from_secs(3600);
     leadership.send_replace(Leadership::Leader(Leader::new(until)));
-    content.settle().await;
-    assert_eq!(content.all().len(), 1);
+    setup.settle().await;
+    assert_eq!(setup.all().len(), 1);
     leadership.send_replace(Leadership::Follower(None));
-    content.settle().await;
-    content.notices.findings([broken("later")], &[]);
-    content.settle().await;
-    assert_eq!(content.all().len(), 1);
+    setup.settle().await;
+    setup.notices.findings([broken("later")], &[]);
+    setup.settle().await;
+    assert_eq!(setup.all().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_object_does_not_flood() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
+async fn events_of_one_object_are_limited() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
     for number in 0..100 {
         let message = format!("problem {number}");
-        content
+        setup
             .notices
             .findings([(finding(Severity::Error, "web", "", &message), None)], &[]);
     }
-    content.notices.findings([broken("other")], &[]);
-    content.settle().await;
-    assert_eq!(content.all().len(), 26);
-    assert_eq!(content.metrics.counts(), (26, 75));
+    setup.notices.findings([broken("other")], &[]);
+    setup.settle().await;
+    assert_eq!(setup.all().len(), 26);
+    assert_eq!(setup.metrics.counts(), (26, 75));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_delays_and_bounds() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
-    content.fake.judge(|_| Some(Failure::Status(503)));
+async fn an_outage_delays_events_and_the_queue_is_bounded() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
+    setup.fake.fail_if(|_| Some(Failure::Status(503)));
     for number in 0..CAPACITY + 10 {
-        content.notices.push(Notice::Sync {
+        setup.notices.push(Notice::Sync {
             ingress: Name::new("shop", &format!("web-{number}")),
             uid: None,
         });
     }
-    content.notices.findings([broken("web")], &[]);
-    content.settle().await;
-    assert_eq!(content.metrics.counts().0, 0);
-    content.fake.heal();
+    setup.notices.findings([broken("web")], &[]);
+    setup.settle().await;
+    assert_eq!(setup.metrics.counts().0, 0);
+    setup.fake.heal();
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let reasons: Vec<Value> = content
+    let reasons: Vec<Value> = setup
         .all()
         .iter()
         .map(|event| event["reason"].clone())
@@ -213,27 +213,27 @@ async fn an_outage_delays_and_bounds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn forbidden_events_are_not_tried_again() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
-    content.fake.judge(|_| Some(Failure::Status(403)));
-    content.notices.findings([broken("web")], &[]);
+async fn forbidden_events_are_not_retried() {
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
+    setup.fake.fail_if(|_| Some(Failure::Status(403)));
+    setup.notices.findings([broken("web")], &[]);
     tokio::time::sleep(Duration::from_secs(600)).await;
-    let made = content.fake.take_made();
-    assert_eq!(made.len(), 1);
-    assert_eq!(made[0].method, Method::POST);
-    assert_eq!(content.metrics.counts(), (0, 1));
+    let requests = setup.fake.take_requests();
+    assert_eq!(requests.len(), 1);
+    assert_eq!(requests[0].method, Method::POST);
+    assert_eq!(setup.metrics.counts(), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_long_message_is_cut_at_a_character() {
-    let content = EventContent::start(&Fake::default(), Reporter::Always);
+    let setup = Setup::start(&Fake::default(), Reporter::Always);
     let long = "ä".repeat(2000);
-    content.notices.findings(
+    setup.notices.findings(
         [(finding(Severity::Warning, "web", "spec", &long), None)],
         &[],
     );
-    content.settle().await;
-    let note = content.all()[0]["note"].as_str().unwrap().to_owned();
+    setup.settle().await;
+    let note = setup.all()[0]["note"].as_str().unwrap().to_owned();
     assert!(note.len() <= 1024 && note.len() > 1000, "{}", note.len());
     assert!(note.ends_with('…'));
 }

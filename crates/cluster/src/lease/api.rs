@@ -1,4 +1,4 @@
-//! The requests of an election, each bounded in time.
+//! The requests of an election, each with a timeout.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use kube::{Api, Client};
 use super::{LeaseError, LeaseOptions};
 use crate::field_manager::FIELD_MANAGER;
 
-/// A watch is asked to end after this many seconds.
+/// `timeoutSeconds` of a watch.
 const WATCH_SECONDS: u32 = 290;
 
-/// The one lease.
+/// Reads and writes the Lease.
 pub(super) struct Leases {
     api: Api<Lease>,
     name: String,
     label: Box<str>,
-    patience: Duration,
+    timeout: Duration,
 }
 
 impl Leases {
@@ -29,7 +29,7 @@ impl Leases {
             api: Api::namespaced(client, &options.lease.namespace),
             name: options.lease.name.to_string(),
             label: options.lease.to_string().into(),
-            patience: options.ttl / 4,
+            timeout: options.ttl / 4,
         }
     }
 
@@ -47,15 +47,15 @@ impl Leases {
         self.bounded("creating", created).await
     }
 
-    /// Fails when somebody else wrote it since `lease` was read.
+    /// Fails when another client wrote it since `lease` was read.
     pub(super) async fn replace(&self, lease: &Lease) -> Result<Lease, LeaseError> {
         let params = params();
         let replaced = self.api.replace(&self.name, &params, lease);
         self.bounded("writing", replaced).await
     }
 
-    /// The lease after each change (none when it was deleted). It ends when the lease cannot be watched, any longer or at
-    /// all: watching is an aid and needs a permission that an election can do without.
+    /// The lease after each change, `None` when it was deleted. The stream ends when the watch ends or is refused: an
+    /// election works without it, and without its permission.
     pub(super) fn changes(&self, version: &str) -> impl Stream<Item = Option<Lease>> {
         let params = WatchParams::default()
             .fields(&format!("metadata.name={}", self.name))
@@ -72,8 +72,8 @@ impl Leases {
         request: impl Future<Output = Result<T, kube::Error>>,
     ) -> Result<T, LeaseError> {
         let lease = self.label.clone();
-        match tokio::time::timeout(self.patience, request).await {
-            Ok(Ok(answer)) => Ok(answer),
+        match tokio::time::timeout(self.timeout, request).await {
+            Ok(Ok(response)) => Ok(response),
             Ok(Err(source)) => Err(LeaseError::Api {
                 action,
                 lease,
@@ -82,7 +82,7 @@ impl Leases {
             Err(_) => Err(LeaseError::Timeout {
                 action,
                 lease,
-                seconds: self.patience.as_secs_f64(),
+                seconds: self.timeout.as_secs_f64(),
             }),
         }
     }

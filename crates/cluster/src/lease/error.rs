@@ -1,40 +1,39 @@
-//! What can go wrong with a lease.
+//! Failures of reading and writing the lease.
 
 /// Why the lease could not be read or written.
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
-    /// The API server refused or could not be asked.
+    /// The API server refused the request or is unreachable.
     #[error("{action} Lease {lease}")]
     Api {
-        /// What was tried: `reading`, `creating` or `writing`.
+        /// `reading`, `creating` or `writing`.
         action: &'static str,
         /// `namespace/name`.
         lease: Box<str>,
         /// Why it failed.
         source: Box<kube::Error>,
     },
-    /// No answer in time.
-    #[error("{action} Lease {lease}: no answer within {seconds} s")]
+    /// No response in time.
+    #[error("{action} Lease {lease}: no response within {seconds} s")]
     Timeout {
-        /// What was tried.
+        /// `reading`, `creating` or `writing`.
         action: &'static str,
         /// `namespace/name`.
         lease: Box<str>,
-        /// How long was waited.
+        /// The timeout.
         seconds: f64,
     },
-    /// The claim ran out while a renewal was under way.
-    #[error("the renewal came too late")]
+    /// The claim expired during a renewal.
+    #[error("the lease was not renewed in time")]
     Late,
 }
 
 impl LeaseError {
-    /// Whether somebody else changed, made or deleted the lease since we read it.
+    /// Whether another client created, changed or deleted the lease since it was read.
     pub(super) fn is_stale(&self) -> bool {
         matches!(self.code(), Some(404 | 409))
     }
 
-    /// Whether there is no such lease.
     pub(super) fn is_absence(&self) -> bool {
         self.code() == Some(404)
     }

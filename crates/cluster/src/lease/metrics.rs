@@ -1,18 +1,18 @@
-//! Metrics of the election.
+//! Metrics of leader election.
 
 use std::collections::HashMap;
 
 use prometheus::{IntGauge, Opts, Registry};
 
-/// Whether this replica leads, by the name that ingress-nginx has for it.
+/// Whether this replica leads, under ingress-nginx's metric name.
 #[derive(Clone)]
 pub struct LeaseMetrics {
     leads: IntGauge,
 }
 
 impl LeaseMetrics {
-    /// For the election `name` (`--election-id`); `labels` are those that all metrics have. It is 0 until set
-    /// otherwise, which is right where there is no election at all.
+    /// For the election `name` (`--election-id`), with the labels that all metrics carry. It stays 0 where there is no
+    /// election.
     pub fn new(name: &str, labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let opts = Opts::new(
             "nginx_ingress_controller_leader_election_status",
@@ -24,7 +24,7 @@ impl LeaseMetrics {
         })
     }
 
-    /// Adds them to those that are shown.
+    /// Registers them.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.leads.clone()))
     }

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::LeaseOptions;
 
-/// What we claim.
+/// What this replica claims.
 pub(super) struct Claim {
     lease: Name,
     identity: Arc<str>,
@@ -20,16 +20,16 @@ pub(super) struct Claim {
 
 /// What to do next.
 #[derive(Debug)]
-pub(super) enum Move {
-    /// There is no lease: make it.
+pub(super) enum Action {
+    /// There is no lease.
     Create(Lease),
-    /// It is ours or free: write this over it.
+    /// This replica holds the lease, or no other does.
     Replace(Lease),
-    /// It is another's.
+    /// Another replica holds the lease.
     Wait,
 }
 
-/// A lease and since when its record has been what it is.
+/// A lease and since when its record has been observed unchanged.
 #[derive(Debug)]
 pub(super) struct Record {
     lease: Lease,
@@ -45,12 +45,11 @@ impl Claim {
         }
     }
 
-    /// Until when a claim holds for us whose writing was begun at `sent`. Others count the whole time, and from later.
+    /// When a claim that was sent at `sent` expires for this replica. Others count the whole duration, and from later.
     pub(super) fn until(&self, sent: Instant) -> Instant {
         sent + self.ttl * 3 / 4
     }
 
-    /// The first lease.
     pub(super) fn first(&self) -> Lease {
         let now = now();
         Lease {
@@ -76,7 +75,7 @@ impl Claim {
         }
     }
 
-    /// In whole seconds, at least 1, as the field wants.
+    /// In whole seconds, at least 1, as the API requires.
     fn seconds(&self) -> i32 {
         let seconds = self.ttl.as_secs() + u64::from(self.ttl.subsec_nanos() > 0);
         i32::try_from(seconds).unwrap_or(i32::MAX).max(1)
@@ -84,13 +83,13 @@ impl Claim {
 }
 
 impl Record {
-    /// A record that was not seen before.
-    pub(super) fn seen(lease: Lease, now: Instant) -> Self {
+    /// A lease observed for the first time.
+    pub(super) fn new(lease: Lease, now: Instant) -> Self {
         Self { lease, since: now }
     }
 
-    /// The lease is now this. What others wrote into its metadata does not count as a sign of life.
-    pub(super) fn again(self, lease: Lease, now: Instant) -> Self {
+    /// The lease observed again. A change of its metadata alone is not a renewal.
+    pub(super) fn updated(self, lease: Lease, now: Instant) -> Self {
         let unchanged =
             self.lease.spec == lease.spec && self.lease.metadata.uid == lease.metadata.uid;
         let since = if unchanged { self.since } else { now };
@@ -98,41 +97,41 @@ impl Record {
     }
 
     /// What to do about a lease that was just read.
-    pub(super) fn next(&self, claim: &Claim, now: Instant) -> Move {
+    pub(super) fn next(&self, claim: &Claim, now: Instant) -> Action {
         let holder = self.holder();
-        let is_ours = holder.as_deref() == Some(&*claim.identity);
-        if is_ours || holder.is_none() || self.free_at(claim) <= now {
+        let is_holder = holder.as_deref() == Some(&*claim.identity);
+        if is_holder || holder.is_none() || self.expires_at(claim) <= now {
             self.renewal(claim)
         } else {
-            Move::Wait
+            Action::Wait
         }
     }
 
-    /// The lease with our claim. Who takes it over from another counts a transition.
-    pub(super) fn renewal(&self, claim: &Claim) -> Move {
+    /// The lease with this replica's claim; taking it over from another holder counts a transition.
+    pub(super) fn renewal(&self, claim: &Claim) -> Action {
         let now = now();
         let before = self.lease.spec.clone().unwrap_or_default();
-        let is_ours = before.holder_identity.as_deref() == Some(&*claim.identity);
+        let is_holder = before.holder_identity.as_deref() == Some(&*claim.identity);
         let transitions = before.lease_transitions.unwrap_or(0);
         let spec = LeaseSpec {
-            acquire_time: if is_ours {
+            acquire_time: if is_holder {
                 before.acquire_time
             } else {
                 Some(now.clone())
             },
-            lease_transitions: Some(transitions.saturating_add(i32::from(!is_ours))),
+            lease_transitions: Some(transitions.saturating_add(i32::from(!is_holder))),
             strategy: before.strategy,
             preferred_holder: before.preferred_holder,
             ..claim.spec(now)
         };
-        Move::Replace(Lease {
+        Action::Replace(Lease {
             metadata: sendable(&self.lease.metadata),
             spec: Some(spec),
         })
     }
 
-    /// When a holder that gives no sign of life loses the lease. The holder's own duration counts.
-    pub(super) fn free_at(&self, claim: &Claim) -> Instant {
+    /// When the claim expires unless it is renewed; by the duration that its holder wrote.
+    pub(super) fn expires_at(&self, claim: &Claim) -> Instant {
         let spec = self.lease.spec.as_ref();
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds);
         let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
@@ -142,7 +141,7 @@ impl Record {
         self.since + duration.unwrap_or(claim.ttl)
     }
 
-    /// Who holds it; none when it was given back.
+    /// Identity of the holder; `None` when the lease was released.
     pub(super) fn holder(&self) -> Option<Arc<str>> {
         let holder = self.lease.spec.as_ref()?.holder_identity.as_deref()?;
         (!holder.is_empty()).then(|| holder.into())
@@ -157,12 +156,12 @@ impl Record {
     }
 }
 
-/// `lease` given back, if `identity` holds it. As with client-go the next duration is one second: nobody has to wait even
-/// if they do not know an empty holder.
+/// `lease` released, if `identity` holds it. As in client-go the next duration is one second, for clients that do not
+/// understand an empty holder.
 pub(super) fn released(lease: &Lease, identity: &str) -> Option<Lease> {
     let spec = lease.spec.as_ref()?;
-    let is_ours = spec.holder_identity.as_deref() == Some(identity);
-    is_ours.then(|| {
+    let is_holder = spec.holder_identity.as_deref() == Some(identity);
+    is_holder.then(|| {
         let now = now();
         Lease {
             metadata: sendable(&lease.metadata),
@@ -177,7 +176,7 @@ pub(super) fn released(lease: &Lease, identity: &str) -> Option<Lease> {
     })
 }
 
-/// Who wrote which field is the server's to say.
+/// Without `managedFields`, which the API server maintains.
 fn sendable(metadata: &ObjectMeta) -> ObjectMeta {
     ObjectMeta {
         managed_fields: None,

@@ -23,7 +23,7 @@ struct Replica {
     metrics: LeaseMetrics,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
-    /// While set, every request of this replica stays without an answer.
+    /// While set, every request of this replica hangs.
     cut_off: Arc<AtomicBool>,
 }
 
@@ -96,7 +96,7 @@ async fn one_leads_and_the_other_follows_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_given_back_is_taken_without_waiting_for_its_end() {
+async fn a_released_lease_is_acquired_before_it_would_expire() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
@@ -111,7 +111,7 @@ async fn a_lease_given_back_is_taken_without_waiting_for_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_leader_that_was_killed_is_followed_by_another_when_its_claim_ran_out() {
+async fn another_replica_leads_when_the_claim_of_a_killed_leader_expires() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
@@ -123,7 +123,10 @@ async fn a_leader_that_was_killed_is_followed_by_another_when_its_claim_ran_out(
     let took = begun.elapsed();
     assert!(took >= TTL * 3 / 4 && took <= TTL * 3 / 2, "{took:?}");
     let token = one.leadership.borrow().leader(Instant::now()).cloned();
-    assert!(token.is_none(), "the killed one's token still holds");
+    assert!(
+        token.is_none(),
+        "the killed leader's token is still current"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,41 +146,41 @@ async fn a_leader_that_is_cut_off_stops_before_another_may_start() {
     one.cut_off.store(true, Ordering::SeqCst);
     one.follows().await;
     assert!(!token.is_current(Instant::now()));
-    assert!(!two.is_leader(), "nobody leads for a while");
+    assert!(!two.is_leader(), "no replica leads for a while");
     two.leads().await;
     one.cut_off.store(false, Ordering::SeqCst);
     tokio::time::sleep(TTL * 3).await;
     assert!(
         two.is_leader() && !one.is_leader(),
-        "it does not come back by force"
+        "it does not take the lease back"
     );
     assert_eq!(one.metrics.leads(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_api_server_costs_leadership_only_after_a_while() {
+async fn leadership_survives_short_failures_of_the_api_server() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
-    fake.judge(|_| Some(Failure::Status(500)));
+    fake.fail_if(|_| Some(Failure::Status(500)));
     tokio::time::sleep(TTL / 3).await;
     assert!(one.is_leader(), "one failed renewal");
     fake.heal();
     tokio::time::sleep(TTL).await;
     assert!(one.is_leader());
-    fake.judge(|_| Some(Failure::Status(500)));
+    fake.fail_if(|_| Some(Failure::Status(500)));
     one.follows().await;
     fake.heal();
     one.leads().await;
     assert_eq!(
         fake.get(LEASE).unwrap()["spec"]["leaseTransitions"],
         0,
-        "it was ours all the while"
+        "it held the lease all the time"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_lease_is_made_again_by_its_leader() {
+async fn the_leader_creates_a_deleted_lease_again() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
@@ -188,22 +191,19 @@ async fn a_deleted_lease_is_made_again_by_its_leader() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_took_the_lease_by_force_has_it() {
+async fn a_leader_stops_when_another_client_takes_the_lease() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
     fake.modify(LEASE, |lease| {
-        lease["spec"]["holderIdentity"] = "somebody".into()
+        lease["spec"]["holderIdentity"] = "other".into()
     });
     one.follows().await;
-    assert_eq!(
-        fake.get(LEASE).unwrap()["spec"]["holderIdentity"],
-        "somebody"
-    );
+    assert_eq!(fake.get(LEASE).unwrap()["spec"]["holderIdentity"], "other");
 }
 
 #[tokio::test(start_paused = true)]
-async fn clocks_that_differ_do_not_matter() {
+async fn times_in_the_record_are_not_compared_with_the_local_clock() {
     for times in ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"] {
         let fake = Fake::default();
         fake.put(LEASE, json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
@@ -222,7 +222,7 @@ async fn clocks_that_differ_do_not_matter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_metadata_is_no_sign_of_life_and_costs_no_leadership() {
+async fn a_change_of_metadata_is_not_a_renewal_and_does_not_end_leadership() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
@@ -245,7 +245,7 @@ async fn a_change_of_metadata_is_no_sign_of_life_and_costs_no_leadership() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_that_start_together_one_leads() {
+async fn of_two_replicas_that_start_together_one_leads() {
     let fake = Fake::default();
     let one = Replica::start(&fake, "one");
     let two = Replica::start(&fake, "two");
@@ -261,9 +261,10 @@ async fn a_renewal_is_one_request() {
     let fake = Fake::default();
     let mut one = Replica::start(&fake, "one");
     one.leads().await;
-    fake.take_made();
+    fake.take_requests();
     tokio::time::sleep(TTL).await;
-    let made = fake.take_made();
-    assert!((3..=5).contains(&made.len()), "{}", made.len());
-    assert!(made.iter().all(|made| made.method == Method::PUT));
+    let requests = fake.take_requests();
+    let count = requests.len();
+    assert!((3..=5).contains(&count), "{count}");
+    assert!(requests.iter().all(|one| one.method == Method::PUT));
 }

@@ -1,4 +1,4 @@
-//! What is read and written of load-balancer statuses.
+//! Load-balancer statuses, as far as they are read and written.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// An entry of `status.loadBalancer.ingress`. Ports are neither read nor written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Address {
-    /// An IP address, as it was written.
+    /// An IP address, in its original notation.
     pub ip: Option<Arc<str>>,
     /// A host name.
     pub hostname: Option<Arc<str>>,
@@ -42,16 +42,16 @@ impl Address {
 /// The status of an Ingress as last observed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
-    /// `metadata.uid`: an Ingress that was deleted and made again is another one.
+    /// `metadata.uid`: an Ingress that was deleted and created again is another one.
     pub uid: Arc<str>,
-    /// `status.loadBalancer.ingress`, in the order in which it stands there.
+    /// `status.loadBalancer.ingress`, in its order.
     pub entries: Arc<[Address]>,
     /// Whether the field manager `headgate` owns `status.loadBalancer`; see
     /// [`owns_status`](super::owns_status).
-    pub ours: bool,
+    pub managed: bool,
 }
 
-/// What is read of the Service that `--publish-service` names.
+/// The fields of the Service of `--publish-service`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PublishService {
     /// `spec.type`.
@@ -60,7 +60,7 @@ pub struct PublishService {
     pub load_balancer: Vec<Address>,
     /// `spec.externalIPs`.
     pub external_ips: Vec<Arc<str>>,
-    /// `spec.clusterIP`; none when it is empty or `None`.
+    /// `spec.clusterIP`; `None` when it is empty or `"None"`.
     pub cluster_ip: Option<Arc<str>>,
     /// `spec.externalName`.
     pub external_name: Option<Arc<str>>,

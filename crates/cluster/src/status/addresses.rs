@@ -11,43 +11,43 @@ use kube::{Api, Client};
 
 use super::{Address, PublishService, ServiceKind, StatusError};
 
-/// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// Labels that differ between versions of a workload; replicas of the same controller differ in them.
-const OF_ONE_VERSION: [&str; 3] = [
+/// Timeout of a request.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Labels that differ between revisions of a workload, and so between replicas of this controller.
+const REVISION_LABELS: [&str; 3] = [
     "controller-revision-hash",
     "pod-template-generation",
     "pod-template-hash",
 ];
 
 /// Sorted, each once.
-pub(super) fn listed(addresses: impl IntoIterator<Item = Address>) -> Arc<[Address]> {
+pub(super) fn sorted(addresses: impl IntoIterator<Item = Address>) -> Arc<[Address]> {
     let addresses: BTreeSet<Address> = addresses.into_iter().collect();
     addresses.into_iter().collect()
 }
 
-/// Of the Service of `--publish-service`.
+/// The addresses of the Service of `--publish-service`.
 pub(super) fn of_service(service: &PublishService) -> Arc<[Address]> {
     let external = service.external_ips.iter().map(|ip| Address::parse(ip));
     let cluster = service.cluster_ip.iter().map(|ip| Address::parse(ip));
     match service.kind {
         ServiceKind::LoadBalancer => {
             let given = service.load_balancer.iter().cloned();
-            // An external address that the load balancer has as well is one address.
+            // An external IP that the load balancer has as well is sorted once.
             let has =
                 |ip: &Option<Arc<str>>| service.load_balancer.iter().any(|entry| entry.ip == *ip);
-            listed(given.chain(external.filter(|address| !has(&address.ip))))
+            sorted(given.chain(external.filter(|address| !has(&address.ip))))
         }
-        ServiceKind::NodePort if !service.external_ips.is_empty() => listed(external),
-        ServiceKind::NodePort | ServiceKind::ClusterIp => listed(cluster),
+        ServiceKind::NodePort if !service.external_ips.is_empty() => sorted(external),
+        ServiceKind::NodePort | ServiceKind::ClusterIp => sorted(cluster),
         ServiceKind::ExternalName => {
             let name = service.external_name.iter();
-            listed(name.map(|name| Address::new(None, Some(name))))
+            sorted(name.map(|name| Address::new(None, Some(name))))
         }
     }
 }
 
-/// The replicas of this controller, by the labels of the own pod.
+/// The replicas of this controller, found by the labels of this replica's pod.
 #[derive(Clone)]
 pub(super) struct Replicas {
     client: Client,
@@ -59,7 +59,7 @@ impl Replicas {
         Self { client, pod }
     }
 
-    /// Addresses of the nodes that run ready ones.
+    /// Addresses of the nodes that run ready replicas.
     pub(super) async fn addresses(&self, internal: bool) -> Result<Arc<[Address]>, StatusError> {
         let pods = self.pods().await?;
         let ready = pods.iter().filter(|pod| is_ready(pod));
@@ -75,10 +75,10 @@ impl Replicas {
         if addresses.is_empty() {
             return Err(StatusError::NoAddress);
         }
-        Ok(listed(addresses))
+        Ok(sorted(addresses))
     }
 
-    /// Whether another than this one runs and is not about to stop.
+    /// Whether another replica runs and is not being deleted.
     pub(super) async fn others_run(&self) -> Result<bool, StatusError> {
         let pods = self.pods().await?;
         let others = pods
@@ -93,7 +93,7 @@ impl Replicas {
         let own = bounded("reading", "Pod", &self.pod, api.get(&self.pod.name)).await?;
         let selector = own.metadata.labels.as_ref().map(selector);
         let Some(selector) = selector.filter(|selector| !selector.is_empty()) else {
-            // No labels would select every pod of the namespace.
+            // An empty selector would select every pod of the namespace.
             return Ok(vec![own]);
         };
         let params = ListParams::default().labels(&selector);
@@ -105,7 +105,7 @@ impl Replicas {
 fn selector(labels: &BTreeMap<String, String>) -> String {
     let lasting = labels
         .iter()
-        .filter(|(key, _)| !OF_ONE_VERSION.contains(&key.as_str()));
+        .filter(|(key, _)| !REVISION_LABELS.contains(&key.as_str()));
     let terms: Vec<String> = lasting
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
@@ -131,16 +131,14 @@ fn is_ready(pod: &Pod) -> bool {
     is_running(pod) && ready.any(|condition| condition.status == "True")
 }
 
-/// Its external addresses, or its internal ones if it has none or they are wanted.
+/// The external addresses of a node; the internal ones if it has none or if `internal` is set.
 fn of_node(node: &Node, internal: bool) -> Vec<Address> {
-    let of_type = |wanted: &str| -> Vec<Address> {
+    let of_type = |type_: &str| -> Vec<Address> {
         let addresses = node
             .status
             .iter()
             .filter_map(|status| status.addresses.as_ref());
-        let addresses = addresses
-            .flatten()
-            .filter(|address| address.type_ == wanted);
+        let addresses = addresses.flatten().filter(|address| address.type_ == type_);
         addresses
             .map(|address| Address::parse(&address.address))
             .collect()
@@ -163,8 +161,8 @@ pub(super) async fn bounded<T>(
     name: &Name,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, StatusError> {
-    match tokio::time::timeout(PATIENCE, request).await {
-        Ok(Ok(answer)) => Ok(answer),
+    match tokio::time::timeout(TIMEOUT, request).await {
+        Ok(Ok(response)) => Ok(response),
         Ok(Err(source)) => Err(StatusError::Api {
             action,
             kind,
@@ -175,7 +173,7 @@ pub(super) async fn bounded<T>(
             action,
             kind,
             name: name.clone(),
-            patience: PATIENCE,
+            timeout: TIMEOUT,
         }),
     }
 }
@@ -206,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_is_reached_by_what_its_type_gives_it() {
+    fn addresses_of_a_service_depend_on_its_type() {
         let of = |kind| of_service(&service(kind));
         assert_eq!(
             texts(&of(ServiceKind::LoadBalancer)),
@@ -226,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_of_all_versions_are_selected() {
+    fn replicas_of_all_revisions_are_selected() {
         let labels = [
             ("app", "headgate"),
             ("pod-template-hash", "abc"),

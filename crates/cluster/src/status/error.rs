@@ -1,13 +1,13 @@
-//! What can go wrong with a status.
+//! Failures of writing statuses and finding addresses.
 
 use std::time::Duration;
 
 use headgate_compile::Name;
 
-/// Why a status was not written, or an address not found.
+/// Why a status was not written, or no address was found.
 #[derive(Debug, thiserror::Error)]
 pub enum StatusError {
-    /// The API server refused or could not be asked.
+    /// The API server refused the request or is unreachable.
     #[error("{action} {kind} {name}")]
     Api {
         /// `reading`, `listing` or `writing the status of`.
@@ -19,57 +19,57 @@ pub enum StatusError {
         /// Why it failed.
         source: Box<kube::Error>,
     },
-    /// No answer in time.
-    #[error("{action} {kind} {name}: no answer within {} s", .patience.as_secs())]
+    /// No response in time.
+    #[error("{action} {kind} {name}: no response within {} s", .timeout.as_secs())]
     Timeout {
-        /// What was tried.
+        /// `reading`, `listing` or `writing the status of`.
         action: &'static str,
         /// Kind of the object.
         kind: &'static str,
         /// The object.
         name: Name,
-        /// How long was waited.
-        patience: Duration,
+        /// The timeout.
+        timeout: Duration,
     },
     /// No ready pod has an address.
-    #[error("no node with a ready pod of ours has an address")]
+    #[error("no node with a ready pod of this controller has an address")]
     NoAddress,
     /// Leadership ended before it was written.
     #[error("no longer the leader")]
     NotLeader,
 }
 
-/// What an error means for writing.
+/// What follows from a failed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// The object is gone, is another now, or does not take such a status: it is looked at again when it changes.
-    Leave,
-    /// We may not.
+pub(super) enum RetryPolicy {
+    /// The object is gone or was replaced, or the status is invalid: no retry until the object changes.
+    Skip,
+    /// Permission is missing.
     Forbidden,
-    /// Later, and not before this time has passed.
+    /// Retry, after at least this time.
     Retry(Duration),
-    /// Not ours to do.
+    /// This replica no longer leads.
     Drop,
 }
 
 impl StatusError {
-    pub(super) fn verdict(&self) -> Verdict {
-        let later = Verdict::Retry(Duration::ZERO);
+    pub(super) fn retry_policy(&self) -> RetryPolicy {
+        let later = RetryPolicy::Retry(Duration::ZERO);
         match self {
             Self::Api { source, .. } => match &**source {
                 kube::Error::Api(status) => match status.code {
-                    403 => Verdict::Forbidden,
-                    400 | 404 | 405 | 409 | 410 | 413 | 422 => Verdict::Leave,
+                    403 => RetryPolicy::Forbidden,
+                    400 | 404 | 405 | 409 | 410 | 413 | 422 => RetryPolicy::Skip,
                     _ => {
                         let details = status.details.as_ref();
                         let seconds = details.map_or(0, |details| details.retry_after_seconds);
-                        Verdict::Retry(Duration::from_secs(seconds.into()))
+                        RetryPolicy::Retry(Duration::from_secs(seconds.into()))
                     }
                 },
                 _ => later,
             },
             Self::Timeout { .. } | Self::NoAddress => later,
-            Self::NotLeader => Verdict::Drop,
+            Self::NotLeader => RetryPolicy::Drop,
         }
     }
 

@@ -1,10 +1,10 @@
-//! Metrics of the writing of statuses.
+//! Metrics of the status writer.
 
 use std::collections::HashMap;
 
 use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
 
-/// How many statuses were written, how many wait, and whether we may.
+/// Statuses written and pending, and whether writing is forbidden.
 #[derive(Clone)]
 pub struct StatusMetrics {
     writes: IntCounterVec,
@@ -13,7 +13,7 @@ pub struct StatusMetrics {
 }
 
 impl StatusMetrics {
-    /// `labels` are those that all metrics have.
+    /// With the labels that all metrics carry.
     pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let opts = |name: &str, help: &str| Opts::new(name, help).const_labels(labels.clone());
         let writes = opts(
@@ -22,7 +22,7 @@ impl StatusMetrics {
         );
         let pending = opts(
             "headgate_status_writes_pending",
-            "Statuses that wait to be written",
+            "Status writes that are pending",
         );
         let forbidden = opts(
             "headgate_status_forbidden",
@@ -35,7 +35,7 @@ impl StatusMetrics {
         })
     }
 
-    /// Adds them to those that are shown.
+    /// Registers them.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.writes.clone()))?;
         registry.register(Box::new(self.pending.clone()))?;

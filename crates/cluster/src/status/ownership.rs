@@ -1,4 +1,4 @@
-//! Whose a status is.
+//! Ownership of a status, by managed fields.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
@@ -31,7 +31,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_ours_if_our_manager_has_the_field() {
+    fn the_field_manager_of_load_balancer_owns_the_status() {
         let addresses = serde_json::json!({"f:status": {"f:loadBalancer": {"f:ingress": {}}}});
         let other = serde_json::json!({"f:status": {"f:conditions": {}}});
         assert!(owns_status(&metadata("headgate", &addresses)));

@@ -1,4 +1,4 @@
-//! Which statuses to write, decided without an API server.
+//! Decides which statuses to write, without an API server.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
@@ -8,41 +8,39 @@ use headgate_compile::Name;
 
 use super::{Address, Observed, StatusInput};
 
-/// Lists of addresses that are remembered as once published.
-const REMEMBERED: usize = 8;
-/// So often within an interval a status is written again that another changed back.
+/// Most address lists remembered as once published.
+const MAX_PUBLISHED: usize = 8;
+/// How often within an interval a status is written again after another client changed it.
 const REPAIRS: u8 = 1;
 
 /// A status to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Write {
-    /// Whose.
     pub(super) ingress: Name,
-    /// The desired status.
-    pub(super) wanted: Wanted,
-    /// What it was.
+    pub(super) desired: Desired,
+    /// The observed status.
     pub(super) before: Observed,
 }
 
 /// The desired status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(super) enum Desired {
     /// These addresses, sorted.
     Addresses(Arc<[Address]>),
-    /// None of ours.
-    Nothing,
+    /// No addresses of this controller.
+    Cleared,
 }
 
-/// What is known of the Ingresses.
+/// The state from which writes are decided.
 #[derive(Default)]
 pub(super) struct StatusPlan {
-    ours: BTreeSet<Name>,
-    /// No longer ours; what we wrote there must go.
+    adopted: BTreeSet<Name>,
+    /// No longer of this controller; the addresses that it wrote there must be removed.
     released: BTreeSet<Name>,
-    /// The latest addresses, the present ones last. Another installation writes by the same manager, so that only
-    /// these addresses distinguish our statuses from its own.
+    /// The latest address lists, the present one last. Another installation writes with the same field manager, so that
+    /// only the addresses distinguish this installation's statuses from its own.
     published: VecDeque<Arc<[Address]>>,
-    /// What was written in this interval.
+    /// The writes of this interval.
     written: HashMap<Name, Written, RandomState>,
 }
 
@@ -52,26 +50,26 @@ struct Written {
 }
 
 impl StatusPlan {
-    /// Takes in which Ingresses were adopted and which released.
-    pub(super) fn take(&mut self, input: StatusInput) {
+    /// Updates the sets of adopted and released Ingresses.
+    pub(super) fn apply(&mut self, input: StatusInput) {
         for name in input.released {
-            self.ours.remove(&name);
+            self.adopted.remove(&name);
             self.written.remove(&name);
             self.released.insert(name);
         }
         for name in input.adopted {
             self.released.remove(&name);
             self.written.remove(&name);
-            self.ours.insert(name);
+            self.adopted.insert(name);
         }
     }
 
-    /// An interval begins.
+    /// Allows repairs again.
     pub(super) fn begin_interval(&mut self) {
         self.written.clear();
     }
 
-    /// What to write so that statuses become what they should be. Without addresses those of ours are released alone.
+    /// The writes that are due. Without addresses, statuses of adopted Ingresses are left alone.
     pub(super) fn writes(
         &mut self,
         observed: impl Fn(&Name) -> Option<Observed>,
@@ -79,24 +77,24 @@ impl StatusPlan {
     ) -> Vec<Write> {
         if let Some(addresses) = addresses {
             self.remember(addresses);
-            // What another wrote there meanwhile is theirs.
+            // A status that another client wrote meanwhile is left to it.
             let published = &self.published;
             self.released.retain(|name| {
                 observed(name).is_some_and(|observed| is_left_over(&observed, published))
             });
         }
-        let released = self.released.iter().map(|name| (name, Wanted::Nothing));
-        let ours = addresses.into_iter().flat_map(|addresses| {
-            let wanted = Wanted::Addresses(addresses.clone());
-            self.ours.iter().map(move |name| (name, wanted.clone()))
+        let released = self.released.iter().map(|name| (name, Desired::Cleared));
+        let adopted = addresses.into_iter().flat_map(|addresses| {
+            let desired = Desired::Addresses(addresses.clone());
+            self.adopted.iter().map(move |name| (name, desired.clone()))
         });
         released
-            .chain(ours)
-            .filter_map(|(name, wanted)| {
+            .chain(adopted)
+            .filter_map(|(name, desired)| {
                 let before = observed(name)?;
                 let write = Write {
                     ingress: name.clone(),
-                    wanted,
+                    desired,
                     before,
                 };
                 (self.is_needed(&write) && self.is_due(&write)).then_some(write)
@@ -104,37 +102,37 @@ impl StatusPlan {
             .collect()
     }
 
-    /// What to write so that no status points here any more.
+    /// The writes that remove this controller's addresses from all statuses.
     pub(super) fn clearing_writes(
         &self,
         observed: impl Fn(&Name) -> Option<Observed>,
         addresses: Option<&Arc<[Address]>>,
     ) -> Vec<Write> {
-        let is_ours = |observed: &Observed| {
+        let must_clear = |observed: &Observed| {
             let same = addresses.is_some_and(|addresses| is_same(&observed.entries, addresses));
-            !observed.entries.is_empty() && (observed.ours || same)
+            !observed.entries.is_empty() && (observed.managed || same)
         };
-        let ours = self.ours.iter().filter_map(|name| {
-            let before = observed(name).filter(is_ours)?;
+        let writes = self.adopted.iter().filter_map(|name| {
+            let before = observed(name).filter(must_clear)?;
             Some(Write {
                 ingress: name.clone(),
-                wanted: Wanted::Nothing,
+                desired: Desired::Cleared,
                 before,
             })
         });
-        ours.collect()
+        writes.collect()
     }
 
-    /// It was written, or will not be as long as the Ingress is what it was.
+    /// Records a write that succeeded, or that is not retried until the Ingress changes.
     pub(super) fn done(&mut self, write: Write) {
-        if write.wanted == Wanted::Nothing {
+        if write.desired == Desired::Cleared {
             self.released.remove(&write.ingress);
             return;
         }
         let before = self.written.remove(&write.ingress);
         let again = before.filter(|written| {
             let is_same = written.write.before.uid == write.before.uid;
-            is_same && written.write.wanted == write.wanted
+            is_same && written.write.desired == write.desired
         });
         let times = again.map_or(1, |written| written.times.saturating_add(1));
         self.written
@@ -147,15 +145,15 @@ impl StatusPlan {
         }
         self.published.retain(|known| known != addresses);
         self.published.push_back(addresses.clone());
-        if self.published.len() > REMEMBERED {
+        if self.published.len() > MAX_PUBLISHED {
             self.published.pop_front();
         }
     }
 
     fn is_needed(&self, write: &Write) -> bool {
-        match &write.wanted {
-            Wanted::Addresses(addresses) => !is_same(&write.before.entries, addresses),
-            Wanted::Nothing => is_left_over(&write.before, &self.published),
+        match &write.desired {
+            Desired::Addresses(addresses) => !is_same(&write.before.entries, addresses),
+            Desired::Cleared => is_left_over(&write.before, &self.published),
         }
     }
 
@@ -165,25 +163,25 @@ impl StatusPlan {
             return true;
         };
         let is_another = written.write.before.uid != write.before.uid;
-        if is_another || written.write.wanted != write.wanted {
+        if is_another || written.write.desired != write.desired {
             return true;
         }
-        // What was written has not been observed yet; or it was, and another changed it since.
+        // The last write is not observed yet while the observation is unchanged; afterwards another client wrote.
         written.write.before != write.before && written.times <= REPAIRS
     }
 }
 
-/// Whether what we wrote is still there.
+/// Whether the status still has addresses that this installation wrote.
 fn is_left_over(observed: &Observed, published: &VecDeque<Arc<[Address]>>) -> bool {
-    let is_told = || {
+    let is_published = || {
         published
             .iter()
             .any(|addresses| is_same(&observed.entries, addresses))
     };
-    observed.ours && !observed.entries.is_empty() && is_told()
+    observed.managed && !observed.entries.is_empty() && is_published()
 }
 
-/// Whether they are the same, in any order.
+/// Whether the lists are equal apart from their order.
 pub(super) fn is_same(observed: &[Address], sorted: &[Address]) -> bool {
     if observed.is_sorted() {
         return observed == sorted;
@@ -202,30 +200,30 @@ mod tests {
     type Cluster = HashMap<Name, Observed, RandomState>;
 
     fn addresses(texts: &[&str]) -> Arc<[Address]> {
-        super::super::addresses::listed(texts.iter().map(|text| Address::parse(text)))
+        super::super::addresses::sorted(texts.iter().map(|text| Address::parse(text)))
     }
 
     fn name(number: usize) -> Name {
         Name::new("shop", &format!("web-{number}"))
     }
 
-    fn observed(entries: &[&str], ours: bool) -> Observed {
+    fn observed(entries: &[&str], managed: bool) -> Observed {
         Observed {
             uid: "uid".into(),
             entries: entries.iter().map(|text| Address::parse(text)).collect(),
-            ours,
+            managed,
         }
     }
 
-    /// As the API server does it.
-    fn play(write: &Write, cluster: &mut Cluster) {
-        let observed = match &write.wanted {
-            Wanted::Addresses(addresses) => Observed {
+    /// As the API server does.
+    fn execute(write: &Write, cluster: &mut Cluster) {
+        let observed = match &write.desired {
+            Desired::Addresses(addresses) => Observed {
                 entries: addresses.clone(),
-                ours: true,
+                managed: true,
                 ..write.before.clone()
             },
-            Wanted::Nothing => observed(&[], false),
+            Desired::Cleared => observed(&[], false),
         };
         cluster.insert(write.ingress.clone(), observed);
     }
@@ -235,68 +233,74 @@ mod tests {
             prop::sample::select(vec!["192.0.2.1", "192.0.2.2", "lb.example"]),
             0..3,
         );
-        (entries, any::<bool>()).prop_map(|(entries, ours)| observed(&entries, ours))
+        (entries, any::<bool>()).prop_map(|(entries, managed)| observed(&entries, managed))
     }
 
     proptest! {
-        /// After the writes everything of ours is as wanted, released ones have no address that we published, statuses of others are
-        /// untouched, and nothing more is to be written.
+        /// After the writes adopted Ingresses have the desired addresses, released ones have no published address, other
+        /// statuses are unchanged, and no further write is due.
         #[test]
-        fn writing_what_is_planned_is_enough_and_nothing_more(
+        fn the_planned_writes_reach_the_desired_state(
             before in prop::collection::vec((some_observed(), 0..3_u8), 1..20),
-            wanted in prop::sample::select(vec![vec![], vec!["192.0.2.2", "192.0.2.1"], vec!["lb.example"]]),
+            desired in prop::sample::select(vec![vec![], vec!["192.0.2.2", "192.0.2.1"], vec!["lb.example"]]),
         ) {
-            let wanted = addresses(&wanted);
+            let desired = addresses(&desired);
             let mut plan = StatusPlan::default();
             let mut cluster = Cluster::default();
-            for (number, (observed, place)) in before.iter().enumerate() {
+            for (number, (observed, change)) in before.iter().enumerate() {
                 cluster.insert(name(number), observed.clone());
                 let mut input = StatusInput::default();
-                match place {
+                match change {
                     0 => input.adopted.push(name(number)),
                     1 => input.released.push(name(number)),
                     _ => {}
                 }
-                plan.take(input);
+                plan.apply(input);
             }
-            let writes = plan.writes(|name| cluster.get(name).cloned(), Some(&wanted));
+            let writes = plan.writes(|name| cluster.get(name).cloned(), Some(&desired));
             for write in writes {
-                play(&write, &mut cluster);
+                execute(&write, &mut cluster);
                 plan.done(write);
             }
-            for (number, (observed, place)) in before.iter().enumerate() {
+            for (number, (observed, change)) in before.iter().enumerate() {
                 let after = &cluster[&name(number)];
-                match place {
-                    0 => prop_assert!(is_same(&after.entries, &wanted)),
-                    1 if observed.ours && is_same(&observed.entries, &wanted) => {
+                match change {
+                    0 => prop_assert!(is_same(&after.entries, &desired)),
+                    1 if observed.managed && is_same(&observed.entries, &desired) => {
                         prop_assert!(after.entries.is_empty());
                     }
                     _ => prop_assert_eq!(after, observed),
                 }
             }
-            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&wanted)).is_empty());
+            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&desired)).is_empty());
             plan.begin_interval();
-            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&wanted)).is_empty());
+            prop_assert!(plan.writes(|name| cluster.get(name).cloned(), Some(&desired)).is_empty());
         }
     }
 
     #[test]
-    fn a_write_is_not_repeated_before_it_is_seen_and_a_quarrel_is_slow() {
-        let wanted = addresses(&["192.0.2.1"]);
+    fn a_write_is_not_repeated_before_it_is_observed_and_repairs_are_limited() {
+        let desired = addresses(&["192.0.2.1"]);
         let mut plan = StatusPlan::default();
-        plan.take(StatusInput {
+        plan.apply(StatusInput {
             adopted: vec![name(0)],
             released: vec![],
         });
         let empty = |_: &Name| Some(observed(&[], false));
         let other = |_: &Name| Some(observed(&["192.0.2.7"], false));
-        let mut writes = plan.writes(empty, Some(&wanted));
+        let mut writes = plan.writes(empty, Some(&desired));
         plan.done(writes.remove(0));
-        assert!(plan.writes(empty, Some(&wanted)).is_empty(), "not seen yet");
-        let mut writes = plan.writes(other, Some(&wanted));
-        assert_eq!(writes.len(), 1, "undone once");
+        assert!(
+            plan.writes(empty, Some(&desired)).is_empty(),
+            "not observed yet"
+        );
+        let mut writes = plan.writes(other, Some(&desired));
+        assert_eq!(writes.len(), 1, "changed once");
         plan.done(writes.remove(0));
-        assert!(plan.writes(empty, Some(&wanted)).is_empty(), "undone again");
+        assert!(
+            plan.writes(empty, Some(&desired)).is_empty(),
+            "changed again"
+        );
         let next = addresses(&["192.0.2.2"]);
         assert_eq!(
             plan.writes(empty, Some(&next)).len(),
@@ -310,34 +314,35 @@ mod tests {
             })
         };
         assert_eq!(
-            plan.writes(again, Some(&wanted)).len(),
+            plan.writes(again, Some(&desired)).len(),
             1,
-            "deleted and made again"
+            "deleted and created again"
         );
         plan.begin_interval();
-        assert_eq!(plan.writes(empty, Some(&wanted)).len(), 1);
+        assert_eq!(plan.writes(empty, Some(&desired)).len(), 1);
     }
 
     #[test]
-    fn what_left_is_cleaned_once_and_only_of_what_was_told() {
+    fn a_released_status_is_cleared_once_and_only_of_published_addresses() {
         let (old, new) = (addresses(&["192.0.2.1"]), addresses(&["192.0.2.2"]));
         let mut plan = StatusPlan::default();
         let adopted = vec![name(0), name(1), name(2)];
-        plan.take(StatusInput {
+        plan.apply(StatusInput {
             adopted: adopted.clone(),
             released: vec![],
         });
         let before = |_: &Name| Some(observed(&["192.0.2.1"], true));
         assert!(plan.writes(before, Some(&old)).is_empty());
-        plan.take(StatusInput {
+        plan.apply(StatusInput {
             adopted: vec![],
             released: adopted,
         });
-        // One has addresses that we published before, one what another installation wrote by the same manager, one was emptied.
-        let after = |asked: &Name| {
-            let entries: &[&str] = match asked {
-                asked if *asked == name(0) => &["192.0.2.1"],
-                asked if *asked == name(1) => &["192.0.2.99"],
+        // One has addresses that this installation published, one was written by another installation with the same field
+        // manager, one was emptied.
+        let after = |ingress: &Name| {
+            let entries: &[&str] = match ingress {
+                ingress if *ingress == name(0) => &["192.0.2.1"],
+                ingress if *ingress == name(1) => &["192.0.2.99"],
                 _ => &[],
             };
             Some(observed(entries, true))
@@ -349,14 +354,14 @@ mod tests {
         plan.begin_interval();
         assert!(
             plan.writes(before, Some(&new)).is_empty(),
-            "another may have written the same by now"
+            "another installation may have written the same by now"
         );
     }
 
     #[test]
-    fn without_addresses_nothing_is_known_and_nothing_written() {
+    fn without_addresses_nothing_is_written() {
         let mut plan = StatusPlan::default();
-        plan.take(StatusInput {
+        plan.apply(StatusInput {
             adopted: vec![name(0)],
             released: vec![],
         });

@@ -15,20 +15,20 @@ use super::{
     Address, AddressSource, Observations, Observed, PublishService, ServiceKind, StatusInput,
     StatusMetrics, StatusOptions, StatusWriter, owns_status,
 };
-use crate::fake::{Failure, Fake, Made};
+use crate::fake::{Failure, Fake, RecordedRequest};
 use crate::leadership::{Leader, Leadership};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 const PODS: &str = "/api/v1/namespaces/ingress/pods";
 
-/// What a watch would tell, read off the fake server.
-struct Seen {
+/// Observations of a watch, read directly from the fake server.
+struct FakeObservations {
     fake: Fake,
     service: Mutex<Option<PublishService>>,
-    news: Notify,
+    changed: Notify,
 }
 
-impl Observations for Seen {
+impl Observations for FakeObservations {
     fn observed(&self, ingress: &Name) -> Option<Observed> {
         let object = self.fake.get(&path(&ingress.name))?;
         let metadata = serde_json::from_value(object["metadata"].clone()).unwrap();
@@ -40,7 +40,7 @@ impl Observations for Seen {
                 .flatten()
                 .map(|entry| Address::new(entry["ip"].as_str(), entry["hostname"].as_str()))
                 .collect(),
-            ours: owns_status(&metadata),
+            managed: owns_status(&metadata),
         })
     }
 
@@ -49,13 +49,13 @@ impl Observations for Seen {
     }
 
     async fn changed(&self) {
-        self.news.notified().await;
+        self.changed.notified().await;
     }
 }
 
 struct World {
     fake: Fake,
-    seen: Arc<Seen>,
+    observations: Arc<FakeObservations>,
     inputs: mpsc::UnboundedSender<StatusInput>,
     leadership: watch::Sender<Leadership>,
     metrics: StatusMetrics,
@@ -65,10 +65,10 @@ struct World {
 
 impl World {
     fn start(fake: &Fake, source: AddressSource) -> Self {
-        let seen = Arc::new(Seen {
+        let observations = Arc::new(FakeObservations {
             fake: fake.clone(),
             service: Mutex::default(),
-            news: Notify::new(),
+            changed: Notify::new(),
         });
         let options = StatusOptions {
             source,
@@ -77,7 +77,12 @@ impl World {
             pod: Name::new("ingress", "pod-1"),
         };
         let metrics = StatusMetrics::new(&HashMap::new()).unwrap();
-        let writer = StatusWriter::new(fake.client(), options, seen.clone(), metrics.clone());
+        let writer = StatusWriter::new(
+            fake.client(),
+            options,
+            observations.clone(),
+            metrics.clone(),
+        );
         let (inputs, input) = mpsc::unbounded_channel();
         let (leadership, follower) = watch::channel(Leadership::Follower(None));
         let (stop, stopped) = oneshot::channel();
@@ -86,7 +91,7 @@ impl World {
         }));
         Self {
             fake: fake.clone(),
-            seen,
+            observations,
             inputs,
             leadership,
             metrics,
@@ -95,13 +100,13 @@ impl World {
         }
     }
 
-    /// Leading, with these Ingresses there and ours.
+    /// A leader with these Ingresses, existing and adopted.
     async fn leading(source: AddressSource, ingresses: &[&str]) -> Self {
         let world = Self::start(&Fake::default(), source);
         for name in ingresses {
             world.add(name, &json!([]));
         }
-        world.join(ingresses);
+        world.adopt(ingresses);
         world.lead();
         world.settle().await;
         world
@@ -112,10 +117,10 @@ impl World {
             "metadata": {"namespace": "shop", "name": name},
             "status": {"loadBalancer": {"ingress": entries}}});
         self.fake.put(&path(name), ingress);
-        self.seen.news.notify_one();
+        self.observations.changed.notify_one();
     }
 
-    fn join(&self, names: &[&str]) {
+    fn adopt(&self, names: &[&str]) {
         let adopted = names.iter().map(|name| Name::new("shop", name)).collect();
         self.inputs
             .send(StatusInput {
@@ -125,7 +130,7 @@ impl World {
             .unwrap();
     }
 
-    fn leave(&self, name: &str) {
+    fn release(&self, name: &str) {
         let released = vec![Name::new("shop", name)];
         self.inputs
             .send(StatusInput {
@@ -150,9 +155,9 @@ impl World {
         self.fake.get(&path(name)).unwrap()["status"]["loadBalancer"]["ingress"].clone()
     }
 
-    fn writes(&self) -> Vec<Made> {
-        let made = self.fake.take_made().into_iter();
-        made.filter(|made| made.method != Method::GET).collect()
+    fn writes(&self) -> Vec<RecordedRequest> {
+        let requests = self.fake.take_requests().into_iter();
+        requests.filter(|one| one.method != Method::GET).collect()
     }
 
     async fn stop(self) {
@@ -169,7 +174,7 @@ fn fixed() -> AddressSource {
     AddressSource::fixed("192.0.2.2, lb.example,192.0.2.2")
 }
 
-fn told() -> Value {
+fn published() -> Value {
     json!([{"hostname": "lb.example"}, {"ip": "192.0.2.2"}])
 }
 
@@ -191,9 +196,9 @@ fn node(fake: &Fake, name: &str, addresses: &[(&str, &str)]) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_leader_writes_what_differs_once() {
+async fn the_leader_writes_each_difference_once() {
     let world = World::leading(fixed(), &["web", "api"]).await;
-    assert_eq!(world.entries("web"), told());
+    assert_eq!(world.entries("web"), published());
     let writes = world.writes();
     assert_eq!(writes.len(), 2);
     let write = &writes[0];
@@ -202,7 +207,7 @@ async fn the_leader_writes_what_differs_once() {
     assert!(write.query.contains("fieldManager=headgate") && write.query.contains("force=true"));
     assert_eq!(
         write.body["status"],
-        json!({"loadBalancer": {"ingress": told()}})
+        json!({"loadBalancer": {"ingress": published()}})
     );
     assert!(write.body["metadata"]["uid"].is_string() && write.body.get("spec").is_none());
     tokio::time::sleep(INTERVAL * 5).await;
@@ -216,7 +221,7 @@ async fn the_same_addresses_in_another_order_are_left_alone() {
         "web",
         &json!([{"ip": "192.0.2.2"}, {"hostname": "lb.example"}]),
     );
-    world.join(&["web"]);
+    world.adopt(&["web"]);
     world.lead();
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(world.writes().len(), 0);
@@ -226,51 +231,51 @@ async fn the_same_addresses_in_another_order_are_left_alone() {
 async fn a_follower_writes_nothing_and_a_lost_claim_stops_writes_at_once() {
     let world = World::start(&Fake::default(), fixed());
     world.add("web", &json!([]));
-    world.join(&["web"]);
+    world.adopt(&["web"]);
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(world.writes().len(), 0);
     let leader = world.lead();
-    // The token ends before anybody tells the task.
+    // The token ends before the task is notified.
     leader.end();
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(world.writes().len(), 0);
     world.lead();
     world.settle().await;
-    assert_eq!(world.entries("web"), told());
+    assert_eq!(world.entries("web"), published());
 }
 
 #[tokio::test(start_paused = true)]
-async fn foreign_ingresses_are_never_touched() {
+async fn statuses_of_other_controllers_are_never_written() {
     let world = World::leading(fixed(), &["web"]).await;
-    world.add("foreign", &json!([{"ip": "192.0.2.77"}]));
-    world.add("was-ours", &json!([{"ip": "192.0.2.77"}]));
-    world.leave("was-ours");
+    world.add("unmanaged", &json!([{"ip": "192.0.2.77"}]));
+    world.add("former", &json!([{"ip": "192.0.2.77"}]));
+    world.release("former");
     tokio::time::sleep(INTERVAL * 2).await;
-    assert_eq!(world.entries("foreign"), json!([{"ip": "192.0.2.77"}]));
-    assert_eq!(world.entries("was-ours"), json!([{"ip": "192.0.2.77"}]));
+    assert_eq!(world.entries("unmanaged"), json!([{"ip": "192.0.2.77"}]));
+    assert_eq!(world.entries("former"), json!([{"ip": "192.0.2.77"}]));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_left_is_cleaned_of_what_we_wrote_even_by_a_later_leader() {
+async fn a_released_status_is_cleared_even_by_a_later_leader() {
     let world = World::leading(fixed(), &["web"]).await;
     let other = World::start(&world.fake, fixed());
-    other.join(&["web"]);
+    other.adopt(&["web"]);
     other.settle().await;
     world.leadership.send_replace(Leadership::Follower(None));
-    world.leave("web");
-    other.leave("web");
+    world.release("web");
+    other.release("web");
     other.settle().await;
-    assert_eq!(world.entries("web"), told(), "nobody leads");
+    assert_eq!(world.entries("web"), published(), "no replica leads");
     other.lead();
     other.settle().await;
     assert_eq!(world.entries("web"), Value::Null);
-    world.fake.take_made();
+    world.fake.take_requests();
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(world.writes().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_address_that_changes_is_written_at_once() {
+async fn a_changed_address_is_written_at_once() {
     let world = World::leading(AddressSource::Service, &["web"]).await;
     assert_eq!(world.writes().len(), 0, "the Service is not known yet");
     let service = |ip: &str| PublishService {
@@ -279,36 +284,36 @@ async fn an_address_that_changes_is_written_at_once() {
         ..PublishService::default()
     };
     world.add("former", &json!([{"ip": "192.0.2.66"}]));
-    world.join(&["former"]);
-    *world.seen.service.lock().unwrap() = Some(PublishService {
+    world.adopt(&["former"]);
+    *world.observations.service.lock().unwrap() = Some(PublishService {
         load_balancer: vec![],
         ..service("")
     });
-    world.seen.news.notify_one();
+    world.observations.changed.notify_one();
     world.settle().await;
     assert_eq!(
         world.entries("former"),
         json!([{"ip": "192.0.2.66"}]),
-        "it stays until there is an address"
+        "it is kept until there is an address"
     );
     for ip in ["192.0.2.1", "192.0.2.3"] {
-        *world.seen.service.lock().unwrap() = Some(service(ip));
-        world.seen.news.notify_one();
+        *world.observations.service.lock().unwrap() = Some(service(ip));
+        world.observations.changed.notify_one();
         world.settle().await;
         assert_eq!(world.entries("web"), json!([{"ip": ip}]));
     }
-    *world.seen.service.lock().unwrap() = None;
-    world.seen.news.notify_one();
+    *world.observations.service.lock().unwrap() = None;
+    world.observations.changed.notify_one();
     tokio::time::sleep(INTERVAL * 2).await;
     assert_eq!(
         world.entries("web"),
         json!([{"ip": "192.0.2.3"}]),
-        "a Service that vanished clears nothing"
+        "a deleted Service clears nothing"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn nodes_of_ready_pods_are_told() {
+async fn addresses_of_nodes_with_ready_pods_are_published() {
     let fake = Fake::default();
     for (name, hash, node, is_ready) in [
         ("pod-1", "a", "n1", true),
@@ -334,7 +339,7 @@ async fn nodes_of_ready_pods_are_told() {
     ] {
         let world = World::start(&fake, AddressSource::Nodes { internal });
         world.add("web", &json!([]));
-        world.join(&["web"]);
+        world.adopt(&["web"]);
         world.lead();
         world.settle().await;
         assert_eq!(
@@ -342,8 +347,8 @@ async fn nodes_of_ready_pods_are_told() {
             json!([{"ip": expected[0]}, {"ip": expected[1]}])
         );
     }
-    let made = fake.take_made();
-    let list = made.iter().find(|made| made.path == PODS).unwrap();
+    let requests = fake.take_requests();
+    let list = requests.iter().find(|one| one.path == PODS).unwrap();
     assert!(
         list.query.contains("labelSelector=app%3Dgate") && !list.query.contains("hash"),
         "{}",
@@ -356,12 +361,12 @@ async fn without_permission_to_patch_statuses_are_updated() {
     let world = World::start(&Fake::default(), fixed());
     world
         .fake
-        .judge(|made| (made.method == Method::PATCH).then_some(Failure::Status(403)));
+        .fail_if(|request| (request.method == Method::PATCH).then_some(Failure::Status(403)));
     world.add("web", &json!([{"ip": "192.0.2.77"}]));
-    world.join(&["web"]);
+    world.adopt(&["web"]);
     world.lead();
     world.settle().await;
-    assert_eq!(world.entries("web"), told());
+    assert_eq!(world.entries("web"), published());
     assert!(!world.metrics.is_forbidden());
     let update = world.writes().pop().unwrap();
     assert_eq!(update.method, Method::PUT);
@@ -369,17 +374,17 @@ async fn without_permission_to_patch_statuses_are_updated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_any_permission_it_is_told_and_tried_seldom() {
+async fn missing_permission_is_reported_and_retried_rarely() {
     let world = World::start(&Fake::default(), fixed());
     world
         .fake
-        .judge(|made| (made.method != Method::GET).then_some(Failure::Status(403)));
+        .fail_if(|request| (request.method != Method::GET).then_some(Failure::Status(403)));
     let names: Vec<String> = (0..100).map(|number| format!("web-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for name in &names {
         world.add(name, &json!([]));
     }
-    world.join(&names);
+    world.adopt(&names);
     world.lead();
     tokio::time::sleep(INTERVAL * 3).await;
     assert!(world.metrics.is_forbidden());
@@ -387,43 +392,43 @@ async fn without_any_permission_it_is_told_and_tried_seldom() {
     assert!(tried < 100, "{tried} attempts in three minutes");
     world.fake.heal();
     tokio::time::sleep(INTERVAL * 2).await;
-    assert_eq!(world.entries("web-99"), told());
+    assert_eq!(world.entries("web-99"), published());
     assert!(!world.metrics.is_forbidden());
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_ingress_made_again_gets_its_own_status() {
+async fn an_ingress_created_again_gets_its_status() {
     let world = World::leading(fixed(), &["web"]).await;
     world.fake.remove(&path("web"));
     world.add("web", &json!([]));
     world.settle().await;
-    assert_eq!(world.entries("web"), told());
+    assert_eq!(world.entries("web"), published());
 }
 
 #[tokio::test(start_paused = true)]
-async fn failures_back_off_and_heal() {
+async fn failed_writes_are_retried_with_back_off() {
     let world = World::start(&Fake::default(), fixed());
-    world.fake.judge(|_| Some(Failure::Status(503)));
+    world.fake.fail_if(|_| Some(Failure::Status(503)));
     world.add("web", &json!([]));
-    world.join(&["web"]);
+    world.adopt(&["web"]);
     world.lead();
     tokio::time::sleep(Duration::from_secs(600)).await;
     let tried = world.writes().len();
     assert!((8..40).contains(&tried), "{tried}");
     world.fake.heal();
     tokio::time::sleep(INTERVAL * 2).await;
-    assert_eq!(world.entries("web"), told());
+    assert_eq!(world.entries("web"), published());
 }
 
 #[tokio::test(start_paused = true)]
-async fn very_many_are_written_at_a_bounded_rate_and_few_at_a_time() {
+async fn many_statuses_are_written_at_a_bounded_rate() {
     let world = World::start(&Fake::default(), fixed());
     let names: Vec<String> = (0..3000).map(|number| format!("web-{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     for name in &names {
         world.add(name, &json!([]));
     }
-    world.join(&names);
+    world.adopt(&names);
     world.lead();
     tokio::time::sleep(Duration::from_secs(10)).await;
     let after_ten = world.writes().len();
@@ -433,7 +438,7 @@ async fn very_many_are_written_at_a_bounded_rate_and_few_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_replica_clears_and_another_does_not() {
+async fn only_the_last_replica_clears_statuses() {
     for (others, cleared) in [(vec![], true), (vec![("pod-2", "b")], false)] {
         let world = World::leading(fixed(), &["web"]).await;
         world
@@ -452,9 +457,9 @@ async fn the_last_replica_clears_and_another_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stopping_does_not_wait_for_an_api_server_that_is_silent() {
+async fn stopping_does_not_wait_for_an_unresponsive_api_server() {
     let world = World::leading(fixed(), &["web"]).await;
-    world.fake.judge(|_| Some(Failure::Silence));
+    world.fake.fail_if(|_| Some(Failure::Hang));
     let begun = Instant::now();
     world.stop().await;
     assert!(

@@ -1,4 +1,4 @@
-//! The loop: what happened, what follows from it, and writing that at a bounded rate.
+//! The loop of the status writer: collects changes, compares statuses, and writes at a bounded rate.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -12,24 +12,25 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::addresses::{self, Replicas};
-use super::error::Verdict;
+use super::error::RetryPolicy;
 use super::plan::{StatusPlan, Write};
 use super::write::Writer;
 use super::{Address, AddressSource, Observations, StatusError, StatusInput, StatusWriter};
 use crate::causes::causes;
 use crate::leadership::{Leader, Leadership};
 
-/// Writes under way at the same time.
+/// Most concurrent writes.
 const CONCURRENT: usize = 10;
-/// Between two writes: a hundred a second.
+/// Between two writes: at most a hundred a second.
 const PACE: Duration = Duration::from_millis(10);
-/// What happens in quick succession is looked at together: after the first of it, and between two looks.
-const SETTLE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// Waits after failures: doubled from the one to the other.
+/// Changes in quick succession are compared together: delay after the first of them, and least time between two
+/// comparisons.
+const DEBOUNCE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// First and longest wait after failures; it doubles.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Between two attempts to find the addresses of nodes.
 const LOOKUP: Duration = Duration::from_secs(5);
-/// Clearing statuses at the end takes no longer.
+/// Timeout of clearing statuses at the end.
 const FINISH: Duration = Duration::from_secs(5);
 
 /// The state of the task.
@@ -39,30 +40,30 @@ pub(super) struct Work<O> {
     task: StatusWriter<O>,
     leadership: watch::Receiver<Leadership>,
     plan: StatusPlan,
-    /// Nothing is known to be ours, nor not to be, before the first input.
-    informed: bool,
+    /// The first input has arrived; before it the set of Ingresses is unknown.
+    has_input: bool,
     queue: VecDeque<Write>,
-    under_way: BTreeSet<Name>,
+    in_progress: BTreeSet<Name>,
     writing: JoinSet<(Write, Result<(), StatusError>)>,
     lookup: JoinSet<Arc<[Address]>>,
     looked_up: Option<Arc<[Address]>>,
-    /// Whether there was an address ever. A Service that waits for its first one is no reason to clear statuses, which
-    /// may be those of a controller that this one is to replace.
+    /// Whether there ever was an address. While a Service waits for its first one, statuses are not cleared: they may be
+    /// those of the controller that this one replaces.
     had_address: bool,
-    look_at: Option<Instant>,
-    looked_at: Option<Instant>,
+    next_comparison: Option<Instant>,
+    last_comparison: Option<Instant>,
     pause: Pause,
-    trouble: Option<Trouble>,
+    last_failure: Option<FailureKind>,
 }
 
-/// After a failure nothing is written for a while.
+/// The pause of all writes after a failure.
 struct Pause {
     until: Option<Instant>,
     next: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Trouble {
+enum FailureKind {
     Forbidden,
     Failing,
     Refused,
@@ -76,20 +77,20 @@ impl<O: Observations> Work<O> {
             task,
             leadership,
             plan: StatusPlan::default(),
-            informed: false,
+            has_input: false,
             queue: VecDeque::new(),
-            under_way: BTreeSet::new(),
+            in_progress: BTreeSet::new(),
             writing: JoinSet::new(),
             lookup: JoinSet::new(),
             looked_up: None,
             had_address: false,
-            look_at: None,
-            looked_at: None,
+            next_comparison: None,
+            last_comparison: None,
             pause: Pause {
                 until: None,
                 next: BACK_OFF.0,
             },
-            trouble: None,
+            last_failure: None,
         }
     }
 
@@ -101,18 +102,18 @@ impl<O: Observations> Work<O> {
         let mut leadership = self.leadership.clone();
         self.begin_interval();
         loop {
-            let may_write = !self.queue.is_empty() && self.under_way.len() < CONCURRENT;
+            let may_write = !self.queue.is_empty() && self.in_progress.len() < CONCURRENT;
             let paused = self.pause.until;
             tokio::select! {
                 Some(input) = inputs.recv() => {
-                    self.plan.take(input);
-                    self.informed = true;
-                    self.look_soon();
+                    self.plan.apply(input);
+                    self.has_input = true;
+                    self.compare_soon();
                 }
                 Ok(()) = leadership.changed() => self.begin_interval(),
-                () = observations.changed() => self.look_soon(),
+                () = observations.changed() => self.compare_soon(),
                 _ = intervals.tick() => self.begin_interval(),
-                () = at(self.look_at) => self.look(),
+                () = at(self.next_comparison) => self.compare(),
                 Some(Ok(found)) = self.lookup.join_next() => self.found(found),
                 Some(Ok((write, result))) = self.writing.join_next() => self.written(write, result),
                 () = at(paused), if paused.is_some() => self.pause.until = None,
@@ -121,7 +122,7 @@ impl<O: Observations> Work<O> {
         }
     }
 
-    /// Clears statuses if we are the last to stop.
+    /// Clears statuses if configured and no other replica runs.
     pub(super) async fn finish(mut self) {
         self.writing.abort_all();
         self.lookup.abort_all();
@@ -134,15 +135,15 @@ impl<O: Observations> Work<O> {
         match tokio::time::timeout(FINISH, self.clear(&leader)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::warn!(error = causes(&error), "statuses are kept as they are");
+                tracing::warn!(error = causes(&error), "cannot clear statuses");
             }
-            Err(_) => tracing::warn!("not all statuses were cleared in time"),
+            Err(_) => tracing::warn!("timed out clearing statuses"),
         }
     }
 
     async fn clear(&self, leader: &Leader) -> Result<(), StatusError> {
         if self.replicas.others_run().await? {
-            tracing::info!("statuses are kept: other replicas run");
+            tracing::info!("statuses are not cleared: other replicas run");
             return Ok(());
         }
         let observed = |name: &Name| self.task.observations.observed(name);
@@ -153,7 +154,7 @@ impl<O: Observations> Work<O> {
         let cleared = stream::iter(writes).map(|write| async move {
             let result = self.writer.write(&write, leader).await;
             if let Err(error) = &result {
-                tracing::debug!(ingress = %write.ingress, error = causes(error), "status not cleared");
+                tracing::debug!(ingress = %write.ingress, error = causes(error), "cannot clear the status");
             }
             usize::from(result.is_ok())
         });
@@ -173,16 +174,16 @@ impl<O: Observations> Work<O> {
         self.leadership.borrow().leader(Instant::now()).cloned()
     }
 
-    /// What went wrong before may go well now, and what seemed right is looked at again.
+    /// Compares everything again, and retries what failed in the last interval.
     fn begin_interval(&mut self) {
         self.plan.begin_interval();
-        self.writer.hope();
+        self.writer.retry_patch();
         if self.leader().is_none() {
             self.lookup = JoinSet::new();
         } else if self.lookup.is_empty() {
             self.look_up_nodes();
         }
-        self.look_soon();
+        self.compare_soon();
     }
 
     fn look_up_nodes(&mut self) {
@@ -196,12 +197,15 @@ impl<O: Observations> Work<O> {
                 match replicas.addresses(internal).await {
                     Ok(addresses) => return addresses,
                     Err(error) if reported => {
-                        tracing::debug!(error = causes(&error), "still no addresses of nodes");
+                        tracing::debug!(
+                            error = causes(&error),
+                            "still cannot find the addresses of nodes"
+                        );
                     }
                     Err(error) => {
                         tracing::warn!(
                             error = causes(&error),
-                            "no addresses of nodes; statuses stay as they are"
+                            "cannot find the addresses of nodes; statuses are not updated"
                         );
                         reported = true;
                     }
@@ -213,12 +217,12 @@ impl<O: Observations> Work<O> {
 
     fn found(&mut self, found: Arc<[Address]>) {
         self.looked_up = Some(found);
-        self.look_soon();
+        self.compare_soon();
     }
 
     fn addresses(&self) -> Option<Arc<[Address]>> {
         match &self.task.options.source {
-            AddressSource::Fixed(fixed) => Some(addresses::listed(fixed.iter().cloned())),
+            AddressSource::Fixed(fixed) => Some(addresses::sorted(fixed.iter().cloned())),
             AddressSource::Service => {
                 let service = self.task.observations.publish_service();
                 service.map(|service| addresses::of_service(&service))
@@ -227,20 +231,21 @@ impl<O: Observations> Work<O> {
         }
     }
 
-    fn look_soon(&mut self) {
-        let soon = Instant::now() + SETTLE.0;
+    fn compare_soon(&mut self) {
+        let soon = Instant::now() + DEBOUNCE.0;
         let earliest = self
-            .looked_at
-            .map_or(soon, |last| soon.max(last + SETTLE.1));
-        self.look_at = Some(self.look_at.map_or(earliest, |at| at.min(earliest)));
+            .last_comparison
+            .map_or(soon, |last| soon.max(last + DEBOUNCE.1));
+        let next = self.next_comparison;
+        self.next_comparison = Some(next.map_or(earliest, |at| at.min(earliest)));
     }
 
-    /// Compares what is with what should be.
-    fn look(&mut self) {
-        self.look_at = None;
-        self.looked_at = Some(Instant::now());
+    /// Queues the writes that turn observed into desired statuses.
+    fn compare(&mut self) {
+        self.next_comparison = None;
+        self.last_comparison = Some(Instant::now());
         self.queue.clear();
-        if self.informed && self.leader().is_some() {
+        if self.has_input && self.leader().is_some() {
             let addresses = self.addresses();
             self.had_address |= addresses.as_ref().is_some_and(|list| !list.is_empty());
             let addresses = addresses.filter(|_| self.had_address);
@@ -248,11 +253,11 @@ impl<O: Observations> Work<O> {
             let writes = self
                 .plan
                 .writes(|name| observations.observed(name), addresses.as_ref());
-            let under_way = &self.under_way;
-            let news = writes
+            let in_progress = &self.in_progress;
+            let new = writes
                 .into_iter()
-                .filter(|write| !under_way.contains(&write.ingress));
-            self.queue.extend(news);
+                .filter(|write| !in_progress.contains(&write.ingress));
+            self.queue.extend(new);
         }
         self.task.metrics.pending(self.queue.len());
     }
@@ -266,7 +271,7 @@ impl<O: Observations> Work<O> {
             return;
         };
         self.task.metrics.pending(self.queue.len());
-        self.under_way.insert(write.ingress.clone());
+        self.in_progress.insert(write.ingress.clone());
         let writer = self.writer.clone();
         self.writing.spawn(async move {
             let result = writer.write(&write, &leader).await;
@@ -275,66 +280,66 @@ impl<O: Observations> Work<O> {
     }
 
     fn written(&mut self, write: Write, result: Result<(), StatusError>) {
-        self.under_way.remove(&write.ingress);
+        self.in_progress.remove(&write.ingress);
         let metrics = &self.task.metrics;
         let Err(error) = result else {
             metrics.written();
             tracing::debug!(ingress = %write.ingress, "status written");
             self.pause.next = BACK_OFF.0;
             self.plan.done(write);
-            if self.trouble.take().is_some() {
-                tracing::info!("statuses are written again");
+            if self.last_failure.take().is_some() {
+                tracing::info!("writing statuses again");
             }
-            // Something may have happened to it meanwhile that was left out because of this write.
-            self.look_soon();
+            // Changes of this Ingress during the write were skipped.
+            self.compare_soon();
             return;
         };
-        match error.verdict() {
-            Verdict::Drop => {}
-            Verdict::Leave if error.is_conflict() => {
+        match error.retry_policy() {
+            RetryPolicy::Drop => {}
+            RetryPolicy::Skip if error.is_conflict() => {
                 metrics.failed();
-                tracing::debug!(ingress = %write.ingress, error = causes(&error), "status not written");
+                tracing::debug!(ingress = %write.ingress, error = causes(&error), "cannot write the status");
                 self.plan.done(write);
             }
-            Verdict::Leave => {
+            RetryPolicy::Skip => {
                 metrics.failed();
-                self.report(Trouble::Refused, &write, &error);
+                self.report(FailureKind::Refused, &write, &error);
                 self.plan.done(write);
             }
-            Verdict::Forbidden => {
+            RetryPolicy::Forbidden => {
                 metrics.forbidden();
-                self.report(Trouble::Forbidden, &write, &error);
-                self.rest(BACK_OFF.1);
+                self.report(FailureKind::Forbidden, &write, &error);
+                self.pause(BACK_OFF.1);
             }
-            Verdict::Retry(at_least) => {
+            RetryPolicy::Retry(at_least) => {
                 metrics.failed();
-                self.report(Trouble::Failing, &write, &error);
+                self.report(FailureKind::Failing, &write, &error);
                 let wait = self.pause.next.max(at_least);
                 self.pause.next = (self.pause.next * 2).min(BACK_OFF.1);
-                self.rest(wait);
+                self.pause(wait);
             }
         }
     }
 
-    /// Those under way fail together; that is one failure, and its back-off is not made longer by each.
-    fn rest(&mut self, wait: Duration) {
+    /// Pauses all writes. Concurrent writes fail together: the pauses overlap and do not add up.
+    fn pause(&mut self, wait: Duration) {
         let until = Instant::now() + wait;
         self.pause.until = Some(self.pause.until.map_or(until, |before| before.max(until)));
-        self.look_at = self.pause.until;
+        self.next_comparison = self.pause.until;
     }
 
-    /// Said once for each kind of trouble.
-    fn report(&mut self, trouble: Trouble, write: &Write, error: &StatusError) {
+    /// Warns once for each kind of failure.
+    fn report(&mut self, kind: FailureKind, write: &Write, error: &StatusError) {
         let (ingress, error) = (&write.ingress, causes(error));
-        if self.trouble == Some(trouble) {
-            tracing::debug!(%ingress, error, "status not written");
+        if self.last_failure == Some(kind) {
+            tracing::debug!(%ingress, error, "cannot write the status");
         } else {
-            let hint = match trouble {
-                Trouble::Forbidden => "; allow patch or update of ingresses/status",
-                Trouble::Failing | Trouble::Refused => "",
+            let hint = match kind {
+                FailureKind::Forbidden => "; allow patch or update of ingresses/status",
+                FailureKind::Failing | FailureKind::Refused => "",
             };
-            tracing::warn!(%ingress, error, "status not written{hint}");
-            self.trouble = Some(trouble);
+            tracing::warn!(%ingress, error, "cannot write the status{hint}");
+            self.last_failure = Some(kind);
         }
     }
 }

@@ -12,18 +12,18 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::addresses::bounded;
-use super::plan::{Wanted, Write, is_same};
+use super::plan::{Desired, Write, is_same};
 use super::{Address, StatusError, owns_status};
 use crate::field_manager::FIELD_MANAGER;
 use crate::leadership::Leader;
 
-/// So often a status is read and written before others who write it are left alone for now.
+/// Most attempts at read and update when other clients write at the same time.
 const ATTEMPTS: usize = 3;
 
 /// Writes statuses.
 pub(super) struct Writer {
     client: Client,
-    /// By server-side apply, until that is forbidden. The permissions that ingress-nginx has are `update` only.
+    /// Use server-side apply, until that is forbidden: the role of ingress-nginx allows `update` only.
     may_patch: AtomicBool,
 }
 
@@ -35,18 +35,18 @@ impl Writer {
         }
     }
 
-    /// Permissions may have changed.
-    pub(super) fn hope(&self) {
+    /// Tries to patch again: permissions may have changed.
+    pub(super) fn retry_patch(&self) {
         self.may_patch.store(true, Ordering::Relaxed);
     }
 
-    /// Writes it, if `leader` leads when it comes to that.
+    /// Writes the status, if `leader` is current right before each request.
     pub(super) async fn write(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
         if self.may_patch.load(Ordering::Relaxed) {
             match self.apply(write, leader).await {
                 Err(error) if error.is_forbidden() => {
                     if self.may_patch.swap(false, Ordering::Relaxed) {
-                        tracing::debug!("statuses may not be patched; updating them");
+                        tracing::debug!("patching statuses is forbidden; updating them");
                     }
                 }
                 result => return result,
@@ -56,26 +56,26 @@ impl Writer {
     }
 
     async fn apply(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
-        let Wanted::Addresses(addresses) = &write.wanted else {
-            return self.withdraw(write, leader).await;
+        let Desired::Addresses(addresses) = &write.desired else {
+            return self.clear(write, leader).await;
         };
         let status = json!({"loadBalancer": {"ingress": entries(addresses)}});
         self.patch(write, leader, Some(status)).await.map(drop)
     }
 
-    /// What we own of the status goes when we apply nothing.
-    async fn withdraw(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
+    /// Applying without a status removes the fields that this field manager applied.
+    async fn clear(&self, write: &Write, leader: &Leader) -> Result<(), StatusError> {
         let after = self.patch(write, leader, None).await?;
-        // It is not ours by apply: we once wrote it by update, or another wrote the same. In clearing at the end that
-        // is what is being cleared; else it must be ours.
+        // Entries that are left were written by update, or by another client with the same content. The clearing at the
+        // end removes both; otherwise this field manager must own them.
         let has_entries = after
             .status
             .as_ref()
             .and_then(|status| status.load_balancer.as_ref()?.ingress.as_ref())
             .is_some_and(|entries| !entries.is_empty());
-        if has_entries && (owns_status(&after.metadata) || !write.before.ours) {
-            let nothing = json!({"loadBalancer": {"ingress": []}});
-            self.patch(write, leader, Some(nothing)).await?;
+        if has_entries && (owns_status(&after.metadata) || !write.before.managed) {
+            let empty = json!({"loadBalancer": {"ingress": []}});
+            self.patch(write, leader, Some(empty)).await?;
             self.patch(write, leader, None).await?;
         }
         Ok(())
@@ -87,7 +87,7 @@ impl Writer {
         leader: &Leader,
         status: Option<Value>,
     ) -> Result<Ingress, StatusError> {
-        // The uid makes an Ingress that was deleted and made again a conflict.
+        // The uid makes the write a conflict if the Ingress was deleted and created again.
         let mut applied = json!({
             "apiVersion": "networking.k8s.io/v1",
             "kind": "Ingress",
@@ -125,20 +125,20 @@ impl Writer {
             return Ok(());
         }
         let present = observed(&ingress);
-        let wanted: &[Address] = match &write.wanted {
-            Wanted::Addresses(addresses) => addresses,
-            // Meanwhile it has become another's.
-            Wanted::Nothing if present != write.before.entries => return Ok(()),
-            Wanted::Nothing if write.before.ours && !owns_status(&ingress.metadata) => {
+        let desired: &[Address] = match &write.desired {
+            Desired::Addresses(addresses) => addresses,
+            // Another client has written it meanwhile.
+            Desired::Cleared if present != write.before.entries => return Ok(()),
+            Desired::Cleared if write.before.managed && !owns_status(&ingress.metadata) => {
                 return Ok(());
             }
-            Wanted::Nothing => &[],
+            Desired::Cleared => &[],
         };
-        if is_same(&present, wanted) {
+        if is_same(&present, desired) {
             return Ok(());
         }
         let balancer = IngressLoadBalancerStatus {
-            ingress: Some(wanted.iter().map(entry).collect()),
+            ingress: Some(desired.iter().map(entry).collect()),
         };
         ingress.status = Some(IngressStatus {
             load_balancer: Some(balancer),

@@ -1,4 +1,4 @@
-//! Reading what the API server answers: whole, or line by line, never waiting forever.
+//! Reads responses of the API server, whole or line by line, always with a timeout.
 
 use std::time::Duration;
 
@@ -12,43 +12,43 @@ use tokio::time::timeout;
 use super::failure::Failure;
 use crate::causes::causes;
 
-/// A line or an error's body that is longer is not the API's; objects are at most 3 MiB or so.
-const LONGEST: usize = 32 << 20;
+/// Most bytes of a line: objects are at most about 3 MiB.
+const MAX_LINE: usize = 32 << 20;
 
-/// Sends a request, whose response must begin within `patience`; it is a success and its body not read yet.
+/// Sends a request, whose response must begin within `limit`; returns the unread body of a success.
 pub(super) async fn send(
     client: &Client,
     request: Request<Vec<u8>>,
-    patience: Duration,
+    limit: Duration,
 ) -> Result<Body, Failure> {
     let request = request.map(Body::from);
-    let answer = timeout(patience, client.send(request)).await;
-    let answer = answer.map_err(|_| Failure::Silent(patience))?;
-    let answer = answer.map_err(|error| Failure::of_client(&error))?;
-    if answer.status().is_success() {
-        return Ok(answer.into_body());
+    let response = timeout(limit, client.send(request)).await;
+    let response = response.map_err(|_| Failure::Timeout(limit))?;
+    let response = response.map_err(|error| Failure::of_client(&error))?;
+    if response.status().is_success() {
+        return Ok(response.into_body());
     }
-    let (head, body) = answer.into_parts();
+    let (head, body) = response.into_parts();
     let text = collect(body, Duration::from_secs(5))
         .await
         .unwrap_or_default();
-    Err(Failure::of_answer(head.status, &head.headers, &text))
+    Err(Failure::of_response(head.status, &head.headers, &text))
 }
 
-/// All of a body; each part must arrive within `patience`.
-pub(super) async fn collect(mut body: Body, patience: Duration) -> Result<Vec<u8>, Failure> {
+/// All of a body; each part must arrive within `limit`.
+pub(super) async fn collect(mut body: Body, limit: Duration) -> Result<Vec<u8>, Failure> {
     let mut all = Vec::new();
-    while let Some(part) = next_part(&mut body, patience).await? {
+    while let Some(part) = next_part(&mut body, limit).await? {
         all.extend_from_slice(&part);
     }
     Ok(all)
 }
 
 /// The next bytes of a body; `None` at its end.
-async fn next_part(body: &mut Body, patience: Duration) -> Result<Option<Bytes>, Failure> {
+async fn next_part(body: &mut Body, limit: Duration) -> Result<Option<Bytes>, Failure> {
     loop {
-        let frame = timeout(patience, body.frame()).await;
-        let Some(frame) = frame.map_err(|_| Failure::Silent(patience))? else {
+        let frame = timeout(limit, body.frame()).await;
+        let Some(frame) = frame.map_err(|_| Failure::Timeout(limit))? else {
             return Ok(None);
         };
         let frame = frame.map_err(|error| Failure::Connection(causes(&error)))?;
@@ -62,12 +62,11 @@ async fn next_part(body: &mut Body, patience: Duration) -> Result<Option<Bytes>,
 pub(super) struct Lines {
     body: Body,
     buffer: BytesMut,
-    /// In `buffer`, up to here there is no end of line.
+    /// No end of line in `buffer` before this offset.
     searched: usize,
 }
 
 impl Lines {
-    /// Of this body.
     pub(super) fn new(body: Body) -> Self {
         Self {
             body,
@@ -76,7 +75,7 @@ impl Lines {
         }
     }
 
-    /// A line that is here already.
+    /// A line that has arrived already.
     pub(super) fn ready(&mut self) -> Option<Bytes> {
         let rest = self.buffer.get(self.searched..)?;
         let Some(end) = memchr::memchr(b'\n', rest) else {
@@ -88,13 +87,15 @@ impl Lines {
         Some(line)
     }
 
-    /// Waits until more is here; false at the end. Bytes after the last end of line are not a line: the rest is missing.
+    /// Waits for more; false at the end of the body. Bytes after the last end of line are not a line: the rest is missing.
     /// Dropping the future loses nothing.
-    pub(super) async fn more(&mut self, patience: Duration) -> Result<bool, Failure> {
-        if self.buffer.len() > LONGEST {
-            return Err(Failure::Garbage("a line without end".to_owned()));
+    pub(super) async fn more(&mut self, limit: Duration) -> Result<bool, Failure> {
+        if self.buffer.len() > MAX_LINE {
+            return Err(Failure::Malformed(format!(
+                "a line of more than {MAX_LINE} bytes"
+            )));
         }
-        let Some(part) = next_part(&mut self.body, patience).await? else {
+        let Some(part) = next_part(&mut self.body, limit).await? else {
             return Ok(false);
         };
         self.buffer.extend_from_slice(&part);
@@ -109,7 +110,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn lines_are_cut_at_their_ends_and_a_torn_one_is_none() {
+    async fn lines_end_at_their_newlines_and_a_truncated_one_is_dropped() {
         let mut lines = Lines::new(Body::from(b"one\n\ntwo\nthr".to_vec()));
         assert!(lines.ready().is_none());
         assert!(lines.more(Duration::from_secs(1)).await.unwrap());

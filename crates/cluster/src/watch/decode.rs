@@ -1,4 +1,4 @@
-//! From JSON of the API server to trimmed objects, one by one: what cannot be read concerns that object alone.
+//! Decodes JSON of the API server into trimmed objects, one by one: an invalid object affects no other.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -17,11 +17,11 @@ use super::failure::Failure;
 use super::statuses::Status;
 use crate::status::PublishService;
 
-/// Referenced names of Secrets or ConfigMaps; the others are dropped as soon as their name is read.
+/// The referenced names of Secrets or ConfigMaps; other objects are dropped as soon as their name is read.
 #[derive(Clone, Default)]
-pub(super) struct Wanted(Arc<Mutex<HashSet<Name, RandomState>>>);
+pub(super) struct ReferencedNames(Arc<Mutex<HashSet<Name, RandomState>>>);
 
-impl Wanted {
+impl ReferencedNames {
     pub(super) fn insert(&self, name: Name) {
         self.0.lock().insert(name);
     }
@@ -35,29 +35,28 @@ impl Wanted {
     }
 }
 
-/// Reads objects of one kind.
+/// Decodes objects of one kind.
 pub(super) struct Decoder {
     pub(super) kind: Kind,
-    /// Objects with other names are not kept; `None`: all are.
-    pub(super) wanted: Option<Wanted>,
+    /// Objects with other names are dropped; `None`: none are.
+    pub(super) referenced: Option<ReferencedNames>,
     /// The Service whose addresses are published.
     pub(super) published: Option<Name>,
 }
 
-/// What became of the JSON of an object.
+/// The result of decoding an object.
 #[derive(Debug)]
 pub(super) enum Decoded {
-    /// It is this.
-    Read(Box<Arrived>),
-    /// Nobody names it.
-    Unwanted,
-    /// It is no object of its kind; why.
+    Object(Box<DecodedObject>),
+    /// Nothing refers to it.
+    Unreferenced,
+    /// It is not a valid object of its kind; why.
     Unreadable(Name, String),
 }
 
-/// An object with what is kept beside it.
+/// A trimmed object, and what is kept of it for status writers.
 #[derive(Debug)]
-pub(super) struct Arrived {
+pub(super) struct DecodedObject {
     pub(super) name: Name,
     pub(super) object: Object,
     /// Of an Ingress.
@@ -66,7 +65,7 @@ pub(super) struct Arrived {
     pub(super) published: Option<PublishService>,
 }
 
-/// Identity and version of an object; all that is read of many.
+/// Name and version of an object; of many, nothing else is read.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -87,19 +86,19 @@ struct HeadMetadata<'a> {
 /// Name and version of an object, or of a bookmark, which has no name.
 pub(super) fn head(json: &RawValue) -> Result<(Name, String), Failure> {
     let head: Head<'_> = serde_json::from_str(json.get())
-        .map_err(|error| Failure::Garbage(format!("an object without metadata: {error}")))?;
+        .map_err(|error| Failure::Malformed(format!("an object without metadata: {error}")))?;
     let metadata = head.metadata;
     let name = Name::new(&metadata.namespace, &metadata.name);
     Ok((name, metadata.resource_version))
 }
 
 impl Decoder {
-    /// Reads an object; and its version, which is empty when it has none.
+    /// Decodes an object; returns its version too, empty if it has none.
     pub(super) fn decode(&self, json: &RawValue) -> (Decoded, String) {
-        if let Some(wanted) = &self.wanted {
+        if let Some(referenced) = &self.referenced {
             let (name, version) = head(json).unwrap_or_else(|_| unnamed());
-            if !wanted.contains(&name) {
-                return (Decoded::Unwanted, version);
+            if !referenced.contains(&name) {
+                return (Decoded::Unreferenced, version);
             }
         }
         let read = self.kind.read(Json {
@@ -107,7 +106,7 @@ impl Decoder {
             published: self.published.as_ref(),
         });
         match read {
-            Ok((arrived, version)) => (Decoded::Read(Box::new(arrived)), version),
+            Ok((object, version)) => (Decoded::Object(Box::new(object)), version),
             Err(error) => {
                 let (name, version) = head(json).unwrap_or_else(|_| unnamed());
                 (Decoded::Unreadable(name, self.why(&error)), version)
@@ -115,7 +114,7 @@ impl Decoder {
         }
     }
 
-    /// What is wrong; of a confidential object only where, as messages quote values.
+    /// The error; of a confidential object only its column, as messages quote values.
     fn why(&self, error: &serde_json::Error) -> String {
         if self.kind.is_confidential() {
             format!(
@@ -128,19 +127,19 @@ impl Decoder {
     }
 }
 
-/// Stands for an object that does not even say its name.
+/// Name and version of an object without metadata.
 fn unnamed() -> (Name, String) {
     (Name::new("", ""), String::new())
 }
 
-/// Reads JSON as the API's type of a kind.
+/// Decodes JSON into the API type of a kind.
 struct Json<'a> {
     text: &'a str,
     published: Option<&'a Name>,
 }
 
 impl Reader for Json<'_> {
-    type Output = serde_json::Result<(Arrived, String)>;
+    type Output = serde_json::Result<(DecodedObject, String)>;
 
     fn read<K: Whole>(self) -> Self::Output {
         let mut whole: K = serde_json::from_str(self.text)?;
@@ -154,67 +153,63 @@ impl Reader for Json<'_> {
         });
         let published = published.map(PublishService::of);
         let object: Object = whole.into();
-        let arrived = Arrived {
+        let decoded = DecodedObject {
             name: object.name(),
             object,
             status,
             published,
         };
-        Ok((arrived, version.unwrap_or_default()))
+        Ok((decoded, version.unwrap_or_default()))
     }
 }
 
-/// A page of a list, its objects unread.
+/// A page of a list, its objects not decoded.
 #[derive(Deserialize)]
 pub(super) struct Page<'a> {
     #[serde(default)]
     pub(super) metadata: PageMetadata,
-    /// `null` where a server writes no empty lists.
+    /// `null` from servers that write no empty lists.
     #[serde(borrow)]
     items: Option<Vec<&'a RawValue>>,
 }
 
-/// Of a page.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct PageMetadata {
-    /// Version of the whole list.
+    /// Resource version of the whole list.
     pub(super) resource_version: String,
-    /// Where the next page begins; empty on the last.
+    /// Token of the next page; empty on the last.
     #[serde(rename = "continue")]
     pub(super) next: Option<String>,
 }
 
 impl<'a> Page<'a> {
-    /// Reads a page.
     pub(super) fn read(text: &'a [u8]) -> Result<Self, Failure> {
-        serde_json::from_slice(text).map_err(|error| Failure::Garbage(error.to_string()))
+        serde_json::from_slice(text).map_err(|error| Failure::Malformed(error.to_string()))
     }
 
-    /// Its objects.
     pub(super) fn items(&self) -> &[&'a RawValue] {
         self.items.as_deref().unwrap_or_default()
     }
 }
 
-/// An event of a watch, its object unread.
+/// A line of a watch, its object not decoded.
 #[derive(Deserialize)]
-pub(super) struct Line<'a> {
+pub(super) struct WatchEvent<'a> {
     /// `ADDED` and so on.
     #[serde(rename = "type", borrow)]
-    pub(super) event: Cow<'a, str>,
+    pub(super) event_type: Cow<'a, str>,
     #[serde(borrow)]
     pub(super) object: &'a RawValue,
 }
 
-impl<'a> Line<'a> {
-    /// Reads a line.
+impl<'a> WatchEvent<'a> {
     pub(super) fn read(text: &'a [u8]) -> Result<Self, Failure> {
-        serde_json::from_slice(text).map_err(|error| Failure::Garbage(error.to_string()))
+        serde_json::from_slice(text).map_err(|error| Failure::Malformed(error.to_string()))
     }
 
     /// Whether it is the bookmark that ends the initial events.
-    pub(super) fn ends_the_list(&self) -> bool {
+    pub(super) fn ends_initial_events(&self) -> bool {
         #[derive(Deserialize)]
         struct Bookmark {
             #[serde(default)]
@@ -244,30 +239,30 @@ mod tests {
     fn decoder(kind: Kind) -> Decoder {
         Decoder {
             kind,
-            wanted: None,
+            referenced: None,
             published: None,
         }
     }
 
     #[test]
-    fn an_object_of_the_wrong_shape_is_told_by_name() {
+    fn an_invalid_object_is_reported_by_name() {
         let bad = r#"{"metadata":{"name":"web","namespace":"shop","resourceVersion":"7"},"spec":{"rules":3}}"#;
         let (decoded, version) = decoder(Kind::Ingress).decode(raw(bad));
         assert_eq!(version, "7");
         let Decoded::Unreadable(name, message) = decoded else {
-            unreachable!("a number is no list of rules");
+            unreachable!("a number is not a list of rules");
         };
         assert_eq!(name, Name::new("shop", "web"));
         assert!(message.contains("invalid type"), "{message}");
     }
 
     #[test]
-    fn what_is_wrong_with_a_secret_quotes_nothing_of_it() {
+    fn an_error_about_a_secret_quotes_nothing_of_it() {
         let bad =
             r#"{"metadata":{"name":"cert","namespace":"shop"},"data":{"tls.key":"?private?"}}"#;
         let (decoded, _) = decoder(Kind::Secret).decode(raw(bad));
         let Decoded::Unreadable(_, message) = decoded else {
-            unreachable!("this is no base64");
+            unreachable!("this is not base64");
         };
         assert!(
             !message.contains("private") && message.contains("column"),
@@ -276,36 +271,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_at_all_is_told_without_a_name() {
+    fn json_that_is_not_an_object_is_reported_without_a_name() {
         let (decoded, version) = decoder(Kind::Ingress).decode(raw("42"));
         assert!(matches!(decoded, Decoded::Unreadable(name, _) if name == unnamed().0));
         assert_eq!(version, "");
     }
 
     #[test]
-    fn what_nobody_names_is_not_read() {
-        // Not even its data have to make sense.
+    fn an_unreferenced_object_is_not_decoded() {
         let secret = r#"{"metadata":{"name":"cert","namespace":"shop"},"data":{"tls.key":"bm8="}}"#;
-        let wanted = Wanted::default();
+        let referenced = ReferencedNames::default();
         let decoder = Decoder {
-            wanted: Some(wanted.clone()),
+            referenced: Some(referenced.clone()),
             ..decoder(Kind::Secret)
         };
-        assert!(matches!(decoder.decode(raw(secret)).0, Decoded::Unwanted));
-        wanted.insert(Name::new("shop", "cert"));
-        assert!(matches!(decoder.decode(raw(secret)).0, Decoded::Read(_)));
+        let decode = || decoder.decode(raw(secret)).0;
+        assert!(matches!(decode(), Decoded::Unreferenced));
+        referenced.insert(Name::new("shop", "cert"));
+        assert!(matches!(decode(), Decoded::Object(_)));
     }
 
     #[test]
-    fn the_end_of_a_streamed_list_is_told_by_its_annotation() {
+    fn an_annotation_marks_the_end_of_a_streamed_list() {
         let line = |annotations: &str| {
             format!(
                 r#"{{"type":"BOOKMARK","object":{{"metadata":{{"resourceVersion":"9"{annotations}}}}}}}"#
             )
         };
         let text = line(r#","annotations":{"k8s.io/initial-events-end":"true"}"#);
-        assert!(Line::read(text.as_bytes()).unwrap().ends_the_list());
-        assert!(!Line::read(line("").as_bytes()).unwrap().ends_the_list());
+        assert!(
+            WatchEvent::read(text.as_bytes())
+                .unwrap()
+                .ends_initial_events()
+        );
+        let text = line("");
+        assert!(
+            !WatchEvent::read(text.as_bytes())
+                .unwrap()
+                .ends_initial_events()
+        );
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How well the API server can be read: for logs, metrics and readiness.
+//! Health of the connection to the API server, for logs, metrics and readiness.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -6,49 +6,48 @@ use std::time::Instant;
 use headgate_compile::Kind;
 use tokio::sync::watch;
 
-use super::message::{Id, Problem, Sort};
+use super::message::{Id, Problem, ProblemKind};
 use super::metrics::WatchMetrics;
 
-/// A selection with so many failures in a row is in trouble; one alone happens when a server restarts.
+/// Failures of a selection in a row before the API server counts as lost; one happens when a server restarts.
 const FAILURES: u32 = 2;
 
-/// What is known about the connection to the API server.
+/// The state of the connection to the API server.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Health {
-    /// Whether it answers.
+    /// Whether the API server responds.
     pub connected: bool,
-    /// What is served was read from the cache, and not from the API server yet.
+    /// The served objects are from the cache, not yet from the API server.
     pub stale: bool,
-    /// Everything that has to be known was listed.
+    /// All required objects were listed.
     pub complete: bool,
     /// What cannot be read, with the reason.
     pub problems: Vec<String>,
 }
 
-/// What is wrong with a selection.
+/// The problem of a selection.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) kind: Kind,
-    /// The objects, for people.
+    /// Description of the objects, for messages.
     pub(super) what: String,
     /// Nothing can be served before it is listed.
     pub(super) is_required: bool,
     pub(super) problem: Problem,
 }
 
-/// What is wrong with all of them; logs what begins and ends.
+/// The problems of all selections; logs when they begin and end.
 pub(super) struct Conditions {
     all: BTreeMap<Id, Condition>,
     metrics: WatchMetrics,
     health: watch::Sender<Health>,
-    /// Since when the API server does not answer; and what was said about it.
+    /// Since when the API server does not respond.
     lost: Option<Instant>,
     /// Whether anything was ever listed.
     reached: bool,
 }
 
 impl Conditions {
-    /// Nothing known.
     pub(super) fn new(metrics: WatchMetrics) -> Self {
         metrics.connected.set(0);
         metrics.stale.set(0);
@@ -65,37 +64,34 @@ impl Conditions {
         &self.metrics
     }
 
-    /// For those who want to know.
     pub(super) fn health(&self) -> watch::Receiver<Health> {
         self.health.subscribe()
     }
 
-    /// Whether the API server was found to be out of reach and nothing was ever read.
+    /// Whether the API server is unreachable and nothing was ever listed.
     pub(super) fn is_unreachable(&self) -> bool {
         !self.reached && self.lost.is_some()
     }
 
-    /// What is served is from the cache, or no longer.
     pub(super) fn set_stale(&self, stale: bool) {
         self.metrics.stale.set(i64::from(stale));
         self.health
             .send_if_modified(|health| std::mem::replace(&mut health.stale, stale) != stale);
     }
 
-    /// Everything was listed.
     pub(super) fn set_complete(&self) {
         self.health
             .send_if_modified(|health| !std::mem::replace(&mut health.complete, true));
     }
 
     /// A list is complete.
-    pub(super) fn completed(&mut self, _: Id) {
+    pub(super) fn listed(&mut self) {
         if !std::mem::replace(&mut self.reached, true) {
-            self.show();
+            self.publish();
         }
     }
 
-    /// What is wrong with a selection, `None` if nothing.
+    /// Sets or clears the problem of a selection.
     pub(super) fn set(&mut self, id: Id, condition: Option<Condition>) {
         let before = match condition {
             Some(condition) => {
@@ -106,20 +102,20 @@ impl Conditions {
         };
         let is_over = !self.all.contains_key(&id);
         if let Some(before) = before.filter(|before| is_over && before.is_denied()) {
-            tracing::info!(what = %before.what, "can be read again");
+            tracing::info!(what = %before.what, "can be listed and watched again");
             self.metrics.denied(before.kind, false);
         }
-        self.judge();
-        self.show();
+        self.update_lost();
+        self.publish();
     }
 
-    /// Says what is new about a selection.
+    /// Logs a problem that is new.
     fn report(&self, id: Id, condition: &Condition) {
         let before = self.all.get(&id);
         let Condition { what, problem, .. } = condition;
         let error = &problem.message;
         if !condition.is_denied() {
-            tracing::debug!(%what, %error, failures = problem.failures, "cannot be read now");
+            tracing::debug!(%what, %error, failures = problem.failures, "listing or watching failed");
             return;
         }
         self.metrics.denied(condition.kind, true);
@@ -129,22 +125,22 @@ impl Conditions {
         if condition.is_required {
             tracing::error!(
                 %what, %error,
-                "may not be listed and watched: nothing is served until the role allows both"
+                "listing or watching is forbidden: nothing is served until the role allows both"
             );
         } else {
             tracing::error!(
                 %what, %error,
-                "may not be listed and watched: going on with what is known of them, which may be nothing"
+                "listing or watching is forbidden: serving with the objects known so far, if any"
             );
         }
     }
 
-    /// Says when the API server is lost and found.
-    fn judge(&mut self) {
+    /// Decides whether the API server is lost, and logs changes.
+    fn update_lost(&mut self) {
         let enough = if self.reached { FAILURES } else { 1 };
-        let mut troubles = self.all.values().filter(|one| !one.is_denied());
+        let mut failing = self.all.values().filter(|one| !one.is_denied());
         let mut is_any = false;
-        let worst = troubles.find(|condition| {
+        let worst = failing.find(|condition| {
             is_any = true;
             condition.problem.failures >= enough
         });
@@ -154,23 +150,23 @@ impl Conditions {
                 if self.reached {
                     tracing::warn!(
                         %what, %error,
-                        "the API server does not answer as it should: serving on with what is known"
+                        "API server failing: serving the objects known so far"
                     );
                 } else {
-                    tracing::warn!(%what, %error, "the API server cannot be reached: trying until it can");
+                    tracing::warn!(%what, %error, "cannot reach the API server: retrying");
                 }
                 self.lost = Some(Instant::now());
             }
             (None, Some(since)) if !is_any => {
                 let seconds = since.elapsed().as_secs();
-                tracing::info!(seconds, "the API server answers again");
+                tracing::info!(seconds, "API server responding again");
                 self.lost = None;
             }
             _ => {}
         }
     }
 
-    fn show(&self) {
+    fn publish(&self) {
         let connected = self.reached && self.lost.is_none();
         self.metrics.connected.set(i64::from(connected));
         let problems = self.all.values();
@@ -178,16 +174,16 @@ impl Conditions {
             .map(|condition| format!("{}: {}", condition.what, condition.problem.message))
             .collect();
         self.health.send_if_modified(|health| {
-            let is_news = health.connected != connected || health.problems != problems;
+            let is_changed = health.connected != connected || health.problems != problems;
             health.connected = connected;
             health.problems = problems;
-            is_news
+            is_changed
         });
     }
 }
 
 impl Condition {
     fn is_denied(&self) -> bool {
-        self.problem.sort == Sort::Denied
+        self.problem.kind == ProblemKind::Denied
     }
 }

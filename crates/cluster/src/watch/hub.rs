@@ -1,8 +1,7 @@
-//! Puts together what the reflectors report: lists that replace what was known as a whole, objects that are referenced, and
-//! whether enough is known to serve.
+//! Combines the reports of the reflectors: lists that replace the known objects as a whole, referenced objects, and whether
+//! enough was listed to serve.
 //!
-//! It writes into the snapshot and does nothing else by itself: what has to be done (a watch begun or ended, an object
-//! fetched) it returns as [`Task`]s.
+//! It only writes the snapshot; further work (starting or stopping a watch, fetching an object) is returned as [`Task`]s.
 
 mod lists;
 mod sync;
@@ -16,29 +15,28 @@ use headgate_compile::{Changes, Environment, Finding, Kind, Name, Object, Object
 
 use super::health::Conditions;
 use super::incomplete::Incomplete;
-use super::message::{Id, Message, News};
+use super::message::{Id, Message, Update};
 use super::references::References;
 use super::selection::{Scope, Selection};
 use super::statuses::Statuses;
 use super::unreadable::Unreadable;
 use super::{WatchOptions, selection};
 
-/// Something to be done.
+/// Work for [`Tasks`](super::tasks::Tasks).
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Task {
-    /// Follow a selection.
+    /// List and watch a selection.
     Start(Id, Selection),
-    /// No longer follow it.
     Stop(Id),
-    /// Ask for an object by its name, as the request of this number.
+    /// Request an object by name, with this request number.
     Fetch(ObjectRef, u64),
-    /// Read objects with this name from now on.
+    /// Decode objects with this name from now on.
     Keep(ObjectRef),
-    /// Leave objects with this name unread from now on.
+    /// Ignore objects with this name from now on.
     Drop(ObjectRef),
 }
 
-/// See the module.
+/// See the module documentation.
 pub(super) struct Hub {
     pub(super) snapshot: Snapshot,
     pub(super) conditions: Conditions,
@@ -49,12 +47,12 @@ pub(super) struct Hub {
     statuses: Arc<Statuses>,
     published: Option<Name>,
     settings: Option<Name>,
-    /// Objects that are being fetched by name and of which no event came since; with the number of the last request.
+    /// Objects requested by name without a response or event since, with the number of the last request.
     fetching: HashMap<ObjectRef, u64, RandomState>,
     requests: u64,
     tasks: Vec<Task>,
-    /// When the bytes of the first pending change came.
-    first: Option<Instant>,
+    /// When the first pending change arrived.
+    first_arrival: Option<Instant>,
 }
 
 struct Followed {
@@ -69,25 +67,24 @@ struct Followed {
 struct List {
     /// Objects that are not in the snapshot as they are listed.
     staged: HashMap<Name, Object, RandomState>,
-    /// The names of all others.
+    /// Names of the other listed objects.
     known: HashSet<Name, RandomState>,
 }
 
-/// How far a selection is.
+/// The progress of a selection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Not begun: what is referenced is not known yet.
+    /// Not started: the references are not known yet.
     Waiting,
-    /// Begun.
     Started,
-    /// Its kind cannot be read, and never could.
+    /// Listing is forbidden, and never succeeded.
     Denied,
-    /// It was listed once.
+    /// Listed once.
     Complete,
 }
 
 impl Hub {
-    /// Nothing known yet. The first tasks are there.
+    /// An empty hub, with the tasks to start.
     pub(super) fn new(
         options: &WatchOptions,
         statuses: Arc<Statuses>,
@@ -106,7 +103,7 @@ impl Hub {
             fetching: HashMap::default(),
             requests: 0,
             tasks: Vec::new(),
-            first: None,
+            first_arrival: None,
         };
         for selection in selection::by_flags(options) {
             hub.follow(selection);
@@ -116,25 +113,23 @@ impl Hub {
         hub
     }
 
-    /// What has to be done.
     pub(super) fn take_tasks(&mut self) -> Vec<Task> {
         std::mem::take(&mut self.tasks)
     }
 
-    /// Takes in what was reported.
-    pub(super) fn take(&mut self, message: Message) {
-        match message.news {
-            News::Selection(id, progress) => self.progress(id, progress),
-            News::Fetched(object, request, found) => self.fetched(object, request, found),
-            News::Zone(zone) => drop(self.snapshot.set_zone(zone)),
+    pub(super) fn handle(&mut self, message: Message) {
+        match message.update {
+            Update::Selection(id, progress) => self.progress(id, progress),
+            Update::Fetched(object, request, found) => self.fetched(object, request, found),
+            Update::Zone(zone) => drop(self.snapshot.set_zone(zone)),
         }
         self.sync_references();
-        self.note_first(message.arrived);
+        self.note_arrival(message.arrived);
     }
 
-    fn note_first(&mut self, arrived: Instant) {
-        let first = self.first.unwrap_or(arrived);
-        self.first = self.has_changes().then_some(first);
+    fn note_arrival(&mut self, arrived: Instant) {
+        let first = self.first_arrival.unwrap_or(arrived);
+        self.first_arrival = self.has_changes().then_some(first);
     }
 
     /// Whether everything that is required was listed once.
@@ -147,22 +142,20 @@ impl Hub {
         })
     }
 
-    /// Whether there is something to give out.
     pub(super) fn has_changes(&self) -> bool {
         self.snapshot.has_changes() || self.unreadable.has_changed()
     }
 
-    /// Whether an object is being fetched that pending changes refer to.
     pub(super) fn is_fetching(&self) -> bool {
         !self.fetching.is_empty()
     }
 
-    /// Whether a pending Ingress refers to a Service that is not known, or of which no slice is.
+    /// Whether a pending Ingress refers to a Service that is unknown or has no slice.
     pub(super) fn lacks_services(&mut self) -> bool {
         self.incomplete.lacks_services(&self.snapshot)
     }
 
-    /// What there is to give out; when the first of it came, if there is any.
+    /// The pending changes with the arrival of the first, and all findings.
     pub(super) fn take_changes(&mut self) -> (Option<Instant>, Changes, Vec<Finding>) {
         self.incomplete.clear();
         let changes = self.snapshot.take_changes();
@@ -170,10 +163,10 @@ impl Hub {
             let count = self.snapshot.count(kind);
             self.conditions.metrics().objects(kind, count);
         }
-        (self.first.take(), changes, self.unreadable.take())
+        (self.first_arrival.take(), changes, self.unreadable.take())
     }
 
-    /// Takes in objects and environment of an earlier run, as far as nothing better is known.
+    /// Adds objects and environment of an earlier run, except where the API server was listed already.
     pub(super) fn seed(&mut self, objects: Vec<Object>, environment: Environment) {
         self.seed_environment(environment);
         let settings = self.settings.as_ref().map(|name| ObjectRef {
@@ -184,7 +177,7 @@ impl Hub {
             .into_iter()
             .map(|object| (object.reference(), object))
             .collect();
-        // What refers to others comes before what is referred to.
+        // Referring objects come before referenced ones.
         objects.sort_by_key(|(reference, _)| {
             let is_settings = Some(reference) == settings.as_ref();
             (reference.kind.is_kept_by_name(), !is_settings)
@@ -192,14 +185,14 @@ impl Hub {
         for (reference, object) in objects {
             let owner = self.owner(reference.kind, Some(&object), &reference.name);
             let is_listed = owner.and_then(|id| self.state(id)) == Some(State::Complete);
-            // What no flag asks for any more would never be deleted.
+            // An object that is no longer watched would never be deleted.
             let is_watched = owner.is_some() || reference.kind.is_kept_by_name();
             if is_watched && !is_listed && self.is_kept(&reference) {
                 self.put(object);
             }
         }
         self.sync_references();
-        self.note_first(Instant::now());
+        self.note_arrival(Instant::now());
     }
 
     fn seed_environment(&mut self, environment: Environment) {
@@ -216,12 +209,11 @@ impl Hub {
         }
     }
 
-    /// Whether objects with this name are kept.
+    /// False for an unreferenced Secret or ConfigMap.
     fn is_kept(&self, object: &ObjectRef) -> bool {
         !object.kind.is_kept_by_name() || self.references.contains(object)
     }
 
-    /// The object is now this.
     fn put(&mut self, object: Object) {
         let reference = object.reference();
         self.unreadable.remove(&reference);
@@ -231,7 +223,6 @@ impl Hub {
         }
     }
 
-    /// The object is gone.
     fn remove(&mut self, object: &ObjectRef) {
         self.unreadable.remove(object);
         let before = self.snapshot.latest(object).cloned();
@@ -281,7 +272,7 @@ impl Hub {
         }
     }
 
-    /// Whether it is the ConfigMap with the settings, which is watched alone.
+    /// Whether it is the ConfigMap with the settings, which has a watch of its own.
     fn has_settings(&self, followed: &Followed) -> bool {
         let name = followed
             .name()
@@ -302,7 +293,7 @@ impl Hub {
     }
 }
 
-/// The selection whose object this is: the first that covers it.
+/// The selection that owns an object: the first that covers it.
 fn owner(
     selections: &[Option<Followed>],
     kind: Kind,
@@ -322,12 +313,12 @@ fn owner(
 }
 
 impl Followed {
-    /// Whether of its objects only those are kept that are referenced.
+    /// Whether only its referenced objects are kept.
     fn is_by_name(&self) -> bool {
         self.selection.kind.is_kept_by_name() && self.name().is_none()
     }
 
-    /// The one object that it selects, if it selects by name.
+    /// Its only object, if it selects by name.
     fn name(&self) -> Option<&Name> {
         match &self.selection.scope {
             Scope::Named(name) => Some(name),

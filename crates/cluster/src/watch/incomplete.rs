@@ -1,4 +1,4 @@
-//! Ingresses whose Services may be about to arrive: what belongs together often comes together, in any order.
+//! Ingresses whose Services may be about to arrive: related objects are often created together, in any order.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,25 +7,22 @@ use foldhash::fast::RandomState;
 use headgate_compile::{EndpointSlice, Kind, Name, Object, ObjectRef, Snapshot};
 use k8s_openapi::api::networking::v1::{Ingress, IngressBackend};
 
-/// Ingresses that changed since changes were taken, as far as they may lack a Service.
+/// Ingresses of the pending changes that may lack a Service.
 #[derive(Default)]
 pub(super) struct Incomplete {
     ingresses: Vec<Name>,
 }
 
 impl Incomplete {
-    /// An Ingress changed.
     pub(super) fn add(&mut self, ingress: Name) {
         self.ingresses.push(ingress);
     }
 
-    /// They are given out, complete or not.
     pub(super) fn clear(&mut self) {
         self.ingresses.clear();
     }
 
-    /// Whether one of them names a Service that is not known, or of which no slice is. One that was found complete is not
-    /// looked at again.
+    /// Whether one of them refers to a Service that is unknown or has no slice. A complete one is not checked again.
     pub(super) fn lacks_services(&mut self, snapshot: &Snapshot) -> bool {
         if self.ingresses.is_empty() {
             return false;
@@ -73,7 +70,7 @@ fn lacks_a_service(
     })
 }
 
-/// The Services that an Ingress sends requests to.
+/// The backend Services of an Ingress.
 fn services_of(ingress: &Arc<Ingress>) -> impl Iterator<Item = &str> {
     let spec = ingress.spec.iter();
     let default = spec

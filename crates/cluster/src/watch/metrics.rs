@@ -26,7 +26,7 @@ impl WatchMetrics {
     /// New metrics, all zero.
     ///
     /// # Errors
-    /// Never with the names that are used; the library cannot know.
+    /// Never: the names are valid.
     pub fn new() -> prometheus::Result<Self> {
         let gauge = |name: &str, help: &str| IntGauge::new(name, help);
         let gauges = |name: &str, help: &str, labels: &[&str]| {
@@ -38,11 +38,11 @@ impl WatchMetrics {
         Ok(Self {
             connected: gauge(
                 "headgate_api_connected",
-                "1 while the API server answers, 0 while it does not",
+                "1 while the API server responds, 0 while it does not",
             )?,
             stale: gauge(
                 "headgate_snapshot_stale",
-                "1 while what is served was read from the cache and not yet from the API server",
+                "1 while the served objects are from the cache and not yet from the API server",
             )?,
             restarts: counters(
                 "headgate_watch_restarts_total",
@@ -51,12 +51,12 @@ impl WatchMetrics {
             )?,
             events: counters(
                 "headgate_watch_events_total",
-                "Events of watches, by kind and type",
+                "Watch events, by kind and type",
                 &["kind", "type"],
             )?,
             denied: gauges(
                 "headgate_watch_denied",
-                "1 for kinds that the API server refuses to list or watch",
+                "1 for kinds that the controller is forbidden to list or watch",
                 &["kind"],
             )?,
             objects: gauges(
@@ -66,7 +66,7 @@ impl WatchMetrics {
             )?,
             cache_writes: counters(
                 "headgate_cache_writes_total",
-                "Writes of the cache, by whether they succeeded",
+                "Writes of the object cache, by result",
                 &["result"],
             )?,
         })

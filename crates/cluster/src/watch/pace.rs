@@ -1,4 +1,4 @@
-//! When to hand out changes: at once after a quiet time, else together with those of the next milliseconds.
+//! When to return a batch of changes: at once after an idle time, otherwise with those of the next milliseconds.
 
 use std::time::Duration;
 
@@ -6,52 +6,52 @@ use tokio::time::Instant;
 
 /// Changes within this time after the last batch are batched.
 const SHORTEST: Duration = Duration::from_millis(2);
-/// Changes wait no longer than this, however busy the one is who takes them in.
+/// Changes wait no longer than this, however long the consumer takes for a batch.
 const LONGEST: Duration = Duration::from_millis(100);
-/// The share of time that taking batches in may cost: one part in so many.
+/// The consumer may spend one part in this many of the time on batches.
 const SHARE: u32 = 10;
 
-/// Spaces batches out so that taking them in leaves most of the time to other work.
+/// Spaces batches so that handling them leaves most of the time to other work.
 #[derive(Debug)]
 pub(super) struct Pace {
-    /// When the last batch was given out.
-    given: Option<Instant>,
-    /// How long after it the next may follow.
+    /// When the last batch was returned.
+    last: Option<Instant>,
+    /// Least time from the last batch to the next.
     window: Duration,
-    /// The one who takes them in has it still.
-    is_out: bool,
+    /// The consumer still handles the last batch.
+    is_busy: bool,
 }
 
 impl Default for Pace {
     fn default() -> Self {
         Self {
-            given: None,
+            last: None,
             window: SHORTEST,
-            is_out: false,
+            is_busy: false,
         }
     }
 }
 
 impl Pace {
-    /// A batch is given out.
-    pub(super) fn give(&mut self, now: Instant) {
-        self.given = Some(now);
-        self.is_out = true;
+    /// A batch is returned to the consumer.
+    pub(super) fn returned(&mut self, now: Instant) {
+        self.last = Some(now);
+        self.is_busy = true;
     }
 
-    /// The one who takes them in asks for the next: the time since the last was given out is what that cost.
-    pub(super) fn ask(&mut self, now: Instant) {
-        if let Some(given) = self.given.filter(|_| self.is_out) {
-            let cost = now.duration_since(given);
+    /// The consumer requests the next batch: the time since the last was returned is its cost.
+    pub(super) fn requested(&mut self, now: Instant) {
+        if let Some(last) = self.last.filter(|_| self.is_busy) {
+            let cost = now.duration_since(last);
             self.window = (cost * SHARE).clamp(SHORTEST, LONGEST);
         }
-        self.is_out = false;
+        self.is_busy = false;
     }
 
-    /// When a batch may be given out whose first change came at `first`.
+    /// When a batch is due whose first change arrived at `first`.
     pub(super) fn due(&self, first: Instant) -> Instant {
-        let open = self.given.map(|given| given + self.window);
-        open.map_or(first, |open| open.max(first))
+        let earliest = self.last.map(|last| last + self.window);
+        earliest.map_or(first, |earliest| earliest.max(first))
     }
 }
 
@@ -62,12 +62,12 @@ mod tests {
     const MS: Duration = Duration::from_millis(1);
 
     #[test]
-    fn the_first_after_quiet_goes_out_at_once_and_the_next_together() {
+    fn the_first_change_after_an_idle_time_is_due_at_once_and_later_ones_are_batched() {
         let start = Instant::now();
         let mut pace = Pace::default();
         assert_eq!(pace.due(start), start);
-        pace.give(start);
-        pace.ask(start + MS);
+        pace.returned(start);
+        pace.requested(start + MS);
         assert_eq!(pace.due(start + MS), start + MS * 10);
         assert_eq!(pace.due(start + MS * 50), start + MS * 50);
     }
@@ -76,17 +76,17 @@ mod tests {
     fn costly_batches_are_rarer_up_to_a_ceiling() {
         let start = Instant::now();
         let mut pace = Pace::default();
-        pace.give(start);
-        pace.ask(start + MS / 10);
+        pace.returned(start);
+        pace.requested(start + MS / 10);
         assert_eq!(pace.due(start + MS), start + MS * 2);
-        pace.give(start);
-        pace.ask(start + MS * 8);
+        pace.returned(start);
+        pace.requested(start + MS * 8);
         assert_eq!(pace.due(start + MS * 9), start + MS * 80);
-        pace.give(start);
-        pace.ask(start + MS * 500);
+        pace.returned(start);
+        pace.requested(start + MS * 500);
         assert_eq!(pace.due(start), start + MS * 100);
-        // Asking again without a batch in between is no cost.
-        pace.ask(start + MS * 5000);
+        // A second request without a batch in between has no cost.
+        pace.requested(start + MS * 5000);
         assert_eq!(pace.due(start), start + MS * 100);
     }
 }

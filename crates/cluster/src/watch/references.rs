@@ -1,4 +1,4 @@
-//! Which Secrets and ConfigMaps are referenced, counted as objects come and go: only these are kept.
+//! Reference counts of Secrets and ConfigMaps: only referenced ones are kept.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -12,14 +12,14 @@ pub(super) struct References {
     counts: HashMap<ObjectRef, Count, RandomState>,
     /// References of flags, classes and the settings.
     of_settings: HashSet<ObjectRef, RandomState>,
-    /// Objects whose count changed since changes were taken.
+    /// Objects whose count changed since the last [`Self::take_changes`].
     touched: HashSet<ObjectRef, RandomState>,
 }
 
 #[derive(Default)]
 struct Count {
     references: u32,
-    /// Whether the object counted as referenced when changes were taken last.
+    /// Whether the object was referenced at the last [`References::take_changes`].
     was_referenced: bool,
 }
 
@@ -51,7 +51,7 @@ impl References {
         count.is_some_and(|count| count.references > 0)
     }
 
-    /// An Ingress was this and is now that.
+    /// Updates the counts after an Ingress changed.
     pub(super) fn ingress_changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
         let (before, after) = (self.of_ingress(before), self.of_ingress(after));
         if before != after {
@@ -69,8 +69,8 @@ impl References {
         all
     }
 
-    /// A class or ConfigMap changed: what flags refer to, what classes refer to, and what the ConfigMaps with settings among
-    /// these refer to, is counted anew. There are few.
+    /// Counts the references of flags, of classes and of the ConfigMaps with settings among these again, after a class or
+    /// ConfigMap changed. There are few.
     pub(super) fn settings_changed(&mut self, snapshot: &Snapshot) {
         let mut all: HashSet<ObjectRef, RandomState> =
             self.options.references().into_iter().collect();
@@ -89,7 +89,7 @@ impl References {
         dropped.into_iter().for_each(|object| self.drop(object));
     }
 
-    /// What changed since this was last called, sorted.
+    /// Changes since the last call, sorted.
     pub(super) fn take_changes(&mut self) -> Vec<ReferenceChange> {
         let mut changes = Vec::new();
         for object in std::mem::take(&mut self.touched) {

@@ -1,9 +1,9 @@
-//! Keeps up with the objects of one selection: lists them, watches them, and begins again when something goes wrong.
+//! Lists and watches the objects of one selection, and recovers from failures.
 //!
-//! It reports what it sees and remembers only its resource version. What a list says counts when it is complete; a watch that ends
-//! goes on where it was; and only when the server no longer knows that place is the list made anew.
+//! It keeps only its resource version. A list takes effect when it is complete; a watch that ends is resumed from its
+//! resource version; and only when that is too old, the selection is listed again.
 //!
-//! Not the watcher of kube-runtime: there one object that cannot be decoded spoils its whole list, a server without streaming
+//! Not the watcher of kube-runtime: there one object that cannot be decoded fails its whole list, a server without streaming
 //! lists is not listed in pages instead, and retries of its client may wait very long.
 
 use std::sync::Arc;
@@ -21,35 +21,32 @@ use super::backoff::Backoff;
 use super::body::{collect, send};
 use super::decode::{Decoded, Decoder, Page};
 use super::failure::Failure;
-use super::message::{Id, Message, News, Problem, Progress, Sort};
+use super::message::{Id, Message, Problem, ProblemKind, Progress, Update};
 use super::metrics::WatchMetrics;
 use super::selection::Selection;
 
 mod stream;
 
-/// Objects of a page.
+/// Most objects of a page.
 const PAGE: u32 = 500;
-/// Objects that are read without letting others run.
+/// Most objects decoded before other tasks run.
 const CHUNK: usize = 128;
-/// A place from which no watch succeeds for so many attempts is given up.
+/// Failed attempts to watch from a resource version before the selection is listed again.
 const ATTEMPTS: u32 = 3;
 
 /// What all reflectors share.
 #[derive(Clone)]
 pub(super) struct Shared {
-    /// Sends requests.
     pub(super) client: Client,
-    /// Where news go.
+    /// The queue of the hub.
     pub(super) out: mpsc::Sender<Message>,
-    /// Whether the server offers lists by watching, as far as is known.
+    /// False once the server is known not to support streaming lists.
     pub(super) streams: Arc<AtomicBool>,
-    /// How long to wait for what.
     pub(super) timing: Timing,
-    /// Metrics.
     pub(super) metrics: WatchMetrics,
 }
 
-/// Follows one selection.
+/// Lists and watches one selection.
 pub(super) struct Reflector {
     id: Id,
     selection: Selection,
@@ -57,21 +54,21 @@ pub(super) struct Reflector {
     shared: Shared,
     /// Somebody asks for a new list.
     relist: Arc<Notify>,
-    /// Attempts that failed one after the other.
+    /// Consecutive failed attempts.
     failures: u32,
-    /// Failures that may be due to the place we want to go on from.
-    stuck: u32,
-    /// When to list anew, if ever.
+    /// Failures that may be due to the resource version.
+    position_failures: u32,
+    /// When to relist.
     resync: Option<Clock>,
 }
 
-/// Where a watch is.
+/// The resource version of a watch.
 #[derive(Debug)]
 struct Position {
     version: String,
-    /// The version as a number, where it is one.
+    /// The version as a number, if it is one.
     number: Option<u64>,
-    /// The list that it is of was read just now.
+    /// It is the version of a list that was just read.
     is_fresh: bool,
 }
 
@@ -82,13 +79,13 @@ enum End {
     Listed,
     /// The server ended the watch.
     Closed,
-    /// A new list is wanted.
+    /// A relist is due.
     Relist,
-    /// An event came after a younger one.
+    /// An event is older than the one before it.
     Disorder,
-    /// The server is behind us.
+    /// The server's resource version is older than the watch's.
     Rewound,
-    /// The server cannot list by watching.
+    /// The server does not support streaming lists.
     NoStreams,
 }
 
@@ -120,18 +117,18 @@ impl Reflector {
             shared,
             relist,
             failures: 0,
-            stuck: 0,
+            position_failures: 0,
             resync: None,
         }
     }
 
-    /// Follows the selection until the one who listens is gone.
+    /// Runs until the hub is dropped.
     pub(super) async fn run(mut self) {
         let timing = self.shared.timing;
         let mut backoff = Backoff::new(timing.first_retry);
         let mut position = None;
         while !self.shared.out.is_closed() {
-            let begun = Clock::now();
+            let start = Clock::now();
             let before = position
                 .as_ref()
                 .map(|here: &Position| here.version.clone());
@@ -140,13 +137,13 @@ impl Reflector {
                 None => self.list(&mut position).await,
             };
             self.ended(&result);
-            let lasted = begun.elapsed() > timing.first_retry * 10;
+            let lasted = start.elapsed() > timing.first_retry * 10;
             if lasted {
                 backoff.reset();
             }
             if position.as_ref().map(|here| &here.version) != before.as_ref() {
-                self.stuck = 0;
-                // A list alone is no reason to hurry: what comes after it may fail every time.
+                self.position_failures = 0;
+                // A list alone does not reset the back-off: the watch after it may fail every time.
                 let has_followed = position.as_ref().is_some_and(|here| !here.is_fresh);
                 if before.is_some() || has_followed {
                     backoff.reset();
@@ -155,7 +152,7 @@ impl Reflector {
             let wait = match result {
                 Ok(End::Listed | End::NoStreams) => None,
                 Ok(End::Closed) if lasted => None,
-                // A server that closes at once is not asked again at once.
+                // A server that closes a watch at once must not be called again at once.
                 Ok(End::Closed) => Some(backoff.failed(timing.longest_retry, fastrand::f32())),
                 Ok(End::Relist | End::Rewound) => {
                     position = None;
@@ -192,27 +189,27 @@ impl Reflector {
         tracing::debug!(what = %self.selection.describe(), reason, "a list or watch ended");
     }
 
-    /// Whether to begin with a new list after a failure.
+    /// Whether to relist after a failure.
     fn is_position_lost(&mut self, failure: &Failure) -> bool {
         match failure {
             Failure::Gone => true,
             // Not at once: a list costs the server much more than another attempt.
-            Failure::Garbage(_) | Failure::Invalid(_) | Failure::Answer { .. } => {
-                self.stuck += 1;
-                self.stuck >= ATTEMPTS
+            Failure::Malformed(_) | Failure::Invalid(_) | Failure::Status { .. } => {
+                self.position_failures += 1;
+                self.position_failures >= ATTEMPTS
             }
             _ => false,
         }
     }
 
-    /// Lists, by watching where the server offers it.
+    /// Lists, by a streaming list if the server supports it.
     async fn list(&mut self, position: &mut Option<Position>) -> Result<End, Failure> {
         if self.shared.streams.load(Ordering::Relaxed) {
-            return self.list_by_watching(position).await;
+            return self.stream_list(position).await;
         }
         self.report(Progress::Begin).await;
         let mut parameters = self.selection.list().limit(PAGE);
-        // A list that lost its place among the pages too often is got whole.
+        // After too many failures, such as expired continue tokens, the list is requested without pages.
         if self.failures >= ATTEMPTS {
             parameters.limit = None;
         }
@@ -220,7 +217,7 @@ impl Reflector {
             let request = kube::core::Request::new(self.selection.path()).list(&parameters);
             let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
             let body = self.send(request).await?;
-            let page = collect(body, self.shared.timing.patience).await?;
+            let page = collect(body, self.shared.timing.response_timeout).await?;
             let metadata = self.take_page(&page).await?;
             match metadata.next.filter(|next| !next.is_empty()) {
                 Some(next) => parameters.continue_token = Some(next),
@@ -237,11 +234,16 @@ impl Reflector {
         let period = self.shared.timing.resync;
         self.resync = (!period.is_zero()).then(|| Clock::now() + period);
         self.report(Progress::Complete).await;
-        self.well().await;
+        self.recovered().await;
     }
 
     async fn send(&self, request: Request<Vec<u8>>) -> Result<Body, Failure> {
-        send(&self.shared.client, request, self.shared.timing.patience).await
+        send(
+            &self.shared.client,
+            request,
+            self.shared.timing.response_timeout,
+        )
+        .await
     }
 
     async fn take_page(&self, text: &[u8]) -> Result<super::decode::PageMetadata, Failure> {
@@ -250,7 +252,7 @@ impl Reflector {
             let mut objects = Vec::with_capacity(chunk.len());
             for json in chunk {
                 match self.decoder.decode(json).0 {
-                    Decoded::Unwanted => {}
+                    Decoded::Unreferenced => {}
                     decoded => objects.push(decoded),
                 }
             }
@@ -262,40 +264,42 @@ impl Reflector {
 
     async fn failed(&mut self, failure: &Failure) {
         self.failures = self.failures.saturating_add(1);
-        let sort = match failure {
-            Failure::Denied(_) | Failure::Unknown(_) => Sort::Denied,
-            _ => Sort::Trouble,
+        let kind = match failure {
+            Failure::Denied(_) | Failure::NotFound(_) => ProblemKind::Denied,
+            _ => ProblemKind::Other,
         };
         let problem = Problem {
             message: failure.to_string(),
-            sort,
+            kind,
             failures: self.failures,
         };
         self.report(Progress::Failed(problem)).await;
     }
 
     /// An attempt succeeded.
-    async fn well(&mut self) {
+    async fn recovered(&mut self) {
         if std::mem::take(&mut self.failures) > 0 {
-            self.report(Progress::Well).await;
+            self.report(Progress::Recovered).await;
         }
     }
 
     async fn report(&self, progress: Progress) {
-        self.tell_at(Instant::now(), progress).await;
+        self.report_at(Instant::now(), progress).await;
     }
 
-    async fn tell_at(&self, arrived: Instant, progress: Progress) {
-        let news = News::Selection(self.id, progress);
-        // Nobody listens any more when this fails; the loop ends then.
-        let _ = self.shared.out.send(Message { arrived, news }).await;
+    async fn report_at(&self, arrived: Instant, progress: Progress) {
+        let update = Update::Selection(self.id, progress);
+        // Fails when the hub is dropped; the loop ends then.
+        let _ = self.shared.out.send(Message { arrived, update }).await;
     }
 }
 
 impl Position {
     fn at(version: String) -> Result<Self, Failure> {
         if version.is_empty() {
-            return Err(Failure::Garbage("a list without a version".to_owned()));
+            return Err(Failure::Malformed(
+                "a list without a resource version".to_owned(),
+            ));
         }
         let number = version.parse().ok();
         Ok(Self {
@@ -305,10 +309,9 @@ impl Position {
         })
     }
 
-    /// Goes on to the version of an event. False if that is older than where we are: the API's versions grow within a
-    /// watch, so that something is wrong with the events, or with what came before.
+    /// Moves to the version of an event. False if that is older than the present one: versions grow within a watch, so that
+    /// an event is missing or repeated.
     fn advance(&mut self, version: String) -> bool {
-        // One without a version changes nothing.
         if version.is_empty() {
             return true;
         }

@@ -1,4 +1,4 @@
-//! Reads and writes the cache beside everything else.
+//! Reads and writes the object cache in the background.
 
 use std::time::Duration;
 
@@ -10,30 +10,29 @@ use super::metrics::WatchMetrics;
 use crate::cache::{CacheError, CacheOptions, Stored};
 use crate::causes::causes;
 
-/// Writing takes at most one part in so many of the time.
+/// Writing takes at most one part in this many of the time.
 const SHARE: u32 = 20;
 
-/// See the module.
 pub(super) struct Saver {
     options: CacheOptions,
     interval: Duration,
     loading: Option<JoinHandle<Result<Option<Stored>, CacheError>>>,
     loaded: Option<Stored>,
     writing: Option<Writing>,
-    /// What is known is not what the file has.
+    /// The objects differ from those in the file.
     is_changed: bool,
-    /// When to write next at the earliest.
+    /// Earliest time of the next write.
     next: Instant,
     metrics: Option<WatchMetrics>,
 }
 
 struct Writing {
     handle: JoinHandle<Result<(), CacheError>>,
-    begun: Instant,
+    start: Instant,
 }
 
 impl Saver {
-    /// Begins to read what an earlier run left. Writes at most once in `interval`.
+    /// Starts to read the cache of an earlier run. Writes at most once in `interval`.
     pub(super) fn new(options: CacheOptions, interval: Duration) -> Self {
         let reader = options.clone();
         Self {
@@ -48,18 +47,16 @@ impl Saver {
         }
     }
 
-    /// What an earlier run left, once.
+    /// The content of an earlier run, once.
     pub(super) fn take_loaded(&mut self) -> Option<Stored> {
         self.loaded.take()
     }
 
-    /// What an earlier run left is of no use any more.
     pub(super) fn forget_loaded(&mut self) {
         self.loaded = None;
         self.loading = None;
     }
 
-    /// Something changed, or not.
     pub(super) fn changed(&mut self, is_changed: bool) {
         self.is_changed |= is_changed;
     }
@@ -69,14 +66,13 @@ impl Saver {
         (self.is_changed && self.writing.is_none()).then_some(self.next)
     }
 
-    /// Writes if it is time.
     pub(super) fn save_if_due(&mut self, hub: &Hub, now: Instant) {
         if self.due().is_some_and(|due| now >= due) {
             self.begin(hub, now);
         }
     }
 
-    /// Writes what is not written, and waits for the end of it.
+    /// Writes pending changes, and waits for the end.
     pub(super) async fn finish(&mut self, hub: &Hub) {
         self.forget_loaded();
         while self.writing.is_some() {
@@ -99,13 +95,13 @@ impl Saver {
                 Ok(Ok(stored)) => self.loaded = stored,
                 Ok(Err(error)) => {
                     let error = causes(&error);
-                    tracing::warn!(%error, "the cache is not used");
+                    tracing::warn!(%error, "cannot read the cache; starting without it");
                 }
-                Err(error) => tracing::error!(%error, "reading the cache failed"),
+                Err(error) => tracing::error!(%error, "the task that reads the cache failed"),
             }
         } else if let Some(writing) = &mut self.writing {
             let result = (&mut writing.handle).await;
-            let took = writing.begun.elapsed();
+            let took = writing.start.elapsed();
             self.writing = None;
             self.next = Instant::now() + self.interval.max(took * SHARE);
             self.written(result);
@@ -124,7 +120,7 @@ impl Saver {
             metrics.cache_written(error.is_none());
         }
         if let Some(error) = error {
-            tracing::warn!(%error, "the cache cannot be written");
+            tracing::warn!(%error, "cannot write the cache");
             self.is_changed = true;
         }
     }
@@ -133,7 +129,7 @@ impl Saver {
         self.is_changed = false;
         self.metrics
             .get_or_insert_with(|| hub.conditions.metrics().clone());
-        // Keys lie on a disk sealed or not at all.
+        // Private keys are written encrypted or not at all.
         let is_sealed = self.options.is_sealed();
         let objects = hub.snapshot.objects();
         let objects = objects.filter(|object| is_sealed || !object.kind().is_confidential());
@@ -144,6 +140,6 @@ impl Saver {
         };
         let options = self.options.clone();
         let handle = spawn_blocking(move || options.write(&stored));
-        self.writing = Some(Writing { handle, begun: now });
+        self.writing = Some(Writing { handle, start: now });
     }
 }

@@ -1,4 +1,4 @@
-//! Which objects are watched: one selection a watch, decided by flags.
+//! Which objects are watched: one selection for each watch, by flags.
 
 use headgate_compile::{Kind, Name, Namespaces, Object, ObjectRef};
 use kube::api::{ListParams, WatchParams};
@@ -8,22 +8,18 @@ use super::WatchOptions;
 /// Objects of one kind that are listed and watched together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Selection {
-    /// Their kind.
     pub(super) kind: Kind,
-    /// Which of them.
     pub(super) scope: Scope,
-    /// Selector of labels beside what the scope says.
+    /// Label selector beside the scope.
     pub(super) labels: Option<String>,
 }
 
 /// Which objects of a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Scope {
-    /// All.
     All,
-    /// Those of a namespace.
     Namespace(String),
-    /// One.
+    /// One object.
     Named(Name),
     /// Slices of a Service.
     SlicesOf(Name),
@@ -49,7 +45,7 @@ impl Selection {
         Self::new(object.kind, Scope::Named(object.name.clone()))
     }
 
-    /// Whether an object belongs here.
+    /// Whether it selects an object.
     pub(super) fn covers(&self, object: &Object, name: &Name) -> bool {
         match &self.scope {
             Scope::SlicesOf(service) => {
@@ -59,7 +55,7 @@ impl Selection {
         }
     }
 
-    /// Whether an object of that name may belong here; of slices of one Service it takes the object to be sure.
+    /// Whether it may select an object of this name; for slices of a Service only the object itself is conclusive.
     pub(super) fn covers_name(&self, name: &Name) -> bool {
         match &self.scope {
             Scope::All => true,
@@ -85,7 +81,6 @@ impl Selection {
         }
     }
 
-    /// Selector of fields.
     fn fields(&self) -> Option<String> {
         let name = match &self.scope {
             Scope::Named(name) => Some(format!("metadata.name={}", name.name)),
@@ -96,7 +91,6 @@ impl Selection {
         (!all.is_empty()).then(|| all.join(","))
     }
 
-    /// Of a list.
     pub(super) fn list(&self) -> ListParams {
         ListParams {
             label_selector: self.labels.clone(),
@@ -105,7 +99,6 @@ impl Selection {
         }
     }
 
-    /// Of a watch.
     pub(super) fn watch(&self) -> WatchParams {
         WatchParams {
             label_selector: self.labels.clone(),
@@ -114,7 +107,7 @@ impl Selection {
         }
     }
 
-    /// What to call it in logs.
+    /// For logs.
     pub(super) fn describe(&self) -> String {
         let kind = self.kind.as_str();
         match &self.scope {
@@ -126,15 +119,15 @@ impl Selection {
     }
 }
 
-/// The selections that flags ask for, but those of objects that objects name. Those of a kind share no object, provided
-/// that the first that covers an object has it: what is named comes first.
+/// The selections of flags; those of objects that other objects refer to are added later. If several of a kind cover an
+/// object, the first owns it; named objects come first.
 pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
     let scope = match &options.compile.namespaces {
         Namespaces::One(namespace) => Scope::Namespace(namespace.to_string()),
         Namespaces::All | Namespaces::Selected => Scope::All,
     };
     let mut all = Vec::new();
-    // The settings name further objects, so they are known first, whatever else there is to list.
+    // First: the settings refer to further objects.
     if let Some(name) = &options.compile.settings {
         all.push(Selection::new(Kind::ConfigMap, Scope::Named(name.clone())));
     }
@@ -184,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_limits_all_but_what_flags_name() {
+    fn a_namespace_limits_all_but_the_objects_of_flags() {
         let options = WatchOptions {
             compile: Options {
                 namespaces: Namespaces::One("shop".into()),
@@ -212,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_and_selectors_are_the_api_s() {
+    fn paths_and_selectors_follow_the_api() {
         let secret = Selection::named(&ObjectRef {
             kind: Kind::Secret,
             name: Name::new("shop", "cert"),

@@ -1,6 +1,4 @@
-//! What the API server shows as the addresses of Ingresses and of the Service in front, for whoever writes statuses.
-//!
-//! Objects lose this before they reach the table; it is kept here, and only as far as a writer has to know it.
+//! Observed statuses of Ingresses and of the published Service, for the status writer. Trimmed objects lack them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,7 +14,7 @@ use tokio::sync::Notify;
 use crate::field_manager::FIELD_MANAGER;
 use crate::status::{Address, Observations, Observed, PublishService, ServiceKind};
 
-/// What was observed last, shared with the writer.
+/// The last observed statuses, shared with the status writer.
 #[derive(Default)]
 pub struct Statuses {
     state: Mutex<State>,
@@ -27,12 +25,12 @@ pub struct Statuses {
 struct State {
     ingresses: HashMap<Name, Observed, RandomState>,
     service: Option<PublishService>,
-    /// Lists of addresses seen last: most Ingresses have the same.
+    /// Recent address lists: most Ingresses have the same one.
     interned: Vec<Arc<[Address]>>,
 }
 
-/// How many lists of addresses are kept to be shared.
-const INTERNED: usize = 16;
+/// Most address lists kept for sharing.
+const MAX_INTERNED: usize = 16;
 
 impl Observations for Statuses {
     fn observed(&self, ingress: &Name) -> Option<Observed> {
@@ -49,15 +47,14 @@ impl Observations for Statuses {
 }
 
 impl Statuses {
-    /// An Ingress shows this.
     pub(crate) fn observe(&self, name: &Name, status: Status) {
         let mut state = self.state.lock();
         let observed = Observed {
             uid: status.uid,
             entries: state.intern(status.entries),
-            ours: status.ours,
+            managed: status.managed,
         };
-        let is_news = match state.ingresses.get_mut(name) {
+        let is_changed = match state.ingresses.get_mut(name) {
             Some(known) if *known == observed => false,
             Some(known) => {
                 *known = observed;
@@ -69,12 +66,11 @@ impl Statuses {
             }
         };
         drop(state);
-        if is_news {
+        if is_changed {
             self.changed.notify_one();
         }
     }
 
-    /// An Ingress is gone.
     pub(crate) fn forget(&self, name: &Name) {
         let known = self.state.lock().ingresses.remove(name).is_some();
         if known {
@@ -82,13 +78,13 @@ impl Statuses {
         }
     }
 
-    /// The published Service is this, or there is none.
+    /// Sets the published Service; `None` if it does not exist.
     pub(crate) fn publish(&self, service: Option<PublishService>) {
         let mut state = self.state.lock();
-        let is_news = state.service != service;
+        let is_changed = state.service != service;
         state.service = service;
         drop(state);
-        if is_news {
+        if is_changed {
             self.changed.notify_one();
         }
     }
@@ -99,7 +95,7 @@ impl State {
         if let Some(known) = self.interned.iter().find(|known| ***known == *entries) {
             return known.clone();
         }
-        if self.interned.len() >= INTERNED {
+        if self.interned.len() >= MAX_INTERNED {
             self.interned.remove(0);
         }
         let entries: Arc<[Address]> = entries.into();
@@ -108,16 +104,15 @@ impl State {
     }
 }
 
-/// The part of an Ingress that [`Statuses`] is about.
+/// The part of an Ingress that [`Statuses`] keeps.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Status {
     pub(crate) uid: Arc<str>,
     pub(crate) entries: Vec<Address>,
-    pub(crate) ours: bool,
+    pub(crate) managed: bool,
 }
 
 impl Status {
-    /// Of a whole Ingress.
     pub(crate) fn of(ingress: &Ingress) -> Self {
         let status = ingress.status.as_ref();
         let balancer = status.and_then(|status| status.load_balancer.as_ref());
@@ -129,7 +124,7 @@ impl Status {
         Self {
             uid: ingress.metadata.uid.as_deref().unwrap_or_default().into(),
             entries: entries.collect(),
-            ours: managers.any(owns_addresses),
+            managed: managers.any(owns_addresses),
         }
     }
 }
@@ -143,7 +138,6 @@ fn owns_addresses(entry: &ManagedFieldsEntry) -> bool {
 }
 
 impl PublishService {
-    /// Of a whole Service.
     pub(crate) fn of(service: &Service) -> Self {
         let status = service.status.as_ref();
         let balancer = status.and_then(|status| status.load_balancer.as_ref());
@@ -204,14 +198,14 @@ mod tests {
     }
 
     #[test]
-    fn ownership_is_read_off_the_managed_fields() {
-        assert!(Status::of(&ingress("headgate", "status")).ours);
-        assert!(!Status::of(&ingress("nginx-ingress-controller", "status")).ours);
+    fn ownership_is_read_from_managed_fields() {
+        assert!(Status::of(&ingress("headgate", "status")).managed);
+        assert!(!Status::of(&ingress("nginx-ingress-controller", "status")).managed);
         assert_eq!(Status::of(&ingress("x", "status")).entries.len(), 2);
     }
 
     #[tokio::test]
-    async fn a_change_wakes_the_waiter_and_a_repetition_does_not() {
+    async fn a_change_notifies_and_an_equal_status_does_not() {
         let statuses = Statuses::default();
         let name = Name::new("shop", "web");
         let status = Status::of(&ingress("headgate", "status"));
@@ -220,14 +214,14 @@ mod tests {
         statuses.observe(&name, status.clone());
         let waiting = tokio::time::timeout(std::time::Duration::ZERO, statuses.changed());
         assert!(waiting.await.is_err());
-        assert!(statuses.observed(&name).unwrap().ours);
+        assert!(statuses.observed(&name).unwrap().managed);
         statuses.forget(&name);
         statuses.changed().await;
         assert_eq!(statuses.observed(&name), None);
     }
 
     #[test]
-    fn the_same_addresses_are_kept_once() {
+    fn equal_address_lists_are_shared() {
         let statuses = Statuses::default();
         let (one, two) = (Name::new("shop", "one"), Name::new("shop", "two"));
         let status = Status::of(&ingress("headgate", "status"));
@@ -238,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn the_published_service_is_read_whole() {
+    fn the_published_service_is_read() {
         let service = serde_json::from_value(json!({
             "spec": {"type": "LoadBalancer", "clusterIP": "None", "externalIPs": ["127.0.0.7"]},
             "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}},

@@ -1,4 +1,4 @@
-//! Findings about objects whose last version cannot be read.
+//! Findings about objects whose last version cannot be decoded.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,15 @@ use headgate_compile::{Finding, Kind, Name, ObjectRef, Severity, Subject};
 #[derive(Default)]
 pub(super) struct Unreadable {
     findings: BTreeMap<ObjectRef, Finding>,
-    /// Since the findings were given out.
+    /// Since [`Self::take`].
     has_changed: bool,
 }
 
 impl Unreadable {
-    /// The object is there in a version that cannot be read.
+    /// The last version of the object cannot be decoded.
     pub(super) fn insert(&mut self, object: ObjectRef, why: &str) {
-        let message = format!("cannot be read: {why}; the version before stays if there was one");
+        let message =
+            format!("cannot decode the object: {why}; its previous version, if any, stays in use");
         let finding = Finding {
             severity: Severity::Error,
             subject: Subject::Object(object.clone()),
@@ -26,12 +27,12 @@ impl Unreadable {
         self.has_changed |= before.as_ref() != self.findings.get(&object);
     }
 
-    /// The object can be read, or is gone.
+    /// The object was decoded, or is gone.
     pub(super) fn remove(&mut self, object: &ObjectRef) {
         self.has_changed |= self.findings.remove(object).is_some();
     }
 
-    /// Of the objects of a kind only these can still be unreadable.
+    /// Drops the findings of a kind about other objects than these.
     pub(super) fn retain(&mut self, kind: Kind, is_left: impl Fn(&Name) -> bool) {
         let count = self.findings.len();
         self.findings
@@ -39,12 +40,11 @@ impl Unreadable {
         self.has_changed |= self.findings.len() != count;
     }
 
-    /// Whether the findings are others than those that were given out last.
+    /// Whether the findings changed since [`Self::take`].
     pub(super) fn has_changed(&self) -> bool {
         self.has_changed
     }
 
-    /// All findings, to give them out.
     pub(super) fn take(&mut self) -> Vec<Finding> {
         self.has_changed = false;
         self.findings.values().cloned().collect()
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_object_is_a_finding_until_it_can_be_read_or_is_gone() {
+    fn an_object_has_a_finding_until_it_is_decoded_or_gone() {
         let name = Name::new("shop", "web");
         let web = ObjectRef {
             kind: Kind::Ingress,

@@ -1,4 +1,4 @@
-//! The zone of the process, from the labels of its pod's node. Nothing waits for it.
+//! The zone of this pod, from the labels of its node. Nothing waits for it.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -9,47 +9,46 @@ use kube::Api;
 use kube::api::ResourceExt as _;
 use tokio::time::sleep;
 
-use super::message::{Message, News};
+use super::message::{Message, Update};
 use super::reflector::Shared;
 use crate::causes::causes;
 
-/// The label of nodes.
 const ZONE: &str = "topology.kubernetes.io/zone";
 
-/// Asks until it is known. A node's zone never changes.
+/// Retries until the zone is known. The zone of a node never changes.
 pub(super) async fn find(pod: Name, shared: Shared) {
     let mut is_first = true;
     loop {
-        match ask(&pod, &shared).await {
+        match read(&pod, &shared).await {
             Ok(zone) => {
-                tracing::info!(%zone, "endpoints meant for this zone are preferred");
+                tracing::info!(%zone, "preferring endpoints for this zone");
                 let message = Message {
                     arrived: Instant::now(),
-                    news: News::Zone(Some(zone)),
+                    update: Update::Zone(Some(zone)),
                 };
-                // Nobody listens any more when this fails.
+                // Fails when the hub is dropped.
                 let _ = shared.out.send(message).await;
                 return;
             }
             Err(error) if std::mem::take(&mut is_first) => {
                 tracing::warn!(
                     %error,
-                    "cannot read the zone of the node; endpoints of all zones are used until then"
+                    "cannot read the zone of the node; using endpoints of all zones until then"
                 );
             }
-            Err(error) => tracing::debug!(%error, "the zone is not known"),
+            Err(error) => tracing::debug!(%error, "still cannot read the zone of the node"),
         }
         sleep(shared.timing.zone).await;
     }
 }
 
-async fn ask(pod: &Name, shared: &Shared) -> Result<Arc<str>, String> {
+async fn read(pod: &Name, shared: &Shared) -> Result<Arc<str>, String> {
     let failed = |what: String| move |error: kube::Error| format!("{what}: {}", causes(&error));
     let pods: Api<Pod> = Api::namespaced(shared.client.clone(), &pod.namespace);
     let found = pods.get(&pod.name).await;
     let found = found.map_err(failed(format!("reading Pod {pod}")))?;
     let node = found.spec.and_then(|spec| spec.node_name);
-    let node = node.ok_or_else(|| format!("Pod {pod} is on no node"))?;
+    let node = node.ok_or_else(|| format!("Pod {pod} has no node"))?;
     let nodes: Api<Node> = Api::all(shared.client.clone());
     let found = nodes.get(&node).await;
     let found = found.map_err(failed(format!("reading Node {node}")))?;

@@ -11,20 +11,20 @@ use serde_json::{Value, json};
 
 use super::WebhookCertificateError;
 use super::error::bounded;
-use super::judge::certificates;
+use super::evaluate::certificates;
 use crate::field_manager::FIELD_MANAGER;
 
-/// Reads and writes the configuration, and of it only the webhooks that are behind our Service.
+/// Reads the configuration, and writes only webhooks that call this controller's Service.
 pub(super) struct Configuration {
     api: Api<ValidatingWebhookConfiguration>,
     name: Box<str>,
     service: Name,
 }
 
-/// The configuration as it was read.
+/// The observed configuration.
 pub(super) struct Observed {
     version: Option<String>,
-    /// Those behind our Service: where they stand, and which bundle they have.
+    /// Index and caBundle of the webhooks that call this controller's Service.
     webhooks: Vec<(usize, Vec<u8>)>,
 }
 
@@ -37,7 +37,7 @@ impl Configuration {
         }
     }
 
-    /// None when there is no configuration.
+    /// `None` when the configuration does not exist.
     pub(super) async fn read(&self) -> Result<Option<Observed>, WebhookCertificateError> {
         match self.bounded("reading", self.api.get(&self.name)).await {
             Ok(configuration) => Ok(Some(self.observed(configuration))),
@@ -46,28 +46,28 @@ impl Configuration {
         }
     }
 
-    /// Whether all of ours have this bundle now: not if somebody else changed the configuration since it was read.
+    /// Sets caBundle of this controller's webhooks. False after a conflict with another client's change since the read.
     pub(super) async fn update(
         &self,
         observed: &Observed,
         bundle: &[u8],
     ) -> Result<bool, WebhookCertificateError> {
-        let wrong = observed
+        let outdated = observed
             .webhooks
             .iter()
             .filter(|(_, present)| present != bundle);
         let encoded = serde_json::to_value(k8s_openapi::ByteString(bundle.to_vec()));
         let encoded = encoded.unwrap_or_default();
-        let mut operations: Vec<Value> = wrong
-            .map(|(at, _)| {
-                let path = format!("/webhooks/{at}/clientConfig/caBundle");
+        let mut operations: Vec<Value> = outdated
+            .map(|(index, _)| {
+                let path = format!("/webhooks/{index}/clientConfig/caBundle");
                 json!({"op": "add", "path": path, "value": encoded})
             })
             .collect();
         if operations.is_empty() {
             return Ok(true);
         }
-        // A version that is not the present one makes it a conflict.
+        // An outdated version makes the patch a conflict.
         operations.push(
             json!({"op": "add", "path": "/metadata/resourceVersion", "value": observed.version}),
         );
@@ -92,19 +92,19 @@ impl Configuration {
 
     fn observed(&self, configuration: ValidatingWebhookConfiguration) -> Observed {
         let webhooks = configuration.webhooks.into_iter().flatten().enumerate();
-        let ours = webhooks.filter(|(_, webhook)| self.is_ours(webhook));
+        let own = webhooks.filter(|(_, webhook)| self.calls_service(webhook));
         Observed {
             version: configuration.metadata.resource_version,
-            webhooks: ours
-                .map(|(at, webhook)| {
+            webhooks: own
+                .map(|(index, webhook)| {
                     let bundle = webhook.client_config.ca_bundle;
-                    (at, bundle.map(|bundle| bundle.0).unwrap_or_default())
+                    (index, bundle.map(|bundle| bundle.0).unwrap_or_default())
                 })
                 .collect(),
         }
     }
 
-    fn is_ours(&self, webhook: &ValidatingWebhook) -> bool {
+    fn calls_service(&self, webhook: &ValidatingWebhook) -> bool {
         let service = webhook.client_config.service.as_ref();
         service.is_some_and(|service| {
             service.namespace == *self.service.namespace && service.name == *self.service.name
@@ -122,7 +122,7 @@ impl Configuration {
 }
 
 impl Observed {
-    /// Whether all of ours trust this authority.
+    /// Whether caBundle of all of this controller's webhooks has this CA.
     pub(super) fn trusts(&self, authority: &CertificateDer<'_>) -> bool {
         let mut bundles = self.webhooks.iter().map(|(_, bundle)| certificates(bundle));
         bundles.all(|bundle| bundle.iter().any(|certificate| certificate == authority))

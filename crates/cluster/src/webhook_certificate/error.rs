@@ -1,11 +1,11 @@
-//! What can go wrong with the webhook's certificate.
+//! Failures of issuing, reading and writing the webhook's certificate.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use headgate_compile::CertificateError;
 
-/// Why there is no certificate, or the present one was not renewed.
+/// Why there is no certificate, or it was not renewed.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookCertificateError {
     /// A file could not be read.
@@ -16,23 +16,23 @@ pub enum WebhookCertificateError {
         /// Why it failed.
         source: std::io::Error,
     },
-    /// What was read is no certificate with its key.
+    /// The content is not a certificate with its key.
     #[error("{from}")]
     Unusable {
         /// The files or the Secret.
         from: Box<str>,
-        /// What is wrong with it.
+        /// Why it cannot be used.
         source: CertificateError,
     },
-    /// A Secret of somebody else lacks what is needed.
+    /// A Secret of another owner lacks the certificate or its key.
     #[error(
-        "Secret {secret} is not managed here (it has no ca.key) and lacks tls.crt or tls.key; fill it, or empty it to have it managed"
+        "Secret {secret} has no ca.key, so it is not managed here, and lacks tls.crt or tls.key; add them, or empty the Secret to have it managed"
     )]
     Incomplete {
         /// The Secret.
         secret: Box<str>,
     },
-    /// The API server refused or could not be asked.
+    /// The API server refused the request or is unreachable.
     #[error("{action} {object}")]
     Api {
         /// `reading`, `creating` or `writing`.
@@ -42,37 +42,37 @@ pub enum WebhookCertificateError {
         /// Why it failed.
         source: Box<kube::Error>,
     },
-    /// No answer in time.
-    #[error("{action} {object}: no answer in time")]
+    /// No response in time.
+    #[error("{action} {object}: no response in time")]
     Timeout {
-        /// What was tried.
+        /// `reading`, `creating` or `writing`.
         action: &'static str,
         /// Kind and name.
         object: Box<str>,
     },
-    /// Others kept writing at the same time.
-    #[error("{object} changed each time that it was to be written")]
+    /// Other clients kept writing at the same time.
+    #[error("writing {object}: conflict at every attempt")]
     Contended {
         /// Kind and name.
         object: Box<str>,
     },
-    /// A certificate could not be made.
-    #[error("making a certificate")]
+    /// A certificate could not be issued.
+    #[error("issuing a certificate")]
     Issue(#[source] rcgen::Error),
 }
 
-/// The API server has so long to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Timeout of a request.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The answer to a request that is about `object`, if it comes in time.
+/// The response to a request about `object`, with a timeout.
 pub(super) async fn bounded<T>(
     action: &'static str,
     object: String,
     request: impl Future<Output = Result<T, kube::Error>>,
 ) -> Result<T, WebhookCertificateError> {
     let object = object.into();
-    match tokio::time::timeout(PATIENCE, request).await {
-        Ok(Ok(answer)) => Ok(answer),
+    match tokio::time::timeout(TIMEOUT, request).await {
+        Ok(Ok(response)) => Ok(response),
         Ok(Err(source)) => Err(WebhookCertificateError::Api {
             action,
             object,
@@ -83,7 +83,7 @@ pub(super) async fn bounded<T>(
 }
 
 impl WebhookCertificateError {
-    /// The status code that the API server answered with.
+    /// The status code of the API server's response.
     pub(super) fn code(&self) -> Option<u16> {
         match self {
             Self::Api { source, .. } => match &**source {

@@ -9,15 +9,15 @@ use headgate_table::PrivateBytes;
 use super::{Output, ServingCertificate, WebhookCertificateError};
 use crate::causes::causes;
 
-/// Between two looks. A mounted Secret changes by a swap of symbolic links, which watching the files would not show.
-const LOOK: Duration = Duration::from_secs(10);
+/// Between two reads. Not by inotify: a mounted Secret changes by a swap of symbolic links, which that would miss.
+const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Reads two files again and again.
+/// Reads certificate and key periodically.
 pub(super) struct Files {
     certificate: PathBuf,
     key: PathBuf,
     output: Output,
-    trouble: Option<String>,
+    last_failure: Option<String>,
 }
 
 impl Files {
@@ -26,7 +26,7 @@ impl Files {
             certificate,
             key,
             output,
-            trouble: None,
+            last_failure: None,
         }
     }
 
@@ -34,13 +34,13 @@ impl Files {
         loop {
             match self.read().await {
                 Ok(serving) => {
-                    self.trouble = None;
+                    self.last_failure = None;
                     self.output
                         .publish(serving, &self.certificate.display().to_string());
                 }
                 Err(error) => self.failed(&error),
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(INTERVAL).await;
         }
     }
 
@@ -52,7 +52,7 @@ impl Files {
         let from = self.certificate.display().to_string();
         match certificate_from_pem(&serving.chain_pem, &serving.key_pem, &from) {
             Ok(_) => Ok(serving),
-            // Also when the one file is new already and the other is not yet.
+            // Also when only one of the files has been replaced yet.
             Err(source) => Err(WebhookCertificateError::Unusable {
                 from: from.into(),
                 source,
@@ -62,9 +62,12 @@ impl Files {
 
     fn failed(&mut self, error: &WebhookCertificateError) {
         let error = causes(error);
-        if self.trouble.as_ref() != Some(&error) {
-            tracing::warn!(error, "no new certificate for the admission webhook");
-            self.trouble = Some(error);
+        if self.last_failure.as_ref() != Some(&error) {
+            tracing::warn!(
+                error,
+                "cannot use the certificate files of the admission webhook"
+            );
+            self.last_failure = Some(error);
         }
     }
 }

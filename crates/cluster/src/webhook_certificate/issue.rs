@@ -1,4 +1,4 @@
-//! Making certificates.
+//! Issues certificates.
 
 use std::time::Duration;
 
@@ -12,21 +12,21 @@ use rcgen::{
 
 use super::{ServingCertificate, WebhookCertificateError};
 
-/// How long an authority is valid.
+/// Validity of a CA.
 pub(super) const AUTHORITY: Duration = Duration::from_secs(3650 * 24 * 3600);
-/// How long a serving certificate is valid.
+/// Validity of a serving certificate.
 pub(super) const SERVING: Duration = Duration::from_secs(90 * 24 * 3600);
-/// Validity begins so much before now, for API servers whose clocks are behind.
+/// Validity begins this long before now, for API servers whose clocks are behind.
 const GRACE: Duration = Duration::from_secs(3600);
 
-/// An authority: its certificate and key, PEM.
+/// Certificate and key of a CA, PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
     pub(super) certificate: Vec<u8>,
     pub(super) key: PrivateBytes,
 }
 
-/// A new authority, by a name that no other has.
+/// A new CA with a unique name.
 pub(super) fn authority(now: Timestamp) -> Result<Authority, WebhookCertificateError> {
     let key = KeyPair::generate().map_err(WebhookCertificateError::Issue)?;
     let mut params = params(now, AUTHORITY);
@@ -58,7 +58,7 @@ pub(super) fn serving(
     let names = CertificateParams::new(names(service)).map_err(WebhookCertificateError::Issue)?;
     let mut params = params(now, SERVING);
     params.subject_alt_names = names.subject_alt_names;
-    // The common name holds 64 characters at most and nobody reads it.
+    // Not the host name: a common name has at most 64 characters, and clients ignore it.
     params
         .distinguished_name
         .push(DnType::CommonName, "Headgate admission webhook");
@@ -74,7 +74,7 @@ pub(super) fn serving(
     })
 }
 
-/// The names by which the API server may call the webhook; the first is the one that it uses.
+/// The names of the webhook's Service; API servers use the first.
 pub(super) fn names(service: &Name) -> [String; 3] {
     let Name { namespace, name } = service;
     [
@@ -84,7 +84,7 @@ pub(super) fn names(service: &Name) -> [String; 3] {
     ]
 }
 
-/// The authority as something that signs; fails when key and certificate are unreadable.
+/// The CA as an issuer; fails when its key or certificate is invalid.
 pub(super) fn issuer(authority: &Authority) -> Result<Issuer<'static, KeyPair>, rcgen::Error> {
     let unreadable = |_| rcgen::Error::CouldNotParseKeyPair;
     let key = std::str::from_utf8(&authority.key.0).map_err(unreadable)?;

@@ -1,4 +1,4 @@
-//! Keeping a certificate in a Secret: read, judge, write, update caBundle, and again.
+//! Reconciles the certificate in a Secret: read, evaluate, write, update caBundle.
 
 use std::time::Duration;
 
@@ -7,31 +7,31 @@ use kube::Client;
 use rustls_pki_types::CertificateDer;
 
 use super::configuration::{Configuration, Observed};
-use super::judge::{self, Around, Stored, Verdict};
+use super::evaluate::{self, Action, Context, Stored};
 use super::secret::{self, SecretStore};
 use super::{Clock, ManagedOptions, Output, ServingCertificate, WebhookCertificateError};
 use crate::causes::causes;
 
-/// Between two looks when all is well.
-const LOOK: Duration = Duration::from_secs(60);
-/// Waits after failures: doubled from the one to the other.
+/// Between two successful reconciliations.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// First and longest wait after failures; it doubles.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-/// So often it is tried to write before others who write are given time.
+/// Most attempts at writing when other clients write at the same time.
 const ATTEMPTS: usize = 5;
-/// Without a configuration to look at, a new authority is taken to be trusted after so many looks.
-const LOOKS_UNTIL_TRUSTED: u32 = 24 * 60;
+/// Without a configuration to observe, a new CA counts as trusted after this many reconciliations: about a day.
+const RECONCILIATIONS_UNTIL_TRUSTED: u32 = 24 * 60;
 
-/// The certificate that is made here.
+/// The certificate that is issued here.
 pub(super) struct Managed {
     options: ManagedOptions,
     store: SecretStore,
     configuration: Option<Configuration>,
     clock: Clock,
     output: Output,
-    /// What was last read, to put it back if the Secret is deleted: replicas go on to show what it held.
+    /// The last content read, to restore the Secret if it is deleted: replicas still serve with it.
     last: Option<Stored>,
-    looks: u32,
-    trouble: Option<String>,
+    reconciliations: u32,
+    last_failure: Option<String>,
 }
 
 impl Managed {
@@ -53,8 +53,8 @@ impl Managed {
             clock,
             output,
             last: None,
-            looks: 0,
-            trouble: None,
+            reconciliations: 0,
+            last_failure: None,
         }
     }
 
@@ -62,11 +62,11 @@ impl Managed {
         let mut wait = BACK_OFF.0;
         loop {
             let spread = 1.0 + fastrand::f64() / 5.0;
-            match self.look().await {
+            match self.reconcile().await {
                 Ok(()) => {
                     self.recovered();
                     wait = BACK_OFF.0;
-                    tokio::time::sleep(LOOK.mul_f64(spread)).await;
+                    tokio::time::sleep(INTERVAL.mul_f64(spread)).await;
                 }
                 Err(error) => {
                     self.failed(&error);
@@ -77,9 +77,9 @@ impl Managed {
         }
     }
 
-    async fn look(&mut self) -> Result<(), WebhookCertificateError> {
-        self.looks = self.looks.saturating_add(1);
-        // A configuration that cannot be read must not keep the webhook from having a certificate.
+    async fn reconcile(&mut self) -> Result<(), WebhookCertificateError> {
+        self.reconciliations = self.reconciliations.saturating_add(1);
+        // A failed read of the configuration must not prevent the webhook from having a certificate.
         let observed = match &self.configuration {
             Some(configuration) => Some(configuration.read().await),
             None => None,
@@ -87,7 +87,7 @@ impl Managed {
         let present = observed
             .as_ref()
             .and_then(|observed| observed.as_ref().ok()?.as_ref());
-        let (serving, bundle) = self.settle(present).await?;
+        let (serving, bundle) = self.reconcile_secret(present).await?;
         let source = format!("Secret {}", self.options.secret);
         self.output.publish(serving, &source);
         if let (Some(configuration), Some(bundle)) = (&self.configuration, &bundle) {
@@ -104,20 +104,20 @@ impl Managed {
         Ok(())
     }
 
-    /// Brings the Secret into order; what to show and what is to be trusted.
-    async fn settle(
+    /// Writes the Secret if needed; returns the certificate to serve with, and caBundle.
+    async fn reconcile_secret(
         &mut self,
         observed: Option<&Observed>,
     ) -> Result<(ServingCertificate, Option<Vec<u8>>), WebhookCertificateError> {
         for _ in 0..ATTEMPTS {
             let secret = self.store.read().await?;
-            match self.judge(secret.as_ref(), observed)? {
-                Verdict::Use(serving, bundle) => {
+            match self.evaluate(secret.as_ref(), observed)? {
+                Action::Use(serving, bundle) => {
                     self.last = secret.as_ref().map(secret::stored);
                     return Ok((serving, bundle));
                 }
-                Verdict::Write(stored) => {
-                    // What was written is read back and judged like another's.
+                Action::Write(stored) => {
+                    // Read again and evaluated in the next pass: another replica may have been first.
                     self.store.write(secret, &stored).await?;
                 }
             }
@@ -127,12 +127,12 @@ impl Managed {
         })
     }
 
-    fn judge(
+    fn evaluate(
         &self,
         secret: Option<&Secret>,
         observed: Option<&Observed>,
-    ) -> Result<Verdict, WebhookCertificateError> {
-        let around = Around {
+    ) -> Result<Action, WebhookCertificateError> {
+        let context = Context {
             secret: &self.options.secret,
             service: &self.options.service,
             now: (self.clock)(),
@@ -143,8 +143,8 @@ impl Managed {
             .as_ref()
             .filter(|last| last.authority_key.is_some());
         match managed {
-            Some(last) if stored == Stored::default() => Ok(Verdict::Write(last.clone())),
-            _ => judge::judge(&stored, &around, |authority| {
+            Some(last) if stored == Stored::default() => Ok(Action::Write(last.clone())),
+            _ => evaluate::evaluate(&stored, &context, |authority| {
                 self.trusts(observed, authority)
             }),
         }
@@ -154,29 +154,29 @@ impl Managed {
         match (&self.configuration, observed) {
             (Some(_), Some(observed)) => observed.trusts(authority),
             (Some(_), None) => false,
-            (None, _) => self.looks > LOOKS_UNTIL_TRUSTED,
+            (None, _) => self.reconciliations > RECONCILIATIONS_UNTIL_TRUSTED,
         }
     }
 
     fn failed(&mut self, error: &WebhookCertificateError) {
         let error = causes(error);
-        if self.trouble.as_ref() == Some(&error) {
+        if self.last_failure.as_ref() == Some(&error) {
             tracing::debug!(
                 error,
-                "the certificate of the admission webhook is still not in order"
+                "reconciling the certificate of the admission webhook still fails"
             );
         } else {
             tracing::warn!(
                 error,
-                "the certificate of the admission webhook is not in order"
+                "reconciling the certificate of the admission webhook failed"
             );
-            self.trouble = Some(error);
+            self.last_failure = Some(error);
         }
     }
 
     fn recovered(&mut self) {
-        if self.trouble.take().is_some() {
-            tracing::info!("the certificate of the admission webhook is in order again");
+        if self.last_failure.take().is_some() {
+            tracing::info!("reconciled the certificate of the admission webhook again");
         }
     }
 }

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use prometheus::{IntGauge, Opts, Registry};
 
-/// Until when the certificate is valid.
+/// The expiry of the certificate.
 #[derive(Clone)]
 pub struct WebhookCertificateMetrics {
     expires: IntGauge,
 }
 
 impl WebhookCertificateMetrics {
-    /// `labels` are those that all metrics have.
+    /// With the labels that all metrics carry.
     pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
         let opts = Opts::new(
             "headgate_webhook_certificate_expire_time_seconds",
@@ -22,7 +22,7 @@ impl WebhookCertificateMetrics {
         })
     }
 
-    /// Adds them to those that are shown.
+    /// Registers them.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         registry.register(Box::new(self.expires.clone()))
     }

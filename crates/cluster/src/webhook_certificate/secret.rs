@@ -1,4 +1,4 @@
-//! The Secret that the certificate is kept in.
+//! The Secret that stores the certificate.
 
 use headgate_compile::Name;
 use headgate_table::PrivateBytes;
@@ -10,10 +10,9 @@ use kube::{Api, Client};
 
 use super::WebhookCertificateError;
 use super::error::bounded;
-use super::judge::Stored;
+use super::evaluate::Stored;
 use crate::field_manager::FIELD_MANAGER;
 
-/// Reads and writes the Secret.
 pub(super) struct SecretStore {
     api: Api<Secret>,
     name: Name,
@@ -27,7 +26,7 @@ impl SecretStore {
         }
     }
 
-    /// None when there is no Secret.
+    /// `None` when the Secret does not exist.
     pub(super) async fn read(&self) -> Result<Option<Secret>, WebhookCertificateError> {
         match self.bounded("reading", self.api.get(&self.name.name)).await {
             Ok(secret) => Ok(Some(secret)),
@@ -36,7 +35,7 @@ impl SecretStore {
         }
     }
 
-    /// Whether it was written: not if somebody else made or changed it since `before` was read.
+    /// False after a conflict: another client created or changed the Secret since `before` was read.
     pub(super) async fn write(
         &self,
         before: Option<Secret>,
@@ -90,7 +89,7 @@ impl SecretStore {
     }
 }
 
-/// What the Secret holds; empty values count as absent, as a chart may make them.
+/// The content of the Secret; empty values count as absent, as charts may create them.
 pub(super) fn stored(secret: &Secret) -> Stored {
     let value = |key: &str| {
         let value = secret.data.as_ref()?.get(key)?;

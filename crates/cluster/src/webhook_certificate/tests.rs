@@ -17,7 +17,7 @@ use rustls_pki_types::{ServerName, UnixTime};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::judge::certificates;
+use super::evaluate::certificates;
 use super::{
     CertificateSource, ManagedOptions, ServingCertificate, WebhookCertificate,
     WebhookCertificateMetrics,
@@ -29,8 +29,8 @@ const SECRET: &str = "/api/v1/namespaces/ingress/secrets/webhook";
 const CONFIGURATION: &str =
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations/gate";
 const DAYS: i64 = 24 * 3600;
-/// Longer than between two looks.
-const LOOK: Duration = Duration::from_secs(100);
+/// Longer than between two reconciliations.
+const INTERVAL: Duration = Duration::from_secs(100);
 
 struct Cluster {
     fake: Fake,
@@ -85,7 +85,7 @@ impl Cluster {
             .unwrap()
     }
 
-    /// As the API server does it when it calls the webhook.
+    /// As the API server does when it calls the webhook.
     fn trusts(&self, serving: &ServingCertificate) -> Result<(), rustls::Error> {
         let mut roots = RootCertStore::empty();
         roots.add_parsable_certificates(certificates(&self.bundle(1)));
@@ -104,8 +104,9 @@ impl Cluster {
     }
 
     fn writes(&self, path: &str) -> usize {
-        let made = self.fake.take_made().into_iter();
-        made.filter(|made| made.path.starts_with(path) && made.method != Method::GET)
+        let requests = self.fake.take_requests().into_iter();
+        requests
+            .filter(|one| one.path.starts_with(path) && one.method != Method::GET)
             .count()
     }
 }
@@ -133,23 +134,23 @@ fn secret(values: &[(&str, &str)]) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_replica_makes_it_and_tells_the_authority() {
+async fn the_first_replica_issues_the_certificate_and_updates_ca_bundle() {
     let cluster = Cluster::new();
     let mut serving = cluster.start();
     let certificate = first(&mut serving).await;
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     cluster.trusts(&certificate).unwrap();
-    assert_eq!(cluster.bundle(0), b"", "another's webhook");
+    assert_eq!(cluster.bundle(0), b"", "a webhook of another Service");
     let configuration = cluster.fake.get(CONFIGURATION).unwrap();
     assert_eq!(configuration["webhooks"][1]["aFieldOfTomorrow"], true);
-    cluster.fake.take_made();
-    tokio::time::sleep(LOOK * 10).await;
+    cluster.fake.take_requests();
+    tokio::time::sleep(INTERVAL * 10).await;
     assert_eq!(cluster.writes("/"), 0);
     assert!(!format!("{certificate:?}").contains("PRIVATE"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn replicas_that_start_together_show_the_same() {
+async fn replicas_that_start_together_serve_the_same_certificate() {
     let cluster = Cluster::new();
     let mut replicas: Vec<Serving> = (0..5).map(|_| cluster.start()).collect();
     let mut all = Vec::new();
@@ -157,7 +158,7 @@ async fn replicas_that_start_together_show_the_same() {
         all.push(first(replica).await);
     }
     assert!(all.windows(2).all(|pair| pair[0] == pair[1]));
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     cluster.trusts(&all[0]).unwrap();
     assert_eq!(cluster.fake.under(SECRETS).len(), 1);
 }
@@ -167,11 +168,11 @@ async fn certificates_and_authorities_are_renewed_without_a_gap() {
     let cluster = Cluster::new();
     let mut one = cluster.start();
     let mut two = cluster.start();
-    let begun = (first(&mut one).await, first(&mut two).await);
-    tokio::time::sleep(LOOK).await;
+    let initial = (first(&mut one).await, first(&mut two).await);
+    tokio::time::sleep(INTERVAL).await;
     let authority = cluster.bundle(1);
     let (mut serving, mut authorities) = (1, 1);
-    let mut last = (begun.0, authority);
+    let mut last = (initial.0, authority);
     for _ in 0..(3650 / 10) {
         cluster.pass(10);
         for _ in 0..12 {
@@ -190,10 +191,10 @@ async fn certificates_and_authorities_are_renewed_without_a_gap() {
     );
     assert_eq!(
         authorities, 3,
-        "in ten years one joined the first, and the first went"
+        "in ten years a second one is added, and the first expires"
     );
     cluster.pass(1300);
-    tokio::time::sleep(LOOK * 3).await;
+    tokio::time::sleep(INTERVAL * 3).await;
     assert!(
         certificates(&cluster.bundle(1)).len() <= 2,
         "expired ones are dropped"
@@ -202,7 +203,7 @@ async fn certificates_and_authorities_are_renewed_without_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_somebody_filled_is_used_and_never_written() {
+async fn a_secret_of_another_owner_is_used_and_never_written() {
     let cluster = Cluster::new();
     let authority = headgate_testkit::Authority::new();
     let issued = authority.issue(&["gate.ingress.svc"]);
@@ -215,28 +216,28 @@ async fn a_secret_that_somebody_filled_is_used_and_never_written() {
     let mut serving = cluster.start();
     let certificate = first(&mut serving).await;
     assert_eq!(certificate.chain_pem, issued.certificate.as_bytes());
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     cluster.trusts(&certificate).unwrap();
     cluster.pass(3650);
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     assert_eq!(cluster.writes(SECRETS), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_secret_that_somebody_broke_is_not_overwritten() {
+async fn an_invalid_secret_of_another_owner_is_not_overwritten() {
     let cluster = Cluster::new();
     cluster.fake.put(
         SECRET,
         secret(&[("tls.crt", "no certificate"), ("tls.key", "no key")]),
     );
     let serving = cluster.start();
-    tokio::time::sleep(LOOK * 5).await;
+    tokio::time::sleep(INTERVAL * 5).await;
     assert!(serving.borrow().is_none());
     assert_eq!(cluster.writes("/"), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_secret_is_filled_and_a_broken_one_of_ours_made_anew() {
+async fn an_empty_secret_is_filled_and_a_broken_managed_one_is_replaced() {
     for values in [
         &[("tls.crt", ""), ("tls.key", "")][..],
         &[("ca.key", "broken"), ("ca.crt", "broken"), ("tls.crt", "x")][..],
@@ -245,7 +246,7 @@ async fn an_empty_secret_is_filled_and_a_broken_one_of_ours_made_anew() {
         cluster.fake.put(SECRET, secret(values));
         let mut serving = cluster.start();
         let certificate = first(&mut serving).await;
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(INTERVAL).await;
         cluster.trusts(&certificate).unwrap();
         let kept = &cluster.fake.get(SECRET).unwrap()["metadata"]["labels"]["kept"];
         assert_eq!(kept, "yes");
@@ -253,17 +254,17 @@ async fn an_empty_secret_is_filled_and_a_broken_one_of_ours_made_anew() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deleted_secret_is_put_back_and_a_spoilt_bundle_corrected() {
+async fn a_deleted_secret_is_restored_and_a_changed_ca_bundle_corrected() {
     let cluster = Cluster::new();
     let mut one = cluster.start();
     let two = cluster.start();
     let certificate = first(&mut one).await;
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     cluster.fake.remove(SECRET);
     cluster.fake.modify(CONFIGURATION, |configuration| {
         configuration["webhooks"][1]["clientConfig"]["caBundle"] = "".into();
     });
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     assert_eq!(now(&one), certificate);
     assert_eq!(now(&two), certificate);
     cluster.trusts(&certificate).unwrap();
@@ -273,37 +274,41 @@ async fn a_deleted_secret_is_put_back_and_a_spoilt_bundle_corrected() {
 #[tokio::test(start_paused = true)]
 async fn without_the_configuration_there_is_still_a_certificate() {
     let cluster = Cluster::new();
-    cluster.fake.judge(|made| {
-        made.path
+    cluster.fake.fail_if(|request| {
+        request
+            .path
             .contains("validatingwebhook")
             .then_some(Failure::Status(403))
     });
     let mut serving = cluster.start();
     first(&mut serving).await;
     cluster.fake.heal();
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     cluster.trusts(&now(&serving)).unwrap();
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_api_server_that_is_away_for_a_while_costs_nothing() {
+async fn the_certificate_survives_an_outage_of_the_api_server() {
     let cluster = Cluster::new();
     let mut serving = cluster.start();
     let certificate = first(&mut serving).await;
-    cluster.fake.judge(|_| Some(Failure::Status(503)));
-    tokio::time::sleep(LOOK * 10).await;
+    cluster.fake.fail_if(|_| Some(Failure::Status(503)));
+    tokio::time::sleep(INTERVAL * 10).await;
     assert_eq!(now(&serving), certificate);
 }
 
 #[tokio::test(start_paused = true)]
 async fn files_are_read_again_and_a_broken_pair_keeps_the_last() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let authority = headgate_testkit::Authority::new();
     let (old, new) = (
         authority.issue(&["a.example"]),
         authority.issue(&["b.example"]),
     );
-    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    let (certificate, key) = (
+        directory.path().join("tls.crt"),
+        directory.path().join("tls.key"),
+    );
     std::fs::write(&certificate, &old.certificate).unwrap();
     std::fs::write(&key, &old.key).unwrap();
     let source = CertificateSource::Files {
@@ -319,11 +324,11 @@ async fn files_are_read_again_and_a_broken_pair_keeps_the_last() {
         old.certificate.as_bytes()
     );
     std::fs::write(&certificate, &new.certificate).unwrap();
-    tokio::time::sleep(LOOK).await;
+    tokio::time::sleep(INTERVAL).await;
     assert_eq!(
         now(&serving).chain_pem,
         old.certificate.as_bytes(),
-        "its key is not there yet"
+        "its key is not replaced yet"
     );
     std::fs::write(&key, &new.key).unwrap();
     serving.changed().await.unwrap();

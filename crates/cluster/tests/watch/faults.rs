@@ -1,4 +1,4 @@
-//! What happens to a watch that was well.
+//! Faults of established watches.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::world::{World, ingress, options, reference, secret, secured, service, slice};
 
-/// What stays all the time, and so may never be told to be gone.
+/// Objects that must never be reported as deleted, and `doomed`.
 fn fill(api: &ApiServer) {
     api.create(secured("steady", "cert"));
     api.create(service("shop", "web"));
@@ -27,14 +27,14 @@ fn servers() -> [ApiServer; 2] {
     servers
 }
 
-/// One is made, one changed and one deleted, and that is all that is told.
+/// Waits for the effects of [`change`]; nothing else may be reported as deleted.
 fn check(api: &ApiServer, world: &mut World, what: &str) {
     world.until(what, |world| {
         world.has(Kind::Ingress, "shop", "new") && !world.has(Kind::Ingress, "shop", "doomed")
     });
     assert_eq!(world.deleted.len(), 1, "{what}: {:?}", world.deleted);
     assert!(world.has(Kind::Ingress, "shop", "steady"), "{what}");
-    // It is as up to date as ever.
+    // Later changes arrive as well.
     api.create(ingress("last", "web"));
     world.until(what, |world| world.has(Kind::Ingress, "shop", "last"));
     assert_eq!(world.deleted.len(), 1, "{what}: {:?}", world.deleted);
@@ -49,7 +49,7 @@ fn change(api: &ApiServer) {
 }
 
 #[test]
-fn watches_that_end_badly_are_made_good() {
+fn disturbed_watches_recover() {
     let disturbances = [
         Disturbance::Close,
         Disturbance::Abort,
@@ -64,7 +64,7 @@ fn watches_that_end_badly_are_made_good() {
     for what in disturbances {
         for api in servers() {
             let mut world = World::ready(&api, options());
-            // Something has to be there to be replayed.
+            // An event to replay.
             api.modify("Ingress", "shop", "doomed", |ingress| {
                 ingress["metadata"]["annotations"] = json!({"doomed": "yes"});
             });
@@ -89,7 +89,7 @@ fn step(world: &World, name: &str) -> Option<String> {
 }
 
 #[test]
-fn the_last_word_about_an_object_counts_whenever_it_comes() {
+fn the_latest_version_wins_over_reordered_events() {
     for api in servers() {
         let mut world = World::ready(&api, options());
         api.wait_for_watches("ingresses", 1);
@@ -108,7 +108,7 @@ fn the_last_word_about_an_object_counts_whenever_it_comes() {
 }
 
 #[test]
-fn what_is_gone_stays_gone_though_it_is_told_again() {
+fn a_deleted_object_stays_deleted_when_events_are_replayed() {
     for api in servers() {
         let mut world = World::ready(&api, options());
         api.wait_for_watches("ingresses", 1);
@@ -120,7 +120,7 @@ fn what_is_gone_stays_gone_though_it_is_told_again() {
         world.until("it to go", |world| {
             !world.has(Kind::Ingress, "shop", "short")
         });
-        // That it came and that it went, once more.
+        // Replays that it was added and deleted.
         api.disturb("ingresses", Disturbance::Replay(2));
         world.until_metric("headgate_watch_restarts_total", "disorder", 1.0);
         assert!(world.is_quiet());
@@ -129,7 +129,7 @@ fn what_is_gone_stays_gone_though_it_is_told_again() {
 }
 
 #[test]
-fn a_watch_that_falls_silent_is_given_up() {
+fn a_silent_watch_times_out() {
     for api in servers() {
         let mut options = options();
         options.timing.watch = Duration::from_secs(1);
@@ -144,22 +144,22 @@ fn a_watch_that_falls_silent_is_given_up() {
 }
 
 #[test]
-fn a_server_that_was_away_is_caught_up_with() {
+fn changes_during_an_outage_are_found() {
     for mut api in servers() {
         let mut world = World::ready(&api, options());
         api.stop();
-        assert!(world.is_quiet(), "what is known stays");
+        assert!(world.is_quiet(), "known objects stay");
         assert_eq!(world.metric("headgate_api_connected", ""), 0.0);
         change(&api);
         api.compact();
         api.resume();
-        check(&api, &mut world, "away");
+        check(&api, &mut world, "outage");
         world.until_metric("headgate_api_connected", "", 1.0);
     }
 }
 
 #[test]
-fn faults_of_requests_are_survived() {
+fn failed_requests_are_retried() {
     let effects = [
         Effect::Drop,
         Effect::Status(500),
@@ -185,7 +185,7 @@ fn faults_of_requests_are_survived() {
 }
 
 #[test]
-fn a_restored_backup_is_noticed() {
+fn a_restored_backup_is_detected() {
     for api in servers() {
         let mut world = World::ready(&api, options());
         api.wait_for_watches("ingresses", 1);
@@ -206,7 +206,7 @@ fn a_restored_backup_is_noticed() {
 }
 
 #[test]
-fn a_list_that_breaks_off_is_begun_again() {
+fn an_interrupted_list_is_repeated() {
     let api = ApiServer::start_with(Options {
         streaming_lists: false,
         ..Options::default()
@@ -228,13 +228,13 @@ fn a_list_that_breaks_off_is_begun_again() {
         api.inject(fault.skip(2).times(1));
         let mut world = World::ready(&api, options());
         assert_eq!(world.snapshot().len(), 1202 + 3, "{effect:?}");
-        // And the same when everything is listed anew.
+        // The same for a relist.
         let fault = Fault::new(effect).verb("list").resource("ingresses");
         api.inject(fault.skip(2).times(1));
         api.wait_for_watches("ingresses", 1);
         api.disturb("ingresses", Disturbance::Error(410));
         api.replace(ingress("after", "web"));
-        world.until("what came after", |world| {
+        world.until("the Ingress after it", |world| {
             world.has(Kind::Ingress, "shop", "after")
         });
         assert!(world.deleted.is_empty());
@@ -243,15 +243,15 @@ fn a_list_that_breaks_off_is_begun_again() {
 }
 
 #[test]
-fn one_object_that_cannot_be_read_spoils_nothing() {
+fn an_unreadable_object_affects_no_other() {
     for api in servers() {
-        let spoil = |api: &ApiServer| {
+        let invalidate = |api: &ApiServer| {
             api.modify("Ingress", "shop", "steady", |ingress| {
                 ingress["spec"]["rules"] = json!("none");
             });
         };
         let mut world = World::ready(&api, options());
-        spoil(&api);
+        invalidate(&api);
         let batch = world.batch();
         assert_eq!(batch.findings.len(), 1);
         let finding = batch.findings[0].to_string();
@@ -262,14 +262,14 @@ fn one_object_that_cannot_be_read_spoils_nothing() {
         );
         api.create(ingress("new", "web"));
         world.until("another", |world| world.has(Kind::Ingress, "shop", "new"));
-        // Nor a list.
+        // Nor does it fail a list.
         let mut other = World::ready(&api, options());
         assert!(other.has(Kind::Ingress, "shop", "new"));
         assert!(!other.has(Kind::Ingress, "shop", "steady"));
         assert_eq!(other.last.as_ref().unwrap().findings.len(), 1);
         api.replace(secured("steady", "cert"));
         for world in [&mut world, &mut other] {
-            world.until("it to be good", |world| {
+            world.until("it to be valid", |world| {
                 let last = world.last.as_ref().unwrap();
                 last.findings.is_empty() && world.has(Kind::Secret, "shop", "cert")
             });
@@ -278,7 +278,7 @@ fn one_object_that_cannot_be_read_spoils_nothing() {
 }
 
 #[test]
-fn everything_is_listed_anew_now_and_then_if_wanted() {
+fn everything_is_relisted_periodically_if_configured() {
     let api = ApiServer::start();
     fill(&api);
     let mut options = options();

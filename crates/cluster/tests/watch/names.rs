@@ -1,4 +1,4 @@
-//! Secrets and ConfigMaps: those that are named, and no others.
+//! Secrets and ConfigMaps: only referenced ones are kept.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use serde_json::json;
 
 use crate::world::{World, changed, config_map, ingress, options, secret, secured, service, slice};
 
-/// What names another object waits for it as long as a loaded machine may take.
-fn patient() -> headgate_cluster::WatchOptions {
+/// Changes wait for referenced objects, for as long as a loaded machine may take.
+fn waiting_for_references() -> headgate_cluster::WatchOptions {
     let mut options = options();
-    options.timing.answer = Duration::from_secs(10);
+    options.timing.fetch_wait = Duration::from_secs(10);
     options
 }
 
 #[test]
-fn a_secret_comes_with_the_ingress_that_names_it_and_goes_with_it() {
+fn a_secret_is_added_and_dropped_with_the_ingress_that_refers_to_it() {
     let api = ApiServer::start();
     api.create(secret("shop", "cert"));
-    let mut world = World::ready(&api, patient());
+    let mut world = World::ready(&api, waiting_for_references());
     assert!(!world.has(Kind::Secret, "shop", "cert"));
     let slow = Fault::new(Effect::Delay(Duration::from_millis(100)));
     api.inject(slow.verb("list").resource("secrets").times(1));
@@ -27,7 +27,7 @@ fn a_secret_comes_with_the_ingress_that_names_it_and_goes_with_it() {
     let batch = world.batch();
     assert_eq!(changed(&batch).len(), 2, "{:?}", batch.changes);
     assert!(world.has(Kind::Secret, "shop", "cert"));
-    // Another who names it keeps it.
+    // Another reference keeps it.
     api.create(secured("api", "cert"));
     world.batch();
     api.delete("Ingress", "shop", "web");
@@ -40,7 +40,7 @@ fn a_secret_comes_with_the_ingress_that_names_it_and_goes_with_it() {
 }
 
 #[test]
-fn a_secret_that_comes_later_is_taken_and_others_are_not() {
+fn a_referenced_secret_that_is_created_later_is_added_and_others_are_not() {
     let api = ApiServer::start();
     api.create(secured("web", "cert"));
     let mut world = World::ready(&api, options());
@@ -66,10 +66,10 @@ fn a_secret_that_comes_later_is_taken_and_others_are_not() {
 }
 
 #[test]
-fn names_survive_new_lists_and_failing_requests() {
+fn references_survive_relists_and_failing_requests() {
     let api = ApiServer::start();
     api.create(secret("shop", "cert"));
-    let mut world = World::ready(&api, patient());
+    let mut world = World::ready(&api, waiting_for_references());
     api.wait_for_watches("secrets", 1);
     api.inject(
         Fault::new(Effect::Status(500))
@@ -94,13 +94,13 @@ fn names_survive_new_lists_and_failing_requests() {
 }
 
 #[test]
-fn the_settings_bring_the_config_maps_that_they_name() {
+fn config_maps_that_the_settings_refer_to_are_kept() {
     let api = ApiServer::start();
     let settings = |data| config_map("system", "settings", data);
     api.create(settings(json!({"add-headers": "system/headers"})));
     api.create(config_map("system", "headers", json!({"X-One": "1"})));
     api.create(config_map("system", "more", json!({"X-Two": "2"})));
-    let mut options = patient();
+    let mut options = waiting_for_references();
     options.compile = Options {
         settings: Some(Name::new("system", "settings")),
         ..Options::default()
@@ -117,7 +117,7 @@ fn the_settings_bring_the_config_maps_that_they_name() {
 }
 
 #[test]
-fn classes_bring_their_parameters() {
+fn parameters_of_classes_are_kept() {
     let api = ApiServer::start();
     api.create(config_map(
         "system",
@@ -125,7 +125,7 @@ fn classes_bring_their_parameters() {
         json!({"proxy-set-headers": "system/headers"}),
     ));
     api.create(config_map("system", "headers", json!({"X-One": "1"})));
-    let mut world = World::ready(&api, patient());
+    let mut world = World::ready(&api, waiting_for_references());
     let class = |name: &str, controller: &str, map: &str| {
         json!({
             "apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
@@ -135,34 +135,34 @@ fn classes_bring_their_parameters() {
             }},
         })
     };
-    // What others' classes point to is not read: it may be in namespaces that we have no right to.
-    api.create(config_map("system", "theirs", json!({})));
-    api.create(class("theirs", "example.com/theirs", "theirs"));
+    // Parameters of another controller's class are not read: they may be in a forbidden namespace.
+    api.create(config_map("system", "other", json!({})));
+    api.create(class("other", "example.com/other", "other"));
     api.create(class("nginx", "k8s.io/ingress-nginx", "parameters"));
-    world.until("what the parameters name", |world| {
+    world.until("the parameters and their references", |world| {
         world.has(Kind::ConfigMap, "system", "parameters")
             && world.has(Kind::ConfigMap, "system", "headers")
     });
-    assert!(!world.has(Kind::ConfigMap, "system", "theirs"));
-    api.delete("IngressClass", "", "theirs");
+    assert!(!world.has(Kind::ConfigMap, "system", "other"));
+    api.delete("IngressClass", "", "other");
     api.delete("IngressClass", "", "nginx");
     world.until("all of it to go", |world| world.snapshot().is_empty());
 }
 
 #[test]
-fn an_ingress_comes_with_its_service_and_slices() {
+fn an_ingress_waits_for_its_service_and_slices() {
     let api = ApiServer::start();
     let mut options = options();
-    options.timing.together = Duration::from_secs(10);
+    options.timing.services_wait = Duration::from_secs(10);
     let mut world = World::ready(&api, options);
     api.create(ingress("web", "web"));
     assert!(world.is_quiet(), "it waits for the Service");
     api.create(service("shop", "web"));
-    assert!(world.is_quiet(), "and for a slice of it");
+    assert!(world.is_quiet(), "it waits for a slice");
     api.create(slice("shop", "web-1", "web"));
     let batch = world.batch();
     assert_eq!(changed(&batch).len(), 3, "{:?}", batch.changes);
-    // What lacks nothing does not wait.
+    // A complete one does not wait.
     let start = std::time::Instant::now();
     api.create(ingress("api", "web"));
     world.batch();
@@ -170,7 +170,7 @@ fn an_ingress_comes_with_its_service_and_slices() {
 }
 
 #[test]
-fn an_ingress_without_a_service_is_told_all_the_same() {
+fn an_ingress_without_a_service_is_reported_after_the_wait() {
     let api = ApiServer::start();
     let mut world = World::ready(&api, options());
     api.create(ingress("web", "none"));

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::world::{World, config_map, ingress_in, options, secret, secured, service, slice};
 
 #[test]
-fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
+fn one_namespace_is_watched_and_objects_of_flags_elsewhere() {
     let api = ApiServer::start();
     for namespace in ["shop", "other"] {
         api.create(ingress_in(namespace, "web", "web"));
@@ -54,7 +54,7 @@ fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
         );
     }
     assert_eq!(world.snapshot().len(), 9);
-    // No request asked for more than that.
+    // No request selects more than that.
     for request in api.requests() {
         let is_class = request.resource == "ingressclasses";
         let is_named = request.query.contains("metadata.name")
@@ -64,7 +64,7 @@ fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
             "{request:?}"
         );
     }
-    // And all of it is kept up to date.
+    // All of them are kept up to date.
     api.delete("EndpointSlice", "system", "errors-1");
     world.until("the slice to go", |world| {
         !world.has(Kind::EndpointSlice, "system", "errors-1")
@@ -76,7 +76,7 @@ fn one_namespace_is_watched_and_what_flags_name_elsewhere() {
 }
 
 #[test]
-fn namespaces_come_and_go_with_their_labels() {
+fn namespaces_are_selected_by_their_labels() {
     let api = ApiServer::start();
     let namespace = |name: &str, team: &str| {
         json!({
@@ -100,7 +100,7 @@ fn namespaces_come_and_go_with_their_labels() {
 }
 
 #[test]
-fn without_a_selector_nobody_asks_for_namespaces() {
+fn namespaces_are_not_requested_without_a_selector() {
     let api = ApiServer::start();
     World::ready(&api, options());
     assert!(
@@ -111,7 +111,7 @@ fn without_a_selector_nobody_asks_for_namespaces() {
 }
 
 #[test]
-fn to_list_and_to_watch_is_all_that_has_to_be_allowed() {
+fn permission_to_list_and_watch_is_enough() {
     let api = ApiServer::start();
     api.create(json!({
         "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole",
@@ -131,8 +131,8 @@ fn to_list_and_to_watch_is_all_that_has_to_be_allowed() {
     let token = api.service_account("system", "headgate");
     api.enforce_rbac(true);
     api.create(secret("shop", "cert"));
-    let folder = tempfile::tempdir().unwrap();
-    let kubeconfig = folder.path().join("config");
+    let directory = tempfile::tempdir().unwrap();
+    let kubeconfig = directory.path().join("config");
     std::fs::write(&kubeconfig, api.kubeconfig_for(&token)).unwrap();
     let connect = ConnectOptions {
         kubeconfig: Some(kubeconfig),
@@ -140,7 +140,7 @@ fn to_list_and_to_watch_is_all_that_has_to_be_allowed() {
     };
     let mut world = World::connected(&connect, options());
     world.batch();
-    // Single objects are asked for by listing, and a watch goes on by listing a little.
+    // Single objects are requested by a list, and resuming a watch checks the version by a list.
     api.create(secured("web", "cert"));
     world.until("the Secret", |world| {
         world.has(Kind::Secret, "shop", "cert")
@@ -160,7 +160,7 @@ fn to_list_and_to_watch_is_all_that_has_to_be_allowed() {
 }
 
 #[test]
-fn helm_s_secrets_are_not_asked_for() {
+fn secrets_of_helm_are_not_requested() {
     let api = ApiServer::start();
     World::ready(&api, options());
     let request = api.wait_for_request(|request| request.resource == "secrets");

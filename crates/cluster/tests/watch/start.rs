@@ -47,14 +47,14 @@ fn the_first_batch_has_everything() {
 }
 
 #[test]
-fn an_empty_cluster_is_a_batch_too() {
+fn an_empty_cluster_makes_a_batch_too() {
     let api = ApiServer::start();
     let batch = World::new(&api).batch();
     assert_eq!(batch.origin, Origin::Live);
 }
 
 #[test]
-fn lists_come_by_watching_or_in_pages() {
+fn lists_are_streamed_or_paged() {
     let many = |api: &ApiServer| {
         for index in 0..1200 {
             api.create(ingress(&format!("web-{index}"), "web"));
@@ -79,7 +79,7 @@ fn lists_come_by_watching_or_in_pages() {
 }
 
 #[test]
-fn a_server_that_is_away_is_waited_for() {
+fn an_unreachable_server_is_retried_until_it_responds() {
     let mut api = ApiServer::start();
     fill(&api);
     api.stop();
@@ -96,7 +96,7 @@ fn a_server_that_is_away_is_waited_for() {
 }
 
 #[test]
-fn what_goes_wrong_at_first_is_tried_again() {
+fn failed_requests_at_start_are_retried() {
     let effects = [
         Effect::Drop,
         Effect::Status(500),
@@ -120,7 +120,7 @@ fn what_goes_wrong_at_first_is_tried_again() {
 }
 
 #[test]
-fn classes_that_may_not_be_read_are_told() {
+fn forbidden_classes_are_reported() {
     let api = ApiServer::start();
     fill(&api);
     api.create(json!({
@@ -142,7 +142,7 @@ fn classes_that_may_not_be_read_are_told() {
 }
 
 #[test]
-fn without_secrets_it_goes_on_and_without_services_it_does_not() {
+fn forbidden_secrets_do_not_delay_the_first_batch_and_forbidden_services_do() {
     let api = ApiServer::start();
     fill(&api);
     api.inject(Fault::new(Effect::Status(403)).resource("secrets"));
@@ -161,14 +161,14 @@ fn without_secrets_it_goes_on_and_without_services_it_does_not() {
 }
 
 #[test]
-fn over_tls_with_an_authority_of_its_own() {
+fn over_tls_with_a_private_ca() {
     let api = ApiServer::start_with(Options {
         tls: true,
         ..Options::default()
     });
     fill(&api);
-    let folder = tempfile::tempdir().unwrap();
-    let authority = folder.path().join("ca.crt");
+    let directory = tempfile::tempdir().unwrap();
+    let authority = directory.path().join("ca.crt");
     std::fs::write(&authority, api.authority()).unwrap();
     let connect = ConnectOptions {
         apiserver: Some(api.url()),
@@ -185,8 +185,8 @@ fn a_token_is_read_again_when_it_is_rejected() {
     let api = ApiServer::start();
     fill(&api);
     let token = api.service_account("system", "headgate");
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
     std::fs::write(&file, format!("{token}\n")).unwrap();
     let kubeconfig = json!({
         "apiVersion": "v1", "kind": "Config", "current-context": "one",
@@ -194,7 +194,7 @@ fn a_token_is_read_again_when_it_is_rejected() {
         "users": [{"name": "one", "user": {"tokenFile": file}}],
         "contexts": [{"name": "one", "context": {"cluster": "one", "user": "one"}}],
     });
-    let config = folder.path().join("config");
+    let config = directory.path().join("config");
     std::fs::write(&config, kubeconfig.to_string()).unwrap();
     let connect = ConnectOptions {
         kubeconfig: Some(config),
@@ -211,14 +211,13 @@ fn a_token_is_read_again_when_it_is_rejected() {
     std::fs::write(&file, api.service_account("system", "headgate")).unwrap();
     api.disturb_all(headgate_apiserver::Disturbance::Close);
     api.create(ingress("later", "web"));
-    world.until("what came later", |world| {
+    world.until("the later Ingress", |world| {
         world.has(Kind::Ingress, "shop", "later")
     });
 }
 
 #[test]
-fn a_client_that_may_wait_forgets_nothing() {
-    // Dropping the future of a batch in the middle loses nothing.
+fn dropping_the_future_of_a_batch_loses_nothing() {
     let api = ApiServer::start();
     fill(&api);
     let mut world = World::new(&api);

@@ -1,4 +1,4 @@
-//! A watch on an API server, and what it gives out.
+//! A watch on an API server, and its batches.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
 
-/// A watch, and what it made known.
+/// A watch, and what it reported.
 pub(crate) struct World {
     known: BTreeSet<ObjectRef>,
     /// Objects that were deleted.
@@ -23,14 +23,14 @@ pub(crate) struct World {
     pub(crate) runtime: Runtime,
 }
 
-/// Less patient than in production, where a test would have to wait.
+/// Shorter than in production, where tests would wait.
 pub(crate) fn timing() -> Timing {
     Timing {
         first_retry: Duration::from_millis(5),
         longest_retry: Duration::from_millis(100),
-        longest_wait: Duration::from_millis(100),
-        patience: Duration::from_millis(500),
-        initial: Duration::from_millis(500),
+        longest_retry_after: Duration::from_millis(100),
+        response_timeout: Duration::from_millis(500),
+        initial_events_timeout: Duration::from_millis(500),
         ..Timing::default()
     }
 }
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// A world that knows everything.
+    /// A world after the first batch.
     pub(crate) fn ready(api: &ApiServer, options: WatchOptions) -> Self {
         let mut world = Self::with(api, options);
         world.batch();
@@ -95,7 +95,7 @@ impl World {
         batch.unwrap_or_else(|| panic!("no batch within {PATIENCE:?}"))
     }
 
-    /// The next batch if it comes within a time.
+    /// The next batch, unless it takes longer than `time`.
     pub(crate) fn batch_within(&mut self, time: Duration) -> Option<Batch> {
         let Self { runtime, watch, .. } = self;
         let batch = runtime.block_on(async { timeout(time, watch.changes()).await });
@@ -111,23 +111,26 @@ impl World {
         Some(batch)
     }
 
-    /// Takes batches in until something holds.
+    /// Takes batches until `holds` is true.
     pub(crate) fn until(&mut self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         while !holds(self) {
-            assert!(self.batch_within(PATIENCE).is_some(), "in vain for {what}");
+            assert!(
+                self.batch_within(PATIENCE).is_some(),
+                "waited in vain for {what}"
+            );
         }
     }
 
-    /// Nothing is told for as long as it takes to be sure.
+    /// Whether no batch arrives for some time.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.batch_within(Duration::from_millis(150)).is_none()
     }
 
-    /// Lets the watch work until something outside of it holds.
+    /// Lets the watch work until an external condition holds.
     pub(crate) fn work_until(&mut self, what: &str, mut holds: impl FnMut() -> bool) {
         let start = std::time::Instant::now();
         while !holds() {
-            assert!(start.elapsed() < PATIENCE, "in vain for {what}");
+            assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
             self.batch_within(Duration::from_millis(5));
         }
     }
@@ -142,7 +145,7 @@ impl World {
     pub(crate) fn until_metric(&mut self, name: &str, label: &str, value: f64) {
         let start = std::time::Instant::now();
         while self.metric(name, label) < value {
-            assert!(start.elapsed() < PATIENCE, "in vain for {name}");
+            assert!(start.elapsed() < PATIENCE, "waited in vain for {name}");
             self.batch_within(Duration::from_millis(5));
         }
     }
@@ -162,7 +165,7 @@ impl World {
     }
 }
 
-/// What changed; with a slice that changed comes its Service.
+/// The changed objects; with a changed slice also its Service.
 pub(crate) fn changed(batch: &Batch) -> BTreeSet<ObjectRef> {
     batch.changes.objects().cloned().collect()
 }
@@ -190,7 +193,7 @@ pub(crate) fn ingress_in(namespace: &str, name: &str, service: &str) -> Value {
     })
 }
 
-/// An Ingress that names a Secret.
+/// An Ingress that refers to a Secret.
 pub(crate) fn secured(name: &str, secret: &str) -> Value {
     let mut ingress = ingress(name, "web");
     ingress["spec"]["tls"] = json!([{"secretName": secret}]);

@@ -1,4 +1,4 @@
-//! What the tests of writing share: a runtime, clients of the fixture, and permissions.
+//! Shared by the tests of writers: a runtime, clients of the fixture, and permissions.
 
 #![allow(dead_code, reason = "not every test uses all of it")]
 
@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// Generous: a loaded machine is no bug.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
+/// Generous, for loaded machines.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An API server and the runtime of its clients.
 pub(crate) struct World {
@@ -57,19 +57,19 @@ impl World {
         })
     }
 
-    /// Waits until what is watched is so; how long that took.
+    /// Waits until the watched value holds; returns how long that took.
     #[track_caller]
     pub(crate) fn wait<T>(
         &self,
         watched: &mut watch::Receiver<T>,
-        wanted: impl FnMut(&T) -> bool,
+        holds: impl FnMut(&T) -> bool,
     ) -> Duration {
-        let begun = Instant::now();
+        let start = Instant::now();
         let found = self.runtime.block_on(async {
-            let found = tokio::time::timeout(PATIENCE, watched.wait_for(wanted)).await;
+            let found = tokio::time::timeout(TIMEOUT, watched.wait_for(holds)).await;
             found.is_ok_and(|found| found.is_ok())
         });
-        assert!(found, "not so in {PATIENCE:?}");
-        begun.elapsed()
+        assert!(found, "not within {TIMEOUT:?}");
+        start.elapsed()
     }
 }

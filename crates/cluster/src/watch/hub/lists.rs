@@ -1,11 +1,11 @@
-//! What reflectors report about objects: lists that replace what was known as a whole, events, failures.
+//! Reports of reflectors: lists that replace the known objects as a whole, events, failures.
 
 use headgate_compile::{Kind, Name, Object, ObjectRef};
 
 use super::{Hub, List, State, owner};
-use crate::watch::decode::{Arrived, Decoded};
+use crate::watch::decode::{Decoded, DecodedObject};
 use crate::watch::health::Condition;
-use crate::watch::message::{Event, Id, Problem, Progress, Sort};
+use crate::watch::message::{Event, Id, Problem, ProblemKind, Progress};
 
 impl Hub {
     pub(super) fn progress(&mut self, id: Id, progress: Progress) {
@@ -26,7 +26,7 @@ impl Hub {
                 }
             }
             Progress::Failed(problem) => self.failed(id, problem),
-            Progress::Well => self.conditions.set(id, None),
+            Progress::Recovered => self.conditions.set(id, None),
         }
     }
 
@@ -38,10 +38,10 @@ impl Hub {
 
     fn listed(&mut self, id: Id, decoded: Decoded) {
         match decoded {
-            Decoded::Unwanted => {}
+            Decoded::Unreferenced => {}
             Decoded::Unreadable(name, why) => self.unreadable(id, name, &why),
-            Decoded::Read(arrived) => {
-                let Some((reference, object)) = self.accept(id, *arrived) else {
+            Decoded::Object(decoded) => {
+                let Some((reference, object)) = self.accept(id, *decoded) else {
                     return;
                 };
                 self.unreadable.remove(&reference);
@@ -58,7 +58,7 @@ impl Hub {
         }
     }
 
-    /// What was listed replaces what was known, all at once.
+    /// Replaces the known objects with the listed ones, all at once.
     fn complete(&mut self, id: Id) {
         let Some(followed) = self.followed_mut(id) else {
             return;
@@ -68,7 +68,7 @@ impl Hub {
         followed.state = State::Complete;
         let missing = self.missing(id, kind, &list);
         for (name, object) in list.staged {
-            // The last reference to it may have gone since it was read.
+            // The last reference may have gone since the object was decoded.
             if self.is_kept(&ObjectRef { kind, name }) {
                 self.put(object);
             }
@@ -81,11 +81,11 @@ impl Hub {
             self.snapshot.set_classes_readable(true);
         }
         self.conditions.set(id, None);
-        self.conditions.completed(id);
+        self.conditions.listed();
         self.start_named();
     }
 
-    /// Objects of a selection that its list did not have.
+    /// Known objects of a selection that are not in its list.
     fn missing(&mut self, id: Id, kind: Kind, list: &List) -> Vec<ObjectRef> {
         let selections = &self.selections;
         self.unreadable.retain(kind, |name| {
@@ -103,13 +103,13 @@ impl Hub {
 
     fn event(&mut self, id: Id, event: Event) {
         match event {
-            Event::Apply(Decoded::Read(arrived)) => {
-                if let Some((reference, object)) = self.accept(id, *arrived) {
+            Event::Apply(Decoded::Object(decoded)) => {
+                if let Some((reference, object)) = self.accept(id, *decoded) {
                     self.fetching.remove(&reference);
                     self.put(object);
                 }
             }
-            Event::Apply(Decoded::Unwanted) => {}
+            Event::Apply(Decoded::Unreferenced) => {}
             Event::Apply(Decoded::Unreadable(name, why)) => self.unreadable(id, name, &why),
             Event::Delete(name) => {
                 let Some(followed) = self.followed(id) else {
@@ -135,7 +135,7 @@ impl Hub {
             is_required: self.is_required(followed) && followed.state != State::Complete,
             problem,
         };
-        let is_denied = condition.problem.sort == Sort::Denied;
+        let is_denied = condition.problem.kind == ProblemKind::Denied;
         let was_listed = followed.state == State::Complete;
         let kind = followed.selection.kind;
         self.conditions.set(id, Some(condition));
@@ -151,14 +151,14 @@ impl Hub {
         self.start_named();
     }
 
-    /// The object, if the selection owns it and it is kept; what is kept beside it is passed on.
-    fn accept(&self, id: Id, arrived: Arrived) -> Option<(ObjectRef, Object)> {
-        let Arrived {
+    /// The object, if the selection owns it and it is kept. Passes its status on.
+    fn accept(&self, id: Id, decoded: DecodedObject) -> Option<(ObjectRef, Object)> {
+        let DecodedObject {
             name,
             object,
             status,
             published,
-        } = arrived;
+        } = decoded;
         let reference = ObjectRef {
             kind: object.kind(),
             name,
@@ -177,7 +177,7 @@ impl Hub {
         Some((reference, object))
     }
 
-    /// The object is there in a version that cannot be read; the one before stays.
+    /// Reports an object that cannot be decoded; its previous version stays.
     fn unreadable(&mut self, id: Id, name: Name, why: &str) {
         let Some(followed) = self.followed(id) else {
             return;
@@ -200,7 +200,7 @@ impl Hub {
 }
 
 impl List {
-    /// The object is there, and stays as it is known.
+    /// The list has the object, and its known version stays.
     pub(super) fn found(&mut self, name: Name) {
         self.staged.remove(&name);
         self.known.insert(name);

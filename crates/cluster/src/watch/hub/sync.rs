@@ -1,4 +1,4 @@
-//! Objects that are referenced: watches begun for them, and requests for single objects.
+//! Referenced objects: their watches, and requests for single objects.
 
 use headgate_compile::ObjectRef;
 
@@ -9,7 +9,7 @@ use crate::watch::references::ReferenceChange;
 use crate::watch::selection::Selection;
 
 impl Hub {
-    /// Gets what is referenced from now on, and drops what is no longer.
+    /// Fetches newly referenced objects, and drops those that are no longer referenced.
     pub(super) fn sync_references(&mut self) {
         loop {
             let changes = self.references.take_changes();
@@ -32,9 +32,9 @@ impl Hub {
                 let id = self.follow(Selection::named(&object));
                 self.start(id);
             }
-            // A list that begins later has it.
+            // Its list has not started and will have the object.
             Some(id) if self.state(id) == Some(State::Waiting) => {}
-            // One that is watched alone comes anyway.
+            // It has a watch of its own.
             Some(id) if self.followed(id).is_some_and(|one| one.name().is_some()) => {}
             Some(_) => self.fetch(object),
         }
@@ -56,7 +56,7 @@ impl Hub {
         self.tasks.push(Task::Drop(object));
     }
 
-    /// Begins to list Secrets and ConfigMaps once all that refers to them was listed, so that no others have to be kept.
+    /// Starts to list Secrets and ConfigMaps once all objects that refer to them were listed, so that no others are kept.
     pub(super) fn start_named(&mut self) {
         let mut referring = self
             .selections
@@ -64,7 +64,7 @@ impl Hub {
             .flatten()
             .filter(|followed| followed.selection.kind.refers() || self.has_settings(followed));
         if referring.all(|followed| matches!(followed.state, State::Complete | State::Denied)) {
-            // The references of the last list count already.
+            // Includes the references of the list that completed last.
             self.sync_references();
             self.start_all(|_| true);
         }
@@ -91,10 +91,10 @@ impl Hub {
         }
     }
 
-    /// A response that is still under way may be older than the list that is complete now; another request gets a newer one.
+    /// Repeats pending requests after a list: their responses may be older than the list.
     pub(super) fn fetch_again(&mut self, id: Id) {
-        let asked: Vec<ObjectRef> = self.fetching.keys().cloned().collect();
-        for object in asked {
+        let pending: Vec<ObjectRef> = self.fetching.keys().cloned().collect();
+        for object in pending {
             if self.owner(object.kind, None, &object.name) == Some(id) {
                 self.fetch(object);
             }
@@ -107,7 +107,7 @@ impl Hub {
         self.tasks.push(Task::Fetch(object, self.requests));
     }
 
-    /// The response to a request by name, unless an event came since.
+    /// Handles the response to a request by name, unless an event arrived since.
     pub(super) fn fetched(&mut self, object: ObjectRef, request: u64, found: Option<Decoded>) {
         if self.fetching.get(&object) != Some(&request) {
             return;
@@ -118,13 +118,13 @@ impl Hub {
         }
         let owner = self.owner(object.kind, None, &object.name);
         if let Some(list) = owner.and_then(|id| self.list_mut(id)) {
-            // The list that is being read may have an older version of it, or none.
+            // The list that is being read may have an older version, or lack the object.
             list.found(object.name.clone());
         }
         match found {
-            Some(Decoded::Read(arrived)) => self.put(arrived.object),
+            Some(Decoded::Object(decoded)) => self.put(decoded.object),
             Some(Decoded::Unreadable(_, why)) => self.unreadable.insert(object, &why),
-            Some(Decoded::Unwanted) | None => self.remove(&object),
+            Some(Decoded::Unreferenced) | None => self.remove(&object),
         }
     }
 }

@@ -9,16 +9,16 @@ use serde_json::json;
 use super::*;
 use crate::status::Observations as _;
 use crate::watch::WatchMetrics;
-use crate::watch::decode::{Arrived, Decoded};
-use crate::watch::message::{Event, Problem, Progress, Sort};
+use crate::watch::decode::{Decoded, DecodedObject};
+use crate::watch::message::{Event, Problem, ProblemKind, Progress};
 use crate::watch::statuses::Status;
 
-/// A hub of which changes are taken as soon as it is complete.
+/// A hub whose changes are taken after each message once it is complete.
 struct World {
     hub: Hub,
     statuses: Arc<Statuses>,
     tasks: Vec<Task>,
-    /// By the last message.
+    /// Changes of the last message.
     changed: Vec<ObjectRef>,
 }
 
@@ -45,14 +45,14 @@ impl World {
         Id(found.unwrap_or_else(|| panic!("no selection of {what}")))
     }
 
-    fn tell(&mut self, what: &str, progress: Progress) {
+    fn report(&mut self, what: &str, progress: Progress) {
         let id = self.id(what);
-        self.news(News::Selection(id, progress));
+        self.handle(Update::Selection(id, progress));
     }
 
-    fn news(&mut self, news: News) {
+    fn handle(&mut self, update: Update) {
         let arrived = Instant::now();
-        self.hub.take(Message { arrived, news });
+        self.hub.handle(Message { arrived, update });
         self.tasks.extend(self.hub.take_tasks());
         self.changed = Vec::new();
         if self.hub.is_complete() {
@@ -62,12 +62,12 @@ impl World {
     }
 
     fn list(&mut self, what: &str, objects: Vec<Object>) {
-        self.tell(what, Progress::Begin);
-        self.tell(
+        self.report(what, Progress::Begin);
+        self.report(
             what,
             Progress::Listed(objects.into_iter().map(read).collect()),
         );
-        self.tell(what, Progress::Complete);
+        self.report(what, Progress::Complete);
     }
 
     fn list_nothing(&mut self, kinds: &[&str]) {
@@ -77,12 +77,12 @@ impl World {
     }
 
     fn apply(&mut self, what: &str, object: Object) {
-        self.tell(what, Progress::Events(vec![Event::Apply(read(object))]));
+        self.report(what, Progress::Events(vec![Event::Apply(read(object))]));
     }
 
     fn delete(&mut self, what: &str, name: &str) {
         let event = Event::Delete(Name::new("shop", name));
-        self.tell(what, Progress::Events(vec![event]));
+        self.report(what, Progress::Events(vec![event]));
     }
 
     fn fetches(&self) -> Vec<(String, u64)> {
@@ -110,9 +110,9 @@ fn read(object: Object) -> Decoded {
     let status = matches!(object, Object::Ingress(_)).then(|| Status {
         uid: "1".into(),
         entries: Vec::new(),
-        ours: false,
+        managed: false,
     });
-    Decoded::Read(Box::new(Arrived {
+    Decoded::Object(Box::new(DecodedObject {
         name: object.reference().name,
         object,
         status,
@@ -142,7 +142,7 @@ fn secret(name: &str, version: &str) -> Object {
 const INGRESSES: &str = "Ingress objects";
 const SECRETS: &str = "Secret objects";
 
-/// Everything is listed; `web` names the Secret `cert`.
+/// Everything is listed; Ingress `web` refers to Secret `cert`.
 fn complete() -> World {
     let mut world = World::new(&WatchOptions::default());
     world.list_nothing(&["IngressClass", "Service", "EndpointSlice"]);
@@ -157,7 +157,7 @@ fn complete() -> World {
 }
 
 #[test]
-fn secrets_are_listed_when_it_is_known_which_are_named() {
+fn secrets_are_listed_after_the_objects_that_refer_to_them() {
     let mut world = World::new(&WatchOptions::default());
     let first = [
         "Ingress objects",
@@ -171,10 +171,10 @@ fn secrets_are_listed_when_it_is_known_which_are_named() {
     world.list_nothing(&["IngressClass"]);
     assert_eq!(world.starts()[4..], ["Secret objects", "ConfigMap objects"]);
     // The name is known before the list begins.
-    let want = |task: &Task| matches!(task, Task::Keep(_));
+    let keep = |task: &Task| matches!(task, Task::Keep(_));
     let start = |task: &Task| matches!(task, Task::Start(_, one) if one.kind == Kind::Secret);
     let position = |which: &dyn Fn(&Task) -> bool| world.tasks.iter().position(which).unwrap();
-    assert!(position(&want) < position(&start));
+    assert!(position(&keep) < position(&start));
     assert!(world.fetches().is_empty());
 }
 
@@ -182,17 +182,17 @@ fn secrets_are_listed_when_it_is_known_which_are_named() {
 fn nothing_is_complete_before_everything_was_listed() {
     let world = complete();
     assert!(world.knows(&ingress("web", "cert")) && world.knows(&secret("cert", "b25l")));
-    assert!(!world.knows(&secret("other", "b25l")), "nobody names it");
+    assert!(!world.knows(&secret("other", "b25l")), "not referenced");
 }
 
 #[test]
-fn a_new_name_is_asked_for_and_an_unused_one_dropped() {
+fn a_new_reference_is_fetched_and_an_unreferenced_object_dropped() {
     let mut world = complete();
     world.apply(INGRESSES, ingress("web", "other"));
     assert_eq!(world.fetches(), [("Secret shop/other".to_owned(), 1)]);
     assert!(!world.knows(&secret("cert", "b25l")));
     let other = secret("other", "b25l");
-    world.news(News::Fetched(
+    world.handle(Update::Fetched(
         other.reference(),
         1,
         Some(read(other.clone())),
@@ -204,18 +204,18 @@ fn a_new_name_is_asked_for_and_an_unused_one_dropped() {
 }
 
 #[test]
-fn an_event_since_the_request_wins_over_the_answer() {
+fn an_event_after_the_request_wins_over_the_response() {
     let mut world = complete();
     world.apply(INGRESSES, ingress("web", "other"));
     world.apply(SECRETS, secret("other", "dHdv"));
     let old = secret("other", "b25l");
-    world.news(News::Fetched(old.reference(), 1, Some(read(old))));
+    world.handle(Update::Fetched(old.reference(), 1, Some(read(old))));
     assert!(world.knows(&secret("other", "dHdv")));
     // The same for one that was deleted meanwhile.
     world.apply(INGRESSES, ingress("api", "third"));
     world.delete(SECRETS, "third");
     let third = secret("third", "b25l");
-    world.news(News::Fetched(
+    world.handle(Update::Fetched(
         third.reference(),
         2,
         Some(read(third.clone())),
@@ -232,35 +232,38 @@ fn a_list_during_a_request_is_followed_by_another_request() {
         vec![secret("cert", "b25l"), secret("other", "dHdv")],
     );
     assert_eq!(world.fetches().len(), 2);
-    // The first answer may be older than the list.
+    // The first response may be older than the list.
     let old = secret("other", "b25l");
-    world.news(News::Fetched(old.reference(), 1, Some(read(old))));
+    world.handle(Update::Fetched(old.reference(), 1, Some(read(old))));
     assert!(world.knows(&secret("other", "dHdv")));
 }
 
 #[test]
-fn a_new_list_takes_effect_as_a_whole() {
+fn a_relist_takes_effect_as_a_whole() {
     let mut world = complete();
-    world.tell(INGRESSES, Progress::Begin);
-    world.tell(
+    world.report(INGRESSES, Progress::Begin);
+    world.report(
         INGRESSES,
         Progress::Listed(vec![read(ingress("new", "cert"))]),
     );
     assert!(world.knows(&ingress("web", "cert")) && !world.knows(&ingress("new", "cert")));
-    // One that breaks off counts for nothing.
-    world.tell(INGRESSES, Progress::Begin);
-    world.tell(
+    // An incomplete list has no effect.
+    world.report(INGRESSES, Progress::Begin);
+    world.report(
         INGRESSES,
         Progress::Listed(vec![read(ingress("newer", "cert"))]),
     );
-    world.tell(INGRESSES, Progress::Complete);
+    world.report(INGRESSES, Progress::Complete);
     assert!(world.knows(&ingress("newer", "cert")));
     assert!(!world.knows(&ingress("new", "cert")) && !world.knows(&ingress("web", "cert")));
-    assert!(world.knows(&secret("cert", "b25l")), "named all the time");
+    assert!(
+        world.knows(&secret("cert", "b25l")),
+        "referenced all the time"
+    );
 }
 
 #[test]
-fn an_unchanged_list_is_no_news() {
+fn a_relist_without_changes_makes_no_changes() {
     let mut world = complete();
     world.list(INGRESSES, vec![ingress("web", "cert")]);
     assert_eq!(world.changed, []);
@@ -272,54 +275,54 @@ fn an_unchanged_list_is_no_news() {
 }
 
 #[test]
-fn what_cannot_be_read_stays_as_it_was_until_a_list_lacks_it() {
+fn an_unreadable_object_keeps_its_version_until_a_list_lacks_it() {
     let mut world = complete();
     let name = Name::new("shop", "web");
     let unreadable = || Decoded::Unreadable(name.clone(), "no".to_owned());
     let id = world.id(INGRESSES);
-    let tell = |world: &mut World, progress| {
-        let (arrived, news) = (Instant::now(), News::Selection(id, progress));
-        world.hub.take(Message { arrived, news });
+    let report = |world: &mut World, progress| {
+        let (arrived, update) = (Instant::now(), Update::Selection(id, progress));
+        world.hub.handle(Message { arrived, update });
         let (_, changes, findings) = world.hub.take_changes();
         (changes.is_empty(), findings.len())
     };
     let event = Progress::Events(vec![Event::Apply(unreadable())]);
-    assert_eq!(tell(&mut world, event), (true, 1));
-    tell(&mut world, Progress::Begin);
-    tell(&mut world, Progress::Listed(vec![unreadable()]));
-    assert_eq!(tell(&mut world, Progress::Complete), (true, 1));
+    assert_eq!(report(&mut world, event), (true, 1));
+    report(&mut world, Progress::Begin);
+    report(&mut world, Progress::Listed(vec![unreadable()]));
+    assert_eq!(report(&mut world, Progress::Complete), (true, 1));
     assert!(world.knows(&ingress("web", "cert")));
-    tell(&mut world, Progress::Begin);
-    assert_eq!(tell(&mut world, Progress::Complete), (false, 0));
+    report(&mut world, Progress::Begin);
+    assert_eq!(report(&mut world, Progress::Complete), (false, 0));
     assert!(!world.knows(&ingress("web", "cert")));
 }
 
 fn denied(failures: u32) -> Progress {
     Progress::Failed(Problem {
-        message: "may not".to_owned(),
-        sort: Sort::Denied,
+        message: "forbidden".to_owned(),
+        kind: ProblemKind::Denied,
         failures,
     })
 }
 
 #[test]
-fn classes_that_may_not_be_read_are_a_fact_and_nothing_waits_for_them() {
+fn forbidden_classes_do_not_delay_completion() {
     let mut world = World::new(&WatchOptions::default());
-    world.tell("IngressClass objects", denied(1));
+    world.report("IngressClass objects", denied(1));
     world.list_nothing(&["Ingress", "Service", "EndpointSlice"]);
-    world.tell("ConfigMap objects", denied(1));
-    world.tell("Secret objects", denied(1));
+    world.report("ConfigMap objects", denied(1));
+    world.report("Secret objects", denied(1));
     assert!(world.hub.is_complete());
     assert!(!world.hub.snapshot.environment().classes_readable);
     world.list_nothing(&["IngressClass"]);
     assert!(world.hub.snapshot.environment().classes_readable);
-    // Known once, they stay known.
-    world.tell("IngressClass objects", denied(1));
+    // Once listed, they stay known.
+    world.report("IngressClass objects", denied(1));
     assert!(world.hub.snapshot.environment().classes_readable);
 }
 
 #[test]
-fn without_what_is_required_nothing_is_complete() {
+fn nothing_is_complete_without_the_required_kinds() {
     for what in [
         "Ingress objects",
         "Service objects",
@@ -341,7 +344,7 @@ fn without_what_is_required_nothing_is_complete() {
             "ConfigMap system/settings",
         ] {
             if one == what {
-                world.tell(one, denied(1));
+                world.report(one, denied(1));
             } else {
                 world.list(one, Vec::new());
             }
@@ -354,7 +357,7 @@ fn without_what_is_required_nothing_is_complete() {
 }
 
 #[test]
-fn what_flags_name_elsewhere_is_watched_alone() {
+fn objects_of_flags_outside_the_watched_namespace_have_their_own_watch() {
     let world = World::new(&WatchOptions {
         compile: Options {
             namespaces: Namespaces::One("shop".into()),
@@ -371,7 +374,7 @@ fn what_flags_name_elsewhere_is_watched_alone() {
 }
 
 #[test]
-fn the_cache_fills_what_is_not_known_and_gives_way() {
+fn cached_objects_are_used_until_their_kind_is_listed() {
     let mut world = World::new(&WatchOptions::default());
     world.list(INGRESSES, vec![ingress("web", "cert")]);
     let objects = vec![
@@ -386,7 +389,7 @@ fn the_cache_fills_what_is_not_known_and_gives_way() {
     };
     world.hub.seed(objects, environment.clone());
     world.hub.take_changes();
-    // Ingresses were listed already; what they do not name is not taken.
+    // Ingresses were listed already; Secrets that they do not refer to are ignored.
     assert_eq!(world.hub.snapshot.len(), 2);
     assert!(world.knows(&ingress("web", "cert")) && world.knows(&secret("cert", "b25l")));
     assert_eq!(*world.hub.snapshot.environment(), environment);
@@ -400,19 +403,19 @@ fn the_cache_fills_what_is_not_known_and_gives_way() {
     assert!(world.hub.is_complete());
     assert!(
         !world.knows(&secret("cert", "b25l")),
-        "deleted while nobody looked"
+        "deleted between the runs"
     );
     assert!(world.hub.snapshot.environment().classes_readable);
 }
 
-/// What may happen to the objects of a server.
+/// Changes of a server's objects, and faults of watches.
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, u8),
     Delete(u8),
     Replay(u8),
     Relist,
-    TornList(u8),
+    PartialList(u8),
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -421,14 +424,14 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..6_u8).prop_map(Step::Delete),
         1 => (0..6_u8).prop_map(Step::Replay),
         1 => Just(Step::Relist),
-        1 => (0..6_u8).prop_map(Step::TornList),
+        1 => (0..6_u8).prop_map(Step::PartialList),
     ]
 }
 
 proptest! {
-    /// Whatever happened on the way, after a list the table's side has what the server has.
+    /// After any sequence of events, a list makes the snapshot equal to the server's objects.
     #[test]
-    fn only_the_final_set_counts(steps in prop::collection::vec(step(), 0..40)) {
+    fn a_list_restores_the_state_of_the_server(steps in prop::collection::vec(step(), 0..40)) {
         let mut world = complete();
         let mut server: BTreeMap<String, Object> = BTreeMap::new();
         for step in steps {
@@ -444,13 +447,13 @@ proptest! {
                     server.remove(&name);
                     world.delete(INGRESSES, &name);
                 }
-                // Of events that were long ago.
+                // An event of long ago.
                 Step::Replay(name) => world.apply(INGRESSES, ingress(&format!("i{name}"), "ghost")),
                 Step::Relist => world.list(INGRESSES, server.values().cloned().collect()),
-                Step::TornList(name) => {
-                    world.tell(INGRESSES, Progress::Begin);
-                    let object = read(ingress(&format!("i{name}"), "torn"));
-                    world.tell(INGRESSES, Progress::Listed(vec![object]));
+                Step::PartialList(name) => {
+                    world.report(INGRESSES, Progress::Begin);
+                    let object = read(ingress(&format!("i{name}"), "partial"));
+                    world.report(INGRESSES, Progress::Listed(vec![object]));
                 }
             }
         }

@@ -61,11 +61,14 @@ fn an_object_is_referenced_until_the_last_reference_is_gone() {
         [ReferenceChange::Dropped(one.clone())]
     );
     assert!(!references.contains(&one));
-    assert!(references.counts.is_empty(), "former names are forgotten");
+    assert!(
+        references.counts.is_empty(),
+        "unreferenced names are forgotten"
+    );
 }
 
 #[test]
-fn a_reference_that_comes_and_goes_between_two_looks_is_no_change() {
+fn a_reference_added_and_dropped_between_two_calls_is_no_change() {
     let mut references = References::new(Options::default());
     let (one, two) = (ingress(&["one"]), ingress(&["two"]));
     references.ingress_changed(None, Some(&one));
@@ -115,7 +118,7 @@ fn the_settings_refer_to_further_config_maps_and_others_do_not() {
         references.take_changes(),
         [ReferenceChange::Added(headers.clone())]
     );
-    // A map that is headers and not settings refers to nothing.
+    // A ConfigMap of headers has no references.
     snapshot.apply(config_map(
         "headers",
         json!({"add-headers": "system/other"}),

@@ -1,4 +1,4 @@
-//! Watches, and lists that come as the beginning of a watch.
+//! Watches and streaming lists.
 
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,11 +9,10 @@ use tokio::time::{Instant as Clock, sleep_until};
 
 use super::{CHUNK, End, Position, Reflector};
 use crate::watch::body::{Lines, collect};
-use crate::watch::decode::{Decoded, Line, Page, head};
+use crate::watch::decode::{Decoded, Page, WatchEvent, head};
 use crate::watch::failure::Failure;
 use crate::watch::message::{Event, Progress};
 
-/// Counts of the events of a chunk.
 #[derive(Default)]
 struct Counts {
     applied: usize,
@@ -32,12 +31,12 @@ impl Reflector {
         }
         let version = here.version.clone();
         let mut lines = self.open(false, &version).await?;
-        self.well().await;
+        self.recovered().await;
         self.follow(&mut lines, here).await
     }
 
-    /// Whether we know a version that the server has not reached: it was restored from a backup, and would keep all changes
-    /// from us until it gets there. It does not say so by itself.
+    /// Whether the server's resource version is older than `here`: it was restored from a backup, and would send no event
+    /// until it reaches that version. It reports no error by itself.
     async fn is_ahead(&self, here: &Position) -> Result<bool, Failure> {
         let Some(number) = here.number else {
             return Ok(false);
@@ -46,13 +45,13 @@ impl Reflector {
         let request = kube::core::Request::new(self.selection.path()).list(&parameters);
         let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
         let body = self.send(request).await?;
-        let page = collect(body, self.shared.timing.patience).await?;
+        let page = collect(body, self.shared.timing.response_timeout).await?;
         let version = Page::read(&page)?.metadata.resource_version;
         Ok(version.parse().is_ok_and(|there: u64| there < number))
     }
 
-    /// Begins a watch whose first events are the list, and goes on watching.
-    pub(super) async fn list_by_watching(
+    /// Starts a watch whose initial events are the list, and continues to watch.
+    pub(super) async fn stream_list(
         &mut self,
         position: &mut Option<Position>,
     ) -> Result<End, Failure> {
@@ -61,20 +60,20 @@ impl Reflector {
             result => result?,
         };
         self.report(Progress::Begin).await;
-        let Some(version) = self.initial(&mut lines).await? else {
-            return Ok(self.no_streams("no list came at the beginning of a watch"));
+        let Some(version) = self.initial_events(&mut lines).await? else {
+            return Ok(self.no_streams("no initial events"));
         };
         let here = position.insert(Position::at(version)?);
         self.listed().await;
         self.follow(&mut lines, here).await
     }
 
-    /// Remembers, for all kinds, that the server cannot list by watching.
+    /// Disables streaming lists for all kinds.
     fn no_streams(&self, why: &str) -> End {
         if self.shared.streams.swap(false, Ordering::Relaxed) {
             tracing::debug!(
                 why,
-                "the API server offers no lists by watching; listing in pages"
+                "the API server does not support streaming lists; listing in pages"
             );
         }
         End::NoStreams
@@ -82,7 +81,7 @@ impl Reflector {
 
     async fn open(&self, initial: bool, version: &str) -> Result<Lines, Failure> {
         let mut parameters = self.selection.watch();
-        parameters.timeout = Some(self.ask_seconds());
+        parameters.timeout = Some(self.watch_seconds());
         parameters.send_initial_events = initial;
         let request = kube::core::Request::new(self.selection.path());
         let request = request.watch(&parameters, version);
@@ -90,32 +89,32 @@ impl Reflector {
         Ok(Lines::new(self.send(request).await?))
     }
 
-    /// How long the server is asked to keep a watch; not the same for all, so that they do not all end together.
-    fn ask_seconds(&self) -> u32 {
+    /// `timeoutSeconds` of a watch, with jitter, so that watches do not end together.
+    fn watch_seconds(&self) -> u32 {
         let longest = u32::try_from(self.shared.timing.watch.as_secs()).unwrap_or(290);
         fastrand::u32(longest - longest / 5..=longest).max(1)
     }
 
-    /// Reads the list at the beginning of a watch; its version, or `None` if the server does not say where it ends.
-    async fn initial(&self, lines: &mut Lines) -> Result<Option<String>, Failure> {
+    /// Reads the initial events of a watch; returns their version, or `None` if the server does not mark their end.
+    async fn initial_events(&self, lines: &mut Lines) -> Result<Option<String>, Failure> {
         let mut objects = Vec::new();
         loop {
             while let Some(line) = lines.ready() {
                 if line.trim_ascii().is_empty() {
                     continue;
                 }
-                let line = Line::read(&line)?;
-                match &*line.event {
-                    "ADDED" | "MODIFIED" => match self.decoder.decode(line.object).0 {
-                        Decoded::Unwanted => {}
+                let event = WatchEvent::read(&line)?;
+                match &*event.event_type {
+                    "ADDED" | "MODIFIED" => match self.decoder.decode(event.object).0 {
+                        Decoded::Unreferenced => {}
                         decoded => objects.push(decoded),
                     },
-                    "BOOKMARK" if line.ends_the_list() => {
+                    "BOOKMARK" if event.ends_initial_events() => {
                         self.report(Progress::Listed(std::mem::take(&mut objects)))
                             .await;
-                        return Ok(Some(head(line.object)?.1));
+                        return Ok(Some(head(event.object)?.1));
                     }
-                    "ERROR" => return Err(error_event(&line)),
+                    "ERROR" => return Err(error_event(&event)),
                     _ => {}
                 }
                 if objects.len() >= CHUNK {
@@ -124,30 +123,30 @@ impl Reflector {
                     tokio::task::yield_now().await;
                 }
             }
-            match lines.more(self.shared.timing.initial).await {
+            match lines.more(self.shared.timing.initial_events_timeout).await {
                 Ok(true) => {}
                 Ok(false) => {
                     let message = "the list ended before it was complete";
                     return Err(Failure::Connection(message.to_owned()));
                 }
-                // An old server that takes no notice of the parameter is silent here until something changes.
-                Err(Failure::Silent(_)) => return Ok(None),
+                // An old server ignores the parameter and sends nothing until an object changes.
+                Err(Failure::Timeout(_)) => return Ok(None),
                 Err(failure) => return Err(failure),
             }
         }
     }
 
-    /// Tells events until the watch ends or a new list is wanted.
+    /// Reports events until the watch ends or a relist is due.
     async fn follow(&self, lines: &mut Lines, here: &mut Position) -> Result<End, Failure> {
         let timing = self.shared.timing;
-        let patience = timing.watch + timing.slack;
+        let limit = timing.watch + timing.slack;
         loop {
             let arrived = Instant::now();
             if let Some(end) = self.take_ready(lines, here, arrived).await? {
                 return Ok(end);
             }
             tokio::select! {
-                more = lines.more(patience) => {
+                more = lines.more(limit) => {
                     if !more? {
                         return Ok(End::Closed);
                     }
@@ -182,7 +181,7 @@ impl Reflector {
             }
             self.count(&counts);
             if !events.is_empty() {
-                self.tell_at(arrived, Progress::Events(events)).await;
+                self.report_at(arrived, Progress::Events(events)).await;
             }
             if is_all || !matches!(result, Ok(None)) {
                 return result;
@@ -201,13 +200,13 @@ impl Reflector {
         if line.trim_ascii().is_empty() {
             return Ok(None);
         }
-        let line = Line::read(line)?;
-        let (event, version) = match &*line.event {
+        let line = WatchEvent::read(line)?;
+        let (event, version) = match &*line.event_type {
             "ADDED" | "MODIFIED" => {
                 counts.applied += 1;
                 let (decoded, version) = self.decoder.decode(line.object);
                 let event = match decoded {
-                    Decoded::Unwanted => None,
+                    Decoded::Unreferenced => None,
                     decoded => Some(Event::Apply(decoded)),
                 };
                 (event, version)
@@ -223,8 +222,8 @@ impl Reflector {
             }
             "ERROR" => return Err(error_event(&line)),
             other => {
-                let what = format!("an event of type {}", other.escape_debug());
-                return Err(Failure::Garbage(what));
+                let message = format!("unknown event type {}", other.escape_debug());
+                return Err(Failure::Malformed(message));
             }
         };
         if !here.advance(version) {
@@ -247,13 +246,13 @@ impl Reflector {
     }
 }
 
-fn error_event(line: &Line<'_>) -> Failure {
-    match serde_json::from_str::<Status>(line.object.get()) {
+fn error_event(event: &WatchEvent<'_>) -> Failure {
+    match serde_json::from_str::<Status>(event.object.get()) {
         Ok(status) => {
             let after: Option<Duration> = None;
             Failure::of_status(status.code, status, after)
         }
-        Err(error) => Failure::Garbage(error.to_string()),
+        Err(error) => Failure::Malformed(error.to_string()),
     }
 }
 

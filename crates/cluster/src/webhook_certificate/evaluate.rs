@@ -1,4 +1,4 @@
-//! What is in a Secret, and what follows from it.
+//! Decides from the content of the Secret: use its certificate, or issue and write a new one.
 
 use headgate_compile::{Name, certificate_from_pem};
 use headgate_table::PrivateBytes;
@@ -10,12 +10,12 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use super::issue::{self, Authority};
 use super::{ServingCertificate, WebhookCertificateError};
 
-/// What a Secret of ours holds.
+/// The content of the Secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Stored {
-    /// `ca.crt`: authorities that are trusted, the one that signs first.
+    /// `ca.crt`: the trusted CAs, the signing one first.
     pub(super) authorities: Option<Vec<u8>>,
-    /// `ca.key`: key of the first authority.
+    /// `ca.key`: key of the first CA.
     pub(super) authority_key: Option<PrivateBytes>,
     /// `tls.crt`.
     pub(super) chain: Option<Vec<u8>>,
@@ -23,8 +23,7 @@ pub(super) struct Stored {
     pub(super) key: Option<PrivateBytes>,
 }
 
-/// What is known besides.
-pub(super) struct Around<'a> {
+pub(super) struct Context<'a> {
     pub(super) secret: &'a Name,
     pub(super) service: &'a Name,
     pub(super) now: Timestamp,
@@ -32,15 +31,14 @@ pub(super) struct Around<'a> {
 
 /// What to do.
 #[derive(Debug)]
-pub(super) enum Verdict {
-    /// Show this certificate, and have this bundle trusted, if it is known.
+pub(super) enum Action {
+    /// Serve with this certificate, and write this caBundle, if any.
     Use(ServingCertificate, Option<Vec<u8>>),
-    /// Write this first.
+    /// Write this to the Secret first.
     Write(Stored),
 }
 
 impl Stored {
-    /// Whether nobody put anything in.
     fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -53,100 +51,100 @@ impl Stored {
     }
 }
 
-/// A new authority and what it signs.
-pub(super) fn fresh(around: &Around<'_>) -> Result<Stored, WebhookCertificateError> {
-    let authority = issue::authority(around.now)?;
-    signed(&authority, authority.certificate.clone(), around)
+/// A new CA and a certificate signed by it.
+pub(super) fn fresh(context: &Context<'_>) -> Result<Stored, WebhookCertificateError> {
+    let authority = issue::authority(context.now)?;
+    signed(&authority, authority.certificate.clone(), context)
 }
 
-/// What follows from what is stored. `trusts` says whether the API server is known to trust an authority, by now.
-pub(super) fn judge(
+/// Evaluates the content. `trusts` is whether the API server is known to trust a CA.
+pub(super) fn evaluate(
     stored: &Stored,
-    around: &Around<'_>,
+    context: &Context<'_>,
     trusts: impl Fn(&CertificateDer<'_>) -> bool,
-) -> Result<Verdict, WebhookCertificateError> {
+) -> Result<Action, WebhookCertificateError> {
     if stored.is_empty() {
-        return fresh(around).map(Verdict::Write);
+        return fresh(context).map(Action::Write);
     }
     let Some(authority_key) = &stored.authority_key else {
-        return foreign(stored, around);
+        return unmanaged(stored, context);
     };
     let bundle = stored.authorities.as_deref().unwrap_or_default();
-    let trusted = unexpired(bundle, around.now);
+    let trusted = unexpired(bundle, context.now);
     let first = trusted.first().map(|certificate| Authority {
         certificate: pem(certificate),
         key: authority_key.clone(),
     });
     let Some(current) = first.filter(is_pair) else {
-        tracing::warn!(secret = %around.secret, "the authority of the admission webhook is unusable; making another");
-        return fresh(around).map(Verdict::Write);
+        tracing::warn!(secret = %context.secret, "the CA of the admission webhook is unusable; issuing a new one");
+        return fresh(context).map(Action::Write);
     };
-    if is_due(&trusted[0], around.now) {
-        return succeed(stored, &trusted, around);
+    if is_renewal_due(&trusted[0], context.now) {
+        return rotate_authority(stored, &trusted, context);
     }
     let bundle: Vec<u8> = trusted.iter().flat_map(pem).collect();
-    match state(stored, &trusted, around) {
-        State::Good => {
+    match state(stored, &trusted, context) {
+        State::Valid => {
             let serving = stored.serving();
             let dropped = stored.authorities.as_ref() != Some(&bundle);
             match serving {
-                Some(serving) if !dropped => Ok(Verdict::Use(serving, Some(bundle))),
-                _ => Ok(Verdict::Write(Stored {
+                Some(serving) if !dropped => Ok(Action::Use(serving, Some(bundle))),
+                _ => Ok(Action::Write(Stored {
                     authorities: Some(bundle),
                     ..stored.clone()
                 })),
             }
         }
-        // The new authority signs once it is trusted.
-        State::OfFormerAuthority(serving) if !trusts(&trusted[0]) => {
-            Ok(Verdict::Use(serving, Some(bundle)))
+        // The new CA signs once it is trusted.
+        State::SignedByFormer(serving) if !trusts(&trusted[0]) => {
+            Ok(Action::Use(serving, Some(bundle)))
         }
-        State::OfFormerAuthority(_) | State::Bad => {
-            signed(&current, bundle, around).map(Verdict::Write)
+        State::SignedByFormer(_) | State::Invalid => {
+            signed(&current, bundle, context).map(Action::Write)
         }
     }
 }
 
 enum State {
-    Good,
-    OfFormerAuthority(ServingCertificate),
-    Bad,
+    Valid,
+    SignedByFormer(ServingCertificate),
+    Invalid,
 }
 
-fn state(stored: &Stored, trusted: &[CertificateDer<'_>], around: &Around<'_>) -> State {
+fn state(stored: &Stored, trusted: &[CertificateDer<'_>], context: &Context<'_>) -> State {
     let Some(serving) = stored.serving() else {
-        return State::Bad;
+        return State::Invalid;
     };
-    let source = around.secret.to_string();
+    let source = context.secret.to_string();
     let usable = certificate_from_pem(&serving.chain_pem, &serving.key_pem, &source);
     let covers = usable.is_ok_and(|certificate| {
-        let names = issue::names(around.service);
+        let names = issue::names(context.service);
         names.iter().all(|name| certificate.covers(name))
     });
     let Some(leaf) = certificates(&serving.chain_pem).into_iter().next() else {
-        return State::Bad;
+        return State::Invalid;
     };
     let issuer = trusted
         .iter()
         .position(|authority| is_issued_by(&leaf, authority));
-    let is_expired = || validity(&leaf).is_none_or(|(_, end)| around.now.as_second() >= end);
+    let is_expired = || validity(&leaf).is_none_or(|(_, end)| context.now.as_second() >= end);
     match issuer {
-        Some(0) if covers && !is_due(&leaf, around.now) => State::Good,
-        Some(1..) if covers && !is_expired() => State::OfFormerAuthority(serving),
-        _ => State::Bad,
+        Some(0) if covers && !is_renewal_due(&leaf, context.now) => State::Valid,
+        Some(1..) if covers && !is_expired() => State::SignedByFormer(serving),
+        _ => State::Invalid,
     }
 }
 
-/// Somebody else's: used as it is.
-fn foreign(stored: &Stored, around: &Around<'_>) -> Result<Verdict, WebhookCertificateError> {
-    let secret = around.secret.to_string();
+/// A Secret of another owner is used as it is.
+fn unmanaged(stored: &Stored, context: &Context<'_>) -> Result<Action, WebhookCertificateError> {
+    let secret = context.secret.to_string();
     let Some(serving) = stored.serving() else {
         return Err(WebhookCertificateError::Incomplete {
             secret: secret.into(),
         });
     };
     match certificate_from_pem(&serving.chain_pem, &serving.key_pem, &secret) {
-        Ok(_) => Ok(Verdict::Use(serving, stored.authorities.clone())),
+        Ok(_) => Ok(Action::Use(serving, stored.authorities.clone())),
         Err(source) => Err(WebhookCertificateError::Unusable {
             from: format!("Secret {secret}").into(),
             source,
@@ -154,13 +152,13 @@ fn foreign(stored: &Stored, around: &Around<'_>) -> Result<Verdict, WebhookCerti
     }
 }
 
-/// A new authority before the former ones; the serving certificate stays what it is.
-fn succeed(
+/// Adds a new CA before the former ones; the serving certificate stays.
+fn rotate_authority(
     stored: &Stored,
     trusted: &[CertificateDer<'_>],
-    around: &Around<'_>,
-) -> Result<Verdict, WebhookCertificateError> {
-    let authority = issue::authority(around.now)?;
+    context: &Context<'_>,
+) -> Result<Action, WebhookCertificateError> {
+    let authority = issue::authority(context.now)?;
     let former = trusted.iter().flat_map(pem);
     let bundle = authority
         .certificate
@@ -168,8 +166,8 @@ fn succeed(
         .copied()
         .chain(former)
         .collect();
-    tracing::info!(secret = %around.secret, "a new authority for the admission webhook");
-    Ok(Verdict::Write(Stored {
+    tracing::info!(secret = %context.secret, "issued a new CA for the admission webhook");
+    Ok(Action::Write(Stored {
         authorities: Some(bundle),
         authority_key: Some(authority.key),
         ..stored.clone()
@@ -179,9 +177,9 @@ fn succeed(
 fn signed(
     authority: &Authority,
     bundle: Vec<u8>,
-    around: &Around<'_>,
+    context: &Context<'_>,
 ) -> Result<Stored, WebhookCertificateError> {
-    let serving = issue::serving(authority, around.service, around.now)?;
+    let serving = issue::serving(authority, context.service, context.now)?;
     Ok(Stored {
         authorities: Some(bundle),
         authority_key: Some(authority.key.clone()),
@@ -190,7 +188,7 @@ fn signed(
     })
 }
 
-/// The certificates of a bundle; what is unreadable is left out.
+/// The valid certificates of a bundle.
 pub(super) fn certificates(bundle: &[u8]) -> Vec<CertificateDer<'static>> {
     CertificateDer::pem_slice_iter(bundle)
         .filter_map(Result::ok)
@@ -204,8 +202,8 @@ fn unexpired(bundle: &[u8], now: Timestamp) -> Vec<CertificateDer<'static>> {
         .collect()
 }
 
-/// Whether two thirds of its time are over.
-fn is_due(certificate: &CertificateDer<'_>, now: Timestamp) -> bool {
+/// Whether two thirds of its validity are over.
+fn is_renewal_due(certificate: &CertificateDer<'_>, now: Timestamp) -> bool {
     validity(certificate).is_none_or(|(begin, end)| {
         let third = end.saturating_sub(begin) / 3;
         now.as_second() >= end.saturating_sub(third)
@@ -221,7 +219,7 @@ fn validity(certificate: &CertificateDer<'_>) -> Option<(i64, i64)> {
     ))
 }
 
-/// By name, of which each authority has its own.
+/// By issuer name, which is unique for each CA.
 fn is_issued_by(leaf: &CertificateDer<'_>, authority: &CertificateDer<'_>) -> bool {
     let parsed = (
         X509Certificate::from_der(leaf),

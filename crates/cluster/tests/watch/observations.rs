@@ -1,4 +1,4 @@
-//! What is told beside objects.
+//! Observed statuses, the published Service and the zone.
 
 use headgate_apiserver::ApiServer;
 use headgate_cluster::status::Observations as _;
@@ -12,7 +12,7 @@ fn address(ip: &str) -> serde_json::Value {
 }
 
 #[test]
-fn statuses_are_known_without_being_changes() {
+fn statuses_are_observed_without_making_changes() {
     let api = ApiServer::start();
     let mut web = ingress("web", "web");
     web["status"] = address("127.0.0.8");
@@ -22,7 +22,7 @@ fn statuses_are_known_without_being_changes() {
     let name = Name::new("shop", "web");
     let observed = statuses.observed(&name).unwrap();
     assert_eq!(observed.entries[0].ip.as_deref(), Some("127.0.0.8"));
-    assert!(!observed.ours && !observed.uid.is_empty());
+    assert!(!observed.managed && !observed.uid.is_empty());
     api.modify("Ingress", "shop", "web", |web| {
         web["status"] = address("127.0.0.7");
         web["metadata"]["managedFields"] = json!([{
@@ -42,7 +42,7 @@ fn statuses_are_known_without_being_changes() {
 }
 
 #[test]
-fn the_published_service_is_known() {
+fn the_published_service_is_observed() {
     let api = ApiServer::start();
     let mut front = service("system", "front");
     front["spec"]["type"] = json!("LoadBalancer");
@@ -66,16 +66,16 @@ fn the_published_service_is_known() {
 }
 
 #[test]
-fn the_zone_is_that_of_our_node() {
+fn the_zone_is_that_of_the_pod_s_node() {
     let api = ApiServer::start();
     api.create(json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "us", "namespace": "system"},
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod", "namespace": "system"},
         "spec": {"nodeName": "node-1", "containers": [{"name": "c", "image": "i"}]},
     }));
     let mut options = options();
     options.timing.zone = std::time::Duration::from_millis(10);
     options.compile.endpoints.topology = true;
-    options.pod = Some(Name::new("system", "us"));
+    options.pod = Some(Name::new("system", "pod"));
     // Nothing waits for it.
     let mut world = World::ready(&api, options);
     api.create(json!({
