@@ -421,6 +421,26 @@ async fn failed_writes_are_retried_with_back_off() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn concurrent_failures_extend_the_back_off_once() {
+    let world = World::start(&Fake::default(), fixed());
+    world.fake.fail_if(|_| Some(Failure::Hang));
+    let names: Vec<String> = (0..10).map(|number| format!("web-{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for name in &names {
+        world.add(name, &json!([]));
+    }
+    world.adopt(&names);
+    world.lead();
+    // Ten writes hang, and time out together after 10 s.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    world.fake.heal();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    for name in &names {
+        assert_eq!(world.entries(name), published(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn many_statuses_are_written_at_a_bounded_rate() {
     let world = World::start(&Fake::default(), fixed());
     let names: Vec<String> = (0..3000).map(|number| format!("web-{number}")).collect();

@@ -314,14 +314,22 @@ impl<O: Observations> Work<O> {
             RetryPolicy::Retry(at_least) => {
                 metrics.failed();
                 self.report(FailureKind::Failing, &write, &error);
-                let wait = self.pause.next.max(at_least);
-                self.pause.next = (self.pause.next * 2).min(BACK_OFF.1);
-                self.pause(wait);
+                self.back_off(at_least);
             }
         }
     }
 
-    /// Pauses all writes. Concurrent writes fail together: the pauses overlap and do not add up.
+    /// Concurrent writes fail together: only the first failure extends the back-off.
+    fn back_off(&mut self, at_least: Duration) {
+        let mut wait = at_least;
+        if self.pause.until.is_none() {
+            wait = wait.max(self.pause.next);
+            self.pause.next = (self.pause.next * 2).min(BACK_OFF.1);
+        }
+        self.pause(wait);
+    }
+
+    /// Pauses all writes.
     fn pause(&mut self, wait: Duration) {
         let until = Instant::now() + wait;
         self.pause.until = Some(self.pause.until.map_or(until, |before| before.max(until)));
