@@ -100,10 +100,14 @@ impl Conditions {
             }
             None => self.all.remove(&id),
         };
-        let is_over = !self.all.contains_key(&id);
-        if let Some(before) = before.filter(|before| is_over && before.is_denied()) {
-            tracing::info!(what = %before.what, "can be listed and watched again");
-            self.metrics.denied(before.kind, false);
+        if let Some(before) = before.filter(Condition::is_denied) {
+            if !self.all.contains_key(&id) {
+                tracing::info!(what = %before.what, "can be listed and watched again");
+            }
+            // Selections of a kind share the metric.
+            let mut same_kind = self.all.values().filter(|one| one.kind == before.kind);
+            let is_denied = same_kind.any(Condition::is_denied);
+            self.metrics.denied(before.kind, is_denied);
         }
         self.update_lost();
         self.publish();
@@ -185,5 +189,49 @@ impl Conditions {
 impl Condition {
     fn is_denied(&self) -> bool {
         self.problem.kind == ProblemKind::Denied
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+
+    use prometheus::Registry;
+
+    use super::*;
+
+    fn condition(kind: ProblemKind) -> Option<Condition> {
+        Some(Condition {
+            kind: Kind::ConfigMap,
+            what: "ConfigMap objects".to_owned(),
+            is_required: false,
+            problem: Problem {
+                message: "forbidden".to_owned(),
+                kind,
+                failures: 1,
+            },
+        })
+    }
+
+    #[test]
+    fn a_kind_is_denied_while_one_of_its_selections_is() {
+        let metrics = WatchMetrics::new().unwrap();
+        let registry = Registry::new();
+        metrics.register(&registry).unwrap();
+        let denied = || {
+            let families = registry.gather();
+            let mut families = families.iter();
+            let family = families.find(|family| family.name() == "headgate_watch_denied");
+            family.unwrap().get_metric()[0].get_gauge().get_value()
+        };
+        let mut conditions = Conditions::new(metrics);
+        let (one, two) = (Id(1), Id(2));
+        conditions.set(one, condition(ProblemKind::Denied));
+        conditions.set(two, condition(ProblemKind::Denied));
+        conditions.set(one, None);
+        assert_eq!(denied(), 1.0);
+        conditions.set(two, condition(ProblemKind::Other));
+        conditions.set(two, None);
+        assert_eq!(denied(), 0.0);
     }
 }
