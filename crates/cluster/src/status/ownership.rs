@@ -4,7 +4,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::field_manager::FIELD_MANAGER;
 
-/// Whether [`FIELD_MANAGER`] owns `status.loadBalancer` of the object.
+/// Whether [`FIELD_MANAGER`] owns `status.loadBalancer` of the object, by apply or by update: the role of ingress-nginx
+/// allows only the latter.
 pub fn owns_status(metadata: &ObjectMeta) -> bool {
     let entries = metadata.managed_fields.iter().flatten();
     entries

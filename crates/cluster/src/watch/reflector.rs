@@ -13,7 +13,7 @@ use std::time::Instant;
 use http::Request;
 use kube::Client;
 use kube::client::Body;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant as Clock, sleep};
 
 use super::Timing;
@@ -52,8 +52,6 @@ pub(super) struct Reflector {
     selection: Selection,
     decoder: Decoder,
     shared: Shared,
-    /// Somebody asks for a new list.
-    relist: Arc<Notify>,
     /// Consecutive failed attempts.
     failures: u32,
     /// Failures that may be due to the resource version.
@@ -103,19 +101,12 @@ impl End {
 }
 
 impl Reflector {
-    /// Of this selection; `relist` asks it for a new list.
-    pub(super) fn new(
-        (id, selection): (Id, Selection),
-        decoder: Decoder,
-        shared: Shared,
-        relist: Arc<Notify>,
-    ) -> Self {
+    pub(super) fn new((id, selection): (Id, Selection), decoder: Decoder, shared: Shared) -> Self {
         Self {
             id,
             selection,
             decoder,
             shared,
-            relist,
             failures: 0,
             position_failures: 0,
             resync: None,

@@ -7,12 +7,10 @@ use foldhash::fast::RandomState;
 use headgate_compile::Name;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::field_manager::FIELD_MANAGER;
-use crate::status::{Address, Observations, Observed, PublishService, ServiceKind};
+use crate::status::{Address, Observations, Observed, PublishService, ServiceKind, owns_status};
 
 /// The last observed statuses, shared with the status writer.
 #[derive(Default)]
@@ -120,21 +118,12 @@ impl Status {
         let entries = entries.into_iter().flatten();
         let entries =
             entries.map(|entry| Address::new(entry.ip.as_deref(), entry.hostname.as_deref()));
-        let mut managers = ingress.metadata.managed_fields.iter().flatten();
         Self {
             uid: ingress.metadata.uid.as_deref().unwrap_or_default().into(),
             entries: entries.collect(),
-            managed: managers.any(owns_addresses),
+            managed: owns_status(&ingress.metadata),
         }
     }
-}
-
-/// By apply or by an update, which an older role may allow alone.
-fn owns_addresses(entry: &ManagedFieldsEntry) -> bool {
-    let is_ours = entry.manager.as_deref() == Some(FIELD_MANAGER);
-    let fields = entry.fields_v1.as_ref().filter(|_| is_ours);
-    let status = fields.and_then(|fields| fields.0.get("f:status"));
-    status.is_some_and(|status| status.get("f:loadBalancer").is_some())
 }
 
 impl PublishService {

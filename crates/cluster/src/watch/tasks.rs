@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use headgate_compile::{Kind, Name, ObjectRef};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
@@ -88,8 +88,7 @@ impl Tasks {
                 .cloned(),
             published: self.published.clone(),
         };
-        let relist = Arc::new(Notify::new());
-        let reflector = Reflector::new((id, selection), decoder, self.shared.clone(), relist);
+        let reflector = Reflector::new((id, selection), decoder, self.shared.clone());
         let handle = self.running.spawn(reflector.run());
         self.reflectors.insert(id, handle);
     }

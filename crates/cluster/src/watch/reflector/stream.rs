@@ -151,7 +151,6 @@ impl Reflector {
                         return Ok(End::Closed);
                     }
                 }
-                () = self.relist.notified() => return Ok(End::Relist),
                 () = until(self.resync) => return Ok(End::Relist),
             }
         }
