@@ -232,7 +232,13 @@ impl WorkerStart {
 
     fn run(self, runtime: &Runtime, stop: watch::Receiver<Option<Instant>>) {
         let local = LocalSet::new();
-        local.block_on(runtime, self.serve(stop));
+        // A task, because what is blocked on is polled whenever any task is: with every request.
+        let serving = local.spawn_local(self.serve(stop));
+        if let Err(error) = local.block_on(runtime, serving)
+            && error.is_panic()
+        {
+            std::panic::resume_unwind(error.into_panic());
+        }
     }
 
     async fn serve(self, stop: watch::Receiver<Option<Instant>>) {

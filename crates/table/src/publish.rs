@@ -1,30 +1,25 @@
 //! One writer swaps tables in; many readers take the current one.
 
-use std::future::poll_fn;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::sync::Arc;
 
 use arc_swap::{ArcSwap, Cache};
+use event_listener::Event;
 
 use crate::RoutingTable;
 
 /// The one handle that publishes. It cannot be cloned.
 pub struct Publisher {
     current: Arc<ArcSwap<RoutingTable>>,
-    waiting: Arc<Waiting>,
+    published: Arc<Event>,
 }
 
 /// A handle that reads the current table; for threads that look now and then.
 #[derive(Clone)]
 pub struct TableReader {
     current: Arc<ArcSwap<RoutingTable>>,
-    waiting: Arc<Waiting>,
+    published: Arc<Event>,
 }
-
-/// Tasks that wait for the next table.
-#[derive(Default)]
-struct Waiting(Mutex<Vec<Waker>>);
 
 /// A worker's view of the current table: taking it costs one atomic load and a count that no other thread touches.
 ///
@@ -37,13 +32,13 @@ pub struct LocalTable {
 /// A publisher that starts with `table`, and a reader.
 pub fn publisher(table: Arc<RoutingTable>) -> (Publisher, TableReader) {
     let current = Arc::new(ArcSwap::new(table));
-    let waiting = Arc::new(Waiting::default());
+    let published = Arc::new(Event::new());
     (
         Publisher {
             current: current.clone(),
-            waiting: waiting.clone(),
+            published: published.clone(),
         },
-        TableReader { current, waiting },
+        TableReader { current, published },
     )
 }
 
@@ -51,8 +46,7 @@ impl Publisher {
     /// Makes `table` the current one; requests that run keep theirs. Gives the former one.
     pub fn publish(&mut self, table: Arc<RoutingTable>) -> Arc<RoutingTable> {
         let former = self.current.swap(table);
-        let waiting = std::mem::take(&mut *self.waiting.lock());
-        waiting.into_iter().for_each(Waker::wake);
+        self.published.notify(usize::MAX);
         former
     }
 }
@@ -65,18 +59,14 @@ impl TableReader {
 
     /// Waits until the current table is another one than `known`. Tables between two looks are not seen.
     pub async fn changed(&self, known: &Arc<RoutingTable>) {
-        poll_fn(|cx| {
-            // Locked before the look: a table that is published after it finds the waker.
-            let mut waiting = self.waiting.lock();
+        loop {
+            // Before the comparison: a table that is published after it ends the wait.
+            let published = self.published.listen();
             if !Arc::ptr_eq(&self.current.load(), known) {
-                return Poll::Ready(());
+                return;
             }
-            if !waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-                waiting.push(cx.waker().clone());
-            }
-            Poll::Pending
-        })
-        .await;
+            published.await;
+        }
     }
 
     /// A view for one worker thread.
@@ -98,18 +88,12 @@ impl LocalTable {
     }
 }
 
-impl Waiting {
-    /// Nothing is done under the lock that could panic half-way.
-    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::future::Future;
     use std::pin::pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Context, Wake};
+    use std::task::{Context, Wake, Waker};
 
     use super::*;
     use crate::Settings;
@@ -143,5 +127,22 @@ mod tests {
         publisher.publish(table());
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "it waits no longer");
         assert!(pin!(reader.changed(&known)).poll(&mut cx).is_ready());
+    }
+
+    /// A task may be polled with another waker each time, and as often as there are requests.
+    #[test]
+    fn only_the_last_waker_of_a_task_is_kept() {
+        let (mut publisher, reader) = publisher(table());
+        let known = reader.current();
+        let (first, second) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+        let mut changed = pin!(reader.changed(&known));
+        for wakes in [&first, &second] {
+            let waker = Waker::from(wakes.clone());
+            let polled = changed.as_mut().poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        publisher.publish(table());
+        let wakes = [first, second].map(|wakes| wakes.0.load(Ordering::Relaxed));
+        assert_eq!(wakes, [0, 1]);
     }
 }
