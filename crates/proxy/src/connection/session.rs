@@ -107,7 +107,8 @@ pub(super) async fn answer<H: Handler, T: Track>(
     let (mut response, broken) = match fault {
         Some(fault) => (session.refusal(fault), true),
         None => {
-            let handled = AssertUnwindSafe(handler.handle(downstream, request))
+            // Boxed: hyper moves the future of a service several times, and keeps its room while a connection is idle.
+            let handled = AssertUnwindSafe(Box::pin(handler.handle(downstream, request)))
                 .catch_unwind()
                 .await;
             let broken = handled.is_err();

@@ -280,7 +280,8 @@ impl Caller<'_> {
     }
 
     async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
-        let result = self.dial(key).await;
+        // Boxed, lest its states, TLS and HTTP/2 handshakes among them, make the future of every request large.
+        let result = Box::pin(self.dial(key)).await;
         result.map_err(|error| {
             self.attempts
                 .note(|attempt| (attempt.connect, attempt.status) = (None, status(error)));
