@@ -24,4 +24,6 @@ pub(crate) use value::{
 };
 
 #[cfg(test)]
+pub(crate) mod samples;
+#[cfg(test)]
 mod tests;

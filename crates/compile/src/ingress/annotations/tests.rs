@@ -1,6 +1,7 @@
 //! Laws of the registry, each validator, each special rule, and hostile values.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod defaults;
 mod hostile;
 mod ingress;
 mod registry;

@@ -10,9 +10,9 @@ use http::StatusCode;
 
 use super::{LogTarget, Settings, all, find, settings_markdown};
 use crate::Severity;
-use crate::ingress::annotations::{self, IngressAnnotations, Risk, Rules};
-use crate::ingress::family::proxy;
+use crate::ingress::annotations::Risk;
 use crate::ingress::policy;
+use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Every key of ingress-nginx 1.15.
@@ -114,38 +114,24 @@ fn defaults() {
 }
 
 #[test]
-fn written_defaults_are_silent() {
-    let data: BTreeMap<String, String> = all()
-        .filter(|entry| !entry.default.is_empty())
-        .map(|entry| (entry.name.to_owned(), entry.default.to_owned()))
-        .collect();
-    let (settings, problems) = Settings::parse(&data);
-    assert_eq!(problems, []);
-    assert_eq!(settings, Settings::default());
+fn defaults_written_out_change_nothing() {
+    for entry in all().filter(|entry| !entry.default.is_empty()) {
+        let (settings, problems) = parse(&[(entry.name, entry.default)]);
+        assert_eq!(problems, [], "{}", entry.name);
+        assert_eq!(settings, Settings::default(), "{}", entry.name);
+    }
 }
 
-/// What the registry of annotations documents as a default is what the table has without the annotation.
 #[test]
-fn written_defaults_of_annotations_change_nothing() {
-    let settings = Settings::default();
-    let rows = annotations::all().filter(|row| row.entry.support == Support::Honoured);
-    for row in rows.filter(|row| !row.entry.default.is_empty()) {
-        let entry = row.entry;
-        let name = format!("{}/{}", annotations::DEFAULT_PREFIX, entry.name);
-        let written = BTreeMap::from([(name, entry.default.to_owned())]);
-        let parsed = IngressAnnotations::parse(&Rules::default(), &written);
-        assert_eq!(
-            proxy::forwarding(&parsed, &settings),
-            table::Forwarding::default(),
-            "{}",
-            entry.name
-        );
-        assert!(parsed.cors.is_none() && parsed.limits.is_none() && parsed.affinity.is_none());
-        let balance = parsed.balance.map(|balance| *balance);
-        assert_eq!(balance.unwrap_or_default(), table::Balance::default());
-        let access = parsed.access.policy(&settings.access);
-        assert_eq!((access, parsed.redirects.fixed), (None, None));
-    }
+fn other_values_than_the_default_are_settings() {
+    let honoured = all().filter(|entry| entry.support == Support::Honoured);
+    let without_effect = honoured.filter(|entry| {
+        let valid = |text: &&&str| entry.kind.parse(text, Validation::Full).is_ok();
+        let mut samples = SAMPLES.iter().filter(valid);
+        !samples.any(|text| parse(&[(entry.name, text)]).0 != Settings::default())
+    });
+    let without_effect: Vec<_> = without_effect.map(|entry| entry.name).collect();
+    assert_eq!(without_effect, [""; 0], "or without a value in SAMPLES");
 }
 
 #[test]
