@@ -186,6 +186,8 @@ pub struct Forwarding {
     pub response_head_limit: usize,
     /// Read ahead of a slow client; default false.
     pub buffer_response: bool,
+    /// How much of a response that is read ahead may be in a file, bytes, default 1 GiB; zero: memory only.
+    pub response_file_limit: u64,
     /// Version spoken to HTTP/1 endpoints.
     pub http_version: HttpVersion,
     /// `Host` sent to the endpoint instead of the client's.
@@ -231,6 +233,7 @@ impl Default for Forwarding {
             body_memory: 8 << 10,
             response_head_limit: 4 << 10,
             buffer_response: false,
+            response_file_limit: 1 << 30,
             http_version: HttpVersion::Http11,
             host: None,
             connection_header: None,

@@ -333,11 +333,11 @@ impl Caller<'_> {
             self.options.read_ahead && !self.options.is_http2(),
             response.headers(),
         );
-        let timeout = self.options.read_timeout;
+        let (timeout, file_limit) = (self.options.read_timeout, self.options.file_limit);
         response.map(|body| {
             let direct = Direct::new(body, timeout, completion);
             if ahead && !direct.is_end() {
-                UpstreamBody::ahead(direct)
+                UpstreamBody::ahead(direct, file_limit)
             } else {
                 UpstreamBody::direct(direct)
             }

@@ -36,6 +36,8 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) response_head_limit: usize,
     /// Read the body of an HTTP/1 response ahead of its consumer, unless the endpoint says otherwise; default false.
     pub(crate) read_ahead: bool,
+    /// How much of a body that is read ahead may be in a file, bytes; default 1 GiB. Zero: memory only.
+    pub(crate) file_limit: u64,
     /// The head asks for an upgrade and the caller can take a 101; default false. Never with HTTP/2.
     pub(crate) upgrade: bool,
 }
@@ -70,6 +72,7 @@ impl Default for CallOptions<'_> {
             retry: forwarding.retry,
             response_head_limit: forwarding.response_head_limit,
             read_ahead: false,
+            file_limit: forwarding.response_file_limit,
             upgrade: false,
         }
     }
@@ -98,6 +101,7 @@ impl<'c> CallOptions<'c> {
             retry: forwarding.retry,
             response_head_limit: forwarding.response_head_limit,
             read_ahead: forwarding.buffer_response,
+            file_limit: forwarding.response_file_limit,
             upgrade: false,
         }
     }

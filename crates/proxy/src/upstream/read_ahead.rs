@@ -22,9 +22,6 @@ use super::spool::Spool;
 /// Bytes held in memory.
 const MEMORY: usize = 64 << 10;
 
-/// Bytes in the file beyond which the endpoint must wait: nginx's default for `proxy_max_temp_file_size`.
-const FILE: u64 = 1 << 30;
-
 /// The client's end of a body that is read ahead.
 pub(super) struct ReadAhead {
     shared: Rc<RefCell<Shared>>,
@@ -48,11 +45,13 @@ struct Shared {
 }
 
 impl ReadAhead {
-    /// Starts reading `direct`.
-    pub(super) fn new(direct: Direct) -> Self {
+    /// Starts reading `direct`. The endpoint must wait while `file_limit` bytes are in the file, as with nginx's
+    /// `proxy_max_temp_file_size`; if that is zero, while memory is full.
+    pub(super) fn new(direct: Direct, file_limit: u64) -> Self {
         let shared = Rc::<RefCell<Shared>>::default();
         let hint = direct.size_hint();
-        let pump = tokio::task::spawn_local(pump(direct, shared.clone())).abort_handle();
+        let pump =
+            tokio::task::spawn_local(pump(direct, shared.clone(), file_limit)).abort_handle();
         Self {
             shared,
             hint,
@@ -131,20 +130,24 @@ impl Drop for ReadAhead {
 }
 
 /// Reads the body to its end.
-async fn pump(mut direct: Direct, shared: Rc<RefCell<Shared>>) {
-    let result = fill(&mut direct, &shared).await;
+async fn pump(mut direct: Direct, shared: Rc<RefCell<Shared>>, file_limit: u64) {
+    let result = fill(&mut direct, &shared, file_limit).await;
     let mut shared = shared.borrow_mut();
     shared.end = Some(result);
     wake(&mut shared.client);
 }
 
-async fn fill(direct: &mut Direct, shared: &RefCell<Shared>) -> Result<(), BodyError> {
+async fn fill(
+    direct: &mut Direct,
+    shared: &RefCell<Shared>,
+    file_limit: u64,
+) -> Result<(), BodyError> {
     while !direct.is_end() {
         let Some(frame) = poll_fn(|cx| direct.poll_next(cx)).await else {
             break;
         };
         match frame?.into_data() {
-            Ok(bytes) => store(bytes, shared).await?,
+            Ok(bytes) => store(bytes, shared, file_limit).await?,
             // Trailers come last: they wait until the client has read the file.
             Err(trailers) => {
                 room(shared, |shared| shared.read == shared.written).await;
@@ -155,17 +158,17 @@ async fn fill(direct: &mut Direct, shared: &RefCell<Shared>) -> Result<(), BodyE
     Ok(())
 }
 
-async fn store(bytes: Bytes, shared: &RefCell<Shared>) -> Result<(), BodyError> {
-    let in_memory = {
-        let shared = shared.borrow();
-        shared.read == shared.written && shared.held < MEMORY
-    };
-    if in_memory {
+async fn store(bytes: Bytes, shared: &RefCell<Shared>, file_limit: u64) -> Result<(), BodyError> {
+    let fits_in_memory = |shared: &Shared| shared.read == shared.written && shared.held < MEMORY;
+    if file_limit == 0 {
+        room(shared, fits_in_memory).await;
+    }
+    if fits_in_memory(&shared.borrow()) {
         push(shared, Frame::data(bytes));
         return Ok(());
     }
     let length = bytes.len() as u64;
-    room(shared, |shared| shared.written - shared.read < FILE).await;
+    room(shared, |shared| shared.written - shared.read < file_limit).await;
     let spool = shared.borrow().spool.clone();
     let spool = match spool {
         Some(spool) => spool,

@@ -54,10 +54,10 @@ impl UpstreamBody {
         }
     }
 
-    /// Read ahead of its consumer.
-    pub(super) fn ahead(direct: Direct) -> Self {
+    /// Read ahead of its consumer, into memory and up to `file_limit` bytes into a file.
+    pub(super) fn ahead(direct: Direct, file_limit: u64) -> Self {
         Self {
-            source: Source::Ahead(ReadAhead::new(direct)),
+            source: Source::Ahead(ReadAhead::new(direct, file_limit)),
         }
     }
 

@@ -132,6 +132,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         body_memory,
         response_head_limit,
         buffer_response,
+        response_file_limit,
         http_version,
         host,
         connection_header,
@@ -160,6 +161,11 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         &defaults.response_head_limit,
     );
     facts.holds("buffered-response", *buffer_response);
+    facts.differs(
+        "response-file-limit",
+        response_file_limit,
+        &defaults.response_file_limit,
+    );
     facts.differs("http-version", http_version, &defaults.http_version);
     if let Some(connection) = connection_header {
         facts.push(format!("connection {connection:?}").to_lowercase());

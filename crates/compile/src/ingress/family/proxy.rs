@@ -35,8 +35,9 @@ keys! { Annotation {
         annotation("proxy-busy-buffers-size", types::SIZE, "Responses are streamed; there are no such buffers.")
             .setting(&settings::upstream::PROXY_BUSY_BUFFERS_SIZE).inert();
     PROXY_MAX_TEMP_FILE_SIZE: u64 =
-        annotation("proxy-max-temp-file-size", types::SIZE, "Responses are never written to disk.")
-            .setting(&settings::upstream::PROXY_MAX_TEMP_FILE_SIZE).inert();
+        annotation("proxy-max-temp-file-size", types::SIZE,
+            "Part of a response read ahead of its client that may be in a file; 0 keeps to memory.")
+            .setting(&settings::upstream::PROXY_MAX_TEMP_FILE_SIZE);
     PROXY_BODY_SIZE: u64 =
         annotation("proxy-body-size", types::SIZE, "Longest request body, then 413; 0 is unlimited.")
             .setting(&settings::upstream::PROXY_BODY_SIZE).risk(Risk::Medium);
@@ -103,6 +104,8 @@ pub(crate) struct Proxy {
     pub(crate) request_buffering: Option<bool>,
     /// Read the response ahead of a slow client.
     pub(crate) buffering: Option<bool>,
+    /// Part of a response read ahead that may be in a file, in bytes; zero keeps to memory.
+    pub(crate) max_temp_file_size: Option<u64>,
     /// Longest head of a response, in bytes.
     pub(crate) buffer_size: Option<u64>,
     pub(crate) http_version: Option<HttpVersion>,
@@ -121,6 +124,7 @@ impl Proxy {
             client_body_buffer_size: client_body_buffer_size(reader),
             request_buffering: reader.get(&PROXY_REQUEST_BUFFERING),
             buffering: reader.get(&PROXY_BUFFERING),
+            max_temp_file_size: reader.get(&PROXY_MAX_TEMP_FILE_SIZE),
             buffer_size: reader.positive_size(&PROXY_BUFFER_SIZE),
             http_version: reader.get(&PROXY_HTTP_VERSION),
             connection: reader.get(&CONNECTION_PROXY_HEADER),
@@ -148,6 +152,9 @@ pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) 
             .buffer_size
             .map_or(defaults.response_head_limit, memory),
         buffer_response: proxy.buffering.unwrap_or(defaults.buffer_response),
+        response_file_limit: proxy
+            .max_temp_file_size
+            .unwrap_or(defaults.response_file_limit),
         http_version: proxy.http_version.unwrap_or(defaults.http_version),
         host: annotations.headers.upstream_vhost.clone(),
         connection_header: proxy.connection.or(defaults.connection_header),

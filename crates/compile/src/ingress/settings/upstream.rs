@@ -36,7 +36,7 @@ keys! { Setting {
     PROXY_BUFFERS_NUMBER: String = inert("proxy-buffers-number", "4", "Responses are streamed; there are no such buffers.");
     PROXY_BUSY_BUFFERS_SIZE: String =
         inert("proxy-busy-buffers-size", "", "Responses are streamed; there are no such buffers.");
-    PROXY_MAX_TEMP_FILE_SIZE: String = inert("proxy-max-temp-file-size", "1024m", "Responses are never written to disk.");
+    PROXY_MAX_TEMP_FILE_SIZE: u64 = setting("proxy-max-temp-file-size", types::SIZE, "1024m", DEFAULT_OF);
     PROXY_REQUEST_BUFFERING: bool = setting("proxy-request-buffering", types::ON_OFF, "on", DEFAULT_OF);
     PROXY_HTTP_VERSION: HttpVersion = setting("proxy-http-version", types::one_of(), "1.1", DEFAULT_OF);
     PROXY_NEXT_UPSTREAM: NextUpstream =
@@ -130,6 +130,7 @@ fn forwarding(source: &mut Source<'_>) -> Forwarding {
         body_memory: memory(source.get(&CLIENT_BODY_BUFFER_SIZE)),
         response_head_limit: memory(source.positive_size(&PROXY_BUFFER_SIZE)),
         buffer_response: source.get(&PROXY_BUFFERING),
+        response_file_limit: source.get(&PROXY_MAX_TEMP_FILE_SIZE),
         http_version: source.get(&PROXY_HTTP_VERSION),
         cookie_domain: off(source.parsed(&PROXY_COOKIE_DOMAIN, parse_replacement)),
         cookie_path: off(source.parsed(&PROXY_COOKIE_PATH, parse_replacement)),

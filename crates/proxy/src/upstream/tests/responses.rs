@@ -162,6 +162,47 @@ fn large() -> String {
 }
 
 #[tokio::test]
+async fn without_a_file_the_endpoint_waits_while_memory_is_full() {
+    local(async {
+        let (done, mut endpoint_is_done) = tokio::sync::oneshot::channel();
+        let done = Rc::new(Cell::new(Some(done)));
+        let endpoint = Endpoint::start(move |_, mut conversation| {
+            let done = done.clone();
+            async move {
+                conversation.request().await;
+                // More than the buffers of the sockets hold.
+                let body = large().repeat(30);
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+                conversation.answer(&(head + &body)).await;
+                done.take().unwrap().send(()).unwrap();
+                conversation.request().await;
+            }
+        })
+        .await;
+        let mut forwarding = forwarding();
+        forwarding.buffer_response = true;
+        forwarding.response_file_limit = 0;
+        let world = World::new(upstream(&[endpoint.address]), forwarding);
+        let mut client = world.connect();
+        client
+            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        let all = large().repeat(30);
+        let mut seen = vec![0; all.len() / 2];
+        client.read_exact(&mut seen).await.unwrap();
+        assert!(
+            endpoint_is_done.try_recv().is_err(),
+            "the rest was read ahead"
+        );
+        client.read_to_end(&mut seen).await.unwrap();
+        assert!(seen.ends_with(all.as_bytes()));
+        endpoint_is_done.await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_response_is_read_ahead_of_a_slow_client() {
     local(async {
         let (done, endpoint_is_done) = tokio::sync::oneshot::channel();
