@@ -9,17 +9,17 @@ use headgate_table::TableReader;
 #[derive(Clone, Default)]
 pub(crate) struct LocalAddresses {
     fixed: Vec<SocketAddr>,
-    /// Whose listeners count, too.
+    /// Its listeners are local as well.
     table: Option<TableReader>,
 }
 
 impl LocalAddresses {
-    /// These.
+    /// The addresses `fixed` and no others.
     pub(crate) fn new(fixed: Vec<SocketAddr>) -> Self {
         Self { fixed, table: None }
     }
 
-    /// And those of the listeners in whatever table is current.
+    /// Adds those of the listeners in the current table.
     pub(crate) fn with_listeners(mut self, table: TableReader) -> Self {
         self.table = Some(table);
         self
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_process_itself_is_out_of_reach() {
+    fn addresses_of_this_process_are_local() {
         let at = |address: &str| address.parse::<SocketAddr>().unwrap();
         let all = LocalAddresses::new(vec![at("0.0.0.0:80"), at("[::]:80")]);
         for endpoint in [
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_listeners_of_the_table_are_out_of_reach() {
+    fn listeners_of_the_table_are_local() {
         let address: SocketAddr = "10.0.0.1:9".parse().unwrap();
         let settings = Arc::<Settings>::default();
         let mut table = RoutingTable::new(settings.clone());
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn the_machine_itself_is_out_of_reach() {
+    fn link_local_and_loopback_addresses_are_refused() {
         for refused in [
             "0.0.0.0",
             "0.1.2.3",

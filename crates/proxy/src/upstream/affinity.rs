@@ -120,7 +120,7 @@ fn new_key() -> String {
     )
 }
 
-/// `Set-Cookie` for `value`; `None` if an attribute of the object is no field value.
+/// `Set-Cookie` for `value`; `None` if an attribute of the object is not a field value.
 fn set_cookie(
     affinity: &Affinity,
     value: &str,
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn same_site_none_is_kept_from_those_who_misread_it() {
+    fn browsers_that_misread_same_site_none_do_not_get_it() {
         let conditional = Affinity {
             same_site: Some(SameSite::None),
             conditional_same_site_none: true,

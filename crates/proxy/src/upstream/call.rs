@@ -24,7 +24,7 @@ use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::request_head::RequestHead;
 use super::response_body::{Completion, Direct};
-use super::retry::{Cause, Tries};
+use super::retry::{Cause, RetryState};
 use super::target::Target;
 use super::{Attempts, CallError, SelectionInput, UpstreamBody, Upstreams, tls};
 
@@ -87,7 +87,7 @@ impl Upstreams {
     }
 }
 
-/// What is common to all attempts.
+/// What all attempts of a call share.
 struct Caller<'c> {
     upstreams: &'c Rc<Upstreams>,
     upstream: &'c Arc<Upstream>,
@@ -128,13 +128,13 @@ impl Caller<'_> {
             .as_ref()
             .map_or(Method::GET, |head| head.method.clone());
         let endpoints = selection.target.endpoints.len();
-        let mut tries = Tries::new(self.options.retry, &method, endpoints, start);
+        let mut retries = RetryState::new(self.options.retry, &method, endpoints, start);
         let mut tried = SmallVec::<[SocketAddr; 2]>::new();
         let mut now = start;
         loop {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
-            let failure = match self.attempt(endpoint, &mut outgoing, &tries, now).await {
-                Ok((lease, response)) if !self.is_retried(&response, &mut tries, &outgoing) => {
+            let failure = match self.attempt(endpoint, &mut outgoing, &retries, now).await {
+                Ok((lease, response)) if !self.is_retried(&response, &mut retries, &outgoing) => {
                     let accepted = Accepted {
                         endpoint,
                         lease,
@@ -151,13 +151,13 @@ impl Caller<'_> {
             };
             now = Instant::now();
             if let Some(failure) = failure {
-                let again = failure
+                let retry = failure
                     .cause
-                    .is_some_and(|cause| tries.again(cause, failure.sent, now));
+                    .is_some_and(|cause| retries.retry(cause, failure.sent, now));
                 if let Some(request) = failure.unsent {
                     outgoing.restore(*request);
                 }
-                if !again || !outgoing.can_be_sent() {
+                if !retry || !outgoing.can_be_sent() {
                     return Err(failure.error);
                 }
             }
@@ -169,12 +169,12 @@ impl Caller<'_> {
     fn is_retried(
         &self,
         response: &Response<Incoming>,
-        tries: &mut Tries,
+        retries: &mut RetryState,
         outgoing: &Outgoing,
     ) -> bool {
         self.options.retry.on.status(response.status())
             && outgoing.can_be_sent()
-            && tries.again(Cause::Status(response.status()), true, Instant::now())
+            && retries.retry(Cause::Status(response.status()), true, Instant::now())
     }
 
     /// One attempt at `endpoint`. A kept connection that turns out to be closed is replaced by a new one within the attempt.
@@ -182,7 +182,7 @@ impl Caller<'_> {
         &mut self,
         endpoint: SocketAddr,
         outgoing: &mut Outgoing,
-        tries: &Tries,
+        retries: &RetryState,
         start: Instant,
     ) -> Result<(Lease, Response<Incoming>), Failure> {
         let key = self.key(endpoint);
@@ -205,7 +205,7 @@ impl Caller<'_> {
                 .send(
                     &mut lease,
                     outgoing,
-                    tries.may_resend() || (was_kept && tries.renew()),
+                    retries.may_resend() || (was_kept && retries.may_reconnect()),
                 )
                 .await
             {
@@ -218,7 +218,7 @@ impl Caller<'_> {
                     .unsent
                     .into_iter()
                     .for_each(|request| outgoing.restore(*request));
-            } else if !(closed && tries.renew() && outgoing.can_be_sent()) {
+            } else if !(closed && retries.may_reconnect() && outgoing.can_be_sent()) {
                 self.attempts
                     .note(|attempt| attempt.status = status(failure.error));
                 return Err(failure);
@@ -378,8 +378,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_endpoint_decides_on_reading_ahead() {
-        for (said, configured, ahead) in [
+    fn x_accel_buffering_overrides_the_configuration() {
+        for (buffering, configured, ahead) in [
             (None, true, true),
             (None, false, false),
             (Some("no"), true, false),
@@ -387,12 +387,13 @@ mod tests {
             (Some("maybe"), true, true),
         ] {
             let mut headers = HeaderMap::new();
-            headers
-                .extend(said.map(|said| (ACCEL_BUFFERING.clone(), HeaderValue::from_static(said))));
+            headers.extend(
+                buffering.map(|value| (ACCEL_BUFFERING.clone(), HeaderValue::from_static(value))),
+            );
             assert_eq!(
                 reads_ahead(configured, &headers),
                 ahead,
-                "{said:?} {configured}"
+                "{buffering:?} {configured}"
             );
         }
     }

@@ -1,7 +1,7 @@
 //! Requests to upstreams: load balancing, connections, request and response, retries.
 //!
 //! The head of a request is final but for its framing, and what a client sees of a failure is decided elsewhere: this
-//! module says what failed and at whose fault. It knows no client, route or worker: every request is a [`Call`].
+//! module reports what failed and whose fault it is. It knows no client, route or worker: every request is a [`Call`].
 
 mod address;
 mod affinity;
@@ -85,7 +85,7 @@ impl Upstreams {
 }
 
 /// What the choice of an endpoint and the cookie of a new session may depend on: properties of a client's request, or of
-/// what a call of the process itself is balanced by.
+/// a call of the process itself.
 pub(crate) trait SelectionInput {
     /// The client, after real-IP processing.
     fn client(&self) -> IpAddr;
@@ -114,7 +114,7 @@ pub(crate) trait SelectionInput {
     }
 }
 
-/// Why a call has no response, by fault: the state of the cluster, the endpoint, the source of the request body.
+/// Why a call has no response, by fault: the state of the cluster, the endpoint, or the source of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("the upstream has no endpoints")]

@@ -38,7 +38,7 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) read_ahead: bool,
     /// How much of a body that is read ahead may be in a file, bytes; default 1 GiB. Zero: memory only.
     pub(crate) file_limit: u64,
-    /// The head asks for an upgrade and the caller can take a 101; default false. Never with HTTP/2.
+    /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2.
     pub(crate) upgrade: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Connections to endpoints for bytes that are not HTTP: no pool, no TLS, and no tries beyond connecting.
+//! Connections to endpoints for bytes that are not HTTP: no pool, no TLS, and no retries once a connection is established.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -12,11 +12,11 @@ use tokio::time::timeout;
 use super::balance::Selection;
 use super::{CallError, SelectionInput, Upstreams};
 
-/// Endpoints that are tried before the connection is given up.
-const TRIES: usize = 3;
+/// Endpoints that are tried before connecting fails.
+const MAX_ATTEMPTS: usize = 3;
 
 impl Upstreams {
-    /// A TCP connection to an endpoint of `upstream`, chosen as for a request of `client`. Each try takes at most `bound`.
+    /// A TCP connection to an endpoint of `upstream`, chosen as for a request of `client`. `bound` limits each attempt.
     ///
     /// # Errors
     /// When there is no endpoint, or the last one that was tried cannot be reached.
@@ -33,14 +33,14 @@ impl Upstreams {
             input: &Client(client),
             cookie: None,
         };
-        let mut tried = SmallVec::<[SocketAddr; TRIES]>::new();
+        let mut tried = SmallVec::<[SocketAddr; MAX_ATTEMPTS]>::new();
         let mut failure = CallError::NoEndpoints;
-        for _ in 0..target.endpoints.len().min(TRIES) {
+        for _ in 0..target.endpoints.len().min(MAX_ATTEMPTS) {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
             match timeout(bound, self.tcp(endpoint)).await {
                 Ok(Ok(stream)) => return Ok(stream),
                 Ok(Err(error)) => {
-                    tracing::debug!(%endpoint, %error, "connecting to an endpoint failed");
+                    tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
                     failure = CallError::Connect;
                 }
                 Err(_) => failure = CallError::ConnectTimeout,
@@ -51,7 +51,7 @@ impl Upstreams {
     }
 }
 
-/// All that is known of a stream.
+/// The selection input of a stream: its client.
 struct Client(IpAddr);
 
 impl SelectionInput for Client {

@@ -115,8 +115,8 @@ impl HttpBody for ClientBody {
     }
 }
 
-/// Tells broken framing (bad chunks) from a closed connection. For the former, hyper has `InvalidInput` or `InvalidData`
-/// somewhere in the chain of causes.
+/// Distinguishes broken framing (bad chunks) from a closed connection. For the former, hyper has `InvalidInput` or
+/// `InvalidData` somewhere in the chain of causes.
 fn fault(error: &hyper::Error) -> RequestBodyError {
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -275,8 +275,8 @@ impl SpooledBody {
     }
 }
 
-/// Progress of sending a body, for whatever waits for the response: the connection owns the body, and its errors do not
-/// say at whose fault they are.
+/// Progress of sending a body, for the task that waits for the response: the connection owns the body, and its errors do
+/// not say who is at fault.
 pub(super) struct Watch {
     phase: Cell<Phase>,
     since: Cell<Instant>,

@@ -165,10 +165,10 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
         let result = lookup(name.host.clone()).await;
         let now = Instant::now();
         let pause = match result {
-            Ok(answer) => {
-                let ttl = answer.ttl.clamp(SHORTEST, LONGEST);
+            Ok(resolution) => {
+                let ttl = resolution.ttl.clamp(SHORTEST, LONGEST);
                 good_until = now + ttl + LAST_GOOD;
-                publish(&name, allowed(answer.addresses));
+                publish(&name, allowed(resolution.addresses));
                 ttl
             }
             Err(error) => {
@@ -189,7 +189,7 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
     }
 }
 
-/// Names never resolve to this machine, whatever the flags say: who writes a DNS zone is not the operator.
+/// Names never resolve to this machine, whatever the flags say: the author of a DNS zone is not the operator.
 fn allowed(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
     addresses
         .into_iter()
@@ -250,15 +250,15 @@ mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;
 
-    /// Returns the answers in turn, then fails.
-    fn scripted(answers: Vec<Vec<&'static str>>, lookups: Arc<AtomicUsize>) -> Arc<Lookup> {
+    /// Resolves to the addresses of each lookup in turn, then fails.
+    fn scripted(lookup_results: Vec<Vec<&'static str>>, lookups: Arc<AtomicUsize>) -> Arc<Lookup> {
         Arc::new(move |_| {
             let turn = lookups.fetch_add(1, Ordering::SeqCst);
-            let answer = answers
+            let addresses = lookup_results
                 .get(turn)
                 .map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
             Box::pin(async move {
-                let addresses = answer.ok_or_else(|| io::Error::other("no answer"))?;
+                let addresses = addresses.ok_or_else(|| io::Error::other("no addresses"))?;
                 Ok(Resolution {
                     addresses,
                     ttl: Duration::from_secs(5),
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_request_waits_for_the_answer_and_later_ones_do_not() {
+    async fn only_the_first_request_waits_for_the_resolution() {
         let lookups = Arc::new(AtomicUsize::new(0));
         let resolver = Resolver::new(Arc::new({
             let lookups = lookups.clone();
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn answers_that_lead_to_this_machine_are_no_answers() {
+    async fn addresses_of_this_machine_are_dropped() {
         let resolver = Resolver::new(Arc::new(|| {
             scripted(
                 vec![vec!["127.0.0.1", "169.254.169.254", "::1"]],
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_last_good_answer_serves_for_a_minute() {
+    async fn the_last_good_addresses_serve_for_a_minute() {
         let lookups = Arc::new(AtomicUsize::new(0));
         let name = name();
         let mut known = name.known.subscribe();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_name_that_nobody_asks_for_is_forgotten() {
+    async fn a_name_that_is_not_used_is_forgotten() {
         let name = name();
         let names = Names::default();
         names.write().insert(name.host.clone(), name.clone());

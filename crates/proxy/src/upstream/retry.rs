@@ -19,18 +19,18 @@ pub(super) enum Cause {
     Status(StatusCode),
 }
 
-/// Counts the attempts of one request.
+/// Whether and how often one request is retried.
 #[derive(Debug)]
-pub(super) struct Tries {
+pub(super) struct RetryState {
     policy: Retry,
     limit: u32,
     repeatable: bool,
     start: Instant,
-    made: u32,
+    attempts: u32,
 }
 
-impl Tries {
-    /// For a request of `method` to so many `endpoints`, whose first attempt begins at `start`.
+impl RetryState {
+    /// For a request of `method` to this number of `endpoints`, whose first attempt begins at `start`.
     pub(super) fn new(policy: Retry, method: &Method, endpoints: usize, start: Instant) -> Self {
         // Without a configured number, each endpoint is tried once.
         let all = u32::try_from(endpoints).unwrap_or(u32::MAX);
@@ -42,32 +42,34 @@ impl Tries {
             limit,
             repeatable: policy.non_idempotent || !once,
             start,
-            made: 1,
+            attempts: 1,
         }
     }
 
     /// Whether the request may be sent again, so that a copy is needed.
     pub(super) fn may_resend(&self) -> bool {
-        self.repeatable && self.made < self.limit && self.policy.on != RetryOn::default()
+        self.repeatable && self.attempts < self.limit && self.policy.on != RetryOn::default()
     }
 
-    /// Whether to retry after `cause`. `sent`: the endpoint may have received something.
-    pub(super) fn again(&mut self, cause: Cause, sent: bool, now: Instant) -> bool {
-        let wanted = match cause {
+    /// Whether to retry after `cause`; if so, counts the next attempt. `sent`: the endpoint may have received something.
+    pub(super) fn retry(&mut self, cause: Cause, sent: bool, now: Instant) -> bool {
+        let configured = match cause {
             Cause::Error => self.policy.on.error,
             Cause::Timeout => self.policy.on.timeout,
             Cause::InvalidHeader => self.policy.on.invalid_header,
             Cause::Status(status) => self.policy.on.status(status),
         };
-        let again =
-            wanted && self.made < self.limit && self.in_time(now) && (self.repeatable || !sent);
-        self.made += u32::from(again);
-        again
+        let retry = configured
+            && self.attempts < self.limit
+            && self.in_time(now)
+            && (self.repeatable || !sent);
+        self.attempts += u32::from(retry);
+        retry
     }
 
     /// Whether a request that was sent on a kept connection, which turned out to be closed, may be sent on a new one. This
     /// is not another attempt: the endpoint is not at fault for closing an idle connection.
-    pub(super) fn renew(&self) -> bool {
+    pub(super) fn may_reconnect(&self) -> bool {
         self.policy.on.error && self.repeatable
     }
 
@@ -125,14 +127,14 @@ mod tests {
         ];
         let now = Instant::now();
         for (method, cause, sent, expected) in cases {
-            let mut tries = Tries::new(policy(BOTH, 3), &method, 2, now);
+            let mut retries = RetryState::new(policy(BOTH, 3), &method, 2, now);
             assert_eq!(
-                tries.again(cause, sent, now),
+                retries.retry(cause, sent, now),
                 expected,
                 "{method} {cause:?} sent={sent}"
             );
         }
-        let mut tries = Tries::new(
+        let mut retries = RetryState::new(
             Retry {
                 non_idempotent: true,
                 ..policy(BOTH, 3)
@@ -141,36 +143,36 @@ mod tests {
             2,
             now,
         );
-        assert!(tries.again(Cause::Error, true, now));
+        assert!(retries.retry(Cause::Error, true, now));
     }
 
     #[test]
     fn number_and_time_are_bounded() {
         let now = Instant::now();
-        let mut three = Tries::new(policy(BOTH, 3), &Method::GET, 1, now);
+        let mut three = RetryState::new(policy(BOTH, 3), &Method::GET, 1, now);
         assert_eq!(
-            [(); 3].map(|()| three.again(Cause::Error, true, now)),
+            [(); 3].map(|()| three.retry(Cause::Error, true, now)),
             [true, true, false]
         );
-        let mut each_once = Tries::new(policy(BOTH, 0), &Method::GET, 2, now);
+        let mut each_once = RetryState::new(policy(BOTH, 0), &Method::GET, 2, now);
         assert_eq!(
-            [(); 2].map(|()| each_once.again(Cause::Error, true, now)),
+            [(); 2].map(|()| each_once.retry(Cause::Error, true, now)),
             [true, false]
         );
         let bounded = Retry {
             timeout: Some(Duration::from_secs(5)),
             ..policy(BOTH, 3)
         };
-        let mut late = Tries::new(bounded, &Method::GET, 2, now);
-        assert!(!late.again(Cause::Error, true, now + Duration::from_secs(5)));
+        let mut late = RetryState::new(bounded, &Method::GET, 2, now);
+        assert!(!late.retry(Cause::Error, true, now + Duration::from_secs(5)));
     }
 
     #[test]
     fn a_copy_is_made_only_when_it_can_be_used() {
         let now = Instant::now();
-        assert!(Tries::new(policy(BOTH, 3), &Method::GET, 1, now).may_resend());
-        assert!(!Tries::new(policy(BOTH, 1), &Method::GET, 1, now).may_resend());
-        assert!(!Tries::new(policy(RetryOn::default(), 3), &Method::GET, 1, now).may_resend());
-        assert!(!Tries::new(policy(BOTH, 3), &Method::POST, 1, now).may_resend());
+        assert!(RetryState::new(policy(BOTH, 3), &Method::GET, 1, now).may_resend());
+        assert!(!RetryState::new(policy(BOTH, 1), &Method::GET, 1, now).may_resend());
+        assert!(!RetryState::new(policy(RetryOn::default(), 3), &Method::GET, 1, now).may_resend());
+        assert!(!RetryState::new(policy(BOTH, 3), &Method::POST, 1, now).may_resend());
     }
 }

@@ -119,7 +119,7 @@ pub(super) struct World {
 }
 
 impl World {
-    /// A world in which loopback endpoints are fine.
+    /// A world that allows loopback endpoints.
     pub(super) fn new(upstream: Upstream, forwarding: Forwarding) -> Rc<Self> {
         Self::with(upstream, forwarding, Settings::default(), true)
     }
@@ -199,7 +199,7 @@ impl World {
         client
     }
 
-    /// Sends `request` on a connection of its own and gives all that comes back.
+    /// Sends `request` on a new connection and returns everything up to its end.
     pub(super) async fn send(self: &Rc<Self>, request: &str) -> String {
         let mut client = self.connect();
         client.write_all(request.as_bytes()).await.unwrap();
@@ -208,7 +208,7 @@ impl World {
         String::from_utf8_lossy(&response).into_owned()
     }
 
-    /// Sends a GET and gives all that comes back.
+    /// Sends a GET on a new connection and returns everything up to its end.
     pub(super) async fn get(self: &Rc<Self>) -> String {
         self.send("GET /x?y=1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .await
@@ -321,7 +321,7 @@ pub(super) fn identity(names: &[&str]) -> rcgen::CertifiedKey<rcgen::KeyPair> {
     .unwrap()
 }
 
-/// The same as the table holds it.
+/// `identity` as the table holds it.
 pub(super) fn certificate(
     source: &str,
     identity: &rcgen::CertifiedKey<rcgen::KeyPair>,
@@ -389,19 +389,28 @@ impl Endpoint {
         }
     }
 
-    /// Sends `answer` to every request and keeps connections open.
-    pub(super) async fn answering(answer: &'static str) -> Self {
+    /// Sends `response` to every request and keeps connections open.
+    pub(super) async fn responding(response: &'static str) -> Self {
         Self::start(move |_, mut conversation| async move {
             while conversation.request().await.is_some() {
-                conversation.answer(answer).await;
+                conversation.respond(response).await;
             }
+        })
+        .await
+    }
+
+    /// Reads a request on every connection, and never responds.
+    pub(super) async fn silent() -> Self {
+        Self::start(|_, mut conversation| async move {
+            conversation.request().await;
+            conversation.request().await;
         })
         .await
     }
 }
 
 /// An address where no process listens.
-pub(super) async fn nobody() -> SocketAddr {
+pub(super) async fn unused_address() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0")
         .await
         .unwrap()
@@ -433,8 +442,8 @@ impl Conversation {
         Some(text)
     }
 
-    pub(super) async fn answer(&mut self, answer: &str) {
-        let _ = self.stream.write_all(answer.as_bytes()).await;
+    pub(super) async fn respond(&mut self, response: &str) {
+        let _ = self.stream.write_all(response.as_bytes()).await;
     }
 }
 

@@ -44,13 +44,13 @@ pub(super) fn without_forbidden(mut frame: Frame<Bytes>) -> Frame<Bytes> {
         for name in &FORBIDDEN {
             trailers.remove(name);
         }
-        let vouched = |name: &&HeaderName| {
+        let spoofable = |name: &&HeaderName| {
             FORBIDDEN_PREFIXES
                 .iter()
                 .any(|prefix| name.as_str().starts_with(prefix))
         };
-        let vouched: Vec<HeaderName> = trailers.keys().filter(vouched).cloned().collect();
-        for name in vouched {
+        let spoofable: Vec<HeaderName> = trailers.keys().filter(spoofable).cloned().collect();
+        for name in spoofable {
             trailers.remove(name);
         }
     }

@@ -96,7 +96,7 @@ mod tests {
     const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
     #[test]
-    fn a_client_stays_until_its_endpoint_goes_fails_or_time_runs_out() {
+    fn a_client_keeps_its_endpoint_until_removal_failure_or_timeout() {
         let endpoints: Arc<[SocketAddr]> = (1..=3)
             .map(|i| SocketAddr::from(([10, 0, 0, i], 80)))
             .collect();

@@ -40,14 +40,14 @@ pub(super) struct UpstreamState {
     pub(super) resolved: ArcSwapOption<Resolved>,
 }
 
-/// Addresses of a name, and the endpoints made of them: the same set while the addresses stay, so that views of it stay.
+/// Addresses of a name, and the endpoints built from them: the same set while the addresses stay, so that its views stay.
 pub(super) struct Resolved {
     pub(super) addresses: Arc<[std::net::IpAddr]>,
     pub(super) endpoints: Arc<[SocketAddr]>,
 }
 
 impl UpstreamState {
-    /// The state of `upstream`, shared by so many `workers`.
+    /// The state of `upstream`, shared by this number of `workers`.
     pub(super) fn of(upstream: &Upstream, workers: usize) -> Result<&Self, CallError> {
         let state = upstream.slot.get_or_init(|| {
             Arc::new(Self {
@@ -62,7 +62,7 @@ impl UpstreamState {
         state.ok_or(CallError::NoEndpoints)
     }
 
-    /// The view of `endpoints`, made anew when they have changed.
+    /// The view of `endpoints`, rebuilt when they have changed.
     pub(super) fn view(
         &self,
         endpoints: &Arc<[SocketAddr]>,
@@ -76,19 +76,19 @@ impl UpstreamState {
         {
             return view;
         }
-        let made = match view
+        let next = match view
             .as_ref()
             .and_then(|view| view.moved_to(endpoints, balance))
         {
             Some(moved) => moved,
             None => {
-                let made = View::new(endpoints, balance, loopback);
-                self.scores.lock().retain(made.endpoints());
-                made
+                let rebuilt = View::new(endpoints, balance, loopback);
+                self.scores.lock().retain(rebuilt.endpoints());
+                rebuilt
             }
         };
         drop(view);
-        self.view.store(Some(Arc::new(made)));
+        self.view.store(Some(Arc::new(next)));
         self.view.load()
     }
 

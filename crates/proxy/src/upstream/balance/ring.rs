@@ -30,7 +30,7 @@ impl Ring {
 
     /// The node that `hash` belongs to, or the next one on the ring that `suits`; the former if none does.
     pub(super) fn find(&self, hash: u64, suits: impl Fn(usize) -> bool) -> Option<usize> {
-        let start = self.points.partition_point(|(place, _)| *place < hash);
+        let start = self.points.partition_point(|(point, _)| *point < hash);
         let (before, after) = self.points.split_at(start);
         let mut round = after.iter().chain(before).map(|(_, node)| *node as usize);
         let first = round.next()?;
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_node_takes_over_and_nobody_is_left_out() {
+    fn the_next_suitable_node_is_found_or_else_the_first() {
         let all = labels(3);
         let ring = Ring::new(all.iter());
         let first = ring.find(42, |_| true).unwrap();

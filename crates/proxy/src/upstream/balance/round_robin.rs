@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_endpoint_is_first_only_in_its_turn() {
+    fn retries_do_not_move_the_cursor() {
         let (cursors, endpoints) = (Cursors::new(1), endpoints(2));
         let mut first_at_dead = 0;
         for _ in 0..10 {

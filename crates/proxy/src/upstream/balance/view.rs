@@ -1,4 +1,4 @@
-//! Data derived from a set of endpoints, made at first use and kept until the set changes.
+//! Data derived from a set of endpoints, built at first use and kept until the set changes.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;

@@ -13,11 +13,11 @@ const CHUNKED: &str =
 async fn too_large_by_announcement_and_by_count() {
     local(async {
         for buffered in [true, false] {
-            let endpoint = Endpoint::answering(OK).await;
+            let endpoint = Endpoint::responding(OK).await;
             let mut small = forwarding();
             (small.body_limit, small.buffer_request) = (Some(10), buffered);
             let world = World::new(upstream(&[endpoint.address]), small);
-            // Not a byte of the body is waited for.
+            // Refused before any byte of the body.
             world
                 .send(
                     "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 11\r\n\r\n",
@@ -42,7 +42,7 @@ async fn too_large_by_announcement_and_by_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_stops_sending_is_given_up() {
+async fn a_client_that_stops_sending_is_a_body_timeout() {
     local(async {
         let client = ClientLimits {
             body_timeout: Duration::from_secs(7),
@@ -64,8 +64,8 @@ async fn a_client_that_stops_sending_is_given_up() {
             .write_all(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
             .await
             .unwrap();
-        let mut answer = [0; 12];
-        client.read_exact(&mut answer).await.unwrap();
+        let mut bytes = [0; 12];
+        client.read_exact(&mut bytes).await.unwrap();
         assert_eq!(
             *world.failures.borrow(),
             [CallError::RequestBody(RequestBodyError::Timeout)]
@@ -76,10 +76,10 @@ async fn a_client_that_stops_sending_is_given_up() {
 }
 
 #[tokio::test]
-async fn broken_framing_and_broken_clients_are_told_apart() {
+async fn broken_framing_and_closed_connections_are_distinguished() {
     local(async {
         for buffered in [true, false] {
-            let endpoint = Endpoint::answering(OK).await;
+            let endpoint = Endpoint::responding(OK).await;
             let mut forwarding = forwarding();
             forwarding.buffer_request = buffered;
             let world = World::new(upstream(&[endpoint.address]), forwarding);
@@ -116,17 +116,17 @@ async fn broken_framing_and_broken_clients_are_told_apart() {
 async fn buffering_gives_chunks_a_length_and_streaming_passes_them_on() {
     local(async {
         for (buffered, size) in [(true, 3), (true, 20_000), (false, 3)] {
-            let endpoint = Endpoint::answering(OK).await;
+            let endpoint = Endpoint::responding(OK).await;
             let mut forwarding = forwarding();
             forwarding.buffer_request = buffered;
             let world = World::new(upstream(&[endpoint.address]), forwarding);
             let piece = "p".repeat(size);
-            let answer = world
+            let response = world
                 .send(&format!(
                     "{CHUNKED}{size:x}\r\n{piece}\r\n{size:x}\r\n{piece}\r\n0\r\nX: y\r\n\r\n"
                 ))
                 .await;
-            assert!(answer.ends_with("ok"), "{answer}");
+            assert!(response.ends_with("ok"), "{response}");
             let request = endpoint.requests.borrow()[0].clone();
             if buffered {
                 assert!(
@@ -152,7 +152,7 @@ async fn buffering_gives_chunks_a_length_and_streaming_passes_them_on() {
 #[tokio::test]
 async fn a_get_with_a_body_is_framed_as_any_other() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let mut streaming = forwarding();
         streaming.buffer_request = false;
         let world = World::new(upstream(&[endpoint.address]), streaming);
@@ -169,7 +169,7 @@ async fn a_get_with_a_body_is_framed_as_any_other() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_takes_nothing_is_a_send_timeout() {
+async fn an_endpoint_that_reads_nothing_is_a_send_timeout() {
     local(async {
         let stuck = Endpoint::start(|_, conversation| async move {
             // Never reads, but holds the connection.

@@ -7,17 +7,17 @@ use crate::upstream::{
     Attempts, Call, CallError, CallOptions, Payload, RequestBodyError, SelectionInput,
 };
 use bytes::Bytes;
-use headgate_table::{Affinity, AffinityMode, Forwarding, Retry, RetryOn, Template};
+use headgate_table::{Affinity, AffinityMode, Forwarding, Retry, RetryOn, Template, Upstream};
 use http_body_util::{BodyExt, StreamBody};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// The selection input of a call that no client caused.
-struct Nobody;
+struct NoClient;
 
-impl SelectionInput for Nobody {
+impl SelectionInput for NoClient {
     fn client(&self) -> IpAddr {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED)
     }
@@ -30,29 +30,53 @@ impl SelectionInput for Nobody {
 /// Status and body of the response, and whether a session began.
 pub(super) type Outcome = Result<(u16, Bytes, bool), CallError>;
 
-/// Calls the upstream of `world` without its forwarding options.
-pub(super) async fn call(
-    world: &Rc<World>,
-    body: Payload,
-    options: CallOptions<'_>,
-    attempts: &mut Attempts,
-) -> Outcome {
-    let head = http::Request::put("/own").header("host", "own.internal");
-    let (upstreams, settings) = (&world.upstreams, &world.settings);
-    let call = Call {
-        target: upstreams
-            .target(&world.upstream, options.connect_timeout)
-            .await?,
-        head: head.body(()).unwrap().into_parts().0,
-        body,
-        options,
-        pool: &settings.pool,
-        input: &Nobody,
-    };
-    let reply = upstreams.call(call, attempts).await?;
-    let status = reply.response.status().as_u16();
-    let body = reply.response.into_body().collect().await.unwrap();
-    Ok((status, body.to_bytes(), reply.session_cookie.is_some()))
+/// A process that calls an upstream.
+pub(super) struct Process {
+    world: Rc<World>,
+    /// Those of the last call.
+    attempts: Attempts,
+}
+
+impl Process {
+    /// Calls an upstream with these endpoints.
+    pub(super) fn calling(endpoints: &[SocketAddr]) -> Self {
+        Self::calling_upstream(upstream(endpoints))
+    }
+
+    fn calling_upstream(upstream: Upstream) -> Self {
+        Self {
+            world: World::new(upstream, Forwarding::default()),
+            attempts: Attempts::default(),
+        }
+    }
+
+    /// Sends a PUT with `body`. The options are those of the call, not those of forwarding.
+    pub(super) async fn call(&mut self, body: Payload, options: CallOptions<'_>) -> Outcome {
+        let head = http::Request::put("/own").header("host", "own.internal");
+        let World {
+            upstreams,
+            upstream,
+            settings,
+            ..
+        } = &*self.world;
+        self.attempts = Attempts::default();
+        let call = Call {
+            target: upstreams.target(upstream, options.connect_timeout).await?,
+            head: head.body(()).unwrap().into_parts().0,
+            body,
+            options,
+            pool: &settings.pool,
+            input: &NoClient,
+        };
+        let reply = upstreams.call(call, &mut self.attempts).await?;
+        let status = reply.response.status().as_u16();
+        let body = reply.response.into_body().collect().await.unwrap();
+        Ok((status, body.to_bytes(), reply.session_cookie.is_some()))
+    }
+
+    fn statuses(&self) -> Vec<u16> {
+        statuses(&self.attempts)
+    }
 }
 
 fn twice(on: RetryOn) -> Retry {
@@ -63,14 +87,15 @@ fn twice(on: RetryOn) -> Retry {
     }
 }
 
-fn pieces(pieces: &'static [&'static str]) -> Payload {
-    let frames = pieces
-        .iter()
-        .map(|piece| Ok(http_body::Frame::data(Bytes::from_static(piece.as_bytes()))));
-    Payload::stream(
-        Box::pin(StreamBody::new(futures_util::stream::iter(frames))),
-        None,
-    )
+fn stream(
+    frames: impl IntoIterator<Item = Result<&'static str, RequestBodyError>> + 'static,
+    length: Option<u64>,
+) -> Payload {
+    let frames = frames
+        .into_iter()
+        .map(|text| text.map(|text| http_body::Frame::data(Bytes::from_static(text.as_bytes()))));
+    let body = StreamBody::new(futures_util::stream::iter(frames));
+    Payload::stream(Box::pin(body), length)
 }
 
 #[tokio::test]
@@ -80,20 +105,19 @@ async fn bytes_are_sent_again_and_every_attempt_is_there() {
         let endpoint = Endpoint::start(|number, mut conversation| async move {
             conversation.request().await;
             if number > 0 {
-                conversation.answer(OK).await;
+                conversation.respond(OK).await;
             }
         })
         .await;
-        let world = World::new(upstream(&[endpoint.address]), Forwarding::default());
-        let mut attempts = Attempts::default();
-        let body = Payload::bytes(Bytes::from_static(b"our own"));
-        let outcome = call(&world, body, CallOptions::default(), &mut attempts).await;
+        let mut process = Process::calling(&[endpoint.address]);
+        let body = Payload::bytes(Bytes::from_static(b"content"));
+        let outcome = process.call(body, CallOptions::default()).await;
         assert_eq!(outcome, Ok((200, Bytes::from_static(b"ok"), false)));
-        assert_eq!(statuses(&attempts), [502, 200]);
-        assert_eq!(attempts[1].progress.bytes.get(), 2);
+        assert_eq!(process.statuses(), [502, 200]);
+        assert_eq!(process.attempts[1].progress.bytes.get(), 2);
         let requests = endpoint.requests.borrow();
         assert!(requests.len() == 2 && requests[0] == requests[1]);
-        assert!(requests[1].starts_with("PUT /own ") && requests[1].ends_with("\r\n\r\nour own"));
+        assert!(requests[1].starts_with("PUT /own ") && requests[1].ends_with("\r\n\r\ncontent"));
     })
     .await;
 }
@@ -101,16 +125,16 @@ async fn bytes_are_sent_again_and_every_attempt_is_there() {
 #[tokio::test]
 async fn attempts_are_there_when_the_call_fails() {
     local(async {
-        let dead = World::new(upstream(&[nobody().await]), Forwarding::default());
-        let mut attempts = Attempts::default();
+        let mut process = Process::calling(&[unused_address().await]);
         let options = CallOptions {
             retry: twice(Retry::default().on),
             ..CallOptions::default()
         };
-        let outcome = call(&dead, Payload::empty(), options, &mut attempts).await;
+        let outcome = process.call(Payload::empty(), options).await;
         assert_eq!(outcome, Err(CallError::Connect));
-        assert_eq!(statuses(&attempts), [502, 502]);
-        assert!(attempts.iter().all(|attempt| attempt.connect.is_none()));
+        assert_eq!(process.statuses(), [502, 502]);
+        let mut attempts = process.attempts.iter();
+        assert!(attempts.all(|attempt| attempt.connect.is_none()));
     })
     .await;
 }
@@ -118,25 +142,20 @@ async fn attempts_are_there_when_the_call_fails() {
 #[tokio::test]
 async fn times_and_retries_are_those_of_the_call() {
     local(async {
-        let silent = Endpoint::start(|_, mut conversation| async move {
-            conversation.request().await;
-            conversation.request().await;
-        })
-        .await;
-        let world = World::new(upstream(&[silent.address]), Forwarding::default());
+        let silent = Endpoint::silent().await;
+        let mut process = Process::calling(&[silent.address]);
         for (retry, expected) in [
             (twice(RetryOn::default()), &[504][..]),
             (twice(Retry::default().on), &[504, 504]),
         ] {
-            let mut attempts = Attempts::default();
             let options = CallOptions {
                 read_timeout: Duration::from_millis(30),
                 retry,
                 ..CallOptions::default()
             };
-            let outcome = call(&world, Payload::empty(), options, &mut attempts).await;
+            let outcome = process.call(Payload::empty(), options).await;
             assert_eq!(outcome, Err(CallError::ReadTimeout));
-            assert_eq!(statuses(&attempts), expected);
+            assert_eq!(process.statuses(), expected);
         }
     })
     .await;
@@ -145,25 +164,21 @@ async fn times_and_retries_are_those_of_the_call() {
 #[tokio::test]
 async fn a_call_that_is_dropped_leaves_its_attempt() {
     local(async {
-        let silent = Endpoint::start(|_, mut conversation| async move {
-            conversation.request().await;
-            conversation.request().await;
-        })
-        .await;
-        let world = World::new(upstream(&[silent.address]), Forwarding::default());
-        let mut attempts = Attempts::default();
+        let silent = Endpoint::silent().await;
+        let mut process = Process::calling(&[silent.address]);
         let arrived = async {
             while silent.requests.borrow().is_empty() {
                 tokio::task::yield_now().await;
             }
         };
         tokio::select! {
-            outcome = call(&world, Payload::empty(), CallOptions::default(), &mut attempts) => panic!("{outcome:?}"),
+            outcome = process.call(Payload::empty(), CallOptions::default()) => panic!("{outcome:?}"),
             () = arrived => {}
         }
-        assert_eq!(statuses(&attempts), [0]);
-        assert_eq!(attempts[0].endpoint, silent.address);
-        assert!(attempts[0].connect.is_some() && attempts[0].header.is_none());
+        assert_eq!(process.statuses(), [0]);
+        let attempt = &process.attempts[0];
+        assert_eq!(attempt.endpoint, silent.address);
+        assert!(attempt.connect.is_some() && attempt.header.is_none());
     })
     .await;
 }
@@ -171,8 +186,8 @@ async fn a_call_that_is_dropped_leaves_its_attempt() {
 #[tokio::test]
 async fn a_stream_is_sent_once_in_a_framing_that_the_endpoint_knows() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
-        let world = World::new(upstream(&[endpoint.address]), Forwarding::default());
+        let endpoint = Endpoint::responding(OK).await;
+        let mut process = Process::calling(&[endpoint.address]);
         for (protocol, framing, body) in [
             (
                 Protocol::Http11,
@@ -185,8 +200,9 @@ async fn a_stream_is_sent_once_in_a_framing_that_the_endpoint_knows() {
                 protocol,
                 ..CallOptions::default()
             };
-            let body_sent = pieces(&["ab", "c"]);
-            let outcome = call(&world, body_sent, options, &mut Attempts::default()).await;
+            let outcome = process
+                .call(stream([Ok("ab"), Ok("c")], None), options)
+                .await;
             assert_eq!(outcome.map(|(status, ..)| status), Ok(200));
             let request = endpoint.requests.borrow().last().cloned().unwrap();
             assert!(
@@ -201,18 +217,16 @@ async fn a_stream_is_sent_once_in_a_framing_that_the_endpoint_knows() {
 #[tokio::test]
 async fn a_stream_that_fails_is_not_the_endpoints_fault() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
-        let world = World::new(upstream(&[endpoint.address]), Forwarding::default());
-        let frames = [
-            Ok(http_body::Frame::data(Bytes::from_static(b"ab"))),
-            Err(RequestBodyError::Gone),
-        ];
-        let stream = StreamBody::new(futures_util::stream::iter(frames));
-        let mut attempts = Attempts::default();
-        let body = Payload::stream(Box::pin(stream), Some(3));
-        let outcome = call(&world, body, CallOptions::default(), &mut attempts).await;
+        let endpoint = Endpoint::responding(OK).await;
+        let mut process = Process::calling(&[endpoint.address]);
+        let body = stream([Ok("ab"), Err(RequestBodyError::Gone)], Some(3));
+        let outcome = process.call(body, CallOptions::default()).await;
         assert_eq!(outcome, Err(CallError::RequestBody(RequestBodyError::Gone)));
-        assert_eq!(statuses(&attempts), [0], "neither retried nor blamed");
+        assert_eq!(
+            process.statuses(),
+            [0],
+            "not retried, and no status of the endpoint"
+        );
     })
     .await;
 }
@@ -220,7 +234,7 @@ async fn a_stream_that_fails_is_not_the_endpoints_fault() {
 #[tokio::test]
 async fn a_session_begins_only_for_a_caller_that_has_a_path_for_its_cookie() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let mut sessions = upstream(&[endpoint.address]);
         let affinity = Affinity {
             cookie: "INGRESSCOOKIE".into(),
@@ -235,11 +249,11 @@ async fn a_session_begins_only_for_a_caller_that_has_a_path_for_its_cookie() {
             change_on_failure: false,
         };
         sessions.affinity = Some(affinity.into());
-        let world = World::new(sessions, Forwarding::default());
-        let options = CallOptions::default();
-        let outcome = call(&world, Payload::empty(), options, &mut Attempts::default()).await;
+        let mut process = Process::calling_upstream(sessions);
+        let outcome = process.call(Payload::empty(), CallOptions::default()).await;
         assert_eq!(outcome.map(|(.., began)| began), Ok(false));
-        assert!(world.get().await.contains("set-cookie: INGRESSCOOKIE="));
+        let forwarded = process.world.get().await;
+        assert!(forwarded.contains("set-cookie: INGRESSCOOKIE="));
     })
     .await;
 }

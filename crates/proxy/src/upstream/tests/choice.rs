@@ -1,4 +1,4 @@
-//! Which endpoint serves.
+//! The choice of an endpoint.
 
 use super::*;
 use crate::upstream::{CallError, affinity, bound_to};
@@ -7,9 +7,9 @@ use std::collections::HashSet;
 
 async fn three() -> [Endpoint; 3] {
     [
-        Endpoint::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0").await,
-        Endpoint::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1").await,
-        Endpoint::answering("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2").await,
+        Endpoint::responding("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n0").await,
+        Endpoint::responding("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1").await,
+        Endpoint::responding("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n2").await,
     ]
 }
 
@@ -28,9 +28,9 @@ fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
     }
 }
 
-/// The affinity cookie that `answer` sets.
-fn cookie_of(answer: &str) -> Option<String> {
-    let line = answer
+/// The affinity cookie that `response` sets.
+fn cookie_of(response: &str) -> Option<String> {
+    let line = response
         .lines()
         .find_map(|line| line.strip_prefix("set-cookie: INGRESSCOOKIE="))?;
     Some(line.split(';').next()?.to_owned())
@@ -58,11 +58,11 @@ async fn a_session_stays_and_its_cookie_is_set_once() {
                     (first.chars().last(), None)
                 );
             }
-            let foreign = cookie.split_once('|').unwrap().0.to_owned()
+            let of_canary = cookie.split_once('|').unwrap().0.to_owned()
                 + "|"
                 + &affinity::binding("shop-canary-80");
-            assert!(!bound_to(&foreign, &world.upstream));
-            world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), foreign));
+            assert!(!bound_to(&of_canary, &world.upstream));
+            world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), of_canary));
             assert!(cookie_of(&world.get().await).is_some());
         }
     })
@@ -73,18 +73,19 @@ async fn a_session_stays_and_its_cookie_is_set_once() {
 async fn a_failed_session_moves_only_where_it_may() {
     local(async {
         for moves in [true, false] {
-            let (dead, live) = (nobody().await, Endpoint::answering(OK).await);
+            let (dead, live) = (unused_address().await, Endpoint::responding(OK).await);
             let mut sessions = upstream(&[dead, live.address]);
             sessions.affinity = Some(sticky(AffinityMode::Persistent, moves).into());
             let world = World::new(sessions, forwarding());
             let key = affinity::persistent_key("shop-web-80", dead);
             let cookie = format!("{key}|{}", affinity::binding("shop-web-80"));
             world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), cookie.clone()));
-            let answer = world.get().await;
+            let response = world.get().await;
             if moves {
                 assert!(
-                    answer.ends_with("ok") && cookie_of(&answer).is_some_and(|new| new != cookie),
-                    "{answer}"
+                    response.ends_with("ok")
+                        && cookie_of(&response).is_some_and(|new| new != cookie),
+                    "{response}"
                 );
             } else {
                 assert_eq!(world.statuses(), [502, 502, 502]);
@@ -95,7 +96,7 @@ async fn a_failed_session_moves_only_where_it_may() {
 }
 
 #[tokio::test]
-async fn balancers_spread_or_hold() {
+async fn balancers_spread_requests_or_keep_an_endpoint() {
     local(async {
         let endpoints = three().await;
         let addresses = endpoints.each_ref().map(|endpoint| endpoint.address);
@@ -141,11 +142,11 @@ async fn balancers_spread_or_hold() {
 }
 
 #[tokio::test]
-async fn nowhere_to_go() {
+async fn upstreams_without_usable_endpoints() {
     local(async {
         let mut empty = upstream(&[]);
         empty.endpoints = Endpoints::None(NoEndpoints::NoneReady);
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         for (upstream, loopback) in [
             (empty, true),
             (upstream(&[]), true),

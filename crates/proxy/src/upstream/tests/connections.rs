@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 #[tokio::test]
 async fn one_connection_serves_many_requests() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         for _ in 0..5 {
             assert!(world.get().await.ends_with("ok"));
@@ -39,7 +39,7 @@ async fn one_connection_serves_many_requests() {
 #[tokio::test]
 async fn a_connection_is_retired_by_its_number_of_requests() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let pool = PoolSettings {
             requests: 2,
             ..PoolSettings::default()
@@ -58,9 +58,9 @@ async fn a_connection_is_retired_by_its_number_of_requests() {
 }
 
 #[tokio::test]
-async fn nothing_is_kept_where_nothing_may_be() {
+async fn no_connection_is_kept_if_keeping_is_disabled() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let pool = PoolSettings {
             idle: 0,
             ..PoolSettings::default()
@@ -75,7 +75,7 @@ async fn nothing_is_kept_where_nothing_may_be() {
         assert_eq!((endpoint.connections.get(), world.idle()), (2, 0));
         assert!(endpoint.requests.borrow()[0].contains("Connection: close\r\n"));
 
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let mut closing = forwarding();
         closing.connection_header = Some(ConnectionHeader::Close);
         let world = World::new(upstream(&[endpoint.address]), closing);
@@ -89,7 +89,7 @@ async fn nothing_is_kept_where_nothing_may_be() {
 #[tokio::test]
 async fn http_1_0_is_one_request_a_connection() {
     local(async {
-        let endpoint = Endpoint::answering("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
+        let endpoint = Endpoint::responding("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok").await;
         let mut old = forwarding();
         old.http_version = HttpVersion::Http10;
         let world = World::new(upstream(&[endpoint.address]), old);
@@ -105,12 +105,12 @@ async fn http_1_0_is_one_request_a_connection() {
 }
 
 #[tokio::test]
-async fn a_connection_that_died_while_idle_costs_get_no_try_and_post_nothing_twice() {
+async fn a_kept_connection_that_closes_costs_get_no_attempt_and_post_is_not_resent() {
     local(async {
-        // Answers once a connection, then reads one more request and closes.
+        // Sends one response per connection, then reads one more request and closes.
         let endpoint = Endpoint::start(|_, mut conversation| async move {
             conversation.request().await;
-            conversation.answer(OK).await;
+            conversation.respond(OK).await;
             conversation.request().await;
         })
         .await;
@@ -141,7 +141,7 @@ async fn a_close_by_the_endpoint_is_noticed_while_idle() {
     local(async {
         let endpoint = Endpoint::start(|_, mut conversation| async move {
             conversation.request().await;
-            conversation.answer(OK).await;
+            conversation.respond(OK).await;
         })
         .await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
@@ -157,7 +157,7 @@ async fn a_close_by_the_endpoint_is_noticed_while_idle() {
 #[tokio::test]
 async fn endpoints_out_of_service_lose_their_connections() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         world.get().await;
         world.upstreams.sweep();
@@ -170,9 +170,9 @@ async fn endpoints_out_of_service_lose_their_connections() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_says_too_much_is_not_reused() {
+async fn a_connection_with_bytes_after_the_response_is_not_reused() {
     local(async {
-        let endpoint = Endpoint::answering(
+        let endpoint = Endpoint::responding(
             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP/1.1 200 OK\r\n",
         )
         .await;
@@ -186,9 +186,9 @@ async fn an_endpoint_that_says_too_much_is_not_reused() {
 }
 
 #[tokio::test]
-async fn nothing_is_forwarded_to_where_the_process_listens() {
+async fn requests_are_not_forwarded_to_this_process() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let everywhere = SocketAddr::from(([0, 0, 0, 0], endpoint.address.port()));
         for own in [endpoint.address, everywhere] {
             let world = World::listening(

@@ -13,7 +13,7 @@ mod upgrades;
 use std::future::Future;
 
 use super::testing::{
-    Endpoint, FakeRequest, World, certificate, forwarding, identity, nobody, upstream,
+    Endpoint, FakeRequest, World, certificate, forwarding, identity, unused_address, upstream,
 };
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";

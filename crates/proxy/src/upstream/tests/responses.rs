@@ -12,8 +12,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-async fn failure_of(answer: &'static str) -> Vec<CallError> {
-    let endpoint = Endpoint::answering(answer).await;
+async fn failure_of(response: &'static str) -> Vec<CallError> {
+    let endpoint = Endpoint::responding(response).await;
     let world = World::new(upstream(&[endpoint.address]), forwarding());
     world.get().await;
     assert_eq!(
@@ -26,7 +26,7 @@ async fn failure_of(answer: &'static str) -> Vec<CallError> {
 }
 
 #[tokio::test]
-async fn heads_that_are_not_believed() {
+async fn invalid_response_heads() {
     local(async {
         let both = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n";
         let lengths = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok";
@@ -53,8 +53,8 @@ async fn heads_have_a_limit() {
             )
         };
         for (size, fits) in [(4 << 10, false), (3 << 10, true)] {
-            let answer: &'static str = head(size).leak();
-            let endpoint = Endpoint::answering(answer).await;
+            let response: &'static str = head(size).leak();
+            let endpoint = Endpoint::responding(response).await;
             let world = World::new(upstream(&[endpoint.address]), forwarding());
             assert_eq!(world.get().await.ends_with("ok"), fits);
             let expected = if fits {
@@ -71,7 +71,7 @@ async fn heads_have_a_limit() {
 #[tokio::test]
 async fn a_truncated_body_looks_truncated() {
     local(async {
-        for (answer, chunked) in [
+        for (response, chunked) in [
             ("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", false),
             (
                 "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -81,7 +81,7 @@ async fn a_truncated_body_looks_truncated() {
             for ahead in [false, true] {
                 let endpoint = Endpoint::start(move |_, mut conversation| async move {
                     conversation.request().await;
-                    conversation.answer(answer).await;
+                    conversation.respond(response).await;
                 })
                 .await;
                 let mut forwarding = forwarding();
@@ -106,12 +106,12 @@ async fn a_truncated_body_looks_truncated() {
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_is_cut_off() {
+async fn a_body_that_stalls_is_truncated() {
     local(async {
         let endpoint = Endpoint::start(|_, mut conversation| async move {
             conversation.request().await;
             conversation
-                .answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+                .respond("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
                 .await;
             conversation.request().await;
         })
@@ -126,7 +126,7 @@ async fn a_body_that_stalls_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_releases_the_endpoint() {
+async fn a_client_that_disconnects_releases_the_endpoint() {
     local(async {
         let (gone, released) = tokio::sync::oneshot::channel();
         let gone = Rc::new(Cell::new(Some(gone)));
@@ -135,7 +135,7 @@ async fn a_client_that_leaves_releases_the_endpoint() {
             async move {
                 conversation.request().await;
                 conversation
-                    .answer("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+                    .respond("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
                     .await;
                 if conversation.request().await.is_none() {
                     gone.take().unwrap().send(()).unwrap();
@@ -213,7 +213,7 @@ async fn a_response_is_read_ahead_of_a_slow_client() {
                 conversation.request().await;
                 let body = large();
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                conversation.answer(&(head + &body)).await;
+                conversation.respond(&(head + &body)).await;
                 done.take().unwrap().send(()).unwrap();
                 conversation.request().await;
             }

@@ -19,7 +19,7 @@ async fn mute() -> Endpoint {
 #[tokio::test]
 async fn a_refused_connection_leads_to_another_endpoint_even_for_post() {
     local(async {
-        let (dead, live) = (nobody().await, Endpoint::answering(OK).await);
+        let (dead, live) = (unused_address().await, Endpoint::responding(OK).await);
         let world = World::new(upstream(&[dead, live.address]), forwarding());
         for request in [POST, POST] {
             assert!(world.send(request).await.starts_with("HTTP/1.1 200"));
@@ -39,9 +39,9 @@ async fn a_refused_connection_leads_to_another_endpoint_even_for_post() {
 }
 
 #[tokio::test]
-async fn tries_are_bounded_also_with_one_endpoint() {
+async fn attempts_are_bounded_with_one_endpoint() {
     local(async {
-        let world = World::new(upstream(&[nobody().await]), forwarding());
+        let world = World::new(upstream(&[unused_address().await]), forwarding());
         world.get().await;
         assert_eq!(world.statuses(), [502, 502, 502]);
         assert_eq!(*world.failures.borrow(), [CallError::Connect]);
@@ -50,9 +50,9 @@ async fn tries_are_bounded_also_with_one_endpoint() {
 }
 
 #[tokio::test]
-async fn a_broken_connection_is_an_error_that_get_survives_and_post_does_not() {
+async fn after_a_broken_connection_get_is_retried_and_post_is_not() {
     local(async {
-        let (mute, live) = (mute().await, Endpoint::answering(OK).await);
+        let (mute, live) = (mute().await, Endpoint::responding(OK).await);
         let world = World::new(upstream(&[mute.address, live.address]), forwarding());
         for _ in 0..2 {
             assert!(world.get().await.starts_with("HTTP/1.1 200"));
@@ -71,7 +71,7 @@ async fn a_broken_connection_is_an_error_that_get_survives_and_post_does_not() {
 async fn a_body_is_sent_again_from_memory_and_from_a_file() {
     local(async {
         for size in [5, 300_000] {
-            let (busy, live) = (Endpoint::answering(UNAVAILABLE).await, Endpoint::answering(OK).await);
+            let (busy, live) = (Endpoint::responding(UNAVAILABLE).await, Endpoint::responding(OK).await);
             let mut forwarding = forwarding();
             forwarding.retry.on = RetryOn { http_503: true, ..RetryOn::default() };
             let world = World::new(upstream(&[busy.address, live.address]), forwarding);
@@ -92,9 +92,9 @@ async fn a_body_is_sent_again_from_memory_and_from_a_file() {
 }
 
 #[tokio::test]
-async fn the_last_answer_is_passed_on_when_no_try_is_left() {
+async fn the_last_response_is_passed_on_when_no_attempt_is_left() {
     local(async {
-        let busy = Endpoint::answering(UNAVAILABLE).await;
+        let busy = Endpoint::responding(UNAVAILABLE).await;
         let mut forwarding = forwarding();
         forwarding.retry.on = RetryOn {
             http_503: true,
@@ -110,11 +110,7 @@ async fn the_last_answer_is_passed_on_when_no_try_is_left() {
 #[tokio::test]
 async fn silence_is_a_timeout() {
     local(async {
-        let silent = Endpoint::start(|_, mut conversation| async move {
-            conversation.request().await;
-            conversation.request().await;
-        })
-        .await;
+        let silent = Endpoint::silent().await;
         let mut forwarding = forwarding();
         forwarding.read_timeout = std::time::Duration::from_millis(30);
         let world = World::new(upstream(&[silent.address]), forwarding);
@@ -147,9 +143,9 @@ async fn a_streamed_body_is_not_sent_twice() {
 }
 
 #[tokio::test]
-async fn an_unbuffered_body_still_survives_a_refused_connection() {
+async fn an_unbuffered_body_is_retried_after_a_refused_connection() {
     local(async {
-        let (dead, live) = (nobody().await, Endpoint::answering(OK).await);
+        let (dead, live) = (unused_address().await, Endpoint::responding(OK).await);
         let mut forwarding = forwarding();
         forwarding.buffer_request = false;
         let world = World::new(upstream(&[dead, live.address]), forwarding);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::upstream::options::Security;
-use crate::upstream::{Attempts, CallError, CallOptions, Payload};
+use crate::upstream::{CallError, CallOptions, Payload};
 use headgate_table::{BackendProtocol, Slot, Upstream, UpstreamTls};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
@@ -84,7 +84,7 @@ async fn serve(identity: &rcgen::CertifiedKey<rcgen::KeyPair>) -> Secure {
     }
 }
 
-/// Asks for a client certificate and takes any or none.
+/// Requests a client certificate and accepts any or none.
 #[derive(Debug)]
 struct AnyClient;
 
@@ -157,7 +157,7 @@ fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> Upstream
 }
 
 #[tokio::test]
-async fn without_settings_anything_is_believed_and_no_name_is_sent() {
+async fn without_settings_nothing_is_verified_and_no_name_is_sent() {
     local(async {
         let endpoint = serve(&identity(&["whatever.example"])).await;
         let world = world(endpoint.address, None);
@@ -194,7 +194,7 @@ async fn verification_is_of_chain_and_name() {
 }
 
 #[tokio::test]
-async fn name_and_client_certificate_are_sent_when_asked_for() {
+async fn name_and_client_certificate_are_sent_when_configured() {
     local(async {
         let (endpoint, authority) = secure("shop-web-80").await;
         let mut tls = settings(&authority, None);
@@ -211,10 +211,10 @@ async fn name_and_client_certificate_are_sent_when_asked_for() {
 }
 
 #[tokio::test]
-async fn a_call_brings_its_own_security() {
+async fn the_tls_settings_are_those_of_the_call() {
     local(async {
         let (endpoint, authority) = secure("api.internal").await;
-        let world = World::new(upstream(&[endpoint.address]), forwarding());
+        let mut process = calls::Process::calling(&[endpoint.address]);
         let known = Arc::new(settings(&authority, Some("api.internal")));
         let unknown = Arc::new(settings(&authority, Some("api.other")));
         for (security, trusted) in [
@@ -227,8 +227,7 @@ async fn a_call_brings_its_own_security() {
                 security,
                 ..CallOptions::default()
             };
-            let mut attempts = Attempts::default();
-            let outcome = calls::call(&world, Payload::empty(), options, &mut attempts).await;
+            let outcome = process.call(Payload::empty(), options).await;
             assert_eq!(outcome.is_ok(), trusted, "{security:?}");
         }
         assert_eq!(endpoint.seen.borrow().len(), 2, "no connection is shared");
@@ -237,7 +236,7 @@ async fn a_call_brings_its_own_security() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_met_close_the_route() {
+async fn unusable_tls_settings_close_the_route() {
     local(async {
         let (endpoint, authority) = secure("api.internal").await;
         let mut no_version = settings(&authority, Some("api.internal"));
@@ -255,10 +254,10 @@ async fn settings_that_cannot_be_met_close_the_route() {
 }
 
 #[tokio::test]
-async fn an_endpoint_that_does_not_speak_tls_is_not_listened_to() {
+async fn an_endpoint_that_does_not_speak_tls_is_an_error() {
     local(async {
         let plain = Endpoint::start(|_, mut conversation| async move {
-            conversation.answer(OK).await;
+            conversation.respond(OK).await;
             conversation.request().await;
         })
         .await;

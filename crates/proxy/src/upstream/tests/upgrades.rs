@@ -25,15 +25,15 @@ async fn bytes_flow_both_ways_and_either_side_may_stop_first() {
                     && request.contains("Connection: Upgrade\r\n"),
                 "{request}"
             );
-            conversation.answer(SWITCH).await;
-            conversation.answer("hello").await;
+            conversation.respond(SWITCH).await;
+            conversation.respond("hello").await;
             let mut heard = String::new();
             conversation
                 .stream
                 .read_to_string(&mut heard)
                 .await
                 .unwrap();
-            conversation.answer(&format!("heard {heard}")).await;
+            conversation.respond(&format!("heard {heard}")).await;
         })
         .await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
@@ -62,11 +62,11 @@ async fn bytes_flow_both_ways_and_either_side_may_stop_first() {
 }
 
 #[tokio::test]
-async fn a_tunnel_that_nobody_uses_is_closed() {
+async fn an_idle_tunnel_is_closed() {
     local(async {
         let endpoint = Endpoint::start(|_, mut conversation| async move {
             conversation.request().await;
-            conversation.answer(SWITCH).await;
+            conversation.respond(SWITCH).await;
             conversation.request().await;
         })
         .await;
@@ -82,9 +82,9 @@ async fn a_tunnel_that_nobody_uses_is_closed() {
 }
 
 #[tokio::test]
-async fn another_answer_is_an_ordinary_one_and_early_bytes_stay_here() {
+async fn after_a_refused_upgrade_early_bytes_are_the_next_request() {
     local(async {
-        let endpoint = Endpoint::answering(OK).await;
+        let endpoint = Endpoint::responding(OK).await;
         let world = World::new(upstream(&[endpoint.address]), forwarding());
         let mut client = world.connect();
         client.write_all(UPGRADE).await.unwrap();
@@ -92,9 +92,9 @@ async fn another_answer_is_an_ordinary_one_and_early_bytes_stay_here() {
             .write_all(b"GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
             .await
             .unwrap();
-        let mut answers = String::new();
-        client.read_to_string(&mut answers).await.unwrap();
-        assert_eq!(answers.matches("HTTP/1.1 200 OK").count(), 2);
+        let mut responses = String::new();
+        client.read_to_string(&mut responses).await.unwrap();
+        assert_eq!(responses.matches("HTTP/1.1 200 OK").count(), 2);
         let requests = endpoint.requests.borrow();
         assert!(
             requests.len() == 2 && requests[1].starts_with("GET /next "),
