@@ -109,8 +109,8 @@ mod tests {
             ("", false),
         ] {
             let origin = HeaderValue::from_static(origin);
-            let answer = allowed_origin(&list, Some(&origin));
-            assert_eq!(answer, allowed.then(|| origin.clone()), "{origin:?}");
+            let value = allowed_origin(&list, Some(&origin));
+            assert_eq!(value, allowed.then(|| origin.clone()), "{origin:?}");
         }
         assert_eq!(allowed_origin(&list, None), None);
         assert_eq!(
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_headers_replace_the_upstreams() {
+    fn the_fields_replace_those_of_the_upstream() {
         let mut headers = HeaderMap::new();
         headers.insert(
             ACCESS_CONTROL_ALLOW_METHODS,

@@ -66,11 +66,11 @@ impl<'t> ResponseEdits<'t> {
 
 /// Edits `headers`, except reserved fields.
 pub(super) fn apply(headers: &mut HeaderMap, edits: &FieldEdits) {
-    let of_others = |(name, _): &&(HeaderName, HeaderValue)| !is_reserved(name);
-    for (name, value) in edits.set.iter().filter(of_others) {
+    let editable = |(name, _): &&(HeaderName, HeaderValue)| !is_reserved(name);
+    for (name, value) in edits.set.iter().filter(editable) {
         headers.insert(name, value.clone());
     }
-    for (name, value) in edits.add.iter().filter(of_others) {
+    for (name, value) in edits.add.iter().filter(editable) {
         headers.append(name, value.clone());
     }
     for name in edits.remove.iter().filter(|name| !is_reserved(name)) {
@@ -113,7 +113,7 @@ mod tests {
         lines.join("|")
     }
 
-    /// What becomes of an upstream's `x-both` and `strict-transport-security` fields.
+    /// The result of the edits for an upstream's `x-both` and `strict-transport-security` fields.
     fn edited(edits: ResponseEdits<'_>) -> String {
         let mut headers: HeaderMap = [
             field("strict-transport-security", "upstream"),
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn every_step_adds_its_own() {
+    fn every_step_adds_its_edits() {
         let cors = Cors {
             origins: Origins::Any,
             methods: HeaderValue::from_static("GET"),
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_backend_edits_first_and_nothing_that_is_the_proxys() {
+    fn a_backend_edits_first_except_reserved_fields() {
         let settings = Settings {
             response_headers: [field("x-all", "1")].into(),
             ..Settings::default()

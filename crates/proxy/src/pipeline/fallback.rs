@@ -40,7 +40,7 @@ mod tests {
     use crate::request::testing::Sample;
 
     #[test]
-    fn what_went_wrong_and_where() {
+    fn status_object_and_service_are_named() {
         let sample = Sample::new("GET", "/")
             .header("accept", "application/json")
             .header("x-code", "200");

@@ -29,7 +29,7 @@ pub(super) fn remove(headers: &mut HeaderMap) {
     headers.remove(UPGRADE);
 }
 
-/// The value of `Upgrade` in a request for an upgrade; `None` if it is none, or one that is not forwarded: to HTTP/2,
+/// The value of `Upgrade` in a request for an upgrade; `None` if there is none, or if it is not forwarded: to HTTP/2,
 /// which is obsolete (RFC 9113 section 3.1), or to WebSocket by anything but a GET with version 13 (RFC 6455 section 4.1).
 /// The caller checks that the request is HTTP/1.1.
 pub(super) fn upgrade(method: &Method, headers: &HeaderMap) -> Option<HeaderValue> {
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn listed_and_standard_fields_go() {
+    fn listed_and_standard_fields_are_removed() {
         let mut map = headers(&[
             ("connection", "X-Drop, keep-alive"),
             ("connection", "x-forwarded-for"),

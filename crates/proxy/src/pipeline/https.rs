@@ -23,7 +23,7 @@ pub(super) fn redirect_to_https(
     let port = policy
         .port_in_redirects
         .then_some(context.parsed.connection.https_port);
-    let host = redirect::asked_host(context);
+    let host = redirect::requested_host(context);
     let location = location(
         &host,
         port,

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn the_rate_is_kept() {
+    fn the_rate_is_enforced() {
         let limits = one_a_second();
         let sample = Sample::new("GET", "/")
             .settings(|settings| settings.limit_status = StatusCode::TOO_MANY_REQUESTS);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn both_rates_have_to_be_kept() {
+    fn both_rates_apply() {
         let quota = |n| Quota::per_minute(NonZeroU32::new(n).unwrap(), 0);
         let limits = Limits {
             per_minute: Some(quota(1)),
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_in_flight_is_given_back() {
+    fn permits_are_returned() {
         let limits = Limits {
             connections: NonZeroU32::new(1),
             ..limits()

@@ -225,7 +225,7 @@ impl<'r, 't> Arrived<'r, 't> {
         body: Incoming,
     ) -> Result<Self, LocalResponse> {
         let downstream = exchange.downstream;
-        // The table has the listener, but its server name may have become one that is passed on.
+        // The table contains the listener, but its server name may be passed through now.
         let not_served = || LocalResponse::PageAndClose(StatusCode::NOT_FOUND);
         let listener = exchange.table.listener(downstream.listener.address);
         let listener = listener.ok_or_else(not_served)?;

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode};
 use crate::request::{ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, host_name, path};
 use crate::respond::LocalResponse;
 
-/// A redirect to `location`, which may contain text of the client: 400 if it is no field value.
+/// A redirect to `location`, which may contain text of the client: 400 if it is not a field value.
 pub(super) fn to_location(status: StatusCode, location: String) -> LocalResponse {
     match HeaderValue::try_from(location) {
         Ok(location) => LocalResponse::Redirect { status, location },
@@ -81,7 +81,7 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
 }
 
 /// The host of the request, without port.
-pub(super) fn asked_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
+pub(super) fn requested_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
     let Parsed { client, name, .. } = &context.parsed;
     let requested = client.host.as_ref().and_then(host_name);
     requested.unwrap_or(Cow::Borrowed(if name.is_empty() {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn between_hosts_the_port_is_always_named() {
+    fn redirects_between_hosts_always_have_a_port() {
         let sample = Sample::new("GET", "/path/?a=1");
         let context = sample.context();
         let to = to_host(

@@ -112,10 +112,10 @@ fn domain_value(value: &str, rule: &ReplaceRule) -> Option<String> {
         .then(|| format!("{dot}{}", bare(&rule.to)))
 }
 
-fn find_ignoring_case(text: &str, wanted: &str) -> Option<usize> {
+fn find_ignoring_case(text: &str, needle: &str) -> Option<usize> {
     text.as_bytes()
-        .windows(wanted.len())
-        .position(|window| window.eq_ignore_ascii_case(wanted.as_bytes()))
+        .windows(needle.len())
+        .position(|window| window.eq_ignore_ascii_case(needle.as_bytes()))
 }
 
 #[cfg(test)]
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn every_cookie_is_looked_at() {
+    fn every_cookie_is_replaced() {
         let mut headers = HeaderMap::new();
         headers.append(SET_COOKIE, HeaderValue::from_static("a=1; Path=/app"));
         headers.append(SET_COOKIE, HeaderValue::from_static("b=1; Path=/app/b"));

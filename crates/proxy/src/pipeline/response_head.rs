@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_out() {
+    fn removed_fields() {
         let settings = Settings {
             hidden_headers: [HeaderName::from_static("x-powered-by")].into(),
             ..Settings::default()

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_prefix_goes_with_the_rewrite() {
+    fn the_prefix_uses_the_groups_of_the_match() {
         let mut sample = sample("/p/x", "/(p)/(.*)", "/$2");
         let mut rules = sample.route.rewrite.as_deref().unwrap().clone();
         rules.forwarded_prefix = Some(Template::parse("/$1").unwrap());

@@ -1,6 +1,6 @@
 //! The head of the upstream request, edited in place from that of the client (behaviour.md 3.1).
 //!
-//! Fields that identify the client are made from the canonical request. A client's fields of these names are dropped, in
+//! Fields that identify the client are built from the canonical request. A client's fields of these names are dropped, in
 //! every spelling, unless forwarded headers are trusted.
 
 use std::io::Write;
@@ -47,13 +47,13 @@ pub(super) struct UpstreamHead {
     pub(super) upgrade: bool,
 }
 
-/// Makes the fields of the upstream request of those that `context` hands over.
+/// Builds the fields of the upstream request from those that `context` hands over.
 pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> UpstreamHead {
     let settings = context.settings;
     let forwarding = &context.route.policy.forwarding;
     let fields = ProxyFields::of(context);
     let mut headers = context.hand_over_headers();
-    let upgrade = wanted_upgrade(context, &headers);
+    let upgrade = requested_upgrade(context, &headers);
     let trailers = context.protocol().is_grpc() && hop_by_hop::has_token(&headers, &TE, "trailers");
 
     hop_by_hop::remove(&mut headers);
@@ -240,7 +240,7 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 /// Upgrades need HTTP/1.1 on both sides, and are impossible if `Connection` is configured.
-fn wanted_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
+fn requested_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<HeaderValue> {
     let forwarding = &context.route.policy.forwarding;
     let target = context.parsed.target;
     let possible = target.version == Version::HTTP_11

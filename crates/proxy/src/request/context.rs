@@ -116,7 +116,7 @@ impl<'r> Context<'r> {
             .as_ref()
     }
 
-    /// Protocol of the upstream that was chosen.
+    /// Protocol of the chosen upstream.
     pub(crate) fn protocol(&self) -> BackendProtocol {
         self.upstream
             .map(|upstream| upstream.protocol)
@@ -198,16 +198,16 @@ mod tests {
     use crate::request::testing::Sample;
 
     #[test]
-    fn request_ids_are_passed_on_or_made_up() {
+    fn request_ids_are_passed_on_or_generated() {
         let sample = Sample::new("GET", "/").header("x-request-id", "abc");
         assert_eq!(sample.context().request_id().unwrap(), "abc");
 
         let sample = Sample::new("GET", "/");
         let context = sample.context();
-        let made = context.request_id().unwrap().clone();
-        assert_eq!(made.len(), 32);
-        assert!(made.as_bytes().iter().all(u8::is_ascii_hexdigit));
-        assert_eq!(context.request_id(), Some(&made), "one request has one");
+        let generated = context.request_id().unwrap().clone();
+        assert_eq!(generated.len(), 32);
+        assert!(generated.as_bytes().iter().all(u8::is_ascii_hexdigit));
+        assert_eq!(context.request_id(), Some(&generated), "one id per request");
 
         let sample =
             Sample::new("GET", "/").settings(|settings| settings.generate_request_id = false);

@@ -117,8 +117,8 @@ impl ConnectionInfo {
 
     /// A custom https port is internal to the proxy and the load balancer: upstreams get 443.
     fn reported(self, port: u16) -> u16 {
-        let ours = self.scheme == Scheme::Https && port == self.port;
-        if ours || (port == self.https_port && port != 0) {
+        let own_https_port = self.scheme == Scheme::Https && port == self.port;
+        if own_https_port || (port == self.https_port && port != 0) {
             Scheme::Https.default_port()
         } else {
             port
@@ -128,8 +128,8 @@ impl ConnectionInfo {
     fn client_address(self, trust: &ForwardedTrust, headers: &HeaderMap) -> IpAddr {
         let peer = self.peer.ip().to_canonical();
         // With the PROXY protocol the client is known; only use-forwarded-headers overrides it.
-        let look = trust.use_forwarded_headers || (trust.real_ip && !trust.proxy_protocol);
-        if look {
+        let use_header = trust.use_forwarded_headers || (trust.real_ip && !trust.proxy_protocol);
+        if use_header {
             rightmost_untrusted(peer, &trust.trusted, headers, &trust.for_header)
         } else {
             peer
@@ -153,7 +153,7 @@ pub(crate) fn listed(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderVal
 }
 
 /// The last entry that a trusted hop has written for an untrusted one, from the end of the list, the nearest hop. Text
-/// that is no address ends the search.
+/// that is not an address ends the search.
 fn rightmost_untrusted(
     peer: IpAddr,
     trusted: &IpSet,
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_believed_by_default() {
+    fn nothing_is_trusted_by_default() {
         let spoofed = headers(&[
             ("x-forwarded-for", "6.6.6.6"),
             ("x-forwarded-proto", "https"),
@@ -368,7 +368,7 @@ mod tests {
         assert_eq!(
             proxied_tls.client(&trust, &plain, None).scheme,
             Scheme::Https,
-            "port 443 of a PROXY header goes last"
+            "port 443 of a PROXY header overrides the scheme"
         );
     }
 
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_proxy_header_only_forwarded_headers_look_further() {
+    fn after_a_proxy_header_only_use_forwarded_headers_overrides_the_client() {
         let lines = headers(&[("x-forwarded-for", "6.6.6.6")]);
         let base = ForwardedTrust {
             proxy_protocol: true,

@@ -1,7 +1,7 @@
 //! The canonical form of a request: method, host, path, client, parsed once and strictly. Routing, rules, limits, logs and
 //! the upstream head all read this form, so that they cannot interpret a request differently.
 //!
-//! There are no decisions here: this module does not know what is done with a request.
+//! This module makes no decisions about requests.
 
 mod authority;
 mod conditions;

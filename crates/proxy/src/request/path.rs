@@ -256,7 +256,7 @@ mod tests {
         }
 
         #[test]
-        fn nothing_is_left_that_climbs(raw in "/([ab./]|%2e|%2f){0,24}") {
+        fn no_dot_segment_is_left(raw in "/([ab./]|%2e|%2f){0,24}") {
             if let Ok(path) = canonical(&raw) {
                 prop_assert!(path.starts_with(b"/"));
                 let segments: Vec<_> = path.split(|b| *b == b'/').collect();

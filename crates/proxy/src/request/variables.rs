@@ -17,8 +17,8 @@ pub(crate) struct Matched<'p> {
 }
 
 impl Context<'_> {
-    /// `template` with its variables filled in; unknown ones are empty. The result contains bytes of the client: a caller that
-    /// writes it into a head or URL must check or encode it.
+    /// `template` with its variables filled in; unknown ones are empty. The result contains bytes of the client: a caller
+    /// that writes it into a head or URL must check or encode it.
     pub(crate) fn expand(&self, template: &Template, matched: Option<&Matched<'_>>) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
         for piece in template.pieces() {

@@ -23,8 +23,8 @@ fn head_with(sample: &Sample, extra: Extra<'_>, shown: &[&str]) -> String {
         "x-forwarded-scheme",
         "x-scheme",
     ];
-    let made = upstream_head(&mut sample.context(), extra);
-    let fields = made
+    let head = upstream_head(&mut sample.context(), extra);
+    let fields = head
         .headers
         .iter()
         .map(|(name, value)| (name.as_str(), value.to_str().unwrap()));
@@ -60,7 +60,7 @@ fn the_usual_fields() {
 }
 
 #[test]
-fn nothing_that_a_client_claims_is_passed_on() {
+fn spoofable_fields_of_clients_are_dropped() {
     let sample = Sample::new("GET", "/")
         .header("x-forwarded-for", "6.6.6.6")
         .header("x-forwarded-host", "evil")
@@ -94,7 +94,7 @@ fn nothing_that_a_client_claims_is_passed_on() {
 }
 
 #[test]
-fn underscored_names_only_when_wanted_and_never_as_an_alias() {
+fn underscored_names_pass_if_configured_unless_spoofable() {
     let underscores =
         |sample: Sample| sample.settings(|settings| settings.underscores_in_headers = true);
     let sample = underscores(
@@ -107,7 +107,7 @@ fn underscored_names_only_when_wanted_and_never_as_an_alias() {
 }
 
 #[test]
-fn a_field_of_ours_cannot_be_listed_away() {
+fn connection_cannot_list_fields_of_the_proxy() {
     let sample = Sample::new("GET", "/")
         .header("connection", "x-forwarded-for, x-real-ip, host, x-mine")
         .header("x-mine", "1");
@@ -118,8 +118,8 @@ fn a_field_of_ours_cannot_be_listed_away() {
 }
 
 #[test]
-fn believed_forwarded_headers() {
-    let believed = |append| {
+fn trusted_forwarded_headers() {
+    let trusted = |append| {
         Sample::new("GET", "/")
             .header("x-forwarded-for", "6.6.6.6")
             .header("x-forwarded-proto", "https")
@@ -132,7 +132,7 @@ fn believed_forwarded_headers() {
     };
     assert_eq!(
         head(
-            &believed(false),
+            &trusted(false),
             &[
                 "x-forwarded-for",
                 "x-forwarded-host",
@@ -144,7 +144,7 @@ fn believed_forwarded_headers() {
          x-original-forwarded-for=6.6.6.6|x-original-forwarded-host=b.test, c"
     );
     assert!(
-        head(&believed(true), &["x-forwarded-for"]).contains("x-forwarded-for=6.6.6.6, 192.0.2.7")
+        head(&trusted(true), &["x-forwarded-for"]).contains("x-forwarded-for=6.6.6.6, 192.0.2.7")
     );
 }
 
@@ -191,7 +191,7 @@ fn configured_fields_have_variables_and_may_remove() {
 }
 
 #[test]
-fn upgrades_are_asked_for_again() {
+fn upgrades_are_requested_from_the_upstream() {
     let websocket = |sample: Sample| {
         sample
             .header("connection", "Upgrade")
@@ -275,7 +275,7 @@ fn the_scheme_is_the_clients() {
 }
 
 #[test]
-fn the_backend_edits_last_and_nothing_that_is_the_proxys() {
+fn the_backend_edits_last_except_reserved_fields() {
     let field = |name: &'static str, value: &'static str| {
         (
             HeaderName::from_static(name),
