@@ -1,4 +1,4 @@
-//! Takes connections off a listening socket and spawns a task for each.
+//! Accepts connections from a listening socket and spawns a task for each.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::connection::{self, Accepted, CountPanic, Front, Handler};
+use crate::connection::{self, Accepted, CountPanic, Handler, WorkerContext};
 use crate::open_listener::OpenListener;
 
-/// First pause after accepting failed for lack of something; doubled up to [`PAUSE_MAX`] while it goes on.
+/// First pause after accepting failed for lack of resources; doubled up to [`PAUSE_MAX`] while it fails.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Longest pause. Connections wait in the backlog meanwhile.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
@@ -25,18 +25,18 @@ pub(crate) struct Acceptor {
 }
 
 impl Acceptor {
-    /// Begins to accept from `socket`, which is that of `listener`.
+    /// Starts accepting from `socket`, the socket of `listener`.
     pub(crate) fn start<H: Handler>(
-        front: Rc<Front<H>>,
+        context: Rc<WorkerContext<H>>,
         listener: Rc<OpenListener>,
         socket: TcpListener,
     ) -> Self {
         let (stop, stopped) = oneshot::channel();
-        let task = tokio::task::spawn_local(run(front, listener, socket, stopped));
+        let task = tokio::task::spawn_local(run(context, listener, socket, stopped));
         Self { stop, task }
     }
 
-    /// Stops accepting. The task takes the connections that already wait, closes the socket and ends.
+    /// Stops accepting. The task accepts the connections that already wait, closes the socket and ends.
     pub(crate) fn stop(self) -> JoinHandle<()> {
         drop(self.stop);
         self.task
@@ -44,7 +44,7 @@ impl Acceptor {
 }
 
 async fn run<H: Handler>(
-    front: Rc<Front<H>>,
+    context: Rc<WorkerContext<H>>,
     listener: Rc<OpenListener>,
     socket: TcpListener,
     mut stopped: oneshot::Receiver<()>,
@@ -59,12 +59,12 @@ async fn run<H: Handler>(
         match accepted {
             Ok((stream, peer)) => {
                 pause = PAUSE;
-                begin(&front, &listener, stream, peer);
+                spawn(&context, &listener, stream, peer);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
-                front.worker.telemetry.refused("accept");
+                context.worker.telemetry.refused("accept");
                 tokio::select! {
                     _ = &mut stopped => break,
                     () = tokio::time::sleep(pause) => {}
@@ -73,23 +73,23 @@ async fn run<H: Handler>(
             }
         }
     }
-    // The kernel has promised these to us: closing the socket would reset them.
+    // The kernel has established these connections: closing the socket would reset them.
     while let Some(Ok((stream, peer))) = socket.accept().now_or_never() {
-        begin(&front, &listener, stream, peer);
+        spawn(&context, &listener, stream, peer);
     }
 }
 
-fn begin<H: Handler>(
-    front: &Rc<Front<H>>,
+fn spawn<H: Handler>(
+    context: &Rc<WorkerContext<H>>,
     listener: &Rc<OpenListener>,
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Some(permit) = front
+    let Some(permit) = context
         .process
-        .permit(front.worker.shared.config.max_connections)
+        .permit(context.worker.shared.config.max_connections)
     else {
-        return front.worker.telemetry.turned_away("connections");
+        return context.worker.telemetry.connection_refused("connections");
     };
     let Ok(local) = stream.local_addr() else {
         return;
@@ -101,16 +101,16 @@ fn begin<H: Handler>(
         listener: listener.clone(),
         permit,
     };
-    let counted = CountPanic(front.worker.clone());
-    let serve = connection::serve(front.clone(), accepted);
-    // The runtime catches a panic: it ends this connection and no other.
+    let counted = CountPanic(context.worker.clone());
+    let serve = connection::serve(context.clone(), accepted);
+    // The runtime catches a panic, which ends no other connection.
     tokio::task::spawn_local(async move {
         let _counted = counted;
         serve.await;
     });
 }
 
-/// Errors of a connection that went away before it was accepted; the next one may be fine.
+/// Whether the client closed the connection before it was accepted; the next one may succeed.
 fn concerns_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted};
     matches!(

@@ -48,7 +48,7 @@ impl Body {
         }
     }
 
-    /// The same, recorded by `recording` until it ends.
+    /// This body, recorded by `recording` until it ends.
     pub(crate) fn recorded(mut self, recording: Recording) -> Self {
         self.recording = Some(recording);
         self

@@ -16,7 +16,7 @@ pub struct Config {
     pub workers: usize,
     /// Endpoints may have loopback addresses; off in a cluster, on when serving files.
     pub loopback_upstreams: bool,
-    /// Client connections at once over all workers; beyond, new ones are closed at once.
+    /// Most open client connections of all workers; beyond, new ones are closed at once.
     pub max_connections: usize,
     /// Where access-log lines go.
     pub access_log: AccessLog,

@@ -1,4 +1,4 @@
-//! One client connection as its requests see it.
+//! A client connection: what its requests read of it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -13,17 +13,16 @@ use crate::worker::Worker;
 
 /// A client connection: what does not change from request to request.
 pub(crate) struct Downstream {
-    /// The worker that serves it.
     pub(crate) worker: Rc<Worker>,
-    /// The TCP peer: the client, or the balancer before us.
+    /// The TCP peer: the client, or the balancer in front of the proxy.
     pub(crate) tcp_peer: SocketAddr,
     /// The listener that accepted it.
     pub(crate) listener: Rc<OpenListener>,
-    /// Our address on this connection.
+    /// The proxy's address on this connection.
     pub(crate) local: SocketAddr,
     /// TLS, on the https port.
     pub(crate) tls: Option<TlsFacts>,
-    /// What a PROXY header said.
+    /// The addresses of the PROXY header, if it was trusted.
     pub(crate) proxied: Option<Proxied>,
     /// Serial number of the connection in this process.
     pub(crate) id: u64,
@@ -32,12 +31,13 @@ pub(crate) struct Downstream {
 }
 
 impl Downstream {
-    /// The table for a new request, which keeps it to its end: a listener that is gone is served from the last table with it.
+    /// The table for a new request, which keeps it to its end: a removed listener is served from the last table that
+    /// contained it.
     pub(crate) fn table(&self) -> Rc<Arc<RoutingTable>> {
         self.listener.table(&self.worker)
     }
 
-    /// The TCP peer, or what a PROXY header named in its place.
+    /// The source address of the PROXY header, or else the TCP peer.
     pub(crate) fn peer(&self) -> SocketAddr {
         let proxied = self.proxied.map(|proxied| proxied.source);
         proxied.unwrap_or(self.tcp_peer)
@@ -49,7 +49,7 @@ impl Downstream {
     }
 }
 
-/// What the handshake agreed on; for the log.
+/// The result of the handshake, for the log.
 #[derive(Clone)]
 pub(crate) struct TlsFacts {
     /// Server name, lower-case and without final dot.

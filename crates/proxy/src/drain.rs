@@ -1,4 +1,4 @@
-//! The connections of one worker, and telling them that the process is stopping.
+//! The connections of one worker, and notifying them that the process is stopping.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -6,7 +6,7 @@ use std::task::Waker;
 
 use tokio::sync::Notify;
 
-/// The connections of a worker. Each looks at [`Connections::draining`] when it is woken; nothing is paid per request.
+/// The connections of a worker. Each checks [`Connections::draining`] when it is woken; requests cost nothing.
 #[derive(Default)]
 pub(crate) struct Connections {
     draining: Cell<bool>,
@@ -23,7 +23,7 @@ pub(crate) struct Registration {
 }
 
 impl Connections {
-    /// Counts a connection in.
+    /// Registers a connection until the registration is dropped.
     pub(crate) fn register(self: &Rc<Self>) -> Registration {
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
             let mut wakers = self.wakers.borrow_mut();
@@ -37,12 +37,12 @@ impl Connections {
         }
     }
 
-    /// Whether connections are to end after what they are doing.
+    /// Whether connections must end after their current requests.
     pub(crate) fn draining(&self) -> bool {
         self.draining.get()
     }
 
-    /// Tells all connections to end after what they are doing.
+    /// Notifies all connections to end after their current requests.
     pub(crate) fn drain(&self) {
         self.draining.set(true);
         self.wakers
@@ -52,7 +52,7 @@ impl Connections {
             .for_each(Waker::wake_by_ref);
     }
 
-    /// Waits until there is no connection.
+    /// Waits until no connection is registered.
     pub(crate) async fn until_empty(&self) {
         while self.open.get() > 0 {
             self.emptied.notified().await;
@@ -68,7 +68,7 @@ impl Registration {
         }
     }
 
-    /// Whether the connection is to end after what it is doing.
+    /// Whether the connection must end after its current requests.
     pub(crate) fn draining(&self) -> bool {
         self.connections.draining()
     }
@@ -112,13 +112,9 @@ mod tests {
         let again = connections.register();
         assert!(
             connections.until_empty().now_or_never().is_none(),
-            "an old notice counts for nothing"
+            "an old notification is ignored"
         );
-        assert_eq!(
-            connections.wakers.borrow().len(),
-            2,
-            "places are used again"
-        );
+        assert_eq!(connections.wakers.borrow().len(), 2, "indices are reused");
         drop(again);
     }
 }

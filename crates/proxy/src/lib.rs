@@ -1,11 +1,11 @@
 //! The data plane: listeners, TLS, the request pipeline, upstreams, drain.
 //!
 //! A thread per core, each with its own runtime, listeners, connection pools and metric shards; what requests share is
-//! the pointer to the routing table and the state in its slots. Nothing here knows Kubernetes: a table goes in, and what
-//! happened comes out as metrics and access-log lines.
+//! the pointer to the routing table and the state in its slots. Nothing here knows Kubernetes: the input is a table, the
+//! output are metrics and access-log lines.
 //!
 //! A request is read into one canonical form (`request`), goes through named steps over its route's policy (`pipeline`)
-//! and is forwarded (`upstream`); `connection` holds the deadlines and limits that a client meets before that.
+//! and is forwarded (`upstream`); `connection` enforces the deadlines and limits of client connections.
 
 mod accept;
 mod body;

@@ -10,8 +10,8 @@ use crate::config::Config;
 /// Connections that may wait to be accepted; the system's own bound (`net.core.somaxconn`) is often lower.
 const BACKLOG: i32 = 4096;
 
-/// How often a port is chosen anew when another address of it turns out to be taken.
-const PORT_TRIES: usize = 8;
+/// Attempts to find a free port, each of which fails if the chosen port is in use on another address.
+const PORT_ATTEMPTS: usize = 8;
 
 /// Sockets of one worker by address.
 pub(crate) type WorkerSockets = Vec<(SocketAddr, TcpListener)>;
@@ -36,7 +36,7 @@ pub(crate) struct BindError {
     pub(crate) source: io::Error,
 }
 
-/// Binds all sockets that `config` asks for.
+/// Binds all addresses of `config` for every worker.
 pub(crate) fn bind(config: &Config) -> Result<Listeners, BindError> {
     let addresses = Addresses::of(config);
     let workers = config.workers.max(1);
@@ -60,7 +60,7 @@ pub(crate) fn bind(config: &Config) -> Result<Listeners, BindError> {
 /// The addresses to listen on.
 struct Addresses {
     required: Vec<IpAddr>,
-    /// Left out where the system does not have it: IPv6 by default.
+    /// Omitted where the system does not have it: IPv6 by default.
     optional: Option<IpAddr>,
 }
 
@@ -80,15 +80,15 @@ impl Addresses {
     }
 }
 
-/// One port on all addresses: the addresses with the true port, and the sockets by worker.
+/// One port on all addresses: the addresses with the actual port, and the sockets by worker.
 type BoundPort = (Vec<SocketAddr>, Vec<Vec<TcpListener>>);
 
 fn bind_port(addresses: &Addresses, port: u16, workers: usize) -> Result<BoundPort, BindError> {
-    let mut tries = if port == 0 { PORT_TRIES } else { 1 };
+    let mut attempts = if port == 0 { PORT_ATTEMPTS } else { 1 };
     loop {
-        tries -= 1;
+        attempts -= 1;
         match bind_addresses(addresses, port, workers) {
-            Err(error) if tries > 0 && error.source.kind() == io::ErrorKind::AddrInUse => {}
+            Err(error) if attempts > 0 && error.source.kind() == io::ErrorKind::AddrInUse => {}
             outcome => return outcome,
         }
     }
@@ -141,7 +141,7 @@ fn open(address: SocketAddr) -> io::Result<TcpListener> {
         Some(Protocol::TCP),
     )?;
     if address.is_ipv6() {
-        socket.set_only_v6(true)?; // IPv4 has its own socket, and clients no mapped addresses
+        socket.set_only_v6(true)?; // IPv4 has its own socket, so that clients have no mapped addresses
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_port_is_an_error_that_names_it() {
+    fn the_error_names_the_address_in_use() {
         let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = taken.local_addr().unwrap();
         let addresses = Addresses {
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn an_optional_address_may_be_missing() {
-        // A documentation address is never ours (RFC 3849).
+        // A documentation address is never local (RFC 3849).
         let addresses = Addresses {
             required: vec![Ipv4Addr::LOCALHOST.into()],
             optional: Some("2001:db8::1".parse().unwrap()),

@@ -1,4 +1,4 @@
-//! A listening socket as its connections see it.
+//! The listener of a connection: its current table, and whether it is still open.
 
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
@@ -11,16 +11,15 @@ use crate::worker::Worker;
 
 /// A listening socket as its connections see it. They may outlive it.
 pub(crate) struct OpenListener {
-    /// Where it is bound, which names it in tables.
+    /// The bound address, which identifies it in tables.
     pub(crate) address: SocketAddr,
-    /// What its connections begin with.
     pub(crate) kind: SocketKind,
-    /// The newest known table with it.
+    /// The newest known table that contains it.
     table: RefCell<Rc<Arc<RoutingTable>>>,
     closed: Cell<bool>,
 }
 
-/// What connections begin with.
+/// What the connections of a socket begin with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SocketKind {
     /// HTTP in plain text.
@@ -42,7 +41,8 @@ impl OpenListener {
         }
     }
 
-    /// The table for a new request or connection of the listener: the current one, or the last one that has the listener.
+    /// The table for a new request or connection of the listener: the current one, or the last one that contains the
+    /// listener.
     pub(crate) fn table(&self, worker: &Worker) -> Rc<Arc<RoutingTable>> {
         let current = worker.table();
         let known = self.table.borrow();
@@ -50,17 +50,17 @@ impl OpenListener {
         if serves { current } else { known.clone() }
     }
 
-    /// Whether no table has it any more: its connections end with their next response.
+    /// Whether it was removed from the table: its connections end with their next response.
     pub(crate) fn closed(&self) -> bool {
         self.closed.get()
     }
 
-    /// `table` has it, too.
-    pub(crate) fn keep(&self, table: Rc<Arc<RoutingTable>>) {
+    /// Serves new requests from `table`, which contains it.
+    pub(crate) fn update(&self, table: Rc<Arc<RoutingTable>>) {
         self.table.replace(table);
     }
 
-    /// No table has it any more.
+    /// The current table does not contain it any more.
     pub(crate) fn close(&self) {
         self.closed.set(true);
     }

@@ -14,7 +14,7 @@ const V2_REST_MAX: usize = 2048;
 /// Bytes of version 2 up to and with its length.
 const V2_FIXED: usize = 16;
 
-/// Most bytes that a header takes.
+/// Longest header.
 pub(crate) const MAX: usize = V2_FIXED + V2_REST_MAX;
 
 /// The connection does not begin with a PROXY header.
@@ -24,14 +24,14 @@ pub(crate) struct Invalid;
 /// A header and its length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
-    /// Bytes that it takes; what follows is the client's.
+    /// Its bytes; what follows is sent by the client.
     pub(crate) length: usize,
-    /// What it says; `None` for checks of the balancer itself (`LOCAL`) and unknown families, where the addresses of the
-    /// TCP connection hold.
+    /// Its addresses; `None` for checks of the balancer itself (`LOCAL`) and unknown families, where those of the TCP
+    /// connection apply.
     pub(crate) proxied: Option<Proxied>,
 }
 
-/// Reads the header at the start of `bytes`; `None` when more of it has to arrive.
+/// Parses the header at the start of `bytes`; `None` while it is incomplete.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Invalid> {
     let Some(length) = length(bytes)? else {
         return Ok(None);
@@ -128,7 +128,7 @@ mod tests {
         header
     }
 
-    /// The length and the addresses as text, and that every shorter prefix asks for more.
+    /// The length and the addresses as text; checks that every shorter prefix is incomplete.
     fn read(bytes: &[u8]) -> (usize, String) {
         let header = parse(bytes).unwrap().unwrap();
         for n in 0..header.length {

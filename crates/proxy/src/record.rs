@@ -41,7 +41,7 @@ pub(crate) struct Record {
     pub(crate) route: Option<Arc<Route>>,
     /// The host as configured: `shop.example`, `*.x`, `_`.
     pub(crate) host: Option<Arc<str>>,
-    /// The request's host is literally a configured host or alias (metrics carry a host label only then).
+    /// The request's host is literally a configured host or alias (metrics have a host label only then).
     pub(crate) host_is_literal: bool,
     /// Log name of the upstream that was chosen.
     pub(crate) upstream: Option<Arc<str>>,
@@ -59,7 +59,7 @@ pub(crate) struct Record {
 }
 
 impl Record {
-    /// From the head of a request of `client`; the caller adds its id and length.
+    /// The record of a request with `head` of `client`; the caller adds its id and length.
     pub(crate) fn new(head: &Parts, client: IpAddr) -> Self {
         Self {
             start: Instant::now(),

@@ -12,12 +12,12 @@ use crate::upstream::{CallError, RequestBodyError};
 /// Name in `Server` and at the foot of pages: that of ingress-nginx, because monitoring relies on it.
 const SERVER_NAME: &str = "nginx";
 
-/// A response that the proxy generates, as a step decides.
+/// A response that the proxy generates.
 #[derive(Debug)]
 pub(crate) enum LocalResponse {
     /// The page of a status.
     Page(StatusCode),
-    /// The same, after which an HTTP/1 connection is closed: what follows on it may be part of the request's body.
+    /// The page of a status, after which an HTTP/1 connection is closed: what follows may be part of the request's body.
     PageAndClose(StatusCode),
     Redirect {
         /// 3xx
@@ -148,9 +148,9 @@ fn phrase(status: StatusCode) -> Option<&'static [u8]> {
 /// The outcome of a failure to forward.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// Status of the response; 499 if the client is gone.
+    /// Status of the response; 499 if the client closed the connection.
     pub(crate) status: StatusCode,
-    /// The connection cannot be used any longer.
+    /// The connection must be closed.
     pub(crate) close: bool,
     /// The limit that refused the request: the label of the metric of refusals.
     pub(crate) limit: Option<&'static str>,
@@ -159,23 +159,23 @@ pub(crate) struct Failure {
 impl From<CallError> for Failure {
     /// The one place where failures to forward become statuses.
     fn from(error: CallError) -> Self {
-        let ours = |status| Self {
+        let failure = |status| Self {
             status,
             close: false,
             limit: None,
         };
         match error {
-            CallError::NoEndpoints => ours(StatusCode::SERVICE_UNAVAILABLE),
+            CallError::NoEndpoints => failure(StatusCode::SERVICE_UNAVAILABLE),
             CallError::Connect
             | CallError::Broken
             | CallError::HeadTooLarge
-            | CallError::InvalidResponse => ours(StatusCode::BAD_GATEWAY),
+            | CallError::InvalidResponse => failure(StatusCode::BAD_GATEWAY),
             CallError::ConnectTimeout | CallError::SendTimeout | CallError::ReadTimeout => {
-                ours(StatusCode::GATEWAY_TIMEOUT)
+                failure(StatusCode::GATEWAY_TIMEOUT)
             }
             CallError::RequestBody(RequestBodyError::TooLarge) => Self {
                 limit: Some("body-size"),
-                ..ours(StatusCode::PAYLOAD_TOO_LARGE)
+                ..failure(StatusCode::PAYLOAD_TOO_LARGE)
             },
             CallError::RequestBody(RequestBodyError::Timeout) => Self {
                 status: StatusCode::REQUEST_TIMEOUT,
@@ -184,14 +184,14 @@ impl From<CallError> for Failure {
             },
             CallError::RequestBody(RequestBodyError::Malformed) => Self {
                 close: true,
-                ..ours(StatusCode::BAD_REQUEST)
+                ..failure(StatusCode::BAD_REQUEST)
             },
             CallError::RequestBody(RequestBodyError::Gone) => Self {
                 close: true,
-                ..ours(client_closed_request())
+                ..failure(client_closed_request())
             },
             CallError::RequestBody(RequestBodyError::Spool) => {
-                ours(StatusCode::INTERNAL_SERVER_ERROR)
+                failure(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn status_lines_have_the_words_of_nginx() {
+    fn reason_phrases_are_those_of_nginx() {
         let phrase = |status| {
             let page = page(StatusCode::from_u16(status).unwrap(), &Settings::default());
             let phrase = page.extensions().get::<ReasonPhrase>();
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_told_apart_by_fault() {
+    fn failures_map_to_status_close_and_limit() {
         for (error, status, close, limit) in [
             (E::NoEndpoints, 503, false, None),
             (E::Connect, 502, false, None),

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::config::Config;
-use crate::connection::{Front, Pipeline, Process};
+use crate::connection::{Pipeline, Process, WorkerContext};
 use crate::drain::Connections;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
 use crate::sockets::Sockets;
@@ -31,11 +31,11 @@ pub struct Server;
 pub struct Bound {
     config: Config,
     listeners: Listeners,
-    /// Where else the process listens.
+    /// Other addresses that the process listens on.
     also: Vec<SocketAddr>,
 }
 
-/// Where the data plane listens.
+/// The addresses that the data plane listens on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
     /// For plain HTTP.
@@ -44,7 +44,7 @@ pub struct Addresses {
     pub https: Vec<SocketAddr>,
 }
 
-/// The data plane at work. Dropping it ends the workers without waiting for their requests.
+/// The running data plane. Dropping it ends the workers without waiting for their requests.
 pub struct Running {
     addresses: Addresses,
     shared: Arc<Shared>,
@@ -64,10 +64,10 @@ pub enum ServerError {
         #[source]
         source: io::Error,
     },
-    /// The system gives no thread or event queue.
+    /// The system refuses a thread or an event queue.
     #[error("cannot start worker {index}")]
     Worker {
-        /// Number of the worker.
+        /// Number of the worker, from 0.
         index: usize,
         /// Why.
         #[source]
@@ -75,15 +75,15 @@ pub enum ServerError {
     },
 }
 
-/// A worker thread from outside.
+/// The handle of a worker thread.
 struct WorkerHandle {
     thread: JoinHandle<()>,
     ended: oneshot::Receiver<()>,
 }
 
 impl Server {
-    /// Binds all sockets that `config` asks for, before privileges for that may be given up, and so that a port in use is
-    /// reported at once. Later the listeners of the table decide which sockets there are.
+    /// Binds all addresses of `config`, before the process may drop the privileges for that, and so that a port in use is
+    /// reported at once. After that the listeners of the table decide which sockets are open.
     ///
     /// # Errors
     /// When an address cannot be listened on.
@@ -97,7 +97,7 @@ impl Server {
 }
 
 impl Bound {
-    /// The addresses, with the ports that were chosen for port 0.
+    /// The bound addresses, with the actual ports for port 0.
     pub fn addresses(&self) -> Addresses {
         Addresses {
             http: self.listeners.http.clone(),
@@ -105,12 +105,12 @@ impl Bound {
         }
     }
 
-    /// Says that the process listens on `address`, too. Like the data plane's own addresses it is refused as an endpoint.
+    /// Adds an address on which the process listens. Like those of the data plane it is refused as an endpoint.
     pub fn also_listening(&mut self, address: SocketAddr) {
         self.also.push(address);
     }
 
-    /// Starts the workers, which serve what `reader` reads.
+    /// Starts the workers, which serve the tables of `reader`.
     ///
     /// # Errors
     /// When a thread cannot be started.
@@ -163,34 +163,33 @@ impl Bound {
 }
 
 impl Running {
-    /// Where the data plane listens.
+    /// The addresses that were bound before the start.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Its metrics.
     #[cfg(test)]
     pub(crate) fn telemetry(&self) -> &Telemetry {
         &self.shared.telemetry
     }
 
-    /// Stops accepting, lets what runs come to its end, and returns when all connections have ended or `timeout` has
-    /// passed; what is left then is cut off. Idle connections are closed, others say `Connection: close` or GOAWAY.
+    /// Stops accepting, lets requests in flight finish, and returns when all connections have ended or `timeout` has
+    /// passed; the remaining connections are closed then. Idle connections are closed, others send `Connection: close` or
+    /// GOAWAY.
     ///
-    /// Failing readiness first, and accepting on until balancers have noticed, is the caller's part. May be awaited on any
-    /// runtime.
+    /// The caller fails readiness first, and keeps accepting until balancers have noticed. May be awaited on any runtime.
     pub async fn drain(mut self, timeout: Duration) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.stop.send_replace(Some(Instant::now() + timeout));
         let workers = std::mem::take(&mut self.workers);
-        // A worker that is gone without a word has ended, too.
+        // The channel of a worker that panicked is closed: that worker has ended as well.
         let (threads, ended): (Vec<_>, Vec<_>) = workers
             .into_iter()
             .map(|worker| (worker.thread, worker.ended))
             .unzip();
         join_all(ended).await;
         for thread in threads {
-            // Nothing is left to wait for but the thread's own end; its panics are counted where they happen.
+            // The thread is about to end; its panics are counted where they happen.
             let _ = thread.join();
         }
     }
@@ -205,7 +204,7 @@ impl From<BindError> for ServerError {
     }
 }
 
-/// What a worker begins with.
+/// What a worker thread needs to start.
 struct WorkerStart {
     index: usize,
     sockets: WorkerSockets,
@@ -223,8 +222,8 @@ impl WorkerStart {
             .name(format!("worker-{}", self.index))
             .spawn(move || {
                 self.run(&runtime, stop);
-                runtime.shutdown_background(); // not waiting for file work that outlived its request
-                // Nobody listens when the data plane was dropped instead of drained.
+                runtime.shutdown_background(); // does not wait for file operations that outlive their request
+                // The receiver is gone if the data plane was dropped instead of drained.
                 let _ = end.send(());
             })?;
         Ok(WorkerHandle { thread, ended })
@@ -244,26 +243,26 @@ impl WorkerStart {
     async fn serve(self, stop: watch::Receiver<Option<Instant>>) {
         let worker = Rc::new(Worker::new(self.index, self.shared));
         let connections = Rc::new(Connections::default());
-        let front = Rc::new(Front {
+        let context = Rc::new(WorkerContext {
             handler: Pipeline,
             worker: worker.clone(),
             process: self.process,
             connections: connections.clone(),
         });
-        let mut sockets = Sockets::new(front, self.sockets);
-        let upkeep = tokio::task::spawn_local(upkeep(worker.clone()));
+        let mut sockets = Sockets::new(context, self.sockets);
+        let flusher = tokio::task::spawn_local(flush_periodically(worker.clone()));
 
         let deadline = follow_until_stopped(&mut sockets, stop).await;
         sockets.close().await;
         connections.drain();
-        // Past the deadline what is left is dropped with the runtime.
+        // After the deadline the remaining connections are dropped with the runtime.
         let _ = tokio::time::timeout_at(deadline.into(), connections.until_empty()).await;
-        upkeep.abort();
+        flusher.abort();
         worker.telemetry.flush();
     }
 }
 
-/// Opens and closes sockets with every table until the data plane is drained. Gives the end of the drain.
+/// Opens and closes sockets with every table until the data plane is drained. Returns the deadline of the drain.
 async fn follow_until_stopped(
     sockets: &mut Sockets<Pipeline>,
     mut stop: watch::Receiver<Option<Instant>>,
@@ -272,12 +271,12 @@ async fn follow_until_stopped(
         stopped = stop.wait_for(Option::is_some) => stopped.ok().and_then(|deadline| *deadline),
         never = sockets.follow() => match never {},
     };
-    // An error means that the data plane was dropped: the same as a drain without time.
+    // An error means that the data plane was dropped: the deadline is now.
     stopped.unwrap_or_else(Instant::now)
 }
 
-/// What a worker does beside serving: hands over log lines that wait.
-async fn upkeep(worker: Rc<Worker>) {
+/// Flushes buffered log lines periodically.
+async fn flush_periodically(worker: Rc<Worker>) {
     let mut ticks = tokio::time::interval(WorkerTelemetry::FLUSH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -306,7 +305,8 @@ mod tests {
         (bound.start(reader, telemetry).unwrap(), publisher)
     }
 
-    async fn asked(address: SocketAddr) -> TcpStream {
+    /// A connection whose first response has begun.
+    async fn requested(address: SocketAddr) -> TcpStream {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream
             .write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
@@ -328,48 +328,51 @@ mod tests {
         assert_ne!(address.port(), running.addresses().https[0].port());
         let mut streams = Vec::new();
         for _ in 0..20 {
-            streams.push(asked(address).await);
+            streams.push(requested(address).await);
         }
         let begin = Instant::now();
         running.drain(Duration::from_secs(60)).await;
         assert!(
             begin.elapsed() < Duration::from_secs(30),
-            "idle connections do not hold it up"
+            "idle connections do not delay it"
         );
         for mut stream in streams {
             let mut rest = Vec::new();
             stream.read_to_end(&mut rest).await.unwrap();
         }
-        assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+        assert!(
+            TcpStream::connect(address).await.is_err(),
+            "the socket is closed"
+        );
     }
 
     #[tokio::test]
-    async fn draining_ends_at_its_time() {
+    async fn draining_ends_at_its_deadline() {
         let (running, _publisher) = start(config());
-        let mut half = TcpStream::connect(running.addresses().http[0])
+        let mut partial = TcpStream::connect(running.addresses().http[0])
             .await
             .unwrap();
-        half.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
-        let _accepted_after_it = asked(running.addresses().http[0]).await;
+        partial.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        let _accepted_after_it = requested(running.addresses().http[0]).await;
         running.drain(Duration::from_millis(50)).await;
         let mut rest = Vec::new();
-        // Closed or reset: either way it is over.
-        let _ = half.read_to_end(&mut rest).await;
+        // Closed or reset: either ends it.
+        let _ = partial.read_to_end(&mut rest).await;
         assert!(rest.is_empty());
     }
 
     #[tokio::test]
-    async fn connections_beyond_the_bound_are_closed() {
+    async fn connections_beyond_the_limit_are_closed() {
         let (running, _publisher) = start(Config {
             max_connections: 2,
             ..config()
         });
         let address = running.addresses().http[0];
-        let (first, _second) = (asked(address).await, asked(address).await);
+        let (first, _second) = (requested(address).await, requested(address).await);
         let mut third = TcpStream::connect(address).await.unwrap();
         assert_eq!(third.read(&mut [0; 1]).await.unwrap_or(0), 0);
         drop(first);
-        // Its permit is free once the worker has seen it go, so ask until it has.
+        // Its permit is free once the worker has noticed the close, so try until it has.
         loop {
             let mut again = TcpStream::connect(address).await.unwrap();
             let _ = again

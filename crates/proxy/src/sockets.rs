@@ -1,7 +1,7 @@
-//! The listening sockets of one worker: those that the listeners of the current table ask for.
+//! The listening sockets of one worker: one for each listener of the current table.
 //!
 //! Each worker has its own socket at every address (`SO_REUSEPORT`), and opens and closes them when a new table is
-//! published. Other listeners and running connections are not touched by that.
+//! published. This does not affect other listeners and open connections.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -14,35 +14,38 @@ use headgate_table::{Listener, RoutingTable};
 use tokio::task::JoinHandle;
 
 use crate::accept::Acceptor;
-use crate::connection::{Front, Handler};
+use crate::connection::{Handler, WorkerContext};
 use crate::listen::{self, BindError};
 use crate::open_listener::OpenListener;
 
-/// Time after which an address that could not be listened on is tried again, if no table comes before.
+/// Interval of attempts to listen on an address that failed; a new table causes one at once.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The listening sockets of one worker.
 pub(crate) struct Sockets<H> {
-    front: Rc<Front<H>>,
+    context: Rc<WorkerContext<H>>,
     /// Bound before there was a table; empty from the first one on.
     bound: Vec<(SocketAddr, TcpListener)>,
-    open: Vec<Open>,
-    /// Take what is left in their backlogs.
+    open: Vec<OpenSocket>,
+    /// Tasks that accept the rest of a backlog.
     closing: Vec<JoinHandle<()>>,
-    /// Addresses that could not be listened on at the last try.
+    /// Addresses on which the last attempt to listen failed.
     failing: Vec<SocketAddr>,
 }
 
-struct Open {
+struct OpenSocket {
     listener: Rc<OpenListener>,
     acceptor: Acceptor,
 }
 
 impl<H: Handler> Sockets<H> {
-    /// Nothing open yet. `bound` are the sockets that exist already: those that the first table does not use are closed.
-    pub(crate) fn new(front: Rc<Front<H>>, bound: Vec<(SocketAddr, TcpListener)>) -> Self {
+    /// No open sockets. `bound` exist already; those that the first table does not use are closed.
+    pub(crate) fn new(
+        context: Rc<WorkerContext<H>>,
+        bound: Vec<(SocketAddr, TcpListener)>,
+    ) -> Self {
         Self {
-            front,
+            context,
             bound,
             open: Vec::new(),
             closing: Vec::new(),
@@ -50,9 +53,9 @@ impl<H: Handler> Sockets<H> {
         }
     }
 
-    /// Opens and closes sockets with every table from now on.
+    /// Opens and closes sockets for the current table and every later one.
     pub(crate) async fn follow(&mut self) -> Infallible {
-        let worker = self.front.worker.clone();
+        let worker = self.context.worker.clone();
         loop {
             let table = worker.table();
             self.reconcile(&table);
@@ -60,27 +63,27 @@ impl<H: Handler> Sockets<H> {
             if self.failing.is_empty() {
                 changed.await;
             } else {
-                // Elapsed: the same table again.
+                // Elapsed: the same table is reconciled again.
                 let _ = tokio::time::timeout(RETRY, changed).await;
             }
         }
     }
 
-    /// Closes all sockets once the connections that the kernel has accepted are taken.
+    /// Closes all sockets after accepting the connections that wait in their backlogs.
     pub(crate) async fn close(self) {
         let stopped = self.open.into_iter().map(|open| open.acceptor.stop());
         join_all(stopped.chain(self.closing)).await;
     }
 
     fn reconcile(&mut self, table: &Rc<Arc<RoutingTable>>) {
-        self.close_gone(table);
+        self.close_removed(table);
         let failed_before = std::mem::take(&mut self.failing);
         for listener in table.listeners() {
             if self.is_open(listener.address) {
                 continue;
             }
             if let Err(error) = self.open(listener, table) {
-                self.failed(error, &failed_before);
+                self.note_failure(error, &failed_before);
             }
         }
         self.bound.clear();
@@ -92,13 +95,13 @@ impl<H: Handler> Sockets<H> {
             .any(|open| open.listener.address == address)
     }
 
-    /// Sockets that changed their kind are closed as well, and opened anew.
-    fn close_gone(&mut self, table: &Rc<Arc<RoutingTable>>) {
+    /// A socket whose kind changes is closed as well, and opened again.
+    fn close_removed(&mut self, table: &Rc<Arc<RoutingTable>>) {
         self.closing.retain(|task| !task.is_finished());
-        for Open { listener, acceptor } in std::mem::take(&mut self.open) {
+        for OpenSocket { listener, acceptor } in std::mem::take(&mut self.open) {
             if listener.is_in(table) {
-                listener.keep(table.clone());
-                self.open.push(Open { listener, acceptor });
+                listener.update(table.clone());
+                self.open.push(OpenSocket { listener, acceptor });
             } else {
                 tracing::debug!(address = %listener.address, "stopped listening");
                 listener.close();
@@ -121,18 +124,18 @@ impl<H: Handler> Sockets<H> {
         let socket = tokio::net::TcpListener::from_std(socket)
             .map_err(|source| BindError { address, source })?;
         let listener = Rc::new(OpenListener::new(listener, table.clone()));
-        let acceptor = Acceptor::start(self.front.clone(), listener.clone(), socket);
-        self.open.push(Open { listener, acceptor });
+        let acceptor = Acceptor::start(self.context.clone(), listener.clone(), socket);
+        self.open.push(OpenSocket { listener, acceptor });
         tracing::debug!(%address, "listening");
         Ok(())
     }
 
-    /// Logs and counts an address when it begins to fail, not with every try.
-    fn failed(&mut self, error: BindError, failed_before: &[SocketAddr]) {
+    /// Logs and counts an address when it begins to fail, not at every attempt.
+    fn note_failure(&mut self, error: BindError, failed_before: &[SocketAddr]) {
         let BindError { address, source } = error;
         if !failed_before.contains(&address) {
             tracing::error!(%address, error = %source, "cannot listen");
-            self.front.worker.telemetry.refused("listen");
+            self.context.worker.telemetry.refused("listen");
         }
         self.failing.push(address);
     }

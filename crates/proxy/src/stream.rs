@@ -1,4 +1,4 @@
-//! Streams: connections whose bytes are passed on to a backend, TLS included where there is some.
+//! Streams: connections whose bytes are passed on to a backend, including TLS if there is any.
 
 use std::cell::Cell;
 use std::net::IpAddr;
@@ -21,13 +21,12 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A connection that is passed on.
 pub(crate) struct Stream<S> {
-    /// Its bytes, from the first one on.
+    /// The connection, from its first byte.
     pub(crate) io: S,
-    /// Its client.
     pub(crate) client: IpAddr,
-    /// Where it may go.
+    /// The backends to choose from.
     pub(crate) split: Arc<Split>,
-    /// The table that `split` is from; let go of when the endpoint is known.
+    /// The table that `split` is from; released when the upstream is chosen.
     pub(crate) table: Rc<Arc<RoutingTable>>,
 }
 
@@ -44,13 +43,13 @@ impl<S: AsyncRead + AsyncWrite> Stream<S> {
                 upstream::relay(self.io, endpoint, IDLE_TIMEOUT, &Cell::new(0)).await;
             }
             Err(error) => {
-                tracing::debug!(upstream = %upstream.key, %error, "no endpoint for a stream");
+                tracing::debug!(upstream = %upstream.key, %error, "cannot connect a stream to an endpoint");
             }
         }
     }
 }
 
-/// The upstream that weights pick; `None`: nowhere, or a status, which streams have no word for.
+/// The upstream that the weights pick; `None`: no endpoints, or a status, which a stream cannot express.
 fn choose<'t>(
     split: &Split,
     table: &'t RoutingTable,
@@ -69,7 +68,7 @@ fn choose<'t>(
         Arm::Status(_) => None,
     };
     let picked = split.alternatives().and_then(|others| {
-        match others.pick(&Bytes, fastrand::u32(1..=others.total())) {
+        match others.pick(&NoFields, fastrand::u32(1..=others.total())) {
             Pick::Alternative(index) => others.get(index),
             Pick::Primary => None,
         }
@@ -83,10 +82,10 @@ fn choose<'t>(
     }
 }
 
-/// Rules find nothing in a stream.
-struct Bytes;
+/// The input of rules: a stream has no headers or cookies.
+struct NoFields;
 
-impl RuleInput for Bytes {
+impl RuleInput for NoFields {
     fn header(&self, _name: &HeaderName) -> Option<&[u8]> {
         None
     }

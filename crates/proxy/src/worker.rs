@@ -15,11 +15,8 @@ use crate::upstream::{Environment, Upstreams};
 
 /// State of one worker thread. Never leaves its thread, so nothing in it is locked.
 pub(crate) struct Worker {
-    /// What all workers share.
     pub(crate) shared: Arc<Shared>,
-    /// Sends requests to upstreams.
     pub(crate) upstreams: Rc<Upstreams>,
-    /// Counts and logs.
     pub(crate) telemetry: Rc<WorkerTelemetry>,
     table: CurrentTable,
 }
@@ -30,11 +27,10 @@ pub(crate) struct Shared {
     pub(crate) reader: TableReader,
     /// Metrics and the writer of the access log.
     pub(crate) telemetry: Arc<Telemetry>,
-    /// What the upstreams of all workers share.
     pub(crate) upstream: Arc<Environment>,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
-    /// The process is stopping: responses say `Connection: close`.
+    /// The process is stopping: responses carry `Connection: close`.
     pub(crate) draining: AtomicBool,
 }
 

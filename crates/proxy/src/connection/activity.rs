@@ -1,7 +1,7 @@
-//! What the layers of one connection tell each other.
+//! State that the layers of one connection share.
 //!
-//! Everything of a connection runs on one thread, but the stream under an upgrade has to be `Send` for hyper's types, so
-//! the shared state is made of atomics. All accesses are plain relaxed loads and stores: there is never a second writer.
+//! Everything of a connection runs on one thread, but hyper requires the stream under an upgrade to be `Send`, so the
+//! shared state consists of atomics. All accesses are plain relaxed loads and stores: there is never a second writer.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -11,34 +11,34 @@ use tokio::time::Instant;
 
 use super::scan::{Fault, Scanner};
 
-/// How far a connection is; for HTTP/2, only the writing side is used.
+/// The progress of a connection; for HTTP/2, only the writing side is used.
 #[derive(Debug)]
 pub(crate) struct Activity {
     origin: Instant,
-    /// Since when the peer takes no output.
+    /// Since when the peer reads no output.
     blocked: Mark,
     /// Since when a request head is arriving.
     head: Mark,
-    /// Since when nothing is asked for.
+    /// Since when there is no request.
     idle: Mark,
     /// Requests handed to the service.
     started: AtomicU64,
     /// Requests whose response body has ended.
-    answered: AtomicU64,
+    responded: AtomicU64,
     /// Requests whose response has been written to the socket.
     settled: AtomicU64,
-    /// Fault of the request after `sound`; 0: none.
+    /// Fault of the request that follows `valid` ones; 0: none.
     fault: AtomicU8,
-    sound: AtomicU64,
+    valid: AtomicU64,
     /// Input has arrived that belongs to no served request.
     unread: AtomicBool,
-    /// The connection is a tunnel now; its bytes mean nothing to us.
+    /// The connection is a tunnel now; its bytes are not HTTP.
     tunnel: AtomicBool,
     closed: Notify,
 }
 
 impl Activity {
-    /// A connection that begins to be idle now.
+    /// A connection that is idle from now on.
     pub(crate) fn new() -> Self {
         let activity = Self {
             origin: Instant::now(),
@@ -46,10 +46,10 @@ impl Activity {
             head: Mark::default(),
             idle: Mark::default(),
             started: AtomicU64::new(0),
-            answered: AtomicU64::new(0),
+            responded: AtomicU64::new(0),
             settled: AtomicU64::new(0),
             fault: AtomicU8::new(0),
-            sound: AtomicU64::new(0),
+            valid: AtomicU64::new(0),
             unread: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
             closed: Notify::new(),
@@ -58,7 +58,7 @@ impl Activity {
         activity
     }
 
-    /// The peer took some output, or has none to take.
+    /// The peer read some output, or there is none.
     pub(super) fn written(&self) {
         self.blocked.clear();
     }
@@ -85,7 +85,7 @@ impl Activity {
         self.closed.notified().await;
     }
 
-    /// Takes what the scanner found in the last input.
+    /// Updates the state after `scanner` has seen more input.
     pub(super) fn scanned(&self, scanner: &Scanner) {
         if !scanner.in_head() {
             self.head.clear();
@@ -94,12 +94,12 @@ impl Activity {
         }
         self.unread.store(!scanner.at_rest(), Relaxed);
         if let Some(fault) = scanner.fault() {
-            self.sound.store(scanner.heads(), Relaxed);
+            self.valid.store(scanner.heads(), Relaxed);
             self.fault.store(number(fault), Relaxed);
         }
     }
 
-    /// A request is handed to the service; gives its fault, if it has one.
+    /// A request is handed to the service. Returns its fault, if it has one.
     pub(super) fn start(&self) -> Option<Fault> {
         let fault = self.fault();
         self.started.store(self.started.load(Relaxed) + 1, Relaxed);
@@ -107,23 +107,23 @@ impl Activity {
     }
 
     /// The response body of a request has ended.
-    pub(super) fn answer(&self) {
-        self.answered
-            .store(self.answered.load(Relaxed) + 1, Relaxed);
+    pub(super) fn response_ended(&self) {
+        self.responded
+            .store(self.responded.load(Relaxed) + 1, Relaxed);
     }
 
     /// All output has reached the socket.
     pub(super) fn flushed(&self) {
         self.written();
         let started = self.started.load(Relaxed);
-        if self.answered.load(Relaxed) != started || self.settled.load(Relaxed) == started {
+        if self.responded.load(Relaxed) != started || self.settled.load(Relaxed) == started {
             return;
         }
         self.settled.store(started, Relaxed);
         let now = Instant::now();
         self.idle.set(self.origin, now);
         if self.head.is_set() {
-            // It arrived behind a request that took its time, which is not the fault of this one.
+            // It arrived while a slow request was served, so its own time starts now.
             self.head.set(self.origin, now);
         }
     }
@@ -133,10 +133,10 @@ impl Activity {
         self.settled.load(Relaxed) != self.started.load(Relaxed)
     }
 
-    /// The fault of the request that is next to be handed to the service.
+    /// The fault of the next request for the service.
     pub(super) fn fault(&self) -> Option<Fault> {
         let fault = fault(self.fault.load(Relaxed))?;
-        (self.sound.load(Relaxed) == self.started.load(Relaxed)).then_some(fault)
+        (self.valid.load(Relaxed) == self.started.load(Relaxed)).then_some(fault)
     }
 
     /// Since when the head of the next request is arriving.
@@ -144,12 +144,12 @@ impl Activity {
         self.head.get(self.origin)
     }
 
-    /// Since when nothing was asked for.
+    /// Since when there has been no request.
     pub(super) fn idle_since(&self) -> Instant {
         self.idle.get(self.origin).unwrap_or(self.origin)
     }
 
-    /// No request was answered yet.
+    /// No response has been sent yet.
     pub(super) fn fresh(&self) -> bool {
         self.settled.load(Relaxed) == 0
     }
@@ -160,12 +160,12 @@ impl Activity {
         self.unread.load(Relaxed)
     }
 
-    /// From here on bytes are not ours to read.
+    /// From here on the bytes are not HTTP.
     pub(super) fn become_tunnel(&self) {
         self.tunnel.store(true, Relaxed);
     }
 
-    /// Whether bytes are not ours to read.
+    /// Whether the bytes are not HTTP.
     pub(super) fn is_tunnel(&self) -> bool {
         self.tunnel.load(Relaxed)
     }

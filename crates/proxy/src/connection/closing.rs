@@ -1,5 +1,4 @@
-//! The last things that happen on a connection: an answer outside hyper, reading off what the client still sends, and
-//! closing.
+//! The end of a connection: a response outside hyper, discarding what the client still sends, and closing.
 
 use std::time::{Duration, SystemTime};
 
@@ -11,17 +10,17 @@ use tokio::time::timeout;
 
 use crate::body::Body;
 
-/// Bound on writing a last answer and closing.
+/// Bound on writing a last response and closing.
 const CLOSE: Duration = Duration::from_secs(5);
-/// Bound on reading off what the client still sends.
+/// Bound on discarding what the client still sends.
 const LINGER: Duration = Duration::from_secs(5);
 /// Bound on the same in bytes.
 const LINGER_BYTES: usize = 4 << 20;
 
-/// Reads and drops what the client still sends, until it closes, for a while. A socket closed with unread input is reset,
-/// and the reset overtakes the answer (RFC 9112 section 9.6). Our side has been shut down before.
+/// Discards what the client still sends, until it closes or a bound is reached. A socket closed with unread input is reset,
+/// and the reset overtakes the response (RFC 9112 section 9.6). The sending side must be shut down before.
 pub(super) async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
-    let read_off = async {
+    let discard = async {
         let mut sink = vec![0; 16 << 10];
         let mut left = LINGER_BYTES;
         while left > 0 {
@@ -31,18 +30,18 @@ pub(super) async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
             }
         }
     };
-    // At the bound the client has had its time.
-    let _ = timeout(LINGER, read_off).await;
+    // At the bound the connection is closed all the same.
+    let _ = timeout(LINGER, discard).await;
 }
 
-/// Shuts our side down; with TLS this says that nothing was cut off.
+/// Shuts the sending side down; with TLS this tells the client that nothing was truncated.
 pub(super) async fn shut<S: AsyncWrite + Unpin>(stream: &mut S) {
-    // The connection is dropped next, whatever came of it.
+    // The connection is dropped next, whether this worked or not.
     let _ = timeout(CLOSE, stream.shutdown()).await;
 }
 
-/// Writes `response` as the last HTTP/1.1 answer of a connection, shuts it down and lingers.
-pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
+/// Writes `response` as the last of an HTTP/1.1 connection, shuts it down and lingers.
+pub(super) async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
     response: Response<Body>,
 ) {

@@ -1,10 +1,10 @@
-//! Counts HTTP/2 frames that only keep us busy.
+//! Limits HTTP/2 control frames, which cost the proxy more than the client.
 //!
-//! The library bounds how much of them it answers at once, not how many it takes: a client can send PING, SETTINGS,
-//! PRIORITY, WINDOW_UPDATE or RST_STREAM frames for ever, at next to no cost (CVE-2019-9512 and its relatives). Here each of
-//! them has to be earned: by requests, and by the data that we send, to which window updates and the pings of bandwidth
-//! estimators are the answer; and time forgives some. Frames are followed by their headers alone (RFC 9113 section 4.1).
-//! What is malformed is left to the library.
+//! The library bounds how many of them it responds to at once, not how many it reads: a client can send PING, SETTINGS,
+//! PRIORITY, WINDOW_UPDATE or RST_STREAM frames for ever, at next to no cost (CVE-2019-9512 and its relatives). Here a
+//! client has an allowance of them. Requests add to it, and so does data sent to the client, which causes window updates
+//! and the pings of bandwidth estimators; time restores some. Frames are found by their headers alone (RFC 9113 section
+//! 4.1). Malformed ones are left to the library.
 
 use std::cell::Cell;
 use std::io::{self, IoSlice};
@@ -18,14 +18,14 @@ use tokio::time::Instant;
 
 /// Control frames that a connection may send in [`WINDOW`] without earning them.
 const FREE: u32 = 1000;
-/// The time in which they are given again.
+/// The time after which [`FREE`] of them are allowed again.
 const WINDOW: Duration = Duration::from_secs(10);
-/// What one request, or one frame of data that we send, earns.
+/// Control frames that one request, or one data frame sent to the client, earns.
 const EARNED: u32 = 4;
-/// Most that can be saved up.
+/// Largest allowance.
 const SAVED: u32 = 100_000;
 
-/// Length of the client's connection preface, which is no frame (RFC 9113 section 3.4).
+/// Length of the client's connection preface, which is not a frame (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
 const FRAME_HEADER: usize = 9;
 
@@ -36,7 +36,7 @@ pub(super) struct Allowance {
 }
 
 impl Allowance {
-    /// All of [`FREE`].
+    /// An allowance of [`FREE`] frames.
     pub(super) fn new() -> Rc<Self> {
         Rc::new(Self {
             left: Cell::new(FREE),
@@ -44,7 +44,7 @@ impl Allowance {
         })
     }
 
-    /// The client has sent more than it may.
+    /// The client has sent more than allowed.
     pub(super) fn exceeded(&self) -> bool {
         self.left.get() == 0
     }
@@ -64,7 +64,7 @@ impl Allowance {
     }
 }
 
-/// A stream of HTTP/2 frames whose two directions are followed.
+/// A stream of HTTP/2 frames that are counted in both directions.
 pub(super) struct Framed<S> {
     stream: S,
     received: Frames,
@@ -73,7 +73,7 @@ pub(super) struct Framed<S> {
 }
 
 impl<S> Framed<S> {
-    /// Follows `stream` from its first byte.
+    /// Counts the frames of `stream` from its first byte.
     pub(super) fn new(stream: S, allowance: Rc<Allowance>) -> Self {
         Self {
             stream,
@@ -101,7 +101,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.allowance.exceeded() {
-            return Poll::Pending; // whoever polls the connection sees that, too, and ends it
+            return Poll::Pending; // the task that polls the connection checks the allowance as well, and ends it
         }
         let before = buf.filled().len();
         ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
@@ -110,7 +110,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
         this.received.feed(read, |kind| match kind {
             Kind::Headers => allowance.earn(),
             Kind::Control => allowance.spend(),
-            // Of these the library bounds those without use.
+            // The library bounds the useless ones of these.
             Kind::Data | Kind::Continuation => {}
         });
         Poll::Ready(Ok(()))
@@ -156,7 +156,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 }
 
-/// What a frame is to the count.
+/// Types of frames, as far as the allowance distinguishes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Data,
@@ -183,7 +183,7 @@ impl Kind {
 
 /// Finds the frames in one direction.
 struct Frames {
-    /// The header of the next frame, as far as it is known.
+    /// The header of the next frame, as far as it has arrived.
     header: [u8; FRAME_HEADER],
     known: usize,
     /// Bytes before that header.
@@ -199,18 +199,18 @@ impl Frames {
         }
     }
 
-    /// Takes the next bytes, and tells of each frame whose header they complete.
+    /// Scans the next bytes, and calls `each` for every frame whose header they complete.
     fn feed(&mut self, mut bytes: &[u8], mut each: impl FnMut(Kind)) {
         loop {
             let skipped = self.skip.min(bytes.len());
             self.skip -= skipped;
             bytes = &bytes[skipped..];
-            let wanted = &mut self.header[self.known..];
-            let taken = wanted.len().min(bytes.len());
+            let missing = &mut self.header[self.known..];
+            let taken = missing.len().min(bytes.len());
             if taken == 0 {
                 return;
             }
-            wanted[..taken].copy_from_slice(&bytes[..taken]);
+            missing[..taken].copy_from_slice(&bytes[..taken]);
             bytes = &bytes[taken..];
             self.known += taken;
             if self.known == FRAME_HEADER {
@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn control_frames_are_free_slowly_or_earned() {
+    async fn control_frames_are_allowed_slowly_or_when_earned() {
         let slow = Allowance::new();
         for _ in 0..50 {
             (0..FREE - 1).for_each(|_| slow.spend());
@@ -291,6 +291,6 @@ mod tests {
         fast.earn();
         tokio::time::advance(WINDOW).await;
         fast.spend();
-        assert!(fast.exceeded(), "once too many is too many");
+        assert!(fast.exceeded(), "an exceeded allowance stays exceeded");
     }
 }

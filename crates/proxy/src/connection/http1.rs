@@ -1,4 +1,4 @@
-//! HTTP/1 connections: hyper speaks the protocol; deadlines, faults it cannot show, and the end of a connection are ours.
+//! HTTP/1 connections: hyper speaks the protocol; deadlines, faults that it does not report, and closing are here.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -19,7 +19,7 @@ use super::closing;
 use super::deadline::Deadline;
 use super::io::Scanned;
 use super::scan::{Fault, HeadLimits, Scanner};
-use super::session::{self, Handler, Session, say_close};
+use super::session::{self, Handler, Session, set_close};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::telemetry::ConnectionState;
@@ -27,12 +27,12 @@ use crate::telemetry::ConnectionState;
 /// Fields that hyper parses without an allocation; also its own default bound.
 const INLINE_FIELDS: usize = 100;
 
-/// Bound of hyper's read buffer, and of what it gathers of a response, to which it adds one piece more, before it waits for
-/// the client. Large enough for few system calls, small enough for many slow clients.
+/// Bound of hyper's read buffer, and of what it buffers of a response, plus one frame, before it waits for the client.
+/// Large enough for few system calls, small enough for many slow clients.
 const BUFFER: usize = 32 << 10;
 
-/// Idle connections are closed spread over this time when draining begins, so that their clients don't all connect anew
-/// at once.
+/// When draining begins, idle connections are closed spread over this time, so that their clients do not all reconnect at
+/// once.
 const DRAIN_SPREAD: Duration = Duration::from_millis(500);
 
 /// Serves the requests on `stream` until the connection, or the tunnel it becomes, has ended.
@@ -54,7 +54,7 @@ where
     let mut watch = Watch::new(&session);
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
     let Some(parts) = connection.into_parts() else {
-        // A tunnel runs apart from here, but is still a connection to count and to wait for.
+        // A tunnel runs in another task, but is still a connection to count and to wait for.
         return session.activity.until_stream_dropped().await;
     };
     let stream = parts.io.into_inner().into_stream();
@@ -65,11 +65,11 @@ where
 enum End {
     /// hyper closed the connection, or an error did.
     Closed(hyper::Result<()>),
-    /// The head that is arriving is refused before all of it is here.
+    /// The head that is arriving is refused before it is complete.
     Refused(Fault),
-    /// Nothing was asked for in a long time, or the process is stopping.
+    /// There was no request for a long time, or the process is stopping.
     Idle,
-    /// The client takes no output.
+    /// The client reads no output.
     Stalled,
 }
 
@@ -87,8 +87,8 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(session: &Session, mut stream
         }
         End::Refused(fault) => {
             let mut response = session.refusal(fault);
-            say_close(&mut response);
-            closing::answer(&mut stream, response).await;
+            set_close(&mut response);
+            closing::respond(&mut stream, response).await;
         }
         End::Idle => closing::shut(&mut stream).await,
         End::Stalled => session.refused("write_timeout"),
@@ -103,7 +103,7 @@ fn builder(session: &Session) -> Builder {
         .half_close(false)
         .title_case_headers(true)
         .max_buf_size(BUFFER.max(limits.head))
-        // A second line of defence: the scanner holds the bound itself and has the better answer.
+        // A second line of defence: the scanner enforces the bound itself, with a better response.
         .max_header_size(limits.head.saturating_mul(2));
     if limits.header_count != INLINE_FIELDS {
         builder.max_headers(limits.header_count);
@@ -115,50 +115,50 @@ fn respond<H: Handler>(
     session: &Rc<Session>,
     handler: H,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Tracked<Reply>>, Infallible>> + use<H> {
+) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Infallible>> + use<H> {
     let fault = session.activity.start();
     session.gauge.enter(ConnectionState::Writing);
-    let reply = Reply {
+    let tracker = Tracker {
         session: session.clone(),
-        // What follows may have been meant for a tunnel that is not there (RFC 9110 section 9.3.6).
+        // What follows may be meant for a tunnel that does not exist (RFC 9110 section 9.3.6).
         last: request.method() == Method::CONNECT,
     };
-    session::answer(session.clone(), handler, (request, fault), reply)
+    session::respond(session.clone(), handler, (request, fault), tracker)
 }
 
 /// One request of an HTTP/1 connection.
-struct Reply {
+struct Tracker {
     session: Rc<Session>,
-    /// Nothing is read after it, whatever its answer.
+    /// Nothing is read after it, whatever the response.
     last: bool,
 }
 
-impl Track for Reply {
+impl Track for Tracker {
     fn responded(&mut self, response: &mut Response<Body>, broken: bool) {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.session.activity.become_tunnel();
         } else if broken || self.last || self.session.ends() {
-            say_close(response);
+            set_close(response);
         }
     }
 
     fn polled(&self, _ready: bool) {}
 }
 
-impl Drop for Reply {
+impl Drop for Tracker {
     fn drop(&mut self) {
-        self.session.activity.answer();
+        self.session.activity.response_ended();
     }
 }
 
-/// Watches over a connection while hyper serves it.
+/// Enforces deadlines and drain while hyper serves a connection.
 struct Watch<'s> {
     session: &'s Session,
     deadline: Deadline,
     registered: bool,
     /// When an idle connection closes because the process is stopping.
     drained: Option<Instant>,
-    /// hyper knows that this request is the last.
+    /// hyper has been told that this request is the last.
     announced: bool,
 }
 
@@ -230,7 +230,7 @@ impl<'s> Watch<'s> {
         })
     }
 
-    /// The next deadline. A request that is being served has none here: the pipeline has its own for what it waits for.
+    /// The next deadline. A request that is being served has none here: the pipeline has its own.
     fn due(&mut self, busy: bool) -> Option<(Instant, Due)> {
         let limits = &self.session.settings.client;
         let activity = &self.session.activity;

@@ -1,4 +1,4 @@
-//! HTTP/2 connections: hyper and h2 speak the protocol and bound frames; stalls, ages and abuse over time are ours.
+//! HTTP/2 connections: hyper and h2 speak the protocol and bound frames; stalls, age and abuse over time are bounded here.
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -25,26 +25,26 @@ use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::telemetry::ConnectionState;
 
-/// What a stream may send before we take it, bytes.
+/// Flow-control window of a stream, bytes.
 const STREAM_WINDOW: u32 = 65_536;
-/// The same for a connection.
+/// Flow-control window of a connection, bytes.
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// What we hold for a stream before its client takes it, bytes.
+/// Buffered response bytes of a stream that its client has not read.
 const SEND_BUFFER: usize = 64 << 10;
-/// Largest frame we take, bytes: the protocol's smallest allowed bound.
+/// Largest accepted frame, bytes: the smallest bound that the protocol allows.
 const FRAME: u32 = 16 << 10;
-/// Streams reset by the client that we have not looked at yet; beyond, the connection ends (CVE-2023-44487).
+/// Streams reset by the client before they were processed; beyond, the connection ends (CVE-2023-44487).
 const PENDING_RESETS: usize = 20;
-/// Streams that the client made us reset; beyond, the connection ends (CVE-2025-8671).
+/// Streams reset because of errors of the client; beyond, the connection ends (CVE-2025-8671).
 const LOCAL_RESETS: usize = 256;
-/// How often we ask whether the client is there.
+/// Interval of the pings that check whether the client is alive.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long it has to say so.
+/// Bound on the acknowledgement of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// What an idle connection gets to take the news that it ends.
-const GOODBYE: Duration = Duration::from_secs(5);
+/// Time that an idle client has to read the GOAWAY.
+const GOAWAY_GRACE: Duration = Duration::from_secs(5);
 
-/// The limit on a client that takes nothing, for metrics.
+/// The limit on a client that reads nothing, for metrics.
 const WRITE_TIMEOUT: &str = "write_timeout";
 
 /// Serves the requests on `stream` until the connection has ended.
@@ -66,7 +66,7 @@ where
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
     if let Some(limit) = end {
         session.refused(limit);
-        // A GOAWAY, as far as the client takes it, then the end.
+        // Sends a GOAWAY as far as the client reads it, then closes.
         Pin::new(&mut connection).graceful_shutdown();
         poll_fn(|cx| {
             let _ = Pin::new(&mut connection).poll(cx);
@@ -100,26 +100,26 @@ fn respond<H: Handler>(
     streams: &Rc<Streams>,
     handler: H,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Tracked<Reply>>, Infallible>> + use<H> {
+) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Infallible>> + use<H> {
     let fault = limits::fault(&request, &session.settings.client);
     session.gauge.enter(ConnectionState::Writing);
-    let reply = Reply {
+    let tracker = Tracker {
         stream: streams.open(),
         session: session.clone(),
     };
-    session::answer(session.clone(), handler, (request, fault), reply)
+    session::respond(session.clone(), handler, (request, fault), tracker)
 }
 
 /// One request of an HTTP/2 connection.
-struct Reply {
+struct Tracker {
     stream: Stream,
     session: Rc<Session>,
 }
 
-impl Track for Reply {
-    /// A broken request is the end of its stream only: the protocol frames each by itself.
+impl Track for Tracker {
+    /// A broken request ends its stream only: the protocol frames each stream by itself.
     fn responded(&mut self, _response: &mut Response<Body>, _broken: bool) {
-        self.stream.answered();
+        self.stream.responded();
         if self.session.ends() {
             self.stream.wake_connection();
         }
@@ -130,7 +130,7 @@ impl Track for Reply {
     }
 }
 
-/// Watches over a connection while hyper serves it.
+/// Enforces deadlines, drain and the bounds on abuse while hyper serves a connection.
 struct Watch<'s> {
     session: &'s Session,
     streams: &'s Streams,
@@ -144,7 +144,7 @@ struct Watch<'s> {
 #[derive(Clone, Copy)]
 struct Closing {
     since: Instant,
-    /// What the client gets, once no request is left, to take what was sent.
+    /// Time that the client has, once no request is left, to read what was sent.
     grace: Duration,
 }
 
@@ -160,7 +160,7 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// Ready at the end: `Some` of the limit that ended it, `None` for any other end.
+    /// Ready at the end of the connection: `Some` limit that ended it, `None` for any other end.
     fn poll<I, S>(
         &mut self,
         mut connection: Pin<&mut Connection<I, S, LocalExecutor>>,
@@ -168,7 +168,7 @@ impl<'s> Watch<'s> {
     ) -> Poll<Option<&'static str>>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin,
-        S: Service<Request<Incoming>, Response = Response<Tracked<Reply>>, Error = Infallible>,
+        S: Service<Request<Incoming>, Response = Response<Tracked<Tracker>>, Error = Infallible>,
         S::Future: 'static,
     {
         if !self.registered {
@@ -200,21 +200,21 @@ impl<'s> Watch<'s> {
                 Passed::Nothing => {}
                 Passed::Idle => {
                     connection.as_mut().graceful_shutdown();
-                    self.close(GOODBYE);
+                    self.close(GOAWAY_GRACE);
                 }
                 Passed::Gone => return Poll::Ready(None),
                 Passed::Stalled => return Poll::Ready(Some(WRITE_TIMEOUT)),
-                Passed::SomeStalled => self.cut(),
+                Passed::SomeStalled => self.abort_stalled(),
             }
         }
     }
 
-    /// Ends the streams that their client takes nothing of: it may have good reasons to leave one lie, and wait for others.
-    fn cut(&self) {
+    /// Aborts only the streams that their client does not read: it may have a reason to ignore one and wait for others.
+    fn abort_stalled(&self) {
         let write_timeout = self.session.settings.client.write_timeout;
         let since = Instant::now().checked_sub(write_timeout);
-        let cut = since.map_or(0, |since| self.streams.cut(since));
-        (0..cut).for_each(|_| self.session.refused(WRITE_TIMEOUT));
+        let aborted = since.map_or(0, |since| self.streams.abort_stalled(since));
+        (0..aborted).for_each(|_| self.session.refused(WRITE_TIMEOUT));
     }
 
     fn close(&mut self, grace: Duration) {
@@ -224,10 +224,10 @@ impl<'s> Watch<'s> {
         });
     }
 
-    /// When to look next. Never later than a write timeout from now, so that a stall that begins meanwhile is seen in time.
+    /// When to check next. Never later than a write timeout from now, so that a stall that begins meanwhile is seen in time.
     fn due(&self) -> Instant {
         let limits = &self.session.settings.client;
-        let look = Instant::now() + limits.write_timeout;
+        let latest = Instant::now() + limits.write_timeout;
         let stalled = self
             .stalled_since()
             .map(|since| since + limits.write_timeout);
@@ -235,7 +235,7 @@ impl<'s> Watch<'s> {
         [stalled, self.end_of_idleness(), expires]
             .into_iter()
             .flatten()
-            .fold(look, Instant::min)
+            .fold(latest, Instant::min)
     }
 
     fn passed(&self, now: Instant) -> Passed {
@@ -255,7 +255,7 @@ impl<'s> Watch<'s> {
         }
     }
 
-    /// Since when the client takes nothing, of the connection or of a stream.
+    /// Since when the client reads nothing of the connection or of a stream.
     fn stalled_since(&self) -> Option<Instant> {
         let blocked = self.session.activity.blocked_since();
         [blocked, self.streams.waiting_since()]
@@ -273,12 +273,13 @@ impl<'s> Watch<'s> {
     }
 }
 
-/// What has come to pass at a deadline.
+/// What is due at a deadline.
 enum Passed {
     Nothing,
     Idle,
     Gone,
-    /// The connection, or all there is on it.
+    /// The connection, or every stream on it.
     Stalled,
+    /// Some of its streams.
     SomeStalled,
 }

@@ -1,4 +1,4 @@
-//! The two layers around a client's stream: one under TLS that watches output, one above it that reads heads along.
+//! The two layers around a client's stream: one under TLS that notices blocked output, one above it that scans heads.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::activity::Activity;
 use super::scan::Scanner;
 
-/// The stream itself: gives back bytes that were read ahead, and knows since when the peer takes no output.
+/// The stream itself: returns bytes that were read ahead, and records since when the peer reads no output.
 pub(crate) struct Transport<S> {
     stream: S,
     ahead: Bytes,
@@ -96,7 +96,7 @@ impl<S> Transport<S> {
     }
 }
 
-/// A stream of HTTP/1 requests: every byte that is read passes the [`Scanner`], and it is noticed when a response is out.
+/// A stream of HTTP/1 requests: the [`Scanner`] sees every byte that is read, and a flush records that responses are sent.
 pub(crate) struct Scanned<S> {
     stream: S,
     scanner: Scanner,
@@ -113,7 +113,7 @@ impl<S> Scanned<S> {
         }
     }
 
-    /// The stream, as far as it has been read.
+    /// The stream after the bytes that were read.
     pub(crate) fn into_stream(self) -> S {
         self.stream
     }
@@ -136,7 +136,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Scanned<S> {
             let sound = this.scanner.feed(read);
             this.activity.scanned(&this.scanner);
             if sound == 0 && this.scanner.broken() {
-                // Nothing read would mean the end of the stream.
+                // Zero bytes would mean the end of the stream.
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             buf.set_filled(before + sound);

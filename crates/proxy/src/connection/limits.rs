@@ -1,4 +1,4 @@
-//! Bounds on the head of an HTTP/2 request. The bounds of HTTP/1 are held by the scanner, in bytes as received.
+//! Bounds on the head of an HTTP/2 request. The scanner enforces those of HTTP/1, in bytes as received.
 
 use headgate_table::ClientLimits;
 use http::uri::PathAndQuery;
@@ -6,17 +6,17 @@ use http::{HeaderValue, Request};
 
 use super::scan::Fault;
 
-/// What is wrong with a head. The library bounds its total already, after the protocol's own way of counting.
+/// The fault of a head. The library bounds its total already, counted as in RFC 9113 section 6.5.2.
 pub(super) fn fault<B>(request: &Request<B>, limits: &ClientLimits) -> Option<Fault> {
     let target = request.uri().path_and_query().map(PathAndQuery::as_str);
     if target.is_some_and(|target| target.len() > limits.request_line) {
         return Some(Fault::LineTooLong);
     }
-    // RFC 9113 section 8.3.1; the library makes do without a path before the query.
+    // RFC 9113 section 8.3.1; the library accepts a query without a path.
     if target.is_some_and(|target| target.starts_with('?')) {
         return Some(Fault::Malformed);
     }
-    // Counts every value, so that crumbs of a cookie are fields as the client sent them.
+    // Counts every value, so that a cookie in several fields counts as the client sent it.
     if request.headers().len() > limits.header_count {
         return Some(Fault::HeadTooLarge);
     }
@@ -42,7 +42,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
 
-    fn judged(target: &str, fields: &[(&str, &str)]) -> Option<Fault> {
+    fn checked(target: &str, fields: &[(&str, &str)]) -> Option<Fault> {
         let limits = ClientLimits {
             request_line: 16,
             header_field: 12,
@@ -58,14 +58,14 @@ mod tests {
 
     #[test]
     fn bounds() {
-        assert_eq!(judged("/2345678901234567?", &[]), Some(Fault::LineTooLong));
-        assert_eq!(judged("/234567890123456", &[("x", "12345678901")]), None);
+        assert_eq!(checked("/2345678901234567?", &[]), Some(Fault::LineTooLong));
+        assert_eq!(checked("/234567890123456", &[("x", "12345678901")]), None);
         assert_eq!(
-            judged("/", &[("x", "123456789012")]),
+            checked("/", &[("x", "123456789012")]),
             Some(Fault::HeadTooLarge)
         );
         assert_eq!(
-            judged(
+            checked(
                 "/",
                 &[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]
             ),
@@ -77,24 +77,24 @@ mod tests {
             ("cookie", "c=3"),
             ("x", ""),
         ];
-        assert_eq!(judged("/", &crumbs), Some(Fault::HeadTooLarge));
+        assert_eq!(checked("/", &crumbs), Some(Fault::HeadTooLarge));
     }
 
     #[test]
     fn a_query_needs_a_path() {
-        assert_eq!(judged("?x", &[]), Some(Fault::Malformed));
-        assert_eq!(judged("/?x", &[]), None);
+        assert_eq!(checked("?x", &[]), Some(Fault::Malformed));
+        assert_eq!(checked("/?x", &[]), None);
     }
 
     #[test]
     fn padding() {
         for value in [" x", "x ", "\tx", "x\t", " "] {
             assert_eq!(
-                judged("/", &[("x", value)]),
+                checked("/", &[("x", value)]),
                 Some(Fault::Malformed),
                 "{value:?}"
             );
         }
-        assert_eq!(judged("/", &[("x", "a b"), ("y", "")]), None);
+        assert_eq!(checked("/", &[("x", "a b"), ("y", "")]), None);
     }
 }

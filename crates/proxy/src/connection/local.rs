@@ -1,4 +1,4 @@
-//! Runs what hyper spawns for HTTP/2 on the worker's own thread.
+//! Runs the tasks that hyper spawns for HTTP/2 on the worker's own thread.
 
 use std::future::poll_fn;
 use std::rc::Rc;
@@ -15,14 +15,14 @@ pub(super) struct LocalExecutor {
 }
 
 impl LocalExecutor {
-    /// Panics in what it runs are counted by `worker`; a stream that `streams` cuts is dropped, which resets it.
+    /// `worker` counts panics of the tasks; a stream that `streams` aborts is dropped, which resets it.
     pub(super) fn new(worker: Rc<Worker>, streams: Rc<Streams>) -> Self {
         Self { worker, streams }
     }
 }
 
 impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
-    /// hyper calls the service for a request and then, at once, this for the task that serves its stream.
+    /// hyper calls this for the task of a stream right after it has called the service for the stream's request.
     fn execute(&self, future: F) {
         let counted = CountPanic(self.worker.clone());
         let streams = self.streams.clone();
@@ -31,7 +31,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
             let _counted = counted;
             let mut future = std::pin::pin!(future);
             poll_fn(|cx| {
-                if task.is_some_and(|task| streams.poll_cut(task, cx)) {
+                if task.is_some_and(|task| streams.poll_aborted(task, cx)) {
                     return Poll::Ready(());
                 }
                 future.as_mut().poll(cx).map(drop)
@@ -41,7 +41,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
     }
 }
 
-/// Counts a panic that unwinds through its owner. The runtime catches it: other tasks go on.
+/// Counts a panic that unwinds through its owner. The runtime catches the panic: other tasks continue.
 pub(crate) struct CountPanic(pub(crate) Rc<Worker>);
 
 impl Drop for CountPanic {

@@ -1,7 +1,7 @@
 //! A client connection from its first byte to its last: PROXY header, TLS, choice of protocol, and the HTTP drivers.
 //!
-//! What a request gets is decided in `pipeline`; here is what holds for all requests of a connection: bounds, deadlines,
-//! framing, and when it ends.
+//! `pipeline` decides the response to a request; this module enforces what all requests of a connection share: bounds,
+//! deadlines, framing, and when the connection ends.
 
 mod activity;
 mod closing;
@@ -33,7 +33,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use self::activity::Activity;
 pub(crate) use self::local::CountPanic;
-use self::opening::{Opening, Speaks};
+use self::opening::{Opening, Protocol};
 pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
 use crate::downstream::{Downstream, Proxied, TlsFacts};
@@ -44,43 +44,39 @@ use crate::telemetry::ConnectionGuard;
 use crate::tls;
 use crate::worker::Worker;
 
-/// What connections of one worker share.
-pub(crate) struct Front<H> {
-    /// What answers their requests.
+/// What the connections of one worker share.
+pub(crate) struct WorkerContext<H> {
     pub(crate) handler: H,
-    /// The worker.
     pub(crate) worker: Rc<Worker>,
-    /// What they share with those of other workers.
+    /// Shared with the connections of other workers.
     pub(crate) process: Arc<Process>,
-    /// The connections of the worker.
     pub(crate) connections: Rc<Connections>,
 }
 
-/// What all connections share.
+/// What the connections of all workers share.
 pub(crate) struct Process {
     open: AtomicUsize,
     serial: AtomicU64,
 }
 
-/// Allows one of the connections that may be open at once; returned when dropped.
+/// Counts one of the connections that may be open at once; returned when dropped.
 pub(crate) struct Permit(Arc<Process>);
 
 /// A connection that was just accepted.
 pub(crate) struct Accepted<S> {
-    /// The connection.
     pub(crate) stream: S,
-    /// Its other end.
+    /// The client's address.
     pub(crate) peer: SocketAddr,
-    /// Our end.
+    /// The proxy's address.
     pub(crate) local: SocketAddr,
     /// The listener that accepted it.
     pub(crate) listener: Rc<OpenListener>,
-    /// Held as long as it lasts.
+    /// Held to the end of the connection.
     pub(crate) permit: Permit,
 }
 
 impl Process {
-    /// Nothing open yet.
+    /// No open connections.
     pub(crate) fn new() -> Self {
         Self {
             open: AtomicUsize::new(0),
@@ -88,10 +84,10 @@ impl Process {
         }
     }
 
-    /// A permit for one more connection, if there are fewer than `most`.
-    pub(crate) fn permit(self: &Arc<Self>, most: usize) -> Option<Permit> {
+    /// A permit for one more connection, if there are fewer than `max`.
+    pub(crate) fn permit(self: &Arc<Self>, max: usize) -> Option<Permit> {
         let permit = Permit(self.clone());
-        (self.open.fetch_add(1, Ordering::Relaxed) < most).then_some(permit)
+        (self.open.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
     }
 }
 
@@ -102,13 +98,13 @@ impl Drop for Permit {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve<S, H>(front: Rc<Front<H>>, accepted: Accepted<S>)
+pub(crate) async fn serve<S, H>(context: Rc<WorkerContext<H>>, accepted: Accepted<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
 {
-    let gauge = front.worker.telemetry.connection();
-    let registration = front.connections.register();
+    let gauge = context.worker.telemetry.connection();
+    let registration = context.connections.register();
     let Accepted {
         stream,
         peer,
@@ -116,10 +112,10 @@ where
         listener,
         permit: _permit,
     } = accepted;
-    let worker = front.worker.clone();
+    let worker = context.worker.clone();
     let settings = listener.table(&worker).settings.clone();
     let start = Start {
-        front,
+        context,
         settings,
         gauge,
         registration,
@@ -135,7 +131,7 @@ where
 
 /// A connection that does not speak HTTP yet.
 struct Start<H> {
-    front: Rc<Front<H>>,
+    context: Rc<WorkerContext<H>>,
     settings: Arc<Settings>,
     gauge: ConnectionGuard,
     registration: Registration,
@@ -145,11 +141,11 @@ struct Start<H> {
     proxied: Option<Proxied>,
 }
 
-/// The connection is closed before it spoke HTTP.
+/// Why the connection is closed before its first request.
 enum NotServed {
-    /// The client went away or said nothing in time: it is let go like an idle one, without an answer.
+    /// The client closed it, or sent nothing in time: it is closed like an idle one, without a response.
     Silent,
-    /// By the limit of this name.
+    /// The limit of this name refused it.
     Refused(&'static str),
 }
 
@@ -172,7 +168,7 @@ impl<H: Handler> Start<H> {
         }
     }
 
-    /// What the PROXY header says, if its sender is trusted (behaviour.md 3.3). It must be there in any case.
+    /// The addresses of the PROXY header, if its sender is trusted (behaviour.md 3.3). It is required in any case.
     async fn proxy_header<S: AsyncRead + Unpin>(
         &self,
         opening: &mut Opening<S>,
@@ -190,16 +186,16 @@ impl<H: Handler> Start<H> {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let bound = self.settings.client.handshake_timeout;
-        let speaks = timeout(bound, opening.speaks(self.settings.http2)).await;
-        let Ok(Ok(speaks)) = speaks else {
+        let protocol = timeout(bound, opening.protocol(self.settings.http2)).await;
+        let Ok(Ok(protocol)) = protocol else {
             return Err(NotServed::Silent);
         };
         let (transport, activity) = opening.transport();
-        let handler = self.front.handler.clone();
+        let handler = self.context.handler.clone();
         let session = self.session(activity, None);
-        match speaks {
-            Speaks::Http1 => http1::serve(session, handler, transport).await,
-            Speaks::Http2 => http2::serve(session, handler, transport).await,
+        match protocol {
+            Protocol::Http1 => http1::serve(session, handler, transport).await,
+            Protocol::Http2 => http2::serve(session, handler, transport).await,
         }
         Ok(())
     }
@@ -213,7 +209,7 @@ impl<H: Handler> Start<H> {
         let Ok(Ok(first)) = first else {
             return Err(NotServed::Silent);
         };
-        // Where some names lead elsewhere, the ClientHello is read ahead; else the handshake alone reads it.
+        // If some names are passed through, the ClientHello is read ahead; else the handshake alone reads it.
         if self.of_socket(|socket| Some(socket.tls()?.passes_through())) == Some(true) {
             let name = timeout_at(deadline, opening.server_name()).await;
             let Ok(Ok(name)) = name else {
@@ -228,8 +224,8 @@ impl<H: Handler> Start<H> {
         }
         let (mut transport, activity) = opening.transport();
         if first.is_ascii_alphabetic() {
-            // No TLS record begins like this, but every HTTP method does.
-            closing::answer(&mut transport, opening::plain_http_page()).await;
+            // No TLS record begins with a letter, but every HTTP method does.
+            closing::respond(&mut transport, opening::plain_http_page()).await;
             return Err(NotServed::Refused("plain_http"));
         }
         let terminate = |name: Option<&str>| {
@@ -239,7 +235,7 @@ impl<H: Handler> Start<H> {
         let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
             return Err(NotServed::Refused("handshake"));
         };
-        let handler = self.front.handler.clone();
+        let handler = self.context.handler.clone();
         let session = self.session(activity, Some(handshake.facts));
         match handshake.http2 {
             true => http2::serve(session, handler, handshake.stream).await,
@@ -248,7 +244,7 @@ impl<H: Handler> Start<H> {
         Ok(())
     }
 
-    /// Passes the connection on to a backend of the split that `find` gives.
+    /// Passes the connection on to a backend of the split that `find` returns.
     async fn serve_stream<S>(
         self,
         opening: Opening<S>,
@@ -256,7 +252,7 @@ impl<H: Handler> Start<H> {
     ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        let table = self.listener.table(&self.front.worker);
+        let table = self.listener.table(&self.context.worker);
         let listener = table.listener(self.listener.address);
         let Some(split) = listener.and_then(|listener| find(&listener.socket)) else {
             return;
@@ -268,24 +264,24 @@ impl<H: Handler> Start<H> {
             split,
             table,
         };
-        stream.pass_on(&self.front.worker.upstreams).await;
+        stream.pass_on(&self.context.worker.upstreams).await;
     }
 
-    /// What `find` finds in the listener's socket, by the table that is current now.
+    /// The result of `find` for the listener's socket in the current table.
     fn of_socket<T>(&self, find: impl FnOnce(&Socket) -> Option<T>) -> Option<T> {
-        let table = self.listener.table(&self.front.worker);
+        let table = self.listener.table(&self.context.worker);
         find(&table.listener(self.listener.address)?.socket)
     }
 
     fn session(self, activity: Arc<Activity>, tls: Option<TlsFacts>) -> Session {
         let downstream = Downstream {
-            worker: self.front.worker.clone(),
+            worker: self.context.worker.clone(),
             tcp_peer: self.peer,
             listener: self.listener,
             local: self.local,
             tls,
             proxied: self.proxied,
-            id: self.front.process.serial.fetch_add(1, Ordering::Relaxed),
+            id: self.context.process.serial.fetch_add(1, Ordering::Relaxed),
             requests: Cell::new(0),
         };
         tracing::debug!(

@@ -1,4 +1,4 @@
-//! The first bytes of a connection, read to learn what it speaks, then replayed to the code for that protocol.
+//! The first bytes of a connection: read to detect the protocol, then replayed to its driver.
 
 use std::io;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::body::Body;
 use crate::downstream::Proxied;
 use crate::{proxy_protocol, tls};
 
-/// What an HTTP/2 client sends first (RFC 9113 section 3.4).
+/// The connection preface of an HTTP/2 client (RFC 9113 section 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Bytes that one read takes: a common request head, so that it needs no second read.
+/// Bytes per read: a common request head fits, so that it needs no second read.
 const READ: usize = 4 << 10;
 
-/// Most bytes in which a ClientHello has to be whole.
+/// Longest ClientHello, bytes.
 const CLIENT_HELLO: usize = 64 << 10;
 
-/// A connection of which the first bytes are being read.
+/// A connection whose first bytes are being read.
 pub(super) struct Opening<S> {
     stream: S,
     read: BytesMut,
@@ -32,7 +32,7 @@ pub(super) struct Opening<S> {
 
 /// The protocol of a cleartext connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Speaks {
+pub(super) enum Protocol {
     /// HTTP/1.0 or 1.1.
     Http1,
     /// HTTP/2 with prior knowledge.
@@ -40,7 +40,7 @@ pub(super) enum Speaks {
 }
 
 impl<S: AsyncRead + Unpin> Opening<S> {
-    /// Nothing read yet.
+    /// `stream`, from which nothing has been read.
     pub(super) fn new(stream: S) -> Self {
         Self {
             stream,
@@ -48,7 +48,7 @@ impl<S: AsyncRead + Unpin> Opening<S> {
         }
     }
 
-    /// Takes the PROXY header off the start; what follows stays.
+    /// Reads the PROXY header; what follows stays.
     pub(super) async fn proxy_header(&mut self) -> io::Result<Option<Proxied>> {
         loop {
             let header = proxy_protocol::parse(&self.read)
@@ -74,20 +74,20 @@ impl<S: AsyncRead + Unpin> Opening<S> {
         }
     }
 
-    /// Tells HTTP/2 with prior knowledge, where it is taken, from HTTP/1.
-    pub(super) async fn speaks(&mut self, http2: bool) -> io::Result<Speaks> {
+    /// The protocol by the connection preface; HTTP/2 with prior knowledge only if `http2` enables it.
+    pub(super) async fn protocol(&mut self, http2: bool) -> io::Result<Protocol> {
         self.first_byte().await?;
         while http2 && PREFACE.starts_with(&self.read) && self.read.len() < PREFACE.len() {
             self.more().await?;
         }
         Ok(if http2 && self.read.starts_with(PREFACE) {
-            Speaks::Http2
+            Protocol::Http2
         } else {
-            Speaks::Http1
+            Protocol::Http1
         })
     }
 
-    /// The server name of the ClientHello that the connection begins with (RFC 6066 section 3), as hosts are written.
+    /// The server name of the ClientHello that the connection begins with (RFC 6066 section 3), in the form of hosts.
     pub(super) async fn server_name(&mut self) -> io::Result<Option<String>> {
         let mut acceptor = Acceptor::default();
         let mut fed = 0;
@@ -107,7 +107,7 @@ impl<S: AsyncRead + Unpin> Opening<S> {
         }
     }
 
-    /// The stream with all that was read put back.
+    /// The stream, which returns the bytes that were read once more.
     pub(super) fn transport(self) -> (Transport<S>, Arc<Activity>) {
         let activity = Arc::new(Activity::new());
         (
@@ -125,7 +125,7 @@ impl<S: AsyncRead + Unpin> Opening<S> {
     }
 }
 
-/// The answer to plain HTTP on the https port, as nginx words it.
+/// The response to plain HTTP on the https port, in the words of nginx.
 pub(super) fn plain_http_page() -> Response<Body> {
     const PAGE: &str = "<html>\r\n\
         <head><title>400 The plain HTTP request was sent to HTTPS port</title></head>\r\n\
@@ -140,6 +140,6 @@ pub(super) fn plain_http_page() -> Response<Body> {
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
-    super::session::say_close(&mut response);
+    super::session::set_close(&mut response);
     response
 }

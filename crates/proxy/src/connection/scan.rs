@@ -1,11 +1,10 @@
-//! Reads along in the raw bytes of an HTTP/1 connection and judges each request head before it is served.
+//! Scans the raw bytes of an HTTP/1 connection and checks each request head before the request is served.
 //!
-//! hyper parses strictly, but what it hands over no longer shows everything that makes a request ambiguous: a
-//! `Content-Length` beside `Transfer-Encoding` is dropped, and its bounds on heads are coarse. The scanner sees the same
-//! bytes, finds the same heads (it follows bodies by their framing), and counts a fault against the head that has it. It
-//! changes nothing and rejects less than hyper does, with one exception: whatever hyper refuses itself needs no second
-//! opinion here, but where the framing of a body breaks, or a line of it ends in a bare LF, hyper gets to read no further
-//! and fails that body.
+//! hyper parses strictly, but its requests do not show everything that makes them ambiguous: it drops a `Content-Length`
+//! beside `Transfer-Encoding`, and its bounds on heads are coarse. The scanner sees the same bytes, finds the same heads
+//! (it follows bodies by their framing), and reports a fault for the head that has it. It changes nothing and leaves to
+//! hyper what hyper refuses itself, with one exception: where the framing of a body breaks, or a line of it ends in a bare
+//! LF, hyper reads no further and fails that body.
 //!
 //! Assumptions: in heads, lines end in LF, optionally after CR, as in hyper; requests without framing fields have no body
 //! (RFC 9112 section 6.3).
@@ -14,7 +13,7 @@ use headgate_table::ClientLimits;
 use http::StatusCode;
 use memchr::memchr;
 
-/// Longest line of chunk framing that is followed; hyper bounds extensions and trailers itself.
+/// Longest line of chunk framing, bytes; hyper bounds extensions and trailers itself.
 const CHUNK_LINE: usize = 32 << 10;
 
 /// What is wrong with a request head.
@@ -33,7 +32,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// The answer to it.
+    /// Status of the response.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
@@ -79,7 +78,7 @@ impl From<&ClientLimits> for HeadLimits {
 #[derive(Debug)]
 pub(crate) struct Scanner {
     limits: HeadLimits,
-    place: Place,
+    position: Position,
     /// A line whose end has not arrived. Empty, without memory, while heads arrive in one piece.
     partial: Vec<u8>,
     head: Head,
@@ -87,9 +86,9 @@ pub(crate) struct Scanner {
     fault: Option<Fault>,
 }
 
-/// Where in the stream the next byte belongs.
+/// The part of the stream that the next byte belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Position {
     Head,
     Body(u64),
     ChunkSize,
@@ -120,11 +119,11 @@ enum Coding {
 }
 
 impl Scanner {
-    /// At the start of a connection.
+    /// A scanner at the start of a connection.
     pub(crate) fn new(limits: HeadLimits) -> Self {
         Self {
             limits,
-            place: Place::Head,
+            position: Position::Head,
             partial: Vec::new(),
             head: Head::default(),
             heads: 0,
@@ -132,34 +131,34 @@ impl Scanner {
         }
     }
 
-    /// Takes the next bytes of the stream. Gives how many of them may be read on: all, or those before the line at which
-    /// the framing of a body broke.
+    /// Scans the next bytes of the stream. Returns how many of them hyper may read: all, or those before the line at which
+    /// the framing of a body breaks.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> usize {
         let mut left = bytes;
         while !left.is_empty() {
-            let rest = match self.place {
-                Place::Head | Place::ChunkSize | Place::ChunkEnd | Place::Trailers => {
+            let rest = match self.position {
+                Position::Head | Position::ChunkSize | Position::ChunkEnd | Position::Trailers => {
                     self.line_of(left)
                 }
-                Place::Body(more) => {
+                Position::Body(more) => {
                     let (more, rest) = skip(more, left);
-                    self.place = if more == 0 {
-                        Place::Head
+                    self.position = if more == 0 {
+                        Position::Head
                     } else {
-                        Place::Body(more)
+                        Position::Body(more)
                     };
                     rest
                 }
-                Place::ChunkData(more) => {
+                Position::ChunkData(more) => {
                     let (more, rest) = skip(more, left);
-                    self.place = if more == 0 {
-                        Place::ChunkEnd
+                    self.position = if more == 0 {
+                        Position::ChunkEnd
                     } else {
-                        Place::ChunkData(more)
+                        Position::ChunkData(more)
                     };
                     rest
                 }
-                Place::Lost => break,
+                Position::Lost => break,
             };
             if self.broken() {
                 return bytes.len() - left.len();
@@ -169,24 +168,24 @@ impl Scanner {
         bytes.len()
     }
 
-    /// The framing of a body is broken: nothing that follows can be told from it.
+    /// The framing of a body is broken: what follows cannot be distinguished from the body.
     pub(crate) fn broken(&self) -> bool {
-        self.place == Place::Lost && self.fault.is_none()
+        self.position == Position::Lost && self.fault.is_none()
     }
 
-    /// Heads that are complete and without fault.
+    /// Number of complete heads without fault.
     pub(crate) fn heads(&self) -> u64 {
         self.heads
     }
 
-    /// The fault of the head after those, complete or not. Nothing is read after it.
+    /// The fault of the head after those, complete or not. Nothing after it is scanned.
     pub(crate) fn fault(&self) -> Option<Fault> {
         self.fault
     }
 
-    /// Part of a head has arrived. Empty lines before a request line are nothing (RFC 9112 section 2.2).
+    /// Part of a head has arrived. Empty lines before a request line are ignored (RFC 9112 section 2.2).
     pub(crate) fn in_head(&self) -> bool {
-        self.place == Place::Head
+        self.position == Position::Head
             && (self.head.lines > 0
                 || self
                     .partial
@@ -194,12 +193,12 @@ impl Scanner {
                     .any(|byte| !matches!(byte, b'\r' | b'\n')))
     }
 
-    /// The last request seen has ended and nothing follows it.
+    /// The last request has ended and nothing follows it.
     pub(crate) fn at_rest(&self) -> bool {
-        self.place == Place::Head && self.head.lines == 0 && self.partial.is_empty()
+        self.position == Position::Head && self.head.lines == 0 && self.partial.is_empty()
     }
 
-    /// Takes up to one line from `bytes`; gives the rest.
+    /// Scans up to one line of `bytes`; returns the rest.
     fn line_of<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (piece, rest) = match memchr(b'\n', bytes) {
             Some(end) => (&bytes[..end], Some(&bytes[end + 1..])),
@@ -229,14 +228,14 @@ impl Scanner {
 
     /// Counts `taken` bytes of a line that is `length` long so far against the bounds.
     fn admit(&mut self, taken: usize, length: usize) -> Result<(), Option<Fault>> {
-        if self.place != Place::Head {
+        if self.position != Position::Head {
             return if length > CHUNK_LINE {
                 Err(None)
             } else {
                 Ok(())
             };
         }
-        // One byte for the CR, which is no part of the line.
+        // One byte for the CR, which is not part of the line.
         let (bound, fault) = match self.head.lines {
             0 => (self.limits.request_line + 1, Fault::LineTooLong),
             _ => (self.limits.field + 1, Fault::HeadTooLarge),
@@ -253,35 +252,35 @@ impl Scanner {
 
     fn fail(&mut self, fault: Option<Fault>) {
         self.fault = fault;
-        self.place = Place::Lost;
+        self.position = Position::Lost;
         self.partial = Vec::new();
     }
 
-    /// Takes a whole line, up to its LF.
+    /// Scans a whole line, without its LF.
     fn line(&mut self, line: &[u8]) {
         let (line, ended) = match line.strip_suffix(b"\r") {
             Some(line) => (line, true),
             None => (line, false),
         };
-        if self.place != Place::Head && !ended {
-            // What ends where is read in two ways (CVE-2025-55315); heads may be so, as RFC 9112 section 2.2 lets them.
+        if self.position != Position::Head && !ended {
+            // Servers disagree on where such a line ends (CVE-2025-55315); in heads RFC 9112 section 2.2 allows it.
             return self.fail(None);
         }
-        match self.place {
-            Place::Head => {
+        match self.position {
+            Position::Head => {
                 if let Err(fault) = self.head_line(line) {
                     self.fail(Some(fault));
                 }
             }
-            Place::ChunkSize => match chunk_size(line) {
-                Some(0) => self.place = Place::Trailers,
-                Some(size) => self.place = Place::ChunkData(size),
+            Position::ChunkSize => match chunk_size(line) {
+                Some(0) => self.position = Position::Trailers,
+                Some(size) => self.position = Position::ChunkData(size),
                 None => self.fail(None),
             },
-            Place::ChunkEnd if line.is_empty() => self.place = Place::ChunkSize,
-            Place::ChunkEnd => self.fail(None),
-            Place::Trailers if line.is_empty() => self.place = Place::Head,
-            Place::Trailers | Place::Body(_) | Place::ChunkData(_) | Place::Lost => {}
+            Position::ChunkEnd if line.is_empty() => self.position = Position::ChunkSize,
+            Position::ChunkEnd => self.fail(None),
+            Position::Trailers if line.is_empty() => self.position = Position::Head,
+            Position::Trailers | Position::Body(_) | Position::ChunkData(_) | Position::Lost => {}
         }
     }
 
@@ -307,7 +306,7 @@ impl Scanner {
     }
 
     fn head_end(&mut self) -> Result<(), Fault> {
-        self.place = self.head.body()?;
+        self.position = self.head.body()?;
         self.head = Head::default();
         self.heads += 1;
         Ok(())
@@ -338,8 +337,8 @@ impl Head {
         Ok(())
     }
 
-    /// Judges the whole head: RFC 9112 sections 3.2, 6.1 and 6.3, taking the strict choice wherever there is one.
-    fn body(&self) -> Result<Place, Fault> {
+    /// Checks the whole head (RFC 9112 sections 3.2, 6.1 and 6.3), strictly wherever there is a choice. Returns what follows.
+    fn body(&self) -> Result<Position, Fault> {
         let hosts = if self.http10 {
             self.hosts <= 1
         } else {
@@ -349,11 +348,11 @@ impl Head {
             return Err(Fault::Malformed);
         }
         match (self.coding, self.content_length) {
-            (None, None) => Ok(Place::Head),
-            (None, Some(0)) => Ok(Place::Head),
-            (None, Some(length)) => Ok(Place::Body(length)),
+            (None, None) => Ok(Position::Head),
+            (None, Some(0)) => Ok(Position::Head),
+            (None, Some(length)) => Ok(Position::Body(length)),
             (Some(Coding::Unknown), None) if !self.http10 => Err(Fault::UnknownCoding),
-            (Some(Coding::Chunked), None) if !self.http10 => Ok(Place::ChunkSize),
+            (Some(Coding::Chunked), None) if !self.http10 => Ok(Position::ChunkSize),
             (Some(_), _) => Err(Fault::Malformed),
         }
     }
@@ -388,7 +387,7 @@ fn coding(value: &[u8]) -> Coding {
     }
 }
 
-/// The size at the start of a chunk-size line. Looser than hyper, which judges it: blanks and extensions are passed over.
+/// The size at the start of a chunk-size line. Blanks and extensions after it are ignored: hyper checks them.
 fn chunk_size(line: &[u8]) -> Option<u64> {
     let digits = line
         .iter()

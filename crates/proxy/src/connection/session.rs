@@ -1,4 +1,4 @@
-//! What the requests of one connection have in common, and how one of them is answered.
+//! What the requests of one connection share, and how a request gets its response.
 
 use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
@@ -25,20 +25,20 @@ use crate::telemetry::ConnectionGuard;
 pub(super) struct Session {
     /// The connection as requests see it.
     pub(super) downstream: Rc<Downstream>,
-    /// Settings when it was accepted. Requests look at newer ones; the connection keeps its bounds.
+    /// Settings when it was accepted. Requests read newer ones; the connection keeps its bounds.
     pub(super) settings: Arc<Settings>,
     /// Shared with the stream.
     pub(super) activity: Arc<Activity>,
-    /// Its place among the worker's connections.
+    /// Registers it among the worker's connections.
     pub(super) registration: Registration,
-    /// Its place in the gauges.
+    /// Counts it in the gauges.
     pub(super) gauge: ConnectionGuard,
     /// When it is old enough to be closed after a response.
     pub(super) expires: Instant,
 }
 
 impl Session {
-    /// Whether the connection ends with the response that is being made.
+    /// Whether the connection ends with the current response.
     pub(super) fn ends(&self) -> bool {
         self.registration.draining()
             || self.downstream.listener.closed()
@@ -56,7 +56,7 @@ impl Session {
         self.downstream.worker.telemetry.refused(limit);
     }
 
-    /// The answer to a request with a fault.
+    /// The response to a request with a fault.
     pub(super) fn refusal(&self, fault: Fault) -> Response<Body> {
         self.refused(fault.name());
         crate::respond::page(fault.status(), &self.settings)
@@ -68,9 +68,9 @@ impl Session {
     }
 }
 
-/// What becomes of requests. A type of its own so that the drivers can be tested without endpoints.
+/// Serves requests. A trait, so that the drivers can be tested without endpoints.
 pub(crate) trait Handler: Clone + 'static {
-    /// Answers a request; never fails.
+    /// Responds to a request; never fails.
     fn handle(
         &self,
         downstream: &Rc<Downstream>,
@@ -93,13 +93,13 @@ impl Handler for Pipeline {
 }
 
 /// A request with its fault, if it has one.
-pub(super) type Judged = (Request<Incoming>, Option<Fault>);
+pub(super) type CheckedRequest = (Request<Incoming>, Option<Fault>);
 
-/// Answers a request of `session`. A panic in its processing is its own end and nobody else's: the client gets 500.
-pub(super) async fn answer<H: Handler, T: Track>(
+/// Responds to a request of `session`. A panic in its processing ends no other request: the client gets 500.
+pub(super) async fn respond<H: Handler, T: Track>(
     session: Rc<Session>,
     handler: H,
-    (request, fault): Judged,
+    (request, fault): CheckedRequest,
     mut track: T,
 ) -> Result<Response<Tracked<T>>, Infallible> {
     let downstream = &session.downstream;
@@ -120,7 +120,7 @@ pub(super) async fn answer<H: Handler, T: Track>(
 }
 
 /// Makes `response` the last of an HTTP/1 connection.
-pub(super) fn say_close(response: &mut Response<Body>) {
+pub(super) fn set_close(response: &mut Response<Body>) {
     response
         .headers_mut()
         .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,4 +1,4 @@
-//! The streams of an HTTP/2 connection: which of them wait for their client, and how many it resets.
+//! The streams of an HTTP/2 connection: which of them wait for their client, and how many the client resets.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -15,7 +15,7 @@ const RESETS: u32 = 100;
 
 /// The streams of a connection on which requests are being served.
 pub(super) struct Streams {
-    places: RefCell<Vec<Place>>,
+    entries: RefCell<Vec<Entry>>,
     free: RefCell<Vec<usize>>,
     newest: Cell<Option<Task>>,
     open: Cell<usize>,
@@ -24,10 +24,10 @@ pub(super) struct Streams {
     connection: RefCell<Option<Waker>>,
 }
 
-/// Where a stream is kept; streams that have ended leave their place to later ones.
-struct Place {
+/// The state of a stream. The entry of a stream that has ended is reused.
+struct Entry {
     state: State,
-    /// How many streams have been here.
+    /// Number of streams that have used the entry.
     serial: u64,
     /// The task that serves it.
     waker: Option<Waker>,
@@ -38,13 +38,13 @@ enum State {
     Free,
     /// Waits for the pipeline or the endpoint.
     Working,
-    /// Its last piece was taken from it then; it is asked for the next one when the client makes room.
+    /// The connection took its last frame then; it polls for the next one when the client opens the window.
     Waiting(Instant),
-    /// The client has had its time.
-    Cut,
+    /// The client stalled for too long.
+    Aborted,
 }
 
-/// Names the stream that a task serves.
+/// Identifies the stream that a task serves.
 #[derive(Clone, Copy)]
 pub(super) struct Task {
     index: usize,
@@ -62,7 +62,7 @@ struct Resets {
 pub(super) struct Stream {
     streams: Rc<Streams>,
     index: usize,
-    answered: bool,
+    responded: bool,
 }
 
 impl Streams {
@@ -70,7 +70,7 @@ impl Streams {
     pub(super) fn new() -> Self {
         let now = Instant::now();
         Self {
-            places: RefCell::default(),
+            entries: RefCell::default(),
             free: RefCell::default(),
             newest: Cell::default(),
             open: Cell::new(0),
@@ -91,18 +91,18 @@ impl Streams {
 
     /// A request begins.
     pub(super) fn open(self: &Rc<Self>) -> Stream {
-        let mut places = self.places.borrow_mut();
+        let mut entries = self.entries.borrow_mut();
         let index = self.free.borrow_mut().pop().unwrap_or_else(|| {
-            places.push(Place {
+            entries.push(Entry {
                 state: State::Free,
                 serial: 0,
                 waker: None,
             });
-            places.len() - 1
+            entries.len() - 1
         });
-        if let Some(place) = places.get_mut(index) {
-            let serial = place.serial.wrapping_add(1);
-            *place = Place {
+        if let Some(entry) = entries.get_mut(index) {
+            let serial = entry.serial.wrapping_add(1);
+            *entry = Entry {
                 state: State::Working,
                 serial,
                 waker: None,
@@ -114,26 +114,26 @@ impl Streams {
         Stream {
             streams: self.clone(),
             index,
-            answered: false,
+            responded: false,
         }
     }
 
-    /// Requests that are being served.
+    /// Number of requests that are being served.
     pub(super) fn open_count(&self) -> usize {
         self.open.get()
     }
 
-    /// Since when there are none.
+    /// Since when no request is being served.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         (self.open.get() == 0).then(|| self.idle_since.get())
     }
 
-    /// Since when the stream that has waited longest waits for its client.
+    /// Start of the longest wait for the client.
     pub(super) fn waiting_since(&self) -> Option<Instant> {
         self.waiting().min()
     }
 
-    /// Since when all streams have waited for their client; `None` when one does not, or there are none.
+    /// Since when all streams wait for their client; `None` when one does not, or there are none.
     pub(super) fn all_waiting_since(&self) -> Option<Instant> {
         let (count, last) = self.waiting().fold((0, None), |(count, last), since| {
             (count + 1, last.max(Some(since)))
@@ -142,55 +142,55 @@ impl Streams {
     }
 
     fn waiting(&self) -> impl Iterator<Item = Instant> {
-        let waiting = |place: &Place| match place.state {
+        let waiting = |entry: &Entry| match entry.state {
             State::Waiting(since) => Some(since),
-            State::Free | State::Working | State::Cut => None,
+            State::Free | State::Working | State::Aborted => None,
         };
-        let places = self.places.borrow();
-        let waiting: SmallVec<[Instant; 8]> = places.iter().filter_map(waiting).collect();
+        let entries = self.entries.borrow();
+        let waiting: SmallVec<[Instant; 8]> = entries.iter().filter_map(waiting).collect();
         waiting.into_iter()
     }
 
-    /// The task for the stream that was opened last. Asked once, by the one who starts it.
+    /// The task for the stream that was opened last. Returned once, to the executor that starts it.
     pub(super) fn newest(&self) -> Option<Task> {
         self.newest.take()
     }
 
-    /// Ends the streams that have waited for their client since `since` or longer; gives their number.
-    pub(super) fn cut(&self, since: Instant) -> usize {
-        let mut places = self.places.borrow_mut();
-        let stalled = places
+    /// Aborts the streams that have waited for their client since `since` or longer; returns their number.
+    pub(super) fn abort_stalled(&self, since: Instant) -> usize {
+        let mut entries = self.entries.borrow_mut();
+        let stalled = entries
             .iter_mut()
-            .filter(|place| matches!(place.state, State::Waiting(start) if start <= since));
+            .filter(|entry| matches!(entry.state, State::Waiting(start) if start <= since));
         let mut count = 0;
-        for place in stalled {
-            place.state = State::Cut;
+        for entry in stalled {
+            entry.state = State::Aborted;
             count += 1;
-            if let Some(waker) = place.waker.take() {
+            if let Some(waker) = entry.waker.take() {
                 waker.wake();
             }
         }
         count
     }
 
-    /// Whether the stream of `task` has been cut. If not, `cx` is woken when it is.
-    pub(super) fn poll_cut(&self, task: Task, cx: &Context<'_>) -> bool {
-        let mut places = self.places.borrow_mut();
-        let place = places.get_mut(task.index);
-        let Some(place) = place.filter(|place| place.serial == task.serial) else {
+    /// Whether the stream of `task` has been aborted. If not, `cx` is woken when it is.
+    pub(super) fn poll_aborted(&self, task: Task, cx: &Context<'_>) -> bool {
+        let mut entries = self.entries.borrow_mut();
+        let entry = entries.get_mut(task.index);
+        let Some(entry) = entry.filter(|entry| entry.serial == task.serial) else {
             return false;
         };
-        if place.state == State::Cut {
+        if entry.state == State::Aborted {
             return true;
         }
-        let woken = place.waker.as_ref();
+        let woken = entry.waker.as_ref();
         if !woken.is_some_and(|waker| waker.will_wake(cx.waker())) {
-            place.waker = Some(cx.waker().clone());
+            entry.waker = Some(cx.waker().clone());
         }
         false
     }
 
-    /// The client makes requests to reset them.
+    /// The client resets most of its requests, and many of them.
     pub(super) fn abusive(&self) -> bool {
         let resets = self.resets.get();
         resets.reset >= RESETS && resets.reset > resets.opened / 2
@@ -211,8 +211,8 @@ impl Streams {
     }
 
     fn set(&self, index: usize, now: State) {
-        if let Some(place) = self.places.borrow_mut().get_mut(index) {
-            place.state = now;
+        if let Some(entry) = self.entries.borrow_mut().get_mut(index) {
+            entry.state = now;
         }
     }
 
@@ -224,12 +224,12 @@ impl Streams {
 }
 
 impl Stream {
-    /// Its response is made: from now on its end is no longer a reset request.
-    pub(super) fn answered(&mut self) {
-        self.answered = true;
+    /// Its response has begun: from now on its end does not count as a reset.
+    pub(super) fn responded(&mut self) {
+        self.responded = true;
     }
 
-    /// The body was asked for its next piece and had it, or not.
+    /// The connection polled the body: it had a frame (`ready`) or not.
     pub(super) fn polled(&self, ready: bool) {
         self.streams.set(
             self.index,
@@ -241,7 +241,7 @@ impl Stream {
         );
     }
 
-    /// Lets the connection look whether it is to end.
+    /// Wakes the connection, which checks whether it must end.
     pub(super) fn wake_connection(&self) {
         self.streams.wake();
     }
@@ -256,7 +256,7 @@ impl Drop for Stream {
         if streams.open.get() == 0 {
             streams.idle_since.set(Instant::now());
         }
-        if !self.answered {
+        if !self.responded {
             streams.count(|resets| resets.reset += 1);
             if streams.abusive() {
                 streams.wake();
@@ -270,14 +270,14 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn resets_count_when_they_are_many_and_most() {
+    async fn many_resets_of_most_requests_are_abuse() {
         let streams = Rc::new(Streams::new());
         (0..99).for_each(|_| drop(streams.open()));
         assert!(!streams.abusive());
-        let answered: Vec<Stream> = (0..100).map(|_| streams.open()).collect();
-        answered
+        let responded: Vec<Stream> = (0..100).map(|_| streams.open()).collect();
+        responded
             .into_iter()
-            .for_each(|mut stream| stream.answered());
+            .for_each(|mut stream| stream.responded());
         drop(streams.open());
         assert!(!streams.abusive(), "100 resets, but of 200 requests");
         drop(streams.open());
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_longest_wait_counts_and_only_for_the_client() {
+    async fn waiting_since_is_the_longest_wait_for_the_client() {
         let streams = Rc::new(Streams::new());
         let begin = Instant::now();
         let (first, second) = (streams.open(), streams.open());
@@ -314,11 +314,11 @@ mod tests {
         drop(first);
         assert_eq!(streams.idle_since(), Some(begin + Duration::from_secs(1)));
         drop(streams.open());
-        assert_eq!(streams.places.borrow().len(), 2, "places are used again");
+        assert_eq!(streams.entries.borrow().len(), 2, "entries are reused");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_cut_reaches_its_task_and_none_that_comes_later() {
+    async fn an_abort_reaches_its_task_and_no_later_one() {
         let streams = Rc::new(Streams::new());
         let (stalled, busy) = (streams.open(), streams.open());
         let busy_task = streams.newest();
@@ -329,15 +329,18 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         busy.polled(true);
         assert_eq!(streams.all_waiting_since(), Some(Instant::now()));
-        assert_eq!(streams.cut(begin), 1);
-        assert_eq!(streams.cut(begin), 0, "once");
+        assert_eq!(streams.abort_stalled(begin), 1);
+        assert_eq!(streams.abort_stalled(begin), 0, "once");
         let cx = Context::from_waker(Waker::noop());
         let task = |index, serial| Task { index, serial };
-        assert!(streams.poll_cut(task(0, 1), &cx));
-        assert!(!streams.poll_cut(task(1, 1), &cx));
+        assert!(streams.poll_aborted(task(0, 1), &cx));
+        assert!(!streams.poll_aborted(task(1, 1), &cx));
         drop(stalled);
         let _later = streams.open();
-        assert!(!streams.poll_cut(task(0, 2), &cx));
-        assert!(!streams.poll_cut(task(0, 1), &cx), "its place is taken");
+        assert!(!streams.poll_aborted(task(0, 2), &cx));
+        assert!(
+            !streams.poll_aborted(task(0, 1), &cx),
+            "its entry is reused"
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! A response body that tells its connection how it fares.
+//! A response body that reports its progress to its connection.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,22 +11,22 @@ use crate::body::{Body, BodyError};
 
 /// Follows one request of a connection; dropped when its response body ends, or the request before that.
 pub(super) trait Track: Unpin + 'static {
-    /// The head of the response is made; a last chance to edit it. When the request was `broken`, what it left behind on
-    /// its connection is not to be trusted.
+    /// Edits the head of the response before it is sent. `broken`: the request was malformed or its processing panicked, so
+    /// that what follows it on the connection cannot be trusted.
     fn responded(&mut self, response: &mut Response<Body>, broken: bool);
 
-    /// The body was asked for its next piece and had it (`ready`), or has to wait for the endpoint.
+    /// The connection polled the body: it had a frame (`ready`), or waits for the endpoint.
     fn polled(&self, ready: bool);
 }
 
-/// A response body and who follows it.
+/// A response body with its tracker.
 pub(super) struct Tracked<T> {
     body: Body,
     track: T,
 }
 
 impl<T> Tracked<T> {
-    /// `body`, followed by `track`.
+    /// `body`, which reports to `track`.
     pub(super) fn new(body: Body, track: T) -> Self {
         Self { body, track }
     }

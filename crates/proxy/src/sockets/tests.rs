@@ -1,4 +1,4 @@
-//! Sockets that follow the table, with the whole data plane behind them.
+//! Sockets that follow the table, with the whole data plane.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod load;
@@ -21,7 +21,7 @@ use crate::connection::tests::{certificate, config, free_addresses};
 use crate::server::{Running, Server};
 use crate::telemetry::Telemetry;
 
-/// The data plane and what it serves.
+/// The data plane and its publisher.
 struct World {
     running: Running,
     publisher: Publisher,
@@ -94,7 +94,7 @@ fn http(address: SocketAddr, hosts: &Arc<VirtualHosts>) -> Listener {
     listener(address, Socket::Plain(Plain::Http(hosts.clone())))
 }
 
-/// A connection to `address`, as soon as it is listened on.
+/// A connection to `address`, as soon as a socket is open there.
 async fn connect(address: SocketAddr) -> TcpStream {
     loop {
         match TcpStream::connect(address).await {
@@ -104,14 +104,14 @@ async fn connect(address: SocketAddr) -> TcpStream {
     }
 }
 
-/// Returns once `address` is listened on no more.
+/// Returns once no socket is open at `address`.
 async fn refused(address: SocketAddr) {
     while TcpStream::connect(address).await.is_ok() {
         yield_now().await;
     }
 }
 
-/// The redirect that a request for a.example gets.
+/// The response to a request for a.example, which is a redirect.
 async fn get<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> std::io::Result<String> {
     let request = b"GET /x HTTP/1.1\r\nHost: a.example\r\n\r\n";
     stream.write_all(request).await?;
@@ -154,7 +154,7 @@ async fn sockets_that_no_listener_uses_are_closed() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_stops_nothing_and_is_tried_again() {
+async fn an_address_in_use_affects_no_other_and_is_retried() {
     let mut world = World::start(1);
     let mut addresses: [SocketAddr; 2] = free_addresses();
     addresses.sort();

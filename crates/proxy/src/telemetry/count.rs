@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_shown_in_seconds() {
+    fn times_are_exposed_in_seconds() {
         let histogram = Histogram::default();
         histogram.observe(&TIME, 30_000_000);
         let mut total = Total::default();

@@ -1,4 +1,4 @@
-//! A [`Record`] as log and metrics read it: the one place that knows its fields.
+//! A [`Record`] as log and metrics read it: the only module here that reads its fields.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
 //! Request metrics of routes.
 //!
 //! The series of a route live in its slot, one chain per worker. A series is found by comparing a few pointers and
-//! numbers; label text is made when metrics are gathered.
+//! numbers; label text is built when metrics are gathered.
 
 use std::sync::{Arc, Weak};
 
@@ -13,8 +13,8 @@ use super::chain::Chain;
 use super::count::{Histogram, LENGTH, SIZE, TIME, Total};
 use super::observation::{Observation, RouteLabels};
 
-/// Most series of one route and worker. More would be a backend that sends ever new statuses; these are counted by class
-/// of status then, so that neither memory nor the search grows.
+/// Most series of one route and worker. A backend that sends ever new statuses exceeds it; these are counted by class of
+/// status then, so that neither memory nor the search grows.
 const MOST_SERIES: usize = 128;
 
 /// Labels of request metrics.
@@ -107,7 +107,7 @@ impl Routes {
             return;
         };
         if let Some(chain) = series.workers.get(worker) {
-            find(chain, &Wanted::new(seen, route, labelling)).observe(seen);
+            find(chain, &KeyRef::new(seen, route, labelling)).observe(seen);
         }
     }
 
@@ -191,8 +191,8 @@ impl SeriesTotal {
     }
 }
 
-/// A key that borrows its parts.
-struct Wanted<'r> {
+/// A borrowed [`Key`].
+struct KeyRef<'r> {
     method: &'static str,
     status: u16,
     host: Option<&'r Arc<str>>,
@@ -200,7 +200,7 @@ struct Wanted<'r> {
     route: RouteLabels<'r>,
 }
 
-impl<'r> Wanted<'r> {
+impl<'r> KeyRef<'r> {
     fn new(seen: &Observation<'r>, route: RouteLabels<'r>, labelling: Labelling) -> Self {
         let status = if labelling.status_classes {
             seen.status / 100
@@ -217,7 +217,7 @@ impl<'r> Wanted<'r> {
         }
     }
 
-    /// The same with the class of the status.
+    /// This key with the class of the status.
     fn folded(&self) -> Self {
         let status = if self.status >= 100 {
             self.status / 100
@@ -227,7 +227,7 @@ impl<'r> Wanted<'r> {
         Self { status, ..*self }
     }
 
-    fn is(&self, key: &Key) -> bool {
+    fn equals(&self, key: &Key) -> bool {
         self.status == key.status
             && self.method == key.method
             && same(self.host, key.host.as_ref())
@@ -236,7 +236,7 @@ impl<'r> Wanted<'r> {
             && same(Some(self.route.path), Some(&key.path))
     }
 
-    fn key(&self) -> Key {
+    fn to_key(&self) -> Key {
         Key {
             method: self.method,
             status: self.status,
@@ -248,19 +248,19 @@ impl<'r> Wanted<'r> {
     }
 }
 
-fn find<'c>(chain: &'c Chain<Series>, wanted: &Wanted<'_>) -> &'c Series {
-    let lookup = |wanted: &Wanted<'_>| chain.iter().find(|series| wanted.is(&series.key));
-    if let Some(series) = lookup(wanted) {
+fn find<'c>(chain: &'c Chain<Series>, key: &KeyRef<'_>) -> &'c Series {
+    let lookup = |key: &KeyRef<'_>| chain.iter().find(|series| key.equals(&series.key));
+    if let Some(series) = lookup(key) {
         return series;
     }
     if chain.iter().count() < MOST_SERIES {
-        return chain.push(|| Series::new(wanted.key()));
+        return chain.push(|| Series::new(key.to_key()));
     }
-    let folded = wanted.folded();
-    lookup(&folded).unwrap_or_else(|| chain.push(|| Series::new(folded.key())))
+    let folded = key.folded();
+    lookup(&folded).unwrap_or_else(|| chain.push(|| Series::new(folded.to_key())))
 }
 
-/// Equal; usually they are the same allocation, which is cheap to see.
+/// Whether they are equal; usually they are the same allocation, which is cheap to check.
 fn same<T: PartialEq + ?Sized>(a: Option<&Arc<T>>, b: Option<&Arc<T>>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a == b,

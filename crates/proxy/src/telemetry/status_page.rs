@@ -36,7 +36,7 @@ mod tests {
     use crate::telemetry::{ConnectionState, Telemetry, WorkerTelemetry};
 
     #[test]
-    fn counters_in_the_words_of_nginx() {
+    fn counters_in_the_format_of_nginx() {
         let telemetry = Telemetry::new(&config());
         let worker = WorkerTelemetry::new(&telemetry, 0, current());
         let (first, second) = (worker.connection(), worker.connection());

@@ -12,7 +12,7 @@ use super::observation::{Observation, RouteLabels};
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::upstream::{Attempt, Progress};
 
-/// What metrics know of a route.
+/// The labels and the slot of a route.
 pub(super) struct TestRoute {
     pub(super) origin: Arc<Origin>,
     pub(super) path: Arc<str>,
@@ -66,7 +66,7 @@ impl Default for Request {
 }
 
 impl Request {
-    /// A request that got 200 with 12 bytes in 3 ms.
+    /// A request with a response of status 200 and 12 bytes after 3 ms.
     pub(super) fn seen(&self) -> Observation<'_> {
         Observation {
             end: self.end,

@@ -17,7 +17,7 @@ use crate::config::AccessLog;
 use crate::current::testing::current;
 use crate::record::Record;
 
-/// Telemetry that nothing is logged from, and two workers.
+/// Telemetry with two workers, without an access log.
 struct Fixture {
     telemetry: Arc<Telemetry>,
     registry: Registry,
@@ -108,7 +108,7 @@ fn requests_are_summed_over_workers() {
 }
 
 #[test]
-fn the_last_try_gives_the_upstream_times() {
+fn upstream_times_are_those_of_the_last_attempt() {
     let fixture = Fixture::new(&config());
     let mut request = Request::default();
     request.attempts = vec![
@@ -131,7 +131,7 @@ fn the_last_try_gives_the_upstream_times() {
 }
 
 #[test]
-fn series_go_with_their_route_and_stay_with_its_slot() {
+fn series_live_as_long_as_the_slot_of_their_route() {
     let fixture = Fixture::new(&config());
     let request = Request::default();
     let first = TestRoute::new("/a");
@@ -177,7 +177,7 @@ fn routes_with_equal_labels_make_one_series() {
 }
 
 #[test]
-fn clients_cannot_make_series() {
+fn clients_cannot_create_series() {
     let fixture = Fixture::new(&config());
     let route = TestRoute::new("/a");
     for n in 0..10_000 {
@@ -263,7 +263,7 @@ fn labels_follow_the_flags() {
 }
 
 #[test]
-fn connections_are_gauged_until_they_end() {
+fn open_connections_are_counted_by_state() {
     let fixture = Fixture::new(&config());
     let (first, second) = (
         fixture.workers[0].connection(),
@@ -271,7 +271,7 @@ fn connections_are_gauged_until_they_end() {
     );
     first.enter(ConnectionState::Writing);
     second.enter(ConnectionState::Waiting);
-    fixture.workers[0].turned_away("max-connections");
+    fixture.workers[0].connection_refused("max-connections");
     let open = |state: &str| {
         let samples = fixture.samples("nginx_process_connections");
         let line = samples
@@ -300,7 +300,7 @@ fn connections_are_gauged_until_they_end() {
 }
 
 #[test]
-fn what_the_control_plane_tells_is_shown() {
+fn reports_of_the_control_plane_are_exposed() {
     let fixture = Fixture::new(&config());
     let telemetry = &fixture.telemetry;
     telemetry.published(7);
@@ -449,7 +449,7 @@ fn a_full_block_does_not_wait_for_a_flush() {
 }
 
 #[test]
-fn time_runs_to_the_next_try_or_the_end() {
+fn the_time_of_an_attempt_ends_with_the_next_or_the_request() {
     let end = Instant::now();
     let mut second = attempt(end, 40, None);
     second.endpoint = SocketAddr::from((Ipv6Addr::LOCALHOST, 80));

@@ -110,7 +110,7 @@ impl WorkerTelemetry {
     }
 
     /// Counts a connection that was accepted and closed at once because of `limit`.
-    pub(crate) fn turned_away(&self, limit: &'static str) {
+    pub(crate) fn connection_refused(&self, limit: &'static str) {
         self.counters.accepted.add(1);
         self.refused(limit);
     }

@@ -1,4 +1,4 @@
-//! Cipher suites by the names that OpenSSL, and so the ConfigMap, gives them.
+//! Cipher suites by their names in OpenSSL and in the ConfigMap.
 
 use rustls::SupportedCipherSuite;
 use rustls::crypto::CryptoProvider;
@@ -32,7 +32,7 @@ const TLS12: [(&str, SupportedCipherSuite); 6] = [
 ];
 
 /// The library's cryptography with the TLS 1.2 suites of `names`, in their order; names of suites that it does not have
-/// are passed over, and when none is left, all of the library's are used. The suites of TLS 1.3 are always all of them.
+/// are ignored, and if none remains, all of the library's are used. The suites of TLS 1.3 are always all enabled.
 pub(super) fn provider(names: &[String]) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     let chosen: Vec<SupportedCipherSuite> = names.iter().filter_map(|name| tls12(name)).collect();
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn order_is_kept_and_unknown_names_are_passed_over() {
+    fn order_is_kept_and_unknown_names_are_ignored() {
         let chosen = suites(&[
             "DHE-RSA-AES128-GCM-SHA256",
             "ECDHE-RSA-AES256-GCM-SHA384",
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_known_means_all() {
+    fn without_known_names_all_suites_are_used() {
         assert_eq!(suites(&["DHE-RSA-AES128-GCM-SHA256"]).len(), 6);
         assert_eq!(suites(&[]).len(), 6);
     }

@@ -1,4 +1,4 @@
-//! TLS towards clients. TLS towards endpoints is the business of `upstream`.
+//! TLS towards clients. TLS towards endpoints is in `upstream`.
 
 mod ciphers;
 mod server;

@@ -1,4 +1,4 @@
-//! Handshakes with clients: settings and certificates come from the table that is current when a handshake begins.
+//! Handshakes with clients, with the settings and certificates of the table that is current when a handshake begins.
 
 use std::io;
 use std::sync::Arc;
@@ -20,15 +20,15 @@ const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 pub(crate) struct Handshake<S> {
     /// The connection.
     pub(crate) stream: TlsStream<S>,
-    /// What was agreed on.
     pub(crate) facts: TlsFacts,
-    /// HTTP/2 was agreed on.
+    /// The client and the proxy agreed on HTTP/2.
     pub(crate) http2: bool,
 }
 
-/// Shakes hands with a client where `terminate` says how for its server name. Memory is bounded by the library, which
-/// takes a ClientHello of at most 64 KiB; time is the caller's. What waits for a client costs no more than its socket, and
-/// signing runs on the worker's own thread, so that never more handshakes compute at once than there are workers.
+/// Performs the handshake with a client; `terminate` returns the hosts and certificates for its server name. The library
+/// bounds memory by accepting a ClientHello of at most 64 KiB; the caller bounds the time. A handshake that waits for its
+/// client costs no more than its socket, and signing runs on the worker's own thread, so that never more handshakes compute
+/// at once than there are workers.
 pub(crate) async fn handshake<S>(
     stream: S,
     settings: &Settings,
@@ -66,7 +66,7 @@ where
     })
 }
 
-/// A server name as hosts are written: lower-case, without final dot.
+/// A server name in the form of hosts: lower-case, without final dot.
 pub(crate) fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
 }

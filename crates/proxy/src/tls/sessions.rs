@@ -1,8 +1,8 @@
-//! What handshakes share so that sessions can be resumed: the cache and the keys of tickets.
+//! The session cache and ticket keys, which handshakes share so that sessions can be resumed.
 //!
-//! They belong to a universe of hosts and, in it, to a source of certificates, not to a listener: a client that comes back
+//! They belong to a universe of hosts and, in it, to a source of certificates, not to a listener: a client that reconnects
 //! by IPv6, or to another worker, resumes its session. A session is never resumed in another universe, where the same
-//! server name may be another site's.
+//! server name may belong to another site.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use super::ciphers;
 /// Sessions that are kept for resumption, over all workers, for each universe and source of certificates.
 const SESSIONS: usize = 10_000;
 
-/// Sources of certificates whose sessions a universe remembers. Beyond, those that were met first are forgotten.
+/// Sources of certificates whose sessions a universe keeps. Beyond, the oldest are dropped.
 const SOURCES: usize = 16;
 
 /// The configurations of a universe, newest first.
@@ -35,7 +35,7 @@ struct Built {
     config: ServerConfig,
 }
 
-/// The library's form of `settings` for a handshake that ends as `terminate` says, with the certificate `key`.
+/// The library's form of `settings` for a handshake that `terminate` configures, with the certificate `key`.
 pub(super) fn config(
     terminate: &Terminate,
     settings: &Settings,
@@ -52,9 +52,9 @@ pub(super) fn config(
 }
 
 impl Configs {
-    /// Made anew only when the settings have changed: sessions live in it.
+    /// The configuration for `source`. Rebuilt only when the settings have changed, because it holds the sessions.
     ///
-    /// Two workers that meet a change at once both build it, and the later one stays; that costs a few resumptions.
+    /// Two workers that see a change at the same time both build it, and the later one stays; that costs a few resumptions.
     fn config(
         &self,
         source: &Certificates,
@@ -94,7 +94,7 @@ fn is_same(one: &Certificates, other: &Certificates) -> bool {
     }
 }
 
-/// The certificate that a handshake is known to need.
+/// The certificate of one handshake, already chosen.
 #[derive(Debug)]
 struct Certificate(Option<Arc<CertifiedKey>>);
 
@@ -130,7 +130,7 @@ fn build(settings: &Settings) -> Result<ServerConfig, rustls::Error> {
     Ok(config)
 }
 
-/// The versions of `tls`; both when it leaves none, since a port that nobody can reach helps nobody.
+/// The versions of `tls`; both when it allows none, since no client could connect then.
 fn versions(tls: &TlsSettings) -> Vec<&'static SupportedProtocolVersion> {
     match (tls.tls12, tls.tls13) {
         (true, false) => vec![&version::TLS12],

@@ -1,4 +1,4 @@
-//! Heads in, verdicts out.
+//! Heads in, faults out.
 
 use super::*;
 
@@ -193,11 +193,11 @@ fn bounds_hold_exactly_and_before_the_line_ends() {
 }
 
 #[test]
-fn knows_where_it_is() {
+fn positions_in_the_stream() {
     let empty = scanned(b"");
     assert!(empty.at_rest() && !empty.in_head());
     let blank = scanned(b"\r\n\r");
-    assert!(!blank.in_head(), "empty lines start nothing");
+    assert!(!blank.in_head(), "empty lines do not start a head");
     let head = scanned(b"G");
     assert!(head.in_head() && !head.at_rest());
     let body = scanned(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nx");
@@ -210,7 +210,7 @@ fn knows_where_it_is() {
 }
 
 #[test]
-fn nothing_is_read_past_the_line_that_breaks_a_body() {
+fn hyper_reads_nothing_after_broken_framing() {
     let head = "PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
     let next = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
     for (sound, after) in [

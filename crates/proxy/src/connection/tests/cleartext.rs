@@ -25,10 +25,10 @@ async fn a_proxy_header_names_the_client_of_a_trusted_sender() {
             trusted.ends_with("HTTP/1.1 - - 203.0.113.9:5000 #1"),
             "{trusted}"
         );
-        let stranger = Fixture::new(proxied("10.0.0.0/8"))
+        let untrusted = Fixture::new(proxied("10.0.0.0/8"))
             .exchange(HTTP, &request)
             .await;
-        assert!(stranger.ends_with("HTTP/1.1 - - - #1"), "{stranger}");
+        assert!(untrusted.ends_with("HTTP/1.1 - - - #1"), "{untrusted}");
 
         let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x09\xc0\0\x02\x01\x13\x88\0\x50";
         let request = [&v2[..], get("/facts").as_bytes()].concat();
@@ -41,7 +41,7 @@ async fn a_proxy_header_names_the_client_of_a_trusted_sender() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_proxy_header_is_needed_when_configured_and_only_then() {
+async fn a_proxy_header_is_required_if_and_only_if_configured() {
     locally(async {
         let fixture = Fixture::new(proxied("0.0.0.0/0"));
         let begin = Instant::now();
@@ -58,9 +58,9 @@ async fn a_proxy_header_is_needed_when_configured_and_only_then() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn http2_is_known_by_its_preface() {
+async fn http2_is_detected_by_its_preface() {
     locally(async {
-        // An empty SETTINGS frame follows; the server's own SETTINGS is what an HTTP/2 server says first.
+        // An empty SETTINGS frame follows; an HTTP/2 server sends its own SETTINGS first.
         let hello = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
         let settings_frame = |bytes: &[u8]| bytes.len() > 9 && bytes[3..5] == [4, 0];
         for size in [1, 3, hello.len()] {
@@ -69,9 +69,9 @@ async fn http2_is_known_by_its_preface() {
                 client.write_all(piece).await.unwrap();
                 tokio::task::yield_now().await;
             }
-            let mut answer = [0; 32];
-            let n = client.read(&mut answer).await.unwrap();
-            assert!(settings_frame(&answer[..n]), "in pieces of {size}");
+            let mut bytes = [0; 32];
+            let n = client.read(&mut bytes).await.unwrap();
+            assert!(settings_frame(&bytes[..n]), "in pieces of {size}");
         }
 
         let begin = Instant::now();
@@ -107,9 +107,9 @@ async fn http2_is_known_by_its_preface() {
         };
         let mut client = Fixture::new(without).connect(HTTP);
         client.write_all(hello).await.unwrap();
-        let mut answer = Vec::new();
-        client.read_to_end(&mut answer).await.unwrap();
-        assert!(!settings_frame(&answer), "HTTP/2 is off");
+        let mut bytes = Vec::new();
+        client.read_to_end(&mut bytes).await.unwrap();
+        assert!(!settings_frame(&bytes), "HTTP/2 is off");
     })
     .await;
 }
@@ -118,7 +118,7 @@ async fn http2_is_known_by_its_preface() {
 async fn permits_are_returned() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let process = &fixture.front.process;
+        let process = &fixture.context.process;
         let (first, second) = (process.permit(2), process.permit(2));
         assert!(first.is_some() && second.is_some() && process.permit(2).is_none());
         drop(first);

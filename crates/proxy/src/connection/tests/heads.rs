@@ -1,12 +1,12 @@
-//! Heads that are refused, and what happens to what follows them.
+//! Heads that are refused, and what follows them on their connections.
 
 use proptest::prelude::*;
 
 use super::super::scan::{HeadLimits, Scanner};
 use super::*;
 
-/// Exchanges `request` followed by a good request; gives the statuses and whether the connection was closed at once.
-async fn answers(settings: Settings, request: &str) -> (Vec<u16>, bool) {
+/// Sends `request` followed by a valid request; returns the statuses and whether the connection was closed at once.
+async fn outcome(settings: Settings, request: &str) -> (Vec<u16>, bool) {
     let fixture = Fixture::new(settings);
     let begin = tokio::time::Instant::now();
     let text = fixture
@@ -17,7 +17,7 @@ async fn answers(settings: Settings, request: &str) -> (Vec<u16>, bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn framing_faults_are_answered_and_end_the_connection() {
+async fn framing_faults_get_an_error_and_end_the_connection() {
     let cases = [
         (
             "Content-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nG",
@@ -42,28 +42,28 @@ async fn framing_faults_are_answered_and_end_the_connection() {
     ];
     for (fields, status) in cases {
         let request = format!("POST /echo HTTP/1.1\r\nHost: a.example\r\n{fields}");
-        let outcome = locally(answers(Settings::default(), &request)).await;
+        let outcome = locally(outcome(Settings::default(), &request)).await;
         assert_eq!(outcome, (vec![status], true), "{fields:?}");
     }
     let old = "POST /echo HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert_eq!(
-        locally(answers(Settings::default(), old)).await,
+        locally(outcome(Settings::default(), old)).await,
         (vec![400], true)
     );
     let hostless = "GET / HTTP/1.1\r\n\r\n";
     assert_eq!(
-        locally(answers(Settings::default(), hostless)).await,
+        locally(outcome(Settings::default(), hostless)).await,
         (vec![400], true)
     );
     let preceded = format!("{}GET / HTTP/1.1\r\n\r\n", get("/first"));
     assert_eq!(
-        locally(answers(Settings::default(), &preceded)).await,
+        locally(outcome(Settings::default(), &preceded)).await,
         (vec![200, 400], true)
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn good_framing_leaves_the_connection_open() {
+async fn valid_framing_leaves_the_connection_open() {
     let cases = [
         "POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\n\r\n",
         "POST /echo HTTP/1.1\r\nHost: a.example\r\nContent-Length: 0003\r\n\r\nabc",
@@ -73,7 +73,7 @@ async fn good_framing_leaves_the_connection_open() {
     ];
     for request in cases {
         assert_eq!(
-            locally(answers(Settings::default(), request)).await,
+            locally(outcome(Settings::default(), request)).await,
             (vec![200, 200], false),
             "{request:?}"
         );
@@ -113,10 +113,10 @@ async fn bounds_on_heads() {
         ),
     ];
     for (request, status) in cases {
-        let outcome = locally(answers(settings.clone(), &request)).await;
+        let outcome = locally(outcome(settings.clone(), &request)).await;
         assert_eq!(outcome, (vec![status], true), "{request:?}");
     }
-    // Before the line has ended, too.
+    // Also before the line has ended.
     let begin = tokio::time::Instant::now();
     let cases = [
         (format!("GET /{long}"), 414),
@@ -137,13 +137,13 @@ async fn bounds_on_heads() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_breaks_off_is_no_request() {
+async fn what_follows_a_broken_body_is_not_a_request() {
     let broken = "POST /echo HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n";
-    let (statuses, closed) = locally(answers(Settings::default(), broken)).await;
+    let (statuses, closed) = locally(outcome(Settings::default(), broken)).await;
     assert_eq!((statuses, closed), (vec![400], true));
 }
 
-/// Requests with and without faults, as text with the way hyper has to see them: a body, framed one way or the other.
+/// Requests with and without faults, without a body or with one in either framing.
 fn pieces() -> impl Strategy<Value = String> {
     let request = prop_oneof![
         4 => Just("GET /x HTTP/1.1\r\nHost: a\r\n\r\n".to_owned()),
@@ -163,7 +163,7 @@ fn pieces() -> impl Strategy<Value = String> {
     proptest::collection::vec(request, 1..8).prop_map(|requests| requests.concat())
 }
 
-/// What a scanner alone says of `text`: heads that are sound, and whether one after them is not.
+/// The result of a scanner alone for `text`: the number of valid heads, and whether a faulty one follows.
 fn scanned(text: &str) -> (usize, bool) {
     let mut scanner = Scanner::new(HeadLimits::from(&Settings::default().client));
     scanner.feed(text.as_bytes());
@@ -176,12 +176,12 @@ fn scanned(text: &str) -> (usize, bool) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// The scanner and hyper find the same requests: never is one served that the scanner took for part of a body, and
-    /// none that follows a fault.
+    /// The scanner and hyper find the same requests: none is served that the scanner counts as part of a body, and none
+    /// that follows a fault.
     #[test]
     fn the_scanner_sees_what_hyper_serves(text in pieces(), size in 1usize..200) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
-        let answered = runtime.block_on(locally(async {
+        let responses = runtime.block_on(locally(async {
             let fixture = Fixture::new(Settings::default());
             let mut client = fixture.connect(HTTP);
             for piece in text.as_bytes().chunks(size) {
@@ -191,11 +191,11 @@ proptest! {
             statuses(&rest(&mut client).await)
         }));
         let (heads, fault) = scanned(&text);
-        let good = answered.iter().filter(|status| **status == 200).count();
-        prop_assert!(good <= heads, "{answered:?} but {heads} heads");
-        prop_assert!(answered.len() <= heads + 1);
-        if fault && answered.len() == heads + 1 {
-            prop_assert!(answered.last().is_some_and(|status| *status >= 400), "{answered:?}");
+        let good = responses.iter().filter(|status| **status == 200).count();
+        prop_assert!(good <= heads, "{responses:?} but {heads} heads");
+        prop_assert!(responses.len() <= heads + 1);
+        if fault && responses.len() == heads + 1 {
+            prop_assert!(responses.last().is_some_and(|status| *status >= 400), "{responses:?}");
         }
     }
 }

@@ -34,7 +34,7 @@ async fn the_deadline_of_a_head_does_not_move_with_its_bytes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_are_closed_without_a_word() {
+async fn idle_connections_are_closed_without_a_response() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let begin = Instant::now();
@@ -55,7 +55,7 @@ async fn idle_connections_are_closed_without_a_word() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_may_take_its_time_and_the_next_is_not_blamed() {
+async fn a_slow_request_does_not_shorten_the_deadline_of_the_next() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let mut client = fixture.connect(HTTP);
@@ -70,7 +70,7 @@ async fn a_request_may_take_its_time_and_the_next_is_not_blamed() {
         assert_eq!(
             begin.elapsed().as_secs(),
             230,
-            "the half head got its own time"
+            "the partial head has its own deadline"
         );
     })
     .await;
@@ -121,14 +121,14 @@ async fn requests_and_age_of_a_connection_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_does_not_read_is_let_go() {
+async fn a_client_that_does_not_read_is_disconnected() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let mut client = fixture.connect_with(HTTP, 1000);
         client.write_all(get("/big").as_bytes()).await.unwrap();
         assert_eq!(client.read_u8().await.unwrap(), b'H');
         let begin = Instant::now();
-        fixture.front.connections.until_empty().await;
+        fixture.context.connections.until_empty().await;
         assert_eq!(begin.elapsed().as_secs(), 60);
         assert!(rest(&mut client).await.len() <= 1000);
 
@@ -144,7 +144,7 @@ async fn a_client_that_does_not_read_is_let_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_the_end_of_its_request_alone() {
+async fn a_panic_ends_no_other_request() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let mut other = fixture.connect(HTTP);
@@ -158,13 +158,13 @@ async fn a_panic_is_the_end_of_its_request_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tunnel_gets_every_byte_and_is_counted_to_its_end() {
+async fn a_tunnel_receives_every_byte_and_counts_as_a_connection() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let mut client = fixture.connect(HTTP);
-        let ask = "GET /upgrade HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
+        let request = "GET /upgrade HTTP/1.1\r\nHost: a.example\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
         // Early bytes that would be a faulty head.
-        client.write_all(format!("{ask}GET / HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+        client.write_all(format!("{request}GET / HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
         let head = until(&mut client, "\r\n\r\n").await;
         assert_eq!(statuses(&head), [101]);
         assert!(!head.contains("close"), "{head}");
@@ -172,16 +172,16 @@ async fn a_tunnel_gets_every_byte_and_is_counted_to_its_end() {
         tokio::time::sleep(Duration::from_secs(1000)).await;
         client.write_all(b"late").await.unwrap();
         until(&mut client, "late").await;
-        let still = tokio::time::timeout(Duration::from_secs(1), fixture.front.connections.until_empty()).await;
+        let still = tokio::time::timeout(Duration::from_secs(1), fixture.context.connections.until_empty()).await;
         assert!(still.is_err(), "still a connection");
         drop(client);
-        fixture.front.connections.until_empty().await;
+        fixture.context.connections.until_empty().await;
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_before_the_body_was_read_is_not_lost() {
+async fn a_response_before_the_body_is_read_is_not_lost() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let mut client = fixture.connect_with(HTTP, 4096);
@@ -194,7 +194,7 @@ async fn an_answer_before_the_body_was_read_is_not_lost() {
         let mut text = until(&mut client, "path /early").await;
         client.write_all(&vec![b'x'; 1_000_000]).await.unwrap();
         text += &rest(&mut client).await;
-        assert_eq!(statuses(&text), [200], "the body is no request");
+        assert_eq!(statuses(&text), [200], "the body is not a request");
     })
     .await;
 }
@@ -215,7 +215,7 @@ async fn draining_ends_idle_connections_and_lets_others_finish() {
         tokio::time::sleep(Duration::from_secs(1)).await;
 
         let begin = Instant::now();
-        fixture.front.connections.drain();
+        fixture.context.connections.drain();
         assert_eq!(rest(&mut idle).await, "");
         assert!(
             begin.elapsed() <= Duration::from_millis(510),
@@ -233,7 +233,7 @@ async fn draining_ends_idle_connections_and_lets_others_finish() {
             text.contains("\r\nConnection: close\r\n") && text.ends_with("slow"),
             "{text}"
         );
-        fixture.front.connections.until_empty().await;
+        fixture.context.connections.until_empty().await;
         assert_eq!(begin.elapsed().as_secs(), 199);
     })
     .await;

@@ -45,7 +45,7 @@ pub(super) async fn ok(sender: &mut Sender) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn requests_are_answered_and_judged() {
+async fn requests_are_served_and_checked() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let (mut sender, _connection) = connect(&fixture).await;
@@ -81,7 +81,7 @@ async fn requests_are_answered_and_judged() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_the_end_of_its_stream() {
+async fn a_panic_ends_no_other_stream() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let (mut sender, _connection) = connect(&fixture).await;
@@ -93,7 +93,7 @@ async fn a_panic_is_the_end_of_its_stream() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn idle_connections_are_told_to_go() {
+async fn idle_connections_are_closed() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let (mut sender, connection) = connect(&fixture).await;
@@ -119,7 +119,7 @@ async fn rapid_resets_end_the_connection() {
             let Ok((response, mut stream)) = ready.send_request(request, true) else {
                 break;
             };
-            // The request has to be there before it is reset, or it is the library that counts.
+            // The request must have arrived before its reset, or the library counts it.
             for _ in 0..4 {
                 tokio::task::yield_now().await;
             }
@@ -130,13 +130,13 @@ async fn rapid_resets_end_the_connection() {
         assert!((100..200).contains(&sent), "{sent}");
         drop(sender);
         let _ = connection.await.unwrap();
-        fixture.front.connections.until_empty().await;
+        fixture.context.connections.until_empty().await;
     })
     .await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_that_is_never_taken_ends_with_the_connection() {
+async fn a_client_that_never_reads_a_response_is_disconnected() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let (mut sender, connection) = connect(&fixture).await;
@@ -144,7 +144,7 @@ async fn a_response_that_is_never_taken_ends_with_the_connection() {
         // Larger than the window, which is never opened.
         let response = send(&mut sender, "/big", &[]).await.unwrap();
         drop(sender);
-        fixture.front.connections.until_empty().await;
+        fixture.context.connections.until_empty().await;
         assert!(
             (60..=81).contains(&begin.elapsed().as_secs()),
             "{:?}",
@@ -157,13 +157,13 @@ async fn a_response_that_is_never_taken_ends_with_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_says_goodbye_and_lets_streams_finish() {
+async fn draining_sends_goaway_and_lets_streams_finish() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let (mut sender, connection) = connect(&fixture).await;
         let slow = send(&mut sender, "/slow", &[]);
         tokio::time::sleep(Duration::from_secs(1)).await;
-        fixture.front.connections.drain();
+        fixture.context.connections.drain();
         tokio::time::sleep(Duration::from_secs(1)).await;
         let refused = match sender.ready().await {
             Ok(mut sender) => sender.send_request(Request::new(()), true).is_err(),
@@ -172,7 +172,7 @@ async fn draining_says_goodbye_and_lets_streams_finish() {
         assert!(refused, "no new requests after GOAWAY");
         assert_eq!(text(slow).await, (200, "slow".into()));
         connection.await.unwrap().unwrap();
-        fixture.front.connections.until_empty().await;
+        fixture.context.connections.until_empty().await;
     })
     .await;
 }
@@ -215,11 +215,11 @@ async fn floods_of_control_frames_end_the_connection() {
                 sent += 1;
             }
             assert!((1000..20_000).contains(&sent), "{sent} of {frame:?}");
-            assert_eq!(begin.elapsed().as_secs(), 0, "not for being silent");
+            assert_eq!(begin.elapsed().as_secs(), 0, "not because of a timeout");
             let bytes = reader.await.unwrap();
-            let goodbye = b"\0\0\x08\x07\0\0\0\0\0";
-            assert!(bytes.windows(9).any(|frame| frame == goodbye), "{bytes:?}");
-            fixture.front.connections.until_empty().await;
+            let goaway = b"\0\0\x08\x07\0\0\0\0\0";
+            assert!(bytes.windows(9).any(|frame| frame == goaway), "{bytes:?}");
+            fixture.context.connections.until_empty().await;
         }
     })
     .await;
@@ -248,11 +248,11 @@ async fn a_query_without_a_path_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_stream_that_is_cut_is_dropped_and_others_go_on() {
+async fn an_aborted_stream_is_dropped_and_others_continue() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
         let streams = Rc::new(Streams::new());
-        let executor = LocalExecutor::new(fixture.front.worker.clone(), streams.clone());
+        let executor = LocalExecutor::new(fixture.context.worker.clone(), streams.clone());
         let begin = Instant::now();
         let begin_one = || {
             let stream = streams.open();
@@ -269,7 +269,7 @@ async fn a_stream_that_is_cut_is_dropped_and_others_go_on() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let other = begin_one();
         tokio::task::yield_now().await;
-        assert_eq!(streams.cut(begin), 1);
+        assert_eq!(streams.abort_stalled(begin), 1);
         tokio::task::yield_now().await;
         assert!(stalled.upgrade().is_none() && other.upgrade().is_some());
         assert_eq!(streams.open_count(), 1);

@@ -1,4 +1,4 @@
-//! Connections whose listener goes away.
+//! Connections whose listener is removed.
 
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
@@ -10,7 +10,7 @@ use crate::sockets::Sockets;
 fn following() -> Fixture {
     let fixture = Fixture::new(Settings::default());
     fixture.publish(&[]);
-    let mut sockets = Sockets::new(fixture.front.clone(), Vec::new());
+    let mut sockets = Sockets::new(fixture.context.clone(), Vec::new());
     spawn_local(async move { sockets.follow().await });
     fixture
 }
@@ -103,7 +103,7 @@ async fn the_last_table_with_a_listener_serves_its_connections() {
         let [address] = free_addresses();
         let fixture = following();
         fixture.publish(&[address]);
-        let worker = &fixture.front.worker;
+        let worker = &fixture.context.worker;
         let (with, listener) = (worker.table(), fixture.listener(address));
         fixture.publish(&[]);
         assert!(Rc::ptr_eq(&listener.table(worker), &with));

@@ -31,7 +31,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
 pub(crate) use self::tls::trusting;
-use super::{Accepted, Front, Handler, Process};
+use super::{Accepted, Handler, Process, WorkerContext};
 use crate::body::Body;
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::downstream::Downstream;
@@ -45,7 +45,7 @@ use crate::worker::{Shared, Worker};
 const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
 const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
-/// Answers by path, without endpoints.
+/// Responds by path, without endpoints.
 #[derive(Clone)]
 struct TestHandler;
 
@@ -70,7 +70,7 @@ impl Handler for TestHandler {
                 Response::new(Body::full("slow"))
             }
             "/big" => Response::new(Body::full(vec![b'x'; 1 << 20])),
-            "/panic" => panic!("as asked for"),
+            "/panic" => panic!("as requested"),
             "/upgrade" => upgrade(request),
             path => Response::new(Body::full(format!("path {path}"))),
         }
@@ -117,9 +117,9 @@ fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
     response
 }
 
-/// A worker's front with a table of its own.
+/// A worker with its own table.
 struct Fixture {
-    front: Rc<Front<TestHandler>>,
+    context: Rc<WorkerContext<TestHandler>>,
     publisher: RefCell<Publisher>,
 }
 
@@ -146,14 +146,14 @@ impl Fixture {
             origin: std::time::Instant::now(),
             draining: AtomicBool::new(false),
         });
-        let front = Front {
+        let context = WorkerContext {
             handler: TestHandler,
             worker: Rc::new(Worker::new(0, shared)),
             process: Arc::new(Process::new()),
             connections: Rc::new(Connections::default()),
         };
         Self {
-            front: Rc::new(front),
+            context: Rc::new(context),
             publisher: RefCell::new(publisher),
         }
     }
@@ -173,7 +173,7 @@ impl Fixture {
 
     /// The listener of the current table at `address`.
     fn listener(&self, address: SocketAddr) -> Rc<OpenListener> {
-        let table = self.front.worker.table();
+        let table = self.context.worker.table();
         let listener = table.listener(address).unwrap();
         Rc::new(OpenListener::new(listener, table.clone()))
     }
@@ -186,9 +186,9 @@ impl Fixture {
             peer: "127.0.0.1:4000".parse().unwrap(),
             local: "127.0.0.1:80".parse().unwrap(),
             listener: self.listener(address),
-            permit: self.front.process.permit(100).unwrap(),
+            permit: self.context.process.permit(100).unwrap(),
         };
-        spawn_local(super::serve(self.front.clone(), accepted));
+        spawn_local(super::serve(self.context.clone(), accepted));
         client
     }
 
@@ -196,7 +196,7 @@ impl Fixture {
         self.connect_with(address, 64 << 10)
     }
 
-    /// Sends `bytes` to `address` and gives all that comes back until the connection is closed.
+    /// Sends `bytes` to `address` and returns everything up to the end of the connection.
     async fn exchange(&self, address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.connect(address);
         client.write_all(bytes.as_ref()).await.unwrap();
@@ -209,7 +209,7 @@ async fn locally<F: Future>(test: F) -> F::Output {
     LocalSet::new().run_until(test).await
 }
 
-/// All that comes until the other side closes.
+/// Everything up to the end of `stream`.
 async fn rest(stream: &mut DuplexStream) -> String {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
@@ -241,7 +241,7 @@ fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")
 }
 
-/// Addresses that nothing listens on.
+/// Addresses on which no process listens.
 pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
     let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     // All are open at once, so that they differ.

@@ -1,4 +1,4 @@
-//! The https port: handshakes, certificates by server name, and clients that forgot TLS.
+//! The https port: handshakes, certificates by server name, and clients without TLS.
 
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, RootCertStore};
 use rustls_pki_types::ServerName;
@@ -61,7 +61,7 @@ async fn each_name_gets_its_certificate() {
                 "{name}"
             );
         }
-        let table = fixture.front.worker.table();
+        let table = fixture.context.worker.table();
         let terminate = table.listener(HTTPS).unwrap().terminate(None);
         let default = terminate.unwrap().certificate(None).unwrap().clone();
         assert!(
@@ -215,7 +215,7 @@ async fn handshakes_have_a_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn plain_http_is_told_so() {
+async fn plain_http_on_the_https_port_gets_400() {
     locally(async {
         let text = Fixture::new(Settings::default())
             .exchange(HTTPS, get("/"))

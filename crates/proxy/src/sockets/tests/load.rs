@@ -1,4 +1,4 @@
-//! A listener that comes and goes while another is busy.
+//! A listener that is added and removed while another is busy.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -10,12 +10,12 @@ use super::*;
 const CLIENTS: usize = 4;
 const ROUNDS: usize = 50;
 
-/// What the clients of the listener that comes and goes have seen.
+/// The outcomes for the clients of the listener that is added and removed.
 #[derive(Default)]
 struct Seen {
     served: Counter,
     refused: Counter,
-    over: AtomicBool,
+    stop: AtomicBool,
 }
 
 #[derive(Default)]
@@ -40,24 +40,24 @@ impl Counter {
                 self.changed.notified().await;
             }
         };
-        // Clients that have failed change nothing any more.
+        // The counters do not change after all clients have failed.
         let grown = tokio::time::timeout(Duration::from_secs(60), grown).await;
         grown.unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_listener_comes_and_goes_under_load() {
+async fn a_listener_is_added_and_removed_under_load() {
     let mut world = World::start(2);
     let [busy, moving] = free_addresses();
     let hosts = universe("first.example");
     let seen = Arc::new(Seen::default());
     world.publish(&[http(busy, &hosts)], &[]);
     let steady: Vec<_> = (0..CLIENTS)
-        .map(|_| tokio::spawn(keep_asking(busy, seen.clone())))
+        .map(|_| tokio::spawn(request_repeatedly(busy, seen.clone())))
         .collect();
     let passing: Vec<_> = (0..CLIENTS)
-        .map(|_| tokio::spawn(ask_anew(moving, seen.clone())))
+        .map(|_| tokio::spawn(connect_repeatedly(moving, seen.clone())))
         .collect();
     for _ in 0..ROUNDS {
         seen.refused.beyond(seen.refused.value()).await;
@@ -67,9 +67,9 @@ async fn a_listener_comes_and_goes_under_load() {
         world.publish(&[http(busy, &hosts)], &[]);
     }
     seen.refused.beyond(seen.refused.value()).await;
-    seen.over.store(true, Ordering::Relaxed);
+    seen.stop.store(true, Ordering::Relaxed);
     for client in steady {
-        assert!(client.await.unwrap() > ROUNDS, "it was hardly busy");
+        assert!(client.await.unwrap() > ROUNDS, "too few requests");
     }
     for client in passing {
         client.await.unwrap();
@@ -83,11 +83,11 @@ async fn a_listener_comes_and_goes_under_load() {
     world.stop().await;
 }
 
-/// Requests on one connection, all of which succeed. Gives their number.
-async fn keep_asking(address: SocketAddr, seen: Arc<Seen>) -> usize {
+/// Requests on one connection, all of which succeed. Returns their number.
+async fn request_repeatedly(address: SocketAddr, seen: Arc<Seen>) -> usize {
     let mut stream = connect(address).await;
     let mut requests = 0;
-    while !seen.over.load(Ordering::Relaxed) {
+    while !seen.stop.load(Ordering::Relaxed) {
         let response = get(&mut stream).await.unwrap();
         assert!(!response.contains("Connection: close"), "{response}");
         requests += 1;
@@ -95,9 +95,9 @@ async fn keep_asking(address: SocketAddr, seen: Arc<Seen>) -> usize {
     requests
 }
 
-/// Requests on a connection each, which is refused, or reset before a worker took it, or served.
-async fn ask_anew(address: SocketAddr, seen: Arc<Seen>) {
-    while !seen.over.load(Ordering::Relaxed) {
+/// Requests on a connection each, which is refused, reset before a worker accepts it, or served.
+async fn connect_repeatedly(address: SocketAddr, seen: Arc<Seen>) {
+    while !seen.stop.load(Ordering::Relaxed) {
         let Ok(mut stream) = TcpStream::connect(address).await else {
             seen.refused.add();
             yield_now().await;
@@ -109,7 +109,7 @@ async fn ask_anew(address: SocketAddr, seen: Arc<Seen>) {
     }
 }
 
-/// Connections that workers have taken.
+/// Connections that workers have accepted.
 fn accepted(running: &Running) -> u64 {
     let page = running.telemetry().status_page();
     let counts = page.lines().nth(2).unwrap();

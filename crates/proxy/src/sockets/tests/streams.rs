@@ -45,7 +45,7 @@ fn stream(address: SocketAddr, split: Split) -> Listener {
     listener(address, Socket::Plain(Plain::Stream(Arc::new(split))))
 }
 
-/// Sends what it received backwards once the client has sent everything.
+/// Sends the bytes in reverse order once the client has sent all.
 async fn reversing() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -69,7 +69,7 @@ impl ResolvesServerCert for OneCertificate {
     }
 }
 
-/// Introduces itself over TLS.
+/// Sends a fixed text over TLS.
 async fn over_tls(certificate: &Certificate) -> SocketAddr {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -92,7 +92,7 @@ async fn over_tls(certificate: &Certificate) -> SocketAddr {
 
 async fn exchange(address: SocketAddr, text: &str) -> String {
     let mut stream = connect(address).await;
-    // It may be closed already: then there is nothing to read, either.
+    // If it is closed already, there is nothing to read either.
     let _ = stream.write_all(text.as_bytes()).await;
     let _ = stream.shutdown().await;
     let mut bytes = Vec::new();
@@ -101,7 +101,7 @@ async fn exchange(address: SocketAddr, text: &str) -> String {
 }
 
 #[tokio::test]
-async fn bytes_go_both_ways_and_each_side_ends_by_itself() {
+async fn bytes_are_copied_both_ways_and_each_side_closes_separately() {
     let mut world = World::start(1);
     let [address, dead] = free_addresses();
     let upstream = upstream("shop/stream/9", &[dead, reversing().await]);
@@ -136,7 +136,7 @@ async fn weights_pick_the_backend_and_a_status_closes() {
     assert_eq!(
         exchange(looped, "abc").await,
         "",
-        "a listener is no endpoint"
+        "a listener is not an endpoint"
     );
     world.stop().await;
 }
@@ -169,7 +169,7 @@ async fn server_names_choose_passthrough_or_a_universe() {
     let mut stream = over_tls(&passed, "b.example").await;
     stream.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "the endpoint");
-    drop(stream); // an open stream would hold the drain up
+    drop(stream); // an open stream would delay the drain
     let mut stream = over_tls(&ended, "a.example").await;
     let response = get(&mut stream).await.unwrap();
     assert!(response.contains("://second.example:"), "{response}");

@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_list_takes_the_place_of_the_old() {
+    fn a_new_list_replaces_the_old() {
         let mut skip = SkipList::default();
         let target = Uri::from_static("/static/x");
         let lists: [Arc<[String]>; 2] = [

@@ -82,9 +82,9 @@ impl Writer {
 
     /// Waits, at most for `bound`, until everything queued is written, and returns whether it is.
     pub(in crate::telemetry) fn sync(&self, bound: Duration) -> bool {
-        let (answer, done) = sync_channel(1);
+        let (reply, done) = sync_channel(1);
         let start = Instant::now();
-        let mut message = Message::Sync(answer);
+        let mut message = Message::Sync(reply);
         while let Err(refused) = self.queue.try_send(message) {
             let (TrySendError::Full(returned), true) = (refused, start.elapsed() < bound) else {
                 return false;
@@ -145,9 +145,9 @@ impl Output {
                 }
                 self.report(&written);
             }
-            Message::Sync(answer) => {
+            Message::Sync(reply) => {
                 // The receiver may have timed out.
-                let _ = answer.try_send(());
+                let _ = reply.try_send(());
             }
             Message::Wake => {}
         }
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_appended_and_a_moved_file_is_opened_anew() {
+    fn blocks_are_appended_and_a_moved_file_is_reopened() {
         let folder = tempfile::tempdir().unwrap();
         let (path, moved) = (
             folder.path().join("access.log"),

@@ -24,7 +24,7 @@ fn a_request_that_reached_no_endpoint() {
 }
 
 #[test]
-fn a_request_that_was_tried_three_times() {
+fn a_request_with_three_attempts() {
     let mut request = Request::default();
     let mut attempts = [
         attempt(request.end, 1_090, None),
@@ -64,7 +64,7 @@ fn the_default_backend_has_a_name() {
 }
 
 #[test]
-fn nothing_ends_a_field_or_a_line() {
+fn no_text_ends_a_field_or_a_line() {
     for (text, expected) in [
         (&b"plain ~"[..], "plain ~"),
         (b"", "-"),
