@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::connection::{self, Accepted, CountPanic, Handler, WorkerContext};
+use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
 
 /// First pause after accepting failed for lack of resources; doubled up to [`PAUSE_MAX`] while it fails.
@@ -73,9 +73,33 @@ async fn run<H: Handler>(
             }
         }
     }
-    // The kernel has established these connections: closing the socket would reset them.
-    while let Some(Ok((stream, peer))) = socket.accept().now_or_never() {
-        spawn(&context, &listener, stream, peer);
+    accept_backlog(&context, &listener, socket);
+}
+
+/// Accepts the connections that the kernel has established already: closing the socket would reset them. Calls accept(2)
+/// itself, because tokio does so only after its next poll of events, and only as often as the budget of the task allows. The
+/// number is bounded, so that new connections cannot delay the end.
+fn accept_backlog<H: Handler>(
+    context: &Rc<WorkerContext<H>>,
+    listener: &Rc<OpenListener>,
+    socket: TcpListener,
+) {
+    let Ok(socket) = socket.into_std() else {
+        return;
+    };
+    for _ in 0..BACKLOG {
+        match socket.accept() {
+            Ok((stream, peer)) => {
+                let stream = stream
+                    .set_nonblocking(true)
+                    .and_then(|()| TcpStream::from_std(stream));
+                if let Ok(stream) = stream {
+                    spawn(context, listener, stream, peer);
+                }
+            }
+            Err(error) if concerns_one_connection(&error) => {}
+            Err(_) => return, // usually that none is left
+        }
     }
 }
 

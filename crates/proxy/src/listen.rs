@@ -8,7 +8,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use crate::config::Config;
 
 /// Connections that may wait to be accepted; the system's own bound (`net.core.somaxconn`) is often lower.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// Attempts to find a free port, each of which fails if the chosen port is in use on another address.
 const PORT_ATTEMPTS: usize = 8;

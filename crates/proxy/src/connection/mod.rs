@@ -97,8 +97,11 @@ impl Drop for Permit {
     }
 }
 
-/// Serves a connection to its end.
-pub(crate) async fn serve<S, H>(context: Rc<WorkerContext<H>>, accepted: Accepted<S>)
+/// Serves a connection to its end. It is registered before its task runs for the first time, so that a drain waits for it.
+pub(crate) fn serve<S, H>(
+    context: Rc<WorkerContext<H>>,
+    accepted: Accepted<S>,
+) -> impl Future<Output = ()>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     H: Handler,
@@ -110,7 +113,7 @@ where
         peer,
         local,
         listener,
-        permit: _permit,
+        permit,
     } = accepted;
     let worker = context.worker.clone();
     let settings = listener.table(&worker).settings.clone();
@@ -124,8 +127,11 @@ where
         listener,
         proxied: None,
     };
-    if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream)).await {
-        worker.telemetry.refused(limit);
+    async move {
+        let _permit = permit;
+        if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream)).await {
+            worker.telemetry.refused(limit);
+        }
     }
 }
 

@@ -1,9 +1,12 @@
 //! Connections whose listener is removed.
 
+use futures_util::FutureExt;
 use tokio::net::TcpStream;
 use tokio::task::yield_now;
 
 use super::*;
+use crate::accept::Acceptor;
+use crate::listen::listen;
 use crate::sockets::Sockets;
 
 /// A fixture whose worker opens the sockets of its table.
@@ -109,6 +112,40 @@ async fn the_last_table_with_a_listener_serves_its_connections() {
         assert!(Rc::ptr_eq(&listener.table(worker), &with));
         fixture.publish(&[address]);
         assert!(Rc::ptr_eq(&listener.table(worker), &worker.table()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_backlog_is_served_when_its_socket_closes() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let [address] = free_addresses();
+        let socket = listen(address).unwrap();
+        let clients: Vec<_> = (0..50)
+            .map(|_| std::net::TcpStream::connect(address).unwrap())
+            .collect();
+        let socket = tokio::net::TcpListener::from_std(socket).unwrap();
+        let acceptor = Acceptor::start(fixture.context.clone(), fixture.listener(HTTP), socket);
+        acceptor.stop().await.unwrap();
+        for client in clients {
+            client.set_nonblocking(true).unwrap();
+            let mut client = TcpStream::from_std(client).unwrap();
+            write(&mut client, &get("/facts")).await;
+            read(&mut client, "#1").await;
+        }
+        assert!(TcpStream::connect(address).await.is_err());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_a_connection_whose_task_has_not_run() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let _client = fixture.connect(HTTP);
+        let drained = fixture.context.connections.until_empty().now_or_never();
+        assert!(drained.is_none());
     })
     .await;
 }
