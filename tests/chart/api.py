@@ -1,6 +1,6 @@
-"""A Kubernetes API server for tests of releases: this project's fixture, which enforces rights as a real one does, or, with
-HEADGATE_TEST_KUBECONFIG, the cluster of that file. A release takes over a whole cluster, so that one has to be for tests
-alone.
+"""A Kubernetes API server for tests of releases: this project's fixture, which enforces RBAC, or, with
+HEADGATE_TEST_KUBECONFIG, the cluster of that file. A release has cluster-scoped objects, so that cluster must be used for
+nothing else.
 """
 
 import base64
@@ -19,10 +19,10 @@ import yaml
 
 from chart import ROOT
 
-# Seconds after which what has not happened will not happen.
-PATIENCE = 30
+# Maximum wait for a change, in seconds.
+TIMEOUT = 30
 
-# Where the tests put things in a given cluster, and what they put there.
+# Namespaces, and paths of the objects that the tests create in an external cluster.
 NAMESPACES = ("edge", "headgate", "lb", "old", "other", "shop")
 IN_NAMESPACES = (
     "/api/v1/{}/configmaps",
@@ -50,18 +50,18 @@ IN_THE_CLUSTER = (
     "/apis/rbac.authorization.k8s.io/v1/clusterroles/headgate-admission",
 )
 
-# The kubeconfig of a given cluster.
-GIVEN = os.environ.get("HEADGATE_TEST_KUBECONFIG")
+# The kubeconfig of an external cluster.
+EXTERNAL = os.environ.get("HEADGATE_TEST_KUBECONFIG")
 
 
 class Api:
-    """Plain requests to the API server, next to what Helm does."""
+    """Client of the API server, independent of Helm."""
 
     def __init__(self, kubeconfig: Path) -> None:
         self.kubeconfig = kubeconfig
         cluster, user = current(kubeconfig)
         self.address = cluster["server"]
-        self.tls = _trusting(cluster)
+        self.tls = _tls(cluster)
         self.headers = {"Authorization": f"Bearer {user['token']}"} if "token" in user else {}
         if user.keys() & {"client-certificate-data", "client-certificate"}:
             with tempfile.NamedTemporaryFile("w") as pem:
@@ -70,15 +70,15 @@ class Api:
                 self.tls.load_cert_chain(pem.name)
 
     def request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> dict:
-        """The answer to a request, which has to succeed."""
+        """The response to a request, which must succeed."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": kind} | self.headers
         request = urllib.request.Request(f"{self.address}{path}", data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30, context=self.tls) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(request, timeout=30, context=self.tls) as response:
+            return json.load(response)
 
     def find(self, path: str) -> dict | None:
-        """An object, if it is there."""
+        """An object, if it exists."""
         try:
             return self.request("GET", path)
         except urllib.error.HTTPError as error:
@@ -90,8 +90,8 @@ class Api:
         """All objects of a collection."""
         return self.request("GET", path)["items"]
 
-    def refusal(self, found: dict) -> str | None:
-        """Why the API server would not create an object; a kind that it does not know is not asked about."""
+    def rejection(self, found: dict) -> str | None:
+        """Why the API server would not create an object; `None` also for a kind that it does not serve."""
         version, namespace = found["apiVersion"], found["metadata"].get("namespace")
         group = f"/apis/{version}" if "/" in version else f"/api/{version}"
         known = self.find(group) or {"resources": []}
@@ -105,20 +105,20 @@ class Api:
             return json.load(error)["message"]
         return None
 
-    def until(self, path: str, name: str | None, is_so: Callable[[dict], bool]) -> None:
-        """Waits for a change after which an object of a collection (any, without a name) is so."""
-        query = f"?watch=1&timeoutSeconds={PATIENCE}" + (f"&fieldSelector=metadata.name%3D{name}" if name else "")
+    def until(self, path: str, name: str | None, matches: Callable[[dict], bool]) -> None:
+        """Watches a collection until an object of it (any, without a name) matches."""
+        query = f"?watch=1&timeoutSeconds={TIMEOUT}" + (f"&fieldSelector=metadata.name%3D{name}" if name else "")
         request = urllib.request.Request(f"{self.address}{path}{query}", headers=self.headers)
         last = None
-        with urllib.request.urlopen(request, timeout=2 * PATIENCE, context=self.tls) as changes:
-            for line in changes:
+        with urllib.request.urlopen(request, timeout=2 * TIMEOUT, context=self.tls) as events:
+            for line in events:
                 last = json.loads(line)["object"]
-                if is_so(last):
+                if matches(last):
                     return
-        raise AssertionError(f"{path} {name}: not within {PATIENCE} s: {json.dumps(last)}")
+        raise AssertionError(f"{path} {name}: not within {TIMEOUT} s: {json.dumps(last)}")
 
     def delete(self, path: str) -> None:
-        """Removes an object or the objects of a collection, at once."""
+        """Deletes an object without a grace period."""
         try:
             self.request("DELETE", path, {"gracePeriodSeconds": 0, "propagationPolicy": "Background"})
         except urllib.error.HTTPError as error:
@@ -126,7 +126,7 @@ class Api:
                 raise
 
     def namespace(self, name: str, labels: dict | None = None) -> None:
-        """Makes a namespace, or gives it these labels."""
+        """Creates a namespace, or sets its labels."""
         path = f"/api/v1/namespaces/{name}"
         metadata = {"name": name, "labels": labels or {}}
         if self.find(path):
@@ -138,18 +138,18 @@ class Api:
         """Changes fields of an object."""
         return self.request("PATCH", path, patch, "application/merge-patch+json")
 
-    def as_account(self, namespace: str, name: str, folder: Path) -> Path:
-        """A kubeconfig of a ServiceAccount, with no rights but the account's."""
+    def as_account(self, namespace: str, name: str, directory: Path) -> Path:
+        """A kubeconfig with a token of a ServiceAccount."""
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
-        asked = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-        token = self.request("POST", path, asked)["status"]["token"]
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        token = self.request("POST", path, request)["status"]["token"]
         config = {
             "current-context": name,
             "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
             "clusters": [{"name": name, "cluster": current(self.kubeconfig)[0]}],
             "users": [{"name": name, "user": {"token": token}}],
         }
-        file = folder / "kubeconfig-of-the-account"
+        file = directory / "kubeconfig-of-account"
         file.write_text(json.dumps(config))
         return file
 
@@ -165,8 +165,8 @@ def current(kubeconfig: Path) -> tuple[dict, dict]:
     return named("cluster", context["cluster"]), named("user", context["user"])
 
 
-def _trusting(cluster: dict) -> ssl.SSLContext:
-    """TLS with the authority that a kubeconfig tells for a cluster."""
+def _tls(cluster: dict) -> ssl.SSLContext:
+    """TLS with the CA that a kubeconfig has for a cluster."""
     if cluster.get("insecure-skip-tls-verify"):
         return ssl._create_unverified_context()
     if cluster.keys() & {"certificate-authority-data", "certificate-authority"}:
@@ -175,19 +175,19 @@ def _trusting(cluster: dict) -> ssl.SSLContext:
 
 
 def _text(config: dict, name: str) -> str:
-    """What a kubeconfig holds as data or as the name of a file."""
+    """A value that a kubeconfig has inline or as the name of a file."""
     data = config.get(f"{name}-data")
     return base64.b64decode(data).decode() if data else Path(config[name]).read_text()
 
 
-def running(folder: Path) -> AbstractContextManager[Api]:
-    """An API server with nothing in it, for as long as it is needed."""
-    return _given(Path(GIVEN)) if GIVEN else _fixture(folder)
+def running(directory: Path) -> AbstractContextManager[Api]:
+    """An empty API server, until the context ends."""
+    return _external(Path(EXTERNAL)) if EXTERNAL else _fixture(directory)
 
 
 @contextmanager
-def _given(kubeconfig: Path) -> Iterator[Api]:
-    """The given cluster, in which nobody else's ingress controller may be."""
+def _external(kubeconfig: Path) -> Iterator[Api]:
+    """The external cluster, which must not have another ingress controller."""
     api = Api(kubeconfig)
     assert not api.find("/apis/networking.k8s.io/v1/ingressclasses/nginx"), "the cluster has a class nginx: it is in use"
     for name in NAMESPACES:
@@ -195,7 +195,7 @@ def _given(kubeconfig: Path) -> Iterator[Api]:
     try:
         yield api
     finally:
-        # First what would refuse changes of the rest.
+        # First the webhook, which would reject changes of the others.
         for path in IN_THE_CLUSTER:
             api.delete(path)
         for name in NAMESPACES:
@@ -206,19 +206,19 @@ def _given(kubeconfig: Path) -> Iterator[Api]:
 
 
 @contextmanager
-def _fixture(folder: Path) -> Iterator[Api]:
-    """This project's own."""
+def _fixture(directory: Path) -> Iterator[Api]:
+    """The fixture of this project."""
     target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     build = ["cargo", "build", "--quiet", "--locked", "--workspace", "--bin", "headgate-apiserver"]
     subprocess.run(build, cwd=ROOT, check=True)
-    kubeconfig = folder / "kubeconfig"
+    kubeconfig = directory / "kubeconfig"
     program = target / "debug" / "headgate-apiserver"
-    # Workloads count as running, and Pods as finished, as soon as they are made. Tokens need TLS.
+    # Workloads are available, and Pods succeeded, as soon as they are created. Tokens need TLS.
     command = [program, "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig, "--play-workloads", "--tls", "--rbac"]
-    # It ends with its standard input, even if this process is killed.
+    # It stops when its standard input is closed, even if this process is killed.
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
-            # Its first line says where it listens, and comes after the kubeconfig is written.
+            # It writes the first line after the kubeconfig.
             assert process.stdout.readline(), "the fixture did not start"
             yield Api(kubeconfig)
         finally:

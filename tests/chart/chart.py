@@ -1,4 +1,4 @@
-"""The chart, rendered by real Helm, as objects that tests can ask for."""
+"""The chart, rendered by Helm, as objects."""
 
 import json
 from dataclasses import dataclass
@@ -57,12 +57,12 @@ class Rendered:
         return self.pod()["containers"][0]
 
     def flags(self) -> dict:
-        """The controller's flags by name; a bare one is the empty text."""
+        """The controller's flags by name; without a value, the value is empty."""
         command, *flags = self.container()["args"]
         assert command == "controller"
         assert all(flag.startswith("--") for flag in flags)
         pairs = [flag.removeprefix("--").partition("=") for flag in flags]
-        assert len({name for name, _, _ in pairs}) == len(pairs), f"a flag stands twice: {flags}"
+        assert len({name for name, _, _ in pairs}) == len(pairs), f"repeated flag: {flags}"
         return {name: value for name, _, value in pairs}
 
 
@@ -72,7 +72,7 @@ def controller(suffix: str = "") -> str:
 
 
 def identity(found: dict) -> str:
-    """What an object is, for messages."""
+    """Kind and name of an object, for messages."""
     return f"{found['kind']} {found['metadata'].get('namespace', '')}/{found['metadata']['name']}"
 
 
@@ -94,8 +94,8 @@ def _rendered(encoded: str, release: str) -> Rendered:
     return Rendered([document for document in documents if document], notes)
 
 
-def refused(text: str) -> str:
-    """The message with which these values are refused."""
+def rejected(text: str) -> str:
+    """The message with which these values are rejected."""
     try:
         _chart().render(values(text), name=RELEASE, namespace=NAMESPACE)
     except (helm.HelmValuesError, helm.HelmRenderError) as error:

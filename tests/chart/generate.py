@@ -1,7 +1,7 @@
-"""Makes values.schema.json and the tables of the chart's README.md from the comments of values.yaml.
+"""Generates values.schema.json and the tables of the chart's README.md from the comments of values.yaml.
 
-values.yaml is the one place where a value is described; its head tells how. `generate.py` writes both files;
-`generate.py --check` says whether they are current.
+The comment at the top of values.yaml describes their format. `generate.py` writes both files; `generate.py --check` fails
+if they are outdated.
 """
 
 import json
@@ -16,7 +16,7 @@ VALUES = CHART / "values.yaml"
 SCHEMA = CHART / "values.schema.json"
 README = CHART / "README.md"
 
-# Shapes that several values share, for "$ref".
+# Schemas that several values share, for "$ref".
 DEFINITIONS = {
     "port": {"type": "integer", "minimum": 1, "maximum": 65535},
     "optionalPort": {"type": ["integer", "string", "null"], "pattern": "^([0-9]+)?$"},
@@ -31,12 +31,12 @@ class Value:
     default: object
     doc: str = ""
     schema: dict | None = None
-    nothing: str | None = None
+    no_effect: str | None = None
     children: list = field(default_factory=list)
 
 
 def read() -> list[Value]:
-    """The tree of all values. One with @schema or without keys of its own is a leaf."""
+    """The tree of all values. One with @schema or without keys is a leaf."""
     lines = VALUES.read_text().splitlines()
     return _children(yaml.compose(VALUES.read_text()), (), lines)
 
@@ -52,10 +52,10 @@ def _value(key: yaml.ScalarNode, node: yaml.Node, path: tuple, lines: list[str])
             value.doc = line[3:]
         elif line.startswith("@schema "):
             value.schema = json.loads(line[8:])
-        elif line.startswith("@nothing "):
-            value.nothing = line[9:]
-    described = value.doc or value.schema
-    if isinstance(node, yaml.MappingNode) and node.value and not described:
+        elif line.startswith("@no-effect "):
+            value.no_effect = line[11:]
+    is_leaf = value.doc or value.schema
+    if isinstance(node, yaml.MappingNode) and node.value and not is_leaf:
         value.children = _children(node, value.path, lines)
     return value
 
@@ -70,7 +70,7 @@ def _comments_above(line: int, lines: list[str]) -> list[str]:
 
 
 def leaves(values: list[Value]) -> list[Value]:
-    """All values that can be set as one."""
+    """All values without documented children."""
     return [leaf for value in values for leaf in (leaves(value.children) if value.children else [value])]
 
 
@@ -82,15 +82,15 @@ def _inferred(default: object) -> dict:
 def _schema(value: Value) -> dict:
     if value.children:
         return _object(value.children)
-    if value.nothing:
-        return {"description": f"{value.doc}. No effect: {value.nothing}"}
+    if value.no_effect:
+        return {"description": f"{value.doc}. No effect: {value.no_effect}"}
     if value.schema is None and isinstance(value.default, dict) and value.default:
         return {"description": value.doc, "type": "object"}
     return {"description": value.doc, **(value.schema or _inferred(value.default))}
 
 
 def _object(values: list[Value]) -> dict:
-    """A typing mistake in a name is an error, rather than a setting that silently does not hold."""
+    """Unknown names are errors: a typing mistake would otherwise have no effect silently."""
     properties = {value.path[-1]: _schema(value) for value in values}
     return {"type": "object", "additionalProperties": False, "properties": properties}
 
@@ -99,7 +99,7 @@ def schema(values: list[Value]) -> str:
     """The text of values.schema.json."""
     document = {"$schema": "http://json-schema.org/draft-07/schema#", "title": "Values of the Headgate chart"}
     document |= _object(values)
-    # Below a parent chart Helm adds what the parent has under "global", and the condition that switches this chart on.
+    # In a subchart Helm adds the values of the parent under "global", and the condition that enables this chart.
     document["properties"]["global"]["additionalProperties"] = True
     document["properties"]["enabled"] = {"description": "Condition of a parent chart", "type": "boolean"}
     document["definitions"] = DEFINITIONS
@@ -116,12 +116,12 @@ def _cell(text: str) -> str:
 
 
 def tables(values: list[Value]) -> dict[str, str]:
-    """The tables of README.md by the name of their place."""
+    """The tables of README.md by the name in their markers."""
     rows = leaves(values)
     effective = [
-        f"| `{'.'.join(v.path)}` | {_cell(_default_text(v.default))} | {_cell(v.doc)} |" for v in rows if not v.nothing
+        f"| `{'.'.join(v.path)}` | {_cell(_default_text(v.default))} | {_cell(v.doc)} |" for v in rows if not v.no_effect
     ]
-    ignored = [f"| `{'.'.join(v.path)}` | {_cell(v.nothing)} |" for v in rows if v.nothing]
+    ignored = [f"| `{'.'.join(v.path)}` | {_cell(v.no_effect)} |" for v in rows if v.no_effect]
     return {
         "values": "\n".join(["| Value | Default | Meaning |", "|---|---|---|", *effective]),
         "without effect": "\n".join(["| Value | Why it has no effect |", "|---|---|", *ignored]),
@@ -129,21 +129,21 @@ def tables(values: list[Value]) -> dict[str, str]:
 
 
 def readme(values: list[Value], text: str) -> str:
-    """README.md with its tables made anew."""
+    """README.md with its tables generated again."""
     for name, table in tables(values).items():
         begin, end = f"<!-- begin: {name} -->", f"<!-- end: {name} -->"
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f"{README}: expected one place between {begin} and {end}")
+            raise SystemExit(f"{README}: expected one pair of {begin} and {end}")
         before, _, rest = text.partition(begin)
         text = f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}"
     return text
 
 
 def outdated() -> list[Path]:
-    """Files that do not agree with values.yaml."""
+    """Files that do not match values.yaml."""
     values = read()
-    wanted = {SCHEMA: schema(values), README: readme(values, README.read_text())}
-    return [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
+    expected = {SCHEMA: schema(values), README: readme(values, README.read_text())}
+    return [path for path, text in expected.items() if not path.exists() or path.read_text() != text]
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Objects against the OpenAPI schemas of Kubernetes, which a package carries for each version."""
+"""Validates objects with the OpenAPI schemas of Kubernetes, which a package contains for each version."""
 
 import json
 from functools import lru_cache
@@ -7,8 +7,8 @@ from importlib.resources import files
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
-# Kinds that other projects define; the package has no schemas of theirs.
-FOREIGN = {
+# API groups of other projects, of which the package has no schemas.
+WITHOUT_SCHEMA = {
     "cert-manager.io/v1",
     "keda.sh/v1alpha1",
     "keda.k8s.io/v1alpha1",
@@ -22,8 +22,8 @@ def _definitions(version: str) -> Registry:
 
 
 def _read(version: str, name: str) -> dict:
-    folder = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local-strict"
-    return json.loads((folder / name).read_text())
+    directory = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{version}.0-local-strict"
+    return json.loads((directory / name).read_text())
 
 
 @lru_cache
@@ -34,8 +34,8 @@ def _validator(version: str, api_version: str, kind: str) -> Draft202012Validato
 
 
 def problems(found: dict, version: str) -> list[str]:
-    """What this version of Kubernetes would not take of an object; unknown fields included."""
-    if found["apiVersion"] in FOREIGN:
+    """Errors of an object in this version of Kubernetes, including unknown fields."""
+    if found["apiVersion"] in WITHOUT_SCHEMA:
         return []
     errors = _validator(version, found["apiVersion"], found["kind"]).iter_errors(found)
     return [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]

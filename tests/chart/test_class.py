@@ -1,4 +1,4 @@
-"""Which Ingresses are served, with which settings, and beside whom."""
+"""IngressClass, settings, webhook, and running beside ingress-nginx."""
 
 from chart import NAMESPACE, controller, render
 
@@ -21,7 +21,7 @@ def test_settings_of_the_class() -> None:
     named = "kind: ConfigMap, name: a, namespace: b, scope: Namespace"
     for parameters in (f"{{{named}}}", f"{{apiGroup: '', {named}}}"):
         rendered = render(f"{{controller: {{ingressClassResource: {{parameters: {parameters}}}}}}}")
-        # The API server refuses an empty group.
+        # The API server rejects an empty group.
         assert "apiGroup" not in rendered.one("IngressClass")["spec"]["parameters"]
     other = render("{controller: {ingressClassResource: {parameters: {apiGroup: example.com, kind: Settings, name: a}}}}")
     assert other.one("IngressClass")["spec"]["parameters"]["apiGroup"] == "example.com"
@@ -47,7 +47,7 @@ def test_settings() -> None:
     assert rendered.flags()["configmap"] == f"$(POD_NAMESPACE)/{controller()}"
 
 
-def test_beside_ingress_nginx_nothing_of_it_is_owned() -> None:
+def test_beside_ingress_nginx_its_objects_are_not_created() -> None:
     rendered = render("{dropIn: {enabled: true, namespace: old}, controller: {config: {a: b}, addHeaders: {X: y}}}")
     assert not rendered.of("IngressClass") and not rendered.of("ConfigMap")
     flags = rendered.flags()
@@ -57,7 +57,7 @@ def test_beside_ingress_nginx_nothing_of_it_is_owned() -> None:
     assert "settings of old/ingress-nginx-controller apply" in rendered.notes
 
 
-def test_beside_ingress_nginx_no_status_is_written_until_told() -> None:
+def test_beside_ingress_nginx_status_is_written_only_if_enabled() -> None:
     quiet = render("{dropIn: {enabled: true}}")
     assert quiet.flags()["update-status"] == "false" and quiet.flags()["disable-leader-election"] == "true"
     assert not quiet.of("ValidatingWebhookConfiguration") and not [name for name in quiet.flags() if "webhook" in name]
@@ -82,7 +82,7 @@ def test_object_names_of_ingress_nginx_can_be_kept() -> None:
     assert names == {"ingress-nginx-controller", "ingress-nginx-controller-admission", "ingress-nginx"}
 
 
-def test_the_webhook_looks_at_the_watched_namespace_only() -> None:
+def test_the_webhook_reviews_only_the_watched_namespace() -> None:
     def selector(values: str) -> dict | None:
         return render(values).one("ValidatingWebhookConfiguration")["webhooks"][0].get("namespaceSelector")
 
@@ -94,7 +94,7 @@ def test_the_webhook_looks_at_the_watched_namespace_only() -> None:
     assert selector(own) == {"matchLabels": {"a": "b"}}
 
 
-def test_the_webhook_s_certificate() -> None:
+def test_certificate_of_the_webhook() -> None:
     def flags(values: str) -> dict:
         return {name: value for name, value in render(values).flags().items() if name.startswith("validating-webhook")}
 
@@ -123,7 +123,7 @@ def test_the_webhook_s_certificate() -> None:
     assert flags("{controller: {admissionWebhooks: {enabled: false}}}") == {}
 
 
-def test_who_may_ask_the_webhook() -> None:
+def test_clients_of_the_webhook() -> None:
     given = "clientCA: {configMap: api-clients, key: bundle.pem}"
     rendered = render(f"{{controller: {{admissionWebhooks: {{{given}}}}}}}")
     assert rendered.flags()["validating-webhook-client-ca"] == "/etc/headgate/webhook-clients/bundle.pem"

@@ -1,4 +1,4 @@
-"""The true controller with the chart's flags and the chart's rights, at an API server that enforces them."""
+"""The controller with the flags and the permissions of the chart, with an API server that enforces RBAC."""
 
 import os
 import subprocess
@@ -19,7 +19,7 @@ WEBHOOKS = "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfiguration
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 SERVICE = f"/api/v1/namespaces/{NAMESPACE}/services/{controller()}"
 
-# Values, and the address that they lead to in the status of an Ingress.
+# Values, and the address that the status of an Ingress then has.
 CASES = {
     "the whole cluster": ("{}", "192.0.2.1"),
     "another namespace": ("{controller: {scope: {enabled: true, namespace: shop}}}", "192.0.2.1"),
@@ -29,7 +29,7 @@ CASES = {
         "{controller: {scope: {enabled: true, namespace: shop}, publishService: {pathOverride: lb/front}}}",
         "192.0.2.3",
     ),
-    "a default backend of its own": (
+    "a default backend": (
         "{controller: {scope: {enabled: true, namespace: shop}}, defaultBackend: {enabled: true, image: {image: pages}}}",
         "192.0.2.1",
     ),
@@ -51,7 +51,7 @@ def service(address: str) -> dict:
 
 @pytest.fixture(name="api")
 def _api(tmp_path: Path) -> Iterator[Api]:
-    """A cluster with an Ingress, a node and a published Service of somebody else."""
+    """A cluster with an Ingress, a node and a Service of another namespace."""
     with running(tmp_path) as api:
         node = {"addresses": [{"type": "ExternalIP", "address": "192.0.2.2"}]}
         labels = {"topology.kubernetes.io/zone": "a"}
@@ -75,7 +75,7 @@ def _api(tmp_path: Path) -> Iterator[Api]:
 
 
 def install(api: Api, text: str) -> None:
-    """The release, with an address for its Service and the Pod that the controller takes itself for."""
+    """Installs the release; adds an address of its Service, and the Pod whose name the controller is started with."""
     with helm.Config(kubeconfig_path=api.kubeconfig, namespace=NAMESPACE, storage_driver="memory") as cluster:
         cluster.install(CHART, RELEASE, values(text), namespace=NAMESPACE, create_namespace=True, timeout=60)
     api.merge(f"{SERVICE}/status", {"status": service("192.0.2.1")["status"]})
@@ -89,7 +89,7 @@ def install(api: Api, text: str) -> None:
 
 
 @contextmanager
-def started(api: Api, text: str, folder: Path) -> Iterator[subprocess.Popen]:
+def started(api: Api, text: str, directory: Path) -> Iterator[subprocess.Popen]:
     """The program as the Pod would run it, on free ports of the loopback address."""
     flags = render(text).flags() | {
         "http-port": "0",
@@ -98,7 +98,7 @@ def started(api: Api, text: str, folder: Path) -> Iterator[subprocess.Popen]:
         "healthz-host": "127.0.0.1",
         "bind-address": "127.0.0.1",
         "shutdown-grace-period": "0",
-        "kubeconfig": str(api.as_account(NAMESPACE, "headgate", folder)),
+        "kubeconfig": str(api.as_account(NAMESPACE, "headgate", directory)),
     }
     if "validating-webhook" in flags:
         flags["validating-webhook"] = "127.0.0.1:0"
@@ -108,7 +108,7 @@ def started(api: Api, text: str, folder: Path) -> Iterator[subprocess.Popen]:
         "POD_NAMESPACE": NAMESPACE,
         "RUST_LOG": "info,headgate=debug,headgate_cluster=debug",
     }
-    with (folder / "log").open("w") as log:
+    with (directory / "log").open("w") as log:
         process = subprocess.Popen([program(), "controller", *arguments], env=environment, stdout=log, stderr=log)
         try:
             yield process
@@ -117,11 +117,11 @@ def started(api: Api, text: str, folder: Path) -> Iterator[subprocess.Popen]:
             process.wait()
 
 
-def stop(process: subprocess.Popen, folder: Path) -> str:
-    """All that it said, once it has stopped in order."""
+def stop(process: subprocess.Popen, directory: Path) -> str:
+    """Stops the program and returns its log."""
     process.terminate()
     code = process.wait(timeout=60)
-    log = (folder / "log").read_text()
+    log = (directory / "log").read_text()
     assert code == 0, log
     return log
 
@@ -132,24 +132,24 @@ def has_address(address: str) -> Callable[[dict], bool]:
     )
 
 
-def has_authority(found: dict) -> bool:
+def has_ca_bundle(found: dict) -> bool:
     return "caBundle" in found["webhooks"][0]["clientConfig"]
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_rights_suffice(api: Api, case: str, tmp_path: Path) -> None:
+def test_permissions_are_sufficient(api: Api, case: str, tmp_path: Path) -> None:
     text, address = CASES[case]
     install(api, text)
     with started(api, text, tmp_path) as process:
         api.until(INGRESSES, "web", has_address(address))
-        api.until(WEBHOOKS, "headgate-admission", has_authority)
+        api.until(WEBHOOKS, "headgate-admission", has_ca_bundle)
         log = stop(process, tmp_path)
     assert "forbidden" not in log and "denied" not in log.lower(), log
     assert api.find(f"{LEASES}/headgate-leader")
     assert api.list("/apis/events.k8s.io/v1/namespaces/shop/events")
 
 
-def test_on_trial_nothing_is_written_but_events(api: Api, tmp_path: Path) -> None:
+def test_drop_in_without_status_writes_only_events(api: Api, tmp_path: Path) -> None:
     api.request(
         "POST",
         "/apis/networking.k8s.io/v1/ingressclasses",
@@ -165,7 +165,7 @@ def test_on_trial_nothing_is_written_but_events(api: Api, tmp_path: Path) -> Non
     text = "{dropIn: {enabled: true, namespace: old}}"
     install(api, text)
     with started(api, text, tmp_path) as process:
-        # Something is said of the Ingress, so it is served: its Service is missing.
+        # Its Service is missing, so an Event about the Ingress means that it is served.
         api.until("/apis/events.k8s.io/v1/namespaces/shop/events", None, lambda event: event["regarding"]["name"] == "web")
         log = stop(process, tmp_path)
     assert "forbidden" not in log, log

@@ -1,4 +1,4 @@
-"""The rendered command line is one that the program takes."""
+"""The rendered command line is valid."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from test_render import MATRIX
 
 @lru_cache
 def program() -> Path:
-    """The program, built anew if it is not current."""
+    """The program, built if it is outdated."""
     subprocess.run(["cargo", "build", "--quiet", "--locked", "--bin", "headgate"], cwd=ROOT, check=True)
     return Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")) / "debug" / "headgate"
 
@@ -26,20 +26,20 @@ def known() -> set[str]:
     return set(re.findall(r"^\| `--?([^`]+)`", table, flags=re.M))
 
 
-def refusal(flags: dict, folder: Path) -> str | None:
-    """What the program says against these flags: nothing if it starts with them."""
-    # Any free ports of the loopback address, whatever the chart says.
-    given = flags | {
+def rejection(flags: dict, directory: Path) -> str | None:
+    """The error of the program with these flags; `None` if it starts."""
+    # Free ports of the loopback address instead of those of the chart.
+    flags = flags | {
         "http-port": "0",
         "https-port": "0",
         "healthz-port": "0",
         "healthz-host": "127.0.0.1",
         "bind-address": "127.0.0.1",
     }
-    given = {name: value.replace("$(POD_NAMESPACE)", "edge") for name, value in given.items()}
-    arguments = [f"--{name}={value}" if value else f"--{name}" for name, value in given.items()]
+    flags = {name: value.replace("$(POD_NAMESPACE)", "edge") for name, value in flags.items()}
+    arguments = [f"--{name}={value}" if value else f"--{name}" for name, value in flags.items()]
     with subprocess.Popen(
-        [program(), "serve", str(folder), *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        [program(), "serve", str(directory), *arguments], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     ) as process:
         try:
             lines = []
@@ -69,15 +69,15 @@ def test_every_flag_is_known(case: str) -> None:
         "all of the Services",
     ],
 )
-def test_the_program_starts_with_them(case: str, tmp_path: Path) -> None:
-    assert refusal(render(MATRIX[case]).flags(), tmp_path) is None
+def test_the_program_starts(case: str, tmp_path: Path) -> None:
+    assert rejection(render(MATRIX[case]).flags(), tmp_path) is None
 
 
-def test_the_program_refuses_others(tmp_path: Path) -> None:
-    assert "--election-ttl" in refusal(render().flags() | {"election-ttl": "soon"}, tmp_path)
+def test_the_program_rejects_invalid_flags(tmp_path: Path) -> None:
+    assert "--election-ttl" in rejection(render().flags() | {"election-ttl": "soon"}, tmp_path)
 
 
-def test_extra_args_win() -> None:
+def test_extra_args_override() -> None:
     flags = render(
         "{controller: {extraArgs: {ingress-class: mine, publish-status-address: 192.0.2.1, v: 2, enable-ssl-passthrough: null, update-status: false}}}"
     ).flags()

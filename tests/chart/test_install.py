@@ -1,4 +1,4 @@
-"""Releases: installed, upgraded and removed by real Helm at an API server."""
+"""Releases that Helm installs, upgrades and uninstalls."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import helm_python as helm
 import pytest
 
 import manifests
-from api import GIVEN, Api, running
+from api import EXTERNAL, Api, running
 from chart import CHART, NAMESPACE, RELEASE, controller, values
 
 DEPLOYMENT = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{controller()}"
@@ -29,9 +29,8 @@ def _api(tmp_path: Path) -> Iterator[Api]:
 
 @pytest.fixture(name="cluster")
 def _cluster(api: Api) -> Iterator[helm.Config]:
-    # At the fixture Helm's record of releases stays in memory: its client writes Secrets as protobuf, which that does not
-    # speak.
-    driver = "secret" if GIVEN else "memory"
+    # Helm writes Secrets as protobuf, which the fixture does not support.
+    driver = "secret" if EXTERNAL else "memory"
     with helm.Config(kubeconfig_path=api.kubeconfig, namespace=NAMESPACE, storage_driver=driver) as config:
         yield config
 
@@ -62,15 +61,15 @@ def test_a_release_from_beginning_to_end(api: Api, cluster: helm.Config) -> None
     assert [path for path in (DEPLOYMENT, SETTINGS, CLASS, WEBHOOK, ROLE) if api.find(path)] == []
 
 
-@pytest.mark.skipif(GIVEN is not None, reason="a given cluster need not run Pods")
+@pytest.mark.skipif(EXTERNAL is not None, reason="an external cluster need not run Pods")
 def test_waiting_and_helm_test(api: Api, cluster: helm.Config) -> None:
     release = cluster.install(
         CHART, RELEASE, values("{controller: {service: {type: NodePort}}}"), namespace=NAMESPACE, wait="watcher", timeout=60
     )
     assert release["status"] == "deployed"
     cluster.test(RELEASE, timeout=60)
-    left = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
-    assert not left, "a Pod of a test that succeeded is removed"
+    remaining = api.request("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    assert not remaining, "the Pod of a test that succeeded is deleted"
 
 
 @pytest.mark.skipif(not shutil.which("kubectl"), reason="no kubectl")
@@ -82,7 +81,7 @@ def test_the_plain_manifests_can_be_applied(api: Api) -> None:
     assert api.find(path)["spec"]["replicas"] == 2
 
 
-def test_an_upgrade_keeps_the_authority_that_the_controller_wrote(api: Api, cluster: helm.Config) -> None:
+def test_an_upgrade_keeps_the_ca_bundle_that_the_controller_wrote(api: Api, cluster: helm.Config) -> None:
     install(cluster)
     written = api.find(WEBHOOK)
     written["webhooks"][0]["clientConfig"]["caBundle"] = "QUJD"
@@ -93,21 +92,21 @@ def test_an_upgrade_keeps_the_authority_that_the_controller_wrote(api: Api, clus
     assert webhook["clientConfig"]["caBundle"] == "QUJD"
 
 
-def test_a_scaler_keeps_its_count_through_upgrades(api: Api, cluster: helm.Config) -> None:
+def test_upgrades_keep_the_replicas_of_an_autoscaler(api: Api, cluster: helm.Config) -> None:
     install(cluster, "{controller: {autoscaling: {enabled: true}}}")
     api.merge(DEPLOYMENT, {"spec": {"replicas": 7}})
     upgrade(cluster, "{controller: {autoscaling: {enabled: true}, minReadySeconds: 1}}")
     assert api.find(DEPLOYMENT)["spec"]["replicas"] == 7
 
 
-def test_a_class_that_is_to_be_kept_outlives_the_release(api: Api, cluster: helm.Config) -> None:
+def test_a_class_with_the_policy_keep_outlives_the_release(api: Api, cluster: helm.Config) -> None:
     install(cluster, "{controller: {ingressClassResource: {annotations: {helm.sh/resource-policy: keep}}}}")
     cluster.uninstall(RELEASE, timeout=60)
     assert api.find(CLASS) and not api.find(DEPLOYMENT)
 
 
-def test_the_way_from_ingress_nginx(api: Api, cluster: helm.Config) -> None:
-    """The steps of the chart's README.md, with the objects that a release of ingress-nginx owns."""
+def test_migration_from_ingress_nginx(api: Api, cluster: helm.Config) -> None:
+    """The steps of README.md of the chart, with objects that belong to a release of ingress-nginx."""
     settings = "/api/v1/namespaces/old/configmaps"
     api.request(
         "POST",
@@ -129,7 +128,7 @@ def test_the_way_from_ingress_nginx(api: Api, cluster: helm.Config) -> None:
     upgrade(cluster, beside % ", status: true")
     assert flag(api, "update-status") is None
 
-    # ingress-nginx is removed, and its class and settings are kept.
+    # ingress-nginx is uninstalled, and its class and settings remain.
     assert api.find(CLASS)["metadata"]["annotations"]["meta.helm.sh/release-name"] == "ingress-nginx"
     api.merge(CLASS, ownership(RELEASE, NAMESPACE))
     upgrade(cluster, "{controller: {config: {proxy-body-size: 8m}}}")
@@ -139,7 +138,7 @@ def test_the_way_from_ingress_nginx(api: Api, cluster: helm.Config) -> None:
 
 
 def ownership(release: str, namespace: str) -> dict:
-    """What Helm knows its objects by."""
+    """The metadata by which Helm recognizes the objects of a release."""
     annotations = {"meta.helm.sh/release-name": release, "meta.helm.sh/release-namespace": namespace}
     return {"metadata": {"labels": {"app.kubernetes.io/managed-by": "Helm"}, "annotations": annotations}}
 
@@ -154,7 +153,7 @@ def owned(version: str, kind: str, name: str, fields: dict) -> dict:
 def flag(api: Api, name: str) -> str | None:
     """A flag of the installed controller."""
     for argument in api.find(DEPLOYMENT)["spec"]["template"]["spec"]["containers"][0]["args"]:
-        given, _, value = argument.removeprefix("--").partition("=")
-        if given == name:
+        found, _, value = argument.removeprefix("--").partition("=")
+        if found == name:
             return value
     return None

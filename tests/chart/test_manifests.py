@@ -1,4 +1,4 @@
-"""The plain manifests are the chart's, and stand alone."""
+"""The rendered manifests are current and complete."""
 
 import pytest
 import yaml
@@ -21,11 +21,11 @@ def test_the_roles_of_tests_are_current(case: str) -> None:
     assert (manifests.ROLES / f"{case}.yaml").read_text() == manifests.roles(case), "run charts/manifests/render"
 
 
-def test_kubernetes_takes_all_objects() -> None:
+def test_all_objects_are_valid() -> None:
     assert not [(identity(found), problems(found, "1.37")) for found in documents() if problems(found, "1.37")]
 
 
-def test_nothing_says_helm() -> None:
+def test_labels_of_helm_are_removed() -> None:
     for found in documents():
         metadata = found["metadata"]
         assert not [
@@ -34,7 +34,7 @@ def test_nothing_says_helm() -> None:
         assert "app.kubernetes.io/managed-by" not in metadata.get("labels", {})
 
 
-def test_the_namespace_comes_first_and_holds_all() -> None:
+def test_the_namespace_comes_first_and_contains_all_objects() -> None:
     first, *rest = documents()
     assert first["kind"] == "Namespace"
     assert {found["metadata"].get("namespace", "headgate") for found in rest} == {"headgate"}

@@ -1,4 +1,4 @@
-"""The workload: safe defaults, and what values change of them."""
+"""The workload: safe defaults, and the effects of values."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def test_the_container_is_restricted() -> None:
 
 def test_low_ports_need_no_privilege() -> None:
     assert render().pod()["securityContext"] == {"sysctls": [LOW_PORTS]}
-    assert "securityContext" not in render("{controller: {hostNetwork: true}}").pod(), "the kubelet refuses it there"
+    assert "securityContext" not in render("{controller: {hostNetwork: true}}").pod(), "the kubelet rejects it there"
     assert "securityContext" not in render("{controller: {sysctls: null}}").pod()
     own = "{controller: {podSecurityContext: {fsGroup: 82, sysctls: [{name: a, value: b}]}}}"
     assert render(own).pod()["securityContext"] == {"fsGroup": 82, "sysctls": [{"name": "a", "value": "b"}, LOW_PORTS]}
@@ -80,7 +80,7 @@ def test_budget(values: str, budget: dict | None) -> None:
     assert specs == ([budget] if budget else [])
 
 
-def test_autoscalers_own_the_count() -> None:
+def test_replicas_are_left_to_autoscalers() -> None:
     for scaler in ("autoscaling", "keda"):
         assert "replicas" not in render(f"{{controller: {{{scaler}: {{enabled: true}}}}}}").one("Deployment")["spec"]
 
@@ -94,20 +94,20 @@ def test_autoscalers_own_the_count() -> None:
         ("{controller: {kind: DaemonSet, hostPort: {enabled: true}}}", {"maxSurge": 0, "maxUnavailable": 1}),
     ],
 )
-def test_updates_wait_for_the_successor_unless_it_needs_the_same_port(values: str, surge: dict) -> None:
+def test_updates_start_the_new_pod_first_unless_it_needs_the_same_port(values: str, surge: dict) -> None:
     rendered = render(values)
     spec = (rendered.of("Deployment") + rendered.of("DaemonSet"))[0]["spec"]
     assert spec.get("strategy", spec.get("updateStrategy")) == {"type": "RollingUpdate", "rollingUpdate": surge}
 
 
-def test_stopping_takes_its_time() -> None:
+def test_termination_grace_period() -> None:
     rendered = render()
     assert rendered.pod()["terminationGracePeriodSeconds"] == 300
     assert "lifecycle" not in rendered.container()
     assert rendered.flags()["shutdown-grace-period"] == "10"
 
 
-def test_ingress_nginx_hook_is_left_out() -> None:
+def test_the_hook_of_ingress_nginx_is_left_out() -> None:
     old = "{controller: {lifecycle: {preStop: {exec: {command: [/wait-shutdown]}}, postStart: {sleep: {seconds: 1}}}}}"
     assert render(old).container()["lifecycle"] == {"postStart": {"sleep": {"seconds": 1}}}
     assert "/wait-shutdown is left out" in render(old).notes
@@ -151,7 +151,7 @@ def test_image(values: str, image: str) -> None:
 
 
 def test_numbers_stay_numbers() -> None:
-    """Values files have floats, which in text become 1e+06."""
+    """Numbers of values files are floats, which print as 1e+06."""
     rendered = render(
         "{controller: {image: {runAsUser: 1000680000}, config: {keep-alive-requests: 10000000}, extraArgs: {workers: 1000000}}}"
     )
@@ -160,7 +160,7 @@ def test_numbers_stay_numbers() -> None:
     assert rendered.flags()["workers"] == "1000000"
 
 
-def test_the_cache_keeps_secrets_only_with_a_key() -> None:
+def test_secrets_are_cached_only_with_a_key() -> None:
     plain = render("{controller: {cache: {enabled: true}}}")
     assert plain.flags()["cache-dir"] == "/var/cache/headgate" and "cache-key-file" not in plain.flags()
     sealed = render("{controller: {cache: {enabled: true, keySecret: {name: k, key: file}}}}")
@@ -168,7 +168,7 @@ def test_the_cache_keeps_secrets_only_with_a_key() -> None:
     assert {"name": "cache-key", "secret": {"secretName": "k"}} in sealed.pod()["volumes"]
 
 
-def test_the_policy_admits_each_port_that_is_listened_on() -> None:
+def test_the_network_policy_allows_each_port() -> None:
     rendered = render(
         "{tcp: {9000: a/b:1}, udp: {53: a/b:1}, controller: {extraContainers: [{name: s, image: s, ports: [{containerPort: 9113}]}]}}"
     )

@@ -1,4 +1,4 @@
-"""Rights: what the controller uses, where it uses it, and nothing else."""
+"""Permissions: those that the controller uses, and no others."""
 
 import pytest
 
@@ -25,28 +25,28 @@ WEBHOOK = {("admissionregistration.k8s.io", "validatingwebhookconfigurations", "
 EVENTS = {("events.k8s.io", "events"): "create patch"}
 
 
-def rights(role: dict) -> dict:
+def permissions(role: dict) -> dict:
     """A role's verbs by group, resource and, if it is limited to one, name."""
     found: dict = {}
     for rule in role["rules"]:
         assert len(rule.get("resourceNames", [])) <= 1
         for resource in rule["resources"]:
             key = (rule["apiGroups"][0], resource, *rule.get("resourceNames", []))
-            assert key not in found, f"{key} stands twice"
+            assert key not in found, f"{key} is repeated"
             found[key] = " ".join(rule["verbs"])
     return found
 
 
 def everywhere(rendered: Rendered, name: str = "headgate") -> dict:
-    """Rights in the whole cluster."""
+    """Permissions in the whole cluster."""
     found = rendered.of("ClusterRole", name)
-    return rights(found[0]) if found else {}
+    return permissions(found[0]) if found else {}
 
 
 def within(rendered: Rendered, namespace: str) -> dict:
-    """Rights in a namespace."""
+    """Permissions in a namespace."""
     found = rendered.of("Role", "headgate", namespace)
-    return rights(found[0]) if found else {}
+    return permissions(found[0]) if found else {}
 
 
 def without(table: dict, *resources: str) -> dict:
@@ -61,7 +61,7 @@ def test_the_whole_cluster() -> None:
     assert len(rendered.of("Role")) == 1 and len(rendered.of("ClusterRole")) == 2
 
 
-def test_one_namespace_of_its_own() -> None:
+def test_only_the_namespace_of_the_release() -> None:
     rendered = render("{controller: {scope: {enabled: true}}}")
     assert everywhere(rendered) == CLASSES
     role = rendered.one("Role")
@@ -71,7 +71,7 @@ def test_one_namespace_of_its_own() -> None:
 
 
 def merged(role: dict) -> dict:
-    """As `rights`, where a key may stand in several rules."""
+    """As `permissions`, where several rules may have the same key."""
     found: dict = {}
     for rule in role["rules"]:
         for resource in rule["resources"]:
@@ -88,7 +88,7 @@ def test_one_other_namespace() -> None:
     assert within(rendered, NAMESPACE) == OWN | EVENTS | published | {("", "configmaps"): "list watch"}
 
 
-def test_no_rights_beyond_namespaces() -> None:
+def test_no_permissions_for_the_whole_cluster() -> None:
     rendered = render("{rbac: {scope: true}, controller: {scope: {enabled: true, namespace: shop}}}")
     assert [role["metadata"]["name"] for role in rendered.of("ClusterRole")] == ["headgate-admission"]
     assert within(rendered, "shop") == TABLE
@@ -103,7 +103,7 @@ def test_settings_and_published_service_of_other_namespaces() -> None:
     assert within(rendered, "lb") == {("", "services", "front"): "list watch"}
 
 
-def test_other_objects_that_flags_name() -> None:
+def test_objects_that_flags_name() -> None:
     flags = "{default-backend-service: pages/errors, default-ssl-certificate: tls/wildcard}"
     rendered = render(f"{{controller: {{scope: {{enabled: true}}, extraArgs: {flags}}}}}")
     assert within(rendered, "pages") == {
@@ -118,7 +118,7 @@ def test_other_objects_that_flags_name() -> None:
     assert len(render(f"{{controller: {{extraArgs: {flags}}}}}").of("Role")) == 1, "all namespaces are watched anyway"
 
 
-def test_its_zone() -> None:
+def test_topology_aware_routing() -> None:
     rendered = render("{dropIn: {enabled: true}, controller: {enableTopologyAwareRouting: true}}")
     assert within(rendered, NAMESPACE) == {("", "pods"): "get"}
     assert everywhere(rendered)[("", "nodes")] == "get"
@@ -143,7 +143,7 @@ def test_without_elections() -> None:
 def test_beside_ingress_nginx() -> None:
     rendered = render("{dropIn: {enabled: true}}")
     assert everywhere(rendered) == without(TABLE, "ingresses/status") | CLASSES
-    assert not rendered.of("Role") and len(rendered.of("ClusterRole")) == 1, "it reads, and tells of findings"
+    assert not rendered.of("Role") and len(rendered.of("ClusterRole")) == 1, "it only reads, and writes Events"
     writing = render("{dropIn: {enabled: true, status: true}}")
     assert ("coordination.k8s.io", "leases", "ingress-nginx-leader") in within(writing, NAMESPACE)
 
@@ -160,7 +160,7 @@ def test_beside_ingress_nginx() -> None:
         ("{controller: {enableTopologyAwareRouting: true}}", "get"),
     ],
 )
-def test_nodes_only_where_their_addresses_are_shown(values: str, verbs: str | None) -> None:
+def test_nodes_only_if_their_addresses_are_published(values: str, verbs: str | None) -> None:
     assert everywhere(render(values)).get(("", "nodes")) == verbs
 
 
@@ -180,13 +180,13 @@ def test_namespaces_only_with_a_selector(values: str) -> None:
         "{controller: {admissionWebhooks: {enabled: false}}}",
     ],
 )
-def test_a_certificate_of_others_needs_no_rights(values: str) -> None:
+def test_another_certificate_needs_no_permissions(values: str) -> None:
     rendered = render(values)
     assert not rendered.of("ClusterRole", "headgate-admission")
     assert within(rendered, NAMESPACE) == without(OWN, "secrets")
 
 
-def test_elections_by_another_name() -> None:
+def test_another_name_of_the_lease() -> None:
     for values in ("{controller: {electionID: mine}}", "{controller: {extraArgs: {election-id: mine}}}"):
         rendered = render(values)
         assert rendered.flags()["election-id"] == "mine"

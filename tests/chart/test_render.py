@@ -1,4 +1,4 @@
-"""Every combination renders to objects that Kubernetes takes."""
+"""Every combination renders to valid objects."""
 
 from pathlib import Path
 
@@ -6,14 +6,14 @@ import helm_python as helm
 import pytest
 import yaml
 
-from api import GIVEN, running
+from api import EXTERNAL, running
 from chart import CHART, NAMESPACE, Rendered, identity, render, values
 from kubernetes_schema import problems
 
-# The oldest version that Chart.yaml admits, one in between, and the newest known.
+# The oldest version that Chart.yaml allows, one in between, and the newest known.
 VERSIONS = ["1.25", "1.31", "1.37"]
 
-# Values by what they try.
+# Values by case.
 MATRIX = {
     "defaults": "",
     "daemonset in the node's network": """
@@ -211,30 +211,30 @@ def _rendered(request: pytest.FixtureRequest) -> Rendered:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_kubernetes_takes_all_objects(rendered: Rendered, version: str) -> None:
+def test_all_objects_are_valid(rendered: Rendered, version: str) -> None:
     known = [found for found in rendered.objects if not (version == "1.25" and _newer_than_1_25(found))]
     wrong = {identity(found): problems(found, version) for found in known}
     assert not {name: found for name, found in wrong.items() if found}
 
 
-@pytest.mark.skipif(GIVEN is None, reason="needs the cluster of HEADGATE_TEST_KUBECONFIG")
-def test_a_cluster_takes_all_objects(rendered: Rendered, tmp_path: Path) -> None:
+@pytest.mark.skipif(EXTERNAL is None, reason="needs the cluster of HEADGATE_TEST_KUBECONFIG")
+def test_the_api_server_accepts_all_objects(rendered: Rendered, tmp_path: Path) -> None:
     with running(tmp_path) as api:
         for found in rendered.objects:
             api.namespace(found["metadata"].get("namespace", NAMESPACE))
-        refusals = {identity(found): api.refusal(found) for found in rendered.objects}
-    # What a cluster has not got is no fault of the chart, and a Pod's account would be made with it.
-    beside = ("not configured on this cluster", "error looking up service account")
-    assert not {name: why for name, why in refusals.items() if why and not any(text in why for text in beside)}
+        rejections = {identity(found): api.rejection(found) for found in rendered.objects}
+    # The cluster may lack these, and the account of the Pod would be created with the Pod.
+    expected = ("not configured on this cluster", "error looking up service account")
+    assert not {name: error for name, error in rejections.items() if error and not any(text in error for text in expected)}
 
 
 def _newer_than_1_25(found: dict) -> bool:
-    """Objects with fields that the user asked for and 1.25 did not have: they are left out of its test only."""
+    """Whether the object has a requested field that 1.25 does not support."""
     text = yaml.safe_dump(found)
     return any(field in text for field in ["resizePolicy", "sleep:", "trafficDistribution"])
 
 
-def test_no_object_stands_twice(rendered: Rendered) -> None:
+def test_no_object_is_repeated(rendered: Rendered) -> None:
     names = [(found["apiVersion"], identity(found)) for found in rendered.objects]
     assert len(set(names)) == len(names)
 
@@ -280,8 +280,8 @@ def test_lint(case: str) -> None:
     assert not serious and not report["errors"]
 
 
-def test_kubernetes_refuses_what_it_does_not_know() -> None:
-    """That the validation of this file can fail."""
+def test_unknown_fields_are_invalid() -> None:
+    """Proves that the validation can fail."""
     deployment = yaml.safe_load(yaml.safe_dump(render().one("Deployment")))
     deployment["spec"]["replica"] = 2
     deployment["spec"]["minReadySeconds"] = "none"

@@ -16,7 +16,7 @@ def ports(values: str, name: str = controller()) -> dict:
 def test_defaults() -> None:
     assert ports("") == {"http": (80, "http", None, "http"), "https": (443, "https", None, "https")}
     spec = render().one("Service", controller())["spec"]
-    assert sorted(spec) == ["ports", "selector", "type"], "what is not asked for is left to the cluster"
+    assert sorted(spec) == ["ports", "selector", "type"], "other fields are left to the cluster"
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_node_ports() -> None:
     assert {port[2] for port in ports(values % "ClusterIP").values()} == {None}
 
 
-def test_the_internal_service_takes_over_what_it_does_not_say() -> None:
+def test_the_internal_service_inherits() -> None:
     values = "{controller: {service: {type: NodePort, ports: {http: 8000}, internal: {enabled: true, ports: {https: 8443}, appProtocol: false}}}}"
     assert ports(values, controller("-internal")) == {"http": (8000, "http", None, None), "https": (8443, "https", None, None)}
     assert render(values).one("Service", controller("-internal"))["spec"]["type"] == "NodePort"
@@ -77,7 +77,7 @@ def test_annotations_are_templates() -> None:
     assert render(values).one("Service", controller())["metadata"]["annotations"] == {"name": "headgate", "weight": "10"}
 
 
-def test_the_connection_test_asks_the_service() -> None:
+def test_the_connection_test_uses_the_service() -> None:
     command = render().one("Pod")["spec"]["containers"][0]["command"]
     assert command[-1] == "http://headgate-controller.edge.svc:80/healthz"
     proxied = render("{controller: {config: {use-proxy-protocol: 'true'}}}").one("Pod")["spec"]["containers"][0]["command"]

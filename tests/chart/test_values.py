@@ -1,4 +1,4 @@
-"""values.yaml, the schema, the README and the notes say the same, and ingress-nginx's values are taken."""
+"""values.yaml, the schema, README.md and the notes agree, and values of ingress-nginx are accepted."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def test_values_of_ingress_nginx_are_known(name: str) -> None:
 
 
 def test_values_without_effect_are_named_in_the_notes() -> None:
-    described = {".".join(value.path): value.nothing for value in generate.leaves(generate.read()) if value.nothing}
+    described = {".".join(value.path): value.no_effect for value in generate.leaves(generate.read()) if value.no_effect}
     for name, reason in described.items():
         setting: object = (
             {"x": "y"}
@@ -50,11 +50,11 @@ def test_values_without_effect_are_named_in_the_notes() -> None:
     assert "has no effect" not in render().notes
 
 
-def test_each_value_is_used_or_said_to_have_no_effect() -> None:
+def test_each_value_is_used_or_documented_as_without_effect() -> None:
     templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
     unused = [".".join(value.path) for value in generate.leaves(generate.read()) if value.path[-1] not in templates]
     assert not unused
 
 
-def test_values_of_a_parent_chart_are_taken() -> None:
+def test_values_of_a_parent_chart_are_accepted() -> None:
     render("{enabled: true, global: {storageClass: fast}}")

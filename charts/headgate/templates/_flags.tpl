@@ -1,14 +1,14 @@
 {{/* The command line of the controller, and helpers that it shares with roles: what is watched, and what is written. */}}
 
 {{/* "true" while the release runs beside ingress-nginx and changes nothing: no status, no election, no admission webhook. */}}
-{{- define "headgate.onTrial" -}}
+{{- define "headgate.observeOnly" -}}
 {{- if and .Values.dropIn.enabled (not .Values.dropIn.status) }}true{{ end -}}
 {{- end -}}
 
 {{/* "true" if the status of Ingresses is written. */}}
 {{- define "headgate.writesStatus" -}}
 {{- $off := has (include "headgate.text" (index .Values.controller.extraArgs "update-status")) (list "false" "False" "FALSE" "f" "F" "0") -}}
-{{- if not (or $off (include "headgate.onTrial" .) .Values.controller.disableLeaderElection) }}true{{ end -}}
+{{- if not (or $off (include "headgate.observeOnly" .) .Values.controller.disableLeaderElection) }}true{{ end -}}
 {{- end -}}
 
 {{/* `namespace/name` of the Service whose addresses are written to the status; empty: those of nodes. */}}
@@ -35,7 +35,7 @@
 {{- end -}}
 
 {{/* "true" if the controller looks up the zone of its node. */}}
-{{- define "headgate.asksForItsZone" -}}
+{{- define "headgate.readsZone" -}}
 {{- $flag := include "headgate.text" (index .Values.controller.extraArgs "enable-topology-aware-routing") -}}
 {{- if or .Values.controller.enableTopologyAwareRouting (eq $flag "true") }}true{{ end -}}
 {{- end -}}
@@ -94,7 +94,7 @@
 {{/* Source of the certificate of the webhook: "certManager", "own" (files of the user), "self" (made by the controller), or empty. */}}
 {{- define "headgate.webhookCertificate" -}}
 {{- $webhook := .Values.controller.admissionWebhooks -}}
-{{- if or (not $webhook.enabled) (include "headgate.onTrial" .) -}}
+{{- if or (not $webhook.enabled) (include "headgate.observeOnly" .) -}}
 {{- else if $webhook.certManager.enabled -}}certManager
 {{- else if and $webhook.certificate (not (hasPrefix "/usr/local/certificates/" $webhook.certificate)) -}}own
 {{- else -}}self
@@ -178,10 +178,10 @@ publish-service: {{ . | quote }}
 {{- if and $controller.reportNodeInternalIp $controller.hostNetwork }}
 report-node-internal-ip-address: "true"
 {{- end }}
-{{- if include "headgate.onTrial" . }}
+{{- if include "headgate.observeOnly" . }}
 update-status: "false"
 {{- end }}
-{{- if or $controller.disableLeaderElection (include "headgate.onTrial" .) }}
+{{- if or $controller.disableLeaderElection (include "headgate.observeOnly" .) }}
 disable-leader-election: "true"
 {{- end }}
 {{- with $controller.electionTTL }}

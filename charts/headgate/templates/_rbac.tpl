@@ -38,7 +38,7 @@ program uses every verb, and no list has `*`.
   resources: [namespaces]
   verbs: [list, watch]
 {{- end }}
-{{- if or (include "headgate.readsNodes" .) (include "headgate.asksForItsZone" .) }}
+{{- if or (include "headgate.readsNodes" .) (include "headgate.readsZone" .) }}
 - apiGroups: [""]
   resources: [nodes]
   verbs: [get]
@@ -47,7 +47,7 @@ program uses every verb, and no list has `*`.
 
 {{/* Objects of the controller itself, in its namespace. */}}
 {{- define "headgate.rules.own" -}}
-{{- if not (or .Values.controller.disableLeaderElection (include "headgate.onTrial" .)) }}
+{{- if not (or .Values.controller.disableLeaderElection (include "headgate.observeOnly" .)) }}
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
@@ -60,7 +60,7 @@ program uses every verb, and no list has `*`.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list]
-{{- else if include "headgate.asksForItsZone" . }}
+{{- else if include "headgate.readsZone" . }}
 - apiGroups: [""]
   resources: [pods]
   verbs: [get]

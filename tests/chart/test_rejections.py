@@ -1,8 +1,8 @@
-"""Wrong values are refused, and the message names the value and what would be right."""
+"""Invalid values are rejected with a message that names them and the fix."""
 
 import pytest
 
-from chart import refused, render
+from chart import rejected, render
 
 SCHEMA = [
     ("{controler: {}}", "additional properties 'controler' not allowed"),
@@ -43,7 +43,7 @@ SCHEMA = [
     ("{dropIn: true}", "at '/dropIn': got boolean, want object"),
 ]
 
-TOGETHER = [
+CONTRADICTIONS = [
     ("{controller: {autoscaling: {enabled: true}, keda: {enabled: true}}}", "Keep one of them"),
     ("{controller: {kind: DaemonSet, autoscaling: {enabled: true}}}", "Set controller.kind=Deployment"),
     ("{controller: {kind: DaemonSet, keda: {enabled: true}}}", "Set controller.kind=Deployment"),
@@ -65,13 +65,13 @@ TOGETHER = [
 
 @pytest.mark.parametrize(("values", "message"), SCHEMA)
 def test_the_schema_names_the_value(values: str, message: str) -> None:
-    assert message in refused(values)
+    assert message in rejected(values)
 
 
-@pytest.mark.parametrize(("values", "message"), TOGETHER)
-def test_values_that_do_not_go_together(values: str, message: str) -> None:
-    assert message in refused(values)
+@pytest.mark.parametrize(("values", "message"), CONTRADICTIONS)
+def test_values_that_contradict_each_other(values: str, message: str) -> None:
+    assert message in rejected(values)
 
 
-def test_the_same_fullname_in_another_namespace_is_no_clash() -> None:
+def test_the_same_fullname_in_another_namespace_is_allowed() -> None:
     render("{dropIn: {enabled: true, namespace: ingress-nginx}, fullnameOverride: ingress-nginx}")
