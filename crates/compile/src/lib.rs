@@ -23,8 +23,8 @@ pub use ingress::{
     Compiled, IngressStatus, Review, annotations, compile, references, review, settings,
 };
 pub use objects::{
-    ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, Name, Namespace, Object,
-    ObjectRef, Reader, Secret, Service, Whole,
+    ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,
+    Namespace, Object, ObjectRef, Secret, Service,
 };
 pub use options::{ClassSelection, Namespaces, Options};
 pub use snapshot::{Changes, Environment, Snapshot};

@@ -24,7 +24,7 @@ pub use class::IngressClass;
 pub use config_map::ConfigMap;
 pub(crate) use endpoints::{EndpointPort, EndpointState, Zones};
 pub use endpoints::{EndpointSlice, Endpoints};
-pub use kind::{Kind, Reader, Whole};
+pub use kind::{ApiObject, Kind, KindReader};
 pub use name::{Name, ObjectRef};
 pub use namespace::Namespace;
 pub use secret::Secret;

@@ -1,5 +1,5 @@
-//! From the text of a file to objects: splitting into documents, parsing, and reading each as one of the known kinds.
-//! All of it is pure.
+//! From the text of a file to objects: splits it into documents, parses them, and reads each as one of the supported
+//! kinds. Pure.
 
 mod kind;
 mod locate;
@@ -16,7 +16,7 @@ use headgate_compile::{Object, ObjectRef};
 pub(crate) use parse::parse;
 pub(crate) use split::{Chunk, split};
 
-/// How a file is written.
+/// Format of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// YAML, of which JSON is nearly a subset. Documents are separated by `---`.
@@ -25,13 +25,12 @@ pub(crate) enum Format {
     Json,
 }
 
-/// What a document says. Lines count from the first line of its text, from 0, so that a document which only moved
-/// within its file need not be parsed again.
+/// The parsed content of a document. Lines count from the first line of its text, from 0, so that a document which only
+/// moved within its file need not be parsed again.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// Its objects, in order.
     pub(crate) objects: Vec<Item>,
-    /// What is wrong with it.
     pub(crate) problems: Vec<Problem>,
 }
 
@@ -40,13 +39,11 @@ pub(crate) struct Outcome {
 pub(crate) struct Item {
     /// Its index in the document's list; `None`: the document is the object.
     pub(crate) index: Option<usize>,
-    /// Its kind and name.
     pub(crate) reference: ObjectRef,
-    /// The object.
     pub(crate) object: Object,
 }
 
-/// Something wrong in a document.
+/// An error in a document.
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// Line, from 0, counted from the document's first.

@@ -1,20 +1,20 @@
-//! Why a source cannot be opened.
+//! Errors of opening a source.
 
 use std::path::PathBuf;
 
-/// A path that nothing can be served from. Everything that goes wrong later is a finding, not an error.
+/// A path that cannot be opened. Later failures are findings, not errors.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// The path is missing, or a folder above it must not be searched.
+    /// The path is missing, or a directory above it denies access.
     #[error("cannot read {}: {source}", path.display())]
     Unreadable {
         /// The path as given.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The path is a socket, a pipe or a device.
-    #[error("{} is neither a file nor a folder", path.display())]
+    #[error("{} is neither a file nor a directory", path.display())]
     NotAFile {
         /// The path as given.
         path: PathBuf,

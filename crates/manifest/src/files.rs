@@ -1,4 +1,4 @@
-//! Which files there are and what is in them: all access to the file system.
+//! All access to the file system: finding files and reading them.
 
 mod read;
 mod walk;
@@ -16,10 +16,10 @@ use crate::document::Format;
 pub(crate) struct Root {
     /// As given.
     pub(crate) path: PathBuf,
-    /// The same with its folder resolved, as file events name it.
+    /// The same with links in its directory resolved, as file events name it.
     pub(crate) entry: PathBuf,
-    /// It was a folder when the source was opened.
-    pub(crate) is_folder: bool,
+    /// It was a directory when the source was opened.
+    pub(crate) is_directory: bool,
 }
 
 /// A file, ordered as definitions take precedence: by the paths given, then by name.
@@ -27,12 +27,12 @@ pub(crate) struct Root {
 pub(crate) struct FileKey {
     /// Index of the path given under which it was found.
     pub(crate) root: usize,
-    /// Path from there, beginning with the path as given.
+    /// Its path, beginning with the path as given.
     pub(crate) path: PathBuf,
 }
 
 impl FileKey {
-    /// How the file is written, by its name; what is named otherwise was named explicitly and is YAML.
+    /// The format by the file's extension; a file with another extension was given explicitly and is YAML.
     pub(crate) fn format(&self) -> Format {
         if has_extension(&self.path, &["json"]) {
             Format::Json
@@ -41,14 +41,14 @@ impl FileKey {
         }
     }
 
-    /// For people.
+    /// The path, for messages.
     pub(crate) fn display(&self) -> Arc<str> {
         self.path.to_string_lossy().into()
     }
 }
 
-/// What of a file's status changes when its content does. The time of status change is there for files that are replaced
-/// with their modification time preserved.
+/// The part of a file's status that changes with its content. The time of status change covers files that are replaced with
+/// their modification time preserved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Signature {
     device: u64,
@@ -71,13 +71,13 @@ impl Signature {
     }
 }
 
-/// Names of manifests; hidden files and what editors leave around (`.#x`, `x.yaml~`, `.x.yaml.swp`) are none.
+/// Whether a name has an extension of manifests; backups of editors (`x.yaml~`, `.x.yaml.swp`) have none.
 fn is_manifest(name: &Path) -> bool {
     has_extension(name, &["yaml", "yml", "json"])
 }
 
-/// Whether a walk would take a regular file of this path.
-pub(crate) fn is_wanted(path: &Path) -> bool {
+/// Whether a walk would return a regular file of this path.
+pub(crate) fn is_visible_manifest(path: &Path) -> bool {
     is_manifest(path)
         && !path
             .file_name()
@@ -93,17 +93,17 @@ fn has_extension(path: &Path, extensions: &[&str]) -> bool {
         .is_some_and(|extension| extensions.iter().any(|known| extension == *known))
 }
 
-/// The folder of a path with symbolic links resolved, joined with its last part as it is.
+/// The directory of a path with symbolic links resolved, joined with its last part as it is.
 pub(crate) fn entry(path: &Path) -> std::io::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     match (absolute.parent(), absolute.file_name()) {
         (Some(parent), Some(name)) => Ok(parent.canonicalize()?.join(name)),
-        // The root folder, or a path that ends in `..`.
+        // The root directory, or a path that ends in `..`.
         _ => absolute.canonicalize(),
     }
 }
 
-/// A file by its path without links, if there still is one.
+/// The regular file of a path without links, if it still exists.
 pub(crate) fn stat(path: &Path) -> Option<Found> {
     let metadata = std::fs::symlink_metadata(path)
         .ok()

@@ -1,4 +1,4 @@
-//! Which document of which file defines which object. What is served of it, the snapshot knows.
+//! Index of objects: which documents of which files define them. What of it is served is in the snapshot.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -7,44 +7,41 @@ use headgate_compile::{Finding, Object, ObjectRef, Severity, Subject};
 
 use crate::files::FileKey;
 
-/// An object as one document of one file has it.
+/// One definition of an object.
 #[derive(Clone, Debug)]
 pub(crate) struct Definition {
-    /// It stands in the file now; otherwise it did, before the file broke.
-    pub(crate) fresh: bool,
-    /// The file.
+    /// Whether the file defines it now; if not, it is kept from before the file broke.
+    pub(crate) is_current: bool,
     pub(crate) file: Arc<FileKey>,
-    /// Where in it.
-    pub(crate) place: Place,
-    /// The object.
+    pub(crate) position: Position,
     pub(crate) object: Object,
 }
 
-/// Where in a file a definition stands; later is greater.
+/// Position of a definition in its file; a later one is greater.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct Position {
     /// Number of the document, from 1.
     pub(crate) document: usize,
-    /// Index in its list.
+    /// Index in the document's list.
     pub(crate) index: Option<usize>,
     /// Line at which the document begins, from 1.
     pub(crate) line: usize,
 }
 
 impl Definition {
-    /// What stands in a file wins over what stood there once, and then the last one wins.
-    fn precedence(&self) -> (bool, &FileKey, Place) {
-        (self.fresh, &self.file, self.place)
+    /// Current definitions override kept ones; among equals the last one wins.
+    fn precedence(&self) -> (bool, &FileKey, Position) {
+        (self.is_current, &self.file, self.position)
     }
 }
 
-/// All definitions of all files.
+/// The definitions of all files.
 #[derive(Default)]
 pub(crate) struct Index {
     definitions: HashMap<ObjectRef, Vec<Definition>>,
-    /// Objects whose definitions were read again, which says nothing about whether they differ.
+    /// Objects whose definitions were read again, changed or not.
     read: HashSet<ObjectRef>,
-    /// Objects with several definitions.
+    /// Objects with several current definitions.
     repeated: BTreeSet<ObjectRef>,
 }
 
@@ -70,16 +67,15 @@ impl Index {
         removed
     }
 
-    /// Adds a definition.
     pub(crate) fn add(&mut self, object: ObjectRef, definition: Definition) {
         let definitions = self.definitions.entry(object.clone()).or_default();
-        // One definition is what there is, and room for four adds up.
+        // Nearly every object has one definition; the default capacity of four would waste memory.
         definitions.reserve_exact(1);
         definitions.push(definition);
         self.read.insert(object);
     }
 
-    /// The objects whose definitions were read since this was last called, as they are defined now; `None`: no longer.
+    /// The objects whose definitions were read since the last call, as defined now; `None`: deleted.
     pub(crate) fn take_read(&mut self) -> Vec<(ObjectRef, Option<Object>)> {
         let read = std::mem::take(&mut self.read);
         let defined = read.into_iter().map(|object| {
@@ -89,22 +85,23 @@ impl Index {
         defined.collect()
     }
 
-    /// A warning for every definition that another one overrides.
+    /// A warning for every current definition that another one overrides.
     pub(crate) fn findings(&self) -> impl Iterator<Item = Finding> {
         self.repeated.iter().flat_map(|object| {
             let definitions = self.definitions.get(object).into_iter().flatten();
             let winner = definitions.clone().max_by_key(|one| one.precedence());
-            let fresh = definitions.filter(|one| one.fresh);
-            fresh.filter_map(move |lost| {
+            let current = definitions.filter(|one| one.is_current);
+            current.filter_map(move |lost| {
                 let winner = winner.filter(|winner| winner.precedence() != lost.precedence())?;
                 Some(overridden(object, lost, winner))
             })
         })
     }
 
+    /// The object as defined now, after its definitions changed.
     fn settle(&mut self, object: &ObjectRef) -> Option<Object> {
         let definitions = self.definitions.get(object)?;
-        if definitions.iter().filter(|one| one.fresh).count() > 1 {
+        if definitions.iter().filter(|one| one.is_current).count() > 1 {
             self.repeated.insert(object.clone());
         } else {
             self.repeated.remove(object);
@@ -120,10 +117,10 @@ impl Index {
 
 fn overridden(object: &ObjectRef, lost: &Definition, winner: &Definition) -> Finding {
     let message = format!(
-        "{object} is defined again at {}, which comes later and is what is served; this definition is ignored",
-        described(winner)
+        "{object} is defined again at {}, which comes later and is served; this definition is ignored",
+        location(winner)
     );
-    let Place { document, line, .. } = lost.place;
+    let Position { document, line, .. } = lost.position;
     Finding {
         severity: Severity::Warning,
         subject: Subject::Document {
@@ -132,19 +129,19 @@ fn overridden(object: &ObjectRef, lost: &Definition, winner: &Definition) -> Fin
             line,
         },
         field: lost
-            .place
+            .position
             .index
             .map_or_else(|| "".into(), |index| format!("items[{index}]").into()),
         message: message.into(),
     }
 }
 
-fn described(definition: &Definition) -> String {
-    let Place {
+fn location(definition: &Definition) -> String {
+    let Position {
         document,
         index,
         line,
-    } = definition.place;
+    } = definition.position;
     let file = definition.file.display();
     let item = index
         .map(|index| format!(", items[{index}]"))

@@ -1,26 +1,26 @@
-//! Kubernetes objects from files and folders, watched for changes: the source behind `headgate serve`.
+//! Kubernetes objects from files and directories, watched for changes: the source behind `headgate serve`.
 //!
 //! [`Source`] reads manifests as `kubectl apply -f` would (YAML and JSON, several documents in a file, lists) into a
-//! [`Snapshot`](headgate_compile::Snapshot), as a watch of an API server does. It is no API server: it defaults the
+//! [`Snapshot`](headgate_compile::Snapshot), as a watch of an API server does. It is not an API server: it defaults the
 //! namespace and checks names and types, and leaves every decision about what an object means to compiling.
 //!
-//! What a reader can rely on:
+//! Guarantees:
 //! - One broken document affects no other. It becomes a finding with file, document number and line.
-//! - **What was served stays while its text is broken.** When an edit breaks a document, every object that vanishes from
-//!   the file by that same edit stays in service as it was last, until the document parses again or is removed. The
-//!   finding names these objects. The same holds for a file or folder that cannot be read any more. A removed document
+//! - **Objects stay in service while their text is broken.** When an edit breaks a document, every object that vanishes
+//!   from the file by that same edit stays in service as last read, until the document parses again or is removed. The
+//!   finding names these objects. The same holds for a file or directory that can no longer be read. A removed document
 //!   or file removes its objects.
-//! - An object defined twice is served as defined last: paths in the order given, files of a folder in the order of
-//!   their names, documents from top to bottom. A finding names both places.
+//! - An object defined twice is served as defined last: paths in the order given, files of a directory in the order of
+//!   their names, documents from top to bottom. A finding names both definitions.
 //! - Only changed documents are parsed again, and only objects that differ are reported.
-//! - No bytes in a file make it panic; sizes, nesting and aliases are bounded.
+//! - No file content causes a panic; sizes, nesting and aliases are bounded.
 
 mod document;
 mod error;
 mod files;
 mod index;
-mod library;
 mod source;
+mod store;
 mod watch;
 
 pub use error::SourceError;

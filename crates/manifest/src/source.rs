@@ -1,4 +1,4 @@
-//! The source: what is read at first, and every change after.
+//! The source: the initial list of objects, then every change.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,32 +10,32 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::SourceError;
 use crate::files::{Root, entry};
-use crate::library::Library;
+use crate::store::Store;
 use crate::watch::{Hint, Pending, Watches};
 
-/// A writer is done when nothing happened for so long.
+/// Files are read when no event came for this long: the writer is done.
 const QUIET: Duration = Duration::from_millis(20);
-/// However busy the writers are, what they did is read after so long.
+/// Maximum wait for [`QUIET`], however many events come.
 const CEILING: Duration = Duration::from_millis(60);
-/// How often to look where there are no events.
+/// Polling interval where there are no events.
 const POLL: Duration = Duration::from_secs(1);
 
 /// How a source finds changes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SourceOptions {
-    /// Look this often instead of waiting for events of the file system, for file systems that have none. Default `None`:
-    /// events, and looking every second where the system refuses them.
+    /// Poll at this interval instead of waiting for events, for file systems that have none. Default `None`: events, and
+    /// polling every second where the system refuses them.
     pub poll: Option<Duration>,
 }
 
-/// Kubernetes objects from files and folders.
+/// Kubernetes objects from files and directories.
 pub struct Source {
     snapshot: Snapshot,
     shared: Arc<Shared>,
     poll: Duration,
-    /// Reading that was begun, perhaps for a caller who did not wait for its end.
+    /// A read in progress, perhaps started by a call of `changes` that was cancelled.
     reading: Option<JoinHandle<()>>,
-    /// The first batch was given out.
+    /// The first batch was returned.
     is_loaded: bool,
 }
 
@@ -45,35 +45,34 @@ struct Shared {
 }
 
 struct State {
-    library: Library,
+    store: Store,
     ready: Option<Ready>,
     has_events: bool,
-    /// Everything was read once.
+    /// All files were read once.
     is_loaded: bool,
 }
 
-/// What was read and is not in the snapshot yet.
+/// Changes that were read and are not in the snapshot yet.
 struct Ready {
-    /// When the first of it was seen.
+    /// When the first event arrived.
     arrived: std::time::Instant,
-    /// Of an object the last one counts.
+    /// The last entry of an object counts.
     objects: Vec<(ObjectRef, Option<Object>)>,
     findings_changed: bool,
 }
 
 impl Source {
-    /// A source over these paths, which must exist. Nothing is read yet: that is the first batch of
-    /// [`changes`](Self::changes).
+    /// Opens these paths, which must exist. Their files are read by the first call of [`changes`](Self::changes).
     ///
     /// # Errors
-    /// When a path is missing or is neither a file nor a folder.
+    /// When a path is missing or is neither a file nor a directory.
     pub fn open(paths: Vec<PathBuf>, options: SourceOptions) -> Result<Self, SourceError> {
         let roots = paths.into_iter().map(root).collect::<Result<Vec<_>, _>>()?;
         let pending = Arc::new(Pending::default());
         let watches = Watches::new(Arc::clone(&pending), options.poll.is_none());
-        let library = Library::new(roots, watches);
+        let store = Store::new(roots, watches);
         let state = Mutex::new(State {
-            library,
+            store,
             ready: None,
             has_events: options.poll.is_none(),
             is_loaded: false,
@@ -88,18 +87,17 @@ impl Source {
     }
 
     /// The next batch: at first all objects, at once, even if there are none; then each change, about 20 ms (60 ms at
-    /// most) after it happened. Dropping the future loses nothing. Needs a tokio runtime with time; files are read on its
-    /// blocking threads.
+    /// most) after it happened. Cancel safe. Needs a tokio runtime with time; files are read on its blocking threads.
     pub async fn changes(&mut self) -> Batch {
         loop {
             self.finish().await;
-            if let Some(batch) = self.take_in() {
+            if let Some(batch) = self.take_batch() {
                 return batch;
             }
             if self.is_loaded {
-                self.settled().await;
+                self.wait_for_change().await;
             } else {
-                self.shared.pending.look_at_everything();
+                self.shared.pending.request_rescan();
             }
             let shared = Arc::clone(&self.shared);
             self.reading = Some(spawn_blocking(move || shared.refresh()));
@@ -111,8 +109,8 @@ impl Source {
         &self.snapshot
     }
 
-    /// Takes what was read into the snapshot. `None`: nothing was read, or nothing new.
-    fn take_in(&mut self) -> Option<Batch> {
+    /// Applies what was read to the snapshot. `None`: nothing was read, or nothing changed.
+    fn take_batch(&mut self) -> Option<Batch> {
         let (ready, findings) = self.shared.take_ready()?;
         for (reference, object) in ready.objects {
             match object {
@@ -122,8 +120,8 @@ impl Source {
         }
         let is_first = !std::mem::replace(&mut self.is_loaded, true);
         let changes = self.snapshot.take_changes();
-        let is_news = is_first || ready.findings_changed || !changes.is_empty();
-        is_news.then_some(Batch {
+        let is_changed = is_first || ready.findings_changed || !changes.is_empty();
+        is_changed.then_some(Batch {
             arrived: ready.arrived,
             changes,
             findings,
@@ -131,8 +129,8 @@ impl Source {
         })
     }
 
-    /// Waits for a change, and until whoever makes it is done.
-    async fn settled(&self) {
+    /// Waits for a change, then until no event came for [`QUIET`].
+    async fn wait_for_change(&self) {
         let pending = &self.shared.pending;
         if pending.is_empty() {
             if !self.shared.has_events() {
@@ -149,7 +147,7 @@ impl Source {
         }
     }
 
-    /// Waits for the reading that was begun.
+    /// Waits for the read in progress, if any.
     async fn finish(&mut self) {
         let Some(reading) = &mut self.reading else {
             return;
@@ -157,9 +155,9 @@ impl Source {
         let result = reading.await;
         self.reading = None;
         if let Err(error) = result {
-            // A panic, or the runtime is stopping. Not again at once.
+            // A panic, or the runtime is stopping: no immediate retry.
             tracing::error!(%error, "reading the manifests failed");
-            self.shared.pending.look_at_everything();
+            self.shared.pending.request_rescan();
             sleep(POLL).await;
         }
     }
@@ -169,38 +167,38 @@ impl Shared {
     fn refresh(&self) {
         let mut state = self.state();
         let hint = self.pending.take();
-        // Without events, being called is the reason to look.
+        // Without events, every call is a poll.
         let hint = if state.has_events {
             hint
         } else {
             Hint { all: true, ..hint }
         };
-        let news = state.library.refresh(&hint);
-        state.has_events = state.library.has_events();
-        if !news.objects.is_empty() || news.findings_changed || !state.is_loaded {
+        let refreshed = state.store.refresh(&hint);
+        state.has_events = state.store.has_events();
+        if !refreshed.objects.is_empty() || refreshed.findings_changed || !state.is_loaded {
             let ready = state.ready.get_or_insert_with(|| Ready {
                 arrived: hint.arrived.unwrap_or_else(std::time::Instant::now),
                 objects: Vec::new(),
                 findings_changed: false,
             });
-            ready.objects.extend(news.objects);
-            ready.findings_changed |= news.findings_changed;
+            ready.objects.extend(refreshed.objects);
+            ready.findings_changed |= refreshed.findings_changed;
         }
         state.is_loaded = true;
     }
 
-    /// With all findings.
+    /// What is ready, and all findings.
     fn take_ready(&self) -> Option<(Ready, Vec<Finding>)> {
         let mut state = self.state();
         let ready = state.ready.take()?;
-        Some((ready, state.library.findings().to_vec()))
+        Some((ready, state.store.findings().to_vec()))
     }
 
     fn has_events(&self) -> bool {
         self.state().has_events
     }
 
-    /// After a panic the next look reads everything again.
+    /// After a panic the next refresh scans everything again.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -212,12 +210,12 @@ fn root(path: PathBuf) -> Result<Root, SourceError> {
         Ok((metadata, entry)) if metadata.is_dir() => Ok(Root {
             path,
             entry,
-            is_folder: true,
+            is_directory: true,
         }),
         Ok((metadata, entry)) if metadata.is_file() => Ok(Root {
             path,
             entry,
-            is_folder: false,
+            is_directory: false,
         }),
         Ok(_) => Err(SourceError::NotAFile { path }),
         Err(source) => Err(SourceError::Unreadable { path, source }),

@@ -1,7 +1,7 @@
-//! Where changes come from: events of the file system, or looking again every second where there are none.
+//! Detection of changes: events of the file system, or polling every second where there are none.
 //!
-//! Each folder is watched by itself, not as a tree: the walk knows which folders matter, symbolic links included, and a
-//! folder that is replaced by another of its name is watched anew.
+//! Each directory is watched by itself, not as a tree: the walk knows the relevant directories, including the targets of
+//! symbolic links, and a directory that is replaced by another of its name is watched again.
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-/// Paths remembered; with more, all is looked at.
+/// Maximum of changed paths in a [`Hint`]; with more, all files are scanned.
 const MAX_PATHS: usize = 1024;
 
 /// What may have changed.
 #[derive(Debug, Default)]
 pub(crate) struct Hint {
-    /// Anything.
+    /// Any file.
     pub(crate) all: bool,
-    /// These paths, without links in their folders.
+    /// These paths, with links in their directories resolved.
     pub(crate) paths: HashSet<PathBuf>,
     /// Those among them that were removed, renamed or created.
     pub(crate) moved: HashSet<PathBuf>,
-    /// When the first of it was seen.
+    /// When the first event arrived.
     pub(crate) arrived: Option<Instant>,
 }
 
@@ -34,7 +34,7 @@ impl Hint {
     }
 }
 
-/// What happened since it was last asked for.
+/// Events since the last [`take`](Self::take).
 #[derive(Default)]
 pub(crate) struct Pending {
     state: Mutex<State>,
@@ -44,19 +44,17 @@ pub(crate) struct Pending {
 #[derive(Default)]
 struct State {
     hint: Hint,
-    /// Folders whose entries matter.
-    folders: HashSet<PathBuf>,
-    /// Single entries that matter: the paths given.
+    /// Directories whose entries are relevant.
+    directories: HashSet<PathBuf>,
+    /// Single relevant entries: the paths given.
     entries: HashSet<PathBuf>,
 }
 
 impl Pending {
-    /// Takes what happened.
     pub(crate) fn take(&self) -> Hint {
         std::mem::take(&mut self.state().hint)
     }
 
-    /// Whether anything happened.
     pub(crate) fn is_empty(&self) -> bool {
         self.state().hint.is_empty()
     }
@@ -66,8 +64,8 @@ impl Pending {
         self.arrived.notified().await;
     }
 
-    /// Makes the next look a look at everything.
-    pub(crate) fn look_at_everything(&self) {
+    /// Makes the next refresh scan all files.
+    pub(crate) fn request_rescan(&self) {
         let mut state = self.state();
         state.hint.all = true;
         state.hint.arrived.get_or_insert_with(Instant::now);
@@ -75,18 +73,18 @@ impl Pending {
         self.arrived.notify_one();
     }
 
-    fn concern(&self, folders: HashSet<PathBuf>, entries: HashSet<PathBuf>) {
+    fn set_relevant(&self, directories: HashSet<PathBuf>, entries: HashSet<PathBuf>) {
         let mut state = self.state();
-        (state.folders, state.entries) = (folders, entries);
+        (state.directories, state.entries) = (directories, entries);
     }
 
     fn event(&self, event: notify::Result<Event>) {
         match event {
-            Ok(event) if event.need_rescan() => self.look_at_everything(),
+            Ok(event) if event.need_rescan() => self.request_rescan(),
             Ok(event) => self.changed(event),
             Err(error) => {
-                tracing::debug!(%error, "watching files failed once; looking at all of them");
-                self.look_at_everything();
+                tracing::debug!(%error, "watching files failed; scanning all of them");
+                self.request_rescan();
             }
         }
     }
@@ -99,7 +97,7 @@ impl Pending {
         let paths: Vec<_> = event
             .paths
             .into_iter()
-            .filter(|path| state.concerns(path))
+            .filter(|path| state.is_relevant(path))
             .collect();
         if paths.is_empty() {
             return;
@@ -109,18 +107,18 @@ impl Pending {
         self.arrived.notify_one();
     }
 
-    /// A panic elsewhere cannot leave it half written: every change of it is one assignment or insertion.
+    /// A panic cannot leave the state inconsistent: every change of it is one assignment or insertion.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn concerns(&self, path: &Path) -> bool {
+    fn is_relevant(&self, path: &Path) -> bool {
         let parent = path.parent();
-        self.folders.contains(path)
+        self.directories.contains(path)
             || self.entries.contains(path)
-            || parent.is_some_and(|parent| self.folders.contains(parent))
+            || parent.is_some_and(|parent| self.directories.contains(parent))
     }
 }
 
@@ -131,7 +129,7 @@ impl Hint {
             self.all = true;
         }
         if moved {
-            // Kept even when everything is looked at: a folder replaced has to be watched anew.
+            // Needed even for a full scan: a replaced directory must be watched again.
             self.moved.extend(paths.iter().cloned());
         }
         if !self.all {
@@ -140,7 +138,7 @@ impl Hint {
     }
 }
 
-/// Whether an event means that a path leads somewhere else now; `None`: nothing changed, as when we read a file.
+/// Whether a path may lead to another file after the event; `None`: nothing changed, as for our own reads.
 fn moves(kind: EventKind) -> Option<bool> {
     match kind {
         EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(false),
@@ -152,16 +150,15 @@ fn moves(kind: EventKind) -> Option<bool> {
     }
 }
 
-/// The folders that are watched.
+/// The directories that are watched.
 pub(crate) struct Watches {
     pending: Arc<Pending>,
-    /// `None`: changes are found by looking.
+    /// `None`: files are polled.
     watcher: Option<RecommendedWatcher>,
     watched: HashSet<PathBuf>,
 }
 
 impl Watches {
-    /// Watches with the system's means, or not at all.
     pub(crate) fn new(pending: Arc<Pending>, use_events: bool) -> Self {
         let mut watches = Self {
             pending,
@@ -172,77 +169,79 @@ impl Watches {
             let pending = Arc::clone(&watches.pending);
             match notify::recommended_watcher(move |event| pending.event(event)) {
                 Ok(watcher) => watches.watcher = Some(watcher),
-                Err(error) => watches.give_up(&error),
+                Err(error) => watches.fall_back_to_polling(&error),
             }
         }
         watches
     }
 
-    /// Whether changes make events.
+    /// Whether the file system reports changes as events.
     pub(crate) fn has_events(&self) -> bool {
         self.watcher.is_some()
     }
 
-    /// Whether this is a folder that is watched.
     pub(crate) fn is_watched(&self, path: &Path) -> bool {
         self.watched.contains(path)
     }
 
-    /// Watches these folders, and the entries given, and nothing else. Whether any of them is new.
-    pub(crate) fn watch(&mut self, entries: &[PathBuf], folders: &BTreeSet<PathBuf>) -> bool {
+    /// Watches exactly these directories and entries. Returns whether any of them is new.
+    pub(crate) fn watch(&mut self, entries: &[PathBuf], directories: &BTreeSet<PathBuf>) -> bool {
         if self.watcher.is_none() {
             return false;
         }
         let parents = entries
             .iter()
             .filter_map(|entry| entry.parent().map(Path::to_owned));
-        let wanted: HashSet<_> = folders.iter().cloned().chain(parents).collect();
-        self.pending.concern(
-            folders.iter().cloned().collect(),
+        let desired: HashSet<_> = directories.iter().cloned().chain(parents).collect();
+        self.pending.set_relevant(
+            directories.iter().cloned().collect(),
             entries.iter().cloned().collect(),
         );
-        for folder in self.watched.extract_if(|folder| !wanted.contains(folder)) {
+        for directory in self
+            .watched
+            .extract_if(|directory| !desired.contains(directory))
+        {
             if let Some(watcher) = &mut self.watcher {
-                // Fails where the folder is gone, and the watch with it.
-                let _ = watcher.unwatch(&folder);
+                // Fails if the directory is gone, and its watch with it.
+                let _ = watcher.unwatch(&directory);
             }
         }
-        let new: Vec<_> = wanted
+        let new: Vec<_> = desired
             .into_iter()
-            .filter(|folder| !self.watched.contains(folder))
+            .filter(|directory| !self.watched.contains(directory))
             .collect();
-        new.iter().for_each(|folder| self.add(folder));
+        new.iter().for_each(|directory| self.add(directory));
         !new.is_empty()
     }
 
-    /// What was removed or renamed is no longer what is watched under its name, nor is anything below it.
+    /// Drops the watches of moved directories and of those below them: their names may lead elsewhere now.
     pub(crate) fn forget(&mut self, hint: &Hint) {
-        let gone = |folder: &PathBuf| {
-            folder
+        let gone = |directory: &PathBuf| {
+            directory
                 .ancestors()
                 .any(|ancestor| hint.moved.contains(ancestor))
         };
-        for folder in self.watched.extract_if(gone) {
+        for directory in self.watched.extract_if(gone) {
             if let Some(watcher) = &mut self.watcher {
-                let _ = watcher.unwatch(&folder);
+                let _ = watcher.unwatch(&directory);
             }
         }
     }
 
-    fn add(&mut self, folder: &Path) {
+    fn add(&mut self, directory: &Path) {
         let Some(watcher) = &mut self.watcher else {
             return;
         };
-        match watcher.watch(folder, RecursiveMode::NonRecursive) {
-            Ok(()) => drop(self.watched.insert(folder.to_owned())),
-            // Gone again: its parent's event says so.
-            Err(_) if !folder.is_dir() => {}
-            Err(error) => self.give_up(&error),
+        match watcher.watch(directory, RecursiveMode::NonRecursive) {
+            Ok(()) => drop(self.watched.insert(directory.to_owned())),
+            // Removed since the walk; its parent gets an event.
+            Err(_) if !directory.is_dir() => {}
+            Err(error) => self.fall_back_to_polling(&error),
         }
     }
 
-    fn give_up(&mut self, error: &notify::Error) {
-        tracing::warn!(%error, "file changes cannot be watched (see fs.inotify limits); looking every second instead");
+    fn fall_back_to_polling(&mut self, error: &notify::Error) {
+        tracing::warn!(%error, "cannot watch files (see the fs.inotify limits); polling every second instead");
         self.watcher = None;
         self.watched.clear();
     }

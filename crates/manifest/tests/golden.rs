@@ -1,5 +1,5 @@
-//! What manifests are read as: each file in `golden` is a source of its own, and the `.txt` beside it says what comes of
-//! it. `UPDATE_GOLDEN=1` rewrites these.
+//! Golden tests: each file in `golden` is a source of its own, and the `.txt` beside it has the objects and findings read
+//! from it. `UPDATE_GOLDEN=1` rewrites these.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -11,8 +11,8 @@ use headgate_manifest::{Source, SourceOptions};
 
 #[tokio::test]
 async fn manifests_are_read_as_expected() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();

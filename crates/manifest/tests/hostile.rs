@@ -1,4 +1,4 @@
-//! No bytes make the source panic, and no document takes its neighbour along.
+//! No file content causes a panic, and a broken document affects no other.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -40,20 +40,20 @@ items:
         text
 ";
 
-/// What a folder with one file of these bytes, and one good file, is read as.
+/// The changes and the batch of a directory with one file of these bytes and one valid file.
 fn read(name: &str, bytes: &[u8]) -> (Vec<String>, Batch) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let folder = tempfile::TempDir::new().unwrap();
-        std::fs::write(folder.path().join(name), bytes).unwrap();
-        std::fs::write(folder.path().join("z.yaml"), config_map("sibling", "1")).unwrap();
+        let directory = tempfile::TempDir::new().unwrap();
+        std::fs::write(directory.path().join(name), bytes).unwrap();
+        std::fs::write(directory.path().join("z.yaml"), config_map("sibling", "1")).unwrap();
         let options = SourceOptions {
             poll: Some(std::time::Duration::from_secs(1)),
         };
-        let mut source = Source::open(vec![folder.path().to_owned()], options).unwrap();
+        let mut source = Source::open(vec![directory.path().to_owned()], options).unwrap();
         let batch = source.changes().await;
         (common::changes(&source, &batch), batch)
     })
@@ -100,18 +100,18 @@ proptest! {
 }
 
 #[test]
-fn the_manifest_to_mutate_is_good() {
+fn the_manifest_to_mutate_is_valid() {
     let (changes, batch) = read("a.yaml", MANIFEST.as_bytes());
     assert_eq!((changes.len(), common::findings(&batch)), (4, vec![]));
 }
 
-/// Three documents over and over: good, broken, foreign.
+/// Three documents over and over: valid, broken, and of an unsupported kind.
 #[tokio::test]
 async fn broken_documents_hide_no_others() {
     let documents = (0..300).map(|n| match n % 3 {
-        0 => config_map(&format!("good-{n}"), "1"),
+        0 => config_map(&format!("valid-{n}"), "1"),
         1 => format!("kind: ConfigMap\nbroken-{n}: [\n"),
-        _ => "kind: Foreign\nalso: broken: [\n".to_owned(),
+        _ => "kind: Widget\nalso: broken: [\n".to_owned(),
     });
     let text = documents.collect::<Vec<_>>().join("---\n");
     let mut fixture = Fixture::new(&[("a.yaml", &text)]);

@@ -1,4 +1,4 @@
-//! Changes of files, in all the ways in which people and programs make them.
+//! Changes of files, in all the ways in which editors, programs and the kubelet make them.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -11,11 +11,11 @@ use common::{Fixture, applied, config_map, deleted};
 use headgate_manifest::{Source, SourceError, SourceOptions};
 
 #[tokio::test]
-async fn an_empty_folder_is_a_first_batch_too() {
+async fn the_first_batch_of_an_empty_directory_is_empty() {
     let mut fixture = Fixture::new(&[]);
-    assert_eq!(fixture.told().await, Vec::<String>::new());
+    assert_eq!(fixture.next_lines().await, Vec::<String>::new());
     fixture.write("a.yaml", &config_map("a", "1"));
-    assert_eq!(fixture.told().await, [applied("a", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "1")]);
 }
 
 #[tokio::test]
@@ -24,21 +24,24 @@ async fn a_file_is_written_replaced_and_removed() {
         ("a.yaml", &config_map("a", "1")),
         ("sub/b.yml", &config_map("b", "1")),
     ]);
-    assert_eq!(fixture.told().await, [applied("a", "1"), applied("b", "1")]);
+    assert_eq!(
+        fixture.next_lines().await,
+        [applied("a", "1"), applied("b", "1")]
+    );
     fixture.write("a.yaml", &config_map("a", "2"));
-    assert_eq!(fixture.told().await, [applied("a", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "2")]);
     fixture.write("a.yaml", &config_map("a", "3"));
-    assert_eq!(fixture.told().await, [applied("a", "3")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "3")]);
     fixture.write("sub/b.yml", &config_map("b", "2"));
-    assert_eq!(fixture.told().await, [applied("b", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("b", "2")]);
     fixture.overwrite("a.yaml", &config_map("a", "4"));
-    fixture.until(&applied("a", "4")).await;
+    fixture.wait_for(&applied("a", "4")).await;
     fixture.remove("a.yaml");
-    assert_eq!(fixture.told().await, [deleted("a")]);
+    assert_eq!(fixture.next_lines().await, [deleted("a")]);
 }
 
 #[tokio::test]
-async fn a_change_is_told_within_a_tenth_of_a_second() {
+async fn a_change_is_reported_within_a_tenth_of_a_second() {
     let mut fixture = Fixture::new(&[("a.yaml", &config_map("a", "0"))]);
     fixture.next().await;
     // The best of several: the machine may be busy.
@@ -47,66 +50,66 @@ async fn a_change_is_told_within_a_tenth_of_a_second() {
         let value = round.to_string();
         fixture.write("a.yaml", &config_map("a", &value));
         let start = Instant::now();
-        assert_eq!(fixture.changed().await, [applied("a", &value)]);
+        assert_eq!(fixture.next_changes().await, [applied("a", &value)]);
         best = best.min(start.elapsed());
     }
     assert!(best < Duration::from_millis(100), "{best:?}");
 }
 
 #[tokio::test]
-async fn a_single_file_is_followed_through_replacement_and_return() {
+async fn a_single_file_is_watched_through_replacement_and_return() {
     let files = [("a.yaml", &*config_map("a", "1")), ("other.yaml", "{")];
     let mut fixture = Fixture::over(&files, &["a.yaml"], SourceOptions::default());
-    assert_eq!(fixture.told().await, [applied("a", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "1")]);
     fixture.write("other.yaml", &config_map("other", "1"));
     fixture.write("a.yaml", &config_map("a", "2"));
-    assert_eq!(fixture.told().await, [applied("a", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "2")]);
     fixture.remove("a.yaml");
     let gone =
         "warning a.yaml:1 (document 1): cannot be read: No such file or directory (os error 2)";
-    assert_eq!(fixture.told().await, [deleted("a"), gone.to_owned()]);
+    assert_eq!(fixture.next_lines().await, [deleted("a"), gone.to_owned()]);
     fixture.write("a.yaml", &config_map("a", "3"));
-    assert_eq!(fixture.told().await, [applied("a", "3")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "3")]);
 }
 
 #[tokio::test]
-async fn new_folders_are_seen_however_deep() {
+async fn new_directories_are_found_at_any_depth() {
     let mut fixture = Fixture::new(&[]);
     fixture.next().await;
     fixture.write("x/y/z/a.yaml", &config_map("a", "1"));
-    assert_eq!(fixture.told().await, [applied("a", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "1")]);
     fixture.write("x/y/z/b.yaml", &config_map("b", "1"));
-    assert_eq!(fixture.told().await, [applied("b", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("b", "1")]);
     fixture.write(
         "x/c.json",
         r#"{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}"#,
     );
-    assert_eq!(fixture.told().await, ["+ ConfigMap default/c {}"]);
+    assert_eq!(fixture.next_lines().await, ["+ ConfigMap default/c {}"]);
     std::fs::rename(fixture.path("x/y"), fixture.path("moved")).unwrap();
-    // The same objects from another place: nothing to tell. A change there is told.
+    // The same objects under another path are not a change; an edit there is.
     fixture.write("moved/z/a.yaml", &config_map("a", "2"));
-    assert_eq!(fixture.told().await, [applied("a", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "2")]);
     std::fs::remove_dir_all(fixture.path("moved")).unwrap();
-    assert_eq!(fixture.told().await, [deleted("a"), deleted("b")]);
+    assert_eq!(fixture.next_lines().await, [deleted("a"), deleted("b")]);
 }
 
 #[tokio::test]
-async fn a_folder_exchanged_for_another_is_watched_on() {
+async fn a_replaced_directory_is_watched() {
     let files = [
         ("live/a.yaml", &*config_map("a", "1")),
         ("next/a.yaml", &*config_map("a", "2")),
     ];
     let mut fixture = Fixture::over(&files, &["live"], SourceOptions::default());
-    assert_eq!(fixture.told().await, [applied("a", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "1")]);
     std::fs::rename(fixture.path("live"), fixture.path("old")).unwrap();
     std::fs::rename(fixture.path("next"), fixture.path("live")).unwrap();
-    fixture.until(&applied("a", "2")).await;
+    fixture.wait_for(&applied("a", "2")).await;
     fixture.write("live/a.yaml", &config_map("a", "3"));
-    assert_eq!(fixture.told().await, [applied("a", "3")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "3")]);
 }
 
 #[tokio::test]
-async fn a_folder_that_goes_away_leaves_its_objects_in_service() {
+async fn objects_of_a_missing_directory_stay_in_service() {
     let mut fixture = Fixture::over(
         &[("live/a.yaml", &config_map("a", "1"))],
         &["live"],
@@ -114,20 +117,20 @@ async fn a_folder_that_goes_away_leaves_its_objects_in_service() {
     );
     fixture.next().await;
     std::fs::rename(fixture.path("live"), fixture.path("away")).unwrap();
-    let told = fixture.told().await;
-    assert_eq!(told.len(), 1, "{told:?}");
+    let lines = fixture.next_lines().await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(
-        told[0].starts_with("error live:1 ") && told[0].contains("stays in service"),
-        "{told:?}"
+        lines[0].starts_with("error live:1 ") && lines[0].contains("stay in service"),
+        "{lines:?}"
     );
     fixture.write("away/a.yaml", &config_map("a", "2"));
     std::fs::rename(fixture.path("away"), fixture.path("live")).unwrap();
-    assert_eq!(fixture.told().await, [applied("a", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "2")]);
 }
 
 /// As the kubelet mounts and updates a ConfigMap.
 #[tokio::test]
-async fn a_mounted_config_map_is_exchanged_by_its_data_link() {
+async fn a_mounted_config_map_is_replaced_by_its_data_link() {
     for served in ["mount", "mount/a.yaml"] {
         let files = [("mount/..one/a.yaml", &*config_map("a", "1"))];
         let fixture = Fixture::over(&files, &[], SourceOptions::default());
@@ -195,7 +198,7 @@ async fn links_are_followed_once() {
 }
 
 #[tokio::test]
-async fn hidden_files_and_those_of_editors_are_no_manifests() {
+async fn hidden_files_and_those_of_editors_are_ignored() {
     let map = config_map("x", "1");
     let names = [
         ".hidden.yaml",
@@ -209,15 +212,15 @@ async fn hidden_files_and_those_of_editors_are_no_manifests() {
     ];
     let files: Vec<_> = names.iter().map(|name| (*name, &*map)).collect();
     let mut fixture = Fixture::new(&files);
-    assert_eq!(fixture.told().await, Vec::<String>::new());
+    assert_eq!(fixture.next_lines().await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn only_what_differs_is_told() {
+async fn only_objects_that_differ_are_reported() {
     let both = format!("{}---\n{}", config_map("a", "1"), config_map("b", "1"));
     let mut fixture = Fixture::new(&[("a.yaml", &both)]);
     fixture.next().await;
-    // The second moves and is written otherwise, the first changes.
+    // The second moves and gets a comment, the first changes.
     fixture.write(
         "a.yaml",
         &format!(
@@ -226,39 +229,39 @@ async fn only_what_differs_is_told() {
             config_map("b", "1")
         ),
     );
-    assert_eq!(fixture.told().await, [applied("a", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "2")]);
 }
 
 #[tokio::test]
-async fn the_last_definition_wins_and_the_one_before_comes_back() {
+async fn the_last_definition_wins_and_the_previous_one_returns_after_its_removal() {
     let mut fixture = Fixture::new(&[
         ("a.yaml", &config_map("x", "1")),
         ("b.yaml", &config_map("x", "2")),
     ]);
-    let told = fixture.told().await;
-    assert_eq!(told[0], applied("x", "2"));
+    let lines = fixture.next_lines().await;
+    assert_eq!(lines[0], applied("x", "2"));
     assert!(
-        told[1].starts_with("warning a.yaml:1 (document 1): ")
-            && told[1].contains("b.yaml:1 (document 1)"),
-        "{told:?}"
+        lines[1].starts_with("warning a.yaml:1 (document 1): ")
+            && lines[1].contains("b.yaml:1 (document 1)"),
+        "{lines:?}"
     );
-    assert_eq!(told.len(), 2);
+    assert_eq!(lines.len(), 2);
     fixture.remove("b.yaml");
-    assert_eq!(fixture.told().await, [applied("x", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("x", "1")]);
 }
 
 #[tokio::test]
-async fn the_paths_given_decide_before_names_do() {
+async fn the_order_of_paths_precedes_the_order_of_names() {
     let files = [
         ("a.yaml", &*config_map("x", "1")),
         ("b.yaml", &*config_map("x", "2")),
     ];
     let mut fixture = Fixture::over(&files, &["b.yaml", "a.yaml"], SourceOptions::default());
-    assert_eq!(fixture.changed().await, [applied("x", "1")]);
+    assert_eq!(fixture.next_changes().await, [applied("x", "1")]);
 }
 
 #[tokio::test]
-async fn what_breaks_stays_in_service_until_it_is_mended_or_removed() {
+async fn an_object_whose_document_breaks_stays_in_service_until_it_is_fixed_or_removed() {
     let (a, b, c) = (
         config_map("a", "1"),
         config_map("b", "1"),
@@ -273,124 +276,127 @@ async fn what_breaks_stays_in_service_until_it_is_mended_or_removed() {
         "x.yaml",
         &format!("{a}---\n{}---\n{broken}---\n{c}", config_map("new", "1")),
     );
-    let told = fixture.told().await;
-    assert_eq!(told[0], applied("new", "1"));
+    let lines = fixture.next_lines().await;
+    assert_eq!(lines[0], applied("new", "1"));
     assert!(
-        told[1].ends_with("what was served before stays: ConfigMap default/b"),
-        "{told:?}"
+        lines[1].ends_with("these stay in service as last read: ConfigMap default/b"),
+        "{lines:?}"
     );
-    assert_eq!(told.len(), 2);
+    assert_eq!(lines.len(), 2);
 
-    // While it is broken, what is removed elsewhere in the file is removed.
+    // While it is broken, an object removed elsewhere in the file is deleted.
     fixture.write("x.yaml", &format!("{a}---\n{broken}---\n{c}"));
-    let told = fixture.told().await;
-    assert_eq!(told[0], deleted("new"));
-    assert!(told[1].ends_with("stays: ConfigMap default/b"), "{told:?}");
+    let lines = fixture.next_lines().await;
+    assert_eq!(lines[0], deleted("new"));
+    assert!(
+        lines[1].ends_with("as last read: ConfigMap default/b"),
+        "{lines:?}"
+    );
 
     // Broken in another way, it still stays.
     fixture.write("x.yaml", &format!("{a}---\n{broken}- x\n---\n{c}"));
-    assert!(fixture.told().await[0].ends_with("stays: ConfigMap default/b"));
+    assert!(fixture.next_lines().await[0].ends_with("as last read: ConfigMap default/b"));
 
     fixture.write(
         "x.yaml",
         &format!("{a}---\n{}---\n{c}", config_map("b", "2")),
     );
-    assert_eq!(fixture.told().await, [applied("b", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("b", "2")]);
 
     fixture.write("x.yaml", &format!("{a}---\n{broken}---\n{c}"));
-    assert!(fixture.told().await[0].ends_with("stays: ConfigMap default/b"));
+    assert!(fixture.next_lines().await[0].ends_with("as last read: ConfigMap default/b"));
     fixture.write("x.yaml", &format!("{a}---\n{c}"));
-    assert_eq!(fixture.told().await, [deleted("b")]);
+    assert_eq!(fixture.next_lines().await, [deleted("b")]);
 }
 
 #[tokio::test]
-async fn what_came_back_once_can_be_removed_while_a_neighbour_is_still_broken() {
+async fn a_fixed_object_can_be_removed_while_another_document_is_still_broken() {
     let (a, b) = (config_map("a", "1"), config_map("b", "1"));
     let (broken_a, broken_b) = ("kind: ConfigMap\na: [\n", "kind: ConfigMap\nb: [\n");
     let mut fixture = Fixture::new(&[("x.yaml", &format!("{a}---\n{b}"))]);
     fixture.next().await;
     fixture.write("x.yaml", &format!("{broken_a}---\n{broken_b}"));
-    assert_eq!(fixture.told().await.len(), 2);
+    assert_eq!(fixture.next_lines().await.len(), 2);
     fixture.write(
         "x.yaml",
         &format!("{}---\n{broken_b}", config_map("a", "2")),
     );
-    assert_eq!(fixture.told().await[0], applied("a", "2"));
+    assert_eq!(fixture.next_lines().await[0], applied("a", "2"));
     fixture.write("x.yaml", broken_b);
-    assert_eq!(fixture.told().await[0], deleted("a"));
+    assert_eq!(fixture.next_lines().await[0], deleted("a"));
 }
 
 #[tokio::test]
-async fn an_unusable_file_leaves_its_objects_in_service() {
+async fn objects_of_an_unreadable_file_stay_in_service() {
     let mut fixture = Fixture::new(&[("a.yaml", &config_map("a", "1"))]);
     fixture.next().await;
     std::fs::write(fixture.path("a.yaml"), b"kind: ConfigMap\n# \xff\n").unwrap();
-    let told = fixture.told().await;
+    let lines = fixture.next_lines().await;
     let expected = "error a.yaml:2 (document 1): is not UTF-8 text; \
-                    until this is mended, what was served before stays: ConfigMap default/a";
-    assert_eq!(told, [expected]);
-    // Too large to be read.
+                    until this is fixed, these stay in service as last read: ConfigMap default/a";
+    assert_eq!(lines, [expected]);
+    // Too large.
     std::fs::File::create(fixture.path("a.yaml"))
         .unwrap()
         .set_len(65 << 20)
         .unwrap();
-    assert!(fixture.told().await[0].contains("larger than 64 MiB"));
+    assert!(fixture.next_lines().await[0].contains("larger than 64 MiB"));
     fixture.write("a.yaml", &config_map("a", "2"));
-    assert_eq!(fixture.told().await, [applied("a", "2")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "2")]);
 }
 
 #[tokio::test]
-async fn findings_go_when_their_reason_goes() {
+async fn findings_are_removed_with_their_cause() {
     let mut fixture = Fixture::new(&[("a.yaml", "a: ["), ("b.yaml", &config_map("b", "1"))]);
     assert_eq!(fixture.next().await.findings.len(), 1);
     fixture.write("b.yaml", &config_map("b", "2"));
     assert_eq!(
         fixture.next().await.findings.len(),
         1,
-        "all findings are told each time"
+        "every batch has all findings"
     );
     fixture.remove("a.yaml");
-    assert_eq!(fixture.told().await, Vec::<String>::new());
+    assert_eq!(fixture.next_lines().await, Vec::<String>::new());
 }
 
 #[tokio::test]
-async fn a_dropped_future_loses_nothing() {
+async fn a_cancelled_call_loses_no_change() {
     let mut fixture = Fixture::new(&[("a.yaml", &config_map("a", "0"))]);
     fixture.next().await;
     for round in 1..50_u32 {
         fixture.write("a.yaml", &config_map("a", &round.to_string()));
-        let hasty = tokio::time::timeout(
+        let cancelled = tokio::time::timeout(
             Duration::from_micros(u64::from(round) * 700),
             fixture.source.changes(),
         );
-        let changes = match hasty.await {
+        let changes = match cancelled.await {
             Ok(batch) => common::changes(&fixture.source, &batch),
-            Err(_) => fixture.changed().await,
+            Err(_) => fixture.next_changes().await,
         };
         assert_eq!(changes, [applied("a", &round.to_string())]);
     }
 }
 
 #[tokio::test]
-async fn without_events_files_are_looked_at() {
+async fn without_events_files_are_polled() {
     let options = SourceOptions {
         poll: Some(Duration::from_millis(5)),
     };
     let mut fixture = Fixture::over(&[("a.yaml", &config_map("a", "1"))], &[""], options);
-    assert_eq!(fixture.told().await, [applied("a", "1")]);
+    assert_eq!(fixture.next_lines().await, [applied("a", "1")]);
     fixture.write("a.yaml", &config_map("a", "2"));
     fixture.write("sub.yaml", &config_map("b", "1"));
-    let mut told = fixture.told().await;
-    if told.len() == 1 {
-        told.extend(fixture.told().await);
+    let mut lines = fixture.next_lines().await;
+    if lines.len() == 1 {
+        lines.extend(fixture.next_lines().await);
     }
-    assert_eq!(told, [applied("a", "2"), applied("b", "1")]);
+    assert_eq!(lines, [applied("a", "2"), applied("b", "1")]);
     fixture.remove("a.yaml");
-    assert_eq!(fixture.told().await, [deleted("a")]);
+    assert_eq!(fixture.next_lines().await, [deleted("a")]);
 }
 
 #[test]
-fn a_missing_path_is_named() {
+fn errors_of_opening_name_the_path() {
     let error = Source::open(vec!["/nowhere/at/all".into()], SourceOptions::default())
         .err()
         .unwrap();
@@ -401,6 +407,6 @@ fn a_missing_path_is_named() {
         .unwrap();
     assert_eq!(
         error.to_string(),
-        "/dev/null is neither a file nor a folder"
+        "/dev/null is neither a file nor a directory"
     );
 }

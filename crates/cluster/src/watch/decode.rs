@@ -6,7 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use headgate_compile::{Kind, Name, Object, Reader, Whole};
+use headgate_compile::{ApiObject, Kind, KindReader, Name, Object};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use parking_lot::Mutex;
@@ -138,10 +138,10 @@ struct Json<'a> {
     published: Option<&'a Name>,
 }
 
-impl Reader for Json<'_> {
+impl KindReader for Json<'_> {
     type Output = serde_json::Result<(DecodedObject, String)>;
 
-    fn read<K: Whole>(self) -> Self::Output {
+    fn read<K: ApiObject>(self) -> Self::Output {
         let mut whole: K = serde_json::from_str(self.text)?;
         let version = whole.metadata_mut().resource_version.take();
         let any: &dyn Any = &whole;

@@ -191,7 +191,7 @@ impl Kind {
     }
 
     /// Has `reader` read an object of this kind as the API's type.
-    pub fn read<R: Reader>(self, reader: R) -> R::Output {
+    pub fn read<R: KindReader>(self, reader: R) -> R::Output {
         match self {
             Self::Ingress => reader.read::<networking::Ingress>(),
             Self::IngressClass => reader.read::<networking::IngressClass>(),
@@ -205,24 +205,24 @@ impl Kind {
     }
 }
 
-/// A whole object, as the API has it.
-pub trait Whole:
+/// A type of the Kubernetes API with metadata.
+pub trait ApiObject:
     Resource + Metadata<Ty = ObjectMeta> + DeserializeOwned + Into<Object> + Any
 {
 }
 
-impl<K> Whole for K where
+impl<K> ApiObject for K where
     K: Resource + Metadata<Ty = ObjectMeta> + DeserializeOwned + Into<Object> + Any
 {
 }
 
-/// Reads objects in the way of one source; see [`Kind::read`].
-pub trait Reader {
-    /// What comes of it.
+/// Reads an object of a kind known at run time as the API's type; see [`Kind::read`].
+pub trait KindReader {
+    /// Result of reading.
     type Output;
 
     /// Reads an object of type `K`.
-    fn read<K: Whole>(self) -> Self::Output;
+    fn read<K: ApiObject>(self) -> Self::Output;
 }
 
 #[cfg(test)]
@@ -234,10 +234,10 @@ mod tests {
         /// Kind, plural and version.
         struct Declared;
 
-        impl Reader for Declared {
+        impl KindReader for Declared {
             type Output = [&'static str; 3];
 
-            fn read<K: Whole>(self) -> Self::Output {
+            fn read<K: ApiObject>(self) -> Self::Output {
                 [K::KIND, K::URL_PATH_SEGMENT, K::API_VERSION]
             }
         }

@@ -1,21 +1,20 @@
-//! Which documents concern us, by their `apiVersion` and `kind`.
+//! Recognizes supported documents by their `apiVersion` and `kind`.
 
 use headgate_compile::Kind;
 
-/// What a document is.
+/// Type of a document.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Recognized {
-    /// An object that a table is made from.
+    /// An object of a supported kind.
     Object(Kind),
-    /// A list of objects; of one kind if it says so.
+    /// A list of objects; `None`: of any kinds.
     List(Option<Kind>),
-    /// Nothing of ours.
-    Foreign,
-    /// A kind of ours in a version that is not served any more, or never was.
+    /// Another kind, which is ignored.
+    Unsupported,
+    /// A supported kind in another version than the served one.
     WrongVersion(Kind),
 }
 
-/// What a document with this `apiVersion` and `kind` is.
 pub(crate) fn recognize(version: &str, kind: &str) -> Recognized {
     if let Some(known) = named(kind) {
         return recognize_object(version, known);
@@ -25,14 +24,14 @@ pub(crate) fn recognize(version: &str, kind: &str) -> Recognized {
         Some(item) => match named(item).map(|known| recognize_object(version, known)) {
             Some(Recognized::Object(known)) => Recognized::List(Some(known)),
             Some(other) => other,
-            None => Recognized::Foreign,
+            None => Recognized::Unsupported,
         },
-        None => Recognized::Foreign,
+        None => Recognized::Unsupported,
     }
 }
 
-/// Whether documents of this kind can concern us, whatever their version.
-pub(crate) fn may_concern_us(kind: &str) -> bool {
+/// Whether documents of this kind, or their items, may be of a supported kind, whatever the version.
+pub(crate) fn may_be_supported(kind: &str) -> bool {
     let item = kind.strip_suffix("List").unwrap_or(kind);
     item.is_empty() || named(item).is_some()
 }
@@ -51,6 +50,6 @@ fn recognize_object(version: &str, kind: Kind) -> Recognized {
     if group.is_none_or(|group| kind.is_of_group(group)) {
         Recognized::WrongVersion(kind)
     } else {
-        Recognized::Foreign
+        Recognized::Unsupported
     }
 }

@@ -1,5 +1,5 @@
-//! The lines at which values stand. Objects are read without positions, which is faster; this reads a document once
-//! more, with them, when there is something to say about it.
+//! The lines of values. Objects are read without positions, which is faster; this parses a document again, with them, when
+//! there are errors to report.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! From parsed values to typed objects.
 
-use headgate_compile::{Kind, Object, Whole};
+use headgate_compile::{ApiObject, Kind, KindReader, Object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -8,101 +8,98 @@ use serde_json::{Map, Value};
 use super::Item;
 use super::kind::{Recognized, recognize};
 use super::path::Path;
-use super::strings::tidy;
+use super::strings::normalize;
 
-/// Lists within lists; one level is what exists.
+/// Maximum depth of lists in lists; in practice there is one level.
 const MAX_LISTS: usize = 4;
-/// Problems told about one document: further ones say nothing new.
+/// Maximum of errors reported for one document: more would say nothing new.
 const MAX_FAULTS: usize = 100;
 
-/// A value that is wrong.
+/// An invalid value.
 #[derive(Debug)]
 pub(crate) struct Fault {
-    /// Where it stands.
     pub(crate) path: Path,
-    /// What is wrong with it.
     pub(crate) message: String,
 }
 
-/// Reads the objects out of a document.
+/// Collects the objects of a document.
 #[derive(Default)]
 pub(crate) struct Reader {
-    /// The objects read.
     pub(crate) items: Vec<Item>,
-    /// What is wrong.
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Where a value stands in the lists around it.
+/// Location of a value in its document.
 #[derive(Default)]
-struct Place {
+struct Location {
     path: Path,
+    /// Index in the innermost list.
     index: Option<usize>,
+    /// Number of lists around it.
     lists: usize,
 }
 
 impl Reader {
-    /// Reads a document.
     pub(crate) fn read(&mut self, value: Value) {
-        self.read_value(value, &Place::default());
+        self.read_value(value, &Location::default());
     }
 
-    fn read_value(&mut self, value: Value, place: &Place) {
+    fn read_value(&mut self, value: Value, location: &Location) {
         match value {
             Value::Null => {}
-            Value::Object(object) => self.read_object(object, place),
+            Value::Object(object) => self.read_object(object, location),
             _ => self.fault(
-                &place.path,
+                &location.path,
                 "is not a manifest: expected a mapping with apiVersion, kind and metadata",
             ),
         }
     }
 
-    fn read_object(&mut self, object: Map<String, Value>, place: &Place) {
+    fn read_object(&mut self, object: Map<String, Value>, location: &Location) {
         let Some(kind) = object.get("kind") else {
-            // A file of values or settings for some other tool has no apiVersion either.
+            // Values or settings of other tools have no apiVersion either.
             if object.contains_key("apiVersion") {
-                self.fault(&place.path.key("kind"), "is missing");
+                self.fault(&location.path.key("kind"), "is missing");
             }
             return;
         };
         let Some(kind) = kind.as_str() else {
-            return self.fault(&place.path.key("kind"), "is not a string");
+            return self.fault(&location.path.key("kind"), "is not a string");
         };
         let version = object
             .get("apiVersion")
             .and_then(Value::as_str)
             .unwrap_or_default();
         match recognize(version, kind) {
-            Recognized::Object(kind) => self.read_known(kind, object, place),
-            Recognized::List(kind) => self.read_list(kind, object, place),
-            Recognized::Foreign => tracing::debug!(
+            Recognized::Object(kind) => self.read_supported(kind, object, location),
+            Recognized::List(kind) => self.read_list(kind, object, location),
+            Recognized::Unsupported => tracing::debug!(
                 api_version = version,
                 kind,
-                "document of a kind that is not served"
+                "ignored a document of an unsupported kind"
             ),
-            Recognized::WrongVersion(kind) => self.wrong_version(kind, version, place),
+            Recognized::WrongVersion(kind) => self.wrong_version(kind, version, location),
         }
     }
 
-    fn wrong_version(&mut self, kind: Kind, version: &str, place: &Place) {
-        let (name, right) = (kind.as_str(), kind.api_version());
-        let what = if version.is_empty() {
+    fn wrong_version(&mut self, kind: Kind, version: &str, location: &Location) {
+        let (name, served) = (kind.as_str(), kind.api_version());
+        let problem = if version.is_empty() {
             "is missing".to_owned()
         } else {
             format!("{version:?} of {name} is not served")
         };
         self.fault(
-            &place.path.key("apiVersion"),
-            &format!("{what}: use {right:?}"),
+            &location.path.key("apiVersion"),
+            &format!("{problem}: use {served:?}"),
         );
     }
 
-    /// Items of a typed list need not repeat what the list says of them.
-    fn read_list(&mut self, kind: Option<Kind>, mut list: Map<String, Value>, place: &Place) {
-        let path = place.path.key("items");
-        if place.lists == MAX_LISTS {
-            return self.fault(&path, "is a list within too many lists");
+    /// Items of a typed list may omit kind and apiVersion.
+    fn read_list(&mut self, kind: Option<Kind>, mut list: Map<String, Value>, location: &Location) {
+        let path = location.path.key("items");
+        if location.lists == MAX_LISTS {
+            return self.fault(&path, "is nested in too many lists");
         }
         let items = match list.remove("items") {
             Some(Value::Array(items)) => items,
@@ -118,33 +115,30 @@ impl Reader {
             }
             self.read_value(
                 item,
-                &Place {
+                &Location {
                     path: path.index(index),
                     index: Some(index),
-                    lists: place.lists + 1,
+                    lists: location.lists + 1,
                 },
             );
         }
     }
 
-    fn read_known(&mut self, kind: Kind, mut object: Map<String, Value>, place: &Place) {
+    fn read_supported(&mut self, kind: Kind, mut object: Map<String, Value>, location: &Location) {
         let title = title(kind, &object);
-        let faults = tidy(kind, &mut object, &place.path);
+        let faults = normalize(kind, &mut object, &location.path);
         if faults.is_empty() {
-            let path = &place.path;
-            match kind.read(Finish {
+            let path = &location.path;
+            match kind.read(Decode {
                 kind,
                 value: object,
                 path,
             }) {
-                Ok(object) => {
-                    let (reference, object) = (object.reference(), object);
-                    self.items.push(Item {
-                        index: place.index,
-                        reference,
-                        object,
-                    });
-                }
+                Ok(object) => self.items.push(Item {
+                    index: location.index,
+                    reference: object.reference(),
+                    object,
+                }),
                 Err(fault) => self.fault(&fault.path, &format!("{}{title}", fault.message)),
             }
         }
@@ -163,7 +157,7 @@ impl Reader {
     }
 }
 
-/// Which object it is about, as far as that can be told; at the end of a message.
+/// Kind and name of the object, as far as known, for the end of a message.
 fn title(kind: Kind, object: &Map<String, Value>) -> String {
     let metadata = object.get("metadata");
     let text = |key| {
@@ -181,24 +175,24 @@ fn title(kind: Kind, object: &Map<String, Value>) -> String {
     }
 }
 
-/// Makes an object of a value.
-struct Finish<'a> {
+/// Decodes a value as the API's type of its kind.
+struct Decode<'a> {
     kind: Kind,
     value: Map<String, Value>,
     path: &'a Path,
 }
 
-impl headgate_compile::Reader for Finish<'_> {
+impl KindReader for Decode<'_> {
     type Output = Result<Object, Fault>;
 
-    fn read<K: Whole>(self) -> Self::Output {
+    fn read<K: ApiObject>(self) -> Self::Output {
         let Self { kind, value, path } = self;
-        let mut whole: K = deserialize(value, path).map_err(|fault| match kind {
+        let mut object: K = deserialize(value, path).map_err(|fault| match kind {
             _ if kind.is_confidential() => without_value(fault),
             _ => fault,
         })?;
-        check_names(kind, whole.metadata_mut(), &path.key("metadata"))?;
-        Ok(whole.into())
+        check_names(kind, object.metadata_mut(), &path.key("metadata"))?;
+        Ok(object.into())
     }
 }
 
@@ -209,7 +203,7 @@ fn deserialize<T: DeserializeOwned>(object: Map<String, Value>, path: &Path) -> 
     })
 }
 
-/// The reason that a deserializer gives can quote the value.
+/// Replaces the message of the deserializer, which can quote the value.
 fn without_value(fault: Fault) -> Fault {
     Fault {
         path: fault.path,
@@ -217,7 +211,7 @@ fn without_value(fault: Fault) -> Fault {
     }
 }
 
-/// Fills in the namespace and refuses names that no API server would have stored: they end up in logs and labels.
+/// Defaults the namespace and rejects names that an API server would reject: they end up in logs and labels.
 fn check_names(kind: Kind, metadata: &mut ObjectMeta, path: &Path) -> Result<(), Fault> {
     let name = metadata.name.as_deref().unwrap_or_default();
     if name.is_empty() {
@@ -241,17 +235,18 @@ fn check_names(kind: Kind, metadata: &mut ObjectMeta, path: &Path) -> Result<(),
     Ok(())
 }
 
-fn check_name(name: &str, longest: usize, path: &Path) -> Result<(), Fault> {
+fn check_name(name: &str, max_length: usize, path: &Path) -> Result<(), Fault> {
     let edge = |byte: Option<u8>| {
         byte.is_some_and(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
     };
     let within = |byte: u8| edge(Some(byte)) || byte == b'-' || byte == b'.';
-    let right = edge(name.bytes().next()) && edge(name.bytes().last()) && name.bytes().all(within);
-    if right && name.len() <= longest {
+    let is_valid =
+        edge(name.bytes().next()) && edge(name.bytes().last()) && name.bytes().all(within);
+    if is_valid && name.len() <= max_length {
         return Ok(());
     }
     let message = format!(
-        "{name:?} is no name: at most {longest} of a-z, 0-9, `-` and `.`, with a letter or digit at both ends"
+        "{name:?} is not a valid name: at most {max_length} of a-z, 0-9, `-` and `.`, with a letter or digit at both ends"
     );
     Err(Fault {
         path: path.clone(),

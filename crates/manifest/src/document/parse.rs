@@ -1,4 +1,4 @@
-//! The text of a document becomes values, values become objects.
+//! Parses the text of a document.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -8,14 +8,14 @@ use super::locate::locate;
 use super::object::{Fault, Reader};
 use super::{Format, Outcome, Problem, kind};
 
-/// Levels of nesting in a document. An Ingress needs about ten; the parser recurses once for each.
+/// Maximum nesting in a document. An Ingress needs about ten levels; the parser recurses once for each.
 const MAX_DEPTH: usize = 64;
-/// Keys, values and lists in one document: above what a list of 100,000 objects has.
+/// Maximum of keys, values and lists in a document: more than a list of 100,000 objects has.
 const MAX_NODES: usize = 8_000_000;
-/// Events that aliases may add to those of the text itself.
+/// Maximum of parser events that aliases add to those of the text itself.
 const MAX_ALIAS_EVENTS: usize = 100_000;
 
-/// What a document says; total. A panic of the parser is a problem of the document like any other.
+/// Parses a document. Total: a panic of the parser becomes a problem of the document.
 pub(crate) fn parse(text: &str, format: Format) -> Outcome {
     catch_unwind(AssertUnwindSafe(|| read(text, format))).unwrap_or_else(|_| Outcome {
         problems: vec![whole(0, "the parser failed on this document".to_owned())],
@@ -23,7 +23,6 @@ pub(crate) fn parse(text: &str, format: Format) -> Outcome {
     })
 }
 
-/// Bounds for the parser.
 pub(crate) fn yaml_options() -> serde_saphyr::Options {
     serde_saphyr::options! {
         budget: serde_saphyr::budget! {
@@ -41,7 +40,7 @@ pub(crate) fn yaml_options() -> serde_saphyr::Options {
 
 fn read(text: &str, format: Format) -> Outcome {
     if format == Format::Yaml
-        && top_level_kind(text).is_some_and(|kind| !kind::may_concern_us(kind))
+        && top_level_kind(text).is_some_and(|kind| !kind::may_be_supported(kind))
     {
         return Outcome::default();
     }
@@ -65,8 +64,8 @@ fn read(text: &str, format: Format) -> Outcome {
     }
 }
 
-/// The kind of a document written in the usual way, found by its line alone, so that what is not ours (and is perhaps
-/// written in ways that we would refuse) is not even parsed. `None`: only parsing can tell.
+/// The kind of a document in the usual layout, found by its line alone, so that unsupported kinds, which may be written in
+/// ways that the parser rejects, are not parsed. `None`: unknown without parsing.
 fn top_level_kind(text: &str) -> Option<&str> {
     let value = text.lines().find_map(|line| line.strip_prefix("kind:"))?;
     let value = value
@@ -88,7 +87,7 @@ fn value(text: &str, format: Format) -> Result<Value, Problem> {
     }
 }
 
-/// The parser counts lines from the document's first; ours count from the file's, so its own are cut off.
+/// The parser's message has lines of the document; findings have lines of the file, so they are cut off.
 fn yaml_problem(error: &serde_saphyr::Error) -> Problem {
     let message = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
     let message = message

@@ -1,4 +1,4 @@
-//! Where in a document a value stands.
+//! Paths of values in a document.
 
 use std::fmt;
 
@@ -7,9 +7,7 @@ use serde_path_to_error::Segment;
 /// One step from a value to one within it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// The value of a key.
     Key(String),
-    /// An element of a list.
     Index(usize),
 }
 
@@ -28,7 +26,7 @@ impl Path {
         self.with(Step::Index(index))
     }
 
-    /// A value within this one, as the deserializer of typed objects names it.
+    /// This path extended by one of the deserializer of typed objects.
     pub(crate) fn join(&self, within: &serde_path_to_error::Path) -> Self {
         let mut steps = self.0.clone();
         steps.extend(within.iter().filter_map(|segment| match segment {
@@ -60,7 +58,7 @@ impl fmt::Display for Path {
     }
 }
 
-/// Whether a key can be told from the dots around it.
+/// Whether a key is unambiguous between dots.
 fn is_plain(key: &str) -> bool {
     !key.is_empty()
         && key

@@ -1,4 +1,4 @@
-//! The documents of a file, found without parsing them: one that is broken must not hide its siblings.
+//! Splits a file into documents without parsing them: a broken one must not hide the others.
 
 use serde::de::IgnoredAny;
 use serde_json::Deserializer;
@@ -8,13 +8,13 @@ use super::Format;
 /// The text of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk<'a> {
-    /// Its text from the first line with content, so that the same document is the same text wherever it stands.
+    /// Its text from the first line with content, so that a moved document has the same text.
     pub(crate) text: &'a str,
     /// Line of the file at which the text begins, from 1.
     pub(crate) line: usize,
 }
 
-/// The documents in a file's text that have any content, in order.
+/// The documents of a file that have content, in order.
 pub(crate) fn split(text: &str, format: Format) -> Vec<Chunk<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     match format {
@@ -74,7 +74,7 @@ fn has_content(line: &str) -> bool {
     !(rest.is_empty() || rest.starts_with('#') || line.starts_with('%'))
 }
 
-/// After a syntax error there is no telling where the next value begins: the rest of the file is one broken document.
+/// After a syntax error the start of the next value is unknown: the rest of the file is one broken document.
 fn split_json(text: &str) -> Vec<Chunk<'_>> {
     let mut chunks = Vec::new();
     let mut values = Deserializer::from_str(text).into_iter::<IgnoredAny>();

@@ -1,5 +1,5 @@
-//! Maps from strings to strings (annotations, labels, data), where YAML's habit of reading `true` and `80` as something
-//! else than text is met most often. An API server refuses such objects, and so do we.
+//! Maps from strings to strings (annotations, labels, data), where YAML most often reads `true` and `80` as other types.
+//! Such objects are rejected, as by an API server.
 
 use headgate_compile::Kind;
 use serde_json::{Map, Value};
@@ -7,17 +7,17 @@ use serde_json::{Map, Value};
 use super::object::Fault;
 use super::path::Path;
 
-/// A map of strings within an object.
+/// A map of strings in an object.
 struct StringMap {
-    /// The keys to it.
+    /// The keys that lead to it.
     at: &'static [&'static str],
     /// Its values are base64.
     base64: bool,
-    /// Its values must not be shown.
+    /// Its values must not appear in messages.
     secret: bool,
 }
 
-const fn shown(at: &'static [&'static str]) -> StringMap {
+const fn plain(at: &'static [&'static str]) -> StringMap {
     StringMap {
         at,
         base64: false,
@@ -26,8 +26,8 @@ const fn shown(at: &'static [&'static str]) -> StringMap {
 }
 
 const METADATA: [StringMap; 2] = [
-    shown(&["metadata", "annotations"]),
-    shown(&["metadata", "labels"]),
+    plain(&["metadata", "annotations"]),
+    plain(&["metadata", "labels"]),
 ];
 
 const SECRET: [StringMap; 2] = [
@@ -44,7 +44,7 @@ const SECRET: [StringMap; 2] = [
 ];
 
 const CONFIG_MAP: [StringMap; 2] = [
-    shown(&["data"]),
+    plain(&["data"]),
     StringMap {
         at: &["binaryData"],
         base64: true,
@@ -52,12 +52,11 @@ const CONFIG_MAP: [StringMap; 2] = [
     },
 ];
 
-const SERVICE: [StringMap; 1] = [shown(&["spec", "selector"])];
+const SERVICE: [StringMap; 1] = [plain(&["spec", "selector"])];
 
-/// Brings the maps of strings of an object into the form in which its type expects them, and tells of every value that
-/// is no string.
-pub(crate) fn tidy(kind: Kind, object: &mut Map<String, Value>, path: &Path) -> Vec<Fault> {
-    let own: &[StringMap] = match kind {
+/// Normalizes the string maps of an object to the form that its type expects. Returns every value that is not a string.
+pub(crate) fn normalize(kind: Kind, object: &mut Map<String, Value>, path: &Path) -> Vec<Fault> {
+    let of_kind: &[StringMap] = match kind {
         Kind::Secret => &SECRET,
         Kind::ConfigMap => &CONFIG_MAP,
         Kind::Service => &SERVICE,
@@ -65,24 +64,24 @@ pub(crate) fn tidy(kind: Kind, object: &mut Map<String, Value>, path: &Path) -> 
     };
     METADATA
         .iter()
-        .chain(own)
-        .flat_map(|map| tidy_map(map, object, path))
+        .chain(of_kind)
+        .flat_map(|map| normalize_map(map, object, path))
         .collect()
 }
 
-fn tidy_map(map: &StringMap, object: &mut Map<String, Value>, path: &Path) -> Vec<Fault> {
+fn normalize_map(map: &StringMap, object: &mut Map<String, Value>, path: &Path) -> Vec<Fault> {
     let Some(entries) = descend(object, map.at) else {
         return Vec::new();
     };
     let path = map.at.iter().fold(path.clone(), |path, key| path.key(key));
-    let tidied = entries.iter_mut().filter_map(|(key, value)| {
-        let message = tidy_value(map, value)?;
+    let faults = entries.iter_mut().filter_map(|(key, value)| {
+        let message = normalize_value(map, value)?;
         Some(Fault {
             path: path.key(key),
             message,
         })
     });
-    tidied.collect()
+    faults.collect()
 }
 
 fn descend<'a>(
@@ -93,10 +92,10 @@ fn descend<'a>(
         .try_fold(object, |map, key| map.get_mut(*key)?.as_object_mut())
 }
 
-/// What is wrong with a value, if it cannot be made right.
-fn tidy_value(map: &StringMap, value: &mut Value) -> Option<String> {
+/// Returns the error if the value cannot be normalized.
+fn normalize_value(map: &StringMap, value: &mut Value) -> Option<String> {
     match value {
-        // Line breaks are how people fold long base64, and the API server ignores them.
+        // Long base64 is often folded with line breaks, which the API server ignores.
         Value::String(text) if map.base64 && text.contains(['\n', '\r']) => {
             text.retain(|c| c != '\n' && c != '\r')
         }

@@ -1,4 +1,4 @@
-//! Splitting and recognition; what documents are read as is told by the golden files.
+//! Splitting and recognition; the golden files cover parsing.
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
@@ -63,7 +63,7 @@ fn kinds_are_recognized_by_group_and_version() {
             Recognized::List(Some(Kind::Ingress)),
         ),
         ("v1", "List", Recognized::List(None)),
-        ("apps/v1", "List", Recognized::Foreign),
+        ("apps/v1", "List", Recognized::Unsupported),
         (
             "extensions/v1beta1",
             "Ingress",
@@ -77,10 +77,10 @@ fn kinds_are_recognized_by_group_and_version() {
         ("v2", "Service", Recognized::WrongVersion(Kind::Service)),
         ("", "Secret", Recognized::WrongVersion(Kind::Secret)),
         ("v1", "Ingress", Recognized::WrongVersion(Kind::Ingress)),
-        ("config.openshift.io/v1", "Ingress", Recognized::Foreign),
-        ("serving.knative.dev/v1", "Service", Recognized::Foreign),
-        ("v1", "Pod", Recognized::Foreign),
-        ("v1", "PodList", Recognized::Foreign),
+        ("config.openshift.io/v1", "Ingress", Recognized::Unsupported),
+        ("serving.knative.dev/v1", "Service", Recognized::Unsupported),
+        ("v1", "Pod", Recognized::Unsupported),
+        ("v1", "PodList", Recognized::Unsupported),
     ];
     for (version, kind, expected) in cases {
         assert_eq!(recognize(version, kind), expected, "{version} {kind}");
@@ -88,19 +88,19 @@ fn kinds_are_recognized_by_group_and_version() {
 }
 
 #[test]
-fn a_foreign_kind_is_not_parsed_but_a_nested_kind_is_no_kind() {
+fn an_unsupported_kind_is_not_parsed_and_a_nested_kind_does_not_count() {
     assert!(
-        parse("kind: Foreign # comment\na: [\n", Format::Yaml)
+        parse("kind: Widget # comment\na: [\n", Format::Yaml)
             .problems
             .is_empty()
     );
     assert!(
-        !parse("spec:\n  kind: Foreign\na: [\n", Format::Yaml)
+        !parse("spec:\n  kind: Widget\na: [\n", Format::Yaml)
             .problems
             .is_empty()
     );
     assert!(
-        !parse("{\nkind: Foreign,\na: [\n", Format::Yaml)
+        !parse("{\nkind: Widget,\na: [\n", Format::Yaml)
             .problems
             .is_empty()
     );

@@ -7,18 +7,17 @@ use std::path::Path;
 /// Largest file that is read: 64 MiB.
 const MAX_SIZE: u64 = 64 << 20;
 
-/// What reading a file gave.
+/// Result of reading a file.
 #[derive(Debug)]
 pub(crate) enum Content {
-    /// Its text.
     Text(String),
-    /// There is none that could be used: the line at fault, from 1, and why.
+    /// The line at fault, from 1, and the reason.
     Unusable(usize, String),
-    /// The file went away in between.
+    /// The file was removed since it was found.
     Gone,
 }
 
-/// Reads a file that is known to be a regular one.
+/// Reads a regular file.
 pub(crate) fn read(path: &Path) -> Content {
     match bytes(path) {
         Ok(bytes) if bytes.len() as u64 > MAX_SIZE => {

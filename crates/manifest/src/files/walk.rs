@@ -1,7 +1,7 @@
-//! The files under the paths given, and the folders in which a change could concern them.
+//! Finds the files under the paths given, and the directories in which a change can affect them.
 //!
 //! Symbolic links are followed, because a mounted ConfigMap consists of them: `app.yaml` links to `..data/app.yaml`, and
-//! `..data` to the folder of the current version. A folder or file reached twice counts once, so loops end.
+//! `..data` to the directory of the current version. A directory or file reached twice counts once, so loops end.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::{FileType, Metadata};
@@ -10,47 +10,43 @@ use std::path::{Path, PathBuf};
 
 use super::{FileKey, Root, Signature, entry, is_hidden, is_manifest};
 
-/// Folders within folders that are searched.
+/// Maximum depth of directories.
 const MAX_DEPTH: usize = 64;
-/// Links from one to the next that are followed, as in the kernel.
+/// Maximum length of a chain of links, as in the kernel.
 const MAX_LINKS: usize = 40;
 
-/// What a walk found.
+/// Result of a walk.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
-    /// The files.
     pub(crate) files: BTreeMap<FileKey, Found>,
-    /// Folders whose entries matter, without links in their paths.
-    pub(crate) folders: BTreeSet<PathBuf>,
-    /// Links on the way to files and folders; where one leads may change.
+    /// Directories whose entries are relevant, without links in their paths.
+    pub(crate) directories: BTreeSet<PathBuf>,
+    /// Links on the way to files and directories, whose targets may change.
     pub(crate) links: HashSet<PathBuf>,
-    /// What could not be searched. The files known from there are to be kept.
+    /// Paths that could not be read.
     pub(crate) problems: Vec<Problem>,
 }
 
-/// A file.
+/// A file found by a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Found {
     /// Its path without links.
     pub(crate) real_path: PathBuf,
-    /// Its status.
     pub(crate) signature: Signature,
 }
 
-/// A path that could not be searched.
+/// A path that could not be read.
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// Index of the path given.
     pub(crate) root: usize,
-    /// Which.
     pub(crate) path: PathBuf,
-    /// Why.
     pub(crate) message: String,
-    /// Whether the files known from there stay known.
+    /// Whether the known files below the path stay known.
     pub(crate) keep: bool,
 }
 
-/// Searches all paths given.
+/// Walks all paths given.
 pub(crate) fn walk(roots: &[Root]) -> Walk {
     let mut walker = Walker::default();
     for (index, root) in roots.iter().enumerate() {
@@ -67,9 +63,11 @@ struct Walker {
     seen: HashSet<PathBuf>,
 }
 
-/// Something found: its path as shown, without links, and its status.
+/// A file or directory and its status.
 struct Entry<'a> {
+    /// Its path, beginning with the path as given.
     path: &'a Path,
+    /// Its path without links.
     real_path: PathBuf,
     metadata: Metadata,
 }
@@ -86,9 +84,9 @@ impl Walker {
                 },
                 0,
             ),
-            // A missing folder is more likely an accident than the wish to serve nothing; a missing file was removed.
+            // A missing directory is more likely an accident than a request to serve nothing; a missing file was removed.
             Err(error) => {
-                let keep = root.is_folder || error.kind() != ErrorKind::NotFound;
+                let keep = root.is_directory || error.kind() != ErrorKind::NotFound;
                 self.problem(path, format!("cannot be read: {error}"), keep);
             }
         }
@@ -101,7 +99,7 @@ impl Walker {
             return;
         }
         if entry.metadata.is_dir() {
-            return self.visit_folder(entry.path, &entry.real_path, depth);
+            return self.visit_directory(entry.path, &entry.real_path, depth);
         }
         let key = FileKey {
             root: self.root,
@@ -114,11 +112,15 @@ impl Walker {
         self.walk.files.insert(key, found);
     }
 
-    fn visit_folder(&mut self, path: &Path, real_path: &Path, depth: usize) {
+    fn visit_directory(&mut self, path: &Path, real_path: &Path, depth: usize) {
         if depth == MAX_DEPTH {
-            return self.problem(path, format!("is more than {MAX_DEPTH} folders deep"), true);
+            return self.problem(
+                path,
+                format!("is more than {MAX_DEPTH} directories deep"),
+                true,
+            );
         }
-        self.walk.folders.insert(real_path.to_owned());
+        self.walk.directories.insert(real_path.to_owned());
         match entries(path) {
             Ok(entries) => entries
                 .iter()
@@ -127,12 +129,12 @@ impl Walker {
         }
     }
 
-    fn visit_entry(&mut self, path: &Path, kind: FileType, folder: &Path, depth: usize) {
-        // Only links cost more than a look at the entry itself: folders may hold very many files.
+    fn visit_entry(&mut self, path: &Path, kind: FileType, directory: &Path, depth: usize) {
+        // Only links cost more than one stat of the entry: directories may hold very many files.
         let found = match path.file_name() {
             _ if kind.is_symlink() => self.follow(path),
             Some(name) if kind.is_dir() || is_manifest(path) => {
-                std::fs::symlink_metadata(path).map(|metadata| (metadata, folder.join(name)))
+                std::fs::symlink_metadata(path).map(|metadata| (metadata, directory.join(name)))
             }
             _ => return,
         };
@@ -155,8 +157,7 @@ impl Walker {
         Ok((std::fs::metadata(link)?, real_path))
     }
 
-    /// The path without links; the folders through which the links lead are watched too, since one of these links may be
-    /// replaced.
+    /// The path without links. The directories of these links become relevant too, since a link may be replaced.
     fn real_path(&mut self, path: &Path) -> std::io::Result<PathBuf> {
         let mut link = path.to_owned();
         for _ in 0..MAX_LINKS {
@@ -164,33 +165,39 @@ impl Walker {
                 break;
             };
             let entry = entry(&link)?;
-            let Some(folder) = entry.parent() else { break };
-            self.walk.folders.insert(folder.to_owned());
+            let Some(directory) = entry.parent() else {
+                break;
+            };
+            self.walk.directories.insert(directory.to_owned());
             self.walk.links.insert(entry.clone());
-            self.watch_links_within(folder, &target);
-            link = folder.join(target);
+            self.add_links_within(directory, &target);
+            link = directory.join(target);
         }
         let real = link.canonicalize()?;
         if link != path {
-            self.walk.folders.extend(real.parent().map(Path::to_owned));
+            self.walk
+                .directories
+                .extend(real.parent().map(Path::to_owned));
         }
         Ok(real)
     }
 
-    /// In `..data/app.yaml`, `..data` is a link too, and is what is replaced.
-    fn watch_links_within(&mut self, folder: &Path, target: &Path) {
-        let mut path = folder.to_owned();
+    /// Adds links among the directories of a target: in `..data/app.yaml`, `..data` is the link that is replaced.
+    fn add_links_within(&mut self, directory: &Path, target: &Path) {
+        let mut path = directory.to_owned();
         for part in target.parent().into_iter().flat_map(Path::components) {
             path.push(part);
             let Some(link) = path.is_symlink().then(|| entry(&path).ok()).flatten() else {
                 continue;
             };
-            self.walk.folders.extend(link.parent().map(Path::to_owned));
+            self.walk
+                .directories
+                .extend(link.parent().map(Path::to_owned));
             self.walk.links.insert(link);
         }
     }
 
-    /// What vanished while we looked is gone; a link without a target is as if it were not there.
+    /// Entries removed during the walk and dangling links are ignored.
     fn unreadable(&mut self, path: &Path, error: &std::io::Error) {
         if error.kind() != ErrorKind::NotFound {
             self.problem(path, format!("cannot be read: {error}"), true);
@@ -207,10 +214,10 @@ impl Walker {
     }
 }
 
-/// The entries of a folder that are not hidden, in the order of their names.
-fn entries(folder: &Path) -> std::io::Result<Vec<(PathBuf, FileType)>> {
+/// The entries of a directory that are not hidden, in the order of their names.
+fn entries(directory: &Path) -> std::io::Result<Vec<(PathBuf, FileType)>> {
     let mut entries = Vec::new();
-    for entry in std::fs::read_dir(folder)? {
+    for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
         if !is_hidden(Path::new(&entry.file_name())) {
             entries.push((entry.path(), entry.file_type()?));

@@ -1,4 +1,4 @@
-//! What the tests of the source share: folders that go away, and waiting for a batch.
+//! Shared by the tests of the source: temporary directories, and waiting for a batch.
 
 #![allow(
     dead_code,
@@ -15,38 +15,41 @@ use headgate_manifest::{Source, SourceOptions};
 use tempfile::TempDir;
 
 /// Far longer than any change takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A folder and a source over it, or over files in it.
+/// A temporary directory and a source over it, or over paths in it.
 pub(crate) struct Fixture {
     pub(crate) source: Source,
-    folder: TempDir,
+    directory: TempDir,
 }
 
 impl Fixture {
-    /// A folder with these files, all of it served.
+    /// A directory with these files, which is served.
     pub(crate) fn new(files: &[(&str, &str)]) -> Self {
         Self::over(files, &[""], SourceOptions::default())
     }
 
-    /// A folder with these files, of which these paths are served.
+    /// A directory with these files, of which these paths are served.
     pub(crate) fn over(files: &[(&str, &str)], served: &[&str], options: SourceOptions) -> Self {
-        let folder = TempDir::new().unwrap();
+        let directory = TempDir::new().unwrap();
         for (name, text) in files {
-            write(&folder.path().join(name), text);
+            write(&directory.path().join(name), text);
         }
-        let paths = served.iter().map(|path| folder.path().join(path)).collect();
+        let paths = served
+            .iter()
+            .map(|path| directory.path().join(path))
+            .collect();
         Self {
             source: Source::open(paths, options).unwrap(),
-            folder,
+            directory,
         }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.directory.path().join(name)
     }
 
-    /// Puts a file in place in one step, with folders as needed.
+    /// Creates or replaces a file atomically, with directories as needed.
     pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.path(name);
         let beside = self.path(".beside");
@@ -55,7 +58,7 @@ impl Fixture {
         std::fs::rename(beside, path).unwrap();
     }
 
-    /// Writes into a file as it is, in several steps.
+    /// Writes a file in place, in several steps.
     pub(crate) fn overwrite(&self, name: &str, text: &str) {
         let mut file = std::fs::File::create(self.path(name)).unwrap();
         text.as_bytes()
@@ -67,17 +70,16 @@ impl Fixture {
         std::fs::remove_file(self.path(name)).unwrap();
     }
 
-    /// The next batch.
     pub(crate) async fn next(&mut self) -> Batch {
-        tokio::time::timeout(PATIENCE, self.source.changes())
+        tokio::time::timeout(TIMEOUT, self.source.changes())
             .await
             .expect("no batch came")
     }
 
-    /// The next batch, as text: changes, then findings, with paths relative to the folder.
-    pub(crate) async fn told(&mut self) -> Vec<String> {
+    /// The next batch as text: changes, then findings, with paths relative to the directory.
+    pub(crate) async fn next_lines(&mut self) -> Vec<String> {
         let batch = self.next().await;
-        let prefix = format!("{}/", self.folder.path().display());
+        let prefix = format!("{}/", self.directory.path().display());
         changes(&self.source, &batch)
             .into_iter()
             .chain(
@@ -88,13 +90,13 @@ impl Fixture {
             .collect()
     }
 
-    /// Waits for a batch with exactly this change in it, for writers that need several steps.
-    pub(crate) async fn until(&mut self, change: &str) {
-        while !self.changed().await.iter().any(|told| told == change) {}
+    /// Waits for a batch with this change in it, for writers that need several steps.
+    pub(crate) async fn wait_for(&mut self, change: &str) {
+        while !self.next_changes().await.iter().any(|line| line == change) {}
     }
 
-    /// The next batch's changes.
-    pub(crate) async fn changed(&mut self) -> Vec<String> {
+    /// The changes of the next batch.
+    pub(crate) async fn next_changes(&mut self) -> Vec<String> {
         let batch = self.next().await;
         changes(&self.source, &batch)
     }
@@ -105,7 +107,7 @@ fn write(path: &Path, text: &str) {
     std::fs::write(path, text).unwrap();
 }
 
-/// What changed, sorted by kind and name.
+/// The changes of a batch as text, sorted by kind and name.
 pub(crate) fn changes(source: &Source, batch: &Batch) -> Vec<String> {
     let mut changed: Vec<_> = batch.changes.objects().collect();
     changed.sort();
@@ -123,7 +125,7 @@ pub(crate) fn findings(batch: &Batch) -> Vec<String> {
     batch.findings.iter().map(ToString::to_string).collect()
 }
 
-/// Enough of an object to tell its versions apart.
+/// Enough of an object to distinguish its versions.
 fn detail(object: &Object) -> String {
     match object {
         Object::ConfigMap(map) => format!(" {:?}", map.data()),
@@ -152,12 +154,12 @@ pub(crate) fn config_map(name: &str, value: &str) -> String {
     )
 }
 
-/// How [`config_map`] is told.
+/// The line for a created or changed [`config_map`].
 pub(crate) fn applied(name: &str, value: &str) -> String {
     format!("+ ConfigMap default/{name} {{\"key\": {value:?}}}")
 }
 
-/// How the removal of a [`config_map`] is told.
+/// The line for a deleted [`config_map`].
 pub(crate) fn deleted(name: &str) -> String {
     format!("- ConfigMap default/{name}")
 }

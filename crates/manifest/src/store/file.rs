@@ -1,4 +1,4 @@
-//! One file: its documents as last read, and what is kept of them while the file is broken.
+//! One file: its documents as last read, and the objects kept from them while the file is broken.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
@@ -8,18 +8,18 @@ use headgate_compile::{Finding, ObjectRef, Severity, Subject};
 
 use crate::document::{self, Chunk, Format, Outcome};
 use crate::files::{Content, FileKey, Found};
-use crate::index::{Definition, Index, Place};
+use crate::index::{Definition, Index, Position};
 
-/// Objects named in a finding; the rest is counted.
-const NAMED: usize = 3;
+/// Maximum of objects named in a finding; the rest is counted.
+const MAX_NAMED: usize = 3;
 
 /// A file as last read.
 pub(crate) struct FileState {
     found: Found,
     documents: Vec<Document>,
-    /// Why it could not be read, with the line, if so; its documents are then those from before.
+    /// Line and reason if it cannot be read; its documents are then the last readable ones.
     unusable: Option<(usize, String)>,
-    /// All objects that it defines, those kept included.
+    /// All objects that it defines, including kept ones.
     objects: Vec<ObjectRef>,
 }
 
@@ -32,11 +32,11 @@ struct Document {
     outcome: Arc<Outcome>,
     /// Its text is new in this version of the file.
     is_new: bool,
-    /// What vanished from the file when this document broke and has not come back.
+    /// Objects that vanished from the file when this document broke and have not come back.
     kept: Kept,
 }
 
-/// Objects kept in service, as they were last.
+/// Objects kept in service, as last read.
 type Kept = Arc<BTreeMap<ObjectRef, Definition>>;
 
 impl Document {
@@ -46,7 +46,7 @@ impl Document {
 }
 
 impl FileState {
-    /// The file as it is now, and its definitions brought up to date in the index.
+    /// The file with its current content; updates its definitions in the index.
     pub(crate) fn update(
         before: Option<Self>,
         found: Found,
@@ -73,20 +73,17 @@ impl FileState {
         file
     }
 
-    /// Which file it is.
     pub(crate) fn found(&self) -> &Found {
         &self.found
     }
 
-    /// The objects that it defines.
     pub(crate) fn objects(&self) -> &[ObjectRef] {
         &self.objects
     }
 
-    /// What is wrong with it.
     pub(crate) fn findings(&self, key: &FileKey) -> Vec<Finding> {
         if let Some((line, reason)) = &self.unusable {
-            let message = format!("{reason}{}", staying(self.objects.iter()));
+            let message = format!("{reason}{}", kept_objects(self.objects.iter()));
             return vec![finding(key, (1, *line), "", &message)];
         }
         let numbered = self.documents.iter().zip(1..);
@@ -103,7 +100,7 @@ impl FileState {
     ) {
         let mut objects = HashSet::new();
         if self.unusable.is_none() {
-            objects = self.define_fresh(key, index);
+            objects = self.define_current(key, index);
             old.retain(|object, _| !objects.contains(object));
             old = self.keep(old, &objects);
         }
@@ -113,28 +110,28 @@ impl FileState {
             index.add(
                 object,
                 Definition {
-                    fresh: false,
+                    is_current: false,
                     ..definition
                 },
             );
         }
     }
 
-    fn define_fresh(&self, key: &Arc<FileKey>, index: &mut Index) -> HashSet<ObjectRef> {
+    fn define_current(&self, key: &Arc<FileKey>, index: &mut Index) -> HashSet<ObjectRef> {
         let mut objects = HashSet::new();
         for (document, number) in self.documents.iter().zip(1..) {
             for item in &document.outcome.objects {
                 let object = item.reference.clone();
-                let place = Place {
+                let position = Position {
                     document: number,
                     index: item.index,
                     line: document.line,
                 };
                 let file = Arc::clone(key);
                 let definition = Definition {
-                    fresh: true,
+                    is_current: true,
                     file,
-                    place,
+                    position,
                     object: item.object.clone(),
                 };
                 index.add(object.clone(), definition);
@@ -144,12 +141,12 @@ impl FileState {
         objects
     }
 
-    /// Hands what vanished to the documents that broke by the same edit, and tells all that is kept now. An object that
-    /// came back is not kept any more: it must be possible to remove it for good.
+    /// Assigns vanished objects to the documents that broke by the same edit, and returns all kept ones. An object that came
+    /// back is no longer kept: a later removal must be final.
     fn keep(
         &mut self,
         vanished: HashMap<ObjectRef, Definition>,
-        fresh: &HashSet<ObjectRef>,
+        current: &HashSet<ObjectRef>,
     ) -> HashMap<ObjectRef, Definition> {
         let mut all = HashMap::new();
         for document in self
@@ -157,8 +154,8 @@ impl FileState {
             .iter_mut()
             .filter(|document| !document.is_new)
         {
-            if document.kept.keys().any(|object| fresh.contains(object)) {
-                Arc::make_mut(&mut document.kept).retain(|object, _| !fresh.contains(object));
+            if document.kept.keys().any(|object| current.contains(object)) {
+                Arc::make_mut(&mut document.kept).retain(|object, _| !current.contains(object));
             }
             all.extend(
                 document
@@ -190,11 +187,11 @@ impl FileState {
 
 impl Document {
     fn findings(&self, key: &FileKey, number: usize) -> Vec<Finding> {
-        let staying = staying(self.kept.keys());
+        let kept = kept_objects(self.kept.keys());
         let problems = self.outcome.problems.iter();
         problems
             .map(|problem| {
-                let message = format!("{}{staying}", problem.message);
+                let message = format!("{}{kept}", problem.message);
                 finding(
                     key,
                     (number, self.line + problem.line),
@@ -206,7 +203,7 @@ impl Document {
     }
 }
 
-/// The documents of a text; those whose text is known are not parsed again.
+/// The documents of a text; known ones are not parsed again.
 fn read_documents(
     known: Vec<Document>,
     text: &str,
@@ -257,24 +254,24 @@ fn finding(key: &FileKey, (document, line): (usize, usize), field: &str, message
     }
 }
 
-/// Says which objects stay in service although their text is gone.
-fn staying<'a>(mut objects: impl ExactSizeIterator<Item = &'a ObjectRef>) -> String {
+/// Names the objects that stay in service although their text is gone, for the end of a message.
+fn kept_objects<'a>(mut objects: impl ExactSizeIterator<Item = &'a ObjectRef>) -> String {
     let count = objects.len();
     if count == 0 {
         return String::new();
     }
     let names: Vec<_> = objects
         .by_ref()
-        .take(NAMED)
+        .take(MAX_NAMED)
         .map(ToString::to_string)
         .collect();
-    let more = if count > NAMED {
-        format!(" and {} more", count - NAMED)
+    let more = if count > MAX_NAMED {
+        format!(" and {} more", count - MAX_NAMED)
     } else {
         String::new()
     };
     format!(
-        "; until this is mended, what was served before stays: {}{more}",
+        "; until this is fixed, these stay in service as last read: {}{more}",
         names.join(", ")
     )
 }

@@ -1,4 +1,4 @@
-//! What all files say, brought up to date file by file.
+//! The state of all files, updated file by file.
 
 mod file;
 
@@ -15,19 +15,19 @@ use crate::index::Index;
 use crate::watch::{Hint, Watches};
 use file::FileState;
 
-/// Walks that follow each other because new folders were found: what comes after is found by its events.
+/// Maximum of walks in a row because new directories were found; later ones are found by their events.
 const MAX_WALKS: usize = 8;
 
-/// The state of a source.
-pub(crate) struct Library {
+/// The state of all files.
+pub(crate) struct Store {
     roots: Vec<Root>,
     watches: Watches,
     files: BTreeMap<Arc<FileKey>, FileState>,
     by_real_path: HashMap<PathBuf, Arc<FileKey>>,
-    /// Links on the way to files and folders.
+    /// Links on the way to files and directories.
     links: HashSet<PathBuf>,
     index: Index,
-    /// What is wrong with paths rather than with documents.
+    /// Findings about paths rather than documents.
     path_findings: Vec<Finding>,
     /// All findings as of the last refresh.
     findings: Vec<Finding>,
@@ -37,21 +37,19 @@ pub(crate) struct Library {
 /// What to do about a file.
 enum Step {
     Read(Arc<FileKey>, Found),
-    Forget(Arc<FileKey>),
+    Remove(Arc<FileKey>),
     Nothing,
 }
 
-/// What a refresh found.
+/// Result of a refresh.
 #[derive(Debug, Default)]
-pub(crate) struct News {
-    /// Objects of files that were read, as they are defined now; `None`: no longer.
+pub(crate) struct Refreshed {
+    /// Objects of files that were read, as defined now; `None`: deleted.
     pub(crate) objects: Vec<(ObjectRef, Option<Object>)>,
-    /// Whether the findings are others than before.
     pub(crate) findings_changed: bool,
 }
 
-impl Library {
-    /// Nothing read yet.
+impl Store {
     pub(crate) fn new(roots: Vec<Root>, watches: Watches) -> Self {
         Self {
             roots,
@@ -67,33 +65,32 @@ impl Library {
     }
 
     /// Reads what may have changed.
-    pub(crate) fn refresh(&mut self, hint: &Hint) -> News {
+    pub(crate) fn refresh(&mut self, hint: &Hint) -> Refreshed {
         match self.steps(hint) {
-            Some(steps) => steps.into_iter().for_each(|step| self.take(step)),
+            Some(steps) => steps.into_iter().for_each(|step| self.apply(step)),
             None => self.refresh_all(hint),
         }
         let objects = self.index.take_read();
         let findings = self.current_findings();
         let findings_changed = findings != self.findings;
         self.findings = findings;
-        News {
+        Refreshed {
             objects,
             findings_changed,
         }
     }
 
-    /// All findings.
     pub(crate) fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
-    /// Whether changes make events.
+    /// Whether the file system reports changes as events.
     pub(crate) fn has_events(&self) -> bool {
         self.watches.has_events()
     }
 
-    /// What to do if a hint names only regular files, known ones or none of ours: then nothing has to be searched, however
-    /// many files there are. `None`: only searching can tell.
+    /// The steps for a hint that names only known manifests and files that are not manifests: they need no walk, however
+    /// many files there are. `None`: a walk is needed.
     fn steps(&self, hint: &Hint) -> Option<Vec<Step>> {
         if hint.all {
             return None;
@@ -102,27 +99,27 @@ impl Library {
     }
 
     fn step(&self, path: &Path) -> Option<Step> {
-        let leads_elsewhere = self.links.contains(path) || self.watches.is_watched(path);
-        if leads_elsewhere || self.roots.iter().any(|root| root.entry == *path) {
+        let needs_walk = self.links.contains(path) || self.watches.is_watched(path);
+        if needs_walk || self.roots.iter().any(|root| root.entry == *path) {
             return None;
         }
         let key = self.by_real_path.get(path).cloned();
         match (std::fs::symlink_metadata(path), key) {
             (Ok(metadata), _) if !metadata.is_file() => None,
             (Ok(_), Some(key)) => Some(Step::Read(key, files::stat(path)?)),
-            (Ok(_), None) if files::is_wanted(path) => None,
+            (Ok(_), None) if files::is_visible_manifest(path) => None,
             (Err(error), Some(key)) if error.kind() == ErrorKind::NotFound => {
-                Some(Step::Forget(key))
+                Some(Step::Remove(key))
             }
             (Err(_), Some(_)) => None,
             (_, None) => Some(Step::Nothing),
         }
     }
 
-    fn take(&mut self, step: Step) {
+    fn apply(&mut self, step: Step) {
         match step {
             Step::Read(key, found) => self.read(key, found),
-            Step::Forget(key) => self.forget(&key),
+            Step::Remove(key) => self.remove(&key),
             Step::Nothing => {}
         }
     }
@@ -130,8 +127,8 @@ impl Library {
     fn refresh_all(&mut self, hint: &Hint) {
         self.watches.forget(hint);
         let walk = self.walk();
-        self.path_findings = walk.problems.iter().map(finding_of).collect();
-        self.forget_missing(&walk);
+        self.path_findings = walk.problems.iter().map(path_finding).collect();
+        self.remove_missing(&walk);
         self.links = walk.links;
         for (key, found) in walk.files {
             let key = Arc::new(key);
@@ -145,13 +142,13 @@ impl Library {
         }
     }
 
-    /// Searches the folders, and again when there were new ones: what appeared in a folder before it was watched made no
-    /// event.
+    /// Walks the directories, and again while there are new ones: files created in a directory before it was watched cause
+    /// no event.
     fn walk(&mut self) -> Walk {
         let mut walk = files::walk(&self.roots);
         for _ in 0..MAX_WALKS {
             let entries: Vec<_> = self.roots.iter().map(|root| root.entry.clone()).collect();
-            if !self.watches.watch(&entries, &walk.folders) {
+            if !self.watches.watch(&entries, &walk.directories) {
                 break;
             }
             walk = files::walk(&self.roots);
@@ -159,7 +156,7 @@ impl Library {
         walk
     }
 
-    fn forget_missing(&mut self, walk: &Walk) {
+    fn remove_missing(&mut self, walk: &Walk) {
         let kept = |key: &FileKey| {
             let above = |problem: &&files::Problem| {
                 problem.root == key.root && key.path.starts_with(&problem.path)
@@ -177,19 +174,19 @@ impl Library {
             .filter(|key| !kept(key))
             .cloned()
             .collect();
-        missing.iter().for_each(|key| self.forget(key));
+        missing.iter().for_each(|key| self.remove(key));
     }
 
-    fn forget(&mut self, key: &Arc<FileKey>) {
+    fn remove(&mut self, key: &Arc<FileKey>) {
         let Some(file) = self.files.remove(key) else {
             return;
         };
-        self.forget_real_path(key, &file.found().real_path);
+        self.remove_real_path(key, &file.found().real_path);
         self.index.remove(key, file.objects());
     }
 
-    /// The path may lead to another file by now.
-    fn forget_real_path(&mut self, key: &Arc<FileKey>, path: &Path) {
+    /// Removes the path unless it already leads to another file.
+    fn remove_real_path(&mut self, key: &Arc<FileKey>, path: &Path) {
         if self.by_real_path.get(path) == Some(key) {
             self.by_real_path.remove(path);
         }
@@ -198,11 +195,11 @@ impl Library {
     fn read(&mut self, key: Arc<FileKey>, found: Found) {
         let content = files::read(&found.real_path);
         if matches!(content, Content::Gone) {
-            return self.forget(&key);
+            return self.remove(&key);
         }
         let before = self.files.remove(&key);
         if let Some(before) = &before {
-            self.forget_real_path(&key, &before.found().real_path);
+            self.remove_real_path(&key, &before.found().real_path);
         }
         self.by_real_path
             .insert(found.real_path.clone(), Arc::clone(&key));
@@ -235,9 +232,9 @@ impl Library {
     }
 }
 
-fn finding_of(problem: &files::Problem) -> Finding {
-    let what = if problem.keep {
-        "; what was read from there last stays in service"
+fn path_finding(problem: &files::Problem) -> Finding {
+    let consequence = if problem.keep {
+        "; its objects stay in service as last read"
     } else {
         ""
     };
@@ -253,6 +250,6 @@ fn finding_of(problem: &files::Problem) -> Finding {
             line: 1,
         },
         field: "".into(),
-        message: format!("{}{what}", problem.message).into(),
+        message: format!("{}{consequence}", problem.message).into(),
     }
 }
