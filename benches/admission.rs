@@ -1,4 +1,4 @@
-//! Reviews of one Ingress beside 20,000: of an update, of a new one, of one whose path is taken, and on a host that all of
+//! Reviews of one Ingress beside 20,000: of an update, of a new one, of one with a conflicting path, and on a host that all of
 //! them share. The HTTP side of the webhook is not measured.
 
 use std::hint::black_box;
@@ -18,10 +18,10 @@ use support::Certificates;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const INGRESSES: usize = 20_000;
-/// Bound on the slowest of a hundred reviews.
+/// Upper bound of the 99th percentile.
 const P99: Duration = Duration::from_millis(5);
 
-/// What reviews are made against.
+/// The state that reviews use.
 struct State {
     snapshot: Snapshot,
     compiled: Compiled,
@@ -89,7 +89,7 @@ fn reviews(criterion: &mut Criterion) {
     let shared = State::new(snapshot);
     let update = |n| ingress(n % INGRESSES, |_| ());
     let new = |n: usize| ingress(n + INGRESSES, rename);
-    let taken = |n: usize| ingress(n % INGRESSES, rename);
+    let conflicting = |n: usize| ingress(n % INGRESSES, rename);
     let tenant = |n: usize| {
         ingress(n + INGRESSES, |ingress| {
             share(n + INGRESSES, ingress);
@@ -98,7 +98,7 @@ fn reviews(criterion: &mut Criterion) {
     };
     measure(criterion, "an update", &many, update, false);
     measure(criterion, "a new one", &many, new, false);
-    measure(criterion, "a taken path", &many, taken, true);
+    measure(criterion, "a conflicting path", &many, conflicting, true);
     measure(
         criterion,
         "a new path of a host that all share",
@@ -133,7 +133,7 @@ fn measure(
     println!("review of {name}: p99 {p99:?}");
     assert!(
         p99 < P99,
-        "{name}: a hundredth of the reviews takes {p99:?} and more"
+        "{name}: one review in a hundred takes {p99:?} or more"
     );
     let mut group = criterion.benchmark_group("admission");
     let mut next = objects.iter().cycle();
@@ -141,7 +141,7 @@ fn measure(
         .sample_size(20)
         .measurement_time(Duration::from_secs(3));
     group.bench_function(name, |bench| {
-        bench.iter(|| black_box(state.review(next.next().expect("it goes round"))));
+        bench.iter(|| black_box(state.review(next.next().expect("the cycle is endless"))));
     });
     group.finish();
 }

@@ -17,22 +17,22 @@ use serde_json::{Value, json};
 
 /// Hosts that are added, one after the other.
 const NEW_HOSTS: usize = 300;
-/// Endpoint changes a second.
+/// Endpoint changes per second.
 const CHANGES: usize = 1000;
 
 fn main() {
     let mut counts = Vec::new();
     let mut churn = 10;
-    let mut words = std::env::args().skip(1);
-    while let Some(word) = words.next() {
-        match word.as_str() {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
             "--churn" => {
-                let seconds = words.next().and_then(|seconds| seconds.parse().ok());
+                let seconds = arguments.next().and_then(|seconds| seconds.parse().ok());
                 churn = seconds.expect("--churn takes a number of seconds");
             }
             // cargo adds this.
             "--bench" => {}
-            word => counts.push(word.parse().expect("a number of Ingresses")),
+            count => counts.push(count.parse().expect("a number of Ingresses")),
         }
     }
     if counts.is_empty() {
@@ -138,7 +138,7 @@ fn host(number: usize) -> String {
     format!("shop-{number}.example.com")
 }
 
-/// How long new hosts took.
+/// Times until new hosts were served.
 struct Served {
     times: Vec<Duration>,
     wrong: usize,
@@ -155,7 +155,7 @@ impl Served {
     }
 }
 
-/// Adds hosts one by one and sends requests to each until it is served: 404 before, 200 after, and nothing else.
+/// Adds hosts one by one and sends requests to each until it is served: only 404 before and 200 after are right.
 fn new_hosts(api: &ApiServer, program: &Program, count: usize, port: u16) -> Served {
     let mut served = Served {
         times: Vec::new(),

@@ -1,4 +1,4 @@
-//! Finding the host and route of a request in tables of ten and of 20,000 hosts with five paths each. A lookup must not
+//! Lookup of the host and route of a request in tables of ten and of 20,000 hosts with five paths each. A lookup must not
 //! allocate and must hardly depend on the number of hosts.
 
 use std::hint::black_box;
@@ -30,7 +30,7 @@ fn lookup(criterion: &mut Criterion) {
         let changes = snapshot.take_changes();
         let compiled = compile(&snapshot, &changes, None, &options, &fallback);
         let table = compiled.table();
-        // Requests for hosts all over the table, in an order that caches do not predict.
+        // Requests for hosts all over the table, in an order that processor caches do not predict.
         let requests: Vec<(String, &[u8])> = (0..4096_usize)
             .map(|n| {
                 let host = support::host(n.wrapping_mul(7919) % hosts);

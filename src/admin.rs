@@ -1,5 +1,5 @@
 //! The admin port: health, readiness, metrics, and the table and findings for diagnosis. It has its own thread and runtime,
-//! so that it responds whatever the data plane does. It is read-only.
+//! so that it responds whatever the load of the data plane. It is read-only.
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -27,7 +27,7 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept: the usual reason, no free file descriptors, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What the admin port shows.
+/// The state that the admin port serves.
 pub(crate) struct State {
     phase: AtomicU8,
     is_stale: AtomicBool,
@@ -38,10 +38,10 @@ pub(crate) struct State {
     addresses: Vec<(&'static str, SocketAddr)>,
 }
 
-/// What can be shown once there is a first table.
+/// The part of the state that exists from the first table on.
 pub(crate) struct Served {
     pub(crate) reader: TableReader,
-    /// For metrics that are read from the table at a scrape.
+    /// For metrics that are computed from the table at a scrape.
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) enum Phase {
     Starting = 0,
     /// The first complete table is served.
     Serving = 1,
-    /// SIGTERM arrived; requests in flight are being finished.
+    /// A stop was requested; requests in flight finish.
     Draining = 2,
 }
 
@@ -69,8 +69,8 @@ impl State {
         })
     }
 
-    /// Publishes the first table. Later calls have no effect.
-    pub(crate) fn show(&self, served: Served) {
+    /// Sets the first table. Later calls have no effect.
+    pub(crate) fn set_served(&self, served: Served) {
         self.served.get_or_init(|| served);
     }
 
@@ -78,12 +78,11 @@ impl State {
         self.phase.store(phase as u8, Ordering::Release);
     }
 
-    /// Whether the table is made from the object cache of an earlier process.
+    /// Whether the table was compiled from the object cache of an earlier process.
     pub(crate) fn set_stale(&self, is_stale: bool) {
         self.is_stale.store(is_stale, Ordering::Release);
     }
 
-    /// Replaces the findings.
     pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
         self.findings.store(Arc::new(findings));
     }
@@ -207,7 +206,7 @@ fn not_yet() -> Response<Full<Bytes>> {
     )
 }
 
-/// Before the first table there are metrics of the source only.
+/// Before the first table there are only the source's metrics.
 fn metrics(state: &State) -> Response<Full<Bytes>> {
     if let Some(served) = state.served.get() {
         control_metrics::refresh(&served.telemetry, &served.reader.current());

@@ -13,14 +13,12 @@ use crate::admin::{self, Phase, State};
 use crate::default_certificate;
 use crate::reconciler::{Feed, First, Input};
 
-/// How long a stop waits for the access log to be written.
+/// Maximum wait for the access log at a stop.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
-/// What the flags decide about serving, for every source.
+/// Configuration that every source needs.
 pub(crate) struct Serving {
-    /// Of the compiler.
     pub(crate) options: Options,
-    /// Of the data plane.
     pub(crate) proxy: headgate_proxy::Config,
     /// Address of the admin port.
     pub(crate) admin: SocketAddr,
@@ -52,7 +50,7 @@ impl Addresses {
 }
 
 /// Serves the objects of `feed` until SIGTERM or SIGINT, then drains. Calls `ready` once, when the first complete table is
-/// being served.
+/// served.
 pub(crate) async fn run(
     serving: Serving,
     mut feed: impl Feed,
@@ -70,7 +68,7 @@ pub(crate) async fn run(
     feed.register(&registry).context("registering metrics")?;
     let state = State::new(addresses.named(), registry.clone());
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
-    // Logged first: until there is a table, the admin port says why there is none.
+    // Logged first: until there is a table, only the admin port responds.
     tracing::info!(name = "admin", address = %addresses.admin, "listening");
 
     let fallback = default_certificate::generate()?;
@@ -111,20 +109,20 @@ pub(crate) async fn run(
 
     loop {
         tokio::select! {
-            input = feed.next() => reconciler = reconciler.take(input, &mut feed),
+            input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
         }
     }
     state.enter(Phase::Draining);
-    feed.leaving();
+    feed.draining();
     let stopped = stop(serving.grace, reconciler.table().settings.drain, running);
     let mut stopped = std::pin::pin!(stopped);
     loop {
-        // Requests in flight, and those that arrive during the grace, still need current endpoints.
+        // Requests in flight, and new ones during the grace period, still need current endpoints.
         tokio::select! {
             () = &mut stopped => break,
-            input = feed.next() => reconciler = reconciler.take(input, &mut feed),
+            input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
         }
     }
     feed.stop().await;
@@ -142,7 +140,7 @@ async fn first_batch(feed: &mut impl Feed) -> Batch {
     }
 }
 
-/// Waits for the grace, then stops accepting and lets requests in flight finish within the drain time.
+/// Waits for the grace period, then stops accepting and lets requests in flight finish within the drain time.
 async fn stop(grace: Duration, drain: Duration, running: Running) {
     let (grace_seconds, drain_seconds) = (grace.as_secs(), drain.as_secs());
     tracing::info!(grace_seconds, drain_seconds, "stopping");

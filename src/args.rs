@@ -2,7 +2,7 @@
 //!
 //! Flags have the names, defaults and forms of ingress-nginx, so that the arguments of an existing Deployment work
 //! unchanged: `--flag value` and `--flag=value`, switches also bare and as `--flag=false`, `-v=2`; the last of several
-//! wins. All of them are in one table ([`FLAGS`]), from which the parser, the help and the documentation are made.
+//! wins. All of them are in one table ([`FLAGS`]), which the parser, the help and the documentation share.
 
 mod docs;
 mod flag;
@@ -71,7 +71,7 @@ struct DemoArgs {
     flags: Flags,
 }
 
-/// A command with what its flags mean.
+/// A command with its configuration.
 pub(crate) enum Invocation {
     /// `headgate controller`
     Controller(Box<Config>),

@@ -15,18 +15,18 @@ use crate::args::Flags;
 pub(crate) use cluster::{Cluster, Status, Webhook, WebhookCertificate};
 pub(crate) use system::System;
 
-/// What the flags mean.
+/// The configuration of a command.
 pub(crate) struct Config {
-    /// What both sources have in common.
+    /// Configuration of every source.
     pub(crate) serving: Serving,
     /// Only for `controller`.
     pub(crate) cluster: Option<Cluster>,
     pub(crate) log_level: tracing::Level,
-    /// Flags that were given and have no effect, with the reason.
+    /// Given flags without effect, with the reason.
     pub(crate) ignored: Vec<String>,
 }
 
-/// The command whose defaults apply.
+/// The defaults of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Preset {
     /// Defaults of ingress-nginx, and a shutdown grace period.
@@ -54,7 +54,7 @@ pub(crate) enum Conflict {
     )]
     UndefinedHostsOnly,
     #[error(
-        "--validating-webhook needs a certificate: set --validating-webhook-certificate and --validating-webhook-key, or --validating-webhook-service for a certificate that the controller makes"
+        "--validating-webhook needs a certificate: set --validating-webhook-certificate and --validating-webhook-key, or --validating-webhook-service for a certificate that the controller generates"
     )]
     WebhookWithoutCertificate,
     #[error(
@@ -88,7 +88,7 @@ impl Config {
         })
     }
 
-    /// One warning about flags without effect, if there are any.
+    /// The warning about flags without effect, if there are any.
     pub(crate) fn warning(&self) -> Option<String> {
         let flags = self.ignored.join("; ");
         (!flags.is_empty()).then(|| format!("flags without effect: {flags}"))
@@ -149,7 +149,7 @@ fn check_conflicts(flags: &Flags) -> Result<(), Conflict> {
     Ok(())
 }
 
-/// How long load balancers may go on sending requests after readiness failed.
+/// How long load balancers may still send requests after readiness failed.
 const PROPAGATION: Duration = Duration::from_secs(10);
 
 fn grace(flags: &Flags, preset: Preset) -> Duration {

@@ -1,4 +1,4 @@
-//! Metrics that are read from the table at a scrape: certificates, and Ingresses without a usable Service.
+//! Metrics that are computed from the table at a scrape: certificates, and Ingresses without a usable Service.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use headgate_table::{
 pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
     let universes = table.universes();
     let hosts = || universes.iter().flat_map(|hosts| hosts.iter());
-    let own = hosts().filter_map(|host| match &host.tls {
+    let of_hosts = hosts().filter_map(|host| match &host.tls {
         HostTls::Own(certificate) => Some(facts(&host.name, certificate)),
         HostTls::None | HostTls::Default => None,
     });
@@ -21,7 +21,7 @@ pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
     let shared = shared
         .iter()
         .map(|certificate| facts(CATCH_ALL, certificate));
-    telemetry.set_certificates(own.chain(shared).collect());
+    telemetry.set_certificates(of_hosts.chain(shared).collect());
     let orphans: BTreeSet<Orphan> = hosts()
         .flat_map(|host| routes(host))
         .filter_map(|route| orphan(table, route))
@@ -29,7 +29,7 @@ pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
     telemetry.set_orphans(orphans.into_iter().collect());
 }
 
-/// The certificates of listeners, which serve where no host has one, each once.
+/// The certificates of listeners, for hosts without one, each once.
 fn shared_certificates(table: &RoutingTable) -> Vec<&Arc<Certificate>> {
     let mut shared: Vec<&Arc<Certificate>> = Vec::new();
     let sockets = table.listeners().iter().map(|listener| &listener.socket);

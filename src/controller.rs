@@ -22,10 +22,10 @@ use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
 use crate::config::Cluster;
-use crate::reconciler::{Feed, Input, Question};
+use crate::reconciler::{Feed, Input, Query};
 
-/// Questions that wait for the reconciler; who asks more waits.
-const QUESTIONS: usize = 64;
+/// Capacity of the queue of queries; senders wait while it is full.
+const MAX_QUERIES: usize = 64;
 
 /// Serves the cluster's Ingresses until SIGTERM or SIGINT.
 pub(crate) async fn run(serving: Serving, cluster: Cluster) -> Result<()> {
@@ -36,26 +36,25 @@ pub(crate) async fn run(serving: Serving, cluster: Cluster) -> Result<()> {
     };
     let connected = connect(&api)
         .await
-        .context("finding the way to the API server")?;
+        .context("configuring the connection to the API server")?;
     let controller = Controller::start(&connected, &serving, &cluster)?;
     app::run(serving, controller, |_| ()).await
 }
 
-/// The cluster as the reconciler sees it.
+/// The feed of a cluster.
 struct Controller {
     watch: Watch,
     metrics: Metrics,
     options: Options,
     pod: Name,
-    questions: mpsc::Receiver<Question>,
+    queries: mpsc::Receiver<Query>,
     notices: Notices,
     statuses: Option<mpsc::UnboundedSender<StatusInput>>,
     tasks: Tasks,
-    /// Ingresses and ConfigMaps of the last batch.
+    /// Ingresses and ConfigMaps that changed since the last table.
     changed: Vec<ObjectRef>,
-    /// Whether a table was published.
     has_published: bool,
-    /// Whether the settings were ever read.
+    /// Whether the ConfigMap with the settings was ever read.
     has_settings: bool,
 }
 
@@ -71,20 +70,20 @@ impl Controller {
             watch_options(connected, serving, cluster)?,
             metrics.watch.clone(),
         );
-        let (ask, questions) = mpsc::channel(QUESTIONS);
+        let (sender, queries) = mpsc::channel(MAX_QUERIES);
         let mut tasks = Tasks::new(connected.client.clone());
         let (notices, leadership) = tasks.events_and_election(cluster, &metrics);
         let statuses = leadership
             .and_then(|leadership| tasks.statuses(cluster, watch.statuses(), leadership, &metrics));
         if let Some(webhook) = &cluster.webhook {
-            tasks.webhook(webhook, ask, &metrics)?;
+            tasks.webhook(webhook, sender, &metrics)?;
         }
         Ok(Self {
             watch,
             metrics,
             options: serving.options.clone(),
             pod: cluster.pod.clone(),
-            questions,
+            queries,
             notices,
             statuses,
             tasks,
@@ -131,13 +130,13 @@ impl Feed for Controller {
                 let changed = changed
                     .filter(|object| matches!(object.kind, Kind::Ingress | Kind::ConfigMap));
                 self.changed.extend(changed.cloned());
-                // Waiting for the first batch is cancelled only to stop.
+                // Losing the batch to cancellation is harmless here: before the first table, only a stop cancels.
                 if !self.has_published && batch.origin == Origin::Live {
-                    self.tasks.admitting().await;
+                    self.tasks.webhook_ready().await;
                 }
                 Input::Batch(batch)
             }
-            Some(question) = self.questions.recv() => Input::Question(question),
+            Some(query) = self.queries.recv() => Input::Query(query),
         }
     }
 
@@ -153,10 +152,10 @@ impl Feed for Controller {
         for name in &input.released {
             self.metrics.webhook.forget(&name.namespace, &name.name);
         }
-        let is_news =
+        let is_changed =
             !self.has_published || !input.adopted.is_empty() || !input.released.is_empty();
-        if let Some(statuses) = self.statuses.as_ref().filter(|_| is_news) {
-            // The writer ends with the process only.
+        if let Some(statuses) = self.statuses.as_ref().filter(|_| is_changed) {
+            // Fails only while the process stops: the writer runs until then.
             let _ = statuses.send(input);
         }
         let snapshot = self.watch.snapshot();
@@ -182,8 +181,8 @@ impl Feed for Controller {
         }
     }
 
-    fn leaving(&mut self) {
-        self.tasks.leave();
+    fn draining(&mut self) {
+        self.tasks.drain();
     }
 
     async fn stop(&mut self) {

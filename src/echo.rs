@@ -1,5 +1,5 @@
-//! The echo backend, `headgate echo`: a server that responds with the request that it received, for testing a proxy in
-//! front of it. `headgate demo` runs one for every Service.
+//! The echo backend, `headgate echo`: a server that responds with the request that it received, to test proxies. `headgate
+//! demo` runs one for every Service.
 //!
 //! It speaks HTTP/1.1, HTTP/2 (by ALPN, or by prior knowledge on a plain port), WebSocket and gRPC. A query controls the
 //! response (`?status=`, `?bytes=`, `?header=`, `?delay=`, see [`controls`]). It is a backend for tests, deliberately not a
@@ -42,7 +42,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Pause after a failed accept: the usual reason, no free file descriptors, does not go away at once.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Maximum fields of one HTTP/1.1 request, and maximum bytes of one HTTP/2 header list. Above the limits of the proxy, so that
-/// tests meet those.
+/// tests reach those.
 const MAX_HEADERS: usize = 1024;
 const MAX_HEADER_LIST: u32 = 1 << 20;
 
@@ -70,7 +70,7 @@ struct Shared {
     stop: Stop,
 }
 
-/// Signals that the server stops: its sender is dropped then.
+/// Signals the stop of the server, which drops the sender.
 #[derive(Clone)]
 struct Stop(watch::Receiver<()>);
 

@@ -90,17 +90,17 @@ mod tests {
     }
 
     fn has_port(service: &Service, backend: &IngressServiceBackend) -> bool {
-        let wanted = backend.port.as_ref().unwrap();
+        let desired = backend.port.as_ref().unwrap();
         let ports = service.spec.as_ref().unwrap().ports.as_ref().unwrap();
         ports.iter().any(|port| {
-            Some(port.port) == wanted.number || (port.name.is_some() && port.name == wanted.name)
+            Some(port.port) == desired.number || (port.name.is_some() && port.name == desired.name)
         })
     }
 
     #[test]
     fn all_files_are_listed() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples");
-        let found: BTreeSet<String> = std::fs::read_dir(folder)
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples");
+        let found: BTreeSet<String> = std::fs::read_dir(directory)
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
             .collect();

@@ -1,4 +1,4 @@
-//! From batches of changed objects to published tables: the one writer.
+//! The reconciler: compiles batches of changed objects and publishes the table. It is the only writer.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,30 +11,25 @@ use prometheus::Registry;
 
 use crate::admin::{Served, State};
 
-/// What comes from outside.
+/// Input of the reconciler.
 pub(crate) enum Input {
-    /// Changes.
     Batch(Batch),
-    /// A question about the state as it is.
-    Question(Question),
+    Query(Query),
 }
 
-/// Looks at the state, and changes nothing.
-pub(crate) type Question = Box<dyn FnOnce(&View<'_>) + Send>;
+/// A read-only call on the current state.
+pub(crate) type Query = Box<dyn FnOnce(&View<'_>) + Send>;
 
-/// The state after a batch.
+/// The state after the last batch.
 pub(crate) struct View<'a> {
-    /// The objects.
     pub(crate) snapshot: &'a Snapshot,
-    /// What they were compiled to.
     pub(crate) compiled: &'a Compiled,
-    /// What the flags say about compiling.
     pub(crate) options: &'a Options,
 }
 
-/// Where batches come from, and who wants to know what became of them: files, a cluster, or nowhere.
+/// A source of batches, notified of the tables published from them: files or a cluster.
 pub(crate) trait Feed {
-    /// Adds metrics of its own.
+    /// Registers the metrics of the source.
     ///
     /// # Errors
     /// When a name is taken.
@@ -42,25 +37,25 @@ pub(crate) trait Feed {
         Ok(())
     }
 
-    /// What comes next; never resolves when nothing will. Cancelling it loses nothing.
+    /// The next input; pending forever if there is none. Cancel safe.
     fn next(&mut self) -> impl Future<Output = Input>;
 
     /// The objects, as of the last batch.
     fn snapshot(&self) -> &Snapshot;
 
-    /// A table was published; `appeared` are findings that were not there before, `gone` those that are no more.
+    /// Called after a table was published, with the findings that are new and those that are gone.
     fn published(&mut self, _compiled: &Compiled, _appeared: &[Finding], _gone: &[Finding]) {}
 
-    /// The stop has begun, and what is served still is for the grace.
-    fn leaving(&mut self) {}
+    /// Called when a stop begins; requests are still served for the grace period.
+    fn draining(&mut self) {}
 
-    /// No request is served any more: the last chance to notify others.
+    /// Called after the last request, to release what other replicas and the API server see.
     fn stop(&mut self) -> impl Future<Output = ()> {
         std::future::ready(())
     }
 }
 
-/// The first state, compiled and not published yet: what it says decides how the data plane is set up.
+/// The first state, compiled and not yet published: its settings configure the data plane.
 pub(crate) struct First {
     options: Options,
     fallback: Arc<Certificate>,
@@ -70,12 +65,12 @@ pub(crate) struct First {
     origin: Origin,
 }
 
-/// Compiles what a feed has, batch by batch, and publishes the table.
+/// Compiles the objects of a feed, batch by batch, and publishes the table.
 pub(crate) struct Reconciler {
     options: Options,
     fallback: Arc<Certificate>,
     compiled: Compiled,
-    /// What is wrong with objects and documents that cannot be read.
+    /// Findings about objects and documents that cannot be read.
     unreadable: Vec<Finding>,
     publisher: Publisher,
     telemetry: Arc<Telemetry>,
@@ -118,7 +113,7 @@ impl First {
         appeared.extend(self.unreadable.iter().cloned());
         log(&appeared, &[]);
         telemetry.publish_latency(self.arrived.elapsed());
-        state.show(Served {
+        state.set_served(Served {
             reader: reader.clone(),
             telemetry: telemetry.clone(),
         });
@@ -144,12 +139,12 @@ impl Reconciler {
         self.compiled.table()
     }
 
-    /// Takes a batch in or answers a question.
-    pub(crate) fn take(self, input: Input, feed: &mut impl Feed) -> Self {
+    /// Applies a batch or runs a query.
+    pub(crate) fn handle(self, input: Input, feed: &mut impl Feed) -> Self {
         match input {
             Input::Batch(batch) => self.apply(batch, feed),
-            Input::Question(question) => {
-                question(&View {
+            Input::Query(query) => {
+                query(&View {
                     snapshot: feed.snapshot(),
                     compiled: &self.compiled,
                     options: &self.options,
@@ -159,7 +154,7 @@ impl Reconciler {
         }
     }
 
-    /// Takes a batch in, compiles what it touches and publishes the result.
+    /// Compiles what a batch changes and publishes the result.
     fn apply(mut self, batch: Batch, feed: &mut impl Feed) -> Self {
         self.state.set_stale(batch.origin == Origin::Cached);
         let (mut appeared, mut gone) = (Vec::new(), Vec::new());
@@ -173,7 +168,7 @@ impl Reconciler {
                 &self.fallback,
             );
             let table = self.compiled.table().clone();
-            // The former table goes with its last request; dropping ours here keeps that work off the requests.
+            // The last reference frees the previous table; dropping the publisher's here keeps that work off the requests.
             drop(self.publisher.publish(table));
             self.telemetry.publish_latency(batch.arrived.elapsed());
             (appeared, gone) = self.compiled.difference();
@@ -188,19 +183,19 @@ impl Reconciler {
             self.unreadable = batch.findings;
         }
         log(&appeared, &gone);
-        let other_findings = !appeared.is_empty() || !gone.is_empty();
-        if other_findings || is_changed {
+        let findings_changed = !appeared.is_empty() || !gone.is_empty();
+        if findings_changed || is_changed {
             feed.published(&self.compiled, &appeared, &gone);
-            self.report(other_findings);
+            self.report(findings_changed);
         }
         self
     }
 
-    /// Shows the state to the admin port and the metrics. Findings are gathered anew only when there are others.
-    fn report(&self, other_findings: bool) {
+    /// Updates the admin port and the metrics. Findings are collected only when they changed.
+    fn report(&self, findings_changed: bool) {
         let table = self.compiled.table();
         self.telemetry.published(table.generation);
-        if !other_findings {
+        if !findings_changed {
             return;
         }
         let mut findings = self.compiled.findings();

@@ -1,6 +1,6 @@
-//! Which crate may depend on which, and which module may use which (crates/README.md).
+//! Allowed dependencies between crates and between modules (crates/README.md).
 
-#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,16 +16,16 @@ mod layering {
     pub(crate) mod workspace;
 }
 
-/// What a crate may depend on at run time.
+/// The dependencies that a crate may have at run time.
 struct Layer {
     name: &'static str,
     /// Crates of this workspace that it may depend on, by short name.
     workspace: &'static [&'static str],
-    /// Crates from elsewhere that it must not depend on: this name, or one that begins with it and a hyphen.
+    /// External crates that it must not depend on: this name, or one that begins with it and a hyphen.
     forbidden: &'static [&'static str],
 }
 
-/// Async runtimes, HTTP servers and clients, TLS over sockets, and whatever watches or resolves.
+/// Async runtimes, HTTP servers and clients, TLS over sockets, watchers and resolvers.
 const INPUT_AND_OUTPUT: &[&str] = &[
     "axum",
     "futures",
@@ -45,18 +45,18 @@ const INPUT_AND_OUTPUT: &[&str] = &[
     "ureq",
 ];
 const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
-/// Crates that tests and benches use, and nothing else.
+/// Crates for tests and benches only.
 const TEST_CRATES: &[&str] = &["testkit", "apiserver"];
-/// Modules of which no two may use each other, not through others either: each does one job, and either can change alone.
+/// Modules of which no two may use each other, directly or through others: each does one job and can change alone.
 const NOT_MUTUAL: &[(&str, &[&str])] = &[
     ("proxy", &["record", "worker", "telemetry", "upstream"]),
     ("cluster", &["events", "lease", "status"]),
 ];
-/// What any source of objects can use, and so must not know one of them: Ingress and its annotations.
+/// Code that any source of objects can use, and so must not depend on one of them: Ingress and its annotations.
 const NEUTRAL: &[&str] = &["crates/table/src", "crates/compile/src/build"];
-/// Names that clients and log formats know, which stay what they are in ingress-nginx: a variable and a cookie.
+/// Names that clients and log formats depend on, which are those of ingress-nginx: a variable and a cookie.
 const EXTERNAL_NAMES: &[&str] = &["ingress_name", "INGRESSCOOKIE"];
-/// Crates whose modules use each other in one direction.
+/// Crates whose modules have no dependency cycles.
 const ACYCLIC: &[&str] = &["limit", "table", "manifest", "proxy", "testkit"];
 
 const LAYERS: &[Layer] = &[
@@ -156,11 +156,11 @@ fn the_program_contains_no_test_crate() {
 }
 
 #[test]
-fn modules_without_cycles_have_none() {
+fn modules_have_no_dependency_cycles() {
     for name in ACYCLIC {
         let modules = modules_of(name);
         for module in modules.names() {
-            if let Some(cycle) = modules.way(module, module) {
+            if let Some(cycle) = modules.path(module, module) {
                 panic!(
                     "{name}: the modules use each other in a cycle:{}",
                     list(&cycle)
@@ -176,7 +176,7 @@ fn modules_with_separate_jobs_do_not_use_each_other() {
         let modules = modules_of(name);
         for (index, one) in not_mutual.iter().enumerate() {
             for other in &not_mutual[index + 1..] {
-                let (there, back) = (modules.way(one, other), modules.way(other, one));
+                let (there, back) = (modules.path(one, other), modules.path(other, one));
                 if let (Some(there), Some(back)) = (there, back) {
                     let (there, back) = (list(&there), list(&back));
                     panic!("{name}: {one} and {other} use each other:{there}\nand back:{back}");
@@ -191,8 +191,8 @@ fn table_and_builder_do_not_name_ingress() {
     let words = Regex::new(r"(?i)ingress|annotation|nginx\.\w").unwrap();
     let without = |line: String, name: &&str| line.replace(name, "");
     let mut named = String::new();
-    for folder in NEUTRAL {
-        for file in source::files(&root().join(folder)) {
+    for directory in NEUTRAL {
+        for file in source::files(&root().join(directory)) {
             let text = fs::read_to_string(&file).unwrap();
             for (number, line) in text.lines().enumerate() {
                 if words.is_match(&EXTERNAL_NAMES.iter().fold(line.to_owned(), without)) {
@@ -202,18 +202,18 @@ fn table_and_builder_do_not_name_ingress() {
             }
         }
     }
-    assert!(named.is_empty(), "other sources have no such thing:{named}");
+    assert!(named.is_empty(), "only Ingress sources have this:{named}");
 }
 
 #[test]
 fn builder_does_not_use_ingress() {
-    if let Some(way) = modules_of("compile").way("build", "ingress") {
-        panic!("compile: build must not use ingress:{}", list(&way));
+    if let Some(path) = modules_of("compile").path("build", "ingress") {
+        panic!("compile: build must not use ingress:{}", list(&path));
     }
 }
 
 #[test]
-fn the_reader_of_source_sees_every_form_of_path() {
+fn every_form_of_path_is_found() {
     let text = r##"
 use crate::{a::{self, B}, c as d};
 use super::super::e::F; // use crate::comment::X;
@@ -256,7 +256,7 @@ fn list(uses: &[layering::modules::Use]) -> String {
     uses.iter().map(|using| format!("\n  {using}")).collect()
 }
 
-/// The name of a crate without the project's; `None`: the program.
+/// The name of a crate without the project's prefix; `None`: the program.
 fn short_name(package: &Package) -> Option<&str> {
     package.name.strip_prefix("headgate-")
 }

@@ -1,8 +1,8 @@
-//! Reported bugs, each with a test through the true program. A test is named after its report (`issue_12_what_was_wrong`),
-//! has the link above it, and stays, whatever else covers the same.
+//! Reported bugs, each with a test of the whole program. A test is named after its report (`issue_12_what_was_wrong`), has the
+//! link above it, and stays, whatever else covers the same.
 //!
-//! The first ones were found before there were reports: a sentence says what was wrong.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! The first bugs were found before there were reports: a sentence describes each.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use headgate_apiserver::ApiServer;
 use headgate_testkit::manifest::{self, Ingress};
@@ -58,26 +58,26 @@ fn parameters_of_another_controllers_class_are_not_read() {
             } },
         })
     };
-    api.create(class("other", "example.com/other", "theirs"));
-    api.create(class("nginx", "k8s.io/ingress-nginx", "ours"));
+    api.create(class("other", "example.com/other", "other"));
+    api.create(class("nginx", "k8s.io/ingress-nginx", "headgate"));
     let program = controller(&api, &["--watch-namespace=shop"]);
     program.until_ready();
     // The parameters of both classes would be watched at the same time.
-    api.wait_for_request(|request| request.resource == "configmaps" && request.namespace == "ours");
+    api.wait_for_request(|request| {
+        request.resource == "configmaps" && request.namespace == "headgate"
+    });
     let requests = api.requests();
-    let read = requests
-        .iter()
-        .find(|request| request.namespace == "theirs");
+    let read = requests.iter().find(|request| request.namespace == "other");
     assert_eq!(read, None);
 }
 
 /// A webhook that stopped closed idle connections, and the review that the API server sent at that moment failed.
 #[test]
-fn a_stopping_webhook_ends_connections_with_a_response() {
-    let folder = tempfile::tempdir().unwrap();
+fn a_stopping_webhook_closes_connections_with_a_response() {
+    let directory = tempfile::tempdir().unwrap();
     let issued = Authority::new().issue(&["webhook.test"]);
     let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
+        let path = directory.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.display().to_string()
     };
@@ -107,7 +107,7 @@ fn a_stopping_webhook_ends_connections_with_a_response() {
         .has("connection", "close");
 }
 
-/// A malformed selector was taken, and the API server refused each list with it.
+/// A malformed selector was accepted, and the API server rejected each list with it.
 #[test]
 fn a_malformed_namespace_selector_is_refused_at_start() {
     for selector in ["team=a=b", "team in shop", "team in (shop"] {
@@ -126,17 +126,17 @@ fn controller(api: &ApiServer, arguments: &[&str]) -> Program {
         arguments,
     ]
     .concat();
-    let pod = ("ours", "headgate-0");
+    let pod = ("headgate", "headgate-0");
     Program::controller(BINARY.as_ref(), &api.kubeconfig(), pod, &all)
 }
 
-/// Sends SIGTERM, and waits until the program has begun to stop.
+/// Sends SIGTERM, and waits until the program is not ready.
 fn terminate(program: &Program) {
     program.terminate();
     wait::until("not ready", || (!program.is_ready()).then_some(()));
 }
 
-/// A review of an Ingress that is fine.
+/// A review of a valid Ingress.
 fn review() -> Value {
     json!({
         "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",

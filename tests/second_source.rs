@@ -1,7 +1,7 @@
 //! A second source of routes, of a few lines: each `host path service weight` in a text. It compiles through the same
-//! builder as Ingresses do, and to the same table as the Ingresses that say the same.
+//! builder as Ingresses, and to the same table as equivalent Ingresses.
 
-#![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -29,11 +29,11 @@ other.example /    gone 0
 ";
 
 #[test]
-fn the_same_table_as_ingresses_that_say_the_same() {
+fn the_table_is_that_of_equivalent_ingresses() {
     let mut snapshot = snapshot();
     let options = Options::default();
     let certificate = certificate();
-    let (table, conflicts) = built(LINES, &snapshot, &options, &certificate);
+    let (table, conflicts) = build(LINES, &snapshot, &options, &certificate);
     assert_eq!(conflicts, 0);
     for ingress in ingresses() {
         snapshot.apply(
@@ -44,22 +44,22 @@ fn the_same_table_as_ingresses_that_say_the_same() {
     }
     snapshot.take_changes();
     let compiled = compile(&snapshot, &Changes::default(), None, &options, &certificate);
-    let served = text(&table);
-    assert!(served.contains("10.0.2.1:8080"), "{served}");
-    assert!(served.contains("canary shop/next/80"), "{served}");
-    assert_eq!(served, text(compiled.table()));
+    let rendered = text(&table);
+    assert!(rendered.contains("10.0.2.1:8080"), "{rendered}");
+    assert!(rendered.contains("canary shop/next/80"), "{rendered}");
+    assert_eq!(rendered, text(compiled.table()));
 }
 
 #[test]
 fn of_two_routes_for_one_path_the_first_serves_and_the_other_is_a_conflict() {
     let lines = "shop.example /a web 0\nshop.example /a/ api 0\n";
-    let (table, conflicts) = built(lines, &snapshot(), &Options::default(), &certificate());
+    let (table, conflicts) = build(lines, &snapshot(), &Options::default(), &certificate());
     assert_eq!(conflicts, 1);
     assert!(!text(&table).contains("shop/api"), "{}", text(&table));
 }
 
-/// The table of `lines`, and how many conflicts there were.
-fn built(
+/// The table of `lines`, and the number of conflicts.
+fn build(
     lines: &str,
     snapshot: &Snapshot,
     options: &Options,

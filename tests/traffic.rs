@@ -1,8 +1,8 @@
-//! Traffic tests: the true program on free loopback ports, real clients, real upstreams.
+//! Traffic tests: the whole program on free loopback ports, real clients, real upstreams.
 //!
-//! Each test starts its own program, so that it names every object that leads to the behaviour. A failure shows what
-//! was sent and what came back.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+//! Each test starts its own program, so that it shows every object that the behaviour depends on. A failure prints what was
+//! sent and received.
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod traffic {
     mod access;

@@ -50,11 +50,11 @@ def sample(outcome, cpu_seconds):
 
 
 class Setting:
-    """The folder of a run, the values of the templates, and the processes; a context manager that ends them."""
+    """The directory of a run, the values of the templates, and the processes; a context manager that stops them."""
 
-    def __init__(self, templates, folder, values):
+    def __init__(self, templates, directory, values):
         self.templates = templates
-        self.folder = folder
+        self.directory = directory
         self.values = values
         self.processes = []
 
@@ -69,7 +69,7 @@ class Setting:
                 process.wait(timeout=3)
             except subprocess.TimeoutExpired:
                 pass
-            # Children that outlive their parent are still in its group.
+            # Children that outlive their parent are in its group.
             signal_group(process, signal.SIGKILL)
             process.wait()
 
@@ -77,15 +77,15 @@ class Setting:
         """Writes a template to a file of the run, with every @NAME@ replaced."""
         values = self.values | (extra or {})
         text = (self.templates / template).read_text()
-        path = self.folder / target
+        path = self.directory / target
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(re.sub(r"@([A-Z_0-9]+)@", lambda name: str(values[name[1]]), text))
         return path
 
     def spawn(self, name, command, cpu):
-        """Starts a process on one core. Its output goes to files of the run, so that access logs have their true cost."""
-        out = open(self.folder / f"{name}.stdout", "wb")
-        err = open(self.folder / f"{name}.stderr", "wb")
+        """Starts a process on one core. Its output goes to files of the run, so that access logs have their real cost."""
+        out = open(self.directory / f"{name}.stdout", "wb")
+        err = open(self.directory / f"{name}.stderr", "wb")
         with out, err:
             process = subprocess.Popen(
                 ["taskset", "--cpu-list", str(cpu), *map(str, command)],
@@ -96,36 +96,36 @@ class Setting:
 
     def start_upstream(self, cpu):
         config = self.render("upstream.conf", "upstream.conf")
-        process = self.spawn("upstream", ["nginx", "-e", self.folder / "upstream.error.log", "-c", config], cpu)
+        process = self.spawn("upstream", ["nginx", "-e", self.directory / "upstream.error.log", "-c", config], cpu)
         self.wait_for(process, "upstream", f"http://127.0.0.1:{self.values['UPSTREAM_A']}/small")
 
     def wait_for(self, process, name, url):
-        """Waits until `url` responds with 200; raises with what the process printed if it does not."""
+        """Waits until `url` responds with 200; raises with the output of the process if it does not."""
         deadline = time.monotonic() + READY_SECONDS
         while not responds(url):
             if process.poll() is not None or time.monotonic() > deadline:
-                printed = "\n".join(path.read_text(errors="replace")[-2000:]
-                                    for path in sorted(self.folder.glob(f"{name}*.std*")) if path.is_file())
-                raise RuntimeError(f"{name} does not respond at {url}\n{printed}")
+                output = "\n".join(path.read_text(errors="replace")[-2000:]
+                                    for path in sorted(self.directory.glob(f"{name}*.std*")) if path.is_file())
+                raise RuntimeError(f"{name} does not respond at {url}\n{output}")
             time.sleep(0.05)
 
 
-def prepare(templates, folder):
+def prepare(templates, directory):
     """Bodies to serve, a certificate, and free ports for the upstream."""
-    files = folder / "files"
+    files = directory / "files"
     files.mkdir(mode=0o755)
     (files / "64k").write_bytes(b"x" * SMALL)
     (files / "1m").write_bytes(b"x" * LARGE)
-    crt, key = folder / "tls.crt", folder / "tls.key"
+    crt, key = directory / "tls.crt", directory / "tls.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", crt],
         check=True, capture_output=True,
     )
-    (folder / "tls.pem").write_bytes(crt.read_bytes() + key.read_bytes())
+    (directory / "tls.pem").write_bytes(crt.read_bytes() + key.read_bytes())
     upstream_a, upstream_b = free_ports(2)
-    return Setting(templates, folder, {
-        "RUN": folder,
+    return Setting(templates, directory, {
+        "RUN": directory,
         "UPSTREAM_A": upstream_a,
         "UPSTREAM_B": upstream_b,
         "TLS_CRT_BASE64": base64.b64encode(crt.read_bytes()).decode(),
@@ -134,7 +134,7 @@ def prepare(templates, folder):
 
 
 def free_ports(count):
-    """Free ports of loopback. All are held until all are known, so that they differ."""
+    """Free ports of loopback. All are kept open until all are known, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [held.getsockname()[1] for held in sockets]
     for held in sockets:
@@ -175,11 +175,11 @@ def outcome(text):
 
 
 def cpu_seconds(pid):
-    """User and system time of a process and its descendants, those that have ended included, in seconds."""
+    """User and system time of a process and its descendants, including ended ones, in seconds."""
     stats = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
-            # The name in parentheses may hold spaces; behind it: state, parent, ...
+            # The name in parentheses may contain spaces; behind it: state, parent, ...
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue

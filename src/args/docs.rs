@@ -1,4 +1,4 @@
-//! The Markdown page of all flags, made from their table.
+//! The Markdown page of all flags, generated from their table.
 
 use std::fmt::Write;
 

@@ -89,7 +89,7 @@ pub(crate) struct HostPort {
 }
 
 impl Kind {
-    /// Parses a text.
+    /// Parses a value.
     ///
     /// # Errors
     /// What is expected.

@@ -180,8 +180,8 @@ pub(crate) fn dns_name(text: &str) -> Result<(), String> {
         let within = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
         edges && (1..=63).contains(&label.len()) && label.bytes().all(within)
     };
-    let good = text.len() <= 253 && text.split('.').all(label);
-    if good {
+    let is_valid = text.len() <= 253 && text.split('.').all(label);
+    if is_valid {
         Ok(())
     } else {
         Err("expected a DNS name in lower case, such as nginx.ingress.kubernetes.io".to_owned())
@@ -189,8 +189,8 @@ pub(crate) fn dns_name(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn path(text: &str) -> Result<(), String> {
-    let good = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
-    if good {
+    let is_valid = text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if is_valid {
         Ok(())
     } else {
         Err("expected a path that begins with /".to_owned())

@@ -234,7 +234,7 @@ fn forms_of_flags() {
 }
 
 #[test]
-fn flags_mean_what_they_say() {
+fn flags_set_the_configuration() {
     let serving = serve(
         "--configmap=a/b --default-ssl-certificate=c/d --default-backend-service e/f --annotations-prefix=example.com \
          --ingress-class=internal --controller-class=example.com/x --watch-namespace=ns --disable-catch-all \
@@ -501,7 +501,7 @@ fn the_demo_listens_on_loopback_by_default() {
 }
 
 #[test]
-fn version_and_help_are_no_errors() {
+fn version_and_help_exit_with_success() {
     for line in [
         "--version",
         "serve --version",

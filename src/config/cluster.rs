@@ -19,7 +19,7 @@ pub(crate) struct Cluster {
     pub(crate) resync: Duration,
     /// `--cache-dir`; `None`: no cache.
     pub(crate) cache: Option<Cache>,
-    /// The own Pod: the identity in leader election.
+    /// This replica's Pod: the identity in leader election.
     pub(crate) pod: Name,
     /// `None`: no statuses are written (`--disable-leader-election`).
     pub(crate) election: Option<Election>,
@@ -85,20 +85,20 @@ pub(crate) struct Webhook {
 /// Where the webhook's certificate comes from.
 #[derive(Debug)]
 pub(crate) enum WebhookCertificate {
-    /// From files that are renewed by others.
+    /// From files, which another program renews.
     Files {
         /// PEM file with the chain.
         certificate: PathBuf,
         /// PEM file with the key.
         key: PathBuf,
     },
-    /// Made and renewed by the replicas.
+    /// Generated and renewed by the replicas.
     Managed {
-        /// Secret in which replicas share it.
+        /// Secret in which the replicas share it.
         secret: Name,
         /// ValidatingWebhookConfiguration whose caBundle is updated.
         configuration: Option<String>,
-        /// Service whose DNS names it has.
+        /// Service whose DNS names the certificate has.
         service: Name,
     },
 }
@@ -137,7 +137,7 @@ impl Cluster {
     }
 }
 
-/// The own Pod, or a name that is unique to this process.
+/// This replica's Pod, or a name that is unique to this process.
 fn pod(system: &System) -> Name {
     let namespace = match system.pod_namespace.as_str() {
         "" => "default",

@@ -1,4 +1,4 @@
-//! Facts about the system: processors, open files, and the own Pod.
+//! Facts about the system: processors, open files, and this replica's Pod.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
@@ -16,9 +16,9 @@ pub(crate) struct System {
     /// Limit of open files.
     pub(crate) open_files: u64,
     pub(crate) has_ipv6: bool,
-    /// The own Pod (`POD_NAME`); empty outside of a cluster.
+    /// This replica's Pod (`POD_NAME`); empty outside of a cluster.
     pub(crate) pod_name: String,
-    /// Its namespace (`POD_NAMESPACE`).
+    /// The Pod's namespace (`POD_NAMESPACE`).
     pub(crate) pod_namespace: String,
     /// Name of the machine; the identity outside of a cluster.
     pub(crate) host_name: String,

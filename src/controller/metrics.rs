@@ -1,4 +1,4 @@
-//! Metrics of what the controller does beside serving.
+//! Metrics of watches, leader election, statuses, Events and the admission webhook.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use headgate_cluster::webhook_certificate::WebhookCertificateMetrics;
 use headgate_proxy::MetricLabels;
 use prometheus::Registry;
 
-/// All of them.
 pub(super) struct Metrics {
     pub(super) watch: WatchMetrics,
     pub(super) lease: LeaseMetrics,
@@ -23,7 +22,7 @@ pub(super) struct Metrics {
 }
 
 impl Metrics {
-    /// Metrics with the labels that all have; `election` names the election.
+    /// Metrics with the common labels; `election` is the name of the Lease.
     pub(super) fn new(labels: &MetricLabels, election: &str) -> Result<Self, prometheus::Error> {
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let labels = HashMap::from([
@@ -41,7 +40,6 @@ impl Metrics {
         })
     }
 
-    /// Shows them.
     pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         self.watch.register(registry)?;
         self.lease.register(registry)?;

@@ -1,28 +1,28 @@
-//! Who decides about admission: the state that is being served.
+//! Admission reviews against the state that is served.
 
 use headgate_cluster::webhook::{Unavailable, Validator};
 use headgate_compile::{Review, review};
 use k8s_openapi::api::networking::v1::Ingress;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::reconciler::Question;
+use crate::reconciler::Query;
 
-/// Asks the reconciler, whose state nobody else may hold.
+/// Reviews Ingresses by queries to the reconciler, which alone holds the state.
 pub(super) struct Reviewer {
-    pub(super) questions: mpsc::Sender<Question>,
+    pub(super) queries: mpsc::Sender<Query>,
 }
 
 impl Validator for Reviewer {
     async fn review(&self, ingress: Ingress) -> Result<Review, Unavailable> {
-        let (answer, verdict) = oneshot::channel();
-        let question: Question = Box::new(move |view| {
+        let (result, reviewed) = oneshot::channel();
+        let query: Query = Box::new(move |view| {
             let review = review(&ingress, view.compiled, view.snapshot, view.options);
-            // Whoever asked may have given up.
-            let _ = answer.send(review);
+            // Fails if the request was cancelled meanwhile.
+            let _ = result.send(review);
         });
-        let asked = self.questions.send(question).await;
-        asked.map_err(|_| Unavailable::Stopping)?;
-        // A question that comes before there is a state is dropped.
-        verdict.await.map_err(|_| Unavailable::NotReady)
+        let sent = self.queries.send(query).await;
+        sent.map_err(|_| Unavailable::Stopping)?;
+        // Queries before the first batch are dropped.
+        reviewed.await.map_err(|_| Unavailable::NotReady)
     }
 }

@@ -1,4 +1,4 @@
-//! What runs beside the reconciler: the election, statuses, Events and the admission webhook.
+//! Tasks beside the reconciler: leader election, statuses, Events and the admission webhook.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,31 +18,29 @@ use tokio::task::JoinHandle;
 use super::metrics::Metrics;
 use super::reviewer::Reviewer;
 use crate::config::{self, Cluster};
-use crate::reconciler::Question;
+use crate::reconciler::Query;
 
-/// Who writes Events, as their readers see it.
+/// The reporting controller of Events.
 const CONTROLLER: &str = "headgate";
 
-/// Serving waits this long for the webhook's first certificate.
+/// Maximum wait for the webhook's first certificate before serving.
 const CERTIFICATE: Duration = Duration::from_secs(5);
 
-/// The tasks, with what ends them.
 pub(super) struct Tasks {
     client: kube::Client,
-    statuses: Option<Ending>,
-    election: Option<Ending>,
+    statuses: Option<StoppableTask>,
+    election: Option<StoppableTask>,
     webhook: Option<Running>,
     certificate: Option<watch::Receiver<Option<Arc<ServingCertificate>>>>,
 }
 
-/// A task that finishes something when it is told to end.
-struct Ending {
-    end: oneshot::Sender<()>,
+/// A task with a stop signal, which it follows with some last work.
+struct StoppableTask {
+    stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Tasks {
-    /// None yet.
     pub(super) fn new(client: kube::Client) -> Self {
         Self {
             client,
@@ -53,7 +51,7 @@ impl Tasks {
         }
     }
 
-    /// Starts to write Events and to take part in the election, if there is one.
+    /// Starts the writer of Events and, if enabled, leader election.
     pub(super) fn events_and_election(
         &mut self,
         cluster: &Cluster,
@@ -75,17 +73,17 @@ impl Tasks {
             let elector = Elector::new(self.client.clone(), options, metrics.lease.clone())
                 .with_notices(notices.clone());
             let leadership = elector.leadership();
-            self.election = Some(Ending::spawn(|end| elector.run(end)));
+            self.election = Some(StoppableTask::spawn(|stop| elector.run(stop)));
             leadership
         });
-        let teller = leadership
+        let reporter = leadership
             .clone()
             .map_or(Reporter::Always, Reporter::Leader);
-        tokio::spawn(events.run(teller));
+        tokio::spawn(events.run(reporter));
         (notices, leadership)
     }
 
-    /// Starts to write statuses, unless that is switched off.
+    /// Starts the writer of statuses, if enabled.
     pub(super) fn statuses(
         &mut self,
         cluster: &Cluster,
@@ -107,7 +105,9 @@ impl Tasks {
             metrics.status.clone(),
         );
         let (input, inputs) = mpsc::unbounded_channel();
-        self.statuses = Some(Ending::spawn(|end| writer.run(inputs, leadership, end)));
+        self.statuses = Some(StoppableTask::spawn(|stop| {
+            writer.run(inputs, leadership, stop)
+        }));
         Some(input)
     }
 
@@ -115,7 +115,7 @@ impl Tasks {
     pub(super) fn webhook(
         &mut self,
         webhook: &config::Webhook,
-        questions: mpsc::Sender<Question>,
+        queries: mpsc::Sender<Query>,
         metrics: &Metrics,
     ) -> Result<()> {
         let mut bound = Webhook::bind(webhook.address)
@@ -132,67 +132,67 @@ impl Tasks {
         self.certificate = Some(serving.clone());
         tokio::spawn(certificate.run());
         let running = bound
-            .start(Reviewer { questions }, serving, metrics.webhook.clone())
+            .start(Reviewer { queries }, serving, metrics.webhook.clone())
             .context("starting the admission webhook")?;
         self.webhook = Some(running);
         Ok(())
     }
 
-    /// Waits until the webhook, if there is one, can be asked, so that a replica is not ready while it would refuse every
-    /// Ingress; but not for long, because requests matter more.
-    pub(super) async fn admitting(&mut self) {
+    /// Waits until the webhook, if there is one, has a certificate, so that a replica is not ready while reviews of every
+    /// Ingress fail; but not for long, because traffic matters more.
+    pub(super) async fn webhook_ready(&mut self) {
         let Some(mut certificate) = self.certificate.take() else {
             return;
         };
-        let shown = certificate.wait_for(Option::is_some);
-        if tokio::time::timeout(CERTIFICATE, shown).await.is_err() {
+        let present = certificate.wait_for(Option::is_some);
+        if tokio::time::timeout(CERTIFICATE, present).await.is_err() {
             tracing::warn!("the admission webhook has no certificate yet; serving without it");
         }
     }
 
-    /// Has the API server take its connections elsewhere, while it still is answered.
-    pub(super) fn leave(&self) {
+    /// Drains the webhook: the API server moves its connections to other replicas, while it still gets responses.
+    pub(super) fn drain(&self) {
         if let Some(webhook) = &self.webhook {
             webhook.drain();
         }
     }
 
-    /// Ends them: statuses are cleared where they should be before the lease is given back.
+    /// Stops the tasks. Statuses are cleared before the lease is released.
     pub(super) async fn stop(&mut self) {
         if let Some(webhook) = self.webhook.take() {
             webhook.stop().await;
         }
         let tasks = [self.statuses.take(), self.election.take()];
         for task in tasks.into_iter().flatten() {
-            task.end().await;
+            task.stop().await;
         }
     }
 }
 
-impl Ending {
-    fn spawn<F>(task: impl FnOnce(Ended) -> F) -> Self
+impl StoppableTask {
+    fn spawn<F>(task: impl FnOnce(Stopped) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (end, ended) = oneshot::channel();
+        let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(task(Box::pin(async move {
-            // A sender that is gone means the same.
-            let _ = ended.await;
+            // A dropped sender stops the task too.
+            let _ = stopped.await;
         })));
-        Self { end, task }
+        Self { stop, task }
     }
 
-    async fn end(self) {
-        // It may have ended by itself.
-        let _ = self.end.send(());
+    async fn stop(self) {
+        // Fails if the task ended by itself.
+        let _ = self.stop.send(());
         if let Err(error) = self.task.await {
             tracing::error!(%error, "a task of the controller failed");
         }
     }
 }
 
-/// Resolves when a task is to end.
-type Ended = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Resolves when the task must stop.
+type Stopped = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
 
 fn source(status: &config::Status) -> AddressSource {
     if !status.addresses.is_empty() {

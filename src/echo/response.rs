@@ -43,7 +43,7 @@ pub(super) async fn respond(
     response
 }
 
-/// The usual response: the request as JSON, or what the query asks for.
+/// The usual response: the request as JSON, or what the query requests.
 async fn describe(request: Request<Incoming>, peer: SocketAddr, name: &str) -> Response<Body> {
     let controls = Controls::parse(request.uri().query().unwrap_or_default());
     let (head, body) = request.into_parts();

@@ -102,7 +102,7 @@ async fn read_head(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn tells_what_it_received() {
+async fn responds_with_the_request_it_received() {
     let server = Server::start().await;
     let request = Request::post("/p%20q?x=1&y")
         .header("Host", "a.example:8080")
@@ -151,7 +151,7 @@ async fn speaks_http2_on_the_same_port() {
 }
 
 #[tokio::test]
-async fn the_query_scripts_the_answer() {
+async fn the_query_controls_the_response() {
     let server = Server::start().await;
     let response = server
         .get("/?status=418&bytes=100000&header=Content-Type:a/b&header=X-A:1&header=X-A:2")
@@ -165,7 +165,7 @@ async fn the_query_scripts_the_answer() {
 }
 
 #[tokio::test]
-async fn a_status_without_body_has_none() {
+async fn statuses_that_forbid_a_body_have_none() {
     let server = Server::start().await;
     for status in [204, 205, 304] {
         let response = server.get(&format!("/?status={status}&bytes=5")).await;
@@ -175,7 +175,7 @@ async fn a_status_without_body_has_none() {
 }
 
 #[tokio::test]
-async fn head_is_answered_like_get_without_the_body() {
+async fn the_response_to_head_is_that_to_get_without_the_body() {
     let server = Server::start().await;
     let response = server.request(Method::HEAD, "/?bytes=70000").await;
     assert_eq!(response.headers()["content-length"], "70000");
@@ -265,13 +265,13 @@ async fn an_offer_of_h2c_changes_nothing() {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-/// Calls with a message of two bytes and returns the answer's headers, messages and trailers.
-async fn call(server: &Server, wanted_status: Option<&str>) -> (HeaderMap, Bytes, HeaderMap) {
+/// Calls with a message of two bytes and returns the headers, messages and trailers of the response.
+async fn call(server: &Server, requested_status: Option<&str>) -> (HeaderMap, Bytes, HeaderMap) {
     let mut request = Request::post("http://a.example/shop.Stock/Watch")
         .header("content-type", "application/grpc+proto")
         .header("x-name", "caller")
         .header("te", "trailers");
-    if let Some(status) = wanted_status {
+    if let Some(status) = requested_status {
         request = request.header("x-grpc-status", status);
     }
     let request = request.body(Body::from(&b"\0\0\0\0\x02hi"[..])).unwrap();
@@ -291,17 +291,17 @@ async fn echoes_grpc_messages() {
     assert!(!headers.contains_key("content-length"));
     assert_eq!(messages, &b"\0\0\0\0\x02hi"[..]);
     assert_eq!(trailers["grpc-status"], "0");
-    for (wanted, answered) in [("0", "0"), ("14", "14"), ("no", "3")] {
-        let (_, _, trailers) = call(&server, Some(wanted)).await;
-        assert_eq!(trailers["grpc-status"], answered);
+    for (requested, status) in [("0", "0"), ("14", "14"), ("no", "3")] {
+        let (_, _, trailers) = call(&server, Some(requested)).await;
+        assert_eq!(trailers["grpc-status"], status);
     }
 }
 
 #[tokio::test]
 async fn speaks_tls_with_both_versions_of_http() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let pair = rcgen::generate_simple_self_signed(vec!["a.example".to_owned()]).unwrap();
-    let (cert, key) = (folder.path().join("crt"), folder.path().join("key"));
+    let (cert, key) = (directory.path().join("crt"), directory.path().join("key"));
     std::fs::write(&cert, pair.cert.pem()).unwrap();
     std::fs::write(&key, pair.signing_key.serialize_pem()).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -22,7 +22,7 @@ use super::body::{Body, empty, full};
 /// The only version of the WebSocket protocol (RFC 6455 section 4.1).
 const WEBSOCKET_VERSION: &str = "13";
 
-/// The protocol that a request asks to upgrade to. `h2c` is ignored: clients offer it with ordinary requests, which get an
+/// The protocol in the Upgrade field of a request. `h2c` is ignored: clients offer it with ordinary requests, which get an
 /// HTTP/1.1 response (RFC 9113 section 3.1 makes it obsolete).
 pub(super) fn requested<B>(request: &Request<B>) -> Option<HeaderValue> {
     if request.version() != Version::HTTP_11 || !names_upgrade(request.headers()) {

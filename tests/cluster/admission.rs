@@ -30,7 +30,7 @@ pub(super) fn managed(env: &TestEnv) -> [String; 4] {
     ]
 }
 
-/// A controller with a webhook, as replica `pod`.
+/// A ready controller with a webhook, as replica `pod`.
 fn replica(env: &TestEnv, pod: &str) -> Program {
     let program = env.replica(pod, &managed(env).each_ref().map(String::as_str));
     program.until_ready();
@@ -45,7 +45,9 @@ fn with_webhook() -> (TestEnv, Program, Echo) {
     env.create(configuration(&env));
     let program = replica(&env, "headgate-0");
     until_bundle(&env);
-    wait::until("a certificate", || shown(&env, program.webhook()));
+    wait::until("a certificate", || {
+        served_certificate(&env, program.webhook())
+    });
     route(&env, program.webhook());
     (env, program, web)
 }
@@ -71,13 +73,13 @@ pub(super) fn route(env: &TestEnv, address: SocketAddr) {
         env.api
             .route_service(&env.controller_namespace(), SERVICE, 443, address);
     }
-    // A cluster applies a configuration after a moment.
-    let bad = with(ingress("bad", "bad.test", "web"), |ingress| {
+    // A real cluster applies a configuration after a moment.
+    let invalid = with(ingress("invalid", "invalid.test", "web"), |ingress| {
         ingress["metadata"]["annotations"] =
             json!({ (format!("{PREFIX}/upstream-vhost")): "a b;c" });
     });
     super::testenv::until("a denial", || {
-        let response = dry(env, &bad);
+        let response = dry_run(env, &invalid);
         response.status == 400 && response.text().contains("denied the request")
     });
 }
@@ -92,17 +94,19 @@ fn overlapping_and_invalid_ingresses_are_denied() {
         message.contains("a.test") && message.contains(&web),
         "{message}"
     );
-    let bad = Ingress::new("bad").host("bad.test").path("/", "web");
-    let bad = bad.annotation("upstream-vhost", "a b;c").object();
-    let message = denied(post(&env, &bad));
+    let invalid = Ingress::new("invalid")
+        .host("invalid.test")
+        .path("/", "web");
+    let invalid = invalid.annotation("upstream-vhost", "a b;c").object();
+    let message = denied(post(&env, &invalid));
     assert!(message.contains("upstream-vhost"), "{message}");
     assert!(env.get("Ingress", "second").is_none());
-    assert!(env.get("Ingress", "bad").is_none());
+    assert!(env.get("Ingress", "invalid").is_none());
 
-    // A valid Ingress is admitted and served, and its changes are reviewed as well.
-    post(&env, &ingress("fine", "fine.test", "web")).is(201);
-    until_status(&program, "fine.test", 200);
-    let stored = env.get("Ingress", "fine").unwrap();
+    // A valid Ingress is admitted and served, and its changes are reviewed too.
+    post(&env, &ingress("valid", "valid.test", "web")).is(201);
+    until_status(&program, "valid.test", 200);
+    let stored = env.get("Ingress", "valid").unwrap();
     let moved = with(stored.clone(), |ingress| {
         ingress["spec"]["rules"][0]["host"] = "a.test".into()
     });
@@ -116,7 +120,7 @@ fn overlapping_and_invalid_ingresses_are_denied() {
     )
     .is(200);
     until_status(&program, "moved.test", 200);
-    until_status(&program, "fine.test", 404);
+    until_status(&program, "valid.test", 404);
     // A canary shares its host and path.
     let canary = Ingress::new("canary")
         .annotation("canary", "true")
@@ -134,29 +138,29 @@ fn other_classes_are_admitted_unreviewed_and_a_dry_run_has_no_effect() {
     });
     post(&env, &other).is(201);
 
-    post(&env, &ingress("settled", "settled.test", "web")).is(201);
-    until_status(&program, "settled.test", 200);
+    post(&env, &ingress("first", "first.test", "web")).is(201);
+    until_status(&program, "first.test", 200);
     let generation = program.generation();
-    dry(&env, &ingress("fine", "fine.test", "web")).is(201);
-    denied(dry(&env, &ingress("second", "a.test", "web")));
-    // A later change is the next one that the controller sees.
-    post(&env, &ingress("real", "fine.test", "web")).is(201);
-    until_status(&program, "fine.test", 200);
-    // In a real cluster others make changes, too.
+    dry_run(&env, &ingress("valid", "valid.test", "web")).is(201);
+    denied(dry_run(&env, &ingress("second", "a.test", "web")));
+    // The next change that the controller observes is a later one.
+    post(&env, &ingress("real", "valid.test", "web")).is(201);
+    until_status(&program, "valid.test", 200);
+    // In a real cluster other controllers make changes, too.
     assert!(env.is_real_cluster() || program.generation() == generation + 1);
-    assert!(env.get("Ingress", "fine").is_none());
+    assert!(env.get("Ingress", "valid").is_none());
 }
 
 #[test]
-fn kubectl_shows_refusals_and_warnings() {
+fn kubectl_shows_denials_and_warnings() {
     let (env, program, _web) = with_webhook();
     let Some(kubectl) = env.kubectl() else {
         return;
     };
-    let odd = Ingress::new("odd").annotation("proxy-body-sise", "1m");
-    let odd = env.localize(odd.host("odd.test").path("/", "web").object());
-    let odd = manifest::file([&odd]);
-    let output = kubectl.run_with_input(&["create", "-f", "-"], &odd);
+    let misspelt = Ingress::new("misspelt").annotation("proxy-body-sise", "1m");
+    let misspelt = env.localize(misspelt.host("misspelt.test").path("/", "web").object());
+    let misspelt = manifest::file([&misspelt]);
+    let output = kubectl.run_with_input(&["create", "-f", "-"], &misspelt);
     assert!(
         output.stderr.contains("Warning: ") && output.stderr.contains("proxy-body-sise"),
         "{}",
@@ -165,11 +169,11 @@ fn kubectl_shows_refusals_and_warnings() {
     assert!(
         output
             .stdout
-            .contains("ingress.networking.k8s.io/odd created"),
+            .contains("ingress.networking.k8s.io/misspelt created"),
         "{}",
         output.stdout
     );
-    until_status(&program, "odd.test", 200);
+    until_status(&program, "misspelt.test", 200);
 
     let web = format!("{}/web", env.namespace());
     let same = manifest::file([&env.localize(ingress("second", "a.test", "web"))]);
@@ -189,9 +193,9 @@ fn kubectl_shows_refusals_and_warnings() {
             assert!(output.stderr.contains(word), "{word}: {}", output.stderr);
         }
     }
-    let fine = manifest::file([&env.localize(ingress("fine", "fine.test", "web"))]);
-    kubectl.run_with_input(&["apply", "--dry-run=server", "-f", "-"], &fine);
-    assert!(env.get("Ingress", "fine").is_none());
+    let valid = manifest::file([&env.localize(ingress("valid", "valid.test", "web"))]);
+    kubectl.run_with_input(&["apply", "--dry-run=server", "-f", "-"], &valid);
+    assert!(env.get("Ingress", "valid").is_none());
 }
 
 #[test]
@@ -205,14 +209,14 @@ fn replicas_share_the_certificate() {
     let (before, bundle) = (secret(), bundle(&env));
     let second = replica(&env, "headgate-1");
     wait::until("the certificate", || {
-        let shown = [&first, &second].map(|program| shown(&env, program.webhook()));
-        (shown[0].is_some() && shown[0] == shown[1]).then_some(())
+        let served = [&first, &second].map(|program| served_certificate(&env, program.webhook()));
+        (served[0].is_some() && served[0] == served[1]).then_some(())
     });
     // Both have certificates of the same CA.
     drop(first);
     route(&env, second.webhook());
     denied(post(&env, &ingress("second", "a.test", "web")));
-    post(&env, &ingress("fine", "fine.test", "web")).is(201);
+    post(&env, &ingress("valid", "valid.test", "web")).is(201);
     let version = |secret: &Value| secret["metadata"]["resourceVersion"].clone();
     assert_eq!(version(&secret()), version(&before));
     assert_eq!(self::bundle(&env), bundle);
@@ -223,8 +227,11 @@ fn a_certificate_from_files_is_reloaded() {
     let env = TestEnv::new();
     let web = env.start_echo("web");
     env.serve_web(&[web.address()]);
-    let folder = tempfile::tempdir().unwrap();
-    let (certificate, key) = (folder.path().join("tls.crt"), folder.path().join("tls.key"));
+    let directory = tempfile::tempdir().unwrap();
+    let (certificate, key) = (
+        directory.path().join("tls.crt"),
+        directory.path().join("tls.key"),
+    );
     let write = |issued: &Issued| {
         std::fs::write(&key, &issued.key).unwrap();
         std::fs::write(&certificate, &issued.certificate).unwrap();
@@ -244,16 +251,16 @@ fn a_certificate_from_files_is_reloaded() {
         configuration["webhooks"][0]["clientConfig"]["caBundle"] =
             json!(ByteString(authority.pem().into_bytes()));
     }));
-    until_shown(&env, &program, &first);
+    until_certificate(&env, &program, &first);
     route(&env, program.webhook());
     denied(post(&env, &ingress("second", "a.test", "web")));
     write(&second);
-    until_shown(&env, &program, &second);
+    until_certificate(&env, &program, &second);
     denied(post(&env, &ingress("second", "a.test", "web")));
-    post(&env, &ingress("fine", "fine.test", "web")).is(201);
+    post(&env, &ingress("valid", "valid.test", "web")).is(201);
 }
 
-/// As the chart renders it, for Ingresses of this test.
+/// The ValidatingWebhookConfiguration as the chart renders it, for Ingresses of this test.
 pub(super) fn configuration(env: &TestEnv) -> Value {
     json!({
         "apiVersion": "admissionregistration.k8s.io/v1",
@@ -298,17 +305,17 @@ fn server_name(env: &TestEnv) -> String {
 }
 
 /// The certificate of a webhook, once it has one.
-pub(super) fn shown(env: &TestEnv, address: SocketAddr) -> Option<Vec<u8>> {
+pub(super) fn served_certificate(env: &TestEnv, address: SocketAddr) -> Option<Vec<u8>> {
     let tls = Tls::name(&server_name(env));
     let connection = Connection::try_open_tls(address, &tls, &[]).ok()?;
     Some(connection.tls().certificate.clone())
 }
 
 #[track_caller]
-fn until_shown(env: &TestEnv, program: &Program, issued: &Issued) {
+fn until_certificate(env: &TestEnv, program: &Program, issued: &Issued) {
     let address = program.webhook();
     wait::until("the certificate", || {
-        shown(env, address).filter(|der| *der == issued.der)
+        served_certificate(env, address).filter(|der| *der == issued.der)
     });
 }
 
@@ -316,7 +323,7 @@ fn post(env: &TestEnv, ingress: &Value) -> Response {
     env.send_ingress("POST", "", ingress)
 }
 
-pub(super) fn dry(env: &TestEnv, ingress: &Value) -> Response {
+pub(super) fn dry_run(env: &TestEnv, ingress: &Value) -> Response {
     env.send_ingress("POST", "?dryRun=All", ingress)
 }
 

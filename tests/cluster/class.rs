@@ -1,4 +1,4 @@
-//! Which Ingresses are selected (behaviour.md 2.9), as classes, namespaces and permissions change.
+//! Selection of Ingresses (behaviour.md 2.9), as classes, namespaces and permissions change.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use super::testenv::{TestEnv, namespace_object};
 const ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// An Ingress of the selected class for host `<name>.test`, to a missing Service: 503 where it is served, 404 elsewhere.
-fn alone(name: &str) -> Value {
+fn without_service(name: &str) -> Value {
     ingress(name, &format!("{name}.test"), "none")
 }
 
-/// Ingresses that name a class in every possible way; each for host `<name>.test`.
+/// Ingresses with every combination of class field and annotation, each for host `<name>.test`.
 fn variants(env: &TestEnv) -> Vec<Value> {
     let by_field = |name: &str, class: &str| {
-        with(alone(name), |ingress| {
+        with(without_service(name), |ingress| {
             ingress["spec"]["ingressClassName"] = class.into();
         })
     };
     let by_annotation = |name: &str, class: Option<&str>| {
-        with(alone(name), |ingress| {
+        with(without_service(name), |ingress| {
             ingress["spec"]
                 .as_object_mut()
                 .unwrap()
@@ -95,16 +95,16 @@ fn an_ingress_is_selected_by_class_field_annotation_or_neither() {
             &["annotation", "both-other", "field-other"],
         ),
     ];
-    for (arguments, wanted) in cases {
-        let wanted: BTreeSet<String> = wanted.iter().map(|&name| name.to_owned()).collect();
-        assert_eq!(served(&env, arguments), wanted, "{arguments:?}");
+    for (arguments, expected) in cases {
+        let expected: BTreeSet<String> = expected.iter().map(|&name| name.to_owned()).collect();
+        assert_eq!(served(&env, arguments), expected, "{arguments:?}");
     }
 }
 
 #[test]
-fn ingresses_follow_their_class() {
+fn changes_of_the_class_take_effect() {
     let env = TestEnv::new();
-    env.replace(alone("a"));
+    env.replace(without_service("a"));
     let program = env.narrow_controller(&[]);
     until_status(&program, "a.test", 503);
     let class = env.class_object("nginx", &env.controller_class());
@@ -115,7 +115,7 @@ fn ingresses_follow_their_class() {
     // `spec.controller` is immutable; a recreated class can have another.
     env.delete("IngressClass", &env.class());
     env.replace(env.class_object("nginx", "example.com/other"));
-    env.replace(with(alone("b"), |ingress| {
+    env.replace(with(without_service("b"), |ingress| {
         ingress["spec"]
             .as_object_mut()
             .unwrap()
@@ -137,7 +137,7 @@ fn parameters_of_the_class_are_settings() {
         },
     );
     env.replace(class);
-    env.replace(alone("a"));
+    env.replace(without_service("a"));
     let program = env.controller(&[]);
     until_status(&program, "a.test", 503);
     let settings = |force: &str| {
@@ -161,12 +161,12 @@ fn parameters_of_the_class_are_settings() {
 #[test]
 fn watch_namespace_serves_one_namespace() {
     let env = TestEnv::new();
-    let elsewhere = with(alone("elsewhere"), |ingress| {
+    let elsewhere = with(without_service("elsewhere"), |ingress| {
         ingress["metadata"]["namespace"] = env.controller_namespace().into();
     });
     env.replace(elsewhere);
     let program = env.narrow_controller(&[]);
-    env.replace(alone("a"));
+    env.replace(without_service("a"));
     until_status(&program, "a.test", 503);
     get(&program, "elsewhere.test").is(404);
     // Without the flag both are served.
@@ -180,7 +180,7 @@ fn watch_namespace_selector_follows_labels() {
     let env = TestEnv::new();
     let selector = format!("--watch-namespace-selector=team={}", env.scoped("team"));
     let selected = json!({ "team": env.scoped("team") });
-    env.replace(alone("a"));
+    env.replace(without_service("a"));
     let program = env.controller(&[&selector]);
     get(&program, "a.test").is(404);
     env.replace(namespace_object(&env.namespace(), &selected));
@@ -191,7 +191,7 @@ fn watch_namespace_selector_follows_labels() {
     ));
     until_status(&program, "a.test", 404);
     env.replace(namespace_object(&env.namespace(), &selected));
-    env.replace(alone("b"));
+    env.replace(without_service("b"));
     until_status(&program, "b.test", 503);
     until_status(&program, "a.test", 503);
 }
@@ -199,11 +199,11 @@ fn watch_namespace_selector_follows_labels() {
 #[test]
 fn disable_catch_all_rejects_default_backends() {
     let env = TestEnv::new();
-    env.replace(with(alone("all"), |ingress| {
+    env.replace(with(without_service("all"), |ingress| {
         ingress["spec"]["defaultBackend"] =
             json!({"service": {"name": "none", "port": {"number": 80}}});
     }));
-    env.replace(alone("a"));
+    env.replace(without_service("a"));
     let program = env.narrow_controller(&["--disable-catch-all"]);
     until_status(&program, "a.test", 503);
     get(&program, "other.test").is(404);
@@ -215,14 +215,14 @@ fn disable_catch_all_rejects_default_backends() {
 #[test]
 fn without_permission_to_read_classes_only_annotations_select() {
     let env = TestEnv::new();
-    let annotated = with(alone("annotated"), |ingress| {
+    let annotated = with(without_service("annotated"), |ingress| {
         ingress["spec"]
             .as_object_mut()
             .unwrap()
             .remove("ingressClassName");
         ingress["metadata"]["annotations"] = json!({ ANNOTATION: env.class() });
     });
-    env.load([annotated, alone("field")]);
+    env.load([annotated, without_service("field")]);
     let program = restricted(&env);
     until_status(&program, "annotated.test", 503);
     get(&program, "field.test").is(404);

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::support::{ingress, until_status, with};
 use super::testenv::TestEnv;
 
-const ODD: &str = "nginx.ingress.kubernetes.io/proxy-read-timeout";
+const TIMEOUT: &str = "nginx.ingress.kubernetes.io/proxy-read-timeout";
 
 /// An Ingress with an invalid annotation value.
-fn odd(name: &str, note: &str) -> Value {
+fn invalid(name: &str, note: &str) -> Value {
     with(ingress(name, &format!("{name}.test"), "none"), |ingress| {
-        ingress["metadata"]["annotations"] = json!({ ODD: "soon", "example.com/note": note });
+        ingress["metadata"]["annotations"] = json!({ TIMEOUT: "soon", "example.com/note": note });
     })
 }
 
@@ -43,21 +43,21 @@ fn until_event(env: &TestEnv, name: &str, reason: &str) -> Value {
 fn a_finding_becomes_one_event_on_its_ingress() {
     let env = TestEnv::new();
     let program = env.narrow_controller(&["--election-ttl=3s"]);
-    env.replace(odd("odd", "first"));
-    until_status(&program, "odd.test", 503);
-    let event = until_event(&env, "odd", "AnnotationNotHonoured");
+    env.replace(invalid("invalid", "first"));
+    until_status(&program, "invalid.test", 503);
+    let event = until_event(&env, "invalid", "AnnotationNotHonoured");
     assert_eq!(event["type"], "Warning");
     assert_eq!(event["involvedObject"]["kind"], "Ingress");
-    let stored = env.get("Ingress", "odd").unwrap();
+    let stored = env.get("Ingress", "invalid").unwrap();
     assert_eq!(event["involvedObject"]["uid"], stored["metadata"]["uid"]);
     let message = event["message"].as_str().unwrap();
     assert!(message.contains("proxy-read-timeout"), "{message}");
 
-    // A change that keeps the finding causes no Event, and neither does one of another Ingress.
-    env.replace(odd("odd", "second"));
-    env.replace(odd("other", "first"));
+    // A change that keeps the finding causes no Event, and neither does a finding of another Ingress.
+    env.replace(invalid("invalid", "second"));
+    env.replace(invalid("other", "first"));
     until_event(&env, "other", "AnnotationNotHonoured");
-    let events = about(&env, "odd", "AnnotationNotHonoured");
+    let events = about(&env, "invalid", "AnnotationNotHonoured");
     assert_eq!(times(&events), 1, "{events:#?}");
 }
 
@@ -85,10 +85,10 @@ fn disable_sync_events_suppresses_sync_events() {
     let env = TestEnv::new();
     let _program = env.narrow_controller(&["--election-ttl=3s", "--disable-sync-events"]);
     env.replace(plain());
-    env.replace(odd("odd", "first"));
-    until_event(&env, "odd", "AnnotationNotHonoured");
+    env.replace(invalid("invalid", "first"));
+    until_event(&env, "invalid", "AnnotationNotHonoured");
     assert!(about(&env, "a", "Sync").is_empty());
-    assert!(about(&env, "odd", "Sync").is_empty());
+    assert!(about(&env, "invalid", "Sync").is_empty());
 }
 
 #[test]
@@ -98,13 +98,13 @@ fn kubectl_shows_events() {
         return;
     };
     let _program = env.narrow_controller(&["--election-ttl=3s"]);
-    env.replace(odd("odd", "first"));
-    until_event(&env, "odd", "AnnotationNotHonoured");
-    until_event(&env, "odd", "Sync");
+    env.replace(invalid("invalid", "first"));
+    until_event(&env, "invalid", "AnnotationNotHonoured");
+    until_event(&env, "invalid", "Sync");
     let namespace = env.namespace();
     let listed = kubectl.run(&["get", "events", "-n", &namespace]).stdout;
     let described = kubectl
-        .run(&["describe", "ingress", "odd", "-n", &namespace])
+        .run(&["describe", "ingress", "invalid", "-n", &namespace])
         .stdout;
     for text in [&listed, &described] {
         for word in [

@@ -16,7 +16,7 @@ const ADDRESS: &str = "192.0.2.1";
 /// Duration of the lease.
 const TTL: Duration = Duration::from_secs(3);
 
-/// A replica whose ServiceAccount identifies its requests.
+/// A ready replica whose ServiceAccount identifies its requests.
 fn replica(env: &TestEnv, pod: &str) -> Program {
     let program = unready(env, pod);
     program.until_ready();
@@ -90,7 +90,7 @@ fn a_leader_that_loses_its_lease_stops_writing() {
     until_status(&program, "second.test", 503);
     assert_eq!(written_by(&env, "headgate-0"), ["first"]);
 
-    // It is never renewed. It expires one lease duration after the replica observed it, whatever its timestamps say.
+    // The claim is never renewed. It expires one lease duration after the replica observed it, whatever its timestamps.
     until_leader(&env, "headgate-0");
     until_addresses(&env, "second", &[ADDRESS]);
     env.api
@@ -120,7 +120,7 @@ fn a_leader_that_cannot_renew_its_lease_stops_leading_before_it_expires() {
     let stopped = Instant::now();
     until_metric(&program, LEADS, &[], 0.0);
     let took = stopped.elapsed();
-    assert!(took < TTL, "not before another may take it: {took:?}");
+    assert!(took < TTL, "after another replica may acquire it: {took:?}");
     env.api.resume();
     until_metric(&program, LEADS, &[], 1.0);
 }

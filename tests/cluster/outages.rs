@@ -50,11 +50,11 @@ fn no_request_fails_while_the_api_server_is_unreachable() {
     env.api.stop();
     until_metric(&program, "headgate_api_connected", &[], 0.0);
     assert!(program.is_ready(), "the last state is served");
-    let gone = Instant::now();
+    let stopped = Instant::now();
     for change in 0.. {
         env.replace(slice(&format!("other-{}", change % 3), new.address()));
         load.wait_for(50);
-        if gone.elapsed() >= OUTAGE {
+        if stopped.elapsed() >= OUTAGE {
             break;
         }
     }
@@ -98,14 +98,14 @@ fn changes_are_served_despite_disturbed_watches() {
     ];
     for (number, disturbance) in disturbances.into_iter().enumerate() {
         env.api.disturb_all(disturbance);
-        // Both are created, one is deleted: a lost or reordered event would show.
-        let (stays, goes) = (format!("stays-{number}"), format!("goes-{number}"));
-        env.create(ingress(&stays, &format!("{stays}.test"), "web"));
-        env.create(ingress(&goes, &format!("{goes}.test"), "web"));
-        until_status(&program, &format!("{stays}.test"), 200);
-        until_status(&program, &format!("{goes}.test"), 200);
-        env.delete("Ingress", &goes);
-        until_status(&program, &format!("{goes}.test"), 404);
+        // Both are created, one is deleted: a lost or reordered event fails the test.
+        let (kept, deleted) = (format!("kept-{number}"), format!("deleted-{number}"));
+        env.create(ingress(&kept, &format!("{kept}.test"), "web"));
+        env.create(ingress(&deleted, &format!("{deleted}.test"), "web"));
+        until_status(&program, &format!("{kept}.test"), 200);
+        until_status(&program, &format!("{deleted}.test"), 200);
+        env.delete("Ingress", &deleted);
+        until_status(&program, &format!("{deleted}.test"), 404);
     }
     assert_no_failures(load);
 }
@@ -125,7 +125,7 @@ fn changes_are_served_despite_failing_requests() {
         Effect::Drop,
     ];
     for (number, effect) in effects.into_iter().enumerate() {
-        // A new controller for each: back-off grows with repeated failures.
+        // A new controller for each effect: the back-off grows with repeated failures.
         let program = env.controller(&[]);
         let load = load(&program);
         for verb in ["list", "watch"] {
@@ -146,8 +146,8 @@ fn a_rotated_token_is_reread_from_its_file() {
     let env = TestEnv::new();
     let web = env.start_echo("web");
     env.serve_web(&[web.address()]);
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("token");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
     let first = env.token("headgate", &[]);
     std::fs::write(&file, &first).unwrap();
     let mut config: Value = serde_json::from_str(&env.api.kubeconfig_for("none")).unwrap();
@@ -166,7 +166,7 @@ fn a_rotated_token_is_reread_from_its_file() {
 }
 
 #[test]
-fn an_api_server_restored_from_a_backup_is_followed() {
+fn an_api_server_restored_from_a_backup_is_relisted() {
     let env = TestEnv::new();
     if env.is_real_cluster() {
         println!("skipped: a real cluster cannot be rewound");
@@ -185,7 +185,7 @@ fn an_api_server_restored_from_a_backup_is_followed() {
         ));
     }
     until_status(&program, "undone-19.test", 200);
-    // As after the restore of a backup; the next change reveals it.
+    // As after the restore of a backup; the next change has an older resource version.
     env.api.rewind(version);
     env.create(ingress("redone", "redone.test", "web"));
     until_status(&program, "redone.test", 200);
@@ -219,7 +219,7 @@ fn an_api_server_with_an_untrusted_certificate_is_not_contacted() {
 }
 
 #[test]
-fn sigterm_ends_a_replica_while_the_api_server_is_unreachable() {
+fn sigterm_stops_a_replica_while_the_api_server_is_unreachable() {
     let mut env = TestEnv::new();
     let web = env.start_echo("web");
     env.serve_web(&[web.address()]);

@@ -1,5 +1,5 @@
-//! The chart's roles are sufficient and minimal: RBAC is enforced with each set of roles while the controller does everything
-//! that its flags enable.
+//! The chart's roles are sufficient and minimal: RBAC is enforced with each set of roles while the controller performs every
+//! action that its flags enable.
 
 use std::collections::BTreeSet;
 
@@ -56,7 +56,7 @@ fn the_roles_for_node_addresses_are_sufficient_and_minimal() {
     check_roles(|_| vec!["--report-node-internal-ip-address=false".to_owned()]);
 }
 
-/// Runs controllers with these flags. That no request is denied, [`TestEnv`] asserts.
+/// Runs controllers with these flags. [`TestEnv`] asserts that no request is denied.
 fn check_roles(flags: impl Fn(&TestEnv) -> Vec<String>) {
     let mut unused: Option<BTreeSet<Grant>> = None;
     // With and without streaming lists: with them the controller never lists.
@@ -71,7 +71,7 @@ fn check_roles(flags: impl Fn(&TestEnv) -> Vec<String>) {
         };
         run.execute();
         if env.is_real_cluster() {
-            // It has streaming lists or not, and shows no unused rules.
+            // Its streaming lists are not configurable here, and it reports no unused rules.
             return;
         }
         let used = run.used();
@@ -105,14 +105,14 @@ impl Run<'_> {
         program
     }
 
-    /// Does everything that the flags enable.
+    /// Performs every action that the flags enable.
     fn execute(&self) {
         let env = self.env;
         env.replace(namespace_object(&env.namespace(), &json!({"team": "shop"})));
         env.create(admission::configuration(env));
         let address = self.addresses();
         let program = self.replica("headgate-0");
-        // From now on the webhook reviews every Ingress.
+        // From here on the webhook reviews every Ingress.
         admission::until_bundle(env);
         admission::route(env, program.webhook());
         let web = env.start_echo("web");
@@ -126,14 +126,14 @@ impl Run<'_> {
             let response = request.try_send(program.https()).ok()?;
             (response.status == 200).then_some(())
         });
-        // Statuses are written, and cleared when an Ingress changes its class.
+        // Statuses are written, and cleared when the class of an Ingress changes.
         until_addresses(env, "web", &[address]);
-        env.create(ingress("leaving", "leaving.test", "web"));
-        until_addresses(env, "leaving", &[address]);
-        env.modify("Ingress", "leaving", |ingress| {
+        env.create(ingress("released", "released.test", "web"));
+        until_addresses(env, "released", &[address]);
+        env.modify("Ingress", "released", |ingress| {
             ingress["spec"]["ingressClassName"] = env.scoped("other").into();
         });
-        until_addresses(env, "leaving", &[]);
+        until_addresses(env, "released", &[]);
         // Settings are read, and Events created and repeated.
         program.change(|| {
             env.replace(env.settings(&[("hsts", "false")]));
@@ -175,7 +175,7 @@ impl Run<'_> {
         }
     }
 
-    /// Creates the objects that addresses are read from; the address.
+    /// Creates the objects that addresses are read from, and returns the address.
     fn addresses(&self) -> &'static str {
         let env = self.env;
         let address = "192.0.2.1";

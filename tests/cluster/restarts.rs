@@ -16,8 +16,8 @@ fn the_object_cache_is_served_until_the_api_server_is_back() {
     let web = env.start_echo("web");
     env.serve_web(&[web.address()]);
     env.create(ingress("ghost", "ghost.test", "web"));
-    let folder = tempfile::tempdir().unwrap();
-    let flag = format!("--cache-dir={}", folder.path().display());
+    let directory = tempfile::tempdir().unwrap();
+    let flag = format!("--cache-dir={}", directory.path().display());
     stop(&env.controller(&[&flag]));
     env.api.stop();
 
@@ -44,14 +44,14 @@ fn the_object_cache_is_served_until_the_api_server_is_back() {
 #[test]
 fn without_a_key_the_object_cache_contains_no_secret() {
     let (mut env, issued, _web) = secure();
-    let folder = tempfile::tempdir().unwrap();
-    let flag = format!("--cache-dir={}", folder.path().display());
+    let directory = tempfile::tempdir().unwrap();
+    let flag = format!("--cache-dir={}", directory.path().display());
     run_once(&env, &issued, &[&flag]);
     assert!(
-        holds(folder.path(), b"plain.test"),
+        contains(directory.path(), b"plain.test"),
         "other objects are in plain text"
     );
-    assert!(!holds_key(&env, folder.path(), &issued));
+    assert!(!contains_key(&env, directory.path(), &issued));
     env.api.stop();
     let program = env.replica("headgate-0", &[&flag]);
     program.until_ready();
@@ -62,18 +62,18 @@ fn without_a_key_the_object_cache_contains_no_secret() {
 #[test]
 fn with_a_key_the_object_cache_is_encrypted_and_serves_tls() {
     let (mut env, issued, _web) = secure();
-    let folder = tempfile::tempdir().unwrap();
-    let key = folder.path().join("key");
+    let directory = tempfile::tempdir().unwrap();
+    let key = directory.path().join("key");
     std::fs::write(&key, "0123456789abcdef0123456789abcdef").unwrap();
-    let cache = folder.path().join("cache");
+    let cache = directory.path().join("cache");
     let flags = [
         format!("--cache-dir={}", cache.display()),
         format!("--cache-key-file={}", key.display()),
     ];
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     run_once(&env, &issued, &flags);
-    assert!(!holds_key(&env, &cache, &issued));
-    assert!(!holds(&cache, b"a.test"), "names are encrypted as well");
+    assert!(!contains_key(&env, &cache, &issued));
+    assert!(!contains(&cache, b"a.test"), "names are encrypted as well");
     env.api.stop();
     let program = env.replica("headgate-0", &flags);
     program.until_ready();
@@ -82,7 +82,7 @@ fn with_a_key_the_object_cache_is_encrypted_and_serves_tls() {
     assert_eq!(request.send(program.https()).is(200).echo().name(), "web");
     drop(program);
 
-    // With another key it waits for the API server, as without a cache.
+    // With another key the replica waits for the API server, as without a cache.
     std::fs::write(&key, "another key of at least 16 bytes").unwrap();
     let program = env.replica("headgate-0", &flags);
     super::support::until_logged(&program, "a log line about the cache", |line| {
@@ -91,7 +91,7 @@ fn with_a_key_the_object_cache_is_encrypted_and_serves_tls() {
     program.admin_get("/readyz").is(503);
 }
 
-/// `a.test` over TLS and `plain.test` without.
+/// `a.test` with TLS and `plain.test` without.
 fn secure() -> (TestEnv, Issued, Echo) {
     let env = TestEnv::new();
     let web = env.start_echo("web");
@@ -120,20 +120,22 @@ fn certificate(program: &Program) -> Vec<u8> {
     connection.tls().certificate.clone()
 }
 
-/// Whether a file in the folder contains the private key, in DER, PEM or the encoding of a Secret.
-fn holds_key(env: &TestEnv, folder: &Path, issued: &Issued) -> bool {
+/// Whether a file in the directory contains the private key, in DER, PEM or the encoding of a Secret.
+fn contains_key(env: &TestEnv, directory: &Path, issued: &Issued) -> bool {
     use rustls_pki_types::pem::PemObject as _;
     let der = rustls_pki_types::PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
     let secret = env.get("Secret", "cert").unwrap();
     let encoded = secret["data"]["tls.key"].as_str().unwrap().as_bytes();
     let line = issued.key.lines().nth(1).unwrap().as_bytes();
     let excerpt = &encoded[encoded.len() / 2..][..40];
-    holds(folder, der.secret_der()) || holds(folder, line) || holds(folder, excerpt)
+    contains(directory, der.secret_der())
+        || contains(directory, line)
+        || contains(directory, excerpt)
 }
 
-/// Whether a file in the folder contains these bytes; there must be files.
-fn holds(folder: &Path, bytes: &[u8]) -> bool {
-    let files = std::fs::read_dir(folder).unwrap();
+/// Whether a file in the directory contains these bytes. There must be files.
+fn contains(directory: &Path, bytes: &[u8]) -> bool {
+    let files = std::fs::read_dir(directory).unwrap();
     let contents: Vec<_> = files
         .map(|file| std::fs::read(file.unwrap().path()).unwrap())
         .collect();

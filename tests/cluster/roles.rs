@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::testenv::TestEnv;
 
-/// Name and namespace of the release in the rendered files. The one namespace that they watch is that of the testkit's objects.
+/// Name and namespace of the release in the rendered files. The namespace that they watch is that of the testkit's objects.
 const RELEASE: &str = "headgate";
 
-/// The file for these flags.
+/// Name of the roles file for these flags.
 pub(super) fn variant(arguments: &[&str]) -> &'static str {
     let has = |flag: &str| arguments.iter().any(|argument| argument.starts_with(flag));
     if has("--watch-namespace-selector") {

@@ -23,16 +23,16 @@ use super::testenv::TestEnv;
 
 /// Address of the API server and of the backend.
 const CENTRE: &str = "10.77.0.1";
-/// How long a slow request takes.
+/// Duration of a slow request.
 const LONG: Duration = Duration::from_secs(3);
 
 /// Network namespaces for two replicas, and for everything else.
-struct Net {
+struct Networks {
     centre: NetworkNamespace,
     replicas: [NetworkNamespace; 2],
 }
 
-impl Net {
+impl Networks {
     fn new() -> Option<Self> {
         let net = Self {
             centre: NetworkNamespace::new()?,
@@ -40,10 +40,10 @@ impl Net {
         };
         net.centre.add_address(&format!("{CENTRE}/32"));
         for (number, replica) in net.replicas.iter().enumerate() {
-            let here = format!("10.77.{}.1", number + 1);
-            let there = format!("{}/24", address(number));
-            net.centre.link(&format!("{here}/24"), replica, &there);
-            replica.route(CENTRE, &here);
+            let gateway = format!("10.77.{}.1", number + 1);
+            let remote = format!("{}/24", address(number));
+            net.centre.link(&format!("{gateway}/24"), replica, &remote);
+            replica.route(CENTRE, &gateway);
         }
         Some(net)
     }
@@ -77,7 +77,7 @@ fn at(address: &str, port: u16) -> SocketAddr {
 
 #[test]
 fn no_request_fails_while_both_replicas_are_replaced() {
-    let Some(net) = Net::new() else {
+    let Some(net) = Networks::new() else {
         println!("skipped: network namespaces need root");
         return;
     };
@@ -90,7 +90,7 @@ fn no_request_fails_while_both_replicas_are_replaced() {
             .centre
             .run(|| roll(&net, &TestEnv::with(options), "127.0.0.1"));
     }
-    // A real cluster is reached from outside the network namespaces, and reaches the webhooks by a virtual cable.
+    // A real cluster is outside the network namespaces, and reaches the webhooks by a virtual cable.
     let env = TestEnv::with(Options {
         network_namespace: Some(net.centre.clone()),
         ..options
@@ -102,8 +102,8 @@ fn no_request_fails_while_both_replicas_are_replaced() {
     net.centre.run(|| roll(&net, &env, &balanced));
 }
 
-/// Replaces both; the webhooks are behind `balanced`.
-fn roll(net: &Net, env: &TestEnv, balanced: &str) {
+/// Replaces both replicas; the webhooks are behind address `balanced`.
+fn roll(net: &Networks, env: &TestEnv, balanced: &str) {
     let backend = TcpListener::bind(at(CENTRE, 0)).unwrap();
     env.load([
         manifest::service("web"),
@@ -140,18 +140,18 @@ fn roll(net: &Net, env: &TestEnv, balanced: &str) {
     admission::until_bundle(env);
     for number in [0, 1] {
         wait::until("a certificate", || {
-            admission::shown(env, at(&address(number), 8443))
+            admission::served_certificate(env, at(&address(number), 8443))
         });
     }
     admission::route(env, webhooks.address());
-    let tried = env.request(
+    let dry_run = env.request(
         "POST",
         "?dryRun=All",
-        &ingress("tried", "tried.test", "web"),
+        &ingress("dry-run", "dry-run.test", "web"),
     );
     let server = env.api.address();
     let writes = Repeated::start(move || {
-        let response = tried.send(server);
+        let response = dry_run.send(server);
         assert_eq!(response.status, 201, "{response:?}");
     });
     let streams = ["/quick", "/quick", "/long", "/long"];
@@ -189,13 +189,13 @@ struct Repeated {
 }
 
 impl Repeated {
-    fn start(mut act: impl FnMut() + Send + 'static) -> Self {
+    fn start(mut action: impl FnMut() + Send + 'static) -> Self {
         let stopping = Arc::<AtomicBool>::default();
         let until = stopping.clone();
         let worker = std::thread::spawn(move || {
             let mut count = 0;
             while !until.load(Ordering::Acquire) {
-                act();
+                action();
                 count += 1;
             }
             count
@@ -203,7 +203,7 @@ impl Repeated {
         Self { stopping, worker }
     }
 
-    /// Stops it; the number of repetitions.
+    /// Stops it and returns the number of repetitions.
     fn stop(self) -> usize {
         self.stopping.store(true, Ordering::Release);
         self.worker.join().unwrap()
@@ -230,8 +230,8 @@ fn streams(address: SocketAddr, path: &'static str) -> Repeated {
     })
 }
 
-/// Whether the server refused the request with GOAWAY (RFC 9113 6.8), or the client saw GOAWAY before it sent the request.
-/// Every client retries then.
+/// Whether the server refused the request with GOAWAY (RFC 9113 6.8), or the client received GOAWAY before it sent the
+/// request. Every client retries then.
 fn was_not_processed(error: &str) -> bool {
     let goaway = error.contains("GoAway(") && error.contains("NO_ERROR");
     goaway || error.contains("ChannelClosed") || error.contains("Canceled")

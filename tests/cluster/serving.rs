@@ -1,4 +1,4 @@
-//! What is served follows the objects.
+//! Changes of objects are served.
 
 use headgate_testkit::manifest::{self, Ingress};
 use headgate_testkit::{Authority, Issued, Program, Request, Tls};
@@ -14,7 +14,7 @@ fn existing_objects_are_served_when_ready() {
     let web = env.start_echo("web");
     env.serve_web(&[web.address()]);
     let program = env.controller(&[]);
-    // A ready replica serves all objects: no earlier response was another.
+    // A ready replica serves all objects: the first response is the right one.
     assert_eq!(get(&program, "a.test").is(200).echo().name(), "web");
     get(&program, "b.test").is(404);
 }
@@ -55,7 +55,7 @@ fn objects_are_served_in_any_order_of_creation() {
 }
 
 #[test]
-fn endpoints_follow_their_slices() {
+fn changes_of_endpoint_slices_are_served() {
     let env = TestEnv::new();
     let (old, new) = (env.start_echo("old"), env.start_echo("new"));
     env.load([
@@ -102,7 +102,7 @@ fn a_certificate_rotates_and_outlives_its_secret() {
     until_certificate(&program, &second);
 
     env.delete("Secret", "cert");
-    // A later change that is served shows that the deletion was seen, too.
+    // A later change that is served proves that the deletion was observed, too.
     env.create(ingress("later", "later.test", "web"));
     until_status(&program, "later.test", 200);
     assert_eq!(
@@ -122,29 +122,29 @@ fn settings_take_effect_and_revert() {
     let web = env.start_echo("web");
     env.serve_web(&[web.address()]);
     let program = env.controller(&[]);
-    let trusting = |trusted: &str| env.settings(&[("use-forwarded-headers", trusted)]);
+    let use_forwarded = |enabled: &str| env.settings(&[("use-forwarded-headers", enabled)]);
     let real_ip = |program: &Program| {
         let request = Request::get("/").field("X-Forwarded-For", "192.0.2.7");
         let response = request.send(program.http()).is(200);
         response.echo().field("x-real-ip").map(str::to_owned)
     };
     assert_eq!(real_ip(&program).as_deref(), Some("127.0.0.1"));
-    for (settings, seen) in [
+    for (settings, expected) in [
         (Some("true"), "192.0.2.7"),
         (Some("false"), "127.0.0.1"),
         (Some("true"), "192.0.2.7"),
         (None, "127.0.0.1"),
     ] {
         program.change(|| match settings {
-            Some(trusted) => {
-                env.replace(trusting(trusted));
+            Some(enabled) => {
+                env.replace(use_forwarded(enabled));
             }
             None => {
                 env.api
                     .delete("ConfigMap", &env.controller_namespace(), SETTINGS);
             }
         });
-        assert_eq!(real_ip(&program).as_deref(), Some(seen), "{settings:?}");
+        assert_eq!(real_ip(&program).as_deref(), Some(expected), "{settings:?}");
     }
 }
 

@@ -1,4 +1,4 @@
-//! `status.loadBalancer`, as the leader writes it.
+//! `status.loadBalancer`, which the leader writes.
 
 use headgate_apiserver::Recorded;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::testenv::{TestEnv, until_leader};
 const FIXED: &str = "--publish-status-address=192.0.2.9,192.0.2.1,lb.example,192.0.2.9";
 
 #[test]
-fn the_status_follows_the_published_service() {
+fn the_status_has_the_addresses_of_the_published_service() {
     let env = TestEnv::new();
     env.create(ingress("web", "a.test", "web"));
     let status =
@@ -42,7 +42,7 @@ fn the_status_follows_the_published_service() {
         last = address.or(of_cluster).unwrap().to_owned();
         until_addresses(&env, "web", &[&last]);
     }
-    // A later Ingress gets the same.
+    // A later Ingress gets the same status.
     env.create(ingress("late", "late.test", "web"));
     until_addresses(&env, "late", &[&last]);
 }
@@ -88,7 +88,7 @@ fn an_unchanged_status_is_not_written_again() {
     env.modify("Ingress", "web", |ingress| {
         ingress["metadata"]["annotations"]["example.com/note"] = "changed".into();
     });
-    // Once the status of a later one is written, all earlier writes are done.
+    // Statuses are written in order: once a later one is written, all earlier writes are done.
     env.create(ingress("late", "late.test", "web"));
     until_addresses(&env, "late", &addresses);
     // Another run does not write it again either.
@@ -104,7 +104,7 @@ fn an_unchanged_status_is_not_written_again() {
             .filter(|request| writes_status(request, name))
             .count()
     };
-    // The first run did not clear it: the API server knows no Pod of it.
+    // The first run did not clear it, because the API server has no Pod of it.
     assert_eq!(writes("web"), 1);
     assert_eq!([writes("late"), writes("later")], [1, 1]);
     assert_eq!(
@@ -114,7 +114,7 @@ fn an_unchanged_status_is_not_written_again() {
 }
 
 #[test]
-fn the_status_of_other_controllers_is_kept_and_ours_is_cleared_on_class_change() {
+fn statuses_of_other_controllers_are_kept_and_this_one_clears_its_own_on_class_change() {
     let env = TestEnv::new();
     env.create(
         json!({"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass",
@@ -128,25 +128,25 @@ fn the_status_of_other_controllers_is_kept_and_ours_is_cleared_on_class_change()
     env.create(other);
     env.load([
         ingress("web", "a.test", "web"),
-        ingress("leaving", "leaving.test", "web"),
+        ingress("released", "released.test", "web"),
     ]);
     let program = env.controller(&[FIXED]);
     let addresses = ["192.0.2.1", "192.0.2.9", "lb.example"];
-    until_addresses(&env, "leaving", &addresses);
+    until_addresses(&env, "released", &addresses);
     until_addresses(&env, "web", &addresses);
 
-    env.modify("Ingress", "leaving", |ingress| {
+    env.modify("Ingress", "released", |ingress| {
         ingress["spec"]["ingressClassName"] = env.scoped("other").into();
     });
-    until_addresses(&env, "leaving", &[]);
-    until_status(&program, "leaving.test", 404);
+    until_addresses(&env, "released", &[]);
+    until_status(&program, "released.test", 404);
     // The other controller writes its status, which stays.
-    env.modify("Ingress", "leaving", |ingress| {
+    env.modify("Ingress", "released", |ingress| {
         ingress["status"] = other_status.clone()
     });
     env.create(ingress("late", "late.test", "web"));
     until_addresses(&env, "late", &addresses);
-    for name in ["other", "leaving"] {
+    for name in ["other", "released"] {
         assert_eq!(
             env.get("Ingress", name).unwrap()["status"],
             other_status,
@@ -181,7 +181,7 @@ fn only_the_last_replica_clears_statuses_on_shutdown() {
         ["192.0.2.1"],
         "another replica runs"
     );
-    // The lease was released, so that the other leads at once.
+    // The lease was released, so that the other replica acquires it at once.
     until_leader(&env, "headgate-1");
     until_metric(
         &second,
@@ -249,7 +249,7 @@ pub(super) fn node(name: &str, addresses: &[(&str, &str)]) -> Value {
 /// A Pod of the controller on this node.
 pub(super) fn pod(env: &TestEnv, name: &str, node: &str, ready: bool) -> Value {
     let ready = if ready { "True" } else { "False" };
-    // A real cluster accepts no Pod without an existing ServiceAccount.
+    // A real cluster rejects a Pod whose ServiceAccount does not exist.
     env.token("headgate", &[]);
     json!({"apiVersion": "v1", "kind": "Pod",
         "metadata": {"namespace": env.controller_namespace(), "name": name, "labels": {"app": "headgate", "pod-template-hash": name}},
@@ -277,11 +277,11 @@ fn addresses_of(ingress: &Value) -> Vec<String> {
 
 /// Waits until the status of an Ingress has these addresses (sorted here), in any order.
 #[track_caller]
-pub(super) fn until_addresses(env: &TestEnv, name: &str, wanted: &[&str]) {
+pub(super) fn until_addresses(env: &TestEnv, name: &str, expected: &[&str]) {
     env.until("Ingress", name, |ingress| {
         let mut addresses = addresses_of(ingress);
         addresses.sort();
-        addresses == wanted
+        addresses == expected
     });
 }
 

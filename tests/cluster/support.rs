@@ -14,7 +14,7 @@ use tempfile::TempDir;
 /// The program under test.
 pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
 
-/// Between two checks of a condition that sends no event.
+/// Pause between two checks of a condition without an event.
 const PAUSE: Duration = Duration::from_millis(2);
 
 /// A Service with its endpoints.
@@ -31,12 +31,12 @@ pub(super) fn slice(service: &str, address: SocketAddr) -> Value {
     slice
 }
 
-/// An Ingress of this host, all of it to Service `service`.
+/// An Ingress that forwards all requests of this host to Service `service`.
 pub(super) fn ingress(name: &str, host: &str, service: &str) -> Value {
     Ingress::new(name).host(host).path("/", service).object()
 }
 
-/// An object with a change.
+/// The object with a change.
 pub(super) fn with(mut object: Value, change: impl FnOnce(&mut Value)) -> Value {
     change(&mut object);
     object
@@ -51,30 +51,30 @@ pub(super) fn get(program: &Program, host: &str) -> Response {
 #[track_caller]
 pub(super) fn until_status(program: &Program, host: &str, status: u16) {
     let mut last = 0;
-    let is = poll(|| {
+    let found = poll(|| {
         last = get(program, host).status;
         last == status
     });
-    assert!(is, "{host} responds with {last} instead of {status}");
+    assert!(found, "{host} responds with {last} instead of {status}");
 }
 
 /// Waits until the echo upstream of this name serves a host.
 #[track_caller]
 pub(super) fn until_served_by(program: &Program, host: &str, name: &str) {
     let mut last = None;
-    let is = poll(|| {
+    let found = poll(|| {
         let response = get(program, host);
-        let good = response.status == 200 && response.echo().name() == name;
+        let is_served = response.status == 200 && response.echo().name() == name;
         last = Some(response);
-        good
+        is_served
     });
-    assert!(is, "{name} does not serve {host}: {last:?}");
+    assert!(found, "{name} does not serve {host}: {last:?}");
 }
 
-fn poll(mut is: impl FnMut() -> bool) -> bool {
+fn poll(mut condition: impl FnMut() -> bool) -> bool {
     let start = std::time::Instant::now();
     while start.elapsed() < headgate_testkit::PATIENCE {
-        if is() {
+        if condition() {
             return true;
         }
         std::thread::sleep(PAUSE);
@@ -85,8 +85,9 @@ fn poll(mut is: impl FnMut() -> bool) -> bool {
 /// Waits until a metric has this value.
 #[track_caller]
 pub(super) fn until_metric(program: &Program, name: &str, labels: &[&str], value: f64) {
-    let is = poll(|| program.metric(name, labels) == value);
-    assert!(is, "{name} {labels:?} is {}", program.metric(name, labels));
+    let found = poll(|| program.metric(name, labels) == value);
+    let last = program.metric(name, labels);
+    assert!(found, "{name} {labels:?} is {last}");
 }
 
 /// A load on `a.test`.
@@ -105,7 +106,7 @@ pub(super) fn assert_no_failures(load: Load) -> Report {
 
 /// The real `kubectl`, as the administrator of an API server.
 pub(super) struct Kubectl {
-    folder: TempDir,
+    directory: TempDir,
     binary: PathBuf,
 }
 
@@ -117,17 +118,17 @@ pub(super) struct Output {
 }
 
 impl Kubectl {
-    /// With this kubeconfig; `None`, with a message, where kubectl is not installed.
+    /// kubectl with this kubeconfig; `None`, with a message, if it is not installed.
     pub(super) fn with(kubeconfig: &str) -> Option<Self> {
         let binary = Path::new("/usr/bin/kubectl");
         if !binary.exists() {
             println!("skipped: no {}", binary.display());
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config"), kubeconfig).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("config"), kubeconfig).unwrap();
         Some(Self {
-            folder,
+            directory,
             binary: binary.to_owned(),
         })
     }
@@ -136,16 +137,16 @@ impl Kubectl {
     pub(super) fn try_run(&self, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new(&self.binary)
             .arg("--kubeconfig")
-            .arg(self.folder.path().join("config"))
+            .arg(self.directory.path().join("config"))
             .arg("--cache-dir")
-            .arg(self.folder.path().join("cache"))
+            .arg(self.directory.path().join("cache"))
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may have ended without reading its input.
+        // Fails if kubectl ended without reading its input.
         let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
         let output = child.wait_with_output().unwrap();
         Output {
@@ -180,8 +181,12 @@ pub(super) fn stop(program: &Program) {
 
 /// Waits for a line in the log of a program.
 #[track_caller]
-pub(super) fn until_logged(program: &Program, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+pub(super) fn until_logged(
+    program: &Program,
+    what: &str,
+    matches: impl Fn(&str) -> bool,
+) -> String {
     wait::until(what, || {
-        program.stderr().into_iter().find(|line| wanted(line))
+        program.stderr().into_iter().find(|line| matches(line))
     })
 }

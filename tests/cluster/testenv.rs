@@ -2,8 +2,8 @@
 //! namespaces and a class for this test alone, which are deleted afterwards. In both cases requests pass the server of
 //! headgate-apiserver, which records and disturbs them, and controllers have only the permissions that the chart grants.
 //!
-//! A real cluster must run on this machine: it accepts no endpoints on loopback, so that endpoints are in a network namespace
-//! (which needs root), and it calls webhooks on loopback.
+//! A real cluster must run on this machine. It rejects endpoints on loopback, so endpoints are in a network namespace (which
+//! needs root), and it calls webhooks on loopback.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -28,7 +28,7 @@ pub(super) const PUBLISH_SERVICE: &str = "headgate-controller";
 /// Makes the names in one process unique.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A cluster, and what a test created there.
+/// A cluster, and the objects that a test created there.
 ///
 /// It accepts objects as the testkit builds them: the namespace `shop` becomes [`Self::namespace`], and class names become this
 /// test's ([`Self::localize`]).
@@ -37,7 +37,7 @@ pub(super) struct TestEnv {
     id: String,
     /// Where upstreams run whose addresses a real cluster accepts.
     endpoints: Option<Endpoints>,
-    /// Kind and name of the objects that are in no namespace.
+    /// Kind and name of the cluster-scoped objects.
     cluster_scoped: Mutex<BTreeSet<(String, String)>>,
     /// ServiceAccounts whose requests must all be permitted.
     accounts: Mutex<BTreeSet<String>>,
@@ -50,12 +50,12 @@ struct Endpoints {
 }
 
 impl TestEnv {
-    /// With namespaces, a class and the Service of `--publish-service`.
+    /// A cluster with namespaces, a class and the Service of `--publish-service`.
     pub(super) fn new() -> Self {
         Self::with(Options::default())
     }
 
-    /// As [`Self::new`], with options; in front of a real cluster only the address matters.
+    /// As [`Self::new`], with options; for a real cluster only the address has an effect.
     pub(super) fn with(options: Options) -> Self {
         // kubectl sends tokens only over TLS.
         let options = Options {
@@ -88,7 +88,6 @@ impl TestEnv {
         env
     }
 
-    /// Whether this is a real cluster.
     pub(super) fn is_real_cluster(&self) -> bool {
         self.endpoints.is_some()
     }
@@ -113,7 +112,7 @@ impl TestEnv {
         format!("example.com/{}", self.id)
     }
 
-    /// The name in this test of an object that is in no namespace.
+    /// The name in this test of a cluster-scoped object.
     pub(super) fn scoped(&self, name: &str) -> String {
         if name.starts_with(&self.id) {
             return name.to_owned();
@@ -146,7 +145,7 @@ impl TestEnv {
         manifest::config_map(&self.controller_namespace(), SETTINGS, data)
     }
 
-    /// Starts an upstream whose address this cluster accepts for an endpoint.
+    /// Starts an upstream whose address this cluster accepts in an endpoint.
     pub(super) fn start_echo(&self, name: &str) -> Echo {
         match &self.endpoints {
             None => Echo::start(name),
@@ -165,12 +164,10 @@ impl TestEnv {
 
     // === Objects ===
 
-    /// Creates an object.
     pub(super) fn create(&self, object: Value) -> Value {
         self.api.create(self.localize(object))
     }
 
-    /// Creates objects.
     pub(super) fn load(&self, objects: impl IntoIterator<Item = Value>) {
         for object in objects {
             self.create(object);
@@ -187,7 +184,7 @@ impl TestEnv {
         self.api.modify(kind, &self.namespace(), name, change)
     }
 
-    /// Deletes an object in [`Self::namespace`], or in none.
+    /// Deletes an object that is in [`Self::namespace`] or cluster-scoped.
     pub(super) fn delete(&self, kind: &str, name: &str) {
         self.api.delete(kind, &self.namespace(), name);
     }
@@ -197,10 +194,10 @@ impl TestEnv {
         self.api.get(kind, &self.namespace(), name)
     }
 
-    /// Waits until an object in [`Self::namespace`] is as wanted.
+    /// Waits until an object in [`Self::namespace`] satisfies a condition.
     #[track_caller]
-    pub(super) fn until(&self, kind: &str, name: &str, wanted: impl FnMut(&Value) -> bool) {
-        self.api.until(kind, &self.namespace(), name, wanted);
+    pub(super) fn until(&self, kind: &str, name: &str, condition: impl FnMut(&Value) -> bool) {
+        self.api.until(kind, &self.namespace(), name, condition);
     }
 
     /// Events in [`Self::namespace`].
@@ -247,7 +244,7 @@ impl TestEnv {
         self.request(method, rest, ingress).send(self.api.address())
     }
 
-    /// What [`Self::send_ingress`] sends to the API server.
+    /// The request of [`Self::send_ingress`].
     pub(super) fn request(&self, method: &str, rest: &str, ingress: &Value) -> Request {
         let path = format!(
             "/apis/networking.k8s.io/v1/namespaces/{}/ingresses{rest}",
@@ -263,7 +260,7 @@ impl TestEnv {
         request.field("Authorization", &format!("Bearer {token}"))
     }
 
-    /// The real kubectl, if this machine has it, for this cluster.
+    /// kubectl for this cluster, if it is installed.
     pub(super) fn kubectl(&self) -> Option<Kubectl> {
         Kubectl::with(&self.api.kubeconfig())
     }
@@ -285,12 +282,12 @@ impl TestEnv {
         self.controller(&all)
     }
 
-    /// A controller as replica `pod`, with the permissions that the chart grants for these flags; it may not be ready yet.
+    /// A controller as replica `pod`, with the permissions that the chart grants for these flags. It may not be ready yet.
     pub(super) fn replica(&self, pod: &str, arguments: &[&str]) -> Program {
         self.replica_with_account("headgate", pod, arguments)
     }
 
-    /// As [`Self::replica`], with a ServiceAccount of this name, which identifies its requests.
+    /// As [`Self::replica`], with this ServiceAccount, which identifies its requests.
     pub(super) fn replica_with_account(
         &self,
         account: &str,
@@ -318,7 +315,7 @@ impl TestEnv {
         )
     }
 
-    /// The flags of a controller here, these included.
+    /// The flags of a controller, including these.
     pub(super) fn flags(&self, arguments: &[&str]) -> Vec<String> {
         let home = self.controller_namespace();
         let mut flags = vec![
@@ -343,7 +340,7 @@ impl TestEnv {
         self.api.kubeconfig_for(&token)
     }
 
-    /// As [`Self::kubeconfig`], only its token.
+    /// The token of [`Self::kubeconfig`].
     pub(super) fn token(&self, account: &str, arguments: &[&str]) -> String {
         let account = roles::account(account, arguments);
         let token = self
@@ -369,7 +366,7 @@ impl Drop for TestEnv {
         if self.is_real_cluster() {
             let objects = std::mem::take(&mut *self.cluster_scoped.lock().unwrap());
             for (kind, name) in objects {
-                // What cannot be deleted disturbs no other test, and must not hide why this one failed.
+                // A failed deletion affects no other test, and must not hide why this one failed.
                 let removed = catch_unwind(AssertUnwindSafe(|| self.api.delete(&kind, "", &name)));
                 drop(removed);
             }
@@ -402,8 +399,8 @@ pub(super) fn real_cluster() -> Option<String> {
     path.filter(|path| !path.is_empty())
 }
 
-/// The first three numbers of a network for a cable to a network namespace: others of this process differ in the third number,
-/// those of processes that run at the same time mostly in the second.
+/// The first three numbers of a network for a cable to a network namespace: networks of one process differ in the third
+/// number, those of concurrent processes mostly in the second.
 pub(super) fn network() -> String {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("10.{}.{}", 128 + std::process::id() % 128, number % 256)
@@ -414,19 +411,19 @@ pub(super) fn namespace_object(name: &str, labels: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
 }
 
-/// Waits until an object in the namespace of the controller is as wanted.
+/// Waits until an object in the namespace of the controller satisfies a condition.
 #[track_caller]
 pub(super) fn until_in_controller_namespace(
     env: &TestEnv,
     kind: &str,
     name: &str,
-    wanted: impl FnMut(&Value) -> bool,
+    condition: impl FnMut(&Value) -> bool,
 ) {
     env.api
-        .until(kind, &env.controller_namespace(), name, wanted);
+        .until(kind, &env.controller_namespace(), name, condition);
 }
 
-/// Waits until this replica leads.
+/// Waits until this replica holds the lease.
 #[track_caller]
 pub(super) fn until_leader(env: &TestEnv, pod: &str) {
     until_in_controller_namespace(env, "Lease", LEASE, |lease| {
@@ -436,6 +433,6 @@ pub(super) fn until_leader(env: &TestEnv, pod: &str) {
 
 /// Waits for a condition that causes no watch event.
 #[track_caller]
-pub(super) fn until(what: &str, mut is: impl FnMut() -> bool) {
-    wait::until(what, || is().then_some(()));
+pub(super) fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    wait::until(what, || condition().then_some(()));
 }

@@ -1,7 +1,7 @@
-//! Which module at the top of a crate uses which, tests apart.
+//! Uses between the top-level modules of a crate, without tests.
 //!
-//! Simplifying assumptions, which hold here: a module has a file of its own (`name.rs` or `name/mod.rs`), except the ones
-//! that hold tests; and `lib.rs` re-exports by name.
+//! Simplifying assumptions, which hold here: a module has its own file (`name.rs` or `name/mod.rs`), except modules of tests;
+//! and `lib.rs` re-exports by name.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -11,21 +11,21 @@ use regex::Regex;
 
 use super::source::{self, code};
 
-/// The modules at the top of a crate and what they use.
+/// The top-level modules of a crate and what they use.
 pub(crate) struct Modules {
     uses: BTreeMap<String, BTreeMap<String, Use>>,
 }
 
-/// That one module uses another.
+/// A use of one module by another.
 #[derive(Clone, Debug)]
 pub(crate) struct Use {
     from: String,
     to: String,
-    /// The first line that does: `file:line`.
+    /// The first such line: `file:line`.
     line: String,
 }
 
-/// How names at the root of the crate lead to modules.
+/// Names at the root of the crate.
 struct Root {
     modules: BTreeSet<String>,
     /// Items that `lib.rs` re-exports, and the modules that they are from.
@@ -33,9 +33,9 @@ struct Root {
 }
 
 impl Modules {
-    /// Reads the modules of the crate in this folder.
-    pub(crate) fn of(crate_folder: &Path) -> Self {
-        let source = crate_folder.join("src");
+    /// Reads the modules of the crate in this directory.
+    pub(crate) fn of(crate_directory: &Path) -> Self {
+        let source = crate_directory.join("src");
         let lib = code(&fs::read_to_string(source.join("lib.rs")).unwrap());
         let root = Root::new(&lib);
         let mut modules = Self {
@@ -56,30 +56,30 @@ impl Modules {
         self.uses.keys().map(String::as_str)
     }
 
-    /// The shortest way from one module to another (or back to the same) along what uses what.
+    /// The shortest chain of uses from one module to another, or back to the same.
     ///
     /// # Panics
     /// When there is no such module.
-    pub(crate) fn way(&self, from: &str, to: &str) -> Option<Vec<Use>> {
+    pub(crate) fn path(&self, from: &str, to: &str) -> Option<Vec<Use>> {
         self.check([from, to]);
         let mut seen = BTreeSet::new();
-        let mut ways = VecDeque::from([(from, Vec::new())]);
-        while let Some((at, way)) = ways.pop_front() {
+        let mut paths = VecDeque::from([(from, Vec::new())]);
+        while let Some((at, path)) = paths.pop_front() {
             for (next, using) in &self.uses[at] {
-                let mut way = way.clone();
-                way.push(using.clone());
+                let mut path = path.clone();
+                path.push(using.clone());
                 if next == to {
-                    return Some(way);
+                    return Some(path);
                 }
                 if seen.insert(next) {
-                    ways.push_back((next, way));
+                    paths.push_back((next, path));
                 }
             }
         }
         None
     }
 
-    /// A module that was renamed must not make a check pass.
+    /// A renamed module must not make a check pass.
     fn check(&self, names: [&str; 2]) {
         for name in names {
             assert!(self.uses.contains_key(name), "there is no module {name}");
@@ -131,7 +131,7 @@ impl Root {
         Self { modules, reexports }
     }
 
-    /// The module at the top that a path in this module leads to; `None`: it leads to none.
+    /// The top-level module of a path in this module; `None`: another crate's.
     fn module_of(&self, path: &[String], module: &[String]) -> Option<String> {
         let mut base: Vec<&String> = module.iter().collect();
         let mut rest = path.iter();
@@ -158,7 +158,7 @@ impl std::fmt::Display for Use {
     }
 }
 
-/// The modules that a file declares, which have files of their own.
+/// The modules that a file declares without a body.
 fn declared(code: &str) -> Vec<String> {
     let declaration = Regex::new(r"(?m)^\s*(?:pub(?:\([^)]*\))? )?mod (\w+);").unwrap();
     let found = declaration.captures_iter(code);
@@ -166,8 +166,8 @@ fn declared(code: &str) -> Vec<String> {
 }
 
 fn open(source: &Path, module: &[String]) -> (PathBuf, String) {
-    let folder = source.join(module.join("/"));
-    let (file, mod_rs) = (folder.with_extension("rs"), folder.join("mod.rs"));
+    let directory = source.join(module.join("/"));
+    let (file, mod_rs) = (directory.with_extension("rs"), directory.join("mod.rs"));
     let file = if file.exists() { file } else { mod_rs };
     let text =
         fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));

@@ -1,4 +1,4 @@
-//! Rust source, reduced to what the checks read: code without comments, literals and tests, and the paths in it.
+//! Rust source reduced to what the checks need: code without comments, literals and tests, and the paths in it.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
 
-/// Comments, strings and characters. A lifetime has no second quote, so that it is none of them.
+/// Comments, strings and characters. A lifetime has no second quote, so it does not match.
 static NO_CODE: LazyLock<Regex> = LazyLock::new(|| {
     let comments = r"//[^\n]*|/\*.*?\*/";
     let strings = r##"\br#".*?"#|\bbr#".*?"#|\bb?r"[^"]*"|"(?:\\.|[^"\\])*""##;
@@ -27,13 +27,13 @@ pub(crate) struct Path {
     pub(crate) name: String,
 }
 
-/// The files of a folder and of those in it, in order.
+/// The files of a directory at any depth, in order.
 ///
 /// # Panics
-/// When there is no such folder.
-pub(crate) fn files(folder: &std::path::Path) -> Vec<PathBuf> {
+/// When there is no such directory.
+pub(crate) fn files(directory: &std::path::Path) -> Vec<PathBuf> {
     let entries =
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+        fs::read_dir(directory).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.sort();
     let open = |path: PathBuf| {
@@ -46,7 +46,7 @@ pub(crate) fn files(folder: &std::path::Path) -> Vec<PathBuf> {
     paths.into_iter().flat_map(open).collect()
 }
 
-/// The code without comments, literals and what is built for tests alone. Every line keeps its number.
+/// The code without comments, literals and test-only items. Every line keeps its number.
 pub(crate) fn code(text: &str) -> String {
     let code = NO_CODE.replace_all(text, |found: &Captures<'_>| blank(&found[0]));
     without_tests(&code)
@@ -64,7 +64,7 @@ pub(crate) fn paths(code: &str) -> Vec<Path> {
     found
 }
 
-/// The paths in a `use`, which begins at `text`, each in full; what follows them.
+/// Adds the full paths of the `use` at the start of `text` and returns the rest of the text.
 pub(crate) fn expand<'a>(
     text: &'a str,
     at: usize,
@@ -144,7 +144,7 @@ fn item_length(item: &str) -> usize {
     item.len()
 }
 
-/// Spaces instead of text, on as many lines.
+/// The text with every character but line breaks replaced by a space.
 fn blank(text: &str) -> String {
     let blank = |c: char| if c == '\n' { '\n' } else { ' ' };
     text.chars().map(blank).collect()

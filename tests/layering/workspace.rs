@@ -1,4 +1,4 @@
-//! The crates of the workspace and what they depend on, as cargo sees them.
+//! The crates of the workspace and their dependencies, from `cargo metadata`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,7 +10,7 @@ use serde_json::Value;
 pub(crate) struct Package {
     /// `headgate` is the program, the others are `headgate-…`.
     pub(crate) name: String,
-    /// Names of the crates that are built into it, for any platform, and of those that its build script uses.
+    /// Names of its dependencies for any platform, without those for development.
     pub(crate) dependencies: BTreeSet<String>,
 }
 
@@ -21,12 +21,12 @@ pub(crate) fn packages() -> Vec<Package> {
     packages.iter().map(package).collect()
 }
 
-/// Where the workspace is.
+/// Directory of the workspace.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `--no-deps` leaves out everything but the workspace, so that neither a registry nor a lock is needed.
+/// `--no-deps` omits everything but the workspace, so that neither a registry nor a lock is needed.
 fn metadata() -> Value {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)

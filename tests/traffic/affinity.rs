@@ -125,15 +125,18 @@ fn every_attribute_of_the_session_cookie_can_be_set() {
 }
 
 #[test]
-fn a_persistent_session_moves_only_when_its_endpoint_leaves() {
+fn a_persistent_session_moves_only_when_its_endpoint_is_removed() {
     let echoes = echoes();
     let annotations: Annotations<'_> = &[("affinity", "cookie"), ("affinity-mode", "persistent")];
     let program = scenario(&echoes, annotations).start(BINARY);
     let (name, cookie) = start_session(&program);
     let request = Request::get("/app").field("Cookie", &cookie);
-    let (mine, others): (Vec<Echo>, Vec<Echo>) =
+    let (bound, others): (Vec<Echo>, Vec<Echo>) =
         echoes.into_iter().partition(|echo| echo.name() == name);
-    let some: Vec<Echo> = mine.into_iter().chain(others.into_iter().take(1)).collect();
+    let some: Vec<Echo> = bound
+        .into_iter()
+        .chain(others.into_iter().take(1))
+        .collect();
     scenario(&some, annotations).replace(&program);
     for _ in 0..10 {
         assert_eq!(request.send(program.http()).echo().name(), name);
@@ -169,9 +172,9 @@ fn a_failed_endpoint_changes_the_session_only_with_change_on_failure() {
         )
         .start(BINARY);
         let (name, cookie) = start_session(&program);
-        let (mine, other): (Vec<Echo>, Vec<Echo>) =
+        let (bound, other): (Vec<Echo>, Vec<Echo>) =
             echoes.into_iter().partition(|echo| echo.name() == name);
-        drop(mine); // it stays in the slices, but refuses connections
+        drop(bound); // it stays in the slices, but refuses connections
         let response = Request::get("/app")
             .field("Cookie", &cookie)
             .send(program.http());
@@ -183,7 +186,7 @@ fn a_failed_endpoint_changes_the_session_only_with_change_on_failure() {
             assert_eq!(response.echo().name(), other[0].name(), "{response:?}");
             assert!(response.field("set-cookie").is_some(), "{response:?}");
         }
-        // Without a session any endpoint will do.
+        // Without a session any endpoint serves.
         Request::get("/app").send(program.http()).is(200);
     }
 }
@@ -231,7 +234,7 @@ fn upstream_hash_by_subset_uses_as_many_endpoints_as_its_size() {
 }
 
 #[test]
-fn ewma_balancing_serves() {
+fn ewma_balancing_uses_several_endpoints() {
     let echoes = echoes();
     let program = scenario(&echoes, &[("load-balance", "ewma")]).start(BINARY);
     let names = count_names(&program, &Request::get("/app"), 100);

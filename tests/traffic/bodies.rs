@@ -51,7 +51,7 @@ fn a_length_over_the_limit_is_413_at_once() {
         assert_eq!(
             web.requests(),
             1,
-            "what is too large never reaches the upstream"
+            "a body that is too large never reaches the upstream"
         );
     }
 }
@@ -106,8 +106,8 @@ fn a_buffered_body_has_a_length_and_arrives_whole() {
     connection.send(early);
     assert_eq!(upstream.requests().len(), 0);
     connection.send(late).response().is(200);
-    let got = upstream.wait_for(1).remove(0);
-    let (head, body) = got.split_once("\r\n\r\n").unwrap();
+    let received = upstream.wait_for(1).remove(0);
+    let (head, body) = received.split_once("\r\n\r\n").unwrap();
     let head = head.to_ascii_lowercase();
     assert!(head.contains("\r\ncontent-length: 70005"), "{head}");
     assert!(!head.contains("transfer-encoding"), "{head}");
@@ -143,7 +143,7 @@ fn an_unbuffered_body_is_streamed() {
 }
 
 #[test]
-fn a_large_body_goes_through_a_file_unharmed() {
+fn a_large_body_buffered_in_a_file_is_unchanged() {
     let (program, _web) = serve(&[
         ("proxy-body-size", "20m"),
         ("client-body-buffer-size", "16k"),
@@ -228,7 +228,7 @@ fn a_truncated_response_never_looks_complete() {
         let program = Scenario::simple(upstream.address(), &[]).start(BINARY);
         let mut connection = Connection::open(program.http());
         connection.send(Request::get("/").bytes());
-        // Whether the head comes depends on when the end is seen; a complete 200 must never come.
+        // Whether a head is sent depends on when the proxy detects the end; a complete 200 must never be sent.
         match connection.try_response(false) {
             Ok(response) if response.status == 200 => {
                 assert!(!response.complete, "{start:?}\n{response:?}");
@@ -237,7 +237,7 @@ fn a_truncated_response_never_looks_complete() {
             Ok(response) => assert_eq!(response.status, 502, "{response:?}"),
             Err(_) => {}
         }
-        assert!(connection.is_closed(), "nothing more can be sent on it");
+        assert!(connection.is_closed(), "the framing is lost");
     }
 }
 

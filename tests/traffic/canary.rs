@@ -1,4 +1,4 @@
-//! Which requests go to the canary.
+//! Selection of requests for the canary.
 
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Connection, Echo, Program, Request, Scenario};
@@ -43,7 +43,7 @@ fn pair(primary: Annotations<'_>, rules: Annotations<'_>) -> Pair {
     }
 }
 
-/// Requests by their extra fields, and the upstream of each.
+/// Checks the upstream of requests with these extra fields.
 #[track_caller]
 fn check(pair: &Pair, cases: &[(&[(&str, &str)], &str)]) {
     for (fields, name) in cases {
@@ -128,7 +128,7 @@ fn canary_by_cookie() {
 }
 
 #[test]
-fn header_comes_before_cookie_before_weight() {
+fn header_precedes_cookie_precedes_weight() {
     let pair = pair(
         &[],
         &[
@@ -267,7 +267,7 @@ fn a_session_stays_on_primary_or_canary() {
 }
 
 #[test]
-fn legacy_canary_affinity_decides_each_request_anew() {
+fn legacy_canary_affinity_ignores_sessions() {
     let pair = pair(
         &[("affinity", "cookie")],
         &[

@@ -27,7 +27,7 @@ fn cors_allows_every_origin_by_default() {
         .has("access-control-expose-headers", None)
         // RFC 9110 8.6 forbids the `Content-Length: 0` that nginx adds.
         .has("content-type", "text/plain charset=UTF-8");
-    assert_eq!(web.requests(), 0, "the proxy answers preflights itself");
+    assert_eq!(web.requests(), 0, "the proxy responds to preflights");
     Request::get("/")
         .send(program.http())
         .is(200)
@@ -72,7 +72,7 @@ fn cors_allows_only_listed_origins() {
 }
 
 #[test]
-fn the_origin_replaces_the_upstreams_on_every_status() {
+fn allow_origin_of_the_upstream_is_replaced_on_every_status() {
     let (program, _web) = serve(&[
         ("enable-cors", "true"),
         ("cors-allow-origin", "https://b.test"),
@@ -94,7 +94,7 @@ fn the_origin_replaces_the_upstreams_on_every_status() {
 }
 
 #[test]
-fn a_preflight_is_answered_before_redirects_and_address_lists() {
+fn the_response_to_a_preflight_precedes_redirects_and_address_lists() {
     let (program, _web) = serve(&[
         ("enable-cors", "true"),
         ("force-ssl-redirect", "true"),

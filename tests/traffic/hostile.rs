@@ -1,11 +1,11 @@
-//! Malformed and ambiguous requests. Each is refused, or read in the same way by proxy and upstream.
+//! Malformed and ambiguous requests. Each is refused, or proxy and upstream interpret it alike.
 
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Connection, Echo, Program, Request, Scenario, Scripted};
 
 use super::setup::BINARY;
 
-/// A request, and the statuses that may refuse it; nothing of it may reach the upstream.
+/// A request that must be refused with one of these statuses (0: without a response); no part may reach the upstream.
 struct Case {
     what: &'static str,
     send: &'static str,
@@ -40,18 +40,17 @@ fn check(cases: &[Case]) {
     for case in cases {
         let before = upstream.requests().len();
         let mut connection = Connection::open(program.http());
-        // It may be refused before it is sent whole.
+        // Fails if the request is refused before it is complete.
         let _ = connection.try_send(case.send.as_bytes());
         let response = connection.try_response(false);
-        let got = upstream.requests().split_off(before);
-        let fits = match &response {
+        let forwarded = upstream.requests().split_off(before);
+        let is_expected = match &response {
             Ok(response) => case.statuses.contains(&response.status),
             Err(_) => case.statuses.contains(&0),
         };
-        let clean = got.is_empty();
-        if !fits || !clean {
+        if !is_expected || !forwarded.is_empty() {
             wrong.push(format!(
-                "== {}: expected {:?}\nsent:\n{}\ngot: {:?}\nthe upstream got: {got:?}\n",
+                "== {}: expected {:?}\nsent:\n{}\nreceived: {:?}\nforwarded: {forwarded:?}\n",
                 case.what, case.statuses, case.send, response
             ));
         }
@@ -200,7 +199,7 @@ fn malformed_targets_and_hosts_are_refused() {
         ),
         refused("two ports in Host", "GET / HTTP/1.1\r\nHost: a:b:c\r\n\r\n"),
         refused(
-            "port that is no number",
+            "port that is not a number",
             "GET / HTTP/1.1\r\nHost: a.test:x\r\n\r\n",
         ),
         refused(
@@ -346,7 +345,7 @@ fn a_refused_body_never_becomes_a_request() {
     connection.send(Request::post("/denied", inner).bytes());
     connection.send(Request::get("/after").field("Connection", "close").bytes());
     connection.response().is(403);
-    // Either the connection ends, or the next request gets a response; never the body.
+    // Either the connection closes, or the next request gets a response; never the body.
     if let Ok(response) = connection.try_response(false) {
         response.is(200);
         assert!(
@@ -354,8 +353,8 @@ fn a_refused_body_never_becomes_a_request() {
             "one more response than requests"
         );
     }
-    let got = upstream.requests().concat();
-    assert!(!got.contains("/smuggled"), "{got}");
+    let forwarded = upstream.requests().concat();
+    assert!(!forwarded.contains("/smuggled"), "{forwarded}");
 }
 
 #[test]
@@ -389,8 +388,8 @@ fn bytes_after_an_upgrade_request_wait_for_the_upstreams_101() {
     connection.send([upgrade.bytes(), Request::get("/denied").bytes()].concat());
     connection.response().is(200);
     connection.response().is(403);
-    let got = upstream.requests();
-    assert_eq!(got.len(), 1, "{got:?}");
+    let forwarded = upstream.requests();
+    assert_eq!(forwarded.len(), 1, "{forwarded:?}");
 }
 
 #[test]

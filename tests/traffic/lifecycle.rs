@@ -88,7 +88,7 @@ fn worker_shutdown_timeout_ends_tunnels() {
 }
 
 #[test]
-fn a_bad_flag_is_named_and_exits_2() {
+fn an_invalid_flag_is_named_and_exits_2() {
     for arguments in [
         &["serve", ".", "--no-such-flag"][..],
         &["serve", ".", "--http-port=many"],
@@ -107,14 +107,14 @@ fn a_missing_path_exits_2() {
         BINARY.as_ref(),
         &[
             "serve",
-            "/no/such/folder",
+            "/no/such/directory",
             "--http-port=0",
             "--https-port=0",
             "--healthz-port=0",
         ],
     );
     assert_eq!(exit.status.code(), Some(2), "{exit:?}");
-    assert!(exit.stderr.contains("/no/such/folder"), "{exit:?}");
+    assert!(exit.stderr.contains("/no/such/directory"), "{exit:?}");
 }
 
 #[test]
@@ -130,7 +130,7 @@ fn flags_take_both_forms_and_those_without_effect_are_accepted() {
 }
 
 #[test]
-fn an_empty_folder_serves_404() {
+fn a_directory_without_ingresses_serves_404() {
     let program = Scenario::new().start(BINARY);
     Request::get("/").send(program.http()).is(404);
 }

@@ -7,7 +7,7 @@ use headgate_testkit::{Connection, Echo, Gate, Program, Request, Scenario, Scrip
 
 use super::setup::{BINARY, serve, serve_with};
 
-/// Statuses of so many requests that arrive together, and how many whole seconds they took.
+/// Sends this many requests at once; returns their statuses and the duration in whole seconds.
 fn burst(program: &Program, request: &Request, count: usize) -> (Vec<u16>, usize) {
     let mut connection = Connection::open(program.http());
     let start = Instant::now();
@@ -33,7 +33,7 @@ fn one_request_a_second_with_a_burst_of_five_passes_six_at_once() {
     assert_eq!(
         web.requests(),
         passed,
-        "what is refused never reaches the upstream"
+        "refused requests never reach the upstream"
     );
     assert!(
         statuses.iter().all(|status| [200, 503].contains(status)),
@@ -116,9 +116,9 @@ fn the_limit_key_can_be_a_field() {
 #[test]
 fn counters_belong_to_the_ingress_and_survive_changes() {
     let web = Echo::start("web");
-    let limited = |burst: &str| {
+    let limited = |version: &str| {
         Ingress::new("limited")
-            .annotations(&[("limit-rpm", "1"), ("upstream-vhost", burst)])
+            .annotations(&[("limit-rpm", "1"), ("upstream-vhost", version)])
             .path("/one", "web")
             .path("/two", "web")
     };
@@ -133,17 +133,13 @@ fn counters_belong_to_the_ingress_and_survive_changes() {
     assert_eq!(passed(&statuses), 4);
     scenario("v2").replace(&program);
     let (statuses, _) = burst(&program, &Request::get("/two"), 10);
-    assert_eq!(
-        passed(&statuses),
-        2,
-        "what was used stays used: {statuses:?}"
-    );
+    assert_eq!(passed(&statuses), 2, "the counter is kept: {statuses:?}");
     let (statuses, _) = burst(&program, &Request::get("/free"), 10);
     assert_eq!(passed(&statuses), 10);
 }
 
 #[test]
-fn responses_made_before_the_limits_do_not_count() {
+fn responses_generated_before_the_limits_do_not_count() {
     let (program, _web) = serve(&[("limit-rpm", "1"), ("enable-cors", "true")]);
     let preflight = Request::new("OPTIONS", "/").field("Origin", "http://b.test");
     let (statuses, _) = burst(&program, &preflight, 10);
@@ -200,11 +196,11 @@ fn a_client_that_disconnects_frees_its_permit() {
         }
     });
     let program = Scenario::simple(upstream.address(), &[("limit-connections", "1")]).start(BINARY);
-    let mut leaving = Connection::open(program.http());
-    leaving.send(Request::get("/slow").bytes());
+    let mut slow = Connection::open(program.http());
+    slow.send(Request::get("/slow").bytes());
     upstream.wait_for(1);
     Request::get("/").send(program.http()).is(503);
-    drop(leaving);
+    drop(slow);
     wait::until("a free permit", || {
         (Request::get("/").send(program.http()).status == 200).then_some(())
     });

@@ -7,7 +7,7 @@ use headgate_testkit::{
 
 use super::setup::{Annotations, BINARY, closed_port, serve, serve_with, tls_scenario};
 
-/// A line in the default format, split up.
+/// A line in the default format, split into fields.
 #[derive(Debug, PartialEq)]
 struct Line {
     fields: Vec<String>,
@@ -214,8 +214,8 @@ fn a_client_that_disconnects_is_logged_as_499() {
     drop(connection);
     let text = program.until_access_log("/left", |line| line.contains("/left"));
     assert!(text.contains("\" 499 "), "{text}");
-    let tried = format!("[] {} 0 ", upstream.address());
-    assert!(text.contains(&tried), "the try that it left: {text}");
+    let attempt = format!("[] {} 0 ", upstream.address());
+    assert!(text.contains(&attempt), "the cancelled attempt: {text}");
 }
 
 #[test]

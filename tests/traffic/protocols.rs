@@ -1,4 +1,4 @@
-//! Every protocol that clients speak.
+//! Protocols of clients.
 
 use bytes::Bytes;
 use futures_util::{SinkExt as _, StreamExt as _};
@@ -44,7 +44,7 @@ fn http_1_0_closes_and_is_never_chunked() {
     assert_eq!(
         response.echo().version(),
         "HTTP/1.1",
-        "the upstream gets 1.1"
+        "the upstream receives 1.1"
     );
     assert!(connection.is_closed(), "HTTP/1.0 closes\n{response:?}");
 }
@@ -62,7 +62,7 @@ fn http_1_0_chunked_upstream_is_delimited_by_close() {
 }
 
 #[test]
-fn http_1_0_keep_alive_when_asked() {
+fn http_1_0_keep_alive_on_request() {
     let (program, _web) = serve(&[]);
     let mut connection = Connection::open(program.http());
     for _ in 0..2 {
@@ -80,7 +80,7 @@ fn http_1_0_without_host_gets_the_catch_all() {
 }
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn responses_to_pipelined_requests_are_in_order() {
     let (program, _web) = serve(&[]);
     let mut connection = Connection::open(program.http());
     let mut bytes = Vec::new();
@@ -185,10 +185,10 @@ fn websocket_messages_pass_both_ways() {
         .enable_all()
         .build()
         .unwrap()
-        .block_on(talk(program.http()));
+        .block_on(exchange_messages(program.http()));
 }
 
-async fn talk(address: std::net::SocketAddr) {
+async fn exchange_messages(address: std::net::SocketAddr) {
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let (mut socket, response) = tokio_tungstenite::client_async("ws://a.test/chat", stream)
         .await
@@ -196,8 +196,8 @@ async fn talk(address: std::net::SocketAddr) {
     assert_eq!(response.status(), 101);
     for text in ["one", "two", &"long".repeat(50_000)] {
         socket.send(Message::text(text)).await.unwrap();
-        let back = socket.next().await.unwrap().unwrap();
-        assert_eq!(back, Message::text(text));
+        let echoed = socket.next().await.unwrap().unwrap();
+        assert_eq!(echoed, Message::text(text));
     }
     socket.close(None).await.unwrap();
     while let Some(Ok(_)) = socket.next().await {}
@@ -216,7 +216,7 @@ fn any_other_upgrade_passes_bytes_both_ways() {
         assert_eq!(connection.exactly(bytes.len()), bytes);
     }
     connection.half_close();
-    assert!(connection.is_closed(), "the end is passed on");
+    assert!(connection.is_closed(), "the close is forwarded");
 }
 
 #[test]
@@ -228,12 +228,12 @@ fn an_upgrade_that_the_upstream_declines_is_an_ordinary_response() {
         .field("Connection", "Upgrade")
         .field("Upgrade", "raw");
     assert_eq!(connection.exchange(&upgrade).is(200).text(), "no");
-    let heard = upstream.wait_for(1);
+    let received = upstream.wait_for(1);
     assert!(
-        heard[0]
+        received[0]
             .to_ascii_lowercase()
             .contains("\r\nupgrade: raw\r\n"),
-        "{heard:?}"
+        "{received:?}"
     );
     connection.exchange(&Request::get("/next")).is(200);
 }
@@ -286,7 +286,7 @@ fn expect_100_continue_gets_100() {
 fn connect_and_trace_are_refused() {
     let (program, web) = serve(&[]);
     let mut connection = Connection::open(program.http());
-    // Bytes after CONNECT belong to a tunnel that is not opened; they are no request.
+    // Bytes after CONNECT belong to a tunnel that is not opened; they are not a request.
     connection.send("CONNECT a.test:80 HTTP/1.1\r\nHost: a.test:80\r\n\r\n");
     connection.send(Request::get("/inner").bytes());
     connection.response().is(405).has("connection", "close");

@@ -1,4 +1,4 @@
-//! Changes under traffic: no request fails, sees two versions at once, or waits.
+//! Changes under traffic: no request fails, is served by two versions at once, or waits.
 
 use std::time::{Duration, Instant};
 
@@ -8,15 +8,15 @@ use headgate_testkit::{Connection, Echo, Load, Program, Request, Scenario, wait}
 
 use super::setup::BINARY;
 
-/// How soon a change in a file must be served. It is measured in milliseconds; the rest is for loaded machines.
-const SOON: Duration = Duration::from_secs(2);
+/// Maximum time until a change in a file is served. Usual are milliseconds; the rest is for loaded machines.
+const MAX_TIME: Duration = Duration::from_secs(2);
 
 fn host_file(host: &str) -> String {
     let name = host.replace('.', "-");
     manifest::file([&Ingress::new(&name).host(host).path("/", "web").object()])
 }
 
-/// Makes a change; how long it took until a request for the host got this status.
+/// Makes a change and returns the time until a request for the host got this status.
 fn time_to_serve(program: &Program, host: &str, status: u16, change: impl FnOnce()) -> Duration {
     let mut connection = Connection::open(program.http());
     let request = Request::get("/").host(host);
@@ -79,7 +79,7 @@ fn file_changes_are_served() {
     ];
     for (what, time) in times {
         println!("{what}: served after {time:?}");
-        assert!(time < SOON, "{what}: served after {time:?}");
+        assert!(time < MAX_TIME, "{what}: served after {time:?}");
     }
 }
 
@@ -132,32 +132,32 @@ fn a_broken_document_keeps_its_last_version() {
 }
 
 #[test]
-fn one_bad_object_affects_no_other() {
+fn an_invalid_object_affects_no_other() {
     let web = Echo::start("web");
-    let good = Ingress::new("good").host("good.test").path("/", "web");
-    let bad = Ingress::new("bad")
+    let valid = Ingress::new("valid").host("valid.test").path("/", "web");
+    let invalid = Ingress::new("invalid")
         .annotation("limit-rps", "many")
-        .host("bad.test")
+        .host("invalid.test")
         .path("/", "web");
     let program = Scenario::new()
         .service("web", &[web.address()])
-        .ingress(good)
-        .ingress(bad)
+        .ingress(valid)
+        .ingress(invalid)
         .start(BINARY);
     Request::get("/")
-        .host("good.test")
+        .host("valid.test")
         .send(program.http())
         .is(200);
     assert_ne!(
         Request::get("/")
-            .host("bad.test")
+            .host("invalid.test")
             .send(program.http())
             .status,
         200
     );
 }
 
-/// A version of the objects: route and upstream carry its name.
+/// A version of the objects; route and upstream have its name.
 fn version(echo: &Echo) -> Scenario {
     let name = echo.name();
     Scenario::new().service(name, &[echo.address()]).ingress(
@@ -182,10 +182,10 @@ fn two_hundred_changes_under_load_fail_and_mix_no_request() {
         let echo = response.echo();
         let name = echo.name();
         let target = format!("/{name}/page");
-        let whole = echo.target() == target
+        let is_consistent = echo.target() == target
             && echo.field("host") == Some(name)
             && echo.field("x-forwarded-prefix") == Some(&*format!("/{name}"));
-        whole
+        is_consistent
             .then_some(())
             .ok_or_else(|| format!("a mix of two versions\n{response:?}"))
     });
@@ -225,14 +225,14 @@ fn a_rolling_update_of_the_backend_fails_no_request() {
     let load = Load::start(program.http(), 4, &Request::get("/"), |_| Ok(()));
     load.wait_for(4);
     for round in 0..20 {
-        // In the order of Kubernetes: the new one is added, the old one leaves the slices, then the old one ends.
-        let fresh = Echo::start("pod");
+        // In the order of Kubernetes: the new Pod is added, the old one is removed from the slices, then the old one stops.
+        let new = Echo::start("pod");
         let index = round % 2;
-        scenario(&[&current[0], &current[1], &fresh]).replace(&program);
-        let former = std::mem::replace(&mut current[index], fresh);
+        scenario(&[&current[0], &current[1], &new]).replace(&program);
+        let old = std::mem::replace(&mut current[index], new);
         scenario(&[&current[0], &current[1]]).replace(&program);
-        load.wait_for(8); // every connection is past requests that began before the change
-        drop(former);
+        load.wait_for(8); // requests that began before the change have finished
+        drop(old);
     }
     let report = load.stop();
     assert_eq!(

@@ -1,11 +1,11 @@
-//! What the proxy changes in responses.
+//! Changes of responses by the proxy.
 
 use headgate_testkit::manifest::{self, Ingress};
 use headgate_testkit::{Authority, Echo, Request, Response, Scenario, Scripted, Tls};
 
 use super::setup::{Annotations, BINARY, serve, serve_with, tls_scenario};
 
-/// A request whose response carries these fields.
+/// A request whose response has these fields.
 fn with(fields: &[&str]) -> Request {
     fields.iter().fold(Request::get("/"), |request, field| {
         request.field("X-Echo-Field", field)
@@ -68,20 +68,24 @@ fn fields_can_be_hidden_and_added() {
 }
 
 fn custom(allowed: &str, web: &Echo) -> headgate_testkit::Program {
-    Scenario::simple(web.address(), &[("custom-headers", "shop/mine")])
+    Scenario::simple(web.address(), &[("custom-headers", "shop/custom")])
         .settings(&[("global-allowed-response-headers", allowed)])
-        .object(manifest::config_map("shop", "mine", &[("X-Mine", "yes")]))
+        .object(manifest::config_map(
+            "shop",
+            "custom",
+            &[("X-Custom", "yes")],
+        ))
         .start(BINARY)
 }
 
 #[test]
 fn custom_headers_are_added_when_they_are_allowed() {
     let web = Echo::start("web");
-    let program = custom("X-Other,X-Mine", &web);
+    let program = custom("X-Other,X-Custom", &web);
     for status in ["200", "500"] {
-        let request = with(&["X-Mine: upstream"]).field("X-Echo-Status", status);
+        let request = with(&["X-Custom: upstream"]).field("X-Echo-Status", status);
         let response = request.send(program.http());
-        assert_eq!(response.all("x-mine"), ["yes"], "{response:?}");
+        assert_eq!(response.all("x-custom"), ["yes"], "{response:?}");
     }
     let program = custom("X-Other", &web);
     Request::get("/").send(program.http()).is(503);
@@ -118,10 +122,10 @@ fn cookie_domain_and_path_are_rewritten() {
             "a=1; domain=out.test; HttpOnly",
         ),
     ] {
-        let got = cookie(annotations, before);
+        let sent = cookie(annotations, before);
         assert!(
-            got.eq_ignore_ascii_case(after),
-            "{annotations:?} {before:?}: expected {after:?}, got {got:?}"
+            sent.eq_ignore_ascii_case(after),
+            "{annotations:?} {before:?}: expected {after:?}, sent {sent:?}"
         );
     }
 }
@@ -179,14 +183,14 @@ fn strict_transport_security_is_sent_over_https_only() {
     assert_eq!(
         values,
         ["max-age=31536000; includeSubDomains"],
-        "the upstream's is replaced"
+        "the upstream's field is replaced"
     );
 }
 
 #[test]
 fn the_server_field_is_sent_only_when_enabled() {
     let (program, _web) = serve(&[]);
-    with(&["Server: own/1"])
+    with(&["Server: upstream/1"])
         .send(program.http())
         .has("server", None);
     Request::get("/")
@@ -199,9 +203,9 @@ fn the_server_field_is_sent_only_when_enabled() {
         ("allow-backend-server-header", "true"),
     ];
     let (program, _web) = serve_with(settings, &[]);
-    with(&["Server: own/1"])
+    with(&["Server: upstream/1"])
         .send(program.http())
-        .has("server", "own/1");
+        .has("server", "upstream/1");
 }
 
 #[test]
@@ -219,7 +223,7 @@ fn trailers_of_a_response_pass() {
 }
 
 #[test]
-fn interim_responses_do_no_harm() {
+fn interim_responses_of_the_upstream_are_accepted() {
     let upstream = Scripted::responding(
         "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
     );

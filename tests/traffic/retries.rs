@@ -1,4 +1,4 @@
-//! What happens when an endpoint fails.
+//! Failing endpoints: retries, timeouts and invalid responses.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -52,13 +52,13 @@ fn no_reachable_endpoint_is_502() {
 
 #[test]
 fn a_sent_get_is_retried_and_a_sent_post_is_not() {
-    let (bad, good) = (closing(), Scripted::responding(OK));
-    let program = start(&[bad.address(), good.address()], &[]);
+    let (failing, good) = (closing(), Scripted::responding(OK));
+    let program = start(&[failing.address(), good.address()], &[]);
     for _ in 0..4 {
         Request::get("/").send(program.http()).is(200);
     }
-    let gets = bad.requests().len();
-    assert!(gets >= 1, "the failing endpoint had its turn");
+    let gets = failing.requests().len();
+    assert!(gets >= 1, "the failing endpoint was tried");
     for method in ["POST", "LOCK", "PATCH"] {
         let statuses: Vec<u16> = (0..4)
             .map(|_| {
@@ -70,15 +70,15 @@ fn a_sent_get_is_retried_and_a_sent_post_is_not() {
             .collect();
         assert!(statuses.contains(&502), "{method}: {statuses:?}");
     }
-    let posts = bad.requests().len() - gets;
+    let posts = failing.requests().len() - gets;
     let served = good.requests().len() - 4;
     assert_eq!(posts + served, 12, "no request was sent twice");
 }
 
 #[test]
 fn put_and_delete_are_retried_with_their_body() {
-    let (bad, good) = (closing(), Scripted::responding(OK));
-    let program = start(&[bad.address(), good.address()], &[]);
+    let (failing, good) = (closing(), Scripted::responding(OK));
+    let program = start(&[failing.address(), good.address()], &[]);
     let body = "x".repeat(100_000);
     for _ in 0..4 {
         Request::new("PUT", "/")
@@ -86,7 +86,7 @@ fn put_and_delete_are_retried_with_their_body() {
             .send(program.http())
             .is(200);
     }
-    assert!(!bad.requests().is_empty());
+    assert!(!failing.requests().is_empty());
     for request in good.requests() {
         assert!(request.ends_with(&body), "the body is replayed whole");
     }
@@ -94,15 +94,15 @@ fn put_and_delete_are_retried_with_their_body() {
 
 #[test]
 fn non_idempotent_requests_are_retried_when_allowed() {
-    let (bad, good) = (closing(), Scripted::responding(OK));
+    let (failing, good) = (closing(), Scripted::responding(OK));
     let program = start(
-        &[bad.address(), good.address()],
+        &[failing.address(), good.address()],
         &[("proxy-next-upstream", "error timeout non_idempotent")],
     );
     for _ in 0..6 {
         Request::post("/", "hello").send(program.http()).is(200);
     }
-    assert!(!bad.requests().is_empty());
+    assert!(!failing.requests().is_empty());
     assert!(
         good.requests()
             .iter()
@@ -110,7 +110,7 @@ fn non_idempotent_requests_are_retried_when_allowed() {
     );
     let good = Scripted::responding(OK);
     let program = Scenario::new()
-        .service("web", &[bad.address(), good.address()])
+        .service("web", &[failing.address(), good.address()])
         .settings(&[("retry-non-idempotent", "true")])
         .ingress(Ingress::new("web").path("/", "web"))
         .start(BINARY);
@@ -121,8 +121,8 @@ fn non_idempotent_requests_are_retried_when_allowed() {
 
 #[test]
 fn statuses_are_retried_only_when_listed() {
-    let (bad, good) = (unavailable(), Scripted::responding(OK));
-    let addresses = [bad.address(), good.address()];
+    let (failing, good) = (unavailable(), Scripted::responding(OK));
+    let addresses = [failing.address(), good.address()];
     let statuses = |annotations: Annotations<'_>| -> Vec<u16> {
         let program = start(&addresses, annotations);
         (0..6)
@@ -147,30 +147,30 @@ fn the_last_response_is_sent_when_every_attempt_fails() {
     let program = start(&addresses, &[("proxy-next-upstream", "http_503")]);
     let response = Request::get("/").send(program.http()).is(503);
     assert_eq!(response.text(), "busy", "{response:?}");
-    let tries = (one.requests().len(), two.requests().len());
+    let attempts = (one.requests().len(), two.requests().len());
     assert!(
-        [(1, 2), (2, 1)].contains(&tries),
-        "three tries over two endpoints: {tries:?}"
+        [(1, 2), (2, 1)].contains(&attempts),
+        "three attempts on two endpoints: {attempts:?}"
     );
 }
 
 #[test]
 fn the_number_of_attempts_is_limited() {
     for (tries, expected) in [("1", 1), ("2", 2), ("3", 3)] {
-        let bad: Vec<Scripted> = (0..4).map(|_| closing()).collect();
-        let addresses: Vec<_> = bad.iter().map(Scripted::address).collect();
+        let failing: Vec<Scripted> = (0..4).map(|_| closing()).collect();
+        let addresses: Vec<_> = failing.iter().map(Scripted::address).collect();
         let program = start(&addresses, &[("proxy-next-upstream-tries", tries)]);
         Request::get("/").send(program.http()).is(502);
-        let sent: usize = bad.iter().map(|one| one.requests().len()).sum();
+        let sent: usize = failing.iter().map(|one| one.requests().len()).sum();
         assert_eq!(sent, expected, "proxy-next-upstream-tries {tries}");
     }
 }
 
 #[test]
 fn proxy_next_upstream_off_means_one_attempt() {
-    let (bad, good) = (closing(), Scripted::responding(OK));
+    let (failing, good) = (closing(), Scripted::responding(OK));
     let program = start(
-        &[bad.address(), good.address()],
+        &[failing.address(), good.address()],
         &[("proxy-next-upstream", "off")],
     );
     let statuses: Vec<u16> = (0..4)
@@ -193,7 +193,7 @@ fn malformed_and_broken_upstream_responses_are_502() {
                 connection.reset();
             }),
         ),
-        ("no HTTP", Scripted::responding("nonsense\r\n\r\n")),
+        ("not HTTP", Scripted::responding("nonsense\r\n\r\n")),
         (
             "half a head",
             Scripted::start(|connection| {
@@ -212,7 +212,7 @@ fn malformed_and_broken_upstream_responses_are_502() {
             Scripted::responding("HTTP/1.1 200 OK\r\nX-A: 1\r\n 2\r\nContent-Length: 0\r\n\r\n"),
         ),
         (
-            "101 unasked",
+            "101 without an upgrade request",
             Scripted::responding(
                 "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
             ),
@@ -232,7 +232,7 @@ fn an_upstream_response_with_length_and_chunks_is_never_ambiguous() {
     let program = start(&[upstream.address()], &[]);
     let mut connection = Connection::open(program.http());
     for _ in 0..2 {
-        // The client's parser refuses a response with both.
+        // The client's parser rejects a response with both.
         let response = connection.exchange(&Request::get("/"));
         assert!(
             response.status == 502 || response.text() == "hello",
@@ -303,8 +303,8 @@ fn a_timeout_tries_the_next_endpoint() {
     for _ in 0..2 {
         connection.exchange(&Request::get("/")).is(200);
     }
-    let tried = silent.requests().len();
-    assert!((1..=2).contains(&tried), "{tried}");
+    let attempts = silent.requests().len();
+    assert!((1..=2).contains(&attempts), "{attempts}");
 }
 
 /// A listener with a full backlog: connecting hangs.
@@ -345,7 +345,7 @@ fn a_connect_timeout_tries_the_next_endpoint() {
     let addresses = [hole.address(), web.address()];
     let program = start(&addresses, &[("proxy-connect-timeout", "1")]);
     for _ in 0..2 {
-        // Nothing was sent, so that even a POST is retried.
+        // Nothing was sent, so even a POST is retried.
         Request::post("/", "hello").send(program.http()).is(200);
     }
 }

@@ -113,7 +113,7 @@ fn patterns() -> (Program, Vec<Echo>) {
 }
 
 #[test]
-fn with_patterns_longer_paths_come_first_whatever_their_type() {
+fn with_patterns_longer_paths_precede_shorter_ones_of_any_type() {
     let (program, _echoes) = patterns();
     for (target, name) in [
         ("/foo", "short"),

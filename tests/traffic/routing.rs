@@ -6,7 +6,7 @@ use headgate_testkit::{Echo, Request, Scenario, Scripted};
 use super::setup::{BINARY, serve};
 
 #[test]
-fn exact_hosts_come_before_wildcards_before_the_catch_all() {
+fn exact_hosts_precede_wildcards_precede_the_catch_all() {
     let echoes = ["exact", "wild", "any"].map(Echo::start);
     let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
         scenario.service(echo.name(), &[echo.address()])
@@ -33,7 +33,7 @@ fn exact_hosts_come_before_wildcards_before_the_catch_all() {
 }
 
 #[test]
-fn exact_paths_come_before_the_longest_prefix_by_segments() {
+fn exact_paths_precede_the_longest_prefix_by_segments() {
     let echoes = ["root", "foo", "foobar", "exact"].map(Echo::start);
     let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
         scenario.service(echo.name(), &[echo.address()])
@@ -110,7 +110,7 @@ fn unknown_hosts_and_paths_are_404() {
 }
 
 #[test]
-fn default_backends_serve_what_no_path_matches() {
+fn default_backends_serve_requests_that_no_path_matches() {
     let echoes = ["web", "fallback", "everywhere"].map(Echo::start);
     let scenario = echoes.iter().fold(Scenario::new(), |scenario, echo| {
         scenario.service(echo.name(), &[echo.address()])
@@ -185,20 +185,20 @@ fn the_default_backend_annotation_serves_when_there_are_no_endpoints() {
 
 #[test]
 fn an_endpoint_that_is_not_ready_gets_no_requests() {
-    let (ready, not) = (Echo::start("ready"), Echo::start("not"));
+    let (ready, unready) = (Echo::start("ready"), Echo::start("unready"));
     let program = Scenario::new()
         .service("web", &[ready.address()])
-        .object(manifest::endpoint_slice("web", not.address(), false))
+        .object(manifest::endpoint_slice("web", unready.address(), false))
         .ingress(Ingress::new("web").path("/", "web"))
         .start(BINARY);
     for _ in 0..10 {
         Request::get("/").send(program.http()).is(200);
     }
-    assert_eq!(not.requests(), 0);
+    assert_eq!(unready.requests(), 0);
 }
 
 #[test]
-fn endpoints_take_turns() {
+fn requests_are_balanced_round_robin() {
     let echoes = ["one", "two", "three"].map(Echo::start);
     let addresses = echoes.each_ref().map(Echo::address);
     let program = Scenario::new()
@@ -225,30 +225,34 @@ fn server_aliases_are_served() {
 fn a_removed_endpoint_finishes_its_request_and_gets_no_new_ones() {
     let gate = headgate_testkit::Gate::new();
     let waiter = gate.clone();
-    let leaving = Scripted::start(move |connection| {
+    let old = Scripted::start(move |connection| {
         while connection.request().is_some() {
             waiter.pass();
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ndone");
         }
     });
-    let staying = Echo::start("staying");
+    let new = Echo::start("new");
     let ingress = Ingress::new("web").path("/", "web");
     let program = Scenario::new()
-        .service("web", &[leaving.address()])
+        .service("web", &[old.address()])
         .ingress(ingress.clone())
         .start(BINARY);
     let mut running = headgate_testkit::Connection::open(program.http());
     running.send(Request::get("/slow").bytes());
-    leaving.wait_for(1);
+    old.wait_for(1);
     Scenario::new()
-        .service("web", &[staying.address()])
+        .service("web", &[new.address()])
         .ingress(ingress)
         .replace(&program);
     for _ in 0..10 {
         let response = Request::get("/").send(program.http());
-        assert_eq!(response.echo().name(), "staying");
+        assert_eq!(response.echo().name(), "new");
     }
     gate.open();
     assert_eq!(running.response().is(200).text(), "done");
-    assert_eq!(leaving.requests().len(), 1, "it gets no new requests");
+    assert_eq!(
+        old.requests().len(),
+        1,
+        "the old endpoint gets no new requests"
+    );
 }

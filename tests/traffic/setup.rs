@@ -1,4 +1,4 @@
-//! What the traffic tests share.
+//! Shared by the traffic tests.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -31,7 +31,7 @@ pub(super) fn serve_with(
     (program, web)
 }
 
-/// `a.test` over TLS, its certificate in the Secret `cert`.
+/// `a.test` with TLS and its certificate in the Secret `cert`.
 pub(super) fn tls_scenario(
     address: SocketAddr,
     issued: &Issued,
@@ -48,7 +48,7 @@ pub(super) fn tls_scenario(
         )
 }
 
-/// Sends a request many times over one connection (as long as it lives) and counts the responses by upstream name.
+/// Sends a request many times, on one connection until the proxy closes it, and counts the responses by upstream name.
 pub(super) fn count_names(
     program: &Program,
     request: &Request,

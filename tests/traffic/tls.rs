@@ -1,4 +1,4 @@
-//! TLS: which certificate, which protocol.
+//! TLS: selection of certificate and protocol.
 
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{
@@ -8,17 +8,19 @@ use headgate_testkit::{
 use super::setup::{BINARY, tls_scenario};
 
 /// Common name of the default certificate.
-const FAKE: &[u8] = b"Kubernetes Ingress Controller Fake Certificate";
+const DEFAULT: &[u8] = b"Kubernetes Ingress Controller Fake Certificate";
 
-fn shown(program: &Program, tls: &Tls) -> Vec<u8> {
+fn served_certificate(program: &Program, tls: &Tls) -> Vec<u8> {
     Connection::open_tls(program.https(), tls)
         .tls()
         .certificate
         .clone()
 }
 
-fn is_fake(certificate: &[u8]) -> bool {
-    certificate.windows(FAKE.len()).any(|window| window == FAKE)
+fn is_default(certificate: &[u8]) -> bool {
+    certificate
+        .windows(DEFAULT.len())
+        .any(|window| window == DEFAULT)
 }
 
 fn host(name: &str, host: &str, secret: &str) -> Ingress {
@@ -49,7 +51,11 @@ fn the_certificate_is_chosen_by_server_name() {
         ("X.A.test", &exact),
         ("y.a.test", &wild),
     ] {
-        assert_eq!(shown(&program, &Tls::name(name)), issued.der, "{name}");
+        assert_eq!(
+            served_certificate(&program, &Tls::name(name)),
+            issued.der,
+            "{name}"
+        );
     }
     for tls in [
         Tls::name("a.test"),
@@ -58,7 +64,7 @@ fn the_certificate_is_chosen_by_server_name() {
         Tls::name("unknown.test"),
         Tls::nameless(),
     ] {
-        assert!(is_fake(&shown(&program, &tls)), "{tls:?}");
+        assert!(is_default(&served_certificate(&program, &tls)), "{tls:?}");
     }
     let request = Request::get("/")
         .host("plain.test")
@@ -76,7 +82,10 @@ fn a_host_without_certificate_uses_that_of_a_wildcard_host() {
         .ingress(host("wild", "*.a.test", "wild"))
         .ingress(Ingress::new("plain").host("p.a.test").path("/", "web"))
         .start(BINARY);
-    assert_eq!(shown(&program, &Tls::name("p.a.test")), wild.der);
+    assert_eq!(
+        served_certificate(&program, &Tls::name("p.a.test")),
+        wild.der
+    );
 }
 
 #[test]
@@ -86,8 +95,11 @@ fn the_default_certificate_can_be_set() {
     let program = tls_scenario(web.address(), &issued, &[])
         .argument("--default-ssl-certificate=shop/cert")
         .start(BINARY);
-    assert_eq!(shown(&program, &Tls::name("unknown.test")), issued.der);
-    assert_eq!(shown(&program, &Tls::nameless()), issued.der);
+    assert_eq!(
+        served_certificate(&program, &Tls::name("unknown.test")),
+        issued.der
+    );
+    assert_eq!(served_certificate(&program, &Tls::nameless()), issued.der);
 }
 
 #[test]
@@ -95,13 +107,19 @@ fn a_certificate_for_another_name_is_replaced_by_the_default() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["other.test"]);
     let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
-    assert!(is_fake(&shown(&program, &Tls::name("a.test"))));
+    assert!(is_default(&served_certificate(
+        &program,
+        &Tls::name("a.test")
+    )));
     Request::get("/").send(program.http()).is(308);
     let program = Scenario::new()
         .service("web", &[web.address()])
         .ingress(host("missing", "a.test", "missing"))
         .start(BINARY);
-    assert!(is_fake(&shown(&program, &Tls::name("a.test"))));
+    assert!(is_default(&served_certificate(
+        &program,
+        &Tls::name("a.test")
+    )));
     Request::get("/").send(program.http()).is(308);
 }
 
@@ -116,7 +134,7 @@ fn a_new_certificate_is_used_by_new_handshakes_only() {
     let mut old = Connection::open_tls(program.https(), &tls);
     assert_eq!(old.tls().certificate, first.der);
     scenario(&second).replace(&program);
-    assert_eq!(shown(&program, &tls), second.der);
+    assert_eq!(served_certificate(&program, &tls), second.der);
     old.exchange(&Request::get("/")).is(200);
 }
 
@@ -138,13 +156,21 @@ fn a_broken_secret_keeps_the_last_certificate() {
         },
     ] {
         tls_scenario(web.address(), &broken, &[]).replace(&program);
-        assert_eq!(shown(&program, &tls), good.der, "the last good one stays");
+        assert_eq!(
+            served_certificate(&program, &tls),
+            good.der,
+            "the last valid one stays"
+        );
         Request::get("/").over(&tls).send(program.https()).is(200);
         let findings = program.admin_get("/debug/findings").text();
         assert!(findings.contains("cert"), "{findings}");
     }
     tls_scenario(web.address(), &other, &[]).replace(&program);
-    assert_eq!(shown(&program, &tls), other.der, "and a good one follows");
+    assert_eq!(
+        served_certificate(&program, &tls),
+        other.der,
+        "a valid one replaces it"
+    );
 }
 
 #[test]
@@ -156,11 +182,14 @@ fn a_deleted_secret_keeps_the_last_certificate() {
         .service("web", &[web.address()])
         .ingress(host("web", "a.test", "cert"))
         .replace(&program);
-    assert_eq!(shown(&program, &Tls::name("a.test")), issued.der);
+    assert_eq!(
+        served_certificate(&program, &Tls::name("a.test")),
+        issued.der
+    );
 }
 
 #[test]
-fn private_keys_are_never_shown() {
+fn private_keys_are_never_exposed() {
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
     let program = tls_scenario(web.address(), &issued, &[]).start(BINARY);
@@ -168,12 +197,12 @@ fn private_keys_are_never_shown() {
     for path in ["/debug/table", "/debug/findings", "/metrics"] {
         assert!(
             !program.admin_get(path).text().contains(secret),
-            "{path} shows a key"
+            "{path} exposes a key"
         );
     }
     assert!(
         !program.stderr().join("\n").contains(secret),
-        "the log shows a key"
+        "the log exposes a key"
     );
 }
 
@@ -255,7 +284,7 @@ fn plain_http_on_the_https_port_is_400() {
 }
 
 #[test]
-fn an_upstream_can_be_reached_over_tls() {
+fn upstream_connections_can_use_tls() {
     // The program is its own upstream: it connects to one of its hosts over HTTPS.
     let web = Echo::start("web");
     let issued = Authority::new().issue(&["a.test"]);
@@ -267,7 +296,7 @@ fn an_upstream_can_be_reached_over_tls() {
 }
 
 #[test]
-fn certificates_change_under_handshakes_without_failures() {
+fn no_handshake_fails_while_certificates_change() {
     let web = Echo::start("web");
     let authority = Authority::new();
     let issued = [authority.issue(&["a.test"]), authority.issue(&["a.test"])];
@@ -301,7 +330,7 @@ fn certificates_change_under_handshakes_without_failures() {
             .secret("cert", current)
             .replace(&program);
         wait::until("the new certificate", || {
-            (shown(&program, &Tls::name("a.test")) == current.der).then_some(())
+            (served_certificate(&program, &Tls::name("a.test")) == current.der).then_some(())
         });
     }
     stop.open();

@@ -1,4 +1,4 @@
-//! The client's address, scheme and host as a proxy in front reports them.
+//! Address, scheme and host of the client as reported by a proxy in front.
 
 use std::net::SocketAddr;
 
@@ -17,7 +17,7 @@ fn forwarded() -> Request {
 }
 
 #[test]
-fn use_forwarded_headers_takes_scheme_host_port_and_address() {
+fn use_forwarded_headers_trusts_scheme_host_port_and_address() {
     let (program, _web) = serve_with(&[("use-forwarded-headers", "true")], &[]);
     // The default trusts all of IPv4, so the leftmost entry is the client.
     let echo = forwarded().send(program.http()).echo();
@@ -158,7 +158,7 @@ fn proxy_protocol_is_required_when_enabled() {
         connection.send(start);
         assert!(
             connection.is_closed(),
-            "{start:?} must be refused without a word"
+            "{start:?} must be refused without a response"
         );
     }
     assert_eq!(web.requests(), 0);

@@ -1,4 +1,4 @@
-//! Validating admission: which webhooks review a write, and what their responses mean for it.
+//! Validating admission: calls the webhooks that match a write.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::stored::Key;
 use super::webhook;
 use super::write::Caller;
 
-/// Kinds that no webhook reviews, so that a broken one can be repaired.
+/// Kinds that no webhook reviews, so that a broken configuration can be fixed.
 const EXEMPT: &[&str] = &[
     "ValidatingWebhookConfiguration",
     "MutatingWebhookConfiguration",
 ];
 
-/// Calls the webhooks that are configured for a write; their warnings, or the denial of one of them.
+/// Calls the webhooks for a write, and returns their warnings, or the denial of one of them.
 pub(crate) async fn review(
     caller: Caller<'_>,
     old: Option<&Object>,
@@ -71,7 +71,7 @@ impl Write<'_> {
         self.new.or(self.old)
     }
 
-    /// The webhooks that review it.
+    /// The webhooks for this write.
     fn hooks(&self) -> Vec<Value> {
         let storage = kinds::by_name("ValidatingWebhookConfiguration").storage();
         let configured: Vec<_> = self
@@ -89,11 +89,11 @@ impl Write<'_> {
                 Some(Value::Array(hooks)) => hooks,
                 _ => Vec::new(),
             })
-            .filter(|hook| self.is_concerned(hook))
+            .filter(|hook| self.matches(hook))
             .collect()
     }
 
-    fn is_concerned(&self, hook: &Value) -> bool {
+    fn matches(&self, hook: &Value) -> bool {
         let rules = hook["rules"].as_array().into_iter().flatten();
         let matches = rules.into_iter().any(|rule| self.matches_rule(rule));
         matches && self.is_selected(hook)
@@ -101,11 +101,11 @@ impl Write<'_> {
 
     fn matches_rule(&self, rule: &Value) -> bool {
         let kind = self.caller.kind;
-        let has = |field: &str, wanted: &str| {
+        let has = |field: &str, attribute: &str| {
             let values = rule[field].as_array().into_iter().flatten();
             values
                 .into_iter()
-                .any(|value| value == "*" || value == wanted)
+                .any(|value| value == "*" || value == attribute)
         };
         let resource = self.caller.info.resource();
         let resources = rule["resources"].as_array().into_iter().flatten();
@@ -157,7 +157,7 @@ impl Write<'_> {
         let storage = kinds::by_name("Namespace").storage();
         let found = self.caller.shared.find(storage, &Key::new("", namespace));
         let mut known = found.map(|found| found.labels.clone()).unwrap_or_default();
-        // A namespace that is created with its first object has its name as a label, too.
+        // A namespace that is created with its first object is labelled with its name, too.
         let name = || {
             (
                 "kubernetes.io/metadata.name".to_owned(),
@@ -207,7 +207,7 @@ impl Write<'_> {
     }
 }
 
-/// The denial by a webhook, in the words of kube-apiserver.
+/// The denial by a webhook, with the message of kube-apiserver.
 fn denial(name: &str, status: &Value) -> Failure {
     let denied = format!("admission webhook {name:?} denied the request");
     let text = |field: &str| status[field].as_str().unwrap_or_default();

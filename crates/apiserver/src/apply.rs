@@ -20,7 +20,7 @@ pub(crate) fn read(caller: Caller<'_>, config: &Value, key: &Key) -> Result<Obje
         ));
     }
     let mut config = prepare::typed(kind, config.clone())?;
-    prepare::place(kind, &mut config, key)?;
+    prepare::set_key(kind, &mut config, key)?;
     let managed = config["metadata"]["managedFields"].as_array();
     if managed.is_some_and(|entries| !entries.is_empty()) {
         return Err(Failure::bad_request("metadata.managedFields must be nil"));
@@ -28,7 +28,7 @@ pub(crate) fn read(caller: Caller<'_>, config: &Value, key: &Key) -> Result<Obje
     Ok(config)
 }
 
-/// The state that an apply leads to, with its managed fields; 409 when others own what it would change.
+/// The object after an apply, with its managed fields; 409 when other managers own fields that it changes.
 pub(crate) fn merge(
     kind: &Kind,
     before: &Stored,
@@ -39,7 +39,7 @@ pub(crate) fn merge(
     let position = Position::top(kind.kind);
     let live = before.object();
     let mut entries = managers::entries(&live);
-    let mine = managers::applied_fields(kind, config, writer);
+    let applied = managers::applied_fields(kind, config, writer);
 
     let mut config = config.clone();
     strip_identity(&mut config);
@@ -52,7 +52,7 @@ pub(crate) fn merge(
     let mut merged = merge::merge(&position, Some(&live), &config);
 
     let changed = Fields::changed(&position, Some(&live), &merged);
-    let conflicts = conflicts(&entries, writer, &changed.common(&mine));
+    let conflicts = conflicts(&entries, writer, &changed.common(&applied));
     if !conflicts.is_empty() && !force {
         return Err(refusal(kind, &before.key.name, &conflicts));
     }
@@ -67,12 +67,12 @@ pub(crate) fn merge(
     if let Some(previous) = &previous {
         let others = entries
             .iter()
-            .fold(mine.clone(), |all, entry| all.union(&entry.fields));
+            .fold(applied.clone(), |all, entry| all.union(&entry.fields));
         merge::prune(&position, &mut merged, &previous.fields.without(&others));
     }
     let entry = match previous {
-        Some(previous) if previous.fields == mine && merged == live => previous,
-        _ => writer.entry(mine),
+        Some(previous) if previous.fields == applied && merged == live => previous,
+        _ => writer.entry(applied),
     };
     entries.push(entry);
     let Value::Object(mut merged) = merged else {
@@ -82,7 +82,7 @@ pub(crate) fn merge(
     Ok(merged)
 }
 
-/// Metadata that an apply may contain and that is not configuration.
+/// Removes metadata that an apply may contain and that is not configuration.
 fn strip_identity(config: &mut Object) {
     let metadata = prepare::metadata(config);
     metadata.remove("creationTimestamp");
@@ -113,15 +113,15 @@ fn refusal(kind: &Kind, name: &str, conflicts: &[(Entry, Fields)]) -> Failure {
     let mut causes = Vec::new();
     let mut lines = Vec::new();
     for (entry, fields) in conflicts {
-        let who = entry.shown(kind);
+        let manager = entry.describe(kind);
         let paths = fields.paths();
         lines.push(match paths.as_slice() {
-            [path] => format!("conflict with {who}: {path}"),
-            many => format!("conflicts with {who}:\n- {}", many.join("\n- ")),
+            [path] => format!("conflict with {manager}: {path}"),
+            many => format!("conflicts with {manager}:\n- {}", many.join("\n- ")),
         });
         for path in paths {
             causes.push(json!({
-                "reason": "FieldManagerConflict", "message": format!("conflict with {who}"), "field": path,
+                "reason": "FieldManagerConflict", "message": format!("conflict with {manager}"), "field": path,
             }));
         }
     }

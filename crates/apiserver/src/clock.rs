@@ -1,11 +1,11 @@
-//! The times that objects carry.
+//! The times in objects.
 
 /// Now, to the second: `2026-01-02T03:04:05Z`.
 pub(crate) fn now() -> String {
     after(0)
 }
 
-/// So many seconds from now.
+/// This many seconds from now.
 pub(crate) fn after(seconds: i64) -> String {
     let then = jiff::Timestamp::now().as_second().saturating_add(seconds);
     jiff::Timestamp::from_second(then)
@@ -13,7 +13,7 @@ pub(crate) fn after(seconds: i64) -> String {
         .unwrap_or_default()
 }
 
-/// How long ago that was, as kubectl prints ages: `5s`, `12m`, `3h`, `4d`.
+/// The age of a time, as kubectl prints it: `5s`, `12m`, `3h`, `4d`.
 pub(crate) fn age(time: &str) -> String {
     let Ok(time) = time.parse::<jiff::Timestamp>() else {
         return "<unknown>".to_owned();

@@ -24,7 +24,7 @@ use super::transport::{ApiResponse, Content};
 use super::users::User;
 use super::watch::Relay;
 
-/// Fields of requests and responses that belong to one connection, or that this server sets.
+/// Fields of requests and responses that are specific to a connection, or that this server sets.
 const CONNECTION_FIELDS: [header::HeaderName; 6] = [
     header::HOST,
     header::CONNECTION,
@@ -34,11 +34,11 @@ const CONNECTION_FIELDS: [header::HeaderName; 6] = [
     header::CONTENT_TYPE,
 ];
 
-/// A cluster that is reached by its kubeconfig.
+/// A real cluster.
 pub(crate) struct Cluster {
-    /// As the user of the kubeconfig, who may do everything.
+    /// Sends as the user of the kubeconfig, who must have all permissions.
     admin: Client,
-    /// As the owner of the token in a request.
+    /// Sends with the token of a request.
     bearer: Client,
     runtime: Handle,
 }
@@ -66,7 +66,7 @@ impl Cluster {
     /// # Panics
     /// When it is unusable.
     pub(crate) fn new(kubeconfig: &str, runtime: Handle) -> Self {
-        // One that is already installed stays.
+        // Fails if a provider is already installed.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let parsed = Kubeconfig::from_yaml(kubeconfig).expect("a kubeconfig");
         let options = KubeConfigOptions::default();
@@ -114,7 +114,7 @@ impl Cluster {
         relay(shared, info, response).await
     }
 
-    /// Sends a request as the administrator; the response, or the error.
+    /// Sends a request as the administrator.
     pub(crate) fn request(
         &self,
         method: &str,
@@ -137,15 +137,15 @@ impl Cluster {
         };
         let request = request.map_err(|error| failed(error.to_string()))?;
         let admin = self.admin.clone();
-        // On the runtime's threads: the caller may be in a network namespace from where the cluster is not reached.
-        let answered = self.runtime.spawn(async move {
+        // On the runtime's threads: the caller may be in a network namespace without access to the cluster.
+        let response = self.runtime.spawn(async move {
             let (head, body) = admin.send(request).await?.into_parts();
             let body = body.collect().await?.to_bytes();
             Ok::<_, kube::Error>((head.status, body))
         });
-        let answered = self.runtime.block_on(answered);
-        let answered = answered.map_err(|error| failed(error.to_string()))?;
-        let (status, body) = answered.map_err(|error| failed(format!("{error:?}")))?;
+        let response = self.runtime.block_on(response);
+        let response = response.map_err(|error| failed(error.to_string()))?;
+        let (status, body) = response.map_err(|error| failed(format!("{error:?}")))?;
         let value: Value = serde_json::from_slice(&body).unwrap_or_default();
         if status.is_success() {
             return Ok(value);
@@ -168,7 +168,7 @@ impl Cluster {
         }
     }
 
-    /// All objects of a kind, with what a list leaves out.
+    /// All objects of a kind, with the `apiVersion` and `kind` that items of a list lack.
     ///
     /// # Panics
     /// When the request fails.
@@ -199,7 +199,7 @@ impl Cluster {
         self.write_status(kind, object, created)
     }
 
-    /// Replaces an object of this version, status included; `None`: it has another one by now.
+    /// Replaces an object of this version, including its status; `None`: its version changed meanwhile.
     pub(crate) fn replace(
         &self,
         kind: &Kind,
@@ -216,10 +216,10 @@ impl Cluster {
         }
     }
 
-    /// Deletes an object at once; whether it was there.
+    /// Deletes an object at once and returns whether it existed.
     ///
     /// # Panics
-    /// When the cluster refuses.
+    /// When the request fails.
     pub(crate) fn delete(&self, kind: &Kind, key: &Key) -> bool {
         let options =
             serde_json::json!({"gracePeriodSeconds": 0, "propagationPolicy": "Background"});
@@ -243,10 +243,10 @@ impl Cluster {
             .unwrap_or(0)
     }
 
-    /// A new token of a ServiceAccount, which is made if it is not there.
+    /// A new token of a ServiceAccount, which is created if it does not exist.
     ///
     /// # Panics
-    /// When the cluster gives none.
+    /// When the request fails.
     pub(crate) fn token(&self, namespace: &str, name: &str) -> String {
         let accounts = format!("/api/v1/namespaces/{namespace}/serviceaccounts");
         let account = serde_json::json!({"metadata": {"name": name}});
@@ -254,27 +254,27 @@ impl Cluster {
             Err(refused) if refused.code != 409 => panic!("{refused}"),
             Ok(_) | Err(_) => {}
         }
-        let info = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-        let answer = self.request("POST", &format!("{accounts}/{name}/token"), Some(&info));
-        let answer = answer.unwrap_or_else(|refused| panic!("{refused}"));
-        let token = answer["status"]["token"].as_str();
+        let request = serde_json::json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+        let response = self.request("POST", &format!("{accounts}/{name}/token"), Some(&request));
+        let response = response.unwrap_or_else(|refused| panic!("{refused}"));
+        let token = response["status"]["token"].as_str();
         token
-            .unwrap_or_else(|| panic!("no token in {answer}"))
+            .unwrap_or_else(|| panic!("no token in {response}"))
             .to_owned()
     }
 
-    /// Whether the subject of a SubjectAccessReview may.
+    /// Whether the subject of a SubjectAccessReview is permitted to do this.
     ///
     /// # Panics
     /// When the request fails.
     pub(crate) fn is_allowed(&self, spec: &Value) -> bool {
         let review = serde_json::json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": spec});
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let answer = self.request("POST", path, Some(&review));
-        answer.unwrap_or_else(|refused| panic!("{refused}"))["status"]["allowed"] == true
+        let response = self.request("POST", path, Some(&review));
+        response.unwrap_or_else(|refused| panic!("{refused}"))["status"]["allowed"] == true
     }
 
-    /// Writes the status, where the kind has one, by its own request; retried on conflict.
+    /// Writes the status, if the kind has one, by a request of its own.
     fn write_status(&self, kind: &Kind, object: &Object, present: Value) -> Result<Value, Refused> {
         let status = object.get("status").filter(|_| kind.has_status());
         let Some(status) = status.filter(|status| present["status"] != **status) else {
@@ -289,9 +289,9 @@ impl Cluster {
 async fn relay(
     shared: &Arc<Shared>,
     info: &RequestInfo,
-    answer: Response<Body>,
+    response: Response<Body>,
 ) -> Result<ApiResponse, Failure> {
-    let (head, body) = answer.into_parts();
+    let (head, body) = response.into_parts();
     let content = match info.kind {
         Some(kind) if info.verb == "watch" && head.status.is_success() => {
             Content::Events(Relay::new(shared, kind, body).stream().boxed())
@@ -303,13 +303,13 @@ async fn relay(
             Content::Other(whole, kind.cloned().unwrap_or(json))
         }
     };
-    let mut answer = ApiResponse::new(head.status, content);
+    let mut response = ApiResponse::new(head.status, content);
     for (name, value) in &head.headers {
         if !CONNECTION_FIELDS.contains(name) && name != header::CACHE_CONTROL {
-            answer.fields.append(name, value.clone());
+            response.fields.append(name, value.clone());
         }
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn unreachable(error: kube::Error) -> Failure {
@@ -320,7 +320,7 @@ fn unreachable(error: kube::Error) -> Failure {
     )
 }
 
-/// An object with its type.
+/// An object with `apiVersion` and `kind`.
 fn whole(kind: &Kind, object: &Object) -> Value {
     let mut whole = Value::Object(object.clone());
     whole["apiVersion"] = kind.api_version().into();

@@ -1,4 +1,4 @@
-//! Listening, and the connections.
+//! The listener and its connections.
 //!
 //! A second socket reserves the port without listening on it: while the server is stopped, connections are refused and the
 //! port stays reserved.
@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 use super::serve;
 use super::shared::Shared;
 
-/// Connections that wait to be accepted.
+/// Maximum of connections that are not yet accepted.
 const BACKLOG: i32 = 1024;
 
 /// A socket bound to an address that can be bound more than once.
@@ -51,7 +51,7 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Opti
             tokio::task::yield_now().await;
             continue;
         };
-        // Watches send small pieces that tests wait for.
+        // Watches send small pieces, for which tests wait.
         drop(stream.set_nodelay(true));
         let (shared, tls) = (shared.clone(), tls.clone());
         connections.spawn(async move {
@@ -73,6 +73,6 @@ async fn connection(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + U
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service)
         .await;
-    // An error here is a client that disconnected or a connection that a test broke.
+    // An error means that the client disconnected or a test broke the connection.
     drop(served);
 }

@@ -1,4 +1,4 @@
-//! Events of `events.k8s.io`, which are the core ones under other field names.
+//! Events of `events.k8s.io`, which are core Events with other field names.
 
 use serde_json::{Map, Value};
 

@@ -1,4 +1,4 @@
-//! Defaults of fields, for the kinds whose defaults clients read.
+//! Defaults of fields, for kinds whose defaults clients depend on.
 
 use std::collections::BTreeMap;
 
@@ -34,15 +34,15 @@ fn namespace(object: &mut Object) {
 
 fn secret(object: &mut Object) {
     default(object, "type", json!("Opaque"));
-    if let Some(Value::Object(clear)) = object.remove("stringData") {
-        let clear: BTreeMap<String, Value> = clear
+    if let Some(Value::Object(strings)) = object.remove("stringData") {
+        let encoded: BTreeMap<String, Value> = strings
             .into_iter()
             .map(|(name, value)| {
                 let text = value.as_str().unwrap_or_default();
                 (name, STANDARD.encode(text).into())
             })
             .collect();
-        child(object, "data").extend(clear);
+        child(object, "data").extend(encoded);
     }
 }
 

@@ -1,4 +1,4 @@
-//! Paths that are no resource: discovery, version, health, OpenAPI.
+//! Paths that are not resources: discovery, version, health, OpenAPI.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ const VERBS: &[&str] = &[
     "watch",
 ];
 
-/// Answers.
+/// The response to a request for such a path.
 pub(crate) fn respond(shared: &Shared, info: &RequestInfo) -> Result<ApiResponse, Failure> {
     if info.verb != "get" {
         return Err(Failure::no_such_path());
@@ -85,7 +85,7 @@ fn version(git_version: &str) -> Value {
     })
 }
 
-/// Groups but the core one.
+/// All groups except the core group.
 fn group_names() -> Vec<&'static str> {
     kinds::groups()
         .into_iter()
@@ -128,9 +128,9 @@ fn known(
     Ok(found)
 }
 
-/// The kind that a subresource takes, its group and version, and its verbs.
+/// The kind of a subresource, its group and version, and its verbs.
 fn subresource(kind: &Kind, name: &str) -> (&'static str, Value, &'static [&'static str]) {
-    let own = json!([kind.group, kind.version]);
+    let of_kind = json!([kind.group, kind.version]);
     match name {
         "scale" => (
             "Scale",
@@ -142,8 +142,8 @@ fn subresource(kind: &Kind, name: &str) -> (&'static str, Value, &'static [&'sta
             json!(["authentication.k8s.io", "v1"]),
             &["create"],
         ),
-        "finalize" => (kind.kind, own, &["update"]),
-        _ => (kind.kind, own, &["get", "patch", "update"]),
+        "finalize" => (kind.kind, of_kind, &["update"]),
+        _ => (kind.kind, of_kind, &["get", "patch", "update"]),
     }
 }
 
@@ -227,7 +227,7 @@ fn aggregated(group: &str) -> Value {
     })
 }
 
-/// What `kubectl get all` means.
+/// The categories of a kind, for `kubectl get all`.
 fn categories(kind: &Kind) -> &'static [&'static str] {
     const ALL: &[&str] = &[
         "Pod",
@@ -246,7 +246,7 @@ fn categories(kind: &Kind) -> &'static [&'static str] {
     }
 }
 
-/// Where a group is, without the leading slash.
+/// The path of a group, without the leading slash.
 fn root(group: &str, version: &str) -> String {
     match group {
         "" => format!("api/{version}"),
@@ -266,8 +266,8 @@ fn openapi_index() -> Value {
     json!({"paths": paths})
 }
 
-/// As much of the schema of a group as makes clients leave validation to the server. It does not validate, but they then send
-/// the object instead of downloading schemas.
+/// The part of a group's schema with which clients leave validation to the server. It does not validate, but clients then
+/// send the object instead of downloading schemas.
 fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
     let (stored, _) = known(group, version)?;
     let root = root(group, version);

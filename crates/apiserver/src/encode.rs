@@ -1,4 +1,4 @@
-//! Encoding of objects and lists: whole, metadata alone, or as tables.
+//! Encoding of objects and lists: complete, as metadata only, or as tables.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serde_json::{Map, Value, json};
@@ -21,7 +21,7 @@ pub(crate) enum Form {
 }
 
 impl Form {
-    /// The first acceptable form that is known.
+    /// The first acceptable form that is supported.
     pub(crate) fn accepted(accept: &str) -> Self {
         for media in accept.split(',') {
             if media.contains("protobuf") {
@@ -69,7 +69,7 @@ impl Form {
         }
     }
 
-    /// What a bookmark carries.
+    /// The object of a bookmark.
     pub(crate) fn bookmark(self, kind: &Kind, version: u64, annotations: Option<Value>) -> Bytes {
         let mut metadata = json!({"resourceVersion": version.to_string()});
         if let Some(annotations) = annotations {

@@ -87,8 +87,8 @@ impl Failure {
     }
 
     /// 504 for a version in the future.
-    pub(crate) fn too_new(info: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {info}, current: {current}");
+    pub(crate) fn too_new(requested: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {requested}, current: {current}");
         Self {
             details: Some(json!({
                 "causes": [{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}],
@@ -180,7 +180,7 @@ impl Failure {
             410 => ("Expired", "The resourceVersion is too old"),
             429 => (
                 "TooManyRequests",
-                "the server has received too many requests and has info us to try again later",
+                "the server has received too many requests and has asked us to try again later",
             ),
             503 => (
                 "ServiceUnavailable",
@@ -254,15 +254,15 @@ impl Cause {
         }
     }
 
-    /// `Unsupported value`, with what is supported.
-    pub(crate) fn unsupported(field: impl Into<String>, value: &Value, known: &[&str]) -> Self {
-        let known: Vec<String> = known.iter().map(|known| format!("{known:?}")).collect();
+    /// `Unsupported value`, with the supported ones.
+    pub(crate) fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
+        let supported: Vec<String> = supported.iter().map(|value| format!("{value:?}")).collect();
         Self {
             field: field.into(),
             reason: "FieldValueNotSupported",
             message: format!(
                 "Unsupported value: {value}: supported values: {}",
-                known.join(", ")
+                supported.join(", ")
             ),
         }
     }

@@ -22,7 +22,7 @@ pub struct Fault {
     times: Option<usize>,
 }
 
-/// What a fault does to a request.
+/// Effect of a fault on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Closes the connection without a response.
@@ -43,7 +43,7 @@ pub enum Effect {
     Silence,
 }
 
-/// What happens to open watches.
+/// Effect on open watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     /// They end, as at their timeout.
@@ -62,7 +62,7 @@ pub enum Disturbance {
     Duplicate(usize),
     /// They send the last events once more, in their order.
     Replay(usize),
-    /// They hold back this many events, and send them in reverse order.
+    /// They delay this many events, and send them in reverse order.
     Reorder(usize),
 }
 
@@ -110,8 +110,8 @@ impl Fault {
     }
 
     fn matches(&self, user: &str, info: &RequestInfo) -> bool {
-        let is = |wanted: &Option<String>, value: &str| {
-            wanted.as_ref().is_none_or(|wanted| wanted == value)
+        let is = |filter: &Option<String>, value: &str| {
+            filter.as_ref().is_none_or(|filter| filter == value)
         };
         is(&self.verb, info.verb)
             && is(&self.resource, &info.resource())

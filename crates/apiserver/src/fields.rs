@@ -10,7 +10,7 @@ use super::lists::{self, Merge};
 /// value).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fields {
-    /// Whether the field itself belongs to the set, besides what is in it.
+    /// Whether the set has the field itself, besides its children.
     member: bool,
     children: BTreeMap<String, Self>,
 }
@@ -31,7 +31,6 @@ impl<'a> Position<'a> {
         }
     }
 
-    /// A field of this.
     pub(crate) fn field(&self, name: &str) -> Self {
         let mut path = self.path.clone();
         path.push(name.to_owned());
@@ -41,7 +40,7 @@ impl<'a> Position<'a> {
         }
     }
 
-    /// How a value here is merged.
+    /// The merge strategy of a value at this position.
     pub(crate) fn merge(&self, value: &Value) -> Merge {
         if self.path.is_empty() {
             return Merge::Fields;
@@ -50,7 +49,7 @@ impl<'a> Position<'a> {
     }
 }
 
-/// The parts of a value that are merged one by one: step, value, position. `None`: it is one value.
+/// The parts of a value that are merged one by one: step, value, position. `None`: it is atomic.
 pub(crate) fn parts<'v, 'a>(
     position: &Position<'a>,
     value: &'v Value,
@@ -76,7 +75,7 @@ pub(crate) fn parts<'v, 'a>(
     }
 }
 
-/// Whether parts of this value are parts of a list.
+/// Whether a step is an item of a list.
 fn is_item(step: &str) -> bool {
     !step.starts_with("f:")
 }
@@ -118,7 +117,7 @@ impl Fields {
         fields
     }
 
-    /// What is new or different in the second of two values.
+    /// The fields of `new` that are not or different in `old`.
     pub(crate) fn changed(position: &Position<'_>, old: Option<&Value>, new: &Value) -> Self {
         let Some(old) = old else {
             return Self::of(position, new);
@@ -165,32 +164,30 @@ impl Fields {
         }
     }
 
-    /// Whether there is nothing in it.
     pub(crate) fn is_empty(&self) -> bool {
         !self.member && self.children.is_empty()
     }
 
-    /// Whether the field itself is in it.
+    /// Whether the set has the field itself.
     pub(crate) fn is_member(&self) -> bool {
         self.member
     }
 
-    /// What is below a step.
     pub(crate) fn child(&self, step: &str) -> Option<&Self> {
         self.children.get(step)
     }
 
-    /// What is in either.
+    /// The fields in either set.
     pub(crate) fn union(mut self, other: &Self) -> Self {
         self.member |= other.member;
         for (step, others) in &other.children {
-            let mine = self.children.remove(step).unwrap_or_default();
-            self.children.insert(step.clone(), mine.union(others));
+            let child = self.children.remove(step).unwrap_or_default();
+            self.children.insert(step.clone(), child.union(others));
         }
         self
     }
 
-    /// What is in this and not in the other. A field that is one value for the other takes what is in it along.
+    /// The fields in this set and not in the other. An atomic field of the other removes its children, too.
     pub(crate) fn without(&self, other: &Self) -> Self {
         if other.member && other.children.is_empty() {
             return Self::default();
@@ -199,10 +196,10 @@ impl Fields {
             member: self.member && !other.member,
             children: BTreeMap::new(),
         };
-        for (step, mine) in &self.children {
+        for (step, child) in &self.children {
             let rest = match other.children.get(step) {
-                Some(others) => mine.without(others),
-                None => mine.clone(),
+                Some(others) => child.without(others),
+                None => child.clone(),
             };
             if !rest.is_empty() {
                 fields.children.insert(step.clone(), rest);
@@ -211,15 +208,15 @@ impl Fields {
         fields
     }
 
-    /// What is in both.
+    /// The fields in both sets.
     pub(crate) fn common(&self, other: &Self) -> Self {
         let mut fields = Self {
             member: self.member && other.member,
             children: BTreeMap::new(),
         };
-        for (step, mine) in &self.children {
+        for (step, child) in &self.children {
             if let Some(others) = other.children.get(step) {
-                let both = mine.common(others);
+                let both = child.common(others);
                 if !both.is_empty() {
                     fields.children.insert(step.clone(), both);
                 }
@@ -228,7 +225,7 @@ impl Fields {
         fields
     }
 
-    /// Without the fields at these paths, whole.
+    /// Removes the fields at these paths and their children.
     pub(crate) fn drop_paths(&mut self, paths: &[&[&str]]) {
         for path in paths {
             self.drop_path(path);
@@ -252,30 +249,30 @@ impl Fields {
         }
     }
 
-    /// Only what is below this step.
+    /// Only this child.
     pub(crate) fn only(mut self, step: &str) -> Self {
         self.children.retain(|name, _| name == step);
         self
     }
 
-    /// Paths of the members, as messages show them: `.spec.replicas`.
+    /// Paths of the members, for messages: `.spec.replicas`.
     pub(crate) fn paths(&self) -> Vec<String> {
         let mut paths = Vec::new();
         self.collect("", &mut paths);
         paths
     }
 
-    fn collect(&self, to_here: &str, paths: &mut Vec<String>) {
+    fn collect(&self, path: &str, paths: &mut Vec<String>) {
         if self.member {
-            paths.push(to_here.to_owned());
+            paths.push(path.to_owned());
         }
         for (step, child) in &self.children {
-            let shown = match step.split_at(2) {
-                ("f:", name) => format!("{to_here}.{name}"),
-                ("k:", key) => format!("{to_here}[{}]", shown_key(key)),
-                (_, value) => format!("{to_here}[={value}]"),
+            let child_path = match step.split_at(2) {
+                ("f:", name) => format!("{path}.{name}"),
+                ("k:", key) => format!("{path}[{}]", key_text(key)),
+                (_, value) => format!("{path}[={value}]"),
             };
-            child.collect(&shown, paths);
+            child.collect(&child_path, paths);
         }
     }
 
@@ -308,8 +305,8 @@ impl Fields {
     }
 }
 
-/// A key as messages show it: `port=80,protocol="TCP"`.
-fn shown_key(key: &str) -> String {
+/// A key, for messages: `port=80,protocol="TCP"`.
+fn key_text(key: &str) -> String {
     let key: Map<String, Value> = serde_json::from_str(key).unwrap_or_default();
     let parts: Vec<String> = key
         .iter()
@@ -325,7 +322,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_written_as_the_server_writes_them() {
+    fn fields_are_encoded_as_by_kube_apiserver() {
         let object = json!({
             "metadata": {"labels": {"a": "b"}, "finalizers": ["x/y"]},
             "spec": {"ports": [{"port": 80, "name": "http"}], "selector": {"app": "web"}},
@@ -343,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn sets_are_sets() {
+    fn sets_have_common_different_and_united_fields() {
         let position = Position::top("ConfigMap");
         let one = Fields::of(&position, &json!({"data": {"a": "1", "b": "2"}}));
         let two = Fields::of(&position, &json!({"data": {"b": "3", "c": "4"}}));
@@ -353,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_one_value_changes_as_one() {
+    fn an_atomic_list_changes_as_one_field() {
         let old = json!({"status": {"loadBalancer": {"ingress": [{"ip": "a"}]}}});
         let new = json!({"status": {"loadBalancer": {"ingress": [{"ip": "b"}]}}});
         let changed = Fields::changed(&Position::top("Ingress"), Some(&old), &new);

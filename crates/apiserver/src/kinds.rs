@@ -13,23 +13,23 @@ pub(crate) struct Kind {
     pub(crate) version: &'static str,
     /// Name in paths.
     pub(crate) plural: &'static str,
-    /// Name for people.
+    /// Singular name.
     pub(crate) singular: &'static str,
     /// Name in objects.
     pub(crate) kind: &'static str,
-    /// Whether objects live in namespaces.
+    /// Whether objects are in namespaces.
     pub(crate) namespaced: bool,
     /// Short names, for kubectl.
     pub(crate) short: &'static [&'static str],
     /// Subresources.
     pub(crate) subresources: &'static [&'static str],
-    /// Whether changes of anything but metadata and status count in `metadata.generation`.
+    /// Whether changes of anything but metadata and status increase `metadata.generation`.
     pub(crate) generation: bool,
     /// Fields that field selectors may name besides name and namespace.
     pub(crate) fields: &'static [&'static str],
 }
 
-/// Where objects of a kind are stored: the index in [`KINDS`], which the two groups of Events share.
+/// Storage of a kind: the index in [`KINDS`], which the two groups of Events share.
 pub(crate) type StorageIndex = usize;
 
 impl Kind {
@@ -38,7 +38,7 @@ impl Kind {
         group_version(self.group, self.version)
     }
 
-    /// `ingresses.networking.k8s.io`, as errors name it.
+    /// `ingresses.networking.k8s.io`, for errors.
     pub(crate) fn qualified(&self) -> String {
         match self.group {
             "" => self.plural.to_owned(),
@@ -46,7 +46,7 @@ impl Kind {
         }
     }
 
-    /// `Ingress.networking.k8s.io`, as validation errors name it.
+    /// `Ingress.networking.k8s.io`, for validation errors.
     pub(crate) fn qualified_kind(&self) -> String {
         match self.group {
             "" => self.kind.to_owned(),
@@ -54,12 +54,11 @@ impl Kind {
         }
     }
 
-    /// Whether `status` is written apart from the rest.
+    /// Whether `status` is a subresource.
     pub(crate) fn has_status(&self) -> bool {
         self.subresources.contains(&"status")
     }
 
-    /// Where its objects are stored.
     pub(crate) fn storage(&self) -> StorageIndex {
         let storage = if self.is_new_event() { "" } else { self.group };
         KINDS
@@ -82,21 +81,21 @@ pub(crate) fn group_version(group: &str, version: &str) -> String {
     }
 }
 
-/// The kind that a path names.
+/// The kind in a path.
 pub(crate) fn by_path(group: &str, version: &str, plural: &str) -> Option<&'static Kind> {
     KINDS
         .iter()
         .find(|kind| kind.group == group && kind.version == version && kind.plural == plural)
 }
 
-/// The kind that an object names.
+/// The kind of an object.
 pub(crate) fn by_object(api_version: &str, kind: &str) -> Option<&'static Kind> {
     KINDS
         .iter()
         .find(|known| known.kind == kind && known.api_version() == api_version)
 }
 
-/// The kind that a test names: by kind, plural, singular or short name; of Events the core one.
+/// The kind with this kind, plural, singular or short name; of Events the core one.
 ///
 /// # Panics
 /// When there is none.
@@ -109,7 +108,7 @@ pub(crate) fn by_name(name: &str) -> &'static Kind {
                 || kind.singular == name
                 || kind.short.contains(&name)
         })
-        .unwrap_or_else(|| panic!("the fixture knows no kind {name:?}"))
+        .unwrap_or_else(|| panic!("unknown kind {name:?}"))
 }
 
 /// Groups and versions, in order of the table.
@@ -140,7 +139,7 @@ pub(crate) struct Review {
 const AUTHENTICATION: &str = "authentication.k8s.io";
 const AUTHORIZATION: &str = "authorization.k8s.io";
 
-/// Reviews, all of version `v1` and of the cluster.
+/// Reviews, all of version `v1` and cluster-scoped.
 pub(crate) static REVIEWS: &[Review] = &[
     review(AUTHENTICATION, "tokenreviews", "tokenreview", "TokenReview"),
     review(

@@ -1,18 +1,18 @@
 //! An in-memory Kubernetes API server, for controllers, kubectl and Helm under test.
 //!
-//! It speaks real HTTP on a loopback port and responds like kube-apiserver wherever a client can see a difference:
+//! It serves HTTP on a loopback port and behaves like kube-apiserver wherever a client can observe a difference:
 //! resource versions, paged lists, watches with bookmarks and streaming lists, patches, server-side apply, admission
 //! webhooks, RBAC and the messages of errors. On request it misbehaves ([`Fault`], [`Disturbance`], [`ApiServer::stop`],
 //! [`ApiServer::compact`], [`ApiServer::rewind`]).
 //!
 //! It can also run in front of a real cluster ([`ApiServer::in_front_of`]): it forwards requests, and misbehaves in between.
 //!
-//! It is not a cluster: there are no controllers (nothing collects garbage or fills endpoints, apart from
+//! It is not a cluster: there are no controllers (no garbage collection and no endpoints, apart from
 //! [`Options::play_workloads`]), no schemas, no custom resources, and Services get no cluster IP, so that no test connects to
 //! an address outside of loopback.
 //!
-//! **Frozen**: nothing is added that the same tests can show at a real cluster (`HEADGATE_TEST_KUBECONFIG`). Where it differs from
-//! kube-apiserver in what it has, that is a bug and is fixed.
+//! **Frozen**: nothing is added that the same tests can check at a real cluster (`HEADGATE_TEST_KUBECONFIG`). A difference from
+//! kube-apiserver in an existing part is a bug and is fixed.
 //!
 //! ```
 //! use headgate_apiserver::ApiServer;
@@ -73,7 +73,7 @@ pub use server::ApiServer;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Locks, also after a holder panicked: that test has failed, and others still read.
+/// Locks, also after a holder panicked: its test has failed, and other threads still read.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

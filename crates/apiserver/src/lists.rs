@@ -1,11 +1,11 @@
-//! Which lists and maps are merged, and by what.
+//! The merge strategies of lists and maps.
 //!
 //! An approximation of the merge annotations in Kubernetes' schemas, by the names of a field and of its parents.
-//! Lists that are not named here are replaced as a whole and maps are merged, like in most schemas.
+//! Lists that are not named here are atomic and maps are merged, as in most schemas.
 
 use serde_json::Value;
 
-/// How a field is merged.
+/// Merge strategy of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Merge {
     /// As a whole.
@@ -27,7 +27,7 @@ const TOPOLOGY: Merge = Merge::Keyed(&[("topologyKey", None), ("whenUnsatisfiabl
 const SERVICE_PORT: Merge = Merge::Keyed(&[("port", None), ("protocol", Some("TCP"))]);
 const CONTAINER_PORT: Merge = Merge::Keyed(&[("containerPort", None), ("protocol", Some("TCP"))]);
 
-/// Maps that are one value each.
+/// Atomic maps.
 const ATOMIC_MAPS: &[&str] = &[
     "matchLabels",
     "nodeSelector",
@@ -45,7 +45,7 @@ const ATOMIC_MAPS: &[&str] = &[
     "claimRef",
 ];
 
-/// How the field at a path is merged. Steps are the names of fields; items of lists have none.
+/// The merge strategy of the field at a path. Steps are the names of fields; items of lists have none.
 pub(crate) fn merge(kind: &str, path: &[String], value: &Value) -> Merge {
     let last = path.last().map_or("", String::as_str);
     let parent = path.iter().rev().nth(1).map_or("", String::as_str);
@@ -57,7 +57,7 @@ pub(crate) fn merge(kind: &str, path: &[String], value: &Value) -> Merge {
 }
 
 fn map(kind: &str, path: &[String], last: &str, parent: &str) -> Merge {
-    // A Service's selector and the selector of a workload are one value each.
+    // The selectors of Services and workloads are atomic.
     if last == "selector" && parent == "spec" {
         return Merge::Atomic;
     }
@@ -90,7 +90,7 @@ fn list(kind: &str, last: &str, parent: &str, items: &[Value]) -> Merge {
     }
 }
 
-/// The key of an item, as `fieldsV1` writes it; `None`: it has none.
+/// The key of an item in the form of `fieldsV1`; `None`: it has none.
 pub(crate) fn key(fields: &[(&str, Option<&str>)], item: &Value) -> Option<String> {
     let mut key = serde_json::Map::new();
     for (field, default) in fields {

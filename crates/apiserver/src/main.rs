@@ -1,6 +1,6 @@
 //! The server as a program: for scripts, and for trying things with kubectl.
 //!
-//! The first line on standard output is the URL. It ends with its standard input when that is a pipe, or when killed.
+//! The first line on standard output is the URL. It exits at the end of standard input if that is a pipe, else on a signal.
 
 use std::io::{self, IsTerminal, Read, Write};
 use std::net::SocketAddr;
@@ -57,11 +57,11 @@ fn main() -> io::Result<()> {
     }
     writeln!(io::stdout(), "{}", server.url())?;
     io::stdout().flush()?;
-    wait_for_the_end()
+    wait_for_exit()
 }
 
 /// Waits for the end of a pipe on standard input; without one, for a signal.
-fn wait_for_the_end() -> io::Result<()> {
+fn wait_for_exit() -> io::Result<()> {
     if !io::stdin().is_terminal() && is_pipe() {
         io::copy(&mut io::stdin().lock().by_ref(), &mut io::sink())?;
         return Ok(());

@@ -1,4 +1,4 @@
-//! `metadata.managedFields`: which manager wrote which fields.
+//! `metadata.managedFields`: the managers of fields.
 
 use serde_json::{Value, json};
 
@@ -16,11 +16,11 @@ pub(crate) struct Writer {
     pub(crate) operation: &'static str,
     /// Subresource; empty: none.
     pub(crate) subresource: String,
-    /// Version that the fields are named in.
+    /// Version of the field names.
     pub(crate) api_version: String,
 }
 
-/// What a manager wrote.
+/// The fields of a manager.
 #[derive(Clone, Debug)]
 pub(crate) struct Entry {
     pub(crate) manager: String,
@@ -95,7 +95,7 @@ pub(crate) fn same(old: &Object, new: &Object) -> bool {
     bare(old) == bare(new)
 }
 
-/// Records an update: the writer becomes the only manager of what it changed.
+/// Records an update: the writer becomes the only manager of the fields that it changed.
 pub(crate) fn updated(kind: &Kind, old: Option<&Object>, new: &mut Object, writer: &Writer) {
     let position = Position::top(kind.kind);
     let before = old.map(|old| Value::Object(old.clone()));
@@ -112,14 +112,14 @@ pub(crate) fn updated(kind: &Kind, old: Option<&Object>, new: &mut Object, write
         }
     }
     if !changed.is_empty() {
-        let mine = entries.iter().position(|entry| writer.is(entry));
-        let known = mine.map(|index| entries.remove(index).fields);
-        entries.push(writer.entry(known.unwrap_or_default().union(&changed)));
+        let index = entries.iter().position(|entry| writer.is(entry));
+        let previous = index.map(|index| entries.remove(index).fields);
+        entries.push(writer.entry(previous.unwrap_or_default().union(&changed)));
     }
     store(new, &entries);
 }
 
-/// Records the apply that made an object.
+/// Records the apply that created an object.
 pub(crate) fn applied(kind: &Kind, object: &mut Object, config: &Object, writer: &Writer) {
     let fields = applied_fields(kind, config, writer);
     store(object, &[writer.entry(fields)]);
@@ -134,7 +134,7 @@ pub(crate) fn applied_fields(kind: &Kind, config: &Object, writer: &Writer) -> F
     reset(kind, fields, &writer.subresource)
 }
 
-/// Without spec or status, whichever such a write does not reach.
+/// Drops the fields that a write to this subresource does not change: spec or status.
 fn reset(kind: &Kind, mut fields: Fields, subresource: &str) -> Fields {
     match subresource {
         "status" => fields.only("f:status"),
@@ -174,16 +174,16 @@ impl Writer {
 }
 
 impl Entry {
-    /// As messages show it.
-    pub(crate) fn shown(&self, kind: &Kind) -> String {
-        let mut shown = format!("{:?}", self.manager);
+    /// The manager, for messages.
+    pub(crate) fn describe(&self, kind: &Kind) -> String {
+        let mut text = format!("{:?}", self.manager);
         if !self.subresource.is_empty() {
-            shown.push_str(&format!(" with subresource {:?}", self.subresource));
+            text.push_str(&format!(" with subresource {:?}", self.subresource));
         }
         if self.operation != "Apply" {
-            shown.push_str(&format!(" using {}", kind.api_version()));
+            text.push_str(&format!(" using {}", kind.api_version()));
         }
-        shown
+        text
     }
 
     fn to_json(&self) -> Value {

@@ -47,12 +47,12 @@ fn merge_items(
     let mut merged = live.to_vec();
     for item in config {
         let key = lists::key(keys, item);
-        let twin = merged
+        let same = merged
             .iter_mut()
-            .find(|known| key.is_some() && lists::key(keys, known) == key);
-        match (twin, item) {
-            (Some(Value::Object(known)), Value::Object(item)) => {
-                *known = merge_maps(position, known, item);
+            .find(|existing| key.is_some() && lists::key(keys, existing) == key);
+        match (same, item) {
+            (Some(Value::Object(existing)), Value::Object(item)) => {
+                *existing = merge_maps(position, existing, item);
             }
             _ => merged.push(item.clone()),
         }

@@ -1,4 +1,4 @@
-//! Changes that a test makes directly: without admission and RBAC in memory, and as the administrator in a real cluster.
+//! Changes by a test: without admission and RBAC in memory, and as the administrator in a real cluster.
 
 use std::time::{Duration, Instant};
 
@@ -13,20 +13,20 @@ use super::prepare::{self, Object};
 use super::stored::Key;
 use super::write;
 
-/// The namespace of objects that name none.
+/// The namespace of objects without one.
 const NAMESPACE: &str = "default";
-/// Namespaces that a cluster begins with.
+/// Namespaces of a new cluster.
 const NAMESPACES: &[&str] = &["default", "kube-system"];
 /// The status for an existing object.
 const CONFLICT: u16 = 409;
-/// Between two checks of a real cluster.
+/// Pause between two checks of a real cluster.
 const PAUSE: Duration = Duration::from_millis(10);
 
 impl ApiServer {
-    /// Creates an object, complete with `apiVersion` and `kind`; as stored. Its status is kept.
+    /// Creates an object with `apiVersion` and `kind`, and its status; returns it as stored.
     ///
     /// # Panics
-    /// When it exists, or its kind is not known.
+    /// When it exists, or its kind is unknown.
     pub fn create(&self, object: Value) -> Value {
         let (kind, object) = self.read(object);
         match self.insert(kind, object) {
@@ -35,10 +35,10 @@ impl ApiServer {
         }
     }
 
-    /// Replaces an object, status included, or creates it; as stored.
+    /// Replaces an object, including its status, or creates it; returns it as stored.
     ///
     /// # Panics
-    /// When its kind is not known, or a cluster behind refuses it.
+    /// When its kind is unknown, or a real cluster refuses it.
     pub fn replace(&self, object: Value) -> Value {
         let (kind, object) = self.read(object);
         let key = Key::of(&object);
@@ -55,10 +55,10 @@ impl ApiServer {
         }
     }
 
-    /// Changes an object in place; as stored.
+    /// Changes an object; returns it as stored.
     ///
     /// # Panics
-    /// When there is none.
+    /// When it does not exist.
     pub fn modify(
         &self,
         kind: &str,
@@ -74,7 +74,7 @@ impl ApiServer {
         changed.unwrap_or_else(|| panic!("there is no {kind} {namespace}/{name}"))
     }
 
-    /// Deletes an object; whether it was there. Finalizers keep it.
+    /// Deletes an object, unless it has finalizers, and returns whether it existed.
     pub fn delete(&self, kind: &str, namespace: &str, name: &str) -> bool {
         let kind = kinds::by_name(kind);
         let key = key(kind, namespace, name);
@@ -111,7 +111,7 @@ impl ApiServer {
         all.iter().map(|stored| stored.value(kind)).collect()
     }
 
-    /// How many objects of a kind there are.
+    /// The number of objects of a kind.
     pub fn count(&self, kind: &str) -> usize {
         if self.shared.cluster.is_some() {
             return self.list(kind).len();
@@ -120,10 +120,10 @@ impl ApiServer {
         self.shared.state().store.collection(kind.storage()).len()
     }
 
-    /// Creates or replaces the objects of a YAML or JSON text of several documents; `kind: List` is opened.
+    /// Creates or replaces the objects of a YAML or JSON text of several documents, including the items of lists.
     ///
     /// # Panics
-    /// When it cannot be read.
+    /// When it cannot be parsed.
     pub fn apply_yaml(&self, text: &str) {
         let documents: Vec<Value> =
             serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -146,7 +146,7 @@ impl ApiServer {
         }
     }
 
-    /// Creates many objects that are not there yet.
+    /// Creates objects.
     ///
     /// # Panics
     /// As [`Self::create`].
@@ -159,47 +159,47 @@ impl ApiServer {
         }
     }
 
-    /// Waits until an object is as wanted, woken by changes; the object then.
+    /// Waits until an object satisfies a condition, woken by changes, and returns it.
     ///
     /// # Panics
-    /// When it is not within [`PATIENCE`]; the message shows the object.
+    /// When it does not within [`PATIENCE`]; the message has the object.
     #[track_caller]
     pub fn until(
         &self,
         kind: &str,
         namespace: &str,
         name: &str,
-        mut wanted: impl FnMut(&Value) -> bool,
+        mut condition: impl FnMut(&Value) -> bool,
     ) -> Value {
         let mut last = None;
         let found = self.until_some(|| {
             last = self.get(kind, namespace, name);
-            last.clone().filter(&mut wanted)
+            last.clone().filter(&mut condition)
         });
         found.unwrap_or_else(|| {
-            panic!("{kind} {namespace}/{name} is not as wanted after {PATIENCE:?}: {last:#?}")
+            panic!("{kind} {namespace}/{name} is not as expected after {PATIENCE:?}: {last:#?}")
         })
     }
 
     /// Waits until an object is gone, woken by changes.
     ///
     /// # Panics
-    /// When it is there for [`PATIENCE`].
+    /// When it still exists after [`PATIENCE`].
     #[track_caller]
     pub fn until_gone(&self, kind: &str, namespace: &str, name: &str) {
         let gone = self.until_some(|| self.get(kind, namespace, name).is_none().then_some(()));
         assert!(
             gone.is_some(),
-            "{kind} {namespace}/{name} is still there after {PATIENCE:?}"
+            "{kind} {namespace}/{name} still exists after {PATIENCE:?}"
         );
     }
 
-    /// Waits until there is something to find among all objects, woken by changes.
-    fn until_some<T>(&self, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    /// Waits until `check` returns something, woken by changes of any object.
+    fn until_some<T>(&self, mut check: impl FnMut() -> Option<T>) -> Option<T> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let seen = self.shared.state().store.version();
-            if let Some(found) = look() {
+            if let Some(found) = check() {
                 return Some(found);
             }
             if self.shared.cluster.is_some() {
@@ -220,7 +220,7 @@ impl ApiServer {
         }
     }
 
-    /// Creates what every cluster has.
+    /// Creates the objects of a new cluster.
     pub(super) fn begin(&self) {
         if self.shared.cluster.is_some() {
             return;
@@ -243,7 +243,7 @@ impl ApiServer {
         Ok(stored.value(kind))
     }
 
-    /// Changes an object with `change`, and retries when it changes meanwhile; `None`: there is none.
+    /// Changes an object with `change`, and retries when it changes meanwhile; `None`: it does not exist.
     fn rewrite(
         &self,
         kind: &'static Kind,
@@ -296,7 +296,7 @@ impl ApiServer {
     }
 }
 
-/// Copies what a client cannot change to the next state, except the status.
+/// Copies the fields that a client cannot change to the next state, except the status.
 fn keep_server_fields(kind: &Kind, before: &Object, next: &mut Object) {
     let old = before.get("metadata").cloned().unwrap_or_default();
     let metadata = prepare::metadata(next);

@@ -16,10 +16,10 @@ pub struct Options {
     pub tls: bool,
     /// The version that `/version` reports. Default: `v1.36.0`.
     pub version: String,
-    /// Whether a watch may request the initial events (the WatchList feature); else that is refused with 422.
+    /// Whether a watch may request the initial events (the WatchList feature); otherwise it gets 422.
     /// Default: true.
     pub streaming_lists: bool,
-    /// Whether the namespace of an object must exist; else it is created with its first object. Default: false.
+    /// Whether the namespace of an object must exist; otherwise it is created with its first object. Default: false.
     pub namespaces_must_exist: bool,
     /// Time between the bookmarks of a watch that requested them. Default: a minute.
     pub bookmark_interval: Duration,

@@ -1,7 +1,7 @@
 //! Patches: JSON patch, merge patch, strategic merge patch.
 //!
-//! Strategic merge follows the same table of lists as server-side apply, and knows `$patch: delete`, `$patch: replace`,
-//! `$retainKeys`, `$deleteFromPrimitiveList/…` and ignores `$setElementOrder/…`.
+//! Strategic merge uses the same table of lists as server-side apply. It supports `$patch: delete`, `$patch: replace`,
+//! `$retainKeys` and `$deleteFromPrimitiveList/…`, and ignores `$setElementOrder/…`.
 
 use serde_json::{Map, Value};
 
@@ -10,14 +10,14 @@ use super::fields::Position;
 use super::kinds::Kind;
 use super::lists::{self, Merge};
 
-/// A patch, read.
+/// A parsed patch.
 #[derive(Debug)]
 pub(crate) enum Patch {
     /// RFC 6902.
     Json(json_patch::Patch),
     /// RFC 7396.
     Merge(Value),
-    /// Kubernetes' own.
+    /// Strategic merge patch.
     Strategic(Value),
     /// Server-side apply.
     Apply(Value),
@@ -74,7 +74,7 @@ pub(crate) fn apply(kind: &Kind, patch: &Patch, mut object: Value) -> Result<Val
         })?,
         Patch::Merge(patch) => json_patch::merge(&mut object, patch),
         Patch::Strategic(patch) => strategic(&Position::top(kind.kind), &mut object, patch),
-        Patch::Apply(_) => return Err(Failure::bad_request("an apply is no patch")),
+        Patch::Apply(_) => return Err(Failure::bad_request("an apply is not a patch")),
     }
     Ok(object)
 }
@@ -95,7 +95,7 @@ fn strategic(position: &Position<'_>, live: &mut Value, patch: &Value) {
         if let Some(list) = name.strip_prefix("$deleteFromPrimitiveList/") {
             delete_scalars(live, list, value);
         } else if name.starts_with('$') {
-            // Orders and directives that are dealt with above.
+            // Element orders are ignored; the other directives are handled above.
         } else if value.is_null() {
             live.remove(name);
         } else {
@@ -147,18 +147,18 @@ fn strategic_item(
     live: &mut Vec<Value>,
     item: &Value,
 ) {
-    // A patch that deletes names only the first key, as clients write it.
+    // Clients write only the first key into a deletion.
     let first = keys.first().map(|(name, _)| *name).unwrap_or_default();
-    let is_twin = |known: &Value| match item["$patch"].as_str() {
-        Some("delete") => known[first] == item[first],
-        _ => lists::key(keys, known) == lists::key(keys, item),
+    let is_same = |existing: &Value| match item["$patch"].as_str() {
+        Some("delete") => existing[first] == item[first],
+        _ => lists::key(keys, existing) == lists::key(keys, item),
     };
     if item["$patch"] == "delete" {
-        live.retain(|known| !is_twin(known));
+        live.retain(|existing| !is_same(existing));
         return;
     }
-    match live.iter_mut().find(|known| is_twin(known)) {
-        Some(known) => strategic(position, known, item),
+    match live.iter_mut().find(|existing| is_same(existing)) {
+        Some(existing) => strategic(position, existing, item),
         None => {
             let mut new = Value::Object(Map::new());
             strategic(position, &mut new, item);

@@ -10,7 +10,7 @@ use super::stored::{Key, Stored};
 /// An object without `apiVersion` and `kind`.
 pub(crate) type Object = Map<String, Value>;
 
-/// Kinds whose updates must name the version that they change.
+/// Kinds whose updates must have a resource version.
 const CONDITIONAL: &[&str] = &[
     "leases",
     "poddisruptionbudgets",
@@ -48,7 +48,7 @@ pub(crate) fn typed(kind: &Kind, value: Value) -> Result<Object, Failure> {
     Ok(object)
 }
 
-/// Metadata, added if there is none.
+/// The metadata, added if absent.
 pub(crate) fn metadata(object: &mut Object) -> &mut Object {
     let metadata = object
         .entry("metadata")
@@ -70,8 +70,8 @@ pub(crate) fn metadata_text<'a>(object: &'a Object, field: &str) -> &'a str {
         .unwrap_or_default()
 }
 
-/// Gives an object the name and namespace of the path, which it may not contradict.
-pub(crate) fn place(kind: &Kind, object: &mut Object, key: &Key) -> Result<(), Failure> {
+/// Sets the name and namespace of the path, which the object must not contradict.
+pub(crate) fn set_key(kind: &Kind, object: &mut Object, key: &Key) -> Result<(), Failure> {
     let name = metadata_text(object, "name");
     if !key.name.is_empty() && !name.is_empty() && name != key.name {
         return Err(Failure::bad_request(format!(
@@ -132,7 +132,7 @@ fn suffix() -> String {
         .collect()
 }
 
-/// Makes an object the next state of an existing one: immutable fields stay, spec or status stays where the write reaches
+/// Makes an object the next state of an existing one: immutable fields are kept, spec or status is kept if the write changes
 /// only the other, and the generation increases.
 pub(crate) fn next(
     kind: &Kind,

@@ -1,5 +1,5 @@
-//! The few objects that kubectl always sends as protobuf: what `kubectl create configmap`, `secret`,
-//! `namespace`, `serviceaccount`, `token` and `kubectl auth` write. Everything else must be JSON.
+//! The few objects that kubectl always sends as protobuf: those of `kubectl create configmap`, `secret`, `namespace`,
+//! `serviceaccount` and `token`, and of `kubectl auth`. Everything else must be JSON.
 //!
 //! Numbers of fields are those of the published `generated.proto` files of Kubernetes.
 
@@ -7,10 +7,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
-/// What a protobuf body begins with.
+/// The first bytes of a protobuf body.
 const MAGIC: &[u8] = b"k8s\0";
 
-/// How a field is written.
+/// Encoding of a field.
 #[derive(Clone, Copy, Debug)]
 enum Shape {
     Text,
@@ -20,8 +20,8 @@ enum Shape {
     Bool,
     Message(&'static [Field]),
     Messages(&'static [Field]),
-    Texted,
-    Bytesed,
+    TextMap,
+    BytesMap,
 }
 
 /// A field: number, name, shape.
@@ -31,21 +31,21 @@ const METADATA: &[Field] = &[
     (1, "name", Shape::Text),
     (2, "generateName", Shape::Text),
     (3, "namespace", Shape::Text),
-    (11, "labels", Shape::Texted),
-    (12, "annotations", Shape::Texted),
+    (11, "labels", Shape::TextMap),
+    (12, "annotations", Shape::TextMap),
     (14, "finalizers", Shape::Texts),
 ];
 const CONFIG_MAP: &[Field] = &[
     (1, "metadata", Shape::Message(METADATA)),
-    (2, "data", Shape::Texted),
-    (3, "binaryData", Shape::Bytesed),
+    (2, "data", Shape::TextMap),
+    (3, "binaryData", Shape::BytesMap),
     (4, "immutable", Shape::Bool),
 ];
 const SECRET: &[Field] = &[
     (1, "metadata", Shape::Message(METADATA)),
-    (2, "data", Shape::Bytesed),
+    (2, "data", Shape::BytesMap),
     (3, "type", Shape::Text),
-    (4, "stringData", Shape::Texted),
+    (4, "stringData", Shape::TextMap),
     (5, "immutable", Shape::Bool),
 ];
 const SERVICE_ACCOUNT: &[Field] = &[
@@ -103,7 +103,7 @@ fn fields(kind: &str) -> Option<&'static [Field]> {
     })
 }
 
-/// Reads a body; `None`: it is of another kind, or broken.
+/// Decodes a body; `None`: it is of another kind, or malformed.
 pub(crate) fn read(body: &[u8]) -> Option<Value> {
     let unknown = body.strip_prefix(MAGIC)?;
     let (mut kind, mut version, mut raw) = (String::new(), String::new(), None);
@@ -142,8 +142,10 @@ fn message(fields: &[Field], bytes: &[u8]) -> Option<Map<String, Value>> {
             (Shape::Messages(fields), Wire::Bytes(bytes)) => {
                 push(&mut object, name, Value::Object(message(fields, bytes)?));
             }
-            (Shape::Texted, Wire::Bytes(entry)) => insert(&mut object, name, entry, Shape::Text)?,
-            (Shape::Bytesed, Wire::Bytes(entry)) => insert(&mut object, name, entry, Shape::Bytes)?,
+            (Shape::TextMap, Wire::Bytes(entry)) => insert(&mut object, name, entry, Shape::Text)?,
+            (Shape::BytesMap, Wire::Bytes(entry)) => {
+                insert(&mut object, name, entry, Shape::Bytes)?
+            }
             (shape, wire) => {
                 object.insert((*name).to_owned(), single(*shape, wire)?);
             }
@@ -200,7 +202,7 @@ enum Wire<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The numbered values of a message; an item of `None`: it is broken.
+/// The numbered values of a message; an item of `None`: it is malformed.
 struct Parts<'a>(&'a [u8]);
 
 impl<'a> Iterator for Parts<'a> {
@@ -261,7 +263,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_config_map_is_read_and_noise_is_not() {
+    fn a_config_map_is_decoded_and_a_truncated_one_is_not() {
         let meta = b"\x0a\x02v1\x12\x09ConfigMap";
         let raw = b"\x0a\x03\x0a\x01n\x12\x06\x0a\x01a\x12\x01b";
         let mut body = MAGIC.to_vec();

@@ -13,7 +13,7 @@ use super::store::Store;
 use super::stored::Key;
 use super::users::User;
 
-/// What a request does, as rules name it.
+/// The attributes of a request that rules match.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Attributes {
     pub(crate) verb: String,
@@ -53,7 +53,7 @@ impl Attributes {
     }
 }
 
-/// Records the permission, and refuses the request without it. A real cluster behind checks permissions itself.
+/// Records the permission, and refuses the request without it. A real cluster checks permissions itself.
 pub(crate) fn permit(shared: &Shared, user: &User, info: &RequestInfo) -> Result<(), Failure> {
     let attributes = Attributes::of(info);
     let mut control = shared.control();
@@ -75,7 +75,7 @@ pub(crate) fn permit(shared: &Shared, user: &User, info: &RequestInfo) -> Result
     Err(refusal(user, &attributes))
 }
 
-/// Whether a user is permitted to.
+/// Whether a user is permitted to do this.
 pub(crate) fn allows(store: &Store, user: &User, attributes: &Attributes) -> bool {
     if user.is_admin() {
         return true;
@@ -160,11 +160,11 @@ fn rules(store: &Store, binding: &Value) -> Vec<Value> {
 }
 
 fn grants(rule: &Value, attributes: &Attributes) -> bool {
-    let has = |field: &str, wanted: &str| {
+    let has = |field: &str, attribute: &str| {
         let values = rule[field].as_array().into_iter().flatten();
         values
             .into_iter()
-            .any(|value| value == "*" || value == wanted)
+            .any(|value| value == "*" || value == attribute)
     };
     if !has("verbs", &attributes.verb) {
         return false;
@@ -185,12 +185,14 @@ fn grants(rule: &Value, attributes: &Attributes) -> bool {
     named && has("apiGroups", &attributes.group) && has_resource(rule, &attributes.resource)
 }
 
-fn has_resource(rule: &Value, wanted: &str) -> bool {
+fn has_resource(rule: &Value, requested: &str) -> bool {
     let resources = rule["resources"].as_array().into_iter().flatten();
     resources.filter_map(Value::as_str).any(|resource| {
         let of_all = resource.strip_prefix("*/");
-        let subresource = wanted.split_once('/').map(|(_, subresource)| subresource);
-        resource == "*" || resource == wanted || (of_all.is_some() && of_all == subresource)
+        let subresource = requested
+            .split_once('/')
+            .map(|(_, subresource)| subresource);
+        resource == "*" || resource == requested || (of_all.is_some() && of_all == subresource)
     })
 }
 

@@ -33,9 +33,9 @@ pub(crate) fn one(
 /// A page of a list.
 pub(crate) fn list(shared: &Shared, kind: &Kind, info: &RequestInfo) -> Result<Bytes, Failure> {
     let selection = info.selection(kind)?;
-    let wanted = Wanted::read(info)?;
+    let request = PageRequest::read(info)?;
     let state = shared.state();
-    let page = page(&state.store, kind, &selection, &wanted)?;
+    let page = page(&state.store, kind, &selection, &request)?;
     drop(state);
     let mut metadata = json!({"resourceVersion": page.version.to_string()});
     if let Some(next) = page.next {
@@ -48,18 +48,18 @@ pub(crate) fn list(shared: &Shared, kind: &Kind, info: &RequestInfo) -> Result<B
     Ok(form.list(kind, &metadata, page.items.iter().map(Arc::as_ref)))
 }
 
-/// Which page.
-struct Wanted {
+/// The options of a list that select a page.
+struct PageRequest {
     limit: usize,
-    from: Option<Place>,
-    /// The very version to list.
+    continues: Option<Continue>,
+    /// The exact version to list.
     exact: Option<u64>,
-    /// The version to be at least at.
+    /// The minimum version to list.
     at_least: u64,
 }
 
-/// Where a page begins: after this object, at that version.
-struct Place {
+/// Content of a continue token: a page begins after this object, at that version.
+struct Continue {
     version: u64,
     after: Key,
 }
@@ -67,11 +67,11 @@ struct Place {
 struct Page {
     version: u64,
     items: Vec<Arc<Stored>>,
-    next: Option<Place>,
+    next: Option<Continue>,
     remaining: usize,
 }
 
-impl Wanted {
+impl PageRequest {
     fn read(info: &RequestInfo) -> Result<Self, Failure> {
         let query = &info.query;
         let version = query.number("resourceVersion")?.unwrap_or(0);
@@ -89,12 +89,12 @@ impl Wanted {
                 "resourceVersionMatch is forbidden unless resourceVersion is provided",
             ));
         }
-        // A version with a limit and no match rule means that very version, as in kube-apiserver.
+        // A version with a limit and no match rule means exactly that version, as in kube-apiserver.
         let exact = matching == "Exact" || (matching.is_empty() && limit > 0);
         Ok(Self {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
-            from: (!token.is_empty())
-                .then(|| Place::read(token))
+            continues: (!token.is_empty())
+                .then(|| Continue::read(token))
                 .transpose()?,
             exact: (exact && version > 0).then_some(version),
             at_least: version,
@@ -102,7 +102,7 @@ impl Wanted {
     }
 }
 
-impl Place {
+impl Continue {
     fn token(&self) -> String {
         let text = json!({"v": "meta.k8s.io/v1", "rv": self.version, "start": [self.after.namespace, self.after.name]});
         URL_SAFE_NO_PAD.encode(text.to_string())
@@ -125,35 +125,35 @@ fn page(
     store: &Store,
     kind: &Kind,
     selection: &Selection,
-    wanted: &Wanted,
+    request: &PageRequest,
 ) -> Result<Page, Failure> {
     let collection = store.collection(kind.storage());
-    if wanted.at_least > store.version() {
-        return Err(Failure::too_new(wanted.at_least, store.version()));
+    if request.at_least > store.version() {
+        return Err(Failure::too_new(request.at_least, store.version()));
     }
-    let version = match &wanted.from {
+    let version = match &request.continues {
         Some(start) => start.version,
-        None => wanted.exact.unwrap_or_else(|| store.version()),
+        None => request.exact.unwrap_or_else(|| store.version()),
     };
     if version < collection.floor() || version > store.version() {
-        return Err(Failure::expired(match wanted.from {
+        return Err(Failure::expired(match request.continues {
             Some(_) => {
                 "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter."
             }
             None => "The resourceVersion for the provided list is too old.",
         }));
     }
-    let after = wanted.from.as_ref().map(|start| &start.after);
-    let limit = if wanted.limit == 0 {
+    let after = request.continues.as_ref().map(|start| &start.after);
+    let limit = if request.limit == 0 {
         usize::MAX
     } else {
-        wanted.limit
+        request.limit
     };
     let mut rest = past(collection, selection, after, version);
     let items: Vec<_> = rest.by_ref().take(limit).collect();
     let remaining = rest.count();
     let next = match items.last() {
-        Some(last) if remaining > 0 => Some(Place {
+        Some(last) if remaining > 0 => Some(Continue {
             version,
             after: last.key.clone(),
         }),
@@ -167,7 +167,7 @@ fn page(
     })
 }
 
-/// What was selected at a version, in order.
+/// The selected objects at a version, in order.
 fn past<'a>(
     collection: &'a Collection,
     selection: &'a Selection,
@@ -203,7 +203,7 @@ fn past<'a>(
     Box::new(all.into_values().filter(|stored| selection.has(stored)))
 }
 
-/// Everything that is selected now.
+/// The selected objects at the latest version.
 pub(crate) fn selected(store: &Store, kind: &Kind, selection: &Selection) -> Vec<Arc<Stored>> {
     let collection = store.collection(kind.storage());
     if let Some(key) = selection.key() {

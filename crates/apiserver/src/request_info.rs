@@ -1,4 +1,4 @@
-//! What a request is about: the verb, the resource, and the options in the query.
+//! The verb of a request, its resource, and the options in its query.
 
 use http::Method;
 use http::request::Parts;
@@ -63,7 +63,7 @@ impl Query {
         self.0.iter().any(|(option, _)| option == name)
     }
 
-    /// Whether an option is on.
+    /// Whether an option is true.
     pub(crate) fn is(&self, name: &str) -> bool {
         matches!(self.text(name), "true" | "1")
     }
@@ -79,7 +79,6 @@ impl Query {
         })
     }
 
-    /// Whether nothing may be changed.
     pub(crate) fn dry_run(&self) -> bool {
         self.0
             .iter()
@@ -182,7 +181,7 @@ impl RequestInfo {
             [name, subresource] => (Some((*name).to_owned()), *subresource),
             _ => return,
         };
-        // An object in a namespace has no path without it.
+        // The path of a namespaced object has its namespace.
         if name.is_some() && kind.namespaced && namespace.is_none() {
             return;
         }
@@ -227,7 +226,7 @@ impl RequestInfo {
         )
     }
 
-    /// As a creation, whose permission an apply of a new object needs, too.
+    /// The request as a creation, whose permission an apply of a new object needs, too.
     pub(crate) fn as_creation(&self) -> Self {
         Self {
             verb: "create",

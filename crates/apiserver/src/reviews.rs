@@ -47,7 +47,7 @@ pub(crate) fn respond(
     Ok(created(&response))
 }
 
-/// Creates a token for the service account that the request names.
+/// Creates a token for the service account of the request.
 pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<ApiResponse, Failure> {
     if caller.info.verb != "create" {
         return Err(Failure::no_such_method());
@@ -67,7 +67,7 @@ pub(crate) fn token(caller: Caller<'_>, request: &Value) -> Result<ApiResponse, 
     })))
 }
 
-/// Whether the subject of a SubjectAccessReview is permitted to.
+/// Whether the subject of a SubjectAccessReview is permitted to do this.
 pub(crate) fn is_allowed(shared: &Shared, spec: &Value) -> bool {
     access(shared, &subject(spec), spec)["allowed"] == true
 }

@@ -16,7 +16,7 @@ use super::write::{self, Caller};
 pub(crate) async fn respond(caller: Caller<'_>, body: &Bytes) -> Result<ApiResponse, Failure> {
     let before = read::one(caller.shared, caller.kind, caller.info)?;
     let scale = scale(&before);
-    let wanted = match caller.info.verb {
+    let desired = match caller.info.verb {
         "get" => return Ok(ApiResponse::ok(encode::bytes(&scale))),
         "update" => patch::yaml(body)?,
         "patch" => {
@@ -27,7 +27,7 @@ pub(crate) async fn respond(caller: Caller<'_>, body: &Bytes) -> Result<ApiRespo
     };
     let mut object = before.object();
     let mut spec = object.get("spec").cloned().unwrap_or_default();
-    spec["replicas"] = wanted["spec"]["replicas"].clone();
+    spec["replicas"] = desired["spec"]["replicas"].clone();
     object.insert("spec".to_owned(), spec);
     prepare::next(caller.kind, &before, &mut object, "")?;
     let name = &before.key.name;

@@ -13,14 +13,14 @@ use super::stored::{Key, Stored};
 pub(crate) struct Selection {
     /// Only in this namespace.
     pub(crate) namespace: Option<String>,
-    /// Only what all of these hold for.
+    /// Only with these labels.
     pub(crate) labels: Labels,
-    /// Fields that have (`true`) or have not (`false`) a value.
+    /// Fields that have (`true`) or do not have (`false`) a value.
     pub(crate) fields: Vec<(String, bool, String)>,
 }
 
 impl Selection {
-    /// Whether an object is in it.
+    /// Whether an object is selected.
     pub(crate) fn has(&self, stored: &Stored) -> bool {
         self.namespace
             .as_ref()
@@ -32,12 +32,12 @@ impl Selection {
                 .all(|(field, equal, value)| (stored.field(field) == value) == *equal)
     }
 
-    /// Whether it selects only by namespace, or everything.
+    /// Whether it selects by namespace only, or everything.
     pub(crate) fn is_whole(&self) -> bool {
         self.labels.0.is_empty() && self.fields.is_empty()
     }
 
-    /// The key of the one object it can select, when it names one.
+    /// The key of the only object that it can select, if it selects by name.
     pub(crate) fn key(&self) -> Option<Key> {
         let name = self.name()?;
         Some(Key::new(self.namespace.as_deref()?, name))
@@ -61,12 +61,12 @@ enum Requirement {
     Absent(String),
 }
 
-/// Conditions on labels, all to hold.
+/// Conditions on labels, all of which must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Labels(Vec<Requirement>);
 
 impl Labels {
-    /// Reads the grammar of `labelSelector`.
+    /// Parses a `labelSelector`.
     pub(crate) fn parse(text: &str) -> Result<Self, Failure> {
         let mut requirements = Vec::new();
         for part in split(text) {
@@ -102,9 +102,11 @@ impl Labels {
     /// Whether they hold for these labels.
     pub(crate) fn hold(&self, labels: &BTreeMap<String, String>) -> bool {
         self.0.iter().all(|requirement| match requirement {
-            Requirement::In(key, values) => labels.get(key).is_some_and(|has| values.contains(has)),
+            Requirement::In(key, values) => {
+                labels.get(key).is_some_and(|value| values.contains(value))
+            }
             Requirement::NotIn(key, values) => {
-                labels.get(key).is_none_or(|has| !values.contains(has))
+                labels.get(key).is_none_or(|value| !values.contains(value))
             }
             Requirement::Exists(key) => labels.contains_key(key),
             Requirement::Absent(key) => !labels.contains_key(key),
@@ -160,11 +162,11 @@ fn requirement(part: &str) -> Option<Requirement> {
 
 fn label(text: &str) -> Option<String> {
     let text = text.trim();
-    let good = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
-    (!text.is_empty() && text.chars().all(good)).then(|| text.to_owned())
+    let valid = |character: char| character.is_ascii_alphanumeric() || "-_./".contains(character);
+    (!text.is_empty() && text.chars().all(valid)).then(|| text.to_owned())
 }
 
-/// Reads `fieldSelector`; a field that the kind does not offer is refused.
+/// Parses a `fieldSelector`; a field that the kind does not support is refused.
 pub(crate) fn fields(kind: &Kind, text: &str) -> Result<Vec<(String, bool, String)>, Failure> {
     let mut found = Vec::new();
     for part in text.split(',').filter(|part| !part.is_empty()) {

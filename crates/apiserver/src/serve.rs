@@ -1,4 +1,4 @@
-//! One request: recorded, subjected to faults, authorized, served.
+//! Serves a request: records it, applies faults, authorizes it, and responds.
 
 use std::sync::Arc;
 
@@ -19,8 +19,8 @@ use super::shared::Shared;
 use super::transport::{ApiResponse, Body, Content};
 use super::users::User;
 
-/// Longest body of a request, as in kube-apiserver.
-const LONGEST: usize = 3 * 1024 * 1024;
+/// Maximum length of a request body, as in kube-apiserver.
+const MAX_BODY: usize = 3 * 1024 * 1024;
 
 /// The connection closes without a response.
 #[derive(Debug, thiserror::Error)]
@@ -78,8 +78,8 @@ async fn authorized(
 ) -> Result<ApiResponse, Failure> {
     let user = user?;
     rbac::permit(shared, &user, info)?;
-    let body = Limited::new(body, LONGEST).collect().await.map_err(|_| {
-        let message = format!("Request entity too large: limit is {LONGEST}");
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|_| {
+        let message = format!("Request entity too large: limit is {MAX_BODY}");
         Failure::new(413, "RequestEntityTooLarge", message)
     })?;
     let body = body.to_bytes();
@@ -92,7 +92,7 @@ async fn authorized(
     }
 }
 
-/// Refuses what a real cluster would refuse after a compaction.
+/// Refuses watches that a real cluster would refuse after a compaction.
 fn not_compacted(shared: &Shared, info: &RequestInfo) -> Result<(), Failure> {
     let version = info.query.number("resourceVersion")?.unwrap_or(0);
     let floor = shared.control().floor;

@@ -22,7 +22,7 @@ use super::reviews;
 use super::shared::{Disturbed, Shared};
 use super::users::User;
 
-/// Threads that serve; a debug build needs more than one to keep up with a loaded test.
+/// Worker threads; a debug build needs more than one to keep up with a test under load.
 const THREADS: usize = 2;
 
 /// A Kubernetes API server in memory. Dropping it closes everything.
@@ -89,7 +89,7 @@ impl ApiServer {
         server
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.shared.address
     }
@@ -105,7 +105,7 @@ impl ApiServer {
         self.authority.pem()
     }
 
-    /// From now on uses a certificate of a new CA.
+    /// Changes to a certificate of a new CA.
     pub fn rotate_authority(&mut self) {
         self.authority = Authority::new();
         if self.tls.is_some() {
@@ -151,7 +151,7 @@ impl ApiServer {
         token
     }
 
-    /// Refuses a token from now on: 401.
+    /// Revokes a token: requests with it get 401.
     pub fn revoke(&self, token: &str) {
         self.shared.control().users.remove(token);
     }
@@ -224,22 +224,22 @@ impl ApiServer {
     }
 
     /// Disturbs the open watches of a resource, after the changes so far.
-    pub fn disturb(&self, resource: &str, what: Disturbance) {
-        self.add_disturbance(Some(resource.to_owned()), what);
+    pub fn disturb(&self, resource: &str, disturbance: Disturbance) {
+        self.add_disturbance(Some(resource.to_owned()), disturbance);
     }
 
     /// Disturbs all open watches.
-    pub fn disturb_all(&self, what: Disturbance) {
-        self.add_disturbance(None, what);
+    pub fn disturb_all(&self, disturbance: Disturbance) {
+        self.add_disturbance(None, disturbance);
     }
 
-    fn add_disturbance(&self, resource: Option<String>, what: Disturbance) {
+    fn add_disturbance(&self, resource: Option<String>, disturbance: Disturbance) {
         let mut state = self.shared.state();
         let version = state.store.version();
         state.disturbances.push(Disturbed {
             version,
             resource,
-            what,
+            disturbance,
         });
         state.store.wake();
     }
@@ -253,10 +253,10 @@ impl ApiServer {
         self.shared.state().store.compact();
     }
 
-    /// Goes back to an earlier version and closes all watches, like the restore of a backup.
+    /// Restores an earlier version and closes all watches, like the restore of a backup.
     ///
     /// # Panics
-    /// When that version was compacted, or a real cluster is behind.
+    /// When that version was compacted, or with a real cluster.
     pub fn rewind(&self, version: u64) {
         assert!(
             self.shared.cluster.is_none(),
@@ -265,7 +265,7 @@ impl ApiServer {
         self.disturb_all(Disturbance::Close);
         let mut state = self.shared.state();
         state.store.rewind(version);
-        // Watches that open later begin after this in the log; open ones must see it.
+        // Watches that open later begin after this in the log; open ones must process it.
         for disturbed in &mut state.disturbances {
             disturbed.version = disturbed.version.min(version);
         }
@@ -298,25 +298,25 @@ impl ApiServer {
     /// Waits for a request; earlier ones count, too.
     ///
     /// # Panics
-    /// When none arrives for [`PATIENCE`].
-    pub fn wait_for_request(&self, mut wanted: impl FnMut(&Recorded) -> bool) -> Recorded {
-        let mut seen = 0;
+    /// When none arrives within [`PATIENCE`].
+    pub fn wait_for_request(&self, mut matches: impl FnMut(&Recorded) -> bool) -> Recorded {
+        let mut checked = 0;
         let mut control = self.shared.control();
         let deadline = std::time::Instant::now() + PATIENCE;
         loop {
             let found = control
                 .requests
                 .iter()
-                .skip(seen)
-                .find(|request| wanted(request));
+                .skip(checked)
+                .find(|request| matches(request));
             if let Some(found) = found {
                 return found.clone();
             }
-            seen = control.requests.len();
+            checked = control.requests.len();
             let left = deadline.saturating_duration_since(std::time::Instant::now());
             assert!(
                 left > Duration::ZERO,
-                "no such request in {PATIENCE:?}: {:#?}",
+                "no such request within {PATIENCE:?}: {:#?}",
                 control.requests
             );
             control = super::wait(self.shared.activity(), control, left);
@@ -333,7 +333,7 @@ impl ApiServer {
     /// Waits until this many watches of a resource are open.
     ///
     /// # Panics
-    /// When they are not for [`PATIENCE`].
+    /// When they are not within [`PATIENCE`].
     pub fn wait_for_watches(&self, resource: &str, count: usize) {
         let mut control = self.shared.control();
         let deadline = std::time::Instant::now() + PATIENCE;

@@ -1,4 +1,4 @@
-//! What requests, watches and the test share.
+//! State shared by requests, watches and the test.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -14,14 +14,13 @@ use super::stored::{Key, Stored};
 use super::users::Users;
 use super::webhook::PooledConnection;
 
-/// Number of requests that are recorded.
-const REMEMBERED: usize = 200_000;
+/// Maximum of recorded requests.
+const MAX_RECORDED: usize = 200_000;
 
-/// State behind the server.
 pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) address: SocketAddr,
-    /// The real cluster behind; `None`: the objects are here.
+    /// The real cluster; `None`: the objects are in memory.
     pub(crate) cluster: Option<Cluster>,
     state: Mutex<State>,
     changed: Condvar,
@@ -39,11 +38,11 @@ pub(crate) struct State {
 /// A disturbance, and its position between the changes.
 #[derive(Clone, Debug)]
 pub(crate) struct Disturbed {
-    /// It comes after the changes up to this version.
+    /// It takes effect after the changes up to this version.
     pub(crate) version: u64,
     /// Watches of this resource; `None`: all.
     pub(crate) resource: Option<String>,
-    pub(crate) what: Disturbance,
+    pub(crate) disturbance: Disturbance,
 }
 
 /// A watch that is open.
@@ -58,7 +57,7 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// Everything else.
+/// State besides the objects.
 #[derive(Debug, Default)]
 pub(crate) struct Control {
     pub(crate) users: Users,
@@ -72,7 +71,7 @@ pub(crate) struct Control {
     pub(crate) watches: BTreeMap<u64, Open>,
     pub(crate) opened: u64,
     pub(crate) services: HashMap<(String, String, u16), SocketAddr>,
-    /// Connections to webhooks, by address, server name and authority.
+    /// Connections to webhooks, by address, server name and caBundle.
     pub(crate) pool: HashMap<(SocketAddr, String, String), PooledConnection>,
 }
 
@@ -96,7 +95,6 @@ impl Shared {
         })
     }
 
-    /// The objects.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -106,7 +104,6 @@ impl Shared {
         &self.changed
     }
 
-    /// Everything else.
     pub(crate) fn control(&self) -> MutexGuard<'_, Control> {
         lock(&self.control)
     }
@@ -124,7 +121,7 @@ impl Shared {
     /// Records a request.
     pub(crate) fn record(&self, request: Recorded) {
         let mut control = self.control();
-        if control.requests.len() == REMEMBERED {
+        if control.requests.len() == MAX_RECORDED {
             control.requests.pop_front();
         }
         control.requests.push_back(request);

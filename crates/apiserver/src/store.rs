@@ -1,4 +1,4 @@
-//! The store: the objects of each kind, the log of their changes, and the version that counts all changes.
+//! The store: the objects of each kind, the log of their changes, and the resource version, which counts all changes.
 //!
 //! Past states are not stored: undoing the log restores them, for paging, `rewind` and old versions.
 
@@ -12,12 +12,12 @@ use tokio::sync::watch;
 use super::kinds::{KINDS, StorageIndex};
 use super::stored::{Key, Stored};
 
-/// Length of the log of a kind; older changes are dropped, as if compacted.
-const LOG: usize = 200_000;
-/// The version of an empty store: not 0 and not 1, which have meanings in requests.
+/// Maximum length of the log of a kind; older changes are dropped, as if compacted.
+const MAX_LOG: usize = 200_000;
+/// The version of an empty store: not 0 and not 1, which have special meanings in requests.
 const FIRST: u64 = 100;
 
-/// What happened to an object.
+/// Type of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Added,
@@ -28,7 +28,6 @@ pub(crate) enum Change {
 /// One change.
 #[derive(Debug)]
 pub(crate) struct Event {
-    /// What happened.
     pub(crate) change: Change,
     /// The object after it; for a deletion its last state, at the version of the deletion.
     pub(crate) now: Arc<Stored>,
@@ -112,7 +111,7 @@ impl Store {
         now
     }
 
-    /// Deletes an object; its last state, at the version of the deletion.
+    /// Deletes an object and returns its last state, at the version of the deletion.
     pub(crate) fn remove(&mut self, storage: StorageIndex, key: &Key) -> Option<Arc<Stored>> {
         let collection = &mut self.collections[storage];
         let before = collection.objects.remove(key)?;
@@ -136,7 +135,7 @@ impl Store {
     /// Undoes every change after that version, like a restored etcd.
     ///
     /// # Panics
-    /// When the log does not reach back so far.
+    /// When that version was compacted.
     pub(crate) fn rewind(&mut self, version: u64) {
         for collection in &mut self.collections {
             assert!(
@@ -149,7 +148,7 @@ impl Store {
         self.version = version;
     }
 
-    /// Wakes all watches for something else than a change.
+    /// Wakes all watches without a change.
     pub(crate) fn wake(&self) {
         for collection in &self.collections {
             collection.changed.send_modify(|count| *count += 1);
@@ -160,11 +159,11 @@ impl Store {
 impl Collection {
     fn record(&mut self, event: Event) {
         self.log.push_back(Arc::new(event));
-        if self.log.len() > LOG
-            && let Some(gone) = self.log.pop_front()
+        if self.log.len() > MAX_LOG
+            && let Some(oldest) = self.log.pop_front()
         {
             self.dropped += 1;
-            self.floor = self.floor.max(gone.now.version);
+            self.floor = self.floor.max(oldest.now.version);
         }
         self.changed.send_modify(|count| *count += 1);
     }
@@ -214,29 +213,29 @@ impl Collection {
         self.objects
             .range((from, Bound::Unbounded))
             .map(|(_, stored)| stored)
-            .take_while(move |stored| namespace.is_none_or(|wanted| stored.key.namespace == wanted))
+            .take_while(move |stored| namespace.is_none_or(|name| stored.key.namespace == name))
     }
 
-    /// What differed at an earlier version: the state then of each object that changed since.
+    /// The state at an earlier version of each object that changed since.
     pub(crate) fn differences(&self, version: u64) -> BTreeMap<Key, Option<Arc<Stored>>> {
-        let mut then = BTreeMap::new();
+        let mut states = BTreeMap::new();
         for event in self
             .log
             .iter()
             .rev()
             .take_while(|event| event.now.version > version)
         {
-            then.insert(event.now.key.clone(), event.before.clone());
+            states.insert(event.now.key.clone(), event.before.clone());
         }
-        then
+        states
     }
 
-    /// Where the log ends now, for a watch of later changes.
+    /// The current end of the log, for a watch of later changes.
     pub(crate) fn end(&self) -> u64 {
         self.dropped + self.log.len() as u64
     }
 
-    /// Where the changes after a version begin.
+    /// The position in the log of the first change after a version.
     pub(crate) fn after(&self, version: u64) -> u64 {
         let index = self
             .log

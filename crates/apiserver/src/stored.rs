@@ -10,9 +10,8 @@ use super::kinds::Kind;
 /// Namespace and name; ordered as lists are.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    /// Namespace; empty for objects of the cluster.
+    /// Empty for cluster-scoped objects.
     pub(crate) namespace: String,
-    /// Name.
     pub(crate) name: String,
 }
 
@@ -34,7 +33,6 @@ impl Key {
 /// An object at one version.
 #[derive(Clone, Debug)]
 pub(crate) struct Stored {
-    /// Namespace and name.
     pub(crate) key: Key,
     /// `metadata.resourceVersion`.
     pub(crate) version: u64,
@@ -42,9 +40,9 @@ pub(crate) struct Stored {
     pub(crate) uid: String,
     /// `metadata.labels`.
     pub(crate) labels: BTreeMap<String, String>,
-    /// Values of the fields that selectors may name.
+    /// Values of the fields for field selectors.
     pub(crate) fields: Vec<(&'static str, String)>,
-    /// The object without `apiVersion` and `kind`, as the items of lists are.
+    /// The object without `apiVersion` and `kind`, like items of lists.
     pub(crate) json: Bytes,
 }
 
@@ -75,7 +73,7 @@ impl Stored {
         }
     }
 
-    /// The same object at another version, for the event of its end.
+    /// The same object at another version, for the event of its deletion.
     pub(crate) fn at_version(&self, kind: &Kind, version: u64) -> Self {
         Self::new(kind, self.object(), version)
     }
@@ -90,7 +88,7 @@ impl Stored {
         complete(kind, self.object())
     }
 
-    /// The value of a field that selectors may name; empty when it is absent.
+    /// The value of a field for field selectors; empty: absent.
     pub(crate) fn field(&self, name: &str) -> &str {
         match name {
             "metadata.name" => &self.key.name,
@@ -124,7 +122,7 @@ fn at(object: &Map<String, Value>, path: &str) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-        // `source` of an Event means its component.
+        // The selector `source` of an Event selects by `source.component`.
         Value::Object(fields) => fields.get("component")?.as_str().map(str::to_owned),
         _ => None,
     }

@@ -28,7 +28,7 @@ pub(crate) fn of<'a>(
         .into_iter()
         .map(|stored| {
             let object = complete(kind, stored.object());
-            let cells: Vec<String> = columns.iter().map(|(_, show)| show(&object)).collect();
+            let cells: Vec<String> = columns.iter().map(|(_, text)| text(&object)).collect();
             json!({"cells": cells, "object": encode::partial(stored)})
         })
         .collect();
@@ -48,7 +48,7 @@ const AGE: Column = ("Age", |object| {
 });
 
 fn columns(kind: &str) -> Vec<Column> {
-    let own: Vec<Column> = match kind {
+    let of_kind: Vec<Column> = match kind {
         "Ingress" => vec![
             ("Class", |object| {
                 or_none(&object["spec"]["ingressClassName"])
@@ -121,7 +121,7 @@ fn columns(kind: &str) -> Vec<Column> {
         _ => Vec::new(),
     };
     let mut columns = vec![NAME];
-    columns.extend(own);
+    columns.extend(of_kind);
     columns.push(AGE);
     columns
 }
@@ -141,9 +141,9 @@ fn count(value: &Value) -> String {
         .to_string()
 }
 
-fn each(list: &Value, show: impl Fn(&Value) -> String) -> String {
-    let shown: Vec<String> = list.as_array().into_iter().flatten().map(show).collect();
-    shown.join(",")
+fn each(list: &Value, text: impl Fn(&Value) -> String) -> String {
+    let texts: Vec<String> = list.as_array().into_iter().flatten().map(text).collect();
+    texts.join(",")
 }
 
 fn hosts(ingress: &Value) -> String {

@@ -53,7 +53,7 @@ impl ApiResponse {
         }
     }
 
-    /// A refusal.
+    /// The response for a failure.
     pub(crate) fn refusal(failure: &Failure) -> Self {
         let status =
             StatusCode::from_u16(failure.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -63,7 +63,7 @@ impl ApiResponse {
         }
     }
 
-    /// The response; `truncated`: with half of the body, then the end of the connection.
+    /// The HTTP response; `truncated`: with half of the body, then the connection closes.
     pub(crate) fn response(self, truncated: bool) -> Response<Body> {
         let mut response = Response::builder().status(self.status);
         if let Some(seconds) = self.retry_after {
@@ -117,7 +117,7 @@ fn stream_of(events: BoxStream<'static, Result<Bytes, Aborted>>, truncated: bool
     StreamBody::new(first).boxed_unsync()
 }
 
-/// A piece, and then the end of the connection.
+/// A piece, then an error that closes the connection.
 fn then_broken(piece: Bytes) -> impl Stream<Item = io::Result<Frame<Bytes>>> + Send {
     let end = stream::once(async {
         // The piece is flushed when nothing follows at once.

@@ -14,13 +14,13 @@ pub(crate) struct User {
     pub(crate) groups: Vec<String>,
 }
 
-/// Tokens and their owners.
+/// Tokens and their users.
 #[derive(Debug, Default)]
 pub(crate) struct Users {
     tokens: HashMap<String, User>,
 }
 
-/// The group that may do everything.
+/// The group with all permissions.
 const MASTERS: &str = "system:masters";
 const AUTHENTICATED: &str = "system:authenticated";
 
@@ -30,7 +30,7 @@ impl User {
         Self::new("system:admin", &[MASTERS, AUTHENTICATED])
     }
 
-    /// A request without a token.
+    /// The user of a request without a token.
     pub(crate) fn anonymous() -> Self {
         Self::new("system:anonymous", &["system:unauthenticated"])
     }
@@ -89,7 +89,7 @@ impl Users {
         self.tokens.remove(token);
     }
 
-    /// The owner of a token.
+    /// The user of a token.
     pub(crate) fn by_token(&self, token: &str) -> Option<&User> {
         self.tokens.get(token)
     }

@@ -6,9 +6,9 @@ use super::failure::{Cause, Failure};
 use super::kinds::Kind;
 use super::prepare::{self, Object};
 
-/// Longest name.
+/// Maximum length of names.
 const NAME: usize = 253;
-/// Longest name of the kinds that are DNS labels.
+/// Maximum length of names that are DNS labels.
 const LABEL: usize = 63;
 const NOT_A_SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character";
 const NOT_A_LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character";
@@ -98,10 +98,10 @@ fn secret(object: &Object, before: Option<&Object>, causes: &mut Vec<Cause>) {
     }
     if kind == "kubernetes.io/tls" {
         for file in ["tls.crt", "tls.key"] {
-            let there = object
+            let is_present = object
                 .get("data")
                 .is_some_and(|data| data.get(file).is_some());
-            if !there {
+            if !is_present {
                 causes.push(Cause::required(format!("data[{file}]"), ""));
             }
         }
@@ -129,7 +129,7 @@ fn class(object: &Object, before: Option<&Object>, causes: &mut Vec<Cause>) {
     }
 }
 
-/// A new Ingress may not name two classes.
+/// A new Ingress must not have two classes.
 fn one_class(object: &Object, causes: &mut Vec<Cause>) {
     const ANNOTATION: &str = "kubernetes.io/ingress.class";
     let named = object.get("spec").map(|spec| &spec["ingressClassName"]);
@@ -232,21 +232,21 @@ fn strict_path(text: &str, field: &str, causes: &mut Vec<Cause>) {
             "must be an absolute path",
         ));
     }
-    for bad in ["//", "/./", "/../", "%2f", "%2F"] {
-        if text.contains(bad) {
+    for sequence in ["//", "/./", "/../", "%2f", "%2F"] {
+        if text.contains(sequence) {
             causes.push(Cause::invalid(
                 field,
                 &text.into(),
-                &format!("must not contain '{bad}'"),
+                &format!("must not contain '{sequence}'"),
             ));
         }
     }
-    for bad in ["/..", "/."] {
-        if text.ends_with(bad) {
+    for end in ["/..", "/."] {
+        if text.ends_with(end) {
             causes.push(Cause::invalid(
                 field,
                 &text.into(),
-                &format!("cannot end with '{bad}'"),
+                &format!("cannot end with '{end}'"),
             ));
         }
     }

@@ -29,7 +29,7 @@ use super::shared::{Disturbed, Opened, Shared, State};
 use super::store::Event;
 use super::stored::Stored;
 
-/// Changes that go out in one piece.
+/// Maximum of changes in one piece.
 const BATCH: usize = 512;
 /// The annotation of the bookmark after the initial events.
 const INITIAL_END: &str = "k8s.io/initial-events-end";
@@ -45,8 +45,8 @@ pub(crate) struct Watch {
     at: u64,
     /// Changes up to this version are not sent: the client has them.
     since: u64,
-    /// Number of disturbances that took effect.
-    seen: usize,
+    /// Number of disturbances that were processed.
+    processed: usize,
     changed: Receiver<u64>,
     bookmarks: bool,
     next_bookmark: Instant,
@@ -83,7 +83,7 @@ impl Watch {
             output: Output::default(),
             at: collection.end(),
             since: 0,
-            seen: state.disturbances.len(),
+            processed: state.disturbances.len(),
             changed: collection.changed(),
             bookmarks,
             next_bookmark: now + shared.options.bookmark_interval,
@@ -95,7 +95,7 @@ impl Watch {
         Ok(watch)
     }
 
-    /// What it sends.
+    /// The pieces of the response body.
     pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Aborted>> + Send {
         stream::unfold(self, |mut watch| async move {
             let piece = watch.next().await?;
@@ -113,7 +113,7 @@ impl Watch {
                     .refuse(&Failure::too_new(start.version, version));
             }
             for stored in read::selected(&state.store, self.kind, selection) {
-                self.output.send(self.encoder.whole("ADDED", &stored));
+                self.output.send(self.encoder.event("ADDED", &stored));
             }
             if start.marked && self.bookmarks {
                 let annotations = serde_json::json!({INITIAL_END: "true"});
@@ -155,7 +155,7 @@ impl Watch {
         }
     }
 
-    /// Processes changes and disturbances; whether there were any.
+    /// Processes changes and disturbances, and returns whether there were any.
     fn advance(&mut self) -> bool {
         let shared = self.shared.clone();
         let state = shared.state();
@@ -166,7 +166,7 @@ impl Watch {
             self.output.refuse(&failure);
             return true;
         };
-        let before = (self.at, self.seen);
+        let before = (self.at, self.processed);
         for event in &events {
             if !self.disturb_before(event.now.version, &state.disturbances) {
                 return true;
@@ -177,27 +177,30 @@ impl Watch {
         if events.len() < BATCH {
             self.disturb_before(u64::MAX, &state.disturbances);
         }
-        before != (self.at, self.seen)
+        before != (self.at, self.processed)
     }
 
     fn take(&mut self, event: &Event) {
         if event.now.version <= self.since {
             return;
         }
-        if let Some(line) = self.encoder.take(event) {
+        if let Some(line) = self.encoder.change(event) {
             self.output.change(line);
         }
     }
 
-    /// Applies the disturbances before a change; whether the watch goes on.
+    /// Applies the disturbances before a change, and returns whether the watch continues.
     fn disturb_before(&mut self, version: u64, all: &[Disturbed]) -> bool {
-        while let Some(next) = all.get(self.seen).filter(|next| next.version < version) {
-            self.seen += 1;
-            let mine = next.resource.as_ref();
-            if mine.is_none_or(|resource| resource == self.kind.plural) {
+        while let Some(next) = all
+            .get(self.processed)
+            .filter(|next| next.version < version)
+        {
+            self.processed += 1;
+            let target = next.resource.as_ref();
+            if target.is_none_or(|resource| resource == self.kind.plural) {
                 self.apply(next);
             }
-            if !self.output.is_on() {
+            if !self.output.is_running() {
                 return false;
             }
         }
@@ -205,10 +208,10 @@ impl Watch {
     }
 
     fn apply(&mut self, disturbed: &Disturbed) {
-        if disturbed.what == Disturbance::Bookmark {
+        if disturbed.disturbance == Disturbance::Bookmark {
             return self.bookmark(disturbed.version);
         }
-        self.output.apply(&disturbed.what);
+        self.output.apply(&disturbed.disturbance);
     }
 
     fn bookmark(&mut self, version: u64) {
@@ -224,10 +227,10 @@ impl Watch {
         let now = Instant::now();
         let ends = self.deadline.is_some_and(|deadline| deadline <= now);
         if ends || self.next_bookmark <= now {
-            // Changes so far are sent first, because the bookmark says that they were.
+            // Changes so far are sent first: the bookmark's version includes them.
             let shared = self.shared.clone();
-            while self.advance() && self.output.is_on() {}
-            if self.output.is_on() {
+            while self.advance() && self.output.is_running() {}
+            if self.output.is_running() {
                 let version = shared.state().store.version();
                 let caught_up = !self.advance();
                 if caught_up {
@@ -235,19 +238,19 @@ impl Watch {
                 }
             }
         }
-        if ends && self.output.is_on() {
+        if ends && self.output.is_running() {
             self.output.end();
         }
     }
 }
 
-/// Where a watch starts.
+/// Start of a watch.
 struct Start {
     /// The version that the client has.
     version: u64,
-    /// Whether what exists is sent first.
+    /// Whether existing objects are sent first.
     initial: bool,
-    /// Whether the end of that is marked.
+    /// Whether a bookmark marks the end of the existing objects.
     marked: bool,
 }
 
@@ -290,7 +293,7 @@ impl Start {
     }
 }
 
-/// The name of the event that a change is to a selection.
+/// The name of the event for a change, by whether the selection has the object before and after.
 fn event_name(event: &Event, selection: &Selection) -> Option<&'static str> {
     let deleted = event.change == super::store::Change::Deleted;
     let before = event
@@ -306,8 +309,8 @@ fn event_name(event: &Event, selection: &Selection) -> Option<&'static str> {
     }
 }
 
-/// The object in an event: one that left a selection is sent in its last state there, at the new version.
-fn shown(kind: &Kind, event: &Event) -> Arc<Stored> {
+/// The object in the event when it leaves a selection: its last state there, at the new version.
+fn last_selected(kind: &Kind, event: &Event) -> Arc<Stored> {
     match &event.before {
         Some(before) => Arc::new(before.at_version(&KINDS[kind.storage()], event.now.version)),
         None => event.now.clone(),

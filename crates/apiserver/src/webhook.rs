@@ -1,5 +1,5 @@
-//! Calling a webhook over HTTPS. A connection is reused for the next review, as in kube-apiserver: when a webhook closes one
-//! without notice, the review that is being sent fails.
+//! Calls of webhooks over HTTPS. A connection is reused for the next review, as in kube-apiserver: when a webhook closes one
+//! without notice, the review in flight fails.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,9 +24,9 @@ use super::shared::Shared;
 
 /// Default of `timeoutSeconds`.
 const TIMEOUT: u64 = 10;
-/// Longest response.
-const LONGEST: usize = 3 * 1024 * 1024;
-/// The port of HTTPS.
+/// Maximum length of a response.
+const MAX_RESPONSE: usize = 3 * 1024 * 1024;
+/// The default port.
 const HTTPS: u16 = 443;
 
 /// A connection to a webhook.
@@ -42,7 +42,7 @@ struct Target {
     address: SocketAddr,
 }
 
-/// Calls a webhook; the `response` of its review, or why there is none.
+/// Calls a webhook and returns the `response` of its review, or the reason of the failure.
 pub(super) async fn call(shared: &Shared, hook: &Value, review: &Value) -> Result<Value, String> {
     let seconds = hook["timeoutSeconds"].as_u64().unwrap_or(TIMEOUT);
     let mut target = target(shared, &hook["clientConfig"])?;
@@ -155,7 +155,7 @@ async fn exchange(
         None => connect(target, config).await?,
     };
     let response = match sender.send_request(request()?).await {
-        // It was closed before the request was written.
+        // The connection was closed before the request was written.
         Err(error) if error.is_canceled() => {
             sender = connect(target, config).await?;
             sender.send_request(request()?).await
@@ -164,7 +164,9 @@ async fn exchange(
     };
     let response = response.map_err(|error| error.to_string())?;
     let status = response.status();
-    let body = Limited::new(response.into_body(), LONGEST).collect().await;
+    let body = Limited::new(response.into_body(), MAX_RESPONSE)
+        .collect()
+        .await;
     let body = body.map_err(|error| error.to_string())?.to_bytes();
     if sender.ready().await.is_ok() {
         shared.control().pool.insert(key, sender);
@@ -173,18 +175,18 @@ async fn exchange(
 }
 
 async fn connect(target: &Target, config: &Value) -> Result<PooledConnection, String> {
-    let words = |error: &dyn std::fmt::Display| error.to_string();
+    let text = |error: &dyn std::fmt::Display| error.to_string();
     let connector = TlsConnector::from(Arc::new(trusting(config)?));
-    let name = ServerName::try_from(target.server_name.clone()).map_err(|error| words(&error))?;
+    let name = ServerName::try_from(target.server_name.clone()).map_err(|error| text(&error))?;
     let stream = TcpStream::connect(target.address)
         .await
-        .map_err(|error| words(&error))?;
+        .map_err(|error| text(&error))?;
     let stream = connector.connect(name, stream).await;
     let stream = stream.map_err(|error| format!("tls: failed to verify certificate: {error}"))?;
     let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
-        .map_err(|error| words(&error))?;
-    // Errors show in its requests.
+        .map_err(|error| text(&error))?;
+    // Its errors fail its requests.
     tokio::spawn(async move { drop(connection.await) });
     Ok(sender)
 }

@@ -10,7 +10,7 @@ use super::prepare::Object;
 use super::shared::{Shared, State};
 use super::stored::Stored;
 
-/// Makes a workload ready, with that option; its state then.
+/// Makes a workload ready, if that option is set, and returns its state.
 pub(crate) fn play(
     shared: &Shared,
     state: &mut State,
@@ -21,7 +21,7 @@ pub(crate) fn play(
         return stored;
     }
     let mut object = stored.object();
-    let Some(status) = goal(kind.kind, &object) else {
+    let Some(status) = ready_status(kind.kind, &object) else {
         return stored;
     };
     let known = object
@@ -34,7 +34,7 @@ pub(crate) fn play(
     state.store.put(kind.storage(), object)
 }
 
-fn goal(kind: &str, object: &Object) -> Option<Value> {
+fn ready_status(kind: &str, object: &Object) -> Option<Value> {
     let generation = &object.get("metadata")?["generation"];
     let replicas = object
         .get("spec")

@@ -24,8 +24,8 @@ use super::users::User;
 use super::validate;
 use super::workloads;
 
-/// How often a patch is retried after conflicts, as in kube-apiserver.
-const TRIES: usize = 5;
+/// Maximum of attempts after conflicts, as in kube-apiserver.
+const MAX_ATTEMPTS: usize = 5;
 
 /// A write: its kind, request and user.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +52,7 @@ pub(crate) async fn create(caller: Caller<'_>, body: Value) -> Result<Written, F
         let message = "resourceVersion should not be set on objects to be created";
         return Err(Failure::new(500, "", message));
     }
-    prepare::place(kind, &mut object, &caller.info.key())?;
+    prepare::set_key(kind, &mut object, &caller.info.key())?;
     if kind.has_status() {
         object.remove("status");
     }
@@ -64,12 +64,12 @@ pub(crate) async fn create(caller: Caller<'_>, body: Value) -> Result<Written, F
 pub(crate) async fn update(caller: Caller<'_>, body: Value) -> Result<Written, Failure> {
     let (kind, key) = (caller.kind, caller.info.key());
     let mut object = prepare::typed(kind, body)?;
-    prepare::place(kind, &mut object, &key)?;
+    prepare::set_key(kind, &mut object, &key)?;
     let before = caller.current()?;
     let conditional = !prepare::metadata_text(&object, "resourceVersion").is_empty();
     let writer = caller.writer("Update");
     let mut before = before;
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         match change(caller, &before, object.clone(), &writer).await? {
             Some(written) => return Ok(written),
             None if conditional => break,
@@ -83,7 +83,7 @@ pub(crate) async fn update(caller: Caller<'_>, body: Value) -> Result<Written, F
 pub(crate) async fn patch(caller: Caller<'_>, body: &[u8]) -> Result<Written, Failure> {
     let (kind, key) = (caller.kind, caller.info.key());
     let patch = Patch::read(&caller.info.content_type, body)?;
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         let before = caller.shared.find(kind.storage(), &key);
         let written = match (&patch, before) {
             (Patch::Apply(config), before) => apply_once(caller, config, before).await?,
@@ -91,7 +91,7 @@ pub(crate) async fn patch(caller: Caller<'_>, body: &[u8]) -> Result<Written, Fa
                 let whole = before.value(kind);
                 let patched = patch::apply(kind, &patch, whole)?;
                 let mut object = prepare::typed(kind, patched)?;
-                prepare::place(kind, &mut object, &key)?;
+                prepare::set_key(kind, &mut object, &key)?;
                 let writer = caller.writer("Update");
                 change(caller, &before, object, &writer).await?
             }
@@ -161,7 +161,7 @@ async fn new(caller: Caller<'_>, mut object: Object, writer: &Writer) -> Result<
     })
 }
 
-/// Makes an object the next state of another; `None`: there was another write meanwhile.
+/// Replaces `before` by `object`; `None`: there was another write meanwhile.
 async fn change(
     caller: Caller<'_>,
     before: &Arc<Stored>,
@@ -224,7 +224,7 @@ pub(crate) fn insert(shared: &Shared, kind: &Kind, object: Object) -> Result<Arc
     Ok(stored)
 }
 
-/// Stores the next state of an object; `None`: it has another version meanwhile.
+/// Stores the next state of an object; `None`: its version changed meanwhile.
 pub(crate) fn replace(
     shared: &Shared,
     kind: &Kind,
@@ -236,9 +236,9 @@ pub(crate) fn replace(
     if current.version != before.version {
         return None;
     }
-    let doomed = !prepare::metadata_text(&object, "deletionTimestamp").is_empty();
+    let is_deleted = !prepare::metadata_text(&object, "deletionTimestamp").is_empty();
     let stored = state.store.put(kind.storage(), object);
-    let stored = if doomed && !delete::is_held(&stored) {
+    let stored = if is_deleted && !delete::has_finalizers(&stored) {
         state.store.remove(kind.storage(), &before.key)?
     } else {
         workloads::play(shared, &mut state, kind, stored)

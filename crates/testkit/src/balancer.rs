@@ -1,5 +1,5 @@
-//! One address in front of several replicas, like kube-proxy: new connections go to replicas whose last `/readyz` probe got
-//! 200; open connections stay, whatever happens to the replica.
+//! One address for several replicas, like kube-proxy: new connections go to replicas whose last `/readyz` probe got 200; open
+//! connections stay, whatever happens to the replica.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::runtime::Runtime;
 use crate::client::request::Request;
 use crate::wait;
 
-/// Between two probes of a replica.
+/// Interval of the probes of a replica.
 const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A running balancer; it stops when dropped.
@@ -33,7 +33,7 @@ struct Shared {
     stopping: AtomicBool,
 }
 
-/// A replica, as the probes see it.
+/// A replica and its probed state.
 #[derive(Debug)]
 struct Replica {
     traffic: SocketAddr,
@@ -43,7 +43,7 @@ struct Replica {
 }
 
 impl Balancer {
-    /// Listens on this address, for replicas with these addresses for traffic and for `/readyz`.
+    /// Listens on this address, for replicas with these addresses of traffic and of `/readyz`.
     ///
     /// # Panics
     /// When it cannot listen.
@@ -81,7 +81,7 @@ impl Balancer {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -142,7 +142,7 @@ impl Shared {
 
 async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     while let Ok((client, _)) = listener.accept().await {
-        // With no replica ready the connection closes.
+        // Without a ready replica the connection closes.
         let Some(replica) = shared.pick() else {
             continue;
         };
@@ -156,9 +156,9 @@ async fn forward(mut client: TcpStream, traffic: SocketAddr) {
         return;
     };
     for stream in [&client, &server] {
-        // Only speed is lost without it.
+        // A failure costs only speed.
         let _ = stream.set_nodelay(true);
     }
-    // Ends when either side does.
+    // Ends when either side closes.
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }

@@ -1,4 +1,4 @@
-//! Certificates made for a test.
+//! Certificates for tests.
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 
@@ -23,7 +23,7 @@ impl Authority {
     /// A new authority.
     ///
     /// # Panics
-    /// When the cryptography library cannot make a key.
+    /// When the cryptography library cannot generate a key.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -4,19 +4,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::wait::PATIENCE;
 
-/// Shut at first; opens once and for all. Clones are the same gate.
+/// A gate that is closed until it is opened, for good. Clones share its state.
 #[derive(Clone, Debug, Default)]
 pub struct Gate {
     inner: Arc<(Mutex<bool>, Condvar)>,
 }
 
 impl Gate {
-    /// A gate that is shut.
+    /// A closed gate.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Opens it: everything that waits or comes later passes.
+    /// Opens the gate for current and later callers of [`pass`](Self::pass).
     pub fn open(&self) {
         *lock(&self.inner.0) = true;
         self.inner.1.notify_all();
@@ -30,19 +30,19 @@ impl Gate {
     /// Waits until the gate is open.
     ///
     /// # Panics
-    /// When it stays shut for [`PATIENCE`].
+    /// When it stays closed for [`PATIENCE`].
     pub fn pass(&self) {
-        let (shut, waited) = self
+        let (open, waited) = self
             .inner
             .1
             .wait_timeout_while(lock(&self.inner.0), PATIENCE, |open| !*open)
             .unwrap_or_else(PoisonError::into_inner);
-        drop(shut);
-        assert!(!waited.timed_out(), "a gate stayed shut for {PATIENCE:?}");
+        drop(open);
+        assert!(!waited.timed_out(), "a gate stayed closed for {PATIENCE:?}");
     }
 }
 
-/// Locks, also after a holder panicked: that test has failed, and others still read.
+/// Locks, also after a holder panicked: its test has failed, and other threads still read.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

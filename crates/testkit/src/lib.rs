@@ -1,8 +1,8 @@
-//! What tests and benches share: the program under test, clients, scripted upstreams and manifests.
+//! Shared by tests and benches: the program under test, clients, scripted upstreams and manifests.
 //!
 //! Everything here is blocking, except where a protocol needs a runtime (HTTP/2): a test reads from top to bottom. Waits
-//! are for events or conditions and bounded by [`PATIENCE`]; nothing sleeps for a guessed duration. Helpers panic and show
-//! what was sent and received, because a test that cannot go on has failed.
+//! are for events or conditions and bounded by [`PATIENCE`]; nothing sleeps for a guessed duration. Helpers panic with
+//! what was sent and received, because a failed step is a failed test.
 //!
 //! Only tests and benches may depend on it; it is not part of the program.
 

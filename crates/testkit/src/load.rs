@@ -1,4 +1,4 @@
-//! A load: connections that send the same request again and again, and count what fails.
+//! A load: connections that repeat the same request and count failures.
 
 use std::io;
 use std::net::SocketAddr;
@@ -11,8 +11,8 @@ use crate::client::request::Request;
 use crate::client::response::Response;
 use crate::wait;
 
-/// Failures that a report describes.
-const REMEMBERED: usize = 20;
+/// Maximum of failures that a report describes.
+const MAX_FAILURES: usize = 20;
 
 /// A load that runs until it is stopped.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Report {
 }
 
 impl Load {
-    /// Starts as many connections, each of which sends `request` as soon as the last response is read. A response is good
+    /// Starts this many connections, each of which sends `request` as soon as the last response is read. A response is good
     /// when its status is 2xx, its body is complete and `check` accepts it.
     pub fn start(
         address: SocketAddr,
@@ -79,7 +79,7 @@ impl Load {
         });
     }
 
-    /// Ends the load after the requests in flight.
+    /// Stops the load after the requests in flight.
     ///
     /// # Panics
     /// When a worker panicked.
@@ -92,7 +92,7 @@ impl Load {
             report.failed += part.failed;
             report.failures.extend(part.failures);
         }
-        report.failures.truncate(REMEMBERED);
+        report.failures.truncate(MAX_FAILURES);
         report
     }
 }
@@ -118,7 +118,7 @@ impl<C: Fn(&Response) -> Result<(), String>> Worker<C> {
                 Err(failure) => {
                     connection = None;
                     report.failed += 1;
-                    if report.failures.len() < REMEMBERED {
+                    if report.failures.len() < MAX_FAILURES {
                         report.failures.push(failure);
                     }
                 }

@@ -1,5 +1,5 @@
-//! Kubernetes objects, and their text. Objects are written as JSON, which is YAML, so that no value needs quoting rules;
-//! `---` separates documents.
+//! Kubernetes objects and their text. Objects are written as JSON, which is YAML, so that no value needs quoting; `---`
+//! separates documents.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::certificate::Issued;
 
-/// The namespace of every object made here.
+/// The namespace of every object built here.
 pub const NAMESPACE: &str = "shop";
 /// Prefix of the annotations of ingress-nginx.
 const PREFIX: &str = "nginx.ingress.kubernetes.io";
@@ -135,13 +135,13 @@ impl Ingress {
         })
     }
 
-    /// Sets when it was created, as RFC 3339: the older one wins a conflict.
+    /// Sets the creation timestamp, as RFC 3339: the older Ingress wins a conflict.
     pub fn created(mut self, timestamp: &str) -> Self {
         self.created = Some(timestamp.to_owned());
         self
     }
 
-    /// Adds a rule for a host; an empty name makes a rule without host. Paths that follow belong to it.
+    /// Adds a rule for a host; an empty name adds a rule without host. The following paths belong to it.
     pub fn host(mut self, host: &str) -> Self {
         let host = (!host.is_empty()).then(|| host.to_owned());
         self.rules.push((host, Vec::new()));

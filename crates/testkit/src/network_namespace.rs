@@ -1,6 +1,6 @@
-//! Network namespaces: each is like a machine with its own ports 80 and 443, and none reaches the outside.
+//! Network namespaces: each is like a machine with its own ports 80 and 443, and none has access to the outside.
 //!
-//! `ip` makes them, which needs root; [`NetworkNamespace::new`] returns `None` without it.
+//! `ip` creates them, which needs root; [`NetworkNamespace::new`] returns `None` without it.
 
 use std::fs::File;
 use std::os::fd::AsFd as _;
@@ -10,23 +10,23 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-/// Makes the names in one process unique.
+/// Makes names unique in this process.
 static COUNT: AtomicU32 = AtomicU32::new(0);
 
-/// A network namespace with its loopback interface up. Clones are the same one; it is deleted when the last is
-/// dropped and no thread or process is left in it.
+/// A network namespace with its loopback interface up. Clones share it; it is deleted when the last clone is dropped and no
+/// thread or process is left in it.
 #[derive(Clone, Debug)]
 pub struct NetworkNamespace {
-    made: Arc<Made>,
+    created: Arc<Created>,
 }
 
 #[derive(Debug)]
-struct Made {
+struct Created {
     name: String,
 }
 
 impl NetworkNamespace {
-    /// Creates one; `None` without the right to.
+    /// Creates a namespace; `None` without the permission.
     pub fn new() -> Option<Self> {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("headgate-{}-{number}", std::process::id());
@@ -34,7 +34,7 @@ impl NetworkNamespace {
             return None;
         }
         let namespace = Self {
-            made: Arc::new(Made { name }),
+            created: Arc::new(Created { name }),
         };
         namespace.ip(&["link", "set", "lo", "up"]);
         Some(namespace)
@@ -48,24 +48,24 @@ impl NetworkNamespace {
         self.ip(&["address", "add", address, "dev", "lo"]);
     }
 
-    /// Connects two by a virtual cable with these addresses at its ends, such as `10.0.1.1/24`.
+    /// Connects two namespaces by a virtual cable with these addresses at its ends, such as `10.0.1.1/24`.
     ///
     /// # Panics
     /// When it cannot.
-    pub fn link(&self, here: &str, other: &Self, there: &str) {
-        cable((Some(self), here), (other, there));
+    pub fn link(&self, address: &str, other: &Self, other_address: &str) {
+        cable((Some(self), address), (other, other_address));
     }
 
-    /// Connects the machine itself to it by a virtual cable with these addresses at its ends. The cable is deleted with the
-    /// namespace.
+    /// Connects the machine itself to the namespace by a virtual cable with these addresses at its ends. The cable is deleted
+    /// with the namespace.
     ///
     /// # Panics
     /// When it cannot.
-    pub fn attach(&self, here: &str, there: &str) {
-        cable((None, here), (self, there));
+    pub fn attach(&self, machine_address: &str, address: &str) {
+        cable((None, machine_address), (self, address));
     }
 
-    /// Adds a route to an address by way of another.
+    /// Adds a route to an address via another.
     ///
     /// # Panics
     /// When it cannot.
@@ -73,10 +73,10 @@ impl NetworkNamespace {
         self.ip(&["route", "add", address, "via", via]);
     }
 
-    /// Runs `run` in it, on a new thread; the threads and processes that it starts are in it as well.
+    /// Calls `run` in the namespace, on a new thread; the threads and processes that it starts are in the namespace as well.
     ///
     /// # Panics
-    /// When it cannot be entered, or `run` panics.
+    /// When the namespace cannot be entered, or `run` panics.
     pub fn run<T: Send>(&self, run: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| {
             let inside = scope.spawn(|| {
@@ -91,7 +91,7 @@ impl NetworkNamespace {
     }
 
     fn enter(&self) {
-        let path = format!("/run/netns/{}", self.made.name);
+        let path = format!("/run/netns/{}", self.created.name);
         let file = File::open(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
             .unwrap_or_else(|error| panic!("{path} cannot be entered: {error}"));
@@ -102,15 +102,18 @@ impl NetworkNamespace {
     }
 }
 
-impl Drop for Made {
+impl Drop for Created {
     fn drop(&mut self) {
-        // Nothing depends on its removal.
+        // Nothing depends on the deletion.
         try_ip(&["netns", "delete", &self.name]);
     }
 }
 
-/// Connects a namespace, or the machine itself (`None`), to another one.
-fn cable((near, here): (Option<&NetworkNamespace>, &str), (far, there): (&NetworkNamespace, &str)) {
+/// Connects a namespace, or the machine itself (`None`), to another namespace. Each end has an address.
+fn cable(
+    (near, near_address): (Option<&NetworkNamespace>, &str),
+    (far, far_address): (&NetworkNamespace, &str),
+) {
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     // All processes share the names of devices, which have 15 bytes at most.
     let device = |end: &str| format!("{end}{}-{number}", std::process::id() % 1_000_000);
@@ -122,10 +125,13 @@ fn cable((near, here): (Option<&NetworkNamespace>, &str), (far, there): (&Networ
         "name",
         &far_end,
         "netns",
-        &far.made.name,
+        &far.created.name,
     ];
     ip(near, &[&["link", "add", &near_end][..], &peer].concat());
-    for (namespace, device, address) in [(near, &near_end, here), (Some(far), &far_end, there)] {
+    for (namespace, device, address) in [
+        (near, &near_end, near_address),
+        (Some(far), &far_end, far_address),
+    ] {
         ip(namespace, &["address", "add", address, "dev", device]);
         ip(namespace, &["link", "set", device, "up"]);
     }
@@ -135,7 +141,7 @@ fn cable((near, here): (Option<&NetworkNamespace>, &str), (far, there): (&Networ
 fn ip(namespace: Option<&NetworkNamespace>, arguments: &[&str]) {
     let mut all = Vec::new();
     if let Some(namespace) = namespace {
-        all.extend(["-n", &namespace.made.name]);
+        all.extend(["-n", &namespace.created.name]);
     }
     all.extend(arguments);
     assert!(try_ip(&all), "ip {all:?} failed");

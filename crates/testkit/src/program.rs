@@ -1,4 +1,4 @@
-//! The program under test: started on free ports with manifests in a temporary folder, observed and stopped.
+//! The program under test: started on free ports with manifests in a temporary directory, observed and stopped.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use crate::client::response::Response;
 use crate::gate::lock;
 use crate::wait::{self, PATIENCE};
 
-/// Arguments that every program under test gets.
+/// Arguments of every program under test.
 const ARGUMENTS: [&str; 7] = [
     "--http-port=0",
     "--https-port=0",
@@ -32,7 +32,7 @@ const ARGUMENTS: [&str; 7] = [
 pub struct Program {
     child: Mutex<Child>,
     pid: Pid,
-    folder: TempDir,
+    directory: TempDir,
     staging: TempDir,
     output: Output,
     http: OnceLock<SocketAddr>,
@@ -47,7 +47,7 @@ struct Output {
     stderr: Arc<Mutex<Vec<String>>>,
 }
 
-/// The end of a program that ran to completion.
+/// The outcome of a program that ran to completion.
 #[derive(Debug)]
 pub struct Exit {
     /// Its exit status.
@@ -59,18 +59,18 @@ pub struct Exit {
 }
 
 impl Program {
-    /// Starts `binary serve FOLDER …` with these files (name and text), and waits until it is ready.
+    /// Starts `binary serve DIRECTORY …` with these files (name and text), and waits until it is ready.
     ///
     /// # Panics
     /// When it does not in time.
     pub fn start(binary: &Path, manifests: &[(&str, String)], arguments: &[&str]) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
+        let directory = tempfile::tempdir().expect("a directory can be created");
         for (name, text) in manifests {
-            std::fs::write(folder.path().join(name), text).expect("a manifest can be written");
+            std::fs::write(directory.path().join(name), text).expect("a manifest can be written");
         }
         let mut command = Command::new(binary);
-        command.arg("serve").arg(folder.path());
-        let program = Self::launch(command, arguments, folder);
+        command.arg("serve").arg(directory.path());
+        let program = Self::launch(command, arguments, directory);
         program.until_ready();
         program
     }
@@ -86,8 +86,8 @@ impl Program {
         (namespace, pod): (&str, &str),
         arguments: &[&str],
     ) -> Self {
-        let folder = tempfile::tempdir().expect("a folder can be made");
-        let file = folder.path().join("kubeconfig");
+        let directory = tempfile::tempdir().expect("a directory can be created");
+        let file = directory.path().join("kubeconfig");
         std::fs::write(&file, kubeconfig).expect("a kubeconfig can be written");
         let mut command = Command::new(binary);
         command
@@ -97,10 +97,10 @@ impl Program {
             .arg("--allow-loopback-upstreams")
             .env("POD_NAMESPACE", namespace)
             .env("POD_NAME", pod);
-        Self::launch(command, arguments, folder)
+        Self::launch(command, arguments, directory)
     }
 
-    fn launch(mut command: Command, arguments: &[&str], folder: TempDir) -> Self {
+    fn launch(mut command: Command, arguments: &[&str], directory: TempDir) -> Self {
         let mut child = command
             .args(ARGUMENTS)
             .args(arguments)
@@ -119,8 +119,8 @@ impl Program {
             admin: listening(&child, &output, "admin"),
             child,
             pid,
-            folder,
-            staging: tempfile::tempdir().expect("a folder can be made"),
+            directory,
+            staging: tempfile::tempdir().expect("a directory can be created"),
             output,
             http: OnceLock::new(),
             https: OnceLock::new(),
@@ -132,7 +132,7 @@ impl Program {
     /// # Panics
     /// When it does not in time.
     pub fn until_ready(&self) {
-        // First the address: this shows the log of a program that ended instead.
+        // First the address, because this panics with the log of a program that ended.
         self.http();
         wait::until("readiness", || self.is_ready().then_some(()));
     }
@@ -155,11 +155,12 @@ impl Program {
             collect(child.stdout.take(), &output.stdout),
             collect(child.stderr.take(), &output.stderr),
         ];
-        let Some(status) = ended_within_patience(&mut child) else {
-            // It may have ended meanwhile.
+        let Some(status) = ended_in_time(&mut child) else {
+            // Fails if it ended meanwhile.
             let _ = child.kill();
             panic!(
-                "{arguments:?} still runs after {PATIENCE:?}: {}",
+                "{arguments:?} still runs after {:?}: {}",
+                2 * PATIENCE,
                 output.tail()
             );
         };
@@ -224,31 +225,31 @@ impl Program {
             .is_ok_and(|response| response.status == 200)
     }
 
-    /// Writes or replaces a file in the watched folder, atomically.
+    /// Writes or replaces a file in the watched directory, atomically.
     ///
     /// # Panics
     /// When it cannot.
     pub fn write(&self, name: &str, text: &str) {
         let staged = self.staging.path().join(name);
         std::fs::write(&staged, text).expect("a manifest can be written");
-        std::fs::rename(&staged, self.folder.path().join(name)).expect("a file can be renamed");
+        std::fs::rename(&staged, self.directory.path().join(name)).expect("a file can be renamed");
     }
 
-    /// Renames a file in the watched folder.
+    /// Renames a file in the watched directory.
     ///
     /// # Panics
     /// When it cannot.
     pub fn rename(&self, from: &str, to: &str) {
-        let folder = self.folder.path();
-        std::fs::rename(folder.join(from), folder.join(to)).expect("a file can be renamed");
+        let directory = self.directory.path();
+        std::fs::rename(directory.join(from), directory.join(to)).expect("a file can be renamed");
     }
 
-    /// Removes a file from the watched folder.
+    /// Removes a file from the watched directory.
     ///
     /// # Panics
     /// When it cannot.
     pub fn remove(&self, name: &str) {
-        std::fs::remove_file(self.folder.path().join(name)).expect("a file can be removed");
+        std::fs::remove_file(self.directory.path().join(name)).expect("a file can be removed");
     }
 
     /// GET from the admin port.
@@ -262,7 +263,7 @@ impl Program {
     /// The table being served.
     ///
     /// # Panics
-    /// When the admin port does not show it.
+    /// When the admin port does not return it.
     pub fn table(&self) -> Value {
         let response = self.admin_get("/debug/table").is(200);
         serde_json::from_slice(&response.body).expect("the table is JSON")
@@ -271,7 +272,7 @@ impl Program {
     /// The generation of the table being served.
     ///
     /// # Panics
-    /// When the admin port does not show it.
+    /// When the admin port does not return it.
     pub fn generation(&self) -> u64 {
         self.table()["generation"]
             .as_u64()
@@ -288,12 +289,12 @@ impl Program {
         });
     }
 
-    /// Waits for a table that satisfies `good`.
+    /// Waits for a table that satisfies a condition.
     ///
     /// # Panics
     /// When none comes.
-    pub fn until_table(&self, what: &str, good: impl Fn(&Value) -> bool) -> Value {
-        wait::until(what, || Some(self.table()).filter(&good))
+    pub fn until_table(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        wait::until(what, || Some(self.table()).filter(&condition))
     }
 
     /// Makes a change, then waits for the next table.
@@ -309,7 +310,7 @@ impl Program {
     /// The metrics, as text.
     ///
     /// # Panics
-    /// When the admin port does not show them.
+    /// When the admin port does not return them.
     pub fn metrics(&self) -> String {
         self.admin_get("/metrics").is(200).text()
     }
@@ -317,7 +318,7 @@ impl Program {
     /// The sum of a metric's series that carry all these labels (`name="value"`).
     ///
     /// # Panics
-    /// When the admin port does not show metrics.
+    /// When the admin port does not return metrics.
     pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
         self.metrics()
             .lines()
@@ -342,8 +343,10 @@ impl Program {
     ///
     /// # Panics
     /// When it does not come.
-    pub fn until_access_log(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        wait::until(what, || self.stdout().into_iter().find(|line| wanted(line)))
+    pub fn until_access_log(&self, what: &str, matches: impl Fn(&str) -> bool) -> String {
+        wait::until(what, || {
+            self.stdout().into_iter().find(|line| matches(line))
+        })
     }
 
     /// Sends SIGTERM.
@@ -359,9 +362,10 @@ impl Program {
     /// # Panics
     /// When it does not end in time.
     pub fn wait(&self) -> ExitStatus {
-        ended_within_patience(&mut lock(&self.child)).unwrap_or_else(|| {
+        ended_in_time(&mut lock(&self.child)).unwrap_or_else(|| {
             panic!(
-                "the program still runs after {PATIENCE:?}: {}",
+                "the program still runs after {:?}: {}",
+                2 * PATIENCE,
                 self.output.tail()
             )
         })
@@ -371,7 +375,7 @@ impl Program {
 impl Drop for Program {
     fn drop(&mut self) {
         let mut child = lock(&self.child);
-        // It may have ended already.
+        // Fails if it has already ended.
         let _ = child.kill();
         let _ = child.wait();
         if std::thread::panicking() {
@@ -404,15 +408,15 @@ fn collect(
     }))
 }
 
-/// Waits for the log line that a listener writes; its address.
+/// Waits for the log line of a listener and returns its address.
 fn listening(child: &Mutex<Child>, output: &Output, name: &str) -> SocketAddr {
     let field = format!("name={name} ");
     let start = Instant::now();
     wait::until("listener", || {
         let found = lock(&output.stderr).iter().find_map(|line| {
             let line = line.replace('"', "");
-            let is_it = line.contains("listening") && format!("{line} ").contains(&field);
-            is_it.then(|| address_in(&line)).flatten()
+            let matches = line.contains("listening") && format!("{line} ").contains(&field);
+            matches.then(|| address_in(&line)).flatten()
         });
         let ended = lock(child).try_wait().ok().flatten();
         if found.is_none()
@@ -435,9 +439,10 @@ fn address_in(line: &str) -> Option<SocketAddr> {
     rest.split(' ').next()?.parse().ok()
 }
 
-fn ended_within_patience(child: &mut Child) -> Option<ExitStatus> {
+/// Twice the time of other waits, because a stop drains and clears statuses.
+fn ended_in_time(child: &mut Child) -> Option<ExitStatus> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE * 2 {
+    while start.elapsed() < 2 * PATIENCE {
         if let Ok(Some(status)) = child.try_wait() {
             return Some(status);
         }

@@ -14,7 +14,7 @@ pub const SETTINGS: (&str, &str) = ("ingress-nginx", "ingress-nginx-controller")
 /// The file that the objects are written to.
 pub const FILE: &str = "objects.yaml";
 
-/// Builds objects and flags; begins with the IngressClass alone.
+/// Builds objects and flags, starting with only the IngressClass.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     documents: Vec<Value>,
@@ -22,7 +22,7 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// Without hosts.
+    /// A scenario without hosts.
     pub fn new() -> Self {
         Self {
             documents: vec![manifest::ingress_class()],
@@ -30,7 +30,7 @@ impl Scenario {
         }
     }
 
-    /// One Ingress: host `a.test`, path `/`, these annotations, to Service `web` at this address.
+    /// One Ingress with these annotations: host `a.test`, path `/`, to Service `web` at this address.
     pub fn simple(address: SocketAddr, annotations: &[(&str, &str)]) -> Self {
         Self::new().service("web", &[address]).ingress(
             Ingress::new("web")

@@ -2,19 +2,19 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a wait may take before the test fails. Generous: a loaded machine is no bug.
-pub const PATIENCE: Duration = Duration::from_secs(15);
-/// Between two checks of a condition that sends no event.
+/// Maximum duration of a wait before the test fails. Generous: a loaded machine is not a bug.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Pause between two checks of a condition without an event.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Polls until `look` returns something, at most for [`PATIENCE`].
+/// Polls until `check` returns something, at most for [`PATIENCE`].
 ///
 /// # Panics
 /// When the time is up; the message names `what`.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut check: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
-        if let Some(found) = look() {
+        if let Some(found) = check() {
             return found;
         }
         assert!(

@@ -1,5 +1,5 @@
 //! The helpers against each other, without a proxy.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use bytes::Bytes;
 use headgate_testkit::manifest::{self, Ingress};
@@ -12,19 +12,19 @@ fn echo_returns_the_request() {
     let request = Request::post("/x?y", "hello")
         .field("X-A", "1")
         .field("X-A", "2");
-    let got = request.send(echo.address()).is(200).echo();
+    let echoed = request.send(echo.address()).is(200).echo();
     assert_eq!(
-        (got.name(), got.method(), got.target()),
+        (echoed.name(), echoed.method(), echoed.target()),
         ("one", "POST", "/x?y")
     );
-    assert_eq!((got.body(), got.version()), ("hello", "HTTP/1.1"));
-    assert_eq!(got.all("x-a"), ["1", "2"]);
-    got.has("host", "a.test").has("x-b", None);
+    assert_eq!((echoed.body(), echoed.version()), ("hello", "HTTP/1.1"));
+    assert_eq!(echoed.all("x-a"), ["1", "2"]);
+    echoed.has("host", "a.test").has("x-b", None);
     assert_eq!((echo.requests(), echo.connections()), (1, 1));
 }
 
 #[test]
-fn echo_obeys_control_fields() {
+fn echo_follows_control_fields() {
     let echo = Echo::start("one");
     let response = Request::get("/")
         .field("X-Echo-Status", "404")

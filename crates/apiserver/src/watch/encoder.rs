@@ -8,7 +8,7 @@ use super::super::kinds::Kind;
 use super::super::selectors::Selection;
 use super::super::store::{Change, Event};
 use super::super::stored::Stored;
-use super::{event_name, shown};
+use super::{event_name, last_selected};
 
 /// Encodes events in the form and for the selection of a watch.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Encoder {
         }
     }
 
-    /// An event of an object.
-    pub(super) fn whole(&self, name: &str, stored: &Stored) -> Bytes {
+    /// An event with an object.
+    pub(super) fn event(&self, name: &str, stored: &Stored) -> Bytes {
         let object = self.form.object(self.kind, stored);
         let mut line = BytesMut::with_capacity(object.len() + 40);
         encode::event(&mut line, name, &object);
@@ -43,14 +43,14 @@ impl Encoder {
         line.freeze()
     }
 
-    /// A change, if it is one to the selection of this watch.
-    pub(super) fn take(&self, event: &Event) -> Option<Bytes> {
+    /// A change, if it affects the selection of this watch.
+    pub(super) fn change(&self, event: &Event) -> Option<Bytes> {
         let name = event_name(event, &self.selection)?;
         let left = name == "DELETED" && event.change != Change::Deleted;
         Some(if left {
-            self.whole(name, &shown(self.kind, event))
+            self.event(name, &last_selected(self.kind, event))
         } else {
-            self.whole(name, &event.now)
+            self.event(name, &event.now)
         })
     }
 }

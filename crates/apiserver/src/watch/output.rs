@@ -9,8 +9,8 @@ use super::super::encode;
 use super::super::failure::Failure;
 use super::super::faults::Disturbance;
 
-/// Number of events that are kept for replays.
-const REMEMBERED: usize = 64;
+/// Maximum of events that are kept for replays.
+const MAX_REPLAYED: usize = 64;
 
 /// The connection must be aborted.
 #[derive(Debug)]
@@ -38,8 +38,8 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Whether it is undisturbed.
-    pub(crate) fn is_on(&self) -> bool {
+    /// Whether it is neither silent nor ending.
+    pub(crate) fn is_running(&self) -> bool {
         self.mode == Mode::Running
     }
 
@@ -68,7 +68,7 @@ impl Output {
 
     /// Sends a change, subject to disturbances.
     pub(crate) fn change(&mut self, event: Bytes) {
-        if self.last.len() == REMEMBERED {
+        if self.last.len() == MAX_REPLAYED {
             self.last.pop_front();
         }
         self.last.push_back(event.clone());
@@ -88,8 +88,8 @@ impl Output {
     }
 
     /// Applies a disturbance. Bookmarks are up to the source of the events.
-    pub(crate) fn apply(&mut self, what: &Disturbance) {
-        match what {
+    pub(crate) fn apply(&mut self, disturbance: &Disturbance) {
+        match disturbance {
             Disturbance::Close => self.end(),
             Disturbance::Abort => {
                 self.send(Bytes::from_static(b"{\"type\":\"MODIFIED\",\"obj"));
@@ -112,7 +112,7 @@ impl Output {
         }
     }
 
-    /// The next piece of the stream, or its end; continues when there is nothing to send. A silent watch never returns.
+    /// The next piece of the stream, or its end; continues when there is nothing to send. Never returns for a silent watch.
     pub(crate) async fn next(&mut self) -> ControlFlow<Option<Result<Bytes, Aborted>>> {
         if self.mode == Mode::Silent {
             std::future::pending::<()>().await;
@@ -124,7 +124,7 @@ impl Output {
             Mode::Running | Mode::Silent => ControlFlow::Continue(()),
             Mode::Ending => ControlFlow::Break(None),
             Mode::Aborting => {
-                // What was sent before is flushed when nothing follows at once.
+                // Earlier pieces are flushed when nothing follows at once.
                 tokio::task::yield_now().await;
                 ControlFlow::Break(Some(Err(Aborted)))
             }

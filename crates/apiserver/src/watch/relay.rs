@@ -20,8 +20,8 @@ pub(crate) struct Relay {
     body: Body,
     /// The beginning of an incomplete line.
     rest: BytesMut,
-    /// Number of disturbances that took effect.
-    seen: usize,
+    /// Number of disturbances that were processed.
+    processed: usize,
     changed: Receiver<u64>,
     output: Output,
     _open: Opened,
@@ -36,7 +36,7 @@ impl Relay {
             resource: kind.plural,
             body,
             rest: BytesMut::new(),
-            seen: state.disturbances.len(),
+            processed: state.disturbances.len(),
             changed: state.store.collection(kind.storage()).changed(),
             output: Output::default(),
             _open: open,
@@ -44,7 +44,7 @@ impl Relay {
         }
     }
 
-    /// What it sends.
+    /// The pieces of the response body.
     pub(crate) fn stream(self) -> impl Stream<Item = Result<Bytes, Aborted>> + Send {
         stream::unfold(self, |mut relay| async move {
             let piece = relay.next().await?;
@@ -72,20 +72,20 @@ impl Relay {
         }
     }
 
-    /// Applies new disturbances; whether there were any.
+    /// Applies new disturbances and returns whether there were any.
     fn disturb(&mut self) -> bool {
         let state = self.shared.state();
-        let before = self.seen;
-        while self.output.is_on()
-            && let Some(next) = state.disturbances.get(self.seen)
+        let before = self.processed;
+        while self.output.is_running()
+            && let Some(next) = state.disturbances.get(self.processed)
         {
-            self.seen += 1;
-            let mine = next.resource.as_ref();
-            if mine.is_none_or(|resource| resource == self.resource) {
-                self.output.apply(&next.what);
+            self.processed += 1;
+            let target = next.resource.as_ref();
+            if target.is_none_or(|resource| resource == self.resource) {
+                self.output.apply(&next.disturbance);
             }
         }
-        before != self.seen
+        before != self.processed
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -1,4 +1,4 @@
-//! Deleting.
+//! Deletion.
 
 use std::sync::Arc;
 
@@ -15,8 +15,7 @@ use super::super::shared::{Shared, State};
 use super::super::stored::{Key, Stored};
 use super::Caller;
 
-/// Whether an object has finalizers.
-pub(super) fn is_held(stored: &Stored) -> bool {
+pub(super) fn has_finalizers(stored: &Stored) -> bool {
     let object = stored.object();
     let finalizers = object
         .get("metadata")
@@ -26,31 +25,31 @@ pub(super) fn is_held(stored: &Stored) -> bool {
         .is_some_and(|finalizers| !finalizers.is_empty())
 }
 
-/// Deletes the object that the request names; the response.
+/// Deletes the object of the request and returns the response.
 pub(crate) async fn one(caller: Caller<'_>, options: &Value) -> Result<Value, Failure> {
     let (shared, kind) = (caller.shared, caller.kind);
     let before = read::one(shared, kind, caller.info)?;
     check(kind, &before, &options["preconditions"])?;
     admission::review(caller, Some(&before.object()), None).await?;
-    if is_dry(caller, options) {
+    if is_dry_run(caller, options) {
         return Ok(success(kind, &before));
     }
     let mut state = shared.state();
     let Some(current) = state.store.get(kind.storage(), &before.key).cloned() else {
         return Err(Failure::not_found(kind, &before.key.name));
     };
-    let held = is_held(&current);
-    let gone = end(&mut state, kind, &current);
+    let is_kept = has_finalizers(&current);
+    let last = end(&mut state, kind, &current);
     drop(state);
     shared.changed().notify_all();
-    Ok(if held {
-        gone.value(kind)
+    Ok(if is_kept {
+        last.value(kind)
     } else {
-        success(kind, &gone)
+        success(kind, &last)
     })
 }
 
-/// Deletes everything that the request selects; the response.
+/// Deletes the objects that the request selects and returns the response.
 pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::Bytes, Failure> {
     let (shared, kind) = (caller.shared, caller.kind);
     let selection = caller.info.selection(kind)?;
@@ -59,7 +58,7 @@ pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::By
         admission::review(caller, Some(&stored.object()), None).await?;
     }
     let mut state = shared.state();
-    if !is_dry(caller, options) {
+    if !is_dry_run(caller, options) {
         for stored in &selected {
             if let Some(current) = state.store.get(kind.storage(), &stored.key).cloned() {
                 end(&mut state, kind, &current);
@@ -72,7 +71,7 @@ pub(crate) async fn all(caller: Caller<'_>, options: &Value) -> Result<bytes::By
     Ok(Form::Whole.list(kind, &metadata, selected.iter().map(Arc::as_ref)))
 }
 
-/// Deletes an object without admission; whether it existed.
+/// Deletes an object without admission and returns whether it existed.
 pub(crate) fn remove(shared: &Shared, kind: &Kind, key: &Key) -> bool {
     let mut state = shared.state();
     let Some(current) = state.store.get(kind.storage(), key).cloned() else {
@@ -84,7 +83,7 @@ pub(crate) fn remove(shared: &Shared, kind: &Kind, key: &Key) -> bool {
     true
 }
 
-fn is_dry(caller: Caller<'_>, options: &Value) -> bool {
+fn is_dry_run(caller: Caller<'_>, options: &Value) -> bool {
     caller.info.query.dry_run() || options["dryRun"][0] == "All"
 }
 
@@ -111,16 +110,16 @@ fn check(kind: &Kind, before: &Stored, preconditions: &Value) -> Result<(), Fail
     Ok(())
 }
 
-/// Deletes an object, or marks it when it has finalizers. Objects in a deleted namespace are deleted, too.
+/// Deletes an object, or marks it as deleted when it has finalizers. Objects in a deleted namespace are deleted, too.
 fn end(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
-    if is_held(current) {
+    if has_finalizers(current) {
         return mark(state, kind, current);
     }
     if kind.kind == "Namespace" {
-        empty(state, &current.key.name);
+        delete_contents(state, &current.key.name);
     }
-    let gone = state.store.remove(kind.storage(), &current.key);
-    gone.unwrap_or_else(|| current.clone())
+    let last = state.store.remove(kind.storage(), &current.key);
+    last.unwrap_or_else(|| current.clone())
 }
 
 fn mark(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
@@ -138,7 +137,7 @@ fn mark(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
     state.store.put(kind.storage(), object)
 }
 
-fn empty(state: &mut State, namespace: &str) {
+fn delete_contents(state: &mut State, namespace: &str) {
     for (storage, kind) in KINDS.iter().enumerate() {
         if !kind.namespaced || kind.storage() != storage {
             continue;
@@ -151,9 +150,9 @@ fn empty(state: &mut State, namespace: &str) {
     }
 }
 
-fn success(kind: &Kind, gone: &Stored) -> Value {
+fn success(kind: &Kind, deleted: &Stored) -> Value {
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
-        "details": {"name": gone.key.name, "group": kind.group, "kind": kind.plural, "uid": gone.uid},
+        "details": {"name": deleted.key.name, "group": kind.group, "kind": kind.plural, "uid": deleted.uid},
     })
 }

@@ -30,10 +30,10 @@ fn configured(api: &ApiServer, authority: &Authority, more: Value) {
     }));
 }
 
-fn hooked(answer: Value) -> (ApiServer, Authority, Hook) {
+fn hooked(response: Value) -> (ApiServer, Authority, Hook) {
     let api = ApiServer::start();
     let authority = Authority::new();
-    let hook = Hook::start(&authority.issue(&["hook.a.svc"]), answer);
+    let hook = Hook::start(&authority.issue(&["hook.a.svc"]), response);
     api.route_service("a", "hook", 443, hook.address());
     configured(&api, &authority, json!({}));
     (api, authority, hook)

@@ -3,12 +3,12 @@
 use headgate_apiserver::ApiServer;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, get, ingress, send};
+use crate::client::{Received, get, ingress, send};
 
 const MAP: &str = "/api/v1/namespaces/a/configmaps/one";
 const INGRESS: &str = "/apis/networking.k8s.io/v1/namespaces/a/ingresses/web";
 
-fn apply(api: &ApiServer, manager: &str, data: Value) -> Answer {
+fn apply(api: &ApiServer, manager: &str, data: Value) -> Received {
     let config =
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "one"}, "data": data});
     send(
@@ -32,7 +32,7 @@ fn apply_creates_merges_and_removes() {
     apply(&api, "n", json!({"c": "3"})).is(200);
     let next = apply(&api, "m", json!({"a": "4"})).is(200);
     assert_eq!(next["data"], json!({"a": "4", "c": "3"}));
-    // Applying the same again is no change.
+    // Applying the same again changes nothing.
     let version = api.version();
     apply(&api, "m", json!({"a": "4"})).is(200);
     assert_eq!(api.version(), version);
@@ -53,7 +53,7 @@ fn fields_of_other_managers_conflict_unless_forced() {
     apply(&api, "n", json!({"a": "1"})).is(200);
     let forced = apply(&api, "n&force=true", json!({"a": "2"})).is(200);
     assert_eq!(forced["data"]["a"], "2");
-    // The field has another manager: the former one does not remove it by leaving it out.
+    // The field has another manager: the previous one does not remove it by omitting it.
     let left = apply(&api, "m", json!({"b": "1"})).is(200);
     assert_eq!(left["data"], json!({"a": "2", "b": "1"}));
 }
@@ -130,12 +130,12 @@ fn keyed_list_items_have_managers() {
         json!([{"port": 80, "name": "http"}, {"port": 81, "name": "more"}]),
     )
     .is(201);
-    apply("n", json!([{"port": 82, "name": "own"}])).is(200);
+    apply("n", json!([{"port": 82, "name": "other"}])).is(200);
     let left = apply("m", json!([{"port": 80, "name": "web"}])).is(200);
     let ports: Vec<_> = left["spec"]["ports"].as_array().unwrap().iter().collect();
-    let shown: Vec<String> = ports
+    let texts: Vec<String> = ports
         .iter()
         .map(|port| format!("{} {}", port["port"], port["name"]))
         .collect();
-    assert_eq!(shown, ["80 \"web\"", "82 \"own\""]);
+    assert_eq!(texts, ["80 \"web\"", "82 \"other\""]);
 }

@@ -4,14 +4,14 @@ use headgate_apiserver::ApiServer;
 use headgate_testkit::{Connection, Request, Response};
 use serde_json::{Value, json};
 
-/// A response with its body.
+/// A response with its decoded body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Received {
     pub(crate) response: Response,
     pub(crate) body: Value,
 }
 
-impl Answer {
+impl Received {
     #[track_caller]
     pub(crate) fn is(self, status: u16) -> Value {
         self.response.is(status);
@@ -20,7 +20,7 @@ impl Answer {
 }
 
 /// Sends a request, with a body unless that is null.
-pub(crate) fn send(api: &ApiServer, method: &str, path: &str, body: &Value) -> Answer {
+pub(crate) fn send(api: &ApiServer, method: &str, path: &str, body: &Value) -> Received {
     let kind = match method {
         "PATCH" if path.contains("fieldManager=") => "application/apply-patch+yaml",
         "PATCH" => "application/merge-patch+json",
@@ -35,20 +35,20 @@ pub(crate) fn send_as(
     path: &str,
     kind: &str,
     body: &Value,
-) -> Answer {
+) -> Received {
     let mut request = Request::new(method, path);
     if !body.is_null() {
         request = request.field("Content-Type", kind).body(body.to_string());
     }
-    answer(request.send(api.address()))
+    received(request.send(api.address()))
 }
 
-pub(crate) fn answer(response: Response) -> Answer {
+pub(crate) fn received(response: Response) -> Received {
     let body = serde_json::from_slice(&response.body).unwrap_or_default();
-    Answer { response, body }
+    Received { response, body }
 }
 
-pub(crate) fn get(api: &ApiServer, path: &str) -> Answer {
+pub(crate) fn get(api: &ApiServer, path: &str) -> Received {
     send(api, "GET", path, &Value::Null)
 }
 

@@ -1,4 +1,4 @@
-//! A webhook that always responds with the same.
+//! A webhook that always returns the same response.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -19,7 +19,7 @@ pub(crate) struct Hook {
 }
 
 impl Hook {
-    pub(crate) fn start(issued: &Issued, answer: Value) -> Self {
+    pub(crate) fn start(issued: &Issued, response: Value) -> Self {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let config = ServerConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -40,7 +40,7 @@ impl Hook {
                 let tls = ServerConnection::new(config.clone()).unwrap();
                 let mut stream = StreamOwned::new(tls, stream.unwrap());
                 // A client that does not trust the certificate disconnects.
-                drop(converse(&mut stream, &answer, &seen));
+                drop(serve(&mut stream, &response, &seen));
             }
         });
         Self { address, received }
@@ -63,9 +63,9 @@ impl Hook {
     }
 }
 
-fn converse(
+fn serve(
     stream: &mut StreamOwned<ServerConnection, TcpStream>,
-    answer: &Value,
+    response: &Value,
     seen: &Received,
 ) -> std::io::Result<()> {
     let mut head = Vec::new();
@@ -86,7 +86,7 @@ fn converse(
     let mut body = vec![0; length.parse().unwrap()];
     stream.read_exact(&mut body)?;
     let review: Value = serde_json::from_slice(&body).unwrap();
-    let mut response = answer.clone();
+    let mut response = response.clone();
     response["uid"] = review["request"]["uid"].clone();
     let path = head.split(' ').nth(1).unwrap().to_owned();
     seen.lock().unwrap().push((path, review));

@@ -8,11 +8,11 @@ use serde_json::json;
 
 /// kubectl with its own configuration.
 struct Kubectl {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Kubectl {
-    /// `None`, with a message, where it is not installed.
+    /// `None`, with a message, if it is not installed.
     fn find(api: &ApiServer) -> Option<Self> {
         let found = Command::new("kubectl")
             .arg("version")
@@ -22,17 +22,17 @@ impl Kubectl {
             println!("skipped: there is no kubectl");
             return None;
         }
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("config"), api.kubeconfig()).unwrap();
-        Some(Self { folder })
+        let directory = tempfile::tempdir().unwrap();
+        std::fs::write(directory.path().join("config"), api.kubeconfig()).unwrap();
+        Some(Self { directory })
     }
 
     fn command(&self, arguments: &str) -> Command {
         let mut command = Command::new("kubectl");
         command
             .args(arguments.split(' '))
-            .env("KUBECONFIG", self.folder.path().join("config"))
-            .env("HOME", self.folder.path())
+            .env("KUBECONFIG", self.directory.path().join("config"))
+            .env("HOME", self.directory.path())
             .env_remove("HTTP_PROXY")
             .env_remove("HTTPS_PROXY");
         command
@@ -56,7 +56,7 @@ impl Kubectl {
 
     /// A file to name in arguments.
     fn file(&self, text: &str) -> String {
-        let file = self.folder.path().join("objects.yaml");
+        let file = self.directory.path().join("objects.yaml");
         std::fs::write(&file, text).unwrap();
         file.to_str().unwrap().to_owned()
     }
@@ -87,15 +87,15 @@ fn kubectl_applies_changes_and_deletes() {
         return;
     };
     let file = kubectl.file(&manifest("a.test", 81));
-    let said = kubectl.run(&format!("apply -f {file}"));
+    let output = kubectl.run(&format!("apply -f {file}"));
     assert_eq!(
-        said,
+        output,
         "ingress.networking.k8s.io/web created\nservice/web created\n"
     );
     kubectl.file(&manifest("b.test", 82));
-    let said = kubectl.run(&format!("apply -f {file}"));
+    let output = kubectl.run(&format!("apply -f {file}"));
     assert_eq!(
-        said,
+        output,
         "ingress.networking.k8s.io/web configured\nservice/web configured\n"
     );
     let service = api.get("Service", "shop", "web").unwrap();
@@ -106,10 +106,10 @@ fn kubectl_applies_changes_and_deletes() {
         .map(|port| port["port"].clone())
         .collect();
     assert_eq!(ports, [80, 82]);
-    let said = kubectl.run(&format!("apply -f {file}"));
+    let output = kubectl.run(&format!("apply -f {file}"));
     assert!(
-        said.contains("ingress.networking.k8s.io/web unchanged"),
-        "{said}"
+        output.contains("ingress.networking.k8s.io/web unchanged"),
+        "{output}"
     );
 
     kubectl.run("label -n shop ingress web colour=red");
@@ -198,8 +198,8 @@ fn kubectl_creates_and_reviews_access() {
     let who = kubectl.run("auth whoami");
     assert!(who.contains("system:admin"), "{who}");
     api.enforce_rbac(true);
-    let said = kubectl.fail("--as=system:serviceaccount:shop:bob get ing -n shop");
-    assert!(said.contains("cannot list resource \"ingresses\" in API group \"networking.k8s.io\" in the namespace \"shop\""), "{said}");
+    let output = kubectl.fail("--as=system:serviceaccount:shop:bob get ing -n shop");
+    assert!(output.contains("cannot list resource \"ingresses\" in API group \"networking.k8s.io\" in the namespace \"shop\""), "{output}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use headgate_apiserver::ApiServer;
 use headgate_testkit::Request;
 use serde_json::{Value, json};
 
-use crate::client::{answer, config_map, get};
+use crate::client::{config_map, get, received};
 
 const MAPS: &str = "/api/v1/namespaces/a/configmaps";
 
@@ -23,12 +23,12 @@ fn names(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn pages_show_one_version() {
+fn all_pages_have_one_version() {
     let api = filled(5);
     let first = get(&api, &format!("{MAPS}?limit=2")).is(200);
     assert_eq!(names(&first), ["m000", "m001"]);
     assert_eq!(first["metadata"]["remainingItemCount"], 3);
-    // Changes between the pages are not in them.
+    // Changes after the first page are not in later pages.
     api.delete("ConfigMap", "a", "m002");
     api.create(config_map("m0025", "new"));
     api.replace(config_map("m004", "changed"));
@@ -116,7 +116,7 @@ fn lists_can_be_metadata_or_tables() {
     let api = filled(1);
     let requested = |path: &str, accept: &str| {
         let request = Request::get(path).field("Accept", accept);
-        answer(request.send(api.address())).is(200)
+        received(request.send(api.address())).is(200)
     };
     let list = requested(
         MAPS,
@@ -171,12 +171,10 @@ fn discovery_lists_every_kind() {
             .unwrap()
             .contains("APIGroupDiscoveryList")
     );
-    let items = answer(response).is(200);
-    let has = |wanted: &str| {
+    let items = received(response).is(200);
+    let has = |name: &str| {
         let groups = items["items"].as_array().unwrap();
-        groups
-            .iter()
-            .any(|group| group["metadata"]["name"] == wanted)
+        groups.iter().any(|group| group["metadata"]["name"] == name)
     };
     assert!(has("networking.k8s.io") && has("coordination.k8s.io"));
     get(&api, "/apis/nothing.test/v1").is(404);

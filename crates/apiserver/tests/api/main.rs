@@ -1,5 +1,5 @@
 //! The API server behaves like kube-apiserver.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod admission;
 mod apply;

@@ -37,11 +37,11 @@ fn names_are_generated_and_checked() {
     let made = send(&api, "POST", MAPS, &object).is(201);
     let name = made["metadata"]["name"].as_str().unwrap();
     assert!(name.starts_with("some-") && name.len() == 10, "{name}");
-    for bad in ["Upper", "a_b", "-a", "a..b", ""] {
-        let refused = send(&api, "POST", MAPS, &config_map(bad, "1")).is(422);
+    for invalid in ["Upper", "a_b", "-a", "a..b", ""] {
+        let refused = send(&api, "POST", MAPS, &config_map(invalid, "1")).is(422);
         assert_eq!(
             refused["details"]["causes"][0]["field"], "metadata.name",
-            "{bad}"
+            "{invalid}"
         );
     }
 }

@@ -4,7 +4,7 @@ use headgate_apiserver::{ApiServer, UsedPermission};
 use headgate_testkit::Request;
 use serde_json::{Value, json};
 
-use crate::client::{Answer, answer, config_map, ingress};
+use crate::client::{Received, config_map, ingress, received};
 
 const ROLES: &str = r#"
 {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: reader}, rules: [
@@ -33,7 +33,7 @@ fn guarded() -> (ApiServer, String) {
     (api, token)
 }
 
-fn ask(api: &ApiServer, token: &str, method: &str, path: &str, body: &Value) -> Answer {
+fn send(api: &ApiServer, token: &str, method: &str, path: &str, body: &Value) -> Received {
     let mut request = Request::new(method, path).field("Authorization", &format!("Bearer {token}"));
     if !body.is_null() {
         let kind = if method == "PATCH" {
@@ -43,7 +43,7 @@ fn ask(api: &ApiServer, token: &str, method: &str, path: &str, body: &Value) -> 
         };
         request = request.field("Content-Type", kind).body(body.to_string());
     }
-    answer(request.send(api.address()))
+    received(request.send(api.address()))
 }
 
 #[test]
@@ -91,10 +91,10 @@ fn rbac_rules_are_enforced() {
         ("GET", "/metrics/x", &Value::Null, 404),
         ("GET", "/other", &Value::Null, 403),
     ] {
-        let answer = ask(&api, &token, method, path, body);
+        let received = send(&api, &token, method, path, body);
         assert_eq!(
-            answer.response.status, expected,
-            "{method} {path}: {answer:?}"
+            received.response.status, expected,
+            "{method} {path}: {received:?}"
         );
     }
 }
@@ -103,7 +103,7 @@ fn rbac_rules_are_enforced() {
 fn errors_have_the_messages_of_kube_apiserver() {
     let (api, token) = guarded();
     let message = |path: &str| {
-        let refused = ask(&api, &token, "GET", path, &Value::Null).is(403);
+        let refused = send(&api, &token, "GET", path, &Value::Null).is(403);
         refused["message"].as_str().unwrap().to_owned()
     };
     let user = "system:serviceaccount:a:bob";
@@ -130,15 +130,15 @@ fn tokens_can_be_created_and_revoked() {
     let (api, token) = guarded();
     let list = "/apis/networking.k8s.io/v1/ingresses";
     let other = api.service_account("a", "bob");
-    ask(&api, &other, "GET", list, &Value::Null).is(200);
+    send(&api, &other, "GET", list, &Value::Null).is(200);
     api.revoke(&token);
-    let refused = ask(&api, &token, "GET", list, &Value::Null).is(401);
+    let refused = send(&api, &token, "GET", list, &Value::Null).is(401);
     assert_eq!(refused["reason"], "Unauthorized");
-    ask(&api, &other, "GET", list, &Value::Null).is(200);
+    send(&api, &other, "GET", list, &Value::Null).is(200);
     // A request without a token is no longer from the administrator.
     Request::get(list).send(api.address()).is(403);
     assert!(api.kubeconfig().contains("\"admin\""));
-    ask(&api, "admin", "GET", "/api/v1/secrets", &Value::Null).is(200);
+    send(&api, "admin", "GET", "/api/v1/secrets", &Value::Null).is(200);
 }
 
 #[test]
@@ -146,8 +146,8 @@ fn used_permissions_are_recorded() {
     let (api, token) = guarded();
     api.clear_requests();
     let status = "/apis/networking.k8s.io/v1/namespaces/a/ingresses/web/status";
-    ask(&api, &token, "PATCH", status, &json!({})).is(200);
-    ask(
+    send(&api, &token, "PATCH", status, &json!({})).is(200);
+    send(
         &api,
         &token,
         "GET",
@@ -172,7 +172,7 @@ fn used_permissions_are_recorded() {
 }
 
 #[test]
-fn access_reviews_are_answered() {
+fn access_reviews_report_permissions() {
     let (api, token) = guarded();
     let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
     let review = |verb: &str| {
@@ -180,8 +180,8 @@ fn access_reviews_are_answered() {
             "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {"verb": verb, "group": "networking.k8s.io", "resource": "ingresses"}},
         });
-        // Every user may review themselves.
-        ask(&api, &token, "POST", path, &review).is(201)["status"]["allowed"].clone()
+        // Every user is permitted to review their own access.
+        send(&api, &token, "POST", path, &review).is(201)["status"]["allowed"].clone()
     };
     assert_eq!(
         (review("list"), review("delete")),
@@ -191,7 +191,7 @@ fn access_reviews_are_answered() {
     api.kubeconfig();
     let request =
         json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
-    let made = ask(
+    let created = send(
         &api,
         "admin",
         "POST",
@@ -199,8 +199,8 @@ fn access_reviews_are_answered() {
         &request,
     )
     .is(201);
-    let new = made["status"]["token"].as_str().unwrap();
-    ask(
+    let new = created["status"]["token"].as_str().unwrap();
+    send(
         &api,
         new,
         "GET",
@@ -222,7 +222,7 @@ fn an_apply_of_a_new_object_needs_the_create_permission() {
     .field("Authorization", &format!("Bearer {token}"))
     .field("Content-Type", "application/apply-patch+yaml")
     .body(config.to_string());
-    let refused = answer(request.send(api.address())).is(403);
+    let refused = received(request.send(api.address())).is(403);
     assert!(
         refused["message"]
             .as_str()

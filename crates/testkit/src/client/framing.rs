@@ -1,4 +1,4 @@
-//! Reads HTTP/1 responses strictly by their framing, and reports what a usual client hides.
+//! Reads HTTP/1 responses strictly by their framing, and returns details that ordinary clients hide.
 
 use std::io::{self, Read};
 
@@ -12,7 +12,7 @@ pub(crate) struct Framed {
     pub(crate) complete: bool,
 }
 
-/// What delimits a body.
+/// How a body is delimited.
 enum Framing {
     None,
     Length(usize),
@@ -20,14 +20,14 @@ enum Framing {
     ToEnd,
 }
 
-/// Bytes of a connection that were read and not yet taken.
+/// Bytes of a connection that were read and not yet returned.
 #[derive(Debug, Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
 }
 
 impl Buffer {
-    /// Reads one final response; of interim ones (other than 101) the status is kept. `bodiless`: the request was HEAD.
+    /// Reads one final response, and the statuses of interim ones (other than 101). `bodiless`: the request was HEAD.
     pub(crate) fn response(
         &mut self,
         stream: &mut impl Read,
@@ -204,10 +204,10 @@ fn framing(head: &str, status: u16, bodiless: bool) -> io::Result<Framing> {
         return Ok(Framing::None);
     }
     let fields = fields(head);
-    let values = |wanted: &str| -> Vec<&str> {
+    let values = |field: &str| -> Vec<&str> {
         fields
             .iter()
-            .filter(|(name, _)| name.eq_ignore_ascii_case(wanted))
+            .filter(|(name, _)| name.eq_ignore_ascii_case(field))
             .map(|(_, value)| value.as_str())
             .collect()
     };
@@ -225,10 +225,10 @@ fn framing(head: &str, status: u16, bodiless: bool) -> io::Result<Framing> {
     }
 }
 
-fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
     bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+        .windows(pattern.len())
+        .position(|window| window == pattern)
 }
 
 fn ended(message: &str) -> io::Error {

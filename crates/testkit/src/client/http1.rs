@@ -1,4 +1,4 @@
-//! HTTP/1 connections that send exactly the given bytes.
+//! HTTP/1 client connections that send exactly the given bytes.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -45,17 +45,17 @@ impl Connection {
         })
     }
 
-    /// Opens a connection, writes `preamble` in the clear (a PROXY protocol header), then speaks TLS.
+    /// Opens a connection, writes `preamble` in the clear (a PROXY protocol header), then starts TLS.
     pub fn try_open_tls(address: SocketAddr, tls: &Tls, preamble: &[u8]) -> io::Result<Self> {
         let socket = connect(address)?;
         (&socket).write_all(preamble)?;
-        let (stream, facts) = tls.handshake(socket.try_clone()?)?;
+        let (stream, negotiated) = tls.handshake(socket.try_clone()?)?;
         Ok(Self {
             stream: Box::new(stream),
             socket,
             buffer: Buffer::default(),
             sent: String::new(),
-            tls: Some(facts),
+            tls: Some(negotiated),
         })
     }
 
@@ -76,7 +76,7 @@ impl Connection {
         self.tls.as_ref().expect("this connection has TLS")
     }
 
-    /// The client's own address.
+    /// The local address.
     ///
     /// # Panics
     /// When the socket is gone.
@@ -137,7 +137,7 @@ impl Connection {
             .unwrap_or_else(|error| panic!("sent:\n{}\nno response: {error}", self.sent))
     }
 
-    /// Forgets what was sent, so that messages quote only what is sent later.
+    /// Clears the record of sent bytes, so that messages quote only what is sent later.
     pub fn clear_sent(&mut self) {
         self.sent.clear();
     }
@@ -172,7 +172,7 @@ impl Connection {
 
     /// Closes the sending side.
     pub fn half_close(&mut self) {
-        // A peer that is gone already has the same effect.
+        // Fails if the peer is gone, with the same effect.
         let _ = self.socket.shutdown(Shutdown::Write);
     }
 }

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use super::tls::Tls;
 use crate::wait::PATIENCE;
 
-/// An HTTP/2 connection with the runtime it lives on.
+/// An HTTP/2 connection and its runtime.
 #[derive(Debug)]
 pub struct Http2 {
     runtime: Runtime,
@@ -128,7 +128,7 @@ where
     let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream))
         .await
         .unwrap_or_else(|error| panic!("the HTTP/2 handshake failed: {error}"));
-    // An error of the connection shows in its requests.
+    // An error of the connection fails its requests.
     tokio::spawn(async move { connection.await.ok() });
     sender
 }

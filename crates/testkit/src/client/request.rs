@@ -56,7 +56,7 @@ impl Request {
         self
     }
 
-    /// Sends it over TLS.
+    /// Makes the request use TLS.
     pub fn over(mut self, tls: &Tls) -> Self {
         self.tls = Some(tls.clone());
         self
@@ -69,10 +69,10 @@ impl Request {
     /// The request in HTTP/1.1.
     pub fn bytes(&self) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.target);
-        let has = |wanted: &str| {
+        let has = |field: &str| {
             self.fields
                 .iter()
-                .any(|(name, _)| name.eq_ignore_ascii_case(wanted))
+                .any(|(name, _)| name.eq_ignore_ascii_case(field))
         };
         if !has("host") {
             head.push_str("Host: a.test\r\n");

@@ -1,4 +1,4 @@
-//! Responses, with what was sent for them, so that messages show both.
+//! Responses together with what was sent for them, so that messages quote both.
 
 use std::{fmt, io};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::framing::{self, Framed};
 
-/// A response, with what was sent for it.
+/// A response together with what was sent for it.
 #[derive(Clone)]
 pub struct Response {
     /// `HTTP/1.1` or `HTTP/1.0`.
@@ -117,11 +117,11 @@ impl fmt::Debug for Response {
 }
 
 fn shortened(text: &str) -> String {
-    const LONGEST: usize = 2000;
-    if text.chars().nth(LONGEST).is_none() {
+    const MAX_LENGTH: usize = 2000;
+    if text.chars().nth(MAX_LENGTH).is_none() {
         return text.to_owned();
     }
-    let start: String = text.chars().take(LONGEST).collect();
+    let start: String = text.chars().take(MAX_LENGTH).collect();
     format!("{start}… ({} bytes)", text.len())
 }
 
@@ -190,10 +190,10 @@ impl Echoed {
     /// When it differs.
     #[track_caller]
     pub fn has<'a>(&self, name: &str, value: impl Into<Option<&'a str>>) -> &Self {
-        let (value, got) = (value.into(), self.field(name));
+        let (value, received) = (value.into(), self.field(name));
         assert!(
-            got == value,
-            "expected the upstream to receive {name} {value:?}, it received {got:?}\n{}",
+            received == value,
+            "expected the upstream to receive {name} {value:?}, it received {received:?}\n{}",
             self.context
         );
         self

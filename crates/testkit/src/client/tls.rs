@@ -36,7 +36,7 @@ pub struct Negotiated {
 }
 
 impl Tls {
-    /// With this server name (SNI).
+    /// A client with this server name (SNI).
     pub fn name(server_name: &str) -> Self {
         Self {
             server_name: Some(server_name.to_owned()),
@@ -44,7 +44,7 @@ impl Tls {
         }
     }
 
-    /// Without a server name.
+    /// A client without a server name.
     pub fn nameless() -> Self {
         Self {
             server_name: None,
@@ -75,7 +75,7 @@ impl Tls {
     /// The configuration for rustls.
     ///
     /// # Panics
-    /// When the cryptography library knows none of the versions, or the client certificate is invalid.
+    /// When the cryptography library supports none of the versions, or the client certificate is invalid.
     pub fn config(&self) -> Arc<ClientConfig> {
         let provider = Arc::new(aws_lc_rs::default_provider());
         let verifier = Arc::new(AcceptAny {
@@ -83,7 +83,7 @@ impl Tls {
         });
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.versions)
-            .expect("the provider knows TLS 1.2 and 1.3")
+            .expect("the provider supports TLS 1.2 and 1.3")
             .dangerous()
             .with_custom_certificate_verifier(verifier);
         let mut config = match &self.identity {
@@ -123,7 +123,7 @@ impl Tls {
         while session.is_handshaking() {
             session.complete_io(&mut socket)?;
         }
-        let facts = Negotiated {
+        let negotiated = Negotiated {
             certificate: session
                 .peer_certificates()
                 .and_then(|chain| chain.first())
@@ -137,7 +137,7 @@ impl Tls {
                 .map(|version| format!("{version:?}"))
                 .unwrap_or_default(),
         };
-        Ok((StreamOwned::new(session, socket), facts))
+        Ok((StreamOwned::new(session, socket), negotiated))
     }
 }
 

@@ -78,7 +78,7 @@ impl Echo {
         }
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -115,7 +115,7 @@ async fn accept(
 ) {
     while let Ok((stream, _)) = listener.accept().await {
         connections.fetch_add(1, Ordering::AcqRel);
-        // Only speed is lost without it.
+        // A failure costs only speed.
         let _ = stream.set_nodelay(true);
         let (name, requests) = (name.clone(), requests.clone());
         let service = hyper::service::service_fn(move |request| {
@@ -124,7 +124,7 @@ async fn accept(
             async move { Ok::<_, Infallible>(respond(request, &name).await) }
         });
         tokio::spawn(async move {
-            // A connection that ends early is the client's choice.
+            // Clients may close connections early.
             let _ = auto::Builder::new(TokioExecutor::new())
                 .serve_connection_with_upgrades(TokioIo::new(stream), service)
                 .await;
@@ -244,15 +244,15 @@ fn upgrade(request: &Request<Incoming>) -> Option<String> {
     if request.version() != Version::HTTP_11 {
         return None;
     }
-    let wanted = text(request.headers().get(header::CONNECTION)?);
-    wanted
+    let connection = text(request.headers().get(header::CONNECTION)?);
+    connection
         .to_ascii_lowercase()
         .contains("upgrade")
         .then(|| request.headers().get(header::UPGRADE).map(text))
         .flatten()
 }
 
-/// Switches protocols; then every message, or every byte, is returned.
+/// Switches protocols, then echoes every message or byte.
 fn switch(request: &mut Request<Incoming>, kind: &str) -> Response<Body> {
     let on_upgrade = hyper::upgrade::on(&mut *request);
     let mut response = Response::new(Full::default().boxed_unsync());
@@ -292,7 +292,7 @@ async fn echo_messages(on_upgrade: OnUpgrade) {
 async fn echo_bytes(on_upgrade: OnUpgrade) {
     let Ok(stream) = on_upgrade.await else { return };
     let (mut read, mut write) = tokio::io::split(TokioIo::new(stream));
-    // Ends when either side does.
+    // Ends when either side closes.
     let _ = tokio::io::copy(&mut read, &mut write).await;
     let _ = tokio::io::AsyncWriteExt::shutdown(&mut write).await;
 }

@@ -70,7 +70,7 @@ impl Scripted {
         })
     }
 
-    /// Where it listens.
+    /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -80,7 +80,7 @@ impl Scripted {
         self.shared.connections.load(Ordering::Acquire)
     }
 
-    /// Requests so far, byte for byte, as far as scripts read them.
+    /// Requests that scripts read so far, byte for byte.
     pub fn requests(&self) -> Vec<String> {
         lock(&self.shared.requests).clone()
     }
@@ -109,7 +109,7 @@ impl Drop for Scripted {
     fn drop(&mut self) {
         self.shared.stopping.store(true, Ordering::Release);
         for stream in lock(&self.shared.open).drain(..) {
-            // It may be closed already.
+            // Fails if it is already closed.
             let _ = stream.shutdown(Shutdown::Both);
         }
         // Wakes the acceptor.
@@ -181,13 +181,13 @@ impl ScriptedConnection {
 
     /// Closes the sending side.
     pub fn half_close(&self) {
-        // A peer that is gone has the same effect.
+        // Fails if the peer is gone, with the same effect.
         let _ = self.stream.shutdown(Shutdown::Write);
     }
 
     /// Makes the connection end with a reset instead of a close when the script returns.
     pub fn reset(&mut self) {
-        // Zero linger turns the close into a reset, once the clone that is kept for stopping has gone too.
+        // Zero linger turns the close into a reset, once the clone in `open` is closed too.
         let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
         let peer = self.stream.peer_addr().ok();
         lock(&self.shared.open).retain(|other| other.peer_addr().ok() != peer);
