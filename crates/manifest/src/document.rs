@@ -37,8 +37,8 @@ pub(crate) struct Outcome {
 /// An object of a document.
 #[derive(Debug)]
 pub(crate) struct Item {
-    /// Its index in the document's list; `None`: the document is the object.
-    pub(crate) index: Option<usize>,
+    /// Its index in the document's list, and in lists within it, outermost first; empty: the document is the object.
+    pub(crate) indices: Box<[usize]>,
     pub(crate) reference: ObjectRef,
     pub(crate) object: Object,
 }

@@ -8,7 +8,7 @@
 //! - One broken document affects no other. It becomes a finding with file, document number and line.
 //! - **Objects stay in service while their text is broken.** When an edit breaks a document, every object that vanishes
 //!   from the file by that same edit stays in service as last read, until the document parses again or is removed. The
-//!   finding names these objects. The same holds for a file or directory that can no longer be read. A removed document
+//!   finding names these objects. If another file defines such an object, a later edit there is served. The same holds for a file or directory that can no longer be read. A removed document
 //!   or file removes its objects.
 //! - An object defined twice is served as defined last: paths in the order given, files of a directory in the order of
 //!   their names, documents from top to bottom. A finding names both definitions.

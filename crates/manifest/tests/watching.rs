@@ -250,6 +250,64 @@ async fn the_last_definition_wins_and_the_previous_one_returns_after_its_removal
     assert_eq!(fixture.next_lines().await, [applied("x", "1")]);
 }
 
+/// The position of an inner list decides before the position in it.
+#[tokio::test]
+async fn the_last_definition_of_nested_lists_wins() {
+    let list = |items: &[String]| {
+        let items = items.join(",");
+        format!(r#"{{"apiVersion": "v1", "kind": "List", "items": [{items}]}}"#)
+    };
+    let item = |name: &str, value: &str| {
+        format!(
+            r#"{{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {{"name": "{name}"}}, "data": {{"key": "{value}"}}}}"#
+        )
+    };
+    let first = list(&[item("y", "1"), item("x", "1")]);
+    let second = list(&[item("x", "2"), item("y", "2")]);
+    let third = list(&[item("z", "1"), item("y", "3")]);
+    let mut fixture = Fixture::new(&[("a.json", &list(&[first, second, third]))]);
+    let lines = fixture.next_lines().await;
+    let overridden = |place: &str, name: &str, by: &str| {
+        format!(
+            "warning a.json:1 (document 1): {place}: ConfigMap default/{name} is defined again at a.json:1 \
+             (document 1, {by}), which comes later and is served; this definition is ignored"
+        )
+    };
+    let expected = [
+        applied("x", "2"),
+        applied("y", "3"),
+        applied("z", "1"),
+        overridden("items[0].items[0]", "y", "items[2].items[1]"),
+        overridden("items[0].items[1]", "x", "items[1].items[0]"),
+        overridden("items[1].items[1]", "y", "items[2].items[1]"),
+    ];
+    assert_eq!(lines, expected);
+}
+
+/// As an overlay over a base: breaking it must not serve the base.
+#[tokio::test]
+async fn a_kept_object_overrides_earlier_definitions_until_one_is_edited() {
+    let mut fixture = Fixture::new(&[
+        ("a.yaml", &config_map("x", "1")),
+        ("b.yaml", &config_map("x", "2")),
+    ]);
+    assert_eq!(fixture.next_lines().await[0], applied("x", "2"));
+    let broken = "kind: ConfigMap\na: [\n";
+    fixture.write("b.yaml", broken);
+    let lines = fixture.next_lines().await;
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(
+        lines[0].ends_with("as last read: ConfigMap default/x"),
+        "{lines:?}"
+    );
+    fixture.write("b.yaml", &format!("# more\n{broken}"));
+    assert_eq!(fixture.next_changes().await, Vec::<String>::new());
+    fixture.write("a.yaml", &config_map("x", "3"));
+    assert_eq!(fixture.next_changes().await, [applied("x", "3")]);
+    fixture.write("b.yaml", &config_map("x", "4"));
+    assert_eq!(fixture.next_changes().await, [applied("x", "4")]);
+}
+
 #[tokio::test]
 async fn the_order_of_paths_precedes_the_order_of_names() {
     let files = [

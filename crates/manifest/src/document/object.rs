@@ -29,60 +29,50 @@ pub(crate) struct Reader {
     pub(crate) faults: Vec<Fault>,
 }
 
-/// Location of a value in its document.
-#[derive(Default)]
-struct Location {
-    path: Path,
-    /// Index in the innermost list.
-    index: Option<usize>,
-    /// Number of lists around it.
-    lists: usize,
-}
-
 impl Reader {
     pub(crate) fn read(&mut self, value: Value) {
-        self.read_value(value, &Location::default());
+        self.read_value(value, &Path::default());
     }
 
-    fn read_value(&mut self, value: Value, location: &Location) {
+    fn read_value(&mut self, value: Value, path: &Path) {
         match value {
             Value::Null => {}
-            Value::Object(object) => self.read_object(object, location),
+            Value::Object(object) => self.read_object(object, path),
             _ => self.fault(
-                &location.path,
+                path,
                 "is not a manifest: expected a mapping with apiVersion, kind and metadata",
             ),
         }
     }
 
-    fn read_object(&mut self, object: Map<String, Value>, location: &Location) {
+    fn read_object(&mut self, object: Map<String, Value>, path: &Path) {
         let Some(kind) = object.get("kind") else {
             // Values or settings of other tools have no apiVersion either.
             if object.contains_key("apiVersion") {
-                self.fault(&location.path.key("kind"), "is missing");
+                self.fault(&path.key("kind"), "is missing");
             }
             return;
         };
         let Some(kind) = kind.as_str() else {
-            return self.fault(&location.path.key("kind"), "is not a string");
+            return self.fault(&path.key("kind"), "is not a string");
         };
         let version = object
             .get("apiVersion")
             .and_then(Value::as_str)
             .unwrap_or_default();
         match recognize(version, kind) {
-            Recognized::Object(kind) => self.read_supported(kind, object, location),
-            Recognized::List(kind) => self.read_list(kind, object, location),
+            Recognized::Object(kind) => self.read_supported(kind, object, path),
+            Recognized::List(kind) => self.read_list(kind, object, path),
             Recognized::Unsupported => tracing::debug!(
                 api_version = version,
                 kind,
                 "ignored a document of an unsupported kind"
             ),
-            Recognized::WrongVersion(kind) => self.wrong_version(kind, version, location),
+            Recognized::WrongVersion(kind) => self.wrong_version(kind, version, path),
         }
     }
 
-    fn wrong_version(&mut self, kind: Kind, version: &str, location: &Location) {
+    fn wrong_version(&mut self, kind: Kind, version: &str, path: &Path) {
         let (name, served) = (kind.as_str(), kind.api_version());
         let problem = if version.is_empty() {
             "is missing".to_owned()
@@ -90,15 +80,16 @@ impl Reader {
             format!("{version:?} of {name} is not served")
         };
         self.fault(
-            &location.path.key("apiVersion"),
+            &path.key("apiVersion"),
             &format!("{problem}: use {served:?}"),
         );
     }
 
     /// Items of a typed list may omit kind and apiVersion.
-    fn read_list(&mut self, kind: Option<Kind>, mut list: Map<String, Value>, location: &Location) {
-        let path = location.path.key("items");
-        if location.lists == MAX_LISTS {
+    fn read_list(&mut self, kind: Option<Kind>, mut list: Map<String, Value>, path: &Path) {
+        let lists = path.indices().count();
+        let path = path.key("items");
+        if lists == MAX_LISTS {
             return self.fault(&path, "is nested in too many lists");
         }
         let items = match list.remove("items") {
@@ -113,29 +104,21 @@ impl Reader {
                     .entry("apiVersion")
                     .or_insert_with(|| kind.api_version().into());
             }
-            self.read_value(
-                item,
-                &Location {
-                    path: path.index(index),
-                    index: Some(index),
-                    lists: location.lists + 1,
-                },
-            );
+            self.read_value(item, &path.index(index));
         }
     }
 
-    fn read_supported(&mut self, kind: Kind, mut object: Map<String, Value>, location: &Location) {
+    fn read_supported(&mut self, kind: Kind, mut object: Map<String, Value>, path: &Path) {
         let title = title(kind, &object);
-        let faults = normalize(kind, &mut object, &location.path);
+        let faults = normalize(kind, &mut object, path);
         if faults.is_empty() {
-            let path = &location.path;
             match kind.read(Decode {
                 kind,
                 value: object,
                 path,
             }) {
                 Ok(object) => self.items.push(Item {
-                    index: location.index,
+                    indices: path.indices().collect(),
                     reference: object.reference(),
                     object,
                 }),

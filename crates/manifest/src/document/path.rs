@@ -26,6 +26,14 @@ impl Path {
         self.with(Step::Index(index))
     }
 
+    /// The indices among the steps, outermost first.
+    pub(crate) fn indices(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Index(index) => Some(*index),
+            Step::Key(_) => None,
+        })
+    }
+
     /// This path extended by one of the deserializer of typed objects.
     pub(crate) fn join(&self, within: &serde_path_to_error::Path) -> Self {
         let mut steps = self.0.clone();

@@ -32,6 +32,8 @@ struct Document {
     outcome: Arc<Outcome>,
     /// Its text is new in this version of the file.
     is_new: bool,
+    /// Revision of the index at which it was new.
+    since: u64,
     /// Objects that vanished from the file when this document broke and have not come back.
     kept: Kept,
 }
@@ -59,7 +61,14 @@ impl FileState {
             .unwrap_or_default();
         let old: HashMap<_, _> = index.remove(key, &objects).into_iter().collect();
         let (documents, unusable) = match content {
-            Content::Text(text) => (read_documents(known, text, key.format(), hasher), None),
+            Content::Text(text) => {
+                let new = NewDocuments {
+                    format: key.format(),
+                    hasher,
+                    since: index.revision(),
+                };
+                (read_documents(known, text, &new), None)
+            }
             Content::Unusable(line, reason) => (known, Some((*line, reason.clone()))),
             Content::Gone => (Vec::new(), None),
         };
@@ -98,6 +107,10 @@ impl FileState {
         mut old: HashMap<ObjectRef, Definition>,
         index: &mut Index,
     ) {
+        let revision = index.revision();
+        for definition in old.values_mut() {
+            definition.kept_since.get_or_insert(revision);
+        }
         let mut objects = HashSet::new();
         if self.unusable.is_none() {
             objects = self.define_current(key, index);
@@ -107,13 +120,7 @@ impl FileState {
         objects.extend(old.keys().cloned());
         self.objects = objects.into_iter().collect();
         for (object, definition) in old {
-            index.add(
-                object,
-                Definition {
-                    is_current: false,
-                    ..definition
-                },
-            );
+            index.add(object, definition);
         }
     }
 
@@ -124,12 +131,13 @@ impl FileState {
                 let object = item.reference.clone();
                 let position = Position {
                     document: number,
-                    index: item.index,
+                    indices: item.indices.clone(),
                     line: document.line,
                 };
                 let file = Arc::clone(key);
                 let definition = Definition {
-                    is_current: true,
+                    since: document.since,
+                    kept_since: None,
                     file,
                     position,
                     object: item.object.clone(),
@@ -203,19 +211,22 @@ impl Document {
     }
 }
 
-/// The documents of a text; known ones are not parsed again.
-fn read_documents(
-    known: Vec<Document>,
-    text: &str,
+/// How new documents are read.
+struct NewDocuments<'a> {
     format: Format,
-    hasher: &RandomState,
-) -> Vec<Document> {
+    hasher: &'a RandomState,
+    /// Revision of the index.
+    since: u64,
+}
+
+/// The documents of a text; known ones are not parsed again.
+fn read_documents(known: Vec<Document>, text: &str, new: &NewDocuments<'_>) -> Vec<Document> {
     let known: HashMap<_, _> = known
         .into_iter()
         .map(|document| (document.hash, document))
         .collect();
     let document = |chunk: Chunk<'_>| {
-        let hash = hasher.hash_one(chunk.text);
+        let hash = new.hasher.hash_one(chunk.text);
         let line = chunk.line;
         match known.get(&hash) {
             Some(known) => Document {
@@ -224,18 +235,19 @@ fn read_documents(
                 ..known.clone()
             },
             None => {
-                let outcome = Arc::new(document::parse(chunk.text, format));
+                let outcome = Arc::new(document::parse(chunk.text, new.format));
                 Document {
                     hash,
                     line,
                     outcome,
                     is_new: true,
+                    since: new.since,
                     kept: Kept::default(),
                 }
             }
         }
     };
-    document::split(text, format)
+    document::split(text, new.format)
         .into_iter()
         .map(document)
         .collect()
