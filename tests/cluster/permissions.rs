@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::admission::{self, ADMISSION};
 use super::roles;
 use super::status::{node, pod, until_addresses};
-use super::support::{backend, ingress, stop};
+use super::support::{backend, ingress, stop, until_metric};
 use super::testenv::{LEASE, TestEnv, namespace_object, until_leader};
 
 /// A permission that a role grants.
@@ -163,6 +163,13 @@ impl Run<'_> {
         admission::route(env, second.webhook());
         stop(&program);
         until_leader(env, "headgate-1");
+        // Only a replica that knows that it leads clears statuses when it stops: the lease is written before that.
+        until_metric(
+            &second,
+            "nginx_ingress_controller_leader_election_status",
+            &[],
+            1.0,
+        );
         env.api
             .delete("Pod", &env.controller_namespace(), "headgate-0");
         stop(&second);
