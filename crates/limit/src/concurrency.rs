@@ -1,4 +1,4 @@
-//! How many requests of a client are being processed at once.
+//! Concurrency limits: how many requests of a client are in flight.
 
 use crate::{Key, shards::Shards};
 use foldhash::HashMap;
@@ -7,16 +7,16 @@ use std::{fmt, num::NonZeroU32, sync::Arc};
 /// A map with room for fewer clients keeps its memory.
 const SMALL: usize = 64;
 
-/// What each client has in flight under one rule: one store for one rule of one Ingress, shared by all workers.
+/// The requests in flight of each client under one rule: one store for one rule of one Ingress, shared by all workers.
 ///
-/// An empty store allocates nothing. A client is stored only while it has something in flight, so the store is bounded by the
+/// An empty store allocates nothing. A client is stored only while it has requests in flight, so the store is bounded by the
 /// requests that the proxy processes at once.
 #[derive(Default)]
 pub struct ConcurrencyLimiter {
     shards: Shards<InFlight>,
 }
 
-/// The permit of one request in flight; dropping it frees it.
+/// Counts one request in flight until it is dropped.
 #[must_use = "dropping the permit ends the request's time in flight"]
 #[derive(Debug)]
 pub struct Permit {
@@ -27,7 +27,7 @@ pub struct Permit {
 impl ConcurrencyLimiter {
     /// A permit for one more request of the client `key`, or `None` if it has `max` or more in flight.
     ///
-    /// `max` may differ from call to call; what is in flight under a higher one stays.
+    /// `max` may differ from call to call; requests admitted under a higher one stay.
     pub fn acquire(self: &Arc<Self>, key: Key, max: NonZeroU32) -> Option<Permit> {
         let acquired = self.shards.with(key, |in_flight| in_flight.enter(key, max));
         acquired.then(|| Permit {
@@ -36,7 +36,7 @@ impl ConcurrencyLimiter {
         })
     }
 
-    /// How many clients have something in flight.
+    /// How many clients have requests in flight.
     #[must_use]
     pub fn keys(&self) -> usize {
         let mut keys = 0;
@@ -54,7 +54,7 @@ impl Drop for Permit {
     }
 }
 
-/// Prints how many clients are stored, never which: addresses don't belong in a log by accident.
+/// Prints how many clients are stored, never which: an address must not get into a log by accident.
 impl fmt::Debug for ConcurrencyLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConcurrencyLimiter")
@@ -63,7 +63,7 @@ impl fmt::Debug for ConcurrencyLimiter {
     }
 }
 
-/// One part of the store.
+/// One shard of the store.
 #[derive(Default)]
 struct InFlight {
     /// Requests in flight, by client; never 0.
@@ -96,7 +96,7 @@ impl InFlight {
         }
     }
 
-    /// Frees the memory of a past peak. Many clients have to leave between two times, so that the cost is spread over them.
+    /// Frees the memory of a past peak. Many clients leave between two calls that shrink, so the cost is spread over them.
     fn shrink(&mut self) {
         let capacity = self.requests.capacity();
         if capacity > SMALL && self.requests.len() < capacity / 8 {
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lowered_limit_waits_for_what_is_in_flight() {
+    fn a_lowered_limit_waits_for_requests_in_flight() {
         let limiter = Arc::new(ConcurrencyLimiter::default());
         let mut permits: Vec<_> = (0..3)
             .map(|_| limiter.acquire(key(1), max(3)).unwrap())

@@ -1,11 +1,11 @@
-//! One part of a rate limiter's store: a bounded memory of clients that forgets the longest unseen ones.
+//! One shard of a rate limiter's store: a bounded cache of clients that evicts those unseen for longest.
 //!
-//! Clients are kept in two generations. One that is seen is moved to the younger; when that is full, the older one is dropped
-//! whole and the younger takes its place. So the [`GENERATION_KEYS`] clients seen last are always known, and forgetting
-//! needs neither a list through all entries nor a scan. Generations also turn over with time, but only where no client of the
-//! older one still owes something: memory follows the clients of the last minute or two and no decision changes.
+//! Clients are kept in two generations. A client that sends a request moves to the younger one; when that is full, the older
+//! generation is dropped and the younger becomes the older. So the last [`GENERATION_KEYS`] clients are always stored, and
+//! eviction needs neither a list through all entries nor a scan. Generations also rotate with time, but only once no client of
+//! the older one is ahead of its quota: memory follows the clients of the last minute or two and no decision changes.
 //!
-//! The cost of a call is bounded: two look-ups, and now and then one map of at most `GENERATION_KEYS` entries to grow.
+//! The cost of a call is bounded: two look-ups, and occasionally one map of at most `GENERATION_KEYS` entries to grow.
 
 use crate::{Admission, Key, Nanos, Quota};
 use foldhash::HashMap;
@@ -17,23 +17,23 @@ pub(crate) const GENERATION_KEYS: usize = 3_584;
 /// Nanoseconds after which a generation is old even if it is not full.
 const LIFETIME: u64 = 60_000_000_000;
 
-/// The clients of one part of the store.
+/// The clients of one shard of the store.
 #[derive(Default)]
 pub(crate) struct Generations {
     younger: Generation,
     older: Generation,
-    /// When the generations turn over next, full or not.
-    turn: Nanos,
+    /// When the generations rotate next, full or not.
+    rotate_at: Nanos,
 }
 
 #[derive(Default)]
 struct Generation {
     clients: HashMap<Key, Client>,
-    /// No client owes anything from this time on; it may be later than necessary.
+    /// From this time on no client is ahead of its quota; it may be later than necessary.
     clear_at: Nanos,
 }
 
-/// What is stored of a client.
+/// The state of a client.
 #[derive(Clone, Copy)]
 struct Client {
     tat: Nanos,
@@ -42,15 +42,15 @@ struct Client {
 }
 
 impl Generations {
-    /// Decides on one request and remembers the decision.
+    /// Decides on one request and stores the client's new state.
     pub(crate) fn admit(&mut self, key: Key, quota: Quota, now: Nanos) -> Admission {
-        self.turn_if_due(now);
+        self.rotate_if_due(now);
         let tat = self.recall(key, quota, now);
         let (admission, tat) = match quota.admit(tat, now) {
             Ok(tat) => (Admission::Admitted, tat),
             Err(_) => (Admission::Rejected, tat),
         };
-        // A rejected client is written too: one that keeps sending must not become the longest unseen and be forgotten.
+        // A rejected client is stored too: one that keeps sending must not be evicted as the longest unseen.
         self.remember(
             key,
             Client {
@@ -68,13 +68,13 @@ impl Generations {
             .clients
             .get_mut(&key)
             .or_else(|| self.older.clients.get_mut(&key));
-        // Under another interval the request was converted since, and its worth now is unknown.
+        // Under another interval the state was converted since, so the time that the request took is unknown.
         if let Some(client) = client.filter(|client| client.interval == quota.interval_nanos()) {
             client.tat = quota.refund(client.tat);
         }
     }
 
-    /// Frees the memory of each generation in which no client owes anything.
+    /// Frees the memory of each generation in which no client is ahead of its quota.
     pub(crate) fn release(&mut self, now: Nanos) {
         for generation in [&mut self.younger, &mut self.older] {
             if generation.is_clear(now) {
@@ -108,25 +108,24 @@ impl Generations {
         } else {
             self.older.clients.remove(&key);
             if self.younger.clients.len() >= GENERATION_KEYS {
-                self.turn_full();
+                self.rotate_full();
             }
             self.younger.clients.insert(key, client);
         }
         self.younger.clear_at = self.younger.clear_at.max(client.tat);
     }
 
-    /// Turns the generations over because the younger is full, and reuses the older one's memory: under a flood this happens
-    /// often.
-    fn turn_full(&mut self) {
+    /// Rotates because the younger generation is full, and reuses the older one's memory: under a flood this happens often.
+    fn rotate_full(&mut self) {
         mem::swap(&mut self.younger, &mut self.older);
         self.younger.clients.clear();
         self.younger.clear_at = Nanos::ORIGIN;
     }
 
-    fn turn_if_due(&mut self, now: Nanos) {
-        if now >= self.turn && self.older.is_clear(now) {
+    fn rotate_if_due(&mut self, now: Nanos) {
+        if now >= self.rotate_at && self.older.is_clear(now) {
             self.older = mem::take(&mut self.younger);
-            self.turn = now.plus(LIFETIME);
+            self.rotate_at = now.plus(LIFETIME);
         }
     }
 }
@@ -182,7 +181,7 @@ mod tests {
         assert_eq!(
             clients.recall(key(0), strict(), START),
             Nanos::ORIGIN,
-            "the oldest is forgotten"
+            "the oldest is evicted"
         );
     }
 
@@ -229,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn clients_unseen_for_two_lifetimes_are_forgotten() {
+    fn clients_unseen_for_two_lifetimes_are_evicted() {
         let mut clients = Generations::default();
         flood(&mut clients, 0..100, START);
         flood(&mut clients, 100..101, START.plus(LIFETIME));
@@ -239,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_owes_is_not_forgotten_with_time() {
+    fn a_client_ahead_of_its_quota_is_not_evicted_with_time() {
         let mut clients = Generations::default();
         let generous = Quota::per_minute(NonZeroU32::MIN, 9);
         for _ in 0..10 {
@@ -256,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn release_frees_memory_once_no_client_owes() {
+    fn release_frees_memory_once_no_client_is_ahead_of_its_quota() {
         let mut clients = Generations::default();
         flood(&mut clients, 0..FULL + 1, START);
 

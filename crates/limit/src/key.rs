@@ -1,4 +1,4 @@
-//! What a client is counted by.
+//! The key under which a client is counted.
 
 use std::{
     collections::hash_map::RandomState,
@@ -12,9 +12,9 @@ const IPV4: u64 = 1;
 /// First half of the key of an IPv6 network.
 const IPV6: u64 = 2;
 
-/// What a client is counted by: 16 bytes, made from its address or from a piece of text.
+/// The key under which a client is counted: 16 bytes, made from its address or from a text.
 ///
-/// Addresses give the same key in every process. Text gives a key under seeds drawn at random when the process starts, so
+/// Addresses give the same key in every process. Text is hashed with seeds drawn at random when the process starts, so
 /// that a client cannot choose a text that shares another client's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
@@ -22,9 +22,9 @@ pub struct Key {
     value: u64,
 }
 
-/// An IPv4 address counts alone, also inside IPv6 (`::ffff:0:0/96`; the NAT64 prefix `64:ff9b::/96` of RFC 6052, else
-/// the whole of IPv4 behind a translator would be one client). Any other IPv6 address counts with its /64 network, which is
-/// what one subscriber has at the least: counted alone, it would have 2^64 quotas.
+/// Each IPv4 address is one client, also inside IPv6 (`::ffff:0:0/96`; the NAT64 prefix `64:ff9b::/96` of RFC 6052, else
+/// the whole of IPv4 behind a translator would be one client). Any other IPv6 address counts as its /64 network, the least
+/// that a subscriber has: counted by address, a subscriber would have 2^64 quotas.
 impl From<IpAddr> for Key {
     fn from(address: IpAddr) -> Self {
         match address {
@@ -37,12 +37,11 @@ impl From<IpAddr> for Key {
 }
 
 impl Key {
-    /// The key of a text such as a header's value, or `None` for an empty one: such a request is not limited
+    /// The key of a text such as the value of a header field, or `None` for an empty one: such a request is not limited
     /// (behaviour.md 1.3).
     #[must_use]
     pub fn from_text(text: impl AsRef<[u8]>) -> Option<Self> {
-        // The standard library's SipHash, and twice: a weaker or shorter hash of text that a client chooses would let it
-        // look for collisions.
+        // The standard library's SipHash, and twice: with a weaker or shorter hash a client could search for collisions.
         static SEEDS: OnceLock<[RandomState; 2]> = OnceLock::new();
 
         let text = text.as_ref();
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn ipv4_addresses_count_alone() {
+    fn each_ipv4_address_is_a_client() {
         assert_eq!(key("192.0.2.1"), key("192.0.2.1"));
         assert_ne!(key("192.0.2.1"), key("192.0.2.2"));
     }

@@ -1,13 +1,11 @@
 //! Rate and concurrency limits as arithmetic over a clock that the caller passes in.
 //!
-//! What is here: how many requests one client may make ([`Quota`]), what a client is counted by ([`Key`]), and the two stores that
-//! remember clients between requests ([`RateLimiter`], [`ConcurrencyLimiter`]). The stores hold what clients have used and
-//! nothing of the configuration: a limit is an argument of each call, so a new configuration takes effect at once while the
-//! counts stay.
+//! It has how many requests one client may make ([`Quota`]), the key of a client ([`Key`]), and the two stores that keep the
+//! state of clients between requests ([`RateLimiter`], [`ConcurrencyLimiter`]). The stores hold what clients have used and no
+//! configuration: a limit is an argument of each call, so a new configuration takes effect at once while the counts stay.
 //!
-//! What is deliberately not here: a clock, sockets, an async runtime, waiting. A request that is over its limit is refused,
-//! never delayed, as ingress-nginx does with `nodelay`. Which clients are exempt and what a refusal looks like on the wire
-//! belong to the proxy.
+//! It deliberately has no clock, sockets, async runtime or waiting. A request over its limit is rejected, never delayed, as
+//! ingress-nginx does with `nodelay`. Which clients are exempt and which response a rejected request gets belong to the proxy.
 //!
 //! ```
 //! use headgate_limit::{Admission, Key, Nanos, Quota, RateLimiter};
@@ -24,7 +22,7 @@
 //! assert_eq!(limiter.admit(client, quota, Nanos::new(1_000_000_000)), Admission::Admitted);
 //! ```
 
-#![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
+#![deny(clippy::disallowed_methods)] // no clock, no randomness: see .clippy.toml
 
 mod concurrency;
 mod generations;

@@ -1,4 +1,4 @@
-//! Points in time as the arithmetic needs them: one integer.
+//! Points in time as one integer.
 
 use std::time::{Duration, Instant};
 
@@ -18,7 +18,7 @@ impl Nanos {
         Self(nanos)
     }
 
-    /// Where `now` lies seen from `origin`; the origin itself when `now` is earlier.
+    /// `now` relative to `origin`; the origin itself when `now` is earlier.
     #[must_use]
     pub fn between(origin: Instant, now: Instant) -> Self {
         Self::from(now.saturating_duration_since(origin))
@@ -35,7 +35,7 @@ impl Nanos {
         self.0.saturating_sub(earlier.0)
     }
 
-    /// This point moved on by `nanos` nanoseconds.
+    /// This point moved forward by `nanos` nanoseconds.
     pub(crate) const fn plus(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
@@ -46,7 +46,7 @@ impl Nanos {
     }
 }
 
-/// The point so long after the origin.
+/// The point that long after the origin.
 impl From<Duration> for Nanos {
     fn from(elapsed: Duration) -> Self {
         Self(u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX))

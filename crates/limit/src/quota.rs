@@ -1,13 +1,13 @@
 //! How many requests a client may make, and the decision on one request.
 //!
-//! The decision is the generic cell rate algorithm. All it remembers of a client is one point in time, the *theoretical
-//! arrival time*: when a client that sends at exactly its rate would send its next request. It advances by one interval with
-//! each request let through; how far it lies ahead of the clock is what the client has taken in advance. For requests let
-//! through at once this is the same rule as nginx's leaky bucket (`limit_req` with `nodelay`), where the "excess" is that
-//! distance counted in requests.
+//! The decision is the generic cell rate algorithm. Its only state of a client is one point in time, the *theoretical arrival
+//! time*: when a client that sends at exactly its rate would send its next request. It advances by one interval with each
+//! admitted request; how far it is ahead of the clock is how much of the burst the client has used. As admitted requests are
+//! not delayed, this is the same rule as nginx's leaky bucket (`limit_req` with `nodelay`), where the "excess" is that distance
+//! counted in requests.
 //!
-//! Simplifying assumptions: intervals are whole nanoseconds, rounded up, so that a quota is never exceeded; what a client may
-//! take in advance ends at 292 years of its rate, so that no sum leaves the range of [`Nanos`].
+//! Simplifying assumptions: intervals are whole nanoseconds, rounded up, so that a quota is never exceeded; the burst ends at
+//! 292 years of the rate, so that no sum leaves the range of [`Nanos`].
 
 use crate::Nanos;
 use std::{
@@ -16,13 +16,12 @@ use std::{
     time::Duration,
 };
 
-/// The longest stretch that a client may take in advance, in nanoseconds (292 years).
+/// How far ahead of the clock a theoretical arrival time may be, in nanoseconds (292 years).
 const MAX_ADVANCE: u64 = u64::MAX / 2;
 
 /// How many requests a client may make: a steady rate, and a burst on top of it.
 ///
-/// `burst + 1` requests are let through at once to a client that comes from rest, then one per interval (behaviour.md
-/// 1.3).
+/// An idle client may send `burst + 1` requests at once, then one per interval (behaviour.md 1.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Quota {
     rate: NonZeroU32,
@@ -32,20 +31,20 @@ pub struct Quota {
     interval: NonZeroU64,
 }
 
-/// What a rate is counted over.
+/// The unit of time of a rate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Period {
     Second,
     Minute,
 }
 
-/// Whether a request is let through.
+/// Whether a request is within its quota.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It is within the quota, and counted.
+    /// Within the quota, and counted.
     Admitted,
-    /// It is over the quota, and not counted.
+    /// Over the quota, and not counted.
     Rejected,
 }
 
@@ -66,24 +65,24 @@ impl Quota {
         Self::new(rate, Period::Minute, burst)
     }
 
-    /// The time in which one request is earned back, rounded up to a nanosecond.
+    /// The time per request at the steady rate, rounded up to a nanosecond.
     #[must_use]
     pub const fn interval(self) -> Duration {
         Duration::from_nanos(self.interval.get())
     }
 
-    /// Requests let through at once beyond the first.
+    /// Requests admitted at once beyond the first.
     #[must_use]
     pub const fn burst(self) -> u32 {
         self.burst
     }
 
-    /// Decides on a request that comes at `now` from a client whose theoretical arrival time is `tat`
+    /// Decides on a request that arrives at `now` from a client whose theoretical arrival time is `tat`
     /// ([`Nanos::ORIGIN`] for one never seen), and returns the client's new one.
     ///
     /// # Errors
     ///
-    /// [`Rejected`] if the client has used its quota up. Its theoretical arrival time stays: a rejected request costs nothing.
+    /// [`Rejected`] if the client has used up its quota. Its theoretical arrival time stays: a rejected request is not counted.
     pub fn admit(self, tat: Nanos, now: Nanos) -> Result<Nanos, Rejected> {
         if tat.since(now) > self.advance() {
             return Err(Rejected);
@@ -91,7 +90,7 @@ impl Quota {
         Ok(tat.max(now).plus(self.interval.get()))
     }
 
-    /// A client's theoretical arrival time without one request that was let through before.
+    /// A client's theoretical arrival time without one request that was admitted before.
     ///
     /// Exact: from then on the client is treated as if it had never sent that request.
     #[must_use]
@@ -99,15 +98,15 @@ impl Quota {
         tat.minus(self.interval.get())
     }
 
-    /// Converts `tat` from a quota with the interval `before`, so that the client still owes as many requests, but never more
-    /// than it can owe under this quota.
+    /// Converts `tat` from a quota with the interval `before`, so that the client is ahead by as many requests as before, but by
+    /// no more than this quota allows.
     ///
-    /// Without this a client that used up one request a minute would wait for minutes after its limit had been raised.
+    /// Without this a client that used up one request a minute would wait for minutes after its limit was raised.
     pub(crate) fn convert(self, tat: Nanos, before: NonZeroU64, now: Nanos) -> Nanos {
         let interval = u128::from(self.interval.get());
-        let owed = (u128::from(tat.since(now)) * interval).div_ceil(u128::from(before.get()));
+        let ahead = (u128::from(tat.since(now)) * interval).div_ceil(u128::from(before.get()));
         let most = self.advance().saturating_add(self.interval.get());
-        now.plus(u64::try_from(owed).map_or(most, |owed| owed.min(most)))
+        now.plus(u64::try_from(ahead).map_or(most, |ahead| ahead.min(most)))
     }
 
     /// [`Self::interval`] in nanoseconds.
@@ -130,7 +129,7 @@ impl Quota {
         }
     }
 
-    /// How far ahead of the clock a client's theoretical arrival time may lie for a request to be let through.
+    /// How far ahead of the clock a client's theoretical arrival time may be for a request to be admitted.
     fn advance(self) -> u64 {
         u64::from(self.burst)
             .saturating_mul(self.interval.get())
@@ -194,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_rate_earns_one_request_per_share_of_a_minute() {
+    fn the_interval_of_a_rate_per_minute_is_its_share_of_a_minute() {
         assert_eq!(
             Quota::per_minute(rate(6), 0).interval(),
             Duration::from_secs(10)
@@ -239,22 +238,22 @@ mod tests {
     }
 
     #[test]
-    fn debts_are_converted_in_requests() {
+    fn state_is_converted_in_requests() {
         let slow = Quota::per_minute(rate(1), 5);
         let fast = Quota::per_second(rate(100), 9);
         let now = Nanos::new(SECOND);
-        let six_owed = now.plus(6 * 60 * SECOND);
+        let six_ahead = now.plus(6 * 60 * SECOND);
 
-        let converted = fast.convert(six_owed, slow.interval_nanos(), now);
+        let converted = fast.convert(six_ahead, slow.interval_nanos(), now);
         assert_eq!(converted, now.plus(6 * SECOND / 100));
         assert_eq!(
             slow.convert(converted, fast.interval_nanos(), now),
-            six_owed
+            six_ahead
         );
     }
 
     #[test]
-    fn a_converted_debt_never_exceeds_a_used_up_quota() {
+    fn converted_state_never_exceeds_a_used_up_quota() {
         let before = Quota::per_second(rate(1), 1_000);
         let after = Quota::per_second(rate(2), 1);
         let now = Nanos::new(SECOND);

@@ -1,4 +1,4 @@
-//! The store that remembers clients between requests, for one rule.
+//! Rate limits: the store of clients between requests, for one rule.
 
 use crate::{
     Admission, Key, Nanos, Quota,
@@ -9,15 +9,15 @@ use std::fmt;
 
 /// What each client has used of one rule's quota: one store for one rule of one Ingress, shared by all workers.
 ///
-/// An empty store allocates nothing. It keeps at most [`RateLimiter::MAX_KEYS`] clients and then forgets those unseen for
-/// longest, which get their full burst again; the most recently seen half of that number is always kept, give or take how evenly
+/// An empty store allocates nothing. It keeps at most [`RateLimiter::MAX_KEYS`] clients and then evicts those unseen for
+/// longest, which get their full burst again; the most recently seen half of that number is always kept, depending on how evenly
 /// they spread over the shards. The time of a call is bounded however many are stored.
 #[derive(Default)]
 pub struct RateLimiter {
     shards: Shards<Generations>,
 }
 
-/// One of several limits that a request has to pass together.
+/// One of several limits that apply to a request together.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule<'a> {
     /// Where the rule's clients are counted.
@@ -26,10 +26,10 @@ pub struct Rule<'a> {
     pub quota: Quota,
 }
 
-/// Decides on a request that has to pass all of `rules`, in that order. If one rejects it, it is counted by none, as
-/// nginx does with several `limit_req` lines.
+/// Decides on a request that must pass all of `rules`, in that order. If one rejects it, none counts it, as nginx does with
+/// several `limit_req` lines.
 ///
-/// No rules let everything through. While a later rule rejects a request, another request of the same client may see
+/// Without rules every request is admitted. While a later rule rejects a request, another request of the same client may see
 /// the count of an earlier rule one too high, never too low.
 pub fn admit_all(rules: &[Rule<'_>], key: Key, now: Nanos) -> Admission {
     let rejecting = rules
@@ -49,16 +49,16 @@ impl RateLimiter {
     /// about 80,000 (behaviour.md 1.3).
     pub const MAX_KEYS: usize = 2 * SHARDS * GENERATION_KEYS;
 
-    /// Decides on a request of the client `key` at `now`, and counts it if it is let through.
+    /// Decides on a request of the client `key` at `now`, and counts it if it is admitted.
     ///
-    /// The quota may differ from call to call: what a client owes is carried over in requests, not in time.
+    /// The quota may differ from call to call: the requests that a client is ahead are carried over, not the time.
     pub fn admit(&self, key: Key, quota: Quota, now: Nanos) -> Admission {
         self.shards
             .with(key, |clients| clients.admit(key, quota, now))
     }
 
-    /// Gives memory back that holds only clients who owe nothing; this changes no decision. Call it now and then: a
-    /// store that gets no more requests keeps its memory otherwise. Costs 16 short locks and no scan.
+    /// Frees memory that holds only clients within their quota; this changes no decision. Call it periodically: otherwise a
+    /// store that gets no more requests keeps its memory. Costs 16 short locks and no scan.
     pub fn release(&self, now: Nanos) {
         self.shards.for_each(|clients| clients.release(now));
     }
@@ -76,7 +76,7 @@ impl RateLimiter {
     }
 }
 
-/// Prints how many clients are stored, never which: addresses don't belong in a log by accident.
+/// Prints how many clients are stored, never which: an address must not get into a log by accident.
 impl fmt::Debug for RateLimiter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RateLimiter")

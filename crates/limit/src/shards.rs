@@ -1,28 +1,28 @@
 //! A store that all workers share, split into shards with a lock each.
 //!
 //! Locks rather than atomics: an update touches a map and a number together, is held for well under a microsecond, and two
-//! workers rarely want the same shard.
+//! workers rarely need the same shard at once.
 
 use crate::Key;
 use foldhash::quality::RandomState;
 use parking_lot::Mutex;
 use std::{hash::BuildHasher, sync::OnceLock};
 
-/// Shards of a store. Enough that the workers of a large machine seldom meet, few enough that a store with one client is small.
+/// Shards of a store. Enough that the workers of a large machine rarely contend, few enough that a store of one client is small.
 pub(crate) const SHARDS: usize = 16;
 
-/// `SHARDS` values of which each key has one. Nothing is allocated before the first key.
+/// `SHARDS` values, one of which belongs to each key. Allocates with the first key.
 pub(crate) struct Shards<T> {
     parts: OnceLock<Box<Parts<T>>>,
 }
 
 struct Parts<T> {
-    /// Seeded, so that a client can't choose addresses that all land in one shard.
+    /// Seeded, so that a client cannot choose addresses that all belong to one shard.
     hasher: RandomState,
     shards: [Shard<T>; SHARDS],
 }
 
-/// Each has a cache line to itself, so that taking a lock does not slow its neighbour.
+/// Each has a cache line to itself, so that locking one does not slow its neighbour.
 #[repr(align(64))]
 #[derive(Default)]
 struct Shard<T>(Mutex<T>);
@@ -33,7 +33,7 @@ impl<T: Default> Shards<T> {
         let parts = self.parts.get_or_init(Box::default);
         #[expect(
             clippy::cast_possible_truncation,
-            reason = "any bits of the hash will do"
+            reason = "any bits of the hash suffice"
         )]
         let index = parts.hasher.hash_one(key) as usize % SHARDS;
         act(&mut parts.shards[index].0.lock())

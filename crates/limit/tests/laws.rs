@@ -102,13 +102,13 @@ proptest! {
     }
 
     #[test]
-    fn rejected_requests_cost_nothing((quota, arrivals) in quota_and_arrivals(), extra in 1..5usize) {
+    fn rejected_requests_are_not_counted((quota, arrivals) in quota_and_arrivals(), extra in 1..5usize) {
         let (eager, patient) = (RateLimiter::default(), RateLimiter::default());
 
         for now in arrivals {
             let passed = admitted(&eager, key(1), quota, now);
             if passed {
-                prop_assert!(admitted(&patient, key(1), quota, now), "a client without rejected requests fares no better");
+                prop_assert!(admitted(&patient, key(1), quota, now), "a client without rejected requests is admitted no more often");
             } else {
                 for _ in 0..extra {
                     prop_assert!(!admitted(&eager, key(1), quota, now));
@@ -190,7 +190,7 @@ proptest! {
 }
 
 #[test]
-fn a_new_quota_takes_effect_at_once_and_debts_stay() {
+fn a_new_quota_takes_effect_at_once_and_used_requests_stay() {
     let limiter = RateLimiter::default();
     let now = Nanos::new(SECOND);
     let slow = Quota::per_minute(rate(1), 3);

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-/// A set of addresses made of networks, searched in the logarithm of its size.
+/// A set of addresses made of networks. Lookups take logarithmic time.
 ///
 /// IPv4 networks match IPv4 addresses and IPv4-mapped IPv6 addresses alike; an IPv6 network never matches IPv4.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +58,7 @@ impl IpSet {
         self.nets.is_empty()
     }
 
-    /// The networks as they were given.
+    /// The networks as passed to [`IpSet::new`].
     pub fn nets(&self) -> &[IpNet] {
         &self.nets
     }
@@ -91,7 +91,7 @@ fn merged(mut ranges: Ranges) -> Ranges {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     fn set(nets: &[&str]) -> IpSet {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
-/// Bytes that must never be shown: `Debug` prints their number alone.
+/// Secret bytes: `Debug` prints only their number.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateBytes(pub Vec<u8>);
 
@@ -15,24 +15,24 @@ impl fmt::Debug for PrivateBytes {
     }
 }
 
-/// A certificate chain and its key, checked to belong together.
+/// A certificate chain and its private key, which are checked to match.
 #[derive(Clone)]
 pub struct Certificate {
-    /// Where it comes from, e.g. `shop/tls-cert`, or `default` for the generated one.
+    /// The Secret that it is from, e.g. `shop/tls-cert`, or `default` for the generated one.
     pub source: Arc<str>,
     /// Chain and signing key as the TLS library takes them.
     pub key: Arc<CertifiedKey>,
-    /// The DNS names it is valid for, lower-case: SANs, or the common name when it has none. May hold `*.x`.
+    /// The DNS names it is valid for, lower-case: SANs, or the common name when it has none. Some may be `*.x`.
     pub names: Arc<[Box<str>]>,
     /// End of its validity, seconds since the epoch.
     pub not_after: i64,
-    /// SHA-256 of the first certificate, hex: what logs and dumps show.
+    /// SHA-256 of the first certificate, hex, for logs and dumps.
     pub fingerprint: Arc<str>,
-    /// Who issued it, for metrics.
+    /// The issuer and serial number, for metrics.
     pub issue: Arc<Issue>,
 }
 
-/// Where a certificate comes from.
+/// Issuer, serial number and algorithm of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Issue {
     /// Organization of the issuer; empty when it has none.

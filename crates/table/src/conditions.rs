@@ -1,56 +1,56 @@
-//! Conditions beside host and path that a route may have: method, headers, query parameters.
+//! Conditions of a route besides host and path: method, header fields, query parameters.
 
 use http::{HeaderName, Method};
 
 use crate::Pattern;
 
-/// What a request must match, besides host and path, for a route to serve it. All parts must match; empty ones always do.
+/// What a request must match, besides host and path, for a route to serve it. All parts must match; empty ones always match.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conditions {
     /// The method.
     pub method: Option<Method>,
-    /// Headers that must be there, each with a value that matches.
+    /// Header fields that must be present, each with a matching value.
     pub headers: Box<[(HeaderName, TextMatch)]>,
-    /// Query parameters that must be there, each with a value that matches; names are compared as decoded.
+    /// Query parameters that must be present, each with a matching value; names are compared as decoded.
     pub query: Box<[(String, TextMatch)]>,
 }
 
-/// What a value must be.
+/// The test of a value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TextMatch {
-    /// Exactly this.
+    /// The value is equal.
     Exact(String),
-    /// The expression is found in it.
+    /// The expression matches, unanchored.
     Pattern(Pattern),
 }
 
-/// The parts of a request that conditions read.
+/// The parts of a request that conditions need.
 pub trait ConditionInput {
     /// The method.
     fn method(&self) -> &Method;
-    /// The value of a header, several joined with commas (RFC 9110 section 5.3); `None` when it is absent.
+    /// The value of a header field, several joined with commas (RFC 9110 section 5.3); `None` when it is absent.
     fn header(&self, name: &HeaderName) -> Option<std::borrow::Cow<'_, [u8]>>;
     /// The decoded value of a query parameter; of several, the first.
     fn query(&self, name: &str) -> Option<std::borrow::Cow<'_, str>>;
 }
 
 impl Conditions {
-    /// Whether there is none.
+    /// Whether there are no conditions.
     pub fn is_empty(&self) -> bool {
         self.method.is_none() && self.headers.is_empty() && self.query.is_empty()
     }
 
-    /// Whether `request` fulfils all conditions.
+    /// Whether `request` meets all conditions.
     pub fn hold(&self, request: &dyn ConditionInput) -> bool {
         let method = self.method.as_ref();
         method.is_none_or(|method| method == request.method())
-            && self.headers.iter().all(|(name, wanted)| {
+            && self.headers.iter().all(|(name, expected)| {
                 let value = request.header(name);
-                value.is_some_and(|value| wanted.matches(&value))
+                value.is_some_and(|value| expected.matches(&value))
             })
-            && self.query.iter().all(|(name, wanted)| {
+            && self.query.iter().all(|(name, expected)| {
                 let value = request.query(name);
-                value.is_some_and(|value| wanted.matches(value.as_bytes()))
+                value.is_some_and(|value| expected.matches(value.as_bytes()))
             })
     }
 }

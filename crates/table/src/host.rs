@@ -4,30 +4,30 @@ use std::sync::Arc;
 
 use crate::{Certificate, PathIndex, Pattern};
 
-/// Name of the host that takes requests for every unknown host.
+/// Name of the host that serves every unknown host name.
 pub const CATCH_ALL: &str = "_";
 
-/// The rules of one host. Shared between tables while nothing that it is made of changes.
+/// The rules of one host. Tables share it as long as none of its inputs change.
 #[derive(Clone, Debug)]
 pub struct Host {
     /// `shop.example`, `*.shop.example` or `_`; lower-case.
     pub name: Arc<str>,
-    /// Other names: exact ones and `*.x` of any depth. Regex names are in the table.
+    /// Other names: exact ones and `*.x` of any depth. Regex names are in [`VirtualHosts`](crate::VirtualHosts).
     pub aliases: Arc<[Arc<str>]>,
     /// Its certificate.
     pub tls: HostTls,
-    /// What it does.
+    /// Serves routes or redirects.
     pub behaviour: HostBehaviour,
 }
 
-/// The certificate situation of a host.
+/// Which certificate a host serves.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HostTls {
-    /// No TLS configured: a wildcard host's or the catch-all's certificate serves.
+    /// No TLS configured: uses the certificate of a wildcard host or of the catch-all.
     None,
-    /// TLS configured without a usable certificate: the default one serves, and redirects to https apply.
+    /// TLS configured without a usable certificate: uses the default one, and redirects to https apply.
     Default,
-    /// Its own.
+    /// A certificate of its own.
     Own(Arc<Certificate>),
 }
 
@@ -38,12 +38,12 @@ pub enum HostBehaviour {
     Routes {
         /// `GET /` is redirected to a path of the application.
         app_root: Option<AppRoot>,
-        /// The routes. There is always one for `/`.
+        /// The routes. One is always for `/`.
         paths: PathIndex,
     },
     /// Redirects everything to another host (`from-to-www-redirect`).
     Redirect {
-        /// That host.
+        /// The target host.
         to: Arc<str>,
     },
 }
@@ -51,15 +51,15 @@ pub enum HostBehaviour {
 /// Redirect of the root to a path of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppRoot {
-    /// Where to; begins with `/`.
+    /// The target path; begins with `/`.
     pub path: Arc<str>,
 }
 
 /// A host reached by names that match a regular expression (`server-alias: ~...`).
 #[derive(Clone, Debug)]
 pub struct RegexName {
-    /// Searched in the lower-case host name without port.
+    /// Matched, unanchored, against the lower-case host name without port.
     pub pattern: Pattern,
-    /// Whose alias it is.
+    /// The host that has the alias.
     pub host: Arc<Host>,
 }

@@ -1,14 +1,14 @@
-//! A universe of host names: which host a request's name leads to.
+//! A universe of host names: selects the host that serves a request.
 //!
-//! Each source of objects has universes of its own, and a listener leads to one of them, so that two sources may both
-//! serve every host.
+//! Each source of objects has universes of its own, and a listener uses one of them, so that two sources can both serve every
+//! host.
 
 use std::sync::Arc;
 
 use crate::host::CATCH_ALL;
 use crate::{Certificate, Host, HostTls, RegexName, SharedMap, Slot};
 
-/// The hosts of one universe by name. A copy shares everything that is not changed in it.
+/// The hosts of one universe by name. A copy shares everything that does not change.
 #[derive(Clone)]
 pub struct VirtualHosts {
     /// Hosts by exact name.
@@ -41,7 +41,7 @@ impl VirtualHosts {
         }
     }
 
-    /// Run-time state of the universe, which copies share and other universes do not: its TLS sessions.
+    /// Run-time state of the universe, shared with its copies but not with other universes: its TLS sessions.
     pub fn slot(&self) -> &Slot {
         &self.slot
     }
@@ -52,7 +52,7 @@ impl VirtualHosts {
         self.find_known(name).unwrap_or(&self.catch_all)
     }
 
-    /// As [`VirtualHosts::find`], but `None` for names that only the catch-all takes.
+    /// As [`VirtualHosts::find`], but `None` for names that only the catch-all serves.
     pub fn find_known(&self, name: &str) -> Option<&Arc<Host>> {
         if name == CATCH_ALL {
             return None;
@@ -64,8 +64,8 @@ impl VirtualHosts {
             .or_else(|| self.pattern_host(name))
     }
 
-    /// Whether requests for `name`, served by `host`, may be redirected to https where that depends on the host: it has a
-    /// certificate entry, or a wildcard host above it has (behaviour.md 4.6).
+    /// Whether `ssl-redirect` applies to requests for `name`, served by `host`: it has a certificate entry, or the wildcard host
+    /// above it has one (behaviour.md 4.6).
     pub fn has_tls(&self, host: &Host, name: &str) -> bool {
         match host.tls {
             HostTls::None if &*host.name != CATCH_ALL => self
@@ -76,8 +76,8 @@ impl VirtualHosts {
         }
     }
 
-    /// The certificate of the host that `name` leads to: its own, a wildcard host's, the catch-all's, `default`. `None` for
-    /// a name that only the catch-all takes.
+    /// The certificate of the host that serves `name`: its own, a wildcard host's, the catch-all's, `default`. `None` for a
+    /// name that only the catch-all serves.
     pub(crate) fn certificate<'t>(
         &'t self,
         name: &str,
@@ -98,7 +98,7 @@ impl VirtualHosts {
         })
     }
 
-    /// The certificate for names that no host has.
+    /// The certificate for names that only the catch-all serves.
     pub(crate) fn catch_all_certificate<'t>(
         &'t self,
         default: &'t Arc<Certificate>,
@@ -177,7 +177,7 @@ impl VirtualHosts {
         exact.chain(wildcards).chain([&self.catch_all])
     }
 
-    /// Every name that leads to a host, aliases included (a regex alias with `~` before it), in no order.
+    /// Every host name and alias (a regex alias with `~` before it) with its host, in no order.
     pub fn names(&self) -> impl Iterator<Item = (String, &Arc<Host>)> {
         let own = self.iter().map(|host| (host.name.to_string(), host));
         let aliases = self.aliases.iter();
@@ -188,7 +188,7 @@ impl VirtualHosts {
             .chain(patterns.map(|name| (format!("~{}", name.pattern.source()), &name.host)))
     }
 
-    /// Serves `host` under its name, in place of a former one of that name. Its aliases are set apart.
+    /// Inserts `host` under its name, or replaces the host of that name. Its aliases are set with [`VirtualHosts::set_alias`].
     pub fn insert(&mut self, host: Arc<Host>) {
         let name = host.name.clone();
         match name.strip_prefix("*.") {
@@ -198,7 +198,7 @@ impl VirtualHosts {
         }
     }
 
-    /// Serves nothing under `name` any more. The catch-all cannot be removed.
+    /// Removes the host `name`. The catch-all cannot be removed.
     pub fn remove(&mut self, name: &str) {
         match name.strip_prefix("*.") {
             Some(parent) => drop(self.wildcards.remove(parent)),
@@ -206,7 +206,7 @@ impl VirtualHosts {
         }
     }
 
-    /// Lets `host` also serve `alias` (an exact name, or `*.x` for any depth below `x`); `None`: no host does.
+    /// Makes `host` also serve `alias` (an exact name, or `*.x` for any depth below `x`); `None` removes the alias.
     pub fn set_alias(&mut self, alias: &str, host: Option<Arc<Host>>) {
         let (map, key) = match alias.strip_prefix("*.") {
             Some(parent) => (&mut self.suffix_aliases, parent),
@@ -218,7 +218,7 @@ impl VirtualHosts {
         }
     }
 
-    /// The aliases that are regular expressions, in the order of their hosts' names; replaces the former ones.
+    /// Replaces the aliases that are regular expressions; they are in the order of their hosts' names.
     pub fn set_regex_names(&mut self, names: Arc<[RegexName]>) {
         self.regex_names = names;
     }

@@ -1,14 +1,13 @@
-//! The routing table: what the data plane serves from, and nothing about where it came from.
+//! The routing table that the data plane serves from. It does not know the source of its routes.
 //!
-//! The vocabulary is listeners, hosts, routes, splits, policies and upstreams; no kind of object is named, so that any
-//! source can compile to the same table. A table is immutable: a change makes a new one that shares every
-//! unchanged part with the old ([`SharedMap`]), and [`Publisher`] swaps it in atomically.
+//! Its vocabulary is listeners, hosts, routes, splits, policies and upstreams; it names no kind of object, so that any source
+//! can compile to it. A table is immutable: a change makes a new one that shares every unchanged part with the old one
+//! ([`SharedMap`]), and [`Publisher`] swaps it in atomically.
 //!
-//! There is no I/O, clock or randomness in this crate: lookups are functions of the table and the request.
-//! Run-time state (limiter buckets, balancer scores, counters) hangs off a [`Slot`], which compiling carries from one
-//! version of a thing to the next.
+//! This crate has no I/O, clock or randomness: lookups are functions of the table and the request. Run-time state (limiter
+//! buckets, balancer scores, counters) is kept in a [`Slot`], which compilation carries over from one table to the next.
 
-#![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
+#![deny(clippy::disallowed_methods)] // no clock, no randomness: see .clippy.toml
 
 mod address;
 mod certificate;

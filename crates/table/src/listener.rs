@@ -1,4 +1,4 @@
-//! Where clients connect, and what a connection there leads to.
+//! Listening sockets, and how their connections are handled.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,64 +8,64 @@ use crate::{Certificate, SharedMap, Split, VirtualHosts};
 /// A listening socket.
 #[derive(Clone)]
 pub struct Listener {
-    /// Where the socket is bound.
+    /// The address that the socket is bound to.
     pub address: SocketAddr,
-    /// The ports that clients know it and its counterpart by.
+    /// Its port and the https port as clients see them.
     pub ports: PublicPorts,
-    /// What its connections lead to.
+    /// How its connections are handled.
     pub socket: Socket,
 }
 
-/// Ports as clients see them. They differ from the socket's where a balancer or a Service maps them.
+/// Ports as clients see them. They differ from the socket's if a load balancer or a Service maps them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PublicPorts {
     /// The port that clients of this listener connect to.
     pub own: u16,
-    /// The port for https that redirects name.
+    /// The https port that redirects use.
     pub https: u16,
 }
 
-/// What the connections of a listener lead to.
+/// How the connections of a listener are handled.
 #[derive(Clone)]
 pub enum Socket {
     /// Without TLS.
     Plain(Plain),
-    /// They begin with a TLS handshake, whose server name decides.
+    /// With a TLS handshake, whose server name selects the route.
     Tls(TlsSocket),
 }
 
-/// What connections without TLS lead to.
+/// How connections without TLS are handled.
 #[derive(Clone)]
 pub enum Plain {
     /// HTTP requests, for the hosts of a universe.
     Http(Arc<VirtualHosts>),
-    /// Bytes, passed on to a backend.
+    /// Bytes, forwarded to a backend.
     Stream(Arc<Split>),
 }
 
-/// What handshakes lead to, by server name (RFC 6066 section 3).
+/// TLS routes by server name (RFC 6066 section 3).
 #[derive(Clone)]
 pub struct TlsSocket {
     /// By exact name.
     exact: SharedMap<TlsRoute>,
     /// `*.x` of any depth, by `x`.
     suffixes: SharedMap<TlsRoute>,
-    /// For all other names and for none.
+    /// For all other names and for handshakes without a server name.
     other: TlsRoute,
     /// Some routes are passthrough.
     passes_through: bool,
 }
 
-/// What is done with a TLS connection.
+/// How a TLS connection is handled.
 #[derive(Clone)]
 pub enum TlsRoute {
-    /// TLS ends here.
+    /// TLS is terminated here.
     Terminate(Terminate),
-    /// The connection is passed on undecrypted.
+    /// The connection is forwarded undecrypted.
     Passthrough(Arc<Split>),
 }
 
-/// Where requests of TLS connections go, and the certificates that they are received with.
+/// The hosts that serve requests of terminated TLS connections, and their certificates.
 #[derive(Clone)]
 pub struct Terminate {
     /// The universe of hosts.
@@ -74,23 +74,23 @@ pub struct Terminate {
     pub certificates: Certificates,
 }
 
-/// Which certificate a server name gets.
+/// Which certificate is served for a server name.
 #[derive(Clone, Debug)]
 pub enum Certificates {
-    /// That of the host which the name leads to.
+    /// The certificate of the host that serves the name.
     OfHosts {
-        /// Where that host has none.
+        /// Used if that host has no certificate.
         default: Arc<Certificate>,
-        /// Refuse handshakes for names that no host has, and without a name.
+        /// Refuse handshakes for names that only the catch-all serves, and without a name.
         reject_unknown: bool,
     },
-    /// The listener's: the first that is valid for the name, else the first of all. Empty: none.
+    /// Certificates of the listener: the first that is valid for the name, else the first one. Empty: handshakes are refused.
     OfListener(Arc<[Arc<Certificate>]>),
 }
 
 impl Listener {
-    /// The universe for requests of a connection with server name `name` (over plain text it does not matter). `None`: there
-    /// are no requests here.
+    /// The universe for requests of a connection with server name `name` (ignored without TLS). `None`: the connection carries
+    /// no HTTP requests.
     pub fn hosts(&self, name: Option<&str>) -> Option<&Arc<VirtualHosts>> {
         match &self.socket {
             Socket::Plain(Plain::Http(hosts)) => Some(hosts),
@@ -99,12 +99,12 @@ impl Listener {
         }
     }
 
-    /// How TLS ends on connections with server name `name`; `None`: it does not, or there is none.
+    /// How TLS is terminated for server name `name`; `None`: it is passed through, or the listener has no TLS.
     pub fn terminate(&self, name: Option<&str>) -> Option<&Terminate> {
         self.socket.tls()?.route(name).terminate()
     }
 
-    /// Every universe that some connection leads to. One may come several times.
+    /// The universes of all routes. One may occur several times.
     pub fn universes(&self) -> Vec<&Arc<VirtualHosts>> {
         match &self.socket {
             Socket::Plain(_) => self.hosts(None).into_iter().collect(),
@@ -114,7 +114,7 @@ impl Listener {
 }
 
 impl Socket {
-    /// What handshakes lead to, where connections begin with one.
+    /// The TLS routes, if connections begin with a handshake.
     pub fn tls(&self) -> Option<&TlsSocket> {
         match self {
             Self::Plain(_) => None,
@@ -122,7 +122,7 @@ impl Socket {
         }
     }
 
-    /// The backends of a socket for streams.
+    /// The backends, if connections are streams without TLS.
     pub fn stream(&self) -> Option<&Arc<Split>> {
         match self {
             Self::Plain(Plain::Stream(split)) => Some(split),
@@ -132,7 +132,7 @@ impl Socket {
 }
 
 impl TlsSocket {
-    /// A socket on which all server names lead to `other`.
+    /// A socket that handles all server names by `other`.
     pub fn new(other: TlsRoute) -> Self {
         Self {
             exact: SharedMap::new(),
@@ -142,7 +142,7 @@ impl TlsSocket {
         }
     }
 
-    /// Lets `name` (lower-case, or `*.x` for any depth below `x`) lead to `route`.
+    /// Adds `route` for `name` (lower-case, or `*.x` for any depth below `x`).
     pub fn insert(&mut self, name: &str, route: TlsRoute) {
         self.passes_through |= route.terminate().is_none();
         match name.strip_prefix("*.") {
@@ -151,8 +151,8 @@ impl TlsSocket {
         }
     }
 
-    /// What a handshake with server name `name` (lower-case, no final dot) leads to: the exact name, the longest suffix, or
-    /// what is left for all others.
+    /// The route for a handshake with server name `name` (lower-case, no final dot): by exact name, by the longest suffix, or
+    /// the one for all others.
     pub fn route(&self, name: Option<&str>) -> &TlsRoute {
         if self.exact.is_empty() && self.suffixes.is_empty() {
             return &self.other;
@@ -161,12 +161,12 @@ impl TlsSocket {
         named.unwrap_or(&self.other)
     }
 
-    /// Whether some server names lead to [`TlsRoute::Passthrough`].
+    /// Whether some routes are [`TlsRoute::Passthrough`].
     pub fn passes_through(&self) -> bool {
         self.passes_through
     }
 
-    /// All routes, that for other names last.
+    /// All routes, the one for all other names last.
     pub fn routes(&self) -> impl Iterator<Item = &TlsRoute> {
         let exact = self.exact.iter().map(|(_, route)| route);
         let suffixes = self.suffixes.iter().map(|(_, route)| route);
@@ -186,7 +186,7 @@ impl TlsSocket {
 }
 
 impl TlsRoute {
-    /// How TLS ends here, if it does.
+    /// How TLS is terminated, if it is.
     pub fn terminate(&self) -> Option<&Terminate> {
         match self {
             Self::Terminate(terminate) => Some(terminate),
@@ -194,7 +194,7 @@ impl TlsRoute {
         }
     }
 
-    /// The backends that the connection is passed on to, if it is.
+    /// The backends, if the connection is passed through.
     pub fn passthrough(&self) -> Option<&Arc<Split>> {
         match self {
             Self::Terminate(_) => None,
@@ -202,14 +202,14 @@ impl TlsRoute {
         }
     }
 
-    /// The universe of hosts, where TLS ends here.
+    /// The universe of hosts, if TLS is terminated.
     pub fn hosts(&self) -> Option<&Arc<VirtualHosts>> {
         self.terminate().map(|terminate| &terminate.hosts)
     }
 }
 
 impl Terminate {
-    /// The certificate for a handshake with server name `name` (lower-case, no final dot). `None`: refuse the handshake.
+    /// The certificate for a handshake with server name `name` (lower-case, no final dot); `None` refuses the handshake.
     pub fn certificate(&self, name: Option<&str>) -> Option<&Arc<Certificate>> {
         match &self.certificates {
             Certificates::OfHosts {

@@ -1,7 +1,7 @@
-//! Which route of a host a path belongs to.
+//! Selects the route of a host that serves a path.
 //!
-//! Not a pattern router: paths are literal bytes, or regular expressions in an order of their own, and no router library's
-//! pattern language (braces, wildcards) means the same. Two sorted arrays and a walk over the request's segments do it,
+//! Not a router library: paths are literal bytes, or regular expressions in an order of their own, and no pattern language of a
+//! router (braces, wildcards) means the same. A lookup searches two sorted arrays along the segments of the request path,
 //! without allocation.
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::{Conditions, PathKind, Pattern, Route};
 #[derive(Clone, Debug)]
 pub struct PathIndex {
     matcher: Matcher,
-    /// The route of `/`: takes what nothing else takes.
+    /// The route of `/`: serves what no other route matches.
     root: Arc<Route>,
 }
 
@@ -24,17 +24,17 @@ enum Matcher {
     Regex(Box<[(Arc<Pattern>, Routes)]>),
 }
 
-/// A route for the index, with its conditions beside the path.
+/// A route for the index, with its conditions besides the path.
 #[derive(Clone, Debug)]
 pub struct Candidate {
     /// The route.
     pub route: Arc<Route>,
-    /// What a request must be, too.
+    /// Further conditions that a request must meet.
     pub conditions: Conditions,
 }
 
-/// Routes by a key, sorted by it. The keys lie together rather than in their routes: a search among thousands of hosts is
-/// paid for in cache misses.
+/// Routes by a key, sorted by it. The keys are stored together rather than in their routes: with thousands of hosts a search
+/// is dominated by cache misses.
 #[derive(Clone, Debug, Default)]
 struct Keys {
     entries: Box<[Entry]>,
@@ -55,16 +55,16 @@ struct Entry {
 enum Routes {
     /// One without conditions: the common case.
     One(Arc<Route>),
-    /// The first whose conditions hold; only the last may have none.
+    /// The first whose conditions hold; only the last can be without conditions.
     Ordered(Box<[Candidate]>),
 }
 
-/// What a path belongs to.
+/// The result of a lookup.
 #[derive(Clone, Copy, Debug)]
 pub enum PathMatch<'t> {
-    /// A route.
+    /// A route serves the path.
     Route(&'t Arc<Route>),
-    /// A prefix that is declared with a final slash, which the request lacks: redirect to the path with a slash.
+    /// The route is a prefix with a final slash, which the request path lacks: redirect to the path with a slash.
     AddSlash(&'t Arc<Route>),
 }
 
@@ -79,9 +79,9 @@ impl From<Arc<Route>> for Candidate {
 }
 
 impl PathIndex {
-    /// Index for literal paths. Candidates of the same kind and path (a final slash of a prefix aside) are tried in the order
-    /// given, so that nothing comes after one without conditions. `root` takes what no other route takes; a prefix route for
-    /// `/` without conditions in `candidates` is left aside.
+    /// Index for literal paths. Candidates of the same kind and path (except for a final slash of a prefix) are tried in the
+    /// given order; those after one without conditions are unreachable. `root` serves what no other route matches; a prefix
+    /// route for `/` without conditions in `candidates` is ignored.
     pub fn literal(root: Arc<Route>, candidates: Vec<Candidate>) -> Self {
         let (exact, mut prefix): (Vec<_>, Vec<_>) = candidates
             .into_iter()
@@ -96,8 +96,8 @@ impl PathIndex {
         Self { matcher, root }
     }
 
-    /// Index for a host in regex mode. `entries` are the text that decides the order, its expression, and the route:
-    /// longer text first, of equal length the lexicographically greater (behaviour.md 2.4).
+    /// Index for a host in regex mode. Each entry is the text that determines the order, its expression, and the route: longer
+    /// text first, of equal length the lexicographically greater (behaviour.md 2.4).
     pub fn regex(root: Arc<Route>, mut entries: Vec<(Arc<str>, Arc<Pattern>, Candidate)>) -> Self {
         entries.sort_by(|(a, ..), (b, ..)| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
         let entries = entries
@@ -110,8 +110,8 @@ impl PathIndex {
         }
     }
 
-    /// What `path` (decoded and normalised) belongs to. `holds` says whether conditions hold for the request; where none
-    /// does, the next shorter prefix is tried.
+    /// The route for `path` (decoded and normalised). `holds` evaluates conditions for the request; where they hold for no route
+    /// of a path, the next shorter prefix is tried.
     pub fn find(&self, path: &[u8], holds: impl Fn(&Conditions) -> bool) -> PathMatch<'_> {
         match &self.matcher {
             Matcher::Literal { exact, prefix } => {
@@ -140,7 +140,7 @@ impl PathIndex {
         matches!(self.matcher, Matcher::Regex(_))
     }
 
-    /// The texts that are tried, in their order, each with its route: paths, or expressions in regex mode. The root last.
+    /// All paths (in regex mode: expressions) in the order in which they are tried, each with its route. The root is last.
     pub fn listing(&self) -> Vec<(&str, Option<&Conditions>, &Arc<Route>)> {
         let mut listing: Vec<_> = match &self.matcher {
             Matcher::Literal { exact, prefix } => {
@@ -162,7 +162,7 @@ impl PathIndex {
         listing
     }
 
-    /// All routes in the order in which they are tried, the root last. A route may come twice in regex mode.
+    /// All routes in the order in which they are tried, the root last. In regex mode a route may occur twice.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.listing().into_iter().map(|(_, _, route)| route)
     }
@@ -177,7 +177,7 @@ impl Routes {
         }
     }
 
-    /// `first`, then `others`, as far as one can be reached.
+    /// `first`, then `others` up to the first one without conditions.
     fn new(first: Candidate, others: Vec<Candidate>) -> Self {
         if first.conditions.is_empty() || others.is_empty() {
             return Self::one(first);
@@ -220,7 +220,7 @@ impl Routes {
 
 impl Keys {
     fn new(mut candidates: Vec<Candidate>, key: impl Fn(&Route) -> &[u8]) -> Self {
-        // The sort is stable, so that those of one key keep their order.
+        // The sort is stable, so that routes of one key keep their order.
         candidates.sort_by(|a, b| key(&a.route).cmp(key(&b.route)));
         let mut text = Vec::new();
         let mut longest = 0;
@@ -230,7 +230,7 @@ impl Keys {
             let start = text.len();
             text.extend_from_slice(key(&first.route));
             longest = longest.max(text.len() - start);
-            // An object is far smaller than 4 GiB, and so are all its paths.
+            // All paths of a host are together far smaller than 4 GiB.
             let (Ok(from), Ok(to)) = (u32::try_from(start), u32::try_from(text.len())) else {
                 break;
             };
@@ -272,7 +272,7 @@ impl Keys {
         self.entries.get(at).map(|entry| &entry.routes)
     }
 
-    /// Tries the leading segments of `path` from the longest that can match down.
+    /// Tries the leading segments of `path`, the longest that can match first.
     fn leading_segments(
         &self,
         path: &[u8],
@@ -294,7 +294,7 @@ impl Keys {
                     PathMatch::Route(route)
                 });
             }
-            // The next candidate ends before a slash, and is no longer than the longest key there is.
+            // The next candidate ends before a slash and is no longer than the longest key.
             let window = segments.get(..end.min(self.longest.saturating_add(1)))?;
             end = memchr::memrchr(b'/', window)?;
         }
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_goes_before_prefix_and_longer_before_shorter() {
+    fn exact_comes_before_prefix_and_longer_before_shorter() {
         use PathKind::{Exact, Prefix};
         let routes = [
             (Exact, "/foo"),

@@ -1,7 +1,7 @@
 //! Regular expressions of paths, header values and host names.
 //!
 //! Manifests hold PCRE. What the linear-time engine can express runs there; look-around and back-references run on a
-//! backtracking engine with a step limit, so that no request can buy unbounded time.
+//! backtracking engine with a step limit, so that no request can take unbounded time.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 const SIZE_LIMIT: usize = 1 << 20;
 /// Bound on the lazily built automaton of one expression, bytes.
 const DFA_SIZE_LIMIT: usize = 1 << 20;
-/// Steps that the backtracking engine may take for one match; beyond them the expression does not match.
+/// Maximum steps of the backtracking engine for one match; beyond them the expression does not match.
 const BACKTRACK_LIMIT: usize = 100_000;
 
 /// A compiled regular expression, matched against bytes.
@@ -49,15 +49,15 @@ pub struct Captures {
 pub struct PatternError(String);
 
 impl Pattern {
-    /// Compiles `source` as it stands, case-sensitive.
+    /// Compiles `source`, case-sensitive.
     ///
     /// # Errors
-    /// Text that is no regular expression for either engine, or one that compiles to more than 1 MiB.
+    /// Neither engine accepts the text, or it compiles to more than 1 MiB.
     pub fn new(source: &str) -> Result<Self, PatternError> {
         Self::build(source, false)
     }
 
-    /// Compiles `source` without regard to case.
+    /// Compiles `source`, case-insensitive.
     ///
     /// # Errors
     /// As [`Pattern::new`].
@@ -86,7 +86,7 @@ impl Pattern {
         })
     }
 
-    /// Whether the expression is found in `text`.
+    /// Whether the expression matches anywhere in `text`.
     pub fn is_match(&self, text: &[u8]) -> bool {
         match &self.engine {
             Engine::Linear(regex) => regex.is_match(text),
@@ -123,7 +123,7 @@ impl Pattern {
         }
     }
 
-    /// The text it was compiled from.
+    /// The source text of the expression.
     pub fn source(&self) -> &str {
         &self.source
     }
@@ -138,13 +138,13 @@ impl Pattern {
 }
 
 impl Captures {
-    /// Group `number` of the `text` that was matched; `None` when the group took no part.
+    /// Group `number` in the matched `text`; `None` if the group did not take part in the match.
     pub fn group<'t>(&self, number: usize, text: &'t [u8]) -> Option<&'t [u8]> {
         let (start, end) = (*self.groups.get(number)?)?;
         text.get(start..end)
     }
 
-    /// The group called `name` of the `text` that was matched.
+    /// The group `name` in the matched `text`.
     pub fn named<'t>(&self, name: &str, text: &'t [u8]) -> Option<&'t [u8]> {
         let (_, number) = self.names.iter().find(|(known, _)| known == name)?;
         self.group(*number, text)
@@ -163,7 +163,7 @@ impl PartialEq for Pattern {
     }
 }
 
-/// `unicode` is off at first: bytes are matched, as by PCRE without UTF. Classes of non-ASCII characters need it on.
+/// `unicode` is tried off first: bytes are matched, as by PCRE without UTF. Classes of non-ASCII characters need it.
 fn linear(source: &str, insensitive: bool, unicode: bool) -> Result<Regex, regex::Error> {
     RegexBuilder::new(source)
         .case_insensitive(insensitive)
@@ -193,7 +193,7 @@ fn named<'n>(names: impl Iterator<Item = Option<&'n str>>) -> Vec<(String, usize
         .collect()
 }
 
-/// The engine draws its errors over several lines with a caret; the last line says what is wrong.
+/// The engine formats errors over several lines with a caret; the last line has the reason.
 fn one_line(message: &str) -> String {
     message
         .lines()
@@ -206,7 +206,7 @@ fn one_line(message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     #[test]
@@ -228,13 +228,13 @@ mod tests {
     }
 
     #[test]
-    fn a_runaway_expression_is_cut_short() {
+    fn a_runaway_expression_is_stopped() {
         let pattern = Pattern::new(r"^(?=x?)(a+)+\1$").unwrap();
         assert!(!pattern.is_match(&[b'a'; 4000]) || pattern.kind() == PatternKind::Backtracking);
     }
 
     #[test]
-    fn errors_say_what_is_wrong_in_one_line() {
+    fn errors_have_their_reason_in_one_line() {
         let message = Pattern::new("/a(").unwrap_err().to_string();
         assert!(
             message.contains("unclosed group") && !message.contains('\n'),

@@ -1,4 +1,4 @@
-//! What is done to a request besides choosing its upstream. A field that is `None` costs nothing at run time.
+//! How requests of a route are handled, besides the choice of an upstream. A field that is `None` costs nothing at run time.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -11,7 +11,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::{Certificate, IpSet, Slot};
 
-/// What applies to every route of one object.
+/// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// Redirect instead of forwarding.
@@ -20,15 +20,15 @@ pub struct Policy {
     pub cors: Option<Arc<Cors>>,
     /// Request-rate and concurrency limits.
     pub limits: Option<Arc<Limits>>,
-    /// Which clients may come in.
+    /// Which client addresses are allowed.
     pub access: Option<Arc<AccessRules>>,
-    /// Headers put on every response, replacing those of the same name.
+    /// Header fields of every response; they replace those of the same name.
     pub response_headers: Arc<[(HeaderName, HeaderValue)]>,
     /// Keep the final slash in the redirect to https.
     pub preserve_trailing_slash: bool,
-    /// Name the port in redirects.
+    /// Include the port in redirects.
     pub port_in_redirects: bool,
-    /// Redirects of the proxy hold the path alone.
+    /// Redirects of the proxy have only a path in `Location`.
     pub relative_redirects: bool,
     /// Write a line to the access log.
     pub access_log: bool,
@@ -57,7 +57,7 @@ pub enum HttpsRedirect {
     Always,
 }
 
-/// Cross-origin resource sharing (behaviour.md 1.11); origins match as a whole.
+/// Cross-origin resource sharing (behaviour.md 1.11); whole origins are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
     /// Allowed origins.
@@ -95,7 +95,7 @@ impl Default for Cors {
 pub enum Origins {
     /// `*`
     Any,
-    /// These; empty means none.
+    /// A list; empty allows none.
     List(Vec<OriginPattern>),
 }
 
@@ -113,14 +113,14 @@ pub enum OriginPattern {
     },
 }
 
-/// Limits of one object, counted together over all its routes, per client.
+/// Limits of one object, counted per client over all its routes.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Stable identity of the counters: `namespace/name/uid`.
     pub id: Arc<str>,
-    /// Requests a second.
+    /// Requests per second.
     pub per_second: Option<Quota>,
-    /// Requests a minute.
+    /// Requests per minute.
     pub per_minute: Option<Quota>,
     /// Requests in flight.
     pub connections: Option<NonZeroU32>,
@@ -145,17 +145,17 @@ impl PartialEq for Limits {
     }
 }
 
-/// Which client addresses may come in. The deny list goes first.
+/// Which client addresses are allowed. The deny list takes precedence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessRules {
-    /// These get 403.
+    /// Clients whose requests get a 403 response.
     pub deny: IpSet,
-    /// Only these get in; `None`: everybody not denied.
+    /// Only these clients are allowed; `None`: all that are not denied.
     pub allow: Option<IpSet>,
 }
 
 impl AccessRules {
-    /// Whether `client` may come in.
+    /// Whether `client` is allowed.
     pub fn admits(&self, client: IpAddr) -> bool {
         !self.deny.contains(client)
             && self
@@ -168,19 +168,19 @@ impl AccessRules {
 /// How requests are forwarded to an endpoint and responses relayed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forwarding {
-    /// Bound on connecting, default 5 s.
+    /// Connect timeout, default 5 s.
     pub connect_timeout: Duration,
-    /// Bound between two writes to the endpoint, default 60 s.
+    /// Timeout between two writes to the endpoint, default 60 s.
     pub send_timeout: Duration,
-    /// Bound between two reads from the endpoint, default 60 s; also the idle bound of upgraded connections.
+    /// Timeout between two reads from the endpoint, default 60 s; also the idle timeout of upgraded connections.
     pub read_timeout: Duration,
-    /// When another endpoint is tried.
+    /// When a request is retried.
     pub retry: Retry,
     /// Largest request body, bytes, default 1 MiB; `None`: unlimited. Beyond: 413.
     pub body_limit: Option<u64>,
     /// Read the whole request body before an endpoint is chosen; default true.
     pub buffer_request: bool,
-    /// How much of a buffered body is held in memory, bytes, default 8 KiB; the rest goes to a file.
+    /// How much of a buffered body is kept in memory, bytes, default 8 KiB; the rest is written to a file.
     pub body_memory: usize,
     /// Largest head of a response, bytes, default 4 KiB; beyond: 502.
     pub response_head_limit: usize,
@@ -188,7 +188,7 @@ pub struct Forwarding {
     pub buffer_response: bool,
     /// How much of a response that is read ahead may be in a file, bytes, default 1 GiB; zero: memory only.
     pub response_file_limit: u64,
-    /// Version spoken to HTTP/1 endpoints.
+    /// HTTP version of requests to HTTP/1 endpoints.
     pub http_version: HttpVersion,
     /// `Host` sent to the endpoint instead of the client's.
     pub host: Option<HeaderValue>,
@@ -203,7 +203,7 @@ pub struct Forwarding {
 }
 
 impl Default for Policy {
-    /// Nothing but forwarding.
+    /// Forwards without restrictions.
     fn default() -> Self {
         Self {
             redirect: None,
@@ -221,7 +221,7 @@ impl Default for Policy {
 }
 
 impl Default for Forwarding {
-    /// The defaults that the fields name.
+    /// The defaults in the field docs.
     fn default() -> Self {
         Self {
             connect_timeout: Duration::from_secs(5),
@@ -245,7 +245,7 @@ impl Default for Forwarding {
 }
 
 impl Default for Retry {
-    /// Three tries in all, on errors and timeouts.
+    /// Three attempts in total, on errors and timeouts.
     fn default() -> Self {
         Self {
             on: RetryOn {
@@ -263,9 +263,9 @@ impl Default for Retry {
 /// A leading `from` is replaced by `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReplaceRule {
-    /// What is looked for.
+    /// The text to replace.
     pub from: String,
-    /// What takes its place.
+    /// The replacement.
     pub to: String,
 }
 
@@ -277,7 +277,7 @@ pub enum BackendProtocol {
     Http,
     /// HTTP/1.1 over TLS.
     Https,
-    /// As the client came: TLS for https, plain text for http.
+    /// The scheme of the client: TLS for https, plain text for http.
     AutoHttp,
     /// gRPC: HTTP/2 in plain text.
     Grpc,
@@ -286,12 +286,12 @@ pub enum BackendProtocol {
 }
 
 impl BackendProtocol {
-    /// Whether HTTP/2 is spoken.
+    /// Whether requests use HTTP/2.
     pub fn is_grpc(self) -> bool {
         matches!(self, Self::Grpc | Self::Grpcs)
     }
 
-    /// Whether TLS is spoken to endpoints when the client came by `https` or not.
+    /// Whether connections to endpoints use TLS, given whether the client's request came over https.
     pub fn tls(self, client_https: bool) -> bool {
         match self {
             Self::Http | Self::Grpc => false,
@@ -301,10 +301,10 @@ impl BackendProtocol {
     }
 }
 
-/// HTTP/1 version spoken to endpoints.
+/// HTTP/1 version of requests to endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpVersion {
-    /// HTTP/1.0, one request a connection.
+    /// HTTP/1.0, one request per connection.
     Http10,
     /// HTTP/1.1
     #[default]
@@ -320,16 +320,16 @@ pub enum ConnectionHeader {
     KeepAlive,
 }
 
-/// When another endpoint is tried (`proxy-next-upstream`).
+/// When a request is retried with another endpoint (`proxy-next-upstream`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
     /// Conditions.
     pub on: RetryOn,
-    /// Tries in all, the first included; `None`: as many as there are endpoints allow.
+    /// Maximum attempts, including the first; `None`: one per endpoint.
     pub tries: Option<NonZeroU32>,
-    /// Bound on the time in which tries may start.
+    /// Timeout after which no further attempt starts.
     pub timeout: Option<Duration>,
-    /// Retry POST, LOCK and PATCH also after they were sent.
+    /// Also retry POST, LOCK and PATCH after they were sent.
     pub non_idempotent: bool,
 }
 
@@ -346,7 +346,7 @@ pub struct RetryOn {
     pub timeout: bool,
     /// The response head was empty or invalid.
     pub invalid_header: bool,
-    /// These statuses.
+    /// 403
     pub http_403: bool,
     /// 404
     pub http_404: bool,
@@ -389,7 +389,7 @@ pub struct UpstreamTls {
     pub authorities: Arc<[CertificateDer<'static>]>,
     /// Verify the endpoint's certificate against `authorities` and `name`.
     pub verify: bool,
-    /// Longest chain above the endpoint's certificate.
+    /// Maximum number of certificates above the endpoint's.
     pub verify_depth: u8,
     /// Send SNI.
     pub server_name: bool,

@@ -1,4 +1,4 @@
-//! One writer swaps tables in; many readers take the current one.
+//! Publishing of tables: one writer swaps them in, many readers load the current one.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ pub struct Publisher {
     published: Arc<Event>,
 }
 
-/// A handle that reads the current table; for threads that look now and then.
+/// A handle that loads the current table; for threads that need it only occasionally.
 #[derive(Clone)]
 pub struct TableReader {
     current: Arc<ArcSwap<RoutingTable>>,
     published: Arc<Event>,
 }
 
-/// A worker's view of the current table: taking it costs one atomic load and a count that no other thread touches.
+/// A worker's view of the current table: loading it costs one atomic load and a reference count of this thread alone.
 ///
-/// It keeps the table it last saw alive, so an idle worker must call [`LocalTable::current`] now and then.
+/// It keeps the last loaded table alive, so an idle worker must call [`LocalTable::current`] periodically.
 pub struct LocalTable {
     cache: Cache<Arc<ArcSwap<RoutingTable>>, Arc<RoutingTable>>,
     local: Rc<Arc<RoutingTable>>,
@@ -43,7 +43,7 @@ pub fn publisher(table: Arc<RoutingTable>) -> (Publisher, TableReader) {
 }
 
 impl Publisher {
-    /// Makes `table` the current one; requests that run keep theirs. Gives the former one.
+    /// Makes `table` the current one and returns the former one; requests in flight keep theirs.
     pub fn publish(&mut self, table: Arc<RoutingTable>) -> Arc<RoutingTable> {
         let former = self.current.swap(table);
         self.published.notify(usize::MAX);
@@ -57,7 +57,7 @@ impl TableReader {
         self.current.load_full()
     }
 
-    /// Waits until the current table is another one than `known`. Tables between two looks are not seen.
+    /// Waits until the current table is not `known`. Tables that were replaced before the call are skipped.
     pub async fn changed(&self, known: &Arc<RoutingTable>) {
         loop {
             // Before the comparison: a table that is published after it ends the wait.
@@ -78,7 +78,7 @@ impl TableReader {
 }
 
 impl LocalTable {
-    /// The current table; a request takes it once and keeps it to its end.
+    /// The current table; a request loads it once and keeps it to its end.
     pub fn current(&mut self) -> Rc<Arc<RoutingTable>> {
         let latest = self.cache.load();
         if !Arc::ptr_eq(latest, &self.local) {
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
         assert!(changed.as_mut().poll(&mut cx).is_ready());
         publisher.publish(table());
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "it waits no longer");
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "the waker is used once");
         assert!(pin!(reader.changed(&known)).poll(&mut cx).is_ready());
     }
 

@@ -1,4 +1,4 @@
-//! The table for people: one line a route, or JSON.
+//! The table as text for people, one line per route, or as JSON.
 
 mod facts;
 mod settings;
@@ -17,8 +17,8 @@ use crate::{
     Split, Target, TextMatch, UpstreamKey, VirtualHosts,
 };
 
-/// The table as text, one line a route, with what differs from the defaults: what golden tests compare. Hosts come in the order of their names; of several
-/// universes, each under a line with the listeners that lead to it.
+/// The table as text, one line per route, with everything that differs from the defaults; golden tests compare it. Hosts are
+/// sorted by name; if there are several universes, each follows a line with its listeners.
 pub fn text(table: &RoutingTable) -> String {
     let mut out = String::new();
     let settings = settings_facts(&table.settings);
@@ -81,11 +81,11 @@ fn listener_json(listener: &Listener) -> Value {
 }
 
 fn addresses(table: &RoutingTable, hosts: &Arc<VirtualHosts>) -> String {
-    let leading = table.listeners().iter().filter(|listener| {
+    let listeners = table.listeners().iter().filter(|listener| {
         let mut universes = listener.universes().into_iter();
         universes.any(|known| Arc::ptr_eq(known, hosts))
     });
-    let addresses: Vec<String> = leading
+    let addresses: Vec<String> = listeners
         .map(|listener| listener.address.to_string())
         .collect();
     addresses.join(" ")

@@ -1,4 +1,4 @@
-//! A host's routes and where each leads.
+//! The routes of a host and their targets.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use crate::{Pattern, Policy, Slot, Split, Template, UpstreamKey};
 /// One path of one host.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The path as its object wrote it: what logs and metrics show.
+    /// The path as written in its object, for logs and metrics.
     pub path: Arc<str>,
     /// How the path matches outside regex mode.
     pub kind: PathKind,
-    /// Whose route it is.
+    /// The object that declares it.
     pub origin: Arc<Origin>,
-    /// What is done to requests.
+    /// How requests are handled.
     pub policy: Arc<Policy>,
-    /// Redirect to https; per route because exempt paths are.
+    /// Redirect to https; per route because paths can be exempt.
     pub https: HttpsRedirect,
     /// Rewriting of the path.
     pub rewrite: Option<Arc<Rewrite>>,
-    /// Where requests go.
+    /// The backend, or why there is none.
     pub target: Target,
-    /// This route set up cookie affinity itself, so it may set the cookie.
+    /// This route itself configures cookie affinity, so it may set the cookie.
     pub sets_affinity_cookie: bool,
     /// Run-time state: counters.
     pub slot: Slot,
@@ -31,14 +31,13 @@ pub struct Route {
 /// How a path matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PathKind {
-    /// The whole path, byte by byte.
+    /// The whole path is equal, byte by byte.
     Exact,
-    /// Whole leading segments.
+    /// The leading segments are equal.
     Prefix,
 }
 
-/// The object and Service that a route was made from. Labels of metrics and variables of logs are made from it where they
-/// are written.
+/// The object and Service that a route is compiled from. Metrics and logs derive their labels and variables from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
     /// Kind of the object, as in its manifest; empty for the built-in default.
@@ -47,36 +46,36 @@ pub struct Origin {
     pub namespace: Arc<str>,
     /// Name of the object.
     pub name: Arc<str>,
-    /// Service that the path names.
+    /// Service that the path refers to.
     pub service: Arc<str>,
-    /// Its port, number or name, as the path names it.
+    /// Its port, number or name, as in the path.
     pub port: Arc<str>,
 }
 
-/// Where requests of a route go.
+/// Where a route forwards requests to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// To one of several backends.
+    /// One of several backends.
     Forward(Split),
-    /// To the default backend; without a ready endpoint there, 404.
+    /// The default backend; 404 while it has no ready endpoint.
     DefaultBackend(Option<UpstreamKey>),
-    /// Nowhere: 503, because something that protects the route cannot be honoured.
+    /// None: the response is 503, because a protection of the route cannot be honoured.
     Closed(Closed),
 }
 
 /// Why a route is closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// For the operator; never sent to clients.
+    /// The reason for the operator; never sent to clients.
     pub reason: Arc<str>,
 }
 
 /// Rewriting of the path before forwarding.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rewrite {
-    /// Searched, without regard to case and unanchored, in the decoded, normalised path. No match: nothing is rewritten.
+    /// Case-insensitive and unanchored, matched against the decoded, normalised path. Without a match the path stays.
     pub pattern: Arc<Pattern>,
-    /// What the whole path becomes.
+    /// Replaces the whole path.
     pub target: Template,
     /// The target is an `http://` or `https://` URL: redirect to it with 302 instead of forwarding.
     pub redirect: bool,

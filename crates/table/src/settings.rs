@@ -10,9 +10,9 @@ use crate::{IpSet, Template};
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Which client and forwarded headers are believed.
+    /// Which client address and forwarded header fields are trusted.
     pub forwarded: ForwardedTrust,
-    /// Bounds on clients.
+    /// Limits on clients.
     pub client: ClientLimits,
     /// TLS towards clients.
     pub tls: TlsSettings,
@@ -24,11 +24,11 @@ pub struct Settings {
     pub access_log: AccessLogSettings,
     /// Status of redirects to https and between `www.` and bare hosts; default 308.
     pub redirect_status: StatusCode,
-    /// Status of a request over its rate; default 503.
+    /// Status of a request over its rate limit; default 503.
     pub limit_status: StatusCode,
-    /// Status of a request over its concurrency; default 503.
+    /// Status of a request over its concurrency limit; default 503.
     pub limit_connections_status: StatusCode,
-    /// What clients are counted by; default `$binary_remote_addr`.
+    /// The key under which limits count clients; default `$binary_remote_addr`.
     pub limit_key: Template,
     /// Accept HTTP/2 from clients; default true.
     pub http2: bool,
@@ -36,7 +36,7 @@ pub struct Settings {
     pub generate_request_id: bool,
     /// Send `X-Original-URI`; default false.
     pub add_original_uri: bool,
-    /// Forward headers whose name holds an underscore; default false.
+    /// Forward header fields whose name contains an underscore; default false.
     pub underscores_in_headers: bool,
     /// Headers added to every upstream request, with variables.
     pub request_headers: Arc<[(HeaderName, Template)]>,
@@ -48,47 +48,47 @@ pub struct Settings {
     pub server_tokens: bool,
     /// Pass the upstream's `Server`; default false.
     pub backend_server_header: bool,
-    /// Time that running requests get at stop; default 240 s.
+    /// Time for requests in flight to end at shutdown; default 240 s.
     pub drain: Duration,
-    /// Path on which the catch-all host responds 200 without a backend (`--health-check-path`).
+    /// Path on which the catch-all host responds with 200 without a backend (`--health-check-path`).
     pub health_path: Arc<str>,
 }
 
-/// Which headers about the client are trusted, and from which peers (behaviour.md 3.2 and 3.3).
+/// Which header fields about the client are trusted, and from which peers (behaviour.md 3.2 and 3.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForwardedTrust {
     /// Trust X-Forwarded-Proto, -Port, -Host and the client address; default false.
     pub use_forwarded_headers: bool,
-    /// Trust the client address alone; default false.
+    /// Trust only the client address; default false.
     pub real_ip: bool,
     /// Append to the incoming list instead of replacing it; default false.
     pub append: bool,
-    /// Header that names the client; default `x-forwarded-for`.
+    /// Header field with the client address; default `x-forwarded-for`.
     pub for_header: HeaderName,
-    /// Header that names the original host, passed on as X-Original-Forwarded-Host; default `x-forwarded-host`.
+    /// Header field with the original host, forwarded as X-Original-Forwarded-Host; default `x-forwarded-host`.
     pub host_header: HeaderName,
     /// Trusted proxies; default all of IPv4.
     pub trusted: IpSet,
     /// Connections begin with a PROXY header, v1 or v2; default false.
     pub proxy_protocol: bool,
-    /// Bound on the wait for it; default 5 s.
+    /// Timeout for that header; default 5 s.
     pub proxy_protocol_timeout: Duration,
 }
 
-/// Bounds on what clients may send and how slowly.
+/// Limits on the size and speed of what clients send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
-    /// Bound on the head of a request; default 30 s.
+    /// Timeout for the head of a request; default 30 s.
     pub head_timeout: Duration,
-    /// Bound between two reads of a request body; default 60 s.
+    /// Timeout between two reads of a request body; default 60 s.
     pub body_timeout: Duration,
-    /// Bound between two writes of a response; default 60 s.
+    /// Timeout between two writes of a response; default 60 s.
     pub write_timeout: Duration,
-    /// Bound on the TLS handshake and on the first byte; default 10 s.
+    /// Timeout for the TLS handshake and for the first byte; default 10 s.
     pub handshake_timeout: Duration,
-    /// Bound on an idle keep-alive connection; default 75 s. Zero: close after each response.
+    /// Timeout of an idle keep-alive connection; default 75 s. Zero: close after each response.
     pub keep_alive: Duration,
-    /// Requests on one connection; default 1000.
+    /// Maximum requests on one connection; default 1000.
     pub keep_alive_requests: u64,
     /// Age of a connection after which it is closed at the next response; default 1 h.
     pub connection_age: Duration,
@@ -98,9 +98,9 @@ pub struct ClientLimits {
     pub header_field: usize,
     /// Largest head; default 32 KiB. Beyond: 431.
     pub head: usize,
-    /// Most header fields; default 100. Beyond: 431.
+    /// Maximum number of header fields; default 100. Beyond: 431.
     pub header_count: usize,
-    /// HTTP/2 streams on one connection; default 128.
+    /// Maximum HTTP/2 streams on one connection; default 128.
     pub http2_streams: u32,
 }
 
@@ -111,7 +111,7 @@ pub struct TlsSettings {
     pub tls12: bool,
     /// Accept TLS 1.3; default true.
     pub tls13: bool,
-    /// TLS 1.2 cipher suites by OpenSSL name, in order; default forward-secret AEAD suites. Empty: the library's.
+    /// TLS 1.2 cipher suites by OpenSSL name, in order; default forward-secret AEAD suites. Empty: the defaults of the library.
     pub ciphers: Arc<[String]>,
     /// Keep sessions for resumption; default true.
     pub session_cache: bool,
@@ -124,20 +124,20 @@ pub struct TlsSettings {
 /// `Strict-Transport-Security` on https responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hsts {
-    /// The whole value.
+    /// The field value.
     pub value: HeaderValue,
 }
 
 /// Idle connections to endpoints.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolSettings {
-    /// Idle connections a worker keeps; default 320. Zero: one request a connection.
+    /// Idle connections that a worker keeps; default 320. Zero: one request per connection.
     pub idle: usize,
-    /// Bound on idleness; default 60 s.
+    /// Timeout of an idle connection; default 60 s.
     pub idle_timeout: Duration,
-    /// Requests on one connection; default 10,000.
+    /// Maximum requests on one connection; default 10,000.
     pub requests: u64,
-    /// Age of a connection; default 1 h.
+    /// Maximum age of a connection; default 1 h.
     pub age: Duration,
 }
 
@@ -148,7 +148,7 @@ pub struct AccessLogSettings {
     pub enabled: bool,
     /// Also for requests served by the default backend; default false.
     pub default_backend: bool,
-    /// Raw path and query of requests that are left out.
+    /// Raw path and query of requests that are not logged.
     pub skip: Arc<[String]>,
 }
 
@@ -220,7 +220,7 @@ impl Default for ClientLimits {
     }
 }
 
-/// Cipher suites where none are configured. Those that the library lacks are left out.
+/// The default cipher suites. Those that the library lacks are skipped.
 const CIPHERS: [&str; 8] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",

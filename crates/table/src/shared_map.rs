@@ -1,4 +1,4 @@
-//! A map whose copies share what did not change.
+//! A map whose copies share unchanged entries.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use foldhash::quality::RandomState;
 use std::hash::BuildHasher;
 
-/// Shards stand in groups, so that copying the map copies one pointer, and a change copies one group and one shard.
+/// Shards are in groups, so that copying the map copies one pointer, and a change copies one group and one shard.
 const GROUPS: usize = 32;
 const SHARDS_IN_GROUP: usize = 32;
 
@@ -16,7 +16,7 @@ type Group<V> = Vec<Arc<Shard<V>>>;
 /// A map from names to values, in shards that copies share: with n entries, changing a copy costs about
 /// `GROUPS + SHARDS_IN_GROUP + n / (GROUPS * SHARDS_IN_GROUP)` steps instead of n, and a lookup costs what a hash map's does.
 ///
-/// The hash is seeded once a process start, so keys chosen by an object's author cannot pile up in one bucket.
+/// The hash is seeded when the process starts, so the author of an object cannot choose keys that collide.
 #[derive(Clone)]
 pub struct SharedMap<V> {
     groups: Arc<Vec<Arc<Group<V>>>>,
@@ -39,20 +39,20 @@ impl<V: Clone> SharedMap<V> {
 
     /// The value under `key`.
     pub fn get(&self, key: &str) -> Option<&V> {
-        let (group, shard) = self.place(key);
+        let (group, shard) = self.position(key);
         self.groups.get(group)?.get(shard)?.get(key)
     }
 
-    /// Puts `value` under `key`; gives the value that was there.
+    /// Inserts `value` under `key`; returns the previous value.
     pub fn insert(&mut self, key: Arc<str>, value: V) -> Option<V> {
         let old = self.shard_mut(&key)?.insert(key, value);
         self.len += usize::from(old.is_none());
         old
     }
 
-    /// Takes the entry of `key` out.
+    /// Removes the entry under `key`; returns its value.
     pub fn remove(&mut self, key: &str) -> Option<V> {
-        // Nothing is copied for a key that is not there.
+        // An absent key must not copy a group and a shard.
         self.get(key)?;
         let old = self.shard_mut(key)?.remove(key);
         self.len -= usize::from(old.is_some());
@@ -77,15 +77,15 @@ impl<V: Clone> SharedMap<V> {
         self.len == 0
     }
 
-    /// The shard of `key`, this map's own.
+    /// The shard of `key`, unshared.
     fn shard_mut(&mut self, key: &str) -> Option<&mut Shard<V>> {
-        let (group, shard) = self.place(key);
+        let (group, shard) = self.position(key);
         let group = Arc::make_mut(&mut self.groups).get_mut(group)?;
         Some(Arc::make_mut(Arc::make_mut(group).get_mut(shard)?))
     }
 
-    /// Group and shard come from the middle bits: the shard's own map uses the outer ones of the same hash.
-    fn place(&self, key: &str) -> (usize, usize) {
+    /// Group and shard of `key`, from the middle bits of its hash: the shard's own map uses the outer ones.
+    fn position(&self, key: &str) -> (usize, usize) {
         let bits = (self.hasher.hash_one(key) >> 32) as usize;
         (bits % GROUPS, bits / GROUPS % SHARDS_IN_GROUP)
     }

@@ -1,24 +1,24 @@
-//! Where run-time state hangs off the table.
+//! Run-time state attached to the table.
 
 use std::any::Any;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// A place for the run-time state of a route, upstream or limit: empty when compiled, filled by the data plane at
-/// first use, and carried by compiling from the previous version of the same thing, so that state outlives swaps.
+/// Holds the run-time state of a part of the table, such as a route, upstream or limit. The data plane fills it at first use,
+/// and compilation carries it over from the previous version of the same part, so that state survives a new table.
 ///
-/// Clones share the place, also before it is filled. A slot takes no part in comparing or rendering tables.
+/// Clones share the state, also if it is set later. Comparing and rendering tables ignore slots.
 #[derive(Clone, Default)]
 pub struct Slot(Arc<OnceLock<Arc<dyn Any + Send + Sync>>>);
 
 impl Slot {
-    /// The state, made by `init` if this is the first use. One kind of thing keeps one type in its slots; `None`
-    /// when the slot already holds another type, which is a mistake of the caller's.
+    /// The state, created by `init` at first use. All slots of one kind of part hold one type; `None` if the slot already
+    /// holds another, which is an error of the caller.
     pub fn get_or_init<T: Any + Send + Sync>(&self, init: impl FnOnce() -> Arc<T>) -> Option<&T> {
         self.0.get_or_init(|| init()).downcast_ref()
     }
 
-    /// The state, if there is some.
+    /// The state, if it is set.
     pub fn get<T: Any + Send + Sync>(&self) -> Option<&T> {
         self.0.get()?.downcast_ref()
     }

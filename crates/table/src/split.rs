@@ -1,4 +1,4 @@
-//! Which of several backends a request goes to.
+//! Traffic splits: which of several backends a request is sent to.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::{Pattern, UpstreamKey};
 
-/// A primary backend, alternatives that take a share of its requests, and a fallback.
+/// A primary backend, alternatives that get a share of its requests, and a fallback.
 ///
-/// Every alternative has a weight; what the weights leave of the total is the primary's. Rules go before weights: the first
-/// that decides picks the backend. Nothing but the primary is the common case and takes no room for the rest.
+/// Every alternative has a weight; the primary gets the rest of the total. Rules come before weights: the first rule that
+/// applies picks the backend. A split with only a primary is the common case and allocates nothing for the rest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Split {
     primary: Backend,
@@ -17,41 +17,41 @@ pub struct Split {
     fallback: Option<UpstreamKey>,
 }
 
-/// Where requests that were given to it go.
+/// A backend of a split.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Backend {
-    /// Where to.
+    /// The upstream or a fixed status.
     pub arm: Arm,
-    /// Edits of headers for requests that go there, and for their responses.
+    /// Edits of header fields of its requests and their responses.
     pub edits: Option<Arc<HeaderEdits>>,
 }
 
-/// What becomes of a request.
+/// Forwarding, or a fixed status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Arm {
-    /// It is forwarded.
+    /// The request is forwarded.
     Upstream(UpstreamKey),
-    /// It gets this status: 500 for a reference that leads nowhere, for example.
+    /// The response has this status, e.g. 500 for a reference to a missing object.
     Status(StatusCode),
 }
 
-/// A backend beside the primary.
+/// A backend besides the primary.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alternative {
     /// The backend.
     pub backend: Backend,
-    /// Requests in the total that go to it when no rule decides.
+    /// Its share of the total, for requests to which no rule applies.
     pub weight: u32,
-    /// What becomes of its requests while it has no endpoints.
+    /// How its requests are handled while it has no endpoints.
     pub unavailable: Unavailable,
 }
 
-/// What becomes of the requests of an alternative without endpoints.
+/// How the requests of an alternative without endpoints are handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unavailable {
     /// The primary gets them.
     UsePrimary,
-    /// They get 503.
+    /// The response is 503.
     Respond503,
 }
 
@@ -63,43 +63,43 @@ pub struct Alternatives {
     total: u32,
 }
 
-/// A rule that picks a backend by what the request carries.
+/// A rule that picks a backend by a header field or cookie of the request.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// Index of the alternative that it is about.
+    /// Index of the alternative that it picks.
     pub alternative: usize,
     /// The test.
     pub test: RuleTest,
 }
 
-/// What a rule tests.
+/// The test of a rule.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RuleTest {
-    /// A request header.
+    /// A request header field.
     Header {
-        /// Which.
+        /// The name of the field.
         name: HeaderName,
-        /// What its value decides.
+        /// The test of its value.
         value: HeaderTest,
     },
-    /// The cookie of this name: `always` picks the alternative, `never` the primary, else the next rule decides.
+    /// The cookie of this name: `always` picks the alternative, `never` the primary, else the next rule applies.
     Cookie(Arc<str>),
 }
 
-/// What a header's value decides.
+/// The test of the value of a header field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum HeaderTest {
-    /// `always`: the alternative, `never`: the primary, else the next rule.
+    /// `always` picks the alternative, `never` the primary, else the next rule applies.
     AlwaysNever,
-    /// Exactly this: the alternative, else the next rule.
+    /// An equal value picks the alternative, else the next rule applies.
     Value(Arc<str>),
-    /// Found: the alternative, else the next rule.
+    /// A match picks the alternative, else the next rule applies.
     Pattern(Pattern),
-    /// The pattern of the object does not compile: the primary.
+    /// The pattern does not compile: any value picks the primary.
     Broken,
 }
 
-/// What a rule or a share of the weights picks.
+/// The backend that a rule or weight picks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pick {
     /// The primary.
@@ -108,27 +108,27 @@ pub enum Pick {
     Alternative(usize),
 }
 
-/// Edits of the headers of a request and of its response, in the order set, add, remove.
+/// Edits of the header fields of a request and of its response, in the order set, add, remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderEdits {
-    /// Of the request as the endpoint gets it.
+    /// Edits of the request to the endpoint.
     pub request: FieldEdits,
-    /// Of the response as the client gets it.
+    /// Edits of the response to the client.
     pub response: FieldEdits,
 }
 
 /// Edits of header fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldEdits {
-    /// Take the place of all fields of their names.
+    /// Replace all fields of their names.
     pub set: Box<[(HeaderName, HeaderValue)]>,
-    /// Are appended to those that there are.
+    /// Are appended to existing fields of their names.
     pub add: Box<[(HeaderName, HeaderValue)]>,
-    /// Are left out.
+    /// Are removed.
     pub remove: Box<[HeaderName]>,
 }
 
-/// The parts of a request that rules read.
+/// The parts of a request that rules need.
 pub trait RuleInput {
     /// The value of a header; of several, the first.
     fn header(&self, name: &HeaderName) -> Option<&[u8]>;
@@ -146,31 +146,31 @@ impl Split {
         }
     }
 
-    /// With alternatives; none leaves the split as it was.
+    /// With alternatives; `None` removes them.
     #[must_use]
     pub fn with_alternatives(mut self, alternatives: Option<Alternatives>) -> Self {
         self.alternatives = alternatives.map(Box::new);
         self
     }
 
-    /// With an upstream that takes requests, marked as failed with 503, while the primary has no endpoints.
+    /// With an upstream that gets the requests, marked as failed with 503, while the primary has no endpoints.
     #[must_use]
     pub fn with_fallback(mut self, fallback: Option<UpstreamKey>) -> Self {
         self.fallback = fallback;
         self
     }
 
-    /// Takes what neither rules nor weights give to an alternative.
+    /// Gets the requests that neither rules nor weights send to an alternative.
     pub fn primary(&self) -> &Backend {
         &self.primary
     }
 
-    /// The backends beside the primary, where there are some.
+    /// The backends besides the primary, if any.
     pub fn alternatives(&self) -> Option<&Alternatives> {
         self.alternatives.as_deref()
     }
 
-    /// Takes requests while the primary has no endpoints.
+    /// Gets the requests while the primary has no endpoints.
     pub fn fallback(&self) -> Option<&UpstreamKey> {
         self.fallback.as_ref()
     }
@@ -181,7 +181,7 @@ impl Split {
         std::iter::once(&self.primary).chain(others.map(|other| &other.backend))
     }
 
-    /// Every upstream that requests may go to, the fallback last. One may come several times.
+    /// Every upstream that requests may be sent to, the fallback last. One may occur several times.
     pub fn upstreams(&self) -> impl Iterator<Item = &UpstreamKey> {
         let backends = self.backends();
         let upstreams = backends.filter_map(|backend| backend.upstream());
@@ -190,7 +190,7 @@ impl Split {
 }
 
 impl Backend {
-    /// Forwards to an upstream, headers as they are.
+    /// Forwards to an upstream, without edits.
     pub fn upstream_only(key: UpstreamKey) -> Self {
         Self {
             arm: Arm::Upstream(key),
@@ -198,7 +198,7 @@ impl Backend {
         }
     }
 
-    /// The upstream that requests are forwarded to, if they are.
+    /// The upstream, unless the response is a fixed status.
     pub fn upstream(&self) -> Option<&UpstreamKey> {
         match &self.arm {
             Arm::Upstream(key) => Some(key),
@@ -208,8 +208,8 @@ impl Backend {
 }
 
 impl Alternatives {
-    /// Alternatives with the rules for them. `total` is what weights are shares of, and is at least their sum. `None` when
-    /// there is no alternative; rules about one that does not exist are dropped.
+    /// Alternatives with their rules. Weights are shares of `total`, which is raised to at least their sum. `None` if `list` is
+    /// empty; rules for an alternative that does not exist are dropped.
     pub fn new(list: Vec<Alternative>, mut rules: Vec<Rule>, total: u32) -> Option<Self> {
         if list.is_empty() {
             return None;
@@ -230,7 +230,7 @@ impl Alternatives {
         &self.list
     }
 
-    /// The alternative of that index.
+    /// The alternative at `index`.
     pub fn get(&self, index: usize) -> Option<&Alternative> {
         self.list.get(index)
     }
@@ -240,12 +240,12 @@ impl Alternatives {
         &self.rules
     }
 
-    /// What weights are shares of; at least 1.
+    /// Weights are shares of this total; at least 1.
     pub fn total(&self) -> u32 {
         self.total
     }
 
-    /// The backend for a request: of the first rule that decides, else by weight. `sample` is a random number from 1 to
+    /// The backend for a request: by the first rule that applies, else by weight. `sample` is a random number from 1 to
     /// [`Alternatives::total`].
     pub fn pick(&self, request: &impl RuleInput, sample: u32) -> Pick {
         let by_rule = self.rules.iter().find_map(|rule| rule.decide(request));
@@ -265,13 +265,13 @@ impl Alternatives {
 }
 
 impl Rule {
-    /// `None`: the next rule decides.
+    /// `None`: the next rule applies.
     fn decide(&self, request: &impl RuleInput) -> Option<Pick> {
-        let taken = match &self.test {
+        let is_alternative = match &self.test {
             RuleTest::Header { name, value } => value.decide(request.header(name)?),
             RuleTest::Cookie(name) => always_or_never(request.cookie(name)?.as_bytes()),
         };
-        taken.map(|taken| match taken {
+        is_alternative.map(|is_alternative| match is_alternative {
             true => Pick::Alternative(self.alternative),
             false => Pick::Primary,
         })
@@ -299,7 +299,7 @@ fn always_or_never(value: &[u8]) -> Option<bool> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     struct Request<'r> {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_rule_that_decides_picks() {
+    fn the_first_rule_that_applies_picks() {
         let rules = vec![
             header(0, HeaderTest::Value("one".into())),
             header(1, HeaderTest::Pattern(Pattern::new("^t").unwrap())),

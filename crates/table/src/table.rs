@@ -8,7 +8,7 @@ use crate::{Listener, Settings, SharedMap, Upstream, UpstreamKey, VirtualHosts};
 /// Everything that the data plane serves from. Immutable once published.
 #[derive(Clone)]
 pub struct RoutingTable {
-    /// Counts publications; shown by the admin port.
+    /// Counts compilations; shown by the admin port.
     pub generation: u64,
     /// Settings of the whole data plane.
     pub settings: Arc<Settings>,
@@ -29,7 +29,7 @@ impl RoutingTable {
         }
     }
 
-    /// The listener at `address`. There are a few of them, so they are looked through.
+    /// The listener at `address`. A linear search, since there are few.
     pub fn listener(&self, address: SocketAddr) -> Option<&Listener> {
         let mut listeners = self.listeners.iter();
         listeners.find(|listener| listener.address == address)
@@ -40,14 +40,14 @@ impl RoutingTable {
         &self.listeners
     }
 
-    /// Replaces all listeners. Of several at one address the first stays.
+    /// Replaces all listeners. Of several at one address, the first is kept.
     pub fn set_listeners(&mut self, mut listeners: Vec<Listener>) {
         listeners.sort_by_key(|listener| listener.address);
         listeners.dedup_by_key(|listener| listener.address);
         self.listeners = listeners.into();
     }
 
-    /// The universes that listeners lead to, each once, in the order of the listeners.
+    /// The universes of the listeners, each once, in the order of the listeners.
     pub fn universes(&self) -> Vec<&Arc<VirtualHosts>> {
         let mut universes: Vec<&Arc<VirtualHosts>> = Vec::new();
         for hosts in self.listeners.iter().flat_map(Listener::universes) {
@@ -58,7 +58,7 @@ impl RoutingTable {
         universes
     }
 
-    /// The upstream of that key.
+    /// The upstream under `key`.
     pub fn upstream(&self, key: &UpstreamKey) -> Option<&Arc<Upstream>> {
         self.upstreams.get(key.as_str())
     }
@@ -68,12 +68,12 @@ impl RoutingTable {
         self.upstreams.iter().map(|(_, upstream)| upstream)
     }
 
-    /// Serves `upstream` under its key, in place of a former one.
+    /// Inserts `upstream` under its key, or replaces the one that has it.
     pub fn insert_upstream(&mut self, upstream: Arc<Upstream>) {
         self.upstreams.insert(upstream.key.text(), upstream);
     }
 
-    /// Serves no upstream under `key` any more.
+    /// Removes the upstream under `key`.
     pub fn remove_upstream(&mut self, key: &UpstreamKey) {
         self.upstreams.remove(key.as_str());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use http::HeaderName;
 
-/// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. Evaluated by the data plane, which knows the request.
+/// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. The data plane evaluates it for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
@@ -16,18 +16,18 @@ pub struct Template {
 pub enum Piece {
     /// Literal text.
     Text(String),
-    /// `$1`..`$9`: a capture group of the matched path; empty when there is none.
+    /// `$1`..`$9`: a capture group of the matched path; empty if the group does not exist.
     Capture(usize),
     /// A named variable or named capture group.
     Variable(Variable),
 }
 
-/// What a template may name, in the spelling of log formats. A name that is none of these is [`Variable::Named`].
+/// A variable of a template, named as in nginx log formats. Any other name is [`Variable::Named`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// `$remote_addr`: the client address as text.
     RemoteAddr,
-    /// `$binary_remote_addr`: the same client, as bytes; equal to the former for keys.
+    /// `$binary_remote_addr`: the client address as bytes; as a key, equal to `$remote_addr`.
     BinaryRemoteAddr,
     /// `$remote_port`: the client's port.
     RemotePort,
@@ -47,7 +47,7 @@ pub enum Variable {
     RequestMethod,
     /// `$scheme`: the scheme of the listener.
     Scheme,
-    /// `$pass_access_scheme`: the scheme after forwarded headers are taken into account.
+    /// `$pass_access_scheme`: the scheme after forwarded header fields are applied.
     PassAccessScheme,
     /// `$server_port`: the port of the listener.
     ServerPort,
@@ -91,10 +91,10 @@ pub enum TemplateError {
     /// `${` without `}`.
     #[error("\"${{\" without \"}}\"")]
     Unclosed,
-    /// A `$` that no name follows.
+    /// A `$` without a name after it.
     #[error("\"$\" is not followed by a variable name")]
     NoName,
-    /// `$http_<name>` where the name cannot be a header's.
+    /// `$http_<name>` where the name is not a valid field name.
     #[error("variable \"${0}\" does not name a header")]
     Header(String),
 }
@@ -103,7 +103,7 @@ impl Template {
     /// Parses `$name`, `${name}` and `$1`..`$9` in `source`; everything else is literal.
     ///
     /// # Errors
-    /// A `$` that no variable name follows, an unclosed `${`, or `$http_` without a header's name.
+    /// A `$` without a variable name after it, an unclosed `${`, or `$http_` without a valid field name.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
         let mut pieces = Vec::new();
         let mut rest = source;
@@ -121,7 +121,7 @@ impl Template {
         })
     }
 
-    /// A template that is `text` alone, with `$` meaning itself.
+    /// A template of literal `text`, in which `$` has no meaning.
     pub fn literal(text: &str) -> Self {
         let mut pieces = Vec::new();
         push_text(&mut pieces, text);
@@ -131,7 +131,7 @@ impl Template {
         }
     }
 
-    /// `$binary_remote_addr`: what limits count clients by when nothing else is set.
+    /// `$binary_remote_addr`: the default key of limits.
     pub fn binary_remote_addr() -> Self {
         let pieces = vec![Piece::Variable(Variable::BinaryRemoteAddr)];
         Self {
@@ -145,12 +145,12 @@ impl Template {
         &self.pieces
     }
 
-    /// The text it was parsed from.
+    /// The source text of the template.
     pub fn source(&self) -> &str {
         &self.source
     }
 
-    /// The one variable that this template consists of, if it is so.
+    /// The variable, if the template consists of exactly one.
     pub fn only_variable(&self) -> Option<&Variable> {
         match self.pieces.as_slice() {
             [Piece::Variable(variable)] => Some(variable),
@@ -242,7 +242,7 @@ fn variable(name: &str) -> Result<Variable, TemplateError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! Where requests go: a Service port with its endpoints, and how one of them is chosen.
+//! Upstreams: a Service port with its endpoints, and how one of them is chosen.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::{BackendProtocol, Slot, Template, UpstreamTls};
 
-/// Identity of an upstream. What it is made of is known to the builder of the table alone, which puts everything into it
-/// that makes two upstreams different: Service port, protocol and TLS identity.
+/// Identity of an upstream. Only the builder of the table knows its format; it contains everything by which upstreams differ:
+/// Service port, protocol and TLS identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UpstreamKey(Arc<str>);
 
 impl UpstreamKey {
-    /// The key of this text. Two upstreams must not share one.
+    /// The key with this text. Two upstreams must not share one.
     pub fn new(text: impl Into<Arc<str>>) -> Self {
         Self(text.into())
     }
@@ -24,7 +24,7 @@ impl UpstreamKey {
         &self.0
     }
 
-    /// The same, shared.
+    /// Its text, shared.
     pub fn text(&self) -> Arc<str> {
         self.0.clone()
     }
@@ -36,13 +36,12 @@ impl fmt::Display for UpstreamKey {
     }
 }
 
-/// The endpoints of one Service port, as one kind of route speaks to them. Endpoint changes replace this and leave routes
-/// alone.
+/// The endpoints of one Service port, for one protocol and TLS configuration. Endpoint changes replace it and no route.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// Its identity.
     pub key: UpstreamKey,
-    /// What it is of, such as `namespace/service/port`: its name in dumps of the table.
+    /// Its Service port, such as `namespace/service/port`: the name in dumps of the table.
     pub name: Arc<str>,
     /// `<namespace>-<service>-<port>`: the name in logs, metrics and affinity cookies.
     pub log_name: Arc<str>,
@@ -50,13 +49,13 @@ pub struct Upstream {
     pub protocol: BackendProtocol,
     /// TLS towards the endpoints; `None`: no verification and no SNI.
     pub tls: Option<Arc<UpstreamTls>>,
-    /// Where requests can go.
+    /// The endpoints that requests can be sent to.
     pub endpoints: Endpoints,
     /// How an endpoint is chosen when no affinity decides.
     pub balance: Balance,
-    /// Cookie affinity; it goes before `balance`.
+    /// Cookie affinity; takes precedence over `balance`.
     pub affinity: Option<Arc<Affinity>>,
-    /// The Service's `sessionAffinity: ClientIP` with its timeout; it goes after the cookie and before `balance`.
+    /// The Service's `sessionAffinity: ClientIP` with its timeout; applies after the cookie and before `balance`.
     pub client_ip_affinity: Option<Duration>,
     /// Run-time state: balancer position, scores, resolved addresses.
     pub slot: Slot,
@@ -65,9 +64,9 @@ pub struct Upstream {
 /// The addresses behind an upstream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Endpoints {
-    /// None, and why: requests get 503.
+    /// None, with the reason: the response is 503.
     None(NoEndpoints),
-    /// Ready addresses, sorted and without repetition.
+    /// Ready addresses, sorted, without duplicates.
     Addresses(Arc<[SocketAddr]>),
     /// A DNS name that is resolved while serving, following its TTL (ExternalName).
     Name {
@@ -81,7 +80,7 @@ pub enum Endpoints {
 /// Why an upstream has no endpoints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoEndpoints {
-    /// There is no Service of that name.
+    /// The Service does not exist.
     NoService,
     /// The Service has no such port.
     NoPort,
@@ -105,14 +104,14 @@ impl fmt::Display for NoEndpoints {
 /// How an endpoint is chosen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Balance {
-    /// In turn, each worker from a random start.
+    /// In turn; each worker starts at a random endpoint.
     #[default]
     RoundRobin,
     /// The better of two random endpoints by an exponentially weighted average of response time (decay 10 s).
     Ewma,
     /// Consistent hashing of a value computed from the request.
     Hash {
-        /// What is hashed.
+        /// The text that is hashed.
         key: Template,
         /// Hash to a group of this many endpoints and choose at random within it; `None`: to one endpoint.
         subset: Option<NonZeroUsize>,
@@ -124,7 +123,7 @@ pub enum Balance {
 pub struct Affinity {
     /// Cookie name; default `INGRESSCOOKIE`.
     pub cookie: Arc<str>,
-    /// What the cookie stands for.
+    /// Whether the cookie names a hash key or an endpoint.
     pub mode: AffinityMode,
     /// `Path`; `None`: the path of the matched route.
     pub path: Option<Arc<str>>,
@@ -140,11 +139,11 @@ pub struct Affinity {
     pub same_site: Option<SameSite>,
     /// Leave `SameSite=None` out for user agents that misread it.
     pub conditional_same_site_none: bool,
-    /// A failed try moves the session to another endpoint and sets the cookie anew.
+    /// A failed attempt moves the session to another endpoint and sets a new cookie.
     pub change_on_failure: bool,
 }
 
-/// What an affinity cookie stands for.
+/// The meaning of an affinity cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AffinityMode {
     /// A key on a consistent ring: scaling moves some sessions.
@@ -165,7 +164,7 @@ pub enum SameSite {
 }
 
 impl SameSite {
-    /// As spelled in the cookie.
+    /// The spelling in the cookie.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::None => "None",

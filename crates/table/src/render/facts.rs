@@ -1,4 +1,4 @@
-//! What is unusual about a route or an upstream: what differs from the defaults, in a fixed order.
+//! The settings of a route or an upstream that differ from the defaults, in a fixed order.
 
 use std::fmt::{Debug, Display};
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::{
 pub(super) struct Facts(Vec<String>);
 
 impl Facts {
-    /// `name value`, where the value differs from the default.
+    /// Adds `name value` if the value differs from the default.
     pub(super) fn differs<T: PartialEq + Debug>(&mut self, name: &str, value: &T, default: &T) {
         if value != default {
             self.0.push(format!("{name} {value:?}"));
         }
     }
 
-    /// `name value`, where there is one.
+    /// Adds `name value` if the value is set.
     pub(super) fn some<T: Display>(&mut self, name: &str, value: Option<T>) {
         self.0.extend(value.map(|value| format!("{name} {value}")));
     }
 
-    /// `text`, where it holds.
+    /// Adds `text` if `holds`.
     pub(super) fn holds(&mut self, text: &str, holds: bool) {
         if holds {
             self.0.push(text.to_owned());
@@ -43,7 +43,7 @@ impl Facts {
     }
 }
 
-/// A header's value as text.
+/// The value of a header field as text.
 pub(super) fn value(value: &HeaderValue) -> String {
     String::from_utf8_lossy(value.as_bytes()).into_owned()
 }
@@ -258,7 +258,7 @@ pub(super) fn upstream_facts(upstream: &Upstream) -> Vec<String> {
     facts.list()
 }
 
-/// `upstream-tls verify=false` and what else differs from `proxy-ssl-secret` alone.
+/// `upstream-tls verify=false` and everything that differs from `proxy-ssl-secret` without other annotations.
 fn tls_fact(tls: &UpstreamTls) -> String {
     let mut facts = Facts::default();
     facts.push(format!("upstream-tls verify={}", tls.verify));

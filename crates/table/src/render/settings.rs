@@ -1,4 +1,4 @@
-//! What differs from the defaults in the settings of the whole data plane.
+//! The settings of the whole data plane that differ from the defaults.
 
 use super::facts::{Facts, nets, value};
 use crate::{AccessLogSettings, ClientLimits, ForwardedTrust, PoolSettings, Settings, TlsSettings};
