@@ -1,4 +1,4 @@
-//! What a source of objects gives out.
+//! The output of a source of objects.
 
 use std::time::Instant;
 
@@ -7,21 +7,21 @@ use crate::{Changes, Finding};
 /// What changed in a source's snapshot since its last batch.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// When the first of these changes was seen.
+    /// When the first of these changes was observed.
     pub arrived: Instant,
-    /// The changes, for [`compile`](crate::compile). None if only the findings are others.
+    /// The changes, for [`compile`](crate::compile). Empty if only the findings changed.
     pub changes: Changes,
-    /// Every object or document that cannot be read now, not only the new ones; sorted.
+    /// Findings about all unreadable objects and documents, not only the new ones; sorted.
     pub findings: Vec<Finding>,
-    /// Where the objects come from.
+    /// Whether the objects are current or cached.
     pub origin: Origin,
 }
 
-/// Where objects come from.
+/// Whether objects are current or cached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// From where they are kept: the API server, or files.
+    /// From the API server, or from files.
     Live,
-    /// From the cache of an earlier run, because the API server has not been reached yet.
+    /// From the object cache of an earlier run, because the API server has not been reached yet.
     Cached,
 }

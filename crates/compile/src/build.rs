@@ -1,9 +1,9 @@
-//! From drafts of hosts, routes and upstreams to the parts of a table, for any source of them.
+//! From drafts of hosts, routes and upstreams to the parts of a table, for any source of drafts.
 //!
-//! A source decides what its objects mean and says so in drafts ([`RouteDraft`], [`HostDraft`], [`UpstreamPolicy`]); what
-//! follows is the same for all of them: routes in the order of precedence, run-time state that goes on, upstreams with the
-//! endpoints of their Service ports, certificates of Secrets, listeners. What a change does not touch is shared with the
-//! former table. Nothing here knows a kind of object beyond Services, their endpoints, and Secrets.
+//! A source translates its objects into drafts ([`RouteDraft`], [`HostDraft`], [`UpstreamPolicy`]). The rest is the same for all
+//! sources: routes in the order of precedence, run-time state carried over, upstreams with the endpoints of their Service ports,
+//! certificates of Secrets, listeners. Parts that a change does not affect are shared with the former table. The only kinds of
+//! objects known here are Services, their endpoints, and Secrets.
 
 pub(crate) mod certificate;
 pub(crate) mod certificates;

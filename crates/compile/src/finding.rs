@@ -1,27 +1,27 @@
-//! Findings: what is wrong or noteworthy about an object, for the person who wrote it.
+//! Findings: problems and notes about an object, for its author.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::ObjectRef;
 
-/// A problem with an object or a document. Logged when it appears and when it goes, shown by the admin port.
+/// A problem with an object or a document. Logged when it appears and when it is resolved, shown by the admin port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Finding {
-    /// How bad it is.
+    /// Error, warning or information.
     pub severity: Severity,
-    /// What it is about.
+    /// The object or document.
     pub subject: Subject,
-    /// The field, annotation or key, e.g. `spec.rules[0].host`; empty when the whole subject is meant.
+    /// The field, annotation or key, e.g. `spec.rules[0].host`; empty if it is about the whole subject.
     pub field: Arc<str>,
-    /// What is wrong, with the value, and what would be right.
+    /// What is wrong, with the value, what happens now, and what would be right.
     pub message: Arc<str>,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Severity {
-    /// Something does not work as its author meant: a route is closed, missing or unprotected-if-it-were-served.
+    /// Something does not work as configured: a route is closed, missing, or would be unprotected if served.
     Error,
     /// Served, but not all of its configuration takes effect.
     Warning,
@@ -29,12 +29,12 @@ pub enum Severity {
     Info,
 }
 
-/// What a finding is about.
+/// The subject of a finding.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Subject {
     /// A Kubernetes object.
     Object(ObjectRef),
-    /// A document of a file that is no usable object.
+    /// A document of a file that is not a usable object.
     Document {
         /// The file.
         file: Arc<str>,

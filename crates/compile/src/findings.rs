@@ -1,4 +1,4 @@
-//! The findings of a compiled state, by what they came from, and which of them are new or gone.
+//! The findings of a compiled state by source, and which of them are new or resolved.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +9,7 @@ use foldhash::fast::RandomState;
 use crate::ObjectRef;
 use crate::finding::Finding;
 
-/// What findings came from; compiling it again replaces them.
+/// The part of the state that produced findings; compiling it again replaces them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Source {
     Settings,
@@ -24,14 +24,14 @@ pub(crate) enum Source {
 #[derive(Default)]
 pub(crate) struct Findings {
     by_source: HashMap<Source, Vec<Finding>, RandomState>,
-    /// How many sources have a finding: two upstreams may lack the same Service.
+    /// How many sources have each finding: two upstreams can lack the same Service.
     counts: HashMap<Finding, usize, RandomState>,
     /// The findings that the step touched, with their counts before it.
     before: HashMap<Finding, usize, RandomState>,
 }
 
 impl Findings {
-    /// `source` now has these findings.
+    /// Replaces the findings of `source`.
     pub(crate) fn replace(&mut self, source: Source, findings: Vec<Finding>) {
         for finding in &findings {
             self.count(finding, |count| count.saturating_add(1));
@@ -53,12 +53,12 @@ impl Findings {
         all
     }
 
-    /// Starts a step: nothing appeared or went yet.
+    /// Starts a step, without new or resolved findings.
     pub(crate) fn begin(&mut self) {
         self.before.clear();
     }
 
-    /// What the step brought and took away; a finding that only moved is neither.
+    /// New and resolved findings of the step; a finding that only changed its source is neither.
     pub(crate) fn difference(&self) -> (Vec<Finding>, Vec<Finding>) {
         let changed = |was_there: bool| {
             let changed = self.before.iter().filter(|(finding, before)| {

@@ -1,5 +1,5 @@
-//! Everything that is ingress-nginx's way: which Ingresses are served, what their rules, annotations and the ConfigMap's
-//! settings mean, and what several Ingresses of one host mean together.
+//! The semantics of ingress-nginx: which Ingresses are served, the meaning of their rules and annotations and of the ConfigMap,
+//! and how the Ingresses of one host are merged.
 
 mod admission;
 pub(crate) mod age;

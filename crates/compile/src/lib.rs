@@ -1,10 +1,10 @@
 //! From Kubernetes objects to a routing table, findings and statuses.
 //!
-//! [`compile`] is pure and total: the same snapshot gives the same table, nothing in an object can make it fail, and what
-//! cannot be served is a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates
-//! and keys are parsed and checked here, because a broken one is a finding; they are used only by the data plane.
+//! [`compile`] is pure and total: the same snapshot gives the same table, no object can make it fail, and what cannot be served
+//! becomes a [`Finding`]. It knows Kubernetes *types*, and no API client, clock, file or socket. Certificates and keys are
+//! parsed and checked here, because an invalid one is a finding; only the data plane uses them.
 
-#![deny(clippy::disallowed_methods)] // no clock, no chance: see .clippy.toml
+#![deny(clippy::disallowed_methods)] // no clock, no randomness: see .clippy.toml
 
 pub mod batch;
 pub mod build;

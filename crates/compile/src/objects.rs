@@ -1,8 +1,8 @@
-//! Kubernetes objects cut down to what a table is made from.
+//! Kubernetes objects reduced to the fields that a table is compiled from.
 //!
-//! Sources bring in whole objects; a cluster has hundreds of thousands of them, most of whose fields nobody here reads.
-//! Converting at the border keeps memory small, and makes two versions of an object that differ only in what does not
-//! matter equal. Values stay as their author wrote them: what they mean is decided by compiling.
+//! Sources deliver whole objects; a cluster has hundreds of thousands of them, most of whose fields are never read. Converting
+//! them on arrival keeps memory small, and makes two versions of an object equal if they differ only in unused fields. Values
+//! stay as written: compilation interprets them.
 
 mod class;
 mod config_map;
@@ -31,8 +31,8 @@ pub use secret::Secret;
 pub use service::Service;
 pub(crate) use service::{ServicePort, TargetPort};
 
-/// An object of one of the kinds that a table is made from. Made with `Object::from` of the Kubernetes type; cheap to clone.
-/// Serialised it is what was kept of it, private keys included: mind where that goes.
+/// An object of one of the kinds that a table is compiled from. Convert a Kubernetes type with `Object::from`; cheap to clone.
+/// Serialising writes all kept fields, private keys included, so store the result accordingly.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "named as in the Kubernetes API")]
 pub enum Object {
@@ -46,7 +46,7 @@ pub enum Object {
     Namespace(Arc<Namespace>),
 }
 
-/// What is kept of the objects of one kind.
+/// The kept fields of the objects of one kind.
 pub trait Kept {
     /// Their kind.
     const KIND: Kind;
@@ -55,7 +55,7 @@ pub trait Kept {
     fn of(object: &Object) -> Option<&Arc<Self>>;
 }
 
-/// What the kinds have in common.
+/// Metadata of all kinds.
 trait Common {
     /// Namespace and name.
     fn name(&self) -> Name;
@@ -65,7 +65,7 @@ trait Common {
         None
     }
 
-    /// The object that this one is a part of: whoever depends on that depends on this one too.
+    /// The object that this one is a part of: dependents of that object also depend on this one.
     fn part_of(&self) -> Option<ObjectRef> {
         None
     }
@@ -99,12 +99,12 @@ impl Object {
         self.common().name()
     }
 
-    /// Its `metadata.uid`, where it is kept: of Ingresses, Services, Secrets and ConfigMaps.
+    /// Its `metadata.uid`, which is kept for Ingresses, Services, Secrets and ConfigMaps.
     pub fn uid(&self) -> Option<&str> {
         self.common().uid()
     }
 
-    /// The object that it is a part of: of an EndpointSlice the Service.
+    /// The object that it is a part of: the Service of an EndpointSlice.
     pub fn part_of(&self) -> Option<ObjectRef> {
         self.common().part_of()
     }

@@ -1,4 +1,4 @@
-//! What flags decide about which objects are served and how.
+//! Options from flags: which objects are served and how.
 
 use std::sync::Arc;
 
@@ -6,14 +6,14 @@ use crate::Name;
 use crate::build::{EndpointOptions, HttpListeners};
 use crate::ingress::annotations::DEFAULT_PREFIX;
 
-/// Decisions that flags make. Defaults are those of ingress-nginx (behaviour.md 6).
+/// Options from flags. Defaults are those of ingress-nginx (behaviour.md 6).
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where HTTP is served.
+    /// Listeners for HTTP and HTTPS.
     pub listeners: HttpListeners,
     /// Which Ingresses are served.
     pub class: ClassSelection,
-    /// Of which namespaces Ingresses are served; default all.
+    /// The namespaces whose Ingresses are served; default all.
     pub namespaces: Namespaces,
     /// `--annotations-prefix`, without a slash; default `nginx.ingress.kubernetes.io`.
     pub annotations_prefix: Arc<str>,
@@ -24,7 +24,7 @@ pub struct Options {
     pub deep_inspect: bool,
     /// The ConfigMap with the settings (`--configmap`).
     pub settings: Option<Name>,
-    /// The Secret with the certificate for hosts that have none (`--default-ssl-certificate`).
+    /// The Secret with the certificate for hosts without one (`--default-ssl-certificate`).
     pub default_certificate: Option<Name>,
     /// The Service for unknown hosts and paths (`--default-backend-service`).
     pub default_backend: Option<Name>,
@@ -32,30 +32,30 @@ pub struct Options {
     pub disable_catch_all: bool,
     /// Which endpoints of a Service are used.
     pub endpoints: EndpointOptions,
-    /// Path on which the catch-all responds 200 without a backend (`--health-check-path`); default `/healthz`.
+    /// Path on which the catch-all responds with 200 without a backend (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
 }
 
-/// Of which namespaces Ingresses are served.
+/// The namespaces whose Ingresses are served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Namespaces {
-    /// Of all.
+    /// All namespaces.
     #[default]
     All,
-    /// Of one (`--watch-namespace`).
+    /// One namespace (`--watch-namespace`).
     One(Arc<str>),
-    /// Of those that the snapshot has as objects (`--watch-namespace-selector`).
+    /// The namespaces that are objects of the snapshot (`--watch-namespace-selector`).
     Selected,
 }
 
 /// Which Ingresses are served (behaviour.md 2.9).
 #[derive(Clone, Debug)]
 pub struct ClassSelection {
-    /// Value of the annotation `kubernetes.io/ingress.class`, and with `by_name` of the class's name; default `nginx`.
+    /// Value of the annotation `kubernetes.io/ingress.class` and, with `by_name`, name of the IngressClass; default `nginx`.
     pub ingress_class: Arc<str>,
     /// `spec.controller` of the IngressClass; default `k8s.io/ingress-nginx`.
     pub controller_class: Arc<str>,
-    /// Also those that name no class; default false.
+    /// Also serve Ingresses without a class; default false.
     pub without_class: bool,
     /// Also accept an IngressClass by its name; default false.
     pub by_name: bool,

@@ -1,8 +1,7 @@
 //! The objects that a table is compiled from.
 //!
-//! Sources write into it what they see; the reconciler compiles it. Between the two stands [`Snapshot::take_changes`]:
-//! changes are pending until then, so that what is read is always what was compiled last. It decides nothing about what
-//! objects mean; it knows what is new.
+//! Sources write observed objects into it; the reconciler compiles it. Changes are pending until [`Snapshot::take_changes`], so
+//! that readers always see the state that was compiled last. It does not interpret objects; it only tracks changes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,23 +10,22 @@ use foldhash::fast::RandomState;
 
 use crate::{Kept, Kind, Name, Object, ObjectRef};
 
-/// All objects, and what is to become of them.
+/// All objects, current and pending.
 #[derive(Default)]
 pub struct Snapshot {
     kinds: [Objects; Kind::ALL.len()],
-    /// The parts of each object that has some, in the order of their names.
+    /// The parts of each object that has parts, in the order of their names.
     parts: HashMap<ObjectRef, Vec<ObjectRef>, RandomState>,
     environment: Environment,
     pending: Option<Environment>,
 }
 
-/// What compiling depends on besides objects.
+/// Inputs of compilation besides objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Environment {
-    /// Whether IngressClasses can be read; `spec.ingressClassName` does not count otherwise (behaviour.md 2.9).
-    /// Default true.
+    /// Whether IngressClasses can be read; otherwise `spec.ingressClassName` is ignored (behaviour.md 2.9). Default true.
     pub classes_readable: bool,
-    /// The zone that the process runs in, for endpoints meant for it. Default unknown.
+    /// The zone that the process runs in, for topology hints of endpoints. Default unknown.
     pub zone: Option<Arc<str>>,
 }
 
@@ -35,33 +33,33 @@ pub struct Environment {
 #[derive(Default)]
 struct Objects {
     current: HashMap<Name, Object, RandomState>,
-    /// What takes effect next; `None`: the object is deleted. Always differs from what is current.
+    /// Takes effect next; `None`: the object is deleted. Always differs from `current`.
     pending: HashMap<Name, Option<Object>, RandomState>,
 }
 
 /// What changed from one compilation to the next.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    /// Of a part that changed, what it is a part of as well.
+    /// For a changed part, also the object that it is a part of.
     pub(crate) objects: Vec<ObjectRef>,
-    /// Something changed that everything may depend on.
+    /// An input changed on which everything may depend.
     pub(crate) everything: bool,
 }
 
-/// Writing. Each of these says whether anything changed that is not pending already.
+/// Writing. Each method returns whether anything changed that is not pending already.
 impl Snapshot {
-    /// The object is now this. A version that differs only in what is not kept changes nothing.
+    /// Adds or replaces an object. A version that differs only in fields that are not kept changes nothing.
     pub fn apply(&mut self, object: Object) -> bool {
         let name = object.name();
         self.objects_mut(object.kind()).set(name, Some(object))
     }
 
-    /// The object is gone.
+    /// Deletes an object.
     pub fn delete(&mut self, object: &ObjectRef) -> bool {
         self.objects_mut(object.kind).set(object.name.clone(), None)
     }
 
-    /// IngressClasses can be read, or not.
+    /// Sets whether IngressClasses can be read.
     pub fn set_classes_readable(&mut self, classes_readable: bool) -> bool {
         self.set_environment(Environment {
             classes_readable,
@@ -69,7 +67,7 @@ impl Snapshot {
         })
     }
 
-    /// The process runs in this zone.
+    /// Sets the zone that the process runs in.
     pub fn set_zone(&mut self, zone: Option<Arc<str>>) -> bool {
         self.set_environment(Environment {
             zone,
@@ -78,11 +76,11 @@ impl Snapshot {
     }
 
     fn set_environment(&mut self, environment: Environment) -> bool {
-        let is_news = environment != *self.latest_environment();
-        if is_news {
+        let is_changed = environment != *self.latest_environment();
+        if is_changed {
             self.pending = Some(environment).filter(|pending| *pending != self.environment);
         }
-        is_news
+        is_changed
     }
 
     /// Whether anything is pending.
@@ -90,7 +88,7 @@ impl Snapshot {
         self.pending.is_some() || self.kinds.iter().any(|objects| !objects.pending.is_empty())
     }
 
-    /// Lets what is pending take effect, for [`compile`](crate::compile) to follow.
+    /// Makes pending changes current and returns them, for [`compile`](crate::compile).
     pub fn take_changes(&mut self) -> Changes {
         let mut changes = Changes::default();
         if let Some(environment) = self.pending.take() {
@@ -113,7 +111,7 @@ impl Snapshot {
             changes.objects.extend(whole_after);
         } else {
             if let Some(whole) = &whole_before {
-                self.forget_part(whole, &object);
+                self.remove_part(whole, &object);
             }
             if let Some(whole) = &whole_after {
                 self.add_part(whole, &object);
@@ -128,13 +126,13 @@ impl Snapshot {
     fn add_part(&mut self, whole: &ObjectRef, part: &ObjectRef) {
         let parts = self.parts.entry(whole.clone()).or_default();
         if let Err(at) = parts.binary_search(part) {
-            // Nearly every Service has one slice, and room for four adds up.
+            // Nearly every Service has one slice, so the default capacity of four would waste memory.
             parts.reserve_exact(1);
             parts.insert(at, part.clone());
         }
     }
 
-    fn forget_part(&mut self, whole: &ObjectRef, part: &ObjectRef) {
+    fn remove_part(&mut self, whole: &ObjectRef, part: &ObjectRef) {
         if let Some(parts) = self.parts.get_mut(whole) {
             parts.retain(|known| known != part);
             if parts.is_empty() {
@@ -144,7 +142,7 @@ impl Snapshot {
     }
 }
 
-/// Reading what was compiled last.
+/// Reading the current state, which was compiled last.
 impl Snapshot {
     /// One object.
     pub fn object(&self, object: &ObjectRef) -> Option<&Object> {
@@ -174,13 +172,13 @@ impl Snapshot {
             .flat_map(|objects| objects.current.values())
     }
 
-    /// The parts of an object, in the order of their names: of a Service its EndpointSlices.
+    /// The parts of an object, in the order of their names: the EndpointSlices of a Service.
     pub fn parts_of<T: Kept + 'static>(&self, whole: &ObjectRef) -> impl Iterator<Item = &Arc<T>> {
         let parts = self.parts.get(whole).into_iter().flatten();
         parts.filter_map(|part| T::of(self.object(part)?))
     }
 
-    /// What compiling depends on besides objects.
+    /// Inputs of compilation besides objects.
     pub fn environment(&self) -> &Environment {
         &self.environment
     }
@@ -201,7 +199,7 @@ impl Snapshot {
     }
 }
 
-/// Reading what was written last, pending or not: for sources.
+/// Reading the latest state, pending or not: for sources.
 impl Snapshot {
     /// One object.
     pub fn latest(&self, object: &ObjectRef) -> Option<&Object> {
@@ -222,7 +220,7 @@ impl Snapshot {
         self.objects_of(kind).pending.values().flatten()
     }
 
-    /// What compiling depends on besides objects.
+    /// Inputs of compilation besides objects.
     pub fn latest_environment(&self) -> &Environment {
         self.pending.as_ref().unwrap_or(&self.environment)
     }
@@ -253,15 +251,15 @@ impl Objects {
         }
     }
 
-    /// False if it is this already.
+    /// Returns false if nothing changed.
     fn set(&mut self, name: Name, object: Option<Object>) -> bool {
         if self.latest(&name) == object.as_ref() {
             return false;
         }
-        // What comes and goes before it is looked at is no change.
-        let is_back =
+        // A change that is reverted before it was taken is not a change.
+        let is_reverted =
             self.pending.contains_key(&name) && self.current.get(&name) == object.as_ref();
-        if is_back {
+        if is_reverted {
             self.pending.remove(&name);
         } else {
             self.pending.insert(name, object);
@@ -269,7 +267,7 @@ impl Objects {
         true
     }
 
-    /// Makes an object current; the one before.
+    /// Makes an object current; returns the previous one.
     fn replace(&mut self, name: &Name, object: Option<Object>) -> Option<Object> {
         match object {
             Some(object) => self.current.insert(name.clone(), object),

@@ -1,5 +1,5 @@
-//! The documentation tables are made from the registries: `UPDATE_DOCS=1 cargo test -p headgate-compile --test docs`
-//! writes them anew.
+//! The documentation tables are generated from the registries: `UPDATE_DOCS=1 cargo test -p headgate-compile --test docs`
+//! rewrites them.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ fn check(name: &str, title: &str, table: &str) {
         .join("docs")
         .join(name);
     let expected = format!(
-        "# {title}\n\nThis page is made from the registry in the code; see [differences](differences.md) for what \
-         behaves otherwise than in ingress-nginx.\n\n{table}"
+        "# {title}\n\nThis page is generated from the registry in the code; see [differences](differences.md) for what \
+         behaves differently from ingress-nginx.\n\n{table}"
     );
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(&path, &expected).expect("the page can be written");
@@ -17,7 +17,7 @@ fn check(name: &str, title: &str, table: &str) {
     let found = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == expected,
-        "{} is not what the registry says; run with UPDATE_DOCS=1",
+        "{} differs from the registry; run with UPDATE_DOCS=1",
         path.display()
     );
 }

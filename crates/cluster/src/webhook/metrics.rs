@@ -123,7 +123,7 @@ impl WebhookMetrics {
         let Reviewed { review, .. } = reviewed;
         self.roundtrip_seconds.set(reviewed.roundtrip.as_secs_f64());
         self.size.set(reviewed.size as f64);
-        if !review.ours && review.denied.is_none() {
+        if !review.selected && review.denied.is_none() {
             return;
         }
         let seconds = reviewed.validation.as_secs_f64();
@@ -179,7 +179,7 @@ mod tests {
         let metrics = WebhookMetrics::new(&common).expect("valid names");
         metrics.register(&registry).expect("unused names");
         let of_own_class = Review {
-            ours: true,
+            selected: true,
             ..Review::default()
         };
         let of_other_class = Review::default();

@@ -30,7 +30,7 @@ impl Validator for Scripted {
         self.reviews.fetch_add(1, Ordering::SeqCst);
         let name = ingress.metadata.name.as_deref().unwrap_or_default();
         let mut review = Review {
-            ours: name != "other-class",
+            selected: name != "other-class",
             tested: 7,
             ..Review::default()
         };

@@ -1,4 +1,4 @@
-//! From a Secret to a certificate with its key.
+//! Parsing a certificate and its key from a Secret.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use x509_parser::x509::AttributeTypeAndValue;
 
 use crate::objects::Secret;
 
-/// Why a Secret is no usable certificate. Never holds key material.
+/// Why a Secret has no usable certificate. Never contains key material.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CertificateError {
-    /// A key of the Secret is absent or empty.
+    /// A data key of the Secret is absent or empty.
     #[error("has no key \"{0}\"; a TLS Secret holds tls.crt and tls.key in PEM")]
     Absent(&'static str),
     /// `tls.crt` is not a certificate chain.
@@ -27,7 +27,7 @@ pub enum CertificateError {
         "tls.key is not a PEM private key (PKCS#8, PKCS#1 or SEC1) of an RSA, ECDSA or Ed25519 key"
     )]
     Key,
-    /// The key is not the certificate's.
+    /// The private key does not match the certificate.
     #[error("tls.key does not belong to the first certificate of tls.crt")]
     Mismatch,
 }
@@ -35,17 +35,17 @@ pub enum CertificateError {
 /// The certificate in `tls.crt` and `tls.key` of a Secret.
 ///
 /// # Errors
-/// Absent or unreadable keys, or a key that is not the certificate's.
+/// A data key is absent or unreadable, or the private key does not match the certificate.
 pub(crate) fn from_secret(secret: &Secret, source: &str) -> Result<Certificate, CertificateError> {
     let data = |key: &'static str| secret.get(key).ok_or(CertificateError::Absent(key));
     let key = PrivateBytes(data("tls.key")?.to_vec());
     from_pem(data("tls.crt")?, &key, source)
 }
 
-/// The certificate of a PEM chain and a PEM key; `source` says in logs and dumps where they come from.
+/// The certificate of a PEM chain and a PEM key; `source` is its name in logs and dumps.
 ///
 /// # Errors
-/// Unreadable text, or a key that is not the certificate's.
+/// The text is unreadable, or the private key does not match the certificate.
 pub fn from_pem(
     chain: &[u8],
     key: &PrivateBytes,
@@ -78,7 +78,7 @@ pub fn from_pem(
 /// Certificates of a PEM bundle (`ca.crt`).
 ///
 /// # Errors
-/// Unreadable text or no certificate in it.
+/// The text is unreadable or has no certificate.
 pub(crate) fn authorities(
     bundle: &[u8],
 ) -> Result<Arc<[CertificateDer<'static>]>, CertificateError> {
@@ -116,7 +116,7 @@ fn provider() -> Arc<CryptoProvider> {
         .clone()
 }
 
-/// DNS names of a certificate, lower-case. The common name counts only when there are no alternative names.
+/// DNS names of a certificate, lower-case. The common name is used only without alternative names.
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     let alternative = certificate.subject_alternative_name().ok().flatten();
     match alternative {
@@ -171,10 +171,10 @@ fn dns_name(name: &GeneralName<'_>) -> Option<String> {
     }
 }
 
-/// Names with bytes that no host name has (NUL among them) are left out rather than compared.
+/// Skips names with bytes that no host name has (such as NUL), so that they are never compared.
 fn plain(name: &str) -> Option<String> {
-    let fine = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'*');
-    (!name.is_empty() && name.bytes().all(fine)).then(|| name.to_ascii_lowercase())
+    let is_valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'*');
+    (!name.is_empty() && name.bytes().all(is_valid)).then(|| name.to_ascii_lowercase())
 }
 
 /// SHA-256 as hex.

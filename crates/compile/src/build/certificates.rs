@@ -1,4 +1,4 @@
-//! Certificates of Secrets, read once each, with the last valid one of every Secret kept.
+//! Certificates of Secrets. Each version of a Secret is parsed once, and the last valid certificate of each is kept.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,78 +14,78 @@ use crate::{Name, Snapshot};
 /// Certificates by Secret.
 #[derive(Default)]
 pub(crate) struct Certificates {
-    known: HashMap<Name, Known, RandomState>,
+    entries: HashMap<Name, Entry, RandomState>,
     /// Certificates by the digest of their Secret's content: a wildcard certificate that is copied into a hundred
-    /// namespaces is parsed and kept once.
+    /// namespaces is parsed and stored once.
     by_content: Interned<Certificate>,
 }
 
-struct Known {
-    /// What was read; a Secret that is replaced is read again.
+struct Entry {
+    /// The version of the Secret that was parsed.
     secret: Option<Arc<Secret>>,
     result: Result<Arc<Certificate>, String>,
     last_valid: Option<Arc<Certificate>>,
 }
 
 impl Certificates {
-    /// The certificate in the Secret `name` as it is now.
+    /// The certificate in the current version of the Secret `name`.
     ///
     /// # Errors
-    /// Why there is none, in words for a finding.
-    pub(crate) fn of(
+    /// The reason why there is none, for a finding.
+    pub(crate) fn current(
         &mut self,
         name: &Name,
         snapshot: &Snapshot,
     ) -> Result<Arc<Certificate>, String> {
-        self.look(name, snapshot).result.clone()
+        self.entry(name, snapshot).result.clone()
     }
 
-    /// The certificate to serve: the current one or, while the Secret is broken or gone, the last valid one. With the
+    /// The certificate to serve: the current one or, while the Secret is invalid or missing, the last valid one and the
     /// reason why the current one cannot be used.
     pub(crate) fn serving(
         &mut self,
         name: &Name,
         snapshot: &Snapshot,
     ) -> (Option<Arc<Certificate>>, Option<String>) {
-        let known = self.look(name, snapshot);
-        match &known.result {
+        let entry = self.entry(name, snapshot);
+        match &entry.result {
             Ok(certificate) => (Some(certificate.clone()), None),
-            Err(reason) => (known.last_valid.clone(), Some(reason.clone())),
+            Err(reason) => (entry.last_valid.clone(), Some(reason.clone())),
         }
     }
 
-    /// Forgets a Secret that nothing names any more.
+    /// Removes a Secret that is no longer referenced.
     pub(crate) fn forget(&mut self, name: &Name) {
-        self.known.remove(name);
+        self.entries.remove(name);
     }
 
-    fn look(&mut self, name: &Name, snapshot: &Snapshot) -> &Known {
+    fn entry(&mut self, name: &Name, snapshot: &Snapshot) -> &Entry {
         let secret = snapshot.get::<Secret>(name);
-        let known = self
-            .known
+        let entry = self
+            .entries
             .entry(name.clone())
-            .or_insert_with(|| Known::new(name));
-        let same = match (secret, &known.secret) {
+            .or_insert_with(|| Entry::new(name));
+        let same = match (secret, &entry.secret) {
             (Some(new), Some(old)) => Arc::ptr_eq(new, old),
             (None, None) => true,
             _ => false,
         };
         if !same {
-            known.secret = secret.cloned();
-            known.result = match secret {
+            entry.secret = secret.cloned();
+            entry.result = match secret {
                 None => Err(format!("there is no Secret {name}")),
-                Some(secret) => read(secret, name, &mut self.by_content)
+                Some(secret) => parse(secret, name, &mut self.by_content)
                     .map_err(|error| format!("Secret {name} {error}")),
             };
-            if let Ok(certificate) = &known.result {
-                known.last_valid = Some(certificate.clone());
+            if let Ok(certificate) = &entry.result {
+                entry.last_valid = Some(certificate.clone());
             }
         }
-        known
+        entry
     }
 }
 
-impl Known {
+impl Entry {
     fn new(name: &Name) -> Self {
         Self {
             secret: None,
@@ -95,7 +95,7 @@ impl Known {
     }
 }
 
-fn read(
+fn parse(
     secret: &Secret,
     name: &Name,
     by_content: &mut Interned<Certificate>,

@@ -1,4 +1,4 @@
-//! Hosts and routes as a source describes them, before they are a table.
+//! Hosts and routes as a source describes them, before they become part of a table.
 
 use std::sync::Arc;
 
@@ -12,12 +12,12 @@ use smallvec::SmallVec;
 use super::service_port::{ServicePort, Transport};
 use crate::ObjectRef;
 
-/// A universe of hosts. Each source has universes of its own; listeners lead to them.
+/// The name of a universe of hosts. Each source has universes of its own; each listener uses one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Universe(Arc<str>);
 
 impl Universe {
-    /// The universe of this name.
+    /// The universe with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
         Self(name.into())
     }
@@ -25,48 +25,48 @@ impl Universe {
 
 /// Routes of one object to one target, with one policy.
 ///
-/// `P` is the source's order: of routes with the same host, path and conditions the one with the least precedence serves,
-/// and routes of one path are tried in this order.
+/// `P` is the order of precedence: of routes with the same host, path and conditions, the least serves, and routes of one path
+/// are tried in this order.
 #[derive(Clone, Debug)]
 pub struct RouteDraft<P> {
     /// The universes that it is in.
     pub universes: SmallVec<[Universe; 1]>,
-    /// The hosts, lower-case: names, `*.x`, or `_` for all others.
+    /// The hosts, lower-case: names, `*.x`, or `_` for all other names.
     pub hosts: SmallVec<[Arc<str>; 1]>,
-    /// The paths. A request that fits one of them is the route's.
+    /// The paths. The route serves requests that match any of them.
     pub matches: SmallVec<[PathDraft; 1]>,
-    /// Its place in the source's order.
+    /// Its order of precedence.
     pub precedence: P,
-    /// What is done to requests.
+    /// How requests are handled.
     pub policy: RoutePolicy,
-    /// Where they go.
+    /// The backends, or why there are none.
     pub target: TargetDraft,
-    /// Whose route it is; `None`: the process's own.
+    /// The object that declares it; `None` for built-in routes.
     pub owner: Option<ObjectRef>,
     /// The field of the owner that declares it, for findings.
     pub field: Arc<str>,
-    /// The Service and port that the field names, for labels; they may differ from where requests go.
+    /// The Service and port in that field, for metric labels; the target may be another.
     pub names: Option<(Arc<str>, Arc<str>)>,
 }
 
 /// A path with further conditions.
 #[derive(Clone, Debug)]
 pub struct PathDraft {
-    /// The path as its object has it: what logs and metrics show.
+    /// The path as written in its object, for logs and metrics.
     pub path: Arc<str>,
-    /// How it matches where `expressions` are empty.
+    /// How it matches if `expressions` is empty.
     pub kind: PathKind,
-    /// The texts that decide the order of a host in regex mode, each with its expression. Every route of such a host but its
-    /// root needs one.
+    /// For a host in regex mode: texts that determine the order, each with its expression. Every route of such a host except
+    /// its root needs one.
     pub expressions: SmallVec<[(Arc<str>, Arc<Pattern>); 1]>,
-    /// What else a request must match.
+    /// Further conditions that a request must meet.
     pub conditions: Conditions,
 }
 
-/// What is done to the requests of a route.
+/// How the requests of a route are handled.
 #[derive(Clone, Debug)]
 pub struct RoutePolicy {
-    /// All that routes of one object share.
+    /// The policy that routes of one object share.
     pub policy: Arc<Policy>,
     /// Redirect to https.
     pub https: HttpsRedirect,
@@ -76,62 +76,62 @@ pub struct RoutePolicy {
     pub sets_affinity_cookie: bool,
 }
 
-/// Where the requests of a route go.
+/// Where a route forwards requests to.
 #[derive(Clone, Debug)]
 pub enum TargetDraft {
-    /// To one of several backends.
+    /// One of several backends.
     Split(SplitDraft),
-    /// To the default backend; without one, 404.
+    /// The default backend; without one, 404.
     DefaultBackend(Option<BackendDraft>),
-    /// Nowhere: 503, because something that protects the route cannot be honoured.
+    /// None: the response is 503, because a protection of the route cannot be honoured.
     Closed(Closed),
 }
 
 /// Backends and how one of them is picked; see [`headgate_table::Split`].
 #[derive(Clone, Debug)]
 pub struct SplitDraft {
-    /// Takes what neither rules nor weights give to an alternative.
+    /// Gets the requests that neither rules nor weights send to an alternative.
     pub primary: BackendDraft,
     /// The other backends.
     pub alternatives: Vec<AlternativeDraft>,
-    /// Rules about them, by their index.
+    /// Rules that pick one of them by its index.
     pub rules: Vec<Rule>,
-    /// What weights are shares of.
+    /// Weights are shares of this total.
     pub total: u32,
-    /// Takes requests while the primary has no endpoints.
+    /// Gets the requests while the primary has no endpoints.
     pub fallback: Option<BackendDraft>,
 }
 
-/// A backend beside the primary.
+/// A backend besides the primary.
 #[derive(Clone, Debug)]
 pub struct AlternativeDraft {
     /// The backend.
     pub backend: BackendDraft,
     /// Its share of the total.
     pub weight: u32,
-    /// What becomes of its share while it has no endpoints.
+    /// How its requests are handled while it has no endpoints.
     pub unavailable: Unavailable,
 }
 
-/// Where requests may go.
+/// A backend of a split.
 #[derive(Clone, Debug)]
 pub struct BackendDraft {
-    /// To a Service port, or to a status.
+    /// A Service port or a fixed status.
     pub arm: ArmDraft,
-    /// Edits of headers.
+    /// Edits of header fields.
     pub edits: Option<Arc<HeaderEdits>>,
 }
 
 /// See [`headgate_table::Arm`].
 #[derive(Clone, Debug)]
 pub enum ArmDraft {
-    /// A Service port and how its endpoints are spoken to.
+    /// A Service port, with the protocol and TLS settings of its endpoints.
     Service(ServicePort, Transport),
-    /// Requests get this status.
+    /// The response has this status.
     Status(StatusCode),
 }
 
-/// A host, its routes aside.
+/// A host without its routes.
 #[derive(Clone, Debug)]
 pub struct HostDraft {
     /// `shop.example`, `*.shop.example` or `_`; lower-case.
@@ -140,7 +140,7 @@ pub struct HostDraft {
     pub aliases: Vec<Arc<str>>,
     /// Its certificate.
     pub tls: HostTls,
-    /// What it does.
+    /// Serves routes or redirects.
     pub behaviour: BehaviourDraft,
 }
 
@@ -149,7 +149,7 @@ pub struct HostDraft {
 pub enum BehaviourDraft {
     /// Redirects everything to another host.
     Redirect(Arc<str>),
-    /// Serves the routes that are given with it.
+    /// Serves the routes that are passed with it.
     Routes {
         /// `GET /` is redirected to a path of the application.
         app_root: Option<AppRoot>,
@@ -172,7 +172,7 @@ impl SplitDraft {
 }
 
 impl BackendDraft {
-    /// A Service port, headers as they are.
+    /// A Service port, without edits of header fields.
     pub fn service(port: ServicePort, transport: Transport) -> Self {
         Self {
             arm: ArmDraft::Service(port, transport),

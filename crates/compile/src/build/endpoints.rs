@@ -1,4 +1,4 @@
-//! Where an upstream's requests can go: from a Service with its slices to addresses (behaviour.md 2.7).
+//! The endpoints of a Service port: addresses from EndpointSlices, or a DNS name (behaviour.md 2.7).
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -19,7 +19,7 @@ pub struct EndpointOptions {
     pub external_names: bool,
     /// Use loopback addresses; default false.
     pub loopback: bool,
-    /// Prefer endpoints meant for the zone that the process runs in (`--enable-topology-aware-routing`); default false.
+    /// Prefer endpoints with a hint for the zone that the process runs in (`--enable-topology-aware-routing`); default false.
     pub topology: bool,
 }
 
@@ -36,11 +36,11 @@ impl Default for EndpointOptions {
 /// The port whose endpoints are looked up.
 pub(super) struct Lookup<'a> {
     pub(super) port: &'a service_port::ServicePort,
-    /// Use the Service's cluster address instead, where it has one.
+    /// Use the Service's cluster address instead, if it has one.
     pub(super) cluster_address: bool,
 }
 
-/// The endpoints of a port of `service`. Addresses that no request may go to are left out and put in `refused`.
+/// The endpoints of a port of `service`. Addresses that must not get requests are moved to `refused`.
 pub(super) fn of_service(
     service: &Service,
     lookup: &Lookup<'_>,
@@ -54,7 +54,7 @@ pub(super) fn of_service(
     let Some(port) = port else {
         return Endpoints::None(NoEndpoints::NoPort);
     };
-    let guard = Guard {
+    let filter = AddressFilter {
         loopback: inputs.options.loopback,
     };
     let mut found = match cluster_address(service, port, lookup) {
@@ -62,11 +62,11 @@ pub(super) fn of_service(
         None => addresses(service, lookup, port, inputs),
     };
     found.retain(|address| {
-        let fine = guard.allows(address.ip());
-        if !fine {
+        let is_allowed = filter.allows(address.ip());
+        if !is_allowed {
             refused.push(address.ip());
         }
-        fine
+        is_allowed
     });
     if found.is_empty() {
         return Endpoints::None(NoEndpoints::NoneReady);
@@ -90,7 +90,7 @@ fn find_port<'p>(ports: &'p [ServicePort], reference: &str) -> Option<&'p Servic
     })
 }
 
-/// The proxy resolves the name while serving. Names of this machine, addresses and what is not a DNS name are refused.
+/// The proxy resolves the name while serving. Names of this machine, addresses and invalid DNS names are refused.
 fn external(
     name: &str,
     port: Option<&ServicePort>,
@@ -108,11 +108,11 @@ fn external(
     };
     let local =
         bare == "localhost" || bare.ends_with(".localhost") || bare == "localhost.localdomain";
-    let fine = options.external_names
+    let is_allowed = options.external_names
         && !local
         && bare.parse::<IpAddr>().is_err()
         && bare.split('.').all(label);
-    if !fine {
+    if !is_allowed {
         return Endpoints::None(NoEndpoints::RefusedName);
     }
     let number = match port.map(|port| (&port.target, port.port)) {
@@ -129,7 +129,7 @@ fn external(
     }
 }
 
-/// The Service's cluster address, if it is configured to be used and the Service has one.
+/// The Service's cluster address, if it is configured and the Service has one.
 fn cluster_address(
     service: &Service,
     port: &ServicePort,
@@ -139,15 +139,15 @@ fn cluster_address(
     Some(SocketAddr::new(address, port.port))
 }
 
-/// Ready addresses from the Service's slices, or from its Endpoints object where it has no slices. While no endpoint is
-/// ready, those that still serve although they terminate are used.
+/// Ready addresses from the Service's slices, or from its Endpoints object if it has no slices. While no endpoint is ready,
+/// terminating ones that still serve are used.
 fn addresses(
     service: &Service,
     lookup: &Lookup<'_>,
     port: &ServicePort,
     inputs: Inputs<'_>,
 ) -> BTreeSet<SocketAddr> {
-    let mut ready = Found::new(zone(service, inputs));
+    let mut ready = ReadyEndpoints::new(zone(service, inputs));
     let mut terminating = BTreeSet::new();
     let mut any = false;
     let whole = ObjectRef {
@@ -175,22 +175,22 @@ fn addresses(
     if ready.is_empty() { terminating } else { ready }
 }
 
-/// The zone whose endpoints are preferred; `None` if those of all zones are used.
+/// The zone whose endpoints are preferred; `None` if all zones are used.
 fn zone<'a>(service: &Service, inputs: Inputs<'a>) -> Option<&'a str> {
     let zone = inputs.snapshot.environment().zone.as_deref();
     zone.filter(|_| inputs.options.topology && service.prefers_zone)
 }
 
-/// Ready endpoints, and those among them that are meant for a zone.
-struct Found<'a> {
+/// Ready endpoints, and those among them with a hint for a zone.
+struct ReadyEndpoints<'a> {
     zone: Option<&'a str>,
     all: BTreeSet<SocketAddr>,
     of_zone: BTreeSet<SocketAddr>,
-    /// Some endpoint has no hint: then hints do not count (a rollout of them may be under way).
+    /// Some endpoint has no hint: then all hints are ignored, as a rollout of hints may be in progress.
     incomplete: bool,
 }
 
-impl<'a> Found<'a> {
+impl<'a> ReadyEndpoints<'a> {
     fn new(zone: Option<&'a str>) -> Self {
         Self {
             zone,
@@ -212,7 +212,7 @@ impl<'a> Found<'a> {
         }
     }
 
-    /// Those of the zone, unless that would leave none or hints are incomplete.
+    /// The endpoints of the zone, or all if there are none or hints are incomplete.
     fn choose(self) -> BTreeSet<SocketAddr> {
         if self.incomplete || self.of_zone.is_empty() {
             self.all
@@ -222,7 +222,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The port of endpoints for the Service's port. A slice without ports takes a numeric `targetPort`.
+/// The endpoint port for the Service's port. A slice without ports uses a numeric `targetPort`.
 fn slice_port(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
     match (ports, &port.target) {
         ([], Some(TargetPort::Number(number))) => Some(*number),
@@ -230,7 +230,7 @@ fn slice_port(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
     }
 }
 
-/// The port of the same name, or the first one when the Service's has no name, being the only one then.
+/// The port of the same name. A Service port without a name is the only one, so the first endpoint port is used.
 fn same_name(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
     let name = port.name.as_deref().unwrap_or_default();
     let same = ports
@@ -255,12 +255,12 @@ fn legacy_addresses(
     found
 }
 
-/// Keeps requests away from the machine itself and from cloud metadata, whatever a slice says.
-struct Guard {
+/// Refuses addresses of this machine and of cloud metadata services, which anyone who may write slices could add.
+struct AddressFilter {
     loopback: bool,
 }
 
-impl Guard {
+impl AddressFilter {
     fn allows(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let link_local = match address {

@@ -1,4 +1,4 @@
-//! From drafts to hosts: routes in their order, conflicts, and the upstreams that they lead to.
+//! Building hosts from drafts: routes in their order, conflicts, and references to upstreams.
 
 use std::sync::Arc;
 
@@ -24,16 +24,16 @@ pub struct Conflict {
     pub path: Arc<str>,
     /// How it matches.
     pub kind: PathKind,
-    /// Whose route is left out.
+    /// The object whose route is skipped.
     pub loser: Option<ObjectRef>,
-    /// Its field.
+    /// The field that declares the skipped route.
     pub field: Arc<str>,
-    /// Whose route serves.
+    /// The object whose route serves.
     pub winner: Option<ObjectRef>,
 }
 
-/// Builds the host of `draft`. `root` takes what none of `routes` takes. `former` is the host that served under its name:
-/// its run-time state goes on, and what it needs of `upstreams` is released by the caller.
+/// Builds the host of `draft`. `root` serves what none of `routes` matches. `former` is the previous host of that name: its
+/// run-time state is carried over, and the caller releases its references to `upstreams`.
 pub(super) fn build<P: Ord>(
     draft: HostDraft,
     root: Option<RouteDraft<P>>,
@@ -77,7 +77,7 @@ pub(super) fn build<P: Ord>(
     (host, conflicts)
 }
 
-/// Every upstream that the routes of a host lead to, as often as they do.
+/// Every upstream of the routes of a host, once per reference.
 pub(super) fn upstreams(host: &Host) -> impl Iterator<Item = &UpstreamKey> {
     let paths = match &host.behaviour {
         HostBehaviour::Routes { paths, .. } => Some(paths),
@@ -108,14 +108,14 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    /// The route for what no other takes: `root`, else the one for `/` among `routes`, else the built-in 404.
+    /// The route for what no other matches: `root`, else the one for `/` among `routes`, else the built-in 404.
     fn root<P>(&mut self, root: Option<&RouteDraft<P>>, routes: &[RouteDraft<P>]) -> Arc<Route> {
-        let own = root.and_then(|draft| Some((draft, draft.matches.first()?)));
+        let explicit = root.and_then(|draft| Some((draft, draft.matches.first()?)));
         let declared = || {
             let paths = routes.iter().flat_map(paths);
             paths.into_iter().find(|(_, path)| is_root(path))
         };
-        match own.or_else(declared) {
+        match explicit.or_else(declared) {
             Some((draft, path)) => self.route(draft, path),
             None => built_in_root(&mut self.slots),
         }
@@ -136,8 +136,7 @@ impl Builder<'_> {
         PathIndex::literal(root, candidates)
     }
 
-    /// Which of the paths serve: nothing can reach one that comes after the same path without conditions, or under the
-    /// same.
+    /// Which of the paths serve. A path is unreachable after the same path without conditions or with equal conditions.
     fn winners<P>(&mut self, declared: &[(&RouteDraft<P>, &PathDraft)]) -> Vec<bool> {
         let key = |index: usize| {
             declared
@@ -207,7 +206,7 @@ impl Builder<'_> {
         })
     }
 
-    /// Routes of one object that name one Service share their origin.
+    /// Routes of one object with the same Service port share their origin.
     fn origin<P>(&mut self, draft: &RouteDraft<P>) -> Arc<Origin> {
         let (service, port) = draft
             .names
@@ -290,7 +289,7 @@ fn is_root(path: &PathDraft) -> bool {
     path.kind == PathKind::Prefix && &*path.path == "/" && path.conditions.is_empty()
 }
 
-/// Prefixes are of whole segments: a final slash makes no difference.
+/// Prefixes match whole segments, so a final slash makes no difference.
 fn literal_key(path: &PathDraft) -> &str {
     match path.kind {
         PathKind::Exact => &path.path,

@@ -1,14 +1,14 @@
-//! Values made once for each text and shared while in use.
+//! Values created once per text and shared while in use.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 
 use foldhash::fast::RandomState;
 
-/// Values by the text that they are made from. Unused ones are dropped.
+/// Values by the text that they are created from. Unused values are dropped.
 pub(crate) struct Interned<V> {
     known: HashMap<Box<str>, Weak<V>, RandomState>,
-    /// Size at which dead entries are looked for, so that each insertion pays for a few of them.
+    /// Size at which dropped values are removed, so that the cost is spread over insertions.
     sweep_at: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The listeners for HTTP: those for plain text and those over TLS, which lead to the same universe.
+//! The listeners for HTTP and HTTPS, which serve the same universe.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use headgate_table::{
     VirtualHosts,
 };
 
-/// The addresses at which hosts are served, over plain text and over TLS. They are known once the sockets are bound.
+/// The addresses of the listeners for HTTP and HTTPS. They are known once the sockets are bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpListeners {
     /// For plain HTTP; default 0.0.0.0:80.
@@ -27,7 +27,7 @@ impl Default for HttpListeners {
     }
 }
 
-/// Listeners at `addresses` that lead to `hosts`, over TLS with `certificates`.
+/// Listeners at `addresses` that serve `hosts`, over TLS with `certificates`.
 pub fn http_listeners(
     addresses: &HttpListeners,
     hosts: &VirtualHosts,

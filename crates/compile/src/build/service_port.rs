@@ -1,4 +1,4 @@
-//! A Service port as a route names it, and how its endpoints are spoken to.
+//! A Service port as in a route, and the protocol and TLS settings of its endpoints.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use headgate_table::{BackendProtocol, UpstreamKey, UpstreamTls};
 
 use crate::Name;
 
-/// Port of an upstream that stands for the first port of its Service.
+/// Means the first port of a Service.
 pub(crate) const FIRST_PORT: &str = "";
 
 /// A port, number or name, of a Service.
@@ -20,11 +20,11 @@ pub struct ServicePort {
     id: ServicePortId,
 }
 
-/// `namespace/service/port`. Slashes cannot occur in the parts, so no two Service ports share one.
+/// `namespace/service/port`. The parts cannot contain slashes, so the id is unique.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ServicePortId(Arc<str>);
 
-/// How the endpoints of an upstream are spoken to.
+/// The protocol and TLS settings of the endpoints of an upstream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Transport {
     protocol: BackendProtocol,
@@ -32,8 +32,8 @@ pub struct Transport {
 }
 
 impl Transport {
-    /// By `protocol` and, where that is over TLS, with `tls`; `None`: no verification and no SNI. The default is HTTP/1.1 in
-    /// plain text.
+    /// `tls` is ignored unless `protocol` can be over TLS; `None`: no verification and no SNI. The default is HTTP/1.1 in plain
+    /// text.
     pub fn new(protocol: BackendProtocol, tls: Option<Arc<UpstreamTls>>) -> Self {
         let tls = tls.filter(|_| protocol.tls(true));
         Self { protocol, tls }
@@ -57,7 +57,7 @@ impl ServicePort {
         Self { service, port, id }
     }
 
-    /// With its id, made before.
+    /// With an id that exists already.
     pub(crate) fn with_id(service: Name, port: Arc<str>, id: ServicePortId) -> Self {
         Self { service, port, id }
     }
@@ -77,8 +77,7 @@ impl ServicePortId {
         self.0.clone()
     }
 
-    /// The key of the upstream that speaks to this port by `transport`. Everything that makes one connection different
-    /// from another is in it.
+    /// The key of the upstream for this port and `transport`. It contains everything by which connections differ.
     pub(crate) fn upstream(&self, transport: &Transport) -> UpstreamKey {
         let protocol = match transport.protocol {
             BackendProtocol::Http => return UpstreamKey::new(self.0.clone()),

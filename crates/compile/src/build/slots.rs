@@ -1,17 +1,17 @@
-//! Run-time state that outlives a table.
+//! Run-time state that is carried over to the next table.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use headgate_table::{Host, HostBehaviour, Origin, PathKind, Slot};
 
-/// The run-time state of a host's former routes, for the routes that take their place: the same path of the same object.
+/// The run-time state of a host's former routes, for the routes that replace them: the same path of the same object.
 pub(super) struct Slots(HashMap<SlotKey, Slot>);
 
 type SlotKey = (Arc<str>, PathKind, Arc<str>, Arc<str>);
 
 impl Slots {
-    /// Those of `former`.
+    /// The slots of `former`.
     pub(super) fn of(former: Option<&Host>) -> Self {
         let paths = former.and_then(|host| match &host.behaviour {
             HostBehaviour::Routes { paths, .. } => Some(paths),
@@ -25,7 +25,7 @@ impl Slots {
         Self(slots.collect())
     }
 
-    /// The state of the route's former version, or room for a new one.
+    /// The slot of the former version of the route, or a new one.
     pub(super) fn take(&mut self, path: &Arc<str>, kind: PathKind, origin: &Origin) -> Slot {
         if self.0.is_empty() {
             return Slot::default();

@@ -1,15 +1,15 @@
-//! A sorted list without repetition, for sets that mostly have one member.
+//! A sorted list without duplicates, for sets that mostly have one member.
 
-/// A set in a vector. There are tens of thousands of them, nearly all with one or two members, and each takes the room of
-/// what is in it; a tree would take that of eleven.
+/// A set in a vector. There are tens of thousands of them, nearly all with one or two members, and each allocates only its
+/// members; a tree would allocate space for eleven.
 #[derive(Debug)]
 pub(crate) struct Sorted<T>(Vec<T>);
 
 impl<T: Ord> Sorted<T> {
-    /// Puts `value` in its place, unless it is there.
+    /// Adds `value`, unless it is a member.
     pub(crate) fn insert(&mut self, value: T) {
         if let Err(at) = self.0.binary_search(&value) {
-            // Doubling starts where copying would be felt.
+            // Grow by one while copying is cheap; larger lists double their capacity.
             if self.0.len() < 16 {
                 self.0.reserve_exact(1);
             }
@@ -17,19 +17,19 @@ impl<T: Ord> Sorted<T> {
         }
     }
 
-    /// Takes `value` out.
+    /// Removes `value`.
     pub(crate) fn remove(&mut self, value: &T) {
         if let Ok(at) = self.0.binary_search(value) {
             self.0.remove(at);
         }
     }
 
-    /// Whether there is no member.
+    /// Whether there are no members.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The members in order.
+    /// All members in order.
     pub(crate) fn iter(&self) -> std::slice::Iter<'_, T> {
         self.0.iter()
     }

@@ -1,4 +1,4 @@
-//! What building carries from one table to the next: universes of hosts and the upstreams that are needed.
+//! The state that is carried over from one table to the next: universes of hosts, and referenced upstreams.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::upstream::{self, Inputs, UpstreamPolicy, UpstreamProblem};
 use super::upstreams::{UpstreamDraft, Upstreams};
 use crate::Name;
 
-/// Universes of hosts, and the upstreams that their routes and objects need.
+/// Universes of hosts, and the upstreams that their routes and objects refer to.
 #[derive(Default)]
 pub struct Builder {
     universes: BTreeMap<Universe, VirtualHosts>,
@@ -22,13 +22,13 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// The hosts of a universe; `None` while no host was put into it.
+    /// The hosts of a universe; `None` before its first host is set.
     pub fn hosts(&self, universe: &Universe) -> Option<&VirtualHosts> {
         self.universes.get(universe)
     }
 
-    /// Lets `draft` serve with `routes` in `universe`, in place of the host of the same name. `root` takes what none of them
-    /// takes; without it the route for `/` does. Routes that cannot be reached are left out: the conflicts.
+    /// Sets the host of `draft` with `routes` in `universe`, replacing the one of the same name. `root` serves what no route
+    /// matches; without it the route for `/` does. Unreachable routes are skipped and returned as conflicts.
     pub fn set_host<P: Ord>(
         &mut self,
         universe: &Universe,
@@ -44,7 +44,7 @@ impl Builder {
         conflicts
     }
 
-    /// Serves nothing under `name` in `universe` any more.
+    /// Removes the host `name` from `universe`.
     pub fn remove_host(&mut self, universe: &Universe, name: &str) {
         let hosts = self.hosts_mut(universe);
         let former = hosts.get(name).cloned();
@@ -52,8 +52,8 @@ impl Builder {
         self.release(former.as_deref());
     }
 
-    /// Lets the hosts of `routes` serve them, each in its universes, without certificates of their own. For sources that
-    /// describe nothing of a host but its routes; one call must hold all routes of a host.
+    /// Sets the hosts of `routes` in their universes, without certificates. For sources that describe only the routes of a
+    /// host; one call must have all routes of a host.
     pub fn set_routes<P: Ord + Clone>(&mut self, routes: &[RouteDraft<P>]) -> Vec<Conflict> {
         let mut of_host: BTreeMap<(Universe, Arc<str>), Vec<RouteDraft<P>>> = BTreeMap::new();
         for route in routes {
@@ -80,14 +80,14 @@ impl Builder {
         conflicts
     }
 
-    /// Gives `alias` in `universe` to the host that is configured under `owner`; `None`: no host has it.
+    /// Sets the host of `alias` in `universe` to the one with the name `owner`; `None` removes the alias.
     pub fn set_alias(&mut self, universe: &Universe, alias: &str, owner: Option<&str>) {
         let hosts = self.hosts_mut(universe);
         let owner = owner.and_then(|owner| hosts.get(owner).cloned());
         hosts.set_alias(alias, owner);
     }
 
-    /// The aliases of `universe` that are expressions.
+    /// Sets the aliases of `universe` that are regular expressions.
     pub fn set_regex_names(&mut self, universe: &Universe, names: Arc<[RegexName]>) {
         self.hosts_mut(universe).set_regex_names(names);
     }
@@ -104,7 +104,7 @@ impl Builder {
     }
 }
 
-/// The catch-all of a universe that has none.
+/// The catch-all of a new universe.
 fn empty_host() -> Host {
     let draft = HostDraft {
         name: CATCH_ALL.into(),
@@ -122,39 +122,38 @@ fn empty_host() -> Host {
 // === upstreams ===
 
 impl Builder {
-    /// Keeps the upstream of `draft` built for an object that names it, also while no route leads there: its problems are
-    /// findings.
+    /// Keeps the upstream of `draft` built for an object that refers to it, even if no route does: its problems are findings.
     pub fn acquire(&mut self, draft: UpstreamDraft) {
         let key = draft.key();
         self.upstreams.acquire(&key, || draft);
     }
 
-    /// Takes one [`Builder::acquire`] back.
+    /// Undoes one [`Builder::acquire`].
     pub fn release_upstream(&mut self, key: &UpstreamKey) {
         self.upstreams.release(key);
     }
 
-    /// Marks the upstreams of a Service for building: it, its endpoints, or their policy changed.
+    /// Marks the upstreams of a Service for rebuilding, because the Service, its endpoints or their policy changed.
     pub fn touch(&mut self, service: &Name) {
         self.upstreams.touch(service);
     }
 
-    /// Marks all upstreams for building.
+    /// Marks all upstreams for rebuilding.
     pub fn touch_all(&mut self) {
         self.upstreams.touch_all();
     }
 
-    /// What a key stands for.
+    /// The Service port and transport of an upstream.
     pub fn upstream(&self, key: &UpstreamKey) -> Option<&UpstreamDraft> {
         self.upstreams.get(key)
     }
 
-    /// The keys of upstreams to build again or, where [`Builder::upstream`] gives nothing any more, to remove.
+    /// The keys of upstreams to rebuild or, if [`Builder::upstream`] returns `None`, to remove.
     pub fn take_touched(&mut self) -> impl Iterator<Item = UpstreamKey> + use<> {
         self.upstreams.take_dirty().into_iter()
     }
 
-    /// Puts the upstream `key` into `table` as its Service port is now and as `policy` wants it, or removes it there.
+    /// Builds the upstream `key` from its Service port and `policy` and inserts it into `table`, or removes it from `table`.
     pub fn build_upstream(
         &self,
         key: UpstreamKey,
@@ -173,7 +172,7 @@ impl Builder {
         problem
     }
 
-    /// The primaries beside which routes of a host have the upstream `key` for an alternative.
+    /// The primaries of those routes of a host that have the upstream `key` as an alternative.
     pub fn primaries_beside(
         &self,
         universe: &Universe,

@@ -1,4 +1,4 @@
-//! One upstream: a Service port with its endpoints, as routes speak to it (behaviour.md 2.7).
+//! Building one upstream: a Service port with its endpoints (behaviour.md 2.7).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use super::upstreams::UpstreamDraft;
 use crate::objects::{self, Service};
 use crate::{Name, Snapshot};
 
-/// What upstreams are built with.
+/// Inputs for building upstreams.
 #[derive(Clone, Copy)]
 pub struct Inputs<'a> {
     /// The objects.
     pub snapshot: &'a Snapshot,
-    /// Which endpoints are used.
+    /// Which endpoints of a Service are used.
     pub options: EndpointOptions,
 }
 
@@ -35,7 +35,7 @@ pub struct UpstreamPolicy {
 }
 
 impl UpstreamPolicy {
-    /// Endpoints in turn, without affinity; `<namespace>-<service>-<port>` in logs.
+    /// Round robin, without affinity; `<namespace>-<service>-<port>` in logs.
     pub fn plain(port: &ServicePort) -> Self {
         let Name { namespace, name } = &port.service;
         Self {
@@ -47,16 +47,16 @@ impl UpstreamPolicy {
     }
 }
 
-/// What is wrong with an upstream; nothing by default.
+/// Problems of an upstream; none by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamProblem {
-    /// Why it has no endpoints, in words.
+    /// Why it has no endpoints, for a finding.
     pub no_endpoints: Option<String>,
-    /// Addresses of endpoints that requests must not go to.
+    /// Addresses of endpoints that must not get requests.
     pub refused: Vec<IpAddr>,
 }
 
-/// Builds the upstream `key`, which `draft` describes. `slot` is that of its former version.
+/// Builds the upstream `key` from `draft`. `slot` is that of its former version.
 pub(super) fn build(
     key: UpstreamKey,
     draft: &UpstreamDraft,

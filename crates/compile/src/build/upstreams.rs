@@ -1,4 +1,4 @@
-//! Which upstreams are needed, of which Service port each is, and which to build again.
+//! The referenced upstreams: their Service ports, and which to rebuild.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -9,20 +9,20 @@ use super::service_port::{ServicePort, Transport};
 use super::sorted::Sorted;
 use crate::Name;
 
-/// The upstreams that are needed. Each is counted as often as it was acquired and not released again.
+/// The referenced upstreams, with reference counts.
 #[derive(Default)]
 pub(super) struct Upstreams {
-    needed: HashMap<UpstreamKey, Needed, RandomState>,
+    referenced: HashMap<UpstreamKey, Referenced, RandomState>,
     of_service: HashMap<Name, Sorted<UpstreamKey>, RandomState>,
     dirty: BTreeSet<UpstreamKey>,
 }
 
-struct Needed {
+struct Referenced {
     upstream: UpstreamDraft,
-    times: u32,
+    count: u32,
 }
 
-/// What an upstream is of and how it is spoken to.
+/// The Service port of an upstream and its transport.
 #[derive(Clone, Debug)]
 pub struct UpstreamDraft {
     /// The Service port.
@@ -39,10 +39,10 @@ impl UpstreamDraft {
 }
 
 impl Upstreams {
-    /// Counts one more use of an upstream; the first one marks it for building.
+    /// Adds a reference to an upstream; the first one marks it for building.
     pub(super) fn acquire(&mut self, key: &UpstreamKey, draft: impl FnOnce() -> UpstreamDraft) {
-        if let Some(needed) = self.needed.get_mut(key) {
-            needed.times = needed.times.saturating_add(1);
+        if let Some(referenced) = self.referenced.get_mut(key) {
+            referenced.count = referenced.count.saturating_add(1);
             return;
         }
         let upstream = draft();
@@ -51,54 +51,57 @@ impl Upstreams {
             .entry(service)
             .or_default()
             .insert(key.clone());
-        self.needed
-            .insert(key.clone(), Needed { upstream, times: 1 });
+        self.referenced
+            .insert(key.clone(), Referenced { upstream, count: 1 });
         self.dirty.insert(key.clone());
     }
 
-    /// Counts one use less; after the last one the upstream goes with the next [`Upstreams::take_dirty`].
+    /// Removes a reference; after the last one the next [`Upstreams::take_dirty`] removes the upstream.
     pub(super) fn release(&mut self, key: &UpstreamKey) {
-        let Some(needed) = self.needed.get_mut(key) else {
+        let Some(referenced) = self.referenced.get_mut(key) else {
             return;
         };
-        needed.times = needed.times.saturating_sub(1);
-        if needed.times == 0 {
+        referenced.count = referenced.count.saturating_sub(1);
+        if referenced.count == 0 {
             self.dirty.insert(key.clone());
         }
     }
 
-    /// What a key stands for.
+    /// The Service port and transport of an upstream.
     pub(super) fn get(&self, key: &UpstreamKey) -> Option<&UpstreamDraft> {
-        self.needed.get(key).map(|needed| &needed.upstream)
+        self.referenced
+            .get(key)
+            .map(|referenced| &referenced.upstream)
     }
 
-    /// Marks the upstreams of a Service for building.
+    /// Marks the upstreams of a Service for rebuilding.
     pub(super) fn touch(&mut self, service: &Name) {
         let of_service = self.of_service.get(service).into_iter().flatten();
         self.dirty.extend(of_service.cloned());
     }
 
-    /// Marks all upstreams for building.
+    /// Marks all upstreams for rebuilding.
     pub(super) fn touch_all(&mut self) {
-        self.dirty.extend(self.needed.keys().cloned());
+        self.dirty.extend(self.referenced.keys().cloned());
     }
 
-    /// The upstreams to build, or to remove: those for which [`Upstreams::get`] gives nothing any more.
+    /// The upstreams to build or, if [`Upstreams::get`] returns `None`, to remove.
     pub(super) fn take_dirty(&mut self) -> BTreeSet<UpstreamKey> {
         let dirty = std::mem::take(&mut self.dirty);
         for key in &dirty {
-            if self.needed.get(key).is_some_and(|needed| needed.times == 0) {
-                self.forget(key);
+            let referenced = self.referenced.get(key);
+            if referenced.is_some_and(|referenced| referenced.count == 0) {
+                self.remove(key);
             }
         }
         dirty
     }
 
-    fn forget(&mut self, key: &UpstreamKey) {
-        let Some(needed) = self.needed.remove(key) else {
+    fn remove(&mut self, key: &UpstreamKey) {
+        let Some(referenced) = self.referenced.remove(key) else {
             return;
         };
-        let service = &needed.upstream.port.service;
+        let service = &referenced.upstream.port.service;
         if let Some(keys) = self.of_service.get_mut(service) {
             keys.remove(key);
             if keys.is_empty() {

@@ -1,8 +1,8 @@
-//! Whether an Ingress may be stored: the verdict of the admission webhook (behaviour.md 9.2).
+//! Reviews of the admission webhook: whether an Ingress is allowed (behaviour.md 9.2).
 //!
-//! A review reads the object, the settings and the Ingresses that share a host with it, in the state that is being
-//! served. It compiles no host and changes nothing, so that it costs the same whether or not the Ingress is stored.
-//! It reads no Secret: what a Secret or Service lacks may come a moment later, and is a finding until then.
+//! A review reads the object, the settings and the Ingresses that share a host with it, in the served state. It compiles no host
+//! and changes nothing, so it costs the same whether or not the Ingress is stored. It reads no Secret or Service: these may be
+//! created after the Ingress, and missing ones are findings until then.
 
 mod keys;
 mod overlap;
@@ -18,21 +18,21 @@ use headgate_table::CATCH_ALL;
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::ingress::annotations::excerpt;
-use crate::ingress::class::{has_our_class, is_watched};
+use crate::ingress::class::{has_selected_class, is_watched};
 use crate::ingress::inspect::inspect;
 use crate::ingress::parsed::ParsedIngress;
 use crate::{Compiled, Name, Options, Snapshot};
 
-/// What a review found.
+/// The result of a review.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Review {
-    /// Why the Ingress must not be stored.
+    /// Why the Ingress is denied; `None` if it is allowed.
     pub denied: Option<String>,
-    /// What its author should know though it is stored: at most 20 lines of at most 256 bytes.
+    /// Warnings for the author of an allowed Ingress: at most 20 lines of at most 256 bytes.
     pub warnings: Vec<String>,
-    /// Whether its class is this controller's; others are only inspected.
-    pub ours: bool,
-    /// Ingresses compared, this one included.
+    /// Whether this controller serves its class and namespace; other Ingresses are only inspected.
+    pub selected: bool,
+    /// Number of compared Ingresses, including this one.
     pub tested: usize,
 }
 
@@ -54,9 +54,9 @@ pub fn review(
         return review;
     }
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
-    review.ours = has_our_class(ingress, snapshot, &options.class)
+    review.selected = has_selected_class(ingress, snapshot, &options.class)
         && is_watched(namespace, snapshot, options);
-    if !review.ours {
+    if !review.selected {
         return review;
     }
     review.tested = 1;
@@ -73,7 +73,7 @@ pub fn review(
     review
 }
 
-/// An Ingress of this controller's class under review.
+/// A selected Ingress under review.
 struct Candidate<'a> {
     ingress: &'a Ingress,
     compiled: &'a Compiled,
@@ -82,7 +82,7 @@ struct Candidate<'a> {
 }
 
 impl Candidate<'_> {
-    /// The checks in their order; the first that fails decides.
+    /// Runs the checks in order; the first that fails denies.
     fn check(&self, review: &mut Review) -> Result<(), String> {
         self.catch_all()?;
         self.uid()?;
@@ -122,17 +122,17 @@ impl Candidate<'_> {
         Ok(())
     }
 
-    /// The API server gives every object its UID before it calls the webhook; other text is not from the API server.
+    /// The API server sets the UID of every object before it calls the webhook, so any other text is not from the API server.
     fn uid(&self) -> Result<(), String> {
         let uid = self.ingress.metadata.uid.as_deref().unwrap_or_default();
         if is_uuid(uid) {
             Ok(())
         } else {
-            Err(format!("metadata.uid is no UUID: {}", quoted(uid)))
+            Err(format!("metadata.uid is not a UUID: {}", quoted(uid)))
         }
     }
 
-    /// Its canary annotation counts as soon as it is there, whatever its value (behaviour.md 9.2).
+    /// Whether a stored Ingress has a canary annotation, of any value (behaviour.md 9.2).
     fn has_canary_annotation(&self, name: &Name) -> bool {
         let stored = self.snapshot.get::<Ingress>(name);
         stored.is_some_and(|ingress| has_canary_annotation(ingress, self.options))
@@ -154,7 +154,7 @@ fn is_uuid(text: &str) -> bool {
         })
 }
 
-/// A host as its author wrote it; rules without one are those of the catch-all.
+/// A host as written; rules without a host are those of the catch-all.
 fn shown_host(host: Option<&str>) -> &str {
     match host {
         None | Some("") => CATCH_ALL,
@@ -162,7 +162,7 @@ fn shown_host(host: Option<&str>) -> &str {
     }
 }
 
-/// Text of an object in a message: short, and nothing in it can be taken for something else.
+/// Text of an object in a message: short and escaped.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", excerpt(text))
 }

@@ -1,4 +1,4 @@
-//! The order of age: who wins a conflict.
+//! The order of Ingresses by age, which decides conflicts.
 
 use std::cmp::Ordering;
 
@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use crate::Name;
 use crate::build::sorted::Sorted;
 
-/// Place of an Ingress in the order of age. Older ones win conflicts; of the same age, the greater `namespace/name` does
-/// (behaviour.md 2.1). The lesser value wins.
+/// The age of an Ingress; the lesser value wins conflicts. Older Ingresses win; of the same age, the greater `namespace/name`
+/// does (behaviour.md 2.1).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Age {
     pub(crate) created: Option<Timestamp>,

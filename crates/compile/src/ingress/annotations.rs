@@ -1,6 +1,6 @@
 //! The annotations of an Ingress: one registry of every name, and the typed result.
 //!
-//! Not here: what the values mean together with the ConfigMap, other Ingresses of the host, Secrets or Services.
+//! It does not interpret values together with the ConfigMap, other Ingresses of the host, Secrets or Services.
 
 mod annotation;
 mod docs;
@@ -19,7 +19,7 @@ pub use list::{all, find, meant_by};
 pub(crate) use parsed::{IngressAnnotations, Rules};
 pub use removed::{Removed, removed};
 
-/// The prefix of annotation names unless `--annotations-prefix` says otherwise.
+/// The default of `--annotations-prefix`.
 pub const DEFAULT_PREFIX: &str = "nginx.ingress.kubernetes.io";
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which Ingresses are ours (behaviour.md 2.9).
+//! Which Ingresses this controller serves (behaviour.md 2.9).
 
 use k8s_openapi::api::networking::v1::Ingress;
 
@@ -9,7 +9,7 @@ use crate::{Name, Options, Snapshot};
 const LEGACY_ANNOTATION: &str = "kubernetes.io/ingress.class";
 
 /// Whether an Ingress is served: by its class, the watched namespace and `--disable-catch-all`.
-pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
+pub(crate) fn is_selected(ingress: &Ingress, snapshot: &Snapshot, options: &Options) -> bool {
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
     if !is_watched(namespace, snapshot, options) {
         return false;
@@ -21,7 +21,7 @@ pub(crate) fn is_ours(ingress: &Ingress, snapshot: &Snapshot, options: &Options)
     if options.disable_catch_all && has_default_backend {
         return false;
     }
-    has_our_class(ingress, snapshot, &options.class)
+    has_selected_class(ingress, snapshot, &options.class)
 }
 
 /// Whether Ingresses of a namespace are watched.
@@ -35,8 +35,8 @@ pub(crate) fn is_watched(namespace: &str, snapshot: &Snapshot, options: &Options
     }
 }
 
-/// Whether an Ingress's class is ours.
-pub(crate) fn has_our_class(
+/// Whether this controller serves the class of an Ingress.
+pub(crate) fn has_selected_class(
     ingress: &Ingress,
     snapshot: &Snapshot,
     selection: &ClassSelection,
@@ -47,7 +47,8 @@ pub(crate) fn has_our_class(
         .and_then(|spec| spec.ingress_class_name.as_deref())
         && snapshot.environment().classes_readable
     {
-        return class_is_ours(name, snapshot, selection);
+        let class = snapshot.get::<IngressClass>(&Name::new("", name));
+        return class.is_some_and(|class| is_selected_class(class, selection));
     }
     let annotation = ingress
         .metadata
@@ -60,23 +61,18 @@ pub(crate) fn has_our_class(
     }
 }
 
-/// The classes of ours that have parameters, by name, with the ConfigMap that these point to.
+/// The served classes with parameters, by name, each with the ConfigMap that its parameters refer to.
 pub(crate) fn parameters(snapshot: &Snapshot, selection: &ClassSelection) -> Vec<(Name, Name)> {
-    let ours = snapshot.all::<IngressClass>();
-    let ours = ours.filter(|class| is_our_class(class, selection));
-    let pairs = ours.filter_map(|class| Some((class.name.clone(), class.parameters.clone()?)));
+    let classes = snapshot.all::<IngressClass>();
+    let classes = classes.filter(|class| is_selected_class(class, selection));
+    let pairs = classes.filter_map(|class| Some((class.name.clone(), class.parameters.clone()?)));
     let mut pairs: Vec<_> = pairs.collect();
     pairs.sort();
     pairs
 }
 
-fn class_is_ours(name: &str, snapshot: &Snapshot, selection: &ClassSelection) -> bool {
-    let class = snapshot.get::<IngressClass>(&Name::new("", name));
-    class.is_some_and(|class| is_our_class(class, selection))
-}
-
-/// Whether Ingresses that name a class are ours.
-pub(crate) fn is_our_class(class: &IngressClass, selection: &ClassSelection) -> bool {
+/// Whether this controller serves Ingresses of a class.
+pub(crate) fn is_selected_class(class: &IngressClass, selection: &ClassSelection) -> bool {
     class.controller.as_deref() == Some(&*selection.controller_class)
         || (selection.by_name && *class.name.name == *selection.ingress_class)
 }

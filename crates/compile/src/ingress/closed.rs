@@ -1,5 +1,5 @@
-//! Why routes are closed (503): a protection is configured that cannot be honoured. All reasons, those of an Ingress itself, of
-//! the settings and of other Ingresses of its host, are combined here.
+//! Why routes are closed (503): a configured protection cannot be honoured. The reasons of an Ingress itself, of the settings and
+//! of other Ingresses of its host are combined here.
 
 use std::sync::Arc;
 
@@ -12,20 +12,19 @@ use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::registry::Key;
 use crate::ingress::settings::Settings;
 
-/// What the message of a finding says of the routes that it closes.
-const CONSEQUENCE: &str = "the routes answer 503";
+/// The consequence in the message of a finding that closes routes.
+const CONSEQUENCE: &str = "the routes respond with 503";
 
 /// Why routes are closed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Denial {
     pub(crate) reason: Arc<str>,
-    /// Only authentication is missing, so that paths which are exempt from authentication stay open (`no-auth-locations`,
-    /// behaviour.md 1.7).
+    /// Only authentication is missing, so paths that are exempt from it stay open (`no-auth-locations`, behaviour.md 1.7).
     only_authentication: bool,
 }
 
 impl Denial {
-    /// The first reason stays; paths stay open only if authentication is all that is missing by every one of them.
+    /// Adds a reason. The first one is kept; exempt paths stay open only if every reason is missing authentication.
     pub(crate) fn add(to: &mut Option<Self>, name: &str, reason: &str, only_authentication: bool) {
         let denial = to.get_or_insert_with(|| Self {
             reason: format!("{name}: {reason}").into(),
@@ -46,7 +45,7 @@ impl Denial {
     }
 }
 
-/// Why the routes of one Ingress are closed: by its annotations, by the settings, and by what its policy lacks.
+/// Why the routes of one Ingress are closed: by its annotations, by the settings, or because its policy cannot be built.
 pub(crate) struct Closing<'a> {
     ingress: &'a ParsedIngress,
     pub(crate) denial: Option<Denial>,
@@ -54,7 +53,7 @@ pub(crate) struct Closing<'a> {
 }
 
 impl<'a> Closing<'a> {
-    /// By the annotations of `ingress` and the settings. The own reason goes before that of the settings.
+    /// By the annotations of `ingress` and the settings. The reason of the Ingress comes before that of the settings.
     pub(crate) fn new(ingress: &'a ParsedIngress, settings: &Settings) -> Self {
         let exempt = ingress.annotations.global_auth == Some(false);
         let global = settings.closed.as_ref();
@@ -73,9 +72,9 @@ impl<'a> Closing<'a> {
         }
     }
 
-    /// What an annotation configures; where it cannot be made, the routes are closed rather than served without it.
-    pub(crate) fn unless<V, T: Default>(&mut self, key: &Key<V>, made: Result<T, String>) -> T {
-        made.unwrap_or_else(|reason| {
+    /// The value that an annotation configures; an error closes the routes, which must not be served without it.
+    pub(crate) fn unless<V, T: Default>(&mut self, key: &Key<V>, built: Result<T, String>) -> T {
+        built.unwrap_or_else(|reason| {
             let annotation = key.entry().name;
             Denial::add(&mut self.denial, annotation, &reason, false);
             self.findings.push(self.ingress.annotation_finding(
@@ -88,8 +87,8 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// The annotation of an Ingress, if one is broken, that protects every path of its hosts, whichever Ingress declares it
-/// (behaviour.md 1.8).
+/// An annotation that protects all paths of the hosts of its Ingress, including paths of other Ingresses, and that cannot be
+/// honoured (behaviour.md 1.8).
 pub(crate) fn broken_for_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
     let problems = annotations.problems.iter();
     let errors = problems.filter(|problem| problem.severity == Severity::Error);
@@ -105,13 +104,13 @@ pub(crate) fn broken_for_hosts(annotations: &IngressAnnotations, prefix: &str) -
 /// Why the routes of a host are closed.
 pub(crate) struct HostClosing<'a> {
     settings: &'a Settings,
-    /// The reason for all of them, whichever Ingress declares them.
+    /// The reason for all routes of the host, of any Ingress.
     all: Option<Arc<str>>,
 }
 
 impl<'a> HostClosing<'a> {
-    /// By the Ingresses of `host`, canaries aside: one that protects the whole host in a way that is not honoured closes the
-    /// routes of all, which is a finding of the others.
+    /// By the primary Ingresses of `host`: one with a protection of the whole host that is not honoured closes the routes of all,
+    /// which is a finding of the others.
     pub(crate) fn new(
         host: &str,
         primaries: &[&AttachedIngress],
@@ -141,8 +140,8 @@ impl<'a> HostClosing<'a> {
         Self { settings, all }
     }
 
-    /// Why the route of an Ingress for `path` is closed. Exempt from authentication are paths of the Ingress, not of requests
-    /// (behaviour.md 1.7).
+    /// Why the route of an Ingress for `path` is closed. Exemptions from authentication apply to paths of the Ingress, not of
+    /// requests (behaviour.md 1.7).
     pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
         let exempt = &self.settings.no_auth_locations;
         let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));

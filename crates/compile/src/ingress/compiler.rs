@@ -1,8 +1,8 @@
-//! Compiling Ingresses: from a snapshot and what changed in it to the next table, with a cost that follows the change.
+//! Compiles Ingresses: from a snapshot and its changes to the next table, at a cost proportional to the changes.
 //!
-//! The phases are: settings, Ingresses that changed, hosts that these touch, upstreams that these or their Services touch.
-//! Everything else is shared with the former state. Compiling from nothing goes through the same phases with everything
-//! changed, which makes it the oracle for the incremental way.
+//! The phases are: settings, changed Ingresses, affected hosts, and upstreams that hosts or changed Services affect. The rest is
+//! shared with the former state. Full compilation runs the same phases with everything changed, so tests compare incremental
+//! compilation with it.
 
 mod attach;
 mod hosts;
@@ -21,13 +21,13 @@ use headgate_table::{
 
 use self::index::Index;
 use self::settings::SettingsRead;
-use super::class::{self, is_ours};
-use super::host::{self, AttachedIngress, IngressHost, Served, www_counterpart};
+use super::class::{self, is_selected};
+use super::host::{self, AttachedIngress, IngressHost, ServedHost, www_counterpart};
 use super::parsed::ParsedIngress;
 use super::policy;
 use super::serving::{config_map_name, serving, settings_finding};
 use super::settings::Settings;
-use super::upstream::{self, Named};
+use super::upstream::{self, ReferencedPort};
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
 use crate::build::service_port::FIRST_PORT;
@@ -37,7 +37,7 @@ use crate::findings::{Findings, Source};
 use crate::snapshot::{Changes, Snapshot};
 use crate::{Kind, Name, ObjectRef, Options};
 
-/// A compiled state: the table to serve from, and what the next compilation goes on from.
+/// A compiled state: the table to serve from, and the state for the next incremental compilation.
 pub struct Compiled {
     table: Arc<RoutingTable>,
     builder: Builder,
@@ -47,7 +47,7 @@ pub struct Compiled {
     released: Vec<Name>,
 }
 
-/// The Ingresses in service, and what their hosts are made from.
+/// The Ingresses in service, and the inputs of their hosts.
 struct State {
     settings: Settings,
     plain_forwarding: Arc<Forwarding>,
@@ -61,19 +61,19 @@ struct State {
     rules_field: Arc<str>,
 }
 
-/// What became of an Ingress of this controller's class.
+/// Whether an Ingress that this controller selects is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IngressStatus {
-    /// It is served as it is.
+    /// Its current version is served.
     Served,
-    /// This version is refused; the last good one is served.
+    /// Its current version is refused; the last good one is served.
     LastGood,
     /// It is refused and not served.
     Refused,
 }
 
-/// Compiles `snapshot`. With a `previous` state only what `changes` touches is compiled; without one, everything.
-/// Never fails: what cannot be served is a finding. `fallback` is the certificate where no other serves.
+/// Compiles `snapshot`. With a `previous` state only what `changes` affects is compiled; without one, everything is.
+/// Never fails: what cannot be served is a finding. `fallback` is the generated default certificate.
 pub fn compile(
     snapshot: &Snapshot,
     changes: &Changes,
@@ -90,7 +90,7 @@ pub fn compile(
         || settings == SettingsRead::Changed
         || changes.objects.iter().any(classes);
     let mut touched = pass.ingresses(changes, all);
-    if settings != SettingsRead::Not {
+    if settings != SettingsRead::Skipped {
         touched.hosts.insert(CATCH_ALL.into());
     }
     pass.hosts(std::mem::take(&mut touched.hosts));
@@ -110,22 +110,22 @@ impl Compiled {
         self.findings.all()
     }
 
-    /// Findings that the last compilation brought, and those that it took away.
+    /// Findings that appeared and findings that were resolved with the last compilation.
     pub fn difference(&self) -> (Vec<Finding>, Vec<Finding>) {
         self.findings.difference()
     }
 
-    /// What became of each Ingress of this controller's class.
+    /// The status of each Ingress that this controller selects.
     pub fn statuses(&self) -> &BTreeMap<Name, IngressStatus> {
         &self.state.statuses
     }
 
-    /// Ingresses that came into this controller's class in the last compilation.
+    /// Ingresses that became selected in the last compilation.
     pub fn adopted(&self) -> &[Name] {
         &self.adopted
     }
 
-    /// Ingresses that the last compilation found gone, or of another class or namespace.
+    /// Ingresses that were deleted or stopped being selected in the last compilation.
     pub fn released(&self) -> &[Name] {
         &self.released
     }
@@ -135,22 +135,22 @@ impl Compiled {
         &self.state.settings
     }
 
-    /// The policy of routes that no Ingress made.
+    /// The policy of built-in routes.
     pub(crate) fn plain_policy(&self) -> &Arc<Policy> {
         &self.state.plain_policy
     }
 
-    /// Whether a route in service uses this regular expression.
+    /// Whether a served route uses this regular expression.
     pub(crate) fn uses_pattern(&self, source: &str) -> bool {
         self.state.patterns.contains(source)
     }
 
-    /// An Ingress in service.
+    /// An attached Ingress.
     pub(crate) fn attached(&self, name: &Name) -> Option<&AttachedIngress> {
         self.state.attached.get(name).map(|attached| &**attached)
     }
 
-    /// Attached Ingresses of a host that have one of these paths there, oldest first.
+    /// Attached Ingresses that have one of these paths of a host, oldest first.
     pub(crate) fn attached_at<'a>(
         &self,
         host: &str,
@@ -192,7 +192,7 @@ impl State {
         self.settings = settings;
     }
 
-    /// The Ingresses of these names that are in service.
+    /// The attached Ingresses of these names.
     fn parsed<'a>(&'a self, names: impl Iterator<Item = &'a Name>) -> Vec<&'a ParsedIngress> {
         names
             .filter_map(|name| Some(&*self.attached.get(name)?.ingress))
@@ -208,14 +208,14 @@ impl State {
     }
 }
 
-/// Forwarding without any annotation, and the policy of routes that no Ingress made.
+/// Forwarding without any annotation, and the policy of built-in routes.
 fn plain(settings: &Settings) -> (Arc<Forwarding>, Arc<Policy>) {
     let forwarding = Arc::new(settings.upstream.forwarding.clone());
     let policy = policy::plain(settings, &forwarding);
     (forwarding, policy)
 }
 
-/// One compilation under way.
+/// One compilation in progress.
 struct Pass<'a> {
     table: RoutingTable,
     builder: Builder,
@@ -275,7 +275,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// The default backend is needed also where no route leads to it: what is wrong with it is a finding.
+/// References the default backend even if no route does, because its problems are findings.
 fn with_default_backend(options: &Options) -> Builder {
     let mut builder = Builder::default();
     if let Some(service) = options.default_backend.clone() {

@@ -1,4 +1,4 @@
-//! The families of annotations: for each its entries of the registry and what they mean together.
+//! The families of annotations: for each its entries of the registry and their combined semantics.
 
 pub(crate) mod access;
 pub(crate) mod affinity;

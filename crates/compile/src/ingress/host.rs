@@ -1,7 +1,7 @@
-//! One host: the rules of all Ingresses that name it, as one compiled form.
+//! One host: merges the rules of all its Ingresses.
 //!
-//! A host is compiled from its own Ingresses, oldest first, and nothing else but the settings and which other hosts
-//! exist, so that hosts are independent and an unchanged one is shared between tables.
+//! The only inputs of a host are its own Ingresses, oldest first, the settings, and which other hosts exist. So hosts are
+//! independent, and tables share an unchanged one.
 
 mod canary;
 mod routes;
@@ -20,16 +20,16 @@ use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::{Options, Snapshot};
 
-/// An Ingress in service, with the policy of its routes.
+/// A served Ingress, with the policy of its routes.
 pub(crate) struct AttachedIngress {
     pub(crate) ingress: Arc<ParsedIngress>,
     pub(crate) policy: Arc<Policy>,
-    /// How the endpoints of its backends are spoken to.
+    /// The protocol and TLS settings of the endpoints of its backends.
     pub(crate) transport: Transport,
     pub(crate) closed: Option<Denial>,
 }
 
-/// What a host is made from besides its Ingresses.
+/// Inputs of a host besides its Ingresses.
 pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) settings: &'a Settings,
@@ -40,17 +40,17 @@ pub(crate) struct Inputs<'a> {
     pub(crate) universe: &'a Universe,
     /// `spec.rules`, shared by all drafts.
     pub(crate) rules_field: &'a Arc<str>,
-    /// Policy of routes that no Ingress made.
+    /// Policy of built-in routes.
     pub(crate) plain_policy: &'a Arc<Policy>,
-    /// Whether some Ingress, canaries aside, defines this host.
+    /// Whether a primary Ingress defines this host.
     pub(crate) defines: &'a dyn Fn(&str) -> bool,
 }
 
-/// What Ingresses make of a host.
+/// A host compiled from its Ingresses.
 pub(crate) struct IngressHost {
-    /// `None` when nothing is served under that name.
-    pub(crate) served: Option<Served>,
-    /// Aliases that its Ingress names, also those that it does not get because another host has the name.
+    /// `None` if the host is not served.
+    pub(crate) served: Option<ServedHost>,
+    /// Aliases in the annotation of its Ingress, including those that belong to another host.
     pub(crate) claimed: Vec<Arc<str>>,
     /// Aliases that are regular expressions.
     pub(crate) regex_names: Vec<Pattern>,
@@ -58,14 +58,13 @@ pub(crate) struct IngressHost {
 }
 
 /// A host with its routes, in their order.
-pub(crate) struct Served {
+pub(crate) struct ServedHost {
     pub(crate) host: HostDraft,
     pub(crate) root: Option<RouteDraft<()>>,
     pub(crate) routes: Vec<RouteDraft<()>>,
 }
 
-/// What `host` is by the Ingresses attached to it, oldest first. `counterpart` are those attached to the same host with or
-/// without `www.`.
+/// Compiles `host` from the Ingresses attached to it, oldest first. `counterpart` are those attached to its `www.` counterpart.
 pub(crate) fn draft(
     host: &Arc<str>,
     attached: &[&AttachedIngress],
@@ -82,7 +81,7 @@ pub(crate) fn draft(
         canary::Canaries::new(host, attached).unmatched(&mut findings);
         let redirect = redirect_host(host, counterpart, inputs);
         return IngressHost {
-            served: redirect.map(|host| Served {
+            served: redirect.map(|host| ServedHost {
                 host,
                 root: None,
                 routes: Vec::new(),
@@ -106,7 +105,7 @@ pub(crate) fn draft(
         },
     };
     IngressHost {
-        served: Some(Served {
+        served: Some(ServedHost {
             host: draft,
             root: Some(routes.root),
             routes: routes.others,
@@ -117,10 +116,10 @@ pub(crate) fn draft(
     }
 }
 
-/// A redirect from the host's counterpart is configured, but the counterpart is a host itself.
+/// The finding if a redirect from the host's counterpart is configured, but an Ingress defines the counterpart.
 fn www_finding(host: &str, primaries: &[&AttachedIngress], inputs: &Inputs<'_>) -> Option<Finding> {
     let counterpart = www_counterpart(host);
-    if !wants_www(primaries) || !(inputs.defines)(&counterpart) {
+    if !redirects_www(primaries) || !(inputs.defines)(&counterpart) {
         return None;
     }
     let mut owners = primaries.iter();
@@ -132,26 +131,26 @@ fn www_finding(host: &str, primaries: &[&AttachedIngress], inputs: &Inputs<'_>) 
     Some(ingress.annotation_finding(Severity::Warning, "from-to-www-redirect", message))
 }
 
-/// Whether `host` with these Ingresses, canaries aside and oldest first, reads all its paths as regular expressions.
+/// Whether `host` with these primary Ingresses, oldest first, is in regex mode.
 pub(crate) fn in_regex_mode(host: &str, primaries: &[&AttachedIngress]) -> bool {
     routes::in_regex_mode(host, primaries)
 }
 
-/// `www.x` for `x`, `x` for `www.x`.
+/// `www.x` for `x`, and `x` for `www.x`.
 pub(crate) fn www_counterpart(host: &str) -> String {
     host.strip_prefix("www.")
         .map_or_else(|| format!("www.{host}"), str::to_owned)
 }
 
 /// Whether any of a host's Ingresses configures the redirect from its `www.` counterpart.
-pub(crate) fn wants_www(attached: &[&AttachedIngress]) -> bool {
-    let wants = |attached: &&AttachedIngress| {
+pub(crate) fn redirects_www(attached: &[&AttachedIngress]) -> bool {
+    let redirects = |attached: &&AttachedIngress| {
         attached.ingress.annotations.redirects.from_to_www == Some(true)
     };
     attached
         .iter()
         .filter(|attached| !attached.ingress.is_canary())
-        .any(wants)
+        .any(redirects)
 }
 
 /// A host that only redirects to its counterpart.
@@ -161,7 +160,7 @@ fn redirect_host(
     inputs: &mut Inputs<'_>,
 ) -> Option<HostDraft> {
     let to: Arc<str> = www_counterpart(host).into();
-    if &*to == CATCH_ALL || to.starts_with("*.") || !wants_www(counterpart) {
+    if &*to == CATCH_ALL || to.starts_with("*.") || !redirects_www(counterpart) {
         return None;
     }
     let primaries: Vec<&AttachedIngress> = counterpart
@@ -169,7 +168,7 @@ fn redirect_host(
         .copied()
         .filter(|attached| !attached.ingress.is_canary())
         .collect();
-    // What is wrong with the certificate is a finding of the host that it belongs to.
+    // Problems of the certificate are findings of the counterpart.
     let tls = match tls::choose(&to, &primaries, inputs, &mut Vec::new()) {
         HostTls::Own(own) if !own.covers(host) => HostTls::Default,
         tls => tls,
@@ -182,7 +181,7 @@ fn redirect_host(
     })
 }
 
-/// The application's root: of several, the one with the longest path in this host.
+/// The application's root: of several, that of the Ingress with the longest path in this host.
 fn app_root(host: &str, primaries: &[&AttachedIngress]) -> Option<AppRoot> {
     let roots = primaries.iter().filter_map(|attached| {
         let root = attached.ingress.annotations.routing.app_root.as_ref()?;
@@ -196,7 +195,7 @@ fn app_root(host: &str, primaries: &[&AttachedIngress]) -> Option<AppRoot> {
             .unwrap_or(1);
         Some((longest, root))
     });
-    // The oldest of equals.
+    // Of equals, the oldest.
     let best = roots.reduce(|best, next| if next.0 > best.0 { next } else { best });
     best.map(|(_, root)| root.clone())
 }
@@ -208,7 +207,7 @@ struct Aliases {
     claimed: Vec<Arc<str>>,
 }
 
-/// The aliases of the first Ingress that has some; a name that is a host already stays with that host.
+/// The aliases of the first Ingress with aliases; a name that is a host of an Ingress stays with that host.
 fn aliases(
     host: &str,
     primaries: &[&AttachedIngress],
@@ -220,11 +219,11 @@ fn aliases(
         let aliases = attached.ingress.annotations.routing.server_aliases.as_ref();
         Some((attached, aliases?))
     });
-    let Some((attached, named)) = first else {
+    let Some((attached, configured)) = first else {
         return aliases;
     };
-    aliases.regex.clone_from(&named.expressions);
-    for name in named.names.iter().filter(|name| ***name != *host) {
+    aliases.regex.clone_from(&configured.expressions);
+    for name in configured.names.iter().filter(|name| ***name != *host) {
         aliases.claimed.push(name.clone());
         if (inputs.defines)(name) {
             let message = format!("\"{name}\" is the host of an Ingress; left out");

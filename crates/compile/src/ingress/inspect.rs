@@ -1,11 +1,11 @@
-//! Looks for fragments of nginx configuration and for paths of secrets in hosts, paths and names. They mean nothing here;
-//! they are attempts at what worked elsewhere, and are refused (behaviour.md 9.2 and 9.3).
+//! Refuses fragments of nginx configuration and paths of secrets in hosts, paths and names (behaviour.md 9.2 and 9.3). They have
+//! no effect here; they are attempts of attacks that worked on ingress-nginx.
 
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::ingress::annotations::excerpt;
 
-/// Texts that no host, path or name has a use for.
+/// Texts that no legitimate host, path or name contains.
 const FORBIDDEN: [&str; 7] = [
     "/etc/passwd",
     "/etc/shadow",
@@ -15,11 +15,11 @@ const FORBIDDEN: [&str; 7] = [
     "/var/run/secrets",
     "_by_lua",
 ];
-/// Directives, forbidden when something after them ends one.
+/// Directives, forbidden if a `;` follows.
 const DIRECTIVES: [&str; 2] = ["alias", "root"];
 
 /// # Errors
-/// The first field with a forbidden text, in words.
+/// The first field with a forbidden text, as a message.
 pub(crate) fn inspect(ingress: &Ingress) -> Result<(), String> {
     let Some(spec) = &ingress.spec else {
         return Ok(());

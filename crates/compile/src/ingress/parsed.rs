@@ -1,6 +1,6 @@
-//! One Ingress, read: its place in the order of age, its rules, TLS entries and annotations as types.
+//! One parsed Ingress: its age, rules, TLS entries and annotations as types.
 //!
-//! Reading looks at one Ingress and the settings only; what it means beside other Ingresses is decided per host.
+//! Parsing depends only on one Ingress and the settings; conflicts with other Ingresses are resolved per host.
 
 mod positions;
 
@@ -33,8 +33,8 @@ pub(crate) struct ParsedIngress {
     positions: Positions,
     pub(crate) tls: Vec<TlsEntry>,
     pub(crate) default_backend: Option<Backend>,
-    /// Why no route of its hosts may be served, whoever declares it: a protection that holds for whole hosts (client
-    /// certificates) and cannot be given.
+    /// The annotation that closes all routes of its hosts, including those of other Ingresses: a protection of whole hosts
+    /// (client certificates) that cannot be honoured.
     pub(crate) closes_hosts: Option<Arc<str>>,
     pub(crate) findings: Vec<Finding>,
     /// Prefix of its annotations.
@@ -57,7 +57,7 @@ pub(crate) struct PathRule {
     pub(crate) backend: Backend,
 }
 
-/// A Service port that a path names.
+/// The Service port of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Backend {
     pub(crate) service: Arc<str>,
@@ -67,7 +67,7 @@ pub(crate) struct Backend {
 }
 
 impl Backend {
-    /// The same as the builder of tables has it; `namespace` is that of the Ingress.
+    /// The Service port for the builder; `namespace` is that of the Ingress.
     pub(crate) fn service_port(&self, namespace: &Arc<str>) -> ServicePort {
         let service = Name {
             namespace: namespace.clone(),
@@ -94,13 +94,13 @@ pub(crate) struct TlsEntry {
 }
 
 impl ParsedIngress {
-    /// Reads an Ingress. Never fails: what cannot be used is a finding, and `annotations.refused` says when the whole
-    /// object is not to be used.
+    /// Reads an Ingress. Never fails: what cannot be used is a finding, and `annotations.refused` is set if the whole object is
+    /// refused.
     pub(crate) fn read(ingress: &Ingress, settings: &Settings, options: &Options) -> Self {
         Self::read_some(ingress, settings, options, usize::MAX)
     }
 
-    /// As [`Self::read`], but compiles at most `expressions` regular expressions of names.
+    /// As [`Self::read`], but compiles at most `expressions` regular expressions of host names.
     pub(crate) fn read_some(
         ingress: &Ingress,
         settings: &Settings,
@@ -184,12 +184,12 @@ impl ParsedIngress {
         }
     }
 
-    /// A canary serves no host of its own.
+    /// A canary defines no host.
     pub(crate) fn is_canary(&self) -> bool {
         self.annotations.canary.is_some()
     }
 
-    /// Only a default backend: takes over the root of the catch-all host.
+    /// Has only a default backend, for the root of the catch-all host.
     pub(crate) fn is_catch_all(&self) -> bool {
         self.hosts.is_empty() && self.default_backend.is_some()
     }
@@ -199,7 +199,7 @@ impl ParsedIngress {
         self.hosts.get(self.positions.of(host, &self.hosts)?)
     }
 
-    /// The hosts whose compiled form this Ingress takes part in.
+    /// The hosts that are compiled from this Ingress.
     pub(crate) fn touched_hosts(&self) -> impl Iterator<Item = Arc<str>> {
         let catch_all = self.is_catch_all().then(|| Arc::from(CATCH_ALL));
         self.hosts
@@ -208,7 +208,7 @@ impl ParsedIngress {
             .chain(catch_all)
     }
 
-    /// All Service ports that this Ingress sends requests to.
+    /// All Service ports that this Ingress refers to.
     pub(crate) fn backends(&self) -> impl Iterator<Item = Backend> {
         let paths = self
             .hosts
@@ -220,7 +220,7 @@ impl ParsedIngress {
             .chain(self.fallback())
     }
 
-    /// The Services of these. One may come several times.
+    /// The Services of [`Self::backends`]. One may occur several times.
     pub(crate) fn services(&self) -> impl Iterator<Item = Name> {
         let namespace = &self.name.namespace;
         self.backends().map(|backend| Name {
@@ -257,7 +257,7 @@ impl ParsedIngress {
     }
 }
 
-/// What becomes of an object that is refused as a whole.
+/// The consequence for an object that is refused as a whole.
 const REFUSED: &str = "the object is refused and its last good version stays in service";
 
 struct Findings {
@@ -308,7 +308,7 @@ fn read_annotations(
     parsed
 }
 
-/// A host as routing compares it: lower-case. A name that no request could have is a finding and serves nothing.
+/// A host in lower case. A name that is not valid in a request is a finding and not served.
 fn host(host: &str, field: &dyn Display, findings: &mut Findings) -> Option<Arc<str>> {
     if host.is_empty() {
         return Some(CATCH_ALL.into());
@@ -330,7 +330,7 @@ fn host(host: &str, field: &dyn Display, findings: &mut Findings) -> Option<Arc<
     Some(host.into())
 }
 
-/// `last` is the backend of the path before: paths of one Service share one.
+/// `last` is the backend of the previous path, which paths of one Service share.
 fn path_rule(
     path: &HTTPIngressPath,
     field: &dyn Display,
@@ -381,7 +381,7 @@ fn path_rule(
     })
 }
 
-/// The Service of a backend. A `resource` backend serves nothing, as in ingress-nginx.
+/// The Service of a backend. A `resource` backend is skipped, as in ingress-nginx.
 fn service_backend<'b>(
     backend: &'b IngressBackend,
     field: &dyn Display,

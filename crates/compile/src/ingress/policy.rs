@@ -1,4 +1,4 @@
-//! An Ingress's annotations, with the settings' defaults, as the policy of its routes.
+//! The policy of an Ingress's routes: its annotations, with defaults from the settings.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::{ObjectRef, Snapshot};
 
-/// What a policy is made from besides the Ingress.
+/// Inputs of a policy besides the Ingress.
 pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) settings: &'a Settings,
@@ -24,19 +24,19 @@ pub(crate) struct Inputs<'a> {
     pub(crate) plain_forwarding: &'a Arc<Forwarding>,
 }
 
-/// The policy of an Ingress and what it depends on.
+/// The policy of an Ingress and its dependencies.
 pub(crate) struct Built {
     pub(crate) policy: Arc<Policy>,
-    /// How the endpoints of its backends are spoken to.
+    /// The protocol and TLS settings of the endpoints of its backends.
     pub(crate) transport: Transport,
     /// Why the routes are closed, if they are.
     pub(crate) closed: Option<Denial>,
     pub(crate) findings: Vec<Finding>,
-    /// Objects whose change changes the policy.
+    /// Objects that the policy depends on.
     pub(crate) uses: Vec<ObjectRef>,
 }
 
-/// Builds the policy of `ingress`. `limits` is the slot of its counters from before, so that they go on.
+/// Builds the policy of `ingress`. `limits` is the slot with the counters of its former version.
 pub(crate) fn build(
     ingress: &ParsedIngress,
     inputs: &mut Inputs<'_>,
@@ -86,7 +86,7 @@ pub(crate) fn build(
     }
 }
 
-/// The policy of routes that no Ingress made: the built-in default backend.
+/// The policy of built-in routes, which lead to the default backend.
 pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Policy> {
     let defaults = &settings.redirects;
     Arc::new(Policy {

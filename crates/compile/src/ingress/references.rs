@@ -1,25 +1,24 @@
-//! Which Secrets and ConfigMaps an object names, so that a source holds those and no others.
+//! Which Secrets and ConfigMaps an object refers to, so that a source keeps no others.
 //!
-//! This looks at text only and errs on the side of naming too much: whether an annotation is honoured, and whether its
-//! Ingress is served at all, is decided by compiling.
+//! It reads only text and may return too many: compilation decides whether an annotation is honoured and its Ingress served.
 
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::ingress::annotations;
-use crate::ingress::class::is_our_class;
+use crate::ingress::class::is_selected_class;
 use crate::ingress::registry::{Entry, NameRef};
 use crate::ingress::settings;
 use crate::objects::{ConfigMap, Object};
 use crate::{Kind, Name, ObjectRef, Options};
 
-/// The Secrets and ConfigMaps that `object` names. Of ConfigMaps only those with settings name any.
+/// The Secrets and ConfigMaps that `object` refers to. A ConfigMap is read as settings.
 pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
     match object {
         Object::Ingress(ingress) => of_ingress(ingress, &options.annotations_prefix),
-        // What classes of others point to is none of our business, and we may have no right to it.
+        // Parameters of other controllers' classes are not read: this controller may lack the permission.
         Object::IngressClass(class) => {
             let map = class.parameters.iter();
-            let map = map.filter(|_| is_our_class(class, &options.class));
+            let map = map.filter(|_| is_selected_class(class, &options.class));
             map.map(|name| reference(Kind::ConfigMap, name.clone()))
                 .collect()
         }
@@ -29,7 +28,7 @@ pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
 }
 
 impl Options {
-    /// The Secrets and ConfigMaps that flags name.
+    /// The Secrets and ConfigMaps that flags refer to.
     pub fn references(&self) -> Vec<ObjectRef> {
         let secret = self.default_certificate.iter();
         let secret = secret.map(|name| reference(Kind::Secret, name.clone()));
@@ -67,7 +66,7 @@ fn of_settings(map: &ConfigMap) -> Vec<ObjectRef> {
     settings::all().filter_map(named).collect()
 }
 
-/// The Secret or ConfigMap that the value of an entry names. Services are all watched.
+/// The Secret or ConfigMap that the value of an entry refers to. Services are all watched.
 fn named(entry: &Entry, value: &str, namespace: &str) -> Option<ObjectRef> {
     let kind = entry.names.filter(|kind| *kind != Kind::Service)?;
     let named = NameRef::parse(value).ok()?;

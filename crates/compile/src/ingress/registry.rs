@@ -1,8 +1,8 @@
-//! What the registries of annotations and of ConfigMap keys have in common: entries, the types of values with their
-//! parsers, and the reader that applies them.
+//! The common part of the registries of annotations and of ConfigMap keys: entries, the types of values with their parsers, and
+//! the reader that applies them.
 //!
-//! Text from an object is parsed here once, by the validator its registry entry names, and never looked at again as
-//! text. What does not parse has one of three outcomes (see [`OnInvalid`]), and nothing here ever fails or panics.
+//! Text from an object is parsed here once, by the validator of its registry entry, and not used as text afterwards. An invalid
+//! value has one of three consequences (see [`OnInvalid`]); it never makes a function fail or panic.
 
 mod entry;
 mod key;

@@ -1,4 +1,4 @@
-//! The settings as the data plane takes them, with the headers of the ConfigMaps that they name.
+//! The settings of the data plane, with the header fields of the ConfigMaps that they refer to.
 
 use headgate_table as table;
 use headgate_table::Template;
@@ -10,7 +10,7 @@ use crate::ingress::settings::Settings;
 use crate::objects::ConfigMap;
 use crate::{Kind, Name, ObjectRef, Options, Snapshot};
 
-/// Settings of the data plane, with findings about the ConfigMaps that they name.
+/// Settings of the data plane, with findings about the ConfigMaps that they refer to.
 pub(crate) fn serving(
     settings: &Settings,
     snapshot: &Snapshot,
@@ -36,18 +36,18 @@ pub(crate) fn config_map_name(named: &NameRef, own: &str) -> Name {
     Name::new(named.namespace_or(own), &named.name)
 }
 
-/// A header of a ConfigMap.
+/// A header field of a ConfigMap.
 pub(crate) struct Header<'a> {
     pub(crate) name: HeaderName,
     pub(crate) value: HeaderValue,
-    /// The value as it is written.
+    /// The value as written.
     text: &'a str,
 }
 
-/// Headers of a ConfigMap: every key a name, every value a value.
+/// The header fields of a ConfigMap, one per entry.
 ///
 /// # Errors
-/// The first entry that is no header, in words.
+/// The first entry that is not a valid header field, as a message.
 pub(crate) fn headers(map: &ConfigMap) -> Result<Vec<Header<'_>>, String> {
     let data = map.data.iter();
     data.map(|(name, text)| {
@@ -62,7 +62,7 @@ pub(crate) fn headers(map: &ConfigMap) -> Result<Vec<Header<'_>>, String> {
     .collect()
 }
 
-/// The ConfigMaps of headers that the settings name.
+/// Reads the ConfigMaps of header fields that the settings refer to.
 struct Maps<'a> {
     snapshot: &'a Snapshot,
     options: &'a Options,
@@ -70,7 +70,7 @@ struct Maps<'a> {
 }
 
 impl<'a> Maps<'a> {
-    /// Headers for backends, with variables.
+    /// Header fields for backends, with variables.
     fn request_headers(&mut self, named: Option<&NameRef>) -> Vec<(HeaderName, Template)> {
         const KEY: &str = "proxy-set-headers";
         let mut list = Vec::new();
@@ -83,7 +83,7 @@ impl<'a> Maps<'a> {
         list
     }
 
-    /// Headers for clients.
+    /// Header fields for clients.
     fn response_headers(&mut self, named: Option<&NameRef>) -> Vec<(HeaderName, HeaderValue)> {
         let listed = self.headers("add-headers", named).into_iter();
         listed.map(|header| (header.name, header.value)).collect()

@@ -1,7 +1,7 @@
 //! The ConfigMap: one registry of every key, and the settings it parses to.
 //!
-//! Settings are total: a value of the wrong type leaves its key at the default with a warning, an unknown key is named,
-//! and a key that protects and can't be honoured closes every route.
+//! Parsing never fails: a key with a value of the wrong type keeps its default, with a warning, an unknown key is reported, and a
+//! protecting key that cannot be honoured closes every route.
 
 pub(crate) mod client;
 mod docs;
@@ -34,19 +34,19 @@ use read::Source;
 /// All settings of the ConfigMap that are honoured.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// What annotations may do.
+    /// Restrictions of annotations.
     pub(crate) annotations: AnnotationRules,
     pub(crate) access: AccessDefaults,
     pub(crate) header_maps: HeaderMaps,
     pub(crate) redirects: RedirectDefaults,
     pub(crate) upstream: UpstreamDefaults,
-    /// Starts of Ingress paths without authentication (`no-auth-locations`).
+    /// Prefixes of Ingress paths without authentication (`no-auth-locations`).
     pub(crate) no_auth_locations: Vec<String>,
     /// The access log.
     pub access_log: AccessLog,
-    /// What the data plane takes as it is; headers of other ConfigMaps are still missing.
+    /// Settings of the data plane, without the header fields of other ConfigMaps.
     pub(crate) data_plane: table::Settings,
-    /// Why every route answers 503.
+    /// Why every route responds with 503.
     pub(crate) closed: Option<Denial>,
 }
 

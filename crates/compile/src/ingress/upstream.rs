@@ -1,4 +1,4 @@
-//! How Ingresses configure the Service ports that they name, and findings about these (behaviour.md 1.4, 1.5, 2.7).
+//! How Ingresses configure the Service ports that they refer to, and findings about these (behaviour.md 1.4, 1.5, 2.7).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -12,45 +12,49 @@ use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
 
-/// A Service port, and the Ingresses that name it, oldest first.
-pub(crate) struct Named<'a> {
+/// A Service port, and the Ingresses that refer to it, oldest first.
+pub(crate) struct ReferencedPort<'a> {
     pub(crate) port: &'a ServicePort,
     pub(crate) users: Vec<&'a ParsedIngress>,
-    /// Cookie affinity of the primaries that the users are canaries of.
+    /// Cookie affinity of the primaries of those users that are canaries.
     pub(crate) inherited_affinity: Option<Arc<Affinity>>,
 }
 
-/// The policy of the upstreams of a Service port that Ingresses name.
-pub(crate) fn policy(named: &Named<'_>, settings: &Settings, options: &Options) -> UpstreamPolicy {
-    // The first Ingress that names the port decides.
-    let first = named.users.first();
+/// The policy of the upstreams of a Service port.
+pub(crate) fn policy(
+    referenced: &ReferencedPort<'_>,
+    settings: &Settings,
+    options: &Options,
+) -> UpstreamPolicy {
+    // The oldest Ingress that refers to the port decides.
+    let first = referenced.users.first();
     let own = first.and_then(|first| first.annotations.routing.service_upstream);
     let balance = first.and_then(|first| first.annotations.balance.as_deref());
     UpstreamPolicy {
-        log_name: log_name(named.port, options).into(),
+        log_name: log_name(referenced.port, options).into(),
         balance: balance.unwrap_or(&settings.upstream.balance).clone(),
-        affinity: affinity(&named.users).or_else(|| named.inherited_affinity.clone()),
+        affinity: affinity(&referenced.users).or_else(|| referenced.inherited_affinity.clone()),
         cluster_address: first.is_some() && own.unwrap_or(settings.upstream.service_upstream),
     }
 }
 
-/// What is wrong with an upstream, as a finding for each Ingress that names it.
+/// The problems of an upstream, as findings of each Ingress that refers to it.
 pub(crate) fn findings(
-    named: &Named<'_>,
+    referenced: &ReferencedPort<'_>,
     problem: &UpstreamProblem,
     options: &Options,
     findings: &mut Vec<Finding>,
 ) {
     if let Some(fact) = &problem.no_endpoints {
-        findings.extend(named.users.iter().map(|user| {
-            let message = format!("{fact}; {}", consequence(user, named.port));
+        findings.extend(referenced.users.iter().map(|user| {
+            let message = format!("{fact}; {}", consequence(user, referenced.port));
             user.finding(Severity::Warning, "spec.rules", message)
         }));
-        findings.extend(default_backend_finding(fact, named.port, options));
+        findings.extend(default_backend_finding(fact, referenced.port, options));
     }
     for address in &problem.refused {
-        let message = refused(*address, &named.port.service);
-        let users = named.users.iter();
+        let message = refused(*address, &referenced.port.service);
+        let users = referenced.users.iter();
         findings
             .extend(users.map(|user| user.finding(Severity::Error, "spec.rules", message.clone())));
     }
@@ -61,24 +65,24 @@ fn refused(address: IpAddr, service: &Name) -> String {
 }
 
 /// `<namespace>-<service>-<port>`, or the names that ingress-nginx logs for default backends.
-fn log_name(named: &ServicePort, options: &Options) -> String {
-    let Name { namespace, name } = &named.service;
-    if &*named.port != FIRST_PORT {
-        return format!("{namespace}-{name}-{}", named.port);
+fn log_name(port: &ServicePort, options: &Options) -> String {
+    let Name { namespace, name } = &port.service;
+    if &*port.port != FIRST_PORT {
+        return format!("{namespace}-{name}-{}", port.port);
     }
-    if options.default_backend.as_ref() == Some(&named.service) {
+    if options.default_backend.as_ref() == Some(&port.service) {
         return "upstream-default-backend".into();
     }
     format!("custom-default-backend-{namespace}-{name}")
 }
 
-/// What becomes of an Ingress's requests to an upstream without endpoints.
-fn consequence(user: &ParsedIngress, named: &ServicePort) -> String {
+/// The consequence for an Ingress's requests to an upstream without endpoints.
+fn consequence(user: &ParsedIngress, port: &ServicePort) -> String {
     if user.is_canary() {
         return "its share stays with the primary".into();
     }
     match user.fallback() {
-        Some(fallback) if fallback.id == *named.id() => {
+        Some(fallback) if fallback.id == *port.id() => {
             "it is the fallback of no other Service".into()
         }
         Some(fallback) => format!(
@@ -89,15 +93,15 @@ fn consequence(user: &ParsedIngress, named: &ServicePort) -> String {
     }
 }
 
-/// The default backend of `--default-backend-service` is named by no Ingress, so the finding is about the Service itself.
-fn default_backend_finding(fact: &str, named: &ServicePort, options: &Options) -> Option<Finding> {
+/// No Ingress refers to the default backend of `--default-backend-service`, so the finding is about the Service itself.
+fn default_backend_finding(fact: &str, port: &ServicePort, options: &Options) -> Option<Finding> {
     let is_default =
-        options.default_backend.as_ref() == Some(&named.service) && &*named.port == FIRST_PORT;
+        options.default_backend.as_ref() == Some(&port.service) && &*port.port == FIRST_PORT;
     is_default.then(|| Finding {
         severity: Severity::Warning,
         subject: Subject::Object(ObjectRef {
             kind: Kind::Service,
-            name: named.service.clone(),
+            name: port.service.clone(),
         }),
         field: "".into(),
         message: format!("{fact}; as the default backend it is replaced by the built-in 404")
@@ -105,8 +109,8 @@ fn default_backend_finding(fact: &str, named: &ServicePort, options: &Options) -
     })
 }
 
-/// Cookie affinity: the oldest Ingress that has it sets the mode, the newest the cookie's attributes. What a canary says
-/// of affinity does not count; it takes its primary's.
+/// Cookie affinity: the oldest Ingress with affinity sets the mode, the newest the attributes of the cookie. Affinity
+/// annotations of a canary are ignored; it inherits its primary's.
 pub(crate) fn affinity(users: &[&ParsedIngress]) -> Option<Arc<Affinity>> {
     let mut with = users
         .iter()

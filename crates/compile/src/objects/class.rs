@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Common, Kept, Kind, Name, Object};
 
-/// What is read of an IngressClass.
+/// The kept fields of an IngressClass.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngressClass {
     pub(crate) name: Name,
     pub(crate) controller: Option<String>,
-    /// The ConfigMap that `spec.parameters` points to.
+    /// The ConfigMap that `spec.parameters` refers to.
     pub(crate) parameters: Option<Name>,
 }
 
@@ -44,7 +44,7 @@ impl From<networking::IngressClass> for Object {
     }
 }
 
-/// A ConfigMap of a namespace is the one kind of parameters that there is a use for.
+/// Only a namespaced ConfigMap is supported as parameters.
 fn parameters_map(parameters: networking::IngressClassParametersReference) -> Option<Name> {
     let is_core = parameters.api_group.as_deref().unwrap_or_default() == "";
     let namespace = parameters.namespace?;

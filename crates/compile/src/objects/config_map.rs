@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
-/// What is read of a ConfigMap.
+/// The kept fields of a ConfigMap.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConfigMap {
     pub(crate) name: Name,

@@ -1,4 +1,4 @@
-//! EndpointSlices, and the Endpoints objects before them.
+//! EndpointSlices, and the older Endpoints objects.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Common, Kept, Kind, Name, Object, ObjectRef};
 
-/// What is read of an EndpointSlice.
+/// The kept fields of an EndpointSlice.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndpointSlice {
     pub(crate) name: Name,
@@ -17,7 +17,7 @@ pub struct EndpointSlice {
     pub(crate) service: Option<Name>,
     pub(crate) ports: Box<[EndpointPort]>,
     pub(crate) endpoints: Box<[Endpoint]>,
-    /// For each endpoint the zones that it is meant for; empty when no endpoint has a hint.
+    /// The zones of each endpoint's hints; empty if no endpoint has a hint.
     pub(crate) hints: Box<[Zones]>,
 }
 
@@ -36,14 +36,14 @@ impl EndpointSlice {
     }
 }
 
-/// What is read of an Endpoints object: each subset as a slice has it.
+/// The kept fields of an Endpoints object.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Endpoints {
     pub(crate) name: Name,
     pub(crate) subsets: Box<[Subset]>,
 }
 
-/// Addresses with the ports that they all have.
+/// Addresses and their common ports.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Subset {
     pub(crate) ports: Box<[EndpointPort]>,
@@ -64,14 +64,14 @@ pub(crate) struct Endpoint {
     pub(crate) state: EndpointState,
 }
 
-/// Whether an endpoint may get requests.
+/// Whether requests may be sent to an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum EndpointState {
-    /// It may; also when the condition is not said.
+    /// Ready; also if the condition is not set.
     Ready,
-    /// It is being stopped and still serves.
+    /// Terminating and still serving.
     Terminating,
-    /// It may not.
+    /// Not ready.
     Down,
 }
 

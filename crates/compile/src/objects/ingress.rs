@@ -1,4 +1,4 @@
-//! Ingresses, which are kept nearly whole.
+//! Ingresses, of which nearly all fields are kept.
 
 use std::sync::Arc;
 

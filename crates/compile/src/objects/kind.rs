@@ -1,4 +1,4 @@
-//! The kinds of objects, each a row of what sources have to know about it.
+//! The kinds of objects, with the properties that sources need, one row per kind.
 
 use std::any::Any;
 
@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::Object;
 
-/// Kinds of objects that a table is made from.
+/// Kinds of objects that a table is compiled from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "named as in the Kubernetes API")]
 pub enum Kind {
@@ -23,7 +23,7 @@ pub enum Kind {
     Namespace,
 }
 
-/// A kind as its sources see it; the methods of [`Kind`] explain the columns.
+/// The properties of a kind; the methods of [`Kind`] explain the columns.
 #[derive(Debug)]
 struct Row {
     name: &'static str,
@@ -40,12 +40,12 @@ struct Row {
     field_selector: Option<&'static str>,
 }
 
-/// Types of Secrets that no Ingress names: Helm's releases alone are often most of a cluster's Secrets.
+/// Types of Secrets that no Ingress refers to: Helm's releases alone are often most of a cluster's Secrets.
 const OTHER_SECRETS: &str = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token,\
                              type!=kubernetes.io/dockerconfigjson,type!=kubernetes.io/dockercfg,\
                              type!=kubernetes.io/ssh-auth,type!=bootstrap.kubernetes.io/token";
 
-/// In the order of [`Kind`]. What a row leaves out is as in [`row`].
+/// In the order of [`Kind`], with the defaults of [`row`].
 static ROWS: [Row; Kind::ALL.len()] = [
     Row {
         former_group: Some("extensions"),
@@ -88,13 +88,13 @@ static ROWS: [Row; Kind::ALL.len()] = [
     Row {
         is_namespaced: false,
         is_required: true,
-        // Only where a selector chooses among them.
+        // Watched only with a namespace selector.
         is_watched: false,
         ..row("Namespace", "namespaces", "v1")
     },
 ];
 
-/// An optional kind in namespaces, of which every object is watched and kept.
+/// An optional namespaced kind, all objects of which are watched and kept.
 const fn row(name: &'static str, plural: &'static str, api_version: &'static str) -> Row {
     Row {
         name,
@@ -113,7 +113,7 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
 }
 
 impl Kind {
-    /// All of them, in their order. A kind comes before those that its objects refer to.
+    /// All kinds, in order. A kind comes before the kinds that its objects refer to.
     pub const ALL: [Self; 8] = [
         Self::Ingress,
         Self::IngressClass,
@@ -129,43 +129,43 @@ impl Kind {
         &ROWS[self as usize]
     }
 
-    /// As in `kind:` of a manifest.
+    /// The `kind` of a manifest.
     pub fn as_str(self) -> &'static str {
         self.row().name
     }
 
-    /// As in a path of the API: `ingresses`.
+    /// The resource name in paths of the API, e.g. `ingresses`.
     pub fn plural(self) -> &'static str {
         self.row().plural
     }
 
-    /// As in `apiVersion:` of a manifest: group and version, or the version alone in the core group.
+    /// The `apiVersion` of a manifest: group and version, or only the version for the core group.
     pub fn api_version(self) -> &'static str {
         self.row().api_version
     }
 
     /// Whether Kubernetes serves or once served this kind in an API group; `""` is the core group.
     pub fn is_of_group(self, group: &str) -> bool {
-        let own = self.api_version().split_once('/');
-        group == own.map_or("", |(group, _)| group) || self.row().former_group == Some(group)
+        let current = self.api_version().split_once('/');
+        group == current.map_or("", |(group, _)| group) || self.row().former_group == Some(group)
     }
 
-    /// Whether objects of this kind are in a namespace.
+    /// Whether objects of this kind are namespaced.
     pub fn is_namespaced(self) -> bool {
         self.row().is_namespaced
     }
 
-    /// Whether a source keeps only objects that other objects or flags refer to, instead of all.
+    /// Whether a source keeps only the objects that other objects or flags refer to.
     pub fn is_kept_by_name(self) -> bool {
         self.row().is_kept_by_name
     }
 
-    /// Whether nothing can be served before objects of this kind were listed once.
+    /// Whether serving starts only after objects of this kind were listed once.
     pub fn is_required(self) -> bool {
         self.row().is_required
     }
 
-    /// Whether a cluster's objects of this kind are watched without a flag that asks for it.
+    /// Whether objects of this kind are watched without a flag that enables it.
     pub fn is_watched(self) -> bool {
         self.row().is_watched
     }
@@ -180,17 +180,17 @@ impl Kind {
         self.row().is_confidential
     }
 
-    /// Label selector that leaves out objects which are of no use.
+    /// Label selector that excludes objects which are never used.
     pub fn label_selector(self) -> Option<&'static str> {
         self.row().label_selector
     }
 
-    /// Field selector that leaves out objects which are of no use.
+    /// Field selector that excludes objects which are never used.
     pub fn field_selector(self) -> Option<&'static str> {
         self.row().field_selector
     }
 
-    /// Has `reader` read an object of this kind as the API's type.
+    /// Calls `reader` with the Kubernetes type of this kind.
     pub fn read<R: KindReader>(self, reader: R) -> R::Output {
         match self {
             Self::Ingress => reader.read::<networking::Ingress>(),
@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_in_order_and_say_what_the_api_says() {
+    fn rows_are_in_order_and_match_the_api() {
         /// Kind, plural and version.
         struct Declared;
 

@@ -1,4 +1,4 @@
-//! How objects are named.
+//! Names of objects.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Kind;
 
-/// Namespace and name of an object; the namespace of an IngressClass or Namespace is empty.
+/// Namespace and name of an object; the namespace of a cluster-scoped object is empty.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Name {
-    /// Namespace; empty for objects of the cluster.
+    /// Namespace; empty for cluster-scoped objects.
     pub namespace: Arc<str>,
     /// Name within it.
     pub name: Arc<str>,
@@ -26,7 +26,7 @@ impl Name {
         }
     }
 
-    /// Of an object's metadata.
+    /// The name in an object's metadata.
     pub fn of(metadata: &ObjectMeta) -> Self {
         Self::new(
             metadata.namespace.as_deref().unwrap_or_default(),
@@ -45,7 +45,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// An object by kind and name.
+/// A reference to an object by kind and name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectRef {
     /// Its kind.

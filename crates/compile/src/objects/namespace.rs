@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Common, Kept, Kind, Name, Object};
 
-/// A namespace whose Ingresses are watched (`--watch-namespace-selector`); its labels were looked at by the source.
+/// A namespace whose Ingresses are watched (`--watch-namespace-selector`); the source matched its labels.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespace {
     pub(crate) name: Name,

@@ -10,10 +10,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
-/// Keys of a Secret that are read: a certificate with its key, and authorities.
+/// Keys of a Secret that are kept: a certificate with its key, and authorities.
 const SECRET_KEYS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
 
-/// What is read of a Secret.
+/// The kept fields of a Secret.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
     pub(crate) name: Name,
@@ -22,7 +22,7 @@ pub struct Secret {
     uid: Uid,
 }
 
-/// Values by key, of the keys that are read.
+/// Values by key, for the kept keys.
 type SecretData = Box<[(&'static str, PrivateBytes)]>;
 
 impl Secret {
@@ -59,7 +59,7 @@ impl From<v1::Secret> for Object {
         let name = Name::of(&secret.metadata);
         let uid = uid(&secret.metadata);
         let mut data = secret.data.unwrap_or_default();
-        // As the API server does when it stores one: what `stringData` says replaces `data`.
+        // As the API server does when it stores a Secret: `stringData` replaces `data`.
         let strings = secret.string_data.into_iter().flatten();
         data.extend(strings.map(|(key, text)| (key, ByteString(text.into_bytes()))));
         let read = SECRET_KEYS.into_iter().filter_map(|key| {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
-/// What is read of a Service.
+/// The kept fields of a Service.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Service {
     pub(crate) name: Name,
@@ -20,7 +20,7 @@ pub struct Service {
     pub(crate) ports: Box<[ServicePort]>,
     /// Timeout in seconds of `sessionAffinity: ClientIP`.
     pub(crate) client_ip_affinity: Option<u32>,
-    /// Whether endpoints of the zone that a request comes from are preferred.
+    /// Whether endpoints of the same zone are preferred.
     pub(crate) prefers_zone: bool,
     uid: Uid,
 }
@@ -31,7 +31,7 @@ impl Service {
         &self.name
     }
 
-    /// Whether it stands for a DNS name, and so has no endpoints.
+    /// Whether it is of type `ExternalName`, and so has no endpoints.
     pub fn is_external(&self) -> bool {
         self.external_name.is_some()
     }
@@ -110,7 +110,7 @@ impl From<v1::Service> for Object {
     }
 }
 
-/// By annotation, of the older name too, or by `spec.trafficDistribution`.
+/// By annotation, including the older name, or by `spec.trafficDistribution`.
 fn prefers_zone(metadata: &ObjectMeta, spec: &v1::ServiceSpec) -> bool {
     let annotation = |name: &str| {
         let annotations = metadata.annotations.as_ref()?;
@@ -125,7 +125,7 @@ fn prefers_zone(metadata: &ObjectMeta, spec: &v1::ServiceSpec) -> bool {
         )
 }
 
-/// A port that is out of range could never be connected to.
+/// `None` for a number out of range, to which no connection is possible.
 fn service_port(port: v1::ServicePort) -> Option<ServicePort> {
     Some(ServicePort {
         name: port.name.map(Into::into),

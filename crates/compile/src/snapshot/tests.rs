@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use k8s_openapi::api::discovery::v1 as discovery;
 use k8s_openapi::api::networking::v1 as networking;
@@ -65,7 +65,7 @@ fn changes_take_effect_when_they_are_taken() {
 }
 
 #[test]
-fn a_version_that_differs_in_what_is_not_kept_changes_nothing() {
+fn a_version_that_differs_in_fields_that_are_not_kept_changes_nothing() {
     let mut snapshot = Snapshot::default();
     snapshot.apply(web("a.example"));
     snapshot.take_changes();
@@ -77,13 +77,13 @@ fn a_version_that_differs_in_what_is_not_kept_changes_nothing() {
     });
     assert!(!snapshot.apply(ingress(metadata, "a.example")));
     assert!(!snapshot.has_changes());
-    assert!(!snapshot.delete(&service("web")), "it was never there");
+    assert!(!snapshot.delete(&service("web")), "it never existed");
     assert!(!snapshot.set_zone(None) && !snapshot.set_classes_readable(true));
     assert!(snapshot.take_changes().is_empty());
 }
 
 #[test]
-fn what_comes_and_goes_before_it_is_taken_is_no_change() {
+fn a_change_reverted_before_it_is_taken_is_not_a_change() {
     let mut snapshot = Snapshot::default();
     let reference = web("a.example").reference();
     assert!(snapshot.apply(web("a.example")) && snapshot.delete(&reference));
@@ -97,7 +97,7 @@ fn what_comes_and_goes_before_it_is_taken_is_no_change() {
 }
 
 #[test]
-fn the_environment_concerns_everything() {
+fn a_change_of_the_environment_affects_everything() {
     let mut snapshot = Snapshot::default();
     assert!(snapshot.set_zone(Some("near".into())) && snapshot.set_classes_readable(false));
     assert_eq!(*snapshot.environment(), Environment::default());
@@ -108,7 +108,7 @@ fn the_environment_concerns_everything() {
 }
 
 #[test]
-fn a_part_changes_its_whole_before_and_after() {
+fn a_moved_part_changes_its_old_and_its_new_whole() {
     let mut snapshot = Snapshot::default();
     let parts = |snapshot: &Snapshot, name: &str| {
         let whole = service(name);

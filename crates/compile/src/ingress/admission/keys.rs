@@ -1,4 +1,4 @@
-//! Which annotations there are, before their values are parsed.
+//! Checks of annotation names, and of forbidden words, before values are parsed.
 
 use k8s_openapi::api::networking::v1::Ingress;
 
@@ -7,7 +7,7 @@ use crate::ingress::annotations::{DEFAULT_PREFIX, find};
 use crate::ingress::settings::Settings;
 
 /// # Errors
-/// The first annotation that may not be there, in words.
+/// The first annotation that is not allowed, as a message.
 pub(super) fn check(ingress: &Ingress, settings: &Settings, prefix: &str) -> Result<(), String> {
     let rules = &settings.annotations;
     for (key, value) in ingress.metadata.annotations.iter().flatten() {
@@ -34,7 +34,7 @@ pub(super) fn check(ingress: &Ingress, settings: &Settings, prefix: &str) -> Res
                 quoted(key)
             ));
         }
-        // Compiling closes the routes of snippets above the level; here the author can be refused outright.
+        // Compilation closes the routes of snippets above the level; a review can deny them.
         let risk = own.and_then(find).map(|entry| entry.risk);
         if let Some(risk) = risk.filter(|risk| *risk > rules.max_risk) {
             return Err(format!(

@@ -1,4 +1,4 @@
-//! Whether a path is another Ingress's already (behaviour.md 9.2, 8).
+//! Whether another Ingress already has a path (behaviour.md 9.2, 8).
 
 use std::collections::{HashMap, HashSet};
 use std::ptr;
@@ -11,25 +11,25 @@ use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::{HostRules, ParsedIngress, PathRule};
 
 type Key<'a> = (&'a str, PathKind);
-/// Paths whose owners matter.
-type Wanted<'a> = HashSet<&'a str, RandomState>;
+/// Paths whose owners are compared.
+type Compared<'a> = HashSet<&'a str, RandomState>;
 
-/// How many other Ingresses were compared: those that have one of the paths.
+/// Returns the number of compared Ingresses: those that have one of the paths.
 ///
 /// # Errors
-/// The first path that another Ingress has, in words.
+/// The first path that another Ingress has, as a message.
 pub(super) fn check(parsed: &ParsedIngress, candidate: &Candidate<'_>) -> Result<usize, String> {
     let stored = candidate.compiled.attached(&parsed.name);
     let is_stored =
         |attached: &AttachedIngress| stored.is_some_and(|stored| ptr::eq(stored, attached));
-    let mut looked_at = HashSet::with_hasher(RandomState::default());
+    let mut others_compared = HashSet::with_hasher(RandomState::default());
     for rules in &parsed.hosts {
-        let wanted = wanted(rules);
-        let paths = wanted.iter().copied();
+        let compared = compared_paths(rules);
+        let paths = compared.iter().copied();
         let mut attached = candidate.compiled.attached_at(&rules.host, paths);
         attached.retain(|attached| attached.ingress.is_canary() == parsed.is_canary());
         let counts = |owner: &AttachedIngress| parsed.is_canary() || both_plain(owner, candidate);
-        let owners = Owners::of(rules, &wanted, &attached, is_stored);
+        let owners = Owners::of(rules, &compared, &attached, is_stored);
         if let Some((rule, owner)) = owners.first(rules, counts) {
             return Err(format!(
                 "host \"{}\" and path \"{}\" is already defined in ingress {}",
@@ -39,40 +39,40 @@ pub(super) fn check(parsed: &ParsedIngress, candidate: &Candidate<'_>) -> Result
             ));
         }
         let others = attached.into_iter().filter(|attached| !is_stored(attached));
-        looked_at.extend(others.map(|attached| ptr::from_ref(attached).addr()));
+        others_compared.extend(others.map(|attached| ptr::from_ref(attached).addr()));
     }
-    Ok(looked_at.len())
+    Ok(others_compared.len())
 }
 
-/// The paths of a host, and those that a final slash makes of others' paths.
-fn wanted(rules: &HostRules) -> Wanted<'_> {
+/// The paths of a host, with and without a final slash, as other Ingresses' prefixes are expanded by one.
+fn compared_paths(rules: &HostRules) -> Compared<'_> {
     let paths = rules.paths.iter().map(|rule| &*rule.path);
     paths
         .flat_map(|path| [path, path.strip_suffix('/').unwrap_or(path)])
         .collect()
 }
 
-/// Two Ingresses of which one says it is no canary may share a path: its author thought about it, and the older one wins.
+/// Whether neither has a canary annotation. With `canary: "false"` an Ingress may share a path: its author decided so, and the
+/// older one wins.
 fn both_plain(owner: &AttachedIngress, candidate: &Candidate<'_>) -> bool {
     !has_canary_annotation(candidate.ingress, candidate.options)
         && !candidate.has_canary_annotation(&owner.ingress.name)
 }
 
-/// Who has which of the wanted paths of a host now, among Ingresses that are canaries as the reviewed one is, or are none
-/// as it is none.
+/// The current owners of the compared paths of a host: canaries if the reviewed Ingress is a canary, else primaries.
 struct Owners<'a> {
     others: HashMap<Key<'a>, &'a AttachedIngress, RandomState>,
-    /// Paths that the Ingress has already; nothing changes about who serves them.
+    /// Paths that the reviewed Ingress already has; their owner does not change.
     own: HashSet<Key<'a>, RandomState>,
-    /// Exact paths of the host as it would be.
+    /// Exact paths of the host with the reviewed Ingress.
     exact: HashSet<&'a str, RandomState>,
 }
 
 impl<'a> Owners<'a> {
-    /// `attached` are those of the host that have one of the `wanted` paths, oldest first.
+    /// `attached` are the Ingresses of the host that have one of the `compared` paths, oldest first.
     fn of(
         rules: &'a HostRules,
-        wanted: &Wanted<'_>,
+        compared: &Compared<'_>,
         attached: &[&'a AttachedIngress],
         is_stored: impl Fn(&AttachedIngress) -> bool,
     ) -> Self {
@@ -85,7 +85,7 @@ impl<'a> Owners<'a> {
         for attached in attached {
             let rules = attached.ingress.rules(&rules.host).into_iter();
             let rules = rules.flat_map(|rules| &rules.paths);
-            for rule in rules.filter(|rule| wanted.contains(&*rule.path)) {
+            for rule in rules.filter(|rule| compared.contains(&*rule.path)) {
                 let key = (&*rule.path, rule.kind);
                 if !taken.insert(key) {
                     continue;
@@ -97,8 +97,8 @@ impl<'a> Owners<'a> {
                 }
             }
         }
-        let wanted = rules.paths.iter().map(|rule| (&*rule.path, rule.kind));
-        let exact = owners.others.keys().copied().chain(wanted);
+        let reviewed = rules.paths.iter().map(|rule| (&*rule.path, rule.kind));
+        let exact = owners.others.keys().copied().chain(reviewed);
         owners.exact = exact
             .filter(|(_, kind)| *kind == PathKind::Exact)
             .map(|(path, _)| path)
@@ -106,7 +106,7 @@ impl<'a> Owners<'a> {
         owners
     }
 
-    /// The first path of `rules` that another Ingress has, where `counts` says that it matters.
+    /// The first path of `rules` that another Ingress has for which `counts` holds.
     fn first<'r>(
         &self,
         rules: &'r HostRules,
@@ -120,9 +120,9 @@ impl<'a> Owners<'a> {
             .find(|(_, owner)| counts(owner))
     }
 
-    /// Who has a location of this path. What locations a prefix makes is the reference's: with a final slash, and without
-    /// one where no exact path is the same; as written, where the paths of its Ingress are expressions or rewritten. That
-    /// is why an exact path passes beside a prefix, and a prefix beside an exact path does not.
+    /// The owners of locations for this path. A prefix has the locations of ingress-nginx: with a final slash, and without one
+    /// unless an exact path is the same; only as written, if the paths of its Ingress are expressions or rewritten. Therefore an
+    /// exact path is allowed beside an existing prefix, and a prefix beside an existing exact path is not.
     fn at(&self, path: &str) -> impl Iterator<Item = &'a AttachedIngress> {
         let exact = self.others.get(&(path, PathKind::Exact)).copied();
         let same = self.others.get(&(path, PathKind::Prefix)).copied();
@@ -139,7 +139,7 @@ impl<'a> Owners<'a> {
     }
 }
 
-/// Whether the paths of an Ingress are searched as they are written.
+/// Whether a path of an Ingress is not expanded.
 fn is_verbatim(attached: &AttachedIngress, path: &str) -> bool {
     attached.ingress.annotations.routing.is_regex(path)
 }

@@ -1,4 +1,4 @@
-//! Which characters paths have, and whether those that are regular expressions are some.
+//! Checks of the characters of literal paths, and of paths that are regular expressions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::build::service_port::Transport;
 use crate::ingress::host::{AttachedIngress, in_regex_mode};
 use crate::ingress::parsed::ParsedIngress;
 
-/// Expressions that one review compiles, at most; those in service already are not compiled again. Those beyond are
-/// checked when they are served. Compiling one may take a millisecond, and any client can submit Ingresses.
+/// Maximum number of expressions that one review compiles, except those already in service. The rest is checked when it is
+/// served. Compiling one may take a millisecond, and many users may submit Ingresses.
 pub(super) const MAX_EXPRESSIONS: usize = 64;
-/// Bytes of those expressions, at most.
+/// Maximum total bytes of those expressions.
 const MAX_BYTES: usize = 16 << 10;
 
-/// The first path that is more than its type allows: Exact and Prefix are literal, so a character that only an expression
-/// has a use for is a mistake, or an attempt at something.
+/// The first path with a character that its type does not allow: Exact and Prefix are literal, so a character of an expression
+/// is a mistake or an attack.
 pub(super) fn strict(ingress: &Ingress) -> Option<String> {
     let rules = ingress.spec.iter().flat_map(|spec| &spec.rules).flatten();
     for rule in rules {
@@ -43,17 +43,17 @@ pub(super) fn strict(ingress: &Ingress) -> Option<String> {
     None
 }
 
-/// Also an expression that is read by itself: a dot means any character.
+/// A literal path is also a valid expression, in which a dot means any character.
 fn is_literal(path: &str) -> bool {
     let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
     path.starts_with('/') && path.bytes().all(literal)
 }
 
-/// Compiles the paths that would be regular expressions. An invalid one is refused; in ingress-nginx it passes and breaks the
-/// whole configuration. The result is a remark about expressions beyond [`MAX_EXPRESSIONS`].
+/// Compiles the paths that would be regular expressions. An invalid one is denied; ingress-nginx allows it and fails to reload.
+/// Returns a warning if there are more than [`MAX_EXPRESSIONS`].
 ///
 /// # Errors
-/// The first invalid one, in words.
+/// The first invalid expression, as a message.
 pub(super) fn expressions(
     parsed: &Arc<ParsedIngress>,
     compiled: &Compiled,
@@ -75,7 +75,7 @@ pub(super) fn expressions(
             (count, bytes) = (count + 1, bytes + source.len());
             if count > MAX_EXPRESSIONS || bytes > MAX_BYTES {
                 return Ok(Some(format!(
-                    "there are too many regular expressions for all to be checked now; from {} on none was",
+                    "too many regular expressions for one review: {} and the following were not checked",
                     quoted(&rule.path)
                 )));
             }
@@ -91,7 +91,7 @@ pub(super) fn expressions(
     Ok(None)
 }
 
-/// Hosts of the Ingress whose paths are expressions once it is stored.
+/// Hosts of the Ingress that are in regex mode once it is stored.
 fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&'a str> {
     let hosts = parsed.hosts.iter().map(|rules| &*rules.host);
     let trial = AttachedIngress {

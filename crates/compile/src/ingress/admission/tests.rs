@@ -1,4 +1,4 @@
-//! Every check with what passes and what does not; the notation is told in `state`.
+//! Every check with allowed and denied Ingresses; `state` describes the notation.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -9,7 +9,7 @@ use self::state::{State, ingress};
 
 use crate::{Namespaces, Options};
 
-/// Asserts what becomes of each line in a state without settings.
+/// Asserts the review of each line in a state without settings.
 #[track_caller]
 fn check(stored: &[&str], cases: &[(&str, &str)]) {
     check_in(&State::new(stored, &[], Options::default()), cases);
@@ -30,22 +30,22 @@ fn check_in(state: &State, cases: &[(&str, &str)]) {
 }
 
 #[test]
-fn what_is_being_deleted_or_not_ours_passes() {
+fn ingresses_being_deleted_or_not_selected_are_allowed() {
     let bad = "auth-type=nonsense";
     check(
         &[],
         &[
             (
                 &format!("s/a a.example Prefix:/(x {bad} +deleting"),
-                "foreign",
+                "not selected",
             ),
             (
                 &format!("s/a a.example Prefix:/(x {bad} +class:other"),
-                "foreign",
+                "not selected",
             ),
             (
                 &format!("s/a a.example Prefix:/(x {bad} +class:missing"),
-                "foreign",
+                "not selected",
             ),
             (&format!("s/a a.example Prefix:/x {bad}"), "no: *"),
         ],
@@ -62,12 +62,12 @@ fn what_is_being_deleted_or_not_ours_passes() {
         format!("t/a a.example {bad}"),
         format!("s/a a.example {bad}"),
     ];
-    let [foreign, ours] = &lines;
+    let [unwatched, watched] = &lines;
     let state = State::new(&[], &[], one);
-    check_in(&state, &[(foreign, "foreign"), (ours, "no: *")]);
-    let watched = format!("watched/a a.example {bad}");
+    check_in(&state, &[(unwatched, "not selected"), (watched, "no: *")]);
+    let labelled = format!("watched/a a.example {bad}");
     let state = State::new(&[], &[], selected);
-    check_in(&state, &[(foreign, "foreign"), (&watched, "no: *")]);
+    check_in(&state, &[(unwatched, "not selected"), (&labelled, "no: *")]);
 }
 
 #[test]
@@ -84,7 +84,7 @@ fn inspection_comes_before_the_class() {
                 "no: spec.rules[0].http.paths[0].path: *",
             ),
             ("s/a a.example Any:/root~x; +class:other", "no: *"),
-            ("s/a a.example Any:/alias/root +class:other", "foreign"),
+            ("s/a a.example Any:/alias/root +class:other", "not selected"),
             (
                 "s/a content_by_lua +class:other",
                 "no: spec.rules[0].host: *",
@@ -106,7 +106,7 @@ fn inspection_comes_before_the_class() {
     };
     let state = State::new(&[], &[], options);
     let object = ingress("s/a a.example Any:/etc/passwd", 1);
-    assert_eq!(state.verdict(&object).denied, None);
+    assert_eq!(state.review(&object).denied, None);
 }
 
 #[test]
@@ -133,10 +133,13 @@ fn uid_is_a_uuid() {
                 "s/a a.example +uid:0B1C7A52-6F0E-4C1D-9D5B-2F6F5C0E8A11",
                 "ok",
             ),
-            ("s/a a.example +uid:", "no: metadata.uid is no UUID: \"\""),
+            (
+                "s/a a.example +uid:",
+                "no: metadata.uid is not a UUID: \"\"",
+            ),
             (
                 "s/a a.example +uid:../../x",
-                "no: metadata.uid is no UUID: \"../../x\"",
+                "no: metadata.uid is not a UUID: \"../../x\"",
             ),
             (
                 "s/a a.example +uid:0b1c7a52x6f0e-4c1d-9d5b-2f6f5c0e8a11",
@@ -154,7 +157,7 @@ fn uid_is_a_uuid() {
 fn literal_path_types_take_literal_paths() {
     let problem = "host \"a.example\": path \"/x(y)\" cannot have pathType \"Prefix\", which takes \"/\" and then letters, digits and . _ - / only; regular expressions have pathType ImplementationSpecific";
     let denied = format!("no: {problem}");
-    let told = format!("ok\n{problem}");
+    let warned = format!("ok\n{problem}");
     let cases = [
         ("s/a a.example Prefix:/x.y_z-1/2 Exact:/X", "ok"),
         ("s/a a.example Prefix:/x(y)", &*denied),
@@ -177,7 +180,7 @@ fn literal_path_types_take_literal_paths() {
         &[("strict-validate-path-type", "false")],
         Options::default(),
     );
-    check_in(&off, &[("s/a a.example Prefix:/x(y)", &told)]);
+    check_in(&off, &[("s/a a.example Prefix:/x(y)", &warned)]);
     let broken = State::new(
         &[],
         &[("strict-validate-path-type", "no")],
@@ -190,7 +193,7 @@ fn literal_path_types_take_literal_paths() {
 fn annotation_names_and_words() {
     let closed = "ok\nmetadata.annotations[nginx.ingress.kubernetes.io/server-snippet]: *";
     let server = "s/a a.example server-snippet=return~404;";
-    let foreign = "s/a a.example other.example/my-snippet=x";
+    let other_prefix = "s/a a.example other.example/my-snippet=x";
     check(
         &[],
         &[
@@ -199,7 +202,7 @@ fn annotation_names_and_words() {
                 "no: annotation \"nginx.ingress.kubernetes.io/server-snippet\" cannot be used: *",
             ),
             (
-                foreign,
+                other_prefix,
                 "no: annotation \"other.example/my-snippet\" cannot be used: *",
             ),
             ("s/a a.example other.example/snippets=x", "ok"),
@@ -208,7 +211,7 @@ fn annotation_names_and_words() {
     let allowed = [("allow-snippet-annotations", "true")];
     let high = State::new(&[], &allowed, Options::default());
     let risky = "no: annotation \"nginx.ingress.kubernetes.io/server-snippet\": its risk is Critical and annotations-risk-level allows High";
-    check_in(&high, &[(server, risky), (foreign, "ok")]);
+    check_in(&high, &[(server, risky), (other_prefix, "ok")]);
     let both = [("annotations-risk-level", "Critical"), allowed[0]];
     check_in(
         &State::new(&[], &both, Options::default()),
@@ -267,7 +270,7 @@ fn another_prefix_excludes_the_usual_one() {
 }
 
 #[test]
-fn what_compiling_refuses_is_denied() {
+fn what_compilation_refuses_is_denied() {
     check(
         &[],
         &[
@@ -297,7 +300,7 @@ fn what_compiling_refuses_is_denied() {
 }
 
 #[test]
-fn paths_of_others() {
+fn paths_of_other_ingresses() {
     let taken = |path: &str, name: &str| {
         format!("no: host \"a.example\" and path \"{path}\" is already defined in ingress {name}")
     };
@@ -310,7 +313,7 @@ fn paths_of_others() {
             ("s/a a.example Any:/x", &x),
             ("s/a a.example Prefix:/x/", &slash),
             ("s/a a.example Prefix:/", &taken("/", "s/old")),
-            // The reference's asymmetry.
+            // The asymmetry of ingress-nginx.
             ("s/a a.example Exact:/x", "ok"),
             ("s/a a.example Exact:/x/", &slash),
             ("s/a a.example Prefix:/x/y Prefix:/xy", "ok"),
@@ -346,7 +349,7 @@ fn paths_of_others() {
             "no: host \"_\" and path \"/x\" is already defined in ingress s/old",
         )],
     );
-    // The loser of a conflict has nothing; a default location is nobody's.
+    // The loser of a conflict does not own the path, and a default location has no owner.
     let conflict = ["s/old a.example Prefix:/x", "s/late a.example Prefix:/x"];
     check(
         &conflict,
@@ -356,7 +359,7 @@ fn paths_of_others() {
             ("s/a a.example Prefix:/", "ok"),
         ],
     );
-    // Who has a prefix keeps it beside an exact path that came later.
+    // The owner of a prefix keeps it beside a newer exact path.
     let asymmetric = ["s/old a.example Prefix:/x", "s/late a.example Exact:/x"];
     check(
         &asymmetric,
@@ -368,7 +371,7 @@ fn paths_of_others() {
 }
 
 #[test]
-fn canaries_share_paths_with_mains_only() {
+fn canaries_share_paths_with_primaries_only() {
     let stored = [
         "s/main a.example Prefix:/x",
         "s/canary a.example Prefix:/x canary=true canary-weight=10",
@@ -399,7 +402,7 @@ fn canaries_share_paths_with_mains_only() {
 }
 
 #[test]
-fn paths_that_are_no_expressions() {
+fn paths_that_are_not_expressions() {
     let bad = "no: host \"a.example\": path \"/x(\" is not a regular expression: *";
     check(
         &[
@@ -410,7 +413,7 @@ fn paths_that_are_no_expressions() {
             ("s/a a.example Any:/x(", "ok"),
             ("s/a a.example Any:/x( use-regex=true", bad),
             ("s/a a.example Any:/x( rewrite-target=/y", bad),
-            // The host is made one of expressions by another Ingress.
+            // Another Ingress puts the host into regex mode.
             ("s/a b.example Any:/x(", "no: host \"b.example\": *"),
             ("s/a c.example Any:/x(", "ok"),
             ("s/a a.example Any:/(?=x)(?!y).*+ use-regex=true", "ok"),
@@ -420,16 +423,13 @@ fn paths_that_are_no_expressions() {
     );
     let many: String = (0..300).map(|n| format!(" Any:/x{n}(a|b)")).collect();
     let line = format!("s/a a.example{many} use-regex=true");
-    check(
-        &[],
-        &[(&line, "ok\nthere are too many regular expressions *")],
-    );
-    // Those in service need no second look.
+    check(&[], &[(&line, "ok\ntoo many regular expressions *")]);
+    // Expressions in service are not checked again.
     check(&[&line], &[(&line, "ok")]);
 }
 
 #[test]
-fn warnings_name_what_is_not_done() {
+fn warnings_name_annotations_without_effect() {
     let prefix = "metadata.annotations[nginx.ingress.kubernetes.io/";
     check(
         &[],
@@ -465,7 +465,7 @@ fn warnings_name_what_is_not_done() {
         .map(|n| format!(" {}{n}=1", "é".repeat(150)))
         .collect();
     let line = format!("s/a a.example proxy-read-timeout=soon{unknown}");
-    let warnings = state.verdict(&ingress(&line, 50)).warnings;
+    let warnings = state.review(&ingress(&line, 50)).warnings;
     assert_eq!(warnings.len(), 20);
     assert!(
         warnings[0].contains("proxy-read-timeout"),
@@ -476,15 +476,15 @@ fn warnings_name_what_is_not_done() {
 }
 
 #[test]
-fn counts_what_it_looked_at() {
+fn counts_the_compared_ingresses() {
     let stored = [
         "s/x a.example Exact:/x",
         "s/y a.example Prefix:/y b.example Exact:/y",
         "s/z c.example Prefix:/z",
     ];
     let state = State::new(&stored, &[], Options::default());
-    let tested = |line| state.verdict(&ingress(line, 50)).tested;
-    // Those with a path of it on a host of it, and itself; who shares the host alone is in nobody's way.
+    let tested = |line| state.review(&ingress(line, 50)).tested;
+    // Those with the same host and path, and the reviewed one; sharing only the host is not a conflict.
     assert_eq!(tested("s/a a.example Exact:/y b.example Prefix:/x"), 2);
     assert_eq!(tested("s/x a.example Prefix:/x"), 1);
     assert_eq!(tested("s/a a.example Exact:/z"), 1);

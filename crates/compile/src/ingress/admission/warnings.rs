@@ -1,12 +1,12 @@
-//! What the author of an accepted Ingress should know.
+//! Warnings for the author of an allowed Ingress.
 
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::find;
 use crate::ingress::parsed::ParsedIngress;
 
-/// Lines of a review, at most.
+/// Maximum number of lines.
 const MAX_LINES: usize = 20;
-/// Bytes of a line, at most; the API server cuts longer ones.
+/// Maximum bytes of a line; the API server truncates longer ones.
 const MAX_BYTES: usize = 256;
 
 /// The findings of `parsed`, the worst first, after `remarks`.
@@ -16,12 +16,15 @@ pub(super) fn of(
     remarks: impl Iterator<Item = String>,
 ) -> Vec<String> {
     let mut findings: Vec<Finding> = parsed.findings.clone();
-    findings.retain(|finding| is_news(finding, prefix));
+    findings.retain(|finding| is_reported(finding, prefix));
     findings.sort_by_key(|finding| finding.severity);
     let findings = findings
         .into_iter()
         .map(|finding| format!("{}: {}", finding.field, finding.message));
-    let mut lines: Vec<String> = remarks.chain(findings).map(|line| cut(&line)).collect();
+    let mut lines: Vec<String> = remarks
+        .chain(findings)
+        .map(|line| truncate(&line))
+        .collect();
     if lines.len() > MAX_LINES {
         let more = lines.len() - MAX_LINES + 1;
         lines.truncate(MAX_LINES - 1);
@@ -30,8 +33,8 @@ pub(super) fn of(
     lines
 }
 
-/// Accepted annotations without effect are no news. Unknown names are: most are mistyped.
-fn is_news(finding: &Finding, prefix: &str) -> bool {
+/// Skips accepted annotations without effect, but not unknown names: most of these are mistyped.
+fn is_reported(finding: &Finding, prefix: &str) -> bool {
     let annotation = || {
         let name = finding.field.strip_prefix("metadata.annotations[")?;
         name.strip_prefix(prefix)?
@@ -44,8 +47,8 @@ fn is_news(finding: &Finding, prefix: &str) -> bool {
     }
 }
 
-/// One line of printable text.
-fn cut(line: &str) -> String {
+/// One line of printable text, at most [`MAX_BYTES`] long.
+fn truncate(line: &str) -> String {
     let line: String = line
         .chars()
         .flat_map(|c| {

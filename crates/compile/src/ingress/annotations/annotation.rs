@@ -1,11 +1,11 @@
-//! One annotation: what its row of the registry says.
+//! One annotation: a row of the registry.
 
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::Typed;
 use crate::ingress::registry::{Entry, Key, OnInvalid, Protection, Support};
 use crate::ingress::settings::Setting;
 
-/// What an annotation applies to, as the project that named it declares.
+/// The scope of an annotation, as declared by ingress-nginx.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// One host and path.
@@ -14,14 +14,14 @@ pub enum Scope {
     Ingress,
 }
 
-/// How much an annotation can do; compared with the ConfigMap's `annotations-risk-level`.
+/// The risk of an annotation; compared with the ConfigMap's `annotations-risk-level`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Risk {
     /// Affects its own routes.
     Low,
     /// May affect clients of its routes.
     Medium,
-    /// May affect other routes of the host. Allowed by default, as all below it.
+    /// May affect other routes of the host. Allowed by default, as are lower levels.
     #[default]
     High,
     /// Raw configuration text.
@@ -29,7 +29,7 @@ pub enum Risk {
 }
 
 impl Risk {
-    /// The level of this name in any case. An unknown name is the lowest level: a typing error must not allow more.
+    /// The level of this name, case-insensitive. An unknown name is the lowest level: a typing error must not allow more.
     pub fn from_setting(text: &str) -> Self {
         match text.trim().to_ascii_lowercase().as_str() {
             "medium" => Self::Medium,
@@ -50,7 +50,7 @@ impl Risk {
     }
 }
 
-/// A flag without which an annotation means nothing.
+/// A flag without which an annotation has no effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flag {
     /// `--enable-ssl-passthrough`
@@ -58,7 +58,7 @@ pub enum Flag {
 }
 
 impl Flag {
-    /// The flag as it is written.
+    /// The flag as written on the command line.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SslPassthrough => "--enable-ssl-passthrough",
@@ -69,23 +69,23 @@ impl Flag {
 /// One annotation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Annotation {
-    /// What it has in common with ConfigMap keys.
+    /// The properties that ConfigMap keys have as well.
     pub entry: Entry,
     /// Other names, read only when the main one is absent or empty.
     pub aliases: &'static [&'static str],
-    /// Names that tutorials use for it and no release ever read, the more explicit one first.
+    /// Names that tutorials use for it and no release of ingress-nginx read, the more explicit one first.
     pub misnomers: &'static [&'static str],
     /// The ConfigMap key that gives the default.
     pub configmap_key: Option<&'static str>,
-    /// What it applies to.
+    /// A location or a whole host.
     pub scope: Scope,
-    /// How much it can do.
+    /// Compared with the allowed risk.
     pub risk: Risk,
-    /// Annotations without which it means nothing: present, and not `false`.
+    /// Annotations without which it has no effect: they must be present and not `false`.
     pub needs: &'static [&'static Self],
-    /// A flag without which it means nothing.
+    /// A flag without which it has no effect.
     pub needs_flag: Option<Flag>,
-    /// The annotation and the word that switch it off.
+    /// The annotation and its value that switch it off.
     pub off_by: Option<(&'static Self, &'static str)>,
 }
 
@@ -95,7 +95,7 @@ impl AsRef<Entry> for Annotation {
     }
 }
 
-/// An annotation of location scope, low risk, honoured, ignored when invalid, unless said otherwise.
+/// An annotation with the defaults: location scope, low risk, honoured, ignored when invalid.
 pub(crate) const fn annotation<T>(
     name: &'static str,
     kind: Typed<T>,

@@ -30,7 +30,7 @@ pub fn annotations_markdown() -> String {
     page
 }
 
-/// Text inside a cell: pipes would end it.
+/// Escapes text for a cell, which a pipe would end.
 pub(crate) fn table_cell(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('|', "\\|")
@@ -38,7 +38,7 @@ pub(crate) fn table_cell(text: &str) -> String {
         .replace('_', "\\_")
 }
 
-/// A literal in a cell, or nothing.
+/// A literal in a cell; empty stays empty.
 fn code(text: &str) -> String {
     if text.is_empty() {
         String::new()
@@ -63,7 +63,7 @@ fn consequence(on_invalid: OnInvalid) -> &'static str {
     }
 }
 
-/// Whether an entry works; `closes` is what one does that protects and does not.
+/// Whether an entry is honoured; `closes` is the consequence of a protection that is not honoured.
 pub(crate) fn support(entry: &Entry, closes: &str) -> String {
     match entry.support {
         Support::Honoured => "honoured".to_owned(),

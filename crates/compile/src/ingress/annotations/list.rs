@@ -1,4 +1,4 @@
-//! Every annotation, and finding one by a name.
+//! All annotations, and lookup by name.
 
 use std::sync::LazyLock;
 
@@ -57,7 +57,7 @@ pub fn find(name: &str) -> Option<&'static Annotation> {
     at.ok().and_then(|at| BY_NAME.get(at)).map(|(_, row)| *row)
 }
 
-/// The annotation meant by a name that tutorials use and no release ever read.
+/// The annotation for a name that tutorials use and no release of ingress-nginx read.
 pub fn meant_by(misnomer: &str) -> Option<&'static Annotation> {
     all().find(|row| row.misnomers.contains(&misnomer))
 }

@@ -1,5 +1,5 @@
-//! From the annotations of an object to a reader: prefix, aliases, the risk gate, the blocklist, unknown names, and what
-//! the rows of the registry say about each other.
+//! Loads the annotations of an object into a reader: prefix, aliases, allowed risk, blocklist, unknown names, and dependencies
+//! between annotations.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +13,18 @@ type Texts<'a> = BTreeMap<&'a str, &'a str>;
 /// A reader with every annotation under the prefix.
 pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
     let mut reader = Reader::new(format!("{}/", rules.prefix));
-    let ours: Texts<'_> = annotations
+    let texts: Texts<'_> = annotations
         .iter()
         .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
         .collect();
-    gate(&mut reader, rules, &ours);
+    check_risk_and_words(&mut reader, rules, &texts);
     for row in all() {
-        if let Some(text) = written(row, &ours) {
+        if let Some(text) = text_of(row, &texts) {
             reader.accept(row, text, rules.validation);
         }
     }
-    for name in ours.keys().filter(|name| find(name).is_none()) {
-        report_unknown(&mut reader, name, &ours);
+    for name in texts.keys().filter(|name| find(name).is_none()) {
+        report_unknown(&mut reader, name, &texts);
     }
     if rules.prefix != DEFAULT_PREFIX {
         report_wrong_prefix(&mut reader, rules, annotations);
@@ -41,10 +41,10 @@ fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
     key.strip_prefix(prefix)?.strip_prefix('/')
 }
 
-/// Refuses an Ingress with an annotation above the allowed risk, whatever its value, or with a forbidden word. Snippets
-/// are let through: at any level they close the routes, since what they would protect can't be told.
-fn gate(reader: &mut Reader, rules: &Rules<'_>, ours: &Texts<'_>) {
-    for (name, text) in ours {
+/// Refuses an Ingress with an annotation above the allowed risk, regardless of its value, or with a forbidden word. Snippets
+/// are not refused: they close the routes at any level, because it is unknown what they protect.
+fn check_risk_and_words(reader: &mut Reader, rules: &Rules<'_>, texts: &Texts<'_>) {
+    for (name, text) in texts {
         if let Some(row) =
             find(name).filter(|row| row.risk > rules.max_risk && row.risk < Risk::Critical)
         {
@@ -67,16 +67,16 @@ fn gate(reader: &mut Reader, rules: &Rules<'_>, ours: &Texts<'_>) {
 }
 
 /// The text of an annotation: under its name, else under an alias, else under a name that tutorials use for it.
-fn written<'a>(row: &Annotation, ours: &Texts<'a>) -> Option<&'a str> {
+fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
     let names = [row.entry.name].into_iter();
     names
         .chain(row.aliases.iter().copied())
         .chain(row.misnomers.iter().copied())
-        .filter_map(|name| ours.get(name).copied())
+        .filter_map(|name| texts.get(name).copied())
         .find(|text| !text.trim().is_empty())
 }
 
-/// Reports an annotation that means nothing because another one is missing.
+/// Reports an annotation without effect because another one is missing.
 fn report_needs(reader: &mut Reader, row: &'static Annotation) {
     if row.needs.is_empty() || !reader.is_present(&row.entry) {
         return;
@@ -91,7 +91,7 @@ fn report_needs(reader: &mut Reader, row: &'static Annotation) {
     }
 }
 
-/// Whether an annotation that is there is switched off nevertheless, which is reported.
+/// Whether another annotation or a missing flag switches a present annotation off, which is reported.
 fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> bool {
     if let Some((by, word)) = row.off_by
         && reader.is_word(by, word)
@@ -108,10 +108,10 @@ fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> b
     false
 }
 
-fn report_unknown(reader: &mut Reader, name: &str, ours: &Texts<'_>) {
+fn report_unknown(reader: &mut Reader, name: &str, texts: &Texts<'_>) {
     let (severity, message) = if let Some(meant) = meant_by(name) {
         let meant = meant.entry.name;
-        let consequence = if ours.contains_key(meant) {
+        let consequence = if texts.contains_key(meant) {
             format!("ignored beside {meant}")
         } else {
             format!("taken as {meant}, requests per second")
@@ -130,7 +130,7 @@ fn report_unknown(reader: &mut Reader, name: &str, ours: &Texts<'_>) {
     reader.report(&excerpt(name), severity, message);
 }
 
-/// Where another prefix is set, annotations under the usual one are for another controller, or forgotten.
+/// With another prefix, annotations under the default one are for another controller, or a mistake.
 fn report_wrong_prefix(
     reader: &mut Reader,
     rules: &Rules<'_>,

@@ -20,7 +20,7 @@ use crate::ingress::family::upstream_tls::UpstreamTls;
 use crate::ingress::family::{affinity, auth, balance, cors, log};
 use crate::ingress::registry::{Problem, Validation};
 
-/// What the operator decided about annotations as such.
+/// The operator's rules for annotations.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rules<'a> {
     /// The prefix without its slash (`--annotations-prefix`).
@@ -29,11 +29,11 @@ pub(crate) struct Rules<'a> {
     pub(crate) validation: Validation,
     /// The highest risk allowed (ConfigMap `annotations-risk-level`).
     pub(crate) max_risk: Risk,
-    /// Words no value may contain (ConfigMap `annotation-value-word-blocklist`).
+    /// Words that no value may contain (ConfigMap `annotation-value-word-blocklist`).
     pub(crate) blocklist: &'a [String],
-    /// Flags that are set, among those without which an annotation means nothing.
+    /// The flags that are set, of those on which annotations depend.
     pub(crate) flags: &'a [Flag],
-    /// How many regular expressions of names are compiled; the others are left out with a warning.
+    /// How many regular expressions of host names are compiled; the others are skipped with a warning.
     pub(crate) expressions: usize,
 }
 
@@ -57,11 +57,11 @@ pub(crate) struct IngressAnnotations {
     pub(crate) redirects: Redirects,
     /// `Some` when the Ingress is a canary.
     pub(crate) canary: Option<Box<Canary>>,
-    /// `Some` when something is limited.
+    /// `Some` when any limit is set.
     pub(crate) limits: Option<Box<Limits>>,
-    /// `Some` when clients stay on one endpoint.
+    /// `Some` when session affinity is configured.
     pub(crate) affinity: Option<Box<Affinity>>,
-    /// `Some` when it is not as the ConfigMap says.
+    /// `Some` when it overrides the ConfigMap.
     pub(crate) balance: Option<Box<Balance>>,
     pub(crate) proxy: Proxy,
     pub(crate) retry: Retry,
@@ -74,18 +74,18 @@ pub(crate) struct IngressAnnotations {
     pub(crate) headers: Headers,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
-    /// `false` exempts from authentication that the settings ask of every route (`enable-global-auth`).
+    /// `false` exempts the Ingress from `global-auth-url` (`enable-global-auth`).
     pub(crate) global_auth: Option<bool>,
-    /// Everything that the owner should know, in the order of the registry.
+    /// Problems for the author of the object, in the order of the registry.
     pub(crate) problems: Vec<Problem>,
-    /// Why every route of the Ingress responds with 503.
+    /// Why all routes of the Ingress respond with 503.
     pub(crate) denied: Option<Denial>,
-    /// Why this version of the Ingress is not to be used: the last good one stays, without one it is not served.
+    /// Why this version of the Ingress is refused: the last good version stays, without one the Ingress is not served.
     pub(crate) refused: Option<String>,
 }
 
 impl IngressAnnotations {
-    /// Parses the annotations of one Ingress. Never fails: what can't be used is a problem, a denial or a refusal.
+    /// Parses the annotations of one Ingress. Never fails: what cannot be used is a problem, a denial or a refusal.
     pub(crate) fn parse(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Self {
         let mut reader = load::load(rules, annotations);
         let parsed = Self {

@@ -1,13 +1,13 @@
 //! Annotations of old releases of ingress-nginx.
 
-/// An annotation that ingress-nginx removed long ago and that manifests still carry.
+/// An annotation that ingress-nginx removed and that manifests still contain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Removed {
     /// The name, or the start of a family of names.
     pub name: &'static str,
     /// Whether `name` is only the start.
     pub family: bool,
-    /// What to write instead.
+    /// The replacement.
     pub hint: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! Laws of the registry, each validator, each special rule, and hostile values.
+//! Laws of the registry, special rules of single annotations, and hostile values.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod defaults;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use super::{DEFAULT_PREFIX, IngressAnnotations, Rules};
 
-/// Annotations under the usual prefix.
+/// Annotations under the default prefix.
 fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
         .iter()
@@ -23,14 +23,14 @@ fn parse(pairs: &[(&str, &str)]) -> IngressAnnotations {
     IngressAnnotations::parse(&Rules::default(), &annotations(pairs))
 }
 
-/// Whether a problem with this annotation says this.
-fn says(parsed: &IngressAnnotations, name: &str, words: &str) -> bool {
+/// Whether there is a problem with this annotation whose message contains `text`.
+fn has_problem(parsed: &IngressAnnotations, name: &str, text: &str) -> bool {
     parsed.problems.iter().any(|problem| {
         problem
             .field
             .strip_prefix(DEFAULT_PREFIX)
             .and_then(|rest| rest.strip_prefix('/'))
             == Some(name)
-            && problem.message.contains(words)
+            && problem.message.contains(text)
     })
 }

@@ -1,24 +1,24 @@
-//! The phase over Ingresses: those that changed, or whose class, Secrets or ConfigMaps did.
+//! The phase of Ingresses: those that changed, or whose class, Secrets or ConfigMaps changed.
 
 use k8s_openapi::api::networking::v1::Ingress;
 
 use super::*;
 
-/// What changed Ingresses touch.
+/// What changed Ingresses affect.
 #[derive(Default)]
 pub(super) struct Touched {
-    /// Hosts to compile again.
+    /// Hosts to recompile.
     pub(super) hosts: BTreeSet<Arc<str>>,
-    /// Ingresses that became ours.
+    /// Ingresses that became selected.
     pub(super) adopted: Vec<Name>,
-    /// Ingresses that are gone, or of another class or namespace.
+    /// Ingresses that were deleted or stopped being selected.
     pub(super) released: Vec<Name>,
-    /// Objects that an Ingress named and may name no more.
+    /// Objects that an Ingress no longer refers to, unless it is attached again.
     unused: Vec<ObjectRef>,
 }
 
 impl Pass<'_> {
-    /// Reads the Ingresses that changed, or whose Secrets or ConfigMaps did, or all.
+    /// Reads the Ingresses that changed, or whose Secrets or ConfigMaps changed, or all.
     pub(super) fn ingresses(&mut self, changes: &Changes, all: bool) -> Touched {
         let mut names: BTreeSet<Name> = BTreeSet::new();
         for object in &changes.objects {
@@ -50,28 +50,28 @@ impl Pass<'_> {
 
     fn ingress(&mut self, name: &Name, touched: &mut Touched) {
         let former = self.state.attached.remove(name);
-        let was_ours = self.state.statuses.contains_key(name);
+        let was_selected = self.state.statuses.contains_key(name);
         if let Some(former) = &former {
             self.detach(former, touched);
         }
         let source = Source::Object(ingress_ref(name));
-        let ours = self.snapshot.get::<Ingress>(name);
-        let ours = ours.filter(|ingress| is_ours(ingress, self.snapshot, self.options));
-        let Some(ingress) = ours else {
+        let ingress = self.snapshot.get::<Ingress>(name);
+        let ingress = ingress.filter(|ingress| is_selected(ingress, self.snapshot, self.options));
+        let Some(ingress) = ingress else {
             self.state.statuses.remove(name);
-            if was_ours {
+            if was_selected {
                 touched.released.push(name.clone());
             }
             self.findings.replace(source, Vec::new());
             return;
         };
-        if !was_ours {
+        if !was_selected {
             touched.adopted.push(name.clone());
         }
         let mut parsed = ParsedIngress::read(ingress, &self.state.settings, self.options);
         let mut findings = std::mem::take(&mut parsed.findings);
         let refused = parsed.annotations.refused.is_some();
-        // What is served instead of a refused version gets a policy anew as well: settings that protect go on applying.
+        // The last good version gets a new policy too, because changed settings may protect it.
         let (served, status) = match former.as_ref().filter(|_| refused) {
             Some(former) => (Some(former.ingress.clone()), IngressStatus::LastGood),
             None if refused => (None, IngressStatus::Refused),
@@ -88,7 +88,7 @@ impl Pass<'_> {
         self.findings.replace(source, findings);
     }
 
-    /// Takes an Ingress into service. `counters` are those of its former version.
+    /// Attaches an Ingress to its hosts. `counters` are those of its former version.
     fn attach(
         &mut self,
         ingress: Arc<ParsedIngress>,
@@ -127,8 +127,8 @@ impl Pass<'_> {
         }
     }
 
-    /// The hosts of an Ingress, its upstreams, and those of canaries that may take its affinity: of its hosts and, as
-    /// affinity belongs to Service ports, of the hosts that share one with it.
+    /// Marks the hosts of an Ingress, its upstreams, and those of canaries that may inherit its affinity: canaries of its hosts
+    /// and, as affinity belongs to Service ports, of the hosts that share one with it.
     fn touch(&mut self, ingress: &ParsedIngress, touched: &mut Touched) {
         let mut hosts: BTreeSet<Arc<str>> = ingress.touched_hosts().collect();
         touched.hosts.extend(hosts.iter().cloned());
@@ -148,7 +148,7 @@ impl Pass<'_> {
     }
 }
 
-/// The upstreams of all Service ports that an Ingress names, whether a route leads to them or not.
+/// The upstreams of all Service ports of an Ingress, even if no route uses them.
 fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> {
     let namespace = &attached.ingress.name.namespace;
     attached.ingress.backends().map(|backend| UpstreamDraft {

@@ -1,9 +1,9 @@
-//! The phase over hosts: those that changed Ingresses touch, and those that depend on whether these exist.
+//! The phase of hosts: those of changed Ingresses, and those that depend on the existence of these hosts.
 
 use super::*;
 
 impl Pass<'_> {
-    /// Builds `touched` hosts and those that depend on them.
+    /// Builds `touched` hosts and the hosts that depend on them.
     pub(super) fn hosts(&mut self, touched: BTreeSet<Arc<str>>) {
         let mut aliases = BTreeSet::new();
         for host in self.dependent(touched) {
@@ -23,15 +23,15 @@ impl Pass<'_> {
         self.builder.set_regex_names(&self.state.universe, names);
     }
 
-    /// With the hosts that depend on whether one of these exists: its `www.` counterpart and those that claim its name as
-    /// an alias.
+    /// Adds the hosts that depend on the existence of one of these: its `www.` counterpart and those that claim its name as an
+    /// alias.
     fn dependent(&self, mut hosts: BTreeSet<Arc<str>>) -> BTreeSet<Arc<str>> {
         let mut more = BTreeSet::new();
         for host in &hosts {
             let counterpart = www_counterpart(host);
             let known =
                 self.state.index.has_host(&counterpart) || self.served(&counterpart).is_some();
-            if known || host::wants_www(&self.state.attached_to(host)) {
+            if known || host::redirects_www(&self.state.attached_to(host)) {
                 more.insert(counterpart.into());
             }
             more.extend(self.state.index.claimants(host).cloned());
@@ -40,7 +40,7 @@ impl Pass<'_> {
         hosts
     }
 
-    /// The host that is served under its configured name.
+    /// The served host with this configured name.
     fn served(&self, name: &str) -> Option<&Arc<Host>> {
         self.builder.hosts(&self.state.universe)?.get(name)
     }
@@ -59,12 +59,12 @@ impl Pass<'_> {
         index.set_regex_names(name, regex_names);
         self.findings.replace(Source::Host(name.clone()), findings);
         let universe = &self.state.universe;
-        let Some(Served { host, root, routes }) = served else {
+        let Some(ServedHost { host, root, routes }) = served else {
             self.builder.remove_host(universe, name);
             return;
         };
         aliases.extend(host.aliases.iter().cloned());
-        // Two Ingresses with one path are a finding where the host is drafted, so that there is no conflict left.
+        // The draft of the host has resolved and reported duplicate paths, so there are no conflicts.
         self.builder.set_host(universe, host, root, routes);
     }
 
@@ -105,7 +105,7 @@ impl Pass<'_> {
         host::draft(name, &of(name), &of(&www_counterpart(name)), &mut inputs)
     }
 
-    /// Of several hosts that claim an alias, the first by name has it.
+    /// Gives an alias to the first by name of the hosts that claim it.
     fn alias(&mut self, alias: &Arc<str>) {
         let claimants = self.state.index.claimants(alias);
         let mut claimants = claimants

@@ -1,4 +1,4 @@
-//! Which Ingresses name what: from a changed object to what has to be compiled again.
+//! References from Ingresses to objects, to find what a change affects.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::BuildHasher as _;
@@ -15,29 +15,29 @@ use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::ParsedIngress;
 use crate::{Kind, Name, ObjectRef};
 
-/// Which Ingresses name which hosts, paths, Service ports, Secrets and ConfigMaps, and which hosts claim which aliases.
+/// Ingresses by their hosts, paths, Service ports, Secrets and ConfigMaps, and hosts by their claimed aliases.
 #[derive(Default)]
 pub(super) struct Index {
-    /// Ingresses that name a host, oldest first.
+    /// Ingresses by host, oldest first.
     hosts: HashMap<Arc<str>, ByAge, RandomState>,
-    /// Ingresses that have a path of a host. Thousands may share a host, and a review is about those in its way alone.
+    /// Ingresses by host and path. Thousands may share a host, and a review needs only those with the same path.
     paths: Paths,
-    /// Ingresses that name a Service port, oldest first.
+    /// Ingresses by Service port, oldest first.
     ports: HashMap<ServicePortId, ByAge, RandomState>,
-    /// Ingresses whose policy or certificates come from a Secret or ConfigMap.
+    /// Ingresses whose policy or certificates use a Secret or ConfigMap.
     users: HashMap<ObjectRef, Sorted<Name>, RandomState>,
-    /// What an Ingress uses, to take it out again.
+    /// The objects that an Ingress uses, for its removal.
     uses: HashMap<Name, Vec<ObjectRef>, RandomState>,
-    /// Hosts that claim a name as their alias, by that name.
+    /// Hosts that claim an alias, by that alias.
     claimants: HashMap<Arc<str>, BTreeSet<Arc<str>>, RandomState>,
-    /// What a host claims.
+    /// The aliases that a host claims.
     claims: HashMap<Arc<str>, Vec<Arc<str>>, RandomState>,
     /// Regex aliases by host, in the order of hosts.
     regex_names: BTreeMap<Arc<str>, Vec<Pattern>>,
 }
 
 impl Index {
-    /// Takes in an Ingress whose policy comes from `uses`, beside the Secrets that it names.
+    /// Adds an Ingress whose policy uses `uses`, besides the Secrets of its `tls` entries.
     pub(super) fn insert(&mut self, attached: &AttachedIngress, mut uses: Vec<ObjectRef>) {
         let ingress = &attached.ingress;
         for host in ingress.touched_hosts() {
@@ -61,7 +61,7 @@ impl Index {
         self.uses.insert(ingress.name.clone(), uses);
     }
 
-    /// Takes an Ingress out. Gives the objects that none uses any more.
+    /// Removes an Ingress. Returns the objects that no Ingress uses any more.
     pub(super) fn remove(&mut self, attached: &AttachedIngress) -> Vec<ObjectRef> {
         let ingress = &attached.ingress;
         for host in ingress.touched_hosts() {
@@ -81,7 +81,7 @@ impl Index {
         unused
     }
 
-    /// The Ingresses that a change of a Secret or ConfigMap affects.
+    /// The Ingresses that use a Secret or ConfigMap.
     pub(super) fn affected_by(&self, object: &ObjectRef) -> impl Iterator<Item = &Name> {
         self.users.get(object).into_iter().flatten()
     }
@@ -91,17 +91,17 @@ impl Index {
         self.users.contains_key(object)
     }
 
-    /// Whether some Ingress names a host.
+    /// Whether an Ingress has this host.
     pub(super) fn has_host(&self, host: &str) -> bool {
         self.hosts.contains_key(host)
     }
 
-    /// The Ingresses that name a host, oldest first.
+    /// The Ingresses of a host, oldest first.
     pub(super) fn of_host(&self, host: &str) -> impl Iterator<Item = &Name> {
         self.hosts.get(host).into_iter().flat_map(age::names)
     }
 
-    /// The Ingresses that name a Service port, oldest first.
+    /// The Ingresses that use a Service port, oldest first.
     pub(super) fn of_port(&self, port: &ServicePortId) -> impl Iterator<Item = &Name> {
         self.ports.get(port).into_iter().flat_map(age::names)
     }
@@ -111,7 +111,7 @@ impl Index {
         self.paths.of(host, path)
     }
 
-    /// `host` claims these aliases and no others.
+    /// Replaces the aliases that `host` claims.
     pub(super) fn set_claims(&mut self, host: &Arc<str>, claims: Vec<Arc<str>>) {
         for alias in self.claims.remove(host).into_iter().flatten() {
             if let Some(hosts) = self.claimants.get_mut(&alias) {
@@ -130,12 +130,12 @@ impl Index {
         }
     }
 
-    /// The hosts that claim a name as their alias, in order.
+    /// The hosts that claim an alias, in order.
     pub(super) fn claimants(&self, alias: &str) -> impl Iterator<Item = &Arc<str>> {
         self.claimants.get(alias).into_iter().flatten()
     }
 
-    /// `host` has these regex aliases and no others.
+    /// Replaces the regex aliases of `host`.
     pub(super) fn set_regex_names(&mut self, host: &Arc<str>, patterns: Vec<Pattern>) {
         if patterns.is_empty() {
             self.regex_names.remove(host);
@@ -144,14 +144,14 @@ impl Index {
         }
     }
 
-    /// All regex aliases with their hosts, in the order of these.
+    /// All regex aliases with their hosts, in the order of hosts.
     pub(super) fn regex_names(&self) -> impl Iterator<Item = (&Arc<str>, &Pattern)> {
         let names = self.regex_names.iter();
         names.flat_map(|(host, patterns)| patterns.iter().map(move |pattern| (host, pattern)))
     }
 }
 
-/// Removes one value of a key, and the key with its last value: whether it went.
+/// Removes one value of a key, and the key with its last value; returns whether the key was removed.
 fn remove_from<K: std::hash::Hash + Eq, V: Ord>(
     map: &mut HashMap<K, Sorted<V>, RandomState>,
     key: &K,
@@ -168,8 +168,8 @@ fn remove_from<K: std::hash::Hash + Eq, V: Ord>(
     is_last
 }
 
-/// Names of Ingresses by host and path. Kept by the hash of both, since nearly every path is there once and its text is in
-/// its Ingress: callers compare the path.
+/// Names of Ingresses by host and path. The key is a hash of both to save memory, as nearly every path occurs once; so callers
+/// must compare the path of the Ingress.
 #[derive(Default)]
 struct Paths {
     hasher: RandomState,

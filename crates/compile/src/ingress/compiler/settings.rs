@@ -1,23 +1,22 @@
-//! The phase over settings: the ConfigMap, those that it names, the parameters of classes, and the default certificate.
+//! The phase of settings: the ConfigMap, those that it refers to, the parameters of classes, and the default certificate.
 
 use super::*;
 use crate::ConfigMap;
 
-/// What became of the settings.
+/// The outcome of reading the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SettingsRead {
-    /// Nothing that they are made of changed.
-    Not,
-    /// They were read again and are the same; headers in ConfigMaps that they name may be others.
+    /// Not read, because no input changed.
+    Skipped,
+    /// Read and equal; header fields in referenced ConfigMaps may have changed.
     Same,
-    /// They are others: everything depends on them.
+    /// Read and changed; everything depends on them.
     Changed,
 }
 
 impl Pass<'_> {
-    /// Reads the settings again where their ConfigMap, or one that they name, changed, or in any case. Whether they are others
-    /// now.
-    pub(super) fn settings(&mut self, changes: &Changes, anyway: bool) -> SettingsRead {
+    /// Reads the settings if their ConfigMap, or one that they refer to, changed, or if `force` is set.
+    pub(super) fn settings(&mut self, changes: &Changes, force: bool) -> SettingsRead {
         let settings = &self.state.settings;
         let own = self.options.settings.as_ref();
         let namespace = own.map_or("", |name| &name.namespace);
@@ -36,8 +35,8 @@ impl Pass<'_> {
             Kind::IngressClass => true,
             _ => false,
         };
-        if !anyway && !changes.objects.iter().any(changed) {
-            return SettingsRead::Not;
+        if !force && !changes.objects.iter().any(changed) {
+            return SettingsRead::Skipped;
         }
         let map = own.and_then(|name| self.snapshot.get::<ConfigMap>(name));
         let mut findings = Vec::new();
@@ -70,8 +69,8 @@ impl Pass<'_> {
         SettingsRead::Changed
     }
 
-    /// The settings that the parameters of our classes bring: of several classes, those of the first by name. What the
-    /// ConfigMap of `--configmap` says goes over them.
+    /// The settings from the parameters of served classes: of several classes, those of the first by name. The ConfigMap of
+    /// `--configmap` takes precedence.
     fn class_settings(
         &self,
         parameters: &[(Name, Name)],
@@ -104,7 +103,7 @@ impl Pass<'_> {
         data
     }
 
-    /// The certificate that serves where no host has one: that of `--default-ssl-certificate`, else `fallback`.
+    /// The default certificate: that of `--default-ssl-certificate`, else `fallback`.
     pub(super) fn default_certificate(&mut self, fallback: &Arc<Certificate>) -> Arc<Certificate> {
         let Some(name) = &self.options.default_certificate else {
             return fallback.clone();

@@ -1,9 +1,9 @@
-//! The phase over upstreams: those that changed Ingresses name, and those of changed Services.
+//! The phase of upstreams: those of changed Ingresses, and those of changed Services.
 
 use super::*;
 
 impl Pass<'_> {
-    /// Builds the upstreams of changed Services, and those that the former phases touched; or all.
+    /// Builds the upstreams of changed Services, and those marked in the earlier phases; or all.
     pub(super) fn upstreams(&mut self, changes: &Changes, all: bool) {
         for object in &changes.objects {
             if matches!(object.kind, Kind::Service | Kind::Endpoints) {
@@ -26,12 +26,12 @@ impl Pass<'_> {
             return;
         };
         let users = self.state.parsed(self.state.index.of_port(draft.port.id()));
-        let named = Named {
+        let referenced = ReferencedPort {
             inherited_affinity: self.inherited_affinity(&key, &users),
             port: &draft.port,
             users,
         };
-        let policy = upstream::policy(&named, &self.state.settings, self.options);
+        let policy = upstream::policy(&referenced, &self.state.settings, self.options);
         let inputs = build::Inputs {
             snapshot: self.snapshot,
             options: self.options.endpoints,
@@ -40,11 +40,11 @@ impl Pass<'_> {
             .builder
             .build_upstream(key, policy, inputs, &mut self.table);
         let mut findings = Vec::new();
-        upstream::findings(&named, &problem, self.options, &mut findings);
+        upstream::findings(&referenced, &problem, self.options, &mut findings);
         self.findings.replace(source, findings);
     }
 
-    /// The affinity of the first primary beside which a canary names this upstream, unless the canary declines it.
+    /// The affinity of the first primary of which this upstream is a canary, unless the canary is `legacy`.
     fn inherited_affinity(
         &self,
         key: &UpstreamKey,

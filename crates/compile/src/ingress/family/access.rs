@@ -11,13 +11,13 @@ use crate::ingress::settings::{self, AccessDefaults};
 
 keys! { Annotation {
     ALLOWLIST_SOURCE_RANGE: Vec<IpNet> =
-        annotation("allowlist-source-range", types::CIDRS, "Only these clients pass, others get 403.")
+        annotation("allowlist-source-range", types::CIDRS, "Only these clients are allowed; others get 403.")
             .alias(&["whitelist-source-range"]).setting(&settings::security::WHITELIST_SOURCE_RANGE).risk(Risk::Medium)
             .protects(Protection::Routes);
     DENYLIST_SOURCE_RANGE: Vec<IpNet> =
-        annotation("denylist-source-range", types::CIDRS, "These clients get 403; decides before the allow list.")
+        annotation("denylist-source-range", types::CIDRS, "These clients get 403; takes precedence over the allow list.")
             .setting(&settings::security::DENYLIST_SOURCE_RANGE).risk(Risk::Medium).protects(Protection::Routes);
-    // It only relates the address lists to authentication, and a route with authentication is closed anyway.
+    // It only combines the address lists with authentication, and a route with authentication is closed anyway.
     SATISFY: &'static str =
         annotation("satisfy", types::words(&["any", "all"]), "any: one of address list and authentication is enough.")
             .default("all").inert();
@@ -26,9 +26,9 @@ keys! { Annotation {
 /// Address lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Access {
-    /// Only these clients pass. Replaces the ConfigMap's `whitelist-source-range`.
+    /// Only these clients are allowed. Replaces the ConfigMap's `whitelist-source-range`.
     pub(crate) allowlist: Option<Vec<IpNet>>,
-    /// These clients never pass. Replaces the ConfigMap's `denylist-source-range`.
+    /// These clients are denied. Replaces the ConfigMap's `denylist-source-range`.
     pub(crate) denylist: Option<Vec<IpNet>>,
 }
 
@@ -40,8 +40,7 @@ impl Access {
         }
     }
 
-    /// Lists of the Ingress replace those of the settings, each its counterpart; any list of the Ingress replaces
-    /// `block-cidrs`.
+    /// Each list of the Ingress replaces that of the settings; any list of the Ingress replaces `block-cidrs`.
     pub(crate) fn policy(&self, defaults: &AccessDefaults) -> Option<Arc<AccessRules>> {
         if self.allowlist.is_none() && self.denylist.is_none() {
             return defaults.rules.clone();

@@ -7,11 +7,11 @@ use crate::ingress::registry::{Class, Reader, keys, types, words};
 
 keys! { Annotation {
     AFFINITY: &'static str =
-        annotation("affinity", types::words(&["cookie"]), "Keeps a client on one endpoint by a cookie.")
+        annotation("affinity", types::words(&["cookie"]), "Sends the requests of a client to one endpoint, by a cookie.")
             .ingress();
     AFFINITY_MODE: AffinityMode =
         annotation("affinity-mode", types::one_of(),
-            "balanced moves some sessions when endpoints change, persistent none while the endpoint lives.")
+            "balanced moves some sessions when endpoints change, persistent none until their endpoint is gone.")
             .default("balanced").ingress().risk(Risk::Medium);
     AFFINITY_CANARY_BEHAVIOR: CanaryBehavior =
         annotation("affinity-canary-behavior", types::one_of(),
@@ -48,7 +48,7 @@ keys! { Annotation {
             .default("false").ingress();
     SESSION_COOKIE_CHANGE_ON_FAILURE: bool =
         annotation("session-cookie-change-on-failure", types::BOOL,
-            "After a failed try another endpoint is used and the cookie changes.")
+            "After a failed attempt another endpoint is used and the cookie changes.")
             .default("false").ingress();
 } }
 
@@ -64,12 +64,12 @@ words! { SameSite {
     "Strict" => Self::Strict,
 } }
 
-/// What the affinity of a primary means for its canary.
+/// The effect of a primary's affinity on its canary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CanaryBehavior {
-    /// The choice of the canary follows the session.
+    /// Sessions decide between primary and canary.
     Sticky,
-    /// It is made for each request.
+    /// The canary rules decide for each request.
     Legacy,
 }
 
@@ -78,7 +78,7 @@ words! { CanaryBehavior {
     "legacy" => Self::Legacy,
 } }
 
-/// Clients stay on one endpoint by a cookie.
+/// Session affinity by cookie, if it is configured.
 pub(crate) fn read(reader: &Reader) -> Option<Affinity> {
     reader.get(&AFFINITY)?;
     Some(Affinity {

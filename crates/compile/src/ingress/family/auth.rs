@@ -1,7 +1,6 @@
 //! Basic, digest and external authentication.
 //!
-//! None is honoured yet. The entries that switch protection on close the route; those that only complete them are named
-//! in a warning.
+//! Not honoured yet. The entries that enable protection close the route; those that only configure it cause a warning.
 
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
@@ -19,7 +18,7 @@ keys! { Annotation {
         annotation("auth-secret-type", types::words(&["auth-file", "auth-map"]), "How the Secret holds the users.")
             .default("auth-file").refuses().not_yet();
     AUTH_REALM: String =
-        annotation("auth-realm", types::chars(Class::Space), "Realm shown when asking for the password.")
+        annotation("auth-realm", types::chars(Class::Space), "Realm shown when the password is requested.")
             .risk(Risk::Medium).refuses().not_yet();
     AUTH_URL: String =
         annotation("auth-url", types::spaced(Class::UrlVariables), "Sends a subrequest to this URL, which decides whether a request may pass.")

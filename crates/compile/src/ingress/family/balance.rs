@@ -27,13 +27,13 @@ keys! { Annotation {
             .default("3").refuses();
 } }
 
-/// How an endpoint is chosen where no affinity decides; `None`: as the ConfigMap says.
+/// How an endpoint is chosen without affinity; `None`: as in the ConfigMap.
 pub(crate) fn read(reader: &mut Reader) -> Option<Balance> {
     let algorithm = algorithm(reader);
     hash(reader).or(algorithm)
 }
 
-/// What a word of `load-balance` means; those that have annotations of their own are `None`.
+/// The algorithm of a word of `load-balance`; `None` for those with separate annotations.
 pub(crate) fn by_word(word: &str) -> Option<Balance> {
     match word {
         "round_robin" => Some(Balance::RoundRobin),

@@ -13,38 +13,38 @@ keys! { Annotation {
             .default("false").ingress();
     CANARY_BY_HEADER: String =
         annotation("canary-by-header", types::chars(Class::Basic),
-            "Header that chooses: always is the canary, never the primary, anything else leaves it to the next rule.")
+            "Header field: always selects the canary, never the primary; with any other value the next rule applies.")
             .ingress().risk(Risk::Medium).needs(&[CANARY.row()]);
     CANARY_BY_HEADER_VALUE: String =
         annotation("canary-by-header-value", types::spaced(Class::Basic),
-            "Exact value of the header that chooses the canary.")
+            "Exact value of the header field that selects the canary.")
             .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]);
     CANARY_BY_HEADER_PATTERN: String =
         annotation("canary-by-header-pattern", types::chars(Class::Regex),
-            "Regex on the header's value that chooses the canary.")
+            "Regex for values of the header field that select the canary.")
             .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]);
     CANARY_BY_COOKIE: String =
         annotation("canary-by-cookie", types::chars(Class::Basic),
-            "Cookie that chooses: always is the canary, never the primary.")
+            "Cookie: always selects the canary, never the primary.")
             .ingress().risk(Risk::Medium).needs(&[CANARY.row()]);
     CANARY_WEIGHT: i64 =
         annotation("canary-weight", types::INT, "Share of the remaining requests that go to the canary.")
             .default("0").ingress().needs(&[CANARY.row()]);
     CANARY_WEIGHT_TOTAL: i64 =
-        annotation("canary-weight-total", types::INT, "What the weight is a share of; only values above 100 count.")
+        annotation("canary-weight-total", types::INT, "Total of which the weight is a share; only values above 100 are used.")
             .default("100").ingress().needs(&[CANARY.row()]);
 } }
 
-/// How requests are given to the canary, in this order: header, cookie, weight.
+/// Which requests the canary gets, by these rules in this order: header, cookie, weight.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Canary {
     pub(crate) header: Option<RuleTest>,
     pub(crate) cookie: Option<RuleTest>,
-    /// Share of what the other rules left, from 0 to `weight_total`.
+    /// Share of the requests to which no other rule applies, from 0 to `weight_total`.
     pub(crate) weight: u32,
-    /// What the weight is a share of; at least 100.
+    /// Total of which the weight is a share; at least 100.
     pub(crate) weight_total: u32,
-    /// Whether the session affinity of the primary holds for the canary too (`affinity-canary-behavior: sticky`).
+    /// Whether the session affinity of the primary also applies to the canary (`affinity-canary-behavior: sticky`).
     pub(crate) sticky: bool,
 }
 
@@ -83,7 +83,7 @@ fn header(reader: &mut Reader) -> Option<RuleTest> {
     Some(RuleTest::Header { name, value })
 }
 
-/// A regular expression that does not compile never chooses the canary.
+/// A regular expression that does not compile never selects the canary.
 fn pattern(reader: &mut Reader, source: &str) -> HeaderTest {
     Pattern::new(source).map_or_else(
         |error| {
@@ -97,7 +97,7 @@ fn pattern(reader: &mut Reader, source: &str) -> HeaderTest {
     )
 }
 
-/// The total, of which only values above 100 count.
+/// The total; only values above 100 are used.
 fn weight_total(reader: &mut Reader) -> u32 {
     const DEFAULT: u32 = 100;
     let Some(total) = reader.get(&CANARY_WEIGHT_TOTAL) else {
@@ -115,17 +115,17 @@ fn weight_total(reader: &mut Reader) -> u32 {
         .max(DEFAULT)
 }
 
-/// The weight, held within 0 and the total.
+/// The weight, clamped to 0 and the total.
 fn weight(reader: &mut Reader, total: u32) -> u32 {
     let Some(weight) = reader.get(&CANARY_WEIGHT) else {
         return 0;
     };
-    let held = weight.clamp(0, i64::from(total));
-    if held != weight {
+    let clamped = weight.clamp(0, i64::from(total));
+    if clamped != weight {
         reader.warn(
             &CANARY_WEIGHT,
-            format!("{weight} is not from 0 to {total}; {held} is used"),
+            format!("{weight} is not from 0 to {total}; {clamped} is used"),
         );
     }
-    u32::try_from(held).unwrap_or(total)
+    u32::try_from(clamped).unwrap_or(total)
 }

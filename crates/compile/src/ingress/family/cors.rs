@@ -35,7 +35,7 @@ keys! { Annotation {
             .default("1728000").ingress();
 } }
 
-/// CORS headers and preflight responses, when CORS is on and an origin is allowed.
+/// The CORS policy, if CORS is on and an origin is allowed.
 pub(crate) fn read(reader: &mut Reader) -> Option<Cors> {
     if !reader.on(&ENABLE_CORS) {
         return None;
@@ -50,7 +50,7 @@ pub(crate) fn read(reader: &mut Reader) -> Option<Cors> {
     })
 }
 
-/// The allowed origins. `None` when some were written and none is valid: then no origin is allowed, rather than all.
+/// The allowed origins. `None` if some are listed and none is valid: then no origin is allowed, rather than all.
 fn origins(reader: &mut Reader) -> Option<Origins> {
     if !reader.present(&CORS_ALLOW_ORIGIN) {
         return Some(Origins::Any);
@@ -76,7 +76,7 @@ fn origins(reader: &mut Reader) -> Option<Origins> {
     Some(patterns.map_or(Origins::Any, Origins::List))
 }
 
-/// A header's value as written, else the registry's default.
+/// The value of a header field as written, else the registry's default.
 fn header(reader: &mut Reader, key: &'static Key<String>) -> Option<HeaderValue> {
     reader.parsed(key, parse_header_value).or_else(|| {
         let default = key.entry().default;

@@ -1,4 +1,4 @@
-//! Headers set towards either side.
+//! Header fields of requests and responses.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ keys! { Annotation {
             .risk(Risk::Medium).names(ObjectKind::ConfigMap);
 } }
 
-/// Headers set towards either side.
+/// Header fields of requests and responses.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Headers {
     /// Host towards the backend.
@@ -39,11 +39,11 @@ impl Headers {
         }
     }
 
-    /// The response headers of the ConfigMap that is named; what is read is added to `uses`. Any namespace will do, as in
-    /// ingress-nginx: what can be read that way is bounded by the names that the operator allows.
+    /// The response header fields of the ConfigMap, which is added to `uses`. Any namespace is allowed, as in ingress-nginx,
+    /// because the operator restricts the names of fields.
     ///
     /// # Errors
-    /// Why they cannot be set, in words: the routes are closed rather than served without them.
+    /// Why they cannot be set, as a message: the routes are closed rather than served without them.
     pub(crate) fn response(
         &self,
         inputs: &Inputs<'_>,
@@ -74,7 +74,7 @@ impl Headers {
     }
 }
 
-/// The ConfigMap has to be named with its namespace.
+/// The reference to the ConfigMap must have a namespace.
 fn custom_headers(reader: &mut Reader) -> Option<Name> {
     let named = reader.parsed(&CUSTOM_HEADERS, NameRef::parse)?;
     let Some(namespace) = &named.namespace else {

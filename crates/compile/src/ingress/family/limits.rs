@@ -15,13 +15,13 @@ use crate::ingress::settings;
 
 keys! { Annotation {
     LIMIT_RPS: i64 =
-        annotation("limit-rps", types::INT, "Requests per second and client; zero or less is off.")
+        annotation("limit-rps", types::INT, "Requests per second and client; zero or less is unlimited.")
             .default("0").refuses().protects(Protection::Routes).misnomers(&["rate-limit-rps", "rate-limit"]);
     LIMIT_RPM: i64 =
-        annotation("limit-rpm", types::INT, "Requests per minute and client; zero or less is off.")
+        annotation("limit-rpm", types::INT, "Requests per minute and client; zero or less is unlimited.")
             .default("0").refuses().protects(Protection::Routes);
     LIMIT_CONNECTIONS: i64 =
-        annotation("limit-connections", types::INT, "Requests in progress at a time per client; zero or less is off.")
+        annotation("limit-connections", types::INT, "Concurrent requests per client; zero or less is unlimited.")
             .default("0").refuses().protects(Protection::Routes);
     LIMIT_BURST_MULTIPLIER: i64 =
         annotation("limit-burst-multiplier", types::INT, "Burst as a multiple of the limit, served without delay.")
@@ -29,7 +29,7 @@ keys! { Annotation {
     LIMIT_ALLOWLIST: Vec<IpNet> =
         annotation("limit-allowlist", types::CIDRS, "Clients that are not counted.")
             .alias(&["limit-whitelist"]).refuses();
-    // A throttle slows answers down and never refuses one, so without it nothing is open that should be closed.
+    // Not a protection: it slows responses down and refuses none, so the route may be served without it.
     LIMIT_RATE: i64 =
         annotation("limit-rate", types::INT, "Kilobytes per second of one response.")
             .setting(&settings::client::LIMIT_RATE).not_yet();
@@ -43,14 +43,14 @@ keys! { Annotation {
 pub(crate) struct Limits {
     pub(crate) per_second: Option<Quota>,
     pub(crate) per_minute: Option<Quota>,
-    /// Requests in progress at a time.
+    /// Concurrent requests.
     pub(crate) connections: Option<NonZeroU32>,
     /// Clients that are not counted.
     pub(crate) exempt: IpSet,
 }
 
 impl Limits {
-    /// `None` when nothing is limited.
+    /// `None` if no limit is set.
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let multiplier = reader.count_or_default(&LIMIT_BURST_MULTIPLIER);
         let burst = |rate: NonZeroU32| rate.get().saturating_mul(multiplier);
@@ -66,7 +66,7 @@ impl Limits {
         limited.then_some(limits)
     }
 
-    /// The limits of `ingress`, with the slot of its counters from before, so that they go on.
+    /// The limits of `ingress`. `slot` has the counters of its former version.
     pub(crate) fn policy(&self, ingress: &ParsedIngress, slot: Option<Slot>) -> Arc<table::Limits> {
         Arc::new(table::Limits {
             id: format!("{}/{}", ingress.name, ingress.uid).into(),
@@ -79,7 +79,7 @@ impl Limits {
     }
 }
 
-/// Zero and less are off; more than fits is as good as the most that does.
+/// Zero and less are off; numbers out of range are clamped.
 fn limit(reader: &Reader, key: &Key<i64>) -> Option<NonZeroU32> {
     let value = reader.get(key).filter(|value| *value > 0)?;
     NonZeroU32::new(u32::try_from(value).unwrap_or(u32::MAX))

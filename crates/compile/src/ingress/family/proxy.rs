@@ -1,4 +1,4 @@
-//! Talking to the backend: protocol, timeouts, bodies and buffers.
+//! Connections to the backend: protocol, timeouts, bodies and buffers.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ keys! { Annotation {
             .setting(&settings::upstream::PROXY_BODY_SIZE).risk(Risk::Medium);
     CLIENT_BODY_BUFFER_SIZE: SizeText =
         annotation("client-body-buffer-size", types::SIZE_TEXT,
-            "Request body kept in memory, the rest goes to a file; counts only without a unit or with k or m.")
+            "Request body kept in memory, the rest is written to a file; used only without a unit or with k or m.")
             .setting(&settings::client::CLIENT_BODY_BUFFER_SIZE).refuses();
     PROXY_REQUEST_BUFFERING: bool =
         annotation("proxy-request-buffering", types::ON_OFF,
@@ -60,7 +60,7 @@ keys! { Annotation {
             .default("false").refuses().inert();
 } }
 
-/// What a word of `backend-protocol` means.
+/// The protocol of a word of `backend-protocol`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Known(BackendProtocol),
@@ -132,7 +132,7 @@ impl Proxy {
     }
 }
 
-/// Forwarding as the settings have it, with an Ingress's annotations over it.
+/// Forwarding as in the settings, overridden by the annotations of an Ingress.
 pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) -> Forwarding {
     let proxy = &annotations.proxy;
     let replace = &annotations.replace;
@@ -164,17 +164,17 @@ pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) 
     }
 }
 
-/// A bound of zero is none.
+/// Zero is unlimited.
 pub(crate) fn body_limit(bytes: u64) -> Option<u64> {
     (bytes > 0).then_some(bytes)
 }
 
-/// A number of bytes that are held in memory.
+/// A number of bytes that are kept in memory.
 pub(crate) fn memory(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-/// Nothing that speaks HTTP would get a sensible response from a FastCGI backend.
+/// FastCGI closes the routes, as no response to an HTTP request can be expected from such a backend.
 fn protocol(reader: &mut Reader) -> Option<BackendProtocol> {
     match reader.get(&BACKEND_PROTOCOL)? {
         Protocol::Known(protocol) => Some(protocol),
@@ -185,7 +185,7 @@ fn protocol(reader: &mut Reader) -> Option<BackendProtocol> {
     }
 }
 
-/// A size with `b` or `g` is valid and does not count, as in ingress-nginx.
+/// A size with `b` or `g` is valid and ignored, as in ingress-nginx.
 fn client_body_buffer_size(reader: &mut Reader) -> Option<u64> {
     let size = reader.get(&CLIENT_BODY_BUFFER_SIZE)?;
     if !size.counts {

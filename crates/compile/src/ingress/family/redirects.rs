@@ -22,7 +22,7 @@ keys! { Annotation {
         annotation("use-port-in-redirects", types::BOOL, "Adds the https listening port to the redirect to https.")
             .setting(&settings::redirects::USE_PORT_IN_REDIRECTS);
     RELATIVE_REDIRECTS: bool =
-        annotation("relative-redirects", types::BOOL, "Redirects that the proxy itself makes carry a path only.")
+        annotation("relative-redirects", types::BOOL, "Redirects of the proxy itself have only a path in Location.")
             .setting(&settings::redirects::RELATIVE_REDIRECTS).refuses();
     PERMANENT_REDIRECT: String =
         annotation("permanent-redirect", types::chars(Class::Url),
@@ -34,7 +34,7 @@ keys! { Annotation {
             .default("301").refuses();
     TEMPORAL_REDIRECT: String =
         annotation("temporal-redirect", types::chars(Class::Url),
-            "Redirects every request temporarily to this http or https URL; wins over permanent-redirect.")
+            "Redirects every request temporarily to this http or https URL; takes precedence over permanent-redirect.")
             .risk(Risk::Medium).refuses();
     TEMPORAL_REDIRECT_CODE: i64 =
         annotation("temporal-redirect-code", types::INT,
@@ -42,26 +42,26 @@ keys! { Annotation {
             .default("302").refuses();
     FROM_TO_WWW_REDIRECT: bool =
         annotation("from-to-www-redirect", types::BOOL,
-            "Redirects www.HOST to HOST, or HOST to www.HOST when the rule names that.")
+            "Redirects www.HOST to HOST, or HOST to www.HOST if the host of the rule is www.HOST.")
             .default("false").refuses();
 } }
 
 /// Redirects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Redirects {
-    /// http to https when the host has a certificate.
+    /// http to https if the host has a certificate.
     pub(crate) ssl: Option<bool>,
     /// http to https in any case.
     pub(crate) force_ssl: Option<bool>,
-    /// Keep the final slash of the path on the way to https.
+    /// Keep the final slash of the path in redirects to https.
     pub(crate) preserve_trailing_slash: Option<bool>,
-    /// Name the https port on the way to https.
+    /// Add the https port to redirects to https.
     pub(crate) use_port: Option<bool>,
-    /// Redirects that the proxy makes carry a path only.
+    /// Redirects of the proxy itself have only a path in `Location`.
     pub(crate) relative: Option<bool>,
     /// Redirect between the host with and without `www.`. Off when not set.
     pub(crate) from_to_www: Option<bool>,
-    /// Every request is answered with this redirect.
+    /// The redirect for every request.
     pub(crate) fixed: Option<Redirect>,
 }
 
@@ -74,7 +74,7 @@ impl Redirects {
             use_port: reader.get(&USE_PORT_IN_REDIRECTS),
             ..Self::default()
         };
-        // One parser reads these together in ingress-nginx, so one bad member drops them together.
+        // One parser reads these together in ingress-nginx, so one invalid value drops all of them.
         if let Ok(fixed) = fixed(reader) {
             redirects.fixed = fixed;
             redirects.relative = reader.get(&RELATIVE_REDIRECTS);
@@ -84,7 +84,7 @@ impl Redirects {
     }
 }
 
-/// A temporal redirect whose target is not a web address.
+/// A temporal redirect whose target is not an http or https URL.
 struct WrongScheme;
 
 fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
@@ -112,13 +112,13 @@ fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
     Ok(Some(Redirect { status, location }))
 }
 
-/// The status an annotation asks for, from 300 to `highest`, else the default.
+/// The configured status, from 300 to `highest`, else the default.
 fn code(reader: &mut Reader, key: &Key<i64>, highest: i64, default: StatusCode) -> StatusCode {
-    let Some(wanted) = reader.get(key) else {
+    let Some(configured) = reader.get(key) else {
         return default;
     };
-    let in_range = (300..=highest).contains(&wanted);
-    let code = u16::try_from(wanted)
+    let in_range = (300..=highest).contains(&configured);
+    let code = u16::try_from(configured)
         .ok()
         .filter(|_| in_range)
         .and_then(|code| StatusCode::from_u16(code).ok());
@@ -126,7 +126,7 @@ fn code(reader: &mut Reader, key: &Key<i64>, highest: i64, default: StatusCode) 
         reader.reject(
             key,
             OnInvalid::Ignore,
-            &format!("{wanted} is not from 300 to {highest}"),
+            &format!("{configured} is not from 300 to {highest}"),
         );
         default
     })

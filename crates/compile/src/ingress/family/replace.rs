@@ -1,4 +1,4 @@
-//! Replacements in what the backend sends: cookies, `Location` and `Refresh`.
+//! Replacements in responses of the backend: cookies, `Location` and `Refresh`.
 
 use headgate_table::ReplaceRule;
 
@@ -31,9 +31,9 @@ pub(crate) struct Replacements {
     pub(crate) cookie_domain: Option<Option<ReplaceRule>>,
     /// In the Path of cookies.
     pub(crate) cookie_path: Option<Option<ReplaceRule>>,
-    /// Start of `Location` and `Refresh`; see [`location`].
+    /// Start of `Location` and `Refresh` that is replaced; see [`location`].
     pub(crate) redirect_from: Option<String>,
-    /// What replaces it.
+    /// Its replacement.
     pub(crate) redirect_to: Option<String>,
 }
 
@@ -58,9 +58,8 @@ impl Replacements {
     }
 }
 
-/// What `proxy-redirect-from` and `proxy-redirect-to` mean together: `to` counts only when `from` is neither `off` nor
-/// `default`. The latter is nginx's own address of the backend, which, with one name for all endpoints, finds nothing to
-/// replace.
+/// The rule of `proxy-redirect-from` and `proxy-redirect-to`, unless `from` is `off` or `default`. In nginx the latter is the
+/// address in `proxy_pass`, which never matches, as ingress-nginx uses one name for all endpoints.
 pub(crate) fn location(from: &str, to: &str) -> Option<ReplaceRule> {
     match (from.trim(), to.trim()) {
         ("" | "off" | "default", _) | (_, "" | "off") => None,

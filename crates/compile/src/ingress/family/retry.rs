@@ -1,4 +1,4 @@
-//! When another endpoint is tried.
+//! Retries with another endpoint.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -11,23 +11,23 @@ use crate::ingress::settings::{self, UpstreamDefaults};
 
 keys! { Annotation {
     PROXY_NEXT_UPSTREAM: NextUpstream =
-        annotation("proxy-next-upstream", types::NEXT_UPSTREAM, "On what another endpoint is tried.")
+        annotation("proxy-next-upstream", types::NEXT_UPSTREAM, "Conditions under which another endpoint is tried.")
             .setting(&settings::upstream::PROXY_NEXT_UPSTREAM).risk(Risk::Medium);
     PROXY_NEXT_UPSTREAM_TIMEOUT: i64 =
-        annotation("proxy-next-upstream-timeout", types::INT, "Seconds for all tries; 0 is unlimited.")
+        annotation("proxy-next-upstream-timeout", types::INT, "Seconds for all attempts; 0 is unlimited.")
             .setting(&settings::upstream::PROXY_NEXT_UPSTREAM_TIMEOUT);
     PROXY_NEXT_UPSTREAM_TRIES: i64 =
-        annotation("proxy-next-upstream-tries", types::INT, "Tries in all; 0 is unlimited.")
+        annotation("proxy-next-upstream-tries", types::INT, "Maximum attempts, including the first; 0 is unlimited.")
             .setting(&settings::upstream::PROXY_NEXT_UPSTREAM_TRIES);
 } }
 
-/// When another endpoint is tried. Everything not set has its default in the ConfigMap.
+/// When a request is retried with another endpoint. Everything not set has its default in the ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Retry {
     pub(crate) next: Option<NextUpstream>,
-    /// Time for all tries; zero is unlimited.
+    /// Time for all attempts; zero is unlimited.
     pub(crate) timeout: Option<Duration>,
-    /// Tries in all; zero is unlimited.
+    /// Maximum attempts; zero is unlimited.
     pub(crate) tries: Option<u32>,
 }
 
@@ -41,7 +41,7 @@ impl Retry {
         }
     }
 
-    /// `retry-non-idempotent` of the ConfigMap holds whatever conditions are set.
+    /// `retry-non-idempotent` of the ConfigMap applies with any conditions.
     pub(crate) fn policy(&self, defaults: &UpstreamDefaults) -> table::Retry {
         let retry = &defaults.forwarding.retry;
         let (on, non_idempotent) = match self.next {
@@ -60,7 +60,7 @@ impl Retry {
     }
 }
 
-/// A bound of zero is none.
+/// Zero is unlimited.
 pub(crate) fn unless_zero(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }

@@ -1,4 +1,4 @@
-//! Which requests an Ingress takes, and how their path changes.
+//! Which requests an Ingress serves, and how their path is rewritten.
 
 use std::sync::Arc;
 
@@ -36,27 +36,27 @@ keys! { Annotation {
             .setting(&settings::upstream::SERVICE_UPSTREAM).ingress();
 } }
 
-/// Which requests, and how their path changes.
+/// Which requests an Ingress serves, and how their path is rewritten.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Routing {
     pub(crate) rewrite_target: Option<Box<RewriteTarget>>,
     /// Paths are regexes. Off when not set.
     pub(crate) use_regex: Option<bool>,
-    /// `/` of the host goes here.
+    /// `/` of the host is redirected to this path.
     pub(crate) app_root: Option<AppRoot>,
-    /// `Some` when there are further names of the host, even if none of them is usable.
+    /// `Some` if aliases are configured, even if none of them is valid.
     pub(crate) server_aliases: Option<Box<ServerAliases>>,
-    /// Service of the same namespace for when the backend has no endpoints.
+    /// Service of the same namespace that is used while the backend has no endpoints.
     pub(crate) default_backend: Option<String>,
-    /// Use the Service's cluster address. An invalid value is `Some(false)`, whatever the ConfigMap says.
+    /// Use the Service's cluster address. An invalid value is `Some(false)`, which overrides the ConfigMap.
     pub(crate) service_upstream: Option<bool>,
 }
 
-/// What the path of a request becomes, and the headers that tell of it.
+/// The new path of a request, and the `X-Forwarded-Prefix` field.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct RewriteTarget {
     source: String,
-    /// `None`: a template is broken, so that nothing is rewritten.
+    /// `None`: a template is invalid, so paths are not rewritten.
     templates: Option<Templates>,
 }
 
@@ -66,7 +66,7 @@ struct Templates {
     forwarded_prefix: Option<Template>,
 }
 
-/// Further names of a host.
+/// Aliases of a host.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct ServerAliases {
     /// Lower-case.
@@ -90,13 +90,13 @@ impl Routing {
         }
     }
 
-    /// Whether `path` of this Ingress is a regular expression, which makes all paths of its host some: by `use-regex`, or a
-    /// rewrite that changes it.
+    /// Whether `path` of this Ingress is a regular expression, which puts its host into regex mode: by `use-regex`, or a rewrite
+    /// that changes it.
     pub(crate) fn is_regex(&self, path: &str) -> bool {
         self.use_regex == Some(true) || self.changed(path).is_some()
     }
 
-    /// The rewrite of `path`, unless it is to the very same.
+    /// The rewrite of `path`, unless its target is equal.
     pub(crate) fn changed(&self, path: &str) -> Option<&RewriteTarget> {
         let target = self.rewrite_target.as_deref();
         target.filter(|target| target.source != path)
@@ -119,7 +119,7 @@ impl RewriteTarget {
         Some(Self { source, templates })
     }
 
-    /// The rewriting of what `pattern` finds; a broken template rewrites nothing.
+    /// The rewrite of paths that match `pattern`; none if a template is invalid.
     pub(crate) fn rewrite(&self, pattern: Arc<Pattern>) -> Option<Rewrite> {
         let templates = self.templates.as_ref()?;
         let is_url = |scheme| self.source.starts_with(scheme);
@@ -154,7 +154,7 @@ impl ServerAliases {
                 break;
             }
             left -= 1;
-            // nginx compares regex names without regard to case; requests come here in lower case.
+            // nginx compares regex names case-insensitively; host names of requests are in lower case here.
             match Pattern::case_insensitive(source) {
                 Ok(pattern) => aliases.expressions.push(pattern),
                 Err(error) => {

@@ -10,11 +10,11 @@ keys! { Annotation {
             .setting(&settings::tls::SSL_CIPHERS).default("").ingress().refuses().not_yet();
     SSL_PREFER_SERVER_CIPHERS: bool =
         annotation("ssl-prefer-server-ciphers", types::BOOL,
-            "The server's order of cipher suites wins; here it always does.")
+            "The server's order of cipher suites takes precedence; here it always does.")
             .default("true").ingress().inert();
     SSL_PASSTHROUGH: bool =
         annotation("ssl-passthrough", types::BOOL,
-            "Hands TLS of the host to the backend undecrypted; needs --enable-ssl-passthrough.")
+            "Forwards TLS connections of the host to the backend undecrypted; needs --enable-ssl-passthrough.")
             .default("false").ingress().refuses().not_yet().protects(Protection::Routes)
             .needs_flag(Flag::SslPassthrough);
 } }

@@ -51,7 +51,7 @@ pub(crate) struct UpstreamTls {
     pub(crate) secret: Name,
     /// Verify the backend's certificate against the Secret's `ca.crt`.
     pub(crate) verify: bool,
-    /// Longest chain accepted.
+    /// Maximum length of the chain.
     pub(crate) verify_depth: u32,
     /// Send the name.
     pub(crate) server_name: bool,
@@ -72,10 +72,10 @@ impl UpstreamTls {
         })
     }
 
-    /// The policy for an Ingress of `namespace`; what is read is added to `uses`.
+    /// The policy for an Ingress of `namespace`; its Secret is added to `uses`.
     ///
     /// # Errors
-    /// Why the backends cannot be spoken to as the Ingress says, in words: the routes are closed.
+    /// Why TLS cannot be configured, as a message: the routes are closed.
     pub(crate) fn policy(
         &self,
         namespace: &str,
@@ -92,7 +92,7 @@ impl UpstreamTls {
         let secret = secret.ok_or_else(|| format!("there is no Secret {name}"))?;
         let client = match secret.get("tls.crt") {
             None => None,
-            Some(_) => Some(inputs.certificates.of(name, inputs.snapshot)?),
+            Some(_) => Some(inputs.certificates.current(name, inputs.snapshot)?),
         };
         let authorities =
             authorities(&secret).map_err(|reason| format!("Secret {name} {reason}"))?;
@@ -125,7 +125,7 @@ impl UpstreamTls {
         ))
     }
 
-    /// Everything that makes one connection different from another.
+    /// Contains everything by which connections differ.
     fn identity(&self, client: Option<&Certificate>, secret: &Secret) -> Arc<str> {
         let fingerprint = client.map_or("", |client| &client.fingerprint);
         let trust = secret

@@ -15,7 +15,7 @@ pub(super) struct Canaries<'a> {
 }
 
 /// A canary of one route.
-pub(super) struct Join<'a> {
+pub(super) struct RouteCanary<'a> {
     attached: &'a AttachedIngress,
     backend: &'a Backend,
     rules: &'a Canary,
@@ -45,42 +45,42 @@ impl<'a> Canaries<'a> {
     }
 
     /// The canaries for the route of `path`: those of all canary Ingresses with the same path and kind, the oldest first.
-    /// One that names the primary's own Service port splits nothing.
+    /// One with the Service port of the primary is skipped.
     pub(super) fn of(
         &mut self,
         path: &str,
         kind: PathKind,
         primary: &Backend,
         findings: &mut Vec<Finding>,
-    ) -> Vec<Join<'a>> {
+    ) -> Vec<RouteCanary<'a>> {
         let same = self
             .candidates
             .iter_mut()
             .filter(|candidate| candidate.path == path && candidate.kind == kind);
-        let mut joined = Vec::new();
+        let mut canaries = Vec::new();
         for candidate in same {
             candidate.matched = true;
             let ingress = &candidate.attached.ingress;
             if candidate.backend.id == primary.id {
                 let message = format!(
-                    "the canary and the Ingress it stands beside send requests to the same {}; nothing is split",
+                    "the canary and its primary send requests to the same {}; the canary is ignored",
                     primary.id
                 );
                 findings.push(ingress.finding(Severity::Warning, "spec.rules", message));
                 continue;
             }
             if let Some(rules) = &ingress.annotations.canary {
-                joined.push(Join {
+                canaries.push(RouteCanary {
                     attached: candidate.attached,
                     backend: candidate.backend,
                     rules,
                 });
             }
         }
-        joined
+        canaries
     }
 
-    /// Findings for paths that no route has.
+    /// Findings for paths without a primary.
     pub(super) fn unmatched(self, findings: &mut Vec<Finding>) {
         let host = self.host;
         let unmatched = self
@@ -89,7 +89,7 @@ impl<'a> Canaries<'a> {
             .filter(|candidate| !candidate.matched);
         findings.extend(unmatched.map(|Candidate { attached, path, kind, .. }| {
             let message = format!(
-                "no Ingress has {kind:?} {path} of host {host} for this canary to stand beside; it is ignored there"
+                "no primary Ingress has {kind:?} {path} of host {host}; the canary is ignored there"
             );
             attached
                 .ingress
@@ -98,7 +98,7 @@ impl<'a> Canaries<'a> {
     }
 }
 
-/// The paths of a canary; for the catch-all, a default backend alone is its root.
+/// The paths of a canary; for the catch-all, `spec.defaultBackend` without rules is its root.
 fn candidates<'a>(host: &str, attached: &'a AttachedIngress) -> Vec<Candidate<'a>> {
     let ingress = &attached.ingress;
     let candidate = |path, kind, backend| Candidate {
@@ -120,10 +120,10 @@ fn candidates<'a>(host: &str, attached: &'a AttachedIngress) -> Vec<Candidate<'a
         .collect()
 }
 
-/// Puts the canaries of a route, spoken to by `transport`, into its split. The rules of headers go before those of cookies,
-/// and these before weights, whichever canary they are of.
-pub(super) fn join(
-    canaries: &[Join<'_>],
+/// Adds the canaries of a route to its split, with `transport`. Header rules come before cookie rules, and these before
+/// weights, across all canaries.
+pub(super) fn add_canaries(
+    canaries: &[RouteCanary<'_>],
     transport: &Transport,
     split: &mut SplitDraft,
     findings: &mut Vec<Finding>,
@@ -137,7 +137,7 @@ pub(super) fn join(
     split.alternatives = alternatives
         .map(
             |(
-                Join {
+                RouteCanary {
                     attached, backend, ..
                 },
                 weight,
@@ -162,23 +162,22 @@ pub(super) fn join(
     }
 }
 
-/// The weights as shares of one total. Where they add up to more than it, the later canaries get what the earlier ones
-/// leave.
-fn weights(canaries: &[Join<'_>], findings: &mut Vec<Finding>) -> (Vec<u32>, u32) {
+/// The weights as shares of one total. If their sum exceeds it, older canaries come first and later ones get the rest.
+fn weights(canaries: &[RouteCanary<'_>], findings: &mut Vec<Finding>) -> (Vec<u32>, u32) {
     let total = common_total(canaries);
     let mut left = total;
     let mut weights = Vec::with_capacity(canaries.len());
-    for Join {
+    for RouteCanary {
         attached, rules, ..
     } in canaries
     {
         let scaled =
             u64::from(rules.weight) * u64::from(total) / u64::from(rules.weight_total.max(1));
-        let wanted = u32::try_from(scaled).unwrap_or(u32::MAX);
-        let weight = wanted.min(left);
-        if weight < wanted {
+        let requested = u32::try_from(scaled).unwrap_or(u32::MAX);
+        let weight = requested.min(left);
+        if weight < requested {
             let message = format!(
-                "the weights of the canaries of one path exceed their total of {total}: older ones leave {weight} of the {wanted} for this one"
+                "the weights of the canaries of one path exceed their total of {total}: older ones leave {weight} of the {requested} for this one"
             );
             findings.push(attached.ingress.annotation_finding(
                 Severity::Warning,
@@ -192,8 +191,8 @@ fn weights(canaries: &[Join<'_>], findings: &mut Vec<Finding>) -> (Vec<u32>, u32
     (weights, total)
 }
 
-/// The least common multiple of the canaries' totals, or the largest of them where that is out of range.
-fn common_total(canaries: &[Join<'_>]) -> u32 {
+/// The least common multiple of the canaries' totals, or the largest of them if that is out of range.
+fn common_total(canaries: &[RouteCanary<'_>]) -> u32 {
     let totals = || {
         canaries
             .iter()
@@ -205,7 +204,7 @@ fn common_total(canaries: &[Join<'_>]) -> u32 {
     multiple.or_else(|| totals().max()).unwrap_or(1)
 }
 
-/// Euclid's.
+/// Euclid's algorithm.
 fn common_divisor(one: u32, other: u32) -> u32 {
     if other == 0 {
         one

@@ -21,10 +21,10 @@ use crate::{Kind, ObjectRef};
 
 /// The routes of a host in their order.
 pub(super) struct Routes {
-    /// Takes what no other takes.
+    /// Serves what no other route matches.
     pub(super) root: RouteDraft<()>,
     pub(super) others: Vec<RouteDraft<()>>,
-    /// All paths are expressions.
+    /// The host is in regex mode.
     pub(super) regex: bool,
 }
 
@@ -76,15 +76,15 @@ pub(super) fn draft(
     }
 }
 
-/// Whether the paths of `host` are regular expressions, all of them.
+/// Whether `host` is in regex mode, in which all its paths are regular expressions.
 pub(super) fn in_regex_mode(host: &str, primaries: &[&AttachedIngress]) -> bool {
     let declared = declared(host, primaries, &mut Vec::new());
     is_regex_mode(&Root::of(host, primaries, &declared), &declared)
 }
 
 fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
-    let wanted = |(attached, rule): &Declared<'_>| wants_regex(attached, &rule.path);
-    root.wants_regex(declared) || declared.iter().any(wanted)
+    let is_regex = |(attached, rule): &Declared<'_>| is_regex(attached, &rule.path);
+    root.is_regex(declared) || declared.iter().any(is_regex)
 }
 
 /// A path and the Ingress that declares it.
@@ -92,13 +92,13 @@ type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
 
 /// Which Ingress owns the root of a host.
 enum Root<'a> {
-    /// The oldest Ingress with nothing but a default backend takes over the root of the catch-all.
+    /// The oldest Ingress with only a default backend owns the root of the catch-all.
     CatchAll(&'a AttachedIngress),
     /// The Ingress that declares `/`.
     Declared(&'a AttachedIngress, &'a PathRule),
     /// The Ingress that created the host.
     Creator(&'a AttachedIngress),
-    /// The catch-all host has no creator, however many Ingresses add paths to it.
+    /// The catch-all host has no creator, even if Ingresses add paths to it.
     BuiltIn,
 }
 
@@ -120,10 +120,10 @@ impl<'a> Root<'a> {
         }
     }
 
-    /// The default location of a host has all annotations of its creator, `use-regex` and rewrites among them; but a
-    /// rewrite to the very path that the creator declares is meant to change nothing. A declared root counts among the
-    /// declared paths, and a catch-all's is never rewritten.
-    fn wants_regex(&self, declared: &[Declared<'_>]) -> bool {
+    /// Whether the root puts the host into regex mode. The default location of a host has all annotations of its creator,
+    /// including `use-regex` and rewrites; but a rewrite to the very path that the creator declares changes nothing. A declared
+    /// root is one of the declared paths, and the root of the catch-all is never rewritten.
+    fn is_regex(&self, declared: &[Declared<'_>]) -> bool {
         let Self::Creator(creator) = self else {
             return false;
         };
@@ -132,18 +132,18 @@ impl<'a> Root<'a> {
             .filter(|(attached, _)| attached.ingress.name == creator.ingress.name)
             .peekable();
         match own.peek() {
-            None => wants_regex(creator, "/"),
-            Some(_) => own.any(|(_, rule)| wants_regex(creator, &rule.path)),
+            None => is_regex(creator, "/"),
+            Some(_) => own.any(|(_, rule)| is_regex(creator, &rule.path)),
         }
     }
 }
 
 /// Whether a location puts its host into regex mode: by `use-regex`, or a rewrite that changes its path.
-fn wants_regex(attached: &AttachedIngress, path: &str) -> bool {
+fn is_regex(attached: &AttachedIngress, path: &str) -> bool {
     attached.ingress.annotations.routing.is_regex(path)
 }
 
-/// All paths in the order of their Ingresses' age. Of the same path and kind, the first stays.
+/// All paths in the order of their Ingresses' age. Of the same path and kind, the first is kept.
 fn declared<'a>(
     host: &str,
     primaries: &[&'a AttachedIngress],
@@ -183,8 +183,8 @@ fn first_of_each<'a>(
     let mut first = Vec::new();
     for (attached, rule) in all {
         match seen.entry((key(rule), rule.kind)) {
-            Entry::Vacant(free) => {
-                free.insert(attached);
+            Entry::Vacant(vacant) => {
+                vacant.insert(attached);
                 first.push((attached, rule));
             }
             Entry::Occupied(owner) => {
@@ -214,7 +214,7 @@ fn is_root(rule: &PathRule) -> bool {
     &*rule.path == "/" && rule.kind == PathKind::Prefix
 }
 
-/// The exact paths among those beside the root: a prefix of the same text has only its form with a slash in regex mode.
+/// The exact paths: in regex mode, a prefix of the same text has only its form with a final slash.
 fn exact_paths(declared: &[Declared<'_>]) -> Vec<Arc<str>> {
     let exact = declared
         .iter()
@@ -238,8 +238,8 @@ impl<'a> Drafter<'a, '_> {
         self.finish(attached, &rule.path, rule.kind, Some(&rule.backend), target)
     }
 
-    /// The root of a host that no Ingress declares one for: the default backend, under all annotations of the Ingress
-    /// that created the host, so that an unmatched path is as protected as the others.
+    /// The root of a host without a declared one: the default backend, with all annotations of the Ingress that created the
+    /// host, so that an unmatched path is as protected as the others.
     fn default_root(&mut self, attached: &'a AttachedIngress) -> RouteDraft<()> {
         let path: Arc<str> = "/".into();
         let target = match &attached.ingress.default_backend {
@@ -253,7 +253,7 @@ impl<'a> Drafter<'a, '_> {
         self.finish(attached, &path, PathKind::Prefix, names, target)
     }
 
-    /// The root of the catch-all while no Ingress has taken it.
+    /// The root of the catch-all if no Ingress owns it.
     fn built_in_root(&self) -> RouteDraft<()> {
         let target = match self.closing.all() {
             Some(closed) => TargetDraft::Closed(closed),
@@ -273,8 +273,8 @@ impl<'a> Drafter<'a, '_> {
         }
     }
 
-    /// The root of the catch-all for an Ingress that has only a default backend: its annotations but redirects and
-    /// rewrites. Others that declare the root get a finding.
+    /// The root of the catch-all for an Ingress with only a default backend: with its annotations except redirects and rewrites.
+    /// Other Ingresses that declare the root get a finding.
     fn catch_all_root(
         &mut self,
         attached: &'a AttachedIngress,
@@ -337,7 +337,7 @@ impl<'a> Drafter<'a, '_> {
         self.owned(attached, names, draft, policy, target)
     }
 
-    /// A route of an Ingress, whose path names the Service of `names`.
+    /// A route of an Ingress, whose path refers to the Service of `names`.
     fn owned(
         &self,
         attached: &AttachedIngress,
@@ -357,7 +357,7 @@ impl<'a> Drafter<'a, '_> {
         }
     }
 
-    /// The order is decided already, so all have the same precedence.
+    /// The routes are already in order, so all have the same precedence.
     fn draft(&self, path: PathDraft, policy: RoutePolicy, target: TargetDraft) -> RouteDraft<()> {
         RouteDraft {
             universes: smallvec![self.inputs.universe.clone()],
@@ -390,7 +390,7 @@ impl<'a> Drafter<'a, '_> {
         };
         let mut split = SplitDraft::new(service(backend));
         split.fallback = attached.ingress.fallback().as_ref().map(service);
-        canary::join(&canaries, transport, &mut split, self.findings);
+        canary::add_canaries(&canaries, transport, &mut split, self.findings);
         TargetDraft::Split(split)
     }
 
@@ -404,7 +404,7 @@ impl<'a> Drafter<'a, '_> {
         TargetDraft::DefaultBackend(backend)
     }
 
-    /// Exempt are paths of the Ingress, not of requests (behaviour.md 4.6).
+    /// Exemptions apply to paths of the Ingress, not of requests (behaviour.md 4.6).
     fn https(&self, attached: &AttachedIngress, path: &str) -> HttpsRedirect {
         let (own, defaults) = (
             &attached.ingress.annotations.redirects,
@@ -430,18 +430,19 @@ impl<'a> Drafter<'a, '_> {
         if !self.regex {
             return None;
         }
-        // A path that is no expression has no route either, which is a finding of its own.
+        // A path that is not a valid expression has no route either, which is a separate finding.
         let pattern = self.pattern(path).ok()?;
         target.rewrite(pattern).map(Arc::new)
     }
 
-    /// Paths are searched without regard to case; thousands of hosts share `/api(/|$)(.*)`.
+    /// Case-insensitive, and interned because thousands of hosts share expressions such as `/api(/|$)(.*)`.
     fn pattern(&mut self, source: &str) -> Result<Arc<Pattern>, PatternError> {
         let make = || Pattern::case_insensitive(source);
         self.inputs.patterns.get(source, make)
     }
 
-    /// The texts under which a route is searched in regex mode, each with its expression. A path that is none is not served.
+    /// The texts that a route matches in regex mode, each with its expression. A path that is not a valid expression is not
+    /// served.
     fn expressions(
         &mut self,
         attached: &AttachedIngress,
@@ -450,9 +451,9 @@ impl<'a> Drafter<'a, '_> {
     ) -> SmallVec<[(Arc<str>, Arc<Pattern>); 1]> {
         let mut expressions = SmallVec::new();
         if path.kind == PathKind::Prefix && &*path.path == "/" {
-            return expressions; // the root is not searched
+            return expressions; // the root matches the rest
         }
-        for text in searched(path, attached, rewrites, &self.exact) {
+        for text in regex_texts(path, attached, rewrites, &self.exact) {
             match self.pattern(&format!("^{text}")) {
                 Ok(pattern) => expressions.push((text, pattern)),
                 Err(error) => {
@@ -471,9 +472,9 @@ impl<'a> Drafter<'a, '_> {
     }
 }
 
-/// The texts under which a route is searched in regex mode: a plain prefix both with a final slash and without, where no
-/// exact path is the same; anything else as written (behaviour.md 2.4).
-fn searched(
+/// The texts that a route matches in regex mode: for a plain prefix, with a final slash and, unless it is also an exact path,
+/// without; anything else as written (behaviour.md 2.4).
+fn regex_texts(
     path: &PathDraft,
     attached: &AttachedIngress,
     rewrites: bool,

@@ -1,4 +1,4 @@
-//! Which certificate a host gets (behaviour.md 4.2).
+//! Which certificate a host serves (behaviour.md 4.2).
 
 use headgate_table::{CATCH_ALL, HostTls};
 
@@ -6,8 +6,8 @@ use super::{AttachedIngress, Inputs};
 use crate::Name;
 use crate::finding::{Finding, Severity};
 
-/// The first Ingress of the host with any `tls` entry decides, even when its Secret is broken: then the default
-/// certificate serves, and the host still counts as one with TLS.
+/// The first Ingress of the host with any `tls` entry decides, even if its Secret is invalid: then the host has the default
+/// certificate and still counts as one with TLS.
 pub(super) fn choose(
     host: &str,
     primaries: &[&AttachedIngress],

@@ -1,4 +1,4 @@
-//! Finding a host among the rules of one Ingress, which may be ten thousand.
+//! Lookup of a host among the rules of one Ingress, of which there can be ten thousand.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,19 +7,19 @@ use foldhash::fast::RandomState;
 
 use super::HostRules;
 
-/// Where which host is among thousands; a few are looked through instead, which takes no room.
+/// The positions of hosts, if there are many. A few are searched linearly instead, which needs no memory.
 #[derive(Debug, Default)]
 #[expect(
     clippy::box_collection,
-    reason = "tens of thousands of Ingresses have none, and each would hold the room of an empty map"
+    reason = "tens of thousands of Ingresses have no map, and each would have the size of an empty one"
 )]
 pub(super) struct Positions(Option<Box<HashMap<Arc<str>, usize, RandomState>>>);
 
 impl Positions {
-    /// Hosts that are looked through.
+    /// Maximum number of hosts that are searched linearly.
     const FEW: usize = 16;
 
-    /// Where `host` is in `hosts`.
+    /// The position of `host` in `hosts`.
     pub(super) fn of(&self, host: &str, hosts: &[HostRules]) -> Option<usize> {
         match &self.0 {
             Some(positions) => positions.get(host).copied(),
@@ -27,7 +27,7 @@ impl Positions {
         }
     }
 
-    /// The last of `hosts` is new.
+    /// Adds the last of `hosts`, which is new.
     pub(super) fn added(&mut self, hosts: &[HostRules]) {
         if hosts.len() <= Self::FEW {
             return;
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn found_before_and_after_there_are_many() {
+    fn hosts_are_found_with_and_without_a_map() {
         let (mut positions, mut hosts) = (Positions::default(), Vec::new());
         for n in 0..3 * Positions::FEW {
             let name = |n: usize| format!("h{n}.example");

@@ -1,48 +1,48 @@
-//! What an annotation and a ConfigMap key have in common.
+//! Registry entries: the common properties of annotations and ConfigMap keys.
 
 use super::Kind;
 use crate::Kind as ObjectKind;
 
-/// An entry of a registry: what an annotation and a ConfigMap key have in common.
+/// An entry of a registry: the common properties of an annotation and a ConfigMap key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry {
     /// The name; of an annotation without its prefix.
     pub name: &'static str,
     /// The type of the value and its validator.
     pub kind: Kind,
-    /// What applies without it, in the form it would be written; empty for "off" or "none".
+    /// The default, as it would be written; empty for "off" or "none".
     pub default: &'static str,
-    /// What an invalid value does.
+    /// The consequence of an invalid value.
     pub on_invalid: OnInvalid,
-    /// Whether it works here.
+    /// Whether it is honoured.
     pub support: Support,
-    /// What it protects once its value switches it on; `None` for most.
+    /// What it protects when its value switches it on; `None` for most.
     pub protects: Option<Protection>,
-    /// The kind of the object that the value names, with or without its namespace.
+    /// The kind of the object that the value refers to, with or without its namespace.
     pub names: Option<ObjectKind>,
-    /// One line: what it does.
+    /// Its documentation in one line.
     pub doc: &'static str,
 }
 
-/// What an invalid value does.
+/// The consequence of an invalid value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnInvalid {
     /// The whole Ingress is refused (class A): its last good version stays in service; without one it is not served.
     RefuseIngress,
-    /// The routes answer 503 (class B).
+    /// The routes respond with 503 (class B).
     Close,
     /// The value is ignored, the default or the ConfigMap's value applies (class C).
     Ignore,
 }
 
-/// Whether a name does here what it says.
+/// Whether an annotation or key is honoured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
-    /// It does.
+    /// Honoured.
     Honoured,
-    /// It is not honoured yet: ignored with a warning. One that protects closes the routes once it is switched on.
+    /// Not honoured yet: ignored with a warning. One that protects closes the routes when it is switched on.
     NotYet,
-    /// Accepted, and there is nothing here for it to change.
+    /// Accepted without effect.
     Inert,
 }
 
@@ -53,7 +53,7 @@ pub enum Protection {
     Routes,
     /// The same routes by authentication, except the paths that are exempt from it (`no-auth-locations`).
     Authentication,
-    /// All routes of the hosts of its Ingress, whichever Ingress declares them.
+    /// All routes of the hosts of its Ingress, including those of other Ingresses.
     Hosts,
 }
 
@@ -72,7 +72,7 @@ impl Entry {
         }
     }
 
-    /// An invalid value closes at least: a typing error must not open what was meant to be protected.
+    /// An invalid value at least closes the routes: a typing error must not leave them unprotected.
     pub(crate) const fn protecting(mut self, what: Protection) -> Self {
         self.protects = Some(what);
         if matches!(self.on_invalid, OnInvalid::Ignore) {
@@ -81,7 +81,7 @@ impl Entry {
         self
     }
 
-    /// Whether routes are closed once it is switched on: it protects them, and cannot be honoured.
+    /// Whether it closes routes when it is switched on: it protects them, and is not honoured.
     pub fn closes(&self) -> bool {
         self.support == Support::NotYet && self.protects.is_some()
     }

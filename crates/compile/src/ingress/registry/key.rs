@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::{Buffers, Entry, NextUpstream, SizeText, Validation, Value};
 use crate::ingress::annotations::Annotation;
 
-/// An entry of a registry (its row `R`) whose values are `T`s. Getters take one, so that none can ask for a name that is
-/// not registered, or for another type than its entry has.
+/// An entry of a registry (its row `R`) whose values are `T`s. Getters take a key, so a name that is not registered, or a wrong
+/// type, does not compile.
 #[derive(Debug)]
 pub(crate) struct Key<T, R = Annotation> {
     pub(in crate::ingress) row: R,
@@ -35,7 +35,7 @@ impl<T, R: AsRef<Entry>> Key<T, R> {
         self.row.as_ref()
     }
 
-    /// The documented default as a value; `None` where none is documented.
+    /// The documented default as a value; `None` if none is documented.
     pub(crate) fn default_value(&self) -> Option<T>
     where
         T: FromValue,
@@ -46,7 +46,7 @@ impl<T, R: AsRef<Entry>> Key<T, R> {
     }
 }
 
-/// Declares keys and, from the same lines, the rows that the registry lists, so that no key is without its row.
+/// Declares keys and, from the same lines, the rows of the registry, so that every key has a row.
 macro_rules! keys {
     ($row:ty { $($key:ident: $type:ty = $declared:expr;)+ }) => {
         $(pub(crate) static $key: $crate::ingress::registry::Key<$type, $row> = $declared;)+
@@ -57,7 +57,7 @@ macro_rules! keys {
 }
 pub(crate) use keys;
 
-/// A type of [`Value`]s. Which [`Kind`](super::Kind) has which is said in [`super::types`] alone.
+/// A type of [`Value`]s. Only [`super::types`] maps a [`Kind`](super::Kind) to its type.
 pub(crate) trait FromValue: Sized {
     fn from_value(value: &Value) -> Option<Self>;
 }
@@ -98,15 +98,15 @@ impl FromValue for &'static str {
     }
 }
 
-/// A value that is written as one of a few words.
+/// A type whose values are written as fixed words.
 pub(crate) trait Word: Copy + 'static {
     /// The words, in the order of `VALUES`.
     const WORDS: &'static [&'static str];
-    /// What they mean.
+    /// The values of these words.
     const VALUES: &'static [Self];
 }
 
-/// Says which word means which value.
+/// Maps words to values.
 macro_rules! words {
     ($type:ty { $($word:literal => $value:expr,)+ }) => {
         impl $crate::ingress::registry::Word for $type {

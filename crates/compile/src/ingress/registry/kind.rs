@@ -1,8 +1,8 @@
-//! The type of a value: which texts are accepted and what they become.
+//! The type of a value: which texts are valid and what they parse to.
 
 use super::value::{self, MAX_BYTES, Value, ValueError};
 
-/// The characters a text may consist of. Line breaks and control bytes are in none of them.
+/// A class of characters that a text may have. No class has line breaks or control bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Class {
     /// Letters, digits, `- . _ ~ / :`.
@@ -101,11 +101,11 @@ impl Class {
 /// Whether the characters of texts are checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Validation {
-    /// As each entry says.
+    /// As in each entry.
     #[default]
     Full,
-    /// `--enable-annotation-validation=false`: texts may have any characters except control bytes. Numbers, lists of
-    /// networks and fixed words still have to be what they are, since nothing else could be made of them.
+    /// `--enable-annotation-validation=false`: texts may have any characters except control bytes. Numbers, lists of networks
+    /// and fixed words are still checked, as they must be parsed.
     TypesOnly,
 }
 
@@ -116,31 +116,31 @@ pub enum Kind {
     Bool,
     /// `on` or `off`.
     OnOff,
-    /// A whole number, with a sign or not.
+    /// A whole number with an optional sign.
     Int,
     /// Digits and an optional unit `b`, `k`, `m` or `g`.
     Size,
-    /// As `Size`; the unit decides whether it counts.
+    /// As `Size`; sizes with some units are ignored.
     SizeText,
     /// Numbers with units such as `1h30m`.
     Duration,
     /// Text of one class of characters.
     Chars(Class),
-    /// As `Chars`, spaces aside.
+    /// As `Chars`, also with spaces.
     Spaced(Class),
-    /// A path that begins with `/` and is no absolute URL.
+    /// A path that begins with `/` and is not an absolute URL.
     AppRoot,
     /// One of these words, in this spelling.
     OneOf(&'static [&'static str]),
-    /// One of these words, in any case.
+    /// One of these words, case-insensitive.
     AnyCaseOf(&'static [&'static str]),
-    /// A comma list of networks; one bad member spoils all.
+    /// A comma list of networks; one invalid member makes it invalid.
     Cidrs,
     /// A comma list of status codes.
     Codes,
     /// A comma list of host names.
     ServerNames,
-    /// A space list of conditions for another try.
+    /// A space list of conditions for a retry.
     NextUpstream,
     /// The name of a Service of the same namespace.
     Service,
@@ -148,7 +148,7 @@ pub enum Kind {
     CommonName,
     /// A number of buffers and their size.
     Buffers,
-    /// A comma list whose members are judged one by one where it is used.
+    /// A comma list whose members are validated one by one where it is used.
     List,
     /// Any text, line breaks included.
     Raw,
@@ -188,7 +188,7 @@ impl Kind {
         }
     }
 
-    /// What a right value looks like, for messages and the documentation.
+    /// A description of valid values, for messages and the documentation.
     pub fn expected(self) -> String {
         let fixed = match self {
             Self::Bool => "true or false",

@@ -1,4 +1,4 @@
-//! What is wrong with one annotation or ConfigMap key, in words for the owner of the object.
+//! A problem with one annotation or ConfigMap key, as a message for the author of the object.
 
 use crate::Severity;
 
@@ -7,8 +7,7 @@ use crate::Severity;
 pub(crate) struct Problem {
     /// The full annotation name with its prefix, or the ConfigMap key.
     pub(crate) field: String,
-    /// How much it matters.
     pub(crate) severity: Severity,
-    /// What is wrong and what happens because of it.
+    /// The problem and its consequence.
     pub(crate) message: String,
 }

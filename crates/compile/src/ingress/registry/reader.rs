@@ -1,7 +1,7 @@
-//! Reads a map of texts through a registry: what parsed, by key, and every problem that its owner should know.
+//! Parses a map of texts with a registry, and collects the problems for its author.
 //!
-//! The annotations of an Ingress and the keys of the ConfigMap are both read with it. A getter takes a key of the registry
-//! and returns `None` when the value is absent, empty or was not usable, so that the default applies.
+//! It reads both the annotations of an Ingress and the keys of the ConfigMap. A getter takes a key of the registry and returns
+//! `None` if the value is absent, empty or invalid, so that the default applies.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -14,8 +14,8 @@ use crate::Severity;
 use crate::ingress::annotations::Annotation;
 use crate::ingress::closed::Denial;
 
-/// Parsed values by name and the problems met so far. `R` is the row type of the registry, so that keys of another one do
-/// not fit.
+/// Parsed values by name and the problems so far. `R` is the row type of the registry, so that keys of another one do not
+/// compile.
 #[derive(Debug)]
 pub(crate) struct Reader<R = Annotation> {
     prefix: String,
@@ -27,19 +27,19 @@ pub(crate) struct Reader<R = Annotation> {
     rows: PhantomData<fn() -> R>,
 }
 
-/// What is left of a reader once every value was taken.
+/// The result of a reader besides its values.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// In the order they were met.
+    /// In the order in which they occurred.
     pub(crate) problems: Vec<Problem>,
-    /// Why the routes answer 503.
+    /// Why the routes respond with 503.
     pub(crate) denied: Option<Denial>,
     /// Why the whole object is refused.
     pub(crate) refused: Option<String>,
 }
 
 impl<R: AsRef<Entry> + 'static> Reader<R> {
-    /// A reader without values; `prefix` (empty, or ending in `/`) is put before names in problems.
+    /// A reader without values; `prefix` (empty, or ending in `/`) precedes names in problems.
     pub(crate) fn new(prefix: impl Into<String>) -> Self {
         Self {
             prefix: prefix.into(),
@@ -70,7 +70,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         }
     }
 
-    /// The default value changes nothing, so a warning would be noise.
+    /// Warns about support, except for the default value, which changes nothing.
     fn report_support(&mut self, entry: &Entry, value: &Value) {
         let default = entry.kind.parse(entry.default, Validation::TypesOnly);
         if entry.closes() || default.is_ok_and(|default| default == *value) {
@@ -83,8 +83,8 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         }
     }
 
-    /// Closes the routes for every entry that is switched on, protects them and is not honoured; `reason` says so. Those
-    /// that `excuse` accepts are left out.
+    /// Closes the routes with `reason` for every entry that is switched on, protects them and is not honoured, unless `excuse`
+    /// accepts it.
     pub(crate) fn close_unhonoured(
         &mut self,
         rows: impl Iterator<Item = &'static R>,
@@ -98,7 +98,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         }
     }
 
-    /// Whether a value is there and is not "false" or "off".
+    /// Whether a value is present and is not "false" or "off".
     pub(crate) fn is_on(&self, row: &R) -> bool {
         let value = self.values.get(row.as_ref().name);
         value.is_some_and(|value| *value != Value::Bool(false))
@@ -110,7 +110,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         value.and_then(FromValue::from_value) == Some(word)
     }
 
-    /// The problems and verdicts.
+    /// The problems, and whether the routes are closed or the object is refused.
     pub(crate) fn finish(self) -> Outcome {
         Outcome {
             problems: self.problems,
@@ -123,7 +123,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
 // === problems ===
 
 impl<R: AsRef<Entry>> Reader<R> {
-    /// Records an unusable value and what it does.
+    /// Records an invalid value with its consequence.
     pub(crate) fn reject<T>(&mut self, key: &Key<T, R>, on_invalid: OnInvalid, reason: &str) {
         self.reject_entry(key.entry(), on_invalid, reason);
     }
@@ -133,12 +133,12 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.close_entry(key.entry(), true, reason);
     }
 
-    /// Something the owner asked for is broken.
+    /// Records something that does not work as configured.
     pub(crate) fn error<T>(&mut self, key: &Key<T, R>, message: String) {
         self.report(key.entry().name, Severity::Error, message);
     }
 
-    /// Something the owner asked for does not happen.
+    /// Records something that has no effect although configured.
     pub(crate) fn warn<T>(&mut self, key: &Key<T, R>, message: impl Into<String>) {
         self.warn_entry(key.entry(), message);
     }
@@ -147,12 +147,12 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.report(entry.name, Severity::Warning, message.into());
     }
 
-    /// Worth knowing, and nothing is lost.
+    /// Records a note.
     pub(crate) fn info_entry(&mut self, entry: &Entry, message: impl Into<String>) {
         self.report(entry.name, Severity::Info, message.into());
     }
 
-    /// A problem with a name as its object spells it, under the prefix.
+    /// Records a problem with a name that is spelled as in its object, without the prefix.
     pub(crate) fn report(&mut self, name: &str, severity: Severity, message: String) {
         self.problems.push(Problem {
             field: format!("{}{name}", self.prefix),
@@ -161,7 +161,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         });
     }
 
-    /// A problem with a name that is written in full, prefix included.
+    /// Records a problem with a full name, including its prefix.
     pub(crate) fn report_full(&mut self, field: &str, severity: Severity, message: String) {
         self.problems.push(Problem {
             field: excerpt(field),
@@ -170,7 +170,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         });
     }
 
-    /// Refuses the whole object because of a name as it spells it; the first reason is kept.
+    /// Refuses the whole object because of a name that is spelled as in the object; the first reason is kept.
     pub(crate) fn refuse(&mut self, name: &str, reason: &str) {
         self.refused
             .get_or_insert_with(|| format!("{name}: {reason}"));
@@ -189,8 +189,8 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
     }
 
-    /// Paths that are exempt from authentication stay open only when authentication is all that is missing; what an
-    /// invalid value was to protect can't be told.
+    /// Paths that are exempt from authentication stay open only if nothing but authentication is missing; it is unknown what an
+    /// invalid value protects.
     fn close_entry(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
         let name = entry.name;
         let only_authentication = is_valid && entry.protects == Some(Protection::Authentication);
@@ -202,7 +202,7 @@ impl<R: AsRef<Entry>> Reader<R> {
 // === getters ===
 
 impl<R: AsRef<Entry>> Reader<R> {
-    /// The value, when there is a usable one.
+    /// The value, if it is valid.
     pub(crate) fn get<T: FromValue>(&self, key: &Key<T, R>) -> Option<T> {
         T::from_value(self.values.get(key.entry().name)?)
     }
@@ -227,7 +227,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
     }
 
-    /// Whether the entry was present, whatever became of it.
+    /// Whether the entry was present, valid or not.
     pub(crate) fn present<T>(&self, key: &Key<T, R>) -> bool {
         self.is_present(key.entry())
     }
@@ -236,12 +236,12 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.values.contains_key(entry.name) || self.invalid.contains(&entry.name)
     }
 
-    /// Whether the entry was present and its text was not a value.
+    /// Whether the entry was present and invalid.
     pub(crate) fn was_invalid<T>(&self, key: &Key<T, R>) -> bool {
         self.invalid.contains(&key.entry().name)
     }
 
-    /// A whole number from zero up, capped at `u32::MAX`. A negative one is reported and ignored.
+    /// A whole number of at least zero, capped at `u32::MAX`. A negative one is reported and ignored.
     pub(crate) fn count(&mut self, key: &Key<i64, R>) -> Option<u32> {
         self.at_least(key, 0, "is negative")
     }
@@ -290,7 +290,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
     }
 
-    /// A size of at least one byte; none at all is reported and ignored.
+    /// A size of at least one byte; zero is reported and ignored.
     pub(crate) fn positive_size(&mut self, key: &Key<u64, R>) -> Option<u64> {
         let size = self.get(key)?;
         if size == 0 {
@@ -299,13 +299,13 @@ impl<R: AsRef<Entry>> Reader<R> {
         (size > 0).then_some(size)
     }
 
-    /// A time limit in whole seconds, at least one: a limit of zero would end every request.
+    /// A timeout in whole seconds, at least one: zero would end every request.
     pub(crate) fn timeout(&mut self, key: &Key<i64, R>) -> Option<Duration> {
         self.positive(key)
             .map(|seconds| Duration::from_secs(seconds.into()))
     }
 
-    /// What a text parses to; one that does not is reported and ignored.
+    /// The parsed text; an invalid one is reported and ignored.
     pub(crate) fn parsed<T, E: Display>(
         &mut self,
         key: &Key<String, R>,
@@ -320,7 +320,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
     }
 
-    /// The members of a list that parse; those that do not are reported and dropped.
+    /// The valid members of a list; invalid ones are reported and dropped.
     pub(crate) fn each<T, E: Display>(
         &mut self,
         key: &Key<Vec<String>, R>,

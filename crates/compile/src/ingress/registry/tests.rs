@@ -1,4 +1,4 @@
-//! Each validator accepts what it should and refuses the rest.
+//! Each validator accepts valid texts and refuses others.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -1,4 +1,4 @@
-//! Which type the values of each [`Kind`] have: rows of a registry take their kind from here.
+//! The type of the values of each [`Kind`]: rows of a registry take their kind from here.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -59,12 +59,12 @@ pub(crate) const fn one_of<T: Word>() -> Typed<T> {
     Typed::new(Kind::OneOf(T::WORDS))
 }
 
-/// One of the words that mean a `T`, in any case.
+/// One of the words that mean a `T`, case-insensitive.
 pub(crate) const fn any_case_of<T: Word>() -> Typed<T> {
     Typed::new(Kind::AnyCaseOf(T::WORDS))
 }
 
-/// One of these words, in their spelling, of which nothing but the word is needed.
+/// One of these words, in their spelling, as text.
 pub(crate) const fn words(words: &'static [&'static str]) -> Typed<&'static str> {
     Typed::new(Kind::OneOf(words))
 }

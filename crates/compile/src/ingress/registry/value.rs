@@ -1,4 +1,4 @@
-//! Parsed values and the error that says why a text is not one.
+//! Parsed values, and the errors of invalid texts.
 
 mod lists;
 mod scalar;
@@ -16,13 +16,13 @@ use std::time::Duration;
 use http::StatusCode;
 use ipnet::IpNet;
 
-/// The longest value accepted, in bytes: Kubernetes allows all annotations of an object together 256 KiB.
+/// Maximum length of a value in bytes: Kubernetes limits all annotations of an object to 256 KiB in total.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
-/// How much of a refused value an error repeats, in characters.
+/// Maximum number of characters of an invalid value in an error.
 const SHOWN_CHARS: usize = 80;
 
-/// A value after its registry entry's parser.
+/// A value, parsed by its registry entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Value {
     /// A boolean, or `on`/`off`.
@@ -31,7 +31,7 @@ pub(crate) enum Value {
     Int(i64),
     /// A size in bytes.
     Size(u64),
-    /// A size and whether it counts.
+    /// A size, and whether its unit is accepted.
     SizeText(SizeText),
     /// A span of time.
     Duration(Duration),
@@ -39,9 +39,9 @@ pub(crate) enum Value {
     Text(String),
     /// One of the fixed words of the entry.
     Word {
-        /// All of them.
+        /// All words of the entry.
         words: &'static [&'static str],
-        /// Which one.
+        /// Index of the word.
         at: usize,
     },
     /// The trimmed, non-empty members of a list.
@@ -50,37 +50,37 @@ pub(crate) enum Value {
     Cidrs(Vec<IpNet>),
     /// Status codes.
     Codes(Vec<StatusCode>),
-    /// Conditions for another try.
+    /// Conditions for a retry.
     NextUpstream(NextUpstream),
     /// A number of buffers and their size.
     Buffers(Buffers),
 }
 
-/// Why a text is not a value. The message shows at most 80 characters of it, control bytes escaped.
+/// Why a text is invalid. The message has at most 80 characters of it, with control bytes escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
     /// Not of the expected form.
     #[error("\"{shown}\" is not {expected}")]
     Invalid {
-        /// The start of the refused text, escaped.
+        /// The start of the text, escaped.
         shown: String,
-        /// What would be right.
+        /// A description of valid texts.
         expected: String,
     },
     /// Contains a line break or another control byte, which no value may.
     #[error("\"{shown}\" contains a control character; expected {expected}")]
     Control {
-        /// The start of the refused text, escaped.
+        /// The start of the text, escaped.
         shown: String,
-        /// What would be right.
+        /// A description of valid texts.
         expected: String,
     },
-    /// Longer than any real value.
+    /// Longer than any legitimate value.
     #[error("the value starting \"{shown}\" is longer than 262144 bytes; expected {expected}")]
     TooLong {
-        /// The start of the refused text, escaped.
+        /// The start of the text, escaped.
         shown: String,
-        /// What would be right.
+        /// A description of valid texts.
         expected: String,
     },
 }
@@ -127,7 +127,7 @@ pub(crate) fn excerpt(text: &str) -> String {
     shown
 }
 
-/// Whether a character may be printed as it is: not a control, a delimiter of ours, or one that reorders or hides text.
+/// Whether a character may be printed unescaped: not a control character, a delimiter, or one that reorders or hides text.
 fn is_plain(c: char) -> bool {
     let hides = matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
     !c.is_control() && c != '"' && c != '\\' && !hides

@@ -1,4 +1,4 @@
-//! The client's side: addresses, forwarded headers, PROXY protocol, HTTP, limits.
+//! Connections of clients: addresses, forwarded header fields, PROXY protocol, HTTP, limits.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ keys! { Setting {
         setting("use-forwarded-headers", types::BOOL, "false", "Trusts X-Forwarded-Proto, -Port, -Host and -For.");
     COMPUTE_FULL_FORWARDED_FOR: bool =
         setting("compute-full-forwarded-for", types::BOOL, "false",
-            "With it: appends to X-Forwarded-For instead of replacing it.");
+            "With use-forwarded-headers: appends to X-Forwarded-For instead of replacing it.");
     ENABLE_REAL_IP: bool =
         setting("enable-real-ip", types::BOOL, "false", "Takes the client address from forwarded-for-header.");
     PROXY_REAL_IP_CIDR: Vec<String> =
@@ -32,23 +32,23 @@ keys! { Setting {
     USE_PROXY_PROTOCOL: bool =
         setting("use-proxy-protocol", types::BOOL, "false", "Connections begin with a PROXY header, version 1 or 2.");
     PROXY_PROTOCOL_HEADER_TIMEOUT: Duration =
-        setting("proxy-protocol-header-timeout", types::DURATION, "5s", "How long to wait for it.");
+        setting("proxy-protocol-header-timeout", types::DURATION, "5s", "Timeout for the PROXY header.");
     USE_HTTP2: bool = setting("use-http2", types::BOOL, "true", "Offers HTTP/2.");
     HTTP2_MAX_CONCURRENT_STREAMS: i64 =
-        setting("http2-max-concurrent-streams", types::INT, "128", "Requests in progress on one HTTP/2 connection.");
-    HTTP2_MAX_FIELD_SIZE: String = inert("http2-max-field-size", "", "large-client-header-buffers bounds HTTP/2 too.");
+        setting("http2-max-concurrent-streams", types::INT, "128", "Concurrent streams on one HTTP/2 connection.");
+    HTTP2_MAX_FIELD_SIZE: String = inert("http2-max-field-size", "", "large-client-header-buffers also limits HTTP/2.");
     HTTP2_MAX_HEADER_SIZE: String =
-        inert("http2-max-header-size", "", "large-client-header-buffers bounds HTTP/2 too.");
-    HTTP2_MAX_REQUESTS: String = inert("http2-max-requests", "0", "keep-alive-requests bounds HTTP/2 too.");
+        inert("http2-max-header-size", "", "large-client-header-buffers also limits HTTP/2.");
+    HTTP2_MAX_REQUESTS: String = inert("http2-max-requests", "0", "keep-alive-requests also limits HTTP/2.");
     KEEP_ALIVE: i64 =
         setting("keep-alive", types::INT, "75", "Seconds an idle connection is kept; 0 closes after each response.");
     KEEP_ALIVE_REQUESTS: i64 = setting("keep-alive-requests", types::INT, "1000", "Requests on one connection.");
     CLIENT_HEADER_BUFFER_SIZE: u64 =
         setting("client-header-buffer-size", types::SIZE, "1k",
-            "First buffer for a head; adds to the bound of the next key.");
+            "Minimum for the size in large-client-header-buffers.");
     LARGE_CLIENT_HEADER_BUFFERS: Buffers =
         setting("large-client-header-buffers", types::BUFFERS, "4 8k",
-            "Number and size; longest head and longest field.");
+            "Number and size; the size is the longest field, and their product the largest head.");
     CLIENT_HEADER_TIMEOUT: i64 =
         setting("client-header-timeout", types::INT, "30",
             "Seconds for the head of a request, then 408 (60 in ingress-nginx).");
@@ -57,26 +57,26 @@ keys! { Setting {
     CLIENT_BODY_BUFFER_SIZE: u64 = setting("client-body-buffer-size", types::SIZE, "8k", "Default of the annotation.");
     DEFAULT_TYPE: String = inert("default-type", "text/html", "No files are served.");
     BIND_ADDRESS: String =
-        not_yet("bind-address", types::RAW, "", "Addresses to listen on; the flag --bind-address does it.");
+        not_yet("bind-address", types::RAW, "", "Addresses to listen on; use the flag --bind-address.");
     BIND_ADDRESS_IPV4: String = inert("bind-address-ipv4", "", "Computed from bind-address inside ingress-nginx.");
     BIND_ADDRESS_IPV6: String = inert("bind-address-ipv6", "", "Computed from bind-address inside ingress-nginx.");
     DISABLE_IPV6: bool =
-        not_yet("disable-ipv6", types::BOOL, "false", "Listens on IPv4 only; the flag --bind-address does it.");
+        not_yet("disable-ipv6", types::BOOL, "false", "Listens on IPv4 only; use the flag --bind-address.");
     DISABLE_IPV6_DNS: bool = not_yet("disable-ipv6-dns", types::BOOL, "false", "Queries DNS for IPv4 addresses only.");
     REUSE_PORT: String = inert("reuse-port", "true", "Every worker has listeners of its own.");
-    ENABLE_MULTI_ACCEPT: String = inert("enable-multi-accept", "true", "Workers accept what is waiting.");
+    ENABLE_MULTI_ACCEPT: String = inert("enable-multi-accept", "true", "Workers always accept all pending connections.");
     LIMIT_RATE: i64 = not_yet("limit-rate", types::INT, "0", "Default of the annotation.");
     LIMIT_RATE_AFTER: i64 = not_yet("limit-rate-after", types::INT, "0", "Default of the annotation.");
     LIMIT_REQ_STATUS_CODE: i64 =
-        setting("limit-req-status-code", types::INT, "503", "Status of requests beyond limit-rps and limit-rpm.");
+        setting("limit-req-status-code", types::INT, "503", "Status of requests over limit-rps or limit-rpm.");
     LIMIT_CONN_STATUS_CODE: i64 =
-        setting("limit-conn-status-code", types::INT, "503", "Status of requests beyond limit-connections.");
+        setting("limit-conn-status-code", types::INT, "503", "Status of requests over limit-connections.");
     LIMIT_CONN_ZONE_VARIABLE: String =
         setting("limit-conn-zone-variable", types::chars(Class::Variables), "$binary_remote_addr",
-            "What the limits count by; requests where it is empty are not counted.");
+            "Key under which limits count clients; requests for which it is empty are not counted.");
 } }
 
-/// Which client and forwarded headers are believed.
+/// Which client address and forwarded header fields are trusted.
 pub(super) fn forwarded(source: &mut Source<'_>) -> ForwardedTrust {
     let defaults = ForwardedTrust::default();
     let timeout = source.get(&PROXY_PROTOCOL_HEADER_TIMEOUT);
@@ -100,7 +100,7 @@ pub(super) fn forwarded(source: &mut Source<'_>) -> ForwardedTrust {
     }
 }
 
-/// A bad member is dropped, and with none left no peer is trusted: trusting fewer is the safe side.
+/// An invalid member is dropped. Without valid members no peer is trusted, which is the safe choice.
 fn trusted(source: &mut Source<'_>) -> IpSet {
     if source.blank(&PROXY_REAL_IP_CIDR) {
         return IpSet::default();
@@ -111,8 +111,8 @@ fn trusted(source: &mut Source<'_>) -> IpSet {
     }
 }
 
-/// Bounds on clients. nginx gives a head one buffer of `client-header-buffer-size` and then the large ones; no single
-/// line or field may exceed a large one.
+/// Limits on clients. nginx uses one buffer of `client-header-buffer-size` for a head and then the large ones; no line or field
+/// may exceed a large one.
 pub(super) fn limits(source: &mut Source<'_>) -> ClientLimits {
     let buffers = source.get(&LARGE_CLIENT_HEADER_BUFFERS);
     let large = memory(buffers.size).max(memory(source.get(&CLIENT_HEADER_BUFFER_SIZE)));
@@ -133,12 +133,12 @@ pub(super) fn http2(source: &Source<'_>) -> bool {
     source.get(&USE_HTTP2)
 }
 
-/// Status beyond a request rate, 400 to 599.
+/// Status of requests over a rate limit, 400 to 599.
 pub(super) fn rate_status(source: &mut Source<'_>) -> StatusCode {
     refusal(source, &LIMIT_REQ_STATUS_CODE)
 }
 
-/// Status beyond the connections, 400 to 599.
+/// Status of requests over a concurrency limit, 400 to 599.
 pub(super) fn connection_status(source: &mut Source<'_>) -> StatusCode {
     refusal(source, &LIMIT_CONN_STATUS_CODE)
 }
@@ -147,7 +147,7 @@ fn refusal(source: &mut Source<'_>, key: &Key<i64, Setting>) -> StatusCode {
     source.status(key, |code| (400..=599).contains(&code), "from 400 to 599")
 }
 
-/// What clients are counted by.
+/// The key under which limits count clients.
 pub(super) fn limit_key(source: &mut Source<'_>) -> Template {
     match Template::parse(source.text(&LIMIT_CONN_ZONE_VARIABLE)) {
         Ok(key) => key,

@@ -1,4 +1,4 @@
-//! Headers of all routes.
+//! Header fields of all routes.
 
 use headgate_table as table;
 
@@ -12,10 +12,10 @@ keys! { Setting {
         setting("hide-headers", types::LIST, "", "Headers removed from responses of the backends.");
     ALLOW_BACKEND_SERVER_HEADER: bool =
         setting("allow-backend-server-header", types::BOOL, "false",
-            "With server-tokens: the backend's Server header passes.");
+            "With server-tokens: forwards the Server field of the backend.");
     SERVER_TOKENS: bool = setting("server-tokens", types::BOOL, "false", "Responses carry a Server header.");
     GENERATE_REQUEST_ID: bool =
-        setting("generate-request-id", types::BOOL, "true", "Generates X-Request-ID where the client sent none.");
+        setting("generate-request-id", types::BOOL, "true", "Generates X-Request-ID if the client sent none.");
     PROXY_ADD_ORIGINAL_URI_HEADER: bool =
         setting("proxy-add-original-uri-header", types::BOOL, "false", "Adds X-Original-URI for the backend.");
     PROXY_SET_HEADERS: String =
@@ -27,13 +27,13 @@ keys! { Setting {
             .names(ObjectKind::ConfigMap);
     ENABLE_UNDERSCORES_IN_HEADERS: bool =
         setting("enable-underscores-in-headers", types::BOOL, "false",
-            "Passes header names with underscores; else they are dropped.");
+            "Forwards header fields with underscores in their names; otherwise they are dropped.");
     IGNORE_INVALID_HEADERS: bool =
         not_yet("ignore-invalid-headers", types::BOOL, "true",
-            "Drops headers with other odd names instead of passing them.");
+            "Drops header fields with other invalid names instead of forwarding them.");
 } }
 
-/// ConfigMaps with headers.
+/// ConfigMaps with header fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeaderMaps {
     /// For backends (`proxy-set-headers`).
@@ -51,7 +51,7 @@ impl HeaderMaps {
     }
 }
 
-/// Everything about headers that needs no other ConfigMap.
+/// Reads the settings of header fields that need no other ConfigMap.
 pub(super) fn read(source: &mut Source<'_>, settings: &mut table::Settings) {
     let hidden = source.each(&HIDE_HEADERS, parse_header_name);
     settings.hidden_headers = hidden.unwrap_or_default().into();

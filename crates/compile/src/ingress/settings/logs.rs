@@ -1,4 +1,4 @@
-//! Logs, tracing and places of clients.
+//! Logs, tracing and geolocation of clients.
 
 use std::path::PathBuf;
 
@@ -17,20 +17,20 @@ const STREAM_FORMAT: &str =
 
 keys! { Setting {
     LOG_FORMAT_UPSTREAM: String =
-        not_yet("log-format-upstream", types::RAW, FORMAT, "Form of a line of the access log.");
+        not_yet("log-format-upstream", types::RAW, FORMAT, "Format of the access log.");
     LOG_FORMAT_ESCAPE_JSON: bool =
-        not_yet("log-format-escape-json", types::BOOL, "false", "Values in it are escaped for JSON.");
+        not_yet("log-format-escape-json", types::BOOL, "false", "Escapes values in the access log for JSON.");
     LOG_FORMAT_ESCAPE_NONE: bool =
-        not_yet("log-format-escape-none", types::BOOL, "false", "Values in it are not escaped.");
+        not_yet("log-format-escape-none", types::BOOL, "false", "Does not escape values in the access log.");
     LOG_FORMAT_STREAM: String =
-        not_yet("log-format-stream", types::RAW, STREAM_FORMAT, "Form of a line for a TCP or UDP session.");
+        not_yet("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
     ACCESS_LOG_PATH: String =
         setting("access-log-path", types::RAW, "/var/log/nginx/access.log",
-            "Where the access log goes; the default is stdout.");
+            "Path of the access log; the default means stdout.");
     HTTP_ACCESS_LOG_PATH: String =
-        setting("http-access-log-path", types::RAW, "", "Where that of HTTP goes, when not there.");
+        setting("http-access-log-path", types::RAW, "", "Path of the access log of HTTP; overrides access-log-path.");
     STREAM_ACCESS_LOG_PATH: String =
-        not_yet("stream-access-log-path", types::RAW, "", "Where that of TCP and UDP goes, when not there.");
+        not_yet("stream-access-log-path", types::RAW, "", "Path of the access log of TCP and UDP; overrides access-log-path.");
     ACCESS_LOG_PARAMS: String = inert("access-log-params", "", "The log is written in batches.");
     DISABLE_ACCESS_LOG: bool = setting("disable-access-log", types::BOOL, "false", "No access log.");
     DISABLE_HTTP_ACCESS_LOG: bool = setting("disable-http-access-log", types::BOOL, "false", "No access log of HTTP.");
@@ -42,13 +42,13 @@ keys! { Setting {
     ENABLE_AUTH_ACCESS_LOG: bool =
         not_yet("enable-auth-access-log", types::BOOL, "false", "Also logs requests to auth-url.");
     SKIP_ACCESS_LOG_URLS: Vec<String> =
-        setting("skip-access-log-urls", types::LIST, "", "Requests for exactly these are not logged.");
-    ERROR_LOG_PATH: String = inert("error-log-path", "/var/log/nginx/error.log", "Errors go to stderr.");
+        setting("skip-access-log-urls", types::LIST, "", "Requests with exactly one of these paths (with query) are not logged.");
+    ERROR_LOG_PATH: String = inert("error-log-path", "/var/log/nginx/error.log", "Errors are written to stderr.");
     ERROR_LOG_LEVEL: String = inert("error-log-level", "notice", "The flag -v sets the level.");
-    ENABLE_SYSLOG: bool = not_yet("enable-syslog", types::BOOL, "false", "Logs go to syslog.");
-    SYSLOG_HOST: String = not_yet("syslog-host", types::RAW, "", "Its host.");
-    SYSLOG_PORT: i64 = not_yet("syslog-port", types::INT, "514", "Its port.");
-    DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients do not exist here.");
+    ENABLE_SYSLOG: bool = not_yet("enable-syslog", types::BOOL, "false", "Sends logs to syslog.");
+    SYSLOG_HOST: String = not_yet("syslog-host", types::RAW, "", "Host of syslog.");
+    SYSLOG_PORT: i64 = not_yet("syslog-port", types::INT, "514", "Port of syslog.");
+    DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients are not supported.");
     ENABLE_OPENTELEMETRY: bool = not_yet("enable-opentelemetry", types::BOOL, "false", "Traces requests.");
     OPENTELEMETRY_TRUST_INCOMING_SPAN: bool =
         not_yet("opentelemetry-trust-incoming-span", types::BOOL, "true", "Continues the client's trace.");
@@ -60,26 +60,26 @@ keys! { Setting {
     OTLP_COLLECTOR_PORT: String = not_yet("otlp-collector-port", types::RAW, "4317", "Port of the collector.");
     OTEL_SERVICE_NAME: String = not_yet("otel-service-name", types::RAW, "nginx", "Name of the service in traces.");
     OTEL_SAMPLER: String = not_yet("otel-sampler", types::RAW, "AlwaysOn", "Which requests are traced.");
-    OTEL_SAMPLER_RATIO: String = not_yet("otel-sampler-ratio", types::RAW, "0.01", "Share of them.");
+    OTEL_SAMPLER_RATIO: String = not_yet("otel-sampler-ratio", types::RAW, "0.01", "Share of traced requests.");
     OTEL_SAMPLER_PARENT_BASED: bool =
         not_yet("otel-sampler-parent-based", types::BOOL, "true", "The client's trace decides.");
-    OTEL_MAX_QUEUESIZE: i64 = not_yet("otel-max-queuesize", types::INT, "2048", "Spans waiting.");
+    OTEL_MAX_QUEUESIZE: i64 = not_yet("otel-max-queuesize", types::INT, "2048", "Maximum number of spans in the queue.");
     OTEL_SCHEDULE_DELAY_MILLIS: i64 =
-        not_yet("otel-schedule-delay-millis", types::INT, "5000", "Time between two exports.");
-    OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Spans of one export.");
-    USE_GEOIP2: bool = not_yet("use-geoip2", types::BOOL, "false", "Looks up the location of a client.");
+        not_yet("otel-schedule-delay-millis", types::INT, "5000", "Milliseconds between two exports.");
+    OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Maximum number of spans in one export.");
+    USE_GEOIP2: bool = not_yet("use-geoip2", types::BOOL, "false", "Looks up the location of clients.");
     GEOIP2_AUTORELOAD_IN_MINUTES: i64 =
-        not_yet("geoip2-autoreload-in-minutes", types::INT, "0", "Reads its database again.");
+        not_yet("geoip2-autoreload-in-minutes", types::INT, "0", "Minutes between reloads of the location database.");
 } }
 
 /// The access log of HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLog {
-    /// Where it goes (`http-access-log-path`, else `access-log-path`; stdout).
+    /// Where it is written (`http-access-log-path`, else `access-log-path`); default stdout.
     pub target: LogTarget,
 }
 
-/// Where a log goes.
+/// Where a log is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LogTarget {
     /// Standard output.
@@ -91,7 +91,7 @@ pub enum LogTarget {
 }
 
 impl LogTarget {
-    /// The paths at which the image of ingress-nginx links to its output streams mean those streams.
+    /// The paths that are links to output streams in the image of ingress-nginx mean those streams.
     fn from_path(path: &str) -> Self {
         match path {
             "/var/log/nginx/access.log" | "/dev/stdout" => Self::Stdout,

@@ -1,4 +1,4 @@
-//! The process.
+//! Settings of the process.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ keys! { Setting {
     WORKER_PROCESSES: String = inert("worker-processes", "", "The flag --workers sets the number of workers.");
     WORKER_CPU_AFFINITY: String = inert("worker-cpu-affinity", "", "The scheduler places workers.");
     WORKER_SHUTDOWN_TIMEOUT: Duration =
-        setting("worker-shutdown-timeout", types::DURATION, "240s", "Time for requests in flight to end at a stop.");
+        setting("worker-shutdown-timeout", types::DURATION, "240s", "Time for requests in flight to end at shutdown.");
     ENABLE_SERIAL_RELOADS: String = inert("enable-serial-reloads", "false", "There are no reloads.");
     MAX_WORKER_CONNECTIONS: i64 =
         not_yet("max-worker-connections", types::INT, "0",
@@ -34,7 +34,7 @@ keys! { Setting {
         inert("nginx-status-ipv6-whitelist", "::1", "The admin port has its own address.");
 } }
 
-/// Time for requests in flight at a stop.
+/// Time for requests in flight to end at shutdown.
 pub(super) fn drain(source: &Source<'_>) -> Duration {
     source.get(&WORKER_SHUTDOWN_TIMEOUT)
 }

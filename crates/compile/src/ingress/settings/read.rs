@@ -46,14 +46,14 @@ impl<'a> Source<'a> {
         self.reader.text(key).unwrap_or_else(|| key.row().default)
     }
 
-    /// Whether the key is written with nothing in it, which for some lists means "none" rather than the default.
+    /// Whether the key is present with an empty value, which for some lists means "none" rather than the default.
     pub(super) fn blank<T>(&self, key: &Key<T, Setting>) -> bool {
         self.data
             .get(key.row().name)
             .is_some_and(|text| text.trim().is_empty())
     }
 
-    /// A list that can be emptied by writing nothing into it.
+    /// A list for which an empty value means "none".
     pub(super) fn unless_blank(&self, key: &Key<Vec<String>, Setting>) -> Vec<String> {
         if self.blank(key) {
             Vec::new()
@@ -62,27 +62,27 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// An unusable value: the default applies.
+    /// Reports an invalid value, so that the default applies.
     pub(super) fn reject<T>(&mut self, key: &Key<T, Setting>, reason: &str) {
         self.reader.reject(key, OnInvalid::Ignore, reason);
     }
 
-    /// Something worth a warning.
+    /// Reports a warning.
     pub(super) fn warn<T>(&mut self, key: &Key<T, Setting>, message: &str) {
         self.reader.warn(key, message);
     }
 
-    /// Something that is wrong for all routes.
+    /// Reports an error that affects all routes.
     pub(super) fn error<T>(&mut self, key: &Key<T, Setting>, message: String) {
         self.reader.error(key, message);
     }
 
-    /// A number from zero up.
+    /// A number of at least zero.
     pub(super) fn count(&mut self, key: &Key<i64, Setting>) -> u32 {
         self.reader.count_or_default(key)
     }
 
-    /// A number from one up.
+    /// A number of at least one.
     pub(super) fn positive(&mut self, key: &Key<i64, Setting>) -> u32 {
         self.reader.positive_or_default(key)
     }
@@ -102,12 +102,12 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Seconds from one up.
+    /// Seconds, at least one.
     pub(super) fn timeout(&mut self, key: &Key<i64, Setting>) -> Duration {
         Duration::from_secs(self.positive(key).into())
     }
 
-    /// Seconds from zero up.
+    /// Seconds, at least zero.
     pub(super) fn seconds(&mut self, key: &Key<i64, Setting>) -> Duration {
         Duration::from_secs(self.count(key).into())
     }
@@ -118,7 +118,7 @@ impl<'a> Source<'a> {
         size.or_else(|| key.default_value()).unwrap_or(1)
     }
 
-    /// What a checked text parses to, if it does.
+    /// The parsed text, if it is valid.
     pub(super) fn parsed<T, E: Display>(
         &mut self,
         key: &Key<String, Setting>,
@@ -127,7 +127,7 @@ impl<'a> Source<'a> {
         self.reader.parsed(key, parse)
     }
 
-    /// The members of a list that parse, or `None` when the key is not set.
+    /// The valid members of a list, or `None` if the key is not set.
     pub(super) fn each<T, E: Display>(
         &mut self,
         key: &Key<Vec<String>, Setting>,

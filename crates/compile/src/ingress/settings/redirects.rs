@@ -15,7 +15,7 @@ keys! { Setting {
         setting("preserve-trailing-slash", types::BOOL, "false", "Default of the annotation.");
     USE_PORT_IN_REDIRECTS: bool = setting("use-port-in-redirects", types::BOOL, "false", "Default of the annotation.");
     RELATIVE_REDIRECTS: bool =
-        setting("relative-redirects", types::BOOL, "false", "Redirects that the proxy itself makes carry a path only.");
+        setting("relative-redirects", types::BOOL, "false", "Redirects of the proxy itself have only a path in Location.");
     NO_TLS_REDIRECT_LOCATIONS: Vec<String> =
         setting("no-tls-redirect-locations", types::LIST, "/.well-known/acme-challenge",
             "Ingress paths that are not redirected to https.");
@@ -24,17 +24,17 @@ keys! { Setting {
 /// Defaults of the redirect annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RedirectDefaults {
-    /// http to https when the host has a certificate (`ssl-redirect`).
+    /// http to https if the host has a certificate (`ssl-redirect`).
     pub(crate) ssl: bool,
     /// http to https in any case (`force-ssl-redirect`).
     pub(crate) force_ssl: bool,
     /// Keep the final slash (`preserve-trailing-slash`).
     pub(crate) preserve_trailing_slash: bool,
-    /// Name the https port (`use-port-in-redirects`).
+    /// Add the https port (`use-port-in-redirects`).
     pub(crate) use_port: bool,
-    /// Redirects that the proxy makes carry a path only: for all routes, not a default (`relative-redirects`).
+    /// Redirects of the proxy itself have only a path in `Location`: for all routes, not a default (`relative-redirects`).
     pub(crate) relative: bool,
-    /// Starts of Ingress paths that stay on http (`no-tls-redirect-locations`).
+    /// Prefixes of Ingress paths that are not redirected to https (`no-tls-redirect-locations`).
     pub(crate) no_tls_locations: Vec<String>,
 }
 

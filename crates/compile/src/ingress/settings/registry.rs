@@ -1,4 +1,4 @@
-//! The one table of ConfigMap keys: type, default, whether it is honoured, and a line of documentation.
+//! The table of all ConfigMap keys: type, default, whether it is honoured, and a line of documentation.
 
 use std::sync::LazyLock;
 
@@ -21,7 +21,7 @@ pub(super) const fn setting<T>(
     Key::new(entry)
 }
 
-/// A key without effect here; its value is not read.
+/// A key without effect; its value is not read.
 pub(super) const fn inert(
     name: &'static str,
     default: &'static str,

@@ -1,4 +1,4 @@
-//! What annotations may do, address lists, authentication and snippets.
+//! Restrictions of annotations, address lists, authentication and snippets.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::ingress::registry::{Protection, keys, types};
 keys! { Setting {
     ALLOW_SNIPPET_ANNOTATIONS: bool =
         setting("allow-snippet-annotations", types::BOOL, "false",
-            "Snippet annotations close their routes either way.");
+            "Allows snippet annotations in the webhook; they close their routes in any case.");
     ANNOTATIONS_RISK_LEVEL: String =
         setting("annotations-risk-level", types::RAW, "High",
             "Highest risk of an annotation: Low, Medium, High or Critical.");
@@ -23,10 +23,10 @@ keys! { Setting {
             "An Ingress with a value that contains one of these is refused.");
     ALLOW_CROSS_NAMESPACE_RESOURCES: bool =
         setting("allow-cross-namespace-resources", types::BOOL, "false",
-            "Annotations may name Secrets and ConfigMaps of other namespaces.");
+            "Annotations may refer to Secrets and ConfigMaps of other namespaces.");
     STRICT_VALIDATE_PATH_TYPE: bool =
         setting("strict-validate-path-type", types::BOOL, "true",
-            "Admission refuses regex characters in Exact and Prefix paths.");
+            "The webhook denies regex characters in Exact and Prefix paths.");
     GLOBAL_ALLOWED_RESPONSE_HEADERS: Vec<String> =
         setting("global-allowed-response-headers", types::LIST, "", "Headers that custom-headers may set.");
     BLOCK_CIDRS: Vec<IpNet> =
@@ -76,7 +76,7 @@ keys! { Setting {
             .protects(Protection::Routes);
     ENABLE_OWASP_MODSECURITY_CRS: bool =
         not_yet("enable-owasp-modsecurity-crs", types::BOOL, "false",
-            "OWASP core rules; counts only with enable-modsecurity.");
+            "OWASP core rules; used only with enable-modsecurity.");
     MODSECURITY_SNIPPET: String =
         not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall.")
             .protects(Protection::Routes);
@@ -93,22 +93,20 @@ keys! { Setting {
     STREAM_SNIPPET: String = not_yet("stream-snippet", types::RAW, "", "Raw nginx text for TCP and UDP.");
 } }
 
-/// What annotations may do.
+/// Restrictions of annotations.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AnnotationRules {
     /// The highest risk allowed (`annotations-risk-level`).
     pub(crate) max_risk: Risk,
-    /// Words no value may contain (`annotation-value-word-blocklist`).
+    /// Words that no value may contain (`annotation-value-word-blocklist`).
     pub(crate) blocklist: Vec<String>,
-    /// Whether admission lets snippet annotations in at all (`allow-snippet-annotations`); they close their routes
-    /// either way.
+    /// Whether the webhook allows snippet annotations (`allow-snippet-annotations`); they close their routes in any case.
     pub(crate) snippets: bool,
-    /// Whether admission refuses characters of regular expressions in Exact and Prefix paths
-    /// (`strict-validate-path-type`).
+    /// Whether the webhook denies characters of regular expressions in Exact and Prefix paths (`strict-validate-path-type`).
     pub(crate) strict_paths: bool,
-    /// Whether Secrets and ConfigMaps of other namespaces may be named (`allow-cross-namespace-resources`).
+    /// Whether annotations may refer to Secrets and ConfigMaps of other namespaces (`allow-cross-namespace-resources`).
     pub(crate) cross_namespace: bool,
-    /// Headers that custom-headers may set, compared with case (`global-allowed-response-headers`).
+    /// Header fields that custom-headers may set, case-sensitive (`global-allowed-response-headers`).
     pub(crate) allowed_response_headers: Vec<String>,
 }
 
@@ -145,12 +143,12 @@ pub(crate) struct AccessDefaults {
     pub(crate) allowlist: Vec<IpNet>,
     /// Deny list of routes without one (`denylist-source-range`).
     pub(crate) denylist: Vec<IpNet>,
-    /// The rules of routes without any list: both of these, and `block-cidrs`.
+    /// The rules of routes without any list: both lists, and `block-cidrs`.
     pub(crate) rules: Option<Arc<AccessRules>>,
 }
 
 impl AccessDefaults {
-    /// A list with a bad member has closed every route already.
+    /// An invalid list closes every route, so it may be treated as absent here.
     pub(super) fn read(source: &Source<'_>) -> Self {
         let allowlist: Vec<IpNet> = source.get(&WHITELIST_SOURCE_RANGE);
         let denylist = source.get(&DENYLIST_SOURCE_RANGE);

@@ -16,20 +16,20 @@ DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256";
 
 keys! { Setting {
     SSL_PROTOCOLS: String =
-        setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones do not exist here.");
+        setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones are not supported.");
     SSL_CIPHERS: String =
         setting("ssl-ciphers", types::chars(Class::Ciphers), CIPHERS,
-            "Cipher suites for TLS 1.2; DHE does not exist here.");
+            "Cipher suites for TLS 1.2; DHE is not supported.");
     HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to responses over https.");
     HSTS_INCLUDE_SUBDOMAINS: bool =
-        setting("hsts-include-subdomains", types::BOOL, "true", "Adds includeSubDomains to it.");
-    HSTS_MAX_AGE: i64 = setting("hsts-max-age", types::INT, "31536000", "Its max-age in seconds.");
-    HSTS_PRELOAD: bool = setting("hsts-preload", types::BOOL, "false", "Adds preload to it.");
+        setting("hsts-include-subdomains", types::BOOL, "true", "Adds includeSubDomains to Strict-Transport-Security.");
+    HSTS_MAX_AGE: i64 = setting("hsts-max-age", types::INT, "31536000", "max-age of Strict-Transport-Security in seconds.");
+    HSTS_PRELOAD: bool = setting("hsts-preload", types::BOOL, "false", "Adds preload to Strict-Transport-Security.");
     SSL_DH_PARAM: String =
-        inert("ssl-dh-param", "", "Cipher suites with DHE do not exist here.")
+        inert("ssl-dh-param", "", "Cipher suites with DHE are not supported.")
             .names(ObjectKind::Secret);
     SSL_ECDH_CURVE: String = not_yet("ssl-ecdh-curve", types::RAW, "auto", "Key exchange groups.");
-    SSL_EARLY_DATA: bool = not_yet("ssl-early-data", types::BOOL, "false", "0-RTT, which is open to replays.");
+    SSL_EARLY_DATA: bool = not_yet("ssl-early-data", types::BOOL, "false", "Accepts 0-RTT data, which allows replays.");
     SSL_SESSION_CACHE: bool = setting("ssl-session-cache", types::BOOL, "true", "Sessions are resumed from memory.");
     SSL_SESSION_CACHE_SIZE: u64 = not_yet("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions.");
     SSL_SESSION_TIMEOUT: Duration =
@@ -59,7 +59,7 @@ pub(super) fn tls(source: &mut Source<'_>) -> TlsSettings {
     }
 }
 
-/// OpenSSL names of the TLS 1.2 suites; written with nothing in it, all that there are.
+/// OpenSSL names of the TLS 1.2 suites; an empty value means all suites.
 fn ciphers(source: &Source<'_>) -> Vec<String> {
     if source.blank(&SSL_CIPHERS) {
         return Vec::new();
@@ -83,7 +83,7 @@ fn versions(source: &mut Source<'_>) -> TlsVersions {
     versions.unwrap_or(TlsVersions::BOTH)
 }
 
-/// Strict-Transport-Security, when it is on.
+/// Strict-Transport-Security, if it is on.
 pub(super) fn hsts(source: &mut Source<'_>) -> Option<Hsts> {
     let max_age = source.count(&HSTS_MAX_AGE);
     if !source.get(&HSTS) {

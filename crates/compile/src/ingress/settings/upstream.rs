@@ -1,4 +1,4 @@
-//! The backends' side: the defaults of annotations, the connection pool, TCP and UDP, and compression.
+//! Connections to backends: the defaults of annotations, the connection pool, TCP and UDP, and compression.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -44,7 +44,7 @@ keys! { Setting {
     PROXY_NEXT_UPSTREAM_TIMEOUT: i64 = setting("proxy-next-upstream-timeout", types::INT, "0", DEFAULT_OF);
     PROXY_NEXT_UPSTREAM_TRIES: i64 = setting("proxy-next-upstream-tries", types::INT, "3", DEFAULT_OF);
     RETRY_NON_IDEMPOTENT: bool =
-        setting("retry-non-idempotent", types::BOOL, "false", "Also tries POST, LOCK and PATCH again.");
+        setting("retry-non-idempotent", types::BOOL, "false", "Also retries POST, LOCK and PATCH.");
     PROXY_COOKIE_DOMAIN: String = setting("proxy-cookie-domain", types::chars(Class::Tokens), "off", DEFAULT_OF);
     PROXY_COOKIE_PATH: String = setting("proxy-cookie-path", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_FROM: String = setting("proxy-redirect-from", types::spaced(Class::Url), "off", DEFAULT_OF);
@@ -55,37 +55,37 @@ keys! { Setting {
         setting("upstream-keepalive-connections", types::INT, "320",
             "Idle connections kept by each worker; 0 keeps none.");
     UPSTREAM_KEEPALIVE_TIME: Duration =
-        setting("upstream-keepalive-time", types::DURATION, "1h", "Longest life of a connection.");
+        setting("upstream-keepalive-time", types::DURATION, "1h", "Maximum age of a connection.");
     UPSTREAM_KEEPALIVE_TIMEOUT: i64 =
         setting("upstream-keepalive-timeout", types::INT, "60", "Seconds an idle connection is kept.");
     UPSTREAM_KEEPALIVE_REQUESTS: i64 =
         setting("upstream-keepalive-requests", types::INT, "10000", "Requests on one connection.");
     GRPC_BUFFER_SIZE_KB: String = inert("grpc-buffer-size-kb", "0", "gRPC streams; there is no such buffer.");
-    UPSTREAM_HASH_BY: String = inert("upstream-hash-by", "", "Read by nothing in ingress-nginx either.");
-    UPSTREAM_HASH_BY_SUBSET: String = inert("upstream-hash-by-subset", "", "Read by nothing in ingress-nginx either.");
+    UPSTREAM_HASH_BY: String = inert("upstream-hash-by", "", "Has no effect in ingress-nginx either.");
+    UPSTREAM_HASH_BY_SUBSET: String = inert("upstream-hash-by-subset", "", "Has no effect in ingress-nginx either.");
     UPSTREAM_HASH_BY_SUBSET_SIZE: String =
-        inert("upstream-hash-by-subset-size", "", "Read by nothing in ingress-nginx either.");
-    APP_ROOT: String = inert("app-root", "", "Read by nothing in ingress-nginx either.");
+        inert("upstream-hash-by-subset-size", "", "Has no effect in ingress-nginx either.");
+    APP_ROOT: String = inert("app-root", "", "Has no effect in ingress-nginx either.");
     PROXY_STREAM_TIMEOUT: Duration =
         not_yet("proxy-stream-timeout", types::DURATION, "600s",
             "Time between two reads or writes of a TCP or UDP session.");
     PROXY_STREAM_NEXT_UPSTREAM: bool =
-        not_yet("proxy-stream-next-upstream", types::BOOL, "true", "Tries another endpoint.");
+        not_yet("proxy-stream-next-upstream", types::BOOL, "true", "Tries another endpoint if a connection fails.");
     PROXY_STREAM_NEXT_UPSTREAM_TIMEOUT: Duration =
-        not_yet("proxy-stream-next-upstream-timeout", types::DURATION, "600s", "Time for all tries.");
+        not_yet("proxy-stream-next-upstream-timeout", types::DURATION, "600s", "Time for all attempts.");
     PROXY_STREAM_NEXT_UPSTREAM_TRIES: i64 =
-        not_yet("proxy-stream-next-upstream-tries", types::INT, "3", "Tries in all.");
+        not_yet("proxy-stream-next-upstream-tries", types::INT, "3", "Maximum attempts.");
     PROXY_STREAM_RESPONSES: i64 =
         not_yet("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
     USE_GZIP: bool = not_yet("use-gzip", types::BOOL, "false", "Compresses responses.");
-    GZIP_LEVEL: i64 = not_yet("gzip-level", types::INT, "1", "How hard.");
-    GZIP_MIN_LENGTH: i64 = not_yet("gzip-min-length", types::INT, "256", "From this length on.");
-    GZIP_DISABLE: String = not_yet("gzip-disable", types::RAW, "", "Not for these user agents.");
-    GZIP_TYPES: String = not_yet("gzip-types", types::RAW, GZIP_TYPES_DEFAULT, "These types.");
+    GZIP_LEVEL: i64 = not_yet("gzip-level", types::INT, "1", "Compression level.");
+    GZIP_MIN_LENGTH: i64 = not_yet("gzip-min-length", types::INT, "256", "Minimum length of a compressed response.");
+    GZIP_DISABLE: String = not_yet("gzip-disable", types::RAW, "", "User agents whose responses are not compressed.");
+    GZIP_TYPES: String = not_yet("gzip-types", types::RAW, GZIP_TYPES_DEFAULT, "Content types that are compressed.");
     ENABLE_BROTLI: bool = not_yet("enable-brotli", types::BOOL, "false", "Compresses responses with brotli.");
-    BROTLI_LEVEL: i64 = not_yet("brotli-level", types::INT, "4", "How hard.");
-    BROTLI_MIN_LENGTH: i64 = not_yet("brotli-min-length", types::INT, "20", "From this length on.");
-    BROTLI_TYPES: String = not_yet("brotli-types", types::RAW, BROTLI_TYPES_DEFAULT, "These types.");
+    BROTLI_LEVEL: i64 = not_yet("brotli-level", types::INT, "4", "Compression level.");
+    BROTLI_MIN_LENGTH: i64 = not_yet("brotli-min-length", types::INT, "20", "Minimum length of a compressed response.");
+    BROTLI_TYPES: String = not_yet("brotli-types", types::RAW, BROTLI_TYPES_DEFAULT, "Content types that are compressed.");
 } }
 
 /// Defaults of annotations about backends.
@@ -93,13 +93,13 @@ keys! { Setting {
 pub(crate) struct UpstreamDefaults {
     /// Forwarding without any annotation.
     pub(crate) forwarding: Forwarding,
-    /// Also try POST, LOCK and PATCH again, whatever the conditions are (`retry-non-idempotent`).
+    /// Also retry POST, LOCK and PATCH, under any conditions (`retry-non-idempotent`).
     pub(crate) retry_non_idempotent: bool,
-    /// Start of `Location` and `Refresh` to replace (`proxy-redirect-from`).
+    /// Start of `Location` and `Refresh` that is replaced (`proxy-redirect-from`).
     pub(crate) redirect_from: String,
-    /// What replaces it (`proxy-redirect-to`).
+    /// Its replacement (`proxy-redirect-to`).
     pub(crate) redirect_to: String,
-    /// How endpoints take turns (`load-balance`).
+    /// How an endpoint is chosen (`load-balance`).
     pub(crate) balance: Balance,
     /// Use the Service's cluster address (`service-upstream`).
     pub(crate) service_upstream: bool,

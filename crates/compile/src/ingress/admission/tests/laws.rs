@@ -1,4 +1,4 @@
-//! What holds of all verdicts.
+//! Laws of all reviews.
 
 use k8s_openapi::api::networking::v1::IngressTLS;
 use proptest::prelude::*;
@@ -7,7 +7,7 @@ use super::state::{State, ingress};
 use crate::ingress::host::AttachedIngress;
 use crate::{IngressStatus, Name, Options};
 
-/// Lines of a small universe in which much collides and some is refused.
+/// Lines in which many paths collide and some are refused.
 fn line() -> impl Strategy<Value = String> {
     const HOSTS: &[&str] = &["a.example", "b.example", "_"];
     const KINDS: &[&str] = &["Prefix", "Exact", "Any"];
@@ -40,21 +40,21 @@ fn line() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    /// What is let in is served as it is, with every path that is an expression, and is let in again.
+    /// An allowed Ingress is served as it is, with every path that is an expression, and is allowed again.
     #[test]
-    fn accepted_is_served(lines in prop::collection::vec(line(), 1..8)) {
+    fn allowed_is_served(lines in prop::collection::vec(line(), 1..8)) {
         let mut state = State::new(&[], &[], Options::default());
         for line in &lines {
             let name = line.split_whitespace().next().unwrap();
             let year: usize = name.trim_start_matches("s/i").parse().unwrap();
             let object = ingress(line, year);
-            if state.verdict(&object).denied.is_some() {
+            if state.review(&object).denied.is_some() {
                 continue;
             }
             let name = Name::of(&object.metadata);
             state = state.store(object.clone());
             prop_assert_eq!(state.compiled.statuses().get(&name), Some(&IngressStatus::Served));
-            let again = state.verdict(&object);
+            let again = state.review(&object);
             prop_assert_eq!(again.denied, None, "{}", line);
             let findings = state.compiled.findings();
             let broken = findings.iter().find(|finding| {
@@ -65,7 +65,7 @@ proptest! {
         }
     }
 
-    /// Whoever has a path of a host is found by it, after any changes.
+    /// The Ingresses of a path are found by it, after any changes.
     #[test]
     fn paths_lead_to_their_ingresses(edits in prop::collection::vec((line(), prop::bool::ANY), 1..12)) {
         let mut state = State::new(&[], &[], Options::default());
@@ -93,7 +93,7 @@ proptest! {
         }
     }
 
-    /// No object, however odd, makes a review panic; and asking twice gives the same answer.
+    /// No object makes a review panic, and two reviews have the same result.
     #[test]
     fn total_and_deterministic(
         host in ".{0,30}",
@@ -119,7 +119,7 @@ proptest! {
             ..Default::default()
         };
         spec.tls = Some(vec![tls]);
-        let (first, second) = (state.verdict(&object), state.verdict(&object));
+        let (first, second) = (state.review(&object), state.review(&object));
         prop_assert!(first.warnings.iter().all(|line| line.len() <= 256));
         prop_assert_eq!(first, second);
     }

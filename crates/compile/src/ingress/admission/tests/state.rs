@@ -1,7 +1,7 @@
-//! What is stored, from lines of text, and what becomes of another one.
+//! Stored Ingresses from lines of text, and the review of another one.
 //!
-//! An Ingress is a line: `namespace/name`, hosts, `Kind:/path` for the host before, `key=value` for annotations (without a
-//! slash in the key, under the usual prefix), `tls:host:secret`, and marks that begin with `+`. A `~` is a space.
+//! An Ingress is a line: `namespace/name`, hosts, `Kind:/path` for the preceding host, `key=value` for annotations (without a
+//! slash in the key, under the default prefix), `tls:host:secret`, and marks that begin with `+`. A `~` is a space.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
@@ -71,7 +71,7 @@ pub(super) fn ingress(line: &str, year: usize) -> Ingress {
     serde_json::from_value(value).unwrap()
 }
 
-/// What is stored and compiled.
+/// Stored objects, compiled.
 pub(super) struct State {
     pub(super) snapshot: Snapshot,
     pub(super) compiled: Compiled,
@@ -121,17 +121,17 @@ impl State {
         }
     }
 
-    pub(super) fn verdict(&self, reviewed: &Ingress) -> Review {
+    pub(super) fn review(&self, reviewed: &Ingress) -> Review {
         review(reviewed, &self.compiled, &self.snapshot, &self.options)
     }
 
-    /// The verdict as text: `ok`, `foreign` or `no: reason`, and a line for each warning.
+    /// The review as text: `ok`, `not selected` or `no: reason`, and a line for each warning.
     pub(super) fn text(&self, line: &str) -> String {
-        let review = self.verdict(&ingress(line, 50));
-        let mut text = match (review.denied, review.ours) {
+        let review = self.review(&ingress(line, 50));
+        let mut text = match (review.denied, review.selected) {
             (Some(reason), _) => format!("no: {reason}"),
             (None, true) => "ok".to_owned(),
-            (None, false) => "foreign".to_owned(),
+            (None, false) => "not selected".to_owned(),
         };
         for warning in review.warnings {
             write!(text, "\n{warning}").unwrap();

@@ -1,4 +1,4 @@
-//! No value, whatever it is, panics, gets past its class, or opens what its annotation protects.
+//! No value makes parsing panic, passes the check of its class, or opens routes that its annotation protects.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn critical() -> Rules<'static> {
 }
 
 #[test]
-fn refused_values_have_the_consequence_of_their_class() {
+fn invalid_values_have_the_consequence_of_their_class() {
     let long = "a".repeat(1 << 20);
     for entry in all() {
         for text in HOSTILE.into_iter().chain([long.as_str()]) {
@@ -62,7 +62,7 @@ fn refused_values_have_the_consequence_of_their_class() {
 }
 
 #[test]
-fn a_line_break_or_control_byte_is_in_no_honoured_value() {
+fn no_honoured_value_has_a_line_break_or_control_byte() {
     for entry in all().filter(|entry| entry.support == Support::Honoured) {
         for text in HOSTILE
             .into_iter()
@@ -70,7 +70,7 @@ fn a_line_break_or_control_byte_is_in_no_honoured_value() {
         {
             match entry.kind.parse(text, Validation::Full) {
                 Err(_) => {}
-                // Members are judged one by one; nothing of these is an origin or a TLS version.
+                // Members are validated one by one; none of these is an origin or a TLS version.
                 Ok(Value::List(_)) if entry.kind == Kind::List => {
                     let parsed = parse(&[
                         ("enable-cors", "true"),

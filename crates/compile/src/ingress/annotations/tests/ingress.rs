@@ -9,7 +9,7 @@ use headgate_limit::Quota;
 
 use http::HeaderName;
 
-use super::{annotations, parse, says};
+use super::{annotations, has_problem, parse};
 use crate::Severity;
 use headgate_table::{
     AffinityMode, BackendProtocol, Balance, ConnectionHeader, HeaderTest, OriginPattern, Origins,
@@ -72,7 +72,7 @@ fn the_three_classes_of_invalid_values() {
         (ignored.redirects.ssl, &ignored.denied, &ignored.refused),
         (None, &None, &None)
     );
-    assert!(says(
+    assert!(has_problem(
         &ignored,
         "ssl-redirect",
         "\"yes\" is not true or false"
@@ -162,15 +162,15 @@ fn validation_can_be_switched_off_for_texts() {
 }
 
 #[test]
-fn unknown_removed_and_misplaced_names_are_told() {
+fn unknown_removed_and_misplaced_names_are_reported() {
     let parsed = parse(&[
         ("no-such-thing", "x"),
         ("secure-backends", "true"),
         ("Rewrite-Target", "/"),
     ]);
-    assert!(says(&parsed, "no-such-thing", "unknown"));
-    assert!(says(&parsed, "Rewrite-Target", "unknown"));
-    assert!(says(&parsed, "secure-backends", "backend-protocol"));
+    assert!(has_problem(&parsed, "no-such-thing", "unknown"));
+    assert!(has_problem(&parsed, "Rewrite-Target", "unknown"));
+    assert!(has_problem(&parsed, "secure-backends", "backend-protocol"));
     let own = Rules {
         prefix: "edge.example.com",
         ..Rules::default()
@@ -182,18 +182,19 @@ fn unknown_removed_and_misplaced_names_are_told() {
     assert_eq!(parsed.routing.rewrite_target, None);
     assert_eq!(parsed.problems.len(), 1);
     assert!(parsed.problems[0].message.contains("edge.example.com/"));
-    let here = BTreeMap::from([("edge.example.com/rewrite-target".to_owned(), "/".to_owned())]);
+    let under_prefix =
+        BTreeMap::from([("edge.example.com/rewrite-target".to_owned(), "/".to_owned())]);
     assert_eq!(
-        target(&IngressAnnotations::parse(&own, &here).routing).as_deref(),
+        target(&IngressAnnotations::parse(&own, &under_prefix).routing).as_deref(),
         Some("/")
     );
-    // Another prefix that merely begins alike is not ours.
-    let alike = BTreeMap::from([(
+    // A longer prefix that begins with the configured one is another prefix.
+    let longer = BTreeMap::from([(
         "edge.example.community/rewrite-target".to_owned(),
         "/".to_owned(),
     )]);
     assert_eq!(
-        IngressAnnotations::parse(&own, &alike),
+        IngressAnnotations::parse(&own, &longer),
         IngressAnnotations::default()
     );
 }
@@ -203,12 +204,16 @@ fn tutorial_names_are_requests_per_second() {
     for name in ["rate-limit", "rate-limit-rps"] {
         let parsed = parse(&[(name, "7")]);
         assert_eq!(per_second(&[(name, "7")]), quota(7, 35), "{name}");
-        assert!(says(&parsed, name, "taken as limit-rps"));
+        assert!(has_problem(&parsed, name, "taken as limit-rps"));
     }
     let both = [("rate-limit", "7"), ("limit-rps", "3")];
     let parsed = parse(&both);
     assert_eq!(per_second(&both), quota(3, 15));
-    assert!(says(&parsed, "rate-limit", "ignored beside limit-rps"));
+    assert!(has_problem(
+        &parsed,
+        "rate-limit",
+        "ignored beside limit-rps"
+    ));
 }
 
 fn quota(rate: u32, burst: u32) -> Option<Quota> {
@@ -312,14 +317,14 @@ fn a_wrong_temporal_scheme_drops_the_whole_group() {
         (&None, None, None)
     );
     assert_eq!(redirects.ssl, Some(false));
-    assert!(says(&parsed, "temporal-redirect", "http://"));
+    assert!(has_problem(&parsed, "temporal-redirect", "http://"));
 }
 
 #[test]
 fn canary_settings_need_canary() {
     let parsed = parse(&[("canary-weight", "10"), ("canary", "false")]);
     assert_eq!(parsed.canary, None);
-    assert!(says(&parsed, "canary-weight", "without canary"));
+    assert!(has_problem(&parsed, "canary-weight", "without canary"));
 }
 
 #[test]
@@ -334,7 +339,7 @@ fn canary_weight_stays_within_its_total() {
         (
             canary.weight,
             canary.weight_total,
-            says(&parsed, "canary-weight", "is used"),
+            has_problem(&parsed, "canary-weight", "is used"),
         )
     };
     assert_eq!(canary("30", "100"), (30, 100, false));
@@ -373,7 +378,7 @@ fn canary_headers() {
     ];
     let (chosen, parsed) = header(&both);
     assert_eq!(chosen, rule(HeaderTest::Value("A".into())));
-    assert!(says(&parsed, "canary-by-header-pattern", "beside"));
+    assert!(has_problem(&parsed, "canary-by-header-pattern", "beside"));
     let pattern = [
         ("canary-by-header", "X-Canary"),
         ("canary-by-header-pattern", "^(a|b)$"),
@@ -384,14 +389,18 @@ fn canary_headers() {
     );
     let (chosen, parsed) = header(&[("canary-by-header-value", "A")]);
     assert_eq!(chosen, None);
-    assert!(says(
+    assert!(has_problem(
         &parsed,
         "canary-by-header-value",
         "without canary-by-header"
     ));
     let (chosen, parsed) = header(&[("canary-by-header", "a:b")]);
     assert_eq!(chosen, None);
-    assert!(says(&parsed, "canary-by-header", "not a header name"));
+    assert!(has_problem(
+        &parsed,
+        "canary-by-header",
+        "not a header name"
+    ));
 }
 
 #[test]
@@ -413,7 +422,7 @@ fn affinity() {
     );
     let parsed = parse(&[("affinity", "cookie"), ("session-cookie-samesite", "lax")]);
     assert_eq!(parsed.affinity.as_ref().unwrap().same_site, None);
-    assert!(says(
+    assert!(has_problem(
         &parsed,
         "session-cookie-samesite",
         "None, Lax, Strict"
@@ -430,7 +439,7 @@ fn balance() {
     assert_eq!(balance(&[("load-balance", "ewma")]), Some(Balance::Ewma));
     let parsed = parse(&[("load-balance", "chash")]);
     assert_eq!(parsed.balance.as_deref(), Some(&Balance::RoundRobin));
-    assert!(says(&parsed, "load-balance", "round_robin is used"));
+    assert!(has_problem(&parsed, "load-balance", "round_robin is used"));
     assert!(parse(&[("load-balance", "least_conn")]).refused.is_some());
     let hash = balance(&[
         ("upstream-hash-by", "$request_uri$host"),
@@ -442,14 +451,14 @@ fn balance() {
     assert_eq!(hash, Some(Balance::Hash { key, subset }));
     let broken = parse(&[("upstream-hash-by", "${host"), ("load-balance", "ewma")]);
     assert_eq!(broken.balance.as_deref(), Some(&Balance::Ewma));
-    assert!(says(&broken, "upstream-hash-by", "\"${host\": "));
+    assert!(has_problem(&broken, "upstream-hash-by", "\"${host\": "));
 }
 
 #[test]
 fn upstream_tls_needs_its_secret() {
     let parsed = parse(&[("proxy-ssl-verify", "on")]);
     assert_eq!(parsed.upstream_tls, None);
-    assert!(says(
+    assert!(has_problem(
         &parsed,
         "proxy-ssl-verify",
         "without proxy-ssl-secret"
@@ -467,7 +476,7 @@ fn upstream_tls_needs_its_secret() {
     let tls = parsed.upstream_tls.clone().unwrap();
     assert!(tls.versions.tls13 && !tls.versions.tls12 && !tls.verify);
     assert_eq!(tls.verify_depth, 1);
-    assert!(says(&parsed, "proxy-ssl-protocols", "dropped"));
+    assert!(has_problem(&parsed, "proxy-ssl-protocols", "dropped"));
 }
 
 #[test]
@@ -538,7 +547,7 @@ fn cors() {
         some.cors.as_ref().unwrap().origins,
         Origins::List(vec![exact("https://a.example"), exact("null")])
     );
-    assert!(says(&some, "cors-allow-origin", "nonsense"));
+    assert!(has_problem(&some, "cors-allow-origin", "nonsense"));
     let any = parse(&[
         ("enable-cors", "true"),
         ("cors-allow-origin", "https://a.example,*"),
@@ -609,13 +618,13 @@ fn unhonoured_protection_closes_when_switched_on() {
 }
 
 #[test]
-fn what_is_not_honoured_yet_is_told_once_it_differs_from_the_default() {
-    assert!(says(
+fn values_that_are_not_honoured_are_reported_if_they_differ_from_the_default() {
+    assert!(has_problem(
         &parse(&[("limit-rate", "10")]),
         "limit-rate",
         "not honoured yet"
     ));
-    assert!(says(
+    assert!(has_problem(
         &parse(&[("http2-push-preload", "true")]),
         "http2-push-preload",
         "changes nothing"
@@ -628,7 +637,7 @@ fn what_is_not_honoured_yet_is_told_once_it_differs_from_the_default() {
 }
 
 #[test]
-fn texts_reach_their_places() {
+fn texts_reach_their_fields() {
     let parsed = parse(&[
         ("rewrite-target", "/$1"),
         ("app-root", "/app"),
@@ -676,7 +685,10 @@ fn broken_templates_rewrite_nothing_and_are_reported() {
     ];
     for (pairs, name) in pairs {
         let parsed = parse(&pairs);
-        assert!(says(&parsed, name, "paths are not rewritten"), "{name}");
+        assert!(
+            has_problem(&parsed, name, "paths are not rewritten"),
+            "{name}"
+        );
         assert_eq!(rewrite(&parsed.routing), None);
         assert!(
             parsed.routing.is_regex("/"),
@@ -686,7 +698,11 @@ fn broken_templates_rewrite_nothing_and_are_reported() {
     let same = parse(&[("rewrite-target", "/same")]).routing;
     assert!(!same.is_regex("/same") && same.is_regex("/other"));
     let alone = parse(&[("x-forwarded-prefix", "/p")]);
-    assert!(says(&alone, "x-forwarded-prefix", "without rewrite-target"));
+    assert!(has_problem(
+        &alone,
+        "x-forwarded-prefix",
+        "without rewrite-target"
+    ));
 }
 
 #[test]
@@ -696,7 +712,7 @@ fn aliases_that_are_expressions() {
     assert_eq!(aliases.names, ["b.example".into()]);
     assert_eq!(aliases.expressions.len(), 1);
     assert!(aliases.expressions[0].is_match(b"A1"));
-    assert!(says(
+    assert!(has_problem(
         &parsed,
         "server-alias",
         "\"~[\" is not a regular expression"

@@ -1,4 +1,4 @@
-//! The registry is complete, and consistent with itself.
+//! The registry is complete and consistent.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Lists: networks, status codes, server names, TLS versions and conditions for another try.
+//! Lists: networks, status codes, server names, TLS versions and conditions for a retry.
 
 use headgate_table::RetryOn;
 use http::StatusCode;
@@ -22,7 +22,7 @@ pub(crate) fn members(text: &str) -> impl Iterator<Item = &str> {
         .filter(|member| !member.is_empty())
 }
 
-/// One network; a single address is a network of itself, and host bits are cleared.
+/// One network; a single address is a network of one address, and host bits are cleared.
 pub(crate) fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
     let invalid = || ValueError::invalid(text, CIDR);
     if text.contains('/') {
@@ -36,8 +36,8 @@ pub(crate) fn parse_cidr(text: &str) -> Result<IpNet, ValueError> {
     }
 }
 
-/// A comma list of networks. One bad member refuses the whole list, and a list without members is refused too: it would
-/// be an allow list that was never written.
+/// A comma list of networks. One invalid member makes the list invalid, and so do no members: the list might be an allow list,
+/// which would allow every client.
 pub(crate) fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
     let mut nets = members(text)
         .map(parse_cidr)
@@ -53,7 +53,7 @@ pub(crate) fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
     Ok(nets)
 }
 
-/// A comma list of status codes an error page may stand for.
+/// A comma list of status codes that an error page can replace.
 pub(crate) fn parse_codes(text: &str) -> Result<Vec<StatusCode>, ValueError> {
     let code = |member: &str| {
         let number: u16 = member.parse().ok()?;
@@ -68,7 +68,7 @@ pub(crate) fn parse_codes(text: &str) -> Result<Vec<StatusCode>, ValueError> {
         .ok_or_else(|| ValueError::invalid(text, CODES))
 }
 
-/// A comma list of names, each of the characters a server name or its regex may have.
+/// A comma list of server names or regexes, each with only the characters of its class.
 pub(crate) fn parse_server_names(text: &str) -> Result<Vec<String>, ValueError> {
     let mut names = Vec::new();
     for member in members(text) {
@@ -85,16 +85,16 @@ pub(crate) fn parse_server_names(text: &str) -> Result<Vec<String>, ValueError> 
     Ok(names)
 }
 
-/// On what another endpoint is tried, before a byte went to the client. `off` wins over everything beside it.
+/// Conditions under which another endpoint is tried, before the response has begun. `off` overrides all others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct NextUpstream {
     /// Conditions.
     pub(crate) on: RetryOn,
-    /// Also methods that are not idempotent, once sent.
+    /// Also retry methods that are not idempotent, after they were sent.
     pub(crate) non_idempotent: bool,
 }
 
-/// A space list of conditions for another try.
+/// A space list of conditions for a retry.
 pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError> {
     let invalid = || ValueError::invalid(text, NEXT_UPSTREAM);
     let mut parsed = NextUpstream::default();
@@ -124,7 +124,7 @@ pub(crate) fn parse_next_upstream(text: &str) -> Result<NextUpstream, ValueError
     Ok(if off { NextUpstream::default() } else { parsed })
 }
 
-/// Which TLS versions may be negotiated. At least one always is.
+/// Which TLS versions may be negotiated; at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TlsVersions {
     /// TLS 1.2.
@@ -140,8 +140,8 @@ impl TlsVersions {
         tls13: true,
     };
 
-    /// The known versions of a list and the members that are not: older versions, which are not offered at all, and
-    /// typing errors. `None` when nothing usable is left.
+    /// The supported versions of a list, and its other members: older versions, which are not supported, and typing errors.
+    /// `None` if no supported version is listed.
     pub(crate) fn parse(text: &str) -> (Option<Self>, Vec<&str>) {
         let mut versions = Self {
             tls12: false,

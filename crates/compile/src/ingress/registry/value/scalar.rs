@@ -11,7 +11,7 @@ const SIZE: &str = "a size such as 512, 8k, 1m or 2g";
 const DURATION: &str = "a duration such as 30s, 10m or 1h";
 const BUFFERS: &str = "a number and a size such as \"4 8k\"";
 
-/// A boolean in one of the spellings the Kubernetes world accepts: `1 t T TRUE true True 0 f F FALSE false False`.
+/// A boolean in one of the spellings that Go accepts: `1 t T TRUE true True 0 f F FALSE false False`.
 pub(crate) fn parse_bool(text: &str) -> Result<bool, ValueError> {
     match text {
         "1" | "t" | "T" | "TRUE" | "true" | "True" => Ok(true),
@@ -34,7 +34,7 @@ pub(crate) fn parse_int(text: &str) -> Result<i64, ValueError> {
     text.parse().map_err(|_| ValueError::invalid(text, INT))
 }
 
-/// Digits and an optional `b`, `k`, `m` or `g` in any case, in bytes. A size beyond `u64` is refused, never wrapped.
+/// A size in bytes: digits and an optional `b`, `k`, `m` or `g`, case-insensitive. A size beyond `u64` is invalid.
 pub(crate) fn parse_size(text: &str) -> Result<u64, ValueError> {
     let invalid = || ValueError::invalid(text, SIZE);
     let value = text.trim();
@@ -59,11 +59,11 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, ValueError> {
 pub(crate) struct SizeText {
     /// In bytes.
     pub(crate) bytes: u64,
-    /// Only sizes without a unit or with `k` or `m` do, as in ingress-nginx.
+    /// Whether the unit is accepted: none, `k` or `m`, as in ingress-nginx.
     pub(crate) counts: bool,
 }
 
-/// As [`parse_size`], together with whether the unit is one that counts.
+/// As [`parse_size`], and whether the unit is accepted.
 pub(crate) fn parse_size_text(text: &str) -> Result<SizeText, ValueError> {
     Ok(SizeText {
         bytes: parse_size(text)?,
@@ -122,9 +122,9 @@ fn unit_millis(unit: &str) -> Option<u64> {
 /// Buffers, as in `4 8k`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Buffers {
-    /// How many.
+    /// Number of buffers.
     pub(crate) number: u32,
-    /// Bytes of each.
+    /// Bytes of each buffer.
     pub(crate) size: u64,
 }
 

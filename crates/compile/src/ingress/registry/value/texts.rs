@@ -11,7 +11,7 @@ const ORIGIN: &str =
 const HEADER_VALUE: &str = "a header value without control characters";
 const PAIR: &str = "off, or what to replace and its replacement, separated by a space";
 
-/// A Secret or ConfigMap an annotation or key names.
+/// A reference to a Secret or ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct NameRef {
     /// The namespace, when written.
@@ -37,7 +37,7 @@ impl NameRef {
         })
     }
 
-    /// The namespace meant by an object of namespace `own`.
+    /// The namespace of the reference in an object of namespace `own`.
     pub(crate) fn namespace_or<'a>(&'a self, own: &'a str) -> &'a str {
         self.namespace.as_deref().unwrap_or(own)
     }
@@ -153,8 +153,8 @@ pub(crate) fn parse_header_name(text: &str) -> Result<HeaderName, ValueError> {
     HeaderName::try_from(text).map_err(|_| ValueError::invalid(text, "a header name"))
 }
 
-/// A text to look for and its replacement, as in `proxy-cookie-path: "/old /new"`; `off` is none. A text to look for that
-/// is a regex (`~…`) is refused: it would never match as plain text.
+/// A text and its replacement, as in `proxy-cookie-path: "/old /new"`; `off` is `None`. A regex (`~…`) to replace is
+/// invalid: it would never match as plain text.
 pub(crate) fn parse_replacement(text: &str) -> Result<Option<ReplaceRule>, ValueError> {
     let mut words = text.split_ascii_whitespace();
     match (words.next(), words.next(), words.next()) {
