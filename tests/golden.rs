@@ -1,9 +1,9 @@
-//! Golden pairs: what a set of manifests compiles to.
+//! Golden pairs: manifests, and the table and findings that they compile to.
 //!
 //! Every `golden/<case>.in.yaml` is compiled together with the Services and the IngressClass of `golden/stage.yaml` (an
 //! object of the case replaces one of the stage), and the table and the findings are compared with `golden/<case>.out.txt`.
 //! A comment `# options: --disable-catch-all --configmap=ns/name …` sets flags. `UPDATE_GOLDEN=1 cargo test --test golden`
-//! writes the outputs; read them before they are committed, for that is the test.
+//! writes the outputs; read the diff before you commit it, because it is the test.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -24,9 +24,9 @@ use serde_json::Value;
 
 #[test]
 fn golden_pairs() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let stage = fs::read_to_string(folder.join("stage.yaml")).unwrap();
-    let cases = cases(&folder);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let stage = fs::read_to_string(directory.join("stage.yaml")).unwrap();
+    let cases = cases(&directory);
     assert!(cases.len() >= 45, "only {} cases were found", cases.len());
     let certificate = certificate();
     let failures: Vec<String> = cases
@@ -34,15 +34,15 @@ fn golden_pairs() {
         .filter_map(|case| check(case, &stage, &certificate).err())
         .collect();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
-    let wanted: BTreeSet<PathBuf> = cases.iter().map(|case| output(case)).collect();
-    let left: Vec<_> = files(&folder, ".out.txt")
+    let expected: BTreeSet<PathBuf> = cases.iter().map(|case| output(case)).collect();
+    let orphaned: Vec<_> = files(&directory, ".out.txt")
         .into_iter()
-        .filter(|output| !wanted.contains(output))
+        .filter(|output| !expected.contains(output))
         .collect();
-    assert!(left.is_empty(), "outputs without a case: {left:?}");
+    assert!(orphaned.is_empty(), "outputs without a case: {orphaned:?}");
 }
 
-/// Compiles one case and compares, or writes the output when asked to.
+/// Compiles one case and compares its output, or writes it with `UPDATE_GOLDEN`.
 fn check(case: &Path, stage: &str, certificate: &Arc<Certificate>) -> Result<(), String> {
     let input = fs::read_to_string(case).unwrap();
     let found = compiled(&input, stage, certificate, &case.display().to_string());
@@ -51,14 +51,14 @@ fn check(case: &Path, stage: &str, certificate: &Arc<Certificate>) -> Result<(),
         fs::write(&output, found).unwrap();
         return Ok(());
     }
-    let wanted = fs::read_to_string(&output).unwrap_or_default();
-    if wanted == found {
+    let expected = fs::read_to_string(&output).unwrap_or_default();
+    if expected == found {
         return Ok(());
     }
     Err(format!(
         "{}:\n{}",
         output.display(),
-        difference(&wanted, &found)
+        difference(&expected, &found)
     ))
 }
 
@@ -84,12 +84,12 @@ fn compiled(input: &str, stage: &str, certificate: &Arc<Certificate>, case: &str
 
 // === files ===
 
-fn cases(folder: &Path) -> Vec<PathBuf> {
-    files(folder, ".in.yaml")
+fn cases(directory: &Path) -> Vec<PathBuf> {
+    files(directory, ".in.yaml")
 }
 
-fn files(folder: &Path, end: &str) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+fn files(directory: &Path, end: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.to_string_lossy().ends_with(end))
@@ -102,11 +102,11 @@ fn output(case: &Path) -> PathBuf {
     PathBuf::from(case.to_string_lossy().replace(".in.yaml", ".out.txt"))
 }
 
-/// The lines that differ, wanted ones after `-` and found ones after `+`; lines in common are found greedily.
-fn difference(wanted: &str, found: &str) -> String {
-    let (wanted, found): (Vec<_>, Vec<_>) = (wanted.lines().collect(), found.lines().collect());
+/// The lines of both, expected ones after `-` and found ones after `+`; common lines are matched greedily.
+fn difference(expected: &str, found: &str) -> String {
+    let (expected, found): (Vec<_>, Vec<_>) = (expected.lines().collect(), found.lines().collect());
     let (mut out, mut next) = (String::new(), 0);
-    for line in wanted {
+    for line in expected {
         let same = found.iter().skip(next).position(|other| *other == line);
         let Some(at) = same else {
             let _ = writeln!(out, "- {line}");
@@ -144,7 +144,7 @@ fn object(document: Value, case: &str) -> Object {
         "Secret" => with_string_data(typed(document, case)).into(),
         "ConfigMap" => typed::<ConfigMap>(document, case).into(),
         "Namespace" => typed::<Namespace>(document, case).into(),
-        kind => panic!("{case}: no objects of kind \"{kind}\" here"),
+        kind => panic!("{case}: unsupported kind \"{kind}\""),
     }
 }
 
@@ -152,7 +152,7 @@ fn typed<T: DeserializeOwned>(document: Value, case: &str) -> T {
     serde_json::from_value(document).unwrap_or_else(|error| panic!("{case}: {error}"))
 }
 
-/// As the API server does it.
+/// Merges `stringData` into `data`, as the API server does.
 fn with_string_data(mut secret: Secret) -> Secret {
     let texts = secret.string_data.take().unwrap_or_default();
     let texts = texts
@@ -206,7 +206,7 @@ fn set(options: &mut Options, flag: &str) {
         "--disable-catch-all" => options.disable_catch_all = on,
         "--disable-svc-external-name" => options.endpoints.external_names = !on,
         "--allow-loopback-upstreams" => options.endpoints.loopback = on,
-        flag => panic!("no case needs {flag} yet"),
+        flag => panic!("unsupported flag {flag}"),
     }
 }
 
@@ -215,7 +215,7 @@ fn name(text: &str) -> Name {
     Name::new(namespace, name)
 }
 
-/// The certificate where no other serves; cases see it as `default` only.
+/// The default certificate; outputs show it as `default`.
 fn certificate() -> Arc<Certificate> {
     let generated = rcgen::generate_simple_self_signed(["ingress.local".to_owned()]).unwrap();
     let key = PrivateBytes(generated.signing_key.serialize_pem().into_bytes());

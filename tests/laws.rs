@@ -1,4 +1,4 @@
-//! Laws of compiling: what holds for every set of objects and every sequence of changes.
+//! Laws of compilation, for every set of objects and every sequence of changes.
 
 #![allow(clippy::unwrap_used, reason = "a failed step is a failed test")]
 
@@ -26,7 +26,7 @@ use universe::{
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Compiling step by step gives what compiling everything gives: the same table, findings and statuses.
+    /// Incremental compilation gives the same table, findings and statuses as full compilation.
     #[test]
     fn incremental_is_full(batches in prop::collection::vec(prop::collection::vec(change(), 1..4), 1..14)) {
         let options = options();
@@ -37,14 +37,14 @@ proptest! {
                 world.change(change);
             }
             world.step(&options);
-            let full = world.compiled_anew(&options);
+            let full = world.compiled_in_full(&options);
             prop_assert_eq!(dump(world.state()), dump(&full), "after {}", applied);
             prop_assert_eq!(world.state().findings(), full.findings(), "after {}", applied);
             prop_assert_eq!(world.state().statuses(), full.statuses(), "after {}", applied);
         }
     }
 
-    /// What is said to have come and gone adds up to what there is.
+    /// New and resolved findings add up to the current ones.
     #[test]
     fn differences_add_up(changes in prop::collection::vec(change(), 1..14)) {
         let options = options();
@@ -53,16 +53,16 @@ proptest! {
             let mut known = world.state().findings();
             world.change(change);
             world.step(&options);
-            let (appeared, gone) = world.state().difference();
-            known.retain(|finding| !gone.contains(finding));
-            known.extend(appeared);
+            let (new, resolved) = world.state().difference();
+            known.retain(|finding| !resolved.contains(finding));
+            known.extend(new);
             known.sort();
             known.dedup();
             prop_assert_eq!(known, world.state().findings());
         }
     }
 
-    /// The order in which objects arrive changes nothing.
+    /// The result does not depend on the order in which objects arrive.
     #[test]
     fn order_of_arrival_does_not_matter((objects, shuffled) in objects()
         .prop_flat_map(|objects| (Just(objects.clone()), Just(objects).prop_shuffle())))
@@ -73,17 +73,17 @@ proptest! {
         prop_assert_eq!(one.statuses(), other.statuses());
     }
 
-    /// The path index finds what trying every path in the order of precedence finds.
+    /// The path index finds the same route as trying every path in the order of precedence.
     #[test]
     fn path_index_is_the_naive_matcher(
         declared in prop::collection::vec(path(), 0..12),
-        wanted in prop::collection::vec(request_path(), 1..20),
+        requested in prop::collection::vec(request_path(), 1..20),
     ) {
         let table = compiled(vec![numbered(&declared)]);
         let HostBehaviour::Routes { paths, .. } = &hosts(table.table()).find("a.example").behaviour else {
             return Err(TestCaseError::fail("the host only redirects"));
         };
-        for path in wanted {
+        for path in requested {
             let found = match paths.find(path.as_bytes(), |_| false) {
                 PathMatch::Route(route) => (route.origin.port.to_string(), false),
                 PathMatch::AddSlash(route) => (route.origin.port.to_string(), true),
@@ -92,7 +92,7 @@ proptest! {
         }
     }
 
-    /// No text in an object makes compiling or rendering panic.
+    /// No text in an object makes compilation or rendering panic.
     #[test]
     fn no_text_panics(
         values in prop::collection::vec((annotation(), any_text()), 0..6),
@@ -211,7 +211,7 @@ fn a_canary_follows_affinity_that_a_third_host_declares() {
 }
 
 #[test]
-fn run_time_state_survives_a_swap() {
+fn run_time_state_survives_compilation() {
     let options = options();
     let mut world = World::new(&options);
     let limited = |rps| {
@@ -245,7 +245,7 @@ fn run_time_state_survives_a_swap() {
     for (number, slot) in slots(&world.table()).iter().enumerate() {
         assert_eq!(slot.get::<usize>(), Some(&number));
     }
-    // Another Ingress is another thing, also under the same path.
+    // Another Ingress has new state, even with the same path.
     world.delete(Kind::Ingress, "s", "ingress-0");
     world.apply(ingress(IngressSpec {
         annotations: vec![("limit-rps", "9")],
@@ -292,12 +292,12 @@ fn the_last_good_version_of_a_refused_update_stays() {
         world.state().findings()
     );
 
-    // What it is served with goes on following other objects.
+    // Changes of other objects still apply to the last good version.
     world.apply(slice("web", 1, &["10.0.0.77"]));
     world.step(&options);
     assert!(text(world.state().table()).contains("10.0.0.77:8080"));
 
-    // So do settings: a list that is to protect everything protects it too.
+    // So do settings: an allow list for all routes also protects it.
     world.apply(settings(&[("whitelist-source-range", "192.0.2.0/24")]));
     world.step(&options);
     assert!(text(world.state().table()).contains("ssl-redirect; allow 192.0.2.0/24"));
@@ -317,7 +317,7 @@ fn the_last_good_version_of_a_refused_update_stays() {
     assert_eq!(
         world.state().statuses().get(&name),
         Some(&IngressStatus::LastGood),
-        "deleted and made again between two looks is an update"
+        "deleted and created again between two compilations is an update"
     );
     world.delete(Kind::Ingress, "s", "ingress-0");
     world.step(&options);
@@ -349,10 +349,10 @@ fn the_last_valid_certificate_stays_while_its_secret_is_gone() {
 
 // === the world under test ===
 
-/// A snapshot, what it should hold, and what was compiled from it last.
+/// A snapshot, its expected content, and its last compilation.
 struct World {
     objects: BTreeMap<ObjectRef, Object>,
-    /// What changed in the environment.
+    /// Changes of the environment.
     environment: Vec<Change>,
     snapshot: Snapshot,
     compiled: Option<Compiled>,
@@ -384,8 +384,8 @@ impl World {
         change.write(&mut self.snapshot);
     }
 
-    /// Compiles the objects as if they had never been others.
-    fn compiled_anew(&self, options: &Options) -> Compiled {
+    /// Compiles the objects from a new snapshot.
+    fn compiled_in_full(&self, options: &Options) -> Compiled {
         let mut snapshot = Snapshot::default();
         for object in self.objects.values() {
             snapshot.apply(object.clone());
@@ -435,12 +435,12 @@ fn compiled(objects: Vec<Object>) -> Compiled {
     compile(&snapshot, &changes, None, &options(), fallback())
 }
 
-/// The universe that the first listener leads to.
+/// The universe of the first listener.
 fn hosts(table: &RoutingTable) -> &VirtualHosts {
     table.universes()[0]
 }
 
-/// All that a table says, its generation aside.
+/// The whole table, except its generation.
 fn dump(compiled: &Compiled) -> String {
     let table = compiled.table();
     let mut lines = vec![text(table)];
@@ -491,7 +491,7 @@ fn request_path() -> impl Strategy<Value = String> {
     })
 }
 
-/// An Ingress with these paths, each to the port of its place in the list, from 1.
+/// An Ingress with these paths, each with its index in the list, from 1, as the port.
 fn numbered(paths: &[(String, &str)]) -> Object {
     let paths = paths.iter().enumerate().map(|(at, (path, kind))| Path {
         port: i32::try_from(at).unwrap() + 1,
@@ -503,8 +503,8 @@ fn numbered(paths: &[(String, &str)]) -> Object {
     })
 }
 
-/// Port of the path that takes a request (empty: the default location), and whether by a redirect that adds a slash.
-fn naive(declared: &[(String, &str)], wanted: &str) -> (String, bool) {
+/// Port of the path that matches a request (empty: the default location), and whether a redirect adds a slash.
+fn naive(declared: &[(String, &str)], requested: &str) -> (String, bool) {
     let kind = |kind: &str| match kind {
         "Exact" => PathKind::Exact,
         _ => PathKind::Prefix,
@@ -514,13 +514,13 @@ fn naive(declared: &[(String, &str)], wanted: &str) -> (String, bool) {
         let slash = path.len() > 1 && path.ends_with('/');
         let key = path.strip_suffix('/').unwrap_or(path);
         let length = match kind(declared_kind) {
-            PathKind::Exact if path == wanted => usize::MAX,
-            PathKind::Prefix if wanted == key || wanted.starts_with(&format!("{key}/")) => {
+            PathKind::Exact if path == requested => usize::MAX,
+            PathKind::Prefix if requested == key || requested.starts_with(&format!("{key}/")) => {
                 key.len()
             }
             _ => continue,
         };
-        let adds = length != usize::MAX && slash && wanted == key;
+        let adds = length != usize::MAX && slash && requested == key;
         if best.is_none_or(|(longest, ..)| length > longest) {
             best = Some((length, at + 1, adds));
         }

@@ -1,4 +1,4 @@
-//! A small universe of objects in which everything touches everything: few names, so that random changes collide.
+//! A small universe of objects with few names, so that random changes affect each other.
 
 use std::sync::{Arc, LazyLock};
 
@@ -25,7 +25,7 @@ const HOSTS: [&str; 8] = [
     "",
 ];
 const SERVICES: [&str; 3] = ["web", "api", "gone"];
-/// None of these refuses an Ingress: a refused update keeps what was before, which compiling from nothing cannot know.
+/// None of these refuses an Ingress: a refused update keeps the last good version, which full compilation cannot know.
 const ANNOTATIONS: [(&str, &str); 26] = [
     ("use-regex", "true"),
     ("rewrite-target", "/x"),
@@ -116,12 +116,12 @@ pub(crate) struct IngressSpec {
     pub(crate) default_backend: Option<&'static str>,
     pub(crate) annotations: Vec<(&'static str, &'static str)>,
     pub(crate) tls: Option<&'static str>,
-    /// Only the default backend.
+    /// Has only a default backend.
     pub(crate) without_rules: bool,
 }
 
 impl IngressSpec {
-    /// Sends everything of a host to Service `web`.
+    /// Sends all requests of a host to Service `web`.
     pub(crate) fn at(number: usize, host: &'static str) -> Self {
         Self {
             number,
@@ -197,7 +197,7 @@ pub(crate) fn slice(service: &str, number: usize, addresses: &[&str]) -> Object 
     named_slice(&format!("{service}-{number}"), service, addresses)
 }
 
-/// Endpoints with an odd last byte are meant for zone `near`.
+/// Endpoints whose address ends in 1 have a hint for zone `near`, others for `far`.
 fn named_slice(name: &str, service: &str, addresses: &[&str]) -> Object {
     let endpoints: Vec<Value> = addresses
         .iter()
@@ -241,13 +241,13 @@ fn namespace() -> Object {
     serde_json::from_value::<Namespace>(value).unwrap().into()
 }
 
-fn class(ours: bool) -> Object {
-    class_with(ours, None)
+fn class(is_selected: bool) -> Object {
+    class_with(is_selected, None)
 }
 
-/// With settings of its own in ConfigMap `s/headers`, which says nothing that is a setting, or `s/more`.
-fn class_with(ours: bool, parameters: Option<&str>) -> Object {
-    let controller = if ours {
+/// With parameters in ConfigMap `s/headers`, which has no valid setting, or `s/more`.
+fn class_with(is_selected: bool, parameters: Option<&str>) -> Object {
+    let controller = if is_selected {
         "k8s.io/ingress-nginx"
     } else {
         "example.com/other"
@@ -290,13 +290,13 @@ static FALLBACK: LazyLock<Arc<Certificate>> = LazyLock::new(|| {
     Arc::new(certificate_from_pem(pem.chain.as_bytes(), &key, "default").unwrap())
 });
 
-/// The certificate where no other serves.
+/// The default certificate.
 pub(crate) fn fallback() -> &'static Arc<Certificate> {
     &FALLBACK
 }
 
-/// A Secret with one of the certificates. Secrets are never deleted or broken here: the last valid certificate would stay,
-/// which compiling from nothing cannot know.
+/// A Secret with one of the certificates. Secrets are never deleted or invalid here: the last valid certificate would stay in
+/// service, which full compilation cannot know.
 fn secret(name: &str, which: usize) -> Object {
     let pem = CERTIFICATES.get(which).unwrap();
     let mut secret = k8s_openapi::api::core::v1::Secret::default();
@@ -310,7 +310,7 @@ fn secret(name: &str, which: usize) -> Object {
     secret.into()
 }
 
-/// What is there from the start.
+/// The initial objects.
 pub(crate) fn stage() -> Vec<Object> {
     vec![
         namespace(),
@@ -377,12 +377,12 @@ fn any_ingress() -> impl Strategy<Value = Object> {
             tls,
             rare,
         )| {
-            let (foreign, without_rules, canary) = rare;
+            let (other_class, without_rules, canary) = rare;
             annotations.extend(canary.then_some(("canary", "true")));
             ingress(IngressSpec {
                 number,
                 year,
-                class: if foreign { "foreign" } else { "nginx" },
+                class: if other_class { "other" } else { "nginx" },
                 host,
                 second_host,
                 paths,
@@ -405,7 +405,7 @@ fn any_other() -> impl Strategy<Value = Object> {
         2 => (prop::sample::select(vec!["cert-a", "cert-b"]), 0..2_usize).prop_map(|(name, which)| secret(name, which)),
         2 => prop::sample::subsequence(SETTINGS.to_vec(), 0..4).prop_map(|data| settings(&data)),
         1 => prop::sample::select(vec!["X-One", "X-Two", "X Three"]).prop_map(|name| config_map("headers", &[(name, "1")])),
-        2 => (any::<bool>(), prop::sample::select(vec![None, Some("more"), Some("headers")])).prop_map(|(ours, parameters)| class_with(ours, parameters)),
+        2 => (any::<bool>(), prop::sample::select(vec![None, Some("more"), Some("headers")])).prop_map(|(is_selected, parameters)| class_with(is_selected, parameters)),
         1 => prop::sample::subsequence(SETTINGS.to_vec(), 0..3).prop_map(|data| config_map("more", &data)),
         1 => Just(namespace()),
     ]
@@ -441,7 +441,7 @@ pub(crate) fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// Objects, no two of which are of the same kind and name.
+/// Objects with distinct kinds and names.
 pub(crate) fn objects() -> impl Strategy<Value = Vec<Object>> {
     prop::collection::vec(any_ingress(), 0..10).prop_map(|objects| {
         let mut known = std::collections::BTreeSet::new();
