@@ -48,9 +48,9 @@ pub fn review(
         return review;
     }
     if options.deep_inspect
-        && let Err(reason) = inspect(ingress)
+        && let Err(forbidden) = inspect(ingress)
     {
-        review.denied = Some(reason);
+        review.denied = Some(forbidden.to_string());
         return review;
     }
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();

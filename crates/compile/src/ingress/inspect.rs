@@ -1,6 +1,8 @@
 //! Refuses fragments of nginx configuration and paths of secrets in hosts, paths and names (behaviour.md 9.2 and 9.3). They have
 //! no effect here; they are attempts of attacks that worked on ingress-nginx.
 
+use std::fmt;
+
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::ingress::annotations::excerpt;
@@ -18,9 +20,21 @@ const FORBIDDEN: [&str; 7] = [
 /// Directives, forbidden if a `;` follows.
 const DIRECTIVES: [&str; 2] = ["alias", "root"];
 
+/// A field with a forbidden text.
+pub(crate) struct Forbidden {
+    pub(crate) field: String,
+    pub(crate) message: String,
+}
+
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.message)
+    }
+}
+
 /// # Errors
-/// The first field with a forbidden text, as a message.
-pub(crate) fn inspect(ingress: &Ingress) -> Result<(), String> {
+/// The first field with a forbidden text.
+pub(crate) fn inspect(ingress: &Ingress) -> Result<(), Forbidden> {
     let Some(spec) = &ingress.spec else {
         return Ok(());
     };
@@ -47,7 +61,7 @@ pub(crate) fn inspect(ingress: &Ingress) -> Result<(), String> {
     Ok(())
 }
 
-fn refuse(text: &str, field: impl Fn() -> String) -> Result<(), String> {
+fn refuse(text: &str, field: impl Fn() -> String) -> Result<(), Forbidden> {
     let word = FORBIDDEN.into_iter().find(|word| text.contains(word));
     let directive = || {
         DIRECTIVES.into_iter().find(|word| {
@@ -57,10 +71,12 @@ fn refuse(text: &str, field: impl Fn() -> String) -> Result<(), String> {
     };
     match word.or_else(directive) {
         None => Ok(()),
-        Some(word) => Err(format!(
-            "{}: the value \"{}\" is not allowed: it contains \"{word}\"",
-            field(),
-            excerpt(text)
-        )),
+        Some(word) => Err(Forbidden {
+            field: field(),
+            message: format!(
+                "the value \"{}\" is not allowed: it contains \"{word}\"",
+                excerpt(text)
+            ),
+        }),
     }
 }

@@ -126,11 +126,13 @@ impl ParsedIngress {
         };
         let mut annotations = read_annotations(ingress, &rules, &mut findings);
         if options.deep_inspect
-            && let Err(reason) = inspect(ingress)
+            && let Err(forbidden) = inspect(ingress)
         {
-            let message = format!("{reason}; {REFUSED}");
-            findings.add(Severity::Error, &"spec", message);
-            annotations.refused.get_or_insert(reason);
+            let message = format!("{}; {REFUSED}", forbidden.message);
+            findings.add(Severity::Error, &forbidden.field, message);
+            annotations
+                .refused
+                .get_or_insert_with(|| forbidden.to_string());
         }
         let spec = ingress.spec.as_ref();
         let mut hosts: Vec<HostRules> = Vec::new();
