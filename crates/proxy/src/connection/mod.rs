@@ -40,7 +40,7 @@ use crate::downstream::{Downstream, Proxied, TlsFacts};
 use crate::drain::{Connections, Registration};
 use crate::open_listener::{OpenListener, SocketKind};
 use crate::stream::Stream;
-use crate::telemetry::ConnectionGuard;
+use crate::telemetry::{ConnectionGuard, ConnectionState};
 use crate::tls;
 use crate::worker::Worker;
 
@@ -263,6 +263,7 @@ impl<H: Handler> Start<H> {
         let Some(split) = listener.and_then(|listener| find(&listener.socket)) else {
             return;
         };
+        self.gauge.enter(ConnectionState::Writing);
         let peer = self.proxied.map_or(self.peer, |proxied| proxied.source);
         let stream = Stream {
             io: opening.transport().0,

@@ -53,7 +53,7 @@ impl Counters {
 pub(crate) enum ConnectionState {
     /// Reading the head of a request; also handshakes.
     Reading,
-    /// Serving at least one request.
+    /// Serving at least one request, or a stream.
     Writing,
     /// Idle between requests.
     Waiting,

@@ -114,6 +114,22 @@ async fn bytes_are_copied_both_ways_and_each_side_closes_separately() {
 }
 
 #[tokio::test]
+async fn an_open_stream_counts_as_writing() {
+    let mut world = World::start(1);
+    let [address] = free_addresses();
+    let endpoint = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let upstream = upstream("shop/stream/9", &[endpoint.local_addr().unwrap()]);
+    let split = Split::new(to(&upstream));
+    world.publish(&[stream(address, split)], &[upstream]);
+    let client = connect(address).await;
+    let (open, _) = endpoint.accept().await.unwrap();
+    let page = world.running.telemetry().status_page();
+    assert!(page.contains("Reading: 0 Writing: 1 Waiting: 0"), "{page}");
+    drop((client, open));
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn weights_pick_the_backend_and_a_status_closes() {
     let mut world = World::start(1);
     let [weighted, closed, looped] = free_addresses();
