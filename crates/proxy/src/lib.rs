@@ -2,7 +2,7 @@
 //!
 //! A thread per core, each with its own runtime, listeners, connection pools and metric shards; what requests share is
 //! the pointer to the routing table and the state in its slots. Nothing here knows Kubernetes: the input is a table, the
-//! output are metrics and access-log lines.
+//! output is metrics and access-log lines.
 //!
 //! A request is read into one canonical form (`request`), goes through named steps over its route's policy (`pipeline`)
 //! and is forwarded (`upstream`); `connection` enforces the deadlines and limits of client connections.

@@ -294,7 +294,7 @@ impl Caller<'_> {
             (Some(identity), Security::Tls(settings)) => {
                 let handshake = tls::handshake(settings, identity, key.address, key.http2);
                 Some(handshake.map_err(|error| {
-                    tracing::warn!(upstream = %self.upstream.key, %error, "cannot speak TLS to upstream");
+                    tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
                     CallError::Connect
                 })?)
             }

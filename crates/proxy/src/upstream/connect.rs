@@ -73,16 +73,16 @@ impl Upstreams {
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
         let stream = self.tcp(dial.key.address).await?;
         match dial.tls {
-            None => speak(self, stream, dial.key, dial.upstream).await,
+            None => handshake(self, stream, dial.key, dial.upstream).await,
             Some((config, name)) => {
                 let stream = TlsConnector::from(config).connect(name, stream).await?;
-                speak(self, stream, dial.key, dial.upstream).await
+                handshake(self, stream, dial.key, dial.upstream).await
             }
         }
     }
 }
 
-async fn speak<S>(
+async fn handshake<S>(
     upstreams: &Rc<Upstreams>,
     stream: S,
     key: Key,
@@ -93,14 +93,14 @@ where
 {
     let io = TokioIo::new(stream);
     let lease = if key.http2 {
-        speak_http2(upstreams, io, key, upstream).await
+        handshake_http2(upstreams, io, key, upstream).await
     } else {
-        speak_http1(io, key, upstream).await
+        handshake_http1(io, key, upstream).await
     };
     lease.map_err(io::Error::other)
 }
 
-async fn speak_http1<I>(io: I, key: Key, upstream: UpstreamKey) -> hyper::Result<Lease>
+async fn handshake_http1<I>(io: I, key: Key, upstream: UpstreamKey) -> hyper::Result<Lease>
 where
     I: Read + Write + Send + Unpin + 'static,
 {
@@ -115,7 +115,7 @@ where
     Ok(Lease::http1(sender, key, upstream))
 }
 
-async fn speak_http2<I>(
+async fn handshake_http2<I>(
     upstreams: &Rc<Upstreams>,
     io: I,
     key: Key,

@@ -164,7 +164,7 @@ fn check(response: &Response<Incoming>, limit: usize) -> Result<(), CallError> {
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let sound = match (codings.next(), lengths.next()) {
+    let valid = match (codings.next(), lengths.next()) {
         (None, None) => true,
         (None, Some(_)) => lengths.next().is_none(),
         (Some(coding), None) => {
@@ -172,7 +172,7 @@ fn check(response: &Response<Incoming>, limit: usize) -> Result<(), CallError> {
         }
         (Some(_), Some(_)) => false,
     };
-    if sound {
+    if valid {
         Ok(())
     } else {
         Err(CallError::InvalidResponse)

@@ -92,7 +92,7 @@ impl Pools {
         let kept = pools.get_mut(key)?;
         while let Some(mut connection) = kept.pop_back() {
             self.idle.set(self.idle.get().saturating_sub(1));
-            if connection.is_good(limits, now) {
+            if connection.is_usable(limits, now) {
                 connection.requests += 1;
                 return Some(Lease::Http1(connection));
             }
@@ -104,7 +104,7 @@ impl Pools {
         let mut pools = self.http2.borrow_mut();
         let kept = pools.get_mut(key)?;
         // Open streams keep a connection alive that is dropped here.
-        kept.retain(|connection| connection.is_good(limits, now));
+        kept.retain(|connection| connection.is_usable(limits, now));
         let connection = kept
             .iter()
             .find(|connection| connection.streams.get() < STREAMS)?;
@@ -115,7 +115,7 @@ impl Pools {
     fn keep(&self, mut connection: Box<Http1>, limits: &PoolSettings, now: Instant) {
         connection.used = now;
         connection.timer.rest();
-        if limits.idle == 0 || !connection.is_good(limits, now) {
+        if limits.idle == 0 || !connection.is_usable(limits, now) {
             return;
         }
         let mut pools = self.http1.borrow_mut();
@@ -151,7 +151,7 @@ impl Pools {
         let mut idle = 0;
         self.http1.borrow_mut().retain(|key, kept| {
             kept.retain(|connection| {
-                connection.is_good(limits, now) && serves(&connection.upstream, key)
+                connection.is_usable(limits, now) && serves(&connection.upstream, key)
             });
             idle += kept.len();
             !kept.is_empty()
@@ -159,7 +159,7 @@ impl Pools {
         self.idle.set(idle);
         self.http2.borrow_mut().retain(|key, kept| {
             kept.retain(|connection| {
-                connection.is_good(limits, now) && serves(&connection.upstream, key)
+                connection.is_usable(limits, now) && serves(&connection.upstream, key)
             });
             !kept.is_empty()
         });
@@ -292,7 +292,7 @@ impl Upstreams {
 }
 
 impl Http1 {
-    fn is_good(&self, limits: &PoolSettings, now: Instant) -> bool {
+    fn is_usable(&self, limits: &PoolSettings, now: Instant) -> bool {
         !self.sender.is_closed()
             && self.requests < limits.requests
             && now.saturating_duration_since(self.used) < limits.idle_timeout
@@ -301,7 +301,7 @@ impl Http1 {
 }
 
 impl Multiplexed {
-    fn is_good(&self, limits: &PoolSettings, now: Instant) -> bool {
+    fn is_usable(&self, limits: &PoolSettings, now: Instant) -> bool {
         let idle = self.streams.get() == 0
             && now.saturating_duration_since(self.used.get()) >= limits.idle_timeout;
         !idle
