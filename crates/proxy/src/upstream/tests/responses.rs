@@ -173,7 +173,7 @@ async fn without_a_file_the_endpoint_waits_while_memory_is_full() {
                 // More than the buffers of the sockets hold.
                 let body = large().repeat(30);
                 let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                conversation.answer(&(head + &body)).await;
+                conversation.respond(&(head + &body)).await;
                 done.take().unwrap().send(()).unwrap();
                 conversation.request().await;
             }
