@@ -258,7 +258,7 @@ pub(super) fn upstream_facts(upstream: &Upstream) -> Vec<String> {
     facts.list()
 }
 
-/// `upstream-tls verify=false` and everything that differs from `proxy-ssl-secret` without other annotations.
+/// `upstream-tls verify=false`, and what differs from verification off, depth 1, no name and TLS 1.2.
 fn tls_fact(tls: &UpstreamTls) -> String {
     let mut facts = Facts::default();
     facts.push(format!("upstream-tls verify={}", tls.verify));
