@@ -83,7 +83,7 @@ fn consequence(user: &ParsedIngress, port: &ServicePort) -> String {
     }
     match user.fallback() {
         Some(fallback) if fallback.id == *port.id() => {
-            "it is the fallback of no other Service".into()
+            "requests that fall back to it get 503".into()
         }
         Some(fallback) => format!(
             "requests go to Service {} of the default-backend annotation",

@@ -155,7 +155,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// Parses a text. Total: every text is a value or an error, whatever its length and bytes.
+    /// Parses a text. Total: every text, of any length and bytes, is a value or an error.
     pub(crate) fn parse(self, text: &str, validation: Validation) -> Result<Value, ValueError> {
         if text.len() > MAX_BYTES {
             return Err(ValueError::too_long(text, self.expected()));
