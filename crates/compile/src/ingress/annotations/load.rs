@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Annotation, DEFAULT_PREFIX, Risk, Rules, all, find, meant_by, removed};
+use super::list::mentioned;
+use super::{Annotation, DEFAULT_PREFIX, Risk, Rules, find, meant_by, removed};
 use crate::Severity;
 use crate::ingress::registry::{Kind, Reader, excerpt};
 
@@ -18,7 +19,8 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
         .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
         .collect();
     check_risk_and_words(&mut reader, rules, &texts);
-    for row in all() {
+    let rows = mentioned(texts.keys().copied());
+    for &row in &rows {
         if let Some(text) = text_of(row, &texts) {
             reader.accept(row, text, rules.validation);
         }
@@ -29,11 +31,13 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
     if rules.prefix != DEFAULT_PREFIX {
         report_wrong_prefix(&mut reader, rules, annotations);
     }
-    for row in all() {
+    for &row in &rows {
         report_needs(&mut reader, row);
     }
     const REASON: &str = "protects the route and is not honoured yet";
-    reader.close_unhonoured(all(), REASON, |reader, row| is_off(reader, rules, row));
+    reader.close_unhonoured(rows.into_iter(), REASON, |reader, row| {
+        is_off(reader, rules, row)
+    });
     reader
 }
 
