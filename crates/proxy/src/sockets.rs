@@ -142,4 +142,4 @@ impl<H: Handler> Sockets<H> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

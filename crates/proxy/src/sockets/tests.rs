@@ -95,7 +95,7 @@ fn http(address: SocketAddr, hosts: &Arc<VirtualHosts>) -> Listener {
 }
 
 /// A connection to `address`, as soon as a socket is open there.
-async fn connect(address: SocketAddr) -> TcpStream {
+pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     loop {
         match TcpStream::connect(address).await {
             Ok(stream) => return stream,
@@ -105,7 +105,7 @@ async fn connect(address: SocketAddr) -> TcpStream {
 }
 
 /// Returns once no socket is open at `address`.
-async fn refused(address: SocketAddr) {
+pub(crate) async fn refused(address: SocketAddr) {
     while TcpStream::connect(address).await.is_ok() {
         yield_now().await;
     }

@@ -2,12 +2,12 @@
 
 use futures_util::FutureExt;
 use tokio::net::TcpStream;
-use tokio::task::yield_now;
 
 use super::*;
 use crate::accept::Acceptor;
 use crate::listen::listen;
 use crate::sockets::Sockets;
+use crate::sockets::tests::{connect, refused};
 
 /// A fixture whose worker opens the sockets of its table.
 fn following() -> Fixture {
@@ -16,21 +16,6 @@ fn following() -> Fixture {
     let mut sockets = Sockets::new(fixture.context.clone(), Vec::new());
     spawn_local(async move { sockets.follow().await });
     fixture
-}
-
-async fn open(address: SocketAddr) -> TcpStream {
-    loop {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return stream,
-            Err(_) => yield_now().await,
-        }
-    }
-}
-
-async fn refused(address: SocketAddr) {
-    while TcpStream::connect(address).await.is_ok() {
-        yield_now().await;
-    }
 }
 
 async fn read(stream: &mut TcpStream, end: &str) -> String {
@@ -51,13 +36,13 @@ async fn a_connection_outlives_its_listener_for_one_response() {
         let [kept, gone] = free_addresses();
         let fixture = following();
         fixture.publish(&[kept, gone]);
-        let mut other = open(kept).await;
+        let mut other = connect(kept).await;
         write(&mut other, &get("/facts")).await;
         read(&mut other, "#1").await;
-        let mut idle = open(gone).await;
+        let mut idle = connect(gone).await;
         write(&mut idle, &get("/facts")).await;
         read(&mut idle, "#1").await;
-        let mut busy = open(gone).await;
+        let mut busy = connect(gone).await;
         let post = "POST /echo HTTP/1.1\r\nHost: a.example\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n";
         write(&mut busy, post).await;
         read(&mut busy, "HTTP/1.1 100 Continue\r\n\r\n").await;
@@ -87,7 +72,7 @@ async fn http2_connections_get_goaway() {
         let [gone] = free_addresses();
         let fixture = following();
         fixture.publish(&[gone]);
-        let (mut sender, connection) = h2::client::handshake(open(gone).await).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(connect(gone).await).await.unwrap();
         let connection = spawn_local(connection);
         http2::ok(&mut sender).await;
         fixture.publish(&[]);

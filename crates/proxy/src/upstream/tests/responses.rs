@@ -161,40 +161,52 @@ fn large() -> String {
     (0..150_000).map(|n| format!("{n:07}")).collect()
 }
 
+/// Requests `body` with response buffering and at most `file_limit` bytes in a file. Returns the client, which has read
+/// nothing yet, and the receiver of a message that the endpoint sends once it has written everything.
+async fn request_ahead(
+    body: String,
+    file_limit: u64,
+) -> (
+    Rc<World>,
+    tokio::io::DuplexStream,
+    tokio::sync::oneshot::Receiver<()>,
+) {
+    let (done, endpoint_is_done) = tokio::sync::oneshot::channel();
+    let state = Rc::new(Cell::new(Some((done, body))));
+    let endpoint = Endpoint::start(move |_, mut conversation| {
+        let state = state.clone();
+        async move {
+            conversation.request().await;
+            let (done, body) = state.take().unwrap();
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+            conversation.respond(&(head + &body)).await;
+            done.send(()).unwrap();
+            conversation.request().await;
+        }
+    })
+    .await;
+    let mut forwarding = forwarding();
+    forwarding.buffer_response = true;
+    forwarding.response_file_limit = file_limit;
+    let world = World::new(upstream(&[endpoint.address]), forwarding);
+    let mut client = world.connect();
+    client
+        .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
+    (world, client, endpoint_is_done)
+}
+
 #[tokio::test]
 async fn without_a_file_the_endpoint_waits_while_memory_is_full() {
     local(async {
-        let (done, mut endpoint_is_done) = tokio::sync::oneshot::channel();
-        let done = Rc::new(Cell::new(Some(done)));
-        let endpoint = Endpoint::start(move |_, mut conversation| {
-            let done = done.clone();
-            async move {
-                conversation.request().await;
-                // More than the buffers of the sockets hold.
-                let body = large().repeat(30);
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                conversation.respond(&(head + &body)).await;
-                done.take().unwrap().send(()).unwrap();
-                conversation.request().await;
-            }
-        })
-        .await;
-        let mut forwarding = forwarding();
-        forwarding.buffer_response = true;
-        forwarding.response_file_limit = 0;
-        let world = World::new(upstream(&[endpoint.address]), forwarding);
-        let mut client = world.connect();
-        client
-            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
+        // More than the buffers of the sockets hold.
         let all = large().repeat(30);
+        let (_world, mut client, mut endpoint_is_done) = request_ahead(all.clone(), 0).await;
         let mut seen = vec![0; all.len() / 2];
         client.read_exact(&mut seen).await.unwrap();
-        assert!(
-            endpoint_is_done.try_recv().is_err(),
-            "the rest was read ahead"
-        );
+        let early = endpoint_is_done.try_recv();
+        assert!(early.is_err(), "the rest was read ahead");
         client.read_to_end(&mut seen).await.unwrap();
         assert!(seen.ends_with(all.as_bytes()));
         endpoint_is_done.await.unwrap();
@@ -205,28 +217,7 @@ async fn without_a_file_the_endpoint_waits_while_memory_is_full() {
 #[tokio::test]
 async fn a_response_is_read_ahead_of_a_slow_client() {
     local(async {
-        let (done, endpoint_is_done) = tokio::sync::oneshot::channel();
-        let done = Rc::new(Cell::new(Some(done)));
-        let endpoint = Endpoint::start(move |_, mut conversation| {
-            let done = done.clone();
-            async move {
-                conversation.request().await;
-                let body = large();
-                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
-                conversation.respond(&(head + &body)).await;
-                done.take().unwrap().send(()).unwrap();
-                conversation.request().await;
-            }
-        })
-        .await;
-        let mut forwarding = forwarding();
-        forwarding.buffer_response = true;
-        let world = World::new(upstream(&[endpoint.address]), forwarding);
-        let mut client = world.connect();
-        client
-            .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
-            .await
-            .unwrap();
+        let (world, mut client, endpoint_is_done) = request_ahead(large(), 1 << 30).await;
         // The client reads nothing, and yet the connection to the endpoint becomes free.
         endpoint_is_done.await.unwrap();
         while world.idle() == 0 {
