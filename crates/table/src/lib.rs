@@ -43,8 +43,9 @@ pub use listener::{
 pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, BackendProtocol, ConnectionHeader, Cors, Forwarding, HttpVersion, HttpsRedirect,
-    Limits, OriginPattern, Origins, Policy, Redirect, ReplaceRule, Retry, RetryOn, UpstreamTls,
+    AccessRules, Authentication, BackendProtocol, ConnectionHeader, Cors, Credentials,
+    ExternalAuth, Forwarding, HttpVersion, HttpsRedirect, Limits, OriginPattern, Origins, Policy,
+    Redirect, ReplaceRule, Retry, RetryOn, Satisfy, UpstreamTls,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

@@ -1,6 +1,8 @@
 //! How requests of a route are handled, besides the choice of an upstream. A field that is `None` costs nothing at run time.
 
-use std::net::IpAddr;
+mod access;
+mod authentication;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,8 @@ use headgate_limit::Quota;
 use http::{HeaderName, HeaderValue, StatusCode};
 use rustls_pki_types::CertificateDer;
 
+pub use self::access::{AccessRules, Satisfy};
+pub use self::authentication::{Authentication, Credentials, ExternalAuth};
 use crate::{Certificate, IpSet, Slot};
 
 /// The policy of every route of one object.
@@ -22,6 +26,10 @@ pub struct Policy {
     pub limits: Option<Arc<Limits>>,
     /// Which client addresses are allowed.
     pub access: Option<Arc<AccessRules>>,
+    /// How clients prove who they are.
+    pub authentication: Option<Arc<Authentication>>,
+    /// Whether one of `access` and `authentication` is enough.
+    pub satisfy: Satisfy,
     /// Header fields of every response; they replace those of the same name.
     pub response_headers: Arc<[(HeaderName, HeaderValue)]>,
     /// Keep the final slash in the redirect to https.
@@ -145,26 +153,6 @@ impl PartialEq for Limits {
     }
 }
 
-/// Which client addresses are allowed. The deny list takes precedence.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct AccessRules {
-    /// Clients whose requests get a 403 response.
-    pub deny: IpSet,
-    /// Only these clients are allowed; `None`: all that are not denied.
-    pub allow: Option<IpSet>,
-}
-
-impl AccessRules {
-    /// Whether `client` is allowed.
-    pub fn admits(&self, client: IpAddr) -> bool {
-        !self.deny.contains(client)
-            && self
-                .allow
-                .as_ref()
-                .is_none_or(|allow| allow.contains(client))
-    }
-}
-
 /// How requests are forwarded to an endpoint and responses relayed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Forwarding {
@@ -210,6 +198,8 @@ impl Default for Policy {
             cors: None,
             limits: None,
             access: None,
+            authentication: None,
+            satisfy: Satisfy::All,
             response_headers: Arc::default(),
             preserve_trailing_slash: false,
             port_in_redirects: false,

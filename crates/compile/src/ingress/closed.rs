@@ -140,14 +140,18 @@ impl<'a> HostClosing<'a> {
         Self { settings, all }
     }
 
-    /// Why the route of an Ingress for `path` is closed. Exemptions from authentication apply to paths of the Ingress, not of
-    /// requests (behaviour.md 1.7).
+    /// Why the route of an Ingress for `path` is closed.
     pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
-        let exempt = &self.settings.no_auth_locations;
-        let is_exempt = || exempt.iter().any(|exempt| path.starts_with(&**exempt));
         let own = attached.closed.as_ref();
-        let own = own.filter(|denial| !(denial.only_authentication && is_exempt()));
+        let own = own.filter(|denial| !(denial.only_authentication && self.is_exempt(path)));
         own.map(Denial::closed).or_else(|| self.all())
+    }
+
+    /// Whether `path` is exempt from authentication. Exemptions apply to paths of the Ingress, not of requests
+    /// (behaviour.md 1.7).
+    pub(crate) fn is_exempt(&self, path: &str) -> bool {
+        let mut exempt = self.settings.no_auth_locations.iter();
+        exempt.any(|exempt| path.starts_with(&**exempt))
     }
 
     /// Why routes without an Ingress are closed.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Forwarding, Policy, Slot};
+use headgate_table::{Forwarding, Policy, Satisfy, Slot};
 
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
@@ -68,6 +68,8 @@ pub(crate) fn build(
             .as_ref()
             .map(|own| own.policy(ingress, limits)),
         access: annotations.access.policy(&inputs.settings.access),
+        authentication: None,
+        satisfy: Satisfy::All,
         response_headers,
         preserve_trailing_slash: redirects
             .preserve_trailing_slash

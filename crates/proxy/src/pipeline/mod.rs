@@ -4,6 +4,7 @@
 //! before those that it depends on. A step reads the canonical request and the compiled policy of the route, and either
 //! returns to the list or responds; edits of heads are pure functions in files of their own. This file is the order.
 
+mod access;
 mod built_in;
 mod cors;
 mod destination;
@@ -68,7 +69,7 @@ async fn serve(
     let path = path::canonical(target.raw_path()).map_err(Malformed::from)?;
     let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
     let routed = arrived.route()?;
-    let admitted = routed.admit()?;
+    let admitted = routed.admit().await?;
     let forwarded = admitted.forward().await?;
     Ok(forwarded.filter())
 }
@@ -100,7 +101,7 @@ impl<'r, 't> Arrived<'r, 't> {
 
 impl<'r, 't> Routed<'r, 't> {
     /// Steps 7 to 14: whether the request is forwarded, and where.
-    fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
+    async fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
         self.refuse_closed()?; // 7
         self.add_slash()?;
         self.respond_to_preflight()?; // 8
@@ -110,7 +111,7 @@ impl<'r, 't> Routed<'r, 't> {
         https::redirect_to_https(&self.context, self.hosts)?; // 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
-        self.check_access()?; // 14
+        access::check(&self.context).await?; // 14
         let Destination::Upstream(chosen) = destination else {
             return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };
@@ -354,15 +355,6 @@ impl<'t> Routed<'_, 't> {
                 exchange.record.refused_by = Some(refusal.limit);
                 Err(LocalResponse::Page(refusal.status))
             }
-        }
-    }
-
-    fn check_access(&self) -> Result<(), LocalResponse> {
-        match &self.route.policy.access {
-            Some(access) if !access.admits(self.context.client()) => {
-                Err(LocalResponse::Page(StatusCode::FORBIDDEN))
-            }
-            _ => Ok(()),
         }
     }
 }

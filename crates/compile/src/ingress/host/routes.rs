@@ -325,7 +325,7 @@ impl<'a> Drafter<'a, '_> {
         target: TargetDraft,
     ) -> RouteDraft<()> {
         let policy = RoutePolicy {
-            policy: attached.policy.clone(),
+            policy: self.policy(attached, path),
             https: self.https(attached, path),
             rewrite: self.rewrite(attached, path),
             sets_affinity_cookie: attached.ingress.annotations.affinity.is_some(),
@@ -335,6 +335,18 @@ impl<'a> Drafter<'a, '_> {
             draft.expressions = self.expressions(attached, &draft, policy.rewrite.is_some());
         }
         self.owned(attached, names, draft, policy, target)
+    }
+
+    /// The policy of an Ingress for `path`, which may be exempt from authentication.
+    fn policy(&self, attached: &AttachedIngress, path: &str) -> Arc<Policy> {
+        let policy = &attached.policy;
+        if policy.authentication.is_some() && self.closing.is_exempt(path) {
+            return Arc::new(Policy {
+                authentication: None,
+                ..Policy::clone(policy)
+            });
+        }
+        policy.clone()
     }
 
     /// A route of an Ingress, whose path refers to the Service of `names`.

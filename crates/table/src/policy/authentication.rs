@@ -1,0 +1,20 @@
+//! How clients prove who they are.
+
+use std::sync::Arc;
+
+/// The authentication of a route. Paths that are exempt from it have a policy without one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authentication {
+    /// A user name and a password (behaviour.md 1.6).
+    pub credentials: Option<Arc<Credentials>>,
+    /// An authentication service (behaviour.md 1.7).
+    pub external: Option<Arc<ExternalAuth>>,
+}
+
+/// Users with their passwords.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {}
+
+/// An authentication service that is consulted for every request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalAuth {}
