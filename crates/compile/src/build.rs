@@ -18,6 +18,7 @@ pub(crate) mod sorted;
 mod universes;
 mod upstream;
 mod upstreams;
+pub(crate) mod users;
 
 pub use draft::{
     AlternativeDraft, ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, RouteDraft,

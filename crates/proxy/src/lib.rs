@@ -16,6 +16,7 @@ mod downstream;
 mod drain;
 mod listen;
 mod open_listener;
+mod passwords;
 mod pipeline;
 mod proxy_protocol;
 mod record;

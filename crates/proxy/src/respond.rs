@@ -1,7 +1,7 @@
 //! Responses that the proxy generates: nginx's small pages, redirects, and the statuses of failures.
 
 use headgate_table::Settings;
-use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER};
+use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
@@ -24,6 +24,11 @@ pub(crate) enum LocalResponse {
         status: StatusCode,
         /// `Location`
         location: HeaderValue,
+    },
+    /// The page of 401.
+    Unauthorized {
+        /// `WWW-Authenticate`
+        challenge: HeaderValue,
     },
     /// The response to a CORS preflight; its fields are those of every response of the route.
     Preflight,
@@ -50,6 +55,11 @@ impl LocalResponse {
             Self::Redirect { status, location } => {
                 let mut response = page(status, settings);
                 response.headers_mut().insert(LOCATION, location);
+                response
+            }
+            Self::Unauthorized { challenge } => {
+                let mut response = page(StatusCode::UNAUTHORIZED, settings);
+                response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 response
             }
             Self::Preflight => {
@@ -332,6 +342,16 @@ mod tests {
             ),
             (308, "https://a/")
         );
+
+        let challenge = HeaderValue::from_static("Basic realm=\"a\"");
+        let unauthorized =
+            LocalResponse::Unauthorized { challenge }.response(&settings, Version::HTTP_11);
+        assert_eq!(unauthorized.status(), 401);
+        assert_eq!(
+            unauthorized.headers().get(WWW_AUTHENTICATE).unwrap(),
+            "Basic realm=\"a\""
+        );
+        assert!(text(unauthorized).contains("<h1>401 Authorization Required</h1>"));
 
         let preflight = LocalResponse::Preflight.response(&settings, Version::HTTP_11);
         assert_eq!(preflight.status(), 204);

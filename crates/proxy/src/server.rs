@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::connection::{Pipeline, Process, WorkerContext};
 use crate::drain::Connections;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
+use crate::passwords::Passwords;
 use crate::sockets::Sockets;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, LocalAddresses, Resolver};
@@ -128,6 +129,7 @@ impl Bound {
             workers: self.config.workers,
         });
         let shared = Arc::new(Shared {
+            passwords: Passwords::new(self.config.workers),
             config: self.config,
             reader,
             telemetry,

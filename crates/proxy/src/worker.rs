@@ -10,6 +10,7 @@ use headgate_table::{RoutingTable, TableReader};
 
 use crate::config::Config;
 use crate::current::CurrentTable;
+use crate::passwords::Passwords;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
 
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     /// Metrics and the writer of the access log.
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) upstream: Arc<Environment>,
+    pub(crate) passwords: Passwords,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
     /// The process is stopping: responses carry `Connection: close`.

@@ -43,9 +43,10 @@ pub use listener::{
 pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, Authentication, BackendProtocol, ConnectionHeader, Cors, Credentials,
-    ExternalAuth, Forwarding, HttpVersion, HttpsRedirect, Limits, OriginPattern, Origins, Policy,
-    Redirect, ReplaceRule, Retry, RetryOn, Satisfy, UpstreamTls,
+    AccessRules, Authentication, BackendProtocol, BasicUsers, ConnectionHeader, Cors, Credentials,
+    DigestUsers, ExternalAuth, Forwarding, HashFormat, HttpVersion, HttpsRedirect, Limits,
+    OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule, Retry, RetryOn, Satisfy,
+    UpstreamTls, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

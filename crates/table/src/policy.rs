@@ -2,6 +2,7 @@
 
 mod access;
 mod authentication;
+mod credentials;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -12,7 +13,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use rustls_pki_types::CertificateDer;
 
 pub use self::access::{AccessRules, Satisfy};
-pub use self::authentication::{Authentication, Credentials, ExternalAuth};
+pub use self::authentication::{Authentication, ExternalAuth};
+pub use self::credentials::{
+    BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
+};
 use crate::{Certificate, IpSet, Slot};
 
 /// The policy of every route of one object.

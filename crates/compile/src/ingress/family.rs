@@ -7,6 +7,7 @@ pub(crate) mod balance;
 pub(crate) mod canary;
 pub(crate) mod client_certificates;
 pub(crate) mod cors;
+pub(crate) mod credentials;
 pub(crate) mod errors;
 pub(crate) mod fastcgi;
 pub(crate) mod firewall;

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Forwarding, Policy, Satisfy, Slot};
+use headgate_table::{Authentication, Credentials, Forwarding, Policy, Slot};
 
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::ingress::closed::{Closing, Denial};
+use crate::ingress::family::auth::AUTH_SECRET;
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::proxy;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
@@ -51,6 +52,7 @@ pub(crate) fn build(
         let tls = tls.policy(&ingress.name.namespace, inputs, &mut uses);
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
+    let credentials = credentials(ingress, inputs, &mut closing, &mut uses);
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
     let forwarding = proxy::forwarding(annotations, inputs.settings);
     let forwarding = if forwarding == **inputs.plain_forwarding {
@@ -68,8 +70,13 @@ pub(crate) fn build(
             .as_ref()
             .map(|own| own.policy(ingress, limits)),
         access: annotations.access.policy(&inputs.settings.access),
-        authentication: None,
-        satisfy: Satisfy::All,
+        authentication: credentials.map(|credentials| {
+            Arc::new(Authentication {
+                credentials: Some(credentials),
+                external: None,
+            })
+        }),
+        satisfy: annotations.access.satisfy,
         response_headers,
         preserve_trailing_slash: redirects
             .preserve_trailing_slash
@@ -86,6 +93,25 @@ pub(crate) fn build(
         findings: closing.findings,
         uses,
     }
+}
+
+/// Users and passwords. What is wrong with single users is a warning; without users the routes are closed.
+fn credentials(
+    ingress: &ParsedIngress,
+    inputs: &Inputs<'_>,
+    closing: &mut Closing<'_>,
+    uses: &mut Vec<ObjectRef>,
+) -> Option<Arc<Credentials>> {
+    let passwords = ingress.annotations.passwords.as_ref()?;
+    let built = passwords.policy(&ingress.name.namespace, inputs, uses);
+    let built = closing.unless(&AUTH_SECRET, built.map(Some))?;
+    let annotation = AUTH_SECRET.entry().name;
+    let findings = built
+        .warnings
+        .into_iter()
+        .map(|message| ingress.annotation_finding(Severity::Warning, annotation, message));
+    closing.findings.extend(findings);
+    Some(built.credentials)
 }
 
 /// The policy of built-in routes, which lead to the default backend.

@@ -10,9 +10,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
-/// Keys of a Secret that are kept: a certificate with its key, and authorities.
-const SECRET_KEYS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
-
 /// The kept fields of a Secret.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Secret {
@@ -22,14 +19,26 @@ pub struct Secret {
     uid: Uid,
 }
 
-/// Values by key, for the kept keys.
-type SecretData = Box<[(&'static str, PrivateBytes)]>;
+/// Values by key, in the order of keys. All are kept, because the users of `auth-map` are keys.
+type SecretData = Box<[(Box<str>, PrivateBytes)]>;
 
 impl Secret {
-    /// The value of `tls.crt`, `tls.key` or `ca.crt`, unless it is absent or empty. No other key is kept.
+    /// The value of `key`, unless it is absent or empty.
     pub fn get(&self, key: &str) -> Option<&[u8]> {
-        let found = self.data.iter().find(|(name, _)| *name == key);
-        found.map(|(_, value)| value.0.as_slice())
+        let mut entries = self.entries();
+        let found = entries.find(|(name, value)| *name == key && !value.is_empty());
+        found.map(|(_, value)| value)
+    }
+
+    /// `metadata.uid`: random, and unknown to clients. An object of a file has none.
+    pub(crate) fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
+
+    /// All keys with their values, which may be empty, in the order of keys.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        let entries = self.data.iter();
+        entries.map(|(name, value)| (&**name, value.0.as_slice()))
     }
 }
 
@@ -62,20 +71,23 @@ impl From<v1::Secret> for Object {
         // As the API server does when it stores a Secret: `stringData` replaces `data`.
         let strings = secret.string_data.into_iter().flatten();
         data.extend(strings.map(|(key, text)| (key, ByteString(text.into_bytes()))));
-        let read = SECRET_KEYS.into_iter().filter_map(|key| {
-            let value = data.remove(key).filter(|value| !value.0.is_empty())?;
-            Some((key, PrivateBytes(value.0)))
-        });
         Self::Secret(Arc::new(Secret {
-            data: read.collect(),
+            data: kept(data),
             name,
             uid,
         }))
     }
 }
 
+fn kept(data: BTreeMap<String, ByteString>) -> SecretData {
+    let entries = data.into_iter();
+    entries
+        .map(|(key, value)| (key.into(), PrivateBytes(value.0)))
+        .collect()
+}
+
 fn write_secret<S: Serializer>(
-    data: &[(&'static str, PrivateBytes)],
+    data: &[(Box<str>, PrivateBytes)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     serializer.collect_map(
@@ -85,9 +97,5 @@ fn write_secret<S: Serializer>(
 }
 
 fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretData, D::Error> {
-    let mut data = BTreeMap::<String, ByteString>::deserialize(deserializer)?;
-    let read = SECRET_KEYS
-        .into_iter()
-        .filter_map(|key| Some((key, PrivateBytes(data.remove(key)?.0))));
-    Ok(read.collect())
+    BTreeMap::<String, ByteString>::deserialize(deserializer).map(kept)
 }

@@ -1,9 +1,11 @@
 //! Who may use a route: client addresses, then a user name and password, then the authentication service (behaviour.md 0.5,
 //! step 14).
 
-use headgate_table::{Authentication, Satisfy};
+use headgate_table::{Authentication, ExternalAuth, Satisfy};
 use http::StatusCode;
 
+use super::credentials;
+use super::exchange::Exchange;
 use crate::request::Context;
 use crate::respond::LocalResponse;
 
@@ -11,31 +13,80 @@ use crate::respond::LocalResponse;
 ///
 /// # Errors
 /// The response to a request that may not pass: 403 for its address, else that of the authentication.
-pub(super) async fn check(context: &Context<'_>) -> Result<(), LocalResponse> {
+pub(super) async fn check(
+    exchange: &mut Exchange<'_>,
+    context: &Context<'_>,
+) -> Result<(), LocalResponse> {
     let policy = &context.route.policy;
-    let addresses = match &policy.access {
+    match &policy.authentication {
+        None => addresses(context),
+        // Boxed, because a request without authentication must not pay for the size of this future.
+        Some(authentication) => match policy.satisfy {
+            Satisfy::All => Box::pin(all(exchange, context, authentication)).await,
+            Satisfy::Any => Box::pin(any(exchange, context, authentication)).await,
+        },
+    }
+}
+
+async fn all(
+    exchange: &mut Exchange<'_>,
+    context: &Context<'_>,
+    authentication: &Authentication,
+) -> Result<(), LocalResponse> {
+    addresses(context)?;
+    if let Some(users) = &authentication.credentials {
+        credentials::check(exchange, context, users).await?;
+    }
+    match &authentication.external {
+        None => Ok(()),
+        Some(service) => external(exchange, context, service).await,
+    }
+}
+
+/// The first check that a request passes is enough. If it passes none, a 401 response takes precedence over 403, as it tells
+/// the client what to do.
+async fn any(
+    exchange: &mut Exchange<'_>,
+    context: &Context<'_>,
+    authentication: &Authentication,
+) -> Result<(), LocalResponse> {
+    let access = context.route.policy.access.as_ref();
+    if access.is_some_and(|access| access.vouches_for(context.client())) {
+        return Ok(());
+    }
+    let mut refusal = None;
+    if let Some(users) = &authentication.credentials {
+        match credentials::check(exchange, context, users).await {
+            Err(response @ LocalResponse::Unauthorized { .. }) => refusal = Some(response),
+            passed_or_failed => return passed_or_failed,
+        }
+    }
+    let Some(service) = &authentication.external else {
+        return match refusal {
+            Some(refusal) => Err(refusal),
+            None => addresses(context),
+        };
+    };
+    match (external(exchange, context, service).await, refusal) {
+        (Err(LocalResponse::Page(StatusCode::FORBIDDEN)), Some(refusal)) => Err(refusal),
+        (outcome, _) => outcome,
+    }
+}
+
+fn addresses(context: &Context<'_>) -> Result<(), LocalResponse> {
+    match &context.route.policy.access {
         Some(access) if !access.admits(context.client()) => {
             Err(LocalResponse::Page(StatusCode::FORBIDDEN))
         }
         _ => Ok(()),
-    };
-    let Some(authentication) = &policy.authentication else {
-        return addresses;
-    };
-    let by_address = policy.access.is_some() && addresses.is_ok();
-    match policy.satisfy {
-        Satisfy::Any if by_address => Ok(()),
-        Satisfy::Any => authenticate(context, authentication).await,
-        Satisfy::All => {
-            addresses?;
-            authenticate(context, authentication).await
-        }
     }
 }
 
-async fn authenticate(
+/// Nothing compiles to a policy with an authentication service; one that did would be closed.
+async fn external(
+    _exchange: &mut Exchange<'_>,
     _context: &Context<'_>,
-    _authentication: &Authentication,
+    _service: &ExternalAuth,
 ) -> Result<(), LocalResponse> {
     Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR))
 }

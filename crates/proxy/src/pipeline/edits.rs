@@ -13,6 +13,8 @@ use super::cors;
 pub(super) struct ResponseEdits<'t> {
     settings: &'t Settings,
     backend: Option<&'t FieldEdits>,
+    /// A field of the step that admitted the request.
+    field: Option<(HeaderName, HeaderValue)>,
     cors: Option<(&'t Cors, HeaderValue)>,
     hsts: Option<&'t HeaderValue>,
     route: &'t [(HeaderName, HeaderValue)],
@@ -24,6 +26,7 @@ impl<'t> ResponseEdits<'t> {
         Self {
             settings,
             backend: None,
+            field: None,
             cors: None,
             hsts: None,
             route: &[],
@@ -47,10 +50,18 @@ impl<'t> ResponseEdits<'t> {
         self.backend = Some(edits);
     }
 
+    /// Adds a field, which replaces that of the backend.
+    pub(super) fn add_field(&mut self, name: HeaderName, value: HeaderValue) {
+        self.field = Some((name, value));
+    }
+
     /// Edits `headers`. Later edits win: those of the backend are first, the configured fields last, and of these the route's.
     pub(super) fn apply(self, headers: &mut HeaderMap) {
         if let Some(edits) = self.backend {
             apply(headers, edits);
+        }
+        if let Some((name, value)) = self.field {
+            headers.insert(name, value);
         }
         if let Some((cors, origin)) = self.cors {
             cors::apply(headers, cors, origin);

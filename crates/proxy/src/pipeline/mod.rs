@@ -7,7 +7,9 @@
 mod access;
 mod built_in;
 mod cors;
+mod credentials;
 mod destination;
+mod digest;
 mod edits;
 mod exchange;
 mod fallback;
@@ -111,7 +113,7 @@ impl<'r, 't> Routed<'r, 't> {
         https::redirect_to_https(&self.context, self.hosts)?; // 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
-        access::check(&self.context).await?; // 14
+        access::check(self.exchange, &self.context).await?; // 14
         let Destination::Upstream(chosen) = destination else {
             return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };

@@ -7,7 +7,7 @@ use std::io::Write;
 use std::net::IpAddr;
 
 use headgate_table::{ConnectionHeader, FieldEdits};
-use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, UPGRADE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
 
@@ -58,6 +58,9 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
 
     hop_by_hop::remove(&mut headers);
     spoofable_headers::remove(&mut headers, settings);
+    if is_password_of_route(context) {
+        headers.remove(AUTHORIZATION);
+    }
     canonical_framing(&mut headers, extra.body_length);
     join_cookies(&mut headers);
 
@@ -79,6 +82,13 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
         headers,
         upgrade: requested,
     }
+}
+
+/// Whether `Authorization` is for the route itself, and no endpoint may see it.
+fn is_password_of_route(context: &Context<'_>) -> bool {
+    let authentication = &context.route.policy.authentication;
+    let authentication = authentication.as_ref();
+    authentication.is_some_and(|authentication| authentication.credentials.is_some())
 }
 
 /// Fields that the proxy sets, as far as they depend on the client's fields, which are edited afterwards.

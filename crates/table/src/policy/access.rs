@@ -22,6 +22,12 @@ impl AccessRules {
                 .as_ref()
                 .is_none_or(|allow| allow.contains(client))
     }
+
+    /// Whether the address alone is enough where one check is ([`Satisfy::Any`]): it is on the allow list. Not being denied
+    /// proves nothing.
+    pub fn vouches_for(&self, client: IpAddr) -> bool {
+        self.allow.is_some() && self.admits(client)
+    }
 }
 
 /// How the checks of addresses, passwords and the authentication service are combined (nginx `satisfy`).
@@ -32,4 +38,32 @@ pub enum Satisfy {
     All,
     /// A request must pass one of them.
     Any,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use super::*;
+
+    #[test]
+    fn only_the_allow_list_vouches_for_a_client() {
+        let set =
+            |net: &str| -> IpSet { [net.parse::<ipnet::IpNet>().unwrap()].into_iter().collect() };
+        let client: IpAddr = "192.0.2.7".parse().unwrap();
+        let rules = |deny: Option<&str>, allow: Option<&str>| AccessRules {
+            deny: deny.map(set).unwrap_or_default(),
+            allow: allow.map(set),
+        };
+        for (deny, allow, admits, vouches) in [
+            (None, Some("192.0.2.0/24"), true, true),
+            (None, Some("198.51.100.0/24"), false, false),
+            (Some("192.0.2.7/32"), Some("192.0.2.0/24"), false, false),
+            (Some("198.51.100.0/24"), None, true, false),
+            (None, None, true, false),
+        ] {
+            let rules = rules(deny, allow);
+            let found = (rules.admits(client), rules.vouches_for(client));
+            assert_eq!(found, (admits, vouches), "{deny:?} {allow:?}");
+        }
+    }
 }

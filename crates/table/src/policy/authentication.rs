@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use super::credentials::Credentials;
+
 /// The authentication of a route. Paths that are exempt from it have a policy without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Authentication {
@@ -10,10 +12,6 @@ pub struct Authentication {
     /// An authentication service (behaviour.md 1.7).
     pub external: Option<Arc<ExternalAuth>>,
 }
-
-/// Users with their passwords.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {}
 
 /// An authentication service that is consulted for every request.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,8 +6,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::{
-    Affinity, BackendProtocol, Balance, Cors, Forwarding, HttpsRedirect, IpSet, OriginPattern,
-    Origins, Policy, ReplaceRule, Retry, RetryOn, Route, Upstream, UpstreamTls,
+    Affinity, BackendProtocol, Balance, Cors, Credentials, Forwarding, HttpsRedirect, IpSet,
+    OriginPattern, Origins, Policy, ReplaceRule, Retry, RetryOn, Route, Satisfy, Upstream,
+    UpstreamTls, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -90,6 +91,13 @@ fn policy(policy: &Policy, facts: &mut Facts) {
         facts.some("deny", deny);
         facts.some("allow", access.allow.as_ref().map(nets));
     }
+    if let Some(authentication) = &policy.authentication {
+        facts.some(
+            "auth",
+            authentication.credentials.as_deref().map(credentials),
+        );
+    }
+    facts.holds("satisfy any", policy.satisfy == Satisfy::Any);
     forwarding(&policy.forwarding, facts);
     for (name, _) in policy.response_headers.iter() {
         facts.push(format!("header {name}"));
@@ -98,6 +106,16 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     facts.holds("port-in-redirects", policy.port_in_redirects);
     facts.holds("relative-redirects", policy.relative_redirects);
     facts.holds("no-access-log", !policy.access_log);
+}
+
+/// Users are counted and not named.
+fn credentials(credentials: &Credentials) -> String {
+    let scheme = match credentials.users {
+        Users::Basic(_) => "basic",
+        Users::Digest(_) => "digest",
+    };
+    let (realm, users) = (&credentials.realm, credentials.len());
+    format!("{scheme} {realm:?} users {users}")
 }
 
 fn cors_facts(cors: &Cors, facts: &mut Facts) {

@@ -9,6 +9,7 @@ use super::{DEFAULT_PREFIX, Flag, Risk, load};
 use crate::ingress::closed::Denial;
 use crate::ingress::family::access::Access;
 use crate::ingress::family::canary::Canary;
+use crate::ingress::family::credentials::PasswordAuth;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::Limits;
 use crate::ingress::family::proxy::Proxy;
@@ -71,6 +72,8 @@ pub(crate) struct IngressAnnotations {
     /// `Some` when CORS is on and an origin is allowed.
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) access: Access,
+    /// `Some` when a user name and password are required (`auth-type`).
+    pub(crate) passwords: Option<Box<PasswordAuth>>,
     pub(crate) headers: Headers,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
@@ -101,6 +104,7 @@ impl IngressAnnotations {
             upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
+            passwords: PasswordAuth::read(&mut reader).map(Box::new),
             headers: Headers::read(&mut reader),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use headgate_table::{AccessRules, IpSet};
+use headgate_table::{AccessRules, IpSet, Satisfy};
 use ipnet::IpNet;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Protection, Reader, keys, types};
+use crate::ingress::registry::{Protection, Reader, keys, types, words};
 use crate::ingress::settings::{self, AccessDefaults};
 
 keys! { Annotation {
@@ -17,19 +17,25 @@ keys! { Annotation {
     DENYLIST_SOURCE_RANGE: Vec<IpNet> =
         annotation("denylist-source-range", types::CIDRS, "These clients get 403; takes precedence over the allow list.")
             .setting(&settings::security::DENYLIST_SOURCE_RANGE).risk(Risk::Medium).protects(Protection::Routes);
-    // It only combines the address lists with authentication, and a route with authentication is closed anyway.
-    SATISFY: &'static str =
-        annotation("satisfy", types::words(&["any", "all"]), "any: one of address list and authentication is enough.")
-            .default("all").inert();
+    SATISFY: Satisfy =
+        annotation("satisfy", types::one_of::<Satisfy>(), "any: one of address list and authentication is enough.")
+            .default("all");
 } }
 
-/// Address lists.
+words! { Satisfy {
+    "any" => Satisfy::Any,
+    "all" => Satisfy::All,
+} }
+
+/// Address lists, and how they are combined with authentication.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Access {
     /// Only these clients are allowed. Replaces the ConfigMap's `whitelist-source-range`.
     pub(crate) allowlist: Option<Vec<IpNet>>,
     /// These clients are denied. Replaces the ConfigMap's `denylist-source-range`.
     pub(crate) denylist: Option<Vec<IpNet>>,
+    /// Whether a client on the allow list needs no authentication.
+    pub(crate) satisfy: Satisfy,
 }
 
 impl Access {
@@ -37,6 +43,7 @@ impl Access {
         Self {
             allowlist: reader.get(&ALLOWLIST_SOURCE_RANGE),
             denylist: reader.get(&DENYLIST_SOURCE_RANGE),
+            satisfy: reader.or_default(&SATISFY),
         }
     }
 

@@ -1,25 +1,28 @@
-//! Basic, digest and external authentication.
+//! Basic, digest and external authentication. [`super::credentials`] has the semantics of the first two.
 //!
-//! Not honoured yet. The entries that enable protection close the route; those that only configure it cause a warning.
+//! External authentication is not honoured yet. The entries that enable protection close the route; those that only configure
+//! it cause a warning.
 
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::family::credentials::{Scheme, UserSource};
 use crate::ingress::registry::{Class, Protection, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
-    AUTH_TYPE: &'static str =
-        annotation("auth-type", types::words(&["basic", "digest"]), "Requires a user name and password.")
-            .refuses().not_yet().protects(Protection::Authentication);
+    AUTH_TYPE: Scheme =
+        annotation("auth-type", types::one_of::<Scheme>(), "Requires a user name and password.")
+            .refuses().protects(Protection::Authentication);
     AUTH_SECRET: String =
         annotation("auth-secret", types::chars(Class::Basic), "Secret with the users, name or namespace/name.")
-            .risk(Risk::Medium).names(ObjectKind::Secret).not_yet().protects(Protection::Authentication);
-    AUTH_SECRET_TYPE: &'static str =
-        annotation("auth-secret-type", types::words(&["auth-file", "auth-map"]), "How the Secret holds the users.")
-            .default("auth-file").refuses().not_yet();
+            .risk(Risk::Medium).names(ObjectKind::Secret).protects(Protection::Authentication)
+            .needs(&[AUTH_TYPE.row()]);
+    AUTH_SECRET_TYPE: UserSource =
+        annotation("auth-secret-type", types::one_of::<UserSource>(), "How the Secret holds the users.")
+            .default("auth-file").refuses();
     AUTH_REALM: String =
         annotation("auth-realm", types::chars(Class::Space), "Realm shown when the password is requested.")
-            .risk(Risk::Medium).refuses().not_yet();
+            .risk(Risk::Medium).refuses();
     AUTH_URL: String =
         annotation("auth-url", types::spaced(Class::UrlVariables), "Sends a subrequest to this URL, which decides whether a request may pass.")
             .setting(&settings::security::GLOBAL_AUTH_URL).risk(Risk::High).refuses().not_yet()

@@ -23,6 +23,8 @@ pub(crate) const SAMPLES: &[&str] = &[
     "persistent",
     "http_502",
     "TLSv1.3",
+    "any",
+    "auth-map",
     "sample",
     "sample.example",
     "/sample",

@@ -134,6 +134,7 @@ impl Fixture {
         let config = config();
         let telemetry = Telemetry::new(&config);
         let shared = Arc::new(Shared {
+            passwords: crate::passwords::Passwords::new(1),
             config,
             reader,
             telemetry,

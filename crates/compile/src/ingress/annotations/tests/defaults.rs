@@ -51,6 +51,7 @@ fn beside(name: &str) -> Pairs<'static> {
             ("canary-weight", "10"),
             ("affinity", "cookie"),
         ],
+        "auth-secret-type" => &[("auth-type", "basic"), ("auth-secret", "users")],
         "canary-weight" => &[("canary", "true")],
         "canary-weight-total" => &[("canary", "true"), ("canary-weight", "10")],
         "limit-burst-multiplier" => &[("limit-rps", "3")],
@@ -93,6 +94,8 @@ fn compiled(name: &str, value: Option<&str>) -> String {
     snapshot.apply(class.into());
     let pem = DEFAULT_CERTIFICATE.1.as_str();
     snapshot.apply(object::<Secret>("backend", json!({ "stringData": { "ca.crt": pem } })).into());
+    let users = json!({ "stringData": { "auth": "a:{PLAIN}x\nb:{PLAIN}y" } });
+    snapshot.apply(object::<Secret>("users", users).into());
     for service in ["web", "next"] {
         let ports = json!([{ "port": 80, "targetPort": 8080 }]);
         snapshot.apply(
