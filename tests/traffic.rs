@@ -15,6 +15,7 @@ mod traffic {
     mod lifecycle;
     mod limits;
     mod observe;
+    mod passwords;
     mod protocols;
     mod redirects;
     mod reload;

@@ -11,7 +11,7 @@ use super::auth::{AUTH_REALM, AUTH_SECRET, AUTH_SECRET_TYPE, AUTH_TYPE};
 use crate::build::certificate::fingerprint;
 use crate::build::users::{Parsed, Reason, Unusable};
 use crate::ingress::policy::Inputs;
-use crate::ingress::registry::{NameRef, Reader, words};
+use crate::ingress::registry::{NameRef, OnInvalid, Reader, words};
 use crate::objects::Secret;
 use crate::{Kind as ObjectKind, Name, ObjectRef};
 
@@ -66,7 +66,7 @@ impl PasswordAuth {
         let secret = match named {
             Some(Ok(secret)) => secret,
             Some(Err(error)) => {
-                reader.close(&AUTH_SECRET, &error.to_string());
+                reader.reject(&AUTH_SECRET, OnInvalid::Close, &error.to_string());
                 return None;
             }
             None => {
@@ -74,7 +74,7 @@ impl PasswordAuth {
                 if !reader.present(&AUTH_SECRET) {
                     let reason =
                         "there is no auth-secret, which must name the Secret with the users";
-                    reader.close(&AUTH_TYPE, reason);
+                    reader.reject(&AUTH_TYPE, OnInvalid::Close, reason);
                 }
                 return None;
             }

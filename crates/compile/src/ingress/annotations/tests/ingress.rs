@@ -584,7 +584,7 @@ fn custom_headers_need_a_namespace() {
 fn unhonoured_protection_closes_when_switched_on() {
     let closing = [
         ("auth-type", "basic"),
-        ("auth-secret", "users"),
+        ("auth-secret", "a b"),
         ("auth-url", "http://auth.example/check"),
         ("auth-tls-secret", "ns/ca"),
         ("auth-tls-match-cn", "CN=admin"),
