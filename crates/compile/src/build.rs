@@ -18,6 +18,7 @@ pub(crate) mod sorted;
 mod universes;
 mod upstream;
 mod upstreams;
+mod url;
 pub(crate) mod users;
 
 pub use draft::{
@@ -31,3 +32,4 @@ pub use service_port::{ServicePort, Transport};
 pub use universes::Builder;
 pub use upstream::{Inputs, UpstreamPolicy, UpstreamProblem};
 pub use upstreams::UpstreamDraft;
+pub use url::UrlAddress;

@@ -8,6 +8,7 @@
 //! and is forwarded (`upstream`); `connection` enforces the deadlines and limits of client connections.
 
 mod accept;
+mod auth_cache;
 mod body;
 mod config;
 mod connection;

@@ -14,6 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
+use crate::auth_cache::AuthCache;
 use crate::config::Config;
 use crate::connection::{Pipeline, Process, WorkerContext};
 use crate::drain::Connections;
@@ -130,6 +131,7 @@ impl Bound {
         });
         let shared = Arc::new(Shared {
             passwords: Passwords::new(self.config.workers),
+            auth_cache: AuthCache::new(),
             config: self.config,
             reader,
             telemetry,

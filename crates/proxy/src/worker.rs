@@ -8,6 +8,7 @@ use std::time::Instant;
 use headgate_limit::Nanos;
 use headgate_table::{RoutingTable, TableReader};
 
+use crate::auth_cache::AuthCache;
 use crate::config::Config;
 use crate::current::CurrentTable;
 use crate::passwords::Passwords;
@@ -30,6 +31,7 @@ pub(crate) struct Shared {
     pub(crate) telemetry: Arc<Telemetry>,
     pub(crate) upstream: Arc<Environment>,
     pub(crate) passwords: Passwords,
+    pub(crate) auth_cache: AuthCache,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
     /// The process is stopping: responses carry `Connection: close`.

@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods)] // no clock, no randomness: see .clippy.toml
 
 mod address;
+mod call_target;
 mod certificate;
 mod conditions;
 mod host;
@@ -33,6 +34,7 @@ mod upstream;
 mod testing;
 
 pub use address::IpSet;
+pub use call_target::CallTarget;
 pub use certificate::{Certificate, Issue, PrivateBytes};
 pub use conditions::{ConditionInput, Conditions, TextMatch};
 pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, RegexName};
@@ -43,10 +45,10 @@ pub use listener::{
 pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, Authentication, BackendProtocol, BasicUsers, ConnectionHeader, Cors, Credentials,
-    DigestUsers, ExternalAuth, Forwarding, HashFormat, HttpVersion, HttpsRedirect, Limits,
-    OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule, Retry, RetryOn, Satisfy,
-    UpstreamTls, Users,
+    AccessRules, AuthCache, Authentication, BackendProtocol, BasicUsers, CacheRule,
+    ConnectionHeader, Cors, Credentials, DigestUsers, ExternalAuth, Forwarding, HashFormat,
+    HttpVersion, HttpsRedirect, Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect,
+    ReplaceRule, Retry, RetryOn, Satisfy, SignIn, UpstreamTls, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

@@ -3,6 +3,7 @@
 mod access;
 mod authentication;
 mod credentials;
+mod external_auth;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -13,10 +14,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use rustls_pki_types::CertificateDer;
 
 pub use self::access::{AccessRules, Satisfy};
-pub use self::authentication::{Authentication, ExternalAuth};
+pub use self::authentication::Authentication;
 pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };
+pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
 use crate::{Certificate, IpSet, Slot};
 
 /// The policy of every route of one object.

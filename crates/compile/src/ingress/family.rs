@@ -9,6 +9,7 @@ pub(crate) mod client_certificates;
 pub(crate) mod cors;
 pub(crate) mod credentials;
 pub(crate) mod errors;
+pub(crate) mod external_auth;
 pub(crate) mod fastcgi;
 pub(crate) mod firewall;
 pub(crate) mod headers;

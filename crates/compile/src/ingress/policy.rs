@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Authentication, Credentials, Forwarding, Policy, Slot};
+use headgate_table::{Authentication, Credentials, ExternalAuth, Forwarding, Policy, Slot};
 
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::{Closing, Denial};
-use crate::ingress::family::auth::AUTH_SECRET;
+use crate::ingress::family::auth::{AUTH_PROXY_SET_HEADERS, AUTH_SECRET, AUTH_URL};
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::proxy;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
@@ -53,6 +53,13 @@ pub(crate) fn build(
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
     let credentials = credentials(ingress, inputs, &mut closing, &mut uses);
+    let external = external_auth(ingress, inputs, &mut closing, &mut uses);
+    let authentication = (credentials.is_some() || external.is_some()).then(|| {
+        Arc::new(Authentication {
+            credentials,
+            external,
+        })
+    });
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
     let forwarding = proxy::forwarding(annotations, inputs.settings);
     let forwarding = if forwarding == **inputs.plain_forwarding {
@@ -70,12 +77,7 @@ pub(crate) fn build(
             .as_ref()
             .map(|own| own.policy(ingress, limits)),
         access: annotations.access.policy(&inputs.settings.access),
-        authentication: credentials.map(|credentials| {
-            Arc::new(Authentication {
-                credentials: Some(credentials),
-                external: None,
-            })
-        }),
+        authentication,
         satisfy: annotations.access.satisfy,
         response_headers,
         preserve_trailing_slash: redirects
@@ -114,11 +116,33 @@ fn credentials(
     Some(built.credentials)
 }
 
+/// The authentication service: that of the Ingress, else that of the settings unless the Ingress is exempt.
+fn external_auth(
+    ingress: &ParsedIngress,
+    inputs: &Inputs<'_>,
+    closing: &mut Closing<'_>,
+    uses: &mut Vec<ObjectRef>,
+) -> Option<Arc<ExternalAuth>> {
+    if let Some(own) = &ingress.annotations.external_auth {
+        let built = own.policy(&ingress.name.namespace, inputs, uses);
+        return closing.unless(&AUTH_PROXY_SET_HEADERS, built.map(Some));
+    }
+    let exempt = ingress.annotations.global_auth == Some(false);
+    let global = inputs.settings.global_auth.as_ref().filter(|_| !exempt)?;
+    closing.unless(&AUTH_URL, global.table(Vec::new()).map(Some))
+}
+
 /// The policy of built-in routes, which lead to the default backend.
 pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Policy> {
     let defaults = &settings.redirects;
     Arc::new(Policy {
         access: settings.access.rules.clone(),
+        authentication: settings.global_auth.as_ref().map(|service| {
+            Arc::new(Authentication {
+                credentials: None,
+                external: service.table(Vec::new()).ok(),
+            })
+        }),
         preserve_trailing_slash: defaults.preserve_trailing_slash,
         port_in_redirects: defaults.use_port,
         relative_redirects: defaults.relative,

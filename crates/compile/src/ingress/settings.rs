@@ -5,6 +5,7 @@
 
 pub(crate) mod client;
 mod docs;
+mod global_auth;
 mod headers;
 pub(crate) mod logs;
 mod process;
@@ -28,6 +29,7 @@ use std::collections::BTreeMap;
 use headgate_table as table;
 
 use crate::ingress::closed::Denial;
+use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::registry::Problem;
 use read::Source;
 
@@ -40,6 +42,8 @@ pub struct Settings {
     pub(crate) header_maps: HeaderMaps,
     pub(crate) redirects: RedirectDefaults,
     pub(crate) upstream: UpstreamDefaults,
+    /// The authentication service of Ingresses without one (`global-auth-url`).
+    pub(crate) global_auth: Option<ExternalAuth>,
     /// Prefixes of Ingress paths without authentication (`no-auth-locations`).
     pub(crate) no_auth_locations: Vec<String>,
     /// The access log.
@@ -66,6 +70,7 @@ impl Settings {
             header_maps: HeaderMaps::read(&mut source),
             redirects: RedirectDefaults::read(&source),
             upstream: UpstreamDefaults::read(&mut source),
+            global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
             access_log: AccessLog::read(&source),
             data_plane: data_plane(&mut source),

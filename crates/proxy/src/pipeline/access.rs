@@ -1,11 +1,11 @@
 //! Who may use a route: client addresses, then a user name and password, then the authentication service (behaviour.md 0.5,
 //! step 14).
 
-use headgate_table::{Authentication, ExternalAuth, Satisfy};
+use headgate_table::{Authentication, Satisfy};
 use http::StatusCode;
 
-use super::credentials;
 use super::exchange::Exchange;
+use super::{credentials, external_auth};
 use crate::request::Context;
 use crate::respond::LocalResponse;
 
@@ -39,7 +39,7 @@ async fn all(
     }
     match &authentication.external {
         None => Ok(()),
-        Some(service) => external(exchange, context, service).await,
+        Some(service) => external_auth::check(exchange, context, service).await,
     }
 }
 
@@ -67,7 +67,10 @@ async fn any(
             None => addresses(context),
         };
     };
-    match (external(exchange, context, service).await, refusal) {
+    match (
+        external_auth::check(exchange, context, service).await,
+        refusal,
+    ) {
         (Err(LocalResponse::Page(StatusCode::FORBIDDEN)), Some(refusal)) => Err(refusal),
         (outcome, _) => outcome,
     }
@@ -80,13 +83,4 @@ fn addresses(context: &Context<'_>) -> Result<(), LocalResponse> {
         }
         _ => Ok(()),
     }
-}
-
-/// Nothing compiles to a policy with an authentication service; one that did would be closed.
-async fn external(
-    _exchange: &mut Exchange<'_>,
-    _context: &Context<'_>,
-    _service: &ExternalAuth,
-) -> Result<(), LocalResponse> {
-    Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR))
 }

@@ -2,9 +2,10 @@
 
 use headgate_table::{Cors, FieldEdits, Policy, Settings};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HOST, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
+    UPGRADE,
 };
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::cors;
 
@@ -15,6 +16,8 @@ pub(super) struct ResponseEdits<'t> {
     backend: Option<&'t FieldEdits>,
     /// A field of the step that admitted the request.
     field: Option<(HeaderName, HeaderValue)>,
+    /// Cookies of the authentication service, and whether they are for every status.
+    cookies: Option<Box<(Vec<HeaderValue>, bool)>>,
     cors: Option<(&'t Cors, HeaderValue)>,
     hsts: Option<&'t HeaderValue>,
     route: &'t [(HeaderName, HeaderValue)],
@@ -27,6 +30,7 @@ impl<'t> ResponseEdits<'t> {
             settings,
             backend: None,
             field: None,
+            cookies: None,
             cors: None,
             hsts: None,
             route: &[],
@@ -55,13 +59,25 @@ impl<'t> ResponseEdits<'t> {
         self.field = Some((name, value));
     }
 
-    /// Edits `headers`. Later edits win: those of the backend are first, the configured fields last, and of these the route's.
-    pub(super) fn apply(self, headers: &mut HeaderMap) {
+    /// Adds `Set-Cookie` fields to success and redirects, or with `always` to every response.
+    pub(super) fn add_cookies(&mut self, cookies: Vec<HeaderValue>, always: bool) {
+        self.cookies = Some(Box::new((cookies, always)));
+    }
+
+    /// Edits the `headers` of a response with `status`. Later edits win: those of the backend are first, the configured fields last, and of these the route's.
+    pub(super) fn apply(self, status: StatusCode, headers: &mut HeaderMap) {
         if let Some(edits) = self.backend {
             apply(headers, edits);
         }
         if let Some((name, value)) = self.field {
             headers.insert(name, value);
+        }
+        if let Some((cookies, always)) = self.cookies.map(|cookies| *cookies)
+            && (always || takes_fields(status))
+        {
+            for cookie in cookies {
+                headers.append(SET_COOKIE, cookie);
+            }
         }
         if let Some((cors, origin)) = self.cors {
             cors::apply(headers, cors, origin);
@@ -100,6 +116,14 @@ pub(super) fn is_reserved(name: &HeaderName) -> bool {
         TE,
     ]
     .contains(name)
+}
+
+/// The statuses for which nginx adds fields (`add_header` without `always`).
+fn takes_fields(status: StatusCode) -> bool {
+    matches!(
+        status.as_u16(),
+        200 | 201 | 204 | 206 | 301 | 302 | 303 | 304 | 307 | 308
+    )
 }
 
 #[cfg(test)]

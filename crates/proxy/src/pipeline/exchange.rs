@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::destination::{Destination, Role};
 use super::edits::ResponseEdits;
+use super::external_auth::Granted;
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::record::Record;
@@ -25,6 +26,8 @@ pub(super) struct Exchange<'t> {
     pub(super) table: &'t RoutingTable,
     pub(super) record: Recording,
     pub(super) edits: ResponseEdits<'t>,
+    /// Fields that the authentication service adds to the request.
+    pub(super) granted: Option<Box<Granted>>,
 }
 
 /// The response to a request, generated or forwarded, before its edits.
@@ -51,6 +54,7 @@ impl<'t> Exchange<'t> {
             table,
             record: Recording::new(record, downstream.worker.telemetry.clone()),
             edits: ResponseEdits::new(&table.settings),
+            granted: None,
         }
     }
 
@@ -130,7 +134,8 @@ impl<'t> Exchange<'t> {
             mut response,
             tunnel,
         } = served;
-        edits.apply(response.headers_mut());
+        let status = response.status();
+        edits.apply(status, response.headers_mut());
         // If the client is gone, it is 499.
         if record.status.is_none() {
             record.status = Some(response.status());

@@ -12,6 +12,7 @@ mod destination;
 mod digest;
 mod edits;
 mod exchange;
+mod external_auth;
 mod fallback;
 mod forward;
 mod hop_by_hop;
@@ -153,6 +154,9 @@ impl<'t> Admitted<'_, 't> {
         let mut fields = upstream_head::upstream_head(&mut context, extra);
         if is_fallback {
             fallback::explain(&mut fields.headers, &context);
+        }
+        if let Some(granted) = exchange.granted.take() {
+            external_auth::apply(&mut fields.headers, *granted);
         }
         exchange.record.request_id = context.request_id().cloned();
         let upgrade = forward::upgrade_of(&mut head).filter(|_| fields.upgrade);

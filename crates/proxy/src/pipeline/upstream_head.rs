@@ -193,6 +193,15 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     };
 }
 
+/// `X-Forwarded-For`: the client, or the received list with the peer.
+pub(super) fn forwarded_for(context: &Context<'_>) -> Option<HeaderValue> {
+    let trust = &context.settings.forwarded;
+    let append = trust.use_forwarded_headers && trust.append;
+    let list = listed(&context.headers, &trust.for_header).filter(|_| append);
+    let full = list.and_then(|list| appended(&list, context));
+    full.or_else(|| address(context.client()))
+}
+
 /// The received list with the peer appended.
 fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
     let peer = context.parsed.connection.peer.ip().to_canonical();
@@ -201,7 +210,7 @@ fn appended(list: &HeaderValue, context: &Context<'_>) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
 }
 
-fn address(address: IpAddr) -> Option<HeaderValue> {
+pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
     // The longest address is an IPv6 one with 39 characters.
     let mut text = [0_u8; 48];
     let mut rest = text.as_mut_slice();

@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::{
-    Affinity, BackendProtocol, Balance, Cors, Credentials, Forwarding, HttpsRedirect, IpSet,
-    OriginPattern, Origins, Policy, ReplaceRule, Retry, RetryOn, Route, Satisfy, Upstream,
+    Affinity, BackendProtocol, Balance, Cors, Credentials, ExternalAuth, Forwarding, HttpsRedirect,
+    IpSet, OriginPattern, Origins, Policy, ReplaceRule, Retry, RetryOn, Route, Satisfy, Upstream,
     UpstreamTls, Users,
 };
 
@@ -96,6 +96,9 @@ fn policy(policy: &Policy, facts: &mut Facts) {
             "auth",
             authentication.credentials.as_deref().map(credentials),
         );
+        if let Some(service) = &authentication.external {
+            external_auth(service, facts);
+        }
     }
     facts.holds("satisfy any", policy.satisfy == Satisfy::Any);
     forwarding(&policy.forwarding, facts);
@@ -106,6 +109,28 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     facts.holds("port-in-redirects", policy.port_in_redirects);
     facts.holds("relative-redirects", policy.relative_redirects);
     facts.holds("no-access-log", !policy.access_log);
+}
+
+fn external_auth(service: &ExternalAuth, facts: &mut Facts) {
+    facts.push(format!(
+        "auth-service {} {}",
+        service.target.key(),
+        service.path
+    ));
+    facts.some("auth-method", service.method.as_ref());
+    facts.some("auth-redirect", service.redirect.as_ref());
+    facts.some(
+        "sign-in",
+        service.sign_in.as_ref().map(|sign_in| &sign_in.url),
+    );
+    facts.some("auth-cache", service.cache.as_ref().map(|cache| &cache.key));
+    for (name, _) in service.request_fields.iter() {
+        facts.push(format!("auth-request-field {name}"));
+    }
+    for name in service.response_fields.iter() {
+        facts.push(format!("auth-response-field {name}"));
+    }
+    facts.holds("auth-cookies-always", service.always_set_cookie);
 }
 
 /// Users are counted and not named.

@@ -10,6 +10,7 @@ use crate::ingress::closed::Denial;
 use crate::ingress::family::access::Access;
 use crate::ingress::family::canary::Canary;
 use crate::ingress::family::credentials::PasswordAuth;
+use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::Limits;
 use crate::ingress::family::proxy::Proxy;
@@ -74,6 +75,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) access: Access,
     /// `Some` when a user name and password are required (`auth-type`).
     pub(crate) passwords: Option<Box<PasswordAuth>>,
+    /// `Some` when `auth-url` is set; it replaces that of the settings.
+    pub(crate) external_auth: Option<Box<ExternalAuth>>,
     pub(crate) headers: Headers,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
@@ -105,6 +108,7 @@ impl IngressAnnotations {
             cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),
+            external_auth: ExternalAuth::read(&mut reader).map(Box::new),
             headers: Headers::read(&mut reader),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),

@@ -148,13 +148,15 @@ impl Pass<'_> {
     }
 }
 
-/// The upstreams of all Service ports of an Ingress, even if no route uses them.
+/// The upstreams of all Service ports of an Ingress, even if no route uses them, and that of its authentication service.
 fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> {
     let namespace = &attached.ingress.name.namespace;
-    attached.ingress.backends().map(|backend| UpstreamDraft {
+    let backends = attached.ingress.backends().map(|backend| UpstreamDraft {
         port: backend.service_port(namespace),
         transport: attached.transport.clone(),
-    })
+    });
+    let service = attached.ingress.annotations.external_auth.as_ref();
+    backends.chain(service.and_then(|service| service.service()))
 }
 
 fn ingress_ref(name: &Name) -> ObjectRef {

@@ -65,6 +65,13 @@ impl Pass<'_> {
         if settings == self.state.settings {
             return SettingsRead::Same;
         }
+        let service = |settings: &Settings| settings.global_auth.as_ref()?.service();
+        if let Some(former) = service(&self.state.settings) {
+            self.builder.release_upstream(&former.key());
+        }
+        if let Some(service) = service(&settings) {
+            self.builder.acquire(service);
+        }
         self.state.set_settings(settings);
         SettingsRead::Changed
     }

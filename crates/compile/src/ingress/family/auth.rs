@@ -25,58 +25,58 @@ keys! { Annotation {
             .risk(Risk::Medium).refuses();
     AUTH_URL: String =
         annotation("auth-url", types::spaced(Class::UrlVariables), "Sends a subrequest to this URL, which decides whether a request may pass.")
-            .setting(&settings::security::GLOBAL_AUTH_URL).risk(Risk::High).refuses().not_yet()
+            .setting(&settings::security::GLOBAL_AUTH_URL).risk(Risk::High).refuses()
             .protects(Protection::Authentication);
     AUTH_METHOD: &'static str =
         annotation(
             "auth-method",
             types::words(&["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "CONNECT", "OPTIONS", "TRACE"]),
             "Method of the request to auth-url.")
-            .setting(&settings::security::GLOBAL_AUTH_METHOD).closes().not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_METHOD).closes();
     AUTH_SIGNIN: String =
         annotation("auth-signin", types::spaced(Class::UrlVariables), "Where a client is redirected when auth-url responds with 401.")
-            .setting(&settings::security::GLOBAL_AUTH_SIGNIN).risk(Risk::High).not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_SIGNIN).risk(Risk::High);
     AUTH_SIGNIN_REDIRECT_PARAM: String =
         annotation("auth-signin-redirect-param", types::spaced(Class::Url),
             "Query parameter with the original URL for auth-signin.")
-            .setting(&settings::security::GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM).risk(Risk::Medium).not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM).risk(Risk::Medium);
     AUTH_RESPONSE_HEADERS: String =
         annotation("auth-response-headers", types::chars(Class::HeaderList),
             "Headers copied from the response of auth-url to the request for the backend.")
-            .setting(&settings::security::GLOBAL_AUTH_RESPONSE_HEADERS).risk(Risk::Medium).closes().not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_RESPONSE_HEADERS).risk(Risk::Medium).closes();
     AUTH_PROXY_SET_HEADERS: String =
         annotation("auth-proxy-set-headers", types::chars(Class::Basic),
             "ConfigMap with further headers of the request to auth-url.")
-            .risk(Risk::Medium).closes().names(ObjectKind::ConfigMap).not_yet();
+            .risk(Risk::Medium).closes().names(ObjectKind::ConfigMap);
     AUTH_REQUEST_REDIRECT: String =
         annotation("auth-request-redirect", types::spaced(Class::Url),
             "X-Auth-Request-Redirect of the request to auth-url.")
             .setting(&settings::security::GLOBAL_AUTH_REQUEST_REDIRECT).default("$request_uri").risk(Risk::Medium)
-            .closes().not_yet();
+            .closes();
     AUTH_CACHE_KEY: String =
         annotation("auth-cache-key", types::spaced(Class::Variables), "Caches responses of auth-url under this key.")
-            .setting(&settings::security::GLOBAL_AUTH_CACHE_KEY).risk(Risk::Medium).not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_CACHE_KEY).risk(Risk::Medium);
     AUTH_CACHE_DURATION: String =
         annotation("auth-cache-duration", types::chars(Class::Times),
             "How long responses of auth-url are cached, by status.")
-            .setting(&settings::security::GLOBAL_AUTH_CACHE_DURATION).risk(Risk::Medium).closes().not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_CACHE_DURATION).risk(Risk::Medium).closes();
     AUTH_ALWAYS_SET_COOKIE: bool =
         annotation("auth-always-set-cookie", types::BOOL,
             "Passes Set-Cookie of auth-url to the client on every status.")
-            .setting(&settings::security::GLOBAL_AUTH_ALWAYS_SET_COOKIE).closes().not_yet();
+            .setting(&settings::security::GLOBAL_AUTH_ALWAYS_SET_COOKIE).closes();
     AUTH_KEEPALIVE: i64 =
         annotation("auth-keepalive", types::INT, "Idle connections kept to the host of auth-url.")
-            .default("0").not_yet();
+            .default("0").inert();
     AUTH_KEEPALIVE_REQUESTS: i64 =
         annotation("auth-keepalive-requests", types::INT, "Requests on one connection to auth-url.")
-            .default("1000").not_yet();
+            .default("1000").inert();
     AUTH_KEEPALIVE_TIMEOUT: i64 =
         annotation("auth-keepalive-timeout", types::INT, "Seconds an idle connection to auth-url is kept.")
-            .default("60").not_yet();
+            .default("60").inert();
     AUTH_KEEPALIVE_SHARE_VARS: bool =
         annotation("auth-keepalive-share-vars", types::BOOL,
             "Shares request variables with the subrequest to auth-url.")
-            .default("false").not_yet();
+            .default("false").inert();
     AUTH_SNIPPET: String =
         annotation("auth-snippet", types::RAW, "Raw nginx text for auth-url.")
             .setting(&settings::security::GLOBAL_AUTH_SNIPPET).risk(Risk::Critical).not_yet()

@@ -320,6 +320,21 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
     }
 
+    /// The parsed text; an invalid one closes the routes.
+    pub(crate) fn parsed_or_close<T, E: Display>(
+        &mut self,
+        key: &Key<String, R>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        match parse(self.text(key)?) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.reject(key, OnInvalid::Close, &error.to_string());
+                None
+            }
+        }
+    }
+
     /// The valid members of a list; invalid ones are reported and dropped.
     pub(crate) fn each<T, E: Display>(
         &mut self,

@@ -67,6 +67,20 @@ impl<'a> Source<'a> {
         self.reader.reject(key, OnInvalid::Ignore, reason);
     }
 
+    /// Closes every route; paths that are exempt from authentication stay open.
+    pub(super) fn close<T>(&mut self, key: &Key<T, Setting>, reason: &str) {
+        self.reader.close(key, reason);
+    }
+
+    /// The parsed text; an invalid one closes every route.
+    pub(super) fn parsed_or_close<T, E: Display>(
+        &mut self,
+        key: &Key<String, Setting>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        self.reader.parsed_or_close(key, parse)
+    }
+
     /// Reports a warning.
     pub(super) fn warn<T>(&mut self, key: &Key<T, Setting>, message: &str) {
         self.reader.warn(key, message);

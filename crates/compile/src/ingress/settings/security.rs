@@ -51,26 +51,26 @@ keys! { Setting {
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         not_yet("disable-proxy-intercept-errors", types::BOOL, "false", "Default of the annotation.");
     GLOBAL_AUTH_URL: String =
-        not_yet("global-auth-url", types::RAW, "", "Sends a subrequest to this URL on every route, which decides whether a request may pass.")
+        setting("global-auth-url", types::RAW, "", "Sends a subrequest to this URL on every route, which decides whether a request may pass.")
             .protects(Protection::Authentication);
     GLOBAL_AUTH_METHOD: String =
-        not_yet("global-auth-method", types::RAW, "", "Method of the request to global-auth-url.");
+        setting("global-auth-method", types::RAW, "", "Method of the request to global-auth-url.");
     GLOBAL_AUTH_SIGNIN: String =
-        not_yet("global-auth-signin", types::RAW, "", "Where a client is redirected when global-auth-url responds with 401.");
+        setting("global-auth-signin", types::RAW, "", "Where a client is redirected when global-auth-url responds with 401.");
     GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM: String =
-        not_yet("global-auth-signin-redirect-param", types::RAW, "rd", "Query parameter with the original URL.");
+        setting("global-auth-signin-redirect-param", types::RAW, "rd", "Query parameter with the original URL.");
     GLOBAL_AUTH_RESPONSE_HEADERS: Vec<String> =
-        not_yet("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.");
+        setting("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.");
     GLOBAL_AUTH_REQUEST_REDIRECT: String =
-        not_yet("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the request to global-auth-url.");
+        setting("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the request to global-auth-url.");
     GLOBAL_AUTH_SNIPPET: String =
         not_yet("global-auth-snippet", types::RAW, "", "Raw nginx text for global-auth-url.")
             .protects(Protection::Authentication);
-    GLOBAL_AUTH_CACHE_KEY: String = not_yet("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.");
+    GLOBAL_AUTH_CACHE_KEY: String = setting("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.");
     GLOBAL_AUTH_CACHE_DURATION: String =
-        not_yet("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.");
+        setting("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.");
     GLOBAL_AUTH_ALWAYS_SET_COOKIE: bool =
-        not_yet("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
+        setting("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
     ENABLE_MODSECURITY: bool =
         not_yet("enable-modsecurity", types::BOOL, "false", "Web application firewall.")
             .protects(Protection::Routes);

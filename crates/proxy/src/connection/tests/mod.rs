@@ -135,6 +135,7 @@ impl Fixture {
         let telemetry = Telemetry::new(&config);
         let shared = Arc::new(Shared {
             passwords: crate::passwords::Passwords::new(1),
+            auth_cache: crate::auth_cache::AuthCache::new(),
             config,
             reader,
             telemetry,
