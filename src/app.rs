@@ -58,6 +58,7 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let mut rotated = signal(SignalKind::user_defined1()).context("listening for SIGUSR1")?;
     // Sockets are bound before anything is read, so that a port in use is reported at once.
     let admin = TcpListener::bind(serving.admin)
         .with_context(|| format!("admin port {}", serving.admin))?;
@@ -110,6 +111,7 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
+            _ = rotated.recv() => telemetry.reopen_log(),
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
         }
@@ -148,12 +150,16 @@ async fn stop(grace: Duration, drain: Duration, running: Running) {
     running.drain(drain).await;
 }
 
-/// Destination of the access log. A change of this setting needs a restart.
-fn access_log(target: &LogTarget) -> AccessLog {
+/// Destination of the access log.
+pub(crate) fn access_log(target: &LogTarget) -> AccessLog {
     match target {
         LogTarget::Stdout => AccessLog::Stdout,
         LogTarget::Stderr => AccessLog::File("/dev/stderr".into()),
         LogTarget::File(path) => AccessLog::File(path.clone()),
+        LogTarget::Syslog(server) => AccessLog::Syslog {
+            host: server.host.clone(),
+            port: server.port,
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use headgate_compile::{ClassSelection, EndpointOptions, HttpListeners, Namespaces, Options};
-use headgate_proxy::{AccessLog, MetricLabels};
+use headgate_proxy::{AccessLog, LocationFiles, MetricLabels};
 
 use crate::app::Serving;
 use crate::args::Flags;
@@ -217,6 +217,10 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         workers: if workers == 0 { system.cpus } else { workers },
         loopback_upstreams: loopback(flags, preset),
         max_connections: system.max_connections(),
+        locations: LocationFiles {
+            directory: "/etc/ingress-controller/geoip".into(),
+            editions: editions(flags),
+        },
         access_log: AccessLog::Stdout,
         labels: MetricLabels {
             namespace: system.pod_namespace.as_str().into(),
@@ -227,6 +231,15 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
         status_classes: flags.switch("report-status-classes"),
     }
+}
+
+/// The databases of locations.
+fn editions(flags: &Flags) -> Vec<String> {
+    let list = flags.text("maxmind-edition-ids");
+    let names = list.split(',').map(str::trim);
+    // A name is the name of a file, not a path.
+    let names = names.filter(|name| !name.is_empty() && !name.contains('/'));
+    names.map(str::to_owned).collect()
 }
 
 fn admin_address(flags: &Flags, preset: Preset, system: &System) -> IpAddr {

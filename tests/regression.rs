@@ -6,7 +6,9 @@
 
 use headgate_apiserver::ApiServer;
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{Authority, Connection, Echo, Program, Request, Scenario, Tls, wait};
+use headgate_testkit::{
+    Authority, Connection, Echo, Program, Request, Scenario, Scripted, Tls, wait,
+};
 use serde_json::{Value, json};
 
 /// The program under test.
@@ -117,6 +119,117 @@ fn a_malformed_namespace_selector_is_refused_at_start() {
         let names_it = exit.stderr.contains("--watch-namespace-selector");
         assert!(names_it, "{selector}: {exit:?}");
     }
+}
+
+/// Variables were sent literally in `Host`, and values of `add-headers` and `proxy-set-headers` were literal or empty.
+#[test]
+fn variables_are_evaluated_in_header_fields() {
+    let web = Echo::start("web");
+    let vhost = "$service_name.$namespace.svc.cluster.local:$service_port";
+    let map = |name, data: &[(&str, &str)]| manifest::config_map("default", name, data);
+    let program = Scenario::new()
+        .service("app", &[web.address()])
+        .settings(&[
+            ("add-headers", "default/add"),
+            ("proxy-set-headers", "default/set"),
+        ])
+        .object(map("add", &[("X-Request-Id", "$req_id")]))
+        .object(map("set", &[("X-Time", "t=${msec}"), ("X-Uri", "$uri")]))
+        .ingress(
+            Ingress::new("app")
+                .annotation("upstream-vhost", vhost)
+                .path("/", "app"),
+        )
+        .start(BINARY);
+    let response = Request::get("/a%20b")
+        .field("X-Request-ID", "id-1")
+        .send(program.http())
+        .is(200)
+        .has("x-request-id", "id-1");
+    let echo = response.echo();
+    echo.has("host", "app.shop.svc.cluster.local:80")
+        .has("x-uri", "/a b");
+    let time = echo.field("x-time").unwrap_or_default();
+    let seconds = time.strip_prefix("t=").map(str::parse::<f64>);
+    assert!(
+        matches!(seconds, Some(Ok(seconds)) if seconds > 0.0),
+        "{time}"
+    );
+}
+
+/// Routes were served without their `custom-headers` when the ConfigMap was named without a namespace.
+#[test]
+fn custom_headers_without_a_namespace_close_the_route() {
+    let web = Echo::start("web");
+    let program = Scenario::new()
+        .service("web", &[web.address()])
+        .object(manifest::config_map(
+            "default",
+            "hdrs",
+            &[("X-Frame-Options", "DENY")],
+        ))
+        .ingress(
+            Ingress::new("web")
+                .annotation("custom-headers", "hdrs")
+                .path("/", "web"),
+        )
+        .start(BINARY);
+    Request::get("/").send(program.http()).is(503);
+    let findings = program.admin_get("/debug/findings").text();
+    assert!(findings.contains("must be namespace/name"), "{findings}");
+    assert_eq!(web.requests(), 0);
+}
+
+/// `X.Dotted` reached the backend, and `ignore-invalid-headers: "false"` did not let `X_Under` pass.
+#[test]
+fn invalid_field_names_pass_only_if_configured() {
+    let web = Echo::start("web");
+    let scenario = |settings: &[(&str, &str)]| {
+        Scenario::new()
+            .service("web", &[web.address()])
+            .settings(settings)
+            .ingress(Ingress::new("web").path("/", "web"))
+    };
+    let sent = |program: &Program| {
+        let request = Request::get("/")
+            .field("X.Dotted", "1")
+            .field("X_Under", "2");
+        request.send(program.http()).is(200).echo()
+    };
+    let program = scenario(&[]).start(BINARY);
+    sent(&program).has("x.dotted", None).has("x_under", None);
+    scenario(&[("ignore-invalid-headers", "false")]).replace(&program);
+    sent(&program).has("x.dotted", "1").has("x_under", "2");
+}
+
+/// A 502 for an invalid response said nowhere why.
+#[test]
+fn an_error_response_has_a_line_and_a_metric_with_its_reason() {
+    let twice = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let web = Scripted::responding(twice);
+    let program = Scenario::new()
+        .service("web", &[web.address()])
+        .ingress(Ingress::new("web").path("/", "web"))
+        .start(BINARY);
+    Request::get("/why").send(program.http()).is(502);
+    let line = wait::until("the line", || {
+        program
+            .stderr()
+            .into_iter()
+            .find(|line| line.contains("/why"))
+    });
+    for part in [
+        "invalid-response",
+        "several Transfer-Encoding fields",
+        &web.address().to_string(),
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    let labels = ["reason=\"invalid-response\""];
+    assert_eq!(
+        program.metric("headgate_request_errors_total", &labels),
+        1.0
+    );
 }
 
 /// A controller of this API server, without leader election: nothing is written.

@@ -27,7 +27,7 @@ const fn flag(
 
 const ONE_PROCESS: Support = Never("there is one process, without internal ports");
 const LOG: Support = Never("the log goes to standard error; RUST_LOG filters it");
-const NO_GEO: Support = Never("GeoIP lookup is not supported");
+const NO_GEO: Support = Never("databases of locations are mounted, not downloaded");
 const FIXED_BUCKETS: Support = Never("histograms use the default buckets");
 
 /// All flags, in the order of the documentation.
@@ -113,7 +113,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("profiling", Switch, "true", Never("there is no profiler"), "Serve profiles"),
     flag("profiler-port", Port, "10245", Never("there is no profiler"), "Port of the profiler"),
     flag("profiler-address", Text, "127.0.0.1", Never("there is no profiler"), "Address of the profiler"),
-    flag("maxmind-edition-ids", Text, "GeoLite2-City,GeoLite2-ASN", NO_GEO, "GeoIP databases"),
+    flag("maxmind-edition-ids", Text, "GeoLite2-City,GeoLite2-ASN", Yes, "Databases of locations: the names of their files in /etc/ingress-controller/geoip, without .mmdb"),
     flag("maxmind-license-key", Text, "", NO_GEO, "Licence to download them"),
     flag("maxmind-mirror", Text, "", NO_GEO, "URL to download them from"),
     flag("maxmind-retries-count", Count(0), "1", NO_GEO, "Attempts to download them"),

@@ -148,21 +148,64 @@ fn client_text_is_escaped_in_the_access_log() {
     assert!(text.contains(r#""a\x22b\x5Cc\x09d""#), "{text}");
 }
 
-/// A custom format is used, or a finding says that it is not and lines keep the default format.
 #[test]
-fn log_format_upstream_is_used_or_reported() {
-    let (program, _web) = serve_with(
-        &[("log-format-upstream", "custom $host $status $nope.")],
-        &[],
-    );
-    Request::get("/custom").send(program.http()).is(200);
+fn log_format_upstream_has_variables_and_dashes_for_unknown_ones() {
+    let format = "custom $host $status $http_x_a $sent_http_content_type $upstream_http_content_type $arg_q $uri [$nope] $request_completion.";
+    let (program, _web) = serve_with(&[("log-format-upstream", format)], &[]);
+    Request::get("/custom?q=1")
+        .field("X-A", "a \"b\"")
+        .send(program.http())
+        .is(200);
     let findings = program.admin_get("/debug/findings").text();
+    assert!(findings.contains("$nope"), "{findings}");
     let line = program.until_access_log("a line", |line| !line.is_empty());
-    if findings.contains("log-format-upstream") {
-        assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
-    } else {
-        assert_eq!(line, "custom a.test 200 .");
-    }
+    let expected =
+        r"custom a.test 200 a \x22b\x22 application/json application/json 1 /custom [-] OK.";
+    assert_eq!(line, expected);
+}
+
+#[test]
+fn log_format_escape_json_makes_json_of_every_request() {
+    let format = r#"{"a":"$http_x_a","u":"$http_x_none","uri":"$request_uri","status":$status,"ns":"$namespace"}"#;
+    let settings = [
+        ("log-format-upstream", format),
+        ("log-format-escape-json", "true"),
+    ];
+    let (program, _web) = serve_with(&settings, &[]);
+    Request::get("/json")
+        .field("X-A", "a \"b\" \\")
+        .send(program.http())
+        .is(200);
+    let line = program.until_access_log("a line", |line| !line.is_empty());
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(value["a"], "a \"b\" \\", "{line}");
+    assert_eq!((&value["u"], &value["uri"]), (&"".into(), &"/json".into()));
+    assert_eq!(
+        (&value["status"], &value["ns"]),
+        (&200.into(), &"default".into())
+    );
+}
+
+#[test]
+fn the_access_log_goes_to_syslog() {
+    let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let timeout = std::time::Duration::from_secs(30);
+    server.set_read_timeout(Some(timeout)).unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let settings = [
+        ("enable-syslog", "true"),
+        ("syslog-host", "127.0.0.1"),
+        ("syslog-port", port.as_str()),
+    ];
+    let (program, _web) = serve_with(&settings, &[]);
+    Request::get("/syslog").send(program.http()).is(200);
+    let mut buffer = [0; 4096];
+    let length = server.recv(&mut buffer).unwrap();
+    let text = String::from_utf8_lossy(&buffer[..length]);
+    assert!(
+        text.starts_with("<190>") && text.contains("GET /syslog HTTP/1.1"),
+        "{text}"
+    );
 }
 
 #[test]

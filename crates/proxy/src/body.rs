@@ -8,7 +8,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::telemetry::Recording;
 pub(crate) use crate::upstream::BodyError;
-use crate::upstream::UpstreamBody;
+use crate::upstream::{Fault, UpstreamBody};
 
 /// The body of a response: generated here, or streamed from an upstream. It counts the bytes in the record of its request,
 /// which goes to log and metrics when the body ends or is dropped.
@@ -20,6 +20,15 @@ pub(crate) struct Body {
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
+}
+
+impl Source {
+    fn is_end(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Upstream(body) => body.is_end_stream(),
+        }
+    }
 }
 
 impl Body {
@@ -49,7 +58,8 @@ impl Body {
     }
 
     /// This body, recorded by `recording` until it ends.
-    pub(crate) fn recorded(mut self, recording: Recording) -> Self {
+    pub(crate) fn recorded(mut self, mut recording: Recording) -> Self {
+        recording.complete = self.source.is_end();
         self.recording = Some(recording);
         self
     }
@@ -73,14 +83,24 @@ impl HttpBody for Body {
         {
             recording.body_bytes_sent += data.len() as u64;
         }
+        if let Some(recording) = &mut this.recording {
+            if let Poll::Ready(Some(Err(error))) = &frame {
+                recording.reason = Some(Fault {
+                    reason: "response-cut",
+                    detail: error.to_string().into(),
+                });
+            }
+            recording.complete = match &frame {
+                Poll::Ready(None) => true,
+                Poll::Ready(Some(Ok(_))) => this.source.is_end(),
+                Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+            };
+        }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Full(bytes) => bytes.is_none(),
-            Source::Upstream(body) => body.is_end_stream(),
-        }
+        self.source.is_end()
     }
 
     fn size_hint(&self) -> SizeHint {

@@ -18,6 +18,8 @@ pub struct Config {
     pub loopback_upstreams: bool,
     /// Most open client connections of all workers; beyond, new ones are closed at once.
     pub max_connections: usize,
+    /// Databases of locations.
+    pub locations: LocationFiles,
     /// Where access-log lines go.
     pub access_log: AccessLog,
     /// Labels that every metric carries.
@@ -30,6 +32,15 @@ pub struct Config {
     pub status_classes: bool,
 }
 
+/// Databases of locations, in the MaxMind format.
+#[derive(Clone, Debug, Default)]
+pub struct LocationFiles {
+    /// Their directory.
+    pub directory: std::path::PathBuf,
+    /// Their names without `.mmdb`, such as `GeoLite2-City`.
+    pub editions: Vec<String>,
+}
+
 /// Where access-log lines go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccessLog {
@@ -37,6 +48,13 @@ pub enum AccessLog {
     Stdout,
     /// Appended to a file.
     File(std::path::PathBuf),
+    /// One datagram for each line to a syslog server.
+    Syslog {
+        /// Name or address.
+        host: Arc<str>,
+        /// UDP port.
+        port: u16,
+    },
 }
 
 /// Labels that every metric carries.

@@ -1,7 +1,6 @@
 //! A client connection: what its requests read of it.
 
 use std::cell::Cell;
-use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,6 +8,8 @@ use std::sync::Arc;
 use headgate_table::RoutingTable;
 
 use crate::open_listener::OpenListener;
+use crate::values::ConnectionFacts;
+pub(crate) use crate::values::{Proxied, TlsFacts};
 use crate::worker::Worker;
 
 /// A client connection: what does not change from request to request.
@@ -47,29 +48,18 @@ impl Downstream {
     pub(crate) fn server_name(&self) -> Option<&str> {
         self.tls.as_ref()?.server_name.as_deref()
     }
-}
 
-/// The result of the handshake, for the log.
-#[derive(Clone)]
-pub(crate) struct TlsFacts {
-    /// Server name, lower-case and without final dot.
-    pub(crate) server_name: Option<Arc<str>>,
-    /// Such as `TLSv1.3`.
-    pub(crate) protocol: &'static str,
-}
-
-/// Addresses of a PROXY header.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Proxied {
-    /// The client.
-    pub(crate) source: SocketAddr,
-    /// The address that the client connected to.
-    pub(crate) destination: SocketAddr,
-}
-
-impl fmt::Debug for TlsFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.server_name.as_deref().unwrap_or("no server name");
-        write!(f, "{} {name}", self.protocol)
+    /// What variables read of it.
+    pub(crate) fn facts(&self) -> ConnectionFacts {
+        let looked_up = self.table().settings.location;
+        ConnectionFacts {
+            peer: self.peer(),
+            local: self.local,
+            tls: self.tls.clone(),
+            proxied: self.proxied,
+            id: self.id,
+            requests: self.requests.get(),
+            locations: looked_up.then(|| self.worker.shared.locations.clone()),
+        }
     }
 }

@@ -9,7 +9,8 @@ use http::header::{AUTHORIZATION, REFERER, USER_AGENT};
 use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
-use crate::upstream::Attempts;
+use crate::details::Details;
+use crate::upstream::{Attempts, Fault};
 
 /// One request from its head to the end of its response. Steps fill it in.
 pub(crate) struct Record {
@@ -54,6 +55,12 @@ pub(crate) struct Record {
     pub(crate) unlogged: bool,
     /// Limit that refused the request, for the metric of refusals.
     pub(crate) refused_by: Option<&'static str>,
+    /// Why the response is an error that the proxy made, or why a response was cut.
+    pub(crate) reason: Option<Fault>,
+    /// The whole response was handed to the connection.
+    pub(crate) complete: bool,
+    /// What log formats and templates of responses read besides.
+    pub(crate) details: Option<Box<Details>>,
     /// Counts the request among those that its client has in flight, until the record is dropped.
     pub(crate) permit: Option<headgate_limit::Permit>,
 }
@@ -83,6 +90,9 @@ impl Record {
             default_backend: false,
             unlogged: false,
             refused_by: None,
+            reason: None,
+            complete: false,
+            details: None,
             permit: None,
         }
     }

@@ -7,7 +7,7 @@ use hyper::ext::ReasonPhrase;
 
 use crate::body::Body;
 use crate::request::Malformed;
-use crate::upstream::{CallError, RequestBodyError};
+use crate::upstream::{CallError, Fault, RequestBodyError};
 
 /// Name in `Server` and at the foot of pages: that of ingress-nginx, because monitoring relies on it.
 const SERVER_NAME: &str = "nginx";
@@ -39,6 +39,28 @@ pub(crate) enum LocalResponse {
 }
 
 impl LocalResponse {
+    /// The status of an error, and the reason if the step that responds gave none.
+    pub(crate) fn error(&self) -> Option<Fault> {
+        let (Self::Page(status) | Self::PageAndClose(status)) = self else {
+            return None;
+        };
+        let reason = match status.as_u16() {
+            400 => "malformed-request",
+            401 => "unauthorized",
+            403 => "forbidden",
+            404 => "not-found",
+            421 => "misdirected",
+            429 => "limited",
+            502 => "bad-gateway",
+            503 => "unavailable",
+            504 => "timeout",
+            code if code >= 500 => "internal",
+            code if code >= 400 => "refused",
+            _ => return None,
+        };
+        Some(Fault::new(reason))
+    }
+
     /// The response to a request of `version`.
     pub(crate) fn response(self, settings: &Settings, version: Version) -> Response<Body> {
         match self {

@@ -18,6 +18,7 @@ use crate::auth_cache::AuthCache;
 use crate::config::Config;
 use crate::connection::{Pipeline, Process, WorkerContext};
 use crate::drain::Connections;
+use crate::geo::Locations;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
 use crate::passwords::Passwords;
 use crate::sockets::Sockets;
@@ -129,9 +130,12 @@ impl Bound {
             loopback: self.config.loopback_upstreams,
             workers: self.config.workers,
         });
+        let files = &self.config.locations;
+        let locations = Locations::new(&files.directory, &files.editions);
         let shared = Arc::new(Shared {
             passwords: Passwords::new(self.config.workers),
             auth_cache: AuthCache::new(),
+            locations,
             config: self.config,
             reader,
             telemetry,

@@ -11,6 +11,7 @@ use headgate_table::{RoutingTable, TableReader};
 use crate::auth_cache::AuthCache;
 use crate::config::Config;
 use crate::current::CurrentTable;
+use crate::geo::Locations;
 use crate::passwords::Passwords;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) upstream: Arc<Environment>,
     pub(crate) passwords: Passwords,
     pub(crate) auth_cache: AuthCache,
+    pub(crate) locations: Arc<Locations>,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
     /// The process is stopping: responses carry `Connection: close`.

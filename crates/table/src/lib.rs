@@ -54,7 +54,8 @@ pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
 pub use route::{Closed, Origin, PathKind, Rewrite, Route, Target};
 pub use settings::{
-    AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, PoolSettings, Settings, TlsSettings,
+    AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, LogEscape, LogFormat, PoolSettings,
+    Settings, TlsSettings,
 };
 pub use shared_map::SharedMap;
 pub use slot::Slot;
@@ -63,7 +64,10 @@ pub use split::{
     RuleInput, RuleTest, Split, Unavailable,
 };
 pub use table::RoutingTable;
-pub use template::{Piece, Template, TemplateError, Variable};
+pub use template::{
+    FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError, TlsVariable,
+    UpstreamVariable, Variable,
+};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };

@@ -123,6 +123,16 @@ impl Pattern {
         }
     }
 
+    /// Whether it has a capture group of this name.
+    pub fn has_group(&self, name: &str) -> bool {
+        match &self.engine {
+            Engine::Linear(regex) => regex.capture_names().flatten().any(|known| known == name),
+            Engine::Backtracking(regex) => {
+                regex.capture_names().flatten().any(|known| known == name)
+            }
+        }
+    }
+
     /// The source text of the expression.
     pub fn source(&self) -> &str {
         &self.source

@@ -19,7 +19,7 @@ pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
-use crate::{Certificate, IpSet, Slot};
+use crate::{Certificate, FieldTemplate, IpSet, Slot};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,7 +37,7 @@ pub struct Policy {
     /// Whether one of `access` and `authentication` is enough.
     pub satisfy: Satisfy,
     /// Header fields of every response; they replace those of the same name.
-    pub response_headers: Arc<[(HeaderName, HeaderValue)]>,
+    pub response_headers: Arc<[(HeaderName, FieldTemplate)]>,
     /// Keep the final slash in the redirect to https.
     pub preserve_trailing_slash: bool,
     /// Include the port in redirects.
@@ -184,8 +184,8 @@ pub struct Forwarding {
     pub response_file_limit: u64,
     /// HTTP version of requests to HTTP/1 endpoints.
     pub http_version: HttpVersion,
-    /// `Host` sent to the endpoint instead of the client's.
-    pub host: Option<HeaderValue>,
+    /// `Host` sent to the endpoint instead of the client's, with variables.
+    pub host: Option<FieldTemplate>,
     /// `Connection` sent to the endpoint instead of what the proxy would send.
     pub connection_header: Option<ConnectionHeader>,
     /// Replacement in `Domain` of `Set-Cookie`.

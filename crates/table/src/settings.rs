@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{IpSet, Template};
+use crate::{FieldTemplate, IpSet, Template};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,12 +36,16 @@ pub struct Settings {
     pub generate_request_id: bool,
     /// Send `X-Original-URI`; default false.
     pub add_original_uri: bool,
+    /// Look up the location of clients for `$geoip2_*`; default false: they are empty.
+    pub location: bool,
     /// Forward header fields whose name contains an underscore; default false.
     pub underscores_in_headers: bool,
+    /// Forward header fields whose names have other characters than letters, digits and hyphens; default false.
+    pub invalid_headers: bool,
     /// Headers added to every upstream request, with variables.
     pub request_headers: Arc<[(HeaderName, Template)]>,
-    /// Headers added to every response.
-    pub response_headers: Arc<[(HeaderName, HeaderValue)]>,
+    /// Headers added to every response, with variables.
+    pub response_headers: Arc<[(HeaderName, FieldTemplate)]>,
     /// Headers removed from upstream responses.
     pub hidden_headers: Arc<[HeaderName]>,
     /// Show the server's name in `Server` and in error pages; default false.
@@ -148,8 +152,35 @@ pub struct AccessLogSettings {
     pub enabled: bool,
     /// Also for requests served by the default backend; default false.
     pub default_backend: bool,
+    /// Also for requests to authentication services; default false.
+    pub subrequests: bool,
     /// Raw path and query of requests that are not logged.
     pub skip: Arc<[String]>,
+    /// The format of a line; `None`: the default one (behaviour.md 10).
+    pub format: Option<Arc<LogFormat>>,
+    /// Write a line of the program's log for every error response that the proxy makes; default true.
+    pub errors: bool,
+}
+
+/// A format of access-log lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFormat {
+    /// The text of a line.
+    pub template: Template,
+    /// How values are escaped.
+    pub escape: LogEscape,
+}
+
+/// How values in log lines are escaped, as in nginx.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogEscape {
+    /// `"`, `\` and all but printable ASCII as `\xHH`; an empty value is `-`.
+    #[default]
+    Hex,
+    /// As in JSON strings; an empty value is empty.
+    Json,
+    /// Not at all, except that line breaks cannot end a line; an empty value is empty.
+    None,
 }
 
 impl Default for Settings {
@@ -165,7 +196,10 @@ impl Default for Settings {
             access_log: AccessLogSettings {
                 enabled: true,
                 default_backend: false,
+                subrequests: false,
                 skip: Arc::default(),
+                format: None,
+                errors: true,
             },
             redirect_status: StatusCode::PERMANENT_REDIRECT,
             limit_status: StatusCode::SERVICE_UNAVAILABLE,
@@ -174,7 +208,9 @@ impl Default for Settings {
             http2: true,
             generate_request_id: true,
             add_original_uri: false,
+            location: false,
             underscores_in_headers: false,
+            invalid_headers: false,
             request_headers: Arc::default(),
             response_headers: Arc::default(),
             hidden_headers: Arc::default(),

@@ -1,14 +1,27 @@
-//! Text with variables, parsed once: hash keys, header values, rewrite targets.
+//! Text with variables, parsed once: hash keys, header values, rewrite targets, log formats.
+//!
+//! There is one vocabulary, [`Variable`], for every place that takes variables; each variable has the [`Phase`] from which it
+//! is known, and text that needs more than its place knows is refused when it is parsed.
+
+mod field;
+mod geo;
+mod names;
+mod variable;
 
 use std::fmt;
 
 use http::HeaderName;
+
+pub use self::field::FieldTemplate;
+pub use self::geo::GeoVariable;
+pub use self::variable::{Phase, TlsVariable, UpstreamVariable, Variable};
 
 /// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. The data plane evaluates it for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
     source: String,
+    reads: Reads,
 }
 
 /// A part of a [`Template`].
@@ -18,71 +31,21 @@ pub enum Piece {
     Text(String),
     /// `$1`..`$9`: a capture group of the matched path; empty if the group does not exist.
     Capture(usize),
-    /// A named variable or named capture group.
+    /// A named capture group of the matched path; only in templates of [`Template::with_groups`].
+    Group(String),
+    /// A variable.
     Variable(Variable),
 }
 
-/// A variable of a template, named as in nginx log formats. Any other name is [`Variable::Named`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Variable {
-    /// `$remote_addr`: the client address as text.
-    RemoteAddr,
-    /// `$binary_remote_addr`: the client address as bytes; as a key, equal to `$remote_addr`.
-    BinaryRemoteAddr,
-    /// `$remote_port`: the client's port.
-    RemotePort,
-    /// `$host`: the canonical host of the request, without port.
-    Host,
-    /// `$http_host` is [`Variable::Header`]; `$best_http_host`: the Host header as forwarded.
-    BestHttpHost,
-    /// `$request_uri`: the raw path and query.
-    RequestUri,
-    /// `$uri` and `$document_uri`: the decoded, normalised path.
-    Uri,
-    /// `$args` and `$query_string`: the raw query.
-    Args,
-    /// `$is_args`: `?` when there is a query.
-    IsArgs,
-    /// `$request_method`.
-    RequestMethod,
-    /// `$scheme`: the scheme of the listener.
-    Scheme,
-    /// `$pass_access_scheme`: the scheme after forwarded header fields are applied.
-    PassAccessScheme,
-    /// `$server_port`: the port of the listener.
-    ServerPort,
-    /// `$pass_server_port`: the port sent to the upstream.
-    PassServerPort,
-    /// `$server_name`: the configured name of the host.
-    ServerName,
-    /// `$server_protocol`, such as `HTTP/1.1`.
-    ServerProtocol,
-    /// `$request_id` and `$req_id`.
-    RequestId,
-    /// `$content_length`.
-    ContentLength,
-    /// `$content_type`.
-    ContentType,
-    /// `$namespace` of the matched route's object.
-    Namespace,
-    /// `$ingress_name` of the matched route's object.
-    ObjectName,
-    /// `$service_name` of the matched route.
-    ServiceName,
-    /// `$service_port` of the matched route.
-    ServicePort,
-    /// `$location_path` of the matched route.
-    LocationPath,
-    /// `$proxy_upstream_name`, `<namespace>-<service>-<port>`; `$proxy_host` is the same name.
-    ProxyUpstreamName,
-    /// `$http_<name>`: a request header.
-    Header(HeaderName),
-    /// `$cookie_<name>`.
-    Cookie(String),
-    /// `$arg_<name>`: a query argument.
-    Arg(String),
-    /// Any other name: a named capture group of the path's regex, else empty.
-    Named(String),
+/// Header fields that a template reads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Of the client's request.
+    pub request: Box<[HeaderName]>,
+    /// Of the response to the client.
+    pub response: Box<[HeaderName]>,
+    /// Of the upstream's response.
+    pub upstream: Box<[HeaderName]>,
 }
 
 /// Why text is not a template.
@@ -94,50 +57,117 @@ pub enum TemplateError {
     /// A `$` without a name after it.
     #[error("\"$\" is not followed by a variable name")]
     NoName,
-    /// `$http_<name>` where the name is not a valid field name.
-    #[error("variable \"${0}\" does not name a header")]
-    Header(String),
+    /// There are no variables of these names, which are without `$`.
+    #[error("there is no variable {}", listed(.0))]
+    Unknown(Vec<String>),
+    /// A variable that is known only later than the text is evaluated.
+    #[error("variable ${name} is known only {phase}")]
+    TooEarly {
+        /// Name without `$`.
+        name: String,
+        /// When it is known.
+        phase: Phase,
+    },
 }
 
 impl Template {
-    /// Parses `$name`, `${name}` and `$1`..`$9` in `source`; everything else is literal.
+    /// Parses `$name`, `${name}` and `$1`..`$9` in `source`, for use in [`Phase::Request`]; everything else is literal.
     ///
     /// # Errors
-    /// A `$` without a variable name after it, an unclosed `${`, or `$http_` without a valid field name.
+    /// A `$` without a variable name after it, an unclosed `${`, names that no variable has, or a variable that is known only
+    /// later.
     pub fn parse(source: &str) -> Result<Self, TemplateError> {
+        Self::parse_for(source, Phase::Request)
+    }
+
+    /// As [`Template::parse`], for use in `phase`.
+    ///
+    /// # Errors
+    /// As [`Template::parse`].
+    pub fn parse_for(source: &str, phase: Phase) -> Result<Self, TemplateError> {
+        let mut unknown = Vec::new();
+        let pieces = pieces(source, |name| {
+            let known = known(name, phase)?;
+            Ok(known.unwrap_or_else(|| {
+                unknown.push(name.to_owned());
+                Piece::Text(String::new())
+            }))
+        })?;
+        if unknown.is_empty() {
+            Ok(Self::new(pieces, source))
+        } else {
+            Err(TemplateError::Unknown(unknown))
+        }
+    }
+
+    /// As [`Template::parse`], where other names are capture groups of the path: the caller checks them
+    /// ([`Template::groups`]) when it knows the path.
+    ///
+    /// # Errors
+    /// As [`Template::parse`], without unknown names.
+    pub fn with_groups(source: &str) -> Result<Self, TemplateError> {
+        let pieces = pieces(source, |name| {
+            let known = known(name, Phase::Request)?;
+            Ok(known.unwrap_or_else(|| Piece::Group(name.to_owned())))
+        })?;
+        Ok(Self::new(pieces, source))
+    }
+
+    /// Parses a log format, and returns the problems of it. It cannot fail: a variable that does not exist is written as `-`,
+    /// and a `$` without name literally.
+    pub fn log_format(source: &str) -> (Self, Vec<TemplateError>) {
+        let mut problems = Vec::new();
+        let mut unknown = Vec::new();
         let mut pieces = Vec::new();
         let mut rest = source;
         while let Some(at) = rest.find('$') {
             let (text, after) = rest.split_at(at);
             push_text(&mut pieces, text);
-            let (name, after) = name(after.get(1..).unwrap_or_default())?;
-            pieces.push(piece(name)?);
-            rest = after;
+            let after = after.get(1..).unwrap_or_default();
+            rest = match name(after) {
+                Ok((name, rest)) => {
+                    pieces.push(Variable::named(name).map_or_else(
+                        || {
+                            unknown.push(name.to_owned());
+                            Piece::Text("-".to_owned())
+                        },
+                        Piece::Variable,
+                    ));
+                    rest
+                }
+                Err(error) => {
+                    problems.push(error);
+                    push_text(&mut pieces, "$");
+                    after
+                }
+            };
         }
         push_text(&mut pieces, rest);
-        Ok(Self {
+        if !unknown.is_empty() {
+            problems.push(TemplateError::Unknown(unknown));
+        }
+        (Self::new(pieces, source), problems)
+    }
+
+    fn new(pieces: Vec<Piece>, source: &str) -> Self {
+        Self {
+            reads: Reads::of(&pieces),
             pieces,
             source: source.to_owned(),
-        })
+        }
     }
 
     /// A template of literal `text`, in which `$` has no meaning.
     pub fn literal(text: &str) -> Self {
         let mut pieces = Vec::new();
         push_text(&mut pieces, text);
-        Self {
-            pieces,
-            source: text.to_owned(),
-        }
+        Self::new(pieces, text)
     }
 
     /// `$binary_remote_addr`: the default key of limits.
     pub fn binary_remote_addr() -> Self {
         let pieces = vec![Piece::Variable(Variable::BinaryRemoteAddr)];
-        Self {
-            pieces,
-            source: "$binary_remote_addr".to_owned(),
-        }
+        Self::new(pieces, "$binary_remote_addr")
     }
 
     /// The parts in order.
@@ -150,6 +180,26 @@ impl Template {
         &self.source
     }
 
+    /// The header fields that it reads.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The text, if there is no variable in it.
+    pub fn as_text(&self) -> Option<&str> {
+        match self.pieces.as_slice() {
+            [] => Some(""),
+            [Piece::Text(text)] => Some(text),
+            _ => None,
+        }
+    }
+
+    /// Whether it reads the client's location.
+    pub fn reads_location(&self) -> bool {
+        let geo = |piece: &Piece| matches!(piece, Piece::Variable(Variable::Geo(_)));
+        self.pieces.iter().any(geo)
+    }
+
     /// The variable, if the template consists of exactly one.
     pub fn only_variable(&self) -> Option<&Variable> {
         match self.pieces.as_slice() {
@@ -157,12 +207,85 @@ impl Template {
             _ => None,
         }
     }
+
+    /// The names of capture groups in it.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Group(name) => Some(name.as_str()),
+            Piece::Text(_) | Piece::Capture(_) | Piece::Variable(_) => None,
+        })
+    }
 }
 
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.source)
     }
+}
+
+impl Reads {
+    fn of(pieces: &[Piece]) -> Self {
+        let (mut request, mut response, mut upstream) = (Vec::new(), Vec::new(), Vec::new());
+        let variables = pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable(variable) => Some(variable),
+            Piece::Text(_) | Piece::Capture(_) | Piece::Group(_) => None,
+        });
+        for variable in variables {
+            let (list, name) = match variable {
+                Variable::SentHeader(name) => (&mut response, Some(name.clone())),
+                Variable::Upstream(UpstreamVariable::Header(name)) => {
+                    (&mut upstream, Some(name.clone()))
+                }
+                Variable::Upstream(UpstreamVariable::Cookie(_)) => {
+                    (&mut upstream, Some(http::header::SET_COOKIE))
+                }
+                other => (&mut request, other.request_field()),
+            };
+            if let Some(name) = name.filter(|name| !list.contains(name)) {
+                list.push(name);
+            }
+        }
+        Self {
+            request: request.into(),
+            response: response.into(),
+            upstream: upstream.into(),
+        }
+    }
+}
+
+/// The piece of a name that exists, as far as it is known in `phase`.
+fn known(name: &str, phase: Phase) -> Result<Option<Piece>, TemplateError> {
+    if let [digit @ b'0'..=b'9'] = name.as_bytes() {
+        return Ok(Some(Piece::Capture(usize::from(digit - b'0'))));
+    }
+    let Some(variable) = Variable::named(name) else {
+        return Ok(None);
+    };
+    if variable.phase() > phase {
+        return Err(TemplateError::TooEarly {
+            name: name.to_owned(),
+            phase: variable.phase(),
+        });
+    }
+    Ok(Some(Piece::Variable(variable)))
+}
+
+/// The pieces of `source`; `piece` makes that of a name.
+fn pieces(
+    source: &str,
+    mut piece: impl FnMut(&str) -> Result<Piece, TemplateError>,
+) -> Result<Vec<Piece>, TemplateError> {
+    let mut pieces = Vec::new();
+    let mut rest = source;
+    while let Some(at) = rest.find('$') {
+        let (text, after) = rest.split_at(at);
+        push_text(&mut pieces, text);
+        let (name, after) = name(after.get(1..).unwrap_or_default())?;
+        pieces.push(piece(name)?);
+        rest = after;
+    }
+    push_text(&mut pieces, rest);
+    Ok(pieces)
 }
 
 fn push_text(pieces: &mut Vec<Piece>, text: &str) {
@@ -173,71 +296,32 @@ fn push_text(pieces: &mut Vec<Piece>, text: &str) {
 
 /// Splits the variable name at the start of `text` from what follows it.
 fn name(text: &str) -> Result<(&str, &str), TemplateError> {
-    if let Some(braced) = text.strip_prefix('{') {
-        return braced.split_once('}').ok_or(TemplateError::Unclosed);
-    }
-    // A capture is one digit: `$10` is group 1 and the text "0".
-    let end = if text.starts_with(|c: char| c.is_ascii_digit()) {
-        1
+    let (name, rest) = if let Some(braced) = text.strip_prefix('{') {
+        braced.split_once('}').ok_or(TemplateError::Unclosed)?
     } else {
-        text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-            .unwrap_or(text.len())
+        // A capture is one digit: `$10` is group 1 and the text "0".
+        let end = if text.starts_with(|c: char| c.is_ascii_digit()) {
+            1
+        } else {
+            text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+                .unwrap_or(text.len())
+        };
+        text.split_at(end)
     };
-    if end == 0 {
+    if name.is_empty() {
         Err(TemplateError::NoName)
     } else {
-        Ok(text.split_at(end))
+        Ok((name, rest))
     }
 }
 
-fn piece(name: &str) -> Result<Piece, TemplateError> {
-    if let [digit @ b'0'..=b'9'] = name.as_bytes() {
-        return Ok(Piece::Capture(usize::from(digit - b'0')));
-    }
-    Ok(Piece::Variable(variable(name)?))
-}
-
-fn variable(name: &str) -> Result<Variable, TemplateError> {
-    if let Some(header) = name.strip_prefix("http_") {
-        let header = header.replace('_', "-");
-        return HeaderName::from_bytes(header.as_bytes())
-            .map(Variable::Header)
-            .map_err(|_| TemplateError::Header(name.to_owned()));
-    }
-    if let Some(cookie) = name.strip_prefix("cookie_") {
-        return Ok(Variable::Cookie(cookie.to_owned()));
-    }
-    if let Some(arg) = name.strip_prefix("arg_") {
-        return Ok(Variable::Arg(arg.to_owned()));
-    }
-    Ok(match name {
-        "remote_addr" | "the_real_ip" => Variable::RemoteAddr,
-        "binary_remote_addr" => Variable::BinaryRemoteAddr,
-        "remote_port" => Variable::RemotePort,
-        "host" => Variable::Host,
-        "best_http_host" => Variable::BestHttpHost,
-        "request_uri" => Variable::RequestUri,
-        "uri" | "document_uri" => Variable::Uri,
-        "args" | "query_string" => Variable::Args,
-        "is_args" => Variable::IsArgs,
-        "request_method" => Variable::RequestMethod,
-        "scheme" => Variable::Scheme,
-        "pass_access_scheme" => Variable::PassAccessScheme,
-        "server_port" => Variable::ServerPort,
-        "pass_server_port" | "pass_port" => Variable::PassServerPort,
-        "server_name" => Variable::ServerName,
-        "server_protocol" => Variable::ServerProtocol,
-        "request_id" | "req_id" => Variable::RequestId,
-        "content_length" => Variable::ContentLength,
-        "content_type" => Variable::ContentType,
-        "namespace" => Variable::Namespace,
-        "ingress_name" => Variable::ObjectName,
-        "service_name" => Variable::ServiceName,
-        "service_port" => Variable::ServicePort,
-        "location_path" => Variable::LocationPath,
-        "proxy_upstream_name" | "proxy_host" => Variable::ProxyUpstreamName,
-        other => Variable::Named(other.to_owned()),
-    })
+/// Names for a message; what is long is cut.
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(5).map(|name| {
+        let name: String = name.chars().take(64).flat_map(char::escape_debug).collect();
+        format!("${name}")
+    });
+    shown.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -272,11 +356,64 @@ mod tests {
     #[test]
     fn broken_text_is_refused() {
         assert_eq!(Template::parse("a$"), Err(TemplateError::NoName));
+        assert_eq!(Template::parse("a${}"), Err(TemplateError::NoName));
         assert_eq!(Template::parse("${host"), Err(TemplateError::Unclosed));
+    }
+
+    #[test]
+    fn unknown_names_are_listed() {
+        let error = Template::parse("$host $nonsense ${http_} $x").unwrap_err();
         assert_eq!(
-            Template::parse("$http_"),
-            Err(TemplateError::Header("http_".into()))
+            error.to_string(),
+            "there is no variable $nonsense, $http_, $x"
         );
+    }
+
+    #[test]
+    fn a_variable_of_a_later_phase_is_refused() {
+        let error = Template::parse("$host-$status").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "variable $status is known only with the response"
+        );
+        assert!(Template::parse_for("$status", Phase::Response).is_ok());
+        assert!(Template::parse_for("$bytes_sent", Phase::Response).is_err());
+    }
+
+    #[test]
+    fn names_of_groups_are_left_to_the_path() {
+        let template = Template::with_groups("/$rest/$host").unwrap();
+        assert_eq!(template.groups().collect::<Vec<_>>(), ["rest"]);
+    }
+
+    #[test]
+    fn log_formats_always_parse() {
+        let (format, problems) = Template::log_format("$status $nonsense $ ${x");
+        assert_eq!(
+            format.pieces(),
+            [
+                Piece::Variable(Variable::Status),
+                Piece::Text(" ".into()),
+                Piece::Text("-".into()),
+                Piece::Text(" ".into()),
+                Piece::Text("$".into()),
+                Piece::Text(" ".into()),
+                Piece::Text("$".into()),
+                Piece::Text("{x".into()),
+            ]
+        );
+        assert_eq!(problems.len(), 3);
+    }
+
+    #[test]
+    fn a_template_knows_the_fields_that_it_reads() {
+        let (format, _) = Template::log_format(
+            "$http_a $http_a $cookie_b $sent_http_c $upstream_http_d $upstream_cookie_e $remote_user",
+        );
+        let reads = format.reads();
+        assert_eq!(*reads.request, ["a", "cookie", "authorization"]);
+        assert_eq!(*reads.response, ["c"]);
+        assert_eq!(*reads.upstream, ["d", "set-cookie"]);
     }
 
     #[test]
@@ -285,5 +422,6 @@ mod tests {
             Template::literal("a$b").pieces(),
             [Piece::Text("a$b".into())]
         );
+        assert_eq!(Template::literal("a$b").as_text(), Some("a$b"));
     }
 }

@@ -132,17 +132,11 @@ fn external_auth(
     closing.unless(&AUTH_URL, global.table(Vec::new()).map(Some))
 }
 
-/// The policy of built-in routes, which lead to the default backend.
+/// The policy of built-in routes, which lead to the default backend; as in ingress-nginx, without the authentication service.
 pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Policy> {
     let defaults = &settings.redirects;
     Arc::new(Policy {
         access: settings.access.rules.clone(),
-        authentication: settings.global_auth.as_ref().map(|service| {
-            Arc::new(Authentication {
-                credentials: None,
-                external: service.table(Vec::new()).ok(),
-            })
-        }),
         preserve_trailing_slash: defaults.preserve_trailing_slash,
         port_in_redirects: defaults.use_port,
         relative_redirects: defaults.relative,

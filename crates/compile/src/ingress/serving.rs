@@ -1,7 +1,7 @@
 //! The settings of the data plane, with the header fields of the ConfigMaps that they refer to.
 
 use headgate_table as table;
-use headgate_table::Template;
+use headgate_table::{FieldTemplate, Phase, Template};
 use http::{HeaderName, HeaderValue};
 
 use crate::finding::{Finding, Severity, Subject};
@@ -84,9 +84,16 @@ impl<'a> Maps<'a> {
     }
 
     /// Header fields for clients.
-    fn response_headers(&mut self, named: Option<&NameRef>) -> Vec<(HeaderName, HeaderValue)> {
-        let listed = self.headers("add-headers", named).into_iter();
-        listed.map(|header| (header.name, header.value)).collect()
+    fn response_headers(&mut self, named: Option<&NameRef>) -> Vec<(HeaderName, FieldTemplate)> {
+        const KEY: &str = "add-headers";
+        let mut list = Vec::new();
+        for Header { name, value, .. } in self.headers(KEY, named) {
+            match FieldTemplate::parse(&value, Phase::Response) {
+                Ok(value) => list.push((name, value)),
+                Err(error) => self.report(KEY, format!("value of {name}: {error}; not set")),
+            }
+        }
+        list
     }
 
     fn headers(&mut self, key: &str, named: Option<&NameRef>) -> Vec<Header<'a>> {

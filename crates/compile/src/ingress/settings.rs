@@ -18,7 +18,7 @@ pub(crate) mod upstream;
 
 pub use docs::settings_markdown;
 pub(crate) use headers::HeaderMaps;
-pub use logs::{AccessLog, LogTarget};
+pub use logs::{AccessLog, LogTarget, SyslogServer};
 pub(crate) use redirects::RedirectDefaults;
 pub use registry::{Setting, all, find};
 pub(crate) use security::{AccessDefaults, AnnotationRules};
@@ -72,7 +72,7 @@ impl Settings {
             upstream: UpstreamDefaults::read(&mut source),
             global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
-            access_log: AccessLog::read(&source),
+            access_log: AccessLog::read(&mut source),
             data_plane: data_plane(&mut source),
             closed: None,
         };
@@ -93,6 +93,7 @@ fn data_plane(source: &mut Source<'_>) -> table::Settings {
         hsts: tls::hsts(source),
         pool: upstream::pool(source),
         access_log: logs::access_log(source),
+        location: logs::location(source),
         redirect_status: redirects::status(source),
         limit_status: client::rate_status(source),
         limit_connections_status: client::connection_status(source),

@@ -58,7 +58,12 @@ impl Session {
 
     /// The response to a request with a fault.
     pub(super) fn refusal(&self, fault: Fault) -> Response<Body> {
-        self.refused(fault.name());
+        let telemetry = &self.downstream.worker.telemetry;
+        telemetry.head_refused(
+            self.downstream.peer(),
+            fault.status().as_u16(),
+            fault.name(),
+        );
         crate::respond::page(fault.status(), &self.settings)
     }
 

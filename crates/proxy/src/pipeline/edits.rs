@@ -1,6 +1,7 @@
 //! Edits of header fields: of every response, and of the requests and responses of a backend.
 
-use headgate_table::{Cors, FieldEdits, Policy, Settings};
+use bytes::Bytes;
+use headgate_table::{Cors, FieldEdits, FieldTemplate, Policy, Settings, Template};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
     UPGRADE,
@@ -20,7 +21,7 @@ pub(super) struct ResponseEdits<'t> {
     cookies: Option<Box<(Vec<HeaderValue>, bool)>>,
     cors: Option<(&'t Cors, HeaderValue)>,
     hsts: Option<&'t HeaderValue>,
-    route: &'t [(HeaderName, HeaderValue)],
+    route: &'t [(HeaderName, FieldTemplate)],
 }
 
 impl<'t> ResponseEdits<'t> {
@@ -64,8 +65,20 @@ impl<'t> ResponseEdits<'t> {
         self.cookies = Some(Box::new((cookies, always)));
     }
 
-    /// Edits the `headers` of a response with `status`. Later edits win: those of the backend are first, the configured fields last, and of these the route's.
-    pub(super) fn apply(self, status: StatusCode, headers: &mut HeaderMap) {
+    /// The templates of configured fields.
+    pub(super) fn templates(&self) -> impl Iterator<Item = &'t Template> + use<'t> {
+        let fields = self.settings.response_headers.iter().chain(self.route);
+        fields.filter_map(|(_, value)| value.template())
+    }
+
+    /// Edits the `headers` of a response with `status`; `expand` fills in templates. Later edits win: those of the backend are
+    /// first, the configured fields last, and of these the route's.
+    pub(super) fn apply(
+        self,
+        status: StatusCode,
+        headers: &mut HeaderMap,
+        expand: impl Fn(&Template) -> Vec<u8>,
+    ) {
         if let Some(edits) = self.backend {
             apply(headers, edits);
         }
@@ -86,9 +99,22 @@ impl<'t> ResponseEdits<'t> {
             headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
         for (name, value) in self.settings.response_headers.iter().chain(self.route) {
-            headers.insert(name, value.clone());
+            let value = match value {
+                FieldTemplate::Fixed(value) => Some(value.clone()),
+                FieldTemplate::Template(template) => field_value(expand(template)),
+            };
+            match value {
+                Some(value) => headers.insert(name, value),
+                None => headers.remove(name),
+            };
         }
     }
+}
+
+/// `None` if it is empty, or if what a client sent into it is not allowed in a field.
+fn field_value(text: Vec<u8>) -> Option<HeaderValue> {
+    let text = Some(text).filter(|text| !text.is_empty())?;
+    HeaderValue::from_maybe_shared(Bytes::from(text)).ok()
 }
 
 /// Edits `headers`, except reserved fields.
@@ -139,6 +165,29 @@ mod tests {
         )
     }
 
+    fn fixed(name: &'static str, value: &'static str) -> (HeaderName, FieldTemplate) {
+        let (name, value) = field(name, value);
+        (name, value.into())
+    }
+
+    #[test]
+    fn templates_are_filled_in_and_empty_ones_remove_the_field() {
+        let template = |text: &str| FieldTemplate::Template(Box::new(Template::literal(text)));
+        let settings = Settings {
+            response_headers: [
+                (HeaderName::from_static("x-both"), template("$x")),
+                (HeaderName::from_static("x-new"), template("a$x")),
+            ]
+            .into(),
+            hsts: None,
+            ..Settings::default()
+        };
+        assert_eq!(
+            edited(ResponseEdits::new(&settings)),
+            "strict-transport-security=upstream|x-new=a"
+        );
+    }
+
     fn show(headers: &HeaderMap) -> String {
         let mut lines: Vec<_> = headers
             .iter()
@@ -156,7 +205,9 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        edits.apply(&mut headers);
+        edits.apply(&mut headers, |template| {
+            template.source().replace("$x", "").into_bytes()
+        });
         show(&headers)
     }
 
@@ -171,11 +222,11 @@ mod tests {
             max_age: HeaderValue::from_static("5"),
         };
         let settings = Settings {
-            response_headers: [field("x-all", "1"), field("x-both", "all")].into(),
+            response_headers: [fixed("x-all", "1"), fixed("x-both", "all")].into(),
             ..Settings::default()
         };
         let policy = Policy {
-            response_headers: [field("x-both", "route")].into(),
+            response_headers: [fixed("x-both", "route")].into(),
             ..Policy::default()
         };
         assert_eq!(
@@ -201,7 +252,7 @@ mod tests {
     #[test]
     fn a_backend_edits_first_except_reserved_fields() {
         let settings = Settings {
-            response_headers: [field("x-all", "1")].into(),
+            response_headers: [fixed("x-all", "1")].into(),
             ..Settings::default()
         };
         let backend = FieldEdits {

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, Route, RoutingTable, Settings, Target};
+use headgate_table::{Host, Route, RoutingTable, Settings, Target, Template};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -13,12 +13,13 @@ use super::destination::{Destination, Role};
 use super::edits::ResponseEdits;
 use super::external_auth::Granted;
 use crate::body::Body;
+use crate::details::Details;
 use crate::downstream::Downstream;
 use crate::record::Record;
-use crate::request::{client_request_id, generated_id};
+use crate::request::{Malformed, Parsed, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
-use crate::telemetry::Recording;
-use crate::upstream::{CallError, RequestBodyError, Tunnel};
+use crate::telemetry::{Recording, expand};
+use crate::upstream::{CallError, Fault, RequestBodyError, Tunnel};
 
 /// One request: its record for logs and metrics, and the edits of its response.
 pub(super) struct Exchange<'t> {
@@ -44,16 +45,25 @@ impl<'t> Exchange<'t> {
         table: &'t RoutingTable,
         (head, body): (&Parts, &Incoming),
     ) -> Self {
-        let record = Record {
+        let edits = ResponseEdits::new(&table.settings);
+        let mut record = Record {
             request_id: client_request_id(&head.headers),
             request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
             ..Record::new(head, downstream.peer().ip().to_canonical())
         };
+        let format = table.settings.access_log.format.as_deref();
+        let templates = format.map(|format| &format.template);
+        keep(
+            &mut record,
+            downstream,
+            templates.into_iter().chain(edits.templates()),
+            &head.headers,
+        );
         Self {
             downstream,
             table,
             record: Recording::new(record, downstream.worker.telemetry.clone()),
-            edits: ResponseEdits::new(&table.settings),
+            edits,
             granted: None,
         }
     }
@@ -69,11 +79,33 @@ impl<'t> Exchange<'t> {
             *host.name == *name || host.aliases.iter().any(|alias| **alias == *name);
     }
 
-    pub(super) fn note_route(&mut self, route: &'t Arc<Route>) {
+    /// Keeps the canonical request for templates and the log, if they read it.
+    pub(super) fn note_request(&mut self, parsed: &Parsed<'_>) {
+        if let Some(details) = &mut self.record.details {
+            details.host.clone_from(&parsed.target.host);
+            details.forwarded_host.clone_from(&parsed.client.host);
+            details.scheme = parsed.client.scheme.as_str();
+            details.port = Some(parsed.client.port);
+            details.name = parsed.name.into();
+            details.path = parsed.path.into();
+        }
+    }
+
+    /// Records the route of the request with these fields.
+    pub(super) fn note_route(
+        &mut self,
+        route: &'t Arc<Route>,
+        parsed: &Parsed<'_>,
+        headers: &HeaderMap,
+    ) {
         self.record.route = Some(route.clone());
         self.record.unlogged = !route.policy.access_log;
         self.edits
             .add_route(&route.policy, self.downstream.tls.is_some());
+        let own = route.policy.response_headers.iter();
+        let own = own.filter_map(|(_, value)| value.template());
+        keep(&mut self.record, self.downstream, own, headers);
+        self.note_request(parsed);
     }
 
     /// Records the upstream of the route, and the alternative if that serves.
@@ -96,13 +128,26 @@ impl<'t> Exchange<'t> {
         }
     }
 
+    /// Keeps what templates and the log read of the upstream's response, before it is filtered.
+    pub(super) fn note_response(&mut self, headers: &HeaderMap) {
+        let format = self.settings().access_log.format.as_deref();
+        let templates = format.map(|format| &format.template).into_iter();
+        if let Some(details) = &mut self.record.details {
+            for template in templates.chain(self.edits.templates()) {
+                details.upstream.keep(&template.reads().upstream, headers);
+            }
+        }
+    }
+
     /// The response to a request that cannot be forwarded.
     pub(super) fn failed(&mut self, error: CallError) -> LocalResponse {
         let failure = Failure::from(error);
+        self.record.reason = Some(self.fault(error));
         self.record.refused_by = failure.limit;
         if error == CallError::RequestBody(RequestBodyError::Gone) {
             // 499 is for the log only: the client is gone.
             self.record.status = Some(failure.status);
+            self.record.reason = None;
             return LocalResponse::PageAndClose(StatusCode::BAD_REQUEST);
         }
         if failure.close {
@@ -112,8 +157,45 @@ impl<'t> Exchange<'t> {
         }
     }
 
+    /// Why `error` happened: details are in the last attempt.
+    fn fault(&self, error: CallError) -> Fault {
+        let attempt = self.record.attempts.last();
+        let fault = attempt.and_then(|attempt| attempt.fault.as_deref());
+        match error {
+            CallError::NoEndpoints | CallError::RequestBody(_) => Fault::of(error),
+            _ => fault.cloned().unwrap_or_else(|| Fault::of(error)),
+        }
+    }
+
+    /// Gives an error response of `result` the reason, unless it has one.
+    pub(super) fn because<T>(
+        &mut self,
+        reason: &'static str,
+        result: Result<T, LocalResponse>,
+    ) -> Result<T, LocalResponse> {
+        let failed = result
+            .as_ref()
+            .is_err_and(|response| response.error().is_some());
+        if failed && self.record.reason.is_none() {
+            self.record.reason = Some(Fault::new(reason));
+        }
+        result
+    }
+
+    /// The response to a malformed request.
+    pub(super) fn malformed(&mut self, malformed: Malformed) -> LocalResponse {
+        self.record.reason = Some(Fault {
+            reason: "malformed-request",
+            detail: malformed.to_string().into(),
+        });
+        malformed.into()
+    }
+
     /// Responds as a step decided.
     pub(super) fn respond(&mut self, response: LocalResponse) -> Served {
+        if self.record.reason.is_none() && self.record.status.is_none() {
+            self.record.reason = response.error();
+        }
         self.name_upstream();
         // The log shows the id of every request.
         if self.record.request_id.is_none() {
@@ -127,6 +209,7 @@ impl<'t> Exchange<'t> {
 
     /// The response for the client. The record ends with its body, or with the tunnel after it.
     pub(super) fn finish(self, served: Served) -> Response<Body> {
+        let settings = self.settings();
         let Self {
             mut record, edits, ..
         } = self;
@@ -134,11 +217,22 @@ impl<'t> Exchange<'t> {
             mut response,
             tunnel,
         } = served;
-        let status = response.status();
-        edits.apply(status, response.headers_mut());
         // If the client is gone, it is 499.
         if record.status.is_none() {
             record.status = Some(response.status());
+        }
+        let read = edits.templates().map(|template| &template.reads().response);
+        if let Some(details) = &mut record.details {
+            read.for_each(|names| details.response.keep(names, response.headers()));
+        }
+        let status = response.status();
+        edits.apply(status, response.headers_mut(), |template| {
+            expand(&record, template)
+        });
+        let format = settings.access_log.format.as_deref();
+        if let (Some(details), Some(format)) = (&mut record.details, format) {
+            let names = &format.template.reads().response;
+            details.response.keep(names, response.headers());
         }
         match tunnel {
             None => response.map(|body| body.recorded(record)),
@@ -160,6 +254,21 @@ impl<'t> Exchange<'t> {
             let primary = primary.and_then(|primary| self.table.upstream(primary));
             record.upstream = primary.map(|upstream| upstream.log_name.clone());
         }
+    }
+}
+
+/// Keeps what `templates` read of a request with these fields.
+fn keep<'a>(
+    record: &mut Record,
+    downstream: &Rc<Downstream>,
+    templates: impl Iterator<Item = &'a Template>,
+    headers: &HeaderMap,
+) {
+    for template in templates {
+        let details = record
+            .details
+            .get_or_insert_with(|| Box::new(Details::new(downstream.facts())));
+        details.request.keep(&template.reads().request, headers);
     }
 }
 

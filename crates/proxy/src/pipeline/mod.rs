@@ -46,7 +46,7 @@ use crate::request::{
     ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
 };
 use crate::respond::LocalResponse;
-use crate::upstream::RequestBodyError;
+use crate::upstream::{Fault, RequestBodyError};
 
 /// Serves one request of the connection `downstream`. Never fails: every failure becomes a response.
 pub(crate) async fn handle(
@@ -67,9 +67,10 @@ async fn serve(
     head: Parts,
     body: Incoming,
 ) -> Result<Served, LocalResponse> {
-    let target = RequestTarget::of(&head)?;
-    let name = target.name()?;
-    let path = path::canonical(target.raw_path()).map_err(Malformed::from)?;
+    let target = RequestTarget::of(&head).map_err(|error| exchange.malformed(error))?;
+    let name = target.name().map_err(|error| exchange.malformed(error))?;
+    let path = path::canonical(target.raw_path());
+    let path = path.map_err(|error| exchange.malformed(Malformed::from(error)))?;
     let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
     let routed = arrived.route()?;
     let admitted = routed.admit().await?;
@@ -86,8 +87,8 @@ impl<'r, 't> Arrived<'r, 't> {
         let paths = paths_of(exchange, host, &self.parsed)?; // 5
         let (route, lacks_slash) = find_route(paths, self.parsed.path, &self.head); // 6
         built_in::respond(exchange, host, route, self.parsed.path)?;
-        exchange.note_route(route);
         let mut head = self.head;
+        exchange.note_route(route, &self.parsed, &head.headers);
         let headers = std::mem::take(&mut head.headers);
         let context = Context::new(self.parsed, headers, exchange.settings(), host, route);
         Ok(Routed {
@@ -114,7 +115,8 @@ impl<'r, 't> Routed<'r, 't> {
         https::redirect_to_https(&self.context, self.hosts)?; // 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
-        access::check(self.exchange, &self.context).await?; // 14
+        let access = access::check(self.exchange, &self.context).await;
+        self.exchange.because(access_reason(self.route), access)?; // 14
         let Destination::Upstream(chosen) = destination else {
             return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };
@@ -170,6 +172,7 @@ impl<'t> Admitted<'_, 't> {
         };
         let served = forward.run(&mut exchange.record).await; // 15
         let served = served.map_err(|error| exchange.failed(error))?;
+        exchange.note_response(served.response.headers());
         if let Some(edits) = chosen.edits {
             exchange.edits.add_backend(&edits.response);
         }
@@ -248,7 +251,9 @@ impl<'r, 't> Arrived<'r, 't> {
             path,
             connection,
             client,
+            downstream: Some(downstream),
         };
+        exchange.note_request(&parsed);
         Ok(Self {
             exchange,
             hosts,
@@ -256,6 +261,15 @@ impl<'r, 't> Arrived<'r, 't> {
             body,
             parsed,
         })
+    }
+}
+
+/// The reason of a refusal by step 14; a step that knows more gives its own.
+fn access_reason(route: &Route) -> &'static str {
+    if route.policy.authentication.is_some() {
+        "authentication"
+    } else {
+        "access-list"
     }
 }
 
@@ -291,9 +305,15 @@ fn find_route<'t>(paths: &'t PathIndex, path: &[u8], head: &Parts) -> (&'t Arc<R
 }
 
 impl<'t> Routed<'_, 't> {
-    fn refuse_closed(&self) -> Result<(), LocalResponse> {
-        match self.route.target {
-            Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
+    fn refuse_closed(&mut self) -> Result<(), LocalResponse> {
+        match &self.route.target {
+            Target::Closed(closed) => {
+                self.exchange.record.reason = Some(Fault {
+                    reason: "closed-route",
+                    detail: closed.reason.to_string().into(),
+                });
+                Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
+            }
             Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
         }
     }
@@ -338,7 +358,8 @@ impl<'t> Routed<'_, 't> {
             let upstream = table.upstream(key);
             upstream.filter(|upstream| upstreams.has_endpoints(upstream))
         };
-        let destination = destination::destination(&self.context, &self.route.target, usable)?;
+        let destination = destination::destination(&self.context, &self.route.target, usable);
+        let destination = self.exchange.because("no-endpoints", destination)?;
         self.exchange.note_destination(&destination);
         if let Destination::Upstream(chosen) = &destination {
             self.context.upstream = Some(chosen.upstream);
@@ -359,6 +380,7 @@ impl<'t> Routed<'_, 't> {
             }
             Err(refusal) => {
                 exchange.record.refused_by = Some(refusal.limit);
+                exchange.record.reason = Some(Fault::new(refusal.limit));
                 Err(LocalResponse::Page(refusal.status))
             }
         }

@@ -1,9 +1,10 @@
 //! Rewriting of paths: `rewrite-target` (behaviour.md 1.1).
 
 use bytes::Bytes;
-use headgate_table::{Rewrite, Target};
+use headgate_table::{Piece, Rewrite, Target, Variable};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::redirect;
 use crate::request::path::{self, Slashes};
@@ -83,12 +84,28 @@ fn to_path(
     PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| refused())
 }
 
-/// The text of the template is the URL that the author of the object wrote; what is filled in is encoded.
+/// The text of the template is the URL that the author of the object wrote. What is decoded is encoded; other variables, such
+/// as `$request_uri`, are encoded already.
 fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> LocalResponse {
-    let filled = context.expand(&rewrite.target, Some(matched));
-    let location = with_query(path::encoded(&filled).into_owned(), context);
-    redirect::to_location(StatusCode::FOUND, location)
+    let mut location = String::new();
+    let mut piece_text = Vec::new();
+    for piece in rewrite.target.pieces() {
+        piece_text.clear();
+        context.expand_piece(piece, Some(matched), &mut piece_text);
+        match piece {
+            Piece::Capture(_) | Piece::Group(_) | Piece::Variable(Variable::Uri) => {
+                location.push_str(&path::encoded(&piece_text));
+            }
+            Piece::Text(_) | Piece::Variable(_) => {
+                location.extend(percent_encode(&piece_text, UNSAFE));
+            }
+        }
+    }
+    redirect::to_location(StatusCode::FOUND, with_query(location, context))
 }
+
+/// What no URL holds as it is.
+const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
 
 fn with_query(mut text: String, context: &Context<'_>) -> String {
     if let Some(query) = context.parsed.target.query() {

@@ -4,7 +4,8 @@ use headgate_table::Settings;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-/// Removes fields that upstreams trust the proxy for, and other spellings of them.
+/// Removes fields that upstreams trust the proxy for, other spellings of them, and fields with invalid names (behaviour.md
+/// 3.1).
 pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
     let spoofable: SmallVec<[HeaderName; 4]> = headers
         .keys()
@@ -18,11 +19,17 @@ pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
 
 fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     let name = name.as_str().as_bytes();
-    let underscored = memchr::memchr(b'_', name).is_some();
-    if underscored && !settings.underscores_in_headers {
-        return true;
+    // Letters, digits and hyphens are valid everywhere; underscores and the rest only if settings say so.
+    let other = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'-');
+    let underscored = name.iter().any(other);
+    if underscored && !settings.invalid_headers {
+        let refused =
+            |byte: &u8| other(byte) && !(*byte == b'_' && settings.underscores_in_headers);
+        if name.iter().any(refused) {
+            return true;
+        }
     }
-    // CGI-style upstreams do not distinguish `_` from `-`, and no balancer sends these with an underscore.
+    // CGI-style upstreams do not distinguish `_` and the like from `-`, and no balancer sends these with an underscore.
     let trusted = settings.forwarded.use_forwarded_headers && !underscored;
     match name.first() {
         // `Proxy` sets the proxy of CGI programs (CVE-2016-5385).
@@ -40,11 +47,11 @@ fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     }
 }
 
-/// Whether `name` begins with `prefix`; an underscore in it equals a hyphen.
+/// Whether `name` begins with `prefix`; an underscore and the like in it equals a hyphen.
 fn begins(name: &[u8], prefix: &[u8]) -> bool {
     name.len() >= prefix.len()
         && name
             .iter()
             .zip(prefix)
-            .all(|(n, p)| n == p || (*n == b'_' && *p == b'-'))
+            .all(|(n, p)| n == p || (*p == b'-' && !n.is_ascii_alphanumeric()))
 }

@@ -96,6 +96,8 @@ struct ProxyFields {
     forwarded_for: Option<HeaderValue>,
     original_forwarded_for: Option<HeaderValue>,
     original_forwarded_host: Option<HeaderValue>,
+    /// `upstream-vhost`
+    host: Option<HeaderValue>,
     configured: SmallVec<[(HeaderName, Vec<u8>); 2]>,
 }
 
@@ -113,6 +115,13 @@ impl ProxyFields {
             forwarded_for,
             original_forwarded_for,
             original_forwarded_host: listed(&context.headers, &trust.host_header),
+            host: context
+                .route
+                .policy
+                .forwarding
+                .host
+                .as_ref()
+                .and_then(|host| context.field(host)),
             configured: configured
                 .map(|(name, template)| (name.clone(), context.expand(template, None)))
                 .collect(),
@@ -121,16 +130,11 @@ impl ProxyFields {
 
     fn insert(self, context: &Context<'_>, headers: &mut HeaderMap) {
         let client = &context.parsed.client;
-        let forwarding = &context.route.policy.forwarding;
         let requested = client
             .host
             .clone()
             .or_else(|| HeaderValue::from_str(&context.host.name).ok());
-        set(
-            headers,
-            HOST,
-            forwarding.host.clone().or_else(|| requested.clone()),
-        );
+        set(headers, HOST, self.host.or_else(|| requested.clone()));
         set(headers, X_REQUEST_ID, context.request_id().cloned());
         let address = address(client.address);
         // The list ends with the previous hop, which is the peer and not the client behind it.

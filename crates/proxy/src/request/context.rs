@@ -5,18 +5,18 @@ use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use headgate_table::{
-    BackendProtocol, Balance, Host, Piece, Route, RuleInput, Settings, Template, Upstream, Variable,
+    BackendProtocol, Balance, Host, Route, RuleInput, Settings, Template, Upstream,
 };
 use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
 use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
+use crate::downstream::Downstream;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The canonical form of a request, independent of its route.
-#[derive(Debug)]
 pub(crate) struct Parsed<'r> {
     /// Request line and host as sent.
     pub(crate) target: &'r RequestTarget,
@@ -26,6 +26,8 @@ pub(crate) struct Parsed<'r> {
     pub(crate) path: &'r [u8],
     pub(crate) connection: ConnectionInfo,
     pub(crate) client: ClientInfo,
+    /// The connection; `None` only in tests.
+    pub(crate) downstream: Option<&'r Downstream>,
 }
 
 /// A request and its route.
@@ -130,7 +132,7 @@ impl<'r> Context<'r> {
         let needed = self
             .upstream
             .is_some_and(|upstream| match &upstream.balance {
-                Balance::Hash { key, .. } => reads_headers(key),
+                Balance::Hash { key, .. } => !key.reads().request.is_empty(),
                 Balance::RoundRobin | Balance::Ewma => false,
             });
         if needed {
@@ -149,19 +151,6 @@ impl RuleInput for Context<'_> {
     fn cookie(&self, name: &str) -> Option<&str> {
         self.cookies.find(name)
     }
-}
-
-/// Whether `template` reads header fields.
-fn reads_headers(template: &Template) -> bool {
-    template.pieces().iter().any(|piece| match piece {
-        Piece::Variable(variable) => {
-            matches!(
-                variable,
-                Variable::Header(_) | Variable::ContentLength | Variable::ContentType
-            )
-        }
-        Piece::Text(_) | Piece::Capture(_) => false,
-    })
 }
 
 /// `X-Request-ID` of the client.

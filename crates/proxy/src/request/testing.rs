@@ -96,6 +96,7 @@ impl Sample {
             path: &self.path,
             connection: self.connection,
             client,
+            downstream: None,
         };
         let headers = self.head.headers.clone();
         let mut context = Context::new(parsed, headers, &self.settings, host(), &self.route);

@@ -1,13 +1,15 @@
 //! Values of variables in templates.
 
-use std::fmt::Display;
-use std::io::Write;
-
-use headgate_table::{Captures, Piece, Template, Variable};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
-use http::{HeaderName, Version};
+use bytes::Bytes;
+use headgate_table::{Captures, FieldTemplate, Piece, Template, Variable};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, UPGRADE};
+use http::{HeaderName, HeaderValue};
 
 use super::Context;
+use crate::downstream::Downstream;
+use crate::values::{self, argument, basic_user, http2, protocol, show};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// A match of the route's pattern, for `$1` and named groups.
 pub(crate) struct Matched<'p> {
@@ -17,103 +19,156 @@ pub(crate) struct Matched<'p> {
 }
 
 impl Context<'_> {
-    /// `template` with its variables filled in; unknown ones are empty. The result contains bytes of the client: a caller
+    /// `template` with its variables filled in. The result contains bytes of the client: a caller
     /// that writes it into a head or URL must check or encode it.
     pub(crate) fn expand(&self, template: &Template, matched: Option<&Matched<'_>>) -> Vec<u8> {
+        if let Some(text) = template.as_text() {
+            return text.as_bytes().to_vec();
+        }
         let mut out = Vec::with_capacity(64);
         for piece in template.pieces() {
-            match piece {
-                Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-                Piece::Capture(number) => {
-                    let group =
-                        matched.and_then(|matched| matched.captures.group(*number, matched.path));
-                    out.extend_from_slice(group.unwrap_or_default());
-                }
-                Piece::Variable(Variable::Named(name)) => {
-                    let group =
-                        matched.and_then(|matched| matched.captures.named(name, matched.path));
-                    out.extend_from_slice(group.unwrap_or_default());
-                }
-                Piece::Variable(variable) => self.write(variable, &mut out),
-            }
+            self.expand_piece(piece, matched, &mut out);
         }
         out
     }
 
+    /// Appends the text of one piece.
+    pub(crate) fn expand_piece(
+        &self,
+        piece: &Piece,
+        matched: Option<&Matched<'_>>,
+        out: &mut Vec<u8>,
+    ) {
+        let group = match piece {
+            Piece::Text(text) => return out.extend_from_slice(text.as_bytes()),
+            Piece::Variable(variable) => return self.write(variable, out),
+            Piece::Capture(number) => {
+                matched.and_then(|matched| matched.captures.group(*number, matched.path))
+            }
+            Piece::Group(name) => {
+                matched.and_then(|matched| matched.captures.named(name, matched.path))
+            }
+        };
+        out.extend_from_slice(group.unwrap_or_default());
+    }
+
+    /// The value of a header field; `None` if it is empty, or if what clients send into it is not allowed in a field.
+    pub(crate) fn field(&self, field: &FieldTemplate) -> Option<HeaderValue> {
+        match field {
+            FieldTemplate::Fixed(value) => Some(value.clone()),
+            FieldTemplate::Template(template) => {
+                let value = self.expand(template, None);
+                let value = Some(value).filter(|value| !value.is_empty())?;
+                HeaderValue::from_maybe_shared(Bytes::from(value)).ok()
+            }
+        }
+    }
+
     fn write(&self, variable: &Variable, out: &mut Vec<u8>) {
         let parsed = &self.parsed;
-        let origin = &self.route.origin;
-        match variable {
-            Variable::RemoteAddr | Variable::BinaryRemoteAddr => show(out, parsed.client.address),
-            Variable::RemotePort => show(out, parsed.connection.peer.port()),
-            Variable::Host if parsed.name.is_empty() => {
-                out.extend_from_slice(self.host.name.as_bytes())
+        let text: &[u8] = match variable {
+            Variable::RemoteAddr | Variable::BinaryRemoteAddr => {
+                return show(out, parsed.client.address);
             }
-            Variable::Host => out.extend_from_slice(parsed.name.as_bytes()),
-            Variable::BestHttpHost => out.extend_from_slice(
-                parsed
-                    .client
-                    .host
-                    .as_ref()
-                    .map_or(&[], |host| host.as_bytes()),
-            ),
-            Variable::RequestUri => out.extend_from_slice(self.raw_target().as_bytes()),
-            Variable::Uri => out.extend_from_slice(parsed.path),
-            Variable::Args => {
-                out.extend_from_slice(parsed.target.query().unwrap_or_default().as_bytes())
+            Variable::RemotePort => return show(out, parsed.connection.peer.port()),
+            Variable::ServerPort => return show(out, parsed.connection.port),
+            Variable::PassServerPort => return show(out, parsed.client.port),
+            Variable::ProxyAddForwardedFor => return self.write_forwarded_for(out),
+            Variable::ContentLength => return self.write_header(&CONTENT_LENGTH, out),
+            Variable::ContentType => return self.write_header(&CONTENT_TYPE, out),
+            Variable::Header(name) if *name != HOST => return self.write_header(name, out),
+            Variable::RemoteUser => return self.write_user(out),
+            Variable::RequestUri => return out.extend_from_slice(self.raw_target().as_bytes()),
+            Variable::RequestLine => {
+                let (target, version) = (self.raw_target(), protocol(parsed.target.version));
+                return show(
+                    out,
+                    format_args!("{} {target} {version}", parsed.target.method),
+                );
             }
+            Variable::Header(_) => bytes_of(parsed.target.host.as_ref()),
+            Variable::BestHttpHost => bytes_of(parsed.client.host.as_ref()),
+            Variable::RequestId => bytes_of(self.request_id()),
+            Variable::Host if parsed.name.is_empty() => self.host.name.as_bytes(),
+            Variable::Host => parsed.name.as_bytes(),
+            Variable::Uri => parsed.path,
+            Variable::Args => parsed.target.query().unwrap_or_default().as_bytes(),
             Variable::IsArgs if parsed.target.query().is_some_and(|query| !query.is_empty()) => {
-                out.push(b'?')
+                b"?"
             }
-            Variable::RequestMethod => {
-                out.extend_from_slice(parsed.target.method.as_str().as_bytes())
-            }
-            Variable::Scheme => out.extend_from_slice(parsed.connection.scheme.as_str().as_bytes()),
-            Variable::PassAccessScheme => {
-                out.extend_from_slice(parsed.client.scheme.as_str().as_bytes())
-            }
-            Variable::ServerPort => show(out, parsed.connection.port),
-            Variable::PassServerPort => show(out, parsed.client.port),
-            Variable::ServerName => out.extend_from_slice(self.host.name.as_bytes()),
-            Variable::ServerProtocol => {
-                out.extend_from_slice(protocol(parsed.target.version).as_bytes())
-            }
-            Variable::RequestId => {
-                out.extend_from_slice(self.request_id().map_or(&[], |id| id.as_bytes()))
-            }
-            Variable::ContentLength => self.write_header(&CONTENT_LENGTH, out),
-            Variable::ContentType => self.write_header(&CONTENT_TYPE, out),
-            Variable::Namespace => out.extend_from_slice(origin.namespace.as_bytes()),
-            Variable::ObjectName => out.extend_from_slice(origin.name.as_bytes()),
-            Variable::ServiceName => out.extend_from_slice(origin.service.as_bytes()),
-            Variable::ServicePort => out.extend_from_slice(origin.port.as_bytes()),
-            Variable::LocationPath => out.extend_from_slice(self.route.path.as_bytes()),
+            Variable::IsArgs => b"",
+            Variable::RequestMethod => parsed.target.method.as_str().as_bytes(),
+            Variable::Scheme => parsed.connection.scheme.as_str().as_bytes(),
+            Variable::Https if self.https() => b"on",
+            Variable::Https => b"",
+            Variable::PassAccessScheme => parsed.client.scheme.as_str().as_bytes(),
+            Variable::ServerName => self.host.name.as_bytes(),
+            Variable::ServerProtocol => protocol(parsed.target.version).as_bytes(),
+            Variable::Http2 => http2(parsed.target.version, self.https()).as_bytes(),
+            Variable::ConnectionUpgrade if self.headers.contains_key(UPGRADE) => b"upgrade",
+            Variable::ConnectionUpgrade => b"",
+            Variable::Cookie(name) => self.cookie(name).unwrap_or_default().as_bytes(),
+            Variable::Arg(name) => argument(parsed.target.query(), name).as_bytes(),
+            Variable::Namespace => self.route.origin.namespace.as_bytes(),
+            Variable::ObjectName => self.route.origin.name.as_bytes(),
+            Variable::ServiceName => self.route.origin.service.as_bytes(),
+            Variable::ServicePort => self.route.origin.port.as_bytes(),
+            Variable::LocationPath => self.route.path.as_bytes(),
             Variable::ProxyUpstreamName => {
-                out.extend_from_slice(
-                    self.upstream
-                        .map_or("", |upstream| &upstream.log_name)
-                        .as_bytes(),
-                );
+                let name = self.upstream.map_or("", |upstream| &upstream.log_name);
+                name.as_bytes()
             }
-            Variable::Header(name) if *name == HOST => {
-                out.extend_from_slice(
-                    parsed
-                        .target
-                        .host
-                        .as_ref()
-                        .map_or(&[], |host| host.as_bytes()),
-                );
+            Variable::Geo(location) => {
+                let client = parsed.client.address;
+                let connection = parsed.downstream.map(Downstream::facts);
+                return values::location(*location, connection.as_ref(), client, out);
             }
-            Variable::Header(name) => self.write_header(name, out),
-            Variable::Cookie(name) => {
-                out.extend_from_slice(self.cookie(name).unwrap_or_default().as_bytes())
+            Variable::PeerAddr
+            | Variable::PeerPort
+            | Variable::ProxyProtocolAddr
+            | Variable::ProxyProtocolPort
+            | Variable::ProxyProtocolServerAddr
+            | Variable::ProxyProtocolServerPort
+            | Variable::ServerAddr
+            | Variable::Connection
+            | Variable::ConnectionRequests
+            | Variable::Msec
+            | Variable::TimeIso8601
+            | Variable::TimeLocal
+            | Variable::Hostname
+            | Variable::Pid
+            | Variable::Tls(_)
+            | Variable::Constant(_) => {
+                let connection = parsed.downstream.map(Downstream::facts);
+                return values::write(variable, connection.as_ref(), out);
             }
-            Variable::Arg(name) => {
-                out.extend_from_slice(argument(parsed.target.query(), name).as_bytes())
-            }
-            // `expand` writes groups; without a query there is no question mark.
-            Variable::Named(_) | Variable::IsArgs => {}
+            // Of a later phase: templates of requests are refused with them when they are parsed.
+            Variable::ProxyAlternativeUpstreamName
+            | Variable::Status
+            | Variable::RequestLength
+            | Variable::RequestTime
+            | Variable::SentHeader(_)
+            | Variable::Upstream(_)
+            | Variable::BodyBytesSent
+            | Variable::BytesSent
+            | Variable::RequestCompletion => b"",
+        };
+        out.extend_from_slice(text);
+    }
+
+    fn write_forwarded_for(&self, out: &mut Vec<u8>) {
+        self.write_header(&X_FORWARDED_FOR, out);
+        if !out.is_empty() && self.headers.contains_key(&X_FORWARDED_FOR) {
+            out.extend_from_slice(b", ");
         }
+        show(out, self.parsed.client.address);
+    }
+
+    /// The user of Basic credentials, verified or not.
+    fn write_user(&self, out: &mut Vec<u8>) {
+        let credentials = self.headers.get(AUTHORIZATION);
+        let user = credentials.and_then(|value| basic_user(value.as_bytes()));
+        out.extend_from_slice(&user.unwrap_or_default());
     }
 
     /// Several lines of one name are one value, joined by commas.
@@ -127,30 +182,8 @@ impl Context<'_> {
     }
 }
 
-/// Value of a query argument as sent; names are compared ignoring case, as in nginx.
-fn argument<'q>(query: Option<&'q str>, name: &str) -> &'q str {
-    let pairs = query
-        .unwrap_or_default()
-        .split('&')
-        .filter_map(|pair| pair.split_once('='));
-    let mut values = pairs
-        .filter(|(key, _)| key.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value);
-    values.next().unwrap_or_default()
-}
-
-fn protocol(version: Version) -> &'static str {
-    match version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        Version::HTTP_3 => "HTTP/3.0",
-        _ => "HTTP/1.1",
-    }
-}
-
-fn show(out: &mut Vec<u8>, value: impl Display) {
-    // Writing to a vector cannot fail.
-    let _ = write!(out, "{value}");
+fn bytes_of(value: Option<&HeaderValue>) -> &[u8] {
+    value.map_or(&[], |value| value.as_bytes())
 }
 
 #[cfg(test)]
@@ -202,7 +235,10 @@ mod tests {
             ("$http_x_user", "u1, u2"),
             ("$cookie_s", "7"),
             ("$arg_x-$arg_y", "1-2"),
-            ("$nonsense.$1.", ".."),
+            (".$1.", ".."),
+            ("$proxy_add_x_forwarded_for", "192.0.2.7"),
+            ("$request", "POST /a%20b/c?x=1&Y=2&x=3 HTTP/1.1"),
+            ("$https$http2$connection_upgrade$remote_user", ""),
             ("a${host}b", "ashop.exampleb"),
         ] {
             assert_eq!(
@@ -222,7 +258,7 @@ mod tests {
             .captures(path)
             .unwrap();
         let matched = Matched { captures, path };
-        let template = Template::parse("$2-$1-$rest-$9").unwrap();
+        let template = Template::with_groups("$2-$1-$rest-$9").unwrap();
         assert_eq!(
             sample.context().expand(&template, Some(&matched)),
             b"x-api-x-"

@@ -90,6 +90,11 @@ fn collect_workers(families: &mut Families, workers: &[Arc<Counters>]) {
         *refused.entry(*limit).or_insert(0.0) += count.value() as f64;
     }
     families.by(&names::REFUSED, "limit", refused);
+    let mut errors = BTreeMap::new();
+    for (reason, count) in workers.iter().flat_map(|worker| worker.errors.iter()) {
+        *errors.entry(*reason).or_insert(0.0) += count.value() as f64;
+    }
+    families.by(&names::REQUEST_ERRORS, "reason", errors);
 }
 
 fn collect_process(families: &mut Families, process: &Process) {

@@ -8,6 +8,7 @@ mod chain;
 mod collect;
 mod control;
 mod count;
+mod errors;
 mod family;
 mod names;
 mod observation;
@@ -28,6 +29,7 @@ use std::time::{Duration, SystemTime};
 use parking_lot::Mutex;
 
 use self::access_log::Writer;
+pub(crate) use self::access_log::expand;
 use self::collect::TelemetryCollector;
 use self::control::Control;
 pub use self::control::{CertificateFacts, Orphan, OrphanKind};
@@ -35,7 +37,7 @@ pub(crate) use self::recording::Recording;
 use self::series::{Labelling, Routes};
 use self::worker::Counters;
 pub(crate) use self::worker::{ConnectionGuard, ConnectionState, WorkerTelemetry};
-use crate::config::{Config, MetricLabels};
+use crate::config::{AccessLog, Config, MetricLabels};
 
 /// Metrics of the process and its access log; shared by all threads.
 ///
@@ -116,6 +118,11 @@ impl Telemetry {
     /// Reopens the file of the access log after it was rotated. No effect on standard output.
     pub fn reopen_log(&self) {
         self.log.reopen();
+    }
+
+    /// Writes the access log to `destination` from now on.
+    pub fn move_log(&self, destination: AccessLog) {
+        self.log.move_to(destination);
     }
 
     /// Waits, at most for `bound`, until all lines of the workers are written, and returns whether they are. For the end of

@@ -76,6 +76,8 @@ names! {
         "1 for an Ingress whose Service is missing or has no endpoints, by type no-service or no-endpoint";
     REFUSED COUNTER "headgate_requests_refused_total"
         "Refused requests and connections, by limit";
+    REQUEST_ERRORS COUNTER "headgate_request_errors_total"
+        "Error responses made by the proxy and responses that were cut, by reason";
     PANICS COUNTER "headgate_panics_total"
         "Panics, each of which ended a request or a connection";
     PUBLISH_DURATION HISTOGRAM "headgate_publish_seconds"

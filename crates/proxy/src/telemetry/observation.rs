@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use headgate_table::{Origin, Route, Slot};
 use http::{HeaderValue, Method, Uri, Version};
 
+use crate::details::Details;
 use crate::record::Record;
-use crate::upstream::Attempt;
+use crate::upstream::{Attempt, Fault};
 
 /// Status of a request whose client closed the connection before a response.
 const CLIENT_GONE: u16 = 499;
@@ -50,6 +51,11 @@ pub(super) struct Observation<'r> {
     pub(super) default_backend: bool,
     pub(super) unlogged: bool,
     pub(super) refused_by: Option<&'static str>,
+    /// Why the proxy made an error of it.
+    pub(super) reason: Option<&'r Fault>,
+    /// The whole response was handed to the connection.
+    pub(super) complete: bool,
+    pub(super) details: Option<&'r Details>,
 }
 
 /// What identifies a route in metrics.
@@ -89,6 +95,9 @@ impl<'r> Observation<'r> {
             default_backend: record.default_backend,
             unlogged: record.unlogged || route.is_some_and(|route| !route.policy.access_log),
             refused_by: record.refused_by,
+            reason: record.reason.as_ref(),
+            complete: record.complete,
+            details: record.details.as_deref(),
         }
     }
 

@@ -9,7 +9,7 @@ use headgate_table::{Origin, Slot};
 use http::{Method, StatusCode, Uri, Version};
 
 use super::observation::{Observation, RouteLabels};
-use crate::config::{AccessLog, Config, MetricLabels};
+use crate::config::{AccessLog, Config, LocationFiles, MetricLabels};
 use crate::upstream::{Attempt, Progress};
 
 /// The labels and the slot of a route.
@@ -91,6 +91,9 @@ impl Request {
             default_backend: false,
             unlogged: false,
             refused_by: None,
+            reason: None,
+            complete: true,
+            details: None,
         }
     }
 }
@@ -108,6 +111,7 @@ pub(super) fn attempt(end: Instant, before: u64, time: Option<u64>) -> Attempt {
         connect: time.map(|_| Duration::ZERO),
         header: time.map(|_| Duration::from_millis(1)),
         status: time.map(|_| StatusCode::OK),
+        fault: None,
         progress: Rc::new(progress),
     }
 }
@@ -120,6 +124,7 @@ pub(super) fn config() -> Config {
         workers: 2,
         loopback_upstreams: true,
         max_connections: 100,
+        locations: LocationFiles::default(),
         access_log: AccessLog::Stdout,
         labels: MetricLabels {
             namespace: "ns".into(),

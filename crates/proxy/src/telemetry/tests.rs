@@ -71,8 +71,8 @@ impl Fixture {
 fn silent() -> AccessLogSettings {
     AccessLogSettings {
         enabled: false,
-        default_backend: false,
-        skip: Arc::default(),
+        errors: false,
+        ..headgate_table::Settings::default().access_log
     }
 }
 
@@ -349,7 +349,8 @@ fn every_name_is_exposed_with_help_and_type() {
     request.attempts = vec![attempt(request.end, 5, Some(5))];
     let route = TestRoute::new("/quo\"te\\");
     fixture.observe(0, &request, &route);
-    fixture.workers[0].refused("rate");
+    let client = (std::net::Ipv4Addr::LOCALHOST, 4711).into();
+    fixture.workers[0].head_refused(client, 431, "rate");
     fixture.workers[0].panicked();
     fixture.telemetry.set_findings(vec![("error", 1)]);
     fixture.telemetry.set_orphans(vec![Orphan {

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::marker::PhantomData;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use super::Telemetry;
 use super::access_log::LogBuffer;
 use super::chain::Chain;
 use super::count::Count;
+use super::errors::ErrorLines;
 use super::observation::Observation;
 use crate::current::CurrentTable;
 use crate::record::Record;
@@ -32,20 +34,27 @@ pub(super) struct Counters {
     pub(super) requests: Count,
     /// Panics that were caught.
     pub(super) panics: Count,
+    /// Error responses by reason.
+    pub(super) errors: Chain<(&'static str, Count)>,
     /// Refusals by limit.
     pub(super) refused: Chain<(&'static str, Count)>,
 }
 
 impl Counters {
     fn refuse(&self, limit: &'static str) {
-        let found = self.refused.iter().find(|(name, _)| *name == limit);
-        let (_, count) = found.unwrap_or_else(|| self.refused.push(|| (limit, Count::default())));
-        count.add(1);
+        count(&self.refused, limit);
     }
 
     fn state(&self, state: ConnectionState) -> Option<&Count> {
         self.states.get(state as usize)
     }
+}
+
+/// Counts one more under `label`.
+fn count(counts: &Chain<(&'static str, Count)>, label: &'static str) {
+    let found = counts.iter().find(|(name, _)| *name == label);
+    let (_, count) = found.unwrap_or_else(|| counts.push(|| (label, Count::default())));
+    count.add(1);
 }
 
 /// What a client connection is doing.
@@ -66,6 +75,7 @@ pub(crate) struct WorkerTelemetry {
     index: usize,
     table: CurrentTable,
     log: RefCell<LogBuffer>,
+    errors: ErrorLines,
 }
 
 impl WorkerTelemetry {
@@ -80,6 +90,7 @@ impl WorkerTelemetry {
             index,
             table,
             log: RefCell::new(LogBuffer::new(telemetry.log.clone())),
+            errors: ErrorLines::default(),
         }
     }
 
@@ -120,6 +131,32 @@ impl WorkerTelemetry {
         self.counters.refuse(limit);
     }
 
+    /// Counts and reports a request of `client` whose head was refused.
+    pub(crate) fn head_refused(&self, client: SocketAddr, status: u16, limit: &'static str) {
+        self.refused(limit);
+        count(&self.counters.errors, limit);
+        if self.table.get().settings.access_log.errors {
+            self.errors.write_refusal(client, status, limit);
+        }
+    }
+
+    /// Logs a request that was made on behalf of another, such as one to an authentication service, if settings say so. It
+    /// counts in no metric.
+    #[expect(
+        dead_code,
+        reason = "requests to authentication services are not made yet"
+    )]
+    pub(crate) fn log_subrequest(&self, record: &Record) {
+        let table = self.table.get();
+        let settings = &table.settings.access_log;
+        if !settings.subrequests {
+            return;
+        }
+        if let Ok(mut log) = self.log.try_borrow_mut() {
+            log.write(&Observation::of(record, Instant::now()), settings);
+        }
+    }
+
     /// Counts a caught panic.
     pub(crate) fn panicked(&self) {
         self.counters.panics.add(1);
@@ -143,6 +180,12 @@ impl WorkerTelemetry {
         self.counters.requests.add(1);
         if let Some(limit) = seen.refused_by {
             self.counters.refuse(limit);
+        }
+        if let Some(fault) = seen.reason {
+            count(&self.counters.errors, fault.reason);
+            if settings.errors {
+                self.errors.write(seen, fault);
+            }
         }
         telemetry.routes.observe(
             seen,

@@ -1,8 +1,8 @@
 //! Cipher suites by their names in OpenSSL and in the ConfigMap.
 
-use rustls::SupportedCipherSuite;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+use rustls::{CipherSuite, SupportedCipherSuite};
 
 const TLS12: [(&str, SupportedCipherSuite); 6] = [
     (
@@ -45,6 +45,19 @@ pub(super) fn provider(names: &[String]) -> CryptoProvider {
     provider
 }
 
+/// The name of `suite` in OpenSSL; empty for one that is never negotiated.
+pub(super) fn name(suite: CipherSuite) -> &'static str {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256",
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384",
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256",
+        other => TLS12
+            .iter()
+            .find(|(_, known)| known.suite() == other)
+            .map_or("", |(name, _)| name),
+    }
+}
+
 fn tls12(name: &str) -> Option<SupportedCipherSuite> {
     TLS12
         .iter()
@@ -54,8 +67,6 @@ fn tls12(name: &str) -> Option<SupportedCipherSuite> {
 
 #[cfg(test)]
 mod tests {
-    use rustls::CipherSuite;
-
     use super::*;
 
     fn suites(names: &[&str]) -> Vec<CipherSuite> {

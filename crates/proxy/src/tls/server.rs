@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use headgate_table::{Settings, Terminate};
-use rustls::ProtocolVersion;
 use rustls::server::Acceptor;
+use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::sessions;
+use super::{ciphers, sessions};
 use crate::downstream::TlsFacts;
 
 /// A fatal `unrecognized_name` alert (RFC 6066 section 3) as a plaintext TLS 1.2 record.
@@ -54,11 +54,15 @@ where
     let config = sessions::config(&terminate, settings, key).map_err(io::Error::other)?;
     let stream = start.into_stream(Arc::new(config)).await?;
     let connection = stream.get_ref().1;
+    let http2 = connection.alpn_protocol() == Some(b"h2");
+    let suite = connection.negotiated_cipher_suite();
     let facts = TlsFacts {
         server_name: server_name.map(Arc::from),
         protocol: protocol(connection.protocol_version()),
+        cipher: suite.map_or("", |suite| ciphers::name(suite.suite())),
+        resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+        alpn: alpn(connection.alpn_protocol()),
     };
-    let http2 = connection.alpn_protocol() == Some(b"h2");
     Ok(Handshake {
         stream,
         facts,
@@ -69,6 +73,14 @@ where
 /// A server name in the form of hosts: lower-case, without final dot.
 pub(crate) fn canonical(name: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+fn alpn(protocol: Option<&[u8]>) -> &'static str {
+    match protocol {
+        Some(b"h2") => "h2",
+        Some(b"http/1.1") => "http/1.1",
+        _ => "",
+    }
 }
 
 fn protocol(version: Option<ProtocolVersion>) -> &'static str {

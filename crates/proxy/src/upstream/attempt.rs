@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 use http::StatusCode;
 use smallvec::SmallVec;
 
+use super::Fault;
+
 /// The attempts of one call, in order.
 ///
 /// The caller owns them and passes them in: so it has them also when it drops the call, because its client went away.
@@ -26,6 +28,8 @@ pub(crate) struct Attempt {
     pub(crate) header: Option<Duration>,
     /// Status of the response, or 502 or 504 for a failure of the endpoint.
     pub(crate) status: Option<StatusCode>,
+    /// Why it failed, if it did.
+    pub(crate) fault: Option<Box<Fault>>,
     /// Shared with the body of the response, which outlives the call.
     pub(crate) progress: Rc<Progress>,
 }
@@ -48,6 +52,7 @@ impl Attempts {
             connect: None,
             header: None,
             status: None,
+            fault: None,
             progress: Rc::new(Progress::default()),
         });
     }

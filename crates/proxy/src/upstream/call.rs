@@ -26,7 +26,7 @@ use super::request_head::RequestHead;
 use super::response_body::{Completion, Direct};
 use super::retry::{Cause, RetryState};
 use super::target::Target;
-use super::{Attempts, CallError, SelectionInput, UpstreamBody, Upstreams, tls};
+use super::{Attempts, CallError, Fault, SelectionInput, UpstreamBody, Upstreams, tls};
 
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -219,8 +219,11 @@ impl Caller<'_> {
                     .into_iter()
                     .for_each(|request| outgoing.restore(*request));
             } else if !(closed && retries.may_reconnect() && outgoing.can_be_sent()) {
-                self.attempts
-                    .note(|attempt| attempt.status = status(failure.error));
+                self.attempts.note(|attempt| {
+                    attempt.status = status(failure.error);
+                    let fault = || Box::new(Fault::of(failure.error));
+                    attempt.fault = Some(failure.fault.clone().unwrap_or_else(fault));
+                });
                 return Err(failure);
             }
         }
@@ -253,7 +256,8 @@ impl Caller<'_> {
         let response = exchange(lease, head.request(body), &bounds).await?;
         let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         if switched && !self.options.upgrade {
-            return Err(Failure::sent(CallError::InvalidResponse));
+            const SWITCHED: &str = "101 without a request to switch protocols";
+            return Err(Failure::because(CallError::InvalidResponse, SWITCHED));
         }
         self.attempts.note(|attempt| {
             attempt.header = Some(attempt.start.elapsed());
@@ -282,20 +286,22 @@ impl Caller<'_> {
     async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
         // Boxed, lest its states, TLS and HTTP/2 handshakes among them, make the future of every request large.
         let result = Box::pin(self.dial(key)).await;
-        result.map_err(|error| {
-            self.attempts
-                .note(|attempt| (attempt.connect, attempt.status) = (None, status(error)));
+        result.map_err(|(error, fault)| {
+            self.attempts.note(|attempt| {
+                (attempt.connect, attempt.status) = (None, status(error));
+                attempt.fault = Some(Box::new(fault));
+            });
             Failure::before(error)
         })
     }
 
-    async fn dial(&self, key: Key) -> Result<Lease, CallError> {
+    async fn dial(&self, key: Key) -> Result<Lease, (CallError, Fault)> {
         let tls = match (&key.tls, self.options.security) {
             (Some(identity), Security::Tls(settings)) => {
                 let handshake = tls::handshake(settings, identity, key.address, key.http2);
                 Some(handshake.map_err(|error| {
                     tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
-                    CallError::Connect
+                    (CallError::Connect, Fault { reason: "tls-failed", detail: error.to_string().into() })
                 })?)
             }
             _ => None,

@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{CallError, Upstreams, address};
+use super::{CallError, Fault, Upstreams, address};
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -39,18 +39,21 @@ pub(super) struct Dial {
 
 impl Upstreams {
     /// Opens a connection.
-    pub(super) async fn connect(self: &Rc<Self>, dial: Dial) -> Result<Lease, CallError> {
+    pub(super) async fn connect(self: &Rc<Self>, dial: Dial) -> Result<Lease, (CallError, Fault)> {
         let endpoint = dial.key.address;
         let timeout = dial.timeout;
         match tokio::time::timeout(timeout, self.open(dial)).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(error)) => {
                 tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
-                Err(CallError::Connect)
+                Err((CallError::Connect, Fault::connect(&error)))
             }
             Err(_) => {
                 tracing::debug!(%endpoint, ?timeout, "connecting to endpoint timed out");
-                Err(CallError::ConnectTimeout)
+                Err((
+                    CallError::ConnectTimeout,
+                    Fault::of(CallError::ConnectTimeout),
+                ))
             }
         }
     }

@@ -1,5 +1,6 @@
 //! One request on one connection, up to the head of the response.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -10,18 +11,20 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
-use super::CallError;
 use super::options::CallOptions;
 use super::pool::Lease;
 use super::request_body::{Phase, RequestBody, Watch};
 use super::retry::Cause;
 use super::timer::{LazyTimer, after};
+use super::{CallError, Fault};
 
 /// Why an exchange has no response.
 pub(super) struct Failure {
     pub(super) error: CallError,
     /// The condition of the retry policy; `None` if another endpoint would fail as well.
     pub(super) cause: Option<Cause>,
+    /// Details of the error, if they are known.
+    pub(super) fault: Option<Box<Fault>>,
     /// The endpoint may have received something.
     pub(super) sent: bool,
     /// The request, when a connection took it but did not send it.
@@ -34,8 +37,17 @@ impl Failure {
         Self {
             error,
             cause: cause(error),
+            fault: None,
             sent: true,
             unsent: None,
+        }
+    }
+
+    /// The same, with details.
+    pub(super) fn because(error: CallError, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            fault: Some(Box::new(Fault::with(error, detail))),
+            ..Self::sent(error)
         }
     }
 
@@ -94,7 +106,8 @@ pub(super) async fn exchange(
     };
     lease.timer().rest();
     let response = result?;
-    check(&response, bounds.options.response_head_limit).map_err(Failure::sent)?;
+    check(&response, bounds.options.response_head_limit)
+        .map_err(|(error, detail)| Failure::because(error, detail))?;
     Ok(response)
 }
 
@@ -140,6 +153,7 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
         error = &error as &dyn std::error::Error,
         "no response from endpoint"
     );
+    let detail = full_text(&error);
     let error = match error.is_parse() {
         true if error.is_parse_too_large() => CallError::HeadTooLarge,
         true => CallError::InvalidResponse,
@@ -148,35 +162,47 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
     Failure {
         sent: unsent.is_none(),
         unsent,
-        ..Failure::sent(error)
+        ..Failure::because(error, detail)
     }
+}
+
+/// The text of `error` and its sources.
+fn full_text(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(inner) = source {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        source = inner.source();
+    }
+    text
 }
 
 /// Refuses heads that are too large, that frame their body in two ways (RFC 9112 section 6.3: smuggling), or with a
 /// transfer coding other than `chunked`, which cannot be passed on.
-fn check(response: &Response<Incoming>, limit: usize) -> Result<(), CallError> {
+fn check(response: &Response<Incoming>, limit: usize) -> Result<(), (CallError, String)> {
     let headers = response.headers();
     let fields = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len() + ": \r\n".len());
-    if STATUS_LINE + fields.sum::<usize>() + reason(response.status()) > limit {
-        return Err(CallError::HeadTooLarge);
+    let length = STATUS_LINE + fields.sum::<usize>() + reason(response.status());
+    if length > limit {
+        let detail =
+            format!("the head has about {length} bytes, the limit is {limit} (proxy-buffer-size)");
+        return Err((CallError::HeadTooLarge, detail));
     }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let valid = match (codings.next(), lengths.next()) {
-        (None, None) => true,
-        (None, Some(_)) => lengths.next().is_none(),
-        (Some(coding), None) => {
-            coding.as_bytes().eq_ignore_ascii_case(b"chunked") && codings.next().is_none()
-        }
-        (Some(_), Some(_)) => false,
+    let problem = match (codings.next(), lengths.next()) {
+        (None, None) => return Ok(()),
+        (None, Some(_)) if lengths.next().is_none() => return Ok(()),
+        (None, Some(_)) => "several Content-Length fields",
+        (Some(_), None) if codings.next().is_some() => "several Transfer-Encoding fields",
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => return Ok(()),
+        (Some(_), None) => "a Transfer-Encoding other than chunked",
+        (Some(_), Some(_)) => "Content-Length and Transfer-Encoding",
     };
-    if valid {
-        Ok(())
-    } else {
-        Err(CallError::InvalidResponse)
-    }
+    Err((CallError::InvalidResponse, problem.to_owned()))
 }
 
 /// Length of the status line without its reason, and of the empty line after the head.

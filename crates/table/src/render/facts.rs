@@ -183,7 +183,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         cookie_path,
         location,
     } = forwarding;
-    facts.some("host", host.as_ref().map(value));
+    facts.some("host", host.as_ref());
     for (name, own, default) in [
         ("connect-timeout", connect_timeout, defaults.connect_timeout),
         ("send-timeout", send_timeout, defaults.send_timeout),

@@ -20,7 +20,9 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         http2,
         generate_request_id,
         add_original_uri,
+        location,
         underscores_in_headers,
+        invalid_headers,
         request_headers,
         response_headers,
         hidden_headers,
@@ -58,12 +60,14 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     facts.holds("no-http2", !http2);
     facts.holds("no-request-id", !generate_request_id);
     facts.holds("original-uri", *add_original_uri);
+    facts.holds("location", *location);
     facts.holds("underscores-in-headers", *underscores_in_headers);
+    facts.holds("invalid-headers", *invalid_headers);
     for (name, template) in request_headers.iter() {
         facts.push(format!("request-header {name}={template}"));
     }
     for (name, text) in response_headers.iter() {
-        facts.push(format!("response-header {name}={}", value(text)));
+        facts.push(format!("response-header {name}={text}"));
     }
     for name in hidden_headers.iter() {
         facts.push(format!("hides {name}"));
@@ -190,11 +194,20 @@ fn log_facts(log: &AccessLogSettings, facts: &mut Facts) {
     let AccessLogSettings {
         enabled,
         default_backend,
+        subrequests,
         skip,
+        format,
+        errors,
     } = log;
     facts.holds("no-access-log", !enabled);
     facts.holds("logs-default-backend", *default_backend);
     if !skip.is_empty() {
         facts.push(format!("skips {}", skip.join(",")));
+    }
+    facts.holds("logs-subrequests", *subrequests);
+    facts.holds("no-error-lines", !errors);
+    if let Some(format) = format {
+        let escape = format!("{:?}", format.escape).to_lowercase();
+        facts.push(format!("log-format {escape} {}", format.template));
     }
 }

@@ -64,7 +64,8 @@ fn hash(reader: &mut Reader) -> Option<Balance> {
             subset: subset.filter(|_| reader.on(&UPSTREAM_HASH_BY_SUBSET)),
         }),
         Err(error) => {
-            let message = format!("\"{key}\": {error}; endpoints are chosen in turn");
+            let message =
+                format!("\"{key}\": {error}; endpoints are chosen as without the annotation");
             reader.error(&UPSTREAM_HASH_BY, message);
             None
         }

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use headgate_table::{FieldTemplate, Phase};
+use http::HeaderName;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::policy::Inputs;
-use crate::ingress::registry::{
-    Class, NameRef, OnInvalid, Reader, keys, parse_header_value, types,
-};
+use crate::ingress::registry::{Class, NameRef, Reader, keys, parse_header_value, types};
 use crate::ingress::serving::headers;
 use crate::{ConfigMap, Kind as ObjectKind, Name, ObjectRef};
 
 keys! { Annotation {
     UPSTREAM_VHOST: String =
-        annotation("upstream-vhost", types::chars(Class::Regex), "Host header towards the backend.")
+        annotation("upstream-vhost", types::chars(Class::Regex), "Host header towards the backend, with variables.")
             .refuses();
     CUSTOM_HEADERS: String =
         annotation("custom-headers", types::chars(Class::Basic),
@@ -26,7 +25,7 @@ keys! { Annotation {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Headers {
     /// Host towards the backend.
-    pub(crate) upstream_vhost: Option<HeaderValue>,
+    pub(crate) upstream_vhost: Option<FieldTemplate>,
     /// ConfigMap with response headers.
     pub(crate) custom: Option<Name>,
 }
@@ -34,7 +33,7 @@ pub(crate) struct Headers {
 impl Headers {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         Self {
-            upstream_vhost: reader.parsed(&UPSTREAM_VHOST, parse_header_value),
+            upstream_vhost: upstream_vhost(reader),
             custom: custom_headers(reader),
         }
     }
@@ -48,7 +47,7 @@ impl Headers {
         &self,
         inputs: &Inputs<'_>,
         uses: &mut Vec<ObjectRef>,
-    ) -> Result<Arc<[(HeaderName, HeaderValue)]>, String> {
+    ) -> Result<Arc<[(HeaderName, FieldTemplate)]>, String> {
         let Some(name) = &self.custom else {
             return Ok(Arc::default());
         };
@@ -67,19 +66,34 @@ impl Headers {
                 "header {refused} of ConfigMap {name} is not in global-allowed-response-headers"
             ));
         }
-        Ok(listed
-            .into_iter()
-            .map(|header| (header.name, header.value))
+        // Literally: only values of the settings' own ConfigMaps may hold variables.
+        let fields = listed.into_iter();
+        Ok(fields
+            .map(|header| (header.name, header.value.into()))
             .collect())
     }
 }
 
-/// The reference to the ConfigMap must have a namespace.
+/// A variable that does not exist leaves the annotation out: the client's host is sent.
+fn upstream_vhost(reader: &mut Reader) -> Option<FieldTemplate> {
+    let value = reader.parsed(&UPSTREAM_VHOST, parse_header_value)?;
+    match FieldTemplate::parse(&value, Phase::Request) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let message = format!("{error}; the client's host is sent");
+            reader.error(&UPSTREAM_VHOST, message);
+            None
+        }
+    }
+}
+
+/// The reference to the ConfigMap must have a namespace. Without one the routes are closed, as for a ConfigMap that does not
+/// exist: the fields are mostly protecting ones.
 fn custom_headers(reader: &mut Reader) -> Option<Name> {
     let named = reader.parsed(&CUSTOM_HEADERS, NameRef::parse)?;
     let Some(namespace) = &named.namespace else {
-        let reason = "the ConfigMap must be namespace/name";
-        reader.reject(&CUSTOM_HEADERS, OnInvalid::Ignore, reason);
+        let reason = format!("the ConfigMap must be namespace/name, not {}", named.name);
+        reader.close(&CUSTOM_HEADERS, &reason);
         return None;
     };
     Some(Name::new(namespace, &named.name))

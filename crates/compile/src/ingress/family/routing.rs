@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{AppRoot, Pattern, Rewrite, Template};
+use headgate_table::{AppRoot, Pattern, Piece, Rewrite, Template, Variable};
 
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
@@ -116,24 +116,50 @@ impl RewriteTarget {
                 forwarded_prefix: prefix.flatten(),
             }),
         };
-        Some(Self { source, templates })
+        let target = Self { source, templates };
+        if target.repeats_query() {
+            const MESSAGE: &str = "a redirect to this URL has the query twice, because $request_uri contains it and the \
+                query of the request is appended; $uri has the path alone";
+            reader.warn(&REWRITE_TARGET, MESSAGE);
+        }
+        Some(target)
+    }
+
+    fn is_url(&self) -> bool {
+        self.source.starts_with("http://") || self.source.starts_with("https://")
+    }
+
+    fn repeats_query(&self) -> bool {
+        let uri = |piece: &Piece| *piece == Piece::Variable(Variable::RequestUri);
+        let path = self.templates.as_ref().map(|templates| &templates.path);
+        self.is_url() && path.is_some_and(|path| path.pieces().iter().any(uri))
+    }
+
+    /// The first name in it that is neither a variable nor a group of `pattern`.
+    pub(crate) fn unknown_name(&self, pattern: &Pattern) -> Option<&str> {
+        let templates = self.templates.as_ref()?;
+        let prefix = templates.forwarded_prefix.as_ref();
+        let mut names = templates
+            .path
+            .groups()
+            .chain(prefix.into_iter().flat_map(Template::groups));
+        names.find(|name| !pattern.has_group(name))
     }
 
     /// The rewrite of paths that match `pattern`; none if a template is invalid.
     pub(crate) fn rewrite(&self, pattern: Arc<Pattern>) -> Option<Rewrite> {
         let templates = self.templates.as_ref()?;
-        let is_url = |scheme| self.source.starts_with(scheme);
         Some(Rewrite {
             pattern,
             target: templates.path.clone(),
-            redirect: is_url("http://") || is_url("https://"),
+            redirect: self.is_url(),
             forwarded_prefix: templates.forwarded_prefix.clone(),
         })
     }
 }
 
 fn template(reader: &mut Reader, key: &Key<String>, source: &str) -> Option<Template> {
-    let parsed = Template::parse(source);
+    let parsed = Template::with_groups(source);
     let report = |error| reader.error(key, format!("{error}; paths are not rewritten"));
     parsed.map_err(report).ok()
 }

@@ -444,6 +444,22 @@ impl<'a> Drafter<'a, '_> {
         }
         // A path that is not a valid expression has no route either, which is a separate finding.
         let pattern = self.pattern(path).ok()?;
+        if let Some(name) = target.unknown_name(&pattern) {
+            let message = format!(
+                "${name} is neither a variable nor a group of path {path}; the path is not rewritten"
+            );
+            let ingress = &attached.ingress;
+            // The root that a host gets from its oldest Ingress is no path of that Ingress.
+            let mut declared = ingress.hosts.iter().flat_map(|rules| &rules.paths);
+            if declared.any(|rule| *rule.path == *path) {
+                self.findings.push(ingress.annotation_finding(
+                    Severity::Error,
+                    "rewrite-target",
+                    message,
+                ));
+            }
+            return None;
+        }
         target.rewrite(pattern).map(Arc::new)
     }
 

@@ -39,4 +39,5 @@ pub(crate) const SAMPLES: &[&str] = &[
     "low",
     "/dev/stderr",
     "s/sample",
+    "warn",
 ];

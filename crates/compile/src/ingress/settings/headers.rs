@@ -3,7 +3,7 @@
 use headgate_table as table;
 
 use super::read::Source;
-use super::registry::{Setting, not_yet, setting};
+use super::registry::{Setting, setting};
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::{Class, NameRef, keys, parse_header_name, types};
 
@@ -29,8 +29,8 @@ keys! { Setting {
         setting("enable-underscores-in-headers", types::BOOL, "false",
             "Forwards header fields with underscores in their names; otherwise they are dropped.");
     IGNORE_INVALID_HEADERS: bool =
-        not_yet("ignore-invalid-headers", types::BOOL, "true",
-            "Drops header fields with other invalid names instead of forwarding them.");
+        setting("ignore-invalid-headers", types::BOOL, "true",
+            "Drops header fields whose names have other characters than letters, digits and hyphens; false forwards them.");
 } }
 
 /// ConfigMaps with header fields.
@@ -59,5 +59,6 @@ pub(super) fn read(source: &mut Source<'_>, settings: &mut table::Settings) {
     settings.server_tokens = source.get(&SERVER_TOKENS);
     settings.generate_request_id = source.get(&GENERATE_REQUEST_ID);
     settings.add_original_uri = source.get(&PROXY_ADD_ORIGINAL_URI_HEADER);
+    settings.invalid_headers = !source.get(&IGNORE_INVALID_HEADERS);
     settings.underscores_in_headers = source.get(&ENABLE_UNDERSCORES_IN_HEADERS);
 }

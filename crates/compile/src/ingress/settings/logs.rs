@@ -1,8 +1,9 @@
 //! Logs, tracing and geolocation of clients.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use headgate_table::AccessLogSettings;
+use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Template, TemplateError};
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
@@ -17,11 +18,13 @@ const STREAM_FORMAT: &str =
 
 keys! { Setting {
     LOG_FORMAT_UPSTREAM: String =
-        not_yet("log-format-upstream", types::RAW, FORMAT, "Format of the access log.");
+        setting("log-format-upstream", types::RAW, FORMAT,
+            "Format of the access log; a variable that does not exist is written as -.");
     LOG_FORMAT_ESCAPE_JSON: bool =
-        not_yet("log-format-escape-json", types::BOOL, "false", "Escapes values in the access log for JSON.");
+        setting("log-format-escape-json", types::BOOL, "false", "Escapes values in the access log for JSON.");
     LOG_FORMAT_ESCAPE_NONE: bool =
-        not_yet("log-format-escape-none", types::BOOL, "false", "Does not escape values in the access log.");
+        setting("log-format-escape-none", types::BOOL, "false",
+            "Does not escape values in the access log, but for control characters.");
     LOG_FORMAT_STREAM: String =
         not_yet("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
     ACCESS_LOG_PATH: String =
@@ -31,7 +34,8 @@ keys! { Setting {
         setting("http-access-log-path", types::RAW, "", "Path of the access log of HTTP; overrides access-log-path.");
     STREAM_ACCESS_LOG_PATH: String =
         not_yet("stream-access-log-path", types::RAW, "", "Path of the access log of TCP and UDP; overrides access-log-path.");
-    ACCESS_LOG_PARAMS: String = inert("access-log-params", "", "The log is written in batches.");
+    ACCESS_LOG_PARAMS: String =
+        inert("access-log-params", "", "Lines are written in blocks of 32 KiB, at the latest after 100 ms, and not compressed.");
     DISABLE_ACCESS_LOG: bool = setting("disable-access-log", types::BOOL, "false", "No access log.");
     DISABLE_HTTP_ACCESS_LOG: bool = setting("disable-http-access-log", types::BOOL, "false", "No access log of HTTP.");
     DISABLE_STREAM_ACCESS_LOG: bool =
@@ -40,14 +44,17 @@ keys! { Setting {
         setting("enable-access-log-for-default-backend", types::BOOL, "false",
             "Also logs requests to the default backend.");
     ENABLE_AUTH_ACCESS_LOG: bool =
-        not_yet("enable-auth-access-log", types::BOOL, "false", "Also logs requests to auth-url.");
+        setting("enable-auth-access-log", types::BOOL, "false", "Also logs requests to auth-url.");
     SKIP_ACCESS_LOG_URLS: Vec<String> =
         setting("skip-access-log-urls", types::LIST, "", "Requests with exactly one of these paths (with query) are not logged.");
     ERROR_LOG_PATH: String = inert("error-log-path", "/var/log/nginx/error.log", "Errors are written to stderr.");
-    ERROR_LOG_LEVEL: String = inert("error-log-level", "notice", "The flag -v sets the level.");
-    ENABLE_SYSLOG: bool = not_yet("enable-syslog", types::BOOL, "false", "Sends logs to syslog.");
-    SYSLOG_HOST: String = not_yet("syslog-host", types::RAW, "", "Host of syslog.");
-    SYSLOG_PORT: i64 = not_yet("syslog-port", types::INT, "514", "Port of syslog.");
+    ERROR_LOG_LEVEL: &'static str =
+        setting("error-log-level", types::words(&["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]), "notice",
+            "Above notice: no line for each error response that the proxy makes. The flag -v sets the level of other messages.");
+    ENABLE_SYSLOG: bool =
+        setting("enable-syslog", types::BOOL, "false", "Sends the access log to syslog-host instead of access-log-path.");
+    SYSLOG_HOST: String = setting("syslog-host", types::RAW, "", "Host of syslog; UDP.");
+    SYSLOG_PORT: i64 = setting("syslog-port", types::INT, "514", "Port of syslog.");
     DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients are not supported.");
     ENABLE_OPENTELEMETRY: bool = not_yet("enable-opentelemetry", types::BOOL, "false", "Traces requests.");
     OPENTELEMETRY_TRUST_INCOMING_SPAN: bool =
@@ -67,9 +74,10 @@ keys! { Setting {
     OTEL_SCHEDULE_DELAY_MILLIS: i64 =
         not_yet("otel-schedule-delay-millis", types::INT, "5000", "Milliseconds between two exports.");
     OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Maximum number of spans in one export.");
-    USE_GEOIP2: bool = not_yet("use-geoip2", types::BOOL, "false", "Looks up the location of clients.");
-    GEOIP2_AUTORELOAD_IN_MINUTES: i64 =
-        not_yet("geoip2-autoreload-in-minutes", types::INT, "0", "Minutes between reloads of the location database.");
+    USE_GEOIP2: bool =
+        setting("use-geoip2", types::BOOL, "false", "Looks up the location of clients for $geoip2_*, in mounted databases.");
+    GEOIP2_AUTORELOAD_IN_MINUTES: String =
+        inert("geoip2-autoreload-in-minutes", "0", "A changed database is read within seconds.");
 } }
 
 /// The access log of HTTP.
@@ -77,6 +85,10 @@ keys! { Setting {
 pub struct AccessLog {
     /// Where it is written (`http-access-log-path`, else `access-log-path`); default stdout.
     pub target: LogTarget,
+    /// The syslog server that is configured, used or not.
+    pub(crate) syslog: SyslogServer,
+    /// `enable-syslog`, whether or not the server is valid.
+    pub(crate) wants_syslog: bool,
 }
 
 /// Where a log is written.
@@ -88,6 +100,17 @@ pub enum LogTarget {
     Stderr,
     /// A file, appended to.
     File(PathBuf),
+    /// Syslog over UDP.
+    Syslog(SyslogServer),
+}
+
+/// A syslog server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyslogServer {
+    /// Name or address.
+    pub host: Arc<str>,
+    /// UDP port.
+    pub port: u16,
 }
 
 impl LogTarget {
@@ -102,24 +125,118 @@ impl LogTarget {
 }
 
 impl AccessLog {
-    pub(super) fn read(source: &Source<'_>) -> Self {
-        let own = source.text(&HTTP_ACCESS_LOG_PATH);
-        let path = if own.is_empty() {
-            source.text(&ACCESS_LOG_PATH)
-        } else {
-            own
+    pub(super) fn read(source: &mut Source<'_>) -> Self {
+        let syslog = SyslogServer {
+            host: source.text(&SYSLOG_HOST).trim().into(),
+            port: syslog_port(source),
         };
         Self {
-            target: LogTarget::from_path(path),
+            target: if uses_syslog(source, &syslog) {
+                LogTarget::Syslog(syslog.clone())
+            } else {
+                LogTarget::from_path(path(source))
+            },
+            syslog,
+            wants_syslog: source.get(&ENABLE_SYSLOG),
         }
     }
 }
 
+/// Whether locations are looked up.
+pub(super) fn location(source: &Source<'_>) -> bool {
+    source.get(&USE_GEOIP2)
+}
+
 /// Which requests are logged.
-pub(super) fn access_log(source: &Source<'_>) -> AccessLogSettings {
+pub(super) fn access_log(source: &mut Source<'_>) -> AccessLogSettings {
+    let format = log_format(source);
+    let level: &'static str = source.get(&ERROR_LOG_LEVEL);
     AccessLogSettings {
         enabled: !source.get(&DISABLE_ACCESS_LOG) && !source.get(&DISABLE_HTTP_ACCESS_LOG),
         default_backend: source.get(&ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND),
+        subrequests: source.get(&ENABLE_AUTH_ACCESS_LOG),
         skip: source.get(&SKIP_ACCESS_LOG_URLS).into(),
+        format,
+        errors: ["debug", "info", "notice"].contains(&level),
     }
+}
+
+/// The path of the log of HTTP.
+fn path<'s>(source: &'s Source<'_>) -> &'s str {
+    match source.text(&HTTP_ACCESS_LOG_PATH) {
+        "" => source.text(&ACCESS_LOG_PATH),
+        own => own,
+    }
+}
+
+fn syslog_port(source: &mut Source<'_>) -> u16 {
+    u16::try_from(source.positive(&SYSLOG_PORT)).unwrap_or_else(|_| {
+        source.reject(&SYSLOG_PORT, "is not a port");
+        514
+    })
+}
+
+/// Whether `enable-syslog` is on; without a host the log stays where it is.
+fn uses_syslog(source: &mut Source<'_>, server: &SyslogServer) -> bool {
+    if !source.get(&ENABLE_SYSLOG) {
+        return false;
+    }
+    let valid = !server.host.is_empty() && server.host.chars().all(is_host);
+    if !valid {
+        let message = "syslog-host must name a host; the access log goes to access-log-path";
+        source.error(&ENABLE_SYSLOG, message.to_owned());
+    }
+    valid
+}
+
+fn is_host(character: char) -> bool {
+    character.is_ascii_alphanumeric() || matches!(character, '.' | '-' | '_' | ':' | '[' | ']')
+}
+
+/// The format of lines; `None`: the default one.
+fn log_format(source: &mut Source<'_>) -> Option<Arc<LogFormat>> {
+    let escape = if source.get(&LOG_FORMAT_ESCAPE_NONE) {
+        LogEscape::None
+    } else if source.get(&LOG_FORMAT_ESCAPE_JSON) {
+        LogEscape::Json
+    } else {
+        LogEscape::Hex
+    };
+    let text = source.text(&LOG_FORMAT_UPSTREAM);
+    if text.is_empty() || (text == FORMAT && escape == LogEscape::Hex) {
+        return None;
+    }
+    let (template, problems) = Template::log_format(&unescaped(text));
+    for problem in problems {
+        let consequence = match problem {
+            TemplateError::Unknown(_) => "written as -",
+            _ => "written as it is",
+        };
+        source.warn(&LOG_FORMAT_UPSTREAM, &format!("{problem}; {consequence}"));
+    }
+    if template.reads_location() && !source.get(&USE_GEOIP2) {
+        const OFF: &str = "$geoip2_* are empty without use-geoip2";
+        source.warn(&LOG_FORMAT_UPSTREAM, OFF);
+    }
+    Some(Arc::new(LogFormat { template, escape }))
+}
+
+/// The text without the escapes of a quoted string of nginx.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(character) = rest.next() {
+        if character != '\\' {
+            out.push(character);
+            continue;
+        }
+        match rest.next() {
+            Some(quoted @ ('"' | '\'' | '\\')) => out.push(quoted),
+            Some('t') => out.push('\t'),
+            Some('r') => out.push('\r'),
+            Some('n') => out.push('\n'),
+            other => out.extend(std::iter::once('\\').chain(other)),
+        }
+    }
+    out
 }

@@ -136,6 +136,7 @@ impl Fixture {
         let shared = Arc::new(Shared {
             passwords: crate::passwords::Passwords::new(1),
             auth_cache: crate::auth_cache::AuthCache::new(),
+            locations: crate::geo::Locations::new(std::path::Path::new(""), &[]),
             config,
             reader,
             telemetry,
@@ -254,6 +255,7 @@ pub(crate) fn free_addresses<const N: usize>() -> [SocketAddr; N] {
 /// Any free ports of the loopback address.
 pub(crate) fn config() -> Config {
     Config {
+        locations: crate::config::LocationFiles::default(),
         bind: vec!["127.0.0.1".parse().unwrap()],
         http_port: 0,
         https_port: 0,

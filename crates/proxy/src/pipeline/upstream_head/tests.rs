@@ -151,7 +151,7 @@ fn trusted_forwarded_headers() {
 #[test]
 fn host_prefix_and_original_uri() {
     let sample = Sample::new("GET", "/x%20y?z")
-        .forwarding(|forwarding| forwarding.host = Some(HeaderValue::from_static("inner")))
+        .forwarding(|forwarding| forwarding.host = Some(HeaderValue::from_static("inner").into()))
         .settings(|settings| settings.add_original_uri = true);
     let extra = Extra {
         prefix: Some(HeaderValue::from_static("/p")),

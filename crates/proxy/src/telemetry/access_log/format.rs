@@ -11,6 +11,7 @@ use http::Version;
 
 use crate::telemetry::observation::{Observation, response_length};
 use crate::upstream::Attempt;
+use crate::values::{basic_user, protocol};
 
 /// Longest fields, bytes after escaping.
 const LONGEST_METHOD: usize = 64;
@@ -27,7 +28,7 @@ const CUT: &[u8] = b"...";
 pub(super) fn line(out: &mut Vec<u8>, seen: &Observation<'_>, time: &str) {
     address(out, seen.client.to_canonical());
     out.extend_from_slice(b" - ");
-    let user = seen.authorization.and_then(super::user::of);
+    let user = seen.authorization.and_then(basic_user);
     value(out, user.as_deref(), LONGEST_NAME);
     out.extend_from_slice(b" [");
     out.extend_from_slice(time.as_bytes());
@@ -61,18 +62,12 @@ pub(super) fn line(out: &mut Vec<u8>, seen: &Observation<'_>, time: &str) {
 }
 
 /// The request line, as HTTP/1 would write it for HTTP/2.
-fn request(out: &mut Vec<u8>, seen: &Observation<'_>) {
+pub(super) fn request(out: &mut Vec<u8>, seen: &Observation<'_>) {
     escaped(out, seen.method.as_str().as_bytes(), LONGEST_METHOD);
     out.push(b' ');
     target(out, seen);
     out.push(b' ');
-    out.extend_from_slice(match seen.version {
-        Version::HTTP_09 => b"HTTP/0.9",
-        Version::HTTP_10 => b"HTTP/1.0",
-        Version::HTTP_2 => b"HTTP/2.0",
-        Version::HTTP_3 => b"HTTP/3.0",
-        _ => b"HTTP/1.1",
-    });
+    out.extend_from_slice(protocol(seen.version).as_bytes());
 }
 
 /// The request target. In HTTP/2, scheme and authority are separate pseudo-header fields.
@@ -117,7 +112,11 @@ fn upstream(out: &mut Vec<u8>, seen: &Observation<'_>) {
     });
 }
 
-fn list(out: &mut Vec<u8>, seen: &Observation<'_>, item: impl Fn(&mut Vec<u8>, usize, &Attempt)) {
+pub(super) fn list(
+    out: &mut Vec<u8>,
+    seen: &Observation<'_>,
+    item: impl Fn(&mut Vec<u8>, usize, &Attempt),
+) {
     if seen.attempts.is_empty() {
         out.push(b'-');
     }
@@ -129,7 +128,7 @@ fn list(out: &mut Vec<u8>, seen: &Observation<'_>, item: impl Fn(&mut Vec<u8>, u
     }
 }
 
-fn upstream_name<'r>(seen: &Observation<'r>) -> &'r str {
+pub(super) fn upstream_name<'r>(seen: &Observation<'r>) -> &'r str {
     let none = if seen.default_backend {
         "upstream-default-backend"
     } else {
@@ -146,7 +145,7 @@ fn value(out: &mut Vec<u8>, value: Option<&[u8]>, longest: usize) {
     }
 }
 
-fn escaped(out: &mut Vec<u8>, text: &[u8], longest: usize) {
+pub(super) fn escaped(out: &mut Vec<u8>, text: &[u8], longest: usize) {
     Room {
         left: longest,
         cut: false,
@@ -218,12 +217,12 @@ fn hex_digit(nibble: u8) -> u8 {
     }
 }
 
-fn number(out: &mut Vec<u8>, number: u64) {
+pub(super) fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Seconds with three decimals.
-fn seconds(out: &mut Vec<u8>, time: Duration) {
+pub(super) fn seconds(out: &mut Vec<u8>, time: Duration) {
     number(out, time.as_secs());
     let millis = time.subsec_millis();
     out.push(b'.');
@@ -232,7 +231,7 @@ fn seconds(out: &mut Vec<u8>, time: Duration) {
     }
 }
 
-fn address(out: &mut Vec<u8>, address: IpAddr) {
+pub(super) fn address(out: &mut Vec<u8>, address: IpAddr) {
     match address {
         IpAddr::V4(v4) => {
             for (index, octet) in v4.octets().into_iter().enumerate() {
@@ -249,7 +248,7 @@ fn address(out: &mut Vec<u8>, address: IpAddr) {
     }
 }
 
-fn socket(out: &mut Vec<u8>, socket: SocketAddr) {
+pub(super) fn socket(out: &mut Vec<u8>, socket: SocketAddr) {
     let v6 = socket.is_ipv6();
     if v6 {
         out.push(b'[');

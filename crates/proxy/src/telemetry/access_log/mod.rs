@@ -4,15 +4,18 @@
 //! counted: serving precedes logging.
 
 mod clock;
+mod custom;
 mod format;
 mod skip;
-mod user;
+mod syslog;
+mod values;
 mod writer;
 
 use headgate_table::AccessLogSettings;
 
 use self::clock::Clock;
 use self::skip::SkipList;
+pub(crate) use self::values::expand;
 pub(super) use self::writer::Writer;
 use super::observation::Observation;
 
@@ -29,6 +32,8 @@ pub(super) struct LogBuffer {
     lines: u64,
     clock: Clock,
     skip: SkipList,
+    /// A value before it is escaped.
+    scratch: Vec<u8>,
 }
 
 impl LogBuffer {
@@ -39,6 +44,7 @@ impl LogBuffer {
             lines: 0,
             clock: Clock::default(),
             skip: SkipList::default(),
+            scratch: Vec::new(),
         }
     }
 
@@ -54,7 +60,10 @@ impl LogBuffer {
         if self.bytes.capacity() == 0 {
             self.bytes.reserve_exact(BLOCK + LONGEST_LINE);
         }
-        format::line(&mut self.bytes, seen, self.clock.text(seen.end));
+        match &settings.format {
+            None => format::line(&mut self.bytes, seen, self.clock.text(seen.end)),
+            Some(format) => custom::line(&mut self.bytes, seen, format, &mut self.scratch),
+        }
         self.lines += 1;
         if self.bytes.len() >= BLOCK {
             self.flush();

@@ -9,6 +9,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+
+use super::syslog::Syslog;
 use crate::config::AccessLog;
 
 /// Capacity of the queue, blocks: about 5 MiB.
@@ -27,6 +30,8 @@ pub(in crate::telemetry) struct Writer {
 #[derive(Default)]
 struct State {
     reopen: AtomicBool,
+    /// Where lines go from now on.
+    moved: Mutex<Option<AccessLog>>,
     dropped: AtomicU64,
 }
 
@@ -80,6 +85,12 @@ impl Writer {
         let _ = self.queue.try_send(Message::Wake);
     }
 
+    /// Writes to `destination` from the next block on, if that is another one.
+    pub(in crate::telemetry) fn move_to(&self, destination: AccessLog) {
+        *self.state.moved.lock() = Some(destination);
+        let _ = self.queue.try_send(Message::Wake);
+    }
+
     /// Waits, at most for `bound`, until everything queued is written, and returns whether it is.
     pub(in crate::telemetry) fn sync(&self, bound: Duration) -> bool {
         let (reply, done) = sync_channel(1);
@@ -103,6 +114,7 @@ impl Writer {
 }
 
 struct Output {
+    configured: AccessLog,
     destination: Destination,
     /// The last write failed, and a message was logged.
     failing: bool,
@@ -115,34 +127,33 @@ enum Destination {
         file: Option<File>,
         retry: Option<Instant>,
     },
+    Syslog(Syslog),
 }
 
 impl Output {
     fn new(destination: &AccessLog) -> Self {
-        let destination = match destination {
-            AccessLog::Stdout => Destination::Stdout,
-            AccessLog::File(path) => Destination::File {
-                path: path.clone(),
-                file: None,
-                retry: None,
-            },
-        };
         Self {
-            destination,
+            configured: destination.clone(),
+            destination: Destination::new(destination),
             failing: false,
         }
     }
 
     fn take(&mut self, message: Message, state: &State) {
+        let moved = state.moved.lock().take();
+        if let Some(moved) = moved.filter(|moved| *moved != self.configured) {
+            *self = Self::new(&moved);
+        }
         if state.reopen.swap(false, Ordering::Acquire) {
             self.destination.reopen();
         }
         match message {
             Message::Block(block, lines) => {
-                let written = self.destination.write(&block);
-                if written.is_err() {
-                    state.dropped.fetch_add(lines, Ordering::Relaxed);
-                }
+                let written = self.destination.write(&block, lines);
+                let written = written.map_err(|(failed, error)| {
+                    state.dropped.fetch_add(failed, Ordering::Relaxed);
+                    error
+                });
                 self.report(&written);
             }
             Message::Sync(reply) => {
@@ -167,13 +178,37 @@ impl Output {
 }
 
 impl Destination {
-    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+    fn new(destination: &AccessLog) -> Self {
+        match destination {
+            AccessLog::Stdout => Self::Stdout,
+            AccessLog::File(path) => Self::File {
+                path: path.clone(),
+                file: None,
+                retry: None,
+            },
+            AccessLog::Syslog { host, port } => Self::Syslog(Syslog::new(host.clone(), *port)),
+        }
+    }
+
+    /// Writes a block of `lines` lines.
+    ///
+    /// # Errors
+    /// How many of them could not be written.
+    fn write(&mut self, block: &[u8], lines: u64) -> Result<(), (u64, io::Error)> {
+        match self {
+            Self::Syslog(syslog) => syslog.write(block),
+            _ => self.append(block).map_err(|error| (lines, error)),
+        }
+    }
+
+    fn append(&mut self, block: &[u8]) -> io::Result<()> {
         match self {
             Self::Stdout => {
                 let mut out = io::stdout().lock();
                 out.write_all(block)?;
                 out.flush()
             }
+            Self::Syslog(_) => Ok(()),
             Self::File {
                 file: Some(file), ..
             } => file.write_all(block),

@@ -14,7 +14,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 const LONGEST: usize = 1 << 10;
 
 /// The user of Basic credentials (RFC 7617 section 2); `None` if `authorization` has none.
-pub(super) fn of(authorization: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn of(authorization: &[u8]) -> Option<Vec<u8>> {
     const SCHEME: &[u8] = b"basic ";
     let (scheme, credentials) = authorization.split_at_checked(SCHEME.len())?;
     if !scheme.eq_ignore_ascii_case(SCHEME) {
