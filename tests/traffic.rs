@@ -9,6 +9,7 @@ mod traffic {
     mod affinity;
     mod bodies;
     mod canary;
+    mod clients;
     mod cors;
     mod headers;
     mod hostile;

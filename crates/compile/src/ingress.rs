@@ -4,6 +4,7 @@
 mod admission;
 pub(crate) mod age;
 pub mod annotations;
+pub(crate) mod ciphers;
 pub(crate) mod class;
 pub(crate) mod closed;
 mod compiler;

@@ -30,6 +30,10 @@ pub(crate) enum LocalResponse {
         /// `WWW-Authenticate`
         challenge: HeaderValue,
     },
+    /// The page of status 400 for what is wrong with the client's certificate, after which an HTTP/1 connection is closed.
+    Certificate(&'static str),
+    /// A status with this text.
+    Text(StatusCode, &'static str),
     /// The response to a CORS preflight; its fields are those of every response of the route.
     Preflight,
     /// The health path.
@@ -65,13 +69,14 @@ impl LocalResponse {
     pub(crate) fn response(self, settings: &Settings, version: Version) -> Response<Body> {
         match self {
             Self::Page(status) => page(status, settings),
-            Self::PageAndClose(status) => {
-                let mut response = page(status, settings);
-                if version <= Version::HTTP_11 {
-                    response
-                        .headers_mut()
-                        .insert(CONNECTION, HeaderValue::from_static("close"));
-                }
+            Self::PageAndClose(status) => closing(page(status, settings), version),
+            Self::Certificate(reason) => closing(certificate_page(reason, settings), version),
+            Self::Text(status, text) => {
+                let mut response = bare(status, settings);
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+                *response.body_mut() = Body::full(text);
                 response
             }
             Self::Redirect { status, location } => {
@@ -110,6 +115,28 @@ impl From<Malformed> for LocalResponse {
     fn from(malformed: Malformed) -> Self {
         Self::PageAndClose(malformed.status())
     }
+}
+
+/// `response`, the last one of an HTTP/1 connection.
+fn closing(mut response: Response<Body>, version: Version) -> Response<Body> {
+    if version <= Version::HTTP_11 {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    response
+}
+
+/// nginx's page for a missing or unusable client certificate.
+fn certificate_page(reason: &str, settings: &Settings) -> Response<Body> {
+    let mut response = bare(StatusCode::BAD_REQUEST, settings);
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/html"));
+    *response.body_mut() = Body::full(format!(
+        "<html>\r\n<head><title>400 {reason}</title></head>\r\n<body>\r\n<center><h1>400 Bad Request</h1></center>\r\n\
+         <center>{reason}</center>\r\n<hr><center>{SERVER_NAME}</center>\r\n</body>\r\n</html>\r\n"
+    ));
+    response
 }
 
 /// nginx's small page for `status`: `text/html`, with `Server` if settings show it. The body is empty for a status that

@@ -13,6 +13,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::user::of as basic_user;
 use crate::geo::Locations;
+use crate::tls::ClientIdentity;
 
 /// What variables read of a client connection.
 #[derive(Clone)]
@@ -36,6 +37,10 @@ pub(crate) struct ConnectionFacts {
 pub(crate) struct TlsFacts {
     /// Server name, lower-case and without final dot.
     pub(crate) server_name: Option<Arc<str>>,
+    /// The server name is that of a host, not one that only the catch-all serves.
+    pub(crate) is_known: bool,
+    /// The client, if its certificate was requested.
+    pub(crate) client: Option<Arc<ClientIdentity>>,
     /// Such as `TLSv1.3`.
     pub(crate) protocol: &'static str,
     /// Cipher suite by its OpenSSL name.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Certificate, PathIndex, Pattern};
+use crate::{Certificate, HostClients, PathIndex, Pattern};
 
 /// Name of the host that serves every unknown host name.
 pub const CATCH_ALL: &str = "_";
@@ -16,6 +16,10 @@ pub struct Host {
     pub aliases: Arc<[Arc<str>]>,
     /// Its certificate.
     pub tls: HostTls,
+    /// Which clients it serves, judged by their certificates.
+    pub clients: HostClients,
+    /// Its cipher suites.
+    pub ciphers: HostCiphers,
     /// Serves routes or redirects.
     pub behaviour: HostBehaviour,
 }
@@ -29,6 +33,15 @@ pub enum HostTls {
     Default,
     /// A certificate of its own.
     Own(Arc<Certificate>),
+}
+
+/// The cipher suites of a host, where they differ from the settings.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostCiphers {
+    /// TLS 1.2 suites by OpenSSL name, in order; `None`: those of the settings.
+    pub names: Option<Arc<[String]>>,
+    /// Whether the client's order takes precedence; `None`: as in the settings.
+    pub client_order: Option<bool>,
 }
 
 /// What a host does with requests.

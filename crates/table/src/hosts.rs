@@ -64,6 +64,15 @@ impl VirtualHosts {
             .or_else(|| self.pattern_host(name))
     }
 
+    /// The host whose rules for clients apply to a handshake with server name `name` (canonical), and whether the name is known:
+    /// of unknown names and handshakes without a name, those of the catch-all.
+    pub fn of_handshake(&self, name: Option<&str>) -> (&Arc<Host>, bool) {
+        match name.and_then(|name| self.find_known(name)) {
+            Some(host) => (host, true),
+            None => (&self.catch_all, false),
+        }
+    }
+
     /// Whether `ssl-redirect` applies to requests for `name`, served by `host`: it has a certificate entry, or the wildcard host
     /// above it has one (behaviour.md 4.6).
     pub fn has_tls(&self, host: &Host, name: &str) -> bool {

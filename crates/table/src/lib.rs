@@ -12,6 +12,7 @@
 mod address;
 mod call_target;
 mod certificate;
+mod clients;
 mod conditions;
 mod host;
 mod hosts;
@@ -36,8 +37,9 @@ mod testing;
 pub use address::IpSet;
 pub use call_target::CallTarget;
 pub use certificate::{Certificate, Issue, PrivateBytes};
+pub use clients::{ClientDemand, ClientRules, ClientTrust, HostClients, RefusedClients};
 pub use conditions::{ConditionInput, Conditions, TextMatch};
-pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostTls, RegexName};
+pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostCiphers, HostTls, RegexName};
 pub use hosts::VirtualHosts;
 pub use listener::{
     Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
@@ -54,8 +56,8 @@ pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
 pub use route::{Closed, Origin, PathKind, Rewrite, Route, Target};
 pub use settings::{
-    AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, LogEscape, LogFormat, PoolSettings,
-    Settings, TlsSettings,
+    AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, KeyExchange, LogEscape, LogFormat,
+    PoolSettings, Settings, TlsSettings,
 };
 pub use shared_map::SharedMap;
 pub use slot::Slot;

@@ -13,8 +13,8 @@ use self::settings::settings_facts;
 
 use crate::{
     Alternative, Alternatives, Arm, Backend, Conditions, Endpoints, HeaderTest, Host,
-    HostBehaviour, HostTls, Listener, PathKind, Plain, Route, RoutingTable, RuleTest, Socket,
-    Split, Target, TextMatch, UpstreamKey, VirtualHosts,
+    HostBehaviour, HostClients, HostTls, Listener, PathKind, Plain, Route, RoutingTable, RuleTest,
+    Socket, Split, Target, TextMatch, UpstreamKey, VirtualHosts,
 };
 
 /// The table as text, one line per route, with everything that differs from the defaults; golden tests compare it. Hosts are
@@ -126,6 +126,13 @@ fn host_facts(host: &Host) -> String {
         HostTls::Default => facts.push_str(" tls default"),
         HostTls::Own(own) => facts.push_str(&format!(" tls {}", own.source)),
     }
+    facts.push_str(&clients_fact(&host.clients));
+    if let Some(names) = &host.ciphers.names {
+        let _ = write!(facts, " ciphers {}", names.join(":"));
+    }
+    if let Some(client_order) = host.ciphers.client_order {
+        let _ = write!(facts, " client-order={client_order}");
+    }
     if !host.aliases.is_empty() {
         let _ = write!(facts, " aliases {}", host.aliases.join(","));
     }
@@ -138,6 +145,32 @@ fn host_facts(host: &Host) -> String {
         }
     }
     facts
+}
+
+/// Such as ` clients on shop/ca depth=2 subject~CN=a`; empty if all clients are served.
+fn clients_fact(clients: &HostClients) -> String {
+    let rules = match clients {
+        HostClients::Any => return String::new(),
+        HostClients::Refused(refused) => return format!(" refused: {}", refused.reason),
+        HostClients::Verified(rules) => rules,
+    };
+    let mut fact = format!(" clients {} {}", rules.demand.as_str(), rules.source);
+    if rules.trust.depth != 1 {
+        let _ = write!(fact, " depth={}", rules.trust.depth);
+    }
+    if !rules.trust.revocations.is_empty() {
+        fact.push_str(" revocations");
+    }
+    if let Some(page) = &rules.error_page {
+        let _ = write!(fact, " error-page={}", page.to_str().unwrap_or_default());
+    }
+    if rules.pass_certificate {
+        fact.push_str(" passes-certificate");
+    }
+    if let Some(subject) = &rules.subject {
+        let _ = write!(fact, " subject~{}", subject.source());
+    }
+    fact
 }
 
 fn route_line(table: &RoutingTable, route: &Route) -> String {

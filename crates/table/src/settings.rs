@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{FieldTemplate, IpSet, Template};
+use crate::{FieldTemplate, IpSet, PrivateBytes, Template};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -117,12 +117,35 @@ pub struct TlsSettings {
     pub tls13: bool,
     /// TLS 1.2 cipher suites by OpenSSL name, in order; default forward-secret AEAD suites. Empty: the defaults of the library.
     pub ciphers: Arc<[String]>,
+    /// The client's order of suites takes precedence, not the server's; default false.
+    pub client_order: bool,
+    /// Key exchange groups, in order; empty (default): those of the library.
+    pub groups: Arc<[KeyExchange]>,
     /// Keep sessions for resumption; default true.
     pub session_cache: bool,
+    /// Memory for sessions, bytes, default 10 MiB; each counts one KiB.
+    pub session_cache_size: u64,
+    /// How long a session can be resumed; default 10 minutes.
+    pub session_timeout: Duration,
     /// Issue session tickets; default false.
     pub session_tickets: bool,
+    /// The key of tickets, 48 or 80 random bytes that replicas share; `None`: one of this process, changed from time to time.
+    pub ticket_key: Option<PrivateBytes>,
     /// Refuse handshakes for unknown hosts; default false.
     pub reject_unknown: bool,
+}
+
+/// A group for the key exchange of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyExchange {
+    /// `X25519MLKEM768`
+    X25519MlKem768,
+    /// `X25519`
+    X25519,
+    /// `prime256v1`
+    P256,
+    /// `secp384r1`
+    P384,
 }
 
 /// `Strict-Transport-Security` on https responses.
@@ -257,15 +280,13 @@ impl Default for ClientLimits {
 }
 
 /// The default cipher suites. Those that the library lacks are skipped.
-const CIPHERS: [&str; 8] = [
+const CIPHERS: [&str; 6] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384",
     "ECDHE-RSA-AES256-GCM-SHA384",
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
-    "DHE-RSA-AES256-GCM-SHA384",
-    "DHE-RSA-AES128-GCM-SHA256",
 ];
 
 impl Default for TlsSettings {
@@ -274,8 +295,13 @@ impl Default for TlsSettings {
             tls12: true,
             tls13: true,
             ciphers: CIPHERS.map(str::to_owned).into(),
+            client_order: false,
+            groups: Arc::default(),
             session_cache: true,
+            session_cache_size: 10 << 20,
+            session_timeout: Duration::from_secs(600),
             session_tickets: false,
+            ticket_key: None,
             reject_unknown: false,
         }
     }

@@ -6,7 +6,7 @@ use headgate_table::{Certificate, Issue, PrivateBytes};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::AttributeTypeAndValue;
@@ -87,6 +87,30 @@ pub(crate) fn authorities(
         .map_err(|error| CertificateError::Chain(error.to_string()))?;
     if list.is_empty() {
         return Err(CertificateError::Chain("it holds no certificate".into()));
+    }
+    for authority in &list {
+        X509Certificate::from_der(authority)
+            .map_err(|error| CertificateError::Chain(error.to_string()))?;
+    }
+    Ok(list.into())
+}
+
+/// Lists of revoked certificates in PEM (`ca.crl`).
+///
+/// # Errors
+/// The text is unreadable or has no list that can be used, as a message.
+pub(crate) fn revocations(
+    text: &[u8],
+) -> Result<Arc<[CertificateRevocationListDer<'static>]>, String> {
+    let list: Vec<_> = CertificateRevocationListDer::pem_slice_iter(text)
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("ca.crl is not a PEM list of revoked certificates: {error}"))?;
+    if list.is_empty() {
+        return Err("ca.crl holds no PEM list of revoked certificates".into());
+    }
+    for revocations in &list {
+        webpki::BorrowedCertRevocationList::from_der(revocations)
+            .map_err(|error| format!("ca.crl has a list that cannot be used: {error}"))?;
     }
     Ok(list.into())
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    AppRoot, Closed, Conditions, HeaderEdits, HostTls, HttpsRedirect, PathKind, Pattern, Policy,
-    Rewrite, Rule, Unavailable,
+    AppRoot, Closed, Conditions, HeaderEdits, HostCiphers, HostClients, HostTls, HttpsRedirect,
+    PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
 };
 use http::StatusCode;
 use smallvec::SmallVec;
@@ -140,6 +140,10 @@ pub struct HostDraft {
     pub aliases: Vec<Arc<str>>,
     /// Its certificate.
     pub tls: HostTls,
+    /// Which clients it serves, judged by their certificates.
+    pub clients: HostClients,
+    /// Its cipher suites.
+    pub ciphers: HostCiphers,
     /// Serves routes or redirects.
     pub behaviour: BehaviourDraft,
 }

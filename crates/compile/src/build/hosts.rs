@@ -45,6 +45,8 @@ pub(super) fn build<P: Ord>(
         name,
         aliases,
         tls,
+        clients,
+        ciphers,
         behaviour,
     } = draft;
     let mut conflicts = Vec::new();
@@ -72,6 +74,8 @@ pub(super) fn build<P: Ord>(
         name,
         aliases: aliases.into(),
         tls,
+        clients,
+        ciphers,
         behaviour,
     };
     (host, conflicts)

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Host, HostBehaviour, HostTls, PathIndex, RegexName, RoutingTable, Slot, Target,
-    UpstreamKey, VirtualHosts,
+    CATCH_ALL, Host, HostBehaviour, HostCiphers, HostClients, HostTls, PathIndex, RegexName,
+    RoutingTable, Slot, Target, UpstreamKey, VirtualHosts,
 };
 
 use super::draft::{BehaviourDraft, HostDraft, RouteDraft, Universe};
@@ -70,6 +70,8 @@ impl Builder {
                 name,
                 aliases: Vec::new(),
                 tls: HostTls::None,
+                clients: HostClients::Any,
+                ciphers: HostCiphers::default(),
                 behaviour: BehaviourDraft::Routes {
                     app_root: None,
                     regex: false,
@@ -110,6 +112,8 @@ fn empty_host() -> Host {
         name: CATCH_ALL.into(),
         aliases: Vec::new(),
         tls: HostTls::None,
+        clients: HostClients::Any,
+        ciphers: HostCiphers::default(),
         behaviour: BehaviourDraft::Routes {
             app_root: None,
             regex: false,

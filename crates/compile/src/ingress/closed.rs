@@ -1,12 +1,11 @@
-//! Why routes are closed (503): a configured protection cannot be honoured. The reasons of an Ingress itself, of the settings and
-//! of other Ingresses of its host are combined here.
+//! Why routes are closed (503): a configured protection cannot be honoured. The reasons of an Ingress itself and of the
+//! settings are combined here.
 
 use std::sync::Arc;
 
 use headgate_table::Closed;
 
 use crate::finding::{Finding, Severity};
-use crate::ingress::annotations::{self, IngressAnnotations, Protection};
 use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::registry::Key;
@@ -87,64 +86,21 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// An annotation that protects all paths of the hosts of its Ingress, including paths of other Ingresses, and that cannot be
-/// honoured (behaviour.md 1.8).
-pub(crate) fn broken_for_hosts(annotations: &IngressAnnotations, prefix: &str) -> Option<Arc<str>> {
-    let problems = annotations.problems.iter();
-    let errors = problems.filter(|problem| problem.severity == Severity::Error);
-    let mut names =
-        errors.filter_map(|problem| problem.field.strip_prefix(prefix)?.strip_prefix('/'));
-    let broken = names.find(|name| {
-        let row = annotations::find(name);
-        row.is_some_and(|row| row.entry.protects == Some(Protection::Hosts))
-    })?;
-    Some(broken.into())
-}
-
 /// Why the routes of a host are closed.
 pub(crate) struct HostClosing<'a> {
     settings: &'a Settings,
-    /// The reason for all routes of the host, of any Ingress.
-    all: Option<Arc<str>>,
 }
 
 impl<'a> HostClosing<'a> {
-    /// By the primary Ingresses of `host`: one with a protection of the whole host that is not honoured closes the routes of all,
-    /// which is a finding of the others.
-    pub(crate) fn new(
-        host: &str,
-        primaries: &[&AttachedIngress],
-        settings: &'a Settings,
-        findings: &mut Vec<Finding>,
-    ) -> Self {
-        let broken = primaries
-            .iter()
-            .find_map(|attached| Some((attached, attached.ingress.closes_hosts.as_ref()?)));
-        let Some((owner, annotation)) = broken else {
-            let all = None;
-            return Self { settings, all };
-        };
-        let reason = format!(
-            "{annotation} of Ingress {} protects all of host {host} and is not honoured",
-            owner.ingress.name
-        );
-        let others = primaries
-            .iter()
-            .filter(|attached| attached.ingress.closes_hosts.is_none());
-        findings.extend(others.map(|attached| {
-            let message = Denial::message(&reason);
-            let ingress = &attached.ingress;
-            ingress.finding(Severity::Error, "spec.rules", message)
-        }));
-        let all = Some(reason.into());
-        Self { settings, all }
+    pub(crate) fn new(settings: &'a Settings) -> Self {
+        Self { settings }
     }
 
     /// Why the route of an Ingress for `path` is closed.
     pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
         let own = attached.closed.as_ref();
         let own = own.filter(|denial| !(denial.only_authentication && self.is_exempt(path)));
-        own.map(Denial::closed).or_else(|| self.all())
+        own.map(Denial::closed)
     }
 
     /// Whether `path` is exempt from authentication. Exemptions apply to paths of the Ingress, not of requests
@@ -152,12 +108,6 @@ impl<'a> HostClosing<'a> {
     pub(crate) fn is_exempt(&self, path: &str) -> bool {
         let mut exempt = self.settings.no_auth_locations.iter();
         exempt.any(|exempt| path.starts_with(&**exempt))
-    }
-
-    /// Why routes without an Ingress are closed.
-    pub(crate) fn all(&self) -> Option<Closed> {
-        let reason = self.all.clone()?;
-        Some(Closed { reason })
     }
 
     /// Why the default backend is closed.

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use headgate_table::{
     Affinity, CATCH_ALL, Certificate, Certificates as ListenerCertificates, Forwarding, Host,
-    Pattern, Policy, RegexName, RoutingTable, Slot, UpstreamKey,
+    Pattern, Policy, RegexName, RoutingTable, UpstreamKey,
 };
 
 use self::index::Index;

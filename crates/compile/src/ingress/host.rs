@@ -4,12 +4,15 @@
 //! independent, and tables share an unchanged one.
 
 mod canary;
+mod clients;
 mod routes;
 mod tls;
 
 use std::sync::Arc;
 
-use headgate_table::{AppRoot, CATCH_ALL, HostTls, Pattern, Policy};
+use headgate_table::{
+    AppRoot, CATCH_ALL, HostCiphers, HostClients, HostTls, Pattern, Policy, TlsSettings,
+};
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
@@ -26,6 +29,8 @@ pub(crate) struct AttachedIngress {
     pub(crate) policy: Arc<Policy>,
     /// The protocol and TLS settings of the endpoints of its backends.
     pub(crate) transport: Transport,
+    /// Which clients its hosts serve, judged by their certificates.
+    pub(crate) clients: HostClients,
     pub(crate) closed: Option<Denial>,
 }
 
@@ -99,6 +104,8 @@ pub(crate) fn draft(
         name: host.clone(),
         aliases: aliases.exact,
         tls,
+        clients: clients::choose(host, &primaries, &mut findings),
+        ciphers: ciphers(&primaries, &inputs.settings.data_plane.tls),
         behaviour: BehaviourDraft::Routes {
             app_root: app_root(host, &primaries),
             regex: routes.regex,
@@ -177,8 +184,27 @@ fn redirect_host(
         name: host.clone(),
         aliases: Vec::new(),
         tls,
+        clients: HostClients::Any,
+        ciphers: HostCiphers::default(),
         behaviour: BehaviourDraft::Redirect(to),
     })
+}
+
+/// The cipher suites of the first Ingress that sets them, and the order of the first that sets one.
+fn ciphers(primaries: &[&AttachedIngress], defaults: &TlsSettings) -> HostCiphers {
+    let own = || {
+        primaries
+            .iter()
+            .map(|attached| &attached.ingress.annotations.ciphers)
+    };
+    HostCiphers {
+        names: own()
+            .find_map(|ciphers| ciphers.names.clone())
+            .filter(|names| *names != defaults.ciphers),
+        client_order: own()
+            .find_map(|ciphers| ciphers.client_order)
+            .filter(|client_order| *client_order != defaults.client_order),
+    }
 }
 
 /// The application's root: of several, that of the Ingress with the longest path in this host.

@@ -16,7 +16,6 @@ use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::age::Age;
 use crate::ingress::annotations::{self, IngressAnnotations, Validation};
-use crate::ingress::closed;
 use crate::ingress::inspect::inspect;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
@@ -33,9 +32,6 @@ pub(crate) struct ParsedIngress {
     positions: Positions,
     pub(crate) tls: Vec<TlsEntry>,
     pub(crate) default_backend: Option<Backend>,
-    /// The annotation that closes all routes of its hosts, including those of other Ingresses: a protection of whole hosts
-    /// (client certificates) that cannot be honoured.
-    pub(crate) closes_hosts: Option<Arc<str>>,
     pub(crate) findings: Vec<Finding>,
     /// Prefix of its annotations.
     prefix: Arc<str>,
@@ -175,7 +171,6 @@ impl ParsedIngress {
                 .iter()
                 .map(|entry| tls_entry(entry, &name))
                 .collect(),
-            closes_hosts: closed::broken_for_hosts(&annotations, &options.annotations_prefix),
             annotations,
             hosts,
             positions,

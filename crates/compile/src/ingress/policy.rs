@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Authentication, Credentials, ExternalAuth, Forwarding, Policy, Slot};
+use headgate_table::{
+    Authentication, Credentials, ExternalAuth, Forwarding, HostClients, Policy, RefusedClients,
+    Slot,
+};
 
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::{Closing, Denial};
 use crate::ingress::family::auth::{AUTH_PROXY_SET_HEADERS, AUTH_SECRET, AUTH_URL};
+use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::proxy;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
@@ -30,6 +34,8 @@ pub(crate) struct Built {
     pub(crate) policy: Arc<Policy>,
     /// The protocol and TLS settings of the endpoints of its backends.
     pub(crate) transport: Transport,
+    /// Which clients its hosts serve, judged by their certificates.
+    pub(crate) clients: HostClients,
     /// Why the routes are closed, if they are.
     pub(crate) closed: Option<Denial>,
     pub(crate) findings: Vec<Finding>,
@@ -88,11 +94,14 @@ pub(crate) fn build(
         access_log: annotations.access_log.unwrap_or(true),
         forwarding,
     };
+    let mut findings = closing.findings;
+    let clients = clients(ingress, inputs, &mut uses, &mut findings);
     Built {
         policy: Arc::new(policy),
         transport,
+        clients,
         closed: closing.denial,
-        findings: closing.findings,
+        findings,
         uses,
     }
 }
@@ -130,6 +139,39 @@ fn external_auth(
     let exempt = ingress.annotations.global_auth == Some(false);
     let global = inputs.settings.global_auth.as_ref().filter(|_| !exempt)?;
     closing.unless(&AUTH_URL, global.table(Vec::new()).map(Some))
+}
+
+/// Which clients the hosts of an Ingress serve. The finding if its rules cannot be honoured is added to `findings`.
+fn clients(
+    ingress: &ParsedIngress,
+    inputs: &Inputs<'_>,
+    uses: &mut Vec<ObjectRef>,
+    findings: &mut Vec<Finding>,
+) -> HostClients {
+    let Some(certificates) = &ingress.annotations.client_certificates else {
+        return HostClients::Any;
+    };
+    if ingress.is_canary() {
+        let message =
+            "ignored on a canary: the client certificates of the primary's Ingresses apply";
+        findings.push(ingress.annotation_finding(
+            Severity::Warning,
+            certificates.annotation(),
+            message.to_owned(),
+        ));
+        return HostClients::Any;
+    }
+    match certificates.rules(&ingress.name.namespace, inputs, uses) {
+        Ok(rules) => HostClients::Verified(Arc::new(rules)),
+        Err(reason) => {
+            findings.push(ingress.annotation_finding(
+                Severity::Error,
+                certificates.annotation(),
+                ClientCertificates::message(&reason),
+            ));
+            HostClients::Refused(RefusedClients { reason })
+        }
+    }
 }
 
 /// The policy of built-in routes, which lead to the default backend; as in ingress-nginx, without the authentication service.

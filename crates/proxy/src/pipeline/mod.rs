@@ -6,6 +6,7 @@
 
 mod access;
 mod built_in;
+mod clients;
 mod cors;
 mod credentials;
 mod destination;
@@ -79,11 +80,14 @@ async fn serve(
 }
 
 impl<'r, 't> Arrived<'r, 't> {
-    /// Steps 5 and 6: host and route.
+    /// Steps 1 to 6: host and route.
     fn route(self) -> Result<Routed<'r, 't>, LocalResponse> {
         let exchange = self.exchange;
         let host = self.hosts.find(self.parsed.name);
         exchange.note_host(host, self.parsed.name);
+        let tls = self.parsed.tls;
+        clients::verify(tls, host, self.parsed.name)?; // 1
+        clients::authorize(tls, host)?; // 3 and 4
         let paths = paths_of(exchange, host, &self.parsed)?; // 5
         let (route, lacks_slash) = find_route(paths, self.parsed.path, &self.head); // 6
         built_in::respond(exchange, host, route, self.parsed.path)?;
@@ -250,6 +254,7 @@ impl<'r, 't> Arrived<'r, 't> {
             name,
             path,
             connection,
+            tls: downstream.tls.as_ref(),
             client,
             downstream: Some(downstream),
         };

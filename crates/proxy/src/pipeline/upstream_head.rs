@@ -11,7 +11,7 @@ use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HO
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
 
-use super::{edits, hop_by_hop, spoofable_headers};
+use super::{clients, edits, hop_by_hop, spoofable_headers};
 use crate::request::{Context, listed};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -67,6 +67,7 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
     // This fails only above a number of fields that is refused before.
     let _ = headers.try_reserve(ADDED);
     fields.insert(context, &mut headers);
+    clients::describe(context, &mut headers);
     if let Some(prefix) = extra.prefix {
         headers.insert(X_FORWARDED_PREFIX, prefix);
     }

@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
 use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
-use crate::downstream::Downstream;
+use crate::downstream::{Downstream, TlsFacts};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -25,6 +25,8 @@ pub(crate) struct Parsed<'r> {
     /// Decoded, normalised path.
     pub(crate) path: &'r [u8],
     pub(crate) connection: ConnectionInfo,
+    /// The result of the TLS handshake, with the client's certificate.
+    pub(crate) tls: Option<&'r TlsFacts>,
     pub(crate) client: ClientInfo,
     /// The connection; `None` only in tests.
     pub(crate) downstream: Option<&'r Downstream>,

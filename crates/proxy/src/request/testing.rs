@@ -5,14 +5,15 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use headgate_table::{
-    Backend, BackendProtocol, Balance, Endpoints, Forwarding, Host, HostBehaviour, HostTls,
-    HttpsRedirect, NoEndpoints, Origin, PathIndex, PathKind, Policy, Route, Settings, Slot, Split,
-    Target, Upstream, UpstreamKey,
+    Backend, BackendProtocol, Balance, Endpoints, Forwarding, Host, HostBehaviour, HostCiphers,
+    HostClients, HostTls, HttpsRedirect, NoEndpoints, Origin, PathIndex, PathKind, Policy, Route,
+    Settings, Slot, Split, Target, Upstream, UpstreamKey,
 };
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Request};
 
 use super::{ConnectionInfo, Context, Parsed, RequestTarget, Scheme, path};
+use crate::downstream::TlsFacts;
 
 /// A request from 192.0.2.7 to `Shop.example:8080` on the route `/a` of the host `*.example`.
 pub(crate) struct Sample {
@@ -22,6 +23,8 @@ pub(crate) struct Sample {
     settings: Settings,
     pub(crate) route: Route,
     pub(crate) connection: ConnectionInfo,
+    pub(crate) tls: Option<TlsFacts>,
+    pub(crate) host: Host,
     upstream: Option<Upstream>,
 }
 
@@ -52,6 +55,8 @@ impl Sample {
             settings: Settings::default(),
             route: route("/a"),
             connection,
+            tls: None,
+            host: host(),
             upstream: None,
         }
     }
@@ -95,11 +100,12 @@ impl Sample {
             name: "shop.example",
             path: &self.path,
             connection: self.connection,
+            tls: self.tls.as_ref(),
             client,
             downstream: None,
         };
         let headers = self.head.headers.clone();
-        let mut context = Context::new(parsed, headers, &self.settings, host(), &self.route);
+        let mut context = Context::new(parsed, headers, &self.settings, &self.host, &self.route);
         context.upstream = self.upstream.as_ref();
         context
     }
@@ -150,15 +156,16 @@ pub(crate) fn route(path: &str) -> Route {
     }
 }
 
-fn host() -> &'static Host {
-    static HOST: std::sync::OnceLock<Host> = std::sync::OnceLock::new();
-    HOST.get_or_init(|| Host {
+fn host() -> Host {
+    Host {
         name: "*.example".into(),
         aliases: Arc::default(),
         tls: HostTls::None,
+        clients: HostClients::Any,
+        ciphers: HostCiphers::default(),
         behaviour: HostBehaviour::Routes {
             app_root: None,
             paths: PathIndex::literal(Arc::new(route("/")), Vec::new()),
         },
-    })
+    }
 }

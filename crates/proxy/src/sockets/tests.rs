@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
-    CATCH_ALL, Certificates, Host, HostBehaviour, HostTls, Listener, Plain, PublicPorts, Publisher,
-    RoutingTable, Settings, Socket, Terminate, TlsRoute, Upstream, VirtualHosts, publisher,
+    CATCH_ALL, Certificates, Host, HostBehaviour, HostCiphers, HostClients, HostTls, Listener,
+    Plain, PublicPorts, Publisher, RoutingTable, Settings, Socket, Terminate, TlsRoute, Upstream,
+    VirtualHosts, publisher,
 };
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -70,6 +71,8 @@ fn universe(target: &str) -> Arc<VirtualHosts> {
             name: name.into(),
             aliases: Arc::default(),
             tls: HostTls::None,
+            clients: HostClients::Any,
+            ciphers: HostCiphers::default(),
             behaviour: behaviour.clone(),
         })
     };

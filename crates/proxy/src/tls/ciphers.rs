@@ -1,7 +1,8 @@
 //! Cipher suites by their names in OpenSSL and in the ConfigMap.
 
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{self, cipher_suite};
+use headgate_table::KeyExchange;
+use rustls::crypto::aws_lc_rs::{self, cipher_suite, kx_group};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::{CipherSuite, SupportedCipherSuite};
 
 const TLS12: [(&str, SupportedCipherSuite); 6] = [
@@ -32,9 +33,13 @@ const TLS12: [(&str, SupportedCipherSuite); 6] = [
 ];
 
 /// The library's cryptography with the TLS 1.2 suites of `names`, in their order; names of suites that it does not have
-/// are ignored, and if none remains, all of the library's are used. The suites of TLS 1.3 are always all enabled.
-pub(super) fn provider(names: &[String]) -> CryptoProvider {
+/// are ignored, and if none remains, all of the library's are used. The suites of TLS 1.3 are always all enabled. If `groups`
+/// are empty, the library's are used.
+pub(super) fn provider(names: &[String], groups: &[KeyExchange]) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
+    if !groups.is_empty() {
+        provider.kx_groups = groups.iter().copied().map(group).collect();
+    }
     let chosen: Vec<SupportedCipherSuite> = names.iter().filter_map(|name| tls12(name)).collect();
     if !chosen.is_empty() {
         provider
@@ -58,6 +63,15 @@ pub(super) fn name(suite: CipherSuite) -> &'static str {
     }
 }
 
+fn group(group: KeyExchange) -> &'static dyn SupportedKxGroup {
+    match group {
+        KeyExchange::X25519MlKem768 => kx_group::X25519MLKEM768,
+        KeyExchange::X25519 => kx_group::X25519,
+        KeyExchange::P256 => kx_group::SECP256R1,
+        KeyExchange::P384 => kx_group::SECP384R1,
+    }
+}
+
 fn tls12(name: &str) -> Option<SupportedCipherSuite> {
     TLS12
         .iter()
@@ -71,7 +85,7 @@ mod tests {
 
     fn suites(names: &[&str]) -> Vec<CipherSuite> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let provider = provider(&names);
+        let provider = provider(&names, &[]);
         provider
             .cipher_suites
             .iter()

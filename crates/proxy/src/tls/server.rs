@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::clients::ClientIdentity;
 use super::{ciphers, sessions};
 use crate::downstream::TlsFacts;
 
@@ -51,17 +52,27 @@ where
             "no certificate for the server name",
         ));
     };
-    let config = sessions::config(&terminate, settings, key).map_err(io::Error::other)?;
+    let (host, is_known) = terminate.hosts.of_handshake(server_name.as_deref());
+    let rules = host.clients.requested().cloned();
+    let config = sessions::config(&terminate, settings, host, key);
+    let config = config.map_err(io::Error::other)?;
     let stream = start.into_stream(Arc::new(config)).await?;
     let connection = stream.get_ref().1;
     let http2 = connection.alpn_protocol() == Some(b"h2");
     let suite = connection.negotiated_cipher_suite();
     let facts = TlsFacts {
         server_name: server_name.map(Arc::from),
+        is_known,
         protocol: protocol(connection.protocol_version()),
         cipher: suite.map_or("", |suite| ciphers::name(suite.suite())),
         resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
         alpn: alpn(connection.alpn_protocol()),
+        client: rules.map(|rules| {
+            Arc::new(ClientIdentity::new(
+                &rules.trust,
+                connection.peer_certificates(),
+            ))
+        }),
     };
     Ok(Handshake {
         stream,

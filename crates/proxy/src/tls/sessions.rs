@@ -2,75 +2,103 @@
 //!
 //! They belong to a universe of hosts and, in it, to a source of certificates, not to a listener: a client that reconnects
 //! by IPv6, or to another worker, resumes its session. A session is never resumed in another universe, where the same
-//! server name may belong to another site.
+//! server name may belong to another site. Hosts that request client certificates have sessions and keys of their own, which
+//! end with any change of their rules.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use headgate_table::{Certificates, Settings, Terminate, TlsSettings};
+use headgate_table::{
+    Certificates, ClientRules, Host, HostCiphers, Settings, Terminate, TlsSettings,
+};
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{
-    ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache,
+    ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
+    ServerSessionMemoryCache, StoresServerSessions,
 };
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, SupportedProtocolVersion, version};
 
 use super::ciphers;
+use super::clients::Requested;
+use super::tickets::{Shared, Timed};
 
-/// Sessions that are kept for resumption, over all workers, for each universe and source of certificates.
-const SESSIONS: usize = 10_000;
+/// Memory that a session counts, bytes.
+const SESSION: u64 = 1 << 10;
+
+/// Maximum number of sessions, over all workers, for each universe and source of certificates.
+const MAX_SESSIONS: u64 = 1 << 20;
 
 /// Sources of certificates whose sessions a universe keeps. Beyond, the oldest are dropped.
 const SOURCES: usize = 16;
 
-/// The configurations of a universe, newest first.
+/// The configurations of a universe, or of rules for clients, newest first.
 #[derive(Default)]
 struct Configs(ArcSwap<Vec<Arc<Built>>>);
 
-/// A configuration without a certificate, for one source of certificates and one version of the settings.
+/// A configuration without a certificate, for one source of certificates, the suites of a host and one version of the settings.
 struct Built {
     source: Certificates,
+    ciphers: HostCiphers,
     settings: TlsSettings,
     http2: bool,
     config: ServerConfig,
 }
 
-/// The library's form of `settings` for a handshake that `terminate` configures, with the certificate `key`.
+/// What a configuration is built from.
+#[derive(Clone, Copy)]
+struct Inputs<'a> {
+    source: &'a Certificates,
+    settings: &'a Settings,
+    ciphers: &'a HostCiphers,
+    /// They request a certificate of the client.
+    rules: Option<&'a ClientRules>,
+}
+
+/// The library's form of `settings` for a handshake that `terminate` configures for `host`, with the certificate `key`.
 pub(super) fn config(
     terminate: &Terminate,
     settings: &Settings,
+    host: &Host,
     key: Arc<CertifiedKey>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let slot = terminate.hosts.slot();
+    let rules = host.clients.requested().map(|rules| &**rules);
+    let inputs = Inputs {
+        source: &terminate.certificates,
+        settings,
+        ciphers: &host.ciphers,
+        rules,
+    };
+    let slot = rules.map_or_else(|| terminate.hosts.slot(), |rules| &rules.slot);
     let configs: Option<&Configs> = slot.get_or_init(Arc::default);
     let mut config = match configs {
-        Some(configs) => configs.config(&terminate.certificates, settings)?,
-        None => build(settings)?,
+        Some(configs) => configs.config(inputs)?,
+        None => build(inputs)?,
     };
     config.cert_resolver = Arc::new(Certificate(Some(key)));
     Ok(config)
 }
 
 impl Configs {
-    /// The configuration for `source`. Rebuilt only when the settings have changed, because it holds the sessions.
+    /// The configuration for `inputs`. Rebuilt only when the settings have changed, because it holds the sessions.
     ///
     /// Two workers that see a change at the same time both build it, and the later one stays; that costs a few resumptions.
-    fn config(
-        &self,
-        source: &Certificates,
-        settings: &Settings,
-    ) -> Result<ServerConfig, rustls::Error> {
+    fn config(&self, inputs: Inputs<'_>) -> Result<ServerConfig, rustls::Error> {
+        let settings = inputs.settings;
         let known = self.0.load();
-        let of_source = |built: &&Arc<Built>| is_same(&built.source, source);
+        let of_source = |built: &&Arc<Built>| {
+            is_same(&built.source, inputs.source) && built.ciphers == *inputs.ciphers
+        };
         if let Some(built) = known.iter().find(of_source)
             && built.settings == settings.tls
             && built.http2 == settings.http2
         {
             return Ok(built.config.clone());
         }
-        let config = build(settings)?;
+        let config = build(inputs)?;
         let built = Arc::new(Built {
-            source: source.clone(),
+            source: inputs.source.clone(),
+            ciphers: inputs.ciphers.clone(),
             settings: settings.tls.clone(),
             http2: settings.http2,
             config: config.clone(),
@@ -104,30 +132,51 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-fn build(settings: &Settings) -> Result<ServerConfig, rustls::Error> {
-    let tls = &settings.tls;
-    let provider = Arc::new(ciphers::provider(&tls.ciphers));
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&versions(tls))?
-        .with_no_client_auth()
-        .with_cert_resolver(Arc::new(Certificate(None)));
-    config.ignore_client_order = true; // `ssl_prefer_server_ciphers on`
+fn build(inputs: Inputs<'_>) -> Result<ServerConfig, rustls::Error> {
+    let (tls, own) = (&inputs.settings.tls, inputs.ciphers);
+    let names = own.names.as_ref().unwrap_or(&tls.ciphers);
+    let provider = Arc::new(ciphers::provider(names, &tls.groups));
+    let builder =
+        ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions(tls))?;
+    let builder = match inputs.rules {
+        None => builder.with_no_client_auth(),
+        Some(rules) => builder.with_client_cert_verifier(Arc::new(Requested::new(&rules.trust))),
+    };
+    let mut config = builder.with_cert_resolver(Arc::new(Certificate(None)));
+    config.ignore_client_order = !own.client_order.unwrap_or(tls.client_order);
     config.max_early_data_size = 0; // it can be replayed (RFC 8446 section 8)
-    config.alpn_protocols = match settings.http2 {
+    config.alpn_protocols = match inputs.settings.http2 {
         true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         false => vec![b"http/1.1".to_vec()],
     };
     if tls.session_cache {
-        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        let sessions = (tls.session_cache_size / SESSION).clamp(1, MAX_SESSIONS);
+        let cache = ServerSessionMemoryCache::new(usize::try_from(sessions).unwrap_or(usize::MAX));
+        let cache: Arc<dyn StoresServerSessions> = cache;
+        config.session_storage = Arc::new(Timed::new(tls.session_timeout, cache));
     } else {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
     }
     if tls.session_tickets {
-        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        config.ticketer = Arc::new(Timed::new(tls.session_timeout, tickets(tls, inputs.rules)?));
         config.send_tls13_tickets = 2;
     }
     Ok(config)
+}
+
+/// Rules for clients have tickets of their own, even under a shared key.
+fn tickets(
+    tls: &TlsSettings,
+    rules: Option<&ClientRules>,
+) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    match &tls.ticket_key {
+        None => aws_lc_rs::Ticketer::new(),
+        Some(key) => {
+            let purpose = rules.map_or("", |rules| &rules.trust.id);
+            Ok(Arc::new(Shared::new(&key.0, purpose.as_bytes())?))
+        }
+    }
 }
 
 /// The versions of `tls`; both when it allows none, since no client could connect then.

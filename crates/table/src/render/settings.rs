@@ -158,17 +158,38 @@ fn tls_facts(tls: &TlsSettings, facts: &mut Facts) {
         tls12,
         tls13,
         ciphers,
+        client_order,
+        groups,
         session_cache,
+        session_cache_size,
+        session_timeout,
         session_tickets,
+        ticket_key,
         reject_unknown,
     } = tls;
     facts.holds("no-tls1.2", !tls12);
     facts.holds("no-tls1.3", !tls13);
-    if *ciphers != TlsSettings::default().ciphers {
+    let defaults = TlsSettings::default();
+    if *ciphers != defaults.ciphers {
         facts.push(format!("ciphers {}", ciphers.join(":")));
     }
     facts.holds("no-session-cache", !session_cache);
+    facts.holds("client-order", *client_order);
+    if !groups.is_empty() {
+        facts.push(format!("groups {groups:?}"));
+    }
+    facts.differs(
+        "session-cache-size",
+        session_cache_size,
+        &defaults.session_cache_size,
+    );
+    facts.differs(
+        "session-timeout",
+        session_timeout,
+        &defaults.session_timeout,
+    );
     facts.holds("session-tickets", *session_tickets);
+    facts.holds("ticket-key", ticket_key.is_some());
     facts.holds("reject-unknown", *reject_unknown);
 }
 

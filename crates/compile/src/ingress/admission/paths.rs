@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use headgate_table::Pattern;
+use headgate_table::{HostClients, Pattern};
 use k8s_openapi::api::networking::v1::Ingress;
 
 use super::{quoted, shown_host};
@@ -98,6 +98,7 @@ fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&
         ingress: parsed.clone(),
         policy: compiled.plain_policy().clone(),
         transport: Transport::default(),
+        clients: HostClients::Any,
         closed: None,
     };
     hosts

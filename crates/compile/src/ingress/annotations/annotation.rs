@@ -85,8 +85,6 @@ pub struct Annotation {
     pub needs: &'static [&'static Self],
     /// A flag without which it has no effect.
     pub needs_flag: Option<Flag>,
-    /// The annotation and its value that switch it off.
-    pub off_by: Option<(&'static Self, &'static str)>,
 }
 
 impl AsRef<Entry> for Annotation {
@@ -110,7 +108,6 @@ pub(crate) const fn annotation<T>(
         risk: Risk::Low,
         needs: &[],
         needs_flag: None,
-        off_by: None,
     })
 }
 
@@ -176,11 +173,6 @@ impl<T> Key<T, Annotation> {
 
     pub(crate) const fn needs_flag(mut self, flag: Flag) -> Self {
         self.row.needs_flag = Some(flag);
-        self
-    }
-
-    pub(crate) const fn off_by(mut self, by: &'static Annotation, word: &'static str) -> Self {
-        self.row.off_by = Some((by, word));
         self
     }
 

@@ -95,15 +95,8 @@ fn report_needs(reader: &mut Reader, row: &'static Annotation) {
     }
 }
 
-/// Whether another annotation or a missing flag switches a present annotation off, which is reported.
+/// Whether a missing flag switches a present annotation off, which is reported.
 fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> bool {
-    if let Some((by, word)) = row.off_by
-        && reader.is_word(by, word)
-    {
-        let message = format!("switched off by {}", by.entry.name);
-        reader.info_entry(&row.entry, message);
-        return true;
-    }
     if let Some(flag) = row.needs_flag.filter(|flag| !rules.flags.contains(flag)) {
         let message = format!("ignored: it needs {}", flag.as_str());
         reader.warn_entry(&row.entry, message);

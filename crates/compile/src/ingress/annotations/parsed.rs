@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headgate_table::{Affinity, Balance, Cors};
+use headgate_table::{Affinity, Balance, Cors, HostCiphers};
 
 use super::{DEFAULT_PREFIX, Flag, Risk, load};
 use crate::ingress::closed::Denial;
 use crate::ingress::family::access::Access;
 use crate::ingress::family::canary::Canary;
+use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::credentials::PasswordAuth;
 use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::family::headers::Headers;
@@ -19,7 +20,7 @@ use crate::ingress::family::replace::Replacements;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
-use crate::ingress::family::{affinity, auth, balance, cors, log};
+use crate::ingress::family::{affinity, auth, balance, cors, log, tls};
 use crate::ingress::registry::{Problem, Validation};
 
 /// The operator's rules for annotations.
@@ -70,6 +71,10 @@ pub(crate) struct IngressAnnotations {
     pub(crate) replace: Replacements,
     /// `Some` when TLS to the backend is configured (`proxy-ssl-secret`).
     pub(crate) upstream_tls: Option<Box<UpstreamTls>>,
+    /// `Some` when client certificates are configured.
+    pub(crate) client_certificates: Option<Box<ClientCertificates>>,
+    /// Cipher suites of the hosts.
+    pub(crate) ciphers: HostCiphers,
     /// `Some` when CORS is on and an origin is allowed.
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) access: Access,
@@ -105,6 +110,8 @@ impl IngressAnnotations {
             retry: Retry::read(&mut reader),
             replace: Replacements::read(&mut reader),
             upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
+            client_certificates: ClientCertificates::read(&mut reader).map(Box::new),
+            ciphers: tls::ciphers(&mut reader),
             cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),

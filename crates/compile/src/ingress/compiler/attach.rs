@@ -79,22 +79,22 @@ impl Pass<'_> {
         };
         self.state.statuses.insert(name.clone(), status);
         if let Some(served) = served {
-            let counters = former.as_ref().and_then(|former| {
-                let limits = former.policy.limits.as_ref()?;
-                Some(limits.slot.clone())
-            });
-            findings.extend(self.attach(served, counters, touched));
+            findings.extend(self.attach(served, former.as_deref(), touched));
         }
         self.findings.replace(source, findings);
     }
 
-    /// Attaches an Ingress to its hosts. `counters` are those of its former version.
+    /// Attaches an Ingress to its hosts. The run-time state of its former version is carried over.
     fn attach(
         &mut self,
         ingress: Arc<ParsedIngress>,
-        counters: Option<Slot>,
+        former: Option<&AttachedIngress>,
         touched: &mut Touched,
     ) -> Vec<Finding> {
+        let counters = former.and_then(|former| {
+            let limits = former.policy.limits.as_ref()?;
+            Some(limits.slot.clone())
+        });
         let mut inputs = policy::Inputs {
             snapshot: self.snapshot,
             settings: &self.state.settings,
@@ -106,6 +106,11 @@ impl Pass<'_> {
             ingress,
             policy: built.policy,
             transport: built.transport,
+            clients: former
+                .map(|former| &former.clients)
+                .filter(|former| **former == built.clients)
+                .cloned()
+                .unwrap_or(built.clients),
             closed: built.closed,
         });
         for draft in upstreams(&attached) {

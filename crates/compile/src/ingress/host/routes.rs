@@ -37,7 +37,7 @@ pub(super) fn draft(
     findings: &mut Vec<Finding>,
 ) -> Routes {
     let settings = inputs.settings;
-    let closing = HostClosing::new(host, primaries, settings, findings);
+    let closing = HostClosing::new(settings);
     let declared = declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
     let regex = is_regex_mode(&root, &declared);
@@ -255,10 +255,7 @@ impl<'a> Drafter<'a, '_> {
 
     /// The root of the catch-all if no Ingress owns it.
     fn built_in_root(&self) -> RouteDraft<()> {
-        let target = match self.closing.all() {
-            Some(closed) => TargetDraft::Closed(closed),
-            None => self.default_backend(&Transport::default()),
-        };
+        let target = self.default_backend(&Transport::default());
         let policy = RoutePolicy {
             policy: self.inputs.plain_policy.clone(),
             https: HttpsRedirect::Never,

@@ -53,8 +53,6 @@ pub enum Protection {
     Routes,
     /// The same routes by authentication, except the paths that are exempt from it (`no-auth-locations`).
     Authentication,
-    /// All routes of the hosts of its Ingress, including those of other Ingresses.
-    Hosts,
 }
 
 impl Entry {

@@ -104,12 +104,6 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         value.is_some_and(|value| *value != Value::Bool(false))
     }
 
-    /// Whether the value is this word.
-    pub(crate) fn is_word(&self, row: &R, word: &str) -> bool {
-        let value = self.values.get(row.as_ref().name);
-        value.and_then(FromValue::from_value) == Some(word)
-    }
-
     /// The problems, and whether the routes are closed or the object is refused.
     pub(crate) fn finish(self) -> Outcome {
         Outcome {

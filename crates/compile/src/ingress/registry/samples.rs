@@ -40,4 +40,5 @@ pub(crate) const SAMPLES: &[&str] = &[
     "/dev/stderr",
     "s/sample",
     "warn",
+    "c2FtcGxlIG9mIGEgdGlja2V0IGtleSB3aXRoIGp1c3QgNDggYnl0ZXMgaW5zaWRl",
 ];

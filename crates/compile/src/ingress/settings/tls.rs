@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use headgate_table::{Hsts, TlsSettings};
+use base64::Engine as _;
+use headgate_table::{Hsts, KeyExchange, PrivateBytes, TlsSettings};
 use http::HeaderValue;
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
 use crate::Kind as ObjectKind;
-use crate::ingress::registry::{Class, TlsVersions, keys, types};
+use crate::ingress::ciphers::Ciphers;
+use crate::ingress::registry::{Class, TlsVersions, excerpt, keys, types};
 
 const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
 ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
@@ -19,7 +21,7 @@ keys! { Setting {
         setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones are not supported.");
     SSL_CIPHERS: String =
         setting("ssl-ciphers", types::chars(Class::Ciphers), CIPHERS,
-            "Cipher suites for TLS 1.2; DHE is not supported.");
+            "Cipher suites for TLS 1.2; DHE is not supported. Empty: all, in the client's order.");
     HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to responses over https.");
     HSTS_INCLUDE_SUBDOMAINS: bool =
         setting("hsts-include-subdomains", types::BOOL, "true", "Adds includeSubDomains to Strict-Transport-Security.");
@@ -28,16 +30,17 @@ keys! { Setting {
     SSL_DH_PARAM: String =
         inert("ssl-dh-param", "", "Cipher suites with DHE are not supported.")
             .names(ObjectKind::Secret);
-    SSL_ECDH_CURVE: String = not_yet("ssl-ecdh-curve", types::RAW, "auto", "Key exchange groups.");
-    SSL_EARLY_DATA: bool = not_yet("ssl-early-data", types::BOOL, "false", "Accepts 0-RTT data, which allows replays.");
+    SSL_ECDH_CURVE: String = setting("ssl-ecdh-curve", types::chars(Class::Ciphers), "auto", "Key exchange groups.");
+    SSL_EARLY_DATA: String = inert("ssl-early-data", "false", "0-RTT data is never accepted, because it can be replayed.");
     SSL_SESSION_CACHE: bool = setting("ssl-session-cache", types::BOOL, "true", "Sessions are resumed from memory.");
-    SSL_SESSION_CACHE_SIZE: u64 = not_yet("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions.");
+    SSL_SESSION_CACHE_SIZE: u64 = setting("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions; each counts 1 KiB.");
     SSL_SESSION_TIMEOUT: Duration =
-        not_yet("ssl-session-timeout", types::DURATION, "10m", "How long a session can be resumed.");
+        setting("ssl-session-timeout", types::DURATION, "10m", "How long a session can be resumed.");
     SSL_SESSION_TICKETS: bool =
         setting("ssl-session-tickets", types::BOOL, "false", "Sessions are resumed from tickets.");
     SSL_SESSION_TICKET_KEY: String =
-        not_yet("ssl-session-ticket-key", types::RAW, "", "Key of the tickets, shared by replicas.");
+        setting("ssl-session-ticket-key", types::RAW, "",
+            "Key of the tickets, shared by replicas: base64 of 48 or 80 random bytes.");
     SSL_BUFFER_SIZE: String = inert("ssl-buffer-size", "4k", "Records are as large as what is written.");
     ENABLE_OCSP: bool = not_yet("enable-ocsp", types::BOOL, "false", "Staples OCSP responses.");
     PROXY_SSL_LOCATION_ONLY: String =
@@ -53,22 +56,65 @@ pub(super) fn tls(source: &mut Source<'_>) -> TlsSettings {
         tls12: versions.tls12,
         tls13: versions.tls13,
         ciphers: ciphers(source).into(),
+        client_order: source.blank(&SSL_CIPHERS),
+        groups: groups(source).into(),
         session_cache: source.get(&SSL_SESSION_CACHE),
+        session_cache_size: source.positive_size(&SSL_SESSION_CACHE_SIZE),
+        session_timeout: source.get(&SSL_SESSION_TIMEOUT),
         session_tickets: source.get(&SSL_SESSION_TICKETS),
+        ticket_key: source.parsed(&SSL_SESSION_TICKET_KEY, ticket_key),
         reject_unknown: source.get(&SSL_REJECT_HANDSHAKE),
     }
 }
 
 /// OpenSSL names of the TLS 1.2 suites; an empty value means all suites.
-fn ciphers(source: &Source<'_>) -> Vec<String> {
+fn ciphers(source: &mut Source<'_>) -> Vec<String> {
     if source.blank(&SSL_CIPHERS) {
         return Vec::new();
     }
-    let names = source.text(&SSL_CIPHERS).split(':');
-    names
-        .filter(|name| !name.is_empty())
-        .map(str::to_owned)
-        .collect()
+    let list = Ciphers::parse(source.text(&SSL_CIPHERS));
+    let is_default = source.text(&SSL_CIPHERS) == CIPHERS;
+    if let Some(problem) = list.problem().filter(|_| !is_default) {
+        source.warn(&SSL_CIPHERS, &problem);
+    }
+    list.names
+}
+
+/// Key exchange groups by their names in OpenSSL; `auto` is the library's choice.
+fn groups(source: &mut Source<'_>) -> Vec<KeyExchange> {
+    let text = source.text(&SSL_ECDH_CURVE).to_owned();
+    if text == "auto" {
+        return Vec::new();
+    }
+    let mut groups = Vec::new();
+    let mut unknown = Vec::new();
+    for name in text.split(':').filter(|name| !name.is_empty()) {
+        match name.to_ascii_lowercase().as_str() {
+            "x25519mlkem768" => groups.push(KeyExchange::X25519MlKem768),
+            "x25519" => groups.push(KeyExchange::X25519),
+            "prime256v1" | "p-256" | "secp256r1" => groups.push(KeyExchange::P256),
+            "secp384r1" | "p-384" => groups.push(KeyExchange::P384),
+            _ => unknown.push(name),
+        }
+    }
+    if !unknown.is_empty() || groups.is_empty() {
+        let problem = format!(
+            "{}: not offered; the groups are X25519MLKEM768, X25519, prime256v1 and secp384r1, and auto is all of them",
+            excerpt(&unknown.join(", "))
+        );
+        source.warn(&SSL_ECDH_CURVE, &problem);
+    }
+    groups
+}
+
+/// # Errors
+/// The text is not base64 of 48 or 80 bytes. The message does not contain it.
+fn ticket_key(text: &str) -> Result<PrivateBytes, &'static str> {
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text.trim());
+    match bytes {
+        Ok(bytes) if matches!(bytes.len(), 48 | 80) => Ok(PrivateBytes(bytes)),
+        Ok(_) | Err(_) => Err("not base64 of 48 or 80 bytes; each process has a key of its own"),
+    }
 }
 
 fn versions(source: &mut Source<'_>) -> TlsVersions {

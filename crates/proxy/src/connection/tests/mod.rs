@@ -16,9 +16,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use headgate_table::{
-    CATCH_ALL, Certificate, Certificates, Host, HostBehaviour, HostTls, Listener, Plain,
-    PublicPorts, Publisher, RoutingTable, Settings, Socket, Terminate, TlsRoute, TlsSocket,
-    VirtualHosts, publisher,
+    CATCH_ALL, Certificate, Certificates, Host, HostBehaviour, HostCiphers, HostClients, HostTls,
+    Listener, Plain, PublicPorts, Publisher, RoutingTable, Settings, Socket, Terminate, TlsRoute,
+    TlsSocket, VirtualHosts, publisher,
 };
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -295,6 +295,8 @@ fn host(name: &str, tls: HostTls) -> Arc<Host> {
         name: name.into(),
         aliases: Arc::default(),
         tls,
+        clients: HostClients::Any,
+        ciphers: HostCiphers::default(),
         behaviour,
     })
 }

@@ -586,8 +586,6 @@ fn unhonoured_protection_closes_when_switched_on() {
         ("auth-type", "basic"),
         ("auth-secret", "a b"),
         ("auth-url", "http://auth.example/check"),
-        ("auth-tls-secret", "ns/ca"),
-        ("auth-tls-match-cn", "CN=admin"),
         ("enable-modsecurity", "true"),
         ("enable-modsecurity", "maybe"),
     ];
@@ -596,10 +594,6 @@ fn unhonoured_protection_closes_when_switched_on() {
     }
     for pairs in [
         &[("enable-modsecurity", "false")][..],
-        &[
-            ("auth-tls-secret", "ns/ca"),
-            ("auth-tls-verify-client", "off"),
-        ],
         &[("satisfy", "any")],
         &[("ssl-passthrough", "true")],
     ] {

@@ -166,10 +166,6 @@ fn what_protects_and_is_not_honoured_closes() {
     let authentication = "auth-url auth-snippet";
     assert_eq!(of(Protection::Routes), names(routes));
     assert_eq!(of(Protection::Authentication), names(authentication));
-    assert_eq!(
-        of(Protection::Hosts),
-        names("auth-tls-secret auth-tls-match-cn")
-    );
 }
 
 #[test]
