@@ -230,6 +230,12 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         metrics_per_host: flags.switch("metrics-per-host"),
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
         status_classes: flags.switch("report-status-classes"),
+        excluded_metrics: flags
+            .text("exclude-socket-metrics")
+            .split(',')
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty())
+            .collect(),
     }
 }
 

@@ -10,11 +10,13 @@ mod traffic {
     mod bodies;
     mod canary;
     mod clients;
+    mod compression;
     mod cors;
     mod headers;
     mod hostile;
     mod lifecycle;
     mod limits;
+    mod listeners;
     mod observe;
     mod passwords;
     mod protocols;

@@ -1,7 +1,9 @@
 """Files, ports and processes of a run, the load, and the CPU time of a process."""
 
 import base64
+import json
 import os
+import random
 import re
 import signal
 import socket
@@ -116,6 +118,7 @@ def prepare(templates, directory):
     files.mkdir(mode=0o755)
     (files / "64k").write_bytes(b"x" * SMALL)
     (files / "1m").write_bytes(b"x" * LARGE)
+    (files / "64k.json").write_text(items(SMALL))
     crt, key = directory / "tls.crt", directory / "tls.key"
     subprocess.run(
         ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
@@ -131,6 +134,15 @@ def prepare(templates, directory):
         "TLS_CRT_BASE64": base64.b64encode(crt.read_bytes()).decode(),
         "TLS_KEY_BASE64": base64.b64encode(key.read_bytes()).decode(),
     })
+
+
+def items(length):
+    """JSON as an API lists its objects, always the same, cut to this length."""
+    chance = random.Random(1)
+    words = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz", k=chance.randint(3, 9))) for _ in range(200)]
+    objects = [{"id": chance.getrandbits(48), "name": " ".join(chance.choices(words, k=4)), "price": chance.randint(1, 99999) / 100,
+                "tags": chance.choices(words, k=3), "active": chance.random() < 0.8} for _ in range(length // 100)]
+    return json.dumps(objects)[:length]
 
 
 def free_ports(count):
@@ -150,11 +162,12 @@ def responds(url):
         return False
 
 
-def load(url, seconds, options):
+def load(url, seconds, options, headers=()):
     """Sends requests on all connections for this many seconds."""
+    fields = [argument for header in headers for argument in ("--header", header)]
     done = subprocess.run(
         ["taskset", "--cpu-list", str(options.load_cpu), "wrk", "--threads", "1", "--connections",
-         str(options.connections), "--duration", f"{seconds}s", "--timeout", "10s", "--latency", url],
+         str(options.connections), "--duration", f"{seconds}s", "--timeout", "10s", "--latency", *fields, url],
         capture_output=True, text=True, timeout=seconds + 60,
     )
     if done.returncode != 0:

@@ -46,7 +46,7 @@ def headgate(setting, ports, options):
     if not os.access(options.binary, os.X_OK):
         raise Unavailable(f"no program {options.binary}; cargo build --release, or --binary")
     manifest = setting.render("headgate.yaml", "manifests/headgate.yaml", ports)
-    return [options.binary, "serve", manifest.parent, "--workers", "1", "--bind-address", "127.0.0.1",
+    return [options.binary, "serve", manifest.parent, "--configmap", "bench/settings", "--workers", "1", "--bind-address", "127.0.0.1",
             "--http-port", ports["HTTP"], "--https-port", ports["HTTPS"], "--healthz-port", ports["ADMIN"]]
 
 

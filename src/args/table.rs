@@ -76,7 +76,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("size-buckets", Decimals, "10,100,1000,10000,100000,1e+06,1e+07", FIXED_BUCKETS, "Buckets of histograms of bytes"),
     flag("bucket-factor", Decimal, "0", FIXED_BUCKETS, "Growth factor of native histograms"),
     flag("max-buckets", Count(0), "100", FIXED_BUCKETS, "Maximum number of buckets of native histograms"),
-    flag("exclude-socket-metrics", Text, "", Never("all metrics are collected"), "Metrics to leave out"),
+    flag("exclude-socket-metrics", Text, "", Yes, "Request metrics to leave out, separated by commas; the prefix is optional"),
     flag("monitor-max-batch-size", Count(0), "10000", Never("metrics are not batched"), "Maximum number of requests in a batch of metrics"),
     // The API server.
     flag("apiserver-host", Text, "", Cluster, "URL of the API server"),

@@ -109,10 +109,7 @@ fn spawn<H: Handler>(
     stream: TcpStream,
     peer: SocketAddr,
 ) {
-    let Some(permit) = context
-        .process
-        .permit(context.worker.shared.config.max_connections)
-    else {
+    let Some(permit) = context.process.permit(context.worker.max_connections()) else {
         return context.worker.telemetry.connection_refused("connections");
     };
     let Ok(local) = stream.local_addr() else {

@@ -4,8 +4,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use headgate_table::Coder;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
+use crate::compress::Compressed;
 use crate::telemetry::Recording;
 pub(crate) use crate::upstream::BodyError;
 use crate::upstream::{Fault, UpstreamBody};
@@ -20,15 +22,9 @@ pub(crate) struct Body {
 enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
-}
-
-impl Source {
-    fn is_end(&self) -> bool {
-        match self {
-            Self::Full(bytes) => bytes.is_none(),
-            Self::Upstream(body) => body.is_end_stream(),
-        }
-    }
+    Compressed(Box<Compressed<Self>>),
+    /// No encoder could be made.
+    Broken(Option<BodyError>),
 }
 
 impl Body {
@@ -57,9 +53,18 @@ impl Body {
         }
     }
 
+    /// This body, coded by `coder`.
+    pub(crate) fn compressed(self, coder: &Coder) -> Self {
+        let source = match Compressed::new(self.source, coder) {
+            Ok(compressed) => Source::Compressed(Box::new(compressed)),
+            Err(error) => Source::Broken(Some(BodyError::Compression(error))),
+        };
+        Self { source, ..self }
+    }
+
     /// This body, recorded by `recording` until it ends.
     pub(crate) fn recorded(mut self, mut recording: Recording) -> Self {
-        recording.complete = self.source.is_end();
+        recording.complete = self.source.is_end_stream();
         self.recording = Some(recording);
         self
     }
@@ -74,10 +79,7 @@ impl HttpBody for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
-        let frame = match &mut this.source {
-            Source::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Source::Upstream(body) => Pin::new(body).poll_frame(cx),
-        };
+        let frame = Pin::new(&mut this.source).poll_frame(cx);
         if let (Poll::Ready(Some(Ok(frame))), Some(recording)) = (&frame, &mut this.recording)
             && let Some(data) = frame.data_ref()
         {
@@ -92,7 +94,7 @@ impl HttpBody for Body {
             }
             recording.complete = match &frame {
                 Poll::Ready(None) => true,
-                Poll::Ready(Some(Ok(_))) => this.source.is_end(),
+                Poll::Ready(Some(Ok(_))) => this.source.is_end_stream(),
                 Poll::Ready(Some(Err(_))) | Poll::Pending => false,
             };
         }
@@ -100,15 +102,46 @@ impl HttpBody for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.source.is_end()
+        self.source.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Full(bytes) => {
+        self.source.size_hint()
+    }
+}
+
+impl HttpBody for Source {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut *self {
+            Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx),
+            Self::Compressed(body) => body.poll_next(cx),
+            Self::Broken(error) => Poll::Ready(error.take().map(Err)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Full(bytes) => bytes.is_none(),
+            Self::Upstream(body) => body.is_end_stream(),
+            Self::Compressed(body) => body.is_end(),
+            Self::Broken(error) => error.is_none(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Full(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Source::Upstream(body) => body.size_hint(),
+            Self::Upstream(body) => body.size_hint(),
+            Self::Compressed(_) | Self::Broken(_) => SizeHint::default(),
         }
     }
 }

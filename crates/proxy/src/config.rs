@@ -30,6 +30,8 @@ pub struct Config {
     pub metrics_per_undefined_host: bool,
     /// Report `2xx` instead of `200`; default false.
     pub status_classes: bool,
+    /// Request metrics to leave out, with or without `nginx_ingress_controller_`; other metrics are always there.
+    pub excluded_metrics: Vec<String>,
 }
 
 /// Databases of locations, in the MaxMind format.

@@ -97,7 +97,13 @@ impl LocalResponse {
                 );
                 response
             }
-            Self::Healthy => bare(StatusCode::OK, settings),
+            Self::Healthy => {
+                let mut response = bare(StatusCode::OK, settings);
+                response
+                    .headers_mut()
+                    .insert(CONTENT_TYPE, settings.default_type.clone());
+                response
+            }
             Self::Counters(text) => {
                 let mut response = bare(StatusCode::OK, settings);
                 response

@@ -65,6 +65,16 @@ impl Worker {
         self.table.get()
     }
 
+    /// Most client connections of all workers.
+    pub(crate) fn max_connections(&self) -> usize {
+        let config = &self.shared.config;
+        let each = self.table().settings.client.worker_connections;
+        each.map_or(config.max_connections, |each| {
+            let all = (each.get() as usize).saturating_mul(config.workers.max(1));
+            all.min(config.max_connections)
+        })
+    }
+
     /// `now` on the clock of rate limits.
     pub(crate) fn nanos(&self, now: Instant) -> Nanos {
         Nanos::between(self.shared.origin, now)

@@ -1,11 +1,12 @@
 //! Settings of the whole data plane, from the controller's ConfigMap.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{FieldTemplate, IpSet, PrivateBytes, Template};
+use crate::{Compression, FieldTemplate, IpSet, PrivateBytes, Template};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -52,6 +53,14 @@ pub struct Settings {
     pub server_tokens: bool,
     /// Pass the upstream's `Server`; default false.
     pub backend_server_header: bool,
+    /// Compression of responses; default none.
+    pub compression: Option<Arc<Compression>>,
+    /// Query DNS for IPv4 addresses only; default false.
+    pub ipv4_only_names: bool,
+    /// Peers that get the page of connection counters; default 127.0.0.1 and ::1.
+    pub counter_clients: IpSet,
+    /// `Content-Type` of responses of the proxy without content; default `text/html`.
+    pub default_type: HeaderValue,
     /// Time for requests in flight to end at shutdown; default 240 s.
     pub drain: Duration,
     /// Path on which the catch-all host responds with 200 without a backend (`--health-check-path`).
@@ -106,6 +115,8 @@ pub struct ClientLimits {
     pub header_count: usize,
     /// Maximum HTTP/2 streams on one connection; default 128.
     pub http2_streams: u32,
+    /// Maximum client connections, times the number of workers; default as many as there may be files.
+    pub worker_connections: Option<NonZeroU32>,
 }
 
 /// TLS towards clients.
@@ -239,6 +250,13 @@ impl Default for Settings {
             hidden_headers: Arc::default(),
             server_tokens: false,
             backend_server_header: false,
+            compression: None,
+            ipv4_only_names: false,
+            counter_clients: ["127.0.0.1/32".parse(), "::1/128".parse()]
+                .into_iter()
+                .flatten()
+                .collect(),
+            default_type: HeaderValue::from_static("text/html"),
             drain: Duration::from_secs(240),
             health_path: "/healthz".into(),
         }
@@ -275,6 +293,7 @@ impl Default for ClientLimits {
             head: 32 << 10,
             header_count: 100,
             http2_streams: 128,
+            worker_connections: None,
         }
     }
 }

@@ -260,7 +260,8 @@ impl<'a> Pass<'a> {
             reject_unknown: self.table.settings.tls.reject_unknown,
         };
         if let Some(hosts) = self.builder.hosts(&self.state.universe) {
-            let listeners = build::http_listeners(&self.options.listeners, hosts, certificates);
+            let addresses = self.state.settings.listen.apply(&self.options.listeners);
+            let listeners = build::http_listeners(&addresses, hosts, certificates);
             self.table.set_listeners(listeners);
         }
         self.table.generation += 1;

@@ -3,7 +3,9 @@
 //! Parsing never fails: a key with a value of the wrong type keeps its default, with a warning, an unknown key is reported, and a
 //! protecting key that cannot be honoured closes every route.
 
+mod addresses;
 pub(crate) mod client;
+mod compression;
 mod docs;
 mod global_auth;
 mod headers;
@@ -16,6 +18,8 @@ pub(crate) mod security;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 
+pub(crate) use addresses::ListenAddresses;
+use compression::Codings;
 pub use docs::settings_markdown;
 pub(crate) use headers::HeaderMaps;
 pub use logs::{AccessLog, LogTarget, SyslogServer};
@@ -46,6 +50,10 @@ pub struct Settings {
     pub(crate) global_auth: Option<ExternalAuth>,
     /// Prefixes of Ingress paths without authentication (`no-auth-locations`).
     pub(crate) no_auth_locations: Vec<String>,
+    /// Addresses to listen on.
+    pub(crate) listen: ListenAddresses,
+    /// Compression, of which the data plane gets what is used.
+    codings: Codings,
     /// The access log.
     pub access_log: AccessLog,
     /// Settings of the data plane, without the header fields of other ConfigMaps.
@@ -64,6 +72,7 @@ impl Settings {
     /// Parses the data of the ConfigMap.
     pub(crate) fn parse(data: &BTreeMap<String, String>) -> (Self, Vec<Problem>) {
         let mut source = Source::new(data);
+        let codings = Codings::read(&mut source);
         let settings = Self {
             annotations: AnnotationRules::read(&mut source),
             access: AccessDefaults::read(&source),
@@ -73,7 +82,12 @@ impl Settings {
             global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
             access_log: AccessLog::read(&mut source),
-            data_plane: data_plane(&mut source),
+            listen: ListenAddresses::read(&mut source),
+            data_plane: table::Settings {
+                compression: codings.used(),
+                ..data_plane(&mut source)
+            },
+            codings,
             closed: None,
         };
         let outcome = source.finish();
@@ -99,6 +113,9 @@ fn data_plane(source: &mut Source<'_>) -> table::Settings {
         limit_connections_status: client::connection_status(source),
         limit_key: client::limit_key(source),
         http2: client::http2(source),
+        ipv4_only_names: addresses::ipv4_only_names(source),
+        default_type: client::default_type(source),
+        counter_clients: process::counter_clients(source),
         drain: process::drain(source),
         ..table::Settings::default()
     };

@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::exchange::Exchange;
 use crate::respond::LocalResponse;
 
-/// Path of the counters, for loopback clients only.
+/// Path of the counters, for some peers only.
 const STATUS_PATH: &[u8] = b"/nginx_status";
 
 /// Responds to built-in paths, which the catch-all host has unless an object claims them. They are not logged.
@@ -36,7 +36,8 @@ pub(super) fn respond(
 /// The TCP peer decides, because any client can send forwarded headers.
 fn counters(exchange: &Exchange<'_>) -> LocalResponse {
     let downstream = exchange.downstream;
-    if downstream.tcp_peer.ip().to_canonical().is_loopback() {
+    let peer = downstream.tcp_peer.ip().to_canonical();
+    if exchange.settings().counter_clients.contains(peer) {
         LocalResponse::Counters(downstream.worker.shared.telemetry.status_page())
     } else {
         LocalResponse::Page(StatusCode::FORBIDDEN)

@@ -205,7 +205,7 @@ mod tests {
         ]
         .into_iter()
         .collect();
-        edits.apply(&mut headers, |template| {
+        edits.apply(StatusCode::OK, &mut headers, |template: &Template| {
             template.source().replace("$x", "").into_bytes()
         });
         show(&headers)

@@ -13,6 +13,7 @@ use super::destination::{Destination, Role};
 use super::edits::ResponseEdits;
 use super::external_auth::Granted;
 use crate::body::Body;
+use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
 use crate::record::Record;
@@ -29,6 +30,8 @@ pub(super) struct Exchange<'t> {
     pub(super) edits: ResponseEdits<'t>,
     /// Fields that the authentication service adds to the request.
     pub(super) granted: Option<Box<Granted>>,
+    /// Compression of the response, if settings say so.
+    offer: Option<Offer<'t>>,
 }
 
 /// The response to a request, generated or forwarded, before its edits.
@@ -65,6 +68,11 @@ impl<'t> Exchange<'t> {
             record: Recording::new(record, downstream.worker.telemetry.clone()),
             edits,
             granted: None,
+            offer: table
+                .settings
+                .compression
+                .as_ref()
+                .map(|compression| Offer::of(head, compression)),
         }
     }
 
@@ -211,7 +219,10 @@ impl<'t> Exchange<'t> {
     pub(super) fn finish(self, served: Served) -> Response<Body> {
         let settings = self.settings();
         let Self {
-            mut record, edits, ..
+            mut record,
+            edits,
+            offer,
+            ..
         } = self;
         let Served {
             mut response,
@@ -229,6 +240,9 @@ impl<'t> Exchange<'t> {
         edits.apply(status, response.headers_mut(), |template| {
             expand(&record, template)
         });
+        if let Some(coder) = offer.and_then(|offer| offer.edit(&mut response)) {
+            response = response.map(|body| body.compressed(coder));
+        }
         let format = settings.access_log.format.as_deref();
         if let (Some(details), Some(format)) = (&mut record.details, format) {
             let names = &format.template.reads().response;

@@ -54,7 +54,9 @@ impl Collector for TelemetryCollector {
             .control
             .lock()
             .collect(&mut families, &telemetry.labels);
-        families.finish()
+        let mut families = families.finish();
+        families.retain(|family| !telemetry.excluded.contains(&family.name()));
+        families
     }
 }
 

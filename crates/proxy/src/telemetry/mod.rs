@@ -48,6 +48,8 @@ pub struct Telemetry {
     workers: Box<[Arc<Counters>]>,
     routes: Routes,
     control: Mutex<Control>,
+    /// Names of request metrics that are left out.
+    excluded: Vec<&'static str>,
     log: Writer,
 }
 
@@ -65,6 +67,7 @@ impl Telemetry {
             workers: (0..config.workers.max(1)).map(|_| Arc::default()).collect(),
             routes: Routes::default(),
             control: Mutex::default(),
+            excluded: names::of_requests(&config.excluded_metrics),
             log: Writer::start(&config.access_log),
         })
     }

@@ -88,6 +88,33 @@ names! {
         "Access log lines dropped because they could not be written, or not in time";
 }
 
+/// The metrics of requests, which `--exclude-socket-metrics` can leave out.
+const OF_REQUESTS: [&Name; 8] = [
+    &REQUESTS,
+    &REQUEST_DURATION,
+    &RESPONSE_DURATION,
+    &HEADER_DURATION,
+    &CONNECT_DURATION,
+    &REQUEST_SIZE,
+    &RESPONSE_SIZE,
+    &BYTES_SENT,
+];
+
+/// Those of `listed` that are metrics of requests; in the list, the prefix is optional.
+pub(super) fn of_requests(listed: &[String]) -> Vec<&'static str> {
+    const PREFIX: &str = "nginx_ingress_controller_";
+    let short = |name: &'static str| name.strip_prefix(PREFIX).unwrap_or(name);
+    OF_REQUESTS
+        .iter()
+        .map(|metric| metric.name)
+        .filter(|name| {
+            listed
+                .iter()
+                .any(|item| item == name || item == short(name))
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -98,5 +125,19 @@ mod tests {
     fn names_are_distinct() {
         let names: BTreeSet<_> = ALL.iter().map(|name| name.name).collect();
         assert_eq!(names.len(), ALL.len());
+    }
+
+    #[test]
+    fn only_metrics_of_requests_can_be_left_out() {
+        let listed = [
+            "request_size",
+            "nginx_ingress_controller_bytes_sent",
+            "build_info",
+            "nonsense",
+        ];
+        assert_eq!(
+            of_requests(&listed.map(str::to_owned)),
+            [REQUEST_SIZE.name, BYTES_SENT.name]
+        );
     }
 }

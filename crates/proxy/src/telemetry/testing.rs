@@ -134,5 +134,6 @@ pub(super) fn config() -> Config {
         metrics_per_host: true,
         metrics_per_undefined_host: false,
         status_classes: false,
+        excluded_metrics: Vec::new(),
     }
 }

@@ -231,6 +231,23 @@ fn statuses_of_a_backend_are_bounded() {
 }
 
 #[test]
+fn excluded_metrics_are_left_out() {
+    let excluding = Config {
+        excluded_metrics: vec!["request_size".to_owned()],
+        ..config()
+    };
+    for (config, count) in [(config(), true), (excluding, false)] {
+        let fixture = Fixture::new(&config);
+        let (route, request) = (TestRoute::new("/a"), Request::default());
+        let mut seen = request.seen();
+        (seen.route, seen.host_is_literal) = (Some(route.labels()), true);
+        fixture.workers[0].finish(&seen, &silent());
+        assert!(!fixture.samples("requests").is_empty());
+        assert_eq!(!fixture.samples("request_size_count").is_empty(), count);
+    }
+}
+
+#[test]
 fn labels_follow_the_flags() {
     let classes = Config {
         metrics_per_host: false,

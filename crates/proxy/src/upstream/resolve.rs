@@ -50,6 +50,8 @@ pub(crate) struct Resolver {
     names: Names,
     requests: Mutex<Option<mpsc::UnboundedSender<Arc<Name>>>>,
     source: Source,
+    /// Query for IPv4 addresses only, and use no others.
+    ipv4_only: Arc<AtomicBool>,
 }
 
 struct Name {
@@ -61,7 +63,12 @@ struct Name {
 impl Default for Resolver {
     /// By the system's resolver configuration. Without it, no name resolves.
     fn default() -> Self {
-        Self::new(Arc::new(system))
+        let ipv4_only = Arc::<AtomicBool>::default();
+        let of_source = ipv4_only.clone();
+        Self {
+            ipv4_only,
+            ..Self::new(Arc::new(move || system(of_source.clone())))
+        }
     }
 }
 
@@ -72,6 +79,21 @@ impl Resolver {
             names: Arc::default(),
             requests: Mutex::default(),
             source,
+            ipv4_only: Arc::default(),
+        }
+    }
+
+    /// Whether names have IPv4 addresses only. With `false`, others are known after the next lookup.
+    pub(super) fn set_ipv4_only(&self, only: bool) {
+        let unchanged = self.ipv4_only.load(Ordering::Relaxed) == only;
+        if unchanged || self.ipv4_only.swap(only, Ordering::Relaxed) == only || !only {
+            return;
+        }
+        for name in self.names.read().values() {
+            let known = name.known.borrow().clone();
+            if let Some(known) = known {
+                publish(name, allowed(known.to_vec(), true));
+            }
         }
     }
 
@@ -124,8 +146,9 @@ impl Resolver {
         }
         let (sender, receiver) = mpsc::unbounded_channel();
         let (source, names) = (self.source.clone(), self.names.clone());
+        let ipv4_only = self.ipv4_only.clone();
         let thread = std::thread::Builder::new().name("resolver".to_owned());
-        if let Err(error) = thread.spawn(move || run(source, receiver, names)) {
+        if let Err(error) = thread.spawn(move || run(source, receiver, (names, ipv4_only))) {
             tracing::error!(%error, "cannot start the resolver thread: external names do not resolve");
             return false;
         }
@@ -138,7 +161,11 @@ impl Resolver {
 type Names = Arc<RwLock<HashMap<Arc<str>, Arc<Name>>>>;
 
 /// The thread: a task per name. Ends with the [`Resolver`].
-fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: Names) {
+fn run(
+    source: Source,
+    mut requests: mpsc::UnboundedReceiver<Arc<Name>>,
+    (names, ipv4_only): (Names, Arc<AtomicBool>),
+) {
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -152,13 +179,18 @@ fn run(source: Source, mut requests: mpsc::UnboundedReceiver<Arc<Name>>, names: 
     runtime.block_on(async move {
         let lookup = source();
         while let Some(name) = requests.recv().await {
-            tokio::spawn(follow(lookup.clone(), name, names.clone()));
+            let state = (names.clone(), ipv4_only.clone());
+            tokio::spawn(follow(lookup.clone(), name, state));
         }
     });
 }
 
 /// Resolves `name` again and again while it is used.
-async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
+async fn follow(
+    lookup: Arc<Lookup>,
+    name: Arc<Name>,
+    (names, ipv4_only): (Names, Arc<AtomicBool>),
+) {
     let mut used = Instant::now();
     let mut good_until = used;
     loop {
@@ -168,7 +200,8 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
             Ok(resolution) => {
                 let ttl = resolution.ttl.clamp(SHORTEST, LONGEST);
                 good_until = now + ttl + LAST_GOOD;
-                publish(&name, allowed(resolution.addresses));
+                let only = ipv4_only.load(Ordering::Relaxed);
+                publish(&name, allowed(resolution.addresses, only));
                 ttl
             }
             Err(error) => {
@@ -190,9 +223,10 @@ async fn follow(lookup: Arc<Lookup>, name: Arc<Name>, names: Names) {
 }
 
 /// Names never resolve to this machine, whatever the flags say: the author of a DNS zone is not the operator.
-fn allowed(addresses: Vec<IpAddr>) -> Vec<IpAddr> {
+fn allowed(addresses: Vec<IpAddr>, ipv4_only: bool) -> Vec<IpAddr> {
     addresses
         .into_iter()
+        .filter(|address| address.is_ipv4() || !ipv4_only)
         .filter(|address| address::is_allowed(*address, false))
         .collect()
 }
@@ -210,16 +244,22 @@ fn publish(name: &Name, mut addresses: Vec<IpAddr>) {
 }
 
 /// Looks up by the system's configuration: its name servers, search domains and `ndots`.
-fn system() -> Arc<Lookup> {
-    let resolver = match system_resolver() {
+fn system(ipv4_only: Arc<AtomicBool>) -> Arc<Lookup> {
+    let usable = |strategy| match system_resolver(strategy) {
         Ok(resolver) => Some(resolver),
         Err(error) => {
             tracing::warn!(%error, "unusable resolver configuration: external names do not resolve");
             None
         }
     };
+    let both = usable(LookupIpStrategy::Ipv4thenIpv6);
+    let only = usable(LookupIpStrategy::Ipv4Only);
     Arc::new(move |host| {
-        let resolver = resolver.clone();
+        let resolver = if ipv4_only.load(Ordering::Relaxed) {
+            only.clone()
+        } else {
+            both.clone()
+        };
         Box::pin(async move {
             let resolver = resolver.ok_or_else(|| io::Error::other("no resolver configuration"))?;
             let found = resolver.lookup_ip(&*host).await.map_err(io::Error::other)?;
@@ -234,10 +274,10 @@ fn system() -> Arc<Lookup> {
     })
 }
 
-fn system_resolver() -> io::Result<TokioResolver> {
+fn system_resolver(strategy: LookupIpStrategy) -> io::Result<TokioResolver> {
     let mut builder = TokioResolver::builder_tokio().map_err(io::Error::other)?;
     let options = builder.options_mut();
-    options.ip_strategy = LookupIpStrategy::Ipv4thenIpv6;
+    options.ip_strategy = strategy;
     // As in ingress-nginx, only the DNS resolves names.
     options.use_hosts_file = ResolveHosts::Never;
     options.negative_max_ttl = Some(SHORTEST);
@@ -245,116 +285,4 @@ fn system_resolver() -> io::Result<TokioResolver> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-    use super::*;
-    use std::sync::atomic::AtomicUsize;
-
-    /// Resolves to the addresses of each lookup in turn, then fails.
-    fn scripted(lookup_results: Vec<Vec<&'static str>>, lookups: Arc<AtomicUsize>) -> Arc<Lookup> {
-        Arc::new(move |_| {
-            let turn = lookups.fetch_add(1, Ordering::SeqCst);
-            let addresses = lookup_results
-                .get(turn)
-                .map(|texts| texts.iter().map(|text| text.parse().unwrap()).collect());
-            Box::pin(async move {
-                let addresses = addresses.ok_or_else(|| io::Error::other("no addresses"))?;
-                Ok(Resolution {
-                    addresses,
-                    ttl: Duration::from_secs(5),
-                })
-            })
-        })
-    }
-
-    fn name() -> Arc<Name> {
-        let known = watch::Sender::new(None);
-        Arc::new(Name {
-            host: "db.example".into(),
-            known,
-            used: AtomicBool::new(true),
-        })
-    }
-
-    #[tokio::test]
-    async fn only_the_first_request_waits_for_the_resolution() {
-        let lookups = Arc::new(AtomicUsize::new(0));
-        let resolver = Resolver::new(Arc::new({
-            let lookups = lookups.clone();
-            move || {
-                scripted(
-                    vec![vec!["10.0.0.2", "10.0.0.1", "10.0.0.2"]],
-                    lookups.clone(),
-                )
-            }
-        }));
-        assert_eq!(resolver.known("db.example"), None);
-        let addresses = resolver
-            .addresses(&"db.example".into(), Duration::from_secs(5))
-            .await;
-        assert_eq!(
-            *addresses,
-            [
-                "10.0.0.1".parse::<IpAddr>().unwrap(),
-                "10.0.0.2".parse().unwrap()
-            ]
-        );
-        assert_eq!(resolver.known("db.example"), Some(addresses));
-        assert_eq!(lookups.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test]
-    async fn addresses_of_this_machine_are_dropped() {
-        let resolver = Resolver::new(Arc::new(|| {
-            scripted(
-                vec![vec!["127.0.0.1", "169.254.169.254", "::1"]],
-                Arc::default(),
-            )
-        }));
-        assert!(
-            resolver
-                .addresses(&"evil.example".into(), Duration::from_secs(5))
-                .await
-                .is_empty()
-        );
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_last_good_addresses_serve_for_a_minute() {
-        let lookups = Arc::new(AtomicUsize::new(0));
-        let name = name();
-        let mut known = name.known.subscribe();
-        tokio::spawn(follow(
-            scripted(vec![vec!["10.0.0.1"], vec!["10.0.0.2"]], lookups),
-            name.clone(),
-            Names::default(),
-        ));
-        let start = Instant::now();
-        let first = known
-            .wait_for(Option::is_some)
-            .await
-            .unwrap()
-            .clone()
-            .unwrap();
-        assert_eq!(*first, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
-        known.changed().await.unwrap();
-        assert_eq!(start.elapsed().as_secs(), 5);
-        known.changed().await.unwrap();
-        assert!(known.borrow().as_ref().unwrap().is_empty());
-        assert_eq!(start.elapsed().as_secs(), 5 + 5 + 60);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_name_that_is_not_used_is_forgotten() {
-        let name = name();
-        let names = Names::default();
-        names.write().insert(name.host.clone(), name.clone());
-        follow(
-            scripted(vec![vec!["10.0.0.1"]], Arc::default()),
-            name,
-            names.clone(),
-        )
-        .await;
-        assert!(names.read().is_empty());
-    }
-}
+mod tests;

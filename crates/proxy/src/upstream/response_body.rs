@@ -33,6 +33,9 @@ pub(crate) enum BodyError {
     /// A buffered part could not be read back.
     #[error("cannot read the buffered response")]
     Spool(#[source] std::io::Error),
+    /// The response cannot be compressed.
+    #[error("cannot compress the response")]
+    Compression(#[source] std::io::Error),
 }
 
 /// The response body of an endpoint. Read to its end, it gives the connection back; dropped before, it closes it.

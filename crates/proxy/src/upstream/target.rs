@@ -66,7 +66,9 @@ impl Upstreams {
             Endpoints::None(_) => return Err(CallError::NoEndpoints),
             Endpoints::Addresses(addresses) => Addresses::Listed(addresses),
             Endpoints::Name { host, port } => {
-                let addresses = self.environment.resolver.addresses(host, bound).await;
+                let resolver = &self.environment.resolver;
+                resolver.set_ipv4_only(self.table.get().settings.ipv4_only_names);
+                let addresses = resolver.addresses(host, bound).await;
                 Addresses::Resolved(of_name(state, addresses, *port)?)
             }
         };

@@ -1,7 +1,10 @@
 //! The settings of the whole data plane that differ from the defaults.
 
 use super::facts::{Facts, nets, value};
-use crate::{AccessLogSettings, ClientLimits, ForwardedTrust, PoolSettings, Settings, TlsSettings};
+use crate::{
+    AccessLogSettings, ClientLimits, Compression, ForwardedTrust, PoolSettings, Settings,
+    TlsSettings,
+};
 
 /// Settings that are not their defaults. Destructured in full, so that a new one cannot be forgotten.
 pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
@@ -28,6 +31,10 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         hidden_headers,
         server_tokens,
         backend_server_header,
+        compression,
+        ipv4_only_names,
+        counter_clients,
+        default_type,
         drain,
         health_path,
     } = settings;
@@ -74,9 +81,31 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     }
     facts.holds("server-tokens", *server_tokens);
     facts.holds("backend-server-header", *backend_server_header);
+    if let Some(compression) = compression {
+        compression_facts(compression, &mut facts);
+    }
+    facts.holds("ipv4-only-names", *ipv4_only_names);
+    if *counter_clients != defaults.counter_clients {
+        facts.push(format!("counter-clients {}", nets(counter_clients)));
+    }
+    if *default_type != defaults.default_type {
+        facts.push(format!("default-type {}", value(default_type)));
+    }
     facts.differs("drain", drain, &defaults.drain);
     facts.differs("health-path", health_path, &defaults.health_path);
     facts.list()
+}
+
+fn compression_facts(compression: &Compression, facts: &mut Facts) {
+    let Compression {
+        coders,
+        gzip_disabled,
+    } = compression;
+    for coder in coders.iter() {
+        facts.push(format!("compresses {coder}"));
+    }
+    let disabled = gzip_disabled.as_ref();
+    facts.some("gzip-disabled", disabled.map(crate::Pattern::source));
 }
 
 fn trust(forwarded: &ForwardedTrust, facts: &mut Facts) {
@@ -122,6 +151,7 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
         head,
         header_count,
         http2_streams,
+        worker_connections,
     } = client;
     for (name, time, default) in [
         ("head-timeout", head_timeout, defaults.head_timeout),
@@ -151,6 +181,7 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
         facts.differs(name, size, &default);
     }
     facts.differs("http2-streams", http2_streams, &defaults.http2_streams);
+    facts.some("worker-connections", *worker_connections);
 }
 
 fn tls_facts(tls: &TlsSettings, facts: &mut Facts) {

@@ -32,6 +32,7 @@ pub(crate) const SAMPLES: &[&str] = &[
     "GET, HEAD",
     "x-sample, x-other",
     "192.0.2.0/24",
+    "192.0.2.1",
     "ECDHE-RSA-AES128-GCM-SHA256",
     "X25519",
     "text/sample",

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use headgate_table::{ClientLimits, ForwardedTrust, IpSet, Template};
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
+use super::process;
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
 use crate::ingress::family::proxy::memory;
@@ -55,14 +56,9 @@ keys! { Setting {
     CLIENT_BODY_TIMEOUT: i64 =
         setting("client-body-timeout", types::INT, "60", "Seconds between two reads of a body, then 408.");
     CLIENT_BODY_BUFFER_SIZE: u64 = setting("client-body-buffer-size", types::SIZE, "8k", "Default of the annotation.");
-    DEFAULT_TYPE: String = inert("default-type", "text/html", "No files are served.");
-    BIND_ADDRESS: String =
-        not_yet("bind-address", types::RAW, "", "Addresses to listen on; use the flag --bind-address.");
-    BIND_ADDRESS_IPV4: String = inert("bind-address-ipv4", "", "Computed from bind-address inside ingress-nginx.");
-    BIND_ADDRESS_IPV6: String = inert("bind-address-ipv6", "", "Computed from bind-address inside ingress-nginx.");
-    DISABLE_IPV6: bool =
-        not_yet("disable-ipv6", types::BOOL, "false", "Listens on IPv4 only; use the flag --bind-address.");
-    DISABLE_IPV6_DNS: bool = not_yet("disable-ipv6-dns", types::BOOL, "false", "Queries DNS for IPv4 addresses only.");
+    DEFAULT_TYPE: String =
+        setting("default-type", types::RAW, "text/html",
+            "Content-Type of the health path; that of a backend's response never changes.");
     REUSE_PORT: String = inert("reuse-port", "true", "Every worker has listeners of its own.");
     ENABLE_MULTI_ACCEPT: String = inert("enable-multi-accept", "true", "Workers always accept all pending connections.");
     LIMIT_RATE: i64 = not_yet("limit-rate", types::INT, "0", "Default of the annotation.");
@@ -124,9 +120,17 @@ pub(super) fn limits(source: &mut Source<'_>) -> ClientLimits {
         request_line: large,
         header_field: large,
         head: large.saturating_mul(buffers.number as usize).max(large),
+        worker_connections: process::connections(source),
         http2_streams: source.positive(&HTTP2_MAX_CONCURRENT_STREAMS),
         ..ClientLimits::default()
     }
+}
+
+/// `Content-Type` of responses without content.
+pub(super) fn default_type(source: &mut Source<'_>) -> HeaderValue {
+    let parse = |text: &str| HeaderValue::from_str(text.trim());
+    let own = source.parsed(&DEFAULT_TYPE, parse);
+    own.unwrap_or_else(|| HeaderValue::from_static(DEFAULT_TYPE.row().default))
 }
 
 pub(super) fn http2(source: &Source<'_>) -> bool {

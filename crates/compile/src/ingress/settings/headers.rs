@@ -30,7 +30,7 @@ keys! { Setting {
             "Forwards header fields with underscores in their names; otherwise they are dropped.");
     IGNORE_INVALID_HEADERS: bool =
         setting("ignore-invalid-headers", types::BOOL, "true",
-            "Drops header fields whose names have other characters than letters, digits and hyphens; false forwards them.");
+            "Drops header fields whose names have other characters than letters, digits and hyphens; false forwards them, those with underscores too.");
 } }
 
 /// ConfigMaps with header fields.

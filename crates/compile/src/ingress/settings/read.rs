@@ -101,6 +101,16 @@ impl<'a> Source<'a> {
         self.reader.positive_or_default(key)
     }
 
+    /// A number that `allowed` accepts.
+    pub(super) fn within(
+        &mut self,
+        key: &Key<i64, Setting>,
+        allowed: impl Fn(i64) -> bool,
+        expected: &str,
+    ) -> u32 {
+        self.reader.within(key, allowed, expected)
+    }
+
     /// A status that `allowed` accepts.
     pub(super) fn status(
         &mut self,

@@ -2,7 +2,9 @@
 
 use std::sync::LazyLock;
 
-use super::{client, headers, logs, process, redirects, security, tls, upstream};
+use super::{
+    addresses, client, compression, headers, logs, process, redirects, security, tls, upstream,
+};
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
 use crate::ingress::registry::{Entry, Key, Protection, Support};
@@ -58,13 +60,15 @@ impl<T> Key<T, Setting> {
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[&Setting]; 8] = [
+static GROUPS: [&[&Setting]; 10] = [
     security::ROWS,
     headers::ROWS,
     tls::ROWS,
     redirects::ROWS,
     client::ROWS,
+    addresses::ROWS,
     upstream::ROWS,
+    compression::ROWS,
     logs::ROWS,
     process::ROWS,
 ];

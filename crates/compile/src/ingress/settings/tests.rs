@@ -15,6 +15,9 @@ use crate::ingress::policy;
 use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
+/// Keys that ingress-nginx does not have.
+const OWN_KEYS: [&str; 2] = ["enable-zstd", "zstd-level"];
+
 /// Every key of ingress-nginx 1.15.
 const KEYS: &str = "
 access-log-params access-log-path add-headers allow-backend-server-header allow-cross-namespace-resources
@@ -71,10 +74,10 @@ fn parse(pairs: &[(&str, &str)]) -> (Settings, Vec<Problem>) {
 #[test]
 fn keys_are_complete_and_unique() {
     let names: Vec<&str> = all().map(|entry| entry.name).collect();
-    assert_eq!(names.len(), 196);
+    assert_eq!(names.len(), 196 + OWN_KEYS.len());
     assert_eq!(
         names.into_iter().collect::<BTreeSet<_>>(),
-        KEYS.split_whitespace().collect()
+        KEYS.split_whitespace().chain(OWN_KEYS).collect()
     );
     assert!(all().all(|entry| find(entry.name) == Some(entry)));
     assert_eq!(find("no-such-key"), None);
@@ -167,6 +170,12 @@ fn numbers_out_of_range_keep_the_default() {
         ("client-header-timeout", "0"),
         ("keep-alive-requests", "0"),
         ("proxy-buffer-size", "0"),
+        ("gzip-level", "10"),
+        ("brotli-level", "12"),
+        ("zstd-level", "0"),
+        ("gzip-min-length", "-1"),
+        ("gzip-disable", "("),
+        ("bind-address", "localhost"),
         ("proxy-next-upstream-tries", "-1"),
     ];
     for pair in pairs {
@@ -220,6 +229,38 @@ fn values_are_taken() {
     assert_eq!(settings.access_log.target, LogTarget::Stderr);
     assert!(!settings.data_plane.access_log.enabled);
     assert_eq!(settings.data_plane.drain.as_secs(), 10);
+}
+
+#[test]
+fn only_codings_in_use_reach_the_data_plane() {
+    let codings = |pairs: &[(&str, &str)]| {
+        let compression = parse(pairs).0.data_plane.compression;
+        compression.map_or_else(Vec::new, |compression| {
+            compression.coders.iter().map(ToString::to_string).collect()
+        })
+    };
+    assert_eq!(codings(&[("gzip-level", "5")]), [""; 0]);
+    let types = ("gzip-types", "a/b");
+    assert_eq!(
+        codings(&[("use-gzip", "true"), ("gzip-level", "5"), types]),
+        ["gzip level 5 from 256 a/b,text/html"]
+    );
+    let all = [
+        ("use-gzip", "true"),
+        ("enable-brotli", "true"),
+        ("enable-zstd", "true"),
+        ("brotli-level", "11"),
+        ("brotli-types", "*"),
+        types,
+    ];
+    assert_eq!(
+        codings(&all),
+        [
+            "zstd level 3 from 256 a/b,text/html",
+            "br level 6 from 20 *",
+            "gzip level 1 from 256 a/b,text/html"
+        ]
+    );
 }
 
 #[test]
@@ -308,7 +349,7 @@ fn hostile_values_are_survived() {
 #[test]
 fn the_documentation_has_a_row_for_each() {
     let page = settings_markdown();
-    assert_eq!(page.lines().count(), 198);
+    assert_eq!(page.lines().count(), 200);
     for row in page.lines() {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
     }

@@ -1,4 +1,4 @@
-//! Connections to backends: the defaults of annotations, the connection pool, TCP and UDP, and compression.
+//! Connections to backends: the defaults of annotations, the connection pool, and TCP and UDP.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -15,16 +15,6 @@ use crate::ingress::family::retry::unless_zero;
 use crate::ingress::registry::{Class, NextUpstream, keys, parse_replacement, types};
 
 const DEFAULT_OF: &str = "Default of the annotation.";
-
-const GZIP_TYPES_DEFAULT: &str = "application/atom+xml application/javascript application/x-javascript application/json \
-application/rss+xml application/vnd.ms-fontobject application/x-font-ttf application/x-web-app-manifest+json \
-application/xhtml+xml application/xml font/opentype image/svg+xml image/x-icon text/css text/javascript text/plain \
-text/x-component";
-
-const BROTLI_TYPES_DEFAULT: &str = "application/xml+rss application/atom+xml application/javascript application/x-javascript \
-application/json application/rss+xml application/vnd.ms-fontobject application/x-font-ttf \
-application/x-web-app-manifest+json application/xhtml+xml application/xml font/opentype image/svg+xml image/x-icon \
-text/css text/javascript text/plain text/x-component";
 
 keys! { Setting {
     PROXY_CONNECT_TIMEOUT: i64 = setting("proxy-connect-timeout", types::INT, "5", DEFAULT_OF);
@@ -60,7 +50,7 @@ keys! { Setting {
         setting("upstream-keepalive-timeout", types::INT, "60", "Seconds an idle connection is kept.");
     UPSTREAM_KEEPALIVE_REQUESTS: i64 =
         setting("upstream-keepalive-requests", types::INT, "10000", "Requests on one connection.");
-    GRPC_BUFFER_SIZE_KB: String = inert("grpc-buffer-size-kb", "0", "gRPC streams; there is no such buffer.");
+    GRPC_BUFFER_SIZE_KB: String = inert("grpc-buffer-size-kb", "0", "Messages are streamed; proxy-buffer-size limits the head of a response.");
     UPSTREAM_HASH_BY: String = inert("upstream-hash-by", "", "Has no effect in ingress-nginx either.");
     UPSTREAM_HASH_BY_SUBSET: String = inert("upstream-hash-by-subset", "", "Has no effect in ingress-nginx either.");
     UPSTREAM_HASH_BY_SUBSET_SIZE: String =
@@ -77,15 +67,6 @@ keys! { Setting {
         not_yet("proxy-stream-next-upstream-tries", types::INT, "3", "Maximum attempts.");
     PROXY_STREAM_RESPONSES: i64 =
         not_yet("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
-    USE_GZIP: bool = not_yet("use-gzip", types::BOOL, "false", "Compresses responses.");
-    GZIP_LEVEL: i64 = not_yet("gzip-level", types::INT, "1", "Compression level.");
-    GZIP_MIN_LENGTH: i64 = not_yet("gzip-min-length", types::INT, "256", "Minimum length of a compressed response.");
-    GZIP_DISABLE: String = not_yet("gzip-disable", types::RAW, "", "User agents whose responses are not compressed.");
-    GZIP_TYPES: String = not_yet("gzip-types", types::RAW, GZIP_TYPES_DEFAULT, "Content types that are compressed.");
-    ENABLE_BROTLI: bool = not_yet("enable-brotli", types::BOOL, "false", "Compresses responses with brotli.");
-    BROTLI_LEVEL: i64 = not_yet("brotli-level", types::INT, "4", "Compression level.");
-    BROTLI_MIN_LENGTH: i64 = not_yet("brotli-min-length", types::INT, "20", "Minimum length of a compressed response.");
-    BROTLI_TYPES: String = not_yet("brotli-types", types::RAW, BROTLI_TYPES_DEFAULT, "Content types that are compressed.");
 } }
 
 /// Defaults of annotations about backends.

@@ -267,6 +267,7 @@ pub(crate) fn config() -> Config {
         metrics_per_host: true,
         metrics_per_undefined_host: false,
         status_classes: false,
+        excluded_metrics: Vec::new(),
     }
 }
 

@@ -107,6 +107,19 @@ fn underscored_names_pass_if_configured_unless_spoofable() {
 }
 
 #[test]
+fn other_names_pass_if_configured_unless_spoofable() {
+    let sample = || {
+        Sample::new("GET", "/")
+            .header("x.dotted", "1")
+            .header("x_any", "1")
+            .header("x_forwarded_for", "6")
+    };
+    assert_eq!(head(&sample(), &[]), "");
+    let passing = sample().settings(|settings| settings.invalid_headers = true);
+    assert_eq!(head(&passing, &[]), "x.dotted=1|x_any=1");
+}
+
+#[test]
 fn connection_cannot_list_fields_of_the_proxy() {
     let sample = Sample::new("GET", "/")
         .header("connection", "x-forwarded-for, x-real-ip, host, x-mine")
