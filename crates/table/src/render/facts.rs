@@ -119,11 +119,18 @@ fn external_auth(service: &ExternalAuth, facts: &mut Facts) {
     ));
     facts.some("auth-method", service.method.as_ref());
     facts.some("auth-redirect", service.redirect.as_ref());
-    facts.some(
-        "sign-in",
-        service.sign_in.as_ref().map(|sign_in| &sign_in.url),
-    );
-    facts.some("auth-cache", service.cache.as_ref().map(|cache| &cache.key));
+    if let Some(sign_in) = &service.sign_in {
+        let parameter = sign_in.parameter.as_deref().unwrap_or_default();
+        facts.push(format!("sign-in {}{parameter}", sign_in.url));
+    }
+    if let Some(cache) = &service.cache {
+        facts.push(format!("auth-cache {}", cache.key));
+        for rule in cache.rules.iter() {
+            let statuses = rule.statuses.iter().map(|status| status.as_str());
+            let statuses: Vec<&str> = statuses.collect();
+            facts.push(format!("keeps {} {:?}", statuses.join(","), rule.lifetime));
+        }
+    }
     for (name, _) in service.request_fields.iter() {
         facts.push(format!("auth-request-field {name}"));
     }

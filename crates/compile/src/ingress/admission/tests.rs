@@ -446,7 +446,7 @@ fn warnings_name_annotations_without_effect() {
                 "s/a a.example proxy-body-sise=1m",
                 &format!("ok\n{prefix}proxy-body-sise]: unknown annotation; ignored"),
             ),
-            ("s/a a.example auth-url=http://auth.example/", "ok\n*"),
+            ("s/a a.example auth-url=auth.example", "ok\n*"),
             ("s/a a.example rewrite-target=/$", "ok*"),
             (
                 "s/a a.example canary=true canary-by-header=x canary-by-header-pattern=(",

@@ -51,7 +51,7 @@ keys! { Annotation {
     AUTH_REQUEST_REDIRECT: String =
         annotation("auth-request-redirect", types::spaced(Class::Url),
             "X-Auth-Request-Redirect of the request to auth-url.")
-            .setting(&settings::security::GLOBAL_AUTH_REQUEST_REDIRECT).default("$request_uri").risk(Risk::Medium)
+            .setting(&settings::security::GLOBAL_AUTH_REQUEST_REDIRECT).risk(Risk::Medium)
             .closes();
     AUTH_CACHE_KEY: String =
         annotation("auth-cache-key", types::spaced(Class::Variables), "Caches responses of auth-url under this key.")

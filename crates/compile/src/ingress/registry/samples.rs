@@ -38,6 +38,7 @@ pub(crate) const SAMPLES: &[&str] = &[
     "text/sample",
     "$host",
     "low",
+    "POST",
     "/dev/stderr",
     "s/sample",
     "warn",

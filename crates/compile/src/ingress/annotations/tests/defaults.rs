@@ -51,6 +51,15 @@ fn beside(name: &str) -> Pairs<'static> {
             ("canary-weight", "10"),
             ("affinity", "cookie"),
         ],
+        "auth-always-set-cookie" => &[("auth-url", "http://auth.example/")],
+        "auth-cache-duration" => &[
+            ("auth-url", "http://auth.example/"),
+            ("auth-cache-key", "$host"),
+        ],
+        "auth-signin-redirect-param" => &[
+            ("auth-url", "http://auth.example/"),
+            ("auth-signin", "https://auth.example/"),
+        ],
         "auth-secret-type" => &[("auth-type", "basic"), ("auth-secret", "users")],
         "canary-weight" => &[("canary", "true")],
         "canary-weight-total" => &[("canary", "true"), ("canary-weight", "10")],

@@ -84,7 +84,7 @@ fn the_first_reason_is_kept() {
     let parsed = parse(&[
         ("auth-type", "basic"),
         ("allowlist-source-range", "x"),
-        ("auth-url", "http://a/"),
+        ("auth-url", "a"),
     ]);
     let reason = parsed.denied.clone().unwrap().reason;
     assert_eq!(
@@ -585,7 +585,7 @@ fn unhonoured_protection_closes_when_switched_on() {
     let closing = [
         ("auth-type", "basic"),
         ("auth-secret", "a b"),
-        ("auth-url", "http://auth.example/check"),
+        ("auth-url", "auth.example/check"),
         ("enable-modsecurity", "true"),
         ("enable-modsecurity", "maybe"),
     ];
