@@ -255,7 +255,7 @@ impl ParsedIngress {
 }
 
 /// The consequence for an object that is refused as a whole.
-const REFUSED: &str = "the object is refused and its last good version stays in service";
+const REFUSED: &str = "the object is refused; its last good version stays in service, and without one it is not served";
 
 struct Findings {
     name: Name,

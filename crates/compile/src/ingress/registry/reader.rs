@@ -168,8 +168,9 @@ impl<R: AsRef<Entry>> Reader<R> {
     pub(crate) fn refuse(&mut self, name: &str, reason: &str) {
         self.refused
             .get_or_insert_with(|| format!("{name}: {reason}"));
-        let message =
-            format!("{reason}; the object is refused and its last good version stays in service");
+        let message = format!(
+            "{reason}; the object is refused; its last good version stays in service, and without one it is not served"
+        );
         self.report(name, Severity::Error, message);
     }
 
