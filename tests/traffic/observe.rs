@@ -182,7 +182,7 @@ fn log_format_escape_json_makes_json_of_every_request() {
     assert_eq!((&value["u"], &value["uri"]), (&"".into(), &"/json".into()));
     assert_eq!(
         (&value["status"], &value["ns"]),
-        (&200.into(), &"default".into())
+        (&200.into(), &"shop".into())
     );
 }
 

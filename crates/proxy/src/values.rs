@@ -2,7 +2,7 @@
 
 mod user;
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, LazyLock};
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 pub(crate) use self::user::of as basic_user;
 use crate::geo::Locations;
-use crate::tls::ClientIdentity;
+use crate::tls::TlsFacts;
 
 /// What variables read of a client connection.
 #[derive(Clone)]
@@ -32,25 +32,6 @@ pub(crate) struct ConnectionFacts {
     pub(crate) locations: Option<Arc<Locations>>,
 }
 
-/// The result of the handshake, for the log.
-#[derive(Clone)]
-pub(crate) struct TlsFacts {
-    /// Server name, lower-case and without final dot.
-    pub(crate) server_name: Option<Arc<str>>,
-    /// The server name is that of a host, not one that only the catch-all serves.
-    pub(crate) is_known: bool,
-    /// The client, if its certificate was requested.
-    pub(crate) client: Option<Arc<ClientIdentity>>,
-    /// Such as `TLSv1.3`.
-    pub(crate) protocol: &'static str,
-    /// Cipher suite by its OpenSSL name.
-    pub(crate) cipher: &'static str,
-    /// A session was resumed.
-    pub(crate) resumed: bool,
-    /// The protocol that ALPN chose; empty for none.
-    pub(crate) alpn: &'static str,
-}
-
 /// Addresses of a PROXY header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Proxied {
@@ -58,13 +39,6 @@ pub(crate) struct Proxied {
     pub(crate) source: SocketAddr,
     /// The address that the client connected to.
     pub(crate) destination: SocketAddr,
-}
-
-impl fmt::Debug for TlsFacts {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.server_name.as_deref().unwrap_or("no server name");
-        write!(f, "{} {name}", self.protocol)
-    }
 }
 
 /// Appends the value of `variable` if it is one of these; `connection` is `None` only in tests.

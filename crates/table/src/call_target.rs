@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{RoutingTable, Upstream, UpstreamKey};
+use crate::{Upstream, UpstreamKey};
 
 /// Where a request of the process itself goes.
 #[derive(Clone, Debug)]
@@ -19,14 +19,6 @@ impl CallTarget {
         match self {
             Self::Upstream(key) => key,
             Self::Fixed(upstream) => &upstream.key,
-        }
-    }
-
-    /// The upstream in `table`.
-    pub fn upstream<'t>(&'t self, table: &'t RoutingTable) -> Option<&'t Arc<Upstream>> {
-        match self {
-            Self::Upstream(key) => table.upstream(key),
-            Self::Fixed(upstream) => Some(upstream),
         }
     }
 }

@@ -30,6 +30,7 @@ mod slot;
 mod split;
 mod table;
 mod template;
+mod transport;
 mod upstream;
 
 #[cfg(test)]
@@ -49,10 +50,10 @@ pub use listener::{
 pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, AuthCache, Authentication, BackendProtocol, BasicUsers, CacheRule,
-    ConnectionHeader, Cors, Credentials, DigestUsers, ExternalAuth, Forwarding, HashFormat,
-    HttpVersion, HttpsRedirect, Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect,
-    ReplaceRule, Retry, RetryOn, Satisfy, SignIn, UpstreamTls, Users,
+    AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
+    Credentials, DigestUsers, ExternalAuth, Forwarding, HashFormat, HttpVersion, HttpsRedirect,
+    Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule, Retry, RetryOn,
+    Satisfy, SignIn, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
@@ -72,6 +73,7 @@ pub use template::{
     FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError, TlsVariable,
     UpstreamVariable, Variable,
 };
+pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };

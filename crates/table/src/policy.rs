@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use headgate_limit::Quota;
 use http::{HeaderName, HeaderValue, StatusCode};
-use rustls_pki_types::CertificateDer;
 
 pub use self::access::{AccessRules, Satisfy};
 pub use self::authentication::Authentication;
@@ -19,7 +18,7 @@ pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
-use crate::{Certificate, FieldTemplate, IpSet, Slot};
+use crate::{FieldTemplate, IpSet, Slot};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -265,38 +264,6 @@ pub struct ReplaceRule {
     pub to: String,
 }
 
-/// Protocol of an upstream's endpoints.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum BackendProtocol {
-    /// HTTP/1.1 in plain text.
-    #[default]
-    Http,
-    /// HTTP/1.1 over TLS.
-    Https,
-    /// The scheme of the client: TLS for https, plain text for http.
-    AutoHttp,
-    /// gRPC: HTTP/2 in plain text.
-    Grpc,
-    /// gRPC over TLS.
-    Grpcs,
-}
-
-impl BackendProtocol {
-    /// Whether requests use HTTP/2.
-    pub fn is_grpc(self) -> bool {
-        matches!(self, Self::Grpc | Self::Grpcs)
-    }
-
-    /// Whether connections to endpoints use TLS, given whether the client's request came over https.
-    pub fn tls(self, client_https: bool) -> bool {
-        match self {
-            Self::Http | Self::Grpc => false,
-            Self::Https | Self::Grpcs => true,
-            Self::AutoHttp => client_https,
-        }
-    }
-}
-
 /// HTTP/1 version of requests to endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HttpVersion {
@@ -371,36 +338,5 @@ impl RetryOn {
             504 => self.http_504,
             _ => false,
         }
-    }
-}
-
-/// TLS towards endpoints (`proxy-ssl-*`).
-#[derive(Clone, Debug)]
-pub struct UpstreamTls {
-    /// Identity for pooling: connections of different identities are never shared.
-    pub id: Arc<str>,
-    /// Client certificate.
-    pub client: Option<Arc<Certificate>>,
-    /// Trusted authorities; needed when `verify` is set.
-    pub authorities: Arc<[CertificateDer<'static>]>,
-    /// Verify the endpoint's certificate against `authorities` and `name`.
-    pub verify: bool,
-    /// Maximum number of certificates above the endpoint's.
-    pub verify_depth: u8,
-    /// Send SNI.
-    pub server_name: bool,
-    /// Name for SNI and verification; `None`: the upstream's log name.
-    pub name: Option<Arc<str>>,
-    /// Offer TLS 1.2.
-    pub tls12: bool,
-    /// Offer TLS 1.3.
-    pub tls13: bool,
-    /// Run-time state: the client configuration built from this.
-    pub slot: Slot,
-}
-
-impl PartialEq for UpstreamTls {
-    fn eq(&self, other: &Self) -> bool {
-        self.id == other.id
     }
 }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{Listener, Settings, SharedMap, Upstream, UpstreamKey, VirtualHosts};
+use crate::{CallTarget, Listener, Settings, SharedMap, Upstream, UpstreamKey, VirtualHosts};
 
 /// Everything that the data plane serves from. Immutable once published.
 #[derive(Clone)]
@@ -56,6 +56,14 @@ impl RoutingTable {
             }
         }
         universes
+    }
+
+    /// The upstream of `target`; `None` if it is not in the table.
+    pub fn target<'t>(&'t self, target: &'t CallTarget) -> Option<&'t Arc<Upstream>> {
+        match target {
+            CallTarget::Upstream(key) => self.upstream(key),
+            CallTarget::Fixed(upstream) => Some(upstream),
+        }
     }
 
     /// The upstream under `key`.

@@ -139,8 +139,10 @@ mod tests {
     use super::*;
 
     fn names<T>(parsed: &Parsed<T>) -> Vec<String> {
-        let text = |name: &Box<[u8]>| String::from_utf8(name.to_vec()).unwrap();
-        parsed.users.keys().map(text).collect()
+        let names = parsed.users.keys();
+        names
+            .map(|name| String::from_utf8(name.to_vec()).unwrap())
+            .collect()
     }
 
     fn unusable<T>(parsed: &Parsed<T>) -> Vec<(usize, Reason)> {

@@ -48,10 +48,10 @@ fn stretch(round: u32, last: [u8; 16], (salt, password): (&[u8], &[u8])) -> [u8;
     let is_odd = round & 1 == 1;
     let mut hash = Md5::new();
     hash.update(if is_odd { password } else { &last });
-    if round % 3 != 0 {
+    if !round.is_multiple_of(3) {
         hash.update(salt);
     }
-    if round % 7 != 0 {
+    if !round.is_multiple_of(7) {
         hash.update(password);
     }
     hash.update(if is_odd { &last } else { password });

@@ -35,7 +35,13 @@ async fn all(
 ) -> Result<(), LocalResponse> {
     addresses(context)?;
     if let Some(users) = &authentication.credentials {
-        credentials::check(exchange, context, users).await?;
+        let checked = credentials::check(exchange, context, users).await;
+        checked.map_err(|response| match (&response, &authentication.external) {
+            (LocalResponse::Unauthorized { .. }, Some(service)) => {
+                external_auth::or_sign_in(response, service, context)
+            }
+            _ => response,
+        })?;
     }
     match &authentication.external {
         None => Ok(()),

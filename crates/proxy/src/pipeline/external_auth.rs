@@ -15,8 +15,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::exchange::Exchange;
 use super::upstream_head::{address, forwarded_for};
-use super::{hop_by_hop, redirect, spoofable_headers};
+use super::{clients, hop_by_hop, redirect, spoofable_headers};
 use crate::auth_cache::{Key, Lookup, Pending, Verdict};
+use crate::record::Record;
 use crate::request::Context;
 use crate::respond::LocalResponse;
 use crate::upstream::{Attempts, Call, CallError, CallOptions, Payload, UpstreamBody};
@@ -79,15 +80,28 @@ pub(super) async fn check(
             exchange.granted = granted(service, &verdict);
             Ok(())
         }
-        StatusCode::UNAUTHORIZED => Err(match &service.sign_in {
-            Some(sign_in) => redirect::to_location(StatusCode::FOUND, location(sign_in, context)),
-            None => match verdict.challenge.clone() {
+        StatusCode::UNAUTHORIZED => Err(or_sign_in(
+            match verdict.challenge.clone() {
                 Some(challenge) => LocalResponse::Unauthorized { challenge },
                 None => LocalResponse::Page(StatusCode::UNAUTHORIZED),
             },
-        }),
+            service,
+            context,
+        )),
         StatusCode::FORBIDDEN => Err(LocalResponse::Page(StatusCode::FORBIDDEN)),
         _ => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
+    }
+}
+
+/// The sign-in page instead of a 401 response, whichever check it is from.
+pub(super) fn or_sign_in(
+    response: LocalResponse,
+    service: &ExternalAuth,
+    context: &Context<'_>,
+) -> LocalResponse {
+    match &service.sign_in {
+        Some(sign_in) => redirect::to_location(StatusCode::FOUND, location(sign_in, context)),
+        None => response,
     }
 }
 
@@ -189,21 +203,36 @@ impl Subrequest<'_, '_> {
     async fn send(&self) -> Result<(Verdict, Option<Duration>), CallError> {
         let exchange = self.exchange;
         let upstreams = &exchange.downstream.worker.upstreams;
-        let upstream = self.service.target.upstream(exchange.table);
+        let upstream = exchange.table.target(&self.service.target);
         let upstream = upstream.ok_or(CallError::NoEndpoints)?;
         let options = CallOptions {
             response_head_limit: self.context.route.policy.forwarding.response_head_limit,
             ..CallOptions::of(&Forwarding::default(), upstream, false)
         };
+        let head = self.head()?;
+        let record = exchange.settings().access_log.subrequests.then(|| Record {
+            request_id: self.context.request_id().cloned(),
+            route: exchange.record.route.clone(),
+            host: exchange.record.host.clone(),
+            upstream: Some(upstream.log_name.clone()),
+            ..Record::new(&head, self.context.client())
+        });
         let call = Call {
             target: upstreams.target(upstream, options.connect_timeout).await?,
-            head: self.head()?,
+            head,
             body: Payload::empty(),
             options,
             pool: &exchange.settings().pool,
             input: self.context,
         };
-        let reply = upstreams.call(call, &mut Attempts::default()).await?;
+        let mut attempts = Attempts::default();
+        let reply = upstreams.call(call, &mut attempts).await;
+        if let Some(mut record) = record {
+            record.attempts = attempts;
+            record.status = reply.as_ref().ok().map(|reply| reply.response.status());
+            exchange.downstream.worker.telemetry.log_subrequest(&record);
+        }
+        let reply = reply?;
         let (head, body) = reply.response.into_parts();
         let response = Response::from_parts(head, ());
         let lifetime = lifetime(response.headers());
@@ -251,6 +280,7 @@ impl Subrequest<'_, '_> {
             let scheme = HeaderValue::from_static(parsed.client.scheme.as_str());
             headers.insert(X_SCHEME, scheme);
         }
+        clients::describe(context, &mut headers);
         self.configured(&mut headers);
         let path = self.path(&self.service.path)?;
         let (mut head, ()) = Request::new(()).into_parts();

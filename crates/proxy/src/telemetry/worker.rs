@@ -142,10 +142,6 @@ impl WorkerTelemetry {
 
     /// Logs a request that was made on behalf of another, such as one to an authentication service, if settings say so. It
     /// counts in no metric.
-    #[expect(
-        dead_code,
-        reason = "requests to authentication services are not made yet"
-    )]
     pub(crate) fn log_subrequest(&self, record: &Record) {
         let table = self.table.get();
         let settings = &table.settings.access_log;

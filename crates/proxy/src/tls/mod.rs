@@ -2,12 +2,14 @@
 
 mod ciphers;
 mod clients;
+mod facts;
 mod name;
 mod server;
 mod sessions;
 mod tickets;
 mod verify;
 
-pub(crate) use clients::{ClientCertificate, ClientIdentity};
+pub(crate) use self::facts::TlsFacts;
+pub(crate) use clients::ClientCertificate;
 pub(crate) use server::{canonical, handshake};
 pub(crate) use verify::Verdict;
