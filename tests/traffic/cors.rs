@@ -26,7 +26,7 @@ fn cors_allows_every_origin_by_default() {
         .has("access-control-max-age", "1728000")
         .has("access-control-expose-headers", None)
         // RFC 9110 8.6 forbids the `Content-Length: 0` that nginx adds.
-        .has("content-type", "text/plain charset=UTF-8");
+        .has("content-type", None);
     assert_eq!(web.requests(), 0, "the proxy responds to preflights");
     Request::get("/")
         .send(program.http())

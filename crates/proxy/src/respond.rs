@@ -89,14 +89,7 @@ impl LocalResponse {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
                 response
             }
-            Self::Preflight => {
-                let mut response = bare(StatusCode::NO_CONTENT, settings);
-                response.headers_mut().insert(
-                    CONTENT_TYPE,
-                    HeaderValue::from_static("text/plain charset=UTF-8"),
-                );
-                response
-            }
+            Self::Preflight => bare(StatusCode::NO_CONTENT, settings),
             Self::Healthy => {
                 let mut response = bare(StatusCode::OK, settings);
                 response
@@ -410,10 +403,7 @@ mod tests {
 
         let preflight = LocalResponse::Preflight.response(&settings, Version::HTTP_11);
         assert_eq!(preflight.status(), 204);
-        assert_eq!(
-            preflight.headers().get(CONTENT_TYPE).unwrap(),
-            "text/plain charset=UTF-8"
-        );
+        assert!(preflight.headers().is_empty());
         assert_eq!(
             LocalResponse::Healthy
                 .response(&settings, Version::HTTP_11)
