@@ -7,6 +7,7 @@ from ingress-nginx by choice; all others hold for both.
 import base64
 import json
 import os
+import random
 import re
 import shutil
 import subprocess
@@ -400,10 +401,12 @@ def names_of(certificate):
 
 
 def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
+    """Ports below those that the system gives to clients and backends, which would take a free one before the program does."""
+    first, last = 20000, 32000
+    ports = []
+    while len(ports) < count:
+        port = random.randrange(first, last)
+        with socket.socket() as probe:
+            if port not in ports and probe.connect_ex(("127.0.0.1", port)) != 0:
+                ports.append(port)
     return ports

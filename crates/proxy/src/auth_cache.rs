@@ -4,10 +4,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use aws_lc_rs::hmac;
 use http::{HeaderName, HeaderValue, StatusCode};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+
+use crate::keyed_hash::{Digest, HashKey};
 
 /// Parts of the cache, so that workers rarely wait for each other.
 const SHARDS: usize = 16;
@@ -17,7 +18,7 @@ const ENTRIES: usize = 2048;
 const BYTES: usize = 2 << 20;
 
 /// A keyed hash of what a response is kept under.
-pub(crate) type Key = [u8; 32];
+pub(crate) type Key = Digest;
 
 /// What a service responded, as far as it matters.
 #[derive(Debug)]
@@ -33,8 +34,7 @@ pub(crate) struct Verdict {
 
 /// The responses that all workers share.
 pub(crate) struct AuthCache {
-    /// Random for each process: clients cannot choose keys that fall together.
-    key: hmac::Key,
+    key: HashKey,
     shards: [Mutex<Shard>; SHARDS],
 }
 
@@ -76,26 +76,15 @@ pub(crate) struct Pending<'c> {
 
 impl AuthCache {
     pub(crate) fn new() -> Self {
-        let mut key = [0; 32];
-        aws_lc_rs::rand::fill(&mut key).expect("the system has randomness, which TLS needs too");
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &key),
+            key: HashKey::random(),
             shards: Default::default(),
         }
     }
 
     /// The keyed hash of `parts`, each preceded by its length.
     pub(crate) fn key(&self, parts: &[&[u8]]) -> Key {
-        let mut context = hmac::Context::with_key(&self.key);
-        for part in parts {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut key = [0; 32];
-        for (to, from) in key.iter_mut().zip(context.sign().as_ref()) {
-            *to = *from;
-        }
-        key
+        self.key.hash(parts)
     }
 
     /// The response under `key`, or what to do for one.
@@ -232,13 +221,6 @@ mod tests {
         drop(pending);
         assert!(waiting.has_changed().is_err(), "the channel is closed");
         drop(send(&cache, key, now));
-    }
-
-    #[test]
-    fn parts_of_keys_do_not_run_together() {
-        let cache = AuthCache::new();
-        assert_ne!(cache.key(&[b"ab", b"c"]), cache.key(&[b"a", b"bc"]));
-        assert_ne!(AuthCache::new().key(&[b"a"]), cache.key(&[b"a"]));
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod details;
 mod downstream;
 mod drain;
 mod geo;
+mod keyed_hash;
 mod listen;
 mod open_listener;
 mod passwords;

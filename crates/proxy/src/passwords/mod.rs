@@ -15,7 +15,6 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::Instant;
 
-use aws_lc_rs::hmac;
 use headgate_table::{BasicUsers, Credentials, PasswordHash, Users};
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -23,6 +22,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::hash::equal;
 use self::results::Results;
+use crate::keyed_hash::{Digest, HashKey};
 
 /// Verifications that may wait; beyond, requests get 503. With bcrypt of cost 10 the last one waits for about two seconds.
 const QUEUE: usize = 64;
@@ -30,12 +30,12 @@ const QUEUE: usize = 64;
 const SHARDS: usize = 16;
 
 /// A keyed hash of a client's credentials and of the users that they are checked against.
-pub(crate) type Key = [u8; 32];
+pub(crate) type Key = Digest;
 
 /// The verifier of a process.
 pub(crate) struct Passwords {
     /// Random for each process: results cannot be predicted or compared with others.
-    key: hmac::Key,
+    key: HashKey,
     shards: Arc<Shards>,
     /// To the threads, which start with the first slow verification.
     queue: OnceLock<Option<SyncSender<Job>>>,
@@ -79,10 +79,8 @@ struct Job {
 impl Passwords {
     /// A verifier for a process with `workers` threads that serve requests.
     pub(crate) fn new(workers: usize) -> Self {
-        let mut key = Zeroizing::new([0; 32]);
-        aws_lc_rs::rand::fill(&mut *key).expect("the system has randomness, which TLS needs too");
         Self {
-            key: hmac::Key::new(hmac::HMAC_SHA256, &*key),
+            key: HashKey::random(),
             shards: Arc::default(),
             queue: OnceLock::new(),
             threads: workers.div_ceil(2),
@@ -91,7 +89,7 @@ impl Passwords {
 
     /// The keyed hash of `parts`, each preceded by its length.
     pub(crate) fn key(&self, parts: &[&[u8]]) -> Key {
-        keyed(&self.key, parts)
+        self.key.hash(parts)
     }
 
     /// The result of a former verification.
@@ -177,20 +175,6 @@ impl Verdict {
             Self::Refused
         }
     }
-}
-
-/// The keyed hash of `parts`, each preceded by its length.
-pub(crate) fn keyed(key: &hmac::Key, parts: &[&[u8]]) -> Key {
-    let mut context = hmac::Context::with_key(key);
-    for part in parts {
-        context.update(&(part.len() as u64).to_be_bytes());
-        context.update(part);
-    }
-    let mut out = [0; 32];
-    for (to, from) in out.iter_mut().zip(context.sign().as_ref()) {
-        *to = *from;
-    }
-    out
 }
 
 fn shard<'s>(shards: &'s Shards, key: &Key) -> &'s Mutex<Shard> {

@@ -7,7 +7,6 @@
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_lc_rs::hmac;
 use headgate_table::{Credentials, DigestUsers};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
@@ -15,7 +14,8 @@ use md5::{Digest as _, Md5};
 
 use self::fields::Fields;
 use super::exchange::Exchange;
-use crate::passwords::{Passwords, equal, keyed};
+use crate::keyed_hash::HashKey;
+use crate::passwords::{Passwords, equal};
 use crate::request::Context;
 use crate::respond::LocalResponse;
 
@@ -155,7 +155,7 @@ impl Nonces<'_> {
             time.as_bytes(),
         ];
         let signature = match &self.users.nonce_key {
-            Some(key) => keyed(&hmac::Key::new(hmac::HMAC_SHA256, &key.0), &parts),
+            Some(key) => HashKey::new(&key.0).hash(&parts),
             None => self.passwords.key(&parts),
         };
         time + &hex(signature.get(..SIGNATURE).unwrap_or_default())

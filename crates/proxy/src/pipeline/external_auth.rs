@@ -14,7 +14,7 @@ use http_body_util::BodyExt as _;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::exchange::Exchange;
-use super::upstream_head::{address, forwarded_for};
+use super::upstream_head::{address, full_forwarded_for};
 use super::{clients, hop_by_hop, redirect, spoofable_headers};
 use crate::auth_cache::{Key, Lookup, Pending, Verdict};
 use crate::record::Record;
@@ -268,8 +268,14 @@ impl Subrequest<'_, '_> {
             target.method.as_str().as_bytes(),
         );
         headers.insert(X_SENT_FROM, SENDER);
-        put(&mut headers, X_REAL_IP, address(context.client()));
-        put(&mut headers, X_FORWARDED_FOR, forwarded_for(context));
+        let client = address(context.client());
+        let list = full_forwarded_for(context);
+        put(
+            &mut headers,
+            X_FORWARDED_FOR,
+            list.or_else(|| client.clone()),
+        );
+        put(&mut headers, X_REAL_IP, client);
         put(&mut headers, X_REQUEST_ID, context.request_id().cloned());
         let redirect = self.service.redirect.as_ref();
         let redirect = redirect.map(|redirect| context.expand(redirect, None));

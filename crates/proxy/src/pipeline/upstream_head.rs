@@ -105,16 +105,10 @@ struct ProxyFields {
 impl ProxyFields {
     fn of(context: &Context<'_>) -> Self {
         let trust = &context.settings.forwarded;
-        let original_forwarded_for = listed(&context.headers, &trust.for_header);
-        let append = trust.use_forwarded_headers && trust.append;
-        let forwarded_for = original_forwarded_for
-            .as_ref()
-            .filter(|_| append)
-            .and_then(|list| appended(list, context));
         let configured = context.settings.request_headers.iter();
         Self {
-            forwarded_for,
-            original_forwarded_for,
+            forwarded_for: full_forwarded_for(context),
+            original_forwarded_for: listed(&context.headers, &trust.for_header),
             original_forwarded_host: listed(&context.headers, &trust.host_header),
             host: context
                 .route
@@ -198,13 +192,12 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
     };
 }
 
-/// `X-Forwarded-For`: the client, or the received list with the peer.
-pub(super) fn forwarded_for(context: &Context<'_>) -> Option<HeaderValue> {
+/// The value of `X-Forwarded-For` if settings keep the received list; otherwise it is the client.
+pub(super) fn full_forwarded_for(context: &Context<'_>) -> Option<HeaderValue> {
     let trust = &context.settings.forwarded;
     let append = trust.use_forwarded_headers && trust.append;
     let list = listed(&context.headers, &trust.for_header).filter(|_| append);
-    let full = list.and_then(|list| appended(&list, context));
-    full.or_else(|| address(context.client()))
+    list.and_then(|list| appended(&list, context))
 }
 
 /// The received list with the peer appended.

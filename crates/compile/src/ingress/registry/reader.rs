@@ -306,13 +306,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         key: &Key<String, R>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
-        match parse(self.text(key)?) {
-            Ok(value) => Some(value),
-            Err(error) => {
-                self.reject(key, OnInvalid::Ignore, &error.to_string());
-                None
-            }
-        }
+        self.parsed_or(OnInvalid::Ignore, key, parse)
     }
 
     /// The parsed text; an invalid one closes the routes.
@@ -321,10 +315,19 @@ impl<R: AsRef<Entry>> Reader<R> {
         key: &Key<String, R>,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Option<T> {
+        self.parsed_or(OnInvalid::Close, key, parse)
+    }
+
+    fn parsed_or<T, E: Display>(
+        &mut self,
+        on_invalid: OnInvalid,
+        key: &Key<String, R>,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Option<T> {
         match parse(self.text(key)?) {
             Ok(value) => Some(value),
             Err(error) => {
-                self.reject(key, OnInvalid::Close, &error.to_string());
+                self.reject(key, on_invalid, &error.to_string());
                 None
             }
         }
