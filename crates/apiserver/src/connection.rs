@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -39,13 +40,19 @@ pub(crate) fn listen(socket: Socket) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves connections until it is dropped, which closes them all.
-pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Option<TlsAcceptor>) {
+/// Serves connections until `stopped` is ready. Afterwards all are closed and no request is recorded.
+pub(crate) async fn accept(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             Some(_) = connections.join_next() => continue,
+            _ = &mut stopped => break,
         };
         let Ok((stream, _)) = accepted else {
             tokio::task::yield_now().await;
@@ -65,6 +72,8 @@ pub(crate) async fn accept(shared: Arc<Shared>, listener: TcpListener, tls: Opti
             }
         });
     }
+    // An aborted task may still be running on another thread: wait for its end.
+    connections.shutdown().await;
 }
 
 async fn connection(shared: Arc<Shared>, stream: impl AsyncRead + AsyncWrite + Unpin) {

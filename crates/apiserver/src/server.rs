@@ -10,6 +10,7 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use socket2::Socket;
 use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
@@ -29,10 +30,16 @@ const THREADS: usize = 2;
 pub struct ApiServer {
     pub(super) shared: Arc<Shared>,
     runtime: Option<Runtime>,
-    serving: Option<JoinHandle<()>>,
+    serving: Option<Serving>,
     tls: Option<TlsAcceptor>,
     authority: Authority,
     _reserved: Socket,
+}
+
+/// The task that accepts connections; it ends, with all of them, when `stop` is dropped.
+struct Serving {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl ApiServer {
@@ -187,14 +194,15 @@ impl ApiServer {
         self.shared.control().services.insert(service, address);
     }
 
-    /// Stops listening and closes all connections. Objects stay.
+    /// Stops listening and closes all connections. Objects stay, and no request is recorded afterwards.
     pub fn stop(&mut self) {
         let (Some(serving), Some(runtime)) = (self.serving.take(), &self.runtime) else {
             return;
         };
-        serving.abort();
-        // The join error is the abort.
-        drop(runtime.block_on(serving));
+        drop(serving.stop);
+        if let Err(error) = runtime.block_on(serving.task) {
+            assert!(std::thread::panicking(), "the listener failed: {error}");
+        }
     }
 
     /// Listens again, on the same port.
@@ -208,8 +216,10 @@ impl ApiServer {
         let socket = bind(&self.shared.options, self.address());
         let guard = runtime.enter();
         let listener = connection::listen(socket).expect("a bound socket can listen");
-        let accept = connection::accept(self.shared.clone(), listener, self.tls.clone());
-        self.serving = Some(runtime.spawn(accept));
+        let (stop, stopped) = oneshot::channel();
+        let accept = connection::accept(self.shared.clone(), listener, self.tls.clone(), stopped);
+        let task = runtime.spawn(accept);
+        self.serving = Some(Serving { stop, task });
         drop(guard);
     }
 
