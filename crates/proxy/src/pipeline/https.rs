@@ -25,7 +25,7 @@ pub(super) fn redirect_to_https(
         .then_some(context.parsed.connection.https_port);
     let host = redirect::requested_host(context);
     let location = location(
-        &host,
+        host,
         port,
         &context.raw_target(),
         policy.preserve_trailing_slash,

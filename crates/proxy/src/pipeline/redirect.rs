@@ -1,12 +1,10 @@
 //! Redirects between `www.` and bare hosts, to the application's root, to a path with a final slash, and those of the
 //! redirect annotations (behaviour.md 1.1).
 
-use std::borrow::Cow;
-
 use headgate_table::AppRoot;
 use http::{HeaderValue, StatusCode};
 
-use crate::request::{ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, host_name, path};
+use crate::request::{Authority, ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, path};
 use crate::respond::LocalResponse;
 
 /// A redirect to `location`, which may contain text of the client: 400 if it is not a field value.
@@ -80,15 +78,15 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
     }
 }
 
-/// The host of the request, without port.
-pub(super) fn requested_host<'c>(context: &'c Context<'_>) -> Cow<'c, str> {
+/// The host of the request as sent, without port.
+pub(super) fn requested_host<'c>(context: &'c Context<'_>) -> &'c str {
     let Parsed { client, name, .. } = &context.parsed;
-    let requested = client.host.as_ref().and_then(host_name);
-    requested.unwrap_or(Cow::Borrowed(if name.is_empty() {
-        &context.host.name
-    } else {
-        name
-    }))
+    let sent = client.host.as_ref().map(HeaderValue::as_bytes);
+    match sent.and_then(Authority::parse) {
+        Some(authority) => authority.sent,
+        None if name.is_empty() => &context.host.name,
+        None => name,
+    }
 }
 
 pub(super) fn without_final_slash(raw: &str) -> &str {

@@ -11,6 +11,8 @@ const MAX_NAME: usize = 255;
 pub(crate) struct Authority<'t> {
     /// Lower-case, without final dot; an IPv6 address keeps its brackets. Never empty.
     pub(crate) name: Cow<'t, str>,
+    /// The host as sent, without port.
+    pub(crate) sent: &'t str,
     /// As sent; `None`: no port was sent.
     pub(crate) port: Option<u16>,
 }
@@ -20,14 +22,14 @@ impl<'t> Authority<'t> {
     /// differ in meaning from server to server. `None`: not a host. Allocates only to change the spelling.
     pub(crate) fn parse(text: &'t [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        let (name, port) = if text.starts_with('[') {
+        let (sent, name, port) = if text.starts_with('[') {
             let end = text.find(']')?;
-            let (name, rest) = text.split_at(end.checked_add(1)?);
-            (address(name)?, rest)
+            let (sent, rest) = text.split_at(end.checked_add(1)?);
+            (sent, address(sent)?, rest)
         } else {
             let end = memchr::memchr(b':', text.as_bytes()).unwrap_or(text.len());
-            let (name, rest) = text.split_at(end);
-            (registered(name)?, rest)
+            let (sent, rest) = text.split_at(end);
+            (sent, registered(sent)?, rest)
         };
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,
@@ -36,6 +38,7 @@ impl<'t> Authority<'t> {
         };
         Some(Self {
             name: lower(name),
+            sent,
             port,
         })
     }
@@ -115,6 +118,9 @@ mod tests {
             ("a_b", "a_b", None),
         ] {
             assert_eq!(read(text), Some((name.to_owned(), port)), "{text}");
+            let sent = Authority::parse(text.as_bytes()).unwrap().sent;
+            let with_port = port.map(|port| format!("{sent}:{port}"));
+            assert_eq!(with_port.unwrap_or_else(|| sent.to_owned()), text);
         }
     }
 

@@ -12,10 +12,11 @@ pub(crate) mod path;
 mod target;
 mod variables;
 
+pub(crate) use authority::Authority;
 pub(crate) use conditions::ConditionView;
 pub(crate) use context::{Context, Parsed, client_request_id, generated_id};
 pub(crate) use forwarded::{ClientInfo, ConnectionInfo, Scheme, listed};
-pub(crate) use target::{Malformed, RequestTarget, host_name};
+pub(crate) use target::{Malformed, RequestTarget};
 pub(crate) use variables::Matched;
 
 #[cfg(test)]

@@ -74,7 +74,10 @@ impl RequestTarget {
     pub(crate) fn name(&self) -> Result<Cow<'_, str>, Malformed> {
         match &self.host {
             None => Ok(Cow::Borrowed("")),
-            Some(host) => host_name(host).ok_or(Malformed::Host),
+            Some(host) => match Authority::parse(host.as_bytes()) {
+                Some(authority) => Ok(authority.name),
+                None => Err(Malformed::Host),
+            },
         }
     }
 
@@ -104,11 +107,6 @@ impl RequestTarget {
             Cow::Owned(format!("/{text}"))
         }
     }
-}
-
-/// The canonical name of a host as sent, without port; `None`: not a host.
-pub(crate) fn host_name(host: &HeaderValue) -> Option<Cow<'_, str>> {
-    Authority::parse(host.as_bytes()).map(|authority| authority.name)
 }
 
 fn check_target(uri: &Uri) -> Result<(), Malformed> {
@@ -148,9 +146,10 @@ fn host(head: &Parts) -> Result<Option<HeaderValue>, Malformed> {
 }
 
 fn agree(field: &HeaderValue, authority: &str) -> bool {
+    let canonical = |text| Authority::parse(text).map(|parsed| (parsed.name, parsed.port));
     field.as_bytes() == authority.as_bytes()
-        || Authority::parse(field.as_bytes())
-            .is_some_and(|field| Some(field) == Authority::parse(authority.as_bytes()))
+        || canonical(field.as_bytes())
+            .is_some_and(|field| Some(field) == canonical(authority.as_bytes()))
 }
 
 #[cfg(test)]
