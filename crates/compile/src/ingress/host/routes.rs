@@ -250,7 +250,10 @@ impl<'a> Drafter<'a, '_> {
             },
         };
         let names = attached.ingress.default_backend.as_ref();
-        self.finish(attached, &path, PathKind::Prefix, names, target)
+        let mut root = self.finish(attached, &path, PathKind::Prefix, names, target);
+        // Cookies are only for declared paths.
+        root.policy.sets_affinity_cookie = false;
+        root
     }
 
     /// The root of the catch-all if no Ingress owns it.
@@ -307,7 +310,7 @@ impl<'a> Drafter<'a, '_> {
             policy,
             https: HttpsRedirect::Never,
             rewrite: None,
-            sets_affinity_cookie: attached.ingress.annotations.affinity.is_some(),
+            sets_affinity_cookie: false,
         };
         let path = PathDraft::literal("/".into(), PathKind::Prefix);
         self.owned(attached, Some(backend), path, policy, target)
