@@ -176,7 +176,7 @@ fn custom_headers_without_a_namespace_close_the_route() {
         .start(BINARY);
     Request::get("/").send(program.http()).is(503);
     let findings = program.admin_get("/debug/findings").text();
-    assert!(findings.contains("must be namespace/name"), "{findings}");
+    assert!(findings.contains("is not namespace/name"), "{findings}");
     assert_eq!(web.requests(), 0);
 }
 

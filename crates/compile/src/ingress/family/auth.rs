@@ -46,7 +46,7 @@ keys! { Annotation {
             .setting(&settings::security::GLOBAL_AUTH_RESPONSE_HEADERS).risk(Risk::Medium).closes();
     AUTH_PROXY_SET_HEADERS: String =
         annotation("auth-proxy-set-headers", types::chars(Class::Basic),
-            "ConfigMap with further headers of the request to auth-url.")
+            "ConfigMap with further headers of the request to auth-url, namespace/name.")
             .risk(Risk::Medium).closes().names(ObjectKind::ConfigMap);
     AUTH_REQUEST_REDIRECT: String =
         annotation("auth-request-redirect", types::spaced(Class::Url),

@@ -60,7 +60,7 @@ pub(crate) enum ClientCertificates {
         /// The annotation that is wrong.
         annotation: &'static str,
         /// Why.
-        reason: &'static str,
+        reason: Arc<str>,
     },
 }
 
@@ -93,11 +93,9 @@ impl ClientCertificates {
             let key = &AUTH_TLS_MATCH_CN;
             return subject.map(|_| broken(key, "it needs auth-tls-secret"));
         };
-        let named = NameRef::parse(&text).ok();
-        let secret = named.and_then(|named| Some(Name::new(&named.namespace?, &named.name)));
-        let Some(secret) = secret else {
-            let reason = "the Secret must be namespace/name";
-            return Some(broken(&AUTH_TLS_SECRET, reason));
+        let secret = match NameRef::full(&text) {
+            Ok(secret) => secret,
+            Err(reason) => return Some(broken(&AUTH_TLS_SECRET, reason.to_string())),
         };
         Some(Self::Rules(Box::new(Configured {
             secret,
@@ -123,7 +121,7 @@ impl ClientCertificates {
     ) -> Result<ClientRules, Arc<str>> {
         match self {
             Self::Rules(configured) => configured.rules(namespace, inputs, uses).map_err(Arc::from),
-            Self::Broken { reason, .. } => Err((*reason).into()),
+            Self::Broken { reason, .. } => Err(reason.clone()),
         }
     }
 
@@ -190,10 +188,10 @@ impl Configured {
     }
 }
 
-fn broken<T>(key: &Key<T, Annotation>, reason: &'static str) -> ClientCertificates {
+fn broken<T>(key: &Key<T, Annotation>, reason: impl Into<Arc<str>>) -> ClientCertificates {
     ClientCertificates::Broken {
         annotation: key.entry().name,
-        reason,
+        reason: reason.into(),
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct ExternalAuth {
     always_set_cookie: bool,
     cache: Option<AuthCache>,
     /// ConfigMap with further fields of requests to it.
-    request_fields: Option<NameRef>,
+    request_fields: Option<Name>,
 }
 
 impl ExternalAuth {
@@ -85,7 +85,7 @@ impl ExternalAuth {
         service.response_fields = fields.unwrap_or_default();
         service.always_set_cookie = reader.on(&auth::AUTH_ALWAYS_SET_COOKIE);
         service.request_fields =
-            reader.parsed_or_close(&auth::AUTH_PROXY_SET_HEADERS, NameRef::parse);
+            reader.parsed_or_close(&auth::AUTH_PROXY_SET_HEADERS, NameRef::full);
         let rules = reader.parsed_or_close(&auth::AUTH_CACHE_DURATION, cache_rules);
         if let Some(key) = reader.parsed_or_close(&auth::AUTH_CACHE_KEY, Template::parse) {
             let rules = rules.unwrap_or_else(default_rules);
@@ -128,10 +128,7 @@ impl ExternalAuth {
     ) -> Result<Arc<table::ExternalAuth>, String> {
         let fields = match &self.request_fields {
             None => Vec::new(),
-            Some(reference) => {
-                let name = Name::new(reference.namespace_or(namespace), &reference.name);
-                request_fields(name, namespace, inputs, uses)?
-            }
+            Some(name) => request_fields(name, namespace, inputs, uses)?,
         };
         self.table(fields)
     }
@@ -175,7 +172,7 @@ pub(crate) struct GlobalParts {
 
 /// The fields of the ConfigMap `name`, which must be in `namespace` unless the settings permit others.
 fn request_fields(
-    name: Name,
+    name: &Name,
     namespace: &str,
     inputs: &Inputs<'_>,
     uses: &mut Vec<ObjectRef>,
@@ -189,7 +186,7 @@ fn request_fields(
         kind: ObjectKind::ConfigMap,
         name: name.clone(),
     });
-    let map = inputs.snapshot.get::<ConfigMap>(&name);
+    let map = inputs.snapshot.get::<ConfigMap>(name);
     let map = map.ok_or_else(|| format!("there is no ConfigMap {name}"))?;
     let fields = headers(map).map_err(|reason| format!("ConfigMap {name}: {reason}"))?;
     let template = |field: crate::ingress::serving::Header<'_>| {

@@ -87,14 +87,7 @@ fn upstream_vhost(reader: &mut Reader) -> Option<FieldTemplate> {
     }
 }
 
-/// The reference to the ConfigMap must have a namespace. Without one the routes are closed, as for a ConfigMap that does not
-/// exist: the fields are mostly protecting ones.
+/// Without a namespace the routes are closed, as for a ConfigMap that does not exist: the fields are mostly protecting ones.
 fn custom_headers(reader: &mut Reader) -> Option<Name> {
-    let named = reader.parsed(&CUSTOM_HEADERS, NameRef::parse)?;
-    let Some(namespace) = &named.namespace else {
-        let reason = format!("the ConfigMap must be namespace/name, not {}", named.name);
-        reader.close(&CUSTOM_HEADERS, &reason);
-        return None;
-    };
-    Some(Name::new(namespace, &named.name))
+    reader.parsed_or_close(&CUSTOM_HEADERS, NameRef::full)
 }

@@ -147,14 +147,7 @@ impl UpstreamTls {
 }
 
 fn secret(reader: &mut Reader) -> Option<Name> {
-    let named = reader.get(&PROXY_SSL_SECRET)?;
-    let named = NameRef::parse(&named).ok();
-    let name = named.and_then(|named| Some(Name::new(&named.namespace?, &named.name)));
-    if name.is_none() {
-        let reason = "the Secret must be namespace/name";
-        reader.reject(&PROXY_SSL_SECRET, OnInvalid::Close, reason);
-    }
-    name
+    reader.parsed_or_close(&PROXY_SSL_SECRET, NameRef::full)
 }
 
 fn authorities(secret: &Secret) -> Result<Arc<[CertificateDer<'static>]>, String> {

@@ -4,6 +4,7 @@ use headgate_table::{OriginPattern, ReplaceRule};
 use http::{HeaderName, HeaderValue};
 
 use super::ValueError;
+use crate::Name;
 
 const OBJECT: &str = "the name of an object, or namespace/name";
 const ORIGIN: &str =
@@ -35,6 +36,13 @@ impl NameRef {
             namespace: namespace.map(str::to_owned),
             name: name.to_owned(),
         })
+    }
+
+    /// `namespace/name`, both written.
+    pub(crate) fn full(text: &str) -> Result<Name, ValueError> {
+        let parsed = Self::parse(text).ok();
+        let full = parsed.and_then(|parsed| Some(Name::new(&parsed.namespace?, &parsed.name)));
+        full.ok_or_else(|| ValueError::invalid(text, "namespace/name"))
     }
 
     /// The namespace of the reference in an object of namespace `own`.
