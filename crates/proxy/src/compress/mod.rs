@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
+use http_body::Body;
 
 use self::accept::{accepts, user_agent_matches};
 
@@ -43,13 +44,16 @@ impl<'t> Offer<'t> {
     }
 
     /// Makes the head that of the response that the client gets, and returns how its body must be coded, if it must.
-    pub(crate) fn edit<B>(&self, response: &mut Response<B>) -> Option<&'t Coder> {
+    pub(crate) fn edit<B: Body>(&self, response: &mut Response<B>) -> Option<&'t Coder> {
         let status = response.status();
+        // The pages of the proxy have no field yet.
+        let exact = || response.body().size_hint().exact();
+        let length = length(response.headers()).or_else(|| exact().filter(|_| !self.head_only));
         let headers = response.headers_mut();
-        if !is_eligible(status, headers) {
+        if length == Some(0) || !is_eligible(status, headers) {
             return None;
         }
-        let mut coders = self.coders_for(headers).peekable();
+        let mut coders = self.coders_for(headers, length).peekable();
         coders.peek()?;
         let accepted = coders.find(|coder| self.accepted(coder.coding));
         drop(coders);
@@ -71,10 +75,10 @@ impl<'t> Offer<'t> {
     fn coders_for<'h>(
         &self,
         headers: &'h HeaderMap,
+        length: Option<u64>,
     ) -> impl Iterator<Item = &'t Coder> + use<'t, 'h> {
         let content_type = headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let content_type = content_type.unwrap_or_default();
-        let length = length(headers);
         let coders: &'t [Coder] = &self.compression.coders;
         coders.iter().filter(move |coder| {
             length.is_none_or(|length| length >= coder.min_length)
@@ -96,7 +100,6 @@ fn is_eligible(status: StatusCode, headers: &HeaderMap) -> bool {
         status,
         StatusCode::OK | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
     ) && coded.is_none_or(HeaderValue::is_empty)
-        && length(headers) != Some(0)
         && !grpc
 }
 

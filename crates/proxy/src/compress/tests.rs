@@ -1,14 +1,17 @@
 //! Which responses are compressed, and that the coded body is the same content.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::convert::Infallible;
 use std::io::Read;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use futures_util::stream;
 use headgate_table::MediaTypes;
 use http::Request;
 use http_body::{Body as HttpBody, Frame};
+use http_body_util::{Full, StreamBody};
 
 use super::*;
 use crate::upstream::BodyError;
@@ -29,6 +32,11 @@ fn compression(coders: &[Coder]) -> Compression {
     }
 }
 
+/// A body of unknown length.
+fn streamed() -> impl Body {
+    StreamBody::new(stream::empty::<Result<Frame<Bytes>, Infallible>>())
+}
+
 /// The fields of a response of 300 bytes after compression, and `coded` if its body changed.
 fn head(accept: &str, fields: &[(&'static str, &'static str)]) -> String {
     let brotli = coder(Coding::Brotli, 4, 400);
@@ -46,7 +54,7 @@ fn head(accept: &str, fields: &[(&'static str, &'static str)]) -> String {
             response = response.header(*name, *value);
         }
     }
-    let mut response = response.body(()).unwrap();
+    let mut response = response.body(streamed()).unwrap();
     let offer = Offer::of(&parts, &compression);
     let coder = offer.edit(&mut response);
     let announced = coder.map(|coder| coder.coding.name());
@@ -150,7 +158,7 @@ fn grpc_is_never_compressed() {
     let offer = Offer::of(&parts, &compression);
     for (media, coded) in [("application/grpc+proto", false), ("a/b", true)] {
         let response = Response::builder().header("content-type", media);
-        let mut response = response.body(()).unwrap();
+        let mut response = response.body(streamed()).unwrap();
         assert_eq!(offer.edit(&mut response).is_some(), coded);
         assert_eq!(response.headers().contains_key(CONTENT_ENCODING), coded);
     }
@@ -165,7 +173,7 @@ fn a_head_request_gets_the_head_only() {
         let (parts, ()) = request.body(()).unwrap().into_parts();
         let offer = Offer::of(&parts, &compression);
         let response = Response::builder().header("content-type", "application/json");
-        let mut response = response.body(()).unwrap();
+        let mut response = response.body(streamed()).unwrap();
         assert_eq!(offer.edit(&mut response).is_some(), coded, "{method}");
         assert_eq!(response.headers().get(CONTENT_ENCODING).unwrap(), "gzip");
     }
@@ -295,5 +303,21 @@ fn an_event_is_sent_at_once() {
             b"data: 1\n\ndata: 2\n\n",
             "{coding:?}"
         );
+    }
+}
+
+#[test]
+fn a_page_of_the_proxy_counts_by_its_length() {
+    let compression = compression(&[coder(Coding::Gzip, 1, 256)]);
+    let request = Request::builder().header("accept-encoding", "gzip");
+    let (parts, ()) = request.body(()).unwrap().into_parts();
+    let offer = Offer::of(&parts, &compression);
+    for (length, coded) in [(0, false), (255, false), (256, true)] {
+        let response = Response::builder().header("content-type", "application/json");
+        let mut response = response
+            .body(Full::new(Bytes::from(vec![b'x'; length])))
+            .unwrap();
+        assert_eq!(offer.edit(&mut response).is_some(), coded, "{length}");
+        assert_eq!(response.headers().contains_key(VARY), coded, "{length}");
     }
 }

@@ -38,7 +38,7 @@ async fn all(
         let checked = credentials::check(exchange, context, users).await;
         checked.map_err(|response| match (&response, &authentication.external) {
             (LocalResponse::Unauthorized { .. }, Some(service)) => {
-                external_auth::or_sign_in(response, service, context)
+                external_auth::or_sign_in(response, service, exchange, context)
             }
             _ => response,
         })?;

@@ -45,6 +45,12 @@ impl<'t> ResponseEdits<'t> {
         self.route = &policy.response_headers;
     }
 
+    /// Removes the fields that [`Self::add_route`] added.
+    pub(super) fn remove_route(&mut self) {
+        self.hsts = None;
+        self.route = &[];
+    }
+
     /// Adds the fields of `cors` for `origin`, which it allows.
     pub(super) fn add_cors(&mut self, cors: &'t Cors, origin: HeaderValue) {
         self.cors = Some((cors, origin));

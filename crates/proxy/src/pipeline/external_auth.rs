@@ -80,29 +80,31 @@ pub(super) async fn check(
             exchange.granted = granted(service, &verdict);
             Ok(())
         }
-        StatusCode::UNAUTHORIZED => Err(or_sign_in(
-            match verdict.challenge.clone() {
+        StatusCode::UNAUTHORIZED => {
+            let response = match verdict.challenge.clone() {
                 Some(challenge) => LocalResponse::Unauthorized { challenge },
                 None => LocalResponse::Page(StatusCode::UNAUTHORIZED),
-            },
-            service,
-            context,
-        )),
+            };
+            Err(or_sign_in(response, service, exchange, context))
+        }
         StatusCode::FORBIDDEN => Err(LocalResponse::Page(StatusCode::FORBIDDEN)),
         _ => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
-/// The sign-in page instead of a 401 response, whichever check it is from.
+/// The redirect to the sign-in page instead of a 401 response, whichever check it is from. It has neither HSTS nor the route's
+/// own fields, as it comes from another location of nginx.
 pub(super) fn or_sign_in(
     response: LocalResponse,
     service: &ExternalAuth,
+    exchange: &mut Exchange<'_>,
     context: &Context<'_>,
 ) -> LocalResponse {
-    match &service.sign_in {
-        Some(sign_in) => redirect::to_location(StatusCode::FOUND, location(sign_in, context)),
-        None => response,
-    }
+    let Some(sign_in) = &service.sign_in else {
+        return response;
+    };
+    exchange.edits.remove_route();
+    redirect::to_location(StatusCode::FOUND, location(sign_in, context))
 }
 
 /// The fields for the backend: a field that the response lacks is removed, so that a client cannot send it.

@@ -110,10 +110,10 @@ impl<'r, 't> Arrived<'r, 't> {
 impl<'r, 't> Routed<'r, 't> {
     /// Steps 7 to 14: whether the request is forwarded, and where.
     async fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
+        self.check_length()?;
         self.refuse_closed()?; // 7
         self.add_slash()?;
         self.respond_to_preflight()?; // 8
-        self.check_length()?;
         redirect::of_route(&self.context)?; // 9
         let rewritten = rewrite::rewrite(&self.context)?; // 10
         https::redirect_to_https(&self.context, self.hosts)?; // 11
@@ -346,8 +346,8 @@ impl<'t> Routed<'_, 't> {
         Ok(())
     }
 
-    /// A body that is announced to be too long gets 413 before redirects, as in nginx. One that is not announced is refused
-    /// while it is received.
+    /// A body that is announced to be too long gets 413 before anything else of the route, as in nginx, so without CORS fields.
+    /// One that is not announced is refused while it is received.
     fn check_length(&mut self) -> Result<(), LocalResponse> {
         let limit = self.route.policy.forwarding.body_limit;
         if limits::is_too_long(limit, self.body.size_hint().exact()) {
