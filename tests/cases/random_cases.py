@@ -327,7 +327,7 @@ def case(rng, name, requests):
             "canary": {"ports": {80: ["canary-1"]}},
             "fallback": {"ports": {80: ["fallback-1"]}},
             "empty": {"ports": {80: []}},
-            "down": {"ports": {80: [{"name": "down-1", "kind": "refuse"}]}},
+            "down": {"ports": {80: [{"name": "down-1", "kind": "close"}]}},
         },
         "certs": {"a-tls": {"names": ["a.test"]}},
         "objects": OBJECTS + "---\n" + yaml.safe_dump_all(ingresses, sort_keys=False),
