@@ -1,9 +1,20 @@
-//! Regular expressions of paths, header values and host names.
+//! Regular expressions of paths, header values, host names and certificate subjects.
 //!
-//! Manifests hold PCRE. What the linear-time engine can express runs there; look-around and back-references run on a
-//! backtracking engine with a step limit, so that no request can take unbounded time.
+//! Manifests hold PCRE as nginx uses it: bytes without UTF, and letters of ASCII only. [`reader`] reads that dialect,
+//! [`writer`] writes what it means for the engines here, and what they cannot match in the same way is refused by name; no
+//! expression means something else. What the linear-time engine can express runs there. Look-around, back-references and atomic
+//! groups run on a backtracking engine with a step limit, so that no request can take unbounded time.
+
+mod bytes;
+mod classes;
+mod escapes;
+mod groups;
+mod node;
+mod reader;
+mod writer;
 
 use std::fmt;
+use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
 
@@ -14,10 +25,12 @@ const DFA_SIZE_LIMIT: usize = 1 << 20;
 /// Maximum steps of the backtracking engine for one match; beyond them the expression does not match.
 const BACKTRACK_LIMIT: usize = 100_000;
 
-/// A compiled regular expression, matched against bytes.
+/// A compiled regular expression, matched against bytes. `$` and `\Z` match at the very end only: before a final line feed, where
+/// PCRE matches too, they would have to look ahead, and no request has such a text.
 #[derive(Clone)]
 pub struct Pattern {
     engine: Engine,
+    names: Arc<[(String, usize)]>,
     source: String,
 }
 
@@ -40,7 +53,7 @@ enum Engine {
 #[derive(Clone, Debug, Default)]
 pub struct Captures {
     groups: Vec<Option<(usize, usize)>>,
-    names: Vec<(String, usize)>,
+    names: Arc<[(String, usize)]>,
 }
 
 /// Why text is not a usable regular expression.
@@ -48,11 +61,21 @@ pub struct Captures {
 #[error("{0}")]
 pub struct PatternError(String);
 
+impl PatternError {
+    fn new(message: &str) -> Self {
+        Self(message.to_owned())
+    }
+
+    fn unsupported(construct: &str) -> Self {
+        Self(format!("{construct} is not supported"))
+    }
+}
+
 impl Pattern {
     /// Compiles `source`, case-sensitive.
     ///
     /// # Errors
-    /// Neither engine accepts the text, or it compiles to more than 1 MiB.
+    /// It is no expression of PCRE, has a construct that is not supported (the message names it), or compiles to more than 1 MiB.
     pub fn new(source: &str) -> Result<Self, PatternError> {
         Self::build(source, false)
     }
@@ -66,22 +89,16 @@ impl Pattern {
     }
 
     fn build(source: &str, insensitive: bool) -> Result<Self, PatternError> {
-        let linear =
-            linear(source, insensitive, false).or_else(|_| linear(source, insensitive, true));
-        let engine = match linear {
-            Ok(regex) => Engine::Linear(regex),
-            Err(regex::Error::CompiledTooBig(limit)) => {
-                return Err(PatternError(format!(
-                    "the expression compiles to more than {limit} bytes"
-                )));
-            }
-            Err(reason) => Engine::Backtracking(Box::new(
-                backtracking(source, insensitive)
-                    .map_err(|_| PatternError(one_line(&reason.to_string())))?,
-            )),
+        let parsed = reader::read(source, insensitive)?;
+        let text = writer::write(&parsed.node);
+        let engine = if parsed.backtracks {
+            Engine::Backtracking(Box::new(backtracking(&text)?))
+        } else {
+            Engine::Linear(linear(&text)?)
         };
         Ok(Self {
             engine,
+            names: parsed.groups.names.into(),
             source: source.to_owned(),
         })
     }
@@ -90,47 +107,37 @@ impl Pattern {
     pub fn is_match(&self, text: &[u8]) -> bool {
         match &self.engine {
             Engine::Linear(regex) => regex.is_match(text),
-            Engine::Backtracking(regex) => {
-                std::str::from_utf8(text).is_ok_and(|text| regex.is_match(text).unwrap_or(false))
-            }
+            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
         }
     }
 
     /// The groups of the first match in `text`.
     pub fn captures(&self, text: &[u8]) -> Option<Captures> {
-        match &self.engine {
+        let groups = match &self.engine {
             Engine::Linear(regex) => {
                 let found = regex.captures(text)?;
-                Some(Captures {
-                    groups: found
-                        .iter()
-                        .map(|group| group.map(|m| (m.start(), m.end())))
-                        .collect(),
-                    names: named(regex.capture_names()),
-                })
+                let groups = found.iter();
+                groups
+                    .map(|group| group.map(|m| (m.start(), m.end())))
+                    .collect()
             }
             Engine::Backtracking(regex) => {
-                let text = std::str::from_utf8(text).ok()?;
-                let found = regex.captures(text).ok()??;
-                Some(Captures {
-                    groups: found
-                        .iter()
-                        .map(|group| group.map(|m| (m.start(), m.end())))
-                        .collect(),
-                    names: named(regex.capture_names()),
-                })
+                let found = regex.captures(text).unwrap_or(None)?;
+                let groups = found.iter();
+                groups
+                    .map(|group| group.map(|m| (m.start(), m.end())))
+                    .collect()
             }
-        }
+        };
+        Some(Captures {
+            groups,
+            names: self.names.clone(),
+        })
     }
 
     /// Whether it has a capture group of this name.
     pub fn has_group(&self, name: &str) -> bool {
-        match &self.engine {
-            Engine::Linear(regex) => regex.capture_names().flatten().any(|known| known == name),
-            Engine::Backtracking(regex) => {
-                regex.capture_names().flatten().any(|known| known == name)
-            }
-        }
+        self.names.iter().any(|(known, _)| known == name)
     }
 
     /// The source text of the expression.
@@ -173,34 +180,33 @@ impl PartialEq for Pattern {
     }
 }
 
-/// `unicode` is tried off first: bytes are matched, as by PCRE without UTF. Classes of non-ASCII characters need it.
-fn linear(source: &str, insensitive: bool, unicode: bool) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(source)
-        .case_insensitive(insensitive)
-        .unicode(unicode)
+fn linear(text: &str) -> Result<Regex, PatternError> {
+    RegexBuilder::new(text)
+        .unicode(false)
         .size_limit(SIZE_LIMIT)
         .dfa_size_limit(DFA_SIZE_LIMIT)
         .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(limit) => PatternError(format!(
+                "the expression compiles to more than {limit} bytes"
+            )),
+            error => PatternError(one_line(&error.to_string())),
+        })
 }
 
-fn backtracking(
-    source: &str,
-    insensitive: bool,
-) -> Result<fancy_regex::Regex, Box<fancy_regex::Error>> {
-    fancy_regex::RegexBuilder::new(source)
-        .case_insensitive(insensitive)
+fn backtracking(text: &str) -> Result<fancy_regex::Regex, PatternError> {
+    fancy_regex::RegexBuilder::new(text)
+        .bytes_mode(fancy_regex::BytesMode::Ascii)
         .backtrack_limit(BACKTRACK_LIMIT)
         .delegate_size_limit(SIZE_LIMIT)
         .delegate_dfa_size_limit(DFA_SIZE_LIMIT)
         .build()
-        .map_err(Box::new)
-}
-
-fn named<'n>(names: impl Iterator<Item = Option<&'n str>>) -> Vec<(String, usize)> {
-    names
-        .enumerate()
-        .filter_map(|(number, name)| Some((name?.to_owned(), number)))
-        .collect()
+        .map_err(|error| {
+            let reason = one_line(&error.to_string());
+            PatternError(format!(
+                "not supported beside look-around, references or atomic groups: {reason}"
+            ))
+        })
 }
 
 /// The engine formats errors over several lines with a caret; the last line has the reason.
@@ -244,13 +250,65 @@ mod tests {
     }
 
     #[test]
+    fn brackets_and_operators_in_a_class_stand_for_themselves() {
+        for (source, matching, other) in [
+            (r"/[A-Za-z0-9-._~:/?#[\]@!$&'()*+,;=]+$", "/abc", "/{"),
+            ("/[a&&b]x", "/&x", "/cx"),
+            ("/[a-z&&[^b]]x", "/a]x", "/ax"),
+            ("/[*--]x", "/-x", "/ax"),
+            ("[a~~b]", "~", "c"),
+            (r"\<\>", "<>", ""),
+            (r"a\h", "a\t", "af"),
+            ("[[:alpha:]]", "x", ":"),
+        ] {
+            let pattern = Pattern::new(source).unwrap();
+            assert!(pattern.is_match(matching.as_bytes()), "{source}");
+            assert!(!pattern.is_match(other.as_bytes()), "{source}");
+            assert_eq!(pattern.kind(), PatternKind::Linear);
+        }
+    }
+
+    #[test]
+    fn letters_beyond_ascii_have_no_case_and_are_bytes() {
+        let pattern = Pattern::case_insensitive("^Äx+$").unwrap();
+        assert!(pattern.is_match("ÄX".as_bytes()));
+        assert!(!pattern.is_match("äX".as_bytes()));
+        assert!(!Pattern::new(r"\w").unwrap().is_match("ä".as_bytes()));
+    }
+
+    #[test]
+    fn what_cannot_be_translated_is_refused_by_name() {
+        for (source, construct) in [
+            (r"\pL", r"\p is not supported"),
+            (r"a\Kb", r"\K is not supported"),
+            ("(?|(a)|(b))", "(?|…)"),
+            ("(a)?(?(1)b)", "(?(…)…) (a condition)"),
+            ("(*COMMIT)a", "(*…) (a verb)"),
+            ("(a(?1)?)", "(?1) (a subroutine)"),
+            ("(?<=a+)b", "(?<=…)"),
+            ("x{,3}", "{,n}"),
+            (r"[a-\d]", "a range in a class"),
+            ("[[.a.]]", "[.….]"),
+            ("(a*)*", "(a*)*"),
+            ("a**", "a quantifier"),
+            (r"\x{e4f6}", "bytes are matched"),
+            (r"\2(a)(b)", "not closed before it"),
+        ] {
+            let message = Pattern::new(source).unwrap_err().to_string();
+            assert!(message.contains(construct), "{source}: {message}");
+        }
+        let deep = format!("{}a{}", "(".repeat(251), ")".repeat(251));
+        assert!(Pattern::new(&deep).is_err());
+    }
+
+    #[test]
     fn errors_have_their_reason_in_one_line() {
         let message = Pattern::new("/a(").unwrap_err().to_string();
         assert!(
             message.contains("unclosed group") && !message.contains('\n'),
             "{message}"
         );
-        assert!(Pattern::new(&format!("({})", "(a|b){500}{500}")).is_err());
+        assert!(Pattern::new("(?:(?:a|b){500}){500}").is_err());
     }
 
     #[test]
