@@ -515,8 +515,10 @@ fn naive(declared: &[(String, &str)], requested: &str) -> (String, bool) {
         let key = path.strip_suffix('/').unwrap_or(path);
         let length = match kind(declared_kind) {
             PathKind::Exact if path == requested => usize::MAX,
+            // Just below the prefix of the same text.
+            PathKind::Exact if slash && requested == key => 2 * key.len(),
             PathKind::Prefix if requested == key || requested.starts_with(&format!("{key}/")) => {
-                key.len()
+                2 * key.len() + 1
             }
             _ => continue,
         };

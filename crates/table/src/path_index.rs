@@ -4,6 +4,7 @@
 //! router (braces, wildcards) means the same. A lookup searches two sorted arrays along the segments of the request path,
 //! without allocation.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::{Conditions, PathKind, Pattern, Route};
@@ -18,8 +19,12 @@ pub struct PathIndex {
 
 #[derive(Clone, Debug)]
 enum Matcher {
-    /// Exact paths; prefixes without their final slash.
-    Literal { exact: Keys, prefix: Keys },
+    /// Exact paths; those with a final slash again, without it; prefixes without their final slash.
+    Literal {
+        exact: Keys,
+        slashless: Keys,
+        prefix: Keys,
+    },
     /// First match wins.
     Regex(Box<[(Arc<Pattern>, Routes)]>),
 }
@@ -64,7 +69,7 @@ enum Routes {
 pub enum PathMatch<'t> {
     /// A route serves the path.
     Route(&'t Arc<Route>),
-    /// The route is a prefix with a final slash, which the request path lacks: redirect to the path with a slash.
+    /// The path of the route has a final slash, which the request path lacks: redirect to the path with a slash.
     AddSlash(&'t Arc<Route>),
 }
 
@@ -80,8 +85,9 @@ impl From<Arc<Route>> for Candidate {
 
 impl PathIndex {
     /// Index for literal paths. Candidates of the same kind and path (except for a final slash of a prefix) are tried in the
-    /// given order; those after one without conditions are unreachable. `root` serves what no other route matches; a prefix
-    /// route for `/` without conditions in `candidates` is ignored.
+    /// given order; those after one without conditions are unreachable. An exact path with a final slash is also found without
+    /// it, to be added, unless that is a path of its own (behaviour.md 2.3). `root` serves what no other route matches; a
+    /// prefix route for `/` without conditions in `candidates` is ignored.
     pub fn literal(root: Arc<Route>, candidates: Vec<Candidate>) -> Self {
         let (exact, mut prefix): (Vec<_>, Vec<_>) = candidates
             .into_iter()
@@ -89,7 +95,15 @@ impl PathIndex {
         prefix.retain(|candidate| {
             !prefix_key(&candidate.route).is_empty() || !candidate.conditions.is_empty()
         });
+        let prefixes: HashSet<&[u8]> = prefix.iter().map(|one| prefix_key(&one.route)).collect();
+        let is_slashless = |route: &Route| {
+            let key = route.path.strip_suffix('/').unwrap_or_default();
+            !key.is_empty() && !prefixes.contains(key.as_bytes())
+        };
+        let slashless = exact.iter().filter(|one| is_slashless(&one.route));
+        let slashless = slashless.cloned().collect();
         let matcher = Matcher::Literal {
+            slashless: Keys::new(slashless, prefix_key),
             exact: Keys::new(exact, |route| route.path.as_bytes()),
             prefix: Keys::new(prefix, prefix_key),
         };
@@ -97,7 +111,7 @@ impl PathIndex {
     }
 
     /// Index for a host in regex mode. Each entry is the text that determines the order, its expression, and the route: longer
-    /// text first, of equal length the lexicographically greater (behaviour.md 2.4).
+    /// text first, of equal length the lexicographically greater, and of the same text as given (behaviour.md 2.4).
     pub fn regex(root: Arc<Route>, mut entries: Vec<(Arc<str>, Arc<Pattern>, Candidate)>) -> Self {
         entries.sort_by(|(a, ..), (b, ..)| b.len().cmp(&a.len()).then_with(|| b.cmp(a)));
         let entries = entries
@@ -114,10 +128,15 @@ impl PathIndex {
     /// of a path, the next shorter prefix is tried.
     pub fn find(&self, path: &[u8], holds: impl Fn(&Conditions) -> bool) -> PathMatch<'_> {
         match &self.matcher {
-            Matcher::Literal { exact, prefix } => {
-                let found = exact.get(path).and_then(|routes| routes.first(&holds));
-                found
-                    .map(PathMatch::Route)
+            Matcher::Literal {
+                exact,
+                slashless,
+                prefix,
+            } => {
+                let exact = exact.first(path, &holds).map(PathMatch::Route);
+                let slashless = || slashless.first(path, &holds).map(PathMatch::AddSlash);
+                exact
+                    .or_else(slashless)
                     .or_else(|| prefix.leading_segments(path, &holds))
                     .unwrap_or(PathMatch::Route(&self.root))
             }
@@ -143,7 +162,7 @@ impl PathIndex {
     /// All paths (in regex mode: expressions) in the order in which they are tried, each with its route. The root is last.
     pub fn listing(&self) -> Vec<(&str, Option<&Conditions>, &Arc<Route>)> {
         let mut listing: Vec<_> = match &self.matcher {
-            Matcher::Literal { exact, prefix } => {
+            Matcher::Literal { exact, prefix, .. } => {
                 let mut prefix: Vec<_> = prefix.candidates().collect();
                 prefix.sort_by_key(|(_, route)| std::cmp::Reverse(prefix_key(route).len()));
                 let all = exact.candidates().chain(prefix);
@@ -272,6 +291,10 @@ impl Keys {
         self.entries.get(at).map(|entry| &entry.routes)
     }
 
+    fn first(&self, key: &[u8], holds: &impl Fn(&Conditions) -> bool) -> Option<&Arc<Route>> {
+        self.get(key)?.first(holds)
+    }
+
     /// Tries the leading segments of `path`, the longest that can match first.
     fn leading_segments(
         &self,
@@ -348,6 +371,23 @@ mod tests {
             ("/", "Prefix /"),
         ] {
             assert_eq!(found(&routes, path), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn an_exact_path_with_a_final_slash_redirects_the_path_without_it() {
+        use PathKind::{Exact, Prefix};
+        for (routes, path, expected) in [
+            (&[(Exact, "/a/")][..], "/a", "slash /a/"),
+            (&[(Exact, "/a/")], "/a/", "Exact /a/"),
+            (&[(Exact, "/a/")], "/a/b", "Prefix /"),
+            (&[(Exact, "/a/b/"), (Prefix, "/a")], "/a/b", "slash /a/b/"),
+            (&[(Exact, "/a/"), (Exact, "/a")], "/a", "Exact /a"),
+            (&[(Exact, "/a/"), (Prefix, "/a")], "/a", "Prefix /a"),
+            (&[(Exact, "/a/"), (Prefix, "/a/")], "/a", "slash /a/"),
+            (&[(Exact, "/")], "/", "Exact /"),
+        ] {
+            assert_eq!(found(routes, path), expected, "{path} of {routes:?}");
         }
     }
 
