@@ -180,8 +180,12 @@ impl ServerAliases {
                 break;
             }
             left -= 1;
-            // nginx compares regex names case-insensitively; host names of requests are in lower case here.
-            match Pattern::case_insensitive(source) {
+            // Host names of requests are in lower case, and nginx ignores case only if the name has a capital letter.
+            let pattern = match source.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                true => Pattern::case_insensitive(source),
+                false => Pattern::new(source),
+            };
+            match pattern {
                 Ok(pattern) => aliases.expressions.push(pattern),
                 Err(error) => {
                     let message =

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Template, TemplateError};
+use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Pattern, Template, TemplateError};
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
@@ -155,10 +155,27 @@ pub(super) fn access_log(source: &mut Source<'_>) -> AccessLogSettings {
         enabled: !source.get(&DISABLE_ACCESS_LOG) && !source.get(&DISABLE_HTTP_ACCESS_LOG),
         default_backend: source.get(&ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND),
         subrequests: source.get(&ENABLE_AUTH_ACCESS_LOG),
-        skip: source.get(&SKIP_ACCESS_LOG_URLS).into(),
+        skip: skipped(source).into(),
         format,
         errors: ["debug", "info", "notice"].contains(&level),
     }
+}
+
+/// What is not logged. An entry with an expression that does not compile is left out.
+fn skipped(source: &mut Source<'_>) -> Vec<String> {
+    let mut entries = source.get(&SKIP_ACCESS_LOG_URLS);
+    entries.retain(|entry| {
+        let expression = entry
+            .strip_prefix('~')
+            .map(|rest| rest.strip_prefix('*').unwrap_or(rest));
+        let error = expression.and_then(|expression| Pattern::new(expression).err());
+        if let Some(error) = &error {
+            let message = format!("\"{entry}\" is not a regular expression: {error}; left out");
+            source.warn(&SKIP_ACCESS_LOG_URLS, &message);
+        }
+        error.is_none()
+    });
+    entries
 }
 
 /// The path of the log of HTTP.

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
+use headgate_table::Pattern;
 use http::Uri;
-use regex::{Regex, RegexBuilder};
 
 /// The last list of the settings, with compiled regular expressions.
 #[derive(Default)]
 pub(super) struct SkipList {
     source: Arc<[String]>,
-    patterns: Vec<Regex>,
+    patterns: Vec<Pattern>,
 }
 
 impl SkipList {
@@ -25,17 +25,20 @@ impl SkipList {
         }
         let uri = target.path_and_query().map_or("", |uri| uri.as_str());
         list.iter().any(|entry| entry.eq_ignore_ascii_case(uri))
-            || self.patterns.iter().any(|pattern| pattern.is_match(uri))
+            || self
+                .patterns
+                .iter()
+                .any(|pattern| pattern.is_match(uri.as_bytes()))
     }
 }
 
-fn pattern(entry: &str) -> Option<Regex> {
+fn pattern(entry: &str) -> Option<Pattern> {
     let expression = entry.strip_prefix('~')?;
-    let any_case = expression.strip_prefix('*');
-    RegexBuilder::new(any_case.unwrap_or(expression))
-        .case_insensitive(any_case.is_some())
-        .build()
-        .ok()
+    let pattern = match expression.strip_prefix('*') {
+        Some(expression) => Pattern::case_insensitive(expression),
+        None => Pattern::new(expression),
+    };
+    pattern.ok()
 }
 
 #[cfg(test)]
