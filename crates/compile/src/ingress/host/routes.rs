@@ -1,11 +1,13 @@
 //! The routes of a host (behaviour.md 2.1, 2.3–2.6).
 
+mod expressions;
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use headgate_table::{CATCH_ALL, HttpsRedirect, PathKind, Pattern, PatternError, Policy, Rewrite};
-use smallvec::{SmallVec, smallvec};
+use headgate_table::{CATCH_ALL, HttpsRedirect, PathKind, Policy};
+use smallvec::smallvec;
 
 use super::canary::{self, Canaries};
 use super::{AttachedIngress, Inputs};
@@ -47,6 +49,7 @@ pub(super) fn draft(
         without_slash_twins(host, declared, findings)
     };
     let mut drafter = Drafter {
+        has_declared_root: matches!(root, Root::Declared(..)),
         host,
         canaries: Canaries::new(host, attached),
         exact: exact_paths(&declared),
@@ -230,6 +233,8 @@ struct Drafter<'a, 'b> {
     findings: &'a mut Vec<Finding>,
     closing: HostClosing<'b>,
     regex: bool,
+    /// An Ingress declares the Prefix `/`.
+    has_declared_root: bool,
 }
 
 impl<'a> Drafter<'a, '_> {
@@ -436,92 +441,4 @@ impl<'a> Drafter<'a, '_> {
             HttpsRedirect::Never
         }
     }
-
-    fn rewrite(&mut self, attached: &AttachedIngress, path: &str) -> Option<Arc<Rewrite>> {
-        let target = attached.ingress.annotations.routing.changed(path)?;
-        if !self.regex {
-            return None;
-        }
-        // A path that is not a valid expression has no route either, which is a separate finding.
-        let pattern = self.pattern(path).ok()?;
-        if let Some(name) = target.unknown_name(&pattern) {
-            let message = format!(
-                "${name} is neither a variable nor a group of path {path}; the path is not rewritten"
-            );
-            let ingress = &attached.ingress;
-            // The root that a host gets from its oldest Ingress is no path of that Ingress.
-            let mut declared = ingress.hosts.iter().flat_map(|rules| &rules.paths);
-            if declared.any(|rule| *rule.path == *path) {
-                self.findings.push(ingress.annotation_finding(
-                    Severity::Error,
-                    "rewrite-target",
-                    message,
-                ));
-            }
-            return None;
-        }
-        target.rewrite(pattern).map(Arc::new)
-    }
-
-    /// Case-insensitive, and interned because thousands of hosts share expressions such as `/api(/|$)(.*)`.
-    fn pattern(&mut self, source: &str) -> Result<Arc<Pattern>, PatternError> {
-        let make = || Pattern::case_insensitive(source);
-        self.inputs.patterns.get(source, make)
-    }
-
-    /// The texts that a route matches in regex mode, each with its expression. A path that is not a valid expression is not
-    /// served.
-    fn expressions(
-        &mut self,
-        attached: &AttachedIngress,
-        path: &PathDraft,
-        rewrites: bool,
-    ) -> SmallVec<[(Arc<str>, Arc<Pattern>); 1]> {
-        let mut expressions = SmallVec::new();
-        if path.kind == PathKind::Prefix && &*path.path == "/" {
-            return expressions; // the root matches the rest
-        }
-        for text in regex_texts(path, attached, rewrites, &self.exact) {
-            match self.pattern(&format!("^{text}")) {
-                Ok(pattern) => expressions.push((text, pattern)),
-                Err(error) => {
-                    let message = format!(
-                        "path {} of host {} is not a regular expression: {error}; not served",
-                        path.path, self.host
-                    );
-                    let ingress = &attached.ingress;
-                    self.findings
-                        .push(ingress.finding(Severity::Error, "spec.rules", message));
-                    break;
-                }
-            }
-        }
-        expressions
-    }
-}
-
-/// The texts that a route matches in regex mode: for a plain prefix, with a final slash and, unless it is also an exact path,
-/// without; anything else as written (behaviour.md 2.4).
-fn regex_texts(
-    path: &PathDraft,
-    attached: &AttachedIngress,
-    rewrites: bool,
-    exact: &[Arc<str>],
-) -> Vec<Arc<str>> {
-    let verbatim = path.kind == PathKind::Exact
-        || attached.ingress.annotations.routing.use_regex == Some(true)
-        || rewrites;
-    let path = &path.path;
-    if verbatim {
-        return vec![path.clone()];
-    }
-    let with_slash: Arc<str> = if path.ends_with('/') {
-        path.clone()
-    } else {
-        format!("{path}/").into()
-    };
-    if exact.contains(path) || with_slash == *path {
-        return vec![with_slash];
-    }
-    vec![with_slash, path.clone()]
 }
