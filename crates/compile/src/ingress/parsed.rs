@@ -2,6 +2,7 @@
 //!
 //! Parsing depends only on one Ingress and the settings; conflicts with other Ingresses are resolved per host.
 
+mod cookie_path;
 mod positions;
 
 use std::borrow::Cow;
@@ -157,6 +158,12 @@ impl ParsedIngress {
             }
         }
         hosts.shrink_to_fit();
+        cookie_path::check(
+            &annotations,
+            &hosts,
+            &options.annotations_prefix,
+            &mut findings,
+        );
         let default_backend = spec.and_then(|spec| spec.default_backend.as_ref());
         let default_backend = default_backend.and_then(|backend| {
             let (service, port) = service_backend(backend, &"spec.defaultBackend", &mut findings)?;
@@ -252,6 +259,12 @@ impl ParsedIngress {
         let field = format!("metadata.annotations[{}/{annotation}]", self.prefix);
         self.finding(severity, &field, message)
     }
+}
+
+/// Whether `path` matches only itself. It is a valid expression as well, in which a dot means any character.
+pub(crate) fn is_literal(path: &str) -> bool {
+    let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
+    path.starts_with('/') && path.bytes().all(literal)
 }
 
 /// The consequence for an object that is refused as a whole.

@@ -10,7 +10,7 @@ use super::{quoted, shown_host};
 use crate::Compiled;
 use crate::build::service_port::Transport;
 use crate::ingress::host::{AttachedIngress, in_regex_mode};
-use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::parsed::{self, ParsedIngress};
 
 /// Maximum number of expressions that one review compiles, except those already in service. The rest is checked when it is
 /// served. Compiling one may take a millisecond, and many users may submit Ingresses.
@@ -30,7 +30,7 @@ pub(super) fn strict(ingress: &Ingress) -> Option<String> {
                 "" => "Prefix",
                 kind => kind,
             };
-            if !text.is_empty() && !is_literal(text) {
+            if !text.is_empty() && !parsed::is_literal(text) {
                 return Some(format!(
                     "host \"{}\": path {} cannot have pathType {}, which takes \"/\" and then letters, digits and . _ - / only; regular expressions have pathType ImplementationSpecific",
                     shown_host(rule.host.as_deref()).escape_debug(),
@@ -43,12 +43,6 @@ pub(super) fn strict(ingress: &Ingress) -> Option<String> {
     None
 }
 
-/// A literal path is also a valid expression, in which a dot means any character.
-fn is_literal(path: &str) -> bool {
-    let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
-    path.starts_with('/') && path.bytes().all(literal)
-}
-
 /// Compiles the paths that would be regular expressions. An invalid one is denied; ingress-nginx allows it and fails to reload.
 /// Returns a warning if there are more than [`MAX_EXPRESSIONS`].
 ///
@@ -59,7 +53,7 @@ pub(super) fn expressions(
     compiled: &Compiled,
 ) -> Result<Option<String>, String> {
     let paths = parsed.hosts.iter().flat_map(|rules| &rules.paths);
-    if parsed.is_canary() || paths.map(|rule| &*rule.path).all(is_literal) {
+    if parsed.is_canary() || paths.map(|rule| &*rule.path).all(parsed::is_literal) {
         return Ok(None);
     }
     let mut seen = BTreeSet::new();
@@ -68,7 +62,9 @@ pub(super) fn expressions(
         let rules = parsed.rules(host).into_iter();
         for rule in rules.flat_map(|rules| &rules.paths) {
             let source = format!("^{}", rule.path);
-            if is_literal(&rule.path) || compiled.uses_pattern(&source) || !seen.insert(&*rule.path)
+            if parsed::is_literal(&rule.path)
+                || compiled.uses_pattern(&source)
+                || !seen.insert(&*rule.path)
             {
                 continue;
             }
