@@ -124,6 +124,7 @@ fn routes(lines: &str, universe: &Universe) -> Vec<RouteDraft<usize>> {
                     policy: Arc::new(Policy::default()),
                     https: HttpsRedirect::WhenHostHasTls,
                     rewrite: None,
+                    error_pages: None,
                     sets_affinity_cookie: false,
                 },
                 target: TargetDraft::Split(SplitDraft::new(backend)),

@@ -26,7 +26,7 @@ const HOSTS: [&str; 8] = [
 ];
 const SERVICES: [&str; 3] = ["web", "api", "gone"];
 /// None of these refuses an Ingress: a refused update keeps the last good version, which full compilation cannot know.
-const ANNOTATIONS: [(&str, &str); 26] = [
+const ANNOTATIONS: [(&str, &str); 29] = [
     ("use-regex", "true"),
     ("rewrite-target", "/x"),
     ("rewrite-target", "/a"),
@@ -49,14 +49,18 @@ const ANNOTATIONS: [(&str, &str); 26] = [
     ("auth-url", "https://auth.example/"),
     ("auth-tls-secret", "s/ca"),
     ("default-backend", "api"),
+    ("default-backend", "gone"),
+    ("custom-http-errors", "404,503"),
+    ("backend-protocol", "HTTPS"),
     ("service-upstream", "true"),
     ("load-balance", "ewma"),
     ("custom-headers", "s/headers"),
     ("permanent-redirect", "https://new.example"),
 ];
-const SETTINGS: [(&str, &str); 7] = [
+const SETTINGS: [(&str, &str); 8] = [
     ("ssl-redirect", "false"),
     ("load-balance", "ewma"),
+    ("custom-http-errors", "503"),
     ("whitelist-source-range", "192.0.2.0/24"),
     ("global-allowed-response-headers", "X-One"),
     ("add-headers", "s/headers"),

@@ -65,6 +65,20 @@ impl LocalResponse {
         Some(Fault::new(reason))
     }
 
+    /// The status if an error page may replace the response. Where the connection closes, the rest of the request is unknown.
+    pub(crate) fn replaceable(&self) -> Option<StatusCode> {
+        match self {
+            Self::Page(status) | Self::Redirect { status, .. } => Some(*status),
+            Self::Unauthorized { .. } => Some(StatusCode::UNAUTHORIZED),
+            Self::PageAndClose(_)
+            | Self::Certificate(_)
+            | Self::Text(..)
+            | Self::Preflight
+            | Self::Healthy
+            | Self::Counters(_) => None,
+        }
+    }
+
     /// The response to a request of `version`.
     pub(crate) fn response(self, settings: &Settings, version: Version) -> Response<Body> {
         match self {

@@ -51,9 +51,9 @@ pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
     AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
-    Credentials, DigestUsers, ExternalAuth, Forwarding, HashFormat, HttpVersion, HttpsRedirect,
-    Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule, Retry, RetryOn,
-    Satisfy, SignIn, Users,
+    Credentials, DigestUsers, ErrorPages, ExternalAuth, Forwarding, HashFormat, HttpVersion,
+    HttpsRedirect, Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule,
+    Retry, RetryOn, Satisfy, SignIn, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

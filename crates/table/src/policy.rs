@@ -3,6 +3,7 @@
 mod access;
 mod authentication;
 mod credentials;
+mod error_pages;
 mod external_auth;
 
 use std::num::NonZeroU32;
@@ -17,6 +18,7 @@ pub use self::authentication::Authentication;
 pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };
+pub use self::error_pages::ErrorPages;
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
 use crate::{FieldTemplate, IpSet, Slot};
 

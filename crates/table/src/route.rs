@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::policy::HttpsRedirect;
+use crate::policy::{ErrorPages, HttpsRedirect};
 use crate::{Pattern, Policy, Slot, Split, Template, UpstreamKey};
 
 /// One path of one host.
@@ -20,6 +20,8 @@ pub struct Route {
     pub https: HttpsRedirect,
     /// Rewriting of the path.
     pub rewrite: Option<Arc<Rewrite>>,
+    /// Replacement of error responses; not part of the policy, because routes of one object can differ.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// The backend, or why there is none.
     pub target: Target,
     /// This route itself configures cookie affinity, so it may set the cookie.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{Compression, FieldTemplate, IpSet, PrivateBytes, Template};
+use crate::{Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, Template};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +53,8 @@ pub struct Settings {
     pub server_tokens: bool,
     /// Pass the upstream's `Server`; default false.
     pub backend_server_header: bool,
+    /// Replacement of error responses to requests that reach no route; default none.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// Compression of responses; default none.
     pub compression: Option<Arc<Compression>>,
     /// Query DNS for IPv4 addresses only; default false.
@@ -250,6 +252,7 @@ impl Default for Settings {
             hidden_headers: Arc::default(),
             server_tokens: false,
             backend_server_header: false,
+            error_pages: None,
             compression: None,
             ipv4_only_names: false,
             counter_clients: ["127.0.0.1/32".parse(), "::1/128".parse()]

@@ -19,6 +19,7 @@ pub(crate) fn route(kind: PathKind, path: &str) -> Arc<Route> {
         policy: Arc::default(),
         https: HttpsRedirect::Never,
         rewrite: None,
+        error_pages: None,
         target: Target::Forward(Split::new(Backend::upstream_only(UpstreamKey::new(
             "shop/web/80",
         )))),

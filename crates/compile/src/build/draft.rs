@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    AppRoot, Closed, Conditions, HeaderEdits, HostCiphers, HostClients, HostTls, HttpsRedirect,
-    PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
+    AppRoot, Closed, Conditions, ErrorPages, HeaderEdits, HostCiphers, HostClients, HostTls,
+    HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
 };
 use http::StatusCode;
 use smallvec::SmallVec;
@@ -72,6 +72,8 @@ pub struct RoutePolicy {
     pub https: HttpsRedirect,
     /// Rewriting of the path.
     pub rewrite: Option<Arc<Rewrite>>,
+    /// Replacement of error responses. Its upstreams must be acquired from the builder.
+    pub error_pages: Option<Arc<ErrorPages>>,
     /// The route itself configures cookie affinity, so it may set the cookie.
     pub sets_affinity_cookie: bool,
 }

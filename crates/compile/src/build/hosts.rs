@@ -205,6 +205,7 @@ impl Builder<'_> {
             policy: draft.policy.policy.clone(),
             https: draft.policy.https,
             rewrite: draft.policy.rewrite.clone(),
+            error_pages: draft.policy.error_pages.clone(),
             target: self.target(&draft.target),
             sets_affinity_cookie: draft.policy.sets_affinity_cookie,
         })
@@ -319,6 +320,7 @@ fn built_in_root(slots: &mut Slots) -> Arc<Route> {
         policy: Arc::default(),
         https: HttpsRedirect::Never,
         rewrite: None,
+        error_pages: None,
         target: Target::DefaultBackend(None),
         sets_affinity_cookie: false,
     })

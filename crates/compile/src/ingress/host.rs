@@ -5,6 +5,7 @@
 
 mod canary;
 mod clients;
+mod error_pages;
 mod routes;
 mod tls;
 

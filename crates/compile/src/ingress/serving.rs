@@ -26,6 +26,7 @@ pub(crate) fn serving(
         request_headers: maps.request_headers(maps_of.proxy_set.as_ref()).into(),
         response_headers: maps.response_headers(maps_of.add.as_ref()).into(),
         health_path: options.health_path.clone(),
+        error_pages: settings.errors.pages(options),
         ..settings.data_plane.clone()
     };
     (serving, maps.findings)

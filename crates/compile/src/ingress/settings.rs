@@ -33,6 +33,7 @@ use std::collections::BTreeMap;
 use headgate_table as table;
 
 use crate::ingress::closed::Denial;
+use crate::ingress::family::errors::GlobalErrors;
 use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::registry::Problem;
 use read::Source;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub(crate) header_maps: HeaderMaps,
     pub(crate) redirects: RedirectDefaults,
     pub(crate) upstream: UpstreamDefaults,
+    /// Error pages of routes without their own.
+    pub(crate) errors: GlobalErrors,
     /// The authentication service of Ingresses without one (`global-auth-url`).
     pub(crate) global_auth: Option<ExternalAuth>,
     /// Prefixes of Ingress paths without authentication (`no-auth-locations`).
@@ -79,6 +82,7 @@ impl Settings {
             header_maps: HeaderMaps::read(&mut source),
             redirects: RedirectDefaults::read(&source),
             upstream: UpstreamDefaults::read(&mut source),
+            errors: security::errors(&mut source),
             global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
             access_log: AccessLog::read(&mut source),

@@ -83,7 +83,11 @@ fn consequence(user: &ParsedIngress, port: &ServicePort) -> String {
     }
     match user.fallback() {
         Some(fallback) if fallback.id == *port.id() => {
-            "requests that fall back to it get 503".into()
+            let pages = match &user.annotations.errors {
+                Some(_) => ", and error pages come from the default backend",
+                None => "",
+            };
+            format!("requests that fall back to it get 503{pages}")
         }
         Some(fallback) => format!(
             "requests go to Service {} of the default-backend annotation",

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 
 use super::destination::{Destination, Role};
 use super::edits::ResponseEdits;
+use super::error_page::ErrorPage;
 use super::external_auth::Granted;
 use crate::body::Body;
 use crate::compress::Offer;
@@ -30,6 +31,8 @@ pub(super) struct Exchange<'t> {
     pub(super) edits: ResponseEdits<'t>,
     /// Fields that the authentication service adds to the request.
     pub(super) granted: Option<Box<Granted>>,
+    /// The request for an error page, if the route has any.
+    pub(super) error_page: Option<Box<ErrorPage<'t>>>,
     /// Compression of the response, if settings say so.
     offer: Option<Offer<'t>>,
 }
@@ -68,6 +71,7 @@ impl<'t> Exchange<'t> {
             record: Recording::new(record, downstream.worker.telemetry.clone()),
             edits,
             granted: None,
+            error_page: None,
             offer: table
                 .settings
                 .compression

@@ -5,10 +5,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use headgate_table::{Forwarding, Settings, Template, Upstream};
-use http::header::SET_COOKIE;
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -42,11 +41,15 @@ pub(super) struct Forwarded<'t> {
 }
 
 impl Forward<'_> {
-    /// Forwards the request. `record` gets its attempts and the length of its body.
+    /// Forwards the request. `record` gets its attempts and the length of its body. Also returns `Set-Cookie` of a session that
+    /// begins, which the response lacks.
     ///
     /// # Errors
     /// If there is no response.
-    pub(super) async fn run(self, record: &mut Record) -> Result<Served, CallError> {
+    pub(super) async fn run(
+        self,
+        record: &mut Record,
+    ) -> Result<(Served, Option<HeaderValue>), CallError> {
         let Self {
             upstreams,
             context,
@@ -86,9 +89,6 @@ impl Forward<'_> {
             mut response,
             session_cookie,
         } = upstreams.call(call, &mut record.attempts).await?;
-        if let Some(cookie) = session_cookie {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
         let client = upgrade.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS);
         let tunnel = client.map(|client| {
             Tunnel::new(
@@ -98,10 +98,11 @@ impl Forward<'_> {
                 options.read_timeout,
             )
         });
-        Ok(Served {
+        let served = Served {
             response: response.map(Body::upstream),
             tunnel,
-        })
+        };
+        Ok((served, session_cookie))
     }
 }
 

@@ -12,6 +12,7 @@ mod credentials;
 mod destination;
 mod digest;
 mod edits;
+mod error_page;
 mod exchange;
 mod external_auth;
 mod fallback;
@@ -30,7 +31,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use headgate_table::{Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts};
-use http::header::ORIGIN;
+use http::header::{ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -57,8 +58,16 @@ pub(crate) async fn handle(
     let table = downstream.table();
     let (head, body) = request.into_parts();
     let mut exchange = Exchange::begin(downstream, &table, (&head, &body));
-    let served = serve(&mut exchange, head, body).await;
-    let served = served.unwrap_or_else(|response| exchange.respond(response));
+    let served = match serve(&mut exchange, head, body).await {
+        Ok(served) => served,
+        Err(response) => {
+            let page = match exchange.error_page.take() {
+                Some(page) => Box::pin(error_page::serve(&mut exchange, page, &response)).await,
+                None => None,
+            };
+            page.unwrap_or_else(|| exchange.respond(response))
+        }
+    };
     exchange.finish(served)
 }
 
@@ -85,16 +94,17 @@ impl<'r, 't> Arrived<'r, 't> {
         let exchange = self.exchange;
         let host = self.hosts.find(self.parsed.name);
         exchange.note_host(host, self.parsed.name);
-        let tls = self.parsed.tls;
-        clients::verify(tls, host, self.parsed.name)?; // 1
-        clients::authorize(tls, host)?; // 3 and 4
-        let paths = paths_of(exchange, host, &self.parsed)?; // 5
+        let paths = paths_of(exchange, host, &self.parsed); // 1 to 5
+        let paths = paths.inspect_err(|_| {
+            error_page::keep_for_host(exchange, host, &self.parsed, &self.head.headers);
+        })?;
         let (route, lacks_slash) = find_route(paths, self.parsed.path, &self.head); // 6
         built_in::respond(exchange, host, route, self.parsed.path)?;
         let mut head = self.head;
         exchange.note_route(route, &self.parsed, &head.headers);
         let headers = std::mem::take(&mut head.headers);
         let context = Context::new(self.parsed, headers, exchange.settings(), host, route);
+        error_page::keep(exchange, route, &context);
         Ok(Routed {
             exchange,
             hosts: self.hosts,
@@ -159,7 +169,8 @@ impl<'t> Admitted<'_, 't> {
         };
         let mut fields = upstream_head::upstream_head(&mut context, extra);
         if is_fallback {
-            fallback::explain(&mut fields.headers, &context);
+            const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+            fallback::explain(&mut fields.headers, UNAVAILABLE, Some(&route.origin));
         }
         if let Some(granted) = exchange.granted.take() {
             external_auth::apply(&mut fields.headers, *granted);
@@ -175,8 +186,17 @@ impl<'t> Admitted<'_, 't> {
             upgrade,
         };
         let served = forward.run(&mut exchange.record).await; // 15
-        let served = served.map_err(|error| exchange.failed(error))?;
+        let (served, session_cookie) = served.map_err(|error| exchange.failed(error))?;
         exchange.note_response(served.response.headers());
+        let mut served = error_page::intercept(
+            exchange,
+            &context,
+            chosen.upstream,
+            (served, session_cookie.as_ref()),
+        )?;
+        if let Some(cookie) = session_cookie {
+            served.response.headers_mut().append(SET_COOKIE, cookie);
+        }
         if let Some(edits) = chosen.edits {
             exchange.edits.add_backend(&edits.response);
         }
@@ -278,12 +298,14 @@ fn access_reason(route: &Route) -> &'static str {
     }
 }
 
-/// The paths of `host`, unless the host redirects the request.
+/// The paths of `host`, unless the host refuses the client or redirects the request.
 fn paths_of<'t>(
     exchange: &Exchange<'_>,
     host: &'t Host,
     parsed: &Parsed<'_>,
 ) -> Result<&'t PathIndex, LocalResponse> {
+    clients::verify(parsed.tls, host, parsed.name)?; // 1
+    clients::authorize(parsed.tls, host)?; // 3 and 4
     match &host.behaviour {
         HostBehaviour::Redirect { to } => {
             let status = exchange.settings().redirect_status;

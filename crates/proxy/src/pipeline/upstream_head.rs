@@ -86,7 +86,7 @@ pub(super) fn upstream_head(context: &mut Context<'_>, extra: Extra<'_>) -> Upst
 }
 
 /// Whether `Authorization` is for the route itself, and no endpoint may see it.
-fn is_password_of_route(context: &Context<'_>) -> bool {
+pub(super) fn is_password_of_route(context: &Context<'_>) -> bool {
     let authentication = &context.route.policy.authentication;
     let authentication = authentication.as_ref();
     authentication.is_some_and(|authentication| authentication.credentials.is_some())
@@ -239,7 +239,7 @@ fn canonical_framing(headers: &mut HeaderMap, body_length: Option<u64>) {
 }
 
 /// One `Cookie` line for HTTP/1.1 (RFC 9113 section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) {
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
     let mut lines = headers.get_all(COOKIE).iter();
     let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
         return;

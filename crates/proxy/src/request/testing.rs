@@ -148,6 +148,7 @@ pub(crate) fn route(path: &str) -> Route {
         policy: Arc::new(Policy::default()),
         https: HttpsRedirect::Never,
         rewrite: None,
+        error_pages: None,
         target: Target::Forward(Split::new(Backend::upstream_only(UpstreamKey::new(
             "shop/web/80",
         )))),

@@ -6,9 +6,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::{
-    Affinity, BackendProtocol, Balance, Cors, Credentials, ExternalAuth, Forwarding, HttpsRedirect,
-    IpSet, OriginPattern, Origins, Policy, ReplaceRule, Retry, RetryOn, Route, Satisfy, Upstream,
-    UpstreamTls, Users,
+    Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, Forwarding,
+    HttpsRedirect, IpSet, OriginPattern, Origins, Policy, ReplaceRule, Retry, RetryOn, Route,
+    Satisfy, Upstream, UpstreamTls, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -66,7 +66,20 @@ pub(super) fn route_facts(route: &Route) -> Vec<String> {
         facts.some("prefix", rewrite.forwarded_prefix.as_ref());
     }
     policy(&route.policy, &mut facts);
+    facts.some(
+        "error-pages",
+        route.error_pages.as_deref().map(error_pages_fact),
+    );
     facts.list()
+}
+
+/// `404,503 of shop/errors/`; `own` where responses of upstreams stay as they are.
+pub(super) fn error_pages_fact(pages: &ErrorPages) -> String {
+    let statuses = pages.statuses().iter().map(|status| status.as_str());
+    let statuses: Vec<&str> = statuses.collect();
+    let sources: Vec<&str> = pages.sources.iter().map(|key| key.as_str()).collect();
+    let own = if pages.upstreams { "" } else { " own" };
+    format!("{}{own} of {}", statuses.join(","), sources.join("|"))
 }
 
 fn policy(policy: &Policy, facts: &mut Facts) {

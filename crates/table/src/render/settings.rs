@@ -1,6 +1,6 @@
 //! The settings of the whole data plane that differ from the defaults.
 
-use super::facts::{Facts, nets, value};
+use super::facts::{Facts, error_pages_fact, nets, value};
 use crate::{
     AccessLogSettings, ClientLimits, Compression, ForwardedTrust, PoolSettings, Settings,
     TlsSettings,
@@ -31,6 +31,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         hidden_headers,
         server_tokens,
         backend_server_header,
+        error_pages,
         compression,
         ipv4_only_names,
         counter_clients,
@@ -81,6 +82,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     }
     facts.holds("server-tokens", *server_tokens);
     facts.holds("backend-server-header", *backend_server_header);
+    facts.some("error-pages", error_pages.as_deref().map(error_pages_fact));
     if let Some(compression) = compression {
         compression_facts(compression, &mut facts);
     }

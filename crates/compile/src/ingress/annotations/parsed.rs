@@ -11,6 +11,7 @@ use crate::ingress::family::access::Access;
 use crate::ingress::family::canary::Canary;
 use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::credentials::PasswordAuth;
+use crate::ingress::family::errors::OwnErrors;
 use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::Limits;
@@ -78,6 +79,8 @@ pub(crate) struct IngressAnnotations {
     /// `Some` when CORS is on and an origin is allowed.
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) access: Access,
+    /// `Some` when `custom-http-errors` is set; they replace those of the settings.
+    pub(crate) errors: Option<Box<OwnErrors>>,
     /// `Some` when a user name and password are required (`auth-type`).
     pub(crate) passwords: Option<Box<PasswordAuth>>,
     /// `Some` when `auth-url` is set; it replaces that of the settings.
@@ -114,6 +117,7 @@ impl IngressAnnotations {
             ciphers: tls::ciphers(&mut reader),
             cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
+            errors: OwnErrors::read(&mut reader).map(Box::new),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),
             external_auth: ExternalAuth::read(&mut reader).map(Box::new),
             headers: Headers::read(&mut reader),

@@ -3,6 +3,7 @@
 use k8s_openapi::api::networking::v1::Ingress;
 
 use super::*;
+use crate::ingress::family::errors;
 
 /// What changed Ingresses affect.
 #[derive(Default)]
@@ -102,6 +103,7 @@ impl Pass<'_> {
             plain_forwarding: &self.state.plain_forwarding,
         };
         let built = policy::build(&ingress, &mut inputs, counters);
+        let page_finding = errors::finding(&ingress, self.options);
         let attached = Arc::new(AttachedIngress {
             ingress,
             policy: built.policy,
@@ -121,7 +123,9 @@ impl Pass<'_> {
         self.state
             .attached
             .insert(attached.ingress.name.clone(), attached);
-        built.findings
+        let mut findings = built.findings;
+        findings.extend(page_finding);
+        findings
     }
 
     fn detach(&mut self, attached: &AttachedIngress, touched: &mut Touched) {
@@ -153,7 +157,8 @@ impl Pass<'_> {
     }
 }
 
-/// The upstreams of all Service ports of an Ingress, even if no route uses them, and that of its authentication service.
+/// The upstreams of all Service ports of an Ingress, even if no route uses them, and those of its authentication service and
+/// its error pages.
 fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> {
     let namespace = &attached.ingress.name.namespace;
     let backends = attached.ingress.backends().map(|backend| UpstreamDraft {
@@ -161,7 +166,10 @@ fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> 
         transport: attached.transport.clone(),
     });
     let service = attached.ingress.annotations.external_auth.as_ref();
-    backends.chain(service.and_then(|service| service.service()))
+    let pages = errors::own_upstream(&attached.ingress);
+    backends
+        .chain(service.and_then(|service| service.service()))
+        .chain(pages)
 }
 
 fn ingress_ref(name: &Name) -> ObjectRef {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::ConfigMap;
+use crate::ingress::family::errors;
 
 /// The outcome of reading the settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +59,12 @@ impl Pass<'_> {
                 problem.message,
             ));
         }
+        let missing = errors::global_problem(&settings.errors, self.options);
+        findings.extend(
+            missing.map(|(key, message)| {
+                settings_finding(self.options, Severity::Warning, key, message)
+            }),
+        );
         let (serving, more) = serving(&settings, self.snapshot, self.options);
         findings.extend(more);
         self.findings.replace(Source::Settings, findings);

@@ -25,7 +25,7 @@ keys! { Annotation {
             .ingress().risk(Risk::High).refuses();
     DEFAULT_BACKEND: String =
         annotation("default-backend", types::SERVICE,
-            "Service of the same namespace that gets requests when the backend has no endpoints.")
+            "Service of the same namespace that gets requests when the backend has no endpoints, and has the pages of custom-http-errors.")
             .refuses().names(ObjectKind::Service);
     X_FORWARDED_PREFIX: String =
         annotation("x-forwarded-prefix", types::spaced(Class::PathCapture),

@@ -10,6 +10,7 @@ use headgate_table::{CATCH_ALL, HttpsRedirect, PathKind, Policy};
 use smallvec::smallvec;
 
 use super::canary::{self, Canaries};
+use super::error_pages::HostPages;
 use super::{AttachedIngress, Inputs};
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{
@@ -53,6 +54,7 @@ pub(super) fn draft(
         host,
         canaries: Canaries::new(host, attached),
         exact: exact_paths(&declared),
+        pages: HostPages::new(settings, inputs.options),
         inputs,
         findings,
         closing,
@@ -229,6 +231,7 @@ struct Drafter<'a, 'b> {
     host: &'a Arc<str>,
     canaries: Canaries<'a>,
     exact: Vec<Arc<str>>,
+    pages: HostPages<'a, 'b>,
     inputs: &'a mut Inputs<'b>,
     findings: &'a mut Vec<Finding>,
     closing: HostClosing<'b>,
@@ -268,6 +271,7 @@ impl<'a> Drafter<'a, '_> {
             policy: self.inputs.plain_policy.clone(),
             https: HttpsRedirect::Never,
             rewrite: None,
+            error_pages: self.pages.global(),
             sets_affinity_cookie: false,
         };
         let path = PathDraft::literal("/".into(), PathKind::Prefix);
@@ -315,6 +319,9 @@ impl<'a> Drafter<'a, '_> {
             policy,
             https: HttpsRedirect::Never,
             rewrite: None,
+            error_pages: self
+                .pages
+                .of(attached, self.closing.is_exempt("/"), &target),
             sets_affinity_cookie: false,
         };
         let path = PathDraft::literal("/".into(), PathKind::Prefix);
@@ -333,6 +340,9 @@ impl<'a> Drafter<'a, '_> {
             policy: self.policy(attached, path),
             https: self.https(attached, path),
             rewrite: self.rewrite(attached, path),
+            error_pages: self
+                .pages
+                .of(attached, self.closing.is_exempt(path), &target),
             sets_affinity_cookie: attached.ingress.annotations.affinity.is_some(),
         };
         let mut draft = PathDraft::literal(path.clone(), kind);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use super::read::Source;
 use super::registry::{Setting, not_yet, setting};
 use crate::ingress::annotations::Risk;
+use crate::ingress::family::errors::GlobalErrors;
 use crate::ingress::registry::{Protection, keys, types};
 
 keys! { Setting {
@@ -47,9 +48,11 @@ keys! { Setting {
     NO_AUTH_LOCATIONS: Vec<String> =
         setting("no-auth-locations", types::LIST, "/.well-known/acme-challenge",
             "Ingress paths without authentication.");
-    CUSTOM_HTTP_ERRORS: Vec<StatusCode> = not_yet("custom-http-errors", types::CODES, "", "Default of the annotation.");
+    CUSTOM_HTTP_ERRORS: Vec<String> =
+        setting("custom-http-errors", types::LIST, "", "Default of the annotation; status codes from 300 to 599.");
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
-        not_yet("disable-proxy-intercept-errors", types::BOOL, "false", "Default of the annotation.");
+        setting("disable-proxy-intercept-errors", types::BOOL, "false",
+            "With custom-http-errors here: errors of upstreams pass unchanged on routes without an annotation custom-http-errors.");
     GLOBAL_AUTH_URL: String =
         setting("global-auth-url", types::RAW, "", "Sends a subrequest to this URL on every route, which decides whether a request may pass.")
             .protects(Protection::Authentication);
@@ -134,6 +137,26 @@ fn max_risk(source: &mut Source<'_>) -> Risk {
         );
     }
     level
+}
+
+/// Error pages of routes without their own. Members of the list that are no status codes are left out.
+pub(super) fn errors(source: &mut Source<'_>) -> GlobalErrors {
+    let code = |text: &str| {
+        let code = StatusCode::from_bytes(text.as_bytes());
+        let code = code
+            .ok()
+            .filter(|code| (300..=599).contains(&code.as_u16()));
+        code.ok_or_else(|| {
+            format!(
+                "\"{}\" is not a status code from 300 to 599",
+                text.escape_debug()
+            )
+        })
+    };
+    GlobalErrors {
+        statuses: source.each(&CUSTOM_HTTP_ERRORS, code).unwrap_or_default(),
+        own_only: source.get(&DISABLE_PROXY_INTERCEPT_ERRORS),
+    }
 }
 
 /// Address lists of all routes.

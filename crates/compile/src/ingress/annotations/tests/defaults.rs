@@ -63,6 +63,7 @@ fn beside(name: &str) -> Pairs<'static> {
         "auth-secret-type" => &[("auth-type", "basic"), ("auth-secret", "users")],
         "canary-weight" => &[("canary", "true")],
         "canary-weight-total" => &[("canary", "true"), ("canary-weight", "10")],
+        "disable-proxy-intercept-errors" => &[("custom-http-errors", "404")],
         "limit-burst-multiplier" => &[("limit-rps", "3")],
         "permanent-redirect-code" => &[("permanent-redirect", "https://other.example")],
         "temporal-redirect-code" => &[("temporal-redirect", "https://other.example")],

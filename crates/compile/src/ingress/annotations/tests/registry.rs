@@ -80,7 +80,7 @@ fn classes_are_those_of_the_reference() {
         opentelemetry-operation-name proxy-ssl-secret limit-rps limit-rpm limit-connections limit-allowlist \
         from-to-www-redirect relative-redirects temporal-redirect temporal-redirect-code permanent-redirect \
         permanent-redirect-code ssl-ciphers ssl-passthrough load-balance upstream-hash-by upstream-hash-by-subset \
-        upstream-hash-by-subset-size upstream-vhost x-forwarded-prefix disable-proxy-intercept-errors";
+        upstream-hash-by-subset-size upstream-vhost x-forwarded-prefix";
     let expected: BTreeSet<&str> = class_a.split_whitespace().collect();
     let actual: BTreeSet<&str> = all()
         .map(|row| row.entry)

@@ -10,7 +10,7 @@ use super::ValueError;
 use crate::ingress::registry::Class;
 
 const CIDR: &str = "an IP address or CIDR";
-const CODES: &str = "a comma list of status codes from 300 to 599";
+const CODES: &str = "a comma list of status codes from 400 to 599";
 const NEXT_UPSTREAM: &str = "a list of error, timeout, invalid_header, http_500, http_502, http_503, http_504, \
                              http_403, http_404, http_429, non_idempotent, off";
 const SERVER_NAMES: &str = "a comma list of host names";
@@ -53,19 +53,28 @@ pub(crate) fn parse_cidrs(text: &str) -> Result<Vec<IpNet>, ValueError> {
     Ok(nets)
 }
 
-/// A comma list of status codes that an error page can replace.
+/// A comma list of status codes that an error page can replace. Codes that only spaces separate are admitted, as in
+/// ingress-nginx, but such a list is none: it is empty.
 pub(crate) fn parse_codes(text: &str) -> Result<Vec<StatusCode>, ValueError> {
-    let code = |member: &str| {
-        let number: u16 = member.parse().ok()?;
-        (300..=599)
-            .contains(&number)
-            .then(|| StatusCode::from_u16(number).ok())
-            .flatten()
+    let code = |text: &str| {
+        let number: u16 = text.parse().ok()?;
+        let code = StatusCode::from_u16(number).ok()?;
+        (400..=599).contains(&number).then_some(code)
     };
-    let codes: Option<Vec<_>> = members(text).map(code).collect();
-    codes
-        .filter(|codes| !codes.is_empty())
-        .ok_or_else(|| ValueError::invalid(text, CODES))
+    let mut codes = Vec::new();
+    let mut is_list = true;
+    let list = text.trim();
+    let list = list.strip_suffix(',').unwrap_or(list);
+    for member in list.split(',').map(str::trim) {
+        if member.is_empty() {
+            return Err(ValueError::invalid(text, CODES));
+        }
+        is_list &= !member.contains(char::is_whitespace);
+        for word in member.split_whitespace() {
+            codes.push(code(word).ok_or_else(|| ValueError::invalid(text, CODES))?);
+        }
+    }
+    Ok(if is_list { codes } else { Vec::new() })
 }
 
 /// A comma list of server names or regexes, each with only the characters of its class.
@@ -162,5 +171,25 @@ impl TlsVersions {
             (versions.tls12 || versions.tls13).then_some(versions),
             unknown,
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn status_codes_are_separated_by_commas() {
+        let codes = |text: &str| -> Option<Vec<u16>> {
+            let codes = parse_codes(text).ok()?;
+            Some(codes.iter().map(StatusCode::as_u16).collect())
+        };
+        assert_eq!(codes("404, 503,"), Some(vec![404, 503]));
+        assert_eq!(codes("404 503"), Some(Vec::new()));
+        for invalid in [
+            "404,,503", ",404", "404,,", "301", "200,404", "4040", "x", ",",
+        ] {
+            assert_eq!(codes(invalid), None, "{invalid}");
+        }
     }
 }
