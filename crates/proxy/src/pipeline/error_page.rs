@@ -159,7 +159,7 @@ pub(super) fn intercept(
     let service = service.filter(|service| service.sign_in.is_some());
     if let (StatusCode::UNAUTHORIZED, Some(service)) = (status, service) {
         let page = LocalResponse::Page(status);
-        return Err(external_auth::or_sign_in(page, service, context));
+        return Err(external_auth::or_sign_in(page, service, exchange, context));
     }
     if !page.pages.replaces(status) {
         return Ok(served);
