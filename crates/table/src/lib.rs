@@ -10,6 +10,7 @@
 #![deny(clippy::disallowed_methods)] // no clock, no randomness: see .clippy.toml
 
 mod address;
+mod block_list;
 mod call_target;
 mod certificate;
 mod clients;
@@ -37,6 +38,7 @@ mod upstream;
 mod testing;
 
 pub use address::IpSet;
+pub use block_list::{BlockList, BlockedTexts};
 pub use call_target::CallTarget;
 pub use certificate::{Certificate, Issue, PrivateBytes};
 pub use clients::{ClientDemand, ClientRules, ClientTrust, HostClients, RefusedClients};

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, Template};
+use crate::{BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, Template};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Which client address and forwarded header fields are trusted.
     pub forwarded: ForwardedTrust,
+    /// Requests that every host refuses; default none.
+    pub blocked: Option<Arc<BlockList>>,
     /// Limits on clients.
     pub client: ClientLimits,
     /// TLS towards clients.
@@ -223,6 +225,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             forwarded: ForwardedTrust::default(),
+            blocked: None,
             client: ClientLimits::default(),
             tls: TlsSettings::default(),
             hsts: Some(Hsts {

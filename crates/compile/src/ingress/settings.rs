@@ -4,6 +4,7 @@
 //! protecting key that cannot be honoured closes every route.
 
 mod addresses;
+mod blocking;
 pub(crate) mod client;
 mod compression;
 mod docs;
@@ -106,6 +107,7 @@ impl Settings {
 fn data_plane(source: &mut Source<'_>) -> table::Settings {
     let mut settings = table::Settings {
         forwarded: client::forwarded(source),
+        blocked: blocking::read(source),
         client: client::limits(source),
         tls: tls::tls(source),
         hsts: tls::hsts(source),

@@ -5,6 +5,7 @@
 //! returns to the list or responds; edits of heads are pure functions in files of their own. This file is the order.
 
 mod access;
+mod blocking;
 mod built_in;
 mod clients;
 mod cors;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 use headgate_table::{Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts};
 use http::header::{ORIGIN, SET_COOKIE};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
@@ -94,10 +95,10 @@ impl<'r, 't> Arrived<'r, 't> {
         let exchange = self.exchange;
         let host = self.hosts.find(self.parsed.name);
         exchange.note_host(host, self.parsed.name);
-        let paths = paths_of(exchange, host, &self.parsed); // 1 to 5
-        let paths = paths.inspect_err(|_| {
-            error_page::keep_for_host(exchange, host, &self.parsed, &self.head.headers);
-        })?;
+        let headers = &self.head.headers;
+        let paths = paths_of(exchange, host, &self.parsed, headers); // 1 to 5
+        let paths = paths
+            .inspect_err(|_| error_page::keep_for_host(exchange, host, &self.parsed, headers))?;
         let (route, lacks_slash) = find_route(paths, self.parsed.path, &self.head); // 6
         built_in::respond(exchange, host, route, self.parsed.path)?;
         let mut head = self.head;
@@ -300,11 +301,14 @@ fn access_reason(route: &Route) -> &'static str {
 
 /// The paths of `host`, unless the host refuses the client or redirects the request.
 fn paths_of<'t>(
-    exchange: &Exchange<'_>,
+    exchange: &mut Exchange<'_>,
     host: &'t Host,
     parsed: &Parsed<'_>,
+    headers: &HeaderMap,
 ) -> Result<&'t PathIndex, LocalResponse> {
     clients::verify(parsed.tls, host, parsed.name)?; // 1
+    let blocked = blocking::check(exchange.settings(), headers); // 2
+    exchange.because("block-list", blocked)?;
     clients::authorize(parsed.tls, host)?; // 3 and 4
     match &host.behaviour {
         HostBehaviour::Redirect { to } => {

@@ -11,6 +11,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     let defaults = Settings::default();
     let Settings {
         forwarded,
+        blocked,
         client,
         tls,
         hsts,
@@ -41,6 +42,14 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     } = settings;
     let mut facts = Facts::default();
     trust(forwarded, &mut facts);
+    if let Some(blocked) = blocked {
+        for text in blocked.user_agents.entries() {
+            facts.push(format!("blocks-user-agent {text:?}"));
+        }
+        for text in blocked.referers.entries() {
+            facts.push(format!("blocks-referer {text:?}"));
+        }
+    }
     client_facts(client, &mut facts);
     tls_facts(tls, &mut facts);
     if *hsts != defaults.hsts {

@@ -34,10 +34,12 @@ keys! { Setting {
         setting("block-cidrs", types::CIDRS, "", "These clients get 403 on every route without an address list.")
             .protects(Protection::Routes);
     BLOCK_USER_AGENTS: String =
-        not_yet("block-user-agents", types::RAW, "", "These user agents get 403.")
+        setting("block-user-agents", types::RAW, "",
+            "Requests of these user agents get 403: a comma list of whole texts, ~ expressions and ~* case-insensitive ones.")
             .protects(Protection::Routes);
     BLOCK_REFERERS: String =
-        not_yet("block-referers", types::RAW, "", "Requests with these referers get 403.")
+        setting("block-referers", types::RAW, "",
+            "Requests with these referers get 403: a comma list of whole texts, ~ expressions and ~* case-insensitive ones.")
             .protects(Protection::Routes);
     WHITELIST_SOURCE_RANGE: Vec<IpNet> =
         setting("whitelist-source-range", types::CIDRS, "", "Default of allowlist-source-range.")

@@ -316,8 +316,8 @@ fn bad_trusted_proxies_are_not_trusted() {
 fn unusable_protection_closes_every_route() {
     let pairs = [
         ("global-auth-url", "auth.example"),
-        ("block-user-agents", "curl"),
-        ("block-referers", "evil"),
+        ("block-user-agents", "curl, ~(bot"),
+        ("block-referers", "~*evil\\"),
         ("block-cidrs", "10.0.0.0/8,nonsense"),
         ("whitelist-source-range", "nonsense"),
         ("denylist-source-range", "1.2.3"),
@@ -332,6 +332,7 @@ fn unusable_protection_closes_every_route() {
         ("custom-http-errors", "404"),
         ("enable-modsecurity", "false"),
         ("block-cidrs", "10.0.0.0/8"),
+        ("block-user-agents", "curl, ~bot"),
         ("use-gzip", "true"),
     ] {
         assert_eq!(parse(&[pair]).0.closed, None, "{pair:?}");
