@@ -20,6 +20,7 @@ mod traffic {
     mod observe;
     mod passwords;
     mod protocols;
+    mod rates;
     mod redirects;
     mod reload;
     mod responses;

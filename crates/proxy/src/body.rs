@@ -4,11 +4,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use headgate_table::Coder;
+use headgate_table::{Coder, ResponseRate};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::compress::Compressed;
 use crate::telemetry::Recording;
+use crate::throttle::Throttled;
 pub(crate) use crate::upstream::BodyError;
 use crate::upstream::{Fault, UpstreamBody};
 
@@ -23,6 +24,7 @@ enum Source {
     Full(Option<Bytes>),
     Upstream(UpstreamBody),
     Compressed(Box<Compressed<Self>>),
+    Throttled(Box<Throttled<Self>>),
     /// No encoder could be made.
     Broken(Option<BodyError>),
 }
@@ -59,6 +61,12 @@ impl Body {
             Ok(compressed) => Source::Compressed(Box::new(compressed)),
             Err(error) => Source::Broken(Some(BodyError::Compression(error))),
         };
+        Self { source, ..self }
+    }
+
+    /// This body, sent at `rate`.
+    pub(crate) fn throttled(self, rate: ResponseRate) -> Self {
+        let source = Source::Throttled(Box::new(Throttled::new(self.source, rate)));
         Self { source, ..self }
     }
 
@@ -122,6 +130,7 @@ impl HttpBody for Source {
             Self::Full(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Upstream(body) => Pin::new(body).poll_frame(cx),
             Self::Compressed(body) => body.poll_next(cx),
+            Self::Throttled(body) => body.poll_next(cx),
             Self::Broken(error) => Poll::Ready(error.take().map(Err)),
         }
     }
@@ -131,6 +140,7 @@ impl HttpBody for Source {
             Self::Full(bytes) => bytes.is_none(),
             Self::Upstream(body) => body.is_end_stream(),
             Self::Compressed(body) => body.is_end(),
+            Self::Throttled(body) => body.is_end(),
             Self::Broken(error) => error.is_none(),
         }
     }
@@ -141,6 +151,7 @@ impl HttpBody for Source {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
             Self::Upstream(body) => body.size_hint(),
+            Self::Throttled(body) => body.size_hint(),
             Self::Compressed(_) | Self::Broken(_) => SizeHint::default(),
         }
     }

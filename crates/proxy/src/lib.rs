@@ -31,6 +31,7 @@ mod server;
 mod sockets;
 mod stream;
 mod telemetry;
+mod throttle;
 mod tls;
 mod upstream;
 mod values;

@@ -55,7 +55,7 @@ pub use policy::{
     AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
     Credentials, DigestUsers, ErrorPages, ExternalAuth, Forwarding, HashFormat, HttpVersion,
     HttpsRedirect, Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule,
-    Retry, RetryOn, Satisfy, SignIn, Users,
+    ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

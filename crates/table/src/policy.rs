@@ -5,6 +5,7 @@ mod authentication;
 mod credentials;
 mod error_pages;
 mod external_auth;
+mod rate;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ pub use self::credentials::{
 };
 pub use self::error_pages::ErrorPages;
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
+pub use self::rate::ResponseRate;
 use crate::{FieldTemplate, IpSet, Slot};
 
 /// The policy of every route of one object.
@@ -183,6 +185,8 @@ pub struct Forwarding {
     pub buffer_response: bool,
     /// How much of a response that is read ahead may be in a file, bytes, default 1 GiB; zero: memory only.
     pub response_file_limit: u64,
+    /// How fast a response that is read ahead is sent; default unlimited.
+    pub response_rate: Option<ResponseRate>,
     /// HTTP version of requests to HTTP/1 endpoints.
     pub http_version: HttpVersion,
     /// `Host` sent to the endpoint instead of the client's, with variables.
@@ -231,6 +235,7 @@ impl Default for Forwarding {
             response_head_limit: 4 << 10,
             buffer_response: false,
             response_file_limit: 1 << 30,
+            response_rate: None,
             http_version: HttpVersion::Http11,
             host: None,
             connection_header: None,

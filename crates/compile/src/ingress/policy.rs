@@ -14,6 +14,7 @@ use crate::ingress::closed::{Closing, Denial};
 use crate::ingress::family::auth::{AUTH_PROXY_SET_HEADERS, AUTH_SECRET, AUTH_URL};
 use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::headers::CUSTOM_HEADERS;
+use crate::ingress::family::limits::LIMIT_RATE;
 use crate::ingress::family::proxy;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
 use crate::ingress::parsed::ParsedIngress;
@@ -68,6 +69,16 @@ pub(crate) fn build(
     });
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
     let forwarding = proxy::forwarding(annotations, inputs.settings);
+    let unused = annotations.rate.rate.is_some() && forwarding.response_rate.is_some();
+    if unused && !forwarding.buffer_response {
+        const UNBUFFERED: &str = "has no effect while proxy-buffering is \"off\", except on responses with \
+            X-Accel-Buffering: yes; set proxy-buffering to \"on\"";
+        closing.findings.push(ingress.annotation_finding(
+            Severity::Warning,
+            LIMIT_RATE.entry().name,
+            UNBUFFERED.to_owned(),
+        ));
+    }
     let forwarding = if forwarding == **inputs.plain_forwarding {
         inputs.plain_forwarding.clone()
     } else {

@@ -201,6 +201,7 @@ pub(super) async fn serve(
             Some(Served {
                 response: page,
                 tunnel: None,
+                rate: None,
             })
         }
         Err(error) => {

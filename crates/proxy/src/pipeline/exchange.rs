@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, Route, RoutingTable, Settings, Target, Template};
+use headgate_table::{Host, ResponseRate, Route, RoutingTable, Settings, Target, Template};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
@@ -42,6 +42,8 @@ pub(super) struct Served {
     pub(super) response: Response<Body>,
     /// What comes after a 101.
     pub(super) tunnel: Option<Tunnel>,
+    /// How fast it is sent.
+    pub(super) rate: Option<ResponseRate>,
 }
 
 impl<'t> Exchange<'t> {
@@ -216,6 +218,7 @@ impl<'t> Exchange<'t> {
         Served {
             response: response.response(self.settings(), self.record.version),
             tunnel: None,
+            rate: None,
         }
     }
 
@@ -231,6 +234,7 @@ impl<'t> Exchange<'t> {
         let Served {
             mut response,
             tunnel,
+            rate,
         } = served;
         // If the client is gone, it is 499.
         if record.status.is_none() {
@@ -246,6 +250,9 @@ impl<'t> Exchange<'t> {
         });
         if let Some(coder) = offer.and_then(|offer| offer.edit(&mut response)) {
             response = response.map(|body| body.compressed(coder));
+        }
+        if let Some(rate) = rate {
+            response = response.map(|body| body.throttled(rate));
         }
         let format = settings.access_log.format.as_deref();
         if let (Some(details), Some(format)) = (&mut record.details, format) {

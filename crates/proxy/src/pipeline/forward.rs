@@ -1,13 +1,14 @@
 //! Forwarding: a call with the client's body and record.
 
 use std::net::IpAddr;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Forwarding, Settings, Template, Upstream};
+use headgate_table::{Forwarding, ResponseRate, Settings, Template, Upstream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri, Version};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -18,8 +19,10 @@ use crate::record::Record;
 use crate::request::Context;
 use crate::upstream::{
     BodyRules, Call, CallError, CallOptions, Length, Payload, Reply, SelectionInput, Tunnel,
-    Upstreams,
+    UpstreamBody, Upstreams,
 };
+
+static ACCEL_LIMIT_RATE: HeaderName = HeaderName::from_static("x-accel-limit-rate");
 
 /// A client's request on its way to an upstream.
 pub(super) struct Forward<'f> {
@@ -98,11 +101,30 @@ impl Forward<'_> {
                 options.read_timeout,
             )
         });
+        let rate = rate(forwarding, &response);
         let served = Served {
             response: response.map(Body::upstream),
             tunnel,
+            rate,
         };
         Ok((served, session_cookie))
+    }
+}
+
+/// How fast `response` is sent: as configured, unless the endpoint sends `X-Accel-Limit-Rate`, in bytes. As in nginx, a
+/// response that is not read ahead is not limited.
+fn rate(forwarding: &Forwarding, response: &Response<UpstreamBody>) -> Option<ResponseRate> {
+    if !response.body().is_read_ahead() {
+        return None;
+    }
+    let own = response.headers().get(&ACCEL_LIMIT_RATE);
+    let own = own.and_then(|value| value.to_str().ok()?.parse().ok());
+    match own.map(NonZeroU64::new) {
+        None => forwarding.response_rate,
+        Some(bytes) => Some(ResponseRate {
+            bytes: bytes?,
+            after: forwarding.response_rate.map_or(0, |rate| rate.after),
+        }),
     }
 }
 

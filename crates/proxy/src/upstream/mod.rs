@@ -50,6 +50,7 @@ pub(crate) use payload::{Length, Payload};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
+pub(crate) use timer::LazyTimer;
 pub(crate) use tunnel::{Tunnel, relay};
 
 use self::pool::Pools;

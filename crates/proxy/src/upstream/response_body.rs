@@ -64,6 +64,11 @@ impl UpstreamBody {
         }
     }
 
+    /// Whether it is read ahead of its consumer.
+    pub(crate) fn is_read_ahead(&self) -> bool {
+        matches!(self.source, Source::Ahead(_))
+    }
+
     /// None, after a 101.
     pub(super) fn empty() -> Self {
         Self {

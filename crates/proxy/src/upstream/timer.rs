@@ -13,7 +13,7 @@ const FOREVER: Duration = Duration::from_secs(365 * 86_400);
 /// One sleep for a series of waits. A later deadline costs nothing: the sleep fires at the old one and is reset then. So
 /// a connection sets it once per timeout, not per request.
 #[derive(Default)]
-pub(super) struct LazyTimer {
+pub(crate) struct LazyTimer {
     sleep: Option<Pin<Box<Sleep>>>,
     deadline: Option<Instant>,
 }
@@ -34,7 +34,7 @@ impl LazyTimer {
     }
 
     /// Ready once it is `deadline`.
-    pub(super) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_until(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let sleep = self
             .sleep
             .get_or_insert_with(|| Box::pin(sleep_until(deadline)));

@@ -196,6 +196,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         response_head_limit,
         buffer_response,
         response_file_limit,
+        response_rate,
         http_version,
         host,
         connection_header,
@@ -229,6 +230,9 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         response_file_limit,
         &defaults.response_file_limit,
     );
+    if let Some(rate) = response_rate {
+        facts.push(format!("response-rate {} after {}", rate.bytes, rate.after));
+    }
     facts.differs("http-version", http_version, &defaults.http_version);
     if let Some(connection) = connection_header {
         facts.push(format!("connection {connection:?}").to_lowercase());

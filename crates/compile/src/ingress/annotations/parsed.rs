@@ -14,7 +14,7 @@ use crate::ingress::family::credentials::PasswordAuth;
 use crate::ingress::family::errors::OwnErrors;
 use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::family::headers::Headers;
-use crate::ingress::family::limits::Limits;
+use crate::ingress::family::limits::{Limits, RateNumbers};
 use crate::ingress::family::proxy::Proxy;
 use crate::ingress::family::redirects::Redirects;
 use crate::ingress::family::replace::Replacements;
@@ -63,6 +63,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) canary: Option<Box<Canary>>,
     /// `Some` when any limit is set.
     pub(crate) limits: Option<Box<Limits>>,
+    /// How fast responses are sent.
+    pub(crate) rate: RateNumbers,
     /// `Some` when session affinity is configured.
     pub(crate) affinity: Option<Box<Affinity>>,
     /// `Some` when it overrides the ConfigMap.
@@ -107,6 +109,7 @@ impl IngressAnnotations {
             redirects: Redirects::read(&mut reader),
             canary: Canary::read(&mut reader).map(Box::new),
             limits: Limits::read(&mut reader).map(Box::new),
+            rate: RateNumbers::read(&reader),
             affinity: affinity::read(&reader).map(Box::new),
             balance: balance::read(&mut reader).map(Box::new),
             proxy: Proxy::read(&mut reader),

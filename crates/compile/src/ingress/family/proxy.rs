@@ -155,6 +155,7 @@ pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) 
         response_file_limit: proxy
             .max_temp_file_size
             .unwrap_or(defaults.response_file_limit),
+        response_rate: annotations.rate.policy(settings.upstream.response_rate),
         http_version: proxy.http_version.unwrap_or(defaults.http_version),
         host: annotations.headers.upstream_vhost.clone(),
         connection_header: proxy.connection.or(defaults.connection_header),

@@ -7,7 +7,8 @@ use http::{HeaderValue, StatusCode};
 
 use super::process;
 use super::read::Source;
-use super::registry::{Setting, inert, not_yet, setting};
+use super::registry::{Setting, inert, setting};
+use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::memory;
 use crate::ingress::registry::{Buffers, Class, Key, keys, parse_cidr, parse_header_name, types};
 
@@ -61,8 +62,8 @@ keys! { Setting {
             "Content-Type of the health path; that of a backend's response never changes.");
     REUSE_PORT: String = inert("reuse-port", "true", "Every worker has listeners of its own.");
     ENABLE_MULTI_ACCEPT: String = inert("enable-multi-accept", "true", "Workers always accept all pending connections.");
-    LIMIT_RATE: i64 = not_yet("limit-rate", types::INT, "0", "Default of the annotation.");
-    LIMIT_RATE_AFTER: i64 = not_yet("limit-rate-after", types::INT, "0", "Default of the annotation.");
+    LIMIT_RATE: i64 = setting("limit-rate", types::INT, "0", "Default of the annotation.");
+    LIMIT_RATE_AFTER: i64 = setting("limit-rate-after", types::INT, "0", "Default of the annotation.");
     LIMIT_REQ_STATUS_CODE: i64 =
         setting("limit-req-status-code", types::INT, "503", "Status of requests over limit-rps or limit-rpm.");
     LIMIT_CONN_STATUS_CODE: i64 =
@@ -123,6 +124,14 @@ pub(super) fn limits(source: &mut Source<'_>) -> ClientLimits {
         worker_connections: process::connections(source),
         http2_streams: source.positive(&HTTP2_MAX_CONCURRENT_STREAMS),
         ..ClientLimits::default()
+    }
+}
+
+/// The rate of responses of Ingresses without one.
+pub(super) fn response_rate(source: &Source<'_>) -> RateNumbers {
+    RateNumbers {
+        rate: Some(source.get(&LIMIT_RATE)),
+        after: Some(source.get(&LIMIT_RATE_AFTER)),
     }
 }
 

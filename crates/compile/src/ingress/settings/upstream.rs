@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use headgate_table::{Balance, Forwarding, HttpVersion, PoolSettings, Retry};
 
-use super::client::CLIENT_BODY_BUFFER_SIZE;
+use super::client::{self, CLIENT_BODY_BUFFER_SIZE};
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
 use crate::ingress::family::balance::by_word;
+use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::{body_limit, memory};
 use crate::ingress::family::replace::location;
 use crate::ingress::family::retry::unless_zero;
@@ -74,6 +75,8 @@ keys! { Setting {
 pub(crate) struct UpstreamDefaults {
     /// Forwarding without any annotation.
     pub(crate) forwarding: Forwarding,
+    /// How fast responses are sent (`limit-rate`).
+    pub(crate) response_rate: RateNumbers,
     /// Also retry POST, LOCK and PATCH, under any conditions (`retry-non-idempotent`).
     pub(crate) retry_non_idempotent: bool,
     /// Start of `Location` and `Refresh` that is replaced (`proxy-redirect-from`).
@@ -90,6 +93,7 @@ impl UpstreamDefaults {
     pub(super) fn read(source: &mut Source<'_>) -> Self {
         Self {
             forwarding: forwarding(source),
+            response_rate: client::response_rate(source),
             retry_non_idempotent: source.get(&RETRY_NON_IDEMPOTENT),
             redirect_from: source.get(&PROXY_REDIRECT_FROM),
             redirect_to: source.get(&PROXY_REDIRECT_TO),

@@ -65,6 +65,7 @@ fn beside(name: &str) -> Pairs<'static> {
         "canary-weight-total" => &[("canary", "true"), ("canary-weight", "10")],
         "disable-proxy-intercept-errors" => &[("custom-http-errors", "404")],
         "limit-burst-multiplier" => &[("limit-rps", "3")],
+        "limit-rate-after" => &[("limit-rate", "3")],
         "permanent-redirect-code" => &[("permanent-redirect", "https://other.example")],
         "temporal-redirect-code" => &[("temporal-redirect", "https://other.example")],
         "upstream-hash-by-subset" => &[("upstream-hash-by", "$host")],

@@ -614,8 +614,8 @@ fn unhonoured_protection_closes_when_switched_on() {
 #[test]
 fn values_that_are_not_honoured_are_reported_if_they_differ_from_the_default() {
     assert!(has_problem(
-        &parse(&[("limit-rate", "10")]),
-        "limit-rate",
+        &parse(&[("enable-opentelemetry", "true")]),
+        "enable-opentelemetry",
         "not honoured yet"
     ));
     assert!(has_problem(
