@@ -17,6 +17,7 @@ mod traffic {
     mod lifecycle;
     mod limits;
     mod listeners;
+    mod mirrors;
     mod observe;
     mod passwords;
     mod protocols;

@@ -20,6 +20,7 @@ mod drain;
 mod geo;
 mod keyed_hash;
 mod listen;
+mod mirror;
 mod open_listener;
 mod passwords;
 mod pipeline;

@@ -12,6 +12,7 @@ use crate::auth_cache::AuthCache;
 use crate::config::Config;
 use crate::current::CurrentTable;
 use crate::geo::Locations;
+use crate::mirror::Mirrors;
 use crate::passwords::Passwords;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
@@ -21,6 +22,7 @@ pub(crate) struct Worker {
     pub(crate) shared: Arc<Shared>,
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) telemetry: Rc<WorkerTelemetry>,
+    pub(crate) mirrors: Rc<Mirrors>,
     table: CurrentTable,
 }
 
@@ -44,17 +46,14 @@ impl Worker {
     /// State for worker `index`, counted from 0.
     pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
         let table = CurrentTable::new(&shared.reader);
+        let upstreams = Upstreams::new(shared.upstream.clone(), index, table.clone());
+        let upstreams = Rc::new(upstreams);
+        let telemetry = WorkerTelemetry::new(&shared.telemetry, index, table.clone());
+        let telemetry = Rc::new(telemetry);
         Self {
-            upstreams: Rc::new(Upstreams::new(
-                shared.upstream.clone(),
-                index,
-                table.clone(),
-            )),
-            telemetry: Rc::new(WorkerTelemetry::new(
-                &shared.telemetry,
-                index,
-                table.clone(),
-            )),
+            mirrors: Rc::new(Mirrors::new(upstreams.clone(), telemetry.clone())),
+            upstreams,
+            telemetry,
             shared,
             table,
         }

@@ -54,8 +54,8 @@ pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
     AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
     Credentials, DigestUsers, ErrorPages, ExternalAuth, Forwarding, HashFormat, HttpVersion,
-    HttpsRedirect, Limits, OriginPattern, Origins, PasswordHash, Policy, Redirect, ReplaceRule,
-    ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
+    HttpsRedirect, Limits, Mirror, MirrorPath, OriginPattern, Origins, PasswordHash, Policy,
+    Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

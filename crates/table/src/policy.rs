@@ -5,6 +5,7 @@ mod authentication;
 mod credentials;
 mod error_pages;
 mod external_auth;
+mod mirror;
 mod rate;
 
 use std::num::NonZeroU32;
@@ -21,6 +22,7 @@ pub use self::credentials::{
 };
 pub use self::error_pages::ErrorPages;
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
+pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
 use crate::{FieldTemplate, IpSet, Slot};
 
@@ -39,6 +41,8 @@ pub struct Policy {
     pub authentication: Option<Arc<Authentication>>,
     /// Whether one of `access` and `authentication` is enough.
     pub satisfy: Satisfy,
+    /// A service that gets copies of requests.
+    pub mirror: Option<Arc<Mirror>>,
     /// Header fields of every response; they replace those of the same name.
     pub response_headers: Arc<[(HeaderName, FieldTemplate)]>,
     /// Keep the final slash in the redirect to https.
@@ -211,6 +215,7 @@ impl Default for Policy {
             access: None,
             authentication: None,
             satisfy: Satisfy::All,
+            mirror: None,
             response_headers: Arc::default(),
             preserve_trailing_slash: false,
             port_in_redirects: false,

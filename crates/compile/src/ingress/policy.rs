@@ -96,6 +96,7 @@ pub(crate) fn build(
         access: annotations.access.policy(&inputs.settings.access),
         authentication,
         satisfy: annotations.access.satisfy,
+        mirror: annotations.mirror.as_ref().map(|mirror| mirror.policy()),
         response_headers,
         preserve_trailing_slash: redirects
             .preserve_trailing_slash

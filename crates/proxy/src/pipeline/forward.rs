@@ -15,6 +15,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::exchange::Served;
 use crate::body::Body;
+use crate::mirror::MirrorCopy;
 use crate::record::Record;
 use crate::request::Context;
 use crate::upstream::{
@@ -34,6 +35,8 @@ pub(super) struct Forward<'f> {
     pub(super) body: Incoming,
     /// The client's side of an upgrade that the head requests.
     pub(super) upgrade: Option<OnUpgrade>,
+    /// A copy for the mirror of the route.
+    pub(super) mirror: Option<Box<MirrorCopy>>,
 }
 
 /// A forwarded request with the response of the upstream, not filtered yet.
@@ -60,6 +63,7 @@ impl Forward<'_> {
             head,
             body,
             upgrade,
+            mirror,
         } = self;
         let settings = context.settings;
         let forwarding = &*context.route.policy.forwarding;
@@ -75,10 +79,13 @@ impl Forward<'_> {
             memory: forwarding.body_memory,
         };
         let announced = body.size_hint().exact().is_some();
-        let body = Payload::receive(body, rules, &options).await?;
+        let mut body = Payload::receive(body, rules, &options).await?;
         // An announced length is counted with the head.
         if let (Length::Exact(length), false) = (body.length(), announced) {
             record.request_length += length;
+        }
+        if let Some(mirror) = mirror {
+            mirror.follow(&mut body);
         }
         let call = Call {
             target,

@@ -21,6 +21,7 @@ mod forward;
 mod hop_by_hop;
 mod https;
 mod limits;
+mod mirror;
 mod redirect;
 mod replace;
 mod response_head;
@@ -163,6 +164,8 @@ impl<'t> Admitted<'_, 't> {
         if is_fallback {
             rewritten = Rewritten::default();
         }
+        let mirror = route.policy.mirror.as_ref();
+        let mirror = mirror.and_then(|mirror| mirror::copy(exchange, &context, mirror));
         let extra = Extra {
             prefix: rewritten.prefix,
             body_length: body.size_hint().exact(),
@@ -185,6 +188,7 @@ impl<'t> Admitted<'_, 't> {
             head: forward::upstream_request(head, rewritten.target, fields.headers),
             body,
             upgrade,
+            mirror,
         };
         let served = forward.run(&mut exchange.record).await; // 15
         let (served, session_cookie) = served.map_err(|error| exchange.failed(error))?;

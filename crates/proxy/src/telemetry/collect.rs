@@ -97,6 +97,11 @@ fn collect_workers(families: &mut Families, workers: &[Arc<Counters>]) {
         *errors.entry(*reason).or_insert(0.0) += count.value() as f64;
     }
     families.by(&names::REQUEST_ERRORS, "reason", errors);
+    let mut mirrored = BTreeMap::new();
+    for (outcome, count) in workers.iter().flat_map(|worker| worker.mirrored.iter()) {
+        *mirrored.entry(*outcome).or_insert(0.0) += count.value() as f64;
+    }
+    families.by(&names::MIRRORED, "outcome", mirrored);
 }
 
 fn collect_process(families: &mut Families, process: &Process) {

@@ -78,6 +78,8 @@ names! {
         "Refused requests and connections, by limit";
     REQUEST_ERRORS COUNTER "headgate_request_errors_total"
         "Error responses made by the proxy and responses that were cut, by reason";
+    MIRRORED COUNTER "headgate_mirrored_requests_total"
+        "Copies of requests for mirrors, by outcome";
     PANICS COUNTER "headgate_panics_total"
         "Panics, each of which ended a request or a connection";
     PUBLISH_DURATION HISTOGRAM "headgate_publish_seconds"

@@ -369,6 +369,7 @@ fn every_name_is_exposed_with_help_and_type() {
     let client = (std::net::Ipv4Addr::LOCALHOST, 4711).into();
     fixture.workers[0].head_refused(client, 431, "rate");
     fixture.workers[0].panicked();
+    fixture.workers[0].mirrored("sent");
     fixture.telemetry.set_findings(vec![("error", 1)]);
     fixture.telemetry.set_orphans(vec![Orphan {
         namespace: "a".into(),

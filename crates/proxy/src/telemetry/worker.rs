@@ -38,6 +38,8 @@ pub(super) struct Counters {
     pub(super) errors: Chain<(&'static str, Count)>,
     /// Refusals by limit.
     pub(super) refused: Chain<(&'static str, Count)>,
+    /// Copies for mirrors by what became of them.
+    pub(super) mirrored: Chain<(&'static str, Count)>,
 }
 
 impl Counters {
@@ -143,14 +145,23 @@ impl WorkerTelemetry {
     /// Logs a request that was made on behalf of another, such as one to an authentication service, if settings say so. It
     /// counts in no metric.
     pub(crate) fn log_subrequest(&self, record: &Record) {
+        if self.table.get().settings.access_log.subrequests {
+            self.log_copy(record);
+        }
+    }
+
+    /// Logs a copy for a mirror. It counts in no metric of requests.
+    pub(crate) fn log_copy(&self, record: &Record) {
         let table = self.table.get();
-        let settings = &table.settings.access_log;
-        if !settings.subrequests {
-            return;
-        }
         if let Ok(mut log) = self.log.try_borrow_mut() {
-            log.write(&Observation::of(record, Instant::now()), settings);
+            let seen = Observation::of(record, Instant::now());
+            log.write(&seen, &table.settings.access_log);
         }
+    }
+
+    /// Counts a copy for a mirror by what became of it.
+    pub(crate) fn mirrored(&self, outcome: &'static str) {
+        count(&self.counters.mirrored, outcome);
     }
 
     /// Counts a caught panic.

@@ -9,6 +9,7 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::collect::{Collected, Collecting, Incomplete};
 use super::options::{CallOptions, Protocol};
 use super::request_body::{
     BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
@@ -92,6 +93,29 @@ impl Payload {
                 gathered(body, PIECE).await
             }
             kind => Ok(Self(kind)),
+        }
+    }
+
+    /// Another payload with the same content; `None` for a stream, of which only one can read (see [`Self::collect`]).
+    pub(crate) fn duplicate(&self) -> Option<Self> {
+        Some(Self(match &self.0 {
+            Kind::Empty => Kind::Empty,
+            Kind::Memory(bytes) => Kind::Memory(bytes.clone()),
+            Kind::Spooled(spool, length) => Kind::Spooled(spool.clone(), *length),
+            Kind::Stream(..) => return None,
+        }))
+    }
+
+    /// Collects the content of a stream while it is sent, up to `limit` bytes, and gives it to `done` at its end. The stream
+    /// neither waits for that nor fails with it.
+    pub(crate) fn collect(&mut self, limit: usize, done: Collected) {
+        match &mut self.0 {
+            Kind::Stream(stream @ Some(_), _) => {
+                *stream = stream
+                    .take()
+                    .map(|body| -> BodyStream { Box::pin(Collecting::new(body, limit, done)) });
+            }
+            _ => done(Err(Incomplete::Aborted)),
         }
     }
 

@@ -7,8 +7,8 @@ use http::HeaderValue;
 
 use crate::{
     Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, Forwarding,
-    HttpsRedirect, IpSet, OriginPattern, Origins, Policy, ReplaceRule, Retry, RetryOn, Route,
-    Satisfy, Upstream, UpstreamTls, Users,
+    HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy, ReplaceRule, Retry,
+    RetryOn, Route, Satisfy, Upstream, UpstreamTls, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -114,6 +114,9 @@ fn policy(policy: &Policy, facts: &mut Facts) {
         }
     }
     facts.holds("satisfy any", policy.satisfy == Satisfy::Any);
+    if let Some(mirror) = &policy.mirror {
+        mirror_facts(mirror, facts);
+    }
     forwarding(&policy.forwarding, facts);
     for (name, _) in policy.response_headers.iter() {
         facts.push(format!("header {name}"));
@@ -122,6 +125,21 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     facts.holds("port-in-redirects", policy.port_in_redirects);
     facts.holds("relative-redirects", policy.relative_redirects);
     facts.holds("no-access-log", !policy.access_log);
+}
+
+fn mirror_facts(mirror: &Mirror, facts: &mut Facts) {
+    let path = match &mirror.path {
+        MirrorPath::Same => "",
+        MirrorPath::Fixed(path) => path,
+        MirrorPath::Template(path) => path.source(),
+    };
+    facts.push(
+        format!("mirror {} {path}", mirror.target.key())
+            .trim_end()
+            .to_owned(),
+    );
+    facts.push(format!("mirror-host {}", mirror.host));
+    facts.holds("mirror-without-body", !mirror.body);
 }
 
 fn external_auth(service: &ExternalAuth, facts: &mut Facts) {

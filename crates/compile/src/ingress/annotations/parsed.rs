@@ -15,6 +15,7 @@ use crate::ingress::family::errors::OwnErrors;
 use crate::ingress::family::external_auth::ExternalAuth;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::{Limits, RateNumbers};
+use crate::ingress::family::mirror::Mirror;
 use crate::ingress::family::proxy::Proxy;
 use crate::ingress::family::redirects::Redirects;
 use crate::ingress::family::replace::Replacements;
@@ -87,6 +88,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) passwords: Option<Box<PasswordAuth>>,
     /// `Some` when `auth-url` is set; it replaces that of the settings.
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
+    /// `Some` when a second service gets copies of requests (`mirror-target`).
+    pub(crate) mirror: Option<Box<Mirror>>,
     pub(crate) headers: Headers,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
@@ -123,6 +126,7 @@ impl IngressAnnotations {
             errors: OwnErrors::read(&mut reader).map(Box::new),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),
             external_auth: ExternalAuth::read(&mut reader).map(Box::new),
+            mirror: Mirror::read(&mut reader).map(Box::new),
             headers: Headers::read(&mut reader),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),

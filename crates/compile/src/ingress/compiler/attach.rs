@@ -158,7 +158,7 @@ impl Pass<'_> {
 }
 
 /// The upstreams of all Service ports of an Ingress, even if no route uses them, and those of its authentication service and
-/// its error pages.
+/// its error pages, and its mirror.
 fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> {
     let namespace = &attached.ingress.name.namespace;
     let backends = attached.ingress.backends().map(|backend| UpstreamDraft {
@@ -167,9 +167,11 @@ fn upstreams(attached: &AttachedIngress) -> impl Iterator<Item = UpstreamDraft> 
     });
     let service = attached.ingress.annotations.external_auth.as_ref();
     let pages = errors::own_upstream(&attached.ingress);
+    let mirror = attached.ingress.annotations.mirror.as_ref();
     backends
         .chain(service.and_then(|service| service.service()))
         .chain(pages)
+        .chain(mirror.and_then(|mirror| mirror.service()))
 }
 
 fn ingress_ref(name: &Name) -> ObjectRef {

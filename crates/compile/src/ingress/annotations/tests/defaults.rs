@@ -64,6 +64,7 @@ fn beside(name: &str) -> Pairs<'static> {
         "canary-weight" => &[("canary", "true")],
         "canary-weight-total" => &[("canary", "true"), ("canary-weight", "10")],
         "disable-proxy-intercept-errors" => &[("custom-http-errors", "404")],
+        "mirror-request-body" => &[("mirror-target", "http://mirror.example/")],
         "limit-burst-multiplier" => &[("limit-rps", "3")],
         "limit-rate-after" => &[("limit-rate", "3")],
         "permanent-redirect-code" => &[("permanent-redirect", "https://other.example")],
