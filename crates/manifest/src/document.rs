@@ -10,6 +10,7 @@ mod split;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 use headgate_compile::{Object, ObjectRef};
 
@@ -32,6 +33,8 @@ pub(crate) struct Outcome {
     /// Its objects, in order.
     pub(crate) objects: Vec<Item>,
     pub(crate) problems: Vec<Problem>,
+    /// What is ignored in objects that are read nevertheless.
+    pub(crate) notices: Vec<Problem>,
 }
 
 /// An object of a document.
@@ -43,7 +46,7 @@ pub(crate) struct Item {
     pub(crate) object: Object,
 }
 
-/// An error in a document.
+/// An error in a document, or something in it that is ignored.
 #[derive(Debug)]
 pub(crate) struct Problem {
     /// Line, from 0, counted from the document's first.

@@ -13,6 +13,8 @@
 //! - An object defined twice is served as defined last: paths in the order given, files of a directory in the order of
 //!   their names, documents from top to bottom. A finding names both definitions.
 //! - Only changed documents are parsed again, and only objects that differ are reported.
+//! - A field that an object's type does not have is a finding; annotations in a wrong place of an Ingress keep that version of
+//!   it out of service, because they may be what protects it.
 //! - No file content causes a panic; sizes, nesting and aliases are bounded.
 
 mod document;

@@ -4,16 +4,22 @@ use headgate_compile::{ApiObject, Kind, KindReader, Object};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use serde_path_to_error::Track;
 
 use super::Item;
 use super::kind::{Recognized, recognize};
 use super::path::Path;
 use super::strings::normalize;
+use super::unknown::{misplaced_annotations, notice};
 
 /// Maximum depth of lists in lists; in practice there is one level.
 const MAX_LISTS: usize = 4;
 /// Maximum of errors reported for one document: more would say nothing new.
 const MAX_FAULTS: usize = 100;
+
+/// The fields by which an Ingress of v1beta1 differs from one of v1.
+const INGRESS_CHANGES: &str = ", in which serviceName is service.name, servicePort is service.port.number or .name, \
+                               spec.backend is spec.defaultBackend, and each path needs a pathType";
 
 /// An invalid value.
 #[derive(Debug)]
@@ -27,6 +33,7 @@ pub(crate) struct Fault {
 pub(crate) struct Reader {
     pub(crate) items: Vec<Item>,
     pub(crate) faults: Vec<Fault>,
+    pub(crate) notices: Vec<Fault>,
 }
 
 impl Reader {
@@ -79,9 +86,13 @@ impl Reader {
         } else {
             format!("{version:?} of {name} is not served")
         };
+        let changed = match kind {
+            Kind::Ingress => INGRESS_CHANGES,
+            _ => "",
+        };
         self.fault(
             &path.key("apiVersion"),
-            &format!("{problem}: use {served:?}"),
+            &format!("{problem}: use {served:?}{changed}"),
         );
     }
 
@@ -110,18 +121,28 @@ impl Reader {
 
     fn read_supported(&mut self, kind: Kind, mut object: Map<String, Value>, path: &Path) {
         let title = title(kind, &object);
-        let faults = normalize(kind, &mut object, path);
+        let mut faults = misplaced_annotations(kind, &object, path);
+        faults.extend(normalize(kind, &mut object, path));
         if faults.is_empty() {
             match kind.read(Decode {
                 kind,
                 value: object,
                 path,
             }) {
-                Ok(object) => self.items.push(Item {
-                    indices: path.indices().collect(),
-                    reference: object.reference(),
-                    object,
-                }),
+                Ok((object, unknown)) => {
+                    let notices = unknown.into_iter().map(|field| notice(path, field));
+                    let notices = notices.map(|notice| Fault {
+                        message: format!("{}{title}", notice.message),
+                        ..notice
+                    });
+                    let room = MAX_FAULTS.saturating_sub(self.notices.len());
+                    self.notices.extend(notices.take(room));
+                    self.items.push(Item {
+                        indices: path.indices().collect(),
+                        reference: object.reference(),
+                        object,
+                    });
+                }
                 Err(fault) => self.fault(&fault.path, &format!("{}{title}", fault.message)),
             }
         }
@@ -166,24 +187,40 @@ struct Decode<'a> {
 }
 
 impl KindReader for Decode<'_> {
-    type Output = Result<Object, Fault>;
+    /// The object, and the fields that its type does not have.
+    type Output = Result<(Object, Vec<Path>), Fault>;
 
     fn read<K: ApiObject>(self) -> Self::Output {
         let Self { kind, value, path } = self;
-        let mut object: K = deserialize(value, path).map_err(|fault| match kind {
+        let (mut object, unknown) = deserialize::<K>(value, path).map_err(|fault| match kind {
             _ if kind.is_confidential() => without_value(fault),
             _ => fault,
         })?;
         check_names(kind, object.metadata_mut(), &path.key("metadata"))?;
-        Ok(object.into())
+        Ok((object.into(), unknown))
     }
 }
 
-fn deserialize<T: DeserializeOwned>(object: Map<String, Value>, path: &Path) -> Result<T, Fault> {
-    serde_path_to_error::deserialize(Value::Object(object)).map_err(|error| Fault {
-        path: path.join(error.path()),
-        message: error.inner().to_string(),
-    })
+/// The object, and its unknown fields.
+fn deserialize<T: DeserializeOwned>(
+    object: Map<String, Value>,
+    path: &Path,
+) -> Result<(T, Vec<Path>), Fault> {
+    let mut unknown = Vec::new();
+    let mut track = Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(Value::Object(object), &mut track);
+    let read = serde_ignored::deserialize(deserializer, |field| {
+        if unknown.len() < MAX_FAULTS {
+            unknown.push(path.join_ignored(&field));
+        }
+    });
+    match read {
+        Ok(object) => Ok((object, unknown)),
+        Err(error) => Err(Fault {
+            path: path.join(&track.path()),
+            message: error.to_string(),
+        }),
+    }
 }
 
 /// Replaces the message of the deserializer, which can quote the value.

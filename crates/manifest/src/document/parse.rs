@@ -56,11 +56,13 @@ fn read(text: &str, format: Format) -> Outcome {
     let mut reader = Reader::default();
     reader.read(value);
     let problems = with_lines(text, reader.faults);
+    let notices = with_lines(text, reader.notices);
     // Nearly every document holds one object, and there are tens of thousands of documents.
     reader.items.shrink_to_fit();
     Outcome {
         objects: reader.items,
         problems,
+        notices,
     }
 }
 

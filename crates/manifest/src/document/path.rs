@@ -45,6 +45,19 @@ impl Path {
         Self(steps)
     }
 
+    /// This path extended by one to a field that no type has.
+    pub(crate) fn join_ignored(&self, within: &serde_ignored::Path<'_>) -> Self {
+        use serde_ignored::Path as Ignored;
+        match within {
+            Ignored::Root => self.clone(),
+            Ignored::Seq { parent, index } => self.join_ignored(parent).index(*index),
+            Ignored::Map { parent, key } => self.join_ignored(parent).key(key),
+            Ignored::Some { parent }
+            | Ignored::NewtypeStruct { parent }
+            | Ignored::NewtypeVariant { parent } => self.join_ignored(parent),
+        }
+    }
+
     fn with(&self, step: Step) -> Self {
         let mut steps = self.0.clone();
         steps.push(step);
@@ -57,13 +70,19 @@ impl fmt::Display for Path {
         for (position, step) in self.0.iter().enumerate() {
             match step {
                 Step::Index(index) => write!(f, "[{index}]")?,
-                Step::Key(key) if !is_plain(key) => write!(f, "[{key:?}]")?,
-                Step::Key(key) if position == 0 => f.write_str(key)?,
-                Step::Key(key) => write!(f, ".{key}")?,
+                Step::Key(key) if !is_plain(key) => write!(f, "[{:?}]", start(key))?,
+                Step::Key(key) if position == 0 => f.write_str(start(key))?,
+                Step::Key(key) => write!(f, ".{}", start(key))?,
             }
         }
         Ok(())
     }
+}
+
+/// The first bytes of a key, which a message has; no field and hardly any annotation has a longer name.
+fn start(key: &str) -> &str {
+    const SHOWN: usize = 200;
+    &key[..key.floor_char_boundary(SHOWN)]
 }
 
 /// Whether a key is unambiguous between dots.

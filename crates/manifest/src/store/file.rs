@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use headgate_compile::{Finding, ObjectRef, Severity, Subject};
 
-use crate::document::{self, Chunk, Format, Outcome};
+use crate::document::{self, Chunk, Format, Outcome, Problem};
 use crate::files::{Content, FileKey, Found};
 use crate::index::{Definition, Index, Position};
 
@@ -196,18 +196,20 @@ impl FileState {
 impl Document {
     fn findings(&self, key: &FileKey, number: usize) -> Vec<Finding> {
         let kept = kept_objects(self.kept.keys());
-        let problems = self.outcome.problems.iter();
-        problems
-            .map(|problem| {
-                let message = format!("{}{kept}", problem.message);
-                finding(
-                    key,
-                    (number, self.line + problem.line),
-                    &problem.field,
-                    &message,
-                )
-            })
-            .collect()
+        let finding = |problem: &Problem, severity, message: &str| {
+            let position = (number, self.line + problem.line);
+            Finding {
+                severity,
+                ..finding(key, position, &problem.field, message)
+            }
+        };
+        let problems = self.outcome.problems.iter().map(|problem| {
+            let message = format!("{}{kept}", problem.message);
+            finding(problem, Severity::Error, &message)
+        });
+        let notices = self.outcome.notices.iter();
+        let notices = notices.map(|notice| finding(notice, Severity::Warning, &notice.message));
+        problems.chain(notices).collect()
     }
 }
 
