@@ -6,7 +6,9 @@ mod system;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use headgate_compile::{ClassSelection, EndpointOptions, HttpListeners, Namespaces, Options};
+use headgate_compile::{
+    ClassSelection, EndpointOptions, HttpListeners, LabelSelector, Namespaces, Options,
+};
 use headgate_proxy::{AccessLog, LocationFiles, MetricLabels};
 
 use crate::app::Serving;
@@ -189,18 +191,21 @@ fn options(flags: &Flags, preset: Preset) -> Options {
             loopback: loopback(flags, preset),
             topology: flags.switch("enable-topology-aware-routing"),
         },
+        ssl_passthrough: flags.switch("enable-ssl-passthrough"),
+        // In a cluster these are the Ingresses of other controllers.
+        explain_unserved: preset != Preset::Controller,
         health_path: flags.text("health-check-path").into(),
     }
 }
 
 fn namespaces(flags: &Flags) -> Namespaces {
     let one = flags.text("watch-namespace");
-    if !one.is_empty() {
-        Namespaces::One(one.into())
-    } else if !flags.text("watch-namespace-selector").is_empty() {
-        Namespaces::Selected
-    } else {
-        Namespaces::All
+    let labels = flags.text("watch-namespace-selector");
+    match labels.parse::<LabelSelector>() {
+        _ if !one.is_empty() => Namespaces::One(one.into()),
+        Ok(selector) if !labels.is_empty() => Namespaces::Selected(selector),
+        // The parser of flags refuses any other text.
+        Ok(_) | Err(_) => Namespaces::All,
     }
 }
 

@@ -13,7 +13,7 @@ use headgate_cluster::{
     CacheOptions, ConnectOptions, Connected, Timing, Watch, WatchOptions, connect,
 };
 use headgate_compile::{
-    Compiled, Finding, Kind, Name, Object, ObjectRef, Options, Origin, Snapshot, Subject,
+    Compiled, Finding, Kind, Name, Object, ObjectRef, Options, Origin, Snapshot, Subject, unserved,
 };
 use prometheus::Registry;
 use tokio::sync::mpsc;
@@ -93,6 +93,20 @@ impl Controller {
         })
     }
 
+    /// Logs why a changed Ingress is not served, for an operator who looks for it. Most of these are of other controllers.
+    fn log_unserved(&self, object: &ObjectRef) {
+        if !tracing::enabled!(tracing::Level::DEBUG) {
+            return;
+        }
+        let snapshot = self.watch.snapshot();
+        let Some(Object::Ingress(ingress)) = snapshot.object(object) else {
+            return;
+        };
+        if let Some((field, message)) = unserved(ingress, snapshot, &self.options) {
+            tracing::debug!(%object, field, "{message}");
+        }
+    }
+
     /// The Event about an object that was added or updated.
     fn notice(&mut self, object: ObjectRef, compiled: &Compiled) -> Option<Notice> {
         let uid = uid(self.watch.snapshot().object(&object)?);
@@ -168,6 +182,7 @@ impl Feed for Controller {
         });
         self.notices.findings(appeared, gone);
         for object in std::mem::take(&mut self.changed) {
+            self.log_unserved(&object);
             if let Some(notice) = self.notice(object, compiled) {
                 self.notices.push(notice);
             }
@@ -210,7 +225,6 @@ fn watch_options(
     let status = cluster.status.as_ref();
     Ok(WatchOptions {
         compile: serving.options.clone(),
-        namespace_selector: cluster.namespace_selector.clone(),
         publish_service: status.and_then(|status| status.service.clone()),
         pod: Some(cluster.pod.clone()),
         cache: cache.transpose().context("--cache-dir, --cache-key-file")?,

@@ -176,7 +176,10 @@ fn set_environment(snapshot: &mut Snapshot, input: &str) {
 }
 
 fn options(input: &str) -> Options {
-    let mut options = Options::default();
+    let mut options = Options {
+        explain_unserved: true,
+        ..Options::default()
+    };
     let lines = input
         .lines()
         .filter_map(|line| line.strip_prefix("# options: "));
@@ -195,7 +198,10 @@ fn set(options: &mut Options, flag: &str) {
         "--watch-ingress-without-class" => options.class.without_class = on,
         "--ingress-class-by-name" => options.class.by_name = on,
         "--watch-namespace" => options.namespaces = Namespaces::One(value.into()),
-        "--watch-namespace-selector" => options.namespaces = Namespaces::Selected,
+        "--watch-namespace-selector" => {
+            options.namespaces = Namespaces::Selected(value.parse().unwrap());
+        }
+        "--enable-ssl-passthrough" => options.ssl_passthrough = on,
         "--enable-topology-aware-routing" => options.endpoints.topology = on,
         "--annotations-prefix" => options.annotations_prefix = value.into(),
         "--deep-inspect" => options.deep_inspect = on,

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use headgate_compile::Name;
+use headgate_compile::{LabelSelector, Name};
 
 use super::HostPort;
 
@@ -132,45 +132,11 @@ pub(crate) fn host_port(text: &str) -> Result<Option<HostPort>, String> {
     }))
 }
 
-/// A label selector in the syntax of the API server: `a=b`, `a==b`, `a!=b`, `a in (b,c)`, `a notin (b,c)`, `a`, `!a`, with commas
-/// between them.
+/// A label selector in the syntax of the API server.
 pub(crate) fn selector(text: &str) -> Result<(), String> {
-    let is_word = |word: &str| {
-        let inner = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./".contains(&byte);
-        !word.is_empty() && word.bytes().all(inner)
-    };
-    // A comma in parentheses separates values.
-    let mut depth = 0_usize;
-    let mut terms = text.split(|c: char| {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        c == ',' && depth == 0
-    });
-    let is_term = |term: &str| {
-        let term = term.trim();
-        let sides = ["!=", "==", "="].iter().find_map(|by| term.split_once(by));
-        if let Some((key, value)) = sides {
-            let value = value.trim();
-            return is_word(key.trim()) && (value.is_empty() || is_word(value));
-        }
-        if let Some((head, values)) = term.split_once('(') {
-            let mut words = head.split_whitespace();
-            let key = words.next().is_some_and(is_word);
-            let operator = matches!(words.next(), Some("in" | "notin"));
-            let values = values.strip_suffix(')');
-            let values =
-                values.is_some_and(|values| values.split(',').all(|value| is_word(value.trim())));
-            return key && operator && words.next().is_none() && values;
-        }
-        is_word(term.strip_prefix('!').unwrap_or(term).trim())
-    };
-    if text.is_empty() || terms.all(is_term) {
-        Ok(())
-    } else {
-        Err("expected labels such as team=shop or tier in (web,api)".to_owned())
+    match text.parse::<LabelSelector>() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
 }
 

@@ -71,6 +71,7 @@ fn defaults_are_those_of_ingress_nginx() {
             loopback: true,
             ..Default::default()
         },
+        explain_unserved: true,
         ..Default::default()
     };
     assert_eq!(format!("{:?}", serving.options), format!("{defaults:?}"));
@@ -156,8 +157,11 @@ fn a_controller_has_a_cluster() {
 fn selectors_have_the_api_servers_grammar() {
     for text in ["a=b", "a==b,c!=d", "a", "!a", "example.com/a=b", "a=", ""] {
         let config = controller(&format!("--watch-namespace-selector={text}"));
-        let selector = config.cluster.unwrap().namespace_selector;
-        assert_eq!(selector.unwrap_or_default(), text);
+        let selected = match config.serving.options.namespaces {
+            Namespaces::Selected(selector) => selector.to_string(),
+            _ => String::new(),
+        };
+        assert_eq!(selected, text);
     }
     assert_eq!(parse::selector("a in (b, c),d notin (e),!f"), Ok(()));
     for text in [
@@ -240,7 +244,7 @@ fn flags_set_the_configuration() {
          --ingress-class=internal --controller-class=example.com/x --watch-namespace=ns --disable-catch-all \
          --disable-svc-external-name --enable-annotation-validation=false --health-check-path=/well \
          --allow-loopback-upstreams=false --workers=7 --healthz-host=localhost --shutdown-grace-period=5 \
-         --report-status-classes --metrics-per-undefined-host",
+         --report-status-classes --metrics-per-undefined-host --enable-ssl-passthrough",
     )
     .serving;
     let options = serving.options;
@@ -259,6 +263,11 @@ fn flags_set_the_configuration() {
         ("internal", "example.com/x")
     );
     assert_eq!(options.namespaces, Namespaces::One("ns".into()));
+    assert!(options.ssl_passthrough && options.explain_unserved);
+    let selected = serve("--watch-namespace-selector=a=b").serving.options;
+    let selector = "a=b".parse().unwrap();
+    assert_eq!(selected.namespaces, Namespaces::Selected(selector));
+    assert!(!controller("").serving.options.explain_unserved);
     assert!(
         options.disable_catch_all
             && !options.endpoints.external_names

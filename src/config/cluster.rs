@@ -13,8 +13,6 @@ use crate::args::Flags;
 #[derive(Debug)]
 pub(crate) struct Cluster {
     pub(crate) api: Api,
-    /// Labels of the namespaces to watch (`--watch-namespace-selector`).
-    pub(crate) namespace_selector: Option<String>,
     /// Resync period (`--sync-period`); zero: never.
     pub(crate) resync: Duration,
     /// `--cache-dir`; `None`: no cache.
@@ -122,7 +120,6 @@ impl Cluster {
                 authority: flags.file("certificate-authority"),
                 kubeconfig: flags.file("kubeconfig"),
             },
-            namespace_selector: text("watch-namespace-selector"),
             resync: flags.duration("sync-period"),
             cache: flags.file("cache-dir").map(|directory| Cache {
                 directory,

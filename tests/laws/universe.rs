@@ -241,7 +241,7 @@ fn config_map(name: &str, data: &[(&str, &str)]) -> Object {
 }
 
 fn namespace() -> Object {
-    let value = json!({ "metadata": { "name": "s" } });
+    let value = json!({ "metadata": { "name": "s", "labels": { "team": "web" } } });
     serde_json::from_value::<Namespace>(value).unwrap().into()
 }
 
@@ -335,7 +335,8 @@ pub(crate) fn options() -> Options {
         settings: Some(Name::new("s", "settings")),
         default_backend: Some(Name::new("s", "web")),
         default_certificate: Some(Name::new("s", "cert-b")),
-        namespaces: Namespaces::Selected,
+        namespaces: Namespaces::Selected("team=web".parse().unwrap()),
+        explain_unserved: true,
         endpoints: EndpointOptions {
             topology: true,
             ..EndpointOptions::default()

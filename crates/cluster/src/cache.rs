@@ -22,7 +22,7 @@ pub use key::CacheKey;
 
 const FILE: &str = "objects";
 /// First bytes of the file; the number is the version of the format, objects included.
-const MAGIC: &[u8] = b"headgate objects 1\n";
+const MAGIC: &[u8] = b"headgate objects 2\n";
 
 /// Location, key and cluster of the cache.
 #[derive(Clone, Debug)]

@@ -20,5 +20,6 @@ pub mod settings;
 pub(crate) mod upstream;
 
 pub use admission::{Review, review};
+pub use class::unserved;
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use references::references;

@@ -20,11 +20,11 @@ pub use build::certificate::{CertificateError, from_pem as certificate_from_pem}
 pub use build::{EndpointOptions, HttpListeners};
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
-    Compiled, IngressStatus, Review, annotations, compile, references, review, settings,
+    Compiled, IngressStatus, Review, annotations, compile, references, review, settings, unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,
     Namespace, Object, ObjectRef, Secret, Service,
 };
-pub use options::{ClassSelection, Namespaces, Options};
+pub use options::{ClassSelection, LabelSelector, Namespaces, Options, SelectorError};
 pub use snapshot::{Changes, Environment, Snapshot};

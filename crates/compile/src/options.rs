@@ -1,10 +1,14 @@
 //! Options from flags: which objects are served and how.
 
+mod selector;
+
 use std::sync::Arc;
 
 use crate::Name;
 use crate::build::{EndpointOptions, HttpListeners};
 use crate::ingress::annotations::DEFAULT_PREFIX;
+
+pub use selector::{LabelSelector, SelectorError};
 
 /// Options from flags. Defaults are those of ingress-nginx (behaviour.md 6).
 #[derive(Clone, Debug)]
@@ -32,6 +36,11 @@ pub struct Options {
     pub disable_catch_all: bool,
     /// Which endpoints of a Service are used.
     pub endpoints: EndpointOptions,
+    /// Whether the annotation `ssl-passthrough` has an effect (`--enable-ssl-passthrough`); default false.
+    pub ssl_passthrough: bool,
+    /// Add a finding for each Ingress that is not served because of its class or namespace; default false. In a cluster these
+    /// are the Ingresses of other controllers.
+    pub explain_unserved: bool,
     /// Path on which the catch-all responds with 200 without a backend (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
 }
@@ -44,8 +53,8 @@ pub enum Namespaces {
     All,
     /// One namespace (`--watch-namespace`).
     One(Arc<str>),
-    /// The namespaces that are objects of the snapshot (`--watch-namespace-selector`).
-    Selected,
+    /// The Namespace objects of the snapshot with these labels (`--watch-namespace-selector`).
+    Selected(LabelSelector),
 }
 
 /// Which Ingresses are served (behaviour.md 2.9).
@@ -75,6 +84,8 @@ impl Default for Options {
             default_backend: None,
             disable_catch_all: false,
             endpoints: EndpointOptions::default(),
+            ssl_passthrough: false,
+            explain_unserved: false,
             health_path: "/healthz".into(),
         }
     }

@@ -13,9 +13,6 @@ use crate::cache::CacheOptions;
 pub struct WatchOptions {
     /// The watched namespaces, the objects that flags name, and the prefix of annotations.
     pub compile: Options,
-    /// Label selector of the namespaces that are watched (`--watch-namespace-selector`), for
-    /// [`Namespaces::Selected`](headgate_compile::Namespaces::Selected). Default `None`.
-    pub namespace_selector: Option<String>,
     /// The Service whose addresses are published (`--publish-service`); it may be outside the watched namespace. Default
     /// `None`.
     pub publish_service: Option<Name>,

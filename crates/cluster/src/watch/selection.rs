@@ -124,7 +124,7 @@ impl Selection {
 pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
     let scope = match &options.compile.namespaces {
         Namespaces::One(namespace) => Scope::Namespace(namespace.to_string()),
-        Namespaces::All | Namespaces::Selected => Scope::All,
+        Namespaces::All | Namespaces::Selected(_) => Scope::All,
     };
     let mut all = Vec::new();
     // First: the settings refer to further objects.
@@ -135,9 +135,10 @@ pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
         let scope = Some(&scope).filter(|_| kind.is_namespaced());
         all.push(Selection::new(kind, scope.unwrap_or(&Scope::All).clone()));
     }
-    if let Some(selector) = options.namespace_selector.as_ref() {
+    if let Namespaces::Selected(selector) = &options.compile.namespaces {
         all.push(Selection {
-            labels: Some(selector.clone()),
+            // Compilation compares the labels too; this keeps the other namespaces out of memory.
+            labels: Some(selector.to_string()),
             ..Selection::new(Kind::Namespace, Scope::All)
         });
     }
@@ -240,7 +241,10 @@ mod tests {
                 .all(|one| one.kind != Kind::Namespace)
         );
         let options = WatchOptions {
-            namespace_selector: Some("team=web".to_owned()),
+            compile: Options {
+                namespaces: Namespaces::Selected("team=web".parse().unwrap()),
+                ..Options::default()
+            },
             ..WatchOptions::default()
         };
         let namespaces = by_flags(&options);

@@ -87,8 +87,8 @@ fn namespaces_are_selected_by_their_labels() {
     api.create(namespace("shop", "web"));
     api.create(namespace("other", "else"));
     let mut options = options();
-    options.compile.namespaces = Namespaces::Selected;
-    options.namespace_selector = Some("team in (web, api)".to_owned());
+    let selector = "team in (web, api)".parse().unwrap();
+    options.compile.namespaces = Namespaces::Selected(selector);
     let mut world = World::ready(&api, options);
     assert!(world.has(Kind::Namespace, "", "shop") && !world.has(Kind::Namespace, "", "other"));
     api.replace(namespace("other", "api"));

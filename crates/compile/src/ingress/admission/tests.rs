@@ -55,7 +55,7 @@ fn ingresses_being_deleted_or_not_selected_are_allowed() {
         ..Options::default()
     };
     let selected = Options {
-        namespaces: Namespaces::Selected,
+        namespaces: Namespaces::Selected("kubernetes.io/metadata.name=watched".parse().unwrap()),
         ..Options::default()
     };
     let lines = [

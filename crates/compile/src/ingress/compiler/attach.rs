@@ -56,14 +56,15 @@ impl Pass<'_> {
             self.detach(former, touched);
         }
         let source = Source::Object(ingress_ref(name));
-        let ingress = self.snapshot.get::<Ingress>(name);
-        let ingress = ingress.filter(|ingress| is_selected(ingress, self.snapshot, self.options));
+        let all = self.snapshot.get::<Ingress>(name);
+        let ingress = all.filter(|ingress| is_selected(ingress, self.snapshot, self.options));
         let Some(ingress) = ingress else {
             self.state.statuses.remove(name);
             if was_selected {
                 touched.released.push(name.clone());
             }
-            self.findings.replace(source, Vec::new());
+            let finding = all.and_then(|ingress| self.unserved(name, ingress));
+            self.findings.replace(source, finding.into_iter().collect());
             return;
         };
         if !was_selected {
@@ -83,6 +84,19 @@ impl Pass<'_> {
             findings.extend(self.attach(served, former.as_deref(), touched));
         }
         self.findings.replace(source, findings);
+    }
+
+    /// The finding about an Ingress that is not served because of its class or namespace, if such findings are wanted.
+    fn unserved(&self, name: &Name, ingress: &Ingress) -> Option<Finding> {
+        let wanted = self.options.explain_unserved;
+        let reason = wanted.then(|| class::unserved(ingress, self.snapshot, self.options));
+        let (field, message) = reason.flatten()?;
+        Some(Finding {
+            severity: Severity::Info,
+            subject: Subject::Object(ingress_ref(name)),
+            field: field.into(),
+            message: message.into(),
+        })
     }
 
     /// Attaches an Ingress to its hosts. The run-time state of its former version is carried over.
