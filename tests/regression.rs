@@ -232,6 +232,143 @@ fn an_error_response_has_a_line_and_a_metric_with_its_reason() {
     );
 }
 
+/// Annotations in a wrong place left the route open without a word, and so did other unknown fields.
+#[test]
+fn unknown_fields_of_files_are_findings() {
+    let web = Echo::start("web");
+    let list = json!({ "nginx.ingress.kubernetes.io/allowlist-source-range": "10.0.0.0/8" });
+    let mut misspelt = Ingress::new("misspelt")
+        .host("misspelt.test")
+        .path("/", "web")
+        .object();
+    misspelt["metadata"]["annotation"] = list.clone();
+    let mut misplaced = Ingress::new("misplaced")
+        .host("misplaced.test")
+        .path("/", "web")
+        .object();
+    misplaced["spec"]["annotations"] = list;
+    let mut odd = Ingress::new("odd")
+        .host("odd.test")
+        .path("/", "web")
+        .object();
+    odd["spec"]["backends"] = json!({});
+    let program = Scenario::new()
+        .service("web", &[web.address()])
+        .object(misspelt)
+        .object(misplaced)
+        .object(odd)
+        .start(BINARY);
+    for host in ["misspelt.test", "misplaced.test"] {
+        Request::get("/").host(host).send(program.http()).is(404);
+    }
+    Request::get("/")
+        .host("odd.test")
+        .send(program.http())
+        .is(200);
+    let findings = program.admin_get("/debug/findings").text();
+    for part in [
+        "unknown field \"metadata.annotation\": annotations belong in metadata.annotations",
+        "unknown field \"spec.annotations\": annotations belong in metadata.annotations",
+        "unknown field \"spec.backends\"; ignored",
+    ] {
+        assert!(
+            findings.contains(part) || findings.contains(&part.replace('"', "\\\"")),
+            "{part}: {findings}"
+        );
+    }
+}
+
+/// An Ingress of another class, or of none, was not served without a word.
+#[test]
+fn an_ingress_that_is_not_served_says_why() {
+    let web = Echo::start("web");
+    let mut none = Ingress::new("none").path("/", "web").object();
+    none["spec"]["ingressClassName"] = Value::Null;
+    let mut missing = Ingress::new("missing").path("/", "web").object();
+    missing["spec"]["ingressClassName"] = "gone".into();
+    let scenario = Scenario::new()
+        .service("web", &[web.address()])
+        .object(none)
+        .object(missing);
+    let program = scenario.start(BINARY);
+    let findings = program.admin_get("/debug/findings").text();
+    for part in [
+        "not served: it has no class; set spec.ingressClassName: nginx",
+        "not served: there is no IngressClass gone; create it",
+    ] {
+        assert!(findings.contains(part), "{part}: {findings}");
+    }
+}
+
+/// `serve` ignored `--watch-namespace-selector`.
+#[test]
+fn namespaces_of_files_are_selected_by_their_labels() {
+    let web = Echo::start("web");
+    let scenario = |team: &str| {
+        Scenario::simple(web.address(), &[])
+            .object(json!({ "apiVersion": "v1", "kind": "Namespace",
+                "metadata": { "name": "shop", "labels": { "team": team } } }))
+            .argument("--watch-namespace-selector=team in (shop, web)")
+    };
+    let program = scenario("other").start(BINARY);
+    Request::get("/").send(program.http()).is(404);
+    scenario("web").replace(&program);
+    Request::get("/").send(program.http()).is(200);
+    scenario("none").replace(&program);
+    Request::get("/").send(program.http()).is(404);
+}
+
+/// With `--enable-ssl-passthrough` TLS was decrypted where it should have been passed through.
+#[test]
+fn ssl_passthrough_is_closed_while_it_is_not_honoured() {
+    let web = Echo::start("web");
+    let scenario = Scenario::simple(web.address(), &[("ssl-passthrough", "true")]);
+    let program = scenario
+        .clone()
+        .argument("--enable-ssl-passthrough")
+        .start(BINARY);
+    Request::get("/").send(program.http()).is(503);
+    let mut connection = Connection::open_tls(program.https(), &Tls::name("a.test"));
+    connection.exchange(&Request::get("/")).is(503);
+    assert_eq!(web.requests(), 0);
+    let program = scenario.start(BINARY);
+    Request::get("/").send(program.http()).is(200);
+}
+
+/// Annotations of a canary were reported to close routes that served, or had no effect without a word.
+#[test]
+fn what_a_canary_cannot_have_is_said_and_closes_nothing() {
+    let (web, next) = (Echo::start("web"), Echo::start("next"));
+    let program = Scenario::new()
+        .service("web", &[web.address()])
+        .service("next", &[next.address()])
+        .ingress(Ingress::new("web").path("/", "web"))
+        .ingress(
+            Ingress::new("next")
+                .annotations(&[
+                    ("canary", "true"),
+                    ("canary-by-header", "X-Canary"),
+                    ("auth-type", "basic"),
+                    ("affinity", "cookie"),
+                ])
+                .path("/", "next"),
+        )
+        .start(BINARY);
+    let response = Request::get("/")
+        .field("X-Canary", "always")
+        .send(program.http())
+        .is(200);
+    assert_eq!(response.echo().name(), "next");
+    response.has("set-cookie", None);
+    let findings = program.admin_get("/debug/findings").text();
+    assert_eq!(
+        findings.matches("has no effect on a canary").count(),
+        2,
+        "{findings}"
+    );
+    assert!(!findings.contains("503"), "{findings}");
+}
+
 /// A controller of this API server, without leader election: nothing is written.
 fn controller(api: &ApiServer, arguments: &[&str]) -> Program {
     let all = [

@@ -3,6 +3,7 @@
 //! It does not interpret values together with the ConfigMap, other Ingresses of the host, Secrets or Services.
 
 mod annotation;
+mod canary;
 mod docs;
 mod list;
 mod load;

@@ -8,7 +8,7 @@ use headgate_table::Closed;
 use crate::finding::{Finding, Severity};
 use crate::ingress::host::AttachedIngress;
 use crate::ingress::parsed::ParsedIngress;
-use crate::ingress::registry::Key;
+use crate::ingress::registry::{Key, printable};
 use crate::ingress::settings::Settings;
 
 /// The consequence in the message of a finding that closes routes.
@@ -26,7 +26,7 @@ impl Denial {
     /// Adds a reason. The first one is kept; exempt paths stay open only if every reason is missing authentication.
     pub(crate) fn add(to: &mut Option<Self>, name: &str, reason: &str, only_authentication: bool) {
         let denial = to.get_or_insert_with(|| Self {
-            reason: format!("{name}: {reason}").into(),
+            reason: printable(format!("{name}: {reason}")).into(),
             only_authentication,
         });
         denial.only_authentication &= only_authentication;

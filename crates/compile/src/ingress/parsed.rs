@@ -16,8 +16,9 @@ use self::positions::Positions;
 use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::age::Age;
-use crate::ingress::annotations::{self, IngressAnnotations, Validation};
+use crate::ingress::annotations::{self, Flag, IngressAnnotations, Validation};
 use crate::ingress::inspect::inspect;
+use crate::ingress::registry::printable;
 use crate::ingress::settings::Settings;
 use crate::{Kind, Name, ObjectRef, Options};
 
@@ -118,7 +119,10 @@ impl ParsedIngress {
             },
             max_risk: settings.annotations.max_risk,
             blocklist: &settings.annotations.blocklist,
-            flags: &[],
+            flags: match options.ssl_passthrough {
+                true => &[Flag::SslPassthrough],
+                false => &[],
+            },
             expressions,
         };
         let mut annotations = read_annotations(ingress, &rules, &mut findings);
@@ -245,7 +249,7 @@ impl ParsedIngress {
             severity,
             subject: reference(&self.name),
             field: field.into(),
-            message: message.into(),
+            message: printable(message).into(),
         }
     }
 
@@ -281,7 +285,7 @@ impl Findings {
             severity,
             subject: reference(&self.name),
             field: field.to_string().into(),
-            message: message.into(),
+            message: printable(message).into(),
         });
     }
 }
@@ -361,7 +365,17 @@ fn path_rule(
     }
     let kind = match path.path_type.as_str() {
         "Exact" => PathKind::Exact,
-        "Prefix" | "ImplementationSpecific" | "" => PathKind::Prefix,
+        "Prefix" | "ImplementationSpecific" => PathKind::Prefix,
+        "" => {
+            let message = "is missing, and an API server refuses the object without it; taken as Prefix: write Exact, \
+                           Prefix or ImplementationSpecific";
+            findings.add(
+                Severity::Warning,
+                &format_args!("{field}.pathType"),
+                message.to_owned(),
+            );
+            PathKind::Prefix
+        }
         other => {
             let message = format!(
                 "\"{}\" is not Exact, Prefix or ImplementationSpecific; taken as Prefix",
@@ -398,11 +412,18 @@ fn service_backend<'b>(
     findings: &mut Findings,
 ) -> Option<(&'b str, Cow<'b, str>)> {
     let Some(service) = &backend.service else {
-        findings.add(
-            Severity::Warning,
-            field,
-            "names no Service (resource backends are not supported); skipped".into(),
-        );
+        let (severity, message) = match &backend.resource {
+            Some(_) => (
+                Severity::Warning,
+                "resource backends are not supported; skipped: name a Service in service.name",
+            ),
+            None => (
+                Severity::Error,
+                "names no Service; skipped: write service.name and service.port.number or .name (serviceName and \
+                 servicePort are fields of v1beta1)",
+            ),
+        };
+        findings.add(severity, field, message.into());
         return None;
     };
     let port = service.port.as_ref();

@@ -163,16 +163,6 @@ fn clients(
     let Some(certificates) = &ingress.annotations.client_certificates else {
         return HostClients::Any;
     };
-    if ingress.is_canary() {
-        let message =
-            "ignored on a canary: the client certificates of the primary's Ingresses apply";
-        findings.push(ingress.annotation_finding(
-            Severity::Warning,
-            certificates.annotation(),
-            message.to_owned(),
-        ));
-        return HostClients::Any;
-    }
     match certificates.rules(&ingress.name.namespace, inputs, uses) {
         Ok(rules) => HostClients::Verified(Arc::new(rules)),
         Err(reason) => {

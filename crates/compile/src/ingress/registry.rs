@@ -7,6 +7,7 @@
 mod entry;
 mod key;
 mod kind;
+mod nearest;
 mod problem;
 mod reader;
 pub(crate) mod types;
@@ -16,11 +17,12 @@ pub use entry::{Entry, OnInvalid, Protection, Support};
 pub(crate) use key::{FromValue, Key, Word, keys, words};
 pub(crate) use kind::Validation;
 pub use kind::{Class, Kind};
+pub(crate) use nearest::nearest;
 pub(crate) use problem::Problem;
-pub(crate) use reader::{Outcome, Reader};
+pub(crate) use reader::{Outcome, Reader, Unhonoured};
 pub(crate) use value::{
     Buffers, NameRef, NextUpstream, Origin, SizeText, TlsVersions, Value, excerpt, parse_cidr,
-    parse_header_name, parse_header_value, parse_replacement,
+    parse_header_name, parse_header_value, parse_replacement, printable,
 };
 
 #[cfg(test)]

@@ -417,7 +417,10 @@ fn paths_that_are_not_expressions() {
             ("s/a b.example Any:/x(", "no: host \"b.example\": *"),
             ("s/a c.example Any:/x(", "ok"),
             ("s/a a.example Any:/(?=x)(?!y).*+ use-regex=true", "ok"),
-            ("s/a a.example Any:/x( use-regex=true canary=true", "ok"),
+            (
+                "s/a a.example Any:/x( use-regex=true canary=true",
+                "ok\nmetadata.annotations[nginx.ingress.kubernetes.io/use-regex]: has no effect on a canary*",
+            ),
             ("s/a a.example Any:/(a{1000}){1000} use-regex=true", "no: *"),
         ],
     );
@@ -444,7 +447,9 @@ fn warnings_name_annotations_without_effect() {
             ),
             (
                 "s/a a.example proxy-body-sise=1m",
-                &format!("ok\n{prefix}proxy-body-sise]: unknown annotation; ignored"),
+                &format!(
+                    "ok\n{prefix}proxy-body-sise]: unknown annotation; ignored: did you mean proxy-body-size?"
+                ),
             ),
             ("s/a a.example auth-url=auth.example", "ok\n*"),
             ("s/a a.example rewrite-target=/$", "ok*"),

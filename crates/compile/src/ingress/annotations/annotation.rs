@@ -85,6 +85,15 @@ pub struct Annotation {
     pub needs: &'static [&'static Self],
     /// A flag without which it has no effect.
     pub needs_flag: Option<Flag>,
+    /// Whether it has an effect on a canary; the others act on the primary Ingress alone.
+    pub on_canary: bool,
+}
+
+impl Annotation {
+    /// Whether requests may pass that it should stop, if it is absent or misspelt.
+    pub fn protects(&self) -> bool {
+        self.entry.protects.is_some() || self.entry.on_invalid == OnInvalid::Close
+    }
 }
 
 impl AsRef<Entry> for Annotation {
@@ -108,6 +117,7 @@ pub(crate) const fn annotation<T>(
         risk: Risk::Low,
         needs: &[],
         needs_flag: None,
+        on_canary: false,
     })
 }
 
@@ -173,6 +183,12 @@ impl<T> Key<T, Annotation> {
 
     pub(crate) const fn needs_flag(mut self, flag: Flag) -> Self {
         self.row.needs_flag = Some(flag);
+        self
+    }
+
+    /// Has an effect on a canary too.
+    pub(crate) const fn on_canary(mut self) -> Self {
+        self.row.on_canary = true;
         self
     }
 

@@ -4,12 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::list::mentioned;
-use super::{Annotation, DEFAULT_PREFIX, Risk, Rules, find, meant_by, removed};
+use super::{Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, all, canary, find, meant_by, removed};
 use crate::Severity;
-use crate::ingress::registry::{Kind, Reader, excerpt};
+use crate::ingress::family::snippets;
+use crate::ingress::registry::{Kind, Reader, Unhonoured, excerpt, nearest};
 
 /// Texts by short name.
-type Texts<'a> = BTreeMap<&'a str, &'a str>;
+pub(super) type Texts<'a> = BTreeMap<&'a str, &'a str>;
+
+/// How many unknown names of an object are compared with known ones: an object can have thousands.
+const MAX_COMPARED: usize = 20;
 
 /// A reader with every annotation under the prefix.
 pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
@@ -19,14 +23,22 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
         .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
         .collect();
     check_risk_and_words(&mut reader, rules, &texts);
-    let rows = mentioned(texts.keys().copied());
+    let mut rows = mentioned(texts.keys().copied());
+    if canary::is_canary(rules, &texts) {
+        for row in rows.extract_if(.., |row| !row.on_canary) {
+            if let Some(text) = text_of(row, &texts) {
+                canary::report(&mut reader, rules, row, text);
+            }
+        }
+    }
     for &row in &rows {
         if let Some(text) = text_of(row, &texts) {
             reader.accept(row, text, rules.validation);
         }
     }
-    for name in texts.keys().filter(|name| find(name).is_none()) {
-        report_unknown(&mut reader, name, &texts);
+    let unknown = texts.keys().filter(|name| find(name).is_none());
+    for (name, position) in unknown.zip(0..) {
+        report_unknown(&mut reader, name, &texts, position < MAX_COMPARED);
     }
     if rules.prefix != DEFAULT_PREFIX {
         report_wrong_prefix(&mut reader, rules, annotations);
@@ -34,11 +46,28 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
     for &row in &rows {
         report_needs(&mut reader, row);
     }
-    const REASON: &str = "protects the route and is not honoured yet";
-    reader.close_unhonoured(rows.into_iter(), REASON, |reader, row| {
-        is_off(reader, rules, row)
+    reader.close_unhonoured(rows.into_iter(), |reader, row| {
+        (!is_off(reader, rules, row)).then(|| unhonoured(reader, row))
     });
     reader
+}
+
+/// Why an annotation that is not honoured closes its routes, and what would be right.
+fn unhonoured(reader: &Reader, row: &'static Annotation) -> Unhonoured {
+    let snippet = reader
+        .raw(row)
+        .filter(|_| row.risk == Risk::Critical)
+        .map(snippets::advice);
+    if row.needs_flag == Some(Flag::SslPassthrough) {
+        return Unhonoured {
+            reason: "TLS is not passed through yet, and must not be decrypted here",
+            advice: "delete the annotation to decrypt TLS here".into(),
+        };
+    }
+    Unhonoured {
+        reason: "protects the route and is not honoured yet",
+        advice: snippet.unwrap_or_else(|| "delete the annotation to serve them without it".into()),
+    }
 }
 
 fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
@@ -105,7 +134,7 @@ fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> b
     false
 }
 
-fn report_unknown(reader: &mut Reader, name: &str, texts: &Texts<'_>) {
+fn report_unknown(reader: &mut Reader, name: &str, texts: &Texts<'_>, compare: bool) {
     let (severity, message) = if let Some(meant) = meant_by(name) {
         let meant = meant.entry.name;
         let consequence = if texts.contains_key(meant) {
@@ -121,10 +150,34 @@ fn report_unknown(reader: &mut Reader, name: &str, texts: &Texts<'_>) {
             gone.hint
         );
         (Severity::Warning, message)
+    } else if let Some(meant) = misspelt(name).filter(|_| compare) {
+        misspelt_message(meant)
     } else {
         (Severity::Info, "unknown annotation; ignored".to_owned())
     };
     reader.report(&excerpt(name), severity, message);
+}
+
+/// The annotation whose name, or alias, an unknown name resembles most.
+fn misspelt(name: &str) -> Option<(&'static str, &'static Annotation)> {
+    let names = all().flat_map(|row| {
+        let aliases = row.aliases.iter().copied();
+        [row.entry.name].into_iter().chain(aliases)
+    });
+    let meant = nearest(name, names)?;
+    Some((meant, find(meant)?))
+}
+
+/// A misspelt annotation is not taken as what it resembles: nobody asked for that. What it should protect is open, though.
+fn misspelt_message((meant, row): (&str, &Annotation)) -> (Severity, String) {
+    if row.protects() {
+        let message =
+            format!("unknown annotation; ignored, so it protects nothing: did you mean {meant}?");
+        (Severity::Error, message)
+    } else {
+        let message = format!("unknown annotation; ignored: did you mean {meant}?");
+        (Severity::Warning, message)
+    }
 }
 
 /// With another prefix, annotations under the default one are for another controller, or a mistake.

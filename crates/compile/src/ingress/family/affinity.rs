@@ -16,7 +16,7 @@ keys! { Annotation {
     AFFINITY_CANARY_BEHAVIOR: CanaryBehavior =
         annotation("affinity-canary-behavior", types::one_of(),
             "On a canary: whether its choice follows the session (sticky) or is made for each request (legacy).")
-            .default("sticky").ingress();
+            .default("sticky").ingress().on_canary();
     SESSION_COOKIE_NAME: String =
         annotation("session-cookie-name", types::chars(Class::Basic), "Name of the cookie.")
             .default("INGRESSCOOKIE").ingress().risk(Risk::Medium);

@@ -14,17 +14,17 @@ keys! { Annotation {
             "load-balance",
             types::words(&["round_robin", "ewma", "chash", "chashsubset", "sticky_balanced", "sticky_persistent"]),
             "round_robin or ewma; the other words have separate annotations and mean round_robin here.")
-            .setting(&settings::upstream::LOAD_BALANCE).refuses();
+            .setting(&settings::upstream::LOAD_BALANCE).refuses().on_canary();
     UPSTREAM_HASH_BY: String =
         annotation("upstream-hash-by", types::spaced(Class::Variables),
             "Consistent hashing over this text with variables such as $request_uri or $http_x_user.")
-            .risk(Risk::High).refuses();
+            .risk(Risk::High).refuses().on_canary();
     UPSTREAM_HASH_BY_SUBSET: bool =
         annotation("upstream-hash-by-subset", types::BOOL, "The hash chooses a subset, then a random member of it.")
-            .default("false").refuses();
+            .default("false").refuses().on_canary();
     UPSTREAM_HASH_BY_SUBSET_SIZE: i64 =
         annotation("upstream-hash-by-subset-size", types::INT, "Endpoints in one subset.")
-            .default("3").refuses();
+            .default("3").refuses().on_canary();
 } }
 
 /// How an endpoint is chosen without affinity; `None`: as in the ConfigMap.

@@ -10,29 +10,29 @@ keys! { Annotation {
     CANARY: bool =
         annotation("canary", types::BOOL,
             "This Ingress is an alternative for the Ingress with the same hosts and paths.")
-            .default("false").ingress();
+            .default("false").ingress().on_canary();
     CANARY_BY_HEADER: String =
         annotation("canary-by-header", types::chars(Class::Basic),
             "Header field: always selects the canary, never the primary; with any other value the next rule applies.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]);
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]).on_canary();
     CANARY_BY_HEADER_VALUE: String =
         annotation("canary-by-header-value", types::spaced(Class::Basic),
             "Exact value of the header field that selects the canary.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]);
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]).on_canary();
     CANARY_BY_HEADER_PATTERN: String =
         annotation("canary-by-header-pattern", types::chars(Class::Regex),
             "Regex for values of the header field that select the canary.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]);
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row(), CANARY_BY_HEADER.row()]).on_canary();
     CANARY_BY_COOKIE: String =
         annotation("canary-by-cookie", types::chars(Class::Basic),
             "Cookie: always selects the canary, never the primary.")
-            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]);
+            .ingress().risk(Risk::Medium).needs(&[CANARY.row()]).on_canary();
     CANARY_WEIGHT: i64 =
         annotation("canary-weight", types::INT, "Share of the remaining requests that go to the canary.")
-            .default("0").ingress().needs(&[CANARY.row()]);
+            .default("0").ingress().needs(&[CANARY.row()]).on_canary();
     CANARY_WEIGHT_TOTAL: i64 =
         annotation("canary-weight-total", types::INT, "Total of which the weight is a share; only values above 100 are used.")
-            .default("100").ingress().needs(&[CANARY.row()]);
+            .default("100").ingress().needs(&[CANARY.row()]).on_canary();
 } }
 
 /// Which requests the canary gets, by these rules in this order: header, cookie, weight.

@@ -33,7 +33,7 @@ keys! { Annotation {
             .risk(Risk::Medium).refuses().needs(&[REWRITE_TARGET.row()]);
     SERVICE_UPSTREAM: bool =
         annotation("service-upstream", types::BOOL, "Uses the Service's cluster address instead of its endpoints.")
-            .setting(&settings::upstream::SERVICE_UPSTREAM).ingress();
+            .setting(&settings::upstream::SERVICE_UPSTREAM).ingress().on_canary();
 } }
 
 /// Which requests an Ingress serves, and how their path is rewritten.
@@ -121,6 +121,10 @@ impl RewriteTarget {
             const MESSAGE: &str = "a redirect to this URL has the query twice, because $request_uri contains it and the \
                 query of the request is appended; $uri has the path alone";
             reader.warn(&REWRITE_TARGET, MESSAGE);
+        } else if target.is_url() {
+            const MESSAGE: &str = "requests are redirected to this URL with 302, and their query is appended; \
+                temporal-redirect and permanent-redirect need no expression in the path";
+            reader.info_entry(REWRITE_TARGET.entry(), MESSAGE);
         }
         Some(target)
     }

@@ -1,6 +1,8 @@
 //! Raw nginx text.
 
-use crate::ingress::annotations::{Annotation, Risk, annotation};
+use std::borrow::Cow;
+
+use crate::ingress::annotations::{Annotation, Risk, annotation, find};
 use crate::ingress::registry::{Protection, keys, types};
 
 keys! { Annotation {
@@ -15,3 +17,105 @@ keys! { Annotation {
         annotation("stream-snippet", types::RAW, "Raw nginx text for TCP and UDP; no HTTP route depends on it.")
             .ingress().risk(Risk::Critical).not_yet();
 } }
+
+/// Most directives of a snippet that are named.
+const MAX_NAMED: usize = 4;
+
+/// What replaces directives whose names differ from those of annotations.
+const INSTEAD: &[(&str, &str)] = &[
+    (
+        "proxy_ssl_verify",
+        "backends are not verified unless proxy-ssl-secret and proxy-ssl-verify: \"on\" are set, so \"off\" can be deleted",
+    ),
+    ("add_header", "custom-headers"),
+    ("more_set_headers", "custom-headers"),
+    ("more_clear_headers", "the ConfigMap key hide-headers"),
+    ("proxy_hide_header", "the ConfigMap key hide-headers"),
+    (
+        "proxy_set_header",
+        "the ConfigMap key proxy-set-headers, and upstream-vhost for Host",
+    ),
+    (
+        "more_set_input_headers",
+        "the ConfigMap key proxy-set-headers",
+    ),
+    ("allow", "allowlist-source-range"),
+    ("deny", "denylist-source-range"),
+    ("return", "permanent-redirect or temporal-redirect"),
+    ("rewrite", "rewrite-target"),
+    ("auth_request", "auth-url"),
+    ("auth_basic", "auth-type: basic with auth-secret"),
+    ("auth_basic_user_file", "auth-type: basic with auth-secret"),
+    ("client_max_body_size", "proxy-body-size"),
+    ("limit_req", "limit-rps or limit-rpm"),
+    ("limit_conn", "limit-connections"),
+    ("ssl_client_certificate", "auth-tls-secret"),
+    (
+        "ssl_verify_client",
+        "auth-tls-secret and auth-tls-verify-client",
+    ),
+    ("gzip", "the ConfigMap key use-gzip"),
+    ("access_log", "enable-access-log"),
+    ("location", "a path of an Ingress"),
+];
+
+/// What to write instead of the directives of a snippet.
+pub(crate) fn advice(text: &str) -> Cow<'static, str> {
+    let mut named: Vec<&str> = Vec::new();
+    for directive in directives(text) {
+        if named.len() < MAX_NAMED && !named.contains(&directive) {
+            named.push(directive);
+        }
+    }
+    let advice: Vec<String> = named.into_iter().filter_map(instead).collect();
+    if advice.is_empty() {
+        return "annotations or keys of the ConfigMap must replace its directives".into();
+    }
+    format!("instead of {}", advice.join("; of ")).into()
+}
+
+fn instead(directive: &str) -> Option<String> {
+    let known = INSTEAD.iter().find(|(name, _)| *name == directive);
+    let by_name = || find(&directive.replace('_', "-")).map(|row| row.entry.name);
+    let write = known.map(|(_, write)| *write).or_else(by_name)?;
+    Some(format!("{directive}: {write}"))
+}
+
+/// The names of directives, which consist of lower-case letters, digits and `_`.
+fn directives(text: &str) -> impl Iterator<Item = &str> {
+    let lines = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or_default());
+    let statements = lines.flat_map(|line| line.split([';', '{', '}']));
+    let words = statements.filter_map(|statement| statement.split_whitespace().next());
+    let is_name = |word: &&str| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+        word.len() <= 64 && word.bytes().all(inner)
+    };
+    words.filter(is_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::advice;
+
+    #[test]
+    fn the_directives_of_a_snippet_have_their_replacement() {
+        let text = "# deny all;\nproxy_ssl_verify off; proxy_read_timeout 5s;\nlua_x y;\n";
+        let advice = advice(text);
+        assert!(
+            advice.starts_with("instead of proxy_ssl_verify: backends are not verified"),
+            "{advice}"
+        );
+        assert!(
+            advice.ends_with("; of proxy_read_timeout: proxy-read-timeout"),
+            "{advice}"
+        );
+        assert!(
+            !advice.contains("deny") && !advice.contains("lua_x"),
+            "{advice}"
+        );
+        assert!(super::advice("").contains("must replace"));
+        assert!(super::advice("\u{1b}[1m x; }").contains("must replace"));
+    }
+}

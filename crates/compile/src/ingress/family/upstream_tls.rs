@@ -166,11 +166,8 @@ fn versions(reader: &mut Reader) -> TlsVersions {
     let text = reader.or_default(&PROXY_SSL_PROTOCOLS).join(" ");
     let (versions, unknown) = TlsVersions::parse(&text);
     if !unknown.is_empty() {
-        reader.reject(
-            &PROXY_SSL_PROTOCOLS,
-            OnInvalid::Ignore,
-            "only TLSv1.2 and TLSv1.3 are offered; the other members are dropped",
-        );
+        let message = versions.unwrap_or(DEFAULT).not_offered(&unknown);
+        reader.warn(&PROXY_SSL_PROTOCOLS, message);
     }
     versions.unwrap_or(DEFAULT)
 }

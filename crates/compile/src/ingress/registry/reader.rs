@@ -3,12 +3,13 @@
 //! It reads both the annotations of an Ingress and the keys of the ConfigMap. A getter takes a key of the registry and returns
 //! `None` if the value is absent, empty or invalid, so that the default applies.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use super::value::excerpt;
+use super::value::{excerpt, printable};
 use super::{Entry, FromValue, Key, OnInvalid, Problem, Protection, Support, Validation, Value};
 use crate::Severity;
 use crate::ingress::annotations::Annotation;
@@ -25,6 +26,13 @@ pub(crate) struct Reader<R = Annotation> {
     denied: Option<Denial>,
     refused: Option<String>,
     rows: PhantomData<fn() -> R>,
+}
+
+/// Why an entry that is not honoured closes routes.
+pub(crate) struct Unhonoured {
+    pub(crate) reason: &'static str,
+    /// What would be right.
+    pub(crate) advice: Cow<'static, str>,
 }
 
 /// The result of a reader besides its values.
@@ -83,18 +91,30 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         }
     }
 
-    /// Closes the routes with `reason` for every entry that is switched on, protects them and is not honoured, unless `excuse`
-    /// accepts it.
+    /// Closes the routes for every entry that is switched on, protects them and is not honoured. `describe` has the reason, or
+    /// `None` for an entry that is excused.
     pub(crate) fn close_unhonoured(
         &mut self,
         rows: impl Iterator<Item = &'static R>,
-        reason: &str,
-        mut excuse: impl FnMut(&mut Self, &'static R) -> bool,
+        mut describe: impl FnMut(&mut Self, &'static R) -> Option<Unhonoured>,
     ) {
         for row in rows.filter(|row| row.as_ref().closes()) {
-            if self.is_on(row) && !excuse(self, row) {
-                self.close_entry(row.as_ref(), true, reason);
+            if !self.is_on(row) {
+                continue;
             }
+            if let Some(Unhonoured { reason, advice }) = describe(self, row) {
+                let message = format!("{}; {advice}", Denial::message(reason));
+                self.deny(row.as_ref(), true, reason);
+                self.report(row.as_ref().name, Severity::Error, message);
+            }
+        }
+    }
+
+    /// The text of an entry that takes any text.
+    pub(crate) fn raw(&self, row: &R) -> Option<&str> {
+        match self.values.get(row.as_ref().name)? {
+            Value::Text(text) => Some(text),
+            _ => None,
         }
     }
 
@@ -151,7 +171,7 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.problems.push(Problem {
             field: format!("{}{name}", self.prefix),
             severity,
-            message,
+            message: printable(message),
         });
     }
 
@@ -167,7 +187,7 @@ impl<R: AsRef<Entry>> Reader<R> {
     /// Refuses the whole object because of a name that is spelled as in the object; the first reason is kept.
     pub(crate) fn refuse(&mut self, name: &str, reason: &str) {
         self.refused
-            .get_or_insert_with(|| format!("{name}: {reason}"));
+            .get_or_insert_with(|| printable(format!("{name}: {reason}")));
         let message = format!(
             "{reason}; the object is refused; its last good version stays in service, and without one it is not served"
         );
@@ -184,13 +204,16 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
     }
 
+    fn close_entry(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
+        self.deny(entry, is_valid, reason);
+        self.report(entry.name, Severity::Error, Denial::message(reason));
+    }
+
     /// Paths that are exempt from authentication stay open only if nothing but authentication is missing; it is unknown what an
     /// invalid value protects.
-    fn close_entry(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
-        let name = entry.name;
+    fn deny(&mut self, entry: &Entry, is_valid: bool, reason: &str) {
         let only_authentication = is_valid && entry.protects == Some(Protection::Authentication);
-        Denial::add(&mut self.denied, name, reason, only_authentication);
-        self.report(name, Severity::Error, Denial::message(reason));
+        Denial::add(&mut self.denied, entry.name, reason, only_authentication);
     }
 }
 

@@ -56,6 +56,9 @@ pub(crate) enum Value {
     Buffers(Buffers),
 }
 
+/// Maximum length of a message in bytes.
+const MAX_MESSAGE: usize = 1000;
+
 /// Why a text is invalid. The message has at most 80 characters of it, with control bytes escaped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ValueError {
@@ -123,6 +126,27 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
     if text.chars().nth(SHOWN_CHARS).is_some() {
         shown.push('…');
+    }
+    shown
+}
+
+/// A message with everything escaped that would break a line of a log or mislead a reader, and of bounded length.
+pub(crate) fn printable(message: String) -> String {
+    let is_fine = |c: char| is_plain(c) || matches!(c, '"' | '\\');
+    if message.len() <= MAX_MESSAGE && message.chars().all(is_fine) {
+        return message;
+    }
+    let mut shown = String::new();
+    for c in message.chars() {
+        if shown.len() > MAX_MESSAGE {
+            shown.push('…');
+            break;
+        }
+        if is_fine(c) {
+            shown.push(c);
+        } else {
+            shown.extend(c.escape_default());
+        }
     }
     shown
 }

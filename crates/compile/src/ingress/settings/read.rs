@@ -8,7 +8,33 @@ use http::StatusCode;
 
 use super::{Setting, all, find};
 use crate::Severity;
-use crate::ingress::registry::{FromValue, Key, OnInvalid, Outcome, Reader, Validation};
+use crate::ingress::family::snippets;
+use crate::ingress::registry::{
+    FromValue, Key, OnInvalid, Outcome, Reader, Unhonoured, Validation, nearest,
+};
+
+/// How many unknown keys are compared with known ones.
+const MAX_COMPARED: usize = 20;
+
+/// The finding about an unknown key. One that resembles a protecting key is an error: nothing is protected.
+fn unknown_key(key: &str, compare: bool) -> (Severity, String) {
+    let meant = nearest(key, all().map(|known| known.name)).filter(|_| compare);
+    let meant = meant.and_then(find);
+    match meant {
+        None => (Severity::Info, "unknown key; ignored".to_owned()),
+        Some(meant) if meant.protects.is_some() => {
+            let meant = meant.name;
+            let message =
+                format!("unknown key; ignored, so it protects nothing: did you mean {meant}?");
+            (Severity::Error, message)
+        }
+        Some(meant) => {
+            let meant = meant.name;
+            let message = format!("unknown key; ignored: did you mean {meant}?");
+            (Severity::Warning, message)
+        }
+    }
+}
 
 /// The parsed ConfigMap, defaults included.
 pub(super) struct Source<'a> {
@@ -24,11 +50,19 @@ impl<'a> Source<'a> {
                 reader.accept(entry, text, Validation::Full);
             }
         }
-        for key in data.keys().filter(|key| find(key).is_none()) {
-            reader.report_full(key, Severity::Info, "unknown key; ignored".to_owned());
+        let unknown = data.keys().filter(|key| find(key).is_none());
+        for (key, position) in unknown.zip(0..) {
+            let (severity, message) = unknown_key(key, position < MAX_COMPARED);
+            reader.report_full(key, severity, message);
         }
-        const REASON: &str = "protects every route and is not honoured yet";
-        reader.close_unhonoured(all(), REASON, |_, _| false);
+        reader.close_unhonoured(all(), |reader, key| {
+            let snippet = key.name.ends_with("-snippet");
+            let snippet = reader.raw(key).filter(|_| snippet).map(snippets::advice);
+            Some(Unhonoured {
+                reason: "protects every route and is not honoured yet",
+                advice: snippet.unwrap_or_else(|| "delete the key to serve them without it".into()),
+            })
+        });
         Self { data, reader }
     }
 

@@ -121,10 +121,8 @@ fn versions(source: &mut Source<'_>) -> TlsVersions {
     let text = source.text(&SSL_PROTOCOLS).to_owned();
     let (versions, unknown) = TlsVersions::parse(&text);
     if !unknown.is_empty() {
-        source.reject(
-            &SSL_PROTOCOLS,
-            "only TLSv1.2 and TLSv1.3 are offered; the other members are dropped",
-        );
+        let message = versions.unwrap_or(TlsVersions::BOTH).not_offered(&unknown);
+        source.warn(&SSL_PROTOCOLS, &message);
     }
     versions.unwrap_or(TlsVersions::BOTH)
 }

@@ -476,7 +476,11 @@ fn upstream_tls_needs_its_secret() {
     let tls = parsed.upstream_tls.clone().unwrap();
     assert!(tls.versions.tls13 && !tls.versions.tls12 && !tls.verify);
     assert_eq!(tls.verify_depth, 1);
-    assert!(has_problem(&parsed, "proxy-ssl-protocols", "dropped"));
+    assert!(has_problem(
+        &parsed,
+        "proxy-ssl-protocols",
+        "TLSv1: not offered; TLSv1.3 is"
+    ));
 }
 
 #[test]

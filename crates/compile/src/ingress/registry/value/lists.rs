@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::ValueError;
+use super::{ValueError, excerpt};
 use crate::ingress::registry::Class;
 
 const CIDR: &str = "an IP address or CIDR";
@@ -171,6 +171,17 @@ impl TlsVersions {
             (versions.tls12 || versions.tls13).then_some(versions),
             unknown,
         )
+    }
+
+    /// The message about members of a list beside the versions that `self` offers.
+    pub(crate) fn not_offered(self, unknown: &[&str]) -> String {
+        let offered = match (self.tls12, self.tls13) {
+            (true, false) => "TLSv1.2 is",
+            (false, true) => "TLSv1.3 is",
+            _ => "TLSv1.2 and TLSv1.3 are",
+        };
+        let unknown = excerpt(&unknown.join(" "));
+        format!("{unknown}: not offered; {offered}. There are no other versions here")
     }
 }
 
