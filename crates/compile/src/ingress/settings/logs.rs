@@ -7,7 +7,7 @@ use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Pattern, Template,
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
-use crate::ingress::registry::{keys, types};
+use crate::ingress::registry::{excerpt, keys, types};
 
 const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
 \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr \
@@ -161,21 +161,24 @@ pub(super) fn access_log(source: &mut Source<'_>) -> AccessLogSettings {
     }
 }
 
-/// What is not logged. An entry with an expression that does not compile is left out.
+/// What is not logged. An entry with a control character, or with an expression that does not compile, is left out.
 fn skipped(source: &mut Source<'_>) -> Vec<String> {
-    let mut entries = source.get(&SKIP_ACCESS_LOG_URLS);
-    entries.retain(|entry| {
+    let skipped = source.each(&SKIP_ACCESS_LOG_URLS, |entry| {
+        if entry.contains(char::is_control) {
+            return Err(format!("\"{}\" has a control character", excerpt(entry)));
+        }
         let expression = entry
             .strip_prefix('~')
             .map(|rest| rest.strip_prefix('*').unwrap_or(rest));
-        let error = expression.and_then(|expression| Pattern::new(expression).err());
-        if let Some(error) = &error {
-            let message = format!("\"{entry}\" is not a regular expression: {error}; left out");
-            source.warn(&SKIP_ACCESS_LOG_URLS, &message);
+        match expression.map(Pattern::new) {
+            Some(Err(error)) => Err(format!(
+                "\"{}\" is not a regular expression: {error}",
+                excerpt(entry)
+            )),
+            _ => Ok(entry.to_owned()),
         }
-        error.is_none()
     });
-    entries
+    skipped.unwrap_or_default()
 }
 
 /// The path of the log of HTTP.
@@ -223,7 +226,14 @@ fn log_format(source: &mut Source<'_>) -> Option<Arc<LogFormat>> {
     if text.is_empty() || (text == FORMAT && escape == LogEscape::Hex) {
         return None;
     }
-    let (template, problems) = Template::log_format(&unescaped(text));
+    // A control character of the format would be in every line.
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let has_control = text.contains(is_control);
+    let text = unescaped(&text.replace(is_control, ""));
+    if has_control {
+        source.warn(&LOG_FORMAT_UPSTREAM, "control characters are left out");
+    }
+    let (template, problems) = Template::log_format(&text);
     for problem in problems {
         let consequence = match problem {
             TemplateError::Unknown(_) => "written as -",
