@@ -26,6 +26,8 @@ pub(crate) use value::{
 };
 
 #[cfg(test)]
+pub(crate) mod hostile;
+#[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,7 @@
 //! Laws of the registry, special rules of single annotations, and hostile values.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_input;
 mod canary;
 mod defaults;
 mod hostile;

@@ -1,6 +1,8 @@
 //! Laws of the registry of keys, defaults, and the special rules of single keys.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bad_input;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use std::sync::Arc;

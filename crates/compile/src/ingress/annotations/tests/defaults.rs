@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::ingress::annotations::{Annotation, DEFAULT_PREFIX, all};
 use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Support, Validation};
-use crate::{Options, Snapshot, certificate_from_pem, compile};
+use crate::{Compiled, Options, Snapshot, certificate_from_pem, compile};
 
 type Pairs<'a> = &'a [(&'a str, &'a str)];
 
@@ -92,6 +92,12 @@ fn beside(name: &str) -> Pairs<'static> {
 /// The table with this annotation on an Ingress. One that is beside `canary` is on the canary of a second Ingress, which
 /// has the same annotations apart from those of the canary.
 fn compiled(name: &str, value: Option<&str>) -> String {
+    let compiled = compiled_with(name, value, &Options::default());
+    text(compiled.table())
+}
+
+/// As [`compiled`], with these options and all that was compiled.
+pub(super) fn compiled_with(name: &str, value: Option<&str>, options: &Options) -> Compiled {
     let mut annotations = beside(name).to_vec();
     let canary = annotations.iter().any(|(name, _)| *name == "canary");
     let primary: Vec<_> = annotations
@@ -136,14 +142,7 @@ fn compiled(name: &str, value: Option<&str>) -> String {
         snapshot.apply(ingress("web", &annotations).into());
     }
     let changes = snapshot.take_changes();
-    let compiled = compile(
-        &snapshot,
-        &changes,
-        None,
-        &Options::default(),
-        &DEFAULT_CERTIFICATE.0,
-    );
-    text(compiled.table())
+    compile(&snapshot, &changes, None, options, &DEFAULT_CERTIFICATE.0)
 }
 
 fn ingress(service: &str, annotations: Pairs<'_>) -> Ingress {
