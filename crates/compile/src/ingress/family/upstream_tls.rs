@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use crate::build::certificate;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::policy::Inputs;
-use crate::ingress::registry::{Class, NameRef, OnInvalid, Reader, TlsVersions, keys, types};
+use crate::ingress::registry::{Class, NameRef, Reader, TlsVersions, keys, types};
 use crate::ingress::settings::Settings;
 use crate::objects::Secret;
 use crate::{Kind as ObjectKind, Name, ObjectRef};
