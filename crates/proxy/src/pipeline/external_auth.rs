@@ -136,7 +136,8 @@ fn location(sign_in: &SignIn, context: &Context<'_>) -> String {
         let host = context.parsed.target.host.as_ref();
         let host = host.and_then(|host| host.to_str().ok()).unwrap_or_default();
         location.push_str(parameter);
-        location.push_str(context.parsed.client.scheme.as_str());
+        let scheme = context.parsed.client.scheme_value();
+        location.push_str(&String::from_utf8_lossy(scheme.as_bytes()));
         location.push_str("://");
         location.push_str(host);
         location.extend(percent_encode(context.raw_target().as_bytes(), COMPONENT));
@@ -285,8 +286,11 @@ impl Subrequest<'_, '_> {
         set(&mut headers, X_AUTH_REQUEST_REDIRECT, &redirect);
         if self.service.method.is_some() {
             set(&mut headers, X_ORIGINAL_URI, raw.as_bytes());
-            let scheme = HeaderValue::from_static(parsed.client.scheme.as_str());
-            headers.insert(X_SCHEME, scheme);
+            set(
+                &mut headers,
+                X_SCHEME,
+                parsed.client.scheme_value().as_bytes(),
+            );
         }
         clients::describe(context, &mut headers);
         self.configured(&mut headers);

@@ -23,10 +23,11 @@ pub(super) fn to_host(
     status: StatusCode,
 ) -> LocalResponse {
     let raw = target.raw_target();
+    let (scheme, port) = (client.scheme_value(), client.connected_port_value());
     let location = format!(
         "{}://{to}:{}{}",
-        client.scheme.as_str(),
-        client.connected_port,
+        String::from_utf8_lossy(scheme.as_bytes()),
+        String::from_utf8_lossy(port.as_bytes()),
         without_final_slash(&raw)
     );
     to_location(status, location)
@@ -96,19 +97,27 @@ pub(super) fn without_final_slash(raw: &str) -> &str {
 /// `target` (path and query) with the host of the request and the scheme of the listener, as in redirects of nginx; alone
 /// if the policy says so or no host was sent.
 fn absolute(context: &Context<'_>, target: String) -> String {
+    match origin(context) {
+        Some(origin) => origin + &target,
+        None => target,
+    }
+}
+
+/// What precedes a path in redirects of this route; `None`: nothing does.
+pub(super) fn origin(context: &Context<'_>) -> Option<String> {
     let policy = &context.route.policy;
     let Parsed {
         connection, name, ..
     } = &context.parsed;
     if policy.relative_redirects || name.is_empty() {
-        return target;
+        return None;
     }
     let scheme = connection.scheme;
+    let mut origin = format!("{}://{name}", scheme.as_str());
     if policy.port_in_redirects && connection.port != scheme.default_port() {
-        format!("{}://{name}:{}{target}", scheme.as_str(), connection.port)
-    } else {
-        format!("{}://{name}{target}", scheme.as_str())
+        origin.push_str(&format!(":{}", connection.port));
     }
+    Some(origin)
 }
 
 #[cfg(test)]
@@ -174,6 +183,18 @@ mod tests {
             )),
             "302 http://Shop.example:8080/app"
         );
+    }
+
+    #[test]
+    fn hosts_are_as_sent_without_port() {
+        for (host, expected) in [
+            ("A.test", "A.test"),
+            ("a.test.:80", "a.test."),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+        ] {
+            assert_eq!(without_port(host), expected);
+        }
     }
 
     #[test]

@@ -140,11 +140,15 @@ impl ProxyFields {
         );
         set(headers, X_REAL_IP, address);
         set(headers, X_FORWARDED_HOST, requested);
-        headers.insert(X_FORWARDED_PORT, port(client.port));
-        let scheme = HeaderValue::from_static(client.scheme.as_str());
-        headers.insert(X_FORWARDED_PROTO, scheme.clone());
-        headers.insert(X_FORWARDED_SCHEME, scheme.clone());
-        headers.insert(X_SCHEME, scheme);
+        let scheme = client.scheme_value();
+        for (name, value) in [
+            (X_FORWARDED_PORT, client.port_value()),
+            (X_FORWARDED_PROTO, scheme.clone()),
+            (X_FORWARDED_SCHEME, scheme.clone()),
+            (X_SCHEME, scheme),
+        ] {
+            set(headers, name, Some(value).filter(|value| !value.is_empty()));
+        }
         if context.settings.add_original_uri {
             set(
                 headers,
@@ -152,19 +156,12 @@ impl ProxyFields {
                 HeaderValue::from_str(&context.raw_target()).ok(),
             );
         }
-        if self.original_forwarded_for.is_some() {
-            set(
-                headers,
-                X_ORIGINAL_FORWARDED_FOR,
-                self.original_forwarded_for,
-            );
-        }
-        if self.original_forwarded_host.is_some() {
-            set(
-                headers,
-                X_ORIGINAL_FORWARDED_HOST,
-                self.original_forwarded_host,
-            );
+        // A hop before this one does not set these, even if it is trusted.
+        for (name, value) in [
+            (X_ORIGINAL_FORWARDED_FOR, self.original_forwarded_for),
+            (X_ORIGINAL_FORWARDED_HOST, self.original_forwarded_host),
+        ] {
+            set(headers, name, value);
         }
         for (name, value) in self.configured {
             configure(headers, name, value);
@@ -216,14 +213,6 @@ pub(super) fn address(address: IpAddr) -> Option<HeaderValue> {
     let left = rest.len();
     text.get(..text.len() - left)
         .and_then(|text| HeaderValue::from_bytes(text).ok())
-}
-
-fn port(port: u16) -> HeaderValue {
-    match port {
-        80 => HeaderValue::from_static("80"),
-        443 => HeaderValue::from_static("443"),
-        other => HeaderValue::from(other),
-    }
 }
 
 /// `Content-Length` once, in canonical digits. `Expect` is not forwarded, because the proxy itself sends the 100.

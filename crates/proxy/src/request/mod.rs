@@ -4,6 +4,7 @@
 //! This module makes no decisions about requests.
 
 mod authority;
+mod client;
 mod conditions;
 mod context;
 mod cookies;
@@ -13,9 +14,10 @@ mod target;
 mod variables;
 
 pub(crate) use authority::Authority;
+pub(crate) use client::{ClientInfo, ConnectionInfo, Scheme};
 pub(crate) use conditions::ConditionView;
 pub(crate) use context::{Context, Parsed, client_request_id, generated_id};
-pub(crate) use forwarded::{ClientInfo, ConnectionInfo, Scheme, listed};
+pub(crate) use forwarded::listed;
 pub(crate) use target::{Malformed, RequestTarget};
 pub(crate) use variables::Matched;
 
