@@ -1,10 +1,11 @@
 //! What log formats and templates of responses read of a request besides its record.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use http::header::COOKIE;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::values::ConnectionFacts;
+use crate::values::{self, ConnectionFacts};
 
 /// Kept only if a log format or a template of the response reads it.
 #[derive(Default)]
@@ -13,10 +14,10 @@ pub(crate) struct Details {
     pub(crate) connection: Option<ConnectionFacts>,
     /// The host that the client requested, also behind a trusted balancer.
     pub(crate) forwarded_host: Option<HeaderValue>,
-    /// The scheme that the client used; empty until the request was parsed.
-    pub(crate) scheme: &'static str,
-    /// The port that the client connected to.
-    pub(crate) port: Option<u16>,
+    /// The scheme that the client used, as upstreams get it; `None` until the request was parsed.
+    pub(crate) scheme: Option<HeaderValue>,
+    /// The port that the client connected to, likewise.
+    pub(crate) port: Option<HeaderValue>,
     /// `Host` as sent.
     pub(crate) host: Option<HeaderValue>,
     /// Canonical host; empty when none was sent.
@@ -64,23 +65,16 @@ impl Fields {
 }
 
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
-    let mut lines = headers.get_all(name).iter();
-    let first = lines.next()?;
-    let Some(second) = lines.next() else {
-        return Some(first.clone());
-    };
-    let separator: &[u8] = if *name == COOKIE { b"; " } else { b", " };
-    let mut all = first.as_bytes().to_vec();
-    for line in std::iter::once(second).chain(lines) {
-        all.extend_from_slice(separator);
-        all.extend_from_slice(line.as_bytes());
+    match values::joined(headers, name)? {
+        Cow::Borrowed(_) => headers.get(name).cloned(),
+        Cow::Owned(all) => HeaderValue::from_maybe_shared(Bytes::from(all)).ok(),
     }
-    HeaderValue::from_maybe_shared(Bytes::from(all)).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use http::header::COOKIE;
 
     #[test]
     fn fields_are_joined_and_replaced() {

@@ -98,8 +98,8 @@ impl<'t> Exchange<'t> {
         if let Some(details) = &mut self.record.details {
             details.host.clone_from(&parsed.target.host);
             details.forwarded_host.clone_from(&parsed.client.host);
-            details.scheme = parsed.client.scheme.as_str();
-            details.port = Some(parsed.client.port);
+            details.scheme = Some(parsed.client.scheme_value());
+            details.port = Some(parsed.client.port_value());
             details.name = parsed.name.into();
             details.path = parsed.path.into();
         }

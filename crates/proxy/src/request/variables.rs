@@ -1,15 +1,16 @@
-//! Values of variables in templates.
+//! Templates for a request in progress.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
 
 use bytes::Bytes;
-use headgate_table::{Captures, FieldTemplate, Piece, Template, Variable};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, UPGRADE};
-use http::{HeaderName, HeaderValue};
+use headgate_table::{Captures, FieldTemplate, Origin, Piece, Template, Variable};
+use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue, Method, Version};
 
-use super::Context;
+use super::{Context, Scheme};
 use crate::downstream::Downstream;
-use crate::values::{self, argument, basic_user, http2, protocol, show};
-
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use crate::values::{self, ConnectionFacts, Source};
 
 /// A match of the route's pattern, for `$1` and named groups.
 pub(crate) struct Matched<'p> {
@@ -41,7 +42,7 @@ impl Context<'_> {
     ) {
         let group = match piece {
             Piece::Text(text) => return out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => return self.write(variable, out),
+            Piece::Variable(variable) => return values::write(variable, self, out),
             Piece::Capture(number) => {
                 matched.and_then(|matched| matched.captures.group(*number, matched.path))
             }
@@ -63,127 +64,103 @@ impl Context<'_> {
             }
         }
     }
-
-    fn write(&self, variable: &Variable, out: &mut Vec<u8>) {
-        let parsed = &self.parsed;
-        let text: &[u8] = match variable {
-            Variable::RemoteAddr | Variable::BinaryRemoteAddr => {
-                return show(out, parsed.client.address);
-            }
-            Variable::RemotePort => return show(out, parsed.connection.peer.port()),
-            Variable::ServerPort => return show(out, parsed.connection.port),
-            Variable::PassServerPort => return show(out, parsed.client.port),
-            Variable::ProxyAddForwardedFor => return self.write_forwarded_for(out),
-            Variable::ContentLength => return self.write_header(&CONTENT_LENGTH, out),
-            Variable::ContentType => return self.write_header(&CONTENT_TYPE, out),
-            Variable::Header(name) if *name != HOST => return self.write_header(name, out),
-            Variable::RemoteUser => return self.write_user(out),
-            Variable::RequestUri => return out.extend_from_slice(self.raw_target().as_bytes()),
-            Variable::RequestLine => {
-                let (target, version) = (self.raw_target(), protocol(parsed.target.version));
-                return show(
-                    out,
-                    format_args!("{} {target} {version}", parsed.target.method),
-                );
-            }
-            Variable::Header(_) => bytes_of(parsed.target.host.as_ref()),
-            Variable::BestHttpHost => bytes_of(parsed.client.host.as_ref()),
-            Variable::RequestId => bytes_of(self.request_id()),
-            Variable::Host if parsed.name.is_empty() => self.host.name.as_bytes(),
-            Variable::Host => parsed.name.as_bytes(),
-            Variable::Uri => parsed.path,
-            Variable::Args => parsed.target.query().unwrap_or_default().as_bytes(),
-            Variable::IsArgs if parsed.target.query().is_some_and(|query| !query.is_empty()) => {
-                b"?"
-            }
-            Variable::IsArgs => b"",
-            Variable::RequestMethod => parsed.target.method.as_str().as_bytes(),
-            Variable::Scheme => parsed.connection.scheme.as_str().as_bytes(),
-            Variable::Https if self.https() => b"on",
-            Variable::Https => b"",
-            Variable::PassAccessScheme => parsed.client.scheme.as_str().as_bytes(),
-            Variable::ServerName => self.host.name.as_bytes(),
-            Variable::ServerProtocol => protocol(parsed.target.version).as_bytes(),
-            Variable::Http2 => http2(parsed.target.version, self.https()).as_bytes(),
-            Variable::ConnectionUpgrade if self.headers.contains_key(UPGRADE) => b"upgrade",
-            Variable::ConnectionUpgrade => b"",
-            Variable::Cookie(name) => self.cookie(name).unwrap_or_default().as_bytes(),
-            Variable::Arg(name) => argument(parsed.target.query(), name).as_bytes(),
-            Variable::Namespace => self.route.origin.namespace.as_bytes(),
-            Variable::ObjectName => self.route.origin.name.as_bytes(),
-            Variable::ServiceName => self.route.origin.service.as_bytes(),
-            Variable::ServicePort => self.route.origin.port.as_bytes(),
-            Variable::LocationPath => self.route.path.as_bytes(),
-            Variable::ProxyUpstreamName => {
-                let name = self.upstream.map_or("", |upstream| &upstream.log_name);
-                name.as_bytes()
-            }
-            Variable::Geo(location) => {
-                let client = parsed.client.address;
-                let connection = parsed.downstream.map(Downstream::facts);
-                return values::location(*location, connection.as_ref(), client, out);
-            }
-            Variable::PeerAddr
-            | Variable::PeerPort
-            | Variable::ProxyProtocolAddr
-            | Variable::ProxyProtocolPort
-            | Variable::ProxyProtocolServerAddr
-            | Variable::ProxyProtocolServerPort
-            | Variable::ServerAddr
-            | Variable::Connection
-            | Variable::ConnectionRequests
-            | Variable::Msec
-            | Variable::TimeIso8601
-            | Variable::TimeLocal
-            | Variable::Hostname
-            | Variable::Pid
-            | Variable::Tls(_)
-            | Variable::Constant(_) => {
-                let connection = parsed.downstream.map(Downstream::facts);
-                return values::write(variable, connection.as_ref(), out);
-            }
-            // Of a later phase: templates of requests are refused with them when they are parsed.
-            Variable::ProxyAlternativeUpstreamName
-            | Variable::Status
-            | Variable::RequestLength
-            | Variable::RequestTime
-            | Variable::SentHeader(_)
-            | Variable::Upstream(_)
-            | Variable::BodyBytesSent
-            | Variable::BytesSent
-            | Variable::RequestCompletion => b"",
-        };
-        out.extend_from_slice(text);
-    }
-
-    fn write_forwarded_for(&self, out: &mut Vec<u8>) {
-        self.write_header(&X_FORWARDED_FOR, out);
-        if !out.is_empty() && self.headers.contains_key(&X_FORWARDED_FOR) {
-            out.extend_from_slice(b", ");
-        }
-        show(out, self.parsed.client.address);
-    }
-
-    /// The user of Basic credentials, verified or not.
-    fn write_user(&self, out: &mut Vec<u8>) {
-        let credentials = self.headers.get(AUTHORIZATION);
-        let user = credentials.and_then(|value| basic_user(value.as_bytes()));
-        out.extend_from_slice(&user.unwrap_or_default());
-    }
-
-    /// Several lines of one name are one value, joined by commas.
-    fn write_header(&self, name: &HeaderName, out: &mut Vec<u8>) {
-        for (at, line) in self.headers.get_all(name).iter().enumerate() {
-            if at > 0 {
-                out.extend_from_slice(b", ");
-            }
-            out.extend_from_slice(line.as_bytes());
-        }
-    }
 }
 
-fn bytes_of(value: Option<&HeaderValue>) -> &[u8] {
-    value.map_or(&[], |value| value.as_bytes())
+impl Source for Context<'_> {
+    fn client(&self) -> IpAddr {
+        self.parsed.client.address
+    }
+
+    fn ports(&self) -> Option<(u16, u16)> {
+        let connection = &self.parsed.connection;
+        Some((connection.peer.port(), connection.port))
+    }
+
+    fn connection(&self) -> Option<Cow<'_, ConnectionFacts>> {
+        self.parsed
+            .downstream
+            .map(Downstream::facts)
+            .map(Cow::Owned)
+    }
+
+    fn https(&self) -> bool {
+        self.parsed.connection.scheme == Scheme::Https
+    }
+
+    fn method(&self) -> &Method {
+        &self.parsed.target.method
+    }
+
+    fn version(&self) -> Version {
+        self.parsed.target.version
+    }
+
+    fn line_target(&self) -> Cow<'_, str> {
+        Context::raw_target(self)
+    }
+
+    fn raw_target(&self) -> Cow<'_, str> {
+        Context::raw_target(self)
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.parsed.target.query()
+    }
+
+    fn path(&self) -> &[u8] {
+        self.parsed.path
+    }
+
+    fn name(&self) -> &str {
+        self.parsed.name
+    }
+
+    fn server_name(&self) -> &str {
+        &self.host.name
+    }
+
+    fn host(&self) -> Option<&[u8]> {
+        self.parsed.target.host.as_ref().map(HeaderValue::as_bytes)
+    }
+
+    fn forwarded_host(&self) -> Option<&[u8]> {
+        self.parsed.client.host.as_ref().map(HeaderValue::as_bytes)
+    }
+
+    fn forwarded_scheme(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.parsed.client.scheme_value().as_bytes().to_vec())
+    }
+
+    fn forwarded_port(&self) -> Cow<'_, [u8]> {
+        Cow::Owned(self.parsed.client.port_value().as_bytes().to_vec())
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        values::joined(&self.headers, name)
+    }
+
+    fn authorization(&self) -> Option<&[u8]> {
+        self.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes)
+    }
+
+    fn cookie(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        Context::cookie(self, name).map(|value| Cow::Borrowed(value.as_bytes()))
+    }
+
+    fn request_id(&self) -> Option<&[u8]> {
+        Context::request_id(self).map(HeaderValue::as_bytes)
+    }
+
+    fn route(&self) -> Option<(&Origin, &str)> {
+        Some((&self.route.origin, &self.route.path))
+    }
+
+    fn upstream_name(&self) -> &str {
+        self.upstream.map_or("", |upstream| &upstream.log_name)
+    }
+
+    /// There is none yet.
+    fn of_response(&self, _: &Variable, _: &mut Vec<u8>) {}
 }
 
 #[cfg(test)]

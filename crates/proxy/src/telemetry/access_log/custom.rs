@@ -2,8 +2,9 @@
 
 use headgate_table::{LogEscape, LogFormat, Piece, Variable};
 
-use super::{format, values};
+use super::format;
 use crate::telemetry::observation::Observation;
+use crate::values;
 
 /// Longest value, bytes before escaping.
 const LONGEST_VALUE: usize = 4 << 10;

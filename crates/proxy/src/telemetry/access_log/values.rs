@@ -1,19 +1,18 @@
-//! Values of variables for log formats and templates of responses, from the record of the request.
+//! Variables for log formats and templates of responses, from the record of the request.
 
-use headgate_table::{Piece, Template, UpstreamVariable, Variable};
-use http::header::{
-    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, SET_COOKIE, UPGRADE,
-};
-use http::{HeaderName, Version};
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+use headgate_table::{Origin, Piece, Template, UpstreamVariable, Variable};
+use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
+use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::format;
 use crate::record::Record;
-
 use crate::telemetry::observation::{Observation, response_length};
 use crate::upstream::Attempt;
-use crate::values::{self, argument, basic_user, http2, protocol, show};
+use crate::values::{self, ConnectionFacts, Source};
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Bytes of the head of a response, about.
 const HEAD: u64 = 200;
 
@@ -24,178 +23,132 @@ pub(crate) fn expand(record: &Record, template: &Template) -> Vec<u8> {
     for piece in template.pieces() {
         match piece {
             Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => write(variable, &seen, &mut out),
+            Piece::Variable(variable) => values::write(variable, &seen, &mut out),
             Piece::Capture(_) | Piece::Group(_) => {}
         }
     }
     out
 }
 
-/// Appends the value of `variable`; nothing if it has none.
-pub(super) fn write(variable: &Variable, seen: &Observation<'_>, out: &mut Vec<u8>) {
-    match variable {
-        Variable::Header(_)
-        | Variable::Cookie(_)
-        | Variable::Arg(_)
-        | Variable::ContentLength
-        | Variable::ContentType
-        | Variable::ConnectionUpgrade
-        | Variable::RemoteUser
-        | Variable::ProxyAddForwardedFor
-        | Variable::Host
-        | Variable::BestHttpHost
-        | Variable::RequestLine
-        | Variable::RequestUri
-        | Variable::Uri
-        | Variable::Args
-        | Variable::IsArgs
-        | Variable::RequestMethod
-        | Variable::RequestId
-        | Variable::ServerProtocol
-        | Variable::Http2
-        | Variable::Scheme
-        | Variable::Https
-        | Variable::PassAccessScheme
-        | Variable::PassServerPort => of_request(variable, seen, out),
-        Variable::ServerName
-        | Variable::Namespace
-        | Variable::ObjectName
-        | Variable::ServiceName
-        | Variable::ServicePort
-        | Variable::LocationPath
-        | Variable::ProxyUpstreamName
-        | Variable::ProxyAlternativeUpstreamName => of_route(variable, seen, out),
-        Variable::RemoteAddr | Variable::BinaryRemoteAddr => {
-            format::address(out, seen.client.to_canonical());
-        }
-        Variable::Status => format::number(out, u64::from(seen.status)),
-        Variable::RequestLength => format::number(out, seen.request_length),
-        Variable::RequestTime => format::seconds(out, seen.duration),
-        Variable::BodyBytesSent => format::number(out, seen.body_bytes_sent),
-        Variable::BytesSent => format::number(out, seen.body_bytes_sent.saturating_add(HEAD)),
-        Variable::RequestCompletion if seen.complete => out.extend_from_slice(b"OK"),
-        Variable::RequestCompletion => {}
-        Variable::SentHeader(name) => {
-            field(
-                out,
-                seen.details.and_then(|details| details.response.find(name)),
-            );
-        }
-        Variable::Upstream(variable) => of_upstream(variable, seen, out),
-        Variable::Geo(location) => {
-            let connection = seen.details.and_then(|details| details.connection.as_ref());
-            values::location(*location, connection, seen.client.to_canonical(), out);
-        }
-        Variable::RemotePort
-        | Variable::PeerAddr
-        | Variable::PeerPort
-        | Variable::ProxyProtocolAddr
-        | Variable::ProxyProtocolPort
-        | Variable::ProxyProtocolServerAddr
-        | Variable::ProxyProtocolServerPort
-        | Variable::ServerAddr
-        | Variable::ServerPort
-        | Variable::Connection
-        | Variable::ConnectionRequests
-        | Variable::Msec
-        | Variable::TimeIso8601
-        | Variable::TimeLocal
-        | Variable::Hostname
-        | Variable::Pid
-        | Variable::Tls(_)
-        | Variable::Constant(_) => {
-            let connection = seen.details.and_then(|details| details.connection.as_ref());
-            values::write(variable, connection, out);
+impl Source for Observation<'_> {
+    fn client(&self) -> IpAddr {
+        self.client.to_canonical()
+    }
+
+    fn ports(&self) -> Option<(u16, u16)> {
+        let connection = self.details?.connection.as_ref()?;
+        Some((connection.peer.port(), connection.local.port()))
+    }
+
+    fn connection(&self) -> Option<Cow<'_, ConnectionFacts>> {
+        self.details?.connection.as_ref().map(Cow::Borrowed)
+    }
+
+    fn https(&self) -> bool {
+        let connection = self.details.and_then(|details| details.connection.as_ref());
+        connection.is_some_and(|connection| connection.tls.is_some())
+    }
+
+    fn method(&self) -> &Method {
+        self.method
+    }
+
+    fn version(&self) -> Version {
+        self.version
+    }
+
+    fn line_target(&self) -> Cow<'_, str> {
+        match self.target.scheme_str() {
+            Some(_) if self.version <= Version::HTTP_11 => Cow::Owned(self.target.to_string()),
+            _ => self.raw_target(),
         }
     }
-}
 
-fn of_request(variable: &Variable, seen: &Observation<'_>, out: &mut Vec<u8>) {
-    let details = seen.details;
-    let sent = |name: &HeaderName| details.and_then(|details| details.request.find(name));
-    let path = seen
-        .target
-        .path_and_query()
-        .map_or("/", |path| path.as_str());
-    let query = seen.target.query();
-    let https = details
-        .and_then(|details| details.connection.as_ref())
-        .is_some_and(|connection| connection.tls.is_some());
-    let host = details.and_then(|details| details.host.as_ref());
-    let text: &[u8] = match variable {
-        Variable::Header(name) if *name == HOST => host.map_or(b"", |host| host.as_bytes()),
-        Variable::Header(name) => sent(name).unwrap_or_default(),
-        Variable::Cookie(name) => cookie(sent(&COOKIE).unwrap_or_default(), name),
-        Variable::Arg(name) => argument(query, name).as_bytes(),
-        Variable::ContentLength => sent(&CONTENT_LENGTH).unwrap_or_default(),
-        Variable::ContentType => sent(&CONTENT_TYPE).unwrap_or_default(),
-        Variable::ConnectionUpgrade => sent(&UPGRADE).map_or(b"", |_| b"upgrade"),
-        Variable::RemoteUser => {
-            let credentials = seen.authorization.or_else(|| sent(&AUTHORIZATION));
-            return field(out, credentials.and_then(basic_user).as_deref());
-        }
-        Variable::ProxyAddForwardedFor => {
-            if let Some(list) = sent(&X_FORWARDED_FOR) {
-                out.extend_from_slice(list);
-                out.extend_from_slice(b", ");
-            }
-            return format::address(out, seen.client.to_canonical());
-        }
-        Variable::Host => {
-            let name = details.map(|details| &*details.name).unwrap_or_default();
-            let configured = seen.host.map_or("", |host| host);
-            if name.is_empty() { configured } else { name }.as_bytes()
-        }
-        Variable::BestHttpHost => {
-            let forwarded = details.and_then(|details| details.forwarded_host.as_ref());
-            forwarded.or(host).map_or(b"", |host| host.as_bytes())
-        }
-        Variable::RequestLine => {
-            let protocol = protocol(seen.version);
-            let target = match seen.target.scheme_str() {
-                Some(_) if seen.version <= Version::HTTP_11 => seen.target.to_string(),
-                _ => path.to_owned(),
-            };
-            return show(out, format_args!("{} {target} {protocol}", seen.method));
-        }
-        Variable::RequestUri => path.as_bytes(),
-        Variable::Uri => details.map_or(b"", |details| &details.path),
-        Variable::Args => query.unwrap_or_default().as_bytes(),
-        Variable::IsArgs if query.is_some_and(|query| !query.is_empty()) => b"?",
-        Variable::RequestMethod => seen.method.as_str().as_bytes(),
-        Variable::RequestId => seen.request_id.unwrap_or_default(),
-        Variable::ServerProtocol => protocol(seen.version).as_bytes(),
-        Variable::Http2 => http2(seen.version, https).as_bytes(),
-        Variable::Scheme => if https { "https" } else { "http" }.as_bytes(),
-        Variable::Https if https => b"on",
-        Variable::PassAccessScheme => details.map_or("", |details| details.scheme).as_bytes(),
-        Variable::PassServerPort => {
-            if let Some(port) = details.and_then(|details| details.port) {
-                show(out, port);
-            }
-            return;
-        }
-        _ => b"",
-    };
-    out.extend_from_slice(text);
-}
+    fn raw_target(&self) -> Cow<'_, str> {
+        let target = self.target.path_and_query();
+        Cow::Borrowed(target.map_or("/", |target| target.as_str()))
+    }
 
-fn of_route(variable: &Variable, seen: &Observation<'_>, out: &mut Vec<u8>) {
-    let origin = seen.route.map(|route| route.origin);
-    let of_origin =
-        |name: fn(&headgate_table::Origin) -> &str| origin.map_or("", |origin| name(origin));
-    let text = match variable {
-        Variable::ServerName => seen.host.map_or("", |host| host),
-        Variable::Namespace => of_origin(|origin| &origin.namespace),
-        Variable::ObjectName => of_origin(|origin| &origin.name),
-        Variable::ServiceName => of_origin(|origin| &origin.service),
-        Variable::ServicePort => of_origin(|origin| &origin.port),
-        Variable::LocationPath => seen.route.map_or("", |route| route.path),
-        Variable::ProxyUpstreamName => format::upstream_name(seen),
-        Variable::ProxyAlternativeUpstreamName => seen.alternative.map_or("", |name| name),
-        _ => "",
-    };
-    out.extend_from_slice(text.as_bytes());
+    fn query(&self) -> Option<&str> {
+        self.target.query()
+    }
+
+    fn path(&self) -> &[u8] {
+        self.details.map_or(b"", |details| &details.path)
+    }
+
+    fn name(&self) -> &str {
+        self.details.map_or("", |details| &details.name)
+    }
+
+    fn server_name(&self) -> &str {
+        self.host.map_or("", |host| host)
+    }
+
+    fn host(&self) -> Option<&[u8]> {
+        self.details?.host.as_ref().map(HeaderValue::as_bytes)
+    }
+
+    fn forwarded_host(&self) -> Option<&[u8]> {
+        let host = self.details?.forwarded_host.as_ref();
+        host.map(HeaderValue::as_bytes)
+    }
+
+    fn forwarded_scheme(&self) -> Cow<'_, [u8]> {
+        let scheme = self.details.and_then(|details| details.scheme.as_ref());
+        Cow::Borrowed(scheme.map_or(b"", |scheme| scheme.as_bytes()))
+    }
+
+    fn forwarded_port(&self) -> Cow<'_, [u8]> {
+        let port = self.details.and_then(|details| details.port.as_ref());
+        Cow::Borrowed(port.map_or(b"", |port| port.as_bytes()))
+    }
+
+    fn header(&self, name: &HeaderName) -> Option<Cow<'_, [u8]>> {
+        self.details?.request.find(name).map(Cow::Borrowed)
+    }
+
+    fn authorization(&self) -> Option<&[u8]> {
+        let kept = || self.details?.request.find(&AUTHORIZATION);
+        self.authorization.or_else(kept)
+    }
+
+    fn cookie(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let sent = self.details?.request.find(&COOKIE)?;
+        Some(Cow::Borrowed(cookie(sent, name)))
+    }
+
+    fn request_id(&self) -> Option<&[u8]> {
+        self.request_id
+    }
+
+    fn route(&self) -> Option<(&Origin, &str)> {
+        self.route.map(|route| (&**route.origin, &**route.path))
+    }
+
+    fn upstream_name(&self) -> &str {
+        format::upstream_name(self)
+    }
+
+    fn of_response(&self, variable: &Variable, out: &mut Vec<u8>) {
+        match variable {
+            Variable::Status => format::number(out, u64::from(self.status)),
+            Variable::RequestLength => format::number(out, self.request_length),
+            Variable::RequestTime => format::seconds(out, self.duration),
+            Variable::BodyBytesSent => format::number(out, self.body_bytes_sent),
+            Variable::BytesSent => format::number(out, self.body_bytes_sent.saturating_add(HEAD)),
+            Variable::RequestCompletion if self.complete => out.extend_from_slice(b"OK"),
+            Variable::SentHeader(name) => {
+                let sent = self.details.and_then(|details| details.response.find(name));
+                field(out, sent);
+            }
+            Variable::ProxyAlternativeUpstreamName => {
+                field(out, self.alternative.map(|name| name.as_bytes()));
+            }
+            Variable::Upstream(variable) => of_upstream(variable, self, out),
+            _ => {}
+        }
+    }
 }
 
 fn of_upstream(variable: &UpstreamVariable, seen: &Observation<'_>, out: &mut Vec<u8>) {
