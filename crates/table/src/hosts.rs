@@ -73,37 +73,55 @@ impl VirtualHosts {
         }
     }
 
-    /// Whether `ssl-redirect` applies to requests for `name`, served by `host`: it has a certificate entry, or the wildcard host
-    /// above it has one (behaviour.md 4.6).
-    pub fn has_tls(&self, host: &Host, name: &str) -> bool {
-        match host.tls {
-            HostTls::None if &*host.name != CATCH_ALL => self
-                .wildcard(name)
-                .is_some_and(|wildcard| wildcard.tls != HostTls::None),
-            HostTls::None => false,
-            HostTls::Default | HostTls::Own(_) => &*host.name != CATCH_ALL,
-        }
+    /// Whether `ssl-redirect` applies to requests for `name`: its host has a certificate entry (which names it, if it is an
+    /// alias), or the wildcard host above it has one (behaviour.md 4.6). `default` returns the certificate of hosts without their
+    /// own.
+    pub fn has_tls<'t>(
+        &'t self,
+        name: &str,
+        default: impl Fn() -> Option<&'t Arc<Certificate>>,
+    ) -> bool {
+        self.entry(name, default).is_some()
     }
 
-    /// The certificate of the host that serves `name`: its own, a wildcard host's, the catch-all's, `default`. `None` for a
-    /// name that only the catch-all serves.
+    /// The certificate entry of `name`: of the host or alias of exactly this name, else of the wildcard above it.
+    fn entry<'t>(
+        &'t self,
+        name: &str,
+        default: impl Fn() -> Option<&'t Arc<Certificate>>,
+    ) -> Option<Entry<'t>> {
+        let named = |host: &'t Arc<Host>, alias: &str| {
+            Entry::of(host).filter(|entry| {
+                let certificate = match entry {
+                    Entry::Own(own) => Some(*own),
+                    Entry::Default => default(),
+                };
+                certificate.is_some_and(|certificate| certificate.covers(alias))
+            })
+        };
+        let exact = self.exact.get(name).and_then(Entry::of);
+        let alias = || named(self.aliases.get(name)?, name);
+        let wildcard = || self.wildcard(name).and_then(Entry::of);
+        let suffix = || {
+            let (_, parent) = name.split_once('.')?;
+            named(self.suffix_aliases.get(parent)?, &format!("*.{parent}"))
+        };
+        exact.or_else(alias).or_else(wildcard).or_else(suffix)
+    }
+
+    /// The certificate for the known name `name`: that of its entry, or of its host if it covers the name; else the
+    /// catch-all's, or `default`. `None` for a name that only the catch-all serves.
     pub(crate) fn certificate<'t>(
         &'t self,
         name: &str,
         default: &'t Arc<Certificate>,
     ) -> Option<&'t Arc<Certificate>> {
         let host = self.find_known(name)?;
-        Some(match &host.tls {
-            HostTls::Own(own)
-                if *host.name == *name || host.name.starts_with("*.") || own.covers(name) =>
-            {
-                own
-            }
-            HostTls::Own(_) | HostTls::Default => default,
-            HostTls::None => match self.wildcard(name).map(|wildcard| &wildcard.tls) {
-                Some(HostTls::Own(own)) => own,
-                _ => self.catch_all_certificate(default),
-            },
+        Some(match (self.entry(name, || Some(default)), &host.tls) {
+            (Some(Entry::Own(own)), _) => own,
+            (None, HostTls::Own(own)) if own.covers(name) => own,
+            (None, HostTls::None) => self.catch_all_certificate(default),
+            (Some(Entry::Default), _) | (None, HostTls::Own(_) | HostTls::Default) => default,
         })
     }
 
@@ -156,6 +174,22 @@ impl VirtualHosts {
             (Some(wildcard), Some(alias)) if alias.host.name < wildcard.name => Some(&alias.host),
             (None, Some(alias)) => Some(&alias.host),
             (wildcard, _) => wildcard,
+        }
+    }
+}
+
+/// A host's certificate, as far as it has an entry for one.
+enum Entry<'t> {
+    Own(&'t Arc<Certificate>),
+    Default,
+}
+
+impl<'t> Entry<'t> {
+    fn of(host: &'t Arc<Host>) -> Option<Self> {
+        match &host.tls {
+            HostTls::None => None,
+            HostTls::Default => Some(Self::Default),
+            HostTls::Own(own) => Some(Self::Own(own)),
         }
     }
 }

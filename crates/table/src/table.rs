@@ -3,7 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{CallTarget, Listener, Settings, SharedMap, Upstream, UpstreamKey, VirtualHosts};
+use crate::{
+    CallTarget, Certificate, Certificates, Listener, Settings, SharedMap, Upstream, UpstreamKey,
+    VirtualHosts,
+};
 
 /// Everything that the data plane serves from. Immutable once published.
 #[derive(Clone)]
@@ -56,6 +59,18 @@ impl RoutingTable {
             }
         }
         universes
+    }
+
+    /// The certificate of the hosts of a universe that have none of their own; `None` if no listener terminates TLS for it.
+    pub fn default_certificate(&self, universe: &Arc<VirtualHosts>) -> Option<&Arc<Certificate>> {
+        let sockets = self.listeners.iter().filter_map(|at| at.socket.tls());
+        let mut ends = sockets.flat_map(|tls| tls.routes().filter_map(|route| route.terminate()));
+        ends.find_map(|end| match &end.certificates {
+            Certificates::OfHosts { default, .. } if Arc::ptr_eq(&end.hosts, universe) => {
+                Some(default)
+            }
+            Certificates::OfHosts { .. } | Certificates::OfListener(_) => None,
+        })
     }
 
     /// The upstream of `target`; `None` if it is not in the table.

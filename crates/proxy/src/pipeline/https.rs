@@ -1,22 +1,30 @@
 //! Redirects from http to https (behaviour.md 4.6).
 
-use headgate_table::{HttpsRedirect, VirtualHosts};
+use std::sync::Arc;
+
+use headgate_table::{HttpsRedirect, RoutingTable, VirtualHosts};
 
 use super::redirect;
 use crate::request::{Context, Scheme};
 use crate::respond::LocalResponse;
 
-/// Redirects a plain-text request if its route requires https.
+/// Redirects a plain-text request if its route requires https. `hosts` of `table` serve it.
 pub(super) fn redirect_to_https(
     context: &Context<'_>,
-    hosts: &VirtualHosts,
+    table: &RoutingTable,
+    hosts: &Arc<VirtualHosts>,
 ) -> Result<(), LocalResponse> {
+    if context.parsed.client.scheme == Scheme::Https {
+        return Ok(());
+    }
     let required = match context.route.https {
         HttpsRedirect::Never => false,
-        HttpsRedirect::WhenHostHasTls => hosts.has_tls(context.host, context.parsed.name),
+        HttpsRedirect::WhenHostHasTls => {
+            hosts.has_tls(context.parsed.name, || table.default_certificate(hosts))
+        }
         HttpsRedirect::Always => true,
     };
-    if !required || context.parsed.client.scheme == Scheme::Https {
+    if !required {
         return Ok(());
     }
     let policy = &context.route.policy;

@@ -128,7 +128,7 @@ impl<'r, 't> Routed<'r, 't> {
         self.respond_to_preflight()?; // 8
         redirect::of_route(&self.context)?; // 9
         let rewritten = rewrite::rewrite(&self.context)?; // 10
-        https::redirect_to_https(&self.context, self.hosts)?; // 11
+        https::redirect_to_https(&self.context, self.exchange.table, self.hosts)?; // 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
         let access = access::check(self.exchange, &self.context).await;
@@ -225,7 +225,7 @@ impl Forwarded<'_> {
 /// A request in canonical form, and the hosts of its listener.
 struct Arrived<'r, 't> {
     exchange: &'r mut Exchange<'t>,
-    hosts: &'t VirtualHosts,
+    hosts: &'t Arc<VirtualHosts>,
     head: Parts,
     body: Incoming,
     parsed: Parsed<'r>,
@@ -234,7 +234,7 @@ struct Arrived<'r, 't> {
 /// A request whose route is known.
 struct Routed<'r, 't> {
     exchange: &'r mut Exchange<'t>,
-    hosts: &'t VirtualHosts,
+    hosts: &'t Arc<VirtualHosts>,
     route: &'t Arc<Route>,
     /// The path lacks the final slash of the route's.
     lacks_slash: bool,
