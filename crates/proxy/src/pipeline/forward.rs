@@ -44,6 +44,8 @@ pub(super) struct Forwarded<'t> {
     pub(super) served: Served,
     pub(super) settings: &'t Settings,
     pub(super) forwarding: &'t Forwarding,
+    /// What a replaced `Location` begins with; `None` if none is replaced.
+    pub(super) origin: Option<String>,
 }
 
 impl Forward<'_> {

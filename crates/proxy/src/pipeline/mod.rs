@@ -192,6 +192,8 @@ impl<'t> Admitted<'_, 't> {
         };
         let served = forward.run(&mut exchange.record).await; // 15
         let (served, session_cookie) = served.map_err(|error| exchange.failed(error))?;
+        let replaces = context.route.policy.forwarding.location.is_some();
+        let origin = replaces.then(|| redirect::origin(&context)).flatten();
         exchange.note_response(served.response.headers());
         let mut served = error_page::intercept(
             exchange,
@@ -209,6 +211,7 @@ impl<'t> Admitted<'_, 't> {
             served,
             settings: exchange.settings(),
             forwarding: &route.policy.forwarding,
+            origin,
         })
     }
 }
@@ -217,7 +220,12 @@ impl Forwarded<'_> {
     /// The first half of step 16; the other is in [`edits::ResponseEdits`], because it applies to every response.
     fn filter(self) -> Served {
         let mut served = self.served;
-        response_head::filter(&mut served.response, self.settings, self.forwarding);
+        response_head::filter(
+            &mut served.response,
+            self.settings,
+            self.forwarding,
+            self.origin.as_deref(),
+        );
         served
     }
 }

@@ -30,11 +30,16 @@ pub(super) fn cookies(
     }
 }
 
-/// Replaces the beginning of the URLs in `Location` and `Refresh`.
-pub(super) fn locations(headers: &mut HeaderMap, rule: Option<&ReplaceRule>) {
+/// Replaces the beginning of the URLs in `Location` and `Refresh`. A replaced `Location` that is only a path is preceded by
+/// `origin`, as nginx does; one that was not replaced stays as the upstream sent it.
+pub(super) fn locations(headers: &mut HeaderMap, rule: Option<&ReplaceRule>, origin: Option<&str>) {
     let Some(rule) = rule else { return };
     if let Some(value) = headers.get_mut(LOCATION) {
-        set(value, |text| beginning(text, rule));
+        set(value, |text| {
+            let replaced = beginning(text, rule)?;
+            let origin = origin.filter(|_| replaced.starts_with('/'));
+            Some(format!("{}{replaced}", origin.unwrap_or_default()))
+        });
     }
     if let Some(value) = headers.get_mut(REFRESH) {
         set(value, |text| {
@@ -62,7 +67,7 @@ fn beginning(text: &str, rule: &ReplaceRule) -> Option<String> {
         .map(|rest| format!("{}{rest}", rule.to))
 }
 
-/// A `Set-Cookie` value with its attributes replaced; borrowed if nothing is.
+/// A `Set-Cookie` value with its attributes replaced, and then with the separators of nginx; borrowed if nothing is.
 fn cookie<'c>(
     text: &'c str,
     domain: Option<&ReplaceRule>,
@@ -72,7 +77,7 @@ fn cookie<'c>(
     let mut out = String::with_capacity(text.len());
     for (at, part) in text.split(';').enumerate() {
         if at > 0 {
-            out.push(';');
+            out.push_str("; ");
         }
         let replaced = if at == 0 {
             None
@@ -80,7 +85,7 @@ fn cookie<'c>(
             attribute(part, domain, path)
         };
         changed |= replaced.is_some();
-        out.push_str(replaced.as_deref().unwrap_or(part));
+        out.push_str(replaced.as_deref().unwrap_or(part).trim_start());
     }
     if changed {
         Cow::Owned(out)
@@ -141,7 +146,7 @@ mod tests {
             ),
             (
                 "a=1;domain=.INNER.test;HttpOnly",
-                "a=1;domain=.outer.test;HttpOnly",
+                "a=1; domain=.outer.test; HttpOnly",
             ),
             ("a=1; Domain=x.inner.test", "a=1; Domain=x.inner.test"),
             ("a=1; Path=/APP", "a=1; Path=/APP"),
@@ -177,7 +182,8 @@ mod tests {
         let replace = |name: &'static str, value: &'static str| {
             let mut headers = HeaderMap::new();
             headers.insert(name, HeaderValue::from_static(value));
-            locations(&mut headers, Some(&rule("http://inner/", "https://outer/")));
+            let rule = rule("http://inner/", "https://outer/");
+            locations(&mut headers, Some(&rule), Some("http://a"));
             headers.get(name).unwrap().to_str().unwrap().to_owned()
         };
         assert_eq!(replace("location", "http://inner/x"), "https://outer/x");
@@ -188,5 +194,21 @@ mod tests {
         );
         assert_eq!(replace("refresh", "5"), "5");
         assert_eq!(replace("x-location", "http://inner/"), "http://inner/");
+        assert_eq!(replace("location", "/other"), "/other");
+    }
+
+    #[test]
+    fn a_replaced_path_is_made_absolute() {
+        let replace = |name: &'static str, value: &'static str, origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, HeaderValue::from_static(value));
+            locations(&mut headers, Some(&rule("/in/", "/out/")), origin);
+            headers.get(name).unwrap().to_str().unwrap().to_owned()
+        };
+        let origin = Some("http://a");
+        assert_eq!(replace("location", "/in/z", origin), "http://a/out/z");
+        assert_eq!(replace("location", "/in/z", None), "/out/z");
+        assert_eq!(replace("location", "/other", origin), "/other");
+        assert_eq!(replace("refresh", "0;url=/in/z", origin), "0;url=/out/z");
     }
 }

@@ -10,8 +10,13 @@ use super::{hop_by_hop, replace};
 const X_PAD: HeaderName = HeaderName::from_static("x-pad");
 
 /// Removes fields that are for the upstream's connection or for the proxy, and applies the replacements of the route. A
-/// 101 keeps its hop-by-hop fields.
-pub(super) fn filter<B>(response: &mut Response<B>, settings: &Settings, forwarding: &Forwarding) {
+/// 101 keeps its hop-by-hop fields. `origin` is what a replaced `Location` begins with if it is only a path.
+pub(super) fn filter<B>(
+    response: &mut Response<B>,
+    settings: &Settings,
+    forwarding: &Forwarding,
+    origin: Option<&str>,
+) {
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     // The version of the upstream; hyper sends that of the client's connection.
     *response.version_mut() = Version::HTTP_11;
@@ -33,7 +38,7 @@ pub(super) fn filter<B>(response: &mut Response<B>, settings: &Settings, forward
         forwarding.cookie_domain.as_ref(),
         forwarding.cookie_path.as_ref(),
     );
-    replace::locations(headers, forwarding.location.as_ref());
+    replace::locations(headers, forwarding.location.as_ref(), origin);
 }
 
 fn server(headers: &mut HeaderMap, settings: &Settings) {
@@ -78,7 +83,7 @@ mod tests {
         let mut response = Response::new(());
         *response.headers_mut() = headers(lines);
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        filter(&mut response, settings, &Forwarding::default());
+        filter(&mut response, settings, &Forwarding::default(), None);
         show(response.headers())
     }
 
