@@ -78,13 +78,11 @@ pub(super) fn pick(
     Some(endpoint)
 }
 
-/// The endpoint that the request's cookie names. A cookie of another upstream (primary and canary share the name), or
-/// one whose endpoint is gone, names none.
+/// The endpoint that the request's cookie names. For balanced sessions any text is a key of the ring, whoever made it: another
+/// upstream of the route, or another proxy before a migration. A persistent session whose endpoint is gone names none.
 fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Option<SocketAddr> {
-    let (key, bound) = selection.input.cookie(&affinity.cookie)?.split_once('|')?;
-    if bound != selection.target.state.binding {
-        return None;
-    }
+    let mut parts = selection.input.cookie(&affinity.cookie)?.split('|');
+    let key = parts.find(|part| !part.is_empty())?;
     match affinity.mode {
         AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), &[]),
         AffinityMode::Persistent => view.by_key(&selection.target.upstream.log_name, key),

@@ -63,7 +63,39 @@ async fn a_session_stays_and_its_cookie_is_set_once() {
                 + &affinity::binding("shop-canary-80");
             assert!(!bound_to(&of_canary, &world.upstream));
             world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), of_canary));
-            assert!(cookie_of(&world.get().await).is_some());
+            let again = world.get().await;
+            assert_eq!(
+                (again.chars().last(), cookie_of(&again)),
+                (first.chars().last(), None),
+                "the key alone names the endpoint"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cookie_of_another_program_is_a_key_or_is_replaced() {
+    local(async {
+        for (mode, cookie, replaced) in [
+            (AffinityMode::Balanced, "1700000000.1.2.3|0123", false),
+            (AffinityMode::Balanced, "anything", false),
+            (AffinityMode::Balanced, "", true),
+            (AffinityMode::Balanced, "|", true),
+            (AffinityMode::Persistent, "anything|0123", true),
+        ] {
+            let endpoints = three().await;
+            let mut sessions = upstream(&endpoints.each_ref().map(|endpoint| endpoint.address));
+            sessions.affinity = Some(sticky(mode, false).into());
+            let world = World::new(sessions, forwarding());
+            world.request.borrow_mut().cookie = Some(("INGRESSCOOKIE".into(), cookie.into()));
+            let mut seen = HashSet::new();
+            for _ in 0..10 {
+                let response = world.get().await;
+                assert_eq!(cookie_of(&response).is_some(), replaced, "{cookie}");
+                seen.extend(response.chars().last());
+            }
+            assert!(replaced || seen.len() == 1, "{cookie} {seen:?}");
         }
     })
     .await;
