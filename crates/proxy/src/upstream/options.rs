@@ -22,7 +22,7 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) protocol: Protocol,
     /// Default plain text.
     pub(crate) security: Security<'c>,
-    /// `Connection` of an HTTP/1 request; default: `close` unless the connection may be kept.
+    /// `Connection` of an HTTP/1 request; default: `close` if an HTTP/1.1 connection may not be kept.
     pub(crate) connection_header: Option<ConnectionHeader>,
     /// Bound on connecting, TLS and the first resolution of a name included; default 5 s.
     pub(crate) connect_timeout: Duration,

@@ -97,13 +97,15 @@ impl RequestHead {
     }
 
     fn for_http1(&mut self, options: &CallOptions<'_>, kept: bool) {
-        if options.protocol == Protocol::Http10 {
+        let old = options.protocol == Protocol::Http10;
+        if old {
             self.version = Version::HTTP_10;
         }
         match options.connection_header {
             Some(ConnectionHeader::Close) => self.connection("close"),
             Some(ConnectionHeader::KeepAlive) => self.connection("keep-alive"),
-            None if !kept && !options.upgrade => self.connection("close"),
+            // HTTP/1.0 closes without being told.
+            None if !kept && !options.upgrade && !old => self.connection("close"),
             None => {}
         }
     }
@@ -175,16 +177,19 @@ mod tests {
         );
         let unkept = head(request(), Length::None, &options, false);
         assert_eq!(unkept.headers[CONNECTION], "close");
-        let old = CallOptions {
-            protocol: Protocol::Http10,
-            connection_header: Some(ConnectionHeader::KeepAlive),
-            ..options
-        };
-        let old = head(request(), Length::None, &old, false);
-        assert_eq!(
-            (old.version, &old.headers[CONNECTION]),
-            (Version::HTTP_10, &HeaderValue::from_static("keep-alive"))
-        );
+        for header in [Some(ConnectionHeader::KeepAlive), None] {
+            let old = CallOptions {
+                protocol: Protocol::Http10,
+                connection_header: header,
+                ..options
+            };
+            let old = head(request(), Length::None, &old, false);
+            let sent = header.map(|_| HeaderValue::from_static("keep-alive"));
+            assert_eq!(
+                (old.version, old.headers.get(CONNECTION)),
+                (Version::HTTP_10, sent.as_ref())
+            );
+        }
     }
 
     #[test]
