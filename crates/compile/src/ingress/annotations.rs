@@ -13,7 +13,7 @@ mod removed;
 pub use super::registry::{Class, Entry, Kind, OnInvalid, Protection, Support};
 pub(crate) use super::registry::{Validation, excerpt};
 pub(crate) use annotation::annotation;
-pub use annotation::{Annotation, Flag, Risk, Scope};
+pub use annotation::{Annotation, Flag, Risk, Scope, Unread};
 pub use docs::annotations_markdown;
 pub(crate) use docs::{support, table_cell};
 pub use list::{all, find, meant_by};

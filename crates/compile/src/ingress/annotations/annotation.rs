@@ -87,6 +87,8 @@ pub struct Annotation {
     pub needs_flag: Option<Flag>,
     /// Whether it has an effect on a canary; the others act on the primary Ingress alone.
     pub on_canary: bool,
+    /// When its value is not even looked at, so that it may be invalid.
+    pub unread: Option<Unread>,
 }
 
 impl Annotation {
@@ -94,6 +96,15 @@ impl Annotation {
     pub fn protects(&self) -> bool {
         self.entry.protects.is_some() || self.entry.on_invalid == OnInvalid::Close
     }
+}
+
+/// When an annotation is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unread {
+    /// Beside this one.
+    Beside(&'static Annotation),
+    /// Without this one.
+    Without(&'static Annotation),
 }
 
 impl AsRef<Entry> for Annotation {
@@ -118,6 +129,7 @@ pub(crate) const fn annotation<T>(
         needs: &[],
         needs_flag: None,
         on_canary: false,
+        unread: None,
     })
 }
 
@@ -141,6 +153,18 @@ impl<T> Key<T, Annotation> {
 
     pub(crate) const fn misnomers(mut self, misnomers: &'static [&'static str]) -> Self {
         self.row.misnomers = misnomers;
+        self
+    }
+
+    /// The value is not looked at beside `other`.
+    pub(crate) const fn unread_beside(mut self, other: &'static Annotation) -> Self {
+        self.row.unread = Some(Unread::Beside(other));
+        self
+    }
+
+    /// The value is not looked at without `other`.
+    pub(crate) const fn unread_without(mut self, other: &'static Annotation) -> Self {
+        self.row.unread = Some(Unread::Without(other));
         self
     }
 

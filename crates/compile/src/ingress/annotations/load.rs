@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::list::mentioned;
-use super::{Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, all, canary, find, meant_by, removed};
+use super::{
+    Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, Unread, all, canary, find, meant_by, removed,
+};
 use crate::Severity;
 use crate::ingress::family::snippets;
 use crate::ingress::registry::{Kind, Reader, Unhonoured, excerpt, nearest};
@@ -33,7 +35,10 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
     }
     for &row in &rows {
         if let Some(text) = text_of(row, &texts) {
-            reader.accept(row, text, rules.validation);
+            match unread(row, &texts) {
+                Some(reason) => reader.warn_entry(&row.entry, reason),
+                None => reader.accept(row, text, rules.validation),
+            }
         }
     }
     let unknown = texts.keys().filter(|name| find(name).is_none());
@@ -107,6 +112,17 @@ fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
         .chain(row.misnomers.iter().copied())
         .filter_map(|name| texts.get(name).copied())
         .find(|text| !text.trim().is_empty())
+}
+
+/// Why the value of an annotation is not looked at, if it is not.
+fn unread(row: &Annotation, texts: &Texts<'_>) -> Option<String> {
+    let (relation, other) = match row.unread? {
+        Unread::Beside(other) => ("beside", other),
+        Unread::Without(other) => ("without", other),
+    };
+    let present = text_of(other, texts).is_some();
+    let holds = present == matches!(row.unread, Some(Unread::Beside(_)));
+    holds.then(|| format!("ignored {relation} {}", other.entry.name))
 }
 
 /// Reports an annotation without effect because another one is missing.

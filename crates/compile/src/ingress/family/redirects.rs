@@ -27,11 +27,11 @@ keys! { Annotation {
     PERMANENT_REDIRECT: String =
         annotation("permanent-redirect", types::chars(Class::Url),
             "Redirects every request to this URL.")
-            .risk(Risk::Medium).refuses();
+            .risk(Risk::Medium).refuses().unread_beside(TEMPORAL_REDIRECT.row());
     PERMANENT_REDIRECT_CODE: i64 =
         annotation("permanent-redirect-code", types::INT,
             "Status of permanent-redirect, 300 to 308; any other number is 301.")
-            .default("301").refuses();
+            .default("301").refuses().unread_beside(TEMPORAL_REDIRECT.row());
     TEMPORAL_REDIRECT: String =
         annotation("temporal-redirect", types::chars(Class::Url),
             "Redirects every request temporarily to this http or https URL; takes precedence over permanent-redirect.")
@@ -39,7 +39,7 @@ keys! { Annotation {
     TEMPORAL_REDIRECT_CODE: i64 =
         annotation("temporal-redirect-code", types::INT,
             "Status of temporal-redirect, 300 to 307; any other number is 302.")
-            .default("302").refuses();
+            .default("302").refuses().unread_without(TEMPORAL_REDIRECT.row());
     FROM_TO_WWW_REDIRECT: bool =
         annotation("from-to-www-redirect", types::BOOL,
             "Redirects www.HOST to HOST, or HOST to www.HOST if the host of the rule is www.HOST.")

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{annotations, parse};
-use crate::ingress::annotations::{Flag, IngressAnnotations, Risk, Rules};
+use crate::ingress::annotations::{Flag, IngressAnnotations, Risk, Rules, Unread};
 use crate::ingress::registry::{Entry, Kind, OnInvalid, Support, Validation, Value};
 
 const HOSTILE: [&str; 8] = [
@@ -32,10 +32,16 @@ fn critical() -> Rules<'static> {
 #[test]
 fn invalid_values_have_the_consequence_of_their_class() {
     let long = "a".repeat(1 << 20);
-    for entry in all() {
+    for row in crate::ingress::annotations::all() {
+        let entry = row.entry;
+        // Without it the value would not be looked at.
+        let other = match row.unread {
+            Some(Unread::Without(other)) => Some((other.entry.name, "https://a.test")),
+            Some(Unread::Beside(_)) | None => None,
+        };
         for text in HOSTILE.into_iter().chain([long.as_str()]) {
-            let parsed =
-                IngressAnnotations::parse(&critical(), &annotations(&[(entry.name, text)]));
+            let pairs: Vec<_> = other.into_iter().chain([(entry.name, text)]).collect();
+            let parsed = IngressAnnotations::parse(&critical(), &annotations(&pairs));
             if entry.kind.parse(text, Validation::Full).is_ok() {
                 continue;
             }

@@ -303,6 +303,32 @@ fn fixed_redirects() {
 }
 
 #[test]
+fn beside_a_temporal_redirect_the_permanent_one_is_not_looked_at() {
+    for unusable in [
+        ("permanent-redirect", "https://a b;c"),
+        ("permanent-redirect-code", "x"),
+    ] {
+        let parsed = parse(&[("temporal-redirect", "https://t"), unusable]);
+        assert_eq!(parsed.refused, None, "{unusable:?}");
+        assert!(
+            parsed
+                .redirects
+                .fixed
+                .is_some_and(|fixed| fixed.location == "https://t")
+        );
+        assert!(parse(&[unusable]).refused.is_some(), "{unusable:?}");
+    }
+    let permanent = ("permanent-redirect", "https://p");
+    let parsed = parse(&[permanent, ("temporal-redirect-code", "x")]);
+    assert_eq!(parsed.refused, None);
+    assert!(has_problem(
+        &parsed,
+        "temporal-redirect-code",
+        "ignored without temporal-redirect"
+    ));
+}
+
+#[test]
 fn a_wrong_temporal_scheme_drops_the_whole_group() {
     let parsed = parse(&[
         ("temporal-redirect", "ftp://t"),
