@@ -176,11 +176,12 @@ fn clients(
     }
 }
 
-/// The policy of built-in routes, which lead to the default backend; as in ingress-nginx, without the authentication service.
+/// The policy of built-in routes, which lead to the default backend; as in ingress-nginx, without the authentication service
+/// and the address lists, but for `block-cidrs`.
 pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Policy> {
     let defaults = &settings.redirects;
     Arc::new(Policy {
-        access: settings.access.rules.clone(),
+        access: settings.access.blocked.clone(),
         preserve_trailing_slash: defaults.preserve_trailing_slash,
         port_in_redirects: defaults.use_port,
         relative_redirects: defaults.relative,

@@ -170,6 +170,8 @@ pub(crate) struct AccessDefaults {
     pub(crate) denylist: Vec<IpNet>,
     /// The rules of routes without any list: both lists, and `block-cidrs`.
     pub(crate) rules: Option<Arc<AccessRules>>,
+    /// The rules of hosts that nothing serves: only `block-cidrs`.
+    pub(crate) blocked: Option<Arc<AccessRules>>,
 }
 
 impl AccessDefaults {
@@ -177,14 +179,20 @@ impl AccessDefaults {
     pub(super) fn read(source: &Source<'_>) -> Self {
         let allowlist: Vec<IpNet> = source.get(&WHITELIST_SOURCE_RANGE);
         let denylist = source.get(&DENYLIST_SOURCE_RANGE);
-        let denied = source.get(&BLOCK_CIDRS).into_iter();
-        let deny: IpSet = denied.chain(denylist.iter().copied()).collect();
+        let blocked: Vec<IpNet> = source.get(&BLOCK_CIDRS);
+        let deny: IpSet = blocked.iter().chain(&denylist).copied().collect();
         let allow = (!allowlist.is_empty()).then(|| allowlist.iter().copied().collect());
         let rules = (!deny.is_empty() || allow.is_some()).then_some(AccessRules { deny, allow });
         Self {
             allowlist,
             denylist,
             rules: rules.map(Arc::new),
+            blocked: (!blocked.is_empty()).then(|| {
+                Arc::new(AccessRules {
+                    deny: blocked.into_iter().collect(),
+                    allow: None,
+                })
+            }),
         }
     }
 }
