@@ -91,8 +91,9 @@ pub(crate) async fn run(
         ..serving.options
     };
     let first = First::compile(first, &feed, options, fallback);
+    crate::log::follow(&first.settings().error_log);
     let telemetry = Telemetry::new(&headgate_proxy::Config {
-        access_log: access_log(&first.settings().access_log.target),
+        access_log: destination(&first.settings().access_log.target),
         ..serving.proxy
     });
     telemetry
@@ -111,7 +112,10 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
-            _ = rotated.recv() => telemetry.reopen_log(),
+            _ = rotated.recv() => {
+                telemetry.reopen_log();
+                crate::log::reopen();
+            }
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
         }
@@ -129,6 +133,7 @@ pub(crate) async fn run(
     }
     feed.stop().await;
     telemetry.sync_log(LOG_FLUSH);
+    crate::log::sync(LOG_FLUSH);
     tracing::info!("stopped");
     Ok(())
 }
@@ -150,8 +155,8 @@ async fn stop(grace: Duration, drain: Duration, running: Running) {
     running.drain(drain).await;
 }
 
-/// Destination of the access log.
-pub(crate) fn access_log(target: &LogTarget) -> AccessLog {
+/// Destination of a log.
+pub(crate) fn destination(target: &LogTarget) -> AccessLog {
     match target {
         LogTarget::Stdout => AccessLog::Stdout,
         LogTarget::Stderr => AccessLog::File("/dev/stderr".into()),

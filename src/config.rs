@@ -222,8 +222,9 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         workers: if workers == 0 { system.cpus } else { workers },
         loopback_upstreams: loopback(flags, preset),
         max_connections: system.max_connections(),
+        completes_chains: flags.switch("enable-ssl-chain-completion"),
         locations: LocationFiles {
-            directory: "/etc/ingress-controller/geoip".into(),
+            directory: flags.text("maxmind-directory").into(),
             editions: editions(flags),
         },
         access_log: AccessLog::Stdout,

@@ -10,16 +10,15 @@ mod default_certificate;
 mod demo;
 mod echo;
 mod examples;
+mod log;
 mod reconciler;
 mod serve;
 
-use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use headgate_manifest::{Source, SourceOptions};
-use tracing_subscriber::EnvFilter;
 
 use crate::args::Invocation;
 use crate::config::Config;
@@ -89,18 +88,8 @@ fn exit_code(result: Result<()>) -> ExitCode {
     }
 }
 
-/// The log goes to standard error, because the access log uses standard output. `RUST_LOG` replaces the level of `-v`.
 fn start_log(config: &Config) {
-    // h2 logs a warning for each client that floods; a metric counts these instead.
-    let directives =
-        std::env::var("RUST_LOG").unwrap_or_else(|_| format!("{},h2=error", config.log_level));
-    let filter = EnvFilter::builder().parse_lossy(directives);
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    log::start(config.log_level);
     if let Some(warning) = config.warning() {
         tracing::warn!("{warning}");
     }

@@ -171,7 +171,8 @@ impl Reconciler {
             // The last reference frees the previous table; dropping the publisher's here keeps that work off the requests.
             drop(self.publisher.publish(table));
             let target = &self.compiled.settings().access_log.target;
-            self.telemetry.move_log(crate::app::access_log(target));
+            self.telemetry.move_log(crate::app::destination(target));
+            crate::log::follow(&self.compiled.settings().error_log);
             self.telemetry.publish_latency(batch.arrived.elapsed());
             (appeared, gone) = self.compiled.difference();
         }

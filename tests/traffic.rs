@@ -17,9 +17,11 @@ mod traffic {
     mod lifecycle;
     mod limits;
     mod listeners;
+    mod locations;
     mod mirrors;
     mod observe;
     mod passwords;
+    mod pki;
     mod protocols;
     mod rates;
     mod redirects;
@@ -29,6 +31,7 @@ mod traffic {
     mod rewrites;
     mod routing;
     mod setup;
+    mod staple;
     mod tls;
     mod trust;
 }

@@ -64,7 +64,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("enable-topology-aware-routing", Switch, "false", Cluster, "Prefer endpoints of the controller's zone, for Services that request it"),
     flag("enable-ssl-passthrough", Switch, "false", Yes, "Enable the annotation ssl-passthrough; its routes respond with 503, as TLS is not passed through yet"),
     flag("ssl-passthrough-proxy-port", Port, "442", Never("TLS passthrough is not supported"), "Internal port for TLS passthrough"),
-    flag("enable-ssl-chain-completion", Switch, "false", Never("certificate chains are sent as the Secret has them"), "Fetch missing intermediate certificates"),
+    flag("enable-ssl-chain-completion", Switch, "false", Yes, "Fetch missing intermediate certificates from the URLs in the certificates"),
     flag("deep-inspect", Switch, "true", Yes, "Refuse Ingresses with injected nginx configuration"),
     // Metrics.
     flag("enable-metrics", Switch, "false", Never("metrics are always on"), "Collect metrics"),
@@ -113,7 +113,8 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("profiling", Switch, "true", Never("there is no profiler"), "Serve profiles"),
     flag("profiler-port", Port, "10245", Never("there is no profiler"), "Port of the profiler"),
     flag("profiler-address", Text, "127.0.0.1", Never("there is no profiler"), "Address of the profiler"),
-    flag("maxmind-edition-ids", Text, "GeoLite2-City,GeoLite2-ASN", Yes, "Databases of locations: the names of their files in /etc/ingress-controller/geoip, without .mmdb"),
+    flag("maxmind-edition-ids", Text, "GeoLite2-City,GeoLite2-ASN", Yes, "Databases of locations: the names of their files, without .mmdb"),
+    flag("maxmind-directory", Text, "/etc/ingress-controller/geoip", Yes, "Directory of these databases"),
     flag("maxmind-license-key", Text, "", NO_GEO, "Licence to download them"),
     flag("maxmind-mirror", Text, "", NO_GEO, "URL to download them from"),
     flag("maxmind-retries-count", Count(0), "1", NO_GEO, "Attempts to download them"),

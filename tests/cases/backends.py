@@ -8,7 +8,7 @@ import socketserver
 import ssl
 import threading
 import time
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATIENCE = 10
@@ -34,7 +34,7 @@ class Backends:
         server.server_bind()
         server.server_activate()
         server.name, server.kind, server.backends, server.tls = name, kind, self, None
-        if kind == "tls-echo":
+        if kind.startswith("tls-"):
             server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             server.tls.load_cert_chain(certificate.certificate, certificate.key)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
@@ -59,6 +59,33 @@ class Backends:
         for server in self.servers:
             server.shutdown()
             server.server_close()
+
+
+def oauth2_proxy(request):
+    """oauth2-proxy with --set-xauthrequest: 202 for its session, else 401."""
+    if urlsplit(request["path"]).path != "/oauth2/auth":
+        return 404, {}
+    if "_oauth2_proxy=good" not in request["headers"].get("cookie", ""):
+        return 401, {}
+    return 202, {"X-Auth-Request-User": "alice", "X-Auth-Request-Email": "alice@example.com", "Gap-Auth": "alice@example.com"}
+
+
+def authelia(request):
+    """The endpoint AuthRequest of Authelia, whose policy forbids one path to everybody."""
+    headers = request["headers"]
+    url, method = headers.get("x-original-url"), headers.get("x-original-method")
+    if request["path"] != "/api/authz/auth-request" or not url or not method:
+        return 400, {}
+    if urlsplit(url).path == "/forbidden":
+        return 403, {}
+    if "authelia_session=good" not in headers.get("cookie", ""):
+        return 401, {"Location": f"https://auth.example.com/?rd={quote(url, safe='')}&rm={method}"}
+    return 200, {
+        "Remote-User": "alice", "Remote-Name": "Alice A.", "Remote-Groups": "admins,dev", "Remote-Email": "alice@example.com",
+    }
+
+
+STAND_INS = {"oauth2-proxy": oauth2_proxy, "authelia": authelia}
 
 
 class Handler(socketserver.BaseRequestHandler):
@@ -121,6 +148,11 @@ class Handler(socketserver.BaseRequestHandler):
         pairs = parse_qsl(urlsplit(request["path"]).query, keep_blank_values=True)
         query = dict(pairs)
         kind = self.server.kind
+        stand_in = STAND_INS.get(kind.removeprefix("tls-"))
+        if stand_in:
+            status, own = stand_in(request)
+            query["x-status"] = status
+            pairs = [("x-set", f"{name}:{value}") for name, value in own.items()]
         status = int(query.get("x-status") or (kind.split(":")[1] if kind.startswith("status:") else 200))
         time.sleep(int(query.get("x-delay", 0)) / 1000)
         if "x-size" in query:

@@ -54,7 +54,7 @@ def test_case(case, tmp_path):
 
 def needs_openssl(case):
     kinds = json.dumps(case.get("services") or {}) + (case.get("objects") or "")
-    return bool(case.get("certs")) or "tls-echo" in kinds or any("client_cert" in one for one in case["requests"])
+    return bool(case.get("certs")) or any(kind.startswith("tls-") for kind in kinds) or any("client_cert" in one for one in case["requests"])
 
 
 class Run:

@@ -209,6 +209,145 @@ fn the_access_log_goes_to_syslog() {
 }
 
 #[test]
+fn error_lines_have_the_reason() {
+    let web = Echo::start("web");
+    let service = format!("http://{}/", closed_port());
+    let answers = Scripted::responding("HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n");
+    let lost = format!("http://{}/", answers.address());
+    let hosts: [(&str, &[(&str, &str)], u16, &str); 6] = [
+        (
+            "list",
+            &[("denylist-source-range", "127.0.0.0/8")],
+            403,
+            "access-list",
+        ),
+        ("body", &[("proxy-body-size", "1")], 413, "body-too-large"),
+        (
+            "rate",
+            &[("limit-rps", "1"), ("limit-burst-multiplier", "1")],
+            503,
+            "rate",
+        ),
+        (
+            "auth",
+            &[("auth-url", &service)],
+            500,
+            "auth-service-failed",
+        ),
+        ("lost", &[("auth-url", &lost)], 500, "status: 404"),
+        (
+            "secret",
+            &[("auth-type", "basic"), ("auth-secret", "none")],
+            503,
+            "closed-route",
+        ),
+    ];
+    let scenario = Scenario::new().service("web", &[web.address()]);
+    let scenario = hosts
+        .iter()
+        .fold(scenario, |scenario, (name, annotations, ..)| {
+            let host = format!("{name}.test");
+            scenario.ingress(
+                Ingress::new(name)
+                    .annotations(annotations)
+                    .host(&host)
+                    .path("/", "web"),
+            )
+        });
+    let program = scenario.start(BINARY);
+    for (name, _, status, reason) in hosts {
+        let request = Request::post("/why", "too long").host(&format!("{name}.test"));
+        let statuses: Vec<u16> = (0..4)
+            .map(|_| request.send(program.http()).status)
+            .collect();
+        assert!(statuses.contains(&status), "{name}: {statuses:?}");
+        let ingress = format!("ingress=\"shop/{name}\"");
+        let line = wait::until(name, || {
+            let stderr = program.stderr();
+            stderr.into_iter().find(|line| line.contains(&ingress))
+        });
+        for part in [
+            "client=127.0.0.1",
+            "path=/why",
+            &format!("host=\"{name}.test\""),
+            reason,
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+}
+
+/// The access log, and the message about an error of the proxy.
+#[test]
+fn error_lines_go_to_syslog_too() {
+    let server = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let timeout = std::time::Duration::from_secs(30);
+    server.set_read_timeout(Some(timeout)).unwrap();
+    let port = server.local_addr().unwrap().port().to_string();
+    let program = Scenario::simple(closed_port(), &[])
+        .settings(&[
+            ("enable-syslog", "true"),
+            ("syslog-host", "127.0.0.1"),
+            ("syslog-port", port.as_str()),
+        ])
+        .start(BINARY);
+    Request::get("/refused").send(program.http()).is(502);
+    let (mut access, mut error) = (false, false);
+    let mut buffer = [0; 4096];
+    while !(access && error) {
+        let length = server.recv(&mut buffer).unwrap();
+        let text = String::from_utf8_lossy(&buffer[..length]);
+        access |= text.starts_with("<190>") && text.contains("GET /refused HTTP/1.1");
+        error |= text.starts_with("<190>")
+            && text.contains("request failed")
+            && text.contains("reason=\"connect-refused\"");
+    }
+    assert!(
+        !program
+            .stderr()
+            .iter()
+            .any(|line| line.contains("request failed"))
+    );
+}
+
+#[test]
+fn error_lines_go_to_a_file_from_a_level_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("error.log");
+    let closed = closed_port();
+    let scenario = |level: &str| {
+        Scenario::simple(closed, &[]).settings(&[
+            ("error-log-path", path.to_str().unwrap()),
+            ("error-log-level", level),
+        ])
+    };
+    let program = scenario("notice").start(BINARY);
+    let lines = || std::fs::read_to_string(&path).unwrap_or_default();
+    let fail = |target: &str| drop(Request::get(target).send(program.http()).is(502));
+    let until = |part: &str| wait::until(part, || lines().contains(part).then_some(()));
+    fail("/one");
+    until("/one");
+    scenario("error").replace(&program);
+    fail("/two");
+    scenario("info").replace(&program);
+    std::fs::rename(&path, folder.path().join("error.log.1")).unwrap();
+    program.reopen_logs();
+    wait::until("a new file", || path.exists().then_some(()));
+    fail("/three");
+    until("/three");
+    assert!(!lines().contains("/two"), "{}", lines());
+    let stderr = program.stderr();
+    assert!(
+        !stderr.iter().any(|line| line.contains("request failed")),
+        "{stderr:?}"
+    );
+    assert!(
+        stderr.iter().any(|line| line.contains("listening")),
+        "{stderr:?}"
+    );
+}
+
+#[test]
 fn the_access_log_can_be_switched_off() {
     for (settings, annotations) in [
         (&[("disable-access-log", "true")][..], &[][..]),

@@ -18,6 +18,8 @@ pub struct Config {
     pub loopback_upstreams: bool,
     /// Most open client connections of all workers; beyond, new ones are closed at once.
     pub max_connections: usize,
+    /// Fetch intermediate certificates that chains lack, from their authorities; default false.
+    pub completes_chains: bool,
     /// Databases of locations.
     pub locations: LocationFiles,
     /// Where access-log lines go.

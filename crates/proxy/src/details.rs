@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use headgate_table::Host;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::values::{self, ConnectionFacts};
@@ -39,6 +40,12 @@ impl Details {
             connection: Some(connection),
             ..Self::default()
         }
+    }
+
+    /// Forgets what a request to `host` must not read.
+    pub(crate) fn restrict(&mut self, host: &Host) {
+        let connection = self.connection.take();
+        self.connection = connection.map(|facts| facts.of_host(host));
     }
 }
 

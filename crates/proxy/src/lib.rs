@@ -30,6 +30,7 @@ mod request;
 mod respond;
 mod server;
 mod sockets;
+mod staple;
 mod stream;
 mod telemetry;
 mod throttle;
@@ -40,4 +41,4 @@ mod worker;
 
 pub use config::{AccessLog, Config, LocationFiles, MetricLabels};
 pub use server::{Addresses, Bound, Running, Server, ServerError};
-pub use telemetry::{CertificateFacts, Orphan, OrphanKind, Telemetry};
+pub use telemetry::{CertificateFacts, ErrorLog, Orphan, OrphanKind, Telemetry};

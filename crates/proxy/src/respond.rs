@@ -45,8 +45,18 @@ pub(crate) enum LocalResponse {
 impl LocalResponse {
     /// The status of an error, and the reason if the step that responds gave none.
     pub(crate) fn error(&self) -> Option<Fault> {
-        let (Self::Page(status) | Self::PageAndClose(status)) = self else {
-            return None;
+        let detailed = |reason, detail: &'static str| {
+            Some(Fault {
+                reason,
+                detail: detail.into(),
+            })
+        };
+        let status = match self {
+            Self::Page(status) | Self::PageAndClose(status) => status,
+            Self::Certificate(why) => return detailed("client-certificate", why),
+            Self::Text(StatusCode::FORBIDDEN, why) => return detailed("forbidden", why),
+            Self::Unauthorized { .. } => &StatusCode::UNAUTHORIZED,
+            _ => return None,
         };
         let reason = match status.as_u16() {
             400 => "malformed-request",

@@ -22,6 +22,7 @@ use crate::geo::Locations;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
 use crate::passwords::Passwords;
 use crate::sockets::Sockets;
+use crate::staple;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
@@ -259,6 +260,9 @@ impl WorkerStart {
         });
         let mut sockets = Sockets::new(context, self.sockets);
         let flusher = tokio::task::spawn_local(flush_periodically(worker.clone()));
+        let completes = worker.shared.config.completes_chains;
+        let stapler = (self.index == 0)
+            .then(|| tokio::task::spawn_local(staple::run(worker.clone(), completes)));
 
         let deadline = follow_until_stopped(&mut sockets, stop).await;
         sockets.close().await;
@@ -266,6 +270,7 @@ impl WorkerStart {
         // After the deadline the remaining connections are dropped with the runtime.
         let _ = tokio::time::timeout_at(deadline.into(), connections.until_empty()).await;
         flusher.abort();
+        stapler.inspect(tokio::task::JoinHandle::abort);
         worker.telemetry.flush();
     }
 }

@@ -13,6 +13,7 @@ use headgate_table::{Origin, Variable};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, Method, Version};
 use jiff::Timestamp;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 pub(crate) use self::connection::{ConnectionFacts, Proxied};
 pub(crate) use self::user::of as basic_user;
@@ -113,6 +114,7 @@ pub(crate) fn write(variable: &Variable, request: &impl Source, out: &mut Vec<u8
             show(out, format_args!("{} {target} {version}", request.method()));
         }
         Variable::RequestUri => text(out, &request.raw_target()),
+        Variable::EscapedRequestUri => escaped(&request.raw_target(), out),
         Variable::Uri => out.extend_from_slice(request.path()),
         Variable::Args => text(out, request.query().unwrap_or_default()),
         Variable::IsArgs => {
@@ -206,6 +208,20 @@ pub(crate) fn joined<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Co
         all.extend_from_slice(line.as_bytes());
     }
     Some(Cow::Owned(all))
+}
+
+/// What a URL as a query parameter needs: everything but unreserved characters (RFC 3986 section 2.3).
+pub(crate) const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~');
+
+/// `$escaped_request_uri` of the raw `target`.
+fn escaped(target: &str, out: &mut Vec<u8>) {
+    for part in percent_encode(target.as_bytes(), COMPONENT) {
+        out.extend_from_slice(part.as_bytes());
+    }
 }
 
 /// `$http2`.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
 
+use crate::Slot;
+
 /// Secret bytes: `Debug` prints only their number.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateBytes(pub Vec<u8>);
@@ -30,6 +32,8 @@ pub struct Certificate {
     pub fingerprint: Arc<str>,
     /// The issuer and serial number, for metrics.
     pub issue: Arc<Issue>,
+    /// What completes it while the process runs, such as a stapled OCSP response.
+    pub slot: Slot,
 }
 
 /// Issuer, serial number and algorithm of a certificate.

@@ -61,8 +61,8 @@ pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
 pub use route::{Closed, Origin, PathKind, Rewrite, Route, Target};
 pub use settings::{
-    AccessLogSettings, ClientLimits, ForwardedTrust, Hsts, KeyExchange, LogEscape, LogFormat,
-    PoolSettings, Settings, TlsSettings,
+    AccessLogSettings, ClientLimits, DEFAULT_CIPHERS, ForwardedTrust, Hsts, KeyExchange, LogEscape,
+    LogFormat, PoolSettings, Settings, TlsSettings,
 };
 pub use shared_map::SharedMap;
 pub use slot::Slot;
@@ -72,8 +72,8 @@ pub use split::{
 };
 pub use table::RoutingTable;
 pub use template::{
-    FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError, TlsVariable,
-    UpstreamVariable, Variable,
+    ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError,
+    TlsVariable, UpstreamVariable, Variable,
 };
 pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{

@@ -19,6 +19,8 @@ pub struct Settings {
     pub client: ClientLimits,
     /// TLS towards clients.
     pub tls: TlsSettings,
+    /// Staple OCSP responses; default false.
+    pub ocsp: bool,
     /// `Strict-Transport-Security`.
     pub hsts: Option<Hsts>,
     /// Idle connections to endpoints.
@@ -228,6 +230,7 @@ impl Default for Settings {
             blocked: None,
             client: ClientLimits::default(),
             tls: TlsSettings::default(),
+            ocsp: false,
             hsts: Some(Hsts {
                 value: HeaderValue::from_static("max-age=31536000; includeSubDomains"),
             }),
@@ -304,22 +307,21 @@ impl Default for ClientLimits {
     }
 }
 
-/// The default cipher suites. Those that the library lacks are skipped.
-const CIPHERS: [&str; 6] = [
-    "ECDHE-ECDSA-AES128-GCM-SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384",
-    "ECDHE-RSA-AES256-GCM-SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305",
-    "ECDHE-RSA-CHACHA20-POLY1305",
-];
+/// The default list of cipher suites for TLS 1.2 (behaviour.md 4.4). Those with DHE are not supported, and skipped.
+pub const DEFAULT_CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:\
+ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
+DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256";
 
 impl Default for TlsSettings {
     fn default() -> Self {
         Self {
             tls12: true,
             tls13: true,
-            ciphers: CIPHERS.map(str::to_owned).into(),
+            ciphers: DEFAULT_CIPHERS
+                .split(':')
+                .filter(|name| !name.starts_with("DHE-"))
+                .map(str::to_owned)
+                .collect(),
             client_order: false,
             groups: Arc::default(),
             session_cache: true,

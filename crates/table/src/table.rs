@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::{
-    CallTarget, Certificate, Certificates, Listener, Settings, SharedMap, Upstream, UpstreamKey,
-    VirtualHosts,
+    CallTarget, Certificate, Certificates, HostTls, Listener, Settings, SharedMap, TlsRoute,
+    TlsSocket, Upstream, UpstreamKey, VirtualHosts,
 };
 
 /// Everything that the data plane serves from. Immutable once published.
@@ -71,6 +71,31 @@ impl RoutingTable {
             }
             Certificates::OfHosts { .. } | Certificates::OfListener(_) => None,
         })
+    }
+
+    /// The certificates of listeners, for names without one of their own; one may occur several times.
+    pub fn listener_certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        let terminated = self
+            .listeners
+            .iter()
+            .filter_map(|listener| listener.socket.tls());
+        let terminated = terminated
+            .flat_map(TlsSocket::routes)
+            .filter_map(TlsRoute::terminate);
+        terminated.flat_map(|terminate| match &terminate.certificates {
+            Certificates::OfHosts { default, .. } => std::slice::from_ref(default),
+            Certificates::OfListener(list) => list,
+        })
+    }
+
+    /// The certificates of all listeners and hosts; one may occur several times.
+    pub fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
+        let hosts = self.universes().into_iter().flat_map(|hosts| hosts.iter());
+        let of_hosts = hosts.filter_map(|host| match &host.tls {
+            HostTls::Own(own) => Some(own),
+            HostTls::Default | HostTls::None => None,
+        });
+        self.listener_certificates().chain(of_hosts)
     }
 
     /// The upstream of `target`; `None` if it is not in the table.

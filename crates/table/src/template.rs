@@ -14,7 +14,7 @@ use http::HeaderName;
 
 pub use self::field::FieldTemplate;
 pub use self::geo::GeoVariable;
-pub use self::variable::{Phase, TlsVariable, UpstreamVariable, Variable};
+pub use self::variable::{ClientVariable, Phase, TlsVariable, UpstreamVariable, Variable};
 
 /// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. The data plane evaluates it for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]

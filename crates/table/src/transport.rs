@@ -59,6 +59,8 @@ pub struct UpstreamTls {
     pub tls12: bool,
     /// Offer TLS 1.3.
     pub tls13: bool,
+    /// TLS 1.2 suites by OpenSSL name, in order; empty: all that the library has.
+    pub ciphers: Arc<[String]>,
     /// Run-time state: the client configuration built from this.
     pub slot: Slot,
 }

@@ -349,6 +349,14 @@ impl Program {
         })
     }
 
+    /// Sends SIGUSR1: log files are opened again.
+    ///
+    /// # Panics
+    /// When the program does not run.
+    pub fn reopen_logs(&self) {
+        kill_process(self.pid, Signal::USR1).expect("the program runs");
+    }
+
     /// Sends SIGTERM.
     ///
     /// # Panics

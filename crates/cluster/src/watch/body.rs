@@ -15,6 +15,9 @@ use crate::causes::causes;
 /// Most bytes of a line: objects are at most about 3 MiB.
 const MAX_LINE: usize = 32 << 20;
 
+/// Most bytes that are read of an error: the API server's are a few hundred long.
+const MAX_ERROR: usize = 64 << 10;
+
 /// Sends a request, whose response must begin within `limit`; returns the unread body of a success.
 pub(super) async fn send(
     client: &Client,
@@ -29,7 +32,7 @@ pub(super) async fn send(
         return Ok(response.into_body());
     }
     let (head, body) = response.into_parts();
-    let text = collect(body, Duration::from_secs(5))
+    let text = start(body, Duration::from_secs(5))
         .await
         .unwrap_or_default();
     Err(Failure::of_response(head.status, &head.headers, &text))
@@ -40,6 +43,19 @@ pub(super) async fn collect(mut body: Body, limit: Duration) -> Result<Vec<u8>, 
     let mut all = Vec::new();
     while let Some(part) = next_part(&mut body, limit).await? {
         all.extend_from_slice(&part);
+    }
+    Ok(all)
+}
+
+/// The start of the body of an error, at most `MAX_ERROR` bytes; each part must arrive within `limit`.
+async fn start(mut body: Body, limit: Duration) -> Result<Vec<u8>, Failure> {
+    let mut all = Vec::new();
+    while let Some(part) = next_part(&mut body, limit).await? {
+        let room = MAX_ERROR - all.len();
+        all.extend_from_slice(part.get(..room).unwrap_or(&part));
+        if part.len() >= room {
+            break;
+        }
     }
     Ok(all)
 }
@@ -108,6 +124,15 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
 
     use super::*;
+
+    #[tokio::test]
+    async fn of_an_error_only_the_start_is_read() {
+        let limit = Duration::from_secs(1);
+        let text = start(Body::from(b"short".to_vec()), limit).await;
+        assert_eq!(text.unwrap(), b"short");
+        let long = Body::from(vec![b'x'; MAX_ERROR + 1]);
+        assert_eq!(start(long, limit).await.unwrap().len(), MAX_ERROR);
+    }
 
     #[tokio::test]
     async fn lines_end_at_their_newlines_and_a_truncated_one_is_dropped() {

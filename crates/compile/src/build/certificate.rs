@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Certificate, Issue, PrivateBytes};
+use headgate_table::{Certificate, Issue, PrivateBytes, Slot};
 use rustls::crypto::CryptoProvider;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
@@ -72,6 +72,7 @@ pub fn from_pem(
         not_after,
         fingerprint: fingerprint.into(),
         issue: Arc::new(issue),
+        slot: Slot::default(),
     })
 }
 

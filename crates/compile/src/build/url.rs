@@ -60,6 +60,14 @@ impl UrlAddress {
         &self.host
     }
 
+    /// The same at another host.
+    pub fn at(&self, host: &str) -> Self {
+        Self {
+            host: host.into(),
+            ..self.clone()
+        }
+    }
+
     /// The Service port, if the host is the cluster name of a Service: `NAME.NAMESPACE.svc` or `….svc.cluster.local`.
     pub fn service(&self) -> Option<UpstreamDraft> {
         let host = self.host.strip_suffix('.').unwrap_or(&self.host);
@@ -119,6 +127,7 @@ impl UrlAddress {
             name: Some(self.host.clone()),
             tls12: true,
             tls13: true,
+            ciphers: Arc::default(),
             slot: Slot::default(),
         };
         Transport::new(BackendProtocol::Https, Some(Arc::new(tls)))

@@ -23,7 +23,7 @@ pub(crate) use addresses::ListenAddresses;
 use compression::Codings;
 pub use docs::settings_markdown;
 pub(crate) use headers::HeaderMaps;
-pub use logs::{AccessLog, LogTarget, SyslogServer};
+pub use logs::{AccessLog, ErrorLog, LogLevel, LogTarget, SyslogServer};
 pub(crate) use redirects::RedirectDefaults;
 pub use registry::{Setting, all, find};
 pub(crate) use security::{AccessDefaults, AnnotationRules};
@@ -60,6 +60,8 @@ pub struct Settings {
     codings: Codings,
     /// The access log.
     pub access_log: AccessLog,
+    /// The log of the data plane's messages.
+    pub error_log: ErrorLog,
     /// Settings of the data plane, without the header fields of other ConfigMaps.
     pub(crate) data_plane: table::Settings,
     /// Why every route responds with 503.
@@ -77,6 +79,7 @@ impl Settings {
     pub(crate) fn parse(data: &BTreeMap<String, String>) -> (Self, Vec<Problem>) {
         let mut source = Source::new(data);
         let codings = Codings::read(&mut source);
+        let access_log = AccessLog::read(&mut source);
         let settings = Self {
             annotations: AnnotationRules::read(&mut source),
             access: AccessDefaults::read(&source),
@@ -86,7 +89,8 @@ impl Settings {
             errors: security::errors(&mut source),
             global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
-            access_log: AccessLog::read(&mut source),
+            error_log: access_log.error_log(&source),
+            access_log,
             listen: ListenAddresses::read(&mut source),
             data_plane: table::Settings {
                 compression: codings.used(),
@@ -110,6 +114,7 @@ fn data_plane(source: &mut Source<'_>) -> table::Settings {
         blocked: blocking::read(source),
         client: client::limits(source),
         tls: tls::tls(source),
+        ocsp: tls::ocsp(source),
         hsts: tls::hsts(source),
         pool: upstream::pool(source),
         access_log: logs::access_log(source),

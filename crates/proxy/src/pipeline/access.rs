@@ -9,6 +9,9 @@ use super::{credentials, external_auth};
 use crate::request::Context;
 use crate::respond::LocalResponse;
 
+/// Why a request without a valid user name and password is refused.
+const PASSWORD: &str = "authentication";
+
 /// Checks a request by the policy of its route.
 ///
 /// # Errors
@@ -19,7 +22,7 @@ pub(super) async fn check(
 ) -> Result<(), LocalResponse> {
     let policy = &context.route.policy;
     match &policy.authentication {
-        None => addresses(context),
+        None => addresses(exchange, context),
         // Boxed, because a request without authentication must not pay for the size of this future.
         Some(authentication) => match policy.satisfy {
             Satisfy::All => Box::pin(all(exchange, context, authentication)).await,
@@ -33,15 +36,16 @@ async fn all(
     context: &Context<'_>,
     authentication: &Authentication,
 ) -> Result<(), LocalResponse> {
-    addresses(context)?;
+    addresses(exchange, context)?;
     if let Some(users) = &authentication.credentials {
         let checked = credentials::check(exchange, context, users).await;
-        checked.map_err(|response| match (&response, &authentication.external) {
+        let checked = checked.map_err(|response| match (&response, &authentication.external) {
             (LocalResponse::Unauthorized { .. }, Some(service)) => {
                 external_auth::or_sign_in(response, service, exchange, context)
             }
             _ => response,
-        })?;
+        });
+        exchange.because(PASSWORD, checked)?;
     }
     match &authentication.external {
         None => Ok(()),
@@ -64,13 +68,13 @@ async fn any(
     if let Some(users) = &authentication.credentials {
         match credentials::check(exchange, context, users).await {
             Err(response @ LocalResponse::Unauthorized { .. }) => refusal = Some(response),
-            passed_or_failed => return passed_or_failed,
+            passed_or_failed => return exchange.because(PASSWORD, passed_or_failed),
         }
     }
     let Some(service) = &authentication.external else {
         return match refusal {
-            Some(refusal) => Err(refusal),
-            None => addresses(context),
+            Some(refusal) => exchange.because(PASSWORD, Err(refusal)),
+            None => addresses(exchange, context),
         };
     };
     match (
@@ -82,10 +86,11 @@ async fn any(
     }
 }
 
-fn addresses(context: &Context<'_>) -> Result<(), LocalResponse> {
+fn addresses(exchange: &mut Exchange<'_>, context: &Context<'_>) -> Result<(), LocalResponse> {
     match &context.route.policy.access {
         Some(access) if !access.admits(context.client()) => {
-            Err(LocalResponse::Page(StatusCode::FORBIDDEN))
+            let refusal = Err(LocalResponse::Page(StatusCode::FORBIDDEN));
+            exchange.because("access-list", refusal)
         }
         _ => Ok(()),
     }

@@ -22,7 +22,7 @@ pub(super) fn verify(tls: Option<&TlsFacts>, host: &Host, name: &str) -> Result<
     if tls.is_known && !is_own_name {
         return Err(LocalResponse::Page(StatusCode::MISDIRECTED_REQUEST));
     }
-    if is_own_name && !is_verified_for(tls, rules) {
+    if is_own_name && !tls.is_verified_for(rules) {
         // The rules have changed since the handshake.
         return Err(LocalResponse::PageAndClose(StatusCode::MISDIRECTED_REQUEST));
     }
@@ -72,11 +72,6 @@ pub(super) fn describe(context: &Context<'_>, headers: &mut HeaderMap) {
         headers.insert(SSL_CLIENT_VERIFY, HeaderValue::from_static("NONE"));
         return;
     };
-    let verdict = match &certificate.verdict {
-        Verdict::Valid => "SUCCESS".to_owned(),
-        Verdict::Unverifiable(reason) => format!("FAILED:{reason}"),
-        Verdict::Invalid(reason) => format!("FAILED:{reason}"),
-    };
     let mut set = |name, text: &str| {
         // All these texts are visible ASCII, and an empty one is not sent.
         if let Ok(value) = HeaderValue::from_str(text)
@@ -85,7 +80,7 @@ pub(super) fn describe(context: &Context<'_>, headers: &mut HeaderMap) {
             headers.insert(name, value);
         }
     };
-    set(SSL_CLIENT_VERIFY, &verdict);
+    set(SSL_CLIENT_VERIFY, &certificate.result());
     set(SSL_CLIENT_SUBJECT_DN, &certificate.subject);
     set(SSL_CLIENT_ISSUER_DN, &certificate.issuer);
     if rules.pass_certificate {
@@ -96,15 +91,10 @@ pub(super) fn describe(context: &Context<'_>, headers: &mut HeaderMap) {
 /// The client's certificate, if it was verified with the authorities of `rules`: that of another host's handshake counts as
 /// none.
 fn certificate<'c>(tls: &'c TlsFacts, rules: &ClientRules) -> Option<&'c ClientCertificate> {
-    if !rules.demand.requests() || !is_verified_for(tls, rules) {
+    if !rules.demand.requests() || !tls.is_verified_for(rules) {
         return None;
     }
     tls.client.as_ref()?.certificate.as_ref()
-}
-
-fn is_verified_for(tls: &TlsFacts, rules: &ClientRules) -> bool {
-    let client = tls.client.as_ref();
-    client.is_some_and(|client| client.trust == rules.trust.id)
 }
 
 fn refusal(rules: &ClientRules, reason: &'static str) -> LocalResponse {

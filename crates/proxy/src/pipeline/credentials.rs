@@ -15,6 +15,7 @@ use super::exchange::Exchange;
 use crate::passwords::{Login, Verdict};
 use crate::request::Context;
 use crate::respond::LocalResponse;
+use crate::upstream::Fault;
 
 /// Name in the metric of refusals.
 const LIMIT: &str = "password-checks";
@@ -42,6 +43,7 @@ pub(super) async fn check(
             Verdict::Refused => Err(challenge(users)),
             Verdict::Overloaded => {
                 exchange.record.refused_by = Some(LIMIT);
+                exchange.record.reason = Some(Fault::new(LIMIT));
                 Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
             }
         },

@@ -89,8 +89,16 @@ impl<'t> Exchange<'t> {
     /// Records the host of a request for `name`.
     pub(super) fn note_host(&mut self, host: &Host, name: &str) {
         self.record.host = Some(host.name.clone());
+        self.restrict(host);
         self.record.host_is_literal =
             *host.name == *name || host.aliases.iter().any(|alias| **alias == *name);
+    }
+
+    /// Lets the log and templates read no client certificate that was verified for another host than `host`.
+    pub(super) fn restrict(&mut self, host: &Host) {
+        if let Some(details) = &mut self.record.details {
+            details.restrict(host);
+        }
     }
 
     /// Keeps the canonical request for templates and the log, if they read it.

@@ -11,7 +11,7 @@ use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt as _;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::percent_encode;
 
 use super::exchange::Exchange;
 use super::upstream_head::{address, full_forwarded_for};
@@ -20,7 +20,8 @@ use crate::auth_cache::{Key, Lookup, Pending, Verdict};
 use crate::record::Record;
 use crate::request::Context;
 use crate::respond::LocalResponse;
-use crate::upstream::{Attempts, Call, CallError, CallOptions, Payload, UpstreamBody};
+use crate::upstream::{Attempts, Call, CallError, CallOptions, Fault, Payload, UpstreamBody};
+use crate::values::COMPONENT;
 
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
@@ -35,12 +36,8 @@ const X_AUTH_REQUEST_REDIRECT: HeaderName = HeaderName::from_static("x-auth-requ
 /// Services recognise the sender by it.
 const SENDER: HeaderValue = HeaderValue::from_static("nginx-ingress-controller");
 
-/// What a URL as a query parameter needs: everything but unreserved characters (RFC 3986 section 2.3).
-const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'_')
-    .remove(b'.')
-    .remove(b'~');
+/// Why a request that the service does not let pass is refused.
+const REFUSED: &str = "auth-service";
 
 /// A body up to this length is read, so that the connection can be kept.
 const LONGEST_BODY: usize = 64 << 10;
@@ -69,7 +66,10 @@ pub(super) async fn check(
             .map(|(verdict, _)| Arc::new(verdict)),
         Some(cache) => subrequest.cached(cache).await,
     };
-    let verdict = verdict.map_err(|_| LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR))?;
+    let verdict = match verdict {
+        Ok(verdict) => verdict,
+        Err(failure) => return Err(failed(exchange, failure.reason, &failure.detail)),
+    };
     if !verdict.cookies.is_empty() {
         exchange
             .edits
@@ -85,11 +85,24 @@ pub(super) async fn check(
                 Some(challenge) => LocalResponse::Unauthorized { challenge },
                 None => LocalResponse::Page(StatusCode::UNAUTHORIZED),
             };
-            Err(or_sign_in(response, service, exchange, context))
+            let refusal = or_sign_in(response, service, exchange, context);
+            exchange.because(REFUSED, Err(refusal))
         }
-        StatusCode::FORBIDDEN => Err(LocalResponse::Page(StatusCode::FORBIDDEN)),
-        _ => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
+        StatusCode::FORBIDDEN => {
+            let refusal = Err(LocalResponse::Page(StatusCode::FORBIDDEN));
+            exchange.because(REFUSED, refusal)
+        }
+        status => Err(failed(exchange, "status", status.as_str())),
     }
+}
+
+/// The response to a request about which the service has no valid response.
+fn failed(exchange: &mut Exchange<'_>, what: &str, detail: &str) -> LocalResponse {
+    exchange.record.reason = Some(Fault {
+        reason: "auth-service-failed",
+        detail: format!("{what}: {detail}").into(),
+    });
+    LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 /// The redirect to the sign-in page instead of a 401 response, whichever check it is from. It has neither HSTS nor the route's
@@ -154,7 +167,7 @@ struct Subrequest<'s, 't> {
 
 impl Subrequest<'_, '_> {
     /// A kept response, or that of a request which all that have the same key share.
-    async fn cached(&self, rules: &AuthCache) -> Result<Arc<Verdict>, CallError> {
+    async fn cached(&self, rules: &AuthCache) -> Result<Arc<Verdict>, Box<Fault>> {
         let cache = &self.exchange.downstream.worker.shared.auth_cache;
         let key = self.key(rules);
         let now = self.exchange.record.start;
@@ -203,16 +216,16 @@ impl Subrequest<'_, '_> {
     }
 
     /// Sends the request. Also returns how long the response itself says that it may be kept; zero: not at all.
-    async fn send(&self) -> Result<(Verdict, Option<Duration>), CallError> {
+    async fn send(&self) -> Result<(Verdict, Option<Duration>), Box<Fault>> {
         let exchange = self.exchange;
         let upstreams = &exchange.downstream.worker.upstreams;
         let upstream = exchange.table.target(&self.service.target);
-        let upstream = upstream.ok_or(CallError::NoEndpoints)?;
+        let upstream = upstream.ok_or(CallError::NoEndpoints).map_err(fault)?;
         let options = CallOptions {
             response_head_limit: self.context.route.policy.forwarding.response_head_limit,
             ..CallOptions::of(&Forwarding::default(), upstream, false)
         };
-        let head = self.head()?;
+        let head = self.head().map_err(fault)?;
         let record = exchange.settings().access_log.subrequests.then(|| Record {
             request_id: self.context.request_id().cloned(),
             route: exchange.record.route.clone(),
@@ -221,7 +234,10 @@ impl Subrequest<'_, '_> {
             ..Record::new(&head, self.context.client())
         });
         let call = Call {
-            target: upstreams.target(upstream, options.connect_timeout).await?,
+            target: upstreams
+                .target(upstream, options.connect_timeout)
+                .await
+                .map_err(fault)?,
             head,
             body: Payload::empty(),
             options,
@@ -230,6 +246,10 @@ impl Subrequest<'_, '_> {
         };
         let mut attempts = Attempts::default();
         let reply = upstreams.call(call, &mut attempts).await;
+        let reply = reply.map_err(|error| {
+            let last = attempts.last().and_then(|attempt| attempt.fault.clone());
+            last.unwrap_or_else(|| fault(error))
+        });
         if let Some(mut record) = record {
             record.attempts = attempts;
             record.status = reply.as_ref().ok().map(|reply| reply.response.status());
@@ -315,6 +335,10 @@ impl Subrequest<'_, '_> {
         let text = self.context.expand(template, None);
         PathAndQuery::try_from(text).map_err(|_| CallError::InvalidResponse)
     }
+}
+
+fn fault(error: CallError) -> Box<Fault> {
+    Box::new(Fault::of(error))
 }
 
 /// Sets a field; it is removed if the value is empty or none of a field.

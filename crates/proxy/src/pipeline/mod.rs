@@ -104,6 +104,7 @@ impl<'r, 't> Arrived<'r, 't> {
         built_in::respond(exchange, host, route, self.parsed.path)?;
         let mut head = self.head;
         exchange.note_route(route, &self.parsed, &head.headers);
+        exchange.restrict(host);
         let headers = std::mem::take(&mut head.headers);
         let context = Context::new(self.parsed, headers, exchange.settings(), host, route);
         error_page::keep(exchange, route, &context);
@@ -131,8 +132,7 @@ impl<'r, 't> Routed<'r, 't> {
         https::redirect_to_https(&self.context, self.exchange.table, self.hosts)?; // 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
-        let access = access::check(self.exchange, &self.context).await;
-        self.exchange.because(access_reason(self.route), access)?; // 14
+        access::check(self.exchange, &self.context).await?; // 14
         let Destination::Upstream(chosen) = destination else {
             return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };
@@ -299,15 +299,6 @@ impl<'r, 't> Arrived<'r, 't> {
             body,
             parsed,
         })
-    }
-}
-
-/// The reason of a refusal by step 14; a step that knows more gives its own.
-fn access_reason(route: &Route) -> &'static str {
-    if route.policy.authentication.is_some() {
-        "authentication"
-    } else {
-        "access-list"
     }
 }
 

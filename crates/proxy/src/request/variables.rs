@@ -9,7 +9,6 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::{Context, Scheme};
-use crate::downstream::Downstream;
 use crate::values::{self, ConnectionFacts, Source};
 
 /// A match of the route's pattern, for `$1` and named groups.
@@ -79,8 +78,7 @@ impl Source for Context<'_> {
     fn connection(&self) -> Option<Cow<'_, ConnectionFacts>> {
         self.parsed
             .downstream
-            .map(Downstream::facts)
-            .map(Cow::Owned)
+            .map(|downstream| Cow::Owned(downstream.facts().of_host(self.host)))
     }
 
     fn https(&self) -> bool {
@@ -190,6 +188,10 @@ mod tests {
             ("$http_host", "Shop.example:8080"),
             ("$best_http_host", "Shop.example:8080"),
             ("$request_uri", "/a%20b/c?x=1&Y=2&x=3"),
+            (
+                "$escaped_request_uri",
+                "%2Fa%2520b%2Fc%3Fx%3D1%26Y%3D2%26x%3D3",
+            ),
             ("$uri", "/a b/c"),
             ("$args", "x=1&Y=2&x=3"),
             ("$is_args", "?"),

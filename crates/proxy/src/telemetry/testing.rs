@@ -124,6 +124,7 @@ pub(super) fn config() -> Config {
         workers: 2,
         loopback_upstreams: true,
         max_connections: 100,
+        completes_chains: false,
         locations: LocationFiles::default(),
         access_log: AccessLog::Stdout,
         labels: MetricLabels {

@@ -35,7 +35,7 @@ const TLS12: [(&str, SupportedCipherSuite); 6] = [
 /// The library's cryptography with the TLS 1.2 suites of `names`, in their order; names of suites that it does not have
 /// are ignored, and if none remains, all of the library's are used. The suites of TLS 1.3 are always all enabled. If `groups`
 /// are empty, the library's are used.
-pub(super) fn provider(names: &[String], groups: &[KeyExchange]) -> CryptoProvider {
+pub(crate) fn provider(names: &[String], groups: &[KeyExchange]) -> CryptoProvider {
     let mut provider = aws_lc_rs::default_provider();
     if !groups.is_empty() {
         provider.kx_groups = groups.iter().copied().map(group).collect();

@@ -77,7 +77,12 @@ impl ClientCertificate {
         percent_encode(self.pem().as_bytes(), ESCAPED).to_string()
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn der(&self) -> &[u8] {
+        &self.der
+    }
+
+    /// The certificate in PEM.
+    pub(super) fn pem(&self) -> String {
         use base64::Engine as _;
         /// Characters per line (RFC 7468 section 2).
         const LINE: usize = 64;
@@ -179,7 +184,7 @@ fn public_key(certificate: &CertificateDer<'_>) -> Result<SubjectPublicKeyInfoDe
     ))
 }
 
-pub(super) fn algorithms() -> &'static WebPkiSupportedAlgorithms {
+pub(crate) fn algorithms() -> &'static WebPkiSupportedAlgorithms {
     static ALGORITHMS: OnceLock<WebPkiSupportedAlgorithms> = OnceLock::new();
     ALGORITHMS.get_or_init(|| aws_lc_rs::default_provider().signature_verification_algorithms)
 }

@@ -6,10 +6,14 @@ mod facts;
 mod name;
 mod server;
 mod sessions;
+#[cfg(test)]
+mod testing;
 mod tickets;
+mod values;
 mod verify;
 
+pub(crate) use self::ciphers::provider;
 pub(crate) use self::facts::TlsFacts;
-pub(crate) use clients::ClientCertificate;
+pub(crate) use clients::{ClientCertificate, algorithms};
 pub(crate) use server::{canonical, handshake};
-pub(crate) use verify::Verdict;
+pub(crate) use verify::{Verdict, in_time, is_issued_by, is_self_issued};

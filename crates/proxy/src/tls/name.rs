@@ -57,6 +57,27 @@ pub(super) fn text(name: &X509Name<'_>) -> String {
     out
 }
 
+/// `name` in the former form of OpenSSL, such as `/O=shop/CN=alice`; bytes that are not printable ASCII are `\xHH`.
+pub(super) fn legacy(name: &X509Name<'_>) -> String {
+    let mut out = String::new();
+    for attribute in name.iter_attributes() {
+        let id = attribute.attr_type().to_id_string();
+        let short = SHORT.iter().find(|(known, _)| *known == id);
+        out.push('/');
+        out.push_str(short.map_or(id.as_str(), |(_, short)| short));
+        out.push('=');
+        for byte in attribute.attr_value().data {
+            match byte {
+                b' '..=b'~' => out.push(char::from(*byte)),
+                _ => {
+                    let _ = write!(out, "\\x{byte:02X}");
+                }
+            }
+        }
+    }
+    out
+}
+
 fn write(attribute: &AttributeTypeAndValue<'_>, out: &mut String) {
     let id = attribute.attr_type().to_id_string();
     let short = SHORT.iter().find(|(known, _)| *known == id);

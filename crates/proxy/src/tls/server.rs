@@ -11,8 +11,9 @@ use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::clients::ClientIdentity;
-use super::facts::TlsFacts;
+use super::facts::{Offered, TlsFacts};
 use super::{ciphers, sessions};
+use crate::staple::serving_key;
 
 /// A fatal `unrecognized_name` alert (RFC 6066 section 3) as a plaintext TLS 1.2 record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
@@ -39,10 +40,16 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let mut start = LazyConfigAcceptor::new(Acceptor::default(), stream).await?;
-    let server_name = start.client_hello().server_name().map(canonical);
+    let hello = start.client_hello();
+    let server_name = hello.server_name().map(canonical);
+    let offered = Offered {
+        ciphers: hello.cipher_suites().to_vec(),
+        groups: hello.named_groups().map(<[_]>::to_vec).unwrap_or_default(),
+    };
     let terminate = terminate(server_name.as_deref());
     let Some((terminate, key)) = terminate.and_then(|terminate| {
-        let key = terminate.certificate(server_name.as_deref())?.key.clone();
+        let certificate = terminate.certificate(server_name.as_deref())?;
+        let key = serving_key(certificate, settings.ocsp);
         Some((terminate, key))
     }) else {
         start.io.write_all(&UNRECOGNIZED_NAME).await?;
@@ -65,6 +72,10 @@ where
         is_known,
         protocol: protocol(connection.protocol_version()),
         cipher: suite.map_or("", |suite| ciphers::name(suite.suite())),
+        group: connection
+            .negotiated_key_exchange_group()
+            .map(|group| group.name()),
+        offered: Arc::new(offered),
         resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
         alpn: alpn(connection.alpn_protocol()),
         client: rules.map(|rules| {

@@ -165,7 +165,7 @@ fn revocation<'l>(lists: &'l [&'l CertRevocationList<'l>]) -> Option<RevocationO
 }
 
 /// Whether the authority `issuer` has signed `certificate`.
-fn is_issued_by(
+pub(crate) fn is_issued_by(
     certificate: &X509Certificate<'_>,
     issuer: &X509Certificate<'_>,
     now: UnixTime,
@@ -209,11 +209,14 @@ fn unverifiable(first: &X509Certificate<'_>, sent: &[CertificateDer<'_>]) -> Ver
     })
 }
 
-fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
+pub(crate) fn is_self_issued(certificate: &X509Certificate<'_>) -> bool {
     certificate.subject().as_raw() == certificate.issuer().as_raw()
 }
 
-fn in_time(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), &'static str> {
+pub(crate) fn in_time(
+    certificate: &X509Certificate<'_>,
+    now: UnixTime,
+) -> Result<(), &'static str> {
     let validity = certificate.validity();
     let now = Duration::from_secs(now.as_secs());
     let seconds = |time: i64| Duration::from_secs(u64::try_from(time).unwrap_or_default());

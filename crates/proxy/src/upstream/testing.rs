@@ -338,6 +338,7 @@ pub(super) fn certificate(
         not_after: i64::MAX,
         fingerprint: source.into(),
         issue: Arc::default(),
+        slot: Slot::default(),
     }
 }
 

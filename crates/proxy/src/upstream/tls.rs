@@ -89,6 +89,7 @@ fn default_configs() -> Option<&'static Result<Configs, TlsError>> {
     Some(DEFAULT.get_or_init(|| {
         build(
             &[&version::TLS13, &version::TLS12],
+            provider(),
             unverified(),
             None,
             false,
@@ -110,18 +111,23 @@ impl Configs {
             .client
             .as_ref()
             .map(|certificate| certificate.key.clone());
-        build(&versions, verifier, client, tls.server_name)
+        let provider = match tls.ciphers.is_empty() {
+            true => provider(),
+            false => Arc::new(crate::tls::provider(&tls.ciphers, &[])),
+        };
+        build(&versions, provider, verifier, client, tls.server_name)
     }
 }
 
 fn build(
     versions: &[&'static SupportedProtocolVersion],
+    provider: Arc<CryptoProvider>,
     verifier: Arc<dyn ServerCertVerifier>,
     client: Option<Arc<CertifiedKey>>,
     server_name: bool,
 ) -> Result<Configs, TlsError> {
     let unusable = |error: rustls::Error| TlsError::Settings(error.to_string());
-    let builder = ClientConfig::builder_with_provider(provider())
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(versions)
         .map_err(unusable)?
         .dangerous()

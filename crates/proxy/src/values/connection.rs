@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use headgate_table::{GeoVariable, TlsVariable, Variable};
+use headgate_table::{GeoVariable, Host, TlsVariable, Variable};
 
 use super::show;
 use crate::geo::Locations;
@@ -25,6 +25,16 @@ pub(crate) struct ConnectionFacts {
     pub(crate) requests: u64,
     /// Databases, if settings look up locations.
     pub(crate) locations: Option<Arc<Locations>>,
+}
+
+impl ConnectionFacts {
+    /// What variables of a request to `host` read: a certificate that was verified for another host is none.
+    pub(crate) fn of_host(mut self, host: &Host) -> Self {
+        if let Some(tls) = &mut self.tls {
+            tls.restrict(host);
+        }
+        self
+    }
 }
 
 /// Addresses of a PROXY header.
@@ -58,18 +68,7 @@ pub(super) fn write(variable: &Variable, connection: &ConnectionFacts, out: &mut
 
 fn of_tls(variable: TlsVariable, connection: &ConnectionFacts, out: &mut Vec<u8>) {
     let Some(tls) = &connection.tls else { return };
-    out.extend_from_slice(
-        match variable {
-            TlsVariable::Protocol => tls.protocol,
-            TlsVariable::Cipher => tls.cipher,
-            TlsVariable::ServerName => tls.server_name.as_deref().unwrap_or_default(),
-            TlsVariable::Alpn => tls.alpn,
-            TlsVariable::SessionReused if tls.resumed => "r",
-            TlsVariable::SessionReused => ".",
-            TlsVariable::ClientVerify => "NONE",
-        }
-        .as_bytes(),
-    );
+    out.extend_from_slice(tls.value(variable).as_bytes());
 }
 
 /// `$geoip2_*` of `client`; empty unless settings look up locations.

@@ -350,6 +350,9 @@ fn tls_fact(tls: &UpstreamTls) -> String {
     facts.differs("depth", &tls.verify_depth, &1);
     facts.holds("sends-name", tls.server_name);
     facts.some("name", tls.name.as_deref());
+    if !tls.ciphers.is_empty() {
+        facts.push(format!("ciphers={}", tls.ciphers.join(":")));
+    }
     facts.some("client", tls.client.as_ref().map(|client| &client.source));
     if (tls.tls12, tls.tls13) != (true, false) {
         let versions = [(tls.tls12, "1.2"), (tls.tls13, "1.3")];

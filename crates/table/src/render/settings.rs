@@ -14,6 +14,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         blocked,
         client,
         tls,
+        ocsp,
         hsts,
         pool,
         access_log,
@@ -52,6 +53,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     }
     client_facts(client, &mut facts);
     tls_facts(tls, &mut facts);
+    facts.holds("ocsp", *ocsp);
     if *hsts != defaults.hsts {
         let text = hsts
             .as_ref()

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{GeoVariable, TlsVariable, UpstreamVariable, Variable};
+use super::{ClientVariable, GeoVariable, TlsVariable, UpstreamVariable, Variable};
 
 impl Variable {
     /// The variable of this name, without `$`; letters of either case.
@@ -29,6 +29,7 @@ fn fixed(name: &str) -> Option<Variable> {
         "best_http_host" => V::BestHttpHost,
         "request" => V::RequestLine,
         "request_uri" => V::RequestUri,
+        "escaped_request_uri" => V::EscapedRequestUri,
         "uri" | "document_uri" => V::Uri,
         "args" | "query_string" => V::Args,
         "is_args" => V::IsArgs,
@@ -68,12 +69,43 @@ fn of_route(name: &str) -> Option<Variable> {
         "time_local" => V::TimeLocal,
         "hostname" => V::Hostname,
         "pid" => V::Pid,
-        "ssl_protocol" => V::Tls(TlsVariable::Protocol),
-        "ssl_cipher" => V::Tls(TlsVariable::Cipher),
-        "ssl_server_name" => V::Tls(TlsVariable::ServerName),
-        "ssl_alpn_protocol" => V::Tls(TlsVariable::Alpn),
-        "ssl_session_reused" => V::Tls(TlsVariable::SessionReused),
-        "ssl_client_verify" => V::Tls(TlsVariable::ClientVerify),
+        _ => return name.strip_prefix("ssl_").and_then(of_tls),
+    })
+}
+
+fn of_tls(name: &str) -> Option<Variable> {
+    use TlsVariable as T;
+    Some(Variable::Tls(match name {
+        "protocol" => T::Protocol,
+        "cipher" => T::Cipher,
+        "ciphers" => T::Ciphers,
+        "curve" => T::Curve,
+        "curves" => T::Curves,
+        "server_name" => T::ServerName,
+        "alpn_protocol" => T::Alpn,
+        "session_reused" => T::SessionReused,
+        // 0-RTT data is never accepted, and the library does not tell the id.
+        "early_data" | "session_id" => return Some(Variable::Constant("")),
+        _ => T::Client(name.strip_prefix("client_").and_then(of_client)?),
+    }))
+}
+
+fn of_client(name: &str) -> Option<ClientVariable> {
+    use ClientVariable as C;
+    Some(match name {
+        "verify" => C::Verify,
+        "s_dn" => C::Subject,
+        "i_dn" => C::Issuer,
+        "s_dn_legacy" => C::SubjectLegacy,
+        "i_dn_legacy" => C::IssuerLegacy,
+        "serial" => C::Serial,
+        "fingerprint" => C::Fingerprint,
+        "v_start" => C::Start,
+        "v_end" => C::End,
+        "v_remain" => C::Remain,
+        "raw_cert" => C::RawCertificate,
+        "cert" => C::Certificate,
+        "escaped_cert" => C::EscapedCertificate,
         _ => return None,
     })
 }

@@ -59,6 +59,8 @@ pub enum Variable {
     RequestLine,
     /// `$request_uri`: the raw path and query.
     RequestUri,
+    /// `$escaped_request_uri`: the raw path and query, percent-encoded as a part of a query.
+    EscapedRequestUri,
     /// `$uri` and `$document_uri`: the decoded, normalised path.
     Uri,
     /// `$args` and `$query_string`: the raw query.
@@ -166,8 +168,45 @@ pub enum TlsVariable {
     Alpn,
     /// `$ssl_session_reused`: `r` or `.`.
     SessionReused,
-    /// `$ssl_client_verify`: `NONE` without a client certificate.
-    ClientVerify,
+    /// `$ssl_ciphers`: what the client offers, by OpenSSL name or number.
+    Ciphers,
+    /// `$ssl_curve`: the key exchange, such as `X25519`.
+    Curve,
+    /// `$ssl_curves`: what the client offers, by name or number.
+    Curves,
+    /// `$ssl_client_*`.
+    Client(ClientVariable),
+}
+
+/// The client's certificate; empty without one that was verified for the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientVariable {
+    /// `$ssl_client_verify`: `SUCCESS`, `FAILED:reason`, or `NONE` without a certificate.
+    Verify,
+    /// `$ssl_client_s_dn`: the subject (RFC 2253).
+    Subject,
+    /// `$ssl_client_i_dn`: the issuer.
+    Issuer,
+    /// `$ssl_client_s_dn_legacy`: the subject as `/O=shop/CN=alice`.
+    SubjectLegacy,
+    /// `$ssl_client_i_dn_legacy`.
+    IssuerLegacy,
+    /// `$ssl_client_serial`, hex in upper case.
+    Serial,
+    /// `$ssl_client_fingerprint`: SHA-1, hex.
+    Fingerprint,
+    /// `$ssl_client_v_start`, such as `Nov  9 10:00:00 2026 GMT`.
+    Start,
+    /// `$ssl_client_v_end`.
+    End,
+    /// `$ssl_client_v_remain`: whole days that it is still valid for.
+    Remain,
+    /// `$ssl_client_raw_cert`: PEM.
+    RawCertificate,
+    /// `$ssl_client_cert`: PEM with a tab at the start of each line but the first.
+    Certificate,
+    /// `$ssl_client_escaped_cert`: PEM, percent-encoded.
+    EscapedCertificate,
 }
 
 /// The attempts at endpoints; several are a list.

@@ -20,6 +20,8 @@ use crate::{Kind as ObjectKind, Name, ObjectRef};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ExternalAuth {
     address: UrlAddress,
+    /// The host of the URL is `$host`; that of the address stands for it and never resolves.
+    at_host: bool,
     path: Template,
     method: Option<Method>,
     redirect: Option<Template>,
@@ -39,7 +41,9 @@ impl ExternalAuth {
     pub(crate) fn at(url: &str) -> Result<Self, String> {
         let invalid =
             |reason: String| format!("\"{}\" cannot be used: {reason}", url.escape_debug());
-        let (address, path) = UrlAddress::split(url).map_err(invalid)?;
+        let named = at_host(url);
+        let (address, path) =
+            UrlAddress::split(named.as_deref().unwrap_or(url)).map_err(invalid)?;
         let path = if path.starts_with('/') {
             path.to_owned()
         } else {
@@ -47,6 +51,7 @@ impl ExternalAuth {
         };
         Ok(Self {
             address,
+            at_host: named.is_some(),
             path: Template::parse(&path).map_err(|error| invalid(error.to_string()))?,
             method: None,
             redirect: None,
@@ -133,6 +138,26 @@ impl ExternalAuth {
         self.table(fields)
     }
 
+    /// `service`, which this has compiled to, for requests to `host`: with `$host` in the URL it is at that name. `None`: the
+    /// host has no name of its own, and requests to the service fail.
+    pub(crate) fn for_host(
+        &self,
+        service: &Arc<table::ExternalAuth>,
+        host: &str,
+    ) -> Option<Arc<table::ExternalAuth>> {
+        if !self.at_host {
+            return Some(service.clone());
+        }
+        if host == table::CATCH_ALL || host.starts_with('*') {
+            return None;
+        }
+        Some(Arc::new(table::ExternalAuth {
+            target: self.address.at(host).target(),
+            host: HeaderValue::from_str(host).ok()?,
+            ..table::ExternalAuth::clone(service)
+        }))
+    }
+
     /// The service in the table, with these further fields.
     ///
     /// # Errors
@@ -156,6 +181,16 @@ impl ExternalAuth {
             cache: self.cache.clone(),
         }))
     }
+}
+
+/// A host name that never resolves (RFC 6761 section 6.4).
+const NOWHERE: &str = "host.invalid";
+
+/// `url` with another host, if its host is `$host`.
+fn at_host(url: &str) -> Option<String> {
+    let (scheme, rest) = url.split_once("://$host")?;
+    let ends = rest.is_empty() || rest.starts_with([':', '/', '?']);
+    ends.then(|| format!("{scheme}://{NOWHERE}{rest}"))
 }
 
 /// What keys of the ConfigMap set of the service of all routes.
@@ -313,6 +348,31 @@ fn lifetime(text: &str) -> Option<Duration> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+
+    #[test]
+    fn the_host_of_the_request_is_that_of_its_rule() {
+        let service = ExternalAuth::at("http://$host:81/oauth2/auth?x=$host").unwrap();
+        let compiled = service.table(Vec::new()).unwrap();
+        assert_eq!(compiled.target.key().as_str(), "http://host.invalid:81");
+        let own = service.for_host(&compiled, "a.example").unwrap();
+        assert_eq!(own.target.key().as_str(), "http://a.example:81");
+        assert_eq!(own.host, "a.example");
+        assert_eq!(own.path.source(), "/oauth2/auth?x=$host");
+        for host in ["_", "*.example"] {
+            assert!(service.for_host(&compiled, host).is_none());
+        }
+        for url in [
+            "http://$hosts/",
+            "http://$host.example/",
+            "http://a.$host/",
+            "$host",
+        ] {
+            assert!(ExternalAuth::at(url).is_err(), "{url}");
+        }
+        let fixed = ExternalAuth::at("http://auth.example/").unwrap();
+        let compiled = fixed.table(Vec::new()).unwrap();
+        assert!(fixed.for_host(&compiled, "_").is_some());
+    }
 
     #[test]
     fn the_sign_in_parameter_follows_the_query() {

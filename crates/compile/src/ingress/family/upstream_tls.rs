@@ -8,6 +8,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::build::certificate;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
+use crate::ingress::ciphers::Ciphers;
 use crate::ingress::policy::Inputs;
 use crate::ingress::registry::{Class, NameRef, Reader, TlsVersions, keys, types};
 use crate::ingress::settings::Settings;
@@ -37,7 +38,7 @@ keys! { Annotation {
     PROXY_SSL_CIPHERS: String =
         annotation("proxy-ssl-ciphers", types::chars(Class::Ciphers),
             "Cipher suites for TLS 1.2 to the backend; needs proxy-ssl-secret.")
-            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()]).not_yet();
+            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()]);
     PROXY_SSL_PROTOCOLS: Vec<String> =
         annotation("proxy-ssl-protocols", types::LIST,
             "TLSv1.2, TLSv1.3 or both to the backend; needs proxy-ssl-secret.")
@@ -58,6 +59,8 @@ pub(crate) struct UpstreamTls {
     /// The name to send and verify; the upstream's own name when not set.
     pub(crate) name: Option<String>,
     pub(crate) versions: TlsVersions,
+    /// TLS 1.2 suites by OpenSSL name; empty: all.
+    pub(crate) ciphers: Vec<String>,
 }
 
 impl UpstreamTls {
@@ -69,6 +72,7 @@ impl UpstreamTls {
             server_name: reader.on(&PROXY_SSL_SERVER_NAME),
             name: reader.get(&PROXY_SSL_NAME),
             versions: versions(reader),
+            ciphers: ciphers(reader),
         })
     }
 
@@ -111,6 +115,7 @@ impl UpstreamTls {
             name: self.name.as_deref().map(Arc::from),
             tls12: self.versions.tls12,
             tls13: self.versions.tls13,
+            ciphers: self.ciphers.as_slice().into(),
             slot: Slot::default(),
         }))
     }
@@ -133,7 +138,7 @@ impl UpstreamTls {
             .map(certificate::fingerprint)
             .unwrap_or_default();
         let id = format!(
-            "{}#{fingerprint}#{trust}#{}#{}#{}#{}#{}#{}",
+            "{}#{fingerprint}#{trust}#{}#{}#{}#{}#{}#{}#{}",
             self.secret,
             self.verify,
             self.verify_depth,
@@ -141,6 +146,7 @@ impl UpstreamTls {
             self.name.as_deref().unwrap_or_default(),
             self.versions.tls12,
             self.versions.tls13,
+            self.ciphers.join(":"),
         );
         id.into()
     }
@@ -156,6 +162,17 @@ fn authorities(secret: &Secret) -> Result<Arc<[CertificateDer<'static>]>, String
         Some(Ok(authorities)) => Ok(authorities),
         Some(Err(reason)) => Err(reason.to_string().replacen("tls.crt", "ca.crt", 1)),
     }
+}
+
+/// The suites of the list; what the library lacks is reported.
+fn ciphers(reader: &mut Reader) -> Vec<String> {
+    let Some(list) = reader.text(&PROXY_SSL_CIPHERS).map(Ciphers::parse) else {
+        return Vec::new();
+    };
+    if let Some(problem) = list.problem() {
+        reader.warn(&PROXY_SSL_CIPHERS, problem);
+    }
+    list.names
 }
 
 fn versions(reader: &mut Reader) -> TlsVersions {

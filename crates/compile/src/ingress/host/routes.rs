@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use headgate_table::{CATCH_ALL, HttpsRedirect, PathKind, Policy};
+use headgate_table::{Authentication, CATCH_ALL, HttpsRedirect, PathKind, Policy};
 use smallvec::smallvec;
 
 use super::canary::{self, Canaries};
@@ -19,6 +19,7 @@ use crate::build::{
 };
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::HostClosing;
+use crate::ingress::family::auth::AUTH_URL;
 use crate::ingress::parsed::{Backend, PathRule};
 use crate::{Kind, ObjectRef};
 
@@ -353,15 +354,54 @@ impl<'a> Drafter<'a, '_> {
     }
 
     /// The policy of an Ingress for `path`, which may be exempt from authentication.
-    fn policy(&self, attached: &AttachedIngress, path: &str) -> Arc<Policy> {
+    fn policy(&mut self, attached: &AttachedIngress, path: &str) -> Arc<Policy> {
         let policy = &attached.policy;
-        if policy.authentication.is_some() && self.closing.is_exempt(path) {
-            return Arc::new(Policy {
-                authentication: None,
-                ..Policy::clone(policy)
-            });
-        }
-        policy.clone()
+        let Some(authentication) = &policy.authentication else {
+            return policy.clone();
+        };
+        let authentication = if self.closing.is_exempt(path) {
+            None
+        } else {
+            match self.own_service(attached, authentication) {
+                None => return policy.clone(),
+                own => own,
+            }
+        };
+        Arc::new(Policy {
+            authentication,
+            ..Policy::clone(policy)
+        })
+    }
+
+    /// `authentication` by the service at this host, if its URL contains `$host`.
+    fn own_service(
+        &mut self,
+        attached: &AttachedIngress,
+        authentication: &Authentication,
+    ) -> Option<Arc<Authentication>> {
+        let service = authentication.external.as_ref()?;
+        let annotations = &attached.ingress.annotations;
+        let own = annotations.external_auth.as_deref();
+        let configured = own.or(self.inputs.settings.global_auth.as_ref())?;
+        let Some(at_host) = configured.for_host(service, self.host) else {
+            let message = format!(
+                "\"$host\" in its host needs rules with a full host name; requests to host {} get 500",
+                self.host
+            );
+            let ingress = &attached.ingress;
+            let finding =
+                ingress.annotation_finding(Severity::Error, AUTH_URL.entry().name, message);
+            if !self.findings.contains(&finding) {
+                self.findings.push(finding);
+            }
+            return None;
+        };
+        (!Arc::ptr_eq(&at_host, service)).then(|| {
+            Arc::new(Authentication {
+                external: Some(at_host),
+                ..authentication.clone()
+            })
+        })
     }
 
     /// A route of an Ingress, whose path refers to the Service of `names`.

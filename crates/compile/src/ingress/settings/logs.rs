@@ -46,13 +46,15 @@ keys! { Setting {
     ENABLE_AUTH_ACCESS_LOG: bool =
         setting("enable-auth-access-log", types::BOOL, "false", "Also logs requests to auth-url.");
     SKIP_ACCESS_LOG_URLS: Vec<String> =
-        setting("skip-access-log-urls", types::LIST, "", "Requests with exactly one of these paths (with query) are not logged.");
-    ERROR_LOG_PATH: String = inert("error-log-path", "/var/log/nginx/error.log", "Errors are written to stderr.");
+        setting("skip-access-log-urls", types::LIST, "", "Requests with one of these paths (with query, ignoring case) are not logged; a member that begins with ~ or ~* is a regular expression.");
+    ERROR_LOG_PATH: String =
+        setting("error-log-path", types::RAW, "/var/log/nginx/error.log",
+            "Path of the log of the data plane's messages; the default means stderr. Messages of the control plane are always on stderr.");
     ERROR_LOG_LEVEL: &'static str =
         setting("error-log-level", types::words(&["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]), "notice",
-            "Above notice: no line for each error response that the proxy makes. The flag -v sets the level of other messages.");
+            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. Not set: as the flag -v says; crit and above count as error.");
     ENABLE_SYSLOG: bool =
-        setting("enable-syslog", types::BOOL, "false", "Sends the access log to syslog-host instead of access-log-path.");
+        setting("enable-syslog", types::BOOL, "false", "Sends the access log and the messages of the data plane to syslog-host, instead of access-log-path and error-log-path.");
     SYSLOG_HOST: String = setting("syslog-host", types::RAW, "", "Host of syslog; UDP.");
     SYSLOG_PORT: i64 = setting("syslog-port", types::INT, "514", "Port of syslog.");
     DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients are not supported.");
@@ -89,6 +91,28 @@ pub struct AccessLog {
     pub(crate) syslog: SyslogServer,
     /// `enable-syslog`, whether or not the server is valid.
     pub(crate) wants_syslog: bool,
+}
+
+/// The log of the data plane's own messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErrorLog {
+    /// Where it is written (`error-log-path`); default stderr.
+    pub target: LogTarget,
+    /// Least severe messages; `None` (default): as the flags of the program say.
+    pub level: Option<LogLevel>,
+}
+
+/// The level of a log. nginx has more of them, which count as one of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// `debug`
+    Debug,
+    /// `info` and `notice`
+    Info,
+    /// `warn`
+    Warn,
+    /// `error`, `crit`, `alert` and `emerg`
+    Error,
 }
 
 /// Where a log is written.
@@ -139,6 +163,24 @@ impl AccessLog {
             syslog,
             wants_syslog: source.get(&ENABLE_SYSLOG),
         }
+    }
+
+    /// The log of messages beside this one.
+    pub(super) fn error_log(&self, source: &Source<'_>) -> ErrorLog {
+        let target = match &self.target {
+            LogTarget::Syslog(server) => LogTarget::Syslog(server.clone()),
+            _ => match source.text(&ERROR_LOG_PATH) {
+                "" => LogTarget::Stderr,
+                path => LogTarget::from_path(path),
+            },
+        };
+        let level = source.explicit(&ERROR_LOG_LEVEL).map(|level| match level {
+            "debug" => LogLevel::Debug,
+            "info" | "notice" => LogLevel::Info,
+            "warn" => LogLevel::Warn,
+            _ => LogLevel::Error,
+        });
+        ErrorLog { target, level }
     }
 }
 

@@ -3,24 +3,20 @@
 use std::time::Duration;
 
 use base64::Engine as _;
-use headgate_table::{Hsts, KeyExchange, PrivateBytes, TlsSettings};
+use headgate_table::{DEFAULT_CIPHERS, Hsts, KeyExchange, PrivateBytes, TlsSettings};
 use http::HeaderValue;
 
 use super::read::Source;
-use super::registry::{Setting, inert, not_yet, setting};
+use super::registry::{Setting, inert, setting};
 use crate::Kind as ObjectKind;
 use crate::ingress::ciphers::Ciphers;
 use crate::ingress::registry::{Class, TlsVersions, excerpt, keys, types};
-
-const CIPHERS: &str = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:\
-ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305:\
-DHE-RSA-AES256-GCM-SHA384:DHE-RSA-AES128-GCM-SHA256";
 
 keys! { Setting {
     SSL_PROTOCOLS: String =
         setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones are not supported.");
     SSL_CIPHERS: String =
-        setting("ssl-ciphers", types::chars(Class::Ciphers), CIPHERS,
+        setting("ssl-ciphers", types::chars(Class::Ciphers), DEFAULT_CIPHERS,
             "Cipher suites for TLS 1.2; DHE is not supported. Empty: all, in the client's order.");
     HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to responses over https.");
     HSTS_INCLUDE_SUBDOMAINS: bool =
@@ -42,7 +38,9 @@ keys! { Setting {
         setting("ssl-session-ticket-key", types::RAW, "",
             "Key of the tickets, shared by replicas: base64 of 48 or 80 random bytes.");
     SSL_BUFFER_SIZE: String = inert("ssl-buffer-size", "4k", "Records are as large as what is written.");
-    ENABLE_OCSP: bool = not_yet("enable-ocsp", types::BOOL, "false", "Staples OCSP responses.");
+    ENABLE_OCSP: bool =
+        setting("enable-ocsp", types::BOOL, "false",
+            "Staples OCSP responses of certificates that name a responder; tls.crt must hold the issuer, too.");
     PROXY_SSL_LOCATION_ONLY: String =
         inert("proxy-ssl-location-only", "false", "proxy-ssl annotations always apply to their own paths alone.");
     SSL_REJECT_HANDSHAKE: bool =
@@ -67,13 +65,18 @@ pub(super) fn tls(source: &mut Source<'_>) -> TlsSettings {
     }
 }
 
+/// Whether OCSP responses are stapled.
+pub(super) fn ocsp(source: &Source<'_>) -> bool {
+    source.get(&ENABLE_OCSP)
+}
+
 /// OpenSSL names of the TLS 1.2 suites; an empty value means all suites.
 fn ciphers(source: &mut Source<'_>) -> Vec<String> {
     if source.blank(&SSL_CIPHERS) {
         return Vec::new();
     }
     let list = Ciphers::parse(source.text(&SSL_CIPHERS));
-    let is_default = source.text(&SSL_CIPHERS) == CIPHERS;
+    let is_default = source.text(&SSL_CIPHERS) == DEFAULT_CIPHERS;
     if let Some(problem) = list.problem().filter(|_| !is_default) {
         source.warn(&SSL_CIPHERS, &problem);
     }

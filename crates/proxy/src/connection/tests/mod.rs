@@ -262,6 +262,7 @@ pub(crate) fn config() -> Config {
         workers: 1,
         loopback_upstreams: true,
         max_connections: 100,
+        completes_chains: false,
         access_log: AccessLog::File("/dev/null".into()),
         labels: MetricLabels::default(),
         metrics_per_host: true,
@@ -285,6 +286,7 @@ pub(crate) fn certificate(name: &str) -> Arc<Certificate> {
         not_after: 0,
         fingerprint: name.into(),
         issue: Arc::default(),
+        slot: headgate_table::Slot::default(),
     })
 }
 

@@ -15,6 +15,7 @@ use headgate_table::AccessLogSettings;
 
 use self::clock::Clock;
 use self::skip::SkipList;
+pub(super) use self::syslog::Severity;
 pub(crate) use self::values::expand;
 pub(super) use self::writer::Writer;
 use super::observation::Observation;

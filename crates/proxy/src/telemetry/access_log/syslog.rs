@@ -9,13 +9,31 @@ use jiff::Timestamp;
 
 use crate::values::HOSTNAME;
 
-/// Facility local7, severity info.
-const PRIORITY: u16 = 190;
+/// Facility local7, severity emergency.
+const FACILITY: u8 = 184;
 /// Longest datagram, bytes.
 const LONGEST: usize = 60 << 10;
 /// How long an address is used before the name is resolved again, and the pause after a failure.
 const RESOLVE_INTERVAL: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Severity of a line (RFC 3164 section 4.1.1).
+#[derive(Clone, Copy, Debug)]
+pub(in crate::telemetry) struct Severity(u8);
+
+impl Severity {
+    pub(in crate::telemetry) const INFO: Self = Self(6);
+
+    /// That of nginx's level of the same name.
+    pub(in crate::telemetry) fn of(level: tracing::Level) -> Self {
+        Self(match level {
+            tracing::Level::ERROR => 3,
+            tracing::Level::WARN => 4,
+            tracing::Level::INFO => 6,
+            tracing::Level::DEBUG | tracing::Level::TRACE => 7,
+        })
+    }
+}
 
 /// A syslog server.
 pub(super) struct Syslog {
@@ -39,7 +57,12 @@ impl Syslog {
     }
 
     /// Sends every line of `block`, and returns how many could not be sent. Never waits for the network, but for the name.
-    pub(super) fn write(&mut self, block: &[u8]) -> Result<(), (u64, io::Error)> {
+    pub(super) fn write(
+        &mut self,
+        block: &[u8],
+        severity: Severity,
+    ) -> Result<(), (u64, io::Error)> {
+        let priority = FACILITY | severity.0;
         let lines = block
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty());
@@ -54,7 +77,7 @@ impl Syslog {
         for line in lines {
             self.datagram.clear();
             // Writing to a vector cannot fail.
-            let _ = write!(self.datagram, "<{PRIORITY}>{time} {} nginx: ", *HOSTNAME);
+            let _ = write!(self.datagram, "<{priority}>{time} {} nginx: ", *HOSTNAME);
             self.datagram.extend_from_slice(line);
             self.datagram.truncate(LONGEST);
             if let Err(error) = socket.send(&self.datagram) {
@@ -118,7 +141,7 @@ mod tests {
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
         let mut syslog = Syslog::new("127.0.0.1".into(), server.local_addr().unwrap().port());
-        syslog.write(b"one\ntwo\n").unwrap();
+        syslog.write(b"one\ntwo\n", Severity::INFO).unwrap();
         for expected in ["one", "two"] {
             let mut buffer = [0; 1024];
             let length = server.recv(&mut buffer).unwrap();
@@ -131,9 +154,9 @@ mod tests {
     #[test]
     fn lines_that_cannot_be_sent_are_counted() {
         let mut syslog = Syslog::new("".into(), 514);
-        let (failed, _) = syslog.write(b"one\ntwo\n").unwrap_err();
+        let (failed, _) = syslog.write(b"one\ntwo\n", Severity::INFO).unwrap_err();
         assert_eq!(failed, 2);
-        let (failed, _) = syslog.write(b"three\n").unwrap_err();
+        let (failed, _) = syslog.write(b"three\n", Severity::INFO).unwrap_err();
         assert_eq!(failed, 1);
     }
 }

@@ -1,4 +1,4 @@
-//! The thread that writes the access log, and its queue.
+//! The thread that writes a log, and its queue.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-use super::syslog::Syslog;
+use super::syslog::{Severity, Syslog};
 use crate::config::AccessLog;
 
 /// Capacity of the queue, blocks: about 5 MiB.
@@ -36,8 +36,8 @@ struct State {
 }
 
 enum Message {
-    /// Lines and their number.
-    Block(Vec<u8>, u64),
+    /// Lines, their number and their severity.
+    Block(Vec<u8>, u64, Severity),
     /// Replies when everything before is written.
     Sync(SyncSender<()>),
     /// The state has changed.
@@ -73,7 +73,13 @@ impl Writer {
 
     /// Queues a block of `lines` lines, or drops it if the queue is full.
     pub(super) fn send(&self, block: Vec<u8>, lines: u64) {
-        if self.queue.try_send(Message::Block(block, lines)).is_err() {
+        self.send_as(block, lines, Severity::INFO);
+    }
+
+    /// As [`Writer::send`], for lines of this severity.
+    pub(in crate::telemetry) fn send_as(&self, block: Vec<u8>, lines: u64, severity: Severity) {
+        let message = Message::Block(block, lines, severity);
+        if self.queue.try_send(message).is_err() {
             self.state.dropped.fetch_add(lines, Ordering::Relaxed);
         }
     }
@@ -148,8 +154,8 @@ impl Output {
             self.destination.reopen();
         }
         match message {
-            Message::Block(block, lines) => {
-                let written = self.destination.write(&block, lines);
+            Message::Block(block, lines, severity) => {
+                let written = self.destination.write((&block, lines), severity);
                 let written = written.map_err(|(failed, error)| {
                     state.dropped.fetch_add(failed, Ordering::Relaxed);
                     error
@@ -168,9 +174,11 @@ impl Output {
     fn report(&mut self, written: &io::Result<()>) {
         match written {
             Err(error) if !self.failing => {
-                tracing::error!(%error, "cannot write access log")
+                tracing::error!(destination = ?self.configured, %error, "cannot write log")
             }
-            Ok(()) if self.failing => tracing::info!("access log is written again"),
+            Ok(()) if self.failing => {
+                tracing::info!(destination = ?self.configured, "log is written again")
+            }
             _ => {}
         }
         self.failing = written.is_err();
@@ -194,9 +202,13 @@ impl Destination {
     ///
     /// # Errors
     /// How many of them could not be written.
-    fn write(&mut self, block: &[u8], lines: u64) -> Result<(), (u64, io::Error)> {
+    fn write(
+        &mut self,
+        (block, lines): (&[u8], u64),
+        severity: Severity,
+    ) -> Result<(), (u64, io::Error)> {
         match self {
-            Self::Syslog(syslog) => syslog.write(block),
+            Self::Syslog(syslog) => syslog.write(block, severity),
             _ => self.append(block).map_err(|error| (lines, error)),
         }
     }

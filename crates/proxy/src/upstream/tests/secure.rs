@@ -152,6 +152,7 @@ fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> Upstream
         name: name.map(Into::into),
         tls12: true,
         tls13: true,
+        ciphers: Arc::default(),
         slot: Slot::default(),
     }
 }
