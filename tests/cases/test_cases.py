@@ -112,7 +112,7 @@ class Run:
 
     def backend(self, name, kind="echo"):
         certificate = None
-        if kind == "tls-echo":
+        if kind.startswith("tls-"):
             certificate = self.certificates.leaf("backend", ["backend.local", "localhost", "127.0.0.1"])
         return self.backends.start(name, kind, certificate)
 

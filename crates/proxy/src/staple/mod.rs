@@ -43,6 +43,33 @@ struct Stapled {
     until: u64,
 }
 
+impl Additions {
+    /// Sets the complete chain, also of what is stapled.
+    fn complete(&self, key: CertifiedKey) {
+        let key = Arc::new(key);
+        self.completed.store(Some(key.clone()));
+        if let Some(stapled) = self.stapled.load_full() {
+            let mut key = CertifiedKey::clone(&key);
+            key.ocsp.clone_from(&stapled.key.ocsp);
+            self.stapled.store(Some(Arc::new(Stapled {
+                key: Arc::new(key),
+                until: stapled.until,
+            })));
+        }
+    }
+
+    /// Sets the response for `own`, the key as it is in the table.
+    fn staple(&self, own: &CertifiedKey, response: ocsp::Response) {
+        let completed = self.completed.load();
+        let mut key = CertifiedKey::clone(completed.as_deref().unwrap_or(own));
+        key.ocsp = Some(response.der);
+        self.stapled.store(Some(Arc::new(Stapled {
+            key: Arc::new(key),
+            until: response.until,
+        })));
+    }
+}
+
 /// The chain and key for a handshake with `certificate`, with an OCSP response if `staples` and there is a current one.
 pub(crate) fn serving_key(certificate: &Certificate, staples: bool) -> Arc<CertifiedKey> {
     let Some(additions) = certificate.slot.get::<Additions>() else {
@@ -142,12 +169,19 @@ impl Jobs {
         };
         let (completes, staples) = (self.completes, self.staples);
         let task = tokio::task::spawn_local(async move {
-            if completes {
-                job.complete().await;
-            }
-            if staples {
-                job.staple().await;
-            }
+            // The first response needs the issuer; but a chain that cannot be completed does not prevent stapling for ever.
+            let is_complete = !completes || job.complete().await;
+            let complete = async {
+                if !is_complete {
+                    job.complete_later().await;
+                }
+            };
+            let staple = async {
+                if staples {
+                    job.staple(completes).await;
+                }
+            };
+            tokio::join!(complete, staple);
         });
         (certificate.clone(), task.abort_handle())
     }
@@ -166,65 +200,68 @@ struct Job {
 }
 
 impl Job {
-    /// Fetches missing intermediates once, with retries.
-    async fn complete(&self) {
+    /// Fetches missing intermediates. Returns whether the chain needs no further attempt.
+    async fn complete(&self) -> bool {
         let Some(additions) = self.additions() else {
-            return;
+            return true;
         };
         if additions.completed.load().is_some() {
-            return;
+            return true;
         }
-        let chain = &self.certificate.key.cert;
+        let permit = self.permits.acquire().await;
+        let own = &self.certificate.key;
+        let completed = chain::complete(&own.cert, &self.issuers, &self.fetcher).await;
+        drop(permit);
+        let certificate = &self.certificate.source;
+        match completed {
+            Ok(None) => true,
+            Ok(Some(chain)) => {
+                additions.complete(CertifiedKey::new(chain, own.key.clone()));
+                tracing::info!(%certificate, "certificate chain completed");
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%certificate, %error, "cannot complete certificate chain: it is sent as it is");
+                false
+            }
+        }
+    }
+
+    /// Tries again until the chain is complete.
+    async fn complete_later(&self) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let permit = self.permits.acquire().await;
-            let completed = chain::complete(chain, &self.issuers, &self.fetcher).await;
-            drop(permit);
-            match completed {
-                Ok(None) => return,
-                Ok(Some(chain)) => {
-                    let key = CertifiedKey::new(chain, self.certificate.key.key.clone());
-                    additions.completed.store(Some(Arc::new(key)));
-                    tracing::info!(certificate = %self.certificate.source, "certificate chain completed");
-                    return;
-                }
-                Err(error) => {
-                    let certificate = &self.certificate.source;
-                    tracing::warn!(%certificate, %error, "cannot complete certificate chain: it is sent as it is");
-                }
-            }
             tokio::time::sleep(pause).await;
+            if self.complete().await {
+                return;
+            }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// Fetches OCSP responses, each before the former one expires.
-    async fn staple(&self) {
+    /// Fetches OCSP responses, each before the former one expires. The issuer may still come if the chain is `completing`.
+    async fn staple(&self, completing: bool) {
         let Some(additions) = self.additions() else {
             return;
         };
-        let key = additions.completed.load_full();
-        let key = key.unwrap_or_else(|| self.certificate.key.clone());
-        let query = match ocsp::Query::new(&key.cert) {
-            Ok(Some(query)) => query,
-            Ok(None) => return, // the authority has no responder
-            Err(error) => return self.warn(&error),
-        };
         let mut pause = FIRST_PAUSE;
         loop {
-            let permit = self.permits.acquire().await;
-            let response = query.fetch(&self.fetcher).await;
-            drop(permit);
+            let key = additions.completed.load_full();
+            let key = key.unwrap_or_else(|| self.certificate.key.clone());
+            let response = match ocsp::Query::new(&key.cert) {
+                Ok(None) => return, // the authority has no responder
+                Err(error) if !completing => return self.warn(&error),
+                Err(error) => Err(error),
+                Ok(Some(query)) => {
+                    let _permit = self.permits.acquire().await;
+                    query.fetch(&self.fetcher).await
+                }
+            };
             let wait = match response {
                 Ok(response) => {
                     pause = FIRST_PAUSE;
                     let wait = response.renewal(UnixTime::now());
-                    let mut key = CertifiedKey::clone(&key);
-                    key.ocsp = Some(response.der);
-                    additions.stapled.store(Some(Arc::new(Stapled {
-                        key: Arc::new(key),
-                        until: response.until,
-                    })));
+                    additions.staple(&self.certificate.key, response);
                     wait
                 }
                 Err(error) => {
