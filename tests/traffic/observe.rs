@@ -214,7 +214,9 @@ fn error_lines_have_the_reason() {
     let service = format!("http://{}/", closed_port());
     let answers = Scripted::responding("HTTP/1.1 404 X\r\nContent-Length: 0\r\n\r\n");
     let lost = format!("http://{}/", answers.address());
-    let hosts: [(&str, &[(&str, &str)], u16, &str); 6] = [
+    /// Host, annotations, status and reason.
+    type Refusal<'a> = (&'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+    let hosts: [Refusal<'_>; 6] = [
         (
             "list",
             &[("denylist-source-range", "127.0.0.0/8")],

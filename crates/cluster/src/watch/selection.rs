@@ -242,7 +242,7 @@ mod tests {
         );
         let options = WatchOptions {
             compile: Options {
-                namespaces: Namespaces::Selected("team=web".parse().unwrap()),
+                namespaces: Namespaces::Selected("team=web".parse().expect("a selector")),
                 ..Options::default()
             },
             ..WatchOptions::default()

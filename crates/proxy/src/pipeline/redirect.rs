@@ -186,18 +186,6 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_as_sent_without_port() {
-        for (host, expected) in [
-            ("A.test", "A.test"),
-            ("a.test.:80", "a.test."),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-        ] {
-            assert_eq!(without_port(host), expected);
-        }
-    }
-
-    #[test]
     fn slashes_are_added_before_the_query() {
         let redirect = |sample: Sample| show(add_slash(&sample.context()));
         assert_eq!(

@@ -305,7 +305,7 @@ impl Reader<'_> {
         let least = number(least)?;
         let most = match most {
             None => Some(least),
-            Some(most) if most.is_empty() => None,
+            Some([]) => None,
             Some(most) => Some(number(most)?),
         };
         if most.is_some_and(|most| most < least) {

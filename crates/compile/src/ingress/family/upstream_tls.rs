@@ -166,7 +166,9 @@ fn authorities(secret: &Secret) -> Result<Arc<[CertificateDer<'static>]>, String
 
 /// The suites of the list; what the library lacks is reported.
 fn ciphers(reader: &mut Reader) -> Vec<String> {
-    let Some(list) = reader.text(&PROXY_SSL_CIPHERS).map(Ciphers::parse) else {
+    let text = reader.text(&PROXY_SSL_CIPHERS);
+    let text = text.filter(|text| *text != PROXY_SSL_CIPHERS.entry().default);
+    let Some(list) = text.map(Ciphers::parse) else {
         return Vec::new();
     };
     if let Some(problem) = list.problem() {

@@ -52,7 +52,7 @@ keys! { Setting {
             "Path of the log of the data plane's messages; the default means stderr. Messages of the control plane are always on stderr.");
     ERROR_LOG_LEVEL: &'static str =
         setting("error-log-level", types::words(&["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]), "notice",
-            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. Not set: as the flag -v says; crit and above count as error.");
+            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. notice, the default: as the flag -v says; crit and above count as error.");
     ENABLE_SYSLOG: bool =
         setting("enable-syslog", types::BOOL, "false", "Sends the access log and the messages of the data plane to syslog-host, instead of access-log-path and error-log-path.");
     SYSLOG_HOST: String = setting("syslog-host", types::RAW, "", "Host of syslog; UDP.");
@@ -98,7 +98,7 @@ pub struct AccessLog {
 pub struct ErrorLog {
     /// Where it is written (`error-log-path`); default stderr.
     pub target: LogTarget,
-    /// Least severe messages; `None` (default): as the flags of the program say.
+    /// Least severe messages; `None` (`notice`, the default): as the flags of the program say.
     pub level: Option<LogLevel>,
 }
 
@@ -107,7 +107,7 @@ pub struct ErrorLog {
 pub enum LogLevel {
     /// `debug`
     Debug,
-    /// `info` and `notice`
+    /// `info`
     Info,
     /// `warn`
     Warn,
@@ -174,12 +174,14 @@ impl AccessLog {
                 path => LogTarget::from_path(path),
             },
         };
-        let level = source.explicit(&ERROR_LOG_LEVEL).map(|level| match level {
-            "debug" => LogLevel::Debug,
-            "info" | "notice" => LogLevel::Info,
-            "warn" => LogLevel::Warn,
-            _ => LogLevel::Error,
-        });
+        let level: &'static str = source.get(&ERROR_LOG_LEVEL);
+        let level = match level {
+            "notice" => None,
+            "debug" => Some(LogLevel::Debug),
+            "info" => Some(LogLevel::Info),
+            "warn" => Some(LogLevel::Warn),
+            _ => Some(LogLevel::Error),
+        };
         ErrorLog { target, level }
     }
 }

@@ -75,11 +75,6 @@ impl<'a> Source<'a> {
         self.reader.or_default(key)
     }
 
-    /// The value, if it is set and valid.
-    pub(super) fn explicit<T: FromValue>(&self, key: &Key<T, Setting>) -> Option<T> {
-        self.reader.get(key)
-    }
-
     /// A text, borrowed.
     pub(super) fn text(&self, key: &Key<String, Setting>) -> &str {
         self.reader.text(key).unwrap_or_else(|| key.row().default)

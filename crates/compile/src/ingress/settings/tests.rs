@@ -10,7 +10,7 @@ use std::sync::Arc;
 use headgate_table as table;
 use http::StatusCode;
 
-use super::{LogTarget, Settings, all, find, settings_markdown};
+use super::{LogLevel, LogTarget, Settings, all, find, settings_markdown};
 use crate::Severity;
 use crate::ingress::annotations::Risk;
 use crate::ingress::policy;
@@ -252,6 +252,27 @@ fn values_are_taken() {
     assert_eq!(settings.access_log.target, LogTarget::Stderr);
     assert!(!settings.data_plane.access_log.enabled);
     assert_eq!(settings.data_plane.drain.as_secs(), 10);
+}
+
+#[test]
+fn the_error_log_follows_the_settings() {
+    let log = |pairs: &[(&str, &str)]| parse(pairs).0.error_log;
+    let default = log(&[]);
+    assert_eq!((default.target, default.level), (LogTarget::Stderr, None));
+    let file = log(&[("error-log-path", "/logs/e"), ("error-log-level", "crit")]);
+    assert_eq!(file.target, LogTarget::File("/logs/e".into()));
+    assert_eq!(file.level, Some(LogLevel::Error));
+    let syslog = [("enable-syslog", "true"), ("syslog-host", "logs.example")];
+    assert!(matches!(log(&syslog).target, LogTarget::Syslog(_)));
+    let broken = [("enable-syslog", "true"), ("error-log-path", "/logs/e")];
+    assert_eq!(log(&broken).target, LogTarget::File("/logs/e".into()));
+    let (settings, problems) = parse(&[("skip-access-log-urls", "/a,~(")]);
+    assert_eq!(*settings.data_plane.access_log.skip, ["/a".to_owned()]);
+    assert!(
+        problems
+            .iter()
+            .any(|problem| problem.message.contains("matches nothing"))
+    );
 }
 
 #[test]
