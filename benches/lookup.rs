@@ -17,6 +17,7 @@ fn find(table: &RoutingTable, host: &str, path: &[u8]) -> usize {
     match &hosts.expect("a listener for http").find(host).behaviour {
         HostBehaviour::Routes { paths, .. } => match paths.find(path, |_| false) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.len(),
+            PathMatch::Undecided => 0,
         },
         HostBehaviour::Redirect { to } => to.len(),
     }

@@ -148,12 +148,26 @@ fn a_persistent_session_moves_only_when_its_endpoint_is_removed() {
 }
 
 #[test]
-fn an_unknown_session_cookie_starts_a_new_session() {
+fn an_unknown_session_cookie_starts_a_new_session_only_in_persistent_mode() {
     let echoes = echoes();
-    let program = scenario(&echoes, &[("affinity", "cookie")]).start(BINARY);
-    for value in ["nonsense", "", "a|b", "x|00000000000000000000000000000000"] {
-        let request = Request::get("/app").field("Cookie", &format!("INGRESSCOOKIE={value}"));
-        let response = request.send(program.http()).is(200);
+    for (mode, starts) in [("persistent", true), ("balanced", false)] {
+        let annotations = [("affinity", "cookie"), ("affinity-mode", mode)];
+        let program = scenario(&echoes, &annotations).start(BINARY);
+        for value in ["nonsense", "a|b", "x|00000000000000000000000000000000"] {
+            let request = Request::get("/app").field("Cookie", &format!("INGRESSCOOKIE={value}"));
+            let response = request.send(program.http()).is(200);
+            assert_eq!(
+                response.field("set-cookie").is_some(),
+                starts,
+                "{response:?}"
+            );
+            if !starts {
+                let name = response.echo().name().to_owned();
+                assert_eq!(request.send(program.http()).echo().name(), name, "{value}");
+            }
+        }
+        let empty = Request::get("/app").field("Cookie", "INGRESSCOOKIE=");
+        let response = empty.send(program.http()).is(200);
         assert!(response.field("set-cookie").is_some(), "{response:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use crate::{Pattern, PatternKind};
+use crate::Pattern;
 
 /// Which requests get a 403 response before a route is looked up (behaviour.md 5.1). Default: none.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,7 +55,8 @@ impl BlockedTexts {
             && self
                 .patterns
                 .iter()
-                .any(|(_, pattern)| matches(pattern, text))
+                // Without a decision, the text is not let through.
+                .any(|(_, pattern)| pattern.decide(text).unwrap_or(true))
     }
 
     /// The whole texts in lower case, sorted, and the entries of expressions.
@@ -63,14 +64,6 @@ impl BlockedTexts {
         let exact = self.exact.iter().map(|text| String::from_utf8_lossy(text));
         let patterns = self.patterns.iter();
         exact.chain(patterns.map(|(entry, _)| entry.as_str().into()))
-    }
-}
-
-/// The backtracking engine matches only UTF-8, and other bytes must not be a way around it.
-fn matches(pattern: &Pattern, text: &[u8]) -> bool {
-    match pattern.kind() {
-        PatternKind::Linear => pattern.is_match(text),
-        PatternKind::Backtracking => pattern.is_match(String::from_utf8_lossy(text).as_bytes()),
     }
 }
 
@@ -115,5 +108,15 @@ mod tests {
         let mut blocked = BlockedTexts::default();
         blocked.add_pattern("~bot(?!tle)", Pattern::new("bot(?!tle)").unwrap());
         assert!(blocked.contains(b"bot\xff") && !blocked.contains(b"bottle\xff"));
+    }
+
+    #[test]
+    fn a_text_that_an_expression_cannot_decide_is_blocked() {
+        let mut blocked = BlockedTexts::default();
+        let runaway = Pattern::new("^(?=a)(a|aa)+$(?!x)").unwrap();
+        let text = [[b'a'; 200].as_slice(), b"b"].concat();
+        assert_eq!(runaway.decide(&text), None);
+        blocked.add_pattern("~runaway", runaway);
+        assert!(blocked.contains(&text));
     }
 }

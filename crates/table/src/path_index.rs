@@ -71,6 +71,8 @@ pub enum PathMatch<'t> {
     Route(&'t Arc<Route>),
     /// The path of the route has a final slash, which the request path lacks: redirect to the path with a slash.
     AddSlash(&'t Arc<Route>),
+    /// The step limit of an expression ended the search. No route may serve the path: the one that should may protect it.
+    Undecided,
 }
 
 impl From<Arc<Route>> for Candidate {
@@ -141,10 +143,15 @@ impl PathIndex {
                     .unwrap_or(PathMatch::Route(&self.root))
             }
             Matcher::Regex(entries) => {
-                let found = entries.iter().find_map(|(pattern, routes)| {
-                    pattern.is_match(path).then(|| routes.first(&holds))?
-                });
-                PathMatch::Route(found.unwrap_or(&self.root))
+                let found =
+                    entries
+                        .iter()
+                        .find_map(|(pattern, routes)| match pattern.decide(path) {
+                            Some(true) => routes.first(&holds).map(PathMatch::Route),
+                            Some(false) => None,
+                            None => Some(PathMatch::Undecided),
+                        });
+                found.unwrap_or(PathMatch::Route(&self.root))
             }
         }
     }
@@ -346,6 +353,7 @@ mod tests {
         match index.find(path.as_bytes(), |_| false) {
             PathMatch::Route(route) => format!("{:?} {}", route.kind, route.path),
             PathMatch::AddSlash(route) => format!("slash {}", route.path),
+            PathMatch::Undecided => "undecided".to_owned(),
         }
     }
 
@@ -431,6 +439,7 @@ mod tests {
                 PathMatch::Route(route) | PathMatch::AddSlash(route) => {
                     format!("{} {}", route.path, route.origin.port)
                 }
+                PathMatch::Undecided => "undecided".to_owned(),
             }
         };
         assert_eq!(find(&Method::GET, "/a/b/c"), "/a/b GET");
@@ -455,9 +464,29 @@ mod tests {
         );
         let find = |path: &str| match index.find(path.as_bytes(), |_| false) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.to_string(),
+            PathMatch::Undecided => "undecided".to_owned(),
         };
         assert_eq!(find("/FOO/bar"), "/foo/ba[rz]");
         assert_eq!(find("/foo/x"), "/foo/.*");
         assert_eq!(find("/x"), "/");
+    }
+
+    #[test]
+    fn a_path_that_an_expression_cannot_decide_has_no_route() {
+        let route = |path: &str| route(PathKind::Prefix, path);
+        let entry = |path: &str, expression: &str| {
+            let pattern = Pattern::new(expression).unwrap_or_else(|e| panic!("{e}"));
+            (Arc::from(path), Arc::new(pattern), route(path).into())
+        };
+        let guarded = entry("/(?=a)guarded", "^/(?=a)(a|aa)+$(?!x)");
+        let index = PathIndex::regex(route("/"), vec![guarded, entry("/open", "^/")]);
+        let path = [b"/".as_slice(), &[b'a'; 200], b"b"].concat();
+        let found = index.find(&path, |_| false);
+        assert!(matches!(found, PathMatch::Undecided), "{found:?}");
+        let found = index.find(b"/b", |_| false);
+        assert!(
+            matches!(found, PathMatch::Route(route) if *route.path == *"/open"),
+            "{found:?}"
+        );
     }
 }

@@ -103,11 +103,16 @@ impl Pattern {
         })
     }
 
-    /// Whether the expression matches anywhere in `text`.
+    /// Whether the expression matches anywhere in `text`; false where the step limit ends the search.
     pub fn is_match(&self, text: &[u8]) -> bool {
+        self.decide(text).unwrap_or(false)
+    }
+
+    /// The same, but `None` where the step limit ends the search: for what protects.
+    pub fn decide(&self, text: &[u8]) -> Option<bool> {
         match &self.engine {
-            Engine::Linear(regex) => regex.is_match(text),
-            Engine::Backtracking(regex) => regex.is_match(text).unwrap_or(false),
+            Engine::Linear(regex) => Some(regex.is_match(text)),
+            Engine::Backtracking(regex) => regex.is_match(text).ok(),
         }
     }
 

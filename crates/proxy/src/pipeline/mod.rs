@@ -100,7 +100,8 @@ impl<'r, 't> Arrived<'r, 't> {
         let paths = paths_of(exchange, host, &self.parsed, headers); // 1 to 5
         let paths = paths
             .inspect_err(|_| error_page::keep_for_host(exchange, host, &self.parsed, headers))?;
-        let (route, lacks_slash) = find_route(paths, self.parsed.path, &self.head); // 6
+        let found = find_route(paths, self.parsed.path, &self.head);
+        let (route, lacks_slash) = exchange.because("expression-limit", found)?; // 6
         built_in::respond(exchange, host, route, self.parsed.path)?;
         let mut head = self.head;
         exchange.note_route(route, &self.parsed, &head.headers);
@@ -331,10 +332,16 @@ fn paths_of<'t>(
 }
 
 /// The route of a request, and whether its path lacks a final slash.
-fn find_route<'t>(paths: &'t PathIndex, path: &[u8], head: &Parts) -> (&'t Arc<Route>, bool) {
+fn find_route<'t>(
+    paths: &'t PathIndex,
+    path: &[u8],
+    head: &Parts,
+) -> Result<(&'t Arc<Route>, bool), LocalResponse> {
     match paths.find(path, |conditions| conditions.hold(&ConditionView(head))) {
-        PathMatch::Route(route) => (route, false),
-        PathMatch::AddSlash(route) => (route, true),
+        PathMatch::Route(route) => Ok((route, false)),
+        PathMatch::AddSlash(route) => Ok((route, true)),
+        // As nginx responds when PCRE gives up.
+        PathMatch::Undecided => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 

@@ -11,7 +11,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use headgate_table::{Certificate, RoutingTable, VirtualHosts};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::UnixTime;
@@ -20,6 +19,7 @@ use tokio::task::AbortHandle;
 
 use self::chain::Issuers;
 use self::fetch::Fetcher;
+use crate::tls::Additions;
 use crate::worker::Worker;
 
 /// Requests in flight.
@@ -27,62 +27,6 @@ const IN_FLIGHT: usize = 4;
 /// Pause after the first failure; it doubles up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
-
-/// The run-time state of a certificate, in its slot.
-#[derive(Default)]
-struct Additions {
-    /// With its missing intermediates.
-    completed: ArcSwapOption<CertifiedKey>,
-    stapled: ArcSwapOption<Stapled>,
-}
-
-/// A certificate with an OCSP response.
-struct Stapled {
-    key: Arc<CertifiedKey>,
-    /// Seconds since the epoch after which the response must not be sent.
-    until: u64,
-}
-
-impl Additions {
-    /// Sets the complete chain, also of what is stapled.
-    fn complete(&self, key: CertifiedKey) {
-        let key = Arc::new(key);
-        self.completed.store(Some(key.clone()));
-        if let Some(stapled) = self.stapled.load_full() {
-            let mut key = CertifiedKey::clone(&key);
-            key.ocsp.clone_from(&stapled.key.ocsp);
-            self.stapled.store(Some(Arc::new(Stapled {
-                key: Arc::new(key),
-                until: stapled.until,
-            })));
-        }
-    }
-
-    /// Sets the response for `own`, the key as it is in the table.
-    fn staple(&self, own: &CertifiedKey, response: ocsp::Response) {
-        let completed = self.completed.load();
-        let mut key = CertifiedKey::clone(completed.as_deref().unwrap_or(own));
-        key.ocsp = Some(response.der);
-        self.stapled.store(Some(Arc::new(Stapled {
-            key: Arc::new(key),
-            until: response.until,
-        })));
-    }
-}
-
-/// The chain and key for a handshake with `certificate`, with an OCSP response if `staples` and there is a current one.
-pub(crate) fn serving_key(certificate: &Certificate, staples: bool) -> Arc<CertifiedKey> {
-    let Some(additions) = certificate.slot.get::<Additions>() else {
-        return certificate.key.clone();
-    };
-    let stapled = additions.stapled.load();
-    let stapled = stapled.as_ref().filter(|_| staples);
-    if let Some(stapled) = stapled.filter(|stapled| UnixTime::now().as_secs() < stapled.until) {
-        return stapled.key.clone();
-    }
-    let completed = additions.completed.load_full();
-    completed.unwrap_or_else(|| certificate.key.clone())
-}
 
 /// Follows the tables of `worker` for ever. Chains are completed if `completes`, and responses stapled while settings say so.
 pub(crate) async fn run(worker: Rc<Worker>, completes: bool) {
@@ -155,7 +99,7 @@ impl Jobs {
         for (certificate, task) in std::mem::take(&mut self.running).into_values() {
             task.abort();
             if let Some(additions) = certificate.slot.get::<Additions>() {
-                additions.stapled.store(None);
+                additions.remove_staple();
             }
         }
     }
@@ -205,7 +149,7 @@ impl Job {
         let Some(additions) = self.additions() else {
             return true;
         };
-        if additions.completed.load().is_some() {
+        if additions.completed().is_some() {
             return true;
         }
         let permit = self.permits.acquire().await;
@@ -246,7 +190,7 @@ impl Job {
         };
         let mut pause = FIRST_PAUSE;
         loop {
-            let key = additions.completed.load_full();
+            let key = additions.completed();
             let key = key.unwrap_or_else(|| self.certificate.key.clone());
             let response = match ocsp::Query::new(&key.cert) {
                 Ok(None) => return, // the authority has no responder
@@ -261,7 +205,7 @@ impl Job {
                 Ok(response) => {
                     pause = FIRST_PAUSE;
                     let wait = response.renewal(UnixTime::now());
-                    additions.staple(&self.certificate.key, response);
+                    additions.staple(&self.certificate.key, response.der, response.until);
                     wait
                 }
                 Err(error) => {

@@ -1,5 +1,6 @@
 //! TLS towards clients. TLS towards endpoints is in `upstream`.
 
+mod additions;
 mod ciphers;
 mod clients;
 mod facts;
@@ -12,6 +13,7 @@ mod tickets;
 mod values;
 mod verify;
 
+pub(crate) use self::additions::Additions;
 pub(crate) use self::ciphers::provider;
 pub(crate) use self::facts::TlsFacts;
 pub(crate) use clients::{ClientCertificate, algorithms};

@@ -10,10 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::LazyConfigAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::additions::serving_key;
 use super::clients::ClientIdentity;
 use super::facts::{Offered, TlsFacts};
 use super::{ciphers, sessions};
-use crate::staple::serving_key;
 
 /// A fatal `unrecognized_name` alert (RFC 6066 section 3) as a plaintext TLS 1.2 record.
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
