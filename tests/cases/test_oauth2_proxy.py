@@ -256,7 +256,15 @@ def test_decisions_of_an_api_are_cached_by_session(site):
     site.stop_oauth2_proxy()
     assert user_of_api(site) == "alice"
     statuses = [site.get_with(other, "/api/orders?q=1").status for other in ({}, {SESSION: "good"})]
-    assert statuses == [401, 500], "that without a session is cached too, that of another one cannot be asked for"
+    assert statuses == [500, 500], "without a session the cache key is empty, so nothing is cached"
+
+
+def test_a_session_in_several_cookies_does_not_count_for_others(site):
+    """The cookie that is the cache key is then absent, as it is for a client without a session."""
+    site.provider.access_token_size = 3000
+    site.sign_in()
+    assert site.get("/api/x").status == 200
+    assert site.get_with({}, "/api/x").status == 401
 
 
 def test_sign_out_ends_the_session(site):

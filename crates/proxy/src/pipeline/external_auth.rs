@@ -166,10 +166,15 @@ struct Subrequest<'s, 't> {
 }
 
 impl Subrequest<'_, '_> {
-    /// A kept response, or that of a request which all that have the same key share.
+    /// A kept response, or that of a request which all that have the same key share. An empty key, such as that of an absent
+    /// cookie, says nothing about the client: nothing is kept or shared under it.
     async fn cached(&self, rules: &AuthCache) -> Result<Arc<Verdict>, Box<Fault>> {
         let cache = &self.exchange.downstream.worker.shared.auth_cache;
-        let key = self.key(rules);
+        let text = self.context.expand(&rules.key, None);
+        if text.is_empty() {
+            return Ok(Arc::new(self.send().await?.0));
+        }
+        let key = self.key(&text);
         let now = self.exchange.record.start;
         let pending: Pending<'_> = match cache.lookup(key, now) {
             Lookup::Known(verdict) => return Ok(verdict),
@@ -195,9 +200,8 @@ impl Subrequest<'_, '_> {
     }
 
     /// Responses are kept apart for each host, path and service.
-    fn key(&self, rules: &AuthCache) -> Key {
+    fn key(&self, text: &[u8]) -> Key {
         let Context { host, route, .. } = self.context;
-        let text = self.context.expand(&rules.key, None);
         let kind: &[u8] = match route.kind {
             headgate_table::PathKind::Exact => b"exact",
             headgate_table::PathKind::Prefix => b"prefix",
@@ -211,7 +215,7 @@ impl Subrequest<'_, '_> {
             origin.name.as_bytes(),
             self.service.target.key().as_str().as_bytes(),
             self.service.path.source().as_bytes(),
-            &text,
+            text,
         ])
     }
 

@@ -46,6 +46,8 @@ pub(super) struct Forwarded<'t> {
     pub(super) forwarding: &'t Forwarding,
     /// What a replaced `Location` begins with; `None` if none is replaced.
     pub(super) origin: Option<String>,
+    /// The affinity cookie.
+    pub(super) session_cookie: Option<HeaderValue>,
 }
 
 impl Forward<'_> {

@@ -196,15 +196,12 @@ impl<'t> Admitted<'_, 't> {
         let replaces = context.route.policy.forwarding.location.is_some();
         let origin = replaces.then(|| redirect::origin(&context)).flatten();
         exchange.note_response(served.response.headers());
-        let mut served = error_page::intercept(
+        let served = error_page::intercept(
             exchange,
             &context,
             chosen.upstream,
             (served, session_cookie.as_ref()),
         )?;
-        if let Some(cookie) = session_cookie {
-            served.response.headers_mut().append(SET_COOKIE, cookie);
-        }
         if let Some(edits) = chosen.edits {
             exchange.edits.add_backend(&edits.response);
         }
@@ -213,6 +210,7 @@ impl<'t> Admitted<'_, 't> {
             settings: exchange.settings(),
             forwarding: &route.policy.forwarding,
             origin,
+            session_cookie,
         })
     }
 }
@@ -227,6 +225,10 @@ impl Forwarded<'_> {
             self.forwarding,
             self.origin.as_deref(),
         );
+        // The proxy's own cookie is not one that the route replaces.
+        if let Some(cookie) = self.session_cookie {
+            served.response.headers_mut().append(SET_COOKIE, cookie);
+        }
         served
     }
 }

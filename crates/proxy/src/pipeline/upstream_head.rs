@@ -192,9 +192,14 @@ fn set(headers: &mut HeaderMap, name: HeaderName, value: Option<HeaderValue>) {
 /// The value of `X-Forwarded-For` if settings keep the received list; otherwise it is the client.
 pub(super) fn full_forwarded_for(context: &Context<'_>) -> Option<HeaderValue> {
     let trust = &context.settings.forwarded;
-    let append = trust.use_forwarded_headers && trust.append;
-    let list = listed(&context.headers, &trust.for_header).filter(|_| append);
-    list.and_then(|list| appended(&list, context))
+    if !(trust.use_forwarded_headers && trust.append) {
+        return None;
+    }
+    // Whichever field names the client (`forwarded-for-header`), this one is continued.
+    match listed(&context.headers, &X_FORWARDED_FOR) {
+        Some(list) => appended(&list, context),
+        None => address(context.parsed.connection.peer.ip().to_canonical()),
+    }
 }
 
 /// The received list with the peer appended.

@@ -66,7 +66,10 @@ impl Canary {
 }
 
 fn header(reader: &mut Reader) -> Option<RuleTest> {
-    let name = reader.parsed(&CANARY_BY_HEADER, parse_header_name)?;
+    // nginx looks for a variable, in which an underscore stands for a hyphen.
+    let name = reader.parsed(&CANARY_BY_HEADER, |name| {
+        parse_header_name(&name.replace('_', "-"))
+    })?;
     let value = reader.get(&CANARY_BY_HEADER_VALUE);
     let pattern = reader.get(&CANARY_BY_HEADER_PATTERN);
     let value = match (value, pattern) {

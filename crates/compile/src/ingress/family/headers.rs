@@ -18,7 +18,7 @@ keys! { Annotation {
     CUSTOM_HEADERS: String =
         annotation("custom-headers", types::chars(Class::Basic),
             "ConfigMap namespace/name of response headers, each allowed by global-allowed-response-headers.")
-            .risk(Risk::Medium).names(ObjectKind::ConfigMap);
+            .risk(Risk::Medium).closes().names(ObjectKind::ConfigMap);
 } }
 
 /// Header fields of requests and responses.

@@ -39,12 +39,23 @@ fn parts(source: &mut Source<'_>) -> GlobalParts {
         method: source.parsed(&security::GLOBAL_AUTH_METHOD, method),
         redirect: source.parsed_or_close(&security::GLOBAL_AUTH_REQUEST_REDIRECT, Template::parse),
         sign_in: source.parsed(&security::GLOBAL_AUTH_SIGNIN, |url| {
+            absolute(url.trim())?;
             sign_in(url.trim(), Some(&parameter))
         }),
         response_fields,
         always_set_cookie: source.get(&security::GLOBAL_AUTH_ALWAYS_SET_COOKIE),
         cache_key: source.parsed_or_close(&security::GLOBAL_AUTH_CACHE_KEY, Template::parse),
         cache_rules: source.parsed_or_close(&security::GLOBAL_AUTH_CACHE_DURATION, cache_rules),
+    }
+}
+
+/// Unlike the annotation, the key must have a scheme and a host.
+fn absolute(url: &str) -> Result<(), String> {
+    let rest = url.split_once("://").map(|(_, rest)| rest);
+    let host = rest.map(|rest| rest.split(['/', '?']).next().unwrap_or_default());
+    match host {
+        None | Some("") => Err(format!("\"{url}\" is not a URL with a scheme and a host")),
+        Some(_) => Ok(()),
     }
 }
 
