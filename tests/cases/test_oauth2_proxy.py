@@ -235,7 +235,7 @@ def test_session_in_two_cookies_is_refreshed_as_a_whole(site):
     assert site.get_with(new, "/").status == 200
 
 
-def test_nobody_passes_while_oauth2_proxy_is_down(site):
+def test_no_request_passes_while_oauth2_proxy_is_down(site):
     site.sign_in()
     assert site.get("/").status == 200
     before = received_by(site, "app-1")

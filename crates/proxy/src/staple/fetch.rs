@@ -42,16 +42,16 @@ impl Fetcher {
         Self { worker }
     }
 
-    /// The document at `url`: by GET, or the response to a `question` of this media type.
+    /// The document at `url`: by GET, or the response to `posted`, a body with its media type.
     ///
     /// # Errors
     /// Why there is none, as a message that names the URL.
     pub(super) async fn fetch(
         &self,
         url: &str,
-        question: Option<(&'static str, Vec<u8>)>,
+        posted: Option<(&'static str, Vec<u8>)>,
     ) -> Result<Bytes, String> {
-        let fetched = tokio::time::timeout(TIMEOUT, self.exchange(url, question)).await;
+        let fetched = tokio::time::timeout(TIMEOUT, self.exchange(url, posted)).await;
         let fetched = fetched.unwrap_or_else(|_| Err("timed out".to_owned()));
         fetched.map_err(|error| format!("{url:.200}: {error}"))
     }
@@ -59,16 +59,16 @@ impl Fetcher {
     async fn exchange(
         &self,
         url: &str,
-        question: Option<(&'static str, Vec<u8>)>,
+        posted: Option<(&'static str, Vec<u8>)>,
     ) -> Result<Bytes, String> {
         let (upstream, host, uri) = destination(url)?;
-        let mut request = Request::builder().method(match question {
+        let mut request = Request::builder().method(match posted {
             Some(_) => Method::POST,
             None => Method::GET,
         });
         request = request.uri(uri).header(HOST, host);
         let mut body = Payload::empty();
-        if let Some((media_type, text)) = question {
+        if let Some((media_type, text)) = posted {
             request = request.header(CONTENT_TYPE, HeaderValue::from_static(media_type));
             body = Payload::bytes(text.into());
         }

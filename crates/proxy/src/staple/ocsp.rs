@@ -1,4 +1,4 @@
-//! The OCSP response of a certificate: the question, and what an answer must be to be stapled (RFC 6960).
+//! The OCSP response of a certificate: the request, and what a response must be to be stapled (RFC 6960).
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use super::chain;
 use super::fetch::Fetcher;
 use crate::tls::{algorithms, in_time};
 
-/// The algorithm of the hashes in questions, in DER. Every responder knows SHA-1, and nothing depends on its strength: the
+/// The algorithm of the hashes in requests, in DER. Every responder knows SHA-1, and nothing depends on its strength: the
 /// response is signed.
 const SHA1: &[u8] = &[
     0x30, 0x09, 0x06, 0x05, 0x2b, 0x0e, 0x03, 0x02, 0x1a, 0x05, 0x00,
@@ -38,7 +38,7 @@ pub(super) struct Query {
     urls: Vec<String>,
     id: CertId,
     /// In DER.
-    question: Vec<u8>,
+    request: Vec<u8>,
     issuer: CertificateDer<'static>,
 }
 
@@ -65,7 +65,7 @@ impl Query {
     /// For the first certificate of `chain`; `None`: it names no responder.
     ///
     /// # Errors
-    /// Why no question can be put, as a message.
+    /// Why no request can be made, as a message.
     pub(super) fn new(chain: &[CertificateDer<'static>]) -> Result<Option<Self>, String> {
         let Some((first, others)) = chain.split_first() else {
             return Ok(None);
@@ -83,12 +83,12 @@ impl Query {
             &authority.public_key().subject_public_key.data,
             parsed.raw_serial(),
         );
-        let question = id.and_then(|id| Ok((question(&id)?, id)));
-        let (question, id) = question.map_err(|error| error.to_string())?;
+        let request = id.and_then(|id| Ok((request(&id)?, id)));
+        let (request, id) = request.map_err(|error| error.to_string())?;
         Ok(Some(Self {
             urls,
             id,
-            question,
+            request,
             issuer: issuer.clone(),
         }))
     }
@@ -100,8 +100,8 @@ impl Query {
     pub(super) async fn fetch(&self, fetcher: &Fetcher) -> Result<Response, String> {
         let mut problem = String::new();
         for url in &self.urls {
-            let question = ("application/ocsp-request", self.question.clone());
-            let response = match fetcher.fetch(url, Some(question)).await {
+            let request = ("application/ocsp-request", self.request.clone());
+            let response = match fetcher.fetch(url, Some(request)).await {
                 Ok(document) => self
                     .accept(&document, UnixTime::now())
                     .map_err(|error| format!("{url:.200}: {error}")),
@@ -193,7 +193,7 @@ fn certificate_id(issuer: &[u8], key: &[u8], serial: &[u8]) -> der::Result<CertI
     })
 }
 
-fn question(id: &CertId) -> der::Result<Vec<u8>> {
+fn request(id: &CertId) -> der::Result<Vec<u8>> {
     let request = Request {
         req_cert: id.clone(),
         single_request_extensions: None,

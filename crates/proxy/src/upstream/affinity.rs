@@ -78,8 +78,8 @@ pub(super) fn pick(
     Some(endpoint)
 }
 
-/// The endpoint that the request's cookie names. For balanced sessions any text is a key of the ring, whoever made it: another
-/// upstream of the route, or another proxy before a migration. A persistent session whose endpoint is gone names none.
+/// The endpoint that the request's cookie names. For balanced sessions any text is a key of the ring, also that of another
+/// upstream of the route, or of another proxy before a migration. A persistent session whose endpoint is gone names none.
 fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Option<SocketAddr> {
     let mut parts = selection.input.cookie(&affinity.cookie)?.split('|');
     let key = parts.find(|part| !part.is_empty())?;

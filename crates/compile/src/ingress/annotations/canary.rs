@@ -6,7 +6,7 @@ use crate::ingress::annotations::load::Texts;
 use crate::ingress::family::canary::CANARY;
 use crate::ingress::registry::{OnInvalid, Reader, Value};
 
-/// What every other annotation is told.
+/// The finding about every other annotation.
 const MESSAGE: &str = "has no effect on a canary: what the primary Ingress of the same host and path has applies; set it there";
 
 /// Whether the Ingress with these annotations is a canary.

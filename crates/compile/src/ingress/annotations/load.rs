@@ -184,7 +184,7 @@ fn misspelt(name: &str) -> Option<(&'static str, &'static Annotation)> {
     Some((meant, find(meant)?))
 }
 
-/// A misspelt annotation is not taken as what it resembles: nobody asked for that. What it should protect is open, though.
+/// A misspelt annotation is not taken as what it resembles, so what it should protect is open.
 fn misspelt_message((meant, row): (&str, &Annotation)) -> (Severity, String) {
     if row.protects() {
         let message =

@@ -122,13 +122,13 @@ fn now() -> UnixTime {
 }
 
 #[test]
-fn a_question_needs_a_responder_and_the_issuer() {
+fn a_request_needs_a_responder_and_the_issuer() {
     let (issuer, other) = (authority("a"), authority("b"));
     let server = server(&issuer);
     let chain = |issuer: &Issuer| vec![server.clone(), issuer.der().clone()];
     let query = Query::new(&chain(&issuer)).unwrap().unwrap();
     assert_eq!(query.urls, ["http://o.example/q"]);
-    let request = OcspRequest::from_der(&query.question).unwrap();
+    let request = OcspRequest::from_der(&query.request).unwrap();
     assert_eq!(request.tbs_request.request_list[0].req_cert, query.id);
     assert!(Query::new(&[issuer.der().clone()]).unwrap().is_none());
     for chain in [chain(&other), vec![server.clone()]] {
