@@ -66,7 +66,7 @@ ANNOTATIONS = {
     "auth-realm": ["Staff only", "x"],
     "auth-url": ["http://127.0.0.1:${PORT:auth}/check", "http://127.0.0.1:${PORT:auth}/check?x-status=401",
                  "http://127.0.0.1:${PORT:auth}/check?x-status=403", "nonsense", "http://127.0.0.1:1/"],
-    "auth-method": ["POST", "GET", "odd"],
+    "auth-method": ["POST", "GET"],
     "auth-signin": ["https://login.test/start", "http://login.test/?a=$arg_q"],
     "auth-signin-redirect-param": ["next"],
     "auth-response-headers": ["X-Auth-User", "x-echo-backend, X-B", "bad header"],
@@ -320,6 +320,7 @@ def case(rng, name, requests):
         "id": name,
         "what": "random",
         "config": settings,
+        "flags": ["--default-backend-service=default/fallback"],
         "services": {
             "app": {"ports": {80: ["app-1"]}},
             "other": {"ports": {80: ["other-1"]}},

@@ -46,9 +46,10 @@ impl<'t> Offer<'t> {
     /// Makes the head that of the response that the client gets, and returns how its body must be coded, if it must.
     pub(crate) fn edit<B: Body>(&self, response: &mut Response<B>) -> Option<&'t Coder> {
         let status = response.status();
-        // The pages of the proxy have no field yet.
+        // The pages of the proxy have no field yet. The response to HEAD of an upstream has an empty body.
         let exact = || response.body().size_hint().exact();
-        let length = length(response.headers()).or_else(|| exact().filter(|_| !self.head_only));
+        let known = |length: &u64| *length > 0 || !self.head_only;
+        let length = length(response.headers()).or_else(|| exact().filter(known));
         let headers = response.headers_mut();
         if length == Some(0) || !is_eligible(status, headers) {
             return None;
