@@ -259,10 +259,9 @@ fn error_lines_have_the_reason() {
     let program = scenario.start(BINARY);
     for (name, _, status, reason) in hosts {
         let request = Request::post("/why", "too long").host(&format!("{name}.test"));
-        let statuses: Vec<u16> = (0..4)
-            .map(|_| request.send(program.http()).status)
-            .collect();
-        assert!(statuses.contains(&status), "{name}: {statuses:?}");
+        // No request more than needed: a worker writes at most ten lines in a second.
+        let mut responses = (0..4).map(|_| request.send(program.http()).status);
+        assert!(responses.any(|seen| seen == status), "{name}");
         let ingress = format!("ingress=\"shop/{name}\"");
         let line = wait::until(name, || {
             let stderr = program.stderr();
