@@ -20,6 +20,7 @@ mod fallback;
 mod forward;
 mod hop_by_hop;
 mod https;
+mod invalid_names;
 mod limits;
 mod mirror;
 mod redirect;
@@ -271,7 +272,7 @@ impl<'r, 't> Arrived<'r, 't> {
     fn new(
         exchange: &'r mut Exchange<'t>,
         (target, name, path): (&'r RequestTarget, &'r str, &'r [u8]),
-        head: Parts,
+        mut head: Parts,
         body: Incoming,
     ) -> Result<Self, LocalResponse> {
         let downstream = exchange.downstream;
@@ -282,6 +283,7 @@ impl<'r, 't> Arrived<'r, 't> {
         let hosts = listener.hosts(downstream.server_name());
         let hosts = hosts.ok_or_else(not_served)?;
         let connection = ConnectionInfo::of(downstream, listener.ports);
+        invalid_names::remove(&mut head.headers, exchange.settings());
         let trust = &exchange.settings().forwarded;
         let client = connection.client(trust, &head.headers, target.host.as_ref());
         exchange.record.client = client.address;

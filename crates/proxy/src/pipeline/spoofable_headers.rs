@@ -4,8 +4,7 @@ use headgate_table::Settings;
 use http::{HeaderMap, HeaderName};
 use smallvec::SmallVec;
 
-/// Removes fields that upstreams trust the proxy for, other spellings of them, and fields with invalid names (behaviour.md
-/// 3.1).
+/// Removes fields that upstreams trust the proxy for, and other spellings of them (behaviour.md 3.1).
 pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
     let spoofable: SmallVec<[HeaderName; 4]> = headers
         .keys()
@@ -19,29 +18,23 @@ pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
 
 fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     let name = name.as_str().as_bytes();
-    // Letters, digits and hyphens are valid everywhere; underscores and the rest only if settings say so.
-    let other = |byte: &u8| !(byte.is_ascii_alphanumeric() || *byte == b'-');
-    let underscored = name.iter().any(other);
-    if underscored && !settings.invalid_headers {
-        let refused =
-            |byte: &u8| other(byte) && !(*byte == b'_' && settings.underscores_in_headers);
-        if name.iter().any(refused) {
-            return true;
-        }
-    }
     // CGI-style upstreams do not distinguish `_` and the like from `-`, and no balancer sends these with an underscore.
-    let trusted = settings.forwarded.use_forwarded_headers && !underscored;
+    let underscored = || {
+        name.iter()
+            .any(|byte| !(byte.is_ascii_alphanumeric() || *byte == b'-'))
+    };
+    let trusted = || settings.forwarded.use_forwarded_headers && !underscored();
     match name.first() {
         // `Proxy` sets the proxy of CGI programs (CVE-2016-5385).
         Some(b'p') => name == b"proxy",
         Some(b's') => begins(name, b"ssl-client-"),
-        Some(b'f') => name == b"forwarded" && !trusted,
-        Some(b'x') if begins(name, b"x-forwarded-") || begins(name, b"x-original-") => !trusted,
+        Some(b'f') => name == b"forwarded" && !trusted(),
+        Some(b'x') if begins(name, b"x-forwarded-") || begins(name, b"x-original-") => !trusted(),
         Some(b'x') => {
-            underscored
-                && (begins(name, b"x-real-ip")
-                    || begins(name, b"x-scheme")
-                    || begins(name, b"x-request-id"))
+            (begins(name, b"x-real-ip")
+                || begins(name, b"x-scheme")
+                || begins(name, b"x-request-id"))
+                && underscored()
         }
         _ => false,
     }
