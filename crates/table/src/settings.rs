@@ -97,13 +97,14 @@ pub struct ForwardedTrust {
 /// Limits on the size and speed of what clients send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientLimits {
-    /// Timeout for the head of a request; default 30 s.
+    /// Timeout for the head of a request, also for its first byte on a new connection; default 30 s.
     pub head_timeout: Duration,
     /// Timeout between two reads of a request body; default 60 s.
     pub body_timeout: Duration,
     /// Timeout between two writes of a response; default 60 s.
     pub write_timeout: Duration,
-    /// Timeout for the TLS handshake and for the first byte; default 10 s.
+    /// Timeout for the TLS handshake and for the first byte of a connection without TLS; default 10 s. See
+    /// [`ClientLimits::first_byte_timeout`].
     pub handshake_timeout: Duration,
     /// Timeout of an idle keep-alive connection; default 75 s. Zero: close after each response.
     pub keep_alive: Duration,
@@ -284,6 +285,14 @@ impl Default for ForwardedTrust {
             proxy_protocol: false,
             proxy_protocol_timeout: Duration::from_secs(5),
         }
+    }
+}
+
+impl ClientLimits {
+    /// Timeout for the first byte of a connection and for its TLS handshake: no longer than that for a head, because nginx
+    /// has one timeout for all of them.
+    pub fn first_byte_timeout(&self) -> Duration {
+        self.handshake_timeout.min(self.head_timeout)
     }
 }
 

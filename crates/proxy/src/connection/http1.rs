@@ -243,10 +243,10 @@ impl<'s> Watch<'s> {
         if let Some(since) = activity.head_since() {
             return Some((since + limits.head_timeout, Due::Head));
         }
-        let idle = if activity.fresh() {
-            limits.keep_alive.max(limits.handshake_timeout)
-        } else {
-            limits.keep_alive
+        // nginx waits for the first head as long for its first byte as for the rest.
+        let idle = match activity.fresh() {
+            true => limits.head_timeout,
+            false => limits.keep_alive,
         };
         let due = activity.idle_since() + idle;
         Some((

@@ -191,7 +191,7 @@ impl<H: Handler> Start<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let bound = self.settings.client.handshake_timeout;
+        let bound = self.settings.client.first_byte_timeout();
         let protocol = timeout(bound, opening.protocol(self.settings.http2)).await;
         let Ok(Ok(protocol)) = protocol else {
             return Err(NotServed::Silent);
@@ -210,7 +210,7 @@ impl<H: Handler> Start<H> {
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let deadline = Instant::now() + self.settings.client.handshake_timeout;
+        let deadline = Instant::now() + self.settings.client.first_byte_timeout();
         let first = timeout_at(deadline, opening.first_byte()).await;
         let Ok(Ok(first)) = first else {
             return Err(NotServed::Silent);

@@ -53,7 +53,7 @@ keys! { Setting {
             "Number and size; the size is the longest field, and their product the largest head.");
     CLIENT_HEADER_TIMEOUT: i64 =
         setting("client-header-timeout", types::INT, "30",
-            "Seconds for the head of a request, then 408 (60 in ingress-nginx).");
+            "Seconds for the head of a request, then 408, and for the first byte of a connection (60 in ingress-nginx).");
     CLIENT_BODY_TIMEOUT: i64 =
         setting("client-body-timeout", types::INT, "60", "Seconds between two reads of a body, then 408.");
     CLIENT_BODY_BUFFER_SIZE: u64 = setting("client-body-buffer-size", types::SIZE, "8k", "Default of the annotation.");

@@ -22,7 +22,7 @@ keys! { Setting {
             "Client connections of one worker, by their sum; never more than the limit of open files allows, which is all with 0 (16384 in ingress-nginx, connections to endpoints included).");
     MAX_WORKER_OPEN_FILES: String =
         inert("max-worker-open-files", "0", "The limit of open files is raised as far as allowed.");
-    ENABLE_AIO_WRITE: String = inert("enable-aio-write", "true", "No data is written to files in transit.");
+    ENABLE_AIO_WRITE: String = inert("enable-aio-write", "true", "Buffered bodies are written to files by threads of their own.");
     MAP_HASH_BUCKET_SIZE: String = inert("map-hash-bucket-size", "64", TABLE);
     VARIABLES_HASH_BUCKET_SIZE: String = inert("variables-hash-bucket-size", "256", TABLE);
     VARIABLES_HASH_MAX_SIZE: String = inert("variables-hash-max-size", "2048", TABLE);

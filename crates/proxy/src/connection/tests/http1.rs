@@ -77,6 +77,31 @@ async fn a_slow_request_does_not_shorten_the_deadline_of_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_that_sends_nothing_is_closed() {
+    locally(async {
+        let mut settings = Settings::default();
+        settings.client.head_timeout = Duration::from_secs(7);
+        let fixture = Fixture::new(settings);
+        let mut client = fixture.connect(HTTP);
+        let begin = Instant::now();
+        assert_eq!(rest(&mut client).await, "");
+        assert_eq!(begin.elapsed().as_secs(), 7, "without a response");
+
+        let mut client = fixture.connect(HTTP);
+        client.write_all(get("/x").as_bytes()).await.unwrap();
+        until(&mut client, "path /x").await;
+        let begin = Instant::now();
+        assert_eq!(rest(&mut client).await, "");
+        assert_eq!(
+            begin.elapsed().as_secs(),
+            75,
+            "between requests: keep-alive"
+        );
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_and_age_of_a_connection_are_bounded() {
     locally(async {
         let mut settings = Settings::default();
