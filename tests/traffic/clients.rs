@@ -260,6 +260,38 @@ fn no_session_survives_a_change_of_the_authority_or_reaches_another_host() {
     }
 }
 
+#[test]
+fn a_replica_with_the_same_ticket_key_resumes_the_session() {
+    let (web, pki) = (Echo::start("web"), Pki::new());
+    // 48 times the same letter, in base64.
+    let replica = |three: &str| {
+        let key = three.repeat(16);
+        let settings = [
+            ("ssl-session-tickets", "true"),
+            ("ssl-session-ticket-key", key.as_str()),
+        ];
+        Scenario::simple(web.address(), &[])
+            .settings(&settings)
+            .start(BINARY)
+    };
+    let replicas = [replica("QUFB"), replica("QUFB"), replica("QkJC")];
+    let session = pki.path("session");
+    for version in ["-tls1_2", "-tls1_3"] {
+        let with = |program: &Program, more: &str| {
+            let options = format!("{version} {more} {}", session.display());
+            s_client(program, &pki, "a.test", &options)
+        };
+        for (program, expected) in replicas.iter().zip(["Reused", "Reused", "New"]) {
+            with(&replicas[0], "-sess_out");
+            let text = with(program, "-sess_in");
+            assert!(
+                text.contains(&format!("{expected}, TLSv1")),
+                "{version} {text}"
+            );
+        }
+    }
+}
+
 /// The output of `openssl s_client` for one request to `name`.
 fn s_client(program: &Program, pki: &Pki, name: &str, options: &str) -> String {
     use std::io::Write as _;

@@ -7,7 +7,7 @@ use headgate_testkit::{Authority, Connection, Echo, Http2, Request, Scenario, Sc
 use http_body_util::Full;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::setup::{BINARY, serve, tls_scenario};
+use super::setup::{BINARY, serve, serve_with, tls_scenario};
 
 #[test]
 fn http_1_1_keeps_connections_alive() {
@@ -126,6 +126,24 @@ fn http_2_over_tls() {
         assert!(response.field("strict-transport-security").is_some());
         assert_eq!(response.field("connection"), None, "{response:?}");
     }
+}
+
+#[test]
+fn http_2_announces_the_number_of_streams() {
+    const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const MAX_CONCURRENT_STREAMS: u16 = 3;
+    let (program, _web) = serve_with(&[("http2-max-concurrent-streams", "4")], &[]);
+    let mut connection = Connection::open(program.http());
+    connection.send(PREFACE).send(EMPTY_SETTINGS);
+    // RFC 9113 section 6.5: the first frame of the server, whose payload is pairs of identifier and value.
+    let head = connection.exactly(9);
+    assert_eq!(head[3], 4, "SETTINGS");
+    let payload = connection.exactly(usize::from(head[2]));
+    let streams = payload
+        .chunks(6)
+        .find(|pair| pair[..2] == MAX_CONCURRENT_STREAMS.to_be_bytes());
+    assert_eq!(streams.map(|pair| &pair[2..]), Some(&[0, 0, 0, 4][..]));
 }
 
 #[test]
