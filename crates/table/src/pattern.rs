@@ -32,6 +32,7 @@ pub struct Pattern {
     engine: Engine,
     names: Arc<[(String, usize)]>,
     source: String,
+    insensitive: bool,
 }
 
 /// Which engine runs a pattern.
@@ -100,6 +101,7 @@ impl Pattern {
             engine,
             names: parsed.groups.names.into(),
             source: source.to_owned(),
+            insensitive,
         })
     }
 
@@ -181,7 +183,7 @@ impl fmt::Debug for Pattern {
 
 impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
-        self.source == other.source
+        (&self.source, self.insensitive) == (&other.source, other.insensitive)
     }
 }
 
@@ -238,6 +240,13 @@ mod tests {
         assert_eq!(captures.group(2, text), Some(&b"x"[..]));
         assert_eq!(captures.named("rest", text), Some(&b"x"[..]));
         assert_eq!(captures.group(9, text), None);
+    }
+
+    #[test]
+    fn patterns_are_equal_if_they_match_the_same() {
+        let pattern = Pattern::new("a").unwrap();
+        assert_eq!(pattern, Pattern::new("a").unwrap());
+        assert_ne!(pattern, Pattern::case_insensitive("a").unwrap());
     }
 
     #[test]

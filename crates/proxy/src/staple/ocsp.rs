@@ -33,7 +33,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(24 * 3600);
 /// Certificates of a response that may be that of the responder.
 const RESPONDERS: usize = 4;
 
-/// What is asked for a certificate, and whom.
+/// The request for the status of a certificate, and the responders that get it.
 pub(super) struct Query {
     urls: Vec<String>,
     id: CertId,
@@ -93,7 +93,7 @@ impl Query {
         }))
     }
 
-    /// Asks the responders in turn.
+    /// Sends the request to the responders in turn, up to the first usable response.
     ///
     /// # Errors
     /// Why the last one has no usable response, as a message that names its URL.
@@ -126,17 +126,17 @@ impl Query {
         let basic = Basic::from_der(bytes).map_err(malformed)?;
         self.verify(&basic, now)?;
         let data: ResponseData = basic.signed.decode_as().map_err(malformed)?;
-        let mut answers = data.responses.iter();
-        let answer = answers.find(|answer| self.is_about_it(&answer.cert_id));
-        let answer = answer.ok_or("the response is about another certificate")?;
-        match answer.cert_status {
+        let mut statuses = data.responses.iter();
+        let status = statuses.find(|status| self.is_about_it(&status.cert_id));
+        let status = status.ok_or("the response is about another certificate")?;
+        match status.cert_status {
             CertStatus::Good(_) => {}
             CertStatus::Revoked(_) => return Err("the certificate is revoked".into()),
             CertStatus::Unknown(_) => return Err("the responder does not know it".into()),
         }
         Ok(Response {
             der: document.to_vec(),
-            until: until(answer, now)?,
+            until: until(status, now)?,
         })
     }
 
@@ -223,13 +223,13 @@ fn is_signed_by(basic: &Basic<'_>, signer: &CertificateDer<'_>) -> bool {
     known.any(|algorithm| key.verify_signature(*algorithm, &signed, signature).is_ok())
 }
 
-/// Until when `answer` may be sent, which is later than `now`.
-fn until(answer: &SingleResponse, now: UnixTime) -> Result<u64, String> {
+/// Until when a response with this status may be sent, which is later than `now`.
+fn until(status: &SingleResponse, now: UnixTime) -> Result<u64, String> {
     let seconds = |time: &OcspGeneralizedTime| time.0.to_unix_duration().as_secs();
-    if seconds(&answer.this_update) > now.as_secs().saturating_add(SKEW.as_secs()) {
+    if seconds(&status.this_update) > now.as_secs().saturating_add(SKEW.as_secs()) {
         return Err("the response is from the future".into());
     }
-    let end = answer.next_update.as_ref().map(seconds);
+    let end = status.next_update.as_ref().map(seconds);
     let end = end.unwrap_or_else(|| now.as_secs().saturating_add(WITHOUT_END.as_secs()));
     match end > now.as_secs() {
         true => Ok(end),
