@@ -1,0 +1,151 @@
+//! Every link of the documentation leads somewhere: to a file of the repository, and to a heading in it.
+
+#![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+
+/// Directories without pages of this repository.
+const FOREIGN: [&str; 3] = ["target", ".git", "node_modules"];
+
+/// What the test needs of a page.
+#[derive(Default)]
+struct Page {
+    links: Vec<String>,
+    /// The fragments that lead to its headings.
+    anchors: Vec<String>,
+}
+
+#[test]
+fn no_link_is_dead() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    collect(root, &mut files);
+    let pages: HashMap<PathBuf, Page> = files
+        .into_iter()
+        .map(|file| (file.clone(), Page::read(&file)))
+        .collect();
+    assert!(pages.contains_key(&root.join("README.md")));
+    let mut dead = Vec::new();
+    for (file, page) in &pages {
+        for link in page.links.iter().filter(|link| !is_external(link)) {
+            if let Err(problem) = follow(file, link, &pages) {
+                dead.push(format!("{}: {link}: {problem}", file.display()));
+            }
+        }
+    }
+    dead.sort();
+    assert!(dead.is_empty(), "{}", dead.join("\n"));
+}
+
+#[test]
+fn dead_links_are_found() {
+    let page = Page::parse("# A *b* `c_d`\n\n## A b c_d\n\n[x](#a-b-c_d) [y](other.md)");
+    assert_eq!(page.anchors, ["a-b-c_d", "a-b-c_d-1"]);
+    let file = Path::new("/none/page.md").to_path_buf();
+    let pages = HashMap::from([(file.clone(), page)]);
+    assert!(follow(&file, "#a-b-c_d-1", &pages).is_ok());
+    assert!(follow(&file, "#b", &pages).is_err());
+    assert!(follow(&file, "other.md", &pages).is_err());
+}
+
+fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let entry = entry.unwrap();
+        let (path, kind) = (entry.path(), entry.file_type().unwrap());
+        let is_foreign = FOREIGN.iter().any(|name| entry.file_name() == *name);
+        if kind.is_dir() && !is_foreign {
+            collect(&path, files);
+        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "md") {
+            files.push(path);
+        }
+    }
+}
+
+fn is_external(link: &str) -> bool {
+    ["http://", "https://", "mailto:"]
+        .iter()
+        .any(|scheme| link.starts_with(scheme))
+}
+
+fn follow(from: &Path, link: &str, pages: &HashMap<PathBuf, Page>) -> Result<(), String> {
+    let (path, anchor) = link.split_once('#').unwrap_or((link, ""));
+    let target = match path {
+        "" => from.to_path_buf(),
+        path => normal(&from.parent().unwrap().join(path)),
+    };
+    if !path.is_empty() && !target.exists() {
+        return Err("no such file".into());
+    }
+    if anchor.is_empty() {
+        return Ok(());
+    }
+    let page = pages.get(&target).ok_or("not a page")?;
+    let found = page.anchors.iter().any(|known| known == anchor);
+    found.then_some(()).ok_or("no such heading".into())
+}
+
+/// `path` without `.` and `..`.
+fn normal(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for component in path.components() {
+        match component {
+            Component::CurDir => {}
+            Component::ParentDir => drop(normal.pop()),
+            other => normal.push(other),
+        }
+    }
+    normal
+}
+
+impl Page {
+    fn read(file: &Path) -> Self {
+        Self::parse(&fs::read_to_string(file).unwrap())
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut page = Self::default();
+        let mut heading: Option<String> = None;
+        for event in Parser::new_ext(text, Options::ENABLE_TABLES) {
+            match event {
+                Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => {
+                    page.links.push(dest_url.to_string());
+                }
+                Event::Start(Tag::Heading { .. }) => heading = Some(String::new()),
+                Event::End(TagEnd::Heading(_)) => {
+                    page.add_anchor(&heading.take().unwrap_or_default());
+                }
+                Event::Text(text) | Event::Code(text) => {
+                    if let Some(heading) = &mut heading {
+                        heading.push_str(&text);
+                    }
+                }
+                _ => {}
+            }
+        }
+        page
+    }
+
+    /// The fragment of a heading as code hosts make it: lower case, hyphens for spaces, without punctuation; a second heading
+    /// of the same text has a number.
+    fn add_anchor(&mut self, heading: &str) {
+        let heading = heading.trim().to_lowercase();
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c }).collect();
+        let numbered = format!("{anchor}-");
+        let same = |known: &&String| {
+            let number = known.strip_prefix(&numbered);
+            **known == anchor || number.is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let number = self.anchors.iter().filter(same).count();
+        self.anchors.push(match number {
+            0 => anchor,
+            number => format!("{numbered}{number}"),
+        });
+    }
+}
