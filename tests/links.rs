@@ -85,7 +85,7 @@ fn follow(from: &Path, link: &str, pages: &HashMap<PathBuf, Page>) -> Result<(),
     }
     let page = pages.get(&target).ok_or("not a page")?;
     let found = page.anchors.iter().any(|known| known == anchor);
-    found.then_some(()).ok_or("no such heading".into())
+    found.then_some(()).ok_or_else(|| "no such heading".into())
 }
 
 /// `path` without `.` and `..`.
