@@ -17,6 +17,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
 
@@ -33,6 +34,8 @@ pub(crate) struct State {
     is_stale: AtomicBool,
     registry: Registry,
     findings: ArcSwap<Vec<Finding>>,
+    /// The last generation of the table that was hashed, and its hash.
+    hashed: Mutex<Option<(u64, u64)>>,
     served: OnceLock<Served>,
     /// The bound addresses with the names of their listeners.
     addresses: Vec<(&'static str, SocketAddr)>,
@@ -64,6 +67,7 @@ impl State {
             is_stale: AtomicBool::new(false),
             registry,
             findings: ArcSwap::default(),
+            hashed: Mutex::default(),
             served: OnceLock::new(),
             addresses,
         })
@@ -209,7 +213,12 @@ fn not_yet() -> Response<Full<Bytes>> {
 /// Before the first table there are only the source's metrics.
 fn metrics(state: &State) -> Response<Full<Bytes>> {
     if let Some(served) = state.served.get() {
-        control_metrics::refresh(&served.telemetry, &served.reader.current());
+        let table = served.reader.current();
+        control_metrics::refresh(&served.telemetry, &table);
+        let mut hashed = state.hashed.lock();
+        let current = control_metrics::config_hash(&table, *hashed);
+        served.telemetry.set_config_hash(current.1);
+        *hashed = Some(current);
     }
     let encoder = TextEncoder::new();
     let mut body = Vec::new();

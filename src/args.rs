@@ -24,6 +24,7 @@ use crate::echo::EchoArgs;
 pub(crate) use docs::flags_markdown;
 pub(crate) use flag::{Flag, HostPort, Kind, Value};
 pub(crate) use flags::Flags;
+pub(crate) use parse::is_ascending;
 pub(crate) use table::FLAGS;
 
 /// A Layer-7 ingress controller that takes the objects, annotations, settings and flags of ingress-nginx unchanged.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use headgate_compile::{
     ClassSelection, EndpointOptions, HttpListeners, LabelSelector, Namespaces, Options,
 };
-use headgate_proxy::{AccessLog, LocationFiles, MetricLabels};
+use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 
 use crate::app::Serving;
 use crate::args::Flags;
@@ -63,6 +63,8 @@ pub(crate) enum Conflict {
         "--validating-webhook-certificate and --validating-webhook-key belong together: set both or none"
     )]
     HalfACertificate,
+    #[error("the numbers of all --{0} together are not ascending: sort them")]
+    UnsortedBuckets(&'static str),
     #[error("--{0} and --{1} are both {2}: set different ports")]
     SamePort(&'static str, &'static str, u16),
 }
@@ -147,6 +149,11 @@ fn check_conflicts(flags: &Flags) -> Result<(), Conflict> {
     }
     if flags.switch("metrics-per-undefined-host") && !flags.switch("metrics-per-host") {
         return Err(Conflict::UndefinedHostsOnly);
+    }
+    for name in ["time-buckets", "length-buckets", "size-buckets"] {
+        if !crate::args::is_ascending(&flags.decimals(name)) {
+            return Err(Conflict::UnsortedBuckets(name));
+        }
     }
     Ok(())
 }
@@ -236,12 +243,12 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         metrics_per_host: flags.switch("metrics-per-host"),
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
         status_classes: flags.switch("report-status-classes"),
-        excluded_metrics: flags
-            .text("exclude-socket-metrics")
-            .split(',')
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
-            .collect(),
+        excluded_metrics: flags.list("exclude-socket-metrics"),
+        buckets: Buckets {
+            time: flags.decimals("time-buckets"),
+            length: flags.decimals("length-buckets"),
+            size: flags.decimals("size-buckets"),
+        },
     }
 }
 

@@ -44,8 +44,10 @@ pub(crate) enum Kind {
     Count(u64),
     /// A number with or without a fraction, not negative.
     Decimal,
-    /// Ascending numbers separated by commas.
+    /// Ascending numbers separated by commas; repeatable.
     Decimals,
+    /// Texts separated by commas; repeatable.
+    List,
     /// A duration as Go writes it: `1h30m`, `500ms`.
     Duration,
     /// Any text.
@@ -74,6 +76,8 @@ pub(crate) enum Value {
     Number(u64),
     Duration(Duration),
     Text(String),
+    Decimals(Vec<f64>),
+    List(Vec<String>),
     Object(Option<Name>),
     Address(Option<IpAddr>),
     HostPort(Option<HostPort>),
@@ -99,7 +103,8 @@ impl Kind {
             Self::Port => parse::port(text).map(Value::Number),
             Self::Count(least) => parse::count(text, least).map(Value::Number),
             Self::Decimal => parse::decimal(text).map(|_| Value::Text(text.to_owned())),
-            Self::Decimals => parse::ascending(text).map(|()| Value::Text(text.to_owned())),
+            Self::Decimals => parse::ascending(text).map(Value::Decimals),
+            Self::List => Ok(Value::List(parse::list(text))),
             Self::Duration => parse::duration(text).map(Value::Duration),
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Object => parse::object(text).map(Value::Object),
@@ -119,6 +124,7 @@ impl Kind {
             Self::Port => "PORT",
             Self::Count(_) | Self::Decimal => "NUMBER",
             Self::Decimals => "NUMBERS",
+            Self::List => "NAMES",
             Self::Duration => "DURATION",
             Self::Text => "TEXT",
             Self::Object => "NAMESPACE/NAME",

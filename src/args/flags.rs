@@ -119,6 +119,34 @@ impl Flags {
             .collect()
     }
 
+    /// The numbers of a repeatable flag.
+    pub(crate) fn decimals(&self, name: &str) -> Vec<f64> {
+        let values = self.values(name).into_iter();
+        values
+            .flat_map(|value| match value {
+                Value::Decimals(numbers) => numbers,
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+
+    /// The texts of a repeatable flag.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let values = self.values(name).into_iter();
+        values
+            .flat_map(|value| match value {
+                Value::List(texts) => texts,
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+
+    /// All values of a repeatable flag, else its default.
+    fn values(&self, name: &str) -> Vec<Value> {
+        let given = self.given.get(name).cloned();
+        given.unwrap_or_else(|| self.value(name).into_iter().collect())
+    }
+
     fn value(&self, name: &str) -> Option<Value> {
         if let Some(value) = self.given.get(name).and_then(|values| values.last()) {
             return Some(value.clone());
@@ -173,6 +201,7 @@ fn argument(flag: &'static Flag) -> Arg {
             .require_equals(true)
             .default_missing_value("true"),
         Kind::Addresses => argument.action(ArgAction::Append).value_delimiter(','),
+        Kind::Decimals | Kind::List => argument.action(ArgAction::Append),
         _ => argument,
     };
     let argument = if flag.name == "v" {

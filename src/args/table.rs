@@ -4,8 +4,8 @@
 use super::flag::{Flag, Kind, Support};
 
 use Kind::{
-    Addresses, Count, Decimal, Decimals, DnsName, Duration, Host, HostPort, Object, Path, Port,
-    Selector, Switch, Text,
+    Addresses, Count, Decimal, Decimals, DnsName, Duration, Host, HostPort, List, Object, Path,
+    Port, Selector, Switch, Text,
 };
 use Support::{Cluster, Never, Yes};
 
@@ -28,7 +28,7 @@ const fn flag(
 const ONE_PROCESS: Support = Never("there is one process, without internal ports");
 const LOG: Support = Never("the log goes to standard error; RUST_LOG filters it");
 const NO_GEO: Support = Never("databases of locations are mounted, not downloaded");
-const FIXED_BUCKETS: Support = Never("histograms use the default buckets");
+const NO_NATIVE: Support = Never("metrics are exposed as text, which has no native histograms");
 
 /// All flags, in the order of the documentation.
 #[rustfmt::skip] // one line for each flag
@@ -71,12 +71,12 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("metrics-per-host", Switch, "true", Yes, "Add the label host to request metrics"),
     flag("metrics-per-undefined-host", Switch, "false", Yes, "Count requests for hosts that no Ingress names, too"),
     flag("report-status-classes", Switch, "false", Yes, "Write status classes such as 2xx in request metrics"),
-    flag("time-buckets", Decimals, "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10", FIXED_BUCKETS, "Buckets of histograms of seconds"),
-    flag("length-buckets", Decimals, "10,20,30,40,50,60,70,80,90,100", FIXED_BUCKETS, "Buckets of histograms of lengths"),
-    flag("size-buckets", Decimals, "10,100,1000,10000,100000,1e+06,1e+07", FIXED_BUCKETS, "Buckets of histograms of bytes"),
-    flag("bucket-factor", Decimal, "0", FIXED_BUCKETS, "Growth factor of native histograms"),
-    flag("max-buckets", Count(0), "100", FIXED_BUCKETS, "Maximum number of buckets of native histograms"),
-    flag("exclude-socket-metrics", Text, "", Yes, "Request metrics to leave out, separated by commas; the prefix is optional"),
+    flag("time-buckets", Decimals, "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10", Yes, "Buckets of durations in seconds, repeatable"),
+    flag("length-buckets", Decimals, "10,20,30,40,50,60,70,80,90,100", Yes, "Buckets of request_size and response_size in bytes, repeatable"),
+    flag("size-buckets", Decimals, "10,100,1000,10000,100000,1e+06,1e+07", Yes, "Buckets of bytes_sent in bytes, repeatable"),
+    flag("bucket-factor", Decimal, "0", NO_NATIVE, "Growth factor of native histograms"),
+    flag("max-buckets", Count(0), "100", NO_NATIVE, "Maximum number of buckets of native histograms"),
+    flag("exclude-socket-metrics", List, "", Yes, "Request metrics to leave out, separated by commas, repeatable; the prefix is optional"),
     flag("monitor-max-batch-size", Count(0), "10000", Never("metrics are not batched"), "Maximum number of requests in a batch of metrics"),
     // The API server.
     flag("apiserver-host", Text, "", Cluster, "URL of the API server"),

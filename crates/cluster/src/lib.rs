@@ -11,6 +11,7 @@ mod fake;
 mod field_manager;
 mod leadership;
 pub mod lease;
+mod metrics;
 pub mod status;
 mod watch;
 pub mod webhook;
@@ -18,4 +19,5 @@ pub mod webhook_certificate;
 
 pub use cache::{CacheError, CacheKey, CacheOptions};
 pub use connect::{ConnectError, ConnectOptions, Connected, connect};
+pub use metrics::{CommonLabels, METRICS, Metric};
 pub use watch::{Health, Statuses, Timing, Watch, WatchMetrics, WatchOptions};

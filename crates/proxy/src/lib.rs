@@ -39,6 +39,6 @@ mod upstream;
 mod values;
 mod worker;
 
-pub use config::{AccessLog, Config, LocationFiles, MetricLabels};
+pub use config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
 pub use server::{Addresses, Bound, Running, Server, ServerError};
-pub use telemetry::{CertificateFacts, ErrorLog, Orphan, OrphanKind, Telemetry};
+pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};

@@ -36,6 +36,8 @@ pub(crate) struct Record {
     pub(crate) request_length: u64,
     /// Status sent; 499 if the client closed the connection before.
     pub(crate) status: Option<StatusCode>,
+    /// Bytes of the response head, as HTTP/1 writes it; 0 if there was no response.
+    pub(crate) head_bytes_sent: u64,
     /// Bytes of the response body handed to the connection.
     pub(crate) body_bytes_sent: u64,
     /// `None`: a response came before routing.
@@ -80,6 +82,7 @@ impl Record {
             request_id: None,
             request_length: 0,
             status: None,
+            head_bytes_sent: 0,
             body_bytes_sent: 0,
             route: None,
             host: None,

@@ -66,6 +66,8 @@ pub struct Settings {
     pub(crate) data_plane: table::Settings,
     /// Why every route responds with 503.
     pub(crate) closed: Option<Denial>,
+    /// Why every route does whose Ingress does not switch the firewall off.
+    pub(crate) firewall: Option<Denial>,
 }
 
 impl Default for Settings {
@@ -97,6 +99,7 @@ impl Settings {
                 ..data_plane(&mut source)
             },
             codings,
+            firewall: security::firewall(&mut source),
             closed: None,
         };
         let outcome = source.finish();

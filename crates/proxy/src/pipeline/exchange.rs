@@ -13,6 +13,7 @@ use super::destination::{Destination, Role};
 use super::edits::ResponseEdits;
 use super::error_page::ErrorPage;
 use super::external_auth::Granted;
+use super::length;
 use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
@@ -56,7 +57,7 @@ impl<'t> Exchange<'t> {
         let edits = ResponseEdits::new(&table.settings);
         let mut record = Record {
             request_id: client_request_id(&head.headers),
-            request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
+            request_length: length::of_request(head) + body.size_hint().exact().unwrap_or_default(),
             ..Record::new(head, downstream.peer().ip().to_canonical())
         };
         let format = table.settings.access_log.format.as_deref();
@@ -267,6 +268,7 @@ impl<'t> Exchange<'t> {
             let names = &format.template.reads().response;
             details.response.keep(names, response.headers());
         }
+        record.head_bytes_sent = length::of_response(&response);
         match tunnel {
             None => response.map(|body| body.recorded(record)),
             Some(tunnel) => {
@@ -303,20 +305,4 @@ fn keep<'a>(
             .get_or_insert_with(|| Box::new(Details::new(downstream.facts())));
         details.request.keep(&template.reads().request, headers);
     }
-}
-
-/// Bytes of the head as HTTP/1 writes it. Optional whitespace is unknown here and not counted.
-fn head_length(head: &Parts) -> u64 {
-    const REQUEST_LINE: usize = "  HTTP/1.1\r\n\r\n".len();
-    const FIELD: usize = ": \r\n".len();
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or(1, |target| target.as_str().len());
-    let fields: usize = head
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
-        .sum();
-    (head.method.as_str().len() + target + REQUEST_LINE + fields) as u64
 }

@@ -21,6 +21,7 @@ mod forward;
 mod hop_by_hop;
 mod https;
 mod invalid_names;
+mod length;
 mod limits;
 mod mirror;
 mod redirect;

@@ -34,7 +34,9 @@ pub(crate) use self::access_log::expand;
 use self::collect::TelemetryCollector;
 use self::control::Control;
 pub use self::control::{CertificateFacts, Orphan, OrphanKind};
+use self::count::Scales;
 pub use self::error_log::ErrorLog;
+pub use self::names::{ALL as METRICS, Name as Metric};
 pub(crate) use self::recording::Recording;
 use self::series::{Labelling, Routes};
 use self::worker::Counters;
@@ -46,7 +48,6 @@ use crate::config::{AccessLog, Config, MetricLabels};
 /// Workers count in their [`WorkerTelemetry`]; the control plane reports through the methods here.
 pub struct Telemetry {
     labels: MetricLabels,
-    labelling: Labelling,
     workers: Box<[Arc<Counters>]>,
     routes: Routes,
     control: Mutex<Control>,
@@ -63,11 +64,11 @@ impl Telemetry {
             undefined_host: config.metrics_per_undefined_host,
             status_classes: config.status_classes,
         };
+        let workers = config.workers.max(1);
         Arc::new(Self {
             labels: config.labels.clone(),
-            labelling,
-            workers: (0..config.workers.max(1)).map(|_| Arc::default()).collect(),
-            routes: Routes::default(),
+            workers: (0..workers).map(|_| Arc::default()).collect(),
+            routes: Routes::new(labelling, Scales::new(&config.buckets), workers),
             control: Mutex::default(),
             excluded: names::of_requests(&config.excluded_metrics),
             log: Writer::start(&config.access_log),
@@ -90,9 +91,15 @@ impl Telemetry {
             .sum()
     }
 
-    /// Reports that a table is published; `hash` identifies its content.
-    pub fn published(&self, hash: u64) {
-        self.control.lock().published(hash, SystemTime::now());
+    /// Reports that the table of this generation is published.
+    pub fn published(&self, generation: u64) {
+        let now = SystemTime::now();
+        self.control.lock().published(generation, now);
+    }
+
+    /// Replaces the hash of the configuration: equal for equal content, in every replica.
+    pub fn set_config_hash(&self, hash: u64) {
+        self.control.lock().set_hash(hash);
     }
 
     /// Reports that a change could not be published; the former table stays.

@@ -36,6 +36,7 @@ pub(super) struct Observation<'r> {
     pub(super) request_length: u64,
     /// Status sent, or 499.
     pub(super) status: u16,
+    pub(super) head_bytes_sent: u64,
     pub(super) body_bytes_sent: u64,
     pub(super) route: Option<RouteLabels<'r>>,
     /// As configured.
@@ -85,6 +86,7 @@ impl<'r> Observation<'r> {
             request_id: record.request_id.as_ref().map(HeaderValue::as_bytes),
             request_length: record.request_length,
             status: record.status.map_or(CLIENT_GONE, |status| status.as_u16()),
+            head_bytes_sent: record.head_bytes_sent,
             body_bytes_sent: record.body_bytes_sent,
             route: route.map(RouteLabels::of),
             host: record.host.as_ref(),
@@ -99,6 +101,11 @@ impl<'r> Observation<'r> {
             complete: record.complete,
             details: record.details.as_deref(),
         }
+    }
+
+    /// Bytes of the response, head and body.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.head_bytes_sent.saturating_add(self.body_bytes_sent)
     }
 
     /// Duration of the attempt at `index`: to the end of its response, or to the next attempt or the end of the request.

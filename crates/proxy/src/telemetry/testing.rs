@@ -66,7 +66,7 @@ impl Default for Request {
 }
 
 impl Request {
-    /// A request with a response of status 200 and 12 bytes after 3 ms.
+    /// A request with a response of status 200, 100 bytes of head and 12 of body after 3 ms.
     pub(super) fn seen(&self) -> Observation<'_> {
         Observation {
             end: self.end,
@@ -81,6 +81,7 @@ impl Request {
             request_id: None,
             request_length: 77,
             status: 200,
+            head_bytes_sent: 100,
             body_bytes_sent: 12,
             route: None,
             host: Some(&self.host),
@@ -136,5 +137,6 @@ pub(super) fn config() -> Config {
         metrics_per_undefined_host: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
+        buckets: crate::config::Buckets::default(),
     }
 }

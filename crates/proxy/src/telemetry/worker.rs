@@ -194,12 +194,7 @@ impl WorkerTelemetry {
                 self.errors.write(seen, fault);
             }
         }
-        telemetry.routes.observe(
-            seen,
-            telemetry.labelling,
-            self.index,
-            telemetry.workers.len(),
-        );
+        telemetry.routes.observe(seen, self.index);
         if let Ok(mut log) = self.log.try_borrow_mut() {
             log.write(seen, settings);
         }

@@ -8,7 +8,7 @@ use super::{
     Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, Unread, all, canary, find, meant_by, removed,
 };
 use crate::Severity;
-use crate::ingress::family::snippets;
+use crate::ingress::family::{firewall, snippets};
 use crate::ingress::registry::{Kind, Reader, Unhonoured, excerpt, nearest};
 
 /// Texts by short name.
@@ -52,7 +52,8 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
         report_needs(&mut reader, row);
     }
     reader.close_unhonoured(rows.into_iter(), |reader, row| {
-        (!is_off(reader, rules, row)).then(|| unhonoured(reader, row))
+        let is_off = is_off(reader, rules, row) || firewall::is_off(reader, rules.max_risk, row);
+        (!is_off).then(|| unhonoured(reader, row))
     });
     reader
 }
@@ -63,6 +64,9 @@ fn unhonoured(reader: &Reader, row: &'static Annotation) -> Unhonoured {
         .raw(row)
         .filter(|_| row.risk == Risk::Critical)
         .map(snippets::advice);
+    if row.entry == firewall::ENABLE_MODSECURITY.row().entry {
+        return firewall::NO_FIREWALL;
+    }
     if row.needs_flag == Some(Flag::SslPassthrough) {
         return Unhonoured {
             reason: "TLS is not passed through yet, and must not be decrypted here",

@@ -22,7 +22,7 @@ use crate::ingress::family::replace::Replacements;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
-use crate::ingress::family::{affinity, auth, balance, cors, log, tls};
+use crate::ingress::family::{affinity, auth, balance, cors, firewall, log, tls};
 use crate::ingress::registry::{Problem, Validation};
 
 /// The operator's rules for annotations.
@@ -95,6 +95,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) access_log: Option<bool>,
     /// `false` exempts the Ingress from `global-auth-url` (`enable-global-auth`).
     pub(crate) global_auth: Option<bool>,
+    /// `false` exempts the Ingress from the firewall of the settings (`enable-modsecurity`).
+    pub(crate) firewall: Option<bool>,
     /// Problems for the author of the object, in the order of the registry.
     pub(crate) problems: Vec<Problem>,
     /// Why all routes of the Ingress respond with 503.
@@ -130,6 +132,7 @@ impl IngressAnnotations {
             headers: Headers::read(&mut reader),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),
+            firewall: reader.get(&firewall::ENABLE_MODSECURITY),
             ..Self::default()
         };
         let outcome = reader.finish();

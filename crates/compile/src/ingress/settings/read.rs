@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::{Setting, all, find};
+use super::{Setting, all, find, security};
 use crate::Severity;
 use crate::ingress::family::snippets;
 use crate::ingress::registry::{
@@ -55,7 +55,9 @@ impl<'a> Source<'a> {
             let (severity, message) = unknown_key(key, position < MAX_COMPARED);
             reader.report_full(key, severity, message);
         }
-        reader.close_unhonoured(all(), |reader, key| {
+        // An Ingress can switch the firewall off, so its key is read apart.
+        let closing = all().filter(|key| *key != security::ENABLE_MODSECURITY.row());
+        reader.close_unhonoured(closing, |reader, key| {
             let snippet = key.name.ends_with("-snippet");
             let snippet = reader.raw(key).filter(|_| snippet).map(snippets::advice);
             Some(Unhonoured {

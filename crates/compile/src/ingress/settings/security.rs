@@ -9,8 +9,10 @@ use ipnet::IpNet;
 use super::read::Source;
 use super::registry::{Setting, not_yet, setting};
 use crate::ingress::annotations::Risk;
+use crate::ingress::closed::Denial;
 use crate::ingress::family::errors::GlobalErrors;
-use crate::ingress::registry::{Protection, keys, types};
+use crate::ingress::family::firewall;
+use crate::ingress::registry::{Protection, Unhonoured, keys, types};
 
 keys! { Setting {
     ALLOW_SNIPPET_ANNOTATIONS: bool =
@@ -77,14 +79,13 @@ keys! { Setting {
     GLOBAL_AUTH_ALWAYS_SET_COOKIE: bool =
         setting("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
     ENABLE_MODSECURITY: bool =
-        not_yet("enable-modsecurity", types::BOOL, "false", "Web application firewall.")
+        not_yet("enable-modsecurity", types::BOOL, "false", "Web application firewall; an Ingress can switch it off.")
             .protects(Protection::Routes);
     ENABLE_OWASP_MODSECURITY_CRS: bool =
         not_yet("enable-owasp-modsecurity-crs", types::BOOL, "false",
             "OWASP core rules; used only with enable-modsecurity.");
     MODSECURITY_SNIPPET: String =
-        not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall.")
-            .protects(Protection::Routes);
+        not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall; used only with enable-modsecurity.");
     MAIN_SNIPPET: String = not_yet("main-snippet", types::RAW, "", "Raw nginx text of the top level.");
     HTTP_SNIPPET: String =
         not_yet("http-snippet", types::RAW, "", "Raw nginx text of the http block.")
@@ -139,6 +140,19 @@ fn max_risk(source: &mut Source<'_>) -> Risk {
         );
     }
     level
+}
+
+/// Why the routes of every Ingress are closed that does not switch the firewall off.
+pub(super) fn firewall(source: &mut Source<'_>) -> Option<Denial> {
+    if !source.get(&ENABLE_MODSECURITY) {
+        return None;
+    }
+    let Unhonoured { reason, advice } = firewall::NO_FIREWALL;
+    let message = format!("{}; {advice}", Denial::message(reason));
+    source.error(&ENABLE_MODSECURITY, message);
+    let mut denial = None;
+    Denial::add(&mut denial, ENABLE_MODSECURITY.row().name, reason, false);
+    denial
 }
 
 /// Error pages of routes without their own. Members of the list that are no status codes are left out.

@@ -344,16 +344,20 @@ fn unusable_protection_closes_every_route() {
         ("block-cidrs", "10.0.0.0/8,nonsense"),
         ("whitelist-source-range", "nonsense"),
         ("denylist-source-range", "1.2.3"),
-        ("enable-modsecurity", "true"),
         ("enable-modsecurity", "yes"),
         ("server-snippet", "deny all;"),
     ];
     for pair in pairs {
         assert!(parse(&[pair]).0.closed.is_some(), "{pair:?}");
     }
+    let (firewall, problems) = parse(&[("enable-modsecurity", "true")]);
+    assert!(firewall.closed.is_none() && firewall.firewall.is_some());
+    assert_eq!(problems.len(), 1, "{problems:?}");
     for pair in [
         ("custom-http-errors", "404"),
         ("enable-modsecurity", "false"),
+        ("enable-owasp-modsecurity-crs", "true"),
+        ("modsecurity-snippet", "SecRuleEngine On"),
         ("block-cidrs", "10.0.0.0/8"),
         ("block-user-agents", "curl, ~bot"),
         ("use-gzip", "true"),

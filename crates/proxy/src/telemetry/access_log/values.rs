@@ -13,9 +13,6 @@ use crate::telemetry::observation::{Observation, response_length};
 use crate::upstream::Attempt;
 use crate::values::{self, ConnectionFacts, Source};
 
-/// Bytes of the head of a response, about.
-const HEAD: u64 = 200;
-
 /// The text of `template` for the response to the request of `record`.
 pub(crate) fn expand(record: &Record, template: &Template) -> Vec<u8> {
     let seen = Observation::of(record, std::time::Instant::now());
@@ -136,7 +133,7 @@ impl Source for Observation<'_> {
             Variable::RequestLength => format::number(out, self.request_length),
             Variable::RequestTime => format::seconds(out, self.duration),
             Variable::BodyBytesSent => format::number(out, self.body_bytes_sent),
-            Variable::BytesSent => format::number(out, self.body_bytes_sent.saturating_add(HEAD)),
+            Variable::BytesSent => format::number(out, self.bytes_sent()),
             Variable::RequestCompletion if self.complete => out.extend_from_slice(b"OK"),
             Variable::SentHeader(name) => {
                 let sent = self.details.and_then(|details| details.response.find(name));

@@ -625,6 +625,10 @@ fn unhonoured_protection_closes_when_switched_on() {
     for pairs in [
         &[("enable-modsecurity", "false")][..],
         &[("satisfy", "any")],
+        &[
+            ("enable-owasp-core-rules", "true"),
+            ("modsecurity-transaction-id", "$request_id"),
+        ],
         &[("ssl-passthrough", "true")],
     ] {
         assert_eq!(parse(pairs).denied, None, "{pairs:?}");
