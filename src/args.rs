@@ -48,6 +48,10 @@ enum Command {
     Echo(EchoArgs),
     /// Print all flags with defaults, help and effect, as Markdown.
     Flags,
+    /// Print all metrics with type, labels and help, as Markdown.
+    Metrics,
+    /// Print all variables of log formats and templates, as Markdown.
+    Variables,
 }
 
 #[derive(Debug, clap::Args)]
@@ -84,6 +88,10 @@ pub(crate) enum Invocation {
     Echo(EchoArgs),
     /// `headgate flags`
     Flags,
+    /// `headgate metrics`
+    Metrics,
+    /// `headgate variables`
+    Variables,
 }
 
 /// Parses the command line of this process. Exits with 2 and a message if it is invalid, with 0 for help and version.
@@ -108,6 +116,8 @@ fn try_invocation(
         }
         Command::Echo(echo) => Invocation::Echo(echo),
         Command::Flags => Invocation::Flags,
+        Command::Metrics => Invocation::Metrics,
+        Command::Variables => Invocation::Variables,
     })
 }
 

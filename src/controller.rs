@@ -18,7 +18,7 @@ use headgate_compile::{
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
-use self::metrics::Metrics;
+pub(crate) use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
 use crate::config::Cluster;

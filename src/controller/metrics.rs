@@ -11,7 +11,8 @@ use headgate_cluster::{CommonLabels, WatchMetrics};
 use headgate_proxy::MetricLabels;
 use prometheus::Registry;
 
-pub(super) struct Metrics {
+/// The metrics of a controller.
+pub(crate) struct Metrics {
     pub(super) watch: WatchMetrics,
     pub(super) lease: LeaseMetrics,
     pub(super) status: StatusMetrics,
@@ -22,7 +23,7 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Metrics with the common labels; `election` is the name of the Lease.
-    pub(super) fn new(labels: &MetricLabels, election: &str) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(labels: &MetricLabels, election: &str) -> Result<Self, prometheus::Error> {
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let labels = CommonLabels::from([
             label("controller_namespace", &labels.namespace),
@@ -39,7 +40,7 @@ impl Metrics {
         })
     }
 
-    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+    pub(crate) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         self.watch.register(registry)?;
         self.lease.register(registry)?;
         self.status.register(registry)?;

@@ -73,7 +73,7 @@ pub use split::{
 pub use table::RoutingTable;
 pub use template::{
     ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError,
-    TlsVariable, UpstreamVariable, Variable,
+    TlsVariable, UpstreamVariable, Variable, variables_markdown,
 };
 pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{

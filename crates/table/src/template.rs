@@ -3,6 +3,7 @@
 //! There is one vocabulary, [`Variable`], for every place that takes variables; each variable has the [`Phase`] from which it
 //! is known, and text that needs more than its place knows is refused when it is parsed.
 
+mod docs;
 mod field;
 mod geo;
 mod names;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use http::HeaderName;
 
+pub use self::docs::variables_markdown;
 pub use self::field::FieldTemplate;
 pub use self::geo::GeoVariable;
 pub use self::variable::{ClientVariable, Phase, TlsVariable, UpstreamVariable, Variable};
