@@ -100,7 +100,7 @@ class Prometheus:
         self.run.start()
         self.traffic.start()
         target = {"targets": [f"127.0.0.1:{self.run.ports[2]}"], "labels": TARGET_LABELS}
-        scrape = {"job_name": "headgate", "scrape_interval": "300ms", "scrape_timeout": "300ms", "static_configs": [target]}
+        scrape = {"job_name": "headgate", "scrape_interval": "1s", "scrape_timeout": "1s", "static_configs": [target]}
         configuration = self.directory / "prometheus.yml"
         configuration.write_text(yaml.safe_dump({"scrape_configs": [scrape]}))
         command = [
@@ -122,7 +122,7 @@ class Prometheus:
             changed = file.with_suffix(".new")
             changed.write_text(text.replace("limit-rpm: '1'", f"limit-rpm: '{turn % 2 + 1}'"))
             changed.rename(file)
-            self.over.wait(0.3)
+            self.over.wait(0.5)
 
     def stop(self):
         self.over.set()
@@ -157,7 +157,8 @@ class Prometheus:
     def until_data(self, queries):
         """Waits until each query has data: rates need two scrapes, of which there is no event."""
         deadline = time.monotonic() + 3 * PATIENCE
-        while missing := [query for query in queries if not self.query(query)]:
+        missing = queries
+        while missing := [query for query in missing if not self.query(query)]:
             assert time.monotonic() < deadline, "no data:\n" + "\n".join(missing)
             self.over.wait(0.2)
 

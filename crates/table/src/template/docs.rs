@@ -173,7 +173,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ("pipe", "Always `.`"),
     (
         "nginx_version",
-        "Always that of nginx in ingress-nginx 1.15",
+        "Always `1.27.1`",
     ),
 ];
 
