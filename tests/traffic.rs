@@ -20,6 +20,7 @@ mod traffic {
     mod locations;
     mod mirrors;
     mod observe;
+    mod passthrough;
     mod passwords;
     mod pki;
     mod protocols;

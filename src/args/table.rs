@@ -62,8 +62,8 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("tcp-services-configmap", Object, "", Never("TCP services are not supported"), "ConfigMap with TCP ports and their Services"),
     flag("udp-services-configmap", Object, "", Never("UDP services are not supported"), "ConfigMap with UDP ports and their Services"),
     flag("enable-topology-aware-routing", Switch, "false", Cluster, "Prefer endpoints of the controller's zone, for Services that request it"),
-    flag("enable-ssl-passthrough", Switch, "false", Yes, "Enable the annotation ssl-passthrough; its routes respond with 503, as TLS is not passed through yet"),
-    flag("ssl-passthrough-proxy-port", Port, "442", Never("TLS passthrough is not supported"), "Internal port for TLS passthrough"),
+    flag("enable-ssl-passthrough", Switch, "false", Yes, "Enable the annotation ssl-passthrough"),
+    flag("ssl-passthrough-proxy-port", Port, "442", Never("TLS is passed through without a second hop"), "Internal port for TLS passthrough"),
     flag("enable-ssl-chain-completion", Switch, "false", Yes, "Fetch missing intermediate certificates from the URLs in the certificates"),
     flag("deep-inspect", Switch, "true", Yes, "Refuse Ingresses with injected nginx configuration"),
     // Metrics.

@@ -142,6 +142,18 @@ impl TlsSocket {
         }
     }
 
+    /// A socket that handles the names of `exact` (lower-case) by their routes, and all others by `other`.
+    pub fn with_exact(exact: SharedMap<TlsRoute>, other: TlsRoute) -> Self {
+        let passes_through = |route: &TlsRoute| route.terminate().is_none();
+        Self {
+            suffixes: SharedMap::new(),
+            passes_through: passes_through(&other)
+                || exact.iter().any(|(_, route)| passes_through(route)),
+            exact,
+            other,
+        }
+    }
+
     /// Adds `route` for `name` (lower-case, or `*.x` for any depth below `x`).
     pub fn insert(&mut self, name: &str, route: TlsRoute) {
         self.passes_through |= route.terminate().is_none();
@@ -171,6 +183,16 @@ impl TlsSocket {
         let exact = self.exact.iter().map(|(_, route)| route);
         let suffixes = self.suffixes.iter().map(|(_, route)| route);
         exact.chain(suffixes).chain([&self.other])
+    }
+
+    /// The names whose connections are passed through, and their backends, in no order; `None` is all other names.
+    pub fn passed_through(&self) -> impl Iterator<Item = (Option<String>, &Arc<Split>)> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|(name, route)| (Some(name.to_string()), route));
+        let suffixes = self.suffixes.iter();
+        let suffixes = suffixes.map(|(parent, route)| (Some(format!("*.{parent}")), route));
+        let all = exact.chain(suffixes).chain([(None, &self.other)]);
+        all.filter_map(|(name, route)| Some((name, route.passthrough()?)))
     }
 
     fn suffix(&self, name: &str) -> Option<&TlsRoute> {

@@ -1,6 +1,7 @@
 //! The table as text for people, one line per route, or as JSON.
 
 mod facts;
+mod passthrough;
 mod settings;
 
 use std::fmt::Write as _;
@@ -24,6 +25,9 @@ pub fn text(table: &RoutingTable) -> String {
     let settings = settings_facts(&table.settings);
     if !settings.is_empty() {
         let _ = writeln!(out, "settings {}", settings.join("; "));
+    }
+    for (name, to) in passthrough::names(table) {
+        let _ = writeln!(out, "tls {name} -> {to}");
     }
     let universes = table.universes();
     for hosts in &universes {
@@ -67,6 +71,7 @@ pub fn json(table: &RoutingTable) -> Value {
         "generation": table.generation,
         "settings": settings_facts(&table.settings),
         "listeners": listeners,
+        "passthrough": passthrough::names(table),
         "hosts": hosts,
     })
 }

@@ -268,21 +268,26 @@ impl Builder<'_> {
     }
 
     fn backend(&mut self, draft: &BackendDraft) -> Backend {
-        let arm = match &draft.arm {
-            ArmDraft::Status(status) => Arm::Status(*status),
-            ArmDraft::Service(port, transport) => {
-                let key = port.id().upstream(transport);
-                self.upstreams.acquire(&key, || UpstreamDraft {
-                    port: port.clone(),
-                    transport: transport.clone(),
-                });
-                Arm::Upstream(key)
-            }
-        };
-        Backend {
-            arm,
-            edits: draft.edits.clone(),
+        backend(draft, self.upstreams)
+    }
+}
+
+/// The backend of `draft`, whose upstream is acquired.
+pub(super) fn backend(draft: &BackendDraft, upstreams: &mut Upstreams) -> Backend {
+    let arm = match &draft.arm {
+        ArmDraft::Status(status) => Arm::Status(*status),
+        ArmDraft::Service(port, transport) => {
+            let key = port.id().upstream(transport);
+            upstreams.acquire(&key, || UpstreamDraft {
+                port: port.clone(),
+                transport: transport.clone(),
+            });
+            Arm::Upstream(key)
         }
+    };
+    Backend {
+        arm,
+        edits: draft.edits.clone(),
     }
 }
 

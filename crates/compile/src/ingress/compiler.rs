@@ -261,7 +261,8 @@ impl<'a> Pass<'a> {
         };
         if let Some(hosts) = self.builder.hosts(&self.state.universe) {
             let addresses = self.state.settings.listen.apply(&self.options.listeners);
-            let listeners = build::http_listeners(&addresses, hosts, certificates);
+            let passthrough = self.builder.passthrough(&self.state.universe);
+            let listeners = build::http_listeners(&addresses, hosts, certificates, passthrough);
             self.table.set_listeners(listeners);
         }
         self.table.generation += 1;

@@ -6,6 +6,7 @@
 mod canary;
 mod clients;
 mod error_pages;
+mod passthrough;
 mod routes;
 mod tls;
 
@@ -17,7 +18,7 @@ use headgate_table::{
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
-use crate::build::{BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
+use crate::build::{BackendDraft, BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::Denial;
 use crate::ingress::parsed::ParsedIngress;
@@ -56,6 +57,8 @@ pub(crate) struct Inputs<'a> {
 pub(crate) struct IngressHost {
     /// `None` if the host is not served.
     pub(crate) served: Option<ServedHost>,
+    /// Gets the TLS connections for the host undecrypted, if they are passed through.
+    pub(crate) passthrough: Option<BackendDraft>,
     /// Aliases in the annotation of its Ingress, including those that belong to another host.
     pub(crate) claimed: Vec<Arc<str>>,
     /// Aliases that are regular expressions.
@@ -92,6 +95,7 @@ pub(crate) fn draft(
                 root: None,
                 routes: Vec::new(),
             }),
+            passthrough: None,
             claimed: Vec::new(),
             regex_names: Vec::new(),
             findings,
@@ -118,6 +122,7 @@ pub(crate) fn draft(
             root: Some(routes.root),
             routes: routes.others,
         }),
+        passthrough: passthrough::choose(host, attached, &mut findings),
         claimed: aliases.claimed,
         regex_names: aliases.regex,
         findings,

@@ -265,6 +265,11 @@ impl ParsedIngress {
     }
 }
 
+/// Whether a path is the root of its host, which serves what no other path matches.
+pub(crate) fn is_root(rule: &PathRule) -> bool {
+    &*rule.path == "/" && rule.kind == PathKind::Prefix
+}
+
 /// Whether `path` matches only itself. It is a valid expression as well, in which a dot means any character.
 pub(crate) fn is_literal(path: &str) -> bool {
     let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);

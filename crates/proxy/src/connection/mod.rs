@@ -215,8 +215,11 @@ impl<H: Handler> Start<H> {
         let Ok(Ok(first)) = first else {
             return Err(NotServed::Silent);
         };
+        // No TLS record begins with a letter, but every HTTP method does.
+        let is_http = first.is_ascii_alphabetic();
         // If some names are passed through, the ClientHello is read ahead; else the handshake alone reads it.
-        if self.of_socket(|socket| Some(socket.tls()?.passes_through())) == Some(true) {
+        let passes_through = |socket: &Socket| Some(socket.tls()?.passes_through());
+        if !is_http && self.of_socket(passes_through) == Some(true) {
             let name = timeout_at(deadline, opening.server_name()).await;
             let Ok(Ok(name)) = name else {
                 return Err(NotServed::Refused("handshake"));
@@ -229,8 +232,7 @@ impl<H: Handler> Start<H> {
             }
         }
         let (mut transport, activity) = opening.transport();
-        if first.is_ascii_alphabetic() {
-            // No TLS record begins with a letter, but every HTTP method does.
+        if is_http {
             closing::respond(&mut transport, opening::plain_http_page()).await;
             return Err(NotServed::Refused("plain_http"));
         }

@@ -8,6 +8,7 @@ use super::{
     Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, Unread, all, canary, find, meant_by, removed,
 };
 use crate::Severity;
+use crate::ingress::family::client_certificates::{AUTH_TLS_MATCH_CN, AUTH_TLS_SECRET};
 use crate::ingress::family::{firewall, snippets};
 use crate::ingress::registry::{Kind, Reader, Unhonoured, excerpt, nearest};
 
@@ -50,12 +51,24 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
     }
     for &row in &rows {
         report_needs(&mut reader, row);
+        report_flag(&mut reader, rules, row);
     }
     reader.close_unhonoured(rows.into_iter(), |reader, row| {
-        let is_off = is_off(reader, rules, row) || firewall::is_off(reader, rules.max_risk, row);
+        let is_off = firewall::is_off(reader, rules.max_risk, row);
         (!is_off).then(|| unhonoured(reader, row))
     });
     reader
+}
+
+/// The names of the annotations that are there to protect the hosts or routes. Only hosts that are passed through need them.
+pub(super) fn protecting(reader: &Reader, rules: &Rules<'_>) -> Box<[&'static str]> {
+    if !rules.flags.contains(&Flag::SslPassthrough) {
+        return Box::default();
+    }
+    let of_clients = [AUTH_TLS_SECRET.row(), AUTH_TLS_MATCH_CN.row()];
+    let protects = |row: &&Annotation| row.entry.protects.is_some() || of_clients.contains(row);
+    let rows = all().filter(protects).filter(|row| reader.is_changed(row));
+    rows.map(|row| row.entry.name).collect()
 }
 
 /// Why an annotation that is not honoured closes its routes, and what would be right.
@@ -66,12 +79,6 @@ fn unhonoured(reader: &Reader, row: &'static Annotation) -> Unhonoured {
         .map(snippets::advice);
     if row.entry == firewall::ENABLE_MODSECURITY.row().entry {
         return firewall::NO_FIREWALL;
-    }
-    if row.needs_flag == Some(Flag::SslPassthrough) {
-        return Unhonoured {
-            reason: "TLS is not passed through yet, and must not be decrypted here",
-            advice: "delete the annotation to decrypt TLS here".into(),
-        };
     }
     Unhonoured {
         reason: "protects the route and is not honoured yet",
@@ -144,14 +151,13 @@ fn report_needs(reader: &mut Reader, row: &'static Annotation) {
     }
 }
 
-/// Whether a missing flag switches a present annotation off, which is reported.
-fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> bool {
-    if let Some(flag) = row.needs_flag.filter(|flag| !rules.flags.contains(flag)) {
+/// Reports an annotation that a missing flag switches off.
+fn report_flag(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) {
+    let missing = row.needs_flag.filter(|flag| !rules.flags.contains(flag));
+    if let Some(flag) = missing.filter(|_| reader.is_on(row)) {
         let message = format!("ignored: it needs {}", flag.as_str());
         reader.warn_entry(&row.entry, message);
-        return true;
     }
-    false
 }
 
 fn report_unknown(reader: &mut Reader, name: &str, texts: &Texts<'_>, compare: bool) {

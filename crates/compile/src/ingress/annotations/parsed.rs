@@ -79,6 +79,10 @@ pub(crate) struct IngressAnnotations {
     pub(crate) client_certificates: Option<Box<ClientCertificates>>,
     /// Cipher suites of the hosts.
     pub(crate) ciphers: HostCiphers,
+    /// TLS connections of the hosts are passed through (`ssl-passthrough`).
+    pub(crate) passthrough: bool,
+    /// Annotations that are there to protect the routes, by name without prefix.
+    pub(crate) protecting: Box<[&'static str]>,
     /// `Some` when CORS is on and an origin is allowed.
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) access: Access,
@@ -123,6 +127,8 @@ impl IngressAnnotations {
             upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             client_certificates: ClientCertificates::read(&mut reader).map(Box::new),
             ciphers: tls::ciphers(&mut reader),
+            passthrough: tls::passthrough(&reader, rules),
+            protecting: load::protecting(&reader, rules),
             cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
             errors: OwnErrors::read(&mut reader).map(Box::new),

@@ -20,7 +20,7 @@ use crate::build::{
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::HostClosing;
 use crate::ingress::family::auth::AUTH_URL;
-use crate::ingress::parsed::{Backend, PathRule};
+use crate::ingress::parsed::{Backend, PathRule, is_root};
 use crate::{Kind, ObjectRef};
 
 /// The routes of a host in their order.
@@ -94,7 +94,13 @@ fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
 }
 
 /// A path and the Ingress that declares it.
-type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
+pub(super) type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
+
+/// The path `/` of a host, of the oldest Ingress that declares it.
+pub(super) fn root<'a>(host: &str, primaries: &[&'a AttachedIngress]) -> Option<Declared<'a>> {
+    let declared = declared(host, primaries, &mut Vec::new());
+    declared.into_iter().find(|(_, rule)| is_root(rule))
+}
 
 /// Which Ingress owns the root of a host.
 enum Root<'a> {
@@ -214,10 +220,6 @@ fn conflict(
     attached
         .ingress
         .finding(Severity::Error, "spec.rules", message)
-}
-
-fn is_root(rule: &PathRule) -> bool {
-    &*rule.path == "/" && rule.kind == PathKind::Prefix
 }
 
 /// The exact paths: in regex mode, a prefix of the same text has only its form with a final slash.

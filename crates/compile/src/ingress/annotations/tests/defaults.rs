@@ -92,7 +92,11 @@ fn beside(name: &str) -> Pairs<'static> {
 /// The table with this annotation on an Ingress. One that is beside `canary` is on the canary of a second Ingress, which
 /// has the same annotations apart from those of the canary.
 fn compiled(name: &str, value: Option<&str>) -> String {
-    let compiled = compiled_with(name, value, &Options::default());
+    let options = Options {
+        ssl_passthrough: name == "ssl-passthrough",
+        ..Options::default()
+    };
+    let compiled = compiled_with(name, value, &options);
     text(compiled.table())
 }
 

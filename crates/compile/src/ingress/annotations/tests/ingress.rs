@@ -633,16 +633,30 @@ fn unhonoured_protection_closes_when_switched_on() {
     ] {
         assert_eq!(parse(pairs).denied, None, "{pairs:?}");
     }
+}
+
+#[test]
+fn passthrough_needs_its_flag() {
     let on = Rules {
         flags: &[Flag::SslPassthrough],
         ..Rules::default()
     };
-    let passthrough = annotations(&[("ssl-passthrough", "true")]);
-    assert!(
-        IngressAnnotations::parse(&on, &passthrough)
-            .denied
-            .is_some()
-    );
+    let pairs = annotations(&[
+        ("ssl-passthrough", "true"),
+        ("limit-rps", "0"),
+        ("auth-type", "basic"),
+        ("denylist-source-range", "x"),
+    ]);
+    let parsed = IngressAnnotations::parse(&on, &pairs);
+    assert!(parsed.passthrough && !has_problem(&parsed, "ssl-passthrough", ""));
+    let protecting = ["auth-type", "ssl-passthrough", "denylist-source-range"];
+    assert_eq!(*parsed.protecting, protecting);
+    let parsed = IngressAnnotations::parse(&Rules::default(), &pairs);
+    assert!(!parsed.passthrough && parsed.protecting.is_empty());
+    let missing = "it needs --enable-ssl-passthrough";
+    assert!(has_problem(&parsed, "ssl-passthrough", missing));
+    let off = IngressAnnotations::parse(&on, &annotations(&[("ssl-passthrough", "false")]));
+    assert!(!off.passthrough && off.problems.is_empty());
 }
 
 #[test]

@@ -162,7 +162,7 @@ fn what_protects_and_is_not_honoured_closes() {
             .collect()
     };
     let names = |list: &'static str| list.split_whitespace().collect();
-    let routes = "ssl-passthrough enable-modsecurity modsecurity-snippet configuration-snippet server-snippet";
+    let routes = "enable-modsecurity modsecurity-snippet configuration-snippet server-snippet";
     let authentication = "auth-snippet";
     assert_eq!(of(Protection::Routes), names(routes));
     assert_eq!(of(Protection::Authentication), names(authentication));
