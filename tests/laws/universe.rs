@@ -26,7 +26,7 @@ const HOSTS: [&str; 8] = [
 ];
 const SERVICES: [&str; 3] = ["web", "api", "gone"];
 /// None of these refuses an Ingress: a refused update keeps the last good version, which full compilation cannot know.
-const ANNOTATIONS: [(&str, &str); 30] = [
+const ANNOTATIONS: [(&str, &str); 32] = [
     ("use-regex", "true"),
     ("rewrite-target", "/x"),
     ("rewrite-target", "/a"),
@@ -52,6 +52,8 @@ const ANNOTATIONS: [(&str, &str); 30] = [
     ("default-backend", "gone"),
     ("custom-http-errors", "404,503"),
     ("backend-protocol", "HTTPS"),
+    ("backend-protocol", "FCGI"),
+    ("fastcgi-params-configmap", "headers"),
     ("service-upstream", "true"),
     ("ssl-passthrough", "true"),
     ("load-balance", "ewma"),

@@ -115,7 +115,7 @@ pub(crate) fn write(variable: &Variable, request: &impl Source, out: &mut Vec<u8
         }
         Variable::RequestUri => text(out, &request.raw_target()),
         Variable::EscapedRequestUri => escaped(&request.raw_target(), out),
-        Variable::Uri => out.extend_from_slice(request.path()),
+        Variable::Uri | Variable::FastCgiScriptName => out.extend_from_slice(request.path()),
         Variable::Args => text(out, request.query().unwrap_or_default()),
         Variable::IsArgs => {
             let any = request.query().is_some_and(|query| !query.is_empty());

@@ -53,9 +53,9 @@ pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
     AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
-    Credentials, DigestUsers, ErrorPages, ExternalAuth, Forwarding, HashFormat, HttpVersion,
-    HttpsRedirect, Limits, Mirror, MirrorPath, OriginPattern, Origins, PasswordHash, Policy,
-    Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
+    Credentials, DigestUsers, ErrorPages, ExternalAuth, FastCgi, Forwarding, HashFormat,
+    HttpVersion, HttpsRedirect, Limits, Mirror, MirrorPath, OriginPattern, Origins, PasswordHash,
+    Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

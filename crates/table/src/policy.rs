@@ -5,6 +5,7 @@ mod authentication;
 mod credentials;
 mod error_pages;
 mod external_auth;
+mod fastcgi;
 mod mirror;
 mod rate;
 
@@ -22,6 +23,7 @@ pub use self::credentials::{
 };
 pub use self::error_pages::ErrorPages;
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
+pub use self::fastcgi::FastCgi;
 pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
 use crate::{FieldTemplate, IpSet, Slot};
@@ -193,6 +195,8 @@ pub struct Forwarding {
     pub response_rate: Option<ResponseRate>,
     /// HTTP version of requests to HTTP/1 endpoints.
     pub http_version: HttpVersion,
+    /// Parameters of FastCGI endpoints besides those of every request; `None` for other protocols.
+    pub fastcgi: Option<Arc<FastCgi>>,
     /// `Host` sent to the endpoint instead of the client's, with variables.
     pub host: Option<FieldTemplate>,
     /// `Connection` sent to the endpoint instead of what the proxy would send.
@@ -242,6 +246,7 @@ impl Default for Forwarding {
             response_file_limit: 1 << 30,
             response_rate: None,
             http_version: HttpVersion::Http11,
+            fastcgi: None,
             host: None,
             connection_header: None,
             cookie_domain: None,

@@ -85,6 +85,7 @@ impl ServicePortId {
             BackendProtocol::AutoHttp => "auto",
             BackendProtocol::Grpc => "grpc",
             BackendProtocol::Grpcs => "grpcs",
+            BackendProtocol::FastCgi => "fcgi",
         };
         let tls = transport.tls.as_ref().map_or("", |tls| &tls.id);
         UpstreamKey::new(format!("{} {protocol} {tls}", self.0).trim_end())

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    Authentication, Credentials, ExternalAuth, Forwarding, HostClients, Policy, RefusedClients,
-    Slot,
+    Authentication, BackendProtocol, Credentials, ExternalAuth, FastCgi, Forwarding, HostClients,
+    Policy, RefusedClients, Slot,
 };
 
 use crate::build::certificates::Certificates;
@@ -13,6 +13,7 @@ use crate::finding::{Finding, Severity};
 use crate::ingress::closed::{Closing, Denial};
 use crate::ingress::family::auth::{AUTH_PROXY_SET_HEADERS, AUTH_SECRET, AUTH_URL};
 use crate::ingress::family::client_certificates::ClientCertificates;
+use crate::ingress::family::fastcgi::FASTCGI_PARAMS_CONFIGMAP;
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::limits::LIMIT_RATE;
 use crate::ingress::family::proxy;
@@ -68,7 +69,8 @@ pub(crate) fn build(
         })
     });
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
-    let forwarding = proxy::forwarding(annotations, inputs.settings);
+    let fastcgi = fastcgi(ingress, inputs, &mut closing, &mut uses);
+    let forwarding = proxy::forwarding(annotations, inputs.settings, fastcgi);
     let unused = annotations.rate.rate.is_some() && forwarding.response_rate.is_some();
     if unused && !forwarding.buffer_response {
         const UNBUFFERED: &str = "has no effect while proxy-buffering is \"off\", except on responses with \
@@ -116,6 +118,20 @@ pub(crate) fn build(
         findings,
         uses,
     }
+}
+
+/// The parameters of FastCGI backends. The ConfigMap must exist whatever the protocol is.
+fn fastcgi(
+    ingress: &ParsedIngress,
+    inputs: &Inputs<'_>,
+    closing: &mut Closing<'_>,
+    uses: &mut Vec<ObjectRef>,
+) -> Option<Arc<FastCgi>> {
+    let params = ingress.annotations.fastcgi.as_ref()?;
+    let built = params.policy(&ingress.name.namespace, inputs, uses);
+    let built = closing.unless(&FASTCGI_PARAMS_CONFIGMAP, built.map(Some));
+    let is_fastcgi = ingress.annotations.proxy.protocol == Some(BackendProtocol::FastCgi);
+    built.filter(|_| is_fastcgi)
 }
 
 /// Users and passwords. What is wrong with single users is a warning; without users the routes are closed.

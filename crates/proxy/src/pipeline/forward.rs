@@ -14,6 +14,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::exchange::Served;
+use super::fastcgi::Script;
 use crate::body::Body;
 use crate::mirror::MirrorCopy;
 use crate::record::Record;
@@ -35,6 +36,8 @@ pub(super) struct Forward<'f> {
     pub(super) body: Incoming,
     /// The client's side of an upgrade that the head requests.
     pub(super) upgrade: Option<OnUpgrade>,
+    /// Path and query for an upstream of FastCGI.
+    pub(super) script: Option<Box<Script>>,
     /// A copy for the mirror of the route.
     pub(super) mirror: Option<Box<MirrorCopy>>,
 }
@@ -67,6 +70,7 @@ impl Forward<'_> {
             head,
             body,
             upgrade,
+            script,
             mirror,
         } = self;
         let settings = context.settings;
@@ -91,6 +95,11 @@ impl Forward<'_> {
         if let Some(mirror) = mirror {
             mirror.follow(&mut body);
         }
+        let params = script.map(|script| script.params(context, &head, body.length()));
+        let options = CallOptions {
+            fastcgi: params.as_ref(),
+            ..options
+        };
         let call = Call {
             target,
             head,

@@ -17,6 +17,7 @@ mod error_page;
 mod exchange;
 mod external_auth;
 mod fallback;
+mod fastcgi;
 mod forward;
 mod hop_by_hop;
 mod https;
@@ -34,7 +35,9 @@ mod upstream_head;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts};
+use headgate_table::{
+    BackendProtocol, Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts,
+};
 use http::header::{ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -43,6 +46,7 @@ use hyper::body::Incoming;
 
 use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
+use self::fastcgi::Script;
 use self::forward::{Forward, Forwarded};
 use self::rewrite::Rewritten;
 use self::upstream_head::Extra;
@@ -183,6 +187,8 @@ impl<'t> Admitted<'_, 't> {
             external_auth::apply(&mut fields.headers, *granted);
         }
         exchange.record.request_id = context.request_id().cloned();
+        let is_fastcgi = context.protocol() == BackendProtocol::FastCgi;
+        let script = is_fastcgi.then(|| Box::new(Script::of(&context, rewritten.target.as_ref())));
         let upgrade = forward::upgrade_of(&mut head).filter(|_| fields.upgrade);
         let forward = Forward {
             upstreams: &exchange.downstream.worker.upstreams,
@@ -191,6 +197,7 @@ impl<'t> Admitted<'_, 't> {
             head: forward::upstream_request(head, rewritten.target, fields.headers),
             body,
             upgrade,
+            script,
             mirror,
         };
         let served = forward.run(&mut exchange.record).await; // 15

@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use headgate_table::{ConnectionHeader, FieldEdits};
+use headgate_table::{BackendProtocol, ConnectionHeader, FieldEdits};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
@@ -256,7 +256,8 @@ fn requested_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<Heade
     let target = context.parsed.target;
     let possible = target.version == Version::HTTP_11
         && forwarding.connection_header.is_none()
-        && !context.protocol().is_grpc();
+        && !context.protocol().is_grpc()
+        && context.protocol() != BackendProtocol::FastCgi;
     if possible {
         hop_by_hop::upgrade(&target.method, headers)
     } else {

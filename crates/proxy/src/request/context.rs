@@ -127,8 +127,8 @@ impl<'r> Context<'r> {
             .unwrap_or_default()
     }
 
-    /// Moves the header fields out, to become the upstream head. They are copied if the hash key of the upstream needs them
-    /// afterwards.
+    /// Moves the header fields out, to become the upstream head. They are copied if the hash key of the upstream, or a parameter
+    /// for FastCGI, may need them afterwards.
     pub(crate) fn hand_over_headers(&mut self) -> HeaderMap {
         self.request_id();
         let needed = self
@@ -137,7 +137,7 @@ impl<'r> Context<'r> {
                 Balance::Hash { key, .. } => !key.reads().request.is_empty(),
                 Balance::RoundRobin | Balance::Ewma => false,
             });
-        if needed {
+        if needed || self.route.policy.forwarding.fastcgi.is_some() {
             self.headers.clone()
         } else {
             std::mem::take(&mut self.headers)

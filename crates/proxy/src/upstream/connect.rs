@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{CallError, Fault, Upstreams, address};
+use super::{CallError, Fault, Upstreams, address, fastcgi};
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -33,6 +33,8 @@ pub(super) struct Dial {
     pub(super) upstream: UpstreamKey,
     /// TLS; `None`: plain text.
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The request that the connection serves, if it is FastCGI.
+    pub(super) fastcgi: Option<fastcgi::Request>,
     /// Bound on TCP and TLS handshakes together.
     pub(super) timeout: Duration,
 }
@@ -75,6 +77,10 @@ impl Upstreams {
 
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
         let stream = self.tcp(dial.key.address).await?;
+        if let Some(request) = dial.fastcgi {
+            let stream = fastcgi::Responder::new(stream, dial.key.address, request);
+            return handshake(self, stream, dial.key, dial.upstream).await;
+        }
         match dial.tls {
             None => handshake(self, stream, dial.key, dial.upstream).await,
             Some((config, name)) => {

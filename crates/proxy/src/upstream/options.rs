@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
-    ConnectionHeader, Forwarding, HttpVersion, PoolSettings, Retry, Upstream, UpstreamTls,
+    BackendProtocol, ConnectionHeader, Forwarding, HttpVersion, PoolSettings, Retry, Upstream,
+    UpstreamTls,
 };
 
+use super::fastcgi::Params;
 use super::tls::TlsIdentity;
 
 /// Read buffer of an HTTP/1 connection, bytes: a slow client costs some four times that.
@@ -38,8 +40,10 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) read_ahead: bool,
     /// How much of a body that is read ahead may be in a file, bytes; default 1 GiB. Zero: memory only.
     pub(crate) file_limit: u64,
-    /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2.
+    /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2 and FastCGI.
     pub(crate) upgrade: bool,
+    /// The parameters of a FastCGI request, which are sent instead of the head; the request of another protocol has none.
+    pub(crate) fastcgi: Option<&'c Params>,
 }
 
 /// The protocol of endpoints.
@@ -49,6 +53,8 @@ pub(crate) enum Protocol {
     Http10,
     Http11,
     Http2,
+    /// One request per connection, and every body with its length.
+    FastCgi,
 }
 
 /// Plain text or TLS.
@@ -74,6 +80,7 @@ impl Default for CallOptions<'_> {
             read_ahead: false,
             file_limit: forwarding.response_file_limit,
             upgrade: false,
+            fastcgi: None,
         }
     }
 }
@@ -83,6 +90,7 @@ impl<'c> CallOptions<'c> {
     pub(crate) fn of(forwarding: &Forwarding, upstream: &'c Upstream, https: bool) -> Self {
         let protocol = match forwarding.http_version {
             _ if upstream.protocol.is_grpc() => Protocol::Http2,
+            _ if upstream.protocol == BackendProtocol::FastCgi => Protocol::FastCgi,
             HttpVersion::Http10 => Protocol::Http10,
             HttpVersion::Http11 => Protocol::Http11,
         };
@@ -103,7 +111,13 @@ impl<'c> CallOptions<'c> {
             read_ahead: forwarding.buffer_response,
             file_limit: forwarding.response_file_limit,
             upgrade: false,
+            fastcgi: None,
         }
+    }
+
+    /// Whether the head of a request announces the length of its body, which must be known before.
+    pub(super) fn needs_length(&self) -> bool {
+        matches!(self.protocol, Protocol::Http10 | Protocol::FastCgi)
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -116,7 +130,7 @@ impl<'c> CallOptions<'c> {
         match self.protocol {
             Protocol::Http2 => true,
             Protocol::Http11 => pool.idle > 0 && !closes,
-            Protocol::Http10 => false,
+            Protocol::Http10 | Protocol::FastCgi => false,
         }
     }
 

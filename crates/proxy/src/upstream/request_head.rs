@@ -33,7 +33,9 @@ impl RequestHead {
             headers: parts.headers,
         };
         head.frame(length, options.is_http2());
-        if options.is_http2() {
+        if options.fastcgi.is_some() {
+            head.for_fastcgi();
+        } else if options.is_http2() {
             head.for_http2(matches!(options.security, Security::Tls(_)));
         } else {
             head.for_http1(options, kept);
@@ -94,6 +96,15 @@ impl RequestHead {
             self.headers
                 .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+    }
+
+    /// Only the framing of the body is left: the parameters say the rest.
+    fn for_fastcgi(&mut self) {
+        let length = self.headers.remove(CONTENT_LENGTH);
+        self.headers.clear();
+        self.headers
+            .extend(length.map(|length| (CONTENT_LENGTH, length)));
+        self.uri = Uri::from_static("/");
     }
 
     fn for_http1(&mut self, options: &CallOptions<'_>, kept: bool) {

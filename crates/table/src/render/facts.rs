@@ -6,9 +6,9 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use crate::{
-    Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, Forwarding,
-    HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy, ReplaceRule, Retry,
-    RetryOn, Route, Satisfy, Upstream, UpstreamTls, Users,
+    Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, FastCgi,
+    Forwarding, HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy,
+    ReplaceRule, Retry, RetryOn, Route, Satisfy, Upstream, UpstreamTls, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -216,6 +216,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         response_file_limit,
         response_rate,
         http_version,
+        fastcgi,
         host,
         connection_header,
         cookie_domain,
@@ -252,6 +253,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         facts.push(format!("response-rate {} after {}", rate.bytes, rate.after));
     }
     facts.differs("http-version", http_version, &defaults.http_version);
+    fastcgi_facts(fastcgi.as_deref(), facts);
     if let Some(connection) = connection_header {
         facts.push(format!("connection {connection:?}").to_lowercase());
     }
@@ -262,6 +264,18 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
     ] {
         let text = |rule: &ReplaceRule| format!("{}->{}", rule.from, rule.to);
         facts.some(name, rule.as_ref().map(text));
+    }
+}
+
+fn fastcgi_facts(fastcgi: Option<&FastCgi>, facts: &mut Facts) {
+    let Some(fastcgi) = fastcgi else { return };
+    facts.some("fastcgi-index", fastcgi.index.as_deref());
+    let params = fastcgi.params.iter();
+    let params: Vec<String> = params
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if !params.is_empty() {
+        facts.push(format!("fastcgi-params {}", params.join(" ")));
     }
 }
 

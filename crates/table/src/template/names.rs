@@ -129,6 +129,11 @@ fn of_response(name: &str) -> Option<Variable> {
         // There is no cache, pipelining is answered in order, and compression counts no ratio.
         "upstream_cache_status" | "upstream_cache_key" | "gzip_ratio" => V::Constant(""),
         "pipe" => V::Constant("."),
+        // As if nginx were configured without a root, as in ingress-nginx.
+        "document_root" => V::Constant("/usr/local/nginx/html"),
+        "fastcgi_script_name" => V::FastCgiScriptName,
+        // What `fastcgi_split_path_info` would set, which no annotation configures.
+        "fastcgi_path_info" => V::Constant(""),
         "nginx_version" => V::Constant("1.27.1"),
         _ => return None,
     })

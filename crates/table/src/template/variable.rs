@@ -63,6 +63,8 @@ pub enum Variable {
     EscapedRequestUri,
     /// `$uri` and `$document_uri`: the decoded, normalised path.
     Uri,
+    /// `$fastcgi_script_name`: `$uri` as a FastCGI endpoint gets it, with the index of a directory.
+    FastCgiScriptName,
     /// `$args` and `$query_string`: the raw query.
     Args,
     /// `$is_args`: `?` when there is a query.

@@ -13,6 +13,7 @@ use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::credentials::PasswordAuth;
 use crate::ingress::family::errors::OwnErrors;
 use crate::ingress::family::external_auth::ExternalAuth;
+use crate::ingress::family::fastcgi::Params;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::{Limits, RateNumbers};
 use crate::ingress::family::mirror::Mirror;
@@ -95,6 +96,8 @@ pub(crate) struct IngressAnnotations {
     /// `Some` when a second service gets copies of requests (`mirror-target`).
     pub(crate) mirror: Option<Box<Mirror>>,
     pub(crate) headers: Headers,
+    /// `Some` when parameters of FastCGI backends are configured.
+    pub(crate) fastcgi: Option<Box<Params>>,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
     /// `false` exempts the Ingress from `global-auth-url` (`enable-global-auth`).
@@ -136,6 +139,7 @@ impl IngressAnnotations {
             external_auth: ExternalAuth::read(&mut reader).map(Box::new),
             mirror: Mirror::read(&mut reader).map(Box::new),
             headers: Headers::read(&mut reader),
+            fastcgi: Params::read(&mut reader).map(Box::new),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),
             firewall: reader.get(&firewall::ENABLE_MODSECURITY),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use headgate_table::{Authentication, CATCH_ALL, HttpsRedirect, PathKind, Policy};
+use headgate_table::{Authentication, BackendProtocol, CATCH_ALL, HttpsRedirect, PathKind, Policy};
 use smallvec::smallvec;
 
 use super::canary::{self, Canaries};
@@ -467,6 +467,12 @@ impl<'a> Drafter<'a, '_> {
         if let Some(closed) = self.closing.default_backend() {
             return TargetDraft::Closed(closed);
         }
+        // The default backend is one of HTTP.
+        let http = Transport::default();
+        let transport = match transport.protocol() {
+            BackendProtocol::FastCgi => &http,
+            _ => transport,
+        };
         let name = self.inputs.options.default_backend.clone();
         let port = name.map(|name| ServicePort::new(name, FIRST_PORT.into()));
         let backend = port.map(|port| BackendDraft::service(port, transport.clone()));
