@@ -83,17 +83,20 @@ pub(crate) async fn run(
         feed.stop().await;
         return Ok(());
     };
-    let options = Options {
+    let mut options = Options {
         listeners: HttpListeners {
             http: addresses.http.clone(),
             https: addresses.https.clone(),
         },
         ..serving.options
     };
+    let admin_port = addresses.admin.port();
+    options.reserved_ports.push((admin_port, "the admin port"));
     let first = First::compile(first, &feed, options, fallback);
     crate::log::follow(&first.settings().error_log);
     let telemetry = Telemetry::new(&headgate_proxy::Config {
         access_log: destination(&first.settings().access_log.target),
+        stream_log: destination(&first.settings().access_log.stream_target),
         ..serving.proxy
     });
     telemetry

@@ -77,16 +77,25 @@ impl Config {
         let ports = Ports::new(flags, preset);
         ports.check()?;
         let admin = SocketAddr::new(admin_address(flags, preset, system), ports.healthz);
+        let cluster = (preset == Preset::Controller).then(|| Cluster::new(flags, system));
+        let cluster = cluster.transpose()?;
+        let mut options = options(flags, preset);
+        if let Some(webhook) = cluster
+            .as_ref()
+            .and_then(|cluster| cluster.webhook.as_ref())
+        {
+            let port = webhook.address.port();
+            options.reserved_ports.push((port, "the admission webhook"));
+        }
         let serving = Serving {
-            options: options(flags, preset),
+            options,
             proxy: proxy(flags, &ports, preset, system),
             admin,
             grace: grace(flags, preset),
         };
-        let cluster = (preset == Preset::Controller).then(|| Cluster::new(flags, system));
         Ok(Self {
             serving,
-            cluster: cluster.transpose()?,
+            cluster,
             log_level: log_level(flags),
             ignored: ignored(flags, preset),
         })
@@ -190,6 +199,9 @@ fn options(flags: &Flags, preset: Preset) -> Options {
         deep_inspect: flags.switch("deep-inspect"),
         validate_annotations: flags.switch("enable-annotation-validation"),
         settings: flags.object("configmap"),
+        tcp_services: flags.object("tcp-services-configmap"),
+        udp_services: flags.object("udp-services-configmap"),
+        reserved_ports: Vec::new(), // that of the admin port is known when it is bound
         default_certificate: flags.object("default-ssl-certificate"),
         default_backend: flags.object("default-backend-service"),
         disable_catch_all: flags.switch("disable-catch-all"),
@@ -235,6 +247,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
             editions: editions(flags),
         },
         access_log: AccessLog::Stdout,
+        stream_log: AccessLog::Stdout,
         labels: MetricLabels {
             namespace: system.pod_namespace.as_str().into(),
             class: flags.text("controller-class").into(),

@@ -33,6 +33,7 @@ mod traffic {
     mod routing;
     mod setup;
     mod staple;
+    mod streams;
     mod tls;
     mod trust;
 }

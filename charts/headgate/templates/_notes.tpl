@@ -28,9 +28,6 @@ podSecurityPolicy: Kubernetes removed them in 1.25
 {{- if has "/wait-shutdown" (default list (dig "preStop" "exec" "command" list $controller.lifecycle)) }}
 * controller.lifecycle.preStop with /wait-shutdown is left out: the controller itself waits.
 {{- end }}
-{{- if or .Values.tcp .Values.udp }}
-* tcp and udp: the chart creates ports, flags and ConfigMaps, but this version does not serve TCP and UDP yet.
-{{- end }}
 {{- if and .Values.dropIn.enabled (or $controller.config $controller.addHeaders $controller.proxySetHeaders) }}
 * controller.config, addHeaders and proxySetHeaders have no effect with dropIn.enabled=true. Until then the settings of {{ include "headgate.configMap" . | replace "$(POD_NAMESPACE)" (include "headgate.namespace" .) }} apply.
 {{- end }}

@@ -24,7 +24,7 @@ pub use ingress::{
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,
-    Namespace, Object, ObjectRef, Secret, Service,
+    Namespace, Object, ObjectRef, Protocol, Secret, Service,
 };
 pub use options::{ClassSelection, LabelSelector, Namespaces, Options, SelectorError};
 pub use snapshot::{Changes, Environment, Snapshot};

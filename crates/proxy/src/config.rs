@@ -24,6 +24,8 @@ pub struct Config {
     pub locations: LocationFiles,
     /// Where access-log lines go.
     pub access_log: AccessLog,
+    /// Where the lines of TCP and UDP sessions go.
+    pub stream_log: AccessLog,
     /// Labels that every metric carries.
     pub labels: MetricLabels,
     /// Label request metrics with the host; default true.

@@ -14,6 +14,7 @@ mod compress;
 mod config;
 mod connection;
 mod current;
+mod datagram;
 mod details;
 mod downstream;
 mod drain;

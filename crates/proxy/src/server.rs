@@ -178,7 +178,7 @@ impl Running {
     }
 
     #[cfg(test)]
-    pub(crate) fn telemetry(&self) -> &Telemetry {
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.shared.telemetry
     }
 

@@ -29,6 +29,7 @@ mod settings;
 mod shared_map;
 mod slot;
 mod split;
+mod stream;
 mod table;
 mod template;
 mod transport;
@@ -70,10 +71,12 @@ pub use split::{
     Alternative, Alternatives, Arm, Backend, FieldEdits, HeaderEdits, HeaderTest, Pick, Rule,
     RuleInput, RuleTest, Split, Unavailable,
 };
+pub use stream::{StreamRoute, StreamSettings, UdpListener};
 pub use table::RoutingTable;
 pub use template::{
-    ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError,
-    TlsVariable, UpstreamVariable, Variable, variables_markdown,
+    ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, StreamFormat, StreamPiece,
+    StreamVariable, Template, TemplateError, TlsVariable, UpstreamVariable, Variable,
+    variables_markdown,
 };
 pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{Certificate, SharedMap, Split, VirtualHosts};
+use crate::{Certificate, SharedMap, Split, StreamRoute, VirtualHosts};
 
 /// A listening socket.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub enum Plain {
     /// HTTP requests, for the hosts of a universe.
     Http(Arc<VirtualHosts>),
     /// Bytes, forwarded to a backend.
-    Stream(Arc<Split>),
+    Stream(StreamRoute),
 }
 
 /// TLS routes by server name (RFC 6066 section 3).
@@ -122,10 +122,10 @@ impl Socket {
         }
     }
 
-    /// The backends, if connections are streams without TLS.
-    pub fn stream(&self) -> Option<&Arc<Split>> {
+    /// The route, if connections are streams without TLS.
+    pub fn stream(&self) -> Option<&StreamRoute> {
         match self {
-            Self::Plain(Plain::Stream(split)) => Some(split),
+            Self::Plain(Plain::Stream(route)) => Some(route),
             Self::Plain(Plain::Http(_)) | Self::Tls(_) => None,
         }
     }

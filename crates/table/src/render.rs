@@ -3,6 +3,7 @@
 mod facts;
 mod passthrough;
 mod settings;
+mod streams;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 
 use self::facts::{route_facts, upstream_facts};
 use self::settings::settings_facts;
+use self::streams::{stream_lines, stream_target, udp_json};
 
 use crate::{
     Alternative, Alternatives, Arm, Backend, Conditions, Endpoints, HeaderTest, Host,
@@ -38,6 +40,7 @@ pub fn text(table: &RoutingTable) -> String {
             host_lines(table, host, &mut out);
         }
     }
+    stream_lines(table, &mut out);
     out
 }
 
@@ -66,7 +69,12 @@ pub fn json(table: &RoutingTable) -> Value {
         .flat_map(|hosts| sorted(hosts))
         .map(|host| host_json(table, host))
         .collect();
-    let listeners: Vec<Value> = table.listeners().iter().map(listener_json).collect();
+    let listeners = table.listeners().iter();
+    let listeners = listeners.map(|listener| listener_json(table, listener));
+    let udp = table.udp_listeners().iter();
+    let listeners: Vec<Value> = listeners
+        .chain(udp.map(|listener| udp_json(table, listener)))
+        .collect();
     json!({
         "generation": table.generation,
         "settings": settings_facts(&table.settings),
@@ -76,13 +84,17 @@ pub fn json(table: &RoutingTable) -> Value {
     })
 }
 
-fn listener_json(listener: &Listener) -> Value {
+fn listener_json(table: &RoutingTable, listener: &Listener) -> Value {
     let leads_to = match &listener.socket {
         Socket::Plain(Plain::Http(_)) => "http",
         Socket::Plain(Plain::Stream(_)) => "stream",
         Socket::Tls(_) => "tls",
     };
-    json!({ "address": listener.address.to_string(), "port": listener.ports.own, "leadsTo": leads_to })
+    let mut value = json!({ "address": listener.address.to_string(), "port": listener.ports.own, "leadsTo": leads_to });
+    if let Some(target) = stream_target(table, &listener.socket) {
+        value["target"] = json!(target);
+    }
+    value
 }
 
 fn addresses(table: &RoutingTable, hosts: &Arc<VirtualHosts>) -> String {

@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, Template};
+use crate::{
+    BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, StreamSettings,
+    Template,
+};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,8 @@ pub struct Settings {
     pub pool: PoolSettings,
     /// Access log.
     pub access_log: AccessLogSettings,
+    /// TCP and UDP sessions.
+    pub streams: StreamSettings,
     /// Status of redirects to https and between `www.` and bare hosts; default 308.
     pub redirect_status: StatusCode,
     /// Status of a request over its rate limit; default 503.
@@ -244,6 +249,7 @@ impl Default for Settings {
                 format: None,
                 errors: true,
             },
+            streams: StreamSettings::default(),
             redirect_status: StatusCode::PERMANENT_REDIRECT,
             limit_status: StatusCode::SERVICE_UNAVAILABLE,
             limit_connections_status: StatusCode::SERVICE_UNAVAILABLE,

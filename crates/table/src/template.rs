@@ -7,6 +7,7 @@ mod docs;
 mod field;
 mod geo;
 mod names;
+mod stream;
 mod variable;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use http::HeaderName;
 pub use self::docs::variables_markdown;
 pub use self::field::FieldTemplate;
 pub use self::geo::GeoVariable;
+pub use self::stream::{StreamFormat, StreamPiece, StreamVariable};
 pub use self::variable::{ClientVariable, Phase, TlsVariable, UpstreamVariable, Variable};
 
 /// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. The data plane evaluates it for a request.

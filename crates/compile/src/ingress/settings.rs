@@ -16,6 +16,7 @@ mod read;
 pub(crate) mod redirects;
 mod registry;
 pub(crate) mod security;
+mod streams;
 pub(crate) mod tls;
 pub(crate) mod upstream;
 
@@ -121,6 +122,7 @@ fn data_plane(source: &mut Source<'_>) -> table::Settings {
         hsts: tls::hsts(source),
         pool: upstream::pool(source),
         access_log: logs::access_log(source),
+        streams: streams::read(source),
         location: logs::location(source),
         redirect_status: redirects::status(source),
         limit_status: client::rate_status(source),

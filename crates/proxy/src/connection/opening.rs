@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use rustls::server::Acceptor;
@@ -117,6 +117,11 @@ impl<S: AsyncRead + Unpin> Opening<S> {
             Transport::new(self.stream, self.read.freeze(), activity.clone()),
             activity,
         )
+    }
+
+    /// The stream and the bytes that were read.
+    pub(super) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.read.freeze())
     }
 
     async fn more(&mut self) -> io::Result<()> {

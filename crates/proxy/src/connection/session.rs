@@ -13,6 +13,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::Permit;
 use super::activity::Activity;
 use super::scan::Fault;
 use super::tracked::{Track, Tracked};
@@ -31,6 +32,9 @@ pub(super) struct Session {
     pub(super) activity: Arc<Activity>,
     /// Registers it among the worker's connections.
     pub(super) registration: Registration,
+    /// Held to the end of the connection.
+    #[expect(dead_code, reason = "dropping it has the effect")]
+    pub(super) permit: Permit,
     /// Counts it in the gauges.
     pub(super) gauge: ConnectionGuard,
     /// When it is old enough to be closed after a response.

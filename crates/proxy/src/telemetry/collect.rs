@@ -12,7 +12,7 @@ use super::names;
 use super::process::Process;
 use super::series::{Key, RouteSeries, Series, SeriesTotal};
 use super::worker::Counters;
-use super::{Telemetry, count::Count};
+use super::{Telemetry, count::Count, streams};
 
 /// [`Telemetry`] as a collector of a registry.
 pub(super) struct TelemetryCollector {
@@ -48,8 +48,12 @@ impl Collector for TelemetryCollector {
         let mut families = Families::new(&telemetry.labels);
         collect_routes(&mut families, telemetry);
         collect_workers(&mut families, &telemetry.workers);
+        streams::collect(&mut families, &telemetry.workers);
         collect_process(&mut families, &Process::now());
-        families.single(&names::LOG_DROPPED, telemetry.log.dropped() as f64);
+        families.single(
+            &names::LOG_DROPPED,
+            (telemetry.log.dropped() + telemetry.stream_log.dropped()) as f64,
+        );
         telemetry
             .control
             .lock()

@@ -17,6 +17,7 @@ mod process;
 mod recording;
 mod series;
 mod status_page;
+mod streams;
 mod worker;
 
 #[cfg(test)]
@@ -25,7 +26,7 @@ mod testing;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
@@ -39,6 +40,7 @@ pub use self::error_log::ErrorLog;
 pub use self::names::{ALL as METRICS, Name as Metric};
 pub(crate) use self::recording::Recording;
 use self::series::{Labelling, Routes};
+pub(crate) use self::streams::{PortCounts, Protocol};
 use self::worker::Counters;
 pub(crate) use self::worker::{ConnectionGuard, ConnectionState, WorkerTelemetry};
 use crate::config::{AccessLog, Config, MetricLabels};
@@ -54,10 +56,11 @@ pub struct Telemetry {
     /// Names of request metrics that are left out.
     excluded: Vec<&'static str>,
     log: Writer,
+    stream_log: Writer,
 }
 
 impl Telemetry {
-    /// Telemetry for `config.workers` workers. Starts the thread that writes the access log.
+    /// Telemetry for `config.workers` workers. Starts the threads that write the access logs.
     pub fn new(config: &Config) -> Arc<Self> {
         let labelling = Labelling {
             host: config.metrics_per_host,
@@ -72,6 +75,7 @@ impl Telemetry {
             control: Mutex::default(),
             excluded: names::of_requests(&config.excluded_metrics),
             log: Writer::start(&config.access_log),
+            stream_log: Writer::start(&config.stream_log),
         })
     }
 
@@ -127,19 +131,23 @@ impl Telemetry {
         self.control.lock().set_certificates(certificates);
     }
 
-    /// Reopens the file of the access log after it was rotated. No effect on standard output.
+    /// Reopens the files of the access logs after they were rotated. No effect on standard output.
     pub fn reopen_log(&self) {
         self.log.reopen();
+        self.stream_log.reopen();
     }
 
-    /// Writes the access log to `destination` from now on.
-    pub fn move_log(&self, destination: AccessLog) {
-        self.log.move_to(destination);
+    /// Writes the access log of requests to `requests`, and that of TCP and UDP sessions to `streams`, from now on.
+    pub fn move_logs(&self, requests: AccessLog, streams: AccessLog) {
+        self.log.move_to(requests);
+        self.stream_log.move_to(streams);
     }
 
     /// Waits, at most for `bound`, until all lines of the workers are written, and returns whether they are. For the end of
     /// the process, after the workers have ended. Blocks the thread.
     pub fn sync_log(&self, bound: Duration) -> bool {
-        self.log.sync(bound)
+        let start = Instant::now();
+        let written = self.log.sync(bound);
+        self.stream_log.sync(bound.saturating_sub(start.elapsed())) && written
     }
 }

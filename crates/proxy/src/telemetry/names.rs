@@ -116,6 +116,12 @@ names! {
         "Error responses made by the proxy and responses that were cut, by reason";
     MIRRORED COUNTER "headgate_mirrored_requests_total" &["outcome"],
         "Copies of requests for mirrors, by outcome";
+    STREAM_OPEN GAUGE "headgate_stream_sessions" &["protocol", "port"],
+        "Open TCP and UDP sessions, by protocol and port";
+    STREAM_SESSIONS COUNTER "headgate_stream_sessions_total" &["protocol", "port", "status"],
+        "TCP and UDP sessions that ended, by protocol, port and status";
+    STREAM_BYTES COUNTER "headgate_stream_bytes_total" &["protocol", "port", "direction"],
+        "Bytes of TCP and UDP sessions, by protocol, port and direction as seen from the proxy";
     PANICS COUNTER "headgate_panics_total" &[],
         "Panics, each of which ended a request or a connection";
     GENERATION GAUGE "headgate_table_generation" &[],

@@ -128,6 +128,7 @@ pub(super) fn config() -> Config {
         completes_chains: false,
         locations: LocationFiles::default(),
         access_log: AccessLog::Stdout,
+        stream_log: AccessLog::Stdout,
         labels: MetricLabels {
             namespace: "ns".into(),
             class: "example.com/headgate".into(),

@@ -1,7 +1,7 @@
 //! New connections to endpoints.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
 use super::pool::{Key, Lease};
@@ -73,6 +73,25 @@ impl Upstreams {
         }
         stream.set_nodelay(true)?;
         Ok(stream)
+    }
+
+    /// A socket for datagrams to and from `endpoint` alone, unless endpoints may not have that address.
+    pub(super) async fn udp(&self, endpoint: SocketAddr) -> io::Result<UdpSocket> {
+        let environment = &self.environment;
+        let local = &environment.local;
+        if !address::is_allowed(endpoint.ip(), environment.loopback) || local.has_udp(endpoint) {
+            return Err(io::Error::other("refused endpoint address"));
+        }
+        let any: IpAddr = match endpoint {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(endpoint).await?;
+        if local.reached_udp(socket.local_addr()?, endpoint) {
+            return Err(io::Error::other("the endpoint is this process"));
+        }
+        Ok(socket)
     }
 
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {

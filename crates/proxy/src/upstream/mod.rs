@@ -51,11 +51,12 @@ pub(crate) use fastcgi::Params;
 pub(crate) use fault::Fault;
 pub(crate) use options::CallOptions;
 pub(crate) use payload::{Length, Payload};
+pub(crate) use raw::Tries;
 pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
 pub(crate) use timer::LazyTimer;
-pub(crate) use tunnel::{Tunnel, relay};
+pub(crate) use tunnel::Tunnel;
 
 use self::pool::Pools;
 use crate::current::CurrentTable;

@@ -1,6 +1,7 @@
 //! The settings of the whole data plane that differ from the defaults.
 
 use super::facts::{Facts, error_pages_fact, nets, value};
+use super::streams::stream_facts;
 use crate::{
     AccessLogSettings, ClientLimits, Compression, ForwardedTrust, PoolSettings, Settings,
     TlsSettings,
@@ -18,6 +19,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         hsts,
         pool,
         access_log,
+        streams,
         redirect_status,
         limit_status,
         limit_connections_status,
@@ -62,6 +64,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     }
     pool_facts(pool, &mut facts);
     log_facts(access_log, &mut facts);
+    stream_facts(streams, &mut facts);
     facts.differs(
         "redirect-status",
         redirect_status,

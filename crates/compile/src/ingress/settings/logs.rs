@@ -7,13 +7,13 @@ use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Pattern, Template,
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
-use crate::ingress::registry::{excerpt, keys, types};
+use crate::ingress::registry::{Key, excerpt, keys, types};
 
 const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
 \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr \
 $upstream_response_length $upstream_response_time $upstream_status $req_id";
 
-const STREAM_FORMAT: &str =
+pub(super) const STREAM_FORMAT: &str =
     "[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time";
 
 keys! { Setting {
@@ -26,20 +26,20 @@ keys! { Setting {
         setting("log-format-escape-none", types::BOOL, "false",
             "Does not escape values in the access log, but for control characters.");
     LOG_FORMAT_STREAM: String =
-        not_yet("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
+        setting("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
     ACCESS_LOG_PATH: String =
         setting("access-log-path", types::RAW, "/var/log/nginx/access.log",
             "Path of the access log; the default means stdout.");
     HTTP_ACCESS_LOG_PATH: String =
         setting("http-access-log-path", types::RAW, "", "Path of the access log of HTTP; overrides access-log-path.");
     STREAM_ACCESS_LOG_PATH: String =
-        not_yet("stream-access-log-path", types::RAW, "", "Path of the access log of TCP and UDP; overrides access-log-path.");
+        setting("stream-access-log-path", types::RAW, "", "Path of the access log of TCP and UDP; overrides access-log-path.");
     ACCESS_LOG_PARAMS: String =
         inert("access-log-params", "", "Lines are written in blocks of 32 KiB, at the latest after 100 ms, and not compressed.");
     DISABLE_ACCESS_LOG: bool = setting("disable-access-log", types::BOOL, "false", "No access log.");
     DISABLE_HTTP_ACCESS_LOG: bool = setting("disable-http-access-log", types::BOOL, "false", "No access log of HTTP.");
     DISABLE_STREAM_ACCESS_LOG: bool =
-        not_yet("disable-stream-access-log", types::BOOL, "false", "No access log of TCP and UDP.");
+        setting("disable-stream-access-log", types::BOOL, "false", "No access log of TCP and UDP.");
     ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND: bool =
         setting("enable-access-log-for-default-backend", types::BOOL, "false",
             "Also logs requests to the default backend.");
@@ -82,11 +82,13 @@ keys! { Setting {
         inert("geoip2-autoreload-in-minutes", "0", "A changed database is read within seconds.");
 } }
 
-/// The access log of HTTP.
+/// The access logs of HTTP and of TCP and UDP sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLog {
     /// Where it is written (`http-access-log-path`, else `access-log-path`); default stdout.
     pub target: LogTarget,
+    /// Where that of TCP and UDP sessions is written (`stream-access-log-path`, else `access-log-path`); default stdout.
+    pub stream_target: LogTarget,
     /// The syslog server that is configured, used or not.
     pub(crate) syslog: SyslogServer,
     /// `enable-syslog`, whether or not the server is valid.
@@ -158,8 +160,9 @@ impl AccessLog {
             target: if uses_syslog(source, &syslog) {
                 LogTarget::Syslog(syslog.clone())
             } else {
-                LogTarget::from_path(path(source))
+                LogTarget::from_path(path(source, &HTTP_ACCESS_LOG_PATH))
             },
+            stream_target: LogTarget::from_path(path(source, &STREAM_ACCESS_LOG_PATH)),
             syslog,
             wants_syslog: source.get(&ENABLE_SYSLOG),
         }
@@ -225,9 +228,9 @@ fn skipped(source: &mut Source<'_>) -> Vec<String> {
     skipped.unwrap_or_default()
 }
 
-/// The path of the log of HTTP.
-fn path<'s>(source: &'s Source<'_>) -> &'s str {
-    match source.text(&HTTP_ACCESS_LOG_PATH) {
+/// The path of the log of `own`.
+fn path<'s>(source: &'s Source<'_>, own: &Key<String, Setting>) -> &'s str {
+    match source.text(own) {
         "" => source.text(&ACCESS_LOG_PATH),
         own => own,
     }
@@ -270,13 +273,7 @@ fn log_format(source: &mut Source<'_>) -> Option<Arc<LogFormat>> {
     if text.is_empty() || (text == FORMAT && escape == LogEscape::Hex) {
         return None;
     }
-    // A control character of the format would be in every line.
-    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    let has_control = text.contains(is_control);
-    let text = unescaped(&text.replace(is_control, ""));
-    if has_control {
-        source.warn(&LOG_FORMAT_UPSTREAM, "control characters are left out");
-    }
+    let text = format_text(source, &LOG_FORMAT_UPSTREAM);
     let (template, problems) = Template::log_format(&text);
     for problem in problems {
         let consequence = match problem {
@@ -290,6 +287,18 @@ fn log_format(source: &mut Source<'_>) -> Option<Arc<LogFormat>> {
         source.warn(&LOG_FORMAT_UPSTREAM, OFF);
     }
     Some(Arc::new(LogFormat { template, escape }))
+}
+
+/// The text of a format, without escapes and control characters: they would be in every line.
+pub(super) fn format_text(source: &mut Source<'_>, key: &Key<String, Setting>) -> String {
+    let text = source.text(key);
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let has_control = text.contains(is_control);
+    let text = unescaped(&text.replace(is_control, ""));
+    if has_control {
+        source.warn(key, "control characters are left out");
+    }
+    text
 }
 
 /// The text without the escapes of a quoted string of nginx.

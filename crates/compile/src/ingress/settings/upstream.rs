@@ -7,7 +7,7 @@ use headgate_table::{Balance, Forwarding, HttpVersion, PoolSettings, Retry};
 
 use super::client::{self, CLIENT_BODY_BUFFER_SIZE};
 use super::read::Source;
-use super::registry::{Setting, inert, not_yet, setting};
+use super::registry::{Setting, inert, setting};
 use crate::ingress::family::balance::by_word;
 use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::{body_limit, memory};
@@ -58,16 +58,16 @@ keys! { Setting {
         inert("upstream-hash-by-subset-size", "", "Has no effect in ingress-nginx either.");
     APP_ROOT: String = inert("app-root", "", "Has no effect in ingress-nginx either.");
     PROXY_STREAM_TIMEOUT: Duration =
-        not_yet("proxy-stream-timeout", types::DURATION, "600s",
+        setting("proxy-stream-timeout", types::DURATION, "600s",
             "Time between two reads or writes of a TCP or UDP session.");
     PROXY_STREAM_NEXT_UPSTREAM: bool =
-        not_yet("proxy-stream-next-upstream", types::BOOL, "true", "Tries another endpoint if a connection fails.");
+        setting("proxy-stream-next-upstream", types::BOOL, "true", "Tries another endpoint if a connection fails.");
     PROXY_STREAM_NEXT_UPSTREAM_TIMEOUT: Duration =
-        not_yet("proxy-stream-next-upstream-timeout", types::DURATION, "600s", "Time for all attempts.");
+        setting("proxy-stream-next-upstream-timeout", types::DURATION, "600s", "Time for all attempts.");
     PROXY_STREAM_NEXT_UPSTREAM_TRIES: i64 =
-        not_yet("proxy-stream-next-upstream-tries", types::INT, "3", "Maximum attempts.");
+        setting("proxy-stream-next-upstream-tries", types::INT, "3", "Maximum attempts.");
     PROXY_STREAM_RESPONSES: i64 =
-        not_yet("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
+        setting("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
 } }
 
 /// Defaults of annotations about backends.

@@ -264,6 +264,7 @@ pub(crate) fn config() -> Config {
         max_connections: 100,
         completes_chains: false,
         access_log: AccessLog::File("/dev/null".into()),
+        stream_log: AccessLog::File("/dev/null".into()),
         labels: MetricLabels::default(),
         metrics_per_host: true,
         metrics_per_undefined_host: false,

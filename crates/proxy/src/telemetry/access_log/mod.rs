@@ -7,6 +7,7 @@ mod clock;
 mod custom;
 mod format;
 mod skip;
+mod stream;
 mod syslog;
 mod values;
 mod writer;
@@ -15,6 +16,7 @@ use headgate_table::AccessLogSettings;
 
 use self::clock::Clock;
 use self::skip::SkipList;
+pub(super) use self::stream::StreamLog;
 pub(super) use self::syslog::Severity;
 pub(crate) use self::values::expand;
 pub(super) use self::writer::Writer;
