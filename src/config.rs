@@ -248,6 +248,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         },
         access_log: AccessLog::Stdout,
         stream_log: AccessLog::Stdout,
+        tracing: system.tracing.clone(),
         labels: MetricLabels {
             namespace: system.pod_namespace.as_str().into(),
             class: flags.text("controller-class").into(),

@@ -35,5 +35,6 @@ mod traffic {
     mod staple;
     mod streams;
     mod tls;
+    mod tracing;
     mod trust;
 }

@@ -18,6 +18,7 @@ fn system() -> System {
         pod_name: "pod".to_owned(),
         pod_namespace: "ingress".to_owned(),
         host_name: "machine".to_owned(),
+        tracing: headgate_proxy::TracingEnvironment::default(),
     }
 }
 

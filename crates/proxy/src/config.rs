@@ -26,6 +26,8 @@ pub struct Config {
     pub access_log: AccessLog,
     /// Where the lines of TCP and UDP sessions go.
     pub stream_log: AccessLog,
+    /// What the environment says about traces.
+    pub tracing: crate::TracingEnvironment,
     /// Labels that every metric carries.
     pub labels: MetricLabels,
     /// Label request metrics with the host; default true.

@@ -1,6 +1,7 @@
 //! The record of one request: the source of its access-log line and its metrics.
 
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +11,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::details::Details;
+use crate::trace::RequestSpan;
 use crate::upstream::{Attempts, Fault};
 
 /// One request from its head to the end of its response. Steps fill it in.
@@ -63,6 +65,8 @@ pub(crate) struct Record {
     pub(crate) complete: bool,
     /// What log formats and templates of responses read besides.
     pub(crate) details: Option<Box<Details>>,
+    /// Its place in a trace, if its route is traced.
+    pub(crate) span: Option<Rc<RequestSpan>>,
     /// Counts the request among those that its client has in flight, until the record is dropped.
     pub(crate) permit: Option<headgate_limit::Permit>,
 }
@@ -96,6 +100,7 @@ impl Record {
             reason: None,
             complete: false,
             details: None,
+            span: None,
             permit: None,
         }
     }

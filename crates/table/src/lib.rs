@@ -32,6 +32,7 @@ mod split;
 mod stream;
 mod table;
 mod template;
+mod tracing;
 mod transport;
 mod upstream;
 
@@ -75,9 +76,10 @@ pub use stream::{StreamRoute, StreamSettings, UdpListener};
 pub use table::RoutingTable;
 pub use template::{
     ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, StreamFormat, StreamPiece,
-    StreamVariable, Template, TemplateError, TlsVariable, UpstreamVariable, Variable,
+    StreamVariable, Template, TemplateError, TlsVariable, TraceVariable, UpstreamVariable, Variable,
     variables_markdown,
 };
+pub use tracing::{Collector, RootSampler, Sampler, Tracing, TracingSettings};
 pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,

@@ -26,7 +26,7 @@ pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
 pub use self::fastcgi::FastCgi;
 pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
-use crate::{FieldTemplate, IpSet, Slot};
+use crate::{FieldTemplate, IpSet, Slot, Tracing};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,6 +45,8 @@ pub struct Policy {
     pub satisfy: Satisfy,
     /// A service that gets copies of requests.
     pub mirror: Option<Arc<Mirror>>,
+    /// Tracing of requests.
+    pub tracing: Option<Arc<Tracing>>,
     /// Header fields of every response; they replace those of the same name.
     pub response_headers: Arc<[(HeaderName, FieldTemplate)]>,
     /// Keep the final slash in the redirect to https.
@@ -220,6 +222,7 @@ impl Default for Policy {
             authentication: None,
             satisfy: Satisfy::All,
             mirror: None,
+            tracing: None,
             response_headers: Arc::default(),
             preserve_trailing_slash: false,
             port_in_redirects: false,

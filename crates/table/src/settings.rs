@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::{
     BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, StreamSettings,
-    Template,
+    Template, TracingSettings,
 };
 
 /// Settings of the whole data plane.
@@ -66,6 +66,8 @@ pub struct Settings {
     pub error_pages: Option<Arc<ErrorPages>>,
     /// Compression of responses; default none.
     pub compression: Option<Arc<Compression>>,
+    /// Sampling and export of traces, of routes that are traced.
+    pub tracing: Arc<TracingSettings>,
     /// Query DNS for IPv4 addresses only; default false.
     pub ipv4_only_names: bool,
     /// Peers that get the page of connection counters; default 127.0.0.1 and ::1.
@@ -267,6 +269,7 @@ impl Default for Settings {
             backend_server_header: false,
             error_pages: None,
             compression: None,
+            tracing: Arc::default(),
             ipv4_only_names: false,
             counter_clients: ["127.0.0.1/32".parse(), "::1/128".parse()]
                 .into_iter()

@@ -8,6 +8,7 @@ mod field;
 mod geo;
 mod names;
 mod stream;
+mod trace;
 mod variable;
 
 use std::fmt;
@@ -18,6 +19,7 @@ pub use self::docs::variables_markdown;
 pub use self::field::FieldTemplate;
 pub use self::geo::GeoVariable;
 pub use self::stream::{StreamFormat, StreamPiece, StreamVariable};
+pub use self::trace::TraceVariable;
 pub use self::variable::{ClientVariable, Phase, TlsVariable, UpstreamVariable, Variable};
 
 /// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. The data plane evaluates it for a request.

@@ -17,6 +17,7 @@ use crate::ingress::family::fastcgi::FASTCGI_PARAMS_CONFIGMAP;
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::limits::LIMIT_RATE;
 use crate::ingress::family::proxy;
+use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
 use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
@@ -99,6 +100,7 @@ pub(crate) fn build(
         authentication,
         satisfy: annotations.access.satisfy,
         mirror: annotations.mirror.as_ref().map(|mirror| mirror.policy()),
+        tracing: annotations.tracing.policy(&inputs.settings.tracing),
         response_headers,
         preserve_trailing_slash: redirects
             .preserve_trailing_slash
@@ -198,6 +200,7 @@ pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Po
     let defaults = &settings.redirects;
     Arc::new(Policy {
         access: settings.access.blocked.clone(),
+        tracing: Tracing::default().policy(&settings.tracing),
         preserve_trailing_slash: defaults.preserve_trailing_slash,
         port_in_redirects: defaults.use_port,
         relative_redirects: defaults.relative,

@@ -18,6 +18,7 @@ mod registry;
 pub(crate) mod security;
 mod streams;
 pub(crate) mod tls;
+pub(crate) mod tracing;
 pub(crate) mod upstream;
 
 pub(crate) use addresses::ListenAddresses;
@@ -28,6 +29,7 @@ pub use logs::{AccessLog, ErrorLog, LogLevel, LogTarget, SyslogServer};
 pub(crate) use redirects::RedirectDefaults;
 pub use registry::{Setting, all, find};
 pub(crate) use security::{AccessDefaults, AnnotationRules};
+pub(crate) use tracing::TracingDefaults;
 pub(crate) use upstream::UpstreamDefaults;
 
 use std::collections::BTreeMap;
@@ -55,6 +57,8 @@ pub struct Settings {
     pub(crate) global_auth: Option<ExternalAuth>,
     /// Prefixes of Ingress paths without authentication (`no-auth-locations`).
     pub(crate) no_auth_locations: Vec<String>,
+    /// Tracing of Ingresses without their own.
+    pub(crate) tracing: TracingDefaults,
     /// Addresses to listen on.
     pub(crate) listen: ListenAddresses,
     /// Compression, of which the data plane gets what is used.
@@ -92,6 +96,7 @@ impl Settings {
             errors: security::errors(&mut source),
             global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
+            tracing: TracingDefaults::read(&mut source),
             error_log: access_log.error_log(&source),
             access_log,
             listen: ListenAddresses::read(&mut source),
@@ -124,6 +129,7 @@ fn data_plane(source: &mut Source<'_>) -> table::Settings {
         access_log: logs::access_log(source),
         streams: streams::read(source),
         location: logs::location(source),
+        tracing: tracing::settings(source).into(),
         redirect_status: redirects::status(source),
         limit_status: client::rate_status(source),
         limit_connections_status: client::connection_status(source),

@@ -13,7 +13,7 @@ use super::destination::{Destination, Role};
 use super::edits::ResponseEdits;
 use super::error_page::ErrorPage;
 use super::external_auth::Granted;
-use super::length;
+use super::{length, trace};
 use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
@@ -122,6 +122,7 @@ impl<'t> Exchange<'t> {
         headers: &HeaderMap,
     ) {
         self.record.route = Some(route.clone());
+        trace::begin(self, route, headers);
         self.record.unlogged = !route.policy.access_log;
         self.edits
             .add_route(&route.policy, self.downstream.tls.is_some());
@@ -293,7 +294,7 @@ impl<'t> Exchange<'t> {
 }
 
 /// Keeps what `templates` read of a request with these fields.
-fn keep<'a>(
+pub(super) fn keep<'a>(
     record: &mut Record,
     downstream: &Rc<Downstream>,
     templates: impl Iterator<Item = &'a Template>,

@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::mirror::MirrorCopy;
 use crate::record::Record;
 use crate::request::Context;
+use crate::trace::RequestSpan;
 use crate::upstream::{
     BodyRules, Call, CallError, CallOptions, Length, Payload, Reply, SelectionInput, Tunnel,
     UpstreamBody, Upstreams,
@@ -77,6 +78,7 @@ impl Forward<'_> {
         let forwarding = &*context.route.policy.forwarding;
         let options = CallOptions {
             upgrade: upgrade.is_some(),
+            span: context.span.as_deref().and_then(RequestSpan::recorded),
             ..CallOptions::of(forwarding, upstream, context.https())
         };
         let target = upstreams.target(upstream, options.connect_timeout).await?;

@@ -30,6 +30,7 @@ mod replace;
 mod response_head;
 mod rewrite;
 mod spoofable_headers;
+mod trace;
 mod upstream_head;
 
 use std::rc::Rc;
@@ -113,7 +114,8 @@ impl<'r, 't> Arrived<'r, 't> {
         exchange.note_route(route, &self.parsed, &head.headers);
         exchange.restrict(host);
         let headers = std::mem::take(&mut head.headers);
-        let context = Context::new(self.parsed, headers, exchange.settings(), host, route);
+        let mut context = Context::new(self.parsed, headers, exchange.settings(), host, route);
+        context.span.clone_from(&exchange.record.span);
         error_page::keep(exchange, route, &context);
         Ok(Routed {
             exchange,
@@ -185,6 +187,9 @@ impl<'t> Admitted<'_, 't> {
         }
         if let Some(granted) = exchange.granted.take() {
             external_auth::apply(&mut fields.headers, *granted);
+        }
+        if let Some(span) = &context.span {
+            span.inject(&mut fields.headers);
         }
         exchange.record.request_id = context.request_id().cloned();
         let is_fastcgi = context.protocol() == BackendProtocol::FastCgi;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use headgate_table::{
     BackendProtocol, Balance, Host, Route, RuleInput, Settings, Template, Upstream,
@@ -13,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use super::cookies::Cookies;
 use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
 use crate::downstream::{Downstream, TlsFacts};
+use crate::trace::RequestSpan;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -44,6 +46,8 @@ pub(crate) struct Context<'r> {
     pub(crate) route: &'r Route,
     /// The upstream that serves it, once chosen.
     pub(crate) upstream: Option<&'r Upstream>,
+    /// Its place in a trace, if the route is traced.
+    pub(crate) span: Option<Rc<RequestSpan>>,
     /// The client's header fields; see [`Context::hand_over_headers`].
     pub(crate) headers: HeaderMap,
     cookies: Cookies,
@@ -69,6 +73,7 @@ impl<'r> Context<'r> {
             host,
             route,
             upstream: None,
+            span: None,
             headers,
             cookies,
             user_agent,

@@ -9,6 +9,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::{Context, Scheme};
+use crate::trace::RequestSpan;
 use crate::values::{self, ConnectionFacts, Source};
 
 /// A match of the route's pattern, for `$1` and named groups.
@@ -155,6 +156,10 @@ impl Source for Context<'_> {
 
     fn upstream_name(&self) -> &str {
         self.upstream.map_or("", |upstream| &upstream.log_name)
+    }
+
+    fn span(&self) -> Option<&RequestSpan> {
+        self.span.as_deref()
     }
 
     /// There is none yet.

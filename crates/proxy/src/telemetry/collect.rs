@@ -50,6 +50,8 @@ impl Collector for TelemetryCollector {
         collect_workers(&mut families, &telemetry.workers);
         streams::collect(&mut families, &telemetry.workers);
         collect_process(&mut families, &Process::now());
+        let spans = telemetry.spans.outcomes();
+        families.by(&names::SPANS, "outcome", spans);
         families.single(
             &names::LOG_DROPPED,
             (telemetry.log.dropped() + telemetry.stream_log.dropped()) as f64,

@@ -16,6 +16,7 @@ mod observation;
 mod process;
 mod recording;
 mod series;
+mod spans;
 mod status_page;
 mod streams;
 mod worker;
@@ -40,6 +41,7 @@ pub use self::error_log::ErrorLog;
 pub use self::names::{ALL as METRICS, Name as Metric};
 pub(crate) use self::recording::Recording;
 use self::series::{Labelling, Routes};
+use self::spans::Spans;
 pub(crate) use self::streams::{PortCounts, Protocol};
 use self::worker::Counters;
 pub(crate) use self::worker::{ConnectionGuard, ConnectionState, WorkerTelemetry};
@@ -57,6 +59,7 @@ pub struct Telemetry {
     excluded: Vec<&'static str>,
     log: Writer,
     stream_log: Writer,
+    spans: Arc<Spans>,
 }
 
 impl Telemetry {
@@ -76,6 +79,7 @@ impl Telemetry {
             excluded: names::of_requests(&config.excluded_metrics),
             log: Writer::start(&config.access_log),
             stream_log: Writer::start(&config.stream_log),
+            spans: Spans::new(config),
         })
     }
 
@@ -141,6 +145,11 @@ impl Telemetry {
     pub fn move_logs(&self, requests: AccessLog, streams: AccessLog) {
         self.log.move_to(requests);
         self.stream_log.move_to(streams);
+    }
+
+    /// Recorded spans.
+    pub(crate) fn spans(&self) -> &Arc<Spans> {
+        &self.spans
     }
 
     /// Waits, at most for `bound`, until all lines of the workers are written, and returns whether they are. For the end of

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headgate_table::{Origin, Route, Slot};
+use headgate_table::{Origin, Route, Slot, Template};
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::details::Details;
 use crate::record::Record;
+use crate::trace::RequestSpan;
 use crate::upstream::{Attempt, Fault};
 
 /// Status of a request whose client closed the connection before a response.
@@ -57,6 +58,10 @@ pub(super) struct Observation<'r> {
     /// The whole response was handed to the connection.
     pub(super) complete: bool,
     pub(super) details: Option<&'r Details>,
+    /// Its place in a trace.
+    pub(super) span: Option<&'r RequestSpan>,
+    /// The name of its span.
+    pub(super) operation: Option<&'r Template>,
 }
 
 /// What identifies a route in metrics.
@@ -100,6 +105,8 @@ impl<'r> Observation<'r> {
             reason: record.reason.as_ref(),
             complete: record.complete,
             details: record.details.as_deref(),
+            span: record.span.as_deref(),
+            operation: route.and_then(|route| route.policy.tracing.as_ref()?.name.as_ref()),
         }
     }
 

@@ -95,6 +95,8 @@ impl Request {
             reason: None,
             complete: true,
             details: None,
+            span: None,
+            operation: None,
         }
     }
 }
@@ -113,6 +115,7 @@ pub(super) fn attempt(end: Instant, before: u64, time: Option<u64>) -> Attempt {
         header: time.map(|_| Duration::from_millis(1)),
         status: time.map(|_| StatusCode::OK),
         fault: None,
+        span: None,
         progress: Rc::new(progress),
     }
 }
@@ -129,6 +132,7 @@ pub(super) fn config() -> Config {
         locations: LocationFiles::default(),
         access_log: AccessLog::Stdout,
         stream_log: AccessLog::Stdout,
+        tracing: crate::TracingEnvironment::default(),
         labels: MetricLabels {
             namespace: "ns".into(),
             class: "example.com/headgate".into(),

@@ -105,10 +105,9 @@ impl WorkerTelemetry {
     /// Counts a finished request and logs it by the settings of the current table.
     pub(super) fn observe(&self, record: &Record) {
         let table = self.table.get();
-        self.finish(
-            &Observation::of(record, Instant::now()),
-            &table.settings.access_log,
-        );
+        let seen = Observation::of(record, Instant::now());
+        self.telemetry.spans.observe(&seen, &table.settings.tracing);
+        self.finish(&seen, &table.settings.access_log);
     }
 
     /// Counts an accepted connection, which is open until the guard is dropped.

@@ -199,6 +199,7 @@ impl Caller<'_> {
         let key = self.key(endpoint);
         let mut kept = self.kept(&key, start);
         self.attempts.begin(endpoint, start.into_std());
+        self.begin_span(outgoing);
         loop {
             let was_kept = kept.is_some();
             let mut lease = match kept.take() {
@@ -238,6 +239,17 @@ impl Caller<'_> {
                 return Err(failure);
             }
         }
+    }
+
+    /// Begins the span of an attempt, of which the endpoint gets the id.
+    fn begin_span(&mut self, outgoing: &mut Outgoing) {
+        let (Some(span), Some(head)) = (self.options.span, &mut outgoing.head) else {
+            return;
+        };
+        let security = matches!(self.options.security, Security::Tls(_));
+        let own = head.begin_span(span, (security, self.options.is_http2()));
+        self.attempts
+            .note(|attempt| attempt.span = Some(Box::new(own)));
     }
 
     /// Sends the request. `copied`: keeps a copy for another attempt.

@@ -49,7 +49,7 @@ pub(crate) use call::{Call, Reply};
 pub(crate) use collect::Incomplete;
 pub(crate) use fastcgi::Params;
 pub(crate) use fault::Fault;
-pub(crate) use options::CallOptions;
+pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};
 pub(crate) use raw::Tries;
 pub(crate) use request_body::{BodyRules, RequestBodyError};

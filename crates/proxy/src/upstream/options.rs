@@ -10,6 +10,7 @@ use headgate_table::{
 
 use super::fastcgi::Params;
 use super::tls::TlsIdentity;
+use crate::trace::RequestSpan;
 
 /// Read buffer of an HTTP/1 connection, bytes: a slow client costs some four times that.
 const READ_BUFFER: usize = 64 << 10;
@@ -40,6 +41,8 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) read_ahead: bool,
     /// How much of a body that is read ahead may be in a file, bytes; default 1 GiB. Zero: memory only.
     pub(crate) file_limit: u64,
+    /// The span of the request that the call is part of, if it is recorded: each attempt has one of its own. Default: none.
+    pub(crate) span: Option<&'c RequestSpan>,
     /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2 and FastCGI.
     pub(crate) upgrade: bool,
     /// The parameters of a FastCGI request, which are sent instead of the head; the request of another protocol has none.
@@ -79,6 +82,7 @@ impl Default for CallOptions<'_> {
             response_head_limit: forwarding.response_head_limit,
             read_ahead: false,
             file_limit: forwarding.response_file_limit,
+            span: None,
             upgrade: false,
             fastcgi: None,
         }
@@ -110,6 +114,7 @@ impl<'c> CallOptions<'c> {
             response_head_limit: forwarding.response_head_limit,
             read_ahead: forwarding.buffer_response,
             file_limit: forwarding.response_file_limit,
+            span: None,
             upgrade: false,
             fastcgi: None,
         }

@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use super::options::{CallOptions, Protocol, Security};
 use super::payload::Length;
 use super::request_body::RequestBody;
+use crate::trace::{AttemptSpan, RequestSpan};
 
 /// A request without its body: what is sent again with the next attempt.
 #[derive(Clone)]
@@ -65,6 +66,17 @@ impl RequestHead {
             },
             body,
         )
+    }
+
+    /// A span for the next attempt, as part of `span`; its id is in the head.
+    pub(super) fn begin_span(
+        &mut self,
+        span: &RequestSpan,
+        (tls, http2): (bool, bool),
+    ) -> AttemptSpan {
+        let own = AttemptSpan::new(self.method.clone(), self.uri.clone(), (tls, http2));
+        span.inject_attempt(own.id, &mut self.headers);
+        own
     }
 
     /// Exactly one framing field, in canonical digits; that of the client is not forwarded.

@@ -8,7 +8,7 @@ use http::HeaderValue;
 use crate::{
     Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, FastCgi,
     Forwarding, HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy,
-    ReplaceRule, Retry, RetryOn, Route, Satisfy, Upstream, UpstreamTls, Users,
+    ReplaceRule, Retry, RetryOn, Route, Satisfy, Tracing, Upstream, UpstreamTls, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -117,6 +117,9 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     if let Some(mirror) = &policy.mirror {
         mirror_facts(mirror, facts);
     }
+    if let Some(tracing) = &policy.tracing {
+        facts.push(tracing_fact(tracing));
+    }
     forwarding(&policy.forwarding, facts);
     for (name, _) in policy.response_headers.iter() {
         facts.push(format!("header {name}"));
@@ -140,6 +143,17 @@ fn mirror_facts(mirror: &Mirror, facts: &mut Facts) {
     );
     facts.push(format!("mirror-host {}", mirror.host));
     facts.holds("mirror-without-body", !mirror.body);
+}
+
+/// `traced untrusted as "name"`.
+fn tracing_fact(tracing: &Tracing) -> String {
+    let Tracing {
+        trusts_client,
+        name,
+    } = tracing;
+    let trust = if *trusts_client { "" } else { " untrusted" };
+    let name = name.as_ref().map(|name| format!(" as {:?}", name.source()));
+    format!("traced{trust}{}", name.unwrap_or_default())
 }
 
 fn external_auth(service: &ExternalAuth, facts: &mut Facts) {

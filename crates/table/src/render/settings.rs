@@ -4,7 +4,7 @@ use super::facts::{Facts, error_pages_fact, nets, value};
 use super::streams::stream_facts;
 use crate::{
     AccessLogSettings, ClientLimits, Compression, ForwardedTrust, PoolSettings, Settings,
-    TlsSettings,
+    TlsSettings, TracingSettings,
 };
 
 /// Settings that are not their defaults. Destructured in full, so that a new one cannot be forgotten.
@@ -37,6 +37,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         backend_server_header,
         error_pages,
         compression,
+        tracing,
         ipv4_only_names,
         counter_clients,
         default_type,
@@ -100,6 +101,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     if let Some(compression) = compression {
         compression_facts(compression, &mut facts);
     }
+    tracing_facts(tracing, &mut facts);
     facts.holds("ipv4-only-names", *ipv4_only_names);
     if *counter_clients != defaults.counter_clients {
         facts.push(format!("counter-clients {}", nets(counter_clients)));
@@ -110,6 +112,30 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     facts.differs("drain", drain, &defaults.drain);
     facts.differs("health-path", health_path, &defaults.health_path);
     facts.list()
+}
+
+fn tracing_facts(tracing: &TracingSettings, facts: &mut Facts) {
+    let defaults = TracingSettings::default();
+    let TracingSettings {
+        collector,
+        service,
+        sampler,
+        queue,
+        delay,
+        batch,
+    } = tracing;
+    if let Some(collector) = collector {
+        let tls = if collector.tls { " tls" } else { "" };
+        let port = collector.port.map(|port| format!(":{port}"));
+        let port = port.unwrap_or_default();
+        facts.push(format!("collector {}{port}{tls}", collector.host));
+    }
+    facts.some("trace-service", service.as_deref());
+    facts.differs("sampler", &sampler.root, &defaults.sampler.root);
+    facts.holds("ignores-parent", !sampler.parent_based);
+    facts.differs("span-queue", queue, &defaults.queue);
+    facts.differs("span-delay", delay, &defaults.delay);
+    facts.differs("span-batch", batch, &defaults.batch);
 }
 
 fn compression_facts(compression: &Compression, facts: &mut Facts) {

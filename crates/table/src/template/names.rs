@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{ClientVariable, GeoVariable, TlsVariable, UpstreamVariable, Variable};
+use super::{ClientVariable, GeoVariable, TlsVariable, TraceVariable, UpstreamVariable, Variable};
 
 impl Variable {
     /// The variable of this name, without `$`; letters of either case.
@@ -148,6 +148,9 @@ fn family(lower: &str, name: &str) -> Option<Variable> {
     };
     if let Some(location) = lower.strip_prefix("geoip2_") {
         return GeoVariable::named(location).map(Variable::Geo);
+    }
+    if let Some(of_trace) = lower.strip_prefix("opentelemetry_") {
+        return TraceVariable::named(of_trace).map(Variable::Trace);
     }
     if let Some(field) = lower.strip_prefix("http_") {
         return field_name(field).map(Variable::Header);

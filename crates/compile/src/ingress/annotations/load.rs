@@ -10,7 +10,7 @@ use super::{
 use crate::Severity;
 use crate::ingress::family::client_certificates::{AUTH_TLS_MATCH_CN, AUTH_TLS_SECRET};
 use crate::ingress::family::{firewall, snippets};
-use crate::ingress::registry::{Kind, Reader, Unhonoured, excerpt, nearest};
+use crate::ingress::registry::{Kind, Reader, Unhonoured, Validation, Value, excerpt, nearest};
 
 /// Texts by short name.
 pub(super) type Texts<'a> = BTreeMap<&'a str, &'a str>;
@@ -131,7 +131,12 @@ fn unread(row: &Annotation, texts: &Texts<'_>) -> Option<String> {
         Unread::Beside(other) => ("beside", other),
         Unread::Without(other) => ("without", other),
     };
-    let present = text_of(other, texts).is_some();
+    // A switch that is not on is like one that is absent.
+    let is_on = |text: &str| {
+        let value = other.entry.kind.parse(text, Validation::Full);
+        other.entry.kind != Kind::Bool || value.is_ok_and(|value| value == Value::Bool(true))
+    };
+    let present = text_of(other, texts).is_some_and(is_on);
     let holds = present == matches!(row.unread, Some(Unread::Beside(_)));
     holds.then(|| format!("ignored {relation} {}", other.entry.name))
 }

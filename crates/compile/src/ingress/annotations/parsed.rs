@@ -22,6 +22,7 @@ use crate::ingress::family::redirects::Redirects;
 use crate::ingress::family::replace::Replacements;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
+use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
 use crate::ingress::family::{affinity, auth, balance, cors, firewall, log, tls};
 use crate::ingress::registry::{Problem, Validation};
@@ -95,6 +96,7 @@ pub(crate) struct IngressAnnotations {
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
     /// `Some` when a second service gets copies of requests (`mirror-target`).
     pub(crate) mirror: Option<Box<Mirror>>,
+    pub(crate) tracing: Tracing,
     pub(crate) headers: Headers,
     /// `Some` when parameters of FastCGI backends are configured.
     pub(crate) fastcgi: Option<Box<Params>>,
@@ -138,6 +140,7 @@ impl IngressAnnotations {
             passwords: PasswordAuth::read(&mut reader).map(Box::new),
             external_auth: ExternalAuth::read(&mut reader).map(Box::new),
             mirror: Mirror::read(&mut reader).map(Box::new),
+            tracing: Tracing::read(&mut reader),
             headers: Headers::read(&mut reader),
             fastcgi: Params::read(&mut reader).map(Box::new),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),

@@ -1,4 +1,4 @@
-//! Logs, tracing and geolocation of clients.
+//! Logs and geolocation of clients.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -58,24 +58,6 @@ keys! { Setting {
     SYSLOG_HOST: String = setting("syslog-host", types::RAW, "", "Host of syslog; UDP.");
     SYSLOG_PORT: i64 = setting("syslog-port", types::INT, "514", "Port of syslog.");
     DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients are not supported.");
-    ENABLE_OPENTELEMETRY: bool = not_yet("enable-opentelemetry", types::BOOL, "false", "Traces requests.");
-    OPENTELEMETRY_TRUST_INCOMING_SPAN: bool =
-        not_yet("opentelemetry-trust-incoming-span", types::BOOL, "true", "Continues the client's trace.");
-    OPENTELEMETRY_OPERATION_NAME: String = not_yet("opentelemetry-operation-name", types::RAW, "", "Name of the span.");
-    OPENTELEMETRY_CONFIG: String =
-        inert("opentelemetry-config", "/etc/ingress-controller/telemetry/opentelemetry.toml",
-            "A file of the nginx module.");
-    OTLP_COLLECTOR_HOST: String = not_yet("otlp-collector-host", types::RAW, "", "Host of the collector.");
-    OTLP_COLLECTOR_PORT: String = not_yet("otlp-collector-port", types::RAW, "4317", "Port of the collector.");
-    OTEL_SERVICE_NAME: String = not_yet("otel-service-name", types::RAW, "nginx", "Name of the service in traces.");
-    OTEL_SAMPLER: String = not_yet("otel-sampler", types::RAW, "AlwaysOn", "Which requests are traced.");
-    OTEL_SAMPLER_RATIO: String = not_yet("otel-sampler-ratio", types::RAW, "0.01", "Share of traced requests.");
-    OTEL_SAMPLER_PARENT_BASED: bool =
-        not_yet("otel-sampler-parent-based", types::BOOL, "true", "The client's trace decides.");
-    OTEL_MAX_QUEUESIZE: i64 = not_yet("otel-max-queuesize", types::INT, "2048", "Maximum number of spans in the queue.");
-    OTEL_SCHEDULE_DELAY_MILLIS: i64 =
-        not_yet("otel-schedule-delay-millis", types::INT, "5000", "Milliseconds between two exports.");
-    OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Maximum number of spans in one export.");
     USE_GEOIP2: bool =
         setting("use-geoip2", types::BOOL, "false", "Looks up the location of clients for $geoip2_*, in mounted databases.");
     GEOIP2_AUTORELOAD_IN_MINUTES: String =

@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    addresses, client, compression, headers, logs, process, redirects, security, tls, upstream,
+    addresses, client, compression, headers, logs, process, redirects, security, tls, tracing,
+    upstream,
 };
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
@@ -60,7 +61,7 @@ impl<T> Key<T, Setting> {
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[&Setting]; 10] = [
+static GROUPS: [&[&Setting]; 11] = [
     security::ROWS,
     headers::ROWS,
     tls::ROWS,
@@ -70,6 +71,7 @@ static GROUPS: [&[&Setting]; 10] = [
     upstream::ROWS,
     compression::ROWS,
     logs::ROWS,
+    tracing::ROWS,
     process::ROWS,
 ];
 

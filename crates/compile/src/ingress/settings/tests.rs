@@ -153,6 +153,8 @@ fn with_value(name: &str, value: Option<&str>) -> (Settings, Vec<Problem>) {
                 ("global-auth-signin", "https://auth.example/"),
             ]
         }
+        "otlp-collector-port" => vec![("otlp-collector-host", "otel")],
+        "otel-sampler-ratio" => vec![("otel-sampler", "TraceIdRatioBased")],
         _ => Vec::new(),
     };
     pairs.retain(|(known, _)| *known != name);

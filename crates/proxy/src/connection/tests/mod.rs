@@ -265,6 +265,7 @@ pub(crate) fn config() -> Config {
         completes_chains: false,
         access_log: AccessLog::File("/dev/null".into()),
         stream_log: AccessLog::File("/dev/null".into()),
+        tracing: crate::TracingEnvironment::default(),
         labels: MetricLabels::default(),
         metrics_per_host: true,
         metrics_per_undefined_host: false,

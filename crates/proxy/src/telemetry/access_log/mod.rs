@@ -19,6 +19,7 @@ use self::skip::SkipList;
 pub(super) use self::stream::StreamLog;
 pub(super) use self::syslog::Severity;
 pub(crate) use self::values::expand;
+pub(super) use self::values::expand_seen;
 pub(super) use self::writer::Writer;
 use super::observation::Observation;
 

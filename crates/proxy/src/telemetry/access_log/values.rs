@@ -10,17 +10,25 @@ use http::{HeaderName, HeaderValue, Method, Version};
 use super::format;
 use crate::record::Record;
 use crate::telemetry::observation::{Observation, response_length};
+use crate::trace::RequestSpan;
 use crate::upstream::Attempt;
 use crate::values::{self, ConnectionFacts, Source};
 
 /// The text of `template` for the response to the request of `record`.
 pub(crate) fn expand(record: &Record, template: &Template) -> Vec<u8> {
-    let seen = Observation::of(record, std::time::Instant::now());
+    expand_seen(
+        &Observation::of(record, std::time::Instant::now()),
+        template,
+    )
+}
+
+/// The text of `template` for a request that was observed.
+pub(in crate::telemetry) fn expand_seen(seen: &Observation<'_>, template: &Template) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
     for piece in template.pieces() {
         match piece {
             Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => values::write(variable, &seen, &mut out),
+            Piece::Variable(variable) => values::write(variable, seen, &mut out),
             Piece::Capture(_) | Piece::Group(_) => {}
         }
     }
@@ -125,6 +133,10 @@ impl Source for Observation<'_> {
 
     fn upstream_name(&self) -> &str {
         format::upstream_name(self)
+    }
+
+    fn span(&self) -> Option<&RequestSpan> {
+        self.span
     }
 
     fn of_response(&self, variable: &Variable, out: &mut Vec<u8>) {

@@ -76,6 +76,9 @@ fn beside(name: &str) -> Pairs<'static> {
         ],
         "proxy-redirect-to" => &[("proxy-redirect-from", "http://from.example/")],
         "proxy-redirect-from" => &[("proxy-redirect-to", "http://to.example/")],
+        "opentelemetry-trust-incoming-span" | "opentelemetry-operation-name" => {
+            &[("enable-opentelemetry", "true")]
+        }
         _ if name.starts_with("auth-tls-") => &[("auth-tls-secret", "s/backend")],
         _ if name.starts_with("cors-") => &[("enable-cors", "true")],
         _ if name.starts_with("session-cookie-") || name == "affinity-mode" => {

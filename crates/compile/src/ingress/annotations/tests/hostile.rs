@@ -36,6 +36,9 @@ fn invalid_values_have_the_consequence_of_their_class() {
         let entry = row.entry;
         // Without it the value would not be looked at.
         let other = match row.unread {
+            Some(Unread::Without(other)) if other.entry.kind == Kind::Bool => {
+                Some((other.entry.name, "true"))
+            }
             Some(Unread::Without(other)) => Some((other.entry.name, "https://a.test")),
             Some(Unread::Beside(_)) | None => None,
         };
