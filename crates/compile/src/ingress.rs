@@ -17,6 +17,7 @@ mod references;
 mod registry;
 pub(crate) mod serving;
 pub mod settings;
+pub(crate) mod snippet;
 pub(crate) mod streams;
 pub(crate) mod upstream;
 

@@ -35,6 +35,7 @@ mod template;
 mod tracing;
 mod transport;
 mod upstream;
+mod variable_map;
 
 #[cfg(test)]
 mod testing;
@@ -54,10 +55,10 @@ pub use listener::{
 pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
-    Credentials, DigestUsers, ErrorPages, ExternalAuth, FastCgi, Forwarding, HashFormat,
-    HttpVersion, HttpsRedirect, Limits, Mirror, MirrorPath, OriginPattern, Origins, PasswordHash,
-    Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
+    AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication, BasicUsers, CacheRule, Condition, ConnectionHeader, Cors,
+    Credentials, DigestUsers, ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding, HashFormat, HttpVersion,
+    HttpsRedirect, InputEdit, Level, Limits, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy,
+    Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
@@ -81,6 +82,7 @@ pub use template::{
 };
 pub use tracing::{Collector, RootSampler, Sampler, Tracing, TracingSettings};
 pub use transport::{BackendProtocol, UpstreamTls};
+pub use variable_map::{VariableMap, VariableMapBuilder};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };

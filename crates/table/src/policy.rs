@@ -8,6 +8,7 @@ mod external_auth;
 mod fastcgi;
 mod mirror;
 mod rate;
+mod script;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use std::time::Duration;
 use headgate_limit::Quota;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-pub use self::access::{AccessRules, Satisfy};
+pub use self::access::{AccessRules, AddressRule, Satisfy};
 pub use self::authentication::Authentication;
 pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
@@ -26,11 +27,17 @@ pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
 pub use self::fastcgi::FastCgi;
 pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
+pub use self::script::{
+    AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice, FixedResponse, InputEdit,
+    Level, OutputEdit, PathRewrite, Script, Step, ValueTest,
+};
 use crate::{FieldTemplate, IpSet, Slot, Tracing};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
+    /// Steps before all of the following, and edits that they select.
+    pub script: Option<Arc<Script>>,
     /// Redirect instead of forwarding.
     pub redirect: Option<Redirect>,
     /// Cross-origin resource sharing.
@@ -215,6 +222,7 @@ impl Default for Policy {
     /// Forwards without restrictions.
     fn default() -> Self {
         Self {
+            script: None,
             redirect: None,
             cors: None,
             limits: None,

@@ -2,6 +2,7 @@
 
 mod facts;
 mod passthrough;
+mod script;
 mod settings;
 mod streams;
 

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::{
     BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, StreamSettings,
-    Template, TracingSettings,
+    Template, TracingSettings, VariableMap,
 };
 
 /// Settings of the whole data plane.
@@ -74,6 +74,8 @@ pub struct Settings {
     pub counter_clients: IpSet,
     /// `Content-Type` of responses of the proxy without content; default `text/html`.
     pub default_type: HeaderValue,
+    /// Variables that configuration defines; default none.
+    pub maps: Arc<[VariableMap]>,
     /// Time for requests in flight to end at shutdown; default 240 s.
     pub drain: Duration,
     /// Path on which the catch-all host responds with 200 without a backend (`--health-check-path`).
@@ -276,6 +278,7 @@ impl Default for Settings {
                 .flatten()
                 .collect(),
             default_type: HeaderValue::from_static("text/html"),
+            maps: Arc::default(),
             drain: Duration::from_secs(240),
             health_path: "/healthz".into(),
         }

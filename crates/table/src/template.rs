@@ -37,7 +37,8 @@ pub enum Piece {
     Text(String),
     /// `$1`..`$9`: a capture group of the matched path; empty if the group does not exist.
     Capture(usize),
-    /// A named capture group of the matched path; only in templates of [`Template::with_groups`].
+    /// A named capture group of the matched path, or a variable that configuration sets; only in templates of
+    /// [`Template::with_groups`] and [`Template::with_locals`].
     Group(String),
     /// A variable.
     Variable(Variable),
@@ -112,8 +113,16 @@ impl Template {
     /// # Errors
     /// As [`Template::parse`], without unknown names.
     pub fn with_groups(source: &str) -> Result<Self, TemplateError> {
+        Self::with_locals(source, Phase::Request)
+    }
+
+    /// As [`Template::with_groups`], for use in `phase`: other names are also those of variables that configuration sets.
+    ///
+    /// # Errors
+    /// As [`Template::with_groups`].
+    pub fn with_locals(source: &str, phase: Phase) -> Result<Self, TemplateError> {
         let pieces = pieces(source, |name| {
-            let known = known(name, Phase::Request)?;
+            let known = known(name, phase)?;
             Ok(known.unwrap_or_else(|| Piece::Group(name.to_owned())))
         })?;
         Ok(Self::new(pieces, source))

@@ -119,6 +119,7 @@ impl ParsedIngress {
             },
             max_risk: settings.annotations.max_risk,
             blocklist: &settings.annotations.blocklist,
+            snippets: settings.annotations.snippets,
             flags: match options.ssl_passthrough {
                 true => &[Flag::SslPassthrough],
                 false => &[],

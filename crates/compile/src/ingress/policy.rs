@@ -1,5 +1,7 @@
 //! The policy of an Ingress's routes: its annotations, with defaults from the settings.
 
+pub(crate) mod snippets;
+
 use std::sync::Arc;
 
 use headgate_table::{
@@ -61,6 +63,10 @@ pub(crate) fn build(
         let tls = tls.policy(&ingress.name.namespace, inputs, &mut uses);
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
+    let mut snippets = snippets::build(ingress, inputs.settings, &[]);
+    let reports = (&mut closing.denial, &mut closing.findings);
+    snippets::report(ingress, &mut snippets, reports);
+    let tls = snippets::upstream_tls(tls, &snippets);
     let credentials = credentials(ingress, inputs, &mut closing, &mut uses);
     let external = external_auth(ingress, inputs, &mut closing, &mut uses);
     let authentication = (credentials.is_some() || external.is_some()).then(|| {
@@ -71,7 +77,8 @@ pub(crate) fn build(
     });
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
     let fastcgi = fastcgi(ingress, inputs, &mut closing, &mut uses);
-    let forwarding = proxy::forwarding(annotations, inputs.settings, fastcgi);
+    let mut forwarding = proxy::forwarding(annotations, inputs.settings, fastcgi);
+    snippets::forwarding(&mut forwarding, &snippets);
     let unused = annotations.rate.rate.is_some() && forwarding.response_rate.is_some();
     if unused && !forwarding.buffer_response {
         const UNBUFFERED: &str = "has no effect while proxy-buffering is \"off\", except on responses with \
@@ -89,14 +96,17 @@ pub(crate) fn build(
     };
     let redirects = &annotations.redirects;
     let defaults = &inputs.settings.redirects;
+    let access = annotations.access.policy(&inputs.settings.access);
+    let access = annotations.access.with_rules(access, &inputs.settings.access, &snippets);
     let policy = Policy {
+        script: snippets.script.map(Arc::new),
         redirect: redirects.fixed.clone(),
         cors: annotations.cors.clone(),
         limits: annotations
             .limits
             .as_ref()
             .map(|own| own.policy(ingress, limits)),
-        access: annotations.access.policy(&inputs.settings.access),
+        access,
         authentication,
         satisfy: annotations.access.satisfy,
         mirror: annotations.mirror.as_ref().map(|mirror| mirror.policy()),

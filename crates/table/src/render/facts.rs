@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::script::script_facts;
 use crate::{
-    Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, FastCgi,
+    AddressRule, Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, FastCgi,
     Forwarding, HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy,
     ReplaceRule, Retry, RetryOn, Route, Satisfy, Tracing, Upstream, UpstreamTls, Users,
 };
@@ -83,6 +84,9 @@ pub(super) fn error_pages_fact(pages: &ErrorPages) -> String {
 }
 
 fn policy(policy: &Policy, facts: &mut Facts) {
+    if let Some(script) = &policy.script {
+        script_facts(script, facts);
+    }
     if let Some(redirect) = &policy.redirect {
         let status = redirect.status.as_u16();
         facts.push(format!("redirect {status} {}", value(&redirect.location)));
@@ -103,6 +107,10 @@ fn policy(policy: &Policy, facts: &mut Facts) {
         let deny = Some(nets(&access.deny)).filter(|list| !list.is_empty());
         facts.some("deny", deny);
         facts.some("allow", access.allow.as_ref().map(nets));
+        for AddressRule { allow, net } in &access.rules {
+            let net = net.map_or_else(|| "all".to_owned(), |net| net.to_string());
+            facts.push(format!("then {} {net}", if *allow { "allow" } else { "deny" }));
+        }
     }
     if let Some(authentication) = &policy.authentication {
         facts.some(

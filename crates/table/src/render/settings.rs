@@ -41,6 +41,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         ipv4_only_names,
         counter_clients,
         default_type,
+        maps,
         drain,
         health_path,
     } = settings;
@@ -108,6 +109,9 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     }
     if *default_type != defaults.default_type {
         facts.push(format!("default-type {}", value(default_type)));
+    }
+    for map in &**maps {
+        facts.push(format!("map ${} of {} ({} values)", map.name, map.source, map.len()));
     }
     facts.differs("drain", drain, &defaults.drain);
     facts.differs("health-path", health_path, &defaults.health_path);

@@ -22,6 +22,7 @@ use crate::ingress::family::redirects::Redirects;
 use crate::ingress::family::replace::Replacements;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
+use crate::ingress::family::snippets::Snippets;
 use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
 use crate::ingress::family::{affinity, auth, balance, cors, firewall, log, tls};
@@ -38,6 +39,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) max_risk: Risk,
     /// Words that no value may contain (ConfigMap `annotation-value-word-blocklist`).
     pub(crate) blocklist: &'a [String],
+    /// Whether snippets are honoured (ConfigMap `allow-snippet-annotations`), if the risk allows them too.
+    pub(crate) snippets: bool,
     /// The flags that are set, of those on which annotations depend.
     pub(crate) flags: &'a [Flag],
     /// How many regular expressions of host names are compiled; the others are skipped with a warning.
@@ -51,9 +54,17 @@ impl Default for Rules<'_> {
             validation: Validation::Full,
             max_risk: Risk::High,
             blocklist: &[],
+            snippets: false,
             flags: &[],
             expressions: usize::MAX,
         }
+    }
+}
+
+impl Rules<'_> {
+    /// Both keys must allow snippets (behaviour.md 0.4).
+    fn allow_snippets(&self) -> bool {
+        self.snippets && self.max_risk >= Risk::Critical
     }
 }
 
@@ -100,6 +111,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) headers: Headers,
     /// `Some` when parameters of FastCGI backends are configured.
     pub(crate) fastcgi: Option<Box<Params>>,
+    /// `Some` when nginx directives are written that are allowed and understood.
+    pub(crate) snippets: Option<Box<Snippets>>,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
     /// `false` exempts the Ingress from `global-auth-url` (`enable-global-auth`).
@@ -143,6 +156,7 @@ impl IngressAnnotations {
             tracing: Tracing::read(&mut reader),
             headers: Headers::read(&mut reader),
             fastcgi: Params::read(&mut reader).map(Box::new),
+            snippets: Snippets::read(&mut reader, rules.allow_snippets()).map(Box::new),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),
             firewall: reader.get(&firewall::ENABLE_MODSECURITY),

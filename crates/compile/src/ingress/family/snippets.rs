@@ -1,22 +1,69 @@
-//! Raw nginx text.
+//! nginx directives of Ingresses (behaviour.md 1.16).
 
 use std::borrow::Cow;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation, find};
-use crate::ingress::registry::{Protection, keys, types};
+use crate::ingress::registry::{Key, Protection, Reader, keys, types};
+use crate::ingress::snippet::{self, Place, Snippet};
+use crate::Severity;
 
 keys! { Annotation {
     // A snippet may hold a deny or an authentication, so without it the route must not be open.
     CONFIGURATION_SNIPPET: String =
-        annotation("configuration-snippet", types::RAW, "Raw nginx text of the location.")
-            .risk(Risk::Critical).not_yet().protects(Protection::Routes);
+        annotation("configuration-snippet", types::RAW,
+            "nginx directives of the location: a subset is honoured; with others that could restrict access the routes respond with 503.")
+            .risk(Risk::Critical).protects(Protection::Routes);
     SERVER_SNIPPET: String =
-        annotation("server-snippet", types::RAW, "Raw nginx text of the host.")
-            .ingress().risk(Risk::Critical).not_yet().protects(Protection::Routes);
+        annotation("server-snippet", types::RAW,
+            "nginx directives of the host: a subset is honoured; with others that could restrict access the host responds with 503.")
+            .ingress().risk(Risk::Critical).protects(Protection::Routes);
     STREAM_SNIPPET: String =
         annotation("stream-snippet", types::RAW, "Raw nginx text for TCP and UDP; no HTTP route depends on it.")
             .ingress().risk(Risk::Critical).not_yet();
 } }
+
+/// The snippets of an Ingress as types.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Snippets {
+    pub(crate) configuration: Option<Snippet>,
+    pub(crate) server: Option<Snippet>,
+}
+
+impl Snippets {
+    /// `None` without snippets. What is not honoured closes the routes, or is a finding. Unless they are `allowed`, all close.
+    pub(crate) fn read(reader: &mut Reader, allowed: bool) -> Option<Self> {
+        let snippets = Self {
+            configuration: read(reader, &CONFIGURATION_SNIPPET, Place::Location, allowed),
+            server: read(reader, &SERVER_SNIPPET, Place::Server, allowed),
+        };
+        (snippets != Self::default()).then_some(snippets)
+    }
+}
+
+/// Why a snippet closes its routes while the settings do not allow any.
+const NOT_ALLOWED: &str = "snippets are honoured only with allow-snippet-annotations: \"true\" and \
+    annotations-risk-level: Critical in the ConfigMap";
+
+fn read(reader: &mut Reader, key: &Key<String>, place: Place, allowed: bool) -> Option<Snippet> {
+    let text = reader.text(key)?.to_owned();
+    if !allowed {
+        reader.close_with_advice(key, NOT_ALLOWED, &advice(&text));
+        return None;
+    }
+    let reading = snippet::read(&text, place);
+    for remark in reading.remarks {
+        reader.report(key.entry().name, remark.severity, remark.message);
+    }
+    if let Some(reason) = reading.closed {
+        reader.close_with_advice(key, &reason, &advice(&text));
+        return None;
+    }
+    if let Some(instead) = instead_of_all(&text) {
+        let message = format!("honoured; annotations do the same: {instead}");
+        reader.report(key.entry().name, Severity::Info, message);
+    }
+    Some(reading.snippet)
+}
 
 /// Most directives of a snippet that are named.
 const MAX_NAMED: usize = 4;
@@ -61,6 +108,14 @@ const INSTEAD: &[(&str, &str)] = &[
 
 /// What to write instead of the directives of a snippet.
 pub(crate) fn advice(text: &str) -> Cow<'static, str> {
+    match instead_of_all(text) {
+        None => "annotations or keys of the ConfigMap must replace its directives".into(),
+        Some(instead) => format!("instead of {instead}").into(),
+    }
+}
+
+/// The directives that annotations can replace, each with these.
+fn instead_of_all(text: &str) -> Option<String> {
     let mut named: Vec<&str> = Vec::new();
     for directive in directives(text) {
         if named.len() < MAX_NAMED && !named.contains(&directive) {
@@ -68,10 +123,7 @@ pub(crate) fn advice(text: &str) -> Cow<'static, str> {
         }
     }
     let advice: Vec<String> = named.into_iter().filter_map(instead).collect();
-    if advice.is_empty() {
-        return "annotations or keys of the ConfigMap must replace its directives".into();
-    }
-    format!("instead of {}", advice.join("; of ")).into()
+    (!advice.is_empty()).then(|| advice.join("; of "))
 }
 
 fn instead(directive: &str) -> Option<String> {

@@ -155,6 +155,13 @@ impl<R: AsRef<Entry>> Reader<R> {
         self.close_entry(key.entry(), true, reason);
     }
 
+    /// Closes the routes with 503, and says what would be right.
+    pub(crate) fn close_with_advice<T>(&mut self, key: &Key<T, R>, reason: &str, advice: &str) {
+        self.deny(key.entry(), true, reason);
+        let message = format!("{}; {advice}", Denial::message(reason));
+        self.report(key.entry().name, Severity::Error, message);
+    }
+
     /// Records something that does not work as configured.
     pub(crate) fn error<T>(&mut self, key: &Key<T, R>, message: String) {
         self.report(key.entry().name, Severity::Error, message);

@@ -17,7 +17,7 @@ use crate::ingress::registry::{Protection, Unhonoured, keys, types};
 keys! { Setting {
     ALLOW_SNIPPET_ANNOTATIONS: bool =
         setting("allow-snippet-annotations", types::BOOL, "false",
-            "Allows snippet annotations in the webhook; they close their routes in any case.");
+            "With annotations-risk-level Critical, the supported directives of snippet annotations are honoured; otherwise these close their routes, and the webhook denies them.");
     ANNOTATIONS_RISK_LEVEL: String =
         setting("annotations-risk-level", types::RAW, "High",
             "Highest risk of an annotation: Low, Medium, High or Critical.");
@@ -106,7 +106,7 @@ pub(crate) struct AnnotationRules {
     pub(crate) max_risk: Risk,
     /// Words that no value may contain (`annotation-value-word-blocklist`).
     pub(crate) blocklist: Vec<String>,
-    /// Whether the webhook allows snippet annotations (`allow-snippet-annotations`); they close their routes in any case.
+    /// Whether snippet annotations are allowed (`allow-snippet-annotations`); if not, they close their routes.
     pub(crate) snippets: bool,
     /// Whether the webhook denies characters of regular expressions in Exact and Prefix paths (`strict-validate-path-type`).
     pub(crate) strict_paths: bool,
@@ -196,7 +196,11 @@ impl AccessDefaults {
         let blocked: Vec<IpNet> = source.get(&BLOCK_CIDRS);
         let deny: IpSet = blocked.iter().chain(&denylist).copied().collect();
         let allow = (!allowlist.is_empty()).then(|| allowlist.iter().copied().collect());
-        let rules = (!deny.is_empty() || allow.is_some()).then_some(AccessRules { deny, allow });
+        let rules = (!deny.is_empty() || allow.is_some()).then_some(AccessRules {
+            deny,
+            allow,
+            rules: Box::default(),
+        });
         Self {
             allowlist,
             denylist,
@@ -205,6 +209,7 @@ impl AccessDefaults {
                 Arc::new(AccessRules {
                     deny: blocked.into_iter().collect(),
                     allow: None,
+                    rules: Box::default(),
                 })
             }),
         }
