@@ -55,10 +55,13 @@ pub use listener::{
 pub use path_index::{Candidate, PathIndex, PathMatch};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication, BasicUsers, CacheRule, Condition, ConnectionHeader, Cors,
-    Credentials, DigestUsers, ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding, HashFormat, HttpVersion,
-    HttpsRedirect, InputEdit, Level, Limits, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy,
-    Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, Users, ValueTest,
+    AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
+    BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, Credentials, DigestUsers, ErrorPages,
+    Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding, HashFormat,
+    HostLocation, HostScript, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, LocationMatch,
+    Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy,
+    Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, Users,
+    ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
@@ -82,7 +85,7 @@ pub use template::{
 };
 pub use tracing::{Collector, RootSampler, Sampler, Tracing, TracingSettings};
 pub use transport::{BackendProtocol, UpstreamTls};
-pub use variable_map::{VariableMap, VariableMapBuilder};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };
+pub use variable_map::{VariableMap, VariableMapBuilder};

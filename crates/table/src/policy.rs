@@ -28,8 +28,9 @@ pub use self::fastcgi::FastCgi;
 pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
 pub use self::script::{
-    AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice, FixedResponse, InputEdit,
-    Level, OutputEdit, PathRewrite, Script, Step, ValueTest,
+    AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice,
+    FixedResponse, HostLocation, HostScript, InputEdit, Level, LocationMatch, OutputEdit,
+    PathRewrite, Script, Step, ValueTest,
 };
 use crate::{FieldTemplate, IpSet, Slot, Tracing};
 
@@ -62,6 +63,8 @@ pub struct Policy {
     pub port_in_redirects: bool,
     /// Redirects of the proxy have only a path in `Location`.
     pub relative_redirects: bool,
+    /// Add `Strict-Transport-Security` to https responses, if settings say so; default true.
+    pub hsts: bool,
     /// Write a line to the access log.
     pub access_log: bool,
     /// How requests are forwarded.
@@ -235,6 +238,7 @@ impl Default for Policy {
             preserve_trailing_slash: false,
             port_in_redirects: false,
             relative_redirects: false,
+            hsts: true,
             access_log: true,
             forwarding: Arc::default(),
         }

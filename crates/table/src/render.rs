@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::facts::{route_facts, upstream_facts};
+use self::script::host_script_fact;
 use self::settings::settings_facts;
 use self::streams::{stream_lines, stream_target, udp_json};
 
@@ -161,6 +162,9 @@ fn host_facts(host: &Host) -> String {
         if paths.is_regex() {
             facts.push_str(" regex");
         }
+    }
+    if let Some(script) = &host.script {
+        let _ = write!(facts, " {}", host_script_fact(script));
     }
     facts
 }

@@ -84,7 +84,8 @@ impl VariableMap {
             return (value, None);
         }
         let mut patterns = self.patterns.iter();
-        let found = patterns.find_map(|(pattern, value)| Some((value, Some(pattern.captures(text)?))));
+        let found =
+            patterns.find_map(|(pattern, value)| Some((value, Some(pattern.captures(text)?))));
         found.unwrap_or((&self.default, None))
     }
 

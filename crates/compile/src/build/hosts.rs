@@ -47,6 +47,7 @@ pub(super) fn build<P: Ord>(
         tls,
         clients,
         ciphers,
+        script,
         behaviour,
     } = draft;
     let mut conflicts = Vec::new();
@@ -76,6 +77,7 @@ pub(super) fn build<P: Ord>(
         tls,
         clients,
         ciphers,
+        script,
         behaviour,
     };
     (host, conflicts)

@@ -74,6 +74,7 @@ impl Builder {
                 tls: HostTls::None,
                 clients: HostClients::Any,
                 ciphers: HostCiphers::default(),
+                script: None,
                 behaviour: BehaviourDraft::Routes {
                     app_root: None,
                     regex: false,
@@ -132,6 +133,7 @@ fn empty_host() -> Host {
         tls: HostTls::None,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour: BehaviourDraft::Routes {
             app_root: None,
             regex: false,

@@ -94,18 +94,21 @@ impl<'a> Closing<'a> {
 /// Why the routes of a host are closed.
 pub(crate) struct HostClosing<'a> {
     settings: &'a Settings,
+    /// Why every route of the host is.
+    host: Option<Closed>,
 }
 
 impl<'a> HostClosing<'a> {
-    pub(crate) fn new(settings: &'a Settings) -> Self {
-        Self { settings }
+    /// `host` is why every route of the host is closed.
+    pub(crate) fn new(settings: &'a Settings, host: Option<Closed>) -> Self {
+        Self { settings, host }
     }
 
     /// Why the route of an Ingress for `path` is closed.
     pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
         let own = attached.closed.as_ref();
         let own = own.filter(|denial| !(denial.only_authentication && self.is_exempt(path)));
-        own.map(Denial::closed)
+        own.map(Denial::closed).or_else(|| self.host.clone())
     }
 
     /// Whether `path` is exempt from authentication. Exemptions apply to paths of the Ingress, not of requests
@@ -119,6 +122,6 @@ impl<'a> HostClosing<'a> {
     pub(crate) fn default_backend(&self) -> Option<Closed> {
         let closed = self.settings.closed.as_ref();
         let closed = closed.or(self.settings.firewall.as_ref());
-        closed.map(Denial::closed)
+        closed.map(Denial::closed).or_else(|| self.host.clone())
     }
 }

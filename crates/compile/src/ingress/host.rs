@@ -8,6 +8,7 @@ mod clients;
 mod error_pages;
 mod passthrough;
 mod routes;
+mod snippets;
 mod tls;
 
 use std::sync::Arc;
@@ -101,7 +102,14 @@ pub(crate) fn draft(
             findings,
         };
     }
-    let routes = routes::draft(host, attached, &primaries, inputs, &mut findings);
+    let snippets = snippets::HostSnippets::of(host, &primaries, inputs, &mut findings);
+    let script = snippets.script.clone();
+    let members = routes::Members {
+        attached,
+        primaries: &primaries,
+        snippets,
+    };
+    let routes = routes::draft(host, members, inputs, &mut findings);
     let tls = tls::choose(host, &primaries, inputs, &mut findings);
     let aliases = aliases(host, &primaries, inputs, &mut findings);
     findings.extend(www_finding(host, &primaries, inputs));
@@ -111,6 +119,7 @@ pub(crate) fn draft(
         tls,
         clients: clients::choose(host, &primaries, &mut findings),
         ciphers: ciphers(&primaries, &inputs.settings.data_plane.tls),
+        script,
         behaviour: BehaviourDraft::Routes {
             app_root: app_root(host, &primaries),
             regex: routes.regex,
@@ -192,6 +201,7 @@ fn redirect_host(
         tls,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour: BehaviourDraft::Redirect(to),
     })
 }

@@ -13,6 +13,7 @@ use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::{Closing, Denial};
+use crate::ingress::family::access::Access;
 use crate::ingress::family::auth::{AUTH_PROXY_SET_HEADERS, AUTH_SECRET, AUTH_URL};
 use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::fastcgi::FASTCGI_PARAMS_CONFIGMAP;
@@ -22,7 +23,7 @@ use crate::ingress::family::proxy;
 use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
 use crate::ingress::parsed::ParsedIngress;
-use crate::ingress::settings::Settings;
+use crate::ingress::settings::{AccessDefaults, Settings};
 use crate::{ObjectRef, Snapshot};
 
 /// Inputs of a policy besides the Ingress.
@@ -63,7 +64,7 @@ pub(crate) fn build(
         let tls = tls.policy(&ingress.name.namespace, inputs, &mut uses);
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
-    let mut snippets = snippets::build(ingress, inputs.settings, &[]);
+    let mut snippets = snippets::build(ingress, inputs.settings, None);
     let reports = (&mut closing.denial, &mut closing.findings);
     snippets::report(ingress, &mut snippets, reports);
     let tls = snippets::upstream_tls(tls, &snippets);
@@ -97,7 +98,9 @@ pub(crate) fn build(
     let redirects = &annotations.redirects;
     let defaults = &inputs.settings.redirects;
     let access = annotations.access.policy(&inputs.settings.access);
-    let access = annotations.access.with_rules(access, &inputs.settings.access, &snippets);
+    let access = annotations
+        .access
+        .with_rules(access, &inputs.settings.access, &snippets);
     let policy = Policy {
         script: snippets.script.map(Arc::new),
         redirect: redirects.fixed.clone(),
@@ -117,6 +120,7 @@ pub(crate) fn build(
             .unwrap_or(defaults.preserve_trailing_slash),
         port_in_redirects: redirects.use_port.unwrap_or(defaults.use_port),
         relative_redirects: redirects.relative.unwrap_or(false) || defaults.relative,
+        hsts: true,
         access_log: annotations.access_log.unwrap_or(true),
         forwarding,
     };
@@ -208,8 +212,12 @@ fn clients(
 /// and the address lists, but for `block-cidrs`.
 pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Policy> {
     let defaults = &settings.redirects;
+    let built = snippets::plain(settings);
+    let access = Access::default();
+    let blocked = settings.access.blocked.clone();
     Arc::new(Policy {
-        access: settings.access.blocked.clone(),
+        script: built.script.clone().map(Arc::new),
+        access: access.with_rules(blocked, &AccessDefaults::default(), &built),
         tracing: Tracing::default().policy(&settings.tracing),
         preserve_trailing_slash: defaults.preserve_trailing_slash,
         port_in_redirects: defaults.use_port,

@@ -16,6 +16,7 @@ mod read;
 pub(crate) mod redirects;
 mod registry;
 pub(crate) mod security;
+pub(crate) mod snippets;
 mod streams;
 pub(crate) mod tls;
 pub(crate) mod tracing;
@@ -29,6 +30,7 @@ pub use logs::{AccessLog, ErrorLog, LogLevel, LogTarget, SyslogServer};
 pub(crate) use redirects::RedirectDefaults;
 pub use registry::{Setting, all, find};
 pub(crate) use security::{AccessDefaults, AnnotationRules};
+pub(crate) use snippets::SettingsSnippets;
 pub(crate) use tracing::TracingDefaults;
 pub(crate) use upstream::UpstreamDefaults;
 
@@ -59,6 +61,8 @@ pub struct Settings {
     pub(crate) no_auth_locations: Vec<String>,
     /// Tracing of Ingresses without their own.
     pub(crate) tracing: TracingDefaults,
+    /// nginx directives for every host and route.
+    pub(crate) snippets: SettingsSnippets,
     /// Addresses to listen on.
     pub(crate) listen: ListenAddresses,
     /// Compression, of which the data plane gets what is used.
@@ -87,6 +91,7 @@ impl Settings {
         let mut source = Source::new(data);
         let codings = Codings::read(&mut source);
         let access_log = AccessLog::read(&mut source);
+        let snippets = SettingsSnippets::read(&mut source);
         let settings = Self {
             annotations: AnnotationRules::read(&mut source),
             access: AccessDefaults::read(&source),
@@ -102,10 +107,12 @@ impl Settings {
             listen: ListenAddresses::read(&mut source),
             data_plane: table::Settings {
                 compression: codings.used(),
+                maps: snippets.maps(),
                 ..data_plane(&mut source)
             },
             codings,
             firewall: security::firewall(&mut source),
+            snippets,
             closed: None,
         };
         let outcome = source.finish();

@@ -19,10 +19,10 @@ mod syntax;
 mod values;
 
 pub(crate) use self::build::{Around, Blocks, Built, build};
+pub(crate) use self::directive::{Directive, Forward, LocationPath, Placed};
 pub(crate) use self::names::Names;
-pub(crate) use self::directive::{Directive, Forward, Placed};
 pub(crate) use self::place::Place;
-pub(crate) use self::read::{Reading, read};
+pub(crate) use self::read::read;
 
 use crate::Severity;
 

@@ -1,6 +1,5 @@
 //! What the requests of one connection share, and how a request gets its response.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -20,6 +19,7 @@ use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::drain::Registration;
+use crate::respond::Unanswered;
 use crate::telemetry::ConnectionGuard;
 
 /// A connection that speaks HTTP.
@@ -110,7 +110,7 @@ pub(super) async fn respond<H: Handler, T: Track>(
     handler: H,
     (request, fault): CheckedRequest,
     mut track: T,
-) -> Result<Response<Tracked<T>>, Infallible> {
+) -> Result<Response<Tracked<T>>, Unanswered> {
     let downstream = &session.downstream;
     downstream.requests.set(downstream.requests.get() + 1);
     let (mut response, broken) = match fault {
@@ -124,6 +124,9 @@ pub(super) async fn respond<H: Handler, T: Track>(
             (handled.unwrap_or_else(|_| session.panicked()), broken)
         }
     };
+    if let Some(unanswered) = response.extensions().get::<Unanswered>() {
+        return Err(*unanswered);
+    }
     track.responded(&mut response, broken);
     Ok(response.map(|body| Tracked::new(body, track)))
 }

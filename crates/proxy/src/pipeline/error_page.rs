@@ -271,7 +271,7 @@ impl ErrorPage<'_> {
         exchange.record.default_backend = false;
         exchange.note_response(reply.response.headers());
         let mut response = reply.response.map(Body::upstream);
-        response_head::filter(&mut response, &table.settings, &defaults, None);
+        response_head::filter(&mut response, &table.settings, (&defaults, None), None);
         Ok(response)
     }
 }

@@ -3,14 +3,14 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, ResponseRate, Route, RoutingTable, Settings, Target, Template};
+use headgate_table::{Host, ResponseRate, Route, RoutingTable, Script, Settings, Target, Template};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 use http_body::Body as _;
 use hyper::body::Incoming;
 
 use super::destination::{Destination, Role};
-use super::edits::ResponseEdits;
+use super::edits::{self, ResponseEdits};
 use super::error_page::ErrorPage;
 use super::external_auth::Granted;
 use super::{length, trace};
@@ -19,7 +19,7 @@ use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
 use crate::record::Record;
-use crate::request::{Malformed, Parsed, client_request_id, generated_id};
+use crate::request::{Context, Locals, Malformed, Parsed, Scope, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::{Recording, expand};
 use crate::upstream::{CallError, Fault, RequestBodyError, Tunnel};
@@ -128,8 +128,44 @@ impl<'t> Exchange<'t> {
             .add_route(&route.policy, self.downstream.tls.is_some());
         let own = route.policy.response_headers.iter();
         let own = own.filter_map(|(_, value)| value.template());
-        keep(&mut self.record, self.downstream, own, headers);
+        let script = route.policy.script.as_deref().into_iter();
+        let script = script.flat_map(|script| edits::of_script(script, &self.table.settings));
+        keep(
+            &mut self.record,
+            self.downstream,
+            own.chain(script),
+            headers,
+        );
         self.note_request(parsed);
+    }
+
+    /// Applies what a script has selected, besides the edits of the request.
+    pub(super) fn select(&mut self, script: &'t Script, level: usize, context: &Context<'_>) {
+        self.edits.add_script(script, level, context.locals.clone());
+        let Some(level) = script.levels.get(level) else {
+            return;
+        };
+        if let Some(log) = level.access_log {
+            self.record.unlogged = !log || self.record.unlogged;
+        }
+        if let Some(compression) = &level.compression {
+            let compression = compression.as_deref();
+            self.offer = compression.map(|own| Offer::of_request(context, own));
+        }
+    }
+
+    /// Adds the edits of the script of a host to its own response.
+    pub(super) fn respond_by_host(
+        &mut self,
+        script: &'t Script,
+        locals: Option<Box<Locals>>,
+        headers: &HeaderMap,
+    ) {
+        let templates = edits::of_script(script, &self.table.settings);
+        keep(&mut self.record, self.downstream, templates, headers);
+        self.edits.add_script(script, 0, locals);
+        let logs = script.levels.first().and_then(|level| level.access_log);
+        self.record.unlogged |= logs == Some(false);
     }
 
     /// Records the upstream of the route, and the alternative if that serves.
@@ -237,7 +273,7 @@ impl<'t> Exchange<'t> {
         let settings = self.settings();
         let Self {
             mut record,
-            edits,
+            mut edits,
             offer,
             ..
         } = self;
@@ -255,8 +291,13 @@ impl<'t> Exchange<'t> {
             read.for_each(|names| details.response.keep(names, response.headers()));
         }
         let status = response.status();
+        let locals = edits.take_locals();
+        let scope = Scope {
+            locals: locals.as_deref(),
+            maps: &settings.maps,
+        };
         edits.apply(status, response.headers_mut(), |template| {
-            expand(&record, template)
+            expand(&record, template, scope)
         });
         if let Some(coder) = offer.and_then(|offer| offer.edit(&mut response)) {
             response = response.map(|body| body.compressed(coder));

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Forwarding, ResponseRate, Settings, Template, Upstream};
+use headgate_table::{Forwarding, ResponseRate, Script, Settings, Template, Upstream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version};
@@ -48,6 +48,7 @@ pub(super) struct Forwarded<'t> {
     pub(super) served: Served,
     pub(super) settings: &'t Settings,
     pub(super) forwarding: &'t Forwarding,
+    pub(super) script: Option<&'t Script>,
     /// What a replaced `Location` begins with; `None` if none is replaced.
     pub(super) origin: Option<String>,
     /// The affinity cookie.

@@ -12,13 +12,14 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
-use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
+use super::{ClientInfo, ConnectionInfo, Locals, RequestTarget, Scheme};
 use crate::downstream::{Downstream, TlsFacts};
 use crate::trace::RequestSpan;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The canonical form of a request, independent of its route.
+#[derive(Clone)]
 pub(crate) struct Parsed<'r> {
     /// Request line and host as sent.
     pub(crate) target: &'r RequestTarget,
@@ -50,6 +51,8 @@ pub(crate) struct Context<'r> {
     pub(crate) span: Option<Rc<RequestSpan>>,
     /// The client's header fields; see [`Context::hand_over_headers`].
     pub(crate) headers: HeaderMap,
+    /// What a script sets; `None` without one.
+    pub(crate) locals: Option<Box<Locals>>,
     cookies: Cookies,
     user_agent: Option<HeaderValue>,
     request_id: OnceCell<Option<HeaderValue>>,
@@ -75,6 +78,7 @@ impl<'r> Context<'r> {
             upstream: None,
             span: None,
             headers,
+            locals: None,
             cookies,
             user_agent,
             request_id,
@@ -84,6 +88,38 @@ impl<'r> Context<'r> {
     /// The client, after real-IP processing.
     pub(crate) fn client(&self) -> IpAddr {
         self.parsed.client.address
+    }
+
+    /// The decoded path, as rewritten.
+    pub(crate) fn path(&self) -> &[u8] {
+        let rewritten = self
+            .locals
+            .as_ref()
+            .and_then(|locals| locals.path.as_deref());
+        rewritten.unwrap_or(self.parsed.path)
+    }
+
+    /// The query, as rewritten.
+    pub(crate) fn query(&self) -> Option<&str> {
+        let rewritten = self
+            .locals
+            .as_ref()
+            .and_then(|locals| locals.query.as_deref());
+        match rewritten {
+            Some(query) => Some(query).filter(|query| !query.is_empty()),
+            None => self.parsed.target.query(),
+        }
+    }
+
+    /// What a script sets.
+    pub(crate) fn locals_mut(&mut self) -> &mut Locals {
+        self.locals.get_or_insert_default()
+    }
+
+    /// Reads the fields again that are kept beside the header fields, after these were edited.
+    pub(crate) fn headers_edited(&mut self) {
+        self.cookies = Cookies::of(&self.headers);
+        self.user_agent = self.headers.get(USER_AGENT).cloned();
     }
 
     /// Whether the client's connection is TLS.

@@ -8,7 +8,7 @@ use headgate_table::{Captures, FieldTemplate, Origin, Piece, Template, Variable}
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Version};
 
-use super::{Context, Scheme};
+use super::{Context, Scheme, Scope};
 use crate::trace::RequestSpan;
 use crate::values::{self, ConnectionFacts, Source};
 
@@ -40,17 +40,15 @@ impl Context<'_> {
         matched: Option<&Matched<'_>>,
         out: &mut Vec<u8>,
     ) {
-        let group = match piece {
-            Piece::Text(text) => return out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => return values::write(variable, self, out),
-            Piece::Capture(number) => {
-                matched.and_then(|matched| matched.captures.group(*number, matched.path))
-            }
-            Piece::Group(name) => {
-                matched.and_then(|matched| matched.captures.named(name, matched.path))
-            }
-        };
-        out.extend_from_slice(group.unwrap_or_default());
+        self.scope().write_one(piece, (self, matched), out);
+    }
+
+    /// Where its templates find what is not a variable of the proxy.
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            locals: self.locals.as_deref(),
+            maps: &self.settings.maps,
+        }
     }
 
     /// The value of a header field; `None` if it is empty, or if what clients send into it is not allowed in a field.
@@ -103,11 +101,11 @@ impl Source for Context<'_> {
     }
 
     fn query(&self) -> Option<&str> {
-        self.parsed.target.query()
+        Context::query(self)
     }
 
     fn path(&self) -> &[u8] {
-        self.parsed.path
+        Context::path(self)
     }
 
     fn name(&self) -> &str {

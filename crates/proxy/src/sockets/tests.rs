@@ -78,6 +78,7 @@ fn universe(target: &str) -> Arc<VirtualHosts> {
             tls: HostTls::None,
             clients: HostClients::Any,
             ciphers: HostCiphers::default(),
+            script: None,
             behaviour: behaviour.clone(),
         })
     };

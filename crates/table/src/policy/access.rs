@@ -28,7 +28,8 @@ pub struct AddressRule {
 
 impl AddressRule {
     fn decides(&self, client: IpAddr) -> bool {
-        self.net.is_none_or(|net| net.contains(&client.to_canonical()))
+        self.net
+            .is_none_or(|net| net.contains(&client.to_canonical()))
     }
 }
 

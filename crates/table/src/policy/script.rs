@@ -2,6 +2,7 @@
 
 mod edits;
 mod expires;
+mod host;
 
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use http::{HeaderName, StatusCode};
 
 pub use self::edits::{AddedField, FieldChoice, InputEdit, Level, OutputEdit};
 pub use self::expires::{Expires, ExpiresTime};
+pub use self::host::{HostLocation, HostScript, LocationMatch};
 use crate::{FieldTemplate, Pattern, PatternError, Piece, Template, Variable};
 
 /// What runs for every request of a route before its redirects, and the edits of requests and responses that it selects.
@@ -24,6 +26,19 @@ pub struct Script {
     pub hidden_fields: Option<Box<[HeaderName]>>,
     /// Fields that clients get although the proxy would keep them.
     pub passed_fields: Box<[HeaderName]>,
+}
+
+impl Default for Script {
+    /// Does nothing.
+    fn default() -> Self {
+        Self {
+            steps: Box::default(),
+            levels: [Level::default()].into(),
+            request_fields: Box::default(),
+            hidden_fields: None,
+            passed_fields: Box::default(),
+        }
+    }
 }
 
 /// One step.
@@ -60,8 +75,6 @@ pub enum Assigned {
     Local(Arc<str>),
     /// `$args`: the query.
     Args,
-    /// A variable of the proxy, for the request from then on.
-    Variable(Variable),
 }
 
 /// A condition.
@@ -151,9 +164,7 @@ impl PathRewrite {
     /// Whether the new path is a URL, so that it is redirected to.
     pub fn is_url(path: &Template) -> bool {
         match path.pieces().first() {
-            Some(Piece::Text(text)) => {
-                text.starts_with("http://") || text.starts_with("https://")
-            }
+            Some(Piece::Text(text)) => text.starts_with("http://") || text.starts_with("https://"),
             Some(Piece::Variable(variable)) => *variable == Variable::Scheme,
             _ => false,
         }

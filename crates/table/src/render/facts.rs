@@ -109,7 +109,10 @@ fn policy(policy: &Policy, facts: &mut Facts) {
         facts.some("allow", access.allow.as_ref().map(nets));
         for AddressRule { allow, net } in &access.rules {
             let net = net.map_or_else(|| "all".to_owned(), |net| net.to_string());
-            facts.push(format!("then {} {net}", if *allow { "allow" } else { "deny" }));
+            facts.push(format!(
+                "then {} {net}",
+                if *allow { "allow" } else { "deny" }
+            ));
         }
     }
     if let Some(authentication) = &policy.authentication {
@@ -136,6 +139,7 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     facts.holds("port-in-redirects", policy.port_in_redirects);
     facts.holds("relative-redirects", policy.relative_redirects);
     facts.holds("no-access-log", !policy.access_log);
+    facts.holds("no-hsts", !policy.hsts);
 }
 
 fn mirror_facts(mirror: &Mirror, facts: &mut Facts) {

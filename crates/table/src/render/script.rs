@@ -1,9 +1,9 @@
 //! The steps of a script and the edits that they select, each as one fact.
 
-use super::facts::{Facts, value};
+use super::facts::{Facts, route_facts, value};
 use crate::{
     AddedField, AfterRewrite, Assigned, Condition, FieldChoice, FieldTemplate, FixedResponse,
-    InputEdit, Level, OutputEdit, PathRewrite, Script, Step, ValueTest,
+    HostScript, InputEdit, Level, LocationMatch, OutputEdit, PathRewrite, Script, Step, ValueTest,
 };
 
 pub(super) fn script_facts(script: &Script, facts: &mut Facts) {
@@ -21,7 +21,10 @@ pub(super) fn script_facts(script: &Script, facts: &mut Facts) {
         facts.push(fact);
     }
     for (name, value) in request_fields {
-        facts.push(format!("request-field {name}={}", shown(name.as_str(), value)));
+        facts.push(format!(
+            "request-field {name}={}",
+            shown(name.as_str(), value)
+        ));
     }
     if let Some(hidden) = hidden_fields {
         let names: Vec<&str> = hidden.iter().map(|name| name.as_str()).collect();
@@ -33,13 +36,32 @@ pub(super) fn script_facts(script: &Script, facts: &mut Facts) {
     }
 }
 
+/// The script of a host in brackets, with its locations.
+pub(super) fn host_script_fact(host: &HostScript) -> String {
+    let mut facts = Facts::default();
+    script_facts(&host.script, &mut facts);
+    for location in &host.locations {
+        let path = match &location.path {
+            LocationMatch::Exact(path) => format!("= {path}"),
+            LocationMatch::Prefix {
+                path,
+                before_expressions: true,
+            } => format!("^~ {path}"),
+            LocationMatch::Prefix { path, .. } => path.to_string(),
+            LocationMatch::Expression(pattern) => format!("~ {}", pattern.source()),
+        };
+        let inner = route_facts(&location.route).join(", ");
+        facts.push(format!("location {path} ({inner})"));
+    }
+    format!("[{}]", facts.list().join("; "))
+}
+
 fn step_fact(step: &Step, script: &Script) -> String {
     match step {
         Step::Set { target, value } => {
             let target = match target {
                 Assigned::Local(name) => name.to_string(),
                 Assigned::Args => "args".to_owned(),
-                Assigned::Variable(variable) => format!("{variable:?}"),
             };
             format!("set ${target}={value}")
         }
@@ -97,7 +119,9 @@ fn rewrite_fact(rewrite: &PathRewrite) -> String {
 fn response_fact(response: &FixedResponse) -> String {
     match response {
         FixedResponse::Page(status) => format!("returns {}", status.as_u16()),
-        FixedResponse::Text(status, text) => format!("returns {} {text:?}", status.as_u16(), text = text.source()),
+        FixedResponse::Text(status, text) => {
+            format!("returns {} {text:?}", status.as_u16(), text = text.source())
+        }
         FixedResponse::Redirect(status, to) => format!("returns {} {to}", status.as_u16()),
         FixedResponse::Close => "closes".to_owned(),
     }

@@ -111,7 +111,12 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         facts.push(format!("default-type {}", value(default_type)));
     }
     for map in &**maps {
-        facts.push(format!("map ${} of {} ({} values)", map.name, map.source, map.len()));
+        facts.push(format!(
+            "map ${} of {} ({} values)",
+            map.name,
+            map.source,
+            map.len()
+        ));
     }
     facts.differs("drain", drain, &defaults.drain);
     facts.differs("health-path", health_path, &defaults.health_path);

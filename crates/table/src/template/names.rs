@@ -134,6 +134,7 @@ fn of_response(name: &str) -> Option<Variable> {
         "fastcgi_script_name" => V::FastCgiScriptName,
         // What `fastcgi_split_path_info` would set, which no annotation configures.
         "fastcgi_path_info" => V::Constant(""),
+        "literal_dollar" => V::Constant("$"),
         "nginx_version" => V::Constant("1.27.1"),
         _ => return None,
     })

@@ -1,11 +1,12 @@
 //! nginx directives of Ingresses (behaviour.md 1.16).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use crate::Severity;
 use crate::ingress::annotations::{Annotation, Risk, annotation, find};
 use crate::ingress::registry::{Key, Protection, Reader, keys, types};
 use crate::ingress::snippet::{self, Place, Snippet};
-use crate::Severity;
 
 keys! { Annotation {
     // A snippet may hold a deny or an authentication, so without it the route must not be open.
@@ -26,15 +27,18 @@ keys! { Annotation {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Snippets {
     pub(crate) configuration: Option<Snippet>,
-    pub(crate) server: Option<Snippet>,
+    /// `Err`: why the whole host is closed.
+    pub(crate) server: Option<Result<Snippet, Arc<str>>>,
 }
 
 impl Snippets {
     /// `None` without snippets. What is not honoured closes the routes, or is a finding. Unless they are `allowed`, all close.
     pub(crate) fn read(reader: &mut Reader, allowed: bool) -> Option<Self> {
+        let server = read(reader, &SERVER_SNIPPET, Place::Server, allowed);
         let snippets = Self {
-            configuration: read(reader, &CONFIGURATION_SNIPPET, Place::Location, allowed),
-            server: read(reader, &SERVER_SNIPPET, Place::Server, allowed),
+            configuration: read(reader, &CONFIGURATION_SNIPPET, Place::Location, allowed)
+                .and_then(Result::ok),
+            server,
         };
         (snippets != Self::default()).then_some(snippets)
     }
@@ -44,7 +48,12 @@ impl Snippets {
 const NOT_ALLOWED: &str = "snippets are honoured only with allow-snippet-annotations: \"true\" and \
     annotations-risk-level: Critical in the ConfigMap";
 
-fn read(reader: &mut Reader, key: &Key<String>, place: Place, allowed: bool) -> Option<Snippet> {
+fn read(
+    reader: &mut Reader,
+    key: &Key<String>,
+    place: Place,
+    allowed: bool,
+) -> Option<Result<Snippet, Arc<str>>> {
     let text = reader.text(key)?.to_owned();
     if !allowed {
         reader.close_with_advice(key, NOT_ALLOWED, &advice(&text));
@@ -56,13 +65,13 @@ fn read(reader: &mut Reader, key: &Key<String>, place: Place, allowed: bool) -> 
     }
     if let Some(reason) = reading.closed {
         reader.close_with_advice(key, &reason, &advice(&text));
-        return None;
+        return Some(Err(reason.into()));
     }
     if let Some(instead) = instead_of_all(&text) {
         let message = format!("honoured; annotations do the same: {instead}");
         reader.report(key.entry().name, Severity::Info, message);
     }
-    Some(reading.snippet)
+    Some(Ok(reading.snippet))
 }
 
 /// Most directives of a snippet that are named.

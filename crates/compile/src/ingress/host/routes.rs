@@ -11,6 +11,7 @@ use smallvec::smallvec;
 
 use super::canary::{self, Canaries};
 use super::error_pages::HostPages;
+use super::snippets::HostSnippets;
 use super::{AttachedIngress, Inputs};
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{
@@ -32,16 +33,28 @@ pub(super) struct Routes {
     pub(super) regex: bool,
 }
 
-/// The routes of `host`: those of its primaries, oldest first, with the canaries among `attached`.
+/// The Ingresses of a host, oldest first.
+pub(super) struct Members<'a> {
+    pub(super) attached: &'a [&'a AttachedIngress],
+    /// Those that are no canaries.
+    pub(super) primaries: &'a [&'a AttachedIngress],
+    pub(super) snippets: HostSnippets<'a>,
+}
+
+/// The routes of `host`: those of its primaries, with the canaries among all.
 pub(super) fn draft(
     host: &Arc<str>,
-    attached: &[&AttachedIngress],
-    primaries: &[&AttachedIngress],
+    members: Members<'_>,
     inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> Routes {
+    let Members {
+        attached,
+        primaries,
+        snippets,
+    } = members;
     let settings = inputs.settings;
-    let closing = HostClosing::new(settings);
+    let closing = HostClosing::new(settings, snippets.closed.clone());
     let declared = declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
     let regex = is_regex_mode(&root, &declared);
@@ -59,6 +72,7 @@ pub(super) fn draft(
         inputs,
         findings,
         closing,
+        snippets,
         regex,
     };
     let root = match root {
@@ -238,6 +252,7 @@ struct Drafter<'a, 'b> {
     inputs: &'a mut Inputs<'b>,
     findings: &'a mut Vec<Finding>,
     closing: HostClosing<'b>,
+    snippets: HostSnippets<'a>,
     regex: bool,
     /// An Ingress declares the Prefix `/`.
     has_declared_root: bool,
@@ -310,11 +325,12 @@ impl<'a> Drafter<'a, '_> {
             late.ingress
                 .finding(Severity::Error, "spec.defaultBackend", message)
         }));
-        let policy = match &attached.policy.redirect {
-            None => attached.policy.clone(),
+        let own = self.snippets.policy(attached, self.inputs);
+        let policy = match &own.redirect {
+            None => own,
             Some(_) => Arc::new(Policy {
                 redirect: None,
-                ..Policy::clone(&attached.policy)
+                ..Policy::clone(&own)
             }),
         };
         let target = self.target(attached, "/", PathKind::Prefix, backend);
@@ -357,7 +373,7 @@ impl<'a> Drafter<'a, '_> {
 
     /// The policy of an Ingress for `path`, which may be exempt from authentication.
     fn policy(&mut self, attached: &AttachedIngress, path: &str) -> Arc<Policy> {
-        let policy = &attached.policy;
+        let policy = &self.snippets.policy(attached, self.inputs);
         let Some(authentication) = &policy.authentication else {
             return policy.clone();
         };

@@ -12,34 +12,81 @@ use crate::ingress::parsed::ParsedIngress;
 use crate::ingress::settings::Settings;
 use crate::ingress::snippet::{self, Around, Blocks, Built, Forward, Names, Snippet};
 
-/// What the routes of `ingress` do by snippets; `server` are those of the host, if it is known.
-pub(crate) fn build(ingress: &ParsedIngress, settings: &Settings, server: &[&Snippet]) -> Built {
+/// What the routes of `ingress` do by snippets; `server` is that of the host, if it is known.
+pub(crate) fn build(
+    ingress: &ParsedIngress,
+    settings: &Settings,
+    server: Option<&Snippet>,
+) -> Built {
     let own = ingress.annotations.snippets.as_deref();
-    let location: Vec<&Snippet> = own
-        .and_then(|own| own.configuration.as_ref())
-        .into_iter()
-        .collect();
-    if location.is_empty() && server.is_empty() {
-        return Built::default();
-    }
-    let mut names = Names::default();
-    let of_host = own.and_then(|own| own.server.as_ref());
-    for snippet in location.iter().chain(server).copied().chain(of_host) {
-        names.add(snippet);
-    }
+    let own = own.and_then(|own| own.configuration.as_ref());
     let external = ingress.annotations.external_auth.is_some()
         || (settings.global_auth.is_some() && ingress.annotations.global_auth != Some(false));
     let around = Around {
-        compression: settings.data_plane.compression.as_ref(),
-        hidden: &settings.data_plane.hidden_headers,
         adds_fields: external,
+        ..around(settings)
     };
+    of_location(
+        (own, server),
+        around,
+        (settings, &names(ingress, settings, server)),
+    )
+}
+
+/// What built-in routes do by snippets of the settings.
+pub(super) fn plain(settings: &Settings) -> Built {
+    let mut names = Names::default();
+    settings
+        .snippets
+        .all()
+        .for_each(|snippet| names.add(snippet));
+    of_location((None, None), around(settings), (settings, &names))
+}
+
+/// What a location with these directives, in a server with these, does beside the directives of the settings.
+fn of_location(
+    (own, server): (Option<&Snippet>, Option<&Snippet>),
+    around: Around<'_>,
+    (settings, names): (&Settings, &Names),
+) -> Built {
+    let all = &settings.snippets;
+    let location: Vec<&Snippet> = own.into_iter().chain(&all.location).collect();
+    let server: Vec<&Snippet> = server.into_iter().chain(&all.server).collect();
+    if location.is_empty() && server.is_empty() && all.http.is_none() {
+        return Built::default();
+    }
+    let http: Vec<&Snippet> = all.http.iter().collect();
     let blocks = Blocks {
-        http: &[],
-        server,
+        http: &http,
+        server: &server,
         location: &location,
     };
-    snippet::build(blocks, around, &names)
+    snippet::build(blocks, around, names)
+}
+
+/// What a location inherits of the settings.
+pub(crate) fn around(settings: &Settings) -> Around<'_> {
+    Around {
+        compression: settings.data_plane.compression.as_ref(),
+        hidden: &settings.data_plane.hidden_headers,
+        adds_fields: false,
+    }
+}
+
+/// The variables that snippets of `ingress`, of its host and of the settings define.
+pub(crate) fn names(
+    ingress: &ParsedIngress,
+    settings: &Settings,
+    server: Option<&Snippet>,
+) -> Names {
+    let mut names = Names::default();
+    let own = ingress.annotations.snippets.as_deref();
+    let own_server = own.and_then(|own| own.server.as_ref()?.as_ref().ok());
+    let own = own.and_then(|own| own.configuration.as_ref());
+    let own = own.into_iter().chain(own_server).chain(server);
+    own.chain(settings.snippets.all())
+        .for_each(|snippet| names.add(snippet));
+    names
 }
 
 /// The remarks of `built` as findings, and what closes the routes.
@@ -51,7 +98,8 @@ pub(super) fn report(
     let annotation = CONFIGURATION_SNIPPET.entry().name;
     let remarks = std::mem::take(&mut built.remarks).into_iter();
     findings.extend(
-        remarks.map(|remark| ingress.annotation_finding(remark.severity, annotation, remark.message)),
+        remarks
+            .map(|remark| ingress.annotation_finding(remark.severity, annotation, remark.message)),
     );
     if let Some(reason) = &built.closed {
         Denial::add(denial, annotation, reason, false);
@@ -100,11 +148,17 @@ pub(super) fn upstream_tls(
         return tls;
     }
     let base = tls.as_deref();
-    let name = name.map(Arc::from).or_else(|| base.and_then(|tls| tls.name.clone()));
+    let name = name
+        .map(Arc::from)
+        .or_else(|| base.and_then(|tls| tls.name.clone()));
     let server_name = sends.or(base.map(|tls| tls.server_name)).unwrap_or(false);
     let outer = base.map_or("", |tls| &tls.id);
     Some(Arc::new(UpstreamTls {
-        id: format!("{outer}#{server_name}#{}", name.as_deref().unwrap_or_default()).into(),
+        id: format!(
+            "{outer}#{server_name}#{}",
+            name.as_deref().unwrap_or_default()
+        )
+        .into(),
         client: base.and_then(|tls| tls.client.clone()),
         authorities: base.map(|tls| tls.authorities.clone()).unwrap_or_default(),
         verify: base.is_some_and(|tls| tls.verify),

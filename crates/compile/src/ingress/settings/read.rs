@@ -12,6 +12,7 @@ use crate::ingress::family::snippets;
 use crate::ingress::registry::{
     FromValue, Key, OnInvalid, Outcome, Reader, Unhonoured, Validation, nearest,
 };
+use crate::ingress::snippet::{self, Place, Snippet};
 
 /// How many unknown keys are compared with known ones.
 const MAX_COMPARED: usize = 20;
@@ -101,6 +102,22 @@ impl<'a> Source<'a> {
     /// Reports an invalid value, so that the default applies.
     pub(super) fn reject<T>(&mut self, key: &Key<T, Setting>, reason: &str) {
         self.reader.reject(key, OnInvalid::Ignore, reason);
+    }
+
+    /// The directives of a key; what is not honoured closes every route, or is a finding.
+    pub(super) fn snippet(&mut self, key: &Key<String, Setting>, place: Place) -> Option<Snippet> {
+        let text = self.reader.text(key)?.to_owned();
+        let reading = snippet::read(&text, place);
+        for remark in reading.remarks {
+            self.reader
+                .report(key.row().name, remark.severity, remark.message);
+        }
+        let Some(reason) = reading.closed else {
+            return Some(reading.snippet);
+        };
+        self.reader
+            .close_with_advice(key, &reason, &snippets::advice(&text));
+        None
     }
 
     /// Closes every route; paths that are exempt from authentication stay open.

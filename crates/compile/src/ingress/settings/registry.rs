@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::{
-    addresses, client, compression, headers, logs, process, redirects, security, tls, tracing,
+    addresses, client, compression, headers, logs, process, redirects, security, snippets, tls, tracing,
     upstream,
 };
 use crate::Kind as ObjectKind;
@@ -63,6 +63,7 @@ impl<T> Key<T, Setting> {
 /// The groups, in the order of the documentation.
 static GROUPS: [&[&Setting]; 11] = [
     security::ROWS,
+    snippets::ROWS,
     headers::ROWS,
     tls::ROWS,
     redirects::ROWS,

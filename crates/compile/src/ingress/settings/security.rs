@@ -86,17 +86,6 @@ keys! { Setting {
             "OWASP core rules; used only with enable-modsecurity.");
     MODSECURITY_SNIPPET: String =
         not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall; used only with enable-modsecurity.");
-    MAIN_SNIPPET: String = not_yet("main-snippet", types::RAW, "", "Raw nginx text of the top level.");
-    HTTP_SNIPPET: String =
-        not_yet("http-snippet", types::RAW, "", "Raw nginx text of the http block.")
-            .protects(Protection::Routes);
-    SERVER_SNIPPET: String =
-        not_yet("server-snippet", types::RAW, "", "Raw nginx text of every host.")
-            .protects(Protection::Routes);
-    LOCATION_SNIPPET: String =
-        not_yet("location-snippet", types::RAW, "", "Raw nginx text of every location.")
-            .protects(Protection::Routes);
-    STREAM_SNIPPET: String = not_yet("stream-snippet", types::RAW, "", "Raw nginx text for TCP and UDP.");
 } }
 
 /// Restrictions of annotations.

@@ -15,7 +15,9 @@ pub(super) fn rule(allow: bool, arguments: &[String]) -> Result<Directive, Strin
     };
     let net = match text.as_str() {
         "all" => None,
-        text => Some(network(text).ok_or_else(|| format!("\"{}\" is not an address", shown(text)))?),
+        text => {
+            Some(network(text).ok_or_else(|| format!("\"{}\" is not an address", shown(text)))?)
+        }
     };
     Ok(Directive::Address(AddressRule { allow, net }))
 }

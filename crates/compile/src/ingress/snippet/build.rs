@@ -66,7 +66,9 @@ pub(crate) fn build(blocks: Blocks<'_>, around: Around<'_>, names: &Names) -> Bu
         closed: None,
     };
     let directives = |snippets: &[&Snippet]| -> Vec<Placed> {
-        let all = snippets.iter().flat_map(|snippet| snippet.directives.iter().cloned());
+        let all = snippets
+            .iter()
+            .flat_map(|snippet| snippet.directives.iter().cloned());
         all.collect()
     };
     let http = check.defined(directives(blocks.http));
@@ -85,10 +87,13 @@ pub(crate) fn build(blocks: Blocks<'_>, around: Around<'_>, names: &Names) -> Bu
     for placed in &location {
         match &placed.directive {
             Directive::Forward(forward) => built.forward.push(forward.clone()),
-            Directive::RequestField(name, value) if *name == HOST => built.host = Some(value.clone()),
+            Directive::RequestField(name, value) if *name == HOST => {
+                built.host = Some(value.clone())
+            }
             Directive::RequestField(name, value) if *name == CONNECTION => {
                 let fixed = value.template().is_none().then(|| value.to_string());
-                built.closes_connections = fixed.is_some_and(|text| text.eq_ignore_ascii_case("close"));
+                built.closes_connections =
+                    fixed.is_some_and(|text| text.eq_ignore_ascii_case("close"));
             }
             _ => {}
         }
@@ -101,12 +106,14 @@ pub(crate) fn build(blocks: Blocks<'_>, around: Around<'_>, names: &Names) -> Bu
 
 /// The script, unless it does nothing.
 fn script(run: Vec<Step>, steps: Steps, location: &[Placed]) -> Option<Script> {
-    let fields = location.iter().filter_map(|placed| match &placed.directive {
-        Directive::RequestField(name, value) if !is_connection(name) => {
-            Some((name.clone(), value.clone()))
-        }
-        _ => None,
-    });
+    let fields = location
+        .iter()
+        .filter_map(|placed| match &placed.directive {
+            Directive::RequestField(name, value) if !is_connection(name) => {
+                Some((name.clone(), value.clone()))
+            }
+            _ => None,
+        });
     let mut request_fields: Vec<(HeaderName, headgate_table::FieldTemplate)> = Vec::new();
     for (name, value) in fields {
         request_fields.retain(|(known, _)| *known != name);
@@ -115,7 +122,9 @@ fn script(run: Vec<Step>, steps: Steps, location: &[Placed]) -> Option<Script> {
     let hidden_fields = steps.base().hidden();
     let passed_fields = steps.base().passed.clone();
     let levels = steps.levels();
-    let plain = levels.first().is_none_or(|level| *level == headgate_table::Level::default());
+    let plain = levels
+        .first()
+        .is_none_or(|level| *level == headgate_table::Level::default());
     let nothing = run.is_empty()
         && plain
         && request_fields.is_empty()
@@ -150,7 +159,10 @@ impl Check<'_> {
 
     fn one(&mut self, placed: Placed) -> Option<Placed> {
         if let Some(name) = self.names.undefined(&placed.directive) {
-            let message = format!("line {}: {}: there is no variable ${name}", placed.line, placed.name);
+            let message = format!(
+                "line {}: {}: there is no variable ${name}",
+                placed.line, placed.name
+            );
             if is_harmless(placed.name) {
                 self.remarks.push(Remark {
                     severity: Severity::Error,
@@ -166,6 +178,9 @@ impl Check<'_> {
             Directive::Location(path, inner) => Directive::Location(path, self.defined(inner)),
             other => other,
         };
-        Some(Placed { directive, ..placed })
+        Some(Placed {
+            directive,
+            ..placed
+        })
     }
 }

@@ -16,7 +16,9 @@ pub(super) fn condition(words: &[String]) -> Result<Condition, String> {
     let name = variable.strip_prefix('$').filter(|name| is_name(name));
     let Some(name) = name else {
         let variable = shown(variable);
-        return Err(format!("\"{variable}\" is not a variable; tests of files are not supported"));
+        return Err(format!(
+            "\"{variable}\" is not a variable; tests of files are not supported"
+        ));
     };
     let value = template(&format!("${{{name}}}"), Phase::Request)?;
     let (test, negated) = match test {
@@ -107,7 +109,10 @@ mod tests {
             ("($http_x)", "${http_x} true"),
             ("($request_uri ~* \"^/a(.*)$\")", "${request_uri} ~^/a(.*)$"),
             ("($request_uri !~ ^/[a-z]{2}/)", "x"),
-            ("($request_uri !~ \"^/[a-z]{2}/\")", "${request_uri} !~^/[a-z]{2}/"),
+            (
+                "($request_uri !~ \"^/[a-z]{2}/\")",
+                "${request_uri} !~^/[a-z]{2}/",
+            ),
             ("($host = $x$y)", "${host} =$x$y"),
         ] {
             if expected == "x" {
@@ -116,7 +121,17 @@ mod tests {
             }
             assert_eq!(read(text).unwrap(), expected, "{text}");
         }
-        for text in ["", "$host = a", "(host = a)", "(-f $request_filename)", "($host == a)", "($host = a b)", "()", "($a$b = c)", "($host ~ '(')"] {
+        for text in [
+            "",
+            "$host = a",
+            "(host = a)",
+            "(-f $request_filename)",
+            "($host == a)",
+            "($host = a b)",
+            "()",
+            "($a$b = c)",
+            "($host ~ '(')",
+        ] {
             assert!(read(text).is_err(), "{text}");
         }
     }

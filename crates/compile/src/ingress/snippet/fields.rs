@@ -52,7 +52,10 @@ pub(super) fn input(edit: Edit, arguments: &[String]) -> Result<Directive, Strin
         let (field, value) = assignment(edit, written, Phase::Request)?;
         refuse_framing(&field)?;
         if field.includes(&HOST) {
-            return Err("Host cannot be edited in requests; proxy_set_header sets that of the backend".to_owned());
+            return Err(
+                "Host cannot be edited in requests; proxy_set_header sets that of the backend"
+                    .to_owned(),
+            );
         }
         Ok(InputEdit {
             field,
@@ -100,7 +103,8 @@ impl Options {
     fn add_list(&mut self, letter: &str, list: &str) -> Result<(), String> {
         if letter == "s" {
             let statuses = list.split_ascii_whitespace().map(status);
-            self.statuses.extend(statuses.collect::<Result<Vec<_>, _>>()?);
+            self.statuses
+                .extend(statuses.collect::<Result<Vec<_>, _>>()?);
         } else {
             let types = list.split([' ', '\t', ';']).filter(|word| !word.is_empty());
             self.types.extend(types.map(str::to_ascii_lowercase));
@@ -175,7 +179,8 @@ pub(super) fn expires(arguments: &[String]) -> Result<Directive, String> {
         return Ok(Directive::Expires(Expires::Text(Box::new(text))));
     }
     let time = ExpiresTime::parse(text, modified);
-    let time = time.ok_or_else(|| format!("\"{}\" is not a time, epoch, max or off", shown(text)))?;
+    let time =
+        time.ok_or_else(|| format!("\"{}\" is not a time, epoch, max or off", shown(text)))?;
     Ok(Directive::Expires(Expires::At(time)))
 }
 

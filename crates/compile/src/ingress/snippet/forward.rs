@@ -64,7 +64,9 @@ pub(super) fn access_log(arguments: &[String]) -> Result<Directive, String> {
 pub(super) fn no_password(arguments: &[String]) -> Result<Directive, String> {
     match arguments {
         [word] if word == "off" => Ok(Directive::Nothing),
-        _ => Err("only \"off\" is supported; auth-type and auth-secret ask for passwords".to_owned()),
+        _ => {
+            Err("only \"off\" is supported; auth-type and auth-secret ask for passwords".to_owned())
+        }
     }
 }
 

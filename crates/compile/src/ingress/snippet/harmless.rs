@@ -1,4 +1,5 @@
-//! Directives that are not honoured and restrict nothing: the rest is served without them.
+//! Directives that are not honoured and restrict nothing: the rest is served without them. Those that only define something,
+//! such as a zone of limits, are among them: what uses it is not honoured either, and closes.
 
 /// Names, or with `*` the beginnings of names.
 const HARMLESS: &[&str] = &[
@@ -29,6 +30,7 @@ const HARMLESS: &[&str] = &[
     "fastcgi_send_timeout",
     "fastcgi_split_path_info",
     "fastcgi_temp*",
+    "geo",
     "grpc_buffer_size",
     "grpc_connect_timeout",
     "grpc_next_upstream*",
@@ -42,12 +44,15 @@ const HARMLESS: &[&str] = &[
     "if_modified_since",
     "keepalive*",
     "large_client_header_buffers",
+    "limit_conn_zone",
     "limit_rate",
     "limit_rate_after",
+    "limit_req_zone",
     "lingering*",
     "log_format",
     "log_not_found",
     "log_subrequest",
+    "lua_shared_dict",
     "map_hash*",
     "max_ranges",
     "open_file_cache*",
@@ -91,6 +96,7 @@ const HARMLESS: &[&str] = &[
     "rewrite_log",
     "send_lowat",
     "send_timeout",
+    "split_clients",
     "sendfile*",
     "server_name_in_redirect",
     "server_names_hash*",
@@ -105,6 +111,7 @@ const HARMLESS: &[&str] = &[
     "tcp_nopush",
     "types_hash*",
     "uninitialized_variable_warn",
+    "upstream",
     "variables_hash*",
     "vhost_traffic_status*",
     "zstd*",
@@ -122,9 +129,11 @@ const UNDERSTOOD: &[&str] = &[
 
 /// Whether what is beside the directive may be served without it.
 pub(super) fn is_harmless(name: &str) -> bool {
-    let listed = HARMLESS.iter().any(|harmless| match harmless.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == *harmless,
-    });
+    let listed = HARMLESS
+        .iter()
+        .any(|harmless| match harmless.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == *harmless,
+        });
     listed || UNDERSTOOD.contains(&name)
 }

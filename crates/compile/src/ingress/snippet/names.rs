@@ -60,8 +60,14 @@ impl Names {
 fn collect<'d>(directive: &'d Directive, out: &mut Vec<&'d Template>) {
     let mut field = |value: &'d FieldTemplate| out.extend(value.template());
     match directive {
-        Directive::Output(edits) => edits.iter().filter_map(|edit| edit.value.as_ref()).for_each(field),
-        Directive::Input(edits) => edits.iter().filter_map(|edit| edit.value.as_ref()).for_each(field),
+        Directive::Output(edits) => edits
+            .iter()
+            .filter_map(|edit| edit.value.as_ref())
+            .for_each(field),
+        Directive::Input(edits) => edits
+            .iter()
+            .filter_map(|edit| edit.value.as_ref())
+            .for_each(field),
         Directive::Add(added) => field(&added.value),
         Directive::RequestField(_, value) => field(value),
         Directive::Expires(Expires::Text(text)) => out.push(text),

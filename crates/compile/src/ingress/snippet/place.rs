@@ -17,26 +17,16 @@ pub(crate) enum Place {
     OwnLocation,
     /// `http`: every host.
     Http,
-    /// The location of the request to an authentication service.
-    Authentication,
 }
 
 impl Place {
     /// The place of what is in `if` here.
     pub(super) fn inside_if(self) -> Option<Self> {
         match self {
-            Self::Location | Self::OwnLocation | Self::Authentication => Some(Self::LocationIf),
+            Self::Location | Self::OwnLocation => Some(Self::LocationIf),
             Self::Server => Some(Self::ServerIf),
             Self::LocationIf | Self::ServerIf | Self::Http => None,
         }
-    }
-
-    /// Whether it is a location, or `if` in one.
-    pub(super) fn is_location(self) -> bool {
-        matches!(
-            self,
-            Self::Location | Self::OwnLocation | Self::LocationIf | Self::Authentication
-        )
     }
 
     /// Whether directives that `if` may not hold are allowed.
@@ -48,7 +38,7 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Location | Self::OwnLocation | Self::Authentication => "a location",
+            Self::Location | Self::OwnLocation => "a location",
             Self::LocationIf => "\"if\" in a location",
             Self::Server => "a server",
             Self::ServerIf => "\"if\" in a server",

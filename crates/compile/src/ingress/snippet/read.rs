@@ -76,7 +76,11 @@ impl Reader {
             return Err(format!("nginx does not allow it in {place}"));
         }
         if written.block.is_some() != kind.has_block() {
-            let expected = if kind.has_block() { "expected" } else { "unexpected" };
+            let expected = if kind.has_block() {
+                "expected"
+            } else {
+                "unexpected"
+            };
             return Err(format!("{expected} block"));
         }
         Ok(Placed {
@@ -86,7 +90,12 @@ impl Reader {
         })
     }
 
-    fn directive(&mut self, kind: Kind, written: &Written, place: Place) -> Result<Directive, String> {
+    fn directive(
+        &mut self,
+        kind: Kind,
+        written: &Written,
+        place: Place,
+    ) -> Result<Directive, String> {
         let arguments = written.arguments.as_slice();
         match kind {
             Kind::SetOutput => fields::output(Edit::Set, arguments),
@@ -120,7 +129,10 @@ impl Reader {
             }
             Kind::Location => {
                 let path = location(arguments)?;
-                Ok(Directive::Location(path, self.block(written, Place::OwnLocation)))
+                Ok(Directive::Location(
+                    path,
+                    self.block(written, Place::OwnLocation),
+                ))
             }
         }
     }
@@ -137,7 +149,8 @@ fn location(arguments: &[String]) -> Result<LocationPath, String> {
         } else {
             headgate_table::Pattern::new
         };
-        let compiled = compile(source).map_err(|error| format!("\"{}\": {error}", shown(source)))?;
+        let compiled =
+            compile(source).map_err(|error| format!("\"{}\": {error}", shown(source)))?;
         Ok(LocationPath::Expression(compiled))
     };
     let prefix = |path: &str, before_expressions| LocationPath::Prefix {
@@ -297,4 +310,3 @@ const KNOWN: &[(&str, Kind)] = &[
     ("proxy_headers_hash_max_size", Kind::Inert),
     ("proxy_headers_hash_bucket_size", Kind::Inert),
 ];
-

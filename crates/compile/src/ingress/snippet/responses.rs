@@ -44,7 +44,9 @@ fn empty(code: StatusCode) -> Result<FixedResponse, String> {
 }
 
 fn is_url(text: &str) -> bool {
-    ["http://", "https://", "$scheme"].iter().any(|start| text.starts_with(start))
+    ["http://", "https://", "$scheme"]
+        .iter()
+        .any(|start| text.starts_with(start))
 }
 
 /// `default_type TYPE`
@@ -52,7 +54,9 @@ pub(super) fn default_type(arguments: &[String]) -> Result<Directive, String> {
     let [text] = arguments else {
         return Err("expected one media type".to_owned());
     };
-    let value = HeaderValue::from_str(text).ok().filter(|_| text.contains('/'));
+    let value = HeaderValue::from_str(text)
+        .ok()
+        .filter(|_| text.contains('/'));
     let value = value.ok_or_else(|| format!("\"{}\" is not a media type", shown(text)))?;
     Ok(Directive::DefaultType(value))
 }

@@ -66,11 +66,8 @@ pub(super) fn set(arguments: &[String]) -> Result<Directive, String> {
     let target = match Variable::named(name) {
         None => Assigned::Local(name.into()),
         Some(Variable::Args) => Assigned::Args,
-        Some(
-            variable @ (Variable::PassAccessScheme
-            | Variable::PassServerPort
-            | Variable::BestHttpHost),
-        ) => Assigned::Variable(variable),
+        // ingress-nginx itself gives these their values afterwards.
+        Some(Variable::PassAccessScheme | Variable::BestHttpHost) => return Ok(Directive::Nothing),
         Some(_) => return Err(format!("${name} is the proxy's and cannot be set")),
     };
     Ok(Directive::Set(target, template(value, Phase::Request)?))
@@ -126,7 +123,11 @@ fn add_entry(
                     Some(source) => (source, true),
                     None => (source, false),
                 };
-                let compile = if insensitive { Pattern::case_insensitive } else { Pattern::new };
+                let compile = if insensitive {
+                    Pattern::case_insensitive
+                } else {
+                    Pattern::new
+                };
                 let pattern = expression(source, compile)?;
                 *expressions += 1;
                 builder.add_pattern(Arc::unwrap_or_clone(pattern), value);

@@ -122,9 +122,11 @@ impl Parser<'_> {
             match self.rest.peek() {
                 None => return Ok(Token::End),
                 Some(c) if is_space(*c) => drop(self.next()),
-                Some('#') => while self.rest.peek().is_some_and(|c| *c != '\n') {
-                    self.next();
-                },
+                Some('#') => {
+                    while self.rest.peek().is_some_and(|c| *c != '\n') {
+                        self.next();
+                    }
+                }
                 Some(_) => break,
             }
         }

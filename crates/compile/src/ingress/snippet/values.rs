@@ -52,7 +52,13 @@ pub(super) fn time(text: &str) -> Result<Duration, String> {
         let end = rest.find(|c: char| !c.is_ascii_digit());
         let (digits, after) = rest.split_at(end.unwrap_or(rest.len()));
         let number: u64 = digits.parse().map_err(|_| invalid())?;
-        let units = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+        let units = [
+            ("ms", 1),
+            ("s", 1000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ];
         let unit = units.iter().find(|(unit, _)| after.starts_with(unit));
         let (unit, factor) = match unit {
             Some(unit) => *unit,
@@ -107,7 +113,11 @@ mod tests {
             ("-1", None),
             ("99999999999999999999", None),
         ] {
-            assert_eq!(time(text).ok().map(|time| time.as_millis()), expected, "{text}");
+            assert_eq!(
+                time(text).ok().map(|time| time.as_millis()),
+                expected,
+                "{text}"
+            );
         }
         for (text, expected) in [
             ("0", Some(0)),

@@ -303,6 +303,7 @@ fn host(name: &str, tls: HostTls) -> Arc<Host> {
         tls,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour,
     })
 }

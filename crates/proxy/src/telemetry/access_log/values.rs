@@ -3,35 +3,32 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use headgate_table::{Origin, Piece, Template, UpstreamVariable, Variable};
+use headgate_table::{Origin, Template, UpstreamVariable, Variable};
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::format;
 use crate::record::Record;
+use crate::request::Scope;
 use crate::telemetry::observation::{Observation, response_length};
 use crate::trace::RequestSpan;
 use crate::upstream::Attempt;
-use crate::values::{self, ConnectionFacts, Source};
+use crate::values::{ConnectionFacts, Source};
 
 /// The text of `template` for the response to the request of `record`.
-pub(crate) fn expand(record: &Record, template: &Template) -> Vec<u8> {
-    expand_seen(
-        &Observation::of(record, std::time::Instant::now()),
-        template,
-    )
+pub(crate) fn expand(record: &Record, template: &Template, scope: Scope<'_>) -> Vec<u8> {
+    let seen = Observation::of(record, std::time::Instant::now());
+    expand_seen(&seen, template, scope)
 }
 
 /// The text of `template` for a request that was observed.
-pub(in crate::telemetry) fn expand_seen(seen: &Observation<'_>, template: &Template) -> Vec<u8> {
+pub(in crate::telemetry) fn expand_seen(
+    seen: &Observation<'_>,
+    template: &Template,
+    scope: Scope<'_>,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    for piece in template.pieces() {
-        match piece {
-            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => values::write(variable, seen, &mut out),
-            Piece::Capture(_) | Piece::Group(_) => {}
-        }
-    }
+    scope.write(template, (seen, None), &mut out);
     out
 }
 

@@ -78,7 +78,9 @@ fn seconds(text: &str) -> Option<i64> {
         return None;
     }
     while !rest.is_empty() {
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         let (digits, after) = rest.split_at(end);
         let number: i64 = digits.parse().ok()?;
         let unit = match after.as_bytes().first() {

@@ -6,9 +6,17 @@ use super::*;
 /// Each directive as `line name[argument|argument]{block}`.
 fn show(list: &[Written]) -> String {
     let shown = list.iter().map(|written| {
-        let block = written.block.as_ref().map(|block| format!("{{{}}}", show(block)));
+        let block = written
+            .block
+            .as_ref()
+            .map(|block| format!("{{{}}}", show(block)));
         let arguments = written.arguments.join("|");
-        format!("{} {}[{arguments}]{}", written.line, written.name, block.unwrap_or_default())
+        format!(
+            "{} {}[{arguments}]{}",
+            written.line,
+            written.name,
+            block.unwrap_or_default()
+        )
     });
     shown.collect::<Vec<_>>().join(" ")
 }
@@ -36,13 +44,22 @@ fn words_quotes_and_escapes() {
         ("a ${b}c;", "1 a[${b}c]"),
         ("a b}c;", "1 a[b}c]"),
         ("a 'x\ny' z;\nb;", "1 a[x\ny|z] 3 b[]"),
-        ("if ($a = \"b c\") { return 403; }", "1 if[($a|=|b c|)]{1 return[403]}"),
-        ("location / {\n  location /x {\n deny all;\n }\n}", "1 location[/]{2 location[/x]{3 deny[all]}}"),
+        (
+            "if ($a = \"b c\") { return 403; }",
+            "1 if[($a|=|b c|)]{1 return[403]}",
+        ),
+        (
+            "location / {\n  location /x {\n deny all;\n }\n}",
+            "1 location[/]{2 location[/x]{3 deny[all]}}",
+        ),
         ("a{}b;", "1 a[]{} 1 b[]"),
         ("a{b c}", "line 1: \";\" is missing"),
     ] {
         let found = parsed(text);
-        assert!(found == expected || found.contains(expected) && !expected.is_empty(), "{text}: {found}");
+        assert!(
+            found == expected || found.contains(expected) && !expected.is_empty(),
+            "{text}: {found}"
+        );
     }
 }
 
@@ -71,7 +88,11 @@ fn size_and_depth_are_bounded() {
         " ".repeat(MAX_TEXT + 1),
         format!("a {};", "b".repeat(MAX_WORD + 1)),
         format!("a \"{}\";", "b".repeat(MAX_WORD + 1)),
-        format!("{}{}", "a {".repeat(MAX_DEPTH + 1), "}".repeat(MAX_DEPTH + 1)),
+        format!(
+            "{}{}",
+            "a {".repeat(MAX_DEPTH + 1),
+            "}".repeat(MAX_DEPTH + 1)
+        ),
     ] {
         assert!(parse(&text).is_err());
     }
@@ -86,21 +107,27 @@ fn word() -> impl Strategy<Value = String> {
 
 /// A directive of these words, with blocks up to a depth.
 fn written(depth: u32) -> BoxedStrategy<Written> {
-    let leaf = ("[a-z_]{1,8}", prop::collection::vec(word(), 0..4)).prop_map(|(name, arguments)| Written {
-        name,
-        line: 0,
-        arguments,
-        block: None,
-    });
+    let leaf =
+        ("[a-z_]{1,8}", prop::collection::vec(word(), 0..4)).prop_map(|(name, arguments)| {
+            Written {
+                name,
+                line: 0,
+                arguments,
+                block: None,
+            }
+        });
     leaf.prop_recursive(depth, 16, 4, |inner| {
-        ("[a-z_]{1,8}", prop::collection::vec(word(), 0..3), prop::collection::vec(inner, 0..4)).prop_map(
-            |(name, arguments, block)| Written {
+        (
+            "[a-z_]{1,8}",
+            prop::collection::vec(word(), 0..3),
+            prop::collection::vec(inner, 0..4),
+        )
+            .prop_map(|(name, arguments, block)| Written {
                 name,
                 line: 0,
                 arguments,
                 block: Some(block),
-            },
-        )
+            })
     })
     .boxed()
 }
