@@ -18,8 +18,10 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::check::CheckArgs;
 use crate::config::{Config, Preset, System};
 use crate::echo::EchoArgs;
+use crate::explain::ExplainArgs;
 
 pub(crate) use docs::flags_markdown;
 pub(crate) use flag::{Flag, HostPort, Kind, Value};
@@ -44,6 +46,10 @@ enum Command {
     Serve(ServeArgs),
     /// Serve built-in examples with built-in backends on high ports of this machine, and print commands to try.
     Demo(DemoArgs),
+    /// Say what will happen to the Ingresses, annotations, settings and flags of a running ingress-nginx. Only reads.
+    Check(Box<CheckArgs>),
+    /// Say which object, rule, policy, Service and endpoint would serve a request, and why. Only reads.
+    Explain(Box<ExplainArgs>),
     /// Run a backend that responds with the request that it received, as JSON.
     Echo(EchoArgs),
     /// Print all flags with defaults, help and effect, as Markdown.
@@ -84,6 +90,10 @@ pub(crate) enum Invocation {
     Serve(Box<Config>, Vec<PathBuf>),
     /// `headgate demo`
     Demo(Box<Config>),
+    /// `headgate check`
+    Check(Box<CheckArgs>),
+    /// `headgate explain`
+    Explain(Box<ExplainArgs>),
     /// `headgate echo`
     Echo(EchoArgs),
     /// `headgate flags`
@@ -114,6 +124,8 @@ fn try_invocation(
         Command::Demo(DemoArgs { flags }) => {
             Invocation::Demo(config(&flags, Preset::Demo, system)?)
         }
+        Command::Check(check) => Invocation::Check(check),
+        Command::Explain(explain) => Invocation::Explain(explain),
         Command::Echo(echo) => Invocation::Echo(echo),
         Command::Flags => Invocation::Flags,
         Command::Metrics => Invocation::Metrics,

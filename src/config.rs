@@ -14,7 +14,7 @@ use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 use crate::app::Serving;
 use crate::args::Flags;
 
-pub(crate) use cluster::{Cluster, Status, Webhook, WebhookCertificate};
+pub(crate) use cluster::{Api, Cluster, Status, Webhook, WebhookCertificate};
 pub(crate) use system::System;
 
 /// The configuration of a command.
@@ -185,7 +185,8 @@ fn loopback(flags: &Flags, preset: Preset) -> bool {
     flags.switch(name) && (preset != Preset::Controller || flags.is_given(name))
 }
 
-fn options(flags: &Flags, preset: Preset) -> Options {
+/// The options of compilation.
+pub(crate) fn options(flags: &Flags, preset: Preset) -> Options {
     Options {
         listeners: HttpListeners::default(), // until the sockets are bound
         class: ClassSelection {

@@ -3,6 +3,7 @@
 mod admin;
 mod app;
 mod args;
+mod check;
 mod config;
 mod control_metrics;
 mod controller;
@@ -11,6 +12,8 @@ mod demo;
 mod docs;
 mod echo;
 mod examples;
+mod explain;
+mod input;
 mod log;
 mod reconciler;
 mod serve;
@@ -46,6 +49,8 @@ fn main() -> ExitCode {
             start_log(&config);
             block_on(demo::run(config.serving))
         }
+        Invocation::Check(args) => return check::run(&args),
+        Invocation::Explain(args) => return explain::run(&args),
         Invocation::Echo(args) => block_on(echo::run(args)),
         Invocation::Flags => page(&docs::flags_markdown()),
         Invocation::Metrics => page(&docs::metrics_markdown()),

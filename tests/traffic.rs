@@ -12,6 +12,7 @@ mod traffic {
     mod clients;
     mod compression;
     mod cors;
+    mod explain;
     mod headers;
     mod hostile;
     mod lifecycle;

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use headgate_compile::Name;
+use headgate_compile::{Judgement, Name, Verdict};
 
 use super::parse;
 use crate::config::Preset;
@@ -20,6 +20,8 @@ pub(crate) struct Flag {
     /// Help in one line.
     pub(crate) meaning: &'static str,
     pub(crate) support: Support,
+    /// What differs from ingress-nginx while it is honoured; empty: nothing.
+    pub(crate) difference: &'static str,
 }
 
 /// Where a flag has an effect.
@@ -29,8 +31,10 @@ pub(crate) enum Support {
     Yes,
     /// Only in `controller`: it concerns the API server.
     Cluster,
-    /// Nowhere, for this reason.
+    /// Nowhere, for this reason; nothing is missing.
     Never(&'static str),
+    /// Nowhere, although something was expected of it: what happens instead.
+    Missing(&'static str),
 }
 
 /// Type of the values of a flag.
@@ -139,13 +143,35 @@ impl Kind {
 }
 
 impl Flag {
+    /// Honoured, but not always as in ingress-nginx.
+    pub(super) const fn differs(mut self, difference: &'static str) -> Self {
+        self.difference = difference;
+        self
+    }
+
+    /// The verdict about the flag of a running ingress-nginx with this value.
+    pub(crate) fn verdict(&'static self, value: &str) -> Judgement {
+        let is_default = self.kind.parse(value) == self.kind.parse(self.default);
+        match self.support {
+            _ if is_default => Judgement::honoured(self.name),
+            Support::Never(reason) => Judgement::new(self.name, Verdict::NoEffect, reason),
+            Support::Missing(reason) => Judgement::new(self.name, Verdict::NotSupported, reason),
+            Support::Yes | Support::Cluster if self.difference.is_empty() => {
+                Judgement::honoured(self.name)
+            }
+            Support::Yes | Support::Cluster => {
+                Judgement::new(self.name, Verdict::Differs, self.difference)
+            }
+        }
+    }
+
     /// Why it has no effect in a command; `None`: it has one.
     pub(crate) fn without_effect(&self, preset: Preset) -> Option<&'static str> {
         match self.support {
             Support::Yes => None,
             Support::Cluster if preset == Preset::Controller => None,
             Support::Cluster => Some("there is no API server"),
-            Support::Never(reason) => Some(reason),
+            Support::Never(reason) | Support::Missing(reason) => Some(reason),
         }
     }
 }

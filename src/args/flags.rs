@@ -119,6 +119,25 @@ impl Flags {
             .collect()
     }
 
+    /// Gives a flag one more value, as typed.
+    ///
+    /// # Errors
+    /// What is expected.
+    pub(crate) fn give(&mut self, flag: &'static Flag, text: &str) -> Result<(), String> {
+        let value = flag.kind.parse(text)?;
+        self.given.entry(flag.name).or_default().push(value);
+        Ok(())
+    }
+
+    /// These flags, and those of `others` that are not among them.
+    #[must_use]
+    pub(crate) fn over(mut self, others: Self) -> Self {
+        for (name, values) in others.given {
+            self.given.entry(name).or_insert(values);
+        }
+        self
+    }
+
     /// The numbers of a repeatable flag.
     pub(crate) fn decimals(&self, name: &str) -> Vec<f64> {
         let values = self.values(name).into_iter();

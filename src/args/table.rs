@@ -7,7 +7,7 @@ use Kind::{
     Addresses, Count, Decimal, Decimals, DnsName, Duration, Host, HostPort, List, Object, Path,
     Port, Selector, Switch, Text,
 };
-use Support::{Cluster, Never, Yes};
+use Support::{Cluster, Missing, Never, Yes};
 
 const fn flag(
     name: &'static str,
@@ -22,6 +22,7 @@ const fn flag(
         default,
         meaning,
         support,
+        difference: "",
     }
 }
 
@@ -42,7 +43,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("health-check-path", Path, "/healthz", Yes, "Health check path, on the admin port and on the catch-all host"),
     flag("health-check-timeout", Count(0), "10", Never("health checks take no time"), "Time limit of a health check in seconds"),
     flag("workers", Count(0), "0", Yes, "Worker threads; 0: the CPU limit of the container, else the number of cores"),
-    flag("shutdown-grace-period", Count(0), "0", Yes, "At a stop, seconds between failing readiness and refusing connections; default in `controller`: 10"),
+    flag("shutdown-grace-period", Count(0), "0", Yes, "At a stop, seconds between failing readiness and refusing connections; default in `controller`: 10").differs("The controller accepts requests for this time after SIGTERM; ingress-nginx refuses connections at once and then waits."),
     flag("post-shutdown-grace-period", Count(0), "10", Never("the process exits with its last request"), "At a stop, seconds to wait after the last request"),
     flag("allow-loopback-upstreams", Switch, "true", Yes, "Allow endpoints with loopback addresses; default in `controller`: false"),
     // Which objects.
@@ -51,10 +52,10 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("ingress-class-by-name", Switch, "false", Yes, "Also serve the IngressClass named --ingress-class, whatever its spec.controller"),
     flag("watch-ingress-without-class", Switch, "false", Yes, "Serve Ingresses without a class"),
     flag("watch-namespace", Text, "", Yes, "Serve Ingresses of this namespace only; empty: all namespaces"),
-    flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only"),
+    flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only").differs("An Ingress is served or no longer served as soon as its namespace gains or loses the labels; ingress-nginx notices with the next event of the Ingress."),
     flag("configmap", Object, "", Yes, "ConfigMap with the settings"),
     flag("default-backend-service", Object, "", Yes, "Service for requests with an unknown host or path"),
-    flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts without one"),
+    flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts without one").differs("A Secret that becomes invalid or is deleted keeps its last valid certificate in service; in ingress-nginx the generated one serves."),
     flag("annotations-prefix", DnsName, "nginx.ingress.kubernetes.io", Yes, "Prefix of annotations"),
     flag("enable-annotation-validation", Switch, "true", Yes, "Validate the characters of annotation values"),
     flag("disable-catch-all", Switch, "false", Yes, "Ignore Ingresses with spec.defaultBackend"),
@@ -64,7 +65,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("enable-topology-aware-routing", Switch, "false", Cluster, "Prefer endpoints of the controller's zone, for Services that request it"),
     flag("enable-ssl-passthrough", Switch, "false", Yes, "Enable the annotation ssl-passthrough"),
     flag("ssl-passthrough-proxy-port", Port, "442", Never("TLS is passed through without a second hop"), "Internal port for TLS passthrough"),
-    flag("enable-ssl-chain-completion", Switch, "false", Yes, "Fetch missing intermediate certificates from the URLs in the certificates"),
+    flag("enable-ssl-chain-completion", Switch, "false", Yes, "Fetch missing intermediate certificates from the URLs in the certificates").differs("The certificate is served at once and completed when its issuers have been fetched; ingress-nginx waits for them."),
     flag("deep-inspect", Switch, "true", Yes, "Refuse Ingresses with injected nginx configuration"),
     // Metrics.
     flag("enable-metrics", Switch, "false", Never("metrics are always on"), "Collect metrics"),
@@ -91,7 +92,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("status-update-interval", Count(0), "60", Cluster, "Seconds between updates of the status; at least 5"),
     flag("report-node-internal-ip-address", Switch, "false", Cluster, "Write internal addresses of nodes to the status"),
     flag("election-id", Text, "ingress-controller-leader", Cluster, "Name of the Lease for leader election"),
-    flag("election-ttl", Duration, "30s", Cluster, "Duration of that Lease"),
+    flag("election-ttl", Duration, "30s", Cluster, "Duration of that Lease").differs("The Lease is renewed every quarter of this time, and released at shutdown; in ingress-nginx every half."),
     flag("disable-leader-election", Switch, "false", Cluster, "Run without leader election; no status is written"),
     flag("disable-sync-events", Switch, "false", Cluster, "Write no Sync Events"),
     flag("validating-webhook", HostPort, "", Cluster, "Address of the admission webhook; empty: no webhook"),

@@ -6,7 +6,7 @@ controller.admissionWebhooks.extraEnvs: "there are no certificate Jobs: the cont
 controller.admissionWebhooks.createSecretJob: "there are no certificate Jobs: the controller does their work"
 controller.admissionWebhooks.patchWebhookJob: "there are no certificate Jobs: the controller does their work"
 controller.admissionWebhooks.patch: "there are no certificate Jobs: the controller does their work"
-controller.maxmindLicenseKey: GeoIP lookup is not supported
+controller.maxmindLicenseKey: "databases of locations are not downloaded: mount them in /etc/ingress-controller/geoip"
 controller.enableMimalloc: the allocator is part of the program
 controller.customTemplate: there is no nginx.conf
 controller.extraModules: there are no modules to load

@@ -12,6 +12,7 @@ mod field_manager;
 mod leadership;
 pub mod lease;
 mod metrics;
+pub mod running;
 pub mod status;
 mod watch;
 pub mod webhook;

@@ -18,6 +18,7 @@ mod datagram;
 mod details;
 mod downstream;
 mod drain;
+mod explanation;
 mod geo;
 mod keyed_hash;
 mod listen;
@@ -42,6 +43,11 @@ mod values;
 mod worker;
 
 pub use config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
+pub use explanation::{
+    ChosenHost, ChosenListener, Explanation, Loser, Outcome, PossibleBackend, Question, Step,
+    StepResult,
+};
+pub use pipeline::explain;
 pub use server::{Addresses, Bound, Running, Server, ServerError};
 pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};
 pub use trace::TracingEnvironment;

@@ -52,7 +52,7 @@ pub use hosts::VirtualHosts;
 pub use listener::{
     Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
 };
-pub use path_index::{Candidate, PathIndex, PathMatch};
+pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,

@@ -111,20 +111,8 @@ impl ParsedIngress {
             list: Vec::new(),
         };
         let rules = annotations::Rules {
-            prefix: &options.annotations_prefix,
-            validation: if options.validate_annotations {
-                Validation::Full
-            } else {
-                Validation::TypesOnly
-            },
-            max_risk: settings.annotations.max_risk,
-            blocklist: &settings.annotations.blocklist,
-            snippets: settings.annotations.snippets,
-            flags: match options.ssl_passthrough {
-                true => &[Flag::SslPassthrough],
-                false => &[],
-            },
             expressions,
+            ..rules(settings, options)
         };
         let mut annotations = read_annotations(ingress, &rules, &mut findings);
         if options.deep_inspect
@@ -279,6 +267,26 @@ pub(crate) fn is_literal(path: &str) -> bool {
 
 /// The consequence for an object that is refused as a whole.
 const REFUSED: &str = "the object is refused; its last good version stays in service, and without one it is not served";
+
+/// The operator's rules for annotations.
+pub(crate) fn rules<'a>(settings: &'a Settings, options: &'a Options) -> annotations::Rules<'a> {
+    annotations::Rules {
+        prefix: &options.annotations_prefix,
+        validation: if options.validate_annotations {
+            Validation::Full
+        } else {
+            Validation::TypesOnly
+        },
+        max_risk: settings.annotations.max_risk,
+        blocklist: &settings.annotations.blocklist,
+        snippets: settings.annotations.snippets,
+        flags: match options.ssl_passthrough {
+            true => &[Flag::SslPassthrough],
+            false => &[],
+        },
+        expressions: usize::MAX,
+    }
+}
 
 struct Findings {
     name: Name,

@@ -6,8 +6,6 @@ use std::sync::Arc;
 use headgate_table::{Host, ResponseRate, Route, RoutingTable, Script, Settings, Target, Template};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::destination::{Destination, Role};
 use super::edits::{self, ResponseEdits};
@@ -48,16 +46,16 @@ pub(super) struct Served {
 }
 
 impl<'t> Exchange<'t> {
-    /// The request with this head and body, served from `table`.
+    /// The request with this head and announced length of its body, served from `table`.
     pub(super) fn begin(
         downstream: &'t Rc<Downstream>,
         table: &'t RoutingTable,
-        (head, body): (&Parts, &Incoming),
+        (head, announced): (&Parts, Option<u64>),
     ) -> Self {
         let edits = ResponseEdits::new(&table.settings);
         let mut record = Record {
             request_id: client_request_id(&head.headers),
-            request_length: length::of_request(head) + body.size_hint().exact().unwrap_or_default(),
+            request_length: length::of_request(head) + announced.unwrap_or_default(),
             ..Record::new(head, downstream.peer().ip().to_canonical())
         };
         let format = table.settings.access_log.format.as_deref();

@@ -15,6 +15,7 @@ mod digest;
 mod edits;
 mod error_page;
 mod exchange;
+mod explain;
 mod external_auth;
 mod fallback;
 mod fastcgi;
@@ -44,11 +45,12 @@ use headgate_table::{
 use http::header::{ORIGIN, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 
 use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
+pub use self::explain::explain;
 use self::fastcgi::Script;
 use self::forward::{Forward, Forwarded};
 use self::rewrite::Rewritten;
@@ -68,7 +70,8 @@ pub(crate) async fn handle(
 ) -> Response<Body> {
     let table = downstream.table();
     let (head, body) = request.into_parts();
-    let mut exchange = Exchange::begin(downstream, &table, (&head, &body));
+    let announced = body.size_hint().exact();
+    let mut exchange = Exchange::begin(downstream, &table, (&head, announced));
     let served = match serve(&mut exchange, head, body).await {
         Ok(served) => served,
         Err(response) => {
@@ -99,9 +102,9 @@ async fn serve(
     Ok(forwarded.filter())
 }
 
-impl<'r, 't> Arrived<'r, 't> {
+impl<'r, 't, B> Arrived<'r, 't, B> {
     /// Steps 1 to 6: host and route.
-    fn route(mut self) -> Result<Routed<'r, 't>, LocalResponse> {
+    fn route(mut self) -> Result<Routed<'r, 't, B>, LocalResponse> {
         let host = self.hosts.find(self.parsed.name);
         self.exchange.note_host(host, self.parsed.name);
         let found = self.paths_of(host); // 1 to 5
@@ -293,16 +296,16 @@ impl Forwarded<'_> {
 }
 
 /// A request in canonical form, and the hosts of its listener.
-struct Arrived<'r, 't> {
+struct Arrived<'r, 't, B = Incoming> {
     exchange: &'r mut Exchange<'t>,
     hosts: &'t Arc<VirtualHosts>,
     head: Parts,
-    body: Incoming,
+    body: B,
     parsed: Parsed<'r>,
 }
 
 /// A request whose route is known.
-struct Routed<'r, 't> {
+struct Routed<'r, 't, B = Incoming> {
     exchange: &'r mut Exchange<'t>,
     hosts: &'t Arc<VirtualHosts>,
     host: &'t Host,
@@ -312,7 +315,7 @@ struct Routed<'r, 't> {
     context: Context<'r>,
     /// Without its fields, which are in the context.
     head: Parts,
-    body: Incoming,
+    body: B,
 }
 
 /// A request that may be forwarded.
@@ -326,13 +329,13 @@ struct Admitted<'r, 't> {
     rewritten: Rewritten,
 }
 
-impl<'r, 't> Arrived<'r, 't> {
+impl<'r, 't, B> Arrived<'r, 't, B> {
     /// The request for `target`, with its canonical host and path.
     fn new(
         exchange: &'r mut Exchange<'t>,
         (target, name, path): (&'r RequestTarget, &'r str, &'r [u8]),
         mut head: Parts,
-        body: Incoming,
+        body: B,
     ) -> Result<Self, LocalResponse> {
         let downstream = exchange.downstream;
         // The table contains the listener, but its server name may be passed through now.
@@ -385,7 +388,7 @@ fn find_route<'t>(
     }
 }
 
-impl<'t> Routed<'_, 't> {
+impl<'t, B: HttpBody> Routed<'_, 't, B> {
     fn refuse_closed(&mut self) -> Result<(), LocalResponse> {
         match &self.route.target {
             Target::Closed(closed) => {

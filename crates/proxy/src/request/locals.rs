@@ -55,7 +55,7 @@ impl Locals {
 }
 
 /// Where templates find what is not a variable of the proxy.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Scope<'s> {
     pub(crate) locals: Option<&'s Locals>,
     pub(crate) maps: &'s [VariableMap],

@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::list::mentioned;
-use super::{
-    Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, Unread, all, canary, find, meant_by, removed,
-};
+use super::{Annotation, Flag, Risk, Rules, Unread, all, canary, find, meant_by, prefix, removed};
 use crate::Severity;
 use crate::ingress::family::client_certificates::{AUTH_TLS_MATCH_CN, AUTH_TLS_SECRET};
 use crate::ingress::family::{firewall, snippets};
@@ -21,10 +19,7 @@ const MAX_COMPARED: usize = 20;
 /// A reader with every annotation under the prefix.
 pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
     let mut reader = Reader::new(format!("{}/", rules.prefix));
-    let texts: Texts<'_> = annotations
-        .iter()
-        .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
-        .collect();
+    let texts = texts_of(rules, annotations);
     check_risk_and_words(&mut reader, rules, &texts);
     let mut rows = mentioned(texts.keys().copied());
     if canary::is_canary(rules, &texts) {
@@ -46,9 +41,7 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
     for (name, position) in unknown.zip(0..) {
         report_unknown(&mut reader, name, &texts, position < MAX_COMPARED);
     }
-    if rules.prefix != DEFAULT_PREFIX {
-        report_wrong_prefix(&mut reader, rules, annotations);
-    }
+    prefix::report(&mut reader, rules, annotations);
     for &row in &rows {
         report_needs(&mut reader, row);
         report_flag(&mut reader, rules, row);
@@ -86,7 +79,18 @@ fn unhonoured(reader: &Reader, row: &'static Annotation) -> Unhonoured {
     }
 }
 
-fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
+/// The texts under the prefix, by short name.
+pub(super) fn texts_of<'a>(
+    rules: &Rules<'_>,
+    annotations: &'a BTreeMap<String, String>,
+) -> Texts<'a> {
+    let named = annotations.iter();
+    named
+        .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
+        .collect()
+}
+
+pub(super) fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
     key.strip_prefix(prefix)?.strip_prefix('/')
 }
 
@@ -116,7 +120,7 @@ fn check_risk_and_words(reader: &mut Reader, rules: &Rules<'_>, texts: &Texts<'_
 }
 
 /// The text of an annotation: under its name, else under an alias, else under a name that tutorials use for it.
-fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
+pub(super) fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
     let names = [row.entry.name].into_iter();
     names
         .chain(row.aliases.iter().copied())
@@ -126,7 +130,7 @@ fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
 }
 
 /// Why the value of an annotation is not looked at, if it is not.
-fn unread(row: &Annotation, texts: &Texts<'_>) -> Option<String> {
+pub(super) fn unread(row: &Annotation, texts: &Texts<'_>) -> Option<String> {
     let (relation, other) = match row.unread? {
         Unread::Beside(other) => ("beside", other),
         Unread::Without(other) => ("without", other),
@@ -208,22 +212,5 @@ fn misspelt_message((meant, row): (&str, &Annotation)) -> (Severity, String) {
     } else {
         let message = format!("unknown annotation; ignored: did you mean {meant}?");
         (Severity::Warning, message)
-    }
-}
-
-/// With another prefix, annotations under the default one are for another controller, or a mistake.
-fn report_wrong_prefix(
-    reader: &mut Reader,
-    rules: &Rules<'_>,
-    annotations: &BTreeMap<String, String>,
-) {
-    for key in annotations.keys() {
-        if short_name(key, DEFAULT_PREFIX).is_some_and(|name| find(name).is_some()) {
-            let message = format!(
-                "ignored: this controller reads annotations that begin with {}/",
-                rules.prefix
-            );
-            reader.report_full(key, Severity::Warning, message);
-        }
     }
 }

@@ -6,7 +6,9 @@ use std::time::Duration;
 use headgate_table::{BackendProtocol, ConnectionHeader, FastCgi, Forwarding, HttpVersion};
 
 use crate::ingress::annotations::{Annotation, IngressAnnotations, Risk, annotation};
-use crate::ingress::registry::{OnInvalid, Reader, SizeText, keys, types, words};
+use crate::ingress::registry::{
+    OnInvalid, Reader, SizeText, When, differences, keys, types, words,
+};
 use crate::ingress::settings::{self, Settings};
 
 keys! { Annotation {
@@ -16,13 +18,21 @@ keys! { Annotation {
             .default("HTTP");
     PROXY_CONNECT_TIMEOUT: i64 =
         annotation("proxy-connect-timeout", types::INT, "Seconds to connect.")
-            .setting(&settings::upstream::PROXY_CONNECT_TIMEOUT);
+            .setting(&settings::upstream::PROXY_CONNECT_TIMEOUT)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_SEND_TIMEOUT: i64 =
         annotation("proxy-send-timeout", types::INT, "Seconds between two writes to the backend.")
             .setting(&settings::upstream::PROXY_SEND_TIMEOUT);
     PROXY_READ_TIMEOUT: i64 =
         annotation("proxy-read-timeout", types::INT, "Seconds between two reads from the backend; then 504.")
-            .setting(&settings::upstream::PROXY_READ_TIMEOUT);
+            .setting(&settings::upstream::PROXY_READ_TIMEOUT)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_BUFFERING: bool =
         annotation("proxy-buffering", types::ON_OFF, "Reads responses ahead of a slow client.")
             .setting(&settings::upstream::PROXY_BUFFERING);

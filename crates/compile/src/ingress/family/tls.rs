@@ -4,13 +4,17 @@ use headgate_table::HostCiphers;
 
 use crate::ingress::annotations::{Annotation, Flag, Rules, annotation};
 use crate::ingress::ciphers::Ciphers;
-use crate::ingress::registry::{Class, Protection, Reader, keys, types};
+use crate::ingress::registry::{Class, Protection, Reader, When, differences, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
     SSL_CIPHERS: String =
         annotation("ssl-ciphers", types::chars(Class::Ciphers), "Cipher suites of the host for TLS 1.2.")
-            .setting(&settings::tls::SSL_CIPHERS).default("").ingress().refuses();
+            .setting(&settings::tls::SSL_CIPHERS).default("").ingress().refuses()
+            .differs(differences![
+                When::Set =>
+                    "Only suites of TLS 1.2 with ECDHE and AEAD; other members are skipped, with a finding.",
+            ]);
     SSL_PREFER_SERVER_CIPHERS: bool =
         annotation("ssl-prefer-server-ciphers", types::BOOL,
             "The server's order of cipher suites takes precedence.")

@@ -1,6 +1,7 @@
 //! The routes of a host (behaviour.md 2.1, 2.3–2.6).
 
 mod expressions;
+mod reach;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -59,8 +60,10 @@ pub(super) fn draft(
     let root = Root::of(host, primaries, &declared);
     let regex = is_regex_mode(&root, &declared);
     let declared = if regex {
+        reach::by_another(host, &declared, findings);
         declared
     } else {
+        reach::literal(host, &declared, findings);
         without_slash_twins(host, declared, findings)
     };
     let mut drafter = Drafter {
@@ -81,13 +84,16 @@ pub(super) fn draft(
         Root::Creator(attached) => drafter.default_root(attached),
         Root::BuiltIn => drafter.built_in_root(),
     };
-    let others = declared.into_iter().filter(|(_, rule)| !is_root(rule));
-    let others = others
+    let others = declared.iter().filter(|(_, rule)| !is_root(rule));
+    let others: Vec<RouteDraft<()>> = others
         .map(|(attached, rule)| drafter.route(attached, rule))
         .collect();
     let Drafter {
         canaries, findings, ..
     } = drafter;
+    if regex {
+        reach::shadowed(host, &others, &declared, findings);
+    }
     canaries.unmatched(findings);
     Routes {
         root,

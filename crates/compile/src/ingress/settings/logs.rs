@@ -7,7 +7,7 @@ use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Pattern, Template,
 
 use super::read::Source;
 use super::registry::{Setting, inert, not_yet, setting};
-use crate::ingress::registry::{Key, excerpt, keys, types};
+use crate::ingress::registry::{Key, When, differences, excerpt, keys, types};
 
 const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
 \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr \
@@ -19,12 +19,22 @@ pub(super) const STREAM_FORMAT: &str =
 keys! { Setting {
     LOG_FORMAT_UPSTREAM: String =
         setting("log-format-upstream", types::RAW, FORMAT,
-            "Format of the access log; a variable that does not exist is written as -.");
+            "Format of the access log; a variable that does not exist is written as -.")
+            .differs(differences![
+                When::Has(&["$ssl_session_id", "$ssl_early_data"]) =>
+                    "$ssl_session_id and $ssl_early_data are empty.",
+                When::Has(&["$bytes_sent"]) =>
+                    "$bytes_sent is the body and 200 bytes for the head; in ingress-nginx head and body.",
+            ]);
     LOG_FORMAT_ESCAPE_JSON: bool =
         setting("log-format-escape-json", types::BOOL, "false", "Escapes values in the access log for JSON.");
     LOG_FORMAT_ESCAPE_NONE: bool =
         setting("log-format-escape-none", types::BOOL, "false",
-            "Does not escape values in the access log, but for control characters.");
+            "Does not escape values in the access log, but for control characters.")
+            .differs(differences![
+                When::Set =>
+                    "Control characters are written as \\xHH, so that no client can end a line.",
+            ]);
     LOG_FORMAT_STREAM: String =
         setting("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
     ACCESS_LOG_PATH: String =
@@ -52,7 +62,11 @@ keys! { Setting {
             "Path of the log of the data plane's messages; the default means stderr. Messages of the control plane are always on stderr.");
     ERROR_LOG_LEVEL: &'static str =
         setting("error-log-level", types::words(&["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]), "notice",
-            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. notice, the default: as the flag -v says; crit and above count as error.");
+            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. notice, the default: as the flag -v says; crit and above count as error.")
+            .differs(differences![
+                When::Is(&["crit", "alert", "emerg"]) =>
+                    "crit, alert and emerg count as error.",
+            ]);
     ENABLE_SYSLOG: bool =
         setting("enable-syslog", types::BOOL, "false", "Sends the access log and the messages of the data plane to syslog-host, instead of access-log-path and error-log-path.");
     SYSLOG_HOST: String = setting("syslog-host", types::RAW, "", "Host of syslog; UDP.");

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
-use crate::ingress::registry::{Entry, Key, Protection, Support};
+use crate::ingress::registry::{Difference, Entry, Key, Protection, Support};
 
 /// One key of the ConfigMap.
 pub type Setting = Entry;
@@ -51,6 +51,12 @@ impl<T> Key<T, Setting> {
     /// An invalid value closes every route, and so does a valid one while the key is not honoured.
     pub(super) const fn protects(mut self, what: Protection) -> Self {
         self.row = self.row.protecting(what);
+        self
+    }
+
+    /// Honoured, but not always as ingress-nginx does.
+    pub(super) const fn differs(mut self, differences: &'static [Difference]) -> Self {
+        self.row.differences = differences;
         self
     }
 

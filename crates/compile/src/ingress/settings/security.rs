@@ -12,7 +12,7 @@ use crate::ingress::annotations::Risk;
 use crate::ingress::closed::Denial;
 use crate::ingress::family::errors::GlobalErrors;
 use crate::ingress::family::firewall;
-use crate::ingress::registry::{Protection, Unhonoured, keys, types};
+use crate::ingress::registry::{Protection, Unhonoured, When, differences, keys, types};
 
 keys! { Setting {
     ALLOW_SNIPPET_ANNOTATIONS: bool =
@@ -38,11 +38,19 @@ keys! { Setting {
     BLOCK_USER_AGENTS: String =
         setting("block-user-agents", types::RAW, "",
             "Requests of these user agents get 403: a comma list of whole texts, ~ expressions and ~* case-insensitive ones.")
-            .protects(Protection::Routes);
+            .protects(Protection::Routes)
+            .differs(differences![
+                When::Sometimes =>
+                    "An entry that cannot be used closes every route with 503, with a finding; nginx does not load such a configuration.",
+            ]);
     BLOCK_REFERERS: String =
         setting("block-referers", types::RAW, "",
             "Requests with these referers get 403: a comma list of whole texts, ~ expressions and ~* case-insensitive ones.")
-            .protects(Protection::Routes);
+            .protects(Protection::Routes)
+            .differs(differences![
+                When::Sometimes =>
+                    "An entry that cannot be used closes every route with 503, with a finding; nginx does not load such a configuration.",
+            ]);
     WHITELIST_SOURCE_RANGE: Vec<IpNet> =
         setting("whitelist-source-range", types::CIDRS, "", "Default of allowlist-source-range.")
             .protects(Protection::Routes);
@@ -53,13 +61,21 @@ keys! { Setting {
         setting("no-auth-locations", types::LIST, "/.well-known/acme-challenge",
             "Ingress paths without authentication.");
     CUSTOM_HTTP_ERRORS: Vec<String> =
-        setting("custom-http-errors", types::LIST, "", "Default of the annotation; status codes from 300 to 599.");
+        setting("custom-http-errors", types::LIST, "", "Default of the annotation; status codes from 300 to 599.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A malformed request gets 400 even if 400 is listed; in ingress-nginx 500.",
+            ]);
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         setting("disable-proxy-intercept-errors", types::BOOL, "false",
             "With custom-http-errors here: errors of upstreams pass unchanged on routes without an annotation custom-http-errors.");
     GLOBAL_AUTH_URL: String =
         setting("global-auth-url", types::RAW, "", "Sends a subrequest to this URL on every route, which decides whether a request may pass.")
-            .protects(Protection::Authentication);
+            .protects(Protection::Authentication)
+            .differs(differences![
+                When::Has(&["$"]) =>
+                    "Variables are those of the client's request, and one in the host closes every route, except $host alone; in ingress-nginx $args and $uri are those of the subrequest.",
+            ]);
     GLOBAL_AUTH_METHOD: String =
         setting("global-auth-method", types::RAW, "", "Method of the request to global-auth-url.");
     GLOBAL_AUTH_SIGNIN: String =
@@ -67,15 +83,27 @@ keys! { Setting {
     GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM: String =
         setting("global-auth-signin-redirect-param", types::RAW, "rd", "Query parameter with the original URL.");
     GLOBAL_AUTH_RESPONSE_HEADERS: Vec<String> =
-        setting("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.");
+        setting("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A name that is not valid closes every route but exempt paths; ingress-nginx leaves it out.",
+            ]);
     GLOBAL_AUTH_REQUEST_REDIRECT: String =
         setting("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the request to global-auth-url.");
     GLOBAL_AUTH_SNIPPET: String =
         not_yet("global-auth-snippet", types::RAW, "", "Raw nginx text for global-auth-url.")
             .protects(Protection::Authentication);
-    GLOBAL_AUTH_CACHE_KEY: String = setting("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.");
+    GLOBAL_AUTH_CACHE_KEY: String = setting("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.")
+            .differs(differences![
+                When::Set =>
+                    "Nothing is cached for a request whose key is empty; in ingress-nginx such clients share a response.",
+            ]);
     GLOBAL_AUTH_CACHE_DURATION: String =
-        setting("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.");
+        setting("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A value that is not valid closes every route but exempt paths; ingress-nginx leaves it out.",
+            ]);
     GLOBAL_AUTH_ALWAYS_SET_COOKIE: bool =
         setting("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
     ENABLE_MODSECURITY: bool =

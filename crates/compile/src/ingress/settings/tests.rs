@@ -402,6 +402,6 @@ fn the_documentation_has_a_row_for_each() {
     let page = settings_markdown();
     assert_eq!(page.lines().count(), 200);
     for row in page.lines() {
-        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 7, "{row}");
     }
 }

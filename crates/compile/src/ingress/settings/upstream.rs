@@ -13,14 +13,24 @@ use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::{body_limit, memory};
 use crate::ingress::family::replace::location;
 use crate::ingress::family::retry::unless_zero;
-use crate::ingress::registry::{Class, NextUpstream, keys, parse_replacement, types};
+use crate::ingress::registry::{
+    Class, NextUpstream, When, differences, keys, parse_replacement, types,
+};
 
 const DEFAULT_OF: &str = "Default of the annotation.";
 
 keys! { Setting {
-    PROXY_CONNECT_TIMEOUT: i64 = setting("proxy-connect-timeout", types::INT, "5", DEFAULT_OF);
+    PROXY_CONNECT_TIMEOUT: i64 = setting("proxy-connect-timeout", types::INT, "5", DEFAULT_OF)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_SEND_TIMEOUT: i64 = setting("proxy-send-timeout", types::INT, "60", DEFAULT_OF);
-    PROXY_READ_TIMEOUT: i64 = setting("proxy-read-timeout", types::INT, "60", DEFAULT_OF);
+    PROXY_READ_TIMEOUT: i64 = setting("proxy-read-timeout", types::INT, "60", DEFAULT_OF)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_BODY_SIZE: u64 = setting("proxy-body-size", types::SIZE, "1m", DEFAULT_OF);
     PROXY_BUFFERING: bool = setting("proxy-buffering", types::ON_OFF, "off", DEFAULT_OF);
     PROXY_BUFFER_SIZE: u64 = setting("proxy-buffer-size", types::SIZE, "4k", DEFAULT_OF);
@@ -36,7 +46,11 @@ keys! { Setting {
     PROXY_NEXT_UPSTREAM_TRIES: i64 = setting("proxy-next-upstream-tries", types::INT, "3", DEFAULT_OF);
     RETRY_NON_IDEMPOTENT: bool =
         setting("retry-non-idempotent", types::BOOL, "false", "Also retries POST, LOCK and PATCH.");
-    PROXY_COOKIE_DOMAIN: String = setting("proxy-cookie-domain", types::chars(Class::Tokens), "off", DEFAULT_OF);
+    PROXY_COOKIE_DOMAIN: String = setting("proxy-cookie-domain", types::chars(Class::Tokens), "off", DEFAULT_OF)
+            .differs(differences![
+                When::Starts(&["~"]) =>
+                    "Literal text; in ingress-nginx a regular expression.",
+            ]);
     PROXY_COOKIE_PATH: String = setting("proxy-cookie-path", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_FROM: String = setting("proxy-redirect-from", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_TO: String = setting("proxy-redirect-to", types::spaced(Class::Url), "off", DEFAULT_OF);

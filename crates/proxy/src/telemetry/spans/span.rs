@@ -9,6 +9,7 @@ use http::{HeaderValue, Method};
 use super::Clock;
 use super::attributes::{self, Attributes, method_name};
 use super::otlp::{CLIENT, KNOWN_PARENT, REMOTE_PARENT, SERVER};
+use crate::request::Scope;
 use crate::telemetry::access_log::expand_seen;
 use crate::telemetry::observation::Observation;
 use crate::trace::{AttemptSpan, RequestSpan, SpanContext};
@@ -110,7 +111,7 @@ fn flags(context: &SpanContext) -> u32 {
 /// The configured name, else method and route, as the conventions say.
 fn name(seen: &Observation<'_>) -> String {
     if let Some(template) = seen.operation {
-        let text = expand_seen(seen, template);
+        let text = expand_seen(seen, template, Scope::default());
         let text = String::from_utf8_lossy(&text);
         if !text.is_empty() {
             return cut(text, LONGEST_NAME);

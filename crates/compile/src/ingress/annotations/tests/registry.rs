@@ -147,7 +147,7 @@ fn the_documentation_has_a_row_for_each() {
     let page = annotations_markdown();
     assert_eq!(page.lines().count(), 138);
     for row in page.lines() {
-        assert_eq!(row.replace("\\|", "").matches('|').count(), 9, "{row}");
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 10, "{row}");
     }
     assert!(page.contains("`allowlist-source-range`, `whitelist-source-range`"));
 }
