@@ -25,6 +25,7 @@ RUN if [ -n "${CARGO_AUDITABLE}" ]; then cargo install --locked --version "${CAR
 WORKDIR /source
 COPY Cargo.toml Cargo.lock ./
 COPY benches benches
+COPY charts/headgate/values.schema.json charts/headgate/values.schema.json
 COPY crates crates
 COPY src src
 

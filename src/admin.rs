@@ -1,26 +1,31 @@
 //! The admin port: health, readiness, metrics, and the table and findings for diagnosis. It has its own thread and runtime,
 //! so that it responds whatever the load of the data plane. It is read-only.
 
+mod explain;
+
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
-use headgate_compile::Finding;
+use headgate_compile::{Finding, expiring};
 use headgate_proxy::Telemetry;
 use headgate_table::TableReader;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
+use tokio::sync::mpsc;
 
 use crate::control_metrics;
+use crate::reconciler::Query;
 
 /// Time limit for the head of an admin request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,9 +38,13 @@ pub(crate) struct State {
     is_stale: AtomicBool,
     registry: Registry,
     findings: ArcSwap<Vec<Finding>>,
+    /// The last generation of the table that was hashed, and its hash.
+    hashed: Mutex<Option<(u64, u64)>>,
     served: OnceLock<Served>,
     /// The bound addresses with the names of their listeners.
     addresses: Vec<(&'static str, SocketAddr)>,
+    /// Answers questions about the current state.
+    queries: mpsc::Sender<Query>,
 }
 
 /// The part of the state that exists from the first table on.
@@ -58,14 +67,20 @@ pub(crate) enum Phase {
 }
 
 impl State {
-    pub(crate) fn new(addresses: Vec<(&'static str, SocketAddr)>, registry: Registry) -> Arc<Self> {
+    pub(crate) fn new(
+        addresses: Vec<(&'static str, SocketAddr)>,
+        registry: Registry,
+        queries: mpsc::Sender<Query>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
             is_stale: AtomicBool::new(false),
             registry,
             findings: ArcSwap::default(),
+            hashed: Mutex::default(),
             served: OnceLock::new(),
             addresses,
+            queries,
         })
     }
 
@@ -128,8 +143,17 @@ async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>)
         let (state, health_path) = (state.clone(), health_path.clone());
         tokio::spawn(async move {
             let service = hyper::service::service_fn(move |request: Request<Incoming>| {
-                let response = respond(&request, &state, &health_path);
-                async move { Ok::<_, Infallible>(response) }
+                let (state, health_path) = (state.clone(), health_path.clone());
+                async move {
+                    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+                    let response = match request.uri().path() {
+                        "/debug/explain" if is_read && state.served.get().is_some() => {
+                            explanation(&request, &state).await
+                        }
+                        _ => respond(&request, &state, &health_path),
+                    };
+                    Ok::<_, Infallible>(response)
+                }
             });
             let served = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -172,13 +196,39 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
         },
         "/debug/findings" => {
             let findings = state.findings.load();
-            json_body(&findings.iter().map(finding_json).collect())
+            let expiring = expiring_now(state);
+            json_body(&findings.iter().chain(&expiring).map(finding_json).collect())
         }
+        "/debug/explain" => not_yet(),
         _ => text(
             StatusCode::NOT_FOUND,
-            "not found: paths are /healthz /readyz /metrics /debug/table /debug/findings\n",
+            "not found: paths are /healthz /readyz /metrics /debug/table /debug/findings /debug/explain\n",
         ),
     }
+}
+
+async fn explanation(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+    let query = request.uri().query().unwrap_or_default();
+    match explain::explain(query, &state.queries).await {
+        Ok(answer) => json_body(&answer),
+        Err((status, reason)) => {
+            let mut response = text(status, "");
+            *response.body_mut() = Full::from(format!("{reason}\n"));
+            response
+        }
+    }
+}
+
+/// Certificates that have expired or soon will: time passes without a new table.
+fn expiring_now(state: &State) -> Vec<Finding> {
+    let Some(served) = state.served.get() else {
+        return Vec::new();
+    };
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    let now = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
+    expiring(&served.reader.current(), now)
 }
 
 fn finding_json(finding: &Finding) -> serde_json::Value {
@@ -209,7 +259,12 @@ fn not_yet() -> Response<Full<Bytes>> {
 /// Before the first table there are only the source's metrics.
 fn metrics(state: &State) -> Response<Full<Bytes>> {
     if let Some(served) = state.served.get() {
-        control_metrics::refresh(&served.telemetry, &served.reader.current());
+        let table = served.reader.current();
+        control_metrics::refresh(&served.telemetry, &table);
+        let mut hashed = state.hashed.lock();
+        let current = control_metrics::config_hash(&table, *hashed);
+        served.telemetry.set_config_hash(current.1);
+        *hashed = Some(current);
     }
     let encoder = TextEncoder::new();
     let mut body = Vec::new();

@@ -8,6 +8,7 @@ use headgate_compile::settings::LogTarget;
 use headgate_compile::{Batch, HttpListeners, Options};
 use headgate_proxy::{AccessLog, Running, Server, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use crate::admin::{self, Phase, State};
 use crate::default_certificate;
@@ -15,6 +16,9 @@ use crate::reconciler::{Feed, First, Input};
 
 /// Maximum wait for the access log at a stop.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
+
+/// Questions to the admin port that wait; further ones wait to be queued.
+const MAX_QUESTIONS: usize = 16;
 
 /// Configuration that every source needs.
 pub(crate) struct Serving {
@@ -67,7 +71,8 @@ pub(crate) async fn run(
     bound.also_listening(addresses.admin);
     let registry = prometheus::Registry::new();
     feed.register(&registry).context("registering metrics")?;
-    let state = State::new(addresses.named(), registry.clone());
+    let (questions, mut asked) = mpsc::channel(MAX_QUESTIONS);
+    let state = State::new(addresses.named(), registry.clone(), questions);
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
     // Logged first: until there is a table, only the admin port responds.
     tracing::info!(name = "admin", address = %addresses.admin, "listening");
@@ -83,17 +88,20 @@ pub(crate) async fn run(
         feed.stop().await;
         return Ok(());
     };
-    let options = Options {
+    let mut options = Options {
         listeners: HttpListeners {
             http: addresses.http.clone(),
             https: addresses.https.clone(),
         },
         ..serving.options
     };
+    let admin_port = addresses.admin.port();
+    options.reserved_ports.push((admin_port, "the admin port"));
     let first = First::compile(first, &feed, options, fallback);
     crate::log::follow(&first.settings().error_log);
     let telemetry = Telemetry::new(&headgate_proxy::Config {
         access_log: destination(&first.settings().access_log.target),
+        stream_log: destination(&first.settings().access_log.stream_target),
         ..serving.proxy
     });
     telemetry
@@ -112,6 +120,7 @@ pub(crate) async fn run(
     loop {
         tokio::select! {
             input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
+            Some(query) = asked.recv() => reconciler = reconciler.handle(Input::Query(query), &mut feed),
             _ = rotated.recv() => {
                 telemetry.reopen_log();
                 crate::log::reopen();
@@ -129,6 +138,7 @@ pub(crate) async fn run(
         tokio::select! {
             () = &mut stopped => break,
             input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
+            Some(query) = asked.recv() => reconciler = reconciler.handle(Input::Query(query), &mut feed),
         }
     }
     feed.stop().await;

@@ -18,12 +18,15 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::check::CheckArgs;
 use crate::config::{Config, Preset, System};
 use crate::echo::EchoArgs;
+use crate::explain::ExplainArgs;
 
 pub(crate) use docs::flags_markdown;
 pub(crate) use flag::{Flag, HostPort, Kind, Value};
 pub(crate) use flags::Flags;
+pub(crate) use parse::is_ascending;
 pub(crate) use table::FLAGS;
 
 /// A Layer-7 ingress controller that takes the objects, annotations, settings and flags of ingress-nginx unchanged.
@@ -43,10 +46,18 @@ enum Command {
     Serve(ServeArgs),
     /// Serve built-in examples with built-in backends on high ports of this machine, and print commands to try.
     Demo(DemoArgs),
+    /// Say what will happen to the Ingresses, annotations, settings and flags of a running ingress-nginx. Only reads.
+    Check(Box<CheckArgs>),
+    /// Say which object, rule, policy, Service and endpoint would serve a request, and why. Only reads.
+    Explain(Box<ExplainArgs>),
     /// Run a backend that responds with the request that it received, as JSON.
     Echo(EchoArgs),
     /// Print all flags with defaults, help and effect, as Markdown.
     Flags,
+    /// Print all metrics with type, labels and help, as Markdown.
+    Metrics,
+    /// Print all variables of log formats and templates, as Markdown.
+    Variables,
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,10 +90,18 @@ pub(crate) enum Invocation {
     Serve(Box<Config>, Vec<PathBuf>),
     /// `headgate demo`
     Demo(Box<Config>),
+    /// `headgate check`
+    Check(Box<CheckArgs>),
+    /// `headgate explain`
+    Explain(Box<ExplainArgs>),
     /// `headgate echo`
     Echo(EchoArgs),
     /// `headgate flags`
     Flags,
+    /// `headgate metrics`
+    Metrics,
+    /// `headgate variables`
+    Variables,
 }
 
 /// Parses the command line of this process. Exits with 2 and a message if it is invalid, with 0 for help and version.
@@ -105,8 +124,12 @@ fn try_invocation(
         Command::Demo(DemoArgs { flags }) => {
             Invocation::Demo(config(&flags, Preset::Demo, system)?)
         }
+        Command::Check(check) => Invocation::Check(check),
+        Command::Explain(explain) => Invocation::Explain(explain),
         Command::Echo(echo) => Invocation::Echo(echo),
         Command::Flags => Invocation::Flags,
+        Command::Metrics => Invocation::Metrics,
+        Command::Variables => Invocation::Variables,
     })
 }
 

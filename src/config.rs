@@ -9,12 +9,12 @@ use std::time::Duration;
 use headgate_compile::{
     ClassSelection, EndpointOptions, HttpListeners, LabelSelector, Namespaces, Options,
 };
-use headgate_proxy::{AccessLog, LocationFiles, MetricLabels};
+use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 
 use crate::app::Serving;
 use crate::args::Flags;
 
-pub(crate) use cluster::{Cluster, Status, Webhook, WebhookCertificate};
+pub(crate) use cluster::{Api, Cluster, Status, Webhook, WebhookCertificate};
 pub(crate) use system::System;
 
 /// The configuration of a command.
@@ -63,6 +63,8 @@ pub(crate) enum Conflict {
         "--validating-webhook-certificate and --validating-webhook-key belong together: set both or none"
     )]
     HalfACertificate,
+    #[error("the numbers of all --{0} together are not ascending: sort them")]
+    UnsortedBuckets(&'static str),
     #[error("--{0} and --{1} are both {2}: set different ports")]
     SamePort(&'static str, &'static str, u16),
 }
@@ -75,16 +77,25 @@ impl Config {
         let ports = Ports::new(flags, preset);
         ports.check()?;
         let admin = SocketAddr::new(admin_address(flags, preset, system), ports.healthz);
+        let cluster = (preset == Preset::Controller).then(|| Cluster::new(flags, system));
+        let cluster = cluster.transpose()?;
+        let mut options = options(flags, preset);
+        if let Some(webhook) = cluster
+            .as_ref()
+            .and_then(|cluster| cluster.webhook.as_ref())
+        {
+            let port = webhook.address.port();
+            options.reserved_ports.push((port, "the admission webhook"));
+        }
         let serving = Serving {
-            options: options(flags, preset),
+            options,
             proxy: proxy(flags, &ports, preset, system),
             admin,
             grace: grace(flags, preset),
         };
-        let cluster = (preset == Preset::Controller).then(|| Cluster::new(flags, system));
         Ok(Self {
             serving,
-            cluster: cluster.transpose()?,
+            cluster,
             log_level: log_level(flags),
             ignored: ignored(flags, preset),
         })
@@ -148,6 +159,11 @@ fn check_conflicts(flags: &Flags) -> Result<(), Conflict> {
     if flags.switch("metrics-per-undefined-host") && !flags.switch("metrics-per-host") {
         return Err(Conflict::UndefinedHostsOnly);
     }
+    for name in ["time-buckets", "length-buckets", "size-buckets"] {
+        if !crate::args::is_ascending(&flags.decimals(name)) {
+            return Err(Conflict::UnsortedBuckets(name));
+        }
+    }
     Ok(())
 }
 
@@ -169,7 +185,8 @@ fn loopback(flags: &Flags, preset: Preset) -> bool {
     flags.switch(name) && (preset != Preset::Controller || flags.is_given(name))
 }
 
-fn options(flags: &Flags, preset: Preset) -> Options {
+/// The options of compilation.
+pub(crate) fn options(flags: &Flags, preset: Preset) -> Options {
     Options {
         listeners: HttpListeners::default(), // until the sockets are bound
         class: ClassSelection {
@@ -183,6 +200,9 @@ fn options(flags: &Flags, preset: Preset) -> Options {
         deep_inspect: flags.switch("deep-inspect"),
         validate_annotations: flags.switch("enable-annotation-validation"),
         settings: flags.object("configmap"),
+        tcp_services: flags.object("tcp-services-configmap"),
+        udp_services: flags.object("udp-services-configmap"),
+        reserved_ports: Vec::new(), // that of the admin port is known when it is bound
         default_certificate: flags.object("default-ssl-certificate"),
         default_backend: flags.object("default-backend-service"),
         disable_catch_all: flags.switch("disable-catch-all"),
@@ -228,6 +248,8 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
             editions: editions(flags),
         },
         access_log: AccessLog::Stdout,
+        stream_log: AccessLog::Stdout,
+        tracing: system.tracing.clone(),
         labels: MetricLabels {
             namespace: system.pod_namespace.as_str().into(),
             class: flags.text("controller-class").into(),
@@ -236,12 +258,12 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         metrics_per_host: flags.switch("metrics-per-host"),
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
         status_classes: flags.switch("report-status-classes"),
-        excluded_metrics: flags
-            .text("exclude-socket-metrics")
-            .split(',')
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
-            .collect(),
+        excluded_metrics: flags.list("exclude-socket-metrics"),
+        buckets: Buckets {
+            time: flags.decimals("time-buckets"),
+            length: flags.decimals("length-buckets"),
+            size: flags.decimals("size-buckets"),
+        },
     }
 }
 

@@ -1,6 +1,7 @@
-//! Metrics that are computed from the table at a scrape: certificates, and Ingresses without a usable Service.
+//! Metrics that are computed from the table at a scrape: its hash, certificates, and Ingresses without a usable Service.
 
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use headgate_proxy::{CertificateFacts, Orphan, OrphanKind, Telemetry};
@@ -9,19 +10,37 @@ use headgate_table::{
     Route, RoutingTable, Socket, Target, TlsRoute,
 };
 
+/// The label `secret_name` of the generated default certificate, as in ingress-nginx.
+const GENERATED: &str = "default-fake-certificate";
+
+/// The hash of the table with this generation, which changes with each change; `last` is the former one.
+pub(crate) fn config_hash(table: &RoutingTable, last: Option<(u64, u64)>) -> (u64, u64) {
+    let generation = table.generation;
+    if let Some(last) = last.filter(|(of, _)| *of == generation) {
+        return last;
+    }
+    let mut hasher = DefaultHasher::new();
+    headgate_table::text(table).hash(&mut hasher);
+    // Exact as a number of the exposition format, which has 53 bits.
+    (generation, hasher.finish() >> 11)
+}
+
 /// Updates `telemetry` from `table`. Walks all routes, which would cost too much at every change.
 pub(crate) fn refresh(telemetry: &Telemetry, table: &RoutingTable) {
     let universes = table.universes();
     let hosts = || universes.iter().flat_map(|hosts| hosts.iter());
+    let shared = shared_certificates(table);
     let of_hosts = hosts().filter_map(|host| match &host.tls {
         HostTls::Own(certificate) => Some(facts(&host.name, certificate)),
+        HostTls::Default if &*host.name != CATCH_ALL => shared
+            .first()
+            .map(|certificate| facts(&host.name, certificate)),
         HostTls::None | HostTls::Default => None,
     });
-    let shared = shared_certificates(table);
-    let shared = shared
+    let of_catch_all = shared
         .iter()
         .map(|certificate| facts(CATCH_ALL, certificate));
-    telemetry.set_certificates(of_hosts.chain(shared).collect());
+    telemetry.set_certificates(of_hosts.chain(of_catch_all).collect());
     let orphans: BTreeSet<Orphan> = hosts()
         .flat_map(|host| routes(host))
         .filter_map(|route| orphan(table, route))
@@ -51,11 +70,15 @@ fn shared_certificates(table: &RoutingTable) -> Vec<&Arc<Certificate>> {
 }
 
 fn facts(host: &str, certificate: &Certificate) -> CertificateFacts {
-    let secret = certificate.source.rsplit('/').next().unwrap_or_default();
+    let (namespace, secret) = certificate
+        .source
+        .split_once('/')
+        .unwrap_or(("", GENERATED));
     CertificateFacts {
         host: host.to_owned(),
+        namespace: namespace.to_owned(),
         secret_name: secret.to_owned(),
-        identifier: certificate.fingerprint.to_string(),
+        identifier: format!("-{}", certificate.issue.serial),
         issuer_organization: certificate.issue.organization.clone(),
         issuer_common_name: certificate.issue.common_name.clone(),
         serial_number: certificate.issue.serial.clone(),

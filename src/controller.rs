@@ -18,7 +18,7 @@ use headgate_compile::{
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
-use self::metrics::Metrics;
+pub(crate) use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
 use crate::config::Cluster;
@@ -54,8 +54,8 @@ struct Controller {
     /// Ingresses and ConfigMaps that changed since the last table.
     changed: Vec<ObjectRef>,
     has_published: bool,
-    /// Whether the ConfigMap with the settings was ever read.
-    has_settings: bool,
+    /// The ConfigMaps of flags that were read.
+    known_maps: Vec<Name>,
 }
 
 impl Controller {
@@ -89,7 +89,7 @@ impl Controller {
             tasks,
             changed: Vec::new(),
             has_published: false,
-            has_settings: false,
+            known_maps: Vec::new(),
         })
     }
 
@@ -107,6 +107,17 @@ impl Controller {
         }
     }
 
+    /// Whether a flag names this ConfigMap.
+    fn is_of_flag(&self, map: &Name) -> bool {
+        let options = &self.options;
+        let maps = [
+            &options.settings,
+            &options.tcp_services,
+            &options.udp_services,
+        ];
+        maps.into_iter().flatten().any(|named| named == map)
+    }
+
     /// The Event about an object that was added or updated.
     fn notice(&mut self, object: ObjectRef, compiled: &Compiled) -> Option<Notice> {
         let uid = uid(self.watch.snapshot().object(&object)?);
@@ -115,8 +126,11 @@ impl Controller {
                 ingress: object.name,
                 uid,
             }),
-            Kind::ConfigMap if self.options.settings.as_ref() == Some(&object.name) => {
-                let is_known = std::mem::replace(&mut self.has_settings, true);
+            Kind::ConfigMap if self.is_of_flag(&object.name) => {
+                let is_known = self.known_maps.contains(&object.name);
+                if !is_known {
+                    self.known_maps.push(object.name.clone());
+                }
                 Some(Notice::Config {
                     map: object.name,
                     uid,

@@ -3,17 +3,23 @@
 mod admin;
 mod app;
 mod args;
+mod check;
 mod config;
 mod control_metrics;
 mod controller;
 mod default_certificate;
 mod demo;
+mod docs;
 mod echo;
 mod examples;
+mod explain;
+mod input;
 mod log;
+mod output;
 mod reconciler;
 mod serve;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,13 +50,21 @@ fn main() -> ExitCode {
             start_log(&config);
             block_on(demo::run(config.serving))
         }
+        Invocation::Check(args) => return check::run(&args),
+        Invocation::Explain(args) => return explain::run(&args),
         Invocation::Echo(args) => block_on(echo::run(args)),
-        Invocation::Flags => {
-            print!("{}", args::flags_markdown());
-            Ok(())
-        }
+        Invocation::Flags => page(&docs::flags_markdown()),
+        Invocation::Metrics => page(&docs::metrics_markdown()),
+        Invocation::Variables => page(&docs::variables_markdown()),
     };
     exit_code(result)
+}
+
+/// Prints a page of the documentation.
+fn page(text: &str) -> Result<()> {
+    std::io::stdout()
+        .write_all(text.as_bytes())
+        .context("writing to standard output")
 }
 
 fn serve(config: Config, paths: Vec<PathBuf>) -> ExitCode {

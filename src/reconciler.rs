@@ -170,8 +170,11 @@ impl Reconciler {
             let table = self.compiled.table().clone();
             // The last reference frees the previous table; dropping the publisher's here keeps that work off the requests.
             drop(self.publisher.publish(table));
-            let target = &self.compiled.settings().access_log.target;
-            self.telemetry.move_log(crate::app::destination(target));
+            let log = &self.compiled.settings().access_log;
+            self.telemetry.move_logs(
+                crate::app::destination(&log.target),
+                crate::app::destination(&log.stream_target),
+            );
             crate::log::follow(&self.compiled.settings().error_log);
             self.telemetry.publish_latency(batch.arrived.elapsed());
             (appeared, gone) = self.compiled.difference();

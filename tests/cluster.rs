@@ -6,6 +6,7 @@
 
 mod cluster {
     mod admission;
+    mod check;
     mod class;
     mod events;
     mod leaders;

@@ -207,6 +207,8 @@ fn set(options: &mut Options, flag: &str) {
         "--deep-inspect" => options.deep_inspect = on,
         "--enable-annotation-validation" => options.validate_annotations = on,
         "--configmap" => options.settings = Some(name(value)),
+        "--tcp-services-configmap" => options.tcp_services = Some(name(value)),
+        "--udp-services-configmap" => options.udp_services = Some(name(value)),
         "--default-ssl-certificate" => options.default_certificate = Some(name(value)),
         "--default-backend-service" => options.default_backend = Some(name(value)),
         "--disable-catch-all" => options.disable_catch_all = on,

@@ -87,7 +87,13 @@ fn build(
         reject_unknown: false,
     };
     let hosts = builder.hosts(&universe).unwrap();
-    table.set_listeners(http_listeners(&options.listeners, hosts, certificates));
+    let passthrough = builder.passthrough(&universe);
+    table.set_listeners(http_listeners(
+        &options.listeners,
+        hosts,
+        certificates,
+        passthrough,
+    ));
     (table, conflicts.len())
 }
 

@@ -12,6 +12,8 @@ mod traffic {
     mod clients;
     mod compression;
     mod cors;
+    mod explain;
+    mod exports;
     mod headers;
     mod hostile;
     mod lifecycle;
@@ -20,6 +22,7 @@ mod traffic {
     mod locations;
     mod mirrors;
     mod observe;
+    mod passthrough;
     mod passwords;
     mod pki;
     mod protocols;
@@ -32,6 +35,8 @@ mod traffic {
     mod routing;
     mod setup;
     mod staple;
+    mod streams;
     mod tls;
+    mod tracing;
     mod trust;
 }

@@ -7,7 +7,7 @@ use crate::config::Preset;
 
 /// All flags as a Markdown table.
 pub(crate) fn flags_markdown() -> String {
-    let mut page = "| Flag | Default | Meaning | Effect |\n|---|---|---|---|\n".to_owned();
+    let mut page = "| Flag | Default | Meaning | Effect | Difference from ingress-nginx |\n|---|---|---|---|---|\n".to_owned();
     for flag in FLAGS {
         // Writing to a string does not fail.
         let _ = writeln!(page, "{}", row(flag));
@@ -32,6 +32,7 @@ fn row(flag: &Flag) -> String {
         default,
         flag.meaning.to_owned(),
         effect,
+        flag.difference.to_owned(),
     ];
     format!(
         "| {} |",

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use headgate_compile::Name;
+use headgate_compile::{Judgement, Name, Verdict};
 
 use super::parse;
 use crate::config::Preset;
@@ -20,6 +20,8 @@ pub(crate) struct Flag {
     /// Help in one line.
     pub(crate) meaning: &'static str,
     pub(crate) support: Support,
+    /// What differs from ingress-nginx while it is honoured; empty: nothing.
+    pub(crate) difference: &'static str,
 }
 
 /// Where a flag has an effect.
@@ -29,8 +31,10 @@ pub(crate) enum Support {
     Yes,
     /// Only in `controller`: it concerns the API server.
     Cluster,
-    /// Nowhere, for this reason.
+    /// Nowhere, for this reason; nothing is missing.
     Never(&'static str),
+    /// Nowhere, although something was expected of it: what happens instead.
+    Missing(&'static str),
 }
 
 /// Type of the values of a flag.
@@ -44,8 +48,10 @@ pub(crate) enum Kind {
     Count(u64),
     /// A number with or without a fraction, not negative.
     Decimal,
-    /// Ascending numbers separated by commas.
+    /// Ascending numbers separated by commas; repeatable.
     Decimals,
+    /// Texts separated by commas; repeatable.
+    List,
     /// A duration as Go writes it: `1h30m`, `500ms`.
     Duration,
     /// Any text.
@@ -74,6 +80,8 @@ pub(crate) enum Value {
     Number(u64),
     Duration(Duration),
     Text(String),
+    Decimals(Vec<f64>),
+    List(Vec<String>),
     Object(Option<Name>),
     Address(Option<IpAddr>),
     HostPort(Option<HostPort>),
@@ -99,7 +107,8 @@ impl Kind {
             Self::Port => parse::port(text).map(Value::Number),
             Self::Count(least) => parse::count(text, least).map(Value::Number),
             Self::Decimal => parse::decimal(text).map(|_| Value::Text(text.to_owned())),
-            Self::Decimals => parse::ascending(text).map(|()| Value::Text(text.to_owned())),
+            Self::Decimals => parse::ascending(text).map(Value::Decimals),
+            Self::List => Ok(Value::List(parse::list(text))),
             Self::Duration => parse::duration(text).map(Value::Duration),
             Self::Text => Ok(Value::Text(text.to_owned())),
             Self::Object => parse::object(text).map(Value::Object),
@@ -119,6 +128,7 @@ impl Kind {
             Self::Port => "PORT",
             Self::Count(_) | Self::Decimal => "NUMBER",
             Self::Decimals => "NUMBERS",
+            Self::List => "NAMES",
             Self::Duration => "DURATION",
             Self::Text => "TEXT",
             Self::Object => "NAMESPACE/NAME",
@@ -133,13 +143,35 @@ impl Kind {
 }
 
 impl Flag {
+    /// Honoured, but not always as in ingress-nginx.
+    pub(super) const fn differs(mut self, difference: &'static str) -> Self {
+        self.difference = difference;
+        self
+    }
+
+    /// The verdict about the flag of a running ingress-nginx with this value.
+    pub(crate) fn verdict(&'static self, value: &str) -> Judgement {
+        let is_default = self.kind.parse(value) == self.kind.parse(self.default);
+        match self.support {
+            _ if is_default => Judgement::honoured(self.name),
+            Support::Never(reason) => Judgement::new(self.name, Verdict::NoEffect, reason),
+            Support::Missing(reason) => Judgement::new(self.name, Verdict::NotSupported, reason),
+            Support::Yes | Support::Cluster if self.difference.is_empty() => {
+                Judgement::honoured(self.name)
+            }
+            Support::Yes | Support::Cluster => {
+                Judgement::new(self.name, Verdict::Differs, self.difference)
+            }
+        }
+    }
+
     /// Why it has no effect in a command; `None`: it has one.
     pub(crate) fn without_effect(&self, preset: Preset) -> Option<&'static str> {
         match self.support {
             Support::Yes => None,
             Support::Cluster if preset == Preset::Controller => None,
             Support::Cluster => Some("there is no API server"),
-            Support::Never(reason) => Some(reason),
+            Support::Never(reason) | Support::Missing(reason) => Some(reason),
         }
     }
 }

@@ -119,6 +119,53 @@ impl Flags {
             .collect()
     }
 
+    /// Gives a flag one more value, as typed.
+    ///
+    /// # Errors
+    /// What is expected.
+    pub(crate) fn give(&mut self, flag: &'static Flag, text: &str) -> Result<(), String> {
+        let value = flag.kind.parse(text)?;
+        self.given.entry(flag.name).or_default().push(value);
+        Ok(())
+    }
+
+    /// These flags, and those of `others` that are not among them.
+    #[must_use]
+    pub(crate) fn over(mut self, others: Self) -> Self {
+        for (name, values) in others.given {
+            self.given.entry(name).or_insert(values);
+        }
+        self
+    }
+
+    /// The numbers of a repeatable flag.
+    pub(crate) fn decimals(&self, name: &str) -> Vec<f64> {
+        let values = self.values(name).into_iter();
+        values
+            .flat_map(|value| match value {
+                Value::Decimals(numbers) => numbers,
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+
+    /// The texts of a repeatable flag.
+    pub(crate) fn list(&self, name: &str) -> Vec<String> {
+        let values = self.values(name).into_iter();
+        values
+            .flat_map(|value| match value {
+                Value::List(texts) => texts,
+                _ => Vec::new(),
+            })
+            .collect()
+    }
+
+    /// All values of a repeatable flag, else its default.
+    fn values(&self, name: &str) -> Vec<Value> {
+        let given = self.given.get(name).cloned();
+        given.unwrap_or_else(|| self.value(name).into_iter().collect())
+    }
+
     fn value(&self, name: &str) -> Option<Value> {
         if let Some(value) = self.given.get(name).and_then(|values| values.last()) {
             return Some(value.clone());
@@ -173,6 +220,7 @@ fn argument(flag: &'static Flag) -> Arg {
             .require_equals(true)
             .default_missing_value("true"),
         Kind::Addresses => argument.action(ArgAction::Append).value_delimiter(','),
+        Kind::Decimals | Kind::List => argument.action(ArgAction::Append),
         _ => argument,
     };
     let argument = if flag.name == "v" {

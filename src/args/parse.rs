@@ -35,13 +35,29 @@ pub(crate) fn decimal(text: &str) -> Result<f64, String> {
     number.ok_or_else(|| "expected a number, such as 0.3".to_owned())
 }
 
-pub(crate) fn ascending(text: &str) -> Result<(), String> {
+/// Bounds of buckets. A last one that is infinite may be written, and is always there.
+pub(crate) fn ascending(text: &str) -> Result<Vec<f64>, String> {
     let text = text.trim_start_matches('[').trim_end_matches(']');
-    let numbers: Result<Vec<_>, _> = text.split(',').map(|part| decimal(part.trim())).collect();
+    let mut parts: Vec<&str> = text.split(',').map(str::trim).collect();
+    parts.pop_if(|last| last.parse() == Ok(f64::INFINITY));
+    let numbers: Result<Vec<_>, _> = parts.into_iter().map(decimal).collect();
     match numbers {
-        Ok(numbers) if numbers.is_sorted_by(|left, right| left < right) => Ok(()),
+        Ok(numbers) if is_ascending(&numbers) => Ok(numbers),
         _ => Err("expected ascending numbers separated by commas, such as 0.1,0.5,1".to_owned()),
     }
+}
+
+pub(crate) fn is_ascending(numbers: &[f64]) -> bool {
+    numbers.is_sorted_by(|left, right| left < right)
+}
+
+/// The members of a list, separated by commas.
+pub(crate) fn list(text: &str) -> Vec<String> {
+    let members = text.split(',').map(str::trim);
+    members
+        .filter(|member| !member.is_empty())
+        .map(str::to_owned)
+        .collect()
 }
 
 /// As `time.ParseDuration` of Go, without signs.

@@ -4,10 +4,10 @@
 use super::flag::{Flag, Kind, Support};
 
 use Kind::{
-    Addresses, Count, Decimal, Decimals, DnsName, Duration, Host, HostPort, Object, Path, Port,
-    Selector, Switch, Text,
+    Addresses, Count, Decimal, Decimals, DnsName, Duration, Host, HostPort, List, Object, Path,
+    Port, Selector, Switch, Text,
 };
-use Support::{Cluster, Never, Yes};
+use Support::{Cluster, Missing, Never, Yes};
 
 const fn flag(
     name: &'static str,
@@ -22,13 +22,15 @@ const fn flag(
         default,
         meaning,
         support,
+        difference: "",
     }
 }
 
 const ONE_PROCESS: Support = Never("there is one process, without internal ports");
 const LOG: Support = Never("the log goes to standard error; RUST_LOG filters it");
-const NO_GEO: Support = Never("databases of locations are mounted, not downloaded");
-const FIXED_BUCKETS: Support = Never("histograms use the default buckets");
+const NO_GEO: Support =
+    Missing("databases of locations are not downloaded: mount them in --maxmind-directory");
+const NO_NATIVE: Support = Missing("metrics are exposed as text, which has no native histograms");
 
 /// All flags, in the order of the documentation.
 #[rustfmt::skip] // one line for each flag
@@ -42,7 +44,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("health-check-path", Path, "/healthz", Yes, "Health check path, on the admin port and on the catch-all host"),
     flag("health-check-timeout", Count(0), "10", Never("health checks take no time"), "Time limit of a health check in seconds"),
     flag("workers", Count(0), "0", Yes, "Worker threads; 0: the CPU limit of the container, else the number of cores"),
-    flag("shutdown-grace-period", Count(0), "0", Yes, "At a stop, seconds between failing readiness and refusing connections; default in `controller`: 10"),
+    flag("shutdown-grace-period", Count(0), "0", Yes, "At a stop, seconds between failing readiness and refusing connections; default in `controller`: 10").differs("The controller accepts requests for this time after SIGTERM; ingress-nginx refuses connections at once and then waits."),
     flag("post-shutdown-grace-period", Count(0), "10", Never("the process exits with its last request"), "At a stop, seconds to wait after the last request"),
     flag("allow-loopback-upstreams", Switch, "true", Yes, "Allow endpoints with loopback addresses; default in `controller`: false"),
     // Which objects.
@@ -51,32 +53,32 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("ingress-class-by-name", Switch, "false", Yes, "Also serve the IngressClass named --ingress-class, whatever its spec.controller"),
     flag("watch-ingress-without-class", Switch, "false", Yes, "Serve Ingresses without a class"),
     flag("watch-namespace", Text, "", Yes, "Serve Ingresses of this namespace only; empty: all namespaces"),
-    flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only"),
+    flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only").differs("An Ingress is served or no longer served as soon as its namespace gains or loses the labels; ingress-nginx notices with the next event of the Ingress."),
     flag("configmap", Object, "", Yes, "ConfigMap with the settings"),
     flag("default-backend-service", Object, "", Yes, "Service for requests with an unknown host or path"),
-    flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts without one"),
+    flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts without one").differs("A Secret that becomes invalid or is deleted keeps its last valid certificate in service; in ingress-nginx the generated one serves."),
     flag("annotations-prefix", DnsName, "nginx.ingress.kubernetes.io", Yes, "Prefix of annotations"),
     flag("enable-annotation-validation", Switch, "true", Yes, "Validate the characters of annotation values"),
     flag("disable-catch-all", Switch, "false", Yes, "Ignore Ingresses with spec.defaultBackend"),
     flag("disable-svc-external-name", Switch, "false", Yes, "Do not forward to ExternalName Services"),
-    flag("tcp-services-configmap", Object, "", Never("TCP services are not supported"), "ConfigMap with TCP ports and their Services"),
-    flag("udp-services-configmap", Object, "", Never("UDP services are not supported"), "ConfigMap with UDP ports and their Services"),
+    flag("tcp-services-configmap", Object, "", Yes, "ConfigMap with TCP ports and their Services"),
+    flag("udp-services-configmap", Object, "", Yes, "ConfigMap with UDP ports and their Services"),
     flag("enable-topology-aware-routing", Switch, "false", Cluster, "Prefer endpoints of the controller's zone, for Services that request it"),
-    flag("enable-ssl-passthrough", Switch, "false", Yes, "Enable the annotation ssl-passthrough; its routes respond with 503, as TLS is not passed through yet"),
-    flag("ssl-passthrough-proxy-port", Port, "442", Never("TLS passthrough is not supported"), "Internal port for TLS passthrough"),
-    flag("enable-ssl-chain-completion", Switch, "false", Yes, "Fetch missing intermediate certificates from the URLs in the certificates"),
+    flag("enable-ssl-passthrough", Switch, "false", Yes, "Enable the annotation ssl-passthrough"),
+    flag("ssl-passthrough-proxy-port", Port, "442", Never("TLS is passed through without a second hop"), "Internal port for TLS passthrough"),
+    flag("enable-ssl-chain-completion", Switch, "false", Yes, "Fetch missing intermediate certificates from the URLs in the certificates").differs("The certificate is served at once and completed when its issuers have been fetched; ingress-nginx waits for them."),
     flag("deep-inspect", Switch, "true", Yes, "Refuse Ingresses with injected nginx configuration"),
     // Metrics.
     flag("enable-metrics", Switch, "false", Never("metrics are always on"), "Collect metrics"),
     flag("metrics-per-host", Switch, "true", Yes, "Add the label host to request metrics"),
     flag("metrics-per-undefined-host", Switch, "false", Yes, "Count requests for hosts that no Ingress names, too"),
     flag("report-status-classes", Switch, "false", Yes, "Write status classes such as 2xx in request metrics"),
-    flag("time-buckets", Decimals, "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10", FIXED_BUCKETS, "Buckets of histograms of seconds"),
-    flag("length-buckets", Decimals, "10,20,30,40,50,60,70,80,90,100", FIXED_BUCKETS, "Buckets of histograms of lengths"),
-    flag("size-buckets", Decimals, "10,100,1000,10000,100000,1e+06,1e+07", FIXED_BUCKETS, "Buckets of histograms of bytes"),
-    flag("bucket-factor", Decimal, "0", FIXED_BUCKETS, "Growth factor of native histograms"),
-    flag("max-buckets", Count(0), "100", FIXED_BUCKETS, "Maximum number of buckets of native histograms"),
-    flag("exclude-socket-metrics", Text, "", Yes, "Request metrics to leave out, separated by commas; the prefix is optional"),
+    flag("time-buckets", Decimals, "0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10", Yes, "Buckets of durations in seconds, repeatable"),
+    flag("length-buckets", Decimals, "10,20,30,40,50,60,70,80,90,100", Yes, "Buckets of request_size and response_size in bytes, repeatable"),
+    flag("size-buckets", Decimals, "10,100,1000,10000,100000,1e+06,1e+07", Yes, "Buckets of bytes_sent in bytes, repeatable"),
+    flag("bucket-factor", Decimal, "0", NO_NATIVE, "Growth factor of native histograms"),
+    flag("max-buckets", Count(0), "100", NO_NATIVE, "Maximum number of buckets of native histograms"),
+    flag("exclude-socket-metrics", List, "", Yes, "Request metrics to leave out, separated by commas, repeatable; the prefix is optional"),
     flag("monitor-max-batch-size", Count(0), "10000", Never("metrics are not batched"), "Maximum number of requests in a batch of metrics"),
     // The API server.
     flag("apiserver-host", Text, "", Cluster, "URL of the API server"),
@@ -91,7 +93,7 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("status-update-interval", Count(0), "60", Cluster, "Seconds between updates of the status; at least 5"),
     flag("report-node-internal-ip-address", Switch, "false", Cluster, "Write internal addresses of nodes to the status"),
     flag("election-id", Text, "ingress-controller-leader", Cluster, "Name of the Lease for leader election"),
-    flag("election-ttl", Duration, "30s", Cluster, "Duration of that Lease"),
+    flag("election-ttl", Duration, "30s", Cluster, "Duration of that Lease").differs("The Lease is renewed every quarter of this time, and released at shutdown; in ingress-nginx every half."),
     flag("disable-leader-election", Switch, "false", Cluster, "Run without leader election; no status is written"),
     flag("disable-sync-events", Switch, "false", Cluster, "Write no Sync Events"),
     flag("validating-webhook", HostPort, "", Cluster, "Address of the admission webhook; empty: no webhook"),

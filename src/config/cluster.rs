@@ -104,22 +104,28 @@ pub(crate) enum WebhookCertificate {
 /// Minimum of `--status-update-interval`, as in ingress-nginx.
 const MIN_STATUS_INTERVAL: Duration = Duration::from_secs(5);
 
+impl Api {
+    /// How flags say to reach it.
+    pub(crate) fn new(flags: &Flags) -> Self {
+        Self {
+            server: Some(flags.text("apiserver-host")).filter(|text| !text.is_empty()),
+            authority: flags.file("certificate-authority"),
+            kubeconfig: flags.file("kubeconfig"),
+        }
+    }
+}
+
 impl Cluster {
     /// # Errors
     /// Flags of the webhook that contradict each other.
     pub(super) fn new(flags: &Flags, system: &System) -> Result<Self, Conflict> {
-        let text = |name| Some(flags.text(name)).filter(|text| !text.is_empty());
         let pod = pod(system);
         let election = (!flags.switch("disable-leader-election")).then(|| Election {
             lease: Name::new(&pod.namespace, &flags.text("election-id")),
             ttl: flags.duration("election-ttl"),
         });
         Ok(Self {
-            api: Api {
-                server: text("apiserver-host"),
-                authority: flags.file("certificate-authority"),
-                kubeconfig: flags.file("kubeconfig"),
-            },
+            api: Api::new(flags),
             resync: flags.duration("sync-period"),
             cache: flags.file("cache-dir").map(|directory| Cache {
                 directory,

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
+use headgate_proxy::TracingEnvironment;
+
 /// Open files to assume where the limit cannot be read.
 const DEFAULT_FILES: u64 = 1024 + 2 * 4096;
 /// Files that are not connections: listeners, certificates, request bodies on disk. Under a low limit, a quarter of it.
@@ -20,6 +22,8 @@ pub(crate) struct System {
     pub(crate) pod_name: String,
     /// The Pod's namespace (`POD_NAMESPACE`).
     pub(crate) pod_namespace: String,
+    /// What the environment says about traces.
+    pub(crate) tracing: TracingEnvironment,
     /// Name of the machine; the identity outside of a cluster.
     pub(crate) host_name: String,
 }
@@ -34,6 +38,7 @@ impl System {
             has_ipv6: Path::new("/proc/net/if_inet6").exists(),
             pod_name: variable("POD_NAME"),
             pod_namespace: variable("POD_NAMESPACE"),
+            tracing: TracingEnvironment::read(|name| std::env::var(name).ok()),
             host_name: std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default(),
         }
     }
@@ -156,6 +161,7 @@ mod tests {
             has_ipv6: false,
             pod_name,
             pod_namespace,
+            tracing: TracingEnvironment::default(),
             host_name: String::new(),
         }
     }

@@ -1,18 +1,18 @@
 //! Metrics of watches, leader election, statuses, Events and the admission webhook.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use headgate_cluster::WatchMetrics;
 use headgate_cluster::events::EventMetrics;
 use headgate_cluster::lease::LeaseMetrics;
 use headgate_cluster::status::StatusMetrics;
 use headgate_cluster::webhook::WebhookMetrics;
 use headgate_cluster::webhook_certificate::WebhookCertificateMetrics;
+use headgate_cluster::{CommonLabels, WatchMetrics};
 use headgate_proxy::MetricLabels;
 use prometheus::Registry;
 
-pub(super) struct Metrics {
+/// The metrics of a controller.
+pub(crate) struct Metrics {
     pub(super) watch: WatchMetrics,
     pub(super) lease: LeaseMetrics,
     pub(super) status: StatusMetrics,
@@ -23,15 +23,15 @@ pub(super) struct Metrics {
 
 impl Metrics {
     /// Metrics with the common labels; `election` is the name of the Lease.
-    pub(super) fn new(labels: &MetricLabels, election: &str) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(labels: &MetricLabels, election: &str) -> Result<Self, prometheus::Error> {
         let label = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let labels = HashMap::from([
+        let labels = CommonLabels::from([
             label("controller_namespace", &labels.namespace),
             label("controller_class", &labels.class),
             label("controller_pod", &labels.pod),
         ]);
         Ok(Self {
-            watch: WatchMetrics::new()?,
+            watch: WatchMetrics::new(&labels)?,
             lease: LeaseMetrics::new(election, &labels)?,
             status: StatusMetrics::new(&labels)?,
             events: EventMetrics::new(&labels)?,
@@ -40,7 +40,7 @@ impl Metrics {
         })
     }
 
-    pub(super) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
+    pub(crate) fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         self.watch.register(registry)?;
         self.lease.register(registry)?;
         self.status.register(registry)?;

@@ -10,6 +10,8 @@ import threading
 import time
 from urllib.parse import parse_qsl, quote, urlsplit
 
+import fastcgi
+
 WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATIENCE = 10
 
@@ -100,6 +102,9 @@ class Handler(socketserver.BaseRequestHandler):
             if self.server.kind == "hang":
                 self.request.recv(1)
                 time.sleep(PATIENCE)
+                return
+            if self.server.kind == "fcgi":
+                fastcgi.serve(self.request, self.server.name, self.server.backends.record)
                 return
             stream = self.request.makefile("rb")
             while self.exchange(stream):

@@ -32,6 +32,9 @@ class Value:
     doc: str = ""
     schema: dict | None = None
     no_effect: str | None = None
+    # It has no effect although something is expected of it.
+    unsupported: bool = False
+    difference: str | None = None
     children: list = field(default_factory=list)
 
 
@@ -54,6 +57,10 @@ def _value(key: yaml.ScalarNode, node: yaml.Node, path: tuple, lines: list[str])
             value.schema = json.loads(line[8:])
         elif line.startswith("@no-effect "):
             value.no_effect = line[11:]
+        elif line.startswith("@not-supported "):
+            value.no_effect, value.unsupported = line[15:], True
+        elif line.startswith("@difference "):
+            value.difference = line[12:]
     is_leaf = value.doc or value.schema
     if isinstance(node, yaml.MappingNode) and node.value and not is_leaf:
         value.children = _children(node, value.path, lines)
@@ -83,10 +90,12 @@ def _schema(value: Value) -> dict:
     if value.children:
         return _object(value.children)
     if value.no_effect:
-        return {"description": f"{value.doc}. No effect: {value.no_effect}"}
+        mark = "Not supported" if value.unsupported else "No effect"
+        return {"description": f"{value.doc}. {mark}: {value.no_effect}"}
+    doc = f"{value.doc}. Difference: {value.difference}" if value.difference else value.doc
     if value.schema is None and isinstance(value.default, dict) and value.default:
-        return {"description": value.doc, "type": "object"}
-    return {"description": value.doc, **(value.schema or _inferred(value.default))}
+        return {"description": doc, "type": "object"}
+    return {"description": doc, **(value.schema or _inferred(value.default))}
 
 
 def _object(values: list[Value]) -> dict:

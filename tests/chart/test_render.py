@@ -117,7 +117,8 @@ MATRIX = {
             port: 9254
             service: {annotations: {a: b}, clusterIP: None}
             serviceMonitor: {enabled: true, namespace: monitoring, namespaceSelector: {any: true}, scrapeTimeout: 5s, honorLabels: true, relabelings: [{action: keep}], sampleLimit: 1000, targetLabels: [a], jobLabel: app, additionalLabels: {release: prometheus}}
-            prometheusRule: {enabled: true, rules: [{alert: Down, expr: up == 0}], additionalLabels: {release: prometheus}}
+            prometheusRule: {enabled: true, builtInRules: true, rules: [{alert: Down, expr: up == 0}], additionalLabels: {release: prometheus}}
+            dashboard: {enabled: true, labels: {grafana_dashboard: "1"}, annotations: {folder: Edge}}
     """,
     "autoscaler": """
         controller:

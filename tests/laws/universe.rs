@@ -26,7 +26,7 @@ const HOSTS: [&str; 8] = [
 ];
 const SERVICES: [&str; 3] = ["web", "api", "gone"];
 /// None of these refuses an Ingress: a refused update keeps the last good version, which full compilation cannot know.
-const ANNOTATIONS: [(&str, &str); 29] = [
+const ANNOTATIONS: [(&str, &str); 32] = [
     ("use-regex", "true"),
     ("rewrite-target", "/x"),
     ("rewrite-target", "/a"),
@@ -52,7 +52,10 @@ const ANNOTATIONS: [(&str, &str); 29] = [
     ("default-backend", "gone"),
     ("custom-http-errors", "404,503"),
     ("backend-protocol", "HTTPS"),
+    ("backend-protocol", "FCGI"),
+    ("fastcgi-params-configmap", "headers"),
     ("service-upstream", "true"),
+    ("ssl-passthrough", "true"),
     ("load-balance", "ewma"),
     ("custom-headers", "s/headers"),
     ("permanent-redirect", "https://new.example"),
@@ -337,6 +340,7 @@ pub(crate) fn options() -> Options {
         default_certificate: Some(Name::new("s", "cert-b")),
         namespaces: Namespaces::Selected("team=web".parse().unwrap()),
         explain_unserved: true,
+        ssl_passthrough: true,
         endpoints: EndpointOptions {
             topology: true,
             ..EndpointOptions::default()

@@ -6,7 +6,7 @@ controller.admissionWebhooks.extraEnvs: "there are no certificate Jobs: the cont
 controller.admissionWebhooks.createSecretJob: "there are no certificate Jobs: the controller does their work"
 controller.admissionWebhooks.patchWebhookJob: "there are no certificate Jobs: the controller does their work"
 controller.admissionWebhooks.patch: "there are no certificate Jobs: the controller does their work"
-controller.maxmindLicenseKey: GeoIP lookup is not supported
+controller.maxmindLicenseKey: "databases of locations are not downloaded: mount them in /etc/ingress-controller/geoip"
 controller.enableMimalloc: the allocator is part of the program
 controller.customTemplate: there is no nginx.conf
 controller.extraModules: there are no modules to load
@@ -27,9 +27,6 @@ podSecurityPolicy: Kubernetes removed them in 1.25
 {{- end }}
 {{- if has "/wait-shutdown" (default list (dig "preStop" "exec" "command" list $controller.lifecycle)) }}
 * controller.lifecycle.preStop with /wait-shutdown is left out: the controller itself waits.
-{{- end }}
-{{- if or .Values.tcp .Values.udp }}
-* tcp and udp: the chart creates ports, flags and ConfigMaps, but this version does not serve TCP and UDP yet.
 {{- end }}
 {{- if and .Values.dropIn.enabled (or $controller.config $controller.addHeaders $controller.proxySetHeaders) }}
 * controller.config, addHeaders and proxySetHeaders have no effect with dropIn.enabled=true. Until then the settings of {{ include "headgate.configMap" . | replace "$(POD_NAMESPACE)" (include "headgate.namespace" .) }} apply.

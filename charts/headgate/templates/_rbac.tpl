@@ -108,6 +108,17 @@ with the settings names more ConfigMaps, so its rule has no name.
       resources: [endpointslices]
       verbs: [list, watch]
 {{- end }}
+{{- range $protocol, $ports := dict "tcp" .Values.tcp "udp" .Values.udp }}
+{{- $namespace := default $own (index $.Values.controller $protocol).configMapNamespace }}
+{{- if and $ports (ne $namespace (include "headgate.configNamespace" $)) }}
+- namespace: {{ $namespace | quote }}
+  rules:
+    - apiGroups: [""]
+      resources: [configmaps]
+      resourceNames: [{{ include "headgate.fullname" $ }}-{{ $protocol }}]
+      verbs: [list, watch]
+{{- end }}
+{{- end }}
 {{- with index .Values.controller.extraArgs "default-ssl-certificate" }}
 - namespace: {{ splitList "/" . | first | replace "$(POD_NAMESPACE)" $own | quote }}
   rules:

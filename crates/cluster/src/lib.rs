@@ -11,6 +11,8 @@ mod fake;
 mod field_manager;
 mod leadership;
 pub mod lease;
+mod metrics;
+pub mod running;
 pub mod status;
 mod watch;
 pub mod webhook;
@@ -18,4 +20,5 @@ pub mod webhook_certificate;
 
 pub use cache::{CacheError, CacheKey, CacheOptions};
 pub use connect::{ConnectError, ConnectOptions, Connected, connect};
+pub use metrics::{CommonLabels, METRICS, Metric};
 pub use watch::{Health, Statuses, Timing, Watch, WatchMetrics, WatchOptions};

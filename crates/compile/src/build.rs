@@ -12,6 +12,7 @@ mod endpoints;
 mod hosts;
 pub(crate) mod interned;
 mod listeners;
+mod passthrough;
 pub(crate) mod service_port;
 mod slots;
 pub(crate) mod sorted;

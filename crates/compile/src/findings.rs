@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 
 use crate::ObjectRef;
 use crate::finding::Finding;
+use crate::objects::Protocol;
 
 /// The part of the state that produced findings; compiling it again replaces them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,8 @@ pub(crate) enum Source {
     Upstream(Arc<str>),
     Alias(Arc<str>),
     DefaultCertificate,
+    /// The ConfigMap of TCP or UDP services.
+    Ports(Protocol),
 }
 
 /// All findings, and what changed in the last step.

@@ -17,9 +17,14 @@ mod references;
 mod registry;
 pub(crate) mod serving;
 pub mod settings;
+pub(crate) mod snippet;
+pub(crate) mod streams;
 pub(crate) mod upstream;
+mod verdicts;
 
 pub use admission::{Review, review};
 pub use class::unserved;
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use references::references;
+pub use registry::{Judgement, Verdict};
+pub use verdicts::setting_verdicts;

@@ -8,23 +8,28 @@
 
 pub mod batch;
 pub mod build;
+mod expiry;
 mod finding;
 mod findings;
 mod ingress;
 mod objects;
 mod options;
 mod snapshot;
+mod workload;
 
 pub use batch::{Batch, Origin};
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use build::{EndpointOptions, HttpListeners};
+pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
-    Compiled, IngressStatus, Review, annotations, compile, references, review, settings, unserved,
+    Compiled, IngressStatus, Judgement, Review, Verdict, annotations, compile, references, review,
+    setting_verdicts, settings, unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,
-    Namespace, Object, ObjectRef, Secret, Service,
+    Namespace, Object, ObjectRef, Protocol, Secret, Service,
 };
 pub use options::{ClassSelection, LabelSelector, Namespaces, Options, SelectorError};
 pub use snapshot::{Changes, Environment, Snapshot};
+pub use workload::Workload;

@@ -30,6 +30,12 @@ pub struct Options {
     pub settings: Option<Name>,
     /// The Secret with the certificate for hosts without one (`--default-ssl-certificate`).
     pub default_certificate: Option<Name>,
+    /// The ConfigMap that maps TCP ports to Service ports (`--tcp-services-configmap`).
+    pub tcp_services: Option<Name>,
+    /// The ConfigMap that maps UDP ports to Service ports (`--udp-services-configmap`).
+    pub udp_services: Option<Name>,
+    /// Ports that the process uses besides those of `listeners`, and what for; the ConfigMaps cannot have them.
+    pub reserved_ports: Vec<(u16, &'static str)>,
     /// The Service for unknown hosts and paths (`--default-backend-service`).
     pub default_backend: Option<Name>,
     /// Ignore Ingresses that have `spec.defaultBackend` (`--disable-catch-all`); default false.
@@ -80,6 +86,9 @@ impl Default for Options {
             validate_annotations: true,
             deep_inspect: true,
             settings: None,
+            tcp_services: None,
+            udp_services: None,
+            reserved_ports: Vec::new(),
             default_certificate: None,
             default_backend: None,
             disable_catch_all: false,

@@ -12,9 +12,9 @@ mod strings;
 mod tests;
 mod unknown;
 
-use headgate_compile::{Object, ObjectRef};
+use headgate_compile::{Object, ObjectRef, Workload};
 
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, parse_with_workloads};
 pub(crate) use split::{Chunk, split};
 
 /// Format of a file.
@@ -35,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) problems: Vec<Problem>,
     /// What is ignored in objects that are read nevertheless.
     pub(crate) notices: Vec<Problem>,
+    /// Workloads of ingress-nginx, if these are wanted.
+    pub(crate) workloads: Vec<Workload>,
 }
 
 /// An object of a document.

@@ -21,9 +21,11 @@ mod document;
 mod error;
 mod files;
 mod index;
+mod once;
 mod source;
 mod store;
 mod watch;
 
 pub use error::SourceError;
+pub use once::{Contents, read};
 pub use source::{Source, SourceOptions};

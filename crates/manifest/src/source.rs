@@ -204,7 +204,11 @@ impl Shared {
     }
 }
 
-fn root(path: PathBuf) -> Result<Root, SourceError> {
+/// A path to read.
+///
+/// # Errors
+/// When it is missing or is neither a file nor a directory.
+pub(crate) fn root(path: PathBuf) -> Result<Root, SourceError> {
     let located = std::fs::metadata(&path).and_then(|metadata| Ok((metadata, entry(&path)?)));
     match located {
         Ok((metadata, entry)) if metadata.is_dir() => Ok(Root {

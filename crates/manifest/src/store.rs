@@ -1,6 +1,6 @@
 //! The state of all files, updated file by file.
 
-mod file;
+pub(crate) mod file;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::RandomState;
@@ -135,7 +135,7 @@ impl Store {
             let changed = self
                 .files
                 .get(&key)
-                .is_none_or(|known| known.found() != &found);
+                .is_none_or(|known| known.found() != Some(&found));
             if changed || hint.paths.contains(&found.real_path) {
                 self.read(key, found);
             }
@@ -181,8 +181,14 @@ impl Store {
         let Some(file) = self.files.remove(key) else {
             return;
         };
-        self.remove_real_path(key, &file.found().real_path);
+        self.forget(key, &file);
         self.index.remove(key, file.objects());
+    }
+
+    fn forget(&mut self, key: &Arc<FileKey>, file: &FileState) {
+        if let Some(found) = file.found() {
+            self.remove_real_path(key, &found.real_path);
+        }
     }
 
     /// Removes the path unless it already leads to another file.
@@ -199,7 +205,7 @@ impl Store {
         }
         let before = self.files.remove(&key);
         if let Some(before) = &before {
-            self.remove_real_path(&key, &before.found().real_path);
+            self.forget(&key, before);
         }
         self.by_real_path
             .insert(found.real_path.clone(), Arc::clone(&key));
@@ -232,7 +238,8 @@ impl Store {
     }
 }
 
-fn path_finding(problem: &files::Problem) -> Finding {
+/// The finding about a path that cannot be read.
+pub(crate) fn path_finding(problem: &files::Problem) -> Finding {
     let consequence = if problem.keep {
         "; its objects stay in service as last read"
     } else {

@@ -24,6 +24,10 @@ pub struct Config {
     pub locations: LocationFiles,
     /// Where access-log lines go.
     pub access_log: AccessLog,
+    /// Where the lines of TCP and UDP sessions go.
+    pub stream_log: AccessLog,
+    /// What the environment says about traces.
+    pub tracing: crate::TracingEnvironment,
     /// Labels that every metric carries.
     pub labels: MetricLabels,
     /// Label request metrics with the host; default true.
@@ -34,6 +38,31 @@ pub struct Config {
     pub status_classes: bool,
     /// Request metrics to leave out, with or without `nginx_ingress_controller_`; other metrics are always there.
     pub excluded_metrics: Vec<String>,
+    /// Buckets of request metrics.
+    pub buckets: Buckets,
+}
+
+/// Upper bounds of the buckets of request metrics, inclusive and ascending; the last bucket, without a bound, is always there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Buckets {
+    /// Times in seconds; default 0.005 to 10.
+    pub time: Vec<f64>,
+    /// `request_size` and `response_size` in bytes; default 10 to 100.
+    pub length: Vec<f64>,
+    /// `bytes_sent` in bytes; default 10 to 10,000,000.
+    pub size: Vec<f64>,
+}
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self {
+            time: vec![
+                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+            ],
+            length: (1..=10).map(|tens| f64::from(tens * 10)).collect(),
+            size: (1..=7).map(|power| 10_f64.powi(power)).collect(),
+        }
+    }
 }
 
 /// Databases of locations, in the MaxMind format.

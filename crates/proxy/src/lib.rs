@@ -14,9 +14,11 @@ mod compress;
 mod config;
 mod connection;
 mod current;
+mod datagram;
 mod details;
 mod downstream;
 mod drain;
+mod explanation;
 mod geo;
 mod keyed_hash;
 mod listen;
@@ -35,10 +37,17 @@ mod stream;
 mod telemetry;
 mod throttle;
 mod tls;
+mod trace;
 mod upstream;
 mod values;
 mod worker;
 
-pub use config::{AccessLog, Config, LocationFiles, MetricLabels};
+pub use config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
+pub use explanation::{
+    ChosenHost, ChosenListener, Explanation, Loser, Outcome, PossibleBackend, Question, Step,
+    StepResult,
+};
+pub use pipeline::explain;
 pub use server::{Addresses, Bound, Running, Server, ServerError};
-pub use telemetry::{CertificateFacts, ErrorLog, Orphan, OrphanKind, Telemetry};
+pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};
+pub use trace::TracingEnvironment;

@@ -40,11 +40,30 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Option<Header>, Invalid> {
         return Ok(None);
     };
     let proxied = if header.starts_with(b"PROXY") {
-        version1(header)?
+        parse_version1(header)?
     } else {
-        version2(header)?
+        parse_version2(header)?
     };
     Ok(Some(Header { length, proxied }))
+}
+
+/// The header of version 1 for a connection from `source` to `destination`.
+pub(crate) fn version1(source: SocketAddr, destination: SocketAddr) -> String {
+    let (source_port, port) = (source.port(), destination.port());
+    match (source.ip().to_canonical(), destination.ip().to_canonical()) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            format!("PROXY TCP4 {source} {destination} {source_port} {port}\r\n")
+        }
+        (source, destination) => {
+            // Both addresses of a header are of one family.
+            let v6 = |ip: IpAddr| match ip {
+                IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+                IpAddr::V6(v6) => v6,
+            };
+            let (source, destination) = (v6(source), v6(destination));
+            format!("PROXY TCP6 {source} {destination} {source_port} {port}\r\n")
+        }
+    }
 }
 
 /// Length of the whole header, once enough has arrived.
@@ -76,7 +95,7 @@ fn length(bytes: &[u8]) -> Result<Option<usize>, Invalid> {
     }
 }
 
-fn version1(header: &[u8]) -> Result<Option<Proxied>, Invalid> {
+fn parse_version1(header: &[u8]) -> Result<Option<Proxied>, Invalid> {
     let header = v1::Header::try_from(header).map_err(|_| Invalid)?;
     Ok(match header.addresses {
         v1::Addresses::Unknown => None,
@@ -91,7 +110,7 @@ fn version1(header: &[u8]) -> Result<Option<Proxied>, Invalid> {
     })
 }
 
-fn version2(header: &[u8]) -> Result<Option<Proxied>, Invalid> {
+fn parse_version2(header: &[u8]) -> Result<Option<Proxied>, Invalid> {
     let header = v2::Header::try_from(header).map_err(|_| Invalid)?;
     Ok(match (header.command, header.addresses) {
         (v2::Command::Local, _) => None,
@@ -148,6 +167,36 @@ mod tests {
         assert_eq!(read(six).1, "[2001:db8::9]:5000 [2001:db8::1]:443");
         assert_eq!(read(b"PROXY UNKNOWN\r\n\x16\x03"), (15, String::new()));
         assert_eq!(read(b"PROXY UNKNOWN ffff:: ffff:: 1 2\r\n").1, "");
+    }
+
+    #[test]
+    fn what_is_sent_can_be_read() {
+        for (source, destination, expected) in [
+            (
+                "203.0.113.9:5000",
+                "192.0.2.1:443",
+                "TCP4 203.0.113.9 192.0.2.1 5000 443",
+            ),
+            (
+                "[2001:db8::9]:5000",
+                "[2001:db8::1]:443",
+                "TCP6 2001:db8::9 2001:db8::1 5000 443",
+            ),
+            (
+                "[::ffff:203.0.113.9]:5000",
+                "192.0.2.1:443",
+                "TCP4 203.0.113.9 192.0.2.1 5000 443",
+            ),
+            (
+                "[2001:db8::9]:5000",
+                "192.0.2.1:443",
+                "TCP6 2001:db8::9 ::ffff:192.0.2.1 5000 443",
+            ),
+        ] {
+            let header = version1(source.parse().unwrap(), destination.parse().unwrap());
+            assert_eq!(header, format!("PROXY {expected}\r\n"));
+            assert_eq!(read(header.as_bytes()).0, header.len());
+        }
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! The record of one request: the source of its access-log line and its metrics.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::details::Details;
+use crate::trace::RequestSpan;
 use crate::upstream::{Attempts, Fault};
 
 /// One request from its head to the end of its response. Steps fill it in.
@@ -36,6 +39,8 @@ pub(crate) struct Record {
     pub(crate) request_length: u64,
     /// Status sent; 499 if the client closed the connection before.
     pub(crate) status: Option<StatusCode>,
+    /// Bytes of the response head, as HTTP/1 writes it; 0 if there was no response.
+    pub(crate) head_bytes_sent: u64,
     /// Bytes of the response body handed to the connection.
     pub(crate) body_bytes_sent: u64,
     /// `None`: a response came before routing.
@@ -49,6 +54,8 @@ pub(crate) struct Record {
     /// Log name of the alternative, such as a canary, if it served.
     pub(crate) alternative: Option<Arc<str>>,
     pub(crate) attempts: Attempts,
+    /// Attempts of requests that were made on its behalf, if it is recorded in a trace.
+    pub(crate) subrequests: RefCell<Vec<Attempts>>,
     /// The default backend served (its requests are logged only if settings say so).
     pub(crate) default_backend: bool,
     /// Leave this request out of the access log (health paths, `enable-access-log: "false"`).
@@ -61,6 +68,8 @@ pub(crate) struct Record {
     pub(crate) complete: bool,
     /// What log formats and templates of responses read besides.
     pub(crate) details: Option<Box<Details>>,
+    /// Its place in a trace, if its route is traced.
+    pub(crate) span: Option<Rc<RequestSpan>>,
     /// Counts the request among those that its client has in flight, until the record is dropped.
     pub(crate) permit: Option<headgate_limit::Permit>,
 }
@@ -80,6 +89,7 @@ impl Record {
             request_id: None,
             request_length: 0,
             status: None,
+            head_bytes_sent: 0,
             body_bytes_sent: 0,
             route: None,
             host: None,
@@ -87,12 +97,14 @@ impl Record {
             upstream: None,
             alternative: None,
             attempts: Attempts::default(),
+            subrequests: RefCell::default(),
             default_backend: false,
             unlogged: false,
             refused_by: None,
             reason: None,
             complete: false,
             details: None,
+            span: None,
             permit: None,
         }
     }

@@ -1,5 +1,6 @@
 //! Responses that the proxy generates: nginx's small pages, redirects, and the statuses of failures.
 
+use bytes::Bytes;
 use headgate_table::Settings;
 use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode, Version};
@@ -11,6 +12,11 @@ use crate::upstream::{CallError, Fault, RequestBodyError};
 
 /// Name in `Server` and at the foot of pages: that of ingress-nginx, because monitoring relies on it.
 const SERVER_NAME: &str = "nginx";
+
+/// Marks a response that is not sent: the connection, or the stream of HTTP/2, is closed instead (nginx's 444).
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("closed without a response")]
+pub(crate) struct Unanswered;
 
 /// A response that the proxy generates.
 #[derive(Debug)]
@@ -34,12 +40,25 @@ pub(crate) enum LocalResponse {
     Certificate(&'static str),
     /// A status with this text.
     Text(StatusCode, &'static str),
+    /// A status with a body that configuration sets.
+    Fixed(Box<FixedText>),
+    /// The connection is closed without a response.
+    Close,
     /// The response to a CORS preflight; its fields are those of every response of the route.
     Preflight,
     /// The health path.
     Healthy,
     /// The page of connection counters.
     Counters(String),
+}
+
+/// A body that configuration sets.
+#[derive(Debug)]
+pub(crate) struct FixedText {
+    pub(crate) status: StatusCode,
+    /// `Content-Type`
+    pub(crate) media_type: HeaderValue,
+    pub(crate) body: Bytes,
 }
 
 impl LocalResponse {
@@ -83,6 +102,8 @@ impl LocalResponse {
             Self::PageAndClose(_)
             | Self::Certificate(_)
             | Self::Text(..)
+            | Self::Fixed(_)
+            | Self::Close
             | Self::Preflight
             | Self::Healthy
             | Self::Counters(_) => None,
@@ -111,6 +132,25 @@ impl LocalResponse {
             Self::Unauthorized { challenge } => {
                 let mut response = page(StatusCode::UNAUTHORIZED, settings);
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response
+            }
+            Self::Fixed(fixed) => {
+                let FixedText {
+                    status,
+                    media_type,
+                    body,
+                } = *fixed;
+                let mut response = bare(status, settings);
+                if !matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+                    response.headers_mut().insert(CONTENT_TYPE, media_type);
+                    *response.body_mut() = Body::full(body);
+                }
+                response
+            }
+            Self::Close => {
+                let status = StatusCode::from_u16(444).unwrap_or(StatusCode::BAD_REQUEST);
+                let mut response = bare(status, settings);
+                response.extensions_mut().insert(Unanswered);
                 response
             }
             Self::Preflight => bare(StatusCode::NO_CONTENT, settings),

@@ -131,6 +131,7 @@ impl Bound {
             loopback: self.config.loopback_upstreams,
             workers: self.config.workers,
         });
+        telemetry.spans().follow(reader.clone());
         let files = &self.config.locations;
         let locations = Locations::new(&files.directory, &files.editions);
         let shared = Arc::new(Shared {
@@ -178,7 +179,7 @@ impl Running {
     }
 
     #[cfg(test)]
-    pub(crate) fn telemetry(&self) -> &Telemetry {
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
         &self.shared.telemetry
     }
 
@@ -201,6 +202,7 @@ impl Running {
             // The thread is about to end; its panics are counted where they happen.
             let _ = thread.join();
         }
+        self.shared.telemetry.spans().stop().await;
     }
 }
 

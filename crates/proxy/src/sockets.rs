@@ -1,4 +1,4 @@
-//! The listening sockets of one worker: one for each listener of the current table.
+//! The sockets of one worker: one for each listener of the current table, for TCP and UDP.
 //!
 //! Each worker has its own socket at every address (`SO_REUSEPORT`), and opens and closes them when a new table is
 //! published. This does not affect other listeners and open connections.
@@ -15,8 +15,10 @@ use tokio::task::JoinHandle;
 
 use crate::accept::Acceptor;
 use crate::connection::{Handler, WorkerContext};
+use crate::datagram::UdpSockets;
 use crate::listen::{self, BindError};
 use crate::open_listener::OpenListener;
+use crate::telemetry::Protocol;
 
 /// Interval of attempts to listen on an address that failed; a new table causes one at once.
 const RETRY: Duration = Duration::from_secs(1);
@@ -27,10 +29,11 @@ pub(crate) struct Sockets<H> {
     /// Bound before there was a table; empty from the first one on.
     bound: Vec<(SocketAddr, TcpListener)>,
     open: Vec<OpenSocket>,
+    udp: UdpSockets<H>,
     /// Tasks that accept the rest of a backlog.
     closing: Vec<JoinHandle<()>>,
     /// Addresses on which the last attempt to listen failed.
-    failing: Vec<SocketAddr>,
+    failing: Vec<(Protocol, SocketAddr)>,
 }
 
 struct OpenSocket {
@@ -45,6 +48,7 @@ impl<H: Handler> Sockets<H> {
         bound: Vec<(SocketAddr, TcpListener)>,
     ) -> Self {
         Self {
+            udp: UdpSockets::new(context.clone()),
             context,
             bound,
             open: Vec::new(),
@@ -71,6 +75,7 @@ impl<H: Handler> Sockets<H> {
 
     /// Closes all sockets after accepting the connections that wait in their backlogs.
     pub(crate) async fn close(self) {
+        self.udp.close();
         let stopped = self.open.into_iter().map(|open| open.acceptor.stop());
         join_all(stopped.chain(self.closing)).await;
     }
@@ -83,8 +88,11 @@ impl<H: Handler> Sockets<H> {
                 continue;
             }
             if let Err(error) = self.open(listener, table) {
-                self.note_failure(error, &failed_before);
+                self.note_failure(Protocol::Tcp, error, &failed_before);
             }
+        }
+        for error in self.udp.reconcile(table) {
+            self.note_failure(Protocol::Udp, error, &failed_before);
         }
         self.bound.clear();
     }
@@ -131,13 +139,18 @@ impl<H: Handler> Sockets<H> {
     }
 
     /// Logs and counts an address when it begins to fail, not at every attempt.
-    fn note_failure(&mut self, error: BindError, failed_before: &[SocketAddr]) {
+    fn note_failure(
+        &mut self,
+        protocol: Protocol,
+        error: BindError,
+        failed_before: &[(Protocol, SocketAddr)],
+    ) {
         let BindError { address, source } = error;
-        if !failed_before.contains(&address) {
-            tracing::error!(%address, error = %source, "cannot listen");
+        if !failed_before.contains(&(protocol, address)) {
+            tracing::error!(%address, protocol = protocol.as_str(), error = %source, "cannot listen");
             self.context.worker.telemetry.refused("listen");
         }
-        self.failing.push(address);
+        self.failing.push((protocol, address));
     }
 }
 

@@ -17,6 +17,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 pub(crate) use self::connection::{ConnectionFacts, Proxied};
 pub(crate) use self::user::of as basic_user;
+use crate::trace::RequestSpan;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -60,6 +61,10 @@ pub(crate) trait Source {
     fn route(&self) -> Option<(&Origin, &str)>;
     /// Log name of the upstream.
     fn upstream_name(&self) -> &str;
+    /// Its place in a trace, if its route is traced. Default: none.
+    fn span(&self) -> Option<&RequestSpan> {
+        None
+    }
     /// Appends a variable of the response. Templates of requests are refused with these when they are parsed.
     fn of_response(&self, variable: &Variable, out: &mut Vec<u8>);
 }
@@ -115,7 +120,7 @@ pub(crate) fn write(variable: &Variable, request: &impl Source, out: &mut Vec<u8
         }
         Variable::RequestUri => text(out, &request.raw_target()),
         Variable::EscapedRequestUri => escaped(&request.raw_target(), out),
-        Variable::Uri => out.extend_from_slice(request.path()),
+        Variable::Uri | Variable::FastCgiScriptName => out.extend_from_slice(request.path()),
         Variable::Args => text(out, request.query().unwrap_or_default()),
         Variable::IsArgs => {
             let any = request.query().is_some_and(|query| !query.is_empty());
@@ -139,6 +144,11 @@ pub(crate) fn write(variable: &Variable, request: &impl Source, out: &mut Vec<u8
         Variable::Geo(location) => {
             let connection = request.connection();
             connection::location(*location, connection.as_deref(), request.client(), out);
+        }
+        Variable::Trace(variable) => {
+            if let Some(span) = request.span() {
+                span.write(*variable, out);
+            }
         }
         Variable::PeerAddr
         | Variable::PeerPort

@@ -14,6 +14,7 @@ use crate::current::CurrentTable;
 use crate::geo::Locations;
 use crate::mirror::Mirrors;
 use crate::passwords::Passwords;
+use crate::stream::RelayTools;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
 
@@ -23,6 +24,7 @@ pub(crate) struct Worker {
     pub(crate) upstreams: Rc<Upstreams>,
     pub(crate) telemetry: Rc<WorkerTelemetry>,
     pub(crate) mirrors: Rc<Mirrors>,
+    pub(crate) relay: RelayTools,
     table: CurrentTable,
 }
 
@@ -52,6 +54,7 @@ impl Worker {
         let telemetry = Rc::new(telemetry);
         Self {
             mirrors: Rc::new(Mirrors::new(upstreams.clone(), telemetry.clone())),
+            relay: RelayTools::default(),
             upstreams,
             telemetry,
             shared,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Certificate, HostClients, PathIndex, Pattern};
+use crate::{Certificate, HostClients, HostScript, PathIndex, Pattern};
 
 /// Name of the host that serves every unknown host name.
 pub const CATCH_ALL: &str = "_";
@@ -20,6 +20,8 @@ pub struct Host {
     pub clients: HostClients,
     /// Its cipher suites.
     pub ciphers: HostCiphers,
+    /// Runs before the route of a request is known.
+    pub script: Option<Arc<HostScript>>,
     /// Serves routes or redirects.
     pub behaviour: HostBehaviour,
 }

@@ -29,10 +29,13 @@ mod settings;
 mod shared_map;
 mod slot;
 mod split;
+mod stream;
 mod table;
 mod template;
+mod tracing;
 mod transport;
 mod upstream;
+mod variable_map;
 
 #[cfg(test)]
 mod testing;
@@ -49,13 +52,16 @@ pub use hosts::VirtualHosts;
 pub use listener::{
     Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
 };
-pub use path_index::{Candidate, PathIndex, PathMatch};
+pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};
 pub use policy::{
-    AccessRules, AuthCache, Authentication, BasicUsers, CacheRule, ConnectionHeader, Cors,
-    Credentials, DigestUsers, ErrorPages, ExternalAuth, Forwarding, HashFormat, HttpVersion,
-    HttpsRedirect, Limits, Mirror, MirrorPath, OriginPattern, Origins, PasswordHash, Policy,
-    Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, SignIn, Users,
+    AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
+    BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, Credentials, DigestUsers, ErrorPages,
+    Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding,
+    HashFormat, HostLocation, HostScript, HttpVersion, HttpsRedirect, InputEdit, Level, Limits,
+    LocationMatch, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash,
+    PathRewrite, Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script,
+    SignIn, Step, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
@@ -70,12 +76,16 @@ pub use split::{
     Alternative, Alternatives, Arm, Backend, FieldEdits, HeaderEdits, HeaderTest, Pick, Rule,
     RuleInput, RuleTest, Split, Unavailable,
 };
+pub use stream::{StreamRoute, StreamSettings, UdpListener};
 pub use table::RoutingTable;
 pub use template::{
-    ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, Template, TemplateError,
-    TlsVariable, UpstreamVariable, Variable,
+    ClientVariable, FieldTemplate, GeoVariable, Phase, Piece, Reads, StreamFormat, StreamPiece,
+    StreamVariable, Template, TemplateError, TlsVariable, TraceVariable, UpstreamVariable,
+    Variable, variables_markdown,
 };
+pub use tracing::{Collector, RootSampler, Sampler, Tracing, TracingSettings};
 pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };
+pub use variable_map::{VariableMap, VariableMapBuilder};

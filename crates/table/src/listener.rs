@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{Certificate, SharedMap, Split, VirtualHosts};
+use crate::{Certificate, SharedMap, Split, StreamRoute, VirtualHosts};
 
 /// A listening socket.
 #[derive(Clone)]
@@ -40,7 +40,7 @@ pub enum Plain {
     /// HTTP requests, for the hosts of a universe.
     Http(Arc<VirtualHosts>),
     /// Bytes, forwarded to a backend.
-    Stream(Arc<Split>),
+    Stream(StreamRoute),
 }
 
 /// TLS routes by server name (RFC 6066 section 3).
@@ -122,10 +122,10 @@ impl Socket {
         }
     }
 
-    /// The backends, if connections are streams without TLS.
-    pub fn stream(&self) -> Option<&Arc<Split>> {
+    /// The route, if connections are streams without TLS.
+    pub fn stream(&self) -> Option<&StreamRoute> {
         match self {
-            Self::Plain(Plain::Stream(split)) => Some(split),
+            Self::Plain(Plain::Stream(route)) => Some(route),
             Self::Plain(Plain::Http(_)) | Self::Tls(_) => None,
         }
     }
@@ -138,6 +138,18 @@ impl TlsSocket {
             exact: SharedMap::new(),
             suffixes: SharedMap::new(),
             passes_through: other.terminate().is_none(),
+            other,
+        }
+    }
+
+    /// A socket that handles the names of `exact` (lower-case) by their routes, and all others by `other`.
+    pub fn with_exact(exact: SharedMap<TlsRoute>, other: TlsRoute) -> Self {
+        let passes_through = |route: &TlsRoute| route.terminate().is_none();
+        Self {
+            suffixes: SharedMap::new(),
+            passes_through: passes_through(&other)
+                || exact.iter().any(|(_, route)| passes_through(route)),
+            exact,
             other,
         }
     }
@@ -171,6 +183,16 @@ impl TlsSocket {
         let exact = self.exact.iter().map(|(_, route)| route);
         let suffixes = self.suffixes.iter().map(|(_, route)| route);
         exact.chain(suffixes).chain([&self.other])
+    }
+
+    /// The names whose connections are passed through, and their backends, in no order; `None` is all other names.
+    pub fn passed_through(&self) -> impl Iterator<Item = (Option<String>, &Arc<Split>)> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|(name, route)| (Some(name.to_string()), route));
+        let suffixes = self.suffixes.iter();
+        let suffixes = suffixes.map(|(parent, route)| (Some(format!("*.{parent}")), route));
+        let all = exact.chain(suffixes).chain([(None, &self.other)]);
+        all.filter_map(|(name, route)| Some((name, route.passthrough()?)))
     }
 
     fn suffix(&self, name: &str) -> Option<&TlsRoute> {

@@ -4,6 +4,10 @@
 //! router (braces, wildcards) means the same. A lookup searches two sorted arrays along the segments of the request path,
 //! without allocation.
 
+mod tried;
+
+pub use self::tried::Tried;
+
 use std::collections::HashSet;
 use std::sync::Arc;
 

@@ -147,6 +147,11 @@ impl Pattern {
         self.names.iter().any(|(known, _)| known == name)
     }
 
+    /// The names of its capture groups.
+    pub fn group_names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(|(name, _)| name.as_str())
+    }
+
     /// The source text of the expression.
     pub fn source(&self) -> &str {
         &self.source

@@ -5,8 +5,10 @@ mod authentication;
 mod credentials;
 mod error_pages;
 mod external_auth;
+mod fastcgi;
 mod mirror;
 mod rate;
+mod script;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -15,20 +17,28 @@ use std::time::Duration;
 use headgate_limit::Quota;
 use http::{HeaderName, HeaderValue, StatusCode};
 
-pub use self::access::{AccessRules, Satisfy};
+pub use self::access::{AccessRules, AddressRule, Satisfy};
 pub use self::authentication::Authentication;
 pub use self::credentials::{
     BasicUsers, Credentials, DigestUsers, HashFormat, PasswordHash, Users,
 };
 pub use self::error_pages::ErrorPages;
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
+pub use self::fastcgi::FastCgi;
 pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
-use crate::{FieldTemplate, IpSet, Slot};
+pub use self::script::{
+    AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice,
+    FixedResponse, HostLocation, HostScript, InputEdit, Level, LocationMatch, OutputEdit,
+    PathRewrite, Script, Step, ValueTest,
+};
+use crate::{FieldTemplate, IpSet, Slot, Tracing};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
+    /// Steps before all of the following, and edits that they select.
+    pub script: Option<Arc<Script>>,
     /// Redirect instead of forwarding.
     pub redirect: Option<Redirect>,
     /// Cross-origin resource sharing.
@@ -43,6 +53,8 @@ pub struct Policy {
     pub satisfy: Satisfy,
     /// A service that gets copies of requests.
     pub mirror: Option<Arc<Mirror>>,
+    /// Tracing of requests.
+    pub tracing: Option<Arc<Tracing>>,
     /// Header fields of every response; they replace those of the same name.
     pub response_headers: Arc<[(HeaderName, FieldTemplate)]>,
     /// Keep the final slash in the redirect to https.
@@ -51,6 +63,8 @@ pub struct Policy {
     pub port_in_redirects: bool,
     /// Redirects of the proxy have only a path in `Location`.
     pub relative_redirects: bool,
+    /// Add `Strict-Transport-Security` to https responses, if settings say so; default true.
+    pub hsts: bool,
     /// Write a line to the access log.
     pub access_log: bool,
     /// How requests are forwarded.
@@ -193,6 +207,8 @@ pub struct Forwarding {
     pub response_rate: Option<ResponseRate>,
     /// HTTP version of requests to HTTP/1 endpoints.
     pub http_version: HttpVersion,
+    /// Parameters of FastCGI endpoints besides those of every request; `None` for other protocols.
+    pub fastcgi: Option<Arc<FastCgi>>,
     /// `Host` sent to the endpoint instead of the client's, with variables.
     pub host: Option<FieldTemplate>,
     /// `Connection` sent to the endpoint instead of what the proxy would send.
@@ -209,6 +225,7 @@ impl Default for Policy {
     /// Forwards without restrictions.
     fn default() -> Self {
         Self {
+            script: None,
             redirect: None,
             cors: None,
             limits: None,
@@ -216,10 +233,12 @@ impl Default for Policy {
             authentication: None,
             satisfy: Satisfy::All,
             mirror: None,
+            tracing: None,
             response_headers: Arc::default(),
             preserve_trailing_slash: false,
             port_in_redirects: false,
             relative_redirects: false,
+            hsts: true,
             access_log: true,
             forwarding: Arc::default(),
         }
@@ -242,6 +261,7 @@ impl Default for Forwarding {
             response_file_limit: 1 << 30,
             response_rate: None,
             http_version: HttpVersion::Http11,
+            fastcgi: None,
             host: None,
             connection_header: None,
             cookie_domain: None,

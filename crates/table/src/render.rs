@@ -1,7 +1,10 @@
 //! The table as text for people, one line per route, or as JSON.
 
 mod facts;
+mod passthrough;
+mod script;
 mod settings;
+mod streams;
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -9,7 +12,9 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::facts::{route_facts, upstream_facts};
+use self::script::host_script_fact;
 use self::settings::settings_facts;
+use self::streams::{stream_lines, stream_target, udp_json};
 
 use crate::{
     Alternative, Alternatives, Arm, Backend, Conditions, Endpoints, HeaderTest, Host,
@@ -25,6 +30,9 @@ pub fn text(table: &RoutingTable) -> String {
     if !settings.is_empty() {
         let _ = writeln!(out, "settings {}", settings.join("; "));
     }
+    for (name, to) in passthrough::names(table) {
+        let _ = writeln!(out, "tls {name} -> {to}");
+    }
     let universes = table.universes();
     for hosts in &universes {
         if universes.len() > 1 {
@@ -34,6 +42,7 @@ pub fn text(table: &RoutingTable) -> String {
             host_lines(table, host, &mut out);
         }
     }
+    stream_lines(table, &mut out);
     out
 }
 
@@ -62,22 +71,32 @@ pub fn json(table: &RoutingTable) -> Value {
         .flat_map(|hosts| sorted(hosts))
         .map(|host| host_json(table, host))
         .collect();
-    let listeners: Vec<Value> = table.listeners().iter().map(listener_json).collect();
+    let listeners = table.listeners().iter();
+    let listeners = listeners.map(|listener| listener_json(table, listener));
+    let udp = table.udp_listeners().iter();
+    let listeners: Vec<Value> = listeners
+        .chain(udp.map(|listener| udp_json(table, listener)))
+        .collect();
     json!({
         "generation": table.generation,
         "settings": settings_facts(&table.settings),
         "listeners": listeners,
+        "passthrough": passthrough::names(table),
         "hosts": hosts,
     })
 }
 
-fn listener_json(listener: &Listener) -> Value {
+fn listener_json(table: &RoutingTable, listener: &Listener) -> Value {
     let leads_to = match &listener.socket {
         Socket::Plain(Plain::Http(_)) => "http",
         Socket::Plain(Plain::Stream(_)) => "stream",
         Socket::Tls(_) => "tls",
     };
-    json!({ "address": listener.address.to_string(), "port": listener.ports.own, "leadsTo": leads_to })
+    let mut value = json!({ "address": listener.address.to_string(), "port": listener.ports.own, "leadsTo": leads_to });
+    if let Some(target) = stream_target(table, &listener.socket) {
+        value["target"] = json!(target);
+    }
+    value
 }
 
 fn addresses(table: &RoutingTable, hosts: &Arc<VirtualHosts>) -> String {
@@ -143,6 +162,9 @@ fn host_facts(host: &Host) -> String {
         if paths.is_regex() {
             facts.push_str(" regex");
         }
+    }
+    if let Some(script) = &host.script {
+        let _ = write!(facts, " {}", host_script_fact(script));
     }
     facts
 }

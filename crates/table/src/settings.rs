@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, Template};
+use crate::{
+    BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, StreamSettings,
+    Template, TracingSettings, VariableMap,
+};
 
 /// Settings of the whole data plane.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +30,8 @@ pub struct Settings {
     pub pool: PoolSettings,
     /// Access log.
     pub access_log: AccessLogSettings,
+    /// TCP and UDP sessions.
+    pub streams: StreamSettings,
     /// Status of redirects to https and between `www.` and bare hosts; default 308.
     pub redirect_status: StatusCode,
     /// Status of a request over its rate limit; default 503.
@@ -61,12 +66,16 @@ pub struct Settings {
     pub error_pages: Option<Arc<ErrorPages>>,
     /// Compression of responses; default none.
     pub compression: Option<Arc<Compression>>,
+    /// Sampling and export of traces, of routes that are traced.
+    pub tracing: Arc<TracingSettings>,
     /// Query DNS for IPv4 addresses only; default false.
     pub ipv4_only_names: bool,
     /// Peers that get the page of connection counters; default 127.0.0.1 and ::1.
     pub counter_clients: IpSet,
     /// `Content-Type` of responses of the proxy without content; default `text/html`.
     pub default_type: HeaderValue,
+    /// Variables that configuration defines; default none.
+    pub maps: Arc<[VariableMap]>,
     /// Time for requests in flight to end at shutdown; default 240 s.
     pub drain: Duration,
     /// Path on which the catch-all host responds with 200 without a backend (`--health-check-path`).
@@ -244,6 +253,7 @@ impl Default for Settings {
                 format: None,
                 errors: true,
             },
+            streams: StreamSettings::default(),
             redirect_status: StatusCode::PERMANENT_REDIRECT,
             limit_status: StatusCode::SERVICE_UNAVAILABLE,
             limit_connections_status: StatusCode::SERVICE_UNAVAILABLE,
@@ -261,12 +271,14 @@ impl Default for Settings {
             backend_server_header: false,
             error_pages: None,
             compression: None,
+            tracing: Arc::default(),
             ipv4_only_names: false,
             counter_clients: ["127.0.0.1/32".parse(), "::1/128".parse()]
                 .into_iter()
                 .flatten()
                 .collect(),
             default_type: HeaderValue::from_static("text/html"),
+            maps: Arc::default(),
             drain: Duration::from_secs(240),
             health_path: "/healthz".into(),
         }

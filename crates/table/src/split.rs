@@ -248,8 +248,14 @@ impl Alternatives {
     /// The backend for a request: by the first rule that applies, else by weight. `sample` is a random number from 1 to
     /// [`Alternatives::total`].
     pub fn pick(&self, request: &impl RuleInput, sample: u32) -> Pick {
-        let by_rule = self.rules.iter().find_map(|rule| rule.decide(request));
+        let by_rule = self.by_rule(request).map(|(pick, _)| pick);
         by_rule.unwrap_or_else(|| self.by_weight(sample))
+    }
+
+    /// The backend that the first rule which applies picks, and that rule; `None`: weights decide.
+    pub fn by_rule(&self, request: &impl RuleInput) -> Option<(Pick, &Rule)> {
+        let mut rules = self.rules.iter();
+        rules.find_map(|rule| Some((rule.decide(request)?, rule)))
     }
 
     fn by_weight(&self, sample: u32) -> Pick {

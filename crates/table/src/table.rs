@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::{
     CallTarget, Certificate, Certificates, HostTls, Listener, Settings, SharedMap, TlsRoute,
-    TlsSocket, Upstream, UpstreamKey, VirtualHosts,
+    TlsSocket, UdpListener, Upstream, UpstreamKey, VirtualHosts,
 };
 
 /// Everything that the data plane serves from. Immutable once published.
@@ -17,6 +17,8 @@ pub struct RoutingTable {
     pub settings: Arc<Settings>,
     /// Each address once, in order.
     listeners: Arc<[Listener]>,
+    /// Each address once, in order.
+    udp: Arc<[UdpListener]>,
     /// By key.
     upstreams: SharedMap<Arc<Upstream>>,
 }
@@ -28,6 +30,7 @@ impl RoutingTable {
             generation: 0,
             settings,
             listeners: Arc::default(),
+            udp: Arc::default(),
             upstreams: SharedMap::new(),
         }
     }
@@ -48,6 +51,24 @@ impl RoutingTable {
         listeners.sort_by_key(|listener| listener.address);
         listeners.dedup_by_key(|listener| listener.address);
         self.listeners = listeners.into();
+    }
+
+    /// The sockets for UDP, in the order of their addresses.
+    pub fn udp_listeners(&self) -> &[UdpListener] {
+        &self.udp
+    }
+
+    /// The socket for UDP at `address`.
+    pub fn udp_listener(&self, address: SocketAddr) -> Option<&UdpListener> {
+        let mut listeners = self.udp.iter();
+        listeners.find(|listener| listener.address == address)
+    }
+
+    /// Replaces all sockets for UDP. Of several at one address, the first is kept.
+    pub fn set_udp_listeners(&mut self, mut listeners: Vec<UdpListener>) {
+        listeners.sort_by_key(|listener| listener.address);
+        listeners.dedup_by_key(|listener| listener.address);
+        self.udp = listeners.into();
     }
 
     /// The universes of the listeners, each once, in the order of the listeners.

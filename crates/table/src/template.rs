@@ -3,17 +3,23 @@
 //! There is one vocabulary, [`Variable`], for every place that takes variables; each variable has the [`Phase`] from which it
 //! is known, and text that needs more than its place knows is refused when it is parsed.
 
+mod docs;
 mod field;
 mod geo;
 mod names;
+mod stream;
+mod trace;
 mod variable;
 
 use std::fmt;
 
 use http::HeaderName;
 
+pub use self::docs::variables_markdown;
 pub use self::field::FieldTemplate;
 pub use self::geo::GeoVariable;
+pub use self::stream::{StreamFormat, StreamPiece, StreamVariable};
+pub use self::trace::TraceVariable;
 pub use self::variable::{ClientVariable, Phase, TlsVariable, UpstreamVariable, Variable};
 
 /// Text with variables, e.g. `$request_uri` or `user-$http_x_user`. The data plane evaluates it for a request.
@@ -31,7 +37,8 @@ pub enum Piece {
     Text(String),
     /// `$1`..`$9`: a capture group of the matched path; empty if the group does not exist.
     Capture(usize),
-    /// A named capture group of the matched path; only in templates of [`Template::with_groups`].
+    /// A named capture group of the matched path, or a variable that configuration sets; only in templates of
+    /// [`Template::with_groups`] and [`Template::with_locals`].
     Group(String),
     /// A variable.
     Variable(Variable),
@@ -106,8 +113,16 @@ impl Template {
     /// # Errors
     /// As [`Template::parse`], without unknown names.
     pub fn with_groups(source: &str) -> Result<Self, TemplateError> {
+        Self::with_locals(source, Phase::Request)
+    }
+
+    /// As [`Template::with_groups`], for use in `phase`: other names are also those of variables that configuration sets.
+    ///
+    /// # Errors
+    /// As [`Template::with_groups`].
+    pub fn with_locals(source: &str, phase: Phase) -> Result<Self, TemplateError> {
         let pieces = pieces(source, |name| {
-            let known = known(name, Phase::Request)?;
+            let known = known(name, phase)?;
             Ok(known.unwrap_or_else(|| Piece::Group(name.to_owned())))
         })?;
         Ok(Self::new(pieces, source))

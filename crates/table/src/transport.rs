@@ -20,6 +20,8 @@ pub enum BackendProtocol {
     Grpc,
     /// gRPC over TLS.
     Grpcs,
+    /// FastCGI in plain text.
+    FastCgi,
 }
 
 impl BackendProtocol {
@@ -31,7 +33,7 @@ impl BackendProtocol {
     /// Whether connections to endpoints use TLS, given whether the client's request came over https.
     pub fn tls(self, client_https: bool) -> bool {
         match self {
-            Self::Http | Self::Grpc => false,
+            Self::Http | Self::Grpc | Self::FastCgi => false,
             Self::Https | Self::Grpcs => true,
             Self::AutoHttp => client_https,
         }

@@ -9,6 +9,7 @@
 pub mod balancer;
 pub mod certificate;
 pub mod client;
+pub mod collector;
 pub mod gate;
 pub mod load;
 pub mod manifest;
@@ -26,6 +27,7 @@ pub use client::http2::Http2;
 pub use client::request::Request;
 pub use client::response::Response;
 pub use client::tls::Tls;
+pub use collector::Collector;
 pub use gate::Gate;
 pub use load::{Load, Report};
 pub use network_namespace::NetworkNamespace;

@@ -59,17 +59,25 @@ pub struct Exit {
 }
 
 impl Program {
-    /// Starts `binary serve DIRECTORY …` with these files (name and text), and waits until it is ready.
+    /// Starts `binary serve DIRECTORY …` with these files (name and text) and variables of the environment, and waits until it
+    /// is ready.
     ///
     /// # Panics
     /// When it does not in time.
-    pub fn start(binary: &Path, manifests: &[(&str, String)], arguments: &[&str]) -> Self {
+    pub fn start(
+        binary: &Path,
+        manifests: &[(&str, String)],
+        arguments: &[&str],
+        environment: &[(String, String)],
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory can be created");
         for (name, text) in manifests {
             std::fs::write(directory.path().join(name), text).expect("a manifest can be written");
         }
         let mut command = Command::new(binary);
         command.arg("serve").arg(directory.path());
+        let variables = environment.iter().map(|(name, value)| (name, value));
+        command.envs(variables);
         let program = Self::launch(command, arguments, directory);
         program.until_ready();
         program

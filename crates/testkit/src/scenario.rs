@@ -19,6 +19,7 @@ pub const FILE: &str = "objects.yaml";
 pub struct Scenario {
     documents: Vec<Value>,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
 }
 
 impl Scenario {
@@ -27,6 +28,7 @@ impl Scenario {
         Self {
             documents: vec![manifest::ingress_class()],
             arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 
@@ -75,6 +77,12 @@ impl Scenario {
         self
     }
 
+    /// Sets a variable of the program's environment.
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
     /// The objects as one manifest.
     pub fn text(&self) -> String {
         manifest::file(&self.documents)
@@ -89,7 +97,8 @@ impl Scenario {
         let settings = format!("--configmap={namespace}/{name}");
         let mut arguments = vec![settings.as_str()];
         arguments.extend(self.arguments.iter().map(String::as_str));
-        Program::start(binary.as_ref(), &[(FILE, self.text())], &arguments)
+        let files = [(FILE, self.text())];
+        Program::start(binary.as_ref(), &files, &arguments, &self.environment)
     }
 
     /// Replaces the objects that a program serves, and waits until it serves these.

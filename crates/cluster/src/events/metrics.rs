@@ -1,8 +1,8 @@
 //! Metrics of Events.
 
-use std::collections::HashMap;
+use prometheus::{IntCounter, IntCounterVec, Registry};
 
-use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
+use crate::metrics::{CommonLabels, EVENTS, EVENTS_DROPPED};
 
 /// How many Events were written and how many were not.
 #[derive(Clone)]
@@ -13,16 +13,10 @@ pub struct EventMetrics {
 
 impl EventMetrics {
     /// With the labels that all metrics carry.
-    pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
-        let opts = |name: &str, help: &str| Opts::new(name, help).const_labels(labels.clone());
-        let written = opts("headgate_events_total", "Events written to the API server");
-        let dropped = opts(
-            "headgate_events_dropped_total",
-            "Events not written: too many (queue), too often (limit), or refused by the API server",
-        );
+    pub fn new(labels: &CommonLabels) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            written: IntCounter::with_opts(written)?,
-            dropped: IntCounterVec::new(dropped, &["reason"])?,
+            written: EVENTS.int_counter(labels)?,
+            dropped: EVENTS_DROPPED.int_counters(labels)?,
         })
     }
 

@@ -1,32 +1,30 @@
 //! Metrics of leader election.
 
-use std::collections::HashMap;
+use prometheus::{IntGauge, IntGaugeVec, Registry};
 
-use prometheus::{IntGauge, Opts, Registry};
+use crate::metrics::{CommonLabels, LEADER};
 
 /// Whether this replica leads, under ingress-nginx's metric name.
 #[derive(Clone)]
 pub struct LeaseMetrics {
+    elections: IntGaugeVec,
     leads: IntGauge,
 }
 
 impl LeaseMetrics {
     /// For the election `name` (`--election-id`), with the labels that all metrics carry. It stays 0 where there is no
     /// election.
-    pub fn new(name: &str, labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
-        let opts = Opts::new(
-            "nginx_ingress_controller_leader_election_status",
-            "Whether this replica leads (1) or not (0)",
-        );
-        let opts = opts.const_labels(labels.clone()).const_label("name", name);
+    pub fn new(name: &str, labels: &CommonLabels) -> Result<Self, prometheus::Error> {
+        let elections = LEADER.int_gauges(labels)?;
         Ok(Self {
-            leads: IntGauge::with_opts(opts)?,
+            leads: elections.with_label_values(&[name]),
+            elections,
         })
     }
 
     /// Registers them.
     pub fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
-        registry.register(Box::new(self.leads.clone()))
+        registry.register(Box::new(self.elections.clone()))
     }
 
     /// 1 when this replica leads.

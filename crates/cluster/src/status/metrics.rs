@@ -1,8 +1,8 @@
 //! Metrics of the status writer.
 
-use std::collections::HashMap;
+use prometheus::{IntCounterVec, IntGauge, Registry};
 
-use prometheus::{IntCounterVec, IntGauge, Opts, Registry};
+use crate::metrics::{CommonLabels, STATUS_FORBIDDEN, STATUS_PENDING, STATUS_WRITES};
 
 /// Statuses written and pending, and whether writing is forbidden.
 #[derive(Clone)]
@@ -14,24 +14,11 @@ pub struct StatusMetrics {
 
 impl StatusMetrics {
     /// With the labels that all metrics carry.
-    pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
-        let opts = |name: &str, help: &str| Opts::new(name, help).const_labels(labels.clone());
-        let writes = opts(
-            "headgate_status_writes_total",
-            "Statuses of Ingresses written, by result",
-        );
-        let pending = opts(
-            "headgate_status_writes_pending",
-            "Status writes that are pending",
-        );
-        let forbidden = opts(
-            "headgate_status_forbidden",
-            "Whether the API server forbids to write statuses (1) or not (0)",
-        );
+    pub fn new(labels: &CommonLabels) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            writes: IntCounterVec::new(writes, &["result"])?,
-            pending: IntGauge::with_opts(pending)?,
-            forbidden: IntGauge::with_opts(forbidden)?,
+            writes: STATUS_WRITES.int_counters(labels)?,
+            pending: STATUS_PENDING.int_gauge(labels)?,
+            forbidden: STATUS_FORBIDDEN.int_gauge(labels)?,
         })
     }
 

@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_kind_is_denied_while_one_of_its_selections_is() {
-        let metrics = WatchMetrics::new().unwrap();
+        let metrics = WatchMetrics::new(&crate::CommonLabels::new()).unwrap();
         let registry = Registry::new();
         metrics.register(&registry).unwrap();
         let denied = || {

@@ -1,7 +1,9 @@
 //! Metrics of watching.
 
 use headgate_compile::Kind;
-use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use prometheus::{IntCounterVec, IntGauge, IntGaugeVec, Registry};
+
+use crate::metrics::{self, CommonLabels};
 
 /// Handles of the metrics; cheap to clone.
 #[derive(Clone)]
@@ -23,52 +25,19 @@ pub struct WatchMetrics {
 }
 
 impl WatchMetrics {
-    /// New metrics, all zero.
+    /// New metrics, all zero, with the labels that all metrics carry.
     ///
     /// # Errors
     /// Never: the names are valid.
-    pub fn new() -> prometheus::Result<Self> {
-        let gauge = |name: &str, help: &str| IntGauge::new(name, help);
-        let gauges = |name: &str, help: &str, labels: &[&str]| {
-            IntGaugeVec::new(Opts::new(name, help), labels)
-        };
-        let counters = |name: &str, help: &str, labels: &[&str]| {
-            IntCounterVec::new(Opts::new(name, help), labels)
-        };
+    pub fn new(labels: &CommonLabels) -> prometheus::Result<Self> {
         Ok(Self {
-            connected: gauge(
-                "headgate_api_connected",
-                "1 while the API server responds, 0 while it does not",
-            )?,
-            stale: gauge(
-                "headgate_snapshot_stale",
-                "1 while the served objects are from the cache and not yet from the API server",
-            )?,
-            restarts: counters(
-                "headgate_watch_restarts_total",
-                "Lists and watches restarted, by kind and reason",
-                &["kind", "reason"],
-            )?,
-            events: counters(
-                "headgate_watch_events_total",
-                "Watch events, by kind and type",
-                &["kind", "type"],
-            )?,
-            denied: gauges(
-                "headgate_watch_denied",
-                "1 for kinds that the controller is forbidden to list or watch",
-                &["kind"],
-            )?,
-            objects: gauges(
-                "headgate_objects",
-                "Objects kept in memory, by kind",
-                &["kind"],
-            )?,
-            cache_writes: counters(
-                "headgate_cache_writes_total",
-                "Writes of the object cache, by result",
-                &["result"],
-            )?,
+            connected: metrics::API_CONNECTED.int_gauge(labels)?,
+            stale: metrics::SNAPSHOT_STALE.int_gauge(labels)?,
+            restarts: metrics::WATCH_RESTARTS.int_counters(labels)?,
+            events: metrics::WATCH_EVENTS.int_counters(labels)?,
+            denied: metrics::WATCH_DENIED.int_gauges(labels)?,
+            objects: metrics::OBJECTS.int_gauges(labels)?,
+            cache_writes: metrics::CACHE_WRITES.int_counters(labels)?,
         })
     }
 

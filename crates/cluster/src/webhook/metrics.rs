@@ -1,12 +1,14 @@
 //! Metrics of the webhook, under ingress-nginx's names (behaviour.md 7).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use headgate_compile::Review;
 use parking_lot::Mutex;
-use prometheus::{CounterVec, Gauge, Opts, Registry};
+use prometheus::{CounterVec, Gauge, Registry};
+
+use crate::metrics::{self, CommonLabels};
 
 /// Most Ingresses with their own series; all others share one with empty labels. Any client that reaches the port can
 /// invent names, which must not fill the memory.
@@ -47,42 +49,17 @@ impl WebhookMetrics {
     ///
     /// # Errors
     /// When a label is invalid.
-    pub fn new(common: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
-        let named = |name: &str, help: &str| {
-            Opts::new(name, help)
-                .namespace("nginx_ingress_controller")
-                .const_labels(common.clone())
-        };
-        let counter = |name, help| CounterVec::new(named(name, help), &["namespace", "ingress"]);
-        let gauge = |name, help| Gauge::with_opts(named(name, help));
+    pub fn new(common: &CommonLabels) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            allowed: counter("check_success", "Reviews that allowed an Ingress")?,
-            denied: counter("check_errors", "Reviews that denied an Ingress")?,
+            allowed: metrics::REVIEWS_ALLOWED.counters(common)?,
+            denied: metrics::REVIEWS_DENIED.counters(common)?,
             names: Mutex::default(),
-            tested: gauge(
-                "admission_tested_ingresses",
-                "Ingresses checked by the last review",
-            )?,
-            tested_seconds: gauge(
-                "admission_tested_duration",
-                "Seconds that the last review took",
-            )?,
-            rendered: gauge(
-                "admission_render_ingresses",
-                "Ingresses checked by the last review; nothing is rendered",
-            )?,
-            rendered_seconds: gauge(
-                "admission_render_duration",
-                "Seconds that the last review took; nothing is rendered",
-            )?,
-            size: gauge(
-                "admission_config_size",
-                "Bytes of the last review's request",
-            )?,
-            roundtrip_seconds: gauge(
-                "admission_roundtrip_duration",
-                "Seconds from the request head of the last review to its response",
-            )?,
+            tested: metrics::TESTED.gauge(common)?,
+            tested_seconds: metrics::TESTED_DURATION.gauge(common)?,
+            rendered: metrics::RENDERED.gauge(common)?,
+            rendered_seconds: metrics::RENDERED_DURATION.gauge(common)?,
+            size: metrics::REVIEW_SIZE.gauge(common)?,
+            roundtrip_seconds: metrics::ROUNDTRIP.gauge(common)?,
         })
     }
 
@@ -175,7 +152,7 @@ mod tests {
     #[test]
     fn names_are_bounded_and_forgotten() {
         let registry = Registry::new();
-        let common = HashMap::from([("controller_class".to_owned(), "c".to_owned())]);
+        let common = CommonLabels::from([("controller_class".to_owned(), "c".to_owned())]);
         let metrics = WebhookMetrics::new(&common).expect("valid names");
         metrics.register(&registry).expect("unused names");
         let of_own_class = Review {

@@ -1,8 +1,8 @@
 //! Metrics of the webhook's certificate.
 
-use std::collections::HashMap;
+use prometheus::{IntGauge, Registry};
 
-use prometheus::{IntGauge, Opts, Registry};
+use crate::metrics::{CommonLabels, WEBHOOK_CERTIFICATE};
 
 /// The expiry of the certificate.
 #[derive(Clone)]
@@ -12,13 +12,9 @@ pub struct WebhookCertificateMetrics {
 
 impl WebhookCertificateMetrics {
     /// With the labels that all metrics carry.
-    pub fn new(labels: &HashMap<String, String>) -> Result<Self, prometheus::Error> {
-        let opts = Opts::new(
-            "headgate_webhook_certificate_expire_time_seconds",
-            "End of validity of the admission webhook's certificate, seconds since the epoch; 0 without one",
-        );
+    pub fn new(labels: &CommonLabels) -> Result<Self, prometheus::Error> {
         Ok(Self {
-            expires: IntGauge::with_opts(opts.const_labels(labels.clone()))?,
+            expires: WEBHOOK_CERTIFICATE.int_gauge(labels)?,
         })
     }
 

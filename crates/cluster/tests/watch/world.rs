@@ -61,7 +61,7 @@ impl World {
             .build()
             .unwrap();
         let registry = Registry::new();
-        let metrics = WatchMetrics::new().unwrap();
+        let metrics = WatchMetrics::new(&headgate_cluster::CommonLabels::new()).unwrap();
         metrics.register(&registry).unwrap();
         let watch = runtime.block_on(async {
             let connected = connect(to).await.unwrap();

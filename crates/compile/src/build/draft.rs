@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    AppRoot, Closed, Conditions, ErrorPages, HeaderEdits, HostCiphers, HostClients, HostTls,
-    HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
+    AppRoot, Closed, Conditions, ErrorPages, HeaderEdits, HostCiphers, HostClients, HostScript,
+    HostTls, HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
 };
 use http::StatusCode;
 use smallvec::SmallVec;
@@ -146,6 +146,8 @@ pub struct HostDraft {
     pub clients: HostClients,
     /// Its cipher suites.
     pub ciphers: HostCiphers,
+    /// Runs before the route of a request is known.
+    pub script: Option<Arc<HostScript>>,
     /// Serves routes or redirects.
     pub behaviour: BehaviourDraft,
 }

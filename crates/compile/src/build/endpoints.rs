@@ -8,7 +8,7 @@ use headgate_table::{Endpoints, NoEndpoints};
 use super::service_port::{self, FIRST_PORT};
 use super::upstream::Inputs;
 use crate::objects::{
-    EndpointPort, EndpointSlice, EndpointState, Service, ServicePort, TargetPort, Zones,
+    EndpointPort, EndpointSlice, EndpointState, Protocol, Service, ServicePort, TargetPort, Zones,
 };
 use crate::{Kind, ObjectRef, Snapshot};
 
@@ -38,6 +38,22 @@ pub(super) struct Lookup<'a> {
     pub(super) port: &'a service_port::ServicePort,
     /// Use the Service's cluster address instead, if it has one.
     pub(super) cluster_address: bool,
+    /// Of streams, the protocol that the port has; else TCP.
+    pub(super) stream: Option<Protocol>,
+}
+
+impl Lookup<'_> {
+    fn protocol(&self) -> Protocol {
+        self.stream.unwrap_or_default()
+    }
+
+    /// The port of `service` that is meant.
+    fn find_port<'s>(&self, service: &'s Service) -> Option<&'s ServicePort> {
+        match self.stream {
+            Some(protocol) => exact_port(&service.ports, &self.port.port, protocol),
+            None => find_port(&service.ports, &self.port.port),
+        }
+    }
 }
 
 /// The endpoints of a port of `service`. Addresses that must not get requests are moved to `refused`.
@@ -47,7 +63,10 @@ pub(super) fn of_service(
     inputs: Inputs<'_>,
     refused: &mut Vec<IpAddr>,
 ) -> Endpoints {
-    let port = find_port(&service.ports, &lookup.port.port);
+    let port = lookup.find_port(service);
+    if lookup.stream.is_some() && port.is_none() {
+        return Endpoints::None(NoEndpoints::NoPort);
+    }
     if let Some(name) = &service.external_name {
         return external(name, port, lookup, inputs.options);
     }
@@ -72,6 +91,22 @@ pub(super) fn of_service(
         return Endpoints::None(NoEndpoints::NoneReady);
     }
     Endpoints::Addresses(found.into_iter().collect())
+}
+
+/// The first port of `protocol` that has this number, or this name if `reference` is not a number.
+fn exact_port<'p>(
+    ports: &'p [ServicePort],
+    reference: &str,
+    protocol: Protocol,
+) -> Option<&'p ServicePort> {
+    let number: Option<u16> = reference.parse().ok();
+    ports.iter().find(|port| {
+        let same = match number {
+            Some(number) => port.port == number,
+            None => port.name.as_deref() == Some(reference),
+        };
+        same && port.protocol == protocol
+    })
 }
 
 /// The first port whose number, `targetPort` or name is `reference`.
@@ -156,7 +191,7 @@ fn addresses(
     };
     for slice in inputs.snapshot.parts_of::<EndpointSlice>(&whole) {
         any = true;
-        let Some(number) = slice_port(&slice.ports, port) else {
+        let Some(number) = slice_port(&slice.ports, port, lookup.protocol()) else {
             continue;
         };
         for (index, endpoint) in slice.endpoints.iter().enumerate() {
@@ -223,18 +258,19 @@ impl<'a> ReadyEndpoints<'a> {
 }
 
 /// The endpoint port for the Service's port. A slice without ports uses a numeric `targetPort`.
-fn slice_port(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
+fn slice_port(ports: &[EndpointPort], port: &ServicePort, protocol: Protocol) -> Option<u16> {
     match (ports, &port.target) {
         ([], Some(TargetPort::Number(number))) => Some(*number),
-        _ => same_name(ports, port),
+        _ => same_name(ports, port, protocol),
     }
 }
 
-/// The port of the same name. A Service port without a name is the only one, so the first endpoint port is used.
-fn same_name(ports: &[EndpointPort], port: &ServicePort) -> Option<u16> {
+/// The port of the same name and this protocol. A Service port without a name is the only one, so the first endpoint port is used.
+fn same_name(ports: &[EndpointPort], port: &ServicePort, protocol: Protocol) -> Option<u16> {
     let name = port.name.as_deref().unwrap_or_default();
     let same = ports
         .iter()
+        .filter(|port| port.protocol == protocol)
         .find(|port| name.is_empty() || *port.name == *name)?;
     Some(same.port)
 }
@@ -247,7 +283,7 @@ fn legacy_addresses(
     let mut found = BTreeSet::new();
     let endpoints = snapshot.get::<crate::Endpoints>(&lookup.port.service);
     for subset in endpoints.iter().flat_map(|endpoints| &endpoints.subsets) {
-        if let Some(number) = same_name(&subset.ports, port) {
+        if let Some(number) = same_name(&subset.ports, port, lookup.protocol()) {
             let addresses = subset.addresses.iter();
             found.extend(addresses.map(|address| SocketAddr::new(*address, number)));
         }

@@ -47,6 +47,7 @@ pub(super) fn build<P: Ord>(
         tls,
         clients,
         ciphers,
+        script,
         behaviour,
     } = draft;
     let mut conflicts = Vec::new();
@@ -76,6 +77,7 @@ pub(super) fn build<P: Ord>(
         tls,
         clients,
         ciphers,
+        script,
         behaviour,
     };
     (host, conflicts)
@@ -268,21 +270,26 @@ impl Builder<'_> {
     }
 
     fn backend(&mut self, draft: &BackendDraft) -> Backend {
-        let arm = match &draft.arm {
-            ArmDraft::Status(status) => Arm::Status(*status),
-            ArmDraft::Service(port, transport) => {
-                let key = port.id().upstream(transport);
-                self.upstreams.acquire(&key, || UpstreamDraft {
-                    port: port.clone(),
-                    transport: transport.clone(),
-                });
-                Arm::Upstream(key)
-            }
-        };
-        Backend {
-            arm,
-            edits: draft.edits.clone(),
+        backend(draft, self.upstreams)
+    }
+}
+
+/// The backend of `draft`, whose upstream is acquired.
+pub(super) fn backend(draft: &BackendDraft, upstreams: &mut Upstreams) -> Backend {
+    let arm = match &draft.arm {
+        ArmDraft::Status(status) => Arm::Status(*status),
+        ArmDraft::Service(port, transport) => {
+            let key = port.id().upstream(transport);
+            upstreams.acquire(&key, || UpstreamDraft {
+                port: port.clone(),
+                transport: transport.clone(),
+            });
+            Arm::Upstream(key)
         }
+    };
+    Backend {
+        arm,
+        edits: draft.edits.clone(),
     }
 }
 

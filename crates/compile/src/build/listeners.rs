@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{
-    Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
+    Certificates, Listener, Plain, PublicPorts, SharedMap, Socket, Terminate, TlsRoute, TlsSocket,
     VirtualHosts,
 };
 
@@ -27,11 +27,12 @@ impl Default for HttpListeners {
     }
 }
 
-/// Listeners at `addresses` that serve `hosts`, over TLS with `certificates`.
+/// Listeners at `addresses` that serve `hosts`, over TLS with `certificates`, except for the server names of `passthrough`.
 pub fn http_listeners(
     addresses: &HttpListeners,
     hosts: &VirtualHosts,
     certificates: Certificates,
+    passthrough: SharedMap<TlsRoute>,
 ) -> Vec<Listener> {
     let hosts = Arc::new(hosts.clone());
     let https = addresses.https.first().map_or(443, SocketAddr::port);
@@ -44,10 +45,11 @@ pub fn http_listeners(
         socket,
     };
     let plain = || Socket::Plain(Plain::Http(hosts.clone()));
-    let tls = TlsSocket::new(TlsRoute::Terminate(Terminate {
+    let terminate = TlsRoute::Terminate(Terminate {
         hosts: hosts.clone(),
         certificates,
-    }));
+    });
+    let tls = TlsSocket::with_exact(passthrough, terminate);
     let http = addresses.http.iter();
     let http = http.map(|address| listener(address, plain()));
     let https = addresses.https.iter();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use headgate_table::{BackendProtocol, UpstreamKey, UpstreamTls};
 
-use crate::Name;
+use crate::{Name, Protocol};
 
 /// Means the first port of a Service.
 pub(crate) const FIRST_PORT: &str = "";
@@ -29,6 +29,7 @@ pub(crate) struct ServicePortId(Arc<str>);
 pub struct Transport {
     protocol: BackendProtocol,
     tls: Option<Arc<UpstreamTls>>,
+    stream: Option<Protocol>,
 }
 
 impl Transport {
@@ -36,7 +37,24 @@ impl Transport {
     /// text.
     pub fn new(protocol: BackendProtocol, tls: Option<Arc<UpstreamTls>>) -> Self {
         let tls = tls.filter(|_| protocol.tls(true));
-        Self { protocol, tls }
+        Self {
+            protocol,
+            tls,
+            stream: None,
+        }
+    }
+
+    /// Bytes that are forwarded as they are, to a port of this protocol that has exactly this number or name.
+    pub fn stream(protocol: Protocol) -> Self {
+        Self {
+            stream: Some(protocol),
+            ..Self::default()
+        }
+    }
+
+    /// The protocol of the port, if bytes are forwarded as they are.
+    pub fn stream_protocol(&self) -> Option<Protocol> {
+        self.stream
     }
 
     /// The protocol.
@@ -79,12 +97,17 @@ impl ServicePortId {
 
     /// The key of the upstream for this port and `transport`. It contains everything by which connections differ.
     pub(crate) fn upstream(&self, transport: &Transport) -> UpstreamKey {
+        if let Some(protocol) = transport.stream {
+            let protocol = protocol.as_str().to_ascii_lowercase();
+            return UpstreamKey::new(format!("{} {protocol}", self.0));
+        }
         let protocol = match transport.protocol {
             BackendProtocol::Http => return UpstreamKey::new(self.0.clone()),
             BackendProtocol::Https => "https",
             BackendProtocol::AutoHttp => "auto",
             BackendProtocol::Grpc => "grpc",
             BackendProtocol::Grpcs => "grpcs",
+            BackendProtocol::FastCgi => "fcgi",
         };
         let tls = transport.tls.as_ref().map_or("", |tls| &tls.id);
         UpstreamKey::new(format!("{} {protocol} {tls}", self.0).trim_end())

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use headgate_table::{
     CATCH_ALL, Host, HostBehaviour, HostCiphers, HostClients, HostTls, PathIndex, RegexName,
-    RoutingTable, Slot, Target, UpstreamKey, VirtualHosts,
+    RoutingTable, SharedMap, Slot, Target, TlsRoute, UpstreamKey, VirtualHosts,
 };
 
-use super::draft::{BehaviourDraft, HostDraft, RouteDraft, Universe};
+use super::draft::{BackendDraft, BehaviourDraft, HostDraft, RouteDraft, Universe};
 use super::hosts::{self, Conflict};
+use super::passthrough::Passthrough;
 use super::upstream::{self, Inputs, UpstreamPolicy, UpstreamProblem};
 use super::upstreams::{UpstreamDraft, Upstreams};
 use crate::Name;
@@ -18,6 +19,7 @@ use crate::Name;
 #[derive(Default)]
 pub struct Builder {
     universes: BTreeMap<Universe, VirtualHosts>,
+    passthrough: Passthrough,
     upstreams: Upstreams,
 }
 
@@ -72,6 +74,7 @@ impl Builder {
                 tls: HostTls::None,
                 clients: HostClients::Any,
                 ciphers: HostCiphers::default(),
+                script: None,
                 behaviour: BehaviourDraft::Routes {
                     app_root: None,
                     regex: false,
@@ -80,6 +83,22 @@ impl Builder {
             conflicts.extend(self.set_host(&universe, draft, None, routes));
         }
         conflicts
+    }
+
+    /// Passes TLS connections with the server name `name` through to the backend, undecrypted; `None` terminates them.
+    pub fn set_passthrough(
+        &mut self,
+        universe: &Universe,
+        name: &Arc<str>,
+        backend: Option<&BackendDraft>,
+    ) {
+        let upstreams = &mut self.upstreams;
+        self.passthrough.set(universe, name, backend, upstreams);
+    }
+
+    /// The server names of a universe that are passed through, for its TLS listeners.
+    pub fn passthrough(&self, universe: &Universe) -> SharedMap<TlsRoute> {
+        self.passthrough.routes(universe)
     }
 
     /// Sets the host of `alias` in `universe` to the one with the name `owner`; `None` removes the alias.
@@ -114,6 +133,7 @@ fn empty_host() -> Host {
         tls: HostTls::None,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour: BehaviourDraft::Routes {
             app_root: None,
             regex: false,

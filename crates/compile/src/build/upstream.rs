@@ -10,7 +10,7 @@ use super::endpoints::{self, EndpointOptions};
 use super::service_port::{FIRST_PORT, ServicePort};
 use super::upstreams::UpstreamDraft;
 use crate::objects::{self, Service};
-use crate::{Name, Snapshot};
+use crate::{Name, Protocol, Snapshot};
 
 /// Inputs for building upstreams.
 #[derive(Clone, Copy)]
@@ -72,12 +72,13 @@ pub(super) fn build(
             let lookup = endpoints::Lookup {
                 port: &draft.port,
                 cluster_address: policy.cluster_address,
+                stream: draft.transport.stream_protocol(),
             };
             endpoints::of_service(service, &lookup, inputs, &mut refused)
         }
     };
     let no_endpoints = match &endpoints {
-        Endpoints::None(why) => Some(problem(*why, &draft.port, service.map(|known| &**known))),
+        Endpoints::None(why) => Some(problem(*why, draft, service.map(|known| &**known))),
         Endpoints::Addresses(_) | Endpoints::Name { .. } => None,
     };
     let upstream = Upstream {
@@ -101,19 +102,21 @@ pub(super) fn build(
     (upstream, problem)
 }
 
-fn problem(why: NoEndpoints, port: &ServicePort, service: Option<&Service>) -> String {
-    let (name, port) = (&port.service, &*port.port);
+fn problem(why: NoEndpoints, draft: &UpstreamDraft, service: Option<&Service>) -> String {
+    let (name, port) = (&draft.port.service, &*draft.port.port);
+    let protocol = draft.transport.stream_protocol();
+    let of = protocol.map_or_else(String::new, |protocol| format!("{} ", protocol.as_str()));
     match why {
         NoEndpoints::NoService => format!("there is no Service {name}"),
         NoEndpoints::NoPort => {
             let ports = service.iter().flat_map(|service| service.ports.iter());
-            let known: Vec<String> = ports.map(describe).collect();
+            let known: Vec<String> = ports.map(|port| describe(port, protocol)).collect();
             match (port, known.is_empty()) {
                 (FIRST_PORT, _) => format!("Service {name} has no port"),
-                (port, true) => format!("Service {name} has no port {port}"),
+                (port, true) => format!("Service {name} has no {of}port {port}"),
                 (port, false) => {
                     format!(
-                        "Service {name} has no port {port}, only {}",
+                        "Service {name} has no {of}port {port}, only {}",
                         known.join(", ")
                     )
                 }
@@ -135,9 +138,11 @@ fn problem(why: NoEndpoints, port: &ServicePort, service: Option<&Service>) -> S
     }
 }
 
-fn describe(port: &objects::ServicePort) -> String {
+/// The port of a Service, with its protocol where one is `demanded`.
+fn describe(port: &objects::ServicePort, demanded: Option<Protocol>) -> String {
+    let protocol = demanded.map_or_else(String::new, |_| format!("/{}", port.protocol.as_str()));
     match &port.name {
-        Some(name) => format!("{} ({name})", port.port),
-        None => port.port.to_string(),
+        Some(name) => format!("{}{protocol} ({name})", port.port),
+        None => format!("{}{protocol}", port.port),
     }
 }

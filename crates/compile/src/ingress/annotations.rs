@@ -8,17 +8,20 @@ mod docs;
 mod list;
 mod load;
 mod parsed;
+mod prefix;
 mod removed;
+mod verdicts;
 
-pub use super::registry::{Class, Entry, Kind, OnInvalid, Protection, Support};
+pub use super::registry::{Class, Difference, Entry, Kind, OnInvalid, Protection, Support, When};
 pub(crate) use super::registry::{Validation, excerpt};
 pub(crate) use annotation::annotation;
 pub use annotation::{Annotation, Flag, Risk, Scope, Unread};
 pub use docs::annotations_markdown;
-pub(crate) use docs::{support, table_cell};
+pub(crate) use docs::{differences, support, table_cell};
 pub use list::{all, find, meant_by};
 pub(crate) use parsed::{IngressAnnotations, Rules};
 pub use removed::{Removed, removed};
+pub(crate) use verdicts::verdicts;
 
 /// The default of `--annotations-prefix`.
 pub const DEFAULT_PREFIX: &str = "nginx.ingress.kubernetes.io";

@@ -32,6 +32,15 @@ impl Denial {
         denial.only_authentication &= only_authentication;
     }
 
+    /// All of these. The first reason is kept; exempt paths stay open only if every one is missing authentication.
+    fn all<'a>(denials: impl IntoIterator<Item = Option<&'a Self>>) -> Option<Self> {
+        let denials = denials.into_iter().flatten().cloned();
+        denials.reduce(|first, other| Self {
+            only_authentication: first.only_authentication && other.only_authentication,
+            ..first
+        })
+    }
+
     /// The message of the finding about `reason`.
     pub(crate) fn message(reason: &str) -> String {
         format!("{reason}; {CONSEQUENCE}")
@@ -55,18 +64,14 @@ impl<'a> Closing<'a> {
     /// By the annotations of `ingress` and the settings. The reason of the Ingress comes before that of the settings.
     pub(crate) fn new(ingress: &'a ParsedIngress, settings: &Settings) -> Self {
         let exempt = ingress.annotations.global_auth == Some(false);
+        let own = ingress.annotations.denied.as_ref();
         let global = settings.closed.as_ref();
         let global = global.filter(|denial| !(denial.only_authentication && exempt));
-        let denial = match (ingress.annotations.denied.as_ref(), global) {
-            (Some(own), Some(global)) => Some(Denial {
-                only_authentication: own.only_authentication && global.only_authentication,
-                ..own.clone()
-            }),
-            (own, global) => own.or(global).cloned(),
-        };
+        let is_off = ingress.annotations.firewall == Some(false);
+        let firewall = settings.firewall.as_ref().filter(|_| !is_off);
         Self {
             ingress,
-            denial,
+            denial: Denial::all([own, global, firewall]),
             findings: Vec::new(),
         }
     }
@@ -89,18 +94,21 @@ impl<'a> Closing<'a> {
 /// Why the routes of a host are closed.
 pub(crate) struct HostClosing<'a> {
     settings: &'a Settings,
+    /// Why every route of the host is.
+    host: Option<Closed>,
 }
 
 impl<'a> HostClosing<'a> {
-    pub(crate) fn new(settings: &'a Settings) -> Self {
-        Self { settings }
+    /// `host` is why every route of the host is closed.
+    pub(crate) fn new(settings: &'a Settings, host: Option<Closed>) -> Self {
+        Self { settings, host }
     }
 
     /// Why the route of an Ingress for `path` is closed.
     pub(crate) fn route(&self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
         let own = attached.closed.as_ref();
         let own = own.filter(|denial| !(denial.only_authentication && self.is_exempt(path)));
-        own.map(Denial::closed)
+        own.map(Denial::closed).or_else(|| self.host.clone())
     }
 
     /// Whether `path` is exempt from authentication. Exemptions apply to paths of the Ingress, not of requests
@@ -112,6 +120,8 @@ impl<'a> HostClosing<'a> {
 
     /// Why the default backend is closed.
     pub(crate) fn default_backend(&self) -> Option<Closed> {
-        self.settings.closed.as_ref().map(Denial::closed)
+        let closed = self.settings.closed.as_ref();
+        let closed = closed.or(self.settings.firewall.as_ref());
+        closed.map(Denial::closed).or_else(|| self.host.clone())
     }
 }

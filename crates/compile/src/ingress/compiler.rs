@@ -8,15 +8,17 @@ mod attach;
 mod hosts;
 mod index;
 mod settings;
+mod streams;
 mod upstreams;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use headgate_table::{
     Affinity, CATCH_ALL, Certificate, Certificates as ListenerCertificates, Forwarding, Host,
-    Pattern, Policy, RegexName, RoutingTable, UpstreamKey,
+    Listener, Pattern, Policy, RegexName, RoutingTable, UpstreamKey,
 };
 
 use self::index::Index;
@@ -27,6 +29,7 @@ use super::parsed::ParsedIngress;
 use super::policy;
 use super::serving::{config_map_name, serving, settings_finding};
 use super::settings::Settings;
+use super::streams::Streams;
 use super::upstream::{self, ReferencedPort};
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
@@ -59,6 +62,7 @@ struct State {
     patterns: Interned<Pattern>,
     universe: Universe,
     rules_field: Arc<str>,
+    streams: Streams,
 }
 
 /// Whether an Ingress that this controller selects is served.
@@ -94,6 +98,7 @@ pub fn compile(
         touched.hosts.insert(CATCH_ALL.into());
     }
     pass.hosts(std::mem::take(&mut touched.hosts));
+    pass.streams(changes, all);
     pass.upstreams(changes, all);
     let default_certificate = pass.default_certificate(fallback);
     pass.finish(touched.adopted, touched.released, default_certificate)
@@ -184,6 +189,7 @@ impl State {
             patterns: Interned::default(),
             universe: Universe::new("Ingress"),
             rules_field: "spec.rules".into(),
+            streams: Streams::default(),
         }
     }
 
@@ -261,7 +267,11 @@ impl<'a> Pass<'a> {
         };
         if let Some(hosts) = self.builder.hosts(&self.state.universe) {
             let addresses = self.state.settings.listen.apply(&self.options.listeners);
-            let listeners = build::http_listeners(&addresses, hosts, certificates);
+            let passthrough = self.builder.passthrough(&self.state.universe);
+            let mut listeners = build::http_listeners(&addresses, hosts, certificates, passthrough);
+            let mut ips: Vec<IpAddr> = addresses.http.iter().map(SocketAddr::ip).collect();
+            ips.dedup();
+            self.open_ports(&ips, &mut listeners);
             self.table.set_listeners(listeners);
         }
         self.table.generation += 1;

@@ -6,7 +6,9 @@
 mod canary;
 mod clients;
 mod error_pages;
+mod passthrough;
 mod routes;
+mod snippets;
 mod tls;
 
 use std::sync::Arc;
@@ -17,7 +19,7 @@ use headgate_table::{
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
-use crate::build::{BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
+use crate::build::{BackendDraft, BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::Denial;
 use crate::ingress::parsed::ParsedIngress;
@@ -56,6 +58,8 @@ pub(crate) struct Inputs<'a> {
 pub(crate) struct IngressHost {
     /// `None` if the host is not served.
     pub(crate) served: Option<ServedHost>,
+    /// Gets the TLS connections for the host undecrypted, if they are passed through.
+    pub(crate) passthrough: Option<BackendDraft>,
     /// Aliases in the annotation of its Ingress, including those that belong to another host.
     pub(crate) claimed: Vec<Arc<str>>,
     /// Aliases that are regular expressions.
@@ -92,12 +96,20 @@ pub(crate) fn draft(
                 root: None,
                 routes: Vec::new(),
             }),
+            passthrough: None,
             claimed: Vec::new(),
             regex_names: Vec::new(),
             findings,
         };
     }
-    let routes = routes::draft(host, attached, &primaries, inputs, &mut findings);
+    let snippets = snippets::HostSnippets::of(host, &primaries, inputs, &mut findings);
+    let script = snippets.script.clone();
+    let members = routes::Members {
+        attached,
+        primaries: &primaries,
+        snippets,
+    };
+    let routes = routes::draft(host, members, inputs, &mut findings);
     let tls = tls::choose(host, &primaries, inputs, &mut findings);
     let aliases = aliases(host, &primaries, inputs, &mut findings);
     findings.extend(www_finding(host, &primaries, inputs));
@@ -107,6 +119,7 @@ pub(crate) fn draft(
         tls,
         clients: clients::choose(host, &primaries, &mut findings),
         ciphers: ciphers(&primaries, &inputs.settings.data_plane.tls),
+        script,
         behaviour: BehaviourDraft::Routes {
             app_root: app_root(host, &primaries),
             regex: routes.regex,
@@ -118,6 +131,7 @@ pub(crate) fn draft(
             root: Some(routes.root),
             routes: routes.others,
         }),
+        passthrough: passthrough::choose(host, attached, &mut findings),
         claimed: aliases.claimed,
         regex_names: aliases.regex,
         findings,
@@ -187,6 +201,7 @@ fn redirect_host(
         tls,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour: BehaviourDraft::Redirect(to),
     })
 }

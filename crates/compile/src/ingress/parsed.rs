@@ -111,19 +111,8 @@ impl ParsedIngress {
             list: Vec::new(),
         };
         let rules = annotations::Rules {
-            prefix: &options.annotations_prefix,
-            validation: if options.validate_annotations {
-                Validation::Full
-            } else {
-                Validation::TypesOnly
-            },
-            max_risk: settings.annotations.max_risk,
-            blocklist: &settings.annotations.blocklist,
-            flags: match options.ssl_passthrough {
-                true => &[Flag::SslPassthrough],
-                false => &[],
-            },
             expressions,
+            ..rules(settings, options)
         };
         let mut annotations = read_annotations(ingress, &rules, &mut findings);
         if options.deep_inspect
@@ -265,6 +254,11 @@ impl ParsedIngress {
     }
 }
 
+/// Whether a path is the root of its host, which serves what no other path matches.
+pub(crate) fn is_root(rule: &PathRule) -> bool {
+    &*rule.path == "/" && rule.kind == PathKind::Prefix
+}
+
 /// Whether `path` matches only itself. It is a valid expression as well, in which a dot means any character.
 pub(crate) fn is_literal(path: &str) -> bool {
     let literal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte);
@@ -273,6 +267,26 @@ pub(crate) fn is_literal(path: &str) -> bool {
 
 /// The consequence for an object that is refused as a whole.
 const REFUSED: &str = "the object is refused; its last good version stays in service, and without one it is not served";
+
+/// The operator's rules for annotations.
+pub(crate) fn rules<'a>(settings: &'a Settings, options: &'a Options) -> annotations::Rules<'a> {
+    annotations::Rules {
+        prefix: &options.annotations_prefix,
+        validation: if options.validate_annotations {
+            Validation::Full
+        } else {
+            Validation::TypesOnly
+        },
+        max_risk: settings.annotations.max_risk,
+        blocklist: &settings.annotations.blocklist,
+        snippets: settings.annotations.snippets,
+        flags: match options.ssl_passthrough {
+            true => &[Flag::SslPassthrough],
+            false => &[],
+        },
+        expressions: usize::MAX,
+    }
+}
 
 struct Findings {
     name: Name,

@@ -1,24 +1,29 @@
 //! The policy of an Ingress's routes: its annotations, with defaults from the settings.
 
+pub(crate) mod snippets;
+
 use std::sync::Arc;
 
 use headgate_table::{
-    Authentication, Credentials, ExternalAuth, Forwarding, HostClients, Policy, RefusedClients,
-    Slot,
+    Authentication, BackendProtocol, Credentials, ExternalAuth, FastCgi, Forwarding, HostClients,
+    Policy, RefusedClients, Slot,
 };
 
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::{Closing, Denial};
+use crate::ingress::family::access::Access;
 use crate::ingress::family::auth::{AUTH_PROXY_SET_HEADERS, AUTH_SECRET, AUTH_URL};
 use crate::ingress::family::client_certificates::ClientCertificates;
+use crate::ingress::family::fastcgi::FASTCGI_PARAMS_CONFIGMAP;
 use crate::ingress::family::headers::CUSTOM_HEADERS;
 use crate::ingress::family::limits::LIMIT_RATE;
 use crate::ingress::family::proxy;
+use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::PROXY_SSL_SECRET;
 use crate::ingress::parsed::ParsedIngress;
-use crate::ingress::settings::Settings;
+use crate::ingress::settings::{AccessDefaults, Settings};
 use crate::{ObjectRef, Snapshot};
 
 /// Inputs of a policy besides the Ingress.
@@ -59,6 +64,10 @@ pub(crate) fn build(
         let tls = tls.policy(&ingress.name.namespace, inputs, &mut uses);
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
+    let mut snippets = snippets::build(ingress, inputs.settings, None);
+    let reports = (&mut closing.denial, &mut closing.findings);
+    snippets::report(ingress, &mut snippets, reports);
+    let tls = snippets::upstream_tls(tls, &snippets);
     let credentials = credentials(ingress, inputs, &mut closing, &mut uses);
     let external = external_auth(ingress, inputs, &mut closing, &mut uses);
     let authentication = (credentials.is_some() || external.is_some()).then(|| {
@@ -68,7 +77,9 @@ pub(crate) fn build(
         })
     });
     let transport = Transport::new(annotations.proxy.protocol.unwrap_or_default(), tls);
-    let forwarding = proxy::forwarding(annotations, inputs.settings);
+    let fastcgi = fastcgi(ingress, inputs, &mut closing, &mut uses);
+    let mut forwarding = proxy::forwarding(annotations, inputs.settings, fastcgi);
+    snippets::forwarding(&mut forwarding, &snippets);
     let unused = annotations.rate.rate.is_some() && forwarding.response_rate.is_some();
     if unused && !forwarding.buffer_response {
         const UNBUFFERED: &str = "has no effect while proxy-buffering is \"off\", except on responses with \
@@ -86,23 +97,30 @@ pub(crate) fn build(
     };
     let redirects = &annotations.redirects;
     let defaults = &inputs.settings.redirects;
+    let access = annotations.access.policy(&inputs.settings.access);
+    let access = annotations
+        .access
+        .with_rules(access, &inputs.settings.access, &snippets);
     let policy = Policy {
+        script: snippets.script.map(Arc::new),
         redirect: redirects.fixed.clone(),
         cors: annotations.cors.clone(),
         limits: annotations
             .limits
             .as_ref()
             .map(|own| own.policy(ingress, limits)),
-        access: annotations.access.policy(&inputs.settings.access),
+        access,
         authentication,
         satisfy: annotations.access.satisfy,
         mirror: annotations.mirror.as_ref().map(|mirror| mirror.policy()),
+        tracing: annotations.tracing.policy(&inputs.settings.tracing),
         response_headers,
         preserve_trailing_slash: redirects
             .preserve_trailing_slash
             .unwrap_or(defaults.preserve_trailing_slash),
         port_in_redirects: redirects.use_port.unwrap_or(defaults.use_port),
         relative_redirects: redirects.relative.unwrap_or(false) || defaults.relative,
+        hsts: true,
         access_log: annotations.access_log.unwrap_or(true),
         forwarding,
     };
@@ -116,6 +134,20 @@ pub(crate) fn build(
         findings,
         uses,
     }
+}
+
+/// The parameters of FastCGI backends. The ConfigMap must exist whatever the protocol is.
+fn fastcgi(
+    ingress: &ParsedIngress,
+    inputs: &Inputs<'_>,
+    closing: &mut Closing<'_>,
+    uses: &mut Vec<ObjectRef>,
+) -> Option<Arc<FastCgi>> {
+    let params = ingress.annotations.fastcgi.as_ref()?;
+    let built = params.policy(&ingress.name.namespace, inputs, uses);
+    let built = closing.unless(&FASTCGI_PARAMS_CONFIGMAP, built.map(Some));
+    let is_fastcgi = ingress.annotations.proxy.protocol == Some(BackendProtocol::FastCgi);
+    built.filter(|_| is_fastcgi)
 }
 
 /// Users and passwords. What is wrong with single users is a warning; without users the routes are closed.
@@ -180,8 +212,13 @@ fn clients(
 /// and the address lists, but for `block-cidrs`.
 pub(crate) fn plain(settings: &Settings, forwarding: &Arc<Forwarding>) -> Arc<Policy> {
     let defaults = &settings.redirects;
+    let built = snippets::plain(settings);
+    let access = Access::default();
+    let blocked = settings.access.blocked.clone();
     Arc::new(Policy {
-        access: settings.access.blocked.clone(),
+        script: built.script.clone().map(Arc::new),
+        access: access.with_rules(blocked, &AccessDefaults::default(), &built),
+        tracing: Tracing::default().policy(&settings.tracing),
         preserve_trailing_slash: defaults.preserve_trailing_slash,
         port_in_redirects: defaults.use_port,
         relative_redirects: defaults.relative,

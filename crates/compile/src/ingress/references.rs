@@ -32,7 +32,8 @@ impl Options {
     pub fn references(&self) -> Vec<ObjectRef> {
         let secret = self.default_certificate.iter();
         let secret = secret.map(|name| reference(Kind::Secret, name.clone()));
-        let map = self.settings.iter();
+        let maps = [&self.settings, &self.tcp_services, &self.udp_services];
+        let map = maps.into_iter().flatten();
         let map = map.map(|name| reference(Kind::ConfigMap, name.clone()));
         secret.chain(map).collect()
     }

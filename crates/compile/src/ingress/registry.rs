@@ -4,6 +4,7 @@
 //! Text from an object is parsed here once, by the validator of its registry entry, and not used as text afterwards. An invalid
 //! value has one of three consequences (see [`OnInvalid`]); it never makes a function fail or panic.
 
+mod difference;
 mod entry;
 mod key;
 mod kind;
@@ -12,7 +13,10 @@ mod problem;
 mod reader;
 pub(crate) mod types;
 mod value;
+mod verdict;
 
+pub(crate) use difference::differences;
+pub use difference::{Difference, When};
 pub use entry::{Entry, OnInvalid, Protection, Support};
 pub(crate) use key::{FromValue, Key, Word, keys, words};
 pub(crate) use kind::Validation;
@@ -24,6 +28,8 @@ pub(crate) use value::{
     Buffers, NameRef, NextUpstream, Origin, SizeText, TlsVersions, Value, excerpt, parse_cidr,
     parse_header_name, parse_header_value, parse_replacement, printable,
 };
+pub use verdict::{Judgement, Verdict};
+pub(crate) use verdict::{inert, judge, unset};
 
 #[cfg(test)]
 pub(crate) mod hostile;

@@ -16,7 +16,10 @@ mod read;
 pub(crate) mod redirects;
 mod registry;
 pub(crate) mod security;
+pub(crate) mod snippets;
+mod streams;
 pub(crate) mod tls;
+pub(crate) mod tracing;
 pub(crate) mod upstream;
 
 pub(crate) use addresses::ListenAddresses;
@@ -27,6 +30,8 @@ pub use logs::{AccessLog, ErrorLog, LogLevel, LogTarget, SyslogServer};
 pub(crate) use redirects::RedirectDefaults;
 pub use registry::{Setting, all, find};
 pub(crate) use security::{AccessDefaults, AnnotationRules};
+pub(crate) use snippets::SettingsSnippets;
+pub(crate) use tracing::TracingDefaults;
 pub(crate) use upstream::UpstreamDefaults;
 
 use std::collections::BTreeMap;
@@ -54,6 +59,10 @@ pub struct Settings {
     pub(crate) global_auth: Option<ExternalAuth>,
     /// Prefixes of Ingress paths without authentication (`no-auth-locations`).
     pub(crate) no_auth_locations: Vec<String>,
+    /// Tracing of Ingresses without their own.
+    pub(crate) tracing: TracingDefaults,
+    /// nginx directives for every host and route.
+    pub(crate) snippets: SettingsSnippets,
     /// Addresses to listen on.
     pub(crate) listen: ListenAddresses,
     /// Compression, of which the data plane gets what is used.
@@ -66,6 +75,8 @@ pub struct Settings {
     pub(crate) data_plane: table::Settings,
     /// Why every route responds with 503.
     pub(crate) closed: Option<Denial>,
+    /// Why every route does whose Ingress does not switch the firewall off.
+    pub(crate) firewall: Option<Denial>,
 }
 
 impl Default for Settings {
@@ -80,6 +91,7 @@ impl Settings {
         let mut source = Source::new(data);
         let codings = Codings::read(&mut source);
         let access_log = AccessLog::read(&mut source);
+        let snippets = SettingsSnippets::read(&mut source);
         let settings = Self {
             annotations: AnnotationRules::read(&mut source),
             access: AccessDefaults::read(&source),
@@ -89,14 +101,18 @@ impl Settings {
             errors: security::errors(&mut source),
             global_auth: global_auth::read(&mut source),
             no_auth_locations: source.unless_blank(&security::NO_AUTH_LOCATIONS),
+            tracing: TracingDefaults::read(&mut source),
             error_log: access_log.error_log(&source),
             access_log,
             listen: ListenAddresses::read(&mut source),
             data_plane: table::Settings {
                 compression: codings.used(),
+                maps: snippets.maps(),
                 ..data_plane(&mut source)
             },
             codings,
+            firewall: security::firewall(&mut source),
+            snippets,
             closed: None,
         };
         let outcome = source.finish();
@@ -118,7 +134,9 @@ fn data_plane(source: &mut Source<'_>) -> table::Settings {
         hsts: tls::hsts(source),
         pool: upstream::pool(source),
         access_log: logs::access_log(source),
+        streams: streams::read(source),
         location: logs::location(source),
+        tracing: tracing::settings(source).into(),
         redirect_status: redirects::status(source),
         limit_status: client::rate_status(source),
         limit_connections_status: client::connection_status(source),

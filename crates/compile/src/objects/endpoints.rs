@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1;
 use k8s_openapi::api::discovery::v1 as discovery;
 use serde::{Deserialize, Serialize};
 
-use super::{Common, Kept, Kind, Name, Object, ObjectRef};
+use super::{Common, Kept, Kind, Name, Object, ObjectRef, Protocol};
 
 /// The kept fields of an EndpointSlice.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,11 +50,13 @@ pub(crate) struct Subset {
     pub(crate) addresses: Box<[IpAddr]>,
 }
 
-/// A TCP port of endpoints.
+/// A port of endpoints.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EndpointPort {
     pub(crate) name: Box<str>,
     pub(crate) port: u16,
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
 }
 
 /// An address of a slice with its conditions.
@@ -141,11 +143,10 @@ fn endpoint_port(
     port: Option<i32>,
     protocol: Option<String>,
 ) -> Option<EndpointPort> {
-    let tcp = protocol.is_none_or(|protocol| protocol == "TCP");
-    let port = port
-        .filter(|_| tcp)
-        .and_then(|port| u16::try_from(port).ok())?;
+    let protocol = Protocol::of(protocol.as_deref())?;
+    let port = u16::try_from(port?).ok()?;
     Some(EndpointPort {
+        protocol,
         name: name.unwrap_or_default().into(),
         port,
     })

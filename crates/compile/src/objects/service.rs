@@ -48,6 +48,39 @@ pub(crate) struct ServicePort {
     pub(crate) name: Option<Box<str>>,
     pub(crate) port: u16,
     pub(crate) target: Option<TargetPort>,
+    #[serde(default)]
+    pub(crate) protocol: Protocol,
+}
+
+/// The protocol of a port; those of SCTP are left out.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub enum Protocol {
+    /// TCP, also where nothing is said.
+    #[default]
+    Tcp,
+    /// UDP.
+    Udp,
+}
+
+impl Protocol {
+    /// `None` for a protocol that is not forwarded.
+    pub(crate) fn of(field: Option<&str>) -> Option<Self> {
+        match field {
+            None | Some("TCP") => Some(Self::Tcp),
+            Some("UDP") => Some(Self::Udp),
+            Some(_) => None,
+        }
+    }
+
+    /// `TCP` or `UDP`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
 }
 
 /// `targetPort` of a Service's port.
@@ -128,6 +161,7 @@ fn prefers_zone(metadata: &ObjectMeta, spec: &v1::ServiceSpec) -> bool {
 /// `None` for a number out of range, to which no connection is possible.
 fn service_port(port: v1::ServicePort) -> Option<ServicePort> {
     Some(ServicePort {
+        protocol: Protocol::of(port.protocol.as_deref())?,
         name: port.name.map(Into::into),
         port: u16::try_from(port.port).ok()?,
         target: port.target_port.and_then(|target| match target {

@@ -1,6 +1,6 @@
 //! From parsed values to typed objects.
 
-use headgate_compile::{ApiObject, Kind, KindReader, Object};
+use headgate_compile::{ApiObject, Kind, KindReader, Object, Workload};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -34,9 +34,24 @@ pub(crate) struct Reader {
     pub(crate) items: Vec<Item>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) notices: Vec<Fault>,
+    pub(crate) workloads: Vec<Workload>,
+    wants_workloads: bool,
 }
 
 impl Reader {
+    /// Also collects the workloads of ingress-nginx.
+    pub(crate) fn with_workloads() -> Self {
+        Self {
+            wants_workloads: true,
+            ..Self::default()
+        }
+    }
+
+    /// Whether documents of this kind may be of a wanted workload.
+    pub(crate) fn wants(&self, kind: &str) -> bool {
+        self.wants_workloads && Workload::KINDS.contains(&kind)
+    }
+
     pub(crate) fn read(&mut self, value: Value) {
         self.read_value(value, &Path::default());
     }
@@ -68,6 +83,12 @@ impl Reader {
             .and_then(Value::as_str)
             .unwrap_or_default();
         match recognize(version, kind) {
+            Recognized::Unsupported if version == "apps/v1" && self.wants(kind) => {
+                let known = Workload::KINDS.into_iter().find(|known| *known == kind);
+                let read = |kind| Workload::read(kind, Value::Object(object));
+                let workload = known.and_then(read);
+                self.workloads.extend(workload);
+            }
             Recognized::Object(kind) => self.read_supported(kind, object, path),
             Recognized::List(kind) => self.read_list(kind, object, path),
             Recognized::Unsupported => tracing::debug!(

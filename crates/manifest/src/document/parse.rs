@@ -17,7 +17,16 @@ const MAX_ALIAS_EVENTS: usize = 100_000;
 
 /// Parses a document. Total: a panic of the parser becomes a problem of the document.
 pub(crate) fn parse(text: &str, format: Format) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| read(text, format))).unwrap_or_else(|_| Outcome {
+    parse_with(text, format, Reader::default())
+}
+
+/// As [`parse`], with the workloads of ingress-nginx.
+pub(crate) fn parse_with_workloads(text: &str, format: Format) -> Outcome {
+    parse_with(text, format, Reader::with_workloads())
+}
+
+fn parse_with(text: &str, format: Format, reader: Reader) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| read(text, format, reader))).unwrap_or_else(|_| Outcome {
         problems: vec![whole(0, "the parser failed on this document".to_owned())],
         ..Outcome::default()
     })
@@ -38,9 +47,10 @@ pub(crate) fn yaml_options() -> serde_saphyr::Options {
     }
 }
 
-fn read(text: &str, format: Format) -> Outcome {
+fn read(text: &str, format: Format, mut reader: Reader) -> Outcome {
     if format == Format::Yaml
-        && top_level_kind(text).is_some_and(|kind| !kind::may_be_supported(kind))
+        && top_level_kind(text)
+            .is_some_and(|kind| !kind::may_be_supported(kind) && !reader.wants(kind))
     {
         return Outcome::default();
     }
@@ -53,7 +63,6 @@ fn read(text: &str, format: Format) -> Outcome {
             };
         }
     };
-    let mut reader = Reader::default();
     reader.read(value);
     let problems = with_lines(text, reader.faults);
     let notices = with_lines(text, reader.notices);
@@ -63,6 +72,7 @@ fn read(text: &str, format: Format) -> Outcome {
         objects: reader.items,
         problems,
         notices,
+        workloads: reader.workloads,
     }
 }
 

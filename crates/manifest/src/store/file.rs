@@ -15,7 +15,8 @@ const MAX_NAMED: usize = 3;
 
 /// A file as last read.
 pub(crate) struct FileState {
-    found: Found,
+    /// `None`: it was read once.
+    found: Option<Found>,
     documents: Vec<Document>,
     /// Line and reason if it cannot be read; its documents are then the last readable ones.
     unusable: Option<(usize, String)>,
@@ -73,7 +74,7 @@ impl FileState {
             Content::Gone => (Vec::new(), None),
         };
         let mut file = Self {
-            found,
+            found: Some(found),
             documents,
             unusable,
             objects: Vec::new(),
@@ -82,8 +83,34 @@ impl FileState {
         file
     }
 
-    pub(crate) fn found(&self) -> &Found {
-        &self.found
+    /// A file that is not read again: its documents, each with its line, or why it cannot be read. Adds its definitions to the
+    /// index.
+    pub(crate) fn read_once(
+        key: &Arc<FileKey>,
+        outcomes: Vec<(usize, Outcome)>,
+        unusable: Option<(usize, String)>,
+        index: &mut Index,
+    ) -> Self {
+        let documents = outcomes.into_iter().map(|(line, outcome)| Document {
+            hash: 0,
+            line,
+            outcome: Arc::new(outcome),
+            is_new: true,
+            since: index.revision(),
+            kept: Kept::default(),
+        });
+        let mut file = Self {
+            found: None,
+            documents: documents.collect(),
+            unusable,
+            objects: Vec::new(),
+        };
+        file.define(key, HashMap::new(), index);
+        file
+    }
+
+    pub(crate) fn found(&self) -> Option<&Found> {
+        self.found.as_ref()
     }
 
     pub(crate) fn objects(&self) -> &[ObjectRef] {

@@ -15,6 +15,7 @@ use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use http_body::Body;
 
 use self::accept::{accepts, user_agent_matches};
+use crate::request::Context;
 
 /// What the head of a request says about the compression of its response.
 pub(crate) struct Offer<'t> {
@@ -29,17 +30,31 @@ pub(crate) struct Offer<'t> {
 impl<'t> Offer<'t> {
     /// The codings that the client accepts.
     pub(crate) fn of(head: &Parts, compression: &'t Compression) -> Self {
-        let accepts = |coding: Coding| {
-            head.version >= Version::HTTP_11 && accepts(&head.headers, coding.name())
-        };
+        let is_head = head.method == Method::HEAD;
+        Self::new((&head.headers, head.version, is_head), compression)
+    }
+
+    /// The same for a request whose fields may have been edited.
+    pub(crate) fn of_request(context: &Context<'_>, compression: &'t Compression) -> Self {
+        let target = context.parsed.target;
+        let is_head = target.method == Method::HEAD;
+        Self::new((&context.headers, target.version, is_head), compression)
+    }
+
+    fn new(
+        (headers, version, head_only): (&HeaderMap, Version, bool),
+        compression: &'t Compression,
+    ) -> Self {
+        let accepts =
+            |coding: Coding| version >= Version::HTTP_11 && accepts(headers, coding.name());
         let disabled = compression.gzip_disabled.as_ref();
-        let disabled = disabled.is_some_and(|agents| user_agent_matches(&head.headers, agents));
+        let disabled = disabled.is_some_and(|agents| user_agent_matches(headers, agents));
         Self {
             compression,
             gzip: !disabled && accepts(Coding::Gzip),
             brotli: accepts(Coding::Brotli),
             zstd: accepts(Coding::Zstd),
-            head_only: head.method == Method::HEAD,
+            head_only,
         }
     }
 

@@ -1,6 +1,5 @@
 //! HTTP/1 connections: hyper speaks the protocol; deadlines, faults that it does not report, and closing are here.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,6 +21,7 @@ use super::scan::{Fault, HeadLimits, Scanner};
 use super::session::{self, Handler, Session, set_close};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
 
 /// Fields that hyper parses without an allocation; also its own default bound.
@@ -115,7 +115,7 @@ fn respond<H: Handler>(
     session: &Rc<Session>,
     handler: H,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Infallible>> + use<H> {
+) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Unanswered>> + use<H> {
     let fault = session.activity.start();
     session.gauge.enter(ConnectionState::Writing);
     let tracker = Tracker {

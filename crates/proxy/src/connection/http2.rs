@@ -1,6 +1,5 @@
 //! HTTP/2 connections: hyper and h2 speak the protocol and bound frames; stalls, age and abuse over time are bounded here.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -23,6 +22,7 @@ use super::session::{self, Handler, Session};
 use super::streams::{Stream, Streams};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
 
 /// Flow-control window of a stream, bytes.
@@ -100,7 +100,7 @@ fn respond<H: Handler>(
     streams: &Rc<Streams>,
     handler: H,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Infallible>> + use<H> {
+) -> impl Future<Output = Result<Response<Tracked<Tracker>>, Unanswered>> + use<H> {
     let fault = limits::fault(&request, &session.settings.client);
     session.gauge.enter(ConnectionState::Writing);
     let tracker = Tracker {
@@ -168,7 +168,7 @@ impl<'s> Watch<'s> {
     ) -> Poll<Option<&'static str>>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin,
-        S: Service<Request<Incoming>, Response = Response<Tracked<Tracker>>, Error = Infallible>,
+        S: Service<Request<Incoming>, Response = Response<Tracked<Tracker>>, Error = Unanswered>,
         S::Future: 'static,
     {
         if !self.registered {

@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use headgate_table::{Settings, Socket, Split};
+use headgate_table::{RoutingTable, Settings, Socket, StreamRoute};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -39,8 +39,8 @@ use self::session::{Session, jittered};
 use crate::downstream::{Downstream, Proxied, TlsFacts};
 use crate::drain::{Connections, Registration};
 use crate::open_listener::{OpenListener, SocketKind};
-use crate::stream::Stream;
-use crate::telemetry::{ConnectionGuard, ConnectionState};
+use crate::stream::{self, IntoTcp, Stream};
+use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport};
 use crate::tls;
 use crate::worker::Worker;
 
@@ -84,6 +84,11 @@ impl Process {
         }
     }
 
+    /// The serial number of a new connection.
+    pub(crate) fn next_serial(&self) -> u64 {
+        self.serial.fetch_add(1, Ordering::Relaxed)
+    }
+
     /// A permit for one more connection, if there are fewer than `max`.
     pub(crate) fn permit(self: &Arc<Self>, max: usize) -> Option<Permit> {
         let permit = Permit(self.clone());
@@ -103,7 +108,7 @@ pub(crate) fn serve<S, H>(
     accepted: Accepted<S>,
 ) -> impl Future<Output = ()>
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     H: Handler,
 {
     let gauge = context.worker.telemetry.connection();
@@ -122,13 +127,13 @@ where
         settings,
         gauge,
         registration,
+        permit,
         peer,
         local,
         listener,
         proxied: None,
     };
     async move {
-        let _permit = permit;
         if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream)).await {
             worker.telemetry.refused(limit);
         }
@@ -141,6 +146,7 @@ struct Start<H> {
     settings: Arc<Settings>,
     gauge: ConnectionGuard,
     registration: Registration,
+    permit: Permit,
     peer: SocketAddr,
     local: SocketAddr,
     listener: Rc<OpenListener>,
@@ -158,19 +164,18 @@ enum NotServed {
 impl<H: Handler> Start<H> {
     async fn serve<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     {
+        if self.listener.kind == SocketKind::Stream {
+            return self.serve_stream(opening).await;
+        }
         if self.settings.forwarded.proxy_protocol {
             self.proxied = self.proxy_header(&mut opening).await?;
         }
         match self.listener.kind {
             SocketKind::Http => self.serve_plain(opening).await,
             SocketKind::Tls => self.serve_tls(opening).await,
-            SocketKind::Stream => {
-                self.serve_stream(opening, |socket| socket.stream().cloned())
-                    .await;
-                Ok(())
-            }
+            SocketKind::Stream => Ok(()), // served above
         }
     }
 
@@ -179,10 +184,19 @@ impl<H: Handler> Start<H> {
         &self,
         opening: &mut Opening<S>,
     ) -> Result<Option<Proxied>, NotServed> {
-        let forwarded = &self.settings.forwarded;
-        let header = timeout(forwarded.proxy_protocol_timeout, opening.proxy_header()).await;
-        match header {
-            Ok(Ok(proxied)) => Ok(proxied.filter(|_| forwarded.trusted.contains(self.peer.ip()))),
+        let trusted = self.settings.forwarded.trusted.contains(self.peer.ip());
+        let proxied = self.any_proxy_header(opening).await?;
+        Ok(proxied.filter(|_| trusted))
+    }
+
+    /// The addresses of the PROXY header, whoever sent it.
+    async fn any_proxy_header<S: AsyncRead + Unpin>(
+        &self,
+        opening: &mut Opening<S>,
+    ) -> Result<Option<Proxied>, NotServed> {
+        let bound = self.settings.forwarded.proxy_protocol_timeout;
+        match timeout(bound, opening.proxy_header()).await {
+            Ok(Ok(proxied)) => Ok(proxied),
             Ok(Err(_)) | Err(_) => Err(NotServed::Refused("proxy_protocol")),
         }
     }
@@ -208,29 +222,34 @@ impl<H: Handler> Start<H> {
 
     async fn serve_tls<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     {
         let deadline = Instant::now() + self.settings.client.first_byte_timeout();
         let first = timeout_at(deadline, opening.first_byte()).await;
         let Ok(Ok(first)) = first else {
             return Err(NotServed::Silent);
         };
+        // No TLS record begins with a letter, but every HTTP method does.
+        let is_http = first.is_ascii_alphabetic();
         // If some names are passed through, the ClientHello is read ahead; else the handshake alone reads it.
-        if self.of_socket(|socket| Some(socket.tls()?.passes_through())) == Some(true) {
+        let passes_through = |socket: &Socket| Some(socket.tls()?.passes_through());
+        if !is_http && self.of_socket(passes_through) == Some(true) {
             let name = timeout_at(deadline, opening.server_name()).await;
             let Ok(Ok(name)) = name else {
                 return Err(NotServed::Refused("handshake"));
             };
             let split =
                 |socket: &Socket| socket.tls()?.route(name.as_deref()).passthrough().cloned();
-            if self.of_socket(split).is_some() {
-                self.serve_stream(opening, split).await;
+            if let Some((backends, table)) = self.with_table(split) {
+                let client = self.proxied.map_or(self.peer, |proxied| proxied.source);
+                let session = self.stream_session((client, self.proxied), false);
+                let route = StreamRoute::plain(backends);
+                self.forward(opening, route, table, session);
                 return Ok(());
             }
         }
         let (mut transport, activity) = opening.transport();
-        if first.is_ascii_alphabetic() {
-            // No TLS record begins with a letter, but every HTTP method does.
+        if is_http {
             closing::respond(&mut transport, opening::plain_http_page()).await;
             return Err(NotServed::Refused("plain_http"));
         }
@@ -250,28 +269,81 @@ impl<H: Handler> Start<H> {
         Ok(())
     }
 
-    /// Passes the connection on to a backend of the split that `find` returns.
-    async fn serve_stream<S>(
+    /// A listener for streams (behaviour.md 12).
+    async fn serve_stream<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
+    where
+        S: AsyncRead + IntoTcp + Unpin,
+    {
+        let found = self.with_table(|socket| socket.stream().cloned());
+        let Some((route, table)) = found else {
+            return Ok(());
+        };
+        let mut session = self.stream_session((self.peer, None), true);
+        if route.accepts_proxy {
+            let header = self.any_proxy_header(&mut opening).await;
+            let proxied = header.inspect_err(|_| session.status.set(stream::BAD_REQUEST))?;
+            session.facts.proxied = proxied;
+            let forwarded = &self.settings.forwarded;
+            let trusted = forwarded.real_ip && forwarded.trusted.contains(self.peer.ip());
+            if let Some(proxied) = proxied.filter(|_| trusted) {
+                session.facts.client = proxied.source;
+            }
+        }
+        self.forward(opening, route, table, session);
+        Ok(())
+    }
+
+    /// A session of this connection. `client` with the PROXY header that it is from.
+    fn stream_session(
+        &self,
+        (client, proxied): (SocketAddr, Option<Proxied>),
+        logged: bool,
+    ) -> stream::Session {
+        let facts = stream::Facts {
+            protocol: Transport::Tcp,
+            peer: self.peer,
+            client,
+            local: self.local,
+            proxied,
+            id: self.context.process.next_serial(),
+            logged,
+        };
+        stream::Session::new(facts, self.context.worker.telemetry.clone())
+    }
+
+    /// Forwards the connection to an endpoint, in a task of its own.
+    fn forward<S: AsyncRead + IntoTcp + Unpin>(
         self,
         opening: Opening<S>,
-        find: impl FnOnce(&Socket) -> Option<Arc<Split>>,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let table = self.listener.table(&self.context.worker);
-        let listener = table.listener(self.listener.address);
-        let Some(split) = listener.and_then(|listener| find(&listener.socket)) else {
+        route: StreamRoute,
+        table: Rc<Arc<RoutingTable>>,
+        session: stream::Session,
+    ) {
+        let (io, ahead) = opening.into_parts();
+        let Some(io) = io.into_tcp() else {
             return;
         };
         self.gauge.enter(ConnectionState::Writing);
-        let peer = self.proxied.map_or(self.peer, |proxied| proxied.source);
         let stream = Stream {
-            io: opening.transport().0,
-            client: peer.ip(),
-            split,
+            io,
+            ahead,
+            backends: route.backends,
+            sends_proxy: route.sends_proxy,
             table,
+            session,
+            held: (self.gauge, self.registration, self.permit),
         };
-        stream.pass_on(&self.context.worker.upstreams).await;
+        stream.spawn(self.context.worker.clone());
+    }
+
+    /// The result of `find` for the listener's socket in the current table, with that table.
+    fn with_table<T>(
+        &self,
+        find: impl FnOnce(&Socket) -> Option<T>,
+    ) -> Option<(T, Rc<Arc<RoutingTable>>)> {
+        let table = self.listener.table(&self.context.worker);
+        let found = find(&table.listener(self.listener.address)?.socket)?;
+        Some((found, table))
     }
 
     /// The result of `find` for the listener's socket in the current table.
@@ -288,7 +360,7 @@ impl<H: Handler> Start<H> {
             local: self.local,
             tls,
             proxied: self.proxied,
-            id: self.context.process.serial.fetch_add(1, Ordering::Relaxed),
+            id: self.context.process.next_serial(),
             requests: Cell::new(0),
         };
         tracing::debug!(
@@ -302,6 +374,7 @@ impl<H: Handler> Start<H> {
             activity,
             registration: self.registration,
             gauge: self.gauge,
+            permit: self.permit,
             expires: Instant::now() + jittered(self.settings.client.connection_age),
             settings: self.settings,
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use rustls::server::Acceptor;
@@ -87,17 +87,20 @@ impl<S: AsyncRead + Unpin> Opening<S> {
         })
     }
 
-    /// The server name of the ClientHello that the connection begins with (RFC 6066 section 3), in the form of hosts.
+    /// The server name of the ClientHello that the connection begins with (RFC 6066 section 3), in the form of hosts. What is no
+    /// ClientHello has none: the handshake refuses it, with an alert.
     pub(super) async fn server_name(&mut self) -> io::Result<Option<String>> {
         let mut acceptor = Acceptor::default();
         let mut fed = 0;
         loop {
             while let Some(mut unread) = self.read.get(fed..).filter(|bytes| !bytes.is_empty()) {
                 fed += acceptor.read_tls(&mut unread)?;
-                let accepted = acceptor.accept();
-                let accepted = accepted.map_err(|(error, _)| io::Error::other(error))?;
-                if let Some(accepted) = accepted {
-                    return Ok(accepted.client_hello().server_name().map(tls::canonical));
+                match acceptor.accept() {
+                    Ok(Some(hello)) => {
+                        return Ok(hello.client_hello().server_name().map(tls::canonical));
+                    }
+                    Ok(None) => {}
+                    Err(_) => return Ok(None),
                 }
             }
             if self.read.len() >= CLIENT_HELLO {
@@ -114,6 +117,11 @@ impl<S: AsyncRead + Unpin> Opening<S> {
             Transport::new(self.stream, self.read.freeze(), activity.clone()),
             activity,
         )
+    }
+
+    /// The stream and the bytes that were read.
+    pub(super) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.read.freeze())
     }
 
     async fn more(&mut self) -> io::Result<()> {

@@ -1,6 +1,5 @@
 //! What the requests of one connection share, and how a request gets its response.
 
-use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,12 +12,14 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::Permit;
 use super::activity::Activity;
 use super::scan::Fault;
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::drain::Registration;
+use crate::respond::Unanswered;
 use crate::telemetry::ConnectionGuard;
 
 /// A connection that speaks HTTP.
@@ -31,6 +32,9 @@ pub(super) struct Session {
     pub(super) activity: Arc<Activity>,
     /// Registers it among the worker's connections.
     pub(super) registration: Registration,
+    /// Held to the end of the connection.
+    #[expect(dead_code, reason = "dropping it has the effect")]
+    pub(super) permit: Permit,
     /// Counts it in the gauges.
     pub(super) gauge: ConnectionGuard,
     /// When it is old enough to be closed after a response.
@@ -106,7 +110,7 @@ pub(super) async fn respond<H: Handler, T: Track>(
     handler: H,
     (request, fault): CheckedRequest,
     mut track: T,
-) -> Result<Response<Tracked<T>>, Infallible> {
+) -> Result<Response<Tracked<T>>, Unanswered> {
     let downstream = &session.downstream;
     downstream.requests.set(downstream.requests.get() + 1);
     let (mut response, broken) = match fault {
@@ -120,6 +124,9 @@ pub(super) async fn respond<H: Handler, T: Track>(
             (handled.unwrap_or_else(|_| session.panicked()), broken)
         }
     };
+    if let Some(unanswered) = response.extensions().get::<Unanswered>() {
+        return Err(*unanswered);
+    }
     track.responded(&mut response, broken);
     Ok(response.map(|body| Tracked::new(body, track)))
 }

@@ -48,8 +48,19 @@ pub(super) fn destination<'t>(
     target: &'t Target,
     usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
 ) -> Result<Destination<'t>, LocalResponse> {
+    let dice = |total| fastrand::u32(1..=total);
+    by_dice(context, target, usable, dice)
+}
+
+/// As [`destination`]; `dice` returns a number from 1 to its argument, by which weights decide.
+pub(super) fn by_dice<'t>(
+    context: &Context<'_>,
+    target: &'t Target,
+    usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
+    dice: impl FnOnce(u32) -> u32,
+) -> Result<Destination<'t>, LocalResponse> {
     match target {
-        Target::Forward(split) => forward(context, split, usable).map(Destination::Upstream),
+        Target::Forward(split) => forward(context, split, usable, dice).map(Destination::Upstream),
         Target::DefaultBackend(key) => {
             Ok(key
                 .as_ref()
@@ -71,6 +82,7 @@ fn forward<'t>(
     context: &Context<'_>,
     split: &'t Split,
     usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
+    dice: impl FnOnce(u32) -> u32,
 ) -> Result<Chosen<'t>, LocalResponse> {
     let page = |status| Err(LocalResponse::Page(status));
     let primary = match &split.primary().arm {
@@ -95,7 +107,7 @@ fn forward<'t>(
     };
     let upstream = |other: &Alternative| other.backend.upstream().and_then(&usable);
     let picked = session(context, primary, others, upstream)
-        .unwrap_or_else(|| others.pick(context, fastrand::u32(1..=others.total())));
+        .unwrap_or_else(|| others.pick(context, dice(others.total())));
     let Pick::Alternative(index) = picked else {
         return Ok(by_primary);
     };
@@ -115,7 +127,7 @@ fn forward<'t>(
 }
 
 /// The backend of a running session, which precedes rules and weights.
-fn session<'t>(
+pub(super) fn session<'t>(
     context: &Context<'_>,
     primary: &Upstream,
     others: &Alternatives,
@@ -171,7 +183,7 @@ mod tests {
         let context = sample.context();
         let upstream = Arc::new(Sample::upstream(Balance::RoundRobin));
         let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
-        match forward(&context, split, usable).map(|chosen| chosen.role) {
+        match forward(&context, split, usable, |total| total).map(|chosen| chosen.role) {
             Ok(Role::Primary) => "primary".into(),
             Ok(Role::Alternative { .. }) => "alternative".into(),
             Ok(Role::Fallback) => "fallback".into(),
@@ -235,7 +247,7 @@ mod tests {
             (&["errors"], None),
         ] {
             let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
-            let chosen = forward(&sample.context(), &split, usable).unwrap();
+            let chosen = forward(&sample.context(), &split, usable, |_| 1).unwrap();
             let removed = chosen.edits.map(|edits| edits.request.remove[0].as_str());
             assert_eq!(removed, edited);
         }

@@ -1,14 +1,17 @@
 //! Edits of header fields: of every response, and of the requests and responses of a backend.
 
 use bytes::Bytes;
-use headgate_table::{Cors, FieldEdits, FieldTemplate, Policy, Settings, Template};
+use headgate_table::{
+    Cors, FieldEdits, FieldTemplate, Level, Policy, Script, Settings, Template, VariableMap,
+};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
     UPGRADE,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
-use super::cors;
+use super::{cors, script};
+use crate::request::Locals;
 
 /// The edits of one response. Steps add to them; they are applied once, whichever step responds.
 #[derive(Debug)]
@@ -22,6 +25,23 @@ pub(super) struct ResponseEdits<'t> {
     cors: Option<(&'t Cors, HeaderValue)>,
     hsts: Option<&'t HeaderValue>,
     route: &'t [(HeaderName, FieldTemplate)],
+    script: Option<Box<Scripted<'t>>>,
+}
+
+/// The edits of a script.
+#[derive(Debug)]
+struct Scripted<'t> {
+    script: &'t Script,
+    level: &'t Level,
+    locals: Option<Box<Locals>>,
+}
+
+impl Scripted<'_> {
+    /// A condition selected the level.
+    fn is_inner(&self) -> bool {
+        let base = self.script.levels.first();
+        !base.is_some_and(|base| std::ptr::eq(base, self.level))
+    }
 }
 
 impl<'t> ResponseEdits<'t> {
@@ -35,12 +55,13 @@ impl<'t> ResponseEdits<'t> {
             cors: None,
             hsts: None,
             route: &[],
+            script: None,
         }
     }
 
     /// Adds the fields of a route with `policy`; HSTS if the listener speaks TLS.
     pub(super) fn add_route(&mut self, policy: &'t Policy, https: bool) {
-        let hsts = self.settings.hsts.as_ref().filter(|_| https);
+        let hsts = self.settings.hsts.as_ref().filter(|_| https && policy.hsts);
         self.hsts = hsts.map(|hsts| &hsts.value);
         self.route = &policy.response_headers;
     }
@@ -49,6 +70,32 @@ impl<'t> ResponseEdits<'t> {
     pub(super) fn remove_route(&mut self) {
         self.hsts = None;
         self.route = &[];
+        self.script = None;
+    }
+
+    /// Adds the edits of a level of `script`, whose templates read `locals`. A level that a condition selected replaces the
+    /// fields of CORS, which depend on a condition too.
+    pub(super) fn add_script(
+        &mut self,
+        script: &'t Script,
+        level: usize,
+        locals: Option<Box<Locals>>,
+    ) {
+        if level > 0 {
+            self.cors = None;
+        }
+        self.script = script.levels.get(level).map(|level| {
+            Box::new(Scripted {
+                script,
+                level,
+                locals,
+            })
+        });
+    }
+
+    /// What templates read that a script has set.
+    pub(super) fn take_locals(&mut self) -> Option<Box<Locals>> {
+        self.script.as_mut()?.locals.take()
     }
 
     /// Adds the fields of `cors` for `origin`, which it allows.
@@ -74,7 +121,13 @@ impl<'t> ResponseEdits<'t> {
     /// The templates of configured fields.
     pub(super) fn templates(&self) -> impl Iterator<Item = &'t Template> + use<'t> {
         let fields = self.settings.response_headers.iter().chain(self.route);
-        fields.filter_map(|(_, value)| value.template())
+        let fields = fields.filter_map(|(_, value)| value.template());
+        let script = self.script.as_ref().map(|scripted| scripted.script);
+        fields.chain(
+            script
+                .into_iter()
+                .flat_map(|script| of_script(script, self.settings)),
+        )
     }
 
     /// Edits the `headers` of a response with `status`; `expand` fills in templates. Later edits win: those of the backend are
@@ -91,29 +144,58 @@ impl<'t> ResponseEdits<'t> {
         if let Some((name, value)) = self.field {
             headers.insert(name, value);
         }
+        if let Some(hsts) = self.hsts {
+            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        set_all(headers, &self.settings.response_headers, &expand);
+        if let Some(scripted) = &self.script {
+            script::output::edit(scripted.level, (status, headers), &expand);
+        }
+        set_all(headers, self.route, &expand);
+        if let Some((cors, origin)) = self.cors {
+            cors::apply(headers, cors, origin);
+        }
+        if let Some(scripted) = &self.script {
+            script::output::add(scripted.level, (status, headers), &expand);
+        }
+        let replaced = self.script.as_ref();
+        let replaced =
+            replaced.is_some_and(|scripted| scripted.is_inner() && scripted.level.replaces_added);
         if let Some((cookies, always)) = self.cookies.map(|cookies| *cookies)
             && (always || takes_fields(status))
+            && !replaced
         {
             for cookie in cookies {
                 headers.append(SET_COOKIE, cookie);
             }
         }
-        if let Some((cors, origin)) = self.cors {
-            cors::apply(headers, cors, origin);
-        }
-        if let Some(hsts) = self.hsts {
-            headers.insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
-        }
-        for (name, value) in self.settings.response_headers.iter().chain(self.route) {
-            let value = match value {
-                FieldTemplate::Fixed(value) => Some(value.clone()),
-                FieldTemplate::Template(template) => field_value(expand(template)),
-            };
-            match value {
-                Some(value) => headers.insert(name, value),
-                None => headers.remove(name),
-            };
-        }
+    }
+}
+
+/// What the edits of a script may read, by variables that settings define too.
+pub(super) fn of_script<'t>(
+    script: &'t Script,
+    settings: &'t Settings,
+) -> impl Iterator<Item = &'t Template> + use<'t> {
+    let maps = settings.maps.iter().flat_map(VariableMap::templates);
+    script.response_templates().chain(maps)
+}
+
+/// Sets these fields; an empty value removes the field.
+fn set_all(
+    headers: &mut HeaderMap,
+    fields: &[(HeaderName, FieldTemplate)],
+    expand: &impl Fn(&Template) -> Vec<u8>,
+) {
+    for (name, value) in fields {
+        let value = match value {
+            FieldTemplate::Fixed(value) => Some(value.clone()),
+            FieldTemplate::Template(template) => field_value(expand(template)),
+        };
+        match value {
+            Some(value) => headers.insert(name, value),
+            None => headers.remove(name),
+        };
     }
 }
 
@@ -151,7 +233,7 @@ pub(super) fn is_reserved(name: &HeaderName) -> bool {
 }
 
 /// The statuses for which nginx adds fields (`add_header` without `always`).
-fn takes_fields(status: StatusCode) -> bool {
+pub(super) fn takes_fields(status: StatusCode) -> bool {
     matches!(
         status.as_u16(),
         200 | 201 | 204 | 206 | 301 | 302 | 303 | 304 | 307 | 308

@@ -23,6 +23,7 @@ use super::{external_auth, fallback, hop_by_hop, response_head, spoofable_header
 use crate::body::Body;
 use crate::request::{Context, Parsed, client_request_id, generated_id};
 use crate::respond::LocalResponse;
+use crate::trace::RequestSpan;
 use crate::upstream::{Call, CallError, CallOptions, Fault, Payload, SelectionInput};
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -246,7 +247,12 @@ impl ErrorPage<'_> {
         let defaults = Forwarding::default();
         let mut head = self.head;
         fallback::explain(&mut head.headers, status, self.origin);
+        let span = exchange.record.span.clone();
+        if let Some(span) = &span {
+            span.inject(&mut head.headers);
+        }
         let options = CallOptions {
+            span: span.as_deref().and_then(RequestSpan::recorded),
             // The status of a page is that of the response it replaces, so it is no reason for another attempt.
             retry: Retry::default(),
             ..CallOptions::of(self.forwarding.unwrap_or(&defaults), upstream, false)
@@ -265,7 +271,7 @@ impl ErrorPage<'_> {
         exchange.record.default_backend = false;
         exchange.note_response(reply.response.headers());
         let mut response = reply.response.map(Body::upstream);
-        response_head::filter(&mut response, &table.settings, &defaults, None);
+        response_head::filter(&mut response, &table.settings, (&defaults, None), None);
         Ok(response)
     }
 }

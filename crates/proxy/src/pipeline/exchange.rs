@@ -3,22 +3,21 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, ResponseRate, Route, RoutingTable, Settings, Target, Template};
+use headgate_table::{Host, ResponseRate, Route, RoutingTable, Script, Settings, Target, Template};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
-use http_body::Body as _;
-use hyper::body::Incoming;
 
 use super::destination::{Destination, Role};
-use super::edits::ResponseEdits;
+use super::edits::{self, ResponseEdits};
 use super::error_page::ErrorPage;
 use super::external_auth::Granted;
+use super::{length, trace};
 use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
 use crate::record::Record;
-use crate::request::{Malformed, Parsed, client_request_id, generated_id};
+use crate::request::{Context, Locals, Malformed, Parsed, Scope, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::{Recording, expand};
 use crate::upstream::{CallError, Fault, RequestBodyError, Tunnel};
@@ -47,16 +46,16 @@ pub(super) struct Served {
 }
 
 impl<'t> Exchange<'t> {
-    /// The request with this head and body, served from `table`.
+    /// The request with this head and announced length of its body, served from `table`.
     pub(super) fn begin(
         downstream: &'t Rc<Downstream>,
         table: &'t RoutingTable,
-        (head, body): (&Parts, &Incoming),
+        (head, announced): (&Parts, Option<u64>),
     ) -> Self {
         let edits = ResponseEdits::new(&table.settings);
         let mut record = Record {
             request_id: client_request_id(&head.headers),
-            request_length: head_length(head) + body.size_hint().exact().unwrap_or_default(),
+            request_length: length::of_request(head) + announced.unwrap_or_default(),
             ..Record::new(head, downstream.peer().ip().to_canonical())
         };
         let format = table.settings.access_log.format.as_deref();
@@ -121,13 +120,60 @@ impl<'t> Exchange<'t> {
         headers: &HeaderMap,
     ) {
         self.record.route = Some(route.clone());
+        trace::begin(self, route, headers);
         self.record.unlogged = !route.policy.access_log;
         self.edits
             .add_route(&route.policy, self.downstream.tls.is_some());
         let own = route.policy.response_headers.iter();
         let own = own.filter_map(|(_, value)| value.template());
-        keep(&mut self.record, self.downstream, own, headers);
+        let script = route.policy.script.as_deref().into_iter();
+        let script = script.flat_map(|script| edits::of_script(script, &self.table.settings));
+        keep(
+            &mut self.record,
+            self.downstream,
+            own.chain(script),
+            headers,
+        );
         self.note_request(parsed);
+    }
+
+    /// Applies what a script has selected, besides the edits of the request.
+    pub(super) fn select(&mut self, script: &'t Script, level: usize, context: &Context<'_>) {
+        self.edits.add_script(script, level, context.locals.clone());
+        let Some(level) = script.levels.get(level) else {
+            return;
+        };
+        if let Some(log) = level.access_log {
+            self.record.unlogged = !log || self.record.unlogged;
+        }
+        if let Some(compression) = &level.compression {
+            let compression = compression.as_deref();
+            self.offer = compression.map(|own| Offer::of_request(context, own));
+        }
+    }
+
+    /// Keeps what templates read of the request after its fields were edited.
+    pub(super) fn note_edited(&mut self, headers: &HeaderMap) {
+        keep(
+            &mut self.record,
+            self.downstream,
+            self.edits.templates(),
+            headers,
+        );
+    }
+
+    /// Adds the edits of the script of a host to its own response.
+    pub(super) fn respond_by_host(
+        &mut self,
+        script: &'t Script,
+        locals: Option<Box<Locals>>,
+        headers: &HeaderMap,
+    ) {
+        let templates = edits::of_script(script, &self.table.settings);
+        keep(&mut self.record, self.downstream, templates, headers);
+        self.edits.add_script(script, 0, locals);
+        let logs = script.levels.first().and_then(|level| level.access_log);
+        self.record.unlogged |= logs == Some(false);
     }
 
     /// Records the upstream of the route, and the alternative if that serves.
@@ -235,7 +281,7 @@ impl<'t> Exchange<'t> {
         let settings = self.settings();
         let Self {
             mut record,
-            edits,
+            mut edits,
             offer,
             ..
         } = self;
@@ -253,8 +299,13 @@ impl<'t> Exchange<'t> {
             read.for_each(|names| details.response.keep(names, response.headers()));
         }
         let status = response.status();
+        let locals = edits.take_locals();
+        let scope = Scope {
+            locals: locals.as_deref(),
+            maps: &settings.maps,
+        };
         edits.apply(status, response.headers_mut(), |template| {
-            expand(&record, template)
+            expand(&record, template, scope)
         });
         if let Some(coder) = offer.and_then(|offer| offer.edit(&mut response)) {
             response = response.map(|body| body.compressed(coder));
@@ -267,6 +318,7 @@ impl<'t> Exchange<'t> {
             let names = &format.template.reads().response;
             details.response.keep(names, response.headers());
         }
+        record.head_bytes_sent = length::of_response(&response);
         match tunnel {
             None => response.map(|body| body.recorded(record)),
             Some(tunnel) => {
@@ -291,7 +343,7 @@ impl<'t> Exchange<'t> {
 }
 
 /// Keeps what `templates` read of a request with these fields.
-fn keep<'a>(
+pub(super) fn keep<'a>(
     record: &mut Record,
     downstream: &Rc<Downstream>,
     templates: impl Iterator<Item = &'a Template>,
@@ -303,20 +355,4 @@ fn keep<'a>(
             .get_or_insert_with(|| Box::new(Details::new(downstream.facts())));
         details.request.keep(&template.reads().request, headers);
     }
-}
-
-/// Bytes of the head as HTTP/1 writes it. Optional whitespace is unknown here and not counted.
-fn head_length(head: &Parts) -> u64 {
-    const REQUEST_LINE: usize = "  HTTP/1.1\r\n\r\n".len();
-    const FIELD: usize = ": \r\n".len();
-    let target = head
-        .uri
-        .path_and_query()
-        .map_or(1, |target| target.as_str().len());
-    let fields: usize = head
-        .headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + FIELD)
-        .sum();
-    (head.method.as_str().len() + target + REQUEST_LINE + fields) as u64
 }

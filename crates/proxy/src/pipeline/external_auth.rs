@@ -20,6 +20,7 @@ use crate::auth_cache::{Key, Lookup, Pending, Verdict};
 use crate::record::Record;
 use crate::request::Context;
 use crate::respond::LocalResponse;
+use crate::trace::RequestSpan;
 use crate::upstream::{Attempts, Call, CallError, CallOptions, Fault, Payload, UpstreamBody};
 use crate::values::COMPONENT;
 
@@ -225,8 +226,11 @@ impl Subrequest<'_, '_> {
         let upstreams = &exchange.downstream.worker.upstreams;
         let upstream = exchange.table.target(&self.service.target);
         let upstream = upstream.ok_or(CallError::NoEndpoints).map_err(fault)?;
+        let span = self.context.span.as_deref();
+        let span = span.and_then(RequestSpan::recorded);
         let options = CallOptions {
             response_head_limit: self.context.route.policy.forwarding.response_head_limit,
+            span,
             ..CallOptions::of(&Forwarding::default(), upstream, false)
         };
         let head = self.head().map_err(fault)?;
@@ -254,6 +258,10 @@ impl Subrequest<'_, '_> {
             let last = attempts.last().and_then(|attempt| attempt.fault.clone());
             last.unwrap_or_else(|| fault(error))
         });
+        if span.is_some() {
+            let mut subrequests = exchange.record.subrequests.borrow_mut();
+            subrequests.push(attempts.clone());
+        }
         if let Some(mut record) = record {
             record.attempts = attempts;
             record.status = reply.as_ref().ok().map(|reply| reply.response.status());
@@ -318,6 +326,9 @@ impl Subrequest<'_, '_> {
         }
         clients::describe(context, &mut headers);
         self.configured(&mut headers);
+        if let Some(span) = &context.span {
+            span.inject(&mut headers);
+        }
         let path = self.path(&self.service.path)?;
         let (mut head, ()) = Request::new(()).into_parts();
         head.method = self.service.method.clone().unwrap_or(Method::GET);

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Forwarding, ResponseRate, Settings, Template, Upstream};
+use headgate_table::{Forwarding, ResponseRate, Script, Settings, Template, Upstream};
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Uri, Version};
@@ -14,10 +14,12 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 
 use super::exchange::Served;
+use super::fastcgi;
 use crate::body::Body;
 use crate::mirror::MirrorCopy;
 use crate::record::Record;
 use crate::request::Context;
+use crate::trace::RequestSpan;
 use crate::upstream::{
     BodyRules, Call, CallError, CallOptions, Length, Payload, Reply, SelectionInput, Tunnel,
     UpstreamBody, Upstreams,
@@ -35,6 +37,8 @@ pub(super) struct Forward<'f> {
     pub(super) body: Incoming,
     /// The client's side of an upgrade that the head requests.
     pub(super) upgrade: Option<OnUpgrade>,
+    /// Path and query for an upstream of FastCGI.
+    pub(super) script: Option<Box<fastcgi::Script>>,
     /// A copy for the mirror of the route.
     pub(super) mirror: Option<Box<MirrorCopy>>,
 }
@@ -44,6 +48,7 @@ pub(super) struct Forwarded<'t> {
     pub(super) served: Served,
     pub(super) settings: &'t Settings,
     pub(super) forwarding: &'t Forwarding,
+    pub(super) script: Option<&'t Script>,
     /// What a replaced `Location` begins with; `None` if none is replaced.
     pub(super) origin: Option<String>,
     /// The affinity cookie.
@@ -67,12 +72,14 @@ impl Forward<'_> {
             head,
             body,
             upgrade,
+            script,
             mirror,
         } = self;
         let settings = context.settings;
         let forwarding = &*context.route.policy.forwarding;
         let options = CallOptions {
             upgrade: upgrade.is_some(),
+            span: context.span.as_deref().and_then(RequestSpan::recorded),
             ..CallOptions::of(forwarding, upstream, context.https())
         };
         let target = upstreams.target(upstream, options.connect_timeout).await?;
@@ -91,6 +98,11 @@ impl Forward<'_> {
         if let Some(mirror) = mirror {
             mirror.follow(&mut body);
         }
+        let params = script.map(|script| script.params(context, &head, body.length()));
+        let options = CallOptions {
+            fastcgi: params.as_ref(),
+            ..options
+        };
         let call = Call {
             target,
             head,

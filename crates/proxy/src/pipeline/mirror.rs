@@ -69,6 +69,9 @@ fn head(context: &Context<'_>, mirror: &Mirror) -> Option<Parts> {
     remove_framing(&mut headers, mirror.body);
     upstream_head::join_cookies(&mut headers);
     headers.insert(HOST, context.field(&mirror.host)?);
+    if let Some(span) = &context.span {
+        span.inject(&mut headers);
+    }
     let (mut head, ()) = Request::new(()).into_parts();
     head.method = context.parsed.target.method.clone();
     head.uri = Uri::from(path(context, &mirror.path)?);

@@ -15,40 +15,49 @@ mod digest;
 mod edits;
 mod error_page;
 mod exchange;
+mod explain;
 mod external_auth;
 mod fallback;
+mod fastcgi;
 mod forward;
 mod hop_by_hop;
 mod https;
 mod invalid_names;
+mod length;
 mod limits;
 mod mirror;
 mod redirect;
 mod replace;
 mod response_head;
 mod rewrite;
+mod script;
+mod scripted;
 mod spoofable_headers;
+mod trace;
 mod upstream_head;
 
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts};
+use headgate_table::{
+    BackendProtocol, Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts,
+};
 use http::header::{ORIGIN, SET_COOKIE};
 use http::request::Parts;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Body as _;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 
 use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
+pub use self::explain::explain;
 use self::forward::{Forward, Forwarded};
 use self::rewrite::Rewritten;
 use self::upstream_head::Extra;
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::request::{
-    ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
+    ConditionView, ConnectionInfo, Context, Locals, Malformed, Parsed, RequestTarget, path,
 };
 use crate::respond::LocalResponse;
 use crate::upstream::{Fault, RequestBodyError};
@@ -60,7 +69,8 @@ pub(crate) async fn handle(
 ) -> Response<Body> {
     let table = downstream.table();
     let (head, body) = request.into_parts();
-    let mut exchange = Exchange::begin(downstream, &table, (&head, &body));
+    let announced = body.size_hint().exact();
+    let mut exchange = Exchange::begin(downstream, &table, (&head, announced));
     let served = match serve(&mut exchange, head, body).await {
         Ok(served) => served,
         Err(response) => {
@@ -91,34 +101,73 @@ async fn serve(
     Ok(forwarded.filter())
 }
 
-impl<'r, 't> Arrived<'r, 't> {
+impl<'r, 't, B> Arrived<'r, 't, B> {
     /// Steps 1 to 6: host and route.
-    fn route(self) -> Result<Routed<'r, 't>, LocalResponse> {
-        let exchange = self.exchange;
+    fn route(mut self) -> Result<Routed<'r, 't, B>, LocalResponse> {
         let host = self.hosts.find(self.parsed.name);
-        exchange.note_host(host, self.parsed.name);
-        let headers = &self.head.headers;
-        let paths = paths_of(exchange, host, &self.parsed, headers); // 1 to 5
-        let paths = paths
-            .inspect_err(|_| error_page::keep_for_host(exchange, host, &self.parsed, headers))?;
-        let found = find_route(paths, self.parsed.path, &self.head);
+        self.exchange.note_host(host, self.parsed.name);
+        let found = self.paths_of(host); // 1 to 5
+        let (paths, locals) = found.inspect_err(|_| {
+            let headers = &self.head.headers;
+            error_page::keep_for_host(self.exchange, host, &self.parsed, headers);
+        })?;
+        let path = locals.as_ref().and_then(|locals| locals.path.as_deref());
+        let path = path.unwrap_or(self.parsed.path);
+        let found = find_route((host, paths), path, &self.head);
+        let exchange = self.exchange;
         let (route, lacks_slash) = exchange.because("expression-limit", found)?; // 6
         built_in::respond(exchange, host, route, self.parsed.path)?;
         let mut head = self.head;
         exchange.note_route(route, &self.parsed, &head.headers);
         exchange.restrict(host);
         let headers = std::mem::take(&mut head.headers);
-        let context = Context::new(self.parsed, headers, exchange.settings(), host, route);
+        let mut context = Context::new(self.parsed, headers, exchange.settings(), host, route);
+        context.span.clone_from(&exchange.record.span);
+        context.locals = locals;
         error_page::keep(exchange, route, &context);
         Ok(Routed {
             exchange,
             hosts: self.hosts,
+            host,
             route,
             lacks_slash,
             context,
             head,
             body: self.body,
         })
+    }
+
+    /// The paths of `host`, unless the host refuses the client or responds; and what its script has set.
+    fn paths_of(
+        &mut self,
+        host: &'t Host,
+    ) -> Result<(&'t PathIndex, Option<Box<Locals>>), LocalResponse> {
+        clients::verify(self.parsed.tls, host, self.parsed.name)?; // 1
+        let blocked = blocking::check(self.exchange.settings(), &self.head.headers); // 2
+        self.exchange.because("block-list", blocked)?;
+        clients::authorize(self.parsed.tls, host)?; // 3 and 4
+        let locals = match &host.script {
+            None => None,
+            Some(script) => self.run_host_script(host, script)?,
+        };
+        let path = locals.as_ref().and_then(|locals| locals.path.as_deref());
+        let is_root = path.unwrap_or(self.parsed.path) == b"/";
+        match &host.behaviour {
+            HostBehaviour::Redirect { to } => {
+                let status = self.exchange.settings().redirect_status;
+                let Parsed { client, target, .. } = &self.parsed;
+                Err(redirect::to_host(to, client, target, status))
+            }
+            HostBehaviour::Routes {
+                app_root: Some(root),
+                ..
+            } if is_root => Err(redirect::to_app_root(
+                root,
+                self.parsed.connection,
+                self.parsed.target,
+            )),
+            HostBehaviour::Routes { paths, .. } => Ok((paths, locals)),
+        }
     }
 }
 
@@ -129,8 +178,9 @@ impl<'r, 't> Routed<'r, 't> {
         self.refuse_closed()?; // 7
         self.add_slash()?;
         self.respond_to_preflight()?; // 8
+        let rewrites = self.run_script()?;
         redirect::of_route(&self.context)?; // 9
-        let rewritten = rewrite::rewrite(&self.context)?; // 10
+        let rewritten = self.rewrite(rewrites)?; // 10
         https::redirect_to_https(&self.context, self.exchange.table, self.hosts)?; // 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
@@ -164,7 +214,10 @@ impl<'t> Admitted<'_, 't> {
         } = self;
         let is_fallback = matches!(chosen.role, Role::Fallback);
         if is_fallback {
-            rewritten = Rewritten::default();
+            rewritten = Rewritten {
+                target: rewrite::moved(&context)?,
+                prefix: None,
+            };
         }
         let mirror = route.policy.mirror.as_ref();
         let mirror = mirror.and_then(|mirror| mirror::copy(exchange, &context, mirror));
@@ -181,7 +234,13 @@ impl<'t> Admitted<'_, 't> {
         if let Some(granted) = exchange.granted.take() {
             external_auth::apply(&mut fields.headers, *granted);
         }
+        if let Some(span) = &context.span {
+            span.inject(&mut fields.headers);
+        }
         exchange.record.request_id = context.request_id().cloned();
+        let is_fastcgi = context.protocol() == BackendProtocol::FastCgi;
+        let script =
+            is_fastcgi.then(|| Box::new(fastcgi::Script::of(&context, rewritten.target.as_ref())));
         let upgrade = forward::upgrade_of(&mut head).filter(|_| fields.upgrade);
         let forward = Forward {
             upstreams: &exchange.downstream.worker.upstreams,
@@ -190,6 +249,7 @@ impl<'t> Admitted<'_, 't> {
             head: forward::upstream_request(head, rewritten.target, fields.headers),
             body,
             upgrade,
+            script,
             mirror,
         };
         let served = forward.run(&mut exchange.record).await; // 15
@@ -210,6 +270,7 @@ impl<'t> Admitted<'_, 't> {
             served,
             settings: exchange.settings(),
             forwarding: &route.policy.forwarding,
+            script: route.policy.script.as_deref(),
             origin,
             session_cookie,
         })
@@ -223,7 +284,7 @@ impl Forwarded<'_> {
         response_head::filter(
             &mut served.response,
             self.settings,
-            self.forwarding,
+            (self.forwarding, self.script),
             self.origin.as_deref(),
         );
         // The proxy's own cookie is not one that the route replaces.
@@ -235,25 +296,26 @@ impl Forwarded<'_> {
 }
 
 /// A request in canonical form, and the hosts of its listener.
-struct Arrived<'r, 't> {
+struct Arrived<'r, 't, B = Incoming> {
     exchange: &'r mut Exchange<'t>,
     hosts: &'t Arc<VirtualHosts>,
     head: Parts,
-    body: Incoming,
+    body: B,
     parsed: Parsed<'r>,
 }
 
 /// A request whose route is known.
-struct Routed<'r, 't> {
+struct Routed<'r, 't, B = Incoming> {
     exchange: &'r mut Exchange<'t>,
     hosts: &'t Arc<VirtualHosts>,
+    host: &'t Host,
     route: &'t Arc<Route>,
     /// The path lacks the final slash of the route's.
     lacks_slash: bool,
     context: Context<'r>,
     /// Without its fields, which are in the context.
     head: Parts,
-    body: Incoming,
+    body: B,
 }
 
 /// A request that may be forwarded.
@@ -267,13 +329,13 @@ struct Admitted<'r, 't> {
     rewritten: Rewritten,
 }
 
-impl<'r, 't> Arrived<'r, 't> {
+impl<'r, 't, B> Arrived<'r, 't, B> {
     /// The request for `target`, with its canonical host and path.
     fn new(
         exchange: &'r mut Exchange<'t>,
         (target, name, path): (&'r RequestTarget, &'r str, &'r [u8]),
         mut head: Parts,
-        body: Incoming,
+        body: B,
     ) -> Result<Self, LocalResponse> {
         let downstream = exchange.downstream;
         // The table contains the listener, but its server name may be passed through now.
@@ -307,49 +369,26 @@ impl<'r, 't> Arrived<'r, 't> {
     }
 }
 
-/// The paths of `host`, unless the host refuses the client or redirects the request.
-fn paths_of<'t>(
-    exchange: &mut Exchange<'_>,
-    host: &'t Host,
-    parsed: &Parsed<'_>,
-    headers: &HeaderMap,
-) -> Result<&'t PathIndex, LocalResponse> {
-    clients::verify(parsed.tls, host, parsed.name)?; // 1
-    let blocked = blocking::check(exchange.settings(), headers); // 2
-    exchange.because("block-list", blocked)?;
-    clients::authorize(parsed.tls, host)?; // 3 and 4
-    match &host.behaviour {
-        HostBehaviour::Redirect { to } => {
-            let status = exchange.settings().redirect_status;
-            Err(redirect::to_host(to, &parsed.client, parsed.target, status))
-        }
-        HostBehaviour::Routes {
-            app_root: Some(root),
-            ..
-        } if parsed.path == b"/" => Err(redirect::to_app_root(
-            root,
-            parsed.connection,
-            parsed.target,
-        )),
-        HostBehaviour::Routes { paths, .. } => Ok(paths),
-    }
-}
-
 /// The route of a request, and whether its path lacks a final slash.
 fn find_route<'t>(
-    paths: &'t PathIndex,
+    (host, paths): (&'t Host, &'t PathIndex),
     path: &[u8],
     head: &Parts,
 ) -> Result<(&'t Arc<Route>, bool), LocalResponse> {
-    match paths.find(path, |conditions| conditions.hold(&ConditionView(head))) {
-        PathMatch::Route(route) => Ok((route, false)),
+    let found = paths.find(path, |conditions| conditions.hold(&ConditionView(head)));
+    let own = |route: &Route| {
+        let script = host.script.as_deref()?;
+        script.location(path, route, paths.is_regex())
+    };
+    match found {
+        PathMatch::Route(route) => Ok((own(route).unwrap_or(route), false)),
         PathMatch::AddSlash(route) => Ok((route, true)),
         // As nginx responds when PCRE gives up.
         PathMatch::Undecided => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
     }
 }
 
-impl<'t> Routed<'_, 't> {
+impl<'t, B: HttpBody> Routed<'_, 't, B> {
     fn refuse_closed(&mut self) -> Result<(), LocalResponse> {
         match &self.route.target {
             Target::Closed(closed) => {

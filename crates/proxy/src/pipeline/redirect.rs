@@ -53,8 +53,8 @@ pub(super) fn to_app_root(
 
 /// The path with a final slash, for a prefix that has one.
 pub(super) fn add_slash(context: &Context<'_>) -> LocalResponse {
-    let path = path::encoded(context.parsed.path);
-    let target = match context.parsed.target.query() {
+    let path = path::encoded(context.path());
+    let target = match context.query() {
         Some(query) => format!("{path}/?{query}"),
         None => format!("{path}/"),
     };
@@ -96,7 +96,7 @@ pub(super) fn without_final_slash(raw: &str) -> &str {
 
 /// `target` (path and query) with the host of the request and the scheme of the listener, as in redirects of nginx; alone
 /// if the policy says so or no host was sent.
-fn absolute(context: &Context<'_>, target: String) -> String {
+pub(super) fn absolute(context: &Context<'_>, target: String) -> String {
     match origin(context) {
         Some(origin) => origin + &target,
         None => target,

@@ -1,6 +1,6 @@
 //! The head of an upstream's response as clients get it (behaviour.md 3.5).
 
-use headgate_table::{Forwarding, Settings};
+use headgate_table::{Forwarding, Script, Settings};
 use http::header::SERVER;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use smallvec::SmallVec;
@@ -14,7 +14,7 @@ const X_PAD: HeaderName = HeaderName::from_static("x-pad");
 pub(super) fn filter<B>(
     response: &mut Response<B>,
     settings: &Settings,
-    forwarding: &Forwarding,
+    (forwarding, script): (&Forwarding, Option<&Script>),
     origin: Option<&str>,
 ) {
     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -29,10 +29,13 @@ pub(super) fn filter<B>(
         .filter(|name| name.as_str().starts_with("x-accel-") || **name == X_PAD)
         .cloned()
         .collect();
-    for name in internal.iter().chain(&*settings.hidden_headers) {
+    let own = script.and_then(|script| script.hidden_fields.as_deref());
+    let passed = script.map_or(&[][..], |script| &script.passed_fields);
+    let internal = internal.iter().filter(|name| !passed.contains(name));
+    for name in internal.chain(own.unwrap_or(&settings.hidden_headers)) {
         headers.remove(name);
     }
-    server(headers, settings);
+    server(headers, settings, passed.contains(&SERVER));
     replace::cookies(
         headers,
         forwarding.cookie_domain.as_ref(),
@@ -41,10 +44,10 @@ pub(super) fn filter<B>(
     replace::locations(headers, forwarding.location.as_ref(), origin);
 }
 
-fn server(headers: &mut HeaderMap, settings: &Settings) {
+fn server(headers: &mut HeaderMap, settings: &Settings, passes: bool) {
     if !settings.server_tokens {
         headers.remove(SERVER);
-    } else if !settings.backend_server_header {
+    } else if !settings.backend_server_header && !passes {
         headers.insert(SERVER, HeaderValue::from_static("nginx"));
     }
 }
@@ -83,7 +86,12 @@ mod tests {
         let mut response = Response::new(());
         *response.headers_mut() = headers(lines);
         *response.status_mut() = StatusCode::from_u16(status).unwrap();
-        filter(&mut response, settings, &Forwarding::default(), None);
+        filter(
+            &mut response,
+            settings,
+            (&Forwarding::default(), None),
+            None,
+        );
         show(response.headers())
     }
 

@@ -1,7 +1,7 @@
 //! Rewriting of paths: `rewrite-target` (behaviour.md 1.1).
 
 use bytes::Bytes;
-use headgate_table::{Piece, Rewrite, Target, Variable};
+use headgate_table::{Piece, Rewrite, Target, Template, Variable};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
@@ -23,14 +23,17 @@ pub(super) struct Rewritten {
 /// Rewrites the path if the route says so and its pattern matches. A rewrite to a URL is a redirect. Requests for the
 /// default backend are not rewritten.
 pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse> {
-    let unchanged = Rewritten::default();
+    let unchanged = Rewritten {
+        target: moved(context)?,
+        prefix: None,
+    };
     let Some(rewrite) = &context.route.rewrite else {
         return Ok(unchanged);
     };
     if matches!(context.route.target, Target::DefaultBackend(_)) {
         return Ok(unchanged);
     }
-    let path = context.parsed.path;
+    let path = context.path();
     let matched = rewrite
         .pattern
         .captures(path)
@@ -50,6 +53,12 @@ pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse>
         target: Some(target),
         prefix,
     })
+}
+
+/// Whether the route rewrites the path of this request.
+pub(super) fn applies(context: &Context<'_>) -> bool {
+    let rewrite = context.route.rewrite.as_ref();
+    rewrite.is_some_and(|rewrite| rewrite.pattern.is_match(context.path()))
 }
 
 fn prefix(
@@ -87,28 +96,57 @@ fn to_path(
 /// The text of the template is the URL that the author of the object wrote. What is decoded is encoded; other variables, such
 /// as `$request_uri`, are encoded already.
 fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> LocalResponse {
+    let location = url(context, &rewrite.target, Some(matched));
+    redirect::to_location(StatusCode::FOUND, with_query(location, context))
+}
+
+/// The URL that `template` is for this request.
+pub(super) fn url(
+    context: &Context<'_>,
+    template: &Template,
+    matched: Option<&Matched<'_>>,
+) -> String {
     let mut location = String::new();
     let mut piece_text = Vec::new();
-    for piece in rewrite.target.pieces() {
+    for piece in template.pieces() {
         piece_text.clear();
-        context.expand_piece(piece, Some(matched), &mut piece_text);
-        match piece {
-            Piece::Capture(_) | Piece::Group(_) | Piece::Variable(Variable::Uri) => {
-                location.push_str(&path::encoded(&piece_text));
+        context.expand_piece(piece, matched, &mut piece_text);
+        // Groups of the path are decoded text; what configuration sets is a URL already.
+        let decoded = match piece {
+            Piece::Variable(variable) => *variable == Variable::Uri,
+            Piece::Capture(_) => matched.is_some(),
+            Piece::Group(name) => {
+                matched.is_some_and(|matched| matched.captures.named(name, matched.path).is_some())
             }
-            Piece::Text(_) | Piece::Variable(_) => {
-                location.extend(percent_encode(&piece_text, UNSAFE));
-            }
+            Piece::Text(_) => false,
+        };
+        if decoded {
+            location.push_str(&path::encoded(&piece_text));
+        } else {
+            location.extend(percent_encode(&piece_text, UNSAFE));
         }
     }
-    redirect::to_location(StatusCode::FOUND, with_query(location, context))
+    location
 }
 
 /// What no URL holds as it is.
 const UNSAFE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
 
-fn with_query(mut text: String, context: &Context<'_>) -> String {
-    if let Some(query) = context.parsed.target.query() {
+/// The path and query that a script has set, if it has.
+pub(super) fn moved(context: &Context<'_>) -> Result<Option<PathAndQuery>, LocalResponse> {
+    let locals = context.locals.as_ref();
+    let set = locals.is_some_and(|locals| locals.path.is_some() || locals.query.is_some());
+    if !set {
+        return Ok(None);
+    }
+    let refused = || LocalResponse::Page(StatusCode::BAD_REQUEST);
+    let text = with_query(path::encoded(context.path()).into_owned(), context);
+    let target = PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| refused())?;
+    Ok(Some(target))
+}
+
+pub(super) fn with_query(mut text: String, context: &Context<'_>) -> String {
+    if let Some(query) = context.query() {
         text.push('?');
         text.push_str(query);
     }
@@ -120,7 +158,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
     use crate::request::testing::Sample;
-    use headgate_table::{Pattern, Template};
+    use headgate_table::Pattern;
     use std::sync::Arc;
 
     fn sample(target: &str, pattern: &str, replacement: &str) -> Sample {

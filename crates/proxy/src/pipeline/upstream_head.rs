@@ -6,7 +6,7 @@
 use std::io::Write;
 use std::net::IpAddr;
 
-use headgate_table::{ConnectionHeader, FieldEdits};
+use headgate_table::{BackendProtocol, ConnectionHeader, FieldEdits, FieldTemplate};
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, TE, UPGRADE};
 use http::{HeaderMap, HeaderName, HeaderValue, Version};
 use smallvec::SmallVec;
@@ -106,6 +106,11 @@ impl ProxyFields {
     fn of(context: &Context<'_>) -> Self {
         let trust = &context.settings.forwarded;
         let configured = context.settings.request_headers.iter();
+        let configured =
+            configured.map(|(name, template)| (name.clone(), context.expand(template, None)));
+        let script = context.route.policy.script.as_ref();
+        let script = script.into_iter().flat_map(|script| &script.request_fields);
+        let script = script.map(|(name, value)| (name.clone(), text(context, value)));
         Self {
             forwarded_for: full_forwarded_for(context),
             original_forwarded_for: listed(&context.headers, &trust.for_header),
@@ -117,9 +122,7 @@ impl ProxyFields {
                 .host
                 .as_ref()
                 .and_then(|host| context.field(host)),
-            configured: configured
-                .map(|(name, template)| (name.clone(), context.expand(template, None)))
-                .collect(),
+            configured: configured.chain(script).collect(),
         }
     }
 
@@ -166,6 +169,14 @@ impl ProxyFields {
         for (name, value) in self.configured {
             configure(headers, name, value);
         }
+    }
+}
+
+/// The text of a configured field.
+fn text(context: &Context<'_>, value: &FieldTemplate) -> Vec<u8> {
+    match value {
+        FieldTemplate::Fixed(value) => value.as_bytes().to_vec(),
+        FieldTemplate::Template(template) => context.expand(template, None),
     }
 }
 
@@ -256,7 +267,8 @@ fn requested_upgrade(context: &Context<'_>, headers: &HeaderMap) -> Option<Heade
     let target = context.parsed.target;
     let possible = target.version == Version::HTTP_11
         && forwarding.connection_header.is_none()
-        && !context.protocol().is_grpc();
+        && !context.protocol().is_grpc()
+        && context.protocol() != BackendProtocol::FastCgi;
     if possible {
         hop_by_hop::upgrade(&target.method, headers)
     } else {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use headgate_table::{
     BackendProtocol, Balance, Host, Route, RuleInput, Settings, Template, Upstream,
@@ -11,12 +12,14 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
-use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
+use super::{ClientInfo, ConnectionInfo, Locals, RequestTarget, Scheme};
 use crate::downstream::{Downstream, TlsFacts};
+use crate::trace::RequestSpan;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The canonical form of a request, independent of its route.
+#[derive(Clone)]
 pub(crate) struct Parsed<'r> {
     /// Request line and host as sent.
     pub(crate) target: &'r RequestTarget,
@@ -44,8 +47,12 @@ pub(crate) struct Context<'r> {
     pub(crate) route: &'r Route,
     /// The upstream that serves it, once chosen.
     pub(crate) upstream: Option<&'r Upstream>,
+    /// Its place in a trace, if the route is traced.
+    pub(crate) span: Option<Rc<RequestSpan>>,
     /// The client's header fields; see [`Context::hand_over_headers`].
     pub(crate) headers: HeaderMap,
+    /// What a script sets; `None` without one.
+    pub(crate) locals: Option<Box<Locals>>,
     cookies: Cookies,
     user_agent: Option<HeaderValue>,
     request_id: OnceCell<Option<HeaderValue>>,
@@ -69,7 +76,9 @@ impl<'r> Context<'r> {
             host,
             route,
             upstream: None,
+            span: None,
             headers,
+            locals: None,
             cookies,
             user_agent,
             request_id,
@@ -79,6 +88,38 @@ impl<'r> Context<'r> {
     /// The client, after real-IP processing.
     pub(crate) fn client(&self) -> IpAddr {
         self.parsed.client.address
+    }
+
+    /// The decoded path, as rewritten.
+    pub(crate) fn path(&self) -> &[u8] {
+        let rewritten = self
+            .locals
+            .as_ref()
+            .and_then(|locals| locals.path.as_deref());
+        rewritten.unwrap_or(self.parsed.path)
+    }
+
+    /// The query, as rewritten.
+    pub(crate) fn query(&self) -> Option<&str> {
+        let rewritten = self
+            .locals
+            .as_ref()
+            .and_then(|locals| locals.query.as_deref());
+        match rewritten {
+            Some(query) => Some(query).filter(|query| !query.is_empty()),
+            None => self.parsed.target.query(),
+        }
+    }
+
+    /// What a script sets.
+    pub(crate) fn locals_mut(&mut self) -> &mut Locals {
+        self.locals.get_or_insert_default()
+    }
+
+    /// Reads the fields again that are kept beside the header fields, after these were edited.
+    pub(crate) fn headers_edited(&mut self) {
+        self.cookies = Cookies::of(&self.headers);
+        self.user_agent = self.headers.get(USER_AGENT).cloned();
     }
 
     /// Whether the client's connection is TLS.
@@ -127,8 +168,8 @@ impl<'r> Context<'r> {
             .unwrap_or_default()
     }
 
-    /// Moves the header fields out, to become the upstream head. They are copied if the hash key of the upstream needs them
-    /// afterwards.
+    /// Moves the header fields out, to become the upstream head. They are copied if the hash key of the upstream, or a parameter
+    /// for FastCGI, may need them afterwards.
     pub(crate) fn hand_over_headers(&mut self) -> HeaderMap {
         self.request_id();
         let needed = self
@@ -137,7 +178,7 @@ impl<'r> Context<'r> {
                 Balance::Hash { key, .. } => !key.reads().request.is_empty(),
                 Balance::RoundRobin | Balance::Ewma => false,
             });
-        if needed {
+        if needed || self.route.policy.forwarding.fastcgi.is_some() {
             self.headers.clone()
         } else {
             std::mem::take(&mut self.headers)

@@ -164,6 +164,7 @@ fn host() -> Host {
         tls: HostTls::None,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour: HostBehaviour::Routes {
             app_root: None,
             paths: PathIndex::literal(Arc::new(route("/")), Vec::new()),

@@ -8,7 +8,8 @@ use headgate_table::{Captures, FieldTemplate, Origin, Piece, Template, Variable}
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Version};
 
-use super::{Context, Scheme};
+use super::{Context, Scheme, Scope};
+use crate::trace::RequestSpan;
 use crate::values::{self, ConnectionFacts, Source};
 
 /// A match of the route's pattern, for `$1` and named groups.
@@ -39,17 +40,15 @@ impl Context<'_> {
         matched: Option<&Matched<'_>>,
         out: &mut Vec<u8>,
     ) {
-        let group = match piece {
-            Piece::Text(text) => return out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => return values::write(variable, self, out),
-            Piece::Capture(number) => {
-                matched.and_then(|matched| matched.captures.group(*number, matched.path))
-            }
-            Piece::Group(name) => {
-                matched.and_then(|matched| matched.captures.named(name, matched.path))
-            }
-        };
-        out.extend_from_slice(group.unwrap_or_default());
+        self.scope().write_one(piece, (self, matched), out);
+    }
+
+    /// Where its templates find what is not a variable of the proxy.
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            locals: self.locals.as_deref(),
+            maps: &self.settings.maps,
+        }
     }
 
     /// The value of a header field; `None` if it is empty, or if what clients send into it is not allowed in a field.
@@ -102,11 +101,11 @@ impl Source for Context<'_> {
     }
 
     fn query(&self) -> Option<&str> {
-        self.parsed.target.query()
+        Context::query(self)
     }
 
     fn path(&self) -> &[u8] {
-        self.parsed.path
+        Context::path(self)
     }
 
     fn name(&self) -> &str {
@@ -155,6 +154,10 @@ impl Source for Context<'_> {
 
     fn upstream_name(&self) -> &str {
         self.upstream.map_or("", |upstream| &upstream.log_name)
+    }
+
+    fn span(&self) -> Option<&RequestSpan> {
+        self.span.as_deref()
     }
 
     /// There is none yet.

@@ -1,6 +1,7 @@
 //! Sockets that follow the table, with the whole data plane.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod datagrams;
 mod load;
 mod streams;
 
@@ -33,6 +34,10 @@ impl World {
     fn start(workers: usize) -> Self {
         let mut settings = Settings::default();
         settings.client.keep_alive_requests = u64::MAX;
+        Self::with(workers, settings)
+    }
+
+    fn with(workers: usize, settings: Settings) -> Self {
         let settings = Arc::new(settings);
         let config = Config {
             workers,
@@ -73,6 +78,7 @@ fn universe(target: &str) -> Arc<VirtualHosts> {
             tls: HostTls::None,
             clients: HostClients::Any,
             ciphers: HostCiphers::default(),
+            script: None,
             behaviour: behaviour.clone(),
         })
     };

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
-use super::count::{LENGTH, SIZE, TIME};
+use super::count::Scales;
 use super::family::{Families, histogram, sample};
 use super::names;
 use super::process::Process;
 use super::series::{Key, RouteSeries, Series, SeriesTotal};
 use super::worker::Counters;
-use super::{Telemetry, count::Count};
+use super::{Telemetry, count::Count, streams};
 
 /// [`Telemetry`] as a collector of a registry.
 pub(super) struct TelemetryCollector {
@@ -48,8 +48,14 @@ impl Collector for TelemetryCollector {
         let mut families = Families::new(&telemetry.labels);
         collect_routes(&mut families, telemetry);
         collect_workers(&mut families, &telemetry.workers);
+        streams::collect(&mut families, &telemetry.workers);
         collect_process(&mut families, &Process::now());
-        families.single(&names::LOG_DROPPED, telemetry.log.dropped() as f64);
+        let spans = telemetry.spans.outcomes();
+        families.by(&names::SPANS, "outcome", spans);
+        families.single(
+            &names::LOG_DROPPED,
+            (telemetry.log.dropped() + telemetry.stream_log.dropped()) as f64,
+        );
         telemetry
             .control
             .lock()
@@ -112,6 +118,12 @@ fn collect_process(families: &mut Families, process: &Process) {
     families.single(&names::RESIDENT_MEMORY, process.resident);
     families.single(&names::VIRTUAL_MEMORY, process.virtual_memory);
     families.single(&names::START_TIME, process.start);
+    families.bare(&names::STANDARD_CPU, process.cpu);
+    families.bare(&names::STANDARD_OPEN_FILES, process.open_files);
+    families.bare(&names::STANDARD_MAX_FILES, process.max_files);
+    families.bare(&names::STANDARD_RESIDENT, process.resident);
+    families.bare(&names::STANDARD_VIRTUAL, process.virtual_memory);
+    families.bare(&names::STANDARD_START, process.start);
     let build = [
         ("build", option_env!("HEADGATE_BUILD").unwrap_or("unknown")),
         ("release", env!("CARGO_PKG_VERSION")),
@@ -136,10 +148,8 @@ fn collect_routes(families: &mut Families, telemetry: &Telemetry) {
         let Some(first) = group.first() else { continue };
         let mut total = SeriesTotal::default();
         group.iter().for_each(|series| total.add(series));
-        metrics.push(
-            &request_labels(families, &first.key, telemetry.labelling.host),
-            &total,
-        );
+        let labels = request_labels(families, &first.key, telemetry.routes.labelling().host);
+        metrics.push(&labels, &total, telemetry.routes.scales());
     }
     metrics.finish(families);
 }
@@ -206,24 +216,25 @@ impl RequestMetrics {
         }
     }
 
-    fn push(&mut self, labels: &[LabelPair], total: &SeriesTotal) {
+    fn push(&mut self, labels: &[LabelPair], total: &SeriesTotal, scales: &Scales) {
+        let Scales { time, length, size } = scales;
         let requests = total.request_duration.count() as f64;
         self.requests
             .push(sample(&names::REQUESTS, labels.to_vec(), requests));
         self.request_duration.push(histogram(
             labels.to_vec(),
-            total.request_duration.exposed(&TIME),
+            total.request_duration.exposed(time),
         ));
         self.request_size.push(histogram(
             labels.to_vec(),
-            total.request_size.exposed(&LENGTH),
+            total.request_size.exposed(length),
         ));
         self.response_size.push(histogram(
             labels.to_vec(),
-            total.response_size.exposed(&LENGTH),
+            total.response_size.exposed(length),
         ));
         self.bytes_sent
-            .push(histogram(labels.to_vec(), total.bytes_sent.exposed(&SIZE)));
+            .push(histogram(labels.to_vec(), total.bytes_sent.exposed(size)));
         // Without an attempt there are no upstream times, rather than empty ones.
         let upstream = [
             (&mut self.response_duration, &total.response_duration),
@@ -232,7 +243,7 @@ impl RequestMetrics {
         ];
         for (samples, total) in upstream {
             if total.count() > 0 {
-                samples.push(histogram(labels.to_vec(), total.exposed(&TIME)));
+                samples.push(histogram(labels.to_vec(), total.exposed(time)));
             }
         }
     }

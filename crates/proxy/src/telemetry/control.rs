@@ -2,10 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::count::{Histogram, TIME, Total};
+use super::count::{Histogram, Scale, Total};
 use super::family::{Families, histogram, pairs, sample};
 use super::names;
-use crate::config::MetricLabels;
+use crate::config::{Buckets, MetricLabels};
 
 /// An Ingress that references a Service which cannot serve.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,9 +42,11 @@ impl OrphanKind {
 pub struct CertificateFacts {
     /// The host; `_` for the default certificate.
     pub host: String,
+    /// Namespace of the Secret; empty for a generated certificate.
+    pub namespace: String,
     /// Name of the Secret.
     pub secret_name: String,
-    /// Distinguishes this certificate from others of the same Secret.
+    /// Distinguishes this certificate from others of the same Secret: the serial number after a dash.
     pub identifier: String,
     /// Organization of the issuer; empty when it has none.
     pub issuer_organization: String,
@@ -61,21 +63,39 @@ pub struct CertificateFacts {
 /// The last report of the control plane.
 #[derive(Debug, Default)]
 pub(super) struct Control {
+    generation: u64,
     hash: u64,
     last_successful: bool,
     /// Seconds since 1970; 0 before the first publication.
     last_success: f64,
     successes: u64,
     errors: u64,
-    publish: Histogram<11>,
+    publish: Latency,
     findings: Vec<(&'static str, u64)>,
     orphans: Vec<Orphan>,
     certificates: Vec<CertificateFacts>,
 }
 
+/// Times from the arrival of objects to their publication, with buckets that no flag changes.
+#[derive(Debug)]
+struct Latency {
+    scale: Scale,
+    times: Histogram,
+}
+
+impl Default for Latency {
+    fn default() -> Self {
+        let scale = Scale::seconds(&Buckets::default().time);
+        Self {
+            times: Histogram::new(&scale),
+            scale,
+        }
+    }
+}
+
 impl Control {
-    pub(super) fn published(&mut self, hash: u64, at: SystemTime) {
-        self.hash = hash;
+    pub(super) fn published(&mut self, generation: u64, at: SystemTime) {
+        self.generation = generation;
         self.last_successful = true;
         self.last_success = at
             .duration_since(SystemTime::UNIX_EPOCH)
@@ -88,9 +108,13 @@ impl Control {
         self.errors += 1;
     }
 
+    pub(super) fn set_hash(&mut self, hash: u64) {
+        self.hash = hash;
+    }
+
     pub(super) fn latency(&self, time: Duration) {
-        self.publish
-            .observe(&TIME, u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.publish.times.observe(&self.publish.scale, nanos);
     }
 
     pub(super) fn set_findings(&mut self, mut findings: Vec<(&'static str, u64)>) {
@@ -105,16 +129,18 @@ impl Control {
         self.orphans = orphans;
     }
 
-    /// One host, Secret and identifier make one series.
+    /// One host, Secret and identifier are one series.
     pub(super) fn set_certificates(&mut self, mut certificates: Vec<CertificateFacts>) {
         certificates.sort_unstable();
         certificates.dedup_by(|b, a| {
-            (&a.host, &a.secret_name, &a.identifier) == (&b.host, &b.secret_name, &b.identifier)
+            let same_secret = (&a.namespace, &a.secret_name) == (&b.namespace, &b.secret_name);
+            same_secret && (&a.host, &a.identifier) == (&b.host, &b.identifier)
         });
         self.certificates = certificates;
     }
 
     pub(super) fn collect(&self, families: &mut Families, labels: &MetricLabels) {
+        families.single(&names::GENERATION, self.generation as f64);
         families.single(&names::CONFIG_HASH, self.hash as f64);
         families.single(
             &names::LAST_RELOAD_SUCCESSFUL,
@@ -124,8 +150,8 @@ impl Control {
         families.single(&names::SUCCESS, self.successes as f64);
         families.single(&names::ERRORS, self.errors as f64);
         let mut publish = Total::default();
-        publish.add(&self.publish);
-        let publish = histogram(families.labels(&[]), publish.exposed(&TIME));
+        publish.add(&self.publish.times);
+        let publish = histogram(families.labels(&[]), publish.exposed(&self.publish.scale));
         families.add(&names::PUBLISH_DURATION, vec![publish]);
         families.by(
             &names::FINDINGS,
@@ -157,7 +183,7 @@ impl Control {
                 ("class", &labels.class),
                 ("host", &facts.host),
                 ("identifier", &facts.identifier),
-                ("namespace", &labels.namespace),
+                ("namespace", &facts.namespace),
                 ("secret_name", &facts.secret_name),
             ])
         };

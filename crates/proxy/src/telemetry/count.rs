@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus::proto;
 
+use crate::config::Buckets;
+
 /// A number that one thread changes and others read. A load and a store instead of an atomic read-modify-write keep locked
 /// instructions off the request path. Two writers would only lose counts.
 #[derive(Debug, Default)]
@@ -29,119 +31,121 @@ impl Count {
 
 /// Buckets of a histogram: bounds are integers of a small unit, so that sums are exact.
 #[derive(Debug)]
-pub(super) struct Scale<const N: usize> {
+pub(super) struct Scale {
     /// Upper bounds, inclusive and ascending.
-    pub(super) bounds: [u64; N],
+    bounds: Box<[u64]>,
+    /// The same as they are exposed.
+    exposed: Box<[f64]>,
     /// Small units per exposed unit.
-    pub(super) unit: f64,
+    unit: f64,
 }
 
-/// Times in nanoseconds, exposed in seconds (`--time-buckets`).
-pub(super) static TIME: Scale<11> = Scale {
-    bounds: [
-        5_000_000,
-        10_000_000,
-        25_000_000,
-        50_000_000,
-        100_000_000,
-        250_000_000,
-        500_000_000,
-        1_000_000_000,
-        2_500_000_000,
-        5_000_000_000,
-        10_000_000_000,
-    ],
-    unit: 1e9,
-};
+impl Scale {
+    /// Of times in nanoseconds, exposed in seconds.
+    pub(super) fn seconds(bounds: &[f64]) -> Self {
+        Self::new(bounds, 1e9, f64::round)
+    }
 
-/// Lengths in bytes (`--length-buckets`).
-pub(super) static LENGTH: Scale<10> = Scale {
-    bounds: [10, 20, 30, 40, 50, 60, 70, 80, 90, 100],
-    unit: 1.0,
-};
+    /// Of bytes: as values are whole numbers, so may be the bounds.
+    pub(super) fn bytes(bounds: &[f64]) -> Self {
+        Self::new(bounds, 1.0, f64::floor)
+    }
 
-/// Sizes in bytes (`--size-buckets`).
-pub(super) static SIZE: Scale<7> = Scale {
-    bounds: [10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000],
-    unit: 1.0,
-};
-
-/// A histogram, written by one thread.
-#[derive(Debug)]
-pub(super) struct Histogram<const N: usize> {
-    buckets: [Count; N],
-    beyond: Count,
-    sum: Count,
-}
-
-impl<const N: usize> Default for Histogram<N> {
-    fn default() -> Self {
+    fn new(bounds: &[f64], unit: f64, whole: fn(f64) -> f64) -> Self {
         Self {
-            buckets: std::array::from_fn(|_| Count::default()),
-            beyond: Count::default(),
-            sum: Count::default(),
+            // Out of range, `as` takes the nearest number.
+            bounds: bounds
+                .iter()
+                .map(|bound| whole(bound * unit) as u64)
+                .collect(),
+            exposed: bounds.into(),
+            unit,
         }
     }
 }
 
-impl<const N: usize> Histogram<N> {
+/// The buckets of request metrics.
+#[derive(Debug)]
+pub(super) struct Scales {
+    /// `--time-buckets`
+    pub(super) time: Scale,
+    /// `--length-buckets`
+    pub(super) length: Scale,
+    /// `--size-buckets`
+    pub(super) size: Scale,
+}
+
+impl Scales {
+    pub(super) fn new(buckets: &Buckets) -> Self {
+        Self {
+            time: Scale::seconds(&buckets.time),
+            length: Scale::bytes(&buckets.length),
+            size: Scale::bytes(&buckets.size),
+        }
+    }
+}
+
+/// A histogram, written by one thread.
+#[derive(Debug)]
+pub(super) struct Histogram {
+    /// One for each bound of the scale, and one for larger values.
+    counts: Box<[Count]>,
+    sum: Count,
+}
+
+impl Histogram {
+    /// An empty one. Values are of the same scale, always.
+    pub(super) fn new(scale: &Scale) -> Self {
+        Self {
+            counts: (0..=scale.bounds.len()).map(|_| Count::default()).collect(),
+            sum: Count::default(),
+        }
+    }
+
     /// Counts `value`.
-    pub(super) fn observe(&self, scale: &Scale<N>, value: u64) {
-        let bucket = scale.bounds.iter().position(|bound| value <= *bound);
-        bucket
-            .and_then(|at| self.buckets.get(at))
-            .unwrap_or(&self.beyond)
-            .add(1);
+    pub(super) fn observe(&self, scale: &Scale, value: u64) {
+        let bucket = scale.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get(bucket) {
+            count.add(1);
+        }
         self.sum.add(value);
     }
 }
 
 /// The sum of histograms of several threads.
-#[derive(Clone, Debug)]
-pub(super) struct Total<const N: usize> {
-    buckets: [u64; N],
-    beyond: u64,
+#[derive(Clone, Debug, Default)]
+pub(super) struct Total {
+    /// As in [`Histogram`]; empty before the first.
+    counts: Vec<u64>,
     sum: u64,
 }
 
-impl<const N: usize> Default for Total<N> {
-    fn default() -> Self {
-        Self {
-            buckets: [0; N],
-            beyond: 0,
-            sum: 0,
-        }
-    }
-}
-
-impl<const N: usize> Total<N> {
+impl Total {
     /// Adds the present counts of `histogram`.
-    pub(super) fn add(&mut self, histogram: &Histogram<N>) {
-        for (total, bucket) in self.buckets.iter_mut().zip(&histogram.buckets) {
-            *total = total.wrapping_add(bucket.value());
+    pub(super) fn add(&mut self, histogram: &Histogram) {
+        self.counts.resize(histogram.counts.len(), 0);
+        for (total, count) in self.counts.iter_mut().zip(&histogram.counts) {
+            *total = total.wrapping_add(count.value());
         }
-        self.beyond = self.beyond.wrapping_add(histogram.beyond.value());
         self.sum = self.sum.wrapping_add(histogram.sum.value());
     }
 
     /// Number of values.
     pub(super) fn count(&self) -> u64 {
-        self.buckets
-            .iter()
-            .fold(self.beyond, |sum, n| sum.wrapping_add(*n))
+        self.counts.iter().fold(0, |sum, n| sum.wrapping_add(*n))
     }
 
     /// With cumulative buckets, for exposition.
-    pub(super) fn exposed(&self, scale: &Scale<N>) -> proto::Histogram {
+    pub(super) fn exposed(&self, scale: &Scale) -> proto::Histogram {
         let mut below = 0_u64;
         let buckets = self
-            .buckets
+            .counts
             .iter()
-            .zip(&scale.bounds)
+            .zip(&scale.exposed)
             .map(|(count, bound)| {
                 below = below.wrapping_add(*count);
                 let mut bucket = proto::Bucket::default();
-                bucket.set_upper_bound(*bound as f64 / scale.unit);
+                bucket.set_upper_bound(*bound);
                 bucket.set_cumulative_count(below);
                 bucket
             });
@@ -157,20 +161,28 @@ impl<const N: usize> Total<N> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn bounds_are_inclusive() {
-        let histogram = Histogram::default();
-        for value in [0, 10, 11, 100, 101] {
-            histogram.observe(&LENGTH, value);
-        }
+    fn counted(scale: &Scale, values: &[u64]) -> proto::Histogram {
+        let histogram = Histogram::new(scale);
+        values
+            .iter()
+            .for_each(|value| histogram.observe(scale, *value));
         let mut total = Total::default();
         total.add(&histogram);
-        let exposed = total.exposed(&LENGTH);
-        let counts: Vec<u64> = exposed
-            .get_bucket()
-            .iter()
-            .map(proto::Bucket::cumulative_count)
-            .collect();
+        total.exposed(scale)
+    }
+
+    fn buckets(histogram: &proto::Histogram) -> Vec<(f64, u64)> {
+        let buckets = histogram.get_bucket().iter();
+        buckets
+            .map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()))
+            .collect()
+    }
+
+    #[test]
+    fn bounds_are_inclusive() {
+        let scale = Scales::new(&Buckets::default()).length;
+        let exposed = counted(&scale, &[0, 10, 11, 100, 101]);
+        let counts: Vec<u64> = buckets(&exposed).into_iter().map(|(_, n)| n).collect();
         assert_eq!(counts, [2, 3, 3, 3, 3, 3, 3, 3, 3, 4]);
         assert_eq!(
             (exposed.get_sample_count(), exposed.get_sample_sum()),
@@ -180,26 +192,36 @@ mod tests {
 
     #[test]
     fn times_are_exposed_in_seconds() {
-        let histogram = Histogram::default();
-        histogram.observe(&TIME, 30_000_000);
-        let mut total = Total::default();
-        total.add(&histogram);
-        total.add(&histogram);
-        let exposed = total.exposed(&TIME);
-        let bounds: Vec<f64> = exposed
-            .get_bucket()
-            .iter()
-            .map(proto::Bucket::upper_bound)
-            .collect();
+        let scale = Scale::seconds(&[0.0, 0.03, 1.1, 1e30]);
+        let exposed = counted(&scale, &[30_000_000, 30_000_001, 1_100_000_000, u64::MAX]);
         assert_eq!(
-            bounds,
-            [
-                0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
-            ]
+            buckets(&exposed),
+            [(0.0, 0), (0.03, 1), (1.1, 3), (1e30, 4)]
         );
+        let exposed = counted(&Scale::seconds(&[]), &[60_000_000]);
         assert_eq!(
             (exposed.get_sample_count(), exposed.get_sample_sum()),
-            (2, 0.06)
+            (1, 0.06)
         );
+    }
+
+    #[test]
+    fn bounds_of_bytes_may_have_fractions() {
+        let exposed = counted(&Scale::bytes(&[0.5, 1.5]), &[0, 1, 2]);
+        assert_eq!(buckets(&exposed), [(0.5, 1), (1.5, 2)]);
+    }
+
+    #[test]
+    fn threads_are_added_up() {
+        let scale = Scale::bytes(&[1.0]);
+        let (first, second) = (Histogram::new(&scale), Histogram::new(&scale));
+        first.observe(&scale, 1);
+        second.observe(&scale, 5);
+        let mut total = Total::default();
+        total.add(&first);
+        total.add(&second);
+        let exposed = total.exposed(&scale);
+        assert_eq!((total.count(), exposed.get_sample_sum()), (2, 6.0));
+        assert_eq!(buckets(&exposed), [(1.0, 1)]);
     }
 }

@@ -34,6 +34,11 @@ impl Families {
         self.add(name, vec![metric]);
     }
 
+    /// Adds a counter or gauge with one value and without the common labels.
+    pub(super) fn bare(&mut self, name: &Name, value: f64) {
+        self.add(name, vec![sample(name, Vec::new(), value)]);
+    }
+
     /// Adds a counter or gauge with a value for each value of `label`.
     pub(super) fn by<'l>(
         &mut self,

@@ -16,7 +16,9 @@ mod observation;
 mod process;
 mod recording;
 mod series;
+mod spans;
 mod status_page;
+mod streams;
 mod worker;
 
 #[cfg(test)]
@@ -25,7 +27,7 @@ mod testing;
 mod tests;
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 
@@ -34,9 +36,13 @@ pub(crate) use self::access_log::expand;
 use self::collect::TelemetryCollector;
 use self::control::Control;
 pub use self::control::{CertificateFacts, Orphan, OrphanKind};
+use self::count::Scales;
 pub use self::error_log::ErrorLog;
+pub use self::names::{ALL as METRICS, Name as Metric};
 pub(crate) use self::recording::Recording;
 use self::series::{Labelling, Routes};
+use self::spans::Spans;
+pub(crate) use self::streams::{PortCounts, Protocol};
 use self::worker::Counters;
 pub(crate) use self::worker::{ConnectionGuard, ConnectionState, WorkerTelemetry};
 use crate::config::{AccessLog, Config, MetricLabels};
@@ -46,31 +52,34 @@ use crate::config::{AccessLog, Config, MetricLabels};
 /// Workers count in their [`WorkerTelemetry`]; the control plane reports through the methods here.
 pub struct Telemetry {
     labels: MetricLabels,
-    labelling: Labelling,
     workers: Box<[Arc<Counters>]>,
     routes: Routes,
     control: Mutex<Control>,
     /// Names of request metrics that are left out.
     excluded: Vec<&'static str>,
     log: Writer,
+    stream_log: Writer,
+    spans: Arc<Spans>,
 }
 
 impl Telemetry {
-    /// Telemetry for `config.workers` workers. Starts the thread that writes the access log.
+    /// Telemetry for `config.workers` workers. Starts the threads that write the access logs.
     pub fn new(config: &Config) -> Arc<Self> {
         let labelling = Labelling {
             host: config.metrics_per_host,
             undefined_host: config.metrics_per_undefined_host,
             status_classes: config.status_classes,
         };
+        let workers = config.workers.max(1);
         Arc::new(Self {
             labels: config.labels.clone(),
-            labelling,
-            workers: (0..config.workers.max(1)).map(|_| Arc::default()).collect(),
-            routes: Routes::default(),
+            workers: (0..workers).map(|_| Arc::default()).collect(),
+            routes: Routes::new(labelling, Scales::new(&config.buckets), workers),
             control: Mutex::default(),
             excluded: names::of_requests(&config.excluded_metrics),
             log: Writer::start(&config.access_log),
+            stream_log: Writer::start(&config.stream_log),
+            spans: Spans::new(config),
         })
     }
 
@@ -90,9 +99,15 @@ impl Telemetry {
             .sum()
     }
 
-    /// Reports that a table is published; `hash` identifies its content.
-    pub fn published(&self, hash: u64) {
-        self.control.lock().published(hash, SystemTime::now());
+    /// Reports that the table of this generation is published.
+    pub fn published(&self, generation: u64) {
+        let now = SystemTime::now();
+        self.control.lock().published(generation, now);
+    }
+
+    /// Replaces the hash of the configuration: equal for equal content, in every replica.
+    pub fn set_config_hash(&self, hash: u64) {
+        self.control.lock().set_hash(hash);
     }
 
     /// Reports that a change could not be published; the former table stays.
@@ -120,19 +135,28 @@ impl Telemetry {
         self.control.lock().set_certificates(certificates);
     }
 
-    /// Reopens the file of the access log after it was rotated. No effect on standard output.
+    /// Reopens the files of the access logs after they were rotated. No effect on standard output.
     pub fn reopen_log(&self) {
         self.log.reopen();
+        self.stream_log.reopen();
     }
 
-    /// Writes the access log to `destination` from now on.
-    pub fn move_log(&self, destination: AccessLog) {
-        self.log.move_to(destination);
+    /// Writes the access log of requests to `requests`, and that of TCP and UDP sessions to `streams`, from now on.
+    pub fn move_logs(&self, requests: AccessLog, streams: AccessLog) {
+        self.log.move_to(requests);
+        self.stream_log.move_to(streams);
+    }
+
+    /// Recorded spans.
+    pub(crate) fn spans(&self) -> &Arc<Spans> {
+        &self.spans
     }
 
     /// Waits, at most for `bound`, until all lines of the workers are written, and returns whether they are. For the end of
     /// the process, after the workers have ended. Blocks the thread.
     pub fn sync_log(&self, bound: Duration) -> bool {
-        self.log.sync(bound)
+        let start = Instant::now();
+        let written = self.log.sync(bound);
+        self.stream_log.sync(bound.saturating_sub(start.elapsed())) && written
     }
 }

@@ -1,15 +1,17 @@
 //! A [`Record`] as log and metrics read it: the only module here that reads its fields.
 
+use std::cell::RefCell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use headgate_table::{Origin, Route, Slot};
+use headgate_table::{Origin, Route, Slot, Template};
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::details::Details;
 use crate::record::Record;
-use crate::upstream::{Attempt, Fault};
+use crate::trace::RequestSpan;
+use crate::upstream::{Attempt, Attempts, Fault};
 
 /// Status of a request whose client closed the connection before a response.
 const CLIENT_GONE: u16 = 499;
@@ -36,6 +38,7 @@ pub(super) struct Observation<'r> {
     pub(super) request_length: u64,
     /// Status sent, or 499.
     pub(super) status: u16,
+    pub(super) head_bytes_sent: u64,
     pub(super) body_bytes_sent: u64,
     pub(super) route: Option<RouteLabels<'r>>,
     /// As configured.
@@ -47,6 +50,8 @@ pub(super) struct Observation<'r> {
     /// Log name of the alternative, such as a canary, if it served.
     pub(super) alternative: Option<&'r Arc<str>>,
     pub(super) attempts: &'r [Attempt],
+    /// Attempts of requests that were made on its behalf.
+    pub(super) subrequests: &'r RefCell<Vec<Attempts>>,
     /// The default backend served.
     pub(super) default_backend: bool,
     pub(super) unlogged: bool,
@@ -56,6 +61,10 @@ pub(super) struct Observation<'r> {
     /// The whole response was handed to the connection.
     pub(super) complete: bool,
     pub(super) details: Option<&'r Details>,
+    /// Its place in a trace.
+    pub(super) span: Option<&'r RequestSpan>,
+    /// The name of its span.
+    pub(super) operation: Option<&'r Template>,
 }
 
 /// What identifies a route in metrics.
@@ -85,6 +94,7 @@ impl<'r> Observation<'r> {
             request_id: record.request_id.as_ref().map(HeaderValue::as_bytes),
             request_length: record.request_length,
             status: record.status.map_or(CLIENT_GONE, |status| status.as_u16()),
+            head_bytes_sent: record.head_bytes_sent,
             body_bytes_sent: record.body_bytes_sent,
             route: route.map(RouteLabels::of),
             host: record.host.as_ref(),
@@ -92,13 +102,21 @@ impl<'r> Observation<'r> {
             upstream: record.upstream.as_deref(),
             alternative: record.alternative.as_ref(),
             attempts: &record.attempts,
+            subrequests: &record.subrequests,
             default_backend: record.default_backend,
             unlogged: record.unlogged || route.is_some_and(|route| !route.policy.access_log),
             refused_by: record.refused_by,
             reason: record.reason.as_ref(),
             complete: record.complete,
             details: record.details.as_deref(),
+            span: record.span.as_deref(),
+            operation: route.and_then(|route| route.policy.tracing.as_ref()?.name.as_ref()),
         }
+    }
+
+    /// Bytes of the response, head and body.
+    pub(super) fn bytes_sent(&self) -> u64 {
+        self.head_bytes_sent.saturating_add(self.body_bytes_sent)
     }
 
     /// Duration of the attempt at `index`: to the end of its response, or to the next attempt or the end of the request.

@@ -21,6 +21,10 @@ pub(super) struct Process {
     pub(super) read: f64,
     /// Bytes written to storage.
     pub(super) written: f64,
+    /// Open file descriptors.
+    pub(super) open_files: f64,
+    /// Most of them.
+    pub(super) max_files: f64,
 }
 
 impl Process {
@@ -31,6 +35,10 @@ impl Process {
             status: &read("/proc/self/status"),
             io: &read("/proc/self/io"),
             system: &read("/proc/stat"),
+            limits: &read("/proc/self/limits"),
+            // One of them is that of the directory itself.
+            open_files: fs::read_dir("/proc/self/fd")
+                .map_or(0, |files| files.count().saturating_sub(1)),
         })
     }
 
@@ -51,6 +59,8 @@ impl Process {
             virtual_memory: value(sources.status, "VmSize:") * 1024.0,
             read: value(sources.io, "read_bytes:"),
             written: value(sources.io, "write_bytes:"),
+            open_files: sources.open_files as f64,
+            max_files: value(sources.limits, "Max open files"),
         }
     }
 }
@@ -61,6 +71,8 @@ struct Sources<'s> {
     status: &'s str,
     io: &'s str,
     system: &'s str,
+    limits: &'s str,
+    open_files: usize,
 }
 
 /// The number after `key` at the start of a line.
@@ -89,6 +101,8 @@ mod tests {
             status,
             io,
             system: "cpu 1 2\nbtime 1700000000\n",
+            limits: "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024      4096      files\n",
+            open_files: 7,
         });
         let expected = Process {
             cpu: 2.0,
@@ -97,6 +111,8 @@ mod tests {
             virtual_memory: 2_097_152.0,
             read: 4096.0,
             written: 8192.0,
+            open_files: 7.0,
+            max_files: 1024.0,
         };
         assert_eq!(process, expected);
     }
@@ -108,6 +124,8 @@ mod tests {
             status: "",
             io: "",
             system: "",
+            limits: "",
+            open_files: 0,
         };
         assert_eq!(Process::parse(&empty), Process::default());
     }

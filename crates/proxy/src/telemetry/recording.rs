@@ -11,6 +11,7 @@ use crate::record::Record;
 pub(crate) struct Recording {
     record: Box<Record>,
     telemetry: Rc<WorkerTelemetry>,
+    is_discarded: bool,
 }
 
 impl Recording {
@@ -19,7 +20,13 @@ impl Recording {
         Self {
             record: Box::new(record),
             telemetry,
+            is_discarded: false,
         }
+    }
+
+    /// Nothing will be written: the request is not one of a client.
+    pub(crate) fn discard(&mut self) {
+        self.is_discarded = true;
     }
 }
 
@@ -39,6 +46,8 @@ impl DerefMut for Recording {
 
 impl Drop for Recording {
     fn drop(&mut self) {
-        self.telemetry.observe(&self.record);
+        if !self.is_discarded {
+            self.telemetry.observe(&self.record);
+        }
     }
 }

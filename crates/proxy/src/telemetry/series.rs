@@ -10,7 +10,7 @@ use http::Method;
 use parking_lot::Mutex;
 
 use super::chain::Chain;
-use super::count::{Histogram, LENGTH, SIZE, TIME, Total};
+use super::count::{Histogram, Scales, Total};
 use super::observation::{Observation, RouteLabels};
 
 /// Most series of one route and worker. A backend that sends ever new statuses exceeds it; these are counted by class of
@@ -49,32 +49,32 @@ pub(super) struct Labelling {
 #[derive(Debug)]
 pub(super) struct Series {
     pub(super) key: Key,
-    request_duration: Histogram<11>,
-    response_duration: Histogram<11>,
-    header_duration: Histogram<11>,
-    connect_duration: Histogram<11>,
-    request_size: Histogram<10>,
-    response_size: Histogram<10>,
-    bytes_sent: Histogram<7>,
+    request_duration: Histogram,
+    response_duration: Histogram,
+    header_duration: Histogram,
+    connect_duration: Histogram,
+    request_size: Histogram,
+    response_size: Histogram,
+    bytes_sent: Histogram,
 }
 
 /// The counters of one key over all workers.
 #[derive(Default)]
 pub(super) struct SeriesTotal {
     /// Its count is also the number of requests.
-    pub(super) request_duration: Total<11>,
+    pub(super) request_duration: Total,
     /// Of the last attempt.
-    pub(super) response_duration: Total<11>,
+    pub(super) response_duration: Total,
     /// Of the last attempt.
-    pub(super) header_duration: Total<11>,
+    pub(super) header_duration: Total,
     /// Of the last attempt.
-    pub(super) connect_duration: Total<11>,
+    pub(super) connect_duration: Total,
     /// Head and body.
-    pub(super) request_size: Total<10>,
-    /// Body.
-    pub(super) response_size: Total<10>,
-    /// Body, with coarser buckets.
-    pub(super) bytes_sent: Total<7>,
+    pub(super) request_size: Total,
+    /// Head and body.
+    pub(super) response_size: Total,
+    /// The same, with coarser buckets.
+    pub(super) bytes_sent: Total,
 }
 
 /// The counters of one route, by worker.
@@ -84,30 +84,48 @@ pub(super) struct RouteSeries {
 }
 
 /// All routes that have counters, which are dropped with their route.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Routes {
+    labelling: Labelling,
+    scales: Scales,
+    /// How many workers count.
+    workers: usize,
     routes: Mutex<Vec<Weak<RouteSeries>>>,
 }
 
 impl Routes {
-    /// Counts a request that `worker`, one of `workers`, served. Requests without a route, and of hosts that no object names
-    /// unless the labelling includes them, are not counted (behaviour.md 7).
-    pub(super) fn observe(
-        &self,
-        seen: &Observation<'_>,
-        labelling: Labelling,
-        worker: usize,
-        workers: usize,
-    ) {
+    /// None yet.
+    pub(super) fn new(labelling: Labelling, scales: Scales, workers: usize) -> Self {
+        Self {
+            labelling,
+            scales,
+            workers,
+            routes: Mutex::default(),
+        }
+    }
+
+    pub(super) fn labelling(&self) -> Labelling {
+        self.labelling
+    }
+
+    pub(super) fn scales(&self) -> &Scales {
+        &self.scales
+    }
+
+    /// Counts a request that a worker served. Requests without a route, and of hosts that no object names unless the labelling
+    /// includes them, are not counted (behaviour.md 7).
+    pub(super) fn observe(&self, seen: &Observation<'_>, worker: usize) {
+        let labelling = self.labelling;
         let Some(route) = seen.route else { return };
         if labelling.host && !seen.host_is_literal && !labelling.undefined_host {
             return;
         }
-        let Some(series) = route.slot.get_or_init(|| self.add(workers)) else {
+        let Some(series) = route.slot.get_or_init(|| self.add()) else {
             return;
         };
         if let Some(chain) = series.workers.get(worker) {
-            find(chain, &KeyRef::new(seen, route, labelling)).observe(seen);
+            let key = KeyRef::new(seen, route, labelling);
+            find(chain, &key, &self.scales).observe(seen, &self.scales);
         }
     }
 
@@ -120,9 +138,9 @@ impl Routes {
         live
     }
 
-    fn add(&self, workers: usize) -> Arc<RouteSeries> {
+    fn add(&self) -> Arc<RouteSeries> {
         let series = Arc::new(RouteSeries {
-            workers: (0..workers).map(|_| Chain::default()).collect(),
+            workers: (0..self.workers).map(|_| Chain::default()).collect(),
         });
         let mut routes = self.routes.lock();
         if routes.len() == routes.capacity() {
@@ -142,38 +160,40 @@ impl RouteSeries {
 }
 
 impl Series {
-    fn new(key: Key) -> Self {
+    fn new(key: Key, scales: &Scales) -> Self {
+        let Scales { time, length, size } = scales;
         Self {
             key,
-            request_duration: Histogram::default(),
-            response_duration: Histogram::default(),
-            header_duration: Histogram::default(),
-            connect_duration: Histogram::default(),
-            request_size: Histogram::default(),
-            response_size: Histogram::default(),
-            bytes_sent: Histogram::default(),
+            request_duration: Histogram::new(time),
+            response_duration: Histogram::new(time),
+            header_duration: Histogram::new(time),
+            connect_duration: Histogram::new(time),
+            request_size: Histogram::new(length),
+            response_size: Histogram::new(length),
+            bytes_sent: Histogram::new(size),
         }
     }
 
-    fn observe(&self, seen: &Observation<'_>) {
-        self.request_duration.observe(&TIME, nanos(seen.duration));
-        self.request_size.observe(&LENGTH, seen.request_length);
-        self.response_size.observe(&LENGTH, seen.body_bytes_sent);
-        self.bytes_sent.observe(&SIZE, seen.body_bytes_sent);
+    fn observe(&self, seen: &Observation<'_>, scales: &Scales) {
+        let Scales { time, length, size } = scales;
+        self.request_duration.observe(time, nanos(seen.duration));
+        self.request_size.observe(length, seen.request_length);
+        self.response_size.observe(length, seen.bytes_sent());
+        self.bytes_sent.observe(size, seen.bytes_sent());
         let Some(last) = seen.attempts.len().checked_sub(1) else {
             return;
         };
-        if let Some(time) = seen.response_time(last) {
-            self.response_duration.observe(&TIME, nanos(time));
+        if let Some(taken) = seen.response_time(last) {
+            self.response_duration.observe(time, nanos(taken));
         }
         let Some(attempt) = seen.attempts.get(last) else {
             return;
         };
-        if let Some(time) = attempt.header {
-            self.header_duration.observe(&TIME, nanos(time));
+        if let Some(taken) = attempt.header {
+            self.header_duration.observe(time, nanos(taken));
         }
-        if let Some(time) = attempt.connect {
-            self.connect_duration.observe(&TIME, nanos(time));
+        if let Some(taken) = attempt.connect {
+            self.connect_duration.observe(time, nanos(taken));
         }
     }
 }
@@ -248,16 +268,16 @@ impl<'r> KeyRef<'r> {
     }
 }
 
-fn find<'c>(chain: &'c Chain<Series>, key: &KeyRef<'_>) -> &'c Series {
+fn find<'c>(chain: &'c Chain<Series>, key: &KeyRef<'_>, scales: &Scales) -> &'c Series {
     let lookup = |key: &KeyRef<'_>| chain.iter().find(|series| key.equals(&series.key));
     if let Some(series) = lookup(key) {
         return series;
     }
     if chain.iter().count() < MOST_SERIES {
-        return chain.push(|| Series::new(key.to_key()));
+        return chain.push(|| Series::new(key.to_key(), scales));
     }
     let folded = key.folded();
-    lookup(&folded).unwrap_or_else(|| chain.push(|| Series::new(folded.to_key())))
+    lookup(&folded).unwrap_or_else(|| chain.push(|| Series::new(folded.to_key(), scales)))
 }
 
 /// Whether they are equal; usually they are the same allocation, which is cheap to check.

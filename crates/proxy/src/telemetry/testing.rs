@@ -1,5 +1,6 @@
 //! Fixtures for the tests of log and metrics.
 
+use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use http::{Method, StatusCode, Uri, Version};
 
 use super::observation::{Observation, RouteLabels};
 use crate::config::{AccessLog, Config, LocationFiles, MetricLabels};
-use crate::upstream::{Attempt, Progress};
+use crate::upstream::{Attempt, Attempts, Progress};
 
 /// The labels and the slot of a route.
 pub(super) struct TestRoute {
@@ -50,6 +51,7 @@ pub(super) struct Request {
     pub(super) target: Uri,
     pub(super) host: Arc<str>,
     pub(super) attempts: Vec<Attempt>,
+    pub(super) subrequests: RefCell<Vec<Attempts>>,
     pub(super) end: Instant,
 }
 
@@ -60,13 +62,14 @@ impl Default for Request {
             target: Uri::from_static("/a?b=c"),
             host: "shop.example".into(),
             attempts: Vec::new(),
+            subrequests: RefCell::default(),
             end: Instant::now(),
         }
     }
 }
 
 impl Request {
-    /// A request with a response of status 200 and 12 bytes after 3 ms.
+    /// A request with a response of status 200, 100 bytes of head and 12 of body after 3 ms.
     pub(super) fn seen(&self) -> Observation<'_> {
         Observation {
             end: self.end,
@@ -81,6 +84,7 @@ impl Request {
             request_id: None,
             request_length: 77,
             status: 200,
+            head_bytes_sent: 100,
             body_bytes_sent: 12,
             route: None,
             host: Some(&self.host),
@@ -88,12 +92,15 @@ impl Request {
             upstream: None,
             alternative: None,
             attempts: &self.attempts,
+            subrequests: &self.subrequests,
             default_backend: false,
             unlogged: false,
             refused_by: None,
             reason: None,
             complete: true,
             details: None,
+            span: None,
+            operation: None,
         }
     }
 }
@@ -112,6 +119,7 @@ pub(super) fn attempt(end: Instant, before: u64, time: Option<u64>) -> Attempt {
         header: time.map(|_| Duration::from_millis(1)),
         status: time.map(|_| StatusCode::OK),
         fault: None,
+        span: None,
         progress: Rc::new(progress),
     }
 }
@@ -127,6 +135,8 @@ pub(super) fn config() -> Config {
         completes_chains: false,
         locations: LocationFiles::default(),
         access_log: AccessLog::Stdout,
+        stream_log: AccessLog::Stdout,
+        tracing: crate::TracingEnvironment::default(),
         labels: MetricLabels {
             namespace: "ns".into(),
             class: "example.com/headgate".into(),
@@ -136,5 +146,6 @@ pub(super) fn config() -> Config {
         metrics_per_undefined_host: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
+        buckets: crate::config::Buckets::default(),
     }
 }

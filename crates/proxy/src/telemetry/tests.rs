@@ -1,6 +1,7 @@
 //! Metrics from the request to the exposition format.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{Ipv6Addr, SocketAddr};
 use std::rc::Rc;
@@ -13,7 +14,7 @@ use prometheus::{Registry, TextEncoder};
 
 use super::testing::{Request, TestRoute, attempt, config};
 use super::*;
-use crate::config::AccessLog;
+use crate::config::{AccessLog, Buckets};
 use crate::current::testing::current;
 use crate::record::Record;
 
@@ -94,7 +95,7 @@ fn requests_are_summed_over_workers() {
     };
     assert_eq!(fixture.samples("requests"), expected("3"));
     assert_eq!(fixture.samples("request_size_sum"), expected("231"));
-    assert_eq!(fixture.samples("response_size_sum"), expected("36"));
+    assert_eq!(fixture.samples("response_size_sum"), expected("336"));
     assert_eq!(fixture.samples("bytes_sent_count"), expected("3"));
     assert_eq!(
         fixture.samples("request_duration_seconds_sum"),
@@ -248,6 +249,41 @@ fn excluded_metrics_are_left_out() {
 }
 
 #[test]
+fn buckets_follow_the_flags() {
+    let fixture = Fixture::new(&Config {
+        buckets: Buckets {
+            time: vec![0.002, 0.003],
+            length: vec![50.0],
+            size: Vec::new(),
+        },
+        ..config()
+    });
+    let route = TestRoute::new("/a");
+    fixture.observe(0, &Request::default(), &route);
+    let bounds = |name: &str| -> Vec<String> {
+        let samples = fixture.samples(&format!("{name}_bucket"));
+        let bound = |line: &String| {
+            let (_, rest) = line.split_once("le=\"").unwrap();
+            let (bound, _) = rest.split_once('"').unwrap();
+            format!("{bound}: {}", line.rsplit(' ').next().unwrap())
+        };
+        samples.iter().map(bound).collect()
+    };
+    assert_eq!(
+        bounds("request_duration_seconds"),
+        ["0.002: 0", "0.003: 1", "+Inf: 1"]
+    );
+    assert_eq!(bounds("request_size"), ["50: 0", "+Inf: 1"]);
+    assert_eq!(bounds("bytes_sent"), ["+Inf: 1"]);
+    let text = fixture.text();
+    assert!(text.contains("headgate_publish_seconds_bucket"), "{text}");
+    assert!(
+        text.contains("le=\"0.025\""),
+        "other histograms have fixed buckets: {text}"
+    );
+}
+
+#[test]
 fn labels_follow_the_flags() {
     let classes = Config {
         metrics_per_host: false,
@@ -320,7 +356,8 @@ fn open_connections_are_counted_by_state() {
 fn reports_of_the_control_plane_are_exposed() {
     let fixture = Fixture::new(&config());
     let telemetry = &fixture.telemetry;
-    telemetry.published(7);
+    telemetry.published(4);
+    telemetry.set_config_hash(7);
     telemetry.publish_failed();
     telemetry.publish_latency(Duration::from_millis(20));
     telemetry.set_findings(vec![("warning", 3), ("error", 0)]);
@@ -332,7 +369,9 @@ fn reports_of_the_control_plane_are_exposed() {
     telemetry.set_orphans(vec![orphan.clone(), orphan]);
     let facts = CertificateFacts {
         host: "shop.example".into(),
+        namespace: "shop".into(),
         secret_name: "cert".into(),
+        identifier: "-5".into(),
         not_after: 99,
         ..Default::default()
     };
@@ -345,12 +384,13 @@ fn reports_of_the_control_plane_are_exposed() {
         fixture.samples("orphan_ingress"),
         [r#"{ingress="web",namespace="shop",type="no-endpoint"} 1"#]
     );
-    let bare = r#"{class="example.com/headgate",host="shop.example",identifier="",namespace="ns",secret_name="cert"} 99"#;
+    let bare = r#"{class="example.com/headgate",host="shop.example",identifier="-5",namespace="shop",secret_name="cert"} 99"#;
     assert_eq!(fixture.samples("ssl_expire_time_seconds"), [bare]);
     assert_eq!(fixture.samples("ssl_certificate_info").len(), 1);
     let text = fixture.text();
     assert!(
         text.contains("headgate_publish_seconds_count{")
+            && text.contains(r#"controller_pod="pod-1"} 4"#)
             && text.contains(r#"severity="warning"} 3"#),
         "{text}"
     );
@@ -390,6 +430,19 @@ fn every_name_is_exposed_with_help_and_type() {
             "{}",
             name.name
         );
+        let mut expected: BTreeSet<&str> = name.labels.iter().copied().collect();
+        if !name.name.starts_with("process_") && !name.labels.contains(&"class") {
+            expected.extend(["controller_namespace", "controller_class", "controller_pod"]);
+        }
+        let families = fixture.registry.gather();
+        let family = families.iter().find(|family| family.name() == name.name);
+        let sample = &family.unwrap().get_metric()[0];
+        let labels: BTreeSet<&str> = sample
+            .get_label()
+            .iter()
+            .map(|label| label.name())
+            .collect();
+        assert_eq!(labels, expected, "{}", name.name);
     }
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (series, value) = line.rsplit_once(' ').unwrap();

@@ -10,13 +10,15 @@ use std::time::{Duration, Instant};
 use headgate_table::AccessLogSettings;
 
 use super::Telemetry;
-use super::access_log::LogBuffer;
+use super::access_log::{LogBuffer, StreamLog};
 use super::chain::Chain;
 use super::count::Count;
 use super::errors::ErrorLines;
 use super::observation::Observation;
+use super::streams::{Port, PortCounts, Ports};
 use crate::current::CurrentTable;
 use crate::record::Record;
+use crate::stream::Session;
 
 /// Counters of a worker, aligned so that no two workers write to the same cache line.
 #[derive(Debug, Default)]
@@ -40,6 +42,8 @@ pub(super) struct Counters {
     pub(super) refused: Chain<(&'static str, Count)>,
     /// Copies for mirrors by what became of them.
     pub(super) mirrored: Chain<(&'static str, Count)>,
+    /// TCP and UDP sessions by port.
+    pub(super) ports: Ports,
 }
 
 impl Counters {
@@ -77,6 +81,7 @@ pub(crate) struct WorkerTelemetry {
     index: usize,
     table: CurrentTable,
     log: RefCell<LogBuffer>,
+    stream_log: RefCell<StreamLog>,
     errors: ErrorLines,
 }
 
@@ -92,6 +97,7 @@ impl WorkerTelemetry {
             index,
             table,
             log: RefCell::new(LogBuffer::new(telemetry.log.clone())),
+            stream_log: RefCell::new(StreamLog::new(telemetry.stream_log.clone())),
             errors: ErrorLines::default(),
         }
     }
@@ -99,10 +105,9 @@ impl WorkerTelemetry {
     /// Counts a finished request and logs it by the settings of the current table.
     pub(super) fn observe(&self, record: &Record) {
         let table = self.table.get();
-        self.finish(
-            &Observation::of(record, Instant::now()),
-            &table.settings.access_log,
-        );
+        let seen = Observation::of(record, Instant::now());
+        self.telemetry.spans.observe(&seen, &table.settings.tracing);
+        self.finish(&seen, &table.settings.access_log);
     }
 
     /// Counts an accepted connection, which is open until the guard is dropped.
@@ -159,6 +164,19 @@ impl WorkerTelemetry {
         }
     }
 
+    /// The counters of the TCP or UDP sessions of a port.
+    pub(crate) fn port(&self, port: Port) -> Arc<PortCounts> {
+        PortCounts::of(&self.counters.ports, port)
+    }
+
+    /// Logs a TCP or UDP session that ends now, if settings of the current table say so.
+    pub(crate) fn log_session(&self, session: &Session) {
+        let table = self.table.get();
+        if let Ok(mut log) = self.stream_log.try_borrow_mut() {
+            log.write(session, &table.settings.streams);
+        }
+    }
+
     /// Counts a copy for a mirror by what became of it.
     pub(crate) fn mirrored(&self, outcome: &'static str) {
         count(&self.counters.mirrored, outcome);
@@ -180,6 +198,9 @@ impl WorkerTelemetry {
         if let Ok(mut log) = self.log.try_borrow_mut() {
             log.flush();
         }
+        if let Ok(mut log) = self.stream_log.try_borrow_mut() {
+            log.flush();
+        }
     }
 
     pub(super) fn finish(&self, seen: &Observation<'_>, settings: &AccessLogSettings) {
@@ -194,12 +215,7 @@ impl WorkerTelemetry {
                 self.errors.write(seen, fault);
             }
         }
-        telemetry.routes.observe(
-            seen,
-            telemetry.labelling,
-            self.index,
-            telemetry.workers.len(),
-        );
+        telemetry.routes.observe(seen, self.index);
         if let Ok(mut log) = self.log.try_borrow_mut() {
             log.write(seen, settings);
         }

@@ -39,6 +39,11 @@ pub(crate) struct ClientCertificate {
 }
 
 impl ClientIdentity {
+    /// A client that was asked for a certificate of `trust` and sent none.
+    pub(crate) fn without_certificate(trust: &ClientTrust) -> Self {
+        Self::new(trust, None)
+    }
+
     /// Verifies the `chain` of a finished handshake with `trust`.
     pub(super) fn new(trust: &ClientTrust, chain: Option<&[CertificateDer<'static>]>) -> Self {
         let chain = chain.and_then(|chain| chain.split_first());

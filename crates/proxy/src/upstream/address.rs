@@ -41,6 +41,28 @@ impl LocalAddresses {
             && self.any(|address| address.port() == peer.port() && address.ip().is_unspecified())
     }
 
+    /// Whether `address` is one that this process receives datagrams on: what is sent there would be forwarded again.
+    pub(crate) fn has_udp(&self, address: SocketAddr) -> bool {
+        let ip = address.ip().to_canonical();
+        self.any_udp(|local| {
+            let any = local.ip().is_unspecified() && ip.is_loopback();
+            local.port() == address.port() && (any || local.ip().to_canonical() == ip)
+        })
+    }
+
+    /// As [`Self::reached`], for datagrams.
+    pub(super) fn reached_udp(&self, local: SocketAddr, peer: SocketAddr) -> bool {
+        local.ip() == peer.ip()
+            && self
+                .any_udp(|address| address.port() == peer.port() && address.ip().is_unspecified())
+    }
+
+    fn any_udp(&self, is: impl Fn(SocketAddr) -> bool) -> bool {
+        let table = self.table.as_ref().map(TableReader::current);
+        let listeners = table.iter().flat_map(|table| table.udp_listeners());
+        listeners.map(|listener| listener.address).any(is)
+    }
+
     fn any(&self, is: impl Fn(SocketAddr) -> bool) -> bool {
         let table = self.table.as_ref().map(TableReader::current);
         let listeners = table.iter().flat_map(|table| table.listeners());
@@ -74,7 +96,7 @@ mod tests {
 
     use headgate_table::{
         Arm, Backend, Listener, Plain, PublicPorts, RoutingTable, Settings, Socket, Split,
-        publisher,
+        StreamRoute, publisher,
     };
 
     use super::*;
@@ -113,10 +135,12 @@ mod tests {
         table.set_listeners(vec![Listener {
             address,
             ports: PublicPorts { own: 9, https: 9 },
-            socket: Socket::Plain(Plain::Stream(Arc::new(Split::new(Backend {
-                arm: Arm::Status(http::StatusCode::NOT_FOUND),
-                edits: None,
-            })))),
+            socket: Socket::Plain(Plain::Stream(StreamRoute::plain(Arc::new(Split::new(
+                Backend {
+                    arm: Arm::Status(http::StatusCode::NOT_FOUND),
+                    edits: None,
+                },
+            ))))),
         }]);
         let (mut publisher, reader) = publisher(Arc::new(RoutingTable::new(settings)));
         let local = LocalAddresses::new(Vec::new()).with_listeners(reader);

@@ -10,6 +10,7 @@ use http::StatusCode;
 use smallvec::SmallVec;
 
 use super::Fault;
+use crate::trace::AttemptSpan;
 
 /// The attempts of one call, in order.
 ///
@@ -30,6 +31,8 @@ pub(crate) struct Attempt {
     pub(crate) status: Option<StatusCode>,
     /// Why it failed, if it did.
     pub(crate) fault: Option<Box<Fault>>,
+    /// Its span, if the request is recorded.
+    pub(crate) span: Option<Box<AttemptSpan>>,
     /// Shared with the body of the response, which outlives the call.
     pub(crate) progress: Rc<Progress>,
 }
@@ -53,6 +56,7 @@ impl Attempts {
             header: None,
             status: None,
             fault: None,
+            span: None,
             progress: Rc::new(Progress::default()),
         });
     }

@@ -19,14 +19,14 @@ use super::balance::Selection;
 use super::connect::Dial;
 use super::exchange::{Bounds, Failure, cause, exchange};
 use super::options::{CallOptions, Security};
-use super::payload::Payload;
+use super::payload::{Length, Payload};
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::request_head::RequestHead;
 use super::response_body::{Completion, Direct};
 use super::retry::{Cause, RetryState};
 use super::target::Target;
-use super::{Attempts, CallError, Fault, SelectionInput, UpstreamBody, Upstreams, tls};
+use super::{Attempts, CallError, Fault, SelectionInput, UpstreamBody, Upstreams, fastcgi, tls};
 
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -62,8 +62,16 @@ impl Upstreams {
         attempts: &mut Attempts,
     ) -> Result<Reply, CallError> {
         let options = &call.options;
-        let payload = call.body.framable(options.protocol).await?;
+        let payload = call.body.framable(options).await?;
         let kept = options.keeps(call.pool);
+        let fastcgi = options.fastcgi.map(|params| {
+            let length = match payload.length() {
+                Length::Exact(length) => length,
+                Length::None | Length::Unknown => 0,
+            };
+            let bodiless = call.head.method == Method::HEAD;
+            params.request(length, bodiless, options.response_head_limit)
+        });
         let head = RequestHead::new(call.head, payload.length(), options, kept);
         let outgoing = Outgoing {
             head: Some(head),
@@ -81,6 +89,7 @@ impl Upstreams {
             options,
             pool: call.pool,
             kept,
+            fastcgi,
             attempts,
         };
         caller.run(selection, outgoing).await
@@ -95,6 +104,8 @@ struct Caller<'c> {
     pool: &'c PoolSettings,
     /// Connections may be kept.
     kept: bool,
+    /// The request that each connection serves, if it is FastCGI.
+    fastcgi: Option<fastcgi::Request>,
     attempts: &'c mut Attempts,
 }
 
@@ -188,6 +199,7 @@ impl Caller<'_> {
         let key = self.key(endpoint);
         let mut kept = self.kept(&key, start);
         self.attempts.begin(endpoint, start.into_std());
+        self.begin_span(outgoing);
         loop {
             let was_kept = kept.is_some();
             let mut lease = match kept.take() {
@@ -227,6 +239,17 @@ impl Caller<'_> {
                 return Err(failure);
             }
         }
+    }
+
+    /// Begins the span of an attempt, of which the endpoint gets the id.
+    fn begin_span(&mut self, outgoing: &mut Outgoing) {
+        let (Some(span), Some(head)) = (self.options.span, &mut outgoing.head) else {
+            return;
+        };
+        let security = matches!(self.options.security, Security::Tls(_));
+        let own = head.begin_span(span, (security, self.options.is_http2()));
+        self.attempts
+            .note(|attempt| attempt.span = Some(Box::new(own)));
     }
 
     /// Sends the request. `copied`: keeps a copy for another attempt.
@@ -310,6 +333,7 @@ impl Caller<'_> {
             key,
             upstream: self.upstream.key.clone(),
             tls,
+            fastcgi: self.fastcgi.clone(),
             timeout: self.options.connect_timeout,
         };
         self.upstreams.connect(dial).await

@@ -1,7 +1,7 @@
 //! New connections to endpoints.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,12 @@ use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{CallError, Fault, Upstreams, address};
+use super::{CallError, Fault, Upstreams, address, fastcgi};
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -33,6 +33,8 @@ pub(super) struct Dial {
     pub(super) upstream: UpstreamKey,
     /// TLS; `None`: plain text.
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    /// The request that the connection serves, if it is FastCGI.
+    pub(super) fastcgi: Option<fastcgi::Request>,
     /// Bound on TCP and TLS handshakes together.
     pub(super) timeout: Duration,
 }
@@ -73,8 +75,33 @@ impl Upstreams {
         Ok(stream)
     }
 
+    /// A socket for datagrams to and from `endpoint` alone, unless endpoints may not have that address.
+    pub(super) async fn udp(&self, endpoint: SocketAddr) -> io::Result<UdpSocket> {
+        let environment = &self.environment;
+        let local = &environment.local;
+        if !address::is_allowed(endpoint.ip(), environment.loopback) || local.has_udp(endpoint) {
+            return Err(io::Error::other("refused endpoint address"));
+        }
+        let any: IpAddr = match endpoint {
+            SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+            SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let socket = UdpSocket::bind((any, 0)).await?;
+        socket.connect(endpoint).await?;
+        if local.reached_udp(socket.local_addr()?, endpoint) {
+            return Err(io::Error::other("the endpoint is this process"));
+        }
+        // Otherwise the first datagrams would have to wait: the runtime does not know yet that they can be sent.
+        socket.writable().await?;
+        Ok(socket)
+    }
+
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
         let stream = self.tcp(dial.key.address).await?;
+        if let Some(request) = dial.fastcgi {
+            let stream = fastcgi::Responder::new(stream, dial.key.address, request);
+            return handshake(self, stream, dial.key, dial.upstream).await;
+        }
         match dial.tls {
             None => handshake(self, stream, dial.key, dial.upstream).await,
             Some((config, name)) => {

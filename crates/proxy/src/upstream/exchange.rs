@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use tokio::time::Instant;
 
+use super::fastcgi::Malformed;
 use super::options::CallOptions;
 use super::pool::Lease;
 use super::request_body::{Phase, RequestBody, Watch};
@@ -154,10 +155,11 @@ fn failure(mut error: TrySendError<Request<RequestBody>>, bounds: &Bounds<'_>) -
         "no response from endpoint"
     );
     let detail = full_text(&error);
-    let error = match error.is_parse() {
-        true if error.is_parse_too_large() => CallError::HeadTooLarge,
-        true => CallError::InvalidResponse,
-        false => CallError::Broken,
+    let error = match Malformed::of(&error) {
+        Some(malformed) => malformed.error(),
+        None if error.is_parse_too_large() => CallError::HeadTooLarge,
+        None if error.is_parse() => CallError::InvalidResponse,
+        None => CallError::Broken,
     };
     Failure {
         sent: unsent.is_none(),

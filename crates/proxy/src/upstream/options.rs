@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
-    ConnectionHeader, Forwarding, HttpVersion, PoolSettings, Retry, Upstream, UpstreamTls,
+    BackendProtocol, ConnectionHeader, Forwarding, HttpVersion, PoolSettings, Retry, Upstream,
+    UpstreamTls,
 };
 
+use super::fastcgi::Params;
 use super::tls::TlsIdentity;
+use crate::trace::RequestSpan;
 
 /// Read buffer of an HTTP/1 connection, bytes: a slow client costs some four times that.
 const READ_BUFFER: usize = 64 << 10;
@@ -38,8 +41,12 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) read_ahead: bool,
     /// How much of a body that is read ahead may be in a file, bytes; default 1 GiB. Zero: memory only.
     pub(crate) file_limit: u64,
-    /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2.
+    /// The span of the request that the call is part of, if it is recorded: each attempt has one of its own. Default: none.
+    pub(crate) span: Option<&'c RequestSpan>,
+    /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2 and FastCGI.
     pub(crate) upgrade: bool,
+    /// The parameters of a FastCGI request, which are sent instead of the head; the request of another protocol has none.
+    pub(crate) fastcgi: Option<&'c Params>,
 }
 
 /// The protocol of endpoints.
@@ -49,6 +56,8 @@ pub(crate) enum Protocol {
     Http10,
     Http11,
     Http2,
+    /// One request per connection, and every body with its length.
+    FastCgi,
 }
 
 /// Plain text or TLS.
@@ -73,7 +82,9 @@ impl Default for CallOptions<'_> {
             response_head_limit: forwarding.response_head_limit,
             read_ahead: false,
             file_limit: forwarding.response_file_limit,
+            span: None,
             upgrade: false,
+            fastcgi: None,
         }
     }
 }
@@ -83,6 +94,7 @@ impl<'c> CallOptions<'c> {
     pub(crate) fn of(forwarding: &Forwarding, upstream: &'c Upstream, https: bool) -> Self {
         let protocol = match forwarding.http_version {
             _ if upstream.protocol.is_grpc() => Protocol::Http2,
+            _ if upstream.protocol == BackendProtocol::FastCgi => Protocol::FastCgi,
             HttpVersion::Http10 => Protocol::Http10,
             HttpVersion::Http11 => Protocol::Http11,
         };
@@ -102,8 +114,15 @@ impl<'c> CallOptions<'c> {
             response_head_limit: forwarding.response_head_limit,
             read_ahead: forwarding.buffer_response,
             file_limit: forwarding.response_file_limit,
+            span: None,
             upgrade: false,
+            fastcgi: None,
         }
+    }
+
+    /// Whether the head of a request announces the length of its body, which must be known before.
+    pub(super) fn needs_length(&self) -> bool {
+        matches!(self.protocol, Protocol::Http10 | Protocol::FastCgi)
     }
 
     pub(super) fn is_http2(&self) -> bool {
@@ -116,7 +135,7 @@ impl<'c> CallOptions<'c> {
         match self.protocol {
             Protocol::Http2 => true,
             Protocol::Http11 => pool.idle > 0 && !closes,
-            Protocol::Http10 => false,
+            Protocol::Http10 | Protocol::FastCgi => false,
         }
     }
 

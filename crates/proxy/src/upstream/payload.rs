@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use tokio::time::Instant;
 
 use super::collect::{Collected, Collecting, Incomplete};
-use super::options::{CallOptions, Protocol};
+use super::options::CallOptions;
 use super::request_body::{
     BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
 };
@@ -76,7 +76,7 @@ impl Payload {
         }
         let body = ClientBody::new(incoming, rules);
         let streams = options.is_http2() || options.upgrade;
-        let needs_length = options.protocol == Protocol::Http10 && length.is_none();
+        let needs_length = options.needs_length() && length.is_none();
         if streams || !(rules.buffered || needs_length) {
             return Ok(Self::stream(Box::pin(body), length));
         }
@@ -86,12 +86,13 @@ impl Payload {
         gathered(body, rules.memory).await
     }
 
-    /// The same in a form that `protocol` can frame: without chunks, a body of unknown length is read to its end first.
-    pub(super) async fn framable(self, protocol: Protocol) -> Result<Self, RequestBodyError> {
+    /// The same in a form that the protocol can frame: without chunks, a body of unknown length is read to its end first.
+    pub(super) async fn framable(
+        self,
+        options: &CallOptions<'_>,
+    ) -> Result<Self, RequestBodyError> {
         match self.0 {
-            Kind::Stream(Some(body), None) if protocol == Protocol::Http10 => {
-                gathered(body, PIECE).await
-            }
+            Kind::Stream(Some(body), None) if options.needs_length() => gathered(body, PIECE).await,
             kind => Ok(Self(kind)),
         }
     }

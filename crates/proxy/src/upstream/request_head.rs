@@ -8,6 +8,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, Version};
 use super::options::{CallOptions, Protocol, Security};
 use super::payload::Length;
 use super::request_body::RequestBody;
+use crate::trace::{AttemptSpan, RequestSpan};
 
 /// A request without its body: what is sent again with the next attempt.
 #[derive(Clone)]
@@ -33,7 +34,9 @@ impl RequestHead {
             headers: parts.headers,
         };
         head.frame(length, options.is_http2());
-        if options.is_http2() {
+        if options.fastcgi.is_some() {
+            head.for_fastcgi();
+        } else if options.is_http2() {
             head.for_http2(matches!(options.security, Security::Tls(_)));
         } else {
             head.for_http1(options, kept);
@@ -65,6 +68,17 @@ impl RequestHead {
         )
     }
 
+    /// A span for the next attempt, as part of `span`; its id is in the head.
+    pub(super) fn begin_span(
+        &mut self,
+        span: &RequestSpan,
+        (tls, http2): (bool, bool),
+    ) -> AttemptSpan {
+        let own = AttemptSpan::new(self.method.clone(), self.uri.clone(), (tls, http2));
+        span.inject_attempt(own.id, &mut self.headers);
+        own
+    }
+
     /// Exactly one framing field, in canonical digits; that of the client is not forwarded.
     fn frame(&mut self, length: Length, http2: bool) {
         self.headers.remove(TRANSFER_ENCODING);
@@ -94,6 +108,15 @@ impl RequestHead {
             self.headers
                 .insert(CONTENT_LENGTH, HeaderValue::from(length));
         }
+    }
+
+    /// Only the framing of the body is left: the parameters say the rest.
+    fn for_fastcgi(&mut self) {
+        let length = self.headers.remove(CONTENT_LENGTH);
+        self.headers.clear();
+        self.headers
+            .extend(length.map(|length| (CONTENT_LENGTH, length)));
+        self.uri = Uri::from_static("/");
     }
 
     fn for_http1(&mut self, options: &CallOptions<'_>, kept: bool) {

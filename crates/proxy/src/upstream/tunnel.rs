@@ -93,7 +93,7 @@ impl<F: FnOnce(u64)> Drop for Guard<F> {
 
 /// Copies both ways until both sides are closed, one fails, or both have sent nothing for `idle`.
 /// `sent` counts bytes for the client.
-pub(crate) async fn relay<C, E>(client: C, endpoint: E, idle: Duration, sent: &Cell<u64>)
+async fn relay<C, E>(client: C, endpoint: E, idle: Duration, sent: &Cell<u64>)
 where
     C: AsyncRead + AsyncWrite,
     E: AsyncRead + AsyncWrite,

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::script::script_facts;
 use crate::{
-    Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth, Forwarding,
-    HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy, ReplaceRule, Retry,
-    RetryOn, Route, Satisfy, Upstream, UpstreamTls, Users,
+    AddressRule, Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth,
+    FastCgi, Forwarding, HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy,
+    ReplaceRule, Retry, RetryOn, Route, Satisfy, Tracing, Upstream, UpstreamTls, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -83,6 +84,9 @@ pub(super) fn error_pages_fact(pages: &ErrorPages) -> String {
 }
 
 fn policy(policy: &Policy, facts: &mut Facts) {
+    if let Some(script) = &policy.script {
+        script_facts(script, facts);
+    }
     if let Some(redirect) = &policy.redirect {
         let status = redirect.status.as_u16();
         facts.push(format!("redirect {status} {}", value(&redirect.location)));
@@ -103,6 +107,13 @@ fn policy(policy: &Policy, facts: &mut Facts) {
         let deny = Some(nets(&access.deny)).filter(|list| !list.is_empty());
         facts.some("deny", deny);
         facts.some("allow", access.allow.as_ref().map(nets));
+        for AddressRule { allow, net } in &access.rules {
+            let net = net.map_or_else(|| "all".to_owned(), |net| net.to_string());
+            facts.push(format!(
+                "then {} {net}",
+                if *allow { "allow" } else { "deny" }
+            ));
+        }
     }
     if let Some(authentication) = &policy.authentication {
         facts.some(
@@ -117,6 +128,9 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     if let Some(mirror) = &policy.mirror {
         mirror_facts(mirror, facts);
     }
+    if let Some(tracing) = &policy.tracing {
+        facts.push(tracing_fact(tracing));
+    }
     forwarding(&policy.forwarding, facts);
     for (name, _) in policy.response_headers.iter() {
         facts.push(format!("header {name}"));
@@ -125,6 +139,7 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     facts.holds("port-in-redirects", policy.port_in_redirects);
     facts.holds("relative-redirects", policy.relative_redirects);
     facts.holds("no-access-log", !policy.access_log);
+    facts.holds("no-hsts", !policy.hsts);
 }
 
 fn mirror_facts(mirror: &Mirror, facts: &mut Facts) {
@@ -140,6 +155,17 @@ fn mirror_facts(mirror: &Mirror, facts: &mut Facts) {
     );
     facts.push(format!("mirror-host {}", mirror.host));
     facts.holds("mirror-without-body", !mirror.body);
+}
+
+/// `traced untrusted as "name"`.
+fn tracing_fact(tracing: &Tracing) -> String {
+    let Tracing {
+        trusts_client,
+        name,
+    } = tracing;
+    let trust = if *trusts_client { "" } else { " untrusted" };
+    let name = name.as_ref().map(|name| format!(" as {:?}", name.source()));
+    format!("traced{trust}{}", name.unwrap_or_default())
 }
 
 fn external_auth(service: &ExternalAuth, facts: &mut Facts) {
@@ -216,6 +242,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         response_file_limit,
         response_rate,
         http_version,
+        fastcgi,
         host,
         connection_header,
         cookie_domain,
@@ -252,6 +279,7 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
         facts.push(format!("response-rate {} after {}", rate.bytes, rate.after));
     }
     facts.differs("http-version", http_version, &defaults.http_version);
+    fastcgi_facts(fastcgi.as_deref(), facts);
     if let Some(connection) = connection_header {
         facts.push(format!("connection {connection:?}").to_lowercase());
     }
@@ -262,6 +290,18 @@ fn forwarding(forwarding: &Forwarding, facts: &mut Facts) {
     ] {
         let text = |rule: &ReplaceRule| format!("{}->{}", rule.from, rule.to);
         facts.some(name, rule.as_ref().map(text));
+    }
+}
+
+fn fastcgi_facts(fastcgi: Option<&FastCgi>, facts: &mut Facts) {
+    let Some(fastcgi) = fastcgi else { return };
+    facts.some("fastcgi-index", fastcgi.index.as_deref());
+    let params = fastcgi.params.iter();
+    let params: Vec<String> = params
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    if !params.is_empty() {
+        facts.push(format!("fastcgi-params {}", params.join(" ")));
     }
 }
 

@@ -1,9 +1,10 @@
 //! The settings of the whole data plane that differ from the defaults.
 
 use super::facts::{Facts, error_pages_fact, nets, value};
+use super::streams::stream_facts;
 use crate::{
     AccessLogSettings, ClientLimits, Compression, ForwardedTrust, PoolSettings, Settings,
-    TlsSettings,
+    TlsSettings, TracingSettings,
 };
 
 /// Settings that are not their defaults. Destructured in full, so that a new one cannot be forgotten.
@@ -18,6 +19,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         hsts,
         pool,
         access_log,
+        streams,
         redirect_status,
         limit_status,
         limit_connections_status,
@@ -35,9 +37,11 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
         backend_server_header,
         error_pages,
         compression,
+        tracing,
         ipv4_only_names,
         counter_clients,
         default_type,
+        maps,
         drain,
         health_path,
     } = settings;
@@ -62,6 +66,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     }
     pool_facts(pool, &mut facts);
     log_facts(access_log, &mut facts);
+    stream_facts(streams, &mut facts);
     facts.differs(
         "redirect-status",
         redirect_status,
@@ -97,6 +102,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     if let Some(compression) = compression {
         compression_facts(compression, &mut facts);
     }
+    tracing_facts(tracing, &mut facts);
     facts.holds("ipv4-only-names", *ipv4_only_names);
     if *counter_clients != defaults.counter_clients {
         facts.push(format!("counter-clients {}", nets(counter_clients)));
@@ -104,9 +110,41 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     if *default_type != defaults.default_type {
         facts.push(format!("default-type {}", value(default_type)));
     }
+    for map in &**maps {
+        facts.push(format!(
+            "map ${} of {} ({} values)",
+            map.name,
+            map.source,
+            map.len()
+        ));
+    }
     facts.differs("drain", drain, &defaults.drain);
     facts.differs("health-path", health_path, &defaults.health_path);
     facts.list()
+}
+
+fn tracing_facts(tracing: &TracingSettings, facts: &mut Facts) {
+    let defaults = TracingSettings::default();
+    let TracingSettings {
+        collector,
+        service,
+        sampler,
+        queue,
+        delay,
+        batch,
+    } = tracing;
+    if let Some(collector) = collector {
+        let tls = if collector.tls { " tls" } else { "" };
+        let port = collector.port.map(|port| format!(":{port}"));
+        let port = port.unwrap_or_default();
+        facts.push(format!("collector {}{port}{tls}", collector.host));
+    }
+    facts.some("trace-service", service.as_deref());
+    facts.differs("sampler", &sampler.root, &defaults.sampler.root);
+    facts.holds("ignores-parent", !sampler.parent_based);
+    facts.differs("span-queue", queue, &defaults.queue);
+    facts.differs("span-delay", delay, &defaults.delay);
+    facts.differs("span-batch", batch, &defaults.batch);
 }
 
 fn compression_facts(compression: &Compression, facts: &mut Facts) {

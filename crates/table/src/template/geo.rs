@@ -13,6 +13,11 @@ pub struct GeoVariable {
 }
 
 impl GeoVariable {
+    /// All names, without `$geoip2_`.
+    pub(super) fn names() -> impl Iterator<Item = &'static str> {
+        ALL.iter().map(|variable| variable.name)
+    }
+
     /// The variable of this name, which is without `$geoip2_`.
     pub fn named(name: &str) -> Option<Self> {
         ALL.iter().find(|variable| variable.name == name).copied()

@@ -2,7 +2,7 @@
 
 use http::HeaderName;
 
-use super::{ClientVariable, GeoVariable, TlsVariable, UpstreamVariable, Variable};
+use super::{ClientVariable, GeoVariable, TlsVariable, TraceVariable, UpstreamVariable, Variable};
 
 impl Variable {
     /// The variable of this name, without `$`; letters of either case.
@@ -129,6 +129,12 @@ fn of_response(name: &str) -> Option<Variable> {
         // There is no cache, pipelining is answered in order, and compression counts no ratio.
         "upstream_cache_status" | "upstream_cache_key" | "gzip_ratio" => V::Constant(""),
         "pipe" => V::Constant("."),
+        // The root of nginx while none is configured.
+        "document_root" => V::Constant("/usr/local/nginx/html"),
+        "fastcgi_script_name" => V::FastCgiScriptName,
+        // Only `fastcgi_split_path_info` would set it, which nothing configures.
+        "fastcgi_path_info" => V::Constant(""),
+        "literal_dollar" => V::Constant("$"),
         "nginx_version" => V::Constant("1.27.1"),
         _ => return None,
     })
@@ -143,6 +149,9 @@ fn family(lower: &str, name: &str) -> Option<Variable> {
     };
     if let Some(location) = lower.strip_prefix("geoip2_") {
         return GeoVariable::named(location).map(Variable::Geo);
+    }
+    if let Some(of_trace) = lower.strip_prefix("opentelemetry_") {
+        return TraceVariable::named(of_trace).map(Variable::Trace);
     }
     if let Some(field) = lower.strip_prefix("http_") {
         return field_name(field).map(Variable::Header);

@@ -5,7 +5,7 @@ use std::fmt;
 use http::HeaderName;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, UPGRADE};
 
-use super::GeoVariable;
+use super::{GeoVariable, TraceVariable};
 
 /// When a variable is known. Later phases know everything of the former ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,6 +63,8 @@ pub enum Variable {
     EscapedRequestUri,
     /// `$uri` and `$document_uri`: the decoded, normalised path.
     Uri,
+    /// `$fastcgi_script_name`: `$uri` as a FastCGI endpoint gets it, with the index of a directory.
+    FastCgiScriptName,
     /// `$args` and `$query_string`: the raw query.
     Args,
     /// `$is_args`: `?` when there is a query.
@@ -127,6 +129,8 @@ pub enum Variable {
     Pid,
     /// `$geoip2_*`: the location of the client.
     Geo(GeoVariable),
+    /// `$opentelemetry_*`: the trace of the request.
+    Trace(TraceVariable),
     /// `$ssl_*`.
     Tls(TlsVariable),
     /// `$http_<name>`: a request header.

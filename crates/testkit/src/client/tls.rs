@@ -103,6 +103,20 @@ impl Tls {
         Arc::new(config)
     }
 
+    /// The first message of a client: a ClientHello.
+    ///
+    /// # Panics
+    /// When rustls refuses the configuration.
+    pub fn hello(&self) -> Vec<u8> {
+        let client = ClientConnection::new(self.config(), self.rustls_name());
+        let mut hello = Vec::new();
+        client
+            .expect("the configuration is usable")
+            .write_tls(&mut hello)
+            .expect("a vector takes any bytes");
+        hello
+    }
+
     /// The name for rustls; without a name an address, which is never sent.
     ///
     /// # Panics

@@ -231,7 +231,8 @@ impl ScriptedConnection {
         Ok(text)
     }
 
-    fn record(&self, text: &str) {
+    /// Adds to the requests.
+    pub fn record(&self, text: &str) {
         lock(&self.shared.requests).push(text.to_owned());
         self.shared.arrived.notify_all();
     }

@@ -25,7 +25,7 @@ struct World {
 impl World {
     fn new(options: &WatchOptions) -> Self {
         let statuses = Arc::new(Statuses::default());
-        let conditions = Conditions::new(WatchMetrics::new().unwrap());
+        let conditions = Conditions::new(WatchMetrics::new(&crate::CommonLabels::new()).unwrap());
         let mut hub = Hub::new(options, statuses.clone(), conditions);
         let tasks = hub.take_tasks();
         Self {

@@ -193,6 +193,7 @@ fn literal_path_types_take_literal_paths() {
 fn annotation_names_and_words() {
     let closed = "ok\nmetadata.annotations[nginx.ingress.kubernetes.io/server-snippet]: *";
     let server = "s/a a.example server-snippet=return~404;";
+    let unsupported = "s/a a.example server-snippet=auth_request~/x;";
     let other_prefix = "s/a a.example other.example/my-snippet=x";
     check(
         &[],
@@ -215,7 +216,7 @@ fn annotation_names_and_words() {
     let both = [("annotations-risk-level", "Critical"), allowed[0]];
     check_in(
         &State::new(&[], &both, Options::default()),
-        &[(server, closed)],
+        &[(server, "ok"), (unsupported, closed)],
     );
     let medium = State::new(
         &[],

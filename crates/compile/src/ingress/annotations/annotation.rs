@@ -2,7 +2,7 @@
 
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::Typed;
-use crate::ingress::registry::{Entry, Key, OnInvalid, Protection, Support};
+use crate::ingress::registry::{Difference, Entry, Key, OnInvalid, Protection, Support};
 use crate::ingress::settings::Setting;
 
 /// The scope of an annotation, as declared by ingress-nginx.
@@ -213,6 +213,12 @@ impl<T> Key<T, Annotation> {
     /// Has an effect on a canary too.
     pub(crate) const fn on_canary(mut self) -> Self {
         self.row.on_canary = true;
+        self
+    }
+
+    /// Honoured, but not always as ingress-nginx does.
+    pub(crate) const fn differs(mut self, differences: &'static [Difference]) -> Self {
+        self.row.entry.differences = differences;
         self
     }
 

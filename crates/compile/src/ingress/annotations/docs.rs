@@ -8,15 +8,15 @@ use crate::ingress::registry::{Entry, OnInvalid, Support};
 /// Every annotation as a Markdown table: name, value, default, ConfigMap key, risk, invalid value, support and meaning.
 pub fn annotations_markdown() -> String {
     let mut page = String::from(
-        "| Annotation | Value | Default | ConfigMap key | Risk | Invalid value | Support | What it does |\n\
-         |---|---|---|---|---|---|---|---|\n",
+        "| Annotation | Value | Default | ConfigMap key | Risk | Invalid value | Support | What it does | Difference from ingress-nginx |\n\
+         |---|---|---|---|---|---|---|---|---|\n",
     );
     for row in all() {
         let entry = &row.entry;
         // Writing to a string never fails.
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             names(row),
             table_cell(&entry.kind.expected()),
             code(entry.default),
@@ -25,9 +25,16 @@ pub fn annotations_markdown() -> String {
             consequence(entry.on_invalid),
             support(entry, "closes the route"),
             table_cell(entry.doc),
+            table_cell(&differences(entry)),
         );
     }
     page
+}
+
+/// What differs from ingress-nginx, in sentences.
+pub(crate) fn differences(entry: &Entry) -> String {
+    let texts = entry.differences.iter().map(|difference| difference.text);
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 /// Escapes text for a cell, which a pipe would end.

@@ -4,12 +4,11 @@
 use std::collections::BTreeMap;
 
 use super::list::mentioned;
-use super::{
-    Annotation, DEFAULT_PREFIX, Flag, Risk, Rules, Unread, all, canary, find, meant_by, removed,
-};
+use super::{Annotation, Flag, Risk, Rules, Unread, all, canary, find, meant_by, prefix, removed};
 use crate::Severity;
-use crate::ingress::family::snippets;
-use crate::ingress::registry::{Kind, Reader, Unhonoured, excerpt, nearest};
+use crate::ingress::family::client_certificates::{AUTH_TLS_MATCH_CN, AUTH_TLS_SECRET};
+use crate::ingress::family::{firewall, snippets};
+use crate::ingress::registry::{Kind, Reader, Unhonoured, Validation, Value, excerpt, nearest};
 
 /// Texts by short name.
 pub(super) type Texts<'a> = BTreeMap<&'a str, &'a str>;
@@ -20,10 +19,7 @@ const MAX_COMPARED: usize = 20;
 /// A reader with every annotation under the prefix.
 pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
     let mut reader = Reader::new(format!("{}/", rules.prefix));
-    let texts: Texts<'_> = annotations
-        .iter()
-        .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
-        .collect();
+    let texts = texts_of(rules, annotations);
     check_risk_and_words(&mut reader, rules, &texts);
     let mut rows = mentioned(texts.keys().copied());
     if canary::is_canary(rules, &texts) {
@@ -45,16 +41,27 @@ pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) ->
     for (name, position) in unknown.zip(0..) {
         report_unknown(&mut reader, name, &texts, position < MAX_COMPARED);
     }
-    if rules.prefix != DEFAULT_PREFIX {
-        report_wrong_prefix(&mut reader, rules, annotations);
-    }
+    prefix::report(&mut reader, rules, annotations);
     for &row in &rows {
         report_needs(&mut reader, row);
+        report_flag(&mut reader, rules, row);
     }
     reader.close_unhonoured(rows.into_iter(), |reader, row| {
-        (!is_off(reader, rules, row)).then(|| unhonoured(reader, row))
+        let is_off = firewall::is_off(reader, rules.max_risk, row);
+        (!is_off).then(|| unhonoured(reader, row))
     });
     reader
+}
+
+/// The names of the annotations that are there to protect the hosts or routes. Only hosts that are passed through need them.
+pub(super) fn protecting(reader: &Reader, rules: &Rules<'_>) -> Box<[&'static str]> {
+    if !rules.flags.contains(&Flag::SslPassthrough) {
+        return Box::default();
+    }
+    let of_clients = [AUTH_TLS_SECRET.row(), AUTH_TLS_MATCH_CN.row()];
+    let protects = |row: &&Annotation| row.entry.protects.is_some() || of_clients.contains(row);
+    let rows = all().filter(protects).filter(|row| reader.is_changed(row));
+    rows.map(|row| row.entry.name).collect()
 }
 
 /// Why an annotation that is not honoured closes its routes, and what would be right.
@@ -63,11 +70,8 @@ fn unhonoured(reader: &Reader, row: &'static Annotation) -> Unhonoured {
         .raw(row)
         .filter(|_| row.risk == Risk::Critical)
         .map(snippets::advice);
-    if row.needs_flag == Some(Flag::SslPassthrough) {
-        return Unhonoured {
-            reason: "TLS is not passed through yet, and must not be decrypted here",
-            advice: "delete the annotation to decrypt TLS here".into(),
-        };
+    if row.entry == firewall::ENABLE_MODSECURITY.row().entry {
+        return firewall::NO_FIREWALL;
     }
     Unhonoured {
         reason: "protects the route and is not honoured yet",
@@ -75,7 +79,18 @@ fn unhonoured(reader: &Reader, row: &'static Annotation) -> Unhonoured {
     }
 }
 
-fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
+/// The texts under the prefix, by short name.
+pub(super) fn texts_of<'a>(
+    rules: &Rules<'_>,
+    annotations: &'a BTreeMap<String, String>,
+) -> Texts<'a> {
+    let named = annotations.iter();
+    named
+        .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
+        .collect()
+}
+
+pub(super) fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
     key.strip_prefix(prefix)?.strip_prefix('/')
 }
 
@@ -105,7 +120,7 @@ fn check_risk_and_words(reader: &mut Reader, rules: &Rules<'_>, texts: &Texts<'_
 }
 
 /// The text of an annotation: under its name, else under an alias, else under a name that tutorials use for it.
-fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
+pub(super) fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
     let names = [row.entry.name].into_iter();
     names
         .chain(row.aliases.iter().copied())
@@ -115,12 +130,17 @@ fn text_of<'a>(row: &Annotation, texts: &Texts<'a>) -> Option<&'a str> {
 }
 
 /// Why the value of an annotation is not looked at, if it is not.
-fn unread(row: &Annotation, texts: &Texts<'_>) -> Option<String> {
+pub(super) fn unread(row: &Annotation, texts: &Texts<'_>) -> Option<String> {
     let (relation, other) = match row.unread? {
         Unread::Beside(other) => ("beside", other),
         Unread::Without(other) => ("without", other),
     };
-    let present = text_of(other, texts).is_some();
+    // A switch that is not on is like one that is absent.
+    let is_on = |text: &str| {
+        let value = other.entry.kind.parse(text, Validation::Full);
+        other.entry.kind != Kind::Bool || value.is_ok_and(|value| value == Value::Bool(true))
+    };
+    let present = text_of(other, texts).is_some_and(is_on);
     let holds = present == matches!(row.unread, Some(Unread::Beside(_)));
     holds.then(|| format!("ignored {relation} {}", other.entry.name))
 }
@@ -140,14 +160,13 @@ fn report_needs(reader: &mut Reader, row: &'static Annotation) {
     }
 }
 
-/// Whether a missing flag switches a present annotation off, which is reported.
-fn is_off(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) -> bool {
-    if let Some(flag) = row.needs_flag.filter(|flag| !rules.flags.contains(flag)) {
+/// Reports an annotation that a missing flag switches off.
+fn report_flag(reader: &mut Reader, rules: &Rules<'_>, row: &'static Annotation) {
+    let missing = row.needs_flag.filter(|flag| !rules.flags.contains(flag));
+    if let Some(flag) = missing.filter(|_| reader.is_on(row)) {
         let message = format!("ignored: it needs {}", flag.as_str());
         reader.warn_entry(&row.entry, message);
-        return true;
     }
-    false
 }
 
 fn report_unknown(reader: &mut Reader, name: &str, texts: &Texts<'_>, compare: bool) {
@@ -193,22 +212,5 @@ fn misspelt_message((meant, row): (&str, &Annotation)) -> (Severity, String) {
     } else {
         let message = format!("unknown annotation; ignored: did you mean {meant}?");
         (Severity::Warning, message)
-    }
-}
-
-/// With another prefix, annotations under the default one are for another controller, or a mistake.
-fn report_wrong_prefix(
-    reader: &mut Reader,
-    rules: &Rules<'_>,
-    annotations: &BTreeMap<String, String>,
-) {
-    for key in annotations.keys() {
-        if short_name(key, DEFAULT_PREFIX).is_some_and(|name| find(name).is_some()) {
-            let message = format!(
-                "ignored: this controller reads annotations that begin with {}/",
-                rules.prefix
-            );
-            reader.report_full(key, Severity::Warning, message);
-        }
     }
 }

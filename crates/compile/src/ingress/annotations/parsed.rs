@@ -13,6 +13,7 @@ use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::family::credentials::PasswordAuth;
 use crate::ingress::family::errors::OwnErrors;
 use crate::ingress::family::external_auth::ExternalAuth;
+use crate::ingress::family::fastcgi::Params;
 use crate::ingress::family::headers::Headers;
 use crate::ingress::family::limits::{Limits, RateNumbers};
 use crate::ingress::family::mirror::Mirror;
@@ -21,8 +22,10 @@ use crate::ingress::family::redirects::Redirects;
 use crate::ingress::family::replace::Replacements;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
+use crate::ingress::family::snippets::Snippets;
+use crate::ingress::family::tracing::Tracing;
 use crate::ingress::family::upstream_tls::UpstreamTls;
-use crate::ingress::family::{affinity, auth, balance, cors, log, tls};
+use crate::ingress::family::{affinity, auth, balance, cors, firewall, log, tls};
 use crate::ingress::registry::{Problem, Validation};
 
 /// The operator's rules for annotations.
@@ -36,6 +39,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) max_risk: Risk,
     /// Words that no value may contain (ConfigMap `annotation-value-word-blocklist`).
     pub(crate) blocklist: &'a [String],
+    /// Whether snippets are honoured (ConfigMap `allow-snippet-annotations`), if the risk allows them too.
+    pub(crate) snippets: bool,
     /// The flags that are set, of those on which annotations depend.
     pub(crate) flags: &'a [Flag],
     /// How many regular expressions of host names are compiled; the others are skipped with a warning.
@@ -49,9 +54,17 @@ impl Default for Rules<'_> {
             validation: Validation::Full,
             max_risk: Risk::High,
             blocklist: &[],
+            snippets: false,
             flags: &[],
             expressions: usize::MAX,
         }
+    }
+}
+
+impl Rules<'_> {
+    /// Both keys must allow snippets (behaviour.md 0.4).
+    fn allow_snippets(&self) -> bool {
+        self.snippets && self.max_risk >= Risk::Critical
     }
 }
 
@@ -79,6 +92,10 @@ pub(crate) struct IngressAnnotations {
     pub(crate) client_certificates: Option<Box<ClientCertificates>>,
     /// Cipher suites of the hosts.
     pub(crate) ciphers: HostCiphers,
+    /// TLS connections of the hosts are passed through (`ssl-passthrough`).
+    pub(crate) passthrough: bool,
+    /// Annotations that are there to protect the routes, by name without prefix.
+    pub(crate) protecting: Box<[&'static str]>,
     /// `Some` when CORS is on and an origin is allowed.
     pub(crate) cors: Option<Arc<Cors>>,
     pub(crate) access: Access,
@@ -90,11 +107,18 @@ pub(crate) struct IngressAnnotations {
     pub(crate) external_auth: Option<Box<ExternalAuth>>,
     /// `Some` when a second service gets copies of requests (`mirror-target`).
     pub(crate) mirror: Option<Box<Mirror>>,
+    pub(crate) tracing: Tracing,
     pub(crate) headers: Headers,
+    /// `Some` when parameters of FastCGI backends are configured.
+    pub(crate) fastcgi: Option<Box<Params>>,
+    /// `Some` when nginx directives are written that are allowed and understood.
+    pub(crate) snippets: Option<Box<Snippets>>,
     /// `enable-access-log`; on when not set.
     pub(crate) access_log: Option<bool>,
     /// `false` exempts the Ingress from `global-auth-url` (`enable-global-auth`).
     pub(crate) global_auth: Option<bool>,
+    /// `false` exempts the Ingress from the firewall of the settings (`enable-modsecurity`).
+    pub(crate) firewall: Option<bool>,
     /// Problems for the author of the object, in the order of the registry.
     pub(crate) problems: Vec<Problem>,
     /// Why all routes of the Ingress respond with 503.
@@ -121,15 +145,21 @@ impl IngressAnnotations {
             upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             client_certificates: ClientCertificates::read(&mut reader).map(Box::new),
             ciphers: tls::ciphers(&mut reader),
+            passthrough: tls::passthrough(&reader, rules),
+            protecting: load::protecting(&reader, rules),
             cors: cors::read(&mut reader).map(Arc::new),
             access: Access::read(&reader),
             errors: OwnErrors::read(&mut reader).map(Box::new),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),
-            external_auth: ExternalAuth::read(&mut reader).map(Box::new),
+            external_auth: ExternalAuth::read(&mut reader, rules.allow_snippets()).map(Box::new),
             mirror: Mirror::read(&mut reader).map(Box::new),
+            tracing: Tracing::read(&reader),
             headers: Headers::read(&mut reader),
+            fastcgi: Params::read(&mut reader).map(Box::new),
+            snippets: Snippets::read(&mut reader, rules.allow_snippets()).map(Box::new),
             access_log: reader.get(&log::ENABLE_ACCESS_LOG),
             global_auth: reader.get(&auth::ENABLE_GLOBAL_AUTH),
+            firewall: reader.get(&firewall::ENABLE_MODSECURITY),
             ..Self::default()
         };
         let outcome = reader.finish();

@@ -7,6 +7,7 @@ mod defaults;
 mod hostile;
 mod ingress;
 mod registry;
+mod verdicts;
 
 use std::collections::BTreeMap;
 

@@ -50,6 +50,7 @@ impl Pass<'_> {
         aliases.extend(former.iter().flat_map(|host| host.aliases.iter().cloned()));
         let IngressHost {
             served,
+            passthrough,
             claimed,
             regex_names,
             findings,
@@ -59,6 +60,8 @@ impl Pass<'_> {
         index.set_regex_names(name, regex_names);
         self.findings.replace(Source::Host(name.clone()), findings);
         let universe = &self.state.universe;
+        self.builder
+            .set_passthrough(universe, name, passthrough.as_ref());
         let Some(ServedHost { host, root, routes }) = served else {
             self.builder.remove_host(universe, name);
             return;

@@ -22,9 +22,13 @@ impl Pass<'_> {
         let source = Source::Upstream(key.text());
         let Some(draft) = self.builder.upstream(&key).cloned() else {
             self.table.remove_upstream(&key);
+            self.state.streams.set_problem(&key, None);
             self.findings.replace(source, Vec::new());
             return;
         };
+        if let Some(protocol) = draft.transport.stream_protocol() {
+            return self.stream_upstream(key, &draft.port, protocol);
+        }
         let users = self.state.parsed(self.state.index.of_port(draft.port.id()));
         let referenced = ReferencedPort {
             inherited_affinity: self.inherited_affinity(&key, &users),

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::registry::{Protection, Reader, keys, types, words};
 use crate::ingress::settings::{self, AccessDefaults};
+use crate::ingress::snippet::Built;
 
 keys! { Annotation {
     ALLOWLIST_SOURCE_RANGE: Vec<IpNet> =
@@ -58,6 +59,31 @@ impl Access {
         Some(Arc::new(AccessRules {
             deny: set(deny),
             allow: (!allow.is_empty()).then(|| set(allow)),
+            rules: Box::default(),
+        }))
+    }
+
+    /// `access`, which is that of [`Self::policy`], with the rules of snippets after its lists. Rules replace `block-cidrs`, which
+    /// are those of an outer block, and lists replace rules of an outer block.
+    pub(crate) fn with_rules(
+        &self,
+        access: Option<Arc<AccessRules>>,
+        defaults: &AccessDefaults,
+        built: &Built,
+    ) -> Option<Arc<AccessRules>> {
+        if built.rules.is_empty() {
+            return access;
+        }
+        let deny = self.denylist.as_deref().unwrap_or(&defaults.denylist);
+        let allow = self.allowlist.as_deref().unwrap_or(&defaults.allowlist);
+        let has_lists = !deny.is_empty() || !allow.is_empty();
+        if has_lists && built.inherits_rules {
+            return access;
+        }
+        Some(Arc::new(AccessRules {
+            deny: deny.iter().copied().collect(),
+            allow: (!allow.is_empty()).then(|| allow.iter().copied().collect()),
+            rules: built.rules.as_slice().into(),
         }))
     }
 }

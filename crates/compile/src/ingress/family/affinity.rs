@@ -3,12 +3,16 @@
 use headgate_table::{Affinity, AffinityMode, SameSite};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Reader, keys, types, words};
+use crate::ingress::registry::{Class, Reader, When, differences, keys, types, words};
 
 keys! { Annotation {
     AFFINITY: &'static str =
         annotation("affinity", types::words(&["cookie"]), "Sends the requests of a client to one endpoint, by a cookie.")
-            .ingress();
+            .ingress()
+            .differs(differences![
+                When::Set =>
+                    "A session that began at ingress-nginx keeps its cookie and may get another endpoint, once.",
+            ]);
     AFFINITY_MODE: AffinityMode =
         annotation("affinity-mode", types::one_of(),
             "balanced moves some sessions when endpoints change, persistent none until their endpoint is gone.")
@@ -19,21 +23,37 @@ keys! { Annotation {
             .default("sticky").ingress().on_canary();
     SESSION_COOKIE_NAME: String =
         annotation("session-cookie-name", types::chars(Class::Basic), "Name of the cookie.")
-            .default("INGRESSCOOKIE").ingress().risk(Risk::Medium);
+            .default("INGRESSCOOKIE").ingress().risk(Risk::Medium)
+            .differs(differences![
+                When::Invalid =>
+                    "A name with a space is not used; ingress-nginx writes it.",
+            ]);
     SESSION_COOKIE_PATH: String =
         annotation("session-cookie-path", types::chars(Class::Url),
             "Path of the cookie; the Ingress path when not set.")
             .ingress().risk(Risk::Medium);
     SESSION_COOKIE_DOMAIN: String =
         annotation("session-cookie-domain", types::chars(Class::Basic), "Domain of the cookie.")
-            .ingress().risk(Risk::Medium);
+            .ingress().risk(Risk::Medium)
+            .differs(differences![
+                When::Invalid =>
+                    "A domain with a space is left out; ingress-nginx writes it.",
+            ]);
     SESSION_COOKIE_MAX_AGE: i64 =
         annotation("session-cookie-max-age", types::INT,
             "Max-Age of the cookie in seconds; a session cookie when not set.")
-            .ingress().risk(Risk::Medium);
+            .ingress().risk(Risk::Medium)
+            .differs(differences![
+                When::Invalid =>
+                    "Only a whole number counts, else there is no Max-Age; ingress-nginx writes the text as it is.",
+            ]);
     SESSION_COOKIE_EXPIRES: i64 =
         annotation("session-cookie-expires", types::INT, "Expires of the cookie, in seconds from now.")
-            .ingress().risk(Risk::Medium);
+            .ingress().risk(Risk::Medium)
+            .differs(differences![
+                When::Invalid =>
+                    "Only a whole number counts, else there is no Expires; ingress-nginx takes fractions.",
+            ]);
     SESSION_COOKIE_SECURE: bool =
         annotation("session-cookie-secure", types::BOOL,
             "true always marks the cookie Secure; else it is Secure over https only.")

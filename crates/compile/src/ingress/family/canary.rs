@@ -4,13 +4,19 @@ use headgate_table::{HeaderTest, Pattern, RuleTest};
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::family::affinity::{AFFINITY_CANARY_BEHAVIOR, CanaryBehavior};
-use crate::ingress::registry::{Class, OnInvalid, Reader, keys, parse_header_name, types};
+use crate::ingress::registry::{
+    Class, OnInvalid, Reader, When, differences, keys, parse_header_name, types,
+};
 
 keys! { Annotation {
     CANARY: bool =
         annotation("canary", types::BOOL,
             "This Ingress is an alternative for the Ingress with the same hosts and paths.")
-            .default("false").ingress().on_canary();
+            .default("false").ingress().on_canary()
+            .differs(differences![
+                When::Sometimes =>
+                    "Several canaries of one path all apply, and a canary splits its own hosts and paths only; in ingress-nginx the oldest applies, to every path of the primary Service port.",
+            ]);
     CANARY_BY_HEADER: String =
         annotation("canary-by-header", types::chars(Class::Basic),
             "Header field: always selects the canary, never the primary; with any other value the next rule applies.")

@@ -9,7 +9,9 @@ use regex::Regex;
 use crate::build::certificate::{self, fingerprint};
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::policy::Inputs;
-use crate::ingress::registry::{Class, Key, NameRef, OnInvalid, Reader, keys, types, words};
+use crate::ingress::registry::{
+    Class, Key, NameRef, OnInvalid, Reader, When, differences, keys, types, words,
+};
 use crate::objects::Secret;
 use crate::{Kind as ObjectKind, Name, ObjectRef};
 
@@ -17,7 +19,11 @@ keys! { Annotation {
     AUTH_TLS_SECRET: String =
         annotation("auth-tls-secret", types::chars(Class::Basic),
             "Requires client certificates of the CA in this Secret, namespace/name with ca.crt and perhaps ca.crl.")
-            .risk(Risk::Medium).refuses().names(ObjectKind::Secret);
+            .risk(Risk::Medium).refuses().names(ObjectKind::Secret)
+            .differs(differences![
+                When::Sometimes =>
+                    "With a Secret without ca.crt the whole host responds with 403; ingress-nginx serves it without client certificates.",
+            ]);
     AUTH_TLS_VERIFY_CLIENT: ClientDemand =
         annotation("auth-tls-verify-client", types::one_of::<ClientDemand>(),
             "Who needs a valid certificate; with off, none is requested.")
@@ -29,7 +35,11 @@ keys! { Annotation {
     AUTH_TLS_ERROR_PAGE: String =
         annotation("auth-tls-error-page", types::chars(Class::ErrorPage),
             "URL that a client without a valid certificate is redirected to.")
-            .risk(Risk::High).refuses().needs(&[AUTH_TLS_SECRET.row()]);
+            .risk(Risk::High).refuses().needs(&[AUTH_TLS_SECRET.row()])
+            .differs(differences![
+                When::Starts(&["/", "@"]) =>
+                    "A path or @name gives the page of 400; in ingress-nginx an internal redirect, past the check.",
+            ]);
     AUTH_TLS_PASS_CERTIFICATE_TO_UPSTREAM: bool =
         annotation("auth-tls-pass-certificate-to-upstream", types::BOOL,
             "Passes the client certificate to the backend in ssl-client-cert.")
@@ -37,7 +47,11 @@ keys! { Annotation {
     AUTH_TLS_MATCH_CN: String =
         annotation("auth-tls-match-cn", types::COMMON_NAME,
             "Regex that is searched in the subject of the client certificate; without a match, 403.")
-            .risk(Risk::High).refuses();
+            .risk(Risk::High).refuses()
+            .differs(differences![
+                When::Without("auth-tls-secret") =>
+                    "Without auth-tls-secret the whole host responds with 403; ingress-nginx ignores the annotation.",
+            ]);
 } }
 
 /// The consequence in the message of a finding.

@@ -5,17 +5,25 @@ use http::HeaderValue;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::registry::{
-    Class, Key, OnInvalid, Origin, Reader, keys, parse_header_value, types,
+    Class, Key, OnInvalid, Origin, Reader, When, differences, keys, parse_header_value, types,
 };
 
 keys! { Annotation {
     ENABLE_CORS: bool =
         annotation("enable-cors", types::BOOL, "Responds to preflight requests and adds the CORS headers.")
-            .default("false").ingress();
+            .default("false").ingress()
+            .differs(differences![
+                When::Sometimes =>
+                    "The response to a preflight has no Content-Length, which HTTP forbids there.",
+            ]);
     CORS_ALLOW_ORIGIN: Vec<String> =
         annotation("cors-allow-origin", types::LIST,
             "Allowed origins. Invalid members are dropped; with none left there are no CORS headers at all.")
-            .default("*").ingress().risk(Risk::Medium);
+            .default("*").ingress().risk(Risk::Medium)
+            .differs(differences![
+                When::Sometimes =>
+                    "Origins must be equal as a whole, and without a valid member there are no CORS fields; ingress-nginx compares the end alone, and takes * without a valid member.",
+            ]);
     CORS_ALLOW_METHODS: String =
         annotation("cors-allow-methods", types::chars(Class::Methods), "Access-Control-Allow-Methods.")
             .default("GET, PUT, POST, DELETE, PATCH, OPTIONS").ingress().risk(Risk::Medium);

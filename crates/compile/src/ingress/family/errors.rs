@@ -11,13 +11,17 @@ use crate::build::{ServicePort, Transport, UpstreamDraft};
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::{Annotation, annotation};
 use crate::ingress::parsed::ParsedIngress;
-use crate::ingress::registry::{OnInvalid, Reader, keys, types};
+use crate::ingress::registry::{OnInvalid, Reader, When, differences, keys, types};
 use crate::ingress::settings::{self, Settings};
 
 keys! { Annotation {
     CUSTOM_HTTP_ERRORS: Vec<StatusCode> =
         annotation("custom-http-errors", types::CODES, "Responses with these status codes come from the default backend instead.")
-            .setting(&settings::security::CUSTOM_HTTP_ERRORS).refuses();
+            .setting(&settings::security::CUSTOM_HTTP_ERRORS).refuses()
+            .differs(differences![
+                When::Sometimes =>
+                    "The error backend does not get the body of the request; without an error backend that responds, the client gets the status that was to be replaced.",
+            ]);
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         annotation("disable-proxy-intercept-errors", types::BOOL,
             "With custom-http-errors: errors of the upstream itself pass unchanged.")

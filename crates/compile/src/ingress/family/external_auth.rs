@@ -8,7 +8,7 @@ use headgate_table::{AuthCache, CacheRule, SignIn, Template};
 use http::header::{CONTENT_LENGTH, HOST, TE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::auth;
+use super::{auth, snippets};
 use crate::build::{UpstreamDraft, UrlAddress};
 use crate::ingress::policy::Inputs;
 use crate::ingress::registry::{NameRef, OnInvalid, Reader, parse_header_name};
@@ -31,6 +31,8 @@ pub(crate) struct ExternalAuth {
     cache: Option<AuthCache>,
     /// ConfigMap with further fields of requests to it.
     request_fields: Option<Name>,
+    /// Fields that directives set, after these.
+    directive_fields: Vec<(HeaderName, Template)>,
 }
 
 impl ExternalAuth {
@@ -60,11 +62,13 @@ impl ExternalAuth {
             always_set_cookie: false,
             cache: None,
             request_fields: None,
+            directive_fields: Vec::new(),
         })
     }
 
-    /// `None` without `auth-url`, or if a value closes the routes.
-    pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
+    /// `None` without `auth-url`, or if a value closes the routes. Unless `snippets` are allowed, one closes them.
+    pub(crate) fn read(reader: &mut Reader, snippets: bool) -> Option<Self> {
+        let directive_fields = snippets::of_authentication(reader, snippets);
         let url = reader.get(&auth::AUTH_URL)?;
         let mut service = match Self::at(&url) {
             Ok(service) => service,
@@ -88,6 +92,7 @@ impl ExternalAuth {
             response_fields(list.split(','))
         });
         service.response_fields = fields.unwrap_or_default();
+        service.directive_fields = directive_fields;
         service.always_set_cookie = reader.on(&auth::AUTH_ALWAYS_SET_COOKIE);
         service.request_fields =
             reader.parsed_or_close(&auth::AUTH_PROXY_SET_HEADERS, NameRef::full);
@@ -112,6 +117,7 @@ impl ExternalAuth {
             response_fields: global.response_fields,
             always_set_cookie: global.always_set_cookie,
             cache,
+            directive_fields: global.directive_fields,
             ..self
         }
     }
@@ -164,8 +170,9 @@ impl ExternalAuth {
     /// If the host is no field value.
     pub(crate) fn table(
         &self,
-        request_fields: Vec<(HeaderName, Template)>,
+        mut request_fields: Vec<(HeaderName, Template)>,
     ) -> Result<Arc<table::ExternalAuth>, String> {
+        request_fields.extend(self.directive_fields.iter().cloned());
         let host = self.address.host();
         let invalid = |_| format!("host \"{}\" is no field value", host.escape_debug());
         Ok(Arc::new(table::ExternalAuth {
@@ -203,6 +210,7 @@ pub(crate) struct GlobalParts {
     pub(crate) always_set_cookie: bool,
     pub(crate) cache_key: Option<Template>,
     pub(crate) cache_rules: Option<Arc<[CacheRule]>>,
+    pub(crate) directive_fields: Vec<(HeaderName, Template)>,
 }
 
 /// The fields of the ConfigMap `name`, which must be in `namespace` unless the settings permit others.

@@ -10,19 +10,31 @@ use ipnet::IpNet;
 
 use crate::ingress::annotations::{Annotation, annotation};
 use crate::ingress::parsed::ParsedIngress;
-use crate::ingress::registry::{Key, Protection, Reader, keys, types};
+use crate::ingress::registry::{Key, Protection, Reader, When, differences, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
     LIMIT_RPS: i64 =
         annotation("limit-rps", types::INT, "Requests per second and client; zero or less is unlimited.")
-            .default("0").refuses().protects(Protection::Routes).misnomers(&["rate-limit-rps", "rate-limit"]);
+            .default("0").refuses().protects(Protection::Routes).misnomers(&["rate-limit-rps", "rate-limit"])
+            .differs(differences![
+                When::Sometimes =>
+                    "IPv6 clients are counted by /64 network; in ingress-nginx by address.",
+            ]);
     LIMIT_RPM: i64 =
         annotation("limit-rpm", types::INT, "Requests per minute and client; zero or less is unlimited.")
-            .default("0").refuses().protects(Protection::Routes);
+            .default("0").refuses().protects(Protection::Routes)
+            .differs(differences![
+                When::Sometimes =>
+                    "IPv6 clients are counted by /64 network; in ingress-nginx by address.",
+            ]);
     LIMIT_CONNECTIONS: i64 =
         annotation("limit-connections", types::INT, "Concurrent requests per client; zero or less is unlimited.")
-            .default("0").refuses().protects(Protection::Routes);
+            .default("0").refuses().protects(Protection::Routes)
+            .differs(differences![
+                When::Sometimes =>
+                    "IPv6 clients are counted by /64 network; in ingress-nginx by address.",
+            ]);
     LIMIT_BURST_MULTIPLIER: i64 =
         annotation("limit-burst-multiplier", types::INT, "Burst as a multiple of the limit, served without delay.")
             .default("5");

@@ -8,19 +8,29 @@ use http::HeaderValue;
 
 use crate::build::{UpstreamDraft, UrlAddress};
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, OnInvalid, Reader, keys, types};
+use crate::ingress::registry::{Class, OnInvalid, Reader, When, differences, keys, types};
 
 // It protects nothing: what cannot be used is left out, with a finding.
 keys! { Annotation {
     MIRROR_TARGET: String =
         annotation("mirror-target", types::chars(Class::Regex), "URL that gets a copy of each request.")
-            .ingress().risk(Risk::High);
+            .ingress().risk(Risk::High)
+            .differs(differences![
+                When::Set =>
+                    "Copies are bounded in number, never delay the request, and carry no X-Forwarded fields or passwords of the client; in ingress-nginx the connection waits for the mirror.",
+                When::Has(&["$uri"]) =>
+                    "$uri is the path of the request; in ingress-nginx /_mirror-UID.",
+            ]);
     MIRROR_HOST: String =
         annotation("mirror-host", types::chars(Class::Regex), "Host header of the copies; by default that of the URL.")
             .ingress().risk(Risk::High).needs(&[MIRROR_TARGET.row()]);
     MIRROR_REQUEST_BODY: bool =
         annotation("mirror-request-body", types::ON_OFF, "Whether copies have the body.")
-            .default("on").ingress().needs(&[MIRROR_TARGET.row()]);
+            .default("on").ingress().needs(&[MIRROR_TARGET.row()])
+            .differs(differences![
+                When::Is(&["off"]) =>
+                    "Neither body nor Content-Length is sent; ingress-nginx announces the missing body.",
+            ]);
 } }
 
 /// Variables that begin with a slash, so that they may follow a host.

@@ -1,27 +1,38 @@
 //! Connections to the backend: protocol, timeouts, bodies and buffers.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{BackendProtocol, ConnectionHeader, Forwarding, HttpVersion};
+use headgate_table::{BackendProtocol, ConnectionHeader, FastCgi, Forwarding, HttpVersion};
 
 use crate::ingress::annotations::{Annotation, IngressAnnotations, Risk, annotation};
-use crate::ingress::registry::{OnInvalid, Reader, SizeText, keys, types, words};
+use crate::ingress::registry::{
+    OnInvalid, Reader, SizeText, When, differences, keys, types, words,
+};
 use crate::ingress::settings::{self, Settings};
 
 keys! { Annotation {
-    BACKEND_PROTOCOL: Protocol =
+    BACKEND_PROTOCOL: BackendProtocol =
         annotation("backend-protocol", types::any_case_of(),
-            "Protocol of the backend. FCGI is not honoured yet and closes the route.")
+            "Protocol of the backend.")
             .default("HTTP");
     PROXY_CONNECT_TIMEOUT: i64 =
         annotation("proxy-connect-timeout", types::INT, "Seconds to connect.")
-            .setting(&settings::upstream::PROXY_CONNECT_TIMEOUT);
+            .setting(&settings::upstream::PROXY_CONNECT_TIMEOUT)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_SEND_TIMEOUT: i64 =
         annotation("proxy-send-timeout", types::INT, "Seconds between two writes to the backend.")
             .setting(&settings::upstream::PROXY_SEND_TIMEOUT);
     PROXY_READ_TIMEOUT: i64 =
         annotation("proxy-read-timeout", types::INT, "Seconds between two reads from the backend; then 504.")
-            .setting(&settings::upstream::PROXY_READ_TIMEOUT);
+            .setting(&settings::upstream::PROXY_READ_TIMEOUT)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_BUFFERING: bool =
         annotation("proxy-buffering", types::ON_OFF, "Reads responses ahead of a slow client.")
             .setting(&settings::upstream::PROXY_BUFFERING);
@@ -60,19 +71,12 @@ keys! { Annotation {
             .default("false").refuses().inert();
 } }
 
-/// The protocol of a word of `backend-protocol`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Known(BackendProtocol),
-    FastCgi,
-}
-
-words! { Protocol {
-    "HTTP" => Self::Known(BackendProtocol::Http),
-    "HTTPS" => Self::Known(BackendProtocol::Https),
-    "AUTO_HTTP" => Self::Known(BackendProtocol::AutoHttp),
-    "GRPC" => Self::Known(BackendProtocol::Grpc),
-    "GRPCS" => Self::Known(BackendProtocol::Grpcs),
+words! { BackendProtocol {
+    "HTTP" => Self::Http,
+    "HTTPS" => Self::Https,
+    "AUTO_HTTP" => Self::AutoHttp,
+    "GRPC" => Self::Grpc,
+    "GRPCS" => Self::Grpcs,
     "FCGI" => Self::FastCgi,
 } }
 
@@ -116,7 +120,7 @@ pub(crate) struct Proxy {
 impl Proxy {
     pub(crate) fn read(reader: &mut Reader) -> Self {
         Self {
-            protocol: protocol(reader),
+            protocol: reader.get(&BACKEND_PROTOCOL),
             connect_timeout: reader.timeout(&PROXY_CONNECT_TIMEOUT),
             send_timeout: reader.timeout(&PROXY_SEND_TIMEOUT),
             read_timeout: reader.timeout(&PROXY_READ_TIMEOUT),
@@ -133,7 +137,11 @@ impl Proxy {
 }
 
 /// Forwarding as in the settings, overridden by the annotations of an Ingress.
-pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) -> Forwarding {
+pub(crate) fn forwarding(
+    annotations: &IngressAnnotations,
+    settings: &Settings,
+    fastcgi: Option<Arc<FastCgi>>,
+) -> Forwarding {
     let proxy = &annotations.proxy;
     let replace = &annotations.replace;
     let defaults = &settings.upstream.forwarding;
@@ -157,6 +165,7 @@ pub(crate) fn forwarding(annotations: &IngressAnnotations, settings: &Settings) 
             .unwrap_or(defaults.response_file_limit),
         response_rate: annotations.rate.policy(settings.upstream.response_rate),
         http_version: proxy.http_version.unwrap_or(defaults.http_version),
+        fastcgi,
         host: annotations.headers.upstream_vhost.clone(),
         connection_header: proxy.connection.or(defaults.connection_header),
         cookie_domain: rule(&replace.cookie_domain, &defaults.cookie_domain),
@@ -173,17 +182,6 @@ pub(crate) fn body_limit(bytes: u64) -> Option<u64> {
 /// A number of bytes that are kept in memory.
 pub(crate) fn memory(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
-}
-
-/// FastCGI closes the routes, as no response to an HTTP request can be expected from such a backend.
-fn protocol(reader: &mut Reader) -> Option<BackendProtocol> {
-    match reader.get(&BACKEND_PROTOCOL)? {
-        Protocol::Known(protocol) => Some(protocol),
-        Protocol::FastCgi => {
-            reader.close(&BACKEND_PROTOCOL, "FCGI is not honoured yet");
-            None
-        }
-    }
 }
 
 /// A size with `b` or `g` is valid and ignored, as in ingress-nginx.

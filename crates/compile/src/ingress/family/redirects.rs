@@ -4,7 +4,9 @@ use headgate_table::Redirect;
 use http::StatusCode;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Key, OnInvalid, Reader, keys, parse_header_value, types};
+use crate::ingress::registry::{
+    Class, Key, OnInvalid, Reader, When, differences, keys, parse_header_value, types,
+};
 use crate::ingress::settings;
 
 keys! { Annotation {
@@ -31,7 +33,11 @@ keys! { Annotation {
     PERMANENT_REDIRECT_CODE: i64 =
         annotation("permanent-redirect-code", types::INT,
             "Status of permanent-redirect, 300 to 308; any other number is 301.")
-            .default("301").refuses().unread_beside(TEMPORAL_REDIRECT.row());
+            .default("301").refuses().unread_beside(TEMPORAL_REDIRECT.row())
+            .differs(differences![
+                When::Is(&["300", "305", "306"]) =>
+                    "Location, and no body; ingress-nginx sends no Location for 300, 305 and 306, and the URL as the body.",
+            ]);
     TEMPORAL_REDIRECT: String =
         annotation("temporal-redirect", types::chars(Class::Url),
             "Redirects every request temporarily to this http or https URL; takes precedence over permanent-redirect.")

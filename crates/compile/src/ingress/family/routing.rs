@@ -6,17 +6,25 @@ use headgate_table::{AppRoot, Pattern, Piece, Rewrite, Template, Variable};
 
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Key, Reader, keys, types};
+use crate::ingress::registry::{Class, Key, Reader, When, differences, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
     REWRITE_TARGET: String =
         annotation("rewrite-target", types::chars(Class::PathCapture),
             "Replaces the request path; $1 to $9 are the capture groups of the Ingress path. Switches the host to regex matching.")
-            .ingress().risk(Risk::Medium);
+            .ingress().risk(Risk::Medium)
+            .differs(differences![
+                When::StartsNot("/") =>
+                    "A leading slash is added; ingress-nginx sends the target as it is.",
+            ]);
     USE_REGEX: bool =
         annotation("use-regex", types::BOOL, "Paths of this Ingress are regexes. Switches the host to regex matching.")
-            .default("false");
+            .default("false")
+            .differs(differences![
+                When::Sometimes =>
+                    "Constructs of PCRE that only it has are refused, each with a finding; a path that does not compile is not served, where ingress-nginx stops reloading.",
+            ]);
     APP_ROOT: String =
         annotation("app-root", types::APP_ROOT, "Redirects / of the host to this path with 302.")
             .risk(Risk::Medium);
@@ -30,7 +38,11 @@ keys! { Annotation {
     X_FORWARDED_PREFIX: String =
         annotation("x-forwarded-prefix", types::spaced(Class::PathCapture),
             "X-Forwarded-Prefix towards the backend, when rewrite-target changes the path.")
-            .risk(Risk::Medium).refuses().needs(&[REWRITE_TARGET.row()]);
+            .risk(Risk::Medium).refuses().needs(&[REWRITE_TARGET.row()])
+            .differs(differences![
+                When::Has(&[" "]) =>
+                    "A space is percent-encoded; ingress-nginx sends it.",
+            ]);
     SERVICE_UPSTREAM: bool =
         annotation("service-upstream", types::BOOL, "Uses the Service's cluster address instead of its endpoints.")
             .setting(&settings::upstream::SERVICE_UPSTREAM).ingress().on_canary();

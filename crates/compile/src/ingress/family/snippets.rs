@@ -1,22 +1,99 @@
-//! Raw nginx text.
+//! nginx directives of Ingresses (behaviour.md 1.16).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use headgate_table::Template;
+use http::HeaderName;
+
+use super::auth::AUTH_SNIPPET;
+use crate::Severity;
 use crate::ingress::annotations::{Annotation, Risk, annotation, find};
-use crate::ingress::registry::{Protection, keys, types};
+use crate::ingress::registry::{Key, Protection, Reader, keys, types};
+use crate::ingress::snippet::{self, ONLY_FIELDS, Place, Snippet};
 
 keys! { Annotation {
     // A snippet may hold a deny or an authentication, so without it the route must not be open.
     CONFIGURATION_SNIPPET: String =
-        annotation("configuration-snippet", types::RAW, "Raw nginx text of the location.")
-            .risk(Risk::Critical).not_yet().protects(Protection::Routes);
+        annotation("configuration-snippet", types::RAW,
+            "nginx directives of the location: a subset is honoured; with others that could restrict access the routes respond with 503.")
+            .risk(Risk::Critical).protects(Protection::Routes);
     SERVER_SNIPPET: String =
-        annotation("server-snippet", types::RAW, "Raw nginx text of the host.")
-            .ingress().risk(Risk::Critical).not_yet().protects(Protection::Routes);
+        annotation("server-snippet", types::RAW,
+            "nginx directives of the host: a subset is honoured; with others that could restrict access the host responds with 503.")
+            .ingress().risk(Risk::Critical).protects(Protection::Routes);
     STREAM_SNIPPET: String =
         annotation("stream-snippet", types::RAW, "Raw nginx text for TCP and UDP; no HTTP route depends on it.")
             .ingress().risk(Risk::Critical).not_yet();
 } }
+
+/// The snippets of an Ingress as types.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Snippets {
+    pub(crate) configuration: Option<Snippet>,
+    /// `Err`: why the whole host is closed.
+    pub(crate) server: Option<Result<Snippet, Arc<str>>>,
+}
+
+impl Snippets {
+    /// `None` without snippets. What is not honoured closes the routes, or is a finding. Unless they are `allowed`, all close.
+    pub(crate) fn read(reader: &mut Reader, allowed: bool) -> Option<Self> {
+        let server = read(reader, &SERVER_SNIPPET, Place::Server, allowed);
+        let snippets = Self {
+            configuration: read(reader, &CONFIGURATION_SNIPPET, Place::Location, allowed)
+                .and_then(Result::ok),
+            server,
+        };
+        (snippets != Self::default()).then_some(snippets)
+    }
+}
+
+/// The fields that directives set in requests to the authentication service; others close the routes.
+pub(super) fn of_authentication(reader: &mut Reader, allowed: bool) -> Vec<(HeaderName, Template)> {
+    let Some(text) = reader.text(&AUTH_SNIPPET).map(str::to_owned) else {
+        return Vec::new();
+    };
+    if !allowed {
+        reader.close_with_advice(&AUTH_SNIPPET, NOT_ALLOWED, ONLY_FIELDS);
+        return Vec::new();
+    }
+    let (fields, closed) = snippet::authentication_fields(&text);
+    if let Some(reason) = closed {
+        reader.close_with_advice(&AUTH_SNIPPET, &reason, ONLY_FIELDS);
+    }
+    fields
+}
+
+/// Why a snippet closes its routes while the settings do not allow any.
+const NOT_ALLOWED: &str = "snippets are honoured only with allow-snippet-annotations: \"true\" and \
+    annotations-risk-level: Critical in the ConfigMap";
+
+fn read(
+    reader: &mut Reader,
+    key: &Key<String>,
+    place: Place,
+    allowed: bool,
+) -> Option<Result<Snippet, Arc<str>>> {
+    let text = reader.text(key)?.to_owned();
+    if !allowed {
+        reader.close_with_advice(key, NOT_ALLOWED, &advice(&text));
+        return None;
+    }
+    let reading = snippet::read(&text, place);
+    for remark in reading.remarks {
+        reader.report(key.entry().name, remark.severity, remark.message);
+    }
+    if let Some(reason) = reading.closed {
+        reader.close_with_advice(key, &reason, &advice(&text));
+        return Some(Err(reason.into()));
+    }
+    // A hint, even where something else is wrong with the snippet.
+    if let Some(instead) = instead_of_all(&text) {
+        let message = format!("possible without a snippet: {instead}");
+        reader.report(key.entry().name, Severity::Info, message);
+    }
+    Some(Ok(reading.snippet))
+}
 
 /// Most directives of a snippet that are named.
 const MAX_NAMED: usize = 4;
@@ -61,6 +138,14 @@ const INSTEAD: &[(&str, &str)] = &[
 
 /// What to write instead of the directives of a snippet.
 pub(crate) fn advice(text: &str) -> Cow<'static, str> {
+    match instead_of_all(text) {
+        None => "annotations or keys of the ConfigMap must replace its directives".into(),
+        Some(instead) => format!("instead of {instead}").into(),
+    }
+}
+
+/// The directives that annotations can replace, each with these.
+fn instead_of_all(text: &str) -> Option<String> {
     let mut named: Vec<&str> = Vec::new();
     for directive in directives(text) {
         if named.len() < MAX_NAMED && !named.contains(&directive) {
@@ -68,10 +153,7 @@ pub(crate) fn advice(text: &str) -> Cow<'static, str> {
         }
     }
     let advice: Vec<String> = named.into_iter().filter_map(instead).collect();
-    if advice.is_empty() {
-        return "annotations or keys of the ConfigMap must replace its directives".into();
-    }
-    format!("instead of {}", advice.join("; of ")).into()
+    (!advice.is_empty()).then(|| advice.join("; of "))
 }
 
 fn instead(directive: &str) -> Option<String> {

@@ -2,15 +2,19 @@
 
 use headgate_table::HostCiphers;
 
-use crate::ingress::annotations::{Annotation, Flag, annotation};
+use crate::ingress::annotations::{Annotation, Flag, Rules, annotation};
 use crate::ingress::ciphers::Ciphers;
-use crate::ingress::registry::{Class, Protection, Reader, keys, types};
+use crate::ingress::registry::{Class, Protection, Reader, When, differences, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
     SSL_CIPHERS: String =
         annotation("ssl-ciphers", types::chars(Class::Ciphers), "Cipher suites of the host for TLS 1.2.")
-            .setting(&settings::tls::SSL_CIPHERS).default("").ingress().refuses();
+            .setting(&settings::tls::SSL_CIPHERS).default("").ingress().refuses()
+            .differs(differences![
+                When::Set =>
+                    "Only suites of TLS 1.2 with ECDHE and AEAD; other members are skipped, with a finding.",
+            ]);
     SSL_PREFER_SERVER_CIPHERS: bool =
         annotation("ssl-prefer-server-ciphers", types::BOOL,
             "The server's order of cipher suites takes precedence.")
@@ -18,9 +22,14 @@ keys! { Annotation {
     SSL_PASSTHROUGH: bool =
         annotation("ssl-passthrough", types::BOOL,
             "Forwards TLS connections of the host to the backend undecrypted; needs --enable-ssl-passthrough.")
-            .default("false").ingress().refuses().not_yet().protects(Protection::Routes)
+            .default("false").ingress().refuses().protects(Protection::Routes)
             .needs_flag(Flag::SslPassthrough);
 } }
+
+/// Whether TLS connections of the hosts are passed through.
+pub(crate) fn passthrough(reader: &Reader, rules: &Rules<'_>) -> bool {
+    rules.flags.contains(&Flag::SslPassthrough) && reader.on(&SSL_PASSTHROUGH)
+}
 
 /// Cipher suites of the hosts; what the library lacks is reported.
 pub(crate) fn ciphers(reader: &mut Reader) -> HostCiphers {

@@ -10,7 +10,9 @@ use crate::build::certificate;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
 use crate::ingress::ciphers::Ciphers;
 use crate::ingress::policy::Inputs;
-use crate::ingress::registry::{Class, NameRef, Reader, TlsVersions, keys, types};
+use crate::ingress::registry::{
+    Class, NameRef, Reader, TlsVersions, When, differences, keys, types,
+};
 use crate::ingress::settings::Settings;
 use crate::objects::Secret;
 use crate::{Kind as ObjectKind, Name, ObjectRef};
@@ -19,7 +21,11 @@ keys! { Annotation {
     PROXY_SSL_SECRET: String =
         annotation("proxy-ssl-secret", types::chars(Class::Basic),
             "Secret namespace/name with the client certificate and CA for TLS to the backend.")
-            .ingress().risk(Risk::Medium).refuses().names(ObjectKind::Secret);
+            .ingress().risk(Risk::Medium).refuses().names(ObjectKind::Secret)
+            .differs(differences![
+                When::Set =>
+                    "Applies to the paths of its own Ingress; in ingress-nginx to the whole host, unless the ConfigMap has proxy-ssl-location-only.",
+            ]);
     PROXY_SSL_VERIFY: bool =
         annotation("proxy-ssl-verify", types::ON_OFF, "Verifies the backend's certificate; needs proxy-ssl-secret.")
             .default("off").ingress().needs(&[PROXY_SSL_SECRET.row()]);
@@ -38,7 +44,11 @@ keys! { Annotation {
     PROXY_SSL_CIPHERS: String =
         annotation("proxy-ssl-ciphers", types::chars(Class::Ciphers),
             "Cipher suites for TLS 1.2 to the backend; needs proxy-ssl-secret.")
-            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()]);
+            .default("DEFAULT").ingress().risk(Risk::Medium).needs(&[PROXY_SSL_SECRET.row()])
+            .differs(differences![
+                When::Set =>
+                    "Only suites of TLS 1.2 with ECDHE and AEAD; other members are skipped, with a finding.",
+            ]);
     PROXY_SSL_PROTOCOLS: Vec<String> =
         annotation("proxy-ssl-protocols", types::LIST,
             "TLSv1.2, TLSv1.3 or both to the backend; needs proxy-ssl-secret.")

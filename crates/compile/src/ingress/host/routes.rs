@@ -1,16 +1,18 @@
 //! The routes of a host (behaviour.md 2.1, 2.3–2.6).
 
 mod expressions;
+mod reach;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use headgate_table::{Authentication, CATCH_ALL, HttpsRedirect, PathKind, Policy};
+use headgate_table::{Authentication, BackendProtocol, CATCH_ALL, HttpsRedirect, PathKind, Policy};
 use smallvec::smallvec;
 
 use super::canary::{self, Canaries};
 use super::error_pages::HostPages;
+use super::snippets::{self, HostSnippets};
 use super::{AttachedIngress, Inputs};
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{
@@ -20,7 +22,7 @@ use crate::build::{
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::HostClosing;
 use crate::ingress::family::auth::AUTH_URL;
-use crate::ingress::parsed::{Backend, PathRule};
+use crate::ingress::parsed::{Backend, PathRule, is_root};
 use crate::{Kind, ObjectRef};
 
 /// The routes of a host in their order.
@@ -32,22 +34,36 @@ pub(super) struct Routes {
     pub(super) regex: bool,
 }
 
-/// The routes of `host`: those of its primaries, oldest first, with the canaries among `attached`.
+/// The Ingresses of a host, oldest first.
+pub(super) struct Members<'a> {
+    pub(super) attached: &'a [&'a AttachedIngress],
+    /// Those that are no canaries.
+    pub(super) primaries: &'a [&'a AttachedIngress],
+    pub(super) snippets: HostSnippets<'a>,
+}
+
+/// The routes of `host`: those of its primaries, with the canaries among all.
 pub(super) fn draft(
     host: &Arc<str>,
-    attached: &[&AttachedIngress],
-    primaries: &[&AttachedIngress],
+    members: Members<'_>,
     inputs: &mut Inputs<'_>,
     findings: &mut Vec<Finding>,
 ) -> Routes {
+    let Members {
+        attached,
+        primaries,
+        snippets,
+    } = members;
     let settings = inputs.settings;
-    let closing = HostClosing::new(settings);
+    let closing = HostClosing::new(settings, snippets.closed.clone());
     let declared = declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
     let regex = is_regex_mode(&root, &declared);
     let declared = if regex {
+        reach::by_another(host, &declared, findings);
         declared
     } else {
+        reach::literal(host, &declared, findings);
         without_slash_twins(host, declared, findings)
     };
     let mut drafter = Drafter {
@@ -59,6 +75,7 @@ pub(super) fn draft(
         inputs,
         findings,
         closing,
+        snippets,
         regex,
     };
     let root = match root {
@@ -67,13 +84,16 @@ pub(super) fn draft(
         Root::Creator(attached) => drafter.default_root(attached),
         Root::BuiltIn => drafter.built_in_root(),
     };
-    let others = declared.into_iter().filter(|(_, rule)| !is_root(rule));
-    let others = others
+    let others = declared.iter().filter(|(_, rule)| !is_root(rule));
+    let others: Vec<RouteDraft<()>> = others
         .map(|(attached, rule)| drafter.route(attached, rule))
         .collect();
     let Drafter {
         canaries, findings, ..
     } = drafter;
+    if regex {
+        reach::shadowed(host, &others, &declared, findings);
+    }
     canaries.unmatched(findings);
     Routes {
         root,
@@ -94,7 +114,13 @@ fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
 }
 
 /// A path and the Ingress that declares it.
-type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
+pub(super) type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
+
+/// The path `/` of a host, of the oldest Ingress that declares it.
+pub(super) fn root<'a>(host: &str, primaries: &[&'a AttachedIngress]) -> Option<Declared<'a>> {
+    let declared = declared(host, primaries, &mut Vec::new());
+    declared.into_iter().find(|(_, rule)| is_root(rule))
+}
 
 /// Which Ingress owns the root of a host.
 enum Root<'a> {
@@ -216,10 +242,6 @@ fn conflict(
         .finding(Severity::Error, "spec.rules", message)
 }
 
-fn is_root(rule: &PathRule) -> bool {
-    &*rule.path == "/" && rule.kind == PathKind::Prefix
-}
-
 /// The exact paths: in regex mode, a prefix of the same text has only its form with a final slash.
 fn exact_paths(declared: &[Declared<'_>]) -> Vec<Arc<str>> {
     let exact = declared
@@ -236,6 +258,7 @@ struct Drafter<'a, 'b> {
     inputs: &'a mut Inputs<'b>,
     findings: &'a mut Vec<Finding>,
     closing: HostClosing<'b>,
+    snippets: HostSnippets<'a>,
     regex: bool,
     /// An Ingress declares the Prefix `/`.
     has_declared_root: bool,
@@ -308,11 +331,12 @@ impl<'a> Drafter<'a, '_> {
             late.ingress
                 .finding(Severity::Error, "spec.defaultBackend", message)
         }));
-        let policy = match &attached.policy.redirect {
-            None => attached.policy.clone(),
+        let own = self.snippets.policy(attached, self.inputs);
+        let policy = match &own.redirect {
+            None => own,
             Some(_) => Arc::new(Policy {
                 redirect: None,
-                ..Policy::clone(&attached.policy)
+                ..Policy::clone(&own)
             }),
         };
         let target = self.target(attached, "/", PathKind::Prefix, backend);
@@ -337,7 +361,7 @@ impl<'a> Drafter<'a, '_> {
         names: Option<&Backend>,
         target: TargetDraft,
     ) -> RouteDraft<()> {
-        let policy = RoutePolicy {
+        let mut policy = RoutePolicy {
             policy: self.policy(attached, path),
             https: self.https(attached, path),
             rewrite: self.rewrite(attached, path),
@@ -349,13 +373,14 @@ impl<'a> Drafter<'a, '_> {
         let mut draft = PathDraft::literal(path.clone(), kind);
         if self.regex {
             draft.expressions = self.expressions(attached, &draft, policy.rewrite.is_some());
+            snippets::keep_groups(&mut policy.policy, &draft);
         }
         self.owned(attached, names, draft, policy, target)
     }
 
     /// The policy of an Ingress for `path`, which may be exempt from authentication.
     fn policy(&mut self, attached: &AttachedIngress, path: &str) -> Arc<Policy> {
-        let policy = &attached.policy;
+        let policy = &self.snippets.policy(attached, self.inputs);
         let Some(authentication) = &policy.authentication else {
             return policy.clone();
         };
@@ -465,6 +490,12 @@ impl<'a> Drafter<'a, '_> {
         if let Some(closed) = self.closing.default_backend() {
             return TargetDraft::Closed(closed);
         }
+        // The default backend is one of HTTP.
+        let http = Transport::default();
+        let transport = match transport.protocol() {
+            BackendProtocol::FastCgi => &http,
+            _ => transport,
+        };
         let name = self.inputs.options.default_backend.clone();
         let port = name.map(|name| ServicePort::new(name, FIRST_PORT.into()));
         let backend = port.map(|port| BackendDraft::service(port, transport.clone()));

@@ -39,6 +39,14 @@ pub(super) fn choose(
             .cloned(),
     };
     let Some(secret) = secret else {
+        if listed.is_some() && !default_covers(host, inputs) {
+            report(
+                Severity::Info,
+                format!(
+                    "the entry of {host} names no Secret; the default certificate serves, which is not for this name"
+                ),
+            );
+        }
         if listed.is_none() {
             report(
                 Severity::Info,
@@ -75,6 +83,12 @@ pub(super) fn choose(
         }
         None => HostTls::Default,
     }
+}
+
+/// Whether the configured default certificate is valid for `host`; the generated one is for none.
+fn default_covers(host: &str, inputs: &mut Inputs<'_>) -> bool {
+    let default = inputs.options.default_certificate.clone();
+    default.is_some_and(|default| covers(&default, host, inputs))
 }
 
 fn covers(secret: &Name, host: &str, inputs: &mut Inputs<'_>) -> bool {

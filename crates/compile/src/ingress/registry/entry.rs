@@ -1,6 +1,6 @@
 //! Registry entries: the common properties of annotations and ConfigMap keys.
 
-use super::Kind;
+use super::{Difference, Kind};
 use crate::Kind as ObjectKind;
 
 /// An entry of a registry: the common properties of an annotation and a ConfigMap key.
@@ -20,6 +20,8 @@ pub struct Entry {
     pub protects: Option<Protection>,
     /// The kind of the object that the value refers to, with or without its namespace.
     pub names: Option<ObjectKind>,
+    /// What differs from ingress-nginx while it is honoured.
+    pub differences: &'static [Difference],
     /// Its documentation in one line.
     pub doc: &'static str,
 }
@@ -66,6 +68,7 @@ impl Entry {
             support: Support::Honoured,
             protects: None,
             names: None,
+            differences: &[],
             doc,
         }
     }

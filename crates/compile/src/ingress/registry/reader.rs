@@ -80,8 +80,7 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
 
     /// Warns about support, except for the default value, which changes nothing.
     fn report_support(&mut self, entry: &Entry, value: &Value) {
-        let default = entry.kind.parse(entry.default, Validation::TypesOnly);
-        if entry.closes() || default.is_ok_and(|default| default == *value) {
+        if entry.closes() || is_default(entry, value) {
             return;
         }
         match entry.support {
@@ -124,6 +123,15 @@ impl<R: AsRef<Entry> + 'static> Reader<R> {
         value.is_some_and(|value| *value != Value::Bool(false))
     }
 
+    /// Whether the entry is present with another value than its default, valid or not.
+    pub(crate) fn is_changed(&self, row: &R) -> bool {
+        let entry = row.as_ref();
+        match self.values.get(entry.name) {
+            Some(value) => !is_default(entry, value),
+            None => self.invalid.contains(&entry.name),
+        }
+    }
+
     /// The problems, and whether the routes are closed or the object is refused.
     pub(crate) fn finish(self) -> Outcome {
         Outcome {
@@ -145,6 +153,13 @@ impl<R: AsRef<Entry>> Reader<R> {
     /// Closes the routes with 503; the first reason is kept.
     pub(crate) fn close<T>(&mut self, key: &Key<T, R>, reason: &str) {
         self.close_entry(key.entry(), true, reason);
+    }
+
+    /// Closes the routes with 503, and says what would be right.
+    pub(crate) fn close_with_advice<T>(&mut self, key: &Key<T, R>, reason: &str, advice: &str) {
+        self.deny(key.entry(), true, reason);
+        let message = format!("{}; {advice}", Denial::message(reason));
+        self.report(key.entry().name, Severity::Error, message);
     }
 
     /// Records something that does not work as configured.
@@ -371,6 +386,11 @@ impl<R: AsRef<Entry>> Reader<R> {
         }
         Some(parsed)
     }
+}
+
+fn is_default(entry: &Entry, value: &Value) -> bool {
+    let default = entry.kind.parse(entry.default, Validation::TypesOnly);
+    default.is_ok_and(|default| default == *value)
 }
 
 fn default_count<R: AsRef<Entry>>(key: &Key<i64, R>) -> u32 {

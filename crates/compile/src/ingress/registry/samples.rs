@@ -42,5 +42,6 @@ pub(crate) const SAMPLES: &[&str] = &[
     "/dev/stderr",
     "s/sample",
     "warn",
+    "TraceIdRatioBased",
     "c2FtcGxlIG9mIGEgdGlja2V0IGtleSB3aXRoIGp1c3QgNDggYnl0ZXMgaW5zaWRl",
 ];

@@ -10,11 +10,17 @@ use super::read::Source;
 use super::registry::{Setting, inert, setting};
 use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::memory;
-use crate::ingress::registry::{Buffers, Class, Key, keys, parse_cidr, parse_header_name, types};
+use crate::ingress::registry::{
+    Buffers, Class, Key, When, differences, keys, parse_cidr, parse_header_name, types,
+};
 
 keys! { Setting {
     USE_FORWARDED_HEADERS: bool =
-        setting("use-forwarded-headers", types::BOOL, "false", "Trusts X-Forwarded-Proto, -Port, -Host and -For.");
+        setting("use-forwarded-headers", types::BOOL, "false", "Trusts X-Forwarded-Proto, -Port, -Host and -For.")
+            .differs(differences![
+                When::Sometimes =>
+                    "Only https in X-Forwarded-Proto counts as TLS; in ingress-nginx everything but http.",
+            ]);
     COMPUTE_FULL_FORWARDED_FOR: bool =
         setting("compute-full-forwarded-for", types::BOOL, "false",
             "With use-forwarded-headers: appends to X-Forwarded-For instead of replacing it.");
@@ -32,7 +38,11 @@ keys! { Setting {
         setting("forwarded-host-header", types::chars(Class::Word), "X-Forwarded-Host",
             "Source of X-Original-Forwarded-Host.");
     USE_PROXY_PROTOCOL: bool =
-        setting("use-proxy-protocol", types::BOOL, "false", "Connections begin with a PROXY header, version 1 or 2.");
+        setting("use-proxy-protocol", types::BOOL, "false", "Connections begin with a PROXY header, version 1 or 2.")
+            .differs(differences![
+                When::Sometimes =>
+                    "Neither address nor port of a sender outside proxy-real-ip-cidr is used; ingress-nginx uses its port.",
+            ]);
     PROXY_PROTOCOL_HEADER_TIMEOUT: Duration =
         setting("proxy-protocol-header-timeout", types::DURATION, "5s", "Timeout for the PROXY header.");
     USE_HTTP2: bool = setting("use-http2", types::BOOL, "true", "Offers HTTP/2.");
@@ -50,10 +60,18 @@ keys! { Setting {
             "Minimum for the size in large-client-header-buffers.");
     LARGE_CLIENT_HEADER_BUFFERS: Buffers =
         setting("large-client-header-buffers", types::BUFFERS, "4 8k",
-            "Number and size; the size is the longest field, and their product the largest head.");
+            "Number and size; the size is the longest field, and their product the largest head.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A longer request target gets 414 and longer fields 431; in ingress-nginx 400.",
+            ]);
     CLIENT_HEADER_TIMEOUT: i64 =
         setting("client-header-timeout", types::INT, "30",
-            "Seconds for the head of a request, then 408, and for the first byte of a connection (60 in ingress-nginx).");
+            "Seconds for the head of a request, then 408, and for the first byte of a connection.")
+            .differs(differences![
+                When::Unset =>
+                    "Without the key, 30 s; in ingress-nginx 60 s.",
+            ]);
     CLIENT_BODY_TIMEOUT: i64 =
         setting("client-body-timeout", types::INT, "60", "Seconds between two reads of a body, then 408.");
     CLIENT_BODY_BUFFER_SIZE: u64 = setting("client-body-buffer-size", types::SIZE, "8k", "Default of the annotation.");

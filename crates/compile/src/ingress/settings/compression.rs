@@ -7,7 +7,7 @@ use headgate_table::{Coder, Coding, Compression, MediaTypes, Pattern};
 
 use super::read::Source;
 use super::registry::{Setting, setting};
-use crate::ingress::registry::{Key, keys, types};
+use crate::ingress::registry::{Key, When, differences, keys, types};
 
 const GZIP_TYPES_DEFAULT: &str = "application/atom+xml application/javascript application/x-javascript application/json \
 application/rss+xml application/vnd.ms-fontobject application/x-font-ttf application/x-web-app-manifest+json \
@@ -23,7 +23,11 @@ text/css text/javascript text/plain text/x-component";
 const HIGHEST: u32 = 6;
 
 keys! { Setting {
-    USE_GZIP: bool = setting("use-gzip", types::BOOL, "false", "Compresses responses with gzip, for clients that accept it.");
+    USE_GZIP: bool = setting("use-gzip", types::BOOL, "false", "Compresses responses with gzip, for clients that accept it.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A response with Cache-Control: no-transform is not compressed.",
+            ]);
     GZIP_LEVEL: i64 = setting("gzip-level", types::INT, "1", "Compression level, 1 to 9.");
     GZIP_MIN_LENGTH: i64 =
         setting("gzip-min-length", types::INT, "256",
@@ -32,12 +36,24 @@ keys! { Setting {
         setting("gzip-disable", types::RAW, "", "Regular expression of user agents that get no gzip; case-insensitive.");
     GZIP_TYPES: String =
         setting("gzip-types", types::RAW, GZIP_TYPES_DEFAULT,
-            "Content types that are compressed, separated by spaces; text/html always is, and * is all.");
+            "Content types that are compressed, separated by spaces; text/html always is, and * is all.")
+            .differs(differences![
+                When::Is(&["*"]) =>
+                    "Responses of gRPC are never compressed a second time.",
+            ]);
     ENABLE_BROTLI: bool =
         setting("enable-brotli", types::BOOL, "false",
-            "Compresses responses with brotli, for clients that accept it; preferred to gzip.");
+            "Compresses responses with brotli, for clients that accept it; preferred to gzip.")
+            .differs(differences![
+                When::Sometimes =>
+                    "Responses carry Vary: Accept-Encoding also without use-gzip.",
+            ]);
     BROTLI_LEVEL: i64 =
-        setting("brotli-level", types::INT, "4", "Compression level, 0 to 11; those above 6 count as 6.");
+        setting("brotli-level", types::INT, "4", "Compression level, 0 to 11; those above 6 count as 6.")
+            .differs(differences![
+                When::Above(6) =>
+                    "Levels above 6 count as 6, as they cost up to 32 MiB for each response.",
+            ]);
     BROTLI_MIN_LENGTH: i64 =
         setting("brotli-min-length", types::INT, "20",
             "Shortest Content-Length that is compressed, in bytes; a response without one always is.");

@@ -11,12 +11,16 @@ use crate::ingress::family::external_auth::{
 
 /// The service of routes whose objects name none. A URL that cannot be used closes every route: ingress-nginx would open them.
 pub(super) fn read(source: &mut Source<'_>) -> Option<ExternalAuth> {
+    let directive_fields = source.authentication_fields(&security::GLOBAL_AUTH_SNIPPET);
     let url = source.text(&security::GLOBAL_AUTH_URL).trim().to_owned();
     if url.is_empty() {
         return None;
     }
     match ExternalAuth::at(&url) {
-        Ok(service) => Some(service.with(parts(source))),
+        Ok(service) => Some(service.with(GlobalParts {
+            directive_fields,
+            ..parts(source)
+        })),
         Err(reason) => {
             source.close(&security::GLOBAL_AUTH_URL, &reason);
             None
@@ -46,6 +50,7 @@ fn parts(source: &mut Source<'_>) -> GlobalParts {
         always_set_cookie: source.get(&security::GLOBAL_AUTH_ALWAYS_SET_COOKIE),
         cache_key: source.parsed_or_close(&security::GLOBAL_AUTH_CACHE_KEY, Template::parse),
         cache_rules: source.parsed_or_close(&security::GLOBAL_AUTH_CACHE_DURATION, cache_rules),
+        directive_fields: Vec::new(),
     }
 }
 

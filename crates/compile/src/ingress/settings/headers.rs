@@ -5,7 +5,7 @@ use headgate_table as table;
 use super::read::Source;
 use super::registry::{Setting, setting};
 use crate::Kind as ObjectKind;
-use crate::ingress::registry::{Class, NameRef, keys, parse_header_name, types};
+use crate::ingress::registry::{Class, NameRef, When, differences, keys, parse_header_name, types};
 
 keys! { Setting {
     HIDE_HEADERS: Vec<String> =
@@ -21,7 +21,11 @@ keys! { Setting {
     PROXY_SET_HEADERS: String =
         setting("proxy-set-headers", types::chars(Class::Basic), "",
             "ConfigMap namespace/name of headers for the backends.")
-            .names(ObjectKind::ConfigMap);
+            .names(ObjectKind::ConfigMap)
+            .differs(differences![
+                When::Sometimes =>
+                    "A field with a variable of the response or one that does not exist is not sent, with a finding; in ingress-nginx it is empty, or reloads stop.",
+            ]);
     ADD_HEADERS: String =
         setting("add-headers", types::chars(Class::Basic), "", "ConfigMap namespace/name of headers for the clients.")
             .names(ObjectKind::ConfigMap);

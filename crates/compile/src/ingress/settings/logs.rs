@@ -1,4 +1,4 @@
-//! Logs, tracing and geolocation of clients.
+//! Logs and geolocation of clients.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -6,40 +6,50 @@ use std::sync::Arc;
 use headgate_table::{AccessLogSettings, LogEscape, LogFormat, Pattern, Template, TemplateError};
 
 use super::read::Source;
-use super::registry::{Setting, inert, not_yet, setting};
-use crate::ingress::registry::{excerpt, keys, types};
+use super::registry::{Setting, inert, setting};
+use crate::ingress::registry::{Key, When, differences, excerpt, keys, types};
 
 const FORMAT: &str = "$remote_addr - $remote_user [$time_local] \"$request\" $status $body_bytes_sent \"$http_referer\" \
 \"$http_user_agent\" $request_length $request_time [$proxy_upstream_name] [$proxy_alternative_upstream_name] $upstream_addr \
 $upstream_response_length $upstream_response_time $upstream_status $req_id";
 
-const STREAM_FORMAT: &str =
+pub(super) const STREAM_FORMAT: &str =
     "[$remote_addr] [$time_local] $protocol $status $bytes_sent $bytes_received $session_time";
 
 keys! { Setting {
     LOG_FORMAT_UPSTREAM: String =
         setting("log-format-upstream", types::RAW, FORMAT,
-            "Format of the access log; a variable that does not exist is written as -.");
+            "Format of the access log; a variable that does not exist is written as -.")
+            .differs(differences![
+                When::Has(&["$ssl_session_id", "$ssl_early_data"]) =>
+                    "$ssl_session_id and $ssl_early_data are empty.",
+                When::Has(&["$bytes_sent"]) =>
+                    "$bytes_sent is the body and 200 bytes for the head; in ingress-nginx head and body.",
+            ]);
     LOG_FORMAT_ESCAPE_JSON: bool =
         setting("log-format-escape-json", types::BOOL, "false", "Escapes values in the access log for JSON.");
     LOG_FORMAT_ESCAPE_NONE: bool =
         setting("log-format-escape-none", types::BOOL, "false",
-            "Does not escape values in the access log, but for control characters.");
+            "Does not escape values in the access log, but for control characters.")
+            .differs(differences![
+                When::Set =>
+                    "Control characters are written as \\xHH, so that no client can end a line.",
+            ]);
     LOG_FORMAT_STREAM: String =
-        not_yet("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
+        setting("log-format-stream", types::RAW, STREAM_FORMAT, "Format of the access log of TCP and UDP sessions.");
     ACCESS_LOG_PATH: String =
         setting("access-log-path", types::RAW, "/var/log/nginx/access.log",
             "Path of the access log; the default means stdout.");
     HTTP_ACCESS_LOG_PATH: String =
         setting("http-access-log-path", types::RAW, "", "Path of the access log of HTTP; overrides access-log-path.");
     STREAM_ACCESS_LOG_PATH: String =
-        not_yet("stream-access-log-path", types::RAW, "", "Path of the access log of TCP and UDP; overrides access-log-path.");
+        setting("stream-access-log-path", types::RAW, "", "Path of the access log of TCP and UDP; overrides access-log-path.");
     ACCESS_LOG_PARAMS: String =
         inert("access-log-params", "", "Lines are written in blocks of 32 KiB, at the latest after 100 ms, and not compressed.");
     DISABLE_ACCESS_LOG: bool = setting("disable-access-log", types::BOOL, "false", "No access log.");
     DISABLE_HTTP_ACCESS_LOG: bool = setting("disable-http-access-log", types::BOOL, "false", "No access log of HTTP.");
     DISABLE_STREAM_ACCESS_LOG: bool =
-        not_yet("disable-stream-access-log", types::BOOL, "false", "No access log of TCP and UDP.");
+        setting("disable-stream-access-log", types::BOOL, "false", "No access log of TCP and UDP.");
     ENABLE_ACCESS_LOG_FOR_DEFAULT_BACKEND: bool =
         setting("enable-access-log-for-default-backend", types::BOOL, "false",
             "Also logs requests to the default backend.");
@@ -52,41 +62,29 @@ keys! { Setting {
             "Path of the log of the data plane's messages; the default means stderr. Messages of the control plane are always on stderr.");
     ERROR_LOG_LEVEL: &'static str =
         setting("error-log-level", types::words(&["debug", "info", "notice", "warn", "error", "crit", "alert", "emerg"]), "notice",
-            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. notice, the default: as the flag -v says; crit and above count as error.");
+            "Least severe messages of the data plane. Above notice: no line for each error response that the proxy makes. notice, the default: as the flag -v says; crit and above count as error.")
+            .differs(differences![
+                When::Is(&["crit", "alert", "emerg"]) =>
+                    "crit, alert and emerg count as error.",
+            ]);
     ENABLE_SYSLOG: bool =
         setting("enable-syslog", types::BOOL, "false", "Sends the access log and the messages of the data plane to syslog-host, instead of access-log-path and error-log-path.");
     SYSLOG_HOST: String = setting("syslog-host", types::RAW, "", "Host of syslog; UDP.");
     SYSLOG_PORT: i64 = setting("syslog-port", types::INT, "514", "Port of syslog.");
     DEBUG_CONNECTIONS: String = inert("debug-connections", "", "Debug logs of single clients are not supported.");
-    ENABLE_OPENTELEMETRY: bool = not_yet("enable-opentelemetry", types::BOOL, "false", "Traces requests.");
-    OPENTELEMETRY_TRUST_INCOMING_SPAN: bool =
-        not_yet("opentelemetry-trust-incoming-span", types::BOOL, "true", "Continues the client's trace.");
-    OPENTELEMETRY_OPERATION_NAME: String = not_yet("opentelemetry-operation-name", types::RAW, "", "Name of the span.");
-    OPENTELEMETRY_CONFIG: String =
-        inert("opentelemetry-config", "/etc/ingress-controller/telemetry/opentelemetry.toml",
-            "A file of the nginx module.");
-    OTLP_COLLECTOR_HOST: String = not_yet("otlp-collector-host", types::RAW, "", "Host of the collector.");
-    OTLP_COLLECTOR_PORT: String = not_yet("otlp-collector-port", types::RAW, "4317", "Port of the collector.");
-    OTEL_SERVICE_NAME: String = not_yet("otel-service-name", types::RAW, "nginx", "Name of the service in traces.");
-    OTEL_SAMPLER: String = not_yet("otel-sampler", types::RAW, "AlwaysOn", "Which requests are traced.");
-    OTEL_SAMPLER_RATIO: String = not_yet("otel-sampler-ratio", types::RAW, "0.01", "Share of traced requests.");
-    OTEL_SAMPLER_PARENT_BASED: bool =
-        not_yet("otel-sampler-parent-based", types::BOOL, "true", "The client's trace decides.");
-    OTEL_MAX_QUEUESIZE: i64 = not_yet("otel-max-queuesize", types::INT, "2048", "Maximum number of spans in the queue.");
-    OTEL_SCHEDULE_DELAY_MILLIS: i64 =
-        not_yet("otel-schedule-delay-millis", types::INT, "5000", "Milliseconds between two exports.");
-    OTEL_MAX_EXPORT_BATCH_SIZE: i64 = not_yet("otel-max-export-batch-size", types::INT, "512", "Maximum number of spans in one export.");
     USE_GEOIP2: bool =
         setting("use-geoip2", types::BOOL, "false", "Looks up the location of clients for $geoip2_*, in mounted databases.");
     GEOIP2_AUTORELOAD_IN_MINUTES: String =
         inert("geoip2-autoreload-in-minutes", "0", "A changed database is read within seconds.");
 } }
 
-/// The access log of HTTP.
+/// The access logs of HTTP and of TCP and UDP sessions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessLog {
     /// Where it is written (`http-access-log-path`, else `access-log-path`); default stdout.
     pub target: LogTarget,
+    /// Where that of TCP and UDP sessions is written (`stream-access-log-path`, else `access-log-path`); default stdout.
+    pub stream_target: LogTarget,
     /// The syslog server that is configured, used or not.
     pub(crate) syslog: SyslogServer,
     /// `enable-syslog`, whether or not the server is valid.
@@ -158,8 +156,9 @@ impl AccessLog {
             target: if uses_syslog(source, &syslog) {
                 LogTarget::Syslog(syslog.clone())
             } else {
-                LogTarget::from_path(path(source))
+                LogTarget::from_path(path(source, &HTTP_ACCESS_LOG_PATH))
             },
+            stream_target: LogTarget::from_path(path(source, &STREAM_ACCESS_LOG_PATH)),
             syslog,
             wants_syslog: source.get(&ENABLE_SYSLOG),
         }
@@ -225,9 +224,9 @@ fn skipped(source: &mut Source<'_>) -> Vec<String> {
     skipped.unwrap_or_default()
 }
 
-/// The path of the log of HTTP.
-fn path<'s>(source: &'s Source<'_>) -> &'s str {
-    match source.text(&HTTP_ACCESS_LOG_PATH) {
+/// The path of the log of `own`.
+fn path<'s>(source: &'s Source<'_>, own: &Key<String, Setting>) -> &'s str {
+    match source.text(own) {
         "" => source.text(&ACCESS_LOG_PATH),
         own => own,
     }
@@ -270,13 +269,7 @@ fn log_format(source: &mut Source<'_>) -> Option<Arc<LogFormat>> {
     if text.is_empty() || (text == FORMAT && escape == LogEscape::Hex) {
         return None;
     }
-    // A control character of the format would be in every line.
-    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    let has_control = text.contains(is_control);
-    let text = unescaped(&text.replace(is_control, ""));
-    if has_control {
-        source.warn(&LOG_FORMAT_UPSTREAM, "control characters are left out");
-    }
+    let text = format_text(source, &LOG_FORMAT_UPSTREAM);
     let (template, problems) = Template::log_format(&text);
     for problem in problems {
         let consequence = match problem {
@@ -290,6 +283,18 @@ fn log_format(source: &mut Source<'_>) -> Option<Arc<LogFormat>> {
         source.warn(&LOG_FORMAT_UPSTREAM, OFF);
     }
     Some(Arc::new(LogFormat { template, escape }))
+}
+
+/// The text of a format, without escapes and control characters: they would be in every line.
+pub(super) fn format_text(source: &mut Source<'_>, key: &Key<String, Setting>) -> String {
+    let text = source.text(key);
+    let is_control = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    let has_control = text.contains(is_control);
+    let text = unescaped(&text.replace(is_control, ""));
+    if has_control {
+        source.warn(key, "control characters are left out");
+    }
+    text
 }
 
 /// The text without the escapes of a quoted string of nginx.

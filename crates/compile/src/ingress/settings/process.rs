@@ -7,7 +7,7 @@ use headgate_table::IpSet;
 
 use super::read::Source;
 use super::registry::{Setting, inert, setting};
-use crate::ingress::registry::{keys, parse_cidr, types};
+use crate::ingress::registry::{When, differences, keys, parse_cidr, types};
 
 const TABLE: &str = "Tables grow as needed.";
 
@@ -19,7 +19,11 @@ keys! { Setting {
     ENABLE_SERIAL_RELOADS: String = inert("enable-serial-reloads", "false", "There are no reloads.");
     MAX_WORKER_CONNECTIONS: i64 =
         setting("max-worker-connections", types::INT, "0",
-            "Client connections of one worker, by their sum; never more than the limit of open files allows, which is all with 0 (16384 in ingress-nginx, connections to endpoints included).");
+            "Client connections of one worker, by their sum; never more than the limit of open files allows, which is all with 0 (16384 in ingress-nginx, connections to endpoints included).")
+            .differs(differences![
+                When::Set =>
+                    "Counts connections of clients; in ingress-nginx those to endpoints, too.",
+            ]);
     MAX_WORKER_OPEN_FILES: String =
         inert("max-worker-open-files", "0", "The limit of open files is raised as far as allowed.");
     ENABLE_AIO_WRITE: String = inert("enable-aio-write", "true", "Buffered bodies are written to files by threads of their own.");
@@ -33,9 +37,17 @@ keys! { Setting {
     LUA_SHARED_DICTS: String = inert("lua-shared-dicts", "", "There is no Lua.");
     NGINX_STATUS_IPV4_WHITELIST: Vec<String> =
         setting("nginx-status-ipv4-whitelist", types::LIST, "127.0.0.1",
-            "Peers that get /nginx_status, the page of connection counters; addresses of proxies count, not of clients behind them.");
+            "Peers that get /nginx_status, the page of connection counters; addresses of proxies count, not of clients behind them.")
+            .differs(differences![
+                When::Sometimes =>
+                    "The address of the TCP peer decides; in ingress-nginx the forwarded one of a trusted proxy.",
+            ]);
     NGINX_STATUS_IPV6_WHITELIST: Vec<String> =
-        setting("nginx-status-ipv6-whitelist", types::LIST, "::1", "The same for IPv6.");
+        setting("nginx-status-ipv6-whitelist", types::LIST, "::1", "The same for IPv6.")
+            .differs(differences![
+                When::Sometimes =>
+                    "The address of the TCP peer decides; in ingress-nginx the forwarded one of a trusted proxy.",
+            ]);
 } }
 
 /// Client connections of one worker; `None`: as many as there may be files.

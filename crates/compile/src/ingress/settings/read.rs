@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
-use http::StatusCode;
+use headgate_table::Template;
+use http::{HeaderName, StatusCode};
 
-use super::{Setting, all, find};
+use super::{Setting, all, find, security};
 use crate::Severity;
 use crate::ingress::family::snippets;
 use crate::ingress::registry::{
     FromValue, Key, OnInvalid, Outcome, Reader, Unhonoured, Validation, nearest,
 };
+use crate::ingress::snippet::{self, ONLY_FIELDS, Place, Snippet};
 
 /// How many unknown keys are compared with known ones.
 const MAX_COMPARED: usize = 20;
@@ -55,7 +57,9 @@ impl<'a> Source<'a> {
             let (severity, message) = unknown_key(key, position < MAX_COMPARED);
             reader.report_full(key, severity, message);
         }
-        reader.close_unhonoured(all(), |reader, key| {
+        // An Ingress can switch the firewall off, so its key is read apart.
+        let closing = all().filter(|key| *key != security::ENABLE_MODSECURITY.row());
+        reader.close_unhonoured(closing, |reader, key| {
             let snippet = key.name.ends_with("-snippet");
             let snippet = reader.raw(key).filter(|_| snippet).map(snippets::advice);
             Some(Unhonoured {
@@ -99,6 +103,35 @@ impl<'a> Source<'a> {
     /// Reports an invalid value, so that the default applies.
     pub(super) fn reject<T>(&mut self, key: &Key<T, Setting>, reason: &str) {
         self.reader.reject(key, OnInvalid::Ignore, reason);
+    }
+
+    /// The directives of a key; what is not honoured closes every route, or is a finding.
+    pub(super) fn snippet(&mut self, key: &Key<String, Setting>, place: Place) -> Option<Snippet> {
+        let text = self.reader.text(key)?.to_owned();
+        let reading = snippet::read(&text, place);
+        for remark in reading.remarks {
+            self.reader
+                .report(key.row().name, remark.severity, remark.message);
+        }
+        let Some(reason) = reading.closed else {
+            return Some(reading.snippet);
+        };
+        self.reader
+            .close_with_advice(key, &reason, &snippets::advice(&text));
+        None
+    }
+
+    /// The fields that directives set in requests to the authentication service; others close every route.
+    pub(super) fn authentication_fields(
+        &mut self,
+        key: &Key<String, Setting>,
+    ) -> Vec<(HeaderName, Template)> {
+        let text = self.reader.text(key).unwrap_or_default().to_owned();
+        let (fields, closed) = snippet::authentication_fields(&text);
+        if let Some(reason) = closed {
+            self.reader.close_with_advice(key, &reason, ONLY_FIELDS);
+        }
+        fields
     }
 
     /// Closes every route; paths that are exempt from authentication stay open.

@@ -3,11 +3,12 @@
 use std::sync::LazyLock;
 
 use super::{
-    addresses, client, compression, headers, logs, process, redirects, security, tls, upstream,
+    addresses, client, compression, headers, logs, process, redirects, security, snippets, tls,
+    tracing, upstream,
 };
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
-use crate::ingress::registry::{Entry, Key, Protection, Support};
+use crate::ingress::registry::{Difference, Entry, Key, Protection, Support};
 
 /// One key of the ConfigMap.
 pub type Setting = Entry;
@@ -53,6 +54,12 @@ impl<T> Key<T, Setting> {
         self
     }
 
+    /// Honoured, but not always as ingress-nginx does.
+    pub(super) const fn differs(mut self, differences: &'static [Difference]) -> Self {
+        self.row.differences = differences;
+        self
+    }
+
     pub(super) const fn names(mut self, kind: ObjectKind) -> Self {
         self.row.names = Some(kind);
         self
@@ -60,8 +67,9 @@ impl<T> Key<T, Setting> {
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[&Setting]; 10] = [
+static GROUPS: [&[&Setting]; 12] = [
     security::ROWS,
+    snippets::ROWS,
     headers::ROWS,
     tls::ROWS,
     redirects::ROWS,
@@ -70,6 +78,7 @@ static GROUPS: [&[&Setting]; 10] = [
     upstream::ROWS,
     compression::ROWS,
     logs::ROWS,
+    tracing::ROWS,
     process::ROWS,
 ];
 

@@ -9,13 +9,15 @@ use ipnet::IpNet;
 use super::read::Source;
 use super::registry::{Setting, not_yet, setting};
 use crate::ingress::annotations::Risk;
+use crate::ingress::closed::Denial;
 use crate::ingress::family::errors::GlobalErrors;
-use crate::ingress::registry::{Protection, keys, types};
+use crate::ingress::family::firewall;
+use crate::ingress::registry::{Protection, Unhonoured, When, differences, keys, types};
 
 keys! { Setting {
     ALLOW_SNIPPET_ANNOTATIONS: bool =
         setting("allow-snippet-annotations", types::BOOL, "false",
-            "Allows snippet annotations in the webhook; they close their routes in any case.");
+            "With annotations-risk-level Critical, the supported directives of snippet annotations are honoured; otherwise these close their routes, and the webhook denies them.");
     ANNOTATIONS_RISK_LEVEL: String =
         setting("annotations-risk-level", types::RAW, "High",
             "Highest risk of an annotation: Low, Medium, High or Critical.");
@@ -36,11 +38,19 @@ keys! { Setting {
     BLOCK_USER_AGENTS: String =
         setting("block-user-agents", types::RAW, "",
             "Requests of these user agents get 403: a comma list of whole texts, ~ expressions and ~* case-insensitive ones.")
-            .protects(Protection::Routes);
+            .protects(Protection::Routes)
+            .differs(differences![
+                When::Sometimes =>
+                    "An entry that cannot be used closes every route with 503, with a finding; nginx does not load such a configuration.",
+            ]);
     BLOCK_REFERERS: String =
         setting("block-referers", types::RAW, "",
             "Requests with these referers get 403: a comma list of whole texts, ~ expressions and ~* case-insensitive ones.")
-            .protects(Protection::Routes);
+            .protects(Protection::Routes)
+            .differs(differences![
+                When::Sometimes =>
+                    "An entry that cannot be used closes every route with 503, with a finding; nginx does not load such a configuration.",
+            ]);
     WHITELIST_SOURCE_RANGE: Vec<IpNet> =
         setting("whitelist-source-range", types::CIDRS, "", "Default of allowlist-source-range.")
             .protects(Protection::Routes);
@@ -51,13 +61,21 @@ keys! { Setting {
         setting("no-auth-locations", types::LIST, "/.well-known/acme-challenge",
             "Ingress paths without authentication.");
     CUSTOM_HTTP_ERRORS: Vec<String> =
-        setting("custom-http-errors", types::LIST, "", "Default of the annotation; status codes from 300 to 599.");
+        setting("custom-http-errors", types::LIST, "", "Default of the annotation; status codes from 300 to 599.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A malformed request gets 400 even if 400 is listed; in ingress-nginx 500.",
+            ]);
     DISABLE_PROXY_INTERCEPT_ERRORS: bool =
         setting("disable-proxy-intercept-errors", types::BOOL, "false",
             "With custom-http-errors here: errors of upstreams pass unchanged on routes without an annotation custom-http-errors.");
     GLOBAL_AUTH_URL: String =
         setting("global-auth-url", types::RAW, "", "Sends a subrequest to this URL on every route, which decides whether a request may pass.")
-            .protects(Protection::Authentication);
+            .protects(Protection::Authentication)
+            .differs(differences![
+                When::Has(&["$"]) =>
+                    "Variables are those of the client's request, and one in the host closes every route, except $host alone; in ingress-nginx $args and $uri are those of the subrequest.",
+            ]);
     GLOBAL_AUTH_METHOD: String =
         setting("global-auth-method", types::RAW, "", "Method of the request to global-auth-url.");
     GLOBAL_AUTH_SIGNIN: String =
@@ -65,37 +83,38 @@ keys! { Setting {
     GLOBAL_AUTH_SIGNIN_REDIRECT_PARAM: String =
         setting("global-auth-signin-redirect-param", types::RAW, "rd", "Query parameter with the original URL.");
     GLOBAL_AUTH_RESPONSE_HEADERS: Vec<String> =
-        setting("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.");
+        setting("global-auth-response-headers", types::LIST, "", "Headers copied to the request for the backend.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A name that is not valid closes every route but exempt paths; ingress-nginx leaves it out.",
+            ]);
     GLOBAL_AUTH_REQUEST_REDIRECT: String =
         setting("global-auth-request-redirect", types::RAW, "", "X-Auth-Request-Redirect of the request to global-auth-url.");
     GLOBAL_AUTH_SNIPPET: String =
-        not_yet("global-auth-snippet", types::RAW, "", "Raw nginx text for global-auth-url.")
+        setting("global-auth-snippet", types::RAW, "",
+            "proxy_set_header directives for requests to global-auth-url; with others every route responds with 503.")
             .protects(Protection::Authentication);
-    GLOBAL_AUTH_CACHE_KEY: String = setting("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.");
+    GLOBAL_AUTH_CACHE_KEY: String = setting("global-auth-cache-key", types::RAW, "", "Caches responses of global-auth-url under this key.")
+            .differs(differences![
+                When::Set =>
+                    "Nothing is cached for a request whose key is empty; in ingress-nginx such clients share a response.",
+            ]);
     GLOBAL_AUTH_CACHE_DURATION: String =
-        setting("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.");
+        setting("global-auth-cache-duration", types::RAW, "200 202 401 5m", "How long responses of global-auth-url are cached.")
+            .differs(differences![
+                When::Sometimes =>
+                    "A value that is not valid closes every route but exempt paths; ingress-nginx leaves it out.",
+            ]);
     GLOBAL_AUTH_ALWAYS_SET_COOKIE: bool =
         setting("global-auth-always-set-cookie", types::BOOL, "false", "Passes Set-Cookie on every status.");
     ENABLE_MODSECURITY: bool =
-        not_yet("enable-modsecurity", types::BOOL, "false", "Web application firewall.")
+        not_yet("enable-modsecurity", types::BOOL, "false", "Web application firewall; an Ingress can switch it off.")
             .protects(Protection::Routes);
     ENABLE_OWASP_MODSECURITY_CRS: bool =
         not_yet("enable-owasp-modsecurity-crs", types::BOOL, "false",
             "OWASP core rules; used only with enable-modsecurity.");
     MODSECURITY_SNIPPET: String =
-        not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall.")
-            .protects(Protection::Routes);
-    MAIN_SNIPPET: String = not_yet("main-snippet", types::RAW, "", "Raw nginx text of the top level.");
-    HTTP_SNIPPET: String =
-        not_yet("http-snippet", types::RAW, "", "Raw nginx text of the http block.")
-            .protects(Protection::Routes);
-    SERVER_SNIPPET: String =
-        not_yet("server-snippet", types::RAW, "", "Raw nginx text of every host.")
-            .protects(Protection::Routes);
-    LOCATION_SNIPPET: String =
-        not_yet("location-snippet", types::RAW, "", "Raw nginx text of every location.")
-            .protects(Protection::Routes);
-    STREAM_SNIPPET: String = not_yet("stream-snippet", types::RAW, "", "Raw nginx text for TCP and UDP.");
+        not_yet("modsecurity-snippet", types::RAW, "", "Raw rules of the firewall; used only with enable-modsecurity.");
 } }
 
 /// Restrictions of annotations.
@@ -105,7 +124,7 @@ pub(crate) struct AnnotationRules {
     pub(crate) max_risk: Risk,
     /// Words that no value may contain (`annotation-value-word-blocklist`).
     pub(crate) blocklist: Vec<String>,
-    /// Whether the webhook allows snippet annotations (`allow-snippet-annotations`); they close their routes in any case.
+    /// Whether snippet annotations are allowed (`allow-snippet-annotations`); if not, they close their routes.
     pub(crate) snippets: bool,
     /// Whether the webhook denies characters of regular expressions in Exact and Prefix paths (`strict-validate-path-type`).
     pub(crate) strict_paths: bool,
@@ -139,6 +158,19 @@ fn max_risk(source: &mut Source<'_>) -> Risk {
         );
     }
     level
+}
+
+/// Why the routes of every Ingress are closed that does not switch the firewall off.
+pub(super) fn firewall(source: &mut Source<'_>) -> Option<Denial> {
+    if !source.get(&ENABLE_MODSECURITY) {
+        return None;
+    }
+    let Unhonoured { reason, advice } = firewall::NO_FIREWALL;
+    let message = format!("{}; {advice}", Denial::message(reason));
+    source.error(&ENABLE_MODSECURITY, message);
+    let mut denial = None;
+    Denial::add(&mut denial, ENABLE_MODSECURITY.row().name, reason, false);
+    denial
 }
 
 /// Error pages of routes without their own. Members of the list that are no status codes are left out.
@@ -182,7 +214,11 @@ impl AccessDefaults {
         let blocked: Vec<IpNet> = source.get(&BLOCK_CIDRS);
         let deny: IpSet = blocked.iter().chain(&denylist).copied().collect();
         let allow = (!allowlist.is_empty()).then(|| allowlist.iter().copied().collect());
-        let rules = (!deny.is_empty() || allow.is_some()).then_some(AccessRules { deny, allow });
+        let rules = (!deny.is_empty() || allow.is_some()).then_some(AccessRules {
+            deny,
+            allow,
+            rules: Box::default(),
+        });
         Self {
             allowlist,
             denylist,
@@ -191,6 +227,7 @@ impl AccessDefaults {
                 Arc::new(AccessRules {
                     deny: blocked.into_iter().collect(),
                     allow: None,
+                    rules: Box::default(),
                 })
             }),
         }

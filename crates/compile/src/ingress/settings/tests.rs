@@ -153,6 +153,8 @@ fn with_value(name: &str, value: Option<&str>) -> (Settings, Vec<Problem>) {
                 ("global-auth-signin", "https://auth.example/"),
             ]
         }
+        "otlp-collector-port" => vec![("otlp-collector-host", "otel")],
+        "otel-sampler-ratio" => vec![("otel-sampler", "TraceIdRatioBased")],
         _ => Vec::new(),
     };
     pairs.retain(|(known, _)| *known != name);
@@ -344,19 +346,31 @@ fn unusable_protection_closes_every_route() {
         ("block-cidrs", "10.0.0.0/8,nonsense"),
         ("whitelist-source-range", "nonsense"),
         ("denylist-source-range", "1.2.3"),
-        ("enable-modsecurity", "true"),
         ("enable-modsecurity", "yes"),
-        ("server-snippet", "deny all;"),
+        ("server-snippet", "auth_request /check;"),
+        ("location-snippet", "limit_req zone=a;"),
+        ("http-snippet", "server { listen 80; }"),
     ];
     for pair in pairs {
         assert!(parse(&[pair]).0.closed.is_some(), "{pair:?}");
     }
+    let (firewall, problems) = parse(&[("enable-modsecurity", "true")]);
+    assert!(firewall.closed.is_none() && firewall.firewall.is_some());
+    assert_eq!(problems.len(), 1, "{problems:?}");
     for pair in [
         ("custom-http-errors", "404"),
         ("enable-modsecurity", "false"),
+        ("enable-owasp-modsecurity-crs", "true"),
+        ("modsecurity-snippet", "SecRuleEngine On"),
         ("block-cidrs", "10.0.0.0/8"),
         ("block-user-agents", "curl, ~bot"),
         ("use-gzip", "true"),
+        ("server-snippet", "deny all;"),
+        ("location-snippet", "sub_filter a b;"),
+        (
+            "http-snippet",
+            "server { listen 8080; } limit_req_zone $host zone=a:1m rate=1r/s; map $host $x { default 1; }",
+        ),
     ] {
         assert_eq!(parse(&[pair]).0.closed, None, "{pair:?}");
     }
@@ -396,6 +410,6 @@ fn the_documentation_has_a_row_for_each() {
     let page = settings_markdown();
     assert_eq!(page.lines().count(), 200);
     for row in page.lines() {
-        assert_eq!(row.replace("\\|", "").matches('|').count(), 6, "{row}");
+        assert_eq!(row.replace("\\|", "").matches('|').count(), 7, "{row}");
     }
 }

@@ -10,23 +10,39 @@ use super::read::Source;
 use super::registry::{Setting, inert, setting};
 use crate::Kind as ObjectKind;
 use crate::ingress::ciphers::Ciphers;
-use crate::ingress::registry::{Class, TlsVersions, excerpt, keys, types};
+use crate::ingress::registry::{Class, TlsVersions, When, differences, excerpt, keys, types};
 
 keys! { Setting {
     SSL_PROTOCOLS: String =
-        setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones are not supported.");
+        setting("ssl-protocols", types::RAW, "TLSv1.2 TLSv1.3", "TLS versions offered; older ones are not supported.")
+            .differs(differences![
+                When::Has(&["TLSv1 ", "TLSv1.1", "SSLv"]) =>
+                    "TLS 1.2 and 1.3 only.",
+            ]);
     SSL_CIPHERS: String =
         setting("ssl-ciphers", types::chars(Class::Ciphers), DEFAULT_CIPHERS,
-            "Cipher suites for TLS 1.2; DHE is not supported. Empty: all, in the client's order.");
+            "Cipher suites for TLS 1.2; DHE is not supported. Empty: all, in the client's order.")
+            .differs(differences![
+                When::Set =>
+                    "Only suites of TLS 1.2 with ECDHE and AEAD; other members are skipped, with a finding.",
+            ]);
     HSTS: bool = setting("hsts", types::BOOL, "true", "Adds Strict-Transport-Security to responses over https.");
     HSTS_INCLUDE_SUBDOMAINS: bool =
         setting("hsts-include-subdomains", types::BOOL, "true", "Adds includeSubDomains to Strict-Transport-Security.");
-    HSTS_MAX_AGE: i64 = setting("hsts-max-age", types::INT, "31536000", "max-age of Strict-Transport-Security in seconds.");
+    HSTS_MAX_AGE: i64 = setting("hsts-max-age", types::INT, "31536000", "max-age of Strict-Transport-Security in seconds.")
+            .differs(differences![
+                When::Invalid =>
+                    "The default applies; ingress-nginx writes the text as it is.",
+            ]);
     HSTS_PRELOAD: bool = setting("hsts-preload", types::BOOL, "false", "Adds preload to Strict-Transport-Security.");
     SSL_DH_PARAM: String =
         inert("ssl-dh-param", "", "Cipher suites with DHE are not supported.")
             .names(ObjectKind::Secret);
-    SSL_ECDH_CURVE: String = setting("ssl-ecdh-curve", types::chars(Class::Ciphers), "auto", "Key exchange groups.");
+    SSL_ECDH_CURVE: String = setting("ssl-ecdh-curve", types::chars(Class::Ciphers), "auto", "Key exchange groups.")
+            .differs(differences![
+                When::Set =>
+                    "X25519MLKEM768, X25519, P-256 and P-384; other members are skipped, with a finding.",
+            ]);
     SSL_EARLY_DATA: String = inert("ssl-early-data", "false", "0-RTT data is never accepted, because it can be replayed.");
     SSL_SESSION_CACHE: bool = setting("ssl-session-cache", types::BOOL, "true", "Sessions are resumed from memory.");
     SSL_SESSION_CACHE_SIZE: u64 = setting("ssl-session-cache-size", types::SIZE, "10m", "Memory for sessions; each counts 1 KiB.");
@@ -40,7 +56,11 @@ keys! { Setting {
     SSL_BUFFER_SIZE: String = inert("ssl-buffer-size", "4k", "Records are as large as what is written.");
     ENABLE_OCSP: bool =
         setting("enable-ocsp", types::BOOL, "false",
-            "Staples OCSP responses of certificates that name a responder; tls.crt must hold the issuer, too.");
+            "Staples OCSP responses of certificates that name a responder; tls.crt must hold the issuer, too.")
+            .differs(differences![
+                When::Set =>
+                    "Responses are fetched when the certificate is configured and used until their nextUpdate; ingress-nginx fetches at the first handshake, and uses them for 3 days.",
+            ]);
     PROXY_SSL_LOCATION_ONLY: String =
         inert("proxy-ssl-location-only", "false", "proxy-ssl annotations always apply to their own paths alone.");
     SSL_REJECT_HANDSHAKE: bool =

@@ -7,20 +7,30 @@ use headgate_table::{Balance, Forwarding, HttpVersion, PoolSettings, Retry};
 
 use super::client::{self, CLIENT_BODY_BUFFER_SIZE};
 use super::read::Source;
-use super::registry::{Setting, inert, not_yet, setting};
+use super::registry::{Setting, inert, setting};
 use crate::ingress::family::balance::by_word;
 use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::{body_limit, memory};
 use crate::ingress::family::replace::location;
 use crate::ingress::family::retry::unless_zero;
-use crate::ingress::registry::{Class, NextUpstream, keys, parse_replacement, types};
+use crate::ingress::registry::{
+    Class, NextUpstream, When, differences, keys, parse_replacement, types,
+};
 
 const DEFAULT_OF: &str = "Default of the annotation.";
 
 keys! { Setting {
-    PROXY_CONNECT_TIMEOUT: i64 = setting("proxy-connect-timeout", types::INT, "5", DEFAULT_OF);
+    PROXY_CONNECT_TIMEOUT: i64 = setting("proxy-connect-timeout", types::INT, "5", DEFAULT_OF)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_SEND_TIMEOUT: i64 = setting("proxy-send-timeout", types::INT, "60", DEFAULT_OF);
-    PROXY_READ_TIMEOUT: i64 = setting("proxy-read-timeout", types::INT, "60", DEFAULT_OF);
+    PROXY_READ_TIMEOUT: i64 = setting("proxy-read-timeout", types::INT, "60", DEFAULT_OF)
+            .differs(differences![
+                When::Below(1) =>
+                    "The default applies; in ingress-nginx every request gets 504.",
+            ]);
     PROXY_BODY_SIZE: u64 = setting("proxy-body-size", types::SIZE, "1m", DEFAULT_OF);
     PROXY_BUFFERING: bool = setting("proxy-buffering", types::ON_OFF, "off", DEFAULT_OF);
     PROXY_BUFFER_SIZE: u64 = setting("proxy-buffer-size", types::SIZE, "4k", DEFAULT_OF);
@@ -36,7 +46,11 @@ keys! { Setting {
     PROXY_NEXT_UPSTREAM_TRIES: i64 = setting("proxy-next-upstream-tries", types::INT, "3", DEFAULT_OF);
     RETRY_NON_IDEMPOTENT: bool =
         setting("retry-non-idempotent", types::BOOL, "false", "Also retries POST, LOCK and PATCH.");
-    PROXY_COOKIE_DOMAIN: String = setting("proxy-cookie-domain", types::chars(Class::Tokens), "off", DEFAULT_OF);
+    PROXY_COOKIE_DOMAIN: String = setting("proxy-cookie-domain", types::chars(Class::Tokens), "off", DEFAULT_OF)
+            .differs(differences![
+                When::Starts(&["~"]) =>
+                    "Literal text; in ingress-nginx a regular expression.",
+            ]);
     PROXY_COOKIE_PATH: String = setting("proxy-cookie-path", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_FROM: String = setting("proxy-redirect-from", types::spaced(Class::Url), "off", DEFAULT_OF);
     PROXY_REDIRECT_TO: String = setting("proxy-redirect-to", types::spaced(Class::Url), "off", DEFAULT_OF);
@@ -58,16 +72,16 @@ keys! { Setting {
         inert("upstream-hash-by-subset-size", "", "Has no effect in ingress-nginx either.");
     APP_ROOT: String = inert("app-root", "", "Has no effect in ingress-nginx either.");
     PROXY_STREAM_TIMEOUT: Duration =
-        not_yet("proxy-stream-timeout", types::DURATION, "600s",
+        setting("proxy-stream-timeout", types::DURATION, "600s",
             "Time between two reads or writes of a TCP or UDP session.");
     PROXY_STREAM_NEXT_UPSTREAM: bool =
-        not_yet("proxy-stream-next-upstream", types::BOOL, "true", "Tries another endpoint if a connection fails.");
+        setting("proxy-stream-next-upstream", types::BOOL, "true", "Tries another endpoint if a connection fails.");
     PROXY_STREAM_NEXT_UPSTREAM_TIMEOUT: Duration =
-        not_yet("proxy-stream-next-upstream-timeout", types::DURATION, "600s", "Time for all attempts.");
+        setting("proxy-stream-next-upstream-timeout", types::DURATION, "600s", "Time for all attempts.");
     PROXY_STREAM_NEXT_UPSTREAM_TRIES: i64 =
-        not_yet("proxy-stream-next-upstream-tries", types::INT, "3", "Maximum attempts.");
+        setting("proxy-stream-next-upstream-tries", types::INT, "3", "Maximum attempts.");
     PROXY_STREAM_RESPONSES: i64 =
-        not_yet("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
+        setting("proxy-stream-responses", types::INT, "1", "Datagrams expected for one UDP request.");
 } }
 
 /// Defaults of annotations about backends.

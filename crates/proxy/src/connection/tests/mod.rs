@@ -264,11 +264,14 @@ pub(crate) fn config() -> Config {
         max_connections: 100,
         completes_chains: false,
         access_log: AccessLog::File("/dev/null".into()),
+        stream_log: AccessLog::File("/dev/null".into()),
+        tracing: crate::TracingEnvironment::default(),
         labels: MetricLabels::default(),
         metrics_per_host: true,
         metrics_per_undefined_host: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
+        buckets: crate::config::Buckets::default(),
     }
 }
 
@@ -300,6 +303,7 @@ fn host(name: &str, tls: HostTls) -> Arc<Host> {
         tls,
         clients: HostClients::Any,
         ciphers: HostCiphers::default(),
+        script: None,
         behaviour,
     })
 }

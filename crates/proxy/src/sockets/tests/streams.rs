@@ -2,7 +2,7 @@
 
 use headgate_table::{
     Alternative, Alternatives, Arm, Backend, BackendProtocol, Balance, Certificate, Endpoints,
-    Slot, Split, TlsSocket, Unavailable, UpstreamKey,
+    Slot, Split, StreamRoute, TlsSocket, Unavailable, UpstreamKey,
 };
 use http::StatusCode;
 use rustls::crypto::aws_lc_rs;
@@ -15,7 +15,7 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use super::*;
 use crate::connection::tests::trusting;
 
-fn upstream(key: &str, endpoints: &[SocketAddr]) -> Arc<Upstream> {
+pub(super) fn upstream(key: &str, endpoints: &[SocketAddr]) -> Arc<Upstream> {
     Arc::new(Upstream {
         key: UpstreamKey::new(key),
         name: key.into(),
@@ -42,7 +42,8 @@ fn status() -> Backend {
 }
 
 fn stream(address: SocketAddr, split: Split) -> Listener {
-    listener(address, Socket::Plain(Plain::Stream(Arc::new(split))))
+    let route = StreamRoute::plain(Arc::new(split));
+    listener(address, Socket::Plain(Plain::Stream(route)))
 }
 
 /// Sends the bytes in reverse order once the client has sent all.

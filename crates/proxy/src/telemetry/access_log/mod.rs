@@ -7,6 +7,7 @@ mod clock;
 mod custom;
 mod format;
 mod skip;
+mod stream;
 mod syslog;
 mod values;
 mod writer;
@@ -15,8 +16,10 @@ use headgate_table::AccessLogSettings;
 
 use self::clock::Clock;
 use self::skip::SkipList;
+pub(super) use self::stream::StreamLog;
 pub(super) use self::syslog::Severity;
 pub(crate) use self::values::expand;
+pub(super) use self::values::expand_seen;
 pub(super) use self::writer::Writer;
 use super::observation::Observation;
 

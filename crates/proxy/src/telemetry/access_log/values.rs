@@ -3,30 +3,32 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use headgate_table::{Origin, Piece, Template, UpstreamVariable, Variable};
+use headgate_table::{Origin, Template, UpstreamVariable, Variable};
 use http::header::{AUTHORIZATION, COOKIE, SET_COOKIE};
 use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::format;
 use crate::record::Record;
+use crate::request::Scope;
 use crate::telemetry::observation::{Observation, response_length};
+use crate::trace::RequestSpan;
 use crate::upstream::Attempt;
-use crate::values::{self, ConnectionFacts, Source};
-
-/// Bytes of the head of a response, about.
-const HEAD: u64 = 200;
+use crate::values::{ConnectionFacts, Source};
 
 /// The text of `template` for the response to the request of `record`.
-pub(crate) fn expand(record: &Record, template: &Template) -> Vec<u8> {
+pub(crate) fn expand(record: &Record, template: &Template, scope: Scope<'_>) -> Vec<u8> {
     let seen = Observation::of(record, std::time::Instant::now());
+    expand_seen(&seen, template, scope)
+}
+
+/// The text of `template` for a request that was observed.
+pub(in crate::telemetry) fn expand_seen(
+    seen: &Observation<'_>,
+    template: &Template,
+    scope: Scope<'_>,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(64);
-    for piece in template.pieces() {
-        match piece {
-            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => values::write(variable, &seen, &mut out),
-            Piece::Capture(_) | Piece::Group(_) => {}
-        }
-    }
+    scope.write(template, (seen, None), &mut out);
     out
 }
 
@@ -130,13 +132,17 @@ impl Source for Observation<'_> {
         format::upstream_name(self)
     }
 
+    fn span(&self) -> Option<&RequestSpan> {
+        self.span
+    }
+
     fn of_response(&self, variable: &Variable, out: &mut Vec<u8>) {
         match variable {
             Variable::Status => format::number(out, u64::from(self.status)),
             Variable::RequestLength => format::number(out, self.request_length),
             Variable::RequestTime => format::seconds(out, self.duration),
             Variable::BodyBytesSent => format::number(out, self.body_bytes_sent),
-            Variable::BytesSent => format::number(out, self.body_bytes_sent.saturating_add(HEAD)),
+            Variable::BytesSent => format::number(out, self.bytes_sent()),
             Variable::RequestCompletion if self.complete => out.extend_from_slice(b"OK"),
             Variable::SentHeader(name) => {
                 let sent = self.details.and_then(|details| details.response.find(name));

@@ -34,7 +34,11 @@ struct Groups {
 
 impl View {
     /// The view of those of `source` that may be endpoints.
-    pub(super) fn new(source: &Arc<[SocketAddr]>, balance: &Balance, loopback: bool) -> Self {
+    pub(in super::super) fn new(
+        source: &Arc<[SocketAddr]>,
+        balance: &Balance,
+        loopback: bool,
+    ) -> Self {
         let allowed = |endpoint: &SocketAddr| address::is_allowed(endpoint.ip(), loopback);
         let endpoints = if source.iter().all(allowed) {
             source.clone()

@@ -76,6 +76,9 @@ fn beside(name: &str) -> Pairs<'static> {
         ],
         "proxy-redirect-to" => &[("proxy-redirect-from", "http://from.example/")],
         "proxy-redirect-from" => &[("proxy-redirect-to", "http://to.example/")],
+        "opentelemetry-trust-incoming-span" | "opentelemetry-operation-name" => {
+            &[("enable-opentelemetry", "true")]
+        }
         _ if name.starts_with("auth-tls-") => &[("auth-tls-secret", "s/backend")],
         _ if name.starts_with("cors-") => &[("enable-cors", "true")],
         _ if name.starts_with("session-cookie-") || name == "affinity-mode" => {
@@ -92,7 +95,11 @@ fn beside(name: &str) -> Pairs<'static> {
 /// The table with this annotation on an Ingress. One that is beside `canary` is on the canary of a second Ingress, which
 /// has the same annotations apart from those of the canary.
 fn compiled(name: &str, value: Option<&str>) -> String {
-    let compiled = compiled_with(name, value, &Options::default());
+    let options = Options {
+        ssl_passthrough: name == "ssl-passthrough",
+        ..Options::default()
+    };
+    let compiled = compiled_with(name, value, &options);
     text(compiled.table())
 }
 

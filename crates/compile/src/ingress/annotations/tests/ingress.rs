@@ -18,6 +18,7 @@ use headgate_table::{
 
 use crate::ingress::annotations::{Flag, IngressAnnotations, Risk, Rules, Validation, all};
 use crate::ingress::family::routing::Routing;
+use crate::ingress::registry::{Kind, Support};
 
 #[test]
 fn no_annotations_set_nothing() {
@@ -110,15 +111,83 @@ fn risk_gate_refuses_by_presence() {
 }
 
 #[test]
-fn a_snippet_closes_the_routes_at_any_risk_level() {
-    for max_risk in [Risk::Low, Risk::High, Risk::Critical] {
+fn a_snippet_closes_the_routes_unless_both_keys_allow_it() {
+    for (max_risk, snippets, honoured) in [
+        (Risk::Low, true, false),
+        (Risk::High, true, false),
+        (Risk::Critical, false, false),
+        (Risk::Critical, true, true),
+    ] {
         let policy = Rules {
             max_risk,
+            snippets,
             ..Rules::default()
         };
-        let snippet = annotations(&[("configuration-snippet", "deny all;")]);
-        let parsed = IngressAnnotations::parse(&policy, &snippet);
-        assert!(parsed.refused.is_none() && parsed.denied.is_some());
+        for name in ["configuration-snippet", "server-snippet"] {
+            let snippet = annotations(&[(name, "deny all;")]);
+            let parsed = IngressAnnotations::parse(&policy, &snippet);
+            assert!(parsed.refused.is_none(), "{name} {max_risk:?}");
+            assert_eq!(parsed.denied.is_none(), honoured, "{name} {max_risk:?}");
+            assert_eq!(parsed.snippets.is_some(), honoured, "{name} {max_risk:?}");
+        }
+    }
+}
+
+#[test]
+fn a_directive_that_is_not_understood_is_named_with_its_line() {
+    let policy = Rules {
+        max_risk: Risk::Critical,
+        snippets: true,
+        ..Rules::default()
+    };
+    for (text, closed, expected) in [
+        (
+            "gzip on;\nlua_x y;",
+            true,
+            "line 2: lua_x: not supported; the routes respond with 503",
+        ),
+        (
+            "gzip on;\n\nsub_filter a b;",
+            false,
+            "line 3: sub_filter: not supported; the rest is served",
+        ),
+        (
+            "gzip on;\ndeny nobody;",
+            true,
+            "line 2: deny: \"nobody\" is not an address",
+        ),
+        ("gzip on;\n}", true, "line 2: \"}\" without a block"),
+        (
+            "if ($a) { deny all; }",
+            true,
+            "line 1: deny: nginx does not allow it in \"if\"",
+        ),
+        (
+            "if ($a) { if ($b) { return 403; } }",
+            true,
+            "line 1: if: nginx does not allow it",
+        ),
+        (
+            "add_header X;",
+            false,
+            "line 1: add_header: expected a name",
+        ),
+        ("set $host x;", true, "line 1: set: $host is the proxy's"),
+        ("rewrite ( /x;", true, "line 1: rewrite: \"(\": "),
+        (
+            "location /a { return 403; }",
+            true,
+            "line 1: location: nginx does not allow it",
+        ),
+    ] {
+        let parsed =
+            IngressAnnotations::parse(&policy, &annotations(&[("configuration-snippet", text)]));
+        assert_eq!(parsed.denied.is_some(), closed, "{text}");
+        let found = parsed
+            .problems
+            .iter()
+            .any(|problem| problem.message.starts_with(expected));
+        assert!(found, "{text}: {:?}", parsed.problems);
     }
 }
 
@@ -515,7 +584,7 @@ fn proxy() {
     assert_eq!(protocol("grpcs"), Some(BackendProtocol::Grpcs));
     assert_eq!(protocol("Auto_Http"), Some(BackendProtocol::AutoHttp));
     assert_eq!(protocol("SPDY"), None);
-    assert!(parse(&[("backend-protocol", "fcgi")]).denied.is_some());
+    assert_eq!(protocol("fcgi"), Some(BackendProtocol::FastCgi));
     let parsed = parse(&[
         ("proxy-read-timeout", "0"),
         ("proxy-send-timeout", "120"),
@@ -625,29 +694,53 @@ fn unhonoured_protection_closes_when_switched_on() {
     for pairs in [
         &[("enable-modsecurity", "false")][..],
         &[("satisfy", "any")],
+        &[
+            ("enable-owasp-core-rules", "true"),
+            ("modsecurity-transaction-id", "$request_id"),
+        ],
         &[("ssl-passthrough", "true")],
     ] {
         assert_eq!(parse(pairs).denied, None, "{pairs:?}");
     }
+}
+
+#[test]
+fn passthrough_needs_its_flag() {
     let on = Rules {
         flags: &[Flag::SslPassthrough],
         ..Rules::default()
     };
-    let passthrough = annotations(&[("ssl-passthrough", "true")]);
-    assert!(
-        IngressAnnotations::parse(&on, &passthrough)
-            .denied
-            .is_some()
-    );
+    let pairs = annotations(&[
+        ("ssl-passthrough", "true"),
+        ("limit-rps", "0"),
+        ("auth-type", "basic"),
+        ("denylist-source-range", "x"),
+    ]);
+    let parsed = IngressAnnotations::parse(&on, &pairs);
+    assert!(parsed.passthrough && !has_problem(&parsed, "ssl-passthrough", ""));
+    let protecting = ["auth-type", "ssl-passthrough", "denylist-source-range"];
+    assert_eq!(*parsed.protecting, protecting);
+    let parsed = IngressAnnotations::parse(&Rules::default(), &pairs);
+    assert!(!parsed.passthrough && parsed.protecting.is_empty());
+    let missing = "it needs --enable-ssl-passthrough";
+    assert!(has_problem(&parsed, "ssl-passthrough", missing));
+    let off = IngressAnnotations::parse(&on, &annotations(&[("ssl-passthrough", "false")]));
+    assert!(!off.passthrough && off.problems.is_empty());
 }
 
 #[test]
 fn values_that_are_not_honoured_are_reported_if_they_differ_from_the_default() {
-    assert!(has_problem(
-        &parse(&[("enable-opentelemetry", "true")]),
-        "enable-opentelemetry",
-        "not honoured yet"
-    ));
+    let ignored = all().map(|row| row.entry).filter(|entry| {
+        entry.support == Support::NotYet && !entry.closes() && entry.kind == Kind::Raw
+    });
+    for entry in ignored {
+        let parsed = parse(&[(entry.name, "sample")]);
+        assert!(
+            has_problem(&parsed, entry.name, "not honoured yet"),
+            "{}",
+            entry.name
+        );
+    }
     assert!(has_problem(
         &parse(&[("http2-push-preload", "true")]),
         "http2-push-preload",

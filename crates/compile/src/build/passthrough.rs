@@ -1,0 +1,46 @@
+//! Server names whose TLS connections are passed through to a backend.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use headgate_table::{SharedMap, Split, TlsRoute};
+
+use super::draft::{BackendDraft, Universe};
+use super::hosts;
+use super::upstreams::Upstreams;
+
+/// The names that are passed through, by universe. Other names are in no map.
+#[derive(Default)]
+pub(super) struct Passthrough(BTreeMap<Universe, SharedMap<TlsRoute>>);
+
+impl Passthrough {
+    /// The routes of a universe by name.
+    pub(super) fn routes(&self, universe: &Universe) -> SharedMap<TlsRoute> {
+        self.0.get(universe).cloned().unwrap_or_default()
+    }
+
+    /// Passes `name` through to the backend, or terminates its TLS without one.
+    pub(super) fn set(
+        &mut self,
+        universe: &Universe,
+        name: &Arc<str>,
+        backend: Option<&BackendDraft>,
+        upstreams: &mut Upstreams,
+    ) {
+        if backend.is_none() && !self.0.contains_key(universe) {
+            return;
+        }
+        let routes = self.0.entry(universe.clone()).or_default();
+        let former = match backend {
+            Some(backend) => {
+                let split = Split::new(hosts::backend(backend, upstreams));
+                routes.insert(name.clone(), TlsRoute::Passthrough(Arc::new(split)))
+            }
+            None => routes.remove(name),
+        };
+        let former = former.as_ref().and_then(TlsRoute::passthrough);
+        for key in former.iter().flat_map(|split| split.upstreams()) {
+            upstreams.release(key);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The phase of TCP and UDP services: their ConfigMaps, and the upstreams of their ports.
+
+use std::net::IpAddr;
+
+use super::*;
+use crate::ConfigMap;
+use crate::ingress::streams::{self, PortMap};
+use crate::objects::Protocol;
+
+const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+impl Pass<'_> {
+    /// Reads the ConfigMaps that changed, or all.
+    pub(super) fn streams(&mut self, changes: &Changes, all: bool) {
+        for protocol in PROTOCOLS {
+            let Some(name) = streams::map_name(self.options, protocol) else {
+                continue;
+            };
+            let is_map =
+                |object: &ObjectRef| object.kind == Kind::ConfigMap && object.name == *name;
+            if !all && !changes.objects.iter().any(is_map) {
+                continue;
+            }
+            let map = self.snapshot.get::<ConfigMap>(name).map(|map| &**map);
+            let inputs = streams::Inputs {
+                options: self.options,
+                real_ip: self.table.settings.forwarded.real_ip,
+            };
+            let ports = PortMap::read((name, map), protocol, inputs);
+            for draft in ports.upstreams() {
+                self.builder.acquire(draft.clone());
+            }
+            let former = self.state.streams.replace(protocol, ports);
+            for draft in former.upstreams() {
+                self.builder.release_upstream(&draft.key());
+            }
+        }
+    }
+
+    /// Builds the upstream of a port.
+    pub(super) fn stream_upstream(
+        &mut self,
+        key: UpstreamKey,
+        port: &ServicePort,
+        protocol: Protocol,
+    ) {
+        let inputs = build::Inputs {
+            snapshot: self.snapshot,
+            options: self.options.endpoints,
+        };
+        let policy = streams::policy(port, protocol);
+        let problem = self
+            .builder
+            .build_upstream(key.clone(), policy, inputs, &mut self.table);
+        self.state.streams.set_problem(&key, Some(problem));
+    }
+
+    /// Adds the listeners of open ports to those for HTTP, and replaces the findings about ports.
+    pub(super) fn open_ports(&mut self, addresses: &[IpAddr], listeners: &mut Vec<Listener>) {
+        let streams = &self.state.streams;
+        listeners.extend(streams.tcp_listeners(addresses, &self.table));
+        let udp = streams.udp_listeners(addresses, &self.table).collect();
+        self.table.set_udp_listeners(udp);
+        if !std::mem::take(&mut self.state.streams.touched) {
+            return;
+        }
+        for protocol in PROTOCOLS {
+            let findings = self.state.streams.findings(protocol, self.options);
+            self.findings.replace(Source::Ports(protocol), findings);
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What the snippets of an Ingress change in the policy of its routes (behaviour.md 1.16).
+
+use std::sync::Arc;
+
+use headgate_table::{BackendProtocol, ConnectionHeader, Forwarding, Slot, UpstreamTls};
+
+use crate::finding::{Finding, Severity};
+use crate::ingress::closed::Denial;
+use crate::ingress::family::proxy::memory;
+use crate::ingress::family::snippets::CONFIGURATION_SNIPPET;
+use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::settings::Settings;
+use crate::ingress::snippet::{self, Around, Blocks, Built, Forward, Names, Snippet};
+
+/// What the routes of `ingress` do by snippets; `server` is that of the host, if it is known.
+pub(crate) fn build(
+    ingress: &ParsedIngress,
+    settings: &Settings,
+    server: Option<&Snippet>,
+) -> Built {
+    let own = ingress.annotations.snippets.as_deref();
+    let own = own.and_then(|own| own.configuration.as_ref());
+    let external = ingress.annotations.external_auth.is_some()
+        || (settings.global_auth.is_some() && ingress.annotations.global_auth != Some(false));
+    let around = Around {
+        adds_fields: external,
+        grpc: ingress
+            .annotations
+            .proxy
+            .protocol
+            .is_some_and(BackendProtocol::is_grpc),
+        ..around(settings)
+    };
+    of_location(
+        (own, server),
+        around,
+        (settings, &names(ingress, settings, server)),
+    )
+}
+
+/// What built-in routes do by snippets of the settings.
+pub(super) fn plain(settings: &Settings) -> Built {
+    let mut names = Names::default();
+    settings
+        .snippets
+        .all()
+        .for_each(|snippet| names.add(snippet));
+    of_location((None, None), around(settings), (settings, &names))
+}
+
+/// What a location with these directives, in a server with these, does beside the directives of the settings.
+fn of_location(
+    (own, server): (Option<&Snippet>, Option<&Snippet>),
+    around: Around<'_>,
+    (settings, names): (&Settings, &Names),
+) -> Built {
+    let all = &settings.snippets;
+    let location: Vec<&Snippet> = own.into_iter().chain(&all.location).collect();
+    let server: Vec<&Snippet> = server.into_iter().chain(&all.server).collect();
+    if location.is_empty() && server.is_empty() && all.http.is_none() {
+        return Built::default();
+    }
+    let http: Vec<&Snippet> = all.http.iter().collect();
+    let blocks = Blocks {
+        http: &http,
+        server: &server,
+        location: &location,
+    };
+    snippet::build(blocks, around, names)
+}
+
+/// What a location inherits of the settings.
+pub(crate) fn around(settings: &Settings) -> Around<'_> {
+    Around {
+        compression: settings.data_plane.compression.as_ref(),
+        hidden: &settings.data_plane.hidden_headers,
+        adds_fields: false,
+        grpc: false,
+    }
+}
+
+/// The variables that snippets of `ingress`, of its host and of the settings define.
+pub(crate) fn names(
+    ingress: &ParsedIngress,
+    settings: &Settings,
+    server: Option<&Snippet>,
+) -> Names {
+    let mut names = Names::default();
+    let own = ingress.annotations.snippets.as_deref();
+    let own_server = own.and_then(|own| own.server.as_ref()?.as_ref().ok());
+    let own = own.and_then(|own| own.configuration.as_ref());
+    let own = own.into_iter().chain(own_server).chain(server);
+    own.chain(settings.snippets.all())
+        .for_each(|snippet| names.add(snippet));
+    let paths = ingress.hosts.iter().flat_map(|host| &host.paths);
+    paths.for_each(|rule| names.add_path(&rule.path));
+    names
+}
+
+/// The remarks of `built` as findings, and what closes the routes.
+pub(super) fn report(
+    ingress: &ParsedIngress,
+    built: &mut Built,
+    (denial, findings): (&mut Option<Denial>, &mut Vec<Finding>),
+) {
+    let annotation = CONFIGURATION_SNIPPET.entry().name;
+    let remarks = std::mem::take(&mut built.remarks).into_iter();
+    findings.extend(
+        remarks
+            .map(|remark| ingress.annotation_finding(remark.severity, annotation, remark.message)),
+    );
+    if let Some(reason) = &built.closed {
+        Denial::add(denial, annotation, reason, false);
+        let message = Denial::message(reason);
+        findings.push(ingress.annotation_finding(Severity::Error, annotation, message));
+    }
+}
+
+/// Overrides how requests are forwarded.
+pub(super) fn forwarding(forwarding: &mut Forwarding, built: &Built) {
+    for directive in &built.forward {
+        match directive {
+            Forward::ConnectTimeout(time) => forwarding.connect_timeout = *time,
+            Forward::SendTimeout(time) => forwarding.send_timeout = *time,
+            Forward::ReadTimeout(time) => forwarding.read_timeout = *time,
+            Forward::BufferResponse(on) => forwarding.buffer_response = *on,
+            Forward::BufferRequest(on) => forwarding.buffer_request = *on,
+            Forward::HeadLimit(bytes) => forwarding.response_head_limit = memory(*bytes),
+            Forward::BodyLimit(limit) => forwarding.body_limit = *limit,
+            Forward::BodyMemory(bytes) => forwarding.body_memory = memory(*bytes),
+            Forward::SendName(_) | Forward::UpstreamName(_) => {}
+        }
+    }
+    if let Some(host) = &built.host {
+        forwarding.host = Some(host.clone());
+    }
+    if built.closes_connections {
+        forwarding.connection_header = Some(ConnectionHeader::Close);
+    }
+}
+
+/// Overrides the name of TLS connections to endpoints.
+pub(super) fn upstream_tls(
+    tls: Option<Arc<UpstreamTls>>,
+    built: &Built,
+) -> Option<Arc<UpstreamTls>> {
+    let (mut sends, mut name) = (None, None);
+    for directive in &built.forward {
+        match directive {
+            Forward::SendName(on) => sends = Some(*on),
+            Forward::UpstreamName(text) => name = Some(text.as_str()),
+            _ => {}
+        }
+    }
+    if sends.is_none() && name.is_none() {
+        return tls;
+    }
+    let base = tls.as_deref();
+    let name = name
+        .map(Arc::from)
+        .or_else(|| base.and_then(|tls| tls.name.clone()));
+    let server_name = sends.unwrap_or_else(|| base.is_some_and(|tls| tls.server_name));
+    let outer = base.map_or("", |tls| &tls.id);
+    Some(Arc::new(UpstreamTls {
+        id: format!(
+            "{outer}#{server_name}#{}",
+            name.as_deref().unwrap_or_default()
+        )
+        .into(),
+        client: base.and_then(|tls| tls.client.clone()),
+        authorities: base.map(|tls| tls.authorities.clone()).unwrap_or_default(),
+        verify: base.is_some_and(|tls| tls.verify),
+        verify_depth: base.map_or(1, |tls| tls.verify_depth),
+        server_name,
+        name,
+        tls12: base.is_none_or(|tls| tls.tls12),
+        tls13: base.is_none_or(|tls| tls.tls13),
+        ciphers: base.map(|tls| tls.ciphers.clone()).unwrap_or_default(),
+        slot: Slot::default(),
+    }))
+}

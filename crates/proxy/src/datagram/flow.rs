@@ -1,0 +1,286 @@
+//! A UDP session: the datagrams of one client, and those that an endpoint sends in response.
+
+use std::cell::{Cell, RefCell};
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headgate_table::{Endpoints, RoutingTable, Split, Upstream, UpstreamKey};
+use tokio::net::UdpSocket;
+use tokio::sync::Notify;
+
+use super::port::{Guard, Port};
+use super::socket::Ends;
+use crate::connection::{CountPanic, Handler};
+use crate::stream::{Attempts, BAD_GATEWAY, OK, Session, Way, choose};
+use crate::upstream::Tries;
+
+/// Datagrams that are kept until the first response, to send them to another endpoint if this one refuses them.
+const KEPT: usize = 8;
+/// Their bytes.
+const KEPT_BYTES: usize = 16 << 10;
+
+/// A session.
+pub(super) struct Flow {
+    pub(super) session: Session,
+    pub(super) ends: Ends,
+    /// Serial number in its worker.
+    pub(super) serial: u64,
+    /// To the endpoint, once there is one.
+    endpoint: RefCell<Option<Connected>>,
+    /// The first datagrams, until there is a response.
+    kept: RefCell<Vec<Bytes>>,
+    /// Datagrams of the client.
+    requests: Cell<u64>,
+    /// Datagrams of the endpoint.
+    responses: Cell<u64>,
+    /// Sending to the endpoint failed.
+    failed: Cell<bool>,
+    /// It ends now.
+    ended: Cell<bool>,
+    wake: Notify,
+}
+
+/// The socket to an endpoint.
+struct Connected {
+    socket: Rc<UdpSocket>,
+    upstream: UpstreamKey,
+    /// The newest table in which the upstream has the endpoint.
+    generation: u64,
+}
+
+/// How a conversation with an endpoint ended.
+enum End {
+    /// With the session.
+    Over,
+    /// The endpoint refuses datagrams, and has sent none.
+    Refused,
+}
+
+impl Flow {
+    pub(super) fn new(session: Session, ends: Ends, serial: u64) -> Self {
+        Self {
+            session,
+            ends,
+            serial,
+            endpoint: RefCell::default(),
+            kept: RefCell::default(),
+            requests: Cell::new(0),
+            responses: Cell::new(0),
+            failed: Cell::new(false),
+            ended: Cell::new(false),
+            wake: Notify::new(),
+        }
+    }
+
+    /// Sends a datagram of the client to the endpoint, or keeps it until there is one. What cannot be sent or kept is lost,
+    /// as on any network.
+    pub(super) fn request(&self, bytes: &[u8]) {
+        self.session.traffic.read(Way::Up, bytes.len());
+        self.requests.set(self.requests.get() + 1);
+        if self.responses.get() == 0 {
+            let mut kept = self.kept.borrow_mut();
+            let held: usize = kept.iter().map(Bytes::len).sum();
+            if kept.len() < KEPT && held + bytes.len() <= KEPT_BYTES {
+                kept.push(Bytes::copy_from_slice(bytes));
+            }
+        }
+        let endpoint = self.endpoint.borrow();
+        if let Some(endpoint) = &*endpoint {
+            self.send(&endpoint.socket, bytes);
+        }
+    }
+
+    fn send(&self, socket: &UdpSocket, bytes: &[u8]) {
+        match socket.try_send(bytes) {
+            Ok(sent) => self.session.traffic.written(Way::Up, sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => {
+                self.failed.set(true);
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// Whether the endpoint is still one of its upstream in `table`. Another one is chosen for a client that goes on sending
+    /// after its endpoint is gone.
+    pub(super) fn is_current(&self, table: &RoutingTable) -> bool {
+        let mut endpoint = self.endpoint.borrow_mut();
+        let Some(connected) = &mut *endpoint else {
+            return true;
+        };
+        if connected.generation == table.generation {
+            return true;
+        }
+        let Ok(peer) = connected.socket.peer_addr() else {
+            return false;
+        };
+        let upstream = table.upstream(&connected.upstream);
+        let is_current = upstream.is_some_and(|upstream| match &upstream.endpoints {
+            Endpoints::Addresses(addresses) => addresses.contains(&peer),
+            Endpoints::Name { .. } => true,
+            Endpoints::None(_) => false,
+        });
+        if is_current {
+            connected.generation = table.generation;
+        }
+        is_current
+    }
+
+    pub(super) fn is_answered(&self) -> bool {
+        self.responses.get() > 0
+    }
+
+    /// Ends it now.
+    pub(super) fn end(&self) {
+        self.ended.set(true);
+        self.wake.notify_one();
+    }
+
+    /// Whether the endpoint has sent all the datagrams that are expected.
+    fn is_complete(&self, expected: u32) -> bool {
+        let expected = u64::from(expected).saturating_mul(self.requests.get());
+        self.responses.get() >= expected
+    }
+
+    /// Serves it to its end.
+    pub(super) async fn run<H: Handler>(
+        self: Rc<Self>,
+        open: Guard<H>,
+        backends: Arc<Split>,
+        table: Rc<Arc<RoutingTable>>,
+    ) {
+        let _counted = CountPanic(open.port().context.worker.clone());
+        let status = self.serve(open.port(), &backends, table).await;
+        self.session.status.set(status);
+    }
+
+    /// Returns its status.
+    async fn serve<H: Handler>(
+        &self,
+        port: &Port<H>,
+        backends: &Split,
+        table: Rc<Arc<RoutingTable>>,
+    ) -> u16 {
+        let worker = &port.context.worker;
+        let Some(upstream) = choose(backends, &table, &worker.upstreams).cloned() else {
+            return BAD_GATEWAY;
+        };
+        let tries = Tries::new(&table.settings.streams);
+        let generation = table.generation;
+        drop(table);
+        self.session
+            .upstream
+            .replace(Some(upstream.log_name.clone()));
+        loop {
+            let Some(socket) = self.connect(port, &upstream, tries).await else {
+                return BAD_GATEWAY;
+            };
+            self.failed.set(false);
+            let socket = Rc::new(socket);
+            for datagram in self.kept.borrow().iter() {
+                self.send(&socket, datagram);
+            }
+            self.endpoint.replace(Some(Connected {
+                socket: socket.clone(),
+                upstream: upstream.key.clone(),
+                generation,
+            }));
+            match self.converse(port, &socket).await {
+                End::Refused => drop(self.endpoint.take()),
+                End::Over => {
+                    let expected = worker.table().settings.streams.responses;
+                    return if self.is_complete(expected) {
+                        OK
+                    } else {
+                        BAD_GATEWAY
+                    };
+                }
+            }
+        }
+    }
+
+    async fn connect<H: Handler>(
+        &self,
+        port: &Port<H>,
+        upstream: &Arc<Upstream>,
+        tries: Tries,
+    ) -> Option<UdpSocket> {
+        let upstreams = &port.context.worker.upstreams;
+        let client = self.session.facts.client.ip();
+        let mut attempts: Attempts = self.session.attempts.take();
+        let socket = upstreams.connect_datagrams(upstream, client, tries, &mut attempts);
+        let socket = Box::pin(socket).await;
+        self.session.attempts.replace(attempts);
+        socket
+            .inspect_err(
+                |error| tracing::debug!(upstream = %upstream.key, %error, "no endpoint for datagrams"),
+            )
+            .ok()
+    }
+
+    /// Sends the datagrams of the endpoint to the client.
+    async fn converse<H: Handler>(&self, port: &Port<H>, socket: &UdpSocket) -> End {
+        let settings = port.context.worker.table().settings.clone();
+        let (idle, expected) = (settings.streams.idle_timeout, settings.streams.responses);
+        drop(settings);
+        loop {
+            if self.ended.get() || self.is_complete(expected) {
+                return End::Over;
+            }
+            if self.failed.take() {
+                return self.broken();
+            }
+            tokio::select! {
+                () = self.wake.notified() => {}
+                ready = socket.readable() => {
+                    if ready.is_err() || self.respond(port, socket, expected).is_err() {
+                        return self.broken();
+                    }
+                }
+                () = self.session.traffic.silence(idle) => return End::Over,
+            }
+        }
+    }
+
+    fn broken(&self) -> End {
+        match self.is_answered() {
+            true => End::Over,
+            false => End::Refused,
+        }
+    }
+
+    /// Passes on what the endpoint has sent, up to what is expected.
+    fn respond<H: Handler>(
+        &self,
+        port: &Port<H>,
+        socket: &UdpSocket,
+        expected: u32,
+    ) -> io::Result<()> {
+        let traffic = &self.session.traffic;
+        while !self.is_complete(expected) {
+            let passed = port.context.worker.relay.with_buffer(|buffer| {
+                let length = socket.try_recv(buffer)?;
+                traffic.read(Way::Down, length);
+                let bytes = buffer.get(..length).unwrap_or_default();
+                // What cannot be sent is lost, as on any network.
+                if port.socket.try_send(bytes, self.ends).is_ok() {
+                    traffic.written(Way::Down, length);
+                }
+                io::Result::Ok(())
+            });
+            match passed {
+                Ok(()) => {
+                    if self.responses.replace(self.responses.get() + 1) == 0 {
+                        self.kept.take();
+                        port.shared.answered(self.serial);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,174 @@
+//! The backends that may get a request, with the endpoints of each.
+
+use std::sync::Arc;
+
+use headgate_table::{
+    Alternatives, Arm, Backend, Pick, RuleTest, Split, Target, Upstream, UpstreamKey,
+};
+
+use super::stage::{Announced, Stage};
+use crate::explanation::{Explanation, PossibleBackend};
+use crate::pipeline::Routed;
+use crate::pipeline::destination::{self, Destination, Role};
+use crate::request::Context;
+use crate::respond::LocalResponse;
+use crate::upstream::Choice;
+
+/// A number that weights are decided by, and why a backend gets it.
+struct Dice {
+    number: u32,
+    because: String,
+}
+
+/// Fills in the backends for a request on its route.
+///
+/// # Errors
+/// The response if there is none, whatever weights decide.
+pub(super) fn of_route<'t>(
+    routed: &mut Routed<'_, 't, Announced>,
+    explanation: &mut Explanation,
+) -> Result<(), LocalResponse> {
+    let table = routed.exchange.table;
+    let upstreams = routed.exchange.downstream.worker.upstreams.clone();
+    let usable = |key: &UpstreamKey| {
+        let upstream = table.upstream(key);
+        upstream.filter(|upstream| upstreams.has_endpoints(upstream))
+    };
+    let route = routed.route;
+    let target = &route.target;
+    let mut refusal = None;
+    for dice in dice(&routed.context, target, &usable) {
+        let number = dice.number;
+        let decided = destination::by_dice(&routed.context, target, usable, |_| number);
+        match routed.exchange.because("no-endpoints", decided) {
+            Ok(Destination::Upstream(chosen)) => {
+                routed.context.upstream = Some(chosen.upstream);
+                let choice = upstreams.choice(chosen.upstream, &routed.context);
+                explanation.backends.push(possible(
+                    chosen.upstream,
+                    chosen.role,
+                    dice.because,
+                    choice,
+                ));
+            }
+            Ok(Destination::NotFound) => {}
+            Err(response) => refusal = Some(response),
+        }
+    }
+    match refusal {
+        Some(refusal) if explanation.backends.is_empty() => Err(refusal),
+        _ => Ok(()),
+    }
+}
+
+fn possible(
+    upstream: &Arc<Upstream>,
+    role: Role<'_>,
+    because: String,
+    choice: Choice,
+) -> PossibleBackend {
+    let (role, instead) = match role {
+        Role::Primary => ("primary", None),
+        Role::Alternative { .. } => ("canary", None),
+        Role::Fallback => ("fallback", Some("the backend of the path has no endpoints")),
+        Role::DefaultBackend => (
+            "default backend",
+            Some("no path has a backend of its own for it"),
+        ),
+    };
+    PossibleBackend {
+        name: upstream.name.clone(),
+        role,
+        because: instead.map_or(because, str::to_owned),
+        endpoints: choice.endpoints,
+        balance: choice.balance,
+    }
+}
+
+/// One number for each backend that weights may choose; one if they have no say.
+fn dice<'t>(
+    context: &Context<'_>,
+    target: &'t Target,
+    usable: &impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
+) -> Vec<Dice> {
+    let only = |because: String| vec![Dice { number: 1, because }];
+    let Target::Forward(split) = target else {
+        return only(String::new());
+    };
+    let Some(others) = split.alternatives() else {
+        return only("the only backend of the path".to_owned());
+    };
+    let primary = split.primary().upstream().and_then(usable);
+    let of = |other: &headgate_table::Alternative| other.backend.upstream().and_then(usable);
+    if let Some(primary) = primary
+        && destination::session(context, primary, others, of).is_some()
+    {
+        return only("the session of its cookie".to_owned());
+    }
+    match others.by_rule(context) {
+        Some((pick, rule)) => only(rule_text(pick, &rule.test)),
+        None => weights(others),
+    }
+}
+
+fn rule_text(pick: Pick, test: &RuleTest) -> String {
+    let test = match test {
+        RuleTest::Cookie(name) => format!("cookie {name}"),
+        RuleTest::Header { name, .. } => format!("header {name}"),
+    };
+    match pick {
+        Pick::Primary => format!("{test} selects the primary"),
+        Pick::Alternative(_) => format!("{test} selects the canary"),
+    }
+}
+
+/// The shares of the alternatives, and of the primary what is left.
+fn weights(others: &Alternatives) -> Vec<Dice> {
+    let total = others.total();
+    let mut dice = Vec::new();
+    let mut below = 0u32;
+    for other in others.list().iter().filter(|other| other.weight > 0) {
+        dice.push(Dice {
+            number: below.saturating_add(1),
+            because: format!("{} of {total} requests, by weight", other.weight),
+        });
+        below = below.saturating_add(other.weight);
+    }
+    if below < total {
+        let rest = Dice {
+            number: total,
+            because: format!("{} of {total} requests, by weight", total - below),
+        };
+        dice.insert(0, rest);
+    }
+    dice
+}
+
+/// Fills in the backends of a connection that is passed through.
+pub(super) fn of_stream(stage: &Stage<'_>, split: &Split, explanation: &mut Explanation) {
+    let downstream = stage.downstream();
+    let table = downstream.table();
+    let name = |backend: &Backend| match &backend.arm {
+        Arm::Upstream(key) => table.upstream(key).cloned(),
+        Arm::Status(_) => None,
+    };
+    let upstreams = split.backends().filter_map(name);
+    for upstream in upstreams {
+        explanation.backends.push(PossibleBackend {
+            name: upstream.name.clone(),
+            role: "primary",
+            because: "the server name of the handshake".to_owned(),
+            endpoints: endpoints(&upstream),
+            balance: "in turn".to_owned(),
+        });
+    }
+}
+
+fn endpoints(upstream: &Upstream) -> Vec<String> {
+    use headgate_table::Endpoints;
+    match &upstream.endpoints {
+        Endpoints::None(_) => Vec::new(),
+        Endpoints::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+        Endpoints::Name { host, port } => vec![format!("{host}:{port}")],
+    }
+}

@@ -1,0 +1,32 @@
+//! The place of a request in a trace (behaviour.md 1.15).
+
+use std::rc::Rc;
+
+use headgate_table::Route;
+use http::HeaderMap;
+
+use super::exchange::{Exchange, keep};
+use crate::details::Details;
+use crate::trace::RequestSpan;
+
+/// Begins the span of a request with these fields, if its route is traced.
+pub(super) fn begin(exchange: &mut Exchange<'_>, route: &Route, headers: &HeaderMap) {
+    let Some(tracing) = &route.policy.tracing else {
+        return;
+    };
+    let downstream = exchange.downstream;
+    let environment = &downstream.worker.shared.config.tracing;
+    if !environment.enabled {
+        return;
+    }
+    let sampler = &exchange.settings().tracing.sampler;
+    let span = RequestSpan::begin(tracing, sampler, environment.propagators, headers);
+    let record = &mut exchange.record;
+    if span.recorded().is_some() {
+        // Its attributes need them; only requests that are not recorded can do without.
+        let facts = || Box::new(Details::new(downstream.facts()));
+        record.details.get_or_insert_with(facts);
+        keep(record, downstream, tracing.name.iter(), headers);
+    }
+    record.span = Some(Rc::new(span));
+}

@@ -1,0 +1,211 @@
+//! Copies the bytes of a TCP session both ways.
+
+use std::io;
+use std::net::Shutdown;
+use std::ops::ControlFlow;
+
+use socket2::SockRef;
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+use tokio::task::coop::consume_budget;
+use tokio::time::Duration;
+
+use super::pipes::RelayTools;
+use super::session::{Traffic, Way};
+
+/// Bytes of one read from which a direction counts as bulk: it goes through a pipe from then on.
+const BULK: usize = 32 << 10;
+/// A bulk direction that moved less than this until it had to wait goes back to the buffer, which costs fewer system calls.
+const TRICKLE: usize = 8 << 10;
+
+/// How a relay ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    /// Both sides closed.
+    Closed,
+    /// One side broke; the other was told by a reset.
+    Reset,
+    /// Both sides were silent for too long.
+    Idle,
+}
+
+/// Copies both ways until both sides have closed, one breaks, or both are silent for `idle`. Either side may close first: the
+/// other one is told, and may go on sending.
+pub(super) async fn relay(
+    client: &TcpStream,
+    endpoint: &TcpStream,
+    traffic: &Traffic,
+    (idle, tools): (Duration, &RelayTools),
+) -> End {
+    let copy = |way, from, to| {
+        let direction = Direction {
+            way,
+            from,
+            to,
+            traffic,
+            tools,
+        };
+        direction.copy()
+    };
+    let both = async {
+        tokio::try_join!(
+            copy(Way::Up, client, endpoint),
+            copy(Way::Down, endpoint, client)
+        )
+    };
+    let end = tokio::select! {
+        ended = both => match ended {
+            Ok(_) => End::Closed,
+            Err(error) => {
+                tracing::debug!(%error, "a stream broke");
+                End::Reset
+            }
+        },
+        () = traffic.silence(idle) => End::Idle,
+    };
+    if end == End::Reset {
+        // A clean end would look like the end of the data. What broke already cannot be reset any more.
+        let _ = client.set_zero_linger();
+        let _ = endpoint.set_zero_linger();
+    }
+    end
+}
+
+struct Direction<'s> {
+    way: Way,
+    from: &'s TcpStream,
+    to: &'s TcpStream,
+    traffic: &'s Traffic,
+    tools: &'s RelayTools,
+}
+
+impl Direction<'_> {
+    /// Copies until the end, which it passes on.
+    async fn copy(self) -> io::Result<()> {
+        let mut bulk = false;
+        loop {
+            self.from.readable().await?;
+            let moved = match bulk {
+                true => self.through_pipe().await?,
+                false => self.through_buffer().await?,
+            };
+            match moved {
+                ControlFlow::Break(()) => break,
+                ControlFlow::Continue(moved) => {
+                    bulk = if bulk {
+                        moved >= TRICKLE
+                    } else {
+                        moved >= BULK
+                    };
+                }
+            }
+            consume_budget().await;
+        }
+        match SockRef::from(self.to).shutdown(Shutdown::Write) {
+            // It closed before.
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            shut => shut,
+        }
+    }
+
+    /// One read and the writes for it.
+    async fn through_buffer(&self) -> io::Result<ControlFlow<(), usize>> {
+        let read = self.tools.with_buffer(|buffer| self.read_and_write(buffer));
+        let (read, rest) = match read {
+            Ok((0, _)) => return Ok(ControlFlow::Break(())),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                return Ok(ControlFlow::Continue(0));
+            }
+            Err(error) => return Err(error),
+        };
+        let mut rest = rest.as_slice();
+        while !rest.is_empty() {
+            self.to.writable().await?;
+            match self.to.try_write(rest) {
+                Ok(written) => {
+                    self.traffic.written(self.way, written);
+                    self.traffic.touch();
+                    rest = rest.get(written..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(ControlFlow::Continue(read))
+    }
+
+    /// The number of bytes read, and those that could not be written yet.
+    fn read_and_write(&self, buffer: &mut [u8]) -> io::Result<(usize, Vec<u8>)> {
+        let read = self.read(buffer)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        if bytes.is_empty() {
+            return Ok((0, Vec::new()));
+        }
+        self.traffic.read(self.way, read);
+        let written = match self.to.try_write(bytes) {
+            Ok(written) => written,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            Err(error) => return Err(error),
+        };
+        self.traffic.written(self.way, written);
+        Ok((read, bytes.get(written..).unwrap_or_default().to_vec()))
+    }
+
+    /// Reads once. After a short read the socket is empty, so that it is waited for instead of read in vain.
+    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut outcome = None;
+        let attempt = self.from.try_io(Interest::READABLE, || {
+            let read = rustix::io::read(self.from, &mut *buffer)?;
+            outcome = Some(read);
+            match read {
+                0 => Ok(()),
+                read if read < buffer.len() => Err(io::ErrorKind::WouldBlock.into()),
+                _ => Ok(()),
+            }
+        });
+        match (outcome, attempt) {
+            (Some(read), _) => Ok(read),
+            (None, Err(error)) => Err(error),
+            (None, Ok(())) => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Moves bytes until the source has none, without copying them. If no pipe is left, as [`Self::through_buffer`].
+    async fn through_pipe(&self) -> io::Result<ControlFlow<(), usize>> {
+        let Some(mut pipe) = self.tools.pipe() else {
+            return self.through_buffer().await;
+        };
+        let mut moved = 0;
+        loop {
+            let filled = self
+                .from
+                .try_io(Interest::READABLE, || pipe.fill(self.from));
+            match filled {
+                Ok(0) => return Ok(ControlFlow::Break(())),
+                Ok(read) => {
+                    self.traffic.read(self.way, read);
+                    moved += read;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(ControlFlow::Continue(moved));
+                }
+                Err(error) => return Err(error),
+            }
+            while pipe.held() > 0 {
+                let emptied = self.to.try_io(Interest::WRITABLE, || pipe.empty(self.to));
+                match emptied {
+                    Ok(written) => {
+                        self.traffic.written(self.way, written);
+                        self.traffic.touch();
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                        self.to.writable().await?;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            consume_budget().await;
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! The relay between a client and an endpoint, on loopback.
+#![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::io::ErrorKind;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_table::{RoutingTable, Settings, publisher};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::LocalSet;
+
+use super::relay::{End, relay};
+use super::*;
+use crate::connection::tests::config;
+use crate::current::CurrentTable;
+use crate::telemetry::{Protocol, Telemetry, WorkerTelemetry};
+
+const LONG: Duration = Duration::from_secs(600);
+
+/// Two connected sockets.
+async fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let one = TcpStream::connect(listener.local_addr().unwrap());
+    let (one, two) = tokio::join!(one, listener.accept());
+    (one.unwrap(), two.unwrap().0)
+}
+
+fn session() -> Session {
+    let table = Arc::new(RoutingTable::new(Arc::<Settings>::default()));
+    let (_publisher, reader) = publisher(table);
+    let telemetry = WorkerTelemetry::new(&Telemetry::new(&config()), 0, CurrentTable::new(&reader));
+    let address = "127.0.0.1:9".parse().unwrap();
+    let facts = Facts {
+        protocol: Protocol::Tcp,
+        peer: address,
+        client: address,
+        local: address,
+        proxied: None,
+        id: 1,
+        logged: false,
+    };
+    Session::new(facts, Rc::new(telemetry))
+}
+
+/// Relays between the outer ends of two pairs while `test` has the others: the client and the endpoint. The end of the relay
+/// with the bytes received from the client and sent to it.
+async fn relayed<F: Future<Output = ()>>(
+    idle: Duration,
+    test: impl FnOnce(TcpStream, TcpStream) -> F,
+) -> (End, u64, u64) {
+    let ((client, inner_client), (inner_endpoint, endpoint)) = (pair().await, pair().await);
+    let (session, tools) = (session(), RelayTools::default());
+    let relayed = async {
+        let traffic = &session.traffic;
+        let end = relay(&inner_client, &inner_endpoint, traffic, (idle, &tools)).await;
+        drop((inner_client, inner_endpoint));
+        (end, traffic.received(), traffic.sent())
+    };
+    let local = LocalSet::new();
+    let both = async { tokio::join!(relayed, test(client, endpoint)) };
+    local.run_until(both).await.0
+}
+
+#[tokio::test]
+async fn each_side_closes_when_it_likes() {
+    let outcome = relayed(LONG, async |mut client, mut endpoint| {
+        client.write_all(b"question").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut received = String::new();
+        endpoint.read_to_string(&mut received).await.unwrap();
+        assert_eq!(received, "question");
+        endpoint.write_all(b"the answer").await.unwrap();
+        drop(endpoint);
+        let mut received = String::new();
+        client.read_to_string(&mut received).await.unwrap();
+        assert_eq!(received, "the answer");
+    });
+    assert_eq!(outcome.await, (End::Closed, 8, 10));
+}
+
+#[tokio::test]
+async fn a_reset_is_passed_on_as_one() {
+    for client_breaks in [true, false] {
+        let outcome = relayed(LONG, async |mut client, mut endpoint| {
+            client.write_all(b"a").await.unwrap();
+            endpoint.read_u8().await.unwrap();
+            let (broken, mut other) = match client_breaks {
+                true => (client, endpoint),
+                false => (endpoint, client),
+            };
+            broken.set_zero_linger().unwrap();
+            drop(broken);
+            let error = other.read_u8().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+        });
+        assert_eq!(outcome.await.0, End::Reset);
+    }
+}
+
+#[tokio::test]
+async fn silence_of_both_sides_ends_it() {
+    let outcome = relayed(Duration::from_millis(50), async |mut client, endpoint| {
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"");
+        drop(endpoint);
+    });
+    assert_eq!(outcome.await, (End::Idle, 0, 0));
+}
+
+/// More than any buffer, so that it goes through pipes as well, with a reader that stops and goes.
+#[tokio::test]
+async fn many_bytes_arrive_in_order_both_ways() {
+    const BYTES: usize = 16 << 20;
+    let pattern =
+        |from: usize| -> Vec<u8> { (from..from + 65_536).map(|n| (n / 7) as u8).collect() };
+    let outcome = relayed(LONG, async |client, endpoint| {
+        let (mut client_read, mut client_write) = client.into_split();
+        let (mut endpoint_read, mut endpoint_write) = endpoint.into_split();
+        let send = async |to: &mut tokio::net::tcp::OwnedWriteHalf| {
+            for from in (0..BYTES).step_by(65_536) {
+                to.write_all(&pattern(from)).await.unwrap();
+            }
+            to.shutdown().await.unwrap();
+        };
+        let receive = async |from: &mut tokio::net::tcp::OwnedReadHalf| {
+            let (mut count, mut buffer) = (0, vec![0; 65_536]);
+            for round in 0.. {
+                let length = from
+                    .read(&mut buffer[..1 << (10 + round % 7)])
+                    .await
+                    .unwrap();
+                if length == 0 {
+                    break;
+                }
+                for byte in &buffer[..length] {
+                    assert_eq!(*byte, (count / 7) as u8, "at {count}");
+                    count += 1;
+                }
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(count, BYTES);
+        };
+        tokio::join!(
+            send(&mut client_write),
+            send(&mut endpoint_write),
+            receive(&mut client_read),
+            receive(&mut endpoint_read)
+        );
+    });
+    assert_eq!(outcome.await, (End::Closed, BYTES as u64, BYTES as u64));
+}

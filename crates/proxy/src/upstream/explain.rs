@@ -1,0 +1,93 @@
+//! How an endpoint would be chosen, without choosing one: no position or score changes.
+
+use std::sync::Arc;
+
+use headgate_table::{AffinityMode, Balance, Endpoints, Upstream};
+
+use super::address;
+use super::balance::{View, hash};
+use super::{SelectionInput, Upstreams};
+
+/// The endpoints that may get a request, and how one is chosen.
+pub(crate) struct Choice {
+    /// In their order.
+    pub(crate) endpoints: Vec<String>,
+    /// In words.
+    pub(crate) balance: String,
+}
+
+impl Upstreams {
+    /// The choice for a request of `input`.
+    pub(crate) fn choice(&self, upstream: &Arc<Upstream>, input: &dyn SelectionInput) -> Choice {
+        let loopback = self.environment.loopback;
+        match &upstream.endpoints {
+            Endpoints::None(why) => Choice {
+                endpoints: Vec::new(),
+                balance: why.to_string(),
+            },
+            Endpoints::Name { host, port } => Choice {
+                endpoints: vec![format!("{host}:{port}")],
+                balance: format!("the addresses of the DNS name, {}", turn(upstream)),
+            },
+            Endpoints::Addresses(addresses) => {
+                let view = View::new(addresses, &upstream.balance, loopback);
+                let allowed = addresses.iter();
+                let allowed = allowed.filter(|one| address::is_allowed(one.ip(), loopback));
+                let all = || allowed.clone().map(ToString::to_string).collect();
+                if let Some((endpoint, why)) = session(upstream, &view, input) {
+                    return Choice {
+                        endpoints: vec![endpoint],
+                        balance: why,
+                    };
+                }
+                match &upstream.balance {
+                    Balance::Hash { key, subset: None } if upstream.affinity.is_none() => {
+                        let text = input.evaluate(key);
+                        let endpoint = view.by_hash(hash(text.as_bytes()), &[]);
+                        Choice {
+                            endpoints: endpoint.iter().map(ToString::to_string).collect(),
+                            balance: format!("the hash of \"{}\"", text.escape_debug()),
+                        }
+                    }
+                    _ => Choice {
+                        endpoints: all(),
+                        balance: turn(upstream),
+                    },
+                }
+            }
+        }
+    }
+}
+
+/// The endpoint of the session that the request's cookie names.
+fn session(
+    upstream: &Upstream,
+    view: &View,
+    input: &dyn SelectionInput,
+) -> Option<(String, String)> {
+    let affinity = upstream.affinity.as_ref()?;
+    let mut parts = input.cookie(&affinity.cookie)?.split('|');
+    let key = parts.find(|part| !part.is_empty())?;
+    let endpoint = match affinity.mode {
+        AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), &[]),
+        AffinityMode::Persistent => view.by_key(&upstream.log_name, key),
+    }?;
+    let why = format!("the session of cookie {}", affinity.cookie);
+    Some((endpoint.to_string(), why))
+}
+
+/// How an endpoint is chosen among all.
+fn turn(upstream: &Upstream) -> String {
+    if let Some(affinity) = &upstream.affinity {
+        return format!("at random; then by the cookie {}", affinity.cookie);
+    }
+    if let Some(time) = upstream.client_ip_affinity {
+        let seconds = time.as_secs();
+        return format!("by the client's address for {seconds} s (sessionAffinity of the Service)");
+    }
+    match &upstream.balance {
+        Balance::RoundRobin => "in turn".to_owned(),
+        Balance::Ewma => "the faster one of two at random".to_owned(),
+        Balance::Hash { .. } => "a random member of the subset that the hash names".to_owned(),
+    }
+}

@@ -1,0 +1,152 @@
+//! A report as Markdown, for a ticket or a pull request.
+
+use std::fmt::Write as _;
+
+use headgate_compile::{Finding, Subject, Verdict};
+
+use super::report::{CheckedIngress, Report, Section, ingresses};
+use super::text::checked;
+
+/// The report as Markdown.
+pub(super) fn markdown(report: &Report) -> String {
+    let mut out = format!(
+        "# {}\n\nChecked: {}\n",
+        report.headline(),
+        escaped(&checked(report))
+    );
+    // Writing to a string does not fail.
+    if let Some(reason) = &report.closed {
+        let _ = writeln!(
+            out,
+            "\n**Every route responds with 503**: {}",
+            escaped(reason)
+        );
+    }
+    for note in &report.notes {
+        let _ = writeln!(out, "\n> {}", escaped(note));
+    }
+    totals(report, &mut out);
+    for section in report
+        .sections
+        .iter()
+        .filter(|section| !section.rows.is_empty())
+    {
+        names(section, &mut out);
+    }
+    let mut remarkable = report
+        .ingresses
+        .iter()
+        .filter(|one| one.is_remarkable())
+        .peekable();
+    if remarkable.peek().is_some() {
+        out.push_str("\n## Ingresses\n");
+    }
+    remarkable.for_each(|one| ingress(one, &mut out));
+    if !report.others.is_empty() {
+        out.push_str("\n## Other objects\n\n");
+        others(&report.others, &mut out);
+    }
+    if !report.unserved.is_empty() {
+        let _ = writeln!(
+            out,
+            "\n## {} of other classes\n",
+            ingresses(report.unserved.len())
+        );
+        others(&report.unserved, &mut out);
+    }
+    let _ = writeln!(out, "\n`{}`", report.summary());
+    out
+}
+
+fn totals(report: &Report, out: &mut String) {
+    let titles = Verdict::ALL.map(Verdict::as_str).join(" | ");
+    let _ = writeln!(out, "\n| | {titles} |\n|---|---:|---:|---:|---:|");
+    for section in report
+        .sections
+        .iter()
+        .filter(|section| !section.rows.is_empty())
+    {
+        let counts = Verdict::ALL.map(|verdict| section.count(verdict).to_string());
+        let _ = writeln!(out, "| {} | {} |", section.title, counts.join(" | "));
+    }
+}
+
+fn names(section: &Section, out: &mut String) {
+    let _ = writeln!(
+        out,
+        "\n## {}\n\n| Name | Verdict | Why | Ingresses |\n|---|---|---|---:|",
+        section.title
+    );
+    for row in &section.rows {
+        let judgement = &row.judgement;
+        let count = row
+            .ingresses
+            .map(|count| count.to_string())
+            .unwrap_or_default();
+        let _ = writeln!(
+            out,
+            "| `{}` | {} | {} | {count} |",
+            judgement.name.replace('|', "\\|"),
+            judgement.verdict.as_str(),
+            escaped(&judgement.reason)
+        );
+    }
+}
+
+fn ingress(ingress: &CheckedIngress, out: &mut String) {
+    let _ = writeln!(out, "\n### {}: {}\n", ingress.name, ingress.state());
+    for judgement in ingress.told() {
+        let (verdict, name) = (judgement.verdict.as_str(), &judgement.name);
+        let _ = writeln!(
+            out,
+            "- **{verdict}** `{name}`: {}",
+            escaped(&judgement.reason)
+        );
+    }
+    for one in &ingress.findings {
+        finding(one, "", out);
+    }
+}
+
+fn others(findings: &[Finding], out: &mut String) {
+    for one in findings {
+        let subject = match &one.subject {
+            Subject::Object(object) => object.to_string(),
+            document @ Subject::Document { .. } => document.to_string(),
+        };
+        finding(one, &format!("{}, ", escaped(&subject)), out);
+    }
+}
+
+fn finding(finding: &Finding, subject: &str, out: &mut String) {
+    let severity = finding.severity.as_str();
+    let field = match &*finding.field {
+        "" => String::new(),
+        field => format!(" `{field}`"),
+    };
+    let subject = match field.is_empty() {
+        true => subject.trim_end_matches(", "),
+        false => subject,
+    };
+    let _ = writeln!(
+        out,
+        "- **{severity}** {subject}{}: {}",
+        field.trim_start(),
+        escaped(&finding.message)
+    );
+}
+
+/// Text of objects must not become markup.
+fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if matches!(
+            c,
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '|' | '#' | '&' | '~' | '!'
+        ) {
+            out.push('\\');
+        }
+        out.push(c);
+    }
+    out
+}

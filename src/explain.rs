@@ -1,0 +1,136 @@
+//! `headgate explain`: which object, rule, policy, Service and endpoint would serve a request, which candidates lost, and why.
+//! The decisions are those of the data plane ([`headgate_proxy::explain`]); this adds the objects that they come from.
+
+pub(crate) mod answer;
+mod provenance;
+mod remote;
+mod text;
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::ValueEnum;
+use headgate_proxy::Question;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use serde_json::Value;
+
+use crate::input::{Input, Place, Progress};
+use crate::output;
+
+/// Exit code for an invalid command line and for input that cannot be read.
+const UNREADABLE: u8 = 2;
+/// The client, if none is named.
+const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+/// The command line of `headgate explain`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExplainArgs {
+    /// URL of the request, such as https://shop.example/cart; without a scheme, http.
+    #[arg(value_name = "URL", value_parser = url)]
+    url: Uri,
+    #[command(flatten)]
+    place: Place,
+    /// Method of the request.
+    #[arg(long, short = 'X', value_name = "METHOD", default_value = "GET")]
+    method: Method,
+    /// Header field of the request, `Name: value`; repeatable.
+    #[arg(long = "header", short = 'H', value_name = "FIELD", value_parser = field)]
+    headers: Vec<(HeaderName, HeaderValue)>,
+    /// Address of the client.
+    #[arg(long = "from", value_name = "ADDRESS", default_value_t = CLIENT)]
+    from: IpAddr,
+    /// Ask a running instance: the address of its admin port. No PATH is read then.
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "paths")]
+    admin: Option<SocketAddr>,
+    /// Format of the answer.
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// Format of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For a terminal.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Parses a URL with a host.
+pub(crate) fn url(text: &str) -> Result<Uri, String> {
+    let full = if text.contains("://") {
+        text.to_owned()
+    } else {
+        format!("http://{text}")
+    };
+    let url: Uri = full.parse().map_err(|_| "expected a URL".to_owned())?;
+    match url.scheme_str() {
+        Some("http" | "https") if url.host().is_some() => Ok(url),
+        _ => Err("expected a URL such as https://shop.example/cart".to_owned()),
+    }
+}
+
+/// Parses `Name: value`.
+pub(crate) fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+    let expected = || "expected a field such as \"X-Canary: always\"".to_owned();
+    let (name, value) = text.split_once(':').ok_or_else(expected)?;
+    let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| expected())?;
+    let value = HeaderValue::from_str(value.trim()).map_err(|_| expected())?;
+    Ok((name, value))
+}
+
+/// Runs the command. The exit code is 0 if there is an answer, 2 otherwise.
+pub(crate) fn run(args: &ExplainArgs) -> ExitCode {
+    let answered = answer(args).and_then(|answer| print(&answer, args.format));
+    match answered {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(UNREADABLE)
+        }
+    }
+}
+
+fn answer(args: &ExplainArgs) -> Result<Value> {
+    if let Some(admin) = args.admin {
+        return remote::ask(admin, args);
+    }
+    let progress = Progress::start();
+    let input = Input::read(&args.place, &[], &progress)?;
+    progress.phase("compiling", None);
+    let compiled = input.compile()?;
+    progress.end();
+    let question = args.question(input.options.endpoints.loopback);
+    let state = answer::State {
+        snapshot: input.objects.snapshot(),
+        compiled: &compiled,
+        options: &input.options,
+    };
+    let mut answer = answer::answer(&state, &question);
+    answer["notes"] = input.notes.clone().into();
+    // Freeing everything would only delay the end of the process.
+    std::mem::forget((input, compiled));
+    Ok(answer)
+}
+
+impl ExplainArgs {
+    fn question(&self, loopback: bool) -> Question {
+        let headers: HeaderMap = self.headers.iter().cloned().collect();
+        Question {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers,
+            client: self.from,
+            loopback,
+        }
+    }
+}
+
+fn print(answer: &Value, format: Format) -> Result<()> {
+    let text = match format {
+        Format::Text => text::text(answer),
+        Format::Json => format!("{answer:#}\n"),
+    };
+    output::print(&text)
+}

@@ -1,0 +1,81 @@
+//! Input from files.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use headgate_compile::{Kind, Object, Options, Snapshot};
+use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::progress::Progress;
+use super::{Controller, Input, Objects, Place};
+use crate::config::Preset;
+
+/// Kinds that a report says something about, with what is not checked without any.
+const EXPECTED: [(Kind, &str); 3] = [
+    (Kind::Service, "backends are not checked"),
+    (Kind::EndpointSlice, "endpoints are not checked"),
+    (Kind::Secret, "certificates and passwords are not checked"),
+];
+
+pub(super) fn read(place: &Place, progress: &Progress) -> Result<Input> {
+    progress.phase("reading", None);
+    let read = |documents| progress.add(documents);
+    let contents = headgate_manifest::read(place.paths.clone(), &read);
+    // Its message has its cause in it.
+    let mut contents = contents.map_err(|error| anyhow::anyhow!("{error}"))?;
+    let workloads = std::mem::take(&mut contents.workloads);
+    let controller = Controller::of(place, workloads, Preset::Serve);
+    let mut input = Input::of_files(contents, controller, source(&place.paths));
+    if let Objects::Files(snapshot) = &mut input.objects {
+        input.notes.extend(add_class(snapshot, &input.options));
+        for (kind, consequence) in EXPECTED {
+            if is_absent(snapshot, kind) {
+                input
+                    .notes
+                    .push(format!("no {} in the files: {consequence}", kind.as_str()));
+                input.absent.push(kind);
+            }
+        }
+    }
+    Ok(input)
+}
+
+fn source(paths: &[PathBuf]) -> String {
+    let name = |path: &PathBuf| match path == Path::new("-") {
+        true => "standard input".to_owned(),
+        false => path.display().to_string(),
+    };
+    paths.iter().map(name).collect::<Vec<_>>().join(", ")
+}
+
+/// Endpoints may be in objects of two kinds.
+fn is_absent(snapshot: &Snapshot, kind: Kind) -> bool {
+    let is_legacy = kind == Kind::EndpointSlice && snapshot.count(Kind::Endpoints) > 0;
+    snapshot.count(kind) == 0 && !is_legacy
+}
+
+/// Exports of Ingresses rarely have the IngressClass: without any, the usual one is assumed.
+fn add_class(snapshot: &mut Snapshot, options: &Options) -> Option<String> {
+    if snapshot.count(Kind::IngressClass) > 0 {
+        return None;
+    }
+    let class = &options.class;
+    let object = IngressClass {
+        metadata: ObjectMeta {
+            name: Some(class.ingress_class.to_string()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(IngressClassSpec {
+            controller: Some(class.controller_class.to_string()),
+            parameters: None,
+        }),
+    };
+    snapshot.apply(Object::from(object));
+    // Makes it current; everything is compiled anyway.
+    snapshot.take_changes();
+    Some(format!(
+        "no IngressClass in the files: {} is assumed to be of {}",
+        class.ingress_class, class.controller_class
+    ))
+}

@@ -1,0 +1,121 @@
+//! `headgate check` and `headgate explain` at a cluster: with the documented rights alone, and with the running ingress-nginx
+//! that they find there.
+
+use headgate_testkit::{Program, manifest};
+use serde_json::{Value, json};
+
+use super::support::ingress;
+use super::testenv::{TestEnv, until};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
+const DOCS: &str = include_str!("../../crates/compile/docs/check.md");
+const ACCOUNT: &str = "check";
+
+/// The documented ClusterRole.
+fn role() -> Value {
+    let (_, rest) = DOCS.split_once("```yaml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    serde_saphyr::from_str(text).unwrap()
+}
+
+/// The kubeconfig file of an account with that role and no other right.
+fn kubeconfig(env: &TestEnv) -> tempfile::NamedTempFile {
+    let home = env.controller_namespace();
+    let token = env.api.service_account(&home, ACCOUNT);
+    let mut role = role();
+    let name = env.scoped(role["metadata"]["name"].as_str().unwrap());
+    role["metadata"]["name"] = name.as_str().into();
+    env.create(role);
+    env.create(json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": name },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name },
+        "subjects": [{ "kind": "ServiceAccount", "namespace": home, "name": ACCOUNT }],
+    }));
+    let last = json!({"namespace": "", "group": "apps", "verb": "list", "resource": "daemonsets", "subresource": "", "name": ""});
+    until("the account's permissions", || {
+        env.api.is_allowed(&env.user(ACCOUNT), &last)
+    });
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), env.api.kubeconfig_for(&token)).unwrap();
+    file
+}
+
+fn workload(env: &TestEnv) -> Value {
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": { "name": "edge", "namespace": env.controller_namespace() },
+        "spec": { "selector": { "matchLabels": { "app": "edge" } }, "template": {
+            "metadata": { "labels": { "app": "edge" } },
+            "spec": { "containers": [{ "name": "controller", "image": "registry.k8s.io/ingress-nginx/controller:v1.15.0",
+                "args": ["/nginx-ingress-controller",
+                    format!("--controller-class={}", env.controller_class()),
+                    "--configmap=$(POD_NAMESPACE)/settings", "--profiling=false"],
+                "env": [{ "name": "POD_NAMESPACE", "valueFrom": { "fieldRef": { "fieldPath": "metadata.namespace" } } }],
+            }] },
+        } },
+    })
+}
+
+#[test]
+fn a_cluster_is_read_with_the_documented_rights_alone() {
+    let env = TestEnv::new();
+    env.create(workload(&env));
+    env.create(manifest::config_map(
+        &env.controller_namespace(),
+        "settings",
+        &[("brotli-level", "11")],
+    ));
+    env.serve_web(&[]);
+    let mut shop = ingress("shop", "a.test", "web");
+    shop["metadata"]["annotations"]["nginx.ingress.kubernetes.io/affinity"] = "cookie".into();
+    env.create(shop);
+    let kubeconfig = kubeconfig(&env);
+    let kubeconfig = kubeconfig.path().to_str().unwrap();
+
+    let exit = Program::run(
+        BINARY.as_ref(),
+        &["check", "--kubeconfig", kubeconfig, "--format=json"],
+    );
+    let report: Value = serde_json::from_str(&exit.stdout).unwrap_or_else(|_| panic!("{exit:?}"));
+    let verdict = |section: &str, name: &str| -> Value {
+        let verdicts = report["names"][section]["verdicts"].as_array().unwrap();
+        let found = verdicts.iter().find(|row| row["name"] == name);
+        found.map_or(Value::Null, |row| row["verdict"].clone())
+    };
+    assert_eq!(verdict("annotations", "affinity"), "differs", "{report:#}");
+    assert_eq!(verdict("settings", "brotli-level"), "differs");
+    assert_eq!(verdict("flags", "--profiling"), "noEffect");
+    assert_eq!(report["ingresses"][0]["same"], false);
+
+    let url = "http://a.test/cart";
+    let exit = Program::run(
+        BINARY.as_ref(),
+        &["explain", url, "--kubeconfig", kubeconfig, "--format=json"],
+    );
+    let answer: Value = serde_json::from_str(&exit.stdout).unwrap_or_else(|_| panic!("{exit:?}"));
+    assert_eq!(
+        answer["outcome"]["status"], 503,
+        "the Service has no endpoints: {answer:#}"
+    );
+
+    let denied = env.api.denied();
+    let user = env.user(ACCOUNT);
+    let denied: Vec<_> = denied
+        .iter()
+        .filter(|request| request.user == user)
+        .collect();
+    assert!(denied.is_empty(), "{denied:#?}");
+}
+
+#[test]
+fn an_unreachable_cluster_is_an_error() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let text = r#"{"apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [{"name": "u", "user": {}}],
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": "http://127.0.0.1:1"}}]}"#;
+    std::fs::write(file.path(), text).unwrap();
+    let path = file.path().to_str().unwrap();
+    let exit = Program::run(BINARY.as_ref(), &["check", "--kubeconfig", path]);
+    assert_eq!(exit.status.code(), Some(2), "{exit:?}");
+    assert!(exit.stderr.contains("http://127.0.0.1:1"), "{exit:?}");
+}

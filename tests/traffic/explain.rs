@@ -1,0 +1,269 @@
+//! `/debug/explain` and `headgate explain` say what the proxy does: for random objects and requests, the explanation names the
+//! response or the backend of the request itself.
+
+use std::cell::RefCell;
+
+use headgate_testkit::manifest::{self, Ingress};
+use headgate_testkit::{Echo, Program, Request, Scenario};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use serde_json::{Value, json};
+
+use super::setup::{BINARY, serve};
+
+/// Backends of the random objects.
+const SERVICES: [&str; 3] = ["one", "two", "three"];
+const HOSTS: [&str; 5] = ["a.test", "*.a.test", "www.a.test", "b.test", ""];
+const PATHS: [&str; 9] = [
+    "/", "/a", "/a/", "/a/b", "/A", "/a.b", "/(.*)", "/a/(b|c)", "/x%20y",
+];
+/// Annotations, each alone or with others. None depends on time, on a count or on another service.
+const ANNOTATIONS: &[(&str, &str)] = &[
+    ("use-regex", "true"),
+    ("rewrite-target", "/r/$1"),
+    ("ssl-redirect", "false"),
+    ("force-ssl-redirect", "true"),
+    ("app-root", "/a"),
+    ("permanent-redirect", "http://elsewhere.test/"),
+    ("temporal-redirect", "/other"),
+    ("from-to-www-redirect", "true"),
+    ("whitelist-source-range", "10.0.0.0/8"),
+    ("whitelist-source-range", "127.0.0.0/8"),
+    ("denylist-source-range", "127.0.0.1"),
+    ("satisfy", "any"),
+    ("auth-type", "basic"),
+    ("auth-secret", "users"),
+    ("enable-cors", "true"),
+    ("proxy-body-size", "1"),
+    ("canary", "true"),
+    ("canary-weight", "100"),
+    ("canary-weight", "30"),
+    ("canary-by-header", "X-Canary"),
+    ("canary-by-cookie", "try"),
+    ("default-backend", "three"),
+    ("custom-http-errors", "404"),
+    ("server-alias", "alias.test"),
+    ("auth-tls-match-cn", "CN=x"),
+    ("affinity", "cookie"),
+];
+const REQUEST_HOSTS: [&str; 7] = [
+    "a.test",
+    "x.a.test",
+    "www.a.test",
+    "b.test",
+    "alias.test",
+    "c.test",
+    "A.TEST:80",
+];
+const REQUEST_PATHS: [&str; 12] = [
+    "/",
+    "/a",
+    "/a/",
+    "/a/b",
+    "/a/b/c?q=/",
+    "/A/B",
+    "/axb",
+    "/a/../b",
+    "//a",
+    "/x%20y",
+    "/ab",
+    "/%zz",
+];
+const FIELDS: &[(&str, &str)] = &[
+    ("X-Canary", "always"),
+    ("X-Canary", "never"),
+    ("Cookie", "try=always"),
+    ("Authorization", "Basic YTpi"),
+    ("Authorization", "Basic YTp3cm9uZw=="),
+    ("Origin", "http://o.test"),
+];
+
+/// An Ingress: index of its host, indices of paths with type and Service, and indices of annotations.
+type Drawn = (usize, Vec<(usize, usize, usize)>, Vec<usize>);
+/// A request: method, and indices of its host, path and fields.
+type Asked = (&'static str, usize, usize, Vec<usize>);
+
+fn ingresses() -> impl Strategy<Value = Vec<Drawn>> {
+    let path = (0..PATHS.len(), 0..3usize, 0..SERVICES.len());
+    let ingress = (
+        0..HOSTS.len(),
+        prop::collection::vec(path, 1..4),
+        prop::collection::vec(0..ANNOTATIONS.len(), 0..4),
+    );
+    prop::collection::vec(ingress, 1..5)
+}
+
+fn requests() -> impl Strategy<Value = Vec<Asked>> {
+    let request = (
+        prop::sample::select(&["GET", "POST", "OPTIONS"][..]),
+        0..REQUEST_HOSTS.len(),
+        0..REQUEST_PATHS.len(),
+        prop::collection::vec(0..FIELDS.len(), 0..3),
+    );
+    prop::collection::vec(request, 24)
+}
+
+fn scenario(drawn: &[Drawn], echoes: &[Echo]) -> Scenario {
+    let users = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": { "name": "users", "namespace": manifest::NAMESPACE },
+        "stringData": { "auth": "a:{SHA}6dcfXufJLW3J6S/9rRe4vUlBj5g=" },
+    });
+    let services = echoes.iter().fold(Scenario::new(), |scenario, echo| {
+        scenario.service(echo.name(), &[echo.address()])
+    });
+    drawn.iter().enumerate().fold(
+        services.object(users),
+        |scenario, (at, (host, paths, annotations))| {
+            let name = format!("drawn-{at}");
+            let created = format!("2026-01-{:02}T00:00:00Z", at + 1);
+            let ingress = Ingress::new(&name).created(&created).host(HOSTS[*host]);
+            let ingress = annotations.iter().fold(ingress, |ingress, index| {
+                let (name, value) = ANNOTATIONS[*index];
+                ingress.annotation(name, value)
+            });
+            let ingress = paths
+                .iter()
+                .fold(ingress, |ingress, (path, kind, service)| {
+                    let (path, service) = (PATHS[*path], SERVICES[*service]);
+                    match kind {
+                        0 => ingress.exact(path, service),
+                        1 => ingress.path(path, service),
+                        _ => ingress.pattern(path, service),
+                    }
+                });
+            scenario.ingress(ingress)
+        },
+    )
+}
+
+fn request((method, host, path, fields): &Asked) -> Request {
+    let request = Request::new(method, REQUEST_PATHS[*path]).host(REQUEST_HOSTS[*host]);
+    fields.iter().fold(request, |request, index| {
+        let (name, value) = FIELDS[*index];
+        request.field(name, value)
+    })
+}
+
+fn encoded(text: &str) -> String {
+    text.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
+fn explanation(program: &Program, (method, host, path, fields): &Asked) -> Value {
+    let url = format!("http://{}{}", REQUEST_HOSTS[*host], REQUEST_PATHS[*path]);
+    let mut target = format!(
+        "/debug/explain?url={}&method={method}&from=127.0.0.1",
+        encoded(&url)
+    );
+    for index in fields {
+        let (name, value) = FIELDS[*index];
+        target.push_str(&format!("&header={}", encoded(&format!("{name}: {value}"))));
+    }
+    serde_json::from_slice(&program.admin_get(&target).is(200).body).unwrap()
+}
+
+/// What is wrong with an explanation, if anything is.
+fn difference(program: &Program, asked: &Asked) -> Option<String> {
+    let explained = explanation(program, asked);
+    let response = request(asked).send(program.http());
+    let outcome = &explained["outcome"];
+    let holds = match outcome["kind"].as_str() {
+        Some("forwarded") if response.status == 200 => {
+            let echo = response.echo();
+            let backends = explained["backends"].as_array().unwrap();
+            let is_named = |backend: &Value| {
+                let name = backend["name"].as_str().unwrap();
+                let service = name.split('/').nth(1);
+                let endpoints = backend["endpoints"].as_array().unwrap();
+                service == Some(echo.name()) && !endpoints.is_empty()
+            };
+            backends.iter().any(is_named) && outcome["target"] == echo.target()
+        }
+        Some("response") => {
+            let has_page = explained["steps"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .any(|step| step["name"] == "error page");
+            let location = response.field("location");
+            has_page
+                || (outcome["status"] == response.status
+                    && outcome["location"].as_str() == location)
+        }
+        _ => false,
+    };
+    (!holds).then(|| format!("{asked:?}\n{response:?}\n{explained:#}"))
+}
+
+#[test]
+fn explanations_name_what_the_proxy_does() {
+    let echoes = SERVICES.map(Echo::start);
+    let program = scenario(&[], &echoes).start(BINARY);
+    let outcomes = RefCell::new([0, 0]);
+    let config = ProptestConfig {
+        cases: 24,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    };
+    let mut runner = TestRunner::new(config);
+    let result = runner.run(&(ingresses(), requests()), |(drawn, asked)| {
+        let scenario = scenario(&drawn, &echoes);
+        // The name of a Service without endpoints makes every table a new one.
+        let marked = scenario.object(manifest::service(&format!("mark-{}", program.generation())));
+        program.change(|| marked.replace(&program));
+        for one in &asked {
+            if let Some(difference) = difference(&program, one) {
+                return Err(TestCaseError::fail(format!("{difference}\n{drawn:#?}")));
+            }
+            let kind = explanation(&program, one)["outcome"]["kind"] == "forwarded";
+            outcomes.borrow_mut()[usize::from(kind)] += 1;
+        }
+        Ok(())
+    });
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    let [responses, forwarded] = outcomes.into_inner();
+    assert!(
+        responses > 20 && forwarded > 20,
+        "{responses} responses, {forwarded} forwarded"
+    );
+}
+
+#[test]
+fn a_question_counts_nothing_and_asks_nobody() {
+    let (program, web) = serve(&[("limit-rps", "1"), ("limit-burst-multiplier", "1")]);
+    for _ in 0..20 {
+        let response = program
+            .admin_get("/debug/explain?url=http%3A%2F%2Fa.test%2F")
+            .is(200);
+        let explained: Value = serde_json::from_slice(&response.body).unwrap();
+        assert_eq!(explained["outcome"]["kind"], "forwarded", "{explained:#}");
+    }
+    assert_eq!(web.requests(), 0);
+    Request::get("/").send(program.http()).is(200);
+    assert_eq!(
+        program.metric("nginx_ingress_controller_requests", &[]),
+        1.0
+    );
+}
+
+#[test]
+fn a_running_instance_answers_the_command() {
+    let (program, _web) = serve(&[("permanent-redirect", "http://elsewhere.test/")]);
+    let admin = program.admin().to_string();
+    let exit = Program::run(BINARY.as_ref(), &["explain", "a.test/x", "--admin", &admin]);
+    assert!(exit.status.success(), "{exit:?}");
+    let first = exit.stdout.lines().next().unwrap();
+    assert_eq!(
+        first,
+        "GET http://a.test/x: responds with 301, to http://elsewhere.test/"
+    );
+    assert!(
+        exit.stdout
+            .contains("[permanent-redirect of Ingress shop/web]"),
+        "{}",
+        exit.stdout
+    );
+    program.admin_get("/debug/explain").is(400);
+    program.admin_get("/debug/explain?url=x&nothing=1").is(400);
+}
