@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use headgate_cluster::running;
-use headgate_cluster::{CommonLabels, ConnectOptions, Connected, Watch, WatchMetrics, WatchOptions, connect};
+use headgate_cluster::{
+    CommonLabels, ConnectOptions, Connected, Watch, WatchMetrics, WatchOptions, connect,
+};
 use headgate_compile::{Batch, Workload};
 use tokio::time::timeout;
 
@@ -79,7 +81,8 @@ async fn objects(connected: &Connected, controller: &Controller) -> Result<(Watc
         compile: controller.options.clone(),
         ..WatchOptions::default()
     };
-    let metrics = WatchMetrics::new(&CommonLabels::new()).context("naming the metrics of watches")?;
+    let metrics =
+        WatchMetrics::new(&CommonLabels::new()).context("naming the metrics of watches")?;
     let mut watch = Watch::start(connected.client.clone(), options, metrics);
     let first = timeout(PATIENCE, watch.changes()).await;
     if let Ok(batch) = first {

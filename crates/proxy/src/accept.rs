@@ -9,9 +9,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::connection::{self, Accepted, CountPanic, Handler, WorkerContext};
+use crate::connection::{self, Accepted, Handler, WorkerContext};
 use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
+use crate::worker::CountPanic;
 
 /// First pause after accepting failed for lack of resources; doubled up to [`PAUSE_MAX`] while it fails.
 const PAUSE: Duration = Duration::from_millis(5);

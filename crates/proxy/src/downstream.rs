@@ -9,8 +9,7 @@ use headgate_table::RoutingTable;
 
 use crate::open_listener::OpenListener;
 pub(crate) use crate::tls::TlsFacts;
-use crate::values::ConnectionFacts;
-pub(crate) use crate::values::Proxied;
+use crate::values::{ConnectionFacts, Proxied};
 use crate::worker::Worker;
 
 /// A client connection: what does not change from request to request.

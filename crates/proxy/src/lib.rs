@@ -26,6 +26,8 @@ mod mirror;
 mod open_listener;
 mod passwords;
 mod pipeline;
+mod pipes;
+mod process;
 mod proxy_protocol;
 mod record;
 mod request;

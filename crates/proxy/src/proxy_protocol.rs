@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ppp::{v1, v2};
 
-use crate::downstream::Proxied;
+use crate::values::Proxied;
 
 /// Longest header of version 1 with its line end, by its specification.
 const V1_MAX: usize = 107;

@@ -16,11 +16,12 @@ use tokio::task::LocalSet;
 
 use crate::auth_cache::AuthCache;
 use crate::config::Config;
-use crate::connection::{Pipeline, Process, WorkerContext};
+use crate::connection::{Pipeline, WorkerContext};
 use crate::drain::Connections;
 use crate::geo::Locations;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
 use crate::passwords::Passwords;
+use crate::process::Process;
 use crate::sockets::Sockets;
 use crate::staple;
 use crate::telemetry::{Telemetry, WorkerTelemetry};

@@ -1,6 +1,7 @@
 //! Values of variables in templates and log formats: the one place that says what a variable is.
 
 mod connection;
+mod locals;
 mod user;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 pub(crate) use self::connection::{ConnectionFacts, Proxied};
+pub(crate) use self::locals::{Locals, Matched, Scope};
 pub(crate) use self::user::of as basic_user;
 use crate::trace::RequestSpan;
 

@@ -14,7 +14,7 @@ use crate::current::CurrentTable;
 use crate::geo::Locations;
 use crate::mirror::Mirrors;
 use crate::passwords::Passwords;
-use crate::stream::RelayTools;
+use crate::pipes::RelayTools;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
 
@@ -80,5 +80,16 @@ impl Worker {
     /// `now` on the clock of rate limits.
     pub(crate) fn nanos(&self, now: Instant) -> Nanos {
         Nanos::between(self.shared.origin, now)
+    }
+}
+
+/// Counts a panic that unwinds through its owner. The runtime catches the panic: other tasks continue.
+pub(crate) struct CountPanic(pub(crate) Rc<Worker>);
+
+impl Drop for CountPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.telemetry.panicked();
+        }
     }
 }

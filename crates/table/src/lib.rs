@@ -17,6 +17,7 @@ mod clients;
 mod compression;
 mod conditions;
 mod host;
+mod host_script;
 mod hosts;
 mod listener;
 mod path_index;
@@ -48,6 +49,7 @@ pub use clients::{ClientDemand, ClientRules, ClientTrust, HostClients, RefusedCl
 pub use compression::{Coder, Coding, Compression, MediaTypes};
 pub use conditions::{ConditionInput, Conditions, TextMatch};
 pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostCiphers, HostTls, RegexName};
+pub use host_script::{HostLocation, HostScript, LocationMatch};
 pub use hosts::VirtualHosts;
 pub use listener::{
     Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
@@ -58,10 +60,9 @@ pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
     BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, Credentials, DigestUsers, ErrorPages,
     Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding,
-    HashFormat, HostLocation, HostScript, HttpVersion, HttpsRedirect, InputEdit, Level, Limits,
-    LocationMatch, Mirror, MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash,
-    PathRewrite, Policy, Redirect, ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script,
-    SignIn, Step, Users, ValueTest,
+    HashFormat, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, Mirror, MirrorPath,
+    OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy, Redirect, ReplaceRule,
+    ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};

@@ -29,8 +29,7 @@ pub use self::mirror::{Mirror, MirrorPath};
 pub use self::rate::ResponseRate;
 pub use self::script::{
     AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice,
-    FixedResponse, HostLocation, HostScript, InputEdit, Level, LocationMatch, OutputEdit,
-    PathRewrite, Script, Step, ValueTest,
+    FixedResponse, InputEdit, Level, OutputEdit, PathRewrite, Script, Step, ValueTest,
 };
 use crate::{FieldTemplate, IpSet, Slot, Tracing};
 

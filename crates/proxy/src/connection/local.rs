@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::streams::Streams;
-use crate::worker::Worker;
+use crate::worker::{CountPanic, Worker};
 
 /// Spawns onto the thread it is used on.
 #[derive(Clone)]
@@ -38,16 +38,5 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
             })
             .await;
         });
-    }
-}
-
-/// Counts a panic that unwinds through its owner. The runtime catches the panic: other tasks continue.
-pub(crate) struct CountPanic(pub(crate) Rc<Worker>);
-
-impl Drop for CountPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.telemetry.panicked();
-        }
     }
 }

@@ -25,23 +25,24 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use headgate_table::{RoutingTable, Settings, Socket, StreamRoute};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use self::activity::Activity;
-pub(crate) use self::local::CountPanic;
 use self::opening::{Opening, Protocol};
 pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
-use crate::downstream::{Downstream, Proxied, TlsFacts};
+use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
 use crate::open_listener::{OpenListener, SocketKind};
-use crate::stream::{self, IntoTcp, Stream};
-use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport};
+use crate::process::{Permit, Process};
+use crate::stream::{IntoTcp, Stream};
+use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport, stream_session};
 use crate::tls;
+use crate::values::Proxied;
 use crate::worker::Worker;
 
 /// What the connections of one worker share.
@@ -52,15 +53,6 @@ pub(crate) struct WorkerContext<H> {
     pub(crate) process: Arc<Process>,
     pub(crate) connections: Rc<Connections>,
 }
-
-/// What the connections of all workers share.
-pub(crate) struct Process {
-    open: AtomicUsize,
-    serial: AtomicU64,
-}
-
-/// Counts one of the connections that may be open at once; returned when dropped.
-pub(crate) struct Permit(Arc<Process>);
 
 /// A connection that was just accepted.
 pub(crate) struct Accepted<S> {
@@ -73,33 +65,6 @@ pub(crate) struct Accepted<S> {
     pub(crate) listener: Rc<OpenListener>,
     /// Held to the end of the connection.
     pub(crate) permit: Permit,
-}
-
-impl Process {
-    /// No open connections.
-    pub(crate) fn new() -> Self {
-        Self {
-            open: AtomicUsize::new(0),
-            serial: AtomicU64::new(1),
-        }
-    }
-
-    /// The serial number of a new connection.
-    pub(crate) fn next_serial(&self) -> u64 {
-        self.serial.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// A permit for one more connection, if there are fewer than `max`.
-    pub(crate) fn permit(self: &Arc<Self>, max: usize) -> Option<Permit> {
-        let permit = Permit(self.clone());
-        (self.open.fetch_add(1, Ordering::Relaxed) < max).then_some(permit)
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 /// Serves a connection to its end. It is registered before its task runs for the first time, so that a drain waits for it.
@@ -244,7 +209,7 @@ impl<H: Handler> Start<H> {
                 let client = self.proxied.map_or(self.peer, |proxied| proxied.source);
                 let session = self.stream_session((client, self.proxied), false);
                 let route = StreamRoute::plain(backends);
-                self.forward(opening, route, table, session);
+                self.forward(opening, (route, None), table, session);
                 return Ok(());
             }
         }
@@ -281,7 +246,8 @@ impl<H: Handler> Start<H> {
         let mut session = self.stream_session((self.peer, None), true);
         if route.accepts_proxy {
             let header = self.any_proxy_header(&mut opening).await;
-            let proxied = header.inspect_err(|_| session.status.set(stream::BAD_REQUEST))?;
+            let proxied =
+                header.inspect_err(|_| session.status.set(stream_session::BAD_REQUEST))?;
             session.facts.proxied = proxied;
             let forwarded = &self.settings.forwarded;
             let trusted = forwarded.real_ip && forwarded.trusted.contains(self.peer.ip());
@@ -289,7 +255,8 @@ impl<H: Handler> Start<H> {
                 session.facts.client = proxied.source;
             }
         }
-        self.forward(opening, route, table, session);
+        let idle_timeout = table.settings.streams.idle_timeout;
+        self.forward(opening, (route, Some(idle_timeout)), table, session);
         Ok(())
     }
 
@@ -298,8 +265,8 @@ impl<H: Handler> Start<H> {
         &self,
         (client, proxied): (SocketAddr, Option<Proxied>),
         logged: bool,
-    ) -> stream::Session {
-        let facts = stream::Facts {
+    ) -> stream_session::Session {
+        let facts = stream_session::Facts {
             protocol: Transport::Tcp,
             peer: self.peer,
             client,
@@ -308,16 +275,16 @@ impl<H: Handler> Start<H> {
             id: self.context.process.next_serial(),
             logged,
         };
-        stream::Session::new(facts, self.context.worker.telemetry.clone())
+        stream_session::Session::new(facts, self.context.worker.telemetry.clone())
     }
 
     /// Forwards the connection to an endpoint, in a task of its own.
     fn forward<S: AsyncRead + IntoTcp + Unpin>(
         self,
         opening: Opening<S>,
-        route: StreamRoute,
+        (route, idle_timeout): (StreamRoute, Option<Duration>),
         table: Rc<Arc<RoutingTable>>,
-        session: stream::Session,
+        session: stream_session::Session,
     ) {
         let (io, ahead) = opening.into_parts();
         let Some(io) = io.into_tcp() else {
@@ -329,6 +296,7 @@ impl<H: Handler> Start<H> {
             ahead,
             backends: route.backends,
             sends_proxy: route.sends_proxy,
+            idle_timeout,
             table,
             session,
             held: (self.gauge, self.registration, self.permit),

@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use super::activity::Activity;
 use super::io::Transport;
 use crate::body::Body;
-use crate::downstream::Proxied;
+use crate::values::Proxied;
 use crate::{proxy_protocol, tls};
 
 /// The connection preface of an HTTP/2 client (RFC 9113 section 3.4).
@@ -94,7 +94,10 @@ impl<S: AsyncRead + Unpin> Opening<S> {
         let mut fed = 0;
         loop {
             while let Some(mut unread) = self.read.get(fed..).filter(|bytes| !bytes.is_empty()) {
-                fed += acceptor.read_tls(&mut unread)?;
+                match acceptor.read_tls(&mut unread)? {
+                    0 => return Ok(None),
+                    taken => fed += taken,
+                }
                 match acceptor.accept() {
                     Ok(Some(hello)) => {
                         return Ok(hello.client_hello().server_name().map(tls::canonical));

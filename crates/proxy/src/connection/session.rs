@@ -12,13 +12,13 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::Permit;
 use super::activity::Activity;
 use super::scan::Fault;
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::drain::Registration;
+use crate::process::Permit;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionGuard;
 

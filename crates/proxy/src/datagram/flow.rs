@@ -7,14 +7,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use headgate_table::{Endpoints, RoutingTable, Split, Upstream, UpstreamKey};
+use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
 
 use super::port::{Guard, Port};
 use super::socket::Ends;
-use crate::connection::{CountPanic, Handler};
-use crate::stream::{Attempts, BAD_GATEWAY, OK, Session, Way, choose};
-use crate::upstream::Tries;
+use crate::connection::Handler;
+use crate::stream::choose;
+use crate::telemetry::stream_session::{BAD_GATEWAY, OK, Session, Way};
+use crate::upstream::{RawAttempts, Tries};
+use crate::worker::CountPanic;
 
 /// Datagrams that are kept until the first response, to send them to another endpoint if this one refuses them.
 const KEPT: usize = 8;
@@ -209,7 +212,7 @@ impl Flow {
     ) -> Option<UdpSocket> {
         let upstreams = &port.context.worker.upstreams;
         let client = self.session.facts.client.ip();
-        let mut attempts: Attempts = self.session.attempts.take();
+        let mut attempts: RawAttempts = self.session.attempts.take();
         let socket = upstreams.connect_datagrams(upstream, client, tries, &mut attempts);
         let socket = Box::pin(socket).await;
         self.session.attempts.replace(attempts);
@@ -234,8 +237,14 @@ impl Flow {
             }
             tokio::select! {
                 () = self.wake.notified() => {}
-                ready = socket.readable() => {
-                    if ready.is_err() || self.respond(port, socket, expected).is_err() {
+                ready = socket.ready(Interest::READABLE | Interest::ERROR) => {
+                    let passed = ready.and_then(|ready| {
+                        if ready.is_error() {
+                            refusal(socket)?;
+                        }
+                        self.respond(port, socket, expected)
+                    });
+                    if passed.is_err() {
                         return self.broken();
                     }
                 }
@@ -282,5 +291,21 @@ impl Flow {
             }
         }
         Ok(())
+    }
+}
+
+/// The error that the network has reported, such as that no process listens at the endpoint: such a socket is not readable.
+///
+/// # Errors
+/// That one.
+fn refusal(socket: &UdpSocket) -> io::Result<()> {
+    let reported = socket.try_io(Interest::ERROR, || match socket.take_error()? {
+        Some(error) => Err(error),
+        // Forgets that there was one.
+        None => Err(io::ErrorKind::WouldBlock.into()),
+    });
+    match reported {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        reported => reported,
     }
 }

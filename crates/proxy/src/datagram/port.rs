@@ -17,8 +17,8 @@ use super::flow::Flow;
 use super::socket::{Ends, PortSocket};
 use crate::connection::{Handler, WorkerContext};
 use crate::drain::Registration;
-use crate::stream::{Facts, Session};
 use crate::telemetry::Protocol;
+use crate::telemetry::stream_session::{Facts, Session};
 
 /// Datagrams that are received before other tasks get their turn.
 const BATCH: usize = 64;

@@ -11,7 +11,7 @@ use http::header::{
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::{cors, script};
-use crate::request::Locals;
+use crate::values::Locals;
 
 /// The edits of one response. Steps add to them; they are applied once, whichever step responds.
 #[derive(Debug)]

@@ -17,10 +17,11 @@ use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
 use crate::record::Record;
-use crate::request::{Context, Locals, Malformed, Parsed, Scope, client_request_id, generated_id};
+use crate::request::{Context, Malformed, Parsed, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::{Recording, expand};
 use crate::upstream::{CallError, Fault, RequestBodyError, Tunnel};
+use crate::values::{Locals, Scope};
 
 /// One request: its record for logs and metrics, and the edits of its response.
 pub(super) struct Exchange<'t> {

@@ -38,7 +38,7 @@ pub(super) struct Forward<'f> {
     /// The client's side of an upgrade that the head requests.
     pub(super) upgrade: Option<OnUpgrade>,
     /// Path and query for an upstream of FastCGI.
-    pub(super) script: Option<Box<fastcgi::Script>>,
+    pub(super) fastcgi: Option<Box<fastcgi::Script>>,
     /// A copy for the mirror of the route.
     pub(super) mirror: Option<Box<MirrorCopy>>,
 }
@@ -72,7 +72,7 @@ impl Forward<'_> {
             head,
             body,
             upgrade,
-            script,
+            fastcgi,
             mirror,
         } = self;
         let settings = context.settings;
@@ -98,9 +98,9 @@ impl Forward<'_> {
         if let Some(mirror) = mirror {
             mirror.follow(&mut body);
         }
-        let params = script.map(|script| script.params(context, &head, body.length()));
+        let params = fastcgi.map(|script| Box::new(script.params(context, &head, body.length())));
         let options = CallOptions {
-            fastcgi: params.as_ref(),
+            fastcgi: params.as_deref(),
             ..options
         };
         let call = Call {

@@ -57,10 +57,11 @@ use self::upstream_head::Extra;
 use crate::body::Body;
 use crate::downstream::Downstream;
 use crate::request::{
-    ConditionView, ConnectionInfo, Context, Locals, Malformed, Parsed, RequestTarget, path,
+    ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
 };
 use crate::respond::LocalResponse;
 use crate::upstream::{Fault, RequestBodyError};
+use crate::values::Locals;
 
 /// Serves one request of the connection `downstream`. Never fails: every failure becomes a response.
 pub(crate) async fn handle(
@@ -210,15 +211,8 @@ impl<'t> Admitted<'_, 't> {
             mut head,
             body,
             chosen,
-            mut rewritten,
+            rewritten,
         } = self;
-        let is_fallback = matches!(chosen.role, Role::Fallback);
-        if is_fallback {
-            rewritten = Rewritten {
-                target: rewrite::moved(&context)?,
-                prefix: None,
-            };
-        }
         let mirror = route.policy.mirror.as_ref();
         let mirror = mirror.and_then(|mirror| mirror::copy(exchange, &context, mirror));
         let extra = Extra {
@@ -227,7 +221,7 @@ impl<'t> Admitted<'_, 't> {
             edits: chosen.edits.map(|edits| &edits.request),
         };
         let mut fields = upstream_head::upstream_head(&mut context, extra);
-        if is_fallback {
+        if matches!(chosen.role, Role::Fallback) {
             const UNAVAILABLE: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
             fallback::explain(&mut fields.headers, UNAVAILABLE, Some(&route.origin));
         }
@@ -239,7 +233,7 @@ impl<'t> Admitted<'_, 't> {
         }
         exchange.record.request_id = context.request_id().cloned();
         let is_fastcgi = context.protocol() == BackendProtocol::FastCgi;
-        let script =
+        let fastcgi =
             is_fastcgi.then(|| Box::new(fastcgi::Script::of(&context, rewritten.target.as_ref())));
         let upgrade = forward::upgrade_of(&mut head).filter(|_| fields.upgrade);
         let forward = Forward {
@@ -249,7 +243,7 @@ impl<'t> Admitted<'_, 't> {
             head: forward::upstream_request(head, rewritten.target, fields.headers),
             body,
             upgrade,
-            script,
+            fastcgi,
             mirror,
         };
         let served = forward.run(&mut exchange.record).await; // 15

@@ -1,15 +1,16 @@
 //! Rewriting of paths: `rewrite-target` (behaviour.md 1.1).
 
 use bytes::Bytes;
-use headgate_table::{Piece, Rewrite, Target, Template, Variable};
+use headgate_table::{Piece, Rewrite, Template, Variable};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::redirect;
+use crate::request::Context;
 use crate::request::path::{self, Slashes};
-use crate::request::{Context, Matched};
 use crate::respond::LocalResponse;
+use crate::values::Matched;
 
 /// The target of the upstream request; by default that of the client.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -20,8 +21,7 @@ pub(super) struct Rewritten {
     pub(super) prefix: Option<HeaderValue>,
 }
 
-/// Rewrites the path if the route says so and its pattern matches. A rewrite to a URL is a redirect. Requests for the
-/// default backend are not rewritten.
+/// Rewrites the path if the route says so and its pattern matches. A rewrite to a URL is a redirect.
 pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse> {
     let unchanged = Rewritten {
         target: moved(context)?,
@@ -30,9 +30,6 @@ pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse>
     let Some(rewrite) = &context.route.rewrite else {
         return Ok(unchanged);
     };
-    if matches!(context.route.target, Target::DefaultBackend(_)) {
-        return Ok(unchanged);
-    }
     let path = context.path();
     let matched = rewrite
         .pattern
@@ -234,12 +231,5 @@ mod tests {
         rules.forwarded_prefix = Some(Template::parse("/$1").unwrap());
         sample.route.rewrite = Some(Arc::new(rules));
         assert_eq!(rewrite(&sample.context()).unwrap().prefix.unwrap(), "/p");
-    }
-
-    #[test]
-    fn the_default_backend_gets_the_original() {
-        let mut sample = sample("/foo", "/foo", "/bar");
-        sample.route.target = Target::DefaultBackend(None);
-        assert_eq!(show(&sample), "unchanged");
     }
 }

@@ -13,9 +13,10 @@ use headgate_table::{
 use http::StatusCode;
 
 use super::{redirect, rewrite};
+use crate::request::Context;
 use crate::request::path::{self, Slashes};
-use crate::request::{Context, Matched};
 use crate::respond::{FixedText, LocalResponse};
+use crate::values::Matched;
 
 /// How the steps of a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

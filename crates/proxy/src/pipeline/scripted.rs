@@ -9,8 +9,9 @@ use http_body::Body;
 use super::rewrite::{self, Rewritten};
 use super::script::{self, Ended};
 use super::{Arrived, Routed, error_page, find_route, redirect};
-use crate::request::{Context, Locals};
+use crate::request::Context;
 use crate::respond::LocalResponse;
+use crate::values::Locals;
 
 /// How often the path of a request may lead to another route; then nginx responds with 500.
 const MAX_MOVES: u32 = 10;

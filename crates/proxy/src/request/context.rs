@@ -12,9 +12,10 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::cookies::Cookies;
-use super::{ClientInfo, ConnectionInfo, Locals, RequestTarget, Scheme};
+use super::{ClientInfo, ConnectionInfo, RequestTarget, Scheme};
 use crate::downstream::{Downstream, TlsFacts};
 use crate::trace::RequestSpan;
+use crate::values::Locals;
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -178,7 +179,8 @@ impl<'r> Context<'r> {
                 Balance::Hash { key, .. } => !key.reads().request.is_empty(),
                 Balance::RoundRobin | Balance::Ewma => false,
             });
-        if needed || self.route.policy.forwarding.fastcgi.is_some() {
+        let is_fastcgi = self.protocol() == BackendProtocol::FastCgi;
+        if needed || is_fastcgi && self.route.policy.forwarding.fastcgi.is_some() {
             self.headers.clone()
         } else {
             std::mem::take(&mut self.headers)

@@ -9,7 +9,6 @@ mod conditions;
 mod context;
 mod cookies;
 mod forwarded;
-mod locals;
 pub(crate) mod path;
 mod target;
 mod variables;
@@ -19,9 +18,7 @@ pub(crate) use client::{ClientInfo, ConnectionInfo, Scheme};
 pub(crate) use conditions::ConditionView;
 pub(crate) use context::{Context, Parsed, client_request_id, generated_id};
 pub(crate) use forwarded::listed;
-pub(crate) use locals::{Locals, Scope};
 pub(crate) use target::{Malformed, RequestTarget};
-pub(crate) use variables::Matched;
 
 #[cfg(test)]
 pub(crate) mod testing;

@@ -4,20 +4,13 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use bytes::Bytes;
-use headgate_table::{Captures, FieldTemplate, Origin, Piece, Template, Variable};
+use headgate_table::{FieldTemplate, Origin, Piece, Template, Variable};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue, Method, Version};
 
-use super::{Context, Scheme, Scope};
+use super::{Context, Scheme};
 use crate::trace::RequestSpan;
-use crate::values::{self, ConnectionFacts, Source};
-
-/// A match of the route's pattern, for `$1` and named groups.
-pub(crate) struct Matched<'p> {
-    pub(crate) captures: Captures,
-    /// The path that was matched.
-    pub(crate) path: &'p [u8],
-}
+use crate::values::{self, ConnectionFacts, Matched, Scope, Source};
 
 impl Context<'_> {
     /// `template` with its variables filled in. The result contains bytes of the client: a caller

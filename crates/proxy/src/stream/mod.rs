@@ -1,9 +1,7 @@
 //! TCP sessions: connections whose bytes are forwarded to an endpoint as they are, including TLS if there is any.
 
 mod choose;
-mod pipes;
 mod relay;
-mod session;
 
 #[cfg(test)]
 mod tests;
@@ -11,22 +9,26 @@ mod tests;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use headgate_table::{RoutingTable, Split};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 pub(crate) use self::choose::choose;
-pub(crate) use self::pipes::RelayTools;
-pub(crate) use self::session::{
-    Attempt, Attempts, BAD_GATEWAY, BAD_REQUEST, Facts, OK, Session, Way,
-};
-use crate::connection::{CountPanic, Permit};
 use crate::drain::Registration;
+use crate::process::Permit;
 use crate::proxy_protocol;
 use crate::telemetry::ConnectionGuard;
-use crate::upstream::Tries;
-use crate::worker::Worker;
+use crate::telemetry::stream_session::{BAD_GATEWAY, Session, Way};
+use crate::upstream::{RawAttempts, Tries};
+use crate::worker::{CountPanic, Worker};
+
+/// Bound on sending an endpoint its first bytes.
+const FIRST_BYTES: Duration = Duration::from_secs(60);
+/// Interval of keep-alive probes, that of Go's TCP connections.
+const PROBES: Duration = Duration::from_secs(15);
 
 /// A TCP connection that is forwarded.
 pub(crate) struct Stream {
@@ -37,6 +39,8 @@ pub(crate) struct Stream {
     pub(crate) backends: Arc<Split>,
     /// The endpoint receives a PROXY header.
     pub(crate) sends_proxy: bool,
+    /// It ends when both sides are silent for this long. `None`: never, as long as both are reachable.
+    pub(crate) idle_timeout: Option<Duration>,
     /// The table that `backends` is from; released when the endpoint is connected.
     pub(crate) table: Rc<Arc<RoutingTable>>,
     pub(crate) session: Session,
@@ -79,11 +83,11 @@ impl Stream {
             ahead,
             backends,
             sends_proxy,
+            idle_timeout,
             table,
             session,
             held: _held,
         } = self;
-        let idle = table.settings.streams.idle_timeout;
         let Some(endpoint) = connect(&backends, table, &session, worker).await else {
             session.status.set(BAD_GATEWAY);
             return;
@@ -100,10 +104,16 @@ impl Stream {
         drop(ahead);
         if let Err(error) = send(&endpoint, first, &session).await {
             tracing::debug!(%error, "a stream broke");
+            session.status.set(BAD_GATEWAY);
             // What broke already cannot be reset any more.
             let _ = io.set_zero_linger();
             return;
         }
+        let idle = idle_timeout.unwrap_or_else(|| {
+            probe(&io);
+            probe(&endpoint);
+            Duration::MAX
+        });
         relay::relay(&io, &endpoint, &session.traffic, (idle, &worker.relay)).await;
     }
 }
@@ -121,7 +131,7 @@ async fn connect(
     drop(table);
     session.upstream.replace(Some(upstream.log_name.clone()));
     let client = session.facts.client.ip();
-    let mut attempts = Attempts::new();
+    let mut attempts = RawAttempts::new();
     let connected = upstreams.connect_raw(&upstream, client, tries, &mut attempts);
     let connected = Box::pin(connected).await;
     session.attempts.replace(attempts);
@@ -132,9 +142,20 @@ async fn connect(
         .ok()
 }
 
+/// Probes a connection that may be silent for ever, so that it ends when its peer is gone.
+fn probe(stream: &TcpStream) {
+    let probes = TcpKeepalive::new().with_time(PROBES).with_interval(PROBES);
+    if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
+        tracing::debug!(%error, "no TCP keep-alive probes");
+    }
+}
+
 /// Sends the first bytes to the endpoint.
 async fn send(endpoint: &TcpStream, first: BytesMut, session: &Session) -> io::Result<()> {
-    let mut rest: &[u8] = &first;
+    tokio::time::timeout(FIRST_BYTES, write(endpoint, &first, session)).await?
+}
+
+async fn write(endpoint: &TcpStream, mut rest: &[u8], session: &Session) -> io::Result<()> {
     while !rest.is_empty() {
         match endpoint.try_write(rest) {
             Ok(written) => {

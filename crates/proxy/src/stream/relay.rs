@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::task::coop::consume_budget;
 use tokio::time::Duration;
 
-use super::pipes::RelayTools;
-use super::session::{Traffic, Way};
+use crate::pipes::RelayTools;
+use crate::telemetry::stream_session::{Traffic, Way};
 
 /// Bytes of one read from which a direction counts as bulk: it goes through a pipe from then on.
 const BULK: usize = 32 << 10;

@@ -15,6 +15,8 @@ use super::relay::{End, relay};
 use super::*;
 use crate::connection::tests::config;
 use crate::current::CurrentTable;
+use crate::pipes::RelayTools;
+use crate::telemetry::stream_session::Facts;
 use crate::telemetry::{Protocol, Telemetry, WorkerTelemetry};
 
 const LONG: Duration = Duration::from_secs(600);

@@ -18,6 +18,7 @@ mod recording;
 mod series;
 mod spans;
 mod status_page;
+pub(crate) mod stream_session;
 mod streams;
 mod worker;
 

@@ -410,6 +410,9 @@ fn every_name_is_exposed_with_help_and_type() {
     fixture.workers[0].head_refused(client, 431, "rate");
     fixture.workers[0].panicked();
     fixture.workers[0].mirrored("sent");
+    let port = fixture.workers[0].port((Protocol::Udp, 53));
+    port.begin();
+    port.end(200);
     fixture.telemetry.set_findings(vec![("error", 1)]);
     fixture.telemetry.set_orphans(vec![Orphan {
         namespace: "a".into(),

@@ -15,10 +15,10 @@ use super::chain::Chain;
 use super::count::Count;
 use super::errors::ErrorLines;
 use super::observation::Observation;
+use super::stream_session::Session;
 use super::streams::{Port, PortCounts, Ports};
 use crate::current::CurrentTable;
 use crate::record::Record;
-use crate::stream::Session;
 
 /// Counters of a worker, aligned so that no two workers write to the same cache line.
 #[derive(Debug, Default)]

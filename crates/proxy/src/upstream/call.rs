@@ -70,7 +70,7 @@ impl Upstreams {
                 Length::None | Length::Unknown => 0,
             };
             let bodiless = call.head.method == Method::HEAD;
-            params.request(length, bodiless, options.response_head_limit)
+            Box::new(params.request(length, bodiless, options.response_head_limit))
         });
         let head = RequestHead::new(call.head, payload.length(), options, kept);
         let outgoing = Outgoing {
@@ -105,7 +105,7 @@ struct Caller<'c> {
     /// Connections may be kept.
     kept: bool,
     /// The request that each connection serves, if it is FastCGI.
-    fastcgi: Option<fastcgi::Request>,
+    fastcgi: Option<Box<fastcgi::Request>>,
     attempts: &'c mut Attempts,
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Dial {
     /// TLS; `None`: plain text.
     pub(super) tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     /// The request that the connection serves, if it is FastCGI.
-    pub(super) fastcgi: Option<fastcgi::Request>,
+    pub(super) fastcgi: Option<Box<fastcgi::Request>>,
     /// Bound on TCP and TLS handshakes together.
     pub(super) timeout: Duration,
 }
@@ -99,7 +99,7 @@ impl Upstreams {
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
         let stream = self.tcp(dial.key.address).await?;
         if let Some(request) = dial.fastcgi {
-            let stream = fastcgi::Responder::new(stream, dial.key.address, request);
+            let stream = fastcgi::Responder::new(stream, dial.key.address, *request);
             return handshake(self, stream, dial.key, dial.upstream).await;
         }
         match dial.tls {

@@ -53,7 +53,7 @@ pub(crate) use fastcgi::Params;
 pub(crate) use fault::Fault;
 pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};
-pub(crate) use raw::Tries;
+pub(crate) use raw::{RawAttempt, RawAttempts, Tries};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};

@@ -11,10 +11,21 @@ use tokio::time::{Instant, timeout};
 
 use super::balance::Selection;
 use super::{CallError, SelectionInput, Upstreams};
-use crate::stream::{Attempt, Attempts};
 
 /// Bound on connecting to one endpoint, as in nginx.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// An attempt to connect to an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawAttempt {
+    pub(crate) endpoint: SocketAddr,
+    /// `None`: it failed.
+    pub(crate) connect: Option<Duration>,
+    pub(crate) start: Instant,
+}
+
+/// The attempts of a session.
+pub(crate) type RawAttempts = SmallVec<[RawAttempt; 1]>;
 
 /// How often and how long connecting is tried.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +65,7 @@ impl Upstreams {
         upstream: &Arc<Upstream>,
         client: IpAddr,
         tries: Tries,
-        attempts: &mut Attempts,
+        attempts: &mut RawAttempts,
     ) -> Result<TcpStream, CallError> {
         let target = self.target(upstream, CONNECT_TIMEOUT).await?;
         let mut selection = Selection {
@@ -69,7 +80,7 @@ impl Upstreams {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
             let start = Instant::now();
             let connected = timeout(CONNECT_TIMEOUT, self.tcp(endpoint)).await;
-            attempts.push(Attempt {
+            attempts.push(RawAttempt {
                 endpoint,
                 connect: matches!(connected, Ok(Ok(_))).then(|| start.elapsed()),
                 start,
@@ -96,7 +107,7 @@ impl Upstreams {
         upstream: &Arc<Upstream>,
         client: IpAddr,
         tries: Tries,
-        attempts: &mut Attempts,
+        attempts: &mut RawAttempts,
     ) -> Result<UdpSocket, CallError> {
         let target = self.target(upstream, CONNECT_TIMEOUT).await?;
         let mut selection = Selection {
@@ -111,7 +122,7 @@ impl Upstreams {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
             let start = Instant::now();
             let connected = self.udp(endpoint).await;
-            attempts.push(Attempt {
+            attempts.push(RawAttempt {
                 endpoint,
                 connect: connected.is_ok().then(|| start.elapsed()),
                 start,
@@ -129,7 +140,7 @@ impl Upstreams {
     }
 }
 
-fn tried(attempts: &Attempts) -> SmallVec<[SocketAddr; 4]> {
+fn tried(attempts: &RawAttempts) -> SmallVec<[SocketAddr; 4]> {
     attempts.iter().map(|attempt| attempt.endpoint).collect()
 }
 

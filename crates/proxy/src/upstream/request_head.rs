@@ -110,13 +110,12 @@ impl RequestHead {
         }
     }
 
-    /// Only the framing of the body is left: the parameters say the rest.
+    /// Only the framing of the body is left of the fields: the parameters have the rest.
     fn for_fastcgi(&mut self) {
         let length = self.headers.remove(CONTENT_LENGTH);
         self.headers.clear();
         self.headers
             .extend(length.map(|length| (CONTENT_LENGTH, length)));
-        self.uri = Uri::from_static("/");
     }
 
     fn for_http1(&mut self, options: &CallOptions<'_>, kept: bool) {

@@ -2,7 +2,6 @@
 
 mod edits;
 mod expires;
-mod host;
 
 use std::sync::Arc;
 
@@ -10,7 +9,6 @@ use http::{HeaderName, StatusCode};
 
 pub use self::edits::{AddedField, FieldChoice, InputEdit, Level, OutputEdit};
 pub use self::expires::{Expires, ExpiresTime};
-pub use self::host::{HostLocation, HostScript, LocationMatch};
 use crate::{FieldTemplate, Pattern, PatternError, Piece, Template, Variable};
 
 /// What runs for every request of a route before its redirects, and the edits of requests and responses that it selects.

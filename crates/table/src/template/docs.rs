@@ -171,6 +171,34 @@ const MEANINGS: &[(&str, &str)] = &[
         "Always empty",
     ),
     ("pipe", "Always `.`"),
+    ("document_root", "Always `/usr/local/nginx/html`"),
+    (
+        "fastcgi_script_name",
+        "Path of the FastCGI application, with `fastcgi-index`; in `fastcgi-params-configmap`",
+    ),
+    ("fastcgi_path_info", "Always empty"),
+    ("literal_dollar", "A dollar sign"),
+    (
+        "opentelemetry_trace_id",
+        "Trace of the request, 32 hexadecimal digits; empty if it is not traced, as of the following",
+    ),
+    (
+        "opentelemetry_span_id",
+        "Span of the request, 16 hexadecimal digits",
+    ),
+    (
+        "opentelemetry_sampled",
+        "`1` if the request is recorded, else `0`",
+    ),
+    (
+        "opentelemetry_context_traceparent",
+        "Field `traceparent` of W3C Trace Context",
+    ),
+    (
+        "opentelemetry_context_tracestate",
+        "Field `tracestate`, as received",
+    ),
+    ("opentelemetry_context_b3", "The single field of B3"),
     ("nginx_version", "Always `1.27.1`"),
 ];
 
@@ -236,13 +264,15 @@ mod tests {
         let (source, _) = source
             .split_once("/// Names of header fields")
             .unwrap_or((source, ""));
+        let of_trace = include_str!("trace.rs");
         let documented = documented();
         let mut prefix = "";
         let mut names = 0;
-        for line in source.lines() {
+        for line in source.lines().chain(of_trace.lines()) {
             match line.trim() {
                 "fn of_tls(name: &str) -> Option<Variable> {" => prefix = "ssl_",
                 "fn of_client(name: &str) -> Option<ClientVariable> {" => prefix = "ssl_client_",
+                "pub(super) fn named(name: &str) -> Option<Self> {" => prefix = "opentelemetry_",
                 line if line.starts_with("fn ") => prefix = "",
                 line if line.contains("=>") => {
                     let (pattern, _) = line.split_once("=>").unwrap_or_default();

@@ -50,10 +50,10 @@ async fn socket() -> UdpSocket {
 }
 
 /// Sends a datagram until `endpoint` receives it: the port may not be open yet. The sender that the endpoint sees.
-async fn ask(client: &UdpSocket, port: SocketAddr, endpoint: &UdpSocket) -> SocketAddr {
+async fn send(client: &UdpSocket, port: SocketAddr, endpoint: &UdpSocket) -> SocketAddr {
     let mut buffer = [0; 16];
     loop {
-        client.send_to(b"question", port).await.unwrap();
+        client.send_to(b"request", port).await.unwrap();
         let received = endpoint.recv_from(&mut buffer);
         if let Ok(received) = tokio::time::timeout(Duration::from_millis(200), received).await {
             return received.unwrap().1;
@@ -70,10 +70,10 @@ async fn another_endpoint_replaces_one_that_refuses() {
     let mut buffer = [0; 16];
     for _ in 0..4 {
         let client = socket().await;
-        let sender = ask(&client, port, &live).await;
-        live.send_to(b"answer", sender).await.unwrap();
+        let sender = send(&client, port, &live).await;
+        live.send_to(b"response", sender).await.unwrap();
         let (length, from) = client.recv_from(&mut buffer).await.unwrap();
-        assert_eq!((&buffer[..length], from), (b"answer".as_slice(), port));
+        assert_eq!((&buffer[..length], from), (b"response".as_slice(), port));
     }
     world.stop().await;
 }
@@ -83,12 +83,12 @@ async fn a_client_whose_endpoint_is_gone_gets_another_one() {
     let (one, two, client) = (socket().await, socket().await, socket().await);
     let at = |socket: &UdpSocket| socket.local_addr().unwrap();
     let (mut world, port) = serving(50, &[at(&one)]).await;
-    let sender = ask(&client, port, &one).await;
-    assert_eq!(ask(&client, port, &one).await, sender, "the same session");
+    let sender = send(&client, port, &one).await;
+    assert_eq!(send(&client, port, &one).await, sender, "the same session");
     world.publish_udp(2, port, &[at(&one), at(&two)]);
-    assert_eq!(ask(&client, port, &one).await, sender, "the same session");
+    assert_eq!(send(&client, port, &one).await, sender, "the same session");
     world.publish_udp(3, port, &[at(&two)]);
-    ask(&client, port, &two).await;
+    send(&client, port, &two).await;
     world.stop().await;
 }
 
@@ -98,19 +98,19 @@ async fn sessions_are_bounded_and_the_oldest_without_response_ends() {
     let (world, port) = serving(50, &[endpoint.local_addr().unwrap()]).await;
     let most = config().max_connections / 4;
     let answered = socket().await;
-    let sender = ask(&answered, port, &endpoint).await;
-    endpoint.send_to(b"answer", sender).await.unwrap();
+    let sender = send(&answered, port, &endpoint).await;
+    endpoint.send_to(b"response", sender).await.unwrap();
     answered.recv_from(&mut [0; 16]).await.unwrap();
     let mut clients = Vec::new();
     for _ in 0..most + 5 {
         let client = socket().await;
-        ask(&client, port, &endpoint).await;
+        send(&client, port, &endpoint).await;
         clients.push(client);
     }
     let open = world.metric("headgate_stream_sessions{");
     assert!(open <= most as f64, "{open} of {most}");
     assert_eq!(
-        ask(&answered, port, &endpoint).await,
+        send(&answered, port, &endpoint).await,
         sender,
         "it has a response"
     );

@@ -11,9 +11,9 @@ use super::clock::Clock;
 use super::format::{address, escaped, number, seconds, socket};
 use super::writer::Writer;
 use super::{BLOCK, LONGEST_LINE};
-use crate::downstream::Proxied;
-use crate::stream::{Attempt, Session};
-use crate::values::HOSTNAME;
+use crate::telemetry::stream_session::Session;
+use crate::upstream::RawAttempt;
+use crate::values::{HOSTNAME, Proxied};
 
 /// Longest value, bytes after escaping.
 const LONGEST_VALUE: usize = 1 << 10;
@@ -200,7 +200,7 @@ impl Ended<'_> {
     }
 
     /// A list with an item for each attempt; the last argument of `item` is whether it is the last one.
-    fn attempts(&self, out: &mut Vec<u8>, item: impl Fn(&mut Vec<u8>, &Attempt, bool)) {
+    fn attempts(&self, out: &mut Vec<u8>, item: impl Fn(&mut Vec<u8>, &RawAttempt, bool)) {
         let attempts = self.session.attempts.borrow();
         let skipped = attempts.len().saturating_sub(MOST_ATTEMPTS);
         for (index, attempt) in attempts.iter().enumerate().skip(skipped) {

@@ -9,11 +9,10 @@ use http::{HeaderName, HeaderValue, Method, Version};
 
 use super::format;
 use crate::record::Record;
-use crate::request::Scope;
 use crate::telemetry::observation::{Observation, response_length};
 use crate::trace::RequestSpan;
 use crate::upstream::Attempt;
-use crate::values::{ConnectionFacts, Source};
+use crate::values::{ConnectionFacts, Scope, Source};
 
 /// The text of `template` for the response to the request of `record`.
 pub(crate) fn expand(record: &Record, template: &Template, scope: Scope<'_>) -> Vec<u8> {

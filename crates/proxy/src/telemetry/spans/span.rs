@@ -9,11 +9,11 @@ use http::{HeaderValue, Method};
 use super::Clock;
 use super::attributes::{self, Attributes, method_name};
 use super::otlp::{CLIENT, KNOWN_PARENT, REMOTE_PARENT, SERVER};
-use crate::request::Scope;
 use crate::telemetry::access_log::expand_seen;
 use crate::telemetry::observation::Observation;
 use crate::trace::{AttemptSpan, RequestSpan, SpanContext};
 use crate::upstream::Attempt;
+use crate::values::Scope;
 
 /// Longest name, bytes.
 const LONGEST_NAME: usize = 1 << 10;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Script;
-use crate::{PathKind, Pattern, Route};
+use crate::{PathKind, Pattern, Route, Script};
 
 /// The script of a host.
 #[derive(Clone, Debug)]

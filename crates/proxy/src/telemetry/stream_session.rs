@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use smallvec::SmallVec;
 use tokio::time::{Duration, Instant};
 
-use crate::downstream::Proxied;
-use crate::telemetry::{PortCounts, Protocol, WorkerTelemetry};
+use super::{PortCounts, Protocol, WorkerTelemetry};
+use crate::upstream::RawAttempts;
+use crate::values::Proxied;
 
 /// Status of a session that was served.
 pub(crate) const OK: u16 = 200;
@@ -25,7 +25,7 @@ pub(crate) struct Session {
     pub(crate) status: Cell<u16>,
     /// Name of the upstream, once it is chosen.
     pub(crate) upstream: RefCell<Option<Arc<str>>>,
-    pub(crate) attempts: RefCell<Attempts>,
+    pub(crate) attempts: RefCell<RawAttempts>,
     telemetry: Rc<WorkerTelemetry>,
 }
 
@@ -45,18 +45,6 @@ pub(crate) struct Facts {
     /// Written to the access log.
     pub(crate) logged: bool,
 }
-
-/// An attempt to connect to an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Attempt {
-    pub(crate) endpoint: SocketAddr,
-    /// `None`: it failed.
-    pub(crate) connect: Option<Duration>,
-    pub(crate) start: Instant,
-}
-
-/// The attempts of a session.
-pub(crate) type Attempts = SmallVec<[Attempt; 1]>;
 
 /// The bytes of a session.
 pub(crate) struct Traffic {

@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use headgate_table::{Captures, Pattern, Piece, Template, VariableMap};
 
-use super::Matched;
-use crate::values::{self, Source};
+use super::Source;
 
 /// How often the value of a mapped variable may be that of another one.
 const MAX_DEPTH: u32 = 8;
 /// Longest value, bytes: a value may consist of others, so that it could double with each step.
 const MAX_VALUE: usize = 64 << 10;
+
+/// A match of the route's pattern, for `$1` and named groups.
+pub(crate) struct Matched<'p> {
+    pub(crate) captures: Captures,
+    /// The path that was matched.
+    pub(crate) path: &'p [u8],
+}
 
 /// What a script sets for one request.
 #[derive(Clone, Debug, Default)]
@@ -93,7 +99,7 @@ impl Scope<'_> {
     ) {
         let found = match piece {
             Piece::Text(text) => return out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => return values::write(variable, request, out),
+            Piece::Variable(variable) => return super::write(variable, request, out),
             Piece::Capture(number) => match matched {
                 Some(matched) => matched.captures.group(*number, matched.path),
                 None => self.locals.and_then(|locals| locals.group(*number)),
