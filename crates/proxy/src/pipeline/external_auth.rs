@@ -135,6 +135,9 @@ fn granted(service: &ExternalAuth, verdict: &Verdict) -> Option<Box<Granted>> {
 
 /// Sets the fields of the service in the request for the backend.
 pub(super) fn apply(headers: &mut HeaderMap, granted: Granted) {
+    for (name, _) in &granted {
+        spoofable_headers::remove_spellings(headers, name);
+    }
     for (name, value) in granted {
         match value {
             Some(value) => drop(headers.insert(name, value)),

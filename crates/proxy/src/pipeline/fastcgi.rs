@@ -8,6 +8,7 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 
+use super::spoofable_headers;
 use crate::request::Context;
 use crate::upstream::{Length, Params};
 use crate::values;
@@ -76,12 +77,16 @@ impl Script {
 /// same parameter.
 fn of_field(name: &HeaderName, headers: &HeaderMap) -> Option<String> {
     let text = name.as_str();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_later = |other: &HeaderName| {
+        spoofable_headers::is_spelling(other, name) && other.as_str() < name.as_str()
+    };
     let hidden = *name == CONNECTION
         || *name == UPGRADE
-        || text.contains('_') && headers.contains_key(text.replace('_', "-"));
-    let letter = |byte: u8| match byte {
-        b'-' => '_',
-        byte => char::from(byte.to_ascii_uppercase()),
+        || !text.bytes().all(is_plain) && headers.keys().any(is_later);
+    let letter = |byte: u8| match byte.to_ascii_uppercase() {
+        letter if letter.is_ascii_alphanumeric() => char::from(letter),
+        _ => '_',
     };
     (!hidden).then(|| "HTTP_".chars().chain(text.bytes().map(letter)).collect())
 }

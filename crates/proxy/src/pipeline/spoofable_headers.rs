@@ -16,6 +16,23 @@ pub(super) fn remove(headers: &mut HeaderMap, settings: &Settings) {
     }
 }
 
+/// Removes other spellings of `name` before the proxy sets or removes it: a client must not replace it for upstreams that do not
+/// distinguish them.
+pub(super) fn remove_spellings(headers: &mut HeaderMap, name: &HeaderName) {
+    while let Some(other) = headers.keys().find(|other| is_spelling(other, name)) {
+        let other = other.clone();
+        headers.remove(other);
+    }
+}
+
+/// Whether CGI-style upstreams take `other` for `name`, which is not the same text.
+pub(super) fn is_spelling(other: &HeaderName, name: &HeaderName) -> bool {
+    let (other, name) = (other.as_str().as_bytes(), name.as_str().as_bytes());
+    let same =
+        |(a, b): (&u8, &u8)| a == b || !(a.is_ascii_alphanumeric() || b.is_ascii_alphanumeric());
+    other != name && other.len() == name.len() && other.iter().zip(name).all(same)
+}
+
 fn is_spoofable(name: &HeaderName, settings: &Settings) -> bool {
     let name = name.as_str().as_bytes();
     // CGI-style upstreams do not distinguish `_` and the like from `-`, and no balancer sends these with an underscore.

@@ -166,6 +166,9 @@ impl ProxyFields {
         ] {
             set(headers, name, value);
         }
+        for (name, _) in &self.configured {
+            spoofable_headers::remove_spellings(headers, name);
+        }
         for (name, value) in self.configured {
             configure(headers, name, value);
         }
