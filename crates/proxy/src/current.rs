@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use headgate_table::{LocalTable, RoutingTable, TableReader};
 
@@ -21,6 +22,16 @@ impl CurrentTable {
     pub(crate) fn get(&self) -> Rc<Arc<RoutingTable>> {
         self.0.borrow_mut().current()
     }
+}
+
+/// How long a new table waits for the next one before it is followed by what does not serve requests.
+const SETTLING: Duration = Duration::from_millis(10);
+
+/// Waits until the current table is not `known`, and a little longer: there may be a thousand tables a second while endpoints
+/// change, and each would wake every task that follows them. Requests do not wait; they take the current table.
+pub(crate) async fn changed(reader: &TableReader, known: &Arc<RoutingTable>) {
+    reader.changed(known).await;
+    tokio::time::sleep(SETTLING).await;
 }
 
 #[cfg(test)]

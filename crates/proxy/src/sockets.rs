@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 
 use crate::accept::Acceptor;
 use crate::connection::{Handler, WorkerContext};
+use crate::current;
 use crate::datagram::UdpSockets;
 use crate::listen::{self, BindError};
 use crate::open_listener::OpenListener;
@@ -63,7 +64,7 @@ impl<H: Handler> Sockets<H> {
         loop {
             let table = worker.table();
             self.reconcile(&table);
-            let changed = worker.shared.reader.changed(&table);
+            let changed = current::changed(&worker.shared.reader, &table);
             if self.failing.is_empty() {
                 changed.await;
             } else {

@@ -19,6 +19,7 @@ use tokio::task::AbortHandle;
 
 use self::chain::Issuers;
 use self::fetch::Fetcher;
+use crate::current;
 use crate::tls::Additions;
 use crate::worker::Worker;
 
@@ -43,7 +44,7 @@ pub(crate) async fn run(worker: Rc<Worker>, completes: bool) {
     loop {
         let table = Arc::clone(&worker.table());
         jobs.follow(&table);
-        worker.shared.reader.changed(&table).await;
+        current::changed(&worker.shared.reader, &table).await;
     }
 }
 
