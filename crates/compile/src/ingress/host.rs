@@ -13,9 +13,7 @@ mod tls;
 
 use std::sync::Arc;
 
-use headgate_table::{
-    AppRoot, CATCH_ALL, HostCiphers, HostClients, HostTls, Pattern, Policy, TlsSettings,
-};
+use headgate_table::{CATCH_ALL, HostCiphers, HostClients, HostTls, Pattern, Policy, TlsSettings};
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
@@ -121,7 +119,7 @@ pub(crate) fn draft(
         ciphers: ciphers(&primaries, &inputs.settings.data_plane.tls),
         script,
         behaviour: BehaviourDraft::Routes {
-            app_root: app_root(host, &primaries),
+            app_root: routes.app_root,
             regex: routes.regex,
         },
     };
@@ -221,25 +219,6 @@ fn ciphers(primaries: &[&AttachedIngress], defaults: &TlsSettings) -> HostCipher
             .find_map(|ciphers| ciphers.client_order)
             .filter(|client_order| *client_order != defaults.client_order),
     }
-}
-
-/// The application's root: of several, that of the Ingress with the longest path in this host.
-fn app_root(host: &str, primaries: &[&AttachedIngress]) -> Option<AppRoot> {
-    let roots = primaries.iter().filter_map(|attached| {
-        let root = attached.ingress.annotations.routing.app_root.as_ref()?;
-        let longest = attached
-            .ingress
-            .rules(host)?
-            .paths
-            .iter()
-            .map(|path| path.path.len())
-            .max()
-            .unwrap_or(1);
-        Some((longest, root))
-    });
-    // Of equals, the oldest.
-    let best = roots.reduce(|best, next| if next.0 > best.0 { next } else { best });
-    best.map(|(_, root)| root.clone())
 }
 
 #[derive(Default)]

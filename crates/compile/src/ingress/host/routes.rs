@@ -1,15 +1,16 @@
 //! The routes of a host (behaviour.md 2.1, 2.3–2.6).
 
+mod declared;
 mod expressions;
 mod reach;
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use headgate_table::{Authentication, BackendProtocol, CATCH_ALL, HttpsRedirect, PathKind, Policy};
+use headgate_table::{AppRoot, Authentication, BackendProtocol, HttpsRedirect, PathKind, Policy};
 use smallvec::smallvec;
 
+use self::declared::{Declared, Root, conflict, is_regex};
+pub(super) use self::declared::{in_regex_mode, root};
 use super::canary::{self, Canaries};
 use super::error_pages::HostPages;
 use super::snippets::{self, HostSnippets};
@@ -32,6 +33,7 @@ pub(super) struct Routes {
     pub(super) others: Vec<RouteDraft<()>>,
     /// The host is in regex mode.
     pub(super) regex: bool,
+    pub(super) app_root: Option<AppRoot>,
 }
 
 /// The Ingresses of a host, oldest first.
@@ -56,21 +58,21 @@ pub(super) fn draft(
     } = members;
     let settings = inputs.settings;
     let closing = HostClosing::new(settings, snippets.closed.clone());
-    let declared = declared(host, primaries, findings);
+    let declared = declared::declared(host, primaries, findings);
     let root = Root::of(host, primaries, &declared);
-    let regex = is_regex_mode(&root, &declared);
-    let declared = if regex {
+    let regex = declared::is_regex_mode(&root, &declared);
+    let app_root = declared::app_root(&root, &declared);
+    if regex {
         reach::by_another(host, &declared, findings);
-        declared
     } else {
         reach::literal(host, &declared, findings);
-        without_slash_twins(host, declared, findings)
-    };
+    }
+    let declared = declared::served(host, &declared, regex, findings);
     let mut drafter = Drafter {
         has_declared_root: matches!(root, Root::Declared(..)),
         host,
         canaries: Canaries::new(host, attached),
-        exact: exact_paths(&declared),
+        exact: declared::exact_paths(&declared),
         pages: HostPages::new(settings, inputs.options),
         inputs,
         findings,
@@ -99,155 +101,8 @@ pub(super) fn draft(
         root,
         others,
         regex,
+        app_root,
     }
-}
-
-/// Whether `host` is in regex mode, in which all its paths are regular expressions.
-pub(super) fn in_regex_mode(host: &str, primaries: &[&AttachedIngress]) -> bool {
-    let declared = declared(host, primaries, &mut Vec::new());
-    is_regex_mode(&Root::of(host, primaries, &declared), &declared)
-}
-
-fn is_regex_mode(root: &Root<'_>, declared: &[Declared<'_>]) -> bool {
-    let is_regex = |(attached, rule): &Declared<'_>| is_regex(attached, &rule.path);
-    root.is_regex(declared) || declared.iter().any(is_regex)
-}
-
-/// A path and the Ingress that declares it.
-pub(super) type Declared<'a> = (&'a AttachedIngress, &'a PathRule);
-
-/// The path `/` of a host, of the oldest Ingress that declares it.
-pub(super) fn root<'a>(host: &str, primaries: &[&'a AttachedIngress]) -> Option<Declared<'a>> {
-    let declared = declared(host, primaries, &mut Vec::new());
-    declared.into_iter().find(|(_, rule)| is_root(rule))
-}
-
-/// Which Ingress owns the root of a host.
-enum Root<'a> {
-    /// The oldest Ingress with only a default backend owns the root of the catch-all.
-    CatchAll(&'a AttachedIngress),
-    /// The Ingress that declares `/`.
-    Declared(&'a AttachedIngress, &'a PathRule),
-    /// The Ingress that created the host.
-    Creator(&'a AttachedIngress),
-    /// The catch-all host has no creator, even if Ingresses add paths to it.
-    BuiltIn,
-}
-
-impl<'a> Root<'a> {
-    fn of(host: &str, primaries: &[&'a AttachedIngress], declared: &[Declared<'a>]) -> Self {
-        let is_catch_all = host == CATCH_ALL;
-        let alone = primaries
-            .iter()
-            .find(|attached| is_catch_all && attached.ingress.is_catch_all());
-        if let Some(attached) = alone {
-            return Self::CatchAll(attached);
-        }
-        if let Some((attached, rule)) = declared.iter().find(|(_, rule)| is_root(rule)) {
-            return Self::Declared(attached, rule);
-        }
-        match primaries.first() {
-            Some(attached) if !is_catch_all => Self::Creator(attached),
-            _ => Self::BuiltIn,
-        }
-    }
-
-    /// Whether the root puts the host into regex mode. The default location of a host has all annotations of its creator,
-    /// including `use-regex` and rewrites; but a rewrite to the very path that the creator declares changes nothing. A declared
-    /// root is one of the declared paths, and the root of the catch-all is never rewritten.
-    fn is_regex(&self, declared: &[Declared<'_>]) -> bool {
-        let Self::Creator(creator) = self else {
-            return false;
-        };
-        let mut own = declared
-            .iter()
-            .filter(|(attached, _)| attached.ingress.name == creator.ingress.name)
-            .peekable();
-        match own.peek() {
-            None => is_regex(creator, "/"),
-            Some(_) => own.any(|(_, rule)| is_regex(creator, &rule.path)),
-        }
-    }
-}
-
-/// Whether a location puts its host into regex mode: by `use-regex`, or a rewrite that changes its path.
-fn is_regex(attached: &AttachedIngress, path: &str) -> bool {
-    attached.ingress.annotations.routing.is_regex(path)
-}
-
-/// All paths in the order of their Ingresses' age. Of the same path and kind, the first is kept.
-fn declared<'a>(
-    host: &str,
-    primaries: &[&'a AttachedIngress],
-    findings: &mut Vec<Finding>,
-) -> Vec<Declared<'a>> {
-    let all = primaries.iter().copied().flat_map(|attached| {
-        let rules = attached.ingress.rules(host).into_iter();
-        rules
-            .flat_map(|rules| &rules.paths)
-            .map(move |rule| (attached, rule))
-    });
-    first_of_each(host, all, |rule| &rule.path, findings)
-}
-
-/// Outside regex mode `/a` and `/a/` are the same prefix of whole segments.
-fn without_slash_twins<'a>(
-    host: &str,
-    declared: Vec<Declared<'a>>,
-    findings: &mut Vec<Finding>,
-) -> Vec<Declared<'a>> {
-    let key = |rule: &'a PathRule| match rule.kind {
-        PathKind::Prefix if rule.path.len() > 1 => {
-            rule.path.strip_suffix('/').unwrap_or(&rule.path)
-        }
-        _ => &*rule.path,
-    };
-    first_of_each(host, declared.into_iter(), key, findings)
-}
-
-fn first_of_each<'a>(
-    host: &str,
-    all: impl Iterator<Item = Declared<'a>>,
-    key: impl Fn(&'a PathRule) -> &'a str,
-    findings: &mut Vec<Finding>,
-) -> Vec<Declared<'a>> {
-    let mut seen: HashMap<(&str, PathKind), &AttachedIngress> = HashMap::new();
-    let mut first = Vec::new();
-    for (attached, rule) in all {
-        match seen.entry((key(rule), rule.kind)) {
-            Entry::Vacant(vacant) => {
-                vacant.insert(attached);
-                first.push((attached, rule));
-            }
-            Entry::Occupied(owner) => {
-                findings.push(conflict(host, attached, rule, owner.get()));
-            }
-        }
-    }
-    first
-}
-
-fn conflict(
-    host: &str,
-    attached: &AttachedIngress,
-    rule: &PathRule,
-    owner: &AttachedIngress,
-) -> Finding {
-    let message = format!(
-        "host {host} path {} ({:?}) is already served by {}; ignored here",
-        rule.path, rule.kind, owner.ingress.name
-    );
-    attached
-        .ingress
-        .finding(Severity::Error, "spec.rules", message)
-}
-
-/// The exact paths: in regex mode, a prefix of the same text has only its form with a final slash.
-fn exact_paths(declared: &[Declared<'_>]) -> Vec<Arc<str>> {
-    let exact = declared
-        .iter()
-        .filter(|(_, rule)| rule.kind == PathKind::Exact);
-    exact.map(|(_, rule)| rule.path.clone()).collect()
 }
 
 struct Drafter<'a, 'b> {
