@@ -32,23 +32,32 @@ pub(super) fn end(bytes: &[u8], seen: usize) -> Option<usize> {
 /// that frame a message or are for one connection, are left out: the records frame the body.
 ///
 /// # Errors
-/// A `Status` that is not one of a final response.
+/// A `Status` that is not one of a final response, and a space or control character in the name of a field: what such a line
+/// means must not be lost.
 pub(super) fn translate(head: &[u8]) -> Result<Vec<u8>, Malformed> {
     let mut fields = Vec::with_capacity(head.len() + 32);
     let mut status = None;
     let mut location = false;
     for line in head.split(|byte| *byte == b'\n') {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let Some(colon) = memchr::memchr(b':', line) else {
+        let colon = memchr::memchr(b':', line);
+        let (name, value) = line.split_at(colon.unwrap_or(line.len()));
+        // Some applications begin with a status line of HTTP.
+        if line.starts_with(b"HTTP/") {
+            continue;
+        }
+        if name.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+            return Err(Malformed::Field);
+        }
+        let Some(colon) = colon else {
             continue;
         };
-        let (name, value) = line.split_at(colon);
         let Ok(name) = HeaderName::from_bytes(name) else {
             continue;
         };
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         if name == "status" {
-            status = Some(value);
+            status = status.or(Some(value));
             continue;
         }
         if is_of_connection(&name) {

@@ -39,6 +39,8 @@ pub(super) enum Malformed {
     Refused,
     #[error("the Status field is no status of a final response")]
     Status,
+    #[error("the name of a field holds a space or control character")]
+    Field,
     #[error("the head has more than {0} bytes (proxy-buffer-size)")]
     HeadTooLarge(usize),
 }

@@ -217,8 +217,8 @@ async fn heads_are_those_of_cgi() {
         ("Location:", "200 OK\r\nLocation: "),
         ("Location: /x\nStatus: 200", "200 \r\nLocation: /x"),
         (
-            "no field\r\nHTTP/1.1 200 OK\r\n folded: x\r\nA: b",
-            "200 OK\r\nA: b",
+            "field\r\nHTTP/1.1 200 OK\r\nA: b\r\nStatus: 403\r\nStatus: 200",
+            "403 \r\nA: b",
         ),
         (
             "Connection: close\r\nTransfer-Encoding: chunked\r\nKeep-Alive: 1\r\nUpgrade: h2\r\nA:b",
@@ -239,6 +239,20 @@ async fn heads_are_those_of_cgi() {
         let bytes = stdout(&format!("Status: {status}\r\n\r\n"));
         let error = read(&bytes, 4096, false).await.unwrap_err();
         assert_eq!(error, Malformed::Status.to_string(), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_name_with_a_space_is_an_error() {
+    for head in [
+        "Status : 403",
+        " folded: x",
+        "no field",
+        "A\tB: c",
+        "\x7f: c",
+    ] {
+        let error = read(&stdout(&format!("{head}\r\n\r\n")), 4096, false).await;
+        assert_eq!(error.unwrap_err(), Malformed::Field.to_string(), "{head}");
     }
 }
 
