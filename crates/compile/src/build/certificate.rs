@@ -157,11 +157,17 @@ fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
     }
 }
 
+/// Longest name of an issuer in metrics, bytes.
+const LONGEST_NAME: usize = 256;
+
 fn issue(certificate: &X509Certificate<'_>) -> Issue {
     let issuer = certificate.issuer();
     let text = |attribute: Option<&AttributeTypeAndValue<'_>>| {
         let text = attribute.and_then(|attribute| attribute.as_str().ok());
-        text.unwrap_or_default().to_owned()
+        let text = text.unwrap_or_default();
+        text.get(..text.floor_char_boundary(LONGEST_NAME))
+            .unwrap_or(text)
+            .to_owned()
     };
     let algorithm = match certificate
         .public_key()
@@ -178,8 +184,16 @@ fn issue(certificate: &X509Certificate<'_>) -> Issue {
     Issue {
         organization: text(issuer.iter_organization().next()),
         common_name: text(issuer.iter_common_name().next()),
-        serial: certificate.tbs_certificate.serial.to_string(),
+        serial: serial(certificate),
         algorithm,
+    }
+}
+
+/// In decimal digits; one that is longer than certificates may have (RFC 5280, 4.1.2.2) is not converted.
+fn serial(certificate: &X509Certificate<'_>) -> String {
+    match certificate.raw_serial().len() {
+        ..=21 => certificate.tbs_certificate.serial.to_string(),
+        _ => String::new(),
     }
 }
 

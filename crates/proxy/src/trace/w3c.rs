@@ -80,12 +80,13 @@ fn is_state(text: &[u8]) -> bool {
         };
         let (key, value) = member.split_at(at);
         let value = value.get(1..).unwrap_or_default();
-        if keys.contains(&key) || !is_key(key) || !is_value(value) {
+        // The number comes first: each key is compared with all before it.
+        if keys.len() == MOST_MEMBERS || keys.contains(&key) || !is_key(key) || !is_value(value) {
             return false;
         }
         keys.push(key);
     }
-    !keys.is_empty() && keys.len() <= MOST_MEMBERS
+    !keys.is_empty()
 }
 
 fn trim(member: &[u8]) -> &[u8] {

@@ -7,7 +7,7 @@ use headgate_table::{Collector, Phase, RootSampler, Sampler, Template, TracingSe
 
 use super::read::Source;
 use super::registry::{Setting, inert, setting};
-use crate::ingress::registry::{excerpt, keys, types};
+use crate::ingress::registry::{Key, excerpt, keys, types};
 
 const SAMPLERS: &[&str] = &["AlwaysOn", "AlwaysOff", "TraceIdRatioBased"];
 
@@ -70,8 +70,13 @@ impl TracingDefaults {
     }
 }
 
+/// Longest queue of spans; each takes up to some KiB.
+const LONGEST_QUEUE: usize = 100_000;
+
 /// Sampling and export.
 pub(super) fn settings(source: &mut Source<'_>) -> TracingSettings {
+    let queue = bounded(source, &OTEL_MAX_QUEUESIZE, LONGEST_QUEUE);
+    let batch = bounded(source, &OTEL_MAX_EXPORT_BATCH_SIZE, queue);
     TracingSettings {
         collector: collector(source),
         service: source.parsed(&OTEL_SERVICE_NAME, service).flatten(),
@@ -79,9 +84,9 @@ pub(super) fn settings(source: &mut Source<'_>) -> TracingSettings {
             root: root(source),
             parent_based: source.get(&OTEL_SAMPLER_PARENT_BASED),
         },
-        queue: size(source.positive(&OTEL_MAX_QUEUESIZE)),
+        queue,
         delay: Duration::from_millis(source.positive(&OTEL_SCHEDULE_DELAY_MILLIS).into()),
-        batch: size(source.positive(&OTEL_MAX_EXPORT_BATCH_SIZE)),
+        batch,
     }
 }
 
@@ -96,8 +101,13 @@ fn service(text: &str) -> Result<Option<Arc<str>>, String> {
     }
 }
 
-fn size(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
+/// A number of spans, at most `most`.
+fn bounded(source: &mut Source<'_>, key: &Key<i64, Setting>, most: usize) -> usize {
+    let number = usize::try_from(source.positive(key)).unwrap_or(usize::MAX);
+    if number > most {
+        source.reject(key, &format!("{number} is more than {most}, which counts"));
+    }
+    number.min(most)
 }
 
 fn root(source: &mut Source<'_>) -> RootSampler {

@@ -11,7 +11,7 @@ use crate::trace::AttemptSpan;
 use crate::upstream::Attempt;
 
 /// Longest text, bytes.
-const LONGEST: usize = 4 << 10;
+const LONGEST: usize = 1 << 10;
 
 /// Parameters of a query whose values are secret by the conventions.
 const SECRET: [&str; 4] = ["AWSAccessKeyId", "Signature", "sig", "X-Goog-Signature"];

@@ -14,12 +14,12 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The pause after another failure, which is at least `least` if the collector says so. `luck`, 0 to 1, spreads the
+    /// The pause after another failure, which is at least `least` if the collector says so. `jitter`, 0 to 1, spreads the
     /// pauses of processes that failed together.
-    pub(super) fn failed(&mut self, least: Option<Duration>, luck: f64) -> Duration {
+    pub(super) fn failed(&mut self, least: Option<Duration>, jitter: f64) -> Duration {
         let pause = self.pause.map_or(FIRST, |pause| (pause * 2).min(LONGEST));
         self.pause = Some(pause);
-        let spread = pause.mul_f64(0.5 + luck.clamp(0.0, 1.0) / 2.0);
+        let spread = pause.mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0);
         spread.max(least.unwrap_or_default().min(LONGEST))
     }
 

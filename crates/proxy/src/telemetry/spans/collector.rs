@@ -92,7 +92,12 @@ impl Collector {
         let upstream = self.upstream(settings).map_err(Refusal::temporary)?;
         let bound = self.environment.timeout;
         let sent = tokio::time::timeout(bound, self.exchange(&upstream, message, pool)).await;
-        sent.unwrap_or_else(|_| Err(Refusal::temporary("timed out")))
+        let sent = sent.unwrap_or_else(|_| Err(Refusal::temporary("timed out")));
+        if sent.is_err() {
+            // The next attempt reads the authorities again, which may have been renewed.
+            self.upstream = None;
+        }
+        sent
     }
 
     fn upstream(&mut self, settings: &TracingSettings) -> Result<Arc<Upstream>, String> {
@@ -100,6 +105,8 @@ impl Collector {
         match &self.upstream {
             Some(upstream) if endpoint == self.endpoint => Ok(upstream.clone()),
             _ => {
+                // If it cannot be used, no other one gets the spans.
+                self.upstream = None;
                 self.endpoint = endpoint;
                 let tls = self.endpoint.tls.then(|| self.tls()).transpose()?;
                 let name: Arc<str> = format!("collector {self}").into();

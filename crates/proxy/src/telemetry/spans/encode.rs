@@ -11,6 +11,9 @@ use super::otlp::{
 use super::span::Span;
 use crate::values::HOSTNAME;
 
+/// Longest `tracestate` that is exported, bytes: what W3C Trace Context asks for.
+const LONGEST_STATE: usize = 512;
+
 /// The version of the semantic conventions.
 const SCHEMA: &str = "https://opentelemetry.io/schemas/1.37.0";
 /// The default name of the service, as in ingress-nginx.
@@ -80,7 +83,10 @@ fn encoded(span: Span) -> Encoded {
     Encoded {
         trace_id: span.context.trace.get().to_be_bytes().to_vec(),
         span_id: id(span.context.span),
-        trace_state: state.unwrap_or_default().to_owned(),
+        trace_state: state
+            .filter(|state| state.len() <= LONGEST_STATE)
+            .unwrap_or_default()
+            .to_owned(),
         parent_span_id: span.parent.map(id).unwrap_or_default(),
         name: span.name,
         kind: span.kind,

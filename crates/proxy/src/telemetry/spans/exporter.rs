@@ -1,5 +1,6 @@
 //! The thread that exports spans.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,7 +14,7 @@ use super::Spans;
 use super::backoff::Backoff;
 use super::collector::{Collector, Refusal};
 use super::span::Span;
-use crate::current::CurrentTable;
+use crate::current::{self, CurrentTable};
 use crate::upstream::{Environment, LocalAddresses, Resolver, Upstreams};
 
 /// Starts the thread. Without it, spans are dropped when the queue is full.
@@ -94,11 +95,18 @@ impl Exporter {
 
     /// Waits until spans are due, or settings change.
     async fn wait(&self) {
-        let table = Arc::clone(&self.table.get());
-        tokio::select! {
-            () = self.spans.wake.notified() => {}
-            () = tokio::time::sleep(table.settings.tracing.delay) => {}
-            () = self.reader.changed(&table) => {}
+        if self.spans.is_stopping() {
+            return;
+        }
+        let settings = self.settings();
+        let mut due = pin!(tokio::time::sleep(settings.delay));
+        while Arc::ptr_eq(&settings, &self.settings()) {
+            let table = Arc::clone(&self.table.get());
+            tokio::select! {
+                () = self.spans.wake.notified() => return,
+                () = &mut due => return,
+                () = current::changed(&self.reader, &table) => {}
+            }
         }
     }
 
@@ -119,10 +127,15 @@ impl Exporter {
             };
             attempts += 1;
             let again = refusal.is_temporary && !Backoff::gives_up(attempts);
-            if !again || self.spans.is_stopping() {
-                return self.given_up(number, &refusal);
+            let is_last = !again || self.spans.is_stopping();
+            if is_last {
+                self.given_up(number, &refusal);
             }
+            // Also after the last: the next batch would be refused at once.
             self.pause(&refusal).await;
+            if is_last {
+                return;
+            }
         }
     }
 
@@ -140,19 +153,24 @@ impl Exporter {
     fn given_up(&self, number: u64, refusal: &Refusal) {
         self.spans.failed.fetch_add(number, Ordering::Relaxed);
         let (collector, error) = (&self.collector, &refusal.message);
-        tracing::warn!(%collector, %error, spans = number, "spans are lost");
+        tracing::warn!(%collector, %error, spans = number, "export of spans failed: spans dropped");
     }
 
-    /// Waits before the next attempt, but not after the process stops.
+    /// Waits before the next attempt, but not after the process stops or settings change.
     async fn pause(&mut self, refusal: &Refusal) {
         let pause = self.backoff.failed(refusal.after, fastrand::f64());
         let (collector, error) = (&self.collector, &refusal.message);
         tracing::warn!(%collector, %error, retry_seconds = pause.as_secs_f32(), "cannot export spans");
-        let stopped = async {
-            while !self.spans.is_stopping() {
-                self.spans.wake.notified().await;
+        let settings = self.settings();
+        let mut over = pin!(tokio::time::sleep(pause));
+        // Taking the current table also releases the former one.
+        while !self.spans.is_stopping() && Arc::ptr_eq(&settings, &self.settings()) {
+            let table = Arc::clone(&self.table.get());
+            tokio::select! {
+                () = &mut over => return,
+                () = self.spans.wake.notified() => {}
+                () = current::changed(&self.reader, &table) => {}
             }
-        };
-        let _ = tokio::time::timeout(pause, stopped).await;
+        }
     }
 }

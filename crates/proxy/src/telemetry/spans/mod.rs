@@ -92,7 +92,8 @@ impl Spans {
         let number = spans.len();
         let is_full = {
             let mut queue = self.queue.lock();
-            if queue.len() + number > settings.queue {
+            // A request with its attempts may be longer than a short queue.
+            if !queue.is_empty() && queue.len() + number > settings.queue {
                 self.dropped.fetch_add(number as u64, Ordering::Relaxed);
                 return;
             }

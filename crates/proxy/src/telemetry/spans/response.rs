@@ -14,6 +14,7 @@ use crate::upstream::UpstreamBody;
 
 static GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+static GRPC_STATUS_DETAILS: HeaderName = HeaderName::from_static("grpc-status-details-bin");
 /// Longest response, bytes.
 const LONGEST: usize = 64 << 10;
 /// Longest text of a collector in the log, bytes.
@@ -75,14 +76,17 @@ pub(super) fn of_grpc(
                 message: format!("gRPC status {code} {message}")
                     .trim_end()
                     .to_owned(),
-                // Those that the specification of OTLP lists.
-                is_temporary: matches!(code, 1 | 4 | 8 | 10 | 11 | 14 | 15),
+                // Those that the specification of OTLP lists; an exhausted resource only if the collector says when to retry.
+                is_temporary: matches!(code, 1 | 4 | 10 | 11 | 14 | 15)
+                    || code == 8 && trailers.contains_key(&GRPC_STATUS_DETAILS),
                 after: None,
             })
         }
-        None => Err(Refusal::temporary(format!(
-            "status {status} without a status of gRPC"
-        ))),
+        None => Err(Refusal {
+            message: format!("status {status} without a status of gRPC"),
+            is_temporary: !matches!(status.as_u16(), 400 | 401 | 403 | 404),
+            after: None,
+        }),
     }
 }
 
