@@ -48,7 +48,11 @@ def objects(root, port):
     annotations = {
         "backend-protocol": "FCGI", "fastcgi-index": "index.php", "fastcgi-params-configmap": "params", "proxy-body-size": "0",
     }
-    for name, host, further in (("php", HOST, {}), ("stream", f"stream.{HOST}", {"proxy-request-buffering": "off", "proxy-read-timeout": "1"})):
+    hosts = (
+        ("php", HOST, {}), ("stream", f"stream.{HOST}", {"proxy-request-buffering": "off"}),
+        ("slow", f"slow.{HOST}", {"proxy-read-timeout": "1"}),
+    )
+    for name, host, further in hosts:
         named = {f"nginx.ingress.kubernetes.io/{key}": value for key, value in {**annotations, **further}.items()}
         path = {"path": "/", "pathType": "Prefix", "backend": {"service": {"name": "php", "port": {"number": 9000}}}}
         yield {
@@ -187,4 +191,4 @@ def test_the_error_stream_is_logged(site):
 
 
 def test_a_script_that_is_silent_for_too_long(site):
-    assert get(site, "/slow.php", f"stream.{HOST}").status == 504
+    assert get(site, "/slow.php", f"slow.{HOST}").status == 504
