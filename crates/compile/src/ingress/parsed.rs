@@ -52,8 +52,6 @@ pub(crate) struct HostRules {
 pub(crate) struct PathRule {
     pub(crate) path: Arc<str>,
     pub(crate) kind: PathKind,
-    /// Its type is ImplementationSpecific. Such a path serves as a Prefix.
-    pub(crate) specific: bool,
     pub(crate) backend: Backend,
 }
 
@@ -417,7 +415,6 @@ fn path_rule(
     Some(PathRule {
         path: text.into(),
         kind,
-        specific: path.path_type == "ImplementationSpecific",
         backend,
     })
 }

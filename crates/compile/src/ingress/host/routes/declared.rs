@@ -91,8 +91,9 @@ pub(super) fn is_regex(attached: &AttachedIngress, path: &str) -> bool {
     attached.ingress.annotations.routing.is_regex(path)
 }
 
-/// All paths in the order of their Ingresses' age. Of the same path and type, the first is kept. An ImplementationSpecific path
-/// and a Prefix of the same text are both kept, although only the first serves: the annotations of both count for the host.
+/// All paths in the order of their Ingresses' age, without those whose text an older Ingress has declared with the same kind. As
+/// in ingress-nginx only the first of a text is compared: after an Exact path any number of Prefixes of its text are kept. Only
+/// the first of them serves, but the annotations of all count for the host.
 pub(super) fn declared<'a>(
     host: &str,
     primaries: &[&'a AttachedIngress],
@@ -104,8 +105,23 @@ pub(super) fn declared<'a>(
             .flat_map(|rules| &rules.paths)
             .map(move |rule| (attached, rule))
     });
-    let key = |rule: &'a PathRule| (&*rule.path, rule.kind, rule.specific);
-    first_of_each(host, all, key, findings)
+    // Every host begins with the Prefix `/`, which the first Ingress that declares it takes over.
+    let root: (PathKind, Option<&AttachedIngress>) = (PathKind::Prefix, None);
+    let mut first = HashMap::from([("/", root)]);
+    let mut kept = Vec::new();
+    for (attached, rule) in all {
+        let (kind, owner) = first.entry(&rule.path).or_insert((rule.kind, None));
+        match owner {
+            Some(owner) if *kind == rule.kind => {
+                findings.push(conflict(host, attached, rule, owner));
+                continue;
+            }
+            None if *kind == rule.kind => *owner = Some(attached),
+            Some(_) | None => {}
+        }
+        kept.push((attached, rule));
+    }
+    kept
 }
 
 /// Those of the declared paths that serve.
