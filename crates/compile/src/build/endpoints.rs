@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
-use headgate_table::{Endpoints, NoEndpoints};
+use headgate_table::{Endpoints, NoEndpoints, may_be_endpoint};
 
 use super::service_port::{self, FIRST_PORT};
 use super::upstream::Inputs;
@@ -73,15 +73,12 @@ pub(super) fn of_service(
     let Some(port) = port else {
         return Endpoints::None(NoEndpoints::NoPort);
     };
-    let filter = AddressFilter {
-        loopback: inputs.options.loopback,
-    };
     let mut found = match cluster_address(service, port, lookup) {
         Some(address) => BTreeSet::from([address]),
         None => addresses(service, lookup, port, inputs),
     };
     found.retain(|address| {
-        let is_allowed = filter.allows(address.ip());
+        let is_allowed = may_be_endpoint(address.ip(), inputs.options.loopback);
         if !is_allowed {
             refused.push(address.ip());
         }
@@ -289,23 +286,4 @@ fn legacy_addresses(
         }
     }
     found
-}
-
-/// Refuses addresses of this machine and of cloud metadata services, which anyone who may write slices could add.
-struct AddressFilter {
-    loopback: bool,
-}
-
-impl AddressFilter {
-    fn allows(&self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        let link_local = match address {
-            IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
-            IpAddr::V6(v6) => v6.is_unicast_link_local(),
-        };
-        !address.is_unspecified()
-            && !link_local
-            && !address.is_multicast()
-            && (self.loopback || !address.is_loopback())
-    }
 }

@@ -1,6 +1,6 @@
-//! Which addresses may be endpoints.
+//! The addresses that this process listens on.
 
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use headgate_table::TableReader;
 
@@ -71,24 +71,6 @@ impl LocalAddresses {
     }
 }
 
-/// Whether `address` may be an endpoint: never an unspecified, link-local (clouds serve the credentials of the node
-/// there), multicast or broadcast address; loopback only if `loopback`, because what listens there trusts the machine.
-pub(super) fn is_allowed(address: IpAddr, loopback: bool) -> bool {
-    let address = address.to_canonical();
-    let never = address.is_unspecified() || address.is_multicast() || is_link_local(address);
-    !never && (loopback || !address.is_loopback())
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address {
-        IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast() || v4.octets()[0] == 0,
-        // The last one is the metadata address of a large cloud, which is not link-local.
-        IpAddr::V6(v6) => {
-            v6.is_unicast_link_local() || v6 == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
@@ -147,27 +129,5 @@ mod tests {
         assert!(!local.contains(address));
         publisher.publish(Arc::new(table));
         assert!(local.contains(address));
-    }
-
-    #[test]
-    fn link_local_and_loopback_addresses_are_refused() {
-        for refused in [
-            "0.0.0.0",
-            "0.1.2.3",
-            "::",
-            "169.254.169.254",
-            "::ffff:169.254.169.254",
-            "fe80::1",
-            "fd00:ec2::254",
-        ] {
-            assert!(!is_allowed(refused.parse().unwrap(), true), "{refused}");
-        }
-        for loopback in ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"] {
-            assert!(!is_allowed(loopback.parse().unwrap(), false), "{loopback}");
-            assert!(is_allowed(loopback.parse().unwrap(), true), "{loopback}");
-        }
-        for plain in ["10.0.0.1", "192.168.0.1", "fd00::1", "2001:db8::1"] {
-            assert!(is_allowed(plain.parse().unwrap(), false), "{plain}");
-        }
     }
 }

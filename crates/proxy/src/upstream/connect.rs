@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::UpstreamKey;
+use headgate_table::{UpstreamKey, may_be_endpoint};
 use hyper::client::conn::{http1, http2};
 use hyper::rt::{Read, Write};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,7 +17,7 @@ use tokio_rustls::TlsConnector;
 
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
-use super::{CallError, Fault, Upstreams, address, fastcgi};
+use super::{CallError, Fault, Upstreams, fastcgi};
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -64,7 +64,7 @@ impl Upstreams {
     pub(super) async fn tcp(&self, endpoint: SocketAddr) -> io::Result<TcpStream> {
         let environment = &self.environment;
         let local = &environment.local;
-        if !address::is_allowed(endpoint.ip(), environment.loopback) || local.contains(endpoint) {
+        if !may_be_endpoint(endpoint.ip(), environment.loopback) || local.contains(endpoint) {
             return Err(io::Error::other("refused endpoint address"));
         }
         let stream = TcpStream::connect(endpoint).await?;
@@ -79,7 +79,7 @@ impl Upstreams {
     pub(super) async fn udp(&self, endpoint: SocketAddr) -> io::Result<UdpSocket> {
         let environment = &self.environment;
         let local = &environment.local;
-        if !address::is_allowed(endpoint.ip(), environment.loopback) || local.has_udp(endpoint) {
+        if !may_be_endpoint(endpoint.ip(), environment.loopback) || local.has_udp(endpoint) {
             return Err(io::Error::other("refused endpoint address"));
         }
         let any: IpAddr = match endpoint {

@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use headgate_table::{AffinityMode, Balance, Endpoints, Upstream};
+use headgate_table::{AffinityMode, Balance, Endpoints, Upstream, may_be_endpoint};
 
-use super::address;
 use super::balance::{View, hash};
 use super::{SelectionInput, Upstreams};
 
@@ -32,7 +31,7 @@ impl Upstreams {
             Endpoints::Addresses(addresses) => {
                 let view = View::new(addresses, &upstream.balance, loopback);
                 let allowed = addresses.iter();
-                let allowed = allowed.filter(|one| address::is_allowed(one.ip(), loopback));
+                let allowed = allowed.filter(|one| may_be_endpoint(one.ip(), loopback));
                 let all = || allowed.clone().map(ToString::to_string).collect();
                 if let Some((endpoint, why)) = session(upstream, &view, input) {
                     return Choice {

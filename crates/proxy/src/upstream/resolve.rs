@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use headgate_table::may_be_endpoint;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
-
-use super::address;
 
 /// Bounds on the TTL.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -227,7 +226,7 @@ fn allowed(addresses: Vec<IpAddr>, ipv4_only: bool) -> Vec<IpAddr> {
     addresses
         .into_iter()
         .filter(|address| address.is_ipv4() || !ipv4_only)
-        .filter(|address| address::is_allowed(*address, false))
+        .filter(|address| may_be_endpoint(*address, false))
         .collect()
 }
 

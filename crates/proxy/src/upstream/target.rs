@@ -5,10 +5,10 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{Endpoints, Upstream};
+use headgate_table::{Endpoints, Upstream, may_be_endpoint};
 
 use super::balance::{Resolved, UpstreamState};
-use super::{CallError, Upstreams, address};
+use super::{CallError, Upstreams};
 
 /// An upstream that has endpoints.
 pub(crate) struct Target<'c> {
@@ -43,7 +43,7 @@ impl Upstreams {
             Endpoints::None(_) => false,
             Endpoints::Addresses(addresses) => addresses
                 .iter()
-                .any(|a| address::is_allowed(a.ip(), self.environment.loopback)),
+                .any(|a| may_be_endpoint(a.ip(), self.environment.loopback)),
             Endpoints::Name { host, .. } => self
                 .environment
                 .resolver

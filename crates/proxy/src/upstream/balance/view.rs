@@ -6,11 +6,10 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, OnceLock};
 
 use foldhash::quality::RandomState;
-use headgate_table::Balance;
+use headgate_table::{Balance, may_be_endpoint};
 
 use super::ring::Ring;
 use super::{affinity, random};
-use crate::upstream::address;
 
 /// A set of endpoints with its rings.
 pub(in super::super) struct View {
@@ -39,7 +38,7 @@ impl View {
         balance: &Balance,
         loopback: bool,
     ) -> Self {
-        let allowed = |endpoint: &SocketAddr| address::is_allowed(endpoint.ip(), loopback);
+        let allowed = |endpoint: &SocketAddr| may_be_endpoint(endpoint.ip(), loopback);
         let endpoints = if source.iter().all(allowed) {
             source.clone()
         } else {
