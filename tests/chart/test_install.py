@@ -106,7 +106,7 @@ def test_a_class_with_the_policy_keep_outlives_the_release(api: Api, cluster: he
 
 
 def test_migration_from_ingress_nginx(api: Api, cluster: helm.Config) -> None:
-    """The steps of README.md of the chart, with objects that belong to a release of ingress-nginx."""
+    """The steps of the migration guide, with objects that belong to a release of ingress-nginx."""
     settings = "/api/v1/namespaces/old/configmaps"
     api.request(
         "POST",
