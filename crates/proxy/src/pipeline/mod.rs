@@ -175,8 +175,8 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
 impl<'r, 't> Routed<'r, 't> {
     /// Steps 7 to 14: whether the request is forwarded, and where.
     async fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
-        self.check_length()?;
         self.refuse_closed()?; // 7
+        self.check_length()?;
         self.add_slash()?;
         self.respond_to_preflight()?; // 8
         let rewrites = self.run_script()?;

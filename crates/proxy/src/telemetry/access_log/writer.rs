@@ -30,8 +30,10 @@ pub(in crate::telemetry) struct Writer {
 #[derive(Default)]
 struct State {
     reopen: AtomicBool,
-    /// Where lines go from now on.
+    /// Where lines go from now on, if that has changed.
     moved: Mutex<Option<AccessLog>>,
+    /// The last destination: every table has one, and only another one wakes the thread.
+    latest: Mutex<Option<AccessLog>>,
     dropped: AtomicU64,
 }
 
@@ -48,6 +50,7 @@ impl Writer {
     /// Starts a thread that writes to `destination`.
     pub(in crate::telemetry) fn start(destination: &AccessLog) -> Self {
         let (writer, messages) = Self::with_queue(QUEUE);
+        *writer.state.latest.lock() = Some(destination.clone());
         let (mut output, state) = (Output::new(destination), writer.state.clone());
         let run = move || {
             for message in messages {
@@ -93,6 +96,11 @@ impl Writer {
 
     /// Writes to `destination` from the next block on, if that is another one.
     pub(in crate::telemetry) fn move_to(&self, destination: AccessLog) {
+        let mut latest = self.state.latest.lock();
+        if latest.as_ref() == Some(&destination) {
+            return;
+        }
+        *latest = Some(destination.clone());
         *self.state.moved.lock() = Some(destination);
         let _ = self.queue.try_send(Message::Wake);
     }
