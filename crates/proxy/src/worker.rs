@@ -1,10 +1,12 @@
 //! The state of a worker thread, and the state that workers share.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use headgate_limit::Nanos;
 use headgate_table::{RoutingTable, TableReader};
 
@@ -91,5 +93,20 @@ impl Drop for CountPanic {
         if std::thread::panicking() {
             self.0.telemetry.panicked();
         }
+    }
+}
+
+/// Runs `task` to its end, and anew after each panic, which is counted.
+pub(crate) async fn repeat_after_panics(worker: &Rc<Worker>, task: impl AsyncFn()) {
+    loop {
+        let counted = async {
+            let _counted = CountPanic(worker.clone());
+            task().await;
+        };
+        if AssertUnwindSafe(counted).catch_unwind().await.is_ok() {
+            return;
+        }
+        // One that panics at once would keep others from running.
+        tokio::task::yield_now().await;
     }
 }

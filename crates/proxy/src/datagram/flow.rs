@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -10,39 +11,44 @@ use headgate_table::{Endpoints, RoutingTable, Split, Upstream, UpstreamKey};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
 use tokio::sync::Notify;
+use tokio::task::yield_now;
 
-use super::port::{Guard, Port};
-use super::socket::Ends;
+use super::port::{BATCH, Guard, Port};
+use super::socket::Addresses;
 use crate::connection::Handler;
+use crate::process::Permit;
 use crate::stream::choose;
-use crate::telemetry::stream_session::{BAD_GATEWAY, OK, Session, Way};
-use crate::upstream::{RawAttempts, Tries};
+use crate::telemetry::stream_session::{BAD_GATEWAY, Direction, OK, Session};
+use crate::upstream::Tries;
 use crate::worker::CountPanic;
 
 /// Datagrams that are kept until the first response, to send them to another endpoint if this one refuses them.
-const KEPT: usize = 8;
+const BUFFERED: usize = 8;
 /// Their bytes.
-const KEPT_BYTES: usize = 16 << 10;
+const BUFFERED_BYTES: usize = 16 << 10;
 
 /// A session.
 pub(super) struct Flow {
     pub(super) session: Session,
-    pub(super) ends: Ends,
+    pub(super) addresses: Addresses,
     /// Serial number in its worker.
     pub(super) serial: u64,
+    /// Until it ends, or another session takes it.
+    pub(super) permit: Cell<Option<Permit>>,
     /// To the endpoint, once there is one.
     endpoint: RefCell<Option<Connected>>,
     /// The first datagrams, until there is a response.
-    kept: RefCell<Vec<Bytes>>,
+    buffered: RefCell<Vec<Bytes>>,
     /// Datagrams of the client.
     requests: Cell<u64>,
     /// Datagrams of the endpoint.
     responses: Cell<u64>,
     /// Sending to the endpoint failed.
     failed: Cell<bool>,
+    failure: Notify,
     /// It ends now.
     ended: Cell<bool>,
-    wake: Notify,
+    ending: Notify,
 }
 
 /// The socket to an endpoint.
@@ -62,31 +68,35 @@ enum End {
 }
 
 impl Flow {
-    pub(super) fn new(session: Session, ends: Ends, serial: u64) -> Self {
+    pub(super) fn new(session: Session, addresses: Addresses, serial: u64, permit: Permit) -> Self {
         Self {
             session,
-            ends,
+            addresses,
             serial,
+            permit: Cell::new(Some(permit)),
             endpoint: RefCell::default(),
-            kept: RefCell::default(),
+            buffered: RefCell::default(),
             requests: Cell::new(0),
             responses: Cell::new(0),
             failed: Cell::new(false),
+            failure: Notify::new(),
             ended: Cell::new(false),
-            wake: Notify::new(),
+            ending: Notify::new(),
         }
     }
 
     /// Sends a datagram of the client to the endpoint, or keeps it until there is one. What cannot be sent or kept is lost,
     /// as on any network.
     pub(super) fn request(&self, bytes: &[u8]) {
-        self.session.traffic.read(Way::Up, bytes.len());
+        self.session
+            .traffic
+            .read(Direction::ToEndpoint, bytes.len());
         self.requests.set(self.requests.get() + 1);
         if self.responses.get() == 0 {
-            let mut kept = self.kept.borrow_mut();
-            let held: usize = kept.iter().map(Bytes::len).sum();
-            if kept.len() < KEPT && held + bytes.len() <= KEPT_BYTES {
-                kept.push(Bytes::copy_from_slice(bytes));
+            let mut buffered = self.buffered.borrow_mut();
+            let held: usize = buffered.iter().map(Bytes::len).sum();
+            if buffered.len() < BUFFERED && held + bytes.len() <= BUFFERED_BYTES {
+                buffered.push(Bytes::copy_from_slice(bytes));
             }
         }
         let endpoint = self.endpoint.borrow();
@@ -97,11 +107,11 @@ impl Flow {
 
     fn send(&self, socket: &UdpSocket, bytes: &[u8]) {
         match socket.try_send(bytes) {
-            Ok(sent) => self.session.traffic.written(Way::Up, sent),
+            Ok(sent) => self.session.traffic.written(Direction::ToEndpoint, sent),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => {
                 self.failed.set(true);
-                self.wake.notify_one();
+                self.failure.notify_one();
             }
         }
     }
@@ -135,16 +145,36 @@ impl Flow {
         self.responses.get() > 0
     }
 
-    /// Ends it now.
+    /// Ends it now, whatever it waits for.
     pub(super) fn end(&self) {
         self.ended.set(true);
-        self.wake.notify_one();
+        self.ending.notify_one();
+    }
+
+    async fn until_ended(&self) {
+        while !self.ended.get() {
+            self.ending.notified().await;
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.get()
     }
 
     /// Whether the endpoint has sent all the datagrams that are expected.
     fn is_complete(&self, expected: u32) -> bool {
         let expected = u64::from(expected).saturating_mul(self.requests.get());
         self.responses.get() >= expected
+    }
+
+    /// The status with which it ends now.
+    fn status<H: Handler>(&self, port: &Port<H>) -> u16 {
+        let expected = port.context.worker.table().settings.streams.responses;
+        match self.is_complete(expected) {
+            true => OK,
+            false => BAD_GATEWAY,
+        }
     }
 
     /// Serves it to its end.
@@ -154,8 +184,13 @@ impl Flow {
         backends: Arc<Split>,
         table: Rc<Arc<RoutingTable>>,
     ) {
-        let _counted = CountPanic(open.port().context.worker.clone());
-        let status = self.serve(open.port(), &backends, table).await;
+        let port = open.port();
+        let _counted = CountPanic(port.context.worker.clone());
+        let status = tokio::select! {
+            biased;
+            () = self.until_ended() => self.status(port),
+            status = self.serve(port, &backends, table) => status,
+        };
         self.session.status.set(status);
     }
 
@@ -182,7 +217,7 @@ impl Flow {
             };
             self.failed.set(false);
             let socket = Rc::new(socket);
-            for datagram in self.kept.borrow().iter() {
+            for datagram in self.buffered.borrow().iter() {
                 self.send(&socket, datagram);
             }
             self.endpoint.replace(Some(Connected {
@@ -192,14 +227,7 @@ impl Flow {
             }));
             match self.converse(port, &socket).await {
                 End::Refused => drop(self.endpoint.take()),
-                End::Over => {
-                    let expected = worker.table().settings.streams.responses;
-                    return if self.is_complete(expected) {
-                        OK
-                    } else {
-                        BAD_GATEWAY
-                    };
-                }
+                End::Over => return self.status(port),
             }
         }
     }
@@ -212,11 +240,16 @@ impl Flow {
     ) -> Option<UdpSocket> {
         let upstreams = &port.context.worker.upstreams;
         let client = self.session.facts.client.ip();
-        let mut attempts: RawAttempts = self.session.attempts.take();
-        let socket = upstreams.connect_datagrams(upstream, client, tries, &mut attempts);
-        let socket = Box::pin(socket).await;
-        self.session.attempts.replace(attempts);
-        socket
+        let make_room = async || {
+            let made = port.sessions.end_unanswered(self.serial).is_some();
+            // Lets that session end.
+            yield_now().await;
+            made
+        };
+        let attempts = &self.session.attempts;
+        let socket = upstreams.connect_datagrams(upstream, (client, tries), attempts, make_room);
+        Box::pin(socket)
+            .await
             .inspect_err(
                 |error| tracing::debug!(upstream = %upstream.key, %error, "no endpoint for datagrams"),
             )
@@ -228,15 +261,16 @@ impl Flow {
         let settings = port.context.worker.table().settings.clone();
         let (idle, expected) = (settings.streams.idle_timeout, settings.streams.responses);
         drop(settings);
+        let mut silence = pin!(self.session.traffic.silence(idle));
         loop {
-            if self.ended.get() || self.is_complete(expected) {
+            if self.is_complete(expected) {
                 return End::Over;
             }
             if self.failed.take() {
                 return self.broken();
             }
             tokio::select! {
-                () = self.wake.notified() => {}
+                () = self.failure.notified() => {}
                 ready = socket.ready(Interest::READABLE | Interest::ERROR) => {
                     let passed = ready.and_then(|ready| {
                         if ready.is_error() {
@@ -247,8 +281,10 @@ impl Flow {
                     if passed.is_err() {
                         return self.broken();
                     }
+                    // Others get their turn, however much the endpoint sends.
+                    yield_now().await;
                 }
-                () = self.session.traffic.silence(idle) => return End::Over,
+                () = &mut silence => return End::Over,
             }
         }
     }
@@ -260,30 +296,33 @@ impl Flow {
         }
     }
 
-    /// Passes on what the endpoint has sent, up to what is expected.
-    fn respond<H: Handler>(
+    /// Passes on what the endpoint has sent, up to a batch and to what is expected.
+    pub(super) fn respond<H: Handler>(
         &self,
         port: &Port<H>,
         socket: &UdpSocket,
         expected: u32,
     ) -> io::Result<()> {
         let traffic = &self.session.traffic;
-        while !self.is_complete(expected) {
+        for _ in 0..BATCH {
+            if self.is_complete(expected) {
+                break;
+            }
             let passed = port.context.worker.relay.with_buffer(|buffer| {
                 let length = socket.try_recv(buffer)?;
-                traffic.read(Way::Down, length);
+                traffic.read(Direction::ToClient, length);
                 let bytes = buffer.get(..length).unwrap_or_default();
                 // What cannot be sent is lost, as on any network.
-                if port.socket.try_send(bytes, self.ends).is_ok() {
-                    traffic.written(Way::Down, length);
+                if port.socket.try_send(bytes, self.addresses).is_ok() {
+                    traffic.written(Direction::ToClient, length);
                 }
                 io::Result::Ok(())
             });
             match passed {
                 Ok(()) => {
                     if self.responses.replace(self.responses.get() + 1) == 0 {
-                        self.kept.take();
-                        port.shared.answered(self.serial);
+                        self.buffered.take();
+                        port.sessions.answered(self.serial);
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),

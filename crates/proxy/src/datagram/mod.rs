@@ -5,62 +5,56 @@
 
 mod flow;
 mod port;
+mod sessions;
 mod socket;
 
 use std::net::SocketAddr;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 use headgate_table::RoutingTable;
-use tokio::sync::oneshot;
 
-use self::port::{Port, Shared};
+use self::port::Port;
+use self::sessions::Sessions;
 use self::socket::PortSocket;
 use crate::connection::{Handler, WorkerContext};
-use crate::drain::Registration;
 use crate::listen::BindError;
-
-/// Share of the connections that may be open at once which is for UDP sessions, so that they leave room for others.
-const SHARE: usize = 4;
 
 /// The UDP sockets of one worker.
 pub(crate) struct UdpSockets<H> {
     context: Rc<WorkerContext<H>>,
-    shared: Rc<Shared>,
-    open: Vec<OpenPort>,
+    sessions: Rc<Sessions>,
+    /// Also those that wait for responses before they close.
+    open: Vec<OpenPort<H>>,
 }
 
-struct OpenPort {
+struct OpenPort<H> {
     address: SocketAddr,
-    stop: oneshot::Sender<Registration>,
+    /// Gone once it is closed.
+    port: Weak<Port<H>>,
 }
 
 impl<H: Handler> UdpSockets<H> {
     /// No open sockets.
     pub(crate) fn new(context: Rc<WorkerContext<H>>) -> Self {
         let config = &context.worker.shared.config;
-        let most = config.max_connections / SHARE / config.workers.max(1);
+        let most = sessions::most(config.max_connections, sessions::ephemeral_ports());
         Self {
-            shared: Rc::new(Shared::new(most)),
+            sessions: Rc::new(Sessions::new(most / config.workers.max(1))),
             context,
             open: Vec::new(),
         }
     }
 
-    /// Opens and closes sockets for `table`. Returns the addresses that cannot be listened on.
+    /// Opens and closes sockets for `table`, the current one. Returns the addresses that cannot be listened on.
     pub(crate) fn reconcile(&mut self, table: &RoutingTable) -> Vec<BindError> {
-        let connections = &self.context.connections;
-        for port in std::mem::take(&mut self.open) {
-            if table.udp_listener(port.address).is_some() {
-                self.open.push(port);
-            } else {
-                tracing::debug!(address = %port.address, "stopped receiving datagrams");
-                // Fails if the task panicked: then the socket is closed as well.
-                let _ = port.stop.send(connections.register());
-            }
-        }
+        self.open.retain(|open| {
+            let port = open.port.upgrade();
+            port.inspect(|port| port.table_changed()).is_some()
+        });
         let mut failed = Vec::new();
         for listener in table.udp_listeners() {
             let address = listener.address;
+            // A second socket beside one that is about to close would get only a part of the clients.
             if self.open.iter().any(|port| port.address == address) {
                 continue;
             }
@@ -72,20 +66,24 @@ impl<H: Handler> UdpSockets<H> {
         failed
     }
 
-    fn start(&self, socket: PortSocket) -> OpenPort {
+    fn start(&self, socket: PortSocket) -> OpenPort<H> {
         let address = socket.address;
-        let (stop, stopped) = oneshot::channel();
-        let port = Port::new(self.context.clone(), self.shared.clone(), socket);
-        tokio::task::spawn_local(Rc::new(port).run(stopped));
+        let port = Port::new(self.context.clone(), self.sessions.clone(), socket);
+        let port = Rc::new(port);
+        let open = OpenPort {
+            address,
+            port: Rc::downgrade(&port),
+        };
+        tokio::task::spawn_local(port.run());
         tracing::debug!(%address, "receiving datagrams");
-        OpenPort { address, stop }
+        open
     }
 
     /// Closes all sockets. The drain of the worker waits for responses that are due.
     pub(crate) fn close(self) {
-        for port in self.open {
-            // As above.
-            let _ = port.stop.send(self.context.connections.register());
+        self.sessions.close();
+        for open in self.open {
+            open.port.upgrade().inspect(|port| port.table_changed());
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A UDP port of one worker: its socket, and the sessions of its clients.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,120 +10,112 @@ use std::time::Duration;
 
 use foldhash::quality::RandomState;
 use headgate_table::RoutingTable;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 use super::flow::Flow;
-use super::socket::{Ends, PortSocket};
+use super::sessions::Sessions;
+use super::socket::{Addresses, PortSocket};
 use crate::connection::{Handler, WorkerContext};
-use crate::drain::Registration;
+use crate::process::Permit;
 use crate::telemetry::Protocol;
 use crate::telemetry::stream_session::{Facts, Session};
+use crate::worker::repeat_after_panics;
+
+#[cfg(test)]
+mod tests;
 
 /// Datagrams that are received before other tasks get their turn.
-const BATCH: usize = 64;
-/// How long a closed port waits for responses.
-const FAREWELL: Duration = Duration::from_secs(5);
+pub(super) const BATCH: usize = 64;
+/// How long a port that is to be closed waits for responses.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A UDP port.
 pub(super) struct Port<H> {
     pub(super) context: Rc<WorkerContext<H>>,
-    pub(super) shared: Rc<Shared>,
+    pub(super) sessions: Rc<Sessions>,
     pub(super) socket: PortSocket,
-    flows: RefCell<HashMap<Ends, Rc<Flow>, RandomState>>,
-    emptied: Notify,
-}
-
-/// What the UDP ports of one worker share: the bound on sessions. Every session is an open file, and anyone can begin one with
-/// a forged address.
-pub(super) struct Shared {
-    most: usize,
+    flows: RefCell<HashMap<Addresses, Rc<Flow>, RandomState>>,
+    /// Sessions, also those that were replaced by another one of their client and have not ended yet.
     open: Cell<usize>,
-    serial: Cell<u64>,
-    /// Sessions without a response, oldest first: they end first when there are too many.
-    unanswered: RefCell<BTreeMap<u64, Rc<Flow>>>,
-}
-
-impl Shared {
-    /// With room for `most` sessions.
-    pub(super) fn new(most: usize) -> Self {
-        Self {
-            most: most.max(1),
-            open: Cell::new(0),
-            serial: Cell::new(0),
-            unanswered: RefCell::default(),
-        }
-    }
-
-    /// A session has its first response.
-    pub(super) fn answered(&self, serial: u64) {
-        self.unanswered.borrow_mut().remove(&serial);
-    }
-
-    /// Whether there is room for another session, if need be after the oldest one without a response has ended.
-    fn make_room(&self) -> bool {
-        if self.open.get() < self.most {
-            return true;
-        }
-        let oldest = self.unanswered.borrow_mut().pop_first();
-        oldest.map(|(_, flow)| flow.end()).is_some()
-    }
+    /// Its last session ended, or it may have been added to the table or removed.
+    changed: Notify,
 }
 
 impl<H: Handler> Port<H> {
     pub(super) fn new(
         context: Rc<WorkerContext<H>>,
-        shared: Rc<Shared>,
+        sessions: Rc<Sessions>,
         socket: PortSocket,
     ) -> Self {
         Self {
             context,
-            shared,
+            sessions,
             socket,
             flows: RefCell::default(),
-            emptied: Notify::new(),
+            open: Cell::new(0),
+            changed: Notify::new(),
         }
     }
 
-    /// Receives until it is stopped, and then until its sessions have ended or [`FAREWELL`] has passed. The registration
-    /// keeps the worker from stopping meanwhile.
-    pub(super) async fn run(self: Rc<Self>, stopped: oneshot::Receiver<Registration>) {
-        let mut stopped = std::pin::pin!(stopped);
-        let registration = loop {
+    /// Notes that it may have been added to the table or removed.
+    pub(super) fn table_changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Receives until it is closed.
+    pub(super) fn run(self: Rc<Self>) -> impl Future<Output = ()> {
+        // The worker does not stop before it is closed.
+        let registration = self.context.connections.register();
+        async move {
+            let worker = self.context.worker.clone();
+            repeat_after_panics(&worker, async || self.receive_until_closed().await).await;
+            tracing::debug!(address = %self.socket.address, "stopped receiving datagrams");
+            drop(registration);
+        }
+    }
+
+    /// Receives until it is not in the table any more, and then until its sessions have ended; after [`DRAIN_TIMEOUT`] it
+    /// ends them. It goes on if it is in the table again.
+    async fn receive_until_closed(self: &Rc<Self>) {
+        let mut deadline = None;
+        loop {
+            if self.is_wanted() {
+                deadline = None;
+            } else if self.open.get() == 0 {
+                return;
+            } else if deadline.is_none() {
+                deadline = Some(Instant::now() + DRAIN_TIMEOUT);
+            }
             tokio::select! {
                 biased;
-                registration = &mut stopped => break registration,
-                ready = self.socket.readable() => self.receive(ready, true).await,
-            }
-        };
-        let deadline = Instant::now() + FAREWELL;
-        while !self.flows.borrow().is_empty() && Instant::now() < deadline {
-            tokio::select! {
-                () = sleep_until(deadline) => {}
-                () = self.emptied.notified() => {}
-                ready = self.socket.readable() => self.receive(ready, false).await,
+                () = self.changed.notified() => {}
+                () = until(deadline) => {
+                    self.flows.borrow().values().for_each(|flow| flow.end());
+                    deadline = None;
+                }
+                ready = self.socket.readable() => self.receive(ready).await,
             }
         }
-        for flow in self.flows.borrow().values() {
-            flow.end();
-        }
-        while !self.flows.borrow().is_empty() {
-            self.emptied.notified().await;
-        }
-        drop(registration);
     }
 
-    /// Receives a batch of datagrams; `opens`: those of new clients as well.
-    async fn receive(self: &Rc<Self>, ready: io::Result<()>, opens: bool) {
+    /// Whether it opens sessions for new clients.
+    fn is_wanted(&self) -> bool {
+        let table = self.context.worker.table();
+        !self.sessions.is_closed() && table.udp_listener(self.socket.address).is_some()
+    }
+
+    /// Receives a batch of datagrams.
+    async fn receive(self: &Rc<Self>, ready: io::Result<()>) {
         if let Err(error) = ready {
             tracing::warn!(address = %self.socket.address, %error, "cannot receive datagrams");
             return tokio::time::sleep(Duration::from_millis(100)).await;
         }
         for _ in 0..BATCH {
             let received = self.context.worker.relay.with_buffer(|buffer| {
-                let (length, ends) = self.socket.try_receive(buffer)?;
+                let (length, addresses) = self.socket.try_receive(buffer)?;
                 let bytes = buffer.get(..length).unwrap_or_default();
-                self.handle(bytes, ends, opens);
+                self.handle(bytes, addresses);
                 io::Result::Ok(())
             });
             match received {
@@ -136,51 +128,49 @@ impl<H: Handler> Port<H> {
     }
 
     /// Handles a datagram of a client.
-    fn handle(self: &Rc<Self>, bytes: &[u8], ends: Ends, opens: bool) {
+    fn handle(self: &Rc<Self>, bytes: &[u8], addresses: Addresses) {
         let table = self.context.worker.table();
-        let known = self.flows.borrow().get(&ends).cloned();
+        let known = self.flows.borrow().get(&addresses).cloned();
         if let Some(flow) = known {
             if flow.is_current(&table) {
                 return flow.request(bytes);
             }
             flow.end();
         }
-        if opens {
-            self.open(bytes, ends, table);
+        if !self.sessions.is_closed() {
+            self.open(bytes, addresses, table);
         }
     }
 
     /// Opens a session with its first datagram.
-    fn open(self: &Rc<Self>, bytes: &[u8], ends: Ends, table: Rc<Arc<RoutingTable>>) {
+    fn open(self: &Rc<Self>, bytes: &[u8], addresses: Addresses, table: Rc<Arc<RoutingTable>>) {
         let worker = &self.context.worker;
         let Some(listener) = table.udp_listener(self.socket.address) else {
             return;
         };
-        let (client, _) = ends;
+        let (client, _) = addresses;
         // A response to port 0 cannot be sent, and one to a port of this process would be forwarded again.
         if client.port() == 0 || worker.shared.upstream.local.has_udp(client) {
             return worker.telemetry.refused("datagram");
         }
-        if !self.shared.make_room() {
+        let new_permit = || self.context.process.permit(worker.max_connections());
+        let Some(permit) = self.sessions.admit(new_permit) else {
             return worker.telemetry.refused("udp_sessions");
-        }
+        };
         let backends = listener.backends.clone();
-        let flow = Rc::new(Flow::new(self.session(ends), ends, self.next_serial()));
+        let flow = Rc::new(self.flow(addresses, permit));
         flow.request(bytes);
-        self.flows.borrow_mut().insert(ends, flow.clone());
-        let mut unanswered = self.shared.unanswered.borrow_mut();
-        unanswered.insert(flow.serial, flow.clone());
         let open = Guard::new(self.clone(), flow.clone());
+        self.flows.borrow_mut().insert(addresses, flow.clone());
         tokio::task::spawn_local(flow.run(open, backends, table));
     }
 
-    fn next_serial(&self) -> u64 {
-        let serial = self.shared.serial.get();
-        self.shared.serial.set(serial.wrapping_add(1));
-        serial
+    fn flow(&self, addresses: Addresses, permit: Permit) -> Flow {
+        let serial = self.sessions.next_serial();
+        Flow::new(self.session(addresses), addresses, serial, permit)
     }
 
-    fn session(&self, (client, local): Ends) -> Session {
+    fn session(&self, (client, local): Addresses) -> Session {
         let address = self.socket.address;
         let local = local.unwrap_or_else(|| address.ip());
         let facts = Facts {
@@ -196,6 +186,14 @@ impl<H: Handler> Port<H> {
     }
 }
 
+/// Returns at `deadline`, if there is one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Counts an open session, and removes it when it is dropped.
 pub(super) struct Guard<H: Handler> {
     port: Rc<Port<H>>,
@@ -204,7 +202,8 @@ pub(super) struct Guard<H: Handler> {
 
 impl<H: Handler> Guard<H> {
     fn new(port: Rc<Port<H>>, flow: Rc<Flow>) -> Self {
-        port.shared.open.set(port.shared.open.get() + 1);
+        port.sessions.begin(flow.clone());
+        port.open.set(port.open.get() + 1);
         Self { port, flow }
     }
 
@@ -216,20 +215,18 @@ impl<H: Handler> Guard<H> {
 impl<H: Handler> Drop for Guard<H> {
     fn drop(&mut self) {
         let Self { port, flow } = self;
-        port.shared
-            .open
-            .set(port.shared.open.get().saturating_sub(1));
-        port.shared.answered(flow.serial);
+        port.sessions.ended(flow.serial);
         let mut flows = port.flows.borrow_mut();
         // Another session of the client may have replaced it.
         if flows
-            .get(&flow.ends)
+            .get(&flow.addresses)
             .is_some_and(|open| Rc::ptr_eq(open, flow))
         {
-            flows.remove(&flow.ends);
+            flows.remove(&flow.addresses);
         }
-        if flows.is_empty() {
-            port.emptied.notify_one();
+        port.open.set(port.open.get().saturating_sub(1));
+        if port.open.get() == 0 {
+            port.changed.notify_one();
         }
     }
 }

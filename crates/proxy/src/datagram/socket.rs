@@ -20,7 +20,7 @@ pub(super) struct PortSocket {
 }
 
 /// The sender of a datagram, and the address that it was sent to; `None`: the one that the socket is bound to.
-pub(super) type Ends = (SocketAddr, Option<IpAddr>);
+pub(super) type Addresses = (SocketAddr, Option<IpAddr>);
 
 impl PortSocket {
     /// A socket at `address`, which the sockets of other workers may share.
@@ -50,8 +50,8 @@ impl PortSocket {
         self.socket.readable().await
     }
 
-    /// Receives a datagram: its length and its ends.
-    pub(super) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Ends)> {
+    /// Receives a datagram: its length and its addresses.
+    pub(super) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Addresses)> {
         self.socket.try_io(Interest::READABLE, || {
             let mut space = nix::cmsg_space!(libc::in6_pktinfo);
             let mut parts = [IoSliceMut::new(buffer)];
@@ -69,7 +69,7 @@ impl PortSocket {
     }
 
     /// Sends a datagram to `client` from `local`.
-    pub(super) fn try_send(&self, bytes: &[u8], (client, local): Ends) -> io::Result<usize> {
+    pub(super) fn try_send(&self, bytes: &[u8], (client, local): Addresses) -> io::Result<usize> {
         self.socket.try_io(Interest::WRITABLE, || {
             let to = SockaddrStorage::from(client);
             let parts = [IoSlice::new(bytes)];

@@ -4,7 +4,7 @@ mod choose;
 mod relay;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::io;
 use std::rc::Rc;
@@ -21,8 +21,8 @@ use crate::drain::Registration;
 use crate::process::Permit;
 use crate::proxy_protocol;
 use crate::telemetry::ConnectionGuard;
-use crate::telemetry::stream_session::{BAD_GATEWAY, Session, Way};
-use crate::upstream::{RawAttempts, Tries};
+use crate::telemetry::stream_session::{BAD_GATEWAY, Direction, Session};
+use crate::upstream::Tries;
 use crate::worker::{CountPanic, Worker};
 
 /// Bound on sending an endpoint its first bytes.
@@ -98,7 +98,7 @@ impl Stream {
             first.extend_from_slice(proxy_protocol::version1(client, local).as_bytes());
         }
         if !ahead.is_empty() {
-            session.traffic.read(Way::Up, ahead.len());
+            session.traffic.read(Direction::ToEndpoint, ahead.len());
             first.extend_from_slice(&ahead);
         }
         drop(ahead);
@@ -131,11 +131,9 @@ async fn connect(
     drop(table);
     session.upstream.replace(Some(upstream.log_name.clone()));
     let client = session.facts.client.ip();
-    let mut attempts = RawAttempts::new();
-    let connected = upstreams.connect_raw(&upstream, client, tries, &mut attempts);
-    let connected = Box::pin(connected).await;
-    session.attempts.replace(attempts);
-    connected
+    let connected = upstreams.connect_raw(&upstream, client, tries, &session.attempts);
+    Box::pin(connected)
+        .await
         .inspect_err(|error| {
             tracing::debug!(upstream = %upstream.key, %error, "cannot connect a stream to an endpoint");
         })
@@ -159,7 +157,7 @@ async fn write(endpoint: &TcpStream, mut rest: &[u8], session: &Session) -> io::
     while !rest.is_empty() {
         match endpoint.try_write(rest) {
             Ok(written) => {
-                session.traffic.written(Way::Up, written);
+                session.traffic.written(Direction::ToEndpoint, written);
                 rest = rest.get(written..).unwrap_or_default();
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => endpoint.writable().await?,

@@ -11,7 +11,7 @@ use tokio::task::coop::consume_budget;
 use tokio::time::Duration;
 
 use crate::pipes::RelayTools;
-use crate::telemetry::stream_session::{Traffic, Way};
+use crate::telemetry::stream_session::{Direction, Traffic};
 
 /// Bytes of one read from which a direction counts as bulk: it goes through a pipe from then on.
 const BULK: usize = 32 << 10;
@@ -37,20 +37,20 @@ pub(super) async fn relay(
     traffic: &Traffic,
     (idle, tools): (Duration, &RelayTools),
 ) -> End {
-    let copy = |way, from, to| {
-        let direction = Direction {
-            way,
+    let copy = |direction, from, to| {
+        let transfer = Transfer {
+            direction,
             from,
             to,
             traffic,
             tools,
         };
-        direction.copy()
+        transfer.copy()
     };
     let both = async {
         tokio::try_join!(
-            copy(Way::Up, client, endpoint),
-            copy(Way::Down, endpoint, client)
+            copy(Direction::ToEndpoint, client, endpoint),
+            copy(Direction::ToClient, endpoint, client)
         )
     };
     let end = tokio::select! {
@@ -71,15 +71,15 @@ pub(super) async fn relay(
     end
 }
 
-struct Direction<'s> {
-    way: Way,
+struct Transfer<'s> {
+    direction: Direction,
     from: &'s TcpStream,
     to: &'s TcpStream,
     traffic: &'s Traffic,
     tools: &'s RelayTools,
 }
 
-impl Direction<'_> {
+impl Transfer<'_> {
     /// Copies until the end, which it passes on.
     async fn copy(self) -> io::Result<()> {
         let mut bulk = false;
@@ -124,7 +124,7 @@ impl Direction<'_> {
             self.to.writable().await?;
             match self.to.try_write(rest) {
                 Ok(written) => {
-                    self.traffic.written(self.way, written);
+                    self.traffic.written(self.direction, written);
                     self.traffic.touch();
                     rest = rest.get(written..).unwrap_or_default();
                 }
@@ -142,13 +142,13 @@ impl Direction<'_> {
         if bytes.is_empty() {
             return Ok((0, Vec::new()));
         }
-        self.traffic.read(self.way, read);
+        self.traffic.read(self.direction, read);
         let written = match self.to.try_write(bytes) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
-        self.traffic.written(self.way, written);
+        self.traffic.written(self.direction, written);
         Ok((read, bytes.get(written..).unwrap_or_default().to_vec()))
     }
 
@@ -184,7 +184,7 @@ impl Direction<'_> {
             match filled {
                 Ok(0) => return Ok(ControlFlow::Break(())),
                 Ok(read) => {
-                    self.traffic.read(self.way, read);
+                    self.traffic.read(self.direction, read);
                     moved += read;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -196,7 +196,7 @@ impl Direction<'_> {
                 let emptied = self.to.try_io(Interest::WRITABLE, || pipe.empty(self.to));
                 match emptied {
                     Ok(written) => {
-                        self.traffic.written(self.way, written);
+                        self.traffic.written(self.direction, written);
                         self.traffic.touch();
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -29,7 +29,8 @@ async fn pair() -> (TcpStream, TcpStream) {
     (one.unwrap(), two.unwrap().0)
 }
 
-fn session() -> Session {
+/// A session that is not logged.
+pub(crate) fn session() -> Session {
     let table = Arc::new(RoutingTable::new(Arc::<Settings>::default()));
     let (_publisher, reader) = publisher(table);
     let telemetry = WorkerTelemetry::new(&Telemetry::new(&config()), 0, CurrentTable::new(&reader));

@@ -66,11 +66,11 @@ pub(crate) struct Traffic {
 
 /// A direction of a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub(crate) enum Direction {
     /// From the client to the endpoint.
-    Up,
+    ToEndpoint,
     /// From the endpoint to the client.
-    Down,
+    ToClient,
 }
 
 impl Session {
@@ -110,16 +110,16 @@ impl Drop for Session {
 
 impl Traffic {
     /// Counts bytes that were read.
-    pub(crate) fn read(&self, way: Way, bytes: usize) {
+    pub(crate) fn read(&self, direction: Direction, bytes: usize) {
         let bytes = bytes as u64;
         let now = Instant::now();
         self.active.set(now);
-        match way {
-            Way::Up => {
+        match direction {
+            Direction::ToEndpoint => {
                 self.counts.received(bytes);
                 add(&self.received, bytes);
             }
-            Way::Down => {
+            Direction::ToClient => {
                 if self.first_byte.get().is_none() {
                     self.first_byte.set(Some(now));
                 }
@@ -129,11 +129,11 @@ impl Traffic {
     }
 
     /// Counts bytes that were written.
-    pub(crate) fn written(&self, way: Way, bytes: usize) {
+    pub(crate) fn written(&self, direction: Direction, bytes: usize) {
         let bytes = bytes as u64;
-        match way {
-            Way::Up => add(&self.upstream_sent, bytes),
-            Way::Down => {
+        match direction {
+            Direction::ToEndpoint => add(&self.upstream_sent, bytes),
+            Direction::ToClient => {
                 self.counts.sent(bytes);
                 add(&self.sent, bytes);
             }

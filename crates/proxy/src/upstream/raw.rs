@@ -1,10 +1,13 @@
 //! Connections to endpoints for bytes that are not HTTP: no pool, no TLS, and no retries once a connection is established.
 
+use std::cell::RefCell;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{StreamSettings, Template, Upstream};
+use rustix::io::Errno;
 use smallvec::SmallVec;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
@@ -65,50 +68,42 @@ impl Upstreams {
         upstream: &Arc<Upstream>,
         client: IpAddr,
         tries: Tries,
-        attempts: &mut RawAttempts,
+        attempts: &RefCell<RawAttempts>,
     ) -> Result<TcpStream, CallError> {
-        let target = self.target(upstream, CONNECT_TIMEOUT).await?;
-        let mut selection = Selection {
-            upstreams: self,
-            target: &target,
-            input: &Client(client),
-            cookie: None,
+        let connect = async |endpoint| match timeout(CONNECT_TIMEOUT, self.tcp(endpoint)).await {
+            Ok(connected) => connected,
+            Err(elapsed) => Err(elapsed.into()),
         };
-        let mut tried = tried(attempts);
-        let mut failure = CallError::NoEndpoints;
-        while tried.len() < target.endpoints.len() && tries.allow(tried.len()) {
-            let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
-            let start = Instant::now();
-            let connected = timeout(CONNECT_TIMEOUT, self.tcp(endpoint)).await;
-            attempts.push(RawAttempt {
-                endpoint,
-                connect: matches!(connected, Ok(Ok(_))).then(|| start.elapsed()),
-                start,
-            });
-            match connected {
-                Ok(Ok(stream)) => return Ok(stream),
-                Ok(Err(error)) => {
-                    tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
-                    failure = CallError::Connect;
-                }
-                Err(_) => failure = CallError::ConnectTimeout,
-            }
-            tried.push(endpoint);
-        }
-        Err(failure)
+        self.connect_each(upstream, (client, tries), attempts, connect)
+            .await
     }
 
-    /// A socket for datagrams to and from an endpoint of `upstream` that is not among `attempts`, chosen likewise.
+    /// A socket for datagrams to and from an endpoint of `upstream` that is not among `attempts`, chosen likewise. If the
+    /// system has no port or file left for it, `make_room` may free one: then it is tried once more.
     ///
     /// # Errors
     /// When there is no further endpoint, or `tries` allow none.
     pub(crate) async fn connect_datagrams(
         &self,
         upstream: &Arc<Upstream>,
-        client: IpAddr,
-        tries: Tries,
-        attempts: &mut RawAttempts,
+        (client, tries): (IpAddr, Tries),
+        attempts: &RefCell<RawAttempts>,
+        make_room: impl AsyncFn() -> bool,
     ) -> Result<UdpSocket, CallError> {
+        let connect =
+            async |endpoint| with_room(async || self.udp(endpoint).await, &make_room).await;
+        self.connect_each(upstream, (client, tries), attempts, connect)
+            .await
+    }
+
+    /// The result of `connect` for the first endpoint that can be reached.
+    async fn connect_each<T>(
+        &self,
+        upstream: &Arc<Upstream>,
+        (client, tries): (IpAddr, Tries),
+        attempts: &RefCell<RawAttempts>,
+        connect: impl AsyncFn(SocketAddr) -> io::Result<T>,
+    ) -> Result<T, CallError> {
         let target = self.target(upstream, CONNECT_TIMEOUT).await?;
         let mut selection = Selection {
             upstreams: self,
@@ -116,28 +111,50 @@ impl Upstreams {
             input: &Client(client),
             cookie: None,
         };
-        let mut tried = tried(attempts);
+        let mut tried = tried(&attempts.borrow());
         let mut failure = CallError::NoEndpoints;
         while tried.len() < target.endpoints.len() && tries.allow(tried.len()) {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
             let start = Instant::now();
-            let connected = self.udp(endpoint).await;
-            attempts.push(RawAttempt {
+            let connected = connect(endpoint).await;
+            attempts.borrow_mut().push(RawAttempt {
                 endpoint,
                 connect: connected.is_ok().then(|| start.elapsed()),
                 start,
             });
             match connected {
-                Ok(socket) => return Ok(socket),
+                Ok(connected) => return Ok(connected),
                 Err(error) => {
-                    tracing::debug!(%endpoint, %error, "cannot send datagrams to endpoint");
-                    failure = CallError::Connect;
+                    tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
+                    failure = match error.kind() {
+                        io::ErrorKind::TimedOut => CallError::ConnectTimeout,
+                        _ => CallError::Connect,
+                    };
                 }
             }
             tried.push(endpoint);
         }
         Err(failure)
     }
+}
+
+/// The result of `open`. If the system has no port or file left, and `make_room` frees one, that of a second try.
+async fn with_room<T>(
+    open: impl AsyncFn() -> io::Result<T>,
+    make_room: impl AsyncFn() -> bool,
+) -> io::Result<T> {
+    match open().await {
+        Err(error) if is_shortage(&error) && make_room().await => open().await,
+        result => result,
+    }
+}
+
+/// Whether the system has no port or file left.
+fn is_shortage(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::ADDRINUSE | Errno::MFILE | Errno::NFILE)
+    )
 }
 
 fn tried(attempts: &RawAttempts) -> SmallVec<[SocketAddr; 4]> {
@@ -155,5 +172,36 @@ impl SelectionInput for Client {
     /// Streams are hashed by their client, whatever requests are hashed by.
     fn evaluate(&self, _template: &Template) -> String {
         self.0.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// The errors of `fails` calls, whether there is room to make, and then the number of calls and the outcome.
+    async fn outcome(error: Errno, fails: usize, room: bool) -> (usize, bool) {
+        let calls = Cell::new(0);
+        let open = async || {
+            calls.set(calls.get() + 1);
+            match calls.get() > fails {
+                true => Ok(()),
+                false => Err(io::Error::from(error)),
+            }
+        };
+        let opened = with_room(open, async || room).await;
+        (calls.get(), opened.is_ok())
+    }
+
+    #[tokio::test]
+    async fn a_shortage_of_the_system_is_met_with_room_once() {
+        for error in [Errno::ADDRINUSE, Errno::MFILE, Errno::NFILE] {
+            assert_eq!(outcome(error, 1, true).await, (2, true));
+            assert_eq!(outcome(error, 2, true).await, (2, false));
+            assert_eq!(outcome(error, 1, false).await, (1, false));
+        }
+        assert_eq!(outcome(Errno::CONNREFUSED, 1, true).await, (1, false));
     }
 }

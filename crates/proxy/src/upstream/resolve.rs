@@ -72,6 +72,12 @@ impl Default for Resolver {
 }
 
 impl Resolver {
+    /// A resolver whose lookups never end.
+    #[cfg(test)]
+    pub(crate) fn hanging() -> Self {
+        Self::new(Arc::new(|| Arc::new(|_| Box::pin(std::future::pending()))))
+    }
+
     /// A resolver with the lookup function of `source`.
     pub(super) fn new(source: Source) -> Self {
         Self {

@@ -47,7 +47,7 @@ const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
 /// Responds by path, without endpoints.
 #[derive(Clone)]
-struct TestHandler;
+pub(crate) struct TestHandler;
 
 impl Handler for TestHandler {
     async fn handle(
@@ -118,13 +118,13 @@ fn upgrade(mut request: Request<Incoming>) -> Response<Body> {
 }
 
 /// A worker with its own table.
-struct Fixture {
-    context: Rc<WorkerContext<TestHandler>>,
-    publisher: RefCell<Publisher>,
+pub(crate) struct Fixture {
+    pub(crate) context: Rc<WorkerContext<TestHandler>>,
+    pub(crate) publisher: RefCell<Publisher>,
 }
 
 impl Fixture {
-    fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings) -> Self {
         Self::serving(settings, &[])
     }
 
@@ -141,7 +141,7 @@ impl Fixture {
             reader,
             telemetry,
             upstream: Arc::new(Environment {
-                resolver: Resolver::default(),
+                resolver: Resolver::hanging(),
                 local: LocalAddresses::default(),
                 loopback: true,
                 workers: 1,
@@ -199,6 +199,15 @@ impl Fixture {
         self.connect_with(address, 64 << 10)
     }
 
+    /// Lines of the metrics.
+    pub(crate) fn metrics(&self) -> String {
+        let registry = prometheus::Registry::new();
+        let telemetry = &self.context.worker.shared.telemetry;
+        telemetry.register(&registry).unwrap();
+        let encoder = prometheus::TextEncoder::new();
+        encoder.encode_to_string(&registry.gather()).unwrap()
+    }
+
     /// Sends `bytes` to `address` and returns everything up to the end of the connection.
     async fn exchange(&self, address: SocketAddr, bytes: impl AsRef<[u8]>) -> String {
         let mut client = self.connect(address);
@@ -208,7 +217,7 @@ impl Fixture {
 }
 
 /// Runs `test` where connections can be spawned.
-async fn locally<F: Future>(test: F) -> F::Output {
+pub(crate) async fn locally<F: Future>(test: F) -> F::Output {
     LocalSet::new().run_until(test).await
 }
 

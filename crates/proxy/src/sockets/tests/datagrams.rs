@@ -116,3 +116,36 @@ async fn sessions_are_bounded_and_the_oldest_without_response_ends() {
     );
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_port_that_comes_back_while_it_closes_serves_all_clients() {
+    let (endpoint, waiting) = (socket().await, socket().await);
+    let endpoints = [endpoint.local_addr().unwrap()];
+    let (mut world, port) = serving(1, &endpoints).await;
+    let waiting_sender = send(&waiting, port, &endpoint).await;
+    // The first response shows that the table was taken up, and its listener that closes that the next one was.
+    let [marker] = free_addresses();
+    world.publish(&[http(marker, &universe("other.example"))], &[]);
+    get(&mut connect(marker).await).await.unwrap();
+    world.publish_udp(2, port, &endpoints);
+    refused(marker).await;
+    let mut buffer = [0; 16];
+    for number in 0..20 {
+        let client = socket().await;
+        client.send_to(b"request", port).await.unwrap();
+        let sender = loop {
+            let received = endpoint.recv_from(&mut buffer);
+            let received = tokio::time::timeout(Duration::from_secs(3), received).await;
+            let sender = received.expect("a request of each client").unwrap().1;
+            if sender != waiting_sender {
+                break sender;
+            }
+        };
+        endpoint.send_to(b"response", sender).await.unwrap();
+        let (length, _) = client.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(&buffer[..length], b"response", "client {number}");
+    }
+    endpoint.send_to(b"response", waiting_sender).await.unwrap();
+    waiting.recv_from(&mut buffer).await.unwrap();
+    world.stop().await;
+}
