@@ -5,13 +5,22 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
 
-use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_setpipe_size, pipe_with, splice};
+use rustix::pipe::{
+    PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with, splice,
+};
+use tokio::time::Instant;
 
 /// Size of the buffer, bytes.
 const BUFFER: usize = 64 << 10;
-/// Size of a pipe, bytes. The kernel may refuse it; then it is 64 KiB.
+/// Size of a pipe, bytes. The kernel may refuse it; then it is usually 64 KiB.
 const PIPE: usize = 256 << 10;
+/// Smallest pipe that is used. The kernel makes them of one or two pages when the pipes of the user take too much memory, and
+/// such a pipe costs more system calls than the buffer.
+const MIN_PIPE: usize = 64 << 10;
+/// How long no pipe is made after the system refused one.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Pipes of a worker. Each is two open files, so that connections that find none use the buffer.
 const MAX_PIPES: usize = 64;
 
@@ -21,6 +30,8 @@ pub(crate) struct RelayTools {
     buffer: RefCell<Vec<u8>>,
     unused: RefCell<Vec<Pipe>>,
     made: Cell<usize>,
+    /// When the system last refused a pipe.
+    refused: Cell<Option<Instant>>,
 }
 
 /// A pipe, empty when it is not lent.
@@ -30,7 +41,7 @@ struct Pipe {
 }
 
 /// A pipe while it is lent.
-pub(super) struct Lent<'t> {
+pub(super) struct PipeGuard<'t> {
     tools: &'t RelayTools,
     pipe: Option<Pipe>,
     /// Bytes in it.
@@ -46,28 +57,43 @@ impl RelayTools {
     }
 
     /// A pipe, unless all are lent or the system refuses one.
-    pub(super) fn pipe(&self) -> Option<Lent<'_>> {
+    pub(super) fn pipe(&self) -> Option<PipeGuard<'_>> {
         let unused = self.unused.borrow_mut().pop();
-        let pipe = match unused {
-            Some(pipe) => pipe,
-            None if self.made.get() < MAX_PIPES => {
-                let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
-                // Refused: the pipe keeps its size, and more calls move the same bytes.
-                let _ = fcntl_setpipe_size(&write, PIPE);
-                self.made.set(self.made.get() + 1);
-                Pipe { read, write }
-            }
-            None => return None,
-        };
-        Some(Lent {
+        let pipe = unused.or_else(|| self.make())?;
+        Some(PipeGuard {
             tools: self,
             pipe: Some(pipe),
             held: 0,
         })
     }
+
+    fn make(&self) -> Option<Pipe> {
+        let paused = self.refused.get().is_some_and(|at| at.elapsed() < PAUSE);
+        if paused || self.made.get() >= MAX_PIPES {
+            return None;
+        }
+        let pipe = Pipe::new(PIPE);
+        match pipe {
+            Some(_) => self.made.set(self.made.get() + 1),
+            None => self.refused.set(Some(Instant::now())),
+        }
+        pipe
+    }
 }
 
-impl Lent<'_> {
+impl Pipe {
+    /// A pipe of `size` bytes, or of what the system allows if that is enough.
+    fn new(size: usize) -> Option<Self> {
+        let (read, write) = pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
+        let size = match fcntl_setpipe_size(&write, size) {
+            Ok(size) => size,
+            Err(_) => fcntl_getpipe_size(&write).ok()?,
+        };
+        (size >= MIN_PIPE).then_some(Self { read, write })
+    }
+}
+
+impl PipeGuard<'_> {
     /// Moves bytes from the socket into the pipe; 0 at the end of the stream.
     pub(super) fn fill(&mut self, from: impl AsFd) -> io::Result<usize> {
         let pipe = self.pipe.as_ref().ok_or(io::ErrorKind::BrokenPipe)?;
@@ -90,7 +116,7 @@ impl Lent<'_> {
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for PipeGuard<'_> {
     /// Bytes that are left in a pipe must not reach another connection.
     fn drop(&mut self) {
         let pipe = self.pipe.take().filter(|_| self.held == 0);
@@ -103,4 +129,19 @@ impl Drop for Lent<'_> {
 
 fn flags() -> SpliceFlags {
     SpliceFlags::MOVE | SpliceFlags::NONBLOCK
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_pipes_are_not_used() {
+        assert!(Pipe::new(MIN_PIPE).is_some());
+        assert!(Pipe::new(8 << 10).is_none());
+        // More than the kernel can give: the pipe keeps its size, which is usually enough.
+        assert!(Pipe::new(usize::MAX).is_none_or(|pipe| {
+            fcntl_getpipe_size(&pipe.write).is_ok_and(|size| size >= MIN_PIPE)
+        }));
+    }
 }

@@ -39,11 +39,14 @@ use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
 use crate::open_listener::{OpenListener, SocketKind};
 use crate::process::{Permit, Process};
-use crate::stream::{IntoTcp, Stream};
+use crate::stream::{IntoTcp, Silence, Stream};
 use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport, stream_session};
 use crate::tls;
 use crate::values::Proxied;
 use crate::worker::Worker;
+
+/// Bound on the PROXY header of a TCP service: the default of nginx, which ingress-nginx does not change there.
+const STREAM_PROXY_HEADER: Duration = Duration::from_secs(30);
 
 /// What the connections of one worker share.
 pub(crate) struct WorkerContext<H> {
@@ -131,16 +134,14 @@ impl<H: Handler> Start<H> {
     where
         S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     {
-        if self.listener.kind == SocketKind::Stream {
-            return self.serve_stream(opening).await;
-        }
-        if self.settings.forwarded.proxy_protocol {
+        let kind = self.listener.kind;
+        if self.settings.forwarded.proxy_protocol && kind != SocketKind::Stream {
             self.proxied = self.proxy_header(&mut opening).await?;
         }
-        match self.listener.kind {
+        match kind {
             SocketKind::Http => self.serve_plain(opening).await,
             SocketKind::Tls => self.serve_tls(opening).await,
-            SocketKind::Stream => Ok(()), // served above
+            SocketKind::Stream => self.serve_stream(opening).await,
         }
     }
 
@@ -150,18 +151,9 @@ impl<H: Handler> Start<H> {
         opening: &mut Opening<S>,
     ) -> Result<Option<Proxied>, NotServed> {
         let trusted = self.settings.forwarded.trusted.contains(self.peer.ip());
-        let proxied = self.any_proxy_header(opening).await?;
-        Ok(proxied.filter(|_| trusted))
-    }
-
-    /// The addresses of the PROXY header, whoever sent it.
-    async fn any_proxy_header<S: AsyncRead + Unpin>(
-        &self,
-        opening: &mut Opening<S>,
-    ) -> Result<Option<Proxied>, NotServed> {
         let bound = self.settings.forwarded.proxy_protocol_timeout;
         match timeout(bound, opening.proxy_header()).await {
-            Ok(Ok(proxied)) => Ok(proxied),
+            Ok(Ok(proxied)) => Ok(proxied.filter(|_| trusted)),
             Ok(Err(_)) | Err(_) => Err(NotServed::Refused("proxy_protocol")),
         }
     }
@@ -209,7 +201,7 @@ impl<H: Handler> Start<H> {
                 let client = self.proxied.map_or(self.peer, |proxied| proxied.source);
                 let session = self.stream_session((client, self.proxied), false);
                 let route = StreamRoute::plain(backends);
-                self.forward(opening, (route, None), table, session);
+                self.forward(opening, (route, Silence::Allowed), table, session);
                 return Ok(());
             }
         }
@@ -245,9 +237,7 @@ impl<H: Handler> Start<H> {
         };
         let mut session = self.stream_session((self.peer, None), true);
         if route.accepts_proxy {
-            let header = self.any_proxy_header(&mut opening).await;
-            let proxied =
-                header.inspect_err(|_| session.status.set(stream_session::BAD_REQUEST))?;
+            let proxied = stream_proxy_header(&mut opening, &session).await?;
             session.facts.proxied = proxied;
             let forwarded = &self.settings.forwarded;
             let trusted = forwarded.real_ip && forwarded.trusted.contains(self.peer.ip());
@@ -255,8 +245,7 @@ impl<H: Handler> Start<H> {
                 session.facts.client = proxied.source;
             }
         }
-        let idle_timeout = table.settings.streams.idle_timeout;
-        self.forward(opening, (route, Some(idle_timeout)), table, session);
+        self.forward(opening, (route, Silence::Ends), table, session);
         Ok(())
     }
 
@@ -282,7 +271,7 @@ impl<H: Handler> Start<H> {
     fn forward<S: AsyncRead + IntoTcp + Unpin>(
         self,
         opening: Opening<S>,
-        (route, idle_timeout): (StreamRoute, Option<Duration>),
+        (route, silence): (StreamRoute, Silence),
         table: Rc<Arc<RoutingTable>>,
         session: stream_session::Session,
     ) {
@@ -296,7 +285,7 @@ impl<H: Handler> Start<H> {
             ahead,
             backends: route.backends,
             sends_proxy: route.sends_proxy,
-            idle_timeout,
+            silence,
             table,
             session,
             held: (self.gauge, self.registration, self.permit),
@@ -347,4 +336,23 @@ impl<H: Handler> Start<H> {
             settings: self.settings,
         }
     }
+}
+
+/// The addresses of the PROXY header that a connection to a TCP service begins with, whoever sent it. The session failed if
+/// there is none; it did not if the client sends nothing in time or breaks the connection, as in nginx.
+async fn stream_proxy_header<S: AsyncRead + Unpin>(
+    opening: &mut Opening<S>,
+    session: &stream_session::Session,
+) -> Result<Option<Proxied>, NotServed> {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    let read = timeout(STREAM_PROXY_HEADER, opening.proxy_header()).await;
+    if let Ok(Ok(proxied)) = read {
+        return Ok(proxied);
+    }
+    if let Ok(Err(error)) = read
+        && matches!(error.kind(), InvalidData | UnexpectedEof)
+    {
+        session.status.set(stream_session::BAD_REQUEST);
+    }
+    Err(NotServed::Refused("proxy_protocol"))
 }

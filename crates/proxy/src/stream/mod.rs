@@ -17,6 +17,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 pub(crate) use self::choose::choose;
+use self::relay::Bounds;
 use crate::drain::Registration;
 use crate::process::Permit;
 use crate::proxy_protocol;
@@ -39,13 +40,21 @@ pub(crate) struct Stream {
     pub(crate) backends: Arc<Split>,
     /// The endpoint receives a PROXY header.
     pub(crate) sends_proxy: bool,
-    /// It ends when both sides are silent for this long. `None`: never, as long as both are reachable.
-    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) silence: Silence,
     /// The table that `backends` is from; released when the endpoint is connected.
     pub(crate) table: Rc<Arc<RoutingTable>>,
     pub(crate) session: Session,
     /// Held to the end of the connection.
     pub(crate) held: (ConnectionGuard, Registration, Permit),
+}
+
+/// What silence of both sides does to a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Silence {
+    /// It ends the session after the idle timeout of streams.
+    Ends,
+    /// Nothing, as long as both sides are reachable and have not closed their direction.
+    Allowed,
 }
 
 /// A connection that may be of TCP: only such are forwarded, as the kernel moves their bytes.
@@ -83,11 +92,12 @@ impl Stream {
             ahead,
             backends,
             sends_proxy,
-            idle_timeout,
+            silence,
             table,
             session,
             held: _held,
         } = self;
+        let idle_timeout = table.settings.streams.idle_timeout;
         let Some(endpoint) = connect(&backends, table, &session, worker).await else {
             session.status.set(BAD_GATEWAY);
             return;
@@ -109,12 +119,15 @@ impl Stream {
             let _ = io.set_zero_linger();
             return;
         }
-        let idle = idle_timeout.unwrap_or_else(|| {
-            probe(&io);
-            probe(&endpoint);
-            Duration::MAX
-        });
-        relay::relay(&io, &endpoint, &session.traffic, (idle, &worker.relay)).await;
+        let bounds = match silence {
+            Silence::Ends => Bounds::silent(idle_timeout),
+            Silence::Allowed => {
+                probe(&io);
+                probe(&endpoint);
+                Bounds::reachable(idle_timeout)
+            }
+        };
+        relay::relay(&io, &endpoint, &session.traffic, (bounds, &worker.relay)).await;
     }
 }
 

@@ -4,39 +4,77 @@ use std::io;
 use std::net::Shutdown;
 use std::ops::ControlFlow;
 
+use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
-use tokio::time::Duration;
+use tokio::time::{Duration, timeout};
 
 use crate::pipes::RelayTools;
 use crate::telemetry::stream_session::{Direction, Traffic};
 
-/// Bytes of one read from which a direction counts as bulk: it goes through a pipe from then on.
-const BULK: usize = 32 << 10;
+/// Bytes of one read into the buffer, and thus what is kept for a side that does not read. A direction whose read is that long
+/// counts as bulk: it goes through a pipe from then on.
+const READ: usize = 16 << 10;
 /// A bulk direction that moved less than this until it had to wait goes back to the buffer, which costs fewer system calls.
 const TRICKLE: usize = 8 << 10;
+/// How long a side may accept no bytes where silence alone is no reason to end, that of nginx's timeouts of streams.
+const BLOCKED: Duration = Duration::from_secs(600);
 
 /// How a relay ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
     /// Both sides closed.
     Closed,
-    /// One side broke; the other was told by a reset.
+    /// One side broke, or accepted no bytes for too long; the other was told by a reset.
     Reset,
     /// Both sides were silent for too long.
     Idle,
 }
 
-/// Copies both ways until both sides have closed, one breaks, or both are silent for `idle`. Either side may close first: the
-/// other one is told, and may go on sending.
+/// When a relay ends although both sides are reachable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Both sides are silent for this long.
+    pub(super) silence: Duration,
+    /// `silence` counts from the start; else from when one side has closed its direction.
+    pub(super) always: bool,
+    /// One side accepts no bytes for this long.
+    pub(super) blocked: Duration,
+}
+
+impl Bounds {
+    /// It ends with this silence.
+    pub(super) fn silent(silence: Duration) -> Self {
+        Self {
+            silence,
+            always: true,
+            blocked: Duration::MAX,
+        }
+    }
+
+    /// Both sides may be silent as long as they are reachable. With this silence it ends when one side has closed its
+    /// direction.
+    pub(super) fn reachable(silence: Duration) -> Self {
+        Self {
+            silence,
+            always: false,
+            blocked: BLOCKED,
+        }
+    }
+}
+
+/// Copies both ways until both sides have closed, one breaks, or `bounds` end it. Either side may close first: the other one
+/// is told, and may go on sending.
 pub(super) async fn relay(
     client: &TcpStream,
     endpoint: &TcpStream,
     traffic: &Traffic,
-    (idle, tools): (Duration, &RelayTools),
+    (bounds, tools): (Bounds, &RelayTools),
 ) -> End {
+    let half_closed = Notify::new();
     let copy = |direction, from, to| {
         let transfer = Transfer {
             direction,
@@ -44,6 +82,8 @@ pub(super) async fn relay(
             to,
             traffic,
             tools,
+            blocked: bounds.blocked,
+            half_closed: &half_closed,
         };
         transfer.copy()
     };
@@ -53,6 +93,12 @@ pub(super) async fn relay(
             copy(Direction::ToClient, endpoint, client)
         )
     };
+    let silence = async {
+        if !bounds.always {
+            half_closed.notified().await;
+        }
+        traffic.silence(bounds.silence).await;
+    };
     let end = tokio::select! {
         ended = both => match ended {
             Ok(_) => End::Closed,
@@ -61,7 +107,7 @@ pub(super) async fn relay(
                 End::Reset
             }
         },
-        () = traffic.silence(idle) => End::Idle,
+        () = silence => End::Idle,
     };
     if end == End::Reset {
         // A clean end would look like the end of the data. What broke already cannot be reset any more.
@@ -71,12 +117,16 @@ pub(super) async fn relay(
     end
 }
 
+/// One direction of a relay.
 struct Transfer<'s> {
     direction: Direction,
     from: &'s TcpStream,
     to: &'s TcpStream,
     traffic: &'s Traffic,
     tools: &'s RelayTools,
+    blocked: Duration,
+    /// Notified when it has ended.
+    half_closed: &'s Notify,
 }
 
 impl Transfer<'_> {
@@ -95,12 +145,14 @@ impl Transfer<'_> {
                     bulk = if bulk {
                         moved >= TRICKLE
                     } else {
-                        moved >= BULK
+                        moved >= READ
                     };
                 }
             }
             consume_budget().await;
         }
+        self.traffic.touch();
+        self.half_closed.notify_one();
         match SockRef::from(self.to).shutdown(Shutdown::Write) {
             // It closed before.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
@@ -108,8 +160,18 @@ impl Transfer<'_> {
         }
     }
 
-    /// One read and the writes for it.
+    /// Waits until bytes can be written.
+    async fn writable(&self) -> io::Result<()> {
+        if let Some(ready) = self.to.writable().now_or_never() {
+            return ready;
+        }
+        // In memory of its own, as most directions never wait.
+        Box::pin(timeout(self.blocked, self.to.writable())).await?
+    }
+
+    /// One read and the writes for it. Nothing is read for a side that accepts no bytes.
     async fn through_buffer(&self) -> io::Result<ControlFlow<(), usize>> {
+        self.writable().await?;
         let read = self.tools.with_buffer(|buffer| self.read_and_write(buffer));
         let (read, rest) = match read {
             Ok((0, _)) => return Ok(ControlFlow::Break(())),
@@ -121,7 +183,7 @@ impl Transfer<'_> {
         };
         let mut rest = rest.as_slice();
         while !rest.is_empty() {
-            self.to.writable().await?;
+            self.writable().await?;
             match self.to.try_write(rest) {
                 Ok(written) => {
                     self.traffic.written(self.direction, written);
@@ -137,6 +199,7 @@ impl Transfer<'_> {
 
     /// The number of bytes read, and those that could not be written yet.
     fn read_and_write(&self, buffer: &mut [u8]) -> io::Result<(usize, Vec<u8>)> {
+        let buffer = buffer.get_mut(..READ).unwrap_or_default();
         let read = self.read(buffer)?;
         let bytes = buffer.get(..read).unwrap_or_default();
         if bytes.is_empty() {
@@ -200,7 +263,7 @@ impl Transfer<'_> {
                         self.traffic.touch();
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.to.writable().await?;
+                        self.writable().await?;
                     }
                     Err(error) => return Err(error),
                 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::relay::{End, relay};
+use super::relay::{Bounds, End, relay};
 use super::*;
 use crate::connection::tests::config;
 use crate::current::CurrentTable;
@@ -20,6 +20,7 @@ use crate::telemetry::stream_session::Facts;
 use crate::telemetry::{Protocol, Telemetry, WorkerTelemetry};
 
 const LONG: Duration = Duration::from_secs(600);
+const SHORT: Duration = Duration::from_millis(50);
 
 /// Two connected sockets.
 async fn pair() -> (TcpStream, TcpStream) {
@@ -50,14 +51,14 @@ pub(crate) fn session() -> Session {
 /// Relays between the outer ends of two pairs while `test` has the others: the client and the endpoint. The end of the relay
 /// with the bytes received from the client and sent to it.
 async fn relayed<F: Future<Output = ()>>(
-    idle: Duration,
+    bounds: Bounds,
     test: impl FnOnce(TcpStream, TcpStream) -> F,
 ) -> (End, u64, u64) {
     let ((client, inner_client), (inner_endpoint, endpoint)) = (pair().await, pair().await);
     let (session, tools) = (session(), RelayTools::default());
     let relayed = async {
         let traffic = &session.traffic;
-        let end = relay(&inner_client, &inner_endpoint, traffic, (idle, &tools)).await;
+        let end = relay(&inner_client, &inner_endpoint, traffic, (bounds, &tools)).await;
         drop((inner_client, inner_endpoint));
         (end, traffic.received(), traffic.sent())
     };
@@ -68,17 +69,17 @@ async fn relayed<F: Future<Output = ()>>(
 
 #[tokio::test]
 async fn each_side_closes_when_it_likes() {
-    let outcome = relayed(LONG, async |mut client, mut endpoint| {
-        client.write_all(b"question").await.unwrap();
+    let outcome = relayed(Bounds::silent(LONG), async |mut client, mut endpoint| {
+        client.write_all(b"request\n").await.unwrap();
         client.shutdown().await.unwrap();
         let mut received = String::new();
         endpoint.read_to_string(&mut received).await.unwrap();
-        assert_eq!(received, "question");
-        endpoint.write_all(b"the answer").await.unwrap();
+        assert_eq!(received, "request\n");
+        endpoint.write_all(b"a response").await.unwrap();
         drop(endpoint);
         let mut received = String::new();
         client.read_to_string(&mut received).await.unwrap();
-        assert_eq!(received, "the answer");
+        assert_eq!(received, "a response");
     });
     assert_eq!(outcome.await, (End::Closed, 8, 10));
 }
@@ -86,7 +87,7 @@ async fn each_side_closes_when_it_likes() {
 #[tokio::test]
 async fn a_reset_is_passed_on_as_one() {
     for client_breaks in [true, false] {
-        let outcome = relayed(LONG, async |mut client, mut endpoint| {
+        let outcome = relayed(Bounds::silent(LONG), async |mut client, mut endpoint| {
             client.write_all(b"a").await.unwrap();
             endpoint.read_u8().await.unwrap();
             let (broken, mut other) = match client_breaks {
@@ -104,7 +105,7 @@ async fn a_reset_is_passed_on_as_one() {
 
 #[tokio::test]
 async fn silence_of_both_sides_ends_it() {
-    let outcome = relayed(Duration::from_millis(50), async |mut client, endpoint| {
+    let outcome = relayed(Bounds::silent(SHORT), async |mut client, endpoint| {
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.unwrap();
         assert_eq!(rest, b"");
@@ -113,13 +114,72 @@ async fn silence_of_both_sides_ends_it() {
     assert_eq!(outcome.await, (End::Idle, 0, 0));
 }
 
+#[tokio::test]
+async fn silence_ends_it_once_a_side_has_closed() {
+    for client_closes in [true, false] {
+        let outcome = relayed(Bounds::reachable(SHORT), async |client, endpoint| {
+            let (mut closing, mut open) = match client_closes {
+                true => (client, endpoint),
+                false => (endpoint, client),
+            };
+            closing.shutdown().await.unwrap();
+            assert_eq!(open.read(&mut [0]).await.unwrap(), 0);
+            assert_eq!(closing.read(&mut [0]).await.unwrap(), 0);
+        });
+        assert_eq!(outcome.await.0, End::Idle);
+    }
+}
+
+#[tokio::test]
+async fn reachable_sides_may_be_silent() {
+    let outcome = relayed(
+        Bounds::reachable(Duration::ZERO),
+        async |mut client, mut endpoint| {
+            for _ in 0..3 {
+                client.write_u8(1).await.unwrap();
+                endpoint.read_u8().await.unwrap();
+            }
+            drop(client);
+            assert_eq!(endpoint.read(&mut [0]).await.unwrap_or(0), 0);
+        },
+    );
+    assert_eq!(outcome.await.1, 3);
+}
+
+/// Without a pipe, as when all are in use.
+#[tokio::test]
+async fn a_side_that_never_reads_costs_little_and_ends_it() {
+    let ((mut client, inner_client), (inner_endpoint, endpoint)) = (pair().await, pair().await);
+    let (session, tools) = (session(), RelayTools::default());
+    let traffic = &session.traffic;
+    let pipes: Vec<_> = std::iter::from_fn(|| tools.pipe()).collect();
+    let bounds = Bounds {
+        blocked: SHORT,
+        ..Bounds::reachable(LONG)
+    };
+    let relayed = async {
+        let end = relay(&inner_client, &inner_endpoint, traffic, (bounds, &tools)).await;
+        drop((inner_client, inner_endpoint));
+        end
+    };
+    let flood = async {
+        while client.write_all(&[0; 65_536]).await.is_ok() {}
+        drop(endpoint);
+    };
+    let (end, ()) = tokio::join!(relayed, flood);
+    assert_eq!(end, End::Reset);
+    let held = traffic.received() - traffic.upstream_sent();
+    assert!(held <= 16 << 10, "{held} bytes");
+    drop(pipes);
+}
+
 /// More than any buffer, so that it goes through pipes as well, with a reader that stops and goes.
 #[tokio::test]
 async fn many_bytes_arrive_in_order_both_ways() {
     const BYTES: usize = 16 << 20;
     let pattern =
         |from: usize| -> Vec<u8> { (from..from + 65_536).map(|n| (n / 7) as u8).collect() };
-    let outcome = relayed(LONG, async |client, endpoint| {
+    let outcome = relayed(Bounds::silent(LONG), async |client, endpoint| {
         let (mut client_read, mut client_write) = client.into_split();
         let (mut endpoint_read, mut endpoint_write) = endpoint.into_split();
         let send = async |to: &mut tokio::net::tcp::OwnedWriteHalf| {

@@ -6,6 +6,7 @@ mod heads;
 mod http1;
 mod http2;
 mod listeners;
+mod streams;
 mod tls;
 
 use std::cell::RefCell;
