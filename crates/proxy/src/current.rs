@@ -25,7 +25,7 @@ impl CurrentTable {
 }
 
 /// How long a new table waits for the next one before it is followed by what does not serve requests.
-const SETTLING: Duration = Duration::from_millis(10);
+const SETTLING: Duration = Duration::from_secs(1);
 
 /// Waits until the current table is not `known`, and a little longer: there may be a thousand tables a second while endpoints
 /// change, and each would wake every task that follows them. Requests do not wait; they take the current table.

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Listener, Plain, RoutingTable, Socket};
+use headgate_table::{Listener, RoutingTable, SocketKind};
 
 use crate::worker::Worker;
 
@@ -19,23 +19,12 @@ pub(crate) struct OpenListener {
     closed: Cell<bool>,
 }
 
-/// What the connections of a socket begin with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SocketKind {
-    /// HTTP in plain text.
-    Http,
-    /// A TLS handshake.
-    Tls,
-    /// Bytes that only the backend understands.
-    Stream,
-}
-
 impl OpenListener {
     /// The socket of `listener`, which is in `table`.
     pub(crate) fn new(listener: &Listener, table: Rc<Arc<RoutingTable>>) -> Self {
         Self {
             address: listener.address,
-            kind: SocketKind::of(&listener.socket),
+            kind: listener.socket.kind(),
             table: RefCell::new(table),
             closed: Cell::new(false),
         }
@@ -68,16 +57,6 @@ impl OpenListener {
     pub(crate) fn is_in(&self, table: &RoutingTable) -> bool {
         table
             .listener(self.address)
-            .is_some_and(|listener| SocketKind::of(&listener.socket) == self.kind)
-    }
-}
-
-impl SocketKind {
-    fn of(socket: &Socket) -> Self {
-        match socket {
-            Socket::Plain(Plain::Http(_)) => Self::Http,
-            Socket::Plain(Plain::Stream(_)) => Self::Stream,
-            Socket::Tls(_) => Self::Tls,
-        }
+            .is_some_and(|listener| listener.socket.kind() == self.kind)
     }
 }

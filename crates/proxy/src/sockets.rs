@@ -64,12 +64,13 @@ impl<H: Handler> Sockets<H> {
         loop {
             let table = worker.table();
             self.reconcile(&table);
-            let changed = current::changed(&worker.shared.reader, &table);
-            if self.failing.is_empty() {
-                changed.await;
-            } else {
-                // Elapsed: the same table is reconciled again.
-                let _ = tokio::time::timeout(RETRY, changed).await;
+            let reader = &worker.shared.reader;
+            tokio::select! {
+                () = reader.sockets_changed(&table) => {}
+                // So that idle listeners release former tables.
+                () = current::changed(reader, &table) => {}
+                // The same table is reconciled again.
+                () = tokio::time::sleep(RETRY), if !self.failing.is_empty() => {}
             }
         }
     }

@@ -54,7 +54,7 @@ pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostCiphers, HostTls, Re
 pub use host_script::{HostLocation, HostScript, LocationMatch};
 pub use hosts::VirtualHosts;
 pub use listener::{
-    Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
+    Certificates, Listener, Plain, PublicPorts, Socket, SocketKind, Terminate, TlsRoute, TlsSocket,
 };
 pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind};

@@ -34,6 +34,17 @@ pub enum Socket {
     Tls(TlsSocket),
 }
 
+/// What the connections of a socket begin with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SocketKind {
+    /// HTTP in plain text.
+    Http,
+    /// A TLS handshake.
+    Tls,
+    /// Bytes that only the backend understands.
+    Stream,
+}
+
 /// How connections without TLS are handled.
 #[derive(Clone)]
 pub enum Plain {
@@ -114,6 +125,15 @@ impl Listener {
 }
 
 impl Socket {
+    /// What its connections begin with.
+    pub fn kind(&self) -> SocketKind {
+        match self {
+            Self::Plain(Plain::Http(_)) => SocketKind::Http,
+            Self::Plain(Plain::Stream(_)) => SocketKind::Stream,
+            Self::Tls(_) => SocketKind::Tls,
+        }
+    }
+
     /// The TLS routes, if connections begin with a handshake.
     pub fn tls(&self) -> Option<&TlsSocket> {
         match self {

@@ -12,6 +12,8 @@ use crate::RoutingTable;
 pub struct Publisher {
     current: Arc<ArcSwap<RoutingTable>>,
     published: Arc<Event>,
+    /// Also notified if other sockets are open than before.
+    sockets: Arc<Event>,
 }
 
 /// A handle that loads the current table; for threads that need it only occasionally.
@@ -19,6 +21,7 @@ pub struct Publisher {
 pub struct TableReader {
     current: Arc<ArcSwap<RoutingTable>>,
     published: Arc<Event>,
+    sockets: Arc<Event>,
 }
 
 /// A worker's view of the current table: loading it costs one atomic load and a reference count of this thread alone.
@@ -33,20 +36,30 @@ pub struct LocalTable {
 pub fn publisher(table: Arc<RoutingTable>) -> (Publisher, TableReader) {
     let current = Arc::new(ArcSwap::new(table));
     let published = Arc::new(Event::new());
+    let sockets = Arc::new(Event::new());
     (
         Publisher {
             current: current.clone(),
             published: published.clone(),
+            sockets: sockets.clone(),
         },
-        TableReader { current, published },
+        TableReader {
+            current,
+            published,
+            sockets,
+        },
     )
 }
 
 impl Publisher {
     /// Makes `table` the current one and returns the former one; requests in flight keep theirs.
     pub fn publish(&mut self, table: Arc<RoutingTable>) -> Arc<RoutingTable> {
+        let has_same_sockets = self.current.load().has_sockets_of(&table);
         let former = self.current.swap(table);
         self.published.notify(usize::MAX);
+        if !has_same_sockets {
+            self.sockets.notify(usize::MAX);
+        }
         former
     }
 }
@@ -66,6 +79,17 @@ impl TableReader {
                 return;
             }
             published.await;
+        }
+    }
+
+    /// Waits until the current table has other sockets than `known`.
+    pub async fn sockets_changed(&self, known: &RoutingTable) {
+        loop {
+            let changed = self.sockets.listen();
+            if !self.current.load().has_sockets_of(known) {
+                return;
+            }
+            changed.await;
         }
     }
 
@@ -127,6 +151,31 @@ mod tests {
         publisher.publish(table());
         assert_eq!(wakes.0.load(Ordering::Relaxed), 1, "the waker is used once");
         assert!(pin!(reader.changed(&known)).poll(&mut cx).is_ready());
+    }
+
+    #[test]
+    fn only_other_sockets_end_the_wait_for_sockets() {
+        let with = |port: u16| {
+            let mut table = RoutingTable::new(Arc::new(Settings::default()));
+            table.set_udp_listeners(vec![crate::UdpListener {
+                address: ([127, 0, 0, 1], port).into(),
+                backends: Arc::new(crate::Split::new(crate::Backend::upstream_only(
+                    crate::UpstreamKey::new("dns"),
+                ))),
+            }]);
+            Arc::new(table)
+        };
+        let (mut publisher, reader) = publisher(with(53));
+        let known = reader.current();
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(wakes.clone());
+        let mut cx = Context::from_waker(&waker);
+        let mut changed = pin!(reader.sockets_changed(&known));
+        assert!(changed.as_mut().poll(&mut cx).is_pending());
+        publisher.publish(with(53));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0);
+        publisher.publish(with(54));
+        assert!(changed.as_mut().poll(&mut cx).is_ready());
     }
 
     /// A task may be polled with another waker each time, and as often as there are requests.

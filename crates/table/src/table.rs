@@ -71,6 +71,18 @@ impl RoutingTable {
         self.udp = listeners.into();
     }
 
+    /// Whether the same sockets are open with both tables: of the same kinds at the same addresses.
+    pub fn has_sockets_of(&self, other: &Self) -> bool {
+        let tcp = |table: &Self| -> Vec<_> {
+            let sockets = table.listeners.iter();
+            sockets
+                .map(|one| (one.address, one.socket.kind()))
+                .collect()
+        };
+        let udp = |one: &UdpListener| one.address;
+        tcp(self) == tcp(other) && self.udp.iter().map(udp).eq(other.udp.iter().map(udp))
+    }
+
     /// The universes of the listeners, each once, in the order of the listeners.
     pub fn universes(&self) -> Vec<&Arc<VirtualHosts>> {
         let mut universes: Vec<&Arc<VirtualHosts>> = Vec::new();

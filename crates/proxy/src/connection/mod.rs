@@ -27,7 +27,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{RoutingTable, Settings, Socket, StreamRoute};
+use headgate_table::{RoutingTable, Settings, Socket, SocketKind, StreamRoute};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -37,7 +37,7 @@ pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
 use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
-use crate::open_listener::{OpenListener, SocketKind};
+use crate::open_listener::OpenListener;
 use crate::process::{Permit, Process};
 use crate::stream::{IntoTcp, Silence, Stream};
 use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport, stream_session};
