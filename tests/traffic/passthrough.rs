@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Connection, Echo, Request, Scenario, Scripted, Tls, proxy_protocol, wait};
 
-use super::setup::BINARY;
+use super::setup::{BINARY, closed_port};
 
 /// What the backend sends once it has read the client's first message.
 const REPLY: &[u8] = b"\x15\x03\x03\x00\x02";
@@ -136,9 +136,7 @@ fn a_change_of_the_object_applies_to_new_connections() {
 #[test]
 fn a_backend_that_is_gone_closes_the_connection() {
     let hello = tls().hello();
-    let (web, plain) = (backend(hello.len()), Echo::start("plain"));
-    let gone = web.address();
-    drop(web);
-    let program = scenario(gone, &plain).start(BINARY);
+    let plain = Echo::start("plain");
+    let program = scenario(closed_port(), &plain).start(BINARY);
     assert!(Connection::open(program.https()).send(&hello).is_closed());
 }

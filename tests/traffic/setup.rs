@@ -1,10 +1,12 @@
 //! Shared by the traffic tests.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::{IntoRawFd, RawFd};
 
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Connection, Echo, Issued, Program, Request, Scenario};
+use socket2::{Domain, Socket, Type};
 
 /// The program under test.
 pub(super) const BINARY: &str = env!("CARGO_BIN_EXE_headgate");
@@ -69,8 +71,12 @@ pub(super) fn count_names(
     names
 }
 
-/// An address that refuses connections.
+/// An address that refuses connections: that of a socket which does not listen, and stays open so that no other test gets it.
 pub(super) fn closed_port() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    let _open: RawFd = socket.into_raw_fd();
+    address
 }

@@ -113,13 +113,13 @@ fn bytes_pass_both_ways_and_either_side_closes_first() {
         .service("db", &[address])
         .start(BINARY);
     let mut client = connect(port);
-    client.write_all(b"question").unwrap();
+    client.write_all(b"request\n").unwrap();
     client.shutdown(Shutdown::Write).unwrap();
     let mut served = accept(&endpoint);
-    assert_eq!(rest(&mut served), "question");
-    served.write_all(b"the answer").unwrap();
+    assert_eq!(rest(&mut served), "request\n");
+    served.write_all(b"a response").unwrap();
     drop(served);
-    assert_eq!(rest(&mut client), "the answer");
+    assert_eq!(rest(&mut client), "a response");
     let line = log_line(&program, |line| line.contains("] TCP 200 10 8 "));
     assert!(line.starts_with("[127.0.0.1] ["), "{line}");
     let label = format!("port=\"{port}\"");
@@ -412,7 +412,12 @@ fn udp() -> (UdpSocket, SocketAddr) {
 }
 
 /// Sends a datagram until the endpoint receives it, as the port may not be open yet. The sender that the endpoint sees.
-fn ask(client: &UdpSocket, port: u16, endpoint: &UdpSocket, text: &str) -> SocketAddr {
+fn send_until_received(
+    client: &UdpSocket,
+    port: u16,
+    endpoint: &UdpSocket,
+    text: &str,
+) -> SocketAddr {
     endpoint
         .set_read_timeout(Some(Duration::from_millis(200)))
         .unwrap();
@@ -425,7 +430,7 @@ fn ask(client: &UdpSocket, port: u16, endpoint: &UdpSocket, text: &str) -> Socke
     })
 }
 
-fn answer(client: &UdpSocket, text: &str) -> SocketAddr {
+fn expect_response(client: &UdpSocket, text: &str) -> SocketAddr {
     let mut buffer = [0; 100];
     let (length, from) = client.recv_from(&mut buffer).unwrap();
     assert_eq!(&buffer[..length], text.as_bytes());
@@ -433,7 +438,7 @@ fn answer(client: &UdpSocket, text: &str) -> SocketAddr {
 }
 
 #[test]
-fn datagrams_are_answered_and_counted() {
+fn datagrams_have_responses_and_are_counted() {
     let ((endpoint, address), (client, _)) = (udp(), udp());
     let [port] = free_ports();
     let base = scenario(&[], &[(port, "shop/dns:dns")]);
@@ -443,21 +448,21 @@ fn datagrams_are_answered_and_counted() {
             "$protocol $status $bytes_sent $proxy_upstream_name",
         )])
         .start(BINARY);
-    // Answers every question, as a session ends when each has its response.
+    // Responds to every request, as a session ends when each has its response.
     let server = endpoint.try_clone().unwrap();
     std::thread::spawn(move || {
         while let Ok((_, sender)) = server.recv_from(&mut [0; 100]) {
-            server.send_to(b"the answer", sender).unwrap();
+            server.send_to(b"a response", sender).unwrap();
         }
     });
     client
         .set_read_timeout(Some(Duration::from_millis(200)))
         .unwrap();
-    let from = wait::until("an answer", || {
-        client.send_to(b"question", at(port)).unwrap();
+    let from = wait::until("a response", || {
+        client.send_to(b"request\n", at(port)).unwrap();
         let mut buffer = [0; 100];
         let (length, from) = client.recv_from(&mut buffer).ok()?;
-        assert_eq!(&buffer[..length], b"the answer");
+        assert_eq!(&buffer[..length], b"a response");
         Some(from)
     });
     assert_eq!(from, at(port));
@@ -480,11 +485,11 @@ fn a_session_lasts_for_the_responses_that_are_expected() {
             ("proxy-stream-timeout", "1s"),
         ])
         .start(BINARY);
-    let sender = ask(&client, port, &endpoint, "one");
-    assert_eq!(ask(&client, port, &endpoint, "two"), sender);
+    let sender = send_until_received(&client, port, &endpoint, "one");
+    assert_eq!(send_until_received(&client, port, &endpoint, "two"), sender);
     for text in ["a", "b", "c"] {
         endpoint.send_to(text.as_bytes(), sender).unwrap();
-        answer(&client, text);
+        expect_response(&client, text);
     }
     // It ends with silence, and says that responses are missing.
     log_line(&program, |line| line.contains("] UDP 502 3 "));
@@ -499,9 +504,9 @@ fn a_udp_port_moves_to_another_service_and_closes() {
         udp_service(base, "two", two_address)
     };
     let program = with(&[(port, "shop/one:53")]).start(BINARY);
-    ask(&client, port, &one, "a");
+    send_until_received(&client, port, &one, "a");
     with(&[(port, "shop/two:53")]).replace(&program);
-    ask(&client, port, &two, "b");
+    send_until_received(&client, port, &two, "b");
     with(&[]).replace(&program);
     // The client learns that nothing listens (ICMP) once the sessions have ended.
     let (late, _) = udp();
@@ -527,7 +532,7 @@ fn a_port_is_for_tcp_and_udp_at_once() {
     )
     .start(BINARY);
     let (client, _) = udp();
-    ask(&client, port, &datagrams, "datagram");
+    send_until_received(&client, port, &datagrams, "datagram");
     let mut client = connect(port);
     client.write_all(b"stream").unwrap();
     assert_eq!(read(&mut accept(&stream), 6), "stream");
