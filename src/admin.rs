@@ -43,7 +43,7 @@ pub(crate) struct State {
     served: OnceLock<Served>,
     /// The bound addresses with the names of their listeners.
     addresses: Vec<(&'static str, SocketAddr)>,
-    /// Answers questions about the current state.
+    /// Runs calls on the current state.
     queries: mpsc::Sender<Query>,
 }
 
@@ -210,7 +210,7 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
 async fn explanation(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
     let query = request.uri().query().unwrap_or_default();
     match explain::explain(query, &state.queries).await {
-        Ok(answer) => json_body(&answer),
+        Ok(explained) => json_body(&explained),
         Err((status, reason)) => {
             let mut response = text(status, "");
             *response.body_mut() = Full::from(format!("{reason}\n"));

@@ -17,8 +17,8 @@ use crate::reconciler::{Feed, First, Input};
 /// Maximum wait for the access log at a stop.
 const LOG_FLUSH: Duration = Duration::from_secs(2);
 
-/// Questions to the admin port that wait; further ones wait to be queued.
-const MAX_QUESTIONS: usize = 16;
+/// Queries of the admin port that wait; further ones wait to be queued.
+const MAX_QUERIES: usize = 16;
 
 /// Configuration that every source needs.
 pub(crate) struct Serving {
@@ -71,8 +71,8 @@ pub(crate) async fn run(
     bound.also_listening(addresses.admin);
     let registry = prometheus::Registry::new();
     feed.register(&registry).context("registering metrics")?;
-    let (questions, mut asked) = mpsc::channel(MAX_QUESTIONS);
-    let state = State::new(addresses.named(), registry.clone(), questions);
+    let (queries, mut asked) = mpsc::channel(MAX_QUERIES);
+    let state = State::new(addresses.named(), registry.clone(), queries);
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
     // Logged first: until there is a table, only the admin port responds.
     tracing::info!(name = "admin", address = %addresses.admin, "listening");

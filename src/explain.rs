@@ -1,7 +1,7 @@
 //! `headgate explain`: which object, rule, policy, Service and endpoint would serve a request, which candidates lost, and why.
 //! The decisions are those of the data plane ([`headgate_proxy::explain`]); this adds the objects that they come from.
 
-pub(crate) mod answer;
+pub(crate) mod json;
 mod provenance;
 mod remote;
 mod text;
@@ -11,7 +11,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ValueEnum;
-use headgate_proxy::Question;
+use headgate_proxy::ExplainRequest;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde_json::Value;
 
@@ -43,12 +43,12 @@ pub(crate) struct ExplainArgs {
     /// Ask a running instance: the address of its admin port. No PATH is read then.
     #[arg(long, value_name = "ADDRESS", conflicts_with = "paths")]
     admin: Option<SocketAddr>,
-    /// Format of the answer.
+    /// Format of the output.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-/// Format of the answer.
+/// Format of the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
     /// For a terminal.
@@ -80,10 +80,10 @@ pub(crate) fn field(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     Ok((name, value))
 }
 
-/// Runs the command. The exit code is 0 if there is an answer, 2 otherwise.
+/// Runs the command. The exit code is 0 if the request is explained, 2 otherwise.
 pub(crate) fn run(args: &ExplainArgs) -> ExitCode {
-    let answered = answer(args).and_then(|answer| print(&answer, args.format));
-    match answered {
+    let printed = explained(args).and_then(|explained| print(&explained, args.format));
+    match printed {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -92,7 +92,7 @@ pub(crate) fn run(args: &ExplainArgs) -> ExitCode {
     }
 }
 
-fn answer(args: &ExplainArgs) -> Result<Value> {
+fn explained(args: &ExplainArgs) -> Result<Value> {
     if let Some(admin) = args.admin {
         return remote::ask(admin, args);
     }
@@ -101,23 +101,23 @@ fn answer(args: &ExplainArgs) -> Result<Value> {
     progress.phase("compiling", None);
     let compiled = input.compile()?;
     progress.end();
-    let question = args.question(input.options.endpoints.loopback);
-    let state = answer::State {
+    let request = args.request(input.options.endpoints.loopback);
+    let state = json::State {
         snapshot: input.objects.snapshot(),
         compiled: &compiled,
         options: &input.options,
     };
-    let mut answer = answer::answer(&state, &question);
-    answer["notes"] = input.notes.clone().into();
+    let mut explained = json::explained(&state, &request);
+    explained["notes"] = input.notes.clone().into();
     // Freeing everything would only delay the end of the process.
     std::mem::forget((input, compiled));
-    Ok(answer)
+    Ok(explained)
 }
 
 impl ExplainArgs {
-    fn question(&self, loopback: bool) -> Question {
+    fn request(&self, loopback: bool) -> ExplainRequest {
         let headers: HeaderMap = self.headers.iter().cloned().collect();
-        Question {
+        ExplainRequest {
             method: self.method.clone(),
             url: self.url.clone(),
             headers,
@@ -127,10 +127,10 @@ impl ExplainArgs {
     }
 }
 
-fn print(answer: &Value, format: Format) -> Result<()> {
+fn print(explained: &Value, format: Format) -> Result<()> {
     let text = match format {
-        Format::Text => text::text(answer),
-        Format::Json => format!("{answer:#}\n"),
+        Format::Text => text::text(explained),
+        Format::Json => format!("{explained:#}\n"),
     };
     output::print(&text)
 }

@@ -1,17 +1,17 @@
-//! `/debug/explain`: what would happen to a request now, and why. The reconciler answers, because it has the objects.
+//! `/debug/explain`: what would happen to a request now, and why. The reconciler has the objects.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use headgate_proxy::Question;
+use headgate_proxy::ExplainRequest;
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::explain::{answer, field, url};
+use crate::explain::{field, json, url};
 use crate::reconciler::{Query, View};
 
-/// The answer to the question in a query: `url`, and perhaps `method`, `from` and several `header`.
+/// The explanation of the request in a query: `url`, and perhaps `method`, `from` and several `header`.
 ///
 /// # Errors
 /// Status and reason.
@@ -19,28 +19,28 @@ pub(super) async fn explain(
     query: &str,
     queries: &mpsc::Sender<Query>,
 ) -> Result<Value, (StatusCode, String)> {
-    let question = question(query).map_err(|reason| (StatusCode::BAD_REQUEST, reason))?;
-    let (sender, answer) = oneshot::channel();
+    let request = parsed(query).map_err(|reason| (StatusCode::BAD_REQUEST, reason))?;
+    let (sender, explained) = oneshot::channel();
     let asked: Query = Box::new(move |view: &View<'_>| {
-        let question = Question {
+        let request = ExplainRequest {
             loopback: view.options.endpoints.loopback,
-            ..question
+            ..request
         };
-        let state = answer::State {
+        let state = json::State {
             snapshot: view.snapshot,
             compiled: view.compiled,
             options: view.options,
         };
         // The client may be gone.
-        let _ = sender.send(answer::answer(&state, &question));
+        let _ = sender.send(json::explained(&state, &request));
     });
     let stopping = |_| (StatusCode::SERVICE_UNAVAILABLE, "stopping".to_owned());
     queries.send(asked).await.map_err(|_| stopping(()))?;
-    answer.await.map_err(|_| stopping(()))
+    explained.await.map_err(|_| stopping(()))
 }
 
-fn question(query: &str) -> Result<Question, String> {
-    let mut question = Question {
+fn parsed(query: &str) -> Result<ExplainRequest, String> {
+    let mut request = ExplainRequest {
         method: Method::GET,
         url: http::Uri::default(),
         headers: HeaderMap::new(),
@@ -55,21 +55,21 @@ fn question(query: &str) -> Result<Question, String> {
         let invalid = |reason: String| format!("{name}: {reason}");
         match name {
             "url" => {
-                question.url = url(&value).map_err(invalid)?;
+                request.url = url(&value).map_err(invalid)?;
                 has_url = true;
             }
             "method" => {
                 let method = value.parse();
-                question.method = method.map_err(|_| invalid("expected a method".to_owned()))?;
+                request.method = method.map_err(|_| invalid("expected a method".to_owned()))?;
             }
             "from" => {
                 let client = value.parse();
-                question.client =
+                request.client =
                     client.map_err(|_| invalid("expected an IP address".to_owned()))?;
             }
             "header" => {
                 let (name, value) = field(&value).map_err(invalid)?;
-                question.headers.append(name, value);
+                request.headers.append(name, value);
             }
             _ => {
                 return Err(format!(
@@ -79,7 +79,7 @@ fn question(query: &str) -> Result<Question, String> {
         }
     }
     if has_url {
-        Ok(question)
+        Ok(request)
     } else {
         Err("expected ?url=https://HOST/PATH".to_owned())
     }
@@ -91,13 +91,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_are_read_strictly() {
+    fn queries_are_read_strictly() {
         let asked = "url=https%3A%2F%2Fshop.example%2Fa%3Fb&method=POST&header=X-A%3A%20b&header=X-A%3A%20c&from=192.0.2.1";
-        let question = question(asked).unwrap();
-        assert_eq!(question.url.to_string(), "https://shop.example/a?b");
-        assert_eq!(question.method, Method::POST);
-        assert_eq!(question.headers.get_all("x-a").iter().count(), 2);
-        assert_eq!(question.client.to_string(), "192.0.2.1");
+        let request = parsed(asked).unwrap();
+        assert_eq!(request.url.to_string(), "https://shop.example/a?b");
+        assert_eq!(request.method, Method::POST);
+        assert_eq!(request.headers.get_all("x-a").iter().count(), 2);
+        assert_eq!(request.client.to_string(), "192.0.2.1");
         for wrong in [
             "",
             "url=",
@@ -108,7 +108,7 @@ mod tests {
             "url=a&x=y",
             "url=%ff",
         ] {
-            assert!(super::question(wrong).is_err(), "{wrong}");
+            assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }
 }

@@ -135,7 +135,7 @@ fn ingress(ingress: &CheckedIngress, out: &mut String) {
         escaped(&ingress.name.to_string()),
         ingress.state()
     );
-    for judgement in ingress.told() {
+    for judgement in ingress.notable() {
         judgement_row(judgement, out);
     }
     for finding in &ingress.findings {

@@ -95,7 +95,7 @@ fn names(section: &Section, out: &mut String) {
 
 fn ingress(ingress: &CheckedIngress, out: &mut String) {
     let _ = writeln!(out, "\n### {}: {}\n", ingress.name, ingress.state());
-    for judgement in ingress.told() {
+    for judgement in ingress.notable() {
         let (verdict, name) = (judgement.verdict.as_str(), &judgement.name);
         let _ = writeln!(
             out,

@@ -169,7 +169,7 @@ impl CheckedIngress {
     }
 
     /// The verdicts that no finding of the same annotation repeats.
-    pub(super) fn told(&self) -> impl Iterator<Item = &Judgement> {
+    pub(super) fn notable(&self) -> impl Iterator<Item = &Judgement> {
         self.verdicts.iter().filter(|judgement| {
             let end = format!("/{}]", judgement.name);
             let mut findings = self.findings.iter();

@@ -121,7 +121,7 @@ impl Text {
 
     fn ingress(&mut self, ingress: &CheckedIngress) {
         self.heading(&format!("Ingress {}: {}", ingress.name, ingress.state()));
-        for judgement in ingress.told() {
+        for judgement in ingress.notable() {
             self.judgement(judgement);
         }
         for finding in &ingress.findings {

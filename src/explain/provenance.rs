@@ -6,7 +6,7 @@ use std::sync::Arc;
 use headgate_compile::{ConfigMap, Name};
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::answer::State;
+use super::json::State;
 
 /// What a step reads: its name, annotations, and ConfigMap keys.
 type Row = (

@@ -18,8 +18,8 @@ use super::ExplainArgs;
 
 /// Time for the whole exchange.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Longest answer that is read.
-const MAX_ANSWER: usize = 16 << 20;
+/// Longest body that is read.
+const MAX_BODY: usize = 16 << 20;
 
 pub(super) fn ask(admin: SocketAddr, args: &ExplainArgs) -> Result<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -48,9 +48,7 @@ async fn exchange(admin: SocketAddr, args: &ExplainArgs) -> Result<(StatusCode, 
     let response = async {
         let response = sender.send_request(request).await?;
         let status = response.status();
-        let body = Limited::new(response.into_body(), MAX_ANSWER)
-            .collect()
-            .await;
+        let body = Limited::new(response.into_body(), MAX_BODY).collect().await;
         let body = body.map_err(|error| anyhow::anyhow!("{error}"))?;
         anyhow::Ok((status, body.to_bytes()))
     };

@@ -1,4 +1,4 @@
-//! An answer for a terminal, with colours that the writer removes elsewhere.
+//! An explanation for a terminal, with colours that the writer removes elsewhere.
 
 use std::fmt::Write as _;
 
@@ -11,18 +11,18 @@ const YELLOW: Style = AnsiColor::Yellow.on_default();
 const GREEN: Style = AnsiColor::Green.on_default();
 const DIM: Style = Style::new().dimmed();
 
-/// The answer as text.
-pub(super) fn text(answer: &Value) -> String {
+/// The explanation as text.
+pub(super) fn text(explained: &Value) -> String {
     let mut out = Text(String::new());
-    out.headline(answer);
-    for note in list(&answer["notes"]) {
+    out.headline(explained);
+    for note in list(&explained["notes"]) {
         out.line(&format!("note: {}", string(note)));
     }
-    out.place(answer);
-    out.steps(answer);
-    out.backends(answer);
-    out.losers(answer);
-    out.findings(answer);
+    out.place(explained);
+    out.steps(explained);
+    out.backends(explained);
+    out.losers(explained);
+    out.findings(explained);
     out.0
 }
 
@@ -39,13 +39,13 @@ impl Text {
         self.line(&format!("{BOLD}{title}{BOLD:#}"));
     }
 
-    fn headline(&mut self, answer: &Value) {
-        let request = &answer["request"];
+    fn headline(&mut self, explained: &Value) {
+        let request = &explained["request"];
         let (method, url) = (string(&request["method"]), string(&request["url"]));
-        let outcome = &answer["outcome"];
+        let outcome = &explained["outcome"];
         let (style, result) = match string(&outcome["kind"]) {
             "forwarded" => {
-                let backends = list(&answer["backends"]);
+                let backends = list(&explained["backends"]);
                 let names: Vec<&str> = backends.iter().map(|one| string(&one["name"])).collect();
                 let target = string(&outcome["target"]);
                 (
@@ -70,13 +70,13 @@ impl Text {
         ));
     }
 
-    fn place(&mut self, answer: &Value) {
-        let listener = &answer["listener"];
+    fn place(&mut self, explained: &Value) {
+        let listener = &explained["listener"];
         if !listener.is_null() {
             let (scheme, address) = (string(&listener["scheme"]), string(&listener["address"]));
             self.line(&format!("listener  {scheme} on {address}"));
         }
-        let host = &answer["host"];
+        let host = &explained["host"];
         if !host.is_null() {
             let (name, because) = (string(&host["name"]), string(&host["because"]));
             let mode = if host["regex"] == true {
@@ -89,7 +89,7 @@ impl Text {
                 self.line(&format!("          certificate {certificate}"));
             }
         }
-        let route = &answer["route"];
+        let route = &explained["route"];
         if !route.is_null() {
             let (kind, path) = (string(&route["type"]), string(&route["path"]));
             let object = string(&route["object"]);
@@ -101,8 +101,8 @@ impl Text {
         }
     }
 
-    fn steps(&mut self, answer: &Value) {
-        let steps = list(&answer["steps"]);
+    fn steps(&mut self, explained: &Value) {
+        let steps = list(&explained["steps"]);
         if steps.is_empty() {
             return;
         }
@@ -126,8 +126,8 @@ impl Text {
         }
     }
 
-    fn backends(&mut self, answer: &Value) {
-        let backends = list(&answer["backends"]);
+    fn backends(&mut self, explained: &Value) {
+        let backends = list(&explained["backends"]);
         if backends.is_empty() {
             return;
         }
@@ -149,8 +149,8 @@ impl Text {
         }
     }
 
-    fn losers(&mut self, answer: &Value) {
-        let losers = list(&answer["losers"]);
+    fn losers(&mut self, explained: &Value) {
+        let losers = list(&explained["losers"]);
         if losers.is_empty() {
             return;
         }
@@ -168,8 +168,8 @@ impl Text {
         }
     }
 
-    fn findings(&mut self, answer: &Value) {
-        let findings = list(&answer["findings"]);
+    fn findings(&mut self, explained: &Value) {
+        let findings = list(&explained["findings"]);
         if findings.is_empty() {
             return;
         }

@@ -230,7 +230,7 @@ fn explanations_name_what_the_proxy_does() {
 }
 
 #[test]
-fn a_question_counts_nothing_and_asks_nobody() {
+fn explanations_count_nothing_and_send_nothing() {
     let (program, web) = serve(&[("limit-rps", "1"), ("limit-burst-multiplier", "1")]);
     for _ in 0..20 {
         let response = program
@@ -248,7 +248,7 @@ fn a_question_counts_nothing_and_asks_nobody() {
 }
 
 #[test]
-fn a_running_instance_answers_the_command() {
+fn a_running_instance_explains_for_the_command() {
     let (program, _web) = serve(&[("permanent-redirect", "http://elsewhere.test/")]);
     let admin = program.admin().to_string();
     let exit = Program::run(BINARY.as_ref(), &["explain", "a.test/x", "--admin", &admin]);

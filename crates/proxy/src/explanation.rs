@@ -1,4 +1,4 @@
-//! A question about a request, and the explanation of what would happen to it.
+//! A request to explain, and the explanation of what would happen to it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Uri};
 
 /// The request to explain.
 #[derive(Clone, Debug)]
-pub struct Question {
+pub struct ExplainRequest {
     /// The method.
     pub method: Method,
     /// The URL, with scheme and host; the port may be left out.

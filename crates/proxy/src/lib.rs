@@ -46,7 +46,7 @@ mod worker;
 
 pub use config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
 pub use explanation::{
-    ChosenHost, ChosenListener, Explanation, Loser, Outcome, PossibleBackend, Question, Step,
+    ChosenHost, ChosenListener, ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step,
     StepResult,
 };
 pub use pipeline::explain;

@@ -1,6 +1,6 @@
 //! What would happen to a request, and why: the phases of the pipeline themselves, without a connection.
 //!
-//! They run on a worker that exists for one question, so the explanation is what the data plane does. Only what acts on others
+//! They run on a worker that exists for one request, so the explanation is what the data plane does. Only what acts on others
 //! is left out: nothing is sent, no limit is counted, no service is asked, and nothing is logged.
 
 mod access;
@@ -19,23 +19,23 @@ use super::exchange::Exchange;
 use super::{Arrived, Routed, blocking, clients, https, redirect, rewrite};
 use crate::body::Body;
 use crate::explanation::{
-    ChosenHost, ChosenListener, Explanation, Outcome, Question, Step, StepResult,
+    ChosenHost, ChosenListener, ExplainRequest, Explanation, Outcome, Step, StepResult,
 };
 use crate::request::{Parsed, RequestTarget, path};
 use crate::respond::LocalResponse;
 
 /// Explains what would happen to a request with `table`. Blocks until it is decided, which takes milliseconds.
-pub fn explain(table: &Arc<RoutingTable>, question: &Question) -> Explanation {
+pub fn explain(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanation {
     // State of a worker never leaves its thread, and the caller may be on a runtime, on which another cannot block.
     std::thread::scope(|scope| {
-        let thread = scope.spawn(|| of_question(table, question));
+        let thread = scope.spawn(|| of_request(table, request));
         thread.join().unwrap_or_default()
     })
 }
 
-fn of_question(table: &Arc<RoutingTable>, question: &Question) -> Explanation {
+fn of_request(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanation {
     let mut explanation = Explanation::default();
-    let Some(stage) = Stage::new(table, question) else {
+    let Some(stage) = Stage::new(table, request) else {
         return explanation;
     };
     explanation.listener = Some(ChosenListener {

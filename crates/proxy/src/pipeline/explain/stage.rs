@@ -1,4 +1,4 @@
-//! What stands for a connection: a worker for this question alone, and the head of the request.
+//! What stands for a connection: a worker for this request alone, and the head of the request.
 
 use std::cell::Cell;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::TracingEnvironment;
 use crate::auth_cache::AuthCache;
 use crate::config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
 use crate::downstream::{Downstream, TlsFacts};
-use crate::explanation::Question;
+use crate::explanation::ExplainRequest;
 use crate::geo::Locations;
 use crate::open_listener::OpenListener;
 use crate::passwords::Passwords;
@@ -50,9 +50,9 @@ impl Body for Announced {
     }
 }
 
-/// The listener and the request of a question.
+/// The listener and the request.
 pub(super) struct Stage<'q> {
-    question: &'q Question,
+    request: &'q ExplainRequest,
     table: &'q Arc<RoutingTable>,
     pub(super) listener: &'q Listener,
     pub(super) is_tls: bool,
@@ -62,23 +62,23 @@ pub(super) struct Stage<'q> {
 
 impl<'q> Stage<'q> {
     /// `None` if no listener receives the request.
-    pub(super) fn new(table: &'q Arc<RoutingTable>, question: &'q Question) -> Option<Self> {
-        let is_tls = question.url.scheme() == Some(&Scheme::HTTPS);
+    pub(super) fn new(table: &'q Arc<RoutingTable>, request: &'q ExplainRequest) -> Option<Self> {
+        let is_tls = request.url.scheme() == Some(&Scheme::HTTPS);
         let suits = |listener: &&Listener| {
             listener.socket.tls().is_some() == is_tls && listener.socket.stream().is_none()
         };
-        let port = question.url.port_u16();
+        let port = request.url.port_u16();
         let mut candidates = table.listeners().iter().filter(suits);
         let of_port = candidates.clone().find(|listener| {
             Some(listener.ports.own) == port || Some(listener.address.port()) == port
         });
         let listener = of_port.or_else(|| candidates.next())?;
         Some(Self {
-            question,
+            request,
             table,
             listener,
             is_tls,
-            server_name: is_tls.then(|| server_name(&question.url)).flatten(),
+            server_name: is_tls.then(|| server_name(&request.url)).flatten(),
         })
     }
 
@@ -93,12 +93,12 @@ impl<'q> Stage<'q> {
 
     /// The head of the request.
     pub(super) fn head(&self) -> Parts {
-        let Question { method, url, .. } = self.question;
+        let ExplainRequest { method, url, .. } = self.request;
         let target = url.path_and_query().cloned();
         let (mut head, ()) = Request::new(()).into_parts();
         head.method = method.clone();
         head.uri = target.map_or_else(Uri::default, Uri::from);
-        head.headers = self.question.headers.clone();
+        head.headers = self.request.headers.clone();
         let authority = url
             .authority()
             .map(|authority| HeaderValue::from_str(authority.as_str()));
@@ -110,7 +110,7 @@ impl<'q> Stage<'q> {
 
     /// The length of the body, if the request announces one.
     pub(super) fn announced(&self) -> Option<u64> {
-        let length = self.question.headers.get(CONTENT_LENGTH)?;
+        let length = self.request.headers.get(CONTENT_LENGTH)?;
         length.to_str().ok()?.parse().ok()
     }
 
@@ -120,7 +120,7 @@ impl<'q> Stage<'q> {
         let table = worker.table();
         let listener = OpenListener::new(self.listener, table);
         Rc::new(Downstream {
-            tcp_peer: SocketAddr::new(self.question.client, 0),
+            tcp_peer: SocketAddr::new(self.request.client, 0),
             listener: Rc::new(listener),
             local: local(self.listener.address),
             tls: self.is_tls.then(|| self.handshake()),
@@ -138,7 +138,7 @@ impl<'q> Stage<'q> {
             http_port: 0,
             https_port: 0,
             workers: 1,
-            loopback_upstreams: self.question.loopback,
+            loopback_upstreams: self.request.loopback,
             max_connections: 1,
             completes_chains: false,
             locations: LocationFiles::default(),
@@ -160,7 +160,7 @@ impl<'q> Stage<'q> {
             upstream: Arc::new(Environment {
                 resolver: Resolver::default(),
                 local: LocalAddresses::default(),
-                loopback: self.question.loopback,
+                loopback: self.request.loopback,
                 workers: 1,
             }),
             config,

@@ -1,11 +1,11 @@
-//! The answer to a question: the explanation of the data plane, with the objects and annotations that it comes from.
+//! The explanation of the data plane as JSON, with the objects and annotations that it comes from.
 
 use std::sync::Arc;
 
 use headgate_compile::{
     Compiled, Finding, Kind, Name, ObjectRef, Options, Severity, Snapshot, Subject,
 };
-use headgate_proxy::{Explanation, Loser, Outcome, PossibleBackend, Question, Step, explain};
+use headgate_proxy::{ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step, explain};
 use headgate_table::{PathKind, Route};
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
@@ -15,16 +15,16 @@ use super::provenance::Provenance;
 /// Changes when a field is removed or gets another meaning.
 const VERSION: u32 = 1;
 
-/// The state that the answer is about.
+/// The state that a request is explained with.
 pub(crate) struct State<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) compiled: &'a Compiled,
     pub(crate) options: &'a Options,
 }
 
-/// The answer as JSON.
-pub(crate) fn answer(state: &State<'_>, question: &Question) -> Value {
-    let explanation = explain(state.compiled.table(), question);
+/// The explanation of a request as JSON.
+pub(crate) fn explained(state: &State<'_>, request: &ExplainRequest) -> Value {
+    let explanation = explain(state.compiled.table(), request);
     let owner = explanation.route.as_deref().and_then(owner);
     let host = explanation.host.as_ref().map(|host| host.name.clone());
     let ingresses = host.map_or_else(Vec::new, |host| of_host(state.snapshot, &host));
@@ -42,7 +42,7 @@ pub(crate) fn answer(state: &State<'_>, question: &Question) -> Value {
     json!({
         "version": VERSION,
         "generation": state.compiled.table().generation,
-        "request": request(question, &explanation),
+        "request": request_json(request, &explanation),
         "listener": explanation.listener.as_ref().map(|listener| json!({
             "address": listener.address.to_string(),
             "scheme": listener.scheme,
@@ -63,15 +63,15 @@ pub(crate) fn answer(state: &State<'_>, question: &Question) -> Value {
     })
 }
 
-fn request(question: &Question, explanation: &Explanation) -> Value {
-    let headers = question.headers.iter();
+fn request_json(request: &ExplainRequest, explanation: &Explanation) -> Value {
+    let headers = request.headers.iter();
     let headers = headers
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
     json!({
-        "method": question.method.as_str(),
-        "url": question.url.to_string(),
+        "method": request.method.as_str(),
+        "url": request.url.to_string(),
         "headers": headers.collect::<Vec<_>>(),
-        "client": question.client.to_string(),
+        "client": request.client.to_string(),
         "path": explanation.path,
     })
 }
