@@ -43,7 +43,10 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
         ingresses.push(CheckedIngress {
             name: name.clone(),
             is_refused: *status != IngressStatus::Served,
-            is_same: closed.is_none() && verdicts.iter().all(|one| one.verdict.is_same()),
+            is_same: closed.is_none()
+                && *status == IngressStatus::Served
+                && !about.iter().any(|one| one.severity == Severity::Error)
+                && verdicts.iter().all(|one| one.verdict.is_same()),
             verdicts,
             findings: about.into_iter().cloned().collect(),
         });
@@ -115,7 +118,8 @@ impl Findings {
                     .entry(name.clone())
                     .or_default()
                     .push(finding),
-                false => self.unserved.push(finding),
+                false if finding.severity == Severity::Info => self.unserved.push(finding),
+                false => self.others.push(finding),
             },
             Subject::Object(_) | Subject::Document { .. } => self.others.push(finding),
         }
@@ -188,10 +192,8 @@ fn section(title: &'static str, key: &'static str, rows: Vec<Row>) -> Section {
     Section { title, key, rows }
 }
 
-/// Whether a document is lost: the finding about it is an error.
+/// Whether a document or an object is lost: the finding about it is an error.
 fn is_unreadable(findings: &[Finding]) -> bool {
-    findings.iter().any(|finding| {
-        let is_document = matches!(finding.subject, Subject::Document { .. });
-        is_document && finding.severity == Severity::Error
-    })
+    let mut severities = findings.iter().map(|finding| finding.severity);
+    severities.any(|severity| severity == Severity::Error)
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use super::parsed::rules;
 use super::registry::{Judgement, Support, Verdict, excerpt, inert, judge, unset};
 use super::{annotations, settings};
-use crate::finding::Finding;
+use crate::finding::{Finding, Severity};
 use crate::objects::ConfigMap;
 use crate::{Compiled, Options};
 
@@ -62,5 +62,14 @@ fn setting(key: &str, text: &str, findings: &[&Finding]) -> Judgement {
     if entry.support == Support::Inert && text.trim() != entry.default {
         return Judgement::new(entry.name, Verdict::NoEffect, inert(entry));
     }
-    judge(entry, text, CLOSES, |_| false)
+    let judged = judge(entry, text, CLOSES, |_| false);
+    // A value of which only a part is understood, or whose number is out of range.
+    match about.find(|finding| finding.severity != Severity::Info) {
+        Some(finding) if judged.verdict == Verdict::Honoured => Judgement::new(
+            entry.name,
+            Verdict::NotSupported,
+            finding.message.to_string(),
+        ),
+        _ => judged,
+    }
 }
