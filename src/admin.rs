@@ -22,10 +22,9 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use parking_lot::Mutex;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
-use tokio::sync::mpsc;
 
+pub(crate) use self::explain::Explainer;
 use crate::control_metrics;
-use crate::reconciler::Query;
 
 /// Time limit for the head of an admin request.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -43,8 +42,7 @@ pub(crate) struct State {
     served: OnceLock<Served>,
     /// The bound addresses with the names of their listeners.
     addresses: Vec<(&'static str, SocketAddr)>,
-    /// Runs calls on the current state.
-    queries: mpsc::Sender<Query>,
+    explainer: Explainer,
 }
 
 /// The part of the state that exists from the first table on.
@@ -70,7 +68,7 @@ impl State {
     pub(crate) fn new(
         addresses: Vec<(&'static str, SocketAddr)>,
         registry: Registry,
-        queries: mpsc::Sender<Query>,
+        explainer: Explainer,
     ) -> Arc<Self> {
         Arc::new(Self {
             phase: AtomicU8::new(Phase::Starting as u8),
@@ -80,7 +78,7 @@ impl State {
             hashed: Mutex::default(),
             served: OnceLock::new(),
             addresses,
-            queries,
+            explainer,
         })
     }
 
@@ -146,9 +144,10 @@ async fn accept(listener: TcpListener, state: Arc<State>, health_path: Arc<str>)
                 let (state, health_path) = (state.clone(), health_path.clone());
                 async move {
                     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-                    let response = match request.uri().path() {
-                        "/debug/explain" if is_read && state.served.get().is_some() => {
-                            explanation(&request, &state).await
+                    let served = state.served.get().filter(|_| is_read);
+                    let response = match (request.uri().path(), served) {
+                        ("/debug/explain", Some(served)) => {
+                            explanation(&request, &state, served).await
                         }
                         _ => respond(&request, &state, &health_path),
                     };
@@ -207,9 +206,17 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
     }
 }
 
-async fn explanation(request: &Request<Incoming>, state: &State) -> Response<Full<Bytes>> {
+async fn explanation(
+    request: &Request<Incoming>,
+    state: &State,
+    served: &Served,
+) -> Response<Full<Bytes>> {
     let query = request.uri().query().unwrap_or_default();
-    match explain::explain(query, &state.queries).await {
+    let current = explain::Current {
+        table: served.reader.current(),
+        findings: state.findings.load_full(),
+    };
+    match state.explainer.explain(query, current).await {
         Ok(explained) => json_body(&explained),
         Err((status, reason)) => {
             let mut response = text(status, "");

@@ -10,7 +10,7 @@ use headgate_proxy::{AccessLog, Running, Server, Telemetry};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::admin::{self, Phase, State};
+use crate::admin::{self, Explainer, Phase, State};
 use crate::default_certificate;
 use crate::reconciler::{Feed, First, Input};
 
@@ -72,7 +72,8 @@ pub(crate) async fn run(
     let registry = prometheus::Registry::new();
     feed.register(&registry).context("registering metrics")?;
     let (queries, mut asked) = mpsc::channel(MAX_QUERIES);
-    let state = State::new(addresses.named(), registry.clone(), queries);
+    let explainer = Explainer::new(queries, serving.options.endpoints.loopback);
+    let state = State::new(addresses.named(), registry.clone(), explainer);
     admin::start(admin, state.clone(), serving.options.health_path.clone())?;
     // Logged first: until there is a table, only the admin port responds.
     tracing::info!(name = "admin", address = %addresses.admin, "listening");

@@ -102,12 +102,15 @@ fn explained(args: &ExplainArgs) -> Result<Value> {
     let compiled = input.compile()?;
     progress.end();
     let request = args.request(input.options.endpoints.loopback);
-    let state = json::State {
-        snapshot: input.objects.snapshot(),
-        compiled: &compiled,
-        options: &input.options,
-    };
-    let mut explained = json::explained(&state, &request);
+    let explanation = headgate_proxy::explain(compiled.table(), &request)?;
+    let state = (input.objects.snapshot(), &compiled, &input.options);
+    let objects = json::Objects::of(state, &explanation);
+    let mut explained = json::explained(
+        (&request, &explanation),
+        compiled.table().generation,
+        &objects,
+        &compiled.findings(),
+    );
     explained["notes"] = input.notes.clone().into();
     // Freeing everything would only delay the end of the process.
     std::mem::forget((input, compiled));
@@ -123,6 +126,7 @@ impl ExplainArgs {
             headers,
             client: self.from,
             loopback,
+            verifies_passwords: true,
         }
     }
 }

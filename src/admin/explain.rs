@@ -1,42 +1,121 @@
-//! `/debug/explain`: what would happen to a request now, and why. The reconciler has the objects.
+//! `/debug/explain`: what would happen to a request now, and why.
+//!
+//! The reconciler, which alone publishes tables, is asked for pointers to a few objects and nothing else. The work is done by a
+//! thread of the admin port, one request at a time.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
 
-use headgate_proxy::ExplainRequest;
+use headgate_compile::Finding;
+use headgate_proxy::{ExplainRequest, Explanation};
+use headgate_table::RoutingTable;
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
+use crate::explain::json::Objects;
 use crate::explain::{field, json, url};
 use crate::reconciler::{Query, View};
 
-/// The explanation of the request in a query: `url`, and perhaps `method`, `from` and several `header`.
-///
-/// # Errors
-/// Status and reason.
-pub(super) async fn explain(
-    query: &str,
-    queries: &mpsc::Sender<Query>,
-) -> Result<Value, (StatusCode, String)> {
-    let request = parsed(query).map_err(|reason| (StatusCode::BAD_REQUEST, reason))?;
-    let (sender, explained) = oneshot::channel();
-    let asked: Query = Box::new(move |view: &View<'_>| {
+/// Time for an explanation.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What explanations need besides the state that is served.
+pub(crate) struct Explainer {
+    queries: mpsc::Sender<Query>,
+    /// Endpoints may have loopback addresses.
+    loopback: bool,
+    /// One request at a time is explained.
+    permits: Arc<Semaphore>,
+}
+
+/// The state that is served.
+pub(super) struct Current {
+    pub(super) table: Arc<RoutingTable>,
+    pub(super) findings: Arc<Vec<Finding>>,
+}
+
+type Failure = (StatusCode, String);
+
+impl Explainer {
+    /// Explanations with the objects of the reconciler that `queries` go to.
+    pub(crate) fn new(queries: mpsc::Sender<Query>, loopback: bool) -> Self {
+        Self {
+            queries,
+            loopback,
+            permits: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// The explanation of the request in a query: `url`, and perhaps `method`, `from` and several `header`.
+    ///
+    /// # Errors
+    /// Status and reason.
+    pub(super) async fn explain(&self, query: &str, current: Current) -> Result<Value, Failure> {
+        let request = parsed(query).map_err(|reason| (StatusCode::BAD_REQUEST, reason))?;
         let request = ExplainRequest {
-            loopback: view.options.endpoints.loopback,
+            loopback: self.loopback,
             ..request
         };
-        let state = json::State {
-            snapshot: view.snapshot,
-            compiled: view.compiled,
-            options: view.options,
-        };
-        // The client may be gone.
-        let _ = sender.send(json::explained(&state, &request));
-    });
-    let stopping = |_| (StatusCode::SERVICE_UNAVAILABLE, "stopping".to_owned());
-    queries.send(asked).await.map_err(|_| stopping(()))?;
-    explained.await.map_err(|_| stopping(()))
+        let permit = self.permits.clone().try_acquire_owned();
+        let permit =
+            permit.map_err(|_| unavailable("another request is being explained: try again"))?;
+        let explained = timeout(PATIENCE, self.run(request, current, permit)).await;
+        explained.map_err(|_| unavailable("not explained in time: try again"))?
+    }
+
+    /// The permit goes with the work, which goes on when the client has left.
+    async fn run(
+        &self,
+        request: ExplainRequest,
+        current: Current,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Value, Failure> {
+        let Current { table, findings } = current;
+        let generation = table.generation;
+        let explained = spawn_blocking(move || {
+            let explanation = headgate_proxy::explain(&table, &request);
+            (request, explanation, permit)
+        });
+        let (request, explanation, permit) = explained.await.map_err(failed)?;
+        let explanation = Arc::new(explanation.map_err(failed)?);
+        let objects = self.objects(explanation.clone()).await?;
+        let written = spawn_blocking(move || {
+            let _permit = permit;
+            json::explained((&request, &explanation), generation, &objects, &findings)
+        });
+        written.await.map_err(failed)
+    }
+
+    async fn objects(&self, explanation: Arc<Explanation>) -> Result<Objects, Failure> {
+        let (sender, objects) = oneshot::channel();
+        let query: Query = Box::new(move |view: &View<'_>| {
+            // The client may have left while the query waited.
+            if !sender.is_closed() {
+                let state = (view.snapshot, view.compiled, view.options);
+                let _ = sender.send(Objects::of(state, &explanation));
+            }
+        });
+        let queued = self.queries.send(query).await;
+        queued.map_err(|_| unavailable("stopping"))?;
+        objects.await.map_err(|_| unavailable("stopping"))
+    }
+}
+
+fn unavailable(reason: &str) -> Failure {
+    (StatusCode::SERVICE_UNAVAILABLE, reason.to_owned())
+}
+
+fn failed(error: impl std::error::Error + 'static) -> Failure {
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "cannot explain a request"
+    );
+    (StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
 }
 
 fn parsed(query: &str) -> Result<ExplainRequest, String> {
@@ -46,6 +125,7 @@ fn parsed(query: &str) -> Result<ExplainRequest, String> {
         headers: HeaderMap::new(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         loopback: false,
+        verifies_passwords: false,
     };
     let mut has_url = false;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {

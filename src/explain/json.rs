@@ -1,12 +1,15 @@
 //! The explanation of the data plane as JSON, with the objects and annotations that it comes from.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headgate_compile::{
-    Compiled, Finding, Kind, Name, ObjectRef, Options, Severity, Snapshot, Subject,
+    Compiled, ConfigMap, Finding, Kind, Name, ObjectRef, Options, Severity, Snapshot, Subject,
 };
-use headgate_proxy::{ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step, explain};
+use headgate_proxy::{ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step};
 use headgate_table::{PathKind, Route};
+use http::HeaderName;
+use http::header::{AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION};
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 
@@ -14,34 +17,69 @@ use super::provenance::Provenance;
 
 /// Changes when a field is removed or gets another meaning.
 const VERSION: u32 = 1;
+/// Fields whose values are not shown: output ends up in tickets.
+const SECRET: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 
-/// The state that a request is explained with.
-pub(crate) struct State<'a> {
-    pub(crate) snapshot: &'a Snapshot,
-    pub(crate) compiled: &'a Compiled,
-    pub(crate) options: &'a Options,
+/// The objects that an explanation is about. They are cheap to clone.
+pub(crate) struct Objects {
+    /// The Ingress of the route.
+    pub(super) owner: Option<Name>,
+    /// The Ingresses of the host, in the order of their names.
+    pub(super) ingresses: Vec<Arc<Ingress>>,
+    /// The ConfigMap with the settings.
+    pub(super) settings: Option<(Name, Arc<ConfigMap>)>,
+    /// Prefix of annotations.
+    pub(super) prefix: String,
 }
 
-/// The explanation of a request as JSON.
-pub(crate) fn explained(state: &State<'_>, request: &ExplainRequest) -> Value {
-    let explanation = explain(state.compiled.table(), request);
-    let owner = explanation.route.as_deref().and_then(owner);
-    let host = explanation.host.as_ref().map(|host| host.name.clone());
-    let ingresses = host.map_or_else(Vec::new, |host| of_host(state.snapshot, &host));
-    let provenance = Provenance::new(state, owner.as_ref(), &ingresses);
+impl Objects {
+    /// Those of `explanation`.
+    pub(crate) fn of(
+        (snapshot, compiled, options): (&Snapshot, &Compiled, &Options),
+        explanation: &Explanation,
+    ) -> Self {
+        let owner = explanation.route.as_deref().and_then(owner);
+        let host = explanation.host.as_ref();
+        let of_host = host.map(|host| compiled.ingresses_of(&host.name));
+        // Without a rule, an Ingress with only a default backend has routes all the same.
+        let names = of_host.into_iter().flatten().chain(&owner);
+        let names: BTreeSet<&Name> = names.collect();
+        let ingresses = names.into_iter();
+        let ingresses = ingresses.filter_map(|name| snapshot.get::<Ingress>(name).cloned());
+        let settings = options.settings.clone();
+        Self {
+            ingresses: ingresses.collect(),
+            owner,
+            settings: settings.and_then(|name| {
+                let map = snapshot.get::<ConfigMap>(&name)?.clone();
+                Some((name, map))
+            }),
+            prefix: options.annotations_prefix.to_string(),
+        }
+    }
+}
+
+/// An explanation as JSON, with those of `findings` that are about its objects.
+pub(crate) fn explained(
+    (request, explanation): (&ExplainRequest, &Explanation),
+    generation: u64,
+    objects: &Objects,
+    findings: &[Finding],
+) -> Value {
+    let provenance = Provenance::new(objects);
     let steps = explanation.steps.iter();
     let steps: Vec<Value> = steps.map(|step| step_json(step, &provenance)).collect();
     let backends = explanation.backends.iter();
     let backends: Vec<Value> = backends.map(|one| backend(one, &provenance)).collect();
-    let names: Vec<Name> = ingresses
+    let names: Vec<Name> = objects
+        .ingresses
         .iter()
         .map(|ingress| Name::of(&ingress.metadata))
         .collect();
-    let findings = state.compiled.findings();
     let findings = findings.iter().filter(|finding| is_about(finding, &names));
     json!({
         "version": VERSION,
-        "generation": state.compiled.table().generation,
+        "generation": generation,
         "request": request_json(request, &explanation),
         "listener": explanation.listener.as_ref().map(|listener| json!({
             "address": listener.address.to_string(),
@@ -65,8 +103,10 @@ pub(crate) fn explained(state: &State<'_>, request: &ExplainRequest) -> Value {
 
 fn request_json(request: &ExplainRequest, explanation: &Explanation) -> Value {
     let headers = request.headers.iter();
-    let headers = headers
-        .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
+    let headers = headers.map(|(name, value)| match SECRET.contains(name) {
+        true => format!("{name}: (hidden)"),
+        false => format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())),
+    });
     json!({
         "method": request.method.as_str(),
         "url": request.url.to_string(),
@@ -80,22 +120,6 @@ fn request_json(request: &ExplainRequest, explanation: &Explanation) -> Value {
 fn owner(route: &Route) -> Option<Name> {
     let origin = &route.origin;
     (origin.kind == Kind::Ingress.as_str()).then(|| Name::new(&origin.namespace, &origin.name))
-}
-
-/// The Ingresses with a rule for a host, in the order of their names.
-fn of_host<'s>(snapshot: &'s Snapshot, host: &str) -> Vec<&'s Arc<Ingress>> {
-    let has = |ingress: &&Arc<Ingress>| {
-        let spec = ingress.spec.as_ref();
-        let rules = spec.and_then(|spec| spec.rules.as_ref());
-        let mut hosts = rules
-            .into_iter()
-            .flatten()
-            .map(|rule| rule.host.as_deref().unwrap_or("_"));
-        hosts.any(|name| name.eq_ignore_ascii_case(host))
-    };
-    let mut found: Vec<_> = snapshot.all::<Ingress>().filter(has).collect();
-    found.sort_by_key(|ingress| Name::of(&ingress.metadata));
-    found
 }
 
 fn is_about(finding: &Finding, names: &[Name]) -> bool {
@@ -144,6 +168,7 @@ fn outcome(outcome: &Outcome) -> Value {
         Outcome::Response { status, location } => {
             json!({ "kind": "response", "status": status, "location": location })
         }
+        Outcome::Closed => json!({ "kind": "closed" }),
         Outcome::PassedThrough => json!({ "kind": "passedThrough" }),
     }
 }

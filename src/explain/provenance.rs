@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headgate_compile::{ConfigMap, Name};
+use headgate_compile::Name;
 use k8s_openapi::api::networking::v1::Ingress;
 
-use super::json::State;
+use super::json::Objects;
 
 /// What a step reads: its name, annotations, and ConfigMap keys.
 type Row = (
@@ -28,14 +28,28 @@ const SOURCES: &[Row] = &[
     ("backend", &["default-backend"], &[]),
     ("limits", &["limit-rps", "limit-rpm", "limit-connections", "limit-burst-multiplier", "limit-allowlist"], &[]),
     ("addresses", &["allowlist-source-range", "whitelist-source-range", "denylist-source-range"], &["whitelist-source-range", "denylist-source-range", "block-cidrs"]),
-    ("password", &["auth-type", "auth-secret"], &[]),
-    ("authentication service", &["auth-url"], &["global-auth-url"]),
+    ("password", &["auth-type", "auth-secret", "auth-secret-type", "auth-realm", "satisfy"], &[]),
+    ("authentication service", &["auth-url", "auth-signin", "auth-snippet", "satisfy"], &["global-auth-url", "global-auth-signin"]),
+    ("snippet", &["configuration-snippet"], &["location-snippet"]),
+    ("mirror", &["mirror-target", "mirror-host", "mirror-request-body"], &[]),
+    ("tracing", &["enable-opentelemetry"], &["enable-opentelemetry"]),
+    ("protocol", &["backend-protocol"], &[]),
     ("error page", &["custom-http-errors"], &["custom-http-errors"]),
-    ("response", &["app-root", "from-to-www-redirect"], &[]),
+    ("refused clients", &["auth-tls-secret"], &[]),
+    ("server snippet", &["server-snippet"], &["server-snippet"]),
+    ("redirect to www", &["from-to-www-redirect"], &[]),
+    ("app root", &["app-root"], &[]),
 ];
 
 /// Steps that any Ingress of the host may configure; the others belong to the Ingress of the route.
-const OF_HOST: [&str; 3] = ["client certificate", "client subject", "response"];
+const OF_HOST: [&str; 6] = [
+    "client certificate",
+    "client subject",
+    "refused clients",
+    "server snippet",
+    "redirect to www",
+    "app root",
+];
 
 /// Where the configuration of a request is.
 pub(super) struct Provenance<'a> {
@@ -48,25 +62,18 @@ pub(super) struct Provenance<'a> {
 }
 
 impl<'a> Provenance<'a> {
-    /// For a route of `owner` on a host of `ingresses`.
-    pub(super) fn new(
-        state: &State<'a>,
-        owner: Option<&Name>,
-        ingresses: &[&'a Arc<Ingress>],
-    ) -> Self {
-        let (own, others): (Vec<_>, Vec<_>) = ingresses
-            .iter()
-            .copied()
-            .partition(|ingress| Some(&Name::of(&ingress.metadata)) == owner);
-        let settings = state.options.settings.as_ref();
+    /// The sources in `objects`.
+    pub(super) fn new(objects: &'a Objects) -> Self {
+        let owner = objects.owner.as_ref();
+        let ingresses = objects.ingresses.iter();
+        let (own, others): (Vec<_>, Vec<_>) =
+            ingresses.partition(|ingress| Some(&Name::of(&ingress.metadata)) == owner);
+        let settings = objects.settings.as_ref();
         Self {
             own,
             others,
-            settings: settings.and_then(|name| {
-                let map = state.snapshot.get::<ConfigMap>(name)?;
-                Some((name, map.data()))
-            }),
-            prefix: &state.options.annotations_prefix,
+            settings: settings.map(|(name, map)| (name, map.data())),
+            prefix: &objects.prefix,
         }
     }
 

@@ -54,6 +54,7 @@ impl Text {
                 )
             }
             "passedThrough" => (GREEN, "passed through undecrypted".to_owned()),
+            "closed" => (RED, "the connection is closed".to_owned()),
             "response" => {
                 let location = match string(&outcome["location"]) {
                     "" => String::new(),

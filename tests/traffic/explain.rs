@@ -45,6 +45,16 @@ const ANNOTATIONS: &[(&str, &str)] = &[
     ("server-alias", "alias.test"),
     ("auth-tls-match-cn", "CN=x"),
     ("affinity", "cookie"),
+    (
+        "configuration-snippet",
+        "if ($request_method = POST) { return 403; }",
+    ),
+    ("configuration-snippet", "rewrite ^/a/(.*)$ /$1 last;"),
+    ("configuration-snippet", "rewrite ^/a$ /b break;"),
+    (
+        "server-snippet",
+        "if ($http_x_canary = never) { return 410; }",
+    ),
 ];
 const REQUEST_HOSTS: [&str; 7] = [
     "a.test",

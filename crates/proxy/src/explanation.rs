@@ -19,6 +19,8 @@ pub struct ExplainRequest {
     pub client: IpAddr,
     /// Whether endpoints may have loopback addresses.
     pub loopback: bool,
+    /// Whether a password of the request is verified. Where strangers can ask, it must not be: no limit slows guesses down.
+    pub verifies_passwords: bool,
 }
 
 /// What would happen to a request.
@@ -119,6 +121,8 @@ pub enum Outcome {
     },
     /// The TLS connection is passed through undecrypted to one of the backends.
     PassedThrough,
+    /// The connection is closed without a response.
+    Closed,
 }
 
 /// A backend that may get a request.

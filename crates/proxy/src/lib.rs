@@ -49,7 +49,7 @@ pub use explanation::{
     ChosenHost, ChosenListener, ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step,
     StepResult,
 };
-pub use pipeline::explain;
+pub use pipeline::{ExplainError, explain};
 pub use server::{Addresses, Bound, Running, Server, ServerError};
 pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};
 pub use trace::TracingEnvironment;

@@ -135,6 +135,11 @@ impl Compiled {
         &self.released
     }
 
+    /// The Ingresses in service that have to do with a host, such as `shop.example`, `*.shop.example` or `_`, oldest first.
+    pub fn ingresses_of(&self, host: &str) -> impl Iterator<Item = &Name> {
+        self.state.index.of_host(host)
+    }
+
     /// The settings as last read.
     pub fn settings(&self) -> &Settings {
         &self.state.settings

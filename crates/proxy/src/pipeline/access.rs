@@ -39,17 +39,27 @@ async fn all(
     addresses(exchange, context)?;
     if let Some(users) = &authentication.credentials {
         let checked = credentials::check(exchange, context, users).await;
-        let checked = checked.map_err(|response| match (&response, &authentication.external) {
-            (LocalResponse::Unauthorized { .. }, Some(service)) => {
-                external_auth::or_sign_in(response, service, exchange, context)
-            }
-            _ => response,
-        });
+        let checked =
+            checked.map_err(|response| or_sign_in(response, authentication, (exchange, context)));
         exchange.because(PASSWORD, checked)?;
     }
     match &authentication.external {
         None => Ok(()),
         Some(service) => external_auth::check(exchange, context, service).await,
+    }
+}
+
+/// The sign-in page of the authentication service, if it has one, instead of a 401 response to a missing or wrong password.
+pub(super) fn or_sign_in(
+    response: LocalResponse,
+    authentication: &Authentication,
+    (exchange, context): (&mut Exchange<'_>, &Context<'_>),
+) -> LocalResponse {
+    match (&response, &authentication.external) {
+        (LocalResponse::Unauthorized { .. }, Some(service)) => {
+            external_auth::or_sign_in(response, service, exchange, context)
+        }
+        _ => response,
     }
 }
 

@@ -6,17 +6,19 @@
 mod access;
 mod backends;
 mod losers;
+mod route;
 mod stage;
 
 use std::sync::Arc;
+use std::{io, thread};
 
-use headgate_table::{HostTls, RoutingTable, Target, VirtualHosts};
+use headgate_table::{HostTls, RoutingTable, VirtualHosts};
 use http::header::LOCATION;
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 
 use self::stage::{Announced, Stage};
+use super::Arrived;
 use super::exchange::Exchange;
-use super::{Arrived, Routed, blocking, clients, https, redirect, rewrite};
 use crate::body::Body;
 use crate::explanation::{
     ChosenHost, ChosenListener, ExplainRequest, Explanation, Outcome, Step, StepResult,
@@ -24,12 +26,31 @@ use crate::explanation::{
 use crate::request::{Parsed, RequestTarget, path};
 use crate::respond::LocalResponse;
 
+/// Why a request cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub enum ExplainError {
+    /// The system refuses a thread.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+    /// A step panicked. The message of the panic is in the log.
+    #[error("a step failed")]
+    Panicked,
+}
+
 /// Explains what would happen to a request with `table`. Blocks until it is decided, which takes milliseconds.
-pub fn explain(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanation {
+///
+/// # Errors
+/// When no thread can be started, or when it fails.
+pub fn explain(
+    table: &Arc<RoutingTable>,
+    request: &ExplainRequest,
+) -> Result<Explanation, ExplainError> {
     // State of a worker never leaves its thread, and the caller may be on a runtime, on which another cannot block.
-    std::thread::scope(|scope| {
-        let thread = scope.spawn(|| of_request(table, request));
-        thread.join().unwrap_or_default()
+    thread::scope(|scope| {
+        let thread = thread::Builder::new().name("explain".to_owned());
+        let thread = thread.spawn_scoped(scope, || of_request(table, request));
+        let thread = thread.map_err(ExplainError::Thread)?;
+        thread.join().map_err(|_| ExplainError::Panicked)
     })
 }
 
@@ -43,7 +64,7 @@ fn of_request(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanatio
         scheme: if stage.is_tls { "https" } else { "http" },
     });
     if let Some(split) = stage.passthrough() {
-        explanation.outcome = Outcome::PassedThrough;
+        explanation.host = stage.passed_host();
         backends::of_stream(&stage, split, &mut explanation);
         return explanation;
     }
@@ -52,7 +73,11 @@ fn of_request(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanatio
     let head = stage.head();
     let mut exchange = Exchange::begin(&downstream, &table, (&head, stage.announced()));
     exchange.record.discard();
-    let mut dry = Dry { explanation };
+    let mut dry = Dry {
+        explanation,
+        verifies_passwords: request.verifies_passwords,
+        blocks: table.settings.blocked.is_some(),
+    };
     if let Err(response) = dry.run(&mut exchange, &stage) {
         dry.respond(&mut exchange, response);
     }
@@ -62,6 +87,9 @@ fn of_request(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanatio
 /// An explanation in progress.
 struct Dry {
     explanation: Explanation,
+    verifies_passwords: bool,
+    /// There is a block list.
+    blocks: bool,
 }
 
 impl Dry {
@@ -76,10 +104,13 @@ impl Dry {
         let body = Announced(stage.announced());
         let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
         self.host(arrived.hosts, &arrived.parsed, stage);
-        self.before_route(&arrived);
-        let routed = arrived.route()?;
-        self.explanation.route = Some(routed.route.clone());
-        self.admit(routed)
+        let mut routed = arrived.route(self)?;
+        self.route(&routed);
+        let rewritten = routed.decide(self)?;
+        self.backends(&mut routed)?; // 12
+        self.limits(&routed); // 13
+        access::check(self, &mut routed)?; // 14
+        self.forward(&routed, &rewritten)
     }
 
     fn host(&mut self, hosts: &Arc<VirtualHosts>, parsed: &Parsed<'_>, stage: &Stage<'_>) {
@@ -99,175 +130,49 @@ impl Dry {
         losers::paths(host, parsed.path, &mut self.explanation.losers);
     }
 
-    /// Steps 1 to 5, which the phase decides as a whole; each of them alone, for its outcome.
-    fn before_route<B>(&mut self, arrived: &Arrived<'_, '_, B>) {
-        let parsed = &arrived.parsed;
-        let host = arrived.hosts.find(parsed.name);
-        let mut known = |name, configured, result| {
-            if configured {
-                self.step(name, result, "");
-            }
-        };
-        let requests = host.clients.requested().is_some();
-        known(
-            "client certificate",
-            requests,
-            clients::verify(parsed.tls, host, parsed.name),
-        );
-        let settings = arrived.exchange.settings();
-        let blocked = blocking::check(settings, &arrived.head.headers);
-        known("block list", settings.blocked.is_some(), blocked);
-        known(
-            "client subject",
-            requests,
-            clients::authorize(parsed.tls, host),
-        );
-    }
-
-    /// Steps 7 to 14, in the order of the phase.
-    fn admit(&mut self, mut routed: Routed<'_, '_, Announced>) -> Result<(), LocalResponse> {
-        let route = routed.route;
-        let policy = &route.policy;
-        let limit = policy.forwarding.body_limit;
-        let detail = limit.map_or_else(
-            || "unlimited".to_owned(),
-            |limit| format!("at most {limit} bytes"),
-        );
-        let length = routed.check_length();
-        self.decided("body size", length, &detail)?;
-        if let Target::Closed(closed) = &route.target {
-            let reason = closed.reason.to_string();
-            let refused = routed.refuse_closed();
-            self.decided("closed route", refused, &reason)?;
-        }
-        let slash = routed.add_slash();
-        if routed.lacks_slash {
-            self.decided("final slash", slash, "the path of the route has one")?;
-        }
-        let preflight = routed.respond_to_preflight();
-        if policy.cors.is_some() {
-            self.decided("CORS", preflight, "")?;
-        }
-        if policy.redirect.is_some() {
-            self.decided("redirect", redirect::of_route(&routed.context), "")?;
-        }
-        let rewritten = rewrite::rewrite(&routed.context);
-        let target = match &rewritten {
-            Ok(rewritten) => rewritten.target.as_ref().map(ToString::to_string),
-            Err(_) => None,
-        };
-        let rewritten = rewritten.map(|_| ());
-        if let Some(rewrite) = &route.rewrite {
-            let matches = match &target {
-                Some(target) => format!("to {target}"),
-                None => "the expression does not match, so the path stays".to_owned(),
-            };
-            let detail = format!("{} {matches}", rewrite.pattern.source());
-            self.decided("rewrite", rewritten, &detail)?;
-        }
-        let redirected =
-            https::redirect_to_https(&routed.context, routed.exchange.table, routed.hosts);
-        self.decided("redirect to https", redirected, https_detail(&routed))?;
-        self.backends(&mut routed)?;
-        self.limits(&routed);
-        access::check(self, &mut routed)?;
-        let default = matches!(&route.target, Target::DefaultBackend(_));
-        if default && self.explanation.backends.is_empty() {
-            return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
-        }
-        let target = target.unwrap_or_else(|| routed.context.raw_target().into_owned());
-        self.explanation.outcome = Outcome::Forwarded { target };
-        Ok(())
-    }
-
-    fn backends(&mut self, routed: &mut Routed<'_, '_, Announced>) -> Result<(), LocalResponse> {
-        let found = backends::of_route(routed, &mut self.explanation);
-        let detail = match &routed.route.target {
-            Target::DefaultBackend(_) => "the default backend",
-            Target::Forward(_) | Target::Closed(_) => "",
-        };
-        if found.is_err() || !detail.is_empty() {
-            return self.decided("backend", found, detail);
-        }
-        found
-    }
-
-    fn limits(&mut self, routed: &Routed<'_, '_, Announced>) {
-        let Some(limits) = &routed.route.policy.limits else {
-            return;
-        };
-        if limits.exempt.contains(routed.context.client()) {
-            let detail = format!("{} is exempt", routed.context.client());
-            return self.push("limits", StepResult::Passes, detail);
-        }
-        let rates = [&limits.per_second, &limits.per_minute];
-        let rates = rates.into_iter().flatten().map(ToString::to_string);
-        let connections = limits
-            .connections
-            .map(|max| format!("{max} requests in flight"));
-        let detail: Vec<String> = rates.chain(connections).collect();
-        let detail = format!("counted by client: {}", detail.join(", "));
-        self.push("limits", StepResult::Depends, detail);
-    }
-
     /// Records a step that decides.
-    fn decided(
+    fn decided<T>(
         &mut self,
         name: &'static str,
-        result: Result<(), LocalResponse>,
-        detail: &str,
-    ) -> Result<(), LocalResponse> {
+        result: Result<T, LocalResponse>,
+        detail: impl Into<String>,
+    ) -> Result<T, LocalResponse> {
         let decides = if result.is_err() {
             StepResult::Responds
         } else {
             StepResult::Passes
         };
-        self.push(name, decides, detail.to_owned());
+        self.push(name, decides, detail.into());
         result
     }
 
-    /// Records a step whose response comes from the phase.
-    fn step(&mut self, name: &'static str, result: Result<(), LocalResponse>, detail: &str) {
-        // The phase returns the same response.
-        let _ = self.decided(name, result, detail);
+    fn push(&mut self, name: &'static str, result: StepResult, detail: String) {
+        // A step that responded is the last one.
+        if !self.has_responded() {
+            self.explanation.steps.push(Step {
+                name,
+                result,
+                detail,
+            });
+        }
     }
 
-    fn push(&mut self, name: &'static str, result: StepResult, detail: String) {
-        let step = Step {
-            name,
-            result,
-            detail,
-        };
-        // A step that responded is the last one.
-        if self
-            .explanation
-            .steps
-            .last()
-            .is_none_or(|last| last.result != StepResult::Responds)
-        {
-            self.explanation.steps.push(step);
-        }
+    fn has_responded(&self) -> bool {
+        let last = self.explanation.steps.last();
+        last.is_some_and(|last| last.result == StepResult::Responds)
     }
 
     fn respond(&mut self, exchange: &mut Exchange<'_>, response: LocalResponse) {
         let page = exchange.error_page.take();
         let replaced = response.replaceable().filter(|_| page.is_some());
-        if let Some(fault) = &exchange.record.reason
-            && !self
-                .explanation
-                .steps
-                .iter()
-                .any(|step| step.result == StepResult::Responds)
-        {
-            let detail = format!("{} {}", fault.reason, fault.detail);
-            self.push(
-                "refused",
-                StepResult::Responds,
-                detail.trim_end().to_owned(),
-            );
-        }
-        let response = response.response(exchange.settings(), exchange.record.version);
-        self.explanation.outcome = outcome(&response);
+        let fault = exchange.record.reason.take().or_else(|| response.error());
+        let detail = fault.map(|fault| format!("{} {}", fault.reason, fault.detail));
+        let detail = detail.unwrap_or_default().trim_end().to_owned();
+        self.push("refused", StepResult::Responds, detail);
+        self.explanation.outcome = match response {
+            LocalResponse::Close => Outcome::Closed,
+            response => outcome(&response.response(exchange.settings(), exchange.record.version)),
+        };
         if let Some(status) = replaced {
             let detail = format!(
                 "custom-http-errors may replace the response of status {}",
@@ -279,20 +184,6 @@ impl Dry {
                 detail,
             });
         }
-        // A response of the host or of the route, which has no step of its own.
-        let ends = self
-            .explanation
-            .steps
-            .iter()
-            .any(|step| step.result == StepResult::Responds);
-        if !ends {
-            let detail = if self.explanation.route.is_some() {
-                "built-in"
-            } else {
-                "of the host"
-            };
-            self.push("response", StepResult::Responds, detail.to_owned());
-        }
     }
 }
 
@@ -301,14 +192,5 @@ fn outcome(response: &Response<Body>) -> Outcome {
     Outcome::Response {
         status: response.status().as_u16(),
         location: location.map(|location| String::from_utf8_lossy(location).into_owned()),
-    }
-}
-
-fn https_detail(routed: &Routed<'_, '_, Announced>) -> &'static str {
-    use headgate_table::HttpsRedirect;
-    match routed.route.https {
-        HttpsRedirect::Never => "never",
-        HttpsRedirect::WhenHostHasTls => "if the host has a certificate",
-        HttpsRedirect::Always => "always",
     }
 }

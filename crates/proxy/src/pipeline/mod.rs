@@ -26,10 +26,12 @@ mod invalid_names;
 mod length;
 mod limits;
 mod mirror;
+mod observer;
 mod redirect;
 mod replace;
 mod response_head;
 mod rewrite;
+mod route_steps;
 mod script;
 mod scripted;
 mod spoofable_headers;
@@ -40,18 +42,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use headgate_table::{
-    BackendProtocol, Host, HostBehaviour, PathIndex, PathMatch, Route, Target, VirtualHosts,
+    BackendProtocol, Host, HostBehaviour, PathIndex, PathMatch, Route, VirtualHosts,
 };
-use http::header::{ORIGIN, SET_COOKIE};
+use http::header::SET_COOKIE;
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 
 use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
-pub use self::explain::explain;
+pub use self::explain::{ExplainError, explain};
 use self::forward::{Forward, Forwarded};
+use self::observer::{Decision, HostDecision, Observer, Unobserved};
 use self::rewrite::Rewritten;
 use self::upstream_head::Extra;
 use crate::body::Body;
@@ -60,7 +63,6 @@ use crate::request::{
     ConditionView, ConnectionInfo, Context, Malformed, Parsed, RequestTarget, path,
 };
 use crate::respond::LocalResponse;
-use crate::upstream::{Fault, RequestBodyError};
 use crate::values::Locals;
 
 /// Serves one request of the connection `downstream`. Never fails: every failure becomes a response.
@@ -96,7 +98,7 @@ async fn serve(
     let path = path::canonical(target.raw_path());
     let path = path.map_err(|error| exchange.malformed(Malformed::from(error)))?;
     let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
-    let routed = arrived.route()?;
+    let routed = arrived.route(&mut Unobserved)?;
     let admitted = routed.admit().await?;
     let forwarded = admitted.forward().await?;
     Ok(forwarded.filter())
@@ -104,10 +106,13 @@ async fn serve(
 
 impl<'r, 't, B> Arrived<'r, 't, B> {
     /// Steps 1 to 6: host and route.
-    fn route(mut self) -> Result<Routed<'r, 't, B>, LocalResponse> {
+    fn route(
+        mut self,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Routed<'r, 't, B>, LocalResponse> {
         let host = self.hosts.find(self.parsed.name);
         self.exchange.note_host(host, self.parsed.name);
-        let found = self.paths_of(host); // 1 to 5
+        let found = self.paths_of(host, observer); // 1 to 5
         let (paths, locals) = found.inspect_err(|_| {
             let headers = &self.head.headers;
             error_page::keep_for_host(self.exchange, host, &self.parsed, headers);
@@ -117,7 +122,8 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
         let found = find_route((host, paths), path, &self.head);
         let exchange = self.exchange;
         let (route, lacks_slash) = exchange.because("expression-limit", found)?; // 6
-        built_in::respond(exchange, host, route, self.parsed.path)?;
+        let built_in = built_in::respond(exchange, host, route, self.parsed.path);
+        observer.decided_by_host(built_in, HostDecision::BuiltIn, host)?;
         let mut head = self.head;
         exchange.note_route(route, &self.parsed, &head.headers);
         exchange.restrict(host);
@@ -142,14 +148,21 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
     fn paths_of(
         &mut self,
         host: &'t Host,
+        observer: &mut impl Observer<B>,
     ) -> Result<(&'t PathIndex, Option<Box<Locals>>), LocalResponse> {
-        clients::verify(self.parsed.tls, host, self.parsed.name)?; // 1
+        let verified = clients::verify(self.parsed.tls, host, self.parsed.name); // 1
+        observer.decided_by_host(verified, HostDecision::ClientCertificate, host)?;
         let blocked = blocking::check(self.exchange.settings(), &self.head.headers); // 2
-        self.exchange.because("block-list", blocked)?;
-        clients::authorize(self.parsed.tls, host)?; // 3 and 4
+        let blocked = self.exchange.because("block-list", blocked);
+        observer.decided_by_host(blocked, HostDecision::BlockList, host)?;
+        let authorized = clients::authorize(self.parsed.tls, host); // 3 and 4
+        observer.decided_by_host(authorized, HostDecision::ClientSubject, host)?;
         let locals = match &host.script {
             None => None,
-            Some(script) => self.run_host_script(host, script)?,
+            Some(script) => {
+                let set = self.run_host_script(host, script);
+                observer.decided_by_host(set, HostDecision::Script, host)?
+            }
         };
         let path = locals.as_ref().and_then(|locals| locals.path.as_deref());
         let is_root = path.unwrap_or(self.parsed.path) == b"/";
@@ -157,16 +170,19 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
             HostBehaviour::Redirect { to } => {
                 let status = self.exchange.settings().redirect_status;
                 let Parsed { client, target, .. } = &self.parsed;
-                Err(redirect::to_host(to, client, target, status))
+                let redirect = Err(redirect::to_host(to, client, target, status));
+                observer.decided_by_host(redirect, HostDecision::Redirect, host)
             }
             HostBehaviour::Routes {
                 app_root: Some(root),
                 ..
-            } if is_root => Err(redirect::to_app_root(
-                root,
-                self.parsed.connection,
-                self.parsed.target,
-            )),
+            } if is_root => {
+                let Parsed {
+                    connection, target, ..
+                } = self.parsed;
+                let redirect = Err(redirect::to_app_root(root, connection, target));
+                observer.decided_by_host(redirect, HostDecision::AppRoot, host)
+            }
             HostBehaviour::Routes { paths, .. } => Ok((paths, locals)),
         }
     }
@@ -175,14 +191,7 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
 impl<'r, 't> Routed<'r, 't> {
     /// Steps 7 to 14: whether the request is forwarded, and where.
     async fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
-        self.refuse_closed()?; // 7
-        self.check_length()?;
-        self.add_slash()?;
-        self.respond_to_preflight()?; // 8
-        let rewrites = self.run_script()?;
-        redirect::of_route(&self.context)?; // 9
-        let rewritten = self.rewrite(rewrites)?; // 10
-        https::redirect_to_https(&self.context, self.exchange.table, self.hosts)?; // 11
+        let rewritten = self.decide(&mut Unobserved)?; // 7 to 11
         let destination = self.choose()?; // 12
         self.limit()?; // 13
         access::check(self.exchange, &self.context).await?; // 14
@@ -198,6 +207,29 @@ impl<'r, 't> Routed<'r, 't> {
             chosen,
             rewritten,
         })
+    }
+}
+
+impl<'t, B: HttpBody> Routed<'_, 't, B> {
+    /// Steps 7 to 11: what the route decides by the request alone. [`explain()`](explain()) runs them too, so it observes them.
+    fn decide(&mut self, observer: &mut impl Observer<B>) -> Result<Rewritten, LocalResponse> {
+        self.enter(observer)?;
+        let rewrites = self.run_script(observer)?;
+        let redirected = redirect::of_route(&self.context); // 9
+        observer.decided(redirected, Decision::Redirect, self)?;
+        let rewritten = self.rewrite(rewrites); // 10
+        let rewritten = observer.decided(rewritten, Decision::Rewrite(rewrites), self)?;
+        let https = https::redirect_to_https(&self.context, self.exchange.table, self.hosts); // 11
+        observer.decided(https, Decision::Https, self)?;
+        Ok(rewritten)
+    }
+
+    /// The first steps of a route, also of one that a script leads to.
+    fn enter(&mut self, observer: &mut impl Observer<B>) -> Result<(), LocalResponse> {
+        observer.decided(self.refuse_closed(), Decision::Closed, self)?; // 7
+        observer.decided(self.check_length(), Decision::BodySize, self)?;
+        observer.decided(self.add_slash(), Decision::FinalSlash, self)?;
+        observer.decided(self.respond_to_preflight(), Decision::Cors, self) // 8
     }
 }
 
@@ -379,88 +411,5 @@ fn find_route<'t>(
         PathMatch::AddSlash(route) => Ok((route, true)),
         // As nginx responds when PCRE gives up.
         PathMatch::Undecided => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
-    }
-}
-
-impl<'t, B: HttpBody> Routed<'_, 't, B> {
-    fn refuse_closed(&mut self) -> Result<(), LocalResponse> {
-        match &self.route.target {
-            Target::Closed(closed) => {
-                self.exchange.record.reason = Some(Fault {
-                    reason: "closed-route",
-                    detail: closed.reason.to_string().into(),
-                });
-                Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
-            }
-            Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
-        }
-    }
-
-    fn add_slash(&self) -> Result<(), LocalResponse> {
-        if self.lacks_slash {
-            return Err(redirect::add_slash(&self.context));
-        }
-        Ok(())
-    }
-
-    /// CORS: checks the origin, and responds to OPTIONS if it is allowed.
-    fn respond_to_preflight(&mut self) -> Result<(), LocalResponse> {
-        let Some(cors) = &self.route.policy.cors else {
-            return Ok(());
-        };
-        let origin = self.context.headers.get(ORIGIN);
-        let Some(allowed) = cors::allowed_origin(cors, origin) else {
-            return Ok(());
-        };
-        self.exchange.edits.add_cors(cors, allowed);
-        if self.context.parsed.target.method == Method::OPTIONS {
-            return Err(LocalResponse::Preflight);
-        }
-        Ok(())
-    }
-
-    /// A body that is announced to be too long gets 413 before anything else of the route, as in nginx, so without CORS fields.
-    /// One that is not announced is refused while it is received.
-    fn check_length(&mut self) -> Result<(), LocalResponse> {
-        let limit = self.route.policy.forwarding.body_limit;
-        if limits::is_too_long(limit, self.body.size_hint().exact()) {
-            return Err(self.exchange.failed(RequestBodyError::TooLarge.into()));
-        }
-        Ok(())
-    }
-
-    fn choose(&mut self) -> Result<Destination<'t>, LocalResponse> {
-        let table = self.exchange.table;
-        let upstreams = &self.exchange.downstream.worker.upstreams;
-        let usable = |key: &_| {
-            let upstream = table.upstream(key);
-            upstream.filter(|upstream| upstreams.has_endpoints(upstream))
-        };
-        let destination = destination::destination(&self.context, &self.route.target, usable);
-        let destination = self.exchange.because("no-endpoints", destination)?;
-        self.exchange.note_destination(&destination);
-        if let Destination::Upstream(chosen) = &destination {
-            self.context.upstream = Some(chosen.upstream);
-        }
-        Ok(destination)
-    }
-
-    fn limit(&mut self) -> Result<(), LocalResponse> {
-        let Some(limits) = &self.route.policy.limits else {
-            return Ok(());
-        };
-        let exchange = &mut *self.exchange;
-        let now = exchange.downstream.worker.nanos(exchange.record.start);
-        match limits::admit(&self.context, limits, now) {
-            Ok(permit) => {
-                exchange.record.permit = permit;
-                Ok(())
-            }
-            Err(refusal) => {
-                exchange.record.refused_by = Some(refusal.limit);
-                exchange.record.reason = Some(Fault::new(refusal.limit));
-                Err(LocalResponse::Page(refusal.status))
-            }
-        }
     }
 }

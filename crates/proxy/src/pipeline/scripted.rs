@@ -6,6 +6,7 @@ use headgate_table::{Host, HostBehaviour, HostScript, PathIndex, Route};
 use http::StatusCode;
 use http_body::Body;
 
+use super::observer::{Decision, Observer};
 use super::rewrite::{self, Rewritten};
 use super::script::{self, Ended};
 use super::{Arrived, Routed, error_page, find_route, redirect};
@@ -54,22 +55,27 @@ impl<'t, B> Arrived<'_, 't, B> {
 
 impl<'t, B: Body> Routed<'_, 't, B> {
     /// Runs the script of the route, and of those that it leads to.
-    pub(super) fn run_script(&mut self) -> Result<Rewrites, LocalResponse> {
+    pub(super) fn run_script(
+        &mut self,
+        observer: &mut impl Observer<B>,
+    ) -> Result<Rewrites, LocalResponse> {
         if self.route.policy.script.is_none() {
             return Ok(Rewrites::Yes);
         }
         for _ in 0..=MAX_MOVES {
-            match self.run_once()? {
+            let ended = self.run_once();
+            match observer.decided(ended, Decision::Script, self)? {
                 Ended::Proceed => return Ok(Rewrites::Yes),
                 Ended::Broke => return Ok(Rewrites::No),
                 Ended::Changed => {
-                    redirect::of_route(&self.context)?;
+                    let redirected = redirect::of_route(&self.context);
+                    observer.decided(redirected, Decision::Redirect, self)?;
                     if rewrite::applies(&self.context) {
                         return Ok(Rewrites::Yes);
                     }
-                    self.move_route()?;
+                    self.move_route(observer)?;
                 }
-                Ended::Moved => self.move_route()?,
+                Ended::Moved => self.move_route(observer)?,
             }
         }
         let cycle = Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR));
@@ -105,7 +111,7 @@ impl<'t, B: Body> Routed<'_, 't, B> {
     }
 
     /// Takes the route of the rewritten path, with its first steps.
-    fn move_route(&mut self) -> Result<(), LocalResponse> {
+    fn move_route(&mut self, observer: &mut impl Observer<B>) -> Result<(), LocalResponse> {
         let HostBehaviour::Routes { paths, .. } = &self.host.behaviour else {
             return Ok(());
         };
@@ -119,10 +125,8 @@ impl<'t, B: Body> Routed<'_, 't, B> {
         exchange.restrict(self.host);
         exchange.error_page = None;
         error_page::keep(exchange, route, &self.context);
-        self.check_length()?;
-        self.refuse_closed()?;
-        self.add_slash()?;
-        self.respond_to_preflight()
+        observer.moved(self);
+        self.enter(observer)
     }
 
     fn find(&mut self, paths: &'t PathIndex) -> Result<(&'t Arc<Route>, bool), LocalResponse> {

@@ -15,6 +15,16 @@ pub(crate) fn choose<'t>(
     table: &'t RoutingTable,
     upstreams: &Upstreams,
 ) -> Option<&'t Arc<Upstream>> {
+    by_dice(split, table, upstreams, |total| fastrand::u32(1..=total))
+}
+
+/// As [`choose`]; `dice` returns a number from 1 to its argument, by which weights decide.
+pub(crate) fn by_dice<'t>(
+    split: &Split,
+    table: &'t RoutingTable,
+    upstreams: &Upstreams,
+    dice: impl FnOnce(u32) -> u32,
+) -> Option<&'t Arc<Upstream>> {
     let with_endpoints = |key: &UpstreamKey| {
         table
             .upstream(key)
@@ -28,7 +38,7 @@ pub(crate) fn choose<'t>(
         Arm::Status(_) => None,
     };
     let picked = split.alternatives().and_then(|others| {
-        match others.pick(&NoFields, fastrand::u32(1..=others.total())) {
+        match others.pick(&NoFields, dice(others.total())) {
             Pick::Alternative(index) => others.get(index),
             Pick::Primary => None,
         }

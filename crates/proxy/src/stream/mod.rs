@@ -16,7 +16,7 @@ use headgate_table::{RoutingTable, Split};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
-pub(crate) use self::choose::choose;
+pub(crate) use self::choose::{by_dice, choose};
 use self::relay::Bounds;
 use crate::drain::Registration;
 use crate::process::Permit;

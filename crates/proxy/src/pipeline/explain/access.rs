@@ -2,11 +2,12 @@
 
 use headgate_table::{Authentication, Satisfy};
 use http::StatusCode;
+use http::header::AUTHORIZATION;
 
 use super::Dry;
 use super::stage::Announced;
 use crate::explanation::StepResult;
-use crate::pipeline::{Routed, credentials};
+use crate::pipeline::{Routed, access, credentials};
 use crate::respond::LocalResponse;
 
 /// As `access::check`, but the authentication service is taken to let the request pass.
@@ -25,8 +26,12 @@ pub(super) fn check(
     match policy.satisfy {
         Satisfy::All => {
             addresses(dry, routed)?;
-            if authentication.credentials.is_some() {
-                let checked = password(routed, authentication);
+            if authentication.credentials.is_some()
+                && let Some(checked) = password(dry, routed, authentication)
+            {
+                let of = (&mut *routed.exchange, &routed.context);
+                let checked =
+                    checked.map_err(|response| access::or_sign_in(response, authentication, of));
                 dry.decided("password", checked, "")?;
             }
             service(dry, routed, authentication);
@@ -50,9 +55,12 @@ fn any(
     }
     let mut refusal = None;
     if authentication.credentials.is_some() {
-        match password(routed, authentication) {
-            Err(response @ LocalResponse::Unauthorized { .. }) => refusal = Some(response),
-            other => return dry.decided("password", other, "one check is enough (satisfy: any)"),
+        match password(dry, routed, authentication) {
+            None => return Ok(()),
+            Some(Err(response @ LocalResponse::Unauthorized { .. })) => refusal = Some(response),
+            Some(other) => {
+                return dry.decided("password", other, "one check is enough (satisfy: any)");
+            }
         }
     }
     if authentication.external.is_some() {
@@ -78,21 +86,27 @@ fn addresses(dry: &mut Dry, routed: &Routed<'_, '_, Announced>) -> Result<(), Lo
     dry.decided("addresses", result, &detail)
 }
 
-/// Verifies the password of the request; nothing is remembered of it.
+/// Checks the password of the request; nothing is remembered of it. `None`: the request has one, which must not be verified
+/// here.
 fn password(
+    dry: &mut Dry,
     routed: &mut Routed<'_, '_, Announced>,
     authentication: &Authentication,
-) -> Result<(), LocalResponse> {
-    let Some(users) = &authentication.credentials else {
-        return Ok(());
-    };
-    let unavailable = || LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE);
+) -> Option<Result<(), LocalResponse>> {
+    let users = authentication.credentials.as_ref()?;
+    if !dry.verifies_passwords && routed.context.headers.contains_key(AUTHORIZATION) {
+        let detail = "not checked here: the outcome depends on it".to_owned();
+        dry.push("password", StepResult::Depends, detail);
+        return None;
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    let runtime = runtime.map_err(|_| unavailable())?;
+    let Ok(runtime) = runtime else {
+        return Some(Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)));
+    };
     let checked = credentials::check(routed.exchange, &routed.context, users);
-    runtime.block_on(checked)
+    Some(runtime.block_on(checked))
 }
 
 fn service(dry: &mut Dry, routed: &Routed<'_, '_, Announced>, authentication: &Authentication) {

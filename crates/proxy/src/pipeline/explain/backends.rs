@@ -2,22 +2,27 @@
 
 use std::sync::Arc;
 
-use headgate_table::{
-    Alternatives, Arm, Backend, Pick, RuleTest, Split, Target, Upstream, UpstreamKey,
-};
+use headgate_table::{Alternatives, Pick, RuleTest, Split, Target, Upstream, UpstreamKey};
 
 use super::stage::{Announced, Stage};
-use crate::explanation::{Explanation, PossibleBackend};
+use crate::explanation::{Explanation, Outcome, PossibleBackend};
 use crate::pipeline::Routed;
 use crate::pipeline::destination::{self, Destination, Role};
 use crate::request::Context;
 use crate::respond::LocalResponse;
+use crate::stream;
 use crate::upstream::Choice;
 
 /// A number that weights are decided by, and why a backend gets it.
 struct Dice {
     number: u32,
     because: String,
+}
+
+impl Dice {
+    fn only(because: String) -> Self {
+        Self { number: 1, because }
+    }
 }
 
 /// Fills in the backends for a request on its route.
@@ -91,7 +96,7 @@ fn dice<'t>(
     target: &'t Target,
     usable: &impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
 ) -> Vec<Dice> {
-    let only = |because: String| vec![Dice { number: 1, because }];
+    let only = |because: String| vec![Dice::only(because)];
     let Target::Forward(split) = target else {
         return only(String::new());
     };
@@ -144,24 +149,36 @@ fn weights(others: &Alternatives) -> Vec<Dice> {
     dice
 }
 
-/// Fills in the backends of a connection that is passed through.
+/// Fills in the backends of a connection that is passed through, and how it ends.
 pub(super) fn of_stream(stage: &Stage<'_>, split: &Split, explanation: &mut Explanation) {
     let downstream = stage.downstream();
     let table = downstream.table();
-    let name = |backend: &Backend| match &backend.arm {
-        Arm::Upstream(key) => table.upstream(key).cloned(),
-        Arm::Status(_) => None,
-    };
-    let upstreams = split.backends().filter_map(name);
-    for upstream in upstreams {
+    let only = || vec![Dice::only("the only backend".to_owned())];
+    for dice in split.alternatives().map_or_else(only, weights) {
+        let upstreams = &downstream.worker.upstreams;
+        let Some(upstream) = stream::by_dice(split, &table, upstreams, |_| dice.number) else {
+            continue;
+        };
+        let is = |key: Option<&UpstreamKey>| key == Some(&upstream.key);
+        let role = if is(split.primary().upstream()) {
+            "primary"
+        } else if is(split.fallback()) {
+            "fallback"
+        } else {
+            "canary"
+        };
         explanation.backends.push(PossibleBackend {
             name: upstream.name.clone(),
-            role: "primary",
-            because: "the server name of the handshake".to_owned(),
-            endpoints: endpoints(&upstream),
+            role,
+            because: dice.because,
+            endpoints: endpoints(upstream),
             balance: "in turn".to_owned(),
         });
     }
+    explanation.outcome = match explanation.backends.is_empty() {
+        true => Outcome::Closed,
+        false => Outcome::PassedThrough,
+    };
 }
 
 fn endpoints(upstream: &Upstream) -> Vec<String> {

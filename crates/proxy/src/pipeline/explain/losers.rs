@@ -8,6 +8,9 @@ use headgate_table::{
 
 use crate::explanation::Loser;
 
+/// The kind of a path.
+pub(super) const PATH: &str = "path";
+
 /// Most paths that are listed: a host can have thousands.
 const MAX_PATHS: usize = 50;
 
@@ -79,7 +82,7 @@ pub(super) fn paths(host: &Host, path: &[u8], losers: &mut Vec<Loser>) {
             break;
         }
         losers.push(Loser {
-            kind: "path",
+            kind: PATH,
             name: shown(&tried, paths.is_regex()),
             object: object(tried.route),
             because: because(&tried, is_before).to_owned(),

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
-use headgate_table::{Listener, RoutingTable, Split, TlsRoute, publisher};
+use headgate_table::{CATCH_ALL, Listener, RoutingTable, Split, TlsRoute, publisher};
 use http::header::{CONTENT_LENGTH, HOST};
 use http::request::Parts;
 use http::uri::Scheme;
@@ -21,7 +21,7 @@ use crate::TracingEnvironment;
 use crate::auth_cache::AuthCache;
 use crate::config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
 use crate::downstream::{Downstream, TlsFacts};
-use crate::explanation::ExplainRequest;
+use crate::explanation::{ChosenHost, ExplainRequest};
 use crate::geo::Locations;
 use crate::open_listener::OpenListener;
 use crate::passwords::Passwords;
@@ -89,6 +89,22 @@ impl<'q> Stage<'q> {
             TlsRoute::Passthrough(split) => Some(split),
             TlsRoute::Terminate(_) => None,
         }
+    }
+
+    /// The host whose connections are passed through; the server name alone decides.
+    pub(super) fn passed_host(&self) -> Option<ChosenHost> {
+        let split = self.passthrough()?;
+        let tls = self.listener.socket.tls()?;
+        let requested = self.server_name.as_deref().unwrap_or_default();
+        let mut hosts = tls.passed_through();
+        let (name, _) = hosts.find(|(_, route)| Arc::ptr_eq(route, split))?;
+        Some(ChosenHost {
+            name: name.map_or_else(|| CATCH_ALL.into(), Arc::from),
+            requested: requested.to_owned(),
+            because: "the server name of the handshake".to_owned(),
+            is_regex: false,
+            certificate: None,
+        })
     }
 
     /// The head of the request.
