@@ -162,3 +162,13 @@ impl Input {
         }
     }
 }
+
+/// What is not checked when the objects of a kind are not there.
+fn unchecked(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Service => "backends are not checked",
+        Kind::EndpointSlice | Kind::Endpoints => "endpoints are not checked",
+        Kind::Secret => "certificates and passwords are not checked",
+        _ => "what refers to it is not checked",
+    }
+}

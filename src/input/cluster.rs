@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::progress::Progress;
 use super::values;
-use super::{Controller, Input, Objects, Place};
+use super::{Controller, Input, Objects, Place, unchecked};
 use crate::config::{Api, Preset};
 
 /// Time to list everything; a large cluster takes seconds.
@@ -55,6 +55,12 @@ async fn input(place: &Place) -> Result<Input> {
     let mut controller = Controller::of(place, workloads, Preset::Controller);
     controller.notes.extend(unread);
     let (watch, batch) = objects(&connected, &controller).await?;
+    // That an object is missing of a kind that must not be listed is no finding.
+    let denied = watch.health().borrow().denied.clone();
+    let refused = denied
+        .iter()
+        .map(|kind| format!("{} cannot be listed: {}", kind.as_str(), unchecked(*kind)));
+    controller.notes.extend(refused);
     let mut input = Input {
         objects: Objects::Cluster(Box::new(watch)),
         unreadable: batch.findings,
@@ -64,7 +70,7 @@ async fn input(place: &Place) -> Result<Input> {
         flags: controller.flags,
         values: Vec::new(),
         notes: controller.notes,
-        absent: Vec::new(),
+        absent: denied.into_iter().collect(),
     };
     match release(&connected, input.workload.as_ref()).await {
         Ok(values) => input.values = values,

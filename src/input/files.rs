@@ -8,15 +8,11 @@ use k8s_openapi::api::networking::v1::{IngressClass, IngressClassSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::progress::Progress;
-use super::{Controller, Input, Objects, Place};
+use super::{Controller, Input, Objects, Place, unchecked};
 use crate::config::Preset;
 
-/// Kinds that a report says something about, with what is not checked without any.
-const EXPECTED: [(Kind, &str); 3] = [
-    (Kind::Service, "backends are not checked"),
-    (Kind::EndpointSlice, "endpoints are not checked"),
-    (Kind::Secret, "certificates and passwords are not checked"),
-];
+/// Kinds without which a report says less.
+const EXPECTED: [Kind; 3] = [Kind::Service, Kind::EndpointSlice, Kind::Secret];
 
 pub(super) fn read(place: &Place, progress: &Progress) -> Result<Input> {
     progress.phase("reading", None);
@@ -29,8 +25,9 @@ pub(super) fn read(place: &Place, progress: &Progress) -> Result<Input> {
     let mut input = Input::of_files(contents, controller, source(&place.paths));
     if let Objects::Files(snapshot) = &mut input.objects {
         input.notes.extend(add_class(snapshot, &input.options));
-        for (kind, consequence) in EXPECTED {
+        for kind in EXPECTED {
             if is_absent(snapshot, kind) {
+                let consequence = unchecked(kind);
                 input
                     .notes
                     .push(format!("no {} in the files: {consequence}", kind.as_str()));

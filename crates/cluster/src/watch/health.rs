@@ -1,6 +1,6 @@
 //! Health of the connection to the API server, for logs, metrics and readiness.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use headgate_compile::Kind;
@@ -23,6 +23,8 @@ pub struct Health {
     pub complete: bool,
     /// What cannot be read, with the reason.
     pub problems: Vec<String>,
+    /// Kinds that must not be listed, or that the API server does not have.
+    pub denied: BTreeSet<Kind>,
 }
 
 /// The problem of a selection.
@@ -177,8 +179,13 @@ impl Conditions {
         let problems: Vec<String> = problems
             .map(|condition| format!("{}: {}", condition.what, condition.problem.message))
             .collect();
+        let denied = self.all.values().filter(|one| one.is_denied());
+        let denied: BTreeSet<Kind> = denied.map(|condition| condition.kind).collect();
         self.health.send_if_modified(|health| {
-            let is_changed = health.connected != connected || health.problems != problems;
+            let is_changed = health.connected != connected
+                || health.problems != problems
+                || health.denied != denied;
+            health.denied = denied;
             health.connected = connected;
             health.problems = problems;
             is_changed
