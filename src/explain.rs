@@ -133,7 +133,7 @@ impl ExplainArgs {
 
 fn print(explained: &Value, format: Format) -> Result<()> {
     let text = match format {
-        Format::Text => text::text(explained),
+        Format::Text => text::text(&output::plain_json(explained)),
         Format::Json => format!("{explained:#}\n"),
     };
     output::print(&text)

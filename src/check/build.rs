@@ -12,6 +12,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 
 use super::report::{CheckedIngress, Report, Row, Section};
 use crate::input::{Input, Progress};
+use crate::output;
 
 /// The report about `input`.
 ///
@@ -58,14 +59,18 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
     let about: Vec<&Finding> = findings.others.iter().collect();
     let settings = setting_verdicts(map.map(|map| &**map), &about);
     let report = Report {
-        source: input.source.clone(),
-        controller: input
-            .workload
-            .as_ref()
-            .map(|workload| format!("{} {} ({})", workload.kind, workload.name, workload.image)),
+        source: output::plain(&input.source).into_owned(),
+        controller: input.workload.as_ref().map(|workload| {
+            let text = format!("{} {} ({})", workload.kind, workload.name, workload.image);
+            output::plain(&text).into_owned()
+        }),
         settings: input.options.settings.clone(),
         closed: closed.map(str::to_owned),
-        notes: input.notes.clone(),
+        notes: input
+            .notes
+            .iter()
+            .map(|note| output::plain(note).into_owned())
+            .collect(),
         sections: sections(totals, settings, input),
         ingresses,
         unserved: findings.unserved,

@@ -85,8 +85,8 @@ fn names(section: &Section, out: &mut String) {
             .unwrap_or_default();
         let _ = writeln!(
             out,
-            "| `{}` | {} | {} | {count} |",
-            judgement.name.replace('|', "\\|"),
+            "| {} | {} | {} | {count} |",
+            code(&judgement.name).replace('|', "\\|"),
             judgement.verdict.as_str(),
             escaped(&judgement.reason)
         );
@@ -96,10 +96,10 @@ fn names(section: &Section, out: &mut String) {
 fn ingress(ingress: &CheckedIngress, out: &mut String) {
     let _ = writeln!(out, "\n### {}: {}\n", ingress.name, ingress.state());
     for judgement in ingress.notable() {
-        let (verdict, name) = (judgement.verdict.as_str(), &judgement.name);
+        let (verdict, name) = (judgement.verdict.as_str(), code(&judgement.name));
         let _ = writeln!(
             out,
-            "- **{verdict}** `{name}`: {}",
+            "- **{verdict}** {name}: {}",
             escaped(&judgement.reason)
         );
     }
@@ -122,7 +122,7 @@ fn finding(finding: &Finding, subject: &str, out: &mut String) {
     let severity = finding.severity.as_str();
     let field = match &*finding.field {
         "" => String::new(),
-        field => format!(" `{field}`"),
+        field => format!(" {}", code(field)),
     };
     let subject = match field.is_empty() {
         true => subject.trim_end_matches(", "),
@@ -134,6 +134,18 @@ fn finding(finding: &Finding, subject: &str, out: &mut String) {
         field.trim_start(),
         escaped(&finding.message)
     );
+}
+
+/// A code span, which ends at a run of backticks as long as the one that it begins with.
+fn code(text: &str) -> String {
+    let mut fence = "`".to_owned();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    match fence.len() {
+        1 => format!("`{text}`"),
+        _ => format!("{fence} {text} {fence}"),
+    }
 }
 
 /// Text of objects must not become markup.
