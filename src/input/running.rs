@@ -3,6 +3,7 @@
 use headgate_compile::{Judgement, Name, Verdict, Workload};
 
 use crate::args::{FLAGS, Flag, Flags, Kind};
+use crate::output;
 
 /// The flags of a workload.
 #[derive(Default)]
@@ -58,13 +59,8 @@ pub(super) fn flags(workload: &Workload) -> Running {
             Some((name, value)) => (name, Some(value)),
             None => (name, None),
         };
-        let Some(flag) = FLAGS.iter().find(|flag| flag.name == name) else {
-            let reason = "unknown flag: the controller does not start with it; delete it";
-            running.verdicts.push(Judgement::new(
-                format!("--{name}"),
-                Verdict::NotSupported,
-                reason,
-            ));
+        let Some(flag) = find(name) else {
+            running.verdicts.push(unknown(name));
             continue;
         };
         let value = match value {
@@ -78,6 +74,31 @@ pub(super) fn flags(workload: &Workload) -> Running {
         running.add(flag, value);
     }
     running
+}
+
+fn find(name: &str) -> Option<&'static Flag> {
+    FLAGS.iter().find(|flag| flag.name == name)
+}
+
+fn unknown(name: &str) -> Judgement {
+    let reason = "unknown flag: the controller does not start with it; delete it";
+    let name = format!("--{}", output::plain(name));
+    Judgement::new(name, Verdict::NotSupported, reason)
+}
+
+/// The verdict about the flag `name` with this value; an empty one gives the bare flag.
+pub(super) fn verdict(name: &str, value: &str) -> Judgement {
+    let Some(flag) = find(name) else {
+        return unknown(name);
+    };
+    let value = if value.is_empty() && flag.kind == Kind::Switch {
+        "true"
+    } else {
+        value
+    };
+    let mut running = Running::default();
+    running.add(flag, value);
+    running.verdicts.pop().unwrap_or_else(|| unknown(name))
 }
 
 impl Running {

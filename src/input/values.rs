@@ -8,8 +8,11 @@ use anyhow::{Context as _, Result, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use flate2::read::GzDecoder;
-use headgate_compile::{Judgement, Verdict};
+use headgate_compile::{Judgement, Verdict, setting_verdict};
 use serde_json::Value;
+
+use super::running;
+use crate::output;
 
 /// The schema, which is generated from the comments of values.yaml.
 const SCHEMA: &str = include_str!("../../charts/headgate/values.schema.json");
@@ -76,16 +79,35 @@ fn verdicts(values: &Value) -> Vec<Judgement> {
 fn walk(path: &str, value: &Value, schema: &Value, found: &mut Vec<Judgement>) {
     let properties = schema.get("properties").and_then(Value::as_object);
     let (Some(properties), Some(fields)) = (properties, value.as_object()) else {
-        if !value.is_null() {
-            found.push(verdict(path, schema));
+        match (path, value) {
+            (_, Value::Null) => {}
+            ("controller.config", Value::Object(keys)) => {
+                let verdicts = keys.iter().map(|(key, value)| {
+                    let judged = setting_verdict(key, &text(value));
+                    below(path, key, judged)
+                });
+                found.extend(verdicts);
+            }
+            ("controller.extraArgs", Value::Object(flags)) => {
+                let verdicts = flags.iter().map(|(name, value)| {
+                    let judged = running::verdict(name, &text(value));
+                    below(path, name, judged)
+                });
+                found.extend(verdicts);
+            }
+            // As without the value.
+            _ if is_empty(value) || schema.get("default") == Some(value) => {
+                found.push(Judgement::honoured(path.to_owned()));
+            }
+            _ => found.push(verdict(path, schema)),
         }
         return;
     };
     let is_open = schema.get("additionalProperties") != Some(&Value::Bool(false));
     for (name, value) in fields {
         let path = match path {
-            "" => name.clone(),
-            path => format!("{path}.{name}"),
+            "" => output::plain(name).into_owned(),
+            path => format!("{path}.{}", output::plain(name)),
         };
         match properties.get(name) {
             Some(schema) => walk(&path, value, schema, found),
@@ -95,6 +117,32 @@ fn walk(path: &str, value: &Value, schema: &Value, found: &mut Vec<Judgement>) {
                 found.push(Judgement::new(path, Verdict::NotSupported, reason));
             }
         }
+    }
+}
+
+/// A verdict with the path of its value as name.
+fn below(path: &str, name: &str, judged: Judgement) -> Judgement {
+    Judgement {
+        name: format!("{path}.{}", output::plain(name)).into(),
+        ..judged
+    }
+}
+
+/// A value as the text that the chart makes of it.
+fn text(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -136,9 +184,13 @@ global: {storageClass: fast}
             .collect()
     }
 
-    const EXPECTED: [(&str, Verdict); 5] = [
-        ("controller.config", Verdict::Honoured),
+    const EXPECTED: [(&str, Verdict); 9] = [
+        ("controller.config.own", Verdict::NoEffect),
+        ("controller.config.use-gzip", Verdict::Honoured),
+        ("controller.extraArgs.no-such-flag", Verdict::NotSupported),
+        ("controller.extraArgs.v", Verdict::Honoured),
         ("controller.image.chroot", Verdict::NoEffect),
+        ("controller.nodeSelector", Verdict::Honoured),
         ("controller.nosuch", Verdict::NotSupported),
         ("controller.replicaCount", Verdict::Honoured),
         ("global.storageClass", Verdict::Honoured),

@@ -27,4 +27,4 @@ pub use class::unserved;
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use references::references;
 pub use registry::{Judgement, Verdict};
-pub use verdicts::setting_verdicts;
+pub use verdicts::{setting_verdict, setting_verdicts};

@@ -24,7 +24,7 @@ pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
     Compiled, IngressStatus, Judgement, Review, Verdict, annotations, compile, references, review,
-    setting_verdicts, settings, unserved,
+    setting_verdict, setting_verdicts, settings, unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,

@@ -50,6 +50,11 @@ pub fn setting_verdicts(map: Option<&ConfigMap>, findings: &[&Finding]) -> Vec<J
     verdicts
 }
 
+/// The verdict about a ConfigMap key with this value, wherever it is written.
+pub fn setting_verdict(key: &str, text: &str) -> Judgement {
+    setting(key, text, &[])
+}
+
 fn setting(key: &str, text: &str, findings: &[&Finding]) -> Judgement {
     let field = format!("data.{key}");
     let mut about = findings.iter().filter(|finding| *finding.field == field);
