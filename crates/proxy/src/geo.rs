@@ -59,18 +59,18 @@ impl Locations {
     ) {
         self.started.call_once(|| self.start());
         let databases = self.databases.load();
-        let found = variable.databases.iter().flat_map(|kind| {
-            ["GeoLite2", "GeoIP2"].map(|family| databases.get(&format!("{family}-{kind}")))
-        });
-        let readers = found
-            .flatten()
-            .filter_map(|database| database.reader.as_deref());
-        for reader in readers {
+        for reader in readers(&databases, variable) {
             if let Some(value) = lookup(reader, variable, client) {
                 return value.write(out);
             }
         }
         out.extend_from_slice(variable.default.as_bytes());
+    }
+
+    /// Whether a database that can be read has `variable`.
+    pub(crate) fn has(self: &Arc<Self>, variable: GeoVariable) -> bool {
+        self.started.call_once(|| self.start());
+        readers(&self.databases.load(), variable).next().is_some()
     }
 
     /// Reads the files, and starts the thread that reads them again.
@@ -113,6 +113,16 @@ impl Locations {
         };
         Database { reader, stamp }
     }
+}
+
+/// The databases of `variable` that can be read.
+fn readers(databases: &Databases, variable: GeoVariable) -> impl Iterator<Item = &Reader<Vec<u8>>> {
+    let found = variable.databases.iter().flat_map(|kind| {
+        ["GeoLite2", "GeoIP2"].map(|family| databases.get(&format!("{family}-{kind}")))
+    });
+    found
+        .flatten()
+        .filter_map(|database| database.reader.as_deref())
 }
 
 fn watch(locations: &Weak<Locations>) {

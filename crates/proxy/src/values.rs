@@ -10,7 +10,7 @@ use std::io::Write;
 use std::net::IpAddr;
 use std::sync::LazyLock;
 
-use headgate_table::{Origin, Variable};
+use headgate_table::{GeoVariable, Origin, Variable};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, UPGRADE};
 use http::{HeaderMap, HeaderName, Method, Version};
 use jiff::Timestamp;
@@ -66,6 +66,14 @@ pub(crate) trait Source {
     /// Its place in a trace, if its route is traced. Default: none.
     fn span(&self) -> Option<&RequestSpan> {
         None
+    }
+    /// Whether a database that is mounted has `variable`, for any address.
+    fn knows_location(&self, variable: GeoVariable) -> bool {
+        let connection = self.connection();
+        let locations = connection
+            .as_ref()
+            .and_then(|connection| connection.locations.as_ref());
+        locations.is_some_and(|locations| locations.has(variable))
     }
     /// Appends a variable of the response. Templates of requests are refused with these when they are parsed.
     fn of_response(&self, variable: &Variable, out: &mut Vec<u8>);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{PathKind, Pattern, Route, Script};
+use crate::{PathKind, Pattern, Route, Script, Undecided};
 
 /// The script of a host.
 #[derive(Clone, Debug)]
@@ -41,15 +41,23 @@ pub enum LocationMatch {
 impl HostScript {
     /// The location that serves `path` instead of `route`, which the routes of the host have for it: nginx's order of exact
     /// paths, the longest prefix, and expressions. In a host in `regex` mode, every route is an expression after those here.
-    pub fn location(&self, path: &[u8], route: &Route, regex: bool) -> Option<&Arc<Route>> {
+    ///
+    /// # Errors
+    /// The step limit ends the search of an expression: the location may protect.
+    pub fn location(
+        &self,
+        path: &[u8],
+        route: &Route,
+        regex: bool,
+    ) -> Result<Option<&Arc<Route>>, Undecided> {
         let exact = self.locations.iter().find(|location| {
             matches!(&location.path, LocationMatch::Exact(own) if own.as_bytes() == path)
         });
         if let Some(exact) = exact {
-            return Some(&exact.route);
+            return Ok(Some(&exact.route));
         }
         if !regex && is_exact(route, path) {
-            return None;
+            return Ok(None);
         }
         let longest = self.longest_prefix(path);
         let own = if regex { 0 } else { prefix_length(route) };
@@ -63,18 +71,19 @@ impl HostScript {
                 }
             )
         {
-            return Some(&location.route);
+            return Ok(Some(&location.route));
         }
-        let expression = self.locations.iter().find(|location| {
-            matches!(&location.path, LocationMatch::Expression(own) if own.is_match(path))
-        });
-        if let Some(expression) = expression {
-            return Some(&expression.route);
+        for location in &self.locations {
+            if let LocationMatch::Expression(own) = &location.path
+                && own.decide(path).ok_or(Undecided)?
+            {
+                return Ok(Some(&location.route));
+            }
         }
         if regex {
-            return None;
+            return Ok(None);
         }
-        longest.map(|(_, location)| &location.route)
+        Ok(longest.map(|(_, location)| &location.route))
     }
 
     fn longest_prefix(&self, path: &[u8]) -> Option<(usize, &HostLocation)> {
@@ -171,8 +180,22 @@ mod tests {
         ] {
             let (text, kind) = routes[of_route];
             let own = route(kind, text);
-            let found = script.location(path.as_bytes(), &own, regex);
+            let found = script.location(path.as_bytes(), &own, regex).unwrap();
             assert_eq!(found.map(|found| &*found.path), expected, "{path} {regex}");
+        }
+    }
+
+    #[test]
+    fn a_location_that_cannot_be_decided_is_no_miss() {
+        let script = HostScript {
+            script: Script::default(),
+            locations: [r"~ ^(?=/?)/(a|aa)+\1b$", "/"].map(location).into(),
+        };
+        let route = route(PathKind::Prefix, "/");
+        let path = format!("/{}", "a".repeat(3000));
+        for regex in [false, true] {
+            let found = script.location(path.as_bytes(), &route, regex);
+            assert!(found.is_err(), "{regex}");
         }
     }
 }

@@ -57,7 +57,7 @@ pub use listener::{
     Certificates, Listener, Plain, PublicPorts, Socket, SocketKind, Terminate, TlsRoute, TlsSocket,
 };
 pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
-pub use pattern::{Captures, Pattern, PatternError, PatternKind};
+pub use pattern::{Captures, Pattern, PatternError, PatternKind, Undecided};
 pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
     BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, Credentials, DigestUsers, ErrorPages,
@@ -91,4 +91,4 @@ pub use transport::{BackendProtocol, UpstreamTls};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };
-pub use variable_map::{VariableMap, VariableMapBuilder};
+pub use variable_map::{VariableMap, VariableMapBuilder, VariableMaps};

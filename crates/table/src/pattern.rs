@@ -22,7 +22,7 @@ use regex::bytes::{Regex, RegexBuilder};
 const SIZE_LIMIT: usize = 1 << 20;
 /// Bound on the lazily built automaton of one expression, bytes.
 const DFA_SIZE_LIMIT: usize = 1 << 20;
-/// Maximum steps of the backtracking engine for one match; beyond them the expression does not match.
+/// Maximum steps of the backtracking engine for one match; beyond them the match is undecided.
 const BACKTRACK_LIMIT: usize = 100_000;
 
 /// A compiled regular expression, matched against bytes. `$` and `\Z` match at the very end only: before a final line feed, where
@@ -51,11 +51,15 @@ enum Engine {
 }
 
 /// Capture groups of a match, by number; group 0 is the whole match.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captures {
     groups: Vec<Option<(usize, usize)>>,
     names: Arc<[(String, usize)]>,
 }
+
+/// The step limit of the backtracking engine ended a match: whoever protects with the expression must refuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Undecided;
 
 /// Why text is not a usable regular expression.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -99,7 +103,7 @@ impl Pattern {
         };
         Ok(Self {
             engine,
-            names: parsed.groups.names.into(),
+            names: names(parsed.groups.names),
             source: source.to_owned(),
             insensitive,
         })
@@ -118,36 +122,46 @@ impl Pattern {
         }
     }
 
-    /// The groups of the first match in `text`.
+    /// The groups of the first match in `text`; none where the step limit ends the search.
     pub fn captures(&self, text: &[u8]) -> Option<Captures> {
-        let groups = match &self.engine {
-            Engine::Linear(regex) => {
-                let found = regex.captures(text)?;
+        self.search(text).unwrap_or(None)
+    }
+
+    /// The groups of the first match in `text`: for what protects.
+    ///
+    /// # Errors
+    /// The step limit ends the search.
+    pub fn search(&self, text: &[u8]) -> Result<Option<Captures>, Undecided> {
+        let groups: Option<Vec<_>> = match &self.engine {
+            Engine::Linear(regex) => regex.captures(text).map(|found| {
                 let groups = found.iter();
                 groups
                     .map(|group| group.map(|m| (m.start(), m.end())))
                     .collect()
-            }
+            }),
             Engine::Backtracking(regex) => {
-                let found = regex.captures(text).unwrap_or(None)?;
-                let groups = found.iter();
-                groups
-                    .map(|group| group.map(|m| (m.start(), m.end())))
-                    .collect()
+                let found = regex.captures(text).map_err(|_| Undecided)?;
+                found.map(|found| {
+                    let groups = found.iter();
+                    groups
+                        .map(|group| group.map(|m| (m.start(), m.end())))
+                        .collect()
+                })
             }
         };
-        Some(Captures {
+        Ok(groups.map(|groups| Captures {
             groups,
             names: self.names.clone(),
-        })
+        }))
     }
 
-    /// Whether it has a capture group of this name.
+    /// Whether it has a capture group of this name; letters of either case, as in variables.
     pub fn has_group(&self, name: &str) -> bool {
-        self.names.iter().any(|(known, _)| known == name)
+        let mut names = self.group_names();
+        names.any(|known| known.eq_ignore_ascii_case(name))
     }
 
-    /// The names of its capture groups.
+    /// The names of its capture groups, lower-case.
     pub fn group_names(&self) -> impl Iterator<Item = &str> {
         self.names.iter().map(|(name, _)| name.as_str())
     }
@@ -173,7 +187,7 @@ impl Captures {
         text.get(start..end)
     }
 
-    /// The group `name` in the matched `text`.
+    /// The group `name`, which is lower-case, in the matched `text`.
     pub fn named<'t>(&self, name: &str, text: &'t [u8]) -> Option<&'t [u8]> {
         let (_, number) = self.names.iter().find(|(known, _)| known == name)?;
         self.group(*number, text)
@@ -190,6 +204,12 @@ impl PartialEq for Pattern {
     fn eq(&self, other: &Self) -> bool {
         (&self.source, self.insensitive) == (&other.source, other.insensitive)
     }
+}
+
+/// Names of groups are names of variables, in which nginx ignores case.
+fn names(groups: Vec<(String, usize)>) -> Arc<[(String, usize)]> {
+    let lower = |(name, number): (String, usize)| (name.to_ascii_lowercase(), number);
+    groups.into_iter().map(lower).collect()
 }
 
 fn linear(text: &str) -> Result<Regex, PatternError> {

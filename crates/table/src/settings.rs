@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::{
     BlockList, Compression, ErrorPages, FieldTemplate, IpSet, PrivateBytes, StreamSettings,
-    Template, TracingSettings, VariableMap,
+    Template, TracingSettings, VariableMaps,
 };
 
 /// Settings of the whole data plane.
@@ -75,7 +75,7 @@ pub struct Settings {
     /// `Content-Type` of responses of the proxy without content; default `text/html`.
     pub default_type: HeaderValue,
     /// Variables that configuration defines; default none.
-    pub maps: Arc<[VariableMap]>,
+    pub maps: Arc<VariableMaps>,
     /// Time for requests in flight to end at shutdown; default 240 s.
     pub drain: Duration,
     /// Path on which the catch-all host responds with 200 without a backend (`--health-check-path`).

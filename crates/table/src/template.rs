@@ -37,7 +37,7 @@ pub enum Piece {
     Text(String),
     /// `$1`..`$9`: a capture group of the matched path; empty if the group does not exist.
     Capture(usize),
-    /// A named capture group of the matched path, or a variable that configuration sets; only in templates of
+    /// A named capture group of the matched path, or a variable that configuration sets, lower-case; only in templates of
     /// [`Template::with_groups`] and [`Template::with_locals`].
     Group(String),
     /// A variable.
@@ -123,7 +123,8 @@ impl Template {
     pub fn with_locals(source: &str, phase: Phase) -> Result<Self, TemplateError> {
         let pieces = pieces(source, |name| {
             let known = known(name, phase)?;
-            Ok(known.unwrap_or_else(|| Piece::Group(name.to_owned())))
+            // nginx ignores case in names of variables.
+            Ok(known.unwrap_or_else(|| Piece::Group(name.to_ascii_lowercase())))
         })?;
         Ok(Self::new(pieces, source))
     }
@@ -209,7 +210,7 @@ impl Template {
         }
     }
 
-    /// Whether it reads the client's location.
+    /// Whether it reads the client's location itself, not through other variables.
     pub fn reads_location(&self) -> bool {
         let geo = |piece: &Piece| matches!(piece, Piece::Variable(Variable::Geo(_)));
         self.pieces.iter().any(geo)
@@ -239,6 +240,25 @@ impl fmt::Display for Template {
 }
 
 impl Reads {
+    /// What any of these reads.
+    pub(crate) fn all<'r>(parts: impl Iterator<Item = &'r Self>) -> Self {
+        let (mut request, mut response, mut upstream) = (Vec::new(), Vec::new(), Vec::new());
+        for part in parts {
+            request.extend_from_slice(&part.request);
+            response.extend_from_slice(&part.response);
+            upstream.extend_from_slice(&part.upstream);
+        }
+        for list in [&mut request, &mut response, &mut upstream] {
+            list.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+            list.dedup();
+        }
+        Self {
+            request: request.into(),
+            response: response.into(),
+            upstream: upstream.into(),
+        }
+    }
+
     fn of(pieces: &[Piece]) -> Self {
         let (mut request, mut response, mut upstream) = (Vec::new(), Vec::new(), Vec::new());
         let variables = pieces.iter().filter_map(|piece| match piece {

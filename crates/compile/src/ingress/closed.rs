@@ -46,7 +46,8 @@ impl Denial {
         format!("{reason}; {CONSEQUENCE}")
     }
 
-    fn closed(&self) -> Closed {
+    /// What a route of this denial is.
+    pub(crate) fn closed(&self) -> Closed {
         Closed {
             reason: self.reason.clone(),
         }
@@ -122,6 +123,7 @@ impl<'a> HostClosing<'a> {
     pub(crate) fn default_backend(&self) -> Option<Closed> {
         let closed = self.settings.closed.as_ref();
         let closed = closed.or(self.settings.firewall.as_ref());
+        let closed = closed.or(self.settings.undefined.as_ref());
         closed.map(Denial::closed).or_else(|| self.host.clone())
     }
 }

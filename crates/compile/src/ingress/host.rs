@@ -21,6 +21,7 @@ use crate::build::{BackendDraft, BehaviourDraft, HostDraft, RouteDraft, Transpor
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::Denial;
 use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::policy::snippets::Undefined;
 use crate::ingress::settings::Settings;
 use crate::{Options, Snapshot};
 
@@ -33,6 +34,8 @@ pub(crate) struct AttachedIngress {
     /// Which clients its hosts serve, judged by their certificates.
     pub(crate) clients: HostClients,
     pub(crate) closed: Option<Denial>,
+    /// What its snippets read that nothing defines on a host without a server-snippet.
+    pub(crate) undefined: Option<Arc<Undefined>>,
 }
 
 /// Inputs of a host besides its Ingresses.

@@ -280,6 +280,7 @@ pub(crate) fn rules<'a>(settings: &'a Settings, options: &'a Options) -> annotat
         max_risk: settings.annotations.max_risk,
         blocklist: &settings.annotations.blocklist,
         snippets: settings.annotations.snippets,
+        knows_location: settings.data_plane.location,
         flags: match options.ssl_passthrough {
             true => &[Flag::SslPassthrough],
             false => &[],

@@ -9,6 +9,7 @@ use headgate_table::{
     Policy, RefusedClients, Slot,
 };
 
+use self::snippets::Undefined;
 use crate::build::certificates::Certificates;
 use crate::build::service_port::Transport;
 use crate::finding::{Finding, Severity};
@@ -44,6 +45,8 @@ pub(crate) struct Built {
     pub(crate) clients: HostClients,
     /// Why the routes are closed, if they are.
     pub(crate) closed: Option<Denial>,
+    /// What its snippets read that nothing defines, unless a host does.
+    pub(crate) undefined: Option<Arc<Undefined>>,
     pub(crate) findings: Vec<Finding>,
     /// Objects that the policy depends on.
     pub(crate) uses: Vec<ObjectRef>,
@@ -65,8 +68,7 @@ pub(crate) fn build(
         closing.unless(&PROXY_SSL_SECRET, tls.map(Some))
     });
     let mut snippets = snippets::build(ingress, inputs.settings, None);
-    let reports = (&mut closing.denial, &mut closing.findings);
-    snippets::report(ingress, &mut snippets, reports);
+    let undefined = Undefined::of(&mut snippets);
     let tls = snippets::upstream_tls(tls, &snippets);
     let credentials = credentials(ingress, inputs, &mut closing, &mut uses);
     let external = external_auth(ingress, inputs, &mut closing, &mut uses);
@@ -131,6 +133,7 @@ pub(crate) fn build(
         transport,
         clients,
         closed: closing.denial,
+        undefined: undefined.map(Arc::new),
         findings,
         uses,
     }

@@ -77,6 +77,8 @@ pub struct Settings {
     pub(crate) closed: Option<Denial>,
     /// Why every route does whose Ingress does not switch the firewall off.
     pub(crate) firewall: Option<Denial>,
+    /// Why routes do that have no snippets of their own: those here read a variable that nothing defines.
+    pub(crate) undefined: Option<Denial>,
 }
 
 impl Default for Settings {
@@ -88,7 +90,15 @@ impl Default for Settings {
 impl Settings {
     /// Parses the data of the ConfigMap.
     pub(crate) fn parse(data: &BTreeMap<String, String>) -> (Self, Vec<Problem>) {
-        let mut source = Source::new(data);
+        Self::parse_beside(data, &[80, 443])
+    }
+
+    /// Parses the data of the ConfigMap of a proxy that serves these ports.
+    pub(crate) fn parse_beside(
+        data: &BTreeMap<String, String>,
+        ports: &[u16],
+    ) -> (Self, Vec<Problem>) {
+        let mut source = Source::new(data, ports);
         let codings = Codings::read(&mut source);
         let access_log = AccessLog::read(&mut source);
         let snippets = SettingsSnippets::read(&mut source);
@@ -114,6 +124,7 @@ impl Settings {
             firewall: security::firewall(&mut source),
             snippets,
             closed: None,
+            undefined: None,
         };
         let outcome = source.finish();
         let settings = Self {

@@ -24,7 +24,7 @@ pub(crate) use self::build::{Around, Blocks, Built, build};
 pub(crate) use self::directive::{Directive, Forward, LocationPath, Placed};
 pub(crate) use self::names::Names;
 pub(crate) use self::place::Place;
-pub(crate) use self::read::read;
+pub(crate) use self::read::{read, read_beside};
 
 use crate::Severity;
 
@@ -34,10 +34,23 @@ pub(crate) struct Remark {
     pub(crate) severity: Severity,
     /// With the line and the directive.
     pub(crate) message: String,
+    /// The key of the ConfigMap that it is about; `None`: the annotation.
+    pub(crate) key: Option<&'static str>,
+}
+
+/// Why what a snippet is written for must not be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// With the line and the directive.
+    pub(crate) reason: String,
+    /// As in [`Remark`].
+    pub(crate) key: Option<&'static str>,
 }
 
 /// A snippet as types.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Snippet {
     pub(crate) directives: Vec<Placed>,
+    /// The key of the ConfigMap in which it is written; `None`: an annotation.
+    pub(crate) key: Option<&'static str>,
 }

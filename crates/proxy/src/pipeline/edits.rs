@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headgate_table::{
-    Cors, FieldEdits, FieldTemplate, Level, Policy, Script, Settings, Template, VariableMap,
+    Cors, FieldEdits, FieldTemplate, Level, Policy, Reads, Script, Settings, Template,
 };
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
@@ -66,9 +66,10 @@ impl<'t> ResponseEdits<'t> {
         self.route = &policy.response_headers;
     }
 
-    /// Removes the fields that [`Self::add_route`] added.
+    /// Removes what a route allows and adds.
     pub(super) fn remove_route(&mut self) {
         self.hsts = None;
+        self.cors = None;
         self.route = &[];
         self.script = None;
     }
@@ -118,10 +119,10 @@ impl<'t> ResponseEdits<'t> {
         self.cookies = Some(Box::new((cookies, always)));
     }
 
-    /// The templates of configured fields.
-    pub(super) fn templates(&self) -> impl Iterator<Item = &'t Template> + use<'t> {
+    /// What the templates of configured fields read.
+    pub(super) fn reads(&self) -> impl Iterator<Item = &'t Reads> + use<'t> {
         let fields = self.settings.response_headers.iter().chain(self.route);
-        let fields = fields.filter_map(|(_, value)| value.template());
+        let fields = fields.filter_map(|(_, value)| Some(value.template()?.reads()));
         let script = self.script.as_ref().map(|scripted| scripted.script);
         fields.chain(
             script
@@ -176,9 +177,9 @@ impl<'t> ResponseEdits<'t> {
 pub(super) fn of_script<'t>(
     script: &'t Script,
     settings: &'t Settings,
-) -> impl Iterator<Item = &'t Template> + use<'t> {
-    let maps = settings.maps.iter().flat_map(VariableMap::templates);
-    script.response_templates().chain(maps)
+) -> impl Iterator<Item = &'t Reads> + use<'t> {
+    let own = script.response_templates().map(Template::reads);
+    own.chain([settings.maps.reads()])
 }
 
 /// Sets these fields; an empty value removes the field.

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{Host, ResponseRate, Route, RoutingTable, Script, Settings, Target, Template};
+use headgate_table::{Host, Reads, ResponseRate, Route, RoutingTable, Script, Settings, Target};
 use http::request::Parts;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -60,11 +60,11 @@ impl<'t> Exchange<'t> {
             ..Record::new(head, downstream.peer().ip().to_canonical())
         };
         let format = table.settings.access_log.format.as_deref();
-        let templates = format.map(|format| &format.template);
+        let logged = format.map(|format| format.template.reads());
         keep(
             &mut record,
             downstream,
-            templates.into_iter().chain(edits.templates()),
+            logged.into_iter().chain(edits.reads()),
             &head.headers,
         );
         Self {
@@ -126,7 +126,7 @@ impl<'t> Exchange<'t> {
         self.edits
             .add_route(&route.policy, self.downstream.tls.is_some());
         let own = route.policy.response_headers.iter();
-        let own = own.filter_map(|(_, value)| value.template());
+        let own = own.filter_map(|(_, value)| Some(value.template()?.reads()));
         let script = route.policy.script.as_deref().into_iter();
         let script = script.flat_map(|script| edits::of_script(script, &self.table.settings));
         keep(
@@ -136,6 +136,13 @@ impl<'t> Exchange<'t> {
             headers,
         );
         self.note_request(parsed);
+    }
+
+    /// Forgets what the former route of a request allowed: its fields and its compression.
+    pub(super) fn leave_route(&mut self, context: &Context<'_>) {
+        self.edits.remove_route();
+        let compression = self.table.settings.compression.as_deref();
+        self.offer = compression.map(|own| Offer::of_request(context, own));
     }
 
     /// Applies what a script has selected, besides the edits of the request.
@@ -158,7 +165,7 @@ impl<'t> Exchange<'t> {
         keep(
             &mut self.record,
             self.downstream,
-            self.edits.templates(),
+            self.edits.reads(),
             headers,
         );
     }
@@ -170,8 +177,8 @@ impl<'t> Exchange<'t> {
         locals: Option<Box<Locals>>,
         headers: &HeaderMap,
     ) {
-        let templates = edits::of_script(script, &self.table.settings);
-        keep(&mut self.record, self.downstream, templates, headers);
+        let reads = edits::of_script(script, &self.table.settings);
+        keep(&mut self.record, self.downstream, reads, headers);
         self.edits.add_script(script, 0, locals);
         let logs = script.levels.first().and_then(|level| level.access_log);
         self.record.unlogged |= logs == Some(false);
@@ -200,10 +207,10 @@ impl<'t> Exchange<'t> {
     /// Keeps what templates and the log read of the upstream's response, before it is filtered.
     pub(super) fn note_response(&mut self, headers: &HeaderMap) {
         let format = self.settings().access_log.format.as_deref();
-        let templates = format.map(|format| &format.template).into_iter();
+        let logged = format.map(|format| format.template.reads());
         if let Some(details) = &mut self.record.details {
-            for template in templates.chain(self.edits.templates()) {
-                details.upstream.keep(&template.reads().upstream, headers);
+            for reads in logged.into_iter().chain(self.edits.reads()) {
+                details.upstream.keep(&reads.upstream, headers);
             }
         }
     }
@@ -295,7 +302,7 @@ impl<'t> Exchange<'t> {
         if record.status.is_none() {
             record.status = Some(response.status());
         }
-        let read = edits.templates().map(|template| &template.reads().response);
+        let read = edits.reads().map(|reads| &reads.response);
         if let Some(details) = &mut record.details {
             read.for_each(|names| details.response.keep(names, response.headers()));
         }
@@ -303,7 +310,8 @@ impl<'t> Exchange<'t> {
         let locals = edits.take_locals();
         let scope = Scope {
             locals: locals.as_deref(),
-            maps: &settings.maps,
+            maps: Some(&settings.maps),
+            undecided: None,
         };
         edits.apply(status, response.headers_mut(), |template| {
             expand(&record, template, scope)
@@ -343,17 +351,17 @@ impl<'t> Exchange<'t> {
     }
 }
 
-/// Keeps what `templates` read of a request with these fields.
+/// Keeps what templates that read this read of a request with these fields.
 pub(super) fn keep<'a>(
     record: &mut Record,
     downstream: &Rc<Downstream>,
-    templates: impl Iterator<Item = &'a Template>,
+    reads: impl Iterator<Item = &'a Reads>,
     headers: &HeaderMap,
 ) {
-    for template in templates {
+    for reads in reads {
         let details = record
             .details
             .get_or_insert_with(|| Box::new(Details::new(downstream.facts())));
-        details.request.keep(&template.reads().request, headers);
+        details.request.keep(&reads.request, headers);
     }
 }

@@ -215,7 +215,7 @@ impl<'t, B: HttpBody> Routed<'_, 't, B> {
     fn decide(&mut self, observer: &mut impl Observer<B>) -> Result<Rewritten, LocalResponse> {
         self.enter(observer)?;
         let rewrites = self.run_script(observer)?;
-        let redirected = redirect::of_route(&self.context); // 9
+        let redirected = self.redirect(rewrites); // 9
         observer.decided(redirected, Decision::Redirect, self)?;
         let rewritten = self.rewrite(rewrites); // 10
         let rewritten = observer.decided(rewritten, Decision::Rewrite(rewrites), self)?;
@@ -404,12 +404,17 @@ fn find_route<'t>(
     let found = paths.find(path, |conditions| conditions.hold(&ConditionView(head)));
     let own = |route: &Route| {
         let script = host.script.as_deref()?;
-        script.location(path, route, paths.is_regex())
+        script.location(path, route, paths.is_regex()).transpose()
     };
+    // As nginx responds when PCRE gives up.
+    let undecided = || LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR);
     match found {
-        PathMatch::Route(route) => Ok((own(route).unwrap_or(route), false)),
+        PathMatch::Route(route) => match own(route) {
+            None => Ok((route, false)),
+            Some(Ok(own)) => Ok((own, false)),
+            Some(Err(_)) => Err(undecided()),
+        },
         PathMatch::AddSlash(route) => Ok((route, true)),
-        // As nginx responds when PCRE gives up.
-        PathMatch::Undecided => Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)),
+        PathMatch::Undecided => Err(undecided()),
     }
 }

@@ -31,10 +31,8 @@ pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse>
         return Ok(unchanged);
     };
     let path = context.path();
-    let matched = rewrite
-        .pattern
-        .captures(path)
-        .map(|captures| Matched { captures, path });
+    let found = rewrite.pattern.search(path).map_err(|_| undecided())?;
+    let matched = found.map(|captures| Matched { captures, path });
     let prefix = prefix(context, rewrite, matched.as_ref());
     let Some(matched) = matched else {
         return Ok(Rewritten {
@@ -53,9 +51,16 @@ pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse>
 }
 
 /// Whether the route rewrites the path of this request.
-pub(super) fn applies(context: &Context<'_>) -> bool {
-    let rewrite = context.route.rewrite.as_ref();
-    rewrite.is_some_and(|rewrite| rewrite.pattern.is_match(context.path()))
+pub(super) fn applies(context: &Context<'_>) -> Result<bool, LocalResponse> {
+    let Some(rewrite) = &context.route.rewrite else {
+        return Ok(false);
+    };
+    rewrite.pattern.decide(context.path()).ok_or_else(undecided)
+}
+
+/// As nginx responds when PCRE gives up.
+fn undecided() -> LocalResponse {
+    LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 fn prefix(

@@ -7,8 +7,8 @@ pub(super) mod output;
 
 use bytes::Bytes;
 use headgate_table::{
-    AfterRewrite, Assigned, Condition, FixedResponse, PathRewrite, Pattern, PatternKind, Script,
-    Step, Template, ValueTest,
+    AfterRewrite, Assigned, Captures, Condition, FixedResponse, PathRewrite, Pattern, Script, Step,
+    Template, ValueTest,
 };
 use http::StatusCode;
 
@@ -47,8 +47,10 @@ pub(super) fn run(context: &mut Context<'_>, script: &Script) -> Outcome {
         level: 0,
         changed: false,
     };
-    run.keep_path_groups();
-    let ended = run.steps(&script.steps).map(|flow| match flow {
+    run.context.undecided.set(false);
+    let ended = run.keep_path_groups();
+    let ended = ended.and_then(|()| run.steps(&script.steps));
+    let ended = ended.map(|flow| match flow {
         Flow::Next if run.changed => Ended::Changed,
         Flow::Next => Ended::Proceed,
         Flow::Break => Ended::Broke,
@@ -77,21 +79,24 @@ struct Run<'c, 'r, 's> {
 }
 
 impl Run<'_, '_, '_> {
-    fn keep_path_groups(&mut self) {
+    fn keep_path_groups(&mut self) -> Result<(), LocalResponse> {
         if self.script.path_patterns.is_empty() {
-            return;
+            return Ok(());
         }
         let path = self.context.path().to_vec();
-        let mut patterns = self.script.path_patterns.iter();
-        let found = patterns.find_map(|pattern| Some((pattern, pattern.captures(&path)?)));
-        if let Some((pattern, captures)) = found {
-            self.context.locals_mut().keep(pattern, &captures, &path);
+        for pattern in &self.script.path_patterns {
+            if self.matches(pattern, &path)?.is_some() {
+                break;
+            }
         }
+        Ok(())
     }
 
     fn steps(&mut self, steps: &[Step]) -> Result<Flow, LocalResponse> {
         for step in steps {
-            match self.step(step)? {
+            let flow = self.step(step);
+            self.decided()?;
+            match flow? {
                 Flow::Next => {}
                 flow => return Ok(flow),
             }
@@ -139,35 +144,42 @@ impl Run<'_, '_, '_> {
         let holds = match &condition.test {
             ValueTest::True => !value.is_empty() && value != b"0",
             ValueTest::Equals(text) => value == self.context.expand(text, None),
-            ValueTest::Matches(pattern) => self.matches(pattern, &value)?,
+            ValueTest::Matches(pattern) => self.matches(pattern, &value)?.is_some(),
         };
+        self.decided()?;
         Ok(holds != condition.negated)
     }
 
-    /// Whether `pattern` matches; its groups are kept.
+    /// Responds with 500 if a value that a step read could not be found out: the step may protect.
+    fn decided(&self) -> Result<(), LocalResponse> {
+        if self.context.undecided.get() {
+            return Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR));
+        }
+        Ok(())
+    }
+
+    /// The groups if `pattern` matches; they are kept.
     ///
     /// # Errors
     /// 500 if it cannot be decided within the steps of the engine: a condition may protect.
-    fn matches(&mut self, pattern: &Pattern, text: &[u8]) -> Result<bool, LocalResponse> {
-        if pattern.kind() == PatternKind::Backtracking {
-            let undecided = LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR);
-            if !pattern.decide(text).ok_or(undecided)? {
-                return Ok(false);
-            }
+    fn matches(
+        &mut self,
+        pattern: &Pattern,
+        text: &[u8],
+    ) -> Result<Option<Captures>, LocalResponse> {
+        let found = pattern.search(text);
+        let found = found.map_err(|_| LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR))?;
+        if let Some(captures) = &found {
+            self.context.locals_mut().keep(pattern, captures, text);
         }
-        let Some(captures) = pattern.captures(text) else {
-            return Ok(false);
-        };
-        self.context.locals_mut().keep(pattern, &captures, text);
-        Ok(true)
+        Ok(found)
     }
 
     fn rewrite(&mut self, rewrite: &PathRewrite) -> Result<Flow, LocalResponse> {
         let old = self.context.path().to_vec();
-        if !self.matches(&rewrite.pattern, &old)? {
+        let Some(captures) = self.matches(&rewrite.pattern, &old)? else {
             return Ok(Flow::Next);
-        }
-        let captures = rewrite.pattern.captures(&old).unwrap_or_default();
+        };
         let matched = Matched {
             captures,
             path: &old,

@@ -70,7 +70,7 @@ impl<'t, B: Body> Routed<'_, 't, B> {
                 Ended::Changed => {
                     let redirected = redirect::of_route(&self.context);
                     observer.decided(redirected, Decision::Redirect, self)?;
-                    if rewrite::applies(&self.context) {
+                    if rewrite::applies(&self.context)? {
                         return Ok(Rewrites::Yes);
                     }
                     self.move_route(observer)?;
@@ -80,6 +80,14 @@ impl<'t, B: Body> Routed<'_, 't, B> {
         }
         let cycle = Err(LocalResponse::Page(StatusCode::INTERNAL_SERVER_ERROR));
         self.exchange.because("rewrite-cycle", cycle)
+    }
+
+    /// The redirect of the route, unless the script has ended it: both are steps of one module in nginx.
+    pub(super) fn redirect(&self, rewrites: Rewrites) -> Result<(), LocalResponse> {
+        match rewrites {
+            Rewrites::Yes => redirect::of_route(&self.context),
+            Rewrites::No => Ok(()),
+        }
     }
 
     /// The rewrite of the route, unless the script has ended it.
@@ -100,8 +108,8 @@ impl<'t, B: Body> Routed<'_, 't, B> {
         let outcome = script::run(&mut self.context, script);
         self.exchange.select(script, outcome.level, &self.context);
         let ended = self.exchange.because("directive", outcome.ended)?;
-        if matches!(ended, Ended::Proceed | Ended::Broke)
-            && let Some(level) = script.levels.get(outcome.level)
+        // As in nginx, also if another route serves then.
+        if let Some(level) = script.levels.get(outcome.level)
             && !level.input.is_empty()
         {
             script::input::apply(&mut self.context, &level.input);
@@ -120,7 +128,7 @@ impl<'t, B: Body> Routed<'_, 't, B> {
         self.context.route = route;
         self.lacks_slash = lacks_slash;
         let exchange = &mut *self.exchange;
-        exchange.edits.remove_route();
+        exchange.leave_route(&self.context);
         exchange.note_route(route, &self.context.parsed, &self.context.headers);
         exchange.restrict(self.host);
         exchange.error_page = None;

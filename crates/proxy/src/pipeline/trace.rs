@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use headgate_table::Route;
+use headgate_table::{Route, Template};
 use http::HeaderMap;
 
 use super::exchange::{Exchange, keep};
@@ -26,7 +26,8 @@ pub(super) fn begin(exchange: &mut Exchange<'_>, route: &Route, headers: &Header
         // Its attributes need them; only requests that are not recorded can do without.
         let facts = || Box::new(Details::new(downstream.facts()));
         record.details.get_or_insert_with(facts);
-        keep(record, downstream, tracing.name.iter(), headers);
+        let reads = tracing.name.iter().map(Template::reads);
+        keep(record, downstream, reads, headers);
     }
     record.span = Some(Rc::new(span));
 }

@@ -1,7 +1,7 @@
 //! A request with its route, as steps and templates read it.
 
 use std::borrow::Cow;
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::net::IpAddr;
 use std::rc::Rc;
 
@@ -54,6 +54,8 @@ pub(crate) struct Context<'r> {
     pub(crate) headers: HeaderMap,
     /// What a script sets; `None` without one.
     pub(crate) locals: Option<Box<Locals>>,
+    /// A value could not be found out since this was reset; see [`crate::values::Scope`].
+    pub(crate) undecided: Cell<bool>,
     cookies: Cookies,
     user_agent: Option<HeaderValue>,
     request_id: OnceCell<Option<HeaderValue>>,
@@ -80,6 +82,7 @@ impl<'r> Context<'r> {
             span: None,
             headers,
             locals: None,
+            undecided: Cell::new(false),
             cookies,
             user_agent,
             request_id,

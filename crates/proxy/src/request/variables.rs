@@ -40,7 +40,8 @@ impl Context<'_> {
     fn scope(&self) -> Scope<'_> {
         Scope {
             locals: self.locals.as_deref(),
-            maps: &self.settings.maps,
+            maps: Some(&self.settings.maps),
+            undecided: Some(&self.undecided),
         }
     }
 

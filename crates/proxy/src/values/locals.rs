@@ -1,8 +1,9 @@
 //! Variables that configuration sets, and the values of templates that read them.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
-use headgate_table::{Captures, Pattern, Piece, Template, VariableMap};
+use headgate_table::{Captures, Pattern, Piece, Template, Variable, VariableMaps};
 
 use super::Source;
 
@@ -64,7 +65,10 @@ impl Locals {
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Scope<'s> {
     pub(crate) locals: Option<&'s Locals>,
-    pub(crate) maps: &'s [VariableMap],
+    pub(crate) maps: Option<&'s VariableMaps>,
+    /// Set where a value cannot be found out: the step limit ends the search of an expression, or no database of locations has
+    /// the variable. The value is then the default.
+    pub(crate) undecided: Option<&'s Cell<bool>>,
 }
 
 impl Scope<'_> {
@@ -99,7 +103,14 @@ impl Scope<'_> {
     ) {
         let found = match piece {
             Piece::Text(text) => return out.extend_from_slice(text.as_bytes()),
-            Piece::Variable(variable) => return super::write(variable, request, out),
+            Piece::Variable(variable) => {
+                if let (Variable::Geo(location), Some(undecided)) = (variable, self.undecided)
+                    && !request.knows_location(*location)
+                {
+                    undecided.set(true);
+                }
+                return super::write(variable, request, out);
+            }
             Piece::Capture(number) => match matched {
                 Some(matched) => matched.captures.group(*number, matched.path),
                 None => self.locals.and_then(|locals| locals.group(*number)),
@@ -117,7 +128,7 @@ impl Scope<'_> {
     }
 
     fn write_mapped(self, name: &str, request: &impl Source, depth: u32, out: &mut Vec<u8>) {
-        let map = self.maps.iter().find(|map| *map.name == *name);
+        let map = self.maps.and_then(|maps| maps.named(name));
         let (Some(map), Some(depth)) = (map, depth.checked_sub(1)) else {
             return;
         };
@@ -125,7 +136,12 @@ impl Scope<'_> {
         for piece in map.source.pieces() {
             self.write_piece(piece, (request, None), depth, &mut text);
         }
-        let (value, captures) = map.find(&text);
+        let (value, captures) = map.find(&text).unwrap_or_else(|_| {
+            if let Some(undecided) = self.undecided {
+                undecided.set(true);
+            }
+            (map.default_value(), None)
+        });
         let matched = captures.map(|captures| Matched {
             captures,
             path: &text,

@@ -110,7 +110,7 @@ pub(super) fn settings_facts(settings: &Settings) -> Vec<String> {
     if *default_type != defaults.default_type {
         facts.push(format!("default-type {}", value(default_type)));
     }
-    for map in &**maps {
+    for map in maps.iter() {
         facts.push(format!(
             "map ${} of {} ({} values)",
             map.name,

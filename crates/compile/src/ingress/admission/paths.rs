@@ -96,6 +96,7 @@ fn regex_hosts<'a>(parsed: &'a Arc<ParsedIngress>, compiled: &Compiled) -> Vec<&
         transport: Transport::default(),
         clients: HostClients::Any,
         closed: None,
+        undefined: None,
     };
     hosts
         .filter(|host| {

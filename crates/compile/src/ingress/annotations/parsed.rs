@@ -41,6 +41,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) blocklist: &'a [String],
     /// Whether snippets are honoured (ConfigMap `allow-snippet-annotations`), if the risk allows them too.
     pub(crate) snippets: bool,
+    /// Settings look up the location of clients.
+    pub(crate) knows_location: bool,
     /// The flags that are set, of those on which annotations depend.
     pub(crate) flags: &'a [Flag],
     /// How many regular expressions of host names are compiled; the others are skipped with a warning.
@@ -55,6 +57,7 @@ impl Default for Rules<'_> {
             max_risk: Risk::High,
             blocklist: &[],
             snippets: false,
+            knows_location: false,
             flags: &[],
             expressions: usize::MAX,
         }
@@ -63,7 +66,7 @@ impl Default for Rules<'_> {
 
 impl Rules<'_> {
     /// Both keys must allow snippets (behaviour.md 0.4).
-    fn allow_snippets(&self) -> bool {
+    pub(crate) fn allow_snippets(&self) -> bool {
         self.snippets && self.max_risk >= Risk::Critical
     }
 }
@@ -151,7 +154,7 @@ impl IngressAnnotations {
             access: Access::read(&reader),
             errors: OwnErrors::read(&mut reader).map(Box::new),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),
-            external_auth: ExternalAuth::read(&mut reader, rules.allow_snippets()).map(Box::new),
+            external_auth: ExternalAuth::read(&mut reader, rules).map(Box::new),
             mirror: Mirror::read(&mut reader).map(Box::new),
             tracing: Tracing::read(&reader),
             headers: Headers::read(&mut reader),

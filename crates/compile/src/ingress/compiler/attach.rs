@@ -128,6 +128,7 @@ impl Pass<'_> {
                 .cloned()
                 .unwrap_or(built.clients),
             closed: built.closed,
+            undefined: built.undefined,
         });
         for draft in upstreams(&attached) {
             self.builder.acquire(draft);

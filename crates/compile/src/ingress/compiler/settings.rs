@@ -50,7 +50,11 @@ impl Pass<'_> {
         }
         let mut data = self.class_settings(&parameters, &mut findings);
         data.extend(map.map(|map| map.data.clone()).unwrap_or_default());
-        let (settings, problems) = Settings::parse(&data);
+        let listeners = &self.options.listeners;
+        let addresses = listeners.http.iter().chain(&listeners.https);
+        let ports: Vec<u16> = addresses.map(SocketAddr::port).collect();
+        let (mut settings, mut problems) = Settings::parse_beside(&data, &ports);
+        settings.undefined = policy::snippets::undefined(&settings, &mut problems);
         for problem in problems {
             findings.push(settings_finding(
                 self.options,

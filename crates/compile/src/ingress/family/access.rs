@@ -64,7 +64,7 @@ impl Access {
     }
 
     /// `access`, which is that of [`Self::policy`], with the rules of snippets after its lists. Rules replace `block-cidrs`, which
-    /// are those of an outer block, and lists replace rules of an outer block.
+    /// are those of an outer block, unless they are of that block and end with these; lists replace rules of an outer block.
     pub(crate) fn with_rules(
         &self,
         access: Option<Arc<AccessRules>>,

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::{auth, snippets};
 use crate::build::{UpstreamDraft, UrlAddress};
+use crate::ingress::annotations::Rules;
 use crate::ingress::policy::Inputs;
 use crate::ingress::registry::{NameRef, OnInvalid, Reader, parse_header_name};
 use crate::ingress::serving::headers;
@@ -66,9 +67,9 @@ impl ExternalAuth {
         })
     }
 
-    /// `None` without `auth-url`, or if a value closes the routes. Unless `snippets` are allowed, one closes them.
-    pub(crate) fn read(reader: &mut Reader, snippets: bool) -> Option<Self> {
-        let directive_fields = snippets::of_authentication(reader, snippets);
+    /// `None` without `auth-url`, or if a value closes the routes. Unless `rules` allow snippets, one closes them.
+    pub(crate) fn read(reader: &mut Reader, rules: &Rules<'_>) -> Option<Self> {
+        let directive_fields = snippets::of_authentication(reader, rules);
         let url = reader.get(&auth::AUTH_URL)?;
         let mut service = match Self::at(&url) {
             Ok(service) => service,

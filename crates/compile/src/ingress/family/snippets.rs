@@ -8,7 +8,7 @@ use http::HeaderName;
 
 use super::auth::AUTH_SNIPPET;
 use crate::Severity;
-use crate::ingress::annotations::{Annotation, Risk, annotation, find};
+use crate::ingress::annotations::{Annotation, Risk, Rules, annotation, find};
 use crate::ingress::registry::{Key, Protection, Reader, keys, types};
 use crate::ingress::snippet::{self, ONLY_FIELDS, Place, Snippet};
 
@@ -49,15 +49,18 @@ impl Snippets {
 }
 
 /// The fields that directives set in requests to the authentication service; others close the routes.
-pub(super) fn of_authentication(reader: &mut Reader, allowed: bool) -> Vec<(HeaderName, Template)> {
+pub(super) fn of_authentication(
+    reader: &mut Reader,
+    rules: &Rules<'_>,
+) -> Vec<(HeaderName, Template)> {
     let Some(text) = reader.text(&AUTH_SNIPPET).map(str::to_owned) else {
         return Vec::new();
     };
-    if !allowed {
+    if !rules.allow_snippets() {
         reader.close_with_advice(&AUTH_SNIPPET, NOT_ALLOWED, ONLY_FIELDS);
         return Vec::new();
     }
-    let (fields, closed) = snippet::authentication_fields(&text);
+    let (fields, closed) = snippet::authentication_fields(&text, rules.knows_location);
     if let Some(reason) = closed {
         reader.close_with_advice(&AUTH_SNIPPET, &reason, ONLY_FIELDS);
     }

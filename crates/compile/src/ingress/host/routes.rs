@@ -6,14 +6,16 @@ mod reach;
 
 use std::sync::Arc;
 
-use headgate_table::{AppRoot, Authentication, BackendProtocol, HttpsRedirect, PathKind, Policy};
+use headgate_table::{
+    AppRoot, Authentication, BackendProtocol, Closed, HttpsRedirect, PathKind, Policy,
+};
 use smallvec::smallvec;
 
 use self::declared::{Declared, Root, conflict, is_regex};
 pub(super) use self::declared::{in_regex_mode, root};
 use super::canary::{self, Canaries};
 use super::error_pages::HostPages;
-use super::snippets::{self, HostSnippets};
+use super::snippets::{self, Here, HostSnippets};
 use super::{AttachedIngress, Inputs};
 use crate::build::service_port::FIRST_PORT;
 use crate::build::{
@@ -131,7 +133,7 @@ impl<'a> Drafter<'a, '_> {
         let path: Arc<str> = "/".into();
         let target = match &attached.ingress.default_backend {
             Some(backend) => self.target(attached, &path, PathKind::Prefix, backend),
-            None => match self.closing.route(attached, &path) {
+            None => match self.closed(attached, &path) {
                 Some(closed) => TargetDraft::Closed(closed),
                 None => self.default_backend(&attached.transport),
             },
@@ -186,7 +188,7 @@ impl<'a> Drafter<'a, '_> {
             late.ingress
                 .finding(Severity::Error, "spec.defaultBackend", message)
         }));
-        let own = self.snippets.policy(attached, self.inputs);
+        let own = self.here(attached).policy;
         let policy = match &own.redirect {
             None => own,
             Some(_) => Arc::new(Policy {
@@ -233,9 +235,22 @@ impl<'a> Drafter<'a, '_> {
         self.owned(attached, names, draft, policy, target)
     }
 
+    /// What the snippets of an Ingress and of the host come to.
+    fn here(&mut self, attached: &AttachedIngress) -> Here {
+        self.snippets
+            .here(self.host, attached, (self.inputs, self.findings))
+    }
+
+    /// Why the route of an Ingress for `path` is closed.
+    fn closed(&mut self, attached: &AttachedIngress, path: &str) -> Option<Closed> {
+        let closed = self.closing.route(attached, path);
+        let undefined = self.here(attached).closed;
+        closed.or(undefined)
+    }
+
     /// The policy of an Ingress for `path`, which may be exempt from authentication.
     fn policy(&mut self, attached: &AttachedIngress, path: &str) -> Arc<Policy> {
-        let policy = &self.snippets.policy(attached, self.inputs);
+        let policy = &self.here(attached).policy;
         let Some(authentication) = &policy.authentication else {
             return policy.clone();
         };
@@ -327,7 +342,7 @@ impl<'a> Drafter<'a, '_> {
         backend: &Backend,
     ) -> TargetDraft {
         let canaries = self.canaries.of(path, kind, backend, self.findings);
-        if let Some(closed) = self.closing.route(attached, path) {
+        if let Some(closed) = self.closed(attached, path) {
             return TargetDraft::Closed(closed);
         }
         let transport = &attached.transport;

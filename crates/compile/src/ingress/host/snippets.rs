@@ -13,9 +13,9 @@ use crate::Name;
 use crate::build::PathDraft;
 use crate::finding::{Finding, Severity};
 use crate::ingress::family::snippets::SERVER_SNIPPET;
-use crate::ingress::policy::snippets as of_routes;
+use crate::ingress::policy::snippets::{self as of_routes, Undefined};
 use crate::ingress::snippet::{
-    self, Blocks, Built, Directive, LocationPath, Names, Placed, Remark, Snippet,
+    self, Blocks, Built, Directive, LocationPath, Placed, Refusal, Remark, Snippet,
 };
 
 /// What the text of a host is, for its routes and for requests before these.
@@ -23,8 +23,16 @@ pub(crate) struct HostSnippets<'a> {
     own: Option<&'a Snippet>,
     pub(super) script: Option<Arc<HostScript>>,
     pub(super) closed: Option<Closed>,
-    /// The policies of Ingresses here, which inherit from the host.
-    policies: BTreeMap<Name, Arc<Policy>>,
+    /// Ingresses here that inherit from the host, or read what nothing defines.
+    known: BTreeMap<Name, Here>,
+}
+
+/// What the snippets of an Ingress come to on one host.
+#[derive(Clone)]
+pub(super) struct Here {
+    pub(super) policy: Arc<Policy>,
+    /// Why its routes are closed: they read what nothing defines.
+    pub(super) closed: Option<Closed>,
 }
 
 impl<'a> HostSnippets<'a> {
@@ -39,7 +47,7 @@ impl<'a> HostSnippets<'a> {
             own: None,
             script: None,
             closed: None,
-            policies: BTreeMap::new(),
+            known: BTreeMap::new(),
         };
         let mut with = primaries.iter().copied().filter_map(|attached| {
             let snippets = attached.ingress.annotations.snippets.as_deref()?;
@@ -47,7 +55,9 @@ impl<'a> HostSnippets<'a> {
         });
         let Some((owner, read)) = with.next() else {
             // Problems of the settings' own directives are findings of the settings.
-            none.script = build(None, inputs).script;
+            let built = build(None, inputs);
+            none.closed = built.closed.as_ref().map(closed);
+            none.script = built.script;
             return none;
         };
         findings.extend(with.map(|(late, _)| {
@@ -60,42 +70,70 @@ impl<'a> HostSnippets<'a> {
         let snippet = match read {
             Ok(snippet) => snippet,
             Err(reason) => {
-                none.closed = Some(closed(reason));
+                let reason = reason.to_string();
+                none.closed = Some(closed(&Refusal { reason, key: None }));
                 return none;
             }
         };
         let built = build(Some((owner, snippet)), inputs);
         let remarks = built.remarks.into_iter();
+        let remarks = remarks.filter(|remark| remark.key.is_none());
         findings.extend(
             remarks.map(|remark| annotation_finding(owner, remark.severity, remark.message)),
         );
         findings.extend(without_effect(owner, &snippet.directives));
-        if let Some(reason) = &built.closed {
+        if let Some(Refusal { reason, key: None }) = &built.closed {
             let message = format!("{reason}; every route of host {host} responds with 503");
             findings.push(annotation_finding(owner, Severity::Error, message));
         }
         Self {
             own: Some(snippet),
             script: built.script,
-            closed: built.closed.as_deref().map(closed),
+            closed: built.closed.as_ref().map(closed),
             ..none
         }
     }
 
-    /// The policy of the routes of `attached` here.
-    pub(super) fn policy(
+    /// What the snippets of `attached` come to on `host`, which is this.
+    pub(super) fn here(
         &mut self,
+        host: &str,
         attached: &AttachedIngress,
-        inputs: &Inputs<'_>,
-    ) -> Arc<Policy> {
-        if self.own.is_none() {
-            return attached.policy.clone();
+        (inputs, findings): (&Inputs<'_>, &mut Vec<Finding>),
+    ) -> Here {
+        if self.own.is_none() && attached.undefined.is_none() {
+            return Here {
+                policy: attached.policy.clone(),
+                closed: None,
+            };
         }
         let name = &attached.ingress.name;
-        if let Some(known) = self.policies.get(name) {
+        if let Some(known) = self.known.get(name) {
             return known.clone();
         }
-        let built = of_routes::build(&attached.ingress, inputs.settings, self.own);
+        let (policy, undefined) = self.build(attached, inputs);
+        let undefined = undefined.as_deref();
+        findings.extend(
+            undefined
+                .into_iter()
+                .flat_map(|undefined| undefined.findings(&attached.ingress, host)),
+        );
+        let closed = undefined.and_then(Undefined::closed);
+        let here = Here { policy, closed };
+        self.known.insert(name.clone(), here.clone());
+        here
+    }
+
+    fn build(
+        &self,
+        attached: &AttachedIngress,
+        inputs: &Inputs<'_>,
+    ) -> (Arc<Policy>, Option<Arc<Undefined>>) {
+        if self.own.is_none() {
+            return (attached.policy.clone(), attached.undefined.clone());
+        }
+        let mut built = of_routes::build(&attached.ingress, inputs.settings, self.own);
+        let undefined = Undefined::of(&mut built).map(Arc::new);
         let access = &attached.ingress.annotations.access;
         let rules = access.with_rules(
             attached.policy.access.clone(),
@@ -107,8 +145,7 @@ impl<'a> HostSnippets<'a> {
             access: rules,
             ..Policy::clone(&attached.policy)
         });
-        self.policies.insert(name.clone(), policy.clone());
-        policy
+        (policy, undefined)
     }
 }
 
@@ -135,9 +172,10 @@ fn annotation_finding(attached: &AttachedIngress, severity: Severity, message: S
         .annotation_finding(severity, annotation, message)
 }
 
-fn closed(reason: &str) -> Closed {
+fn closed(Refusal { reason, key }: &Refusal) -> Closed {
+    let name = key.unwrap_or(SERVER_SNIPPET.entry().name);
     Closed {
-        reason: format!("{}: {reason}", SERVER_SNIPPET.entry().name).into(),
+        reason: format!("{name}: {reason}").into(),
     }
 }
 
@@ -147,7 +185,7 @@ struct BuiltHost {
     script: Option<Arc<HostScript>>,
     remarks: Vec<Remark>,
     /// Why it cannot be honoured.
-    closed: Option<String>,
+    closed: Option<Refusal>,
 }
 
 /// Builds the script of a host from the directives of an Ingress, if it has any, and those of the settings.
@@ -161,17 +199,8 @@ fn build(own: Option<(&AttachedIngress, &Snippet)>, inputs: &Inputs<'_>) -> Buil
     if all.is_empty() {
         return BuiltHost::default();
     }
-    let names = match own {
-        Some((owner, snippet)) => of_routes::names(&owner.ingress, settings, Some(snippet)),
-        None => {
-            let mut names = Names::default();
-            settings
-                .snippets
-                .all()
-                .for_each(|snippet| names.add(snippet));
-            names
-        }
-    };
+    let owner = own.map(|(owner, _)| &*owner.ingress);
+    let names = of_routes::names(owner, settings, snippet);
     let http: Vec<&Snippet> = settings.snippets.http.iter().collect();
     let blocks = Blocks {
         http: &http,
@@ -181,10 +210,15 @@ fn build(own: Option<(&AttachedIngress, &Snippet)>, inputs: &Inputs<'_>) -> Buil
     let built = snippet::build(blocks, of_routes::around(settings), &names);
     let mut closed = built.closed;
     let mut locations = Vec::new();
-    for placed in all.iter().flat_map(|snippet| &snippet.directives) {
+    let placed = all.iter().flat_map(|snippet| {
+        let directives = snippet.directives.iter();
+        directives.map(|placed| (snippet.key, placed))
+    });
+    for (key, placed) in placed {
         if let Directive::Location(path, inner) = &placed.directive {
             let inner = Snippet {
                 directives: inner.clone(),
+                key: key,
             };
             let blocks = Blocks {
                 http: &http,
@@ -195,6 +229,14 @@ fn build(own: Option<(&AttachedIngress, &Snippet)>, inputs: &Inputs<'_>) -> Buil
             closed = closed.or_else(|| built.closed.clone());
             locations.push(location(path, built, inputs));
         }
+    }
+    if let Some(closed) = closed {
+        // Its locations and steps would be served without what closes it.
+        return BuiltHost {
+            script: None,
+            remarks: built.remarks,
+            closed: Some(closed),
+        };
     }
     let script = built.script.unwrap_or_default();
     let does_nothing = script.is_static() && locations.is_empty();
@@ -210,7 +252,7 @@ fn build(own: Option<(&AttachedIngress, &Snippet)>, inputs: &Inputs<'_>) -> Buil
     BuiltHost {
         script,
         remarks: built.remarks,
-        closed,
+        closed: None,
     }
 }
 

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use headgate_table::{BackendProtocol, ConnectionHeader, Forwarding, Slot, UpstreamTls};
+use headgate_table::{BackendProtocol, Closed, ConnectionHeader, Forwarding, Slot, UpstreamTls};
 
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::Denial;
 use crate::ingress::family::proxy::memory;
 use crate::ingress::family::snippets::CONFIGURATION_SNIPPET;
 use crate::ingress::parsed::ParsedIngress;
+use crate::ingress::registry::Problem;
 use crate::ingress::settings::Settings;
-use crate::ingress::snippet::{self, Around, Blocks, Built, Forward, Names, Snippet};
+use crate::ingress::snippet::{
+    self, Around, Blocks, Built, Forward, Names, Refusal, Remark, Snippet,
+};
 
 /// What the routes of `ingress` do by snippets; `server` is that of the host, if it is known.
 pub(crate) fn build(
@@ -34,18 +37,36 @@ pub(crate) fn build(
     of_location(
         (own, server),
         around,
-        (settings, &names(ingress, settings, server)),
+        (settings, &names(Some(ingress), settings, server)),
     )
 }
 
 /// What built-in routes do by snippets of the settings.
 pub(super) fn plain(settings: &Settings) -> Built {
-    let mut names = Names::default();
-    settings
-        .snippets
-        .all()
-        .for_each(|snippet| names.add(snippet));
-    of_location((None, None), around(settings), (settings, &names))
+    of_location(
+        (None, None),
+        around(settings),
+        (settings, &names(None, settings, None)),
+    )
+}
+
+/// Why routes without snippets of their own are closed by those of the settings, which read what nothing defines.
+pub(crate) fn undefined(settings: &Settings, problems: &mut Vec<Problem>) -> Option<Denial> {
+    const CONSEQUENCE: &str = "routes of Ingresses that do not define it respond with 503";
+    let built = plain(settings);
+    let problem = |key: Option<&str>, severity, message| Problem {
+        field: key.unwrap_or_default().to_owned(),
+        severity,
+        message,
+    };
+    let remarks = built.remarks.into_iter();
+    problems.extend(remarks.map(|remark| problem(remark.key, remark.severity, remark.message)));
+    let Refusal { reason, key } = built.closed?;
+    let message = format!("{reason}; {CONSEQUENCE}");
+    problems.push(problem(key, Severity::Error, message));
+    let mut denial = None;
+    Denial::add(&mut denial, key.unwrap_or_default(), &reason, false);
+    denial
 }
 
 /// What a location with these directives, in a server with these, does beside the directives of the settings.
@@ -74,45 +95,73 @@ pub(crate) fn around(settings: &Settings) -> Around<'_> {
     Around {
         compression: settings.data_plane.compression.as_ref(),
         hidden: &settings.data_plane.hidden_headers,
+        blocked: &settings.access.blocklist,
         adds_fields: false,
         grpc: false,
     }
 }
 
-/// The variables that snippets of `ingress`, of its host and of the settings define.
+/// The variables that snippets of `ingress`, of its host and of the settings define. `server` is the snippet that the host has,
+/// which may be that of another Ingress.
 pub(crate) fn names(
-    ingress: &ParsedIngress,
+    ingress: Option<&ParsedIngress>,
     settings: &Settings,
     server: Option<&Snippet>,
 ) -> Names {
-    let mut names = Names::default();
-    let own = ingress.annotations.snippets.as_deref();
-    let own_server = own.and_then(|own| own.server.as_ref()?.as_ref().ok());
+    let mut names = Names::new(settings.data_plane.location);
+    let own = ingress.and_then(|ingress| ingress.annotations.snippets.as_deref());
     let own = own.and_then(|own| own.configuration.as_ref());
-    let own = own.into_iter().chain(own_server).chain(server);
+    let own = own.into_iter().chain(server);
     own.chain(settings.snippets.all())
         .for_each(|snippet| names.add(snippet));
-    let paths = ingress.hosts.iter().flat_map(|host| &host.paths);
+    let hosts = ingress.into_iter().flat_map(|ingress| &ingress.hosts);
+    let paths = hosts.flat_map(|host| &host.paths);
     paths.for_each(|rule| names.add_path(&rule.path));
+    names.add_maps(&settings.data_plane.maps);
     names
 }
 
-/// The remarks of `built` as findings, and what closes the routes.
-pub(super) fn report(
-    ingress: &ParsedIngress,
-    built: &mut Built,
-    (denial, findings): (&mut Option<Denial>, &mut Vec<Finding>),
-) {
-    let annotation = CONFIGURATION_SNIPPET.entry().name;
-    let remarks = std::mem::take(&mut built.remarks).into_iter();
-    findings.extend(
+/// What the routes of an Ingress read that nothing defines. It depends on the host: a server-snippet may define it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Undefined {
+    remarks: Vec<Remark>,
+    closed: Option<Refusal>,
+}
+
+impl Undefined {
+    /// That of `built`, which has it no longer.
+    pub(crate) fn of(built: &mut Built) -> Option<Self> {
+        let remarks = std::mem::take(&mut built.remarks);
+        let closed = built.closed.take();
+        (!remarks.is_empty() || closed.is_some()).then_some(Self { remarks, closed })
+    }
+
+    /// Why the routes are closed.
+    pub(crate) fn closed(&self) -> Option<Closed> {
+        let Refusal { reason, key } = self.closed.as_ref()?;
+        let mut denial = None;
+        let name = key.unwrap_or(CONFIGURATION_SNIPPET.entry().name);
+        Denial::add(&mut denial, name, reason, false);
+        denial.map(|denial| denial.closed())
+    }
+
+    /// The findings about the annotation of `ingress` on `host`; those about the settings are findings of these.
+    pub(crate) fn findings(&self, ingress: &ParsedIngress, host: &str) -> Vec<Finding> {
+        let annotation = CONFIGURATION_SNIPPET.entry().name;
+        let own = self.remarks.iter().filter(|remark| remark.key.is_none());
+        let remarks = own.map(|remark| (remark.severity, remark.message.clone()));
+        let closed = self.closed.iter().filter(|closed| closed.key.is_none());
+        let closed = closed.map(|closed| (Severity::Error, Denial::message(&closed.reason)));
+        let at_host = |message: String| match ingress.hosts.len() {
+            0 | 1 => message,
+            _ => format!("host {host}: {message}"),
+        };
         remarks
-            .map(|remark| ingress.annotation_finding(remark.severity, annotation, remark.message)),
-    );
-    if let Some(reason) = &built.closed {
-        Denial::add(denial, annotation, reason, false);
-        let message = Denial::message(reason);
-        findings.push(ingress.annotation_finding(Severity::Error, annotation, message));
+            .chain(closed)
+            .map(|(severity, message)| {
+                ingress.annotation_finding(severity, annotation, at_host(message))
+            })
+            .collect()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use headgate_table::Template;
 use http::{HeaderName, StatusCode};
 
-use super::{Setting, all, find, security};
+use super::{Setting, all, find, logs, security};
 use crate::Severity;
 use crate::ingress::family::snippets;
 use crate::ingress::registry::{
@@ -41,11 +41,13 @@ fn unknown_key(key: &str, compare: bool) -> (Severity, String) {
 /// The parsed ConfigMap, defaults included.
 pub(super) struct Source<'a> {
     data: &'a BTreeMap<String, String>,
+    /// Ports of HTTP and HTTPS.
+    ports: &'a [u16],
     reader: Reader<Setting>,
 }
 
 impl<'a> Source<'a> {
-    pub(super) fn new(data: &'a BTreeMap<String, String>) -> Self {
+    pub(super) fn new(data: &'a BTreeMap<String, String>, ports: &'a [u16]) -> Self {
         let mut reader = Reader::new("");
         for entry in all() {
             if let Some(text) = data.get(entry.name) {
@@ -67,7 +69,11 @@ impl<'a> Source<'a> {
                 advice: snippet.unwrap_or_else(|| "delete the key to serve them without it".into()),
             })
         });
-        Self { data, reader }
+        Self {
+            data,
+            ports,
+            reader,
+        }
     }
 
     pub(super) fn finish(self) -> Outcome {
@@ -108,13 +114,16 @@ impl<'a> Source<'a> {
     /// The directives of a key; what is not honoured closes every route, or is a finding.
     pub(super) fn snippet(&mut self, key: &Key<String, Setting>, place: Place) -> Option<Snippet> {
         let text = self.reader.text(key)?.to_owned();
-        let reading = snippet::read(&text, place);
+        let reading = snippet::read_beside(&text, place, self.ports);
         for remark in reading.remarks {
             self.reader
                 .report(key.row().name, remark.severity, remark.message);
         }
         let Some(reason) = reading.closed else {
-            return Some(reading.snippet);
+            return Some(Snippet {
+                key: Some(key.row().name),
+                ..reading.snippet
+            });
         };
         self.reader
             .close_with_advice(key, &reason, &snippets::advice(&text));
@@ -127,7 +136,8 @@ impl<'a> Source<'a> {
         key: &Key<String, Setting>,
     ) -> Vec<(HeaderName, Template)> {
         let text = self.reader.text(key).unwrap_or_default().to_owned();
-        let (fields, closed) = snippet::authentication_fields(&text);
+        let knows_location = logs::location(self);
+        let (fields, closed) = snippet::authentication_fields(&text, knows_location);
         if let Some(reason) = closed {
             self.reader.close_with_advice(key, &reason, ONLY_FIELDS);
         }

@@ -204,6 +204,8 @@ pub(crate) struct AccessDefaults {
     pub(crate) rules: Option<Arc<AccessRules>>,
     /// The rules of hosts that nothing serves: only `block-cidrs`.
     pub(crate) blocked: Option<Arc<AccessRules>>,
+    /// The networks of `block-cidrs`.
+    pub(crate) blocklist: Vec<IpNet>,
 }
 
 impl AccessDefaults {
@@ -225,11 +227,12 @@ impl AccessDefaults {
             rules: rules.map(Arc::new),
             blocked: (!blocked.is_empty()).then(|| {
                 Arc::new(AccessRules {
-                    deny: blocked.into_iter().collect(),
+                    deny: blocked.iter().copied().collect(),
                     allow: None,
                     rules: Box::default(),
                 })
             }),
+            blocklist: blocked,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::VariableMap;
+use headgate_table::VariableMaps;
 
 use super::read::Source;
 use super::registry::{Setting, not_yet, setting};
@@ -51,12 +51,12 @@ impl SettingsSnippets {
     }
 
     /// The variables that they define for requests and responses.
-    pub(super) fn maps(&self) -> Arc<[VariableMap]> {
+    pub(super) fn maps(&self) -> Arc<VariableMaps> {
         let directives = self.http.iter().flat_map(|http| &http.directives);
         let maps = directives.filter_map(|placed| match &placed.directive {
             Directive::Map(map) => Some(map.clone()),
             _ => None,
         });
-        maps.collect()
+        Arc::new(VariableMaps::new(maps))
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use headgate_table::{AddressRule, Compression, FieldTemplate, Script, Step};
 use http::HeaderName;
 use http::header::{CONNECTION, HOST, UPGRADE};
+use ipnet::IpNet;
 
 use self::level::LevelDraft;
 pub(super) use self::steps::Steps;
@@ -17,7 +18,7 @@ use super::directive::{Directive, Forward, Placed};
 use super::harmless::is_harmless;
 use super::names::Names;
 use crate::Severity;
-use crate::ingress::snippet::Remark;
+use crate::ingress::snippet::{Refusal, Remark};
 
 /// The blocks around a location, from the outside. Later texts of one block come after earlier ones.
 #[derive(Clone, Copy, Default)]
@@ -34,6 +35,8 @@ pub(crate) struct Around<'a> {
     pub(crate) compression: Option<&'a Arc<Compression>>,
     /// Fields that the settings hide.
     pub(crate) hidden: &'a [HeaderName],
+    /// Clients that the settings deny everywhere (`block-cidrs`).
+    pub(crate) blocked: &'a [IpNet],
     /// The proxy adds a field to the responses of this location, so that it inherits none.
     pub(crate) adds_fields: bool,
     /// The backend speaks gRPC, for which other directives set fields.
@@ -55,8 +58,8 @@ pub(crate) struct Built {
     /// `Connection` for the backend is `close`.
     pub(crate) closes_connections: bool,
     pub(crate) remarks: Vec<Remark>,
-    /// Why the route must not be served.
-    pub(crate) closed: Option<String>,
+    /// Why the route must not be served: a variable that nothing defines.
+    pub(crate) closed: Option<Refusal>,
 }
 
 /// Builds what a route with these blocks around it does. `names` are the variables that configuration defines.
@@ -64,19 +67,15 @@ pub(crate) fn build(blocks: Blocks<'_>, around: Around<'_>, names: &Names) -> Bu
     let mut built = Built::default();
     let mut check = Check {
         names,
+        key: None,
         remarks: Vec::new(),
         closed: None,
     };
-    let directives = |snippets: &[&Snippet]| -> Vec<Placed> {
-        let all = snippets
-            .iter()
-            .flat_map(|snippet| snippet.directives.iter().cloned());
-        all.collect()
-    };
-    let http = check.defined(directives(blocks.http));
-    let server = check.defined(directives(blocks.server));
-    let location = check.defined(directives(blocks.location));
-    let mut base = LevelDraft::of(around).inner(&http).inner(&server);
+    let http = check.all(blocks.http);
+    let server = check.all(blocks.server);
+    let location = check.all(blocks.location);
+    let base = LevelDraft::of(around).inner(&http);
+    let mut base = base.beside_settings(around).inner(&server);
     if around.adds_fields {
         base.forget_added();
     }
@@ -157,29 +156,42 @@ fn is_connection(name: &HeaderName) -> bool {
 /// Leaves out directives with variables that do not exist.
 struct Check<'a> {
     names: &'a Names,
+    /// That of the snippet.
+    key: Option<&'static str>,
     remarks: Vec<Remark>,
-    closed: Option<String>,
+    closed: Option<Refusal>,
 }
 
 impl Check<'_> {
+    fn all(&mut self, snippets: &[&Snippet]) -> Vec<Placed> {
+        let mut all = Vec::new();
+        for snippet in snippets {
+            self.key = snippet.key;
+            all.extend(self.defined(snippet.directives.clone()));
+        }
+        all
+    }
+
     fn defined(&mut self, directives: Vec<Placed>) -> Vec<Placed> {
         let kept = directives.into_iter().filter_map(|placed| self.one(placed));
         kept.collect()
     }
 
     fn one(&mut self, placed: Placed) -> Option<Placed> {
-        if let Some(name) = self.names.undefined(&placed.directive) {
-            let message = format!(
-                "line {}: {}: there is no variable ${name}",
-                placed.line, placed.name
-            );
-            if is_harmless(placed.name) {
+        if let Some(reason) = self.names.undefined(&placed.directive) {
+            let message = format!("line {}: {}: {reason}", placed.line, placed.name);
+            let key = self.key;
+            // A map restricts nothing: what reads it does, and is refused itself.
+            let is_map = matches!(placed.directive, Directive::Map(_));
+            if is_map || is_harmless(placed.name) {
                 self.remarks.push(Remark {
                     severity: Severity::Error,
                     message: format!("{message}; the rest is served without it"),
+                    key,
                 });
             } else {
-                self.closed.get_or_insert(message);
+                let reason = message;
+                self.closed.get_or_insert(Refusal { reason, key });
             }
             return None;
         }

@@ -1,5 +1,6 @@
 //! The directives that are understood, as types.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
@@ -59,7 +60,7 @@ pub(crate) enum Directive {
     /// `access_log`: on or off.
     AccessLog(bool),
     /// `map`
-    Map(VariableMap),
+    Map(Arc<VariableMap>),
     /// `server` of ports that are not served.
     OtherPorts,
     /// Changes nothing here.

@@ -127,6 +127,7 @@ fn assignment(
         Some("") | None if name == "*" => {
             return Err("\"*\" alone names no header field".to_owned());
         }
+        // A header name is lower-case.
         Some(prefix) => FieldChoice::Prefix(field_name(prefix)?.as_str().into()),
         None => FieldChoice::Name(field_name(name)?),
     };
@@ -143,11 +144,9 @@ fn assignment(
 /// Fields that frame a message are the proxy's.
 fn refuse_framing(field: &FieldChoice) -> Result<(), String> {
     let framing = [CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, UPGRADE, TE];
-    match field {
-        FieldChoice::Name(name) if framing.contains(name) => {
-            Err(format!("{name} is made by the proxy and cannot be edited"))
-        }
-        _ => Ok(()),
+    match framing.iter().find(|name| field.includes(name)) {
+        Some(name) => Err(format!("{name} is made by the proxy and cannot be edited")),
+        None => Ok(()),
     }
 }
 

@@ -25,7 +25,6 @@ const HARMLESS: &[&str] = &[
     "fastcgi_connect_timeout",
     "fastcgi_index",
     "fastcgi_keep_conn",
-    "fastcgi_param",
     "fastcgi_read_timeout",
     "fastcgi_send_timeout",
     "fastcgi_split_path_info",
@@ -36,7 +35,6 @@ const HARMLESS: &[&str] = &[
     "grpc_next_upstream*",
     "grpc_read_timeout",
     "grpc_send_timeout",
-    "grpc_set_header",
     "grpc_socket_keepalive",
     "gunzip",
     "gzip*",
@@ -44,9 +42,13 @@ const HARMLESS: &[&str] = &[
     "if_modified_since",
     "keepalive*",
     "large_client_header_buffers",
+    "limit_conn_log_level",
+    "limit_conn_status",
     "limit_conn_zone",
     "limit_rate",
     "limit_rate_after",
+    "limit_req_log_level",
+    "limit_req_status",
     "limit_req_zone",
     "lingering*",
     "log_format",
@@ -136,4 +138,33 @@ pub(super) fn is_harmless(name: &str) -> bool {
             None => name == *harmless,
         });
     listed || UNDERSTOOD.contains(&name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_restricts_or_sets_fields_for_backends_is_not_harmless() {
+        for name in [
+            "limit_req",
+            "limit_conn",
+            "grpc_set_header",
+            "fastcgi_param",
+            "proxy_set_header",
+            "more_set_input_headers",
+            "deny",
+            "return",
+        ] {
+            assert!(!is_harmless(name), "{name}");
+        }
+        for name in [
+            "limit_req_status",
+            "limit_conn_status",
+            "limit_req_log_level",
+            "gzip_types",
+        ] {
+            assert!(is_harmless(name), "{name}");
+        }
+    }
 }

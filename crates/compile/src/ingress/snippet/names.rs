@@ -1,21 +1,35 @@
 //! Variables that snippets define, and those that they use.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_table::{
     Assigned, Condition, Expires, FieldTemplate, FixedResponse, PathRewrite, Pattern, Template,
-    ValueTest,
+    ValueTest, VariableMap, VariableMaps,
 };
 
 use super::Snippet;
 use super::directive::{Directive, LocationPath, Placed};
 
-/// The names of variables that configuration defines.
+/// The names of variables that configuration defines, lower-case.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Names(BTreeSet<String>);
+pub(crate) struct Names {
+    defined: BTreeSet<String>,
+    /// Maps that read what nothing defines, and what that is: so their variables have no value.
+    undefined_maps: BTreeMap<String, String>,
+    /// Settings look up the location of clients.
+    knows_location: bool,
+}
 
 impl Names {
-    /// Adds what `snippet` defines.
+    /// Without any.
+    pub(crate) fn new(knows_location: bool) -> Self {
+        Self {
+            knows_location,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what `snippet` defines, without its maps.
     pub(crate) fn add(&mut self, snippet: &Snippet) {
         self.add_all(&snippet.directives);
     }
@@ -23,7 +37,9 @@ impl Names {
     fn add_all(&mut self, directives: &[Placed]) {
         for placed in directives {
             match &placed.directive {
-                Directive::Set(Assigned::Local(name), _) => drop(self.0.insert(name.to_string())),
+                Directive::Set(Assigned::Local(name), _) => {
+                    self.defined.insert(name.to_string());
+                }
                 Directive::Rewrite(rewrite) => self.add_groups(&rewrite.pattern),
                 Directive::If(condition, inner) => {
                     if let ValueTest::Matches(pattern) = &condition.test {
@@ -37,7 +53,6 @@ impl Names {
                     }
                     self.add_all(inner);
                 }
-                Directive::Map(map) => drop(self.0.insert(map.name.to_string())),
                 _ => {}
             }
         }
@@ -53,25 +68,77 @@ impl Names {
                 .and_then(|after| after.split('>').next());
             let is_name =
                 |name: &&str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-            self.0.extend(
+            self.defined.extend(
                 name.filter(is_name)
                     .filter(|name| !name.is_empty())
-                    .map(str::to_owned),
+                    .map(str::to_ascii_lowercase),
             );
             rest = after;
         }
     }
 
     fn add_groups(&mut self, pattern: &Pattern) {
-        self.0.extend(pattern.group_names().map(str::to_owned));
+        self.defined
+            .extend(pattern.group_names().map(str::to_owned));
     }
 
-    /// The first variable in `directive` that nothing defines. Those in its block are not looked at.
-    pub(super) fn undefined<'d>(&self, directive: &'d Directive) -> Option<&'d str> {
+    /// Adds the variables of `maps`, after all others: those whose source and values read only what is defined. A map that reads
+    /// itself defines nothing.
+    pub(crate) fn add_maps(&mut self, maps: &VariableMaps) {
+        for map in maps.iter() {
+            self.defined.remove(&*map.name);
+        }
+        let mut left: Vec<&VariableMap> = maps.iter().collect();
+        loop {
+            let before = left.len();
+            left.retain(|map| {
+                let lacks = self.lacks(map).is_some();
+                if !lacks {
+                    self.defined.insert(map.name.to_string());
+                }
+                lacks
+            });
+            if left.len() == before {
+                break;
+            }
+        }
+        for map in left {
+            if let Some(reason) = self.lacks(map) {
+                self.undefined_maps.insert(map.name.to_string(), reason);
+            }
+        }
+    }
+
+    /// What `map` reads that is not defined.
+    fn lacks(&self, map: &VariableMap) -> Option<String> {
+        let mut names = map.names();
+        let name = names.find(|name| !self.defined.contains(*name));
+        name.map(|name| format!("there is no variable ${name}"))
+            .or_else(|| self.lacks_location(map.reads_location()))
+    }
+
+    fn lacks_location(&self, reads: bool) -> Option<String> {
+        const UNKNOWN: &str =
+            "there is no variable $geoip2_* without use-geoip2: \"true\" in the ConfigMap";
+        (reads && !self.knows_location).then(|| UNKNOWN.to_owned())
+    }
+
+    /// Why `directive` reads a variable that nothing defines, if it does. Those in its block are not looked at.
+    pub(super) fn undefined(&self, directive: &Directive) -> Option<String> {
+        if let Directive::Map(map) = directive {
+            return self.undefined_maps.get(&*map.name).cloned();
+        }
         let mut templates = Vec::new();
         collect(directive, &mut templates);
-        let mut names = templates.into_iter().flat_map(Template::groups);
-        names.find(|name| !self.0.contains(*name))
+        let mut names = templates.iter().flat_map(|template| template.groups());
+        if let Some(name) = names.find(|name| !self.defined.contains(*name)) {
+            let map = self.undefined_maps.get(name);
+            let because = map.map(|reason| format!(": its map has no value, because {reason}"));
+            let because = because.unwrap_or_default();
+            return Some(format!("there is no variable ${name}{because}"));
+        }
+        let reads = templates.iter().any(|template| template.reads_location());
+        self.lacks_location(reads)
     }
 }
 

@@ -20,12 +20,24 @@ pub(crate) struct Reading {
 
 /// Reads `text`, which is written in `place`.
 pub(crate) fn read(text: &str, place: Place) -> Reading {
-    let mut reader = Reader::default();
+    read_beside(text, place, &[])
+}
+
+/// The same beside servers of these ports.
+pub(crate) fn read_beside(text: &str, place: Place, ports: &[u16]) -> Reading {
+    let mut reader = Reader {
+        ports,
+        remarks: Vec::new(),
+        closed: None,
+    };
     match syntax::parse(text) {
         Ok(written) => {
             let directives = reader.all(&written, place);
             Reading {
-                snippet: Snippet { directives },
+                snippet: Snippet {
+                    directives,
+                    key: None,
+                },
                 remarks: reader.remarks,
                 closed: reader.closed,
             }
@@ -37,13 +49,14 @@ pub(crate) fn read(text: &str, place: Place) -> Reading {
     }
 }
 
-#[derive(Default)]
-struct Reader {
+struct Reader<'a> {
+    /// Ports of HTTP and HTTPS.
+    ports: &'a [u16],
     remarks: Vec<Remark>,
     closed: Option<String>,
 }
 
-impl Reader {
+impl Reader<'_> {
     fn all(&mut self, written: &[Written], place: Place) -> Vec<Placed> {
         let mut all = Vec::new();
         for written in written {
@@ -68,6 +81,7 @@ impl Reader {
             self.remarks.push(Remark {
                 severity: Severity::Warning,
                 message,
+                key: None,
             });
         }
     }
@@ -79,6 +93,7 @@ impl Reader {
             self.remarks.push(Remark {
                 severity: Severity::Warning,
                 message: format!("{message}; the rest is served without it"),
+                key: None,
             });
         } else {
             self.closed.get_or_insert(message);
@@ -124,7 +139,7 @@ impl Reader {
             Kind::RequestField => fields::request_field(arguments, Directive::RequestField),
             Kind::GrpcField => fields::request_field(arguments, Directive::GrpcField),
             Kind::HttpVersion => forward::http_version(arguments),
-            Kind::OtherServer => other_server(written),
+            Kind::OtherServer => other_server(written, self.ports),
             Kind::Hide => fields::response_field(arguments).map(Directive::Hide),
             Kind::Pass => fields::response_field(arguments).map(Directive::Pass),
             Kind::DefaultType => responses::default_type(arguments),
@@ -208,8 +223,8 @@ fn location(arguments: &[String]) -> Result<LocationPath, String> {
     }
 }
 
-/// A server of other ports, which are not served here. One of the usual ports would take requests from hosts.
-fn other_server(written: &Written) -> Result<Directive, String> {
+/// A server of other ports, which are not served here. One of `ports` would take requests from hosts.
+fn other_server(written: &Written, ports: &[u16]) -> Result<Directive, String> {
     let inner = written.block.as_deref().unwrap_or_default();
     let mut listens = inner
         .iter()
@@ -218,11 +233,12 @@ fn other_server(written: &Written) -> Result<Directive, String> {
     let is_other = |listen: &Written| {
         let address = listen.arguments.first().map_or("", String::as_str);
         let port = address.rsplit(':').next().unwrap_or_default();
-        port.parse::<u16>()
-            .is_ok_and(|port| ![80, 443].contains(&port))
+        port.parse::<u16>().is_ok_and(|port| !ports.contains(&port))
     };
     if listens.peek().is_none() || !listens.all(is_other) {
-        return Err("a server of port 80 or 443 is not supported".to_owned());
+        let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+        let ports = ports.join(" or ");
+        return Err(format!("a server of port {ports} is not supported"));
     }
     Ok(Directive::OtherPorts)
 }

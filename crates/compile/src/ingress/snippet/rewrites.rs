@@ -64,7 +64,11 @@ pub(super) fn set(arguments: &[String]) -> Result<Directive, String> {
     let name = name.strip_prefix('$').filter(|name| is_name(name));
     let name = name.ok_or("the first word is not a variable")?;
     let target = match Variable::named(name) {
-        None => Assigned::Local(name.into()),
+        // nginx would limit the rate of the response.
+        None if name.eq_ignore_ascii_case("limit_rate") => {
+            return Err("$limit_rate is not supported; the annotation limit-rate is".to_owned());
+        }
+        None => Assigned::Local(name.to_ascii_lowercase().into()),
         Some(Variable::Args) => Assigned::Args,
         // ingress-nginx itself gives these their values afterwards.
         Some(Variable::PassAccessScheme | Variable::BestHttpHost) => return Ok(Directive::Nothing),
@@ -100,7 +104,7 @@ pub(super) fn map(written: &Written) -> Result<Directive, String> {
         return Err(format!("it has more than {MAX_EXPRESSIONS} expressions"));
     }
     let source = template(source, Phase::Log)?;
-    Ok(Directive::Map(builder.build(name, source)))
+    Ok(Directive::Map(Arc::new(builder.build(name, source))))
 }
 
 fn add_entry(

@@ -70,6 +70,20 @@ impl LevelDraft {
         inner
     }
 
+    /// Adds the directives of the settings to those of the outermost block: they are in one block, so they add up. Without any
+    /// here, the settings' own are applied elsewhere.
+    pub(super) fn beside_settings(mut self, around: Around<'_>) -> Self {
+        if !self.rules.is_empty() {
+            let blocked = around.blocked.iter().copied().map(Some);
+            let deny = blocked.map(|net| AddressRule { allow: false, net });
+            self.rules.extend(deny);
+        }
+        if let Some(hide) = &mut self.hide {
+            hide.extend(self.hidden_by_settings.iter().cloned());
+        }
+        self
+    }
+
     /// Added fields are not inherited.
     pub(super) fn forget_added(&mut self) {
         self.added.clear();
