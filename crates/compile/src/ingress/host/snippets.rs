@@ -218,7 +218,7 @@ fn build(own: Option<(&AttachedIngress, &Snippet)>, inputs: &Inputs<'_>) -> Buil
         if let Directive::Location(path, inner) = &placed.directive {
             let inner = Snippet {
                 directives: inner.clone(),
-                key: key,
+                key,
             };
             let blocks = Blocks {
                 http: &http,
