@@ -80,7 +80,7 @@ pub(crate) fn explained(
     json!({
         "version": VERSION,
         "generation": generation,
-        "request": request_json(request, &explanation),
+        "request": request_json(request, explanation),
         "listener": explanation.listener.as_ref().map(|listener| json!({
             "address": listener.address.to_string(),
             "scheme": listener.scheme,
