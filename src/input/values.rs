@@ -173,7 +173,9 @@ controller:
   replicaCount: 2
   nosuch: 1
   image: {chroot: true}
+  nodeSelector: {}
   config: {use-gzip: \"true\", own: x}
+  extraArgs: {v: 2, no-such-flag: x}
 global: {storageClass: fast}
 ";
 
