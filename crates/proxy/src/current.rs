@@ -24,14 +24,11 @@ impl CurrentTable {
     }
 }
 
-/// How long a new table waits for the next one before it is followed by what does not serve requests.
-const SETTLING: Duration = Duration::from_secs(1);
-
-/// Waits until the current table is not `known`, and a little longer: there may be a thousand tables a second while endpoints
+/// Waits until the current table is not `known`, and then for `pause`: there may be a thousand tables a second while endpoints
 /// change, and each would wake every task that follows them. Requests do not wait; they take the current table.
-pub(crate) async fn changed(reader: &TableReader, known: &Arc<RoutingTable>) {
+pub(crate) async fn changed(reader: &TableReader, known: &Arc<RoutingTable>, pause: Duration) {
     reader.changed(known).await;
-    tokio::time::sleep(SETTLING).await;
+    tokio::time::sleep(pause).await;
 }
 
 #[cfg(test)]

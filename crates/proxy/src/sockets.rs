@@ -21,6 +21,8 @@ use crate::listen::{self, BindError};
 use crate::open_listener::OpenListener;
 use crate::telemetry::Protocol;
 
+/// How long a former table may be kept by a listener without connections.
+const RELEASE: Duration = Duration::from_secs(1);
 /// Interval of attempts to listen on an address that failed; a new table causes one at once.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -68,7 +70,7 @@ impl<H: Handler> Sockets<H> {
             tokio::select! {
                 () = reader.sockets_changed(&table) => {}
                 // So that idle listeners release former tables.
-                () = current::changed(reader, &table) => {}
+                () = current::changed(reader, &table, RELEASE) => {}
                 // The same table is reconciled again.
                 () = tokio::time::sleep(RETRY), if !self.failing.is_empty() => {}
             }

@@ -23,6 +23,8 @@ use crate::current;
 use crate::tls::Additions;
 use crate::worker::Worker;
 
+/// How long a new table waits for the next one.
+const SETTLING: Duration = Duration::from_millis(10);
 /// Requests in flight.
 const IN_FLIGHT: usize = 4;
 /// Pause after the first failure; it doubles up to the longest.
@@ -44,7 +46,7 @@ pub(crate) async fn run(worker: Rc<Worker>, completes: bool) {
     loop {
         let table = Arc::clone(&worker.table());
         jobs.follow(&table);
-        current::changed(&worker.shared.reader, &table).await;
+        current::changed(&worker.shared.reader, &table, SETTLING).await;
     }
 }
 

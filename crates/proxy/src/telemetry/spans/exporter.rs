@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use headgate_table::{TableReader, TracingSettings};
@@ -16,6 +17,9 @@ use super::collector::{Collector, Refusal};
 use super::span::Span;
 use crate::current::{self, CurrentTable};
 use crate::upstream::{Environment, LocalAddresses, Resolver, Upstreams};
+
+/// How long a new table waits for the next one.
+const SETTLING: Duration = Duration::from_millis(10);
 
 /// Starts the thread. Without it, spans are dropped when the queue is full.
 pub(super) fn start(spans: Arc<Spans>) {
@@ -105,7 +109,7 @@ impl Exporter {
             tokio::select! {
                 () = self.spans.wake.notified() => return,
                 () = &mut due => return,
-                () = current::changed(&self.reader, &table) => {}
+                () = current::changed(&self.reader, &table, SETTLING) => {}
             }
         }
     }
@@ -169,7 +173,7 @@ impl Exporter {
             tokio::select! {
                 () = &mut over => return,
                 () = self.spans.wake.notified() => {}
-                () = current::changed(&self.reader, &table) => {}
+                () = current::changed(&self.reader, &table, SETTLING) => {}
             }
         }
     }
