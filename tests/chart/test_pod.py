@@ -113,6 +113,7 @@ def test_the_hook_of_ingress_nginx_is_left_out() -> None:
     assert "/wait-shutdown is left out" in render(old).notes
     own = "{controller: {lifecycle: {preStop: {exec: {command: [/own]}}}}}"
     assert "preStop" in render(own).container()["lifecycle"]
+    assert "lifecycle" not in render("{controller: {lifecycle: null}}").container()
 
 
 def test_probes() -> None:

@@ -25,7 +25,7 @@ podSecurityPolicy: Kubernetes removed them in 1.25
 * {{ $path }} has no effect: {{ $reason }}.
 {{- end }}
 {{- end }}
-{{- if has "/wait-shutdown" (default list (dig "preStop" "exec" "command" list $controller.lifecycle)) }}
+{{- if has "/wait-shutdown" (default list (dig "preStop" "exec" "command" list (default dict $controller.lifecycle))) }}
 * controller.lifecycle.preStop with /wait-shutdown is left out: the controller itself waits.
 {{- end }}
 {{- if and .Values.dropIn.enabled (or $controller.config $controller.addHeaders $controller.proxySetHeaders) }}

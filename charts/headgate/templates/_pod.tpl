@@ -73,7 +73,7 @@ securityContext:
 
 {{/* Adds the sysctls to those of podSecurityContext; the kubelet refuses them with hostNetwork. */}}
 {{- define "headgate.podSecurityContext" -}}
-{{- $context := deepCopy .Values.controller.podSecurityContext -}}
+{{- $context := deepCopy (default dict .Values.controller.podSecurityContext) -}}
 {{- if and .Values.controller.sysctls (not .Values.controller.hostNetwork) -}}
 {{- $sysctls := default list $context.sysctls -}}
 {{- range $name, $value := .Values.controller.sysctls -}}
@@ -203,7 +203,7 @@ volumeMounts:
 
 {{/* The image does not have the preStop program of ingress-nginx, and a hook that cannot start is reported as a failure at each stop. */}}
 {{- define "headgate.lifecycle" -}}
-{{- $lifecycle := deepCopy .Values.controller.lifecycle -}}
+{{- $lifecycle := deepCopy (default dict .Values.controller.lifecycle) -}}
 {{- if has "/wait-shutdown" (default list (dig "preStop" "exec" "command" list $lifecycle)) -}}
 {{- $lifecycle = omit $lifecycle "preStop" -}}
 {{- end -}}
