@@ -249,6 +249,11 @@ mod tests {
         fs::write(&path, city("GB")).unwrap();
         let editions = ["GeoLite2-City".to_owned(), "GeoLite2-ASN".to_owned()];
         let locations = Locations::new(directory.path(), &editions);
+        let has = |name| locations.has(GeoVariable::named(name).unwrap());
+        assert_eq!(
+            (has("city"), has("asn"), has("country_code")),
+            (true, false, false)
+        );
         for (name, expected) in [
             ("city_country_code", "GB"),
             ("city_country_geoname_id", "7"),

@@ -377,3 +377,39 @@ const KNOWN: &[(&str, Kind)] = &[
     ("proxy_headers_hash_max_size", Kind::Inert),
     ("proxy_headers_hash_bucket_size", Kind::Inert),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directives_that_would_act_unnoticed_are_refused() {
+        for (text, place) in [
+            ("set $limit_rate 4k;", Place::Location),
+            ("set $Limit_Rate 4k;", Place::Location),
+            ("more_clear_input_headers Con*;", Place::Location),
+            ("grpc_set_header Content-Length 1;", Place::Location),
+            ("fastcgi_param REMOTE_USER admin;", Place::Location),
+            ("limit_req zone=a;", Place::Location),
+            ("server { listen 8080; }", Place::Http),
+            ("server { listen 127.0.0.1:8443; }", Place::Http),
+            ("server { }", Place::Http),
+        ] {
+            assert!(
+                read_beside(text, place, &[8080, 8443]).closed.is_some(),
+                "{text}"
+            );
+        }
+        for (text, place) in [
+            ("more_clear_headers X-Con*;", Place::Location),
+            ("limit_req_status 429;", Place::Location),
+            ("server { listen 80; }", Place::Http),
+        ] {
+            assert_eq!(
+                read_beside(text, place, &[8080, 8443]).closed,
+                None,
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,7 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 use std::sync::Arc;
 
-use headgate_table::{Level, PathRewrite, Phase, Piece, Template};
+use headgate_table::{
+    Level, PathRewrite, Phase, Piece, Template, VariableMapBuilder, VariableMaps,
+};
 
 use super::*;
 use crate::request::testing::Sample;
@@ -165,6 +167,43 @@ fn a_condition_that_cannot_be_decided_refuses() {
     let target = format!("/a?q={}", "a".repeat(3000));
     let ended = ran(&target, vec![when("$arg_q", test, vec![], 1)]);
     assert!(ended.starts_with("0 500 "), "{ended}");
+}
+
+#[test]
+fn a_map_or_a_location_that_cannot_be_decided_refuses() {
+    let map = |name: &str, source: &str| {
+        let mut builder = VariableMapBuilder::new();
+        let endless = Pattern::new(r"^(?=x?)(a|aa)+\1b$").unwrap();
+        builder.add_pattern(endless, template("1"));
+        builder.set_default(template(""));
+        Arc::new(builder.build(name, template(source)))
+    };
+    let maps = VariableMaps::new([
+        map("deny", "$arg_q"),
+        map("chained", "$deny"),
+        map("country", "$geoip2_country_code"),
+    ]);
+    let maps = Arc::new(maps);
+    for (query, value, expected) in [
+        ("a".repeat(3000), "$deny", 500),
+        ("a".repeat(3000), "$chained", 500),
+        ("b".to_owned(), "$chained", 0),
+        ("b".to_owned(), "$country", 500),
+        ("b".to_owned(), "$geoip2_country_code", 500),
+    ] {
+        let forbidden = Step::Return(FixedResponse::Page(StatusCode::FORBIDDEN));
+        let script = Script {
+            steps: [when(value, ValueTest::True, vec![forbidden], 0)].into(),
+            ..Script::default()
+        };
+        let target = format!("/a?q={query}");
+        let sample = Sample::new("GET", &target).settings(|settings| settings.maps = maps.clone());
+        let ended = match run(&mut sample.context(), &script).ended {
+            Err(LocalResponse::Page(status)) => status.as_u16(),
+            _ => 0,
+        };
+        assert_eq!(ended, expected, "{value}");
+    }
 }
 
 #[test]
