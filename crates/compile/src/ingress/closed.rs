@@ -119,11 +119,15 @@ impl<'a> HostClosing<'a> {
         exempt.any(|exempt| path.starts_with(&**exempt))
     }
 
+    /// Why built-in routes are closed: no Ingress defines what the snippets of the settings read.
+    pub(crate) fn built_in(&self) -> Option<Closed> {
+        self.settings.undefined.as_ref().map(Denial::closed)
+    }
+
     /// Why the default backend is closed.
     pub(crate) fn default_backend(&self) -> Option<Closed> {
         let closed = self.settings.closed.as_ref();
         let closed = closed.or(self.settings.firewall.as_ref());
-        let closed = closed.or(self.settings.undefined.as_ref());
         closed.map(Denial::closed).or_else(|| self.host.clone())
     }
 }

@@ -147,7 +147,10 @@ impl<'a> Drafter<'a, '_> {
 
     /// The root of the catch-all if no Ingress owns it.
     fn built_in_root(&self) -> RouteDraft<()> {
-        let target = self.default_backend(&Transport::default());
+        let target = match self.closing.built_in() {
+            Some(closed) => TargetDraft::Closed(closed),
+            None => self.default_backend(&Transport::default()),
+        };
         let policy = RoutePolicy {
             policy: self.inputs.plain_policy.clone(),
             https: HttpsRedirect::Never,
