@@ -66,12 +66,17 @@ impl<'t> ResponseEdits<'t> {
         self.route = &policy.response_headers;
     }
 
-    /// Removes what a route allows and adds.
+    /// Removes what a route adds, but for the fields of CORS: clients read those of a redirect to the sign-in page.
     pub(super) fn remove_route(&mut self) {
         self.hsts = None;
-        self.cors = None;
         self.route = &[];
         self.script = None;
+    }
+
+    /// Removes what a route allows and adds.
+    pub(super) fn leave_route(&mut self) {
+        self.remove_route();
+        self.cors = None;
     }
 
     /// Adds the edits of a level of `script`, whose templates read `locals`. A level that a condition selected replaces the

@@ -140,7 +140,7 @@ impl<'t> Exchange<'t> {
 
     /// Forgets what the former route of a request allowed: its fields and its compression.
     pub(super) fn leave_route(&mut self, context: &Context<'_>) {
-        self.edits.remove_route();
+        self.edits.leave_route();
         let compression = self.table.settings.compression.as_deref();
         self.offer = compression.map(|own| Offer::of_request(context, own));
     }
