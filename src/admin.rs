@@ -196,7 +196,13 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
         "/debug/findings" => {
             let findings = state.findings.load();
             let expiring = expiring_now(state);
-            json_body(&findings.iter().chain(&expiring).map(finding_json).collect())
+            json_body(
+                &findings
+                    .iter()
+                    .chain(&expiring)
+                    .map(crate::output::finding)
+                    .collect(),
+            )
         }
         "/debug/explain" => not_yet(),
         _ => text(
@@ -236,15 +242,6 @@ fn expiring_now(state: &State) -> Vec<Finding> {
         .unwrap_or_default();
     let now = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     expiring(&served.reader.current(), now)
-}
-
-fn finding_json(finding: &Finding) -> serde_json::Value {
-    json!({
-        "severity": finding.severity.as_str(),
-        "object": finding.subject.to_string(),
-        "field": &*finding.field,
-        "message": &*finding.message,
-    })
 }
 
 fn table(served: &Served, addresses: &[(&'static str, SocketAddr)]) -> Response<Full<Bytes>> {

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 
 use anyhow::{Context as _, Result};
-use serde_json::Value;
+use headgate_compile::Finding;
+use serde_json::{Value, json};
 
 /// Writes `text` to standard output, without its colours where that is no terminal.
 ///
@@ -50,6 +51,16 @@ pub(crate) fn plain_json(value: &Value) -> Value {
         }
         other => other.clone(),
     }
+}
+
+/// A finding as JSON.
+pub(crate) fn finding(finding: &Finding) -> Value {
+    json!({
+        "severity": finding.severity.as_str(),
+        "object": finding.subject.to_string(),
+        "field": &*finding.field,
+        "message": &*finding.message,
+    })
 }
 
 #[cfg(test)]

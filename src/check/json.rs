@@ -1,9 +1,10 @@
 //! A report for programs.
 
-use headgate_compile::{Finding, Judgement, Verdict};
+use headgate_compile::{Judgement, Verdict};
 use serde_json::{Map, Value, json};
 
 use super::report::{CheckedIngress, Report, Row, Section};
+use crate::output::finding;
 
 /// Changes when a field is removed or gets another meaning.
 const VERSION: u32 = 1;
@@ -72,14 +73,5 @@ fn ingress(ingress: &CheckedIngress) -> Value {
         "refused": ingress.is_refused,
         "annotations": ingress.verdicts.iter().map(judgement).collect::<Vec<_>>(),
         "findings": ingress.findings.iter().map(finding).collect::<Vec<_>>(),
-    })
-}
-
-fn finding(finding: &Finding) -> Value {
-    json!({
-        "severity": finding.severity.as_str(),
-        "object": finding.subject.to_string(),
-        "field": &*finding.field,
-        "message": &*finding.message,
     })
 }

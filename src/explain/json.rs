@@ -14,6 +14,7 @@ use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
 
 use super::provenance::Provenance;
+use crate::output::finding;
 
 /// Changes when a field is removed or gets another meaning.
 const VERSION: u32 = 1;
@@ -194,14 +195,5 @@ fn loser(loser: &Loser) -> Value {
         "name": loser.name,
         "object": loser.object,
         "because": loser.because,
-    })
-}
-
-fn finding(finding: &Finding) -> Value {
-    json!({
-        "severity": finding.severity.as_str(),
-        "object": finding.subject.to_string(),
-        "field": &*finding.field,
-        "message": &*finding.message,
     })
 }
