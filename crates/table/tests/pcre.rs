@@ -327,6 +327,8 @@ fn known_differences_of_dialects_and_engines() {
         r"(?^:A)",
         r"(?n)(a)(?<n>b)",
         r"^/(?!admin)",
+        r"(?=|(a))(?:\1)?b",
+        r"(?=|(a))(?:\1)+?",
     ] {
         for insensitive in [false, true] {
             let compiled = compare(source, insensitive, &words).unwrap();

@@ -94,6 +94,30 @@ impl Node {
         }
     }
 
+    /// Whether it may match without a byte before it tries to match one. An unlimited repetition of it ends there in PCRE, while
+    /// the linear-time engine goes on with the byte.
+    pub(super) fn prefers_empty(&self) -> bool {
+        match self {
+            Self::Byte(_) | Self::Position(_) | Self::Look { .. } | Self::Reference { .. } => false,
+            Self::Group { body, .. } | Self::Atomic(body) => body.prefers_empty(),
+            Self::Sequence(items) => items.iter().any(Self::prefers_empty),
+            Self::Alternatives(branches) => {
+                let (last, others) = match branches.split_last() {
+                    Some((last, others)) => (last.prefers_empty(), others),
+                    None => (false, branches.as_slice()),
+                };
+                last || others
+                    .iter()
+                    .any(|branch| branch.can_be_empty() || branch.prefers_empty())
+            }
+            Self::Repetition {
+                body,
+                times,
+                greedy,
+            } => (!greedy && times.least == 0) || body.prefers_empty(),
+        }
+    }
+
     /// Whether it contains a group that captures.
     pub(super) fn captures(&self) -> bool {
         match self {

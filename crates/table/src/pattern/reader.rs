@@ -239,7 +239,7 @@ impl Reader<'_> {
         let greedy = possessive || lazy == flags.lazy;
         let repetition = match node {
             Node::Look { .. } => repeated_look(node, times, greedy)?,
-            node if times.most.is_none() && node.can_be_empty() && node.captures() => {
+            node if times.most.is_none() && is_ended_by_nothing(&node) => {
                 return Err(PatternError::unsupported(
                     "an unlimited repetition of what can be empty, as in (a*)*",
                 ));
@@ -316,10 +316,21 @@ impl Reader<'_> {
     }
 }
 
+/// Whether an unlimited repetition of `node` can end with a time that matches nothing, and the engines differ in what was matched
+/// by then: in the extent, or in the groups.
+fn is_ended_by_nothing(node: &Node) -> bool {
+    node.can_be_empty() && (node.captures() || node.prefers_empty())
+}
+
 /// A look-around matches once or not at all, as a second time changes nothing.
 fn repeated_look(node: Node, times: Times, greedy: bool) -> Result<Node, PatternError> {
     if times.most == Some(0) {
         return Err(PatternError::unsupported("a look-around with {0}"));
+    }
+    if node.captures() {
+        return Err(PatternError::unsupported(
+            "a look-around with a group and a quantifier, as in (?=(a))*",
+        ));
     }
     if times.least > 0 {
         return Ok(node);

@@ -47,6 +47,10 @@ fn append(node: &Node, out: &mut String) {
                     append_each(open, branches, "", out);
                     out.push(')');
                 }
+                // The engine would come back to another way to match a look-around: with other groups.
+                body if matches!(look, Look::Ahead | Look::Behind) && body.captures() => {
+                    enclose(open, &Node::Atomic(Box::new(body.clone())), out);
+                }
                 _ => enclose(open, body, out),
             }
         }
