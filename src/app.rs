@@ -158,10 +158,12 @@ async fn first_batch(feed: &mut impl Feed) -> Batch {
     }
 }
 
-/// Waits for the grace period, then stops accepting and lets requests in flight finish within the drain time.
+/// Announces the stop to clients, waits for the grace period, then stops accepting and lets requests in flight finish within
+/// the drain time.
 async fn stop(grace: Duration, drain: Duration, running: Running) {
     let (grace_seconds, drain_seconds) = (grace.as_secs(), drain.as_secs());
     tracing::info!(grace_seconds, drain_seconds, "stopping");
+    running.announce();
     tokio::time::sleep(grace).await;
     running.drain(drain).await;
 }

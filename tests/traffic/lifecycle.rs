@@ -37,6 +37,25 @@ fn sigterm_finishes_requests_in_flight_and_exits_0() {
 }
 
 #[test]
+fn a_stop_is_announced_while_connections_are_accepted() {
+    let web = Echo::start("web");
+    let program = Scenario::simple(web.address(), &[])
+        .argument("--shutdown-grace-period=60")
+        .start(BINARY);
+    let mut kept = Connection::open(program.http());
+    let response = kept.exchange(&Request::get("/")).is(200);
+    assert_eq!(response.field("connection"), None, "{response:?}");
+    program.terminate();
+    wait::until("the announcement", || (!program.is_ready()).then_some(()));
+    let mut new = Connection::open(program.http());
+    for connection in [&mut kept, &mut new] {
+        let response = connection.exchange(&Request::get("/")).is(200);
+        response.has("connection", "close");
+        assert!(connection.is_closed());
+    }
+}
+
+#[test]
 fn sigterm_without_traffic_exits_at_once() {
     let (program, _web) = serve(&[]);
     program.terminate();

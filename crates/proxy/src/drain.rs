@@ -5,10 +5,13 @@ use std::rc::Rc;
 use std::task::Waker;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
-/// The connections of a worker. Each checks [`Connections::draining`] when it is woken; requests cost nothing.
+/// The connections of a worker. Each checks the stage of the stop when it is woken; requests cost nothing.
 #[derive(Default)]
 pub(crate) struct Connections {
+    /// Since when the stop has been announced.
+    announced: Cell<Option<Instant>>,
     draining: Cell<bool>,
     open: Cell<usize>,
     wakers: RefCell<Vec<Option<Waker>>>,
@@ -37,14 +40,23 @@ impl Connections {
         }
     }
 
-    /// Whether connections must end after their current requests.
-    pub(crate) fn draining(&self) -> bool {
-        self.draining.get()
+    /// The process is about to stop. From now on responses carry `Connection: close`, and HTTP/2 clients get a GOAWAY, but new
+    /// connections are served, so that clients and balancers can move without losing a request (RFC 9112 section 9.6).
+    pub(crate) fn announce(&self) {
+        if self.announced.get().is_none() {
+            self.announced.set(Some(Instant::now()));
+            self.wake();
+        }
     }
 
-    /// Notifies all connections to end after their current requests.
+    /// There are no new connections any more: the others end after their current requests.
     pub(crate) fn drain(&self) {
+        self.announce();
         self.draining.set(true);
+        self.wake();
+    }
+
+    fn wake(&self) {
         self.wakers
             .borrow()
             .iter()
@@ -68,9 +80,14 @@ impl Registration {
         }
     }
 
-    /// Whether the connection must end after its current requests.
+    /// Since when the stop of the process has been announced.
+    pub(crate) fn announced(&self) -> Option<Instant> {
+        self.connections.announced.get()
+    }
+
+    /// Whether the connection must end after its current requests, and without one.
     pub(crate) fn draining(&self) -> bool {
-        self.connections.draining()
+        self.connections.draining.get()
     }
 }
 

@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -53,8 +52,18 @@ pub struct Addresses {
 pub struct Running {
     addresses: Addresses,
     shared: Arc<Shared>,
-    stop: watch::Sender<Option<Instant>>,
+    stop: watch::Sender<Stop>,
     workers: Vec<WorkerHandle>,
+}
+
+/// How far the stop of the process has come.
+#[derive(Clone, Copy)]
+enum Stop {
+    No,
+    /// Connections are accepted, and end after a response.
+    Announced,
+    /// Until then the last requests may finish.
+    Draining(Instant),
 }
 
 /// Why the data plane cannot start.
@@ -144,9 +153,8 @@ impl Bound {
             telemetry,
             upstream,
             origin: Instant::now(),
-            draining: AtomicBool::new(false),
         });
-        let (stop, stopping) = watch::channel(None);
+        let (stop, stopping) = watch::channel(Stop::No);
         let workers = self
             .listeners
             .workers
@@ -184,14 +192,22 @@ impl Running {
         &self.shared.telemetry
     }
 
-    /// Stops accepting, lets requests in flight finish, and returns when all connections have ended or `timeout` has
-    /// passed; the remaining connections are closed then. Idle connections are closed, others send `Connection: close` or
-    /// GOAWAY.
+    /// Announces the stop to clients: responses carry `Connection: close`, and HTTP/2 clients get a GOAWAY. New connections are
+    /// accepted as before.
     ///
-    /// The caller fails readiness first, and keeps accepting until balancers have noticed. May be awaited on any runtime.
+    /// The caller fails readiness first, and drains when balancers have noticed.
+    pub fn announce(&self) {
+        self.stop.send_replace(Stop::Announced);
+    }
+
+    /// Stops accepting, lets requests in flight finish, and returns when all connections have ended or `timeout` has
+    /// passed; the remaining connections are closed then. Connections that have been idle for a while are closed, others send
+    /// `Connection: close` or GOAWAY.
+    ///
+    /// May be awaited on any runtime.
     pub async fn drain(mut self, timeout: Duration) {
-        self.shared.draining.store(true, Ordering::Relaxed);
-        self.stop.send_replace(Some(Instant::now() + timeout));
+        self.stop
+            .send_replace(Stop::Draining(Instant::now() + timeout));
         let workers = std::mem::take(&mut self.workers);
         // The channel of a worker that panicked is closed: that worker has ended as well.
         let (threads, ended): (Vec<_>, Vec<_>) = workers
@@ -225,7 +241,7 @@ struct WorkerStart {
 }
 
 impl WorkerStart {
-    fn spawn(self, stop: watch::Receiver<Option<Instant>>) -> io::Result<WorkerHandle> {
+    fn spawn(self, stop: watch::Receiver<Stop>) -> io::Result<WorkerHandle> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -241,7 +257,7 @@ impl WorkerStart {
         Ok(WorkerHandle { thread, ended })
     }
 
-    fn run(self, runtime: &Runtime, stop: watch::Receiver<Option<Instant>>) {
+    fn run(self, runtime: &Runtime, stop: watch::Receiver<Stop>) {
         let local = LocalSet::new();
         // A task, because what is blocked on is polled whenever any task is: with every request.
         let serving = local.spawn_local(self.serve(stop));
@@ -252,7 +268,7 @@ impl WorkerStart {
         }
     }
 
-    async fn serve(self, stop: watch::Receiver<Option<Instant>>) {
+    async fn serve(self, stop: watch::Receiver<Stop>) {
         let worker = Rc::new(Worker::new(self.index, self.shared));
         let connections = Rc::new(Connections::default());
         let context = Rc::new(WorkerContext {
@@ -267,7 +283,10 @@ impl WorkerStart {
         let stapler = (self.index == 0)
             .then(|| tokio::task::spawn_local(staple::run(worker.clone(), completes)));
 
-        let deadline = follow_until_stopped(&mut sockets, stop).await;
+        let deadline = tokio::select! {
+            deadline = until_draining(stop, &connections) => deadline,
+            never = sockets.follow() => match never {},
+        };
         sockets.close().await;
         connections.drain();
         // After the deadline the remaining connections are dropped with the runtime.
@@ -278,17 +297,18 @@ impl WorkerStart {
     }
 }
 
-/// Opens and closes sockets with every table until the data plane is drained. Returns the deadline of the drain.
-async fn follow_until_stopped(
-    sockets: &mut Sockets<Pipeline>,
-    mut stop: watch::Receiver<Option<Instant>>,
-) -> Instant {
-    let stopped = tokio::select! {
-        stopped = stop.wait_for(Option::is_some) => stopped.ok().and_then(|deadline| *deadline),
-        never = sockets.follow() => match never {},
-    };
-    // An error means that the data plane was dropped: the deadline is now.
-    stopped.unwrap_or_else(Instant::now)
+/// Announces the stop to `connections` when it begins. Returns the deadline of the drain.
+async fn until_draining(mut stop: watch::Receiver<Stop>, connections: &Connections) -> Instant {
+    loop {
+        match *stop.borrow_and_update() {
+            Stop::No => {}
+            Stop::Announced => connections.announce(),
+            Stop::Draining(deadline) => return deadline,
+        }
+        if stop.changed().await.is_err() {
+            return Instant::now(); // the data plane was dropped
+        }
+    }
 }
 
 /// Flushes buffered log lines periodically.

@@ -3,7 +3,6 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use futures_util::FutureExt;
@@ -42,8 +41,6 @@ pub(crate) struct Shared {
     pub(crate) locations: Arc<Locations>,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
-    /// The process is stopping: responses carry `Connection: close`.
-    pub(crate) draining: AtomicBool,
 }
 
 impl Worker {

@@ -30,8 +30,6 @@ pub(crate) struct Activity {
     /// Fault of the request that follows `valid` ones; 0: none.
     fault: AtomicU8,
     valid: AtomicU64,
-    /// Input has arrived that belongs to no served request.
-    unread: AtomicBool,
     /// The connection is a tunnel now; its bytes are not HTTP.
     tunnel: AtomicBool,
     closed: Notify,
@@ -50,7 +48,6 @@ impl Activity {
             settled: AtomicU64::new(0),
             fault: AtomicU8::new(0),
             valid: AtomicU64::new(0),
-            unread: AtomicBool::new(false),
             tunnel: AtomicBool::new(false),
             closed: Notify::new(),
         };
@@ -92,7 +89,6 @@ impl Activity {
         } else if !self.head.is_set() {
             self.head.set(self.origin, Instant::now());
         }
-        self.unread.store(!scanner.at_rest(), Relaxed);
         if let Some(fault) = scanner.fault() {
             self.valid.store(scanner.heads(), Relaxed);
             self.fault.store(number(fault), Relaxed);
@@ -152,12 +148,6 @@ impl Activity {
     /// No response has been sent yet.
     pub(super) fn fresh(&self) -> bool {
         self.settled.load(Relaxed) == 0
-    }
-
-    /// Input has arrived that belongs to no served request: closing right away would reset the connection and could take
-    /// the last response with it.
-    pub(super) fn unread(&self) -> bool {
-        self.unread.load(Relaxed)
     }
 
     /// From here on the bytes are not HTTP.

@@ -12,22 +12,28 @@ use crate::body::Body;
 
 /// Bound on writing a last response and closing.
 const CLOSE: Duration = Duration::from_secs(5);
-/// Bound on discarding what the client still sends.
-const LINGER: Duration = Duration::from_secs(5);
-/// Bound on the same in bytes.
+/// Bound on discarding what the client still sends: the default of `lingering_time` in nginx.
+const LINGER: Duration = Duration::from_secs(30);
+/// Bound on the client's silence meanwhile: the default of `lingering_timeout` in nginx.
+const LINGER_SILENCE: Duration = Duration::from_secs(5);
+/// Bound on what is discarded, bytes.
 const LINGER_BYTES: usize = 4 << 20;
+/// Most connections linger for the client's close alone, so the first buffer is small.
+const SINKS: [usize; 2] = [256, 16 << 10];
 
 /// Discards what the client still sends, until it closes or a bound is reached. A socket closed with unread input is reset,
-/// and the reset overtakes the response (RFC 9112 section 9.6). The sending side must be shut down before.
+/// as is one at which input arrives later, and the reset overtakes the response (RFC 9112 section 9.6). The sending side must
+/// be shut down before.
 pub(super) async fn linger<S: AsyncRead + Unpin>(stream: &mut S) {
     let discard = async {
-        let mut sink = vec![0; 16 << 10];
+        let mut sink = vec![0; SINKS[0]];
         let mut left = LINGER_BYTES;
         while left > 0 {
-            match stream.read(&mut sink).await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => left = left.saturating_sub(n),
+            match timeout(LINGER_SILENCE, stream.read(&mut sink)).await {
+                Ok(Ok(n @ 1..)) => left = left.saturating_sub(n),
+                _ => return,
             }
+            sink.resize(SINKS[1], 0);
         }
     };
     // At the bound the connection is closed all the same.

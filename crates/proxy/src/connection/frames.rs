@@ -6,7 +6,7 @@
 //! and the pings of bandwidth estimators; time restores some. Frames are found by their headers alone (RFC 9113 section
 //! 4.1). Malformed ones are left to the library.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -28,11 +28,15 @@ const SAVED: u32 = 100_000;
 /// Length of the client's connection preface, which is not a frame (RFC 9113 section 3.4).
 const PREFACE: usize = 24;
 const FRAME_HEADER: usize = 9;
+/// The flag of a PING frame that acknowledges another (RFC 9113 section 6.7).
+const ACK: u8 = 1;
 
-/// How many control frames a client may still send.
+/// How many control frames a client may still send, and what its frames say.
 pub(super) struct Allowance {
     left: Cell<u32>,
     since: Cell<Instant>,
+    frames: Cell<u64>,
+    pongs: Cell<u64>,
 }
 
 impl Allowance {
@@ -41,12 +45,39 @@ impl Allowance {
         Rc::new(Self {
             left: Cell::new(FREE),
             since: Cell::new(Instant::now()),
+            frames: Cell::new(0),
+            pongs: Cell::new(0),
         })
+    }
+
+    /// Number of other frames of the client.
+    pub(super) fn frames(&self) -> u64 {
+        self.frames.get()
+    }
+
+    /// Number of pings that the client has acknowledged.
+    pub(super) fn pongs(&self) -> u64 {
+        self.pongs.get()
     }
 
     /// The client has sent more than allowed.
     pub(super) fn exceeded(&self) -> bool {
         self.left.get() == 0
+    }
+
+    /// A frame of the client.
+    fn note(&self, kind: Kind) {
+        let counter = match kind {
+            Kind::Pong => &self.pongs,
+            _ => &self.frames,
+        };
+        counter.set(counter.get() + 1);
+        match kind {
+            Kind::Headers => self.earn(),
+            Kind::Pong | Kind::Control => self.spend(),
+            // The library bounds the useless ones of these.
+            Kind::Data | Kind::Continuation => {}
+        }
     }
 
     fn earn(&self) {
@@ -66,7 +97,8 @@ impl Allowance {
 
 /// A stream of HTTP/2 frames that are counted in both directions.
 pub(super) struct Framed<S> {
-    stream: S,
+    /// Shared with what closes it when the protocol has ended.
+    stream: Rc<RefCell<S>>,
     received: Frames,
     sent: Frames,
     allowance: Rc<Allowance>,
@@ -74,7 +106,7 @@ pub(super) struct Framed<S> {
 
 impl<S> Framed<S> {
     /// Counts the frames of `stream` from its first byte.
-    pub(super) fn new(stream: S, allowance: Rc<Allowance>) -> Self {
+    pub(super) fn new(stream: Rc<RefCell<S>>, allowance: Rc<Allowance>) -> Self {
         Self {
             stream,
             received: Frames::after(PREFACE),
@@ -104,15 +136,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Framed<S> {
             return Poll::Pending; // the task that polls the connection checks the allowance as well, and ends it
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        ready!(Pin::new(&mut *this.stream.borrow_mut()).poll_read(cx, buf))?;
         let allowance = &this.allowance;
         let read = buf.filled().get(before..).unwrap_or_default();
-        this.received.feed(read, |kind| match kind {
-            Kind::Headers => allowance.earn(),
-            Kind::Control => allowance.spend(),
-            // The library bounds the useless ones of these.
-            Kind::Data | Kind::Continuation => {}
-        });
+        this.received.feed(read, |kind| allowance.note(kind));
         Poll::Ready(Ok(()))
     }
 }
@@ -123,7 +150,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_write(cx, buf))?;
+        let n = ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_write(cx, buf))?;
         self.note_sent(buf.get(..n).unwrap_or_default());
         Poll::Ready(Ok(n))
     }
@@ -133,7 +160,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let n = ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, bufs))?;
+        let n = ready!(Pin::new(&mut *self.stream.borrow_mut()).poll_write_vectored(cx, bufs))?;
         let mut left = n;
         for buf in bufs {
             let taken = buf.len().min(left);
@@ -144,15 +171,15 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Framed<S> {
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        self.stream.borrow().is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.stream.borrow_mut()).poll_shutdown(cx)
     }
 }
 
@@ -162,15 +189,18 @@ enum Kind {
     Data,
     Headers,
     Continuation,
+    /// The acknowledgement of a ping.
+    Pong,
     /// All others, those of unknown types included.
     Control,
 }
 
 impl Kind {
-    fn of(number: u8) -> Self {
+    fn of(number: u8, flags: u8) -> Self {
         match number {
             0 => Self::Data,
             1 => Self::Headers,
+            6 if flags & ACK != 0 => Self::Pong,
             9 => Self::Continuation,
             _ => Self::Control,
         }
@@ -214,10 +244,10 @@ impl Frames {
             bytes = &bytes[taken..];
             self.known += taken;
             if self.known == FRAME_HEADER {
-                let [a, b, c, number, ..] = self.header;
+                let [a, b, c, number, flags, ..] = self.header;
                 self.skip = u32::from_be_bytes([0, a, b, c]) as usize;
                 self.known = 0;
-                each(Kind::of(number));
+                each(Kind::of(number, flags));
             }
         }
     }
@@ -245,6 +275,8 @@ mod tests {
 
     #[test]
     fn frames_are_found_however_the_bytes_are_cut() {
+        let mut pong = frame(6, 8);
+        pong[4] = ACK;
         let bytes = [
             vec![0xab; PREFACE],
             frame(4, 0),
@@ -252,6 +284,7 @@ mod tests {
             frame(9, 1),
             frame(0, 700),
             frame(0xee, 3),
+            pong,
         ]
         .concat();
         let expected = [
@@ -260,6 +293,7 @@ mod tests {
             Kind::Continuation,
             Kind::Data,
             Kind::Control,
+            Kind::Pong,
         ];
         for size in [1, 2, 8, 9, 10, 33, 34, 500, bytes.len()] {
             let mut frames = Frames::after(PREFACE);

@@ -34,6 +34,9 @@ const BUFFER: usize = 32 << 10;
 /// When draining begins, idle connections are closed spread over this time, so that their clients do not all reconnect at
 /// once.
 const DRAIN_SPREAD: Duration = Duration::from_millis(500);
+/// How long a connection is idle, and the stop announced, before a drain closes it. An idle HTTP/1 connection cannot be told
+/// that it ends, and its client may be sending the next request: until then that gets a response with `Connection: close`.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Serves the requests on `stream` until the connection, or the tunnel it becomes, has ended.
 pub(super) async fn serve<S, H>(session: Session, handler: H, stream: S)
@@ -76,14 +79,13 @@ enum End {
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(session: &Session, mut stream: S, end: End) {
     match end {
         End::Closed(result) => {
-            let malformed = result.is_err_and(|error| error.is_parse());
-            if malformed {
-                session.refused("malformed");
-            }
-            if malformed || session.activity.unread() {
+            if let Err(error) = result {
+                if error.is_parse() {
+                    session.refused("malformed");
+                }
                 closing::shut(&mut stream).await;
-                closing::linger(&mut stream).await;
             }
+            closing::linger(&mut stream).await;
         }
         End::Refused(fault) => {
             let mut response = session.refusal(fault);
@@ -158,8 +160,6 @@ struct Watch<'s> {
     registered: bool,
     /// When an idle connection closes because the process is stopping.
     drained: Option<Instant>,
-    /// hyper has been told that this request is the last.
-    announced: bool,
 }
 
 /// What a deadline is for.
@@ -177,7 +177,6 @@ impl<'s> Watch<'s> {
             deadline: Deadline::new(),
             registered: false,
             drained: None,
-            announced: false,
         }
     }
 
@@ -210,10 +209,6 @@ impl<'s> Watch<'s> {
                 Some(_) => ConnectionState::Reading,
                 None => ConnectionState::Waiting,
             });
-        } else if self.session.registration.draining() && !self.announced {
-            // Its response may have begun without `Connection: close`.
-            connection.as_mut().graceful_shutdown();
-            self.announced = true;
         }
         self.poll_deadline(busy, cx)
     }
@@ -255,10 +250,16 @@ impl<'s> Watch<'s> {
         ))
     }
 
+    /// When a drain closes the connection if it stays idle.
     fn drain_due(&mut self) -> Option<Instant> {
-        if self.session.registration.draining() && self.drained.is_none() {
-            self.drained = Some(Instant::now() + DRAIN_SPREAD.mul_f64(fastrand::f64()));
+        let registration = &self.session.registration;
+        let announced = registration.announced()?;
+        if !registration.draining() {
+            return None;
         }
-        self.drained
+        let spread = || Instant::now() + DRAIN_SPREAD.mul_f64(fastrand::f64());
+        let drained = *self.drained.get_or_insert_with(spread);
+        let quiet = announced.max(self.session.activity.idle_since()) + QUIET;
+        Some(drained.max(quiet))
     }
 }

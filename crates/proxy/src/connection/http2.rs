@@ -1,5 +1,6 @@
 //! HTTP/2 connections: hyper and h2 speak the protocol and bound frames; stalls, age and abuse over time are bounded here.
 
+use std::cell::RefCell;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -14,6 +15,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use super::closing;
 use super::deadline::Deadline;
 use super::frames::{Allowance, Framed};
 use super::limits;
@@ -41,7 +43,7 @@ const LOCAL_RESETS: usize = 256;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 /// Bound on the acknowledgement of a ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// Time that an idle client has to read the GOAWAY.
+/// Time that an idle client has to acknowledge the ping that follows a GOAWAY, since it last sent anything.
 const GOAWAY_GRACE: Duration = Duration::from_secs(5);
 
 /// The limit on a client that reads nothing, for metrics.
@@ -60,7 +62,8 @@ where
         move |request| respond(&session, &streams, handler.clone(), request)
     });
     let allowance = Allowance::new();
-    let io = TokioIo::new(Framed::new(stream, allowance.clone()));
+    let stream = Rc::new(RefCell::new(stream));
+    let io = TokioIo::new(Framed::new(stream.clone(), allowance.clone()));
     let mut connection = builder(&session, &streams).serve_connection(io, service);
     let mut watch = Watch::new(&session, &streams, &allowance);
     let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
@@ -73,6 +76,14 @@ where
             Poll::Ready(())
         })
         .await;
+    }
+    drop(connection);
+    // Otherwise a reset could overtake the last response.
+    if end.is_none()
+        && let Some(mut stream) = Rc::into_inner(stream).map(RefCell::into_inner)
+    {
+        closing::shut(&mut stream).await;
+        closing::linger(&mut stream).await;
     }
 }
 
@@ -140,11 +151,17 @@ struct Watch<'s> {
     closing: Option<Closing>,
 }
 
-/// A connection that takes no new requests.
+/// A connection that takes no new requests: a GOAWAY and a ping have been sent. When the client has acknowledged the ping and
+/// read the last response, the connection ends by itself.
 #[derive(Clone, Copy)]
 struct Closing {
+    /// When the client was last known to send something, or the closing began.
     since: Instant,
-    /// Time that the client has, once no request is left, to read what was sent.
+    /// [`Allowance::frames`] at that time.
+    frames: u64,
+    /// [`Allowance::pongs`] when the closing began.
+    pongs: u64,
+    /// Time that a client which answers has to read what was sent.
     grace: Duration,
 }
 
@@ -189,11 +206,12 @@ impl<'s> Watch<'s> {
             if self.streams.open_count() == 0 {
                 self.session.gauge.enter(ConnectionState::Waiting);
             }
-            if self.closing.is_none() && self.session.ends() {
+            if self.closing.is_none() && self.ends() {
                 connection.as_mut().graceful_shutdown();
                 self.close(self.session.settings.client.write_timeout);
                 continue;
             }
+            self.notice_frames();
             let due = self.due();
             ready!(self.deadline.poll_passed(cx, due));
             match self.passed(Instant::now()) {
@@ -217,11 +235,30 @@ impl<'s> Watch<'s> {
         (0..aborted).for_each(|_| self.session.refused(WRITE_TIMEOUT));
     }
 
+    /// Whether the connection takes no new requests. A new one has its first request before it is announced that the process
+    /// stops, or its client would come back and back.
+    fn ends(&self) -> bool {
+        let is_new = self.session.downstream.requests.get() == 0;
+        self.session.ends() && (!is_new || self.session.registration.draining())
+    }
+
     fn close(&mut self, grace: Duration) {
         self.closing = Some(Closing {
             since: Instant::now(),
+            frames: self.allowance.frames(),
+            pongs: self.allowance.pongs(),
             grace,
         });
+    }
+
+    /// A client that sends frames while the connection closes has more time: it reads, and opens the window.
+    fn notice_frames(&mut self) {
+        let frames = self.allowance.frames();
+        let closing = self.closing.as_mut();
+        if let Some(closing) = closing.filter(|closing| closing.frames != frames) {
+            closing.since = Instant::now();
+            closing.frames = frames;
+        }
     }
 
     /// When to check next. Never later than a write timeout from now, so that a stall that begins meanwhile is seen in time.
@@ -266,10 +303,18 @@ impl<'s> Watch<'s> {
 
     fn end_of_idleness(&self) -> Option<Instant> {
         let idle = self.streams.idle_since()?;
-        Some(match self.closing {
-            None => idle + self.session.settings.client.keep_alive,
-            Some(closing) => idle.max(closing.since) + closing.grace,
-        })
+        let limits = &self.session.settings.client;
+        let Some(closing) = self.closing else {
+            return Some(idle + limits.keep_alive);
+        };
+        // The ping waits behind a response that the client does not read, and is answered before one that it has no window for.
+        let reachable = self.session.activity.blocked_since().is_some()
+            || self.allowance.pongs() > closing.pongs;
+        let grace = match reachable {
+            true => closing.grace,
+            false => GOAWAY_GRACE,
+        };
+        Some(idle.max(closing.since) + grace)
     }
 }
 

@@ -193,11 +193,6 @@ impl Scanner {
                     .any(|byte| !matches!(byte, b'\r' | b'\n')))
     }
 
-    /// The last request has ended and nothing follows it.
-    pub(crate) fn at_rest(&self) -> bool {
-        self.position == Position::Head && self.head.lines == 0 && self.partial.is_empty()
-    }
-
     /// Scans up to one line of `bytes`; returns the rest.
     fn line_of<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (piece, rest) = match memchr(b'\n', bytes) {

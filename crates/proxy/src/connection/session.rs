@@ -44,7 +44,7 @@ pub(super) struct Session {
 impl Session {
     /// Whether the connection ends with the current response.
     pub(super) fn ends(&self) -> bool {
-        self.registration.draining()
+        self.registration.announced().is_some()
             || self.downstream.listener.closed()
             || self.downstream.requests.get() >= self.settings.client.keep_alive_requests
             || self.old()

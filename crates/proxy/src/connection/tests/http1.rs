@@ -225,28 +225,27 @@ async fn a_response_before_the_body_is_read_is_not_lost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn draining_ends_idle_connections_and_lets_others_finish() {
+async fn a_drain_ends_quiet_connections_and_lets_others_finish() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
-        let (mut idle, mut busy, mut half) = (
-            fixture.connect(HTTP),
-            fixture.connect(HTTP),
-            fixture.connect(HTTP),
-        );
-        idle.write_all(get("/x").as_bytes()).await.unwrap();
-        until(&mut idle, "path /x").await;
+        let [mut idle, mut quick, mut busy, mut half] =
+            std::array::from_fn(|_| fixture.connect(HTTP));
+        for client in [&mut idle, &mut quick] {
+            client.write_all(get("/x").as_bytes()).await.unwrap();
+            until(client, "path /x").await;
+        }
         busy.write_all(get("/slow").as_bytes()).await.unwrap();
         half.write_all(b"GET /y HTTP/1.1\r\n").await.unwrap();
         tokio::time::sleep(Duration::from_secs(1)).await;
 
         let begin = Instant::now();
         fixture.context.connections.drain();
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        quick.write_all(get("/x").as_bytes()).await.unwrap();
+        assert!(rest(&mut quick).await.contains("\r\nConnection: close\r\n"));
         assert_eq!(rest(&mut idle).await, "");
-        assert!(
-            begin.elapsed() <= Duration::from_millis(510),
-            "{:?}",
-            begin.elapsed()
-        );
+        let closed = begin.elapsed().as_secs_f64();
+        assert!((3.0..=3.51).contains(&closed), "{closed}");
         half.write_all(b"Host: a.example\r\n\r\n").await.unwrap();
         let text = rest(&mut half).await;
         assert!(
@@ -258,8 +257,56 @@ async fn draining_ends_idle_connections_and_lets_others_finish() {
             text.contains("\r\nConnection: close\r\n") && text.ends_with("slow"),
             "{text}"
         );
+        drop((idle, quick, busy, half));
         fixture.context.connections.until_empty().await;
         assert_eq!(begin.elapsed().as_secs(), 199);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_announced_stop_closes_connections_after_a_response_only() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (mut old, mut idle) = (fixture.connect(HTTP), fixture.connect(HTTP));
+        for client in [&mut old, &mut idle] {
+            client.write_all(get("/x").as_bytes()).await.unwrap();
+            until(client, "path /x").await;
+        }
+        fixture.context.connections.announce();
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        let mut new = fixture.connect(HTTP);
+        for client in [&mut old, &mut new] {
+            client.write_all(get("/x").as_bytes()).await.unwrap();
+            assert!(rest(client).await.contains("\r\nConnection: close\r\n"));
+        }
+        let begin = Instant::now();
+        fixture.context.connections.drain();
+        assert_eq!(
+            rest(&mut idle).await,
+            "",
+            "idle since before the announcement"
+        );
+        assert!(begin.elapsed() <= Duration::from_millis(510));
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_sends_during_the_last_response_does_not_reset_it() {
+    locally(async {
+        let mut settings = Settings::default();
+        settings.client.keep_alive_requests = 1;
+        let fixture = Fixture::new(settings);
+        let mut client = fixture.connect(HTTP);
+        client.write_all(get("/x").as_bytes()).await.unwrap();
+        assert_eq!(statuses(&rest(&mut client).await), [200]);
+        for _ in 0..5 {
+            client.write_all(get("/y").as_bytes()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        client.write_all(b"x").await.unwrap_err();
     })
     .await;
 }

@@ -178,6 +178,75 @@ async fn draining_sends_goaway_and_lets_streams_finish() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_announced_stop_lets_a_new_connection_have_its_first_request() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (_idle, idle) = connect(&fixture).await;
+        let (mut served, connection) = connect(&fixture).await;
+        ok(&mut served).await;
+        let begin = Instant::now();
+        fixture.context.connections.announce();
+        connection.await.unwrap().unwrap();
+        let (mut new, connection) = connect(&fixture).await;
+        ok(&mut new).await;
+        connection.await.unwrap().unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 0);
+        assert!(!idle.is_finished(), "it has had no request");
+        fixture.context.connections.drain();
+        idle.await.unwrap().unwrap();
+        assert_eq!(begin.elapsed().as_secs(), 0);
+    })
+    .await;
+}
+
+/// The preface, SETTINGS and `GET /x` of a client that writes frames itself.
+const GET_X: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0\
+    \0\0\x11\x01\x05\0\0\0\x01\x82\x86\x04\x02/x\x01\x09a.example";
+const PONG: &[u8] = b"\0\0\x08\x06\x01\0\0\0\0ABCDEFGH";
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_ignores_pings_is_not_waited_for() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let (read, mut write) = tokio::io::split(fixture.connect(HTTP));
+        write.write_all(GET_X).await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begin = Instant::now();
+        fixture.context.connections.drain();
+        fixture.context.connections.until_empty().await;
+        assert_eq!(
+            begin.elapsed().as_secs(),
+            10,
+            "for a pong, then for the close"
+        );
+        drop(read);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_client_sends_after_the_end_does_not_reset_the_last_response() {
+    locally(async {
+        let mut settings = Settings::default();
+        settings.client.keep_alive_requests = 1;
+        let fixture = Fixture::new(settings);
+        let (mut read, mut write) = tokio::io::split(fixture.connect(HTTP));
+        write.write_all(GET_X).await.unwrap();
+        let mut bytes = Vec::new();
+        read.read_to_end(&mut bytes).await.unwrap();
+        let body = b"path /x";
+        assert!(bytes.windows(body.len()).any(|window| window == body));
+        for _ in 0..5 {
+            write.write_all(PONG).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        }
+        drop((read, write));
+        fixture.context.connections.until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_of_a_connection_are_bounded() {
     locally(async {
         let mut settings = Settings::default();

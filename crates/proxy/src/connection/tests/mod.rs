@@ -13,7 +13,6 @@ use std::cell::RefCell;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use headgate_table::{
@@ -148,7 +147,6 @@ impl Fixture {
                 workers: 1,
             }),
             origin: std::time::Instant::now(),
-            draining: AtomicBool::new(false),
         });
         let context = WorkerContext {
             handler: TestHandler,

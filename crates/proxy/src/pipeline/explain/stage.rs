@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -182,7 +181,6 @@ impl<'q> Stage<'q> {
             config,
             reader,
             origin: Instant::now(),
-            draining: AtomicBool::new(false),
         };
         Worker::new(0, Arc::new(shared))
     }
