@@ -242,6 +242,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         workers: if workers == 0 { system.cpus } else { workers },
         loopback_upstreams: loopback(flags, preset),
         max_connections: system.max_connections(),
+        response_buffers: system.response_buffers(),
         completes_chains: flags.switch("enable-ssl-chain-completion"),
         locations: LocationFiles {
             directory: flags.text("maxmind-directory").into(),

@@ -15,6 +15,7 @@ fn system() -> System {
         cpus: 3,
         open_files: 21_024,
         has_ipv6: true,
+        memory: None,
         pod_name: "pod".to_owned(),
         pod_namespace: "ingress".to_owned(),
         host_name: "machine".to_owned(),

@@ -18,6 +18,8 @@ pub(crate) struct System {
     /// Limit of open files.
     pub(crate) open_files: u64,
     pub(crate) has_ipv6: bool,
+    /// Limit of the container's memory, bytes; `None`: no limit.
+    pub(crate) memory: Option<u64>,
     /// This replica's Pod (`POD_NAME`); empty outside of a cluster.
     pub(crate) pod_name: String,
     /// The Pod's namespace (`POD_NAMESPACE`).
@@ -36,6 +38,7 @@ impl System {
             cpus: cpus(),
             open_files: rlimit::increase_nofile_limit(u64::MAX).unwrap_or(DEFAULT_FILES),
             has_ipv6: Path::new("/proc/net/if_inet6").exists(),
+            memory: memory(),
             pod_name: variable("POD_NAME"),
             pod_namespace: variable("POD_NAMESPACE"),
             tracing: TracingEnvironment::read(|name| std::env::var(name).ok()),
@@ -58,6 +61,23 @@ impl System {
         let connections = (self.open_files - others) / 2;
         usize::try_from(connections.max(1)).unwrap_or(usize::MAX)
     }
+
+    /// Bytes of responses that wait for their clients: a small part of a small container's memory.
+    pub(crate) fn response_buffers(&self) -> usize {
+        let default = headgate_proxy::Config::RESPONSE_BUFFERS;
+        let part = self
+            .memory
+            .and_then(|memory| usize::try_from(memory / 64).ok());
+        part.map_or(default, |part| part.min(default))
+    }
+}
+
+/// The limit of the control group, of version 2 or 1; `max` is none, and so is the largest number of version 1.
+fn memory() -> Option<u64> {
+    let read = |path| std::fs::read_to_string(path).ok();
+    let limit = read("/sys/fs/cgroup/memory.max")
+        .or_else(|| read("/sys/fs/cgroup/memory/memory.limit_in_bytes"))?;
+    limit.trim().parse().ok()
 }
 
 /// The standard library rounds the limit down: with 1.5 CPUs, half a CPU would stay idle.
@@ -159,6 +179,7 @@ mod tests {
             cpus: 1,
             open_files,
             has_ipv6: false,
+            memory: None,
             pod_name,
             pod_namespace,
             tracing: TracingEnvironment::default(),

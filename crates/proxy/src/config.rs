@@ -18,6 +18,9 @@ pub struct Config {
     pub loopback_upstreams: bool,
     /// Most open client connections of all workers; beyond, new ones are closed at once.
     pub max_connections: usize,
+    /// Bytes of responses that wait for their clients, of all workers; beyond, each response has one piece at a time. Default
+    /// [`Config::RESPONSE_BUFFERS`].
+    pub response_buffers: usize,
     /// Fetch intermediate certificates that chains lack, from their authorities; default false.
     pub completes_chains: bool,
     /// Databases of locations.
@@ -40,6 +43,11 @@ pub struct Config {
     pub excluded_metrics: Vec<String>,
     /// Buckets of request metrics.
     pub buckets: Buckets,
+}
+
+impl Config {
+    /// Default of [`Config::response_buffers`].
+    pub const RESPONSE_BUFFERS: usize = 8 << 20;
 }
 
 /// Upper bounds of the buckets of request metrics, inclusive and ascending; the last bucket, without a bound, is always there.

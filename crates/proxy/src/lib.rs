@@ -10,6 +10,7 @@
 mod accept;
 mod auth_cache;
 mod body;
+mod buffers;
 mod compress;
 mod config;
 mod connection;

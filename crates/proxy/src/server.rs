@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::task::LocalSet;
 
 use crate::auth_cache::AuthCache;
+use crate::buffers::ResponseBuffers;
 use crate::config::Config;
 use crate::connection::{Pipeline, WorkerContext};
 use crate::drain::Connections;
@@ -140,6 +141,7 @@ impl Bound {
             local: LocalAddresses::new(self.also).with_listeners(reader.clone()),
             loopback: self.config.loopback_upstreams,
             workers: self.config.workers,
+            buffers: Arc::new(ResponseBuffers::new(self.config.response_buffers)),
         });
         telemetry.spans().follow(reader.clone());
         let files = &self.config.locations;

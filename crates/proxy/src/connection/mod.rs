@@ -35,6 +35,7 @@ use self::activity::Activity;
 use self::opening::{Opening, Protocol};
 pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
+use crate::buffers::ConnectionBuffers;
 use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
 use crate::open_listener::OpenListener;
@@ -329,6 +330,7 @@ impl<H: Handler> Start<H> {
         Session {
             downstream: Rc::new(downstream),
             activity,
+            buffers: ConnectionBuffers::new(self.context.worker.shared.upstream.buffers.clone()),
             registration: self.registration,
             gauge: self.gauge,
             permit: self.permit,

@@ -16,6 +16,7 @@ use super::activity::Activity;
 use super::scan::Fault;
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::buffers::{ConnectionBuffers, Gate};
 use crate::downstream::Downstream;
 use crate::drain::Registration;
 use crate::process::Permit;
@@ -30,6 +31,8 @@ pub(super) struct Session {
     pub(super) settings: Arc<Settings>,
     /// Shared with the stream.
     pub(super) activity: Arc<Activity>,
+    /// What is held of its responses.
+    pub(super) buffers: Arc<ConnectionBuffers>,
     /// Registers it among the worker's connections.
     pub(super) registration: Registration,
     /// Held to the end of the connection.
@@ -128,7 +131,8 @@ pub(super) async fn respond<H: Handler, T: Track>(
         return Err(*unanswered);
     }
     track.responded(&mut response, broken);
-    Ok(response.map(|body| Tracked::new(body, track)))
+    let gate = Gate::new(session.buffers.clone());
+    Ok(response.map(|body| Tracked::new(body, (gate, track))))
 }
 
 /// Makes `response` the last of an HTTP/1 connection.

@@ -1,13 +1,14 @@
 //! A response body that reports its progress to its connection.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use crate::body::{Body, BodyError};
+use crate::buffers::Gate;
 
 /// Follows one request of a connection; dropped when its response body ends, or the request before that.
 pub(super) trait Track: Unpin + 'static {
@@ -22,13 +23,14 @@ pub(super) trait Track: Unpin + 'static {
 /// A response body with its tracker.
 pub(super) struct Tracked<T> {
     body: Body,
+    gate: Gate,
     track: T,
 }
 
 impl<T> Tracked<T> {
-    /// `body`, which reports to `track`.
-    pub(super) fn new(body: Body, track: T) -> Self {
-        Self { body, track }
+    /// `body`, which `gate` holds back and which reports to `track`.
+    pub(super) fn new(body: Body, (gate, track): (Gate, T)) -> Self {
+        Self { body, gate, track }
     }
 }
 
@@ -40,9 +42,13 @@ impl<T: Track> HttpBody for Tracked<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let poll = Pin::new(&mut self.body).poll_frame(cx);
-        self.track.polled(poll.is_ready());
-        poll
+        let this = &mut *self;
+        // It still waits for the client since its last frame.
+        ready!(this.gate.poll_open(cx));
+        let poll = Pin::new(&mut this.body).poll_frame(cx);
+        this.track.polled(poll.is_ready());
+        let gate = &mut this.gate;
+        poll.map_ok(|frame| frame.map_data(|piece| gate.hold(piece)))
     }
 
     fn is_end_stream(&self) -> bool {

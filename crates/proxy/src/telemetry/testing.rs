@@ -132,6 +132,7 @@ pub(super) fn config() -> Config {
         workers: 2,
         loopback_upstreams: true,
         max_connections: 100,
+        response_buffers: Config::RESPONSE_BUFFERS,
         completes_chains: false,
         locations: LocationFiles::default(),
         access_log: AccessLog::Stdout,

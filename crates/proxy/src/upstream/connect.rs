@@ -18,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Fault, Upstreams, fastcgi};
+use crate::buffers::Rationed;
 
 /// HTTP/2 flow control and bounds: the defaults of hyper are for trusted peers.
 const STREAM_WINDOW: u32 = 64 << 10;
@@ -98,6 +99,7 @@ impl Upstreams {
 
     async fn open(self: &Rc<Self>, dial: Dial) -> io::Result<Lease> {
         let stream = self.tcp(dial.key.address).await?;
+        let stream = Rationed::new(stream, self.environment.buffers.clone());
         if let Some(request) = dial.fastcgi {
             let stream = fastcgi::Responder::new(stream, dial.key.address, *request);
             return handshake(self, stream, dial.key, dial.upstream).await;

@@ -61,6 +61,7 @@ pub(crate) use timer::LazyTimer;
 pub(crate) use tunnel::Tunnel;
 
 use self::pool::Pools;
+use crate::buffers::ResponseBuffers;
 use crate::current::CurrentTable;
 
 /// What the upstreams of all workers share.
@@ -71,6 +72,8 @@ pub(crate) struct Environment {
     /// Endpoints may have loopback addresses.
     pub(crate) loopback: bool,
     pub(crate) workers: usize,
+    /// What is held of their responses.
+    pub(crate) buffers: Arc<ResponseBuffers>,
 }
 
 /// Sends the requests of one worker.

@@ -148,6 +148,7 @@ impl World {
             local,
             loopback,
             workers: 1,
+            buffers: Arc::new(crate::buffers::ResponseBuffers::new(1 << 20)),
         };
         let table = CurrentTable::new(&reader);
         Rc::new(Self {

@@ -145,6 +145,9 @@ impl Fixture {
                 local: LocalAddresses::default(),
                 loopback: true,
                 workers: 1,
+                buffers: Arc::new(crate::buffers::ResponseBuffers::new(
+                    Config::RESPONSE_BUFFERS,
+                )),
             }),
             origin: std::time::Instant::now(),
         });
@@ -270,6 +273,7 @@ pub(crate) fn config() -> Config {
         workers: 1,
         loopback_upstreams: true,
         max_connections: 100,
+        response_buffers: Config::RESPONSE_BUFFERS,
         completes_chains: false,
         access_log: AccessLog::File("/dev/null".into()),
         stream_log: AccessLog::File("/dev/null".into()),

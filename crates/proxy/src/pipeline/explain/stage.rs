@@ -155,6 +155,7 @@ impl<'q> Stage<'q> {
             workers: 1,
             loopback_upstreams: self.request.loopback,
             max_connections: 1,
+            response_buffers: Config::RESPONSE_BUFFERS,
             completes_chains: false,
             locations: LocationFiles::default(),
             access_log: AccessLog::File("/dev/null".into()),
@@ -177,6 +178,9 @@ impl<'q> Stage<'q> {
                 local: LocalAddresses::default(),
                 loopback: self.request.loopback,
                 workers: 1,
+                buffers: Arc::new(crate::buffers::ResponseBuffers::new(
+                    Config::RESPONSE_BUFFERS,
+                )),
             }),
             config,
             reader,

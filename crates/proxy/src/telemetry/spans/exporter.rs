@@ -63,6 +63,9 @@ impl Exporter {
             local: LocalAddresses::default(),
             loopback: true,
             workers: 1,
+            buffers: Arc::new(crate::buffers::ResponseBuffers::new(
+                crate::config::Config::RESPONSE_BUFFERS,
+            )),
         };
         let table = CurrentTable::new(reader);
         let upstreams = Upstreams::new(Arc::new(environment), 0, table.clone());
