@@ -31,6 +31,9 @@ const INLINE_FIELDS: usize = 100;
 /// Large enough for few system calls, small enough for many slow clients.
 const BUFFER: usize = 32 << 10;
 
+/// A connection that has been idle for this time gives up its buffers, which costs its next request some microseconds.
+const DOZE: Duration = Duration::from_secs(1);
+
 /// When draining begins, idle connections are closed spread over this time, so that their clients do not all reconnect at
 /// once.
 const DRAIN_SPREAD: Duration = Duration::from_millis(500);
@@ -46,22 +49,29 @@ where
 {
     let session = Rc::new(session);
     let scanner = Scanner::new(HeadLimits::from(&session.settings.client));
-    let io = TokioIo::new(Scanned::new(stream, scanner, session.activity.clone()));
-    let service = service_fn({
-        let session = session.clone();
-        move |request| respond(&session, handler.clone(), request)
-    });
-    let mut connection = builder(&session)
-        .serve_connection(io, service)
-        .with_upgrades();
+    let mut io = Scanned::new(stream, scanner, session.activity.clone());
     let mut watch = Watch::new(&session);
-    let end = poll_fn(|cx| watch.poll(Pin::new(&mut connection), cx)).await;
-    let Some(parts) = connection.into_parts() else {
-        // A tunnel runs in another task, but is still a connection to count and to wait for.
-        return session.activity.until_stream_dropped().await;
-    };
-    let stream = parts.io.into_inner().into_stream();
-    finish(&session, stream, end).await;
+    loop {
+        let (shared, handler) = (session.clone(), handler.clone());
+        let service = service_fn(move |request| respond(&shared, handler.clone(), request));
+        let connection = builder(&session).serve_connection(TokioIo::new(io), service);
+        // Boxed, so that a dozing connection does without its memory.
+        let mut connection = Box::new(connection.with_upgrades());
+        let end = poll_fn(|cx| watch.poll(Pin::new(&mut *connection), cx)).await;
+        let Some(parts) = connection.into_parts() else {
+            // A tunnel runs in another task, but is still a connection to count and to wait for.
+            return session.activity.until_stream_dropped().await;
+        };
+        io = parts.io.into_inner();
+        let Some(end) = end else {
+            io.read_ahead(parts.read_buf);
+            if let Some(end) = poll_fn(|cx| watch.poll_dozing(&mut io, cx)).await {
+                return Box::pin(finish(&session, io.into_stream(), end)).await;
+            }
+            continue;
+        };
+        return Box::pin(finish(&session, io.into_stream(), end)).await;
+    }
 }
 
 /// How serving ended.
@@ -75,6 +85,9 @@ enum End {
     /// The client reads no output.
     Stalled,
 }
+
+/// `None`: hyper has nothing to do, so its buffers are given up until the client sends something.
+type MaybeEnd = Option<End>;
 
 async fn finish<S: AsyncRead + AsyncWrite + Unpin>(session: &Session, mut stream: S, end: End) {
     match end {
@@ -168,6 +181,7 @@ enum Due {
     Write,
     Head,
     Idle,
+    Doze,
 }
 
 impl<'s> Watch<'s> {
@@ -184,7 +198,7 @@ impl<'s> Watch<'s> {
         &mut self,
         mut connection: Pin<&mut hyper::server::conn::http1::UpgradeableConnection<I, S>>,
         cx: &mut Context<'_>,
-    ) -> Poll<End>
+    ) -> Poll<MaybeEnd>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin + Send + 'static,
         S: Service<Request<Incoming>, Response = Response<B>>,
@@ -197,13 +211,13 @@ impl<'s> Watch<'s> {
             self.registered = true;
         }
         if let Poll::Ready(result) = connection.as_mut().poll(cx) {
-            return Poll::Ready(End::Closed(result));
+            return Poll::Ready(Some(End::Closed(result)));
         }
         let activity = &self.session.activity;
         let busy = activity.busy();
         if !busy {
             if let Some(fault) = activity.fault() {
-                return Poll::Ready(End::Refused(fault));
+                return Poll::Ready(Some(End::Refused(fault)));
             }
             self.session.gauge.enter(match activity.head_since() {
                 Some(_) => ConnectionState::Reading,
@@ -213,15 +227,34 @@ impl<'s> Watch<'s> {
         self.poll_deadline(busy, cx)
     }
 
-    fn poll_deadline(&mut self, busy: bool, cx: &mut Context<'_>) -> Poll<End> {
+    /// Ready with `None` when a dozing client has sent something.
+    fn poll_dozing<S: AsyncRead + Unpin>(
+        &mut self,
+        io: &mut Scanned<S>,
+        cx: &mut Context<'_>,
+    ) -> Poll<MaybeEnd> {
+        if io.poll_read_ahead(cx).is_ready() {
+            // At the end of the stream too, and after an error: hyper reads it again.
+            return Poll::Ready(None);
+        }
+        let due = self.idle_due();
+        self.poll_due(due, Due::Idle, cx)
+    }
+
+    fn poll_deadline(&mut self, busy: bool, cx: &mut Context<'_>) -> Poll<MaybeEnd> {
         let Some((due, what)) = self.due(busy) else {
             return Poll::Pending;
         };
+        self.poll_due(due, what, cx)
+    }
+
+    fn poll_due(&mut self, due: Instant, what: Due, cx: &mut Context<'_>) -> Poll<MaybeEnd> {
         std::task::ready!(self.deadline.poll_passed(cx, due));
         Poll::Ready(match what {
-            Due::Write => End::Stalled,
-            Due::Head => End::Refused(Fault::TooSlow),
-            Due::Idle => End::Idle,
+            Due::Write => Some(End::Stalled),
+            Due::Head => Some(End::Refused(Fault::TooSlow)),
+            Due::Idle => Some(End::Idle),
+            Due::Doze => None,
         })
     }
 
@@ -238,16 +271,23 @@ impl<'s> Watch<'s> {
         if let Some(since) = activity.head_since() {
             return Some((since + limits.head_timeout, Due::Head));
         }
+        let (idle, doze) = (self.idle_due(), activity.idle_since() + DOZE);
+        Some(match doze < idle && !activity.fresh() {
+            true => (doze, Due::Doze),
+            false => (idle, Due::Idle),
+        })
+    }
+
+    /// When the connection closes if it stays idle.
+    fn idle_due(&mut self) -> Instant {
+        let (activity, limits) = (&self.session.activity, &self.session.settings.client);
         // nginx waits for the first head as long for its first byte as for the rest.
         let idle = match activity.fresh() {
             true => limits.head_timeout,
             false => limits.keep_alive,
         };
         let due = activity.idle_since() + idle;
-        Some((
-            self.drain_due().map_or(due, |drained| drained.min(due)),
-            Due::Idle,
-        ))
+        self.drain_due().map_or(due, |drained| drained.min(due))
     }
 
     /// When a drain closes the connection if it stays idle.

@@ -5,11 +5,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
 use super::scan::Scanner;
+
+/// Bytes that are read of a request before there is a buffer for it.
+const AHEAD: usize = 512;
 
 /// The stream itself: returns bytes that were read ahead, and records since when the peer reads no output.
 pub(crate) struct Transport<S> {
@@ -99,6 +102,8 @@ impl<S> Transport<S> {
 /// A stream of HTTP/1 requests: the [`Scanner`] sees every byte that is read, and a flush records that responses are sent.
 pub(crate) struct Scanned<S> {
     stream: S,
+    /// What was read, and scanned, while hyper did not read.
+    ahead: BytesMut,
     scanner: Scanner,
     activity: Arc<Activity>,
 }
@@ -108,9 +113,15 @@ impl<S> Scanned<S> {
     pub(crate) fn new(stream: S, scanner: Scanner, activity: Arc<Activity>) -> Self {
         Self {
             stream,
+            ahead: BytesMut::new(),
             scanner,
             activity,
         }
+    }
+
+    /// Returns `bytes`, which were read before, to the next reader.
+    pub(crate) fn read_ahead(&mut self, bytes: Bytes) {
+        self.ahead = bytes.into();
     }
 
     /// The stream after the bytes that were read.
@@ -119,13 +130,22 @@ impl<S> Scanned<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Scanned<S> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+impl<S: AsyncRead + Unpin> Scanned<S> {
+    /// Waits for the next bytes, or the end of the stream, and keeps them for the next reader.
+    pub(crate) fn poll_read_ahead(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut bytes = [0; AHEAD];
+        let mut buf = ReadBuf::new(&mut bytes);
+        ready!(self.poll_scanned(cx, &mut buf))?;
+        self.ahead.extend_from_slice(buf.filled());
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_scanned(
+        &mut self,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
+        let this = self;
         if this.scanner.broken() && !this.activity.is_tunnel() {
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
@@ -140,6 +160,24 @@ impl<S: AsyncRead + Unpin> AsyncRead for Scanned<S> {
                 return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
             }
             buf.set_filled(before + sound);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Scanned<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return self.poll_scanned(cx, buf);
+        }
+        let n = self.ahead.len().min(buf.remaining());
+        buf.put_slice(&self.ahead.split_to(n));
+        if self.ahead.is_empty() {
+            self.ahead = BytesMut::new();
         }
         Poll::Ready(Ok(()))
     }

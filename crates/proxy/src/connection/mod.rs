@@ -171,9 +171,10 @@ impl<H: Handler> Start<H> {
         let (transport, activity) = opening.transport();
         let handler = self.context.handler.clone();
         let session = self.session(activity, None);
+        // Boxed, so that a connection has the memory of its protocol alone.
         match protocol {
-            Protocol::Http1 => http1::serve(session, handler, transport).await,
-            Protocol::Http2 => http2::serve(session, handler, transport).await,
+            Protocol::Http1 => Box::pin(http1::serve(session, handler, transport)).await,
+            Protocol::Http2 => Box::pin(http2::serve(session, handler, transport)).await,
         }
         Ok(())
     }
@@ -208,21 +209,21 @@ impl<H: Handler> Start<H> {
         }
         let (mut transport, activity) = opening.transport();
         if is_http {
-            closing::respond(&mut transport, opening::plain_http_page()).await;
+            Box::pin(closing::respond(&mut transport, opening::plain_http_page())).await;
             return Err(NotServed::Refused("plain_http"));
         }
         let terminate = |name: Option<&str>| {
             self.of_socket(|socket| socket.tls()?.route(name).terminate().cloned())
         };
-        let handshake = tls::handshake(transport, &self.settings, terminate);
+        let handshake = Box::pin(tls::handshake(transport, &self.settings, terminate));
         let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
             return Err(NotServed::Refused("handshake"));
         };
         let handler = self.context.handler.clone();
         let session = self.session(activity, Some(handshake.facts));
         match handshake.http2 {
-            true => http2::serve(session, handler, handshake.stream).await,
-            false => http1::serve(session, handler, handshake.stream).await,
+            true => Box::pin(http2::serve(session, handler, handshake.stream)).await,
+            false => Box::pin(http1::serve(session, handler, handshake.stream)).await,
         }
         Ok(())
     }

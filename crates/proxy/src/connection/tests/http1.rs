@@ -265,6 +265,43 @@ async fn a_drain_ends_quiet_connections_and_lets_others_finish() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dozing_connection_goes_on() {
+    locally(async {
+        let mut settings = Settings::default();
+        settings.client.keep_alive_requests = 5;
+        let fixture = Fixture::new(settings);
+        let [mut whole, mut pieces, mut closed] = std::array::from_fn(|_| fixture.connect(HTTP));
+        for client in [&mut whole, &mut pieces, &mut closed] {
+            client.write_all(get("/x").as_bytes()).await.unwrap();
+            until(client, "path /x").await;
+        }
+        for path in ["/a", "/b"] {
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            let long = format!("X: {}\r\nHost: a.example", "y".repeat(3000));
+            let request = get(path).replace("Host: a.example", &long);
+            whole.write_all(request.as_bytes()).await.unwrap();
+            until(&mut whole, &format!("path {path}")).await;
+            for byte in get(path).as_bytes() {
+                pieces.write_all(&[*byte]).await.unwrap();
+                tokio::task::yield_now().await;
+            }
+            until(&mut pieces, &format!("path {path}")).await;
+        }
+        drop(closed);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        whole.write_all(b"broken\r\n\r\n").await.unwrap();
+        assert_eq!(statuses(&rest(&mut whole).await), [400]);
+        let begin = Instant::now();
+        pieces.write_all(b"\r\n").await.unwrap();
+        assert_eq!(rest(&mut pieces).await, "");
+        assert_eq!(begin.elapsed().as_secs(), 70, "since its last response");
+        drop((whole, pieces));
+        fixture.context.connections.until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_announced_stop_closes_connections_after_a_response_only() {
     locally(async {
         let fixture = Fixture::new(Settings::default());
