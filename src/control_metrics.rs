@@ -13,14 +13,15 @@ use headgate_table::{
 /// The label `secret_name` of the generated default certificate, as in ingress-nginx.
 const GENERATED: &str = "default-fake-certificate";
 
-/// The hash of the table with this generation, which changes with each change; `last` is the former one.
+/// The generation of `table`, and the hash of its configuration; `last` is the former pair. Endpoints do not count: each
+/// replica sees those near it, and sees changes of them when they reach it.
 pub(crate) fn config_hash(table: &RoutingTable, last: Option<(u64, u64)>) -> (u64, u64) {
     let generation = table.generation;
     if let Some(last) = last.filter(|(of, _)| *of == generation) {
         return last;
     }
     let mut hasher = DefaultHasher::new();
-    headgate_table::text(table).hash(&mut hasher);
+    headgate_table::text(&table.without_endpoints()).hash(&mut hasher);
     // Exact as a number of the exposition format, which has 53 bits.
     (generation, hasher.finish() >> 11)
 }

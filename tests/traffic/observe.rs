@@ -1,5 +1,7 @@
 //! Access log, metrics and findings.
 
+use std::net::SocketAddr;
+
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{
     Authority, Connection, Echo, Program, Request, Scenario, Scripted, Tls, wait,
@@ -473,6 +475,30 @@ fn every_documented_metric_exists() {
     .filter(|name| !metrics.contains(&format!("\nnginx_ingress_controller_{name}{{")))
     .collect();
     assert!(missing.is_empty(), "missing: {missing:?} in\n{metrics}");
+}
+
+/// Replicas see endpoints at different times, and with topology-aware routing different ones.
+#[test]
+fn the_hash_of_the_configuration_covers_no_endpoints() {
+    let (first, second) = (Echo::start("first"), Echo::start("second"));
+    let serving = |endpoints: &[SocketAddr], annotations: Annotations<'_>| {
+        let ingress = Ingress::new("web").annotations(annotations);
+        Scenario::new()
+            .service("web", endpoints)
+            .ingress(ingress.path("/", "web"))
+    };
+    let program = serving(&[first.address()], &[]).start(BINARY);
+    let hash = || program.metric("nginx_ingress_controller_config_hash", &[]);
+    let expected = hash();
+    assert!(expected > 0.0);
+    serving(&[first.address(), second.address()], &[]).replace(&program);
+    assert_eq!(hash(), expected, "another endpoint");
+    serving(&[], &[]).replace(&program);
+    assert_eq!(hash(), expected, "no endpoint");
+    serving(&[], &[("enable-cors", "true")]).replace(&program);
+    assert_ne!(hash(), expected, "another policy");
+    serving(&[first.address()], &[]).replace(&program);
+    assert_eq!(hash(), expected, "the first configuration again");
 }
 
 #[test]

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::{
-    CallTarget, Certificate, Certificates, HostTls, Listener, Settings, SharedMap, TlsRoute,
-    TlsSocket, UdpListener, Upstream, UpstreamKey, VirtualHosts,
+    CallTarget, Certificate, Certificates, Endpoints, HostTls, Listener, NoEndpoints, Settings,
+    SharedMap, TlsRoute, TlsSocket, UdpListener, Upstream, UpstreamKey, VirtualHosts,
 };
 
 /// Everything that the data plane serves from. Immutable once published.
@@ -152,6 +152,28 @@ impl RoutingTable {
     /// Inserts `upstream` under its key, or replaces the one that has it.
     pub fn insert_upstream(&mut self, upstream: Arc<Upstream>) {
         self.upstreams.insert(upstream.key.text(), upstream);
+    }
+
+    /// This table with no endpoint in any upstream: the configuration that replicas share, whichever endpoints each sees.
+    /// Names, and reasons that are in the configuration, stay.
+    pub fn without_endpoints(&self) -> Self {
+        let mut bare = Self {
+            upstreams: SharedMap::new(),
+            ..self.clone()
+        };
+        for upstream in self.upstreams() {
+            let endpoints = match &upstream.endpoints {
+                Endpoints::Addresses(_) | Endpoints::None(NoEndpoints::NoneReady) => {
+                    Endpoints::Addresses(Arc::default())
+                }
+                configured => configured.clone(),
+            };
+            bare.insert_upstream(Arc::new(Upstream {
+                endpoints,
+                ..Upstream::clone(upstream)
+            }));
+        }
+        bare
     }
 
     /// Removes the upstream under `key`.

@@ -106,14 +106,9 @@ impl Telemetry {
         self.control.lock().published(generation, now);
     }
 
-    /// Replaces the hash of the configuration: equal for equal content, in every replica.
+    /// Replaces the hash of the configuration: equal for equal configurations, in every replica.
     pub fn set_config_hash(&self, hash: u64) {
         self.control.lock().set_hash(hash);
-    }
-
-    /// Reports that a change could not be published; the former table stays.
-    pub fn publish_failed(&self) {
-        self.control.lock().failed();
     }
 
     /// Reports that a changed object is served, `time` after it arrived.

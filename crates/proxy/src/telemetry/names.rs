@@ -95,15 +95,15 @@ names! {
     BUILD_INFO GAUGE "nginx_ingress_controller_build_info" &["build", "release", "repository"],
         "Always 1; the labels identify the build";
     CONFIG_HASH GAUGE "nginx_ingress_controller_config_hash" &[],
-        "Hash of the configuration in service, equal in replicas that serve the same";
+        "Hash of the configuration in service, without endpoints: equal in replicas that serve the same";
     LAST_RELOAD_SUCCESSFUL GAUGE "nginx_ingress_controller_config_last_reload_successful" &[],
-        "Whether the last configuration change was published: 1 or 0";
+        "1 once a configuration is in service: a change cannot fail to be published";
     LAST_RELOAD_TIME GAUGE "nginx_ingress_controller_config_last_reload_successful_timestamp_seconds" &[],
         "Time of the last published configuration change in seconds since 1970";
     SUCCESS COUNTER "nginx_ingress_controller_success" &[],
         "Published configuration changes";
     ERRORS COUNTER "nginx_ingress_controller_errors" &[],
-        "Configuration changes that could not be published";
+        "Always 0: a change cannot fail to be published; what is wrong with objects is in headgate_findings";
     CERTIFICATE_EXPIRY GAUGE "nginx_ingress_controller_ssl_expire_time_seconds" CERTIFICATE,
         "Expiry of the certificate of a host in seconds since 1970";
     CERTIFICATE_INFO GAUGE "nginx_ingress_controller_ssl_certificate_info" CERTIFICATE_AND_ISSUER,

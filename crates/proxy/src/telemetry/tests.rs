@@ -356,9 +356,9 @@ fn open_connections_are_counted_by_state() {
 fn reports_of_the_control_plane_are_exposed() {
     let fixture = Fixture::new(&config());
     let telemetry = &fixture.telemetry;
+    assert_eq!(fixture.samples("config_last_reload_successful"), ["{} 0"]);
     telemetry.published(4);
     telemetry.set_config_hash(7);
-    telemetry.publish_failed();
     telemetry.publish_latency(Duration::from_millis(20));
     telemetry.set_findings(vec![("warning", 3), ("error", 0)]);
     let orphan = Orphan {
@@ -377,9 +377,9 @@ fn reports_of_the_control_plane_are_exposed() {
     };
     telemetry.set_certificates(vec![facts]);
     assert_eq!(fixture.samples("config_hash"), ["{} 7"]);
-    assert_eq!(fixture.samples("config_last_reload_successful"), ["{} 0"]);
+    assert_eq!(fixture.samples("config_last_reload_successful"), ["{} 1"]);
     assert_eq!(fixture.samples("success"), ["{} 1"]);
-    assert_eq!(fixture.samples("errors"), ["{} 1"]);
+    assert_eq!(fixture.samples("errors"), ["{} 0"]);
     assert_eq!(
         fixture.samples("orphan_ingress"),
         [r#"{ingress="web",namespace="shop",type="no-endpoint"} 1"#]
