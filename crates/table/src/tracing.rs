@@ -38,7 +38,7 @@ pub struct Collector {
     pub tls: bool,
     /// Name or address, without brackets.
     pub host: Arc<str>,
-    /// `None`: that of the protocol.
+    /// `None`: that of the protocol, 4317 for gRPC and 4318 for HTTP.
     pub port: Option<u16>,
 }
 

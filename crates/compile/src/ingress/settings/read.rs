@@ -188,6 +188,11 @@ impl<'a> Source<'a> {
         self.reader.within(key, allowed, expected)
     }
 
+    /// A number of at least one, or `None` if the key is not set.
+    pub(super) fn positive_if_set(&mut self, key: &Key<i64, Setting>) -> Option<u32> {
+        self.reader.positive(key)
+    }
+
     /// A status that `allowed` accepts.
     pub(super) fn status(
         &mut self,

@@ -323,6 +323,19 @@ fn an_empty_list_of_exemptions_exempts_nothing() {
 }
 
 #[test]
+fn only_a_port_that_is_not_set_is_that_of_the_protocol() {
+    let port = |pairs: &[(&str, &str)]| {
+        let host = [("otlp-collector-host", "otel")];
+        let settings = parse(&[&host, pairs].concat()).0;
+        settings.data_plane.tracing.collector.as_ref().unwrap().port
+    };
+    assert_eq!(port(&[]), None);
+    assert_eq!(port(&[("otlp-collector-port", "4317")]), Some(4317));
+    assert_eq!(port(&[("otlp-collector-port", "4300")]), Some(4300));
+    assert_eq!(port(&[("otlp-collector-port", "70000")]), None);
+}
+
+#[test]
 fn an_unknown_risk_level_allows_only_the_lowest() {
     let (settings, problems) = parse(&[("annotations-risk-level", "everything")]);
     assert_eq!(settings.annotations.max_risk, Risk::Low);

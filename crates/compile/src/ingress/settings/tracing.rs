@@ -26,8 +26,8 @@ keys! { Setting {
         setting("otlp-collector-host", types::RAW, "",
             "Host of the collector, which takes OTLP over gRPC or as OTEL_EXPORTER_OTLP_PROTOCOL says; by default as OTEL_EXPORTER_OTLP_ENDPOINT says.");
     OTLP_COLLECTOR_PORT: i64 =
-        setting("otlp-collector-port", types::INT, "4317",
-            "Port of the collector in otlp-collector-host; over HTTP the default is 4318.");
+        setting("otlp-collector-port", types::INT, "",
+            "Port of the collector in otlp-collector-host; by default 4317 for gRPC and 4318 for HTTP.");
     OTEL_SERVICE_NAME: String =
         setting("otel-service-name", types::RAW, "nginx",
             "Name of the service in traces; where it is not set, OTEL_SERVICE_NAME precedes the default.");
@@ -128,17 +128,20 @@ fn ratio(text: &str) -> Result<f64, String> {
 }
 
 fn collector(source: &mut Source<'_>) -> Option<Collector> {
-    let port = source.positive(&OTLP_COLLECTOR_PORT);
-    let port = u16::try_from(port).unwrap_or_else(|_| {
-        source.reject(&OTLP_COLLECTOR_PORT, &format!("{port} is not a port"));
-        4317
-    });
+    // Also read where it has no effect, so that a typing error is found before it has one.
+    let port = port(source);
     let (tls, host) = source.parsed(&OTLP_COLLECTOR_HOST, host)?;
-    Some(Collector {
-        tls,
-        host,
-        port: Some(port).filter(|port| *port != 4317),
-    })
+    Some(Collector { tls, host, port })
+}
+
+/// `None` where it is not set: the protocol, which decides then, is known to the environment of the process alone.
+fn port(source: &mut Source<'_>) -> Option<u16> {
+    let number = source.positive_if_set(&OTLP_COLLECTOR_PORT)?;
+    let port = u16::try_from(number).ok();
+    if port.is_none() {
+        source.reject(&OTLP_COLLECTOR_PORT, &format!("{number} is not a port"));
+    }
+    port
 }
 
 /// Whether TLS is used, and the host. A scheme is accepted, as the nginx module accepts one.

@@ -339,10 +339,25 @@ mod tests {
         };
         let none = TracingEnvironment::default();
         for (settings, environment, expected) in [
+        let http = TracingEnvironment::read(|name| {
+            (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "http/protobuf".to_owned())
+        });
+        let with_port = TracingSettings {
+            collector: named
+                .collector
+                .clone()
+                .map(|collector| headgate_table::Collector {
+                    port: Some(4317),
+                    ..collector
+                }),
+            ..TracingSettings::default()
+        };
             (&named, &of_environment, ("named", 4317)),
             (&TracingSettings::default(), &of_environment, ("env", 5)),
             (&TracingSettings::default(), &none, ("localhost", 4317)),
         ] {
+            (&named, &http, ("named", 4318)),
+            (&with_port, &http, ("named", 4317)),
             let endpoint = endpoint(settings, environment);
             assert_eq!((&*endpoint.host, endpoint.port), expected);
         }
