@@ -153,6 +153,14 @@ fn fastcgi(
     built.filter(|_| is_fastcgi)
 }
 
+/// Makes `policy` one of a route to the default backend, which is one of HTTP whatever the protocol of the Ingress is.
+pub(crate) fn over_http(policy: &mut Arc<Policy>) {
+    if policy.forwarding.fastcgi.is_some() {
+        let policy = Arc::make_mut(policy);
+        Arc::make_mut(&mut policy.forwarding).fastcgi = None;
+    }
+}
+
 /// Users and passwords. What is wrong with single users is a warning; without users the routes are closed.
 fn credentials(
     ingress: &ParsedIngress,

@@ -26,6 +26,7 @@ use crate::finding::{Finding, Severity};
 use crate::ingress::closed::HostClosing;
 use crate::ingress::family::auth::AUTH_URL;
 use crate::ingress::parsed::{Backend, PathRule, is_root};
+use crate::ingress::policy;
 use crate::{Kind, ObjectRef};
 
 /// The routes of a host in their order.
@@ -142,6 +143,9 @@ impl<'a> Drafter<'a, '_> {
         let mut root = self.finish(attached, &path, PathKind::Prefix, names, target);
         // Cookies are only for declared paths.
         root.policy.sets_affinity_cookie = false;
+        if let TargetDraft::DefaultBackend(_) = root.target {
+            policy::over_http(&mut root.policy.policy);
+        }
         root
     }
 
@@ -364,14 +368,13 @@ impl<'a> Drafter<'a, '_> {
             return TargetDraft::Closed(closed);
         }
         // The default backend is one of HTTP.
-        let http = Transport::default();
         let transport = match transport.protocol() {
-            BackendProtocol::FastCgi => &http,
-            _ => transport,
+            BackendProtocol::FastCgi => Transport::default(),
+            _ => transport.clone(),
         };
         let name = self.inputs.options.default_backend.clone();
         let port = name.map(|name| ServicePort::new(name, FIRST_PORT.into()));
-        let backend = port.map(|port| BackendDraft::service(port, transport.clone()));
+        let backend = port.map(|port| BackendDraft::service(port, transport));
         TargetDraft::DefaultBackend(backend)
     }
 
