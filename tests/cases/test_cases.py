@@ -205,13 +205,13 @@ class Run:
                 self.send_body(connection, body)
                 response = HTTPResponse(connection, method=request.get("method", "GET"))
                 response.begin()
-                received = self.content(connection, request, response)
+                received, cut = self.content(connection, request, response)
             except (OSError, ValueError, EOFError) as error:
                 return Response(0, [], str(error).encode(), certificate, start)
         fields = response.getheaders()
         if request.get("keep_cookies"):
             self.keep(value for name, value in fields if name.lower() == "set-cookie")
-        return Response(response.status, fields, received, certificate, start)
+        return Response(response.status, fields, received, certificate, start, cut)
 
     def connect(self, request):
         port = self.ports[1 if request.get("tls") else 0]
@@ -258,13 +258,14 @@ class Run:
             return
 
     def content(self, connection, request, response):
+        """The body, and whether it ended before its length or its last chunk."""
         if request.get("websocket") and response.status == 101:
             connection.sendall(b"\x81\x85\0\0\0\0hello")
-            return response.fp.read(7)[2:]
+            return response.fp.read(7)[2:], False
         try:
-            return response.read()
+            return response.read(), False
         except IncompleteRead as cut:
-            return cut.partial
+            return cut.partial, True
 
     def keep(self, cookies):
         for cookie in cookies:
@@ -275,8 +276,8 @@ class Run:
 class Response:
     """What a client received."""
 
-    def __init__(self, status, fields, body, certificate, start):
-        self.status, self.fields, self.body, self.certificate = status, fields, body, certificate
+    def __init__(self, status, fields, body, certificate, start, cut=False):
+        self.status, self.fields, self.body, self.certificate, self.cut = status, fields, body, certificate, cut
         self.milliseconds = (time.monotonic() - start) * 1000
 
     def all(self, name):
@@ -346,6 +347,8 @@ class Checks:
                 self.fail(f"lines of {name}", response.all(name), count)
         if "body" in expect:
             self.equal("body", response.body.decode("latin1"), expect["body"])
+        if response.cut != expect.get("cut", response.cut):
+            self.fail("whether the body is cut", response.cut, expect["cut"])
         if "echo" in expect:
             self.echo(expect["echo"], response)
         if "cert_name" in expect and expect["cert_name"] not in names_of(response.certificate):
