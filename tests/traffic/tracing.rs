@@ -11,7 +11,7 @@ use super::setup::{Annotations, BINARY, closed_port};
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UNRECORDED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+const UNSAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 
 /// `a.test` on `/shop`, traced to `collector` every 20 ms, with further settings and annotations.
 pub(super) fn scenario(
@@ -206,7 +206,7 @@ fn samplers_decide_and_changes_of_them_are_live() {
         ]
     };
     let program = with(&ratio("0")).start(BINARY);
-    let mut recorded = 0;
+    let mut sampled = 0;
     let mut send = |parent: Option<&str>, expected: bool, what: &str| {
         let mut request = Request::get("/shop");
         if let Some(parent) = parent {
@@ -219,14 +219,14 @@ fn samplers_decide_and_changes_of_them_are_live() {
         if parent.is_some() {
             assert!(sent.contains(TRACE), "{what}: {sent}");
         }
-        recorded += usize::from(expected);
+        sampled += usize::from(expected);
     };
     send(None, false, "nothing at ratio 0");
     send(Some(PARENT), true, "the parent decides");
-    send(Some(UNRECORDED), false, "the parent decides");
+    send(Some(UNSAMPLED), false, "the parent decides");
     with(&ratio("1")).replace(&program);
     send(None, true, "everything at ratio 1");
-    send(Some(UNRECORDED), false, "the parent decides");
+    send(Some(UNSAMPLED), false, "the parent decides");
     let off = [
         ("otel-sampler", "AlwaysOff"),
         ("otel-sampler-parent-based", "false"),
@@ -234,15 +234,15 @@ fn samplers_decide_and_changes_of_them_are_live() {
     with(&off).replace(&program);
     send(Some(PARENT), false, "the parent does not decide");
     with(&[("otel-sampler-parent-based", "false")]).replace(&program);
-    send(Some(UNRECORDED), true, "the parent does not decide");
+    send(Some(UNSAMPLED), true, "the parent does not decide");
     with(&[("enable-opentelemetry", "false")]).replace(&program);
     let request = Request::get("/shop").field("traceparent", PARENT);
     let response = request.send(program.http()).is(200);
     assert_eq!(traceparent(&response), PARENT, "it is off");
     program.terminate();
     program.wait();
-    let spans = collector.spans(2 * recorded);
-    assert_eq!(spans.len(), 2 * recorded, "{spans:?}");
+    let spans = collector.spans(2 * sampled);
+    assert_eq!(spans.len(), 2 * sampled, "{spans:?}");
 }
 
 #[test]
@@ -304,6 +304,33 @@ fn each_attempt_is_a_span_and_a_parent_of_its_own() {
             .any(|text| text.to_lowercase().contains(&expected));
         assert!(got, "{expected} in {:?}", endpoint.requests());
     }
+}
+
+#[test]
+fn a_request_for_an_error_page_is_not_sent_again() {
+    let (collector, pages) = (Collector::start(), Echo::start("pages"));
+    let busy = Scripted::responding("HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n");
+    let annotations = [
+        ("custom-http-errors", "503"),
+        ("default-backend", "pages"),
+        ("proxy-next-upstream", "off"),
+    ];
+    let program = scenario(&[busy.address()], collector.address(), &[], &annotations)
+        .service("pages", &[pages.address()])
+        .start(BINARY);
+    let response = Request::get("/shop").send(program.http());
+    let (server, clients) = of_request(collector.spans(3));
+    let [first, page] = clients.as_slice() else {
+        panic!("{clients:?}");
+    };
+    assert_eq!(first.attribute("http.response.status_code"), "503");
+    assert_eq!(
+        page.attribute("url.full"),
+        format!("http://{}/", pages.address())
+    );
+    assert_eq!(page.attribute("http.request.resend_count"), "");
+    let expected = format!("00-{}-{}-01", server.trace, page.id);
+    assert_eq!(traceparent(&response), expected);
 }
 
 #[test]
@@ -419,4 +446,28 @@ fn the_environment_chooses_b3() {
         .has("x-b3-spanid", id)
         .has("x-b3-sampled", "1")
         .has("traceparent", None);
+}
+
+#[test]
+fn without_an_exporter_contexts_are_passed_on_and_no_span_is_made() {
+    let (collector, web) = (Collector::start(), Echo::start("web"));
+    let format = "$request_uri $opentelemetry_context_traceparent";
+    let settings = [("log-format-upstream", format)];
+    let program = scenario(&[web.address()], collector.address(), &settings, &[])
+        .variable("OTEL_TRACES_EXPORTER", "none")
+        .start(BINARY);
+    let response = Request::get("/shop")
+        .field("traceparent", PARENT)
+        .send(program.http())
+        .is(200);
+    let sent = traceparent(&response);
+    assert!(
+        sent.starts_with(&format!("00-{TRACE}-")) && sent.ends_with("-01") && sent != PARENT,
+        "{sent}"
+    );
+    let line = program.until_access_log("the request", |line| line.starts_with("/shop "));
+    assert_eq!(line.trim_end(), format!("/shop {sent}"), "its own context");
+    program.terminate();
+    assert!(program.wait().success());
+    assert_eq!(collector.exports().len(), 0);
 }

@@ -54,7 +54,7 @@ pub(crate) struct Record {
     /// Log name of the alternative, such as a canary, if it served.
     pub(crate) alternative: Option<Arc<str>>,
     pub(crate) attempts: Attempts,
-    /// Attempts of requests that were made on its behalf, if it is recorded in a trace.
+    /// Attempts of requests that were made on its behalf, if its span is exported.
     pub(crate) subrequests: RefCell<Vec<Attempts>>,
     /// The default backend served (its requests are logged only if settings say so).
     pub(crate) default_backend: bool,

@@ -1,4 +1,4 @@
-//! Traces of requests: which are recorded, and where they go (behaviour.md 1.15).
+//! Traces of requests: which are sampled, and where they go (behaviour.md 1.15).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ pub struct TracingSettings {
     pub collector: Option<Collector>,
     /// Name of the service; `None`: as the environment of the process says, else `nginx`.
     pub service: Option<Arc<str>>,
-    /// Which requests are recorded; default all, unless the client's trace is not.
+    /// Which requests are sampled; default all, unless the client's trace is not.
     pub sampler: Sampler,
     /// Most spans that wait for their export; default 2048. Beyond, spans are dropped.
     pub queue: usize,
@@ -42,16 +42,16 @@ pub struct Collector {
     pub port: Option<u16>,
 }
 
-/// Which requests are recorded.
+/// Which requests are sampled.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sampler {
     /// For requests that begin a trace.
     pub root: RootSampler,
-    /// A request that continues a trace is recorded if that is; default true.
+    /// A request that continues a trace is sampled if that is; default true.
     pub parent_based: bool,
 }
 
-/// Which traces are recorded.
+/// Which traces are sampled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum RootSampler {
     /// All.
@@ -86,17 +86,17 @@ impl Default for Sampler {
 }
 
 impl Sampler {
-    /// Whether a request of `trace` is recorded. `parent`: whether the span that it continues is, if it continues one.
-    pub fn records(&self, trace: u128, parent: Option<bool>) -> bool {
+    /// Whether a request of `trace` is sampled. `parent`: whether the span that it continues is, if it continues one.
+    pub fn samples(&self, trace: u128, parent: Option<bool>) -> bool {
         match parent.filter(|_| self.parent_based) {
-            Some(recorded) => recorded,
-            None => self.root.records(trace),
+            Some(sampled) => sampled,
+            None => self.root.samples(trace),
         }
     }
 }
 
 impl RootSampler {
-    fn records(self, trace: u128) -> bool {
+    fn samples(self, trace: u128) -> bool {
         match self {
             Self::AlwaysOn => true,
             Self::AlwaysOff => false,
@@ -127,7 +127,7 @@ mod tests {
             root,
             parent_based: false,
         };
-        for (sampler, parent, recorded) in [
+        for (sampler, parent, sampled) in [
             (Sampler::default(), None, true),
             (Sampler::default(), Some(false), false),
             (ratio(0.0), None, false),
@@ -136,8 +136,8 @@ mod tests {
             (own(RootSampler::AlwaysOn), Some(false), true),
         ] {
             assert_eq!(
-                sampler.records(u128::MAX, parent),
-                recorded,
+                sampler.samples(u128::MAX, parent),
+                sampled,
                 "{sampler:?} {parent:?}"
             );
         }
@@ -147,12 +147,12 @@ mod tests {
     fn a_ratio_is_a_share_of_the_ids() {
         for share in [0.0, 0.01, 0.5, 1.0] {
             let step = u64::MAX / 10_000;
-            let recorded = (0..10_000_u64)
-                .filter(|n| ratio(share).records(u128::from(n * step) | 7 << 64, None))
+            let sampled = (0..10_000_u64)
+                .filter(|n| ratio(share).samples(u128::from(n * step) | 7 << 64, None))
                 .count();
             assert!(
-                recorded.abs_diff((share * 10_000.0) as usize) <= 1,
-                "{share}: {recorded}"
+                sampled.abs_diff((share * 10_000.0) as usize) <= 1,
+                "{share}: {sampled}"
             );
         }
     }
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn the_lower_half_of_an_id_decides() {
         let half = ratio(0.5);
-        assert!(half.records(u128::MAX << 64, None));
-        assert!(half.records(0x7fff_ffff_ffff_ffff, None));
-        assert!(!half.records(0x8000_0000_0000_0000, None));
+        assert!(half.samples(u128::MAX << 64, None));
+        assert!(half.samples(0x7fff_ffff_ffff_ffff, None));
+        assert!(!half.samples(0x8000_0000_0000_0000, None));
     }
 }

@@ -252,7 +252,7 @@ impl ErrorPage<'_> {
             span.inject(&mut head.headers);
         }
         let options = CallOptions {
-            span: span.as_deref().and_then(RequestSpan::recorded),
+            span: span.as_deref().and_then(RequestSpan::exported),
             // The status of a page is that of the response it replaces, so it is no reason for another attempt.
             retry: Retry::default(),
             ..CallOptions::of(self.forwarding.unwrap_or(&defaults), upstream, false)

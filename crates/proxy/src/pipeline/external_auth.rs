@@ -230,7 +230,7 @@ impl Subrequest<'_, '_> {
         let upstream = exchange.table.target(&self.service.target);
         let upstream = upstream.ok_or(CallError::NoEndpoints).map_err(fault)?;
         let span = self.context.span.as_deref();
-        let span = span.and_then(RequestSpan::recorded);
+        let span = span.and_then(RequestSpan::exported);
         let options = CallOptions {
             response_head_limit: self.context.route.policy.forwarding.response_head_limit,
             span,

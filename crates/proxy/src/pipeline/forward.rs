@@ -79,7 +79,7 @@ impl Forward<'_> {
         let forwarding = &*context.route.policy.forwarding;
         let options = CallOptions {
             upgrade: upgrade.is_some(),
-            span: context.span.as_deref().and_then(RequestSpan::recorded),
+            span: context.span.as_deref().and_then(RequestSpan::exported),
             ..CallOptions::of(forwarding, upstream, context.https())
         };
         let target = upstreams.target(upstream, options.connect_timeout).await?;

@@ -20,10 +20,10 @@ pub(super) fn begin(exchange: &mut Exchange<'_>, route: &Route, headers: &Header
         return;
     }
     let sampler = &exchange.settings().tracing.sampler;
-    let span = RequestSpan::begin(tracing, sampler, environment.propagators, headers);
+    let span = RequestSpan::begin(tracing, sampler, environment, headers);
     let record = &mut exchange.record;
-    if span.recorded().is_some() {
-        // Its attributes need them; only requests that are not recorded can do without.
+    if span.exported().is_some() {
+        // Its attributes need them; only requests whose spans are not exported can do without.
         let facts = || Box::new(Details::new(downstream.facts()));
         record.details.get_or_insert_with(facts);
         let reads = tracing.name.iter().map(Template::reads);

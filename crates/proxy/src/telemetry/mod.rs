@@ -143,7 +143,7 @@ impl Telemetry {
         self.stream_log.move_to(streams);
     }
 
-    /// Recorded spans.
+    /// Spans on their way to a collector.
     pub(crate) fn spans(&self) -> &Arc<Spans> {
         &self.spans
     }

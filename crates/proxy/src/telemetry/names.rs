@@ -131,7 +131,7 @@ names! {
     FINDINGS GAUGE "headgate_findings" &["severity"],
         "Findings about objects, by severity";
     SPANS COUNTER "headgate_trace_spans_total" &["outcome"],
-        "Recorded spans, by outcome exported, dropped (the queue was full) or failed (the collector did not take them)";
+        "Spans of sampled requests, by outcome exported, dropped (the queue was full) or failed (the collector did not take them)";
     LOG_DROPPED COUNTER "headgate_access_log_dropped_total" &[],
         "Access log lines dropped because they could not be written, or not in time";
     STANDARD_CPU COUNTER "process_cpu_seconds_total" &[],

@@ -46,7 +46,7 @@ fn several(headers: &HeaderMap) -> Option<Remote> {
 fn remote(trace: &[u8], span: &[u8], sampled: Option<&[u8]>) -> Option<Remote> {
     let (trace, span) = (trace.to_ascii_lowercase(), span.to_ascii_lowercase());
     let has_length = matches!(trace.len(), 16 | 32) && span.len() == 16;
-    let recorded = match sampled {
+    let sampled = match sampled {
         None => None,
         Some(b"1" | b"d" | b"true") => Some(true),
         Some(b"0" | b"false") => Some(false),
@@ -55,7 +55,7 @@ fn remote(trace: &[u8], span: &[u8], sampled: Option<&[u8]>) -> Option<Remote> {
     Some(Remote {
         trace: NonZeroU128::new(number(&trace)?).filter(|_| has_length)?,
         span: span_number(&span)?,
-        recorded,
+        sampled,
         random: false,
         state: None,
     })
@@ -67,11 +67,13 @@ pub(super) fn field(context: &SpanContext) -> [u8; LENGTH] {
     for (range, number) in [
         (0..32, context.trace.get()),
         (33..49, u128::from(context.span.get())),
-        (50..LENGTH, u128::from(context.recorded)),
     ] {
         if let Some(part) = text.get_mut(range) {
             hex(part, number);
         }
+    }
+    if let Some(last) = text.last_mut() {
+        *last = b'0' + u8::from(context.sampled);
     }
     text
 }
@@ -89,7 +91,7 @@ mod tests {
             )
         });
         let remote = extract(&fields.collect())?;
-        Some((remote.trace.get(), remote.span.get(), remote.recorded))
+        Some((remote.trace.get(), remote.span.get(), remote.sampled))
     }
 
     #[test]
@@ -138,7 +140,7 @@ mod tests {
         let context = SpanContext {
             trace: NonZeroU128::new(0xabc).unwrap(),
             span: std::num::NonZeroU64::new(0xd).unwrap(),
-            recorded: true,
+            sampled: true,
             random: true,
         };
         let text = "00000000000000000000000000000abc-000000000000000d-1";

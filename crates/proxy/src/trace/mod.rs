@@ -1,6 +1,6 @@
 //! The trace of a request: the context that it continues or begins, and the fields that carry it on (behaviour.md 1.15).
 //!
-//! What becomes of a recorded span is up to `telemetry`.
+//! What becomes of a span is up to `telemetry`.
 
 mod b3;
 mod context;

@@ -69,8 +69,8 @@ impl Propagators {
             hex(&mut span, context.span.get().into());
             insert(headers, b3::TRACE_ID, &trace);
             insert(headers, b3::SPAN_ID, &span);
-            let recorded: &[u8] = if context.recorded { b"1" } else { b"0" };
-            insert(headers, b3::SAMPLED, recorded);
+            let sampled: &[u8] = if context.sampled { b"1" } else { b"0" };
+            insert(headers, b3::SAMPLED, sampled);
         }
     }
 }

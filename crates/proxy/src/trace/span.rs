@@ -6,7 +6,7 @@ use headgate_table::{Sampler, TraceVariable, Tracing};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 
 use super::context::{SpanContext, hex, span_id, trace_id};
-use super::{Propagators, b3, w3c};
+use super::{Propagators, TracingEnvironment, b3, w3c};
 
 /// The span of a request.
 #[derive(Debug)]
@@ -17,6 +17,8 @@ pub(crate) struct RequestSpan {
     /// `tracestate` of the client.
     pub(crate) state: Option<HeaderValue>,
     propagators: Propagators,
+    /// It is sampled, and the process exports spans.
+    is_exported: bool,
 }
 
 /// The span of one attempt.
@@ -28,17 +30,25 @@ pub(crate) struct AttemptSpan {
     pub(crate) target: Uri,
     pub(crate) tls: bool,
     pub(crate) http2: bool,
+    /// Attempts of the same call before it.
+    pub(crate) resends: u32,
 }
 
 impl AttemptSpan {
     /// With a random id.
-    pub(crate) fn new(method: Method, target: Uri, (tls, http2): (bool, bool)) -> Self {
+    pub(crate) fn new(
+        method: Method,
+        target: Uri,
+        (tls, http2): (bool, bool),
+        resends: u32,
+    ) -> Self {
         Self {
             id: span_id(),
             method,
             target,
             tls,
             http2,
+            resends,
         }
     }
 }
@@ -48,23 +58,26 @@ impl RequestSpan {
     pub(crate) fn begin(
         tracing: &Tracing,
         sampler: &Sampler,
-        propagators: Propagators,
+        environment: &TracingEnvironment,
         headers: &HeaderMap,
     ) -> Self {
+        let propagators = environment.propagators;
         let remote = tracing.trusts_client.then(|| propagators.extract(headers));
         let remote = remote.flatten();
         let trace = remote.as_ref().map_or_else(trace_id, |remote| remote.trace);
-        let recorded = remote.as_ref().and_then(|remote| remote.recorded);
+        let sampled = remote.as_ref().and_then(|remote| remote.sampled);
+        let sampled = sampler.samples(trace.get(), sampled);
         Self {
             context: SpanContext {
                 trace,
                 span: span_id(),
-                recorded: sampler.records(trace.get(), recorded),
+                sampled,
                 random: remote.as_ref().is_some_and(|remote| remote.random),
             },
             parent: remote.as_ref().map(|remote| remote.span),
             state: remote.and_then(|remote| remote.state),
             propagators,
+            is_exported: sampled && environment.exports,
         }
     }
 
@@ -84,9 +97,9 @@ impl RequestSpan {
             .inject(headers, &context, self.state.as_ref());
     }
 
-    /// The span itself if it is recorded: then attempts have spans as well.
-    pub(crate) fn recorded(&self) -> Option<&Self> {
-        self.context.recorded.then_some(self)
+    /// The span itself if it is exported: then attempts have spans as well. For any other, nothing but its context is kept.
+    pub(crate) fn exported(&self) -> Option<&Self> {
+        self.is_exported.then_some(self)
     }
 
     /// Appends the value of a variable.
@@ -103,7 +116,7 @@ impl RequestSpan {
                 hex(digits, context.span.get().into());
                 out.extend_from_slice(digits);
             }
-            TraceVariable::Sampled => out.push(if context.recorded { b'1' } else { b'0' }),
+            TraceVariable::Sampled => out.push(if context.sampled { b'1' } else { b'0' }),
             TraceVariable::TraceParent if self.propagators.w3c => {
                 out.extend_from_slice(&w3c::traceparent(context));
             }
@@ -134,11 +147,15 @@ mod tests {
     }
 
     fn begin(trusts_client: bool, propagators: Propagators, headers: &HeaderMap) -> RequestSpan {
+        let environment = TracingEnvironment {
+            propagators,
+            ..TracingEnvironment::default()
+        };
         let tracing = Tracing {
             trusts_client,
             name: None,
         };
-        RequestSpan::begin(&tracing, &Sampler::default(), propagators, headers)
+        RequestSpan::begin(&tracing, &Sampler::default(), &environment, headers)
     }
 
     fn value(span: &RequestSpan, variable: TraceVariable) -> String {
@@ -160,7 +177,7 @@ mod tests {
             "0af7651916cd43dd8448eb211c80319c"
         );
         assert_eq!(span.parent.unwrap().get(), 0xb7ad_6b71_6920_3331);
-        assert!(span.context.recorded);
+        assert!(span.context.sampled);
         span.inject(&mut fields);
         let own = value(&span, TraceVariable::SpanId);
         assert_eq!(
@@ -200,14 +217,32 @@ mod tests {
     }
 
     #[test]
-    fn an_unrecorded_trace_stays_unrecorded() {
+    fn a_trace_that_is_not_sampled_stays_so() {
         let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
         let mut fields = headers(&[("traceparent", parent)]);
         let span = begin(true, Propagators::default(), &fields);
-        assert!(span.recorded().is_none());
+        assert!(span.exported().is_none());
         span.inject(&mut fields);
         assert!(fields["traceparent"].to_str().unwrap().ends_with("-00"));
         assert_eq!(value(&span, TraceVariable::Sampled), "0");
+    }
+
+    #[test]
+    fn without_an_exporter_only_the_context_is_kept() {
+        let environment = TracingEnvironment {
+            exports: false,
+            ..TracingEnvironment::default()
+        };
+        let tracing = Tracing {
+            trusts_client: true,
+            name: None,
+        };
+        let mut fields = HeaderMap::new();
+        let span = RequestSpan::begin(&tracing, &Sampler::default(), &environment, &fields);
+        assert!(span.exported().is_none());
+        span.inject(&mut fields);
+        assert!(fields["traceparent"].to_str().unwrap().ends_with("-01"));
+        assert_eq!(value(&span, TraceVariable::Sampled), "1");
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub(super) const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// Length of `traceparent` in version 00.
 const LENGTH: usize = 55;
 /// Bits of the flags.
-const RECORDED: u128 = 1;
+const SAMPLED: u128 = 1;
 const RANDOM: u128 = 2;
 /// Most members of `tracestate`.
 const MOST_MEMBERS: usize = 32;
@@ -61,7 +61,7 @@ fn parse(text: &[u8]) -> Option<Remote> {
     Some(Remote {
         trace: NonZeroU128::new(number(text.get(3..35)?)?)?,
         span: span_number(text.get(36..52)?)?,
-        recorded: Some(flags & RECORDED != 0),
+        sampled: Some(flags & SAMPLED != 0),
         random: flags & RANDOM != 0,
         state: None,
     })
@@ -125,7 +125,7 @@ fn is_value(value: &[u8]) -> bool {
 /// `traceparent`.
 pub(super) fn traceparent(context: &SpanContext) -> [u8; LENGTH] {
     let mut text = [b'-'; LENGTH];
-    let flags = u128::from(context.recorded) * RECORDED + u128::from(context.random) * RANDOM;
+    let flags = u128::from(context.sampled) * SAMPLED + u128::from(context.random) * RANDOM;
     let span = u128::from(context.span.get());
     for (range, number) in [
         (0..2, 0),
@@ -167,12 +167,12 @@ mod tests {
     fn a_span_is_parsed_and_written() {
         let text = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         let remote = of(text).unwrap();
-        assert_eq!((remote.trace.get(), remote.recorded), (TRACE, Some(true)));
+        assert_eq!((remote.trace.get(), remote.sampled), (TRACE, Some(true)));
         assert_eq!(remote.span.get(), 0xb7ad_6b71_6920_3331);
         let context = SpanContext {
             trace: remote.trace,
             span: remote.span,
-            recorded: true,
+            sampled: true,
             random: false,
         };
         assert_eq!(traceparent(&context), text.as_bytes());
@@ -231,7 +231,7 @@ mod tests {
 
     #[test]
     fn flags() {
-        for (flags, recorded, random) in [
+        for (flags, sampled, random) in [
             ("00", false, false),
             ("01", true, false),
             ("02", false, true),
@@ -242,8 +242,8 @@ mod tests {
             let text = format!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-{flags}");
             let remote = of(&text).unwrap();
             assert_eq!(
-                (remote.recorded, remote.random),
-                (Some(recorded), random),
+                (remote.sampled, remote.random),
+                (Some(sampled), random),
                 "{flags}"
             );
         }

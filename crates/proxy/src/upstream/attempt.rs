@@ -31,7 +31,7 @@ pub(crate) struct Attempt {
     pub(crate) status: Option<StatusCode>,
     /// Why it failed, if it did.
     pub(crate) fault: Option<Box<Fault>>,
-    /// Its span, if the request is recorded.
+    /// Its span, if that of the request is exported.
     pub(crate) span: Option<Box<AttemptSpan>>,
     /// Shared with the body of the response, which outlives the call.
     pub(crate) progress: Rc<Progress>,

@@ -199,7 +199,7 @@ impl Caller<'_> {
         let key = self.key(endpoint);
         let mut kept = self.kept(&key, start);
         self.attempts.begin(endpoint, start.into_std());
-        self.begin_span(outgoing);
+        self.begin_span(outgoing, retries);
         loop {
             let was_kept = kept.is_some();
             let mut lease = match kept.take() {
@@ -242,12 +242,13 @@ impl Caller<'_> {
     }
 
     /// Begins the span of an attempt, of which the endpoint gets the id.
-    fn begin_span(&mut self, outgoing: &mut Outgoing) {
+    fn begin_span(&mut self, outgoing: &mut Outgoing, retries: &RetryState) {
         let (Some(span), Some(head)) = (self.options.span, &mut outgoing.head) else {
             return;
         };
         let security = matches!(self.options.security, Security::Tls(_));
-        let own = head.begin_span(span, (security, self.options.is_http2()));
+        let protocol = (security, self.options.is_http2());
+        let own = head.begin_span(span, protocol, retries.resends());
         self.attempts
             .note(|attempt| attempt.span = Some(Box::new(own)));
     }

@@ -41,7 +41,7 @@ pub(crate) struct CallOptions<'c> {
     pub(crate) read_ahead: bool,
     /// How much of a body that is read ahead may be in a file, bytes; default 1 GiB. Zero: memory only.
     pub(crate) file_limit: u64,
-    /// The span of the request that the call is part of, if it is recorded: each attempt has one of its own. Default: none.
+    /// The span of the request that the call is part of, if it is exported: each attempt has one of its own. Default: none.
     pub(crate) span: Option<&'c RequestSpan>,
     /// The head requests an upgrade and the caller accepts a 101; default false. Never with HTTP/2 and FastCGI.
     pub(crate) upgrade: bool,

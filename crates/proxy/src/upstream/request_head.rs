@@ -68,13 +68,15 @@ impl RequestHead {
         )
     }
 
-    /// A span for the next attempt, as part of `span`; its id is in the head.
+    /// A span for the next attempt, as part of `span`, after `resends` attempts; its id is in the head.
     pub(super) fn begin_span(
         &mut self,
         span: &RequestSpan,
         (tls, http2): (bool, bool),
+        resends: u32,
     ) -> AttemptSpan {
-        let own = AttemptSpan::new(self.method.clone(), self.uri.clone(), (tls, http2));
+        let (method, uri) = (self.method.clone(), self.uri.clone());
+        let own = AttemptSpan::new(method, uri, (tls, http2), resends);
         span.inject_attempt(own.id, &mut self.headers);
         own
     }

@@ -46,6 +46,11 @@ impl RetryState {
         }
     }
 
+    /// How many attempts were before the current one.
+    pub(super) fn resends(&self) -> u32 {
+        self.attempts.saturating_sub(1)
+    }
+
     /// Whether the request may be sent again, so that a copy is needed.
     pub(super) fn may_resend(&self) -> bool {
         self.repeatable && self.attempts < self.limit && self.policy.on != RetryOn::default()

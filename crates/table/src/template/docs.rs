@@ -188,7 +188,7 @@ const MEANINGS: &[(&str, &str)] = &[
     ),
     (
         "opentelemetry_sampled",
-        "`1` if the request is recorded, else `0`",
+        "`1` if the request is sampled, else `0`",
     ),
     (
         "opentelemetry_context_traceparent",

@@ -7,7 +7,7 @@ pub enum TraceVariable {
     TraceId,
     /// `$opentelemetry_span_id`, 16 hexadecimal digits: the span of the request.
     SpanId,
-    /// `$opentelemetry_sampled`: `1` if the request is recorded, else `0`.
+    /// `$opentelemetry_sampled`: `1` if the request is sampled, else `0`.
     Sampled,
     /// `$opentelemetry_context_traceparent`: the field of W3C Trace Context.
     TraceParent,

@@ -32,12 +32,12 @@ keys! { Setting {
         setting("otel-service-name", types::RAW, "nginx",
             "Name of the service in traces; where it is not set, OTEL_SERVICE_NAME precedes the default.");
     OTEL_SAMPLER: &'static str =
-        setting("otel-sampler", types::words(SAMPLERS), "AlwaysOn", "Which requests are recorded.");
+        setting("otel-sampler", types::words(SAMPLERS), "AlwaysOn", "Which requests are sampled: their spans are exported.");
     OTEL_SAMPLER_RATIO: String =
-        setting("otel-sampler-ratio", types::RAW, "0.01", "Share of the requests that TraceIdRatioBased records, 0 to 1.");
+        setting("otel-sampler-ratio", types::RAW, "0.01", "Share of the requests that TraceIdRatioBased samples, 0 to 1.");
     OTEL_SAMPLER_PARENT_BASED: bool =
         setting("otel-sampler-parent-based", types::BOOL, "true",
-            "A request that continues a trace is recorded if that is.");
+            "A request that continues a trace is sampled if that is.");
     OTEL_MAX_QUEUESIZE: i64 =
         setting("otel-max-queuesize", types::INT, "2048", "Most spans that wait for their export; more are dropped.");
     OTEL_SCHEDULE_DELAY_MILLIS: i64 =

@@ -67,8 +67,8 @@ pub(super) fn of_request(seen: &Observation<'_>) -> Attributes {
     list.0
 }
 
-/// Those of the span of an attempt, of which `index` were before it.
-pub(super) fn of_attempt(attempt: &Attempt, span: &AttemptSpan, index: usize) -> Attributes {
+/// Those of the span of an attempt.
+pub(super) fn of_attempt(attempt: &Attempt, span: &AttemptSpan) -> Attributes {
     let mut list = List::default();
     list.method(&span.method);
     let endpoint = attempt.endpoint;
@@ -82,9 +82,8 @@ pub(super) fn of_attempt(attempt: &Attempt, span: &AttemptSpan, index: usize) ->
         "network.protocol.version",
         if span.http2 { "2" } else { "1.1" },
     );
-    if index > 0 {
-        let resent = i64::try_from(index).unwrap_or(i64::MAX);
-        list.number("http.request.resend_count", resent);
+    if span.resends > 0 {
+        list.number("http.request.resend_count", span.resends.into());
     }
     // A failure has a status here that no endpoint sent.
     let status = attempt.status.filter(|_| attempt.fault.is_none());

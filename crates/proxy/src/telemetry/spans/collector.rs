@@ -42,7 +42,7 @@ pub(super) struct Collector {
 
 /// Why spans were not taken.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Refusal {
+pub(super) struct ExportError {
     pub(super) message: String,
     /// The same spans may be taken later.
     pub(super) is_temporary: bool,
@@ -50,7 +50,7 @@ pub(super) struct Refusal {
     pub(super) after: Option<Duration>,
 }
 
-impl Refusal {
+impl ExportError {
     pub(super) fn temporary(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -88,11 +88,11 @@ impl Collector {
         message: &Bytes,
         settings: &TracingSettings,
         pool: &PoolSettings,
-    ) -> Result<u64, Refusal> {
-        let upstream = self.upstream(settings).map_err(Refusal::temporary)?;
+    ) -> Result<u64, ExportError> {
+        let upstream = self.upstream(settings).map_err(ExportError::temporary)?;
         let bound = self.environment.timeout;
         let sent = tokio::time::timeout(bound, self.exchange(&upstream, message, pool)).await;
-        let sent = sent.unwrap_or_else(|_| Err(Refusal::temporary("timed out")));
+        let sent = sent.unwrap_or_else(|_| Err(ExportError::temporary("timed out")));
         if sent.is_err() {
             // The next attempt reads the authorities again, which may have been renewed.
             self.upstream = None;
@@ -148,8 +148,9 @@ impl Collector {
         upstream: &Arc<Upstream>,
         message: &Bytes,
         pool: &PoolSettings,
-    ) -> Result<u64, Refusal> {
-        let temporary = |error: crate::upstream::CallError| Refusal::temporary(error.to_string());
+    ) -> Result<u64, ExportError> {
+        let temporary =
+            |error: crate::upstream::CallError| ExportError::temporary(error.to_string());
         let grpc = self.environment.protocol == Protocol::Grpc;
         let options = CallOptions {
             protocol: if grpc {
@@ -170,7 +171,7 @@ impl Collector {
                 .upstreams
                 .target(upstream, options.connect_timeout)
                 .await
-                .map_err(|_| Refusal::temporary("the name does not resolve"))?,
+                .map_err(|_| ExportError::temporary("the name does not resolve"))?,
             head,
             body: Payload::bytes(body),
             options,
@@ -183,7 +184,7 @@ impl Collector {
             let fault = attempts.last().and_then(|attempt| attempt.fault.as_ref());
             let detail = fault.map(|fault| fault.detail.to_string());
             let detail = detail.filter(|detail| !detail.is_empty());
-            detail.map_or_else(|| temporary(error), Refusal::temporary)
+            detail.map_or_else(|| temporary(error), ExportError::temporary)
         })?;
         let (head, body) = reply.response.into_parts();
         let (content, trailers) = read(body).await?;
@@ -195,7 +196,7 @@ impl Collector {
     }
 
     /// The head and the body of the request.
-    fn request(&self, message: &Bytes) -> Result<(http::request::Parts, Bytes), Refusal> {
+    fn request(&self, message: &Bytes) -> Result<(http::request::Parts, Bytes), ExportError> {
         let grpc = self.environment.protocol == Protocol::Grpc;
         let path = if grpc {
             EXPORT
@@ -238,7 +239,7 @@ impl Collector {
             content
         };
         let request = request.body(());
-        let request = request.map_err(|error| Refusal::temporary(error.to_string()))?;
+        let request = request.map_err(|error| ExportError::temporary(error.to_string()))?;
         Ok((request.into_parts().0, body))
     }
 }
@@ -300,10 +301,10 @@ pub(super) fn frame(message: &[u8], compressed: bool) -> Bytes {
     frame.freeze()
 }
 
-fn compressed(message: &[u8]) -> Result<Bytes, Refusal> {
+fn compressed(message: &[u8]) -> Result<Bytes, ExportError> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let written = encoder.write_all(message).and_then(|()| encoder.finish());
-    let written = written.map_err(|error| Refusal::temporary(error.to_string()))?;
+    let written = written.map_err(|error| ExportError::temporary(error.to_string()))?;
     Ok(written.into())
 }
 
@@ -338,7 +339,6 @@ mod tests {
             ..TracingSettings::default()
         };
         let none = TracingEnvironment::default();
-        for (settings, environment, expected) in [
         let http = TracingEnvironment::read(|name| {
             (name == "OTEL_EXPORTER_OTLP_PROTOCOL").then(|| "http/protobuf".to_owned())
         });
@@ -352,12 +352,13 @@ mod tests {
                 }),
             ..TracingSettings::default()
         };
+        for (settings, environment, expected) in [
             (&named, &of_environment, ("named", 4317)),
             (&TracingSettings::default(), &of_environment, ("env", 5)),
             (&TracingSettings::default(), &none, ("localhost", 4317)),
-        ] {
             (&named, &http, ("named", 4318)),
             (&with_port, &http, ("named", 4317)),
+        ] {
             let endpoint = endpoint(settings, environment);
             assert_eq!((&*endpoint.host, endpoint.port), expected);
         }

@@ -13,7 +13,7 @@ use tokio::task::LocalSet;
 
 use super::Spans;
 use super::backoff::Backoff;
-use super::collector::{Collector, Refusal};
+use super::collector::{Collector, ExportError};
 use super::span::Span;
 use crate::current::{self, CurrentTable};
 use crate::upstream::{Environment, LocalAddresses, Resolver, Upstreams};
@@ -128,18 +128,18 @@ impl Exporter {
         loop {
             let settings = self.settings();
             let pool = &self.table.get().settings.pool.clone();
-            let refusal = match self.collector.send(&message, &settings, pool).await {
+            let error = match self.collector.send(&message, &settings, pool).await {
                 Ok(rejected) => return self.succeeded(number, rejected.min(number)),
-                Err(refusal) => refusal,
+                Err(error) => error,
             };
             attempts += 1;
-            let again = refusal.is_temporary && !Backoff::gives_up(attempts);
+            let again = error.is_temporary && !Backoff::gives_up(attempts);
             let is_last = !again || self.spans.is_stopping();
             if is_last {
-                self.given_up(number, &refusal);
+                self.given_up(number, &error);
             }
             // Also after the last: the next batch would be refused at once.
-            self.pause(&refusal).await;
+            self.pause(&error).await;
             if is_last {
                 return;
             }
@@ -157,16 +157,16 @@ impl Exporter {
         }
     }
 
-    fn given_up(&self, number: u64, refusal: &Refusal) {
+    fn given_up(&self, number: u64, error: &ExportError) {
         self.spans.failed.fetch_add(number, Ordering::Relaxed);
-        let (collector, error) = (&self.collector, &refusal.message);
+        let (collector, error) = (&self.collector, &error.message);
         tracing::warn!(%collector, %error, spans = number, "export of spans failed: spans dropped");
     }
 
     /// Waits before the next attempt, but not after the process stops or settings change.
-    async fn pause(&mut self, refusal: &Refusal) {
-        let pause = self.backoff.failed(refusal.after, fastrand::f64());
-        let (collector, error) = (&self.collector, &refusal.message);
+    async fn pause(&mut self, error: &ExportError) {
+        let pause = self.backoff.failed(error.after, fastrand::f64());
+        let (collector, error) = (&self.collector, &error.message);
         tracing::warn!(%collector, %error, retry_seconds = pause.as_secs_f32(), "cannot export spans");
         let settings = self.settings();
         let mut over = pin!(tokio::time::sleep(pause));

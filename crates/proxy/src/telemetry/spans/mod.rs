@@ -1,7 +1,7 @@
-//! Recorded spans on their way to a collector (behaviour.md 1.15).
+//! Spans on their way to a collector (behaviour.md 1.15).
 //!
-//! Workers put finished spans into a bounded queue and never wait: what does not fit is dropped and counted. A thread of
-//! its own, started at the first span, sends them in batches.
+//! Workers put finished spans into a bounded queue and never wait: what does not fit is dropped and counted, before it is
+//! built. A thread of its own, started at the first span, sends them in batches.
 
 mod attributes;
 mod backoff;
@@ -13,7 +13,7 @@ mod response;
 mod span;
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -24,7 +24,7 @@ use tokio::sync::{Notify, watch};
 use self::span::Span;
 use super::observation::Observation;
 use crate::config::{Config, MetricLabels};
-use crate::trace::TracingEnvironment;
+use crate::trace::{RequestSpan, TracingEnvironment};
 
 /// Longest wait for the last spans at the end of the process.
 const LAST: Duration = Duration::from_secs(5);
@@ -37,6 +37,8 @@ pub(crate) struct Spans {
     /// Known when the data plane starts.
     reader: OnceLock<TableReader>,
     queue: Mutex<VecDeque<Span>>,
+    /// Spans in the queue, and those that are being built for it.
+    reserved: AtomicUsize,
     /// A batch is full, or the process stops.
     wake: Notify,
     started: AtomicBool,
@@ -57,6 +59,7 @@ impl Spans {
             labels: config.labels.clone(),
             reader: OnceLock::new(),
             queue: Mutex::default(),
+            reserved: AtomicUsize::new(0),
             wake: Notify::new(),
             started: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -76,27 +79,29 @@ impl Spans {
         }
     }
 
-    /// Queues the spans of a request, if it is recorded.
+    /// Queues the spans of a request, if they are exported.
     pub(super) fn observe(self: &Arc<Self>, seen: &Observation<'_>, settings: &TracingSettings) {
-        let Some(recorded) = seen.span.and_then(|span| span.recorded()) else {
-            return;
-        };
-        if !self.environment.exports {
-            return;
+        if let Some(own) = seen.span.and_then(RequestSpan::exported) {
+            let build = || span::of(seen, own, &Clock::now());
+            self.push(span::number(seen), build, settings);
         }
-        let clock = Clock::now();
-        self.push(span::of(seen, recorded, &clock), settings);
     }
 
-    fn push(self: &Arc<Self>, spans: Vec<Span>, settings: &TracingSettings) {
-        let number = spans.len();
+    /// Queues the `number` spans that `build` makes, or drops them before they are made.
+    fn push(
+        self: &Arc<Self>,
+        number: usize,
+        build: impl FnOnce() -> Vec<Span>,
+        settings: &TracingSettings,
+    ) {
+        if !self.reserve(number, settings.queue) {
+            self.dropped.fetch_add(number as u64, Ordering::Relaxed);
+            return;
+        }
+        let spans = build();
+        debug_assert_eq!(spans.len(), number, "as many as have a place");
         let is_full = {
             let mut queue = self.queue.lock();
-            // A request with its attempts may be longer than a short queue.
-            if !queue.is_empty() && queue.len() + number > settings.queue {
-                self.dropped.fetch_add(number as u64, Ordering::Relaxed);
-                return;
-            }
             queue.extend(spans);
             queue.len() >= settings.batch
         };
@@ -108,11 +113,27 @@ impl Spans {
         }
     }
 
+    /// Reserves places for `number` spans, unless the queue would have more than `most`. A request with its attempts may be
+    /// longer than a short queue: then it has the queue for itself.
+    fn reserve(&self, number: usize, most: usize) -> bool {
+        let fits = |reserved: usize| {
+            let sum = reserved.saturating_add(number);
+            (reserved == 0 || sum <= most).then_some(sum)
+        };
+        self.reserved
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits)
+            .is_ok()
+    }
+
     /// At most `most` spans, the oldest first.
     fn take(&self, most: usize) -> Vec<Span> {
-        let mut queue = self.queue.lock();
-        let number = queue.len().min(most);
-        queue.drain(..number).collect()
+        let taken: Vec<Span> = {
+            let mut queue = self.queue.lock();
+            let number = queue.len().min(most);
+            queue.drain(..number).collect()
+        };
+        self.reserved.fetch_sub(taken.len(), Ordering::Relaxed);
+        taken
     }
 
     /// Sends what is left, after the workers have ended. Waits a few seconds at most.

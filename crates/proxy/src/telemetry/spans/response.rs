@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::BodyExt as _;
 use prost::Message as _;
 
-use super::collector::Refusal;
+use super::collector::ExportError;
 use super::otlp::ExportResponse;
 use crate::upstream::UpstreamBody;
 
@@ -21,17 +21,17 @@ const LONGEST: usize = 64 << 10;
 const LONGEST_TEXT: usize = 200;
 
 /// Content and trailers of a response.
-pub(super) async fn read(mut body: UpstreamBody) -> Result<(Bytes, HeaderMap), Refusal> {
+pub(super) async fn read(mut body: UpstreamBody) -> Result<(Bytes, HeaderMap), ExportError> {
     let mut content = BytesMut::new();
     let mut trailers = HeaderMap::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| Refusal::temporary(error.to_string()))?;
+        let frame = frame.map_err(|error| ExportError::temporary(error.to_string()))?;
         match frame.into_data() {
             Ok(data) => content.extend_from_slice(&data),
             Err(frame) => trailers = frame.into_trailers().unwrap_or_default(),
         }
         if content.len() > LONGEST {
-            return Err(Refusal::temporary("the response is too long"));
+            return Err(ExportError::temporary("the response is too long"));
         }
     }
     Ok((content.freeze(), trailers))
@@ -41,13 +41,13 @@ pub(super) fn of_http(
     status: StatusCode,
     headers: &HeaderMap,
     content: &[u8],
-) -> Result<u64, Refusal> {
+) -> Result<u64, ExportError> {
     if status.is_success() {
         return Ok(rejected(content));
     }
     let seconds = headers.get(RETRY_AFTER);
     let seconds = seconds.and_then(|value| value.to_str().ok()?.parse().ok());
-    Err(Refusal {
+    Err(ExportError {
         message: format!("status {status}"),
         is_temporary: matches!(status.as_u16(), 429 | 502 | 503 | 504),
         after: seconds.map(Duration::from_secs),
@@ -59,7 +59,7 @@ pub(super) fn of_grpc(
     headers: &HeaderMap,
     trailers: &HeaderMap,
     content: &[u8],
-) -> Result<u64, Refusal> {
+) -> Result<u64, ExportError> {
     // A response without a message has its status in the head.
     let field = |name: &HeaderName| trailers.get(name).or_else(|| headers.get(name));
     let text = |name| field(name).and_then(|value: &HeaderValue| value.to_str().ok());
@@ -72,7 +72,7 @@ pub(super) fn of_grpc(
                 .chars()
                 .take(LONGEST_TEXT)
                 .collect();
-            Err(Refusal {
+            Err(ExportError {
                 message: format!("gRPC status {code} {message}")
                     .trim_end()
                     .to_owned(),
@@ -82,7 +82,7 @@ pub(super) fn of_grpc(
                 after: None,
             })
         }
-        None => Err(Refusal {
+        None => Err(ExportError {
             message: format!("status {status} without a status of gRPC"),
             is_temporary: !matches!(status.as_u16(), 400 | 401 | 403 | 404),
             after: None,
@@ -125,7 +125,7 @@ mod tests {
     fn responses_over_http() {
         let of = |status: StatusCode, fields: &[(&'static str, &'static str)]| {
             of_http(status, &headers(fields), b"")
-                .map_err(|refusal| (refusal.is_temporary, refusal.after))
+                .map_err(|error| (error.is_temporary, error.after))
         };
         assert_eq!(of(StatusCode::OK, &[]), Ok(0));
         assert_eq!(of(StatusCode::BAD_REQUEST, &[]), Err((false, None)));
@@ -141,7 +141,7 @@ mod tests {
         let of = |head: &[(&'static str, &'static str)],
                   trailers: &[(&'static str, &'static str)]| {
             of_grpc(StatusCode::OK, &headers(head), &headers(trailers), b"")
-                .map_err(|refusal| refusal.is_temporary)
+                .map_err(|error| error.is_temporary)
         };
         assert_eq!(of(&[], &[("grpc-status", "0")]), Ok(0));
         assert_eq!(of(&[("grpc-status", "14")], &[]), Err(true));

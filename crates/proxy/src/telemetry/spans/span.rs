@@ -38,20 +38,30 @@ pub(super) struct Span {
     pub(super) is_error: bool,
 }
 
+/// How many spans [`of`] makes of a request.
+pub(super) fn number(seen: &Observation<'_>) -> usize {
+    let of_call = |attempts: &[Attempt]| {
+        let attempts = attempts.iter();
+        attempts.filter(|attempt| attempt.span.is_some()).count()
+    };
+    let subrequests = seen.subrequests.borrow();
+    let subrequests = subrequests.iter().map(|attempts| of_call(attempts));
+    1 + of_call(seen.attempts) + subrequests.sum::<usize>()
+}
+
 /// The span of the request, and one for each attempt.
 pub(super) fn of(seen: &Observation<'_>, span: &RequestSpan, clock: &Clock) -> Vec<Span> {
-    let mut spans = vec![server(seen, span, clock)];
-    let times = |index| seen.response_time(index);
+    let mut spans = Vec::with_capacity(number(seen));
+    spans.push(server(seen, span, clock));
     for (index, attempt) in seen.attempts.iter().enumerate() {
-        let end = times(index).map_or(seen.end, |time| attempt.start + time);
-        spans.extend(client(span, (attempt, index), end, clock));
+        let time = seen.response_time(index);
+        let end = time.map_or(seen.end, |time| attempt.start + time);
+        spans.extend(client(span, attempt, end, clock));
     }
-    for attempts in seen.subrequests.borrow().iter() {
-        for (index, attempt) in attempts.iter().enumerate() {
-            let time = attempt.progress.response.get().or(attempt.header);
-            let end = time.map_or(attempt.start, |time| attempt.start + time);
-            spans.extend(client(span, (attempt, index), end, clock));
-        }
+    for attempt in seen.subrequests.borrow().iter().flat_map(|call| &**call) {
+        let time = attempt.progress.response.get().or(attempt.header);
+        let end = time.map_or(attempt.start, |time| attempt.start + time);
+        spans.extend(client(span, attempt, end, clock));
     }
     spans
 }
@@ -81,7 +91,7 @@ fn server(seen: &Observation<'_>, span: &RequestSpan, clock: &Clock) -> Span {
 /// `None` if the attempt began before the span did.
 fn client(
     span: &RequestSpan,
-    (attempt, index): (&Attempt, usize),
+    attempt: &Attempt,
     end: std::time::Instant,
     clock: &Clock,
 ) -> Option<Span> {
@@ -99,13 +109,13 @@ fn client(
         kind: CLIENT,
         start: clock.unix(attempt.start),
         end: clock.unix(end),
-        attributes: attributes::of_attempt(attempt, own, index),
+        attributes: attributes::of_attempt(attempt, own),
         is_error: failed || attempt.fault.is_some(),
     })
 }
 
 fn flags(context: &SpanContext) -> u32 {
-    u32::from(context.recorded) | u32::from(context.random) << 1
+    u32::from(context.sampled) | u32::from(context.random) << 1
 }
 
 /// The configured name, else method and route, as the conventions say.

@@ -6,7 +6,7 @@ use std::num::{NonZeroU64, NonZeroU128};
 use super::otlp::{CLIENT, SERVER, Value};
 use super::*;
 use crate::telemetry::testing::{self, Request, attempt};
-use crate::trace::{AttemptSpan, Propagators, RequestSpan, SpanContext};
+use crate::trace::{AttemptSpan, RequestSpan, SpanContext};
 use headgate_table::{Sampler, Tracing};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
@@ -15,7 +15,7 @@ fn span(number: u64) -> Span {
         context: SpanContext {
             trace: NonZeroU128::new(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c).unwrap(),
             span: NonZeroU64::new(number).unwrap(),
-            recorded: true,
+            sampled: true,
             random: false,
         },
         parent: NonZeroU64::new(0xb7ad),
@@ -48,16 +48,22 @@ fn what_does_not_fit_is_dropped_and_counted() {
         ..TracingSettings::default()
     };
     for number in 1..=3 {
-        spans.push(vec![span(number); 2], &settings);
+        let build = || match number {
+            1 => vec![span(number); 2],
+            _ => panic!("the queue is full: span {number} is not to be built"),
+        };
+        spans.push(2, build, &settings);
     }
     assert_eq!(
         spans.outcomes(),
         [("exported", 0.0), ("dropped", 4.0), ("failed", 0.0)]
     );
     assert_eq!(spans.take(1), [span(1)]);
-    spans.push(vec![span(4)], &settings);
+    spans.push(1, || vec![span(4)], &settings);
     assert_eq!(spans.take(9), [span(1), span(4)]);
     assert_eq!(spans.take(9), []);
+    spans.push(5, || vec![span(5); 5], &settings);
+    assert_eq!(spans.take(9).len(), 5, "alone, it may be longer");
 }
 
 /// As the types of OpenTelemetry for another language encode it.
@@ -100,7 +106,7 @@ fn traced(parent: &'static str) -> RequestSpan {
     RequestSpan::begin(
         &tracing,
         &Sampler::default(),
-        Propagators::default(),
+        &TracingEnvironment::default(),
         &headers,
     )
 }
@@ -109,8 +115,10 @@ fn traced(parent: &'static str) -> RequestSpan {
 fn a_request_and_its_attempts_are_spans_of_one_trace() {
     let own = traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     let mut request = Request::default();
-    let ids = [(); 2]
-        .map(|()| AttemptSpan::new(Method::GET, Uri::from_static("/x?sig=1"), (false, false)));
+    let ids = [0, 1].map(|resends| {
+        let target = Uri::from_static("/x?sig=1");
+        AttemptSpan::new(Method::GET, target, (false, false), resends)
+    });
     let mut failed = attempt(request.end, 3, None);
     failed.status = Some(StatusCode::BAD_GATEWAY);
     failed.fault = Some(Box::new(crate::upstream::Fault::new("connect-refused")));
@@ -120,6 +128,7 @@ fn a_request_and_its_attempts_are_spans_of_one_trace() {
     request.attempts = vec![failed, second];
     let seen = request.seen();
     let clock = Clock::now();
+    assert_eq!(span::number(&seen), 3);
     let spans = span::of(&seen, &own, &clock);
     let [server, first, second] = spans.as_slice() else {
         panic!("{spans:?}");
@@ -164,7 +173,7 @@ fn a_request_and_its_attempts_are_spans_of_one_trace() {
 }
 
 #[test]
-fn a_request_that_is_not_recorded_costs_no_span() {
+fn a_request_that_is_not_sampled_costs_no_span() {
     let own = traced("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00");
     let request = Request::default();
     let seen = Observation {
