@@ -387,3 +387,25 @@ fn settings_are_the_defaults_of_annotations() {
     let (program, _web) = serve_with(&[("proxy-next-upstream", "off")], &[]);
     Request::get("/").send(program.http()).is(200);
 }
+
+/// Sends requests one after the other for that time, and returns how many there were and how many failed.
+fn requests_for(time: Duration, program: &Program) -> (usize, usize) {
+    let (start, mut sent, mut failed) = (Instant::now(), 0, 0);
+    while start.elapsed() < time {
+        sent += 1;
+        failed += usize::from(Request::get("/").send(program.http()).status != 200);
+    }
+    (sent, failed)
+}
+
+#[test]
+fn endpoints_that_vanish_at_once_fail_no_request_after_the_first_second() {
+    let (web, other) = (Echo::start("web"), Echo::start("other"));
+    let mut addresses: Vec<SocketAddr> = (0..28).map(|_| closed_port()).collect();
+    addresses.extend([web.address(), other.address()]);
+    let program = start(&addresses, &[]);
+    requests_for(Duration::from_secs(1), &program);
+    // Endpoints that refused are tried again each second, but no request tries two of them.
+    let (sent, failed) = requests_for(Duration::from_secs(3), &program);
+    assert_eq!(failed, 0, "of {sent}");
+}

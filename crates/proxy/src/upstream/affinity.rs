@@ -9,10 +9,13 @@ use http::HeaderValue;
 use md5::{Digest, Md5};
 
 use super::SelectionInput;
-use super::balance::{Selection, UpstreamState, View, hash, random};
+use super::balance::{Candidates, Selection, UpstreamState, View, hash, random};
 
 /// How many random keys a new session draws to avoid endpoints that were tried.
 const PICKS: usize = 20;
+
+/// The same where most endpoints are left out.
+const MOST_PICKS: usize = 2000;
 
 /// Last second of the year 9999: a cookie cannot express later dates.
 const LAST_SECOND: u64 = 253_402_300_799;
@@ -49,22 +52,26 @@ fn md5_hex(text: &str) -> String {
         })
 }
 
-/// The endpoint of the request's session, or of a new one, whose cookie is put into `selection`.
+/// The endpoint of the request's session, or of a new one, whose cookie is put into `selection`. A session stays where it is,
+/// also while its endpoint is no candidate, unless it may move.
 pub(super) fn pick(
     selection: &mut Selection<'_>,
     affinity: &Affinity,
-    view: &View,
-    tried: &[SocketAddr],
+    candidates: &Candidates<'_>,
 ) -> Option<SocketAddr> {
+    let view = candidates.view;
+    let moves = |endpoint: &SocketAddr| {
+        affinity.change_on_failure && (!candidates.tried.is_empty() || !candidates.suits(endpoint))
+    };
     let session = session(selection, affinity, view);
-    let moves = !tried.is_empty() && affinity.change_on_failure;
-    if let (Some(endpoint), false) = (session, moves) {
+    if let Some(endpoint) = session.filter(|endpoint| !moves(endpoint)) {
         return Some(endpoint);
     }
     let (endpoint, key) = match affinity.mode {
-        AffinityMode::Balanced => begin_balanced(view, tried)?,
+        AffinityMode::Balanced => begin_balanced(candidates)?,
         AffinityMode::Persistent => {
-            let endpoint = random(view.endpoints(), tried)?;
+            let suits = |endpoint: &SocketAddr| candidates.suits(endpoint);
+            let endpoint = random(candidates.endpoints(), suits)?;
             (
                 endpoint,
                 persistent_key(&selection.target.upstream.log_name, endpoint),
@@ -84,20 +91,22 @@ fn session(selection: &Selection<'_>, affinity: &Affinity, view: &View) -> Optio
     let mut parts = selection.input.cookie(&affinity.cookie)?.split('|');
     let key = parts.find(|part| !part.is_empty())?;
     match affinity.mode {
-        AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), &[]),
+        AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), |_| true),
         AffinityMode::Persistent => view.by_key(&selection.target.upstream.log_name, key),
     }
 }
 
-/// A new key and its endpoint, which is probably not in `tried`.
-fn begin_balanced(view: &View, tried: &[SocketAddr]) -> Option<(SocketAddr, String)> {
+/// A new key and its endpoint, which is almost certainly a candidate: the fewer are left, the more keys are drawn.
+fn begin_balanced(candidates: &Candidates<'_>) -> Option<(SocketAddr, String)> {
+    let all = candidates.view.endpoints().len();
+    let picks = PICKS * all.checked_div(candidates.endpoints().len())?;
     let mut picked = None;
-    for _ in 0..PICKS {
+    for _ in 0..picks.min(MOST_PICKS) {
         let key = new_key();
-        let endpoint = view.by_hash(hash(key.as_bytes()), &[])?;
-        let fresh = !tried.contains(&endpoint);
+        let endpoint = candidates.view.by_hash(hash(key.as_bytes()), |_| true)?;
+        let suits = candidates.suits(&endpoint);
         picked = Some((endpoint, key));
-        if fresh {
+        if suits {
             break;
         }
     }

@@ -15,8 +15,8 @@ use hyper::body::Incoming;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
-use super::balance::Selection;
-use super::connect::Dial;
+use super::balance::{Selection, UpstreamState};
+use super::connect::{ConnectError, Dial};
 use super::exchange::{Bounds, Failure, cause, exchange};
 use super::options::{CallOptions, Security};
 use super::payload::{Length, Payload};
@@ -86,6 +86,7 @@ impl Upstreams {
         let caller = Caller {
             upstreams: self,
             upstream: call.target.upstream,
+            state: call.target.state,
             options,
             pool: call.pool,
             kept,
@@ -100,6 +101,7 @@ impl Upstreams {
 struct Caller<'c> {
     upstreams: &'c Rc<Upstreams>,
     upstream: &'c Arc<Upstream>,
+    state: &'c UpstreamState,
     options: &'c CallOptions<'c>,
     pool: &'c PoolSettings,
     /// Connections may be kept.
@@ -144,7 +146,11 @@ impl Caller<'_> {
         let mut now = start;
         loop {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
-            let failure = match self.attempt(endpoint, &mut outgoing, &retries, now).await {
+            let outcome = self.attempt(endpoint, &mut outgoing, &retries, now).await;
+            if outcome.is_ok() {
+                self.state.health.reached(endpoint, now);
+            }
+            let failure = match outcome {
                 Ok((lease, response)) if !self.is_retried(&response, &mut retries, &outgoing) => {
                     let accepted = Accepted {
                         endpoint,
@@ -308,24 +314,36 @@ impl Caller<'_> {
     }
 
     async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
+        let (endpoint, start) = (key.address, Instant::now());
         // Boxed, lest its states, TLS and HTTP/2 handshakes among them, make the future of every request large.
-        let result = Box::pin(self.dial(key)).await;
-        result.map_err(|(error, fault)| {
-            self.attempts.note(|attempt| {
-                (attempt.connect, attempt.status) = (None, status(error));
-                attempt.fault = Some(Box::new(fault));
-            });
-            Failure::before(error)
-        })
+        let failed = match Box::pin(self.dial(key)).await {
+            Ok(lease) => {
+                self.state.health.reached(endpoint, start);
+                return Ok(lease);
+            }
+            Err(failed) => failed,
+        };
+        if failed.unreachable {
+            self.state.health.unreachable(endpoint, Instant::now());
+        }
+        self.attempts.note(|attempt| {
+            (attempt.connect, attempt.status) = (None, status(failed.error));
+            attempt.fault = Some(Box::new(failed.fault));
+        });
+        Err(Failure::before(failed.error))
     }
 
-    async fn dial(&self, key: Key) -> Result<Lease, (CallError, Fault)> {
+    async fn dial(&self, key: Key) -> Result<Lease, ConnectError> {
         let tls = match (&key.tls, self.options.security) {
             (Some(identity), Security::Tls(settings)) => {
                 let handshake = tls::handshake(settings, identity, key.address, key.http2);
                 Some(handshake.map_err(|error| {
                     tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
-                    (CallError::Connect, Fault { reason: "tls-failed", detail: error.to_string().into() })
+                    ConnectError {
+                        error: CallError::Connect,
+                        fault: Fault { reason: "tls-failed", detail: error.to_string().into() },
+                        unreachable: false,
+                    }
                 })?)
             }
             _ => None,

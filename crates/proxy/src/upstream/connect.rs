@@ -15,6 +15,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
+use super::health::is_unreachable;
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Fault, Upstreams, fastcgi};
@@ -40,23 +41,36 @@ pub(super) struct Dial {
     pub(super) timeout: Duration,
 }
 
+/// Why a connection could not be opened.
+pub(super) struct ConnectError {
+    pub(super) error: CallError,
+    pub(super) fault: Fault,
+    /// The endpoint cannot be connected to, by any request.
+    pub(super) unreachable: bool,
+}
+
 impl Upstreams {
     /// Opens a connection.
-    pub(super) async fn connect(self: &Rc<Self>, dial: Dial) -> Result<Lease, (CallError, Fault)> {
+    pub(super) async fn connect(self: &Rc<Self>, dial: Dial) -> Result<Lease, ConnectError> {
         let endpoint = dial.key.address;
         let timeout = dial.timeout;
         match tokio::time::timeout(timeout, self.open(dial)).await {
             Ok(Ok(lease)) => Ok(lease),
             Ok(Err(error)) => {
                 tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
-                Err((CallError::Connect, Fault::connect(&error)))
+                Err(ConnectError {
+                    error: CallError::Connect,
+                    fault: Fault::connect(&error),
+                    unreachable: is_unreachable(&error),
+                })
             }
             Err(_) => {
                 tracing::debug!(%endpoint, ?timeout, "connecting to endpoint timed out");
-                Err((
-                    CallError::ConnectTimeout,
-                    Fault::of(CallError::ConnectTimeout),
-                ))
+                Err(ConnectError {
+                    error: CallError::ConnectTimeout,
+                    fault: Fault::of(CallError::ConnectTimeout),
+                    unreachable: true,
+                })
             }
         }
     }

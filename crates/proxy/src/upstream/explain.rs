@@ -42,7 +42,7 @@ impl Upstreams {
                 match &upstream.balance {
                     Balance::Hash { key, subset: None } if upstream.affinity.is_none() => {
                         let text = input.evaluate(key);
-                        let endpoint = view.by_hash(hash(text.as_bytes()), &[]);
+                        let endpoint = view.by_hash(hash(text.as_bytes()), |_| true);
                         Choice {
                             endpoints: endpoint.iter().map(ToString::to_string).collect(),
                             balance: format!("the hash of \"{}\"", text.escape_debug()),
@@ -68,7 +68,7 @@ fn session(
     let mut parts = input.cookie(&affinity.cookie)?.split('|');
     let key = parts.find(|part| !part.is_empty())?;
     let endpoint = match affinity.mode {
-        AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), &[]),
+        AffinityMode::Balanced => view.by_hash(hash(key.as_bytes()), |_| true),
         AffinityMode::Persistent => view.by_key(&upstream.log_name, key),
     }?;
     let why = format!("the session of cookie {}", affinity.cookie);

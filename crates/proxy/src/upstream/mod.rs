@@ -14,6 +14,7 @@ mod exchange;
 mod explain;
 mod fastcgi;
 mod fault;
+mod health;
 mod options;
 mod payload;
 mod pool;

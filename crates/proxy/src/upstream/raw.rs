@@ -13,6 +13,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
 
 use super::balance::Selection;
+use super::health::is_unreachable;
 use super::{CallError, SelectionInput, Upstreams};
 
 /// Bound on connecting to one endpoint, as in nginx.
@@ -123,8 +124,14 @@ impl Upstreams {
                 start,
             });
             match connected {
-                Ok(connected) => return Ok(connected),
+                Ok(connected) => {
+                    target.state.health.reached(endpoint, start);
+                    return Ok(connected);
+                }
                 Err(error) => {
+                    if is_unreachable(&error) {
+                        target.state.health.unreachable(endpoint, Instant::now());
+                    }
                     tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
                     failure = match error.kind() {
                         io::ErrorKind::TimedOut => CallError::ConnectTimeout,

@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::View;
+use super::Candidates;
 
 /// Shards, each with its own lock, so that workers rarely contend.
 const SHARDS: usize = 16;
@@ -47,9 +47,7 @@ pub(super) struct Rules<'r> {
     /// Idle timeout of a session.
     pub(super) timeout: Duration,
     pub(super) now: Instant,
-    pub(super) view: &'r View,
-    /// Endpoints that have failed this request.
-    pub(super) tried: &'r [SocketAddr],
+    pub(super) candidates: &'r Candidates<'r>,
 }
 
 impl Clients {
@@ -66,8 +64,12 @@ impl Clients {
             .lock();
         if let Some(session) = shard.sessions.get_mut(&client)
             && rules.lives(session)
-            && !rules.tried.contains(&session.endpoint)
-            && rules.view.endpoints().contains(&session.endpoint)
+            && rules.candidates.suits(&session.endpoint)
+            && rules
+                .candidates
+                .view
+                .endpoints()
+                .contains(&session.endpoint)
         {
             session.seen = rules.now;
             return Some(session.endpoint);
@@ -118,6 +120,7 @@ impl Default for Clients {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Health, View};
     use super::*;
     use headgate_table::Balance;
     use std::sync::Arc;
@@ -137,8 +140,7 @@ mod tests {
             let rules = Rules {
                 timeout: Duration::from_secs(10),
                 now,
-                view,
-                tried,
+                candidates: &Candidates::new(&Health::default(), view, tried),
             };
             clients.pick(CLIENT, rules, || endpoints.get(next).copied())
         };
@@ -160,8 +162,7 @@ mod tests {
             let rules = Rules {
                 timeout: Duration::from_secs(10),
                 now,
-                view: &view,
-                tried: &[],
+                candidates: &Candidates::new(&Health::default(), &view, &[]),
             };
             shard.make_room(&rules);
             let endpoint = endpoints[0];

@@ -44,10 +44,10 @@ impl Scores {
         tried: &[SocketAddr],
         now: Instant,
     ) -> Option<SocketAddr> {
-        let one = random(endpoints, tried)?;
+        let one = random(endpoints, |endpoint| !tried.contains(endpoint))?;
         let mut seen: smallvec::SmallVec<[SocketAddr; 4]> = tried.iter().copied().collect();
         seen.push(one);
-        let other = random(endpoints, &seen)
+        let other = random(endpoints, |endpoint| !seen.contains(endpoint))
             .filter(|other| !tried.contains(other))
             .unwrap_or(one);
         Some(if self.of(other, now) < self.of(one, now) {

@@ -1,8 +1,9 @@
 //! Load balancing: which endpoint a request goes to.
 //!
 //! Precedence: cookie affinity, client-address affinity, the configured balancer. Endpoints that have failed the same
-//! request are avoided while there are others.
+//! request, or that cannot be connected to, are avoided while there are others.
 
+mod candidates;
 mod client_ip;
 mod ewma;
 mod ring;
@@ -18,10 +19,12 @@ use http::HeaderValue;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+pub(super) use candidates::Candidates;
 pub(super) use ring::hash;
 pub(super) use view::View;
 
 use super::affinity;
+use super::health::Health;
 use super::target::Target;
 use super::{CallError, SelectionInput, Upstreams};
 use client_ip::Clients;
@@ -34,6 +37,8 @@ pub(super) struct UpstreamState {
     cursors: Cursors,
     scores: Mutex<Scores>,
     clients: Clients,
+    /// Which endpoints should get no requests for now.
+    pub(super) health: Health,
     /// Second half of the affinity cookies of this upstream.
     pub(super) binding: String,
     /// The last resolution of the upstream's name.
@@ -55,6 +60,7 @@ impl UpstreamState {
                 cursors: Cursors::new(workers),
                 scores: Mutex::default(),
                 clients: Clients::default(),
+                health: Health::default(),
                 binding: affinity::binding(&upstream.log_name),
                 resolved: ArcSwapOption::empty(),
             })
@@ -120,60 +126,66 @@ impl Selection<'_> {
         let loopback = self.upstreams.environment.loopback;
         let view = state.view(endpoints, &upstream.balance, loopback);
         let view = view.as_deref()?;
+        let candidates = Candidates::new(&state.health, view, tried);
+        let endpoint = self.choose(&candidates)?;
+        if candidates.is_trial(&endpoint) && !state.health.claim(endpoint, Instant::now()) {
+            return self.choose(&candidates.without_trials());
+        }
+        Some(endpoint)
+    }
+
+    fn choose(&mut self, candidates: &Candidates<'_>) -> Option<SocketAddr> {
+        let Target {
+            upstream, state, ..
+        } = self.target;
         if let Some(affinity) = &upstream.affinity {
-            return affinity::pick(self, affinity, view, tried);
+            return affinity::pick(self, affinity, candidates);
         }
         match upstream.client_ip_affinity {
             Some(timeout) => {
                 let client = self.input.client().to_canonical();
-                let pick = || self.balanced(view, tried);
-                state.clients.pick(
-                    client,
-                    client_ip::Rules {
-                        timeout,
-                        now: Instant::now(),
-                        view,
-                        tried,
-                    },
-                    pick,
-                )
+                let pick = || self.balanced(candidates);
+                let rules = client_ip::Rules {
+                    timeout,
+                    now: Instant::now(),
+                    candidates,
+                };
+                state.clients.pick(client, rules, pick)
             }
-            None => self.balanced(view, tried),
+            None => self.balanced(candidates),
         }
     }
 
-    fn balanced(&self, view: &View, tried: &[SocketAddr]) -> Option<SocketAddr> {
+    fn balanced(&self, candidates: &Candidates<'_>) -> Option<SocketAddr> {
         let state = self.target.state;
+        let (endpoints, tried) = (candidates.endpoints(), candidates.tried);
         match &self.target.upstream.balance {
-            Balance::RoundRobin => {
-                state
-                    .cursors
-                    .pick(self.upstreams.worker, view.endpoints(), tried)
-            }
-            Balance::Ewma => state
-                .scores
-                .lock()
-                .pick(view.endpoints(), tried, Instant::now()),
+            Balance::RoundRobin => state.cursors.pick(self.upstreams.worker, endpoints, tried),
+            Balance::Ewma => state.scores.lock().pick(endpoints, tried, Instant::now()),
             Balance::Hash { key, subset } => {
                 let hash = hash(self.input.evaluate(key).as_bytes());
+                let suits = |endpoint: &SocketAddr| candidates.suits(endpoint);
                 if subset.is_some() {
-                    view.by_subset(hash, tried)
+                    candidates.view.by_subset(hash, suits)
                 } else {
-                    view.by_hash(hash, tried)
+                    candidates.view.by_hash(hash, suits)
                 }
             }
         }
     }
 }
 
-/// A random one of `endpoints`, preferably not in `tried`.
-pub(super) fn random(endpoints: &[SocketAddr], tried: &[SocketAddr]) -> Option<SocketAddr> {
+/// A random one of `endpoints`, preferably one that `suits`.
+pub(super) fn random(
+    endpoints: &[SocketAddr],
+    suits: impl Fn(&SocketAddr) -> bool,
+) -> Option<SocketAddr> {
     if endpoints.is_empty() {
         return None;
     }
     let start = fastrand::usize(..endpoints.len());
     let mut turn = endpoints.iter().cycle().skip(start).take(endpoints.len());
-    turn.find(|endpoint| !tried.contains(endpoint))
+    turn.find(|endpoint| suits(endpoint))
         .or_else(|| endpoints.get(start))
         .copied()
 }

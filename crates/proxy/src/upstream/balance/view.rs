@@ -75,23 +75,32 @@ impl View {
         &self.derived.endpoints
     }
 
-    /// The endpoint that `hash` belongs to, or the next one that is not in `tried`.
-    pub(in super::super) fn by_hash(&self, hash: u64, tried: &[SocketAddr]) -> Option<SocketAddr> {
+    /// The endpoints, by an allocation that is the same while the addresses are.
+    pub(super) fn shared(&self) -> &Arc<[SocketAddr]> {
+        &self.derived.endpoints
+    }
+
+    /// The endpoint that `hash` belongs to, or the next one that `suits`.
+    pub(in super::super) fn by_hash(
+        &self,
+        hash: u64,
+        suits: impl Fn(&SocketAddr) -> bool,
+    ) -> Option<SocketAddr> {
         let endpoints = self.endpoints();
         let ring = self
             .derived
             .ring
             .get_or_init(|| Ring::new(endpoints.iter()));
-        let suits = |node: usize| {
-            endpoints
-                .get(node)
-                .is_some_and(|endpoint| !tried.contains(endpoint))
-        };
+        let suits = |node: usize| endpoints.get(node).is_some_and(&suits);
         endpoints.get(ring.find(hash, suits)?).copied()
     }
 
-    /// A random endpoint of the group that `hash` belongs to.
-    pub(super) fn by_subset(&self, hash: u64, tried: &[SocketAddr]) -> Option<SocketAddr> {
+    /// A random endpoint, preferably one that `suits`, of the group that `hash` belongs to, or of the next group with one.
+    pub(super) fn by_subset(
+        &self,
+        hash: u64,
+        suits: impl Fn(&SocketAddr) -> bool,
+    ) -> Option<SocketAddr> {
         let groups = self
             .derived
             .groups
@@ -103,12 +112,8 @@ impl View {
                 .map(Vec::as_slice)
                 .unwrap_or_default()
         };
-        let suits = |group: usize| {
-            members(group)
-                .iter()
-                .any(|endpoint| !tried.contains(endpoint))
-        };
-        random(members(groups.ring.find(hash, suits)?), tried)
+        let any_suits = |group: usize| members(group).iter().any(&suits);
+        random(members(groups.ring.find(hash, any_suits)?), suits)
     }
 
     /// The endpoint whose key in persistent sessions of `upstream` is `key`.
@@ -169,7 +174,9 @@ mod tests {
     #[test]
     fn a_key_stays_within_its_group() {
         let view = View::new(&endpoints(7), &by_hash(3), false);
-        let picked: HashSet<_> = (0..200).map(|_| view.by_subset(99, &[]).unwrap()).collect();
+        let picked: HashSet<_> = (0..200)
+            .map(|_| view.by_subset(99, |_| true).unwrap())
+            .collect();
         assert_eq!(picked.len(), 3);
         let groups = view.derived.groups.get().unwrap();
         assert_eq!(

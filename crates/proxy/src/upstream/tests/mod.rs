@@ -5,6 +5,7 @@ mod bodies;
 mod calls;
 mod choice;
 mod connections;
+mod outages;
 mod responses;
 mod retries;
 mod secure;

@@ -1,0 +1,144 @@
+//! Endpoints that vanish while the table still has them.
+
+use super::*;
+use crate::upstream::balance::UpstreamState;
+use headgate_table::{Affinity, AffinityMode, Balance, Template, Upstream};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// 28 addresses that refuse connections, and two endpoints among them.
+async fn mostly_dead() -> (Vec<SocketAddr>, [Endpoint; 2]) {
+    let live = [
+        Endpoint::responding(OK).await,
+        Endpoint::responding(OK).await,
+    ];
+    let mut addresses = Vec::new();
+    for _ in 0..28 {
+        addresses.push(unused_address().await);
+    }
+    addresses.insert(10, live[0].address);
+    addresses.push(live[1].address);
+    (addresses, live)
+}
+
+/// A world in which each of the dead has refused a connection.
+fn after_refusals(upstream: Upstream, live: &[Endpoint]) -> Rc<World> {
+    let world = World::new(upstream, forwarding());
+    let headgate_table::Endpoints::Addresses(addresses) = &world.upstream.endpoints else {
+        panic!("no addresses");
+    };
+    let state = UpstreamState::of(&world.upstream, 1).unwrap();
+    for address in addresses.iter() {
+        if live.iter().all(|endpoint| endpoint.address != *address) {
+            state.health.unreachable(*address, Instant::now());
+        }
+    }
+    world
+}
+
+fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
+    Affinity {
+        cookie: "C".into(),
+        mode,
+        path: None,
+        domain: None,
+        max_age: None,
+        expires: None,
+        always_secure: false,
+        same_site: None,
+        conditional_same_site_none: false,
+        change_on_failure,
+    }
+}
+
+#[tokio::test]
+async fn endpoints_that_refused_are_left_out_by_every_balancer() {
+    local(async {
+        let hash = |subset| Balance::Hash {
+            key: Template::parse("$request_uri").unwrap(),
+            subset: NonZeroUsize::new(subset),
+        };
+        let plain = |balance| (balance, None, None);
+        for (balance, affinity, client) in [
+            plain(Balance::RoundRobin),
+            plain(Balance::Ewma),
+            plain(hash(0)),
+            plain(hash(3)),
+            (Balance::RoundRobin, Some(AffinityMode::Balanced), None),
+            (Balance::RoundRobin, Some(AffinityMode::Persistent), None),
+            (Balance::RoundRobin, None, Some(Duration::from_secs(60))),
+        ] {
+            let (addresses, live) = mostly_dead().await;
+            let upstream = Upstream {
+                balance: balance.clone(),
+                affinity: affinity.map(|mode| sticky(mode, false).into()),
+                client_ip_affinity: client,
+                ..upstream(&addresses)
+            };
+            let world = after_refusals(upstream, &live);
+            let start = Instant::now();
+            for _ in 0..40 {
+                let response = world.get().await;
+                assert!(
+                    response.ends_with("ok"),
+                    "{balance:?} {affinity:?}: {response}"
+                );
+            }
+            let trials = world
+                .statuses()
+                .iter()
+                .filter(|status| **status == 502)
+                .count();
+            let due = start.elapsed().as_secs() as usize * 28;
+            assert!(trials <= due, "{balance:?} {affinity:?}: {trials} of {due}");
+            let used = live
+                .iter()
+                .filter(|live| live.connections.get() > 0)
+                .count();
+            let all = balance == Balance::RoundRobin && client.is_none();
+            assert!(used >= if all { 2 } else { 1 }, "{balance:?} {affinity:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_session_at_an_endpoint_that_refused_moves_only_where_it_may() {
+    local(async {
+        for moves in [true, false] {
+            let (addresses, live) = mostly_dead().await;
+            let mut upstream = upstream(&addresses);
+            upstream.affinity = Some(sticky(AffinityMode::Persistent, moves).into());
+            let world = after_refusals(upstream, &live);
+            let key = crate::upstream::affinity::persistent_key("shop-web-80", addresses[0]);
+            world.request.borrow_mut().cookie = Some(("C".into(), format!("{key}|x")));
+            let response = world.get().await;
+            if moves {
+                assert!(response.contains("set-cookie: C="), "{response}");
+                assert_eq!(world.statuses(), [200]);
+            } else {
+                assert_eq!(world.statuses(), [502, 502, 502]);
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_all_have_refused_all_are_tried() {
+    local(async {
+        let addresses = [unused_address().await, unused_address().await];
+        let world = after_refusals(upstream(&addresses), &[]);
+        world.get().await;
+        let attempts = world.attempts.borrow();
+        let mut tried: Vec<_> = attempts.iter().map(|attempt| attempt.endpoint).collect();
+        assert_eq!(tried.len(), 3, "as many attempts as without a refusal");
+        tried.sort_unstable();
+        tried.dedup();
+        assert_eq!(tried.len(), 2);
+    })
+    .await;
+}
