@@ -22,6 +22,7 @@ mod traffic {
     mod locations;
     mod mirrors;
     mod observe;
+    mod overload;
     mod passthrough;
     mod passwords;
     mod pki;

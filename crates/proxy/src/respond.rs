@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headgate_table::Settings;
-use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, SERVER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, LOCATION, RETRY_AFTER, SERVER, WWW_AUTHENTICATE};
 use http::{HeaderValue, Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
@@ -36,6 +36,8 @@ pub(crate) enum LocalResponse {
         /// `WWW-Authenticate`
         challenge: HeaderValue,
     },
+    /// The page of 503 for a Service with too many requests: the client may try again in a second.
+    Overloaded,
     /// The page of status 400 for what is wrong with the client's certificate, after which an HTTP/1 connection is closed.
     Certificate(&'static str),
     /// A status with this text.
@@ -75,6 +77,7 @@ impl LocalResponse {
             Self::Certificate(why) => return detailed("client-certificate", why),
             Self::Text(StatusCode::FORBIDDEN, why) => return detailed("forbidden", why),
             Self::Unauthorized { .. } => &StatusCode::UNAUTHORIZED,
+            Self::Overloaded => &StatusCode::SERVICE_UNAVAILABLE,
             _ => return None,
         };
         let reason = match status.as_u16() {
@@ -99,6 +102,7 @@ impl LocalResponse {
         match self {
             Self::Page(status) | Self::Redirect { status, .. } => Some(*status),
             Self::Unauthorized { .. } => Some(StatusCode::UNAUTHORIZED),
+            Self::Overloaded => Some(StatusCode::SERVICE_UNAVAILABLE),
             Self::PageAndClose(_)
             | Self::Certificate(_)
             | Self::Text(..)
@@ -132,6 +136,13 @@ impl LocalResponse {
             Self::Unauthorized { challenge } => {
                 let mut response = page(StatusCode::UNAUTHORIZED, settings);
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+                response
+            }
+            Self::Overloaded => {
+                let mut response = page(StatusCode::SERVICE_UNAVAILABLE, settings);
+                response
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static("1"));
                 response
             }
             Self::Fixed(fixed) => {
@@ -288,6 +299,10 @@ impl From<CallError> for Failure {
         };
         match error {
             CallError::NoEndpoints => failure(StatusCode::SERVICE_UNAVAILABLE),
+            CallError::Overloaded(bound) => Self {
+                limit: Some(bound.label()),
+                ..failure(StatusCode::SERVICE_UNAVAILABLE)
+            },
             CallError::Connect
             | CallError::Broken
             | CallError::HeadTooLarge

@@ -143,7 +143,7 @@ impl Bound {
             workers: self.config.workers,
             buffers: Arc::new(ResponseBuffers::new(self.config.response_buffers)),
         });
-        telemetry.spans().follow(reader.clone());
+        telemetry.follow(reader.clone());
         let files = &self.config.locations;
         let locations = Locations::new(&files.directory, &files.editions);
         let shared = Arc::new(Shared {

@@ -26,6 +26,7 @@ mod pattern;
 mod policy;
 mod publish;
 mod render;
+mod resilience;
 mod route;
 mod settings;
 mod shared_map;
@@ -68,6 +69,7 @@ pub use policy::{
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
+pub use resilience::{Outliers, Resilience, RetryBudget};
 pub use route::{Closed, Origin, PathKind, Rewrite, Route, Target};
 pub use settings::{
     AccessLogSettings, ClientLimits, DEFAULT_CIPHERS, ForwardedTrust, Hsts, KeyExchange, LogEscape,

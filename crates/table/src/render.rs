@@ -2,6 +2,7 @@
 
 mod facts;
 mod passthrough;
+mod resilience;
 mod script;
 mod settings;
 mod streams;

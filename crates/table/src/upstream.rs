@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{BackendProtocol, Slot, Template, UpstreamTls};
+use crate::{BackendProtocol, Resilience, Slot, Template, UpstreamTls};
 
 /// Identity of an upstream. Only the builder of the table knows its format; it contains everything by which upstreams differ:
 /// Service port, protocol and TLS identity.
@@ -57,6 +57,8 @@ pub struct Upstream {
     pub affinity: Option<Arc<Affinity>>,
     /// The Service's `sessionAffinity: ClientIP` with its timeout; applies after the cookie and before `balance`.
     pub client_ip_affinity: Option<Duration>,
+    /// Bounds on its requests, and when an endpoint is ejected.
+    pub resilience: Arc<Resilience>,
     /// Run-time state: balancer position, scores, resolved addresses.
     pub slot: Slot,
 }

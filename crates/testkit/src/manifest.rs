@@ -121,10 +121,13 @@ impl Ingress {
         }
     }
 
-    /// Sets an annotation, named without its prefix.
+    /// Sets an annotation, named without its prefix unless that is another one than ingress-nginx's.
     pub fn annotation(mut self, name: &str, value: &str) -> Self {
-        self.annotations
-            .insert(format!("{PREFIX}/{name}"), value.into());
+        let key = match name.contains('/') {
+            true => name.to_owned(),
+            false => format!("{PREFIX}/{name}"),
+        };
+        self.annotations.insert(key, value.into());
         self
     }
 

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{Affinity, Balance, Endpoints, NoEndpoints, Slot, Upstream, UpstreamKey};
+use headgate_table::{
+    Affinity, Balance, Endpoints, NoEndpoints, Resilience, Slot, Upstream, UpstreamKey,
+};
 
 use super::endpoints::{self, EndpointOptions};
 use super::service_port::{FIRST_PORT, ServicePort};
@@ -30,6 +32,8 @@ pub struct UpstreamPolicy {
     pub balance: Balance,
     /// Cookie affinity.
     pub affinity: Option<Arc<Affinity>>,
+    /// Bounds on its requests, and when an endpoint is ejected.
+    pub resilience: Arc<Resilience>,
     /// Send requests to the Service's own address, where it has one, instead of its endpoints.
     pub cluster_address: bool,
 }
@@ -42,6 +46,7 @@ impl UpstreamPolicy {
             log_name: format!("{namespace}-{name}-{}", port.port).into(),
             balance: Balance::RoundRobin,
             affinity: None,
+            resilience: Arc::default(),
             cluster_address: false,
         }
     }
@@ -93,6 +98,7 @@ pub(super) fn build(
         client_ip_affinity: service
             .and_then(|service| service.client_ip_affinity)
             .map(|seconds| Duration::from_secs(u64::from(seconds.max(1)))),
+        resilience: policy.resilience,
         slot,
     };
     let problem = UpstreamProblem {

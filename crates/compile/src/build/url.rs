@@ -108,6 +108,7 @@ impl UrlAddress {
             balance: Balance::RoundRobin,
             affinity: None,
             client_ip_affinity: None,
+            resilience: Arc::default(),
             slot: Slot::default(),
         }))
     }

@@ -18,6 +18,7 @@ use headgate_table::CATCH_ALL;
 use k8s_openapi::api::networking::v1::Ingress;
 
 use crate::ingress::annotations::excerpt;
+use crate::ingress::annotations::full_name;
 use crate::ingress::class::{has_selected_class, is_watched};
 use crate::ingress::inspect::inspect;
 use crate::ingress::parsed::ParsedIngress;
@@ -101,7 +102,7 @@ impl Candidate<'_> {
             paths::MAX_EXPRESSIONS,
         ));
         if let Some(reason) = &parsed.annotations.refused {
-            return Err(format!("{}/{reason}", self.options.annotations_prefix));
+            return Err(full_name(&self.options.annotations_prefix, reason));
         }
         review.tested += overlap::check(&parsed, self)?;
         let unchecked = paths::expressions(&parsed, self.compiled)?;

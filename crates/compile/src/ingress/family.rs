@@ -19,6 +19,7 @@ pub(crate) mod mirror;
 pub(crate) mod proxy;
 pub(crate) mod redirects;
 pub(crate) mod replace;
+pub(crate) mod resilience;
 pub(crate) mod retry;
 pub(crate) mod routing;
 pub(crate) mod snippets;

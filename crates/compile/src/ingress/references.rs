@@ -49,10 +49,7 @@ fn of_ingress(ingress: &Ingress, prefix: &str) -> Vec<ObjectRef> {
         .map(|name| reference(Kind::Secret, Name::new(namespace, name)));
     let mut all: Vec<ObjectRef> = secrets.collect();
     for (key, value) in ingress.metadata.annotations.iter().flatten() {
-        let Some(key) = key
-            .strip_prefix(prefix)
-            .and_then(|key| key.strip_prefix('/'))
-        else {
+        let Some(key) = annotations::short_name(key, prefix) else {
             continue;
         };
         let entry = annotations::find(key).map(|row| &row.entry);

@@ -15,6 +15,7 @@ mod process;
 mod read;
 pub(crate) mod redirects;
 mod registry;
+pub(crate) mod resilience;
 pub(crate) mod security;
 pub(crate) mod snippets;
 mod streams;

@@ -30,10 +30,13 @@ pub(crate) fn policy(
     let first = referenced.users.first();
     let own = first.and_then(|first| first.annotations.routing.service_upstream);
     let balance = first.and_then(|first| first.annotations.balance.as_deref());
+    let resilience = first.and_then(|first| first.annotations.resilience.as_deref());
+    let defaults = &settings.upstream.resilience;
     UpstreamPolicy {
         log_name: log_name(referenced.port, options).into(),
         balance: balance.unwrap_or(&settings.upstream.balance).clone(),
         affinity: affinity(&referenced.users).or_else(|| referenced.inherited_affinity.clone()),
+        resilience: resilience.map_or_else(|| defaults.clone(), |own| own.over(defaults)),
         cluster_address: first.is_some() && own.unwrap_or(settings.upstream.service_upstream),
     }
 }

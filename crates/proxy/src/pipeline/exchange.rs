@@ -228,6 +228,8 @@ impl<'t> Exchange<'t> {
         }
         if failure.close {
             LocalResponse::PageAndClose(failure.status)
+        } else if matches!(error, CallError::Overloaded(_)) {
+            LocalResponse::Overloaded
         } else {
             LocalResponse::Page(failure.status)
         }
@@ -238,7 +240,9 @@ impl<'t> Exchange<'t> {
         let attempt = self.record.attempts.last();
         let fault = attempt.and_then(|attempt| attempt.fault.as_deref());
         match error {
-            CallError::NoEndpoints | CallError::RequestBody(_) => Fault::of(error),
+            CallError::NoEndpoints | CallError::Overloaded(_) | CallError::RequestBody(_) => {
+                Fault::of(error)
+            }
             _ => fault.cloned().unwrap_or_else(|| Fault::of(error)),
         }
     }

@@ -129,6 +129,7 @@ impl Sample {
             balance,
             affinity: None,
             client_ip_affinity: None,
+            resilience: Arc::default(),
             slot: Slot::default(),
         }
     }

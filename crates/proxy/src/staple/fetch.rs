@@ -130,6 +130,7 @@ fn destination(url: &str) -> Result<(Arc<Upstream>, String, Uri), String> {
         balance: Balance::RoundRobin,
         affinity: None,
         client_ip_affinity: None,
+        resilience: Arc::default(),
         slot: Slot::default(),
     };
     let path = url.path_and_query().map_or("/", |path| path.as_str());

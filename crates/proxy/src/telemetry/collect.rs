@@ -13,6 +13,7 @@ use super::process::Process;
 use super::series::{Key, RouteSeries, Series, SeriesTotal};
 use super::worker::Counters;
 use super::{Telemetry, count::Count, streams};
+use crate::upstream::ejected_endpoints;
 
 /// [`Telemetry`] as a collector of a registry.
 pub(super) struct TelemetryCollector {
@@ -49,6 +50,10 @@ impl Collector for TelemetryCollector {
         collect_routes(&mut families, telemetry);
         collect_workers(&mut families, &telemetry.workers);
         streams::collect(&mut families, &telemetry.workers);
+        let tables = telemetry.tables.get().map(|tables| tables.current());
+        let upstreams = tables.iter().flat_map(|table| table.upstreams());
+        let ejected: usize = upstreams.map(|upstream| ejected_endpoints(upstream)).sum();
+        families.single(&names::EJECTED, ejected as f64);
         collect_process(&mut families, &Process::now());
         let spans = telemetry.spans.outcomes();
         families.by(&names::SPANS, "outcome", spans);

@@ -27,9 +27,10 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
+use headgate_table::TableReader;
 use parking_lot::Mutex;
 
 use self::access_log::Writer;
@@ -61,6 +62,8 @@ pub struct Telemetry {
     log: Writer,
     stream_log: Writer,
     spans: Arc<Spans>,
+    /// The tables in service, once there is one.
+    tables: OnceLock<TableReader>,
 }
 
 impl Telemetry {
@@ -81,6 +84,7 @@ impl Telemetry {
             log: Writer::start(&config.access_log),
             stream_log: Writer::start(&config.stream_log),
             spans: Spans::new(config),
+            tables: OnceLock::new(),
         })
     }
 
@@ -90,6 +94,12 @@ impl Telemetry {
     /// If the registry has metrics of these names already.
     pub fn register(self: &Arc<Self>, registry: &prometheus::Registry) -> prometheus::Result<()> {
         registry.register(Box::new(TelemetryCollector::new(self.clone())?))
+    }
+
+    /// The data plane serves the tables of `reader` from now on.
+    pub(crate) fn follow(&self, reader: TableReader) {
+        self.spans.follow(reader.clone());
+        self.tables.get_or_init(|| reader);
     }
 
     /// Open client connections of all workers.

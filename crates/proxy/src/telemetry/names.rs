@@ -114,6 +114,8 @@ names! {
         "Refused requests and connections, by limit";
     REQUEST_ERRORS COUNTER "headgate_request_errors_total" &["reason"],
         "Error responses made by the proxy and responses that were cut, by reason";
+    EJECTED GAUGE "headgate_ejected_endpoints" &[],
+        "Endpoints that get no requests for now because of consecutive failures";
     MIRRORED COUNTER "headgate_mirrored_requests_total" &["outcome"],
         "Copies of requests for mirrors, by outcome";
     STREAM_OPEN GAUGE "headgate_stream_sessions" &["protocol", "port"],

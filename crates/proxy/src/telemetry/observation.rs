@@ -56,6 +56,8 @@ pub(super) struct Observation<'r> {
     pub(super) default_backend: bool,
     pub(super) unlogged: bool,
     pub(super) refused_by: Option<&'static str>,
+    /// The retry budget refused another attempt.
+    pub(super) over_budget: bool,
     /// Why the proxy made an error of it.
     pub(super) reason: Option<&'r Fault>,
     /// The whole response was handed to the connection.
@@ -106,6 +108,7 @@ impl<'r> Observation<'r> {
             default_backend: record.default_backend,
             unlogged: record.unlogged || route.is_some_and(|route| !route.policy.access_log),
             refused_by: record.refused_by,
+            over_budget: record.attempts.over_budget,
             reason: record.reason.as_ref(),
             complete: record.complete,
             details: record.details.as_deref(),

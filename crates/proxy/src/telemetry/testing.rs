@@ -96,6 +96,7 @@ impl Request {
             default_backend: false,
             unlogged: false,
             refused_by: None,
+            over_budget: false,
             reason: None,
             complete: true,
             details: None,

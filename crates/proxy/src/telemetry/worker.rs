@@ -209,6 +209,9 @@ impl WorkerTelemetry {
         if let Some(limit) = seen.refused_by {
             self.counters.refuse(limit);
         }
+        if seen.over_budget {
+            self.counters.refuse("retry-budget");
+        }
         if let Some(fault) = seen.reason {
             count(&self.counters.errors, fault.reason);
             if settings.errors {

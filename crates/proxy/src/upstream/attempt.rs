@@ -16,7 +16,11 @@ use crate::trace::AttemptSpan;
 ///
 /// The caller owns them and passes them in: so it has them also when it drops the call, because its client went away.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Attempts(SmallVec<[Attempt; 1]>);
+pub(crate) struct Attempts {
+    list: SmallVec<[Attempt; 1]>,
+    /// There was no further attempt because of the retry budget.
+    pub(crate) over_budget: bool,
+}
 
 /// One attempt to have a request served by an endpoint.
 #[derive(Clone, Debug)]
@@ -49,7 +53,7 @@ pub(crate) struct Progress {
 impl Attempts {
     /// Adds an attempt at `endpoint`.
     pub(super) fn begin(&mut self, endpoint: SocketAddr, start: Instant) {
-        self.0.push(Attempt {
+        self.list.push(Attempt {
             endpoint,
             start,
             connect: None,
@@ -63,14 +67,14 @@ impl Attempts {
 
     /// Changes the last attempt.
     pub(super) fn note(&mut self, change: impl FnOnce(&mut Attempt)) {
-        if let Some(attempt) = self.0.last_mut() {
+        if let Some(attempt) = self.list.last_mut() {
             change(attempt);
         }
     }
 
     #[cfg(test)]
     pub(super) fn append(&mut self, other: Self) {
-        self.0.extend(other.0);
+        self.list.extend(other.list);
     }
 
     /// Progress of the last attempt.
@@ -85,6 +89,6 @@ impl Deref for Attempts {
     type Target = [Attempt];
 
     fn deref(&self) -> &[Attempt] {
-        &self.0
+        &self.list
     }
 }

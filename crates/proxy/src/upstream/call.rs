@@ -3,10 +3,11 @@
 //! Every request that leaves this process is a call: those of clients, which `pipeline` forwards, and those of the process
 //! itself. So nothing here knows a route, a client's request or its record.
 
+mod attempt;
+
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use headgate_table::{Balance, PoolSettings, Upstream};
 use http::header::HeaderName;
@@ -16,17 +17,18 @@ use smallvec::SmallVec;
 use tokio::time::Instant;
 
 use super::balance::{Selection, UpstreamState};
-use super::connect::{ConnectError, Dial};
-use super::exchange::{Bounds, Failure, cause, exchange};
-use super::options::{CallOptions, Security};
+use super::exchange::Failure;
+use super::health::Failed;
+use super::load::Counted;
+use super::options::CallOptions;
 use super::payload::{Length, Payload};
-use super::pool::{Key, Lease};
+use super::pool::Lease;
 use super::request_body::RequestBody;
 use super::request_head::RequestHead;
 use super::response_body::{Completion, Direct};
 use super::retry::{Cause, RetryState};
 use super::target::Target;
-use super::{Attempts, CallError, Fault, SelectionInput, UpstreamBody, Upstreams, fastcgi, tls};
+use super::{Attempts, Bound, CallError, SelectionInput, UpstreamBody, Upstreams, fastcgi};
 
 static ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
@@ -62,6 +64,14 @@ impl Upstreams {
         attempts: &mut Attempts,
     ) -> Result<Reply, CallError> {
         let options = &call.options;
+        let Target {
+            upstream, state, ..
+        } = call.target;
+        let most = upstream.resilience.max_connections;
+        let counted = state
+            .load
+            .admit(self.worker, most)
+            .ok_or(CallError::Overloaded(Bound::Connections))?;
         let payload = call.body.framable(options).await?;
         let kept = options.keeps(call.pool);
         let fastcgi = options.fastcgi.map(|params| {
@@ -85,8 +95,11 @@ impl Upstreams {
         };
         let caller = Caller {
             upstreams: self,
-            upstream: call.target.upstream,
-            state: call.target.state,
+            upstream,
+            state,
+            endpoints: call.target.endpoints.len(),
+            counted,
+            retrying: None,
             options,
             pool: call.pool,
             kept,
@@ -102,6 +115,12 @@ struct Caller<'c> {
     upstreams: &'c Rc<Upstreams>,
     upstream: &'c Arc<Upstream>,
     state: &'c UpstreamState,
+    /// Number of the endpoints.
+    endpoints: usize,
+    /// The request, among those of the upstream.
+    counted: Counted,
+    /// The request, among those that are sent again.
+    retrying: Option<Counted>,
     options: &'c CallOptions<'c>,
     pool: &'c PoolSettings,
     /// Connections may be kept.
@@ -140,16 +159,14 @@ impl Caller<'_> {
             .head
             .as_ref()
             .map_or(Method::GET, |head| head.method.clone());
-        let endpoints = selection.target.endpoints.len();
-        let mut retries = RetryState::new(self.options.retry, &method, endpoints, start);
+        let mut retries = RetryState::new(self.options.retry, &method, self.endpoints, start);
         let mut tried = SmallVec::<[SocketAddr; 2]>::new();
+        let mut first_failure = None;
         let mut now = start;
         loop {
             let endpoint = selection.next(&tried).ok_or(CallError::NoEndpoints)?;
             let outcome = self.attempt(endpoint, &mut outgoing, &retries, now).await;
-            if outcome.is_ok() {
-                self.state.health.reached(endpoint, now);
-            }
+            self.judge(endpoint, &outcome, now);
             let failure = match outcome {
                 Ok((lease, response)) if !self.is_retried(&response, &mut retries, &outgoing) => {
                     let accepted = Accepted {
@@ -174,188 +191,60 @@ impl Caller<'_> {
                 if let Some(request) = failure.unsent {
                     outgoing.restore(*request);
                 }
-                if !retry || !outgoing.can_be_sent() {
+                if matches!(failure.error, CallError::Overloaded(_)) {
+                    return Err(first_failure.unwrap_or(failure.error));
+                }
+                let retry = retry && outgoing.can_be_sent();
+                if !retry || (failure.sent && !self.may_retry()) {
                     return Err(failure.error);
                 }
+                first_failure.get_or_insert(failure.error);
             }
             tried.push(endpoint);
         }
     }
 
+    /// Records what the outcome of an attempt that began at `start` says of the health of `endpoint`.
+    fn judge(
+        &self,
+        endpoint: SocketAddr,
+        outcome: &Result<(Lease, Response<Incoming>), Failure>,
+        start: Instant,
+    ) {
+        let health = &self.state.health;
+        let rules = &self.upstream.resilience.outliers;
+        let failed = match outcome {
+            Ok((_, response)) => rules.status_5xx && response.status().is_server_error(),
+            Err(failure) => failure.sent && is_fault_of_endpoint(failure.error),
+        };
+        if failed {
+            health.report(self.upstream, endpoint, Failed::NoResponse, self.endpoints);
+        } else if outcome.is_ok() && health.succeeded(endpoint, start) {
+            tracing::info!(upstream = %self.upstream.key, %endpoint, "ejected endpoint responds again");
+        }
+    }
+
+    /// Whether the retry budget allows another attempt of a request that an endpoint may have received.
+    fn may_retry(&mut self) -> bool {
+        if self.retrying.is_none() {
+            self.retrying = self.state.load.retry(self.upstream.resilience.retries);
+            self.attempts.over_budget = self.retrying.is_none();
+        }
+        self.retrying.is_some()
+    }
+
     /// Whether the retry policy discards this response for one of another endpoint.
     fn is_retried(
-        &self,
+        &mut self,
         response: &Response<Incoming>,
         retries: &mut RetryState,
         outgoing: &Outgoing,
     ) -> bool {
         self.options.retry.on.status(response.status())
             && outgoing.can_be_sent()
+            && retries.may_try_again()
+            && self.may_retry()
             && retries.retry(Cause::Status(response.status()), true, Instant::now())
-    }
-
-    /// One attempt at `endpoint`. A kept connection that turns out to be closed is replaced by a new one within the attempt.
-    async fn attempt(
-        &mut self,
-        endpoint: SocketAddr,
-        outgoing: &mut Outgoing,
-        retries: &RetryState,
-        start: Instant,
-    ) -> Result<(Lease, Response<Incoming>), Failure> {
-        let key = self.key(endpoint);
-        let mut kept = self.kept(&key, start);
-        self.attempts.begin(endpoint, start.into_std());
-        self.begin_span(outgoing, retries);
-        loop {
-            let was_kept = kept.is_some();
-            let mut lease = match kept.take() {
-                Some(lease) => lease,
-                None => self.fresh(key.clone()).await?,
-            };
-            self.attempts.note(|attempt| {
-                attempt.connect = Some(if was_kept {
-                    Duration::ZERO
-                } else {
-                    start.elapsed()
-                })
-            });
-            let failure = match self
-                .send(
-                    &mut lease,
-                    outgoing,
-                    retries.may_resend() || (was_kept && retries.may_reconnect()),
-                )
-                .await
-            {
-                Ok(response) => return Ok((lease, response)),
-                Err(failure) => failure,
-            };
-            let closed = was_kept && failure.error == CallError::Broken;
-            if closed && failure.unsent.is_some() {
-                failure
-                    .unsent
-                    .into_iter()
-                    .for_each(|request| outgoing.restore(*request));
-            } else if !(closed && retries.may_reconnect() && outgoing.can_be_sent()) {
-                self.attempts.note(|attempt| {
-                    attempt.status = status(failure.error);
-                    let fault = || Box::new(Fault::of(failure.error));
-                    attempt.fault = Some(failure.fault.clone().unwrap_or_else(fault));
-                });
-                return Err(failure);
-            }
-        }
-    }
-
-    /// Begins the span of an attempt, of which the endpoint gets the id.
-    fn begin_span(&mut self, outgoing: &mut Outgoing, retries: &RetryState) {
-        let (Some(span), Some(head)) = (self.options.span, &mut outgoing.head) else {
-            return;
-        };
-        let security = matches!(self.options.security, Security::Tls(_));
-        let protocol = (security, self.options.is_http2());
-        let own = head.begin_span(span, protocol, retries.resends());
-        self.attempts
-            .note(|attempt| attempt.span = Some(Box::new(own)));
-    }
-
-    /// Sends the request. `copied`: keeps a copy for another attempt.
-    async fn send(
-        &mut self,
-        lease: &mut Lease,
-        outgoing: &mut Outgoing,
-        copied: bool,
-    ) -> Result<Response<Incoming>, Failure> {
-        let start = Instant::now();
-        let head = if copied {
-            outgoing.head.clone()
-        } else {
-            outgoing.head.take()
-        };
-        let (Some(head), Some((body, watch))) = (head, outgoing.payload.body(start)) else {
-            return Err(Failure {
-                cause: None,
-                ..Failure::before(CallError::Broken)
-            });
-        };
-        let bounds = Bounds {
-            options: self.options,
-            start,
-            watch,
-        };
-        let response = exchange(lease, head.request(body), &bounds).await?;
-        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if switched && !self.options.upgrade {
-            const SWITCHED: &str = "101 without a request to switch protocols";
-            return Err(Failure::because(CallError::InvalidResponse, SWITCHED));
-        }
-        self.attempts.note(|attempt| {
-            attempt.header = Some(attempt.start.elapsed());
-            attempt.status = Some(response.status());
-        });
-        Ok(response)
-    }
-
-    fn key(&self, address: SocketAddr) -> Key {
-        Key {
-            address,
-            http2: self.options.is_http2(),
-            tls: self.options.identity(self.upstream),
-            buffer: self.options.buffer(),
-        }
-    }
-
-    fn kept(&self, key: &Key, now: Instant) -> Option<Lease> {
-        if self.kept {
-            self.upstreams.pools.take(key, self.pool, now)
-        } else {
-            None
-        }
-    }
-
-    async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
-        let (endpoint, start) = (key.address, Instant::now());
-        // Boxed, lest its states, TLS and HTTP/2 handshakes among them, make the future of every request large.
-        let failed = match Box::pin(self.dial(key)).await {
-            Ok(lease) => {
-                self.state.health.reached(endpoint, start);
-                return Ok(lease);
-            }
-            Err(failed) => failed,
-        };
-        if failed.unreachable {
-            self.state.health.unreachable(endpoint, Instant::now());
-        }
-        self.attempts.note(|attempt| {
-            (attempt.connect, attempt.status) = (None, status(failed.error));
-            attempt.fault = Some(Box::new(failed.fault));
-        });
-        Err(Failure::before(failed.error))
-    }
-
-    async fn dial(&self, key: Key) -> Result<Lease, ConnectError> {
-        let tls = match (&key.tls, self.options.security) {
-            (Some(identity), Security::Tls(settings)) => {
-                let handshake = tls::handshake(settings, identity, key.address, key.http2);
-                Some(handshake.map_err(|error| {
-                    tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
-                    ConnectError {
-                        error: CallError::Connect,
-                        fault: Fault { reason: "tls-failed", detail: error.to_string().into() },
-                        unreachable: false,
-                    }
-                })?)
-            }
-            _ => None,
-        };
-        let dial = Dial {
-            key,
-            upstream: self.upstream.key.clone(),
-            tls,
-            fastcgi: self.fastcgi.clone(),
-            timeout: self.options.connect_timeout,
-        };
-        self.upstreams.connect(dial).await
     }
 
     /// The response for the caller.
@@ -367,11 +256,14 @@ impl Caller<'_> {
             start,
         } = accepted;
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return response.map(|_| UpstreamBody::empty());
+            let mut response = response.map(|_| UpstreamBody::empty());
+            response.extensions_mut().insert(self.counted);
+            return response;
         }
         let scores = self.upstream.balance == Balance::Ewma;
         let completion = Completion {
             lease,
+            _counted: self.counted,
             reusable: self.kept,
             upstreams: self.upstreams.clone(),
             progress: self.attempts.progress(),
@@ -414,12 +306,16 @@ fn reads_ahead(configured: bool, headers: &HeaderMap) -> bool {
     }
 }
 
-/// The status of a failed attempt; `None` if the endpoint is not at fault.
-fn status(error: CallError) -> Option<StatusCode> {
-    cause(error).map(|cause| match cause {
-        Cause::Timeout => StatusCode::GATEWAY_TIMEOUT,
-        Cause::Error | Cause::InvalidHeader | Cause::Status(_) => StatusCode::BAD_GATEWAY,
-    })
+/// Whether `error`, after a request was sent, says that the endpoint is not well: other endpoints would have responded. A large
+/// head is that of the application.
+fn is_fault_of_endpoint(error: CallError) -> bool {
+    matches!(
+        error,
+        CallError::Broken
+            | CallError::SendTimeout
+            | CallError::ReadTimeout
+            | CallError::InvalidResponse
+    )
 }
 
 #[cfg(test)]

@@ -69,7 +69,7 @@ pub(super) fn cause(error: CallError) -> Option<Cause> {
             Some(Cause::Timeout)
         }
         CallError::HeadTooLarge | CallError::InvalidResponse => Some(Cause::InvalidHeader),
-        CallError::NoEndpoints | CallError::RequestBody(_) => None,
+        CallError::NoEndpoints | CallError::Overloaded(_) | CallError::RequestBody(_) => None,
     }
 }
 

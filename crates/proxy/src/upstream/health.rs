@@ -1,12 +1,15 @@
 //! Which endpoints of an upstream should get no requests for now.
 //!
-//! An endpoint that cannot be connected to is left out for [`PAUSE`]. Then it is due: the first attempt of one request at
-//! a time may try it, and the retries of that request go to sound endpoints. So endpoints that vanish at once fail no
-//! request once each of them was tried. It is a preference: where no other endpoint is left, all of them are used.
+//! An endpoint that cannot be connected to is left out for [`PAUSE`], and one that has failed request after request is ejected
+//! for longer. Then it is due: the first attempt of one request at a time may try it, and the retries of that request go to
+//! sound endpoints. So endpoints that vanish at once fail no request once each of them was tried. It is a preference: where
+//! no other endpoint is left, all of them are used.
 //!
 //! The workers share what they know. While nothing is wrong, a request reads one flag.
 
-use std::collections::HashMap;
+mod record;
+mod standing;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,12 +17,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use foldhash::quality::RandomState;
+use headgate_table::{Outliers, Upstream};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
+use self::record::{Record, Records};
+pub(super) use self::standing::Standing;
+
 /// How long an endpoint is left out after it could not be connected to, and from one trial to the next.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Failures eject an endpoint only if they go on for this time: otherwise a burst of requests that it cannot answer would.
+const FAILING: Duration = Duration::from_secs(2);
 
 /// What is known of the endpoints of one upstream. It outlives tables.
 #[derive(Default)]
@@ -31,29 +40,21 @@ pub(super) struct Health {
     standing: ArcSwapOption<Standing>,
 }
 
-/// The endpoints that have failed.
-type Records = HashMap<SocketAddr, Record, RandomState>;
-
-#[derive(Clone, Copy, Debug)]
-struct Record {
-    /// When it last failed.
-    failed: Instant,
-    /// When it is due.
-    until: Instant,
+/// How an endpoint failed a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failed {
+    /// It cannot be connected to.
+    Unreachable,
+    /// It was connected to, and there was no usable response.
+    NoResponse,
 }
 
-/// A set of endpoints, divided by what is known of them.
-pub(super) struct Standing {
-    /// The set, by identity.
-    endpoints: Arc<[SocketAddr]>,
-    /// Those without a record, in their order.
-    sound: Box<[SocketAddr]>,
-    /// Sound and due ones, in their order.
-    open: Box<[SocketAddr]>,
-    /// Those with a record, and whether they are due.
-    due: HashMap<SocketAddr, bool, RandomState>,
-    /// When the next one becomes due.
-    next: Option<Instant>,
+/// An endpoint was ejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ejection {
+    /// Consecutive failures before it.
+    pub(super) failures: u32,
+    pub(super) time: Duration,
 }
 
 impl Health {
@@ -71,10 +72,11 @@ impl Health {
             return Some(standing);
         }
         let mut records = self.records.lock();
+        // Endpoints that were removed, or are as good as new, are forgotten.
+        records.retain(|_, record| !record.is_over(now));
         let standing = Standing::new(endpoints, &records, now);
-        if standing.due.len() < records.len() {
-            // An endpoint that was removed is forgotten.
-            records.retain(|endpoint, _| standing.due.contains_key(endpoint));
+        if standing.len() < records.len() {
+            records.retain(|endpoint, _| standing.knows(endpoint));
         }
         if records.is_empty() {
             self.noted.store(false, Ordering::Relaxed);
@@ -92,106 +94,113 @@ impl Health {
         let Some(record) = records.get_mut(&endpoint) else {
             return true;
         };
-        let due = record.until <= now;
+        let due = record.is_due(now);
         if due {
-            record.until = now + PAUSE;
+            record.left_out = Some(now + PAUSE);
             self.standing.store(None);
         }
         due
     }
 
-    /// Records that `endpoint` could not be connected to.
-    pub(super) fn unreachable(&self, endpoint: SocketAddr, now: Instant) {
-        let mut records = self.records.lock();
-        let until = now + PAUSE;
-        let failed = now;
-        records.insert(endpoint, Record { failed, until });
-        self.standing.store(None);
-        self.noted.store(true, Ordering::Relaxed);
-    }
-
-    /// Records that an attempt at `endpoint` that began at `start` was successful.
-    pub(super) fn reached(&self, endpoint: SocketAddr, start: Instant) {
-        if self.noted.load(Ordering::Relaxed) {
-            self.forgive(endpoint, start);
+    /// Records that `endpoint` of `upstream`, one of `all`, has failed a request now. Logs its ejection, if that begins.
+    pub(super) fn report(
+        &self,
+        upstream: &Upstream,
+        endpoint: SocketAddr,
+        how: Failed,
+        all: usize,
+    ) {
+        let rules = (&upstream.resilience.outliers, all);
+        if let Some(ejection) = self.failed(endpoint, how, rules, Instant::now()) {
+            tracing::warn!(
+                upstream = %upstream.key,
+                %endpoint,
+                failures = ejection.failures,
+                seconds = ejection.time.as_secs(),
+                "endpoint ejected: consecutive failures",
+            );
         }
     }
 
-    fn forgive(&self, endpoint: SocketAddr, start: Instant) {
+    /// Records that `endpoint`, one of `all`, has failed a request. Returns its ejection, if that begins.
+    pub(super) fn failed(
+        &self,
+        endpoint: SocketAddr,
+        how: Failed,
+        (rules, all): (&Outliers, usize),
+        now: Instant,
+    ) -> Option<Ejection> {
+        if how == Failed::NoResponse && rules.failures.is_none() {
+            return None;
+        }
+        let mut records = self.records.lock();
+        let ejected = records.values().filter(|record| record.is_ejected(now));
+        let may_eject = rules.may_eject(ejected.count(), all);
+        let record = records.entry(endpoint).or_insert_with(|| Record::new(now));
+        record.fail(now);
+        if how == Failed::Unreachable && !record.is_ejected(now) {
+            record.left_out = Some(now + PAUSE);
+        }
+        let enough = rules
+            .failures
+            .is_some_and(|most| record.failures >= most.get());
+        let lasting = now.duration_since(record.first) >= FAILING;
+        let ejects = enough && lasting && may_eject && !record.is_ejected(now);
+        let ejection = ejects.then(|| Ejection {
+            failures: record.failures,
+            time: record.eject(rules, now),
+        });
+        self.standing.store(None);
+        self.noted.store(true, Ordering::Relaxed);
+        ejection
+    }
+
+    /// Records that an attempt at `endpoint` that began at `start` was successful. Returns whether an ejection is over by that.
+    pub(super) fn succeeded(&self, endpoint: SocketAddr, start: Instant) -> bool {
+        self.noted.load(Ordering::Relaxed) && self.forgive(endpoint, start, true)
+    }
+
+    /// Records that a connection to `endpoint` was opened, from `start` on: it is not unreachable, and may fail all the same.
+    pub(super) fn connected(&self, endpoint: SocketAddr, start: Instant) {
+        if self.noted.load(Ordering::Relaxed) {
+            self.forgive(endpoint, start, false);
+        }
+    }
+
+    fn forgive(&self, endpoint: SocketAddr, start: Instant, responded: bool) -> bool {
         let standing = self.standing.load();
         if standing
             .as_ref()
-            .is_some_and(|standing| standing.is_sound(&endpoint))
+            .is_some_and(|standing| standing.is_fine(&endpoint))
         {
-            return;
+            return false;
         }
         let mut records = self.records.lock();
         // What has failed since then is newer.
-        if records
-            .get(&endpoint)
-            .is_some_and(|record| record.failed <= start)
-        {
-            records.remove(&endpoint);
-            self.standing.store(None);
-            self.noted.store(!records.is_empty(), Ordering::Relaxed);
+        let record = records.get_mut(&endpoint);
+        let Some(record) = record.filter(|record| record.failed <= start) else {
+            return false;
+        };
+        let was_ejected = record.was_ejected();
+        if responded {
+            record.succeed(Instant::now());
+        } else if !was_ejected {
+            record.left_out = None;
         }
+        self.standing.store(None);
+        responded && was_ejected
     }
-}
 
-impl Standing {
-    fn new(endpoints: &Arc<[SocketAddr]>, records: &Records, now: Instant) -> Self {
-        let (mut sound, mut open) = (Vec::new(), Vec::new());
-        let (mut due, mut next) = (HashMap::default(), None);
-        for endpoint in endpoints.iter() {
-            let until = records.get(endpoint).map(|record| record.until);
-            let is_due = until.is_none_or(|until| until <= now);
-            match until {
-                None => sound.push(*endpoint),
-                Some(until) => {
-                    due.insert(*endpoint, is_due);
-                    next = [next, Some(until)]
-                        .into_iter()
-                        .flatten()
-                        .filter(|at| *at > now)
-                        .min();
-                }
-            }
-            if is_due {
-                open.push(*endpoint);
-            }
+    /// Endpoints that are ejected now.
+    pub(super) fn ejected(&self) -> usize {
+        if !self.noted.load(Ordering::Relaxed) {
+            return 0;
         }
-        Self {
-            endpoints: endpoints.clone(),
-            sound: sound.into(),
-            open: open.into(),
-            due,
-            next,
-        }
-    }
-
-    /// Whether this is the standing of the very allocation `endpoints`, and still true.
-    fn holds(&self, endpoints: &Arc<[SocketAddr]>, now: Instant) -> bool {
-        Arc::ptr_eq(&self.endpoints, endpoints) && self.next.is_none_or(|next| now < next)
-    }
-
-    /// The endpoints without a record.
-    pub(super) fn sound(&self) -> &[SocketAddr] {
-        &self.sound
-    }
-
-    /// The endpoints that the first attempt of a request may go to.
-    pub(super) fn open(&self) -> &[SocketAddr] {
-        &self.open
-    }
-
-    /// Whether nothing is known of `endpoint`.
-    pub(super) fn is_sound(&self, endpoint: &SocketAddr) -> bool {
-        !self.due.contains_key(endpoint)
-    }
-
-    /// Whether the first attempt of a request may go to `endpoint`.
-    pub(super) fn is_open(&self, endpoint: &SocketAddr) -> bool {
-        self.due.get(endpoint).is_none_or(|due| *due)
+        let (records, now) = (self.records.lock(), Instant::now());
+        records
+            .values()
+            .filter(|record| record.is_ejected(now))
+            .count()
     }
 }
 
@@ -209,68 +218,4 @@ pub(super) fn is_unreachable(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
-    use super::*;
-
-    fn endpoints(n: u8) -> Arc<[SocketAddr]> {
-        (1..=n)
-            .map(|i| SocketAddr::from(([10, 0, 0, i], 80)))
-            .collect()
-    }
-
-    #[test]
-    fn an_unreachable_endpoint_is_left_out_and_then_tried_by_one_request_at_a_time() {
-        let (health, all, start) = (Health::default(), endpoints(3), Instant::now());
-        let at = |millis| start + Duration::from_millis(millis);
-        assert!(health.standing(&all).is_none());
-        health.unreachable(all[1], at(0));
-        let left = [all[0], all[2]];
-        let standing = health.standing_at(&all, at(999)).unwrap();
-        assert_eq!((standing.sound(), standing.open()), (&left[..], &left[..]));
-        assert!(!health.claim(all[1], at(999)), "not due yet");
-        let standing = health.standing_at(&all, at(1000)).unwrap();
-        assert_eq!((standing.sound(), standing.open()), (&left[..], &all[..]));
-        assert!(health.claim(all[1], at(1000)) && !health.claim(all[1], at(1001)));
-        let standing = health.standing_at(&all, at(1001)).unwrap();
-        assert_eq!(standing.open(), left, "another request has the trial");
-        health.reached(all[1], at(1000));
-        assert!(health.standing(&all).is_none());
-    }
-
-    #[test]
-    fn an_attempt_that_began_before_the_failure_proves_nothing() {
-        let (health, all, start) = (Health::default(), endpoints(2), Instant::now());
-        health.unreachable(all[0], start + Duration::from_millis(2));
-        health.reached(all[0], start);
-        health.reached(all[1], start + Duration::from_millis(3));
-        assert!(health.standing(&all).is_some());
-    }
-
-    #[test]
-    fn what_is_known_follows_the_endpoints() {
-        let (health, all, start) = (Health::default(), endpoints(3), Instant::now());
-        health.unreachable(all[0], start);
-        health.unreachable(all[2], start);
-        // The first endpoint stays, the last is removed, and is new when it comes back.
-        assert!(health.standing_at(&endpoints(2), start).is_some());
-        let standing = health.standing_at(&all, start).unwrap();
-        assert_eq!(standing.sound(), &all[1..]);
-        assert!(health.standing_at(&all[1..].into(), start).is_none());
-        assert!(health.standing(&all).is_none());
-    }
-
-    #[test]
-    fn shortages_of_this_process_are_no_fault_of_an_endpoint() {
-        for (errno, unreachable) in [
-            (rustix::io::Errno::CONNREFUSED, true),
-            (rustix::io::Errno::HOSTUNREACH, true),
-            (rustix::io::Errno::TIMEDOUT, true),
-            (rustix::io::Errno::MFILE, false),
-            (rustix::io::Errno::ADDRNOTAVAIL, false),
-            (rustix::io::Errno::NOBUFS, false),
-        ] {
-            assert_eq!(is_unreachable(&errno.into()), unreachable, "{errno}");
-        }
-    }
-}
+mod tests;

@@ -15,6 +15,7 @@ mod explain;
 mod fastcgi;
 mod fault;
 mod health;
+mod load;
 mod options;
 mod payload;
 mod pool;
@@ -40,7 +41,7 @@ mod tests;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use headgate_table::Template;
+use headgate_table::{Template, Upstream};
 
 pub(crate) use address::LocalAddresses;
 pub(crate) use affinity::bound_to;
@@ -61,6 +62,7 @@ pub(crate) use response_body::{BodyError, UpstreamBody};
 pub(crate) use timer::LazyTimer;
 pub(crate) use tunnel::Tunnel;
 
+use self::balance::UpstreamState;
 use self::pool::Pools;
 use crate::buffers::ResponseBuffers;
 use crate::current::CurrentTable;
@@ -128,11 +130,47 @@ pub(crate) trait SelectionInput {
     }
 }
 
+/// A bound on the requests to an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Bound {
+    /// On requests that use a connection or wait for one.
+    Connections,
+    /// On requests that wait for a new connection.
+    Pending,
+}
+
+impl Bound {
+    /// The key of the ConfigMap that sets it.
+    pub(crate) fn setting(self) -> &'static str {
+        match self {
+            Self::Connections => "upstream-max-connections",
+            Self::Pending => "upstream-max-pending-requests",
+        }
+    }
+
+    /// The label of metrics.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Connections => "upstream-connections",
+            Self::Pending => "upstream-pending",
+        }
+    }
+}
+
+/// Endpoints of `upstream` that are ejected now.
+pub(crate) fn ejected_endpoints(upstream: &Upstream) -> usize {
+    let state = upstream.slot.get::<UpstreamState>();
+    state.map_or(0, |state| state.health.ejected())
+}
+
 /// Why a call has no response, by fault: the state of the cluster, the endpoint, or the source of the request body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum CallError {
     #[error("the upstream has no endpoints")]
     NoEndpoints,
+    /// The upstream has as many requests as its bounds allow.
+    #[error("too many requests: {}", .0.setting())]
+    Overloaded(Bound),
     /// The endpoint refused the connection or the handshake.
     #[error("cannot connect to the upstream")]
     Connect,

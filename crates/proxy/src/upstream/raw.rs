@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
 
 use super::balance::Selection;
-use super::health::is_unreachable;
+use super::health::{Failed, is_unreachable};
 use super::{CallError, SelectionInput, Upstreams};
 
 /// Bound on connecting to one endpoint, as in nginx.
@@ -125,12 +125,13 @@ impl Upstreams {
             });
             match connected {
                 Ok(connected) => {
-                    target.state.health.reached(endpoint, start);
+                    target.state.health.succeeded(endpoint, start);
                     return Ok(connected);
                 }
                 Err(error) => {
                     if is_unreachable(&error) {
-                        target.state.health.unreachable(endpoint, Instant::now());
+                        let (health, all) = (&target.state.health, target.endpoints.len());
+                        health.report(upstream, endpoint, Failed::Unreachable, all);
                     }
                     tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
                     failure = match error.kind() {

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::Upstreams;
 use super::attempt::Progress;
 use super::balance::UpstreamState;
+use super::load::Counted;
 use super::pool::Lease;
 use super::read_ahead::ReadAhead;
 use super::trailers;
@@ -119,6 +120,8 @@ pub(super) struct Direct {
 /// What happens at the end of a body.
 pub(super) struct Completion {
     pub(super) lease: Lease,
+    /// The request, among those of the upstream.
+    pub(super) _counted: Counted,
     /// The connection may serve another request.
     pub(super) reusable: bool,
     pub(super) upstreams: Rc<Upstreams>,

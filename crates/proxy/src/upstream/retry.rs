@@ -53,7 +53,7 @@ impl RetryState {
 
     /// Whether the request may be sent again, so that a copy is needed.
     pub(super) fn may_resend(&self) -> bool {
-        self.repeatable && self.attempts < self.limit && self.policy.on != RetryOn::default()
+        self.may_try_again() && self.policy.on != RetryOn::default()
     }
 
     /// Whether to retry after `cause`; if so, counts the next attempt. `sent`: the endpoint may have received something.
@@ -70,6 +70,11 @@ impl RetryState {
             && (self.repeatable || !sent);
         self.attempts += u32::from(retry);
         retry
+    }
+
+    /// Whether there may be another attempt.
+    pub(super) fn may_try_again(&self) -> bool {
+        self.repeatable && self.attempts < self.limit
     }
 
     /// Whether a request that was sent on a kept connection, which turned out to be closed, may be sent on a new one. This

@@ -52,6 +52,7 @@ pub(super) fn upstream(endpoints: &[SocketAddr]) -> Upstream {
         balance: Balance::RoundRobin,
         affinity: None,
         client_ip_affinity: None,
+        resilience: Arc::default(),
         slot: Slot::default(),
     }
 }

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
 use tokio::time::{Instant, sleep_until};
 
 use super::attempt::{Attempts, Progress};
+use super::load::Counted;
 use super::timer::after;
 
 /// Bytes that each direction holds at most.
@@ -26,6 +27,8 @@ pub(crate) struct Tunnel {
     /// Start of the attempt.
     start: Instant,
     progress: Rc<Progress>,
+    /// The request, among those of the upstream.
+    counted: Option<Counted>,
 }
 
 impl Tunnel {
@@ -40,6 +43,7 @@ impl Tunnel {
         let start = attempts.last().map(|attempt| attempt.start.into());
         Self {
             client,
+            counted: response.extensions_mut().remove(),
             endpoint: hyper::upgrade::on(response),
             idle,
             start: start.unwrap_or_else(Instant::now),
@@ -56,11 +60,13 @@ impl Tunnel {
             idle,
             start,
             progress,
+            counted,
         } = self;
         let guard = Guard {
             on_end: Some(on_end),
             start,
             progress,
+            _counted: counted,
         };
         tokio::task::spawn_local(async move {
             if let (Ok(client), Ok(endpoint)) = tokio::join!(client, endpoint) {
@@ -80,6 +86,7 @@ struct Guard<F: FnOnce(u64)> {
     on_end: Option<F>,
     start: Instant,
     progress: Rc<Progress>,
+    _counted: Option<Counted>,
 }
 
 impl<F: FnOnce(u64)> Drop for Guard<F> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::resilience::resilience_facts;
 use super::script::script_facts;
 use crate::{
     AddressRule, Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth,
@@ -380,6 +381,7 @@ pub(super) fn upstream_facts(upstream: &Upstream) -> Vec<String> {
             subset: Some(size),
         } => facts.push(format!("hash {key} subset {size}")),
     }
+    resilience_facts(&upstream.resilience, &mut facts);
     facts.list()
 }
 

@@ -3,7 +3,7 @@
 use k8s_openapi::api::networking::v1::Ingress;
 
 use super::quoted;
-use crate::ingress::annotations::{DEFAULT_PREFIX, find};
+use crate::ingress::annotations::{DEFAULT_PREFIX, find, short_name};
 use crate::ingress::settings::Settings;
 
 /// # Errors
@@ -18,7 +18,7 @@ pub(super) fn check(ingress: &Ingress, settings: &Settings, prefix: &str) -> Res
                 quoted(key)
             ));
         }
-        let own = under(prefix);
+        let own = short_name(key, prefix);
         let is_forbidden = |word: &&String| !word.is_empty() && value.contains(word.as_str());
         let word = rules.blocklist.iter().find(is_forbidden);
         if let Some(word) = word.filter(|_| own.is_some()) {

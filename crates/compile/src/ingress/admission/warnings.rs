@@ -1,7 +1,7 @@
 //! Warnings for the author of an allowed Ingress.
 
 use crate::finding::{Finding, Severity};
-use crate::ingress::annotations::find;
+use crate::ingress::annotations::{find, short_name};
 use crate::ingress::parsed::ParsedIngress;
 
 /// Maximum number of lines.
@@ -37,9 +37,7 @@ pub(super) fn of(
 fn is_reported(finding: &Finding, prefix: &str) -> bool {
     let annotation = || {
         let name = finding.field.strip_prefix("metadata.annotations[")?;
-        name.strip_prefix(prefix)?
-            .strip_prefix('/')?
-            .strip_suffix(']')
+        short_name(name.strip_suffix(']')?, prefix)
     };
     match finding.severity {
         Severity::Error | Severity::Warning => true,

@@ -6,7 +6,7 @@ use super::Annotation;
 use crate::ingress::family;
 
 /// The families, in the order of the documentation.
-static FAMILIES: [&[&Annotation]; 23] = [
+static FAMILIES: [&[&Annotation]; 24] = [
     family::routing::ROWS,
     family::redirects::ROWS,
     family::errors::ROWS,
@@ -21,6 +21,7 @@ static FAMILIES: [&[&Annotation]; 23] = [
     family::cors::ROWS,
     family::proxy::ROWS,
     family::retry::ROWS,
+    family::resilience::ROWS,
     family::replace::ROWS,
     family::headers::ROWS,
     family::fastcgi::ROWS,

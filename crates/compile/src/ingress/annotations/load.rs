@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::list::mentioned;
-use super::{Annotation, Flag, Risk, Rules, Unread, all, canary, find, meant_by, prefix, removed};
+use super::{
+    Annotation, Flag, Risk, Rules, Unread, all, canary, find, meant_by, prefix, removed, short_name,
+};
 use crate::Severity;
 use crate::ingress::family::client_certificates::{AUTH_TLS_MATCH_CN, AUTH_TLS_SECRET};
 use crate::ingress::family::{firewall, snippets};
@@ -18,7 +20,7 @@ const MAX_COMPARED: usize = 20;
 
 /// A reader with every annotation under the prefix.
 pub(super) fn load(rules: &Rules<'_>, annotations: &BTreeMap<String, String>) -> Reader {
-    let mut reader = Reader::new(format!("{}/", rules.prefix));
+    let mut reader = Reader::new(rules.prefix);
     let texts = texts_of(rules, annotations);
     check_risk_and_words(&mut reader, rules, &texts);
     let mut rows = mentioned(texts.keys().copied());
@@ -88,10 +90,6 @@ pub(super) fn texts_of<'a>(
     named
         .filter_map(|(key, text)| Some((short_name(key, rules.prefix)?, text.as_str())))
         .collect()
-}
-
-pub(super) fn short_name<'a>(key: &'a str, prefix: &str) -> Option<&'a str> {
-    key.strip_prefix(prefix)?.strip_prefix('/')
 }
 
 /// Refuses an Ingress with an annotation above the allowed risk, regardless of its value, or with a forbidden word. Snippets

@@ -20,6 +20,7 @@ use crate::ingress::family::mirror::Mirror;
 use crate::ingress::family::proxy::Proxy;
 use crate::ingress::family::redirects::Redirects;
 use crate::ingress::family::replace::Replacements;
+use crate::ingress::family::resilience::Overrides;
 use crate::ingress::family::retry::Retry;
 use crate::ingress::family::routing::Routing;
 use crate::ingress::family::snippets::Snippets;
@@ -88,6 +89,8 @@ pub(crate) struct IngressAnnotations {
     pub(crate) balance: Option<Box<Balance>>,
     pub(crate) proxy: Proxy,
     pub(crate) retry: Retry,
+    /// `Some` when anything about bounds or ejection is set.
+    pub(crate) resilience: Option<Box<Overrides>>,
     pub(crate) replace: Replacements,
     /// `Some` when TLS to the backend is configured (`proxy-ssl-secret`).
     pub(crate) upstream_tls: Option<Box<UpstreamTls>>,
@@ -144,6 +147,7 @@ impl IngressAnnotations {
             balance: balance::read(&mut reader).map(Box::new),
             proxy: Proxy::read(&mut reader),
             retry: Retry::read(&mut reader),
+            resilience: Overrides::read(&mut reader).map(Box::new),
             replace: Replacements::read(&mut reader),
             upstream_tls: UpstreamTls::read(&mut reader).map(Box::new),
             client_certificates: ClientCertificates::read(&mut reader).map(Box::new),

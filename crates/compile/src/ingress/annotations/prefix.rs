@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DEFAULT_PREFIX, Rules, find};
+use super::{DEFAULT_PREFIX, Rules, find, short_name};
 use crate::Severity;
 use crate::ingress::registry::Reader;
 
@@ -21,7 +21,7 @@ pub(super) fn report(
         let Some((prefix, name)) = key.split_once('/') else {
             continue;
         };
-        if prefix == rules.prefix {
+        if short_name(key, rules.prefix).is_some() {
             continue;
         }
         if let Some((severity, message)) = problem(rules, annotations, (prefix, name)) {

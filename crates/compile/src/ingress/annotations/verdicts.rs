@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::load::{Texts, short_name, text_of, texts_of, unread};
-use super::{Annotation, Flag, Rules, canary, find, meant_by, removed};
+use super::load::{Texts, text_of, texts_of, unread};
+use super::{Annotation, Flag, Rules, canary, find, full_name, meant_by, removed, short_name};
 use crate::finding::{Finding, Severity};
 use crate::ingress::annotations::Risk;
 use crate::ingress::registry::{Judgement, Value, Verdict, excerpt, judge};
@@ -118,7 +118,7 @@ impl Subject<'_> {
 
     /// The gravest finding about an annotation.
     fn finding(&self, name: &str) -> Option<&Finding> {
-        let end = format!("{}/{name}]", self.rules.prefix);
+        let end = format!("{}]", full_name(self.rules.prefix, name));
         let mut about = self.findings.iter().copied();
         about.find(|finding| finding.field.ends_with(&end))
     }

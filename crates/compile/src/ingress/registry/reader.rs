@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::value::{excerpt, printable};
 use super::{Entry, FromValue, Key, OnInvalid, Problem, Protection, Support, Validation, Value};
 use crate::Severity;
-use crate::ingress::annotations::Annotation;
+use crate::ingress::annotations::{Annotation, full_name};
 use crate::ingress::closed::Denial;
 
 /// Parsed values by name and the problems so far. `R` is the row type of the registry, so that keys of another one do not
@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
 }
 
 impl<R: AsRef<Entry> + 'static> Reader<R> {
-    /// A reader without values; `prefix` (empty, or ending in `/`) precedes names in problems.
+    /// A reader without values; `prefix`, unless it is empty, precedes names in problems.
     pub(crate) fn new(prefix: impl Into<String>) -> Self {
         Self {
             prefix: prefix.into(),
@@ -184,7 +184,10 @@ impl<R: AsRef<Entry>> Reader<R> {
     /// Records a problem with a name that is spelled as in its object, without the prefix.
     pub(crate) fn report(&mut self, name: &str, severity: Severity, message: String) {
         self.problems.push(Problem {
-            field: format!("{}{name}", self.prefix),
+            field: match self.prefix.as_str() {
+                "" => name.to_owned(),
+                prefix => full_name(prefix, name),
+            },
             severity,
             message: printable(message),
         });

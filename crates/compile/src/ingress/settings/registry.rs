@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    addresses, client, compression, headers, logs, process, redirects, security, snippets, tls,
-    tracing, upstream,
+    addresses, client, compression, headers, logs, process, redirects, resilience, security,
+    snippets, tls, tracing, upstream,
 };
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
@@ -67,7 +67,7 @@ impl<T> Key<T, Setting> {
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[&Setting]; 12] = [
+static GROUPS: [&[&Setting]; 13] = [
     security::ROWS,
     snippets::ROWS,
     headers::ROWS,
@@ -76,6 +76,7 @@ static GROUPS: [&[&Setting]; 12] = [
     client::ROWS,
     addresses::ROWS,
     upstream::ROWS,
+    resilience::ROWS,
     compression::ROWS,
     logs::ROWS,
     tracing::ROWS,

@@ -18,7 +18,18 @@ use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Keys that ingress-nginx does not have.
-const OWN_KEYS: [&str; 2] = ["enable-zstd", "zstd-level"];
+const OWN_KEYS: [&str; 10] = [
+    "enable-zstd",
+    "zstd-level",
+    "upstream-max-connections",
+    "upstream-max-pending-requests",
+    "retry-budget-percent",
+    "retry-budget-minimum",
+    "outlier-ejection-failures",
+    "outlier-ejection-time",
+    "outlier-ejection-max-percent",
+    "outlier-ejection-5xx",
+];
 
 /// Every key of ingress-nginx 1.15.
 const KEYS: &str = "

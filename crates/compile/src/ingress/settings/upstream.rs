@@ -1,13 +1,15 @@
 //! Connections to backends: the defaults of annotations, the connection pool, and TCP and UDP.
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{Balance, Forwarding, HttpVersion, PoolSettings, Retry};
+use headgate_table::{Balance, Forwarding, HttpVersion, PoolSettings, Resilience, Retry};
 
 use super::client::{self, CLIENT_BODY_BUFFER_SIZE};
 use super::read::Source;
 use super::registry::{Setting, inert, setting};
+use super::resilience;
 use crate::ingress::family::balance::by_word;
 use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::{body_limit, memory};
@@ -99,6 +101,8 @@ pub(crate) struct UpstreamDefaults {
     pub(crate) redirect_to: String,
     /// How an endpoint is chosen (`load-balance`).
     pub(crate) balance: Balance,
+    /// Bounds on the requests to a Service, and when an endpoint is ejected.
+    pub(crate) resilience: Arc<Resilience>,
     /// Use the Service's cluster address (`service-upstream`).
     pub(crate) service_upstream: bool,
 }
@@ -112,6 +116,7 @@ impl UpstreamDefaults {
             redirect_from: source.get(&PROXY_REDIRECT_FROM),
             redirect_to: source.get(&PROXY_REDIRECT_TO),
             balance: balance(source),
+            resilience: resilience::read(source).into(),
             service_upstream: source.get(&SERVICE_UPSTREAM),
         }
     }

@@ -27,6 +27,7 @@ fn port(fixture: &Fixture) -> Rc<Port<TestHandler>> {
         balance: Balance::RoundRobin,
         affinity: None,
         client_ip_affinity: None,
+        resilience: Arc::default(),
         slot: Slot::default(),
     });
     let split = Split::new(Backend::upstream_only(upstream.key.clone()));

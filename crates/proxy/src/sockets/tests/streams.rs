@@ -26,6 +26,7 @@ pub(super) fn upstream(key: &str, endpoints: &[SocketAddr]) -> Arc<Upstream> {
         balance: Balance::RoundRobin,
         affinity: None,
         client_ip_affinity: None,
+        resilience: Arc::default(),
         slot: Slot::default(),
     })
 }

@@ -280,6 +280,7 @@ fn upstream(endpoint: &Endpoint, name: Arc<str>, tls: Option<Arc<UpstreamTls>>) 
         balance: Balance::RoundRobin,
         affinity: None,
         client_ip_affinity: None,
+        resilience: Arc::default(),
         slot: Slot::default(),
     }
 }

@@ -25,6 +25,7 @@ pub(super) use view::View;
 
 use super::affinity;
 use super::health::Health;
+use super::load::Load;
 use super::target::Target;
 use super::{CallError, SelectionInput, Upstreams};
 use client_ip::Clients;
@@ -39,6 +40,8 @@ pub(super) struct UpstreamState {
     clients: Clients,
     /// Which endpoints should get no requests for now.
     pub(super) health: Health,
+    /// How many requests there are.
+    pub(super) load: Load,
     /// Second half of the affinity cookies of this upstream.
     pub(super) binding: String,
     /// The last resolution of the upstream's name.
@@ -61,6 +64,7 @@ impl UpstreamState {
                 scores: Mutex::default(),
                 clients: Clients::default(),
                 health: Health::default(),
+                load: Load::new(workers),
                 binding: affinity::binding(&upstream.log_name),
                 resolved: ArcSwapOption::empty(),
             })

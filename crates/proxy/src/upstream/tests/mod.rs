@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod bodies;
+mod bounds;
 mod calls;
 mod choice;
 mod connections;

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::upstream::balance::UpstreamState;
-use headgate_table::{Affinity, AffinityMode, Balance, Template, Upstream};
+use crate::upstream::health::Failed;
+use headgate_table::{Affinity, AffinityMode, Balance, Outliers, Resilience, Template, Upstream};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::rc::Rc;
@@ -33,10 +34,21 @@ fn after_refusals(upstream: Upstream, live: &[Endpoint]) -> Rc<World> {
     let state = UpstreamState::of(&world.upstream, 1).unwrap();
     for address in addresses.iter() {
         if live.iter().all(|endpoint| endpoint.address != *address) {
-            state.health.unreachable(*address, Instant::now());
+            fail(state, *address, addresses.len(), 1);
         }
     }
     world
+}
+
+/// Lets `endpoint`, one of `all`, have refused this number of connections, one each second until now.
+fn fail(state: &UpstreamState, endpoint: SocketAddr, all: usize, times: u64) {
+    for ago in (0..times).rev() {
+        let at = Instant::now() - Duration::from_secs(ago);
+        let rules = Outliers::default();
+        state
+            .health
+            .failed(endpoint, Failed::Unreachable, (&rules, all), at);
+    }
 }
 
 fn sticky(mode: AffinityMode, change_on_failure: bool) -> Affinity {
@@ -139,6 +151,70 @@ async fn where_all_have_refused_all_are_tried() {
         tried.sort_unstable();
         tried.dedup();
         assert_eq!(tried.len(), 2);
+    })
+    .await;
+}
+
+/// An endpoint that reads a request and responds with `response`, or closes the connection.
+async fn failing(response: &'static str) -> Endpoint {
+    Endpoint::start(move |_, mut conversation| async move {
+        conversation.request().await;
+        conversation.respond(response).await;
+    })
+    .await
+}
+
+/// The requests that `broken` and another endpoint get of 20, of which the first that `broken` gets is its fifth failure.
+async fn share_of(broken: &Endpoint, outliers: Outliers) -> (usize, usize) {
+    let live = Endpoint::responding(OK).await;
+    let mut upstream = upstream(&[broken.address, live.address]);
+    upstream.resilience = std::sync::Arc::new(Resilience {
+        outliers,
+        ..Resilience::default()
+    });
+    let world = World::new(upstream, forwarding());
+    let state = UpstreamState::of(&world.upstream, 1).unwrap();
+    for ago in (3..=6).rev() {
+        let at = Instant::now() - Duration::from_secs(ago);
+        state
+            .health
+            .failed(broken.address, Failed::NoResponse, (&outliers, 2), at);
+    }
+    for _ in 0..20 {
+        world.get().await;
+    }
+    let counts = (broken.requests.borrow().len(), live.requests.borrow().len());
+    assert_eq!(state.health.ejected(), usize::from(counts.0 == 1));
+    counts
+}
+
+#[tokio::test]
+async fn an_endpoint_that_fails_again_and_again_gets_no_requests() {
+    local(async {
+        const ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n";
+        let default = Outliers::default();
+        let with_5xx = Outliers {
+            status_5xx: true,
+            ..default
+        };
+        let never = Outliers {
+            failures: None,
+            ..default
+        };
+        for (response, outliers, expected) in [
+            ("", default, (1, 20)),
+            ("garbage\r\n\r\n", default, (1, 19)),
+            ("", never, (10, 20)),
+            (ERROR, default, (10, 10)),
+            (ERROR, with_5xx, (1, 19)),
+        ] {
+            let broken = failing(response).await;
+            assert_eq!(
+                share_of(&broken, outliers).await,
+                expected,
+                "{response:?} {outliers:?}"
+            );
+        }
     })
     .await;
 }

@@ -6,6 +6,18 @@ use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Risk, Scope, all, annotations_markdown, find, removed};
 use crate::ingress::registry::{Entry, Kind, OnInvalid, Protection, Support, Validation};
 
+/// Every name that ingress-nginx does not have.
+const OWN_NAMES: [&str; 8] = [
+    "headgate.dev/upstream-max-connections",
+    "headgate.dev/upstream-max-pending-requests",
+    "headgate.dev/retry-budget-percent",
+    "headgate.dev/retry-budget-minimum",
+    "headgate.dev/outlier-ejection-failures",
+    "headgate.dev/outlier-ejection-time",
+    "headgate.dev/outlier-ejection-max-percent",
+    "headgate.dev/outlier-ejection-5xx",
+];
+
 /// Every name of ingress-nginx 1.15.
 const NAMES: &str = "
 affinity affinity-canary-behavior affinity-mode allowlist-source-range app-root auth-always-set-cookie
@@ -38,9 +50,9 @@ upstream-hash-by-subset-size upstream-vhost use-port-in-redirects use-regex x-fo
 
 #[test]
 fn names_are_complete_and_unique() {
-    let expected: BTreeSet<&str> = NAMES.split_whitespace().collect();
+    let expected: BTreeSet<&str> = NAMES.split_whitespace().chain(OWN_NAMES).collect();
     let names: Vec<&str> = all().map(|row| row.entry.name).collect();
-    assert_eq!(names.len(), 136);
+    assert_eq!(names.len(), 136 + OWN_NAMES.len());
     assert_eq!(names.into_iter().collect::<BTreeSet<_>>(), expected);
 }
 
@@ -146,7 +158,7 @@ fn an_unknown_risk_level_is_the_lowest() {
 #[test]
 fn the_documentation_has_a_row_for_each() {
     let page = annotations_markdown();
-    assert_eq!(page.lines().count(), 138);
+    assert_eq!(page.lines().count(), 138 + OWN_NAMES.len());
     for row in page.lines() {
         assert_eq!(row.replace("\\|", "").matches('|').count(), 10, "{row}");
     }

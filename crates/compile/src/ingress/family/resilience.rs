@@ -1,0 +1,97 @@
+//! Bounds on the requests to a Service, and the ejection of its failing endpoints. ingress-nginx has neither.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use headgate_table::{Outliers, Resilience, RetryBudget};
+
+use crate::ingress::annotations::{Annotation, annotation};
+use crate::ingress::registry::{Reader, keys, types};
+use crate::ingress::settings::resilience as settings;
+
+keys! { Annotation {
+    MAX_CONNECTIONS: i64 =
+        annotation("headgate.dev/upstream-max-connections", types::INT,
+            "Requests that use a connection to the Service, or wait for one; beyond, 503 at once. 0 is unlimited.")
+            .setting(&settings::MAX_CONNECTIONS).ingress().on_canary();
+    MAX_PENDING: i64 =
+        annotation("headgate.dev/upstream-max-pending-requests", types::INT,
+            "Requests that wait for a new connection to the Service; beyond, 503 at once. 0 is unlimited.")
+            .setting(&settings::MAX_PENDING).ingress().on_canary();
+    RETRY_BUDGET_PERCENT: i64 =
+        annotation("headgate.dev/retry-budget-percent", types::INT,
+            "Share of the active requests of the Service that may be retries of requests that were sent, beside \
+             retry-budget-minimum. 100 is unlimited.")
+            .setting(&settings::RETRY_BUDGET_PERCENT).ingress().on_canary();
+    RETRY_BUDGET_MINIMUM: i64 =
+        annotation("headgate.dev/retry-budget-minimum", types::INT,
+            "Retries at once that are always allowed.")
+            .setting(&settings::RETRY_BUDGET_MINIMUM).ingress().on_canary();
+    OUTLIER_FAILURES: i64 =
+        annotation("headgate.dev/outlier-ejection-failures", types::INT,
+            "Consecutive failures after which an endpoint is left out for a time; 0 never does.")
+            .setting(&settings::OUTLIER_FAILURES).ingress().on_canary();
+    OUTLIER_TIME: Duration =
+        annotation("headgate.dev/outlier-ejection-time", types::DURATION,
+            "How long it is left out, times the number of ejections in a row; 5m at most.")
+            .setting(&settings::OUTLIER_TIME).ingress().on_canary();
+    OUTLIER_MAX_PERCENT: i64 =
+        annotation("headgate.dev/outlier-ejection-max-percent", types::INT,
+            "Share of the endpoints that are left out at most. One always stays.")
+            .setting(&settings::OUTLIER_MAX_PERCENT).ingress().on_canary();
+    OUTLIER_5XX: bool =
+        annotation("headgate.dev/outlier-ejection-5xx", types::BOOL,
+            "Responses of 500 and above are failures too.")
+            .setting(&settings::OUTLIER_5XX).ingress().on_canary();
+} }
+
+/// What is set; the rest has its default in the ConfigMap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Overrides {
+    max_connections: Option<u32>,
+    max_pending: Option<u32>,
+    retry_percent: Option<u32>,
+    retry_minimum: Option<u32>,
+    failures: Option<u32>,
+    time: Option<Duration>,
+    max_percent: Option<u32>,
+    status_5xx: Option<bool>,
+}
+
+impl Overrides {
+    /// `None` when nothing is set.
+    pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
+        let overrides = Self {
+            max_connections: reader.count(&MAX_CONNECTIONS),
+            max_pending: reader.count(&MAX_PENDING),
+            retry_percent: reader.count(&RETRY_BUDGET_PERCENT),
+            retry_minimum: reader.count(&RETRY_BUDGET_MINIMUM),
+            failures: reader.count(&OUTLIER_FAILURES),
+            time: reader.get(&OUTLIER_TIME),
+            max_percent: reader.count(&OUTLIER_MAX_PERCENT),
+            status_5xx: reader.get(&OUTLIER_5XX),
+        };
+        (overrides != Self::default()).then_some(overrides)
+    }
+
+    /// The rules of a Service port with these `defaults`.
+    pub(crate) fn over(self, defaults: &Resilience) -> Arc<Resilience> {
+        let unless_zero = |own: Option<u32>, default| own.map_or(default, NonZeroU32::new);
+        let (retries, outliers) = (defaults.retries, defaults.outliers);
+        Arc::new(Resilience {
+            max_connections: unless_zero(self.max_connections, defaults.max_connections),
+            max_pending: unless_zero(self.max_pending, defaults.max_pending),
+            retries: RetryBudget {
+                percent: self.retry_percent.unwrap_or(retries.percent),
+                minimum: self.retry_minimum.unwrap_or(retries.minimum),
+            },
+            outliers: Outliers {
+                failures: unless_zero(self.failures, outliers.failures),
+                time: self.time.unwrap_or(outliers.time),
+                max_percent: self.max_percent.unwrap_or(outliers.max_percent),
+                status_5xx: self.status_5xx.unwrap_or(outliers.status_5xx),
+            },
+        })
+    }
+}

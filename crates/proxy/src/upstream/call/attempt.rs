@@ -1,0 +1,199 @@
+//! One attempt of a call: a connection, and the request on it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::super::connect::{ConnectError, Dial};
+use super::super::exchange::{Bounds, Failure, cause, exchange};
+use super::super::health::Failed;
+use super::super::options::Security;
+use super::super::pool::{Key, Lease};
+use super::super::retry::{Cause, RetryState};
+use super::super::{Bound, CallError, Fault, tls};
+use super::{Caller, Outgoing};
+
+impl Caller<'_> {
+    /// One attempt at `endpoint`. A kept connection that turns out to be closed is replaced by a new one within the attempt.
+    pub(super) async fn attempt(
+        &mut self,
+        endpoint: SocketAddr,
+        outgoing: &mut Outgoing,
+        retries: &RetryState,
+        start: Instant,
+    ) -> Result<(Lease, Response<Incoming>), Failure> {
+        let key = self.key(endpoint);
+        let mut kept = self.kept(&key, start);
+        self.attempts.begin(endpoint, start.into_std());
+        self.begin_span(outgoing, retries);
+        loop {
+            let was_kept = kept.is_some();
+            let mut lease = match kept.take() {
+                Some(lease) => lease,
+                None => self.fresh(key.clone()).await?,
+            };
+            self.attempts.note(|attempt| {
+                attempt.connect = Some(if was_kept {
+                    Duration::ZERO
+                } else {
+                    start.elapsed()
+                })
+            });
+            let failure = match self
+                .send(
+                    &mut lease,
+                    outgoing,
+                    retries.may_resend() || (was_kept && retries.may_reconnect()),
+                )
+                .await
+            {
+                Ok(response) => return Ok((lease, response)),
+                Err(failure) => failure,
+            };
+            let closed = was_kept && failure.error == CallError::Broken;
+            if closed && failure.unsent.is_some() {
+                failure
+                    .unsent
+                    .into_iter()
+                    .for_each(|request| outgoing.restore(*request));
+            } else if !(closed && retries.may_reconnect() && outgoing.can_be_sent()) {
+                self.attempts.note(|attempt| {
+                    attempt.status = status(failure.error);
+                    let fault = || Box::new(Fault::of(failure.error));
+                    attempt.fault = Some(failure.fault.clone().unwrap_or_else(fault));
+                });
+                return Err(failure);
+            }
+        }
+    }
+
+    /// Begins the span of an attempt, of which the endpoint gets the id.
+    fn begin_span(&mut self, outgoing: &mut Outgoing, retries: &RetryState) {
+        let (Some(span), Some(head)) = (self.options.span, &mut outgoing.head) else {
+            return;
+        };
+        let security = matches!(self.options.security, Security::Tls(_));
+        let protocol = (security, self.options.is_http2());
+        let own = head.begin_span(span, protocol, retries.resends());
+        self.attempts
+            .note(|attempt| attempt.span = Some(Box::new(own)));
+    }
+
+    /// Sends the request. `copied`: keeps a copy for another attempt.
+    async fn send(
+        &mut self,
+        lease: &mut Lease,
+        outgoing: &mut Outgoing,
+        copied: bool,
+    ) -> Result<Response<Incoming>, Failure> {
+        let start = Instant::now();
+        let head = if copied {
+            outgoing.head.clone()
+        } else {
+            outgoing.head.take()
+        };
+        let (Some(head), Some((body, watch))) = (head, outgoing.payload.body(start)) else {
+            return Err(Failure {
+                cause: None,
+                ..Failure::before(CallError::Broken)
+            });
+        };
+        let bounds = Bounds {
+            options: self.options,
+            start,
+            watch,
+        };
+        let response = exchange(lease, head.request(body), &bounds).await?;
+        let switched = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if switched && !self.options.upgrade {
+            const SWITCHED: &str = "101 without a request to switch protocols";
+            return Err(Failure::because(CallError::InvalidResponse, SWITCHED));
+        }
+        self.attempts.note(|attempt| {
+            attempt.header = Some(attempt.start.elapsed());
+            attempt.status = Some(response.status());
+        });
+        Ok(response)
+    }
+
+    fn key(&self, address: SocketAddr) -> Key {
+        Key {
+            address,
+            http2: self.options.is_http2(),
+            tls: self.options.identity(self.upstream),
+            buffer: self.options.buffer(),
+        }
+    }
+
+    fn kept(&self, key: &Key, now: Instant) -> Option<Lease> {
+        if self.kept {
+            self.upstreams.pools.take(key, self.pool, now)
+        } else {
+            None
+        }
+    }
+
+    async fn fresh(&mut self, key: Key) -> Result<Lease, Failure> {
+        let (endpoint, start) = (key.address, Instant::now());
+        let most = self.upstream.resilience.max_pending;
+        let Some(_waiting) = self.state.load.wait(self.upstreams.worker, most) else {
+            let error = CallError::Overloaded(Bound::Pending);
+            self.attempts
+                .note(|attempt| attempt.fault = Some(Box::new(Fault::of(error))));
+            return Err(Failure::before(error));
+        };
+        // Boxed, lest its states, TLS and HTTP/2 handshakes among them, make the future of every request large.
+        let failed = match Box::pin(self.dial(key)).await {
+            Ok(lease) => {
+                self.state.health.connected(endpoint, start);
+                return Ok(lease);
+            }
+            Err(failed) => failed,
+        };
+        if failed.unreachable {
+            let (health, all) = (&self.state.health, self.endpoints);
+            health.report(self.upstream, endpoint, Failed::Unreachable, all);
+        }
+        self.attempts.note(|attempt| {
+            (attempt.connect, attempt.status) = (None, status(failed.error));
+            attempt.fault = Some(Box::new(failed.fault));
+        });
+        Err(Failure::before(failed.error))
+    }
+
+    async fn dial(&self, key: Key) -> Result<Lease, ConnectError> {
+        let tls = match (&key.tls, self.options.security) {
+            (Some(identity), Security::Tls(settings)) => {
+                let handshake = tls::handshake(settings, identity, key.address, key.http2);
+                Some(handshake.map_err(|error| {
+                    tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
+                    ConnectError {
+                        error: CallError::Connect,
+                        fault: Fault { reason: "tls-failed", detail: error.to_string().into() },
+                        unreachable: false,
+                    }
+                })?)
+            }
+            _ => None,
+        };
+        let dial = Dial {
+            key,
+            upstream: self.upstream.key.clone(),
+            tls,
+            fastcgi: self.fastcgi.clone(),
+            timeout: self.options.connect_timeout,
+        };
+        self.upstreams.connect(dial).await
+    }
+}
+
+/// The status of a failed attempt; `None` if the endpoint is not at fault.
+fn status(error: CallError) -> Option<StatusCode> {
+    cause(error).map(|cause| match cause {
+        Cause::Timeout => StatusCode::GATEWAY_TIMEOUT,
+        Cause::Error | Cause::InvalidHeader | Cause::Status(_) => StatusCode::BAD_GATEWAY,
+    })
+}

@@ -1,0 +1,48 @@
+//! How an upstream is protected, where that differs from the defaults.
+
+use std::num::NonZeroU32;
+
+use super::facts::Facts;
+use crate::{Outliers, Resilience, RetryBudget};
+
+pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
+    let defaults = Resilience::default();
+    let Resilience {
+        max_connections,
+        max_pending,
+        retries: RetryBudget { percent, minimum },
+        outliers:
+            Outliers {
+                failures,
+                time,
+                max_percent,
+                status_5xx,
+            },
+    } = resilience;
+    let number = |number: &Option<NonZeroU32>| number.map_or(0, NonZeroU32::get);
+    let (retries, outliers) = (&defaults.retries, &defaults.outliers);
+    for (name, value, default) in [
+        (
+            "max-connections",
+            number(max_connections),
+            number(&defaults.max_connections),
+        ),
+        (
+            "max-pending",
+            number(max_pending),
+            number(&defaults.max_pending),
+        ),
+        ("retry-percent", *percent, retries.percent),
+        ("retry-minimum", *minimum, retries.minimum),
+        (
+            "ejected-after",
+            number(failures),
+            number(&outliers.failures),
+        ),
+        ("ejected-percent", *max_percent, outliers.max_percent),
+    ] {
+        facts.differs(name, &value, &default);
+    }
+    facts.differs("ejected-for", time, &outliers.time);
+    facts.holds("5xx ejects", *status_5xx);
+}
