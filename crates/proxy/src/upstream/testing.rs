@@ -446,7 +446,18 @@ impl Conversation {
     }
 
     pub(super) async fn respond(&mut self, response: &str) {
-        let _ = self.stream.write_all(response.as_bytes()).await;
+        self.try_respond(response).await;
+    }
+
+    /// Whether the proxy still has the connection.
+    pub(super) async fn try_respond(&mut self, response: &str) -> bool {
+        self.stream.write_all(response.as_bytes()).await.is_ok()
+    }
+
+    /// Ends the connection with a reset.
+    pub(super) fn reset(self) {
+        let socket = socket2::SockRef::from(&self.stream);
+        socket.set_linger(Some(Duration::ZERO)).unwrap();
     }
 }
 

@@ -6,6 +6,7 @@ mod bounds;
 mod calls;
 mod choice;
 mod connections;
+mod faults;
 mod outages;
 mod responses;
 mod retries;
