@@ -27,14 +27,21 @@ class Rendered:
     notes: str
 
     def of(self, kind: str, name: str | None = None, namespace: str | None = None) -> list:
-        """Objects of a kind, in the order of the templates."""
+        """Objects of a kind, in the order of the templates, without those of the uninstallation."""
         return [
             found
             for found in self.objects
             if found["kind"] == kind
+            and hook(found) != "pre-delete"
             and name in (None, found["metadata"]["name"])
             and namespace in (None, found["metadata"].get("namespace"))
         ]
+
+    def of_uninstallation(self, kind: str) -> dict | None:
+        """The object of this kind that exists while a release is deleted, if any."""
+        found = [one for one in self.objects if one["kind"] == kind and hook(one) == "pre-delete"]
+        assert len(found) <= 1
+        return found[0] if found else None
 
     def one(self, kind: str, name: str | None = None, namespace: str | None = None) -> dict:
         """The only such object."""
@@ -64,6 +71,11 @@ class Rendered:
         pairs = [flag.removeprefix("--").partition("=") for flag in flags]
         assert len({name for name, _, _ in pairs}) == len(pairs), f"repeated flag: {flags}"
         return {name: value for name, _, value in pairs}
+
+
+def hook(found: dict) -> str | None:
+    """When Helm creates an object that is not of a release."""
+    return found["metadata"].get("annotations", {}).get("helm.sh/hook")
 
 
 def controller(suffix: str = "") -> str:

@@ -6,7 +6,7 @@ import re
 import helm_python as helm
 import yaml
 
-from chart import CHART, ROOT
+from chart import CHART, ROOT, hook
 
 NAME = "headgate"
 FILE = ROOT / "charts" / "manifests" / "headgate.yaml"
@@ -23,6 +23,24 @@ metadata:
     app.kubernetes.io/name: {NAME}
     pod-security.kubernetes.io/enforce: restricted
 """
+
+# Kinds in the order in which kubectl creates the objects: each after those that it needs. The webhook is last, because no
+# Ingress can be changed from then on until the controller is ready.
+ORDER = [
+    "Namespace",
+    "ServiceAccount",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
+    "ConfigMap",
+    "Service",
+    "NetworkPolicy",
+    "PodDisruptionBudget",
+    "Deployment",
+    "IngressClass",
+    "ValidatingWebhookConfiguration",
+]
 
 # Values by case: they render the roles that the flags of the tested controller need.
 ROLES = ROOT / "tests" / "cluster" / "roles"
@@ -44,9 +62,12 @@ def text() -> str:
     """The text of the file."""
     with helm.Chart.load(CHART) as chart:
         files = chart.render({}, name=NAME, namespace=NAME)
-    kept = [content for name, content in sorted(files.items()) if not name.endswith("NOTES.txt") and "/tests/" not in name]
+    kept = [content for name, content in sorted(files.items()) if not name.endswith("NOTES.txt")]
     documents = [document.strip("\n") for content in kept for document in re.split(r"^---$", content, flags=re.M)]
-    return "---\n".join([HEAD, *(HELM_LABELS.sub("", document + "\n") for document in documents if document.strip())])
+    objects = [(yaml.safe_load(document), document) for document in documents]
+    objects = [(found, document) for found, document in objects if found and not hook(found)]
+    objects.sort(key=lambda one: ORDER.index(one[0]["kind"]))
+    return "---\n".join([HEAD, *(HELM_LABELS.sub("", document + "\n") for _, document in objects)])
 
 
 def roles(case: str) -> str:

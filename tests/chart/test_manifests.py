@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 import manifests
-from chart import identity
+from chart import hook, identity
 from kubernetes_schema import problems
 
 
@@ -38,3 +38,14 @@ def test_the_namespace_comes_first_and_contains_all_objects() -> None:
     first, *rest = documents()
     assert first["kind"] == "Namespace"
     assert {found["metadata"].get("namespace", "headgate") for found in rest} == {"headgate"}
+
+
+def test_objects_come_after_those_that_they_need() -> None:
+    kinds = [found["kind"] for found in documents()]
+    assert kinds == sorted(kinds, key=manifests.ORDER.index)
+    assert kinds.index("ServiceAccount") < kinds.index("RoleBinding") < kinds.index("Deployment")
+    assert kinds[-1] == "ValidatingWebhookConfiguration"
+
+
+def test_no_object_of_a_hook_is_installed() -> None:
+    assert not [identity(found) for found in documents() if found["kind"] == "Job" or hook(found)]

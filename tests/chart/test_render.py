@@ -287,3 +287,13 @@ def test_unknown_fields_are_invalid() -> None:
     deployment["spec"]["replica"] = 2
     deployment["spec"]["minReadySeconds"] = "none"
     assert len(problems(deployment, "1.37")) == 2
+
+
+def test_defaults_within_lists_and_references_are_written(rendered: Rendered) -> None:
+    """Server-side apply compares these as a whole with what the API server stored."""
+    for webhook in [one for found in rendered.of("ValidatingWebhookConfiguration") for one in found["webhooks"]]:
+        assert [rule["scope"] for rule in webhook["rules"]] == ["*"]
+    references = [
+        variable["valueFrom"]["fieldRef"] for variable in rendered.container()["env"] if "fieldRef" in variable.get("valueFrom", {})
+    ]
+    assert references and all(reference["apiVersion"] == "v1" for reference in references)

@@ -125,10 +125,12 @@ env:
   - name: POD_NAME
     valueFrom:
       fieldRef:
+        apiVersion: v1
         fieldPath: metadata.name
   - name: POD_NAMESPACE
     valueFrom:
       fieldRef:
+        apiVersion: v1
         fieldPath: metadata.namespace
   {{- with $controller.extraEnvs }}
   {{- toYaml . | nindent 2 }}
