@@ -1,5 +1,7 @@
 //! What commands print.
 
+pub(crate) mod text;
+
 use std::borrow::Cow;
 use std::io::{ErrorKind, Write as _};
 

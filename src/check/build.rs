@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use headgate_compile::{
-    Compiled, ConfigMap, Finding, IngressStatus, Judgement, Kind, Name, ObjectRef, Severity,
+    Compiled, Finding, IngressStatus, Judgement, Kind, Name, ObjectRef, SettingVerdicts, Severity,
     Subject, expiring, setting_verdicts,
 };
 use k8s_openapi::api::networking::v1::Ingress;
@@ -25,6 +25,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
     let findings = Findings::of(input, &compiled);
     progress.phase("checking", Some(compiled.statuses().len()));
     let closed = compiled.closed_by_settings();
+    let judge = compiled.annotation_judge(&input.options);
     let mut totals: BTreeMap<Judgement, usize> = BTreeMap::new();
     let mut ingresses = Vec::with_capacity(compiled.statuses().len());
     for (name, status) in compiled.statuses() {
@@ -36,7 +37,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
             .get(name)
             .map_or(&[][..], Vec::as_slice);
         let about: Vec<&Finding> = about.iter().collect();
-        let mut verdicts = compiled.annotation_verdicts(ingress, &input.options, &about);
+        let mut verdicts = judge.verdicts(ingress, &about);
         for verdict in &verdicts {
             *totals.entry(verdict.clone()).or_default() += 1;
         }
@@ -46,7 +47,7 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
             is_refused: *status != IngressStatus::Served,
             is_same: closed.is_none()
                 && *status == IngressStatus::Served
-                && !about.iter().any(|one| one.severity == Severity::Error)
+                && !has_own_errors(&compiled, name, &about)
                 && verdicts.iter().all(|one| one.verdict.is_same()),
             verdicts,
             findings: about.into_iter().cloned().collect(),
@@ -54,10 +55,8 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
         progress.add(1);
     }
     ingresses.sort_by(|one, other| one.gravity().cmp(&other.gravity()));
-    let map = input.options.settings.as_ref();
-    let map = map.and_then(|name| snapshot.get::<ConfigMap>(name));
     let about: Vec<&Finding> = findings.others.iter().collect();
-    let settings = setting_verdicts(map.map(|map| &**map), &about);
+    let settings = setting_verdicts(snapshot, &input.options, &about);
     let report = Report {
         source: output::plain(&input.source).into_owned(),
         controller: input.workload.as_ref().map(|workload| {
@@ -80,6 +79,19 @@ pub(super) fn build(input: &Input, progress: &Progress) -> Result<Report> {
     // Nothing needs the table any more, and freeing it piece by piece takes as long as compiling it.
     std::mem::forget(compiled);
     Ok(report)
+}
+
+/// Whether an Ingress has an error that it does not have in ingress-nginx: there, too, a path belongs to the oldest Ingress.
+fn has_own_errors(compiled: &Compiled, name: &Name, about: &[&Finding]) -> bool {
+    let mut errors = about
+        .iter()
+        .filter(|one| one.severity == Severity::Error)
+        .peekable();
+    if errors.peek().is_none() {
+        return false;
+    }
+    let lost = compiled.lost_paths(name);
+    errors.any(|error| !lost.contains(error))
 }
 
 /// Findings by what they are about.
@@ -160,7 +172,7 @@ fn is_expected(input: &Input, finding: &Finding) -> bool {
 
 fn sections(
     totals: BTreeMap<Judgement, usize>,
-    settings: Vec<Judgement>,
+    settings: SettingVerdicts,
     input: &Input,
 ) -> Vec<Section> {
     let annotations = totals.into_iter().map(|(judgement, count)| Row {
@@ -187,7 +199,12 @@ fn sections(
     };
     vec![
         section("Annotations", "annotations", annotations),
-        section("ConfigMap keys", "settings", single(&settings)),
+        section("ConfigMap keys", "settings", single(&settings.own)),
+        section(
+            "Class settings",
+            "classSettings",
+            single(&settings.of_classes),
+        ),
         section("Flags", "flags", single(&input.flags)),
         section("Chart values", "values", single(&input.values)),
     ]

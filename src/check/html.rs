@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use headgate_compile::{Finding, Judgement, Severity, Verdict};
 
 use super::report::{CheckedIngress, Report, Section, ingresses};
-use super::text::checked;
 
 const STYLE: &str = "
 :root{color-scheme:light dark;--line:#8884}
@@ -29,7 +28,7 @@ pub(super) fn html(report: &Report) -> String {
     let mut out = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width\">\n\
          <title>{headline}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<h1>{headline}</h1>\n<p>Checked: {}</p>\n",
-        escaped(&checked(report))
+        escaped(&report.checked())
     );
     // Writing to a string does not fail.
     if let Some(reason) = &report.closed {
@@ -43,11 +42,7 @@ pub(super) fn html(report: &Report) -> String {
         let _ = writeln!(out, "<p class=\"note\">{}</p>", escaped(note));
     }
     totals(report, &mut out);
-    for section in report
-        .sections
-        .iter()
-        .filter(|section| !section.rows.is_empty())
-    {
+    for section in report.shown_sections() {
         names(section, &mut out);
     }
     objects(report, &mut out);
@@ -62,13 +57,9 @@ pub(super) fn html(report: &Report) -> String {
 fn totals(report: &Report, out: &mut String) {
     let titles = Verdict::ALL.map(|verdict| format!("<th class=\"n\">{}</th>", verdict.as_str()));
     let _ = writeln!(out, "<table>\n<tr><th></th>{}</tr>", titles.concat());
-    for section in report
-        .sections
-        .iter()
-        .filter(|section| !section.rows.is_empty())
-    {
-        let counts =
-            Verdict::ALL.map(|verdict| format!("<td class=\"n\">{}</td>", section.count(verdict)));
+    for section in report.shown_sections() {
+        let counts = section.counts();
+        let counts = counts.map(|count| format!("<td class=\"n\">{count}</td>"));
         let _ = writeln!(
             out,
             "<tr><th>{}</th>{}</tr>",
@@ -87,10 +78,7 @@ fn names(section: &Section, out: &mut String) {
     );
     for row in &section.rows {
         let judgement = &row.judgement;
-        let count = row
-            .ingresses
-            .map(|count| count.to_string())
-            .unwrap_or_default();
+        let count = row.count();
         let _ = writeln!(
             out,
             "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td class=\"n\">{count}</td></tr>",
@@ -124,8 +112,7 @@ fn objects(report: &Report, out: &mut String) {
         );
     }
     list("Other objects", &report.others, out);
-    let title = format!("{} of other classes", ingresses(report.unserved.len()));
-    list(&title, &report.unserved, out);
+    list(&report.unserved_title(), &report.unserved, out);
 }
 
 fn ingress(ingress: &CheckedIngress, out: &mut String) {

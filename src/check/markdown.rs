@@ -2,17 +2,16 @@
 
 use std::fmt::Write as _;
 
-use headgate_compile::{Finding, Subject, Verdict};
+use headgate_compile::{Finding, Verdict};
 
-use super::report::{CheckedIngress, Report, Section, ingresses};
-use super::text::checked;
+use super::report::{CheckedIngress, Report, Section};
 
 /// The report as Markdown.
 pub(super) fn markdown(report: &Report) -> String {
     let mut out = format!(
         "# {}\n\nChecked: {}\n",
         report.headline(),
-        escaped(&checked(report))
+        escaped(&report.checked())
     );
     // Writing to a string does not fail.
     if let Some(reason) = &report.closed {
@@ -26,18 +25,10 @@ pub(super) fn markdown(report: &Report) -> String {
         let _ = writeln!(out, "\n> {}", escaped(note));
     }
     totals(report, &mut out);
-    for section in report
-        .sections
-        .iter()
-        .filter(|section| !section.rows.is_empty())
-    {
+    for section in report.shown_sections() {
         names(section, &mut out);
     }
-    let mut remarkable = report
-        .ingresses
-        .iter()
-        .filter(|one| one.is_remarkable())
-        .peekable();
+    let mut remarkable = report.remarkable().peekable();
     if remarkable.peek().is_some() {
         out.push_str("\n## Ingresses\n");
     }
@@ -47,11 +38,7 @@ pub(super) fn markdown(report: &Report) -> String {
         others(&report.others, &mut out);
     }
     if !report.unserved.is_empty() {
-        let _ = writeln!(
-            out,
-            "\n## {} of other classes\n",
-            ingresses(report.unserved.len())
-        );
+        let _ = writeln!(out, "\n## {}\n", report.unserved_title());
         others(&report.unserved, &mut out);
     }
     let _ = writeln!(out, "\n`{}`", report.summary());
@@ -61,12 +48,8 @@ pub(super) fn markdown(report: &Report) -> String {
 fn totals(report: &Report, out: &mut String) {
     let titles = Verdict::ALL.map(Verdict::as_str).join(" | ");
     let _ = writeln!(out, "\n| | {titles} |\n|---|---:|---:|---:|---:|");
-    for section in report
-        .sections
-        .iter()
-        .filter(|section| !section.rows.is_empty())
-    {
-        let counts = Verdict::ALL.map(|verdict| section.count(verdict).to_string());
+    for section in report.shown_sections() {
+        let counts = section.counts().map(|count| count.to_string());
         let _ = writeln!(out, "| {} | {} |", section.title, counts.join(" | "));
     }
 }
@@ -79,10 +62,7 @@ fn names(section: &Section, out: &mut String) {
     );
     for row in &section.rows {
         let judgement = &row.judgement;
-        let count = row
-            .ingresses
-            .map(|count| count.to_string())
-            .unwrap_or_default();
+        let count = row.count();
         let _ = writeln!(
             out,
             "| {} | {} | {} | {count} |",
@@ -110,11 +90,8 @@ fn ingress(ingress: &CheckedIngress, out: &mut String) {
 
 fn others(findings: &[Finding], out: &mut String) {
     for one in findings {
-        let subject = match &one.subject {
-            Subject::Object(object) => object.to_string(),
-            document @ Subject::Document { .. } => document.to_string(),
-        };
-        finding(one, &format!("{}, ", escaped(&subject)), out);
+        let subject = escaped(&one.subject.to_string());
+        finding(one, &format!("{subject}, "), out);
     }
 }
 

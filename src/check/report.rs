@@ -28,7 +28,7 @@ pub(super) struct Report {
 
 /// Names of one kind with their verdicts.
 pub(super) struct Section {
-    /// `Annotations`, `ConfigMap keys`, `Flags` or `Chart values`.
+    /// `Annotations`, `ConfigMap keys`, `Class settings` (the parameters of IngressClasses), `Flags` or `Chart values`.
     pub(super) title: &'static str,
     /// The same for programs.
     pub(super) key: &'static str,
@@ -89,6 +89,30 @@ impl Report {
         format!("{same} of {ingresses} {noun} the same")
     }
 
+    /// What was checked, in one line.
+    pub(super) fn checked(&self) -> String {
+        let settings = self.settings.as_ref();
+        let settings = settings.map(|name| format!("ConfigMap {name}"));
+        let parts = [Some(self.source.clone()), self.controller.clone(), settings];
+        parts.into_iter().flatten().collect::<Vec<_>>().join("; ")
+    }
+
+    /// The sections with names.
+    pub(super) fn shown_sections(&self) -> impl Iterator<Item = &Section> {
+        let sections = self.sections.iter();
+        sections.filter(|section| !section.rows.is_empty())
+    }
+
+    /// The Ingresses about which there is anything to read.
+    pub(super) fn remarkable(&self) -> impl Iterator<Item = &CheckedIngress> {
+        self.ingresses.iter().filter(|one| one.is_remarkable())
+    }
+
+    /// The title of the list of Ingresses of other classes.
+    pub(super) fn unserved_title(&self) -> String {
+        format!("{} of other classes", ingresses(self.unserved.len()))
+    }
+
     /// The line for continuous integration.
     pub(super) fn summary(&self) -> String {
         let counts = self.counts();
@@ -129,7 +153,20 @@ impl Report {
     }
 }
 
+impl Row {
+    /// The number of Ingresses, for a table.
+    pub(super) fn count(&self) -> String {
+        let count = self.ingresses.map(|count| count.to_string());
+        count.unwrap_or_default()
+    }
+}
+
 impl Section {
+    /// How many names have each verdict, the gravest first.
+    pub(super) fn counts(&self) -> [usize; Verdict::ALL.len()] {
+        Verdict::ALL.map(|verdict| self.count(verdict))
+    }
+
     /// How many names have a verdict.
     pub(super) fn count(&self, verdict: Verdict) -> usize {
         let rows = self.rows.iter();

@@ -27,4 +27,5 @@ pub use class::unserved;
 pub use compiler::{Compiled, IngressStatus, compile};
 pub use references::references;
 pub use registry::{Judgement, Verdict};
-pub use verdicts::{setting_verdict, setting_verdicts};
+pub use streams::StreamEntry;
+pub use verdicts::{AnnotationJudge, SettingVerdicts, setting_verdict, setting_verdicts};

@@ -23,8 +23,9 @@ pub use build::{EndpointOptions, HttpListeners};
 pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
-    Compiled, IngressStatus, Judgement, Review, Verdict, annotations, compile, references, review,
-    setting_verdict, setting_verdicts, settings, unserved,
+    AnnotationJudge, Compiled, IngressStatus, Judgement, Review, SettingVerdicts, StreamEntry,
+    Verdict, annotations, compile, references, review, setting_verdict, setting_verdicts, settings,
+    unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,

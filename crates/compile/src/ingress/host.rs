@@ -154,6 +154,15 @@ fn www_finding(host: &str, primaries: &[&AttachedIngress], inputs: &Inputs<'_>) 
     Some(ingress.annotation_finding(Severity::Warning, "from-to-www-redirect", message))
 }
 
+/// The findings about paths that an Ingress loses to an older one of `attached`, as in ingress-nginx.
+pub(crate) fn lost_paths(host: &str, attached: &[&AttachedIngress]) -> Vec<Finding> {
+    let primaries = attached.iter().copied();
+    let primaries: Vec<_> = primaries
+        .filter(|attached| !attached.ingress.is_canary())
+        .collect();
+    routes::lost(host, &primaries)
+}
+
 /// Whether `host` with these primary Ingresses, oldest first, is in regex mode.
 pub(crate) fn in_regex_mode(host: &str, primaries: &[&AttachedIngress]) -> bool {
     routes::in_regex_mode(host, primaries)

@@ -44,6 +44,19 @@ struct StreamPort {
     route: StreamRoute,
 }
 
+/// An entry of the ConfigMap of TCP or UDP services that is served, or would be if its Service had endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamEntry {
+    /// The ConfigMap.
+    pub map: Name,
+    /// The key, which is the port that clients use.
+    pub key: Arc<str>,
+    /// The Service.
+    pub service: Name,
+    /// The port of the Service: its number or name.
+    pub port: Arc<str>,
+}
+
 /// What reading the ConfigMaps needs besides them.
 #[derive(Clone, Copy)]
 pub(crate) struct Inputs<'a> {
@@ -99,6 +112,23 @@ impl Streams {
             None => self.problems.remove(key),
         };
         self.touched |= former.is_some();
+    }
+
+    /// The entry for a port.
+    pub(crate) fn entry(
+        &self,
+        protocol: Protocol,
+        port: u16,
+        options: &Options,
+    ) -> Option<StreamEntry> {
+        let mut ports = self.of(protocol).ports.iter();
+        let port = ports.find(|known| known.port == port)?;
+        Some(StreamEntry {
+            map: map_name(options, protocol)?.clone(),
+            key: port.field.trim_start_matches("data.").into(),
+            service: port.draft.port.service.clone(),
+            port: port.draft.port.port.clone(),
+        })
     }
 
     /// All findings about the ports of a protocol.

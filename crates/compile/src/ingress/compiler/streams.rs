@@ -4,10 +4,22 @@ use std::net::IpAddr;
 
 use super::*;
 use crate::ConfigMap;
-use crate::ingress::streams::{self, PortMap};
+use crate::ingress::streams::{self, PortMap, StreamEntry};
 use crate::objects::Protocol;
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::Tcp, Protocol::Udp];
+
+impl Compiled {
+    /// The entry of the ConfigMap of TCP or UDP services for the port that clients use.
+    pub fn stream_entry(
+        &self,
+        protocol: Protocol,
+        port: u16,
+        options: &Options,
+    ) -> Option<StreamEntry> {
+        self.state.streams.entry(protocol, port, options)
+    }
+}
 
 impl Pass<'_> {
     /// Reads the ConfigMaps that changed, or all.

@@ -12,7 +12,7 @@ use headgate_table::{
 use smallvec::smallvec;
 
 use self::declared::{Declared, Root, conflict, is_regex};
-pub(super) use self::declared::{in_regex_mode, root};
+pub(super) use self::declared::{in_regex_mode, lost, root};
 use super::canary::{self, Canaries};
 use super::error_pages::HostPages;
 use super::snippets::{self, Here, HostSnippets};

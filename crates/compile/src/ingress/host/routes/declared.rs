@@ -124,6 +124,18 @@ pub(super) fn declared<'a>(
     kept
 }
 
+/// The findings about paths that ingress-nginx gives to the older Ingress as well. Those that [`served`] reports are not among
+/// them: there, ingress-nginx cannot load its configuration.
+pub(in crate::ingress::host) fn lost(host: &str, primaries: &[&AttachedIngress]) -> Vec<Finding> {
+    let mut lost = Vec::new();
+    let declared = declared(host, primaries, &mut lost);
+    if let Root::CatchAll(owner) = Root::of(host, primaries, &declared) {
+        let roots = declared.iter().filter(|(_, rule)| is_root(rule));
+        lost.extend(roots.map(|(late, rule)| conflict(host, late, rule, owner)));
+    }
+    lost
+}
+
 /// Those of the declared paths that serve.
 pub(super) fn served<'a>(
     host: &str,
