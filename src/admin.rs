@@ -13,7 +13,7 @@ use anyhow::{Context as _, Result};
 use arc_swap::ArcSwap;
 use bytes::Bytes;
 use headgate_compile::{Finding, expiring};
-use headgate_proxy::Telemetry;
+use headgate_proxy::{ResolvedNames, Telemetry};
 use headgate_table::TableReader;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
@@ -98,6 +98,11 @@ impl State {
 
     pub(crate) fn set_findings(&self, findings: Vec<Finding>) {
         self.findings.store(Arc::new(findings));
+    }
+
+    /// Sets the names that the data plane has resolved, for explanations. Later calls have no effect.
+    pub(crate) fn set_names(&self, names: ResolvedNames) {
+        self.explainer.set_names(names);
     }
 
     fn phase(&self) -> Phase {

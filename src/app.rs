@@ -112,6 +112,7 @@ pub(crate) async fn run(
     let running = bound
         .start(reader, telemetry.clone())
         .context("starting the workers")?;
+    state.set_names(running.names());
     state.enter(Phase::Serving);
     for (name, address) in addresses.data() {
         tracing::info!(name, %address, "listening");

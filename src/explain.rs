@@ -5,16 +5,20 @@ pub(crate) mod json;
 mod provenance;
 mod remote;
 mod text;
+mod url;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::ValueEnum;
+use headgate_compile::Severity;
 use headgate_proxy::ExplainRequest;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde_json::Value;
 
+pub(crate) use self::url::RequestUrl;
 use crate::input::{Input, Place, Progress};
 use crate::output;
 
@@ -26,9 +30,10 @@ const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 /// The command line of `headgate explain`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ExplainArgs {
-    /// URL of the request, such as https://shop.example/cart; without a scheme, http.
-    #[arg(value_name = "URL", value_parser = url)]
-    url: Uri,
+    /// URL of the request, such as https://shop.example/cart; without a scheme, http. tcp://HOST:PORT and udp://HOST:PORT are
+    /// ports of TCP and UDP services.
+    #[arg(value_name = "URL", value_parser = RequestUrl::argument())]
+    url: RequestUrl,
     #[command(flatten)]
     place: Place,
     /// Method of the request.
@@ -55,20 +60,6 @@ enum Format {
     Text,
     /// For programs.
     Json,
-}
-
-/// Parses a URL with a host.
-pub(crate) fn url(text: &str) -> Result<Uri, String> {
-    let full = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    };
-    let url: Uri = full.parse().map_err(|_| "expected a URL".to_owned())?;
-    match url.scheme_str() {
-        Some("http" | "https") if url.host().is_some() => Ok(url),
-        _ => Err("expected a URL such as https://shop.example/cart".to_owned()),
-    }
 }
 
 /// Parses `Name: value`.
@@ -104,14 +95,18 @@ fn explained(args: &ExplainArgs) -> Result<Value> {
     let request = args.request(input.options.endpoints.loopback);
     let explanation = headgate_proxy::explain(compiled.table(), &request)?;
     let state = (input.objects.snapshot(), &compiled, &input.options);
-    let objects = json::Objects::of(state, &explanation);
+    let objects = json::Objects::of(state, (&request, &explanation));
     let mut explained = json::explained(
         (&request, &explanation),
         compiled.table().generation,
         &objects,
         &compiled.findings(),
     );
-    explained["notes"] = input.notes.clone().into();
+    let unreadable = input.unreadable.iter();
+    let unreadable = unreadable.filter(|finding| finding.severity == Severity::Error);
+    let unreadable = unreadable.map(|finding| format!("not read: {finding}"));
+    let notes = input.notes.iter().cloned().chain(unreadable);
+    explained["notes"] = notes.collect();
     // Freeing everything would only delay the end of the process.
     std::mem::forget((input, compiled));
     Ok(explained)
@@ -119,15 +114,25 @@ fn explained(args: &ExplainArgs) -> Result<Value> {
 
 impl ExplainArgs {
     fn request(&self, loopback: bool) -> ExplainRequest {
-        let headers: HeaderMap = self.headers.iter().cloned().collect();
         ExplainRequest {
             method: self.method.clone(),
-            url: self.url.clone(),
-            headers,
+            url: self.url.url.clone(),
+            headers: self.fields(),
             client: self.from,
             loopback,
+            names: None,
             verifies_passwords: true,
         }
+    }
+
+    /// The fields of the request. `Authorization` replaces the user information of the URL.
+    fn fields(&self) -> HeaderMap {
+        let mut fields: HeaderMap = self.headers.iter().cloned().collect();
+        if let Some(authorization) = &self.url.authorization {
+            let entry = fields.entry(AUTHORIZATION);
+            entry.or_insert_with(|| authorization.clone());
+        }
+        fields
     }
 }
 

@@ -4,12 +4,13 @@
 //! thread of the admin port, one request at a time.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use headgate_compile::Finding;
-use headgate_proxy::{ExplainRequest, Explanation};
+use headgate_proxy::{ExplainRequest, Explanation, ResolvedNames};
 use headgate_table::RoutingTable;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -18,7 +19,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::explain::json::Objects;
-use crate::explain::{field, json, url};
+use crate::explain::{RequestUrl, field, json};
 use crate::reconciler::{Query, View};
 
 /// Time for an explanation.
@@ -29,8 +30,12 @@ pub(crate) struct Explainer {
     queries: mpsc::Sender<Query>,
     /// Endpoints may have loopback addresses.
     loopback: bool,
+    /// The names that the data plane has resolved, when it has started.
+    names: OnceLock<ResolvedNames>,
     /// One request at a time is explained.
     permits: Arc<Semaphore>,
+    /// Time for an explanation; default [`PATIENCE`].
+    patience: Duration,
 }
 
 /// The state that is served.
@@ -47,8 +52,15 @@ impl Explainer {
         Self {
             queries,
             loopback,
+            names: OnceLock::new(),
             permits: Arc::new(Semaphore::new(1)),
+            patience: PATIENCE,
         }
+    }
+
+    /// Sets the names that the data plane has resolved. Later calls have no effect.
+    pub(super) fn set_names(&self, names: ResolvedNames) {
+        self.names.get_or_init(|| names);
     }
 
     /// The explanation of the request in a query: `url`, and perhaps `method`, `from` and several `header`.
@@ -59,12 +71,13 @@ impl Explainer {
         let request = parsed(query).map_err(|reason| (StatusCode::BAD_REQUEST, reason))?;
         let request = ExplainRequest {
             loopback: self.loopback,
+            names: self.names.get().cloned(),
             ..request
         };
         let permit = self.permits.clone().try_acquire_owned();
         let permit =
             permit.map_err(|_| unavailable("another request is being explained: try again"))?;
-        let explained = timeout(PATIENCE, self.run(request, current, permit)).await;
+        let explained = timeout(self.patience, self.run(request, current, permit)).await;
         explained.map_err(|_| unavailable("not explained in time: try again"))?
     }
 
@@ -82,22 +95,27 @@ impl Explainer {
             (request, explanation, permit)
         });
         let (request, explanation, permit) = explained.await.map_err(failed)?;
-        let explanation = Arc::new(explanation.map_err(failed)?);
-        let objects = self.objects(explanation.clone()).await?;
+        let explained = Arc::new((request, explanation.map_err(failed)?));
+        let objects = self.objects(explained.clone()).await?;
         let written = spawn_blocking(move || {
             let _permit = permit;
-            json::explained((&request, &explanation), generation, &objects, &findings)
+            let (request, explanation) = &*explained;
+            json::explained((request, explanation), generation, &objects, &findings)
         });
         written.await.map_err(failed)
     }
 
-    async fn objects(&self, explanation: Arc<Explanation>) -> Result<Objects, Failure> {
+    async fn objects(
+        &self,
+        explained: Arc<(ExplainRequest, Explanation)>,
+    ) -> Result<Objects, Failure> {
         let (sender, objects) = oneshot::channel();
         let query: Query = Box::new(move |view: &View<'_>| {
             // The client may have left while the query waited.
             if !sender.is_closed() {
                 let state = (view.snapshot, view.compiled, view.options);
-                let _ = sender.send(Objects::of(state, &explanation));
+                let (request, explanation) = &*explained;
+                let _ = sender.send(Objects::of(state, (request, explanation)));
             }
         });
         let queued = self.queries.send(query).await;
@@ -125,9 +143,11 @@ fn parsed(query: &str) -> Result<ExplainRequest, String> {
         headers: HeaderMap::new(),
         client: IpAddr::V4(Ipv4Addr::LOCALHOST),
         loopback: false,
+        names: None,
         verifies_passwords: false,
     };
     let mut has_url = false;
+    let mut authorization = None;
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let value = percent_decode_str(value).decode_utf8();
@@ -135,7 +155,9 @@ fn parsed(query: &str) -> Result<ExplainRequest, String> {
         let invalid = |reason: String| format!("{name}: {reason}");
         match name {
             "url" => {
-                request.url = url(&value).map_err(invalid)?;
+                let parsed = RequestUrl::parse(&value).map_err(invalid)?;
+                request.url = parsed.url;
+                authorization = parsed.authorization;
                 has_url = true;
             }
             "method" => {
@@ -158,6 +180,10 @@ fn parsed(query: &str) -> Result<ExplainRequest, String> {
             }
         }
     }
+    if let Some(authorization) = authorization {
+        let entry = request.headers.entry(AUTHORIZATION);
+        entry.or_insert(authorization);
+    }
     if has_url {
         Ok(request)
     } else {
@@ -169,6 +195,60 @@ fn parsed(query: &str) -> Result<ExplainRequest, String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
     use super::*;
+
+    const QUERY: &str = "url=http://a.test/";
+
+    fn current() -> Current {
+        Current {
+            table: Arc::new(RoutingTable::new(Arc::default())),
+            findings: Arc::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_request_at_a_time_is_explained() {
+        let (queries, mut asked) = mpsc::channel(1);
+        let explainer = Arc::new(Explainer::new(queries, false));
+        let first = explainer.clone();
+        let first = tokio::spawn(async move { first.explain(QUERY, current()).await });
+        // The first waits for the objects of the reconciler.
+        let query = asked.recv().await.unwrap();
+        let (status, reason) = explainer.explain(QUERY, current()).await.unwrap_err();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(reason.contains("another request"), "{reason}");
+        // The reconciler has stopped.
+        drop(query);
+        let (status, reason) = first.await.unwrap().unwrap_err();
+        assert_eq!(
+            (status, &*reason),
+            (StatusCode::SERVICE_UNAVAILABLE, "stopping")
+        );
+        // The next one has its turn.
+        drop(asked);
+        let (_, reason) = explainer.explain(QUERY, current()).await.unwrap_err();
+        assert_eq!(reason, "stopping");
+    }
+
+    #[tokio::test]
+    async fn a_reconciler_that_is_busy_ends_the_wait() {
+        let (queries, _asked) = mpsc::channel(1);
+        let explainer = Explainer {
+            patience: Duration::from_millis(1),
+            ..Explainer::new(queries, false)
+        };
+        let (status, reason) = explainer.explain(QUERY, current()).await.unwrap_err();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(reason.contains("not explained in time"), "{reason}");
+    }
+
+    #[test]
+    fn user_information_is_a_field_of_the_request() {
+        let request = parsed("url=http%3A%2F%2Fa%3Ab%40shop.example%2F").unwrap();
+        assert_eq!(request.url.to_string(), "http://shop.example/");
+        assert_eq!(request.headers[AUTHORIZATION], "Basic YTpi");
+        let own = parsed("url=http%3A%2F%2Fa%3Ab%40shop.example%2F&header=Authorization%3A%20x");
+        assert_eq!(own.unwrap().headers[AUTHORIZATION], "x");
+    }
 
     #[test]
     fn queries_are_read_strictly() {

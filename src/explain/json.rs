@@ -1,10 +1,10 @@
 //! The explanation of the data plane as JSON, with the objects and annotations that it comes from.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use headgate_compile::{
-    Compiled, ConfigMap, Finding, Kind, Name, ObjectRef, Options, Severity, Snapshot, Subject,
+    AnnotationJudge, Compiled, ConfigMap, Finding, Kind, Name, ObjectRef, Options, Protocol,
+    Severity, Snapshot, StreamEntry, Subject,
 };
 use headgate_proxy::{ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step};
 use headgate_table::{PathKind, Route};
@@ -25,26 +25,41 @@ const SECRET: [HeaderName; 3] = [AUTHORIZATION, PROXY_AUTHORIZATION, COOKIE];
 pub(crate) struct Objects {
     /// The Ingress of the route.
     pub(super) owner: Option<Name>,
-    /// The Ingresses of the host, in the order of their names.
+    /// The Ingresses of the host, oldest first.
     pub(super) ingresses: Vec<Arc<Ingress>>,
     /// The ConfigMap with the settings.
     pub(super) settings: Option<(Name, Arc<ConfigMap>)>,
+    /// The port of a TCP or UDP service that the request is for.
+    pub(super) port: Option<Port>,
     /// Prefix of annotations.
     pub(super) prefix: String,
+    /// Says which annotations have an effect.
+    pub(super) judge: AnnotationJudge,
+}
+
+/// A port of a TCP or UDP service.
+pub(super) struct Port {
+    number: u16,
+    /// The ConfigMap of the flag.
+    map: Option<Name>,
+    /// The entry that is served, or would be if its Service had endpoints.
+    pub(super) entry: Option<StreamEntry>,
 }
 
 impl Objects {
     /// Those of `explanation`.
     pub(crate) fn of(
         (snapshot, compiled, options): (&Snapshot, &Compiled, &Options),
-        explanation: &Explanation,
+        (request, explanation): (&ExplainRequest, &Explanation),
     ) -> Self {
         let owner = explanation.route.as_deref().and_then(owner);
         let host = explanation.host.as_ref();
         let of_host = host.map(|host| compiled.ingresses_of(&host.name));
+        let mut names: Vec<&Name> = of_host.into_iter().flatten().collect();
         // Without a rule, an Ingress with only a default backend has routes all the same.
-        let names = of_host.into_iter().flatten().chain(&owner);
-        let names: BTreeSet<&Name> = names.collect();
+        if let Some(owner) = owner.as_ref().filter(|owner| !names.contains(owner)) {
+            names.push(owner);
+        }
         let ingresses = names.into_iter();
         let ingresses = ingresses.filter_map(|name| snapshot.get::<Ingress>(name).cloned());
         let settings = options.settings.clone();
@@ -55,9 +70,46 @@ impl Objects {
                 let map = snapshot.get::<ConfigMap>(&name)?.clone();
                 Some((name, map))
             }),
+            port: port(compiled, options, request),
             prefix: options.annotations_prefix.to_string(),
+            judge: compiled.annotation_judge(options),
         }
     }
+
+    /// Whether a finding is about the port, or about one of the Ingresses.
+    fn concerns(&self, finding: &Finding) -> bool {
+        let Subject::Object(ObjectRef { kind, name }) = &finding.subject else {
+            return false;
+        };
+        match (kind, &self.port) {
+            (Kind::Ingress, _) => {
+                let mut ingresses = self.ingresses.iter();
+                finding.severity != Severity::Info
+                    && ingresses.any(|ingress| Name::of(&ingress.metadata) == *name)
+            }
+            (Kind::ConfigMap, Some(port)) if Some(name) == port.map.as_ref() => {
+                let key = finding.field.strip_prefix("data.");
+                let number = key.map(|key| key.parse::<u16>().ok());
+                // Without a field it is about the whole ConfigMap.
+                finding.field.is_empty() || number == Some(Some(port.number))
+            }
+            _ => false,
+        }
+    }
+}
+
+fn port(compiled: &Compiled, options: &Options, request: &ExplainRequest) -> Option<Port> {
+    let (protocol, map) = match request.url.scheme_str()? {
+        "tcp" => (Protocol::Tcp, &options.tcp_services),
+        "udp" => (Protocol::Udp, &options.udp_services),
+        _ => return None,
+    };
+    let number = request.url.port_u16()?;
+    Some(Port {
+        number,
+        map: map.clone(),
+        entry: compiled.stream_entry(protocol, number, options),
+    })
 }
 
 /// An explanation as JSON, with those of `findings` that are about its objects.
@@ -72,12 +124,8 @@ pub(crate) fn explained(
     let steps: Vec<Value> = steps.map(|step| step_json(step, &provenance)).collect();
     let backends = explanation.backends.iter();
     let backends: Vec<Value> = backends.map(|one| backend(one, &provenance)).collect();
-    let names: Vec<Name> = objects
-        .ingresses
-        .iter()
-        .map(|ingress| Name::of(&ingress.metadata))
-        .collect();
-    let findings = findings.iter().filter(|finding| is_about(finding, &names));
+    let findings = findings.iter().filter(|one| objects.concerns(one));
+    let entry = objects.port.as_ref().and_then(|port| port.entry.as_ref());
     json!({
         "version": VERSION,
         "generation": generation,
@@ -93,9 +141,14 @@ pub(crate) fn explained(
             "regex": host.is_regex,
             "certificate": host.certificate.as_deref(),
         })),
+        "entry": entry.map(|entry| json!({
+            "key": &*entry.key,
+            "object": format!("ConfigMap {}", entry.map),
+            "service": format!("{}:{}", entry.service, entry.port),
+        })),
         "route": explanation.route.as_ref().map(route),
         "steps": steps,
-        "outcome": outcome(&explanation.outcome),
+        "outcome": outcome(&explanation.outcome, request),
         "backends": backends,
         "losers": explanation.losers.iter().map(loser).collect::<Vec<_>>(),
         "findings": findings.map(finding).collect::<Vec<_>>(),
@@ -108,9 +161,11 @@ fn request_json(request: &ExplainRequest, explanation: &Explanation) -> Value {
         true => format!("{name}: (hidden)"),
         false => format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())),
     });
+    let is_stream = matches!(request.url.scheme_str(), Some("tcp" | "udp"));
+    let url = request.url.to_string();
     json!({
-        "method": request.method.as_str(),
-        "url": request.url.to_string(),
+        "method": (!is_stream).then(|| request.method.as_str()),
+        "url": if is_stream { url.trim_end_matches('/') } else { &url },
         "headers": headers.collect::<Vec<_>>(),
         "client": request.client.to_string(),
         "path": explanation.path,
@@ -121,17 +176,6 @@ fn request_json(request: &ExplainRequest, explanation: &Explanation) -> Value {
 fn owner(route: &Route) -> Option<Name> {
     let origin = &route.origin;
     (origin.kind == Kind::Ingress.as_str()).then(|| Name::new(&origin.namespace, &origin.name))
-}
-
-fn is_about(finding: &Finding, names: &[Name]) -> bool {
-    let Subject::Object(ObjectRef {
-        kind: Kind::Ingress,
-        name,
-    }) = &finding.subject
-    else {
-        return false;
-    };
-    names.contains(name) && finding.severity != Severity::Info
 }
 
 fn route(route: &Arc<Route>) -> Value {
@@ -162,15 +206,23 @@ fn step_json(step: &Step, provenance: &Provenance<'_>) -> Value {
     })
 }
 
-fn outcome(outcome: &Outcome) -> Value {
+fn outcome(outcome: &Outcome, request: &ExplainRequest) -> Value {
     match outcome {
-        Outcome::NotReceived => json!({ "kind": "notReceived" }),
+        Outcome::NotReceived => {
+            let scheme = request.url.scheme_str().unwrap_or_default();
+            let because = match request.url.port_u16() {
+                Some(port) => format!("nothing listens for {scheme} on port {port}"),
+                None => format!("nothing listens for {scheme}"),
+            };
+            json!({ "kind": "notReceived", "because": because })
+        }
         Outcome::Forwarded { target } => json!({ "kind": "forwarded", "target": target }),
         Outcome::Response { status, location } => {
             json!({ "kind": "response", "status": status, "location": location })
         }
         Outcome::Closed => json!({ "kind": "closed" }),
         Outcome::PassedThrough => json!({ "kind": "passedThrough" }),
+        Outcome::Streamed => json!({ "kind": "streamed" }),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The annotation or ConfigMap key that a step comes from.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
-use headgate_compile::Name;
+use headgate_compile::{Name, StreamEntry, Verdict};
 use k8s_openapi::api::networking::v1::Ingress;
 
 use super::json::Objects;
@@ -39,65 +39,91 @@ const SOURCES: &[Row] = &[
     ("server snippet", &["server-snippet"], &["server-snippet"]),
     ("redirect to www", &["from-to-www-redirect"], &[]),
     ("app root", &["app-root"], &[]),
+    ("TLS passthrough", &["ssl-passthrough"], &[]),
 ];
 
-/// Steps that any Ingress of the host may configure; the others belong to the Ingress of the route.
-const OF_HOST: [&str; 6] = [
+/// Steps that the oldest Ingress of the host that switches them on configures; the others belong to the Ingress of the route.
+const OF_HOST: [&str; 7] = [
     "client certificate",
     "client subject",
     "refused clients",
     "server snippet",
     "redirect to www",
     "app root",
+    "TLS passthrough",
 ];
+/// Texts that switch an annotation off.
+const OFF: [&str; 2] = ["false", "off"];
+
+/// The step that a TCP or UDP service configures in its entry of the ConfigMap.
+const OF_ENTRY: &str = "PROXY protocol";
 
 /// Where the configuration of a request is.
 pub(super) struct Provenance<'a> {
+    /// The Ingresses of the host, oldest first.
+    ingresses: Vec<Source<'a>>,
     /// The Ingress of the route.
-    own: Vec<&'a Arc<Ingress>>,
-    /// The other Ingresses of the host.
-    others: Vec<&'a Arc<Ingress>>,
+    owner: Option<&'a Name>,
     settings: Option<(&'a Name, &'a BTreeMap<String, String>)>,
+    entry: Option<&'a StreamEntry>,
     prefix: &'a str,
+}
+
+/// An Ingress with its annotations that have an effect, without prefix.
+struct Source<'a> {
+    name: Name,
+    ingress: &'a Ingress,
+    effective: BTreeSet<Cow<'static, str>>,
 }
 
 impl<'a> Provenance<'a> {
     /// The sources in `objects`.
     pub(super) fn new(objects: &'a Objects) -> Self {
-        let owner = objects.owner.as_ref();
-        let ingresses = objects.ingresses.iter();
-        let (own, others): (Vec<_>, Vec<_>) =
-            ingresses.partition(|ingress| Some(&Name::of(&ingress.metadata)) == owner);
+        let ingresses = objects.ingresses.iter().map(|ingress| {
+            let verdicts = objects.judge.verdicts(ingress, &[]).into_iter();
+            let verdicts = verdicts.filter(|judged| judged.verdict != Verdict::NoEffect);
+            Source {
+                name: Name::of(&ingress.metadata),
+                ingress,
+                effective: verdicts.map(|judged| judged.name).collect(),
+            }
+        });
         let settings = objects.settings.as_ref();
         Self {
-            own,
-            others,
+            ingresses: ingresses.collect(),
+            owner: objects.owner.as_ref(),
             settings: settings.map(|(name, map)| (name, map.data())),
+            entry: objects.port.as_ref().and_then(|port| port.entry.as_ref()),
             prefix: &objects.prefix,
         }
     }
 
     /// Annotations with their Ingress, or keys with the ConfigMap; empty for a default.
     pub(super) fn of(&self, step: &str) -> Vec<String> {
+        if step == OF_ENTRY {
+            let entry = self.entry.into_iter();
+            return entry
+                .map(|entry| format!("{} of ConfigMap {}", entry.key, entry.map))
+                .collect();
+        }
         let Some((_, annotations, keys)) = SOURCES.iter().find(|(name, ..)| *name == step) else {
             return Vec::new();
         };
-        let others = if OF_HOST.contains(&step) {
-            &*self.others
-        } else {
-            &[]
-        };
-        for ingress in self.own.iter().chain(others) {
-            let has = |name: &&&str| {
-                let all = ingress.metadata.annotations.as_ref();
-                all.is_some_and(|all| all.contains_key(&format!("{}/{name}", self.prefix)))
+        let is_of_host = OF_HOST.contains(&step);
+        let candidates = self.ingresses.iter();
+        let candidates = candidates.filter(|source| is_of_host || Some(&source.name) == self.owner);
+        for source in candidates {
+            let is_on = |name: &str| {
+                let text = source.text(self.prefix, name);
+                text.is_some_and(|text| !OFF.contains(&text.trim()))
             };
-            let found: Vec<_> = annotations.iter().filter(has).collect();
+            let applies =
+                |name: &&&str| source.effective.contains(**name) && (!is_of_host || is_on(name));
+            let found: Vec<_> = annotations.iter().filter(applies).collect();
             if !found.is_empty() {
-                let name = Name::of(&ingress.metadata);
                 let found = found.into_iter();
                 return found
-                    .map(|annotation| format!("{annotation} of Ingress {name}"))
+                    .map(|annotation| format!("{annotation} of Ingress {}", source.name))
                     .collect();
             }
         }
@@ -109,40 +135,38 @@ impl<'a> Provenance<'a> {
             .map(|key| format!("{key} of ConfigMap {map}"))
             .collect()
     }
-}
 
-impl Provenance<'_> {
     /// The canary annotations of the Ingresses that send requests to a Service as a canary; `backend` is
     /// `namespace/service/port`.
     pub(super) fn of_canary(&self, backend: &str) -> Vec<String> {
         let mut parts = backend.split('/');
         let (namespace, service) = (parts.next(), parts.next());
-        let sends = |ingress: &&&Arc<Ingress>| {
-            let spec = ingress.spec.as_ref();
-            let rules = spec
-                .and_then(|spec| spec.rules.as_ref())
-                .into_iter()
-                .flatten();
-            let paths = rules
-                .filter_map(|rule| rule.http.as_ref())
-                .flat_map(|http| &http.paths);
-            let mut services = paths.filter_map(|path| path.backend.service.as_ref());
-            ingress.metadata.namespace.as_deref() == namespace
-                && services.any(|one| Some(one.name.as_str()) == service)
+        let sends = |source: &&Source<'_>| {
+            source.ingress.metadata.namespace.as_deref() == namespace
+                && source.services().any(|one| Some(one) == service)
         };
-        let start = format!("{}/canary", self.prefix);
-        let found = self.own.iter().chain(&self.others).filter(sends);
-        let found = found.flat_map(|ingress| {
-            let name = Name::of(&ingress.metadata);
-            let annotations = ingress.metadata.annotations.iter().flatten();
-            let start = &start;
-            annotations.filter_map(move |(key, _)| {
-                let short = key.strip_prefix(self.prefix)?.strip_prefix('/')?;
-                key.starts_with(start)
-                    .then(|| format!("{short} of Ingress {name}"))
-            })
+        let found = self.ingresses.iter().filter(sends).flat_map(|source| {
+            let names = source.effective.iter();
+            let names = names.filter(|name| name.starts_with("canary"));
+            names.map(|name| format!("{name} of Ingress {}", source.name))
         });
         found.collect()
+    }
+}
+
+impl Source<'_> {
+    /// The text of an annotation, which is named without prefix.
+    fn text(&self, prefix: &str, name: &str) -> Option<&str> {
+        let all = self.ingress.metadata.annotations.as_ref()?;
+        Some(all.get(&format!("{prefix}/{name}"))?)
+    }
+
+    /// The Services of its paths.
+    fn services(&self) -> impl Iterator<Item = &str> {
+        let rules = self.ingress.spec.iter().flat_map(|spec| &spec.rules);
+        let rules = rules.flatten().filter_map(|rule| rule.http.as_ref());
+        let paths = rules.flat_map(|http| &http.paths);
+        paths.filter_map(|path| Some(path.backend.service.as_ref()?.name.as_str()))
     }
 }
 

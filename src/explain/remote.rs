@@ -65,11 +65,11 @@ fn target(args: &ExplainArgs) -> String {
     let encoded = |text: &[u8]| percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut target = format!(
         "/debug/explain?url={}&method={}&from={}",
-        encoded(args.url.to_string().as_bytes()),
+        encoded(args.url.url.to_string().as_bytes()),
         encoded(args.method.as_str().as_bytes()),
         encoded(args.from.to_string().as_bytes()),
     );
-    for (name, value) in &args.headers {
+    for (name, value) in &args.fields() {
         let field = [name.as_str().as_bytes(), b": ", value.as_bytes()].concat();
         target.push_str("&header=");
         target.push_str(&encoded(&field));

@@ -18,11 +18,15 @@ fn role() -> Value {
     serde_saphyr::from_str(text).unwrap()
 }
 
-/// The kubeconfig file of an account with that role and no other right.
-fn kubeconfig(env: &TestEnv) -> tempfile::NamedTempFile {
+/// The kubeconfig file of an account with that role, less the rights for the resource `without`, and no other right.
+fn kubeconfig(env: &TestEnv, without: &str) -> tempfile::NamedTempFile {
     let home = env.controller_namespace();
     let token = env.api.service_account(&home, ACCOUNT);
     let mut role = role();
+    for rule in role["rules"].as_array_mut().unwrap() {
+        let resources = rule["resources"].as_array_mut().unwrap();
+        resources.retain(|resource| resource != without);
+    }
     let name = env.scoped(role["metadata"]["name"].as_str().unwrap());
     role["metadata"]["name"] = name.as_str().into();
     env.create(role);
@@ -69,7 +73,7 @@ fn a_cluster_is_read_with_the_documented_rights_alone() {
     let mut shop = ingress("shop", "a.test", "web");
     shop["metadata"]["annotations"]["nginx.ingress.kubernetes.io/affinity"] = "cookie".into();
     env.create(shop);
-    let kubeconfig = kubeconfig(&env);
+    let kubeconfig = kubeconfig(&env, "");
     let kubeconfig = kubeconfig.path().to_str().unwrap();
 
     let exit = Program::run(
@@ -105,6 +109,32 @@ fn a_cluster_is_read_with_the_documented_rights_alone() {
         .filter(|request| request.user == user)
         .collect();
     assert!(denied.is_empty(), "{denied:#?}");
+}
+
+#[test]
+fn without_the_right_to_read_secrets_the_report_says_so() {
+    let env = TestEnv::new();
+    env.create(workload(&env));
+    env.create(manifest::config_map(
+        &env.controller_namespace(),
+        "settings",
+        &[],
+    ));
+    env.serve_web(&[]);
+    let mut shop = ingress("shop", "a.test", "web");
+    shop["spec"]["tls"] = json!([{ "hosts": ["a.test"], "secretName": "cert" }]);
+    env.create(shop);
+    let kubeconfig = kubeconfig(&env, "secrets");
+    let kubeconfig = kubeconfig.path().to_str().unwrap();
+    let arguments = ["check", "--kubeconfig", kubeconfig, "--format=json"];
+    let exit = Program::run(BINARY.as_ref(), &arguments);
+    let report: Value = serde_json::from_str(&exit.stdout).unwrap_or_else(|_| panic!("{exit:?}"));
+    let notes = report["notes"].as_array().unwrap();
+    let note = "Secret cannot be listed: certificates and passwords are not checked";
+    assert!(notes.iter().any(|one| one == note), "{report:#}");
+    // That a Secret is missing, of which none can be read, is no finding.
+    assert!(!exit.stdout.contains("there is no Secret"), "{report:#}");
+    assert_eq!(report["ingresses"][0]["same"], true, "{report:#}");
 }
 
 #[test]

@@ -1,15 +1,18 @@
 //! `/debug/explain` and `headgate explain` say what the proxy does: for random objects and requests, the explanation names the
-//! response or the backend of the request itself.
+//! response or the backend of the request itself. The same holds for streams and for TLS that is passed through.
 
 use std::cell::RefCell;
+use std::net::{Ipv4Addr, UdpSocket};
 
 use headgate_testkit::manifest::{self, Ingress};
-use headgate_testkit::{Echo, Program, Request, Scenario};
+use headgate_testkit::{Connection, Echo, Program, Request, Scenario, wait};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use super::setup::{BINARY, serve};
+use super::streams::{at, free_ports, send_until_received, udp_service};
+use super::{passthrough, streams};
 
 /// Backends of the random objects.
 const SERVICES: [&str; 3] = ["one", "two", "three"];
@@ -162,6 +165,25 @@ fn encoded(text: &str) -> String {
     text.bytes().map(|byte| format!("%{byte:02x}")).collect()
 }
 
+/// The explanation of a GET request for a URL, or of a connection to it.
+fn explained(program: &Program, url: &str) -> Value {
+    let target = format!("/debug/explain?url={}", encoded(url));
+    serde_json::from_slice(&program.admin_get(&target).is(200).body).unwrap()
+}
+
+/// The steps with the sources of their configuration.
+fn sources(explained: &Value) -> Vec<(&str, &str)> {
+    let steps = explained["steps"].as_array().unwrap().iter();
+    steps
+        .map(|step| {
+            (
+                step["name"].as_str().unwrap(),
+                step["from"][0].as_str().unwrap_or_default(),
+            )
+        })
+        .collect()
+}
+
 fn explanation(program: &Program, (method, host, path, fields): &Asked) -> Value {
     let url = format!("http://{}{}", REQUEST_HOSTS[*host], REQUEST_PATHS[*path]);
     let mut target = format!(
@@ -244,6 +266,97 @@ fn explanations_name_what_the_proxy_does() {
     assert!(
         responses > 20 && forwarded > 20,
         "{responses} responses, {forwarded} forwarded"
+    );
+}
+
+#[test]
+fn explanations_of_streams_name_where_they_go() {
+    let (db, dns) = (
+        Echo::start("db"),
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap(),
+    );
+    let [open, closed, unused] = free_ports();
+    let (tcp, udp) = (
+        [(open, "shop/db:80"), (closed, "shop/nowhere:80")],
+        [(open, "shop/dns:53")],
+    );
+    let scenario = streams::scenario(&tcp, &udp).service("db", &[db.address()]);
+    let program = udp_service(scenario, "dns", dns.local_addr().unwrap()).start(BINARY);
+
+    let of_tcp = explained(&program, &format!("tcp://127.0.0.1:{open}"));
+    let response = wait::until("an open port", || {
+        let connection = Connection::try_open(at(open)).ok()?;
+        drop(connection);
+        Some(Request::get("/").send(at(open)))
+    });
+    assert_eq!(of_tcp["outcome"]["kind"], "streamed", "{of_tcp:#}");
+    assert_eq!(
+        of_tcp["backends"][0]["name"],
+        format!("shop/{}/80", response.echo().name())
+    );
+    assert_eq!(
+        of_tcp["backends"][0]["endpoints"],
+        json!([db.address().to_string()])
+    );
+    assert_eq!(of_tcp["entry"]["object"], "ConfigMap ops/tcp");
+
+    let of_udp = explained(&program, &format!("udp://127.0.0.1:{open}"));
+    let client = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    send_until_received(&client, open, &dns, "question");
+    let endpoint = dns.local_addr().unwrap().to_string();
+    assert_eq!(
+        of_udp["backends"][0]["endpoints"],
+        json!([endpoint]),
+        "{of_udp:#}"
+    );
+
+    for (port, entry) in [(closed, json!("shop/nowhere:80")), (unused, Value::Null)] {
+        let nothing = explained(&program, &format!("tcp://127.0.0.1:{port}"));
+        assert!(Connection::try_open(at(port)).is_err());
+        assert_eq!(nothing["outcome"]["kind"], "notReceived", "{nothing:#}");
+        assert_eq!(nothing["entry"]["service"], entry, "{nothing:#}");
+        assert_eq!(
+            nothing["findings"].as_array().unwrap().is_empty(),
+            entry.is_null()
+        );
+    }
+}
+
+#[test]
+fn explanations_of_passthrough_name_the_backend_and_the_annotation() {
+    let hello = passthrough::tls().hello();
+    let (web, plain) = (passthrough::backend(hello.len()), Echo::start("plain"));
+    let program = passthrough::scenario(web.address(), &plain).start(BINARY);
+    let passed = explained(&program, "https://a.test/");
+    Connection::open(program.https()).send(&hello);
+    web.wait_for(1);
+    assert_eq!(passed["outcome"]["kind"], "passedThrough", "{passed:#}");
+    assert_eq!(
+        passed["backends"][0]["endpoints"],
+        json!([web.address().to_string()])
+    );
+    let annotation = "ssl-passthrough of Ingress shop/web";
+    assert_eq!(sources(&passed), [("TLS passthrough", annotation)]);
+    let terminated = explained(&program, "https://b.test/");
+    assert_eq!(terminated["outcome"]["kind"], "forwarded", "{terminated:#}");
+}
+
+#[test]
+fn explanations_say_when_nothing_listens() {
+    let (program, _web) = serve(&[]);
+    let [unused] = free_ports();
+    let nothing = explained(&program, &format!("http://a.test:{unused}/"));
+    assert_eq!(
+        nothing["outcome"]["because"],
+        format!("nothing listens for http on port {unused}")
+    );
+    let http = format!("http on {}", program.http());
+    let losers = nothing["losers"].as_array().unwrap();
+    assert!(losers.iter().any(|one| one["name"] == http), "{nothing:#}");
+    let of_port = format!("http://a.test:{}/", program.http().port());
+    assert_eq!(
+        explained(&program, &of_port)["outcome"]["kind"],
+        "forwarded"
     );
 }
 

@@ -10,12 +10,12 @@ use super::setup::{BINARY, closed_port};
 /// What the backend sends once it has read the client's first message.
 const REPLY: &[u8] = b"\x15\x03\x03\x00\x02";
 
-fn tls() -> Tls {
+pub(super) fn tls() -> Tls {
     Tls::name("a.test")
 }
 
 /// A backend that reads a ClientHello for `a.test`, records it as text, and replies.
-fn backend(length: usize) -> Scripted {
+pub(super) fn backend(length: usize) -> Scripted {
     Scripted::start(move |connection| {
         if let Ok(hello) = connection.exactly(length) {
             connection.record(&format!("{hello:02x?}"));
@@ -25,7 +25,7 @@ fn backend(length: usize) -> Scripted {
     })
 }
 
-fn scenario(address: SocketAddr, plain: &Echo) -> Scenario {
+pub(super) fn scenario(address: SocketAddr, plain: &Echo) -> Scenario {
     Scenario::new()
         .service("web", &[address])
         .service("plain", &[plain.address()])

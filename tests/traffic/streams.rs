@@ -14,7 +14,7 @@ const TCP: &str = "ops/tcp";
 const UDP: &str = "ops/udp";
 
 /// A scenario with these TCP and UDP services.
-fn scenario(tcp: &[(u16, &str)], udp: &[(u16, &str)]) -> Scenario {
+pub(super) fn scenario(tcp: &[(u16, &str)], udp: &[(u16, &str)]) -> Scenario {
     Scenario::new()
         .object(ports(TCP, tcp))
         .object(ports(UDP, udp))
@@ -37,7 +37,7 @@ fn ports(map: &str, ports: &[(u16, &str)]) -> Value {
 }
 
 /// A UDP Service `name` with port 53 at this endpoint.
-fn udp_service(scenario: Scenario, name: &str, address: SocketAddr) -> Scenario {
+pub(super) fn udp_service(scenario: Scenario, name: &str, address: SocketAddr) -> Scenario {
     let service = json!({
         "apiVersion": "v1",
         "kind": "Service",
@@ -56,7 +56,7 @@ fn udp_service(scenario: Scenario, name: &str, address: SocketAddr) -> Scenario 
 }
 
 /// Ports that are free now, for TCP and UDP.
-fn free_ports<const N: usize>() -> [u16; N] {
+pub(super) fn free_ports<const N: usize>() -> [u16; N] {
     let listen = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let listeners: [TcpListener; N] = std::array::from_fn(listen);
     listeners.map(|listener| listener.local_addr().unwrap().port())
@@ -68,7 +68,7 @@ fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn at(port: u16) -> SocketAddr {
+pub(super) fn at(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
@@ -412,7 +412,7 @@ fn udp() -> (UdpSocket, SocketAddr) {
 }
 
 /// Sends a datagram until the endpoint receives it, as the port may not be open yet. The sender that the endpoint sees.
-fn send_until_received(
+pub(super) fn send_until_received(
     client: &UdpSocket,
     port: u16,
     endpoint: &UdpSocket,

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use headgate_table::Route;
 use http::{HeaderMap, Method, Uri};
 
+use crate::upstream::ResolvedNames;
+
 /// The request to explain.
 #[derive(Clone, Debug)]
 pub struct ExplainRequest {
     /// The method.
     pub method: Method,
-    /// The URL, with scheme and host; the port may be left out.
+    /// The URL, with scheme and host and without user information. The port of `http` and `https` may be left out; `tcp` and
+    /// `udp` name the port of a TCP or UDP service.
     pub url: Uri,
     /// Further header fields. `Host` replaces the host of the URL in the request, but not in the TLS handshake.
     pub headers: HeaderMap,
@@ -19,6 +22,8 @@ pub struct ExplainRequest {
     pub client: IpAddr,
     /// Whether endpoints may have loopback addresses.
     pub loopback: bool,
+    /// The names that a running data plane has resolved. `None`: the endpoints of an ExternalName Service are not known.
+    pub names: Option<ResolvedNames>,
     /// Whether a password of the request is verified. Where strangers can ask, it must not be: no limit slows guesses down.
     pub verifies_passwords: bool,
 }
@@ -40,7 +45,7 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// The backends that may get it.
     pub backends: Vec<PossibleBackend>,
-    /// Hosts and paths that could have served it.
+    /// Listeners, hosts and paths that could have served it.
     pub losers: Vec<Loser>,
 }
 
@@ -49,7 +54,7 @@ pub struct Explanation {
 pub struct ChosenListener {
     /// The address that it is bound to.
     pub address: SocketAddr,
-    /// `http`, or `https`.
+    /// `http`, `https`, `tcp` or `udp`.
     pub scheme: &'static str,
 }
 
@@ -121,6 +126,8 @@ pub enum Outcome {
     },
     /// The TLS connection is passed through undecrypted to one of the backends.
     PassedThrough,
+    /// The bytes of the connection, or the datagrams, are forwarded to one of the backends as they are.
+    Streamed,
     /// The connection is closed without a response.
     Closed,
 }
@@ -140,14 +147,14 @@ pub struct PossibleBackend {
     pub balance: String,
 }
 
-/// A host or path that could have served a request.
+/// A listener, host or path that could have served a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loser {
-    /// `host` or `path`.
+    /// `listener`, `host` or `path`.
     pub kind: &'static str,
-    /// Its name, or path with its type.
+    /// Its name, its path with the type, or its scheme and address.
     pub name: String,
-    /// Kind, namespace and name of the object that a path is of; empty for hosts.
+    /// Kind, namespace and name of the object that a path is of; empty for others.
     pub object: String,
     /// Why it does not serve.
     pub because: String,

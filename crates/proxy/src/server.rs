@@ -25,7 +25,7 @@ use crate::process::Process;
 use crate::sockets::Sockets;
 use crate::staple;
 use crate::telemetry::{Telemetry, WorkerTelemetry};
-use crate::upstream::{Environment, LocalAddresses, Resolver};
+use crate::upstream::{Environment, LocalAddresses, ResolvedNames};
 use crate::worker::{Shared, Worker};
 
 /// The data plane before it is bound.
@@ -137,7 +137,7 @@ impl Bound {
         let addresses = self.addresses();
         let process = Arc::new(Process::new());
         let upstream = Arc::new(Environment {
-            resolver: Resolver::default(),
+            resolver: Arc::default(),
             local: LocalAddresses::new(self.also).with_listeners(reader.clone()),
             loopback: self.config.loopback_upstreams,
             workers: self.config.workers,
@@ -187,6 +187,11 @@ impl Running {
     /// The addresses that were bound before the start.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
+    }
+
+    /// The names that this data plane has resolved, for explanations.
+    pub fn names(&self) -> ResolvedNames {
+        ResolvedNames(self.shared.upstream.resolver.clone())
     }
 
     #[cfg(test)]

@@ -5,7 +5,8 @@ use headgate_table::{Authentication, Satisfy};
 use http::StatusCode;
 
 use super::exchange::Exchange;
-use super::{credentials, external_auth};
+use super::observer::{Decision, Effects, Observer};
+use super::{Routed, external_auth};
 use crate::request::Context;
 use crate::respond::LocalResponse;
 
@@ -16,41 +17,41 @@ const PASSWORD: &str = "authentication";
 ///
 /// # Errors
 /// The response to a request that may not pass: 403 for its address, else that of the authentication.
-pub(super) async fn check(
-    exchange: &mut Exchange<'_>,
-    context: &Context<'_>,
+pub(super) async fn check<B>(
+    effects: &mut impl Effects<B>,
+    routed: &mut Routed<'_, '_, B>,
 ) -> Result<(), LocalResponse> {
-    let policy = &context.route.policy;
+    let policy = &routed.route.policy;
     match &policy.authentication {
-        None => addresses(exchange, context),
+        None => addresses(effects, routed),
         // Boxed, because a request without authentication must not pay for the size of this future.
         Some(authentication) => match policy.satisfy {
-            Satisfy::All => Box::pin(all(exchange, context, authentication)).await,
-            Satisfy::Any => Box::pin(any(exchange, context, authentication)).await,
+            Satisfy::All => Box::pin(all(effects, routed, authentication)).await,
+            Satisfy::Any => Box::pin(any(effects, routed, authentication)).await,
         },
     }
 }
 
-async fn all(
-    exchange: &mut Exchange<'_>,
-    context: &Context<'_>,
+async fn all<B>(
+    effects: &mut impl Effects<B>,
+    routed: &mut Routed<'_, '_, B>,
     authentication: &Authentication,
 ) -> Result<(), LocalResponse> {
-    addresses(exchange, context)?;
+    addresses(effects, routed)?;
     if let Some(users) = &authentication.credentials {
-        let checked = credentials::check(exchange, context, users).await;
-        let checked =
-            checked.map_err(|response| or_sign_in(response, authentication, (exchange, context)));
-        exchange.because(PASSWORD, checked)?;
+        let checked = effects.password(routed, users).await;
+        let of = (&mut *routed.exchange, &routed.context);
+        let checked = checked.map_err(|response| or_sign_in(response, authentication, of));
+        password(effects, routed, checked)?;
     }
     match &authentication.external {
         None => Ok(()),
-        Some(service) => external_auth::check(exchange, context, service).await,
+        Some(service) => effects.service(routed, service).await,
     }
 }
 
 /// The sign-in page of the authentication service, if it has one, instead of a 401 response to a missing or wrong password.
-pub(super) fn or_sign_in(
+fn or_sign_in(
     response: LocalResponse,
     authentication: &Authentication,
     (exchange, context): (&mut Exchange<'_>, &Context<'_>),
@@ -65,43 +66,54 @@ pub(super) fn or_sign_in(
 
 /// The first check that a request passes is enough. If it passes none, a 401 response takes precedence over 403, as it tells
 /// the client what to do.
-async fn any(
-    exchange: &mut Exchange<'_>,
-    context: &Context<'_>,
+async fn any<B>(
+    effects: &mut impl Effects<B>,
+    routed: &mut Routed<'_, '_, B>,
     authentication: &Authentication,
 ) -> Result<(), LocalResponse> {
-    let access = context.route.policy.access.as_ref();
-    if access.is_some_and(|access| access.vouches_for(context.client())) {
-        return Ok(());
+    let access = routed.route.policy.access.as_ref();
+    if access.is_some_and(|access| access.vouches_for(routed.context.client())) {
+        return effects.decided(Ok(()), Decision::Vouched, routed);
     }
     let mut refusal = None;
     if let Some(users) = &authentication.credentials {
-        match credentials::check(exchange, context, users).await {
+        match effects.password(routed, users).await {
             Err(response @ LocalResponse::Unauthorized { .. }) => refusal = Some(response),
-            passed_or_failed => return exchange.because(PASSWORD, passed_or_failed),
+            passed_or_failed => return password(effects, routed, passed_or_failed),
         }
     }
     let Some(service) = &authentication.external else {
         return match refusal {
-            Some(refusal) => exchange.because(PASSWORD, Err(refusal)),
-            None => addresses(exchange, context),
+            Some(refusal) => password(effects, routed, Err(refusal)),
+            None => addresses(effects, routed),
         };
     };
-    match (
-        external_auth::check(exchange, context, service).await,
-        refusal,
-    ) {
+    match (effects.service(routed, service).await, refusal) {
         (Err(LocalResponse::Page(StatusCode::FORBIDDEN)), Some(refusal)) => Err(refusal),
         (outcome, _) => outcome,
     }
 }
 
-fn addresses(exchange: &mut Exchange<'_>, context: &Context<'_>) -> Result<(), LocalResponse> {
-    match &context.route.policy.access {
-        Some(access) if !access.admits(context.client()) => {
-            let refusal = Err(LocalResponse::Page(StatusCode::FORBIDDEN));
-            exchange.because("access-list", refusal)
-        }
-        _ => Ok(()),
-    }
+fn password<B>(
+    observer: &mut impl Observer<B>,
+    routed: &mut Routed<'_, '_, B>,
+    checked: Result<(), LocalResponse>,
+) -> Result<(), LocalResponse> {
+    let checked = routed.exchange.because(PASSWORD, checked);
+    observer.decided(checked, Decision::Password, routed)
+}
+
+fn addresses<B>(
+    observer: &mut impl Observer<B>,
+    routed: &mut Routed<'_, '_, B>,
+) -> Result<(), LocalResponse> {
+    let Some(access) = &routed.route.policy.access else {
+        return Ok(());
+    };
+    let checked = match access.admits(routed.context.client()) {
+        true => Ok(()),
+        false => Err(LocalResponse::Page(StatusCode::FORBIDDEN)),
+    };
+    let checked = routed.exchange.because("access-list", checked);
+    observer.decided(checked, Decision::Addresses, routed)
 }

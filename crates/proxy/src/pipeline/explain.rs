@@ -3,11 +3,12 @@
 //! They run on a worker that exists for one request, so the explanation is what the data plane does. Only what acts on others
 //! is left out: nothing is sent, no limit is counted, no service is asked, and nothing is logged.
 
-mod access;
 mod backends;
+mod effects;
 mod losers;
 mod route;
 mod stage;
+mod stream;
 
 use std::sync::Arc;
 use std::{io, thread};
@@ -17,6 +18,7 @@ use http::header::LOCATION;
 use http::{HeaderValue, Response};
 
 use self::stage::{Announced, Stage};
+use self::stream::Transport;
 use super::Arrived;
 use super::exchange::Exchange;
 use crate::body::Body;
@@ -29,7 +31,7 @@ use crate::respond::LocalResponse;
 /// Why a request cannot be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
-    /// The system refuses a thread.
+    /// The system refuses a thread or an event queue.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
     /// A step panicked. The message of the panic is in the log.
@@ -50,24 +52,34 @@ pub fn explain(
         let thread = thread::Builder::new().name("explain".to_owned());
         let thread = thread.spawn_scoped(scope, || of_request(table, request));
         let thread = thread.map_err(ExplainError::Thread)?;
-        thread.join().map_err(|_| ExplainError::Panicked)
+        thread.join().map_err(|_| ExplainError::Panicked)?
     })
 }
 
-fn of_request(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanation {
+fn of_request(
+    table: &Arc<RoutingTable>,
+    request: &ExplainRequest,
+) -> Result<Explanation, ExplainError> {
+    if let Some(transport) = Transport::of(&request.url) {
+        return Ok(stream::of_port(table, request, transport));
+    }
     let mut explanation = Explanation::default();
     let Some(stage) = Stage::new(table, request) else {
-        return explanation;
+        losers::listeners(table, request, &mut explanation.losers);
+        return Ok(explanation);
     };
     explanation.listener = Some(ChosenListener {
         address: stage.listener.address,
         scheme: if stage.is_tls { "https" } else { "http" },
     });
     if let Some(split) = stage.passthrough() {
-        explanation.host = stage.passed_host();
-        backends::of_stream(&stage, split, &mut explanation);
-        return explanation;
+        stream::of_passthrough(&stage, split, &mut explanation);
+        return Ok(explanation);
     }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(ExplainError::Thread)?;
     let downstream = stage.downstream();
     let table = downstream.table();
     let head = stage.head();
@@ -78,10 +90,10 @@ fn of_request(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Explanatio
         verifies_passwords: request.verifies_passwords,
         blocks: table.settings.blocked.is_some(),
     };
-    if let Err(response) = dry.run(&mut exchange, &stage) {
+    if let Err(response) = runtime.block_on(dry.run(&mut exchange, &stage)) {
         dry.respond(&mut exchange, response);
     }
-    dry.explanation
+    Ok(dry.explanation)
 }
 
 /// An explanation in progress.
@@ -94,7 +106,11 @@ struct Dry {
 
 impl Dry {
     /// All phases up to the one that would send.
-    fn run(&mut self, exchange: &mut Exchange<'_>, stage: &Stage<'_>) -> Result<(), LocalResponse> {
+    async fn run(
+        &mut self,
+        exchange: &mut Exchange<'_>,
+        stage: &Stage<'_>,
+    ) -> Result<(), LocalResponse> {
         let head = stage.head();
         let target = RequestTarget::of(&head).map_err(|error| exchange.malformed(error))?;
         let name = target.name().map_err(|error| exchange.malformed(error))?;
@@ -104,13 +120,11 @@ impl Dry {
         let body = Announced(stage.announced());
         let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
         self.host(arrived.hosts, &arrived.parsed, stage);
-        let mut routed = arrived.route(self)?;
+        let routed = arrived.route(self)?;
         self.route(&routed);
-        let rewritten = routed.decide(self)?;
-        self.backends(&mut routed)?; // 12
-        self.limits(&routed); // 13
-        access::check(self, &mut routed)?; // 14
-        self.forward(&routed, &rewritten)
+        let admitted = routed.admit(self).await?;
+        self.forward(&admitted);
+        Ok(())
     }
 
     fn host(&mut self, hosts: &Arc<VirtualHosts>, parsed: &Parsed<'_>, stage: &Stage<'_>) {

@@ -54,7 +54,7 @@ use self::destination::{Chosen, Destination, Role};
 use self::exchange::{Exchange, Served};
 pub use self::explain::{ExplainError, explain};
 use self::forward::{Forward, Forwarded};
-use self::observer::{Decision, HostDecision, Observer, Unobserved};
+use self::observer::{Decision, Effects, HostDecision, Observer, Unobserved};
 use self::rewrite::Rewritten;
 use self::upstream_head::Extra;
 use crate::body::Body;
@@ -99,7 +99,7 @@ async fn serve(
     let path = path.map_err(|error| exchange.malformed(Malformed::from(error)))?;
     let arrived = Arrived::new(exchange, (&target, &name, &path), head, body)?;
     let routed = arrived.route(&mut Unobserved)?;
-    let admitted = routed.admit().await?;
+    let admitted = routed.admit(&mut Unobserved).await?;
     let forwarded = admitted.forward().await?;
     Ok(forwarded.filter())
 }
@@ -188,13 +188,16 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
     }
 }
 
-impl<'r, 't> Routed<'r, 't> {
-    /// Steps 7 to 14: whether the request is forwarded, and where.
-    async fn admit(mut self) -> Result<Admitted<'r, 't>, LocalResponse> {
-        let rewritten = self.decide(&mut Unobserved)?; // 7 to 11
-        let destination = self.choose()?; // 12
-        self.limit()?; // 13
-        access::check(self.exchange, &self.context).await?; // 14
+impl<'r, 't, B: HttpBody> Routed<'r, 't, B> {
+    /// Steps 7 to 14: whether the request is forwarded, and where. [`explain()`](explain()) runs them too, with other effects.
+    async fn admit(
+        mut self,
+        effects: &mut impl Effects<B>,
+    ) -> Result<Admitted<'r, 't, B>, LocalResponse> {
+        let rewritten = self.decide(effects)?; // 7 to 11
+        let destination = effects.choose(&mut self)?; // 12
+        effects.limit(&mut self)?; // 13
+        access::check(effects, &mut self).await?; // 14
         let Destination::Upstream(chosen) = destination else {
             return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
         };
@@ -211,7 +214,7 @@ impl<'r, 't> Routed<'r, 't> {
 }
 
 impl<'t, B: HttpBody> Routed<'_, 't, B> {
-    /// Steps 7 to 11: what the route decides by the request alone. [`explain()`](explain()) runs them too, so it observes them.
+    /// Steps 7 to 11: what the route decides by the request alone.
     fn decide(&mut self, observer: &mut impl Observer<B>) -> Result<Rewritten, LocalResponse> {
         self.enter(observer)?;
         let rewrites = self.run_script(observer)?;
@@ -345,12 +348,12 @@ struct Routed<'r, 't, B = Incoming> {
 }
 
 /// A request that may be forwarded.
-struct Admitted<'r, 't> {
+struct Admitted<'r, 't, B = Incoming> {
     exchange: &'r mut Exchange<'t>,
     route: &'t Arc<Route>,
     context: Context<'r>,
     head: Parts,
-    body: Incoming,
+    body: B,
     chosen: Chosen<'t>,
     rewritten: Rewritten,
 }

@@ -1,9 +1,13 @@
 //! Sees what steps decide, without a part in it: requests and explanations go through the same steps in the same order.
 
-use headgate_table::Host;
+use std::sync::Arc;
 
-use super::Routed;
+use headgate_table::{Credentials, ExternalAuth, Host};
+use http_body::Body as HttpBody;
+
+use super::destination::Destination;
 use super::scripted::Rewrites;
+use super::{Routed, credentials, external_auth};
 use crate::respond::LocalResponse;
 
 /// Sees the results of the steps of a request. They are passed on.
@@ -32,10 +36,67 @@ pub(super) trait Observer<B> {
     fn moved(&mut self, _routed: &Routed<'_, '_, B>) {}
 }
 
+/// The steps whose outcome is not in the request and the table alone: they draw lots, count, compute for long, or ask others. A
+/// request that is served takes them as they are; an explanation says what they depend on. When they are taken, and what follows
+/// from them, is the same for both.
+pub(super) trait Effects<B>: Observer<B> {
+    /// Step 12: the destination.
+    fn choose<'t>(
+        &mut self,
+        routed: &mut Routed<'_, 't, B>,
+    ) -> Result<Destination<'t>, LocalResponse>;
+
+    /// Step 13: counts the request.
+    fn limit(&mut self, routed: &mut Routed<'_, '_, B>) -> Result<(), LocalResponse>;
+
+    /// Of step 14: checks the user name and the password.
+    async fn password(
+        &mut self,
+        routed: &mut Routed<'_, '_, B>,
+        users: &Arc<Credentials>,
+    ) -> Result<(), LocalResponse>;
+
+    /// Of step 14: asks the authentication service.
+    async fn service(
+        &mut self,
+        routed: &mut Routed<'_, '_, B>,
+        service: &ExternalAuth,
+    ) -> Result<(), LocalResponse>;
+}
+
 /// Nothing sees the steps of requests that are served, so they pay nothing for it.
 pub(super) struct Unobserved;
 
 impl<B> Observer<B> for Unobserved {}
+
+impl<B: HttpBody> Effects<B> for Unobserved {
+    fn choose<'t>(
+        &mut self,
+        routed: &mut Routed<'_, 't, B>,
+    ) -> Result<Destination<'t>, LocalResponse> {
+        routed.choose()
+    }
+
+    fn limit(&mut self, routed: &mut Routed<'_, '_, B>) -> Result<(), LocalResponse> {
+        routed.limit()
+    }
+
+    async fn password(
+        &mut self,
+        routed: &mut Routed<'_, '_, B>,
+        users: &Arc<Credentials>,
+    ) -> Result<(), LocalResponse> {
+        credentials::check(routed.exchange, &routed.context, users).await
+    }
+
+    async fn service(
+        &mut self,
+        routed: &mut Routed<'_, '_, B>,
+        service: &ExternalAuth,
+    ) -> Result<(), LocalResponse> {
+        external_auth::check(routed.exchange, &routed.context, service).await
+    }
+}
 
 /// A step of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +110,7 @@ pub(super) enum HostDecision {
     BuiltIn,
 }
 
-/// A step of a route that the request alone decides.
+/// A step of a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
     BodySize,
@@ -60,4 +121,10 @@ pub(super) enum Decision {
     Redirect,
     Rewrite(Rewrites),
     Https,
+    /// The client's address is on the list, or not.
+    Addresses,
+    /// The client's address is on the list, and that is enough (`satisfy: any`).
+    Vouched,
+    /// The user name and the password.
+    Password,
 }

@@ -1,10 +1,12 @@
 //! How an endpoint would be chosen, without choosing one: no position or score changes.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use headgate_table::{AffinityMode, Balance, Endpoints, Upstream, may_be_endpoint};
+use headgate_table::{AffinityMode, Balance, Endpoints, Upstream};
 
 use super::balance::{View, hash};
+use super::raw::Client;
 use super::{SelectionInput, Upstreams};
 
 /// The endpoints that may get a request, and how one is chosen.
@@ -18,42 +20,59 @@ pub(crate) struct Choice {
 impl Upstreams {
     /// The choice for a request of `input`.
     pub(crate) fn choice(&self, upstream: &Arc<Upstream>, input: &dyn SelectionInput) -> Choice {
-        let loopback = self.environment.loopback;
-        match &upstream.endpoints {
-            Endpoints::None(why) => Choice {
-                endpoints: Vec::new(),
-                balance: why.to_string(),
-            },
-            Endpoints::Name { host, port } => Choice {
-                endpoints: vec![format!("{host}:{port}")],
-                balance: format!("the addresses of the DNS name, {}", turn(upstream)),
-            },
-            Endpoints::Addresses(addresses) => {
-                let view = View::new(addresses, &upstream.balance, loopback);
-                let allowed = addresses.iter();
-                let allowed = allowed.filter(|one| may_be_endpoint(one.ip(), loopback));
-                let all = || allowed.clone().map(ToString::to_string).collect();
-                if let Some((endpoint, why)) = session(upstream, &view, input) {
+        let addresses = match &upstream.endpoints {
+            Endpoints::None(why) => {
+                return Choice {
+                    endpoints: Vec::new(),
+                    balance: why.to_string(),
+                };
+            }
+            Endpoints::Addresses(addresses) => addresses.clone(),
+            Endpoints::Name { host, port } => match self.environment.resolver.known(host) {
+                Some(known) => known.iter().map(|ip| SocketAddr::new(*ip, *port)).collect(),
+                None => {
+                    let turn = turn(upstream);
                     return Choice {
-                        endpoints: vec![endpoint],
-                        balance: why,
+                        endpoints: vec![format!("{host}:{port}")],
+                        balance: format!("the addresses that the name has at run time, {turn}"),
                     };
                 }
-                match &upstream.balance {
-                    Balance::Hash { key, subset: None } if upstream.affinity.is_none() => {
-                        let text = input.evaluate(key);
-                        let endpoint = view.by_hash(hash(text.as_bytes()), |_| true);
-                        Choice {
-                            endpoints: endpoint.iter().map(ToString::to_string).collect(),
-                            balance: format!("the hash of \"{}\"", text.escape_debug()),
-                        }
-                    }
-                    _ => Choice {
-                        endpoints: all(),
-                        balance: turn(upstream),
-                    },
+            },
+        };
+        let view = View::new(&addresses, &upstream.balance, self.environment.loopback);
+        if let Some((endpoint, why)) = session(upstream, &view, input) {
+            return Choice {
+                endpoints: vec![endpoint],
+                balance: why,
+            };
+        }
+        match &upstream.balance {
+            Balance::Hash { key, subset: None }
+                if upstream.affinity.is_none() && upstream.client_ip_affinity.is_none() =>
+            {
+                let text = input.evaluate(key);
+                let endpoint = view.by_hash(hash(text.as_bytes()), |_| true);
+                Choice {
+                    endpoints: endpoint.iter().map(ToString::to_string).collect(),
+                    balance: format!("the hash of \"{}\"", text.escape_debug()),
                 }
             }
+            _ => Choice {
+                endpoints: view.endpoints().iter().map(ToString::to_string).collect(),
+                balance: turn(upstream),
+            },
+        }
+    }
+
+    /// The choice for a stream of `client`, which has no cookies.
+    pub(crate) fn choice_of_stream(&self, upstream: &Arc<Upstream>, client: IpAddr) -> Choice {
+        let choice = self.choice(upstream, &Client(client));
+        match upstream.affinity {
+            Some(_) => Choice {
+                balance: "at random".to_owned(),
+                ..choice
+            },
+            None => choice,
         }
     }
 }

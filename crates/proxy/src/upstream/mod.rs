@@ -57,6 +57,7 @@ pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};
 pub(crate) use raw::{RawAttempt, RawAttempts, Tries};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
+pub use resolve::ResolvedNames;
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
 pub(crate) use timer::LazyTimer;
@@ -69,7 +70,7 @@ use crate::current::CurrentTable;
 
 /// What the upstreams of all workers share.
 pub(crate) struct Environment {
-    pub(crate) resolver: Resolver,
+    pub(crate) resolver: Arc<Resolver>,
     /// Where this process listens.
     pub(crate) local: LocalAddresses,
     /// Endpoints may have loopback addresses.

@@ -170,7 +170,7 @@ fn tried(attempts: &RawAttempts) -> SmallVec<[SocketAddr; 4]> {
 }
 
 /// The selection input of a stream: its client.
-struct Client(IpAddr);
+pub(super) struct Client(pub(super) IpAddr);
 
 impl SelectionInput for Client {
     fn client(&self) -> IpAddr {

@@ -4,6 +4,7 @@
 //! resolution. Names come from objects, so their number is bounded.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::IpAddr;
@@ -51,6 +52,16 @@ pub(crate) struct Resolver {
     source: Source,
     /// Query for IPv4 addresses only, and use no others.
     ipv4_only: Arc<AtomicBool>,
+}
+
+/// The names that a data plane has resolved.
+#[derive(Clone)]
+pub struct ResolvedNames(pub(crate) Arc<Resolver>);
+
+impl fmt::Debug for ResolvedNames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.names.read().keys()).finish()
+    }
 }
 
 struct Name {

@@ -27,7 +27,7 @@ use tokio::task::spawn_local;
 
 use super::{
     Attempts, BodyRules, Call, CallError, CallOptions, Environment, LocalAddresses, Payload,
-    Resolver, SelectionInput, Tunnel, UpstreamBody, Upstreams,
+    SelectionInput, Tunnel, UpstreamBody, Upstreams,
 };
 use crate::current::CurrentTable;
 
@@ -145,7 +145,7 @@ impl World {
         let upstream = Arc::new(upstream);
         let (publisher, reader) = publisher(Arc::new(table(settings.clone(), &upstream)));
         let environment = Environment {
-            resolver: Resolver::default(),
+            resolver: Arc::default(),
             local,
             loopback,
             workers: 1,

@@ -141,7 +141,7 @@ impl Fixture {
             reader,
             telemetry,
             upstream: Arc::new(Environment {
-                resolver: Resolver::hanging(),
+                resolver: Arc::new(Resolver::hanging()),
                 local: LocalAddresses::default(),
                 loopback: true,
                 workers: 1,

@@ -2,37 +2,37 @@
 
 use std::sync::Arc;
 
-use headgate_table::{Alternatives, Pick, RuleTest, Split, Target, Upstream, UpstreamKey};
+use headgate_table::{Alternatives, Pick, RuleTest, Target, Upstream, UpstreamKey};
 
-use super::stage::{Announced, Stage};
-use crate::explanation::{Explanation, Outcome, PossibleBackend};
+use super::stage::Announced;
+use crate::explanation::{Explanation, PossibleBackend};
 use crate::pipeline::Routed;
 use crate::pipeline::destination::{self, Destination, Role};
 use crate::request::Context;
 use crate::respond::LocalResponse;
-use crate::stream;
 use crate::upstream::Choice;
 
 /// A number that weights are decided by, and why a backend gets it.
-struct Dice {
-    number: u32,
-    because: String,
+pub(super) struct Dice {
+    pub(super) number: u32,
+    pub(super) because: String,
 }
 
 impl Dice {
-    fn only(because: String) -> Self {
+    /// The number does not matter.
+    pub(super) fn only(because: String) -> Self {
         Self { number: 1, because }
     }
 }
 
-/// Fills in the backends for a request on its route.
+/// Fills in the backends for a request on its route. Returns the first of them.
 ///
 /// # Errors
 /// The response if there is none, whatever weights decide.
 pub(super) fn of_route<'t>(
     routed: &mut Routed<'_, 't, Announced>,
     explanation: &mut Explanation,
-) -> Result<(), LocalResponse> {
+) -> Result<Destination<'t>, LocalResponse> {
     let table = routed.exchange.table;
     let upstreams = routed.exchange.downstream.worker.upstreams.clone();
     let usable = |key: &UpstreamKey| {
@@ -42,12 +42,14 @@ pub(super) fn of_route<'t>(
     let route = routed.route;
     let target = &route.target;
     let mut refusal = None;
+    let mut first = None;
     for dice in dice(&routed.context, target, &usable) {
         let number = dice.number;
         let decided = destination::by_dice(&routed.context, target, usable, |_| number);
         match routed.exchange.because("no-endpoints", decided) {
             Ok(Destination::Upstream(chosen)) => {
                 routed.context.upstream = Some(chosen.upstream);
+                first = first.or(Some(chosen));
                 let choice = upstreams.choice(chosen.upstream, &routed.context);
                 explanation.backends.push(possible(
                     chosen.upstream,
@@ -60,9 +62,10 @@ pub(super) fn of_route<'t>(
             Err(response) => refusal = Some(response),
         }
     }
-    match refusal {
-        Some(refusal) if explanation.backends.is_empty() => Err(refusal),
-        _ => Ok(()),
+    match (first, refusal) {
+        (Some(first), _) => Ok(Destination::Upstream(first)),
+        (None, Some(refusal)) => Err(refusal),
+        (None, None) => Ok(Destination::NotFound),
     }
 }
 
@@ -128,7 +131,7 @@ fn rule_text(pick: Pick, test: &RuleTest) -> String {
 }
 
 /// The shares of the alternatives, and of the primary what is left.
-fn weights(others: &Alternatives) -> Vec<Dice> {
+pub(super) fn weights(others: &Alternatives) -> Vec<Dice> {
     let total = others.total();
     let mut dice = Vec::new();
     let mut below = 0u32;
@@ -147,45 +150,4 @@ fn weights(others: &Alternatives) -> Vec<Dice> {
         dice.insert(0, rest);
     }
     dice
-}
-
-/// Fills in the backends of a connection that is passed through, and how it ends.
-pub(super) fn of_stream(stage: &Stage<'_>, split: &Split, explanation: &mut Explanation) {
-    let downstream = stage.downstream();
-    let table = downstream.table();
-    let only = || vec![Dice::only("the only backend".to_owned())];
-    for dice in split.alternatives().map_or_else(only, weights) {
-        let upstreams = &downstream.worker.upstreams;
-        let Some(upstream) = stream::by_dice(split, &table, upstreams, |_| dice.number) else {
-            continue;
-        };
-        let is = |key: Option<&UpstreamKey>| key == Some(&upstream.key);
-        let role = if is(split.primary().upstream()) {
-            "primary"
-        } else if is(split.fallback()) {
-            "fallback"
-        } else {
-            "canary"
-        };
-        explanation.backends.push(PossibleBackend {
-            name: upstream.name.clone(),
-            role,
-            because: dice.because,
-            endpoints: endpoints(upstream),
-            balance: "in turn".to_owned(),
-        });
-    }
-    explanation.outcome = match explanation.backends.is_empty() {
-        true => Outcome::Closed,
-        false => Outcome::PassedThrough,
-    };
-}
-
-fn endpoints(upstream: &Upstream) -> Vec<String> {
-    use headgate_table::Endpoints;
-    match &upstream.endpoints {
-        Endpoints::None(_) => Vec::new(),
-        Endpoints::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
-        Endpoints::Name { host, port } => vec![format!("{host}:{port}")],
-    }
 }

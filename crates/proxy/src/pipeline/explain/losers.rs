@@ -1,18 +1,46 @@
-//! Hosts and paths that could have served a request, and why they do not.
+//! Listeners, hosts and paths that could have served a request, and why they do not.
 
 use std::sync::Arc;
 
 use headgate_table::{
-    CATCH_ALL, Host, HostBehaviour, PathKind, PathMatch, Route, Tried, VirtualHosts,
+    CATCH_ALL, Host, HostBehaviour, PathKind, PathMatch, Route, RoutingTable, SocketKind, Tried,
+    VirtualHosts,
 };
 
-use crate::explanation::Loser;
+use crate::explanation::{ExplainRequest, Loser};
 
 /// The kind of a path.
 pub(super) const PATH: &str = "path";
 
 /// Most paths that are listed: a host can have thousands.
 const MAX_PATHS: usize = 50;
+
+/// All listeners, none of which receives the request.
+pub(super) fn listeners(table: &RoutingTable, request: &ExplainRequest, losers: &mut Vec<Loser>) {
+    let wanted = request.url.port_u16();
+    let tcp = table.listeners().iter().map(|listener| {
+        let scheme = match listener.socket.kind() {
+            SocketKind::Http => "http",
+            SocketKind::Tls => "https",
+            SocketKind::Stream => "tcp",
+        };
+        (scheme, listener.address)
+    });
+    let udp = table.udp_listeners().iter();
+    let udp = udp.map(|listener| ("udp", listener.address));
+    losers.extend(tcp.chain(udp).map(|(scheme, address)| {
+        let because = match wanted == Some(address.port()) {
+            true => format!("it is for {scheme}"),
+            false => "it has another port".to_owned(),
+        };
+        Loser {
+            kind: "listener",
+            name: format!("{scheme} on {address}"),
+            object: String::new(),
+            because,
+        }
+    }));
+}
 
 pub(super) fn is_regex(host: &Host) -> bool {
     matches!(&host.behaviour, HostBehaviour::Routes { paths, .. } if paths.is_regex())

@@ -2,16 +2,15 @@
 
 use std::fmt::Write as _;
 
-use headgate_table::{BackendProtocol, Host, HostClients, HttpsRedirect, Target};
-use http::StatusCode;
+use headgate_table::{BackendProtocol, Host, HostClients, HttpsRedirect, Satisfy, Target};
 
 use super::stage::Announced;
-use super::{Dry, backends, losers};
+use super::{Dry, losers};
 use crate::explanation::{Outcome, StepResult};
-use crate::pipeline::Routed;
 use crate::pipeline::observer::{Decision, HostDecision, Observer};
 use crate::pipeline::rewrite::Rewritten;
 use crate::pipeline::scripted::Rewrites;
+use crate::pipeline::{Admitted, Routed};
 use crate::respond::LocalResponse;
 
 type RoutedDry<'r, 't> = Routed<'r, 't, Announced>;
@@ -47,7 +46,10 @@ impl Observer<Announced> for Dry {
         decision: Decision,
         routed: &RoutedDry<'_, '_>,
     ) -> Result<T, LocalResponse> {
-        match text(decision, routed) {
+        if decision == Decision::Password && self.leaves_password(routed) {
+            return result;
+        }
+        match text(decision, routed, result.is_ok()) {
             Some((name, detail)) => Self::decided(self, name, result, detail),
             None => result,
         }
@@ -71,7 +73,11 @@ fn name_of_host(decision: HostDecision) -> &'static str {
 }
 
 /// The name of a step and its detail; `None` if the route does not configure it.
-fn text(decision: Decision, routed: &RoutedDry<'_, '_>) -> Option<(&'static str, String)> {
+fn text(
+    decision: Decision,
+    routed: &RoutedDry<'_, '_>,
+    passes: bool,
+) -> Option<(&'static str, String)> {
     let route = routed.route;
     let policy = &route.policy;
     match decision {
@@ -97,6 +103,21 @@ fn text(decision: Decision, routed: &RoutedDry<'_, '_>) -> Option<(&'static str,
             .then(|| ("redirect", String::new())),
         Decision::Rewrite(rewrites) => Some(("rewrite", rewrite(routed, rewrites)?)),
         Decision::Https => Some(("redirect to https", https(route.https).to_owned())),
+        Decision::Addresses => {
+            let listed = if passes { "allowed" } else { "not allowed" };
+            let detail = format!("{} is {listed}", routed.context.client());
+            Some(("addresses", detail))
+        }
+        Decision::Vouched => {
+            let client = routed.context.client();
+            let detail = format!("{client} is allowed, which is enough (satisfy: any)");
+            Some(("addresses", detail))
+        }
+        Decision::Password => {
+            let is_enough = passes && policy.satisfy == Satisfy::Any;
+            let detail = is_enough.then_some("one check is enough (satisfy: any)");
+            Some(("password", detail.unwrap_or_default().to_owned()))
+        }
     }
 }
 
@@ -147,62 +168,24 @@ impl Dry {
         losers::paths(routed.host, routed.context.path(), losers);
     }
 
-    pub(super) fn backends(&mut self, routed: &mut RoutedDry<'_, '_>) -> Result<(), LocalResponse> {
-        let found = backends::of_route(routed, &mut self.explanation);
-        let detail = match &routed.route.target {
-            Target::DefaultBackend(_) => "the default backend",
-            Target::Forward(_) | Target::Closed(_) => "",
-        };
-        if found.is_err() || !detail.is_empty() {
-            return self.decided("backend", found, detail);
-        }
-        found
-    }
-
-    pub(super) fn limits(&mut self, routed: &RoutedDry<'_, '_>) {
-        let Some(limits) = &routed.route.policy.limits else {
-            return;
-        };
-        if limits.exempt.contains(routed.context.client()) {
-            let detail = format!("{} is exempt", routed.context.client());
-            return self.push("limits", StepResult::Passes, detail);
-        }
-        let rates = [&limits.per_second, &limits.per_minute];
-        let rates = rates.into_iter().flatten().map(ToString::to_string);
-        let connections = limits
-            .connections
-            .map(|max| format!("{max} requests in flight"));
-        let detail: Vec<String> = rates.chain(connections).collect();
-        let detail = format!("counted by client: {}", detail.join(", "));
-        self.push("limits", StepResult::Depends, detail);
-    }
-
     /// The request as the backend gets it.
-    pub(super) fn forward(
-        &mut self,
-        routed: &RoutedDry<'_, '_>,
-        rewritten: &Rewritten,
-    ) -> Result<(), LocalResponse> {
-        let route = routed.route;
-        let is_default = matches!(&route.target, Target::DefaultBackend(_));
-        if is_default && self.explanation.backends.is_empty() {
-            return Err(LocalResponse::Page(StatusCode::NOT_FOUND));
-        }
-        if route.policy.mirror.is_some() {
+    pub(super) fn forward(&mut self, admitted: &Admitted<'_, '_, Announced>) {
+        let policy = &admitted.route.policy;
+        if policy.mirror.is_some() {
             let detail = "a copy is sent; its response is dropped".to_owned();
             self.push("mirror", StepResult::Passes, detail);
         }
-        if route.policy.tracing.is_some() {
+        if policy.tracing.is_some() {
             let detail = "a span is sent if the sampler picks the request".to_owned();
             self.push("tracing", StepResult::Depends, detail);
         }
-        if let Some(protocol) = protocol(routed.context.protocol()) {
+        let context = &admitted.context;
+        if let Some(protocol) = protocol(context.protocol()) {
             self.push("protocol", StepResult::Passes, protocol.to_owned());
         }
-        let target = rewritten.target.as_ref().map(ToString::to_string);
-        let target = target.unwrap_or_else(|| routed.context.raw_target().into_owned());
+        let target = admitted.rewritten.target.as_ref().map(ToString::to_string);
+        let target = target.unwrap_or_else(|| context.raw_target().into_owned());
         self.explanation.outcome = Outcome::Forwarded { target };
-        Ok(())
     }
 }
 

@@ -18,6 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use crate::TracingEnvironment;
 use crate::auth_cache::AuthCache;
+use crate::buffers::ResponseBuffers;
 use crate::config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
 use crate::downstream::{Downstream, TlsFacts};
 use crate::explanation::{ChosenHost, ExplainRequest};
@@ -27,7 +28,7 @@ use crate::passwords::Passwords;
 use crate::request::Authority;
 use crate::telemetry::Telemetry;
 use crate::tls::ClientIdentity;
-use crate::upstream::{Environment, LocalAddresses, Resolver};
+use crate::upstream::{Environment, LocalAddresses};
 use crate::worker::{Shared, Worker};
 
 /// A body of which only the announced length is known.
@@ -51,8 +52,8 @@ impl Body for Announced {
 
 /// The listener and the request.
 pub(super) struct Stage<'q> {
-    request: &'q ExplainRequest,
-    table: &'q Arc<RoutingTable>,
+    pub(super) request: &'q ExplainRequest,
+    pub(super) table: &'q Arc<RoutingTable>,
     pub(super) listener: &'q Listener,
     pub(super) is_tls: bool,
     /// The server name of the handshake.
@@ -60,18 +61,19 @@ pub(super) struct Stage<'q> {
 }
 
 impl<'q> Stage<'q> {
-    /// `None` if no listener receives the request.
+    /// `None` if no listener receives the request. Without a port in the URL, or with that of the scheme, which is the same
+    /// (RFC 9110 section 4.2.3), any listener of the scheme does if none has that port: a Service or a load balancer may map it.
     pub(super) fn new(table: &'q Arc<RoutingTable>, request: &'q ExplainRequest) -> Option<Self> {
         let is_tls = request.url.scheme() == Some(&Scheme::HTTPS);
         let suits = |listener: &&Listener| {
             listener.socket.tls().is_some() == is_tls && listener.socket.stream().is_none()
         };
-        let port = request.url.port_u16();
+        let default = if is_tls { 443 } else { 80 };
+        let port = request.url.port_u16().unwrap_or(default);
         let mut candidates = table.listeners().iter().filter(suits);
-        let of_port = candidates.clone().find(|listener| {
-            Some(listener.ports.own) == port || Some(listener.address.port()) == port
-        });
-        let listener = of_port.or_else(|| candidates.next())?;
+        let of_port = candidates.clone().find(|listener| is_at(listener, port));
+        let any = candidates.next().filter(|_| port == default);
+        let listener = of_port.or(any)?;
         Some(Self {
             request,
             table,
@@ -90,9 +92,8 @@ impl<'q> Stage<'q> {
         }
     }
 
-    /// The host whose connections are passed through; the server name alone decides.
-    pub(super) fn passed_host(&self) -> Option<ChosenHost> {
-        let split = self.passthrough()?;
+    /// The host whose connections are passed through to `split`; the server name alone decides.
+    pub(super) fn passed_host(&self, split: &Arc<Split>) -> Option<ChosenHost> {
         let tls = self.listener.socket.tls()?;
         let requested = self.server_name.as_deref().unwrap_or_default();
         let mut hosts = tls.passed_through();
@@ -131,7 +132,7 @@ impl<'q> Stage<'q> {
 
     /// The connection. It has no sockets.
     pub(super) fn downstream(&self) -> Rc<Downstream> {
-        let worker = Rc::new(self.worker());
+        let worker = Rc::new(worker(self.table, self.request));
         let table = worker.table();
         let listener = OpenListener::new(self.listener, table);
         Rc::new(Downstream {
@@ -144,49 +145,6 @@ impl<'q> Stage<'q> {
             requests: Cell::new(1),
             worker,
         })
-    }
-
-    pub(super) fn worker(&self) -> Worker {
-        let (_publisher, reader) = publisher(self.table.clone());
-        let config = Config {
-            bind: Vec::new(),
-            http_port: 0,
-            https_port: 0,
-            workers: 1,
-            loopback_upstreams: self.request.loopback,
-            max_connections: 1,
-            response_buffers: Config::RESPONSE_BUFFERS,
-            completes_chains: false,
-            locations: LocationFiles::default(),
-            access_log: AccessLog::File("/dev/null".into()),
-            stream_log: AccessLog::File("/dev/null".into()),
-            tracing: TracingEnvironment::default(),
-            buckets: Buckets::default(),
-            labels: MetricLabels::default(),
-            metrics_per_host: false,
-            metrics_per_undefined_host: false,
-            status_classes: false,
-            excluded_metrics: Vec::new(),
-        };
-        let shared = Shared {
-            telemetry: Telemetry::new(&config),
-            passwords: Passwords::new(1),
-            auth_cache: AuthCache::new(),
-            locations: Locations::new(&config.locations.directory, &config.locations.editions),
-            upstream: Arc::new(Environment {
-                resolver: Resolver::default(),
-                local: LocalAddresses::default(),
-                loopback: self.request.loopback,
-                workers: 1,
-                buffers: Arc::new(crate::buffers::ResponseBuffers::new(
-                    Config::RESPONSE_BUFFERS,
-                )),
-            }),
-            config,
-            reader,
-            origin: Instant::now(),
-        };
-        Worker::new(0, Arc::new(shared))
     }
 
     /// A handshake of a client without a certificate.
@@ -207,6 +165,54 @@ impl<'q> Stage<'q> {
             alpn: "",
         }
     }
+}
+
+/// Whether clients reach a listener at this port.
+pub(super) fn is_at(listener: &Listener, port: u16) -> bool {
+    listener.ports.own == port || listener.address.port() == port
+}
+
+/// A worker for one explanation. Endpoints are those that the running data plane would choose from, if there is one.
+pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Worker {
+    let (_publisher, reader) = publisher(table.clone());
+    let config = Config {
+        bind: Vec::new(),
+        http_port: 0,
+        https_port: 0,
+        workers: 1,
+        loopback_upstreams: request.loopback,
+        max_connections: 1,
+        response_buffers: Config::RESPONSE_BUFFERS,
+        completes_chains: false,
+        locations: LocationFiles::default(),
+        access_log: AccessLog::File("/dev/null".into()),
+        stream_log: AccessLog::File("/dev/null".into()),
+        tracing: TracingEnvironment::default(),
+        buckets: Buckets::default(),
+        labels: MetricLabels::default(),
+        metrics_per_host: false,
+        metrics_per_undefined_host: false,
+        status_classes: false,
+        excluded_metrics: Vec::new(),
+    };
+    let names = request.names.as_ref();
+    let shared = Shared {
+        telemetry: Telemetry::new(&config),
+        passwords: Passwords::new(1),
+        auth_cache: AuthCache::new(),
+        locations: Locations::new(&config.locations.directory, &config.locations.editions),
+        upstream: Arc::new(Environment {
+            resolver: names.map_or_else(Arc::default, |names| names.0.clone()),
+            local: LocalAddresses::default(),
+            loopback: request.loopback,
+            workers: 1,
+            buffers: Arc::new(ResponseBuffers::new(Config::RESPONSE_BUFFERS)),
+        }),
+        config,
+        reader,
+        origin: Instant::now(),
+    };
+    Worker::new(0, Arc::new(shared))
 }
 
 /// The name that a client sends in the handshake: never an address.

@@ -16,7 +16,7 @@ use super::backoff::Backoff;
 use super::collector::{Collector, ExportError};
 use super::span::Span;
 use crate::current::{self, CurrentTable};
-use crate::upstream::{Environment, LocalAddresses, Resolver, Upstreams};
+use crate::upstream::{Environment, LocalAddresses, Upstreams};
 
 /// How long a new table waits for the next one.
 const SETTLING: Duration = Duration::from_millis(10);
@@ -58,7 +58,7 @@ struct Exporter {
 impl Exporter {
     fn new(spans: Arc<Spans>, reader: &TableReader) -> Self {
         let environment = Environment {
-            resolver: Resolver::default(),
+            resolver: Arc::default(),
             // The operator names the collector, which may be beside this process.
             local: LocalAddresses::default(),
             loopback: true,

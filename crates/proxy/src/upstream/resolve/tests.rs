@@ -144,3 +144,39 @@ async fn a_name_that_is_not_used_is_forgotten() {
     .await;
     assert!(names.read().is_empty());
 }
+
+#[test]
+fn an_explanation_names_the_known_addresses_and_else_the_name() {
+    use crate::buffers::ResponseBuffers;
+    use crate::config::Config;
+    use crate::current::CurrentTable;
+    use crate::upstream::{Environment, LocalAddresses, Upstreams, testing};
+    use headgate_table::{Endpoints, RoutingTable, publisher};
+
+    let resolver = Resolver::new(Arc::new(|| scripted(Vec::new(), Arc::default())));
+    let resolver = Arc::new(resolver);
+    let (_publisher, reader) = publisher(Arc::new(RoutingTable::new(Arc::default())));
+    let environment = Environment {
+        resolver: resolver.clone(),
+        local: LocalAddresses::default(),
+        loopback: false,
+        workers: 1,
+        buffers: Arc::new(ResponseBuffers::new(Config::RESPONSE_BUFFERS)),
+    };
+    let upstreams = Upstreams::new(Arc::new(environment), 0, CurrentTable::new(&reader));
+    let mut upstream = testing::upstream(&[]);
+    upstream.endpoints = Endpoints::Name {
+        host: "db.example".into(),
+        port: 5432,
+    };
+    let upstream = Arc::new(upstream);
+    let client = "192.0.2.1".parse().unwrap();
+    let choice = || upstreams.choice_of_stream(&upstream, client);
+    assert_eq!(choice().endpoints, ["db.example:5432"]);
+    assert!(choice().balance.contains("at run time"));
+    let name = name();
+    publish(&name, vec!["10.0.0.2".parse().unwrap()]);
+    resolver.names.write().insert(name.host.clone(), name);
+    assert_eq!(choice().endpoints, ["10.0.0.2:5432"]);
+    assert_eq!(choice().balance, "in turn");
+}
