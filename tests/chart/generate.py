@@ -21,6 +21,7 @@ DEFINITIONS = {
     "port": {"type": "integer", "minimum": 1, "maximum": 65535},
     "optionalPort": {"type": ["integer", "string", "null"], "pattern": "^([0-9]+)?$"},
 }
+NULL = {"type": "null"}
 
 
 @dataclass
@@ -93,9 +94,18 @@ def _schema(value: Value) -> dict:
         mark = "Not supported" if value.unsupported else "No effect"
         return {"description": f"{value.doc}. {mark}: {value.no_effect}"}
     doc = f"{value.doc}. Difference: {value.difference}" if value.difference else value.doc
-    if value.schema is None and isinstance(value.default, dict) and value.default:
-        return {"description": doc, "type": "object"}
-    return {"description": doc, **(value.schema or _inferred(value.default))}
+    return {"description": doc, **_nullable(value.schema or _inferred(value.default))}
+
+
+def _nullable(schema: dict) -> dict:
+    """null removes a default. Helm removes the key then, but not at an upgrade with --reuse-values, for which the defaults
+    are those of the former release, without it."""
+    if "enum" in schema:
+        return schema | {"enum": [*schema["enum"], None]}
+    if "type" not in schema:
+        return {"anyOf": [schema, NULL]}
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    return schema | {"type": types if "null" in types else [*types, "null"]}
 
 
 def _object(values: list[Value]) -> dict:

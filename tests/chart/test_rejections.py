@@ -8,7 +8,7 @@ SCHEMA = [
     ("{controler: {}}", "additional properties 'controler' not allowed"),
     ("{controller: {replicas: 3}}", "at '/controller': additional properties 'replicas' not allowed"),
     ("{controller: {replicaCount: -1}}", "at '/controller/replicaCount': minimum: got -1, want 0"),
-    ("{controller: {replicaCount: two}}", "at '/controller/replicaCount': got string, want integer"),
+    ("{controller: {replicaCount: two}}", "at '/controller/replicaCount': got string, want null or integer"),
     ("{controller: {kind: StatefulSet}}", "at '/controller/kind': value must be one of 'Deployment', 'DaemonSet'"),
     (
         "{controller: {service: {type: ExternalName}}}",

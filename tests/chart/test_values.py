@@ -1,12 +1,15 @@
 """values.yaml, the schema, README.md and the notes agree, and values of ingress-nginx are accepted."""
 
+import shutil
 from pathlib import Path
 
+import helm_python as helm
+import jsonschema
 import pytest
 import yaml
 
 import generate
-from chart import CHART, _chart, render
+from chart import CHART, NAMESPACE, RELEASE, _chart, render
 
 # Names only; see its first line.
 INGRESS_NGINX = [
@@ -54,6 +57,30 @@ def test_each_value_is_used_or_documented_as_without_effect() -> None:
     templates = "".join(path.read_text() for path in (CHART / "templates").rglob("*") if path.is_file())
     unused = [".".join(value.path) for value in generate.leaves(generate.read()) if value.path[-1] not in templates]
     assert not unused
+
+
+def test_null_removes_a_default() -> None:
+    validator = jsonschema.Draft7Validator(_chart().schema)
+    rejected = []
+    for value in generate.leaves(generate.read()):
+        setting: object = None
+        for key in reversed(value.path):
+            setting = {key: setting}
+        rejected += [".".join(value.path) for _ in validator.iter_errors(setting)]
+    assert not rejected
+
+
+def test_null_is_reused_at_an_upgrade(tmp_path: Path) -> None:
+    """With --reuse-values the defaults are those of the former release, from which null has removed keys."""
+    removed = ("lifecycle", "sysctls", "maxUnavailable", "tolerations", "resources", "replicaCount")
+    chart = shutil.copytree(CHART, tmp_path / CHART.name)
+    defaults = yaml.safe_load((chart / "values.yaml").read_text())
+    for key in removed:
+        del defaults["controller"][key]
+    (chart / "values.yaml").write_text(yaml.safe_dump(defaults))
+    values = {"controller": dict.fromkeys(removed)}
+    former = _chart().render(values, name=RELEASE, namespace=NAMESPACE)
+    assert helm.Chart.load(chart).render(values, name=RELEASE, namespace=NAMESPACE) == former
 
 
 def test_values_of_a_parent_chart_are_accepted() -> None:
