@@ -27,13 +27,10 @@ pub(in crate::telemetry) struct Writer {
     state: Arc<State>,
 }
 
-#[derive(Default)]
 struct State {
     reopen: AtomicBool,
-    /// Where lines go from now on, if that has changed.
-    moved: Mutex<Option<AccessLog>>,
-    /// The last destination: every table has one, and only another one wakes the thread.
-    latest: Mutex<Option<AccessLog>>,
+    /// Where lines go from now on.
+    destination: Mutex<AccessLog>,
     dropped: AtomicU64,
 }
 
@@ -49,8 +46,7 @@ enum Message {
 impl Writer {
     /// Starts a thread that writes to `destination`.
     pub(in crate::telemetry) fn start(destination: &AccessLog) -> Self {
-        let (writer, messages) = Self::with_queue(QUEUE);
-        *writer.state.latest.lock() = Some(destination.clone());
+        let (writer, messages) = Self::with_queue(QUEUE, destination);
         let (mut output, state) = (Output::new(destination), writer.state.clone());
         let run = move || {
             for message in messages {
@@ -63,15 +59,14 @@ impl Writer {
         writer
     }
 
-    fn with_queue(blocks: usize) -> (Self, Receiver<Message>) {
+    fn with_queue(blocks: usize, destination: &AccessLog) -> (Self, Receiver<Message>) {
         let (queue, messages) = sync_channel(blocks);
-        (
-            Self {
-                queue,
-                state: Arc::default(),
-            },
-            messages,
-        )
+        let state = Arc::new(State {
+            reopen: AtomicBool::new(false),
+            destination: Mutex::new(destination.clone()),
+            dropped: AtomicU64::new(0),
+        });
+        (Self { queue, state }, messages)
     }
 
     /// Queues a block of `lines` lines, or drops it if the queue is full.
@@ -94,15 +89,13 @@ impl Writer {
         let _ = self.queue.try_send(Message::Wake);
     }
 
-    /// Writes to `destination` from the next block on, if that is another one.
+    /// Writes to `destination` from the next block on. Every table has one, and only another one wakes the thread.
     pub(in crate::telemetry) fn move_to(&self, destination: AccessLog) {
-        let mut latest = self.state.latest.lock();
-        if latest.as_ref() == Some(&destination) {
-            return;
+        let mut current = self.state.destination.lock();
+        if *current != destination {
+            *current = destination;
+            let _ = self.queue.try_send(Message::Wake);
         }
-        *latest = Some(destination.clone());
-        *self.state.moved.lock() = Some(destination);
-        let _ = self.queue.try_send(Message::Wake);
     }
 
     /// Waits, at most for `bound`, until everything queued is written, and returns whether it is.
@@ -154,10 +147,11 @@ impl Output {
     }
 
     fn take(&mut self, message: Message, state: &State) {
-        let moved = state.moved.lock().take();
-        if let Some(moved) = moved.filter(|moved| *moved != self.configured) {
-            *self = Self::new(&moved);
+        let destination = state.destination.lock();
+        if *destination != self.configured {
+            *self = Self::new(&destination);
         }
+        drop(destination);
         if state.reopen.swap(false, Ordering::Acquire) {
             self.destination.reopen();
         }
@@ -269,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_full_queue_drops_blocks_and_counts_their_lines() {
-        let (writer, messages) = Writer::with_queue(1);
+        let (writer, messages) = Writer::with_queue(1, &AccessLog::Stdout);
         writer.send(b"a\n".to_vec(), 1);
         writer.send(b"b\nc\n".to_vec(), 2);
         assert_eq!(writer.dropped(), 2);
