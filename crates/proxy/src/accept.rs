@@ -12,7 +12,6 @@ use tokio::task::JoinHandle;
 use crate::connection::{self, Accepted, Handler, WorkerContext};
 use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
-use crate::worker::CountPanic;
 
 /// First pause after accepting failed for lack of resources; doubled up to [`PAUSE_MAX`] while it fails.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -123,13 +122,7 @@ fn spawn<H: Handler>(
         listener: listener.clone(),
         permit,
     };
-    let counted = CountPanic(context.worker.clone());
-    let serve = connection::serve(context.clone(), accepted);
-    // The runtime catches a panic, which ends no other connection.
-    tokio::task::spawn_local(async move {
-        let _counted = counted;
-        serve.await;
-    });
+    connection::spawn(context.clone(), accepted);
 }
 
 /// Whether the client closed the connection before it was accepted; the next one may succeed.

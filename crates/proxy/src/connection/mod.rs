@@ -40,11 +40,11 @@ use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
 use crate::open_listener::OpenListener;
 use crate::process::{Permit, Process};
-use crate::stream::{IntoTcp, Silence, Stream};
+use crate::stream::{IntoTcp, Kind, Stream};
 use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport, stream_session};
 use crate::tls;
 use crate::values::Proxied;
-use crate::worker::Worker;
+use crate::worker::{CountPanic, Worker};
 
 /// Bound on the PROXY header of a TCP service: the default of nginx, which ingress-nginx does not change there.
 const STREAM_PROXY_HEADER: Duration = Duration::from_secs(30);
@@ -71,16 +71,15 @@ pub(crate) struct Accepted<S> {
     pub(crate) permit: Permit,
 }
 
-/// Serves a connection to its end. It is registered before its task runs for the first time, so that a drain waits for it.
-pub(crate) fn serve<S, H>(
-    context: Rc<WorkerContext<H>>,
-    accepted: Accepted<S>,
-) -> impl Future<Output = ()>
+/// Serves a connection to its end, in a task of its own. It is registered before the task runs for the first time, so that a
+/// drain waits for it.
+pub(crate) fn spawn<S, H>(context: Rc<WorkerContext<H>>, accepted: Accepted<S>)
 where
     S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     H: Handler,
 {
-    let gauge = context.worker.telemetry.connection();
+    let worker = context.worker.clone();
+    let gauge = worker.telemetry.connection();
     let registration = context.connections.register();
     let Accepted {
         stream,
@@ -89,7 +88,6 @@ where
         listener,
         permit,
     } = accepted;
-    let worker = context.worker.clone();
     let settings = listener.table(&worker).settings.clone();
     let start = Start {
         context,
@@ -102,11 +100,24 @@ where
         listener,
         proxied: None,
     };
-    async move {
-        if let Err(NotServed::Refused(limit)) = start.serve(Opening::new(stream)).await {
-            worker.telemetry.refused(limit);
-        }
+    let opening = Opening::new(stream);
+    // Each kind has a task of its own size.
+    match start.listener.kind {
+        SocketKind::Http => in_task(worker, async move || start.serve_plain(opening).await),
+        SocketKind::Tls => in_task(worker, async move || start.serve_tls(opening).await),
+        SocketKind::Stream => in_task(worker, async move || start.serve_stream(opening).await),
     }
+}
+
+/// Runs `serve` in a task, whose panic ends no other. The task makes the future itself: one that is moved into a task takes its
+/// room twice.
+fn in_task(worker: Rc<Worker>, serve: impl AsyncFnOnce() -> Result<(), NotServed> + 'static) {
+    tokio::task::spawn_local(async move {
+        let counted = CountPanic(worker);
+        if let Err(NotServed::Refused(limit)) = serve().await {
+            counted.0.telemetry.refused(limit);
+        }
+    });
 }
 
 /// A connection that does not speak HTTP yet.
@@ -131,38 +142,30 @@ enum NotServed {
 }
 
 impl<H: Handler> Start<H> {
-    async fn serve<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
-    where
-        S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
-    {
-        let kind = self.listener.kind;
-        if self.settings.forwarded.proxy_protocol && kind != SocketKind::Stream {
-            self.proxied = self.proxy_header(&mut opening).await?;
-        }
-        match kind {
-            SocketKind::Http => self.serve_plain(opening).await,
-            SocketKind::Tls => self.serve_tls(opening).await,
-            SocketKind::Stream => self.serve_stream(opening).await,
-        }
-    }
-
-    /// The addresses of the PROXY header, if its sender is trusted (behaviour.md 3.3). It is required in any case.
-    async fn proxy_header<S: AsyncRead + Unpin>(
-        &self,
+    /// Reads the PROXY header if it is required: its addresses, if its sender is trusted (behaviour.md 3.3).
+    async fn read_proxy_header<S: AsyncRead + Unpin>(
+        &mut self,
         opening: &mut Opening<S>,
-    ) -> Result<Option<Proxied>, NotServed> {
-        let trusted = self.settings.forwarded.trusted.contains(self.peer.ip());
-        let bound = self.settings.forwarded.proxy_protocol_timeout;
-        match timeout(bound, opening.proxy_header()).await {
-            Ok(Ok(proxied)) => Ok(proxied.filter(|_| trusted)),
+    ) -> Result<(), NotServed> {
+        let forwarded = &self.settings.forwarded;
+        if !forwarded.proxy_protocol {
+            return Ok(());
+        }
+        let trusted = forwarded.trusted.contains(self.peer.ip());
+        match timeout(forwarded.proxy_protocol_timeout, opening.proxy_header()).await {
+            Ok(Ok(proxied)) => {
+                self.proxied = proxied.filter(|_| trusted);
+                Ok(())
+            }
             Ok(Err(_)) | Err(_) => Err(NotServed::Refused("proxy_protocol")),
         }
     }
 
-    async fn serve_plain<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
+    async fn serve_plain<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        self.read_proxy_header(&mut opening).await?;
         let bound = self.settings.client.first_byte_timeout();
         let protocol = timeout(bound, opening.protocol(self.settings.http2)).await;
         let Ok(Ok(protocol)) = protocol else {
@@ -179,10 +182,11 @@ impl<H: Handler> Start<H> {
         Ok(())
     }
 
-    async fn serve_tls<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
+    async fn serve_tls<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
         S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     {
+        self.read_proxy_header(&mut opening).await?;
         let deadline = Instant::now() + self.settings.client.first_byte_timeout();
         let first = timeout_at(deadline, opening.first_byte()).await;
         let Ok(Ok(first)) = first else {
@@ -203,7 +207,7 @@ impl<H: Handler> Start<H> {
                 let client = self.proxied.map_or(self.peer, |proxied| proxied.source);
                 let session = self.stream_session((client, self.proxied), false);
                 let route = StreamRoute::plain(backends);
-                self.forward(opening, (route, Silence::Allowed), table, session);
+                self.forward(opening, (route, Kind::Passthrough), table, session);
                 return Ok(());
             }
         }
@@ -247,7 +251,7 @@ impl<H: Handler> Start<H> {
                 session.facts.client = proxied.source;
             }
         }
-        self.forward(opening, (route, Silence::Ends), table, session);
+        self.forward(opening, (route, Kind::Service), table, session);
         Ok(())
     }
 
@@ -273,7 +277,7 @@ impl<H: Handler> Start<H> {
     fn forward<S: AsyncRead + IntoTcp + Unpin>(
         self,
         opening: Opening<S>,
-        (route, silence): (StreamRoute, Silence),
+        (route, kind): (StreamRoute, Kind),
         table: Rc<Arc<RoutingTable>>,
         session: stream_session::Session,
     ) {
@@ -287,8 +291,8 @@ impl<H: Handler> Start<H> {
             ahead,
             backends: route.backends,
             sends_proxy: route.sends_proxy,
-            silence,
-            table,
+            kind,
+            table: Some(table),
             session,
             held: (self.gauge, self.registration, self.permit),
         };

@@ -1,6 +1,7 @@
 //! TCP sessions: connections whose bytes are forwarded to an endpoint as they are, including TLS if there is any.
 
 mod choose;
+mod connecting;
 mod relay;
 
 #[cfg(test)]
@@ -17,13 +18,12 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 pub(crate) use self::choose::{by_dice, choose};
-use self::relay::Bounds;
+use self::relay::{Bounds, Relay};
 use crate::drain::Registration;
 use crate::process::Permit;
 use crate::proxy_protocol;
 use crate::telemetry::ConnectionGuard;
 use crate::telemetry::stream_session::{BAD_GATEWAY, Direction, Session};
-use crate::upstream::Tries;
 use crate::worker::{CountPanic, Worker};
 
 /// Bound on sending an endpoint its first bytes.
@@ -40,21 +40,33 @@ pub(crate) struct Stream {
     pub(crate) backends: Arc<Split>,
     /// The endpoint receives a PROXY header.
     pub(crate) sends_proxy: bool,
-    pub(crate) silence: Silence,
-    /// The table that `backends` is from; released when the endpoint is connected.
-    pub(crate) table: Rc<Arc<RoutingTable>>,
+    pub(crate) kind: Kind,
+    /// The table that `backends` is from, until an upstream is chosen.
+    pub(crate) table: Option<Rc<Arc<RoutingTable>>>,
     pub(crate) session: Session,
-    /// Held to the end of the connection.
-    pub(crate) held: (ConnectionGuard, Registration, Permit),
+    pub(crate) held: Held,
 }
 
-/// What silence of both sides does to a session.
+/// Held to the end of a connection.
+pub(crate) type Held = (ConnectionGuard, Registration, Permit);
+
+/// A stream with its endpoint.
+struct OpenStream {
+    client: TcpStream,
+    endpoint: TcpStream,
+    bounds: Bounds,
+    session: Session,
+    _held: Held,
+}
+
+/// What is forwarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Silence {
-    /// It ends the session after the idle timeout of streams.
-    Ends,
-    /// Nothing, as long as both sides are reachable and have not closed their direction.
-    Allowed,
+pub(crate) enum Kind {
+    /// A TCP service. Silence of both sides ends a session after the idle timeout of streams.
+    Service,
+    /// TLS by its server name. Silence alone ends no session, as long as both sides are reachable and have not closed their
+    /// direction.
+    Passthrough,
 }
 
 /// A connection that may be of TCP: only such are forwarded, as the kernel moves their bytes.
@@ -77,31 +89,43 @@ impl IntoTcp for tokio::io::DuplexStream {
 }
 
 impl Stream {
-    /// Forwards in a task of its own, which is much smaller than that of a connection with requests.
+    /// Forwards in a task of its own, to the end of the session. Without an endpoint the connection is closed.
     pub(crate) fn spawn(self, worker: Rc<Worker>) {
-        tokio::task::spawn_local(async move {
-            let _counted = CountPanic(worker.clone());
-            self.forward(&worker).await;
-        });
+        tokio::task::spawn_local(self.task(worker));
     }
 
-    /// Copies bytes both ways to the end of the session. Without an endpoint the connection is closed.
-    async fn forward(self, worker: &Worker) {
+    fn task(self, worker: Rc<Worker>) -> impl Future<Output = ()> {
+        // In memory of its own, which is released when the endpoint is connected: a task keeps its size to its end.
+        let opening = Box::pin(self.open(worker.clone()));
+        async move {
+            let counted = CountPanic(worker);
+            let Some(open) = opening.await else {
+                return;
+            };
+            let relay = Relay::new(
+                &open.client,
+                &open.endpoint,
+                &open.session.traffic,
+                (&open.bounds, &counted.0.relay),
+            );
+            relay.run().await;
+        }
+    }
+
+    /// Connects to an endpoint, and sends it what precedes the bytes that are still to be read.
+    async fn open(mut self, worker: Rc<Worker>) -> Option<OpenStream> {
+        let table = self.table.take()?;
+        let idle_timeout = table.settings.streams.idle_timeout;
+        let endpoint = connecting::connect(&self, table, &worker).await?;
         let Self {
             io,
             ahead,
-            backends,
             sends_proxy,
-            silence,
-            table,
+            kind,
             session,
-            held: _held,
+            held,
+            ..
         } = self;
-        let idle_timeout = table.settings.streams.idle_timeout;
-        let Some(endpoint) = connect(&backends, table, &session, worker).await else {
-            session.status.set(BAD_GATEWAY);
-            return;
-        };
         let mut first = BytesMut::new();
         if sends_proxy {
             let (client, local) = (session.facts.client, session.facts.local);
@@ -111,46 +135,29 @@ impl Stream {
             session.traffic.read(Direction::ToEndpoint, ahead.len());
             first.extend_from_slice(&ahead);
         }
-        drop(ahead);
         if let Err(error) = send(&endpoint, first, &session).await {
             tracing::debug!(%error, "a stream broke");
             session.status.set(BAD_GATEWAY);
             // What broke already cannot be reset any more.
             let _ = io.set_zero_linger();
-            return;
+            return None;
         }
-        let bounds = match silence {
-            Silence::Ends => Bounds::silent(idle_timeout),
-            Silence::Allowed => {
+        let bounds = match kind {
+            Kind::Service => Bounds::silent(idle_timeout),
+            Kind::Passthrough => {
                 probe(&io);
                 probe(&endpoint);
                 Bounds::reachable(idle_timeout)
             }
         };
-        relay::relay(&io, &endpoint, &session.traffic, (bounds, &worker.relay)).await;
-    }
-}
-
-/// A connection to an endpoint of one of the backends.
-async fn connect(
-    backends: &Split,
-    table: Rc<Arc<RoutingTable>>,
-    session: &Session,
-    worker: &Worker,
-) -> Option<TcpStream> {
-    let upstreams = &worker.upstreams;
-    let upstream = choose(backends, &table, upstreams)?.clone();
-    let tries = Tries::new(&table.settings.streams);
-    drop(table);
-    session.upstream.replace(Some(upstream.log_name.clone()));
-    let client = session.facts.client.ip();
-    let connected = upstreams.connect_raw(&upstream, client, tries, &session.attempts);
-    Box::pin(connected)
-        .await
-        .inspect_err(|error| {
-            tracing::debug!(upstream = %upstream.key, %error, "cannot connect a stream to an endpoint");
+        Some(OpenStream {
+            client: io,
+            endpoint,
+            bounds,
+            session,
+            _held: held,
         })
-        .ok()
+    }
 }
 
 /// Probes a connection that may be silent for ever, so that it ends when its peer is gone.

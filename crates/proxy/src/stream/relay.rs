@@ -1,18 +1,20 @@
 //! Copies the bytes of a TCP session both ways.
 
+use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::ops::ControlFlow;
+use std::task::Poll;
 
 use futures_util::FutureExt;
 use socket2::SockRef;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
-use tokio::sync::Notify;
 use tokio::task::coop::consume_budget;
 use tokio::time::{Duration, timeout};
 
-use crate::pipes::RelayTools;
+use crate::pipes::{PipeGuard, RelayTools};
 use crate::telemetry::stream_session::{Direction, Traffic};
 
 /// Bytes of one read into the buffer, and thus what is kept for a side that does not read. A direction whose read is that long
@@ -66,78 +68,93 @@ impl Bounds {
     }
 }
 
-/// Copies both ways until both sides have closed, one breaks, or `bounds` end it. Either side may close first: the other one
-/// is told, and may go on sending.
-pub(super) async fn relay(
-    client: &TcpStream,
-    endpoint: &TcpStream,
-    traffic: &Traffic,
-    (bounds, tools): (Bounds, &RelayTools),
-) -> End {
-    let half_closed = Notify::new();
-    let copy = |direction, from, to| {
-        let transfer = Transfer {
-            direction,
-            from,
-            to,
-            traffic,
-            tools,
-            blocked: bounds.blocked,
-            half_closed: &half_closed,
-        };
-        transfer.copy()
-    };
-    let both = async {
-        tokio::try_join!(
-            copy(Direction::ToEndpoint, client, endpoint),
-            copy(Direction::ToClient, endpoint, client)
-        )
-    };
-    let silence = async {
-        if !bounds.always {
-            half_closed.notified().await;
-        }
-        traffic.silence(bounds.silence).await;
-    };
-    let end = tokio::select! {
-        ended = both => match ended {
-            Ok(_) => End::Closed,
-            Err(error) => {
-                tracing::debug!(%error, "a stream broke");
-                End::Reset
-            }
-        },
-        () = silence => End::Idle,
-    };
-    if end == End::Reset {
-        // A clean end would look like the end of the data. What broke already cannot be reset any more.
-        let _ = client.set_zero_linger();
-        let _ = endpoint.set_zero_linger();
-    }
-    end
-}
-
-/// One direction of a relay.
-struct Transfer<'s> {
-    direction: Direction,
-    from: &'s TcpStream,
-    to: &'s TcpStream,
+/// Copies between two connections, which it does not own.
+pub(super) struct Relay<'s> {
+    client: &'s TcpStream,
+    endpoint: &'s TcpStream,
     traffic: &'s Traffic,
     tools: &'s RelayTools,
-    blocked: Duration,
-    /// Notified when it has ended.
-    half_closed: &'s Notify,
+    bounds: &'s Bounds,
+    /// One side has closed its direction.
+    half_closed: Cell<bool>,
 }
 
-impl Transfer<'_> {
-    /// Copies until the end, which it passes on.
-    async fn copy(self) -> io::Result<()> {
+impl<'s> Relay<'s> {
+    pub(super) fn new(
+        client: &'s TcpStream,
+        endpoint: &'s TcpStream,
+        traffic: &'s Traffic,
+        (bounds, tools): (&'s Bounds, &'s RelayTools),
+    ) -> Self {
+        Self {
+            client,
+            endpoint,
+            traffic,
+            tools,
+            bounds,
+            half_closed: Cell::new(false),
+        }
+    }
+
+    /// Copies both ways until both sides have closed, one breaks, or the bounds end it. Either side may close first: the other
+    /// one is told, and may go on sending.
+    pub(super) async fn run(&self) -> End {
+        let end = tokio::select! {
+            // The order matters: `silence` looks at what the directions have done.
+            biased;
+            ended = async {
+                tokio::try_join!(self.copy(Direction::ToEndpoint), self.copy(Direction::ToClient))
+            } => match ended {
+                Ok(_) => End::Closed,
+                Err(error) => {
+                    tracing::debug!(%error, "a stream broke");
+                    End::Reset
+                }
+            },
+            () = self.silence() => End::Idle,
+        };
+        if end == End::Reset {
+            // A clean end would look like the end of the data. What broke already cannot be reset any more.
+            let _ = self.client.set_zero_linger();
+            let _ = self.endpoint.set_zero_linger();
+        }
+        end
+    }
+
+    /// Returns when silence ends it.
+    async fn silence(&self) {
+        poll_fn(|_| match self.bounds.always || self.half_closed.get() {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
+        self.traffic.silence(self.bounds.silence).await;
+    }
+
+    fn from(&self, direction: Direction) -> &'s TcpStream {
+        match direction {
+            Direction::ToEndpoint => self.client,
+            Direction::ToClient => self.endpoint,
+        }
+    }
+
+    fn to(&self, direction: Direction) -> &'s TcpStream {
+        match direction {
+            Direction::ToEndpoint => self.endpoint,
+            Direction::ToClient => self.client,
+        }
+    }
+
+    /// Copies one direction until its end, which it passes on.
+    async fn copy(&self, direction: Direction) -> io::Result<()> {
         let mut bulk = false;
         loop {
-            self.from.readable().await?;
-            let moved = match bulk {
-                true => self.through_pipe().await?,
-                false => self.through_buffer().await?,
+            // `readable` would take ten times the memory, to let several tasks wait.
+            poll_fn(|context| self.from(direction).poll_read_ready(context)).await?;
+            let pipe = if bulk { self.tools.pipe() } else { None };
+            let moved = match pipe {
+                Some(mut pipe) => self.through_pipe(direction, &mut pipe).await?,
+                None => self.through_buffer(direction).await?,
             };
             match moved {
                 ControlFlow::Break(()) => break,
@@ -149,11 +166,10 @@ impl Transfer<'_> {
                     };
                 }
             }
-            consume_budget().await;
         }
         self.traffic.touch();
-        self.half_closed.notify_one();
-        match SockRef::from(self.to).shutdown(Shutdown::Write) {
+        self.half_closed.set(true);
+        match SockRef::from(self.to(direction)).shutdown(Shutdown::Write) {
             // It closed before.
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             shut => shut,
@@ -161,32 +177,44 @@ impl Transfer<'_> {
     }
 
     /// Waits until bytes can be written.
-    async fn writable(&self) -> io::Result<()> {
-        if let Some(ready) = self.to.writable().now_or_never() {
+    async fn writable(&self, direction: Direction) -> io::Result<()> {
+        if let Some(ready) = self.to(direction).writable().now_or_never() {
             return ready;
         }
         // In memory of its own, as most directions never wait.
-        Box::pin(timeout(self.blocked, self.to.writable())).await?
+        Box::pin(timeout(self.bounds.blocked, self.to(direction).writable())).await?
     }
 
     /// One read and the writes for it. Nothing is read for a side that accepts no bytes.
-    async fn through_buffer(&self) -> io::Result<ControlFlow<(), usize>> {
-        self.writable().await?;
-        let read = self.tools.with_buffer(|buffer| self.read_and_write(buffer));
-        let (read, rest) = match read {
-            Ok((0, _)) => return Ok(ControlFlow::Break(())),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                return Ok(ControlFlow::Continue(0));
+    pub(super) async fn through_buffer(
+        &self,
+        direction: Direction,
+    ) -> io::Result<ControlFlow<(), usize>> {
+        self.writable(direction).await?;
+        let read = self
+            .tools
+            .with_buffer(|buffer| self.read_and_write(direction, buffer));
+        match read {
+            Ok((0, _)) => Ok(ControlFlow::Break(())),
+            Ok((read, rest)) => {
+                if !rest.is_empty() {
+                    Box::pin(self.write(direction, rest)).await?;
+                }
+                Ok(ControlFlow::Continue(read))
             }
-            Err(error) => return Err(error),
-        };
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(ControlFlow::Continue(0)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes what could not be written at once.
+    async fn write(&self, direction: Direction, rest: Vec<u8>) -> io::Result<()> {
         let mut rest = rest.as_slice();
         while !rest.is_empty() {
-            self.writable().await?;
-            match self.to.try_write(rest) {
+            self.writable(direction).await?;
+            match self.to(direction).try_write(rest) {
                 Ok(written) => {
-                    self.traffic.written(self.direction, written);
+                    self.traffic.written(direction, written);
                     self.traffic.touch();
                     rest = rest.get(written..).unwrap_or_default();
                 }
@@ -194,32 +222,37 @@ impl Transfer<'_> {
                 Err(error) => return Err(error),
             }
         }
-        Ok(ControlFlow::Continue(read))
+        Ok(())
     }
 
     /// The number of bytes read, and those that could not be written yet.
-    fn read_and_write(&self, buffer: &mut [u8]) -> io::Result<(usize, Vec<u8>)> {
+    fn read_and_write(
+        &self,
+        direction: Direction,
+        buffer: &mut [u8],
+    ) -> io::Result<(usize, Vec<u8>)> {
         let buffer = buffer.get_mut(..READ).unwrap_or_default();
-        let read = self.read(buffer)?;
+        let read = self.read(direction, buffer)?;
         let bytes = buffer.get(..read).unwrap_or_default();
         if bytes.is_empty() {
             return Ok((0, Vec::new()));
         }
-        self.traffic.read(self.direction, read);
-        let written = match self.to.try_write(bytes) {
+        self.traffic.read(direction, read);
+        let written = match self.to(direction).try_write(bytes) {
             Ok(written) => written,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             Err(error) => return Err(error),
         };
-        self.traffic.written(self.direction, written);
+        self.traffic.written(direction, written);
         Ok((read, bytes.get(written..).unwrap_or_default().to_vec()))
     }
 
     /// Reads once. After a short read the socket is empty, so that it is waited for instead of read in vain.
-    fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
+    fn read(&self, direction: Direction, buffer: &mut [u8]) -> io::Result<usize> {
+        let from = self.from(direction);
         let mut outcome = None;
-        let attempt = self.from.try_io(Interest::READABLE, || {
-            let read = rustix::io::read(self.from, &mut *buffer)?;
+        let attempt = from.try_io(Interest::READABLE, || {
+            let read = rustix::io::read(from, &mut *buffer)?;
             outcome = Some(read);
             match read {
                 0 => Ok(()),
@@ -234,20 +267,19 @@ impl Transfer<'_> {
         }
     }
 
-    /// Moves bytes until the source has none, without copying them. If no pipe is left, as [`Self::through_buffer`].
-    async fn through_pipe(&self) -> io::Result<ControlFlow<(), usize>> {
-        let Some(mut pipe) = self.tools.pipe() else {
-            return self.through_buffer().await;
-        };
+    /// Moves bytes until the source has none, without copying them.
+    async fn through_pipe(
+        &self,
+        direction: Direction,
+        pipe: &mut PipeGuard<'_>,
+    ) -> io::Result<ControlFlow<(), usize>> {
+        let (from, to) = (self.from(direction), self.to(direction));
         let mut moved = 0;
         loop {
-            let filled = self
-                .from
-                .try_io(Interest::READABLE, || pipe.fill(self.from));
-            match filled {
+            match from.try_io(Interest::READABLE, || pipe.fill(from)) {
                 Ok(0) => return Ok(ControlFlow::Break(())),
                 Ok(read) => {
-                    self.traffic.read(self.direction, read);
+                    self.traffic.read(direction, read);
                     moved += read;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
@@ -256,14 +288,13 @@ impl Transfer<'_> {
                 Err(error) => return Err(error),
             }
             while pipe.held() > 0 {
-                let emptied = self.to.try_io(Interest::WRITABLE, || pipe.empty(self.to));
-                match emptied {
+                match to.try_io(Interest::WRITABLE, || pipe.empty(to)) {
                     Ok(written) => {
-                        self.traffic.written(self.direction, written);
+                        self.traffic.written(direction, written);
                         self.traffic.touch();
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                        self.writable().await?;
+                        self.writable(direction).await?;
                     }
                     Err(error) => return Err(error),
                 }

@@ -6,12 +6,15 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{RoutingTable, Settings, publisher};
+use headgate_table::{
+    BackendProtocol, Balance, Endpoints, RoutingTable, Settings, Slot, Upstream, UpstreamKey,
+    publisher,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::LocalSet;
 
-use super::relay::{Bounds, End, relay};
+use super::relay::{Bounds, End, Relay};
 use super::*;
 use crate::connection::tests::config;
 use crate::current::CurrentTable;
@@ -23,7 +26,7 @@ const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(50);
 
 /// Two connected sockets.
-async fn pair() -> (TcpStream, TcpStream) {
+pub(super) async fn pair() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let one = TcpStream::connect(listener.local_addr().unwrap());
     let (one, two) = tokio::join!(one, listener.accept());
@@ -35,6 +38,11 @@ pub(crate) fn session() -> Session {
     let table = Arc::new(RoutingTable::new(Arc::<Settings>::default()));
     let (_publisher, reader) = publisher(table);
     let telemetry = WorkerTelemetry::new(&Telemetry::new(&config()), 0, CurrentTable::new(&reader));
+    session_of(Rc::new(telemetry))
+}
+
+/// As [`session`], counted by `telemetry`.
+pub(super) fn session_of(telemetry: Rc<WorkerTelemetry>) -> Session {
     let address = "127.0.0.1:9".parse().unwrap();
     let facts = Facts {
         protocol: Protocol::Tcp,
@@ -45,7 +53,31 @@ pub(crate) fn session() -> Session {
         id: 1,
         logged: false,
     };
-    Session::new(facts, Rc::new(telemetry))
+    Session::new(facts, telemetry)
+}
+
+/// An upstream with these endpoints.
+pub(crate) fn upstream(endpoints: Endpoints) -> Arc<Upstream> {
+    Arc::new(Upstream {
+        key: UpstreamKey::new("shop/stream/9"),
+        name: "stream".into(),
+        log_name: "stream".into(),
+        protocol: BackendProtocol::Http,
+        tls: None,
+        endpoints,
+        balance: Balance::RoundRobin,
+        affinity: None,
+        client_ip_affinity: None,
+        slot: Slot::default(),
+    })
+}
+
+/// The endpoint of a name that does not resolve.
+pub(crate) fn unresolved() -> Endpoints {
+    Endpoints::Name {
+        host: "stream.example.".into(),
+        port: 9,
+    }
 }
 
 /// Relays between the outer ends of two pairs while `test` has the others: the client and the endpoint. The end of the relay
@@ -58,7 +90,8 @@ async fn relayed<F: Future<Output = ()>>(
     let (session, tools) = (session(), RelayTools::default());
     let relayed = async {
         let traffic = &session.traffic;
-        let end = relay(&inner_client, &inner_endpoint, traffic, (bounds, &tools)).await;
+        let relay = Relay::new(&inner_client, &inner_endpoint, traffic, (&bounds, &tools));
+        let end = relay.run().await;
         drop((inner_client, inner_endpoint));
         (end, traffic.received(), traffic.sent())
     };
@@ -146,6 +179,29 @@ async fn reachable_sides_may_be_silent() {
     assert_eq!(outcome.await.1, 3);
 }
 
+/// What is kept for a side that accepts no bytes is bounded by one read.
+#[tokio::test]
+async fn a_read_is_bounded_however_much_there_is() {
+    const BOUND: usize = 16 << 10;
+    let ((mut client, inner_client), (inner_endpoint, _endpoint)) = (pair().await, pair().await);
+    let (session, tools) = (session(), RelayTools::default());
+    let bounds = Bounds::silent(LONG);
+    let relay = Relay::new(
+        &inner_client,
+        &inner_endpoint,
+        &session.traffic,
+        (&bounds, &tools),
+    );
+    client.write_all(&[0; 4 * BOUND]).await.unwrap();
+    let mut ahead = vec![0; 2 * BOUND];
+    while inner_client.peek(&mut ahead).await.unwrap() < ahead.len() {
+        tokio::task::yield_now().await;
+    }
+    let moved = relay.through_buffer(Direction::ToEndpoint).await.unwrap();
+    assert_eq!(moved, std::ops::ControlFlow::Continue(BOUND));
+    assert_eq!(session.traffic.received(), BOUND as u64);
+}
+
 /// Without a pipe, as when all are in use.
 #[tokio::test]
 async fn a_side_that_never_reads_costs_little_and_ends_it() {
@@ -158,7 +214,8 @@ async fn a_side_that_never_reads_costs_little_and_ends_it() {
         ..Bounds::reachable(LONG)
     };
     let relayed = async {
-        let end = relay(&inner_client, &inner_endpoint, traffic, (bounds, &tools)).await;
+        let relay = Relay::new(&inner_client, &inner_endpoint, traffic, (&bounds, &tools));
+        let end = relay.run().await;
         drop((inner_client, inner_endpoint));
         end
     };

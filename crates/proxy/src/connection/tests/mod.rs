@@ -193,7 +193,7 @@ impl Fixture {
             listener: self.listener(address),
             permit: self.context.process.permit(100).unwrap(),
         };
-        spawn_local(super::serve(self.context.clone(), accepted));
+        super::spawn(self.context.clone(), accepted);
         client
     }
 
