@@ -158,6 +158,11 @@ impl Flow {
     }
 
     #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
+        self.buffered.borrow().len()
+    }
+
+    #[cfg(test)]
     pub(super) fn is_ended(&self) -> bool {
         self.ended.get()
     }

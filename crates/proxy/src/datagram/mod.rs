@@ -10,6 +10,7 @@ mod socket;
 
 use std::net::SocketAddr;
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 
 use headgate_table::RoutingTable;
 
@@ -46,7 +47,7 @@ impl<H: Handler> UdpSockets<H> {
     }
 
     /// Opens and closes sockets for `table`, the current one. Returns the addresses that cannot be listened on.
-    pub(crate) fn reconcile(&mut self, table: &RoutingTable) -> Vec<BindError> {
+    pub(crate) fn reconcile(&mut self, table: &Rc<Arc<RoutingTable>>) -> Vec<BindError> {
         self.open.retain(|open| {
             let port = open.port.upgrade();
             port.inspect(|port| port.table_changed()).is_some()
@@ -59,16 +60,16 @@ impl<H: Handler> UdpSockets<H> {
                 continue;
             }
             match PortSocket::open(address) {
-                Ok(socket) => self.open.push(self.start(socket)),
+                Ok(socket) => self.open.push(self.start(socket, table.clone())),
                 Err(source) => failed.push(BindError { address, source }),
             }
         }
         failed
     }
 
-    fn start(&self, socket: PortSocket) -> OpenPort<H> {
+    fn start(&self, socket: PortSocket, table: Rc<Arc<RoutingTable>>) -> OpenPort<H> {
         let address = socket.address;
-        let port = Port::new(self.context.clone(), self.sessions.clone(), socket);
+        let port = Port::new(self.context.clone(), self.sessions.clone(), socket, table);
         let port = Rc::new(port);
         let open = OpenPort {
             address,
@@ -79,7 +80,8 @@ impl<H: Handler> UdpSockets<H> {
         open
     }
 
-    /// Closes all sockets. The drain of the worker waits for responses that are due.
+    /// Closes all sockets after receiving the datagrams that wait in them. The drain of the worker waits for responses that are
+    /// due.
     pub(crate) fn close(self) {
         self.sessions.close();
         for open in self.open {

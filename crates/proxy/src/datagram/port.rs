@@ -27,6 +27,8 @@ mod tests;
 
 /// Datagrams that are received before other tasks get their turn.
 pub(super) const BATCH: usize = 64;
+/// Most datagrams that are taken from the queue of a port that is to be closed, so that new ones cannot delay the end.
+const QUEUED: usize = 4096;
 /// How long a port that is to be closed waits for responses.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,8 @@ pub(super) struct Port<H> {
     pub(super) context: Rc<WorkerContext<H>>,
     pub(super) sessions: Rc<Sessions>,
     pub(super) socket: PortSocket,
+    /// The newest known table that contains it, for the sessions of new clients; `None`: it opens no more.
+    table: RefCell<Option<Rc<Arc<RoutingTable>>>>,
     flows: RefCell<HashMap<Addresses, Rc<Flow>, RandomState>>,
     /// Sessions, also those that were replaced by another one of their client and have not ended yet.
     open: Cell<usize>,
@@ -43,15 +47,18 @@ pub(super) struct Port<H> {
 }
 
 impl<H: Handler> Port<H> {
+    /// A port of `table`.
     pub(super) fn new(
         context: Rc<WorkerContext<H>>,
         sessions: Rc<Sessions>,
         socket: PortSocket,
+        table: Rc<Arc<RoutingTable>>,
     ) -> Self {
         Self {
             context,
             sessions,
             socket,
+            table: RefCell::new(Some(table)),
             flows: RefCell::default(),
             open: Cell::new(0),
             changed: Notify::new(),
@@ -80,12 +87,15 @@ impl<H: Handler> Port<H> {
     async fn receive_until_closed(self: &Rc<Self>) {
         let mut deadline = None;
         loop {
-            if self.is_wanted() {
+            if let Some(table) = self.wanted() {
+                self.table.replace(Some(table));
                 deadline = None;
-            } else if self.open.get() == 0 {
-                return;
-            } else if deadline.is_none() {
-                deadline = Some(Instant::now() + DRAIN_TIMEOUT);
+            } else {
+                self.close_to_new_clients();
+                if self.open.get() == 0 {
+                    return;
+                }
+                deadline = deadline.or_else(|| Some(Instant::now() + DRAIN_TIMEOUT));
             }
             tokio::select! {
                 biased;
@@ -99,45 +109,75 @@ impl<H: Handler> Port<H> {
         }
     }
 
-    /// Whether it opens sessions for new clients.
-    fn is_wanted(&self) -> bool {
+    /// The current table, if it opens sessions for new clients.
+    fn wanted(&self) -> Option<Rc<Arc<RoutingTable>>> {
         let table = self.context.worker.table();
-        !self.sessions.is_closed() && table.udp_listener(self.socket.address).is_some()
+        (!self.sessions.is_closed() && self.is_in(&table)).then_some(table)
     }
 
-    /// Receives a batch of datagrams.
+    fn is_in(&self, table: &RoutingTable) -> bool {
+        table.udp_listener(self.socket.address).is_some()
+    }
+
+    /// The table for the sessions of new clients: the current one, or until it is closed to them the last one that contains it.
+    fn table(&self) -> Option<Rc<Arc<RoutingTable>>> {
+        let known = self.table.borrow().clone()?;
+        let current = self.context.worker.table();
+        Some(if self.is_in(&current) { current } else { known })
+    }
+
+    /// Opens no more sessions, after those for the datagrams that the kernel has received already: closing the socket would
+    /// lose them.
+    fn close_to_new_clients(self: &Rc<Self>) {
+        if self.table.borrow().is_some() {
+            self.receive_batch(QUEUED, |buffer| self.socket.receive_now(buffer));
+            self.table.take();
+        }
+    }
+
     async fn receive(self: &Rc<Self>, ready: io::Result<()>) {
         if let Err(error) = ready {
             tracing::warn!(address = %self.socket.address, %error, "cannot receive datagrams");
             return tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        for _ in 0..BATCH {
+        if self.receive_batch(BATCH, |buffer| self.socket.try_receive(buffer)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Receives up to `most` datagrams. Whether there may be more.
+    fn receive_batch(
+        self: &Rc<Self>,
+        most: usize,
+        receive: impl Fn(&mut [u8]) -> io::Result<(usize, Addresses)>,
+    ) -> bool {
+        for _ in 0..most {
             let received = self.context.worker.relay.with_buffer(|buffer| {
-                let (length, addresses) = self.socket.try_receive(buffer)?;
+                let (length, addresses) = receive(buffer)?;
                 let bytes = buffer.get(..length).unwrap_or_default();
                 self.handle(bytes, addresses);
                 io::Result::Ok(())
             });
             match received {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 // An error of one datagram.
                 Ok(()) | Err(_) => {}
             }
         }
-        tokio::task::yield_now().await;
+        true
     }
 
     /// Handles a datagram of a client.
     fn handle(self: &Rc<Self>, bytes: &[u8], addresses: Addresses) {
-        let table = self.context.worker.table();
+        let table = self.table();
         let known = self.flows.borrow().get(&addresses).cloned();
         if let Some(flow) = known {
-            if flow.is_current(&table) {
+            if table.as_ref().is_none_or(|table| flow.is_current(table)) {
                 return flow.request(bytes);
             }
             flow.end();
         }
-        if !self.sessions.is_closed() {
+        if let Some(table) = table {
             self.open(bytes, addresses, table);
         }
     }

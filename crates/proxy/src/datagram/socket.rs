@@ -52,20 +52,24 @@ impl PortSocket {
 
     /// Receives a datagram: its length and its addresses.
     pub(super) fn try_receive(&self, buffer: &mut [u8]) -> io::Result<(usize, Addresses)> {
-        self.socket.try_io(Interest::READABLE, || {
-            let mut space = nix::cmsg_space!(libc::in6_pktinfo);
-            let mut parts = [IoSliceMut::new(buffer)];
-            let message = recvmsg::<SockaddrStorage>(
-                self.socket.as_raw_fd(),
-                &mut parts,
-                Some(&mut space),
-                MsgFlags::empty(),
-            )?;
-            let from = message.address.as_ref().and_then(socket_address);
-            let from = from.ok_or(io::ErrorKind::InvalidData)?;
-            let local = message.cmsgs()?.find_map(destination);
-            Ok((message.bytes, (from, local)))
-        })
+        self.socket
+            .try_io(Interest::READABLE, || self.receive_now(buffer))
+    }
+
+    /// As [`Self::try_receive`], also if the runtime does not know yet that there is a datagram.
+    pub(super) fn receive_now(&self, buffer: &mut [u8]) -> io::Result<(usize, Addresses)> {
+        let mut space = nix::cmsg_space!(libc::in6_pktinfo);
+        let mut parts = [IoSliceMut::new(buffer)];
+        let message = recvmsg::<SockaddrStorage>(
+            self.socket.as_raw_fd(),
+            &mut parts,
+            Some(&mut space),
+            MsgFlags::empty(),
+        )?;
+        let from = message.address.as_ref().and_then(socket_address);
+        let from = from.ok_or(io::ErrorKind::InvalidData)?;
+        let local = message.cmsgs()?.find_map(destination);
+        Ok((message.bytes, (from, local)))
     }
 
     /// Sends a datagram to `client` from `local`.

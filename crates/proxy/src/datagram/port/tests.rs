@@ -1,45 +1,32 @@
 //! Sessions of one port, without the data plane around it.
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use headgate_table::{
-    Backend, BackendProtocol, Balance, Endpoints, Settings, Slot, Split, UdpListener, Upstream,
-    UpstreamKey,
-};
+use headgate_table::{Backend, Settings, Split, UdpListener};
 use tokio::net::UdpSocket;
 use tokio::task::yield_now;
 
 use super::*;
 use crate::connection::tests::{Fixture, TestHandler, locally};
+use crate::stream::tests::{unresolved, upstream};
 
 /// A port that leads to a name which does not resolve.
 fn port(fixture: &Fixture) -> Rc<Port<TestHandler>> {
-    let socket = PortSocket::open("127.0.0.1:0".parse().unwrap()).unwrap();
-    let upstream = Arc::new(Upstream {
-        key: UpstreamKey::new("shop/dns/53 udp"),
-        name: "dns".into(),
-        log_name: "dns".into(),
-        protocol: BackendProtocol::Http,
-        tls: None,
-        endpoints: Endpoints::Name {
-            host: "dns.example.".into(),
-            port: 53,
-        },
-        balance: Balance::RoundRobin,
-        affinity: None,
-        client_ip_affinity: None,
-        resilience: Arc::default(),
-        slot: Slot::default(),
-    });
+    let free = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    let socket = PortSocket::open(address).unwrap();
+    let upstream = upstream(unresolved());
     let split = Split::new(Backend::upstream_only(upstream.key.clone()));
     let mut table = RoutingTable::new(Arc::<Settings>::default());
     table.insert_upstream(upstream);
     table.set_udp_listeners(vec![UdpListener {
-        address: socket.address,
+        address,
         backends: Arc::new(split),
     }]);
     fixture.publisher.borrow_mut().publish(Arc::new(table));
     let sessions = Rc::new(Sessions::new(4));
-    Rc::new(Port::new(fixture.context.clone(), sessions, socket))
+    let table = fixture.context.worker.table();
+    Rc::new(Port::new(fixture.context.clone(), sessions, socket, table))
 }
 
 /// Lets all tasks run that can.
@@ -65,6 +52,55 @@ async fn sessions_end_while_they_wait_for_a_name() {
         assert!((17..=20).all(open));
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_waits_when_a_port_is_removed_is_served() {
+    locally(async {
+        let fixture = Fixture::new(Settings::default());
+        let port = port(&fixture);
+        let mut clients = Vec::new();
+        for _ in 0..3 {
+            let client = socket().await;
+            let to = port.socket.address;
+            client.send_to(b"request", to).await.unwrap();
+            clients.push((client.local_addr().unwrap(), None));
+        }
+        let empty = RoutingTable::new(Arc::<Settings>::default());
+        fixture.publisher.borrow_mut().publish(Arc::new(empty));
+        tokio::task::spawn_local(port.clone().run());
+        settle().await;
+        let flow = |client| port.flows.borrow().get(client).cloned();
+        let flows: Vec<_> = clients.iter().filter_map(flow).collect();
+        assert_eq!((flows.len(), port.open.get()), (3, 3));
+        // They go on to their end, and no other begins.
+        port.handle(b"again", clients[0]);
+        port.handle(b"request", (SocketAddr::from(([127, 0, 0, 1], 1)), None));
+        settle().await;
+        assert!(flows.iter().all(|flow| !flow.is_ended()));
+        assert_eq!(flows[0].session.traffic.received(), 12);
+        assert_eq!(port.open.get(), 3);
+        flows.iter().for_each(|flow| flow.end());
+        fixture.context.connections.until_empty().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_for_another_endpoint_is_bounded() {
+    let fixture = Fixture::new(Settings::default());
+    let port = port(&fixture);
+    let flow = || {
+        let permit = fixture.context.process.permit(2).unwrap();
+        port.flow((SocketAddr::from(([127, 0, 0, 1], 1)), None), permit)
+    };
+    for (length, expected) in [(1, 8), (5 << 10, 3)] {
+        let flow = flow();
+        for _ in 0..20 {
+            flow.request(&vec![0; length]);
+        }
+        assert_eq!(flow.kept(), expected, "of {length} bytes");
+    }
 }
 
 #[tokio::test]
