@@ -68,6 +68,7 @@ pub(crate) fn upstream(endpoints: Endpoints) -> Arc<Upstream> {
         balance: Balance::RoundRobin,
         affinity: None,
         client_ip_affinity: None,
+        resilience: Arc::default(),
         slot: Slot::default(),
     })
 }
