@@ -302,10 +302,12 @@ fn other_endpoints_are_tried_and_clients_stay_with_theirs() {
     }
 
     with(&[format, ("proxy-stream-next-upstream", "false")]).replace(&program);
-    // Round robin: one of two connections begins with the dead endpoint, and goes no further.
-    drop((connect(retried), connect(retried)));
+    // Once the dead endpoint is no longer left out for its last refusal, a connection begins with it, and goes no further.
     let expected = format!("502 [tcp-shop-db-80] {dead}");
-    log_line(&program, |line| line == expected);
+    wait::until("a session that goes no further", || {
+        drop(connect(retried));
+        program.stdout().contains(&expected).then_some(())
+    });
 }
 
 #[test]
