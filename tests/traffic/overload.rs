@@ -63,3 +63,52 @@ fn an_endpoint_that_fails_again_and_again_is_ejected() {
         lines.find(|line| line.contains("endpoint ejected") && line.contains(&endpoint))
     });
 }
+
+#[test]
+fn an_unhealthy_endpoint_gets_no_requests_until_its_checks_pass() {
+    let well = Gate::new();
+    let is_well = well.clone();
+    let sick = Scripted::start(move |connection| {
+        while let Some(request) = connection.request() {
+            let fails = request.starts_with("GET /healthz?a=b ") && !is_well.is_open();
+            let status = if fails { "503 Unavailable" } else { "200 OK" };
+            connection.send(format!("HTTP/1.1 {status}\r\nContent-Length: 2\r\n\r\nok"));
+        }
+    });
+    let live = Scripted::responding(OK);
+    let program = Scenario::new()
+        .service("web", &[sick.address(), live.address()])
+        .ingress(
+            Ingress::new("web")
+                .annotations(&[
+                    ("headgate.dev/health-check-path", "/healthz?a=b"),
+                    ("headgate.dev/health-check-interval", "1s"),
+                    ("headgate.dev/health-check-unhealthy-threshold", "1"),
+                    ("headgate.dev/health-check-healthy-threshold", "1"),
+                ])
+                .path("/", "web"),
+        )
+        .start(BINARY);
+    let unhealthy = |count: f64| {
+        wait::until("the checks", || {
+            (program.metric("headgate_unhealthy_endpoints", &[]) == count).then_some(())
+        });
+    };
+    let served = || {
+        let requests = sick.requests().into_iter();
+        requests
+            .filter(|request| !request.contains("/healthz"))
+            .count()
+    };
+    unhealthy(1.0);
+    for _ in 0..20 {
+        Request::get("/").send(program.http()).is(200);
+    }
+    assert_eq!(served(), 0);
+    well.open();
+    unhealthy(0.0);
+    wait::until("a request to the healthy endpoint", || {
+        Request::get("/").send(program.http()).is(200);
+        (served() > 0).then_some(())
+    });
+}

@@ -21,6 +21,7 @@ mod downstream;
 mod drain;
 mod explanation;
 mod geo;
+mod health_checks;
 mod keyed_hash;
 mod listen;
 mod mirror;

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::connection::{Pipeline, WorkerContext};
 use crate::drain::Connections;
 use crate::geo::Locations;
+use crate::health_checks;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
 use crate::passwords::Passwords;
 use crate::process::Process;
@@ -289,6 +290,8 @@ impl WorkerStart {
         let completes = worker.shared.config.completes_chains;
         let stapler = (self.index == 0)
             .then(|| tokio::task::spawn_local(staple::run(worker.clone(), completes)));
+        let checks =
+            (self.index == 0).then(|| tokio::task::spawn_local(health_checks::run(worker.clone())));
 
         let deadline = tokio::select! {
             deadline = until_draining(stop, &connections) => deadline,
@@ -300,6 +303,7 @@ impl WorkerStart {
         let _ = tokio::time::timeout_at(deadline.into(), connections.until_empty()).await;
         flusher.abort();
         stapler.inspect(tokio::task::JoinHandle::abort);
+        checks.inspect(tokio::task::JoinHandle::abort);
         worker.telemetry.flush();
     }
 }

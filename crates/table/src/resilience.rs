@@ -3,6 +3,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use http::StatusCode;
+use http::uri::PathAndQuery;
+
 /// Bounds and health rules of an upstream. Counts are those of one process, over all its workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resilience {
@@ -14,6 +17,8 @@ pub struct Resilience {
     pub retries: RetryBudget,
     /// When an endpoint is ejected.
     pub outliers: Outliers,
+    /// How endpoints are checked; default: not at all.
+    pub check: Option<HealthCheck>,
 }
 
 /// How many requests that an endpoint may have received are sent again at once, over all requests of the upstream. Both
@@ -39,6 +44,45 @@ pub struct Outliers {
     pub status_5xx: bool,
 }
 
+/// How endpoints are checked: by a GET that the process itself sends to each of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// Path and query.
+    pub path: PathAndQuery,
+    /// Time from one check of an endpoint to the next, a tenth more or less; default 10 s.
+    pub interval: Duration,
+    /// Until the head of the response; default 2 s.
+    pub timeout: Duration,
+    /// Failed checks in a row after which an endpoint is unhealthy; default 3.
+    pub unhealthy_after: NonZeroU32,
+    /// Checks in a row after which it is healthy again; default 2.
+    pub healthy_after: NonZeroU32,
+    /// Statuses of a healthy endpoint; empty, the default: 200 to 399.
+    pub statuses: Vec<StatusCode>,
+}
+
+impl HealthCheck {
+    /// A check of `path` with the defaults.
+    pub fn new(path: PathAndQuery) -> Self {
+        Self {
+            path,
+            interval: Duration::from_secs(10),
+            timeout: Duration::from_secs(2),
+            unhealthy_after: NonZeroU32::MIN.saturating_add(2),
+            healthy_after: NonZeroU32::MIN.saturating_add(1),
+            statuses: Vec::new(),
+        }
+    }
+
+    /// Whether an endpoint that responds with `status` is healthy.
+    pub fn accepts(&self, status: StatusCode) -> bool {
+        match self.statuses.as_slice() {
+            [] => status.is_success() || status.is_redirection(),
+            statuses => statuses.contains(&status),
+        }
+    }
+}
+
 impl Default for Resilience {
     fn default() -> Self {
         Self {
@@ -46,6 +90,7 @@ impl Default for Resilience {
             max_pending: NonZeroU32::new(8_192),
             retries: RetryBudget::default(),
             outliers: Outliers::default(),
+            check: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use headgate_table::Upstream;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 
@@ -13,7 +14,7 @@ use super::process::Process;
 use super::series::{Key, RouteSeries, Series, SeriesTotal};
 use super::worker::Counters;
 use super::{Telemetry, count::Count, streams};
-use crate::upstream::ejected_endpoints;
+use crate::upstream::{ejected_endpoints, unhealthy_endpoints};
 
 /// [`Telemetry`] as a collector of a registry.
 pub(super) struct TelemetryCollector {
@@ -51,9 +52,12 @@ impl Collector for TelemetryCollector {
         collect_workers(&mut families, &telemetry.workers);
         streams::collect(&mut families, &telemetry.workers);
         let tables = telemetry.tables.get().map(|tables| tables.current());
-        let upstreams = tables.iter().flat_map(|table| table.upstreams());
-        let ejected: usize = upstreams.map(|upstream| ejected_endpoints(upstream)).sum();
-        families.single(&names::EJECTED, ejected as f64);
+        let count = |endpoints: fn(&Upstream) -> usize| {
+            let upstreams = tables.iter().flat_map(|table| table.upstreams());
+            upstreams.map(|upstream| endpoints(upstream)).sum::<usize>() as f64
+        };
+        families.single(&names::EJECTED, count(ejected_endpoints));
+        families.single(&names::UNHEALTHY, count(unhealthy_endpoints));
         collect_process(&mut families, &Process::now());
         let spans = telemetry.spans.outcomes();
         families.by(&names::SPANS, "outcome", spans);

@@ -116,6 +116,8 @@ names! {
         "Error responses made by the proxy and responses that were cut, by reason";
     EJECTED GAUGE "headgate_ejected_endpoints" &[],
         "Endpoints that get no requests for now because of consecutive failures";
+    UNHEALTHY GAUGE "headgate_unhealthy_endpoints" &[],
+        "Endpoints that get no requests because their health checks have failed";
     MIRRORED COUNTER "headgate_mirrored_requests_total" &["outcome"],
         "Copies of requests for mirrors, by outcome";
     STREAM_OPEN GAUGE "headgate_stream_sessions" &["protocol", "port"],

@@ -15,7 +15,7 @@ use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio_rustls::TlsConnector;
 
-use super::health::is_unreachable;
+use super::health::{Failed, failed_by};
 use super::pool::{Key, Lease};
 use super::request_body::RequestBody;
 use super::{CallError, Fault, Upstreams, fastcgi};
@@ -45,8 +45,8 @@ pub(super) struct Dial {
 pub(super) struct ConnectError {
     pub(super) error: CallError,
     pub(super) fault: Fault,
-    /// The endpoint cannot be connected to, by any request.
-    pub(super) unreachable: bool,
+    /// How the endpoint failed; `None`: it is not at fault.
+    pub(super) failed: Option<Failed>,
 }
 
 impl Upstreams {
@@ -61,7 +61,7 @@ impl Upstreams {
                 Err(ConnectError {
                     error: CallError::Connect,
                     fault: Fault::connect(&error),
-                    unreachable: is_unreachable(&error),
+                    failed: failed_by(&error),
                 })
             }
             Err(_) => {
@@ -69,7 +69,7 @@ impl Upstreams {
                 Err(ConnectError {
                     error: CallError::ConnectTimeout,
                     fault: Fault::of(CallError::ConnectTimeout),
-                    unreachable: true,
+                    failed: Some(Failed::Unreachable),
                 })
             }
         }

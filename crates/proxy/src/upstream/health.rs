@@ -1,7 +1,7 @@
 //! Which endpoints of an upstream should get no requests for now.
 //!
 //! An endpoint that cannot be connected to is left out for [`PAUSE`], and one that has failed request after request is ejected
-//! for longer. Then it is due: the first attempt of one request at a time may try it, and the retries of that request go to
+//! for longer; one whose health checks fail is left out until they pass. Otherwise it is due after that time: the first attempt of one request at a time may try it, and the retries of that request go to
 //! sound endpoints. So endpoints that vanish at once fail no request once each of them was tried. It is a preference: where
 //! no other endpoint is left, all of them are used.
 //!
@@ -191,6 +191,33 @@ impl Health {
         responded && was_ejected
     }
 
+    /// Records the result of health checks of `endpoint`.
+    pub(super) fn checked(&self, endpoint: SocketAddr, healthy: bool, now: Instant) {
+        if healthy && !self.noted.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut records = self.records.lock();
+        let record = match records.get_mut(&endpoint) {
+            Some(record) => record,
+            None if healthy => return,
+            None => records.entry(endpoint).or_insert_with(|| Record::new(now)),
+        };
+        if record.unhealthy == healthy {
+            record.set_unhealthy(!healthy, now);
+            self.standing.store(None);
+            self.noted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Endpoints whose health checks have failed.
+    pub(super) fn unhealthy(&self) -> usize {
+        if !self.noted.load(Ordering::Relaxed) {
+            return 0;
+        }
+        let records = self.records.lock();
+        records.values().filter(|record| record.unhealthy).count()
+    }
+
     /// Endpoints that are ejected now.
     pub(super) fn ejected(&self) -> usize {
         if !self.noted.load(Ordering::Relaxed) {
@@ -204,17 +231,19 @@ impl Health {
     }
 }
 
-/// Whether `error` says that an endpoint cannot be connected to, rather than that this process cannot connect to any.
-pub(super) fn is_unreachable(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
+/// How an endpoint failed that a connection with this `error` was for; `None`: this process is at fault, such as by a shortage.
+pub(super) fn failed_by(error: &io::Error) -> Option<Failed> {
+    match error.kind() {
         io::ErrorKind::ConnectionRefused
-            | io::ErrorKind::ConnectionReset
-            | io::ErrorKind::ConnectionAborted
-            | io::ErrorKind::HostUnreachable
-            | io::ErrorKind::NetworkUnreachable
-            | io::ErrorKind::TimedOut
-    )
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::HostUnreachable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::TimedOut => Some(Failed::Unreachable),
+        // A TLS handshake that ended, or was none.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => Some(Failed::NoResponse),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -38,10 +38,11 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{Template, Upstream};
+use tokio::time::Instant;
 
 pub(crate) use address::LocalAddresses;
 pub(crate) use affinity::bound_to;
@@ -90,6 +91,13 @@ pub(crate) struct Upstreams {
 }
 
 impl Upstreams {
+    /// Sets whether the health checks of `endpoint` of `upstream` pass.
+    pub(crate) fn set_healthy(&self, upstream: &Upstream, endpoint: SocketAddr, healthy: bool) {
+        if let Ok(state) = UpstreamState::of(upstream, self.environment.workers) {
+            state.health.checked(endpoint, healthy, Instant::now());
+        }
+    }
+
     /// For `worker`, counted from 0. Kept connections follow the settings and endpoints of `table`.
     pub(crate) fn new(environment: Arc<Environment>, worker: usize, table: CurrentTable) -> Self {
         Self {
@@ -162,6 +170,12 @@ impl Bound {
 pub(crate) fn ejected_endpoints(upstream: &Upstream) -> usize {
     let state = upstream.slot.get::<UpstreamState>();
     state.map_or(0, |state| state.health.ejected())
+}
+
+/// Endpoints of `upstream` whose health checks have failed.
+pub(crate) fn unhealthy_endpoints(upstream: &Upstream) -> usize {
+    let state = upstream.slot.get::<UpstreamState>();
+    state.map_or(0, |state| state.health.unhealthy())
 }
 
 /// Why a call has no response, by fault: the state of the cluster, the endpoint, or the source of the request body.

@@ -13,7 +13,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
 
 use super::balance::Selection;
-use super::health::{Failed, is_unreachable};
+use super::health::failed_by;
 use super::{CallError, SelectionInput, Upstreams};
 
 /// Bound on connecting to one endpoint, as in nginx.
@@ -129,9 +129,9 @@ impl Upstreams {
                     return Ok(connected);
                 }
                 Err(error) => {
-                    if is_unreachable(&error) {
+                    if let Some(how) = failed_by(&error) {
                         let (health, all) = (&target.state.health, target.endpoints.len());
-                        health.report(upstream, endpoint, Failed::Unreachable, all);
+                        health.report(upstream, endpoint, how, all);
                     }
                     tracing::debug!(%endpoint, %error, "cannot connect to endpoint");
                     failure = match error.kind() {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::facts::Facts;
-use crate::{Outliers, Resilience, RetryBudget};
+use crate::{HealthCheck, Outliers, Resilience, RetryBudget};
 
 pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
     let defaults = Resilience::default();
@@ -18,6 +18,7 @@ pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
                 max_percent,
                 status_5xx,
             },
+        check,
     } = resilience;
     let number = |number: &Option<NonZeroU32>| number.map_or(0, NonZeroU32::get);
     let (retries, outliers) = (&defaults.retries, &defaults.outliers);
@@ -45,4 +46,31 @@ pub(super) fn resilience_facts(resilience: &Resilience, facts: &mut Facts) {
     }
     facts.differs("ejected-for", time, &outliers.time);
     facts.holds("5xx ejects", *status_5xx);
+    if let Some(check) = check {
+        facts.push(check_fact(check));
+    }
+}
+
+/// `checked PATH every TIME`, and what differs from the defaults.
+fn check_fact(check: &HealthCheck) -> String {
+    let HealthCheck {
+        path,
+        interval,
+        timeout,
+        unhealthy_after,
+        healthy_after,
+        statuses,
+    } = check;
+    let defaults = HealthCheck::new(path.clone());
+    let mut facts = Facts::default();
+    facts.push(format!("checked {path} every {interval:?}"));
+    facts.differs("timeout", timeout, &defaults.timeout);
+    facts.differs(
+        "unhealthy-after",
+        unhealthy_after,
+        &defaults.unhealthy_after,
+    );
+    facts.differs("healthy-after", healthy_after, &defaults.healthy_after);
+    facts.differs("statuses", statuses, &defaults.statuses);
+    facts.list().join(" ")
 }

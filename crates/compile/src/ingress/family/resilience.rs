@@ -4,10 +4,12 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{Outliers, Resilience, RetryBudget};
+use headgate_table::{HealthCheck, Outliers, Resilience, RetryBudget};
+use http::StatusCode;
+use http::uri::PathAndQuery;
 
 use crate::ingress::annotations::{Annotation, annotation};
-use crate::ingress::registry::{Reader, keys, types};
+use crate::ingress::registry::{Class, Key, OnInvalid, Reader, excerpt, keys, types};
 use crate::ingress::settings::resilience as settings;
 
 keys! { Annotation {
@@ -44,10 +46,33 @@ keys! { Annotation {
         annotation("headgate.dev/outlier-ejection-5xx", types::BOOL,
             "Responses of 500 and above are failures too.")
             .setting(&settings::OUTLIER_5XX).ingress().on_canary();
+    CHECK_PATH: String =
+        annotation("headgate.dev/health-check-path", types::chars(Class::Url),
+            "Path of requests that check each endpoint; unhealthy ones are left out while there are others.")
+            .ingress().on_canary();
+    CHECK_INTERVAL: Duration =
+        annotation("headgate.dev/health-check-interval", types::DURATION,
+            "Time from one check of an endpoint to the next; 1s at least.")
+            .default("10s").ingress().on_canary().needs(&[CHECK_PATH.row()]);
+    CHECK_TIMEOUT: Duration =
+        annotation("headgate.dev/health-check-timeout", types::DURATION, "Time for the response of a check.")
+            .default("2s").ingress().on_canary().needs(&[CHECK_PATH.row()]);
+    CHECK_UNHEALTHY: i64 =
+        annotation("headgate.dev/health-check-unhealthy-threshold", types::INT,
+            "Failed checks in a row after which an endpoint is unhealthy.")
+            .default("3").ingress().on_canary().needs(&[CHECK_PATH.row()]);
+    CHECK_HEALTHY: i64 =
+        annotation("headgate.dev/health-check-healthy-threshold", types::INT,
+            "Checks in a row after which it is healthy again.")
+            .default("2").ingress().on_canary().needs(&[CHECK_PATH.row()]);
+    CHECK_STATUS: Vec<String> =
+        annotation("headgate.dev/health-check-status", types::LIST,
+            "Statuses of a healthy endpoint, such as 200,204; 200 to 399 when not set.")
+            .ingress().on_canary().needs(&[CHECK_PATH.row()]);
 } }
 
 /// What is set; the rest has its default in the ConfigMap.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Overrides {
     max_connections: Option<u32>,
     max_pending: Option<u32>,
@@ -57,6 +82,7 @@ pub(crate) struct Overrides {
     time: Option<Duration>,
     max_percent: Option<u32>,
     status_5xx: Option<bool>,
+    check: Option<HealthCheck>,
 }
 
 impl Overrides {
@@ -71,12 +97,13 @@ impl Overrides {
             time: reader.get(&OUTLIER_TIME),
             max_percent: reader.count(&OUTLIER_MAX_PERCENT),
             status_5xx: reader.get(&OUTLIER_5XX),
+            check: check(reader),
         };
         (overrides != Self::default()).then_some(overrides)
     }
 
     /// The rules of a Service port with these `defaults`.
-    pub(crate) fn over(self, defaults: &Resilience) -> Arc<Resilience> {
+    pub(crate) fn over(&self, defaults: &Resilience) -> Arc<Resilience> {
         let unless_zero = |own: Option<u32>, default| own.map_or(default, NonZeroU32::new);
         let (retries, outliers) = (defaults.retries, defaults.outliers);
         Arc::new(Resilience {
@@ -92,6 +119,56 @@ impl Overrides {
                 max_percent: self.max_percent.unwrap_or(outliers.max_percent),
                 status_5xx: self.status_5xx.unwrap_or(outliers.status_5xx),
             },
+            check: self.check.clone(),
         })
     }
+}
+
+/// Checks more often would be load.
+const SHORTEST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Bound on all times, so that sums of them never overflow.
+const LONGEST: Duration = Duration::from_secs(86_400);
+
+fn check(reader: &mut Reader) -> Option<HealthCheck> {
+    let path = reader.parsed(&CHECK_PATH, |text| match text.starts_with('/') {
+        true => PathAndQuery::try_from(text).map_err(|error| error.to_string()),
+        false => Err(format!("\"{text}\" does not begin with /")),
+    })?;
+    let defaults = HealthCheck::new(path);
+    let interval = time(reader, &CHECK_INTERVAL, SHORTEST_INTERVAL);
+    let timeout = time(reader, &CHECK_TIMEOUT, Duration::from_millis(1));
+    let number = |number: u32, default| NonZeroU32::new(number).unwrap_or(default);
+    Some(HealthCheck {
+        interval: interval.unwrap_or(defaults.interval).min(LONGEST),
+        timeout: timeout.unwrap_or(defaults.timeout).min(LONGEST),
+        unhealthy_after: number(
+            reader.positive_or_default(&CHECK_UNHEALTHY),
+            defaults.unhealthy_after,
+        ),
+        healthy_after: number(
+            reader.positive_or_default(&CHECK_HEALTHY),
+            defaults.healthy_after,
+        ),
+        statuses: reader.each(&CHECK_STATUS, status).unwrap_or_default(),
+        ..defaults
+    })
+}
+
+/// A time of at least `least`; a shorter one is reported and ignored.
+fn time(reader: &mut Reader, key: &Key<Duration>, least: Duration) -> Option<Duration> {
+    let time = reader.get(key)?;
+    if time < least {
+        let reason = format!("{time:?} is not at least {least:?}");
+        reader.reject(key, OnInvalid::Ignore, &reason);
+        return None;
+    }
+    Some(time)
+}
+
+fn status(text: &str) -> Result<StatusCode, String> {
+    let code = text.trim().parse::<u16>().ok();
+    let code = code.filter(|code| (200..600).contains(code));
+    code.and_then(|code| StatusCode::from_u16(code).ok())
+        .ok_or_else(|| format!("\"{}\" is not a status from 200 to 599", excerpt(text)))
 }

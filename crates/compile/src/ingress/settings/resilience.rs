@@ -37,5 +37,6 @@ pub(super) fn read(source: &mut Source<'_>) -> Resilience {
             max_percent: source.count(&OUTLIER_MAX_PERCENT),
             status_5xx: source.get(&OUTLIER_5XX),
         },
+        check: None,
     }
 }

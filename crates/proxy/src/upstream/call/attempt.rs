@@ -9,7 +9,6 @@ use tokio::time::Instant;
 
 use super::super::connect::{ConnectError, Dial};
 use super::super::exchange::{Bounds, Failure, cause, exchange};
-use super::super::health::Failed;
 use super::super::options::Security;
 use super::super::pool::{Key, Lease};
 use super::super::retry::{Cause, RetryState};
@@ -153,9 +152,9 @@ impl Caller<'_> {
             }
             Err(failed) => failed,
         };
-        if failed.unreachable {
+        if let Some(how) = failed.failed {
             let (health, all) = (&self.state.health, self.endpoints);
-            health.report(self.upstream, endpoint, Failed::Unreachable, all);
+            health.report(self.upstream, endpoint, how, all);
         }
         self.attempts.note(|attempt| {
             (attempt.connect, attempt.status) = (None, status(failed.error));
@@ -173,7 +172,7 @@ impl Caller<'_> {
                     ConnectError {
                         error: CallError::Connect,
                         fault: Fault { reason: "tls-failed", detail: error.to_string().into() },
-                        unreachable: false,
+                        failed: None,
                     }
                 })?)
             }

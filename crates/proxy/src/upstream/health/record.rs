@@ -24,6 +24,8 @@ pub(super) struct Record {
     pub(super) failed: Instant,
     /// Until when it is left out; `None`: it gets requests. After that it is due for a trial.
     pub(super) left_out: Option<Instant>,
+    /// Its health checks have failed: it is left out until they pass.
+    pub(super) unhealthy: bool,
     /// Until when it is ejected; `None` again after a success.
     ejected: Option<Instant>,
     /// Ejections in a row, and how long the last one was.
@@ -39,6 +41,7 @@ impl Record {
             first: now,
             failed: now,
             left_out: None,
+            unhealthy: false,
             ejected: None,
             ejections: (0, Duration::ZERO),
             forget: None,
@@ -72,8 +75,19 @@ impl Record {
         time
     }
 
+    pub(super) fn set_unhealthy(&mut self, unhealthy: bool, now: Instant) {
+        self.unhealthy = unhealthy;
+        if !unhealthy && self.failures == 0 {
+            self.forget.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn is_left_out(&self, now: Instant) -> bool {
+        self.unhealthy || self.left_out.is_some_and(|until| until > now)
+    }
+
     pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.left_out.is_some_and(|until| until <= now)
+        !self.unhealthy && self.left_out.is_some_and(|until| until <= now)
     }
 
     pub(super) fn is_ejected(&self, now: Instant) -> bool {
@@ -88,6 +102,7 @@ impl Record {
     /// Whether the endpoint is as good as a new one.
     pub(super) fn is_over(&self, now: Instant) -> bool {
         match self.forget {
+            _ if self.unhealthy => false,
             Some(forget) => forget <= now,
             None => {
                 let old = now.saturating_duration_since(self.failed) >= MEMORY;

@@ -40,11 +40,11 @@ enum Known {
 
 impl Known {
     fn of(record: &Record, now: Instant) -> Self {
-        match record.left_out {
-            Some(_) if record.is_due(now) => Self::Due,
-            Some(_) => Self::LeftOut,
-            None if record.failures == 0 => Self::Fine,
-            None => Self::Failing,
+        match record.failures {
+            _ if record.is_left_out(now) => Self::LeftOut,
+            _ if record.is_due(now) => Self::Due,
+            0 => Self::Fine,
+            _ => Self::Failing,
         }
     }
 }

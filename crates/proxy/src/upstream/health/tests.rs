@@ -177,15 +177,43 @@ fn without_a_number_of_failures_nothing_is_ejected() {
 }
 
 #[test]
+fn an_unhealthy_endpoint_is_left_out_until_its_checks_pass() {
+    let world = World::new(2);
+    let (health, first) = (&world.health, world.all[0]);
+    health.checked(first, true, world.at(0));
+    assert!(health.standing(&world.all).is_none());
+    health.checked(first, false, world.at(0));
+    assert_eq!(
+        (world.left(700_000), health.unhealthy()),
+        ((vec![2], vec![2]), 1)
+    );
+    assert!(
+        !health.claim(first, world.at(700_000)),
+        "no request tries it"
+    );
+    health.succeeded(first, world.at(700_000));
+    assert_eq!(world.left(700_001).0, [2], "only its checks count");
+    health.checked(world.all[1], false, world.at(700_002));
+    assert_eq!(world.left(700_003), (vec![], vec![]), "all are used then");
+    health.checked(world.all[1], true, world.at(700_004));
+    health.checked(first, true, world.at(700_004));
+    assert_eq!((world.left(700_005).0, health.unhealthy()), (vec![1, 2], 0));
+    assert!(health.standing(&world.all).is_none());
+}
+
+#[test]
 fn shortages_of_this_process_are_no_fault_of_an_endpoint() {
-    for (errno, unreachable) in [
-        (rustix::io::Errno::CONNREFUSED, true),
-        (rustix::io::Errno::HOSTUNREACH, true),
-        (rustix::io::Errno::TIMEDOUT, true),
-        (rustix::io::Errno::MFILE, false),
-        (rustix::io::Errno::ADDRNOTAVAIL, false),
-        (rustix::io::Errno::NOBUFS, false),
+    use rustix::io::Errno;
+    let tls = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::DecryptError);
+    for (error, how) in [
+        (Errno::CONNREFUSED.into(), Some(Unreachable)),
+        (Errno::HOSTUNREACH.into(), Some(Unreachable)),
+        (Errno::TIMEDOUT.into(), Some(Unreachable)),
+        (tls, Some(NoResponse)),
+        (Errno::MFILE.into(), None),
+        (Errno::ADDRNOTAVAIL.into(), None),
+        (Errno::NOBUFS.into(), None),
     ] {
-        assert_eq!(is_unreachable(&errno.into()), unreachable, "{errno}");
+        assert_eq!(failed_by(&error), how, "{error}");
     }
 }

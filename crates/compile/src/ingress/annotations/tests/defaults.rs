@@ -9,7 +9,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::ingress::annotations::{Annotation, DEFAULT_PREFIX, all};
+use crate::ingress::annotations::{Annotation, DEFAULT_PREFIX, all, full_name};
 use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Support, Validation};
 use crate::{Compiled, Options, Snapshot, certificate_from_pem, compile};
@@ -64,6 +64,12 @@ fn beside(name: &str) -> Pairs<'static> {
         "canary-weight" => &[("canary", "true")],
         "canary-weight-total" => &[("canary", "true"), ("canary-weight", "10")],
         "disable-proxy-intercept-errors" => &[("custom-http-errors", "404")],
+        "headgate.dev/health-check-interval"
+        | "headgate.dev/health-check-timeout"
+        | "headgate.dev/health-check-unhealthy-threshold"
+        | "headgate.dev/health-check-healthy-threshold" => {
+            &[("headgate.dev/health-check-path", "/")]
+        }
         "mirror-request-body" => &[("mirror-target", "http://mirror.example/")],
         "limit-burst-multiplier" => &[("limit-rps", "3")],
         "limit-rate-after" => &[("limit-rate", "3")],
@@ -163,7 +169,7 @@ fn ingress(service: &str, annotations: Pairs<'_>) -> Ingress {
     );
     let annotations = annotations
         .iter()
-        .map(|(name, value)| (format!("{DEFAULT_PREFIX}/{name}"), (*value).to_owned()));
+        .map(|(name, value)| (full_name(DEFAULT_PREFIX, name), (*value).to_owned()));
     ingress
         .metadata
         .annotations
