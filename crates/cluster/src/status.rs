@@ -127,15 +127,15 @@ impl<O: Observations> StatusWriter<O> {
     /// released after this.
     pub async fn run(
         self,
-        inputs: mpsc::UnboundedReceiver<StatusInput>,
+        mut inputs: mpsc::UnboundedReceiver<StatusInput>,
         leadership: watch::Receiver<Leadership>,
         stop: impl Future<Output = ()>,
     ) {
         let mut work = Work::new(self, leadership);
         tokio::select! {
             () = stop => {}
-            () = work.run(inputs) => {}
+            () = work.run(&mut inputs) => {}
         }
-        work.finish().await;
+        work.finish(inputs).await;
     }
 }

@@ -476,6 +476,27 @@ async fn only_the_last_replica_clears_statuses() {
     }
 }
 
+/// What the leader before it has written is cleared, although the addresses of nodes and the Ingresses are not known yet.
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_stops_as_soon_as_it_leads_clears_statuses() {
+    let fake = Fake::default();
+    fake.put(&format!("{PODS}/pod-1"), pod("pod-1", "a", "n1", true));
+    node(&fake, "n1", &[("ExternalIP", "192.0.2.1")]);
+    for source in [fixed(), AddressSource::Nodes { internal: false }] {
+        let expected = match source {
+            AddressSource::Nodes { .. } => json!([{"ip": "192.0.2.1"}]),
+            _ => published(),
+        };
+        let world = World::start(&fake, source);
+        world.add("web", &expected);
+        world.adopt(&["web"]);
+        world.lead();
+        world.stop().await;
+        let status = &fake.get(&path("web")).unwrap()["status"]["loadBalancer"]["ingress"];
+        assert!(status.is_null(), "{status}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn stopping_does_not_wait_for_an_unresponsive_api_server() {
     let world = World::leading(fixed(), &["web"]).await;

@@ -95,7 +95,7 @@ impl<O: Observations> Work<O> {
     }
 
     /// Never ends.
-    pub(super) async fn run(&mut self, mut inputs: mpsc::UnboundedReceiver<StatusInput>) {
+    pub(super) async fn run(&mut self, inputs: &mut mpsc::UnboundedReceiver<StatusInput>) {
         let observations = self.task.observations.clone();
         let mut intervals = ticks(self.task.options.interval);
         let mut pace = ticks(PACE);
@@ -122,10 +122,13 @@ impl<O: Observations> Work<O> {
         }
     }
 
-    /// Clears statuses if configured and no other replica runs.
-    pub(super) async fn finish(mut self) {
+    /// Clears statuses if configured and no other replica runs. `inputs` may hold some that have not been applied.
+    pub(super) async fn finish(mut self, mut inputs: mpsc::UnboundedReceiver<StatusInput>) {
         self.writing.abort_all();
         self.lookup.abort_all();
+        while let Ok(input) = inputs.try_recv() {
+            self.plan.apply(input);
+        }
         let Some(leader) = self.leader() else {
             return;
         };
@@ -146,10 +149,15 @@ impl<O: Observations> Work<O> {
             tracing::info!("statuses are not cleared: other replicas run");
             return Ok(());
         }
+        let addresses = match self.task.options.source {
+            // A leader that has just begun has not found them yet.
+            AddressSource::Nodes { internal } if self.looked_up.is_none() => {
+                self.replicas.addresses(internal).await.ok()
+            }
+            _ => self.addresses(),
+        };
         let observed = |name: &Name| self.task.observations.observed(name);
-        let writes = self
-            .plan
-            .clearing_writes(observed, self.addresses().as_ref());
+        let writes = self.plan.clearing_writes(observed, addresses.as_ref());
         let count = writes.len();
         let cleared = stream::iter(writes).map(|write| async move {
             let result = self.writer.write(&write, leader).await;
