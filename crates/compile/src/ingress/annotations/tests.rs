@@ -11,13 +11,13 @@ mod verdicts;
 
 use std::collections::BTreeMap;
 
-use super::{DEFAULT_PREFIX, IngressAnnotations, Rules};
+use super::{DEFAULT_PREFIX, IngressAnnotations, Rules, full_name};
 
 /// Annotations under the default prefix.
 fn annotations(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs
         .iter()
-        .map(|(name, text)| (format!("{DEFAULT_PREFIX}/{name}"), (*text).to_owned()))
+        .map(|(name, text)| (full_name(DEFAULT_PREFIX, name), (*text).to_owned()))
         .collect()
 }
 
@@ -29,11 +29,6 @@ fn parse(pairs: &[(&str, &str)]) -> IngressAnnotations {
 /// Whether there is a problem with this annotation whose message contains `text`.
 fn has_problem(parsed: &IngressAnnotations, name: &str, text: &str) -> bool {
     parsed.problems.iter().any(|problem| {
-        problem
-            .field
-            .strip_prefix(DEFAULT_PREFIX)
-            .and_then(|rest| rest.strip_prefix('/'))
-            == Some(name)
-            && problem.message.contains(text)
+        problem.field == full_name(DEFAULT_PREFIX, name) && problem.message.contains(text)
     })
 }

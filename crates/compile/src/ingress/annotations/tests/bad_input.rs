@@ -4,7 +4,7 @@
 use headgate_table::text;
 
 use super::defaults::compiled_with;
-use crate::ingress::annotations::{Annotation, all};
+use crate::ingress::annotations::{Annotation, DEFAULT_PREFIX, all, full_name};
 use crate::ingress::registry::hostile::{HOSTILE, has_lines_only, is_printable};
 use crate::ingress::registry::{OnInvalid, Validation, excerpt};
 use crate::{Compiled, IngressStatus, Options};
@@ -91,7 +91,7 @@ fn check_findings(row: &Annotation, value: &str, compiled: &Compiled, what: &str
     let named = findings.iter().any(|finding| {
         let line = finding.to_string();
         line.contains("Ingress s/")
-            && line.contains(&format!("/{}]", row.entry.name))
+            && line.contains(&format!("[{}]", full_name(DEFAULT_PREFIX, row.entry.name)))
             && line.contains(&shown)
     });
     assert!(named, "{what}: {findings:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{has_problem, parse};
 use crate::Severity;
-use crate::ingress::annotations::{Annotation, all};
+use crate::ingress::annotations::{Annotation, OWN_PREFIX, all};
 use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Kind, Validation};
 
@@ -15,7 +15,10 @@ fn what_a_canary_has_of_its_own() {
     let own = "canary canary-by-header canary-by-header-value canary-by-header-pattern canary-by-cookie canary-weight \
         canary-weight-total affinity-canary-behavior load-balance upstream-hash-by upstream-hash-by-subset \
         upstream-hash-by-subset-size service-upstream";
-    let own: BTreeSet<&str> = own.split_whitespace().collect();
+    // Those of an upstream apply to that of a canary as well.
+    let of_upstreams = all().map(|row| row.entry.name);
+    let of_upstreams = of_upstreams.filter(|name| name.starts_with(OWN_PREFIX));
+    let own: BTreeSet<&str> = own.split_whitespace().chain(of_upstreams).collect();
     let on_canary = all().filter(|row| row.on_canary);
     assert_eq!(
         on_canary.map(|row| row.entry.name).collect::<BTreeSet<_>>(),
