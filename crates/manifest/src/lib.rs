@@ -8,8 +8,11 @@
 //! - One broken document affects no other. It becomes a finding with file, document number and line.
 //! - **Objects stay in service while their text is broken.** When an edit breaks a document, every object that vanishes
 //!   from the file by that same edit stays in service as last read, until the document parses again or is removed. The
-//!   finding names these objects. If another file defines such an object, a later edit there is served. The same holds for a file or directory that can no longer be read. A removed document
-//!   or file removes its objects.
+//!   finding names these objects. If another file defines such an object, a later edit there is served. The same
+//!   holds for a file or directory that can no longer be read, and for a file that becomes empty. A removed document or file
+//!   removes its objects.
+//! - **No half of a file is served.** A file that is written in place is read when its writer closes it, or has written
+//!   nothing for 10 s. Where files are polled there are no such events: replace them by renaming there.
 //! - An object defined twice is served as defined last: paths in the order given, files of a directory in the order of
 //!   their names, documents from top to bottom. A finding names both definitions.
 //! - Only changed documents are parsed again, and only objects that differ are reported.

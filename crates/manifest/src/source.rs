@@ -13,7 +13,7 @@ use crate::files::{Root, entry};
 use crate::store::Store;
 use crate::watch::{Hint, Pending, Watches};
 
-/// Files are read when no event came for this long: the writer is done.
+/// Files are read when no event came for this long: the writer of several files is done.
 const QUIET: Duration = Duration::from_millis(20);
 /// Maximum wait for [`QUIET`], however many events come.
 const CEILING: Duration = Duration::from_millis(60);
@@ -87,7 +87,7 @@ impl Source {
     }
 
     /// The next batch: at first all objects, at once, even if there are none; then each change, about 20 ms (60 ms at
-    /// most) after it happened. Cancel safe. Needs a tokio runtime with time; files are read on its blocking threads.
+    /// most) after it happened; a file that is written in place is read when its writer has closed it. Cancel safe. Needs a tokio runtime with time; files are read on its blocking threads.
     pub async fn changes(&mut self) -> Batch {
         loop {
             self.finish().await;
@@ -132,11 +132,15 @@ impl Source {
     /// Waits for a change, then until no event came for [`QUIET`].
     async fn wait_for_change(&self) {
         let pending = &self.shared.pending;
-        if pending.is_empty() {
+        while pending.is_empty() {
             if !self.shared.has_events() {
                 return sleep(self.poll).await;
             }
-            pending.arrived().await;
+            match pending.deadline() {
+                // What arrived, or that a file was not closed in time, shows in the next pass.
+                Some(deadline) => drop(timeout_at(deadline.into(), pending.arrived()).await),
+                None => pending.arrived().await,
+            }
         }
         let ceiling = Instant::now() + CEILING;
         loop {

@@ -95,7 +95,9 @@ impl Store {
         if hint.all {
             return None;
         }
-        hint.paths.iter().map(|path| self.step(path)).collect()
+        let paths = hint.paths.iter();
+        let complete = paths.filter(|path| !hint.unclosed.contains(*path));
+        complete.map(|path| self.step(path)).collect()
     }
 
     fn step(&self, path: &Path) -> Option<Step> {
@@ -136,7 +138,8 @@ impl Store {
                 .files
                 .get(&key)
                 .is_none_or(|known| known.found() != Some(&found));
-            if changed || hint.paths.contains(&found.real_path) {
+            let is_complete = !hint.unclosed.contains(&found.real_path);
+            if is_complete && (changed || hint.paths.contains(&found.real_path)) {
                 self.read(key, found);
             }
         }

@@ -3,17 +3,22 @@
 //! Each directory is watched by itself, not as a tree: the walk knows the relevant directories, including the targets of
 //! symbolic links, and a directory that is replaced by another of its name is watched again.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
-/// Maximum of changed paths in a [`Hint`]; with more, all files are scanned.
+/// Maximum of changed paths in a [`Hint`]; with more, all files are scanned. Also of files that are being written.
 const MAX_PATHS: usize = 1024;
+/// A file that a program has written to is read when it is closed, or when nothing was written for this long: `truncate`
+/// needs no open file, and some programs never close theirs.
+const UNCLOSED: Duration = Duration::from_secs(10);
+/// Whether the system reports that a file which was written to is closed.
+const REPORTS_CLOSE: bool = cfg!(any(target_os = "linux", target_os = "android"));
 
 /// What may have changed.
 #[derive(Debug, Default)]
@@ -24,6 +29,8 @@ pub(crate) struct Hint {
     pub(crate) paths: HashSet<PathBuf>,
     /// Those among them that were removed, renamed or created.
     pub(crate) moved: HashSet<PathBuf>,
+    /// Files that are being written, whose content is not to be read yet.
+    pub(crate) unclosed: HashSet<PathBuf>,
     /// When the first event arrived.
     pub(crate) arrived: Option<Instant>,
 }
@@ -48,15 +55,31 @@ struct State {
     directories: HashSet<PathBuf>,
     /// Single relevant entries: the paths given.
     entries: HashSet<PathBuf>,
+    /// Files that were written to and not closed since, with the time of the last write.
+    unclosed: HashMap<PathBuf, Instant>,
 }
 
 impl Pending {
     pub(crate) fn take(&self) -> Hint {
-        std::mem::take(&mut self.state().hint)
+        let mut state = self.state();
+        state.give_up(Instant::now());
+        let unclosed = state.unclosed.keys().cloned().collect();
+        Hint {
+            unclosed,
+            ..std::mem::take(&mut state.hint)
+        }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.state().hint.is_empty()
+        let mut state = self.state();
+        state.give_up(Instant::now());
+        state.hint.is_empty()
+    }
+
+    /// When a file that is being written is to be read at the latest.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let state = self.state();
+        state.unclosed.values().min().map(|last| *last + UNCLOSED)
     }
 
     /// Waits for the next event, or returns at once if one came since this last returned.
@@ -90,7 +113,7 @@ impl Pending {
     }
 
     fn changed(&self, event: Event) {
-        let Some(moved) = moves(event.kind) else {
+        let Some(change) = change(event.kind) else {
             return;
         };
         let mut state = self.state();
@@ -102,7 +125,19 @@ impl Pending {
         if paths.is_empty() {
             return;
         }
-        state.hint.add(paths, moved);
+        match change {
+            Change::Written if state.unclosed.len() + paths.len() <= MAX_PATHS => {
+                state.write(paths);
+            }
+            Change::Written | Change::Closed | Change::Other => {
+                state.close(&paths, change);
+                state.hint.add(paths, false);
+            }
+            Change::Moved => {
+                state.close(&paths, change);
+                state.hint.add(paths, true);
+            }
+        }
         drop(state);
         self.arrived.notify_one();
     }
@@ -114,6 +149,37 @@ impl Pending {
 }
 
 impl State {
+    /// These files are being written: what they hold is not read before they are closed.
+    fn write(&mut self, paths: Vec<PathBuf>) {
+        let now = Instant::now();
+        for path in paths {
+            self.hint.paths.remove(&path);
+            self.unclosed.insert(path, now);
+        }
+    }
+
+    /// A change of permissions does not end the writing of a file.
+    fn close(&mut self, paths: &[PathBuf], change: Change) {
+        if change != Change::Other {
+            for path in paths {
+                self.unclosed.remove(path);
+            }
+        }
+    }
+
+    /// Files that were not written to for too long count as closed.
+    fn give_up(&mut self, now: Instant) {
+        let given_up = |_: &PathBuf, last: &mut Instant| now >= *last + UNCLOSED;
+        let paths: Vec<_> = self
+            .unclosed
+            .extract_if(given_up)
+            .map(|(path, _)| path)
+            .collect();
+        if !paths.is_empty() {
+            self.hint.add(paths, false);
+        }
+    }
+
     fn is_relevant(&self, path: &Path) -> bool {
         let parent = path.parent();
         self.directories.contains(path)
@@ -138,15 +204,28 @@ impl Hint {
     }
 }
 
-/// Whether a path may lead to another file after the event; `None`: nothing changed, as for our own reads.
-fn moves(kind: EventKind) -> Option<bool> {
+/// How an event changes a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    /// A program wrote to the file, which it has not closed yet.
+    Written,
+    /// A program that may have written to the file has closed it.
+    Closed,
+    /// The path may lead to another file.
+    Moved,
+    Other,
+}
+
+/// `None`: nothing changed, as for our own reads.
+fn change(kind: EventKind) -> Option<Change> {
     match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(false),
+        EventKind::Access(AccessKind::Close(AccessMode::Write)) => Some(Change::Closed),
         EventKind::Access(_) => None,
         EventKind::Modify(ModifyKind::Name(_)) | EventKind::Create(_) | EventKind::Remove(_) => {
-            Some(true)
+            Some(Change::Moved)
         }
-        EventKind::Modify(_) | EventKind::Any | EventKind::Other => Some(false),
+        EventKind::Modify(ModifyKind::Data(_)) if REPORTS_CLOSE => Some(Change::Written),
+        EventKind::Modify(_) | EventKind::Any | EventKind::Other => Some(Change::Other),
     }
 }
 

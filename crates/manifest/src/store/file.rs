@@ -13,6 +13,9 @@ use crate::index::{Definition, Index, Position};
 /// Maximum of objects named in a finding; the rest is counted.
 const MAX_NAMED: usize = 3;
 
+/// The reason why a file without text that had objects is not used.
+const EMPTY: &str = "is empty: to remove its objects, delete it";
+
 /// A file as last read.
 pub(crate) struct FileState {
     /// `None`: it was read once.
@@ -60,8 +63,13 @@ impl FileState {
         let (known, objects) = before
             .map(|before| (before.documents, before.objects))
             .unwrap_or_default();
+        let is_emptied = !objects.is_empty();
         let old: HashMap<_, _> = index.remove(key, &objects).into_iter().collect();
         let (documents, unusable) = match content {
+            // A program that writes in place empties the file first; one that fails then leaves it empty.
+            Content::Text(text) if is_emptied && text.trim().is_empty() => {
+                (known, Some((1, EMPTY.to_owned())))
+            }
             Content::Text(text) => {
                 let new = NewDocuments {
                     format: key.format(),
