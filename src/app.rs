@@ -63,6 +63,8 @@ pub(crate) async fn run(
     let mut terminated = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
     let mut rotated = signal(SignalKind::user_defined1()).context("listening for SIGUSR1")?;
+    // A terminal that closes sends it, and programs that rotate logs: neither means a stop.
+    let mut hung_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     // Sockets are bound before anything is read, so that a port in use is reported at once.
     let admin = TcpListener::bind(serving.admin)
         .with_context(|| format!("admin port {}", serving.admin))?;
@@ -123,10 +125,8 @@ pub(crate) async fn run(
         tokio::select! {
             input = feed.next() => reconciler = reconciler.handle(input, &mut feed),
             Some(query) = asked.recv() => reconciler = reconciler.handle(Input::Query(query), &mut feed),
-            _ = rotated.recv() => {
-                telemetry.reopen_log();
-                crate::log::reopen();
-            }
+            _ = rotated.recv() => reopen_logs(&telemetry),
+            _ = hung_up.recv() => reopen_logs(&telemetry),
             _ = terminated.recv() => break,
             _ = interrupted.recv() => break,
         }
@@ -148,6 +148,12 @@ pub(crate) async fn run(
     crate::log::sync(LOG_FLUSH);
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the files of the logs again, after they were rotated.
+fn reopen_logs(telemetry: &Telemetry) {
+    telemetry.reopen_log();
+    crate::log::reopen();
 }
 
 /// Admission reviews before the first batch are dropped, which fails them.

@@ -12,6 +12,7 @@ use headgate_manifest::{Source, SourceOptions};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointPort, EndpointSlice};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::{self, Addresses, Serving};
 use crate::echo;
@@ -21,15 +22,19 @@ use crate::serve::Files;
 /// The file with the endpoints of the backends.
 const ENDPOINTS: &str = "endpoints.json";
 
-/// Serves the examples until SIGTERM or SIGINT.
+/// Serves the examples until SIGTERM or SIGINT, or until its terminal is closed.
 pub(crate) async fn run(serving: Serving) -> Result<()> {
     let directory = Directory::create()?;
     start_backends(&directory).await?;
     let feed = Files(directory.source()?);
-    app::run(serving, feed, |addresses| {
+    let mut hung_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
+    let served = app::run(serving, feed, |addresses| {
         print!("{}", welcome(addresses, &directory.0))
-    })
-    .await
+    });
+    tokio::select! {
+        result = served => result,
+        _ = hung_up.recv() => Ok(()),
+    }
 }
 
 /// The examples as files in a temporary directory, so that they can be edited while they are served. Removed at the end.

@@ -64,6 +64,19 @@ fn sigterm_without_traffic_exits_at_once() {
 }
 
 #[test]
+fn sighup_is_no_stop() {
+    let (program, _web) = serve(&[]);
+    program.hang_up();
+    Request::get("/")
+        .host("a.test")
+        .send(program.http())
+        .is(200);
+    program.terminate();
+    let status = program.wait();
+    assert!(status.success(), "{status}");
+}
+
+#[test]
 fn sigterm_finishes_http_2_streams() {
     let gate = Gate::new();
     let waiter = gate.clone();

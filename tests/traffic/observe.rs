@@ -339,6 +339,9 @@ fn error_lines_go_to_a_file_from_a_level_on() {
     fail("/three");
     until("/three");
     assert!(!lines().contains("/two"), "{}", lines());
+    std::fs::rename(&path, folder.path().join("error.log.2")).unwrap();
+    program.hang_up();
+    wait::until("another file", || path.exists().then_some(()));
     let stderr = program.stderr();
     assert!(
         !stderr.iter().any(|line| line.contains("request failed")),

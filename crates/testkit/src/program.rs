@@ -365,6 +365,14 @@ impl Program {
         kill_process(self.pid, Signal::USR1).expect("the program runs");
     }
 
+    /// Sends SIGHUP, as a terminal that is closed does.
+    ///
+    /// # Panics
+    /// When the program does not run.
+    pub fn hang_up(&self) {
+        kill_process(self.pid, Signal::HUP).expect("the program runs");
+    }
+
     /// Sends SIGTERM.
     ///
     /// # Panics
