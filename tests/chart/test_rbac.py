@@ -21,7 +21,7 @@ OWN = {
     ("", "secrets"): "create",
     ("", "secrets", "headgate-admission"): "get update",
 }
-WEBHOOK = {("admissionregistration.k8s.io", "validatingwebhookconfigurations", "headgate-admission"): "get patch"}
+WEBHOOK = {("admissionregistration.k8s.io", "validatingwebhookconfigurations", "headgate-admission"): "get patch watch"}
 EVENTS = {("events.k8s.io", "events"): "create patch"}
 
 

@@ -134,7 +134,7 @@ with the settings names more ConfigMaps, so its rule has no name.
 - apiGroups: [admissionregistration.k8s.io]
   resources: [validatingwebhookconfigurations]
   resourceNames: [{{ include "headgate.admissionName" . }}]
-  verbs: [get, patch]
+  verbs: [get, patch, watch]
 {{- end -}}
 
 {{/*

@@ -1,8 +1,8 @@
 //! The certificate of the admission webhook: from files, or issued and renewed here.
 //!
 //! A certificate that is issued here is stored in a Secret together with its CA. The first replica issues it, the others
-//! read it; the CA is written to caBundle of the webhook configuration. All is reconciled every minute, and nothing is
-//! replaced before its replacement is trusted: a new CA goes into caBundle first and signs only after that update is
+//! read it; the CA is written to caBundle of the webhook configuration. All is reconciled every minute, and at once
+//! when another client changed caBundle; nothing is replaced before its replacement is trusted: a new CA goes into caBundle first and signs only after that update is
 //! observed. A Secret filled by another owner is used and never written.
 
 mod configuration;

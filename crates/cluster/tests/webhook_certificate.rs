@@ -52,7 +52,7 @@ fn rules() -> Value {
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "update"], "resourceNames": ["webhook"]},
         {"apiGroups": ["admissionregistration.k8s.io"], "resources": ["validatingwebhookconfigurations"],
-            "verbs": ["get", "patch"], "resourceNames": ["gate"]}])
+            "verbs": ["get", "patch", "watch"], "resourceNames": ["gate"]}])
 }
 
 #[test]
@@ -119,4 +119,25 @@ fn an_empty_secret_of_the_chart_needs_no_permission_to_create() {
     let rules = rules().as_array().unwrap()[1..].to_vec();
     let mut serving = start(&world, world.client_with("gate", &rules.into()));
     world.wait(&mut serving, Option::is_some);
+}
+
+#[test]
+fn a_removed_ca_bundle_is_restored_at_once() {
+    let world = World::start();
+    world.api.create(configuration());
+    let mut serving = start(&world, world.client_with("gate", &rules()));
+    world.wait(&mut serving, Option::is_some);
+    let kind = "ValidatingWebhookConfiguration";
+    let has_bundle = |configuration: &Value| !bundle(configuration, 1).is_null();
+    world.api.until(kind, "", "gate", has_bundle);
+    for _ in 0..2 {
+        world.api.modify(kind, "", "gate", |configuration| {
+            configuration["webhooks"][1]["clientConfig"]
+                .as_object_mut()
+                .unwrap()
+                .remove("caBundle");
+        });
+        // Sooner than the next reconciliation, which is due after a minute.
+        world.api.until(kind, "", "gate", has_bundle);
+    }
 }

@@ -1,10 +1,13 @@
 //! caBundle of the webhook configuration.
 
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
 use headgate_compile::Name;
 use k8s_openapi::api::admissionregistration::v1::{
     ValidatingWebhook, ValidatingWebhookConfiguration,
 };
-use kube::api::{Patch, PatchParams};
+use kube::api::{Patch, PatchParams, WatchEvent, WatchParams};
 use kube::{Api, Client};
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
@@ -13,6 +16,11 @@ use super::WebhookCertificateError;
 use super::error::bounded;
 use super::evaluate::certificates;
 use crate::field_manager::FIELD_MANAGER;
+
+/// `timeoutSeconds` of a watch.
+const WATCH_SECONDS: u32 = 290;
+/// Between two watches.
+const REWATCH: Duration = Duration::from_secs(5);
 
 /// Reads the configuration, and writes only webhooks that call this controller's Service.
 pub(super) struct Configuration {
@@ -90,6 +98,29 @@ impl Configuration {
         }
     }
 
+    /// Resolves when caBundle of one of this controller's webhooks is another one. Never if the watch is refused.
+    pub(super) async fn bundle_changed(&self, bundle: &[u8]) {
+        let params = WatchParams::default()
+            .fields(&format!("metadata.name={}", self.name))
+            .timeout(WATCH_SECONDS)
+            .disable_bookmarks();
+        loop {
+            // From version 0 a watch begins with the present object.
+            let Ok(events) = self.api.watch(&params, "0").await else {
+                return std::future::pending().await;
+            };
+            let mut events = std::pin::pin!(events);
+            while let Some(Ok(event)) = events.next().await {
+                if let WatchEvent::Added(present) | WatchEvent::Modified(present) = event
+                    && !self.observed(present).has(bundle)
+                {
+                    return;
+                }
+            }
+            tokio::time::sleep(REWATCH).await;
+        }
+    }
+
     fn observed(&self, configuration: ValidatingWebhookConfiguration) -> Observed {
         let webhooks = configuration.webhooks.into_iter().flatten().enumerate();
         let own = webhooks.filter(|(_, webhook)| self.calls_service(webhook));
@@ -122,6 +153,11 @@ impl Configuration {
 }
 
 impl Observed {
+    fn has(&self, bundle: &[u8]) -> bool {
+        let mut webhooks = self.webhooks.iter();
+        webhooks.all(|(_, present)| present == bundle)
+    }
+
     /// Whether caBundle of all of this controller's webhooks has this CA.
     pub(super) fn trusts(&self, authority: &CertificateDer<'_>) -> bool {
         let mut bundles = self.webhooks.iter().map(|(_, bundle)| certificates(bundle));

@@ -60,13 +60,22 @@ impl Managed {
 
     pub(super) async fn run(mut self) {
         let mut wait = BACK_OFF.0;
+        // Before changes by another client are noticed again: longer and longer if it keeps changing caBundle.
+        let mut pause = Duration::ZERO;
         loop {
             let spread = 1.0 + fastrand::f64() / 5.0;
             match self.reconcile().await {
-                Ok(()) => {
+                Ok(bundle) => {
                     self.recovered();
                     wait = BACK_OFF.0;
-                    tokio::time::sleep(INTERVAL.mul_f64(spread)).await;
+                    let changed = async {
+                        tokio::time::sleep(pause).await;
+                        self.bundle_changed(bundle.as_deref()).await;
+                    };
+                    tokio::select! {
+                        () = tokio::time::sleep(INTERVAL.mul_f64(spread)) => pause = Duration::ZERO,
+                        () = changed => pause = (pause * 2).clamp(BACK_OFF.0, BACK_OFF.1),
+                    }
                 }
                 Err(error) => {
                     self.failed(&error);
@@ -77,8 +86,30 @@ impl Managed {
         }
     }
 
-    async fn reconcile(&mut self) -> Result<(), WebhookCertificateError> {
+    /// Resolves when caBundle is no longer this one. Every change of an Ingress is refused then, so that this does not wait
+    /// for the next interval.
+    async fn bundle_changed(&self, bundle: Option<&[u8]>) {
+        match (&self.configuration, bundle) {
+            (Some(configuration), Some(bundle)) => configuration.bundle_changed(bundle).await,
+            (_, _) => std::future::pending().await,
+        }
+    }
+
+    /// Returns caBundle.
+    async fn reconcile(&mut self) -> Result<Option<Vec<u8>>, WebhookCertificateError> {
         self.reconciliations = self.reconciliations.saturating_add(1);
+        for _ in 0..ATTEMPTS {
+            if let Some(bundle) = self.attempt().await? {
+                return Ok(bundle);
+            }
+        }
+        Err(WebhookCertificateError::Contended {
+            object: "the ValidatingWebhookConfiguration".into(),
+        })
+    }
+
+    /// `None` after a conflict about the configuration: replicas that start together all write it.
+    async fn attempt(&mut self) -> Result<Option<Option<Vec<u8>>>, WebhookCertificateError> {
         // A failed read of the configuration must not prevent the webhook from having a certificate.
         let observed = match &self.configuration {
             Some(configuration) => Some(configuration.read().await),
@@ -92,16 +123,13 @@ impl Managed {
         self.output.publish(serving, &source);
         if let (Some(configuration), Some(bundle)) = (&self.configuration, &bundle) {
             let observed = observed.transpose()?.flatten();
-            let Some(observed) = observed else {
-                return Ok(());
-            };
-            if !configuration.update(&observed, bundle).await? {
-                return Err(WebhookCertificateError::Contended {
-                    object: "the ValidatingWebhookConfiguration".into(),
-                });
+            if let Some(observed) = observed
+                && !configuration.update(&observed, bundle).await?
+            {
+                return Ok(None);
             }
         }
-        Ok(())
+        Ok(Some(bundle))
     }
 
     /// Writes the Secret if needed; returns the certificate to serve with, and caBundle.

@@ -164,6 +164,22 @@ async fn replicas_that_start_together_serve_the_same_certificate() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conflict_with_another_replica_about_ca_bundle_is_no_failure() {
+    let cluster = Cluster::new();
+    let mut conflicts = 2;
+    cluster.fake.fail_if(move |request| {
+        let conflicts_now = request.method == Method::PATCH && conflicts > 0;
+        conflicts -= i32::from(conflicts_now);
+        conflicts_now.then_some(Failure::Status(409))
+    });
+    let mut serving = cluster.start();
+    let certificate = first(&mut serving).await;
+    // Before the first wait after a failure.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    cluster.trusts(&certificate).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn certificates_and_authorities_are_renewed_without_a_gap() {
     let cluster = Cluster::new();
     let mut one = cluster.start();
