@@ -133,6 +133,11 @@ impl Conditions {
                 %what, %error,
                 "listing or watching is forbidden: nothing is served until the role allows both"
             );
+        } else if condition.kind == Kind::IngressClass {
+            tracing::warn!(
+                %what, %error,
+                "listing or watching is forbidden: Ingresses are selected without class objects, by the annotation kubernetes.io/ingress.class"
+            );
         } else {
             tracing::error!(
                 %what, %error,

@@ -31,6 +31,8 @@ pub struct Timing {
     pub first_retry: Duration,
     /// Longest wait after a failed attempt. Default 10 s.
     pub longest_retry: Duration,
+    /// Longest wait while listing a kind is forbidden that roles may leave out on purpose. Default 5 min.
+    pub longest_denied: Duration,
     /// Longest wait while the API server is unreachable: attempts then cost it nothing, and endpoints become stale. Default
     /// 2 s.
     pub longest_unreachable: Duration,
@@ -63,6 +65,7 @@ impl Default for Timing {
         Self {
             first_retry: Duration::from_millis(100),
             longest_retry: Duration::from_secs(10),
+            longest_denied: Duration::from_secs(300),
             longest_unreachable: Duration::from_secs(2),
             longest_retry_after: Duration::from_secs(60),
             watch: Duration::from_secs(290),
@@ -80,10 +83,16 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// The wait after a failure. `Retry-After` of the server is honoured, except zero, which must not shorten the back-off.
-    pub(super) fn wait(&self, failure: &Failure, backoff: &mut Backoff) -> Duration {
+    /// The wait after a failure to list or watch something that roles may leave out, or not. `Retry-After` of the server is honoured, except zero, which must not shorten the back-off.
+    pub(super) fn wait(
+        &self,
+        failure: &Failure,
+        may_lack: bool,
+        backoff: &mut Backoff,
+    ) -> Duration {
         let longest = match failure {
             Failure::Connection(_) => self.longest_unreachable,
+            Failure::Denied(_) | Failure::NotFound(_) if may_lack => self.longest_denied,
             _ => self.longest_retry,
         };
         let sample = fastrand::f32();
@@ -106,12 +115,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_roles_may_leave_out_is_tried_again_rarely() {
+        let timing = Timing::default();
+        let denied = Failure::Denied("forbidden".to_owned());
+        let waits = |may_lack| -> Vec<Duration> {
+            let mut backoff = Backoff::new(timing.first_retry);
+            let waits = (0..20).map(|_| timing.wait(&denied, may_lack, &mut backoff));
+            waits.collect()
+        };
+        let (optional, required) = (waits(true), waits(false));
+        assert!(optional[0] <= timing.first_retry, "{optional:?}");
+        assert!(optional[19] >= timing.longest_denied / 2, "{optional:?}");
+        assert!(required[19] <= timing.longest_retry, "{required:?}");
+    }
+
+    #[test]
     fn waits_are_shorter_while_the_server_is_unreachable_and_honour_retry_after() {
         let timing = Timing::default();
-        let after_many = |failure: &Failure| {
+        let after_many = |failure: &Failure, may_lack: bool| {
             let mut backoff = Backoff::new(timing.first_retry);
-            (0..20).map(|_| timing.wait(failure, &mut backoff)).last()
+            let waits = (0..20).map(|_| timing.wait(failure, may_lack, &mut backoff));
+            waits.last()
         };
+        let after_many = |failure: &Failure| after_many(failure, false);
         let unreachable = after_many(&Failure::Connection("refused".to_owned()));
         assert!(
             unreachable <= Some(timing.longest_unreachable),

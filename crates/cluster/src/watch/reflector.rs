@@ -157,7 +157,7 @@ impl Reflector {
                     if self.is_position_lost(&failure) {
                         position = None;
                     }
-                    let wait = timing.wait(&failure, &mut backoff);
+                    let wait = timing.wait(&failure, self.selection.may_lack(), &mut backoff);
                     self.failed(&failure).await;
                     Some(wait)
                 }

@@ -107,6 +107,11 @@ impl Selection {
         }
     }
 
+    /// Whether serving goes on without it and roles that are limited to namespaces leave it out on purpose.
+    pub(super) fn may_lack(&self) -> bool {
+        !self.kind.is_namespaced() && !self.kind.is_required()
+    }
+
     /// For logs.
     pub(super) fn describe(&self) -> String {
         let kind = self.kind.as_str();
@@ -203,6 +208,14 @@ mod tests {
                 "Service system/errors",
             ]
         );
+    }
+
+    #[test]
+    fn only_classes_are_left_out_of_roles_on_purpose() {
+        let all = by_flags(&WatchOptions::default());
+        let optional = all.iter().filter(|one| one.may_lack());
+        let optional: Vec<String> = optional.map(Selection::describe).collect();
+        assert_eq!(optional, ["IngressClass objects"]);
     }
 
     #[test]

@@ -126,7 +126,7 @@ async fn fetch(
             }
             Err(failure) => {
                 tracing::debug!(%object, error = %failure, "requesting an object failed");
-                sleep(timing.wait(&failure, &mut backoff)).await;
+                sleep(timing.wait(&failure, false, &mut backoff)).await;
             }
         }
     }
