@@ -17,6 +17,9 @@ use tracing_subscriber::{EnvFilter, Registry, reload};
 /// Targets of the data plane's messages begin with it.
 const DATA_PLANE: &str = "headgate_proxy";
 
+/// Libraries of which only errors are logged.
+const QUIET: &str = "h2=error,kube_client=error";
+
 static LOG: OnceLock<Log> = OnceLock::new();
 
 /// What settings change of the log.
@@ -39,10 +42,11 @@ struct State {
 
 /// Starts the log at `level`, which `RUST_LOG` replaces.
 pub(crate) fn start(level: Level) {
-    // h2 logs a warning for each client that floods; a metric counts these instead.
+    // h2 logs a warning for each client that floods; a metric counts these instead. kube_client logs one for each watch that
+    // breaks off; the watches report it in their own words.
     let own = std::env::var("RUST_LOG");
     let fixed = own.is_ok();
-    let directives = own.unwrap_or_else(|_| format!("{level},h2=error"));
+    let directives = own.unwrap_or_else(|_| format!("{level},{QUIET}"));
     let (filter, handle) = reload::Layer::new(filter(&directives));
     let terminal = io::stderr().is_terminal();
     let lines = tracing_subscriber::fmt::layer()

@@ -10,7 +10,7 @@ use super::support::{
     assert_no_failures, get, ingress, load, slice, stop, until_logged, until_metric,
     until_served_by, until_status,
 };
-use super::testenv::TestEnv;
+use super::testenv::{TestEnv, until_leader};
 
 #[test]
 fn a_replica_waits_for_an_unreachable_api_server() {
@@ -31,6 +31,25 @@ fn a_replica_waits_for_an_unreachable_api_server() {
     program.until_ready();
     assert_eq!(get(&program, "a.test").is(200).echo().name(), "web");
     until_metric(&program, "headgate_api_connected", &[], 1.0);
+}
+
+#[test]
+fn watches_that_break_off_are_logged_in_own_words() {
+    let mut env = TestEnv::new();
+    let leader = env.controller(&[]);
+    until_leader(&env, "headgate-0");
+    let follower = env.replica("headgate-1", &[]);
+    follower.until_ready();
+    env.api.wait_for_watches("leases", 1);
+    env.api.stop();
+    for program in [&leader, &follower] {
+        until_logged(program, "the outage", |line| {
+            line.contains("API server failing: serving the objects known so far")
+        });
+        let log = program.stderr();
+        let foreign = log.iter().find(|line| line.contains("in poll"));
+        assert_eq!(foreign, None);
+    }
 }
 
 /// How long the API server is unreachable.
