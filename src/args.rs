@@ -22,11 +22,12 @@ use crate::check::CheckArgs;
 use crate::config::{Config, Preset, System};
 use crate::echo::EchoArgs;
 use crate::explain::ExplainArgs;
+use crate::stop::StopArgs;
 
 pub(crate) use docs::flags_markdown;
 pub(crate) use flag::{Flag, HostPort, Kind, Value};
 pub(crate) use flags::Flags;
-pub(crate) use parse::is_ascending;
+pub(crate) use parse::{duration, is_ascending};
 pub(crate) use table::FLAGS;
 
 /// A Layer-7 ingress controller that takes the objects, annotations, settings and flags of ingress-nginx unchanged.
@@ -52,6 +53,9 @@ enum Command {
     Explain(Box<ExplainArgs>),
     /// Run a backend that responds with the request that it received, as JSON.
     Echo(EchoArgs),
+    /// Stop the replicas of an installation and wait until they have ended, so that the last one can clear the statuses of
+    /// Ingresses before its permissions are deleted.
+    Stop(StopArgs),
     /// Print all flags with defaults, help and effect, as Markdown.
     Flags,
     /// Print all metrics with type, labels and help, as Markdown.
@@ -96,6 +100,8 @@ pub(crate) enum Invocation {
     Explain(Box<ExplainArgs>),
     /// `headgate echo`
     Echo(EchoArgs),
+    /// `headgate stop`
+    Stop(StopArgs),
     /// `headgate flags`
     Flags,
     /// `headgate metrics`
@@ -127,6 +133,7 @@ fn try_invocation(
         Command::Check(check) => Invocation::Check(check),
         Command::Explain(explain) => Invocation::Explain(explain),
         Command::Echo(echo) => Invocation::Echo(echo),
+        Command::Stop(stop) => Invocation::Stop(stop),
         Command::Flags => Invocation::Flags,
         Command::Metrics => Invocation::Metrics,
         Command::Variables => Invocation::Variables,

@@ -18,6 +18,7 @@ mod log;
 mod output;
 mod reconciler;
 mod serve;
+mod stop;
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Invocation::Check(args) => return check::run(&args),
         Invocation::Explain(args) => return explain::run(&args),
         Invocation::Echo(args) => block_on(echo::run(args)),
+        Invocation::Stop(args) => block_on(stop::run(args)),
         Invocation::Flags => page(&docs::flags_markdown()),
         Invocation::Metrics => page(&docs::metrics_markdown()),
         Invocation::Variables => page(&docs::variables_markdown()),

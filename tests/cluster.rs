@@ -19,4 +19,5 @@ mod cluster {
     mod status;
     mod support;
     mod testenv;
+    mod uninstall;
 }

@@ -478,7 +478,7 @@ fn durations_are_those_of_go() {
     ];
     for (text, seconds) in cases {
         assert_eq!(
-            parse::duration(text).ok(),
+            duration(text).ok(),
             seconds.map(Duration::from_secs_f64),
             "{text:?}"
         );

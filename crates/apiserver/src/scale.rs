@@ -39,6 +39,11 @@ pub(crate) async fn respond(caller: Caller<'_>, body: &Bytes) -> Result<ApiRespo
 fn scale(stored: &Stored) -> Value {
     let object = Value::Object(stored.object());
     let replicas = object["spec"]["replicas"].as_i64().unwrap_or(0);
+    let labels = object["spec"]["selector"]["matchLabels"].as_object();
+    let labels = labels.into_iter().flatten();
+    let selector: Vec<String> = labels
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()))
+        .collect();
     json!({
         "apiVersion": "autoscaling/v1", "kind": "Scale",
         "metadata": {
@@ -46,6 +51,9 @@ fn scale(stored: &Stored) -> Value {
             "resourceVersion": stored.version.to_string(),
         },
         "spec": {"replicas": replicas},
-        "status": {"replicas": object["status"]["replicas"].as_i64().unwrap_or(0)},
+        "status": {
+            "replicas": object["status"]["replicas"].as_i64().unwrap_or(0),
+            "selector": selector.join(","),
+        },
     })
 }

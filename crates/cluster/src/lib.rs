@@ -14,6 +14,7 @@ pub mod lease;
 mod metrics;
 pub mod running;
 pub mod status;
+pub mod stop;
 mod watch;
 pub mod webhook;
 pub mod webhook_certificate;
