@@ -115,6 +115,7 @@ pub(crate) async fn run(
         .start(reader, telemetry.clone())
         .context("starting the workers")?;
     state.set_names(running.names());
+    feed.serving(running.names());
     state.enter(Phase::Serving);
     for (name, address) in addresses.data() {
         tracing::info!(name, %address, "listening");

@@ -1,5 +1,6 @@
 //! `headgate controller`: objects from a Kubernetes API server, and statuses and Events written back.
 
+mod external_names;
 mod metrics;
 mod reviewer;
 mod tasks;
@@ -15,9 +16,11 @@ use headgate_cluster::{
 use headgate_compile::{
     Compiled, Finding, Kind, Name, Object, ObjectRef, Options, Origin, Snapshot, Subject, unserved,
 };
+use headgate_proxy::ResolvedNames;
 use prometheus::Registry;
 use tokio::sync::mpsc;
 
+use self::external_names::UnresolvedNames;
 pub(crate) use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
@@ -51,6 +54,7 @@ struct Controller {
     notices: Notices,
     statuses: Option<mpsc::UnboundedSender<StatusInput>>,
     tasks: Tasks,
+    names: UnresolvedNames,
     /// Ingresses and ConfigMaps that changed since the last table.
     changed: Vec<ObjectRef>,
     has_published: bool,
@@ -87,6 +91,7 @@ impl Controller {
             notices,
             statuses,
             tasks,
+            names: UnresolvedNames::default(),
             changed: Vec::new(),
             has_published: false,
             known_maps: Vec::new(),
@@ -152,19 +157,27 @@ impl Feed for Controller {
     }
 
     async fn next(&mut self) -> Input {
-        tokio::select! {
-            batch = self.watch.changes() => {
-                let changed = batch.changes.objects();
-                let changed = changed
-                    .filter(|object| matches!(object.kind, Kind::Ingress | Kind::ConfigMap));
-                self.changed.extend(changed.cloned());
-                // Losing the batch to cancellation is harmless here: before the first table, only a stop cancels.
-                if !self.has_published && batch.origin == Origin::Live {
-                    self.tasks.webhook_ready().await;
+        loop {
+            tokio::select! {
+                batch = self.watch.changes() => {
+                    let changed = batch.changes.objects();
+                    let changed = changed
+                        .filter(|object| matches!(object.kind, Kind::Ingress | Kind::ConfigMap));
+                    self.changed.extend(changed.cloned());
+                    // Losing the batch to cancellation is harmless here: before the first table, only a stop cancels.
+                    if !self.has_published && batch.origin == Origin::Live {
+                        self.tasks.webhook_ready().await;
+                    }
+                    return Input::Batch(batch);
                 }
-                Input::Batch(batch)
+                Some(query) = self.queries.recv() => return Input::Query(query),
+                () = self.names.tick() => {
+                    let snapshot = self.watch.snapshot();
+                    if let Some((appeared, gone)) = self.names.difference(snapshot, &self.options) {
+                        self.notices.findings(with_uids(&appeared, snapshot), &gone);
+                    }
+                }
             }
-            Some(query) = self.queries.recv() => Input::Query(query),
         }
     }
 
@@ -186,14 +199,8 @@ impl Feed for Controller {
             // Fails only while the process stops: the writer runs until then.
             let _ = statuses.send(input);
         }
-        let snapshot = self.watch.snapshot();
-        let appeared = appeared.iter().map(|finding| {
-            let uid = match &finding.subject {
-                Subject::Object(object) => snapshot.object(object).and_then(uid),
-                Subject::Document { .. } => None,
-            };
-            (finding.clone(), uid)
-        });
+        self.names.objects_changed();
+        let appeared = with_uids(appeared, self.watch.snapshot());
         self.notices.findings(appeared, gone);
         for object in std::mem::take(&mut self.changed) {
             self.log_unserved(&object);
@@ -210,6 +217,10 @@ impl Feed for Controller {
         }
     }
 
+    fn serving(&mut self, names: ResolvedNames) {
+        self.names.follow(names);
+    }
+
     fn draining(&mut self) {
         self.tasks.drain();
     }
@@ -218,6 +229,20 @@ impl Feed for Controller {
         self.watch.save().await;
         self.tasks.stop().await;
     }
+}
+
+/// Findings with the `metadata.uid` of their objects.
+fn with_uids(
+    findings: &[Finding],
+    snapshot: &Snapshot,
+) -> impl Iterator<Item = (Finding, Option<Arc<str>>)> {
+    findings.iter().map(|finding| {
+        let uid = match &finding.subject {
+            Subject::Object(object) => snapshot.object(object).and_then(uid),
+            Subject::Document { .. } => None,
+        };
+        (finding.clone(), uid)
+    })
 }
 
 fn uid(object: &Object) -> Option<Arc<str>> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use headgate_compile::settings::Settings;
 use headgate_compile::{Batch, Compiled, Finding, Options, Origin, Severity, Snapshot, compile};
-use headgate_proxy::Telemetry;
+use headgate_proxy::{ResolvedNames, Telemetry};
 use headgate_table::{Certificate, Publisher, RoutingTable, TableReader, publisher};
 use prometheus::Registry;
 
@@ -45,6 +45,9 @@ pub(crate) trait Feed {
 
     /// Called after a table was published, with the findings that are new and those that are gone.
     fn published(&mut self, _compiled: &Compiled, _appeared: &[Finding], _gone: &[Finding]) {}
+
+    /// Called when requests are served from now on, with the external names that they need.
+    fn serving(&mut self, _names: ResolvedNames) {}
 
     /// Called when a stop begins; requests are still served for the grace period.
     fn draining(&mut self) {}

@@ -162,7 +162,7 @@ fn by_subject(findings: Vec<Finding>) -> Vec<Finding> {
 /// Whether a finding only says that an object is missing of which kind the input has none.
 fn is_expected(input: &Input, finding: &Finding) -> bool {
     input.absent.iter().any(|kind| match kind {
-        Kind::EndpointSlice => finding.message.contains(" has no ready endpoint "),
+        Kind::EndpointSlice => finding.lacks_ready_endpoint(),
         kind => {
             let missing = format!("there is no {} ", kind.as_str());
             finding.message.contains(&missing)

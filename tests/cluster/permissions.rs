@@ -135,16 +135,22 @@ impl Run<'_> {
         });
         until_addresses(env, "released", &[]);
         // Settings are read, and Events created and repeated.
-        program.change(|| {
-            env.replace(env.settings(&[("hsts", "false")]));
-        });
+        for hsts in ["false", "true", "false"] {
+            program.change(|| {
+                env.replace(env.settings(&[("hsts", hsts)]));
+            });
+        }
         for note in ["one", "two", "three"] {
             env.modify("Ingress", "web", |ingress| {
                 ingress["metadata"]["annotations"]["example.com/note"] = note.into();
             });
         }
-        env.api
-            .wait_for_request(|request| request.verb == "patch" && request.resource == "events");
+        for namespace in [env.namespace(), env.controller_namespace()] {
+            env.api.wait_for_request(|request| {
+                let is_event = request.verb == "patch" && request.resource == "events";
+                is_event && request.namespace == namespace
+            });
+        }
         let same = ingress("same", "a.test", "web");
         env.send_ingress("POST", "", &same).is(400);
         // The lease is recreated; the other replica acquires it when the first one releases it.

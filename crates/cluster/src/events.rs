@@ -1,8 +1,9 @@
 //! Events on objects: findings about them, and what the controller did with them.
 //!
 //! Other tasks queue a [`Notice`] without waiting; one task writes `events.k8s.io/v1` Events from them. Events are best
-//! effort: they are limited by object and in all, a repeated one becomes a series, and while the API server is
-//! unreachable the oldest are dropped. Findings are in the log, the metrics and the admin port as well.
+//! effort: they are limited by object and in all, and while the API server is unreachable the oldest are dropped. A repeated
+//! one becomes a series, whose count is written at its first repetition and then every 5 minutes at most. Findings are in the
+//! log, the metrics and the admin port as well.
 
 mod error;
 mod limits;
@@ -25,10 +26,12 @@ use crate::leadership::Leadership;
 pub use error::EventError;
 use limits::Limits;
 pub use metrics::EventMetrics;
+use notice::EventContent;
 pub use notice::{ConfigChange, Notice, Reason, Regarding};
 use publish::Publisher;
 pub use queue::Notices;
-use series::Memory;
+use queue::Writer;
+use series::{Memory, Step};
 
 /// Between two Events.
 const PACE: Duration = Duration::from_millis(20);
@@ -46,10 +49,11 @@ pub struct EventOptions {
     pub sync: bool,
 }
 
-/// Which replica writes Events of findings; every replica writes the others.
+/// Which replica writes Events that all replicas could write: those of findings, Ingresses and ConfigMaps. Every replica
+/// writes those about itself.
 #[derive(Clone, Debug)]
 pub enum Reporter {
-    /// The leader, so that a finding has one Event.
+    /// The leader, so that each has one Event, which the others do not contend for.
     Leader(watch::Receiver<Leadership>),
     /// This replica: there is no election.
     Always,
@@ -88,8 +92,12 @@ impl Events {
             let mut pace = tokio::time::interval(PACE);
             pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
-                let notice = notices.next().await;
-                if self.report(&notice).await {
+                let due = self.memory.due();
+                let was_sent = tokio::select! {
+                    notice = notices.next() => self.report(&notice).await,
+                    () = at(due) => self.update_series().await,
+                };
+                if was_sent {
                     pace.tick().await;
                 }
             }
@@ -101,34 +109,73 @@ impl Events {
     async fn report(&mut self, notice: &Notice) -> bool {
         let content = notice.content();
         let now = Instant::now();
-        if !self.limits.admit(&content, now) {
-            self.metrics.dropped("limit");
+        let (name, step) = self.memory.note(&content, now);
+        let count = match step {
+            Step::Count => return false,
+            Step::Update(count) => count,
+            // Repetitions need no limit: they cause few requests.
+            Step::Create if self.limits.admit(&content, now) => 1,
+            Step::Create => {
+                self.memory.forget(&name);
+                self.metrics.dropped("limit");
+                return false;
+            }
+        };
+        let notices = self.notices.clone();
+        self.write(&content, &name, count, || notices.is_current(notice))
+            .await;
+        true
+    }
+
+    /// Writes the count of the series that is due. Whether a request was sent.
+    async fn update_series(&mut self) -> bool {
+        let Some((name, content, count)) = self.memory.take_due() else {
+            return false;
+        };
+        if content.reason.is_shared() && !self.notices.writes_shared() {
+            // The new leader counts on.
+            self.memory.forget(&name);
             return false;
         }
+        self.write(&content, &name, count, || false).await;
+        true
+    }
+
+    /// Writes one Event, and again after failures while `is_current`.
+    async fn write(
+        &mut self,
+        content: &EventContent,
+        name: &str,
+        count: i32,
+        is_current: impl Fn() -> bool,
+    ) {
         let mut wait = BACK_OFF.0;
         loop {
-            let (name, count) = self.memory.note(&content, Instant::now());
-            let result = self.publisher.publish(&content, &name, count).await;
-            match result {
-                Ok(()) => {
+            match self.publisher.publish(content, name, count).await {
+                Ok(count) => {
                     self.recovered();
                     self.metrics.written();
-                    return true;
+                    self.memory.written(name, count, Instant::now());
+                    return;
                 }
                 Err(error) if error.is_lasting() => {
-                    self.failed(&error);
+                    if error.is_of_deleted_namespace() {
+                        let error = crate::causes::causes(&error);
+                        tracing::debug!(error, "no Event: its namespace is being deleted");
+                    } else {
+                        self.failed(&error);
+                    }
                     self.metrics.dropped("refused");
-                    return true;
+                    self.memory.forget(name);
+                    return;
                 }
-                Err(error) => {
-                    self.failed(&error);
-                    self.memory.forget(&content, count);
-                }
+                Err(error) => self.failed(&error),
             }
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(BACK_OFF.1);
-            if !self.notices.is_current(notice) {
-                return true;
+            if !is_current() {
+                self.memory.forget(name);
+                return;
             }
         }
     }
@@ -152,18 +199,31 @@ impl Events {
     }
 }
 
-/// Switches the Events of findings on and off with the leadership.
+/// Never, for `None`.
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Switches the shared Events on and off with the leadership.
 async fn follow(reporter: Reporter, notices: &Notices) {
     match reporter {
-        Reporter::Always => notices.report_findings(true),
+        Reporter::Always => notices.set_writer(Writer::This),
         Reporter::Leader(mut leadership) => loop {
-            let leads = leadership
-                .borrow_and_update()
-                .leader(Instant::now())
-                .is_some();
-            notices.report_findings(leads);
+            let writer = {
+                let known = leadership.borrow_and_update();
+                let leads = known.leader(Instant::now()).is_some();
+                match (leads, known.holder()) {
+                    (true, _) => Writer::This,
+                    (false, Some(_)) => Writer::Other,
+                    (false, None) => Writer::Unknown,
+                }
+            };
+            notices.set_writer(writer);
             if leadership.changed().await.is_err() {
-                notices.report_findings(false);
+                notices.set_writer(Writer::Other);
                 break;
             }
         },

@@ -5,6 +5,13 @@ use std::sync::Arc;
 
 use crate::ObjectRef;
 
+/// In messages about a Service without ready endpoints.
+pub(crate) const NO_READY_ENDPOINT: &str = " has no ready endpoint for ";
+/// Begins messages about a Service that does not exist.
+pub(crate) const NO_SERVICE: &str = "there is no Service ";
+/// In messages about the external name of a Service.
+pub(crate) const UNRESOLVED: &str = " does not resolve";
+
 /// A problem with an object or a document. Logged when it appears and when it is resolved, shown by the admin port.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Finding {
@@ -53,6 +60,23 @@ impl Severity {
             Self::Warning => "warning",
             Self::Info => "info",
         }
+    }
+}
+
+impl Finding {
+    /// Whether it says that a backend has no endpoint: none is ready, or its external name does not resolve.
+    pub fn lacks_endpoints(&self) -> bool {
+        self.lacks_ready_endpoint() || self.message.contains(UNRESOLVED)
+    }
+
+    /// Whether it says that a Service has no ready endpoint.
+    pub fn lacks_ready_endpoint(&self) -> bool {
+        self.message.contains(NO_READY_ENDPOINT)
+    }
+
+    /// Whether it says that the Service of a backend does not exist.
+    pub fn lacks_service(&self) -> bool {
+        self.message.starts_with(NO_SERVICE)
     }
 }
 

@@ -25,7 +25,7 @@ pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
     AnnotationJudge, Compiled, IngressStatus, Judgement, Review, SettingVerdicts, StreamEntry,
     Verdict, annotations, compile, references, review, setting_verdict, setting_verdicts, settings,
-    unserved,
+    unresolved_names, unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,

@@ -1,5 +1,7 @@
 //! Failures of writing Events.
 
+use kube::core::Status;
+
 /// Why an Event was not written.
 #[derive(Debug, thiserror::Error)]
 pub enum EventError {
@@ -30,10 +32,30 @@ impl EventError {
             .is_some_and(|code| (400..500).contains(&code) && !matches!(code, 401 | 408 | 429))
     }
 
+    /// Whether the namespace is being deleted or is gone, which takes the object and its Events with it.
+    pub(super) fn is_of_deleted_namespace(&self) -> bool {
+        let Some(status) = self.status() else {
+            return false;
+        };
+        let details = status.details.as_ref();
+        match status.code {
+            403 => details.is_some_and(|details| {
+                let mut causes = details.causes.iter();
+                causes.any(|cause| cause.reason == "NamespaceTerminating")
+            }),
+            404 => details.is_some_and(|details| details.kind == "namespaces"),
+            _ => false,
+        }
+    }
+
     pub(super) fn code(&self) -> Option<u16> {
+        self.status().map(|status| status.code)
+    }
+
+    fn status(&self) -> Option<&Status> {
         match self {
             Self::Api { source, .. } => match &**source {
-                kube::Error::Api(status) => Some(status.code),
+                kube::Error::Api(status) => Some(status),
                 _ => None,
             },
             Self::Timeout { .. } => None,

@@ -84,8 +84,10 @@ pub enum Reason {
     SettingInvalid,
     /// Part of an object is not served. Warning.
     NotServed,
-    /// Something is not served as configured, such as a Service without endpoints. Warning.
+    /// Something is not served as configured, such as a Service that does not exist. Warning.
     NotHonoured,
+    /// A backend has no endpoint: none is ready, or its external name does not resolve. Warning.
+    NoEndpoints,
     /// An Ingress was added or updated. Normal.
     Sync,
     /// A ConfigMap was read for the first time. Normal.
@@ -108,6 +110,7 @@ impl Reason {
             Self::SettingInvalid => "SettingInvalid",
             Self::NotServed => "NotServed",
             Self::NotHonoured => "NotHonoured",
+            Self::NoEndpoints => "NoEndpoints",
             Self::Sync => "Sync",
             Self::Create => "CREATE",
             Self::Update => "UPDATE",
@@ -116,10 +119,17 @@ impl Reason {
         }
     }
 
+    /// As [`Notice::is_shared`].
+    pub(super) fn is_shared(self) -> bool {
+        !matches!(self, Self::Reload | Self::LeaderElection)
+    }
+
     fn of(finding: &Finding, kind: Kind) -> Self {
         let field = &*finding.field;
         let is_error = finding.severity == Severity::Error;
-        if kind == Kind::Secret || field.starts_with("spec.tls") {
+        if finding.lacks_endpoints() {
+            Self::NoEndpoints
+        } else if kind == Kind::Secret || field.starts_with("spec.tls") {
             Self::CertificateInvalid
         } else if kind == Kind::ConfigMap {
             Self::SettingInvalid
@@ -134,6 +144,13 @@ impl Reason {
         } else {
             Self::NotHonoured
         }
+    }
+}
+
+impl Notice {
+    /// Whether all replicas notice it, so that only the leader writes its Event. The others are about one replica.
+    pub(super) fn is_shared(&self) -> bool {
+        !matches!(self, Self::Reload { .. } | Self::Leader { .. })
     }
 }
 

@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::notice::EventContent;
 use super::{EventError, EventOptions};
@@ -30,30 +30,38 @@ impl Publisher {
         Self { client, options }
     }
 
-    /// Writes the Event for the `count`th time in an hour under this name.
+    /// Writes the Event under this name, which occurred `count` times; one that occurred once is created. Returns the count
+    /// that the API server has then.
     pub(super) async fn publish(
         &self,
         content: &EventContent,
         name: &str,
         count: i32,
-    ) -> Result<(), EventError> {
+    ) -> Result<i32, EventError> {
         if count > 1 {
             let result = self.update_series(content, name, count).await;
             // The Event was deleted or has expired.
             if !matches!(&result, Err(error) if error.code() == Some(404)) {
-                return result;
+                return result.map(|_| count);
             }
         }
         match self.create(content, name).await {
             // Another replica wrote it, or this one before a restart.
-            Err(error) if error.code() == Some(409) => {
-                self.update_series(content, name, count.max(2)).await
-            }
-            result => result,
+            Err(error) if error.code() == Some(409) => self.add_to_series(content, name).await,
+            result => result.map(|_| 1),
         }
     }
 
-    async fn create(&self, content: &EventContent, name: &str) -> Result<(), EventError> {
+    /// Counts one more occurrence of an existing Event. An empty patch reads it: the role has no `get`.
+    async fn add_to_series(&self, content: &EventContent, name: &str) -> Result<i32, EventError> {
+        let present = self.patch(content, name, &json!({})).await?;
+        let count = present.series.map_or(1, |series| series.count);
+        let count = count.saturating_add(1);
+        self.update_series(content, name, count).await?;
+        Ok(count)
+    }
+
+    async fn create(&self, content: &EventContent, name: &str) -> Result<Event, EventError> {
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
@@ -68,15 +76,25 @@ impl Publisher {
         content: &EventContent,
         name: &str,
         count: i32,
-    ) -> Result<(), EventError> {
+    ) -> Result<Event, EventError> {
+        let now = MicroTime(Timestamp::now());
+        let series = json!({"series": {"count": count, "lastObservedTime": now}});
+        self.patch(content, name, &series).await
+    }
+
+    async fn patch(
+        &self,
+        content: &EventContent,
+        name: &str,
+        merge: &Value,
+    ) -> Result<Event, EventError> {
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()
         };
-        let now = MicroTime(Timestamp::now());
-        let series = Patch::Merge(json!({"series": {"count": count, "lastObservedTime": now}}));
         let api = self.api(content);
-        self.bounded(content, api.patch(name, &params, &series))
+        let merge = Patch::Merge(merge);
+        self.bounded(content, api.patch(name, &params, &merge))
             .await
     }
 
@@ -133,11 +151,11 @@ impl Publisher {
         &self,
         content: &EventContent,
         request: impl Future<Output = Result<Event, kube::Error>>,
-    ) -> Result<(), EventError> {
+    ) -> Result<Event, EventError> {
         let reason = content.reason.as_str();
         let object = || format!("{} {}", content.regarding.kind, content.regarding.name).into();
         match tokio::time::timeout(TIMEOUT, request).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(event)) => Ok(event),
             Ok(Err(source)) => Err(EventError::Api {
                 reason,
                 object: object(),

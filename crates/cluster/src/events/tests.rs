@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use headgate_compile::{Finding, Kind, Name, ObjectRef, Severity, Subject};
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::queue::CAPACITY;
-use super::{EventMetrics, EventOptions, Events, Notice, Notices, Reporter};
+use super::queue::{CAPACITY, STARTING};
+use super::series::UPDATE;
+use super::{EventError, EventMetrics, EventOptions, Events, Notice, Notices, Reporter};
 use crate::fake::{Failure, Fake};
 use crate::leadership::{Leader, Leadership};
 
@@ -43,6 +44,14 @@ impl Setup {
     /// The clock is paused: this returns once no task has work before that time.
     async fn settle(&self) {
         tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+
+    /// The counts of all series.
+    fn counts(&self) -> Vec<Value> {
+        let counts = self.all().into_iter();
+        counts
+            .map(|event| event["series"]["count"].clone())
+            .collect()
     }
 
     fn all(&self) -> Vec<Value> {
@@ -106,16 +115,123 @@ async fn an_info_finding_makes_no_event() {
 #[tokio::test(start_paused = true)]
 async fn a_repeated_event_becomes_a_series() {
     let setup = Setup::start(&Fake::default(), Reporter::Always);
-    for _ in 0..3 {
+    repeat(&setup, 2).await;
+    assert_eq!(
+        setup.counts(),
+        [2],
+        "the first repetition is written at once"
+    );
+    repeat(&setup, 98).await;
+    assert_eq!(setup.counts(), [2], "later ones are only counted");
+    tokio::time::sleep(UPDATE).await;
+    assert_eq!(setup.counts(), [100]);
+    let requests = setup.fake.take_requests();
+    let methods: Vec<&Method> = requests.iter().map(|request| &request.method).collect();
+    assert_eq!(methods, [Method::POST, Method::PATCH, Method::PATCH]);
+    tokio::time::sleep(UPDATE * 3).await;
+    assert!(setup.fake.take_requests().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_series_is_continued_after_a_restart() {
+    let fake = Fake::default();
+    let first = Setup::start(&fake, Reporter::Always);
+    repeat(&first, 10).await;
+    tokio::time::sleep(UPDATE).await;
+    let second = Setup::start(&fake, Reporter::Always);
+    repeat(&second, 3).await;
+    tokio::time::sleep(UPDATE).await;
+    assert_eq!(second.counts(), [13]);
+}
+
+/// The same finding comes and goes this often.
+async fn repeat(setup: &Setup, times: usize) {
+    for _ in 0..times {
         let (finding, uid) = broken("web");
         setup.notices.findings([(finding.clone(), uid)], &[]);
-        setup.settle().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
         setup.notices.findings([], &[finding]);
     }
-    let [event] = &setup.all()[..] else {
-        panic!("{:?}", setup.all())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_without_endpoints_is_reported_when_that_lasts() {
+    let message = "Service shop/web has no ready endpoint for port 80; requests get 503";
+    let starting = finding(Severity::Warning, "web", "spec.rules", message);
+    let (leadership, follower) = watch::channel(Leadership::Follower(None));
+    let setup = Setup::start(&Fake::default(), Reporter::Leader(follower));
+    setup.notices.findings([(starting.clone(), None)], &[]);
+    tokio::time::sleep(STARTING / 2).await;
+    let until = Instant::now() + Duration::from_secs(3600);
+    leadership.send_replace(Leadership::Leader(Leader::new(until)));
+    // It goes, and comes back: the time begins anew.
+    setup
+        .notices
+        .findings([(starting.clone(), None)], std::slice::from_ref(&starting));
+    tokio::time::sleep(STARTING * 3 / 4).await;
+    assert_eq!(setup.all().len(), 0);
+    tokio::time::sleep(STARTING / 2).await;
+    assert_eq!(setup.all().len(), 1);
+    assert_eq!(setup.all()[0]["reason"], "NoEndpoints");
+    setup.notices.findings([], std::slice::from_ref(&starting));
+    setup.notices.findings([(starting.clone(), None)], &[]);
+    setup.notices.findings([], &[starting]);
+    tokio::time::sleep(STARTING * 2).await;
+    assert_eq!(setup.all()[0]["series"]["count"], Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_leader_writes_what_all_replicas_notice() {
+    let sync = || Notice::Sync {
+        ingress: Name::new("shop", "web"),
+        uid: None,
     };
-    assert_eq!(event["series"]["count"], 3);
+    let fake = Fake::default();
+    let (one, follower) = watch::channel(Leadership::Follower(None));
+    let first = Setup::start(&fake, Reporter::Leader(follower));
+    let (two, follower) = watch::channel(Leadership::Follower(None));
+    let second = Setup::start(&fake, Reporter::Leader(follower));
+    for setup in [&first, &second] {
+        setup.notices.push(sync());
+        setup.settle().await;
+    }
+    assert_eq!(fake.take_requests().len(), 0, "no leader is known");
+    let until = Instant::now() + Duration::from_secs(3600);
+    one.send_replace(Leadership::Leader(Leader::new(until)));
+    two.send_replace(Leadership::Follower(Some("one".into())));
+    first.settle().await;
+    let requests = fake.take_requests();
+    assert_eq!(requests.len(), 1, "{requests:?}");
+    assert_eq!(requests[0].method, Method::POST);
+}
+
+#[test]
+fn events_in_a_namespace_that_is_deleted_are_recognized() {
+    let error = |status: Value| EventError::Api {
+        reason: "Sync",
+        object: "Ingress shop/web".into(),
+        source: Box::new(kube::Error::Api(serde_json::from_value(status).unwrap())),
+    };
+    let status = |code: u16, details: Value| json!({"status": "Failure", "message": "", "reason": "", "code": code, "details": details});
+    let cause =
+        json!({"reason": "NamespaceTerminating", "message": "", "field": "metadata.namespace"});
+    let deleted = [
+        status(
+            403,
+            json!({"name": "web.1", "kind": "events", "causes": [cause]}),
+        ),
+        status(404, json!({"name": "shop", "kind": "namespaces"})),
+    ];
+    for one in deleted {
+        assert!(error(one.clone()).is_of_deleted_namespace(), "{one}");
+    }
+    let others = [
+        status(403, json!({"name": "web.1", "kind": "events"})),
+        status(404, json!({"name": "web.1", "kind": "events"})),
+    ];
+    for one in others {
+        assert!(!error(one.clone()).is_of_deleted_namespace(), "{one}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@ use headgate_table::{
 use super::endpoints::{self, EndpointOptions};
 use super::service_port::{FIRST_PORT, ServicePort};
 use super::upstreams::UpstreamDraft;
+use crate::finding::{NO_READY_ENDPOINT, NO_SERVICE};
 use crate::objects::{self, Service};
 use crate::{Name, Protocol, Snapshot};
 
@@ -113,7 +114,7 @@ fn problem(why: NoEndpoints, draft: &UpstreamDraft, service: Option<&Service>) -
     let protocol = draft.transport.stream_protocol();
     let of = protocol.map_or_else(String::new, |protocol| format!("{} ", protocol.as_str()));
     match why {
-        NoEndpoints::NoService => format!("there is no Service {name}"),
+        NoEndpoints::NoService => format!("{NO_SERVICE}{name}"),
         NoEndpoints::NoPort => {
             let ports = service.iter().flat_map(|service| service.ports.iter());
             let known: Vec<String> = ports.map(|port| describe(port, protocol)).collect();
@@ -129,10 +130,10 @@ fn problem(why: NoEndpoints, draft: &UpstreamDraft, service: Option<&Service>) -
             }
         }
         NoEndpoints::NoneReady if port == FIRST_PORT => {
-            format!("Service {name} has no ready endpoint for its first port")
+            format!("Service {name}{NO_READY_ENDPOINT}its first port")
         }
         NoEndpoints::NoneReady => {
-            format!("Service {name} has no ready endpoint for port {port}")
+            format!("Service {name}{NO_READY_ENDPOINT}port {port}")
         }
         NoEndpoints::RefusedName => {
             let external = service.and_then(|service| service.external_name.as_deref());

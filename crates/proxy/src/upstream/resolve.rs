@@ -3,7 +3,7 @@
 //! A thread resolves for all workers; it is started at the first name. Only the first requests for a name wait for its
 //! resolution. Names come from objects, so their number is bounded.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::io;
@@ -57,6 +57,18 @@ pub(crate) struct Resolver {
 /// The names that a data plane has resolved.
 #[derive(Clone)]
 pub struct ResolvedNames(pub(crate) Arc<Resolver>);
+
+impl ResolvedNames {
+    /// The names that do not resolve at present, among those that requests needed in the last minutes.
+    pub fn unresolved(&self) -> BTreeSet<Arc<str>> {
+        let names = self.0.names.read();
+        let unresolved = names.values().filter(|name| {
+            let known = name.known.borrow();
+            known.as_ref().is_some_and(|addresses| addresses.is_empty())
+        });
+        unresolved.map(|name| name.host.clone()).collect()
+    }
+}
 
 impl fmt::Debug for ResolvedNames {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

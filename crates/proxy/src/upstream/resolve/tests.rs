@@ -32,7 +32,7 @@ fn name() -> Arc<Name> {
 #[tokio::test]
 async fn only_the_first_request_waits_for_the_resolution() {
     let lookups = Arc::new(AtomicUsize::new(0));
-    let resolver = Resolver::new(Arc::new({
+    let resolver = Arc::new(Resolver::new(Arc::new({
         let lookups = lookups.clone();
         move || {
             scripted(
@@ -40,7 +40,7 @@ async fn only_the_first_request_waits_for_the_resolution() {
                 lookups.clone(),
             )
         }
-    }));
+    })));
     assert_eq!(resolver.known("db.example"), None);
     let addresses = resolver
         .addresses(&"db.example".into(), Duration::from_secs(5))
@@ -52,24 +52,27 @@ async fn only_the_first_request_waits_for_the_resolution() {
             "10.0.0.2".parse().unwrap()
         ]
     );
+    assert!(ResolvedNames(resolver.clone()).unresolved().is_empty());
     assert_eq!(resolver.known("db.example"), Some(addresses));
     assert_eq!(lookups.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
 async fn addresses_of_this_machine_are_dropped() {
-    let resolver = Resolver::new(Arc::new(|| {
+    let resolver = Arc::new(Resolver::new(Arc::new(|| {
         scripted(
             vec![vec!["127.0.0.1", "169.254.169.254", "::1"]],
             Arc::default(),
         )
-    }));
+    })));
     assert!(
         resolver
             .addresses(&"evil.example".into(), Duration::from_secs(5))
             .await
             .is_empty()
     );
+    let unresolved = ResolvedNames(resolver).unresolved();
+    assert_eq!(unresolved, BTreeSet::from(["evil.example".into()]));
 }
 
 const BOTH: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
