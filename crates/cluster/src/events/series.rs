@@ -52,7 +52,10 @@ impl Memory {
     pub(super) fn note(&mut self, content: &EventContent, now: Instant) -> (String, Step) {
         self.make_room(now);
         let name = name(content);
-        let entry = self.recent.entry(name.clone()).or_insert(Entry::new(now));
+        let entry = self
+            .recent
+            .entry(name.clone())
+            .or_insert_with(|| Entry::new(now));
         if !entry.is_fresh(now) {
             *entry = Entry::new(now);
         }

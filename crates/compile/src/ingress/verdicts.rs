@@ -139,7 +139,7 @@ pub fn setting_verdicts(
         if applied.is_none_or(|(first, _)| first != name) {
             verdicts.of_classes.extend(map.data().iter().map(judge));
         }
-        applied = applied.or(Some((name, map.data())));
+        applied = applied.or_else(|| Some((name, map.data())));
     }
     let of_class = applied.map(|(_, data)| data);
     let absent =
