@@ -1,9 +1,9 @@
 //! Which endpoints of an upstream should get no requests for now.
 //!
-//! An endpoint that cannot be connected to is left out for [`PAUSE`], and one that has failed request after request is ejected
-//! for longer; one whose health checks fail is left out until they pass. Otherwise it is due after that time: the first attempt of one request at a time may try it, and the retries of that request go to
-//! sound endpoints. So endpoints that vanish at once fail no request once each of them was tried. It is a preference: where
-//! no other endpoint is left, all of them are used.
+//! An endpoint that cannot be connected to is left out for [`PAUSE`], one that has failed request after request is ejected for
+//! longer, and one whose health checks fail is left out until they pass. After a pause or an ejection it is due: the first
+//! attempt of one request at a time may try it, and the retries of that request go to sound endpoints. So endpoints that vanish
+//! at once fail no request once each of them was tried. It is a preference: where no other endpoint is left, all are used.
 //!
 //! The workers share what they know. While nothing is wrong, a request reads one flag.
 
