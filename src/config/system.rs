@@ -1,9 +1,9 @@
 //! Facts about the system: processors, open files, and this replica's Pod.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use headgate_proxy::TracingEnvironment;
+use headgate_proxy::{MemoryLimit, TracingEnvironment};
 
 /// Open files to assume where the limit cannot be read.
 const DEFAULT_FILES: u64 = 1024 + 2 * 4096;
@@ -60,6 +60,15 @@ impl System {
         let others = OTHER_FILES.min(self.open_files / 4);
         let connections = (self.open_files - others) / 2;
         usize::try_from(connections.max(1)).unwrap_or(usize::MAX)
+    }
+
+    /// The limit of the container's memory, which only control groups of version 2 allow to follow.
+    pub(crate) fn memory_limit(&self) -> Option<MemoryLimit> {
+        let directory = PathBuf::from("/sys/fs/cgroup");
+        let bytes = self
+            .memory
+            .filter(|_| directory.join("memory.current").exists())?;
+        Some(MemoryLimit { bytes, directory })
     }
 
     /// Bytes of responses that wait for their clients: a small part of a small container's memory.

@@ -21,6 +21,8 @@ pub struct Config {
     /// Bytes of responses that wait for their clients, of all workers; beyond, each response has one piece at a time. Default
     /// [`Config::RESPONSE_BUFFERS`].
     pub response_buffers: usize,
+    /// The memory of the container; `None`: no limit. Near it, load is shed.
+    pub memory: Option<MemoryLimit>,
     /// Fetch intermediate certificates that chains lack, from their authorities; default false.
     pub completes_chains: bool,
     /// Databases of locations.
@@ -48,6 +50,15 @@ pub struct Config {
 impl Config {
     /// Default of [`Config::response_buffers`].
     pub const RESPONSE_BUFFERS: usize = 8 << 20;
+}
+
+/// The limit of a container's memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryLimit {
+    /// Bytes.
+    pub bytes: u64,
+    /// The control group (version 2) with `memory.current` and `memory.stat`.
+    pub directory: std::path::PathBuf,
 }
 
 /// Upper bounds of the buckets of request metrics, inclusive and ascending; the last bucket, without a bound, is always there.

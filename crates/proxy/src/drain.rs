@@ -56,7 +56,8 @@ impl Connections {
         self.wake();
     }
 
-    fn wake(&self) {
+    /// Lets all connections check what they wait for.
+    pub(crate) fn wake(&self) {
         self.wakers
             .borrow()
             .iter()

@@ -24,6 +24,7 @@ mod geo;
 mod health_checks;
 mod keyed_hash;
 mod listen;
+mod memory;
 mod mirror;
 mod open_listener;
 mod passwords;
@@ -46,7 +47,7 @@ mod upstream;
 mod values;
 mod worker;
 
-pub use config::{AccessLog, Buckets, Config, LocationFiles, MetricLabels};
+pub use config::{AccessLog, Buckets, Config, LocationFiles, MemoryLimit, MetricLabels};
 pub use explanation::{
     ChosenHost, ChosenListener, ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step,
     StepResult,

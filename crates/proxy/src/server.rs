@@ -21,6 +21,7 @@ use crate::drain::Connections;
 use crate::geo::Locations;
 use crate::health_checks;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
+use crate::memory::{self, Memory};
 use crate::passwords::Passwords;
 use crate::process::Process;
 use crate::sockets::Sockets;
@@ -151,6 +152,7 @@ impl Bound {
             passwords: Passwords::new(self.config.workers),
             auth_cache: AuthCache::new(),
             locations,
+            memory: Memory::new(self.config.memory.clone()),
             config: self.config,
             reader,
             telemetry,
@@ -287,6 +289,8 @@ impl WorkerStart {
         });
         let mut sockets = Sockets::new(context, self.sockets);
         let flusher = tokio::task::spawn_local(flush_periodically(worker.clone()));
+        let watch = memory::watch(worker.clone(), connections.clone(), self.index == 0);
+        let watcher = tokio::task::spawn_local(watch);
         let completes = worker.shared.config.completes_chains;
         let stapler = (self.index == 0)
             .then(|| tokio::task::spawn_local(staple::run(worker.clone(), completes)));
@@ -302,6 +306,7 @@ impl WorkerStart {
         // After the deadline the remaining connections are dropped with the runtime.
         let _ = tokio::time::timeout_at(deadline.into(), connections.until_empty()).await;
         flusher.abort();
+        watcher.abort();
         stapler.inspect(tokio::task::JoinHandle::abort);
         checks.inspect(tokio::task::JoinHandle::abort);
         worker.telemetry.flush();
@@ -406,6 +411,49 @@ mod tests {
         // Closed or reset: either ends it.
         let _ = partial.read_to_end(&mut rest).await;
         assert!(rest.is_empty());
+    }
+
+    #[tokio::test]
+    async fn load_is_shed_while_memory_is_short() {
+        let group = tempfile::tempdir().unwrap();
+        let measured = |used: &str| {
+            std::fs::write(group.path().join("memory.stat"), "").unwrap();
+            std::fs::write(group.path().join("memory.current"), used).unwrap();
+        };
+        measured("10");
+        let (running, _publisher) = start(Config {
+            memory: Some(crate::MemoryLimit {
+                bytes: 100,
+                directory: group.path().to_owned(),
+            }),
+            ..config()
+        });
+        let address = running.addresses().http[0];
+        let mut idle = requested(address).await;
+        for (used, status) in [("95", "503"), ("10", "308"), ("99", "503")] {
+            measured(used);
+            // The next measurement is not awaited otherwise.
+            loop {
+                let mut code = [0; 3];
+                requested(address)
+                    .await
+                    .read_exact(&mut code)
+                    .await
+                    .unwrap();
+                if code == status.as_bytes() {
+                    break;
+                }
+            }
+        }
+        let mut rest = Vec::new();
+        idle.read_to_end(&mut rest).await.unwrap();
+        let metric = "headgate_requests_refused_total";
+        let registry = prometheus::Registry::new();
+        running.telemetry().register(&registry).unwrap();
+        let encoder = prometheus::TextEncoder::new();
+        let metrics = encoder.encode_to_string(&registry.gather()).unwrap();
+        let counted = |line: &str| line.starts_with(metric) && line.contains("\"memory\"");
+        assert!(metrics.lines().any(counted), "{metrics}");
     }
 
     #[tokio::test]

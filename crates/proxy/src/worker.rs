@@ -13,6 +13,7 @@ use crate::auth_cache::AuthCache;
 use crate::config::Config;
 use crate::current::CurrentTable;
 use crate::geo::Locations;
+use crate::memory::Memory;
 use crate::mirror::Mirrors;
 use crate::passwords::Passwords;
 use crate::pipes::RelayTools;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) passwords: Passwords,
     pub(crate) auth_cache: AuthCache,
     pub(crate) locations: Arc<Locations>,
+    /// How short memory is.
+    pub(crate) memory: Memory,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
 }

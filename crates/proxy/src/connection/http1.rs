@@ -21,6 +21,7 @@ use super::scan::{Fault, HeadLimits, Scanner};
 use super::session::{self, Handler, Session, set_close};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::memory::Pressure;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
 
@@ -285,6 +286,10 @@ impl<'s> Watch<'s> {
         let idle = match activity.fresh() {
             true => limits.head_timeout,
             false => limits.keep_alive,
+        };
+        let idle = match self.session.pressure() {
+            Pressure::Extreme => Duration::ZERO,
+            _ => idle,
         };
         let due = activity.idle_since() + idle;
         self.drain_due().map_or(due, |drained| drained.min(due))

@@ -24,6 +24,7 @@ use super::session::{self, Handler, Session};
 use super::streams::{Stream, Streams};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::memory::Pressure;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
 
@@ -305,7 +306,10 @@ impl<'s> Watch<'s> {
         let idle = self.streams.idle_since()?;
         let limits = &self.session.settings.client;
         let Some(closing) = self.closing else {
-            return Some(idle + limits.keep_alive);
+            return Some(match self.session.pressure() {
+                Pressure::Extreme => idle,
+                _ => idle + limits.keep_alive,
+            });
         };
         // The ping waits behind a response that the client does not read, and is answered before one that it has no window for.
         let reachable = self.session.activity.blocked_since().is_some()

@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::buffers::{ConnectionBuffers, Gate};
 use crate::downstream::Downstream;
 use crate::drain::Registration;
+use crate::memory::Pressure;
 use crate::process::Permit;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionGuard;
@@ -49,8 +50,14 @@ impl Session {
     pub(super) fn ends(&self) -> bool {
         self.registration.announced().is_some()
             || self.downstream.listener.closed()
+            || self.pressure() >= Pressure::High
             || self.downstream.requests.get() >= self.settings.client.keep_alive_requests
             || self.old()
+    }
+
+    /// How short memory is.
+    pub(super) fn pressure(&self) -> Pressure {
+        self.downstream.worker.shared.memory.pressure()
     }
 
     /// Whether the connection has reached its age.

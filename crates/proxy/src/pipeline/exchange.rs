@@ -16,12 +16,16 @@ use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
+use crate::memory::Pressure;
 use crate::record::Record;
 use crate::request::{Context, Malformed, Parsed, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::{Recording, expand};
 use crate::upstream::{CallError, Fault, RequestBodyError, Tunnel};
 use crate::values::{Locals, Scope};
+
+/// Why a request is refused when memory is short, for metrics and the log.
+const MEMORY: &str = "memory";
 
 /// One request: its record for logs and metrics, and the edits of its response.
 pub(super) struct Exchange<'t> {
@@ -260,6 +264,16 @@ impl<'t> Exchange<'t> {
             self.record.reason = Some(Fault::new(reason));
         }
         result
+    }
+
+    /// Refuses the request if memory is too short for new ones.
+    pub(super) fn shed(&mut self) -> Result<(), LocalResponse> {
+        let worker = &self.downstream.worker;
+        if worker.shared.memory.pressure() < Pressure::Critical {
+            return Ok(());
+        }
+        worker.telemetry.refused(MEMORY);
+        self.because(MEMORY, Err(LocalResponse::Overloaded))
     }
 
     /// The response to a malformed request.

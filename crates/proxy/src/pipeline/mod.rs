@@ -93,6 +93,7 @@ async fn serve(
     head: Parts,
     body: Incoming,
 ) -> Result<Served, LocalResponse> {
+    exchange.shed()?;
     let target = RequestTarget::of(&head).map_err(|error| exchange.malformed(error))?;
     let name = target.name().map_err(|error| exchange.malformed(error))?;
     let path = path::canonical(target.raw_path());

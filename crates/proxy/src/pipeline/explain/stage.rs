@@ -183,6 +183,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
         loopback_upstreams: request.loopback,
         max_connections: 1,
         response_buffers: Config::RESPONSE_BUFFERS,
+        memory: None,
         completes_chains: false,
         locations: LocationFiles::default(),
         access_log: AccessLog::File("/dev/null".into()),
@@ -201,6 +202,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
         passwords: Passwords::new(1),
         auth_cache: AuthCache::new(),
         locations: Locations::new(&config.locations.directory, &config.locations.editions),
+        memory: crate::memory::Memory::new(None),
         upstream: Arc::new(Environment {
             resolver: names.map_or_else(Arc::default, |names| names.0.clone()),
             local: LocalAddresses::default(),
