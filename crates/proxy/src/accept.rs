@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::connection::{self, Accepted, Handler, WorkerContext};
+use crate::limit::Limit;
 use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
 
@@ -64,7 +65,7 @@ async fn run<H: Handler>(
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept connections");
-                context.worker.telemetry.refused("accept");
+                context.worker.telemetry.refused(Limit::Accept);
                 tokio::select! {
                     _ = &mut stopped => break,
                     () = tokio::time::sleep(pause) => {}
@@ -110,7 +111,10 @@ fn spawn<H: Handler>(
     peer: SocketAddr,
 ) {
     let Some(permit) = context.process.permit(context.worker.max_connections()) else {
-        return context.worker.telemetry.connection_refused("connections");
+        return context
+            .worker
+            .telemetry
+            .connection_refused(Limit::Connections);
     };
     let Ok(local) = stream.local_addr() else {
         return;

@@ -23,6 +23,7 @@ mod explanation;
 mod geo;
 mod health_checks;
 mod keyed_hash;
+mod limit;
 mod listen;
 mod memory;
 mod mirror;
@@ -52,6 +53,7 @@ pub use explanation::{
     ChosenHost, ChosenListener, ExplainRequest, Explanation, Loser, Outcome, PossibleBackend, Step,
     StepResult,
 };
+pub use limit::Limit;
 pub use pipeline::{ExplainError, explain};
 pub use server::{Addresses, Bound, Running, Server, ServerError};
 pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};

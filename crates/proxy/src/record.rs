@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
 use crate::details::Details;
+use crate::limit::Limit;
 use crate::trace::RequestSpan;
 use crate::upstream::{Attempts, Fault};
 
@@ -60,8 +61,8 @@ pub(crate) struct Record {
     pub(crate) default_backend: bool,
     /// Leave this request out of the access log (health paths, `enable-access-log: "false"`).
     pub(crate) unlogged: bool,
-    /// Limit that refused the request, for the metric of refusals.
-    pub(crate) refused_by: Option<&'static str>,
+    /// The limit that refused the request.
+    pub(crate) refused_by: Option<Limit>,
     /// Why the response is an error that the proxy made, or why a response was cut.
     pub(crate) reason: Option<Fault>,
     /// The whole response was handed to the connection.

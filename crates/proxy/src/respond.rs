@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode, Version};
 use hyper::ext::ReasonPhrase;
 
 use crate::body::Body;
+use crate::limit::Limit;
 use crate::request::Malformed;
 use crate::upstream::{CallError, Fault, RequestBodyError};
 
@@ -285,8 +286,8 @@ pub(crate) struct Failure {
     pub(crate) status: StatusCode,
     /// The connection must be closed.
     pub(crate) close: bool,
-    /// The limit that refused the request: the label of the metric of refusals.
-    pub(crate) limit: Option<&'static str>,
+    /// The limit that refused the request.
+    pub(crate) limit: Option<Limit>,
 }
 
 impl From<CallError> for Failure {
@@ -300,7 +301,7 @@ impl From<CallError> for Failure {
         match error {
             CallError::NoEndpoints => failure(StatusCode::SERVICE_UNAVAILABLE),
             CallError::Overloaded(bound) => Self {
-                limit: Some(bound.label()),
+                limit: Some(bound.limit()),
                 ..failure(StatusCode::SERVICE_UNAVAILABLE)
             },
             CallError::Connect
@@ -311,13 +312,13 @@ impl From<CallError> for Failure {
                 failure(StatusCode::GATEWAY_TIMEOUT)
             }
             CallError::RequestBody(RequestBodyError::TooLarge) => Self {
-                limit: Some("body-size"),
+                limit: Some(Limit::BodySize),
                 ..failure(StatusCode::PAYLOAD_TOO_LARGE)
             },
             CallError::RequestBody(RequestBodyError::Timeout) => Self {
                 status: StatusCode::REQUEST_TIMEOUT,
                 close: true,
-                limit: Some("body-timeout"),
+                limit: Some(Limit::BodyTimeout),
             },
             CallError::RequestBody(RequestBodyError::Malformed) => Self {
                 close: true,
@@ -502,8 +503,18 @@ mod tests {
             (E::ConnectTimeout, 504, false, None),
             (E::SendTimeout, 504, false, None),
             (E::ReadTimeout, 504, false, None),
-            (E::RequestBody(B::TooLarge), 413, false, Some("body-size")),
-            (E::RequestBody(B::Timeout), 408, true, Some("body-timeout")),
+            (
+                E::RequestBody(B::TooLarge),
+                413,
+                false,
+                Some(Limit::BodySize),
+            ),
+            (
+                E::RequestBody(B::Timeout),
+                408,
+                true,
+                Some(Limit::BodyTimeout),
+            ),
             (E::RequestBody(B::Malformed), 400, true, None),
             (E::RequestBody(B::Gone), 499, true, None),
             (E::RequestBody(B::Spool), 500, false, None),

@@ -17,6 +17,7 @@ use crate::accept::Acceptor;
 use crate::connection::{Handler, WorkerContext};
 use crate::current;
 use crate::datagram::UdpSockets;
+use crate::limit::Limit;
 use crate::listen::{self, BindError};
 use crate::open_listener::OpenListener;
 use crate::telemetry::Protocol;
@@ -152,7 +153,7 @@ impl<H: Handler> Sockets<H> {
         let BindError { address, source } = error;
         if !failed_before.contains(&(protocol, address)) {
             tracing::error!(%address, protocol = protocol.as_str(), error = %source, "cannot listen");
-            self.context.worker.telemetry.refused("listen");
+            self.context.worker.telemetry.refused(Limit::Listen);
         }
         self.failing.push((protocol, address));
     }

@@ -21,6 +21,7 @@ use super::scan::{Fault, HeadLimits, Scanner};
 use super::session::{self, Handler, Session, set_close};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::limit::Limit;
 use crate::memory::Pressure;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
@@ -95,7 +96,7 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(session: &Session, mut stream
         End::Closed(result) => {
             if let Err(error) = result {
                 if error.is_parse() {
-                    session.refused("malformed");
+                    session.refused(Limit::Malformed);
                 }
                 closing::shut(&mut stream).await;
             }
@@ -107,7 +108,7 @@ async fn finish<S: AsyncRead + AsyncWrite + Unpin>(session: &Session, mut stream
             closing::respond(&mut stream, response).await;
         }
         End::Idle => closing::shut(&mut stream).await,
-        End::Stalled => session.refused("write_timeout"),
+        End::Stalled => session.refused(Limit::WriteTimeout),
     }
 }
 

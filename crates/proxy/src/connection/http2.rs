@@ -24,6 +24,7 @@ use super::session::{self, Handler, Session};
 use super::streams::{Stream, Streams};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
+use crate::limit::Limit;
 use crate::memory::Pressure;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
@@ -46,9 +47,6 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that an idle client has to acknowledge the ping that follows a GOAWAY, since it last sent anything.
 const GOAWAY_GRACE: Duration = Duration::from_secs(5);
-
-/// The limit on a client that reads nothing, for metrics.
-const WRITE_TIMEOUT: &str = "write_timeout";
 
 /// Serves the requests on `stream` until the connection has ended.
 pub(super) async fn serve<S, H>(session: Session, handler: H, stream: S)
@@ -183,7 +181,7 @@ impl<'s> Watch<'s> {
         &mut self,
         mut connection: Pin<&mut Connection<I, S, LocalExecutor>>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<&'static str>>
+    ) -> Poll<Option<Limit>>
     where
         I: hyper::rt::Read + hyper::rt::Write + Unpin,
         S: Service<Request<Incoming>, Response = Response<Tracked<Tracker>>, Error = Unanswered>,
@@ -199,10 +197,10 @@ impl<'s> Watch<'s> {
                 return Poll::Ready(None);
             }
             if self.allowance.exceeded() {
-                return Poll::Ready(Some("http2_control_frames"));
+                return Poll::Ready(Some(Limit::Http2ControlFrames));
             }
             if self.streams.abusive() {
-                return Poll::Ready(Some("http2_resets"));
+                return Poll::Ready(Some(Limit::Http2Resets));
             }
             if self.streams.open_count() == 0 {
                 self.session.gauge.enter(ConnectionState::Waiting);
@@ -222,7 +220,7 @@ impl<'s> Watch<'s> {
                     self.close(GOAWAY_GRACE);
                 }
                 Passed::Gone => return Poll::Ready(None),
-                Passed::Stalled => return Poll::Ready(Some(WRITE_TIMEOUT)),
+                Passed::Stalled => return Poll::Ready(Some(Limit::WriteTimeout)),
                 Passed::SomeStalled => self.abort_stalled(),
             }
         }
@@ -233,7 +231,7 @@ impl<'s> Watch<'s> {
         let write_timeout = self.session.settings.client.write_timeout;
         let since = Instant::now().checked_sub(write_timeout);
         let aborted = since.map_or(0, |since| self.streams.abort_stalled(since));
-        (0..aborted).for_each(|_| self.session.refused(WRITE_TIMEOUT));
+        (0..aborted).for_each(|_| self.session.refused(Limit::WriteTimeout));
     }
 
     /// Whether the connection takes no new requests. A new one has its first request before it is announced that the process

@@ -38,6 +38,7 @@ use self::session::{Session, jittered};
 use crate::buffers::ConnectionBuffers;
 use crate::downstream::{Downstream, TlsFacts};
 use crate::drain::{Connections, Registration};
+use crate::limit::Limit;
 use crate::open_listener::OpenListener;
 use crate::process::{Permit, Process};
 use crate::stream::{IntoTcp, Kind, Stream};
@@ -137,8 +138,8 @@ struct Start<H> {
 enum NotServed {
     /// The client closed it, or sent nothing in time: it is closed like an idle one, without a response.
     Silent,
-    /// The limit of this name refused it.
-    Refused(&'static str),
+    /// The limit that refused it.
+    Refused(Limit),
 }
 
 impl<H: Handler> Start<H> {
@@ -157,7 +158,7 @@ impl<H: Handler> Start<H> {
                 self.proxied = proxied.filter(|_| trusted);
                 Ok(())
             }
-            Ok(Err(_)) | Err(_) => Err(NotServed::Refused("proxy_protocol")),
+            Ok(Err(_)) | Err(_) => Err(NotServed::Refused(Limit::ProxyProtocol)),
         }
     }
 
@@ -199,7 +200,7 @@ impl<H: Handler> Start<H> {
         if !is_http && self.of_socket(passes_through) == Some(true) {
             let name = timeout_at(deadline, opening.server_name()).await;
             let Ok(Ok(name)) = name else {
-                return Err(NotServed::Refused("handshake"));
+                return Err(NotServed::Refused(Limit::Handshake));
             };
             let split =
                 |socket: &Socket| socket.tls()?.route(name.as_deref()).passthrough().cloned();
@@ -214,14 +215,14 @@ impl<H: Handler> Start<H> {
         let (mut transport, activity) = opening.transport();
         if is_http {
             Box::pin(closing::respond(&mut transport, opening::plain_http_page())).await;
-            return Err(NotServed::Refused("plain_http"));
+            return Err(NotServed::Refused(Limit::PlainHttp));
         }
         let terminate = |name: Option<&str>| {
             self.of_socket(|socket| socket.tls()?.route(name).terminate().cloned())
         };
         let handshake = Box::pin(tls::handshake(transport, &self.settings, terminate));
         let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
-            return Err(NotServed::Refused("handshake"));
+            return Err(NotServed::Refused(Limit::Handshake));
         };
         let handler = self.context.handler.clone();
         let session = self.session(activity, Some(handshake.facts));
@@ -361,5 +362,5 @@ async fn stream_proxy_header<S: AsyncRead + Unpin>(
     {
         session.status.set(stream_session::BAD_REQUEST);
     }
-    Err(NotServed::Refused("proxy_protocol"))
+    Err(NotServed::Refused(Limit::ProxyProtocol))
 }

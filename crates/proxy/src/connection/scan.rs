@@ -13,6 +13,8 @@ use headgate_table::ClientLimits;
 use http::StatusCode;
 use memchr::memchr;
 
+use crate::limit::Limit;
+
 /// Longest line of chunk framing, bytes; hyper bounds extensions and trailers itself.
 const CHUNK_LINE: usize = 32 << 10;
 
@@ -43,13 +45,13 @@ impl Fault {
         }
     }
 
-    /// Name of the limit that refused it, for metrics.
-    pub(crate) fn name(self) -> &'static str {
+    /// The limit that refused it.
+    pub(crate) fn limit(self) -> Limit {
         match self {
-            Self::Malformed | Self::UnknownCoding => "malformed",
-            Self::LineTooLong => "request_line",
-            Self::HeadTooLarge => "head_size",
-            Self::TooSlow => "head_timeout",
+            Self::Malformed | Self::UnknownCoding => Limit::Malformed,
+            Self::LineTooLong => Limit::RequestLine,
+            Self::HeadTooLarge => Limit::HeadSize,
+            Self::TooSlow => Limit::HeadTimeout,
         }
     }
 }

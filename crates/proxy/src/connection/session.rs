@@ -19,6 +19,7 @@ use crate::body::Body;
 use crate::buffers::{ConnectionBuffers, Gate};
 use crate::downstream::Downstream;
 use crate::drain::Registration;
+use crate::limit::Limit;
 use crate::memory::Pressure;
 use crate::process::Permit;
 use crate::respond::Unanswered;
@@ -66,7 +67,7 @@ impl Session {
     }
 
     /// Counts a refusal that has no record.
-    pub(super) fn refused(&self, limit: &'static str) {
+    pub(super) fn refused(&self, limit: Limit) {
         self.downstream.worker.telemetry.refused(limit);
     }
 
@@ -76,7 +77,7 @@ impl Session {
         telemetry.head_refused(
             self.downstream.peer(),
             fault.status().as_u16(),
-            fault.name(),
+            fault.limit(),
         );
         crate::respond::page(fault.status(), &self.settings)
     }

@@ -17,6 +17,7 @@ use super::flow::Flow;
 use super::sessions::Sessions;
 use super::socket::{Addresses, PortSocket};
 use crate::connection::{Handler, WorkerContext};
+use crate::limit::Limit;
 use crate::process::Permit;
 use crate::telemetry::Protocol;
 use crate::telemetry::stream_session::{Facts, Session};
@@ -191,11 +192,11 @@ impl<H: Handler> Port<H> {
         let (client, _) = addresses;
         // A response to port 0 cannot be sent, and one to a port of this process would be forwarded again.
         if client.port() == 0 || worker.shared.upstream.local.has_udp(client) {
-            return worker.telemetry.refused("datagram");
+            return worker.telemetry.refused(Limit::Datagram);
         }
         let new_permit = || self.context.process.permit(worker.max_connections());
         let Some(permit) = self.sessions.admit(new_permit) else {
-            return worker.telemetry.refused("udp_sessions");
+            return worker.telemetry.refused(Limit::UdpSessions);
         };
         let backends = listener.backends.clone();
         let flow = Rc::new(self.flow(addresses, permit));

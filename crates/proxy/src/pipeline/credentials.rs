@@ -12,13 +12,11 @@ use zeroize::Zeroizing;
 
 use super::digest;
 use super::exchange::Exchange;
+use crate::limit::Limit;
 use crate::passwords::{Login, Verdict};
 use crate::request::Context;
 use crate::respond::LocalResponse;
 use crate::upstream::Fault;
-
-/// Name in the metric of refusals.
-const LIMIT: &str = "password-checks";
 
 /// nginx takes any padding, and ignores unused bits.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -42,8 +40,8 @@ pub(super) async fn check(
             Verdict::Granted => Ok(()),
             Verdict::Refused => Err(challenge(users)),
             Verdict::Overloaded => {
-                exchange.record.refused_by = Some(LIMIT);
-                exchange.record.reason = Some(Fault::new(LIMIT));
+                exchange.record.refused_by = Some(Limit::PasswordChecks);
+                exchange.record.reason = Some(Fault::new(Limit::PasswordChecks.as_str()));
                 Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
             }
         },

@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
+use crate::limit::Limit;
 use crate::memory::Pressure;
 use crate::record::Record;
 use crate::request::{Context, Malformed, Parsed, client_request_id, generated_id};
@@ -23,9 +24,6 @@ use crate::respond::{Failure, LocalResponse};
 use crate::telemetry::{Recording, expand};
 use crate::upstream::{CallError, Fault, RequestBodyError, Tunnel};
 use crate::values::{Locals, Scope};
-
-/// Why a request is refused when memory is short, for metrics and the log.
-const MEMORY: &str = "memory";
 
 /// One request: its record for logs and metrics, and the edits of its response.
 pub(super) struct Exchange<'t> {
@@ -268,12 +266,11 @@ impl<'t> Exchange<'t> {
 
     /// Refuses the request if memory is too short for new ones.
     pub(super) fn shed(&mut self) -> Result<(), LocalResponse> {
-        let worker = &self.downstream.worker;
-        if worker.shared.memory.pressure() < Pressure::Critical {
+        if self.downstream.worker.shared.memory.pressure() < Pressure::Critical {
             return Ok(());
         }
-        worker.telemetry.refused(MEMORY);
-        self.because(MEMORY, Err(LocalResponse::Overloaded))
+        self.record.refused_by = Some(Limit::Memory);
+        self.because(Limit::Memory.as_str(), Err(LocalResponse::Overloaded))
     }
 
     /// The response to a malformed request.

@@ -9,11 +9,8 @@ use headgate_table::{Limits, Variable};
 use http::StatusCode;
 use smallvec::SmallVec;
 
+use crate::limit::Limit;
 use crate::request::Context;
-
-/// Names of the limits in the metric of refusals.
-const RATE: &str = "rate";
-const CONCURRENCY: &str = "concurrency";
 
 /// The usage of one object's limits; it lives in [`Limits::slot`] and outlives tables.
 #[derive(Debug, Default)]
@@ -28,8 +25,8 @@ struct Counters {
 pub(super) struct Refusal {
     /// Status of the response.
     pub(super) status: StatusCode,
-    /// Label of the metric of refusals.
-    pub(super) limit: &'static str,
+    /// The limit that refused it.
+    pub(super) limit: Limit,
 }
 
 /// Counts the request, and holds a permit if requests in flight are limited. Requests of exempt clients and with an empty
@@ -49,13 +46,13 @@ pub(super) fn admit(
     let Some(counters) = limits.slot.get_or_init(|| Arc::new(Counters::default())) else {
         return Err(Refusal {
             status: StatusCode::SERVICE_UNAVAILABLE,
-            limit: RATE,
+            limit: Limit::Rate,
         });
     };
     if admit_all(&rules(limits, counters), key, now) == Admission::Rejected {
         return Err(Refusal {
             status: context.settings.limit_status,
-            limit: RATE,
+            limit: Limit::Rate,
         });
     }
     let Some(max) = limits.connections else {
@@ -65,7 +62,7 @@ pub(super) fn admit(
         Some(permit) => Ok(Some(permit)),
         None => Err(Refusal {
             status: context.settings.limit_connections_status,
-            limit: CONCURRENCY,
+            limit: Limit::Concurrency,
         }),
     }
 }
@@ -189,7 +186,7 @@ mod tests {
             admit(&context, &limits, NOW).unwrap_err(),
             Refusal {
                 status: StatusCode::TOO_MANY_REQUESTS,
-                limit: CONCURRENCY
+                limit: Limit::Concurrency
             }
         );
         drop(permit);

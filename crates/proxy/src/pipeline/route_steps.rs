@@ -86,7 +86,7 @@ impl<'t, B: HttpBody> Routed<'_, 't, B> {
             }
             Err(refusal) => {
                 exchange.record.refused_by = Some(refusal.limit);
-                exchange.record.reason = Some(Fault::new(refusal.limit));
+                exchange.record.reason = Some(Fault::new(refusal.limit.as_str()));
                 Err(LocalResponse::Page(refusal.status))
             }
         }

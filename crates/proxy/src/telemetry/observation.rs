@@ -9,6 +9,7 @@ use headgate_table::{Origin, Route, Slot, Template};
 use http::{HeaderValue, Method, Uri, Version};
 
 use crate::details::Details;
+use crate::limit::Limit;
 use crate::record::Record;
 use crate::trace::RequestSpan;
 use crate::upstream::{Attempt, Attempts, Fault};
@@ -55,7 +56,7 @@ pub(super) struct Observation<'r> {
     /// The default backend served.
     pub(super) default_backend: bool,
     pub(super) unlogged: bool,
-    pub(super) refused_by: Option<&'static str>,
+    pub(super) refused_by: Option<Limit>,
     /// The retry budget refused another attempt.
     pub(super) over_budget: bool,
     /// Why the proxy made an error of it.

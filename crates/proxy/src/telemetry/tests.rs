@@ -16,6 +16,7 @@ use super::testing::{Request, TestRoute, attempt, config};
 use super::*;
 use crate::config::{AccessLog, Buckets};
 use crate::current::testing::current;
+use crate::limit::Limit;
 use crate::record::Record;
 
 /// Telemetry with two workers, without an access log.
@@ -324,7 +325,7 @@ fn open_connections_are_counted_by_state() {
     );
     first.enter(ConnectionState::Writing);
     second.enter(ConnectionState::Waiting);
-    fixture.workers[0].connection_refused("max-connections");
+    fixture.workers[0].connection_refused(Limit::Connections);
     let open = |state: &str| {
         let samples = fixture.samples("nginx_process_connections");
         let line = samples
@@ -349,7 +350,7 @@ fn open_connections_are_counted_by_state() {
         fixture.samples("nginx_process_connections_total"),
         [r#"{state="accepted"} 3"#, r#"{state="handled"} 2"#]
     );
-    assert!(fixture.text().contains(r#"limit="max-connections"} 1"#));
+    assert!(fixture.text().contains(r#"limit="connections"} 1"#));
 }
 
 #[test]
@@ -407,7 +408,7 @@ fn every_name_is_exposed_with_help_and_type() {
     let route = TestRoute::new("/quo\"te\\");
     fixture.observe(0, &request, &route);
     let client = (std::net::Ipv4Addr::LOCALHOST, 4711).into();
-    fixture.workers[0].head_refused(client, 431, "rate");
+    fixture.workers[0].head_refused(client, 431, Limit::HeadSize);
     fixture.workers[0].panicked();
     fixture.workers[0].mirrored("sent");
     let port = fixture.workers[0].port((Protocol::Udp, 53));

@@ -18,6 +18,7 @@ use super::observation::Observation;
 use super::stream_session::Session;
 use super::streams::{Port, PortCounts, Ports};
 use crate::current::CurrentTable;
+use crate::limit::Limit;
 use crate::record::Record;
 
 /// Counters of a worker, aligned so that no two workers write to the same cache line.
@@ -47,8 +48,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    fn refuse(&self, limit: &'static str) {
-        count(&self.refused, limit);
+    fn refuse(&self, limit: Limit) {
+        count(&self.refused, limit.as_str());
     }
 
     fn state(&self, state: ConnectionState) -> Option<&Count> {
@@ -128,22 +129,22 @@ impl WorkerTelemetry {
     }
 
     /// Counts a connection that was accepted and closed at once because of `limit`.
-    pub(crate) fn connection_refused(&self, limit: &'static str) {
+    pub(crate) fn connection_refused(&self, limit: Limit) {
         self.counters.accepted.add(1);
         self.refused(limit);
     }
 
     /// Counts a refusal by `limit` that has no record.
-    pub(crate) fn refused(&self, limit: &'static str) {
+    pub(crate) fn refused(&self, limit: Limit) {
         self.counters.refuse(limit);
     }
 
     /// Counts and reports a request of `client` whose head was refused.
-    pub(crate) fn head_refused(&self, client: SocketAddr, status: u16, limit: &'static str) {
+    pub(crate) fn head_refused(&self, client: SocketAddr, status: u16, limit: Limit) {
         self.refused(limit);
-        count(&self.counters.errors, limit);
+        count(&self.counters.errors, limit.as_str());
         if self.table.get().settings.access_log.errors {
-            self.errors.write_refusal(client, status, limit);
+            self.errors.write_refusal(client, status, limit.as_str());
         }
     }
 
@@ -210,7 +211,7 @@ impl WorkerTelemetry {
             self.counters.refuse(limit);
         }
         if seen.over_budget {
-            self.counters.refuse("retry-budget");
+            self.counters.refuse(Limit::RetryBudget);
         }
         if let Some(fault) = seen.reason {
             count(&self.counters.errors, fault.reason);

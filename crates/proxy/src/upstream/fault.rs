@@ -60,7 +60,7 @@ fn reason(error: CallError) -> &'static str {
     use super::RequestBodyError as Body;
     match error {
         CallError::NoEndpoints => "no-endpoints",
-        CallError::Overloaded(bound) => bound.label(),
+        CallError::Overloaded(bound) => bound.limit().as_str(),
         CallError::Connect => "connect-failed",
         CallError::ConnectTimeout => "connect-timeout",
         CallError::SendTimeout => "send-timeout",

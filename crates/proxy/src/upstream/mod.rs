@@ -68,6 +68,7 @@ use self::balance::UpstreamState;
 use self::pool::Pools;
 use crate::buffers::ResponseBuffers;
 use crate::current::CurrentTable;
+use crate::limit::Limit;
 
 /// What the upstreams of all workers share.
 pub(crate) struct Environment {
@@ -157,11 +158,11 @@ impl Bound {
         }
     }
 
-    /// The label of metrics.
-    pub(crate) fn label(self) -> &'static str {
+    /// The limit in metrics.
+    pub(crate) fn limit(self) -> Limit {
         match self {
-            Self::Connections => "upstream-connections",
-            Self::Pending => "upstream-pending",
+            Self::Connections => Limit::UpstreamConnections,
+            Self::Pending => Limit::UpstreamPending,
         }
     }
 }
