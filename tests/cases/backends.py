@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import fastcgi
 
+BLOCK = b"x" * (64 << 10)
 WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATIENCE = 10
 
@@ -23,6 +24,8 @@ class Backends:
         self.servers = []
         self.received = []
         self.changed = threading.Condition()
+        # Responses to `x-gate` wait for it.
+        self.gate = threading.Event()
 
     def start(self, name, kind="echo", certificate=None):
         """Starts a backend and returns its port. Nothing listens on that of the kind `refuse`."""
@@ -149,7 +152,7 @@ class Handler(socketserver.BaseRequestHandler):
         return body
 
     def respond(self, request):
-        """Parameters of the query control the response: x-status, x-delay, x-set, x-body and x-size."""
+        """Parameters of the query control the response: x-status, x-delay, x-gate, x-set, x-body, x-size and x-endless."""
         pairs = parse_qsl(urlsplit(request["path"]).query, keep_blank_values=True)
         query = dict(pairs)
         kind = self.server.kind
@@ -160,6 +163,12 @@ class Handler(socketserver.BaseRequestHandler):
             pairs = [("x-set", f"{name}:{value}") for name, value in own.items()]
         status = int(query.get("x-status") or (kind.split(":")[1] if kind.startswith("status:") else 200))
         time.sleep(int(query.get("x-delay", 0)) / 1000)
+        if "x-gate" in query:
+            self.server.backends.gate.wait(PATIENCE)
+        if "x-endless" in query:
+            self.request.sendall(f"HTTP/1.1 200 X\r\nContent-Length: {1 << 40}\r\n\r\n".encode())
+            while True:
+                self.request.sendall(BLOCK)
         if "x-size" in query:
             content = b"x" * int(query["x-size"])
         elif "x-body" in query:
