@@ -9,6 +9,7 @@ mod traffic {
     mod affinity;
     mod bodies;
     mod canary;
+    mod catalogue;
     mod clients;
     mod compression;
     mod cors;

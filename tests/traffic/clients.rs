@@ -293,7 +293,7 @@ fn a_replica_with_the_same_ticket_key_resumes_the_session() {
 }
 
 /// The output of `openssl s_client` for one request to `name`.
-fn s_client(program: &Program, pki: &Pki, name: &str, options: &str) -> String {
+pub(super) fn s_client(program: &Program, pki: &Pki, name: &str, options: &str) -> String {
     use std::io::Write as _;
     let mut child = Command::new("openssl")
         .args([

@@ -152,9 +152,13 @@ impl Connection {
     /// # Panics
     /// When there are fewer.
     pub fn exactly(&mut self, length: usize) -> Vec<u8> {
-        self.buffer
-            .exactly(&mut self.stream, length)
+        self.try_exactly(length)
             .unwrap_or_else(|error| panic!("sent:\n{}\n{error}", self.sent))
+    }
+
+    /// Reads exactly `length` bytes, which may fail.
+    pub fn try_exactly(&mut self, length: usize) -> io::Result<Vec<u8>> {
+        self.buffer.exactly(&mut self.stream, length)
     }
 
     /// Reads until the peer closes.
