@@ -4,12 +4,12 @@
 
 use std::fs;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::config::MemoryLimit;
 use crate::drain::Connections;
-use crate::worker::Worker;
 
 /// Interval of measurements.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -93,9 +93,8 @@ fn used(limit: &MemoryLimit) -> Option<u64> {
     Some(current.saturating_sub(inactive.unwrap_or(0)))
 }
 
-/// Closes the idle `connections` of `worker` under extreme pressure; one worker `measures` for all. Ends if there is no limit.
-pub(crate) async fn watch(worker: Rc<Worker>, connections: Rc<Connections>, measures: bool) {
-    let memory = &worker.shared.memory;
+/// Closes idle `connections` under extreme pressure; one worker `measures` for all. Ends if there is no limit.
+pub(crate) async fn watch(memory: Arc<Memory>, connections: Rc<Connections>, measures: bool) {
     let Some(limit) = &memory.limit else { return };
     loop {
         if measures {

@@ -152,7 +152,7 @@ impl Bound {
             passwords: Passwords::new(self.config.workers),
             auth_cache: AuthCache::new(),
             locations,
-            memory: Memory::new(self.config.memory.clone()),
+            memory: Arc::new(Memory::new(self.config.memory.clone())),
             config: self.config,
             reader,
             telemetry,
@@ -289,7 +289,11 @@ impl WorkerStart {
         });
         let mut sockets = Sockets::new(context, self.sockets);
         let flusher = tokio::task::spawn_local(flush_periodically(worker.clone()));
-        let watch = memory::watch(worker.clone(), connections.clone(), self.index == 0);
+        let watch = memory::watch(
+            worker.shared.memory.clone(),
+            connections.clone(),
+            self.index == 0,
+        );
         let watcher = tokio::task::spawn_local(watch);
         let completes = worker.shared.config.completes_chains;
         let stapler = (self.index == 0)

@@ -41,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) auth_cache: AuthCache,
     pub(crate) locations: Arc<Locations>,
     /// How short memory is.
-    pub(crate) memory: Memory,
+    pub(crate) memory: Arc<Memory>,
     /// Start of the clock of rate limits.
     pub(crate) origin: Instant,
 }

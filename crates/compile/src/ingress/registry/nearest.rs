@@ -14,11 +14,24 @@ pub(crate) fn nearest(
     if name.len() < MIN_LENGTH {
         return None;
     }
-    // The length bounds the cost of a comparison before it is made.
-    let similar = known.filter(|known| known.len().abs_diff(name.len()) <= MAX_EDITS);
+    // The cost of a comparison is bounded before it is made: thousands of objects may have the same unknown name.
+    let similar = known
+        .filter(|known| known.len().abs_diff(name.len()) <= MAX_EDITS)
+        .filter(|known| differing_bytes(name.as_bytes(), known.as_bytes()) <= 2 * MAX_EDITS);
     let distances = similar.map(|known| (strsim::osa_distance(&name, known), known));
     let nearest = distances.min()?;
     (nearest.0 <= MAX_EDITS).then_some(nearest.1)
+}
+
+/// How many bytes of each are not in the other, wherever they stand; at least some of them. An edit changes two at most.
+fn differing_bytes(one: &[u8], other: &[u8]) -> usize {
+    let mut surplus = [0_isize; 32];
+    one.iter()
+        .for_each(|byte| surplus[usize::from(byte % 32)] += 1);
+    other
+        .iter()
+        .for_each(|byte| surplus[usize::from(byte % 32)] -= 1);
+    surplus.iter().map(|count| count.unsigned_abs()).sum()
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ impl Fixture {
             passwords: crate::passwords::Passwords::new(1),
             auth_cache: crate::auth_cache::AuthCache::new(),
             locations: crate::geo::Locations::new(std::path::Path::new(""), &[]),
-            memory: crate::memory::Memory::new(None),
+            memory: Arc::new(crate::memory::Memory::new(None)),
             config,
             reader,
             telemetry,

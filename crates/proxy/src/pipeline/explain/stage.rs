@@ -202,7 +202,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
         passwords: Passwords::new(1),
         auth_cache: AuthCache::new(),
         locations: Locations::new(&config.locations.directory, &config.locations.editions),
-        memory: crate::memory::Memory::new(None),
+        memory: Arc::new(crate::memory::Memory::new(None)),
         upstream: Arc::new(Environment {
             resolver: names.map_or_else(Arc::default, |names| names.0.clone()),
             local: LocalAddresses::default(),
