@@ -2,14 +2,14 @@
 //! them for all; the others see the result with the next request.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_table::{
     BackendProtocol, Balance, Endpoints, Forwarding, HealthCheck, PoolSettings, Retry, RetryOn,
-    RoutingTable, Slot, Template, Upstream, UpstreamKey,
+    RoutingTable, Slot, Upstream, UpstreamKey,
 };
 use http::Request;
 use http::header::{HOST, USER_AGENT};
@@ -17,7 +17,7 @@ use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::current;
-use crate::upstream::{Attempts, Call, CallOptions, Payload, SelectionInput};
+use crate::upstream::{Attempts, Call, CallOptions, NoClient, Payload};
 use crate::worker::Worker;
 
 /// How long a new table waits for the next one.
@@ -253,19 +253,6 @@ impl Verdict {
             };
         }
         changes
-    }
-}
-
-/// A check depends on no client.
-struct NoClient;
-
-impl SelectionInput for NoClient {
-    fn client(&self) -> IpAddr {
-        Ipv4Addr::UNSPECIFIED.into()
-    }
-
-    fn evaluate(&self, template: &Template) -> String {
-        template.as_text().unwrap_or_default().to_owned()
     }
 }
 

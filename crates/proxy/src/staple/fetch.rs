@@ -1,17 +1,17 @@
 //! Small documents from authorities, over plain HTTP: they are signed.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use headgate_table::{BackendProtocol, Balance, Endpoints, Slot, Template, Upstream, UpstreamKey};
+use headgate_table::{BackendProtocol, Balance, Endpoints, Slot, Upstream, UpstreamKey};
 use http::header::{CONTENT_TYPE, HOST};
 use http::{HeaderValue, Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt as _;
 
-use crate::upstream::{Attempts, Call, CallOptions, Payload, SelectionInput};
+use crate::upstream::{Attempts, Call, CallOptions, NoClient, Payload};
 use crate::worker::Worker;
 
 /// Bound on one exchange, the name's resolution included.
@@ -22,19 +22,6 @@ const LONGEST: usize = 64 << 10;
 /// Sends requests to authorities.
 pub(super) struct Fetcher {
     worker: Rc<Worker>,
-}
-
-/// These calls depend on no client.
-struct NoClient;
-
-impl SelectionInput for NoClient {
-    fn client(&self) -> IpAddr {
-        Ipv4Addr::UNSPECIFIED.into()
-    }
-
-    fn evaluate(&self, template: &Template) -> String {
-        template.as_text().unwrap_or_default().to_owned()
-    }
 }
 
 impl Fetcher {

@@ -38,7 +38,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{Template, Upstream};
@@ -177,6 +177,19 @@ pub(crate) fn ejected_endpoints(upstream: &Upstream) -> usize {
 pub(crate) fn unhealthy_endpoints(upstream: &Upstream) -> usize {
     let state = upstream.slot.get::<UpstreamState>();
     state.map_or(0, |state| state.health.unhealthy())
+}
+
+/// A call of the process itself, which depends on no client.
+pub(crate) struct NoClient;
+
+impl SelectionInput for NoClient {
+    fn client(&self) -> IpAddr {
+        Ipv4Addr::UNSPECIFIED.into()
+    }
+
+    fn evaluate(&self, template: &Template) -> String {
+        template.as_text().unwrap_or_default().to_owned()
+    }
 }
 
 /// Why a call has no response, by fault: the state of the cluster, the endpoint, or the source of the request body.

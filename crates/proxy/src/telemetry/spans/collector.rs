@@ -11,7 +11,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use headgate_table::{
-    BackendProtocol, Balance, Endpoints, PoolSettings, Slot, Template, TracingSettings, Upstream,
+    BackendProtocol, Balance, Endpoints, PoolSettings, Slot, TracingSettings, Upstream,
     UpstreamKey, UpstreamTls,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, TE, USER_AGENT};
@@ -22,8 +22,7 @@ use rustls_pki_types::pem::PemObject as _;
 use super::response::{of_grpc, of_http, read};
 use crate::trace::{Endpoint, Protocol, TracingEnvironment};
 use crate::upstream::{
-    Attempts, Call, CallOptions, Payload, Protocol as HttpProtocol, Security, SelectionInput,
-    Upstreams,
+    Attempts, Call, CallOptions, NoClient, Payload, Protocol as HttpProtocol, Security, Upstreams,
 };
 
 /// The method of the service, as a path.
@@ -307,19 +306,6 @@ fn compressed(message: &[u8]) -> Result<Bytes, ExportError> {
     let written = encoder.write_all(message).and_then(|()| encoder.finish());
     let written = written.map_err(|error| ExportError::temporary(error.to_string()))?;
     Ok(written.into())
-}
-
-/// These calls depend on no client.
-struct NoClient;
-
-impl SelectionInput for NoClient {
-    fn client(&self) -> IpAddr {
-        Ipv4Addr::UNSPECIFIED.into()
-    }
-
-    fn evaluate(&self, template: &Template) -> String {
-        template.as_text().unwrap_or_default().to_owned()
-    }
 }
 
 #[cfg(test)]

@@ -4,28 +4,15 @@ use super::*;
 use crate::upstream::options::Protocol;
 use crate::upstream::testing::statuses;
 use crate::upstream::{
-    Attempts, Call, CallError, CallOptions, Payload, RequestBodyError, SelectionInput,
+    Attempts, Call, CallError, CallOptions, NoClient, Payload, RequestBodyError,
 };
 use bytes::Bytes;
-use headgate_table::{Affinity, AffinityMode, Forwarding, Retry, RetryOn, Template, Upstream};
+use headgate_table::{Affinity, AffinityMode, Forwarding, Retry, RetryOn, Upstream};
 use http_body_util::{BodyExt, StreamBody};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
-
-/// The selection input of a call that no client caused.
-struct NoClient;
-
-impl SelectionInput for NoClient {
-    fn client(&self) -> IpAddr {
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED)
-    }
-
-    fn evaluate(&self, _: &Template) -> String {
-        String::new()
-    }
-}
 
 /// Status and body of the response, and whether a session began.
 pub(super) type Outcome = Result<(u16, Bytes, bool), CallError>;
