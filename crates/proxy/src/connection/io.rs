@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::activity::Activity;
@@ -32,6 +32,16 @@ impl<S> Transport<S> {
     }
 }
 
+/// Moves what was read `ahead` to `buf`, as far as it has room, and frees the memory with the last byte.
+fn take(ahead: &mut Bytes, buf: &mut ReadBuf<'_>) {
+    let n = ahead.len().min(buf.remaining());
+    buf.put_slice(&ahead[..n]);
+    ahead.advance(n);
+    if ahead.is_empty() {
+        *ahead = Bytes::new();
+    }
+}
+
 impl<S> Drop for Transport<S> {
     fn drop(&mut self) {
         self.activity.stream_dropped();
@@ -47,12 +57,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Transport<S> {
         if self.ahead.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
-        let n = self.ahead.len().min(buf.remaining());
-        buf.put_slice(&self.ahead[..n]);
-        self.ahead.advance(n);
-        if self.ahead.is_empty() {
-            self.ahead = Bytes::new(); // the memory is not needed for the rest of the connection
-        }
+        take(&mut self.ahead, buf);
         Poll::Ready(Ok(()))
     }
 }
@@ -103,7 +108,7 @@ impl<S> Transport<S> {
 pub(crate) struct Scanned<S> {
     stream: S,
     /// What was read, and scanned, while hyper did not read.
-    ahead: BytesMut,
+    ahead: Bytes,
     scanner: Scanner,
     activity: Arc<Activity>,
 }
@@ -113,7 +118,7 @@ impl<S> Scanned<S> {
     pub(crate) fn new(stream: S, scanner: Scanner, activity: Arc<Activity>) -> Self {
         Self {
             stream,
-            ahead: BytesMut::new(),
+            ahead: Bytes::new(),
             scanner,
             activity,
         }
@@ -121,7 +126,7 @@ impl<S> Scanned<S> {
 
     /// Returns `bytes`, which were read before, to the next reader.
     pub(crate) fn read_ahead(&mut self, bytes: Bytes) {
-        self.ahead = bytes.into();
+        self.ahead = bytes;
     }
 
     /// The stream after the bytes that were read.
@@ -136,7 +141,7 @@ impl<S: AsyncRead + Unpin> Scanned<S> {
         let mut bytes = [0; AHEAD];
         let mut buf = ReadBuf::new(&mut bytes);
         ready!(self.poll_scanned(cx, &mut buf))?;
-        self.ahead.extend_from_slice(buf.filled());
+        self.ahead = [&self.ahead, buf.filled()].concat().into();
         Poll::Ready(Ok(()))
     }
 
@@ -174,11 +179,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Scanned<S> {
         if self.ahead.is_empty() {
             return self.poll_scanned(cx, buf);
         }
-        let n = self.ahead.len().min(buf.remaining());
-        buf.put_slice(&self.ahead.split_to(n));
-        if self.ahead.is_empty() {
-            self.ahead = BytesMut::new();
-        }
+        take(&mut self.ahead, buf);
         Poll::Ready(Ok(()))
     }
 }
