@@ -26,7 +26,7 @@ mod verdicts;
 pub use admission::{Review, review};
 pub use class::unserved;
 pub use compiler::{Compiled, IngressStatus, compile};
-pub use external_names::unresolved_names;
+pub use external_names::{backend_services, unresolved_names};
 pub use references::references;
 pub use registry::{Judgement, Verdict};
 pub use streams::StreamEntry;

@@ -24,8 +24,8 @@ pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
     AnnotationJudge, Compiled, IngressStatus, Judgement, Review, SettingVerdicts, StreamEntry,
-    Verdict, annotations, compile, references, review, setting_verdict, setting_verdicts, settings,
-    unresolved_names, unserved,
+    Verdict, annotations, backend_services, compile, references, review, setting_verdict,
+    setting_verdicts, settings, unresolved_names, unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,

@@ -1,11 +1,9 @@
 //! Ingresses whose Services may be about to arrive: related objects are often created together, in any order.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use headgate_compile::{EndpointSlice, Kind, Name, Object, ObjectRef, Snapshot};
-use k8s_openapi::api::networking::v1::{Ingress, IngressBackend};
+use headgate_compile::{EndpointSlice, Kind, Name, Object, ObjectRef, Snapshot, backend_services};
 
 /// Ingresses of the pending changes that may lack a Service.
 #[derive(Default)]
@@ -55,7 +53,7 @@ fn lacks_a_service(
     let Some(Object::Ingress(ingress)) = ingress else {
         return false;
     };
-    services_of(ingress).any(|service| {
+    backend_services(ingress).any(|service| {
         let service = ObjectRef {
             kind: Kind::Service,
             name: Name {
@@ -70,21 +68,6 @@ fn lacks_a_service(
     })
 }
 
-/// The backend Services of an Ingress.
-fn services_of(ingress: &Arc<Ingress>) -> impl Iterator<Item = &str> {
-    let spec = ingress.spec.iter();
-    let default = spec
-        .clone()
-        .filter_map(|spec| spec.default_backend.as_ref());
-    let rules = spec.flat_map(|spec| spec.rules.iter().flatten());
-    let paths = rules
-        .filter_map(|rule| rule.http.as_ref())
-        .flat_map(|http| &http.paths);
-    default
-        .chain(paths.map(|path| &path.backend))
-        .filter_map(|backend: &IngressBackend| Some(&*backend.service.as_ref()?.name))
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
@@ -94,6 +77,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use k8s_openapi::api::networking::v1::Ingress;
 
     fn ingress(secret: &str) -> Object {
         let ingress: Ingress = serde_json::from_value(json!({

@@ -60,6 +60,11 @@ fn finding(ingress: &Ingress, service: &Name, host: &str) -> Finding {
 /// The Services of an Ingress's backends.
 fn backends(ingress: &Ingress) -> impl Iterator<Item = Name> {
     let namespace = ingress.metadata.namespace.as_deref().unwrap_or_default();
+    backend_services(ingress).map(move |service| Name::new(namespace, service))
+}
+
+/// The names of the Services that the backends of `ingress` have, its default backend first.
+pub fn backend_services(ingress: &Ingress) -> impl Iterator<Item = &str> {
     let spec = ingress.spec.iter();
     let default = spec
         .clone()
@@ -69,9 +74,7 @@ fn backends(ingress: &Ingress) -> impl Iterator<Item = Name> {
         .filter_map(|rule| rule.http.as_ref())
         .flat_map(|http| &http.paths);
     let backends = default.chain(paths.map(|path| &path.backend));
-    backends.filter_map(move |backend: &IngressBackend| {
-        Some(Name::new(namespace, &backend.service.as_ref()?.name))
-    })
+    backends.filter_map(|backend: &IngressBackend| Some(&*backend.service.as_ref()?.name))
 }
 
 #[cfg(test)]
