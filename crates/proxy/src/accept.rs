@@ -55,7 +55,7 @@ async fn run<H: Handler>(
         let accepted = tokio::select! {
             biased;
             _ = &mut stopped => break,
-            accepted = socket.accept() => accepted,
+            accepted = accept(&context, &socket) => accepted,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -75,6 +75,15 @@ async fn run<H: Handler>(
         }
     }
     accept_backlog(&context, &listener, socket);
+}
+
+/// The next connection, when the worker has time for it.
+async fn accept<H>(
+    context: &WorkerContext<H>,
+    socket: &TcpListener,
+) -> io::Result<(TcpStream, SocketAddr)> {
+    context.worker.shedding.until_accepting().await;
+    socket.accept().await
 }
 
 /// Accepts the connections that the kernel has established already: closing the socket would reset them. Calls accept(2)

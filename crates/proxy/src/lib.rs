@@ -37,6 +37,7 @@ mod record;
 mod request;
 mod respond;
 mod server;
+mod shedding;
 mod sockets;
 mod staple;
 mod stream;

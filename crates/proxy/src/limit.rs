@@ -56,6 +56,8 @@ limits! {
     Http2Resets "http2_resets";
     /// The memory of the container.
     Memory "memory";
+    /// Time until a worker runs what is ready.
+    Overload "overload";
     /// Requests of a client per second or minute.
     Rate "rate";
     /// Requests of a client at once.

@@ -3,15 +3,15 @@
 //! Page cache that the kernel can drop is not counted. Without a limit nothing is measured.
 
 use std::fs;
-use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::time::Duration;
 
-use crate::config::MemoryLimit;
-use crate::drain::Connections;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
-/// Interval of measurements.
+use crate::config::MemoryLimit;
+
+/// Time between two measurements.
 const INTERVAL: Duration = Duration::from_millis(250);
 
 /// How much of the container's memory is used.
@@ -46,6 +46,7 @@ impl Pressure {
 pub(crate) struct Memory {
     limit: Option<MemoryLimit>,
     pressure: AtomicU8,
+    measured: Mutex<Option<Instant>>,
 }
 
 impl Memory {
@@ -54,6 +55,7 @@ impl Memory {
         Self {
             limit,
             pressure: AtomicU8::new(0),
+            measured: Mutex::new(None),
         }
     }
 
@@ -65,6 +67,19 @@ impl Memory {
         known
             .find(|pressure| *pressure as u8 == number)
             .unwrap_or(Pressure::None)
+    }
+
+    /// Measures, unless a worker has a moment ago. No effect without a limit.
+    pub(crate) fn watch(&self, now: Instant) {
+        let Some(limit) = &self.limit else { return };
+        // Another worker measures.
+        let Some(mut measured) = self.measured.try_lock() else {
+            return;
+        };
+        if measured.is_none_or(|last| now.duration_since(last) >= INTERVAL) {
+            self.measure(limit);
+            *measured = Some(now);
+        }
     }
 
     fn measure(&self, limit: &MemoryLimit) {
@@ -91,20 +106,6 @@ fn used(limit: &MemoryLimit) -> Option<u64> {
         .find_map(|line| line.strip_prefix("inactive_file ")?.parse().ok());
     let current: u64 = current.trim().parse().ok()?;
     Some(current.saturating_sub(inactive.unwrap_or(0)))
-}
-
-/// Closes idle `connections` under extreme pressure; one worker `measures` for all. Ends if there is no limit.
-pub(crate) async fn watch(memory: Arc<Memory>, connections: Rc<Connections>, measures: bool) {
-    let Some(limit) = &memory.limit else { return };
-    loop {
-        if measures {
-            memory.measure(limit);
-        }
-        if memory.pressure() == Pressure::Extreme {
-            connections.wake();
-        }
-        tokio::time::sleep(INTERVAL).await;
-    }
 }
 
 #[cfg(test)]

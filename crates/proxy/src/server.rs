@@ -21,7 +21,7 @@ use crate::drain::Connections;
 use crate::geo::Locations;
 use crate::health_checks;
 use crate::listen::{self, BindError, Listeners, WorkerSockets};
-use crate::memory::{self, Memory};
+use crate::memory::Memory;
 use crate::passwords::Passwords;
 use crate::process::Process;
 use crate::sockets::Sockets;
@@ -288,13 +288,7 @@ impl WorkerStart {
             connections: connections.clone(),
         });
         let mut sockets = Sockets::new(context, self.sockets);
-        let flusher = tokio::task::spawn_local(flush_periodically(worker.clone()));
-        let watch = memory::watch(
-            worker.shared.memory.clone(),
-            connections.clone(),
-            self.index == 0,
-        );
-        let watcher = tokio::task::spawn_local(watch);
+        let ticker = tokio::task::spawn_local(tick(worker.clone(), connections.clone()));
         let completes = worker.shared.config.completes_chains;
         let stapler = (self.index == 0)
             .then(|| tokio::task::spawn_local(staple::run(worker.clone(), completes)));
@@ -309,8 +303,7 @@ impl WorkerStart {
         connections.drain();
         // After the deadline the remaining connections are dropped with the runtime.
         let _ = tokio::time::timeout_at(deadline.into(), connections.until_empty()).await;
-        flusher.abort();
-        watcher.abort();
+        ticker.abort();
         stapler.inspect(tokio::task::JoinHandle::abort);
         checks.inspect(tokio::task::JoinHandle::abort);
         worker.telemetry.flush();
@@ -331,13 +324,15 @@ async fn until_draining(mut stop: watch::Receiver<Stop>, connections: &Connectio
     }
 }
 
-/// Flushes buffered log lines periodically.
-async fn flush_periodically(worker: Rc<Worker>) {
+/// The ticks of a worker.
+async fn tick(worker: Rc<Worker>, connections: Rc<Connections>) {
     let mut ticks = tokio::time::interval(WorkerTelemetry::FLUSH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        ticks.tick().await;
-        worker.telemetry.flush();
+        let due = ticks.tick().await;
+        if worker.tick(due.elapsed()) {
+            connections.wake();
+        }
     }
 }
 
@@ -458,6 +453,59 @@ mod tests {
         let metrics = encoder.encode_to_string(&registry.gather()).unwrap();
         let counted = |line: &str| line.starts_with(metric) && line.contains("\"memory\"");
         assert!(metrics.lines().any(counted), "{metrics}");
+    }
+
+    /// The response to another request on `stream`, without its content.
+    async fn response(stream: &mut TcpStream) -> String {
+        let request = b"HEAD / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_overloaded_worker_refuses_requests_and_accepts_no_connections() {
+        let (running, mut publisher) = start(config());
+        let address = running.addresses().http[0];
+        let at = (address, running.addresses().https[0]);
+        let mut kept = TcpStream::connect(address).await.unwrap();
+        let mut other = TcpStream::connect(address).await.unwrap();
+        for stream in [&mut kept, &mut other] {
+            assert!(response(stream).await.starts_with("HTTP/1.1 308 "));
+        }
+        let mut bounded = |queue_time| {
+            let mut settings = Settings::default();
+            settings.client.queue_time = queue_time;
+            publisher.publish(Arc::new(table_at(at, settings, &[])));
+        };
+        bounded(Some(Duration::ZERO)); // every tick is late
+        let refused = loop {
+            let response = response(&mut kept).await;
+            if response.starts_with("HTTP/1.1 503 ") {
+                break response;
+            }
+        };
+        for field in ["\r\nRetry-After: 1\r\n", "\r\nConnection: close\r\n"] {
+            assert!(refused.contains(field), "{refused}");
+        }
+        assert_eq!(kept.read(&mut [0; 1]).await.unwrap(), 0);
+        let mut waiting = Vec::new();
+        for _ in 0..5 {
+            waiting.push(TcpStream::connect(address).await.unwrap());
+        }
+        // The worker has seen them before this request.
+        assert!(response(&mut other).await.starts_with("HTTP/1.1 503 "));
+        let open = running.telemetry().open_connections();
+        assert!(open < 4, "{open}: the first was awaited already");
+        bounded(None);
+        let mut served = 0;
+        for stream in &mut waiting {
+            served += usize::from(response(stream).await.starts_with("HTTP/1.1 308 "));
+        }
+        assert!(served >= 4, "{served}: those that were not accepted before");
     }
 
     #[tokio::test]

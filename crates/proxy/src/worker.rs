@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use headgate_limit::Nanos;
@@ -17,6 +17,7 @@ use crate::memory::Memory;
 use crate::mirror::Mirrors;
 use crate::passwords::Passwords;
 use crate::pipes::RelayTools;
+use crate::shedding::{Found, Shedding};
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
 
@@ -27,6 +28,8 @@ pub(crate) struct Worker {
     pub(crate) telemetry: Rc<WorkerTelemetry>,
     pub(crate) mirrors: Rc<Mirrors>,
     pub(crate) relay: RelayTools,
+    /// What is refused while something is short.
+    pub(crate) shedding: Shedding,
     table: CurrentTable,
 }
 
@@ -57,6 +60,7 @@ impl Worker {
         Self {
             mirrors: Rc::new(Mirrors::new(upstreams.clone(), telemetry.clone())),
             relay: RelayTools::default(),
+            shedding: Shedding::default(),
             upstreams,
             telemetry,
             shared,
@@ -76,6 +80,19 @@ impl Worker {
         each.map_or(config.max_connections, |each| {
             let all = (each.get() as usize).saturating_mul(config.workers.max(1));
             all.min(config.max_connections)
+        })
+    }
+
+    /// What is due with every tick, of which this one runs `late`: log lines are written, and load is shed if something is
+    /// short. Returns whether idle connections have to close.
+    pub(crate) fn tick(&self, late: Duration) -> bool {
+        self.telemetry.flush();
+        let memory = &self.shared.memory;
+        memory.watch(tokio::time::Instant::now());
+        self.shedding.update(Found {
+            late,
+            queue_time: self.table().settings.client.queue_time,
+            pressure: memory.pressure(),
         })
     }
 

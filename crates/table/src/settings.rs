@@ -133,6 +133,8 @@ pub struct ClientLimits {
     pub http2_streams: u32,
     /// Maximum client connections, times the number of workers; default as many as there may be files.
     pub worker_connections: Option<NonZeroU32>,
+    /// How long tasks of a worker may wait until they run; default 1 s. Beyond, load is shed. `None`: any time.
+    pub queue_time: Option<Duration>,
 }
 
 /// TLS towards clients.
@@ -324,6 +326,7 @@ impl Default for ClientLimits {
             header_count: 100,
             http2_streams: 128,
             worker_connections: None,
+            queue_time: Some(Duration::from_secs(1)),
         }
     }
 }

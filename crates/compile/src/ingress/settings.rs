@@ -8,6 +8,7 @@ mod blocking;
 pub(crate) mod client;
 mod compression;
 mod docs;
+mod exhaustion;
 mod global_auth;
 mod headers;
 pub(crate) mod logs;

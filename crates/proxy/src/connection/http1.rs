@@ -22,7 +22,6 @@ use super::session::{self, Handler, Session, set_close};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::limit::Limit;
-use crate::memory::Pressure;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
 
@@ -288,9 +287,9 @@ impl<'s> Watch<'s> {
             true => limits.head_timeout,
             false => limits.keep_alive,
         };
-        let idle = match self.session.pressure() {
-            Pressure::Extreme => Duration::ZERO,
-            _ => idle,
+        let idle = match self.session.shed().idle {
+            true => Duration::ZERO,
+            false => idle,
         };
         let due = activity.idle_since() + idle;
         self.drain_due().map_or(due, |drained| drained.min(due))

@@ -25,7 +25,6 @@ use super::streams::{Stream, Streams};
 use super::tracked::{Track, Tracked};
 use crate::body::Body;
 use crate::limit::Limit;
-use crate::memory::Pressure;
 use crate::respond::Unanswered;
 use crate::telemetry::ConnectionState;
 
@@ -304,9 +303,9 @@ impl<'s> Watch<'s> {
         let idle = self.streams.idle_since()?;
         let limits = &self.session.settings.client;
         let Some(closing) = self.closing else {
-            return Some(match self.session.pressure() {
-                Pressure::Extreme => idle,
-                _ => idle + limits.keep_alive,
+            return Some(match self.session.shed().idle {
+                true => idle,
+                false => idle + limits.keep_alive,
             });
         };
         // The ping waits behind a response that the client does not read, and is answered before one that it has no window for.

@@ -20,9 +20,9 @@ use crate::buffers::{ConnectionBuffers, Gate};
 use crate::downstream::Downstream;
 use crate::drain::Registration;
 use crate::limit::Limit;
-use crate::memory::Pressure;
 use crate::process::Permit;
 use crate::respond::Unanswered;
+use crate::shedding::Shed;
 use crate::telemetry::ConnectionGuard;
 
 /// A connection that speaks HTTP.
@@ -51,14 +51,14 @@ impl Session {
     pub(super) fn ends(&self) -> bool {
         self.registration.announced().is_some()
             || self.downstream.listener.closed()
-            || self.pressure() >= Pressure::High
+            || self.shed().keep_alive
             || self.downstream.requests.get() >= self.settings.client.keep_alive_requests
             || self.old()
     }
 
-    /// How short memory is.
-    pub(super) fn pressure(&self) -> Pressure {
-        self.downstream.worker.shared.memory.pressure()
+    /// What its worker refuses now.
+    pub(super) fn shed(&self) -> Shed {
+        self.downstream.worker.shedding.current()
     }
 
     /// Whether the connection has reached its age.

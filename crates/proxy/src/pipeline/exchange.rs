@@ -16,8 +16,6 @@ use crate::body::Body;
 use crate::compress::Offer;
 use crate::details::Details;
 use crate::downstream::Downstream;
-use crate::limit::Limit;
-use crate::memory::Pressure;
 use crate::record::Record;
 use crate::request::{Context, Malformed, Parsed, client_request_id, generated_id};
 use crate::respond::{Failure, LocalResponse};
@@ -264,13 +262,13 @@ impl<'t> Exchange<'t> {
         result
     }
 
-    /// Refuses the request if memory is too short for new ones.
+    /// Refuses the request if memory or time is too short for new ones.
     pub(super) fn shed(&mut self) -> Result<(), LocalResponse> {
-        if self.downstream.worker.shared.memory.pressure() < Pressure::Critical {
+        let Some(limit) = self.downstream.worker.shedding.current().requests else {
             return Ok(());
-        }
-        self.record.refused_by = Some(Limit::Memory);
-        self.because(Limit::Memory.as_str(), Err(LocalResponse::Overloaded))
+        };
+        self.record.refused_by = Some(limit);
+        self.because(limit.as_str(), Err(LocalResponse::Overloaded))
     }
 
     /// The response to a malformed request.

@@ -203,6 +203,7 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
         header_count,
         http2_streams,
         worker_connections,
+        queue_time,
     } = client;
     for (name, time, default) in [
         ("head-timeout", head_timeout, defaults.head_timeout),
@@ -233,6 +234,7 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
     }
     facts.differs("http2-streams", http2_streams, &defaults.http2_streams);
     facts.some("worker-connections", *worker_connections);
+    facts.differs("queue-time", queue_time, &defaults.queue_time);
 }
 
 fn tls_facts(tls: &TlsSettings, facts: &mut Facts) {

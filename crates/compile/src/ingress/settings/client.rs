@@ -5,9 +5,9 @@ use std::time::Duration;
 use headgate_table::{ClientLimits, ForwardedTrust, IpSet, Template};
 use http::{HeaderValue, StatusCode};
 
-use super::process;
 use super::read::Source;
 use super::registry::{Setting, inert, setting};
+use super::{exhaustion, process};
 use crate::ingress::family::limits::RateNumbers;
 use crate::ingress::family::proxy::memory;
 use crate::ingress::registry::{
@@ -131,7 +131,7 @@ fn trusted(source: &mut Source<'_>) -> IpSet {
 pub(super) fn limits(source: &mut Source<'_>) -> ClientLimits {
     let buffers = source.get(&LARGE_CLIENT_HEADER_BUFFERS);
     let large = memory(buffers.size).max(memory(source.get(&CLIENT_HEADER_BUFFER_SIZE)));
-    ClientLimits {
+    let limits = ClientLimits {
         head_timeout: source.timeout(&CLIENT_HEADER_TIMEOUT),
         body_timeout: source.timeout(&CLIENT_BODY_TIMEOUT),
         keep_alive: source.seconds(&KEEP_ALIVE),
@@ -142,7 +142,8 @@ pub(super) fn limits(source: &mut Source<'_>) -> ClientLimits {
         worker_connections: process::connections(source),
         http2_streams: source.positive(&HTTP2_MAX_CONCURRENT_STREAMS),
         ..ClientLimits::default()
-    }
+    };
+    exhaustion::bound(limits, source)
 }
 
 /// The rate of responses of Ingresses without one.

@@ -3,8 +3,8 @@
 use std::sync::LazyLock;
 
 use super::{
-    addresses, client, compression, headers, logs, process, redirects, resilience, security,
-    snippets, tls, tracing, upstream,
+    addresses, client, compression, exhaustion, headers, logs, process, redirects, resilience,
+    security, snippets, tls, tracing, upstream,
 };
 use crate::Kind as ObjectKind;
 use crate::ingress::registry::types::{self, Typed};
@@ -67,13 +67,14 @@ impl<T> Key<T, Setting> {
 }
 
 /// The groups, in the order of the documentation.
-static GROUPS: [&[&Setting]; 13] = [
+static GROUPS: [&[&Setting]; 14] = [
     security::ROWS,
     snippets::ROWS,
     headers::ROWS,
     tls::ROWS,
     redirects::ROWS,
     client::ROWS,
+    exhaustion::ROWS,
     addresses::ROWS,
     upstream::ROWS,
     resilience::ROWS,

@@ -18,7 +18,7 @@ use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Keys that ingress-nginx does not have.
-const OWN_KEYS: [&str; 10] = [
+const OWN_KEYS: [&str; 11] = [
     "enable-zstd",
     "zstd-level",
     "upstream-max-connections",
@@ -29,6 +29,7 @@ const OWN_KEYS: [&str; 10] = [
     "outlier-ejection-time",
     "outlier-ejection-max-percent",
     "outlier-ejection-5xx",
+    "max-queue-time",
 ];
 
 /// Every key of ingress-nginx 1.15.

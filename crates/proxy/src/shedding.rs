@@ -1,0 +1,181 @@
+//! What a worker refuses while memory or time is short.
+//!
+//! The worker looks with every tick whether they are; its requests and connections read the result, which is one cell.
+//!
+//! Time is short when tasks that are ready wait for long before they run. The tick is such a task: how late it runs is how long
+//! all others wait. As in CoDel (RFC 8289) a queue that is long once is a burst, and goes unnoticed; one that is still long with
+//! the next tick does not get shorter by itself. Then what a request costs most is no longer spent on new ones, and connections
+//! wait in the backlog of the kernel.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::limit::Limit;
+use crate::memory::Pressure;
+
+/// Late ticks in a row after which a worker is overloaded.
+const LATE_TICKS: u32 = 2;
+
+/// What is refused now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Shed {
+    /// Connections end after their current responses.
+    pub(crate) keep_alive: bool,
+    /// New requests get 503, which counts under this limit.
+    pub(crate) requests: Option<Limit>,
+    /// Idle connections are closed.
+    pub(crate) idle: bool,
+}
+
+impl Shed {
+    fn of(pressure: Pressure, overloaded: bool) -> Self {
+        let memory = (pressure >= Pressure::Critical).then_some(Limit::Memory);
+        Self {
+            keep_alive: overloaded || pressure >= Pressure::High,
+            requests: memory.or_else(|| overloaded.then_some(Limit::Overload)),
+            idle: pressure == Pressure::Extreme,
+        }
+    }
+}
+
+/// The state of one worker.
+#[derive(Default)]
+pub(crate) struct Shedding {
+    shed: Cell<Shed>,
+    /// Late ticks in a row.
+    late: Cell<u32>,
+    /// Notified when connections are accepted again.
+    accepts: Notify,
+}
+
+/// What a tick has found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// How late the tick is.
+    pub(crate) late: Duration,
+    /// How late it may be; `None`: any time.
+    pub(crate) queue_time: Option<Duration>,
+    /// How short memory is.
+    pub(crate) pressure: Pressure,
+}
+
+impl Shedding {
+    /// What is refused now.
+    pub(crate) fn current(&self) -> Shed {
+        self.shed.get()
+    }
+
+    /// Decides what is refused until the next tick. Returns whether idle connections have to close that did not before.
+    pub(crate) fn update(&self, found: Found) -> bool {
+        let was = self.overloaded();
+        let late = found.queue_time.is_some_and(|bound| found.late > bound);
+        let ticks = if late { self.late.get() + 1 } else { 0 };
+        self.late.set(ticks.min(LATE_TICKS));
+        let before = self
+            .shed
+            .replace(Shed::of(found.pressure, ticks >= LATE_TICKS));
+        match (was, self.overloaded()) {
+            (false, true) => {
+                tracing::warn!(waited = ?found.late, "requests wait too long: shedding load");
+            }
+            (true, false) => {
+                tracing::info!(waited = ?found.late, "requests no longer wait too long");
+                self.accepts.notify_waiters();
+            }
+            _ => {}
+        }
+        self.shed.get().idle && !before.idle
+    }
+
+    /// Waits until the worker has time for new connections.
+    pub(crate) async fn until_accepting(&self) {
+        while self.overloaded() {
+            self.accepts.notified().await;
+        }
+    }
+
+    fn overloaded(&self) -> bool {
+        self.late.get() >= LATE_TICKS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_millis(50);
+
+    fn found(late: u64) -> Found {
+        Found {
+            late: Duration::from_millis(late),
+            queue_time: Some(BOUND),
+            pressure: Pressure::None,
+        }
+    }
+
+    #[test]
+    fn a_queue_that_stays_long_sheds_load_until_it_is_short() {
+        let shedding = Shedding::default();
+        for (late, overloaded) in [
+            (51, false), // a burst
+            (50, false),
+            (900, false),
+            (51, true),
+            (2000, true),
+            (50, false),
+            (51, false),
+        ] {
+            shedding.update(found(late));
+            let shed = shedding.current();
+            assert_eq!(shed.requests.is_some(), overloaded, "{late} ms");
+            assert_eq!((shed.keep_alive, shed.idle), (overloaded, false));
+        }
+        let unlimited = Found {
+            queue_time: None,
+            ..found(5000)
+        };
+        (0..3).for_each(|_| assert!(!shedding.update(unlimited)));
+        assert_eq!(shedding.current(), Shed::default());
+    }
+
+    #[tokio::test]
+    async fn no_connection_is_accepted_meanwhile() {
+        let shedding = Shedding::default();
+        shedding.until_accepting().now_or_never().unwrap();
+        (0..2).for_each(|_| assert!(!shedding.update(found(60))));
+        let mut accepting = Box::pin(shedding.until_accepting());
+        assert!(accepting.as_mut().now_or_never().is_none());
+        shedding.update(found(0));
+        accepting.now_or_never().unwrap();
+    }
+
+    #[test]
+    fn memory_sheds_more_and_more() {
+        let shedding = Shedding::default();
+        let shed = |keep_alive, requests, idle| Shed {
+            keep_alive,
+            requests,
+            idle,
+        };
+        let memory = Some(Limit::Memory);
+        for (pressure, expected, closes) in [
+            (Pressure::High, shed(true, None, false), false),
+            (Pressure::Critical, shed(true, memory, false), false),
+            (Pressure::Extreme, shed(true, memory, true), true),
+            (Pressure::Extreme, shed(true, memory, true), false),
+            (Pressure::None, Shed::default(), false),
+        ] {
+            let found = Found {
+                pressure,
+                ..found(0)
+            };
+            assert_eq!(shedding.update(found), closes, "{pressure:?}");
+            assert_eq!(shedding.current(), expected, "{pressure:?}");
+        }
+    }
+}
