@@ -13,11 +13,17 @@ use crate::connection::{self, Accepted, Handler, WorkerContext};
 use crate::limit::Limit;
 use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
+use crate::process::Permit;
 
 /// First pause after accepting failed for lack of resources; doubled up to [`PAUSE_MAX`] while it fails.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Longest pause. Connections wait in the backlog meanwhile.
 const PAUSE_MAX: Duration = Duration::from_millis(500);
+
+/// How long a connection for which there is no room waits for idle ones to close: other workers notice with their next tick.
+const WAIT: Duration = Duration::from_millis(250);
+/// Time between two looks whether there is room.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// Accepts the connections of one socket until it is stopped or dropped.
 pub(crate) struct Acceptor {
@@ -60,7 +66,8 @@ async fn run<H: Handler>(
         match accepted {
             Ok((stream, peer)) => {
                 pause = PAUSE;
-                spawn(&context, &listener, stream, peer);
+                let permit = permit(&context).await;
+                spawn(&context, &listener, (stream, peer), permit);
             }
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
@@ -104,7 +111,7 @@ fn accept_backlog<H: Handler>(
                     .set_nonblocking(true)
                     .and_then(|()| TcpStream::from_std(stream));
                 if let Ok(stream) = stream {
-                    spawn(context, listener, stream, peer);
+                    spawn(context, listener, (stream, peer), claim(context));
                 }
             }
             Err(error) if concerns_one_connection(&error) => {}
@@ -113,13 +120,41 @@ fn accept_backlog<H: Handler>(
     }
 }
 
+/// The permit of another connection. Without room it waits for idle connections to close, but only the first that finds none:
+/// after that, none is idle.
+async fn permit<H>(context: &WorkerContext<H>) -> Option<Permit> {
+    let permit = claim(context);
+    if permit.is_some() || !context.worker.shedding.may_wait() {
+        return permit;
+    }
+    let room = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let Some(permit) = claim(context) {
+                return permit;
+            }
+        }
+    };
+    tokio::time::timeout(WAIT, room).await.ok()
+}
+
+/// The permit of another connection, if there is room. Idle connections begin to close before there is none.
+fn claim<H>(context: &WorkerContext<H>) -> Option<Permit> {
+    let max = context.worker.max_connections();
+    let permit = context.process.permit(max);
+    if context.process.is_short(max) && context.worker.shedding.connections_short() {
+        context.connections.wake();
+    }
+    permit
+}
+
 fn spawn<H: Handler>(
     context: &Rc<WorkerContext<H>>,
     listener: &Rc<OpenListener>,
-    stream: TcpStream,
-    peer: SocketAddr,
+    (stream, peer): (TcpStream, SocketAddr),
+    permit: Option<Permit>,
 ) {
-    let Some(permit) = context.process.permit(context.worker.max_connections()) else {
+    let Some(permit) = permit else {
         return context
             .worker
             .telemetry

@@ -26,6 +26,10 @@ macro_rules! limits {
 limits! {
     /// Open connections of the process.
     Connections "connections";
+    /// Open connections of a client.
+    ClientConnections "client_connections";
+    /// TLS handshakes of the process at once.
+    Handshakes "handshakes";
     /// Accepting failed for lack of resources, such as file descriptors.
     Accept "accept";
     /// An address that cannot be listened on.

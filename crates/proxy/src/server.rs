@@ -16,7 +16,7 @@ use tokio::task::LocalSet;
 use crate::auth_cache::AuthCache;
 use crate::buffers::ResponseBuffers;
 use crate::config::Config;
-use crate::connection::{Pipeline, WorkerContext};
+use crate::connection::{Openings, Pipeline, WorkerContext};
 use crate::drain::Connections;
 use crate::geo::Locations;
 use crate::health_checks;
@@ -284,11 +284,14 @@ impl WorkerStart {
         let context = Rc::new(WorkerContext {
             handler: Pipeline,
             worker: worker.clone(),
-            process: self.process,
+            process: self.process.clone(),
+            silent: Rc::new(Openings::default()),
+            handshakes: Rc::new(Openings::default()),
             connections: connections.clone(),
         });
         let mut sockets = Sockets::new(context, self.sockets);
-        let ticker = tokio::task::spawn_local(tick(worker.clone(), connections.clone()));
+        let ticks = tick(worker.clone(), connections.clone(), self.process);
+        let ticker = tokio::task::spawn_local(ticks);
         let completes = worker.shared.config.completes_chains;
         let stapler = (self.index == 0)
             .then(|| tokio::task::spawn_local(staple::run(worker.clone(), completes)));
@@ -325,12 +328,12 @@ async fn until_draining(mut stop: watch::Receiver<Stop>, connections: &Connectio
 }
 
 /// The ticks of a worker.
-async fn tick(worker: Rc<Worker>, connections: Rc<Connections>) {
+async fn tick(worker: Rc<Worker>, connections: Rc<Connections>, process: Arc<Process>) {
     let mut ticks = tokio::time::interval(WorkerTelemetry::FLUSH_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let due = ticks.tick().await;
-        if worker.tick(due.elapsed()) {
+        if worker.tick(due.elapsed(), &process) {
             connections.wake();
         }
     }
@@ -358,15 +361,18 @@ mod tests {
 
     /// A connection whose first response has begun.
     async fn requested(address: SocketAddr) -> TcpStream {
+        begun(address).await.unwrap()
+    }
+
+    /// As [`requested`]; `None` if the connection is closed instead.
+    async fn begun(address: SocketAddr) -> Option<TcpStream> {
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream
-            .write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-            .await
-            .unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n";
+        stream.write_all(request).await.ok()?;
         let mut start = [0; 9];
-        stream.read_exact(&mut start).await.unwrap();
+        stream.read_exact(&mut start).await.ok()?;
         assert_eq!(&start, b"HTTP/1.1 ");
-        stream
+        Some(stream)
     }
 
     #[tokio::test]
@@ -508,26 +514,37 @@ mod tests {
         assert!(served >= 4, "{served}: those that were not accepted before");
     }
 
+    /// A connection whose request is not complete.
+    async fn busy(address: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        stream
+    }
+
     #[tokio::test]
-    async fn connections_beyond_the_limit_are_closed() {
+    async fn beyond_the_limit_idle_connections_make_room_and_busy_ones_do_not() {
         let (running, _publisher) = start(Config {
             max_connections: 2,
             ..config()
         });
         let address = running.addresses().http[0];
-        let (first, _second) = (requested(address).await, requested(address).await);
+        let mut idle = TcpStream::connect(address).await.unwrap();
+        assert!(response(&mut idle).await.starts_with("HTTP/1.1 308 "));
+        let first = busy(address).await;
         let mut third = TcpStream::connect(address).await.unwrap();
-        assert_eq!(third.read(&mut [0; 1]).await.unwrap_or(0), 0);
+        let announced = response(&mut third).await;
+        assert!(
+            announced.contains("\r\nConnection: close\r\n"),
+            "{announced}"
+        );
+        for closed in [&mut idle, &mut third] {
+            assert_eq!(closed.read(&mut [0; 1]).await.unwrap(), 0);
+        }
+        let _second = busy(address).await;
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        assert_eq!(refused.read(&mut [0; 1]).await.unwrap_or(0), 0);
         drop(first);
         // Its permit is free once the worker has noticed the close, so try until it has.
-        loop {
-            let mut again = TcpStream::connect(address).await.unwrap();
-            let _ = again
-                .write_all(b"GET / HTTP/1.1\r\nHost: a.example\r\n\r\n")
-                .await;
-            if again.read(&mut [0; 1]).await.unwrap_or(0) > 0 {
-                break;
-            }
-        }
+        while begun(address).await.is_none() {}
     }
 }

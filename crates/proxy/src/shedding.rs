@@ -1,4 +1,4 @@
-//! What a worker refuses while memory or time is short.
+//! What a worker refuses while memory, time or connections are short.
 //!
 //! The worker looks with every tick whether they are; its requests and connections read the result, which is one cell.
 //!
@@ -30,12 +30,12 @@ pub(crate) struct Shed {
 }
 
 impl Shed {
-    fn of(pressure: Pressure, overloaded: bool) -> Self {
+    fn of(pressure: Pressure, overloaded: bool, connections_short: bool) -> Self {
         let memory = (pressure >= Pressure::Critical).then_some(Limit::Memory);
         Self {
-            keep_alive: overloaded || pressure >= Pressure::High,
+            keep_alive: overloaded || connections_short || pressure >= Pressure::High,
             requests: memory.or_else(|| overloaded.then_some(Limit::Overload)),
-            idle: pressure == Pressure::Extreme,
+            idle: connections_short || pressure == Pressure::Extreme,
         }
     }
 }
@@ -46,6 +46,8 @@ pub(crate) struct Shedding {
     shed: Cell<Shed>,
     /// Late ticks in a row.
     late: Cell<u32>,
+    /// A new connection has waited for idle ones to close since connections are short.
+    has_waited: Cell<bool>,
     /// Notified when connections are accepted again.
     accepts: Notify,
 }
@@ -59,6 +61,8 @@ pub(crate) struct Found {
     pub(crate) queue_time: Option<Duration>,
     /// How short memory is.
     pub(crate) pressure: Pressure,
+    /// Nearly all connections that may be open are.
+    pub(crate) connections_short: bool,
 }
 
 impl Shedding {
@@ -73,9 +77,10 @@ impl Shedding {
         let late = found.queue_time.is_some_and(|bound| found.late > bound);
         let ticks = if late { self.late.get() + 1 } else { 0 };
         self.late.set(ticks.min(LATE_TICKS));
-        let before = self
-            .shed
-            .replace(Shed::of(found.pressure, ticks >= LATE_TICKS));
+        let short = found.connections_short;
+        let shed = Shed::of(found.pressure, ticks >= LATE_TICKS, short);
+        let before = self.shed.replace(shed);
+        self.has_waited.set(short && self.has_waited.get());
         match (was, self.overloaded()) {
             (false, true) => {
                 tracing::warn!(waited = ?found.late, "requests wait too long: shedding load");
@@ -87,6 +92,22 @@ impl Shedding {
             _ => {}
         }
         self.shed.get().idle && !before.idle
+    }
+
+    /// Connections have become short since the last tick. Returns as [`Self::update`].
+    pub(crate) fn connections_short(&self) -> bool {
+        let before = self.shed.get();
+        self.shed.set(Shed {
+            keep_alive: true,
+            idle: true,
+            ..before
+        });
+        !before.idle
+    }
+
+    /// Whether a new connection may wait for idle ones to close: the first for which there is no room.
+    pub(crate) fn may_wait(&self) -> bool {
+        !self.has_waited.replace(true)
     }
 
     /// Waits until the worker has time for new connections.
@@ -115,6 +136,7 @@ mod tests {
             late: Duration::from_millis(late),
             queue_time: Some(BOUND),
             pressure: Pressure::None,
+            connections_short: false,
         }
     }
 
@@ -152,6 +174,22 @@ mod tests {
         assert!(accepting.as_mut().now_or_never().is_none());
         shedding.update(found(0));
         accepting.now_or_never().unwrap();
+    }
+
+    #[test]
+    fn idle_connections_close_while_connections_are_short() {
+        let shedding = Shedding::default();
+        let short = Found {
+            connections_short: true,
+            ..found(0)
+        };
+        assert!(shedding.connections_short() && !shedding.update(short));
+        let shed = shedding.current();
+        assert!(shed.idle && shed.keep_alive && shed.requests.is_none());
+        assert!(shedding.may_wait() && !shedding.update(short) && !shedding.may_wait());
+        assert!(!shedding.update(found(0)) && shedding.may_wait());
+        assert_eq!(shedding.current(), Shed::default());
+        assert!(shedding.update(short));
     }
 
     #[test]

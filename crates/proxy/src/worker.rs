@@ -17,9 +17,13 @@ use crate::memory::Memory;
 use crate::mirror::Mirrors;
 use crate::passwords::Passwords;
 use crate::pipes::RelayTools;
+use crate::process::Process;
 use crate::shedding::{Found, Shedding};
 use crate::telemetry::{Telemetry, WorkerTelemetry};
 use crate::upstream::{Environment, Upstreams};
+
+/// The part of all connections that may be in their TLS handshake, unless it is configured.
+const HANDSHAKES: usize = 4;
 
 /// State of one worker thread. Never leaves its thread, so nothing in it is locked.
 pub(crate) struct Worker {
@@ -83,9 +87,19 @@ impl Worker {
         })
     }
 
+    /// Most connections of this worker in their TLS handshake: the kernel spreads them over the workers.
+    pub(crate) fn max_handshakes(&self) -> usize {
+        let all = self.table().settings.client.handshakes;
+        let all = match all {
+            Some(all) => all.get() as usize,
+            None => self.max_connections() / HANDSHAKES,
+        };
+        all.div_ceil(self.shared.config.workers.max(1)).max(1)
+    }
+
     /// What is due with every tick, of which this one runs `late`: log lines are written, and load is shed if something is
     /// short. Returns whether idle connections have to close.
-    pub(crate) fn tick(&self, late: Duration) -> bool {
+    pub(crate) fn tick(&self, late: Duration, process: &Process) -> bool {
         self.telemetry.flush();
         let memory = &self.shared.memory;
         memory.watch(tokio::time::Instant::now());
@@ -93,6 +107,7 @@ impl Worker {
             late,
             queue_time: self.table().settings.client.queue_time,
             pressure: memory.pressure(),
+            connections_short: process.is_short(self.max_connections()),
         })
     }
 

@@ -133,6 +133,10 @@ pub struct ClientLimits {
     pub http2_streams: u32,
     /// Maximum client connections, times the number of workers; default as many as there may be files.
     pub worker_connections: Option<NonZeroU32>,
+    /// Maximum connections of one client address; default any number.
+    pub connections_per_client: Option<NonZeroU32>,
+    /// Maximum connections of the process in their TLS handshake; default a quarter of the connections that there may be.
+    pub handshakes: Option<NonZeroU32>,
     /// How long tasks of a worker may wait until they run; default 1 s. Beyond, load is shed. `None`: any time.
     pub queue_time: Option<Duration>,
 }
@@ -326,6 +330,8 @@ impl Default for ClientLimits {
             header_count: 100,
             http2_streams: 128,
             worker_connections: None,
+            connections_per_client: None,
+            handshakes: None,
             queue_time: Some(Duration::from_secs(1)),
         }
     }

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use headgate_testkit::manifest::{Ingress, NAMESPACE};
-use headgate_testkit::{Connection, Echo, Program, Request, Scenario, Scripted, Tls};
+use headgate_testkit::{Connection, Echo, Program, Request, Scenario, Scripted, Tls, wait};
 
 use super::super::pki::{Pki, secret};
 use super::super::setup::BINARY;
@@ -141,13 +141,19 @@ fn x8_early_data() {
     assert!(text.contains("Max Early Data: 0"), "{text}");
 }
 
-/// Connections that are at the start of a handshake, or before it, delay no other.
+/// Connections that are at the start of a handshake, or before it, keep no other out: there are far more of them than the
+/// process may have.
 #[test]
 fn x9_half_open_handshakes() {
     let web = Echo::start("web");
-    let program: Program = Scenario::simple(web.address(), &[]).start(BINARY);
+    let program: Program = Scenario::simple(web.address(), &[])
+        .settings(&[("max-worker-connections", "200")])
+        .start(BINARY);
     let hello = Tls::name("a.test").hello();
-    let _open: Vec<Connection> = (0..300)
+    let files = rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    let number = usize::try_from(files / 4).unwrap().min(5000);
+    assert!(number > 500, "the test needs 2000 files");
+    let _open: Vec<Connection> = (0..number)
         .map(|number| {
             let mut connection = Connection::open(program.https());
             connection.send(&hello[..number % hello.len()]);
@@ -160,4 +166,9 @@ fn x9_half_open_handshakes() {
             .send(program.https())
             .is(200);
     }
+    let displaced = || {
+        let labels = [r#"limit="handshakes""#];
+        (program.metric("headgate_requests_refused_total", &labels) > 300.0).then_some(())
+    };
+    wait::until("closed handshakes", displaced);
 }

@@ -13,6 +13,7 @@ mod io;
 mod limits;
 mod local;
 mod opening;
+mod openings;
 mod scan;
 mod session;
 mod streams;
@@ -25,14 +26,15 @@ use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 use headgate_table::{RoutingTable, Settings, Socket, SocketKind, StreamRoute};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use self::activity::Activity;
 use self::opening::{Opening, Protocol};
+pub(crate) use self::openings::Openings;
+use self::openings::{Opens, Stopped};
 pub(crate) use self::session::{Handler, Pipeline};
 use self::session::{Session, jittered};
 use crate::buffers::ConnectionBuffers;
@@ -47,9 +49,6 @@ use crate::tls;
 use crate::values::Proxied;
 use crate::worker::{CountPanic, Worker};
 
-/// Bound on the PROXY header of a TCP service: the default of nginx, which ingress-nginx does not change there.
-const STREAM_PROXY_HEADER: Duration = Duration::from_secs(30);
-
 /// What the connections of one worker share.
 pub(crate) struct WorkerContext<H> {
     pub(crate) handler: H,
@@ -57,6 +56,10 @@ pub(crate) struct WorkerContext<H> {
     /// Shared with the connections of other workers.
     pub(crate) process: Arc<Process>,
     pub(crate) connections: Rc<Connections>,
+    /// Connections without TLS whose first bytes have not arrived.
+    pub(crate) silent: Rc<Openings>,
+    /// Connections in their TLS handshake.
+    pub(crate) handshakes: Rc<Openings>,
 }
 
 /// A connection that was just accepted.
@@ -142,6 +145,16 @@ enum NotServed {
     Refused(Limit),
 }
 
+/// A handshake that is not complete.
+impl From<Stopped> for NotServed {
+    fn from(stopped: Stopped) -> Self {
+        Self::Refused(match stopped {
+            Stopped::Late => Limit::Handshake,
+            Stopped::Displaced => Limit::Handshakes,
+        })
+    }
+}
+
 impl<H: Handler> Start<H> {
     /// Reads the PROXY header if it is required: its addresses, if its sender is trusted (behaviour.md 3.3).
     async fn read_proxy_header<S: AsyncRead + Unpin>(
@@ -162,16 +175,45 @@ impl<H: Handler> Start<H> {
         }
     }
 
+    /// Counts the connection for its client, unless that has too many.
+    fn admit(&mut self, client: SocketAddr) -> Result<(), NotServed> {
+        let max = self.context.worker.max_connections();
+        let each = self.settings.client.connections_per_client;
+        match self.permit.count_for(client.ip(), each, max) {
+            true => Ok(()),
+            false => Err(NotServed::Refused(Limit::ClientConnections)),
+        }
+    }
+
+    /// The client, by the PROXY header if there is one.
+    fn client(&self) -> SocketAddr {
+        self.proxied.map_or(self.peer, |proxied| proxied.source)
+    }
+
+    /// Among `openings` of which there may be `most`; while connections are short there do not become more.
+    fn opens(&self, openings: &Rc<Openings>, most: usize) -> Opens {
+        let most = match self.context.worker.shedding.current().idle {
+            true => most.min(openings.count()),
+            false => most,
+        };
+        openings.begin(most)
+    }
+
     async fn serve_plain<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.read_proxy_header(&mut opening).await?;
-        let bound = self.settings.client.first_byte_timeout();
-        let protocol = timeout(bound, opening.protocol(self.settings.http2)).await;
-        let Ok(Ok(protocol)) = protocol else {
-            return Err(NotServed::Silent);
+        self.admit(self.client())?;
+        let opens = self.opens(&self.context.silent, usize::MAX);
+        let deadline = Instant::now() + self.settings.client.first_byte_timeout();
+        let protocol = opening.protocol(self.settings.http2);
+        let protocol = match opens.step(deadline, protocol).await {
+            Ok(Ok(protocol)) => protocol,
+            Err(Stopped::Displaced) => return Err(NotServed::Refused(Limit::Connections)),
+            Ok(Err(_)) | Err(Stopped::Late) => return Err(NotServed::Silent),
         };
+        drop(opens);
         let (transport, activity) = opening.transport();
         let handler = self.context.handler.clone();
         let session = self.session(activity, None);
@@ -188,25 +230,26 @@ impl<H: Handler> Start<H> {
         S: AsyncRead + AsyncWrite + IntoTcp + Unpin + Send + 'static,
     {
         self.read_proxy_header(&mut opening).await?;
+        self.admit(self.client())?;
+        let most = self.context.worker.max_handshakes();
+        let opens = self.opens(&self.context.handshakes, most);
         let deadline = Instant::now() + self.settings.client.first_byte_timeout();
-        let first = timeout_at(deadline, opening.first_byte()).await;
-        let Ok(Ok(first)) = first else {
-            return Err(NotServed::Silent);
+        let first = match opens.step(deadline, opening.first_byte()).await {
+            Ok(Ok(first)) => first,
+            Err(Stopped::Displaced) => return Err(NotServed::Refused(Limit::Handshakes)),
+            Ok(Err(_)) | Err(Stopped::Late) => return Err(NotServed::Silent),
         };
         // No TLS record begins with a letter, but every HTTP method does.
         let is_http = first.is_ascii_alphabetic();
         // If some names are passed through, the ClientHello is read ahead; else the handshake alone reads it.
         let passes_through = |socket: &Socket| Some(socket.tls()?.passes_through());
         if !is_http && self.of_socket(passes_through) == Some(true) {
-            let name = timeout_at(deadline, opening.server_name()).await;
-            let Ok(Ok(name)) = name else {
-                return Err(NotServed::Refused(Limit::Handshake));
-            };
+            let name = opens.step(deadline, opening.server_name()).await?;
+            let name = name.map_err(|_| NotServed::Refused(Limit::Handshake))?;
             let split =
                 |socket: &Socket| socket.tls()?.route(name.as_deref()).passthrough().cloned();
             if let Some((backends, table)) = self.with_table(split) {
-                let client = self.proxied.map_or(self.peer, |proxied| proxied.source);
-                let session = self.stream_session((client, self.proxied), false);
+                let session = self.stream_session((self.client(), self.proxied), false);
                 let route = StreamRoute::plain(backends);
                 self.forward(opening, (route, Kind::Passthrough), table, session);
                 return Ok(());
@@ -214,6 +257,7 @@ impl<H: Handler> Start<H> {
         }
         let (mut transport, activity) = opening.transport();
         if is_http {
+            drop(opens);
             Box::pin(closing::respond(&mut transport, opening::plain_http_page())).await;
             return Err(NotServed::Refused(Limit::PlainHttp));
         }
@@ -221,9 +265,9 @@ impl<H: Handler> Start<H> {
             self.of_socket(|socket| socket.tls()?.route(name).terminate().cloned())
         };
         let handshake = Box::pin(tls::handshake(transport, &self.settings, terminate));
-        let Ok(Ok(handshake)) = timeout_at(deadline, handshake).await else {
-            return Err(NotServed::Refused(Limit::Handshake));
-        };
+        let handshake = opens.step(deadline, handshake).await?;
+        let handshake = handshake.map_err(|_| NotServed::Refused(Limit::Handshake))?;
+        drop(opens);
         let handler = self.context.handler.clone();
         let session = self.session(activity, Some(handshake.facts));
         match handshake.http2 {
@@ -234,7 +278,7 @@ impl<H: Handler> Start<H> {
     }
 
     /// A listener for streams (behaviour.md 12).
-    async fn serve_stream<S>(self, mut opening: Opening<S>) -> Result<(), NotServed>
+    async fn serve_stream<S>(mut self, mut opening: Opening<S>) -> Result<(), NotServed>
     where
         S: AsyncRead + IntoTcp + Unpin,
     {
@@ -244,7 +288,7 @@ impl<H: Handler> Start<H> {
         };
         let mut session = self.stream_session((self.peer, None), true);
         if route.accepts_proxy {
-            let proxied = stream_proxy_header(&mut opening, &session).await?;
+            let proxied = opening::stream_proxy_header(&mut opening, &session).await?;
             session.facts.proxied = proxied;
             let forwarded = &self.settings.forwarded;
             let trusted = forwarded.real_ip && forwarded.trusted.contains(self.peer.ip());
@@ -252,6 +296,7 @@ impl<H: Handler> Start<H> {
                 session.facts.client = proxied.source;
             }
         }
+        self.admit(session.facts.client)?;
         self.forward(opening, (route, Kind::Service), table, session);
         Ok(())
     }
@@ -344,23 +389,4 @@ impl<H: Handler> Start<H> {
             settings: self.settings,
         }
     }
-}
-
-/// The addresses of the PROXY header that a connection to a TCP service begins with, whoever sent it. The session failed if
-/// there is none; it did not if the client sends nothing in time or breaks the connection, as in nginx.
-async fn stream_proxy_header<S: AsyncRead + Unpin>(
-    opening: &mut Opening<S>,
-    session: &stream_session::Session,
-) -> Result<Option<Proxied>, NotServed> {
-    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
-    let read = timeout(STREAM_PROXY_HEADER, opening.proxy_header()).await;
-    if let Ok(Ok(proxied)) = read {
-        return Ok(proxied);
-    }
-    if let Ok(Err(error)) = read
-        && matches!(error.kind(), InvalidData | UnexpectedEof)
-    {
-        session.status.set(stream_session::BAD_REQUEST);
-    }
-    Err(NotServed::Refused(Limit::ProxyProtocol))
 }

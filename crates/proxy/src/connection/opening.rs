@@ -2,16 +2,21 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response, StatusCode};
 use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::timeout;
 
+use super::NotServed;
 use super::activity::Activity;
 use super::io::Transport;
 use crate::body::Body;
+use crate::limit::Limit;
+use crate::telemetry::stream_session;
 use crate::values::Proxied;
 use crate::{proxy_protocol, tls};
 
@@ -20,6 +25,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// Bytes per read: a common request head fits, so that it needs no second read.
 const READ: usize = 4 << 10;
+
+/// Bound on the PROXY header of a TCP service: the default of nginx, which ingress-nginx does not change there.
+const STREAM_PROXY_HEADER: Duration = Duration::from_secs(30);
 
 /// Longest ClientHello, bytes.
 const CLIENT_HELLO: usize = 64 << 10;
@@ -134,6 +142,25 @@ impl<S: AsyncRead + Unpin> Opening<S> {
             _ => Ok(()),
         }
     }
+}
+
+/// The addresses of the PROXY header that a connection to a TCP service begins with, whoever sent it. The session failed if
+/// there is none; it did not if the client sends nothing in time or breaks the connection, as in nginx.
+pub(super) async fn stream_proxy_header<S: AsyncRead + Unpin>(
+    opening: &mut Opening<S>,
+    session: &stream_session::Session,
+) -> Result<Option<Proxied>, NotServed> {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    let read = timeout(STREAM_PROXY_HEADER, opening.proxy_header()).await;
+    if let Ok(Ok(proxied)) = read {
+        return Ok(proxied);
+    }
+    if let Ok(Err(error)) = read
+        && matches!(error.kind(), InvalidData | UnexpectedEof)
+    {
+        session.status.set(stream_session::BAD_REQUEST);
+    }
+    Err(NotServed::Refused(Limit::ProxyProtocol))
 }
 
 /// The response to plain HTTP on the https port, in the words of nginx.

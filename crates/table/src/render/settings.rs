@@ -203,6 +203,8 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
         header_count,
         http2_streams,
         worker_connections,
+        connections_per_client,
+        handshakes,
         queue_time,
     } = client;
     for (name, time, default) in [
@@ -234,6 +236,8 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
     }
     facts.differs("http2-streams", http2_streams, &defaults.http2_streams);
     facts.some("worker-connections", *worker_connections);
+    facts.some("connections-per-client", *connections_per_client);
+    facts.some("handshakes", *handshakes);
     facts.differs("queue-time", queue_time, &defaults.queue_time);
 }
 

@@ -18,7 +18,7 @@ use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Keys that ingress-nginx does not have.
-const OWN_KEYS: [&str; 11] = [
+const OWN_KEYS: [&str; 13] = [
     "enable-zstd",
     "zstd-level",
     "upstream-max-connections",
@@ -30,6 +30,8 @@ const OWN_KEYS: [&str; 11] = [
     "outlier-ejection-max-percent",
     "outlier-ejection-5xx",
     "max-queue-time",
+    "max-connections-per-client",
+    "max-tls-handshakes",
 ];
 
 /// Every key of ingress-nginx 1.15.

@@ -31,7 +31,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::task::{LocalSet, spawn_local};
 
 pub(crate) use self::tls::trusting;
-use super::{Accepted, Handler, Process, WorkerContext};
+use super::{Accepted, Handler, Openings, Process, WorkerContext};
 use crate::body::Body;
 use crate::config::{AccessLog, Config, MetricLabels};
 use crate::downstream::Downstream;
@@ -157,6 +157,8 @@ impl Fixture {
             worker: Rc::new(Worker::new(0, shared)),
             process: Arc::new(Process::new()),
             connections: Rc::new(Connections::default()),
+            silent: Rc::new(Openings::default()),
+            handshakes: Rc::new(Openings::default()),
         };
         Self {
             context: Rc::new(context),
