@@ -52,6 +52,10 @@ limits! {
     BodySize "body-size";
     /// Time between two reads of a request body.
     BodyTimeout "body-timeout";
+    /// Average rate of a request body.
+    BodyRate "body-rate";
+    /// Temporary files.
+    BodySpool "body-spool";
     /// Time between two writes of a response.
     WriteTimeout "write_timeout";
     /// Frames of HTTP/2 other than those of requests.

@@ -320,6 +320,15 @@ impl From<CallError> for Failure {
                 close: true,
                 limit: Some(Limit::BodyTimeout),
             },
+            CallError::RequestBody(RequestBodyError::TooSlow) => Self {
+                status: StatusCode::REQUEST_TIMEOUT,
+                close: true,
+                limit: Some(Limit::BodyRate),
+            },
+            CallError::RequestBody(RequestBodyError::NoSpace) => Self {
+                limit: Some(Limit::BodySpool),
+                ..failure(StatusCode::SERVICE_UNAVAILABLE)
+            },
             CallError::RequestBody(RequestBodyError::Malformed) => Self {
                 close: true,
                 ..failure(StatusCode::BAD_REQUEST)
@@ -514,6 +523,13 @@ mod tests {
                 408,
                 true,
                 Some(Limit::BodyTimeout),
+            ),
+            (E::RequestBody(B::TooSlow), 408, true, Some(Limit::BodyRate)),
+            (
+                E::RequestBody(B::NoSpace),
+                503,
+                false,
+                Some(Limit::BodySpool),
             ),
             (E::RequestBody(B::Malformed), 400, true, None),
             (E::RequestBody(B::Gone), 499, true, None),

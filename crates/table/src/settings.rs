@@ -1,6 +1,6 @@
 //! Settings of the whole data plane, from the controller's ConfigMap.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -133,6 +133,10 @@ pub struct ClientLimits {
     pub http2_streams: u32,
     /// Maximum client connections, times the number of workers; default as many as there may be files.
     pub worker_connections: Option<NonZeroU32>,
+    /// Least average of a body that is received before it is sent, bytes a second; default 128. `None`: any.
+    pub body_min_rate: Option<NonZeroU32>,
+    /// Maximum of all temporary files, bytes; default half of what is free when the process starts.
+    pub temporary_files: Option<NonZeroU64>,
     /// Maximum connections of one client address; default any number.
     pub connections_per_client: Option<NonZeroU32>,
     /// Maximum connections of the process in their TLS handshake; default a quarter of the connections that there may be.
@@ -330,6 +334,8 @@ impl Default for ClientLimits {
             header_count: 100,
             http2_streams: 128,
             worker_connections: None,
+            body_min_rate: NonZeroU32::new(128),
+            temporary_files: None,
             connections_per_client: None,
             handshakes: None,
             queue_time: Some(Duration::from_secs(1)),

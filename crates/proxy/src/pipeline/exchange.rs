@@ -228,7 +228,10 @@ impl<'t> Exchange<'t> {
         }
         if failure.close {
             LocalResponse::PageAndClose(failure.status)
-        } else if matches!(error, CallError::Overloaded(_)) {
+        } else if matches!(
+            error,
+            CallError::Overloaded(_) | CallError::RequestBody(RequestBodyError::NoSpace)
+        ) {
             LocalResponse::Overloaded
         } else {
             LocalResponse::Page(failure.status)

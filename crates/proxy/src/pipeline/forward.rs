@@ -86,11 +86,12 @@ impl Forward<'_> {
         let rules = BodyRules {
             limit: forwarding.body_limit,
             timeout: settings.client.body_timeout,
+            min_rate: settings.client.body_min_rate,
             buffered: forwarding.buffer_request,
             memory: forwarding.body_memory,
         };
         let announced = body.size_hint().exact().is_some();
-        let mut body = Payload::receive(body, rules, &options).await?;
+        let mut body = Payload::receive(body, rules, &options, upstreams).await?;
         // An announced length is counted with the head.
         if let (Length::Exact(length), false) = (body.length(), announced) {
             record.request_length += length;

@@ -72,7 +72,7 @@ impl Upstreams {
             .load
             .admit(self.worker, most)
             .ok_or(CallError::Overloaded(Bound::Connections))?;
-        let payload = call.body.framable(options).await?;
+        let payload = call.body.framable(options, self).await?;
         let kept = options.keeps(call.pool);
         let fastcgi = options.fastcgi.map(|params| {
             let length = match payload.length() {
@@ -278,7 +278,7 @@ impl Caller<'_> {
         response.map(|body| {
             let direct = Direct::new(body, timeout, completion);
             if ahead && !direct.is_end() {
-                UpstreamBody::ahead(direct, file_limit)
+                UpstreamBody::ahead(direct, file_limit, self.upstreams.disk(0))
             } else {
                 UpstreamBody::direct(direct)
             }

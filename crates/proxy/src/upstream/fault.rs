@@ -70,8 +70,10 @@ fn reason(error: CallError) -> &'static str {
         CallError::InvalidResponse => "invalid-response",
         CallError::RequestBody(Body::TooLarge) => "body-too-large",
         CallError::RequestBody(Body::Timeout) => "body-timeout",
+        CallError::RequestBody(Body::TooSlow) => "body-rate",
         CallError::RequestBody(Body::Malformed) => "body-malformed",
         CallError::RequestBody(Body::Gone) => "client-gone",
+        CallError::RequestBody(Body::NoSpace) => "body-spool",
         CallError::RequestBody(Body::Spool) => "body-not-stored",
     }
 }

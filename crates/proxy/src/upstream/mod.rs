@@ -61,6 +61,8 @@ pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub use resolve::ResolvedNames;
 pub(crate) use resolve::Resolver;
 pub(crate) use response_body::{BodyError, UpstreamBody};
+use spool::Disk;
+pub(crate) use spool::DiskSpace;
 pub(crate) use timer::LazyTimer;
 pub(crate) use tunnel::Tunnel;
 
@@ -80,6 +82,8 @@ pub(crate) struct Environment {
     pub(crate) workers: usize,
     /// What is held of their responses.
     pub(crate) buffers: Arc<ResponseBuffers>,
+    /// For bodies that do not stay in memory.
+    pub(crate) disk: Arc<DiskSpace>,
 }
 
 /// Sends the requests of one worker.
@@ -107,6 +111,12 @@ impl Upstreams {
             table,
             pools: Pools::default(),
         }
+    }
+
+    /// Where bodies are stored; room for one of `largest` bytes is there unless settings say otherwise.
+    fn disk(&self, largest: u64) -> Disk {
+        let most = self.table.get().settings.client.temporary_files;
+        self.environment.disk.disk(most, largest)
     }
 }
 

@@ -9,12 +9,13 @@ use http_body::Body as HttpBody;
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
+use super::Upstreams;
 use super::collect::{Collected, Collecting, Incomplete};
 use super::options::CallOptions;
 use super::request_body::{
     BodyRules, BodyStream, ClientBody, RequestBody, RequestBodyError, Watch,
 };
-use super::spool::{PIECE, Spool};
+use super::spool::{Disk, PIECE, Spool};
 
 /// The body of a request to an upstream: the client's, or one of the process itself.
 pub(crate) struct Payload(Kind);
@@ -63,6 +64,7 @@ impl Payload {
         incoming: Incoming,
         rules: BodyRules,
         options: &CallOptions<'_>,
+        upstreams: &Upstreams,
     ) -> Result<Self, RequestBodyError> {
         let length = incoming.size_hint().exact();
         if length
@@ -74,25 +76,35 @@ impl Payload {
         if incoming.is_end_stream() {
             return Ok(Self::empty());
         }
-        let body = ClientBody::new(incoming, rules);
         let streams = options.is_http2() || options.upgrade;
         let needs_length = options.needs_length() && length.is_none();
         if streams || !(rules.buffered || needs_length) {
+            // Its rate is that of the endpoint, too.
+            let rules = BodyRules {
+                min_rate: None,
+                ..rules
+            };
+            let body = ClientBody::new(incoming, rules);
             return Ok(Self::stream(Box::pin(body), length));
         }
+        let body = ClientBody::new(incoming, rules);
+        let disk = || upstreams.disk(rules.limit.unwrap_or(0));
         if length.is_some_and(|length| length > rules.memory as u64) {
-            return spooled(body, Bytes::new()).await;
+            return spooled(body, Bytes::new(), disk()).await;
         }
-        gathered(body, rules.memory).await
+        gathered(body, rules.memory, disk).await
     }
 
     /// The same in a form that the protocol can frame: without chunks, a body of unknown length is read to its end first.
     pub(super) async fn framable(
         self,
         options: &CallOptions<'_>,
+        upstreams: &Upstreams,
     ) -> Result<Self, RequestBodyError> {
         match self.0 {
-            Kind::Stream(Some(body), None) if options.needs_length() => gathered(body, PIECE).await,
+            Kind::Stream(Some(body), None) if options.needs_length() => {
+                gathered(body, PIECE, || upstreams.disk(0)).await
+            }
             kind => Ok(Self(kind)),
         }
     }
@@ -158,8 +170,12 @@ impl Payload {
     }
 }
 
-/// Reads into memory; if the body exceeds `memory`, into a file.
-async fn gathered<B>(mut body: B, memory: usize) -> Result<Payload, RequestBodyError>
+/// Reads into memory; if the body exceeds `memory`, into a file on `disk`.
+async fn gathered<B>(
+    mut body: B,
+    memory: usize,
+    disk: impl FnOnce() -> Disk,
+) -> Result<Payload, RequestBodyError>
 where
     B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
 {
@@ -177,19 +193,19 @@ where
             None => return Ok(Payload::bytes(held.freeze())),
         }
     }
-    spooled(body, held.freeze()).await
+    spooled(body, held.freeze(), disk()).await
 }
 
-/// Writes `held` and the rest of the body to a file.
-async fn spooled<B>(mut body: B, held: Bytes) -> Result<Payload, RequestBodyError>
+/// Writes `held` and the rest of the body to a file on `disk`.
+async fn spooled<B>(mut body: B, held: Bytes, disk: Disk) -> Result<Payload, RequestBodyError>
 where
     B: HttpBody<Data = Bytes, Error = RequestBodyError> + Unpin,
 {
     let failed = |error| {
-        tracing::warn!(%error, "cannot write request body to a temporary file");
-        RequestBodyError::Spool
+        disk.warn(&error);
+        RequestBodyError::NoSpace
     };
-    let spool = Spool::create().await.map_err(failed)?;
+    let spool = Spool::create(disk.clone()).await.map_err(failed)?;
     let mut length = 0;
     let mut held = BytesMut::from(held);
     loop {

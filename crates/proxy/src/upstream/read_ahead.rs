@@ -17,7 +17,7 @@ use http_body::{Frame, SizeHint};
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::response_body::{BodyError, Direct};
-use super::spool::Spool;
+use super::spool::{Disk, Spool};
 
 /// Bytes held in memory.
 const MEMORY: usize = 64 << 10;
@@ -46,12 +46,12 @@ struct Shared {
 
 impl ReadAhead {
     /// Starts reading `direct`. The endpoint must wait while `file_limit` bytes are in the file, as with nginx's
-    /// `proxy_max_temp_file_size`; if that is zero, while memory is full.
-    pub(super) fn new(direct: Direct, file_limit: u64) -> Self {
+    /// `proxy_max_temp_file_size`; if that is zero, or the file cannot be written, while memory is full.
+    pub(super) fn new(direct: Direct, file_limit: u64, disk: Disk) -> Self {
         let shared = Rc::<RefCell<Shared>>::default();
         let hint = direct.size_hint();
-        let pump =
-            tokio::task::spawn_local(pump(direct, shared.clone(), file_limit)).abort_handle();
+        let pump = pump(direct, shared.clone(), (file_limit, disk));
+        let pump = tokio::task::spawn_local(pump).abort_handle();
         Self {
             shared,
             hint,
@@ -130,8 +130,8 @@ impl Drop for ReadAhead {
 }
 
 /// Reads the body to its end.
-async fn pump(mut direct: Direct, shared: Rc<RefCell<Shared>>, file_limit: u64) {
-    let result = fill(&mut direct, &shared, file_limit).await;
+async fn pump(mut direct: Direct, shared: Rc<RefCell<Shared>>, file: (u64, Disk)) {
+    let result = fill(&mut direct, &shared, &file).await;
     let mut shared = shared.borrow_mut();
     shared.end = Some(result);
     wake(&mut shared.client);
@@ -140,14 +140,14 @@ async fn pump(mut direct: Direct, shared: Rc<RefCell<Shared>>, file_limit: u64) 
 async fn fill(
     direct: &mut Direct,
     shared: &RefCell<Shared>,
-    file_limit: u64,
+    file: &(u64, Disk),
 ) -> Result<(), BodyError> {
     while !direct.is_end() {
         let Some(frame) = poll_fn(|cx| direct.poll_next(cx)).await else {
             break;
         };
         match frame?.into_data() {
-            Ok(bytes) => store(bytes, shared, file_limit).await?,
+            Ok(bytes) => store(bytes, shared, file).await,
             // Trailers come last: they wait until the client has read the file.
             Err(trailers) => {
                 room(shared, |shared| shared.read == shared.written).await;
@@ -158,21 +158,26 @@ async fn fill(
     Ok(())
 }
 
-async fn store(bytes: Bytes, shared: &RefCell<Shared>, file_limit: u64) -> Result<(), BodyError> {
+async fn store(bytes: Bytes, shared: &RefCell<Shared>, (file_limit, disk): &(u64, Disk)) {
     let fits_in_memory = |shared: &Shared| shared.read == shared.written && shared.held < MEMORY;
-    if file_limit == 0 {
-        room(shared, fits_in_memory).await;
+    if *file_limit > 0 && !fits_in_memory(&shared.borrow()) {
+        room(shared, |shared| shared.written - shared.read < *file_limit).await;
+        match write(bytes.clone(), shared, disk).await {
+            Ok(()) => return,
+            Err(error) => disk.warn(&error),
+        }
     }
-    if fits_in_memory(&shared.borrow()) {
-        push(shared, Frame::data(bytes));
-        return Ok(());
-    }
+    room(shared, fits_in_memory).await;
+    push(shared, Frame::data(bytes));
+}
+
+/// Writes to the file what follows the rest of it.
+async fn write(bytes: Bytes, shared: &RefCell<Shared>, disk: &Disk) -> io::Result<()> {
     let length = bytes.len() as u64;
-    room(shared, |shared| shared.written - shared.read < file_limit).await;
     let spool = shared.borrow().spool.clone();
     let spool = match spool {
         Some(spool) => spool,
-        None => Spool::create().await.map_err(BodyError::Spool)?,
+        None => Spool::create(disk.clone()).await?,
     };
     let offset = {
         let mut shared = shared.borrow_mut();
@@ -183,10 +188,7 @@ async fn store(bytes: Bytes, shared: &RefCell<Shared>, file_limit: u64) -> Resul
         shared.spool = Some(spool.clone());
         shared.written
     };
-    spool
-        .write_at(bytes, offset)
-        .await
-        .map_err(BodyError::Spool)?;
+    spool.write_at(bytes, offset).await?;
     let mut shared = shared.borrow_mut();
     shared.written = offset + length;
     wake(&mut shared.client);

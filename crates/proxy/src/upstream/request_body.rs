@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::error::Error as StdError;
 use std::future::Future;
 use std::io;
+use std::num::NonZeroU32;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
@@ -19,7 +20,7 @@ use super::spool::Spool;
 use super::timer::LazyTimer;
 use super::trailers;
 
-/// Why a request body could not be read to its end. All but the last are faults of the client.
+/// Why a request body could not be read to its end. All but the last two are faults of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum RequestBodyError {
     /// Longer than the route allows.
@@ -28,16 +29,25 @@ pub(crate) enum RequestBodyError {
     /// The client was silent for too long.
     #[error("timed out reading the request body")]
     Timeout,
+    /// The client sends less than the minimum rate.
+    #[error("the request body is too slow")]
+    TooSlow,
     /// The client broke the framing.
     #[error("the request body is malformed")]
     Malformed,
     /// The client went away.
     #[error("the client closed the connection")]
     Gone,
-    /// A buffered part could not be written or read back.
-    #[error("cannot buffer the request body")]
+    /// There is no room for it in temporary files.
+    #[error("no space to buffer the request body")]
+    NoSpace,
+    /// A part in a temporary file could not be read back.
+    #[error("cannot read the buffered request body")]
     Spool,
 }
+
+/// Time after which the average rate of a body counts: less says little about a client.
+const SETTLED: Duration = Duration::from_secs(30);
 
 /// How the body of a client is received.
 #[derive(Clone, Copy, Debug)]
@@ -46,6 +56,8 @@ pub(crate) struct BodyRules {
     pub(crate) limit: Option<u64>,
     /// Bound between two reads.
     pub(crate) timeout: Duration,
+    /// Least average, bytes a second, once [`SETTLED`] has passed; `None`: any.
+    pub(crate) min_rate: Option<NonZeroU32>,
     /// Read all of it before it is sent; otherwise it is a stream, sent once.
     pub(crate) buffered: bool,
     /// Most bytes in memory of a body that is read before it is sent; the rest goes to a file.
@@ -59,6 +71,7 @@ pub(crate) type BodyStream = Pin<Box<dyn HttpBody<Data = Bytes, Error = RequestB
 pub(super) struct ClientBody {
     incoming: Incoming,
     rules: BodyRules,
+    start: Instant,
     read: u64,
     timer: LazyTimer,
 }
@@ -69,6 +82,7 @@ impl ClientBody {
         Self {
             incoming,
             rules,
+            start: Instant::now(),
             read: 0,
             timer: LazyTimer::default(),
         }
@@ -81,7 +95,19 @@ impl ClientBody {
         if self.rules.limit.is_some_and(|limit| self.read > limit) {
             return Err(RequestBodyError::TooLarge);
         }
+        if self.is_slow() && !self.incoming.is_end_stream() {
+            return Err(RequestBodyError::TooSlow);
+        }
         Ok(trailers::without_forbidden(frame))
+    }
+
+    fn is_slow(&self) -> bool {
+        let Some(rate) = self.rules.min_rate else {
+            return false;
+        };
+        let elapsed = self.start.elapsed();
+        let least = elapsed.as_secs().saturating_mul(rate.get().into());
+        elapsed >= SETTLED && self.read < least
     }
 }
 

@@ -19,6 +19,7 @@ use super::balance::UpstreamState;
 use super::load::Counted;
 use super::pool::Lease;
 use super::read_ahead::ReadAhead;
+use super::spool::Disk;
 use super::trailers;
 
 /// Why a response body ended early. The client sees a truncated response: a reset stream or a connection closed before the
@@ -58,10 +59,10 @@ impl UpstreamBody {
         }
     }
 
-    /// Read ahead of its consumer, into memory and up to `file_limit` bytes into a file.
-    pub(super) fn ahead(direct: Direct, file_limit: u64) -> Self {
+    /// Read ahead of its consumer, into memory and up to `file_limit` bytes into a file on `disk`.
+    pub(super) fn ahead(direct: Direct, file_limit: u64, disk: Disk) -> Self {
         Self {
-            source: Source::Ahead(ReadAhead::new(direct, file_limit)),
+            source: Source::Ahead(ReadAhead::new(direct, file_limit, disk)),
         }
     }
 

@@ -26,8 +26,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::spawn_local;
 
 use super::{
-    Attempts, BodyRules, Call, CallError, CallOptions, Environment, LocalAddresses, Payload,
-    SelectionInput, Tunnel, UpstreamBody, Upstreams,
+    Attempts, BodyRules, Call, CallError, CallOptions, DiskSpace, Environment, LocalAddresses,
+    Payload, SelectionInput, Tunnel, UpstreamBody, Upstreams,
 };
 use crate::current::CurrentTable;
 
@@ -150,6 +150,7 @@ impl World {
             loopback,
             workers: 1,
             buffers: Arc::new(crate::buffers::ResponseBuffers::new(1 << 20)),
+            disk: DiskSpace::new(),
         };
         let table = CurrentTable::new(&reader);
         Rc::new(Self {
@@ -275,13 +276,14 @@ impl World {
         let rules = BodyRules {
             limit: self.forwarding.body_limit,
             timeout: self.settings.client.body_timeout,
+            min_rate: self.settings.client.body_min_rate,
             buffered: self.forwarding.buffer_request,
             memory: self.forwarding.body_memory,
         };
         let call = Call {
             target,
             head,
-            body: Payload::receive(body, rules, &options).await?,
+            body: Payload::receive(body, rules, &options, &self.upstreams).await?,
             options,
             pool: &self.settings.pool,
             input: &input,

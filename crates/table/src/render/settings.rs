@@ -203,6 +203,8 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
         header_count,
         http2_streams,
         worker_connections,
+        body_min_rate,
+        temporary_files,
         connections_per_client,
         handshakes,
         queue_time,
@@ -236,6 +238,8 @@ fn client_facts(client: &ClientLimits, facts: &mut Facts) {
     }
     facts.differs("http2-streams", http2_streams, &defaults.http2_streams);
     facts.some("worker-connections", *worker_connections);
+    facts.differs("body-min-rate", body_min_rate, &defaults.body_min_rate);
+    facts.some("temporary-files", *temporary_files);
     facts.some("connections-per-client", *connections_per_client);
     facts.some("handshakes", *handshakes);
     facts.differs("queue-time", queue_time, &defaults.queue_time);

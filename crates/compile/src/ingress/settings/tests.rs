@@ -18,7 +18,7 @@ use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Keys that ingress-nginx does not have.
-const OWN_KEYS: [&str; 13] = [
+const OWN_KEYS: [&str; 15] = [
     "enable-zstd",
     "zstd-level",
     "upstream-max-connections",
@@ -30,6 +30,8 @@ const OWN_KEYS: [&str; 13] = [
     "outlier-ejection-max-percent",
     "outlier-ejection-5xx",
     "max-queue-time",
+    "client-body-min-rate",
+    "client-body-temp-max-size",
     "max-connections-per-client",
     "max-tls-handshakes",
 ];

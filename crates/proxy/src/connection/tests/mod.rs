@@ -149,6 +149,7 @@ impl Fixture {
                 buffers: Arc::new(crate::buffers::ResponseBuffers::new(
                     Config::RESPONSE_BUFFERS,
                 )),
+                disk: crate::upstream::DiskSpace::new(),
             }),
             origin: std::time::Instant::now(),
         });

@@ -28,7 +28,7 @@ use crate::passwords::Passwords;
 use crate::request::Authority;
 use crate::telemetry::Telemetry;
 use crate::tls::ClientIdentity;
-use crate::upstream::{Environment, LocalAddresses};
+use crate::upstream::{DiskSpace, Environment, LocalAddresses};
 use crate::worker::{Shared, Worker};
 
 /// A body of which only the announced length is known.
@@ -209,6 +209,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
             loopback: request.loopback,
             workers: 1,
             buffers: Arc::new(ResponseBuffers::new(Config::RESPONSE_BUFFERS)),
+            disk: DiskSpace::new(),
         }),
         config,
         reader,

@@ -165,6 +165,7 @@ fn an_explanation_names_the_known_addresses_and_else_the_name() {
         loopback: false,
         workers: 1,
         buffers: Arc::new(ResponseBuffers::new(Config::RESPONSE_BUFFERS)),
+        disk: crate::upstream::DiskSpace::new(),
     };
     let upstreams = Upstreams::new(Arc::new(environment), 0, CurrentTable::new(&reader));
     let mut upstream = testing::upstream(&[]);

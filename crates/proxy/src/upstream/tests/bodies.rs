@@ -3,6 +3,8 @@
 use super::*;
 use crate::upstream::{CallError, RequestBodyError};
 use headgate_table::{ClientLimits, Settings};
+use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -187,6 +189,65 @@ async fn an_endpoint_that_reads_nothing_is_a_send_timeout() {
         );
         world.send(&(head + &"b".repeat(size))).await;
         assert_eq!(*world.failures.borrow(), [CallError::SendTimeout]);
+    })
+    .await;
+}
+
+/// A world with one endpoint, whose client limits `change` sets.
+fn bounded(endpoint: SocketAddr, change: impl FnOnce(&mut ClientLimits)) -> Rc<World> {
+    let mut settings = Settings::default();
+    change(&mut settings.client);
+    let mut forwarding = forwarding();
+    forwarding.body_limit = None;
+    World::with(upstream(&[endpoint]), forwarding, settings, true)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_buffered_body_has_a_minimum_rate() {
+    local(async {
+        for (rate, piece, failed) in [(128, 2000, true), (128, 4000, false), (0, 1, false)] {
+            let rate = std::num::NonZeroU32::new(rate);
+            // What was received in time is for an endpoint that is not there.
+            let endpoint = "127.0.0.1:9".parse().unwrap();
+            let world = bounded(endpoint, |client| client.body_min_rate = rate);
+            let mut client = world.connect();
+            let length = 4 * piece;
+            let head = format!("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
+            client.write_all(head.as_bytes()).await.unwrap();
+            for _ in 0..4 {
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                // The connection is closed after a failure.
+                let _ = client.write_all("x".repeat(piece).as_bytes()).await;
+            }
+            client.read_exact(&mut [0; 12]).await.unwrap();
+            let slow = CallError::RequestBody(RequestBodyError::TooSlow);
+            assert_eq!(world.failures.borrow().contains(&slow), failed, "{rate:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_without_room_on_disk_fails_alone() {
+    local(async {
+        let most = std::num::NonZeroU64::new(100_000);
+        let endpoint = Endpoint::responding(OK).await;
+        let world = bounded(endpoint.address, |client| client.temporary_files = most);
+        let put = |size: usize| {
+            let head = "PUT / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n";
+            format!("{head}Content-Length: {size}\r\n\r\n{}", "b".repeat(size))
+        };
+        for _ in 0..3 {
+            let mut client = world.connect();
+            // The rest is not read.
+            let _ = client.write_all(put(150_000).as_bytes()).await;
+            let _ = client.read_to_end(&mut Vec::new()).await;
+            let response = world.send(&put(90_000)).await;
+            assert!(response.ends_with("ok"), "the room is returned: {response}");
+        }
+        let failed = CallError::RequestBody(RequestBodyError::NoSpace);
+        assert_eq!(*world.failures.borrow(), [failed; 3]);
+        assert_eq!(endpoint.requests.borrow().len(), 3);
     })
     .await;
 }

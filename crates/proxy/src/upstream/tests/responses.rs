@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper_util::rt::TokioIo;
 use std::cell::Cell;
+use std::num::NonZeroU64;
 use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -161,11 +162,11 @@ fn large() -> String {
     (0..150_000).map(|n| format!("{n:07}")).collect()
 }
 
-/// Requests `body` with response buffering and at most `file_limit` bytes in a file. Returns the client, which has read
+/// Requests `body` with response buffering, at most `file_limit` bytes in a file and `files` bytes in all. Returns the client, which has read
 /// nothing yet, and the receiver of a message that the endpoint sends once it has written everything.
 async fn request_ahead(
     body: String,
-    file_limit: u64,
+    (file_limit, files): (u64, Option<NonZeroU64>),
 ) -> (
     Rc<World>,
     tokio::io::DuplexStream,
@@ -188,7 +189,9 @@ async fn request_ahead(
     let mut forwarding = forwarding();
     forwarding.buffer_response = true;
     forwarding.response_file_limit = file_limit;
-    let world = World::new(upstream(&[endpoint.address]), forwarding);
+    let mut settings = headgate_table::Settings::default();
+    settings.client.temporary_files = files;
+    let world = World::with(upstream(&[endpoint.address]), forwarding, settings, true);
     let mut client = world.connect();
     client
         .write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -198,18 +201,20 @@ async fn request_ahead(
 }
 
 #[tokio::test]
-async fn without_a_file_the_endpoint_waits_while_memory_is_full() {
+async fn without_room_in_a_file_the_endpoint_waits_while_memory_is_full() {
     local(async {
         // More than the buffers of the sockets hold.
         let all = large().repeat(30);
-        let (_world, mut client, mut endpoint_is_done) = request_ahead(all.clone(), 0).await;
-        let mut seen = vec![0; all.len() / 2];
-        client.read_exact(&mut seen).await.unwrap();
-        let early = endpoint_is_done.try_recv();
-        assert!(early.is_err(), "the rest was read ahead");
-        client.read_to_end(&mut seen).await.unwrap();
-        assert!(seen.ends_with(all.as_bytes()));
-        endpoint_is_done.await.unwrap();
+        for file in [(0, None), (1 << 30, NonZeroU64::new(100_000))] {
+            let (_world, mut client, mut endpoint_is_done) = request_ahead(all.clone(), file).await;
+            let mut seen = vec![0; all.len() / 2];
+            client.read_exact(&mut seen).await.unwrap();
+            let early = endpoint_is_done.try_recv();
+            assert!(early.is_err(), "the rest was read ahead: {file:?}");
+            client.read_to_end(&mut seen).await.unwrap();
+            assert!(seen.ends_with(all.as_bytes()));
+            endpoint_is_done.await.unwrap();
+        }
     })
     .await;
 }
@@ -217,7 +222,7 @@ async fn without_a_file_the_endpoint_waits_while_memory_is_full() {
 #[tokio::test]
 async fn a_response_is_read_ahead_of_a_slow_client() {
     local(async {
-        let (world, mut client, endpoint_is_done) = request_ahead(large(), 1 << 30).await;
+        let (world, mut client, endpoint_is_done) = request_ahead(large(), (1 << 30, None)).await;
         // The client reads nothing, and yet the connection to the endpoint becomes free.
         endpoint_is_done.await.unwrap();
         while world.idle() == 0 {
