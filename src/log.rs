@@ -1,5 +1,8 @@
-//! The log of the program: on standard error, because the access log uses standard output. Messages of the data plane go where
+//! The log of the program: on standard error, because the access log uses standard output. Where nobody reads that, messages are
+//! dropped: the thread that logs may be one that serves. Messages of the data plane go where
 //! `error-log-path` and `enable-syslog` say, from the level on that `error-log-level` names; both change while the program runs.
+
+mod standard_error;
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::OnceLock;
@@ -137,7 +140,7 @@ struct Destinations;
 
 /// The destination of one message.
 enum Destination {
-    Stderr(io::Stderr),
+    Stderr,
     Errors(ErrorLog, Level),
 }
 
@@ -145,7 +148,7 @@ impl MakeWriter<'_> for Destinations {
     type Writer = Destination;
 
     fn make_writer(&self) -> Destination {
-        Destination::Stderr(io::stderr())
+        Destination::Stderr
     }
 
     fn make_writer_for(&self, metadata: &Metadata<'_>) -> Destination {
@@ -163,7 +166,7 @@ impl Write for Destination {
     /// A message is written at once, as a whole.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Stderr(stderr) => return stderr.write(line),
+            Self::Stderr => return standard_error::write(line),
             Self::Errors(errors, level) => errors.write(&without_colours(line), *level),
         }
         Ok(line.len())

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, BufReader, Read};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
@@ -45,6 +46,8 @@ pub struct Program {
 struct Output {
     stdout: Arc<Mutex<Vec<String>>>,
     stderr: Arc<Mutex<Vec<String>>>,
+    /// Nobody reads it any more.
+    unread: Arc<AtomicBool>,
 }
 
 /// The outcome of a program that ran to completion.
@@ -119,8 +122,8 @@ impl Program {
             .spawn()
             .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
         let output = Output::default();
-        collect(child.stdout.take(), &output.stdout);
-        collect(child.stderr.take(), &output.stderr);
+        collect(child.stdout.take(), &output.stdout, &output);
+        collect(child.stderr.take(), &output.stderr, &output);
         let pid = Pid::from_child(&child);
         let child = Mutex::new(child);
         Self {
@@ -160,8 +163,8 @@ impl Program {
             .unwrap_or_else(|error| panic!("{} cannot be started: {error}", binary.display()));
         let output = Output::default();
         let readers = [
-            collect(child.stdout.take(), &output.stdout),
-            collect(child.stderr.take(), &output.stderr),
+            collect(child.stdout.take(), &output.stdout, &output),
+            collect(child.stderr.take(), &output.stderr, &output),
         ];
         let Some(status) = ended_in_time(&mut child) else {
             // Fails if it ended meanwhile.
@@ -357,6 +360,11 @@ impl Program {
         })
     }
 
+    /// From now on nobody reads the pipes that standard output and standard error are.
+    pub fn leave_output_unread(&self) {
+        self.output.unread.store(true, Ordering::Relaxed);
+    }
+
     /// Sends SIGUSR1: log files are opened again.
     ///
     /// # Panics
@@ -398,6 +406,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        self.output.unread.store(false, Ordering::Relaxed);
         let mut child = lock(&self.child);
         // Fails if it has already ended.
         let _ = child.kill();
@@ -419,8 +428,9 @@ impl Output {
 fn collect(
     pipe: Option<impl Read + Send + 'static>,
     lines: &Arc<Mutex<Vec<String>>>,
+    output: &Output,
 ) -> Option<std::thread::JoinHandle<()>> {
-    let (pipe, lines) = (pipe?, lines.clone());
+    let (pipe, lines, unread) = (pipe?, lines.clone(), output.unread.clone());
     Some(std::thread::spawn(move || {
         let mut reader = BufReader::new(pipe);
         let mut line = Vec::new();
@@ -428,6 +438,9 @@ fn collect(
             let text = String::from_utf8_lossy(&line);
             lock(&lines).push(text.trim_end_matches('\n').to_owned());
             line.clear();
+            while unread.load(Ordering::Relaxed) {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
         }
     }))
 }
