@@ -1,8 +1,8 @@
 //! Sessions that end: a timeout for those in memory and in tickets, and tickets under a key that replicas share.
 
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use aws_lc_rs::{hkdf, rand};
@@ -12,7 +12,8 @@ use rustls_pki_types::UnixTime;
 /// Length of the time before a session, bytes.
 const TIME: usize = 8;
 
-/// Sessions of `inner`, each with the time at which it was made. After the timeout they are not found.
+/// Sessions of `inner`, each with the time at which it was made. After the timeout they are not found. Tickets, which another
+/// replica may read, have the time of the day; if that is set back, they are not found until it has caught up.
 #[derive(Debug)]
 pub(super) struct Timed<T: ?Sized> {
     timeout: Duration,
@@ -24,9 +25,9 @@ impl<T: ?Sized> Timed<T> {
         Self { timeout, inner }
     }
 
-    fn unless_old(&self, stored: &[u8]) -> Option<Vec<u8>> {
+    fn unless_old(&self, stored: &[u8], now: u64) -> Option<Vec<u8>> {
         let (time, session) = stored.split_first_chunk::<TIME>()?;
-        let age = now().checked_sub(u64::from_be_bytes(*time))?;
+        let age = now.checked_sub(u64::from_be_bytes(*time))?;
         (age <= self.timeout.as_secs()).then(|| session.to_vec())
     }
 }
@@ -35,24 +36,30 @@ fn now() -> u64 {
     UnixTime::now().as_secs()
 }
 
-fn with_time(session: &[u8]) -> Vec<u8> {
+/// Seconds on a clock of this process that nobody sets.
+fn uptime() -> u64 {
+    static ORIGIN: OnceLock<Instant> = OnceLock::new();
+    ORIGIN.get_or_init(Instant::now).elapsed().as_secs()
+}
+
+fn with_time(session: &[u8], now: u64) -> Vec<u8> {
     let mut stored = Vec::with_capacity(TIME + session.len());
-    stored.extend_from_slice(&now().to_be_bytes());
+    stored.extend_from_slice(&now.to_be_bytes());
     stored.extend_from_slice(session);
     stored
 }
 
 impl StoresServerSessions for Timed<dyn StoresServerSessions> {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        self.inner.put(key, with_time(&value))
+        self.inner.put(key, with_time(&value, uptime()))
     }
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.unless_old(&self.inner.get(key)?)
+        self.unless_old(&self.inner.get(key)?, uptime())
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        self.unless_old(&self.inner.take(key)?)
+        self.unless_old(&self.inner.take(key)?, uptime())
     }
 
     fn can_cache(&self) -> bool {
@@ -70,11 +77,11 @@ impl ProducesTickets for Timed<dyn ProducesTickets> {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        self.inner.encrypt(&with_time(plain))
+        self.inner.encrypt(&with_time(plain, now()))
     }
 
     fn decrypt(&self, cipher: &[u8]) -> Option<Vec<u8>> {
-        self.unless_old(&self.inner.decrypt(cipher)?)
+        self.unless_old(&self.inner.decrypt(cipher)?, now())
     }
 }
 
@@ -149,6 +156,41 @@ mod tests {
         }
     }
 
+    /// Sessions in memory, which remembers what is stored.
+    #[derive(Debug, Default)]
+    struct Memory(parking_lot::Mutex<Vec<u8>>);
+
+    impl StoresServerSessions for Memory {
+        fn put(&self, _key: Vec<u8>, value: Vec<u8>) -> bool {
+            *self.0.lock() = value;
+            true
+        }
+
+        fn get(&self, _key: &[u8]) -> Option<Vec<u8>> {
+            Some(self.0.lock().clone())
+        }
+
+        fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+            self.get(key)
+        }
+
+        fn can_cache(&self) -> bool {
+            true
+        }
+    }
+
+    #[test]
+    fn sessions_in_memory_do_not_depend_on_the_time_of_the_day() {
+        let memory = Arc::new(Memory::default());
+        let inner: Arc<dyn StoresServerSessions> = memory.clone();
+        let timed = Timed::new(Duration::from_secs(600), inner);
+        assert!(timed.put(Vec::new(), b"session".to_vec()));
+        let stored = memory.0.lock().clone();
+        let time = u64::from_be_bytes(stored[..TIME].try_into().unwrap());
+        assert!(time <= uptime() && uptime() < now(), "{time}");
+        assert_eq!(timed.get(b"").unwrap(), b"session");
+    }
+
     #[test]
     fn sessions_end_after_the_timeout() {
         let inner: Arc<dyn ProducesTickets> = Arc::new(Shared::new(&[1; 48], b"").unwrap());
@@ -158,8 +200,9 @@ mod tests {
             timed.decrypt(&timed.encrypt(b"session").unwrap()).unwrap(),
             b"session"
         );
-        for (age, found) in [(30, true), (61, false)] {
-            let mut stored = (now() - age).to_be_bytes().to_vec();
+        // The last is of a clock that was set back since.
+        for (age, found) in [(30, true), (61, false), (-3600, false)] {
+            let mut stored = now().saturating_add_signed(-age).to_be_bytes().to_vec();
             stored.extend_from_slice(b"session");
             let ticket = inner.encrypt(&stored).unwrap();
             assert_eq!(timed.decrypt(&ticket).is_some(), found, "{age}");
