@@ -13,6 +13,7 @@ mod traffic {
     mod clients;
     mod compression;
     mod cors;
+    mod exhaustion;
     mod explain;
     mod exports;
     mod headers;

@@ -178,6 +178,14 @@ async fn a_panic_ends_no_other_request() {
         assert_eq!(statuses(&text), [500]);
         assert!(text.contains("\r\nConnection: close\r\n"));
         until(&mut other, "slow").await;
+        let registry = prometheus::Registry::new();
+        let telemetry = &fixture.context.worker.shared.telemetry;
+        telemetry.register(&registry).unwrap();
+        let metrics = prometheus::TextEncoder::new();
+        let metrics = metrics.encode_to_string(&registry.gather()).unwrap();
+        let is_counted =
+            |line: &str| line.starts_with("headgate_panics_total{") && line.ends_with(" 1");
+        assert!(metrics.lines().any(is_counted), "{metrics}");
     })
     .await;
 }
