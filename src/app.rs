@@ -71,6 +71,9 @@ pub(crate) async fn run(
     let mut bound = Server::bind(serving.proxy.clone())?;
     let addresses = addresses(&bound, &admin)?;
     bound.also_listening(addresses.admin);
+    if let Some(address) = feed.listening() {
+        bound.also_listening(address);
+    }
     let registry = prometheus::Registry::new();
     feed.register(&registry).context("registering metrics")?;
     let (queries, mut asked) = mpsc::channel(MAX_QUERIES);

@@ -5,6 +5,7 @@ mod metrics;
 mod reviewer;
 mod tasks;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
@@ -154,6 +155,10 @@ impl Controller {
 impl Feed for Controller {
     fn register(&self, registry: &Registry) -> Result<(), prometheus::Error> {
         self.metrics.register(registry)
+    }
+
+    fn listening(&self) -> Option<SocketAddr> {
+        self.tasks.webhook_address()
     }
 
     async fn next(&mut self) -> Input {

@@ -1,5 +1,6 @@
 //! The reconciler: compiles batches of changed objects and publishes the table. It is the only writer.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,6 +36,11 @@ pub(crate) trait Feed {
     /// When a name is taken.
     fn register(&self, _registry: &Registry) -> Result<(), prometheus::Error> {
         Ok(())
+    }
+
+    /// The address on which the source itself listens, to which no Service may lead.
+    fn listening(&self) -> Option<SocketAddr> {
+        None
     }
 
     /// The next input; pending forever if there is none. Cancel safe.

@@ -1,5 +1,6 @@
 //! Tasks beside the reconciler: leader election, statuses, Events and the admission webhook.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +137,11 @@ impl Tasks {
             .context("starting the admission webhook")?;
         self.webhook = Some(running);
         Ok(())
+    }
+
+    /// The address of the admission webhook, if there is one.
+    pub(super) fn webhook_address(&self) -> Option<SocketAddr> {
+        self.webhook.as_ref().map(Running::address)
     }
 
     /// Waits until the webhook, if there is one, has a certificate, so that a replica is not ready while reviews of every

@@ -7,7 +7,7 @@ use headgate_testkit::{Authority, Connection, Echo, Issued, Program, Response, T
 use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 
-use super::support::{ingress, until_status, with};
+use super::support::{backend, ingress, until_logged, until_status, with};
 use super::testenv::TestEnv;
 
 /// Name of the ValidatingWebhookConfiguration, and of the Secret with the certificate.
@@ -81,6 +81,18 @@ pub(super) fn route(env: &TestEnv, address: SocketAddr) {
     super::testenv::until("a denial", || {
         let response = dry_run(env, &invalid);
         response.status == 400 && response.text().contains("denied the request")
+    });
+}
+
+#[test]
+fn no_service_leads_to_the_webhook() {
+    let (env, program, _web) = with_webhook();
+    env.load(backend("hook", &[program.webhook()]));
+    let hook = Ingress::new("hook").host("hook.test").path("/", "hook");
+    env.create(hook.annotation("backend-protocol", "HTTPS").object());
+    until_status(&program, "hook.test", 502);
+    until_logged(&program, "the refusal", |line| {
+        line.contains("hook.test") && line.contains("refused endpoint address")
     });
 }
 

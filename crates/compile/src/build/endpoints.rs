@@ -140,10 +140,13 @@ fn external(
     };
     let local =
         bare == "localhost" || bare.ends_with(".localhost") || bare == "localhost.localdomain";
-    let is_allowed = options.external_names
-        && !local
-        && bare.parse::<IpAddr>().is_err()
-        && bare.split('.').all(label);
+    // An address, also in the spellings that some resolvers read as one: `2130706433`, `127.1`, `0177.0.0.1`, `0x7f.1`.
+    let last = bare.rsplit('.').next().unwrap_or_default();
+    let hexadecimal = last.strip_prefix("0x");
+    let is_address = bare.parse::<IpAddr>().is_ok()
+        || last.bytes().all(|b| b.is_ascii_digit())
+        || hexadecimal.is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
+    let is_allowed = options.external_names && !local && !is_address && bare.split('.').all(label);
     if !is_allowed {
         return Endpoints::None(NoEndpoints::RefusedName);
     }

@@ -75,6 +75,30 @@ async fn addresses_of_this_machine_are_dropped() {
     assert_eq!(unresolved, BTreeSet::from(["evil.example".into()]));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_name_that_comes_to_point_at_this_machine_has_no_address() {
+    let name = name();
+    let mut known = name.known.subscribe();
+    let mixed = vec![
+        "127.0.0.1",
+        "::ffff:169.254.169.254",
+        "10.0.0.1",
+        "64:ff9b::169.254.169.254",
+        "0.0.0.0",
+    ];
+    tokio::spawn(follow(
+        scripted(vec![mixed, vec!["127.0.0.1"]], Arc::default()),
+        name.clone(),
+        Default::default(),
+    ));
+    let mut next = async || {
+        known.changed().await.unwrap();
+        known.borrow_and_update().clone().unwrap()
+    };
+    assert_eq!(*next().await, ["10.0.0.1".parse::<IpAddr>().unwrap()]);
+    assert!(next().await.is_empty());
+}
+
 const BOTH: [&str; 2] = ["192.0.2.1", "2001:db8::1"];
 
 #[tokio::test(start_paused = true)]
