@@ -13,7 +13,7 @@ use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const PREFIX: &str = "nginx.ingress.kubernetes.io/";
+pub(crate) const PREFIX: &str = "nginx.ingress.kubernetes.io/";
 const HOSTS: [&str; 8] = [
     "a.example",
     "www.a.example",
@@ -270,12 +270,13 @@ fn class_with(is_selected: bool, parameters: Option<&str>) -> Object {
 }
 
 /// A certificate and its key as PEM.
-struct Pem {
-    chain: String,
-    key: String,
+pub(crate) struct Pem {
+    pub(crate) chain: String,
+    pub(crate) key: String,
 }
 
-fn pem(names: &[&str]) -> Pem {
+/// A new one for these names.
+pub(crate) fn pem(names: &[&str]) -> Pem {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let generated = rcgen::generate_simple_self_signed(names).unwrap();
     Pem {
