@@ -2,6 +2,7 @@
 //! so that it responds whatever the load of the data plane. It is read-only.
 
 mod explain;
+mod upstreams;
 
 use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
@@ -195,7 +196,7 @@ fn respond(request: &Request<Incoming>, state: &State, health_path: &str) -> Res
         },
         "/metrics" => metrics(state),
         "/debug/table" => match state.served.get() {
-            Some(served) => table(served, &state.addresses),
+            Some(served) => table(served, state),
             None => not_yet(),
         },
         "/debug/findings" => {
@@ -249,9 +250,12 @@ fn expiring_now(state: &State) -> Vec<Finding> {
     expiring(&served.reader.current(), now)
 }
 
-fn table(served: &Served, addresses: &[(&'static str, SocketAddr)]) -> Response<Full<Bytes>> {
-    let mut value = headgate_table::json(&served.reader.current());
-    value["addresses"] = addresses
+fn table(served: &Served, state: &State) -> Response<Full<Bytes>> {
+    let table = served.reader.current();
+    let mut value = headgate_table::json(&table);
+    value["upstreams"] = upstreams::of(&table, state.explainer.names());
+    value["addresses"] = state
+        .addresses
         .iter()
         .map(|(name, address)| json!({ "name": name, "address": address.to_string() }))
         .collect();

@@ -63,6 +63,11 @@ impl Explainer {
         self.names.get_or_init(|| names);
     }
 
+    /// The names that the data plane has resolved, when it has started.
+    pub(super) fn names(&self) -> Option<&ResolvedNames> {
+        self.names.get()
+    }
+
     /// The explanation of the request in a query: `url`, and perhaps `method`, `from` and several `header`.
     ///
     /// # Errors

@@ -238,6 +238,7 @@ fn backend(backend: &PossibleBackend, provenance: &Provenance<'_>) -> Value {
         "because": backend.because,
         "endpoints": backend.endpoints,
         "balance": backend.balance,
+        "troubles": backend.troubles,
     })
 }
 

@@ -133,6 +133,9 @@ fn backends(explained: &Value, out: &mut Text) {
             "    endpoints {endpoints}: {}",
             string(&backend["balance"])
         ));
+        for trouble in list(&backend["troubles"]) {
+            out.line(&format!("    {YELLOW}{}{YELLOW:#}", string(trouble)));
+        }
     }
 }
 

@@ -1,9 +1,28 @@
 //! Services with more requests than their bounds allow, and endpoints that fail request after request.
 
 use headgate_testkit::manifest::Ingress;
-use headgate_testkit::{Gate, Request, Scenario, Scripted, wait};
+use headgate_testkit::{Gate, Program, Request, Scenario, Scripted, wait};
+use serde_json::{Value, json};
 
 use super::setup::BINARY;
+
+/// The upstream of Service `web`, as the debug page shows it.
+fn upstream(program: &Program) -> Value {
+    let table = program.table();
+    let mut upstreams = table["upstreams"].as_array().unwrap().iter();
+    let web = upstreams.find(|upstream| upstream["name"].as_str().unwrap().contains("/web/"));
+    web.unwrap_or_else(|| panic!("{table:#}")).clone()
+}
+
+/// The endpoint of this address there.
+fn state(program: &Program, endpoint: &str) -> Value {
+    let upstream = upstream(program);
+    let mut endpoints = upstream["endpoints"].as_array().unwrap().iter();
+    endpoints
+        .find(|one| one["address"] == endpoint)
+        .unwrap()
+        .clone()
+}
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -23,6 +42,13 @@ fn a_request_beyond_the_connections_of_a_service_is_503_at_once() {
     let clients =
         [(); 2].map(|()| std::thread::spawn(move || Request::get("/").send(address).status));
     web.wait_for(2);
+    let upstream = upstream(&program);
+    assert_eq!(
+        (&upstream["requests"], &upstream["pending"]),
+        (&json!(2), &json!(0))
+    );
+    let sound = json!([{ "address": web.address().to_string(), "state": "sound" }]);
+    assert_eq!(upstream["endpoints"], sound);
     let refused = Request::get("/").send(address).is(503);
     assert_eq!(refused.field("retry-after"), Some("1"), "{refused:?}");
     gate.open();
@@ -62,6 +88,25 @@ fn an_endpoint_that_fails_again_and_again_is_ejected() {
         let mut lines = program.stderr().into_iter();
         lines.find(|line| line.contains("endpoint ejected") && line.contains(&endpoint))
     });
+    let ejected = state(&program, &endpoint);
+    assert_eq!(ejected["state"], "ejected");
+    let failures = ejected["failures"].as_u64().unwrap();
+    assert!(failures >= 5, "{ejected}");
+    assert!(
+        ejected["leftOutSeconds"]
+            .as_u64()
+            .is_some_and(|left| left < 30),
+        "{ejected}"
+    );
+    assert_eq!(
+        state(&program, &live.address().to_string())["state"],
+        "sound"
+    );
+    let explained = program
+        .admin_get("/debug/explain?url=http%3A%2F%2Fa.test%2F")
+        .text();
+    let trouble = format!("\"{endpoint}: {failures} failures in a row, ejected for ");
+    assert!(explained.contains(&trouble), "{explained}");
 }
 
 #[test]
@@ -105,8 +150,11 @@ fn an_unhealthy_endpoint_gets_no_requests_until_its_checks_pass() {
         Request::get("/").send(program.http()).is(200);
     }
     assert_eq!(served(), 0);
+    let address = sick.address().to_string();
+    assert_eq!(state(&program, &address)["state"], "unhealthy");
     well.open();
     unhealthy(0.0);
+    assert_eq!(state(&program, &address)["state"], "sound");
     wait::until("a request to the healthy endpoint", || {
         Request::get("/").send(program.http()).is(200);
         (served() > 0).then_some(())

@@ -145,6 +145,8 @@ pub struct PossibleBackend {
     pub endpoints: Vec<String>,
     /// How one of them is chosen.
     pub balance: String,
+    /// Those of the endpoints that have failed, in words. Only a running data plane knows any.
+    pub troubles: Vec<String>,
 }
 
 /// A listener, host or path that could have served a request.

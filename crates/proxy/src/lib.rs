@@ -59,4 +59,4 @@ pub use pipeline::{ExplainError, explain};
 pub use server::{Addresses, Bound, Running, Server, ServerError};
 pub use telemetry::{CertificateFacts, ErrorLog, METRICS, Metric, Orphan, OrphanKind, Telemetry};
 pub use trace::TracingEnvironment;
-pub use upstream::ResolvedNames;
+pub use upstream::{EndpointState, ResolvedNames, UpstreamReport, upstream_report};

@@ -7,6 +7,7 @@ use headgate_table::{AffinityMode, Balance, Endpoints, Upstream};
 
 use super::balance::{View, hash};
 use super::raw::Client;
+use super::report::troubles;
 use super::{SelectionInput, Upstreams};
 
 /// The endpoints that may get a request, and how one is chosen.
@@ -15,6 +16,8 @@ pub(crate) struct Choice {
     pub(crate) endpoints: Vec<String>,
     /// In words.
     pub(crate) balance: String,
+    /// Those of the endpoints that have failed, in words.
+    pub(crate) troubles: Vec<String>,
 }
 
 impl Upstreams {
@@ -25,6 +28,7 @@ impl Upstreams {
                 return Choice {
                     endpoints: Vec::new(),
                     balance: why.to_string(),
+                    troubles: Vec::new(),
                 };
             }
             Endpoints::Addresses(addresses) => addresses.clone(),
@@ -35,16 +39,19 @@ impl Upstreams {
                     return Choice {
                         endpoints: vec![format!("{host}:{port}")],
                         balance: format!("the addresses that the name has at run time, {turn}"),
+                        troubles: Vec::new(),
                     };
                 }
             },
         };
         let view = View::new(&addresses, &upstream.balance, self.environment.loopback);
+        let choice = |endpoints: &[SocketAddr], balance: String| Choice {
+            endpoints: endpoints.iter().map(ToString::to_string).collect(),
+            balance,
+            troubles: troubles(upstream, endpoints),
+        };
         if let Some((endpoint, why)) = session(upstream, &view, input) {
-            return Choice {
-                endpoints: vec![endpoint],
-                balance: why,
-            };
+            return choice(&[endpoint], why);
         }
         match &upstream.balance {
             Balance::Hash { key, subset: None }
@@ -52,15 +59,10 @@ impl Upstreams {
             {
                 let text = input.evaluate(key);
                 let endpoint = view.by_hash(hash(text.as_bytes()), |_| true);
-                Choice {
-                    endpoints: endpoint.iter().map(ToString::to_string).collect(),
-                    balance: format!("the hash of \"{}\"", text.escape_debug()),
-                }
+                let because = format!("the hash of \"{}\"", text.escape_debug());
+                choice(endpoint.as_slice(), because)
             }
-            _ => Choice {
-                endpoints: view.endpoints().iter().map(ToString::to_string).collect(),
-                balance: turn(upstream),
-            },
+            _ => choice(view.endpoints(), turn(upstream)),
         }
     }
 
@@ -82,7 +84,7 @@ fn session(
     upstream: &Upstream,
     view: &View,
     input: &dyn SelectionInput,
-) -> Option<(String, String)> {
+) -> Option<(SocketAddr, String)> {
     let affinity = upstream.affinity.as_ref()?;
     let mut parts = input.cookie(&affinity.cookie)?.split('|');
     let key = parts.find(|part| !part.is_empty())?;
@@ -91,7 +93,7 @@ fn session(
         AffinityMode::Persistent => view.by_key(&upstream.log_name, key),
     }?;
     let why = format!("the session of cookie {}", affinity.cookie);
-    Some((endpoint.to_string(), why))
+    Some((endpoint, why))
 }
 
 /// How an endpoint is chosen among all.

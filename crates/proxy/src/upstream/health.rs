@@ -23,6 +23,7 @@ use tokio::time::Instant;
 
 use self::record::{Record, Records};
 pub(super) use self::standing::Standing;
+use super::report::EndpointState;
 
 /// How long an endpoint is left out after it could not be connected to, and from one trial to the next.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -207,6 +208,19 @@ impl Health {
             self.standing.store(None);
             self.noted.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// The states of these endpoints, in their order.
+    pub(super) fn states(&self, endpoints: &[SocketAddr], now: Instant) -> Vec<EndpointState> {
+        if !self.noted.load(Ordering::Relaxed) {
+            return vec![EndpointState::Sound; endpoints.len()];
+        }
+        let records = self.records.lock();
+        let states = endpoints.iter().map(|endpoint| {
+            let record = records.get(endpoint).filter(|record| !record.is_over(now));
+            record.map_or(EndpointState::Sound, |record| record.state(now))
+        });
+        states.collect()
     }
 
     /// Endpoints whose health checks have failed.

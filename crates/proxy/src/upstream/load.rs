@@ -74,6 +74,14 @@ impl Load {
         allowed.then(|| self.retrying.add())
     }
 
+    /// The requests of all workers, and those among them that wait for a new connection.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (
+            self.total(|load| &load.active),
+            self.total(|load| &load.pending),
+        )
+    }
+
     fn add(
         &self,
         worker: usize,

@@ -90,6 +90,7 @@ fn possible(
         because: instead.map_or(because, str::to_owned),
         endpoints: choice.endpoints,
         balance: choice.balance,
+        troubles: choice.troubles,
     }
 }
 

@@ -156,6 +156,7 @@ fn backends(
             because: dice.because,
             endpoints: choice.endpoints,
             balance: choice.balance,
+            troubles: choice.troubles,
         });
     }
 }

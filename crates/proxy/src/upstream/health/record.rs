@@ -8,6 +8,8 @@ use foldhash::quality::RandomState;
 use headgate_table::Outliers;
 use tokio::time::Instant;
 
+use crate::upstream::report::EndpointState;
+
 /// How long failures are remembered that neither a success nor another failure follows.
 const MEMORY: Duration = Duration::from_secs(600);
 
@@ -92,6 +94,17 @@ impl Record {
 
     pub(super) fn is_ejected(&self, now: Instant) -> bool {
         self.ejected.is_some_and(|until| until > now)
+    }
+
+    pub(super) fn state(&self, now: Instant) -> EndpointState {
+        let left = |until: Instant| until.saturating_duration_since(now);
+        match (self.left_out, self.ejected) {
+            _ if self.unhealthy => EndpointState::Unhealthy,
+            (Some(until), Some(_)) => EndpointState::Ejected(self.failures, left(until)),
+            (Some(until), None) => EndpointState::Unreachable(left(until)),
+            (None, _) if self.failures > 0 => EndpointState::Failing(self.failures),
+            (None, _) => EndpointState::Sound,
+        }
     }
 
     /// Whether it was ejected and had no success since.

@@ -59,6 +59,42 @@ impl World {
 use Failed::{NoResponse, Unreachable};
 
 #[test]
+fn a_report_has_the_state_of_each_endpoint() {
+    let world = World::new(5);
+    let states = |millis| world.health.states(&world.all, world.at(millis));
+    assert_eq!(states(0), [EndpointState::Sound; 5]);
+    world.fail(0, Unreachable, 0);
+    world.fail(1, NoResponse, 0);
+    for millis in [0, 500, 1000, 1500, 2000] {
+        world.fail(2, NoResponse, millis);
+    }
+    world.health.checked(world.all[3], false, world.at(0));
+    let millis = Duration::from_millis;
+    let expected = [
+        EndpointState::Unreachable(Duration::ZERO),
+        EndpointState::Failing(1),
+        EndpointState::Ejected(5, millis(29_500)),
+        EndpointState::Unhealthy,
+        EndpointState::Sound,
+    ];
+    assert_eq!(states(2500), expected);
+    assert_eq!(states(400)[0], EndpointState::Unreachable(millis(600)));
+    let texts = expected.map(|state| state.to_string());
+    assert_eq!(
+        texts,
+        [
+            "cannot be connected to, left out until a request has tried it",
+            "1 failure",
+            "5 failures in a row, ejected for 30 s",
+            "left out until its health checks pass",
+            "sound",
+        ]
+    );
+    world.health.succeeded(world.all[2], world.at(3000));
+    assert_eq!(states(3000)[2], EndpointState::Sound);
+}
+
+#[test]
 fn an_unreachable_endpoint_is_left_out_and_then_tried_by_one_request_at_a_time() {
     let world = World::new(3);
     let (health, second) = (&world.health, world.all[1]);

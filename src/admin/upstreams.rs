@@ -1,0 +1,38 @@
+//! The upstreams of the table with what the data plane knows of them, for `/debug/table`.
+
+use std::net::SocketAddr;
+
+use headgate_proxy::{EndpointState, ResolvedNames, upstream_report};
+use headgate_table::{RoutingTable, Upstream};
+use serde_json::{Value, json};
+
+/// The upstreams by their keys. Endpoints of names are known if `names` are.
+pub(super) fn of(table: &RoutingTable, names: Option<&ResolvedNames>) -> Value {
+    let mut all: Vec<&Upstream> = table.upstreams().map(|upstream| &**upstream).collect();
+    all.sort_by(|one, other| one.key.cmp(&other.key));
+    all.into_iter().map(|one| upstream(one, names)).collect()
+}
+
+fn upstream(upstream: &Upstream, names: Option<&ResolvedNames>) -> Value {
+    let report = upstream_report(upstream, names);
+    let endpoints: Vec<Value> = report.endpoints.iter().map(endpoint).collect();
+    json!({
+        "key": upstream.key.as_str(),
+        "name": &*upstream.name,
+        "requests": report.requests,
+        "pending": report.pending,
+        "endpoints": endpoints,
+    })
+}
+
+/// Without what does not apply: most endpoints are sound.
+fn endpoint((address, state): &(SocketAddr, EndpointState)) -> Value {
+    let mut value = json!({ "address": address.to_string(), "state": state.as_str() });
+    if let Some(failures) = state.failures() {
+        value["failures"] = failures.into();
+    }
+    if let Some(time) = state.left_out() {
+        value["leftOutSeconds"] = time.as_secs().into();
+    }
+    value
+}
