@@ -60,7 +60,8 @@ const ANNOTATIONS: [(&str, &str); 32] = [
     ("custom-headers", "s/headers"),
     ("permanent-redirect", "https://new.example"),
 ];
-const SETTINGS: [(&str, &str); 8] = [
+const SETTINGS: [(&str, &str); 9] = [
+    ("max-regex-memory-per-namespace", "40k"),
     ("ssl-redirect", "false"),
     ("load-balance", "ewma"),
     ("custom-http-errors", "503"),
@@ -353,7 +354,7 @@ pub(crate) fn options() -> Options {
 // === strategies ===
 
 fn path() -> impl Strategy<Value = Path> {
-    let text = prop::sample::select(vec!["/", "/a", "/a/", "/b(.*)", "/("]);
+    let text = prop::sample::select(vec!["/", "/a", "/a/", "/b(.*)", "/(", "/b{200}"]);
     let kind = prop::sample::select(vec!["Prefix", "Prefix", "Exact", "ImplementationSpecific"]);
     let service = prop::sample::select(SERVICES.to_vec());
     (text, kind, service).prop_map(|(text, kind, service)| Path::new(text, kind, service))

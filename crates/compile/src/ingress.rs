@@ -8,6 +8,7 @@ pub(crate) mod ciphers;
 pub(crate) mod class;
 pub(crate) mod closed;
 mod compiler;
+mod expressions;
 mod external_names;
 pub(crate) mod family;
 pub(crate) mod host;

@@ -104,6 +104,9 @@ impl Candidate<'_> {
         if let Some(reason) = &parsed.annotations.refused {
             return Err(full_name(&self.options.annotations_prefix, reason));
         }
+        if let Some(reason) = self.compiled.expressions_beyond(&parsed) {
+            return Err(reason);
+        }
         review.tested += overlap::check(&parsed, self)?;
         let unchecked = paths::expressions(&parsed, self.compiled)?;
         let remarks = path_problem.into_iter().chain(unchecked);

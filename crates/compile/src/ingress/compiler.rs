@@ -24,6 +24,7 @@ use headgate_table::{
 use self::index::Index;
 use self::settings::SettingsRead;
 use super::class::{self, is_selected};
+use super::expressions::{self, Expressions};
 use super::host::{self, AttachedIngress, IngressHost, ServedHost, www_counterpart};
 use super::parsed::ParsedIngress;
 use super::policy;
@@ -63,6 +64,7 @@ struct State {
     universe: Universe,
     rules_field: Arc<str>,
     streams: Streams,
+    expressions: Expressions,
 }
 
 /// Whether an Ingress that this controller selects is served.
@@ -155,6 +157,15 @@ impl Compiled {
         self.state.patterns.contains(source)
     }
 
+    /// Why an Ingress that has this version would not be served for the memory of its expressions.
+    pub(crate) fn expressions_beyond(&self, ingress: &ParsedIngress) -> Option<String> {
+        let bound = self.state.settings.annotations.regex_memory;
+        let weight = ingress.expression_weight();
+        let expressions = &self.state.expressions;
+        let beyond = expressions.would_be_beyond(&ingress.age, weight, bound);
+        beyond.then(|| expressions::message(&ingress.name, bound))
+    }
+
     /// An attached Ingress.
     pub(crate) fn attached(&self, name: &Name) -> Option<&AttachedIngress> {
         self.state.attached.get(name).map(|attached| &**attached)
@@ -195,6 +206,7 @@ impl State {
             universe: Universe::new("Ingress"),
             rules_field: "spec.rules".into(),
             streams: Streams::default(),
+            expressions: Expressions::default(),
         }
     }
 

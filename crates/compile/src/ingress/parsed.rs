@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::sync::Arc;
 
-use headgate_table::{CATCH_ALL, PathKind};
+use headgate_table::{CATCH_ALL, PathKind, Pattern};
 use k8s_openapi::api::networking::v1::{HTTPIngressPath, Ingress, IngressBackend, IngressTLS};
 
 use self::positions::Positions;
@@ -17,6 +17,8 @@ use crate::build::service_port::{FIRST_PORT, ServicePort, ServicePortId};
 use crate::finding::{Finding, Severity, Subject};
 use crate::ingress::age::Age;
 use crate::ingress::annotations::{self, Flag, IngressAnnotations, Validation};
+use crate::ingress::family::canary::Canary;
+use crate::ingress::family::client_certificates::ClientCertificates;
 use crate::ingress::inspect::inspect;
 use crate::ingress::registry::printable;
 use crate::ingress::settings::Settings;
@@ -230,6 +232,23 @@ impl ParsedIngress {
     pub(crate) fn fallback(&self) -> Option<Backend> {
         let service = self.annotations.routing.default_backend.as_deref()?;
         Some(Backend::new(&self.name.namespace, service, FIRST_PORT))
+    }
+
+    /// What its regular expressions take beyond their text, bytes. Snippets do not count: only whom the operator trusts may write
+    /// them.
+    pub(crate) fn expression_weight(&self) -> usize {
+        let paths = self.hosts.iter().flat_map(|rules| &rules.paths);
+        let paths = paths.map(|rule| &*rule.path);
+        let paths = paths.filter(|path| !is_literal(path));
+        let annotations = &self.annotations;
+        let aliases = annotations.routing.server_aliases.iter();
+        let aliases = aliases.flat_map(|aliases| &aliases.expressions);
+        let clients = annotations.client_certificates.as_deref();
+        let subject = clients.and_then(ClientCertificates::expression);
+        let header = annotations.canary.as_deref().and_then(Canary::expression);
+        let patterns = aliases.chain(subject).chain(header).map(Pattern::source);
+        let weights = paths.chain(patterns).map(Pattern::weight_of);
+        weights.fold(0, usize::saturating_add)
     }
 
     /// A finding about this Ingress.

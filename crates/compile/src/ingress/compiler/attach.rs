@@ -36,8 +36,12 @@ impl Pass<'_> {
             names.extend(self.state.attached.keys().cloned());
         }
         let mut touched = Touched::default();
-        for name in &names {
-            self.ingress(name, &mut touched);
+        for name in names {
+            // With the weight of its expressions, others of its namespace may come to be served or not.
+            let mut due = vec![name];
+            while let Some(name) = due.pop() {
+                due.extend(self.ingress(&name, &mut touched));
+            }
         }
         let default = self.options.default_certificate.as_ref();
         for object in std::mem::take(&mut touched.unused) {
@@ -49,7 +53,8 @@ impl Pass<'_> {
         touched
     }
 
-    fn ingress(&mut self, name: &Name, touched: &mut Touched) {
+    /// Returns the Ingresses that must be read as well.
+    fn ingress(&mut self, name: &Name, touched: &mut Touched) -> Vec<Name> {
         let former = self.state.attached.remove(name);
         let was_selected = self.state.statuses.contains_key(name);
         if let Some(former) = &former {
@@ -65,7 +70,7 @@ impl Pass<'_> {
             }
             let finding = all.and_then(|ingress| self.unserved(name, ingress));
             self.findings.replace(source, finding.into_iter().collect());
-            return;
+            return self.weigh(name, None);
         };
         if !was_selected {
             touched.adopted.push(name.clone());
@@ -79,11 +84,29 @@ impl Pass<'_> {
             None if refused => (None, IngressStatus::Refused),
             None => (Some(Arc::new(parsed)), IngressStatus::Served),
         };
+        let due = self.weigh(name, served.as_deref());
+        let bound = self.state.settings.annotations.regex_memory;
+        let (served, status) = match served {
+            Some(served) if self.state.expressions.are_beyond(name) => {
+                let message = expressions::message(name, bound);
+                findings.push(served.finding(Severity::Error, "spec.rules", message));
+                (None, IngressStatus::Refused)
+            }
+            served => (served, status),
+        };
         self.state.statuses.insert(name.clone(), status);
         if let Some(served) = served {
             findings.extend(self.attach(served, former.as_deref(), touched));
         }
         self.findings.replace(source, findings);
+        due
+    }
+
+    /// Counts the expressions of an Ingress that would be served. Returns the others for which that changes whether they are.
+    fn weigh(&mut self, name: &Name, served: Option<&ParsedIngress>) -> Vec<Name> {
+        let bound = self.state.settings.annotations.regex_memory;
+        let weight = served.map(|served| (&served.age, served.expression_weight()));
+        self.state.expressions.set(name, weight, bound)
     }
 
     /// The finding about an Ingress that is not served because of its class or namespace, if such findings are wanted.

@@ -55,6 +55,17 @@ pub(crate) struct Canary {
 }
 
 impl Canary {
+    /// The expression for values of the header field.
+    pub(crate) fn expression(&self) -> Option<&Pattern> {
+        match &self.header {
+            Some(RuleTest::Header {
+                value: HeaderTest::Pattern(pattern),
+                ..
+            }) => Some(pattern),
+            _ => None,
+        }
+    }
+
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         if !reader.on(&CANARY) {
             return None;

@@ -101,6 +101,14 @@ impl PartialEq for Subject {
 }
 
 impl ClientCertificates {
+    /// The expression for subjects.
+    pub(crate) fn expression(&self) -> Option<&Pattern> {
+        match self {
+            Self::Rules(configured) => configured.subject.as_ref().map(|subject| &subject.0),
+            Self::Broken { .. } => None,
+        }
+    }
+
     pub(crate) fn read(reader: &mut Reader) -> Option<Self> {
         let subject = subject(reader);
         let Some(text) = reader.get(&AUTH_TLS_SECRET) else {

@@ -6,7 +6,7 @@ use headgate_table::{AppRoot, Pattern, Piece, Rewrite, Template, Variable};
 
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
-use crate::ingress::registry::{Class, Key, Reader, When, differences, keys, types};
+use crate::ingress::registry::{Class, Key, Reader, When, differences, excerpt, keys, types};
 use crate::ingress::settings;
 
 keys! { Annotation {
@@ -77,6 +77,9 @@ struct Templates {
     path: Template,
     forwarded_prefix: Option<Template>,
 }
+
+/// What the expressions of the aliases of one Ingress may take beyond their texts, bytes: as much as one expression.
+const HEAVIEST: usize = 1 << 20;
 
 /// Aliases of a host.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -184,6 +187,7 @@ impl ServerAliases {
     fn read(reader: &mut Reader, expressions: usize) -> Option<Self> {
         let mut aliases = Self::default();
         let mut left = expressions;
+        let mut weight = 0_usize;
         for alias in reader.get(&SERVER_ALIAS)? {
             let Some(source) = alias.strip_prefix('~') else {
                 aliases.names.push(alias.to_ascii_lowercase().into());
@@ -196,6 +200,15 @@ impl ServerAliases {
                 break;
             }
             left -= 1;
+            weight = weight.saturating_add(Pattern::weight_of(source));
+            if weight > HEAVIEST {
+                let message = format!(
+                    "\"{}\": the expressions repeat too much: together they take more than {HEAVIEST} bytes; left out",
+                    excerpt(alias.as_str())
+                );
+                reader.warn(&SERVER_ALIAS, message);
+                break;
+            }
             // Host names of requests are in lower case, and nginx ignores case only if the name has a capital letter.
             let pattern = match source.bytes().any(|byte| byte.is_ascii_uppercase()) {
                 true => Pattern::case_insensitive(source),

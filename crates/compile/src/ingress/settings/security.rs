@@ -27,6 +27,9 @@ keys! { Setting {
     ALLOW_CROSS_NAMESPACE_RESOURCES: bool =
         setting("allow-cross-namespace-resources", types::BOOL, "false",
             "Annotations may refer to Secrets and ConfigMaps of other namespaces.");
+    MAX_REGEX_MEMORY: u64 =
+        setting("max-regex-memory-per-namespace", types::SIZE, "64m",
+            "What the regular expressions of the Ingresses of a namespace may take by repetitions such as {100}; Ingresses beyond it, the youngest, are not served. 0 means any. Only in Headgate.");
     STRICT_VALIDATE_PATH_TYPE: bool =
         setting("strict-validate-path-type", types::BOOL, "true",
             "The webhook denies regex characters in Exact and Prefix paths.");
@@ -130,6 +133,8 @@ pub(crate) struct AnnotationRules {
     pub(crate) strict_paths: bool,
     /// Whether annotations may refer to Secrets and ConfigMaps of other namespaces (`allow-cross-namespace-resources`).
     pub(crate) cross_namespace: bool,
+    /// Bytes that the expressions of a namespace may take beyond their texts; `None`: any (`max-regex-memory-per-namespace`).
+    pub(crate) regex_memory: Option<usize>,
     /// Header fields that custom-headers may set, case-sensitive (`global-allowed-response-headers`).
     pub(crate) allowed_response_headers: Vec<String>,
 }
@@ -142,6 +147,9 @@ impl AnnotationRules {
             snippets: source.get(&ALLOW_SNIPPET_ANNOTATIONS),
             strict_paths: source.get(&STRICT_VALIDATE_PATH_TYPE),
             cross_namespace: source.get(&ALLOW_CROSS_NAMESPACE_RESOURCES),
+            regex_memory: Some(source.get(&MAX_REGEX_MEMORY))
+                .filter(|bytes| *bytes > 0)
+                .map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX)),
             allowed_response_headers: source.get(&GLOBAL_ALLOWED_RESPONSE_HEADERS),
         }
     }

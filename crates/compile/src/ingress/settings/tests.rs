@@ -18,7 +18,8 @@ use crate::ingress::registry::samples::SAMPLES;
 use crate::ingress::registry::{Problem, Support, Validation};
 
 /// Keys that ingress-nginx does not have.
-const OWN_KEYS: [&str; 15] = [
+const OWN_KEYS: [&str; 16] = [
+    "max-regex-memory-per-namespace",
     "enable-zstd",
     "zstd-level",
     "upstream-max-connections",
