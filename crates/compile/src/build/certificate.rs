@@ -232,3 +232,31 @@ pub(crate) fn fingerprint(certificate: &[u8]) -> String {
             out
         })
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+    use rcgen::{CertificateParams, DnType, KeyPair};
+
+    use super::*;
+
+    /// The names of a certificate with these alternative names and this common name.
+    fn names_of(alternative: &[&str], common: &str) -> Vec<String> {
+        let alternative: Vec<String> = alternative.iter().map(|&name| name.to_owned()).collect();
+        let mut params = CertificateParams::new(alternative).unwrap();
+        params.distinguished_name.push(DnType::CommonName, common);
+        let key = KeyPair::generate().unwrap();
+        let issued = params.self_signed(&key).unwrap();
+        let key = PrivateBytes(key.serialize_pem().into_bytes());
+        let parsed = from_pem(issued.pem().as_bytes(), &key, "test").unwrap();
+        parsed.names.iter().map(|name| name.to_string()).collect()
+    }
+
+    #[test]
+    fn a_name_with_a_nul_byte_is_no_name_of_a_host() {
+        let alternative = ["a.test\0.evil.test", "B.test", "\0c.test"];
+        assert_eq!(names_of(&alternative, "d.test"), ["b.test"]);
+        assert_eq!(names_of(&[], "d.test"), ["d.test"]);
+        assert_eq!(names_of(&[], "d.test\0.evil.test"), [""; 0]);
+    }
+}

@@ -78,6 +78,14 @@ pub(super) fn legacy(name: &X509Name<'_>) -> String {
     out
 }
 
+/// Whether a text of `name` has a NUL byte, at which readers in C end it.
+pub(super) fn has_nul(name: &X509Name<'_>) -> bool {
+    let mut values = name
+        .iter_attributes()
+        .map(AttributeTypeAndValue::attr_value);
+    values.any(|value| decoded(value).is_some_and(|text| text.contains('\0')))
+}
+
 fn write(attribute: &AttributeTypeAndValue<'_>, out: &mut String) {
     let id = attribute.attr_type().to_id_string();
     let short = SHORT.iter().find(|(known, _)| *known == id);

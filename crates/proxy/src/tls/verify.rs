@@ -10,10 +10,12 @@ use webpki::{
     UnknownStatusPolicy, VerifiedPath,
 };
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::parse_x509_certificate;
 use x509_parser::x509::X509Version;
 
 use super::clients::algorithms;
+use super::name;
 
 /// The result of verifying a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,9 @@ impl<'t> Anchors<'t> {
         };
         if let Err(reason) = in_time(&parsed, now) {
             return Verdict::Invalid(reason.into());
+        }
+        if has_nul(&parsed) {
+            return Verdict::Invalid("a name of it has a NUL byte".into());
         }
         if self.roots.iter().any(|root| ***root == **first) {
             return self.self_signed(&parsed);
@@ -229,6 +234,20 @@ pub(crate) fn in_time(
     }
 }
 
+/// Whether a name of the subject or an alternative name has a NUL byte: the backend might read another name than this process.
+fn has_nul(certificate: &X509Certificate<'_>) -> bool {
+    let of_general = |name: &GeneralName<'_>| match name {
+        GeneralName::RFC822Name(text) | GeneralName::DNSName(text) | GeneralName::URI(text) => {
+            text.contains('\0')
+        }
+        GeneralName::DirectoryName(name) => name::has_nul(name),
+        _ => false,
+    };
+    let alternative = certificate.subject_alternative_name().ok().flatten();
+    name::has_nul(certificate.subject())
+        || alternative.is_some_and(|names| names.value.general_names.iter().any(of_general))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
@@ -292,6 +311,26 @@ mod tests {
             Verdict::Invalid("certificate is not yet valid".into())
         );
         assert_eq!(at(2032), Verdict::Invalid("certificate has expired".into()));
+    }
+
+    #[test]
+    fn names_with_a_nul_byte_are_invalid() {
+        use rcgen::string::Ia5String;
+        let ca = authority("ca");
+        let trust = trust(&[ca.der()]);
+        let mail = |text: &str| rcgen::SanType::Rfc822Name(Ia5String::try_from(text).unwrap());
+        for (name, alternative, valid) in [
+            ("alice", mail("alice@shop.example"), true),
+            ("alice\0.evil", mail("alice@shop.example"), false),
+            ("alice", mail("alice@shop.example\0.evil"), false),
+        ] {
+            let mut params = named(name);
+            params.subject_alt_names = vec![alternative];
+            let key = KeyPair::generate().unwrap();
+            let client = params.signed_by(&key, &ca).unwrap();
+            let verdict = Anchors::new(&trust).verify(client.der(), &[], year(2026));
+            assert_eq!(verdict == Verdict::Valid, valid, "{name:?}: {verdict:?}");
+        }
     }
 
     #[test]

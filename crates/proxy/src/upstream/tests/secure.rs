@@ -195,6 +195,24 @@ async fn verification_is_of_chain_and_name() {
 }
 
 #[tokio::test]
+async fn a_name_with_a_nul_byte_is_not_the_name_before_it() {
+    local(async {
+        for issued in [
+            "api.internal\0.evil.test",
+            "\0api.internal",
+            "api.internal\0",
+        ] {
+            let (endpoint, authority) = secure(issued).await;
+            let tls = settings(&authority, Some("api.internal"));
+            let world = world(endpoint.address, Some(tls));
+            world.get().await;
+            assert_eq!(*world.failures.borrow(), [CallError::Connect], "{issued:?}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn name_and_client_certificate_are_sent_when_configured() {
     local(async {
         let (endpoint, authority) = secure("shop-web-80").await;
