@@ -4,6 +4,8 @@
 
 #[path = "laws/namespaces.rs"]
 mod namespaces;
+#[path = "laws/sizes.rs"]
+mod sizes;
 #[path = "laws/universe.rs"]
 mod universe;
 

@@ -518,6 +518,21 @@ fn text_from_clients_creates_no_metric_series() {
     for text in ["h7.test", "\"M7\"", "/p7"] {
         assert!(!metrics.contains(text), "{text} is in the metrics");
     }
+    let series = |metrics: String| -> Vec<String> {
+        let lines = metrics.lines().filter_map(|line| line.rsplit_once(' '));
+        lines.map(|(series, _)| series.to_owned()).collect()
+    };
+    let before = series(metrics);
+    for number in 50..1000 {
+        let host = format!("h{number}.test");
+        let method = format!("M{number}");
+        let request = Request::new(&method, &format!("/p{number}")).host(&host);
+        connection.exchange(&request).is(404);
+        if number % 500 == 0 {
+            connection = Connection::open(program.http());
+        }
+    }
+    assert_eq!(series(program.metrics()), before);
 }
 
 #[test]

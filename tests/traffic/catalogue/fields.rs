@@ -1,5 +1,9 @@
 //! Fields of requests, and who is trusted for them.
 
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Request, Scenario, Scripted};
 
@@ -297,4 +301,39 @@ fn h11_content_codings() {
         received.ends_with("\r\n\r\n\x1f\x08 not a gzip stream"),
         "{received:?}"
     );
+}
+
+/// Ten kilobytes that expand to ten megabytes pass in both directions as they are.
+#[test]
+fn h11_bodies_that_expand() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(&vec![0; 10 << 20]).unwrap();
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < 20_000, "{}", bomb.len());
+    let served = bomb.clone();
+    let upstream = Scripted::start(move |connection| {
+        while connection.request().is_some() {
+            connection.send(format!(
+                "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Type: text/html\r\nContent-Length: {}\r\n\r\n",
+                served.len()
+            ));
+            connection.send(&served);
+        }
+    });
+    let program = Scenario::new()
+        .service("web", &[upstream.address()])
+        .settings(&[("use-gzip", "true"), ("enable-brotli", "true")])
+        .ingress(Ingress::new("web").path("/", "web"))
+        .start(BINARY);
+    for accepted in ["gzip", "br", "identity"] {
+        let request = Request::post("/", bomb.clone())
+            .field("Content-Encoding", "gzip")
+            .field("Accept-Encoding", accepted);
+        let response = request.send(program.http()).is(200);
+        assert!(response.body == bomb, "{} bytes", response.body.len());
+    }
+    let body = String::from_utf8_lossy(&bomb).into_owned();
+    for received in upstream.wait_for(3) {
+        assert!(received.ends_with(&body), "{} bytes", received.len());
+    }
 }

@@ -70,7 +70,7 @@ fn t1_and_t2_hosts() {
 /// Every spelling of a host has the rules of the host, however many there are.
 #[test]
 fn t3_one_host_however_it_is_spelled() {
-    for count in [1, 1000] {
+    for count in [1, 10_000] {
         let upstream = Scripted::responding(OK);
         let hosts = (1..count).fold(Ingress::new("others"), |ingress, number| {
             ingress.host(&format!("h{number}.test")).path("/", "web")
