@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
@@ -87,7 +87,8 @@ async fn start_backends(directory: &Directory) -> Result<()> {
 
 fn start_backend(service: &Service) -> Result<EndpointSlice> {
     let Name { namespace, name } = service.name();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("binding a backend")?;
+    let listener =
+        std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("binding a backend")?;
     listener
         .set_nonblocking(true)
         .context("preparing a backend")?;

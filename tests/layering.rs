@@ -57,13 +57,18 @@ const NEUTRAL: &[&str] = &["crates/table/src", "crates/compile/src/build"];
 /// Names that clients and log formats depend on, which are those of ingress-nginx: a variable and a cookie.
 const EXTERNAL_NAMES: &[&str] = &["ingress_name", "INGRESSCOOKIE"];
 /// Crates whose modules have no dependency cycles.
-const ACYCLIC: &[&str] = &["limit", "table", "manifest", "proxy", "testkit"];
+const ACYCLIC: &[&str] = &["limit", "resolve", "table", "manifest", "proxy", "testkit"];
 
 const LAYERS: &[Layer] = &[
     Layer {
         name: "limit",
         workspace: &[],
         forbidden: INPUT_AND_OUTPUT,
+    },
+    Layer {
+        name: "resolve",
+        workspace: &[],
+        forbidden: &["hyper", "axum", "reqwest", "kube", "k8s-openapi", "notify"],
     },
     Layer {
         name: "table",
@@ -82,12 +87,12 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "cluster",
-        workspace: &["compile", "table"],
+        workspace: &["compile", "resolve", "table"],
         forbidden: &["axum", "reqwest", "notify"],
     },
     Layer {
         name: "proxy",
-        workspace: &["limit", "table"],
+        workspace: &["limit", "resolve", "table"],
         forbidden: KUBERNETES,
     },
     Layer {

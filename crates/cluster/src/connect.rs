@@ -5,6 +5,8 @@
 
 mod token;
 
+use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,12 +14,13 @@ use http::header::USER_AGENT;
 use http::{HeaderValue, Uri};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::Name;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use kube::client::{Body, ConfigExt as _};
 use kube::config::{AuthInfo, InClusterError, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use kube::{Client, Config};
-use tower::Layer as _;
 use tower::util::option_layer;
+use tower::{Layer as _, Service, service_fn};
 
 use token::{ResponseTimeout, TokenFile, TokenLayer};
 
@@ -74,15 +77,9 @@ pub enum ConnectError {
     #[error("the pod's service account")]
     InCluster { source: Box<InClusterError> },
     #[error("certificate authority {file}")]
-    Authority {
-        file: String,
-        source: std::io::Error,
-    },
+    Authority { file: String, source: io::Error },
     #[error("token {file}")]
-    Token {
-        file: String,
-        source: std::io::Error,
-    },
+    Token { file: String, source: io::Error },
     #[error(
         "no API server: not in a pod (no KUBERNETES_SERVICE_HOST), and no kubeconfig in $KUBECONFIG or ~/.kube/config; \
          give --kubeconfig or --apiserver-host"
@@ -149,11 +146,21 @@ async fn from_environment() -> Result<Config, ConnectError> {
             source: Box::new(source),
         });
     }
-    let found = Kubeconfig::read().map_err(|source| ConnectError::Nowhere {
+    let found = kubeconfig().map_err(|source| ConnectError::Nowhere {
         source: Box::new(source),
     })?;
     let file = "of $KUBECONFIG or ~/.kube/config";
     from_kubeconfig(found, file).await
+}
+
+/// That of `$KUBECONFIG`, else `~/.kube/config`. Not the library's function for both, which without `$HOME` asks the user
+/// database for the home directory, and a static program has none (see [`headgate_resolve`]).
+fn kubeconfig() -> Result<Kubeconfig, KubeconfigError> {
+    if let Some(named) = Kubeconfig::from_env()? {
+        return Ok(named);
+    }
+    let home = std::env::var_os("HOME").ok_or(KubeconfigError::FindPath)?;
+    Kubeconfig::read_from(Path::new(&home).join(".kube/config"))
 }
 
 async fn from_file(file: &Path) -> Result<Config, ConnectError> {
@@ -232,8 +239,19 @@ async fn token(auth: &mut AuthInfo) -> Result<Option<TokenFile>, ConnectError> {
         .map_err(|source| ConnectError::Token { file, source })
 }
 
-fn connector() -> HttpConnector {
-    let mut connector = HttpConnector::new();
+/// Names are resolved at each new connection, so that a server that has moved is found.
+fn connector() -> HttpConnector<
+    impl Service<Name, Response: Iterator<Item = SocketAddr>, Error = io::Error, Future: Send>
+    + Clone
+    + Send
+    + Sync
+    + 'static,
+> {
+    let mut connector = HttpConnector::new_with_resolver(service_fn(|name: Name| async move {
+        let found = headgate_resolve::lookup(name.as_str()).await?;
+        let addresses = found.into_iter().map(|address| SocketAddr::new(address, 0));
+        Ok::<_, io::Error>(addresses)
+    }));
     connector.enforce_http(false);
     connector.set_nodelay(true);
     connector.set_connect_timeout(Some(CONNECT));

@@ -13,9 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use headgate_resolve::{Dns, Families, Resolution};
 use headgate_table::may_be_endpoint;
-use hickory_resolver::TokioResolver;
-use hickory_resolver::config::{LookupIpStrategy, ResolveHosts};
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
@@ -29,12 +28,6 @@ const LAST_GOOD: Duration = Duration::from_secs(60);
 
 /// A name that was not used for this time is not resolved any longer.
 const FORGET: Duration = Duration::from_secs(600);
-
-/// The result of a lookup.
-pub(super) struct Resolution {
-    pub(super) addresses: Vec<IpAddr>,
-    pub(super) ttl: Duration,
-}
 
 type Lookup =
     dyn Fn(Arc<str>) -> Pin<Box<dyn Future<Output = io::Result<Resolution>> + Send>> + Send + Sync;
@@ -271,45 +264,28 @@ fn publish(name: &Name, mut addresses: Vec<IpAddr>) {
     });
 }
 
-/// Looks up by the system's configuration: its name servers, search domains and `ndots`.
+/// Looks up in DNS alone, as ingress-nginx does: `/etc/hosts` is not used.
 fn system(ipv4_only: Arc<AtomicBool>) -> Arc<Lookup> {
-    let usable = |strategy| match system_resolver(strategy) {
-        Ok(resolver) => Some(resolver),
+    let usable = |families| match Dns::new(families) {
+        Ok(dns) => Some(dns),
         Err(error) => {
             tracing::warn!(%error, "unusable resolver configuration: external names do not resolve");
             None
         }
     };
-    let both = usable(LookupIpStrategy::Ipv4thenIpv6);
-    let only = usable(LookupIpStrategy::Ipv4Only);
+    let both = usable(Families::Ipv4ThenIpv6);
+    let only = usable(Families::Ipv4);
     Arc::new(move |host| {
-        let resolver = if ipv4_only.load(Ordering::Relaxed) {
+        let dns = if ipv4_only.load(Ordering::Relaxed) {
             only.clone()
         } else {
             both.clone()
         };
         Box::pin(async move {
-            let resolver = resolver.ok_or_else(|| io::Error::other("no resolver configuration"))?;
-            let found = resolver.lookup_ip(&*host).await.map_err(io::Error::other)?;
-            let ttl = found
-                .valid_until()
-                .saturating_duration_since(std::time::Instant::now());
-            Ok(Resolution {
-                addresses: found.iter().collect(),
-                ttl,
-            })
+            let dns = dns.ok_or_else(|| io::Error::other("no resolver configuration"))?;
+            dns.lookup(&host).await
         })
     })
-}
-
-fn system_resolver(strategy: LookupIpStrategy) -> io::Result<TokioResolver> {
-    let mut builder = TokioResolver::builder_tokio().map_err(io::Error::other)?;
-    let options = builder.options_mut();
-    options.ip_strategy = strategy;
-    // As in ingress-nginx, only the DNS resolves names.
-    options.use_hosts_file = ResolveHosts::Never;
-    options.negative_max_ttl = Some(SHORTEST);
-    builder.build().map_err(io::Error::other)
 }
 
 #[cfg(test)]

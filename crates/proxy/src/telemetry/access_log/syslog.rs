@@ -1,7 +1,7 @@
 //! Lines to a syslog server over UDP, as nginx writes them (RFC 3164).
 
 use std::io::{self, Write};
-use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -116,8 +116,9 @@ impl Syslog {
 
 fn connect(host: &str, port: u16) -> io::Result<UdpSocket> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
-    let server = (host, port).to_socket_addrs()?.next();
-    let server = server.ok_or_else(|| io::Error::other("the name has no address"))?;
+    let address = headgate_resolve::lookup_blocking(host)?.into_iter().next();
+    let address = address.ok_or_else(|| io::Error::other("the name has no address"))?;
+    let server = SocketAddr::new(address, port);
     let any: SocketAddr = if server.is_ipv4() {
         ([0, 0, 0, 0], 0).into()
     } else {
@@ -140,7 +141,7 @@ mod tests {
         server
             .set_read_timeout(Some(Duration::from_secs(10)))
             .unwrap();
-        let mut syslog = Syslog::new("127.0.0.1".into(), server.local_addr().unwrap().port());
+        let mut syslog = Syslog::new("localhost".into(), server.local_addr().unwrap().port());
         syslog.write(b"one\ntwo\n", Severity::INFO).unwrap();
         for expected in ["one", "two"] {
             let mut buffer = [0; 1024];
