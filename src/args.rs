@@ -14,6 +14,7 @@ mod tests;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
@@ -30,9 +31,17 @@ pub(crate) use flags::Flags;
 pub(crate) use parse::{duration, is_ascending};
 pub(crate) use table::FLAGS;
 
+/// The commit that the program was built from, which the build of the image sets.
+pub(crate) const COMMIT: Option<&str> = option_env!("HEADGATE_BUILD");
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let commit = COMMIT.map(|commit| format!(" ({commit})"));
+    env!("CARGO_PKG_VERSION").to_owned() + &commit.unwrap_or_default()
+});
+
 /// A Layer-7 ingress controller that takes the objects, annotations, settings and flags of ingress-nginx unchanged.
 #[derive(Debug, Parser)]
-#[command(name = "headgate", version, propagate_version = true)]
+#[command(name = "headgate", version = VERSION.as_str(), propagate_version = true)]
 struct Args {
     #[command(subcommand)]
     command: Command,

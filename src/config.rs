@@ -12,7 +12,7 @@ use headgate_compile::{
 use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 
 use crate::app::Serving;
-use crate::args::Flags;
+use crate::args::{COMMIT, Flags};
 
 pub(crate) use cluster::{Api, Cluster, Status, Webhook, WebhookCertificate};
 pub(crate) use system::System;
@@ -260,6 +260,7 @@ fn proxy(flags: &Flags, ports: &Ports, preset: Preset, system: &System) -> headg
         metrics_per_host: flags.switch("metrics-per-host"),
         metrics_per_undefined_host: flags.switch("metrics-per-undefined-host"),
         status_classes: flags.switch("report-status-classes"),
+        commit: COMMIT.unwrap_or("unknown"),
         excluded_metrics: flags.list("exclude-socket-metrics"),
         buckets: Buckets {
             time: flags.decimals("time-buckets"),

@@ -33,6 +33,8 @@ pub struct Config {
     pub stream_log: AccessLog,
     /// What the environment says about traces.
     pub tracing: crate::TracingEnvironment,
+    /// The commit of this build, for `nginx_ingress_controller_build_info`; `unknown` where the build does not say.
+    pub commit: &'static str,
     /// Labels that every metric carries.
     pub labels: MetricLabels,
     /// Label request metrics with the host; default true.

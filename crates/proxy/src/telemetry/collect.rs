@@ -58,7 +58,7 @@ impl Collector for TelemetryCollector {
         };
         families.single(&names::EJECTED, count(ejected_endpoints));
         families.single(&names::UNHEALTHY, count(unhealthy_endpoints));
-        collect_process(&mut families, &Process::now());
+        collect_process(&mut families, &Process::now(), telemetry.commit);
         let spans = telemetry.spans.outcomes();
         families.by(&names::SPANS, "outcome", spans);
         families.single(
@@ -119,7 +119,7 @@ fn collect_workers(families: &mut Families, workers: &[Arc<Counters>]) {
     families.by(&names::MIRRORED, "outcome", mirrored);
 }
 
-fn collect_process(families: &mut Families, process: &Process) {
+fn collect_process(families: &mut Families, process: &Process, commit: &str) {
     families.single(&names::NUM_PROCS, 1.0);
     families.single(&names::CPU_SECONDS, process.cpu);
     families.single(&names::READ_BYTES, process.read);
@@ -134,7 +134,7 @@ fn collect_process(families: &mut Families, process: &Process) {
     families.bare(&names::STANDARD_VIRTUAL, process.virtual_memory);
     families.bare(&names::STANDARD_START, process.start);
     let build = [
-        ("build", option_env!("HEADGATE_BUILD").unwrap_or("unknown")),
+        ("build", commit),
         ("release", env!("CARGO_PKG_VERSION")),
         ("repository", env!("CARGO_PKG_REPOSITORY")),
     ];

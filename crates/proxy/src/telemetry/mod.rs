@@ -59,6 +59,7 @@ pub struct Telemetry {
     control: Mutex<Control>,
     /// Names of request metrics that are left out.
     excluded: Vec<&'static str>,
+    commit: &'static str,
     log: Writer,
     stream_log: Writer,
     spans: Arc<Spans>,
@@ -81,6 +82,7 @@ impl Telemetry {
             routes: Routes::new(labelling, Scales::new(&config.buckets), workers),
             control: Mutex::default(),
             excluded: names::of_requests(&config.excluded_metrics),
+            commit: config.commit,
             log: Writer::start(&config.access_log),
             stream_log: Writer::start(&config.stream_log),
             spans: Spans::new(config),

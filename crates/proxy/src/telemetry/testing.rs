@@ -149,6 +149,7 @@ pub(super) fn config() -> Config {
         metrics_per_undefined_host: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
+        commit: "unknown",
         buckets: crate::config::Buckets::default(),
     }
 }

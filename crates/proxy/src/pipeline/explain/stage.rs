@@ -195,6 +195,7 @@ pub(super) fn worker(table: &Arc<RoutingTable>, request: &ExplainRequest) -> Wor
         metrics_per_undefined_host: false,
         status_classes: false,
         excluded_metrics: Vec::new(),
+        commit: "unknown",
     };
     let names = request.names.as_ref();
     let shared = Shared {
