@@ -214,8 +214,10 @@ fn acceptor(cert: &Path, key: &Path) -> anyhow::Result<TlsAcceptor> {
     let chain = CertificateDer::pem_file_iter(cert)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
         .with_context(|| format!("--tls-cert {}", cert.display()))?;
-    let key_der = PrivateKeyDer::from_pem_file(key)
-        .with_context(|| format!("--tls-key {}", key.display()))?;
+    let text = std::fs::read(key).with_context(|| format!("--tls-key {}", key.display()))?;
+    // The error quotes the text.
+    let key_der = PrivateKeyDer::from_pem_slice(&text)
+        .map_err(|_| anyhow::anyhow!("--tls-key {}: not a private key in PEM", key.display()))?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?

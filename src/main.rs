@@ -13,6 +13,7 @@ mod docs;
 mod echo;
 mod examples;
 mod explain;
+mod hardening;
 mod input;
 mod log;
 mod output;
@@ -38,7 +39,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let result = match args::invocation() {
+    let invocation = args::invocation();
+    harden(&invocation);
+    let result = match invocation {
         Invocation::Controller(config) => {
             start_log(&config);
             match config.cluster {
@@ -60,6 +63,18 @@ fn main() -> ExitCode {
         Invocation::Variables => page(&docs::variables_markdown()),
     };
     exit_code(result)
+}
+
+/// Before any thread starts: threads inherit it.
+fn harden(invocation: &Invocation) {
+    let mut results = vec![hardening::hide_memory()];
+    // Other commands may run a plugin of a kubeconfig for credentials, which may be installed with privileges.
+    if let Invocation::Controller(_) | Invocation::Serve(..) | Invocation::Demo(_) = invocation {
+        results.push(hardening::give_up_new_privileges());
+    }
+    for problem in results.into_iter().filter_map(Result::err) {
+        eprintln!("warning: {problem}");
+    }
 }
 
 /// Prints a page of the documentation.

@@ -4,6 +4,9 @@
 //! at the cluster of that kubeconfig, each in separate namespaces.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "secrets/leaks.rs"]
+mod leaks;
+
 mod cluster {
     mod admission;
     mod check;
@@ -15,6 +18,7 @@ mod cluster {
     mod restarts;
     mod roles;
     mod rolling;
+    mod secrets;
     mod serving;
     mod status;
     mod support;

@@ -4,6 +4,9 @@
 //! sent and received.
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+#[path = "secrets/leaks.rs"]
+mod leaks;
+
 mod traffic {
     mod access;
     mod affinity;
@@ -16,6 +19,7 @@ mod traffic {
     mod exhaustion;
     mod explain;
     mod exports;
+    mod hardening;
     mod headers;
     mod hostile;
     mod lifecycle;
@@ -36,6 +40,7 @@ mod traffic {
     mod retries;
     mod rewrites;
     mod routing;
+    mod secrets;
     mod setup;
     mod staple;
     mod streams;

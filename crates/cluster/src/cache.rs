@@ -15,12 +15,15 @@ use std::time::{Duration, SystemTime};
 use aws_lc_rs::digest;
 use headgate_compile::{Environment, Object};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use frames::{Reader, Writer};
 
 pub use key::CacheKey;
 
 const FILE: &str = "objects";
+/// Bytes that are reserved for the JSON of an object: more than a certificate with its chain and key needs.
+const LINE: usize = 64 << 10;
 /// First bytes of the file; the number is the version of the format, objects included.
 const MAGIC: &[u8] = b"headgate objects 2\n";
 
@@ -135,12 +138,14 @@ impl CacheOptions {
         let mut out = BufWriter::new(file);
         out.write_all(MAGIC)?;
         let mut out = Writer::new(out, self.key.as_ref())?;
-        let mut line = serde_json::to_vec(&self.head(stored))?;
+        // Objects are Secrets too. What a growing vector leaves behind is not overwritten, so it rarely grows.
+        let mut line = Zeroizing::new(Vec::with_capacity(LINE));
+        serde_json::to_writer(&mut *line, &self.head(stored))?;
         line.push(b'\n');
         out.write_all(&line)?;
         for object in &stored.objects {
             line.clear();
-            serde_json::to_writer(&mut line, object)?;
+            serde_json::to_writer(&mut *line, object)?;
             line.push(b'\n');
             out.write_all(&line)?;
         }
@@ -221,7 +226,7 @@ impl CacheOptions {
 /// Reads everything; nothing is used before the end is verified.
 fn contents(reader: Reader<impl Read>) -> std::io::Result<(Head, Vec<Object>)> {
     let mut lines = BufReader::new(reader);
-    let mut line = Vec::new();
+    let mut line = Zeroizing::new(Vec::with_capacity(LINE));
     lines.read_until(b'\n', &mut line)?;
     let head: Head = serde_json::from_slice(&line)?;
     let mut objects = Vec::new();

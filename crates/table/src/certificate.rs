@@ -4,16 +4,23 @@ use std::fmt;
 use std::sync::Arc;
 
 use rustls::sign::CertifiedKey;
+use zeroize::Zeroize as _;
 
 use crate::Slot;
 
-/// Secret bytes: `Debug` prints only their number.
+/// Secret bytes: `Debug` prints only their number, and they are overwritten when they are dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateBytes(pub Vec<u8>);
 
 impl fmt::Debug for PrivateBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PrivateBytes({} bytes)", self.0.len())
+    }
+}
+
+impl Drop for PrivateBytes {
+    fn drop(&mut self) {
+        self.0.zeroize();
     }
 }
 

@@ -9,6 +9,7 @@ use std::io::{Error, ErrorKind, Read, Result, Write};
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::{digest, hkdf, rand};
+use zeroize::Zeroizing;
 
 use super::{CacheError, CacheKey};
 
@@ -91,6 +92,11 @@ fn update(checksum: &mut digest::Context, content: &[u8], is_last: bool) {
     checksum.update(content);
 }
 
+/// Room for one frame, which never grows: what a growing vector leaves behind is not overwritten.
+fn room() -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(Vec::with_capacity(LONGEST))
+}
+
 fn refused() -> Error {
     Error::other(CacheError::Sealing)
 }
@@ -103,7 +109,7 @@ fn damaged() -> Error {
 pub(super) struct Writer<W> {
     out: W,
     protection: Protection,
-    content: Vec<u8>,
+    content: Zeroizing<Vec<u8>>,
 }
 
 impl<W: Write> Writer<W> {
@@ -117,7 +123,7 @@ impl<W: Write> Writer<W> {
         Ok(Self {
             out,
             protection,
-            content: Vec::with_capacity(LONGEST),
+            content: room(),
         })
     }
 
@@ -161,7 +167,7 @@ impl<W: Write> Write for Writer<W> {
 pub(super) struct Reader<R> {
     input: R,
     protection: Option<Protection>,
-    content: Vec<u8>,
+    content: Zeroizing<Vec<u8>>,
     at: usize,
 }
 
@@ -176,7 +182,7 @@ impl<R: Read> Reader<R> {
         Ok((protection.tag() == tag[0]).then(|| Self {
             input,
             protection: Some(protection),
-            content: Vec::new(),
+            content: room(),
             at: 0,
         }))
     }

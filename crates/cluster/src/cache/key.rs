@@ -7,15 +7,16 @@ use std::sync::Arc;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use super::CacheError;
 
 /// Fewer bytes could be guessed.
 const SHORTEST: usize = 16;
 
-/// A key of 32 bytes. It prints as nothing.
+/// A key of 32 bytes. It prints as nothing, and is overwritten when it is dropped.
 #[derive(Clone)]
-pub struct CacheKey(Arc<[u8; 32]>);
+pub struct CacheKey(Arc<Zeroizing<[u8; 32]>>);
 
 impl CacheKey {
     /// Reads a file: 32 bytes as they are, or in base64 or hexadecimal; anything else of at least 16 bytes is hashed.
@@ -25,6 +26,7 @@ impl CacheKey {
             file: name(),
             source,
         })?;
+        let content = Zeroizing::new(content);
         Self::of(&content).ok_or_else(|| CacheError::ShortKey {
             file: name(),
             length: content.trim_ascii().len(),
@@ -35,8 +37,8 @@ impl CacheKey {
         let text = content.trim_ascii();
         let key = exact(content)
             .or_else(|| exact(text))
-            .or_else(|| exact(&STANDARD.decode(text).ok()?))
-            .or_else(|| exact(&from_hex(text)?))
+            .or_else(|| exact(&Zeroizing::new(STANDARD.decode(text).ok()?)))
+            .or_else(|| exact(&Zeroizing::new(from_hex(text)?)))
             .or_else(|| {
                 let hash = || digest::digest(&digest::SHA256, text);
                 (text.len() >= SHORTEST)
@@ -57,8 +59,8 @@ impl fmt::Debug for CacheKey {
     }
 }
 
-fn exact(bytes: &[u8]) -> Option<[u8; 32]> {
-    bytes.try_into().ok()
+fn exact(bytes: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+    bytes.try_into().ok().map(Zeroizing::new)
 }
 
 fn from_hex(text: &[u8]) -> Option<Vec<u8>> {

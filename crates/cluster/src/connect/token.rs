@@ -11,6 +11,7 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
 use tower::{BoxError, Layer, Service};
+use zeroize::Zeroizing;
 
 /// A token is read again after this time. The kubelet replaces it long before it expires.
 const KEEP: Duration = Duration::from_secs(60);
@@ -79,7 +80,8 @@ impl TokenFile {
 }
 
 async fn read(path: PathBuf) -> std::io::Result<HeaderValue> {
-    let text = tokio::fs::read_to_string(path).await?;
+    let text = Zeroizing::new(tokio::fs::read_to_string(path).await?);
+    // The value takes over the memory of the text, and frees it as it is.
     let mut value = HeaderValue::try_from(format!("Bearer {}", text.trim()))
         .map_err(|_| std::io::Error::from(std::io::ErrorKind::InvalidData))?;
     value.set_sensitive(true);

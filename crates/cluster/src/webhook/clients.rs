@@ -90,7 +90,9 @@ impl ClientVerifier {
 fn verifier(pem: &[u8], provider: &CryptoProvider) -> io::Result<Arc<dyn ClientCertVerifier>> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(io::Error::other)?;
+        // The error quotes the text, which may be a key by mistake.
+        let certificate =
+            certificate.map_err(|_| io::Error::other("not a PEM file of certificates"))?;
         roots.add(certificate).map_err(io::Error::other)?;
     }
     if roots.is_empty() {

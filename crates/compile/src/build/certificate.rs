@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use headgate_table::{Certificate, Issue, PrivateBytes, Slot};
-use rustls::crypto::CryptoProvider;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
-use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::pem::{self, PemObject};
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::x509::AttributeTypeAndValue;
+use zeroize::Zeroize as _;
 
 use crate::objects::Secret;
 
@@ -53,7 +54,7 @@ pub fn from_pem(
 ) -> Result<Certificate, CertificateError> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(chain)
         .collect::<Result<_, _>>()
-        .map_err(|error| CertificateError::Chain(error.to_string()))?;
+        .map_err(|error| CertificateError::Chain(reason(&error).into()))?;
     let Some(first) = chain.first() else {
         return Err(CertificateError::Chain("it holds no certificate".into()));
     };
@@ -85,7 +86,7 @@ pub(crate) fn authorities(
 ) -> Result<Arc<[CertificateDer<'static>]>, CertificateError> {
     let list: Vec<_> = CertificateDer::pem_slice_iter(bundle)
         .collect::<Result<_, _>>()
-        .map_err(|error| CertificateError::Chain(error.to_string()))?;
+        .map_err(|error| CertificateError::Chain(reason(&error).into()))?;
     if list.is_empty() {
         return Err(CertificateError::Chain("it holds no certificate".into()));
     }
@@ -105,7 +106,10 @@ pub(crate) fn revocations(
 ) -> Result<Arc<[CertificateRevocationListDer<'static>]>, String> {
     let list: Vec<_> = CertificateRevocationListDer::pem_slice_iter(text)
         .collect::<Result<_, _>>()
-        .map_err(|error| format!("ca.crl is not a PEM list of revoked certificates: {error}"))?;
+        .map_err(|error| {
+            let reason = reason(&error);
+            format!("ca.crl is not a PEM list of revoked certificates: {reason}")
+        })?;
     if list.is_empty() {
         return Err("ca.crl holds no PEM list of revoked certificates".into());
     }
@@ -116,15 +120,26 @@ pub(crate) fn revocations(
     Ok(list.into())
 }
 
+/// What is wrong with PEM text. The error itself quotes the text, which may hold a key by mistake.
+fn reason(error: &pem::Error) -> &'static str {
+    match error {
+        pem::Error::MissingSectionEnd { .. } => "a section has no line that ends it",
+        pem::Error::IllegalSectionStart { .. } => {
+            "a line that begins with \"-----BEGIN \" does not end with \"-----\""
+        }
+        pem::Error::Base64Decode(_) => "a section is not base64",
+        pem::Error::SectionTooLarge => "a section is too large",
+        _ => "it cannot be read",
+    }
+}
+
 fn certified(
     chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    mut key: PrivateKeyDer<'static>,
 ) -> Result<CertifiedKey, CertificateError> {
-    let provider = provider();
-    let signer = provider
-        .key_provider
-        .load_private_key(key)
-        .map_err(|_| CertificateError::Key)?;
+    let signer = any_supported_type(&key);
+    key.zeroize();
+    let signer = signer.map_err(|_| CertificateError::Key)?;
     let certified = CertifiedKey::new(chain, signer);
     match certified.keys_match() {
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
@@ -132,13 +147,6 @@ fn certified(
         }
         Err(_) => Err(CertificateError::Mismatch),
     }
-}
-
-fn provider() -> Arc<CryptoProvider> {
-    static PROVIDER: std::sync::OnceLock<Arc<CryptoProvider>> = std::sync::OnceLock::new();
-    PROVIDER
-        .get_or_init(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-        .clone()
 }
 
 /// DNS names of a certificate, lower-case. The common name is used only without alternative names.

@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
 use headgate_table::PrivateBytes;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroize as _;
 
 use super::{Common, Kept, Kind, Name, Object, Uid, uid};
 
@@ -67,19 +70,23 @@ impl From<v1::Secret> for Object {
     fn from(secret: v1::Secret) -> Self {
         let name = Name::of(&secret.metadata);
         let uid = uid(&secret.metadata);
-        let mut data = secret.data.unwrap_or_default();
+        // kubectl apply stores a copy of the whole object in an annotation.
+        for (_, mut copy) in secret.metadata.annotations.into_iter().flatten() {
+            copy.zeroize();
+        }
+        let mut data = private(secret.data.unwrap_or_default());
         // As the API server does when it stores a Secret: `stringData` replaces `data`.
         let strings = secret.string_data.into_iter().flatten();
-        data.extend(strings.map(|(key, text)| (key, ByteString(text.into_bytes()))));
+        data.extend(strings.map(|(key, text)| (key.into(), PrivateBytes(text.into_bytes()))));
         Self::Secret(Arc::new(Secret {
-            data: kept(data),
+            data: data.into_iter().collect(),
             name,
             uid,
         }))
     }
 }
 
-fn kept(data: BTreeMap<String, ByteString>) -> SecretData {
+fn private(data: BTreeMap<String, ByteString>) -> BTreeMap<Box<str>, PrivateBytes> {
     let entries = data.into_iter();
     entries
         .map(|(key, value)| (key.into(), PrivateBytes(value.0)))
@@ -90,12 +97,19 @@ fn write_secret<S: Serializer>(
     data: &[(Box<str>, PrivateBytes)],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        data.iter()
-            .map(|(key, value)| (key, ByteString(value.0.clone()))),
-    )
+    serializer.collect_map(data.iter().map(|(key, value)| (key, Encoded(&value.0))))
+}
+
+/// Bytes in base64, as the API writes them; without a copy of them.
+struct Encoded<'a>(&'a [u8]);
+
+impl Serialize for Encoded<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&Base64Display::new(self.0, &STANDARD))
+    }
 }
 
 fn read_secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretData, D::Error> {
-    BTreeMap::<String, ByteString>::deserialize(deserializer).map(kept)
+    let data = BTreeMap::deserialize(deserializer)?;
+    Ok(private(data).into_iter().collect())
 }

@@ -11,6 +11,7 @@ use headgate_table::{Credentials, DigestUsers};
 use http::header::AUTHORIZATION;
 use http::{HeaderName, HeaderValue};
 use md5::{Digest as _, Md5};
+use zeroize::Zeroizing;
 
 use self::fields::Fields;
 use super::exchange::Exchange;
@@ -110,7 +111,7 @@ fn info(fields: &Fields, secret: &[u8]) -> Option<HeaderValue> {
 
 /// MD5 of the parts with colons between them, in hexadecimal digits.
 fn md5(parts: &[&[u8]]) -> String {
-    hex(&Md5::digest(parts.join(&b':')))
+    hex(&Md5::digest(Zeroizing::new(parts.join(&b':'))))
 }
 
 fn hex(bytes: &[u8]) -> String {

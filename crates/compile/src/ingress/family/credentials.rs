@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use headgate_table::{BasicUsers, Credentials, DigestUsers, PrivateBytes, Users};
 use http::HeaderValue;
+use zeroize::Zeroizing;
 
 use super::auth::{AUTH_REALM, AUTH_SECRET, AUTH_SECRET_TYPE, AUTH_TYPE};
 use crate::build::certificate::fingerprint;
@@ -141,10 +142,12 @@ impl PasswordAuth {
                         "Secret {name} has no key \"auth\"; it must hold a file made by htpasswd, or auth-secret-type must be auth-map"
                     ));
                 };
-                BTreeMap::from([("auth", text.to_vec())])
+                BTreeMap::from([("auth", Zeroizing::new(text.to_vec()))])
             }
             UserSource::Map => {
-                let line = |key: &str, value: &[u8]| [key.as_bytes(), b":", value].concat();
+                let line = |key: &str, value: &[u8]| {
+                    Zeroizing::new([key.as_bytes(), b":", value].concat())
+                };
                 let entries = secret.entries();
                 entries
                     .map(|(key, value)| (key, line(key, value)))
@@ -181,7 +184,8 @@ impl PasswordAuth {
 
     /// A digest of the users, the realm and `more`. Every part is preceded by its length.
     fn digest_of(&self, files: &Files<'_>, more: &[&[u8]]) -> PrivateBytes {
-        let mut text = Vec::new();
+        let length = files.values().map(|file| file.len()).sum();
+        let mut text = Zeroizing::new(Vec::with_capacity(length));
         let mut add = |part: &[u8]| {
             text.extend_from_slice(&(part.len() as u64).to_be_bytes());
             text.extend_from_slice(part);
@@ -198,7 +202,7 @@ impl PasswordAuth {
 }
 
 /// Files of users by key of the Secret.
-type Files<'s> = BTreeMap<&'s str, Vec<u8>>;
+type Files<'s> = BTreeMap<&'s str, Zeroizing<Vec<u8>>>;
 
 /// The users of all files, and the messages about lines that give none.
 fn parse<T>(files: &Files<'_>, add: impl Fn(&mut Parsed<T>, &[u8])) -> (Parsed<T>, Vec<String>) {
