@@ -31,6 +31,7 @@ mod nanos;
 mod quota;
 mod rate;
 mod shards;
+mod sync;
 
 pub use concurrency::{ConcurrencyLimiter, Permit};
 pub use key::Key;

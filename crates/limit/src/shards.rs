@@ -3,9 +3,8 @@
 //! Locks rather than atomics: an update touches a map and a number together, is held for well under a microsecond, and two
 //! workers rarely need the same shard at once.
 
-use crate::Key;
+use crate::{Key, sync::Mutex};
 use foldhash::quality::RandomState;
-use parking_lot::Mutex;
 use std::{hash::BuildHasher, sync::OnceLock};
 
 /// Shards of a store. Enough that the workers of a large machine rarely contend, few enough that a store of one client is small.

@@ -41,6 +41,7 @@ mod shedding;
 mod sockets;
 mod staple;
 mod stream;
+mod sync;
 mod telemetry;
 mod throttle;
 mod tls;

@@ -33,6 +33,7 @@ mod shared_map;
 mod slot;
 mod split;
 mod stream;
+mod sync;
 mod table;
 mod template;
 mod tracing;

@@ -3,10 +3,8 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Cache};
-use event_listener::Event;
-
 use crate::RoutingTable;
+use crate::sync::{ArcSwap, Cache, Event};
 
 /// The one handle that publishes. It cannot be cloned.
 pub struct Publisher {

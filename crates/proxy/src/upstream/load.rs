@@ -2,12 +2,13 @@
 //!
 //! Each worker counts on a cache line of its own, because a shared counter would be contended by every request. A worker
 //! with a small part of the requests admits more without a look at the others, so that at worst a bound is exceeded by a
-//! quarter.
+//! quarter, and by one for each other worker that admits a request at the same moment.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 
 use headgate_table::RetryBudget;
+
+use crate::sync::Arc;
 
 /// The part of a bound that workers share out without a look at each other.
 const UNCHECKED: usize = 4;

@@ -13,17 +13,16 @@ mod standing;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use headgate_table::{Outliers, Upstream};
-use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::record::{Record, Records};
 pub(super) use self::standing::Standing;
 use super::report::EndpointState;
+use crate::sync::{ArcSwapOption, AtomicBool, Mutex};
 
 /// How long an endpoint is left out after it could not be connected to, and from one trial to the next.
 const PAUSE: Duration = Duration::from_secs(1);
