@@ -1,6 +1,6 @@
-"""A client of HTTP/2 that sends any frames, valid or not, and records what it receives.
+"""Clients of HTTP/2 that send any frames, valid or not, and record what they receive.
 
-It frames with `hyperframe` and `hpack`. `h2` is no base for it: it refuses to send what is invalid, and ends at a GOAWAY, after
+They frame with `hyperframe` and `hpack`. `h2` is no base for them: it refuses to send what is invalid, and ends at a GOAWAY, after
 which responses are still to arrive.
 """
 
@@ -40,43 +40,30 @@ class Received:
         return int(dict(self.fields).get(":status", 0))
 
 
-class Client:
-    """A connection. With `pongs=False` it acknowledges no PING, with `updates=False` it opens no window after the first."""
+class Connection:
+    """The state of a connection, which does no I/O: `write` sends, `received` takes what has arrived. With `pongs=False` it
+    acknowledges no PING, with `updates=False` it opens no window after the first."""
 
-    def __init__(self, port, *, window=DEFAULT_WINDOW, connection_window=DEFAULT_WINDOW, receive_buffer=None, pongs=True, updates=True, tls=False):
-        self.pongs, self.updates, self.piece = pongs, updates, 16 << 10
+    def __init__(self, *, pongs=True, updates=True):
+        self.pongs, self.updates = pongs, updates
         self.encoder, self.decoder = hpack.Encoder(), hpack.Decoder()
         self.streams, self.next, self.buffer, self.block = {}, 1, b"", None
         self.goaways, self.pings, self.greeted, self.closed = [], 0, False, False
-        self.socket = socket.socket()
-        if receive_buffer:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.settimeout(PATIENCE)
-        self.socket.connect(("127.0.0.1", port))
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-            context.set_alpn_protocols(["h2"])
-            self.socket = context.wrap_socket(self.socket, server_hostname=HOST)
-        settings = frames.SettingsFrame(0, {frames.SettingsFrame.INITIAL_WINDOW_SIZE: window, frames.SettingsFrame.ENABLE_PUSH: 0})
-        self.socket.sendall(PREFACE + settings.serialize())
-        if connection_window > DEFAULT_WINDOW:
-            self.send(frames.WindowUpdateFrame(0, connection_window - DEFAULT_WINDOW))
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
+    def write(self, content):
+        raise NotImplementedError
 
     # === sending ===
 
+    def preface(self, window=DEFAULT_WINDOW, connection_window=DEFAULT_WINDOW):
+        settings = frames.SettingsFrame(0, {frames.SettingsFrame.INITIAL_WINDOW_SIZE: window, frames.SettingsFrame.ENABLE_PUSH: 0})
+        self.write(PREFACE + settings.serialize())
+        if connection_window > DEFAULT_WINDOW:
+            self.send(frames.WindowUpdateFrame(0, connection_window - DEFAULT_WINDOW))
+
     def send(self, *several):
-        """Sends frames; what the server has closed is read to its end later."""
-        try:
-            self.socket.sendall(b"".join(one if isinstance(one, bytes) else one.serialize() for one in several))
-        except OSError:
-            self.closed = True
+        """Sends frames."""
+        self.write(b"".join(one if isinstance(one, bytes) else one.serialize() for one in several))
 
     def head(self, fields, flags=("END_HEADERS", "END_STREAM"), stream=None):
         """A HEADERS frame, on a new stream unless one is given."""
@@ -91,56 +78,10 @@ class Client:
         self.send(head, *([] if body is None else [data(head.stream_id, body, end=True)]))
         return head.stream_id
 
-    def get(self, path="/", *further, **options):
-        """Sends a request and returns its response."""
-        return self.response(self.request(path, *further, **options))
-
-    def flood(self, *unit, rounds):
-        """Sends these bytes again and again, and reads meanwhile, until the server has closed or that many rounds are sent.
-        A unit that is a function is called for each round."""
-        self.socket.setblocking(False)
-        left, sent = b"", 0
-        while not self.closed and (left or sent < rounds):
-            if not left:
-                left = b"".join(one() if callable(one) else one for one in unit)
-                sent += 1
-            readable, writable, _ = select.select([self.socket], [self.socket], [], PATIENCE)
-            assert readable or writable, "the connection stands still"
-            if readable:
-                self.receive()
-            if writable and not self.closed:
-                try:
-                    left = left[self.socket.send(left):]
-                except BlockingIOError:
-                    continue
-                except OSError:
-                    break
-        self.socket.settimeout(PATIENCE)
-
     # === receiving ===
 
-    def response(self, stream):
-        self.until(lambda: self.streams[stream].over)
-        return self.streams[stream]
-
-    def until(self, condition):
-        """Reads until the condition holds or the server has closed."""
-        while not condition() and not self.closed:
-            self.receive()
-
-    def until_closed(self):
-        self.closed = False
-        self.until(lambda: False)
-
-    def receive(self):
-        """Reads once, and processes the frames that are complete."""
-        try:
-            read = self.socket.recv(self.piece)
-        except TimeoutError:
-            raise
-        except OSError:
-            read = b""
-        self.closed = not read
+    def received(self, read):
+        """Processes the frames that are complete with what was read."""
         self.buffer += read
         while len(self.buffer) >= HEADER:
             one, length = frames.Frame.parse_frame_header(memoryview(self.buffer[:HEADER]))
@@ -193,8 +134,90 @@ class Client:
         stream.ended |= "END_STREAM" in block.flags
 
 
-def pseudo(path="/", method="GET"):
-    return [(":method", method), (":scheme", "http"), (":path", path), (":authority", HOST)]
+class Client(Connection):
+    """A connection over a socket that blocks."""
+
+    def __init__(self, port, *, window=DEFAULT_WINDOW, connection_window=DEFAULT_WINDOW, receive_buffer=None, tls=False, **options):
+        super().__init__(**options)
+        self.piece = 16 << 10
+        self.socket = socket.socket()
+        if receive_buffer:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.settimeout(PATIENCE)
+        self.socket.connect(("127.0.0.1", port))
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            context.set_alpn_protocols(["h2"])
+            self.socket = context.wrap_socket(self.socket, server_hostname=HOST)
+        self.preface(window, connection_window)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def write(self, content):
+        """Sends; what the server has closed is read to its end later."""
+        try:
+            self.socket.sendall(content)
+        except OSError:
+            self.closed = True
+
+    def get(self, path="/", *further, **options):
+        """Sends a request and returns its response."""
+        return self.response(self.request(path, *further, **options))
+
+    def flood(self, *unit, rounds):
+        """Sends these bytes again and again, and reads meanwhile, until the server has closed or that many rounds are sent.
+        A unit that is a function is called for each round."""
+        self.socket.setblocking(False)
+        left, sent = b"", 0
+        while not self.closed and (left or sent < rounds):
+            if not left:
+                left = b"".join(one() if callable(one) else one for one in unit)
+                sent += 1
+            readable, writable, _ = select.select([self.socket], [self.socket], [], PATIENCE)
+            assert readable or writable, "the connection stands still"
+            if readable:
+                self.receive()
+            if writable and not self.closed:
+                try:
+                    left = left[self.socket.send(left):]
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    break
+        self.socket.settimeout(PATIENCE)
+
+    def response(self, stream):
+        self.until(lambda: self.streams[stream].over)
+        return self.streams[stream]
+
+    def until(self, condition):
+        """Reads until the condition holds or the server has closed."""
+        while not condition() and not self.closed:
+            self.receive()
+
+    def until_closed(self):
+        self.closed = False
+        self.until(lambda: False)
+
+    def receive(self):
+        """Reads once."""
+        try:
+            read = self.socket.recv(self.piece)
+        except TimeoutError:
+            raise
+        except OSError:
+            read = b""
+        self.closed = not read
+        self.received(read)
+
+
+def pseudo(path="/", method="GET", host=HOST):
+    return [(":method", method), (":scheme", "http"), (":path", path), (":authority", host)]
 
 
 def data(stream, content, end=False):
