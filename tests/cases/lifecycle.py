@@ -24,9 +24,11 @@ STEADY, VERSIONED, ROLLING = HOSTS
 
 
 class Process:
-    """A program that ends with `stop`. With `cpus` it runs on those only."""
+    """A program that ends with `stop`. With `cpus` it runs on those only, with `limit` it has so many files."""
 
-    def __init__(self, command, log, cpus=None):
+    def __init__(self, command, log, cpus=None, limit=None):
+        if limit:
+            command = ["prlimit", f"--nofile={limit}", *command]
         own = os.sched_getaffinity(0)
         os.sched_setaffinity(0, cpus or own)
         try:
@@ -59,13 +61,13 @@ class Echo(Process):
 class Program(Process):
     """`headgate serve` with the manifests of a site."""
 
-    def __init__(self, site, ports, flags=()):
+    def __init__(self, site, ports, flags=(), limit=None):
         self.ports = ports
         http, https, health = ports
         super().__init__([
             site.binary, "serve", site.manifests, "--bind-address=127.0.0.1", f"--http-port={http}", f"--https-port={https}",
             f"--healthz-port={health}", "--ingress-class=nginx", "--configmap=default/settings", *flags,
-        ], site.directory / "log", site.program_cpus)
+        ], site.directory / "log", site.program_cpus, limit)
         until(lambda: self.exited() is not None or self.ready(), "not ready")
         assert self.exited() is None, site.log()
 
@@ -85,12 +87,13 @@ class Program(Process):
 
 class Site:
     """Manifests, endpoints and programs; a context manager. `program_cpus` and `load_cpus` keep programs and endpoints apart.
-    A change must be served within `prompt` seconds."""
+    A change must be served within `prompt` seconds. `settings` are those of the ConfigMap."""
 
-    def __init__(self, directory, binary=BINARY, program_cpus=None, load_cpus=None, flags=(), prompt=1.0):
+    def __init__(self, directory, binary=BINARY, program_cpus=None, load_cpus=None, flags=(), prompt=1.0, settings=None):
         self.directory, self.binary, self.program_cpus, self.load_cpus, self.flags = directory, binary, program_cpus, load_cpus, list(flags)
         self.manifests = directory / "manifests"
         self.manifests.mkdir()
+        self.settings = {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical", "worker-shutdown-timeout": "10s", **(settings or {})}
         self.processes, self.ports = [], set()
         self.certificates, self.versions, self.endpoints = Certificates(prompt), Versions(prompt), Endpoints(prompt)
         self.nonces = itertools.count()
@@ -101,7 +104,7 @@ class Site:
         self.write("class", {"apiVersion": "networking.k8s.io/v1", "kind": "IngressClass", "metadata": {"name": "nginx"}, "spec": {"controller": "k8s.io/ingress-nginx"}})
         self.write("settings", {
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings", "namespace": "default"},
-            "data": {"allow-snippet-annotations": "true", "annotations-risk-level": "Critical", "worker-shutdown-timeout": "10s"},
+            "data": self.settings,
         })
         for name, echoes in (("steady", steady), ("red", [red]), ("blue", [blue])):
             self.write(f"service-{name}", *service(name, echoes))
@@ -129,9 +132,9 @@ class Site:
         self.processes.append(Echo(self, name))
         return self.processes[-1]
 
-    def program(self, *flags, ports=None):
+    def program(self, *flags, ports=None, limit=None):
         ports = ports or tuple(self.free_port() for _ in range(3))
-        self.processes.append(Program(self, ports, [*self.flags, *flags]))
+        self.processes.append(Program(self, ports, [*self.flags, *flags], limit))
         return self.processes[-1]
 
     # === changes ===

@@ -22,6 +22,7 @@ from http2_client import pseudo
 from test_cases import PATIENCE
 
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+LAST_CHUNK = b"\r\n0\r\n\r\n"
 CLOSE = re.compile(rb"\r\nconnection: *close", re.IGNORECASE)
 # A kept connection of HTTP/2 has this many requests at once.
 STREAMS = 8
@@ -29,11 +30,12 @@ STREAMS = 8
 
 @dataclass(frozen=True)
 class Request:
-    """A request, and a function that tells what is wrong with its response, or None."""
+    """A request, and a function that tells what is wrong with its response, or None. `fields` are further ones, of HTTP/1."""
 
     host: str
     path: str
     check: Callable
+    fields: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Response:
 
 
 class Http1(asyncio.Protocol):
-    """A connection of HTTP/1.1 with one request at a time. Its responses must have a length."""
+    """A connection of HTTP/1.1 with one request at a time. The body of a response without length stays in its chunks."""
 
     width = 1
     alpn = ["http/1.1"]
@@ -73,11 +75,8 @@ class Http1(asyncio.Protocol):
             return
         head = bytes(self.buffer[:end])
         length = LENGTH.search(head)
-        if not length:
-            self.waiter.set_exception(ConnectionError("a response without length"))
-            return
-        total = end + 4 + int(length[1])
-        if len(self.buffer) < total:
+        total = end + 4 + int(length[1]) if length else len(self.buffer)
+        if len(self.buffer) < total or not length and not self.buffer.endswith(LAST_CHUNK):
             return
         body = bytes(self.buffer[end + 4:total])
         del self.buffer[:total]
@@ -92,7 +91,7 @@ class Http1(asyncio.Protocol):
 
     async def exchange(self, request):
         self.waiter = asyncio.get_running_loop().create_future()
-        self.transport.write(f"GET {request.path} HTTP/1.1\r\nHost: {request.host}\r\n\r\n".encode())
+        self.transport.write(f"GET {request.path} HTTP/1.1\r\nHost: {request.host}\r\n{request.fields}\r\n".encode())
         return await self.waiter
 
 
