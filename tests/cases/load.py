@@ -167,6 +167,7 @@ class Tally:
     failures: Counter = field(default_factory=Counter)
     latencies: Counter = field(default_factory=Counter)
     since: float = field(default_factory=time.monotonic)
+    until: float = None
 
     @property
     def failed(self):
@@ -174,7 +175,7 @@ class Tally:
 
     @property
     def rate(self):
-        return self.good / max(time.monotonic() - self.since, 1e-9)
+        return self.good / max((self.until or time.monotonic()) - self.since, 1e-9)
 
     def record(self, seconds):
         self.good += 1
@@ -211,6 +212,7 @@ class Load:
     def reset(self):
         """Begins a new tally, and returns the last."""
         last, self.tally = self.tally, Tally()
+        last.until = self.tally.since
         return last
 
     async def responses(self, count):
