@@ -43,6 +43,12 @@ def resident(pid):
     return int(re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())[1]) << 10
 
 
+def cpu_seconds(pid):
+    """Seconds of CPU of a process."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Watch:
     """Samples the memory of a process from entering to leaving; `peak` is the largest."""
 
