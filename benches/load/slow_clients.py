@@ -33,6 +33,14 @@ KINDS = {
 }
 
 
+# Each of their responses fills the buffers of the kernel, megabytes of the few gigabytes that all connections of a machine have.
+LARGE_ONES = {"readers": 200, "streams": 1000}
+
+
+def count_of(kind, most):
+    return min(most, LARGE_ONES.get(kind, most))
+
+
 class Slow:
     """Connections of one kind, from entering to leaving. `closed` is how many the program has closed."""
 

@@ -161,9 +161,10 @@ class Group:
 
 @dataclass
 class Tally:
-    """What a load received."""
+    """What a load received. `lag` is how late the load itself was at worst, in seconds, for lack of CPU."""
 
     good: int = 0
+    lag: float = 0.0
     failures: Counter = field(default_factory=Counter)
     latencies: Counter = field(default_factory=Counter)
     since: float = field(default_factory=time.monotonic)
@@ -274,7 +275,9 @@ class Load:
         now = time.monotonic()
         # What could not be sent in time is not sent later at once.
         self.next = max(self.next, now - 0.1) + requests / self.rate
-        await asyncio.sleep(max(self.next - now, 0))
+        pause = max(self.next - now, 0)
+        await asyncio.sleep(pause)
+        self.tally.lag = max(self.tally.lag, time.monotonic() - now - pause)
 
     def failed(self, group, reason):
         self.tally.failures[f"{group.name}: {reason}"] += 1
