@@ -181,3 +181,43 @@ fn concerns_one_connection(error: &io::Error) -> bool {
         ConnectionAborted | ConnectionRefused | ConnectionReset | Interrupted
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use headgate_table::Settings;
+    use tokio::task::{LocalSet, yield_now};
+
+    use super::*;
+    use crate::connection::tests::{Fixture, HTTP};
+
+    #[tokio::test]
+    async fn an_overloaded_worker_leaves_connections_in_the_backlog() {
+        let test = async {
+            let fixture = Fixture::new(Settings::default());
+            let context = &fixture.context;
+            let tick = |late| context.worker.tick(late, &context.process);
+            (0..2).for_each(|_| assert!(!tick(Duration::from_secs(2))));
+            let socket = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let _acceptor = Acceptor::start(context.clone(), fixture.listener(HTTP), socket);
+            let mut clients = Vec::new();
+            for _ in 0..70 {
+                clients.push(TcpStream::connect(address).await.unwrap());
+            }
+            let open = || context.worker.shared.telemetry.open_connections();
+            while open() < 64 {
+                yield_now().await;
+            }
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert_eq!(open(), 64);
+            tick(Duration::ZERO);
+            while open() < 70 {
+                yield_now().await;
+            }
+        };
+        LocalSet::new().run_until(test).await;
+    }
+}

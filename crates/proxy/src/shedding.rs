@@ -4,8 +4,9 @@
 //!
 //! Time is short when tasks that are ready wait for long before they run. The tick is such a task: how late it runs is how long
 //! all others wait. As in CoDel (RFC 8289) a queue that is long once is a burst, and goes unnoticed; one that is still long with
-//! the next tick does not get shorter by itself. Then what a request costs most is no longer spent on new ones, and connections
-//! wait in the backlog of the kernel.
+//! the next tick does not get shorter by itself. Then what a request costs most is no longer spent on new ones. A refusal costs
+//! something, too, so only a few connections are accepted with each tick, and fewer with the next; others wait in the backlog of
+//! the kernel.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -17,6 +18,11 @@ use crate::memory::Pressure;
 
 /// Late ticks in a row after which a worker is overloaded.
 const LATE_TICKS: u32 = 2;
+
+/// Connections that an overloaded worker accepts with the first tick; with each later one half as many.
+const ACCEPTED: u32 = 64;
+/// The fewest: what is never accepted is never refused, and its client waits for long.
+const FEWEST: u32 = 8;
 
 /// What is refused now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +54,9 @@ pub(crate) struct Shedding {
     late: Cell<u32>,
     /// A new connection has waited for idle ones to close since connections are short.
     has_waited: Cell<bool>,
+    /// Connections to accept with a tick while the worker is overloaded, and those that are left of them.
+    accepted: Cell<u32>,
+    left: Cell<u32>,
     /// Notified when connections are accepted again.
     accepts: Notify,
 }
@@ -81,13 +90,19 @@ impl Shedding {
         let shed = Shed::of(found.pressure, ticks >= LATE_TICKS, short);
         let before = self.shed.replace(shed);
         self.has_waited.set(short && self.has_waited.get());
+        let accepted = match was {
+            true => (self.accepted.get() / 2).max(FEWEST),
+            false => ACCEPTED,
+        };
+        self.accepted.set(accepted);
+        self.left.set(accepted);
+        self.accepts.notify_waiters();
         match (was, self.overloaded()) {
             (false, true) => {
                 tracing::warn!(waited = ?found.late, "requests wait too long: shedding load");
             }
             (true, false) => {
                 tracing::info!(waited = ?found.late, "requests no longer wait too long");
-                self.accepts.notify_waiters();
             }
             _ => {}
         }
@@ -110,9 +125,12 @@ impl Shedding {
         !self.has_waited.replace(true)
     }
 
-    /// Waits until the worker has time for new connections.
+    /// Waits until the worker may accept another connection.
     pub(crate) async fn until_accepting(&self) {
         while self.overloaded() {
+            if let Some(left) = self.left.get().checked_sub(1) {
+                return self.left.set(left);
+            }
             self.accepts.notified().await;
         }
     }
@@ -166,10 +184,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_connection_is_accepted_meanwhile() {
+    async fn few_connections_are_accepted_meanwhile() {
         let shedding = Shedding::default();
-        shedding.until_accepting().now_or_never().unwrap();
+        let accepts = || shedding.until_accepting().now_or_never().is_some();
+        assert!((0..200).all(|_| accepts()));
         (0..2).for_each(|_| assert!(!shedding.update(found(60))));
+        assert_eq!((0..200).filter(|_| accepts()).count(), 64);
+        for (late, expected) in [
+            (60, 32),
+            (60, 16),
+            (60, 8),
+            (60, 8),
+            (0, 200),
+            (60, 200),
+            (60, 64),
+        ] {
+            shedding.update(found(late));
+            assert_eq!((0..200).filter(|_| accepts()).count(), expected);
+        }
         let mut accepting = Box::pin(shedding.until_accepting());
         assert!(accepting.as_mut().now_or_never().is_none());
         shedding.update(found(0));

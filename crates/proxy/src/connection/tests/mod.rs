@@ -42,7 +42,7 @@ use crate::upstream::{Environment, LocalAddresses, Resolver};
 use crate::worker::{Shared, Worker};
 
 /// The listeners of the table that tests serve.
-const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
+pub(crate) const HTTP: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 80);
 const HTTPS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 443);
 
 /// Responds by path, without endpoints.
@@ -181,7 +181,7 @@ impl Fixture {
     }
 
     /// The listener of the current table at `address`.
-    fn listener(&self, address: SocketAddr) -> Rc<OpenListener> {
+    pub(crate) fn listener(&self, address: SocketAddr) -> Rc<OpenListener> {
         let table = self.context.worker.table();
         let listener = table.listener(address).unwrap();
         Rc::new(OpenListener::new(listener, table.clone()))
