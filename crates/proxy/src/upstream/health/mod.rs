@@ -9,6 +9,7 @@
 
 mod record;
 mod standing;
+mod state;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ use tokio::time::Instant;
 
 use self::record::{Record, Records};
 pub(super) use self::standing::Standing;
-use super::report::EndpointState;
+pub use self::state::EndpointState;
 use crate::sync::{ArcSwapOption, AtomicBool, Mutex};
 
 /// How long an endpoint is left out after it could not be connected to, and from one trial to the next.

@@ -8,7 +8,7 @@ use foldhash::quality::RandomState;
 use headgate_table::Outliers;
 use tokio::time::Instant;
 
-use crate::upstream::report::EndpointState;
+use super::state::EndpointState;
 
 /// How long failures are remembered that neither a success nor another failure follows.
 const MEMORY: Duration = Duration::from_secs(600);
