@@ -106,7 +106,7 @@ impl Site {
         let cut = |pem: &str| pem[..pem.len() * 2 / 3].to_owned();
         let cases = [
             ("good", good.certificate.clone(), good.key.clone()),
-            ("mismatch", good.certificate.clone(), other.key.clone()),
+            ("mismatch", good.certificate.clone(), other.key),
             ("exchanged", good.key.clone(), good.certificate.clone()),
             ("twice", good.key.clone(), good.key.clone()),
             ("cut", good.certificate.clone(), cut(&good.key)),
