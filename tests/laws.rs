@@ -83,18 +83,7 @@ proptest! {
         declared in prop::collection::vec(path(), 0..12),
         requested in prop::collection::vec(request_path(), 1..20),
     ) {
-        let table = compiled(vec![numbered(&declared)]);
-        let HostBehaviour::Routes { paths, .. } = &hosts(table.table()).find("a.example").behaviour else {
-            return Err(TestCaseError::fail("the host only redirects"));
-        };
-        for path in requested {
-            let found = match paths.find(path.as_bytes(), |_| false) {
-                PathMatch::Route(route) => (route.origin.port.to_string(), false),
-                PathMatch::AddSlash(route) => (route.origin.port.to_string(), true),
-                PathMatch::Undecided => return Err(TestCaseError::fail("literal paths are always decided")),
-            };
-            prop_assert_eq!(found, naive(&declared, &path), "{} in {:?}", path, declared);
-        }
+        finds_as_the_naive_matcher(&declared, &requested);
     }
 
     /// No text in an object makes compilation or rendering panic.
@@ -105,22 +94,126 @@ proptest! {
         numbers in prop::array::uniform2(any::<i32>()),
         settings in prop::collection::vec((setting(), any_text()), 0..4),
     ) {
-        let compiled = compiled(hostile(values, &texts, numbers, settings));
-        let _ = text(compiled.table());
-        let _ = json(compiled.table()).to_string();
-        for finding in compiled.findings() {
-            let _ = finding.to_string();
+        affects_only_its_own_routes(values, &texts, numbers, settings);
+    }
+}
+
+/// The path index finds what trying every path in the order of precedence finds.
+fn finds_as_the_naive_matcher(declared: &[(String, &'static str)], requested: &[String]) {
+    let table = compiled(vec![numbered(declared)]);
+    let HostBehaviour::Routes { paths, .. } = &hosts(table.table()).find("a.example").behaviour
+    else {
+        panic!("the host only redirects");
+    };
+    for path in requested {
+        let found = match paths.find(path.as_bytes(), |_| false) {
+            PathMatch::Route(route) => (route.origin.port.to_string(), false),
+            PathMatch::AddSlash(route) => (route.origin.port.to_string(), true),
+            PathMatch::Undecided => panic!("literal paths are always decided"),
+        };
+        assert_eq!(found, naive(declared, path), "{path} in {declared:?}");
+    }
+}
+
+/// A path a line: `=` before an exact one, `^` before a prefix, nothing before one that is requested.
+#[test]
+fn fuzz_path_index() {
+    headgate_fuzz::check("path-index", |bytes| {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        // Others are refused or have an encoding, of which the naive matcher knows nothing.
+        let is_plain = |path: &str| {
+            path.starts_with('/')
+                && !path.contains("//")
+                && path.bytes().all(|b| b.is_ascii_lowercase() || b == b'/')
+        };
+        let (mut declared, mut requested) = (Vec::new(), Vec::new());
+        for line in text.lines() {
+            let (kind, path) = match line.split_at_checked(1) {
+                Some(("=", path)) => (Some("Exact"), path),
+                Some(("^", path)) => (Some("Prefix"), path),
+                _ => (None, line),
+            };
+            match kind {
+                _ if !is_plain(path) => {}
+                Some(kind) => declared.push((path.to_owned(), kind)),
+                None => requested.push(path.to_owned()),
+            }
         }
-        for name in &texts {
-            for listener in compiled.table().listeners() {
-                let terminate = listener.terminate(Some(name));
-                let _ = terminate.map(|terminate| terminate.certificate(Some(name)));
-            }
-            if let HostBehaviour::Routes { paths, .. } = &hosts(compiled.table()).find(name).behaviour {
-                let _ = paths.find(name.as_bytes(), |_| false);
-            }
+        finds_as_the_naive_matcher(&declared, &requested);
+    });
+}
+
+/// Objects of any text compile, are shown, are looked up in, and change nothing of the route of another object.
+fn affects_only_its_own_routes(
+    values: Vec<(String, String)>,
+    texts: &[String; 8],
+    numbers: [i32; 2],
+    settings: Vec<(String, String)>,
+) {
+    let neighbour = || {
+        ingress(IngressSpec {
+            paths: vec![Path::new("/", "Prefix", "api")],
+            ..IngressSpec::at(9, NEIGHBOUR)
+        })
+    };
+    // An object may join a host that it names.
+    let names_it = values.iter().any(|(_, text)| text.contains(NEIGHBOUR));
+    let names_it = names_it || texts.iter().any(|text| text.contains(NEIGHBOUR));
+    let route = |compiled: &Compiled| format!("{:?}", hosts(compiled.table()).find(NEIGHBOUR));
+    // Settings are those of all routes.
+    let alone = hostile(Vec::new(), &Default::default(), [0, 0], settings.clone());
+    let alone = alone
+        .into_iter()
+        .filter(|object| object.kind() == Kind::ConfigMap);
+    let alone = route(&compiled(alone.chain([neighbour()]).collect()));
+    let objects = hostile(values, texts, numbers, settings);
+    let compiled = compiled(objects.into_iter().chain([neighbour()]).collect());
+    assert!(
+        names_it || route(&compiled) == alone,
+        "{}",
+        route(&compiled)
+    );
+    let _ = text(compiled.table());
+    let _ = json(compiled.table()).to_string();
+    for finding in compiled.findings() {
+        let _ = finding.to_string();
+    }
+    for name in texts {
+        for listener in compiled.table().listeners() {
+            let terminate = listener.terminate(Some(name));
+            let _ = terminate.map(|terminate| terminate.certificate(Some(name)));
+        }
+        if let HostBehaviour::Routes { paths, .. } = &hosts(compiled.table()).find(name).behaviour {
+            let _ = paths.find(name.as_bytes(), |_| false);
         }
     }
+}
+
+/// Lines of a name and, after a blank, a value: `annotation-NAME`, `setting-NAME`, and the texts of [`hostile`].
+#[test]
+fn fuzz_objects() {
+    const TEXTS: [&str; 8] = [
+        "host", "path", "type", "service", "port", "secret", "address", "external",
+    ];
+    headgate_fuzz::check("objects", |bytes| {
+        let input = String::from_utf8_lossy(bytes);
+        let (mut values, mut settings) = (Vec::new(), Vec::new());
+        let (mut texts, mut numbers) = (<[String; 8]>::default(), [80, 8080]);
+        for line in input.lines() {
+            let (name, value) = line.split_once(' ').unwrap_or((line, ""));
+            let value = value.replace("\\n", "\n");
+            if let Some(name) = name.strip_prefix("annotation-") {
+                values.push((format!("nginx.ingress.kubernetes.io/{name}"), value));
+            } else if let Some(name) = name.strip_prefix("setting-") {
+                settings.push((name.to_owned(), value));
+            } else if let Some(at) = TEXTS.iter().position(|text| *text == name) {
+                texts[at] = value;
+            } else if let (Some(at), Ok(number)) = (name.strip_prefix("number-"), value.parse()) {
+                numbers[usize::from(at == "1")] = number;
+            }
+        }
+        affects_only_its_own_routes(values, &texts, numbers, settings);
+    });
 }
 
 #[test]
@@ -538,6 +631,9 @@ fn naive(declared: &[(String, &str)], requested: &str) -> (String, bool) {
 }
 
 // === hostile text ===
+
+/// The host of another Ingress than the hostile one.
+const NEIGHBOUR: &str = "neighbour.example";
 
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof![

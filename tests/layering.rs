@@ -46,7 +46,7 @@ const INPUT_AND_OUTPUT: &[&str] = &[
 ];
 const KUBERNETES: &[&str] = &["k8s-openapi", "kube"];
 /// Crates for tests and benches only.
-const TEST_CRATES: &[&str] = &["testkit", "apiserver", "models"];
+const TEST_CRATES: &[&str] = &["testkit", "apiserver", "fuzz", "models"];
 /// Modules of which no two may use each other, directly or through others: each does one job and can change alone.
 const NOT_MUTUAL: &[(&str, &[&str])] = &[
     ("proxy", &["record", "worker", "telemetry", "upstream"]),
@@ -109,6 +109,11 @@ const LAYERS: &[Layer] = &[
         name: "models",
         workspace: &["table"],
         forbidden: KUBERNETES,
+    },
+    Layer {
+        name: "fuzz",
+        workspace: &[],
+        forbidden: INPUT_AND_OUTPUT,
     },
 ];
 

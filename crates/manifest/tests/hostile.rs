@@ -119,3 +119,11 @@ async fn broken_documents_hide_no_others() {
     let changes = common::changes(&fixture.source, &batch);
     assert_eq!((changes.len(), batch.findings.len()), (100, 100));
 }
+
+#[test]
+fn fuzz_manifest() {
+    headgate_fuzz::check("manifest", |bytes| {
+        check("a.yaml", bytes);
+        check("a.json", bytes);
+    });
+}

@@ -243,4 +243,31 @@ mod tests {
             assert_eq!(parse(case).unwrap_err(), Invalid, "{case:?}");
         }
     }
+
+    /// A header is read when all of it has arrived and not before, whatever follows; its addresses can be sent again.
+    fn is_one_header(bytes: &[u8]) {
+        let Ok(Some(header)) = parse(bytes) else {
+            return;
+        };
+        assert!(header.length <= MAX && header.length <= bytes.len());
+        for n in 0..header.length {
+            assert!(parse(&bytes[..n]).unwrap().is_none(), "{n} bytes");
+        }
+        let alone = parse(&bytes[..header.length]).unwrap().unwrap();
+        let addresses = |header: &Header| {
+            let proxied = header.proxied.as_ref()?;
+            Some((proxied.source, proxied.destination))
+        };
+        assert_eq!(addresses(&alone), addresses(&header));
+        if let Some((source, destination)) = addresses(&header) {
+            let sent = version1(source, destination);
+            let again = parse(sent.as_bytes()).unwrap().unwrap();
+            assert_eq!(addresses(&again), Some((source, destination)), "{sent}");
+        }
+    }
+
+    #[test]
+    fn fuzz_proxy_protocol() {
+        headgate_fuzz::check("proxy-protocol", is_one_header);
+    }
 }

@@ -336,3 +336,17 @@ fn known_differences_of_dialects_and_engines() {
         }
     }
 }
+
+/// The first line is an expression, the others are texts.
+#[test]
+fn fuzz_expression() {
+    headgate_fuzz::check("expression", |bytes| {
+        let mut lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::to_vec);
+        let source = lines.next().map(String::from_utf8);
+        let Some(Ok(source)) = source else { return };
+        let texts: Vec<_> = lines.chain([b"".to_vec()]).collect();
+        for insensitive in [false, true] {
+            compare(&source, insensitive, &texts).unwrap();
+        }
+    });
+}

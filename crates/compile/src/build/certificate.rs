@@ -267,4 +267,25 @@ mod tests {
         assert_eq!(names_of(&[], "d.test"), ["d.test"]);
         assert_eq!(names_of(&[], "d.test\0.evil.test"), [""; 0]);
     }
+
+    /// A chain and a key from any text are a certificate or an error of one short line, which does not quote the key.
+    fn is_a_certificate_or_an_error(bytes: &[u8]) {
+        let at = bytes.iter().position(|byte| *byte == 0);
+        let (chain, key) = bytes.split_at(at.unwrap_or(bytes.len()));
+        let key = PrivateBytes(key.to_vec());
+        if let Err(error) = from_pem(chain, &key, "a") {
+            let error = error.to_string();
+            assert!(
+                error.len() < 1000 && !error.contains(char::is_control),
+                "{error}"
+            );
+        }
+        let _ = authorities(bytes);
+        let _ = revocations(bytes);
+    }
+
+    #[test]
+    fn fuzz_certificate() {
+        headgate_fuzz::check("certificate", is_a_certificate_or_an_error);
+    }
 }

@@ -192,4 +192,28 @@ mod tests {
         );
         assert_eq!(parsed.users[b"e".as_slice()].0, hash.as_bytes());
     }
+
+    /// Each line gives a user or a reason, and no user has two.
+    fn is_a_file(text: &[u8]) {
+        let lines = text.split(|byte| *byte == b'\n').count();
+        let mut basic = Parsed::default();
+        basic.add_basic(text);
+        let mut digest = Parsed::default();
+        digest.add_digest(text, "r");
+        for (users, unusable) in [
+            (basic.users.len(), unusable(&basic)),
+            (digest.users.len(), unusable(&digest)),
+        ] {
+            assert!(users + unusable.len() <= lines);
+            assert!(unusable.iter().all(|(line, _)| (1..=lines).contains(line)));
+        }
+        for hash in digest.users.values() {
+            assert!(hash.0.len() == 32);
+        }
+    }
+
+    #[test]
+    fn fuzz_users() {
+        headgate_fuzz::check("users", is_a_file);
+    }
 }

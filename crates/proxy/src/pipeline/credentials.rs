@@ -124,4 +124,21 @@ mod tests {
             assert_eq!(found, expected, "{field}");
         }
     }
+
+    /// A login can be sent again.
+    fn is_sendable(field: &[u8]) {
+        use base64::engine::general_purpose::STANDARD;
+        if let Some(read) = login(field) {
+            assert!(!read.user.contains(&b':'));
+            let text = [&read.user[..], b":", &read.password].concat();
+            let again = login(format!("Basic {}", STANDARD.encode(text)).as_bytes());
+            let again = again.map(|again| (again.user, again.password));
+            assert_eq!(again, Some((read.user, read.password)));
+        }
+    }
+
+    #[test]
+    fn fuzz_basic_credentials() {
+        headgate_fuzz::check("basic-credentials", is_sendable);
+    }
 }

@@ -168,4 +168,37 @@ mod tests {
         assert!(has_token(&map, &TE, "trailers"));
         assert!(!has_token(&map, &TE, "gzip"));
     }
+
+    /// Whatever `Connection` lists, nothing about the connection is left, and what framing and routing need stays. Each line
+    /// of the input is a field.
+    fn is_without_connection(bytes: &[u8]) {
+        let mut headers = HeaderMap::new();
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let colon = line.iter().position(|byte| *byte == b':');
+            let (name, value) = line.split_at(colon.unwrap_or(line.len()));
+            let name = HeaderName::from_bytes(name);
+            let value = HeaderValue::from_bytes(value.get(1..).unwrap_or_default());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.append(name, value);
+            }
+        }
+        let before = headers.clone();
+        let _ = upgrade(&Method::GET, &headers);
+        remove(&mut headers);
+        for name in [CONNECTION, TE, TRANSFER_ENCODING, UPGRADE, KEEP_ALIVE] {
+            assert!(!headers.contains_key(name));
+        }
+        for name in listed(&before) {
+            assert!(!headers.contains_key(name));
+        }
+        for name in [HOST, CONTENT_LENGTH] {
+            let values = |map: &HeaderMap| map.get_all(&name).iter().cloned().collect::<Vec<_>>();
+            assert_eq!(values(&headers), values(&before));
+        }
+    }
+
+    #[test]
+    fn fuzz_hop_by_hop() {
+        headgate_fuzz::check("hop-by-hop", is_without_connection);
+    }
 }

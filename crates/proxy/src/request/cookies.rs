@@ -56,4 +56,27 @@ mod tests {
             assert_eq!(cookies.find(name), expected, "{name}");
         }
     }
+
+    /// The first bytes up to a line end are the name, the rest the `Cookie` lines.
+    fn is_of_its_name(bytes: &[u8]) {
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let name = lines.next().map(String::from_utf8_lossy);
+        let name = name.unwrap_or_default();
+        let mut headers = HeaderMap::new();
+        for line in lines.filter_map(|line| HeaderValue::from_bytes(line).ok()) {
+            headers.append(COOKIE, line);
+        }
+        if let Some(value) = Cookies::of(&headers).find(&name) {
+            assert!(!value.contains(';') && value.trim_ascii_end() == value);
+            let pair = format!("{name}={value}");
+            let is_pair = |part: &[u8]| part.trim_ascii() == pair.as_bytes();
+            let mut lines = headers.get_all(COOKIE).iter();
+            assert!(lines.any(|line| line.as_bytes().split(|byte| *byte == b';').any(is_pair)));
+        }
+    }
+
+    #[test]
+    fn fuzz_cookies() {
+        headgate_fuzz::check("cookies", is_of_its_name);
+    }
 }

@@ -231,4 +231,56 @@ mod tests {
         assert!(!head.headers.contains_key(HOST) && !head.headers.contains_key(TRANSFER_ENCODING));
         assert_eq!(head.headers["te"], "trailers");
     }
+
+    /// A head of any fields, one a line after length, method and target, is one request to another parser, and has at most
+    /// one framing field.
+    fn is_one_request(bytes: &[u8]) {
+        let mut lines = bytes.split(|byte| *byte == b'\n');
+        let (length, method, target) = (lines.next(), lines.next(), lines.next());
+        let length = match length {
+            Some(b"chunked") => Length::Unknown,
+            Some(b"") | None => Length::None,
+            Some(digits) => Length::Exact(digits.len() as u64),
+        };
+        let mut request = Request::builder();
+        request = request.method(method.unwrap_or_default());
+        request = request.uri(target.unwrap_or_default());
+        for line in lines {
+            let colon = line.iter().position(|byte| *byte == b':');
+            let (name, value) = line.split_at(colon.unwrap_or(line.len()));
+            let name = http::HeaderName::from_bytes(name);
+            let value = HeaderValue::from_bytes(value.get(1..).unwrap_or_default());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                request = request.header(name, value);
+            }
+        }
+        let Ok(request) = request.body(()) else {
+            return;
+        };
+        let (mut parts, ()) = request.into_parts();
+        if parts.uri.path_and_query().is_none() {
+            return;
+        }
+        parts.headers.remove(CONNECTION);
+        let head = RequestHead::new(parts, length, &CallOptions::default(), true);
+        let target = head.uri.path_and_query().unwrap();
+        let mut text = format!("{} {target} HTTP/1.1\r\n", head.method).into_bytes();
+        for (name, value) in &head.headers {
+            text.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
+        }
+        text.extend(b"\r\nrest");
+        let mut fields = vec![httparse::EMPTY_HEADER; head.headers.len() + 1];
+        let mut read = httparse::Request::new(&mut fields);
+        let end = read.parse(&text).unwrap();
+        assert_eq!(end, httparse::Status::Complete(text.len() - 4));
+        assert_eq!(read.headers.len(), head.headers.len());
+        let framing = [CONTENT_LENGTH, TRANSFER_ENCODING];
+        let framing = framing.iter().flat_map(|name| head.headers.get_all(name));
+        assert!(framing.count() <= 1);
+    }
+
+    #[test]
+    fn fuzz_request_head() {
+        headgate_fuzz::check("request-head", is_one_request);
+    }
 }

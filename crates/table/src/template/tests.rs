@@ -97,3 +97,39 @@ fn a_literal_keeps_its_dollars() {
     );
     assert_eq!(Template::literal("a$b").as_text(), Some("a$b"));
 }
+
+/// Text becomes a template that holds all of it, or is refused with the same problems in every place; a log format never is.
+fn is_a_template_or_refused(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let length = |template: &Template| {
+        let pieces = template.pieces().iter();
+        let lengths = pieces.map(|piece| match piece {
+            Piece::Text(text) => text.len(),
+            Piece::Capture(_) => 2,
+            Piece::Group(name) => 1 + name.len(),
+            Piece::Variable(_) => 1,
+        });
+        lengths.sum::<usize>()
+    };
+    let (log, _) = Template::log_format(text);
+    let open = Template::with_locals(text, Phase::Response);
+    for phase in [Phase::Request, Phase::Response] {
+        if let Ok(template) = Template::parse_for(text, phase) {
+            assert_eq!(template.source(), text);
+            assert!(length(&template) <= text.len());
+            assert_eq!(template.groups().count(), 0);
+            assert!(Template::with_locals(text, phase).is_ok());
+            assert_eq!(template.as_text().is_none(), text.contains('$'));
+        }
+    }
+    for template in open.iter().chain([&log]) {
+        assert!(length(template) <= text.len());
+    }
+}
+
+#[test]
+fn fuzz_template() {
+    headgate_fuzz::check("template", is_a_template_or_refused);
+}

@@ -231,7 +231,7 @@ pub(crate) async fn locally<F: Future>(test: F) -> F::Output {
 async fn rest(stream: &mut DuplexStream) -> String {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
-    String::from_utf8(bytes).unwrap()
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Reads until what was read ends with `end`.

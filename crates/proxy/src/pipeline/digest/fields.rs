@@ -165,4 +165,40 @@ mod tests {
             assert_eq!(fields.fit(realm, target), fits, "{realm} {target}");
         }
     }
+
+    /// Fields can be sent again, in quotes, and what is sent back in quotes stays in them.
+    fn is_sendable(field: &[u8]) {
+        let Some(read) = Fields::parse(field) else {
+            return;
+        };
+        assert!(!read.cnonce.contains(&b'"') && read.response.len() == 32);
+        let quoted = |text: &[u8]| {
+            let escape = |byte: &u8| match byte {
+                b'"' | b'\\' => vec![b'\\', *byte],
+                _ => vec![*byte],
+            };
+            let inner: Vec<u8> = text.iter().flat_map(escape).collect();
+            [b"\"", &inner[..], b"\""].concat()
+        };
+        let mut sent = b"Digest ".to_vec();
+        for (name, value) in [
+            ("username", &read.username),
+            ("realm", &read.realm),
+            ("nonce", &read.nonce),
+            ("uri", &read.uri),
+            ("qop", &read.qop),
+            ("nc", &read.nc),
+            ("cnonce", &read.cnonce),
+            ("response", &read.response),
+            ("algorithm", &read.algorithm),
+        ] {
+            sent.extend([name.as_bytes(), b"=", &quoted(value), b", "].concat());
+        }
+        assert_eq!(Fields::parse(&sent), Some(read));
+    }
+
+    #[test]
+    fn fuzz_digest_credentials() {
+        headgate_fuzz::check("digest-credentials", is_sendable);
+    }
 }

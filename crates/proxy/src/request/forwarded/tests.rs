@@ -264,3 +264,49 @@ fn lists_over_several_lines_are_one() {
     map.append(&name, HeaderValue::from_static("c"));
     assert_eq!(listed(&map, &name).unwrap(), "a, b, c");
 }
+
+/// Each line is a field, or a network that is trusted.
+fn is_a_client(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let mut fields = HeaderMap::new();
+    let mut nets = Vec::new();
+    for line in text.lines() {
+        match line.split_once(": ") {
+            Some((name, value)) => {
+                let name = HeaderName::try_from(name);
+                let value = HeaderValue::try_from(value);
+                if let (Ok(name), Ok(value)) = (name, value) {
+                    fields.append(name, value);
+                }
+            }
+            None if line.parse::<ipnet::IpNet>().is_ok() => nets.push(line),
+            None => {}
+        }
+    }
+    let host = HeaderValue::from_static("a.test");
+    for use_forwarded_headers in [false, true] {
+        let trust = ForwardedTrust {
+            use_forwarded_headers,
+            ..trust(&nets)
+        };
+        let client = HTTP.client(&trust, &fields, Some(&host));
+        let peer = HTTP.peer.ip();
+        let list = listed(&fields, &trust.for_header);
+        let list = list.as_ref().map_or(&b""[..], HeaderValue::as_bytes);
+        let is_listed = list.split(|byte| *byte == b',').any(|entry| {
+            address(entry).is_some_and(|address| address.to_canonical() == client.address)
+        });
+        assert!(client.address == peer || (use_forwarded_headers && is_listed));
+        assert_eq!(client.address, client.address.to_canonical());
+        assert!(Authority::parse(client.host.unwrap().as_bytes()).is_some());
+        assert_ne!(client.port, 0);
+        if !use_forwarded_headers {
+            assert_eq!((client.scheme, client.port), (Scheme::Http, 80));
+        }
+    }
+}
+
+#[test]
+fn fuzz_forwarded() {
+    headgate_fuzz::check("forwarded", is_a_client);
+}

@@ -189,3 +189,26 @@ fn only_signed_and_current_answers_are_accepted() {
     let refusal = OcspResponse::try_later().to_der().unwrap();
     refused(&refusal, "TryLater");
 }
+
+/// A document that the issuer has not signed is not accepted: the corpus is of another issuer.
+fn is_refused(document: &[u8]) {
+    thread_local! {
+        static QUERY: Query = {
+            let issuer = authority("a");
+            let chain = [server(&issuer), issuer.der().clone()];
+            Query::new(&chain).unwrap().unwrap()
+        };
+    }
+    QUERY.with(|query| {
+        let reason = query.accept(document, now()).unwrap_err();
+        assert!(
+            reason.len() < 500 && !reason.contains(char::is_control),
+            "{reason}"
+        );
+    });
+}
+
+#[test]
+fn fuzz_ocsp() {
+    headgate_fuzz::check("ocsp", is_refused);
+}

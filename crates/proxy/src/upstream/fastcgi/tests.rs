@@ -338,13 +338,53 @@ proptest! {
     /// No bytes of an endpoint make it panic or wait for more than there is.
     #[test]
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), kind in prop::sample::select(vec![3_u8, 6, 7]), text in "[ -~\r\n]{0,60}") {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let all = [record(kind, text.as_bytes(), 1), bytes].concat();
-        let _ = runtime.block_on(read_bytes(&all));
+        is_a_response_or_an_error(&[record(kind, text.as_bytes(), 1), bytes].concat());
     }
 }
 
-async fn read_bytes(bytes: &[u8]) -> io::Result<Vec<u8>> {
+/// What an application sends becomes a head without faults and a body, or an error, in whatever pieces it arrives.
+fn is_a_response_or_an_error(bytes: &[u8]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let whole = runtime.block_on(read_bytes(bytes));
+    let (ours, mut theirs) = tokio::io::duplex(7);
+    let pieces = runtime.block_on(async {
+        let (read, ()) = tokio::join!(read_bytes(ours), async {
+            // It fails if the rest is not read.
+            let _ = theirs.write_all(bytes).await;
+            drop(theirs);
+        });
+        read
+    });
+    let shown = |result: &io::Result<Vec<u8>>| match result {
+        Ok(found) => Ok(found.clone()),
+        Err(error) => Err(error.to_string()),
+    };
+    assert_eq!(shown(&whole), shown(&pieces));
+    let Ok(found) = whole else { return };
+    if !found.is_empty() {
+        let mut fields = [httparse::EMPTY_HEADER; 256];
+        let mut head = httparse::Response::new(&mut fields);
+        let parsed = head.parse(&found);
+        assert!(
+            matches!(
+                parsed,
+                Ok(httparse::Status::Complete(_)) | Err(httparse::Error::HeaderValue)
+            ),
+            "{parsed:?} {}",
+            found.escape_ascii()
+        );
+        assert_eq!(head.version, Some(1));
+    }
+}
+
+#[test]
+fn fuzz_fastcgi() {
+    headgate_fuzz::check("fastcgi", is_a_response_or_an_error);
+}
+
+async fn read_bytes(bytes: impl tokio::io::AsyncRead + Unpin) -> io::Result<Vec<u8>> {
     let mut responder = Responder::new(bytes, ENDPOINT.parse().unwrap(), request(0, false));
     let mut found = Vec::new();
     responder.read_to_end(&mut found).await?;

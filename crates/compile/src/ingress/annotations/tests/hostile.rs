@@ -136,12 +136,42 @@ fn hostile_names_are_shown_escaped() {
 proptest! {
     #[test]
     fn any_text_under_any_name_is_a_value_or_a_problem(at in 0usize..136, text in "\\PC{0,40}|[\\x00-\\x7f]{0,40}|[0-9a-z$/.:, -]{0,30}") {
-        let entry = all().nth(at).unwrap();
-        let parsed = IngressAnnotations::parse(&critical(), &annotations(&[("enable-cors", "true"), ("canary", "true"), ("affinity", "cookie"), (entry.name, &text)]));
-        if !text.trim().is_empty() && entry.kind.parse(&text, Validation::Full).is_err() {
-            prop_assert!(!parsed.problems.is_empty());
-        }
+        is_a_value_or_a_problem(&all().nth(at).unwrap(), &text);
     }
+}
+
+fn is_a_value_or_a_problem(entry: &Entry, text: &str) {
+    let parsed = IngressAnnotations::parse(
+        &critical(),
+        &annotations(&[
+            ("enable-cors", "true"),
+            ("canary", "true"),
+            ("affinity", "cookie"),
+            (entry.name, text),
+        ]),
+    );
+    if !text.trim().is_empty() && entry.kind.parse(text, Validation::Full).is_err() {
+        assert!(!parsed.problems.is_empty());
+    }
+    for problem in &parsed.problems {
+        let message = &problem.message;
+        assert!(
+            message.len() < 2000 && !message.contains(char::is_control),
+            "{message}"
+        );
+    }
+}
+
+/// The name of the annotation, without prefix, and in the next lines its value.
+#[test]
+fn fuzz_annotation() {
+    headgate_fuzz::check("annotation", |bytes| {
+        let text = std::str::from_utf8(bytes).unwrap_or_default();
+        let (name, value) = text.split_once('\n').unwrap_or_default();
+        if let Some(entry) = all().find(|entry| entry.name == name) {
+            is_a_value_or_a_problem(&entry, value);
+        }
+    });
 }
 
 #[test]

@@ -184,3 +184,32 @@ proptest! {
         prop_assert_eq!(without_lines(plain), without_lines(commented));
     }
 }
+
+/// Text is directives with types, or refused with a reason of one short line; written again, its syntax is the same.
+fn is_read_or_refused(bytes: &[u8]) {
+    use super::super::{Place, read};
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    if let Ok(list) = parse(text) {
+        let mut again = String::new();
+        list.iter().for_each(|written| write(written, &mut again));
+        let fits = again.len() <= MAX_TEXT;
+        assert!(!fits || without_lines(parse(&again).unwrap()) == without_lines(list));
+    }
+    for place in [Place::Location, Place::Server, Place::Http] {
+        let reading = read(text, place);
+        let remarks = reading.remarks.iter().map(|remark| &remark.message);
+        for message in remarks.chain(&reading.closed) {
+            assert!(
+                message.len() < 2000 && !message.contains(char::is_control),
+                "{message:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn fuzz_snippet() {
+    headgate_fuzz::check("snippet", is_read_or_refused);
+}

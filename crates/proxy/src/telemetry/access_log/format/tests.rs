@@ -150,3 +150,36 @@ fn lines_are_bounded() {
     );
     assert!(line.ends_with("...\n"), "{line}");
 }
+
+/// Whatever text there is, a line is one line of ASCII with all its quotes. The inputs are split at bytes 0xFE.
+fn is_one_line(bytes: &[u8]) {
+    let mut texts = bytes.split(|byte| *byte == 0xFE);
+    let mut next = || texts.next().unwrap_or_default();
+    let mut request = Request::default();
+    if let Ok(method) = Method::from_bytes(next()) {
+        request.method = method;
+    }
+    if let Ok(target) = Uri::try_from(next()) {
+        request.target = target;
+    }
+    let mut seen = request.seen();
+    (seen.referer, seen.user_agent) = (Some(next()), Some(next()));
+    (seen.request_id, seen.authorization) = (Some(next()), Some(next()));
+    let line = written(&seen);
+    assert!(line.len() <= LONGEST_LINE && line.ends_with('\n'));
+    let text = line.trim_end_matches('\n').as_bytes();
+    assert!(
+        text.iter().all(|byte| matches!(byte, b' '..=b'~')),
+        "{line}"
+    );
+    assert_eq!(
+        text.iter().filter(|byte| **byte == b'"').count(),
+        6,
+        "{line}"
+    );
+}
+
+#[test]
+fn fuzz_access_log() {
+    headgate_fuzz::check("access-log", is_one_line);
+}
