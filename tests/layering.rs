@@ -5,12 +5,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 
+use layering::dependencies;
 use layering::modules::Modules;
 use layering::source;
 use layering::workspace::{Package, packages, root};
 use regex::Regex;
 
 mod layering {
+    pub(crate) mod dependencies;
     pub(crate) mod modules;
     pub(crate) mod source;
     pub(crate) mod workspace;
@@ -167,6 +169,24 @@ fn the_program_contains_no_test_crate() {
                 package.name
             );
         }
+    }
+}
+
+#[test]
+fn every_dependency_has_a_reason_and_a_user() {
+    let packages = packages();
+    for (name, reason) in dependencies::reasons() {
+        assert!(reason.is_some(), "{name}: say in Cargo.toml what it is for");
+        let mut all = packages.iter().map(|package| &package.all_dependencies);
+        assert!(all.any(|all| all.contains(&name)), "nothing uses {name}");
+    }
+    for package in &packages {
+        let unused = dependencies::unused(package);
+        assert!(
+            unused.is_empty(),
+            "{} does not use {unused:?}",
+            package.name
+        );
     }
 }
 

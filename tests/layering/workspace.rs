@@ -1,7 +1,7 @@
 //! The crates of the workspace and their dependencies, from `cargo metadata`.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -12,6 +12,10 @@ pub(crate) struct Package {
     pub(crate) name: String,
     /// Names of its dependencies for any platform, without those for development.
     pub(crate) dependencies: BTreeSet<String>,
+    /// With those for development.
+    pub(crate) all_dependencies: BTreeSet<String>,
+    /// Where its manifest is.
+    pub(crate) directory: PathBuf,
 }
 
 /// All crates of the workspace.
@@ -42,12 +46,18 @@ fn metadata() -> Value {
 
 fn package(metadata: &Value) -> Package {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let dependencies = metadata["dependencies"].as_array().unwrap().iter();
+    let dependencies = metadata["dependencies"].as_array().unwrap();
+    let names = |development: bool| {
+        let wanted = dependencies
+            .iter()
+            .filter(move |dependency| development || dependency["kind"] != "dev");
+        wanted.map(|dependency| text(&dependency["name"])).collect()
+    };
+    let manifest = PathBuf::from(text(&metadata["manifest_path"]));
     Package {
         name: text(&metadata["name"]),
-        dependencies: dependencies
-            .filter(|dependency| dependency["kind"] != "dev")
-            .map(|dependency| text(&dependency["name"]))
-            .collect(),
+        dependencies: names(false),
+        all_dependencies: names(true),
+        directory: manifest.parent().unwrap().to_owned(),
     }
 }
