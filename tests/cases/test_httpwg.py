@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from sites import serving
+from sites import add, ingress, serving, until
 from test_cases import HERE
 
 # The connection or stream ends, with PROTOCOL_ERROR in place of the more specific code: the library `h2` decides it.
@@ -40,6 +40,11 @@ def httpwg():
 
 def test_httpwg_finds_known_differences_only(httpwg, tmp_path):
     with serving(tmp_path) as site:
+        any_host = ingress("/any")
+        del any_host["spec"]["rules"][0]["host"]
+        any_host["spec"]["rules"][0]["http"]["paths"][0]["path"] = "/"
+        add(site, any_host)
+        until(lambda: site.send({"path": "/", "host": "127.0.0.1"}).status == 200, "the path of any host")
         command = [httpwg, "--address", f"127.0.0.1:{site.ports[0]}", "--frame-timeout", "3000", "--connect-timeout", "5000"]
         # One after the other, so that a test is not late because of others.
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env={"SEQUENTIAL": "1", "RUST_LOG": "off"})
@@ -47,4 +52,5 @@ def test_httpwg_finds_known_differences_only(httpwg, tmp_path):
     results = dict(reversed(pair) for pair in re.findall(r"Test (passed|failed): .* :: (.*)", output))
     assert len(results) > 100, output[-2000:]
     failed = {name for name, result in results.items() if result == "failed"}
-    assert failed == OTHER_CODE | STATUS_400 | OTHERWISE, output
+    # Some of them are a race between two errors, of which the expected one may come first.
+    assert failed <= OTHER_CODE | STATUS_400 | OTHERWISE, failed - (OTHER_CODE | STATUS_400 | OTHERWISE)
