@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -14,6 +15,7 @@ use crate::limit::Limit;
 use crate::listen::BACKLOG;
 use crate::open_listener::OpenListener;
 use crate::process::Permit;
+use crate::shedding::Accept;
 
 /// First pause after accepting failed for lack of resources; doubled up to [`PAUSE_MAX`] while it fails.
 const PAUSE: Duration = Duration::from_millis(5);
@@ -64,7 +66,8 @@ async fn run<H: Handler>(
             accepted = accept(&context, &socket) => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
+            Ok((stream, Accept::Refuse, _)) => refuse(&context, stream),
+            Ok((stream, Accept::Serve, peer)) => {
                 pause = PAUSE;
                 let permit = permit(&context).await;
                 spawn(&context, &listener, (stream, peer), permit);
@@ -84,13 +87,22 @@ async fn run<H: Handler>(
     accept_backlog(&context, &listener, socket);
 }
 
-/// The next connection, when the worker has time for it.
+/// The next connection, and what becomes of it.
 async fn accept<H>(
     context: &WorkerContext<H>,
     socket: &TcpListener,
-) -> io::Result<(TcpStream, SocketAddr)> {
-    context.worker.shedding.until_accepting().await;
-    socket.accept().await
+) -> io::Result<(TcpStream, Accept, SocketAddr)> {
+    let shedding = &context.worker.shedding;
+    shedding.until_accepting().await;
+    let (stream, peer) = socket.accept().await?;
+    Ok((stream, shedding.accept(), peer))
+}
+
+/// Resets a connection for which an overloaded worker has no time: its client learns at once that it must try elsewhere.
+fn refuse<H>(context: &WorkerContext<H>, stream: TcpStream) {
+    context.worker.telemetry.refused(Limit::Overload);
+    // Without it the kernel would keep the connection until its client closes it.
+    let _ = SockRef::from(&stream).set_linger(Some(Duration::ZERO));
 }
 
 /// Accepts the connections that the kernel has established already: closing the socket would reset them. Calls accept(2)
@@ -186,13 +198,14 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use headgate_table::Settings;
+    use tokio::io::AsyncReadExt as _;
     use tokio::task::{LocalSet, yield_now};
 
     use super::*;
     use crate::connection::tests::{Fixture, HTTP};
 
     #[tokio::test]
-    async fn an_overloaded_worker_leaves_connections_in_the_backlog() {
+    async fn an_overloaded_worker_resets_connections_that_it_cannot_serve() {
         let test = async {
             let fixture = Fixture::new(Settings::default());
             let context = &fixture.context;
@@ -205,16 +218,15 @@ mod tests {
             for _ in 0..70 {
                 clients.push(TcpStream::connect(address).await.unwrap());
             }
+            for reset in clients.iter_mut().skip(64) {
+                let error = reset.read_u8().await.unwrap_err();
+                assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+            }
             let open = || context.worker.shared.telemetry.open_connections();
-            while open() < 64 {
-                yield_now().await;
-            }
-            for _ in 0..100 {
-                yield_now().await;
-            }
             assert_eq!(open(), 64);
             tick(Duration::ZERO);
-            while open() < 70 {
+            clients.push(TcpStream::connect(address).await.unwrap());
+            while open() < 65 {
                 yield_now().await;
             }
         };

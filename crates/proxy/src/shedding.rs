@@ -5,8 +5,9 @@
 //! Time is short when tasks that are ready wait for long before they run. The tick is such a task: how late it runs is how long
 //! all others wait. As in CoDel (RFC 8289) a queue that is long once is a burst, and goes unnoticed; one that is still long with
 //! the next tick does not get shorter by itself. Then what a request costs most is no longer spent on new ones. A refusal costs
-//! something, too, so only a few connections are accepted with each tick, and fewer with the next; others wait in the backlog of
-//! the kernel.
+//! something, too, so only a few connections are served with each tick, and fewer with the next; others are reset, which costs
+//! least. Left in the backlog of the kernel they would age: when their turn came, their clients would have given up, and the
+//! worker would be busy with responses that nobody waits for. Only what cannot even be reset in time stays there.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -19,10 +20,21 @@ use crate::memory::Pressure;
 /// Late ticks in a row after which a worker is overloaded.
 const LATE_TICKS: u32 = 2;
 
-/// Connections that an overloaded worker accepts with the first tick; with each later one half as many.
-const ACCEPTED: u32 = 64;
-/// The fewest: what is never accepted is never refused, and its client waits for long.
+/// Connections that an overloaded worker serves with the first tick; with each later one half as many.
+const SERVED: u32 = 64;
+/// The fewest: they show whether there is time again.
 const FEWEST: u32 = 8;
+/// Connections that it resets with each tick, which takes a tenth of the time between two.
+const RESET: u32 = 1000;
+
+/// What becomes of a new connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Accept {
+    /// It is served; its requests may get 503.
+    Serve,
+    /// It is reset.
+    Refuse,
+}
 
 /// What is refused now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,9 +66,11 @@ pub(crate) struct Shedding {
     late: Cell<u32>,
     /// A new connection has waited for idle ones to close since connections are short.
     has_waited: Cell<bool>,
-    /// Connections to accept with a tick while the worker is overloaded, and those that are left of them.
-    accepted: Cell<u32>,
+    /// Connections to serve with a tick while the worker is overloaded, and those that are left of them.
+    served: Cell<u32>,
     left: Cell<u32>,
+    /// Connections that are left to reset.
+    resets: Cell<u32>,
     /// Notified when connections are accepted again.
     accepts: Notify,
 }
@@ -90,12 +104,13 @@ impl Shedding {
         let shed = Shed::of(found.pressure, ticks >= LATE_TICKS, short);
         let before = self.shed.replace(shed);
         self.has_waited.set(short && self.has_waited.get());
-        let accepted = match was {
-            true => (self.accepted.get() / 2).max(FEWEST),
-            false => ACCEPTED,
+        let served = match was {
+            true => (self.served.get() / 2).max(FEWEST),
+            false => SERVED,
         };
-        self.accepted.set(accepted);
-        self.left.set(accepted);
+        self.served.set(served);
+        self.left.set(served);
+        self.resets.set(RESET);
         self.accepts.notify_waiters();
         match (was, self.overloaded()) {
             (false, true) => {
@@ -127,12 +142,22 @@ impl Shedding {
 
     /// Waits until the worker may accept another connection.
     pub(crate) async fn until_accepting(&self) {
-        while self.overloaded() {
-            if let Some(left) = self.left.get().checked_sub(1) {
-                return self.left.set(left);
-            }
+        while self.overloaded() && self.left.get() == 0 && self.resets.get() == 0 {
             self.accepts.notified().await;
         }
+    }
+
+    /// What becomes of a connection that was just accepted.
+    pub(crate) fn accept(&self) -> Accept {
+        if !self.overloaded() {
+            return Accept::Serve;
+        }
+        if let Some(left) = self.left.get().checked_sub(1) {
+            self.left.set(left);
+            return Accept::Serve;
+        }
+        self.resets.set(self.resets.get().saturating_sub(1));
+        Accept::Refuse
     }
 
     fn overloaded(&self) -> bool {
@@ -184,23 +209,32 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_connections_are_accepted_meanwhile() {
+    async fn few_connections_are_served_meanwhile_and_others_reset() {
         let shedding = Shedding::default();
-        let accepts = || shedding.until_accepting().now_or_never().is_some();
-        assert!((0..200).all(|_| accepts()));
+        let accept = || {
+            let accepts = shedding.until_accepting().now_or_never().is_some();
+            accepts.then(|| shedding.accept())
+        };
+        // Of 2000: served, reset, and left in the backlog.
+        let counts = || {
+            let all: Vec<_> = (0..2000).map(|_| accept()).collect();
+            let count = |wanted| all.iter().filter(|one| **one == wanted).count();
+            [
+                count(Some(Accept::Serve)),
+                count(Some(Accept::Refuse)),
+                count(None),
+            ]
+        };
+        assert_eq!(counts(), [2000, 0, 0]);
         (0..2).for_each(|_| assert!(!shedding.update(found(60))));
-        assert_eq!((0..200).filter(|_| accepts()).count(), 64);
-        for (late, expected) in [
-            (60, 32),
-            (60, 16),
-            (60, 8),
-            (60, 8),
-            (0, 200),
-            (60, 200),
-            (60, 64),
-        ] {
+        assert_eq!(counts(), [64, 1000, 936]);
+        for (late, served) in [(60, 32), (60, 16), (60, 8), (60, 8)] {
             shedding.update(found(late));
-            assert_eq!((0..200).filter(|_| accepts()).count(), expected);
+            assert_eq!(counts(), [served, 1000, 1000 - served]);
+        }
+        for (late, expected) in [(0, [2000, 0, 0]), (60, [2000, 0, 0]), (60, [64, 1000, 936])] {
+            shedding.update(found(late));
+            assert_eq!(counts(), expected);
         }
         let mut accepting = Box::pin(shedding.until_accepting());
         assert!(accepting.as_mut().now_or_never().is_none());

@@ -24,7 +24,7 @@ keys! { Setting {
             "Connections in their TLS handshake; beyond, the one that has waited longest is closed. 0: a quarter of the connections that may be open.");
     MAX_QUEUE_TIME: Duration =
         setting("max-queue-time", types::DURATION, "1s",
-            "How long requests may wait until a worker has time for them; beyond, it accepts few connections, and new requests get 503. 0: any time.");
+            "How long requests may wait until a worker has time for them; beyond, new requests get 503, and most new connections are reset. 0: any time.");
 } }
 
 /// `limits` with these bounds.
