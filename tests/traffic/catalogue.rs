@@ -76,7 +76,7 @@ fn served(
 }
 
 /// `a.test` with `/denied` for nobody, and an upstream that records.
-fn scenario() -> (Scenario, Scripted) {
+pub(super) fn scenario() -> (Scenario, Scripted) {
     let upstream = Scripted::responding(OK);
     let scenario = Scenario::new()
         .service("web", &[upstream.address()])

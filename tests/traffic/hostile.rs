@@ -1,8 +1,8 @@
 //! Malformed and ambiguous requests. Each is refused, or proxy and upstream interpret it alike.
 
-use headgate_testkit::manifest::Ingress;
 use headgate_testkit::{Connection, Echo, Program, Request, Scenario, Scripted};
 
+use super::catalogue::scenario;
 use super::setup::BINARY;
 
 /// A request that must be refused with one of these statuses (0: without a response); no part may reach the upstream.
@@ -21,17 +21,8 @@ const fn refused(what: &'static str, send: &'static str) -> Case {
 }
 
 fn program() -> (Program, Scripted) {
-    let upstream = Scripted::responding("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
-    let program = Scenario::new()
-        .service("web", &[upstream.address()])
-        .ingress(Ingress::new("web").path("/", "web"))
-        .ingress(
-            Ingress::new("denied")
-                .annotation("denylist-source-range", "0.0.0.0/0")
-                .path("/denied", "web"),
-        )
-        .start(BINARY);
-    (program, upstream)
+    let (scenario, upstream) = scenario();
+    (scenario.start(BINARY), upstream)
 }
 
 fn check(cases: &[Case]) {
