@@ -198,6 +198,9 @@ fn short_texts() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec("[ab]{0,6}".prop_map(String::into_bytes), 8)
 }
 
+/// `\x` without a digit is a zero byte for the PCRE2 of ingress-nginx and here, and an error for later ones, as in these tests.
+const DIGITS_MISSING: i32 = 178;
+
 /// Every group of the first match by PCRE; `None` without a match.
 type Groups = Option<Vec<Option<Vec<u8>>>>;
 
@@ -230,9 +233,14 @@ fn compare(source: &str, insensitive: bool, texts: &[Vec<u8>]) -> Result<bool, T
     let theirs = pcre2::bytes::RegexBuilder::new()
         .caseless(insensitive)
         .build(source);
-    let theirs = theirs.map_err(|error| {
-        TestCaseError::fail(format!("{source:?} is refused by PCRE alone: {error}"))
-    })?;
+    let theirs = match theirs {
+        Ok(theirs) => theirs,
+        Err(error) if error.code() == DIGITS_MISSING => return Ok(true),
+        Err(error) => {
+            let message = format!("{source:?} is refused by PCRE alone: {error}");
+            return Err(TestCaseError::fail(message));
+        }
+    };
     for text in texts {
         let Ok(expected) = by_pcre(&theirs, text) else {
             continue; // beyond the limits of PCRE
@@ -335,6 +343,16 @@ fn known_differences_of_dialects_and_engines() {
             assert!(compiled, "{source} is refused");
         }
     }
+}
+
+#[test]
+fn a_lookbehind_with_a_quantifier_in_another_is_refused() {
+    for source in [r"(?<=(?<=a)*?)", r"(?<!(?<!a)+)"] {
+        let theirs = pcre2::bytes::Regex::new(source);
+        assert!(theirs.is_err(), "{source} is accepted by PCRE");
+        assert!(Pattern::new(source).is_err(), "{source} is accepted here");
+    }
+    assert!(compare(r"a\x", false, &[b"a\0".to_vec()]).unwrap());
 }
 
 /// The first line is an expression, the others are texts.

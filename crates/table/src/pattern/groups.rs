@@ -66,8 +66,15 @@ impl Reader<'_> {
     }
 
     fn look(&mut self, look: Look, flags: Flags) -> Result<Item, PatternError> {
+        let repeated_lookbehinds = self.repeated_lookbehinds;
         let body = self.enclosed(flags)?;
-        let is_behind = matches!(look, Look::Behind | Look::NotBehind);
+        let is_behind = look.is_behind();
+        if is_behind && self.repeated_lookbehinds > repeated_lookbehinds {
+            // PCRE takes its length for unlimited.
+            return Err(PatternError::unsupported(
+                "(?<=…) or (?<!…) with a quantifier in another",
+            ));
+        }
         let branches = match &body {
             Node::Alternatives(branches) => branches.as_slice(),
             one => std::slice::from_ref(one),

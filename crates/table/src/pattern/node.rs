@@ -51,6 +51,12 @@ pub(super) enum Look {
     NotBehind,
 }
 
+impl Look {
+    pub(super) fn is_behind(self) -> bool {
+        matches!(self, Self::Behind | Self::NotBehind)
+    }
+}
+
 /// How often something repeats; without `most`, any number of times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Times {

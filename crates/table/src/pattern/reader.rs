@@ -51,6 +51,8 @@ pub(super) struct Reader<'p> {
     pub(super) at: usize,
     pub(super) groups: Groups,
     pub(super) backtracks: bool,
+    /// How many lookbehinds with a quantifier were read.
+    pub(super) repeated_lookbehinds: usize,
     /// Between `\Q` and `\E`.
     quoted: bool,
     depth: usize,
@@ -73,6 +75,7 @@ pub(super) fn read(text: &str, insensitive: bool) -> Result<Parsed, PatternError
         at: 0,
         groups: Groups::default(),
         backtracks: false,
+        repeated_lookbehinds: 0,
         quoted: false,
         depth: 0,
     };
@@ -238,7 +241,10 @@ impl Reader<'_> {
         let lazy = !possessive && self.eat("?");
         let greedy = possessive || lazy == flags.lazy;
         let repetition = match node {
-            Node::Look { .. } => repeated_look(node, times, greedy)?,
+            Node::Look { look, .. } => {
+                self.repeated_lookbehinds += usize::from(look.is_behind());
+                repeated_look(node, times, greedy)?
+            }
             node if times.most.is_none() && is_ended_by_nothing(&node) => {
                 return Err(PatternError::unsupported(
                     "an unlimited repetition of what can be empty, as in (a*)*",
