@@ -79,8 +79,8 @@ pub use settings::{
 pub use shared_map::SharedMap;
 pub use slot::Slot;
 pub use split::{
-    Alternative, Alternatives, Arm, Backend, FieldEdits, HeaderEdits, HeaderTest, Pick, Rule,
-    RuleInput, RuleTest, Split, Unavailable,
+    Alternative, Alternatives, Arm, Backend, FieldEdit, FieldEdits, HeaderEdits, HeaderTest, Pick,
+    Rule, RuleInput, RuleTest, Split, Unavailable,
 };
 pub use stream::{StreamRoute, StreamSettings, UdpListener};
 pub use table::RoutingTable;

@@ -245,9 +245,8 @@ fn backend(table: &RoutingTable, backend: &Backend) -> String {
     };
     if let Some(edits) = &backend.edits {
         for (side, edits) in [("request", &edits.request), ("response", &edits.response)] {
-            let set = edits.set.iter().chain(&edits.add).map(|(name, _)| name);
-            for name in set.chain(&edits.remove) {
-                let _ = write!(out, " ({side} header {name})");
+            for edit in &edits.0 {
+                let _ = write!(out, " ({side} header {})", edit.name());
             }
         }
     }

@@ -15,6 +15,7 @@ pub struct Split {
     primary: Backend,
     alternatives: Option<Box<Alternatives>>,
     fallback: Option<UpstreamKey>,
+    independent: bool,
 }
 
 /// A backend of a split.
@@ -108,7 +109,7 @@ pub enum Pick {
     Alternative(usize),
 }
 
-/// Edits of the header fields of a request and of its response, in the order set, add, remove.
+/// Edits of the header fields of a request and of its response.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HeaderEdits {
     /// Edits of the request to the endpoint.
@@ -117,15 +118,28 @@ pub struct HeaderEdits {
     pub response: FieldEdits,
 }
 
-/// Edits of header fields.
+/// Edits of header fields, in the order in which they are made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FieldEdits {
-    /// Replace all fields of their names.
-    pub set: Box<[(HeaderName, HeaderValue)]>,
-    /// Are appended to existing fields of their names.
-    pub add: Box<[(HeaderName, HeaderValue)]>,
-    /// Are removed.
-    pub remove: Box<[HeaderName]>,
+pub struct FieldEdits(pub Box<[FieldEdit]>);
+
+/// An edit of header fields.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FieldEdit {
+    /// Replaces all fields of its name.
+    Set(HeaderName, HeaderValue),
+    /// Is appended to the fields of its name.
+    Add(HeaderName, HeaderValue),
+    /// Removes all fields of this name.
+    Remove(HeaderName),
+}
+
+impl FieldEdit {
+    /// The name of the fields that it is about.
+    pub fn name(&self) -> &HeaderName {
+        match self {
+            Self::Set(name, _) | Self::Add(name, _) | Self::Remove(name) => name,
+        }
+    }
 }
 
 /// The parts of a request that rules need.
@@ -143,7 +157,20 @@ impl Split {
             primary,
             alternatives: None,
             fallback: None,
+            independent: false,
         }
+    }
+
+    /// With backends that have their shares whether or not others have endpoints, the primary included.
+    #[must_use]
+    pub fn independent(mut self) -> Self {
+        self.independent = true;
+        self
+    }
+
+    /// Whether alternatives get their shares also while the primary has no endpoints.
+    pub fn is_independent(&self) -> bool {
+        self.independent
     }
 
     /// With alternatives; `None` removes them.

@@ -102,6 +102,8 @@ pub struct SplitDraft {
     pub total: u32,
     /// Gets the requests while the primary has no endpoints.
     pub fallback: Option<BackendDraft>,
+    /// Each backend has its share whether or not others have endpoints.
+    pub independent: bool,
 }
 
 /// A backend besides the primary.
@@ -175,7 +177,27 @@ impl SplitDraft {
             rules: Vec::new(),
             total: 1,
             fallback: None,
+            independent: false,
         }
+    }
+
+    /// Each backend has its weight of the sum of weights, whether or not others have endpoints. `None` without weights.
+    pub fn by_weight(backends: Vec<(BackendDraft, u32)>) -> Option<Self> {
+        let weights = backends.iter().map(|(_, weight)| *weight);
+        let total = weights.fold(0, u32::saturating_add);
+        let mut weighted = backends.into_iter().filter(|(_, weight)| *weight > 0);
+        let (primary, _) = weighted.next()?;
+        let alternatives = weighted.map(|(backend, weight)| AlternativeDraft {
+            backend,
+            weight,
+            unavailable: Unavailable::Respond503,
+        });
+        Some(Self {
+            alternatives: alternatives.collect(),
+            total,
+            independent: true,
+            ..Self::new(primary)
+        })
     }
 }
 

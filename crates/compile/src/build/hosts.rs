@@ -264,9 +264,14 @@ impl Builder<'_> {
         let others: Vec<Alternative> = others.collect();
         let fallback = draft.fallback.as_ref().map(|backend| self.backend(backend));
         let fallback = fallback.and_then(|backend| backend.upstream().cloned());
-        Split::new(primary)
+        let split = Split::new(primary)
             .with_alternatives(Alternatives::new(others, draft.rules.clone(), draft.total))
-            .with_fallback(fallback)
+            .with_fallback(fallback);
+        if draft.independent {
+            split.independent()
+        } else {
+            split
+        }
     }
 
     fn backend(&mut self, draft: &BackendDraft) -> Backend {

@@ -60,6 +60,9 @@ pub(super) fn by_dice<'t>(
     dice: impl FnOnce(u32) -> u32,
 ) -> Result<Destination<'t>, LocalResponse> {
     match target {
+        Target::Forward(split) if split.is_independent() => {
+            by_share(context, split, usable, dice).map(Destination::Upstream)
+        }
         Target::Forward(split) => forward(context, split, usable, dice).map(Destination::Upstream),
         Target::DefaultBackend(key) => {
             Ok(key
@@ -75,6 +78,33 @@ pub(super) fn by_dice<'t>(
         }
         Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
     }
+}
+
+/// A backend by its share of the requests, whichever of the others have endpoints.
+fn by_share<'t>(
+    context: &Context<'_>,
+    split: &'t Split,
+    usable: impl Fn(&UpstreamKey) -> Option<&'t Arc<Upstream>>,
+    dice: impl FnOnce(u32) -> u32,
+) -> Result<Chosen<'t>, LocalResponse> {
+    let picked =
+        split
+            .alternatives()
+            .and_then(|others| match others.pick(context, dice(others.total())) {
+                Pick::Alternative(index) => others.get(index),
+                Pick::Primary => None,
+            });
+    let backend = picked.map_or(split.primary(), |other| &other.backend);
+    let upstream = match &backend.arm {
+        Arm::Upstream(key) => usable(key),
+        Arm::Status(status) => return Err(LocalResponse::Page(*status)),
+    };
+    let chosen = upstream.map(|upstream| Chosen {
+        upstream,
+        role: Role::Primary,
+        edits: backend.edits.as_deref(),
+    });
+    chosen.ok_or(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
 }
 
 /// An alternative does not replace a primary without endpoints.
@@ -153,7 +183,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
     use crate::request::testing::Sample;
-    use headgate_table::{Backend, Balance, FieldEdits, HeaderTest, Rule, RuleTest};
+    use headgate_table::{Backend, Balance, FieldEdit, FieldEdits, HeaderTest, Rule, RuleTest};
     use http::HeaderName;
 
     fn split(unavailable: Unavailable, other: Arm) -> Split {
@@ -215,13 +245,49 @@ mod tests {
     }
 
     #[test]
+    fn independent_backends_keep_their_shares() {
+        let key = |name: &str| Arm::Upstream(UpstreamKey::new(name));
+        let other = |arm: Arm| Alternative {
+            backend: Backend { arm, edits: None },
+            weight: 1,
+            unavailable: Unavailable::Respond503,
+        };
+        let others = vec![
+            other(key("next")),
+            other(Arm::Status(StatusCode::INTERNAL_SERVER_ERROR)),
+        ];
+        let split = Split::new(Backend::upstream_only(UpstreamKey::new("web")))
+            .with_alternatives(Alternatives::new(others, Vec::new(), 3))
+            .independent();
+        let sample = Sample::new("GET", "/");
+        let upstream = Arc::new(Sample::upstream(Balance::RoundRobin));
+        let outcome = |share: u32, usable: &[&str]| {
+            let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
+            match by_share(&sample.context(), &split, usable, |_| share) {
+                Ok(_) => 200,
+                Err(LocalResponse::Page(status)) => status.as_u16(),
+                Err(_) => 0,
+            }
+        };
+        for (usable, expected) in [
+            (&["web", "next"][..], [200, 500, 200]),
+            (&["next"], [200, 500, 503]),
+            (&["web"], [503, 500, 200]),
+            (&[], [503, 500, 503]),
+        ] {
+            assert_eq!(
+                [1, 2, 3].map(|share| outcome(share, usable)),
+                expected,
+                "{usable:?}"
+            );
+        }
+    }
+
+    #[test]
     fn the_edits_are_those_of_the_backend_that_serves() {
         let edits = |name: &'static str| {
-            let remove = [HeaderName::from_static(name)].into();
-            let request = FieldEdits {
-                remove,
-                ..FieldEdits::default()
-            };
+            let remove = FieldEdit::Remove(HeaderName::from_static(name));
+            let request = FieldEdits([remove].into());
             Some(Arc::new(HeaderEdits {
                 request,
                 ..HeaderEdits::default()
@@ -248,7 +314,7 @@ mod tests {
         ] {
             let usable = |key: &UpstreamKey| usable.contains(&key.as_str()).then_some(&upstream);
             let chosen = forward(&sample.context(), &split, usable, |_| 1).unwrap();
-            let removed = chosen.edits.map(|edits| edits.request.remove[0].as_str());
+            let removed = chosen.edits.map(|edits| edits.request.0[0].name().as_str());
             assert_eq!(removed, edited);
         }
     }

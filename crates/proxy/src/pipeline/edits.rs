@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headgate_table::{
-    Cors, FieldEdits, FieldTemplate, Level, Policy, Reads, Script, Settings, Template,
+    Cors, FieldEdit, FieldEdits, FieldTemplate, Level, Policy, Reads, Script, Settings, Template,
 };
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
@@ -213,15 +213,13 @@ fn field_value(text: Vec<u8>) -> Option<HeaderValue> {
 
 /// Edits `headers`, except reserved fields.
 pub(super) fn apply(headers: &mut HeaderMap, edits: &FieldEdits) {
-    let editable = |(name, _): &&(HeaderName, HeaderValue)| !is_reserved(name);
-    for (name, value) in edits.set.iter().filter(editable) {
-        headers.insert(name, value.clone());
-    }
-    for (name, value) in edits.add.iter().filter(editable) {
-        headers.append(name, value.clone());
-    }
-    for name in edits.remove.iter().filter(|name| !is_reserved(name)) {
-        headers.remove(name);
+    let editable = edits.0.iter().filter(|edit| !is_reserved(edit.name()));
+    for edit in editable {
+        match edit {
+            FieldEdit::Set(name, value) => drop(headers.insert(name, value.clone())),
+            FieldEdit::Add(name, value) => drop(headers.append(name, value.clone())),
+            FieldEdit::Remove(name) => drop(headers.remove(name)),
+        }
     }
 }
 
@@ -349,16 +347,26 @@ mod tests {
             response_headers: [fixed("x-all", "1")].into(),
             ..Settings::default()
         };
-        let backend = FieldEdits {
-            set: [
-                field("x-both", "set"),
-                field("x-all", "backend"),
-                field("connection", "x-all"),
+        let set = |name, value| {
+            let (name, value) = field(name, value);
+            FieldEdit::Set(name, value)
+        };
+        let add = |name, value| {
+            let (name, value) = field(name, value);
+            FieldEdit::Add(name, value)
+        };
+        let backend = FieldEdits(
+            [
+                set("x-both", "set"),
+                set("x-all", "backend"),
+                set("connection", "x-all"),
+                add("x-both", "added"),
+                add("content-length", "7"),
+                FieldEdit::Remove(STRICT_TRANSPORT_SECURITY),
+                FieldEdit::Remove(TRANSFER_ENCODING),
             ]
             .into(),
-            add: [field("x-both", "added"), field("content-length", "7")].into(),
-            remove: [STRICT_TRANSPORT_SECURITY, TRANSFER_ENCODING].into(),
-        };
+        );
         let mut edits = ResponseEdits::new(&settings);
         edits.add_backend(&backend);
         assert_eq!(edited(edits), "x-all=1|x-both=added|x-both=set");

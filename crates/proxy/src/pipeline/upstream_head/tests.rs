@@ -3,8 +3,7 @@
 use super::*;
 use crate::request::Scheme;
 use crate::request::testing::Sample;
-use headgate_table::BackendProtocol;
-use headgate_table::Template;
+use headgate_table::{BackendProtocol, FieldEdit, FieldEdits, Template};
 
 /// Fields of the upstream request, sorted; of the usual ones only those in `shown`.
 fn head(sample: &Sample, shown: &[&str]) -> String {
@@ -272,17 +271,19 @@ fn the_scheme_is_the_clients() {
 
 #[test]
 fn the_backend_edits_last_except_reserved_fields() {
-    let field = |name: &'static str, value: &'static str| {
-        (
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )
-    };
-    let edits = FieldEdits {
-        set: [field("x-user", "set"), field("host", "evil")].into(),
-        add: [field("x-user", "added"), field("content-length", "7")].into(),
-        remove: [X_REAL_IP, HOST].into(),
-    };
+    let name = HeaderName::from_static;
+    let value = HeaderValue::from_static;
+    let edits = FieldEdits(
+        [
+            FieldEdit::Set(name("x-user"), value("set")),
+            FieldEdit::Set(HOST, value("evil")),
+            FieldEdit::Add(name("x-user"), value("added")),
+            FieldEdit::Add(CONTENT_LENGTH, value("7")),
+            FieldEdit::Remove(X_REAL_IP),
+            FieldEdit::Remove(HOST),
+        ]
+        .into(),
+    );
     let sample = Sample::new("GET", "/").header("x-user", "client");
     let extra = Extra {
         edits: Some(&edits),
