@@ -26,7 +26,8 @@ mod verdicts;
 
 pub use admission::{Review, review};
 pub use class::unserved;
-pub use compiler::{Compiled, IngressStatus, compile};
+pub use compiler::IngressStatus;
+pub(crate) use compiler::{Pass, State};
 pub use external_names::{backend_services, unresolved_names};
 pub use references::references;
 pub use registry::{Judgement, Verdict};

@@ -8,6 +8,7 @@
 
 pub mod batch;
 pub mod build;
+mod compiler;
 mod expiry;
 mod finding;
 mod findings;
@@ -20,12 +21,13 @@ mod workload;
 pub use batch::{Batch, Origin};
 pub use build::certificate::{CertificateError, from_pem as certificate_from_pem};
 pub use build::{EndpointOptions, HttpListeners};
+pub use compiler::{Compiled, compile};
 pub use expiry::expiring;
 pub use finding::{Finding, Severity, Subject};
 pub use ingress::{
-    AnnotationJudge, Compiled, IngressStatus, Judgement, Review, SettingVerdicts, StreamEntry,
-    Verdict, annotations, backend_services, compile, references, review, setting_verdict,
-    setting_verdicts, settings, unresolved_names, unserved,
+    AnnotationJudge, IngressStatus, Judgement, Review, SettingVerdicts, StreamEntry, Verdict,
+    annotations, backend_services, references, review, setting_verdict, setting_verdicts, settings,
+    unresolved_names, unserved,
 };
 pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,

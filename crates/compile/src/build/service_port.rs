@@ -30,6 +30,7 @@ pub struct Transport {
     protocol: BackendProtocol,
     tls: Option<Arc<UpstreamTls>>,
     stream: Option<Protocol>,
+    pool: Option<Arc<str>>,
 }
 
 impl Transport {
@@ -41,7 +42,23 @@ impl Transport {
             protocol,
             tls,
             stream: None,
+            pool: None,
         }
+    }
+
+    /// As an upstream of its own, apart from those of the same Service port that are in other pools: it is balanced by itself,
+    /// and its connections are not shared.
+    #[must_use]
+    pub fn in_pool(self, pool: Arc<str>) -> Self {
+        Self {
+            pool: Some(pool),
+            ..self
+        }
+    }
+
+    /// The pool that it is in, if not the common one.
+    pub fn pool(&self) -> Option<&Arc<str>> {
+        self.pool.as_ref()
     }
 
     /// Bytes that are forwarded as they are, to a port of this protocol that has exactly this number or name.
@@ -97,20 +114,26 @@ impl ServicePortId {
 
     /// The key of the upstream for this port and `transport`. It contains everything by which connections differ.
     pub(crate) fn upstream(&self, transport: &Transport) -> UpstreamKey {
-        if let Some(protocol) = transport.stream {
-            let protocol = protocol.as_str().to_ascii_lowercase();
-            return UpstreamKey::new(format!("{} {protocol}", self.0));
-        }
-        let protocol = match transport.protocol {
-            BackendProtocol::Http => return UpstreamKey::new(self.0.clone()),
-            BackendProtocol::Https => "https",
-            BackendProtocol::AutoHttp => "auto",
-            BackendProtocol::Grpc => "grpc",
-            BackendProtocol::Grpcs => "grpcs",
-            BackendProtocol::FastCgi => "fcgi",
+        let protocol = match (transport.stream, transport.protocol) {
+            (Some(Protocol::Tcp), _) => "tcp",
+            (Some(Protocol::Udp), _) => "udp",
+            (None, BackendProtocol::Http) => "",
+            (None, BackendProtocol::Https) => "https",
+            (None, BackendProtocol::AutoHttp) => "auto",
+            (None, BackendProtocol::Grpc) => "grpc",
+            (None, BackendProtocol::Grpcs) => "grpcs",
+            (None, BackendProtocol::FastCgi) => "fcgi",
         };
         let tls = transport.tls.as_ref().map_or("", |tls| &tls.id);
-        UpstreamKey::new(format!("{} {protocol} {tls}", self.0).trim_end())
+        let pool = transport.pool.as_deref().unwrap_or_default();
+        let differences = [protocol, tls, pool]
+            .into_iter()
+            .filter(|text| !text.is_empty());
+        let differences: Vec<&str> = differences.collect();
+        if differences.is_empty() {
+            return UpstreamKey::new(self.0.clone());
+        }
+        UpstreamKey::new(format!("{} {}", self.0, differences.join(" ")))
     }
 }
 

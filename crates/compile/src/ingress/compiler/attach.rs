@@ -47,7 +47,7 @@ impl Pass<'_> {
         for object in std::mem::take(&mut touched.unused) {
             let is_secret = object.kind == Kind::Secret && default != Some(&object.name);
             if is_secret && !self.state.index.is_used(&object) {
-                self.state.certificates.forget(&object.name);
+                self.certificates.forget(&object.name);
             }
         }
         touched
@@ -136,7 +136,7 @@ impl Pass<'_> {
         let mut inputs = policy::Inputs {
             snapshot: self.snapshot,
             settings: &self.state.settings,
-            certificates: &mut self.state.certificates,
+            certificates: &mut *self.certificates,
             plain_forwarding: &self.state.plain_forwarding,
         };
         let built = policy::build(&ingress, &mut inputs, counters);

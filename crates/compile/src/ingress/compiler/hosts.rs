@@ -73,7 +73,6 @@ impl Pass<'_> {
 
     fn draft(&mut self, name: &Arc<str>) -> IngressHost {
         let State {
-            certificates,
             patterns,
             index,
             attached,
@@ -82,7 +81,7 @@ impl Pass<'_> {
             universe,
             rules_field,
             ..
-        } = &mut self.state;
+        } = &mut *self.state;
         let of = |host: &str| -> Vec<&AttachedIngress> {
             let names = index.of_host(host);
             names
@@ -98,7 +97,7 @@ impl Pass<'_> {
             snapshot: self.snapshot,
             settings,
             options: self.options,
-            certificates,
+            certificates: &mut *self.certificates,
             patterns,
             universe,
             rules_field,

@@ -126,7 +126,7 @@ impl Pass<'_> {
         let Some(name) = &self.options.default_certificate else {
             return fallback.clone();
         };
-        let (certificate, problem) = self.state.certificates.serving(name, self.snapshot);
+        let (certificate, problem) = self.certificates.serving(name, self.snapshot);
         let findings = problem.map(|problem| {
             let consequence = match &certificate {
                 Some(_) => "the last valid default certificate serves",

@@ -17,7 +17,7 @@ impl Compiled {
         port: u16,
         options: &Options,
     ) -> Option<StreamEntry> {
-        self.state.streams.entry(protocol, port, options)
+        self.ingress.streams.entry(protocol, port, options)
     }
 }
 
@@ -63,22 +63,26 @@ impl Pass<'_> {
         let policy = streams::policy(port, protocol);
         let problem = self
             .builder
-            .build_upstream(key.clone(), policy, inputs, &mut self.table);
+            .build_upstream(key.clone(), policy, inputs, self.table);
         self.state.streams.set_problem(&key, Some(problem));
     }
 
-    /// Adds the listeners of open ports to those for HTTP, and replaces the findings about ports.
-    pub(super) fn open_ports(&mut self, addresses: &[IpAddr], listeners: &mut Vec<Listener>) {
+    /// Adds the TCP listeners of open ports to those for HTTP, and returns those for UDP. Replaces the findings about ports.
+    pub(super) fn open_ports(
+        &mut self,
+        addresses: &[IpAddr],
+        listeners: &mut Vec<Listener>,
+    ) -> Vec<UdpListener> {
         let streams = &self.state.streams;
-        listeners.extend(streams.tcp_listeners(addresses, &self.table));
-        let udp = streams.udp_listeners(addresses, &self.table).collect();
-        self.table.set_udp_listeners(udp);
+        listeners.extend(streams.tcp_listeners(addresses, self.table));
+        let udp = streams.udp_listeners(addresses, self.table).collect();
         if !std::mem::take(&mut self.state.streams.touched) {
-            return;
+            return udp;
         }
         for protocol in PROTOCOLS {
             let findings = self.state.streams.findings(protocol, self.options);
             self.findings.replace(Source::Ports(protocol), findings);
         }
+        udp
     }
 }

@@ -1,24 +1,10 @@
-//! The phase of upstreams: those of changed Ingresses, and those of changed Services.
+//! Upstreams: how the Ingresses that use a Service port configure it.
 
 use super::*;
 
 impl Pass<'_> {
-    /// Builds the upstreams of changed Services, and those marked in the earlier phases; or all.
-    pub(super) fn upstreams(&mut self, changes: &Changes, all: bool) {
-        for object in &changes.objects {
-            if matches!(object.kind, Kind::Service | Kind::Endpoints) {
-                self.builder.touch(&object.name);
-            }
-        }
-        if all {
-            self.builder.touch_all();
-        }
-        for key in self.builder.take_touched() {
-            self.upstream(key);
-        }
-    }
-
-    fn upstream(&mut self, key: UpstreamKey) {
+    /// Builds the upstream `key` of Ingresses or of the ConfigMaps of TCP and UDP services, or removes it.
+    pub(crate) fn upstream(&mut self, key: UpstreamKey) {
         let source = Source::Upstream(key.text());
         let Some(draft) = self.builder.upstream(&key).cloned() else {
             self.table.remove_upstream(&key);
@@ -40,9 +26,7 @@ impl Pass<'_> {
             snapshot: self.snapshot,
             options: self.options.endpoints,
         };
-        let problem = self
-            .builder
-            .build_upstream(key, policy, inputs, &mut self.table);
+        let problem = self.builder.build_upstream(key, policy, inputs, self.table);
         let mut findings = Vec::new();
         upstream::findings(&referenced, &problem, self.options, &mut findings);
         self.findings.replace(source, findings);
