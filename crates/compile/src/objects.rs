@@ -6,6 +6,7 @@
 
 mod class;
 mod config_map;
+pub mod custom;
 mod endpoints;
 mod ingress;
 mod kind;
@@ -20,6 +21,10 @@ use k8s_openapi::api::networking::v1::Ingress;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
+use self::custom::{
+    BackendTlsPolicySpec, Custom, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
+    ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+};
 pub use class::IngressClass;
 pub use config_map::ConfigMap;
 pub(crate) use endpoints::{EndpointPort, EndpointState, Zones};
@@ -38,6 +43,16 @@ pub(crate) use service::{ServicePort, TargetPort};
 pub enum Object {
     Ingress(Arc<Ingress>),
     IngressClass(Arc<IngressClass>),
+    GatewayClass(Arc<Custom<GatewayClassSpec>>),
+    Gateway(Arc<Custom<GatewaySpec>>),
+    ListenerSet(Arc<Custom<ListenerSetSpec>>),
+    HttpRoute(Arc<Custom<HttpRouteSpec>>),
+    GrpcRoute(Arc<Custom<GrpcRouteSpec>>),
+    TlsRoute(Arc<Custom<TlsRouteSpec>>),
+    TcpRoute(Arc<Custom<TcpRouteSpec>>),
+    UdpRoute(Arc<Custom<UdpRouteSpec>>),
+    BackendTlsPolicy(Arc<Custom<BackendTlsPolicySpec>>),
+    ReferenceGrant(Arc<Custom<ReferenceGrantSpec>>),
     Service(Arc<Service>),
     EndpointSlice(Arc<EndpointSlice>),
     Endpoints(Arc<Endpoints>),
@@ -77,6 +92,16 @@ impl Object {
         match self {
             Self::Ingress(_) => Kind::Ingress,
             Self::IngressClass(_) => Kind::IngressClass,
+            Self::GatewayClass(_) => Kind::GatewayClass,
+            Self::Gateway(_) => Kind::Gateway,
+            Self::ListenerSet(_) => Kind::ListenerSet,
+            Self::HttpRoute(_) => Kind::HttpRoute,
+            Self::GrpcRoute(_) => Kind::GrpcRoute,
+            Self::TlsRoute(_) => Kind::TlsRoute,
+            Self::TcpRoute(_) => Kind::TcpRoute,
+            Self::UdpRoute(_) => Kind::UdpRoute,
+            Self::BackendTlsPolicy(_) => Kind::BackendTlsPolicy,
+            Self::ReferenceGrant(_) => Kind::ReferenceGrant,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::Endpoints(_) => Kind::Endpoints,
@@ -99,7 +124,7 @@ impl Object {
         self.common().name()
     }
 
-    /// Its `metadata.uid`, which is kept for Ingresses, Services, Secrets and ConfigMaps.
+    /// Its `metadata.uid`, which is kept for Ingresses, Services, Secrets, ConfigMaps and custom resources.
     pub fn uid(&self) -> Option<&str> {
         self.common().uid()
     }
@@ -113,6 +138,16 @@ impl Object {
         match self {
             Self::Ingress(object) => &**object,
             Self::IngressClass(object) => &**object,
+            Self::GatewayClass(object) => &**object,
+            Self::Gateway(object) => &**object,
+            Self::ListenerSet(object) => &**object,
+            Self::HttpRoute(object) => &**object,
+            Self::GrpcRoute(object) => &**object,
+            Self::TlsRoute(object) => &**object,
+            Self::TcpRoute(object) => &**object,
+            Self::UdpRoute(object) => &**object,
+            Self::BackendTlsPolicy(object) => &**object,
+            Self::ReferenceGrant(object) => &**object,
             Self::Service(object) => &**object,
             Self::EndpointSlice(object) => &**object,
             Self::Endpoints(object) => &**object,

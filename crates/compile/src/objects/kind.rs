@@ -8,6 +8,10 @@ use k8s_openapi::{Metadata, Resource};
 use serde::de::DeserializeOwned;
 
 use super::Object;
+use super::custom::{
+    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
+    ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+};
 
 /// Kinds of objects that a table is compiled from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -15,6 +19,16 @@ use super::Object;
 pub enum Kind {
     Ingress,
     IngressClass,
+    GatewayClass,
+    Gateway,
+    ListenerSet,
+    HttpRoute,
+    GrpcRoute,
+    TlsRoute,
+    TcpRoute,
+    UdpRoute,
+    BackendTlsPolicy,
+    ReferenceGrant,
     Service,
     EndpointSlice,
     Endpoints,
@@ -35,6 +49,7 @@ struct Row {
     is_required: bool,
     is_watched: bool,
     refers: bool,
+    is_custom: bool,
     is_confidential: bool,
     label_selector: Option<&'static str>,
     field_selector: Option<&'static str>,
@@ -58,6 +73,28 @@ static ROWS: [Row; Kind::ALL.len()] = [
         refers: true,
         ..row("IngressClass", "ingressclasses", "networking.k8s.io/v1")
     },
+    Row {
+        is_namespaced: false,
+        ..custom("GatewayClass", "gatewayclasses")
+    },
+    Row {
+        refers: true,
+        ..custom("Gateway", "gateways")
+    },
+    Row {
+        refers: true,
+        ..custom("ListenerSet", "listenersets")
+    },
+    custom("HTTPRoute", "httproutes"),
+    custom("GRPCRoute", "grpcroutes"),
+    custom("TLSRoute", "tlsroutes"),
+    custom("TCPRoute", "tcproutes"),
+    custom("UDPRoute", "udproutes"),
+    Row {
+        refers: true,
+        ..custom("BackendTLSPolicy", "backendtlspolicies")
+    },
+    custom("ReferenceGrant", "referencegrants"),
     Row {
         is_required: true,
         ..row("Service", "services", "v1")
@@ -94,6 +131,15 @@ static ROWS: [Row; Kind::ALL.len()] = [
     },
 ];
 
+/// A kind of the Gateway API, whose objects are watched while its CRD is installed.
+const fn custom(name: &'static str, plural: &'static str) -> Row {
+    Row {
+        is_watched: false,
+        is_custom: true,
+        ..row(name, plural, "gateway.networking.k8s.io/v1")
+    }
+}
+
 /// An optional namespaced kind, all objects of which are watched and kept.
 const fn row(name: &'static str, plural: &'static str, api_version: &'static str) -> Row {
     Row {
@@ -106,6 +152,7 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
         is_required: false,
         is_watched: true,
         refers: false,
+        is_custom: false,
         is_confidential: false,
         label_selector: None,
         field_selector: None,
@@ -114,9 +161,19 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
 
 impl Kind {
     /// All kinds, in order. A kind comes before the kinds that its objects refer to.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 18] = [
         Self::Ingress,
         Self::IngressClass,
+        Self::GatewayClass,
+        Self::Gateway,
+        Self::ListenerSet,
+        Self::HttpRoute,
+        Self::GrpcRoute,
+        Self::TlsRoute,
+        Self::TcpRoute,
+        Self::UdpRoute,
+        Self::BackendTlsPolicy,
+        Self::ReferenceGrant,
         Self::Service,
         Self::EndpointSlice,
         Self::Endpoints,
@@ -175,6 +232,11 @@ impl Kind {
         self.row().refers
     }
 
+    /// Whether its objects are custom resources, so that a cluster may not have the kind.
+    pub fn is_custom(self) -> bool {
+        self.row().is_custom
+    }
+
     /// Whether messages must not quote values of objects of this kind.
     pub fn is_confidential(self) -> bool {
         self.row().is_confidential
@@ -195,6 +257,16 @@ impl Kind {
         match self {
             Self::Ingress => reader.read::<networking::Ingress>(),
             Self::IngressClass => reader.read::<networking::IngressClass>(),
+            Self::GatewayClass => reader.read::<Delivered<GatewayClassSpec>>(),
+            Self::Gateway => reader.read::<Delivered<GatewaySpec>>(),
+            Self::ListenerSet => reader.read::<Delivered<ListenerSetSpec>>(),
+            Self::HttpRoute => reader.read::<Delivered<HttpRouteSpec>>(),
+            Self::GrpcRoute => reader.read::<Delivered<GrpcRouteSpec>>(),
+            Self::TlsRoute => reader.read::<Delivered<TlsRouteSpec>>(),
+            Self::TcpRoute => reader.read::<Delivered<TcpRouteSpec>>(),
+            Self::UdpRoute => reader.read::<Delivered<UdpRouteSpec>>(),
+            Self::BackendTlsPolicy => reader.read::<Delivered<BackendTlsPolicySpec>>(),
+            Self::ReferenceGrant => reader.read::<Delivered<ReferenceGrantSpec>>(),
             Self::Service => reader.read::<v1::Service>(),
             Self::EndpointSlice => reader.read::<discovery::EndpointSlice>(),
             Self::Endpoints => reader.read::<v1::Endpoints>(),

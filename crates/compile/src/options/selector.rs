@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
+
 /// Conditions on labels, all of which must hold. The default has none and matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LabelSelector {
@@ -42,6 +44,41 @@ impl LabelSelector {
                 Test::In(values) => value.is_some_and(|value| values.contains(value)),
                 Test::NotIn(values) => value.is_none_or(|value| !values.contains(value)),
             }
+        })
+    }
+}
+
+/// From an object.
+impl LabelSelector {
+    /// The selector of a field such as `spec.selector`.
+    ///
+    /// # Errors
+    /// An operator is not known.
+    pub(crate) fn of(field: &meta::LabelSelector) -> Result<Self, SelectorError> {
+        let labels = field.match_labels.iter().flatten();
+        let labels = labels.map(|(key, value)| {
+            Ok(Term {
+                key: key.clone(),
+                test: Test::In(vec![value.clone()]),
+            })
+        });
+        let expressions = field.match_expressions.iter().flatten().map(|expression| {
+            let values = || expression.values.clone().unwrap_or_default();
+            let test = match &*expression.operator {
+                "In" => Test::In(values()),
+                "NotIn" => Test::NotIn(values()),
+                "Exists" => Test::Exists,
+                "DoesNotExist" => Test::Absent,
+                _ => return Err(SelectorError),
+            };
+            Ok(Term {
+                key: expression.key.clone(),
+                test,
+            })
+        });
+        Ok(Self {
+            terms: labels.chain(expressions).collect::<Result<_, _>>()?,
+            text: String::new(),
         })
     }
 }

@@ -1,0 +1,112 @@
+//! One Gateway: its listeners and those of its ListenerSets, and which of them conflict (gateway-api.md 2.3, 5.4).
+
+use std::sync::Arc;
+
+use super::condition::Problem;
+use super::listener::{Inputs, Listener};
+use super::namespaces::NamespaceRule;
+use super::seniority::Seniority;
+use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
+use crate::{Kind, Name, ObjectRef};
+
+/// A Gateway with all of its listeners.
+#[derive(Clone, Debug)]
+pub(crate) struct Universe {
+    /// The Gateway.
+    pub(crate) gateway: Arc<Custom<GatewaySpec>>,
+    /// Its ListenerSets, the most senior first.
+    pub(crate) sets: Vec<ListenerSet>,
+    /// Its own listeners, then those of its ListenerSets.
+    pub(crate) listeners: Vec<Listener>,
+}
+
+/// A ListenerSet that names a Gateway.
+#[derive(Clone, Debug)]
+pub(crate) struct ListenerSet {
+    /// The object.
+    pub(crate) object: Arc<Custom<ListenerSetSpec>>,
+    /// Why its listeners are not added.
+    pub(crate) refused: Option<Problem>,
+}
+
+impl Universe {
+    /// The Gateway with those of `sets` that it allows.
+    pub(crate) fn read(
+        gateway: &Arc<Custom<GatewaySpec>>,
+        mut sets: Vec<Arc<Custom<ListenerSetSpec>>>,
+        inputs: &mut Inputs<'_>,
+    ) -> Self {
+        let own = reference(Kind::Gateway, &gateway.name);
+        let mut listeners: Vec<Listener> = Vec::new();
+        for spec in &gateway.spec.listeners {
+            listeners.push(Listener::read(spec, &own, inputs));
+        }
+        refuse_conflicts(&mut listeners);
+        sets.sort_by_cached_key(|set| Seniority::of(set));
+        let namespace = &gateway.name.namespace;
+        let allowed = gateway.spec.allowed_listeners.as_ref();
+        let rule = NamespaceRule::of_listener_sets(allowed, namespace);
+        let sets = sets.into_iter().map(|object| {
+            let refused = (!rule.allows(&object.name.namespace, inputs.snapshot)).then(|| {
+                let message = format!(
+                    "spec.allowedListeners of Gateway {} does not allow ListenerSets of namespace {}",
+                    gateway.name, object.name.namespace
+                );
+                Problem::new("NotAllowed", message)
+            });
+            if refused.is_none() {
+                add_set(&object, &mut listeners, inputs);
+            }
+            ListenerSet { object, refused }
+        });
+        Self {
+            gateway: gateway.clone(),
+            sets: sets.collect(),
+            listeners,
+        }
+    }
+
+    /// The listeners of the Gateway or ListenerSet `parent`, in their order.
+    pub(crate) fn listeners_of<'u>(
+        &'u self,
+        parent: &ObjectRef,
+    ) -> impl Iterator<Item = &'u Listener> {
+        self.listeners
+            .iter()
+            .filter(move |listener| listener.parent == *parent)
+    }
+}
+
+/// Within a Gateway no listener wins a conflict.
+fn refuse_conflicts(listeners: &mut [Listener]) {
+    let conflicts = listeners.iter().enumerate().map(|(index, listener)| {
+        let mut others = listeners
+            .iter()
+            .enumerate()
+            .filter(|(other, _)| *other != index);
+        others.find_map(|(_, other)| listener.conflict_with(other))
+    });
+    let conflicts: Vec<Option<Problem>> = conflicts.collect();
+    for (listener, conflict) in listeners.iter_mut().zip(conflicts) {
+        listener.conflict = conflict;
+    }
+}
+
+/// Of a ListenerSet, a listener that conflicts with an earlier one loses.
+fn add_set(set: &Custom<ListenerSetSpec>, listeners: &mut Vec<Listener>, inputs: &mut Inputs<'_>) {
+    let parent = reference(Kind::ListenerSet, &set.name);
+    for spec in &set.spec.listeners {
+        let mut listener = Listener::read(spec, &parent, inputs);
+        listener.conflict = listeners
+            .iter()
+            .find_map(|earlier| listener.conflict_with(earlier));
+        listeners.push(listener);
+    }
+}
+
+pub(super) fn reference(kind: Kind, name: &Name) -> ObjectRef {
+    ObjectRef {
+        kind,
+        name: name.clone(),
+    }
+}

@@ -1,0 +1,58 @@
+//! BackendTLSPolicies.
+
+use serde::{Deserialize, Serialize};
+
+use super::{LocalRef, Texts};
+
+/// The spec of a BackendTLSPolicy: TLS towards the endpoints of Services.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct BackendTlsPolicySpec {
+    /// The Services.
+    pub target_refs: Vec<PolicyTargetRef>,
+    /// How endpoints are verified.
+    pub validation: TlsValidation,
+    /// Options of the implementation.
+    pub options: Texts,
+}
+
+/// The target of a policy: an object of the same namespace, or a section of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PolicyTargetRef {
+    /// The group; empty for the core group.
+    pub group: String,
+    /// The kind.
+    pub kind: String,
+    /// Name of the object.
+    pub name: String,
+    /// Of a Service: the name of a port.
+    pub section_name: Option<String>,
+}
+
+/// How endpoints are verified.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TlsValidation {
+    /// ConfigMaps with authorities, in `ca.crt`.
+    pub ca_certificate_refs: Vec<LocalRef>,
+    /// `System`: the authorities of the image.
+    pub well_known_ca_certificates: Option<String>,
+    /// The server name, and what the certificate must be valid for unless `subject_alt_names` says otherwise.
+    pub hostname: String,
+    /// One of these must be in the certificate.
+    pub subject_alt_names: Vec<SubjectAltName>,
+}
+
+/// A name in a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SubjectAltName {
+    /// `Hostname` or `URI`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The name, for `Hostname`.
+    pub hostname: Option<String>,
+    /// The URI, for `URI`.
+    pub uri: Option<String>,
+}
