@@ -13,8 +13,13 @@ fn find(table: &RoutingTable, host: &str, path: &[u8]) -> usize {
     let hosts = table
         .listeners()
         .first()
-        .and_then(|listener| listener.hosts(None));
-    match &hosts.expect("a listener for http").find(host).behaviour {
+        .map(|listener| listener.hosts(None, host));
+    match &hosts
+        .and_then(Result::ok)
+        .expect("a listener for http")
+        .find(host)
+        .behaviour
+    {
         HostBehaviour::Routes { paths, .. } => match paths.find(path, |_| false) {
             PathMatch::Route(route) | PathMatch::AddSlash(route) => route.path.len(),
             PathMatch::Undecided => 0,

@@ -185,6 +185,7 @@ fn route(route: &Arc<Route>) -> Value {
         "type": match route.kind {
             PathKind::Exact => "Exact",
             PathKind::Prefix => "Prefix",
+            PathKind::Expression => "RegularExpression",
         },
         "object": match origin.kind {
             "" => "built-in".to_owned(),

@@ -23,8 +23,8 @@ mod url;
 pub(crate) mod users;
 
 pub use draft::{
-    AlternativeDraft, ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, RouteDraft,
-    RoutePolicy, SplitDraft, TargetDraft, Universe,
+    AlternativeDraft, ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, PathOrder,
+    RouteDraft, RoutePolicy, SplitDraft, TargetDraft, Universe,
 };
 pub use endpoints::EndpointOptions;
 pub use hosts::Conflict;

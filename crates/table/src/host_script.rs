@@ -103,6 +103,7 @@ fn is_exact(route: &Route, path: &[u8]) -> bool {
     let own = route.path.as_bytes();
     match route.kind {
         PathKind::Exact => own == path,
+        PathKind::Expression => false,
         PathKind::Prefix => own != b"/" && own.strip_suffix(b"/").unwrap_or(own) == path,
     }
 }

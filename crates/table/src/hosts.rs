@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::by_name::parents;
 use crate::host::CATCH_ALL;
 use crate::{Certificate, Host, HostTls, RegexName, SharedMap, Slot};
 
@@ -23,6 +24,8 @@ pub struct VirtualHosts {
     regex_names: Arc<[RegexName]>,
     /// The host for all unknown names.
     catch_all: Arc<Host>,
+    /// See [`VirtualHosts::layered`].
+    layered: bool,
     /// A copy is a later version of the same universe.
     slot: Slot,
 }
@@ -37,8 +40,34 @@ impl VirtualHosts {
             wildcards: SharedMap::new(),
             regex_names: Arc::default(),
             catch_all,
+            layered: false,
             slot: Slot::default(),
         }
+    }
+
+    /// A universe in which wildcards cover any number of labels, and a request that no route of its host serves goes to the
+    /// next wider host (gateway-api.md 2.5 and 3.3). Such a universe has no built-in paths.
+    pub fn layered(catch_all: Arc<Host>) -> Self {
+        Self {
+            layered: true,
+            ..Self::new(catch_all)
+        }
+    }
+
+    /// Whether this is a [layered](VirtualHosts::layered) universe.
+    pub fn is_layered(&self) -> bool {
+        self.layered
+    }
+
+    /// In a layered universe: the host for the requests for `name` that no route of `host` serves. `None`: there is no wider
+    /// one.
+    pub fn wider(&self, host: &Host, name: &str) -> Option<&Arc<Host>> {
+        if !self.layered || *host.name == *CATCH_ALL {
+            return None;
+        }
+        let above = host.name.strip_prefix("*.").unwrap_or(name);
+        let mut wildcards = parents(above).filter_map(|parent| self.wildcards.get(parent));
+        Some(wildcards.next().unwrap_or(&self.catch_all))
     }
 
     /// Run-time state of the universe, shared with its copies but not with other universes: its TLS sessions.
@@ -140,18 +169,14 @@ impl VirtualHosts {
         if self.suffix_aliases.is_empty() {
             return None;
         }
-        let mut rest = name;
-        while let Some((_, parent)) = rest.split_once('.') {
-            if let Some(host) = self.suffix_aliases.get(parent) {
-                return Some(host);
-            }
-            rest = parent;
-        }
-        None
+        parents(name).find_map(|parent| self.suffix_aliases.get(parent))
     }
 
-    /// The host `*.x` for a name of exactly one label before `x`.
+    /// The host `*.x` for a name of exactly one label before `x`; in a layered universe of any number.
     fn wildcard(&self, name: &str) -> Option<&Arc<Host>> {
+        if self.layered {
+            return parents(name).find_map(|parent| self.wildcards.get(parent));
+        }
         let (label, parent) = name.split_once('.')?;
         let plain = !label.is_empty()
             && label

@@ -11,6 +11,7 @@
 
 mod address;
 mod block_list;
+mod by_name;
 mod call_target;
 mod certificate;
 mod clients;
@@ -21,6 +22,7 @@ mod host;
 mod host_script;
 mod hosts;
 mod listener;
+mod path_edit;
 mod path_index;
 mod pattern;
 mod policy;
@@ -46,6 +48,7 @@ mod testing;
 
 pub use address::IpSet;
 pub use block_list::{BlockList, BlockedTexts};
+pub use by_name::ByName;
 pub use call_target::CallTarget;
 pub use certificate::{Certificate, Issue, PrivateBytes};
 pub use clients::{ClientDemand, ClientRules, ClientTrust, HostClients, RefusedClients};
@@ -56,22 +59,24 @@ pub use host::{AppRoot, CATCH_ALL, Host, HostBehaviour, HostCiphers, HostTls, Re
 pub use host_script::{HostLocation, HostScript, LocationMatch};
 pub use hosts::VirtualHosts;
 pub use listener::{
-    Certificates, Listener, Plain, PublicPorts, Socket, SocketKind, Terminate, TlsRoute, TlsSocket,
+    Certificates, Listener, NoHosts, Plain, PublicPorts, Socket, SocketKind, Terminate, TlsRoute,
+    TlsSocket,
 };
+pub use path_edit::PathEdit;
 pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind, Undecided};
 pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
     BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, Credentials, DigestUsers, ErrorPages,
     Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding,
-    HashFormat, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, Mirror, MirrorPath,
+    HashFormat, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, Location, Mirror, MirrorPath,
     OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy, Redirect, ReplaceRule,
-    ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, Users, ValueTest,
+    ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, UrlParts, Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
 pub use resilience::{HealthCheck, Outliers, Resilience, RetryBudget};
-pub use route::{Closed, Origin, PathKind, Rewrite, Route, Target};
+pub use route::{Closed, Origin, PathKind, PatternRewrite, Rewrite, Route, Target};
 pub use settings::{
     AccessLogSettings, ClientLimits, DEFAULT_CIPHERS, ForwardedTrust, Hsts, KeyExchange, LogEscape,
     LogFormat, PoolSettings, Settings, TlsSettings,

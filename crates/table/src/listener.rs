@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{Certificate, SharedMap, Split, StreamRoute, VirtualHosts};
+use crate::{ByName, Certificate, SharedMap, Split, StreamRoute, VirtualHosts};
 
 /// A listening socket.
 #[derive(Clone)]
@@ -48,8 +48,8 @@ pub enum SocketKind {
 /// How connections without TLS are handled.
 #[derive(Clone)]
 pub enum Plain {
-    /// HTTP requests, for the hosts of a universe.
-    Http(Arc<VirtualHosts>),
+    /// HTTP requests, each for the hosts of the universe that serves its host name.
+    Http(ByName<Arc<VirtualHosts>>),
     /// Bytes, forwarded to a backend.
     Stream(StreamRoute),
 }
@@ -57,12 +57,7 @@ pub enum Plain {
 /// TLS routes by server name (RFC 6066 section 3).
 #[derive(Clone)]
 pub struct TlsSocket {
-    /// By exact name.
-    exact: SharedMap<TlsRoute>,
-    /// `*.x` of any depth, by `x`.
-    suffixes: SharedMap<TlsRoute>,
-    /// For all other names and for handshakes without a server name.
-    other: TlsRoute,
+    routes: ByName<TlsRoute>,
     /// Some routes are passthrough.
     passes_through: bool,
 }
@@ -99,14 +94,36 @@ pub enum Certificates {
     OfListener(Arc<[Arc<Certificate>]>),
 }
 
+/// Why a connection does not serve a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoHosts {
+    /// It carries no HTTP requests.
+    NotHttp,
+    /// Its server name has led to other hosts than the host of the request would (RFC 9110 section 15.5.20).
+    Misdirected,
+}
+
 impl Listener {
-    /// The universe for requests of a connection with server name `name` (ignored without TLS). `None`: the connection carries
-    /// no HTTP requests.
-    pub fn hosts(&self, name: Option<&str>) -> Option<&Arc<VirtualHosts>> {
+    /// The universe for a request for `host` (lower-case, without port and final dot) on a connection with this server name,
+    /// which is ignored without TLS.
+    ///
+    /// # Errors
+    /// The connection carries no HTTP requests, or not those for `host`.
+    pub fn hosts(
+        &self,
+        server_name: Option<&str>,
+        host: &str,
+    ) -> Result<&Arc<VirtualHosts>, NoHosts> {
         match &self.socket {
-            Socket::Plain(Plain::Http(hosts)) => Some(hosts),
-            Socket::Plain(Plain::Stream(_)) => None,
-            Socket::Tls(tls) => tls.route(name).hosts(),
+            Socket::Plain(Plain::Http(hosts)) => Ok(hosts.get(Some(host))),
+            Socket::Plain(Plain::Stream(_)) => Err(NoHosts::NotHttp),
+            Socket::Tls(tls) => {
+                let hosts = tls.route(server_name).hosts().ok_or(NoHosts::NotHttp)?;
+                match tls.hosts(host) {
+                    Some(other) if !Arc::ptr_eq(hosts, other) => Err(NoHosts::Misdirected),
+                    _ => Ok(hosts),
+                }
+            }
         }
     }
 
@@ -118,7 +135,8 @@ impl Listener {
     /// The universes of all routes. One may occur several times.
     pub fn universes(&self) -> Vec<&Arc<VirtualHosts>> {
         match &self.socket {
-            Socket::Plain(_) => self.hosts(None).into_iter().collect(),
+            Socket::Plain(Plain::Http(hosts)) => hosts.values().collect(),
+            Socket::Plain(Plain::Stream(_)) => Vec::new(),
             Socket::Tls(tls) => tls.routes().filter_map(TlsRoute::hosts).collect(),
         }
     }
@@ -154,43 +172,37 @@ impl Socket {
 impl TlsSocket {
     /// A socket that handles all server names by `other`.
     pub fn new(other: TlsRoute) -> Self {
-        Self {
-            exact: SharedMap::new(),
-            suffixes: SharedMap::new(),
-            passes_through: other.terminate().is_none(),
-            other,
-        }
+        Self::with_exact(SharedMap::new(), other)
     }
 
     /// A socket that handles the names of `exact` (lower-case) by their routes, and all others by `other`.
     pub fn with_exact(exact: SharedMap<TlsRoute>, other: TlsRoute) -> Self {
-        let passes_through = |route: &TlsRoute| route.terminate().is_none();
+        let routes = ByName::with_exact(exact, other);
+        let passes_through = routes.values().any(|route| route.passthrough().is_some());
         Self {
-            suffixes: SharedMap::new(),
-            passes_through: passes_through(&other)
-                || exact.iter().any(|(_, route)| passes_through(route)),
-            exact,
-            other,
+            routes,
+            passes_through,
         }
     }
 
     /// Adds `route` for `name` (lower-case, or `*.x` for any depth below `x`).
     pub fn insert(&mut self, name: &str, route: TlsRoute) {
-        self.passes_through |= route.terminate().is_none();
-        match name.strip_prefix("*.") {
-            Some(parent) => drop(self.suffixes.insert(parent.into(), route)),
-            None => drop(self.exact.insert(name.into(), route)),
-        }
+        self.passes_through |= route.passthrough().is_some();
+        self.routes.insert(name, route);
     }
 
     /// The route for a handshake with server name `name` (lower-case, no final dot): by exact name, by the longest suffix, or
     /// the one for all others.
     pub fn route(&self, name: Option<&str>) -> &TlsRoute {
-        if self.exact.is_empty() && self.suffixes.is_empty() {
-            return &self.other;
+        self.routes.get(name)
+    }
+
+    /// The universe that a handshake for `host` would lead to, if that can differ from other names.
+    fn hosts(&self, host: &str) -> Option<&Arc<VirtualHosts>> {
+        if self.routes.is_uniform() {
+            return None;
         }
-        let named = name.and_then(|name| self.exact.get(name).or_else(|| self.suffix(name)));
-        named.unwrap_or(&self.other)
+        self.route(Some(host)).hosts()
     }
 
     /// Whether some routes are [`TlsRoute::Passthrough`].
@@ -200,30 +212,15 @@ impl TlsSocket {
 
     /// All routes, the one for all other names last.
     pub fn routes(&self) -> impl Iterator<Item = &TlsRoute> {
-        let exact = self.exact.iter().map(|(_, route)| route);
-        let suffixes = self.suffixes.iter().map(|(_, route)| route);
-        exact.chain(suffixes).chain([&self.other])
+        self.routes.values()
     }
 
     /// The names whose connections are passed through, and their backends, in no order; `None` is all other names.
     pub fn passed_through(&self) -> impl Iterator<Item = (Option<String>, &Arc<Split>)> {
-        let exact = self.exact.iter();
-        let exact = exact.map(|(name, route)| (Some(name.to_string()), route));
-        let suffixes = self.suffixes.iter();
-        let suffixes = suffixes.map(|(parent, route)| (Some(format!("*.{parent}")), route));
-        let all = exact.chain(suffixes).chain([(None, &self.other)]);
+        let named = self.routes.named();
+        let named = named.map(|(name, route)| (Some(name), route));
+        let all = named.chain([(None, self.routes.other())]);
         all.filter_map(|(name, route)| Some((name, route.passthrough()?)))
-    }
-
-    fn suffix(&self, name: &str) -> Option<&TlsRoute> {
-        let mut rest = name;
-        while let Some((_, parent)) = rest.split_once('.') {
-            if let Some(route) = self.suffixes.get(parent) {
-                return Some(route);
-            }
-            rest = parent;
-        }
-        None
     }
 }
 

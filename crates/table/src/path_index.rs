@@ -4,6 +4,7 @@
 //! router (braces, wildcards) means the same. A lookup searches two sorted arrays along the segments of the request path,
 //! without allocation.
 
+mod keys;
 mod tried;
 
 pub use self::tried::Tried;
@@ -11,6 +12,7 @@ pub use self::tried::Tried;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use self::keys::Keys;
 use crate::{Conditions, PathKind, Pattern, Route};
 
 /// The routes of one host, ordered for lookup.
@@ -30,8 +32,17 @@ enum Matcher {
         prefix: Keys,
     },
     /// First match wins.
-    Regex(Box<[(Arc<Pattern>, Routes)]>),
+    Regex(Expressions),
+    /// Exact paths, expressions, and prefixes without their final slash, in this order.
+    Specific {
+        exact: Keys,
+        expressions: Expressions,
+        prefix: Keys,
+    },
 }
+
+/// Expressions with their routes, in the order in which they are tried.
+type Expressions = Box<[(Arc<Pattern>, Routes)]>;
 
 /// A route for the index, with its conditions besides the path.
 #[derive(Clone, Debug)]
@@ -40,23 +51,6 @@ pub struct Candidate {
     pub route: Arc<Route>,
     /// Further conditions that a request must meet.
     pub conditions: Conditions,
-}
-
-/// Routes by a key, sorted by it. The keys are stored together rather than in their routes: with thousands of hosts a search
-/// is dominated by cache misses.
-#[derive(Clone, Debug, Default)]
-struct Keys {
-    entries: Box<[Entry]>,
-    text: Box<[u8]>,
-    /// Length of the longest key.
-    longest: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Entry {
-    start: u32,
-    end: u32,
-    routes: Routes,
 }
 
 /// The routes of one key.
@@ -130,6 +124,33 @@ impl PathIndex {
         }
     }
 
+    /// Index of a source whose routes are tried by how specific they are: exact paths, expressions with the longest first,
+    /// prefixes with the longest first. Candidates of the same path are tried in the given order. A final slash of a prefix
+    /// makes no difference, and none is ever added.
+    pub fn specific(
+        root: Arc<Route>,
+        candidates: Vec<Candidate>,
+        mut expressions: Vec<(Arc<Pattern>, Candidate)>,
+    ) -> Self {
+        let (exact, mut prefix): (Vec<_>, Vec<_>) = candidates
+            .into_iter()
+            .partition(|candidate| candidate.route.kind == PathKind::Exact);
+        prefix.retain(|candidate| {
+            !prefix_key(&candidate.route).is_empty() || !candidate.conditions.is_empty()
+        });
+        expressions.sort_by_key(|(pattern, _)| std::cmp::Reverse(pattern.source().len()));
+        let expressions = expressions.into_iter();
+        let expressions = expressions.map(|(pattern, candidate)| (pattern, Routes::one(candidate)));
+        Self {
+            matcher: Matcher::Specific {
+                exact: Keys::new(exact, |route| route.path.as_bytes()),
+                expressions: expressions.collect(),
+                prefix: Keys::new(prefix, prefix_key),
+            },
+            root,
+        }
+    }
+
     /// The route for `path` (decoded and normalised). `holds` evaluates conditions for the request; where they hold for no route
     /// of a path, the next shorter prefix is tried.
     pub fn find(&self, path: &[u8], holds: impl Fn(&Conditions) -> bool) -> PathMatch<'_> {
@@ -147,15 +168,22 @@ impl PathIndex {
                     .unwrap_or(PathMatch::Route(&self.root))
             }
             Matcher::Regex(entries) => {
-                let found =
-                    entries
-                        .iter()
-                        .find_map(|(pattern, routes)| match pattern.decide(path) {
-                            Some(true) => routes.first(&holds).map(PathMatch::Route),
-                            Some(false) => None,
-                            None => Some(PathMatch::Undecided),
-                        });
-                found.unwrap_or(PathMatch::Route(&self.root))
+                first_match(entries, path, &holds).unwrap_or(PathMatch::Route(&self.root))
+            }
+            Matcher::Specific {
+                exact,
+                expressions,
+                prefix,
+            } => {
+                let exact = exact.first(path, &holds).map(PathMatch::Route);
+                let prefix = || match prefix.leading_segments(path, &holds)? {
+                    PathMatch::AddSlash(route) => Some(PathMatch::Route(route)),
+                    found => Some(found),
+                };
+                exact
+                    .or_else(|| first_match(expressions, path, &holds))
+                    .or_else(prefix)
+                    .unwrap_or(PathMatch::Route(&self.root))
             }
         }
     }
@@ -174,19 +202,20 @@ impl PathIndex {
     pub fn listing(&self) -> Vec<(&str, Option<&Conditions>, &Arc<Route>)> {
         let mut listing: Vec<_> = match &self.matcher {
             Matcher::Literal { exact, prefix, .. } => {
-                let mut prefix: Vec<_> = prefix.candidates().collect();
-                prefix.sort_by_key(|(_, route)| std::cmp::Reverse(prefix_key(route).len()));
-                let all = exact.candidates().chain(prefix);
-                all.map(|(conditions, route)| (&*route.path, conditions, route))
+                exact.listing().chain(longest(prefix)).collect()
+            }
+            Matcher::Regex(entries) => expressions(entries).collect(),
+            Matcher::Specific {
+                exact,
+                expressions: patterns,
+                prefix,
+            } => {
+                let exact = exact.listing();
+                exact
+                    .chain(expressions(patterns))
+                    .chain(longest(prefix))
                     .collect()
             }
-            Matcher::Regex(entries) => entries
-                .iter()
-                .flat_map(|(pattern, routes)| {
-                    let candidates = routes.candidates().into_iter();
-                    candidates.map(|(conditions, route)| (pattern.source(), conditions, route))
-                })
-                .collect(),
         };
         listing.push((&*self.root.path, None, &self.root));
         listing
@@ -196,6 +225,39 @@ impl PathIndex {
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.listing().into_iter().map(|(_, _, route)| route)
     }
+}
+
+/// A path or expression with the conditions of a route and the route.
+type Listed<'i> = (&'i str, Option<&'i Conditions>, &'i Arc<Route>);
+
+/// The candidates of expressions, in their order.
+fn expressions(entries: &Expressions) -> impl Iterator<Item = Listed<'_>> {
+    entries.iter().flat_map(|(pattern, routes)| {
+        let candidates = routes.candidates().into_iter();
+        candidates.map(|(conditions, route)| (pattern.source(), conditions, route))
+    })
+}
+
+/// The candidates of prefixes, the longest first.
+fn longest(prefix: &Keys) -> impl Iterator<Item = Listed<'_>> {
+    let mut listed: Vec<_> = prefix.listing().collect();
+    listed.sort_by_key(|(_, _, route)| std::cmp::Reverse(prefix_key(route).len()));
+    listed.into_iter()
+}
+
+/// The route of the first expression that matches and whose conditions hold.
+fn first_match<'i>(
+    entries: &'i Expressions,
+    path: &[u8],
+    holds: &impl Fn(&Conditions) -> bool,
+) -> Option<PathMatch<'i>> {
+    entries
+        .iter()
+        .find_map(|(pattern, routes)| match pattern.decide(path) {
+            Some(true) => routes.first(holds).map(PathMatch::Route),
+            Some(false) => None,
+            None => Some(PathMatch::Undecided),
+        })
 }
 
 impl Routes {
@@ -244,93 +306,6 @@ impl Routes {
                 list.map(|one| (Some(&one.conditions), &one.route))
                     .collect()
             }
-        }
-    }
-}
-
-impl Keys {
-    fn new(mut candidates: Vec<Candidate>, key: impl Fn(&Route) -> &[u8]) -> Self {
-        // The sort is stable, so that routes of one key keep their order.
-        candidates.sort_by(|a, b| key(&a.route).cmp(key(&b.route)));
-        let mut text = Vec::new();
-        let mut longest = 0;
-        let mut entries = Vec::with_capacity(candidates.len());
-        let mut candidates = candidates.into_iter().peekable();
-        while let Some(first) = candidates.next() {
-            let start = text.len();
-            text.extend_from_slice(key(&first.route));
-            longest = longest.max(text.len() - start);
-            // All paths of a host are together far smaller than 4 GiB.
-            let (Ok(from), Ok(to)) = (u32::try_from(start), u32::try_from(text.len())) else {
-                break;
-            };
-            let mut others = Vec::new();
-            while let Some(next) =
-                candidates.next_if(|next| text.get(start..) == Some(key(&next.route)))
-            {
-                others.push(next);
-            }
-            entries.push(Entry {
-                start: from,
-                end: to,
-                routes: Routes::new(first, others),
-            });
-        }
-        entries.shrink_to_fit();
-        Self {
-            entries: entries.into(),
-            text: text.into(),
-            longest,
-        }
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = (Option<&Conditions>, &Arc<Route>)> {
-        self.entries
-            .iter()
-            .flat_map(|entry| entry.routes.candidates())
-    }
-
-    fn get(&self, key: &[u8]) -> Option<&Routes> {
-        let key_of = |entry: &Entry| {
-            let span = entry.start as usize..entry.end as usize;
-            self.text.get(span).unwrap_or_default()
-        };
-        let at = self
-            .entries
-            .binary_search_by(|entry| key_of(entry).cmp(key))
-            .ok()?;
-        self.entries.get(at).map(|entry| &entry.routes)
-    }
-
-    fn first(&self, key: &[u8], holds: &impl Fn(&Conditions) -> bool) -> Option<&Arc<Route>> {
-        self.get(key)?.first(holds)
-    }
-
-    /// Tries the leading segments of `path`, the longest that can match first.
-    fn leading_segments(
-        &self,
-        path: &[u8],
-        holds: &impl Fn(&Conditions) -> bool,
-    ) -> Option<PathMatch<'_>> {
-        if self.entries.is_empty() {
-            return None;
-        }
-        let mut end = path.len();
-        loop {
-            let segments = path.get(..end)?;
-            if end <= self.longest
-                && let Some(route) = self.get(segments).and_then(|routes| routes.first(holds))
-            {
-                let lacks_slash = end == path.len() && route.path.ends_with('/');
-                return Some(if lacks_slash {
-                    PathMatch::AddSlash(route)
-                } else {
-                    PathMatch::Route(route)
-                });
-            }
-            // The next candidate ends before a slash and is no longer than the longest key.
-            let window = segments.get(..end.min(self.longest.saturating_add(1)))?;
-            end = memchr::memrchr(b'/', window)?;
         }
     }
 }

@@ -31,7 +31,7 @@ pub use self::script::{
     AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice,
     FixedResponse, InputEdit, Level, OutputEdit, PathRewrite, Script, Step, ValueTest,
 };
-use crate::{FieldTemplate, IpSet, Slot, Tracing};
+use crate::{FieldTemplate, IpSet, PathEdit, Slot, Tracing};
 
 /// The policy of every route of one object.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,8 +75,30 @@ pub struct Policy {
 pub struct Redirect {
     /// 300 to 308.
     pub status: StatusCode,
-    /// `Location`, literally.
-    pub location: HeaderValue,
+    /// Where to.
+    pub location: Location,
+}
+
+/// `Location` of a redirect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Location {
+    /// Literally.
+    Fixed(HeaderValue),
+    /// The URL of the request with some parts replaced (gateway-api.md 3.7).
+    Url(Box<UrlParts>),
+}
+
+/// The parts of a URL that a redirect replaces; those that are `None` are the request's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UrlParts {
+    /// `true`: https, `false`: http.
+    pub https: Option<bool>,
+    /// The host.
+    pub host: Option<Arc<str>>,
+    /// The port; `None`: that of the replaced scheme, else of the listener as clients see it.
+    pub port: Option<u16>,
+    /// The path.
+    pub path: Option<PathEdit>,
 }
 
 /// When a plain-text request is redirected to https.

@@ -211,6 +211,7 @@ fn kind(route: &Route, regex: bool) -> &'static str {
         _ if regex => "regex",
         PathKind::Exact => "exact",
         PathKind::Prefix => "prefix",
+        PathKind::Expression => "regex",
     }
 }
 

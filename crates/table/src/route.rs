@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::policy::{ErrorPages, HttpsRedirect};
-use crate::{Pattern, Policy, Slot, Split, Template, UpstreamKey};
+use crate::{PathEdit, Pattern, Policy, Slot, Split, Template, UpstreamKey};
 
 /// One path of one host.
 #[derive(Clone, Debug)]
@@ -30,6 +30,13 @@ pub struct Route {
     pub slot: Slot,
 }
 
+impl Route {
+    /// Whether no object declares it: it responds for paths that no object has.
+    pub fn is_built_in(&self) -> bool {
+        self.origin.kind.is_empty()
+    }
+}
+
 /// How a path matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum PathKind {
@@ -37,6 +44,8 @@ pub enum PathKind {
     Exact,
     /// The leading segments are equal.
     Prefix,
+    /// An expression matches the path.
+    Expression,
 }
 
 /// The object and Service that a route is compiled from. Metrics and logs derive their labels and variables from it.
@@ -74,7 +83,16 @@ pub struct Closed {
 
 /// Rewriting of the path before forwarding.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rewrite {
+pub enum Rewrite {
+    /// By a regular expression.
+    Pattern(PatternRewrite),
+    /// As a whole, or its prefix.
+    Path(PathEdit),
+}
+
+/// Rewriting of the path by a regular expression.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PatternRewrite {
     /// Case-insensitive and unanchored, matched against the decoded, normalised path. Without a match the path stays.
     pub pattern: Arc<Pattern>,
     /// Replaces the whole path.

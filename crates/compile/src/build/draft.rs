@@ -14,12 +14,30 @@ use crate::ObjectRef;
 
 /// The name of a universe of hosts. Each source has universes of its own; each listener uses one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Universe(Arc<str>);
+pub struct Universe {
+    name: Arc<str>,
+    layered: bool,
+}
 
 impl Universe {
     /// The universe with this name.
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self(name.into())
+        Self {
+            name: name.into(),
+            layered: false,
+        }
+    }
+
+    /// The [layered](headgate_table::VirtualHosts::layered) universe with this name.
+    pub fn layered(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            layered: true,
+        }
+    }
+
+    pub(super) fn is_layered(&self) -> bool {
+        self.layered
     }
 }
 
@@ -56,8 +74,8 @@ pub struct PathDraft {
     pub path: Arc<str>,
     /// How it matches if `expressions` is empty.
     pub kind: PathKind,
-    /// For a host in regex mode: texts that determine the order, each with its expression. Every route of such a host except
-    /// its root needs one.
+    /// For [`PathOrder::Expressions`]: texts that determine the order, each with its expression; every route of such a host
+    /// except its root needs one. For [`PathOrder::Specific`]: the expression, if the path is one.
     pub expressions: SmallVec<[(Arc<str>, Arc<Pattern>); 1]>,
     /// Further conditions that a request must meet.
     pub conditions: Conditions,
@@ -154,6 +172,18 @@ pub struct HostDraft {
     pub behaviour: BehaviourDraft,
 }
 
+/// How the paths of a host match, and in which order they are tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum PathOrder {
+    /// Literally ([`headgate_table::PathIndex::literal`]).
+    #[default]
+    Literal,
+    /// As expressions ([`headgate_table::PathIndex::regex`]).
+    Expressions,
+    /// Literally or as expressions, the more specific first ([`headgate_table::PathIndex::specific`]).
+    Specific,
+}
+
 /// What a host does with requests.
 #[derive(Clone, Debug)]
 pub enum BehaviourDraft {
@@ -163,8 +193,8 @@ pub enum BehaviourDraft {
     Routes {
         /// `GET /` is redirected to a path of the application.
         app_root: Option<AppRoot>,
-        /// Paths are expressions.
-        regex: bool,
+        /// How their paths match and in which order.
+        order: PathOrder,
     },
 }
 

@@ -8,8 +8,8 @@ use headgate_table::{
 };
 
 use super::draft::{
-    ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, RouteDraft, SplitDraft,
-    TargetDraft,
+    ArmDraft, BackendDraft, BehaviourDraft, HostDraft, PathDraft, PathOrder, RouteDraft,
+    SplitDraft, TargetDraft,
 };
 use super::slots::Slots;
 use super::upstreams::{UpstreamDraft, Upstreams};
@@ -53,7 +53,7 @@ pub(super) fn build<P: Ord>(
     let mut conflicts = Vec::new();
     let behaviour = match (behaviour, root) {
         (BehaviourDraft::Redirect(to), _) => HostBehaviour::Redirect { to },
-        (BehaviourDraft::Routes { app_root, regex }, root) => {
+        (BehaviourDraft::Routes { app_root, order }, root) => {
             routes.sort_by(|one, other| one.precedence.cmp(&other.precedence));
             let mut builder = Builder {
                 host: &name,
@@ -63,10 +63,10 @@ pub(super) fn build<P: Ord>(
                 conflicts: &mut conflicts,
             };
             let root = builder.root(root.as_ref(), &routes);
-            let paths = if regex {
-                builder.regex_index(root, &routes)
-            } else {
-                builder.literal_index(root, &routes)
+            let paths = match order {
+                PathOrder::Literal => builder.literal_index(root, &routes),
+                PathOrder::Expressions => builder.regex_index(root, &routes),
+                PathOrder::Specific => builder.specific_index(root, &routes),
             };
             HostBehaviour::Routes { app_root, paths }
         }
@@ -129,6 +129,33 @@ impl Builder<'_> {
 
     fn literal_index<P>(&mut self, root: Arc<Route>, routes: &[RouteDraft<P>]) -> PathIndex {
         let declared: Vec<_> = routes.iter().flat_map(paths).collect();
+        PathIndex::literal(root, self.literal_candidates(declared))
+    }
+
+    fn specific_index<P>(&mut self, root: Arc<Route>, routes: &[RouteDraft<P>]) -> PathIndex {
+        let declared = routes.iter().flat_map(paths);
+        let (literal, expressions): (Vec<_>, Vec<_>) =
+            declared.partition(|(_, path)| path.expressions.is_empty());
+        let mut candidates = Vec::with_capacity(expressions.len());
+        for (draft, path) in expressions {
+            let route = self.route(draft, path);
+            let conditions = &path.conditions;
+            candidates.extend(path.expressions.iter().map(|(_, pattern)| {
+                let candidate = Candidate {
+                    route: route.clone(),
+                    conditions: conditions.clone(),
+                };
+                (pattern.clone(), candidate)
+            }));
+        }
+        PathIndex::specific(root, self.literal_candidates(literal), candidates)
+    }
+
+    /// Those of literal paths that are reachable.
+    fn literal_candidates<P>(
+        &mut self,
+        declared: Vec<(&RouteDraft<P>, &PathDraft)>,
+    ) -> Vec<Candidate> {
         let winners = self.winners(&declared);
         let mut candidates = Vec::with_capacity(declared.len());
         for ((draft, path), wins) in declared.into_iter().zip(winners) {
@@ -139,7 +166,7 @@ impl Builder<'_> {
                 });
             }
         }
-        PathIndex::literal(root, candidates)
+        candidates
     }
 
     /// Which of the paths serve. A path is unreachable after the same path without conditions or with equal conditions.
@@ -309,7 +336,7 @@ fn is_root(path: &PathDraft) -> bool {
 /// Prefixes match whole segments, so a final slash makes no difference.
 fn literal_key(path: &PathDraft) -> &str {
     match path.kind {
-        PathKind::Exact => &path.path,
+        PathKind::Exact | PathKind::Expression => &path.path,
         PathKind::Prefix => path.path.strip_suffix('/').unwrap_or(&path.path),
     }
 }

@@ -44,7 +44,7 @@ pub fn http_listeners(
         },
         socket,
     };
-    let plain = || Socket::Plain(Plain::Http(hosts.clone()));
+    let plain = || Socket::Plain(Plain::Http(hosts.clone().into()));
     let terminate = TlsRoute::Terminate(Terminate {
         hosts: hosts.clone(),
         certificates,

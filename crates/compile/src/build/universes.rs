@@ -8,7 +8,7 @@ use headgate_table::{
     RoutingTable, SharedMap, Slot, Target, TlsRoute, UpstreamKey, VirtualHosts,
 };
 
-use super::draft::{BackendDraft, BehaviourDraft, HostDraft, RouteDraft, Universe};
+use super::draft::{BackendDraft, BehaviourDraft, HostDraft, PathOrder, RouteDraft, Universe};
 use super::hosts::{self, Conflict};
 use super::passthrough::Passthrough;
 use super::upstream::{self, Inputs, UpstreamPolicy, UpstreamProblem};
@@ -54,6 +54,16 @@ impl Builder {
         self.release(former.as_deref());
     }
 
+    /// Removes a universe with all of its hosts.
+    pub fn remove_universe(&mut self, universe: &Universe) {
+        let Some(hosts) = self.universes.remove(universe) else {
+            return;
+        };
+        for host in hosts.iter() {
+            self.release(Some(host));
+        }
+    }
+
     /// Sets the hosts of `routes` in their universes, without certificates. For sources that describe only the routes of a
     /// host; one call must have all routes of a host.
     pub fn set_routes<P: Ord + Clone>(&mut self, routes: &[RouteDraft<P>]) -> Vec<Conflict> {
@@ -77,7 +87,7 @@ impl Builder {
                 script: None,
                 behaviour: BehaviourDraft::Routes {
                     app_root: None,
-                    regex: false,
+                    order: PathOrder::Literal,
                 },
             };
             conflicts.extend(self.set_host(&universe, draft, None, routes));
@@ -114,7 +124,14 @@ impl Builder {
     }
 
     fn hosts_mut(&mut self, universe: &Universe) -> &mut VirtualHosts {
-        let new = || VirtualHosts::new(Arc::new(empty_host()));
+        let new = || {
+            let catch_all = Arc::new(empty_host());
+            if universe.is_layered() {
+                VirtualHosts::layered(catch_all)
+            } else {
+                VirtualHosts::new(catch_all)
+            }
+        };
         self.universes.entry(universe.clone()).or_insert_with(new)
     }
 
@@ -136,7 +153,7 @@ fn empty_host() -> Host {
         script: None,
         behaviour: BehaviourDraft::Routes {
             app_root: None,
-            regex: false,
+            order: PathOrder::Literal,
         },
     };
     let (host, _) = hosts::build::<()>(draft, None, Vec::new(), None, &mut Upstreams::default());

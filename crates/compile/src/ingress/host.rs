@@ -17,7 +17,9 @@ use headgate_table::{CATCH_ALL, HostCiphers, HostClients, HostTls, Pattern, Poli
 
 use crate::build::certificates::Certificates;
 use crate::build::interned::Interned;
-use crate::build::{BackendDraft, BehaviourDraft, HostDraft, RouteDraft, Transport, Universe};
+use crate::build::{
+    BackendDraft, BehaviourDraft, HostDraft, PathOrder, RouteDraft, Transport, Universe,
+};
 use crate::finding::{Finding, Severity};
 use crate::ingress::closed::Denial;
 use crate::ingress::parsed::ParsedIngress;
@@ -123,7 +125,11 @@ pub(crate) fn draft(
         script,
         behaviour: BehaviourDraft::Routes {
             app_root: routes.app_root,
-            regex: routes.regex,
+            order: if routes.regex {
+                PathOrder::Expressions
+            } else {
+                PathOrder::Literal
+            },
         },
     };
     IngressHost {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{CATCH_ALL, Host, HostBehaviour, Route};
+use headgate_table::{CATCH_ALL, Host, HostBehaviour, Route, VirtualHosts};
 use http::StatusCode;
 
 use super::exchange::Exchange;
@@ -11,15 +11,15 @@ use crate::respond::LocalResponse;
 /// Path of the counters, for some peers only.
 const STATUS_PATH: &[u8] = b"/nginx_status";
 
-/// Responds to built-in paths, which the catch-all host has unless an object claims them. They are not logged.
+/// Responds to built-in paths, which the catch-all host has unless an object claims them or the universe has none. They are not logged.
 pub(super) fn respond(
     exchange: &mut Exchange<'_>,
-    host: &Host,
+    (hosts, host): (&VirtualHosts, &Host),
     route: &Arc<Route>,
     path: &[u8],
 ) -> Result<(), LocalResponse> {
     let is_root = matches!(&host.behaviour, HostBehaviour::Routes { paths, .. } if Arc::ptr_eq(route, paths.root()));
-    if !is_root || *host.name != *CATCH_ALL {
+    if !is_root || *host.name != *CATCH_ALL || hosts.is_layered() {
         return Ok(());
     }
     let response = if *path == *exchange.settings().health_path.as_bytes() {

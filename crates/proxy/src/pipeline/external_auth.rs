@@ -209,6 +209,7 @@ impl Subrequest<'_, '_> {
         let kind: &[u8] = match route.kind {
             headgate_table::PathKind::Exact => b"exact",
             headgate_table::PathKind::Prefix => b"prefix",
+            headgate_table::PathKind::Expression => b"expression",
         };
         let origin = &route.origin;
         self.exchange.downstream.worker.shared.auth_cache.key(&[

@@ -42,7 +42,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use headgate_table::{
-    BackendProtocol, Host, HostBehaviour, PathIndex, PathMatch, Route, VirtualHosts,
+    BackendProtocol, Host, HostBehaviour, NoHosts, PathIndex, PathMatch, Route, VirtualHosts,
 };
 use http::header::SET_COOKIE;
 use http::request::Parts;
@@ -111,19 +111,25 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
         mut self,
         observer: &mut impl Observer<B>,
     ) -> Result<Routed<'r, 't, B>, LocalResponse> {
-        let host = self.hosts.find(self.parsed.name);
-        self.exchange.note_host(host, self.parsed.name);
-        let found = self.paths_of(host, observer); // 1 to 5
-        let (paths, locals) = found.inspect_err(|_| {
-            let headers = &self.head.headers;
-            error_page::keep_for_host(self.exchange, host, &self.parsed, headers);
-        })?;
-        let path = locals.as_ref().and_then(|locals| locals.path.as_deref());
-        let path = path.unwrap_or(self.parsed.path);
-        let found = find_route((host, paths), path, &self.head);
+        let mut host = self.hosts.find(self.parsed.name);
+        let (locals, route, lacks_slash) = loop {
+            self.exchange.note_host(host, self.parsed.name);
+            let found = self.paths_of(host, observer); // 1 to 5
+            let (paths, locals) = found.inspect_err(|_| {
+                let headers = &self.head.headers;
+                error_page::keep_for_host(self.exchange, host, &self.parsed, headers);
+            })?;
+            let path = locals.as_ref().and_then(|locals| locals.path.as_deref());
+            let path = path.unwrap_or(self.parsed.path);
+            let found = find_route((host, paths), path, &self.head);
+            let (route, lacks_slash) = self.exchange.because("expression-limit", found)?; // 6
+            match self.hosts.wider(host, self.parsed.name) {
+                Some(wider) if route.is_built_in() => host = wider,
+                _ => break (locals, route, lacks_slash),
+            }
+        };
         let exchange = self.exchange;
-        let (route, lacks_slash) = exchange.because("expression-limit", found)?; // 6
-        let built_in = built_in::respond(exchange, host, route, self.parsed.path);
+        let built_in = built_in::respond(exchange, (self.hosts, host), route, self.parsed.path);
         observer.decided_by_host(built_in, HostDecision::BuiltIn, host)?;
         let mut head = self.head;
         exchange.note_route(route, &self.parsed, &head.headers);
@@ -372,8 +378,11 @@ impl<'r, 't, B> Arrived<'r, 't, B> {
         let not_served = || LocalResponse::PageAndClose(StatusCode::NOT_FOUND);
         let listener = exchange.table.listener(downstream.listener.address);
         let listener = listener.ok_or_else(not_served)?;
-        let hosts = listener.hosts(downstream.server_name());
-        let hosts = hosts.ok_or_else(not_served)?;
+        let hosts = listener.hosts(downstream.server_name(), name);
+        let hosts = hosts.map_err(|none| match none {
+            NoHosts::NotHttp => not_served(),
+            NoHosts::Misdirected => LocalResponse::Page(StatusCode::MISDIRECTED_REQUEST),
+        })?;
         let connection = ConnectionInfo::of(downstream, listener.ports);
         invalid_names::remove(&mut head.headers, exchange.settings());
         let trust = &exchange.settings().forwarded;

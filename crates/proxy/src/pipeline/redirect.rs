@@ -1,10 +1,13 @@
 //! Redirects between `www.` and bare hosts, to the application's root, to a path with a final slash, and those of the
 //! redirect annotations (behaviour.md 1.1).
 
-use headgate_table::AppRoot;
+use headgate_table::{AppRoot, Location, UrlParts};
 use http::{HeaderValue, StatusCode};
 
-use crate::request::{Authority, ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, path};
+use super::rewrite;
+use crate::request::{
+    Authority, ClientInfo, ConnectionInfo, Context, Parsed, RequestTarget, Scheme, path,
+};
 use crate::respond::LocalResponse;
 
 /// A redirect to `location`, which may contain text of the client: 400 if it is not a field value.
@@ -66,7 +69,10 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
     let Some(redirect) = &context.route.policy.redirect else {
         return Ok(());
     };
-    let location = &redirect.location;
+    let location = match &redirect.location {
+        Location::Fixed(location) => location,
+        Location::Url(parts) => return Err(to_location(redirect.status, url(context, parts))),
+    };
     match location.to_str() {
         Ok(path) if path.starts_with('/') => Err(to_location(
             redirect.status,
@@ -77,6 +83,30 @@ pub(super) fn of_route(context: &Context<'_>) -> Result<(), LocalResponse> {
             location: location.clone(),
         }),
     }
+}
+
+/// The URL of the request with `parts` of it replaced; its query stays.
+fn url(context: &Context<'_>, parts: &UrlParts) -> String {
+    let Parsed { connection, .. } = &context.parsed;
+    let scheme = match parts.https {
+        Some(true) => Scheme::Https,
+        Some(false) => Scheme::Http,
+        None => connection.scheme,
+    };
+    let of_scheme = parts.https.map(|_| scheme.default_port());
+    let port = parts.port.or(of_scheme).unwrap_or(connection.port);
+    let host = parts.host.as_deref();
+    let host = host.unwrap_or_else(|| requested_host(context));
+    let mut location = format!("{}://{host}", scheme.as_str());
+    if port != scheme.default_port() {
+        location.push_str(&format!(":{port}"));
+    }
+    let path = match &parts.path {
+        Some(edit) => rewrite::edited_path(context, edit),
+        None => context.parsed.target.raw_path().to_owned(),
+    };
+    location.push_str(&path);
+    rewrite::with_query(location, context)
 }
 
 /// The host of the request as sent, without port.
@@ -124,9 +154,8 @@ pub(super) fn origin(context: &Context<'_>) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use super::*;
-    use crate::request::Scheme;
     use crate::request::testing::Sample;
-    use headgate_table::Redirect;
+    use headgate_table::{PathEdit, Redirect};
 
     fn show(response: LocalResponse) -> String {
         match response {
@@ -217,7 +246,7 @@ mod tests {
                 let location = HeaderValue::from_static(location);
                 policy.redirect = Some(Redirect {
                     status: StatusCode::MOVED_PERMANENTLY,
-                    location,
+                    location: Location::Fixed(location),
                 });
                 policy.relative_redirects = relative;
             });
@@ -227,5 +256,76 @@ mod tests {
         assert_eq!(redirect("/z", false), "301 http://shop.example/z");
         assert_eq!(redirect("/z", true), "301 /z");
         assert!(of_route(&Sample::new("GET", "/").context()).is_ok());
+    }
+
+    #[test]
+    fn parts_of_the_url_are_replaced() {
+        let redirect = |parts: UrlParts| {
+            let sample = Sample::new("GET", "/a%20b/c?y=1").policy(|policy| {
+                policy.redirect = Some(Redirect {
+                    status: StatusCode::FOUND,
+                    location: Location::Url(Box::new(parts)),
+                });
+            });
+            show(of_route(&sample.context()).unwrap_err())
+        };
+        let host = Some("example.org".into());
+        let https = Some(true);
+        let none = UrlParts::default;
+        for (parts, expected) in [
+            (none(), "http://Shop.example:8080/a%20b/c?y=1"),
+            (
+                UrlParts {
+                    host: host.clone(),
+                    ..none()
+                },
+                "http://example.org:8080/a%20b/c?y=1",
+            ),
+            (
+                UrlParts {
+                    port: Some(80),
+                    ..none()
+                },
+                "http://Shop.example/a%20b/c?y=1",
+            ),
+            (
+                UrlParts { https, ..none() },
+                "https://Shop.example/a%20b/c?y=1",
+            ),
+            (
+                UrlParts {
+                    https,
+                    port: Some(80),
+                    ..none()
+                },
+                "https://Shop.example:80/a%20b/c?y=1",
+            ),
+            (
+                UrlParts {
+                    https: Some(false),
+                    host,
+                    ..none()
+                },
+                "http://example.org/a%20b/c?y=1",
+            ),
+            (
+                UrlParts {
+                    path: Some(PathEdit::prefix("/a b", "/z/")),
+                    port: Some(80),
+                    ..none()
+                },
+                "http://Shop.example/z/c?y=1",
+            ),
+            (
+                UrlParts {
+                    path: Some(PathEdit::Full("/z/".into())),
+                    port: Some(80),
+                    ..none()
+                },
+                "http://Shop.example/z/?y=1",
+            ),
+        ] {
+            assert_eq!(redirect(parts), format!("302 {expected}"));
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Rewriting of paths: `rewrite-target` (behaviour.md 1.1).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use headgate_table::{Piece, Rewrite, Template, Variable};
+use headgate_table::{PathEdit, PatternRewrite, Piece, Rewrite, Template, Variable};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, StatusCode};
-use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, percent_encode};
 
 use super::redirect;
 use crate::request::Context;
@@ -27,8 +29,15 @@ pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse>
         target: moved(context)?,
         prefix: None,
     };
-    let Some(rewrite) = &context.route.rewrite else {
-        return Ok(unchanged);
+    let rewrite = match context.route.rewrite.as_deref() {
+        None => return Ok(unchanged),
+        Some(Rewrite::Pattern(rewrite)) => rewrite,
+        Some(Rewrite::Path(edit)) => {
+            return Ok(Rewritten {
+                target: Some(to_target(with_query(edited_path(context, edit), context))?),
+                prefix: None,
+            });
+        }
     };
     let path = context.path();
     let found = rewrite.pattern.search(path).map_err(|_| undecided())?;
@@ -52,10 +61,31 @@ pub(super) fn rewrite(context: &Context<'_>) -> Result<Rewritten, LocalResponse>
 
 /// Whether the route rewrites the path of this request.
 pub(super) fn applies(context: &Context<'_>) -> Result<bool, LocalResponse> {
-    let Some(rewrite) = &context.route.rewrite else {
-        return Ok(false);
+    match context.route.rewrite.as_deref() {
+        None => Ok(false),
+        Some(Rewrite::Pattern(rewrite)) => {
+            rewrite.pattern.decide(context.path()).ok_or_else(undecided)
+        }
+        Some(Rewrite::Path(_)) => Ok(true),
+    }
+}
+
+/// The path with `edit`, encoded. What is behind a prefix stays as it was sent, unless it was normalised: then what was matched
+/// is what is sent.
+pub(super) fn edited_path(context: &Context<'_>, edit: &PathEdit) -> String {
+    let path = context.path();
+    let raw = context.parsed.target.raw_path();
+    let is_normalised = || !percent_decode_str(raw).eq(path.iter().copied());
+    let rest = match edit.rest(raw.as_bytes()) {
+        Some(rest) if !is_normalised() => path_text(rest),
+        _ => path::encoded(edit.rest(path).unwrap_or_default()),
     };
-    rewrite.pattern.decide(context.path()).ok_or_else(undecided)
+    edit.apply(&rest)
+}
+
+/// A part of a target that was text, from a slash on.
+fn path_text(part: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(part)
 }
 
 /// As nginx responds when PCRE gives up.
@@ -65,7 +95,7 @@ fn undecided() -> LocalResponse {
 
 fn prefix(
     context: &Context<'_>,
-    rewrite: &Rewrite,
+    rewrite: &PatternRewrite,
     matched: Option<&Matched<'_>>,
 ) -> Option<HeaderValue> {
     let value = context.expand(rewrite.forwarded_prefix.as_ref()?, matched);
@@ -82,7 +112,7 @@ fn prefix(
 /// because groups are decoded text. Empty segments stay, as upstreams of such rewrites expect.
 fn to_path(
     context: &Context<'_>,
-    rewrite: &Rewrite,
+    rewrite: &PatternRewrite,
     matched: &Matched<'_>,
 ) -> Result<PathAndQuery, LocalResponse> {
     let refused = || LocalResponse::Page(StatusCode::BAD_REQUEST);
@@ -91,13 +121,17 @@ fn to_path(
         filled.insert(0, b'/');
     }
     let resolved = path::resolved(&filled, Slashes::Keep).map_err(|_| refused())?;
-    let text = with_query(path::encoded(&resolved).into_owned(), context);
-    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| refused())
+    to_target(with_query(path::encoded(&resolved).into_owned(), context))
+}
+
+fn to_target(text: String) -> Result<PathAndQuery, LocalResponse> {
+    let refused = |_| LocalResponse::Page(StatusCode::BAD_REQUEST);
+    PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(refused)
 }
 
 /// The text of the template is the URL that the author of the object wrote. What is decoded is encoded; other variables, such
 /// as `$request_uri`, are encoded already.
-fn to_url(context: &Context<'_>, rewrite: &Rewrite, matched: &Matched<'_>) -> LocalResponse {
+fn to_url(context: &Context<'_>, rewrite: &PatternRewrite, matched: &Matched<'_>) -> LocalResponse {
     let location = url(context, &rewrite.target, Some(matched));
     redirect::to_location(StatusCode::FOUND, with_query(location, context))
 }
@@ -141,10 +175,11 @@ pub(super) fn moved(context: &Context<'_>) -> Result<Option<PathAndQuery>, Local
     if !set {
         return Ok(None);
     }
-    let refused = || LocalResponse::Page(StatusCode::BAD_REQUEST);
-    let text = with_query(path::encoded(context.path()).into_owned(), context);
-    let target = PathAndQuery::from_maybe_shared(Bytes::from(text)).map_err(|_| refused())?;
-    Ok(Some(target))
+    to_target(with_query(
+        path::encoded(context.path()).into_owned(),
+        context,
+    ))
+    .map(Some)
 }
 
 pub(super) fn with_query(mut text: String, context: &Context<'_>) -> String {
@@ -165,12 +200,12 @@ mod tests {
 
     fn sample(target: &str, pattern: &str, replacement: &str) -> Sample {
         let mut sample = Sample::new("GET", target);
-        sample.route.rewrite = Some(Arc::new(Rewrite {
+        sample.route.rewrite = Some(Arc::new(Rewrite::Pattern(PatternRewrite {
             pattern: Arc::new(Pattern::case_insensitive(pattern).unwrap()),
             target: Template::parse(replacement).unwrap(),
             redirect: replacement.starts_with("http"),
             forwarded_prefix: None,
-        }));
+        })));
         sample
     }
 
@@ -232,9 +267,30 @@ mod tests {
     #[test]
     fn the_prefix_uses_the_groups_of_the_match() {
         let mut sample = sample("/p/x", "/(p)/(.*)", "/$2");
-        let mut rules = sample.route.rewrite.as_deref().unwrap().clone();
+        let Some(Rewrite::Pattern(mut rules)) = sample.route.rewrite.as_deref().cloned() else {
+            unreachable!("it is one by a pattern");
+        };
         rules.forwarded_prefix = Some(Template::parse("/$1").unwrap());
-        sample.route.rewrite = Some(Arc::new(rules));
+        sample.route.rewrite = Some(Arc::new(Rewrite::Pattern(rules)));
         assert_eq!(rewrite(&sample.context()).unwrap().prefix.unwrap(), "/p");
+    }
+
+    #[test]
+    fn what_is_behind_a_prefix_stays_as_sent_unless_it_was_normalised() {
+        let edited = |target: &str, edit: PathEdit| {
+            let mut sample = Sample::new("GET", target);
+            sample.route.rewrite = Some(Arc::new(Rewrite::Path(edit)));
+            show(&sample)
+        };
+        let prefix = || PathEdit::prefix("/api", "/v2/");
+        assert_eq!(
+            edited("/api/a%20b%2Fc?q=%20", prefix()),
+            "/v2/a%20b%2Fc?q=%20"
+        );
+        assert_eq!(edited("/api", prefix()), "/v2");
+        assert_eq!(edited("/%61pi/x%20", prefix()), "/v2/x%20");
+        assert_eq!(edited("/api/b/../../api/c", prefix()), "/v2/c");
+        assert_eq!(edited("/api//c", prefix()), "/v2/c");
+        assert_eq!(edited("/x?y", PathEdit::Full("/z/".into())), "/z/?y");
     }
 }

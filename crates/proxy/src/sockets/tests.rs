@@ -100,7 +100,7 @@ fn listener(address: SocketAddr, socket: Socket) -> Listener {
 }
 
 fn http(address: SocketAddr, hosts: &Arc<VirtualHosts>) -> Listener {
-    listener(address, Socket::Plain(Plain::Http(hosts.clone())))
+    listener(address, Socket::Plain(Plain::Http(hosts.clone().into())))
 }
 
 /// A connection to `address`, as soon as a socket is open there.

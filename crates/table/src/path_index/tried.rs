@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Matcher, PathIndex, prefix_key};
+use super::{Expressions, Listed, Matcher, PathIndex, longest, prefix_key};
 use crate::{Conditions, PathKind, Route};
 
 /// A path of a host, and whether it matches a request path.
@@ -23,29 +23,18 @@ impl PathIndex {
     /// A lookup ([`PathIndex::find`]) ends with the first that matches and whose conditions hold.
     pub fn tried(&self, path: &[u8]) -> Vec<Tried<'_>> {
         let mut all: Vec<Tried<'_>> = match &self.matcher {
-            Matcher::Literal { .. } => {
-                let listing = self.listing().into_iter();
-                let listed = listing.filter(|(_, _, route)| !Arc::ptr_eq(route, &self.root));
-                let listed = listed.map(|(text, conditions, route)| Tried {
-                    text,
-                    matches: Some(matches(route, path)),
-                    conditions,
-                    route,
-                });
-                listed.collect()
+            Matcher::Literal { exact, prefix, .. } => {
+                literal(exact.listing().chain(longest(prefix)), path).collect()
             }
-            Matcher::Regex(entries) => {
-                let entries = entries.iter().flat_map(|(pattern, routes)| {
-                    let candidates = routes.candidates().into_iter();
-                    candidates.map(move |(conditions, route)| Tried {
-                        text: pattern.source(),
-                        matches: pattern.decide(path),
-                        conditions,
-                        route,
-                    })
-                });
-                entries.collect()
-            }
+            Matcher::Regex(entries) => matched(entries, path).collect(),
+            Matcher::Specific {
+                exact,
+                expressions,
+                prefix,
+            } => literal(exact.listing(), path)
+                .chain(matched(expressions, path))
+                .chain(literal(longest(prefix), path))
+                .collect(),
         };
         all.push(Tried {
             text: &self.root.path,
@@ -57,10 +46,35 @@ impl PathIndex {
     }
 }
 
+fn literal<'t>(
+    listed: impl Iterator<Item = Listed<'t>>,
+    path: &[u8],
+) -> impl Iterator<Item = Tried<'t>> {
+    listed.map(move |(text, conditions, route)| Tried {
+        text,
+        matches: Some(matches(route, path)),
+        conditions,
+        route,
+    })
+}
+
+fn matched<'t>(entries: &'t Expressions, path: &[u8]) -> impl Iterator<Item = Tried<'t>> {
+    entries.iter().flat_map(move |(pattern, routes)| {
+        let candidates = routes.candidates().into_iter();
+        candidates.map(move |(conditions, route)| Tried {
+            text: pattern.source(),
+            matches: pattern.decide(path),
+            conditions,
+            route,
+        })
+    })
+}
+
 /// Whether a literal path serves `path`, perhaps with a redirect that adds the final slash.
 fn matches(route: &Route, path: &[u8]) -> bool {
     let key = prefix_key(route);
     match route.kind {
+        PathKind::Expression => false,
         PathKind::Exact => route.path.as_bytes() == path || (key == path && !key.is_empty()),
         PathKind::Prefix => {
             let rest = path.strip_prefix(key);

@@ -9,8 +9,9 @@ use super::resilience::resilience_facts;
 use super::script::script_facts;
 use crate::{
     AddressRule, Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth,
-    FastCgi, Forwarding, HttpsRedirect, IpSet, Mirror, MirrorPath, OriginPattern, Origins, Policy,
-    ReplaceRule, Retry, RetryOn, Route, Satisfy, Tracing, Upstream, UpstreamTls, Users,
+    FastCgi, Forwarding, HttpsRedirect, IpSet, Location, Mirror, MirrorPath, OriginPattern,
+    Origins, PathEdit, Policy, ReplaceRule, Retry, RetryOn, Rewrite, Route, Satisfy, Tracing,
+    Upstream, UpstreamTls, UrlParts, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -63,9 +64,13 @@ pub(super) fn route_facts(route: &Route) -> Vec<String> {
         HttpsRedirect::WhenHostHasTls => facts.push("ssl-redirect".into()),
         HttpsRedirect::Always => facts.push("force-ssl-redirect".into()),
     }
-    if let Some(rewrite) = &route.rewrite {
-        facts.push(format!("rewrite {}", rewrite.target));
-        facts.some("prefix", rewrite.forwarded_prefix.as_ref());
+    match route.rewrite.as_deref() {
+        Some(Rewrite::Pattern(rewrite)) => {
+            facts.push(format!("rewrite {}", rewrite.target));
+            facts.some("prefix", rewrite.forwarded_prefix.as_ref());
+        }
+        Some(Rewrite::Path(edit)) => facts.push(format!("rewrite {}", path_edit_fact(edit))),
+        None => {}
     }
     policy(&route.policy, &mut facts);
     facts.some(
@@ -73,6 +78,35 @@ pub(super) fn route_facts(route: &Route) -> Vec<String> {
         route.error_pages.as_deref().map(error_pages_fact),
     );
     facts.list()
+}
+
+/// The location, or the parts of the URL that are replaced.
+fn location_fact(location: &Location) -> String {
+    let parts = match location {
+        Location::Fixed(location) => return value(location),
+        Location::Url(parts) => parts,
+    };
+    let UrlParts {
+        https,
+        host,
+        port,
+        path,
+    } = &**parts;
+    let scheme = https.map(|https| if https { "https" } else { "http" });
+    let mut facts = Facts::default();
+    facts.some("scheme", scheme);
+    facts.some("host", host.as_ref());
+    facts.some("port", *port);
+    facts.some("path", path.as_ref().map(path_edit_fact));
+    format!("with {}", facts.list().join(", "))
+}
+
+/// The new path, or `/prefix* -> /replacement*`.
+fn path_edit_fact(edit: &PathEdit) -> String {
+    match edit {
+        PathEdit::Full(path) => path.to_string(),
+        PathEdit::Prefix { from, to } => format!("{from}/* -> {to}/*"),
+    }
 }
 
 /// `404,503 of shop/errors/`; `own` where responses of upstreams stay as they are.
@@ -90,7 +124,10 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     }
     if let Some(redirect) = &policy.redirect {
         let status = redirect.status.as_u16();
-        facts.push(format!("redirect {status} {}", value(&redirect.location)));
+        facts.push(format!(
+            "redirect {status} {}",
+            location_fact(&redirect.location)
+        ));
     }
     if let Some(cors) = &policy.cors {
         cors_facts(cors, facts);

@@ -1,6 +1,6 @@
 //! Redirects.
 
-use headgate_table::Redirect;
+use headgate_table::{Location, Redirect};
 use http::StatusCode;
 
 use crate::ingress::annotations::{Annotation, Risk, annotation};
@@ -115,7 +115,10 @@ fn fixed(reader: &mut Reader) -> Result<Option<Redirect>, WrongScheme> {
         return Ok(None);
     };
     let status = code(reader, code_key, highest, default);
-    Ok(Some(Redirect { status, location }))
+    Ok(Some(Redirect {
+        status,
+        location: Location::Fixed(location),
+    }))
 }
 
 /// The configured status, from 300 to `highest`, else the default.

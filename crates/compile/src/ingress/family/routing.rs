@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{AppRoot, Pattern, Piece, Rewrite, Template, Variable};
+use headgate_table::{AppRoot, Pattern, PatternRewrite, Piece, Rewrite, Template, Variable};
 
 use crate::Kind as ObjectKind;
 use crate::ingress::annotations::{Annotation, Risk, annotation};
@@ -168,12 +168,12 @@ impl RewriteTarget {
     /// The rewrite of paths that match `pattern`; none if a template is invalid.
     pub(crate) fn rewrite(&self, pattern: Arc<Pattern>) -> Option<Rewrite> {
         let templates = self.templates.as_ref()?;
-        Some(Rewrite {
+        Some(Rewrite::Pattern(PatternRewrite {
             pattern,
             target: templates.path.clone(),
             redirect: self.is_url(),
             forwarded_prefix: templates.forwarded_prefix.clone(),
-        })
+        }))
     }
 }
 

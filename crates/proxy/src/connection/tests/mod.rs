@@ -174,7 +174,7 @@ impl Fixture {
         let listener = |address: &SocketAddr| Listener {
             address: *address,
             ports: PublicPorts { own: 0, https: 0 },
-            socket: Socket::Plain(Plain::Http(hosts.clone())),
+            socket: Socket::Plain(Plain::Http(hosts.clone().into())),
         };
         table.set_listeners(addresses.iter().map(listener).collect());
         self.publisher.borrow_mut().publish(Arc::new(table));
@@ -355,7 +355,7 @@ pub(crate) fn table_at(
         Listener {
             address: http,
             ports,
-            socket: Socket::Plain(Plain::Http(named)),
+            socket: Socket::Plain(Plain::Http(named.into())),
         },
         Listener {
             address: https,

@@ -130,6 +130,7 @@ fn because(tried: &Tried<'_>, is_before: bool) -> &'static str {
 fn shown(tried: &Tried<'_>, is_regex: bool) -> String {
     match tried.route.kind {
         _ if is_regex => format!("regex {}", tried.text),
+        PathKind::Expression => format!("regex {}", tried.text),
         PathKind::Exact => format!("Exact {}", tried.text),
         PathKind::Prefix => format!("Prefix {}", tried.text),
     }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use headgate_table::{BackendProtocol, Host, HostClients, HttpsRedirect, Satisfy, Target};
+use headgate_table::{BackendProtocol, Host, HostClients, HttpsRedirect, Rewrite, Satisfy, Target};
 
 use super::stage::Announced;
 use super::{Dry, losers};
@@ -130,13 +130,16 @@ fn script(routed: &RoutedDry<'_, '_>) -> String {
 }
 
 fn rewrite(routed: &RoutedDry<'_, '_>, rewrites: Rewrites) -> Option<String> {
-    let rewrite = routed.route.rewrite.as_ref()?;
-    let mut detail = format!("{} ", rewrite.pattern.source());
+    let pattern = match routed.route.rewrite.as_deref()? {
+        Rewrite::Pattern(rewrite) => Some(&rewrite.pattern),
+        Rewrite::Path(_) => None,
+    };
+    let mut detail = pattern.map_or_else(String::new, |pattern| format!("{} ", pattern.source()));
     if rewrites == Rewrites::No {
         detail.push_str("does not apply after the break of the snippet");
         return Some(detail);
     }
-    let expands = rewrite.pattern.captures(routed.context.path()).is_some();
+    let expands = pattern.is_none_or(|pattern| pattern.captures(routed.context.path()).is_some());
     match routed.rewrite(rewrites) {
         _ if !expands => detail.push_str("does not match, so the path stays"),
         Ok(Rewritten {

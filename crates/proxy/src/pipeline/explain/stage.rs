@@ -150,8 +150,8 @@ impl<'q> Stage<'q> {
     /// A handshake of a client without a certificate.
     fn handshake(&self) -> TlsFacts {
         let name = self.server_name.as_deref();
-        let hosts = self.listener.hosts(name);
-        let of_name = hosts.map(|hosts| hosts.of_handshake(name));
+        let terminate = self.listener.terminate(name);
+        let of_name = terminate.map(|terminate| terminate.hosts.of_handshake(name));
         let rules = of_name.and_then(|(host, _)| host.clients.requested());
         TlsFacts {
             is_known: of_name.is_some_and(|(_, is_known)| is_known),

@@ -12,8 +12,8 @@ use http::HeaderName;
 use super::{annotations, has_problem, parse};
 use crate::Severity;
 use headgate_table::{
-    AffinityMode, BackendProtocol, Balance, ConnectionHeader, HeaderTest, OriginPattern, Origins,
-    Pattern, ReplaceRule, Rewrite, RuleTest, SameSite, Template,
+    AffinityMode, BackendProtocol, Balance, ConnectionHeader, HeaderTest, Location, OriginPattern,
+    Origins, Pattern, PatternRewrite, ReplaceRule, Rewrite, RuleTest, SameSite, Template,
 };
 
 use crate::ingress::annotations::{Flag, IngressAnnotations, Risk, Rules, Validation, all};
@@ -313,8 +313,10 @@ fn limits() {
 fn fixed_redirects() {
     let fixed = |pairs: &[(&str, &str)]| {
         parse(pairs).redirects.fixed.map(|fixed| {
-            let location = fixed.location.to_str().unwrap().to_owned();
-            (fixed.status.as_u16(), location)
+            let Location::Fixed(location) = fixed.location else {
+                unreachable!("annotations have whole locations");
+            };
+            (fixed.status.as_u16(), location.to_str().unwrap().to_owned())
         })
     };
     let at = |code: u16, location: &str| Some((code, location.to_owned()));
@@ -379,12 +381,9 @@ fn beside_a_temporal_redirect_the_permanent_one_is_not_looked_at() {
     ] {
         let parsed = parse(&[("temporal-redirect", "https://t"), unusable]);
         assert_eq!(parsed.refused, None, "{unusable:?}");
-        assert!(
-            parsed
-                .redirects
-                .fixed
-                .is_some_and(|fixed| fixed.location == "https://t")
-        );
+        assert!(parsed.redirects.fixed.is_some_and(
+            |fixed| matches!(fixed.location, Location::Fixed(to) if to == "https://t")
+        ));
         assert!(parse(&[unusable]).refused.is_some(), "{unusable:?}");
     }
     let permanent = ("permanent-redirect", "https://p");
@@ -779,9 +778,12 @@ fn texts_reach_their_fields() {
     assert!(parsed.problems.is_empty());
 }
 
-fn rewrite(routing: &Routing) -> Option<Rewrite> {
+fn rewrite(routing: &Routing) -> Option<PatternRewrite> {
     let pattern = Pattern::new("").unwrap();
-    routing.changed("")?.rewrite(Arc::new(pattern))
+    match routing.changed("")?.rewrite(Arc::new(pattern))? {
+        Rewrite::Pattern(rewrite) => Some(rewrite),
+        Rewrite::Path(_) => None,
+    }
 }
 
 fn target(routing: &Routing) -> Option<String> {

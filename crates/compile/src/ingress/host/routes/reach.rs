@@ -70,7 +70,9 @@ pub(super) fn by_another(host: &str, declared: &[Declared<'_>], findings: &mut V
         }
         let shown = match rule.kind {
             PathKind::Exact => format!("Exact {} also serves longer paths", rule.path),
-            PathKind::Prefix => format!("Prefix {} also serves {}x", rule.path, rule.path),
+            PathKind::Prefix | PathKind::Expression => {
+                format!("Prefix {} also serves {}x", rule.path, rule.path)
+            }
         };
         let message = format!(
             "{} of Ingress {} makes all paths of host {host} case-insensitive regular expressions: {shown}",

@@ -1,0 +1,118 @@
+//! Values by host name.
+
+use std::sync::Arc;
+
+use crate::SharedMap;
+
+/// A value for every name: that of the exact name, else of the longest `*.x` above it, else the one for all other names.
+#[derive(Clone)]
+pub struct ByName<T> {
+    exact: SharedMap<T>,
+    /// `*.x` of any depth, by `x`.
+    suffixes: SharedMap<T>,
+    other: T,
+}
+
+impl<T: Clone> ByName<T> {
+    /// `other` for every name.
+    pub fn new(other: T) -> Self {
+        Self::with_exact(SharedMap::new(), other)
+    }
+
+    /// The values of `exact` (by lower-case names), and `other` for all other names.
+    pub fn with_exact(exact: SharedMap<T>, other: T) -> Self {
+        Self {
+            exact,
+            suffixes: SharedMap::new(),
+            other,
+        }
+    }
+
+    /// Sets the value of `name`: lower-case, or `*.x` for any depth below `x`.
+    pub fn insert(&mut self, name: &str, value: T) {
+        match name.strip_prefix("*.") {
+            Some(parent) => drop(self.suffixes.insert(parent.into(), value)),
+            None => drop(self.exact.insert(name.into(), value)),
+        }
+    }
+
+    /// The value of `name` (lower-case, no final dot); `None` is no name.
+    pub fn get(&self, name: Option<&str>) -> &T {
+        if self.is_uniform() {
+            return &self.other;
+        }
+        let named = name.and_then(|name| self.exact.get(name).or_else(|| self.suffix(name)));
+        named.unwrap_or(&self.other)
+    }
+
+    /// Whether all names have the same value.
+    pub fn is_uniform(&self) -> bool {
+        self.exact.is_empty() && self.suffixes.is_empty()
+    }
+
+    /// The names with values of their own, in no order.
+    pub fn named(&self) -> impl Iterator<Item = (String, &T)> {
+        let exact = self.exact.iter();
+        let exact = exact.map(|(name, value)| (name.to_string(), value));
+        let suffixes = self.suffixes.iter();
+        exact.chain(suffixes.map(|(parent, value)| (format!("*.{parent}"), value)))
+    }
+
+    /// The value for all names without one of their own.
+    pub fn other(&self) -> &T {
+        &self.other
+    }
+
+    /// All values, the one for all other names last.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        let exact = self.exact.iter().map(|(_, value)| value);
+        let suffixes = self.suffixes.iter().map(|(_, value)| value);
+        exact.chain(suffixes).chain([&self.other])
+    }
+
+    fn suffix(&self, name: &str) -> Option<&T> {
+        parents(name).find_map(|parent| self.suffixes.get(parent))
+    }
+}
+
+/// The names above `name`, the longest first.
+pub(crate) fn parents(name: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(parent(name), |name| parent(name))
+}
+
+fn parent(name: &str) -> Option<&str> {
+    name.split_once('.').map(|(_, parent)| parent)
+}
+
+impl<T: Clone> From<Arc<T>> for ByName<Arc<T>> {
+    /// One value for every name.
+    fn from(other: Arc<T>) -> Self {
+        Self::new(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_name_wins() {
+        let mut values = ByName::new("other");
+        assert!(values.is_uniform());
+        for name in ["a.b.test", "*.b.test", "*.test"] {
+            values.insert(name, name);
+        }
+        for (name, expected) in [
+            ("a.b.test", "a.b.test"),
+            ("x.b.test", "*.b.test"),
+            ("y.x.b.test", "*.b.test"),
+            ("b.test", "*.test"),
+            ("test", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(*values.get(Some(name)), expected, "{name}");
+        }
+        assert_eq!(*values.get(None), "other");
+        assert_eq!(values.values().count(), 4);
+    }
+}
