@@ -31,6 +31,7 @@ pub use hosts::Conflict;
 pub use listeners::{HttpListeners, http_listeners};
 pub use service_port::{ServicePort, Transport};
 pub use universes::Builder;
+pub(crate) use universes::empty_host;
 pub use upstream::{Inputs, UpstreamPolicy, UpstreamProblem};
 pub use upstreams::UpstreamDraft;
 pub use url::UrlAddress;

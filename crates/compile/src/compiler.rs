@@ -4,6 +4,7 @@
 //! shared with the former state. Full compilation runs the same phases with everything changed, so tests compare incremental
 //! compilation with it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use headgate_table::{Certificate, RoutingTable, UpstreamKey};
@@ -13,9 +14,9 @@ use crate::build::service_port::FIRST_PORT;
 use crate::build::{Builder, ServicePort, Transport, UpstreamDraft};
 use crate::finding::Finding;
 use crate::findings::Findings;
-use crate::ingress;
 use crate::snapshot::{Changes, Snapshot};
-use crate::{Kind, Options};
+use crate::{Kind, ObjectRef, Options};
+use crate::{gateway, ingress};
 
 /// A compiled state: the table to serve from, and the state for the next incremental compilation.
 pub struct Compiled {
@@ -24,6 +25,7 @@ pub struct Compiled {
     findings: Findings,
     certificates: Certificates,
     pub(crate) ingress: ingress::State,
+    gateway: gateway::State,
 }
 
 /// Compiles `snapshot`. With a `previous` state only what `changes` affects is compiled; without one, everything is.
@@ -49,10 +51,37 @@ pub fn compile(
         options,
     };
     let all = ingresses.run(changes, fresh);
-    for key in touched_upstreams(ingresses.builder, changes, all) {
-        ingresses.upstream(key);
+    gateway::Pass {
+        state: &mut compiled.gateway,
+        builder: ingresses.builder,
+        certificates: ingresses.certificates,
+        snapshot,
+        options,
     }
-    let (listeners, udp) = ingresses.listeners(fallback);
+    .run(changes, fresh);
+    for key in touched_upstreams(ingresses.builder, changes, all) {
+        let draft = ingresses.builder.upstream(&key);
+        if draft.is_some_and(|draft| draft.transport.pool().is_some()) {
+            gateway::upstream(key, &mut ingresses);
+        } else {
+            ingresses.upstream(key);
+        }
+    }
+    let (mut listeners, udp) = ingresses.listeners(fallback);
+    let gateways = gateway::Pass {
+        state: &mut compiled.gateway,
+        builder: &mut compiled.builder,
+        certificates: &mut compiled.certificates,
+        snapshot,
+        options,
+    };
+    let addresses: Vec<_> = options
+        .listeners
+        .http
+        .iter()
+        .map(|address| address.ip())
+        .collect();
+    listeners.extend(gateways.listeners(&addresses));
     table.set_listeners(listeners);
     table.set_udp_listeners(udp);
     table.generation += 1;
@@ -93,12 +122,18 @@ impl Compiled {
             findings: Findings::default(),
             certificates: Certificates::default(),
             ingress: ingress::State::default(),
+            gateway: gateway::State::default(),
         }
     }
 
     /// The table to serve from.
     pub fn table(&self) -> &Arc<RoutingTable> {
         &self.table
+    }
+
+    /// The statuses of the objects of the Gateway API that are served.
+    pub fn gateway_statuses(&self) -> &BTreeMap<ObjectRef, gateway::Status> {
+        self.gateway.statuses()
     }
 
     /// All findings, sorted.

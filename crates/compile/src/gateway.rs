@@ -2,12 +2,24 @@
 //! so (gateway-api.md).
 
 mod attach;
+mod backend;
+mod compiler;
 mod condition;
 mod grants;
+mod header_edits;
 mod hostname;
+mod http;
 mod listener;
 mod namespaces;
 mod seniority;
+mod state;
+mod status;
 mod universe;
 
+pub(crate) use compiler::{Pass, upstream};
 pub use condition::{Condition, ConditionKind};
+pub(crate) use state::State;
+pub use status::{ListenerStatus, ParentStatus, Status, StatusBody};
+
+#[cfg(test)]
+mod tests;

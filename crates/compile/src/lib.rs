@@ -12,7 +12,7 @@ mod compiler;
 mod expiry;
 mod finding;
 mod findings;
-mod gateway;
+pub mod gateway;
 mod ingress;
 pub mod objects;
 mod options;
@@ -34,6 +34,8 @@ pub use objects::{
     ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,
     Namespace, Object, ObjectRef, Protocol, Secret, Service,
 };
-pub use options::{ClassSelection, LabelSelector, Namespaces, Options, SelectorError};
+pub use options::{
+    ClassSelection, GatewayOptions, LabelSelector, Namespaces, Options, SelectorError,
+};
 pub use snapshot::{Changes, Environment, Snapshot};
 pub use workload::Workload;

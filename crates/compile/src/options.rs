@@ -47,6 +47,8 @@ pub struct Options {
     /// Add a finding for each Ingress that is not served because of its class or namespace; default false. In a cluster these
     /// are the Ingresses of other controllers.
     pub explain_unserved: bool,
+    /// Which objects of the Gateway API are served; default none.
+    pub gateway: Option<GatewayOptions>,
     /// Path on which the catch-all responds with 200 without a backend (`--health-check-path`); default `/healthz`.
     pub health_path: Arc<str>,
 }
@@ -76,6 +78,21 @@ pub struct ClassSelection {
     pub by_name: bool,
 }
 
+/// Which objects of the Gateway API are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayOptions {
+    /// `spec.controllerName` of the GatewayClasses whose Gateways are served; default `headgate.dev/gateway-controller`.
+    pub controller: Arc<str>,
+}
+
+impl Default for GatewayOptions {
+    fn default() -> Self {
+        Self {
+            controller: "headgate.dev/gateway-controller".into(),
+        }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
@@ -95,6 +112,7 @@ impl Default for Options {
             endpoints: EndpointOptions::default(),
             ssl_passthrough: false,
             explain_unserved: false,
+            gateway: None,
             health_path: "/healthz".into(),
         }
     }

@@ -50,12 +50,15 @@ impl<T: Clone> ByName<T> {
         self.exact.is_empty() && self.suffixes.is_empty()
     }
 
-    /// The names with values of their own, in no order.
+    /// The names with values of their own, in their order.
     pub fn named(&self) -> impl Iterator<Item = (String, &T)> {
         let exact = self.exact.iter();
         let exact = exact.map(|(name, value)| (name.to_string(), value));
         let suffixes = self.suffixes.iter();
-        exact.chain(suffixes.map(|(parent, value)| (format!("*.{parent}"), value)))
+        let suffixes = suffixes.map(|(parent, value)| (format!("*.{parent}"), value));
+        let mut named: Vec<_> = exact.chain(suffixes).collect();
+        named.sort_by(|(one, _), (other, _)| one.cmp(other));
+        named.into_iter()
     }
 
     /// The value for all names without one of their own.
@@ -63,11 +66,9 @@ impl<T: Clone> ByName<T> {
         &self.other
     }
 
-    /// All values, the one for all other names last.
+    /// All values in the order of their names, the one for all other names last.
     pub fn values(&self) -> impl Iterator<Item = &T> {
-        let exact = self.exact.iter().map(|(_, value)| value);
-        let suffixes = self.suffixes.iter().map(|(_, value)| value);
-        exact.chain(suffixes).chain([&self.other])
+        self.named().map(|(_, value)| value).chain([&self.other])
     }
 
     fn suffix(&self, name: &str) -> Option<&T> {

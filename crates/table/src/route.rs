@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use http::StatusCode;
+
 use crate::policy::{ErrorPages, HttpsRedirect};
 use crate::{PathEdit, Pattern, Policy, Slot, Split, Template, UpstreamKey};
 
@@ -70,7 +72,7 @@ pub enum Target {
     Forward(Split),
     /// The default backend; 404 while it has no ready endpoint.
     DefaultBackend(Option<UpstreamKey>),
-    /// None: the response is 503, because a protection of the route cannot be honoured.
+    /// None: the response is an error, because the route cannot be served as configured, such as without a protection.
     Closed(Closed),
 }
 
@@ -79,6 +81,18 @@ pub enum Target {
 pub struct Closed {
     /// The reason for the operator; never sent to clients.
     pub reason: Arc<str>,
+    /// The status of every response: 503 for Ingresses, 500 for routes of the Gateway API.
+    pub status: StatusCode,
+}
+
+impl Closed {
+    /// Responds with 503.
+    pub fn unavailable(reason: Arc<str>) -> Self {
+        Self {
+            reason,
+            status: StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
 }
 
 /// Rewriting of the path before forwarding.

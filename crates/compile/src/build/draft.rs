@@ -103,7 +103,7 @@ pub enum TargetDraft {
     Split(SplitDraft),
     /// The default backend; without one, 404.
     DefaultBackend(Option<BackendDraft>),
-    /// None: the response is 503, because a protection of the route cannot be honoured.
+    /// None: the response is an error, because the route cannot be served as configured.
     Closed(Closed),
 }
 

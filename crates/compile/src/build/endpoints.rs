@@ -51,6 +51,9 @@ impl Lookup<'_> {
     fn find_port<'s>(&self, service: &'s Service) -> Option<&'s ServicePort> {
         match self.stream {
             Some(protocol) => exact_port(&service.ports, &self.port.port, protocol),
+            None if self.port.exact => {
+                exact_port(&service.ports, &self.port.port, Protocol::default())
+            }
             None => find_port(&service.ports, &self.port.port),
         }
     }

@@ -17,6 +17,8 @@ pub struct ServicePort {
     pub service: Name,
     /// Number or name; empty: its first port.
     pub port: Arc<str>,
+    /// The port has exactly this number or name; otherwise it may also be the `targetPort`.
+    pub exact: bool,
     id: ServicePortId,
 }
 
@@ -89,12 +91,26 @@ impl ServicePort {
     /// `port` (number or name; empty for the first one) of `service`.
     pub fn new(service: Name, port: Arc<str>) -> Self {
         let id = ServicePortId::new(&service.namespace, &service.name, &port);
-        Self { service, port, id }
+        Self::with_id(service, port, id)
+    }
+
+    /// The port that has exactly this number or name.
+    #[must_use]
+    pub fn exactly(self) -> Self {
+        Self {
+            exact: true,
+            ..self
+        }
     }
 
     /// With an id that exists already.
     pub(crate) fn with_id(service: Name, port: Arc<str>, id: ServicePortId) -> Self {
-        Self { service, port, id }
+        Self {
+            service,
+            port,
+            exact: false,
+            id,
+        }
     }
 
     /// Its id.

@@ -54,6 +54,11 @@ impl Builder {
         self.release(former.as_deref());
     }
 
+    /// Adds a universe without hosts, unless it is known.
+    pub fn add_universe(&mut self, universe: &Universe) {
+        self.hosts_mut(universe);
+    }
+
     /// Removes a universe with all of its hosts.
     pub fn remove_universe(&mut self, universe: &Universe) {
         let Some(hosts) = self.universes.remove(universe) else {
@@ -143,7 +148,7 @@ impl Builder {
 }
 
 /// The catch-all of a new universe.
-fn empty_host() -> Host {
+pub(crate) fn empty_host() -> Host {
     let draft = HostDraft {
         name: CATCH_ALL.into(),
         aliases: Vec::new(),

@@ -7,7 +7,7 @@ use super::listener::{Inputs, Listener};
 use super::namespaces::NamespaceRule;
 use super::seniority::Seniority;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
-use crate::{Kind, Name, ObjectRef};
+use crate::{Kind, Name, ObjectRef, build};
 
 /// A Gateway with all of its listeners.
 #[derive(Clone, Debug)]
@@ -66,14 +66,32 @@ impl Universe {
         }
     }
 
-    /// The listeners of the Gateway or ListenerSet `parent`, in their order.
-    pub(crate) fn listeners_of<'u>(
-        &'u self,
-        parent: &ObjectRef,
-    ) -> impl Iterator<Item = &'u Listener> {
-        self.listeners
-            .iter()
-            .filter(move |listener| listener.parent == *parent)
+    /// The Gateway's own listeners with their indexes, in their order.
+    pub(crate) fn own_listeners(&self) -> impl Iterator<Item = (usize, &Listener)> + Clone {
+        self.listeners_of(reference(Kind::Gateway, &self.gateway.name))
+    }
+
+    /// The listeners of a ListenerSet with their indexes, in their order.
+    pub(crate) fn listeners_of_set(
+        &self,
+        set: &ListenerSet,
+    ) -> impl Iterator<Item = (usize, &Listener)> + Clone {
+        self.listeners_of(reference(Kind::ListenerSet, &set.object.name))
+    }
+
+    fn listeners_of(&self, parent: ObjectRef) -> impl Iterator<Item = (usize, &Listener)> + Clone {
+        let listeners = self.listeners.iter().enumerate();
+        listeners.filter(move |(_, listener)| listener.parent == parent)
+    }
+
+    /// The universe of the hosts of a listener.
+    pub(crate) fn hosts_of(&self, listener: &Listener) -> build::Universe {
+        let Name { namespace, name } = &self.gateway.name;
+        let set = match listener.parent.kind {
+            Kind::ListenerSet => format!("/{}", listener.parent.name),
+            _ => String::new(),
+        };
+        build::Universe::layered(format!("Gateway {namespace}/{name}{set}/{}", listener.name))
     }
 }
 

@@ -48,9 +48,7 @@ impl Denial {
 
     /// What a route of this denial is.
     pub(crate) fn closed(&self) -> Closed {
-        Closed {
-            reason: self.reason.clone(),
-        }
+        Closed::unavailable(self.reason.clone())
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use headgate_table::{
     Affinity, CATCH_ALL, Certificate, Certificates as ListenerCertificates, Forwarding, Host,
-    Listener, Pattern, Policy, RegexName, RoutingTable, UdpListener, UpstreamKey,
+    Listener, Pattern, Policy, RegexName, Resilience, RoutingTable, UdpListener, UpstreamKey,
 };
 
 use self::index::Index;
@@ -223,6 +223,11 @@ impl Pass<'_> {
         self.state.adopted = touched.adopted;
         self.state.released = touched.released;
         all
+    }
+
+    /// Bounds on the requests of an upstream that nothing configures.
+    pub(crate) fn settings_resilience(&self) -> Arc<Resilience> {
+        self.state.settings.upstream.resilience.clone()
     }
 
     /// The listeners of all Ingresses and of the ConfigMaps of TCP and UDP services. `fallback` is the generated default

@@ -50,6 +50,9 @@ pub(crate) struct ServicePort {
     pub(crate) target: Option<TargetPort>,
     #[serde(default)]
     pub(crate) protocol: Protocol,
+    /// What it speaks, such as `kubernetes.io/h2c`.
+    #[serde(default)]
+    pub(crate) app_protocol: Option<Box<str>>,
 }
 
 /// The protocol of a port; those of SCTP are left out.
@@ -163,6 +166,7 @@ fn service_port(port: v1::ServicePort) -> Option<ServicePort> {
     Some(ServicePort {
         protocol: Protocol::of(port.protocol.as_deref())?,
         name: port.name.map(Into::into),
+        app_protocol: port.app_protocol.map(Into::into),
         port: u16::try_from(port.port).ok()?,
         target: port.target_port.and_then(|target| match target {
             IntOrString::Int(number) => u16::try_from(number).ok().map(TargetPort::Number),

@@ -76,7 +76,7 @@ pub(super) fn by_dice<'t>(
                     })
                 }))
         }
-        Target::Closed(_) => Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE)),
+        Target::Closed(closed) => Err(LocalResponse::Page(closed.status)),
     }
 }
 

@@ -18,7 +18,7 @@ impl<'t, B: HttpBody> Routed<'_, 't, B> {
                     reason: "closed-route",
                     detail: closed.reason.to_string().into(),
                 });
-                Err(LocalResponse::Page(StatusCode::SERVICE_UNAVAILABLE))
+                Err(LocalResponse::Page(closed.status))
             }
             Target::Forward(_) | Target::DefaultBackend(_) => Ok(()),
         }

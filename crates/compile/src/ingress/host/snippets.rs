@@ -174,9 +174,7 @@ fn annotation_finding(attached: &AttachedIngress, severity: Severity, message: S
 
 fn closed(Refusal { reason, key }: &Refusal) -> Closed {
     let name = key.unwrap_or(SERVER_SNIPPET.entry().name);
-    Closed {
-        reason: format!("{name}: {reason}").into(),
-    }
+    Closed::unavailable(format!("{name}: {reason}").into())
 }
 
 /// The script of a host.

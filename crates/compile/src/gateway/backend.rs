@@ -1,0 +1,155 @@
+//! References of routes to Services (gateway-api.md 3.5, 3.18).
+
+use std::sync::Arc;
+
+use headgate_table::{BackendProtocol, HeaderEdits};
+use http::StatusCode;
+
+use super::condition::Problem;
+use super::grants::{Grants, Reference};
+use crate::build::{ArmDraft, BackendDraft, ServicePort, SplitDraft, Transport};
+use crate::objects::custom::BackendRef;
+use crate::objects::{self, Protocol, Service};
+use crate::{Kind, Name, Snapshot};
+
+/// The pool of upstreams that routes of the Gateway API use: how Ingresses balance a Service port does not concern them.
+pub(crate) const POOL: &str = "gateway";
+
+/// What backends are resolved with.
+#[derive(Clone, Copy)]
+pub(crate) struct Inputs<'a> {
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) grants: &'a Grants,
+}
+
+/// The route that refers to backends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Referrer<'a> {
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// Its namespace.
+    pub(crate) namespace: &'a str,
+}
+
+impl Referrer<'_> {
+    /// The Service that a reference names.
+    pub(crate) fn service(&self, reference: &BackendRef) -> Name {
+        let namespace = reference.namespace.as_deref().unwrap_or(self.namespace);
+        Name::new(namespace, &reference.name)
+    }
+
+    /// The Service port that a reference names, with the protocol that its endpoints speak.
+    ///
+    /// # Errors
+    /// It cannot be resolved.
+    pub(crate) fn resolve(
+        &self,
+        reference: &BackendRef,
+        inputs: Inputs<'_>,
+    ) -> Result<(ServicePort, Transport), Problem> {
+        let group = reference.group.as_deref().unwrap_or_default();
+        let kind = reference.kind.as_deref().unwrap_or("Service");
+        let name = self.service(reference);
+        let allowed = inputs.grants.allow(&Reference {
+            from: self.kind,
+            from_namespace: self.namespace,
+            to_group: group,
+            to_kind: kind,
+            to_namespace: &name.namespace,
+            to_name: &name.name,
+        });
+        if !allowed {
+            let message = format!(
+                "no ReferenceGrant in namespace {} allows {} of namespace {} to refer to {kind} {name}",
+                name.namespace,
+                self.kind.as_str(),
+                self.namespace
+            );
+            return Err(Problem::new("RefNotPermitted", message));
+        }
+        if !group.is_empty() || kind != "Service" {
+            let message = format!(
+                "a backend of kind {} of group {group:?} is not supported; Services are",
+                kind.escape_debug()
+            );
+            return Err(Problem::new("InvalidKind", message));
+        }
+        let missing = |message| Problem::new("BackendNotFound", message);
+        let service = inputs.snapshot.get::<Service>(&name);
+        let service = service.ok_or_else(|| missing(format!("there is no Service {name}")))?;
+        let number = reference.port;
+        let number =
+            number.ok_or_else(|| missing(format!("no port of Service {name} is named")))?;
+        let port = self.port(service, number);
+        let port = port.ok_or_else(|| missing(format!("Service {name} has no port {number}")))?;
+        let port_text: Arc<str> = number.to_string().into();
+        Ok((
+            ServicePort::new(name, port_text).exactly(),
+            self.transport(port),
+        ))
+    }
+
+    fn port<'s>(&self, service: &'s Service, number: u16) -> Option<&'s objects::ServicePort> {
+        let protocol = match self.kind {
+            Kind::UdpRoute => Protocol::Udp,
+            _ => Protocol::Tcp,
+        };
+        let mut ports = service.ports.iter();
+        ports.find(|port| port.port == number && port.protocol == protocol)
+    }
+
+    /// How connections to the endpoints of `port` are made. A protocol that is not known means HTTP/1.1, as none does.
+    fn transport(&self, port: &objects::ServicePort) -> Transport {
+        let transport = match (self.kind, port.app_protocol.as_deref()) {
+            (Kind::UdpRoute, _) => Transport::stream(Protocol::Udp),
+            (Kind::TcpRoute | Kind::TlsRoute, _) => Transport::stream(Protocol::Tcp),
+            (Kind::GrpcRoute, _) | (_, Some("kubernetes.io/h2c")) => {
+                Transport::new(BackendProtocol::Grpc, None)
+            }
+            _ => Transport::default(),
+        };
+        transport.in_pool(POOL.into())
+    }
+}
+
+/// The backends of a rule, each with its share. What cannot be resolved responds with 500 for its share.
+#[derive(Debug)]
+pub(crate) struct Backends {
+    /// `None`: there is none with a weight.
+    pub(crate) split: Option<SplitDraft>,
+    /// The first reference that cannot be resolved.
+    pub(crate) problem: Option<Problem>,
+}
+
+/// A reference with what is done only for the requests that it gets.
+pub(crate) struct Weighted<'a> {
+    pub(crate) reference: &'a BackendRef,
+    pub(crate) edits: Option<Arc<HeaderEdits>>,
+}
+
+impl Backends {
+    /// Those of `references`.
+    pub(crate) fn of<'a>(
+        references: impl Iterator<Item = Weighted<'a>>,
+        referrer: Referrer<'_>,
+        inputs: Inputs<'_>,
+    ) -> Self {
+        let mut problem = None;
+        let mut backends = Vec::new();
+        for Weighted { reference, edits } in references {
+            let arm = match referrer.resolve(reference, inputs) {
+                Ok((port, transport)) => ArmDraft::Service(port, transport),
+                Err(error) => {
+                    problem = problem.or(Some(error));
+                    ArmDraft::Status(StatusCode::INTERNAL_SERVER_ERROR)
+                }
+            };
+            let backend = BackendDraft { arm, edits };
+            backends.push((backend, reference.weight.unwrap_or(1)));
+        }
+        Self {
+            split: SplitDraft::by_weight(backends),
+            problem,
+        }
+    }
+}

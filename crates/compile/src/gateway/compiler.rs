@@ -1,0 +1,292 @@
+//! Compiles Gateways and their routes: their part of the next table, at a cost proportional to the changes.
+//!
+//! The phases are: Gateways with their listeners, routes with the listeners that they are attached to, the hosts that these
+//! affect, and statuses.
+
+mod sockets;
+mod touched;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use headgate_table::{HostCiphers, HostClients, HostTls, UpstreamKey};
+
+use self::touched::Touched;
+use super::attach::{self, Candidate};
+use super::backend;
+use super::hostname::Hostname;
+use super::http;
+use super::listener;
+use super::state::{Host, Parent, Route, State};
+use super::status;
+use super::universe::{Universe, reference};
+use crate::build::certificates::Certificates;
+use crate::build::{self, BehaviourDraft, Builder, HostDraft, PathOrder, UpstreamPolicy};
+use crate::ingress;
+use crate::objects::custom::{
+    Custom, GatewayClassSpec, GatewaySpec, HttpRouteSpec, ListenerSetSpec, ParentRef,
+};
+use crate::{Changes, Kind, Name, ObjectRef, Options, Snapshot};
+
+/// Builds an upstream of routes of the Gateway API. They do not configure it; the settings of the process apply.
+pub(crate) fn upstream(key: UpstreamKey, pass: &mut ingress::Pass<'_>) {
+    let Some(draft) = pass.builder.upstream(&key) else {
+        return;
+    };
+    let policy = UpstreamPolicy {
+        resilience: pass.settings_resilience(),
+        ..UpstreamPolicy::plain(&draft.port)
+    };
+    let inputs = build::Inputs {
+        snapshot: pass.snapshot,
+        options: pass.options.endpoints,
+    };
+    pass.builder.build_upstream(key, policy, inputs, pass.table);
+}
+
+/// One compilation of Gateways in progress.
+pub(crate) struct Pass<'a> {
+    pub(crate) state: &'a mut State,
+    pub(crate) builder: &'a mut Builder,
+    pub(crate) certificates: &'a mut Certificates,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) options: &'a Options,
+}
+
+impl Pass<'_> {
+    /// Compiles what `changes` affects, or everything.
+    pub(crate) fn run(&mut self, changes: &Changes, fresh: bool) {
+        if self.options.gateway.is_none() {
+            return;
+        }
+        let mut touched = self.touched(changes, fresh);
+        for name in std::mem::take(&mut touched.gateways) {
+            self.gateway(&name, &mut touched);
+        }
+        for route in std::mem::take(&mut touched.routes) {
+            self.route(&route, &mut touched);
+        }
+        for host in &touched.hosts {
+            self.host(host);
+        }
+        for name in &touched.counted {
+            self.count(name);
+        }
+    }
+
+    /// Reads a Gateway with its ListenerSets; all routes that name one of them are attached anew.
+    fn gateway(&mut self, name: &Name, touched: &mut Touched) {
+        let former = self.state.gateways.remove(name);
+        let sets = self.state.sets.of_gateway(name);
+        let parents = sets.iter().map(|set| reference(Kind::ListenerSet, set));
+        for parent in parents.chain([reference(Kind::Gateway, name)]) {
+            touched
+                .routes
+                .extend(self.state.routes_of(&parent).cloned());
+        }
+        for set in former.iter().flat_map(|former| &former.sets) {
+            self.state
+                .statuses
+                .remove(&reference(Kind::ListenerSet, &set.object.name));
+        }
+        self.state.statuses.remove(&reference(Kind::Gateway, name));
+        let gateway = self.snapshot.get::<Custom<GatewaySpec>>(name);
+        let current = gateway
+            .filter(|gateway| self.is_served(gateway))
+            .map(|gateway| {
+                let sets = sets
+                    .iter()
+                    .filter_map(|set| self.snapshot.get::<Custom<ListenerSetSpec>>(set));
+                let sets = sets.cloned().collect();
+                let mut inputs = listener::Inputs {
+                    snapshot: self.snapshot,
+                    grants: &self.state.grants,
+                    certificates: self.certificates,
+                };
+                Universe::read(gateway, sets, &mut inputs)
+            });
+        self.universes(former.as_ref(), current.as_ref());
+        if let Some(current) = current {
+            self.state.gateways.insert(name.clone(), current);
+            touched.counted.insert(name.clone());
+        }
+    }
+
+    /// Adds the universes of new listeners and removes those of listeners that are gone.
+    fn universes(&mut self, former: Option<&Universe>, current: Option<&Universe>) {
+        let of = |gateway: Option<&Universe>| -> BTreeSet<_> {
+            let listeners = gateway.into_iter().flat_map(|gateway| {
+                gateway
+                    .listeners
+                    .iter()
+                    .map(|listener| gateway.hosts_of(listener))
+            });
+            listeners.collect()
+        };
+        let (former, current) = (of(former), of(current));
+        for gone in former.difference(&current) {
+            self.builder.remove_universe(gone);
+        }
+        for new in current.difference(&former) {
+            self.builder.add_universe(new);
+        }
+    }
+
+    /// Whether this controller serves the class of a Gateway.
+    fn is_served(&self, gateway: &Custom<GatewaySpec>) -> bool {
+        let class = Name::new("", &gateway.spec.gateway_class_name);
+        let class = self.snapshot.get::<Custom<GatewayClassSpec>>(&class);
+        let controller = self.options.gateway.as_ref().map(|own| &*own.controller);
+        class.is_some_and(|class| Some(&*class.spec.controller_name) == controller)
+    }
+
+    /// Compiles a route and attaches it to its listeners.
+    fn route(&mut self, object: &ObjectRef, touched: &mut Touched) {
+        if let Some(former) = self.state.routes.remove(object) {
+            self.detach(object, &former, touched);
+        }
+        self.state.statuses.remove(object);
+        let Some(route) = self.snapshot.get::<Custom<HttpRouteSpec>>(&object.name) else {
+            self.state.set_parents(object, Vec::new());
+            return;
+        };
+        let namespace = &route.name.namespace;
+        let parents = route.spec.parent_refs.iter();
+        let named = parents
+            .clone()
+            .filter_map(|parent| attach::parent(parent, namespace));
+        self.state.set_parents(object, named.collect());
+        let hostnames = route.spec.hostnames.iter();
+        let hostnames: Vec<Hostname> = hostnames.map(|name| Hostname::of(Some(name))).collect();
+        let candidate = Candidate {
+            kind: object.kind,
+            namespace,
+            hostnames: &hostnames,
+        };
+        let parents = parents.filter_map(|parent| self.parent(parent, candidate));
+        let parents: Vec<Parent> = parents.collect();
+        if parents.is_empty() {
+            return;
+        }
+        let inputs = backend::Inputs {
+            snapshot: self.snapshot,
+            grants: &self.state.grants,
+        };
+        let compiled = http::compile(route, inputs);
+        let route_state = Route {
+            hosts: self.state.hosts_of(&parents),
+            compiled,
+            parents,
+        };
+        let status = status::of_route(&route_state, route.generation);
+        self.state.statuses.insert(object.clone(), status);
+        self.attach(object, route_state, touched);
+    }
+
+    /// The outcome for one parent; `None`: it is not served here.
+    fn parent(&self, reference: &ParentRef, candidate: Candidate<'_>) -> Option<Parent> {
+        let parent = attach::parent(reference, candidate.namespace)?;
+        let gateway = self.state.gateway_of(&parent)?;
+        let universe = self.state.gateways.get(&gateway)?;
+        Some(Parent {
+            reference: reference.clone(),
+            gateway,
+            attached: attach::attach(
+                candidate,
+                reference,
+                &parent,
+                &universe.listeners,
+                self.snapshot,
+            ),
+        })
+    }
+
+    fn attach(&mut self, object: &ObjectRef, route: Route, touched: &mut Touched) {
+        for host in &route.hosts {
+            let routes = self.state.hosts.entry(host.clone()).or_default();
+            routes.insert(object.clone());
+        }
+        for service in &route.compiled.services {
+            self.state.services.add(service, object, self.snapshot);
+        }
+        touched.hosts.extend(route.hosts.iter().cloned());
+        touched
+            .counted
+            .extend(route.parents.iter().map(|parent| parent.gateway.clone()));
+        self.state.routes.insert(object.clone(), Arc::new(route));
+    }
+
+    fn detach(&mut self, object: &ObjectRef, route: &Route, touched: &mut Touched) {
+        for host in &route.hosts {
+            if let Some(routes) = self.state.hosts.get_mut(host) {
+                routes.remove(object);
+                if routes.is_empty() {
+                    self.state.hosts.remove(host);
+                }
+            }
+        }
+        for service in &route.compiled.services {
+            self.state.services.remove(service, object);
+        }
+        touched.hosts.extend(route.hosts.iter().cloned());
+        touched
+            .counted
+            .extend(route.parents.iter().map(|parent| parent.gateway.clone()));
+    }
+
+    /// Builds a host from the routes that are attached to it, or removes it.
+    fn host(&mut self, host: &Host) {
+        if self.builder.hosts(&host.universe).is_none() {
+            return;
+        }
+        let routes = self.state.hosts.get(host);
+        if routes.is_none() && host.hostname != Hostname::Any {
+            return self
+                .builder
+                .remove_host(&host.universe, &host.hostname.host());
+        }
+        let routes = routes.into_iter().flatten();
+        let routes = routes.filter_map(|object| self.state.routes.get(object));
+        let drafts = routes.flat_map(|route| route.compiled.drafts.iter().cloned());
+        let drafts = drafts.collect();
+        let draft = HostDraft {
+            name: host.hostname.host(),
+            aliases: Vec::new(),
+            tls: HostTls::None,
+            clients: HostClients::Any,
+            ciphers: HostCiphers::default(),
+            script: None,
+            behaviour: BehaviourDraft::Routes {
+                app_root: None,
+                order: PathOrder::Specific,
+            },
+        };
+        // Several routes may have the same matches; the most senior serves, and the API asks for no more.
+        self.builder.set_host(&host.universe, draft, None, drafts);
+    }
+
+    /// Counts the routes of each listener of a Gateway, and makes its statuses.
+    fn count(&mut self, name: &Name) {
+        let Some(gateway) = self.state.gateways.get(name) else {
+            return;
+        };
+        let mut counts = vec![0; gateway.listeners.len()];
+        for route in self.state.routes.values() {
+            for listener in route.accepted_by(name) {
+                if let Some(count) = counts.get_mut(listener) {
+                    *count += 1;
+                }
+            }
+        }
+        let statuses = gateway.sets.iter().map(|set| {
+            let object = reference(Kind::ListenerSet, &set.object.name);
+            (object, status::of_set(gateway, set, &counts))
+        });
+        let own = (
+            reference(Kind::Gateway, name),
+            status::of_gateway(gateway, &counts),
+        );
+        let statuses: Vec<_> = statuses.chain([own]).collect();
+        self.state.statuses.extend(statuses);
+    }
+}

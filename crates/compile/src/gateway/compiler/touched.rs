@@ -1,0 +1,114 @@
+//! What changed objects affect.
+
+use std::collections::BTreeSet;
+
+use super::Pass;
+use crate::gateway::grants::Grants;
+use crate::gateway::state::Host;
+use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
+use crate::{Changes, Kind, Name, ObjectRef};
+
+/// Kinds of routes.
+const ROUTES: [Kind; 1] = [Kind::HttpRoute];
+
+/// What is compiled anew.
+#[derive(Default)]
+pub(super) struct Touched {
+    /// Gateways.
+    pub(super) gateways: BTreeSet<Name>,
+    /// Routes.
+    pub(super) routes: BTreeSet<ObjectRef>,
+    /// Hosts of listeners.
+    pub(super) hosts: BTreeSet<Host>,
+    /// Gateways whose attached routes are counted.
+    pub(super) counted: BTreeSet<Name>,
+}
+
+impl Pass<'_> {
+    /// What the changes affect, or everything.
+    pub(super) fn touched(&mut self, changes: &Changes, fresh: bool) -> Touched {
+        let mut touched = Touched::default();
+        let concerns_all = |kind| matches!(kind, Kind::GatewayClass | Kind::Namespace);
+        let kinds = || changes.objects().map(|object| object.kind);
+        let grants_changed = kinds().any(|kind| kind == Kind::ReferenceGrant);
+        let all = fresh || changes.everything || grants_changed || kinds().any(concerns_all);
+        if all {
+            self.state.grants = Grants::read(self.snapshot);
+            self.everything(&mut touched);
+        }
+        for object in changes.objects() {
+            self.object(object, &mut touched);
+        }
+        touched
+    }
+
+    fn everything(&mut self, touched: &mut Touched) {
+        for set in self.snapshot.all::<Custom<ListenerSetSpec>>() {
+            self.state.sets.set(&set.name, Some(set));
+        }
+        touched
+            .gateways
+            .extend(self.snapshot.names(Kind::Gateway).cloned());
+        touched.gateways.extend(self.state.gateways.keys().cloned());
+        for kind in ROUTES {
+            let names = self.snapshot.names(kind);
+            let routes = names.map(|name| ObjectRef {
+                kind,
+                name: name.clone(),
+            });
+            touched.routes.extend(routes);
+        }
+        touched.routes.extend(self.state.routes.keys().cloned());
+    }
+
+    fn object(&mut self, object: &ObjectRef, touched: &mut Touched) {
+        match object.kind {
+            Kind::Gateway => drop(touched.gateways.insert(object.name.clone())),
+            Kind::ListenerSet => {
+                let set = self.snapshot.get::<Custom<ListenerSetSpec>>(&object.name);
+                let gateways = self.state.sets.set(&object.name, set);
+                touched.gateways.extend(gateways);
+            }
+            Kind::Secret => touched.gateways.extend(self.users_of_secret(&object.name)),
+            Kind::Service => {
+                let routes = self.state.services.changed(&object.name, self.snapshot);
+                touched.routes.extend(routes);
+            }
+            kind if ROUTES.contains(&kind) => drop(touched.routes.insert(object.clone())),
+            _ => {}
+        }
+    }
+
+    /// The Gateways with a listener, also of a ListenerSet, that names a Secret.
+    fn users_of_secret(&self, secret: &Name) -> Vec<Name> {
+        let gateways = self.state.gateways.iter();
+        let users = gateways.filter(|(_, gateway)| {
+            let own = uses(&gateway.gateway, secret);
+            own || gateway.sets.iter().any(|set| {
+                let listeners = set.object.spec.listeners.iter();
+                names_secret(listeners, &set.object.name.namespace, secret)
+            })
+        });
+        users.map(|(name, _)| name.clone()).collect()
+    }
+}
+
+fn uses(gateway: &Custom<GatewaySpec>, secret: &Name) -> bool {
+    let listeners = gateway.spec.listeners.iter();
+    names_secret(listeners, &gateway.name.namespace, secret)
+}
+
+fn names_secret<'l>(
+    listeners: impl Iterator<Item = &'l crate::objects::custom::ListenerSpec>,
+    own: &str,
+    secret: &Name,
+) -> bool {
+    let mut references = listeners.flat_map(|listener| {
+        let tls = listener.tls.iter();
+        tls.flat_map(|tls| &tls.certificate_refs)
+    });
+    references.any(|reference| {
+        let namespace = reference.namespace.as_deref().unwrap_or(own);
+        *reference.name == *secret.name && *namespace == *secret.namespace
+    })
+}

@@ -1,0 +1,237 @@
+//! Rules of HTTPRoutes: what they match, and what is done with the requests (gateway-api.md 3).
+
+mod filters;
+mod matches;
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use headgate_table::{Closed, Forwarding, HttpsRedirect, Policy};
+use http::StatusCode;
+use smallvec::smallvec;
+
+use self::filters::Filters;
+use super::backend::{Backends, Inputs, Referrer, Weighted};
+use super::condition::Problem;
+use super::seniority::Seniority;
+use crate::build::{
+    ArmDraft, BackendDraft, PathDraft, RouteDraft, RoutePolicy, SplitDraft, TargetDraft,
+};
+use crate::objects::custom::{Custom, HttpRouteSpec, HttpRule};
+use crate::{Kind, Name, ObjectRef};
+
+/// Which of several routes with the same path of a host is tried first: the one that demands more, then the more senior
+/// (gateway-api.md 3.3).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Precedence {
+    demands: Demands,
+    seniority: Arc<Seniority>,
+    rule: usize,
+    index: usize,
+}
+
+/// What a match demands besides the path; more comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Demands {
+    method: Reverse<bool>,
+    headers: Reverse<usize>,
+    query: Reverse<usize>,
+}
+
+/// A route with its references resolved.
+#[derive(Clone, Debug)]
+pub(crate) struct CompiledRoute {
+    /// One for each match of each rule, without universes and hosts.
+    pub(crate) drafts: Vec<RouteDraft<Precedence>>,
+    /// Why no rule is served as written.
+    pub(crate) refused: Option<Problem>,
+    /// Why some rules respond with 500, while others are served.
+    pub(crate) partially: Option<Problem>,
+    /// The first reference that cannot be resolved.
+    pub(crate) unresolved: Option<Problem>,
+    /// The Services that it refers to, whether or not they exist.
+    pub(crate) services: Vec<Name>,
+}
+
+/// Compiles an HTTPRoute.
+pub(crate) fn compile(route: &Custom<HttpRouteSpec>, inputs: Inputs<'_>) -> CompiledRoute {
+    let whole = [HttpRule::default()];
+    let rules = route.spec.rules.as_deref().unwrap_or(&whole);
+    let mut compiler = Compiler {
+        owner: ObjectRef {
+            kind: Kind::HttpRoute,
+            name: route.name.clone(),
+        },
+        seniority: Arc::new(Seniority::of(route)),
+        inputs,
+        compiled: CompiledRoute {
+            drafts: Vec::new(),
+            refused: None,
+            partially: None,
+            unresolved: None,
+            services: Vec::new(),
+        },
+    };
+    // What a match means that cannot be read is not known, so the other rules could serve what it would protect.
+    let unreadable = rules.iter().find_map(|rule| matches::of(rule).err());
+    let mut served = 0;
+    for (index, rule) in rules.iter().enumerate() {
+        match &unreadable {
+            Some(problem) => compiler.close(index, rule, problem.clone()),
+            None => served += usize::from(compiler.rule(index, rule)),
+        }
+    }
+    let mut compiled = compiler.compiled;
+    if served == 0 {
+        compiled.refused = compiled.partially.take();
+    }
+    compiled.services.sort();
+    compiled.services.dedup();
+    compiled
+}
+
+struct Compiler<'a> {
+    owner: ObjectRef,
+    seniority: Arc<Seniority>,
+    inputs: Inputs<'a>,
+    compiled: CompiledRoute,
+}
+
+impl Compiler<'_> {
+    /// Adds the drafts of a rule. Returns whether it is served as written.
+    fn rule(&mut self, index: usize, rule: &HttpRule) -> bool {
+        let referrer = Referrer {
+            kind: Kind::HttpRoute,
+            namespace: &self.owner.name.namespace.clone(),
+        };
+        let references = rule.backend_refs.iter().map(|one| &one.backend);
+        let services = references.map(|reference| referrer.service(reference));
+        self.compiled.services.extend(services);
+        let (policy, target) = match self.served(rule, referrer) {
+            Ok(served) => served,
+            Err(problem) => {
+                self.close(index, rule, problem);
+                return false;
+            }
+        };
+        for (order, one) in matches::readable(rule).into_iter().enumerate() {
+            let draft = self.draft((index, order), one, policy.clone(), target.clone(), rule);
+            self.compiled.drafts.push(draft);
+        }
+        true
+    }
+
+    /// How the requests of a rule are handled, and where they go.
+    fn served(
+        &mut self,
+        rule: &HttpRule,
+        referrer: Referrer<'_>,
+    ) -> Result<(RoutePolicy, TargetDraft), Problem> {
+        let prefix = matches::prefix(rule);
+        let filters = Filters::of(&rule.filters, prefix)?;
+        let mut weighted = Vec::with_capacity(rule.backend_refs.len());
+        for reference in &rule.backend_refs {
+            let own = Filters::of(&reference.filters, prefix)?;
+            weighted.push(Weighted {
+                reference: &reference.backend,
+                edits: filters.edits_with(&own)?,
+            });
+        }
+        let backends = Backends::of(weighted.into_iter(), referrer, self.inputs);
+        let unresolved = &mut self.compiled.unresolved;
+        *unresolved = unresolved.take().or(backends.problem);
+        let split = backends
+            .split
+            .unwrap_or_else(|| SplitDraft::new(internal_error()));
+        let forwarding = filters.forwarding(forwarding());
+        let policy = Policy {
+            redirect: filters.redirect,
+            hsts: false,
+            forwarding: Arc::new(forwarding),
+            ..Policy::default()
+        };
+        let policy = RoutePolicy {
+            policy: Arc::new(policy),
+            https: HttpsRedirect::Never,
+            rewrite: filters.rewrite.map(Arc::new),
+            error_pages: None,
+            sets_affinity_cookie: false,
+        };
+        Ok((policy, TargetDraft::Split(split)))
+    }
+
+    /// A rule that cannot be served as written responds with 500 to what it matches.
+    fn close(&mut self, index: usize, rule: &HttpRule, problem: Problem) {
+        let policy = RoutePolicy {
+            policy: Arc::default(),
+            https: HttpsRedirect::Never,
+            rewrite: None,
+            error_pages: None,
+            sets_affinity_cookie: false,
+        };
+        let closed = TargetDraft::Closed(Closed {
+            reason: (&*problem.message).into(),
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+        });
+        for (order, one) in matches::readable(rule).into_iter().enumerate() {
+            let draft = self.draft((index, order), one, policy.clone(), closed.clone(), rule);
+            self.compiled.drafts.push(draft);
+        }
+        let partially = &mut self.compiled.partially;
+        *partially = partially.take().or(Some(problem));
+    }
+
+    fn draft(
+        &self,
+        (rule_index, index): (usize, usize),
+        path: PathDraft,
+        policy: RoutePolicy,
+        target: TargetDraft,
+        rule: &HttpRule,
+    ) -> RouteDraft<Precedence> {
+        let conditions = &path.conditions;
+        let demands = Demands {
+            method: Reverse(conditions.method.is_some()),
+            headers: Reverse(conditions.headers.len()),
+            query: Reverse(conditions.query.len()),
+        };
+        let first = rule.backend_refs.first().map(|first| &first.backend);
+        let names = first.map(|first| {
+            let port = first.port.map_or_else(String::new, |port| port.to_string());
+            ((&*first.name).into(), port.into())
+        });
+        RouteDraft {
+            universes: smallvec![],
+            hosts: smallvec![],
+            matches: smallvec![path],
+            precedence: Precedence {
+                demands,
+                seniority: self.seniority.clone(),
+                rule: rule_index,
+                index,
+            },
+            policy,
+            target,
+            owner: Some(self.owner.clone()),
+            field: format!("spec.rules[{rule_index}]").into(),
+            names,
+        }
+    }
+}
+
+fn internal_error() -> BackendDraft {
+    BackendDraft {
+        arm: ArmDraft::Status(StatusCode::INTERNAL_SERVER_ERROR),
+        edits: None,
+    }
+}
+
+/// Bodies are neither bounded nor read ahead: the API does not ask for it.
+fn forwarding() -> Forwarding {
+    Forwarding {
+        body_limit: None,
+        buffer_request: false,
+        response_head_limit: 32 << 10,
+        ..Forwarding::default()
+    }
+}

@@ -1,0 +1,168 @@
+//! Filters of HTTPRoutes (gateway-api.md 3.6 to 3.8).
+
+use std::sync::Arc;
+
+use headgate_table::{
+    FieldEdit, FieldEdits, FieldTemplate, Forwarding, HeaderEdits, Location, PathEdit, Redirect,
+    Rewrite, UrlParts,
+};
+use http::{HeaderValue, StatusCode};
+
+use crate::gateway::condition::Problem;
+use crate::gateway::header_edits;
+use crate::objects::custom::{HttpFilter, PathModifier, RedirectFilter, RewriteFilter};
+
+/// What the filters of a rule or backend do.
+#[derive(Debug, Default)]
+pub(super) struct Filters {
+    pub(super) redirect: Option<Redirect>,
+    pub(super) rewrite: Option<Rewrite>,
+    host: Option<HeaderValue>,
+    request: Vec<FieldEdit>,
+    response: Vec<FieldEdit>,
+}
+
+impl Filters {
+    /// The filters of a rule whose one match has the path `prefix`.
+    ///
+    /// # Errors
+    /// A filter that cannot be honoured. It must not be skipped: it may protect something.
+    pub(super) fn of(list: &[HttpFilter], prefix: &str) -> Result<Self, Problem> {
+        let mut filters = Self::default();
+        for filter in list {
+            filters.add(filter, prefix)?;
+        }
+        Ok(filters)
+    }
+
+    fn add(&mut self, filter: &HttpFilter, prefix: &str) -> Result<(), Problem> {
+        match &*filter.kind {
+            "RequestHeaderModifier" => {
+                let edits = filter.request_header_modifier.as_ref();
+                self.request
+                    .extend(header_edits::edits(present(edits, filter)?)?);
+            }
+            "ResponseHeaderModifier" => {
+                let edits = filter.response_header_modifier.as_ref();
+                self.response
+                    .extend(header_edits::edits(present(edits, filter)?)?);
+            }
+            "RequestRedirect" => {
+                let spec = present(filter.request_redirect.as_ref(), filter)?;
+                self.redirect = Some(redirect(spec, prefix)?);
+            }
+            "URLRewrite" => self.rewrite(present(filter.url_rewrite.as_ref(), filter)?, prefix)?,
+            other => {
+                let message = format!("the filter {other:?} is not supported");
+                return Err(Problem::new("UnsupportedValue", message));
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite(&mut self, spec: &RewriteFilter, prefix: &str) -> Result<(), Problem> {
+        if let Some(host) = &spec.hostname {
+            let value = HeaderValue::from_str(host);
+            self.host = Some(value.map_err(|_| invalid("hostname", host))?);
+        }
+        let path = spec
+            .path
+            .as_ref()
+            .map(|path| path_edit(path, prefix))
+            .transpose()?;
+        self.rewrite = path.map(Rewrite::Path).or(self.rewrite.take());
+        Ok(())
+    }
+
+    /// The edits of a backend: those of its rule, then its own. `None` if there are none.
+    ///
+    /// # Errors
+    /// A filter of the backend that only rules can have.
+    pub(super) fn edits_with(&self, own: &Self) -> Result<Option<Arc<HeaderEdits>>, Problem> {
+        if own.redirect.is_some() || own.rewrite.is_some() || own.host.is_some() {
+            let message = "redirects and rewrites of a single backend are not supported";
+            return Err(Problem::new("UnsupportedValue", message));
+        }
+        let both = |rule: &[FieldEdit], own: &[FieldEdit]| {
+            FieldEdits(rule.iter().chain(own).cloned().collect())
+        };
+        let edits = HeaderEdits {
+            request: both(&self.request, &own.request),
+            response: both(&self.response, &own.response),
+        };
+        Ok((edits != HeaderEdits::default()).then(|| Arc::new(edits)))
+    }
+
+    /// `forwarding` with what the filters say of it.
+    pub(super) fn forwarding(&self, forwarding: Forwarding) -> Forwarding {
+        Forwarding {
+            host: self.host.clone().map(FieldTemplate::Fixed),
+            ..forwarding
+        }
+    }
+}
+
+/// The part of a filter that its type names.
+fn present<'f, T>(part: Option<&'f T>, filter: &HttpFilter) -> Result<&'f T, Problem> {
+    part.ok_or_else(|| {
+        let message = format!("the filter {:?} lacks its settings", filter.kind);
+        Problem::new("UnsupportedValue", message)
+    })
+}
+
+fn redirect(spec: &RedirectFilter, prefix: &str) -> Result<Redirect, Problem> {
+    let https = match spec.scheme.as_deref() {
+        None => None,
+        Some("http") => Some(false),
+        Some("https") => Some(true),
+        Some(other) => return Err(invalid("scheme", other)),
+    };
+    let status = spec.status_code.unwrap_or(302);
+    let status = StatusCode::from_u16(status)
+        .ok()
+        .filter(StatusCode::is_redirection);
+    let status = status.ok_or_else(|| {
+        let code = spec.status_code.unwrap_or_default();
+        invalid("statusCode", &code.to_string())
+    })?;
+    if let Some(host) = &spec.hostname {
+        HeaderValue::from_str(host).map_err(|_| invalid("hostname", host))?;
+    }
+    Ok(Redirect {
+        status,
+        location: Location::Url(Box::new(UrlParts {
+            https,
+            host: spec.hostname.as_deref().map(Into::into),
+            port: spec.port,
+            path: spec
+                .path
+                .as_ref()
+                .map(|path| path_edit(path, prefix))
+                .transpose()?,
+        })),
+    })
+}
+
+/// `prefix` is the one that is replaced.
+fn path_edit(spec: &PathModifier, prefix: &str) -> Result<PathEdit, Problem> {
+    match &*spec.kind {
+        "ReplaceFullPath" => {
+            let path = spec.replace_full_path.as_deref().unwrap_or("/");
+            HeaderValue::from_str(path).map_err(|_| invalid("replaceFullPath", path))?;
+            Ok(PathEdit::Full(path.into()))
+        }
+        "ReplacePrefixMatch" => {
+            let path = spec.replace_prefix_match.as_deref().unwrap_or("/");
+            HeaderValue::from_str(path).map_err(|_| invalid("replacePrefixMatch", path))?;
+            Ok(PathEdit::prefix(prefix, path))
+        }
+        other => Err(invalid("path", other)),
+    }
+}
+
+fn invalid(field: &str, value: &str) -> Problem {
+    Problem::new(
+        "UnsupportedValue",
+        format!("{field} {value:?} is not supported"),
+    )
+}

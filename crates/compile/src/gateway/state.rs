@@ -1,0 +1,234 @@
+//! What is known of Gateways and routes from one compilation to the next.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+
+use super::attach::Attachment;
+use super::condition::Problem;
+use super::grants::Grants;
+use super::hostname::Hostname;
+use super::http::CompiledRoute;
+use super::status::Status;
+use super::universe::Universe;
+use crate::objects::Service;
+use crate::objects::custom::{Custom, GATEWAY_GROUP, ListenerSetSpec, ParentRef};
+use crate::{Kind, Name, ObjectRef, Snapshot, build};
+
+/// Gateways, routes, and their relations.
+#[derive(Default)]
+pub(crate) struct State {
+    pub(super) grants: Grants,
+    /// The Gateways of served classes.
+    pub(super) gateways: BTreeMap<Name, Universe>,
+    /// The ListenerSets of each Gateway.
+    pub(super) sets: Sets,
+    /// Routes with a parent that is served.
+    pub(super) routes: HashMap<ObjectRef, Arc<Route>, RandomState>,
+    /// All routes by the Gateways and ListenerSets that they name.
+    children: HashMap<ObjectRef, BTreeSet<ObjectRef>, RandomState>,
+    /// The Gateways and ListenerSets that a route names.
+    parents: HashMap<ObjectRef, Vec<ObjectRef>, RandomState>,
+    /// Routes by the Services that they refer to.
+    pub(super) services: Services,
+    /// The routes of each host of each listener.
+    pub(super) hosts: BTreeMap<Host, BTreeSet<ObjectRef>>,
+    /// The statuses of all objects that are served.
+    pub(super) statuses: BTreeMap<ObjectRef, Status>,
+}
+
+/// ListenerSets and the Gateways that they name.
+#[derive(Default)]
+pub(super) struct Sets {
+    gateways: BTreeMap<Name, Name>,
+    sets: BTreeMap<Name, BTreeSet<Name>>,
+}
+
+/// Services with the routes that refer to them.
+#[derive(Default)]
+pub(super) struct Services(HashMap<Name, Users, RandomState>);
+
+/// The routes that refer to a Service.
+#[derive(Default)]
+struct Users {
+    /// The version that they were compiled with.
+    seen: Option<Arc<Service>>,
+    routes: BTreeSet<ObjectRef>,
+}
+
+/// A host of a listener.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Host {
+    pub(super) universe: build::Universe,
+    pub(super) hostname: Hostname,
+}
+
+/// A route with the listeners that it is attached to.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    pub(super) compiled: CompiledRoute,
+    pub(super) parents: Vec<Parent>,
+    /// The hosts that it is served by.
+    pub(super) hosts: Vec<Host>,
+}
+
+/// A parent of a route that is served.
+#[derive(Clone, Debug)]
+pub(super) struct Parent {
+    /// As the route has it.
+    pub(super) reference: ParentRef,
+    /// The Gateway whose listeners they are.
+    pub(super) gateway: Name,
+    /// The listeners, or why there are none.
+    pub(super) attached: Result<Vec<Attachment>, Problem>,
+}
+
+impl State {
+    /// The statuses of all Gateways, ListenerSets and routes that are served.
+    pub(crate) fn statuses(&self) -> &BTreeMap<ObjectRef, Status> {
+        &self.statuses
+    }
+
+    /// The hosts that a route with these parents is served by.
+    pub(super) fn hosts_of(&self, parents: &[Parent]) -> Vec<Host> {
+        let mut hosts = Vec::new();
+        for parent in parents {
+            let Some(gateway) = self.gateways.get(&parent.gateway) else {
+                continue;
+            };
+            for attachment in parent.attached.iter().flatten() {
+                let Some(listener) = gateway.listeners.get(attachment.listener) else {
+                    continue;
+                };
+                let universe = gateway.hosts_of(listener);
+                let names = attachment.hostnames.iter();
+                hosts.extend(names.map(|hostname| Host {
+                    universe: universe.clone(),
+                    hostname: hostname.clone(),
+                }));
+            }
+        }
+        hosts.sort();
+        hosts.dedup();
+        hosts
+    }
+
+    /// The routes that name a Gateway or ListenerSet.
+    pub(super) fn routes_of(&self, parent: &ObjectRef) -> impl Iterator<Item = &ObjectRef> {
+        self.children.get(parent).into_iter().flatten()
+    }
+
+    /// Replaces the Gateways and ListenerSets that a route names.
+    pub(super) fn set_parents(&mut self, route: &ObjectRef, parents: Vec<ObjectRef>) {
+        for former in self.parents.remove(route).into_iter().flatten() {
+            if let Some(children) = self.children.get_mut(&former) {
+                children.remove(route);
+                if children.is_empty() {
+                    self.children.remove(&former);
+                }
+            }
+        }
+        for parent in &parents {
+            let children = self.children.entry(parent.clone()).or_default();
+            children.insert(route.clone());
+        }
+        if !parents.is_empty() {
+            self.parents.insert(route.clone(), parents);
+        }
+    }
+
+    /// The Gateway of a parent: itself, or that of a ListenerSet.
+    pub(super) fn gateway_of(&self, parent: &ObjectRef) -> Option<Name> {
+        match parent.kind {
+            Kind::ListenerSet => self.sets.gateways.get(&parent.name).cloned(),
+            _ => Some(parent.name.clone()),
+        }
+    }
+}
+
+impl Route {
+    /// The listeners of a Gateway that it is attached to, each once, if it is accepted.
+    pub(super) fn accepted_by(&self, gateway: &Name) -> BTreeSet<usize> {
+        let parents = self
+            .parents
+            .iter()
+            .filter(|parent| parent.gateway == *gateway);
+        let parents = parents.filter(|_| self.compiled.refused.is_none());
+        let attached = parents.flat_map(|parent| parent.attached.iter().flatten());
+        attached.map(|attachment| attachment.listener).collect()
+    }
+}
+
+impl Sets {
+    /// The ListenerSets that name a Gateway.
+    pub(super) fn of_gateway(&self, gateway: &Name) -> Vec<Name> {
+        self.sets
+            .get(gateway)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
+    /// Replaces a ListenerSet; returns the Gateways that it named and names.
+    pub(super) fn set(
+        &mut self,
+        name: &Name,
+        set: Option<&Arc<Custom<ListenerSetSpec>>>,
+    ) -> BTreeSet<Name> {
+        let former = self.gateways.remove(name);
+        if let Some(sets) = former.as_ref().and_then(|former| self.sets.get_mut(former)) {
+            sets.remove(name);
+        }
+        let current = set.and_then(|set| {
+            let parent = &set.spec.parent_ref;
+            let group = parent.group.as_deref().unwrap_or(GATEWAY_GROUP);
+            let kind = parent.kind.as_deref().unwrap_or("Gateway");
+            let namespace = parent.namespace.as_deref().unwrap_or(&name.namespace);
+            let is_gateway = group == GATEWAY_GROUP && kind == "Gateway";
+            is_gateway.then(|| Name::new(namespace, &parent.name))
+        });
+        if let Some(gateway) = &current {
+            self.gateways.insert(name.clone(), gateway.clone());
+            self.sets
+                .entry(gateway.clone())
+                .or_default()
+                .insert(name.clone());
+        }
+        former.into_iter().chain(current).collect()
+    }
+}
+
+impl Services {
+    pub(super) fn add(&mut self, service: &Name, route: &ObjectRef, snapshot: &Snapshot) {
+        let users = self.0.entry(service.clone()).or_default();
+        users.seen = snapshot.get::<Service>(service).cloned();
+        users.routes.insert(route.clone());
+    }
+
+    pub(super) fn remove(&mut self, service: &Name, route: &ObjectRef) {
+        if let Some(users) = self.0.get_mut(service) {
+            users.routes.remove(route);
+            if users.routes.is_empty() {
+                self.0.remove(service);
+            }
+        }
+    }
+
+    /// The routes to compile again because a Service changed. Its endpoints do not concern them.
+    pub(super) fn changed(&self, service: &Name, snapshot: &Snapshot) -> Vec<ObjectRef> {
+        let Some(users) = self.0.get(service) else {
+            return Vec::new();
+        };
+        let is_same = match (snapshot.get::<Service>(service), &users.seen) {
+            (Some(current), Some(seen)) => Arc::ptr_eq(current, seen),
+            (None, None) => true,
+            _ => false,
+        };
+        if is_same {
+            return Vec::new();
+        }
+        users.routes.iter().cloned().collect()
+    }
+}
