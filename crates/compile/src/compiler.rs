@@ -67,7 +67,7 @@ pub fn compile(
             ingresses.upstream(key);
         }
     }
-    let (mut listeners, udp) = ingresses.listeners(fallback);
+    let (mut listeners, mut udp) = ingresses.listeners(fallback);
     let gateways = gateway::Pass {
         state: &mut compiled.gateway,
         builder: &mut compiled.builder,
@@ -81,7 +81,9 @@ pub fn compile(
         .iter()
         .map(|address| address.ip())
         .collect();
-    listeners.extend(gateways.listeners(&addresses));
+    let sockets = gateways.sockets(&addresses);
+    listeners.extend(sockets.tcp);
+    udp.extend(sockets.udp);
     table.set_listeners(listeners);
     table.set_udp_listeners(udp);
     table.generation += 1;

@@ -6,14 +6,17 @@ mod backend;
 mod compiler;
 mod condition;
 mod grants;
+mod grpc;
 mod header_edits;
 mod hostname;
 mod http;
 mod listener;
 mod namespaces;
+mod route;
 mod seniority;
 mod state;
 mod status;
+mod stream;
 mod universe;
 
 pub(crate) use compiler::{Pass, upstream};

@@ -271,43 +271,45 @@ impl Builder<'_> {
 
     fn target(&mut self, target: &TargetDraft) -> Target {
         match target {
-            TargetDraft::Split(split) => Target::Forward(self.split(split)),
+            TargetDraft::Split(draft) => Target::Forward(split(draft, self.upstreams)),
             TargetDraft::DefaultBackend(backend) => {
-                let backend = backend.as_ref().map(|backend| self.backend(backend));
+                let backend = backend
+                    .as_ref()
+                    .map(|draft| self::backend(draft, self.upstreams));
                 let key = backend.and_then(|backend| backend.upstream().cloned());
                 Target::DefaultBackend(key)
             }
             TargetDraft::Closed(closed) => Target::Closed(closed.clone()),
         }
     }
+}
 
-    fn split(&mut self, draft: &SplitDraft) -> Split {
-        let primary = self.backend(&draft.primary);
-        let others = draft.alternatives.iter().map(|other| Alternative {
-            backend: self.backend(&other.backend),
-            weight: other.weight,
-            unavailable: other.unavailable,
-        });
-        let others: Vec<Alternative> = others.collect();
-        let fallback = draft.fallback.as_ref().map(|backend| self.backend(backend));
-        let fallback = fallback.and_then(|backend| backend.upstream().cloned());
-        let split = Split::new(primary)
-            .with_alternatives(Alternatives::new(others, draft.rules.clone(), draft.total))
-            .with_fallback(fallback);
-        if draft.independent {
-            split.independent()
-        } else {
-            split
-        }
-    }
-
-    fn backend(&mut self, draft: &BackendDraft) -> Backend {
-        backend(draft, self.upstreams)
+/// The split of `draft`, whose upstreams are acquired.
+pub(super) fn split(draft: &SplitDraft, upstreams: &mut Upstreams) -> Split {
+    let primary = backend(&draft.primary, upstreams);
+    let others = draft.alternatives.iter().map(|other| Alternative {
+        backend: backend(&other.backend, upstreams),
+        weight: other.weight,
+        unavailable: other.unavailable,
+    });
+    let others: Vec<Alternative> = others.collect();
+    let fallback = draft
+        .fallback
+        .as_ref()
+        .map(|draft| backend(draft, upstreams));
+    let fallback = fallback.and_then(|backend| backend.upstream().cloned());
+    let split = Split::new(primary)
+        .with_alternatives(Alternatives::new(others, draft.rules.clone(), draft.total))
+        .with_fallback(fallback);
+    if draft.independent {
+        split.independent()
+    } else {
+        split
     }
 }
 
 /// The backend of `draft`, whose upstream is acquired.
-pub(super) fn backend(draft: &BackendDraft, upstreams: &mut Upstreams) -> Backend {
+fn backend(draft: &BackendDraft, upstreams: &mut Upstreams) -> Backend {
     let arm = match &draft.arm {
         ArmDraft::Status(status) => Arm::Status(*status),
         ArmDraft::Service(port, transport) => {

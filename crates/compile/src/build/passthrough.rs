@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use headgate_table::{SharedMap, Split, TlsRoute};
+use headgate_table::{SharedMap, TlsRoute};
 
-use super::draft::{BackendDraft, Universe};
+use super::draft::{SplitDraft, Universe};
 use super::hosts;
 use super::upstreams::Upstreams;
 
@@ -19,21 +19,35 @@ impl Passthrough {
         self.0.get(universe).cloned().unwrap_or_default()
     }
 
-    /// Passes `name` through to the backend, or terminates its TLS without one.
+    /// Removes all names of a universe.
+    pub(super) fn remove(&mut self, universe: &Universe, upstreams: &mut Upstreams) {
+        let routes = self.0.remove(universe).unwrap_or_default();
+        for (_, route) in routes.iter() {
+            for key in route
+                .passthrough()
+                .into_iter()
+                .flat_map(|split| split.upstreams())
+            {
+                upstreams.release(key);
+            }
+        }
+    }
+
+    /// Passes `name` through to backends, or terminates its TLS without any.
     pub(super) fn set(
         &mut self,
         universe: &Universe,
         name: &Arc<str>,
-        backend: Option<&BackendDraft>,
+        split: Option<&SplitDraft>,
         upstreams: &mut Upstreams,
     ) {
-        if backend.is_none() && !self.0.contains_key(universe) {
+        if split.is_none() && !self.0.contains_key(universe) {
             return;
         }
         let routes = self.0.entry(universe.clone()).or_default();
-        let former = match backend {
-            Some(backend) => {
-                let split = Split::new(hosts::backend(backend, upstreams));
+        let former = match split {
+            Some(split) => {
+                let split = hosts::split(split, upstreams);
                 routes.insert(name.clone(), TlsRoute::Passthrough(Arc::new(split)))
             }
             None => routes.remove(name),

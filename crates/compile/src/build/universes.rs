@@ -8,7 +8,7 @@ use headgate_table::{
     RoutingTable, SharedMap, Slot, Target, TlsRoute, UpstreamKey, VirtualHosts,
 };
 
-use super::draft::{BackendDraft, BehaviourDraft, HostDraft, PathOrder, RouteDraft, Universe};
+use super::draft::{BehaviourDraft, HostDraft, PathOrder, RouteDraft, SplitDraft, Universe};
 use super::hosts::{self, Conflict};
 use super::passthrough::Passthrough;
 use super::upstream::{self, Inputs, UpstreamPolicy, UpstreamProblem};
@@ -67,6 +67,7 @@ impl Builder {
         for host in hosts.iter() {
             self.release(Some(host));
         }
+        self.passthrough.remove(universe, &mut self.upstreams);
     }
 
     /// Sets the hosts of `routes` in their universes, without certificates. For sources that describe only the routes of a
@@ -100,15 +101,16 @@ impl Builder {
         conflicts
     }
 
-    /// Passes TLS connections with the server name `name` through to the backend, undecrypted; `None` terminates them.
+    /// Passes connections with the server name `name` through to backends, undecrypted; `None` terminates their TLS. Of a
+    /// universe without TLS, those of the name `_` are all connections or datagrams.
     pub fn set_passthrough(
         &mut self,
         universe: &Universe,
         name: &Arc<str>,
-        backend: Option<&BackendDraft>,
+        split: Option<&SplitDraft>,
     ) {
         let upstreams = &mut self.upstreams;
-        self.passthrough.set(universe, name, backend, upstreams);
+        self.passthrough.set(universe, name, split, upstreams);
     }
 
     /// The server names of a universe that are passed through, for its TLS listeners.

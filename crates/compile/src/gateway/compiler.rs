@@ -15,17 +15,15 @@ use self::touched::Touched;
 use super::attach::{self, Candidate};
 use super::backend;
 use super::hostname::Hostname;
-use super::http;
 use super::listener;
+use super::route::{Serves, WrittenRoute};
 use super::state::{Host, Parent, Route, State};
 use super::status;
 use super::universe::{Universe, reference};
 use crate::build::certificates::Certificates;
 use crate::build::{self, BehaviourDraft, Builder, HostDraft, PathOrder, UpstreamPolicy};
 use crate::ingress;
-use crate::objects::custom::{
-    Custom, GatewayClassSpec, GatewaySpec, HttpRouteSpec, ListenerSetSpec, ParentRef,
-};
+use crate::objects::custom::{Custom, GatewayClassSpec, GatewaySpec, ListenerSetSpec, ParentRef};
 use crate::{Changes, Kind, Name, ObjectRef, Options, Snapshot};
 
 /// Builds an upstream of routes of the Gateway API. They do not configure it; the settings of the process apply.
@@ -146,18 +144,17 @@ impl Pass<'_> {
             self.detach(object, &former, touched);
         }
         self.state.statuses.remove(object);
-        let Some(route) = self.snapshot.get::<Custom<HttpRouteSpec>>(&object.name) else {
+        let Some(route) = WrittenRoute::of(object, self.snapshot) else {
             self.state.set_parents(object, Vec::new());
             return;
         };
-        let namespace = &route.name.namespace;
-        let parents = route.spec.parent_refs.iter();
+        let namespace = &object.name.namespace;
+        let parents = route.parents().iter();
         let named = parents
             .clone()
             .filter_map(|parent| attach::parent(parent, namespace));
         self.state.set_parents(object, named.collect());
-        let hostnames = route.spec.hostnames.iter();
-        let hostnames: Vec<Hostname> = hostnames.map(|name| Hostname::of(Some(name))).collect();
+        let hostnames = route.hostnames();
         let candidate = Candidate {
             kind: object.kind,
             namespace,
@@ -172,13 +169,13 @@ impl Pass<'_> {
             snapshot: self.snapshot,
             grants: &self.state.grants,
         };
-        let compiled = http::compile(route, inputs);
+        let compiled = route.compile(inputs);
         let route_state = Route {
             hosts: self.state.hosts_of(&parents),
             compiled,
             parents,
         };
-        let status = status::of_route(&route_state, route.generation);
+        let status = status::of_route(&route_state, route.generation());
         self.state.statuses.insert(object.clone(), status);
         self.attach(object, route_state, touched);
     }
@@ -240,17 +237,33 @@ impl Pass<'_> {
             return;
         }
         let routes = self.state.hosts.get(host);
-        if routes.is_none() && host.hostname != Hostname::Any {
-            return self
-                .builder
-                .remove_host(&host.universe, &host.hostname.host());
+        if routes.is_none() {
+            let name = host.hostname.host();
+            self.builder.set_passthrough(&host.universe, &name, None);
+            if host.hostname != Hostname::Any {
+                return self.builder.remove_host(&host.universe, &name);
+            }
         }
-        let routes = routes.into_iter().flatten();
-        let routes = routes.filter_map(|object| self.state.routes.get(object));
-        let drafts = routes.flat_map(|route| route.compiled.drafts.iter().cloned());
-        let drafts = drafts.collect();
+        let mut drafts = Vec::new();
+        let mut streams = Vec::new();
+        for object in routes.into_iter().flatten() {
+            match self
+                .state
+                .routes
+                .get(object)
+                .map(|route| &route.compiled.serves)
+            {
+                Some(Serves::Requests(of_route)) => drafts.extend(of_route.iter().cloned()),
+                Some(Serves::Streams { seniority, split }) => streams.push((seniority, split)),
+                None => {}
+            }
+        }
+        let senior = streams.into_iter().min_by_key(|(seniority, _)| *seniority);
+        let split = senior.and_then(|(_, split)| split.as_ref());
+        let name = host.hostname.host();
+        self.builder.set_passthrough(&host.universe, &name, split);
         let draft = HostDraft {
-            name: host.hostname.host(),
+            name,
             aliases: Vec::new(),
             tls: HostTls::None,
             clients: HostClients::Any,

@@ -13,12 +13,13 @@ use smallvec::smallvec;
 use self::filters::Filters;
 use super::backend::{Backends, Inputs, Referrer, Weighted};
 use super::condition::Problem;
+use super::route::{CompiledRoute, Serves};
 use super::seniority::Seniority;
 use crate::build::{
     ArmDraft, BackendDraft, PathDraft, RouteDraft, RoutePolicy, SplitDraft, TargetDraft,
 };
 use crate::objects::custom::{Custom, HttpRouteSpec, HttpRule};
-use crate::{Kind, Name, ObjectRef};
+use crate::{Kind, ObjectRef};
 
 /// Which of several routes with the same path of a host is tried first: the one that demands more, then the more senior
 /// (gateway-api.md 3.3).
@@ -38,39 +39,28 @@ struct Demands {
     query: Reverse<usize>,
 }
 
-/// A route with its references resolved.
-#[derive(Clone, Debug)]
-pub(crate) struct CompiledRoute {
-    /// One for each match of each rule, without universes and hosts.
-    pub(crate) drafts: Vec<RouteDraft<Precedence>>,
-    /// Why no rule is served as written.
-    pub(crate) refused: Option<Problem>,
-    /// Why some rules respond with 500, while others are served.
-    pub(crate) partially: Option<Problem>,
-    /// The first reference that cannot be resolved.
-    pub(crate) unresolved: Option<Problem>,
-    /// The Services that it refers to, whether or not they exist.
-    pub(crate) services: Vec<Name>,
+/// The rules of an HTTPRoute; without any, one for everything.
+pub(crate) fn rules(spec: &HttpRouteSpec) -> Vec<HttpRule> {
+    let whole = || vec![HttpRule::default()];
+    spec.rules.clone().unwrap_or_else(whole)
 }
 
-/// Compiles an HTTPRoute.
-pub(crate) fn compile(route: &Custom<HttpRouteSpec>, inputs: Inputs<'_>) -> CompiledRoute {
-    let whole = [HttpRule::default()];
-    let rules = route.spec.rules.as_deref().unwrap_or(&whole);
+/// Compiles the rules of a route of `kind`: an HTTPRoute, or a GRPCRoute as HTTP rules.
+pub(crate) fn compile<S>(
+    route: &Custom<S>,
+    kind: Kind,
+    rules: &[HttpRule],
+    inputs: Inputs<'_>,
+) -> CompiledRoute {
     let mut compiler = Compiler {
         owner: ObjectRef {
-            kind: Kind::HttpRoute,
+            kind,
             name: route.name.clone(),
         },
         seniority: Arc::new(Seniority::of(route)),
         inputs,
-        compiled: CompiledRoute {
-            drafts: Vec::new(),
-            refused: None,
-            partially: None,
-            unresolved: None,
-            services: Vec::new(),
-        },
+        drafts: Vec::new(),
+        compiled: CompiledRoute::default(),
     };
     // What a match means that cannot be read is not known, so the other rules could serve what it would protect.
     let unreadable = rules.iter().find_map(|rule| matches::of(rule).err());
@@ -82,6 +72,7 @@ pub(crate) fn compile(route: &Custom<HttpRouteSpec>, inputs: Inputs<'_>) -> Comp
         }
     }
     let mut compiled = compiler.compiled;
+    compiled.serves = Serves::Requests(compiler.drafts);
     if served == 0 {
         compiled.refused = compiled.partially.take();
     }
@@ -94,6 +85,7 @@ struct Compiler<'a> {
     owner: ObjectRef,
     seniority: Arc<Seniority>,
     inputs: Inputs<'a>,
+    drafts: Vec<RouteDraft<Precedence>>,
     compiled: CompiledRoute,
 }
 
@@ -101,7 +93,7 @@ impl Compiler<'_> {
     /// Adds the drafts of a rule. Returns whether it is served as written.
     fn rule(&mut self, index: usize, rule: &HttpRule) -> bool {
         let referrer = Referrer {
-            kind: Kind::HttpRoute,
+            kind: self.owner.kind,
             namespace: &self.owner.name.namespace.clone(),
         };
         let references = rule.backend_refs.iter().map(|one| &one.backend);
@@ -116,7 +108,7 @@ impl Compiler<'_> {
         };
         for (order, one) in matches::readable(rule).into_iter().enumerate() {
             let draft = self.draft((index, order), one, policy.clone(), target.clone(), rule);
-            self.compiled.drafts.push(draft);
+            self.drafts.push(draft);
         }
         true
     }
@@ -175,7 +167,7 @@ impl Compiler<'_> {
         });
         for (order, one) in matches::readable(rule).into_iter().enumerate() {
             let draft = self.draft((index, order), one, policy.clone(), closed.clone(), rule);
-            self.compiled.drafts.push(draft);
+            self.drafts.push(draft);
         }
         let partially = &mut self.compiled.partially;
         *partially = partially.take().or(Some(problem));

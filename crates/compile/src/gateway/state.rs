@@ -9,7 +9,7 @@ use super::attach::Attachment;
 use super::condition::Problem;
 use super::grants::Grants;
 use super::hostname::Hostname;
-use super::http::CompiledRoute;
+use super::route::CompiledRoute;
 use super::status::Status;
 use super::universe::Universe;
 use crate::objects::Service;

@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Condition, Status, StatusBody};
 use crate::objects::custom::{
-    Delivered, GatewayClassSpec, GatewaySpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec,
+    Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec, ListenerSetSpec,
+    ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 use crate::{
     Changes, Compiled, GatewayOptions, Kind, Name, Object, ObjectRef, Options, Snapshot,
@@ -40,6 +41,10 @@ fn object(value: Value) -> Object {
         "Gateway" => read::<Delivered<GatewaySpec>>(value),
         "ListenerSet" => read::<Delivered<ListenerSetSpec>>(value),
         "HTTPRoute" => read::<Delivered<HttpRouteSpec>>(value),
+        "GRPCRoute" => read::<Delivered<GrpcRouteSpec>>(value),
+        "TLSRoute" => read::<Delivered<TlsRouteSpec>>(value),
+        "TCPRoute" => read::<Delivered<TcpRouteSpec>>(value),
+        "UDPRoute" => read::<Delivered<UdpRouteSpec>>(value),
         "ReferenceGrant" => read::<Delivered<ReferenceGrantSpec>>(value),
         "Service" => read::<v1::Service>(value),
         "EndpointSlice" => read::<discovery::EndpointSlice>(value),
@@ -109,15 +114,34 @@ impl Cluster {
     }
 
     fn route(&mut self, name: &str, spec: Value) {
+        self.route_of("HTTPRoute", name, spec);
+    }
+
+    fn route_of(&mut self, kind: &str, name: &str, spec: Value) {
         self.apply(json!({
-            "kind": "HTTPRoute",
+            "kind": kind,
             "metadata": { "name": name, "namespace": "infra", "generation": 5 },
             "spec": spec,
         }));
     }
 
-    /// Compiles the changes, and compares the result with a compilation of everything.
+    /// The hosts of port 8080, without what all routes have.
     fn compile(&mut self) -> String {
+        let shown = self.compile_all();
+        let lines = shown.lines();
+        let lines =
+            lines.skip_while(|line| !line.starts_with("listeners") || !line.contains(":8080"));
+        let lines: Vec<String> = lines
+            .map(|line| {
+                line.replace(&format!(" [{DEFAULTS}]"), "")
+                    .replace(&format!("; {DEFAULTS}"), "")
+            })
+            .collect();
+        lines.join("\n")
+    }
+
+    /// Compiles the changes, and compares the result with a compilation of everything.
+    fn compile_all(&mut self) -> String {
         let changes = self.snapshot.take_changes();
         let former = self.compiled.take();
         let next = compile(
@@ -138,16 +162,7 @@ impl Cluster {
         assert_eq!(shown, text(full.table()));
         assert_eq!(next.gateway_statuses(), full.gateway_statuses());
         self.compiled = Some(next);
-        let lines = shown.lines();
-        let lines =
-            lines.skip_while(|line| !line.starts_with("listeners") || !line.contains(":8080"));
-        let lines: Vec<String> = lines
-            .map(|line| {
-                line.replace(&format!(" [{DEFAULTS}]"), "")
-                    .replace(&format!("; {DEFAULTS}"), "")
-            })
-            .collect();
-        lines.join("\n")
+        shown
     }
 
     fn status(&self, kind: Kind, name: &str) -> &Status {
@@ -159,7 +174,11 @@ impl Cluster {
 
     /// `Accepted ResolvedRefs=RefNotPermitted` of the first parent of a route.
     fn route_status(&self, name: &str) -> String {
-        match &self.status(Kind::HttpRoute, name).body {
+        self.status_of(Kind::HttpRoute, name)
+    }
+
+    fn status_of(&self, kind: Kind, name: &str) -> String {
+        match &self.status(kind, name).body {
             StatusBody::Route { parents } => shown(&parents[0].conditions),
             other => unreachable!("{other:?}"),
         }
@@ -432,4 +451,87 @@ fn filters_and_what_cannot_be_honoured() {
         cluster.route_status("infra/r"),
         "Accepted=UnsupportedValue ResolvedRefs"
     );
+}
+
+#[test]
+fn calls_are_requests_to_their_methods() {
+    let mut cluster = Cluster::new();
+    cluster.gateway(
+        "same",
+        json!({ "listeners": [{ "name": "http", "port": 8080, "protocol": "HTTP" }] }),
+    );
+    let call = |service: Option<&str>, method: Option<&str>| json!({ "method": { "service": service, "method": method } });
+    cluster.route_of(
+        "GRPCRoute",
+        "calls",
+        json!({ "parentRefs": [{ "name": "same" }], "rules": [
+            { "matches": [call(Some("a.Echo"), Some("Echo"))], "backendRefs": [backend("v1")] },
+            { "matches": [call(Some("a.Echo"), None)], "backendRefs": [backend("v2")] },
+            { "matches": [call(None, Some("Other"))], "backendRefs": [backend("v3")] },
+        ] }),
+    );
+    let grpc = "content-type=~";
+    let shown = cluster
+        .compile()
+        .replace("content-type~^(?:application/grpc([+;].*)?)$", grpc);
+    assert_eq!(
+        shown,
+        format!(
+            "listeners 0.0.0.0:8080\n\
+             host _\n  \
+               exact  /a.Echo/Echo {grpc} -> infra/v1/8080 10.0.0.1:3000 (GRPC)\n  \
+               regex  ^(?:/[^/]+/Other)$ {grpc} -> infra/v3/8080 10.0.0.3:3000 (GRPC)\n  \
+               prefix /a.Echo {grpc} -> infra/v2/8080 10.0.0.2:3000 (GRPC)\n  \
+               prefix / -> 404"
+        )
+    );
+    assert_eq!(
+        cluster.status_of(Kind::GrpcRoute, "infra/calls"),
+        "Accepted ResolvedRefs"
+    );
+}
+
+#[test]
+fn the_most_senior_route_of_a_stream_serves() {
+    let mut cluster = Cluster::new();
+    cluster.gateway(
+        "same",
+        json!({ "listeners": [
+            { "name": "tcp", "port": 8080, "protocol": "TCP" },
+            { "name": "udp", "port": 8080, "protocol": "UDP" },
+            { "name": "tls", "port": 8443, "protocol": "TLS", "hostname": "*.example.com", "tls": { "mode": "Passthrough" } },
+        ] }),
+    );
+    let to = |section: &str, name: &str| json!({ "parentRefs": [{ "name": "same", "sectionName": section }], "rules": [{ "backendRefs": [backend(name)] }] });
+    cluster.route_of("TCPRoute", "second", to("tcp", "v2"));
+    cluster.route_of("TCPRoute", "first", to("tcp", "v1"));
+    let mut tls = to("tls", "v3");
+    tls["hostnames"] = json!(["abc.example.com", "other.test"]);
+    cluster.route_of("TLSRoute", "passed", tls);
+    let shown = cluster.compile_all();
+    let streams = shown.lines().filter(|line| {
+        let kind = line.split(' ').next().unwrap_or_default();
+        ["tls", "tcp", "udp"].contains(&kind)
+    });
+    let streams: Vec<&str> = streams.collect();
+    assert_eq!(
+        streams,
+        [
+            "tls abc.example.com -> infra/v3/8080 10.0.0.3:3000",
+            "tcp 8080 -> infra/v1/8080 10.0.0.1:3000",
+            "udp 8080 -> 503",
+        ]
+    );
+    assert_eq!(
+        cluster.status_of(Kind::TcpRoute, "infra/second"),
+        "Accepted ResolvedRefs"
+    );
+    let good = "Accepted Programmed ResolvedRefs";
+    assert_eq!(
+        cluster.gateway_status("infra/same"),
+        format!("{good} sets=0\ntcp 2 {good}\nudp 0 {good}\ntls 1 {good}")
+    );
+    cluster.delete(Kind::TcpRoute, "infra/first");
+    let shown = cluster.compile_all();
+    assert!(shown.contains("infra/v2/8080 10.0.0.2:3000"), "{shown}");
 }

@@ -5,48 +5,92 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{
-    ByName, Certificates, Listener, Plain, PublicPorts, Socket, Terminate, TlsRoute, TlsSocket,
-    VirtualHosts,
+    Arm, Backend, ByName, CATCH_ALL, Certificates, Listener, Plain, PublicPorts, Socket, Split,
+    StreamRoute, Terminate, TlsRoute, TlsSocket, UdpListener, VirtualHosts,
 };
+use http::StatusCode;
 
 use super::Pass;
 use crate::gateway::hostname::Hostname;
 use crate::gateway::listener::{self, Protocol};
 use crate::gateway::universe::Universe;
 
+/// The sockets of all Gateways.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    pub(crate) tcp: Vec<Listener>,
+    pub(crate) udp: Vec<UdpListener>,
+}
+
 impl Pass<'_> {
     /// The sockets of all Gateways, each on the addresses of its spec, or else on those of `addresses`.
-    pub(crate) fn listeners(&self, addresses: &[IpAddr]) -> Vec<Listener> {
-        let mut listeners = Vec::new();
+    pub(crate) fn sockets(&self, addresses: &[IpAddr]) -> Sockets {
+        let mut sockets = Sockets::default();
         for gateway in self.state.gateways.values() {
             let own = gateway.gateway.spec.addresses.iter();
             let own = own.filter_map(|address| address.value.as_deref()?.parse().ok());
             let own: Vec<IpAddr> = own.collect();
             let addresses = if own.is_empty() { addresses } else { &own };
             for (port, on_port) in by_port(gateway) {
-                let Some(socket) = self.socket(gateway, &on_port) else {
-                    continue;
-                };
-                listeners.extend(addresses.iter().map(|address| Listener {
-                    address: SocketAddr::new(*address, port),
-                    ports: PublicPorts {
-                        own: port,
-                        https: 443,
-                    },
-                    socket: socket.clone(),
-                }));
+                for address in addresses {
+                    let address = SocketAddr::new(*address, port);
+                    self.open(address, gateway, &on_port, &mut sockets);
+                }
             }
         }
-        listeners
+        sockets
     }
 
-    fn socket(&self, gateway: &Universe, on_port: &[&listener::Listener]) -> Option<Socket> {
-        let first = on_port.first()?;
-        match first.protocol? {
-            Protocol::Http => Some(Socket::Plain(Plain::Http(self.plain(gateway, on_port)))),
-            Protocol::Https => Some(Socket::Tls(self.tls(gateway, on_port))),
-            _ => None,
-        }
+    /// Adds the sockets of the listeners of one port.
+    fn open(
+        &self,
+        address: SocketAddr,
+        gateway: &Universe,
+        on_port: &[&listener::Listener],
+        sockets: &mut Sockets,
+    ) {
+        let is_datagrams =
+            |listener: &&listener::Listener| listener.protocol == Some(Protocol::Udp);
+        let (datagrams, streams): (Vec<_>, Vec<_>) =
+            on_port.iter().copied().partition(is_datagrams);
+        sockets
+            .udp
+            .extend(datagrams.first().map(|listener| UdpListener {
+                address,
+                backends: self.backends(gateway, listener),
+            }));
+        let first = streams
+            .first()
+            .and_then(|first| Some((first, first.protocol?)));
+        let Some((first, protocol)) = first else {
+            return;
+        };
+        let socket = match protocol {
+            Protocol::Http => Socket::Plain(Plain::Http(self.plain(gateway, &streams))),
+            Protocol::Https | Protocol::TlsTerminated | Protocol::TlsPassedThrough => {
+                Socket::Tls(self.tls(gateway, &streams))
+            }
+            Protocol::Tcp => {
+                let backends = self.backends(gateway, first);
+                Socket::Plain(Plain::Stream(StreamRoute::plain(backends)))
+            }
+            Protocol::Udp => return,
+        };
+        sockets.tcp.push(Listener {
+            address,
+            ports: PublicPorts {
+                own: address.port(),
+                https: 443,
+            },
+            socket,
+        });
+    }
+
+    /// The backends of all connections or datagrams of a listener; without a route, none that accepts them.
+    fn backends(&self, gateway: &Universe, listener: &listener::Listener) -> Arc<Split> {
+        let routes = self.builder.passthrough(&gateway.hosts_of(listener));
+        let split = routes.get(CATCH_ALL).and_then(TlsRoute::passthrough);
+        split.cloned().unwrap_or_else(no_backends)
     }
 
     fn plain(
@@ -67,32 +111,59 @@ impl Pass<'_> {
         hosts
     }
 
-    /// A handshake whose name no listener has is refused.
+    /// A connection whose server name no listener or route has is refused.
     fn tls(&self, gateway: &Universe, on_port: &[&listener::Listener]) -> TlsSocket {
-        let terminate = |listener: &listener::Listener| {
-            let hosts = self.hosts(gateway, listener)?;
-            Some(TlsRoute::Terminate(Terminate {
-                hosts,
-                certificates: Certificates::OfListener(listener.certificates.clone().into()),
-            }))
-        };
         let refuse = || {
             TlsRoute::Terminate(Terminate {
                 hosts: nothing(),
                 certificates: Certificates::OfListener(Arc::default()),
             })
         };
-        let all = on_port
-            .iter()
-            .find(|listener| listener.hostname == Hostname::Any);
-        let other = all.and_then(|listener| terminate(listener));
-        let mut socket = TlsSocket::new(other.unwrap_or_else(refuse));
-        for listener in named(on_port) {
-            if let Some(route) = terminate(listener) {
-                socket.insert(&listener.hostname.host(), route);
+        let mut named = Vec::new();
+        let mut other = None;
+        for listener in on_port {
+            for (name, route) in self.tls_routes(gateway, listener) {
+                if *name == *CATCH_ALL {
+                    other = Some(route);
+                } else {
+                    named.push((name, route));
+                }
             }
         }
+        let mut socket = TlsSocket::new(other.unwrap_or_else(refuse));
+        for (name, route) in named {
+            socket.insert(&name, route);
+        }
         socket
+    }
+
+    /// The server names of a listener, and what becomes of their connections. A name of the listener that no route has is
+    /// refused, also where a listener with a wider name would take it.
+    fn tls_routes(
+        &self,
+        gateway: &Universe,
+        listener: &listener::Listener,
+    ) -> Vec<(Arc<str>, TlsRoute)> {
+        let terminate = |hosts: Arc<VirtualHosts>, certificates: Vec<_>| {
+            TlsRoute::Terminate(Terminate {
+                hosts,
+                certificates: Certificates::OfListener(certificates.into()),
+            })
+        };
+        let own = listener.hostname.host();
+        if listener.protocol == Some(Protocol::Https) {
+            let hosts = self.hosts(gateway, listener);
+            let route = hosts.map(|hosts| terminate(hosts, listener.certificates.clone()));
+            return route.map(|route| (own, route)).into_iter().collect();
+        }
+        let mut routes = vec![(own, terminate(nothing(), Vec::new()))];
+        let passed = self.builder.passthrough(&gateway.hosts_of(listener));
+        routes.extend(
+            passed
+                .iter()
+                .map(|(name, route)| (name.clone(), route.clone())),
+        );
+        routes
     }
 
     fn hosts(
@@ -121,6 +192,14 @@ fn by_port(gateway: &Universe) -> BTreeMap<u16, Vec<&listener::Listener>> {
 fn named<'l>(on_port: &[&'l listener::Listener]) -> impl Iterator<Item = &'l listener::Listener> {
     let listeners = on_port.iter().copied();
     listeners.filter(|listener| listener.hostname != Hostname::Any)
+}
+
+/// No backend: connections are closed, and datagrams dropped.
+fn no_backends() -> Arc<Split> {
+    Arc::new(Split::new(Backend {
+        arm: Arm::Status(StatusCode::SERVICE_UNAVAILABLE),
+        edits: None,
+    }))
 }
 
 /// No hosts: 404 for every request.

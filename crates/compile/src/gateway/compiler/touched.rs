@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use super::Pass;
 use crate::gateway::grants::Grants;
+use crate::gateway::route::KINDS;
 use crate::gateway::state::Host;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
 use crate::{Changes, Kind, Name, ObjectRef};
-
-/// Kinds of routes.
-const ROUTES: [Kind; 1] = [Kind::HttpRoute];
 
 /// What is compiled anew.
 #[derive(Default)]
@@ -50,7 +48,7 @@ impl Pass<'_> {
             .gateways
             .extend(self.snapshot.names(Kind::Gateway).cloned());
         touched.gateways.extend(self.state.gateways.keys().cloned());
-        for kind in ROUTES {
+        for kind in KINDS {
             let names = self.snapshot.names(kind);
             let routes = names.map(|name| ObjectRef {
                 kind,
@@ -74,7 +72,7 @@ impl Pass<'_> {
                 let routes = self.state.services.changed(&object.name, self.snapshot);
                 touched.routes.extend(routes);
             }
-            kind if ROUTES.contains(&kind) => drop(touched.routes.insert(object.clone())),
+            kind if KINDS.contains(&kind) => drop(touched.routes.insert(object.clone())),
             _ => {}
         }
     }

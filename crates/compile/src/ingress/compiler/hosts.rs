@@ -1,6 +1,7 @@
 //! The phase of hosts: those of changed Ingresses, and those that depend on the existence of these hosts.
 
 use super::*;
+use crate::build::SplitDraft;
 
 impl Pass<'_> {
     /// Builds `touched` hosts and the hosts that depend on them.
@@ -61,7 +62,7 @@ impl Pass<'_> {
         self.findings.replace(Source::Host(name.clone()), findings);
         let universe = &self.state.universe;
         self.builder
-            .set_passthrough(universe, name, passthrough.as_ref());
+            .set_passthrough(universe, name, passthrough.map(SplitDraft::new).as_ref());
         let Some(ServedHost { host, root, routes }) = served else {
             self.builder.remove_host(universe, name);
             return;

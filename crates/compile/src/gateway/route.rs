@@ -1,0 +1,132 @@
+//! Routes of all kinds.
+
+use std::sync::Arc;
+
+use super::backend::Inputs;
+use super::condition::Problem;
+use super::hostname::Hostname;
+use super::http::{self, Precedence};
+use super::seniority::Seniority;
+use super::{grpc, stream};
+use crate::build::{RouteDraft, SplitDraft};
+use crate::objects::custom::{
+    Custom, GrpcRouteSpec, HttpRouteSpec, ParentRef, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+};
+use crate::{Kind, Name, ObjectRef, Snapshot};
+
+/// The kinds of routes.
+pub(crate) const KINDS: [Kind; 5] = [
+    Kind::HttpRoute,
+    Kind::GrpcRoute,
+    Kind::TlsRoute,
+    Kind::TcpRoute,
+    Kind::UdpRoute,
+];
+
+/// A route as it is written.
+#[derive(Clone, Copy)]
+pub(crate) enum WrittenRoute<'a> {
+    Http(&'a Custom<HttpRouteSpec>),
+    Grpc(&'a Custom<GrpcRouteSpec>),
+    Tls(&'a Custom<TlsRouteSpec>),
+    Tcp(&'a Custom<TcpRouteSpec>),
+    Udp(&'a Custom<UdpRouteSpec>),
+}
+
+/// A route with its references resolved.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CompiledRoute {
+    /// What it serves.
+    pub(crate) serves: Serves,
+    /// Why no rule is served as written.
+    pub(crate) refused: Option<Problem>,
+    /// Why some rules respond with 500, while others are served.
+    pub(crate) partially: Option<Problem>,
+    /// The first reference that cannot be resolved.
+    pub(crate) unresolved: Option<Problem>,
+    /// The Services that it refers to, whether or not they exist.
+    pub(crate) services: Vec<Name>,
+}
+
+/// What a route serves.
+#[derive(Clone, Debug)]
+pub(crate) enum Serves {
+    /// Requests: one draft for each match of each rule, without universes and hosts.
+    Requests(Vec<RouteDraft<Precedence>>),
+    /// Connections or datagrams.
+    Streams {
+        /// Of several routes of one listener and name, the least serves.
+        seniority: Arc<Seniority>,
+        /// Where they are forwarded to; `None`: nowhere.
+        split: Option<SplitDraft>,
+    },
+}
+
+impl Default for Serves {
+    fn default() -> Self {
+        Self::Requests(Vec::new())
+    }
+}
+
+impl<'a> WrittenRoute<'a> {
+    /// The route that `object` is, if it exists.
+    pub(crate) fn of(object: &ObjectRef, snapshot: &'a Snapshot) -> Option<Self> {
+        let name = &object.name;
+        match object.kind {
+            Kind::HttpRoute => snapshot.get(name).map(|route| Self::Http(route)),
+            Kind::GrpcRoute => snapshot.get(name).map(|route| Self::Grpc(route)),
+            Kind::TlsRoute => snapshot.get(name).map(|route| Self::Tls(route)),
+            Kind::TcpRoute => snapshot.get(name).map(|route| Self::Tcp(route)),
+            Kind::UdpRoute => snapshot.get(name).map(|route| Self::Udp(route)),
+            _ => None,
+        }
+    }
+
+    /// Its generation.
+    pub(crate) fn generation(self) -> i64 {
+        match self {
+            Self::Http(route) => route.generation,
+            Self::Grpc(route) => route.generation,
+            Self::Tls(route) => route.generation,
+            Self::Tcp(route) => route.generation,
+            Self::Udp(route) => route.generation,
+        }
+    }
+
+    /// The listeners that it names.
+    pub(crate) fn parents(self) -> &'a [ParentRef] {
+        match self {
+            Self::Http(route) => &route.spec.parent_refs,
+            Self::Grpc(route) => &route.spec.parent_refs,
+            Self::Tls(route) => &route.spec.parent_refs,
+            Self::Tcp(route) => &route.spec.0.parent_refs,
+            Self::Udp(route) => &route.spec.0.parent_refs,
+        }
+    }
+
+    /// Its hostnames; none: those of its listeners.
+    pub(crate) fn hostnames(self) -> Vec<Hostname> {
+        let names: &[String] = match self {
+            Self::Http(route) => &route.spec.hostnames,
+            Self::Grpc(route) => &route.spec.hostnames,
+            Self::Tls(route) => &route.spec.hostnames,
+            Self::Tcp(_) | Self::Udp(_) => &[],
+        };
+        names.iter().map(|name| Hostname::of(Some(name))).collect()
+    }
+
+    /// Resolves its references.
+    pub(crate) fn compile(self, inputs: Inputs<'_>) -> CompiledRoute {
+        match self {
+            Self::Http(route) => {
+                http::compile(route, Kind::HttpRoute, &http::rules(&route.spec), inputs)
+            }
+            Self::Grpc(route) => {
+                http::compile(route, Kind::GrpcRoute, &grpc::rules(&route.spec), inputs)
+            }
+            Self::Tls(route) => stream::compile(route, Kind::TlsRoute, &route.spec.rules, inputs),
+            Self::Tcp(route) => stream::compile(route, Kind::TcpRoute, &route.spec.0.rules, inputs),
+            Self::Udp(route) => stream::compile(route, Kind::UdpRoute, &route.spec.0.rules, inputs),
+        }
+    }
+}
