@@ -7,7 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use headgate_compile::{
-    ClassSelection, EndpointOptions, HttpListeners, LabelSelector, Namespaces, Options,
+    ClassSelection, EndpointOptions, GatewayOptions, HttpListeners, LabelSelector, Namespaces,
+    Options,
 };
 use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 
@@ -214,6 +215,8 @@ pub(crate) fn options(flags: &Flags, preset: Preset) -> Options {
         ssl_passthrough: flags.switch("enable-ssl-passthrough"),
         // In a cluster these are the Ingresses of other controllers.
         explain_unserved: preset != Preset::Controller,
+        // A cluster may lack its CRDs.
+        gateway: (preset != Preset::Controller).then(GatewayOptions::default),
         health_path: flags.text("health-check-path").into(),
     }
 }
