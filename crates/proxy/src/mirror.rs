@@ -137,24 +137,33 @@ impl Drop for Flight {
     }
 }
 
-impl MirrorCopy {
-    /// Sends the copy with what it needs of `body`, that of the request: at once, or when a stream has ended.
-    pub(crate) fn follow(self, body: &mut Payload) {
-        if !self.has_body {
-            return self.send(Payload::empty());
-        }
-        if matches!(body.length(), Length::Exact(length) if length > LONGEST_BODY) {
-            return self.mirrors.count(Outcome::TooLarge);
-        }
-        match body.duplicate() {
-            Some(body) => self.send(body),
-            None => body.collect(
-                LONGEST_STREAM,
-                Box::new(move |result| self.collected(result)),
-            ),
+/// Sends copies with what they need of `body`, that of the request: at once, or when a stream has ended.
+pub(crate) fn follow(copies: Vec<MirrorCopy>, body: &mut Payload) {
+    let is_too_long = matches!(body.length(), Length::Exact(length) if length > LONGEST_BODY);
+    let mut waiting = Vec::new();
+    for copy in copies {
+        if !copy.has_body {
+            copy.send(Payload::empty());
+        } else if is_too_long {
+            copy.mirrors.count(Outcome::TooLarge);
+        } else if let Some(body) = body.duplicate() {
+            copy.send(body);
+        } else {
+            waiting.push(copy);
         }
     }
+    if waiting.is_empty() {
+        return;
+    }
+    let send_all = move |result: Result<Bytes, Incomplete>| {
+        for copy in waiting {
+            copy.collected(result.clone());
+        }
+    };
+    body.collect(LONGEST_STREAM, Box::new(send_all));
+}
 
+impl MirrorCopy {
     fn collected(self, result: Result<Bytes, Incomplete>) {
         match result {
             Ok(bytes) => self.send(Payload::bytes(bytes)),

@@ -67,11 +67,12 @@ pub use path_index::{Candidate, PathIndex, PathMatch, Tried};
 pub use pattern::{Captures, Pattern, PatternError, PatternKind, Undecided};
 pub use policy::{
     AccessRules, AddedField, AddressRule, AfterRewrite, Assigned, AuthCache, Authentication,
-    BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, Credentials, DigestUsers, ErrorPages,
-    Expires, ExpiresTime, ExternalAuth, FastCgi, FieldChoice, FixedResponse, Forwarding,
-    HashFormat, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, Location, Mirror, MirrorPath,
-    OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy, Redirect, ReplaceRule,
-    ResponseRate, Retry, RetryOn, Satisfy, Script, SignIn, Step, UrlParts, Users, ValueTest,
+    BasicUsers, CacheRule, Condition, ConnectionHeader, Cors, CorsRules, Credentials, DigestUsers,
+    ErrorPages, Expires, ExpiresTime, ExternalAuth, FastCgi, FetchCors, FieldChoice, FixedResponse,
+    Forwarding, HashFormat, HttpVersion, HttpsRedirect, InputEdit, Level, Limits, Location, Mirror,
+    MirrorPath, OriginPattern, Origins, OutputEdit, PasswordHash, PathRewrite, Policy, Redirect,
+    ReplaceRule, ResponseRate, Retry, RetryOn, Satisfy, Script, Share, SignIn, Step, UrlParts,
+    Users, ValueTest,
 };
 pub use publish::{LocalTable, Publisher, TableReader, publisher};
 pub use render::{json, text};
@@ -84,8 +85,8 @@ pub use settings::{
 pub use shared_map::SharedMap;
 pub use slot::Slot;
 pub use split::{
-    Alternative, Alternatives, Arm, Backend, FieldEdit, FieldEdits, HeaderEdits, HeaderTest, Pick,
-    Rule, RuleInput, RuleTest, Split, Unavailable,
+    Alternative, Alternatives, Arm, Backend, BackendFilters, FieldEdit, FieldEdits, HeaderTest,
+    Pick, Rule, RuleInput, RuleTest, Split, Unavailable,
 };
 pub use stream::{StreamRoute, StreamSettings, UdpListener};
 pub use table::RoutingTable;

@@ -25,7 +25,7 @@ pub use self::credentials::{
 pub use self::error_pages::ErrorPages;
 pub use self::external_auth::{AuthCache, CacheRule, ExternalAuth, SignIn};
 pub use self::fastcgi::FastCgi;
-pub use self::mirror::{Mirror, MirrorPath};
+pub use self::mirror::{Mirror, MirrorPath, Share};
 pub use self::rate::ResponseRate;
 pub use self::script::{
     AddedField, AfterRewrite, Assigned, Condition, Expires, ExpiresTime, FieldChoice,
@@ -41,7 +41,7 @@ pub struct Policy {
     /// Redirect instead of forwarding.
     pub redirect: Option<Redirect>,
     /// Cross-origin resource sharing.
-    pub cors: Option<Arc<Cors>>,
+    pub cors: Option<Arc<CorsRules>>,
     /// Request-rate and concurrency limits.
     pub limits: Option<Arc<Limits>>,
     /// Which client addresses are allowed.
@@ -113,6 +113,32 @@ pub enum HttpsRedirect {
     Always,
 }
 
+/// Whose rules of cross-origin resource sharing apply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CorsRules {
+    /// Those of ingress-nginx: every response has all fields.
+    Nginx(Cors),
+    /// Those of the Fetch standard: responses to preflights say what is allowed, other responses only that it is.
+    Fetch(FetchCors),
+}
+
+/// Cross-origin resource sharing by the Fetch standard (gateway-api.md 3.10).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FetchCors {
+    /// Allowed origins.
+    pub origins: Origins,
+    /// Allowed methods; `None`: all.
+    pub methods: Option<HeaderValue>,
+    /// Allowed header fields of requests; `None`: all.
+    pub headers: Option<HeaderValue>,
+    /// Header fields of responses that scripts may read.
+    pub expose: Option<HeaderValue>,
+    /// Whether requests may have credentials.
+    pub credentials: bool,
+    /// Seconds for which clients keep the response to a preflight.
+    pub max_age: HeaderValue,
+}
+
 /// Cross-origin resource sharing (behaviour.md 1.11); whole origins are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cors {
@@ -162,6 +188,13 @@ pub enum OriginPattern {
     Exact(String),
     /// `scheme://` + one label + `.suffix[:port]`, lower-case.
     OneLabel {
+        /// `scheme://`
+        scheme: String,
+        /// `.suffix[:port]`
+        suffix: String,
+    },
+    /// `scheme://` + one or more labels + `.suffix[:port]`, lower-case.
+    Labels {
         /// `scheme://`
         scheme: String,
         /// `.suffix[:port]`

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use self::facts::{route_facts, upstream_facts};
+use self::facts::{mirror_fact, route_facts, upstream_facts};
 use self::script::host_script_fact;
 use self::settings::settings_facts;
 use self::streams::{stream_lines, stream_target, udp_json};
@@ -249,6 +249,9 @@ fn backend(table: &RoutingTable, backend: &Backend) -> String {
             for edit in &edits.0 {
                 let _ = write!(out, " ({side} header {})", edit.name());
             }
+        }
+        for mirror in &edits.mirrors {
+            let _ = write!(out, " (mirror {})", mirror_fact(mirror));
         }
     }
     out

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::{Pattern, UpstreamKey};
+use crate::{Mirror, Pattern, UpstreamKey};
 
 /// A primary backend, alternatives that get a share of its requests, and a fallback.
 ///
@@ -23,8 +23,8 @@ pub struct Split {
 pub struct Backend {
     /// The upstream or a fixed status.
     pub arm: Arm,
-    /// Edits of header fields of its requests and their responses.
-    pub edits: Option<Arc<HeaderEdits>>,
+    /// What is done with its requests and their responses.
+    pub edits: Option<Arc<BackendFilters>>,
 }
 
 /// Forwarding, or a fixed status.
@@ -109,13 +109,15 @@ pub enum Pick {
     Alternative(usize),
 }
 
-/// Edits of the header fields of a request and of its response.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct HeaderEdits {
+/// What is done with the requests of a backend and their responses.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BackendFilters {
     /// Edits of the request to the endpoint.
     pub request: FieldEdits,
     /// Edits of the response to the client.
     pub response: FieldEdits,
+    /// Services that get copies of requests, besides that of the policy.
+    pub mirrors: Box<[Arc<Mirror>]>,
 }
 
 /// Edits of header fields, in the order in which they are made.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    AppRoot, Closed, Conditions, ErrorPages, HeaderEdits, HostCiphers, HostClients, HostScript,
+    AppRoot, BackendFilters, Closed, Conditions, ErrorPages, HostCiphers, HostClients, HostScript,
     HostTls, HttpsRedirect, PathKind, Pattern, Policy, Rewrite, Rule, Unavailable,
 };
 use http::StatusCode;
@@ -141,7 +141,7 @@ pub struct BackendDraft {
     /// A Service port or a fixed status.
     pub arm: ArmDraft,
     /// Edits of header fields.
-    pub edits: Option<Arc<HeaderEdits>>,
+    pub edits: Option<Arc<BackendFilters>>,
 }
 
 /// See [`headgate_table::Arm`].

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use headgate_table::{BackendProtocol, HeaderEdits};
+use headgate_table::{BackendFilters, BackendProtocol};
 use http::StatusCode;
 
 use super::condition::Problem;
@@ -124,7 +124,7 @@ pub(crate) struct Backends {
 /// A reference with what is done only for the requests that it gets.
 pub(crate) struct Weighted<'a> {
     pub(crate) reference: &'a BackendRef,
-    pub(crate) edits: Option<Arc<HeaderEdits>>,
+    pub(crate) edits: Option<Arc<BackendFilters>>,
 }
 
 impl Backends {

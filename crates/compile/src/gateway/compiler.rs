@@ -206,6 +206,9 @@ impl Pass<'_> {
         for service in &route.compiled.services {
             self.state.services.add(service, object, self.snapshot);
         }
+        for mirror in &route.compiled.mirrors {
+            self.builder.acquire(mirror.clone());
+        }
         touched.hosts.extend(route.hosts.iter().cloned());
         touched
             .counted
@@ -224,6 +227,9 @@ impl Pass<'_> {
         }
         for service in &route.compiled.services {
             self.state.services.remove(service, object);
+        }
+        for mirror in &route.compiled.mirrors {
+            self.builder.release_upstream(&mirror.key());
         }
         touched.hosts.extend(route.hosts.iter().cloned());
         touched

@@ -1,12 +1,15 @@
 //! Rules of HTTPRoutes: what they match, and what is done with the requests (gateway-api.md 3).
 
+mod cors;
 mod filters;
 mod matches;
 
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use headgate_table::{Closed, Forwarding, HttpsRedirect, Policy};
+use headgate_table::{
+    CallTarget, Closed, CorsRules, Forwarding, HttpsRedirect, Mirror, MirrorPath, Policy,
+};
 use http::StatusCode;
 use smallvec::smallvec;
 
@@ -17,6 +20,7 @@ use super::route::{CompiledRoute, Serves};
 use super::seniority::Seniority;
 use crate::build::{
     ArmDraft, BackendDraft, PathDraft, RouteDraft, RoutePolicy, SplitDraft, TargetDraft,
+    UpstreamDraft,
 };
 use crate::objects::custom::{Custom, HttpRouteSpec, HttpRule};
 use crate::{Kind, ObjectRef};
@@ -122,11 +126,14 @@ impl Compiler<'_> {
         let prefix = matches::prefix(rule);
         let filters = Filters::of(&rule.filters, prefix)?;
         let mut weighted = Vec::with_capacity(rule.backend_refs.len());
+        let mirrors = self.mirrors(&filters, &filters, referrer);
         for reference in &rule.backend_refs {
             let own = Filters::of(&reference.filters, prefix)?;
+            let mut all = mirrors.clone();
+            all.extend(self.mirrors(&own, &filters, referrer));
             weighted.push(Weighted {
                 reference: &reference.backend,
-                edits: filters.edits_with(&own)?,
+                edits: filters.edits_with(&own, all)?,
             });
         }
         let backends = Backends::of(weighted.into_iter(), referrer, self.inputs);
@@ -138,6 +145,7 @@ impl Compiler<'_> {
         let forwarding = filters.forwarding(forwarding());
         let policy = Policy {
             redirect: filters.redirect,
+            cors: filters.cors.map(|cors| Arc::new(CorsRules::Fetch(cors))),
             hsts: false,
             forwarding: Arc::new(forwarding),
             ..Policy::default()
@@ -150,6 +158,38 @@ impl Compiler<'_> {
             sets_affinity_cookie: false,
         };
         Ok((policy, TargetDraft::Split(split)))
+    }
+
+    /// The mirrors of `filters`, with the edits of the rule. One that cannot be resolved is left out.
+    fn mirrors(
+        &mut self,
+        filters: &Filters,
+        rule: &Filters,
+        referrer: Referrer<'_>,
+    ) -> Vec<Arc<Mirror>> {
+        let mut mirrors = Vec::with_capacity(filters.mirrors.len());
+        for (reference, share) in &filters.mirrors {
+            self.compiled.services.push(referrer.service(reference));
+            match referrer.resolve(reference, self.inputs) {
+                Ok((port, transport)) => {
+                    let upstream = UpstreamDraft { port, transport };
+                    mirrors.push(Arc::new(Mirror {
+                        target: CallTarget::Upstream(upstream.key()),
+                        host: None,
+                        path: MirrorPath::Same,
+                        body: true,
+                        share: *share,
+                        edits: rule.request_edits(),
+                    }));
+                    self.compiled.mirrors.push(upstream);
+                }
+                Err(problem) => {
+                    let unresolved = &mut self.compiled.unresolved;
+                    *unresolved = unresolved.take().or(Some(problem));
+                }
+            }
+        }
+        mirrors
     }
 
     /// A rule that cannot be served as written responds with 500 to what it matches.

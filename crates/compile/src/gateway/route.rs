@@ -8,7 +8,7 @@ use super::hostname::Hostname;
 use super::http::{self, Precedence};
 use super::seniority::Seniority;
 use super::{grpc, stream};
-use crate::build::{RouteDraft, SplitDraft};
+use crate::build::{RouteDraft, SplitDraft, UpstreamDraft};
 use crate::objects::custom::{
     Custom, GrpcRouteSpec, HttpRouteSpec, ParentRef, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
@@ -46,6 +46,8 @@ pub(crate) struct CompiledRoute {
     pub(crate) unresolved: Option<Problem>,
     /// The Services that it refers to, whether or not they exist.
     pub(crate) services: Vec<Name>,
+    /// The upstreams of its mirrors.
+    pub(crate) mirrors: Vec<UpstreamDraft>,
 }
 
 /// What a route serves.

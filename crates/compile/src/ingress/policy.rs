@@ -5,8 +5,8 @@ pub(crate) mod snippets;
 use std::sync::Arc;
 
 use headgate_table::{
-    Authentication, BackendProtocol, Credentials, ExternalAuth, FastCgi, Forwarding, HostClients,
-    Policy, RefusedClients, Slot,
+    Authentication, BackendProtocol, CorsRules, Credentials, ExternalAuth, FastCgi, Forwarding,
+    HostClients, Policy, RefusedClients, Slot,
 };
 
 use self::snippets::Undefined;
@@ -106,7 +106,10 @@ pub(crate) fn build(
     let policy = Policy {
         script: snippets.script.map(Arc::new),
         redirect: redirects.fixed.clone(),
-        cors: annotations.cors.clone(),
+        cors: annotations
+            .cors
+            .clone()
+            .map(|cors| Arc::new(CorsRules::Nginx(cors))),
         limits: annotations
             .limits
             .as_ref()

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_table::{
-    Alternative, Alternatives, Arm, HeaderEdits, Pick, Split, Target, Unavailable, Upstream,
+    Alternative, Alternatives, Arm, BackendFilters, Pick, Split, Target, Unavailable, Upstream,
     UpstreamKey,
 };
 use http::StatusCode;
@@ -25,7 +25,7 @@ pub(super) enum Destination<'t> {
 pub(super) struct Chosen<'t> {
     pub(super) upstream: &'t Arc<Upstream>,
     pub(super) role: Role<'t>,
-    pub(super) edits: Option<&'t HeaderEdits>,
+    pub(super) edits: Option<&'t BackendFilters>,
 }
 
 /// The role of an upstream in its route.
@@ -288,9 +288,9 @@ mod tests {
         let edits = |name: &'static str| {
             let remove = FieldEdit::Remove(HeaderName::from_static(name));
             let request = FieldEdits([remove].into());
-            Some(Arc::new(HeaderEdits {
+            Some(Arc::new(BackendFilters {
                 request,
-                ..HeaderEdits::default()
+                ..BackendFilters::default()
             }))
         };
         let backend = |name: &'static str| Backend {

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use headgate_table::{
-    Cors, FieldEdit, FieldEdits, FieldTemplate, Level, Policy, Reads, Script, Settings, Template,
+    FieldEdit, FieldEdits, FieldTemplate, Level, Policy, Reads, Script, Settings, Template,
 };
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, SET_COOKIE, STRICT_TRANSPORT_SECURITY, TE, TRANSFER_ENCODING,
@@ -10,6 +10,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
+use super::cors::CorsFields;
 use super::{cors, script};
 use crate::values::Locals;
 
@@ -22,7 +23,7 @@ pub(super) struct ResponseEdits<'t> {
     field: Option<(HeaderName, HeaderValue)>,
     /// Cookies of the authentication service, and whether they are for every status.
     cookies: Option<Box<(Vec<HeaderValue>, bool)>>,
-    cors: Option<(&'t Cors, HeaderValue)>,
+    cors: Option<CorsFields<'t>>,
     hsts: Option<&'t HeaderValue>,
     route: &'t [(HeaderName, FieldTemplate)],
     script: Option<Box<Scripted<'t>>>,
@@ -104,9 +105,9 @@ impl<'t> ResponseEdits<'t> {
         self.script.as_mut()?.locals.take()
     }
 
-    /// Adds the fields of `cors` for `origin`, which it allows.
-    pub(super) fn add_cors(&mut self, cors: &'t Cors, origin: HeaderValue) {
-        self.cors = Some((cors, origin));
+    /// Adds the fields of cross-origin resource sharing.
+    pub(super) fn add_cors(&mut self, fields: CorsFields<'t>) {
+        self.cors = Some(fields);
     }
 
     /// Adds the edits of the backend that serves.
@@ -158,8 +159,8 @@ impl<'t> ResponseEdits<'t> {
             script::output::edit(scripted.level, (status, headers), &expand);
         }
         set_all(headers, self.route, &expand);
-        if let Some((cors, origin)) = self.cors {
-            cors::apply(headers, cors, origin);
+        if let Some(fields) = self.cors {
+            cors::apply(headers, fields);
         }
         if let Some(scripted) = &self.script {
             script::output::add(scripted.level, (status, headers), &expand);
@@ -247,6 +248,8 @@ pub(super) fn takes_fields(status: StatusCode) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+    use headgate_table::Cors;
+
     use super::*;
     use headgate_table::Origins;
 
@@ -333,7 +336,7 @@ mod tests {
         );
         let mut shared = ResponseEdits::new(&settings);
         shared.add_route(&policy, false);
-        shared.add_cors(&cors, HeaderValue::from_static("*"));
+        shared.add_cors(CorsFields::Nginx(&cors, HeaderValue::from_static("*")));
         assert_eq!(
             edited(shared),
             "access-control-allow-headers=X|access-control-allow-methods=GET|access-control-allow-origin=*|\

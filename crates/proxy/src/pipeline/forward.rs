@@ -16,7 +16,7 @@ use hyper::upgrade::OnUpgrade;
 use super::exchange::Served;
 use super::fastcgi;
 use crate::body::Body;
-use crate::mirror::MirrorCopy;
+use crate::mirror::{self, MirrorCopy};
 use crate::record::Record;
 use crate::request::Context;
 use crate::trace::RequestSpan;
@@ -39,8 +39,8 @@ pub(super) struct Forward<'f> {
     pub(super) upgrade: Option<OnUpgrade>,
     /// Path and query for an upstream of FastCGI.
     pub(super) fastcgi: Option<Box<fastcgi::Script>>,
-    /// A copy for the mirror of the route.
-    pub(super) mirror: Option<Box<MirrorCopy>>,
+    /// Copies for mirrors.
+    pub(super) copies: Vec<MirrorCopy>,
 }
 
 /// A forwarded request with the response of the upstream, not filtered yet.
@@ -73,7 +73,7 @@ impl Forward<'_> {
             body,
             upgrade,
             fastcgi,
-            mirror,
+            copies,
         } = self;
         let settings = context.settings;
         let forwarding = &*context.route.policy.forwarding;
@@ -96,9 +96,7 @@ impl Forward<'_> {
         if let (Length::Exact(length), false) = (body.length(), announced) {
             record.request_length += length;
         }
-        if let Some(mirror) = mirror {
-            mirror.follow(&mut body);
-        }
+        mirror::follow(copies, &mut body);
         let params = fastcgi.map(|script| Box::new(script.params(context, &head, body.length())));
         let options = CallOptions {
             fastcgi: params.as_deref(),

@@ -1,6 +1,6 @@
 //! The copy of a request for the mirror of its route (behaviour.md 1.14).
 
-use headgate_table::{Mirror, MirrorPath};
+use headgate_table::{BackendFilters, Mirror, MirrorPath, Share};
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST};
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -8,7 +8,7 @@ use http::{HeaderMap, Method, Request, Uri};
 use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 
 use super::exchange::Exchange;
-use super::{hop_by_hop, spoofable_headers, upstream_head};
+use super::{edits, hop_by_hop, spoofable_headers, upstream_head};
 use crate::mirror::{MirrorCopy, Outcome};
 use crate::record::Record;
 use crate::request::Context;
@@ -24,12 +24,27 @@ const INVALID: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'}');
 
-/// The copy of the request `context`, unless there is none to send. Fields are read from the context, which has them still.
-pub(super) fn copy(
+/// The copies of the request `context` for the mirror of its route and those of the backend. Fields are read from the context,
+/// which has them still.
+pub(super) fn copies(
     exchange: &Exchange<'_>,
     context: &Context<'_>,
-    mirror: &Mirror,
-) -> Option<Box<MirrorCopy>> {
+    backend: Option<&BackendFilters>,
+) -> Vec<MirrorCopy> {
+    let own = backend.into_iter().flat_map(|backend| &backend.mirrors);
+    let mirrors = context.route.policy.mirror.iter().chain(own);
+    let drawn = mirrors.filter(|mirror| mirror.share.is_none_or(is_drawn));
+    drawn
+        .filter_map(|mirror| copy(exchange, context, mirror))
+        .collect()
+}
+
+fn is_drawn(share: Share) -> bool {
+    fastrand::u32(0..share.of.get()) < share.part
+}
+
+/// One copy, unless there is none to send.
+fn copy(exchange: &Exchange<'_>, context: &Context<'_>, mirror: &Mirror) -> Option<MirrorCopy> {
     let mirrors = &exchange.downstream.worker.mirrors;
     let upstream = exchange.table.target(&mirror.target);
     let (Some(upstream), Some(head)) = (upstream, head(context, mirror)) else {
@@ -46,7 +61,7 @@ pub(super) fn copy(
             ..Record::new(&head, context.client())
         })
     });
-    Some(Box::new(MirrorCopy {
+    Some(MirrorCopy {
         mirrors: mirrors.clone(),
         upstream: upstream.clone(),
         head,
@@ -54,7 +69,7 @@ pub(super) fn copy(
         client: context.client(),
         record,
         has_body: mirror.body,
-    }))
+    })
 }
 
 /// The fields of the client, without those that are for the proxy or that only the proxy may set, and none that it adds.
@@ -68,7 +83,10 @@ fn head(context: &Context<'_>, mirror: &Mirror) -> Option<Parts> {
     }
     remove_framing(&mut headers, mirror.body);
     upstream_head::join_cookies(&mut headers);
-    headers.insert(HOST, context.field(&mirror.host)?);
+    if let Some(host) = &mirror.host {
+        headers.insert(HOST, context.field(host)?);
+    }
+    edits::apply(&mut headers, &mirror.edits);
     if let Some(span) = &context.span {
         span.inject(&mut headers);
     }
@@ -117,7 +135,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
     use std::sync::Arc;
 
-    use headgate_table::{CallTarget, FieldTemplate, Template, UpstreamKey};
+    use headgate_table::{CallTarget, FieldEdits, Template, UpstreamKey};
     use http::HeaderValue;
 
     use super::*;
@@ -126,9 +144,11 @@ mod tests {
     fn mirror(path: MirrorPath, body: bool) -> Mirror {
         Mirror {
             target: CallTarget::Upstream(UpstreamKey::new("s/mirror/80")),
-            host: FieldTemplate::from(HeaderValue::from_static("mirror.example")),
+            host: Some(HeaderValue::from_static("mirror.example").into()),
             path,
             body,
+            share: None,
+            edits: FieldEdits::default(),
         }
     }
 

@@ -255,8 +255,7 @@ impl<'t> Admitted<'_, 't> {
             chosen,
             rewritten,
         } = self;
-        let mirror = route.policy.mirror.as_ref();
-        let mirror = mirror.and_then(|mirror| mirror::copy(exchange, &context, mirror));
+        let copies = mirror::copies(exchange, &context, chosen.edits);
         let extra = Extra {
             prefix: rewritten.prefix,
             body_length: body.size_hint().exact(),
@@ -286,7 +285,7 @@ impl<'t> Admitted<'_, 't> {
             body,
             upgrade,
             fastcgi,
-            mirror,
+            copies,
         };
         let served = forward.run(&mut exchange.record).await; // 15
         let (served, session_cookie) = served.map_err(|error| exchange.failed(error))?;

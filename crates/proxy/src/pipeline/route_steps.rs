@@ -1,8 +1,6 @@
 //! The steps of a route, one function each; the list that calls them is in the parent.
 
 use headgate_table::Target;
-use http::header::ORIGIN;
-use http::{Method, StatusCode};
 use http_body::Body as HttpBody;
 
 use super::destination::{self, Destination};
@@ -31,17 +29,17 @@ impl<'t, B: HttpBody> Routed<'_, 't, B> {
         Ok(())
     }
 
-    /// CORS: checks the origin, and responds to OPTIONS if it is allowed.
+    /// CORS: checks the origin, and responds to preflights.
     pub(super) fn respond_to_preflight(&mut self) -> Result<(), LocalResponse> {
         let Some(cors) = &self.route.policy.cors else {
             return Ok(());
         };
-        let origin = self.context.headers.get(ORIGIN);
-        let Some(allowed) = cors::allowed_origin(cors, origin) else {
+        let method = &self.context.parsed.target.method;
+        let Some((fields, is_preflight)) = cors::answer(cors, method, &self.context.headers) else {
             return Ok(());
         };
-        self.exchange.edits.add_cors(cors, allowed);
-        if self.context.parsed.target.method == Method::OPTIONS {
+        self.exchange.edits.add_cors(fields);
+        if is_preflight {
             return Err(LocalResponse::Preflight);
         }
         Ok(())

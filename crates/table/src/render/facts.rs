@@ -8,10 +8,10 @@ use http::HeaderValue;
 use super::resilience::resilience_facts;
 use super::script::script_facts;
 use crate::{
-    AddressRule, Affinity, BackendProtocol, Balance, Cors, Credentials, ErrorPages, ExternalAuth,
-    FastCgi, Forwarding, HttpsRedirect, IpSet, Location, Mirror, MirrorPath, OriginPattern,
-    Origins, PathEdit, Policy, ReplaceRule, Retry, RetryOn, Rewrite, Route, Satisfy, Tracing,
-    Upstream, UpstreamTls, UrlParts, Users,
+    AddressRule, Affinity, BackendProtocol, Balance, Cors, CorsRules, Credentials, ErrorPages,
+    ExternalAuth, FastCgi, FetchCors, Forwarding, HttpsRedirect, IpSet, Location, Mirror,
+    MirrorPath, OriginPattern, Origins, PathEdit, Policy, ReplaceRule, Retry, RetryOn, Rewrite,
+    Route, Satisfy, Tracing, Upstream, UpstreamTls, UrlParts, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -129,8 +129,10 @@ fn policy(policy: &Policy, facts: &mut Facts) {
             location_fact(&redirect.location)
         ));
     }
-    if let Some(cors) = &policy.cors {
-        cors_facts(cors, facts);
+    match policy.cors.as_deref() {
+        Some(CorsRules::Nginx(cors)) => cors_facts(cors, facts),
+        Some(CorsRules::Fetch(cors)) => fetch_cors_facts(cors, facts),
+        None => {}
     }
     if let Some(limits) = &policy.limits {
         facts.some("rps", limits.per_second);
@@ -180,18 +182,23 @@ fn policy(policy: &Policy, facts: &mut Facts) {
     facts.holds("no-hsts", !policy.hsts);
 }
 
+/// Target, path and share of a mirror.
+pub(super) fn mirror_fact(mirror: &Mirror) -> String {
+    let mut fact = mirror.target.key().to_string();
+    match &mirror.path {
+        MirrorPath::Same => {}
+        MirrorPath::Fixed(path) => fact.push_str(&format!(" {path}")),
+        MirrorPath::Template(path) => fact.push_str(&format!(" {}", path.source())),
+    }
+    if let Some(share) = mirror.share {
+        fact.push_str(&format!(" {}/{}", share.part, share.of));
+    }
+    fact
+}
+
 fn mirror_facts(mirror: &Mirror, facts: &mut Facts) {
-    let path = match &mirror.path {
-        MirrorPath::Same => "",
-        MirrorPath::Fixed(path) => path,
-        MirrorPath::Template(path) => path.source(),
-    };
-    facts.push(
-        format!("mirror {} {path}", mirror.target.key())
-            .trim_end()
-            .to_owned(),
-    );
-    facts.push(format!("mirror-host {}", mirror.host));
+    facts.push(format!("mirror {}", mirror_fact(mirror)));
+    facts.some("mirror-host", mirror.host.as_ref());
     facts.holds("mirror-without-body", !mirror.body);
 }
 
@@ -245,18 +252,33 @@ fn credentials(credentials: &Credentials) -> String {
     format!("{scheme} {realm:?} users {users}")
 }
 
-fn cors_facts(cors: &Cors, facts: &mut Facts) {
+fn origins_fact(origins: &Origins) -> String {
     let origin = |origin: &OriginPattern| match origin {
         OriginPattern::Exact(exact) => exact.clone(),
         OriginPattern::OneLabel { scheme, suffix } => format!("{scheme}*{suffix}"),
+        OriginPattern::Labels { scheme, suffix } => format!("{scheme}**{suffix}"),
     };
-    facts.push(match &cors.origins {
+    match origins {
         Origins::Any => "cors *".into(),
         Origins::List(list) => {
             let list: Vec<String> = list.iter().map(origin).collect();
             format!("cors {}", list.join(","))
         }
-    });
+    }
+}
+
+fn fetch_cors_facts(cors: &FetchCors, facts: &mut Facts) {
+    facts.push(origins_fact(&cors.origins));
+    let or_all = |allowed: &Option<HeaderValue>| allowed.as_ref().map_or("*".to_owned(), value);
+    facts.push(format!("cors-methods {}", or_all(&cors.methods)));
+    facts.push(format!("cors-headers {}", or_all(&cors.headers)));
+    facts.some("cors-expose", cors.expose.as_ref().map(value));
+    facts.holds("cors-credentials", cors.credentials);
+    facts.some("cors-max-age", Some(value(&cors.max_age)));
+}
+
+fn cors_facts(cors: &Cors, facts: &mut Facts) {
+    facts.push(origins_fact(&cors.origins));
     let defaults = Cors::default();
     facts.differs("cors-methods", &cors.methods, &defaults.methods);
     facts.differs("cors-headers", &cors.headers, &defaults.headers);

@@ -1,25 +1,32 @@
 //! Filters of HTTPRoutes (gateway-api.md 3.6 to 3.8).
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use headgate_table::{
-    FieldEdit, FieldEdits, FieldTemplate, Forwarding, HeaderEdits, Location, PathEdit, Redirect,
-    Rewrite, UrlParts,
+    BackendFilters, FetchCors, FieldEdit, FieldEdits, FieldTemplate, Forwarding, Location, Mirror,
+    PathEdit, Redirect, Rewrite, Share, UrlParts,
 };
 use http::{HeaderValue, StatusCode};
 
+use super::cors;
 use crate::gateway::condition::Problem;
 use crate::gateway::header_edits;
-use crate::objects::custom::{HttpFilter, PathModifier, RedirectFilter, RewriteFilter};
+use crate::objects::custom::{
+    BackendRef, HttpFilter, MirrorFilter, PathModifier, RedirectFilter, RewriteFilter,
+};
 
 /// What the filters of a rule or backend do.
 #[derive(Debug, Default)]
 pub(super) struct Filters {
     pub(super) redirect: Option<Redirect>,
     pub(super) rewrite: Option<Rewrite>,
+    pub(super) cors: Option<FetchCors>,
     host: Option<HeaderValue>,
     request: Vec<FieldEdit>,
     response: Vec<FieldEdit>,
+    /// Services that get copies, with their shares of the requests.
+    pub(super) mirrors: Vec<(BackendRef, Option<Share>)>,
 }
 
 impl Filters {
@@ -51,6 +58,11 @@ impl Filters {
                 let spec = present(filter.request_redirect.as_ref(), filter)?;
                 self.redirect = Some(redirect(spec, prefix)?);
             }
+            "RequestMirror" => {
+                let spec = present(filter.request_mirror.as_ref(), filter)?;
+                self.mirrors.push((spec.backend_ref.clone(), share(spec)?));
+            }
+            "CORS" => self.cors = Some(cors::rules(present(filter.cors.as_ref(), filter)?)?),
             "URLRewrite" => self.rewrite(present(filter.url_rewrite.as_ref(), filter)?, prefix)?,
             other => {
                 let message = format!("the filter {other:?} is not supported");
@@ -78,19 +90,33 @@ impl Filters {
     ///
     /// # Errors
     /// A filter of the backend that only rules can have.
-    pub(super) fn edits_with(&self, own: &Self) -> Result<Option<Arc<HeaderEdits>>, Problem> {
-        if own.redirect.is_some() || own.rewrite.is_some() || own.host.is_some() {
-            let message = "redirects and rewrites of a single backend are not supported";
+    pub(super) fn edits_with(
+        &self,
+        own: &Self,
+        mirrors: Vec<Arc<Mirror>>,
+    ) -> Result<Option<Arc<BackendFilters>>, Problem> {
+        let only_of_rules = own.redirect.is_some()
+            || own.rewrite.is_some()
+            || own.host.is_some()
+            || own.cors.is_some();
+        if only_of_rules {
+            let message = "redirects, rewrites and CORS of a single backend are not supported";
             return Err(Problem::new("UnsupportedValue", message));
         }
         let both = |rule: &[FieldEdit], own: &[FieldEdit]| {
             FieldEdits(rule.iter().chain(own).cloned().collect())
         };
-        let edits = HeaderEdits {
+        let edits = BackendFilters {
             request: both(&self.request, &own.request),
             response: both(&self.response, &own.response),
+            mirrors: mirrors.into(),
         };
-        Ok((edits != HeaderEdits::default()).then(|| Arc::new(edits)))
+        Ok((edits != BackendFilters::default()).then(|| Arc::new(edits)))
+    }
+
+    /// The edits of requests, which copies of them get too.
+    pub(super) fn request_edits(&self) -> FieldEdits {
+        FieldEdits(self.request.iter().cloned().collect())
     }
 
     /// `forwarding` with what the filters say of it.
@@ -108,6 +134,17 @@ fn present<'f, T>(part: Option<&'f T>, filter: &HttpFilter) -> Result<&'f T, Pro
         let message = format!("the filter {:?} lacks its settings", filter.kind);
         Problem::new("UnsupportedValue", message)
     })
+}
+
+/// `None`: all requests are copied.
+fn share(spec: &MirrorFilter) -> Result<Option<Share>, Problem> {
+    let (part, of) = match (spec.percent, spec.fraction) {
+        (None, None) => return Ok(None),
+        (Some(percent), _) => (percent, 100),
+        (None, Some(fraction)) => (fraction.numerator, fraction.denominator.unwrap_or(100)),
+    };
+    let of = NonZeroU32::new(of).ok_or_else(|| invalid("fraction.denominator", "0"))?;
+    Ok(Some(Share { part, of }))
 }
 
 fn redirect(spec: &RedirectFilter, prefix: &str) -> Result<Redirect, Problem> {

@@ -1,7 +1,6 @@
 //! All annotations of one Ingress as types. Defaults of the ConfigMap are not merged in: `None` is "not set".
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use headgate_table::{Affinity, Balance, Cors, HostCiphers};
 
@@ -103,7 +102,7 @@ pub(crate) struct IngressAnnotations {
     /// Annotations that are there to protect the routes, by name without prefix.
     pub(crate) protecting: Box<[&'static str]>,
     /// `Some` when CORS is on and an origin is allowed.
-    pub(crate) cors: Option<Arc<Cors>>,
+    pub(crate) cors: Option<Cors>,
     pub(crate) access: Access,
     /// `Some` when `custom-http-errors` is set; they replace those of the settings.
     pub(crate) errors: Option<Box<OwnErrors>>,
@@ -154,7 +153,7 @@ impl IngressAnnotations {
             ciphers: tls::ciphers(&mut reader),
             passthrough: tls::passthrough(&reader, rules),
             protecting: load::protecting(&reader, rules),
-            cors: cors::read(&mut reader).map(Arc::new),
+            cors: cors::read(&mut reader),
             access: Access::read(&reader),
             errors: OwnErrors::read(&mut reader).map(Box::new),
             passwords: PasswordAuth::read(&mut reader).map(Box::new),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_table as table;
-use headgate_table::{FieldTemplate, MirrorPath, Phase, Template};
+use headgate_table::{FieldEdits, FieldTemplate, MirrorPath, Phase, Template};
 use http::HeaderValue;
 
 use crate::build::{UpstreamDraft, UrlAddress};
@@ -57,9 +57,11 @@ impl Mirror {
         };
         let policy = table::Mirror {
             target: address.target(),
-            host,
+            host: Some(host),
             path,
             body: reader.or_default(&MIRROR_REQUEST_BODY),
+            share: None,
+            edits: FieldEdits::default(),
         };
         Some(Self {
             address,

@@ -174,7 +174,8 @@ impl Dry {
     /// The request as the backend gets it.
     pub(super) fn forward(&mut self, admitted: &Admitted<'_, '_, Announced>) {
         let policy = &admitted.route.policy;
-        if policy.mirror.is_some() {
+        let of_backend = admitted.chosen.edits.map(|filters| &filters.mirrors);
+        if policy.mirror.is_some() || of_backend.is_some_and(|mirrors| !mirrors.is_empty()) {
             let detail = "a copy is sent; its response is dropped".to_owned();
             self.push("mirror", StepResult::Passes, detail);
         }
