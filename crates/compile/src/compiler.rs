@@ -134,8 +134,15 @@ impl Compiled {
     }
 
     /// The statuses of the objects of the Gateway API that are served.
-    pub fn gateway_statuses(&self) -> &BTreeMap<ObjectRef, gateway::Status> {
-        self.gateway.statuses()
+    pub fn gateway_statuses(&self) -> &BTreeMap<ObjectRef, Arc<gateway::Status>> {
+        self.gateway.statuses.all()
+    }
+
+    /// The statuses of objects of the Gateway API that the last compilation changed; `None`: the object is no longer served.
+    pub fn changed_gateway_statuses(
+        &self,
+    ) -> impl Iterator<Item = (&ObjectRef, Option<&Arc<gateway::Status>>)> {
+        self.gateway.statuses.changes()
     }
 
     /// All findings, sorted.

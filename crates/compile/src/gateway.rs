@@ -3,6 +3,7 @@
 
 mod attach;
 mod backend;
+mod class;
 mod compiler;
 mod condition;
 mod grants;
@@ -12,15 +13,18 @@ mod hostname;
 mod http;
 mod listener;
 mod namespaces;
+mod references;
 mod route;
 mod seniority;
 mod state;
 mod status;
+mod statuses;
 mod stream;
 mod universe;
 
 pub(crate) use compiler::{Pass, upstream};
 pub use condition::{Condition, ConditionKind};
+pub(crate) use references::references;
 pub(crate) use state::State;
 pub use status::{ListenerStatus, ParentStatus, Status, StatusBody};
 

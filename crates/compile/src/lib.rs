@@ -31,8 +31,8 @@ pub use ingress::{
     unresolved_names, unserved,
 };
 pub use objects::{
-    ApiObject, ConfigMap, EndpointSlice, Endpoints, IngressClass, Kept, Kind, KindReader, Name,
-    Namespace, Object, ObjectRef, Protocol, Secret, Service,
+    ApiObject, ConfigMap, Definition, DeliveredDefinition, EndpointSlice, Endpoints, IngressClass,
+    Kept, Kind, KindReader, Name, Namespace, Object, ObjectRef, Protocol, Secret, Service,
 };
 pub use options::{
     ClassSelection, GatewayOptions, LabelSelector, Namespaces, Options, SelectorError,

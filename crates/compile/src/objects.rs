@@ -7,6 +7,7 @@
 mod class;
 mod config_map;
 pub mod custom;
+mod definition;
 mod endpoints;
 mod ingress;
 mod kind;
@@ -27,6 +28,7 @@ use self::custom::{
 };
 pub use class::IngressClass;
 pub use config_map::ConfigMap;
+pub use definition::{Definition, DeliveredDefinition};
 pub(crate) use endpoints::{EndpointPort, EndpointState, Zones};
 pub use endpoints::{EndpointSlice, Endpoints};
 pub use kind::{ApiObject, Kind, KindReader};
@@ -43,6 +45,7 @@ pub(crate) use service::{ServicePort, TargetPort};
 pub enum Object {
     Ingress(Arc<Ingress>),
     IngressClass(Arc<IngressClass>),
+    CustomResourceDefinition(Arc<Definition>),
     GatewayClass(Arc<Custom<GatewayClassSpec>>),
     Gateway(Arc<Custom<GatewaySpec>>),
     ListenerSet(Arc<Custom<ListenerSetSpec>>),
@@ -92,6 +95,7 @@ impl Object {
         match self {
             Self::Ingress(_) => Kind::Ingress,
             Self::IngressClass(_) => Kind::IngressClass,
+            Self::CustomResourceDefinition(_) => Kind::CustomResourceDefinition,
             Self::GatewayClass(_) => Kind::GatewayClass,
             Self::Gateway(_) => Kind::Gateway,
             Self::ListenerSet(_) => Kind::ListenerSet,
@@ -138,6 +142,7 @@ impl Object {
         match self {
             Self::Ingress(object) => &**object,
             Self::IngressClass(object) => &**object,
+            Self::CustomResourceDefinition(object) => &**object,
             Self::GatewayClass(object) => &**object,
             Self::Gateway(object) => &**object,
             Self::ListenerSet(object) => &**object,

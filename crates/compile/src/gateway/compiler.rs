@@ -14,6 +14,7 @@ use headgate_table::{HostCiphers, HostClients, HostTls, UpstreamKey};
 use self::touched::Touched;
 use super::attach::{self, Candidate};
 use super::backend;
+use super::class::{self, Definitions};
 use super::hostname::Hostname;
 use super::listener;
 use super::route::{Serves, WrittenRoute};
@@ -54,10 +55,14 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     /// Compiles what `changes` affects, or everything.
     pub(crate) fn run(&mut self, changes: &Changes, fresh: bool) {
+        self.state.statuses.begin();
         if self.options.gateway.is_none() {
             return;
         }
         let mut touched = self.touched(changes, fresh);
+        if touched.classes {
+            self.classes();
+        }
         for name in std::mem::take(&mut touched.gateways) {
             self.gateway(&name, &mut touched);
         }
@@ -130,12 +135,30 @@ impl Pass<'_> {
         }
     }
 
+    /// Makes the statuses of all classes of this controller.
+    fn classes(&mut self) {
+        self.state.statuses.remove_kind(Kind::GatewayClass);
+        let definitions = Definitions::read(self.snapshot);
+        for class in self.snapshot.all::<Custom<GatewayClassSpec>>() {
+            if self.is_own(class) {
+                let object = reference(Kind::GatewayClass, &class.name);
+                let status = class::status(class, &definitions);
+                self.state.statuses.insert(object, status);
+            }
+        }
+    }
+
     /// Whether this controller serves the class of a Gateway.
     fn is_served(&self, gateway: &Custom<GatewaySpec>) -> bool {
         let class = Name::new("", &gateway.spec.gateway_class_name);
         let class = self.snapshot.get::<Custom<GatewayClassSpec>>(&class);
-        let controller = self.options.gateway.as_ref().map(|own| &*own.controller);
-        class.is_some_and(|class| Some(&*class.spec.controller_name) == controller)
+        class.is_some_and(|class| self.is_own(class) && class::refusal(class).is_none())
+    }
+
+    /// Whether a class is of this controller.
+    fn is_own(&self, class: &Custom<GatewayClassSpec>) -> bool {
+        let own = self.options.gateway.as_ref();
+        own.is_some_and(|own| *own.controller == *class.spec.controller_name)
     }
 
     /// Compiles a route and attaches it to its listeners.

@@ -30,6 +30,23 @@ pub enum ConditionKind {
 }
 
 impl ConditionKind {
+    /// All of them.
+    const ALL: [Self; 8] = [
+        Self::Accepted,
+        Self::Conflicted,
+        Self::InsecureFrontendValidationMode,
+        Self::OverlappingTlsConfig,
+        Self::PartiallyInvalid,
+        Self::Programmed,
+        Self::ResolvedRefs,
+        Self::SupportedVersion,
+    ];
+
+    /// The one with this `type`; `None`: of other controllers.
+    pub fn of(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+
     /// The `type` of a condition.
     pub fn as_str(self) -> &'static str {
         match self {

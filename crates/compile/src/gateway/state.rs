@@ -10,7 +10,7 @@ use super::condition::Problem;
 use super::grants::Grants;
 use super::hostname::Hostname;
 use super::route::CompiledRoute;
-use super::status::Status;
+use super::statuses::Statuses;
 use super::universe::Universe;
 use crate::objects::Service;
 use crate::objects::custom::{Custom, GATEWAY_GROUP, ListenerSetSpec, ParentRef};
@@ -35,7 +35,7 @@ pub(crate) struct State {
     /// The routes of each host of each listener.
     pub(super) hosts: BTreeMap<Host, BTreeSet<ObjectRef>>,
     /// The statuses of all objects that are served.
-    pub(super) statuses: BTreeMap<ObjectRef, Status>,
+    pub(crate) statuses: Statuses,
 }
 
 /// ListenerSets and the Gateways that they name.
@@ -85,11 +85,6 @@ pub(super) struct Parent {
 }
 
 impl State {
-    /// The statuses of all Gateways, ListenerSets and routes that are served.
-    pub(crate) fn statuses(&self) -> &BTreeMap<ObjectRef, Status> {
-        &self.statuses
-    }
-
     /// The hosts that a route with these parents is served by.
     pub(super) fn hosts_of(&self, parents: &[Parent]) -> Vec<Host> {
         let mut hosts = Vec::new();

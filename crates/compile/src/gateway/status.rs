@@ -19,6 +19,13 @@ pub struct Status {
 /// What a status says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StatusBody {
+    /// Of a GatewayClass.
+    GatewayClass {
+        /// Its conditions.
+        conditions: Vec<Condition>,
+        /// Names of the features that are implemented, sorted.
+        features: Vec<&'static str>,
+    },
     /// Of a Gateway.
     Gateway {
         /// Its conditions.

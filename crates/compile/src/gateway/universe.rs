@@ -66,6 +66,15 @@ impl Universe {
         }
     }
 
+    /// Whether the labels of namespaces decide what is attached to it.
+    pub(crate) fn selects_namespaces(&self) -> bool {
+        let allowed = self.gateway.spec.allowed_listeners.as_ref();
+        let of_sets = NamespaceRule::of_listener_sets(allowed, &self.gateway.name.namespace);
+        let of_routes = self.listeners.iter().map(|listener| &listener.namespaces);
+        let mut rules = of_routes.chain([&of_sets]);
+        rules.any(|rule| matches!(rule, NamespaceRule::Selected(_)))
+    }
+
     /// The Gateway's own listeners with their indexes, in their order.
     pub(crate) fn own_listeners(&self) -> impl Iterator<Item = (usize, &Listener)> + Clone {
         self.listeners_of(reference(Kind::Gateway, &self.gateway.name))

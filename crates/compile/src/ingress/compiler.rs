@@ -37,7 +37,7 @@ use crate::build::{self, Builder, ServicePort, Universe, UpstreamDraft};
 use crate::finding::{Finding, Severity, Subject};
 use crate::findings::{Findings, Source};
 use crate::snapshot::{Changes, Snapshot};
-use crate::{Compiled, Kind, Name, ObjectRef, Options};
+use crate::{Compiled, Kind, Name, Namespaces, ObjectRef, Options};
 
 /// The Ingresses in service, and the inputs of their hosts.
 pub(crate) struct State {
@@ -207,8 +207,12 @@ pub(crate) struct Pass<'a> {
 impl Pass<'_> {
     /// Compiles settings, Ingresses, hosts and ports that changed, or all. Returns whether everything was compiled.
     pub(crate) fn run(&mut self, changes: &Changes, fresh: bool) -> bool {
-        let classes =
-            |object: &ObjectRef| matches!(object.kind, Kind::IngressClass | Kind::Namespace);
+        let by_labels = matches!(self.options.namespaces, Namespaces::Selected(_));
+        let classes = |object: &ObjectRef| match object.kind {
+            Kind::IngressClass => true,
+            Kind::Namespace => by_labels,
+            _ => false,
+        };
         let settings = self.settings(changes, fresh);
         let all = fresh
             || changes.everything

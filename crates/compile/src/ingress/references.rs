@@ -4,6 +4,7 @@
 
 use k8s_openapi::api::networking::v1::Ingress;
 
+use crate::gateway;
 use crate::ingress::annotations;
 use crate::ingress::class::is_selected_class;
 use crate::ingress::registry::{Entry, NameRef};
@@ -23,6 +24,7 @@ pub fn references(object: &Object, options: &Options) -> Vec<ObjectRef> {
                 .collect()
         }
         Object::ConfigMap(map) => of_settings(map),
+        _ if options.gateway.is_some() => gateway::references(object),
         _ => Vec::new(),
     }
 }

@@ -12,6 +12,7 @@ use super::custom::{
     BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
     ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
+use super::definition::DeliveredDefinition;
 
 /// Kinds of objects that a table is compiled from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +20,7 @@ use super::custom::{
 pub enum Kind {
     Ingress,
     IngressClass,
+    CustomResourceDefinition,
     GatewayClass,
     Gateway,
     ListenerSet,
@@ -43,6 +45,7 @@ struct Row {
     name: &'static str,
     plural: &'static str,
     api_version: &'static str,
+    versions: &'static [&'static str],
     former_group: Option<&'static str>,
     is_namespaced: bool,
     is_kept_by_name: bool,
@@ -75,26 +78,46 @@ static ROWS: [Row; Kind::ALL.len()] = [
     },
     Row {
         is_namespaced: false,
-        ..custom("GatewayClass", "gatewayclasses")
+        // Watched only for kinds of the Gateway API.
+        is_watched: false,
+        ..row(
+            "CustomResourceDefinition",
+            "customresourcedefinitions",
+            "apiextensions.k8s.io/v1",
+        )
+    },
+    // Fields that the older versions have are the same in v1, unless a version is left out here.
+    Row {
+        is_namespaced: false,
+        ..custom("GatewayClass", "gatewayclasses", &["v1", "v1beta1"])
     },
     Row {
         refers: true,
-        ..custom("Gateway", "gateways")
+        ..custom("Gateway", "gateways", &["v1", "v1beta1"])
     },
     Row {
         refers: true,
-        ..custom("ListenerSet", "listenersets")
+        ..custom("ListenerSet", "listenersets", &["v1"])
     },
-    custom("HTTPRoute", "httproutes"),
-    custom("GRPCRoute", "grpcroutes"),
-    custom("TLSRoute", "tlsroutes"),
-    custom("TCPRoute", "tcproutes"),
-    custom("UDPRoute", "udproutes"),
+    custom("HTTPRoute", "httproutes", &["v1", "v1beta1"]),
+    custom("GRPCRoute", "grpcroutes", &["v1", "v1alpha2"]),
+    custom("TLSRoute", "tlsroutes", &["v1", "v1alpha3", "v1alpha2"]),
+    custom("TCPRoute", "tcproutes", &["v1", "v1alpha2"]),
+    custom("UDPRoute", "udproutes", &["v1", "v1alpha2"]),
     Row {
         refers: true,
-        ..custom("BackendTLSPolicy", "backendtlspolicies")
+        // In v1alpha2 a policy has one target.
+        ..custom(
+            "BackendTLSPolicy",
+            "backendtlspolicies",
+            &["v1", "v1alpha3"],
+        )
     },
-    custom("ReferenceGrant", "referencegrants"),
+    custom(
+        "ReferenceGrant",
+        "referencegrants",
+        &["v1", "v1beta1", "v1alpha2"],
+    ),
     Row {
         is_required: true,
         ..row("Service", "services", "v1")
@@ -124,16 +147,20 @@ static ROWS: [Row; Kind::ALL.len()] = [
     },
     Row {
         is_namespaced: false,
-        is_required: true,
-        // Watched only with a namespace selector.
+        // Watched only with a namespace selector, or for the Gateway API.
         is_watched: false,
         ..row("Namespace", "namespaces", "v1")
     },
 ];
 
 /// A kind of the Gateway API, whose objects are watched while its CRD is installed.
-const fn custom(name: &'static str, plural: &'static str) -> Row {
+const fn custom(
+    name: &'static str,
+    plural: &'static str,
+    versions: &'static [&'static str],
+) -> Row {
     Row {
+        versions,
         is_watched: false,
         is_custom: true,
         ..row(name, plural, "gateway.networking.k8s.io/v1")
@@ -146,6 +173,7 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
         name,
         plural,
         api_version,
+        versions: &[],
         former_group: None,
         is_namespaced: true,
         is_kept_by_name: false,
@@ -161,9 +189,10 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
 
 impl Kind {
     /// All kinds, in order. A kind comes before the kinds that its objects refer to.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Ingress,
         Self::IngressClass,
+        Self::CustomResourceDefinition,
         Self::GatewayClass,
         Self::Gateway,
         Self::ListenerSet,
@@ -201,10 +230,25 @@ impl Kind {
         self.row().api_version
     }
 
+    /// The API group; `""` is the core group.
+    pub fn group(self) -> &'static str {
+        let split = self.api_version().split_once('/');
+        split.map_or("", |(group, _)| group)
+    }
+
+    /// The versions in which custom resources of this kind can be read, the preferred one first; of other kinds none.
+    pub fn versions(self) -> &'static [&'static str] {
+        self.row().versions
+    }
+
+    /// The name of the CustomResourceDefinition of a kind that [is custom](Self::is_custom).
+    pub fn definition(self) -> String {
+        format!("{}.{}", self.plural(), self.group())
+    }
+
     /// Whether Kubernetes serves or once served this kind in an API group; `""` is the core group.
     pub fn is_of_group(self, group: &str) -> bool {
-        let current = self.api_version().split_once('/');
-        group == current.map_or("", |(group, _)| group) || self.row().former_group == Some(group)
+        group == self.group() || self.row().former_group == Some(group)
     }
 
     /// Whether objects of this kind are namespaced.
@@ -257,6 +301,7 @@ impl Kind {
         match self {
             Self::Ingress => reader.read::<networking::Ingress>(),
             Self::IngressClass => reader.read::<networking::IngressClass>(),
+            Self::CustomResourceDefinition => reader.read::<DeliveredDefinition>(),
             Self::GatewayClass => reader.read::<Delivered<GatewayClassSpec>>(),
             Self::Gateway => reader.read::<Delivered<GatewaySpec>>(),
             Self::ListenerSet => reader.read::<Delivered<ListenerSetSpec>>(),

@@ -46,7 +46,14 @@ fn recognize_object(version: &str, kind: Kind) -> Recognized {
     if version == kind.api_version() {
         return Recognized::Object(kind);
     }
-    let group = version.split_once('/').map(|(group, _)| group);
+    let split = version.split_once('/');
+    let group = split.map(|(group, _)| group);
+    let is_other = |(group, version): (&str, &str)| {
+        group == kind.group() && kind.versions().contains(&version)
+    };
+    if split.is_some_and(is_other) {
+        return Recognized::Object(kind);
+    }
     if group.is_none_or(|group| kind.is_of_group(group)) {
         Recognized::WrongVersion(kind)
     } else {

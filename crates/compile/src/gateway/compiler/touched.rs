@@ -6,12 +6,15 @@ use super::Pass;
 use crate::gateway::grants::Grants;
 use crate::gateway::route::KINDS;
 use crate::gateway::state::Host;
+use crate::gateway::universe::Universe;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
 use crate::{Changes, Kind, Name, ObjectRef};
 
 /// What is compiled anew.
 #[derive(Default)]
 pub(super) struct Touched {
+    /// Whether the statuses of GatewayClasses are.
+    pub(super) classes: bool,
     /// Gateways.
     pub(super) gateways: BTreeSet<Name>,
     /// Routes.
@@ -26,18 +29,31 @@ impl Pass<'_> {
     /// What the changes affect, or everything.
     pub(super) fn touched(&mut self, changes: &Changes, fresh: bool) -> Touched {
         let mut touched = Touched::default();
-        let concerns_all = |kind| matches!(kind, Kind::GatewayClass | Kind::Namespace);
+        let by_labels = self.selects_namespaces();
+        let concerns_all = |kind| match kind {
+            Kind::GatewayClass => true,
+            Kind::Namespace => by_labels,
+            _ => false,
+        };
         let kinds = || changes.objects().map(|object| object.kind);
+        let of_classes = |kind| matches!(kind, Kind::GatewayClass | Kind::CustomResourceDefinition);
         let grants_changed = kinds().any(|kind| kind == Kind::ReferenceGrant);
         let all = fresh || changes.everything || grants_changed || kinds().any(concerns_all);
         if all {
             self.state.grants = Grants::read(self.snapshot);
             self.everything(&mut touched);
         }
+        touched.classes = all || kinds().any(of_classes);
         for object in changes.objects() {
             self.object(object, &mut touched);
         }
         touched
+    }
+
+    /// Whether the labels of namespaces decide what is attached to a Gateway.
+    fn selects_namespaces(&self) -> bool {
+        let mut gateways = self.state.gateways.values();
+        gateways.any(Universe::selects_namespaces)
     }
 
     fn everything(&mut self, touched: &mut Touched) {

@@ -1,0 +1,184 @@
+//! GatewayClasses: whether they are served, and what this controller supports (gateway-api.md 1.5, 2.1).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::condition::{Condition, ConditionKind, Problem};
+use super::status::{Status, StatusBody};
+use crate::objects::Definition;
+use crate::objects::custom::{Custom, GatewayClassSpec};
+use crate::{Kind, Snapshot};
+
+/// Newest minor version of the Gateway API whose CRDs are known, of major version 1.
+const NEWEST: u32 = 6;
+
+/// In which channel of the CRDs the fields of a feature are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Channel {
+    Standard,
+    Experimental,
+}
+
+use Channel::{Experimental, Standard};
+use Kind::{
+    BackendTlsPolicy, Gateway, GrpcRoute, HttpRoute, ListenerSet, ReferenceGrant, TcpRoute,
+    TlsRoute, UdpRoute,
+};
+
+/// The implemented features, each with the kind that has it.
+#[rustfmt::skip] // one line for each feature
+const FEATURES: &[(Kind, Channel, &str)] = &[
+    (Gateway, Standard, "Gateway"),
+    (Gateway, Standard, "GatewayAddressEmpty"),
+    (Gateway, Standard, "GatewayBackendClientCertificate"),
+    (Gateway, Standard, "GatewayFrontendClientCertificateValidation"),
+    (Gateway, Standard, "GatewayFrontendClientCertificateValidationInsecureFallback"),
+    (Gateway, Standard, "GatewayHTTPListenerIsolation"),
+    (Gateway, Standard, "GatewayHTTPSListenerDetectMisdirectedRequests"),
+    (Gateway, Standard, "GatewayInfrastructurePropagation"),
+    (Gateway, Standard, "GatewayPort8080"),
+    (Gateway, Standard, "GatewayStaticAddresses"),
+    (ListenerSet, Standard, "ListenerSet"),
+    (ReferenceGrant, Standard, "ReferenceGrant"),
+    (HttpRoute, Standard, "HTTPRoute"),
+    (HttpRoute, Standard, "HTTPRoute303RedirectStatusCode"),
+    (HttpRoute, Standard, "HTTPRoute307RedirectStatusCode"),
+    (HttpRoute, Standard, "HTTPRoute308RedirectStatusCode"),
+    (HttpRoute, Standard, "HTTPRouteBackendProtocolH2C"),
+    (HttpRoute, Standard, "HTTPRouteBackendProtocolWebSocket"),
+    (HttpRoute, Standard, "HTTPRouteBackendRequestHeaderModification"),
+    (HttpRoute, Standard, "HTTPRouteBackendTimeout"),
+    (HttpRoute, Standard, "HTTPRouteCORS"),
+    (HttpRoute, Experimental, "HTTPRouteDestinationPortMatching"),
+    (HttpRoute, Standard, "HTTPRouteHostRewrite"),
+    (HttpRoute, Standard, "HTTPRouteMethodMatching"),
+    (HttpRoute, Standard, "HTTPRouteNamedRouteRule"),
+    (HttpRoute, Standard, "HTTPRouteParentRefPort"),
+    (HttpRoute, Standard, "HTTPRoutePathRedirect"),
+    (HttpRoute, Standard, "HTTPRoutePathRewrite"),
+    (HttpRoute, Standard, "HTTPRoutePortRedirect"),
+    (HttpRoute, Standard, "HTTPRouteQueryParamMatching"),
+    (HttpRoute, Standard, "HTTPRouteRequestMirror"),
+    (HttpRoute, Standard, "HTTPRouteRequestMultipleMirrors"),
+    (HttpRoute, Standard, "HTTPRouteRequestPercentageMirror"),
+    (HttpRoute, Standard, "HTTPRouteRequestTimeout"),
+    (HttpRoute, Standard, "HTTPRouteResponseHeaderModification"),
+    (HttpRoute, Experimental, "HTTPRouteRetry"),
+    (HttpRoute, Standard, "HTTPRouteSchemeRedirect"),
+    (GrpcRoute, Standard, "GRPCRoute"),
+    (GrpcRoute, Standard, "GRPCRouteNamedRouteRule"),
+    (TlsRoute, Standard, "TLSRoute"),
+    (TlsRoute, Experimental, "TLSRouteModeMixed"),
+    (TlsRoute, Standard, "TLSRouteModeTerminate"),
+    (TcpRoute, Standard, "TCPRoute"),
+    (UdpRoute, Standard, "UDPRoute"),
+    (BackendTlsPolicy, Standard, "BackendTLSPolicy"),
+    (BackendTlsPolicy, Standard, "BackendTLSPolicySANValidation"),
+];
+
+/// The installed CRDs of the Gateway API, by kind.
+pub(super) struct Definitions(BTreeMap<Kind, Arc<Definition>>);
+
+impl Definitions {
+    /// Those of a snapshot.
+    pub(super) fn read(snapshot: &Snapshot) -> Self {
+        let all = snapshot.all::<Definition>();
+        Self(
+            all.filter_map(|one| Some((one.kind()?, one.clone())))
+                .collect(),
+        )
+    }
+
+    /// The features that objects can use, sorted.
+    fn features(&self) -> Vec<&'static str> {
+        let usable = FEATURES.iter().filter(|(kind, channel, _)| {
+            let experimental =
+                |one: &Arc<Definition>| one.channel.as_deref() == Some("experimental");
+            match self.0.get(kind) {
+                Some(one) => *channel == Standard || experimental(one),
+                // Which are installed is not known.
+                None => self.0.is_empty() && *channel == Standard,
+            }
+        });
+        let mut names: Vec<&str> = usable.map(|(_, _, name)| *name).collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Why objects may have fields that are not known here.
+    fn version_problem(&self) -> Option<Problem> {
+        let unsupported = |message| Some(Problem::new("UnsupportedVersion", message));
+        if self.0.is_empty() {
+            return unsupported("the version of the installed CRDs is not known".to_owned());
+        }
+        let unknown = self
+            .0
+            .values()
+            .find(|one| !is_known(one.bundle.as_deref()))?;
+        let bundle = unknown.bundle.as_deref().unwrap_or("none");
+        unsupported(format!(
+            "the bundle version of CRD {} is {bundle}, and known are v1.0 to v1.{NEWEST}",
+            unknown.name.name
+        ))
+    }
+}
+
+/// Whether a bundle version, such as `v1.6.1`, is known.
+fn is_known(bundle: Option<&str>) -> bool {
+    let numbers = bundle.and_then(|text| text.strip_prefix("v1."));
+    let minor = numbers.and_then(|rest| rest.split('.').next()?.parse().ok());
+    minor.is_some_and(|minor: u32| minor <= NEWEST)
+}
+
+/// Why Gateways of a class of this controller are not served.
+pub(super) fn refusal(class: &Custom<GatewayClassSpec>) -> Option<Problem> {
+    let parameters = class.spec.parameters_ref.as_ref()?;
+    let message = format!(
+        "spec.parametersRef refers to {} {}, and this controller has no parameters",
+        parameters.kind, parameters.name
+    );
+    Some(Problem::new("InvalidParameters", message))
+}
+
+/// The status of a class of this controller.
+pub(super) fn status(class: &Custom<GatewayClassSpec>, definitions: &Definitions) -> Status {
+    Status {
+        generation: class.generation,
+        body: StatusBody::GatewayClass {
+            conditions: vec![
+                Condition::unless(ConditionKind::Accepted, refusal(class).as_ref()),
+                Condition::unless(
+                    ConditionKind::SupportedVersion,
+                    definitions.version_problem().as_ref(),
+                ),
+            ],
+            features: definitions.features(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_up_to_the_newest_known_one_are_supported() {
+        for (bundle, known) in [
+            (Some("v1.0.0"), true),
+            (Some("v1.6.1"), true),
+            (Some("v1.6.0-rc.1"), true),
+            (Some("v1.7.0"), false),
+            (Some("v0.8.1"), false),
+            (Some("v0.0.0-dev"), false),
+            (Some("1.6.1"), false),
+            (None, false),
+        ] {
+            assert_eq!(is_known(bundle), known, "{bundle:?}");
+        }
+    }
+
+    #[test]
+    fn features_fit_into_a_status() {
+        assert!(FEATURES.len() <= 64);
+    }
+}
