@@ -11,6 +11,7 @@ use super::failure::Failure;
 use super::kinds::{self, KINDS, Kind, REVIEWS, Review, group_version};
 use super::request_info::RequestInfo;
 use super::shared::Shared;
+use super::store::Store;
 use super::transport::{ApiResponse, Content};
 
 /// The media type of aggregated discovery.
@@ -36,6 +37,8 @@ pub(crate) fn respond(shared: &Shared, info: &RequestInfo) -> Result<ApiResponse
         let has = |what: &str| media.split(';').any(|part| part.trim() == what);
         has("g=apidiscovery.k8s.io") && has("v=v2") && has("as=APIGroupDiscoveryList")
     });
+    let state = shared.state();
+    let store = &state.store;
     let segments: Vec<&str> = info.path.trim_matches('/').split('/').collect();
     let value = match segments.as_slice() {
         ["healthz" | "livez" | "readyz"] => {
@@ -46,10 +49,10 @@ pub(crate) fn respond(shared: &Shared, info: &RequestInfo) -> Result<ApiResponse
             return Ok(ApiResponse::new(StatusCode::OK, ok));
         }
         ["version"] => version(&shared.options.version),
-        ["api"] if aggregated => return Ok(aggregated_list(&[""])),
+        ["api"] if aggregated => return Ok(aggregated_list(store, &[""])),
         ["apis"] if aggregated => {
-            let named: Vec<&str> = group_names();
-            return Ok(aggregated_list(&named));
+            let named: Vec<&str> = group_names(store);
+            return Ok(aggregated_list(store, &named));
         }
         ["api"] => json!({
             "kind": "APIVersions", "versions": ["v1"],
@@ -57,19 +60,19 @@ pub(crate) fn respond(shared: &Shared, info: &RequestInfo) -> Result<ApiResponse
         }),
         ["apis"] => json!({
             "kind": "APIGroupList", "apiVersion": "v1",
-            "groups": group_names().into_iter().map(group).collect::<Vec<_>>(),
+            "groups": group_names(store).into_iter().map(|name| group(store, name)).collect::<Vec<_>>(),
         }),
-        ["apis", name] if group_names().contains(name) => {
-            let mut group = group(name);
+        ["apis", name] if group_names(store).contains(name) => {
+            let mut group = group(store, name);
             group["kind"] = "APIGroup".into();
             group["apiVersion"] = "v1".into();
             group
         }
-        ["api", version] => resources("", version)?,
-        ["apis", group, version] => resources(group, version)?,
-        ["openapi", "v3"] => openapi_index(),
-        ["openapi", "v3", "api", version] => openapi("", version)?,
-        ["openapi", "v3", "apis", group, version] => openapi(group, version)?,
+        ["api", version] => resources(store, "", version)?,
+        ["apis", group, version] => resources(store, group, version)?,
+        ["openapi", "v3"] => openapi_index(store),
+        ["openapi", "v3", "api", version] => openapi(store, "", version)?,
+        ["openapi", "v3", "apis", group, version] => openapi(store, group, version)?,
         _ => return Err(Failure::no_such_path()),
     };
     Ok(ApiResponse::ok(encode::bytes(&value)))
@@ -86,31 +89,46 @@ fn version(git_version: &str) -> Value {
 }
 
 /// All groups except the core group.
-fn group_names() -> Vec<&'static str> {
-    kinds::groups()
+fn group_names(store: &Store) -> Vec<&'static str> {
+    let mut names: Vec<&str> = kinds::groups(store)
         .into_iter()
         .map(|(group, _)| group)
         .filter(|group| !group.is_empty())
+        .collect();
+    // Versions of a group may be apart in the table.
+    let mut known = Vec::new();
+    names.retain(|name| {
+        let is_new = !known.contains(name);
+        known.push(*name);
+        is_new
+    });
+    names
+}
+
+/// The versions of a group, the preferred one first.
+fn versions_of(store: &Store, group: &str) -> Vec<&'static str> {
+    let all = kinds::groups(store).into_iter();
+    all.filter(|(name, _)| *name == group)
+        .map(|(_, version)| version)
         .collect()
 }
 
-fn version_of(group: &str) -> &'static str {
-    kinds::groups()
-        .into_iter()
-        .find(|(name, _)| *name == group)
-        .map_or("v1", |(_, version)| version)
+fn group(store: &Store, name: &str) -> Value {
+    let versions = versions_of(store, name).into_iter();
+    let versions: Vec<Value> = versions
+        .map(|version| json!({"groupVersion": group_version(name, version), "version": version}))
+        .collect();
+    json!({"name": name, "versions": versions, "preferredVersion": versions.first()})
 }
 
-fn group(name: &str) -> Value {
-    let version = version_of(name);
-    let version = json!({"groupVersion": group_version(name, version), "version": version});
-    json!({"name": name, "versions": [version], "preferredVersion": version})
-}
-
-fn in_group(group: &str, version: &str) -> (Vec<&'static Kind>, Vec<&'static Review>) {
+fn in_group(
+    store: &Store,
+    group: &str,
+    version: &str,
+) -> (Vec<&'static Kind>, Vec<&'static Review>) {
     let stored = KINDS
         .iter()
-        .filter(|kind| kind.group == group && kind.version == version);
+        .filter(|kind| kind.group == group && kind.version == version && kind.is_served(store));
     let reviews = REVIEWS
         .iter()
         .filter(|review| review.group == group && version == "v1");
@@ -118,10 +136,11 @@ fn in_group(group: &str, version: &str) -> (Vec<&'static Kind>, Vec<&'static Rev
 }
 
 fn known(
+    store: &Store,
     group: &str,
     version: &str,
 ) -> Result<(Vec<&'static Kind>, Vec<&'static Review>), Failure> {
-    let found = in_group(group, version);
+    let found = in_group(store, group, version);
     if found.0.is_empty() && found.1.is_empty() {
         return Err(Failure::no_such_path());
     }
@@ -147,8 +166,8 @@ fn subresource(kind: &Kind, name: &str) -> (&'static str, Value, &'static [&'sta
     }
 }
 
-fn resources(group: &str, version: &str) -> Result<Value, Failure> {
-    let (stored, reviews) = known(group, version)?;
+fn resources(store: &Store, group: &str, version: &str) -> Result<Value, Failure> {
+    let (stored, reviews) = known(store, group, version)?;
     let mut listed = Vec::new();
     for kind in stored {
         let mut resource = json!({
@@ -181,8 +200,11 @@ fn resources(group: &str, version: &str) -> Result<Value, Failure> {
     }))
 }
 
-fn aggregated_list(groups: &[&str]) -> ApiResponse {
-    let items: Vec<Value> = groups.iter().map(|group| aggregated(group)).collect();
+fn aggregated_list(store: &Store, groups: &[&str]) -> ApiResponse {
+    let items: Vec<Value> = groups
+        .iter()
+        .map(|group| aggregated(store, group))
+        .collect();
     let list = json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items,
     });
@@ -192,9 +214,17 @@ fn aggregated_list(groups: &[&str]) -> ApiResponse {
     )
 }
 
-fn aggregated(group: &str) -> Value {
-    let version = version_of(group);
-    let (stored, reviews) = in_group(group, version);
+/// A group with its versions.
+fn aggregated(store: &Store, group: &str) -> Value {
+    let versions = versions_of(store, group).into_iter();
+    let versions: Vec<Value> = versions
+        .map(|version| aggregated_version(store, group, version))
+        .collect();
+    json!({"metadata": {"name": group, "creationTimestamp": null}, "versions": versions})
+}
+
+fn aggregated_version(store: &Store, group: &str, version: &str) -> Value {
+    let (stored, reviews) = in_group(store, group, version);
     let scope = |namespaced: bool| if namespaced { "Namespaced" } else { "Cluster" };
     let response = |kind: &str, group: &Value, version: &Value| json!({"kind": kind, "group": group, "version": version});
     let mut listed: Vec<Value> = stored
@@ -221,10 +251,7 @@ fn aggregated(group: &str) -> Value {
             "responseKind": response(review.kind, &group.into(), &version.into()), "verbs": ["create"],
         })
     }));
-    json!({
-        "metadata": {"name": group, "creationTimestamp": null},
-        "versions": [{"version": version, "resources": listed, "freshness": "Current"}],
-    })
+    json!({"version": version, "resources": listed, "freshness": "Current"})
 }
 
 /// The categories of a kind, for `kubectl get all`.
@@ -254,8 +281,8 @@ fn root(group: &str, version: &str) -> String {
     }
 }
 
-fn openapi_index() -> Value {
-    let paths: BTreeMap<String, Value> = kinds::groups()
+fn openapi_index(store: &Store) -> Value {
+    let paths: BTreeMap<String, Value> = kinds::groups(store)
         .into_iter()
         .map(|(group, version)| {
             let root = root(group, version);
@@ -268,8 +295,8 @@ fn openapi_index() -> Value {
 
 /// The part of a group's schema with which clients leave validation to the server. It does not validate, but clients then
 /// send the object instead of downloading schemas.
-fn openapi(group: &str, version: &str) -> Result<Value, Failure> {
-    let (stored, _) = known(group, version)?;
+fn openapi(store: &Store, group: &str, version: &str) -> Result<Value, Failure> {
+    let (stored, _) = known(store, group, version)?;
     let root = root(group, version);
     let parameter = |name: &str| json!({"name": name, "in": "query", "schema": {"type": "string", "uniqueItems": true}});
     let parameters: Vec<Value> = ["dryRun", "fieldManager", "fieldValidation"]

@@ -4,6 +4,11 @@ mod registry;
 
 pub(crate) use self::registry::KINDS;
 
+use serde_json::Value;
+
+use super::store::Store;
+use super::stored::Key;
+
 /// One kind of object.
 #[derive(Debug)]
 pub(crate) struct Kind {
@@ -25,6 +30,8 @@ pub(crate) struct Kind {
     pub(crate) subresources: &'static [&'static str],
     /// Whether changes of anything but metadata and status increase `metadata.generation`.
     pub(crate) generation: bool,
+    /// Whether it is served only while its CRD is stored, in the versions that this has.
+    pub(crate) custom: bool,
     /// Fields that field selectors may name besides name and namespace.
     pub(crate) fields: &'static [&'static str],
 }
@@ -52,6 +59,26 @@ impl Kind {
             "" => self.kind.to_owned(),
             group => format!("{}.{group}", self.kind),
         }
+    }
+
+    /// The name of its CRD.
+    pub(crate) fn definition(&self) -> Key {
+        Key::new("", &self.qualified())
+    }
+
+    /// Whether it is served: other kinds than custom ones always are.
+    pub(crate) fn is_served(&self, store: &Store) -> bool {
+        if !self.custom {
+            return true;
+        }
+        let storage = by_name("CustomResourceDefinition").storage();
+        let Some(definition) = store.get(storage, &self.definition()) else {
+            return false;
+        };
+        let definition = Value::Object(definition.object());
+        let versions = definition["spec"]["versions"].as_array();
+        let mut versions = versions.into_iter().flatten();
+        versions.any(|version| version["name"] == *self.version && version["served"] == true)
     }
 
     /// Whether `status` is a subresource.
@@ -111,12 +138,13 @@ pub(crate) fn by_name(name: &str) -> &'static Kind {
         .unwrap_or_else(|| panic!("unknown kind {name:?}"))
 }
 
-/// Groups and versions, in order of the table.
-pub(crate) fn groups() -> Vec<(&'static str, &'static str)> {
+/// Groups and versions that are served, in order of the table.
+pub(crate) fn groups(store: &Store) -> Vec<(&'static str, &'static str)> {
     let mut groups: Vec<(&str, &str)> = Vec::new();
     let reviews = REVIEWS.iter().map(|review| (review.group, "v1"));
     for group in KINDS
         .iter()
+        .filter(|kind| kind.is_served(store))
         .map(|kind| (kind.group, kind.version))
         .chain(reviews)
     {

@@ -37,6 +37,9 @@ pub(crate) async fn respond(
         }
         return discovery::respond(shared, info);
     };
+    if !kind.is_served(&shared.state().store) {
+        return Err(Failure::no_such_path());
+    }
     if info.name.is_none() && info.namespace.is_none() && kind.namespaced && info.verb == "create" {
         return Err(Failure::no_such_method());
     }

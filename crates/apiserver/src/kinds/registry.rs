@@ -17,6 +17,7 @@ const fn kind(
         short: &[],
         subresources: &[],
         generation: false,
+        custom: false,
         fields: &[],
     }
 }
@@ -52,10 +53,19 @@ impl Kind {
     }
 }
 
+/// A namespaced kind of the Gateway API.
+const fn gateway(version: &'static str, names: [&'static str; 3]) -> Kind {
+    Kind {
+        custom: true,
+        ..kind(GATEWAY, version, names).with(STATUS).generation()
+    }
+}
+
 const CORE: &str = "";
 const APPS: &str = "apps";
 const NETWORKING: &str = "networking.k8s.io";
 const RBAC: &str = "rbac.authorization.k8s.io";
+const GATEWAY: &str = "gateway.networking.k8s.io";
 const MONITORING: &str = "monitoring.coreos.com";
 const STATUS: &[&str] = &["status"];
 const SCALED: &[&str] = &["status", "scale"];
@@ -273,4 +283,31 @@ pub(crate) static KINDS: &[Kind] = &[
     )
     .short(&["promrule"])
     .generation(),
+    gateway("v1", ["gatewayclasses", "gatewayclass", "GatewayClass"])
+        .cluster()
+        .short(&["gc"]),
+    gateway("v1", ["gateways", "gateway", "Gateway"]).short(&["gtw"]),
+    gateway("v1", ["listenersets", "listenerset", "ListenerSet"]).short(&["lset"]),
+    gateway("v1", ["httproutes", "httproute", "HTTPRoute"]),
+    gateway("v1", ["grpcroutes", "grpcroute", "GRPCRoute"]),
+    gateway("v1", ["tlsroutes", "tlsroute", "TLSRoute"]),
+    gateway("v1", ["tcproutes", "tcproute", "TCPRoute"]),
+    gateway("v1", ["udproutes", "udproute", "UDPRoute"]),
+    gateway(
+        "v1",
+        ["backendtlspolicies", "backendtlspolicy", "BackendTLSPolicy"],
+    )
+    .short(&["btlspolicy"]),
+    gateway(
+        "v1",
+        ["referencegrants", "referencegrant", "ReferenceGrant"],
+    )
+    .short(&["refgrant"]),
+    // Older versions share the storage of v1.
+    gateway(
+        "v1beta1",
+        ["referencegrants", "referencegrant", "ReferenceGrant"],
+    )
+    .short(&["refgrant"]),
+    gateway("v1alpha2", ["tcproutes", "tcproute", "TCPRoute"]),
 ];

@@ -118,6 +118,9 @@ fn end(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
     if kind.kind == "Namespace" {
         delete_contents(state, &current.key.name);
     }
+    if kind.kind == "CustomResourceDefinition" {
+        delete_resources(state, &current.key);
+    }
     let last = state.store.remove(kind.storage(), &current.key);
     last.unwrap_or_else(|| current.clone())
 }
@@ -135,6 +138,19 @@ fn mark(state: &mut State, kind: &Kind, current: &Arc<Stored>) -> Arc<Stored> {
         metadata.insert("generation".to_owned(), json!(generation.unwrap_or(0) + 1));
     }
     state.store.put(kind.storage(), object)
+}
+
+/// Deletes the objects of a kind whose CRD is deleted.
+fn delete_resources(state: &mut State, definition: &Key) {
+    let kinds = KINDS.iter().filter(|kind| kind.custom);
+    for kind in kinds.filter(|kind| kind.definition() == *definition) {
+        let storage = kind.storage();
+        let all = state.store.collection(storage).all();
+        let keys: Vec<Key> = all.map(|stored| stored.key.clone()).collect();
+        for key in keys {
+            state.store.remove(storage, &key);
+        }
+    }
 }
 
 fn delete_contents(state: &mut State, namespace: &str) {

@@ -4,6 +4,7 @@
 mod admission;
 mod apply;
 mod client;
+mod custom;
 mod faults;
 mod hook;
 mod kubectl;
