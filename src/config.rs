@@ -215,10 +215,17 @@ pub(crate) fn options(flags: &Flags, preset: Preset) -> Options {
         ssl_passthrough: flags.switch("enable-ssl-passthrough"),
         // In a cluster these are the Ingresses of other controllers.
         explain_unserved: preset != Preset::Controller,
-        // A cluster may lack its CRDs.
-        gateway: (preset != Preset::Controller).then(GatewayOptions::default),
+        gateway: gateway(flags, preset),
         health_path: flags.text("health-check-path").into(),
     }
+}
+
+/// Files may always have objects of the Gateway API; in a cluster another controller may serve them.
+fn gateway(flags: &Flags, preset: Preset) -> Option<GatewayOptions> {
+    let is_enabled = preset != Preset::Controller || flags.switch("enable-gateway-api");
+    is_enabled.then(|| GatewayOptions {
+        controller: flags.text("gateway-controller-name").into(),
+    })
 }
 
 fn namespaces(flags: &Flags) -> Namespaces {

@@ -1,6 +1,7 @@
 //! `headgate controller`: objects from a Kubernetes API server, and statuses and Events written back.
 
 mod external_names;
+mod gateway_statuses;
 mod metrics;
 mod reviewer;
 mod tasks;
@@ -22,6 +23,7 @@ use prometheus::Registry;
 use tokio::sync::mpsc;
 
 use self::external_names::UnresolvedNames;
+use self::gateway_statuses::GatewayStatuses;
 pub(crate) use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
@@ -54,6 +56,7 @@ struct Controller {
     queries: mpsc::Receiver<Query>,
     notices: Notices,
     statuses: Option<mpsc::UnboundedSender<StatusInput>>,
+    gateway_statuses: Option<GatewayStatuses>,
     tasks: Tasks,
     names: UnresolvedNames,
     /// Ingresses and ConfigMaps that changed since the last table.
@@ -79,7 +82,14 @@ impl Controller {
         let mut tasks = Tasks::new(connected.client.clone());
         let (notices, leadership) = tasks.events_and_election(cluster, &metrics);
         let statuses = leadership
+            .clone()
             .and_then(|leadership| tasks.statuses(cluster, watch.statuses(), leadership, &metrics));
+        let gateway = serving.options.gateway.as_ref();
+        let gateway_statuses = leadership.zip(gateway).and_then(|(leadership, gateway)| {
+            let controller = gateway.controller.clone();
+            let observed = watch.gateway_statuses();
+            tasks.gateway_statuses(cluster, controller, observed, leadership, &metrics)
+        });
         if let Some(webhook) = &cluster.webhook {
             tasks.webhook(webhook, sender, &metrics)?;
         }
@@ -91,6 +101,7 @@ impl Controller {
             queries,
             notices,
             statuses,
+            gateway_statuses: gateway_statuses.map(GatewayStatuses::new),
             tasks,
             names: UnresolvedNames::default(),
             changed: Vec::new(),
@@ -204,6 +215,9 @@ impl Feed for Controller {
             // Fails only while the process stops: the writer runs until then.
             let _ = statuses.send(input);
         }
+        if let Some(statuses) = &mut self.gateway_statuses {
+            statuses.published(compiled);
+        }
         self.names.objects_changed();
         let appeared = with_uids(appeared, self.watch.snapshot());
         self.notices.findings(appeared, gone);
@@ -224,6 +238,9 @@ impl Feed for Controller {
 
     fn serving(&mut self, names: ResolvedNames) {
         self.names.follow(names);
+        if let Some(statuses) = &mut self.gateway_statuses {
+            statuses.serving();
+        }
     }
 
     fn draining(&mut self) {

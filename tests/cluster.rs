@@ -12,6 +12,7 @@ mod cluster {
     mod check;
     mod class;
     mod events;
+    mod gateway;
     mod leaders;
     mod outages;
     mod permissions;

@@ -54,6 +54,8 @@ pub(crate) const FLAGS: &[Flag] = &[
     flag("watch-ingress-without-class", Switch, "false", Yes, "Serve Ingresses without a class"),
     flag("watch-namespace", Text, "", Yes, "Serve Ingresses of this namespace only; empty: all namespaces"),
     flag("watch-namespace-selector", Selector, "", Yes, "Serve Ingresses of namespaces with these labels only").differs("An Ingress is served or no longer served as soon as its namespace gains or loses the labels; ingress-nginx notices with the next event of the Ingress."),
+    flag("enable-gateway-api", Switch, "false", Cluster, "Serve Gateways and routes of the Gateway API too; files always may have them"),
+    flag("gateway-controller-name", Text, "headgate.dev/gateway-controller", Yes, "Serve Gateways of GatewayClasses whose spec.controllerName is this"),
     flag("configmap", Object, "", Yes, "ConfigMap with the settings"),
     flag("default-backend-service", Object, "", Yes, "Service for requests with an unknown host or path"),
     flag("default-ssl-certificate", Object, "", Yes, "Secret with the certificate for hosts without one").differs("A Secret that becomes invalid or is deleted keeps its last valid certificate in service; in ingress-nginx the generated one serves."),

@@ -16,6 +16,7 @@ pub(crate) struct Metrics {
     pub(super) watch: WatchMetrics,
     pub(super) lease: LeaseMetrics,
     pub(super) status: StatusMetrics,
+    pub(super) gateway_status: StatusMetrics,
     pub(super) events: EventMetrics,
     pub(super) webhook: Arc<WebhookMetrics>,
     pub(super) certificate: WebhookCertificateMetrics,
@@ -34,6 +35,7 @@ impl Metrics {
             watch: WatchMetrics::new(&labels)?,
             lease: LeaseMetrics::new(election, &labels)?,
             status: StatusMetrics::new(&labels)?,
+            gateway_status: StatusMetrics::of_gateways(&labels)?,
             events: EventMetrics::new(&labels)?,
             webhook: Arc::new(WebhookMetrics::new(&labels)?),
             certificate: WebhookCertificateMetrics::new(&labels)?,
@@ -44,6 +46,7 @@ impl Metrics {
         self.watch.register(registry)?;
         self.lease.register(registry)?;
         self.status.register(registry)?;
+        self.gateway_status.register(registry)?;
         self.events.register(registry)?;
         self.webhook.register(registry)?;
         self.certificate.register(registry)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use headgate_cluster::Statuses;
 use headgate_cluster::events::{EventOptions, Events, Notices, Reporter};
+use headgate_cluster::gateway_status::{GatewayStatusInput, GatewayStatusWriter, ObservedStatuses};
 use headgate_cluster::lease::{Elector, Leadership, LeaseOptions};
 use headgate_cluster::status::{Address, AddressSource, StatusInput, StatusOptions, StatusWriter};
 use headgate_cluster::webhook::{Running, Webhook};
@@ -30,6 +31,7 @@ const CERTIFICATE: Duration = Duration::from_secs(5);
 pub(super) struct Tasks {
     client: kube::Client,
     statuses: Option<StoppableTask>,
+    gateway_statuses: Option<StoppableTask>,
     election: Option<StoppableTask>,
     webhook: Option<Running>,
     certificate: Option<watch::Receiver<Option<Arc<ServingCertificate>>>>,
@@ -46,6 +48,7 @@ impl Tasks {
         Self {
             client,
             statuses: None,
+            gateway_statuses: None,
             election: None,
             webhook: None,
             certificate: None,
@@ -112,6 +115,25 @@ impl Tasks {
         Some(input)
     }
 
+    /// Starts the writer of statuses of the Gateway API for the controller of this name, if statuses are enabled.
+    pub(super) fn gateway_statuses(
+        &mut self,
+        cluster: &Cluster,
+        controller: Arc<str>,
+        observed: Arc<ObservedStatuses>,
+        leadership: watch::Receiver<Leadership>,
+        metrics: &Metrics,
+    ) -> Option<mpsc::UnboundedSender<GatewayStatusInput>> {
+        cluster.status.as_ref()?;
+        let metrics = metrics.gateway_status.clone();
+        let writer = GatewayStatusWriter::new(self.client.clone(), controller, observed, metrics);
+        let (input, inputs) = mpsc::unbounded_channel();
+        self.gateway_statuses = Some(StoppableTask::spawn(|stop| {
+            writer.run(inputs, leadership, stop)
+        }));
+        Some(input)
+    }
+
     /// Starts the admission webhook.
     pub(super) fn webhook(
         &mut self,
@@ -168,7 +190,11 @@ impl Tasks {
         if let Some(webhook) = self.webhook.take() {
             webhook.stop().await;
         }
-        let tasks = [self.statuses.take(), self.election.take()];
+        let tasks = [
+            self.gateway_statuses.take(),
+            self.statuses.take(),
+            self.election.take(),
+        ];
         for task in tasks.into_iter().flatten() {
             task.stop().await;
         }

@@ -48,6 +48,7 @@ CASES = {
     "everywhere": {},
     "one-namespace": {"controller": {"scope": {"enabled": True, "namespace": "shop"}}},
     "selected-namespaces": {"controller": {"scope": {"namespaceSelector": "team=shop"}}},
+    "gateway-api": {"gatewayAPI": {"enabled": True}},
     "nodes": {"controller": {"publishService": {"enabled": False}}},
 }
 ROLES_HEAD = """\

@@ -8,6 +8,7 @@ use headgate_testkit::{Authority, Program, Request, Tls, manifest, wait};
 use serde_json::{Value, json};
 
 use super::admission::{self, ADMISSION};
+use super::gateway;
 use super::roles;
 use super::status::{node, pod, until_addresses};
 use super::support::{backend, ingress, stop, until_metric};
@@ -57,7 +58,7 @@ fn the_roles_for_node_addresses_are_sufficient_and_minimal() {
 }
 
 /// Runs controllers with these flags. [`TestEnv`] asserts that no request is denied.
-fn check_roles(flags: impl Fn(&TestEnv) -> Vec<String>) {
+pub(super) fn check_roles(flags: impl Fn(&TestEnv) -> Vec<String>) {
     let mut unused: Option<BTreeSet<Grant>> = None;
     // With and without streaming lists: with them the controller never lists.
     for streaming_lists in [true, false] {
@@ -153,6 +154,9 @@ impl Run<'_> {
         }
         let same = ingress("same", "a.test", "web");
         env.send_ingress("POST", "", &same).is(400);
+        if self.flags.iter().any(|flag| flag == "--enable-gateway-api") {
+            gateway::exercise(env);
+        }
         // The lease is recreated; the other replica acquires it when the first one releases it.
         env.api.delete("Lease", &env.controller_namespace(), LEASE);
         until_leader(env, "headgate-0");

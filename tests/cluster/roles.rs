@@ -11,7 +11,9 @@ const RELEASE: &str = "headgate";
 /// Name of the roles file for these flags.
 pub(super) fn variant(arguments: &[&str]) -> &'static str {
     let has = |flag: &str| arguments.iter().any(|argument| argument.starts_with(flag));
-    if has("--watch-namespace-selector") {
+    if has("--enable-gateway-api") {
+        "gateway-api"
+    } else if has("--watch-namespace-selector") {
         "selected-namespaces"
     } else if has("--watch-namespace=") {
         "one-namespace"

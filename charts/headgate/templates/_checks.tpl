@@ -25,6 +25,9 @@
 {{- if and .Values.rbac.scope (not $scope.enabled) -}}
 {{- fail "rbac.scope=true grants permissions in one namespace only, and controller.scope.enabled=false watches all of them. Set controller.scope.enabled=true, or rbac.scope=false." -}}
 {{- end -}}
+{{- if and .Values.rbac.scope .Values.gatewayAPI.enabled -}}
+{{- fail "rbac.scope=true grants no permissions for cluster-scoped objects, and gatewayAPI.enabled needs GatewayClasses and CRDs. Set rbac.scope=false, or gatewayAPI.enabled=false." -}}
+{{- end -}}
 {{- if and .Values.dropIn.enabled (not .Values.dropIn.fullname) -}}
 {{- fail "dropIn.enabled needs dropIn.fullname: the prefix of the object names of the running ingress-nginx, such as `ingress-nginx` for a release of that name." -}}
 {{- end -}}

@@ -119,6 +119,12 @@ enable-annotation-validation: "false"
 {{- if $controller.enableTopologyAwareRouting }}
 enable-topology-aware-routing: "true"
 {{- end }}
+{{- if .Values.gatewayAPI.enabled }}
+enable-gateway-api: "true"
+{{- with .Values.gatewayAPI.controllerName }}
+gateway-controller-name: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- with include "headgate.defaultBackend" . }}
 default-backend-service: {{ . | quote }}
 {{- end }}

@@ -19,7 +19,33 @@ program uses every verb, and no list has `*`.
   resources: [ingresses/status]
   verbs: [patch]
 {{- end }}
+{{- if .Values.gatewayAPI.enabled }}
+{{ include "headgate.rules.gateways" . }}
+{{- end }}
 {{ include "headgate.rules.events" . }}
+{{- end -}}
+
+{{/* Objects of the Gateway API in namespaces, and their statuses. A status is read right before it is written. */}}
+{{- define "headgate.rules.gateways" -}}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gateways, listenersets, httproutes, grpcroutes, tlsroutes, tcproutes, udproutes, backendtlspolicies]
+  verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [referencegrants]
+  verbs: [list, watch]
+{{- if include "headgate.writesStatus" . }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources:
+    - gateways/status
+    - listenersets/status
+    - httproutes/status
+    - grpcroutes/status
+    - tlsroutes/status
+    - tcproutes/status
+    - udproutes/status
+    - backendtlspolicies/status
+  verbs: [update]
+{{- end }}
 {{- end -}}
 
 {{- define "headgate.rules.events" -}}
@@ -33,10 +59,23 @@ program uses every verb, and no list has `*`.
 - apiGroups: [networking.k8s.io]
   resources: [ingressclasses]
   verbs: [list, watch]
-{{- if include "headgate.namespaceSelector" . }}
+{{- if or (include "headgate.namespaceSelector" .) .Values.gatewayAPI.enabled }}
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [list, watch]
+{{- end }}
+{{- if .Values.gatewayAPI.enabled }}
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  verbs: [list, watch]
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses]
+  verbs: [{{ if include "headgate.writesStatus" . }}get, {{ end }}list, watch]
+{{- if include "headgate.writesStatus" . }}
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [gatewayclasses/status]
+  verbs: [update]
+{{- end }}
 {{- end }}
 {{- if or (include "headgate.readsNodes" .) (include "headgate.readsZone" .) }}
 - apiGroups: [""]

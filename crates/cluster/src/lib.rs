@@ -9,6 +9,7 @@ pub mod events;
 #[cfg(test)]
 mod fake;
 mod field_manager;
+pub mod gateway_status;
 mod leadership;
 pub mod lease;
 mod metrics;
@@ -18,6 +19,7 @@ pub mod stop;
 mod watch;
 pub mod webhook;
 pub mod webhook_certificate;
+mod write_pace;
 
 pub use cache::{CacheError, CacheKey, CacheOptions};
 pub use connect::{ConnectError, ConnectOptions, Connected, connect};

@@ -80,6 +80,12 @@ metrics! {
         "Status writes that are pending";
     STATUS_FORBIDDEN GAUGE "headgate_status_forbidden" &[],
         "Whether the API server forbids to write statuses (1) or not (0)";
+    GATEWAY_STATUS_WRITES COUNTER "headgate_gateway_status_writes_total" &["result"],
+        "Statuses of objects of the Gateway API written, by result";
+    GATEWAY_STATUS_PENDING GAUGE "headgate_gateway_status_writes_pending" &[],
+        "Objects of the Gateway API whose statuses are to be compared and written";
+    GATEWAY_STATUS_FORBIDDEN GAUGE "headgate_gateway_status_forbidden" &[],
+        "Whether the API server forbids to write statuses of the Gateway API (1) or not (0)";
     EVENTS COUNTER "headgate_events_total" &[],
         "Events written to the API server";
     EVENTS_DROPPED COUNTER "headgate_events_dropped_total" &["reason"],

@@ -26,6 +26,8 @@ use tokio::sync::{mpsc, watch};
 
 use crate::leadership::Leadership;
 pub use address::{Address, Observed, PublishService, ServiceKind};
+pub(crate) use addresses::bounded;
+pub(crate) use error::RetryPolicy;
 pub use error::StatusError;
 pub use metrics::StatusMetrics;
 pub use ownership::owns_status;

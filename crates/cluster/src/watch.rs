@@ -7,6 +7,7 @@
 mod backoff;
 mod body;
 mod decode;
+mod discovery;
 mod failure;
 mod health;
 mod hub;
@@ -40,6 +41,7 @@ use reflector::Shared;
 use saver::Saver;
 use tasks::Tasks;
 
+use crate::gateway_status::ObservedStatuses;
 pub use health::Health;
 pub use metrics::WatchMetrics;
 pub use options::{Timing, WatchOptions};
@@ -81,7 +83,7 @@ impl Watch {
         };
         let statuses = Arc::new(Statuses::default());
         let hub = Hub::new(&options, statuses.clone(), Conditions::new(metrics));
-        let mut tasks = Tasks::new(shared, options.publish_service.clone());
+        let mut tasks = Tasks::new(shared, &options);
         if options.compile.endpoints.topology {
             match &options.pod {
                 Some(pod) => tasks.find_zone(pod.clone()),
@@ -115,6 +117,11 @@ impl Watch {
     /// [`changes`](Self::changes).
     pub fn statuses(&self) -> Arc<Statuses> {
         self.statuses.clone()
+    }
+
+    /// Statuses of objects of the Gateway API, kept up to date by [`changes`](Self::changes).
+    pub fn gateway_statuses(&self) -> Arc<ObservedStatuses> {
+        self.hub.gateway_statuses()
     }
 
     /// The health of the connection to the API server, kept up to date by [`changes`](Self::changes).

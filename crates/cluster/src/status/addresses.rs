@@ -155,7 +155,7 @@ fn of_node(node: &Node, internal: bool) -> Vec<Address> {
     }
 }
 
-pub(super) async fn bounded<T>(
+pub(crate) async fn bounded<T>(
     action: &'static str,
     kind: &'static str,
     name: &Name,

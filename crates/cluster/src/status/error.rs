@@ -41,7 +41,7 @@ pub enum StatusError {
 
 /// What follows from a failed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum RetryPolicy {
+pub(crate) enum RetryPolicy {
     /// The object is gone or was replaced, or the status is invalid: no retry until the object changes.
     Skip,
     /// Permission is missing.
@@ -53,7 +53,7 @@ pub(super) enum RetryPolicy {
 }
 
 impl StatusError {
-    pub(super) fn retry_policy(&self) -> RetryPolicy {
+    pub(crate) fn retry_policy(&self) -> RetryPolicy {
         let later = RetryPolicy::Retry(Duration::ZERO);
         match self {
             Self::Api { source, .. } => match &**source {
@@ -73,8 +73,12 @@ impl StatusError {
         }
     }
 
-    pub(super) fn is_conflict(&self) -> bool {
+    pub(crate) fn is_conflict(&self) -> bool {
         self.has_code(409)
+    }
+
+    pub(crate) fn is_missing(&self) -> bool {
+        self.has_code(404)
     }
 
     pub(super) fn is_forbidden(&self) -> bool {

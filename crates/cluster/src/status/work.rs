@@ -9,7 +9,7 @@ use futures_util::stream;
 use headgate_compile::Name;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::Instant;
 
 use super::addresses::{self, Replicas};
 use super::error::RetryPolicy;
@@ -18,16 +18,11 @@ use super::write::Writer;
 use super::{Address, AddressSource, Observations, StatusError, StatusInput, StatusWriter};
 use crate::causes::causes;
 use crate::leadership::{Leader, Leadership};
+use crate::write_pace::{CONCURRENT, PACE, Pause, at, ticks};
 
-/// Most concurrent writes.
-const CONCURRENT: usize = 10;
-/// Between two writes: at most a hundred a second.
-const PACE: Duration = Duration::from_millis(10);
 /// Changes in quick succession are compared together: delay after the first of them, and least time between two
 /// comparisons.
 const DEBOUNCE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// First and longest wait after failures; it doubles.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// Between two attempts to find the addresses of nodes.
 const LOOKUP: Duration = Duration::from_secs(5);
 /// Timeout of clearing statuses at the end.
@@ -56,12 +51,6 @@ pub(super) struct Work<O> {
     last_failure: Option<FailureKind>,
 }
 
-/// The pause of all writes after a failure.
-struct Pause {
-    until: Option<Instant>,
-    next: Duration,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FailureKind {
     Forbidden,
@@ -86,10 +75,7 @@ impl<O: Observations> Work<O> {
             had_address: false,
             next_comparison: None,
             last_comparison: None,
-            pause: Pause {
-                until: None,
-                next: BACK_OFF.0,
-            },
+            pause: Pause::new(),
             last_failure: None,
         }
     }
@@ -293,7 +279,7 @@ impl<O: Observations> Work<O> {
         let Err(error) = result else {
             metrics.written();
             tracing::debug!(ingress = %write.ingress, "status written");
-            self.pause.next = BACK_OFF.0;
+            self.pause.reset();
             self.plan.done(write);
             if self.last_failure.take().is_some() {
                 tracing::info!("writing statuses again");
@@ -317,31 +303,16 @@ impl<O: Observations> Work<O> {
             RetryPolicy::Forbidden => {
                 metrics.forbidden();
                 self.report(FailureKind::Forbidden, &write, &error);
-                self.pause(BACK_OFF.1);
+                self.pause.longest();
+                self.next_comparison = self.pause.until;
             }
             RetryPolicy::Retry(at_least) => {
                 metrics.failed();
                 self.report(FailureKind::Failing, &write, &error);
-                self.back_off(at_least);
+                self.pause.back_off(at_least);
+                self.next_comparison = self.pause.until;
             }
         }
-    }
-
-    /// Concurrent writes fail together: only the first failure extends the back-off.
-    fn back_off(&mut self, at_least: Duration) {
-        let mut wait = at_least;
-        if self.pause.until.is_none() {
-            wait = wait.max(self.pause.next);
-            self.pause.next = (self.pause.next * 2).min(BACK_OFF.1);
-        }
-        self.pause(wait);
-    }
-
-    /// Pauses all writes.
-    fn pause(&mut self, wait: Duration) {
-        let until = Instant::now() + wait;
-        self.pause.until = Some(self.pause.until.map_or(until, |before| before.max(until)));
-        self.next_comparison = self.pause.until;
     }
 
     /// Warns once for each kind of failure.
@@ -357,18 +328,5 @@ impl<O: Observations> Work<O> {
             tracing::warn!(%ingress, error, "cannot write the status{hint}");
             self.last_failure = Some(kind);
         }
-    }
-}
-
-fn ticks(period: Duration) -> Interval {
-    let mut ticks = tokio::time::interval_at(Instant::now() + period, period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
-
-async fn at(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
     }
 }

@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 
 use super::failure::Failure;
 use super::statuses::Status;
+use crate::gateway_status::ObservedStatus;
 use crate::status::PublishService;
 
 /// The referenced names of Secrets or ConfigMaps; other objects are dropped as soon as their name is read.
@@ -42,6 +43,8 @@ pub(super) struct Decoder {
     pub(super) referenced: Option<ReferencedNames>,
     /// The Service whose addresses are published.
     pub(super) published: Option<Name>,
+    /// The controller of Gateways whose entries in statuses are observed; `None`: none are.
+    pub(super) controller: Option<Arc<str>>,
 }
 
 /// The result of decoding an object.
@@ -63,6 +66,8 @@ pub(super) struct DecodedObject {
     pub(super) status: Option<Status>,
     /// Of the published Service.
     pub(super) published: Option<PublishService>,
+    /// Of an object of the Gateway API.
+    pub(super) observed: Option<ObservedStatus>,
 }
 
 /// Name and version of an object; of many, nothing else is read.
@@ -106,7 +111,13 @@ impl Decoder {
             published: self.published.as_ref(),
         });
         match read {
-            Ok((object, version)) => (Decoded::Object(Box::new(object)), version),
+            Ok((mut object, version)) => {
+                if let Some(controller) = self.controller.as_ref().filter(|_| self.kind.is_custom())
+                {
+                    object.observed = ObservedStatus::read(self.kind, json.get(), controller);
+                }
+                (Decoded::Object(Box::new(object)), version)
+            }
             Err(error) => {
                 let (name, version) = head(json).unwrap_or_else(|_| unnamed());
                 (Decoded::Unreadable(name, self.why(&error)), version)
@@ -158,6 +169,7 @@ impl KindReader for Json<'_> {
             object,
             status,
             published,
+            observed: None,
         };
         Ok((decoded, version.unwrap_or_default()))
     }
@@ -241,6 +253,7 @@ mod tests {
             kind,
             referenced: None,
             published: None,
+            controller: None,
         }
     }
 

@@ -138,6 +138,22 @@ impl Conditions {
                 %what, %error,
                 "listing or watching is forbidden: Ingresses are selected without class objects, by the annotation kubernetes.io/ingress.class"
             );
+        } else if condition.kind == Kind::CustomResourceDefinition {
+            tracing::warn!(
+                %error,
+                "listing or watching CRDs is forbidden: those of the Gateway API that are installed later may be noticed late; allow list and watch of customresourcedefinitions.apiextensions.k8s.io"
+            );
+        } else if condition.kind.is_custom() {
+            let permission = condition.kind.definition();
+            tracing::warn!(
+                %what, %error,
+                "listing or watching is forbidden: serving without these objects; allow list and watch of {permission}"
+            );
+        } else if condition.kind == Kind::Namespace {
+            tracing::warn!(
+                %error,
+                "listing or watching namespaces is forbidden: listeners cannot select routes by the labels of namespaces; allow list and watch of namespaces"
+            );
         } else {
             tracing::error!(
                 %what, %error,

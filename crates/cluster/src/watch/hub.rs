@@ -3,16 +3,20 @@
 //!
 //! It only writes the snapshot; further work (starting or stopping a watch, fetching an object) is returned as [`Task`]s.
 
+mod custom;
 mod lists;
 mod sync;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
-use headgate_compile::{Changes, Environment, Finding, Kind, Name, Object, ObjectRef, Snapshot};
+use headgate_compile::{
+    Changes, Environment, Finding, Kind, Name, Namespaces, Object, ObjectRef, Snapshot,
+};
 
+use self::custom::Custom;
 use super::health::Conditions;
 use super::incomplete::Incomplete;
 use super::message::{Id, Message, Update};
@@ -21,6 +25,7 @@ use super::selection::{Scope, Selection};
 use super::statuses::Statuses;
 use super::unreadable::Unreadable;
 use super::{WatchOptions, selection};
+use crate::gateway_status::ObservedStatuses;
 
 /// Work for [`Tasks`](super::tasks::Tasks).
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +39,8 @@ pub(super) enum Task {
     Keep(ObjectRef),
     /// Ignore objects with this name from now on.
     Drop(ObjectRef),
+    /// Ask, with this number and after this time, which of these kinds of custom resources are served.
+    Discover(u64, Vec<Kind>, Duration),
 }
 
 /// See the module documentation.
@@ -45,6 +52,9 @@ pub(super) struct Hub {
     unreadable: Unreadable,
     incomplete: Incomplete,
     statuses: Arc<Statuses>,
+    gateway_statuses: Arc<ObservedStatuses>,
+    custom: Custom,
+    namespaces: Namespaces,
     published: Option<Name>,
     settings: Option<Name>,
     /// Objects requested by name without a response or event since, with the number of the last request.
@@ -98,6 +108,9 @@ impl Hub {
             unreadable: Unreadable::default(),
             incomplete: Incomplete::default(),
             statuses,
+            gateway_statuses: Arc::default(),
+            custom: Custom::new(options.controller().is_some(), options.timing.first_retry),
+            namespaces: options.compile.namespaces.clone(),
             published: options.publish_service.clone(),
             settings: options.compile.settings.clone(),
             fetching: HashMap::default(),
@@ -113,6 +126,11 @@ impl Hub {
         hub
     }
 
+    /// Statuses of objects of the Gateway API.
+    pub(super) fn gateway_statuses(&self) -> Arc<ObservedStatuses> {
+        self.gateway_statuses.clone()
+    }
+
     pub(super) fn take_tasks(&mut self) -> Vec<Task> {
         std::mem::take(&mut self.tasks)
     }
@@ -121,9 +139,13 @@ impl Hub {
         match message.update {
             Update::Selection(id, progress) => self.progress(id, progress),
             Update::Fetched(object, request, found) => self.fetched(object, request, found),
+            Update::Discovered(number, kinds, served) => {
+                self.discovered(number, &kinds, &served);
+            }
             Update::Zone(zone) => drop(self.snapshot.set_zone(zone)),
         }
         self.sync_references();
+        self.sync_custom();
         self.note_arrival(message.arrived);
     }
 
@@ -135,11 +157,12 @@ impl Hub {
     /// Whether everything that is required was listed once.
     pub(super) fn is_complete(&self) -> bool {
         let mut followed = self.selections.iter().flatten();
-        followed.all(|followed| match followed.state {
-            State::Complete => true,
-            State::Denied => !self.is_required(followed),
-            State::Waiting | State::Started => false,
-        })
+        self.custom.is_known()
+            && followed.all(|followed| match followed.state {
+                State::Complete => true,
+                State::Denied => !self.is_required(followed),
+                State::Waiting | State::Started => false,
+            })
     }
 
     pub(super) fn has_changes(&self) -> bool {
@@ -186,7 +209,8 @@ impl Hub {
             let owner = self.owner(reference.kind, Some(&object), &reference.name);
             let is_listed = owner.and_then(|id| self.state(id)) == Some(State::Complete);
             // An object that is no longer watched would never be deleted.
-            let is_watched = owner.is_some() || reference.kind.is_kept_by_name();
+            let may_be_watched = reference.kind.is_custom() && self.custom.may_exist();
+            let is_watched = owner.is_some() || reference.kind.is_kept_by_name() || may_be_watched;
             if is_watched && !is_listed && self.is_kept(&reference) {
                 self.put(object);
             }
@@ -234,6 +258,7 @@ impl Hub {
             Kind::Service if self.published.as_ref() == Some(&object.name) => {
                 self.statuses.publish(None);
             }
+            kind if kind.is_custom() => self.gateway_statuses.forget(object),
             _ => {}
         }
     }
@@ -241,12 +266,13 @@ impl Hub {
     fn changed(&mut self, object: &ObjectRef, before: Option<&Object>, after: Option<&Object>) {
         match object.kind {
             Kind::Ingress => {
-                self.references.ingress_changed(before, after);
+                self.references.referrer_changed(before, after);
                 self.incomplete.add(object.name.clone());
             }
             Kind::IngressClass | Kind::ConfigMap => {
                 self.references.settings_changed(&self.snapshot);
             }
+            kind if kind.refers() => self.references.referrer_changed(before, after),
             _ => {}
         }
     }
@@ -267,7 +293,7 @@ impl Hub {
     /// Whether nothing can be served before it is listed.
     fn is_required(&self, followed: &Followed) -> bool {
         match followed.name() {
-            None => followed.selection.kind.is_required(),
+            None => followed.selection.is_required,
             Some(_) => self.has_settings(followed),
         }
     }

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use headgate_compile::{Name, ObjectRef};
+use headgate_compile::{Kind, Name, ObjectRef};
 
 use super::decode::Decoded;
+use super::discovery::Served;
 
 #[derive(Debug)]
 pub(super) struct Message {
@@ -20,6 +21,8 @@ pub(super) enum Update {
     Selection(Id, Progress),
     /// The response to the request with this number for an object by name; `None`: there is no such object.
     Fetched(ObjectRef, u64, Option<Decoded>),
+    /// The answer to the question with this number which of these kinds are served.
+    Discovered(u64, Vec<Kind>, Vec<Served>),
     /// The zone of this pod's node.
     Zone(Option<Arc<str>>),
 }
@@ -66,5 +69,7 @@ pub(super) struct Problem {
 pub(super) enum ProblemKind {
     /// Listing is forbidden, or the kind does not exist.
     Denied,
+    /// A kind of custom resources is not served, or not in this version.
+    NotServed,
     Other,
 }

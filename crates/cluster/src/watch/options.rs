@@ -1,5 +1,6 @@
 //! What to watch, and timeouts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use headgate_compile::{Name, Options};
@@ -58,6 +59,14 @@ pub struct Timing {
     pub zone: Duration,
     /// Between two relists of everything (`--sync-period`). Default zero: no periodic relist.
     pub resync: Duration,
+}
+
+impl WatchOptions {
+    /// The name of the controller of Gateways; `None`: the Gateway API is not watched.
+    pub(super) fn controller(&self) -> Option<Arc<str>> {
+        let gateway = self.compile.gateway.as_ref();
+        gateway.map(|gateway| gateway.controller.clone())
+    }
 }
 
 impl Default for Timing {

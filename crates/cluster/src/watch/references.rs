@@ -51,18 +51,18 @@ impl References {
         count.is_some_and(|count| count.references > 0)
     }
 
-    /// Updates the counts after an Ingress changed.
-    pub(super) fn ingress_changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
-        let (before, after) = (self.of_ingress(before), self.of_ingress(after));
+    /// Updates the counts after an Ingress or another object that refers to others changed.
+    pub(super) fn referrer_changed(&mut self, before: Option<&Object>, after: Option<&Object>) {
+        let (before, after) = (self.of_object(before), self.of_object(after));
         if before != after {
             after.into_iter().for_each(|object| self.add(object));
             before.into_iter().for_each(|object| self.drop(object));
         }
     }
 
-    /// In a single watched namespace, Ingresses refer to objects of that namespace alone.
-    fn of_ingress(&self, ingress: Option<&Object>) -> Vec<ObjectRef> {
-        let mut all = ingress.map_or_else(Vec::new, |ingress| references(ingress, &self.options));
+    /// In a single watched namespace, objects refer to those of that namespace alone.
+    fn of_object(&self, object: Option<&Object>) -> Vec<ObjectRef> {
+        let mut all = object.map_or_else(Vec::new, |object| references(object, &self.options));
         if let Namespaces::One(namespace) = &self.options.namespaces {
             all.retain(|object| object.name.namespace == *namespace);
         }

@@ -205,9 +205,7 @@ impl Reflector {
             parameters.limit = None;
         }
         let version = loop {
-            let request = kube::core::Request::new(self.selection.path()).list(&parameters);
-            let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
-            let body = self.send(request).await?;
+            let body = self.send(self.selection.list_request(&parameters)?).await?;
             let page = collect(body, self.shared.timing.response_timeout).await?;
             let metadata = self.take_page(&page).await?;
             match metadata.next.filter(|next| !next.is_empty()) {
@@ -256,6 +254,7 @@ impl Reflector {
     async fn failed(&mut self, failure: &Failure) {
         self.failures = self.failures.saturating_add(1);
         let kind = match failure {
+            Failure::NotFound(_) if self.selection.kind.is_custom() => ProblemKind::NotServed,
             Failure::Denied(_) | Failure::NotFound(_) => ProblemKind::Denied,
             _ => ProblemKind::Other,
         };

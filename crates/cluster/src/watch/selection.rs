@@ -1,9 +1,13 @@
 //! Which objects are watched: one selection for each watch, by flags.
 
+use std::borrow::Cow;
+
 use headgate_compile::{Kind, Name, Namespaces, Object, ObjectRef};
+use http::Request;
 use kube::api::{ListParams, WatchParams};
 
 use super::WatchOptions;
+use super::failure::Failure;
 
 /// Objects of one kind that are listed and watched together.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +16,10 @@ pub(super) struct Selection {
     pub(super) scope: Scope,
     /// Label selector beside the scope.
     pub(super) labels: Option<String>,
+    /// The version in which custom resources are watched.
+    pub(super) version: Option<&'static str>,
+    /// Whether nothing is served before it was listed.
+    pub(super) is_required: bool,
 }
 
 /// Which objects of a kind.
@@ -37,6 +45,17 @@ impl Selection {
             kind,
             scope,
             labels,
+            version: None,
+            is_required: kind.is_required(),
+        }
+    }
+
+    /// Custom resources in the watched namespaces.
+    pub(super) fn custom(kind: Kind, version: &'static str, namespaces: &Namespaces) -> Self {
+        let scope = Some(scope(namespaces)).filter(|_| kind.is_namespaced());
+        Self {
+            version: Some(version),
+            ..Self::new(kind, scope.unwrap_or(Scope::All))
         }
     }
 
@@ -72,7 +91,10 @@ impl Selection {
             Scope::Namespace(namespace) => Some(&**namespace),
             Scope::Named(name) | Scope::SlicesOf(name) => Some(&*name.namespace),
         };
-        let version = self.kind.api_version();
+        let mut version = Cow::Borrowed(self.kind.api_version());
+        if let Some(served) = self.version {
+            version = format!("{}/{served}", self.kind.group()).into();
+        }
         let root = if version.contains('/') { "apis" } else { "api" };
         let plural = self.kind.plural();
         match namespace.filter(|_| self.kind.is_namespaced()) {
@@ -89,6 +111,33 @@ impl Selection {
         let useful = self.kind.field_selector().map(str::to_owned);
         let all: Vec<String> = name.into_iter().chain(useful).collect();
         (!all.is_empty()).then(|| all.join(","))
+    }
+
+    /// A request for a list. Of CRDs only the metadata is requested: their schemas are large.
+    pub(super) fn list_request(
+        &self,
+        parameters: &ListParams,
+    ) -> Result<Request<Vec<u8>>, Failure> {
+        let request = kube::core::Request::new(self.path());
+        let request = match self.kind {
+            Kind::CustomResourceDefinition => request.list_metadata(parameters),
+            _ => request.list(parameters),
+        };
+        request.map_err(|error| Failure::Invalid(error.to_string()))
+    }
+
+    /// A request for a watch.
+    pub(super) fn watch_request(
+        &self,
+        parameters: &WatchParams,
+        version: &str,
+    ) -> Result<Request<Vec<u8>>, Failure> {
+        let request = kube::core::Request::new(self.path());
+        let request = match self.kind {
+            Kind::CustomResourceDefinition => request.watch_metadata(parameters, version),
+            _ => request.watch(parameters, version),
+        };
+        request.map_err(|error| Failure::Invalid(error.to_string()))
     }
 
     pub(super) fn list(&self) -> ListParams {
@@ -109,7 +158,7 @@ impl Selection {
 
     /// Whether serving goes on without it and roles that are limited to namespaces leave it out on purpose.
     pub(super) fn may_lack(&self) -> bool {
-        !self.kind.is_namespaced() && !self.kind.is_required()
+        (!self.kind.is_namespaced() || self.kind.is_custom()) && !self.is_required
     }
 
     /// For logs.
@@ -127,10 +176,7 @@ impl Selection {
 /// The selections of flags; those of objects that other objects refer to are added later. If several of a kind cover an
 /// object, the first owns it; named objects come first.
 pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
-    let scope = match &options.compile.namespaces {
-        Namespaces::One(namespace) => Scope::Namespace(namespace.to_string()),
-        Namespaces::All | Namespaces::Selected(_) => Scope::All,
-    };
+    let scope = scope(&options.compile.namespaces);
     let mut all = Vec::new();
     // First: the settings refer to further objects.
     if let Some(name) = &options.compile.settings {
@@ -140,12 +186,20 @@ pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
         let scope = Some(&scope).filter(|_| kind.is_namespaced());
         all.push(Selection::new(kind, scope.unwrap_or(&Scope::All).clone()));
     }
+    let is_gateway = options.compile.gateway.is_some();
     if let Namespaces::Selected(selector) = &options.compile.namespaces {
         all.push(Selection {
             // Compilation compares the labels too; this keeps the other namespaces out of memory.
-            labels: Some(selector.to_string()),
+            labels: Some(selector.to_string()).filter(|_| !is_gateway),
+            is_required: true,
             ..Selection::new(Kind::Namespace, Scope::All)
         });
+    } else if is_gateway {
+        // Listeners select namespaces of routes by labels.
+        all.push(Selection::new(Kind::Namespace, Scope::All));
+    }
+    if is_gateway {
+        all.push(Selection::new(Kind::CustomResourceDefinition, Scope::All));
     }
     for object in services_of_flags(options) {
         let is_covered = all
@@ -161,6 +215,13 @@ pub(super) fn by_flags(options: &WatchOptions) -> Vec<Selection> {
         all.push(Selection::named(&object));
     }
     all
+}
+
+fn scope(namespaces: &Namespaces) -> Scope {
+    match namespaces {
+        Namespaces::One(namespace) => Scope::Namespace(namespace.to_string()),
+        Namespaces::All | Namespaces::Selected(_) => Scope::All,
+    }
 }
 
 fn services_of_flags(options: &WatchOptions) -> impl Iterator<Item = ObjectRef> {

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::sleep;
 
+use super::WatchOptions;
 use super::backoff::Backoff;
 use super::body::{collect, send};
 use super::decode::{Decoded, Decoder, Page, ReferencedNames};
@@ -17,7 +18,7 @@ use super::hub::Task;
 use super::message::{Id, Message, Update};
 use super::reflector::{Reflector, Shared};
 use super::selection::{Scope, Selection};
-use super::zone;
+use super::{discovery, zone};
 
 /// Most concurrent requests for single objects.
 const REQUESTS: usize = 8;
@@ -26,7 +27,9 @@ const REQUESTS: usize = 8;
 pub(super) struct Tasks {
     shared: Shared,
     published: Option<Name>,
-    /// For the kinds of which only referenced objects are kept.
+    /// The controller of Gateways whose entries in statuses are observed.
+    controller: Option<Arc<str>>,
+    /// For the kinds of which only referenced objects are kept; and the names of the CRDs that are.
     referenced: HashMap<Kind, ReferencedNames>,
     reflectors: HashMap<Id, AbortHandle>,
     permits: Arc<Semaphore>,
@@ -34,13 +37,19 @@ pub(super) struct Tasks {
 }
 
 impl Tasks {
-    pub(super) fn new(shared: Shared, published: Option<Name>) -> Self {
+    pub(super) fn new(shared: Shared, options: &WatchOptions) -> Self {
         let kept_by_name = Kind::ALL.into_iter().filter(|kind| kind.is_kept_by_name());
+        let kept_by_name = kept_by_name.map(|kind| (kind, ReferencedNames::default()));
+        let definitions = ReferencedNames::default();
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.is_custom()) {
+            definitions.insert(Name::new("", &kind.definition()));
+        }
         Self {
             shared,
-            published,
+            published: options.publish_service.clone(),
+            controller: options.controller(),
             referenced: kept_by_name
-                .map(|kind| (kind, ReferencedNames::default()))
+                .chain([(Kind::CustomResourceDefinition, definitions)])
                 .collect(),
             reflectors: HashMap::new(),
             permits: Arc::new(Semaphore::new(REQUESTS)),
@@ -69,6 +78,11 @@ impl Tasks {
                 }
             }
             Task::Fetch(object, request) => self.fetch(object, request),
+            Task::Discover(number, kinds, delay) => {
+                let shared = self.shared.clone();
+                self.running
+                    .spawn(discovery::discover(number, kinds, delay, shared));
+            }
         }
     }
 
@@ -87,6 +101,7 @@ impl Tasks {
                 .filter(|_| !is_named)
                 .cloned(),
             published: self.published.clone(),
+            controller: self.controller.clone(),
         };
         let reflector = Reflector::new((id, selection), decoder, self.shared.clone());
         let handle = self.running.spawn(reflector.run());
@@ -134,8 +149,7 @@ async fn fetch(
 
 async fn list_one(object: &ObjectRef, shared: &Shared) -> Result<Option<Decoded>, Failure> {
     let selection = Selection::named(object);
-    let request = kube::core::Request::new(selection.path()).list(&selection.list());
-    let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
+    let request = selection.list_request(&selection.list())?;
     let body = send(&shared.client, request, shared.timing.response_timeout).await?;
     let text = collect(body, shared.timing.response_timeout).await?;
     let page = Page::read(&text)?;
@@ -143,6 +157,7 @@ async fn list_one(object: &ObjectRef, shared: &Shared) -> Result<Option<Decoded>
         kind: object.kind,
         referenced: None,
         published: None,
+        controller: None,
     };
     for json in page.items() {
         let (decoded, _) = decoder.decode(json);

@@ -77,8 +77,10 @@ impl Hub {
             self.remove(&object);
         }
         self.fetch_again(id);
-        if kind == Kind::IngressClass {
-            self.snapshot.set_classes_readable(true);
+        match kind {
+            Kind::IngressClass => drop(self.snapshot.set_classes_readable(true)),
+            Kind::CustomResourceDefinition => self.definitions_changed(),
+            _ => {}
         }
         self.conditions.set(id, None);
         self.conditions.listed();
@@ -106,7 +108,12 @@ impl Hub {
             Event::Apply(Decoded::Object(decoded)) => {
                 if let Some((reference, object)) = self.accept(id, *decoded) {
                     self.fetching.remove(&reference);
+                    let is_definition = reference.kind == Kind::CustomResourceDefinition;
                     self.put(object);
+                    // Also without a change of its metadata: it may be established only now.
+                    if is_definition {
+                        self.definitions_changed();
+                    }
                 }
             }
             Event::Apply(Decoded::Unreferenced) => {}
@@ -120,6 +127,9 @@ impl Hub {
                     let object = ObjectRef { kind, name };
                     self.fetching.remove(&object);
                     self.remove(&object);
+                    if kind == Kind::CustomResourceDefinition {
+                        self.definitions_changed();
+                    }
                 }
             }
         }
@@ -135,10 +145,16 @@ impl Hub {
             is_required: self.is_required(followed) && followed.state != State::Complete,
             problem,
         };
+        if condition.problem.kind == ProblemKind::NotServed {
+            return self.not_served(id);
+        }
         let is_denied = condition.problem.kind == ProblemKind::Denied;
         let was_listed = followed.state == State::Complete;
         let kind = followed.selection.kind;
         self.conditions.set(id, Some(condition));
+        if is_denied && kind == Kind::CustomResourceDefinition {
+            self.definitions_denied();
+        }
         if !is_denied || was_listed {
             return;
         }
@@ -158,6 +174,7 @@ impl Hub {
             object,
             status,
             published,
+            observed,
         } = decoded;
         let reference = ObjectRef {
             kind: object.kind(),
@@ -170,6 +187,9 @@ impl Hub {
         }
         if let Some(status) = status {
             self.statuses.observe(&reference.name, status);
+        }
+        if let Some(observed) = observed {
+            self.gateway_statuses.observe(&reference, observed);
         }
         if published.is_some() {
             self.statuses.publish(published);

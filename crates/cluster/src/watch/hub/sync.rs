@@ -63,7 +63,9 @@ impl Hub {
             .iter()
             .flatten()
             .filter(|followed| followed.selection.kind.refers() || self.has_settings(followed));
-        if referring.all(|followed| matches!(followed.state, State::Complete | State::Denied)) {
+        if self.custom.is_known()
+            && referring.all(|followed| matches!(followed.state, State::Complete | State::Denied))
+        {
             // Includes the references of the list that completed last.
             self.sync_references();
             self.start_all(|_| true);

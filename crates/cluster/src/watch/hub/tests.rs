@@ -117,6 +117,7 @@ fn read(object: Object) -> Decoded {
         object,
         status,
         published: None,
+        observed: None,
     }))
 }
 

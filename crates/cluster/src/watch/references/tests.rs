@@ -50,12 +50,12 @@ fn an_object_is_referenced_until_the_last_reference_is_gone() {
         [ReferenceChange::Added(one.clone())]
     );
     let web = ingress(&["one", "one"]);
-    references.ingress_changed(None, Some(&web));
+    references.referrer_changed(None, Some(&web));
     references.options = Options::default();
     references.settings_changed(&Snapshot::default());
     assert_eq!(references.take_changes(), []);
     assert!(references.contains(&one));
-    references.ingress_changed(Some(&web), None);
+    references.referrer_changed(Some(&web), None);
     assert_eq!(
         references.take_changes(),
         [ReferenceChange::Dropped(one.clone())]
@@ -71,8 +71,8 @@ fn an_object_is_referenced_until_the_last_reference_is_gone() {
 fn a_reference_added_and_dropped_between_two_calls_is_no_change() {
     let mut references = References::new(Options::default());
     let (one, two) = (ingress(&["one"]), ingress(&["two"]));
-    references.ingress_changed(None, Some(&one));
-    references.ingress_changed(Some(&one), Some(&two));
+    references.referrer_changed(None, Some(&one));
+    references.referrer_changed(Some(&one), Some(&two));
     assert_eq!(
         references.take_changes(),
         [ReferenceChange::Added(secret("two"))]
@@ -86,13 +86,13 @@ fn outside_the_watched_namespace_only_flags_refer() {
         ..with_certificate("shop", "flag")
     };
     let mut references = References::new(only("other"));
-    references.ingress_changed(None, Some(&ingress(&["one"])));
+    references.referrer_changed(None, Some(&ingress(&["one"])));
     assert_eq!(
         references.take_changes(),
         [ReferenceChange::Added(secret("flag"))]
     );
     let mut references = References::new(only("shop"));
-    references.ingress_changed(None, Some(&ingress(&["one"])));
+    references.referrer_changed(None, Some(&ingress(&["one"])));
     assert_eq!(references.take_changes().len(), 2);
 }
 

@@ -42,9 +42,7 @@ impl Reflector {
             return Ok(false);
         };
         let parameters = self.selection.list().limit(1);
-        let request = kube::core::Request::new(self.selection.path()).list(&parameters);
-        let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
-        let body = self.send(request).await?;
+        let body = self.send(self.selection.list_request(&parameters)?).await?;
         let page = collect(body, self.shared.timing.response_timeout).await?;
         let version = Page::read(&page)?.metadata.resource_version;
         Ok(version.parse().is_ok_and(|there: u64| there < number))
@@ -83,9 +81,7 @@ impl Reflector {
         let mut parameters = self.selection.watch();
         parameters.timeout = Some(self.watch_seconds());
         parameters.send_initial_events = initial;
-        let request = kube::core::Request::new(self.selection.path());
-        let request = request.watch(&parameters, version);
-        let request = request.map_err(|error| Failure::Invalid(error.to_string()))?;
+        let request = self.selection.watch_request(&parameters, version)?;
         Ok(Lines::new(self.send(request).await?))
     }
 

@@ -1,0 +1,124 @@
+//! Writing one status to the API server.
+
+use std::sync::Arc;
+
+use headgate_compile::ObjectRef;
+use jiff::Timestamp;
+use kube::Client;
+use kube::api::{GetParams, PostParams};
+use kube::core::Request;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::observed::ObservedStatus;
+use super::part;
+use crate::field_manager::FIELD_MANAGER;
+use crate::leadership::Leader;
+use crate::status::{StatusError, bounded};
+
+/// Most attempts when other clients write at the same time.
+const ATTEMPTS: usize = 5;
+
+/// Writes statuses.
+pub(super) struct Writer {
+    pub(super) client: Client,
+    pub(super) controller: Arc<str>,
+}
+
+/// A status to write.
+#[derive(Clone, Debug)]
+pub(super) struct Write {
+    pub(super) object: ObjectRef,
+    /// The version in which the kind is served.
+    pub(super) version: &'static str,
+    /// The generation that it speaks of; `None`: the object is not served.
+    pub(super) generation: Option<i64>,
+    /// See [`part::desired`].
+    pub(super) part: Arc<Value>,
+    /// The digest of the part.
+    pub(super) digest: u64,
+    /// The status as observed.
+    pub(super) before: ObservedStatus,
+}
+
+impl Writer {
+    /// Writes the status, if `leader` is current right before; returns the digest of what the status has of it then. `None`:
+    /// the object is gone or newer than the status.
+    pub(super) async fn write(
+        &self,
+        write: &Write,
+        leader: &Leader,
+    ) -> Result<Option<u64>, StatusError> {
+        let mut attempt = 1;
+        loop {
+            match self.once(write, leader).await {
+                Err(error) if error.is_conflict() && attempt < ATTEMPTS => attempt += 1,
+                result => return result,
+            }
+        }
+    }
+
+    async fn once(&self, write: &Write, leader: &Leader) -> Result<Option<u64>, StatusError> {
+        let kind = write.object.kind;
+        let name = &write.object.name;
+        let request = Request::new(path(write)).get(&name.name, &GetParams::default());
+        let read = async {
+            self.client
+                .request::<Value>(request.map_err(invalid)?)
+                .await
+        };
+        let mut object = bounded("reading", kind.as_str(), name, read).await?;
+        if object["metadata"]["uid"] != *write.before.uid {
+            return Ok(None);
+        }
+        let present = part::own(kind, &object["status"], &self.controller);
+        if let Some(generation) = write.generation {
+            let newest = object["metadata"]["generation"].as_i64();
+            if newest.is_some_and(|newest| newest > generation)
+                || part::generation(&present) > generation
+            {
+                return Ok(None);
+            }
+        }
+        let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        let merged = part::merge(kind, &object["status"], &write.part, &self.controller, &now);
+        if part::digest(&present) == write.digest {
+            return Ok(Some(write.digest));
+        }
+        object["status"] = merged;
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let body = object.to_string().into_bytes();
+        let request =
+            Request::new(path(write)).replace_subresource("status", &name.name, &params, body);
+        if !leader.is_current(Instant::now()) {
+            return Err(StatusError::NotLeader);
+        }
+        let write = async {
+            self.client
+                .request::<Value>(request.map_err(invalid)?)
+                .await
+        };
+        let written = bounded("writing the status of", kind.as_str(), name, write).await?;
+        let after = part::own(kind, &written["status"], &self.controller);
+        Ok(Some(part::digest(&after)))
+    }
+}
+
+fn invalid(error: kube::core::request::Error) -> kube::Error {
+    kube::Error::BuildRequest(error)
+}
+
+/// Path of the collection.
+fn path(write: &Write) -> String {
+    let kind = write.object.kind;
+    let (group, version, plural) = (kind.group(), write.version, kind.plural());
+    if kind.is_namespaced() {
+        let namespace = &write.object.name.namespace;
+        format!("/apis/{group}/{version}/namespaces/{namespace}/{plural}")
+    } else {
+        format!("/apis/{group}/{version}/{plural}")
+    }
+}
