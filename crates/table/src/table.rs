@@ -35,10 +35,11 @@ impl RoutingTable {
         }
     }
 
-    /// The listener at `address`. A linear search, since there are few.
+    /// The listener at `address`.
     pub fn listener(&self, address: SocketAddr) -> Option<&Listener> {
-        let mut listeners = self.listeners.iter();
-        listeners.find(|listener| listener.address == address)
+        let listeners = &self.listeners;
+        let index = listeners.binary_search_by_key(&address, |listener| listener.address);
+        listeners.get(index.ok()?)
     }
 
     /// All listeners, in the order of their addresses.
@@ -60,8 +61,9 @@ impl RoutingTable {
 
     /// The socket for UDP at `address`.
     pub fn udp_listener(&self, address: SocketAddr) -> Option<&UdpListener> {
-        let mut listeners = self.udp.iter();
-        listeners.find(|listener| listener.address == address)
+        let listeners = &self.udp;
+        let index = listeners.binary_search_by_key(&address, |listener| listener.address);
+        listeners.get(index.ok()?)
     }
 
     /// Replaces all sockets for UDP. Of several at one address, the first is kept.
