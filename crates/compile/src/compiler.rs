@@ -68,7 +68,8 @@ pub fn compile(
         }
     }
     let (mut listeners, mut udp) = ingresses.listeners(fallback);
-    let gateways = gateway::Pass {
+    let streams = ingresses.stream_ports();
+    let mut gateways = gateway::Pass {
         state: &mut compiled.gateway,
         builder: &mut compiled.builder,
         certificates: &mut compiled.certificates,
@@ -81,7 +82,14 @@ pub fn compile(
         .iter()
         .map(|address| address.ip())
         .collect();
-    let sockets = gateways.sockets(&addresses);
+    gateways.place(&gateway::OtherSockets {
+        tcp: &listeners,
+        udp: &udp,
+        streams,
+        addresses: &addresses,
+    });
+    gateways.count_all();
+    let sockets = gateways.sockets();
     listeners.extend(sockets.tcp);
     udp.extend(sockets.udp);
     table.set_listeners(listeners);
@@ -143,6 +151,11 @@ impl Compiled {
         &self,
     ) -> impl Iterator<Item = (&ObjectRef, Option<&Arc<gateway::Status>>)> {
         self.gateway.statuses.changes()
+    }
+
+    /// The Services of Gateways, as they should be.
+    pub fn gateway_services(&self) -> &[gateway::GatewayService] {
+        self.gateway.services_of_gateways()
     }
 
     /// All findings, sorted.

@@ -1,6 +1,7 @@
 //! The semantics of the Gateway API: which Gateways are served, what their listeners and routes mean, and the statuses that say
 //! so (gateway-api.md).
 
+mod addresses;
 mod attach;
 mod backend;
 mod class;
@@ -13,18 +14,23 @@ mod hostname;
 mod http;
 mod listener;
 mod namespaces;
+mod ports;
 mod references;
 mod route;
 mod seniority;
+mod service;
 mod state;
 mod status;
 mod statuses;
 mod stream;
 mod universe;
 
-pub(crate) use compiler::{Pass, upstream};
+pub use addresses::StatusAddress;
+pub(crate) use compiler::{OtherSockets, Pass, upstream};
 pub use condition::{Condition, ConditionKind};
+pub use ports::{GatewayPort, PortRecord};
 pub(crate) use references::references;
+pub use service::{GatewayService, foreign_gateways};
 pub(crate) use state::State;
 pub use status::{ListenerStatus, ParentStatus, Status, StatusBody};
 

@@ -31,11 +31,13 @@ pub use ingress::{
     unresolved_names, unserved,
 };
 pub use objects::{
-    ApiObject, ConfigMap, Definition, DeliveredDefinition, EndpointSlice, Endpoints, IngressClass,
-    Kept, Kind, KindReader, Name, Namespace, Object, ObjectRef, Protocol, Secret, Service,
+    Address, ApiObject, ConfigMap, Definition, DeliveredDefinition, EndpointSlice, Endpoints,
+    IngressClass, Kept, Kind, KindReader, Name, Namespace, Object, ObjectRef, Protocol, Secret,
+    Service,
 };
 pub use options::{
-    ClassSelection, GatewayOptions, LabelSelector, Namespaces, Options, SelectorError,
+    ClassSelection, GatewayOptions, LabelSelector, Namespaces, Options, PublishedAddresses,
+    SelectorError,
 };
 pub use snapshot::{Changes, Environment, Snapshot};
 pub use workload::Workload;

@@ -35,7 +35,7 @@ pub use kind::{ApiObject, Kind, KindReader};
 pub use name::{Name, ObjectRef};
 pub use namespace::Namespace;
 pub use secret::Secret;
-pub use service::{Protocol, Service};
+pub use service::{Address, Protocol, Service};
 pub(crate) use service::{ServicePort, TargetPort};
 
 /// An object of one of the kinds that a table is compiled from. Convert a Kubernetes type with `Object::from`; cheap to clone.

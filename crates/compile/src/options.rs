@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::Name;
 use crate::build::{EndpointOptions, HttpListeners};
 use crate::ingress::annotations::DEFAULT_PREFIX;
+use crate::objects::Address;
 
 pub use selector::{LabelSelector, SelectorError};
 
@@ -83,12 +84,29 @@ pub struct ClassSelection {
 pub struct GatewayOptions {
     /// `spec.controllerName` of the GatewayClasses whose Gateways are served; default `headgate.dev/gateway-controller`.
     pub controller: Arc<str>,
+    /// The ConfigMap with the local ports of Gateways ([`PortRecord`](crate::gateway::PortRecord)), to which their Services
+    /// lead. Default none: their listeners have sockets on their own ports.
+    pub ports: Option<Name>,
+    /// Where clients reach sockets of this process that no Service of a Gateway leads to. Default the addresses that these are
+    /// bound to.
+    pub published: Option<PublishedAddresses>,
+}
+
+/// Where clients reach this controller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PublishedAddresses {
+    /// At the addresses of a Service (`--publish-service`).
+    OfService(Name),
+    /// At these addresses (`--publish-status-address`).
+    Fixed(Vec<Address>),
 }
 
 impl Default for GatewayOptions {
     fn default() -> Self {
         Self {
             controller: "headgate.dev/gateway-controller".into(),
+            ports: None,
+            published: None,
         }
     }
 }

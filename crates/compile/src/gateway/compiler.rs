@@ -3,6 +3,7 @@
 //! The phases are: Gateways with their listeners, routes with the listeners that they are attached to, the hosts that these
 //! affect, and statuses.
 
+mod places;
 mod sockets;
 mod touched;
 
@@ -26,6 +27,8 @@ use crate::build::{self, BehaviourDraft, Builder, HostDraft, PathOrder, Upstream
 use crate::ingress;
 use crate::objects::custom::{Custom, GatewayClassSpec, GatewaySpec, ListenerSetSpec, ParentRef};
 use crate::{Changes, Kind, Name, ObjectRef, Options, Snapshot};
+
+pub(crate) use self::places::{OtherSockets, Placement};
 
 /// Builds an upstream of routes of the Gateway API. They do not configure it; the settings of the process apply.
 pub(crate) fn upstream(key: UpstreamKey, pass: &mut ingress::Pass<'_>) {
@@ -72,8 +75,13 @@ impl Pass<'_> {
         for host in &touched.hosts {
             self.host(host);
         }
-        for name in &touched.counted {
-            self.count(name);
+        self.state.uncounted.extend(touched.counted);
+    }
+
+    /// Makes the statuses of Gateways that changed, of their ListenerSets, and counts their routes.
+    pub(crate) fn count_all(&mut self) {
+        for name in std::mem::take(&mut self.state.uncounted) {
+            self.count(&name);
         }
     }
 

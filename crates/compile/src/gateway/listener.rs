@@ -10,7 +10,7 @@ use super::hostname::Hostname;
 use super::namespaces::NamespaceRule;
 use crate::build::certificates::Certificates;
 use crate::objects::custom::{GATEWAY_GROUP, ListenerSpec, ObjectReference, RouteKind};
-use crate::{Kind, Name, ObjectRef, Snapshot};
+use crate::{Kind, Name, ObjectRef, Snapshot, objects};
 
 /// A listener of a Gateway or ListenerSet.
 #[derive(Clone, Debug)]
@@ -37,6 +37,20 @@ pub(crate) struct Listener {
     pub(crate) unresolved: Option<Problem>,
     /// Another listener of its port that it conflicts with.
     pub(crate) conflict: Option<Problem>,
+    /// Its port.
+    pub(crate) place: Place,
+}
+
+/// Where the port of a listener is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// It has no socket yet.
+    #[default]
+    Pending,
+    /// It has a socket on this port.
+    Open(u16),
+    /// Something else has its socket.
+    Taken(Problem),
 }
 
 /// The protocol of a listener.
@@ -129,6 +143,7 @@ impl Listener {
             refused: refused(spec, protocol),
             unresolved: certificate_problem.or(kind_problem),
             conflict: None,
+            place: Place::default(),
         }
     }
 
@@ -139,9 +154,23 @@ impl Listener {
         self.is_accepted() && !lacks_certificate
     }
 
-    /// Whether routes may be attached to it.
+    /// Whether it is valid and its port is available.
     pub(crate) fn is_accepted(&self) -> bool {
+        self.is_valid() && !matches!(self.place, Place::Taken(_))
+    }
+
+    /// Whether it could be served if its port is available.
+    pub(crate) fn is_valid(&self) -> bool {
         self.refused.is_none() && self.conflict.is_none()
+    }
+
+    /// The port that it needs; `None`: its protocol is not supported.
+    pub(crate) fn socket(&self) -> Option<(u16, objects::Protocol)> {
+        let protocol = match self.protocol? {
+            Protocol::Udp => objects::Protocol::Udp,
+            _ => objects::Protocol::Tcp,
+        };
+        Some((self.port, protocol))
     }
 
     /// Why this listener and `other` cannot both be served.

@@ -9,12 +9,14 @@ use super::attach::Attachment;
 use super::condition::Problem;
 use super::grants::Grants;
 use super::hostname::Hostname;
+use super::ports::PortRecord;
 use super::route::CompiledRoute;
+use super::service::GatewayService;
 use super::statuses::Statuses;
 use super::universe::Universe;
 use crate::objects::Service;
 use crate::objects::custom::{Custom, GATEWAY_GROUP, ListenerSetSpec, ParentRef};
-use crate::{Kind, Name, ObjectRef, Snapshot, build};
+use crate::{ConfigMap, Kind, Name, ObjectRef, Snapshot, build};
 
 /// Gateways, routes, and their relations.
 #[derive(Default)]
@@ -34,8 +36,21 @@ pub(crate) struct State {
     pub(super) services: Services,
     /// The routes of each host of each listener.
     pub(super) hosts: BTreeMap<Host, BTreeSet<ObjectRef>>,
+    /// Gateways whose attached routes are to be counted, and their statuses made anew.
+    pub(super) uncounted: BTreeSet<Name>,
+    /// Local ports.
+    pub(super) record: Record,
+    /// The Services of Gateways, as they should be.
+    pub(super) services_of_gateways: Vec<GatewayService>,
     /// The statuses of all objects that are served.
     pub(crate) statuses: Statuses,
+}
+
+/// The record of local ports, as it was read last.
+#[derive(Default)]
+pub(super) struct Record {
+    map: Option<Arc<ConfigMap>>,
+    ports: PortRecord,
 }
 
 /// ListenerSets and the Gateways that they name.
@@ -85,6 +100,11 @@ pub(super) struct Parent {
 }
 
 impl State {
+    /// The Services of Gateways, as they should be.
+    pub(crate) fn services_of_gateways(&self) -> &[GatewayService] {
+        &self.services_of_gateways
+    }
+
     /// The hosts that a route with these parents is served by.
     pub(super) fn hosts_of(&self, parents: &[Parent]) -> Vec<Host> {
         let mut hosts = Vec::new();
@@ -139,6 +159,25 @@ impl State {
             Kind::ListenerSet => self.sets.gateways.get(&parent.name).cloned(),
             _ => Some(parent.name.clone()),
         }
+    }
+}
+
+impl Record {
+    /// Reads the record again if it changed.
+    pub(super) fn update(&mut self, map: Option<&Arc<ConfigMap>>) {
+        let is_same = match (map, &self.map) {
+            (Some(current), Some(known)) => Arc::ptr_eq(current, known),
+            (None, None) => true,
+            _ => false,
+        };
+        if !is_same {
+            self.ports = map.map(|map| PortRecord::read(map)).unwrap_or_default();
+            self.map = map.cloned();
+        }
+    }
+
+    pub(super) fn ports(&self) -> &PortRecord {
+        &self.ports
     }
 }
 

@@ -1,7 +1,8 @@
 //! Statuses of objects (gateway-api.md 2.13, 2.14, 3.16, 5.4): outputs of compilation, for the leader to write.
 
+use super::addresses::StatusAddress;
 use super::condition::{Condition, ConditionKind, Problem};
-use super::listener::Listener;
+use super::listener::{Listener, Place};
 use super::state::Route;
 use super::universe::{ListenerSet, Universe};
 use crate::Kind;
@@ -34,6 +35,8 @@ pub enum StatusBody {
         listeners: Vec<ListenerStatus>,
         /// How many ListenerSets are attached.
         attached_sets: u32,
+        /// Where clients reach it; at most 16.
+        addresses: Vec<StatusAddress>,
     },
     /// Of a ListenerSet.
     ListenerSet {
@@ -79,6 +82,16 @@ pub(super) fn of_gateway(gateway: &Universe, counts: &[u32]) -> Status {
         .filter(|(_, listener)| listener.is_accepted())
         .count();
     let all = own.clone().count();
+    let addresses = &gateway.placement.addresses;
+    let accepted = match &addresses.refused {
+        Some(problem) => Condition::unless(ConditionKind::Accepted, Some(problem)),
+        None => accepted_by_listeners(good, all),
+    };
+    let programmed = addresses
+        .refused
+        .as_ref()
+        .map(|problem| Problem::new("Invalid", &*problem.message));
+    let programmed = programmed.as_ref().or(addresses.problem.as_ref());
     let attached = gateway
         .sets
         .iter()
@@ -87,10 +100,11 @@ pub(super) fn of_gateway(gateway: &Universe, counts: &[u32]) -> Status {
         generation: gateway.gateway.generation,
         body: StatusBody::Gateway {
             conditions: vec![
-                accepted_by_listeners(good, all),
-                Condition::holds(ConditionKind::Programmed),
+                accepted,
+                Condition::unless(ConditionKind::Programmed, programmed),
                 Condition::holds(ConditionKind::ResolvedRefs),
             ],
+            addresses: addresses.list.clone(),
             attached_sets: u32::try_from(attached.count()).unwrap_or(u32::MAX),
             listeners: listeners(own, counts, false),
         },
@@ -159,11 +173,19 @@ fn listeners<'g>(
 
 /// Of a ListenerSet, a conflict is the reason of all three conditions; of a Gateway, `Programmed` has one of its own.
 fn listener_conditions(listener: &Listener, of_set: bool) -> Vec<Condition> {
+    let taken = match &listener.place {
+        Place::Taken(problem) => Some(problem),
+        Place::Pending | Place::Open(_) => None,
+    };
     let accepted = listener.refused.as_ref().or(listener.conflict.as_ref());
+    let accepted = accepted.or(taken);
     let invalid = Problem::new("Invalid", "the listener is not served");
-    let programmed = match &listener.conflict {
-        Some(conflict) if of_set => Some(conflict),
-        _ => (!listener.is_served()).then_some(&invalid),
+    let pending = Problem::new("Pending", "no local port is allocated to its port yet");
+    let programmed = match (&listener.conflict, &listener.place) {
+        (Some(conflict), _) if of_set => Some(conflict),
+        _ if !listener.is_served() => Some(&invalid),
+        (_, Place::Pending) => Some(&pending),
+        _ => None,
     };
     let mut conditions = vec![
         Condition::unless(ConditionKind::Accepted, accepted),

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod ports;
+
 use std::sync::Arc;
 
 use headgate_table::{Certificate, PrivateBytes, text};
@@ -48,6 +50,7 @@ fn object(value: Value) -> Object {
         "ReferenceGrant" => read::<Delivered<ReferenceGrantSpec>>(value),
         "CustomResourceDefinition" => read::<DeliveredDefinition>(value),
         "Namespace" => read::<v1::Namespace>(value),
+        "ConfigMap" => read::<v1::ConfigMap>(value),
         "Service" => read::<v1::Service>(value),
         "EndpointSlice" => read::<discovery::EndpointSlice>(value),
         other => unreachable!("{other}"),
@@ -193,6 +196,7 @@ impl Cluster {
                 conditions,
                 listeners,
                 attached_sets,
+                ..
             } => {
                 let mut all = vec![format!("{} sets={attached_sets}", shown(conditions))];
                 all.extend(listeners.iter().map(|listener| {

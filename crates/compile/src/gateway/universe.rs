@@ -1,13 +1,15 @@
 //! One Gateway: its listeners and those of its ListenerSets, and which of them conflict (gateway-api.md 2.3, 5.4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::compiler::Placement;
 use super::condition::Problem;
 use super::listener::{Inputs, Listener};
 use super::namespaces::NamespaceRule;
 use super::seniority::Seniority;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
-use crate::{Kind, Name, ObjectRef, build};
+use crate::{Kind, Name, ObjectRef, Protocol, build};
 
 /// A Gateway with all of its listeners.
 #[derive(Clone, Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Universe {
     pub(crate) sets: Vec<ListenerSet>,
     /// Its own listeners, then those of its ListenerSets.
     pub(crate) listeners: Vec<Listener>,
+    /// Where they are.
+    pub(crate) placement: Placement,
 }
 
 /// A ListenerSet that names a Gateway.
@@ -63,6 +67,7 @@ impl Universe {
             gateway: gateway.clone(),
             sets: sets.collect(),
             listeners,
+            placement: Placement::default(),
         }
     }
 
@@ -73,6 +78,22 @@ impl Universe {
         let of_routes = self.listeners.iter().map(|listener| &listener.namespaces);
         let mut rules = of_routes.chain([&of_sets]);
         rules.any(|rule| matches!(rule, NamespaceRule::Selected(_)))
+    }
+
+    /// The ports of its valid listeners, as clients see them.
+    pub(crate) fn ports(&self) -> BTreeSet<(u16, Protocol)> {
+        let valid = self.listeners.iter().filter(|listener| listener.is_valid());
+        valid.filter_map(Listener::socket).collect()
+    }
+
+    /// Sets where its listeners are.
+    pub(crate) fn place(&mut self, placement: Placement) {
+        for listener in &mut self.listeners {
+            let socket = listener.socket();
+            let place = socket.and_then(|socket| placement.ports.get(&socket));
+            listener.place = place.cloned().unwrap_or_default();
+        }
+        self.placement = placement;
     }
 
     /// The Gateway's own listeners with their indexes, in their order.

@@ -35,7 +35,8 @@ impl Options {
         let secret = self.default_certificate.iter();
         let secret = secret.map(|name| reference(Kind::Secret, name.clone()));
         let maps = [&self.settings, &self.tcp_services, &self.udp_services];
-        let map = maps.into_iter().flatten();
+        let record = self.gateway.iter().filter_map(|own| own.ports.as_ref());
+        let map = maps.into_iter().flatten().chain(record);
         let map = map.map(|name| reference(Kind::ConfigMap, name.clone()));
         secret.chain(map).collect()
     }

@@ -92,6 +92,11 @@ impl Streams {
         }
     }
 
+    /// The ports of a protocol, whether or not they are open.
+    pub(crate) fn ports(&self, protocol: Protocol) -> impl Iterator<Item = u16> {
+        self.of(protocol).ports.iter().map(|port| port.port)
+    }
+
     /// Replaces the ports of a protocol, and returns the former ones.
     pub(crate) fn replace(&mut self, protocol: Protocol, ports: PortMap) -> PortMap {
         self.touched = true;

@@ -8,6 +8,7 @@ mod gateway_class;
 mod grpc_route;
 mod http_route;
 mod listener_set;
+mod parameters;
 mod policy;
 mod reference;
 mod reference_grant;
@@ -40,6 +41,7 @@ pub use http_route::{
     SessionPersistence, Timeouts, ValueMatch,
 };
 pub use listener_set::ListenerSetSpec;
+pub use parameters::{HeadgateParametersSpec, ServiceParameters};
 pub use policy::{BackendTlsPolicySpec, PolicyTargetRef, SubjectAltName, TlsValidation};
 pub use reference::{BackendRef, LocalRef, NamespacedRef, ObjectReference, ParentRef};
 pub use reference_grant::{GrantFrom, GrantTo, ReferenceGrantSpec};

@@ -22,7 +22,22 @@ pub struct Service {
     pub(crate) client_ip_affinity: Option<u32>,
     /// Whether endpoints of the same zone are preferred.
     pub(crate) prefers_zone: bool,
+    /// The `metadata.uid` of the object that controls it.
+    #[serde(default)]
+    pub(crate) owner: Uid,
+    /// Where clients reach it from outside, or else, if another object controls it, from inside the cluster.
+    #[serde(default)]
+    pub(crate) addresses: Box<[Address]>,
     uid: Uid,
+}
+
+/// Where clients reach a Service or Gateway.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Address {
+    /// By IP address.
+    Ip(IpAddr),
+    /// By name.
+    Hostname(Arc<str>),
 }
 
 impl Service {
@@ -34,6 +49,17 @@ impl Service {
     /// Whether it is of type `ExternalName`, and so has no endpoints.
     pub fn is_external(&self) -> bool {
         self.external_name.is_some()
+    }
+
+    /// Where clients reach it: from outside if it can be, else from inside the cluster.
+    pub(crate) fn published_addresses(&self) -> Vec<Address> {
+        if let (Some(name), true) = (&self.external_name, self.addresses.is_empty()) {
+            return vec![Address::Hostname(name.as_str().into())];
+        }
+        if self.addresses.is_empty() {
+            return self.cluster_ip.into_iter().map(Address::Ip).collect();
+        }
+        self.addresses.to_vec()
     }
 
     /// Names of its ports; a single port may have none.
@@ -116,7 +142,9 @@ impl Common for Service {
 
 impl From<v1::Service> for Object {
     fn from(service: v1::Service) -> Self {
+        let owner = controller(&service.metadata);
         let spec = service.spec.unwrap_or_default();
+        let addresses = addresses(&spec, service.status.as_ref(), owner.is_some());
         let is = |field: &Option<String>, value: &str| field.as_deref() == Some(value);
         let prefers_zone = prefers_zone(&service.metadata, &spec);
         let client_ip = is(&spec.session_affinity, "ClientIP").then(|| {
@@ -130,6 +158,8 @@ impl From<v1::Service> for Object {
         });
         Self::Service(Arc::new(Service {
             prefers_zone,
+            owner,
+            addresses,
             name: Name::of(&service.metadata),
             uid: uid(&service.metadata),
             external_name: is(&spec.type_, "ExternalName")
@@ -144,6 +174,44 @@ impl From<v1::Service> for Object {
             client_ip_affinity: client_ip,
         }))
     }
+}
+
+fn controller(metadata: &ObjectMeta) -> Uid {
+    let mut owners = metadata.owner_references.iter().flatten();
+    let owner = owners.find(|owner| owner.controller == Some(true))?;
+    Some(owner.uid.as_str().into())
+}
+
+/// Those that a load balancer has and external ones. Cluster IPs are kept only if they are `used`: nearly all Services have
+/// one.
+fn addresses(
+    spec: &v1::ServiceSpec,
+    status: Option<&v1::ServiceStatus>,
+    used: bool,
+) -> Box<[Address]> {
+    let parse = |text: &String| text.parse().ok().map(Address::Ip);
+    let is = |kind: &str| spec.type_.as_deref() == Some(kind);
+    let external = spec.external_ips.iter().flatten().filter_map(parse);
+    let mut all: Vec<Address> = Vec::new();
+    if is("LoadBalancer") {
+        let balancer = status.and_then(|status| status.load_balancer.as_ref());
+        let entries = balancer.and_then(|balancer| balancer.ingress.as_ref());
+        for entry in entries.into_iter().flatten() {
+            let name = entry.hostname.as_deref().filter(|name| !name.is_empty());
+            let address = entry.ip.as_ref().and_then(parse);
+            all.extend(address.or_else(|| name.map(|name| Address::Hostname(name.into()))));
+        }
+        all.extend(external);
+    } else if is("NodePort") && spec.external_ips.iter().flatten().next().is_some() {
+        all.extend(external);
+    } else if used && !is("ExternalName") {
+        let one = spec.cluster_ip.iter();
+        let both = spec.cluster_ips.iter().flatten();
+        all.extend(one.chain(both).filter_map(parse));
+    }
+    all.sort();
+    all.dedup();
+    all.into()
 }
 
 /// By annotation, including the older name, or by `spec.trafficDistribution`.

@@ -1,7 +1,7 @@
 //! The listening sockets of Gateways (gateway-api.md 2.4, 2.6, 2.7).
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use headgate_table::{
@@ -12,7 +12,7 @@ use http::StatusCode;
 
 use super::Pass;
 use crate::gateway::hostname::Hostname;
-use crate::gateway::listener::{self, Protocol};
+use crate::gateway::listener::{self, Place, Protocol};
 use crate::gateway::universe::Universe;
 
 /// The sockets of all Gateways.
@@ -23,17 +23,13 @@ pub(crate) struct Sockets {
 }
 
 impl Pass<'_> {
-    /// The sockets of all Gateways, each on the addresses of its spec, or else on those of `addresses`.
-    pub(crate) fn sockets(&self, addresses: &[IpAddr]) -> Sockets {
+    /// The sockets of all Gateways that are [placed](Pass::place).
+    pub(crate) fn sockets(&self) -> Sockets {
         let mut sockets = Sockets::default();
         for gateway in self.state.gateways.values() {
-            let own = gateway.gateway.spec.addresses.iter();
-            let own = own.filter_map(|address| address.value.as_deref()?.parse().ok());
-            let own: Vec<IpAddr> = own.collect();
-            let addresses = if own.is_empty() { addresses } else { &own };
-            for (port, on_port) in by_port(gateway) {
-                for address in addresses {
-                    let address = SocketAddr::new(*address, port);
+            for (socket, on_port) in by_socket(gateway) {
+                for address in &gateway.placement.bound {
+                    let address = SocketAddr::new(*address, socket.local);
                     self.open(address, gateway, &on_port, &mut sockets);
                 }
             }
@@ -41,7 +37,7 @@ impl Pass<'_> {
         sockets
     }
 
-    /// Adds the sockets of the listeners of one port.
+    /// Adds the socket of the listeners of one port.
     fn open(
         &self,
         address: SocketAddr,
@@ -49,37 +45,30 @@ impl Pass<'_> {
         on_port: &[&listener::Listener],
         sockets: &mut Sockets,
     ) {
-        let is_datagrams =
-            |listener: &&listener::Listener| listener.protocol == Some(Protocol::Udp);
-        let (datagrams, streams): (Vec<_>, Vec<_>) =
-            on_port.iter().copied().partition(is_datagrams);
-        sockets
-            .udp
-            .extend(datagrams.first().map(|listener| UdpListener {
-                address,
-                backends: self.backends(gateway, listener),
-            }));
-        let first = streams
+        let first = on_port
             .first()
             .and_then(|first| Some((first, first.protocol?)));
         let Some((first, protocol)) = first else {
             return;
         };
         let socket = match protocol {
-            Protocol::Http => Socket::Plain(Plain::Http(self.plain(gateway, &streams))),
+            Protocol::Http => Socket::Plain(Plain::Http(self.plain(gateway, on_port))),
             Protocol::Https | Protocol::TlsTerminated | Protocol::TlsPassedThrough => {
-                Socket::Tls(self.tls(gateway, &streams))
+                Socket::Tls(self.tls(gateway, on_port))
             }
             Protocol::Tcp => {
                 let backends = self.backends(gateway, first);
                 Socket::Plain(Plain::Stream(StreamRoute::plain(backends)))
             }
-            Protocol::Udp => return,
+            Protocol::Udp => {
+                let backends = self.backends(gateway, first);
+                return sockets.udp.push(UdpListener { address, backends });
+            }
         };
         sockets.tcp.push(Listener {
             address,
             ports: PublicPorts {
-                own: address.port(),
+                own: first.port,
                 https: 443,
             },
             socket,
@@ -176,17 +165,27 @@ impl Pass<'_> {
     }
 }
 
-/// The listeners of each port that serve.
-fn by_port(gateway: &Universe) -> BTreeMap<u16, Vec<&listener::Listener>> {
-    let mut ports: BTreeMap<u16, Vec<&listener::Listener>> = BTreeMap::new();
-    for listener in gateway
-        .listeners
-        .iter()
-        .filter(|listener| listener.is_served())
-    {
-        ports.entry(listener.port).or_default().push(listener);
+/// A socket of a Gateway, at each of its addresses.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct LocalSocket {
+    local: u16,
+    is_datagrams: bool,
+}
+
+/// The listeners of each socket that serve.
+fn by_socket(gateway: &Universe) -> BTreeMap<LocalSocket, Vec<&listener::Listener>> {
+    let mut sockets: BTreeMap<LocalSocket, Vec<&listener::Listener>> = BTreeMap::new();
+    let served = gateway.listeners.iter();
+    for listener in served.filter(|listener| listener.is_served()) {
+        if let Place::Open(local) = listener.place {
+            let socket = LocalSocket {
+                local,
+                is_datagrams: listener.protocol == Some(Protocol::Udp),
+            };
+            sockets.entry(socket).or_default().push(listener);
+        }
     }
-    ports
+    sockets
 }
 
 fn named<'l>(on_port: &[&'l listener::Listener]) -> impl Iterator<Item = &'l listener::Listener> {

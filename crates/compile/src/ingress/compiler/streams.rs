@@ -22,6 +22,17 @@ impl Compiled {
 }
 
 impl Pass<'_> {
+    /// The ports of the ConfigMaps, whether or not they are open.
+    pub(crate) fn stream_ports(&self) -> Vec<(u16, Protocol)> {
+        let of = |protocol| {
+            self.state
+                .streams
+                .ports(protocol)
+                .map(move |port| (port, protocol))
+        };
+        PROTOCOLS.into_iter().flat_map(of).collect()
+    }
+
     /// Reads the ConfigMaps that changed, or all.
     pub(super) fn streams(&mut self, changes: &Changes, all: bool) {
         for protocol in PROTOCOLS {
