@@ -9,6 +9,7 @@ pub mod events;
 #[cfg(test)]
 mod fake;
 mod field_manager;
+pub mod gateway_services;
 pub mod gateway_status;
 mod leadership;
 pub mod lease;

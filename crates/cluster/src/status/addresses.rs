@@ -155,6 +155,7 @@ fn of_node(node: &Node, internal: bool) -> Vec<Address> {
     }
 }
 
+/// A request with a timeout, and a name for its failure.
 pub(crate) async fn bounded<T>(
     action: &'static str,
     kind: &'static str,

@@ -10,7 +10,7 @@ pub enum StatusError {
     /// The API server refused the request or is unreachable.
     #[error("{action} {kind} {name}")]
     Api {
-        /// `reading`, `listing` or `writing the status of`.
+        /// Such as `reading` or `writing the status of`.
         action: &'static str,
         /// Kind of the object.
         kind: &'static str,
@@ -83,6 +83,11 @@ impl StatusError {
 
     pub(super) fn is_forbidden(&self) -> bool {
         self.has_code(403)
+    }
+
+    /// Whether the object does not exist.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.has_code(404)
     }
 
     fn has_code(&self, code: u16) -> bool {
