@@ -59,6 +59,18 @@ pub struct ClientTrust {
     pub depth: u32,
 }
 
+/// How the certificates of all clients of a listener are requested and judged, whatever host they ask for (gateway-api.md
+/// 2.10).
+#[derive(Clone, Debug)]
+pub struct ListenerClients {
+    /// What certificates are verified with. All authorities are ends of chains.
+    pub trust: ClientTrust,
+    /// Handshakes without a valid certificate fail; otherwise a certificate is requested, and any or none is accepted.
+    pub required: bool,
+    /// Run-time state: the TLS configuration with its sessions.
+    pub slot: Slot,
+}
+
 /// Who needs a certificate (nginx `ssl_verify_client`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientDemand {

@@ -51,7 +51,9 @@ pub use block_list::{BlockList, BlockedTexts};
 pub use by_name::ByName;
 pub use call_target::CallTarget;
 pub use certificate::{Certificate, Issue, PrivateBytes};
-pub use clients::{ClientDemand, ClientRules, ClientTrust, HostClients, RefusedClients};
+pub use clients::{
+    ClientDemand, ClientRules, ClientTrust, HostClients, ListenerClients, RefusedClients,
+};
 pub use compression::{Coder, Coding, Compression, MediaTypes};
 pub use conditions::{ConditionInput, Conditions, TextMatch};
 pub use endpoint_address::may_be_endpoint;
@@ -96,7 +98,7 @@ pub use template::{
     Variable, variables_markdown,
 };
 pub use tracing::{Collector, RootSampler, Sampler, Tracing, TracingSettings};
-pub use transport::{BackendProtocol, UpstreamTls};
+pub use transport::{AlternativeName, Authorities, BackendProtocol, UpstreamTls};
 pub use upstream::{
     Affinity, AffinityMode, Balance, Endpoints, NoEndpoints, SameSite, Upstream, UpstreamKey,
 };

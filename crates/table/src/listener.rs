@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::{ByName, Certificate, SharedMap, Split, StreamRoute, VirtualHosts};
+use crate::{ByName, Certificate, ListenerClients, SharedMap, Split, StreamRoute, VirtualHosts};
 
 /// A listening socket.
 #[derive(Clone)]
@@ -65,8 +65,15 @@ pub struct TlsSocket {
 /// How a TLS connection is handled.
 #[derive(Clone)]
 pub enum TlsRoute {
-    /// TLS is terminated here.
+    /// TLS is terminated here, and the connection carries HTTP requests.
     Terminate(Terminate),
+    /// TLS is terminated here, and the bytes are forwarded to a backend.
+    Stream {
+        /// How TLS is terminated. It has no hosts.
+        terminate: Terminate,
+        /// The backends to choose from.
+        backends: Arc<Split>,
+    },
     /// The connection is forwarded undecrypted.
     Passthrough(Arc<Split>),
 }
@@ -78,6 +85,8 @@ pub struct Terminate {
     pub hosts: Arc<VirtualHosts>,
     /// The certificates.
     pub certificates: Certificates,
+    /// Certificates of clients, where the listener demands them; `None`: as the hosts do.
+    pub clients: Option<Arc<ListenerClients>>,
 }
 
 /// Which certificate is served for a server name.
@@ -215,12 +224,13 @@ impl TlsSocket {
         self.routes.values()
     }
 
-    /// The names whose connections are passed through, and their backends, in no order; `None` is all other names.
-    pub fn passed_through(&self) -> impl Iterator<Item = (Option<String>, &Arc<Split>)> {
+    /// The names whose connections are forwarded, undecrypted or not, with their routes and backends, in no order; `None` is all
+    /// other names.
+    pub fn forwarded(&self) -> impl Iterator<Item = (Option<String>, &TlsRoute, &Arc<Split>)> {
         let named = self.routes.named();
         let named = named.map(|(name, route)| (Some(name), route));
         let all = named.chain([(None, self.routes.other())]);
-        all.filter_map(|(name, route)| Some((name, route.passthrough()?)))
+        all.filter_map(|(name, route)| Some((name, route, route.backends()?)))
     }
 }
 
@@ -228,15 +238,23 @@ impl TlsRoute {
     /// How TLS is terminated, if it is.
     pub fn terminate(&self) -> Option<&Terminate> {
         match self {
-            Self::Terminate(terminate) => Some(terminate),
+            Self::Terminate(terminate) | Self::Stream { terminate, .. } => Some(terminate),
             Self::Passthrough(_) => None,
+        }
+    }
+
+    /// The backends, if the connection is forwarded, undecrypted or not.
+    pub fn backends(&self) -> Option<&Arc<Split>> {
+        match self {
+            Self::Terminate(_) => None,
+            Self::Stream { backends, .. } | Self::Passthrough(backends) => Some(backends),
         }
     }
 
     /// The backends, if the connection is passed through.
     pub fn passthrough(&self) -> Option<&Arc<Split>> {
         match self {
-            Self::Terminate(_) => None,
+            Self::Terminate(_) | Self::Stream { .. } => None,
             Self::Passthrough(split) => Some(split),
         }
     }

@@ -48,9 +48,11 @@ pub struct UpstreamTls {
     /// Client certificate.
     pub client: Option<Arc<Certificate>>,
     /// Trusted authorities; needed when `verify` is set.
-    pub authorities: Arc<[CertificateDer<'static>]>,
-    /// Verify the endpoint's certificate against `authorities` and `name`.
+    pub authorities: Authorities,
+    /// Verify the endpoint's certificate against `authorities`, and against `alternatives` or else `name`.
     pub verify: bool,
+    /// Names of which the endpoint's certificate must have one; empty: it must be valid for `name`.
+    pub alternatives: Arc<[AlternativeName]>,
     /// Maximum number of certificates above the endpoint's.
     pub verify_depth: u8,
     /// Send SNI.
@@ -65,6 +67,31 @@ pub struct UpstreamTls {
     pub ciphers: Arc<[String]>,
     /// Run-time state: the client configuration built from this.
     pub slot: Slot,
+}
+
+/// Authorities that certificates of endpoints are verified with.
+#[derive(Clone, Debug)]
+pub enum Authorities {
+    /// These. None: no certificate is valid.
+    Listed(Arc<[CertificateDer<'static>]>),
+    /// Those of the system that the process runs on.
+    System,
+}
+
+/// An alternative name of a certificate (RFC 5280 section 4.2.1.6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlternativeName {
+    /// A DNS name for which the certificate must be valid. `*.x` must be in the certificate as it is.
+    Dns(Arc<str>),
+    /// A URI, which must be in the certificate as it is.
+    Uri(Arc<str>),
+}
+
+impl Default for Authorities {
+    /// None.
+    fn default() -> Self {
+        Self::Listed(Arc::default())
+    }
 }
 
 impl PartialEq for UpstreamTls {

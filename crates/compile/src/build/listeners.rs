@@ -48,6 +48,7 @@ pub fn http_listeners(
     let terminate = TlsRoute::Terminate(Terminate {
         hosts: hosts.clone(),
         certificates,
+        clients: None,
     });
     let tls = TlsSocket::with_exact(passthrough, terminate);
     let http = addresses.http.iter();

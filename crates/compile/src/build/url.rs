@@ -4,7 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use headgate_table::{
-    BackendProtocol, Balance, CallTarget, Endpoints, Slot, Upstream, UpstreamKey, UpstreamTls,
+    Authorities, BackendProtocol, Balance, CallTarget, Endpoints, Slot, Upstream, UpstreamKey,
+    UpstreamTls,
 };
 
 use super::service_port::{ServicePort, Transport};
@@ -121,8 +122,9 @@ impl UrlAddress {
         let tls = UpstreamTls {
             id: format!("url#{}", self.host).into(),
             client: None,
-            authorities: Arc::default(),
+            authorities: Authorities::default(),
             verify: false,
+            alternatives: Arc::default(),
             verify_depth: 1,
             server_name: true,
             name: Some(self.host.clone()),

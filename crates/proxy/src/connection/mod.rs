@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use headgate_table::{RoutingTable, Settings, Socket, SocketKind, StreamRoute};
+use headgate_table::{RoutingTable, Settings, Socket, SocketKind, StreamRoute, TlsRoute};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout};
 
@@ -43,7 +43,7 @@ use crate::drain::{Connections, Registration};
 use crate::limit::Limit;
 use crate::open_listener::OpenListener;
 use crate::process::{Permit, Process};
-use crate::stream::{IntoTcp, Kind, Stream};
+use crate::stream::{IntoTcp, Kind, Stream, TerminatedStream};
 use crate::telemetry::{ConnectionGuard, ConnectionState, Protocol as Transport, stream_session};
 use crate::tls;
 use crate::values::Proxied;
@@ -261,13 +261,30 @@ impl<H: Handler> Start<H> {
             Box::pin(closing::respond(&mut transport, opening::plain_http_page())).await;
             return Err(NotServed::Refused(Limit::PlainHttp));
         }
-        let terminate = |name: Option<&str>| {
-            self.of_socket(|socket| socket.tls()?.route(name).terminate().cloned())
+        let mut forwarded = None;
+        let route = |name: Option<&str>| {
+            let find = |socket: &Socket| Some(socket.tls()?.route(name).clone());
+            let (route, table) = self.with_table(find)?;
+            if let TlsRoute::Stream { backends, .. } = &route {
+                forwarded = Some((backends.clone(), table));
+            }
+            Some(route)
         };
-        let handshake = Box::pin(tls::handshake(transport, &self.settings, terminate));
+        let handshake = Box::pin(tls::handshake(transport, &self.settings, route));
         let handshake = opens.step(deadline, handshake).await?;
         let handshake = handshake.map_err(|_| NotServed::Refused(Limit::Handshake))?;
         drop(opens);
+        if let Some((backends, table)) = forwarded {
+            self.gauge.enter(ConnectionState::Writing);
+            let stream = TerminatedStream {
+                client: handshake.stream,
+                backends,
+                session: self.stream_session((self.client(), self.proxied), true),
+                held: (self.gauge, self.registration, self.permit),
+            };
+            Box::pin(stream.serve(table, &self.context.worker)).await;
+            return Ok(());
+        }
         let handler = self.context.handler.clone();
         let session = self.session(activity, Some(handshake.facts));
         match handshake.http2 {

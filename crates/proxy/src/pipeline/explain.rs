@@ -72,8 +72,8 @@ fn of_request(
         address: stage.listener.address,
         scheme: if stage.is_tls { "https" } else { "http" },
     });
-    if let Some(split) = stage.passthrough() {
-        stream::of_passthrough(&stage, split, &mut explanation);
+    if let Some(forwarded) = stage.forwarded() {
+        stream::of_tls(&stage, forwarded, &mut explanation);
         return Ok(explanation);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -3,6 +3,7 @@
 
 mod datagrams;
 mod load;
+mod secure_streams;
 mod streams;
 
 use std::net::SocketAddr;

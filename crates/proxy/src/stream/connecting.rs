@@ -5,12 +5,11 @@ use std::sync::Arc;
 
 use headgate_table::RoutingTable;
 use tokio::io::Interest;
-use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep};
 
-use super::{Kind, Stream, choose};
+use super::{Destination, Kind, Stream, choose};
 use crate::telemetry::stream_session::BAD_GATEWAY;
-use crate::upstream::Tries;
+use crate::upstream::{RawConnection, Tries};
 use crate::worker::Worker;
 
 #[cfg(test)]
@@ -26,10 +25,15 @@ pub(super) async fn connect(
     stream: &Stream,
     table: Rc<Arc<RoutingTable>>,
     worker: &Worker,
-) -> Option<TcpStream> {
+) -> Option<RawConnection> {
+    let destination = Destination {
+        backends: &stream.backends,
+        session: &stream.session,
+        is_tls: stream.kind == Kind::Passthrough,
+    };
     tokio::select! {
         biased;
-        connected = to_endpoint(stream, table, worker) => {
+        connected = to_endpoint(destination, table, worker) => {
             if connected.is_none() {
                 stream.session.status.set(BAD_GATEWAY);
             }
@@ -42,19 +46,25 @@ pub(super) async fn connect(
     }
 }
 
-async fn to_endpoint(
-    stream: &Stream,
+/// A connection to an endpoint of one of the backends, unless there is none.
+pub(super) async fn to_endpoint(
+    destination: Destination<'_>,
     table: Rc<Arc<RoutingTable>>,
     worker: &Worker,
-) -> Option<TcpStream> {
-    let (upstreams, session) = (&worker.upstreams, &stream.session);
-    let upstream = choose(&stream.backends, &table, upstreams)?.clone();
+) -> Option<RawConnection> {
+    let Destination {
+        backends,
+        session,
+        is_tls,
+    } = destination;
+    let upstreams = &worker.upstreams;
+    let upstream = choose(backends, &table, upstreams)?.clone();
     let tries = Tries::new(&table.settings.streams);
     drop(table);
     session.upstream.replace(Some(upstream.log_name.clone()));
     let client = session.facts.client.ip();
     upstreams
-        .connect_raw(&upstream, client, tries, &session.attempts)
+        .connect_raw(&upstream, client, (tries, is_tls), &session.attempts)
         .await
         .inspect_err(|error| {
             tracing::debug!(upstream = %upstream.key, %error, "cannot connect a stream to an endpoint");

@@ -1,13 +1,13 @@
-//! TCP sessions: connections whose bytes are forwarded to an endpoint as they are, including TLS if there is any.
+//! TCP sessions: connections whose bytes are forwarded to an endpoint, with TLS as it is, terminated or originated.
 
 mod choose;
 mod connecting;
 mod relay;
+mod secure;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,12 +18,14 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 
 pub(crate) use self::choose::{by_dice, choose};
-use self::relay::{Bounds, Relay};
+use self::relay::{Bounds, End, Relay};
+pub(crate) use self::secure::TerminatedStream;
 use crate::drain::Registration;
 use crate::process::Permit;
 use crate::proxy_protocol;
 use crate::telemetry::ConnectionGuard;
 use crate::telemetry::stream_session::{BAD_GATEWAY, Direction, Session};
+use crate::upstream::RawConnection;
 use crate::worker::{CountPanic, Worker};
 
 /// Bound on sending an endpoint its first bytes.
@@ -53,10 +55,20 @@ pub(crate) type Held = (ConnectionGuard, Registration, Permit);
 /// A stream with its endpoint.
 struct OpenStream {
     client: TcpStream,
-    endpoint: TcpStream,
+    endpoint: RawConnection,
     bounds: Bounds,
     session: Session,
     _held: Held,
+}
+
+/// Where a session goes.
+#[derive(Clone, Copy)]
+struct Destination<'s> {
+    /// The backends to choose from.
+    backends: &'s Arc<Split>,
+    session: &'s Session,
+    /// Its bytes are TLS already.
+    is_tls: bool,
 }
 
 /// What is forwarded.
@@ -99,16 +111,27 @@ impl Stream {
         let opening = Box::pin(self.open(worker.clone()));
         async move {
             let counted = CountPanic(worker);
-            let Some(open) = opening.await else {
+            let Some(mut open) = opening.await else {
                 return;
             };
-            let relay = Relay::new(
-                &open.client,
-                &open.endpoint,
-                &open.session.traffic,
-                (&open.bounds, &counted.0.relay),
-            );
-            relay.run().await;
+            let (traffic, tools) = (&open.session.traffic, &counted.0.relay);
+            match &mut open.endpoint {
+                RawConnection::Plain(endpoint) => {
+                    let bounds = (&open.bounds, tools);
+                    Relay::new(&open.client, endpoint, traffic, bounds)
+                        .run()
+                        .await;
+                }
+                // Boxed, as most streams have no TLS of their own.
+                RawConnection::Tls(endpoint) => {
+                    let bounds = (open.bounds.silence, tools);
+                    let relay = secure::relay(&mut open.client, endpoint, traffic, bounds);
+                    if Box::pin(relay).await == End::Reset {
+                        secure::reset(&open.client);
+                        secure::reset(endpoint.get_ref().0);
+                    }
+                }
+            }
         }
     }
 
@@ -116,7 +139,7 @@ impl Stream {
     async fn open(mut self, worker: Rc<Worker>) -> Option<OpenStream> {
         let table = self.table.take()?;
         let idle_timeout = table.settings.streams.idle_timeout;
-        let endpoint = connecting::connect(&self, table, &worker).await?;
+        let mut endpoint = connecting::connect(&self, table, &worker).await?;
         let Self {
             io,
             ahead,
@@ -135,7 +158,7 @@ impl Stream {
             session.traffic.read(Direction::ToEndpoint, ahead.len());
             first.extend_from_slice(&ahead);
         }
-        if let Err(error) = send(&endpoint, first, &session).await {
+        if let Err(error) = secure::send(&mut endpoint, &first, &session.traffic).await {
             tracing::debug!(%error, "a stream broke");
             session.status.set(BAD_GATEWAY);
             // What broke already cannot be reset any more.
@@ -146,7 +169,9 @@ impl Stream {
             Kind::Service => Bounds::silent(idle_timeout),
             Kind::Passthrough => {
                 probe(&io);
-                probe(&endpoint);
+                if let RawConnection::Plain(endpoint) = &endpoint {
+                    probe(endpoint);
+                }
                 Bounds::reachable(idle_timeout)
             }
         };
@@ -166,23 +191,4 @@ fn probe(stream: &TcpStream) {
     if let Err(error) = SockRef::from(stream).set_tcp_keepalive(&probes) {
         tracing::debug!(%error, "no TCP keep-alive probes");
     }
-}
-
-/// Sends the first bytes to the endpoint.
-async fn send(endpoint: &TcpStream, first: BytesMut, session: &Session) -> io::Result<()> {
-    tokio::time::timeout(FIRST_BYTES, write(endpoint, &first, session)).await?
-}
-
-async fn write(endpoint: &TcpStream, mut rest: &[u8], session: &Session) -> io::Result<()> {
-    while !rest.is_empty() {
-        match endpoint.try_write(rest) {
-            Ok(written) => {
-                session.traffic.written(Direction::ToEndpoint, written);
-                rest = rest.get(written..).unwrap_or_default();
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => endpoint.writable().await?,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }

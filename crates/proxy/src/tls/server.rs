@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use headgate_table::{Settings, Terminate};
+use headgate_table::{Settings, TlsRoute};
 use rustls::server::Acceptor;
 use rustls::{HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
@@ -27,14 +27,14 @@ pub(crate) struct Handshake<S> {
     pub(crate) http2: bool,
 }
 
-/// Performs the handshake with a client; `terminate` returns the hosts and certificates for its server name. The library
+/// Performs the handshake with a client; `route` returns the route for its server name. The library
 /// bounds memory by accepting a ClientHello of at most 64 KiB; the caller bounds the time. A handshake that waits for its
 /// client costs no more than its socket, and signing runs on the worker's own thread, so that never more handshakes compute
 /// at once than there are workers.
 pub(crate) async fn handshake<S>(
     stream: S,
     settings: &Settings,
-    terminate: impl FnOnce(Option<&str>) -> Option<Terminate>,
+    route: impl FnOnce(Option<&str>) -> Option<TlsRoute>,
 ) -> io::Result<Handshake<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -46,12 +46,13 @@ where
         ciphers: hello.cipher_suites().to_vec(),
         groups: hello.named_groups().map(<[_]>::to_vec).unwrap_or_default(),
     };
-    let terminate = terminate(server_name.as_deref());
-    let Some((terminate, key)) = terminate.and_then(|terminate| {
+    let route = route(server_name.as_deref());
+    let found = route.as_ref().and_then(|route| {
+        let terminate = route.terminate()?;
         let certificate = terminate.certificate(server_name.as_deref())?;
-        let key = serving_key(certificate, settings.ocsp);
-        Some((terminate, key))
-    }) else {
+        Some((route, terminate, serving_key(certificate, settings.ocsp)))
+    });
+    let Some((route, terminate, key)) = found else {
         start.io.write_all(&UNRECOGNIZED_NAME).await?;
         start.io.shutdown().await?;
         return Err(io::Error::new(
@@ -61,7 +62,8 @@ where
     };
     let (host, is_known) = terminate.hosts.of_handshake(server_name.as_deref());
     let rules = host.clients.requested().cloned();
-    let config = sessions::config(&terminate, settings, host, key);
+    let rules = rules.filter(|_| terminate.clients.is_none());
+    let config = sessions::config(route, terminate, (settings, host), key);
     let config = config.map_err(io::Error::other)?;
     let stream = start.into_stream(Arc::new(config)).await?;
     let connection = stream.get_ref().1;

@@ -2,22 +2,25 @@
 //!
 //! They belong to a universe of hosts and, in it, to a source of certificates, not to a listener: a client that reconnects
 //! by IPv6, or to another worker, resumes its session. A session is never resumed in another universe, where the same
-//! server name may belong to another site. Hosts that request client certificates have sessions and keys of their own, which
-//! end with any change of their rules.
+//! server name may belong to another site. Hosts and listeners that request client certificates have sessions and keys of their
+//! own, which end with any change of their rules.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use headgate_table::{
-    Certificates, ClientRules, Host, HostCiphers, Settings, Terminate, TlsSettings,
+    Certificates, ClientRules, Host, HostCiphers, ListenerClients, Settings, Slot, Terminate,
+    TlsRoute, TlsSettings,
 };
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ProducesTickets, ResolvesServerCert,
-    ServerSessionMemoryCache, StoresServerSessions,
+    ServerSessionMemoryCache, StoresServerSessions, WebPkiClientVerifier,
 };
 use rustls::sign::CertifiedKey;
-use rustls::{ServerConfig, SupportedProtocolVersion, version};
+use rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, version};
 
 use super::ciphers;
 use super::clients::Requested;
@@ -42,6 +45,7 @@ struct Built {
     ciphers: HostCiphers,
     settings: TlsSettings,
     http2: bool,
+    is_stream: bool,
     config: ServerConfig,
 }
 
@@ -52,24 +56,39 @@ struct Inputs<'a> {
     settings: &'a Settings,
     ciphers: &'a HostCiphers,
     /// They request a certificate of the client.
-    rules: Option<&'a ClientRules>,
+    rules: Option<Rules<'a>>,
+    /// The connection carries no HTTP, so that no protocol is chosen by ALPN.
+    is_stream: bool,
 }
 
-/// The library's form of `settings` for a handshake that `terminate` configures for `host`, with the certificate `key`.
+/// Rules for the certificates of clients.
+#[derive(Clone, Copy)]
+enum Rules<'a> {
+    /// The result of verification is judged with each request.
+    OfHost(&'a ClientRules),
+    /// The handshake may fail by them.
+    OfListener(&'a ListenerClients),
+}
+
+/// The library's form of `settings` for a handshake that `terminate`, of `route`, configures for `host`, with the certificate
+/// `key`.
 pub(super) fn config(
+    route: &TlsRoute,
     terminate: &Terminate,
-    settings: &Settings,
-    host: &Host,
+    (settings, host): (&Settings, &Host),
     key: Arc<CertifiedKey>,
 ) -> Result<ServerConfig, rustls::Error> {
-    let rules = host.clients.requested().map(|rules| &**rules);
+    let of_listener = terminate.clients.as_deref().map(Rules::OfListener);
+    let of_host = || host.clients.requested().map(|rules| Rules::OfHost(rules));
+    let rules = of_listener.or_else(of_host);
     let inputs = Inputs {
         source: &terminate.certificates,
         settings,
         ciphers: &host.ciphers,
         rules,
+        is_stream: matches!(route, TlsRoute::Stream { .. }),
     };
-    let slot = rules.map_or_else(|| terminate.hosts.slot(), |rules| &rules.slot);
+    let slot = rules.map_or_else(|| terminate.hosts.slot(), |rules| rules.slot());
     let configs: Option<&Configs> = slot.get_or_init(Arc::default);
     let mut config = match configs {
         Some(configs) => configs.config(inputs)?,
@@ -87,7 +106,9 @@ impl Configs {
         let settings = inputs.settings;
         let known = self.0.load();
         let of_source = |built: &&Arc<Built>| {
-            is_same(&built.source, inputs.source) && built.ciphers == *inputs.ciphers
+            is_same(&built.source, inputs.source)
+                && built.ciphers == *inputs.ciphers
+                && built.is_stream == inputs.is_stream
         };
         if let Some(built) = known.iter().find(of_source)
             && built.settings == settings.tls
@@ -101,6 +122,7 @@ impl Configs {
             ciphers: inputs.ciphers.clone(),
             settings: settings.tls.clone(),
             http2: settings.http2,
+            is_stream: inputs.is_stream,
             config: config.clone(),
         });
         let others = known.iter().filter(|built| !of_source(built)).cloned();
@@ -136,18 +158,19 @@ fn build(inputs: Inputs<'_>) -> Result<ServerConfig, rustls::Error> {
     let (tls, own) = (&inputs.settings.tls, inputs.ciphers);
     let names = own.names.as_ref().unwrap_or(&tls.ciphers);
     let provider = Arc::new(ciphers::provider(names, &tls.groups));
-    let builder =
-        ServerConfig::builder_with_provider(provider).with_protocol_versions(&versions(tls))?;
+    let builder = ServerConfig::builder_with_provider(provider.clone())
+        .with_protocol_versions(&versions(tls))?;
     let builder = match inputs.rules {
         None => builder.with_no_client_auth(),
-        Some(rules) => builder.with_client_cert_verifier(Arc::new(Requested::new(&rules.trust))),
+        Some(rules) => builder.with_client_cert_verifier(rules.verifier(provider)?),
     };
     let mut config = builder.with_cert_resolver(Arc::new(Certificate(None)));
     config.ignore_client_order = !own.client_order.unwrap_or(tls.client_order);
     config.max_early_data_size = 0; // it can be replayed (RFC 8446 section 8)
-    config.alpn_protocols = match inputs.settings.http2 {
-        true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-        false => vec![b"http/1.1".to_vec()],
+    config.alpn_protocols = match (inputs.is_stream, inputs.settings.http2) {
+        (true, _) => Vec::new(),
+        (false, true) => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        (false, false) => vec![b"http/1.1".to_vec()],
     };
     if tls.session_cache {
         let sessions = (tls.session_cache_size / SESSION).clamp(1, MAX_SESSIONS);
@@ -165,15 +188,53 @@ fn build(inputs: Inputs<'_>) -> Result<ServerConfig, rustls::Error> {
     Ok(config)
 }
 
+impl<'a> Rules<'a> {
+    /// Rules with the same id have the same result for every certificate.
+    fn id(self) -> &'a str {
+        match self {
+            Self::OfHost(rules) => &rules.trust.id,
+            Self::OfListener(clients) => &clients.trust.id,
+        }
+    }
+
+    fn slot(self) -> &'a Slot {
+        match self {
+            Self::OfHost(rules) => &rules.slot,
+            Self::OfListener(clients) => &clients.slot,
+        }
+    }
+
+    fn verifier(
+        self,
+        provider: Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, rustls::Error> {
+        let trust = match self {
+            Self::OfListener(clients) if clients.required => &clients.trust,
+            Self::OfListener(ListenerClients { trust, .. })
+            | Self::OfHost(ClientRules { trust, .. }) => {
+                return Ok(Arc::new(Requested::new(trust)));
+            }
+        };
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(trust.authorities.iter().cloned());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let verifier = verifier.build();
+        // Without a usable authority.
+        verifier
+            .map(|verifier| verifier as _)
+            .map_err(|error| rustls::Error::General(error.to_string()))
+    }
+}
+
 /// Rules for clients have tickets of their own, even under a shared key.
 fn tickets(
     tls: &TlsSettings,
-    rules: Option<&ClientRules>,
+    rules: Option<Rules<'_>>,
 ) -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     match &tls.ticket_key {
         None => aws_lc_rs::Ticketer::new(),
         Some(key) => {
-            let purpose = rules.map_or("", |rules| &rules.trust.id);
+            let purpose = rules.map_or("", |rules| rules.id());
             Ok(Arc::new(Shared::new(&key.0, purpose.as_bytes())?))
         }
     }

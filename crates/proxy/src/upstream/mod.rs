@@ -58,7 +58,7 @@ pub(crate) use fault::Fault;
 pub use health::EndpointState;
 pub(crate) use options::{CallOptions, Protocol, Security};
 pub(crate) use payload::{Length, Payload};
-pub(crate) use raw::{RawAttempt, RawAttempts, Tries};
+pub(crate) use raw::{RawAttempt, RawAttempts, RawConnection, Tries};
 pub use report::{UpstreamReport, upstream_report};
 pub(crate) use request_body::{BodyRules, RequestBodyError};
 pub use resolve::ResolvedNames;

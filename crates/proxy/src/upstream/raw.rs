@@ -1,4 +1,4 @@
-//! Connections to endpoints for bytes that are not HTTP: no pool, no TLS, and no retries once a connection is established.
+//! Connections to endpoints for bytes that are not HTTP: no pool, and no retries once a connection is established.
 
 use std::cell::RefCell;
 use std::io;
@@ -6,17 +6,20 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use headgate_table::{StreamSettings, Template, Upstream};
+use headgate_table::{StreamSettings, Template, Upstream, UpstreamTls};
 use rustix::io::Errno;
 use smallvec::SmallVec;
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::balance::Selection;
 use super::health::failed_by;
+use super::tls::{self, Carries, TlsIdentity};
 use super::{CallError, SelectionInput, Upstreams};
 
-/// Bound on connecting to one endpoint, as in nginx.
+/// Bound on connecting to one endpoint, TLS included, as in nginx.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// An attempt to connect to an endpoint.
@@ -26,6 +29,13 @@ pub(crate) struct RawAttempt {
     /// `None`: it failed.
     pub(crate) connect: Option<Duration>,
     pub(crate) start: Instant,
+}
+
+/// A connection to an endpoint.
+pub(crate) enum RawConnection {
+    /// The kernel can move its bytes.
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 /// The attempts of a session.
@@ -59,8 +69,8 @@ impl Tries {
 }
 
 impl Upstreams {
-    /// A TCP connection to an endpoint of `upstream`, chosen as for a request of `client`; each endpoint is tried once. Adds
-    /// to `attempts`.
+    /// A TCP connection to an endpoint of `upstream`, chosen as for a request of `client`; each endpoint is tried once. It is
+    /// over TLS if `upstream` has settings for it, unless the bytes are TLS already. Adds to `attempts`.
     ///
     /// # Errors
     /// When there is no endpoint, or the last one that was tried cannot be reached.
@@ -68,15 +78,39 @@ impl Upstreams {
         &self,
         upstream: &Arc<Upstream>,
         client: IpAddr,
-        tries: Tries,
+        (tries, is_tls): (Tries, bool),
         attempts: &RefCell<RawAttempts>,
-    ) -> Result<TcpStream, CallError> {
-        let connect = async |endpoint| match timeout(CONNECT_TIMEOUT, self.tcp(endpoint)).await {
-            Ok(connected) => connected,
-            Err(elapsed) => Err(elapsed.into()),
+    ) -> Result<RawConnection, CallError> {
+        let settings = upstream.tls.as_ref().filter(|_| !is_tls);
+        let connect = async |endpoint| {
+            let connected = async {
+                match settings {
+                    None => self.tcp(endpoint).await.map(RawConnection::Plain),
+                    // Boxed, lest the handshake make the future of every stream large.
+                    Some(settings) => Box::pin(self.over_tls(upstream, settings, endpoint)).await,
+                }
+            };
+            match timeout(CONNECT_TIMEOUT, connected).await {
+                Ok(connected) => connected,
+                Err(elapsed) => Err(elapsed.into()),
+            }
         };
         self.connect_each(upstream, (client, tries), attempts, connect)
             .await
+    }
+
+    async fn over_tls(
+        &self,
+        upstream: &Upstream,
+        settings: &Arc<UpstreamTls>,
+        endpoint: SocketAddr,
+    ) -> io::Result<RawConnection> {
+        let identity = TlsIdentity::new(Some(settings), upstream);
+        let handshake = tls::handshake(Some(settings), &identity, endpoint, Carries::Stream);
+        let (config, name) = handshake.map_err(io::Error::other)?;
+        let stream = self.tcp(endpoint).await?;
+        let stream = TlsConnector::from(config).connect(name, stream).await?;
+        Ok(RawConnection::Tls(Box::new(stream)))
     }
 
     /// A socket for datagrams to and from an endpoint of `upstream` that is not among `attempts`, chosen likewise. If the

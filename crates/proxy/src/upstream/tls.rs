@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use headgate_table::{Upstream, UpstreamTls};
+use headgate_table::{AlternativeName, Authorities, Upstream, UpstreamTls};
 use rustls::client::ResolvesClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -13,7 +13,7 @@ use rustls::{
     SupportedProtocolVersion, version,
 };
 use rustls_pki_types::{CertificateDer, ServerName, TrustAnchor, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, VerifiedPath};
+use webpki::{EndEntityCert, InvalidNameContext, KeyUsage, VerifiedPath};
 
 /// The TLS identity of a connection: client certificate, verification and names. Connections of different identities are
 /// never shared.
@@ -49,6 +49,16 @@ pub(super) enum TlsError {
 struct Configs {
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
+    stream: Arc<ClientConfig>,
+}
+
+/// What a connection carries; the endpoint is offered it by ALPN (RFC 7301).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Carries {
+    Http1,
+    Http2,
+    /// Bytes of a protocol that only the client and the endpoint know, so that none is offered.
+    Stream,
 }
 
 /// Configuration and server name for a handshake with `address` as `identity`.
@@ -56,7 +66,7 @@ pub(super) fn handshake(
     settings: Option<&Arc<UpstreamTls>>,
     identity: &TlsIdentity,
     address: SocketAddr,
-    http2: bool,
+    carries: Carries,
 ) -> Result<(Arc<ClientConfig>, ServerName<'static>), TlsError> {
     let configs = match settings {
         None => default_configs(),
@@ -74,14 +84,12 @@ pub(super) fn handshake(
         // The key of TLS sessions: endpoints must not share them.
         None => ServerName::from(address.ip()),
     };
-    Ok((
-        if http2 {
-            configs.http2.clone()
-        } else {
-            configs.http1.clone()
-        },
-        name,
-    ))
+    let config = match carries {
+        Carries::Http1 => &configs.http1,
+        Carries::Http2 => &configs.http2,
+        Carries::Stream => &configs.stream,
+    };
+    Ok((config.clone(), name))
 }
 
 fn default_configs() -> Option<&'static Result<Configs, TlsError>> {
@@ -138,13 +146,16 @@ fn build(
     };
     http1.enable_sni = server_name;
     let mut http2 = http1.clone();
+    let mut stream = http1.clone();
     http1.alpn_protocols = vec![b"http/1.1".to_vec()];
     http2.alpn_protocols = vec![b"h2".to_vec()];
     // Protocols must not share TLS sessions.
     http2.resumption = rustls::client::Resumption::in_memory_sessions(256);
+    stream.resumption = rustls::client::Resumption::in_memory_sessions(256);
     Ok(Configs {
         http1: Arc::new(http1),
         http2: Arc::new(http2),
+        stream: Arc::new(stream),
     })
 }
 
@@ -180,6 +191,8 @@ struct Verifier {
 struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
     depth: usize,
+    /// The certificate must have one of these; empty: it must be valid for the server name.
+    alternatives: Arc<[AlternativeName]>,
 }
 
 /// Does not verify certificates, which protects against passive observers only: the default of nginx.
@@ -192,8 +205,15 @@ fn unverified() -> Arc<dyn ServerCertVerifier> {
 
 fn verified(tls: &UpstreamTls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> {
     let anchor = |der| webpki::anchor_from_trusted_cert(der).map(|anchor| anchor.to_owned());
-    let anchors: Vec<_> = tls
-        .authorities
+    let system;
+    let authorities: &[CertificateDer<'static>] = match &tls.authorities {
+        Authorities::Listed(listed) => listed,
+        Authorities::System => {
+            system = rustls_native_certs::load_native_certs().certs;
+            &system
+        }
+    };
+    let anchors: Vec<_> = authorities
         .iter()
         .filter_map(|der| anchor(der).ok())
         .collect();
@@ -203,6 +223,7 @@ fn verified(tls: &UpstreamTls) -> Result<Arc<dyn ServerCertVerifier>, TlsError> 
     let trust = Some(Trust {
         anchors,
         depth: usize::from(tls.verify_depth),
+        alternatives: tls.alternatives.clone(),
     });
     Ok(Arc::new(Verifier {
         provider: provider(),
@@ -235,7 +256,35 @@ impl Trust {
             None,
             Some(&depth),
         )?;
-        certificate.verify_is_valid_for_subject_name(name)
+        if self.alternatives.is_empty() {
+            return certificate.verify_is_valid_for_subject_name(name);
+        }
+        let mut alternatives = self.alternatives.iter();
+        match alternatives.any(|alternative| has(&certificate, alternative)) {
+            true => Ok(()),
+            false => Err(webpki::Error::CertNotValidForName(InvalidNameContext {
+                expected: name.to_owned(),
+                presented: certificate
+                    .valid_dns_names()
+                    .chain(certificate.valid_uri_names())
+                    .map(str::to_owned)
+                    .collect(),
+            })),
+        }
+    }
+}
+
+/// Whether a verified certificate has an alternative name.
+fn has(certificate: &EndEntityCert<'_>, alternative: &AlternativeName) -> bool {
+    match alternative {
+        AlternativeName::Uri(uri) => certificate.valid_uri_names().any(|name| *name == **uri),
+        AlternativeName::Dns(name) => match ServerName::try_from(&**name) {
+            Ok(name) => certificate.verify_is_valid_for_subject_name(&name).is_ok(),
+            // A wildcard.
+            Err(_) => certificate
+                .valid_dns_names()
+                .any(|own| own.eq_ignore_ascii_case(name)),
+        },
     }
 }
 

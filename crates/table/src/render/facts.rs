@@ -8,10 +8,10 @@ use http::HeaderValue;
 use super::resilience::resilience_facts;
 use super::script::script_facts;
 use crate::{
-    AddressRule, Affinity, BackendProtocol, Balance, Cors, CorsRules, Credentials, ErrorPages,
-    ExternalAuth, FastCgi, FetchCors, Forwarding, HttpsRedirect, IpSet, Location, Mirror,
-    MirrorPath, OriginPattern, Origins, PathEdit, Policy, ReplaceRule, Retry, RetryOn, Rewrite,
-    Route, Satisfy, Tracing, Upstream, UpstreamTls, UrlParts, Users,
+    AddressRule, Affinity, AlternativeName, Authorities, BackendProtocol, Balance, Cors, CorsRules,
+    Credentials, ErrorPages, ExternalAuth, FastCgi, FetchCors, Forwarding, HttpsRedirect, IpSet,
+    Location, Mirror, MirrorPath, OriginPattern, Origins, PathEdit, Policy, ReplaceRule, Retry,
+    RetryOn, Rewrite, Route, Satisfy, Tracing, Upstream, UpstreamTls, UrlParts, Users,
 };
 
 /// Facts in the order in which they are added.
@@ -269,7 +269,8 @@ fn origins_fact(origins: &Origins) -> String {
 
 fn fetch_cors_facts(cors: &FetchCors, facts: &mut Facts) {
     facts.push(origins_fact(&cors.origins));
-    let or_all = |allowed: &Option<HeaderValue>| allowed.as_ref().map_or("*".to_owned(), value);
+    let or_all =
+        |allowed: &Option<HeaderValue>| allowed.as_ref().map_or_else(|| "*".to_owned(), value);
     facts.push(format!("cors-methods {}", or_all(&cors.methods)));
     facts.push(format!("cors-headers {}", or_all(&cors.headers)));
     facts.some("cors-expose", cors.expose.as_ref().map(value));
@@ -451,6 +452,19 @@ fn tls_fact(tls: &UpstreamTls) -> String {
     facts.differs("depth", &tls.verify_depth, &1);
     facts.holds("sends-name", tls.server_name);
     facts.some("name", tls.name.as_deref());
+    for name in tls.alternatives.iter() {
+        facts.push(match name {
+            AlternativeName::Dns(name) => format!("dns={name}"),
+            AlternativeName::Uri(uri) => format!("uri={uri}"),
+        });
+    }
+    match &tls.authorities {
+        Authorities::System => facts.push("authorities=system".to_owned()),
+        Authorities::Listed(list) if tls.verify && list.is_empty() => {
+            facts.push("authorities=none".to_owned());
+        }
+        Authorities::Listed(_) => {}
+    }
     if !tls.ciphers.is_empty() {
         facts.push(format!("ciphers={}", tls.ciphers.join(":")));
     }

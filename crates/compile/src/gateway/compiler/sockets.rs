@@ -106,6 +106,7 @@ impl Pass<'_> {
             TlsRoute::Terminate(Terminate {
                 hosts: nothing(),
                 certificates: Certificates::OfListener(Arc::default()),
+                clients: None,
             })
         };
         let mut named = Vec::new();
@@ -137,6 +138,7 @@ impl Pass<'_> {
             TlsRoute::Terminate(Terminate {
                 hosts,
                 certificates: Certificates::OfListener(certificates.into()),
+                clients: None,
             })
         };
         let own = listener.hostname.host();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use headgate_table as table;
-use headgate_table::{Certificate, Slot};
+use headgate_table::{Authorities, Certificate, Slot};
 use rustls_pki_types::CertificateDer;
 
 use crate::build::certificate;
@@ -118,8 +118,9 @@ impl UpstreamTls {
         Ok(Arc::new(table::UpstreamTls {
             id: self.identity(client.as_deref(), &secret),
             client,
-            authorities,
+            authorities: Authorities::Listed(authorities),
             verify: self.verify,
+            alternatives: Arc::default(),
             verify_depth: u8::try_from(self.verify_depth).unwrap_or(u8::MAX),
             server_name: self.server_name,
             name: self.name.as_deref().map(Arc::from),

@@ -219,6 +219,7 @@ pub(super) fn upstream_tls(
         client: base.and_then(|tls| tls.client.clone()),
         authorities: base.map(|tls| tls.authorities.clone()).unwrap_or_default(),
         verify: base.is_some_and(|tls| tls.verify),
+        alternatives: Arc::default(),
         verify_depth: base.map_or(1, |tls| tls.verify_depth),
         server_name,
         name,

@@ -349,6 +349,7 @@ pub(crate) fn table_at(
             default: certificate("default.example"),
             reject_unknown: settings.tls.reject_unknown,
         },
+        clients: None,
     };
     let mut table = RoutingTable::new(Arc::new(settings));
     table.set_listeners(vec![

@@ -1,5 +1,6 @@
 //! The https port: handshakes, certificates by server name, and clients without TLS.
 
+use headgate_table::{ClientTrust, ListenerClients, PrivateBytes, Slot};
 use rustls::{AlertDescription, ClientConfig, HandshakeKind, RootCertStore};
 use rustls_pki_types::ServerName;
 use tokio::time::Instant;
@@ -168,6 +169,7 @@ async fn sessions_are_resumed_in_their_universe_alone() {
             socket: Socket::Tls(TlsSocket::new(TlsRoute::Terminate(Terminate {
                 hosts: hosts.clone(),
                 certificates: certificates.clone(),
+                clients: None,
             }))),
         };
         let (first, second) = (hosts(), hosts());
@@ -197,6 +199,75 @@ async fn sessions_are_resumed_in_their_universe_alone() {
             let resumed = again.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
             assert_eq!(resumed, resumes, "{address}");
         }
+    })
+    .await;
+}
+
+/// Rules for all clients of a listener; the authority is `a`.
+fn listener_clients(a: &Certificate, id: &str, required: bool) -> Arc<ListenerClients> {
+    Arc::new(ListenerClients {
+        trust: ClientTrust {
+            id: id.into(),
+            authorities: a.key.cert.as_slice().into(),
+            revocations: Arc::default(),
+            depth: u32::MAX,
+        },
+        required,
+        slot: Slot::default(),
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_resumed_under_the_same_rules_for_clients_alone() {
+    locally(async {
+        let a = certificate("a.example");
+        let mut settings = Settings::default();
+        // Replicas share it, and so do all rules.
+        settings.tls.ticket_key = Some(PrivateBytes(vec![7; 48]));
+        let settings = Arc::new(settings);
+        let addresses: [SocketAddr; 4] =
+            std::array::from_fn(|i| SocketAddr::new(HTTPS.ip(), 1 + i as u16));
+        let [one, same, other, required] = addresses;
+        let hosts = Arc::new(VirtualHosts::new(host(CATCH_ALL, HostTls::None)));
+        let first = listener_clients(&a, "first", false);
+        let listener = |address, clients: &Arc<ListenerClients>| Listener {
+            address,
+            ports: PublicPorts { own: 0, https: 0 },
+            socket: Socket::Tls(TlsSocket::new(TlsRoute::Terminate(Terminate {
+                hosts: hosts.clone(),
+                certificates: Certificates::OfListener(Arc::new([a.clone()])),
+                clients: Some(clients.clone()),
+            }))),
+        };
+        let mut table = RoutingTable::new(settings.clone());
+        table.set_listeners(vec![
+            listener(one, &first),
+            listener(same, &first),
+            listener(other, &listener_clients(&a, "other", false)),
+            listener(required, &listener_clients(&a, "required", true)),
+        ]);
+        let fixture = Fixture::new(Settings::default());
+        fixture.publisher.borrow_mut().publish(Arc::new(table));
+        for (address, resumes) in [(same, true), (other, false)] {
+            let connector = TlsConnector::from(Arc::new(trusting(&a, &[])));
+            let connect = |address| {
+                let name = ServerName::try_from("a.example").unwrap();
+                connector.connect(name, fixture.connect(address))
+            };
+            facts_over(connect(one).await.unwrap()).await;
+            let again = connect(address).await.unwrap();
+            let resumed = again.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed);
+            assert_eq!(resumed, resumes, "{address}");
+        }
+        // A session without a certificate does not help where one is required.
+        let connector = TlsConnector::from(Arc::new(trusting(&a, &[])));
+        let connect = |address| {
+            let name = ServerName::try_from("a.example").unwrap();
+            connector.connect(name, fixture.connect(address))
+        };
+        facts_over(connect(one).await.unwrap()).await;
+        let refused = async { connect(required).await?.read_u8().await };
+        assert!(refused.await.is_err());
     })
     .await;
 }

@@ -83,21 +83,19 @@ impl<'q> Stage<'q> {
         })
     }
 
-    /// The backends, if the connection is passed through undecrypted.
-    pub(super) fn passthrough(&self) -> Option<&'q Arc<Split>> {
+    /// How the connection is forwarded, if it carries no requests for the proxy: the server name alone decides.
+    pub(super) fn forwarded(&self) -> Option<(&'q TlsRoute, &'q Arc<Split>)> {
         let tls = self.listener.socket.tls()?;
-        match tls.route(self.server_name.as_deref()) {
-            TlsRoute::Passthrough(split) => Some(split),
-            TlsRoute::Terminate(_) => None,
-        }
+        let route = tls.route(self.server_name.as_deref());
+        Some((route, route.backends()?))
     }
 
-    /// The host whose connections are passed through to `split`; the server name alone decides.
-    pub(super) fn passed_host(&self, split: &Arc<Split>) -> Option<ChosenHost> {
+    /// The host whose connections are forwarded to `split`.
+    pub(super) fn forwarded_host(&self, split: &Arc<Split>) -> Option<ChosenHost> {
         let tls = self.listener.socket.tls()?;
         let requested = self.server_name.as_deref().unwrap_or_default();
-        let mut hosts = tls.passed_through();
-        let (name, _) = hosts.find(|(_, route)| Arc::ptr_eq(route, split))?;
+        let mut hosts = tls.forwarded();
+        let (name, ..) = hosts.find(|(_, _, backends)| Arc::ptr_eq(backends, split))?;
         Some(ChosenHost {
             name: name.map_or_else(|| CATCH_ALL.into(), Arc::from),
             requested: requested.to_owned(),

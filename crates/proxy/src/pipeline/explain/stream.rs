@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use headgate_table::{Listener, RoutingTable, Split, StreamRoute, UdpListener, UpstreamKey};
+use headgate_table::{
+    Listener, RoutingTable, Split, StreamRoute, TlsRoute, UdpListener, UpstreamKey,
+};
 use http::Uri;
 
 use super::backends::{Dice, weights};
@@ -112,18 +114,31 @@ fn proxy_step(detail: &str) -> Step {
     }
 }
 
-/// What would happen to a TLS connection that is passed through; the server name of the handshake alone decides that.
-pub(super) fn of_passthrough(stage: &Stage<'_>, split: &Arc<Split>, explanation: &mut Explanation) {
-    explanation.host = stage.passed_host(split);
+/// What would happen to a TLS connection that is forwarded; the server name of the handshake alone decides that.
+pub(super) fn of_tls(
+    stage: &Stage<'_>,
+    (route, split): (&TlsRoute, &Arc<Split>),
+    explanation: &mut Explanation,
+) {
+    explanation.host = stage.forwarded_host(split);
+    let is_terminated = route.terminate().is_some();
+    let (name, how) = match is_terminated {
+        true => (
+            "TLS termination",
+            "after the handshake the bytes are forwarded",
+        ),
+        false => ("TLS passthrough", "the connection is forwarded undecrypted"),
+    };
     explanation.steps.push(Step {
-        name: "TLS passthrough",
+        name,
         result: StepResult::Passes,
-        detail: "the connection is forwarded undecrypted, so no other step applies".to_owned(),
+        detail: format!("{how}, so no other step applies"),
     });
     backends(stage.table, stage.request, split, explanation);
-    explanation.outcome = match explanation.backends.is_empty() {
-        true => Outcome::Closed,
-        false => Outcome::PassedThrough,
+    explanation.outcome = match (explanation.backends.is_empty(), is_terminated) {
+        (true, _) => Outcome::Closed,
+        (false, true) => Outcome::Streamed,
+        (false, false) => Outcome::PassedThrough,
     };
 }
 

@@ -169,6 +169,7 @@ async fn server_names_choose_passthrough_or_a_universe() {
         TlsRoute::Terminate(Terminate {
             hosts: universe(target),
             certificates: Certificates::OfListener(Arc::new([ended.clone()])),
+            clients: None,
         })
     };
     let mut socket = TlsSocket::new(terminate("first.example"));

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use headgate_table::{Backend, Endpoints, Settings, Split};
 use socket2::{Domain, Socket, Type};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::connection::tests::{Fixture, locally};

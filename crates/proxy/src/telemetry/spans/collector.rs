@@ -11,8 +11,8 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use headgate_table::{
-    BackendProtocol, Balance, Endpoints, PoolSettings, Slot, TracingSettings, Upstream,
-    UpstreamKey, UpstreamTls,
+    Authorities, BackendProtocol, Balance, Endpoints, PoolSettings, Slot, TracingSettings,
+    Upstream, UpstreamKey, UpstreamTls,
 };
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, TE, USER_AGENT};
 use http::{HeaderName, Method, Request};
@@ -117,21 +117,23 @@ impl Collector {
     }
 
     fn tls(&self) -> Result<Arc<UpstreamTls>, String> {
-        let authorities: Vec<CertificateDer<'static>> = match &self.environment.authorities {
-            None => rustls_native_certs::load_native_certs().certs,
+        let authorities = match &self.environment.authorities {
+            None => Authorities::System,
             Some(path) => {
                 let read = |error| format!("{}: {error}", path.display());
-                CertificateDer::pem_file_iter(path)
+                let listed: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(path)
                     .map_err(read)?
                     .collect::<Result<_, _>>()
-                    .map_err(read)?
+                    .map_err(read)?;
+                Authorities::Listed(listed.into())
             }
         };
         Ok(Arc::new(UpstreamTls {
             id: "collector".into(),
             client: None,
-            authorities: authorities.into(),
+            authorities,
             verify: true,
+            alternatives: Arc::default(),
             verify_depth: 10,
             server_name: self.endpoint.host.parse::<IpAddr>().is_err(),
             name: Some(self.endpoint.host.clone()),

@@ -166,7 +166,11 @@ impl Caller<'_> {
     async fn dial(&self, key: Key) -> Result<Lease, ConnectError> {
         let tls = match (&key.tls, self.options.security) {
             (Some(identity), Security::Tls(settings)) => {
-                let handshake = tls::handshake(settings, identity, key.address, key.http2);
+                let carries = match key.http2 {
+                    true => tls::Carries::Http2,
+                    false => tls::Carries::Http1,
+                };
+                let handshake = tls::handshake(settings, identity, key.address, carries);
                 Some(handshake.map_err(|error| {
                     tracing::warn!(upstream = %self.upstream.key, %error, "cannot connect to upstream over TLS");
                     ConnectError {

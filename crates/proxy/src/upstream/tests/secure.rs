@@ -3,7 +3,7 @@
 use super::*;
 use crate::upstream::options::Security;
 use crate::upstream::{CallError, CallOptions, Payload};
-use headgate_table::{BackendProtocol, Slot, Upstream, UpstreamTls};
+use headgate_table::{AlternativeName, Authorities, BackendProtocol, Slot, Upstream, UpstreamTls};
 use rustls_pki_types::CertificateDer;
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -22,16 +22,24 @@ struct Secure {
 
 /// A TLS endpoint and the CA that issued its certificate.
 async fn secure(name: &str) -> (Secure, CertificateDer<'static>) {
+    secure_as(&[name], &[]).await
+}
+
+/// The same with a certificate for several names and URIs.
+async fn secure_as(names: &[&str], uris: &[&str]) -> (Secure, CertificateDer<'static>) {
     let key = rcgen::KeyPair::generate().unwrap();
     let mut authority = rcgen::CertificateParams::new(Vec::new()).unwrap();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority_certificate = authority.self_signed(&key).unwrap();
     let issuer = rcgen::Issuer::from_params(&authority, &key);
     let leaf_key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec![name.to_owned()])
-        .unwrap()
-        .signed_by(&leaf_key, &issuer)
-        .unwrap();
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut leaf = rcgen::CertificateParams::new(names).unwrap();
+    for uri in uris {
+        let uri = rcgen::string::Ia5String::try_from(*uri).unwrap();
+        leaf.subject_alt_names.push(rcgen::SanType::URI(uri));
+    }
+    let leaf = leaf.signed_by(&leaf_key, &issuer).unwrap();
     let leaf = rcgen::CertifiedKey {
         cert: leaf,
         signing_key: leaf_key,
@@ -145,8 +153,9 @@ fn settings(authority: &CertificateDer<'static>, name: Option<&str>) -> Upstream
     UpstreamTls {
         id: format!("{name:?}").into(),
         client: None,
-        authorities: [authority.clone()].into(),
+        authorities: Authorities::Listed([authority.clone()].into()),
         verify: true,
+        alternatives: Arc::default(),
         verify_depth: 1,
         server_name: false,
         name: name.map(Into::into),
@@ -190,6 +199,45 @@ async fn verification_is_of_chain_and_name() {
             assert_eq!(*world.failures.borrow(), failures);
         }
         assert_ne!(endpoint.certificate, authority);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn any_alternative_name_of_the_settings_is_enough_and_the_server_name_is_not_verified() {
+    local(async {
+        let dns = |name: &str| AlternativeName::Dns(name.into());
+        let uri = |uri: &str| AlternativeName::Uri(uri.into());
+        let own = "spiffe://internal/api";
+        for (alternatives, trusted) in [
+            (vec![dns("api.internal")], true),
+            (vec![uri(own)], true),
+            (vec![dns("other"), uri(own)], true),
+            (vec![dns("*.wild.internal")], true),
+            (vec![dns("a.wild.internal")], true),
+            (vec![dns("sent.internal")], false),
+            (vec![dns("*.internal")], false),
+            (vec![dns("other"), uri("spiffe://internal/ap")], false),
+            // A name of one type is no name of the other.
+            (vec![uri("api.internal"), dns(own)], false),
+        ] {
+            let names = ["api.internal", "*.wild.internal"];
+            let (endpoint, authority) = secure_as(&names, &[own]).await;
+            let tls = UpstreamTls {
+                server_name: true,
+                alternatives: alternatives.clone().into(),
+                ..settings(&authority, Some("sent.internal"))
+            };
+            let world = world(endpoint.address, Some(tls));
+            assert_eq!(
+                world.get().await.ends_with("ok"),
+                trusted,
+                "{alternatives:?}"
+            );
+            let seen = endpoint.seen.borrow();
+            let names = seen.iter().map(|(name, ..)| name.as_deref());
+            assert!(names.into_iter().all(|name| name == Some("sent.internal")));
+        }
     })
     .await;
 }
@@ -261,7 +309,7 @@ async fn unusable_tls_settings_close_the_route() {
         let mut no_version = settings(&authority, Some("api.internal"));
         (no_version.tls12, no_version.tls13) = (false, false);
         let mut no_authority = settings(&authority, Some("api.internal"));
-        no_authority.authorities = [].into();
+        no_authority.authorities = Authorities::default();
         for tls in [no_version, no_authority] {
             let world = world(endpoint.address, Some(tls));
             world.get().await;
