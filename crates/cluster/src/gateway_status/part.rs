@@ -126,13 +126,19 @@ pub(super) fn desired(object: &ObjectRef, status: Option<&Status>, controller: &
         }
         StatusBody::Gateway {
             conditions: all,
+            addresses,
             listeners: of_listeners,
             attached_sets,
-        } => json!({
-            "attachedListenerSets": attached_sets,
-            "conditions": conditions(all),
-            "listeners": listeners(of_listeners, generation),
-        }),
+        } => {
+            let addresses = addresses.iter();
+            let addresses = addresses.map(|one| json!({"type": one.kind, "value": one.value}));
+            json!({
+                "addresses": addresses.collect::<Vec<_>>(),
+                "attachedListenerSets": attached_sets,
+                "conditions": conditions(all),
+                "listeners": listeners(of_listeners, generation),
+            })
+        }
         StatusBody::ListenerSet {
             conditions: all,
             listeners: of_listeners,
@@ -149,6 +155,16 @@ pub(super) fn desired(object: &ObjectRef, status: Option<&Status>, controller: &
                 })
             });
             json!({"parents": parents.collect::<Vec<_>>()})
+        }
+        StatusBody::Policy { ancestors } => {
+            let ancestors = ancestors.iter().map(|ancestor| {
+                json!({
+                    "ancestorRef": parent_ref(&ancestor.parent, &object.name.namespace),
+                    "conditions": conditions(&ancestor.conditions),
+                    "controllerName": controller,
+                })
+            });
+            json!({"ancestors": ancestors.collect::<Vec<_>>()})
         }
     }
 }

@@ -85,11 +85,6 @@ impl StatusError {
         self.has_code(403)
     }
 
-    /// Whether the object does not exist.
-    pub(crate) fn is_missing(&self) -> bool {
-        self.has_code(404)
-    }
-
     fn has_code(&self, code: u16) -> bool {
         let Self::Api { source, .. } = self else {
             return false;

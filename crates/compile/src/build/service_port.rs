@@ -71,6 +71,12 @@ impl Transport {
         }
     }
 
+    /// The same over TLS, if there are settings for it.
+    #[must_use]
+    pub fn over(self, tls: Option<Arc<UpstreamTls>>) -> Self {
+        Self { tls, ..self }
+    }
+
     /// The protocol of the port, if bytes are forwarded as they are.
     pub fn stream_protocol(&self) -> Option<Protocol> {
         self.stream

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use headgate_table::{BackendFilters, BackendProtocol};
+use headgate_table::{BackendFilters, BackendProtocol, Certificate, UpstreamTls};
 use http::StatusCode;
 
 use super::condition::Problem;
 use super::grants::{Grants, Reference};
+use super::policies::Policies;
 use crate::build::{ArmDraft, BackendDraft, ServicePort, SplitDraft, Transport};
 use crate::objects::custom::BackendRef;
 use crate::objects::{self, Protocol, Service};
@@ -20,6 +21,28 @@ pub(crate) const POOL: &str = "gateway";
 pub(crate) struct Inputs<'a> {
     pub(crate) snapshot: &'a Snapshot,
     pub(crate) grants: &'a Grants,
+    pub(crate) policies: &'a Policies,
+    pub(crate) origin: &'a Origin,
+}
+
+/// Where the connections to backends come from, as far as their TLS depends on it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Origin {
+    /// The certificate of the Gateway, which endpoints get that request one.
+    pub(crate) client: Option<Arc<Certificate>>,
+    /// A listener that passes TLS through: it is not put into TLS once more.
+    pub(crate) is_passthrough: bool,
+}
+
+impl Inputs<'_> {
+    /// TLS towards the endpoints of a port of `service`, if a policy demands it.
+    fn tls(&self, service: &Name, port: &objects::ServicePort) -> Option<Arc<UpstreamTls>> {
+        if self.origin.is_passthrough {
+            return None;
+        }
+        let policy = self.policies.of_port(service, port.name.as_deref())?;
+        Some(policy.tls(self.origin.client.as_ref()))
+    }
 }
 
 /// The route that refers to backends.
@@ -82,11 +105,9 @@ impl Referrer<'_> {
             number.ok_or_else(|| missing(format!("no port of Service {name} is named")))?;
         let port = self.port(service, number);
         let port = port.ok_or_else(|| missing(format!("Service {name} has no port {number}")))?;
+        let transport = self.transport(port, inputs.tls(&name, port));
         let port_text: Arc<str> = number.to_string().into();
-        Ok((
-            ServicePort::new(name, port_text).exactly(),
-            self.transport(port),
-        ))
+        Ok((ServicePort::new(name, port_text).exactly(), transport))
     }
 
     fn port<'s>(&self, service: &'s Service, number: u16) -> Option<&'s objects::ServicePort> {
@@ -99,14 +120,16 @@ impl Referrer<'_> {
     }
 
     /// How connections to the endpoints of `port` are made. A protocol that is not known means HTTP/1.1, as none does.
-    fn transport(&self, port: &objects::ServicePort) -> Transport {
+    /// Over TLS, HTTP/2 is still spoken where it would be in plain text.
+    fn transport(&self, port: &objects::ServicePort, tls: Option<Arc<UpstreamTls>>) -> Transport {
+        use BackendProtocol::{Grpc, Grpcs, Http, Https};
+        let over =
+            |plain, secure| Transport::new(if tls.is_some() { secure } else { plain }, tls.clone());
         let transport = match (self.kind, port.app_protocol.as_deref()) {
             (Kind::UdpRoute, _) => Transport::stream(Protocol::Udp),
-            (Kind::TcpRoute | Kind::TlsRoute, _) => Transport::stream(Protocol::Tcp),
-            (Kind::GrpcRoute, _) | (_, Some("kubernetes.io/h2c")) => {
-                Transport::new(BackendProtocol::Grpc, None)
-            }
-            _ => Transport::default(),
+            (Kind::TcpRoute | Kind::TlsRoute, _) => Transport::stream(Protocol::Tcp).over(tls),
+            (Kind::GrpcRoute, _) | (_, Some("kubernetes.io/h2c")) => over(Grpc, Grpcs),
+            _ => over(Http, Https),
         };
         transport.in_pool(POOL.into())
     }

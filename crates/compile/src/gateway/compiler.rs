@@ -4,21 +4,22 @@
 //! affect, and statuses.
 
 mod places;
+mod policies;
 mod sockets;
 mod touched;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use headgate_table::{HostCiphers, HostClients, HostTls, UpstreamKey};
 
 use self::touched::Touched;
 use super::attach::{self, Candidate};
-use super::backend;
+use super::backend::{self, Origin};
 use super::class::{self, Definitions};
 use super::hostname::Hostname;
 use super::listener;
-use super::route::{Serves, WrittenRoute};
+use super::route::{CompiledRoute, Serves, WrittenRoute};
 use super::state::{Host, Parent, Route, State};
 use super::status;
 use super::universe::{Universe, reference};
@@ -76,6 +77,9 @@ impl Pass<'_> {
             self.host(host);
         }
         self.state.uncounted.extend(touched.counted);
+        for name in &touched.policies {
+            self.report(name);
+        }
     }
 
     /// Makes the statuses of Gateways that changed, of their ListenerSets, and counts their routes.
@@ -114,7 +118,7 @@ impl Pass<'_> {
                     grants: &self.state.grants,
                     certificates: self.certificates,
                 };
-                Universe::read(gateway, sets, &mut inputs)
+                Universe::read(gateway, sets, former.as_ref(), &mut inputs)
             });
         self.universes(former.as_ref(), current.as_ref());
         if let Some(current) = current {
@@ -196,19 +200,41 @@ impl Pass<'_> {
         if parents.is_empty() {
             return;
         }
-        let inputs = backend::Inputs {
-            snapshot: self.snapshot,
-            grants: &self.state.grants,
-        };
-        let compiled = route.compile(inputs);
-        let route_state = Route {
-            hosts: self.state.hosts_of(&parents),
-            compiled,
-            parents,
-        };
+        let route_state = self.variants(route, parents);
         let status = status::of_route(&route_state, route.generation());
         self.state.statuses.insert(object.clone(), status);
         self.attach(object, route_state, touched);
+    }
+
+    /// Compiles a route once for each origin of its connections.
+    fn variants(&self, route: WrittenRoute<'_>, parents: Vec<Parent>) -> Route {
+        let compile = |origin: &Origin| {
+            Arc::new(route.compile(backend::Inputs {
+                snapshot: self.snapshot,
+                grants: &self.state.grants,
+                policies: &self.state.policies,
+                origin,
+            }))
+        };
+        let mut variants: Vec<(Origin, Arc<CompiledRoute>)> = Vec::new();
+        let mut hosts = BTreeMap::new();
+        for (host, origin) in self.state.hosts_of(&parents) {
+            let known = variants.iter().find(|(known, _)| *known == origin);
+            let compiled = known.map(|(_, compiled)| compiled.clone());
+            let compiled = compiled.unwrap_or_else(|| {
+                let compiled = compile(&origin);
+                variants.push((origin, compiled.clone()));
+                compiled
+            });
+            hosts.insert(host, compiled);
+        }
+        let first = variants.first().map(|(_, first)| first.clone());
+        Route {
+            compiled: first.unwrap_or_else(|| compile(&Origin::default())),
+            variants: variants.into_iter().map(|(_, compiled)| compiled).collect(),
+            parents,
+            hosts,
+        }
     }
 
     /// The outcome for one parent; `None`: it is not served here.
@@ -230,17 +256,19 @@ impl Pass<'_> {
     }
 
     fn attach(&mut self, object: &ObjectRef, route: Route, touched: &mut Touched) {
-        for host in &route.hosts {
+        for host in route.hosts.keys() {
             let routes = self.state.hosts.entry(host.clone()).or_default();
             routes.insert(object.clone());
         }
         for service in &route.compiled.services {
             self.state.services.add(service, object, self.snapshot);
+            let policies = self.state.policies.of_service(service);
+            touched.policies.extend(policies.cloned());
         }
-        for mirror in &route.compiled.mirrors {
+        for mirror in route.mirrors() {
             self.builder.acquire(mirror.clone());
         }
-        touched.hosts.extend(route.hosts.iter().cloned());
+        touched.hosts.extend(route.hosts.keys().cloned());
         touched
             .counted
             .extend(route.parents.iter().map(|parent| parent.gateway.clone()));
@@ -248,7 +276,7 @@ impl Pass<'_> {
     }
 
     fn detach(&mut self, object: &ObjectRef, route: &Route, touched: &mut Touched) {
-        for host in &route.hosts {
+        for host in route.hosts.keys() {
             if let Some(routes) = self.state.hosts.get_mut(host) {
                 routes.remove(object);
                 if routes.is_empty() {
@@ -258,11 +286,13 @@ impl Pass<'_> {
         }
         for service in &route.compiled.services {
             self.state.services.remove(service, object);
+            let policies = self.state.policies.of_service(service);
+            touched.policies.extend(policies.cloned());
         }
-        for mirror in &route.compiled.mirrors {
+        for mirror in route.mirrors() {
             self.builder.release_upstream(&mirror.key());
         }
-        touched.hosts.extend(route.hosts.iter().cloned());
+        touched.hosts.extend(route.hosts.keys().cloned());
         touched
             .counted
             .extend(route.parents.iter().map(|parent| parent.gateway.clone()));
@@ -284,12 +314,9 @@ impl Pass<'_> {
         let mut drafts = Vec::new();
         let mut streams = Vec::new();
         for object in routes.into_iter().flatten() {
-            match self
-                .state
-                .routes
-                .get(object)
-                .map(|route| &route.compiled.serves)
-            {
+            let route = self.state.routes.get(object);
+            let compiled = route.and_then(|route| route.hosts.get(host));
+            match compiled.map(|compiled| &compiled.serves) {
                 Some(Serves::Requests(of_route)) => drafts.extend(of_route.iter().cloned()),
                 Some(Serves::Streams { seniority, split }) => streams.push((seniority, split)),
                 None => {}

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use headgate_table::Certificate;
+use headgate_table::{Certificate, ListenerClients};
 
 use super::condition::Problem;
+use super::frontend::Frontend;
 use super::grants::{Grants, Reference};
 use super::hostname::Hostname;
 use super::namespaces::NamespaceRule;
@@ -31,12 +32,16 @@ pub(crate) struct Listener {
     pub(crate) namespaces: NamespaceRule,
     /// Its certificates; the first one is for names that none covers.
     pub(crate) certificates: Vec<Arc<Certificate>>,
+    /// What it demands of clients; `None`: nothing.
+    pub(crate) clients: Option<Arc<ListenerClients>>,
     /// Why it is not accepted.
     pub(crate) refused: Option<Problem>,
     /// A reference or kind that cannot be resolved.
     pub(crate) unresolved: Option<Problem>,
     /// Another listener of its port that it conflicts with.
     pub(crate) conflict: Option<Problem>,
+    /// Another listener of its port that clients may take it for: both serve, each for its own hostname.
+    pub(crate) overlap: Option<Problem>,
     /// Its port.
     pub(crate) place: Place,
 }
@@ -124,13 +129,22 @@ impl Protocol {
 
 impl Listener {
     /// The listener of a spec, without regard to other listeners.
-    pub(crate) fn read(spec: &ListenerSpec, parent: &ObjectRef, inputs: &mut Inputs<'_>) -> Self {
+    pub(crate) fn read(
+        spec: &ListenerSpec,
+        parent: &ObjectRef,
+        frontend: &Frontend,
+        inputs: &mut Inputs<'_>,
+    ) -> Self {
         let protocol = Protocol::of(spec);
         let (kinds, kind_problem) = kinds(spec, protocol);
         let (certificates, certificate_problem) = match protocol {
             Some(protocol) if protocol.terminates_tls() => certificates(spec, parent, inputs),
             _ => (Vec::new(), None),
         };
+        let terminates_tls = protocol.is_some_and(Protocol::terminates_tls);
+        let clients = frontend.of_port(spec.port).filter(|_| terminates_tls);
+        let clients_refused = clients.and_then(|clients| clients.refused.clone());
+        let clients_unresolved = clients.and_then(|clients| clients.unresolved.clone());
         Self {
             parent: parent.clone(),
             name: (&*spec.name).into(),
@@ -140,10 +154,12 @@ impl Listener {
             kinds,
             namespaces: NamespaceRule::of_routes(spec, &parent.name.namespace),
             certificates,
-            refused: refused(spec, protocol),
-            unresolved: certificate_problem.or(kind_problem),
+            clients: clients.and_then(|clients| clients.clients.clone()),
+            refused: refused(spec, protocol).or(clients_refused),
+            unresolved: certificate_problem.or(clients_unresolved).or(kind_problem),
             conflict: None,
             place: Place::default(),
+            overlap: None,
         }
     }
 
@@ -171,6 +187,34 @@ impl Listener {
             _ => objects::Protocol::Tcp,
         };
         Some((self.port, protocol))
+    }
+
+    /// Why a client may use a connection of this listener for requests that are for `other`, or the reverse (RFC 9113 section
+    /// 9.1.1).
+    pub(crate) fn overlap_with(&self, other: &Self) -> Option<Problem> {
+        let has_tls = |one: &Self| one.protocol.is_some_and(Protocol::terminates_tls);
+        let may = |one: &Self| one.is_accepted() && has_tls(one);
+        if self.port != other.port || !may(self) || !may(other) {
+            return None;
+        }
+        let (own, theirs) = (&self.hostname, &other.hostname);
+        let of = || format!("listener {} of {}", other.name, other.parent);
+        if own.intersection(theirs).is_some() {
+            let message = format!("hostname {own} overlaps with {theirs} of {}", of());
+            return Some(Problem::new("OverlappingHostnames", message));
+        }
+        let covers = |one: &Self, hostname: &Hostname| {
+            let hostname = hostname.host();
+            let mut certificates = one.certificates.iter();
+            certificates.any(|certificate| certificate.covers(&hostname))
+        };
+        (covers(self, theirs) || covers(other, own)).then(|| {
+            let message = format!(
+                "a certificate is valid for {own} and for {theirs} of {}",
+                of()
+            );
+            Problem::new("OverlappingCertificates", message)
+        })
     }
 
     /// Why this listener and `other` cannot both be served.
@@ -265,7 +309,7 @@ fn certificates(
     let mut certificates = Vec::with_capacity(references.len());
     let mut problem = None;
     for reference in references {
-        match certificate(reference, parent, inputs) {
+        match certificate(reference, parent, inputs, "InvalidCertificateRef") {
             Ok(certificate) => certificates.push(certificate),
             Err(error) => problem = problem.or(Some(error)),
         }
@@ -281,7 +325,7 @@ fn certificates(
 ///
 /// # Errors
 /// Another kind, or another namespace without a ReferenceGrant.
-pub(super) fn secret(
+fn secret(
     reference: &ObjectReference,
     parent: &ObjectRef,
     grants: &Grants,
@@ -318,13 +362,17 @@ pub(super) fn secret(
     Err(Problem::new("RefNotPermitted", message))
 }
 
-fn certificate(
+/// The certificate that a Gateway or ListenerSet refers to.
+///
+/// # Errors
+/// Why there is none; `invalid` is the reason unless a ReferenceGrant is missing.
+pub(super) fn certificate(
     reference: &ObjectReference,
     parent: &ObjectRef,
     inputs: &mut Inputs<'_>,
+    invalid: &'static str,
 ) -> Result<Arc<Certificate>, Problem> {
-    const INVALID: &str = "InvalidCertificateRef";
-    let name = secret(reference, parent, inputs.grants, INVALID)?;
+    let name = secret(reference, parent, inputs.grants, invalid)?;
     let current = inputs.certificates.current(&name, inputs.snapshot);
-    current.map_err(|reason| Problem::new(INVALID, reason))
+    current.map_err(|reason| Problem::new(invalid, reason))
 }

@@ -6,14 +6,18 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::attach::Attachment;
+use super::backend::Origin;
 use super::condition::Problem;
 use super::grants::Grants;
 use super::hostname::Hostname;
+use super::listener::Protocol;
+use super::policies::Policies;
 use super::ports::PortRecord;
 use super::route::CompiledRoute;
 use super::service::GatewayService;
 use super::statuses::Statuses;
 use super::universe::Universe;
+use crate::build::UpstreamDraft;
 use crate::objects::Service;
 use crate::objects::custom::{Custom, GATEWAY_GROUP, ListenerSetSpec, ParentRef};
 use crate::{ConfigMap, Kind, Name, ObjectRef, Snapshot, build};
@@ -22,6 +26,7 @@ use crate::{ConfigMap, Kind, Name, ObjectRef, Snapshot, build};
 #[derive(Default)]
 pub(crate) struct State {
     pub(super) grants: Grants,
+    pub(super) policies: Policies,
     /// The Gateways of served classes.
     pub(super) gateways: BTreeMap<Name, Universe>,
     /// The ListenerSets of each Gateway.
@@ -82,10 +87,13 @@ pub(super) struct Host {
 /// A route with the listeners that it is attached to.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
-    pub(super) compiled: CompiledRoute,
+    /// One of `variants`: they differ only in the connections to their backends.
+    pub(super) compiled: Arc<CompiledRoute>,
+    /// What it is compiled to, for each origin of its connections.
+    pub(super) variants: Vec<Arc<CompiledRoute>>,
     pub(super) parents: Vec<Parent>,
-    /// The hosts that it is served by.
-    pub(super) hosts: Vec<Host>,
+    /// The hosts that it is served by, with what each serves.
+    pub(super) hosts: BTreeMap<Host, Arc<CompiledRoute>>,
 }
 
 /// A parent of a route that is served.
@@ -105,9 +113,9 @@ impl State {
         &self.services_of_gateways
     }
 
-    /// The hosts that a route with these parents is served by.
-    pub(super) fn hosts_of(&self, parents: &[Parent]) -> Vec<Host> {
-        let mut hosts = Vec::new();
+    /// The hosts that a route with these parents is served by, with the origin of their connections.
+    pub(super) fn hosts_of(&self, parents: &[Parent]) -> BTreeMap<Host, Origin> {
+        let mut hosts = BTreeMap::new();
         for parent in parents {
             let Some(gateway) = self.gateways.get(&parent.gateway) else {
                 continue;
@@ -117,15 +125,19 @@ impl State {
                     continue;
                 };
                 let universe = gateway.hosts_of(listener);
-                let names = attachment.hostnames.iter();
-                hosts.extend(names.map(|hostname| Host {
-                    universe: universe.clone(),
-                    hostname: hostname.clone(),
-                }));
+                let origin = Origin {
+                    client: gateway.client.clone(),
+                    is_passthrough: listener.protocol == Some(Protocol::TlsPassedThrough),
+                };
+                for hostname in &attachment.hostnames {
+                    let host = Host {
+                        universe: universe.clone(),
+                        hostname: hostname.clone(),
+                    };
+                    hosts.insert(host, origin.clone());
+                }
             }
         }
-        hosts.sort();
-        hosts.dedup();
         hosts
     }
 
@@ -182,6 +194,19 @@ impl Record {
 }
 
 impl Route {
+    /// The Gateways that it is attached to and accepted by.
+    pub(super) fn gateways(&self) -> impl Iterator<Item = &Name> {
+        let parents = self.parents.iter();
+        let parents = parents.filter(|parent| parent.attached.is_ok());
+        let parents = parents.filter(|_| self.compiled.refused.is_none());
+        parents.map(|parent| &parent.gateway)
+    }
+
+    /// The upstreams of the mirrors of all variants.
+    pub(super) fn mirrors(&self) -> impl Iterator<Item = &UpstreamDraft> {
+        self.variants.iter().flat_map(|compiled| &compiled.mirrors)
+    }
+
     /// The listeners of a Gateway that it is attached to, each once, if it is accepted.
     pub(super) fn accepted_by(&self, gateway: &Name) -> BTreeSet<usize> {
         let parents = self
@@ -248,6 +273,12 @@ impl Services {
                 self.0.remove(service);
             }
         }
+    }
+
+    /// The routes that refer to a Service.
+    pub(super) fn users(&self, service: &Name) -> impl Iterator<Item = &ObjectRef> {
+        let users = self.0.get(service);
+        users.into_iter().flat_map(|users| &users.routes)
     }
 
     /// The routes to compile again because a Service changed. Its endpoints do not concern them.

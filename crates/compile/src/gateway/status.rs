@@ -50,6 +50,11 @@ pub enum StatusBody {
         /// Its parents that are served here, in the order of the spec.
         parents: Vec<ParentStatus>,
     },
+    /// Of a policy.
+    Policy {
+        /// The Gateways through which a route reaches what it applies to.
+        ancestors: Vec<ParentStatus>,
+    },
 }
 
 /// The status of a listener.
@@ -65,10 +70,10 @@ pub struct ListenerStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// The status of a route for one of its parents.
+/// The status of a route for one of its parents, or of a policy for one of its ancestors.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentStatus {
-    /// As the route has it.
+    /// As the route has it; of a policy, the Gateway.
     pub parent: ParentRef,
     /// What is said of it.
     pub conditions: Vec<Condition>,
@@ -96,14 +101,21 @@ pub(super) fn of_gateway(gateway: &Universe, counts: &[u32]) -> Status {
         .sets
         .iter()
         .filter(|set| set_problem(gateway, set).is_none());
+    let mut conditions = vec![
+        accepted,
+        Condition::unless(ConditionKind::Programmed, programmed),
+        Condition::unless(ConditionKind::ResolvedRefs, gateway.no_client.as_ref()),
+    ];
+    if gateway.frontend.falls_back() {
+        conditions.push(Condition::because(
+            ConditionKind::InsecureFrontendValidationMode,
+            "ConfigurationChanged",
+        ));
+    }
     Status {
         generation: gateway.gateway.generation,
         body: StatusBody::Gateway {
-            conditions: vec![
-                accepted,
-                Condition::unless(ConditionKind::Programmed, programmed),
-                Condition::holds(ConditionKind::ResolvedRefs),
-            ],
+            conditions,
             addresses: addresses.list.clone(),
             attached_sets: u32::try_from(attached.count()).unwrap_or(u32::MAX),
             listeners: listeners(own, counts, false),
@@ -192,11 +204,15 @@ fn listener_conditions(listener: &Listener, of_set: bool) -> Vec<Condition> {
         Condition::unless(ConditionKind::Programmed, programmed),
         Condition::unless(ConditionKind::ResolvedRefs, listener.unresolved.as_ref()),
     ];
-    if let Some(conflict) = &listener.conflict {
-        conditions.push(Condition {
+    // These two say what is wrong.
+    for (kind, problem) in [
+        (ConditionKind::Conflicted, &listener.conflict),
+        (ConditionKind::OverlappingTlsConfig, &listener.overlap),
+    ] {
+        conditions.extend(problem.as_ref().map(|problem| Condition {
             holds: true,
-            ..Condition::unless(ConditionKind::Conflicted, Some(conflict))
-        });
+            ..Condition::unless(kind, Some(problem))
+        }));
     }
     conditions
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod backend_tls;
+mod frontend_tls;
 mod ports;
 
 use std::sync::Arc;
@@ -13,8 +15,8 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Condition, Status, StatusBody};
 use crate::objects::custom::{
-    Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec, ListenerSetSpec,
-    ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
+    ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
 };
 use crate::{
     Changes, Compiled, DeliveredDefinition, GatewayOptions, Kind, Name, Object, ObjectRef, Options,
@@ -50,7 +52,9 @@ fn object(value: Value) -> Object {
         "ReferenceGrant" => read::<Delivered<ReferenceGrantSpec>>(value),
         "CustomResourceDefinition" => read::<DeliveredDefinition>(value),
         "Namespace" => read::<v1::Namespace>(value),
+        "BackendTLSPolicy" => read::<Delivered<BackendTlsPolicySpec>>(value),
         "ConfigMap" => read::<v1::ConfigMap>(value),
+        "Secret" => read::<v1::Secret>(value),
         "Service" => read::<v1::Service>(value),
         "EndpointSlice" => read::<discovery::EndpointSlice>(value),
         other => unreachable!("{other}"),

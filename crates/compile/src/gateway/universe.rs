@@ -3,9 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use headgate_table::Certificate;
+
 use super::compiler::Placement;
 use super::condition::Problem;
-use super::listener::{Inputs, Listener};
+use super::frontend::Frontend;
+use super::listener::{self, Inputs, Listener};
 use super::namespaces::NamespaceRule;
 use super::seniority::Seniority;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
@@ -22,6 +25,12 @@ pub(crate) struct Universe {
     pub(crate) listeners: Vec<Listener>,
     /// Where they are.
     pub(crate) placement: Placement,
+    /// What it demands of clients.
+    pub(crate) frontend: Frontend,
+    /// Its certificate, which endpoints get that request one.
+    pub(crate) client: Option<Arc<Certificate>>,
+    /// Why it has none.
+    pub(crate) no_client: Option<Problem>,
 }
 
 /// A ListenerSet that names a Gateway.
@@ -34,16 +43,19 @@ pub(crate) struct ListenerSet {
 }
 
 impl Universe {
-    /// The Gateway with those of `sets` that it allows.
+    /// The Gateway with those of `sets` that it allows. What `former` has in common with it stays the same.
     pub(crate) fn read(
         gateway: &Arc<Custom<GatewaySpec>>,
         mut sets: Vec<Arc<Custom<ListenerSetSpec>>>,
+        former: Option<&Self>,
         inputs: &mut Inputs<'_>,
     ) -> Self {
         let own = reference(Kind::Gateway, &gateway.name);
+        let former = former.map(|former| &former.frontend);
+        let frontend = Frontend::read(gateway, former, inputs);
         let mut listeners: Vec<Listener> = Vec::new();
         for spec in &gateway.spec.listeners {
-            listeners.push(Listener::read(spec, &own, inputs));
+            listeners.push(Listener::read(spec, &own, &frontend, inputs));
         }
         refuse_conflicts(&mut listeners);
         sets.sort_by_cached_key(|set| Seniority::of(set));
@@ -59,15 +71,25 @@ impl Universe {
                 Problem::new("NotAllowed", message)
             });
             if refused.is_none() {
-                add_set(&object, &mut listeners, inputs);
+                add_set(&object, &mut listeners, &frontend, inputs);
             }
             ListenerSet { object, refused }
         });
+        let sets = sets.collect();
+        note_overlaps(&mut listeners);
+        let client = client(gateway, inputs).transpose();
+        let (client, no_client) = match client {
+            Ok(client) => (client, None),
+            Err(problem) => (None, Some(problem)),
+        };
         Self {
             gateway: gateway.clone(),
-            sets: sets.collect(),
+            sets,
             listeners,
             placement: Placement::default(),
+            frontend,
+            client,
+            no_client,
         }
     }
 
@@ -125,6 +147,22 @@ impl Universe {
     }
 }
 
+/// The certificate for endpoints, if the Gateway names one.
+fn client(
+    gateway: &Custom<GatewaySpec>,
+    inputs: &mut Inputs<'_>,
+) -> Option<Result<Arc<Certificate>, Problem>> {
+    let backend = gateway.spec.tls.as_ref()?.backend.as_ref()?;
+    let named = backend.client_certificate_ref.as_ref()?;
+    let own = reference(Kind::Gateway, &gateway.name);
+    Some(listener::certificate(
+        named,
+        &own,
+        inputs,
+        "InvalidClientCertificateRef",
+    ))
+}
+
 /// Within a Gateway no listener wins a conflict.
 fn refuse_conflicts(listeners: &mut [Listener]) {
     let conflicts = listeners.iter().enumerate().map(|(index, listener)| {
@@ -140,11 +178,30 @@ fn refuse_conflicts(listeners: &mut [Listener]) {
     }
 }
 
+fn note_overlaps(listeners: &mut [Listener]) {
+    let overlaps = listeners.iter().enumerate().map(|(index, listener)| {
+        let mut others = listeners.iter().enumerate();
+        others.find_map(|(other, one)| {
+            let overlap = (other != index).then(|| listener.overlap_with(one));
+            overlap.flatten()
+        })
+    });
+    let overlaps: Vec<Option<Problem>> = overlaps.collect();
+    for (listener, overlap) in listeners.iter_mut().zip(overlaps) {
+        listener.overlap = overlap;
+    }
+}
+
 /// Of a ListenerSet, a listener that conflicts with an earlier one loses.
-fn add_set(set: &Custom<ListenerSetSpec>, listeners: &mut Vec<Listener>, inputs: &mut Inputs<'_>) {
+fn add_set(
+    set: &Custom<ListenerSetSpec>,
+    listeners: &mut Vec<Listener>,
+    frontend: &Frontend,
+    inputs: &mut Inputs<'_>,
+) {
     let parent = reference(Kind::ListenerSet, &set.name);
     for spec in &set.spec.listeners {
-        let mut listener = Listener::read(spec, &parent, inputs);
+        let mut listener = Listener::read(spec, &parent, frontend, inputs);
         listener.conflict = listeners
             .iter()
             .find_map(|earlier| listener.conflict_with(earlier));

@@ -114,7 +114,7 @@ impl Pass<'_> {
         for listener in on_port {
             for (name, route) in self.tls_routes(gateway, listener) {
                 if *name == *CATCH_ALL {
-                    other = Some(route);
+                    other = Some(route); // of a listener for streams, its route follows the refusal
                 } else {
                     named.push((name, route));
                 }
@@ -127,33 +127,41 @@ impl Pass<'_> {
         socket
     }
 
-    /// The server names of a listener, and what becomes of their connections. A name of the listener that no route has is
-    /// refused, also where a listener with a wider name would take it.
+    /// The server names of a listener, and what becomes of their connections. Of a listener for streams, a name that no route has
+    /// is refused, also where a listener with a wider name would take it.
     fn tls_routes(
         &self,
         gateway: &Universe,
         listener: &listener::Listener,
     ) -> Vec<(Arc<str>, TlsRoute)> {
-        let terminate = |hosts: Arc<VirtualHosts>, certificates: Vec<_>| {
-            TlsRoute::Terminate(Terminate {
-                hosts,
-                certificates: Certificates::OfListener(certificates.into()),
-                clients: None,
-            })
-        };
         let own = listener.hostname.host();
+        let Some(hosts) = self.hosts(gateway, listener) else {
+            return Vec::new();
+        };
+        let terminate = Terminate {
+            hosts,
+            certificates: Certificates::OfListener(listener.certificates.as_slice().into()),
+            clients: listener.clients.clone(),
+        };
         if listener.protocol == Some(Protocol::Https) {
-            let hosts = self.hosts(gateway, listener);
-            let route = hosts.map(|hosts| terminate(hosts, listener.certificates.clone()));
-            return route.map(|route| (own, route)).into_iter().collect();
+            return vec![(own, TlsRoute::Terminate(terminate))];
         }
-        let mut routes = vec![(own, terminate(nothing(), Vec::new()))];
-        let passed = self.builder.passthrough(&gateway.hosts_of(listener));
-        routes.extend(
-            passed
-                .iter()
-                .map(|(name, route)| (name.clone(), route.clone())),
-        );
+        let refuse = TlsRoute::Terminate(Terminate {
+            certificates: Certificates::OfListener(Arc::default()),
+            ..terminate.clone()
+        });
+        let mut routes = vec![(own, refuse)];
+        let of_routes = self.builder.passthrough(&gateway.hosts_of(listener));
+        routes.extend(of_routes.iter().map(|(name, route)| {
+            let route = match (listener.protocol, route.backends()) {
+                (Some(Protocol::TlsTerminated), Some(backends)) => TlsRoute::Stream {
+                    terminate: terminate.clone(),
+                    backends: backends.clone(),
+                },
+                _ => route.clone(),
+            };
+            (name.clone(), route)
+        }));
         routes
     }
 

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::Pass;
+use crate::gateway::frontend;
 use crate::gateway::grants::Grants;
 use crate::gateway::route::KINDS;
 use crate::gateway::state::Host;
 use crate::gateway::universe::Universe;
-use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
+use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec, ListenerSpec, ObjectReference};
 use crate::{Changes, Kind, Name, ObjectRef};
 
 /// What is compiled anew.
@@ -23,6 +24,8 @@ pub(super) struct Touched {
     pub(super) hosts: BTreeSet<Host>,
     /// Gateways whose attached routes are counted.
     pub(super) counted: BTreeSet<Name>,
+    /// Policies whose statuses are made.
+    pub(super) policies: BTreeSet<Name>,
 }
 
 impl Pass<'_> {
@@ -57,6 +60,13 @@ impl Pass<'_> {
     }
 
     fn everything(&mut self, touched: &mut Touched) {
+        let known = self.state.policies.names().cloned();
+        let policies: BTreeSet<Name> = known
+            .chain(self.snapshot.names(Kind::BackendTlsPolicy).cloned())
+            .collect();
+        for policy in &policies {
+            self.policy(policy, touched);
+        }
         for set in self.snapshot.all::<Custom<ListenerSetSpec>>() {
             self.state.sets.set(&set.name, Some(set));
         }
@@ -83,8 +93,21 @@ impl Pass<'_> {
                 let gateways = self.state.sets.set(&object.name, set);
                 touched.gateways.extend(gateways);
             }
+            Kind::BackendTlsPolicy => self.policy(&object.name, touched),
+            Kind::ConfigMap => {
+                let policies = self.state.policies.of_config_map(&object.name);
+                for policy in policies.cloned().collect::<Vec<_>>() {
+                    self.policy(&policy, touched);
+                }
+                let gateways = self.state.gateways.iter();
+                let users = gateways
+                    .filter(|(_, gateway)| frontend::refers_to(&gateway.gateway, &object.name));
+                touched.gateways.extend(users.map(|(name, _)| name.clone()));
+            }
             Kind::Secret => touched.gateways.extend(self.users_of_secret(&object.name)),
             Kind::Service => {
+                let policies = self.state.policies.of_service(&object.name);
+                touched.policies.extend(policies.cloned());
                 let routes = self.state.services.changed(&object.name, self.snapshot);
                 touched.routes.extend(routes);
             }
@@ -108,12 +131,15 @@ impl Pass<'_> {
 }
 
 fn uses(gateway: &Custom<GatewaySpec>, secret: &Name) -> bool {
-    let listeners = gateway.spec.listeners.iter();
-    names_secret(listeners, &gateway.name.namespace, secret)
+    let own = &gateway.name.namespace;
+    let backend = gateway.spec.tls.iter().flat_map(|tls| &tls.backend);
+    let mut client = backend.flat_map(|tls| &tls.client_certificate_ref);
+    names_secret(gateway.spec.listeners.iter(), own, secret)
+        || client.any(|reference| is_reference_to(reference, own, secret))
 }
 
 fn names_secret<'l>(
-    listeners: impl Iterator<Item = &'l crate::objects::custom::ListenerSpec>,
+    listeners: impl Iterator<Item = &'l ListenerSpec>,
     own: &str,
     secret: &Name,
 ) -> bool {
@@ -121,8 +147,10 @@ fn names_secret<'l>(
         let tls = listener.tls.iter();
         tls.flat_map(|tls| &tls.certificate_refs)
     });
-    references.any(|reference| {
-        let namespace = reference.namespace.as_deref().unwrap_or(own);
-        *reference.name == *secret.name && *namespace == *secret.namespace
-    })
+    references.any(|reference| is_reference_to(reference, own, secret))
+}
+
+fn is_reference_to(reference: &ObjectReference, own: &str, name: &Name) -> bool {
+    let namespace = reference.namespace.as_deref().unwrap_or(own);
+    *reference.name == *name.name && *namespace == *name.namespace
 }

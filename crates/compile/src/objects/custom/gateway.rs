@@ -142,6 +142,15 @@ pub struct FrontendTls {
     pub per_port: Vec<PortTls>,
 }
 
+impl FrontendTls {
+    /// All authorities that it refers to.
+    pub(crate) fn references(&self) -> impl Iterator<Item = &ObjectReference> {
+        let ports = self.per_port.iter().map(|port| &port.tls);
+        let validations = ports.chain([&self.default]).flat_map(|one| &one.validation);
+        validations.flat_map(|validation| &validation.ca_certificate_refs)
+    }
+}
+
 /// Validation of the certificates of clients on one port.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

@@ -37,6 +37,7 @@ pub struct TlsValidation {
     /// ConfigMaps with authorities, in `ca.crt`.
     pub ca_certificate_refs: Vec<LocalRef>,
     /// `System`: the authorities of the image.
+    #[serde(rename = "wellKnownCACertificates")]
     pub well_known_ca_certificates: Option<String>,
     /// The server name, and what the certificate must be valid for unless `subject_alt_names` says otherwise.
     pub hostname: String,
