@@ -323,7 +323,7 @@ impl Pass<'_> {
             }
         }
         let senior = streams.into_iter().min_by_key(|(seniority, _)| *seniority);
-        let split = senior.and_then(|(_, split)| split.as_ref());
+        let split = senior.and_then(|(_, split)| split.as_deref());
         let name = host.hostname.host();
         self.builder.set_passthrough(&host.universe, &name, split);
         let draft = HostDraft {

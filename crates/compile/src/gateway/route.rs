@@ -60,7 +60,7 @@ pub(crate) enum Serves {
         /// Of several routes of one listener and name, the least serves.
         seniority: Arc<Seniority>,
         /// Where they are forwarded to; `None`: nowhere.
-        split: Option<SplitDraft>,
+        split: Option<Box<SplitDraft>>,
     },
 }
 

@@ -33,7 +33,7 @@ pub(crate) fn compile<S>(
     CompiledRoute {
         serves: Serves::Streams {
             seniority: Arc::new(Seniority::of(route)),
-            split: backends.split,
+            split: backends.split.map(Box::new),
         },
         unresolved: backends.problem,
         services,

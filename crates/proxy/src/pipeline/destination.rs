@@ -94,7 +94,7 @@ fn by_share<'t>(
                 Pick::Alternative(index) => others.get(index),
                 Pick::Primary => None,
             });
-    let backend = picked.map_or(split.primary(), |other| &other.backend);
+    let backend = picked.map_or_else(|| split.primary(), |other| &other.backend);
     let upstream = match &backend.arm {
         Arm::Upstream(key) => usable(key),
         Arm::Status(status) => return Err(LocalResponse::Page(*status)),

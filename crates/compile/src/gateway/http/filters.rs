@@ -82,7 +82,7 @@ impl Filters {
             .as_ref()
             .map(|path| path_edit(path, prefix))
             .transpose()?;
-        self.rewrite = path.map(Rewrite::Path).or(self.rewrite.take());
+        self.rewrite = path.map(Rewrite::Path).or_else(|| self.rewrite.take());
         Ok(())
     }
 
