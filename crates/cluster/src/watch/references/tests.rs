@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
 
-use headgate_compile::Name;
+use headgate_compile::objects::custom::{
+    BackendTlsPolicySpec, Delivered, GatewaySpec, ListenerSetSpec,
+};
+use headgate_compile::{GatewayOptions, Name};
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::{Value, json};
@@ -131,4 +134,67 @@ fn the_settings_refer_to_further_config_maps_and_others_do_not() {
         references.take_changes(),
         [ReferenceChange::Dropped(headers)]
     );
+}
+
+#[test]
+fn gateways_listener_sets_and_policies_refer_to_certificates_and_authorities() {
+    fn object<T: serde::de::DeserializeOwned + Into<Object>>(spec: Value) -> Object {
+        let object = json!({ "metadata": { "name": "edge", "namespace": "shop" }, "spec": spec });
+        serde_json::from_value::<T>(object).unwrap().into()
+    }
+    let listeners = |secret: &str| {
+        json!([
+            { "tls": { "certificateRefs": [{ "name": secret }, { "name": secret, "namespace": "web" }] } },
+            { "tls": { "certificateRefs": [{ "name": "none", "kind": "Service" }] } },
+        ])
+    };
+    let validation = |map: &str| json!({ "validation": { "caCertificateRefs": [{ "kind": "ConfigMap", "name": map }] } });
+    let gateway = object::<Delivered<GatewaySpec>>(json!({
+        "listeners": listeners("listener"),
+        "tls": {
+            "backend": { "clientCertificateRef": { "name": "client" } },
+            "frontend": { "default": validation("ca"), "perPort": [{ "port": 443, "tls": validation("port-ca") }] },
+        },
+    }));
+    let set = object::<Delivered<ListenerSetSpec>>(json!({ "listeners": listeners("set") }));
+    let policy = object::<Delivered<BackendTlsPolicySpec>>(json!({
+        "validation": { "caCertificateRefs": [
+            { "group": "", "kind": "ConfigMap", "name": "backend-ca" }, { "group": "", "kind": "Service", "name": "none" },
+        ] },
+    }));
+    let map = |name: &str| reference(Kind::ConfigMap, "shop", name);
+    for (object, expected) in [
+        (
+            gateway,
+            vec![
+                secret("client"),
+                secret("listener"),
+                reference(Kind::Secret, "web", "listener"),
+                map("ca"),
+                map("port-ca"),
+            ],
+        ),
+        (
+            set,
+            vec![secret("set"), reference(Kind::Secret, "web", "set")],
+        ),
+        (policy, vec![map("backend-ca")]),
+    ] {
+        let mut references = References::new(Options {
+            gateway: Some(GatewayOptions::default()),
+            ..Options::default()
+        });
+        assert_eq!(references.take_changes(), []);
+        references.referrer_changed(None, Some(&object));
+        let mut added: Vec<_> = expected
+            .iter()
+            .cloned()
+            .map(ReferenceChange::Added)
+            .collect();
+        added.sort();
+        assert_eq!(references.take_changes(), added);
+        references.referrer_changed(Some(&object), None);
+        assert_eq!(references.take_changes().len(), expected.len());
+        assert!(!expected.iter().any(|object| references.contains(object)));
+    }
 }
