@@ -195,8 +195,8 @@ class Tally:
 class Load:
     """Runs from entering to leaving. `targets` are pairs of the plain and the TLS port, from which each new connection takes one."""
 
-    def __init__(self, targets, groups, rate=math.inf, handshake=None):
-        self.targets, self.groups, self.rate, self.handshake = targets, groups, rate, handshake
+    def __init__(self, targets, groups, rate=math.inf, handshake=None, address="127.0.0.1"):
+        self.targets, self.groups, self.rate, self.handshake, self.address = targets, groups, rate, handshake, address
         self.tally, self.stopping, self.tasks = Tally(), False, []
         self.next = 0.0
         self.contexts = {protocol: context_of(protocol) for protocol in (Http1, Http2)}
@@ -240,7 +240,7 @@ class Load:
         try:
             async with asyncio.timeout(PATIENCE):
                 transport, connection = await asyncio.get_running_loop().create_connection(
-                    group.protocol, "127.0.0.1", port, ssl=context, server_hostname=name)
+                    group.protocol, self.address, port, ssl=context, server_hostname=name)
         except (OSError, TimeoutError) as error:
             self.failed(group, f"no connection: {error!r:.100}")
             return None

@@ -19,8 +19,8 @@ import helm_python as helm
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-DEBUG = TARGET / "debug" / "headgate"
-LOGS = TARGET / "conformance-logs"
+LOGS = TARGET / "conformance" / "logs"
+CHART = ROOT / "charts" / "headgate"
 # Of Headgate.
 NAMESPACE = "headgate"
 sys.path.insert(0, str(HERE.parent / "cases"))
@@ -62,6 +62,18 @@ rules:
   - {level: None, users: [node, system:apiserver]}
   - {level: Metadata}
 """
+
+
+def program():
+    """The one under test: that of HEADGATE_PROGRAM, else the development build."""
+    found = Path(os.environ.get("HEADGATE_PROGRAM", TARGET / "debug" / "headgate")).resolve()
+    if not os.access(found, os.X_OK):
+        raise ClusterError(f"no program {found}: `cargo build` makes it, or HEADGATE_PROGRAM must name one")
+    return str(found)
+
+
+class ClusterError(Exception):
+    """A part of the cluster, or of what was asked of it, has failed."""
 
 
 class Cluster:
@@ -155,13 +167,13 @@ class Cluster:
         (files / "proxy.json").write_text(json.dumps(proxy))
         self.control_plane("proxy", "kube-proxy", f"--config={files}/proxy.json")
 
-    def start_node(self, images):
-        """`images`: commands by the last part of an image's name."""
+    def start_node(self, images, balancers):
+        addresses = [f"--automatic={AUTOMATIC}", f"--requested={REQUESTED}"] if balancers else []
         (self.logs / "containers").mkdir(exist_ok=True)
         self.start(
             "node", self.programs / "node", "run", f"--kubeconfig={self.directory}/node.conf", f"--directory={self.directory}/pods",
             f"--logs={self.logs}/containers", f"--address={NODE}", f"--certificate={self.directory}/server.crt",
-            f"--key={self.directory}/server.key", f"--images={json.dumps(images)}", f"--automatic={AUTOMATIC}", f"--requested={REQUESTED}",
+            f"--key={self.directory}/server.key", f"--images={json.dumps(images)}", *addresses,
         )
         self.kubectl("wait", "--for=create", "node/node", "--timeout=30s")
         self.kubectl("wait", "--for=condition=Ready", "node/node", "--timeout=30s")
@@ -177,7 +189,7 @@ class Cluster:
         command = [self.directory / "kubectl", *arguments]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
         if check and done.returncode:
-            raise SystemExit(f"kubectl {' '.join(map(str, arguments))}: {done.stderr}")
+            raise ClusterError(f"kubectl {' '.join(map(str, arguments))}: {done.stderr}")
         return done
 
     def get(self, *arguments):
@@ -198,7 +210,7 @@ class Cluster:
     def install(self, values):
         """Installs Headgate with Helm, and returns when its Pods are ready."""
         with self.helm() as config:
-            config.install(ROOT / "charts" / "headgate", "headgate", values, create_namespace=True, wait="watcher", timeout=60)
+            config.install(CHART, "headgate", values, create_namespace=True, wait="watcher", timeout=60)
 
     def until(self, condition, what, seconds=60):
         """Waits for a condition, and gives its value. Fails also if a program of the cluster has ended."""
@@ -206,16 +218,19 @@ class Cluster:
         while not (value := condition()):
             for name, process in self.processes.items():
                 if process.poll() is not None:
-                    raise SystemExit(f"{name} has ended: see {self.logs}/{name}.log")
+                    raise ClusterError(f"{name} has ended: see {self.logs}/{name}.log")
             if time.monotonic() > end:
-                raise SystemExit(f"not within {seconds} s: {what}")
+                raise ClusterError(f"not within {seconds} s: {what}")
             time.sleep(0.05)
         return value
 
 
 @contextmanager
-def running(programs, logs, images):
-    """A cluster, until the end of the block. The caller is in namespaces of its own (see `run`)."""
+def running(programs, logs, images, balancers=True):
+    """A cluster, until the end of the block. The caller is in namespaces of its own (see `run`).
+
+    `images` are commands by the last part of an image's name; without `balancers` no Service gets an address.
+    """
     # /run is the one of these namespaces: names of network namespaces are there, and what the cluster stores is in memory.
     subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", "/run"], check=True)
     shutil.rmtree(logs, ignore_errors=True)
@@ -225,7 +240,7 @@ def running(programs, logs, images):
         cluster.start_etcd()
         cluster.start_api_server()
         cluster.start_controllers()
-        cluster.start_node(images)
+        cluster.start_node(images, balancers)
         yield cluster
     finally:
         for name in list(cluster.processes):
@@ -244,3 +259,15 @@ def ip(commands, *flags):
 def git_version():
     described = subprocess.run(["git", "describe", "--always", "--dirty", "--tags"], cwd=ROOT, capture_output=True, text=True, check=False)
     return described.stdout.strip() or "unknown"
+
+
+def main():
+    """Runs a command, for tests that bring what runs in a cluster themselves, and exits with its code."""
+    # Nor may others write statuses of their Services.
+    with running(os.environ["CLUSTER_PROGRAMS"], LOGS, images={}, balancers=False) as cluster:
+        environment = os.environ | {"HEADGATE_TEST_KUBECONFIG": str(cluster.kubeconfig), "PATH": f"{cluster.directory}:{os.environ['PATH']}"}
+        sys.exit(subprocess.run(sys.argv[1:], cwd=ROOT, env=environment, check=False).returncode)
+
+
+if __name__ == "__main__":
+    main()

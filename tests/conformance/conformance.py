@@ -3,7 +3,6 @@
 import argparse
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from cluster import DEBUG, LOGS, NAMESPACE, UNUSABLE, USABLE, git_version, outside, running
+from cluster import LOGS, UNUSABLE, USABLE, ClusterError, git_version, outside, program, running
 
 CLASS = "gateway-conformance"
 CONTROLLER = "headgate.dev/gateway-controller"
@@ -43,11 +42,11 @@ def main():
     # As Ctrl-C, so that the end is the same.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     images = {
-        "headgate": [str(options.program)],
+        "headgate": [program()],
         "echo-basic": [f"{options.programs}/echo-basic"],
         "coredns": [f"{options.programs}/node", "dns"],
     }
-    with running(options.programs, options.logs, images) as cluster:
+    with running(options.programs, LOGS, images) as cluster:
         say("the cluster is running")
         try:
             install(cluster, options)
@@ -70,9 +69,6 @@ def parse():
     parser.add_argument("--contact", default="@headgate/maintainers", help="for the report")
     parser.add_argument("--replicas", type=int, default=1, metavar="N", help="of the controller (1)")
     parser.add_argument("--minutes", type=int, default=30, metavar="N", help="after which the tests fail (30)")
-    parser.add_argument("--program", type=Path, default=DEBUG, metavar="FILE", help="instead of the development build")
-    parser.add_argument("--logs", type=Path, default=LOGS, metavar="DIRECTORY", help=f"instead of {LOGS}")
-    parser.add_argument("--programs", type=Path, required=True, help=argparse.SUPPRESS)
     # Flags of the tests themselves.
     given, more = sys.argv[1:], []
     if "--" in given:
@@ -80,13 +76,11 @@ def parse():
         given, more = given[:at], given[at + 1 :]
     options = parser.parse_args(given)
     options.more = more
+    options.programs = Path(os.environ["CLUSTER_PROGRAMS"])
     for one in options.profiles:
         if one not in PROFILES:
             parser.error(f"unknown profile {one}: must be one of {', '.join(PROFILES)}")
     options.profiles = options.profiles or list(PROFILES)
-    options.program, options.programs = options.program.resolve(), options.programs.resolve()
-    if not os.access(options.program, os.X_OK):
-        parser.error(f"no program {options.program}; `cargo build` makes the default one")
     return options
 
 
@@ -104,7 +98,7 @@ def test(cluster, options):
     """Whether all tests pass. Prints each result, and the names of what failed."""
     command = [options.programs / "conformance.test", "-test.run=^TestConformance$", "-test.v", f"-test.timeout={options.minutes}m", *flags(cluster, options)]
     environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
-    failed, count, log = {}, 0, options.logs / "conformance.log"
+    failed, count, log = {}, 0, LOGS / "conformance.log"
     with open(log, "w", encoding="utf-8") as file:
         running_tests = subprocess.Popen(outside(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         for line in running_tests.stdout:
@@ -182,7 +176,7 @@ def summarize(report):
 
 def keep(cluster):
     """Returns at Ctrl-C."""
-    inside = f"nsenter --all --target $(pgrep --parent {os.environ['RUN_PROCESS']})"
+    inside = f"nsenter --all --target $(pgrep --parent {os.environ['CLUSTER_PROCESS']})"
     say(f"The cluster stays until Ctrl-C. To look at it:\n  {inside} {cluster.directory}/kubectl get gateways --all-namespaces")
     try:
         while True:
@@ -200,3 +194,5 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         sys.exit(130)
+    except ClusterError as error:
+        sys.exit(str(error))

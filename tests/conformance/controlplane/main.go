@@ -3,11 +3,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"k8s.io/component-base/cli"
 	kubectl "k8s.io/kubectl/pkg/cmd"
@@ -19,13 +22,15 @@ import (
 
 func main() {
 	if len(os.Args) < 2 {
-		fail("usage: controlplane etcd DIRECTORY | kube-apiserver | kube-controller-manager | kube-scheduler | kube-proxy | kubectl …")
+		fail("usage: controlplane etcd DIRECTORY | compact | kube-apiserver | kube-controller-manager | kube-scheduler | kube-proxy | kubectl …")
 	}
 	// Each of them takes its name from the first argument.
 	os.Args = os.Args[1:]
 	switch os.Args[0] {
 	case "etcd":
 		etcd(os.Args[1])
+	case "compact":
+		compact()
 	case "kube-apiserver":
 		os.Exit(cli.Run(apiserver.NewAPIServerCommand()))
 	case "kube-controller-manager":
@@ -59,6 +64,23 @@ func etcd(directory string) {
 	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
 	<-stop
 	server.Close()
+}
+
+// compact makes etcd forget all earlier revisions, as the API server has it do every five minutes.
+func compact() {
+	client, err := clientv3.New(clientv3.Config{Endpoints: []string{"127.0.0.1:2379"}, DialTimeout: 5 * time.Second})
+	if err != nil {
+		fail(err)
+	}
+	defer client.Close()
+	ctx := context.Background()
+	now, err := client.Get(ctx, "any")
+	if err != nil {
+		fail(err)
+	}
+	if _, err := client.Compact(ctx, now.Header.Revision, clientv3.WithCompactPhysical()); err != nil {
+		fail(err)
+	}
 }
 
 func fail(what any) {

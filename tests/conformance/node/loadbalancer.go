@@ -30,7 +30,9 @@ type balancers struct {
 	last netip.Addr
 }
 
-func (b *balancers) watch(factory informers.SharedInformerFactory) error {
+// watch starts to serve all Services, and returns.
+func (b *balancers) watch() error {
+	factory := informers.NewSharedInformerFactory(b.client, 0)
 	_, err := factory.Core().V1().Services().Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(object any) { b.update(object.(*v1.Service)) },
 		UpdateFunc: func(_, object any) { b.update(object.(*v1.Service)) },
@@ -42,6 +44,7 @@ func (b *balancers) watch(factory informers.SharedInformerFactory) error {
 			// One that waits for this address gets it when it is next seen; cloud providers do not promise more.
 		},
 	})
+	factory.Start(nil)
 	return err
 }
 

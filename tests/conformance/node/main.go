@@ -13,7 +13,6 @@ import (
 	"os"
 	"time"
 
-	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
@@ -47,7 +46,7 @@ func run(arguments []string) {
 	certificate := flags.String("certificate", "", "`file` with the certificate of that address")
 	key := flags.String("key", "", "`file` with its key")
 	images := flags.String("images", "{}", "programs by the last part of an image's name without its tag, as `JSON`: {\"echo\": [\"/path\", \"argument\"]}")
-	automatic := flags.String("automatic", "", "`prefix` of the addresses that load balancers get")
+	automatic := flags.String("automatic", "", "`prefix` of the addresses that load balancers get; empty: there are none")
 	requested := flags.String("requested", "", "`prefix` of the addresses that they get only by spec.loadBalancerIP")
 	_ = flags.Parse(arguments)
 
@@ -62,18 +61,18 @@ func run(arguments []string) {
 	programs := map[string][]string{}
 	check(json.Unmarshal([]byte(*images), &programs))
 	n := &node{client: client, address: *address, directory: *directory, logs: *logs, programs: programs, pods: map[string]*pod{}}
-	balancers := &balancers{
-		client:    client,
-		automatic: netip.MustParsePrefix(*automatic),
-		requested: netip.MustParsePrefix(*requested),
-		owners:    map[netip.Addr]string{},
-	}
 	go func() { log.Fatal(n.serveLogs(*certificate, *key)) }()
 	check(n.register())
-	factory := informers.NewSharedInformerFactory(client, 0)
-	check(balancers.watch(factory))
-	factory.Start(nil)
 	check(n.watch())
+	if *automatic != "" {
+		balancers := &balancers{
+			client:    client,
+			automatic: netip.MustParsePrefix(*automatic),
+			requested: netip.MustParsePrefix(*requested),
+			owners:    map[netip.Addr]string{},
+		}
+		check(balancers.watch())
+	}
 	select {}
 }
 
