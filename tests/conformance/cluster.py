@@ -210,7 +210,10 @@ class Cluster:
     def install(self, values):
         """Installs Headgate with Helm, and returns when its Pods are ready."""
         with self.helm() as config:
-            config.install(CHART, "headgate", values, create_namespace=True, wait="watcher", timeout=60)
+            try:
+                config.install(CHART, "headgate", values, create_namespace=True, wait="watcher", timeout=60)
+            except helm.HelmError as error:
+                raise ClusterError(f"helm install: {error}") from error
 
     def until(self, condition, what, seconds=60):
         """Waits for a condition, and gives its value. Fails also if a program of the cluster has ended."""

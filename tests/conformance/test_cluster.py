@@ -2,10 +2,12 @@
 
 import asyncio
 import ctypes
+import http.client
 import json
 import os
 import subprocess
 import threading
+import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,7 +68,8 @@ class Release:
 
     def metric(self, address, name, **labels):
         """The sum of a metric of one replica."""
-        text = subprocess.run(["curl", "-sS", f"http://{address}:10254/metrics"], capture_output=True, text=True, check=True).stdout
+        with urllib.request.urlopen(f"http://{address}:10254/metrics", timeout=5) as response:
+            text = response.read().decode()
         lines = [line for line in text.splitlines() if line.startswith(name)]
         return sum(float(line.split()[-1]) for line in lines if all(f'{label}="{value}"' in line for label, value in labels.items()))
 
@@ -77,11 +80,7 @@ class Release:
 
     def serves(self, host):
         """Whether each replica does."""
-        statuses = (
-            subprocess.run(["curl", "-sS", "-o/dev/null", "-w%{http_code}", f"-HHost:{host}", f"http://{address}/"], capture_output=True, text=True, check=False)
-            for address in self.pods().values()
-        )
-        return all(status.stdout == "200" for status in statuses)
+        return all(status(address, host) == 200 for address in self.pods().values())
 
     @contextmanager
     def traffic(self):
@@ -125,6 +124,18 @@ class Release:
         """Waits for further good responses."""
         goal = tally.good + count
         self.cluster.until(lambda: tally.good >= goal, f"{count} more responses; {tally.failures}", seconds=20)
+
+
+def status(address, host):
+    """That of a response, None without one."""
+    connection = http.client.HTTPConnection(address, timeout=5)
+    try:
+        connection.request("GET", "/", headers={"Host": host})
+        return connection.getresponse().status
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
 
 
 def check(response):
