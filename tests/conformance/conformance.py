@@ -35,6 +35,8 @@ SECONDS = {
     90: ("NamespacesMustBeReady",),
 }
 RESULT = re.compile(r" *--- (PASS|FAIL|SKIP): TestConformance/(\S+) \(([\d.]+)s\)")
+# The end of what a failed assertion prints.
+ASSERTION = re.compile(r"\s+(Test|Messages): +\t?(.*)")
 
 
 def main():
@@ -98,34 +100,48 @@ def test(cluster, options):
     """Whether all tests pass. Prints each result, and the names of what failed."""
     command = [options.programs / "conformance.test", "-test.run=^TestConformance$", "-test.v", f"-test.timeout={options.minutes}m", *flags(cluster, options)]
     environment = os.environ | {"KUBECONFIG": str(cluster.kubeconfig)}
-    failed, count, log = {}, 0, LOGS / "conformance.log"
+    results, log = Results(), LOGS / "conformance.log"
     with open(log, "w", encoding="utf-8") as file:
         running_tests = subprocess.Popen(outside(*command), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
         for line in running_tests.stdout:
             file.write(line)
-            if not (found := RESULT.match(line)):
-                continue
-            result, name, seconds = found.groups()
-            name, _, part = name.partition("/")
-            if part:
-                if result == "FAIL":
-                    failed.setdefault(name, []).append(part)
-            elif result != "SKIP":
-                count += 1
-                say(f"{result} {name} ({seconds} s)")
-                if result == "FAIL":
-                    failed.setdefault(name, [])
+            results.read(line)
     code = running_tests.wait()
-    say(f"{count} tests, {len(failed)} failed; their log: {log}")
-    for name, parts in sorted(failed.items()):
-        print("failed:", name)
-        for part in parts:
-            print("       ", part)
-    if code and not failed:
+    say(f"{results.count} tests, {len(results.failed)} failed; their log: {log}")
+    for name, reasons in sorted(results.failed.items()):
+        print("failed:", name, *reasons, sep="\n    ")
+    if code and not results.failed:
         print("the tests ended early:", *log.read_text(encoding="utf-8").splitlines()[-15:], sep="\n")
     if options.report and options.report.exists():
         summarize(options.report)
     return code == 0
+
+
+class Results:
+    """What the output of the tests says: how many have ended, and why which of them failed."""
+
+    def __init__(self):
+        self.count, self.failed, self.asserting = 0, {}, ""
+
+    def read(self, line):
+        if found := ASSERTION.match(line):
+            what, text = found.groups()
+            if what == "Test":
+                self.asserting = text.strip().removeprefix("TestConformance/")
+            else:
+                name, _, part = self.asserting.partition("/")
+                self.failed.setdefault(name, []).append(f"{part}: {text}" if part else text)
+        elif found := RESULT.match(line):
+            result, name, seconds = found.groups()
+            if "/" in name:
+                name, _, part = name.partition("/")
+                if result == "FAIL" and not any(one.startswith(part) for one in self.failed.get(name, [])):
+                    self.failed.setdefault(name, []).append(part)
+            elif result != "SKIP":
+                self.count += 1
+                say(f"{result} {name} ({seconds} s)")
+                if result == "FAIL":
+                    self.failed.setdefault(name, [])
 
 
 def flags(cluster, options):

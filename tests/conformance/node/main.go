@@ -11,7 +11,6 @@ import (
 	"log"
 	"net/netip"
 	"os"
-	"time"
 
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -79,24 +78,5 @@ func run(arguments []string) {
 func check(err error) {
 	if err != nil {
 		log.Fatal(err)
-	}
-}
-
-// until repeats an attempt ten times a second until it succeeds or its Pod is to stop, and logs its first error.
-func (p *pod) until(what string, attempt func() error) bool {
-	for logged := false; ; {
-		err := attempt()
-		if err == nil {
-			return true
-		}
-		if !logged {
-			log.Printf("%s: %s: %s", p, what, err)
-			logged = true
-		}
-		select {
-		case <-p.deleted:
-			return false
-		case <-time.After(100 * time.Millisecond):
-		}
 	}
 }

@@ -151,6 +151,25 @@ func (p *pod) become(phase v1.PodPhase) {
 	p.report()
 }
 
+// until repeats an attempt ten times a second until it succeeds or its Pod is to stop, and logs its first error.
+func (p *pod) until(what string, attempt func() error) bool {
+	for logged := false; ; {
+		err := attempt()
+		if err == nil {
+			return true
+		}
+		if !logged {
+			log.Printf("%s: %s: %s", p, what, err)
+			logged = true
+		}
+		select {
+		case <-p.deleted:
+			return false
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
 // field is the value of a field that the downward API offers.
 func (p *pod) field(path string) (string, error) {
 	object := p.object

@@ -24,7 +24,10 @@ func (c *container) probe(ended chan struct{}) {
 		if !passed {
 			return
 		}
-		c.set(func() { c.startup, c.readiness = true, c.spec.ReadinessProbe == nil })
+		c.set(func() {
+			c.startup = c.process != nil
+			c.readiness = c.startup && c.spec.ReadinessProbe == nil
+		})
 	}
 	if c.spec.LivenessProbe != nil {
 		go c.observe(c.spec.LivenessProbe, ended, func(success bool) bool {

@@ -42,10 +42,7 @@ func (p *pod) reportUntil(end chan struct{}) {
 			}
 			// The API server may be restarting.
 			log.Printf("%s: writing its status: %s", p, err)
-			select {
-			case <-end:
-			case <-time.After(time.Second):
-			}
+			time.Sleep(time.Second)
 		}
 	}
 }
