@@ -17,6 +17,8 @@ use super::part;
 pub(crate) struct ObservedStatus {
     /// `metadata.uid`: an object that was deleted and created again is another one.
     pub(crate) uid: Arc<str>,
+    /// `metadata.resourceVersion`; 0 if it is no number.
+    pub(crate) version: u64,
     /// `metadata.generation`.
     pub(crate) generation: i64,
     /// Digest of what this controller writes, without times.
@@ -106,11 +108,14 @@ impl ObservedStatus {
             uid: String,
             #[serde(default)]
             generation: i64,
+            #[serde(default, rename = "resourceVersion")]
+            version: String,
         }
         let object: Object = serde_json::from_str(json).ok()?;
         let own = part::own(kind, &object.status, controller);
         Some(Self {
             uid: object.metadata.uid.into(),
+            version: object.metadata.version.parse().unwrap_or_default(),
             generation: object.metadata.generation,
             digest: part::digest(&own),
             has_entries: part::has_entries(kind, &own),

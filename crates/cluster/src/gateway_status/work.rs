@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::observed::ObservedStatuses;
 use super::part;
-use super::write::{Write, Writer};
+use super::write::{After, Write, Writer};
 use super::{GatewayStatusInput, GatewayStatusWriter};
 use crate::causes::causes;
 use crate::leadership::{Leader, Leadership};
@@ -38,7 +38,7 @@ pub(super) struct Work {
     /// Objects whose status may have to be written; those of Gateways come before those of routes.
     queue: BTreeSet<ObjectRef>,
     in_progress: HashSet<ObjectRef, RandomState>,
-    writing: JoinSet<(Write, Result<Option<u64>, StatusError>)>,
+    writing: JoinSet<(Write, Result<Option<After>, StatusError>)>,
     written: HashMap<ObjectRef, Written, RandomState>,
     pause: Pause,
     /// Kinds whose statuses must not be written, until the next interval.
@@ -57,11 +57,10 @@ struct Desired {
 /// The last write of a status.
 struct Written {
     desired: u64,
+    /// The version that was written over.
     before: u64,
-    /// What the status had of it; another value than desired if the API server does not know all fields. `None`: it failed.
-    after: Option<u64>,
-    /// Whether that was observed since.
-    is_observed: bool,
+    /// `None`: it failed.
+    after: Option<After>,
     uid: Arc<str>,
     times: u8,
 }
@@ -155,7 +154,6 @@ impl Work {
         self.written.retain(|_, written| written.after.is_some());
         for written in self.written.values_mut() {
             written.times = 0;
-            written.is_observed = true;
         }
         self.enqueue_all();
     }
@@ -190,7 +188,7 @@ impl Work {
     }
 
     /// The write that an object needs now.
-    fn needed(&mut self, object: &ObjectRef) -> Option<Write> {
+    fn needed(&self, object: &ObjectRef) -> Option<Write> {
         if self.forbidden.contains(&object.kind) {
             return None;
         }
@@ -208,9 +206,6 @@ impl Work {
             }
             None => return None,
         };
-        if let Some(written) = self.written.get_mut(object) {
-            written.is_observed |= before.digest == digest || Some(before.digest) == written.after;
-        }
         // A newer object is compiled first.
         let is_outdated = generation.is_some_and(|generation| generation < before.generation);
         if is_outdated || before.digest == digest {
@@ -234,16 +229,17 @@ impl Work {
         if written.desired != write.digest || written.uid != write.before.uid {
             return true;
         }
+        let Some(after) = written.after else {
+            return written.before < write.before.version;
+        };
         // The last write is not observed yet, or it is and the API server left something out.
-        let observed = write.before.digest;
-        let is_pending = !written.is_observed && observed == written.before;
-        if is_pending || Some(observed) == written.after {
+        if write.before.version < after.version || write.before.digest == after.digest {
             return false;
         }
         written.times <= REPAIRS
     }
 
-    fn done(&mut self, write: Write, result: Result<Option<u64>, StatusError>) {
+    fn done(&mut self, write: Write, result: Result<Option<After>, StatusError>) {
         self.in_progress.remove(&write.object);
         let object = write.object.clone();
         match result {
@@ -291,15 +287,14 @@ impl Work {
         }
     }
 
-    fn record(&mut self, write: Write, after: Option<u64>) {
+    fn record(&mut self, write: Write, after: Option<After>) {
         let former = self.written.remove(&write.object);
         let again = former
             .filter(|former| former.desired == write.digest && former.uid == write.before.uid);
         let written = Written {
             desired: write.digest,
-            before: write.before.digest,
+            before: write.before.version,
             after,
-            is_observed: false,
             times: again.map_or(1, |former| former.times.saturating_add(1)),
             uid: write.before.uid,
         };

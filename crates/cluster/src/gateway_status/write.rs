@@ -41,14 +41,22 @@ pub(super) struct Write {
     pub(super) before: ObservedStatus,
 }
 
+/// An object after a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct After {
+    /// The digest of what its status has of the part: another one if the API server does not know all fields.
+    pub(super) digest: u64,
+    /// `metadata.resourceVersion`; 0 if it is no number.
+    pub(super) version: u64,
+}
+
 impl Writer {
-    /// Writes the status, if `leader` is current right before; returns the digest of what the status has of it then. `None`:
-    /// the object is gone or newer than the status.
+    /// Writes the status, if `leader` is current right before. `None`: the object is gone or newer than the status.
     pub(super) async fn write(
         &self,
         write: &Write,
         leader: &Leader,
-    ) -> Result<Option<u64>, StatusError> {
+    ) -> Result<Option<After>, StatusError> {
         let mut attempt = 1;
         loop {
             match self.once(write, leader).await {
@@ -58,7 +66,7 @@ impl Writer {
         }
     }
 
-    async fn once(&self, write: &Write, leader: &Leader) -> Result<Option<u64>, StatusError> {
+    async fn once(&self, write: &Write, leader: &Leader) -> Result<Option<After>, StatusError> {
         let kind = write.object.kind;
         let name = &write.object.name;
         let request = Request::new(path(write)).get(&name.name, &GetParams::default());
@@ -83,7 +91,7 @@ impl Writer {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let merged = part::merge(kind, &object["status"], &write.part, &self.controller, &now);
         if part::digest(&present) == write.digest {
-            return Ok(Some(write.digest));
+            return Ok(Some(self.after(write, &object)));
         }
         object["status"] = merged;
         let params = PostParams {
@@ -96,14 +104,24 @@ impl Writer {
         if !leader.is_current(Instant::now()) {
             return Err(StatusError::NotLeader);
         }
-        let write = async {
+        let replace = async {
             self.client
                 .request::<Value>(request.map_err(invalid)?)
                 .await
         };
-        let written = bounded("writing the status of", kind.as_str(), name, write).await?;
-        let after = part::own(kind, &written["status"], &self.controller);
-        Ok(Some(part::digest(&after)))
+        let written = bounded("writing the status of", kind.as_str(), name, replace).await?;
+        Ok(Some(self.after(write, &written)))
+    }
+
+    fn after(&self, write: &Write, object: &Value) -> After {
+        let part = part::own(write.object.kind, &object["status"], &self.controller);
+        let version = object["metadata"]["resourceVersion"].as_str();
+        After {
+            digest: part::digest(&part),
+            version: version
+                .and_then(|text| text.parse().ok())
+                .unwrap_or_default(),
+        }
     }
 }
 

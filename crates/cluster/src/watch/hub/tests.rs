@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used, reason = "a failure is the test's result")]
 
+mod custom;
+
 use std::collections::BTreeMap;
 
 use headgate_compile::{Namespaces, Options};
