@@ -103,7 +103,7 @@ fn service(gateway: &str, ports: &[(u16, Protocol, Option<u16>)]) -> GatewayServ
         )]),
         annotations: BTreeMap::new(),
         ports: ports.collect(),
-        parameters: ServiceParameters::default(),
+        parameters: Some(ServiceParameters::default()),
         load_balancer_ip: None,
     }
 }
@@ -253,7 +253,7 @@ fn a_service_of_something_else_is_left_alone() {
     writer.send(&both, &["uid-same"]);
     until(&world, || slices(&world).len() == 1);
     writer.send(&both, &["uid-same"]);
-    let mut again = both.clone();
+    let mut again = both;
     again[0].annotations.insert("a".into(), "b".into());
     writer.send(&again, &["uid-same"]);
     until(&world, || {
@@ -271,8 +271,11 @@ fn what_others_set_stays_and_what_is_no_longer_wanted_goes() {
     wanted
         .annotations
         .insert("example.com/a".into(), "1".into());
-    wanted.parameters.external_traffic_policy = Some("Local".into());
-    wanted.parameters.load_balancer_source_ranges = Some(vec!["192.0.2.0/24".into()]);
+    wanted.parameters = Some(ServiceParameters {
+        external_traffic_policy: Some("Local".into()),
+        load_balancer_source_ranges: Some(vec!["192.0.2.0/24".into()]),
+        ..ServiceParameters::default()
+    });
     writer.send(&[wanted.clone()], &[]);
     until(&world, || present(&world, "same-headgate").is_some());
     let mut changed = present(&world, "same-headgate").unwrap();
@@ -285,7 +288,7 @@ fn what_others_set_stays_and_what_is_no_longer_wanted_goes() {
     changed["spec"]["ports"][0]["targetPort"] = json!(9);
     world.api.replace(changed);
     wanted.annotations.clear();
-    wanted.parameters = ServiceParameters::default();
+    wanted.parameters = Some(ServiceParameters::default());
     writer.send(&[wanted], &[]);
     let service = || present(&world, "same-headgate").unwrap();
     until(&world, || {

@@ -23,8 +23,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};
 
 use self::custom::{
-    BackendTlsPolicySpec, Custom, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
-    ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, Custom, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
+    HeadgateParametersSpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec,
+    TlsRouteSpec, UdpRouteSpec,
 };
 pub use class::IngressClass;
 pub use config_map::ConfigMap;
@@ -56,6 +57,7 @@ pub enum Object {
     UdpRoute(Arc<Custom<UdpRouteSpec>>),
     BackendTlsPolicy(Arc<Custom<BackendTlsPolicySpec>>),
     ReferenceGrant(Arc<Custom<ReferenceGrantSpec>>),
+    HeadgateParameters(Arc<Custom<HeadgateParametersSpec>>),
     Service(Arc<Service>),
     EndpointSlice(Arc<EndpointSlice>),
     Endpoints(Arc<Endpoints>),
@@ -106,6 +108,7 @@ impl Object {
             Self::UdpRoute(_) => Kind::UdpRoute,
             Self::BackendTlsPolicy(_) => Kind::BackendTlsPolicy,
             Self::ReferenceGrant(_) => Kind::ReferenceGrant,
+            Self::HeadgateParameters(_) => Kind::HeadgateParameters,
             Self::Service(_) => Kind::Service,
             Self::EndpointSlice(_) => Kind::EndpointSlice,
             Self::Endpoints(_) => Kind::Endpoints,
@@ -153,6 +156,7 @@ impl Object {
             Self::UdpRoute(object) => &**object,
             Self::BackendTlsPolicy(object) => &**object,
             Self::ReferenceGrant(object) => &**object,
+            Self::HeadgateParameters(object) => &**object,
             Self::Service(object) => &**object,
             Self::EndpointSlice(object) => &**object,
             Self::Endpoints(object) => &**object,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use headgate_compile::gateway::GatewayService;
-use headgate_compile::objects::custom::GATEWAY_GROUP;
+use headgate_compile::objects::custom::{GATEWAY_GROUP, ServiceParameters};
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -39,7 +39,7 @@ pub(super) fn is_made_here(service: &Service, options: &GatewayServiceOptions) -
 
 /// The Service as it should be, on the basis of the present one.
 pub(super) fn service(
-    desired: &GatewayService,
+    (desired, parameters): (&GatewayService, &ServiceParameters),
     current: Option<&Service>,
     options: &GatewayServiceOptions,
 ) -> Service {
@@ -48,7 +48,6 @@ pub(super) fn service(
     metadata.namespace = Some(desired.name.namespace.to_string());
     metadata.name = Some(desired.name.name.to_string());
     let managed = [(MANAGED_BY, FIELD_MANAGER.to_owned())];
-    let parameters = &desired.parameters;
     let labels = texts([&parameters.labels, &desired.labels], managed);
     set(
         &mut metadata.labels,
@@ -74,7 +73,7 @@ pub(super) fn service(
         block_owner_deletion: None,
     }]);
     let spec = service.spec.get_or_insert_default();
-    set_spec(spec, desired);
+    set_spec(spec, desired, parameters);
     service
 }
 
@@ -111,8 +110,7 @@ fn set(
     texts.extend(desired);
 }
 
-fn set_spec(spec: &mut ServiceSpec, desired: &GatewayService) {
-    let parameters = &desired.parameters;
+fn set_spec(spec: &mut ServiceSpec, desired: &GatewayService, parameters: &ServiceParameters) {
     let kind = parameters.kind.as_deref().unwrap_or("LoadBalancer");
     let is_balancer = kind == "LoadBalancer";
     let is_external = is_balancer || kind == "NodePort";

@@ -207,7 +207,10 @@ impl Pass {
             tracing::debug!(service = %desired.name, gateway = %desired.gateway, "the Service is not that of the Gateway");
             return Ok(None);
         }
-        let service = object::service(desired, current, &self.options);
+        let Some(parameters) = &desired.parameters else {
+            return Ok(current.cloned());
+        };
+        let service = object::service((desired, parameters), current, &self.options);
         if Some(&service) == current {
             return Ok(Some(service));
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::condition::{Condition, ConditionKind, Problem};
+use super::parameters::class_parameters;
 use super::status::{Status, StatusBody};
 use crate::objects::Definition;
 use crate::objects::custom::{Custom, GatewayClassSpec};
@@ -130,23 +131,20 @@ fn is_known(bundle: Option<&str>) -> bool {
     minor.is_some_and(|minor: u32| minor <= NEWEST)
 }
 
-/// Why Gateways of a class of this controller are not served.
-pub(super) fn refusal(class: &Custom<GatewayClassSpec>) -> Option<Problem> {
-    let parameters = class.spec.parameters_ref.as_ref()?;
-    let message = format!(
-        "spec.parametersRef refers to {} {}, and this controller has no parameters",
-        parameters.kind, parameters.name
-    );
-    Some(Problem::new("InvalidParameters", message))
-}
-
 /// The status of a class of this controller.
-pub(super) fn status(class: &Custom<GatewayClassSpec>, definitions: &Definitions) -> Status {
+pub(super) fn status(
+    class: &Custom<GatewayClassSpec>,
+    definitions: &Definitions,
+    snapshot: &Snapshot,
+) -> Status {
+    let parameters = class_parameters(class, snapshot);
+    let refused = parameters.err();
+    let refused = refused.map(|message| Problem::new("InvalidParameters", message));
     Status {
         generation: class.generation,
         body: StatusBody::GatewayClass {
             conditions: vec![
-                Condition::unless(ConditionKind::Accepted, refusal(class).as_ref()),
+                Condition::unless(ConditionKind::Accepted, refused.as_ref()),
                 Condition::unless(
                     ConditionKind::SupportedVersion,
                     definitions.version_problem().as_ref(),

@@ -92,6 +92,7 @@ impl Pass<'_> {
     /// Reads a Gateway with its ListenerSets; all routes that name one of them are attached anew.
     fn gateway(&mut self, name: &Name, touched: &mut Touched) {
         let former = self.state.gateways.remove(name);
+        self.state.services_outdated = true;
         let sets = self.state.sets.of_gateway(name);
         let parents = sets.iter().map(|set| reference(Kind::ListenerSet, set));
         for parent in parents.chain([reference(Kind::Gateway, name)]) {
@@ -154,7 +155,7 @@ impl Pass<'_> {
         for class in self.snapshot.all::<Custom<GatewayClassSpec>>() {
             if self.is_own(class) {
                 let object = reference(Kind::GatewayClass, &class.name);
-                let status = class::status(class, &definitions);
+                let status = class::status(class, &definitions, self.snapshot);
                 self.state.statuses.insert(object, status);
             }
         }
@@ -164,7 +165,7 @@ impl Pass<'_> {
     fn is_served(&self, gateway: &Custom<GatewaySpec>) -> bool {
         let class = Name::new("", &gateway.spec.gateway_class_name);
         let class = self.snapshot.get::<Custom<GatewayClassSpec>>(&class);
-        class.is_some_and(|class| self.is_own(class) && class::refusal(class).is_none())
+        class.is_some_and(|class| self.is_own(class))
     }
 
     /// Whether a class is of this controller.

@@ -32,8 +32,8 @@ pub struct GatewayService {
     pub annotations: BTreeMap<String, String>,
     /// Its ports with the local ports that they lead to. `None`: not allocated yet.
     pub ports: BTreeMap<(u16, Protocol), Option<u16>>,
-    /// Its other fields.
-    pub parameters: ServiceParameters,
+    /// Its other fields. `None`: they are not known, and what there is stays.
+    pub parameters: Option<ServiceParameters>,
     /// The address that a load balancer should have, by `spec.addresses` of the Gateway.
     pub load_balancer_ip: Option<IpAddr>,
 }
@@ -62,11 +62,11 @@ impl GatewayService {
         Some(Self {
             gateway: object.name.clone(),
             uid: object.uid.as_deref()?.into(),
-            name: service_name(object),
+            name: gateway.service.clone(),
             labels,
             annotations: infrastructure.annotations,
             ports: ports.collect(),
-            parameters: ServiceParameters::default(),
+            parameters: gateway.placement.parameters.clone(),
             load_balancer_ip: requested.next(),
         })
     }

@@ -47,6 +47,8 @@ pub(crate) struct State {
     pub(super) record: Record,
     /// The Services of Gateways, as they should be.
     pub(super) services_of_gateways: Vec<GatewayService>,
+    /// A Gateway or the record changed since these were made.
+    pub(super) services_outdated: bool,
     /// The statuses of all objects that are served.
     pub(crate) statuses: Statuses,
 }
@@ -175,8 +177,8 @@ impl State {
 }
 
 impl Record {
-    /// Reads the record again if it changed.
-    pub(super) fn update(&mut self, map: Option<&Arc<ConfigMap>>) {
+    /// Reads the record again if it changed; returns whether it did.
+    pub(super) fn update(&mut self, map: Option<&Arc<ConfigMap>>) -> bool {
         let is_same = match (map, &self.map) {
             (Some(current), Some(known)) => Arc::ptr_eq(current, known),
             (None, None) => true,
@@ -186,6 +188,7 @@ impl Record {
             self.ports = map.map(|map| PortRecord::read(map)).unwrap_or_default();
             self.map = map.cloned();
         }
+        !is_same
     }
 
     pub(super) fn ports(&self) -> &PortRecord {

@@ -15,8 +15,9 @@ use serde_json::{Value, json};
 
 use crate::gateway::{Condition, Status, StatusBody};
 use crate::objects::custom::{
-    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
-    ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
+    HeadgateParametersSpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec,
+    TlsRouteSpec, UdpRouteSpec,
 };
 use crate::{
     Changes, Compiled, DeliveredDefinition, GatewayOptions, Kind, Name, Object, ObjectRef, Options,
@@ -53,6 +54,7 @@ fn object(value: Value) -> Object {
         "CustomResourceDefinition" => read::<DeliveredDefinition>(value),
         "Namespace" => read::<v1::Namespace>(value),
         "BackendTLSPolicy" => read::<Delivered<BackendTlsPolicySpec>>(value),
+        "HeadgateParameters" => read::<Delivered<HeadgateParametersSpec>>(value),
         "ConfigMap" => read::<v1::ConfigMap>(value),
         "Secret" => read::<v1::Secret>(value),
         "Service" => read::<v1::Service>(value),

@@ -11,6 +11,7 @@ use super::frontend::Frontend;
 use super::listener::{self, Inputs, Listener};
 use super::namespaces::NamespaceRule;
 use super::seniority::Seniority;
+use super::service::service_name;
 use crate::objects::custom::{Custom, GatewaySpec, ListenerSetSpec};
 use crate::{Kind, Name, ObjectRef, Protocol, build};
 
@@ -23,6 +24,8 @@ pub(crate) struct Universe {
     pub(crate) sets: Vec<ListenerSet>,
     /// Its own listeners, then those of its ListenerSets.
     pub(crate) listeners: Vec<Listener>,
+    /// The name of its Service.
+    pub(crate) service: Name,
     /// Where they are.
     pub(crate) placement: Placement,
     /// What it demands of clients.
@@ -86,6 +89,7 @@ impl Universe {
             gateway: gateway.clone(),
             sets,
             listeners,
+            service: service_name(gateway),
             placement: Placement::default(),
             frontend,
             client,

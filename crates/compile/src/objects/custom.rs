@@ -69,6 +69,12 @@ pub trait Spec: DeserializeOwned + Default {
     const NAME: &'static str;
     /// The resource name in paths of the API.
     const PLURAL: &'static str;
+    /// Its API group, the version, and both; default those of the Gateway API.
+    const GROUP: &'static str = GATEWAY_GROUP;
+    /// See [`Spec::GROUP`].
+    const VERSION: &'static str = "v1";
+    /// See [`Spec::GROUP`].
+    const API_VERSION: &'static str = "gateway.networking.k8s.io/v1";
     /// Whether objects are namespaced.
     type Scope: k8s_openapi::ResourceScope;
 
@@ -91,11 +97,14 @@ pub struct Delivered<S> {
 /// The group of the Gateway API.
 pub const GATEWAY_GROUP: &str = "gateway.networking.k8s.io";
 
+/// The group of this controller's own kinds.
+pub const OWN_GROUP: &str = "headgate.dev";
+
 impl<S: Spec> Resource for Delivered<S> {
-    const API_VERSION: &'static str = "gateway.networking.k8s.io/v1";
-    const GROUP: &'static str = GATEWAY_GROUP;
+    const API_VERSION: &'static str = S::API_VERSION;
+    const GROUP: &'static str = S::GROUP;
     const KIND: &'static str = S::NAME;
-    const VERSION: &'static str = "v1";
+    const VERSION: &'static str = S::VERSION;
     const URL_PATH_SEGMENT: &'static str = S::PLURAL;
     type Scope = S::Scope;
 }
@@ -177,6 +186,27 @@ kinds! {
     UdpRouteSpec UdpRoute "UDPRoute" "udproutes" NamespaceResourceScope;
     ReferenceGrantSpec ReferenceGrant "ReferenceGrant" "referencegrants" NamespaceResourceScope;
     BackendTlsPolicySpec BackendTlsPolicy "BackendTLSPolicy" "backendtlspolicies" NamespaceResourceScope;
+}
+
+impl Spec for HeadgateParametersSpec {
+    const KIND: Kind = Kind::HeadgateParameters;
+    const NAME: &'static str = "HeadgateParameters";
+    const PLURAL: &'static str = "headgateparameters";
+    const GROUP: &'static str = OWN_GROUP;
+    const VERSION: &'static str = "v1alpha1";
+    const API_VERSION: &'static str = "headgate.dev/v1alpha1";
+    type Scope = NamespaceResourceScope;
+
+    fn object(custom: Arc<Custom<Self>>) -> Object {
+        Object::HeadgateParameters(custom)
+    }
+
+    fn of(object: &Object) -> Option<&Arc<Custom<Self>>> {
+        match object {
+            Object::HeadgateParameters(custom) => Some(custom),
+            _ => None,
+        }
+    }
 }
 
 /// The spec of a TCPRoute.

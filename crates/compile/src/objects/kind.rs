@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::Object;
 use super::custom::{
-    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec, HttpRouteSpec,
-    ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec, TlsRouteSpec, UdpRouteSpec,
+    BackendTlsPolicySpec, Delivered, GatewayClassSpec, GatewaySpec, GrpcRouteSpec,
+    HeadgateParametersSpec, HttpRouteSpec, ListenerSetSpec, ReferenceGrantSpec, TcpRouteSpec,
+    TlsRouteSpec, UdpRouteSpec,
 };
 use super::definition::DeliveredDefinition;
 
@@ -31,6 +32,7 @@ pub enum Kind {
     UdpRoute,
     BackendTlsPolicy,
     ReferenceGrant,
+    HeadgateParameters,
     Service,
     EndpointSlice,
     Endpoints,
@@ -119,6 +121,10 @@ static ROWS: [Row; Kind::ALL.len()] = [
         &["v1", "v1beta1", "v1alpha2"],
     ),
     Row {
+        api_version: "headgate.dev/v1alpha1",
+        ..custom("HeadgateParameters", "headgateparameters", &["v1alpha1"])
+    },
+    Row {
         is_required: true,
         ..row("Service", "services", "v1")
     },
@@ -153,7 +159,7 @@ static ROWS: [Row; Kind::ALL.len()] = [
     },
 ];
 
-/// A kind of the Gateway API, whose objects are watched while its CRD is installed.
+/// A kind of the Gateway API, or one for it, whose objects are watched while its CRD is installed.
 const fn custom(
     name: &'static str,
     plural: &'static str,
@@ -189,7 +195,7 @@ const fn row(name: &'static str, plural: &'static str, api_version: &'static str
 
 impl Kind {
     /// All kinds, in order. A kind comes before the kinds that its objects refer to.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Ingress,
         Self::IngressClass,
         Self::CustomResourceDefinition,
@@ -203,6 +209,7 @@ impl Kind {
         Self::UdpRoute,
         Self::BackendTlsPolicy,
         Self::ReferenceGrant,
+        Self::HeadgateParameters,
         Self::Service,
         Self::EndpointSlice,
         Self::Endpoints,
@@ -312,6 +319,7 @@ impl Kind {
             Self::UdpRoute => reader.read::<Delivered<UdpRouteSpec>>(),
             Self::BackendTlsPolicy => reader.read::<Delivered<BackendTlsPolicySpec>>(),
             Self::ReferenceGrant => reader.read::<Delivered<ReferenceGrantSpec>>(),
+            Self::HeadgateParameters => reader.read::<Delivered<HeadgateParametersSpec>>(),
             Self::Service => reader.read::<v1::Service>(),
             Self::EndpointSlice => reader.read::<discovery::EndpointSlice>(),
             Self::Endpoints => reader.read::<v1::Endpoints>(),

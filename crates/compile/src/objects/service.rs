@@ -31,6 +31,14 @@ pub struct Service {
     uid: Uid,
 }
 
+impl Address {
+    /// `text` as an IP address if it is one, else as a host name.
+    pub fn parse(text: &str) -> Self {
+        let ip = text.parse().map(Self::Ip);
+        ip.unwrap_or_else(|_| Self::Hostname(text.into()))
+    }
+}
+
 /// Where clients reach a Service or Gateway.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Address {

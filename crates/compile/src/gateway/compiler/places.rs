@@ -16,10 +16,12 @@ use super::Pass;
 use crate::gateway::addresses::Addresses;
 use crate::gateway::condition::Problem;
 use crate::gateway::listener::Place;
+use crate::gateway::parameters;
 use crate::gateway::ports::GatewayPort;
 use crate::gateway::seniority::Seniority;
-use crate::gateway::service::{GatewayService, is_own, service_name};
+use crate::gateway::service::{GatewayService, is_own};
 use crate::gateway::universe::Universe;
+use crate::objects::custom::{Custom, GatewayClassSpec, ServiceParameters};
 use crate::{Address, ConfigMap, Name, Protocol, PublishedAddresses, Service};
 
 /// What the process listens on besides the sockets of Gateways.
@@ -41,6 +43,8 @@ pub(crate) struct Placement {
     pub(crate) bound: Vec<IpAddr>,
     /// The addresses that clients use.
     pub(crate) addresses: Addresses,
+    /// Those of its Service. `None`: they cannot be used.
+    pub(crate) parameters: Option<ServiceParameters>,
 }
 
 /// Sockets in use.
@@ -60,12 +64,16 @@ impl Pass<'_> {
             self.state.services_of_gateways.clear();
             return;
         }
-        self.read_record();
+        self.state.services_outdated |= self.read_record();
         let mut taken = self.taken(others);
         let mut all: Vec<&Universe> = self.state.gateways.values().collect();
         all.sort_by_cached_key(|gateway| Seniority::of(&gateway.gateway));
         let placements = all.into_iter().map(|gateway| {
-            let placement = self.placement(gateway, others, &mut taken);
+            let mut placement = self.placement(gateway, others, &mut taken);
+            match self.parameters(gateway) {
+                Ok(parameters) => placement.parameters = Some(parameters),
+                Err(problem) => placement.addresses.refused = Some(problem),
+            }
             (gateway.gateway.name.clone(), placement)
         });
         let placements: Vec<_> = placements.collect();
@@ -76,20 +84,30 @@ impl Pass<'_> {
             if gateway.placement != placement {
                 gateway.place(placement);
                 self.state.uncounted.insert(name);
+                self.state.services_outdated = true;
             }
         }
-        self.services();
+        if std::mem::take(&mut self.state.services_outdated) {
+            self.services();
+        }
     }
 
-    /// Reads the record of local ports if it changed.
-    fn read_record(&mut self) {
+    /// Reads the record of local ports if it changed; returns whether it did.
+    fn read_record(&mut self) -> bool {
         let name = self
             .options
             .gateway
             .as_ref()
             .and_then(|own| own.ports.as_ref());
         let map = name.and_then(|name| self.snapshot.get::<ConfigMap>(name));
-        self.state.record.update(map);
+        self.state.record.update(map)
+    }
+
+    fn parameters(&self, gateway: &Universe) -> Result<ServiceParameters, Problem> {
+        let gateway = &gateway.gateway;
+        let class = Name::new("", &gateway.spec.gateway_class_name);
+        let class = self.snapshot.get::<Custom<GatewayClassSpec>>(&class);
+        parameters::of_gateway(gateway, class.map(|class| &**class), self.snapshot)
     }
 
     fn taken(&self, others: &OtherSockets<'_>) -> Taken {
@@ -134,6 +152,7 @@ impl Pass<'_> {
                 ports: self.take(gateway, &bound, local, taken),
                 addresses: Addresses::of(requested, available),
                 bound,
+                parameters: None,
             };
         }
         let own = requested.iter();
@@ -151,6 +170,7 @@ impl Pass<'_> {
             ports: self.take(gateway, &bound, |port, _| Some(port), taken),
             addresses: Addresses::of(requested, Ok(&available)),
             bound,
+            parameters: None,
         }
     }
 
@@ -203,9 +223,9 @@ impl Pass<'_> {
     /// # Errors
     /// There is no such Service, or it is somebody else's.
     fn addresses_of_service(&self, gateway: &Universe) -> Result<&[Address], Problem> {
-        let name = service_name(&gateway.gateway);
+        let name = &gateway.service;
         let missing = |message| Problem::new("AddressNotAssigned", message);
-        let service = self.snapshot.get::<Service>(&name);
+        let service = self.snapshot.get::<Service>(name);
         let service = service.ok_or_else(|| missing(format!("there is no Service {name} yet")))?;
         if !is_own(service, &gateway.gateway) {
             let message = format!(

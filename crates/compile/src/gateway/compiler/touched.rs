@@ -39,7 +39,13 @@ impl Pass<'_> {
             _ => false,
         };
         let kinds = || changes.objects().map(|object| object.kind);
-        let of_classes = |kind| matches!(kind, Kind::GatewayClass | Kind::CustomResourceDefinition);
+        let of_classes = |kind| {
+            use Kind::{CustomResourceDefinition, GatewayClass, HeadgateParameters};
+            matches!(
+                kind,
+                GatewayClass | CustomResourceDefinition | HeadgateParameters
+            )
+        };
         let grants_changed = kinds().any(|kind| kind == Kind::ReferenceGrant);
         let all = fresh || changes.everything || grants_changed || kinds().any(concerns_all);
         if all {

@@ -261,3 +261,58 @@ fn sockets_of_the_process_have_its_published_addresses() {
         "Accepted Programmed ResolvedRefs sets=0 [edge.example]"
     );
 }
+
+#[test]
+fn parameters_are_those_of_the_gateway_then_of_the_class() {
+    let mut cluster = with_record();
+    let reference =
+        |kind: &str, name: &str| json!({ "group": "headgate.dev", "kind": kind, "name": name });
+    let with = |kind: &str, name: &str| {
+        let mut spec = http(80);
+        spec["infrastructure"] = json!({ "parametersRef": reference(kind, name) });
+        spec
+    };
+    let status = |cluster: &mut Cluster| {
+        cluster.compile_all();
+        let status = cluster.gateway_status("infra/one");
+        status.split(' ').next().unwrap().to_owned()
+    };
+    for (kind, name) in [("Other", "own"), ("HeadgateParameters", "own")] {
+        gateway(&mut cluster, "one", with(kind, name));
+        assert_eq!(status(&mut cluster), "Accepted=InvalidParameters");
+    }
+    let parameters = |namespace: &str, name: &str, service: Value| {
+        json!({
+            "kind": "HeadgateParameters", "metadata": { "name": name, "namespace": namespace }, "spec": { "service": service },
+        })
+    };
+    cluster.apply(parameters("infra", "own", json!({ "type": "Other" })));
+    assert_eq!(status(&mut cluster), "Accepted=InvalidParameters");
+    let services = |cluster: &Cluster| {
+        cluster.compiled.as_ref().unwrap().gateway_services()[0]
+            .parameters
+            .clone()
+    };
+    assert_eq!(services(&cluster), None);
+    cluster.apply(parameters(
+        "infra",
+        "own",
+        json!({ "type": "NodePort", "labels": { "a": "own" } }),
+    ));
+    assert_eq!(status(&mut cluster), "Accepted");
+    let mut of_class = reference("HeadgateParameters", "all");
+    of_class["namespace"] = json!("system");
+    cluster.apply(json!({
+        "kind": "GatewayClass", "metadata": { "name": "headgate" },
+        "spec": { "controllerName": "headgate.dev/gateway-controller", "parametersRef": of_class },
+    }));
+    assert_eq!(status(&mut cluster), "Accepted=InvalidParameters");
+    let defaults = json!({ "type": "ClusterIP", "labels": { "a": "all", "b": "all" }, "ipFamilyPolicy": "SingleStack" });
+    cluster.apply(parameters("system", "all", defaults));
+    assert_eq!(status(&mut cluster), "Accepted");
+    let found = services(&cluster).unwrap();
+    assert_eq!(found.kind.as_deref(), Some("NodePort"));
+    assert_eq!(found.ip_family_policy.as_deref(), Some("SingleStack"));
+    let labels: Vec<_> = found.labels.values().collect();
+    assert_eq!(labels, ["own", "all"]);
+}
