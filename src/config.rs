@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use headgate_compile::{
-    ClassSelection, EndpointOptions, GatewayOptions, HttpListeners, LabelSelector, Namespaces,
-    Options,
+    Address, ClassSelection, EndpointOptions, GatewayOptions, HttpListeners, LabelSelector,
+    Namespaces, Options, PublishedAddresses,
 };
 use headgate_proxy::{AccessLog, Buckets, LocationFiles, MetricLabels};
 
@@ -88,6 +88,11 @@ impl Config {
             let port = webhook.address.port();
             options.reserved_ports.push((port, "the admission webhook"));
         }
+        if let (Some(gateway), Some(cluster)) = (&mut options.gateway, &cluster) {
+            let services = cluster.gateways.as_ref();
+            gateway.ports = services.map(|services| services.record.clone());
+            gateway.published = cluster.status.as_ref().and_then(published);
+        }
         let serving = Serving {
             options,
             proxy: proxy(flags, &ports, preset, system),
@@ -106,6 +111,17 @@ impl Config {
     pub(crate) fn warning(&self) -> Option<String> {
         let flags = self.ignored.join("; ");
         (!flags.is_empty()).then(|| format!("flags without effect: {flags}"))
+    }
+}
+
+/// Where clients reach the controller, by flags. Addresses of nodes are not known in advance.
+fn published(status: &Status) -> Option<PublishedAddresses> {
+    let fixed = status.addresses.iter().map(|text| Address::parse(text));
+    let fixed: Vec<Address> = fixed.collect();
+    if fixed.is_empty() {
+        status.service.clone().map(PublishedAddresses::OfService)
+    } else {
+        Some(PublishedAddresses::Fixed(fixed))
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod external_names;
 mod gateway_statuses;
+mod gateways;
 mod metrics;
 mod reviewer;
 mod tasks;
@@ -24,6 +25,7 @@ use tokio::sync::mpsc;
 
 use self::external_names::UnresolvedNames;
 use self::gateway_statuses::GatewayStatuses;
+use self::gateways::Gateways;
 pub(crate) use self::metrics::Metrics;
 use self::tasks::Tasks;
 use crate::app::{self, Serving};
@@ -57,6 +59,7 @@ struct Controller {
     notices: Notices,
     statuses: Option<mpsc::UnboundedSender<StatusInput>>,
     gateway_statuses: Option<GatewayStatuses>,
+    gateways: Option<Gateways>,
     tasks: Tasks,
     names: UnresolvedNames,
     /// Ingresses and ConfigMaps that changed since the last table.
@@ -81,6 +84,9 @@ impl Controller {
         let (sender, queries) = mpsc::channel(MAX_QUERIES);
         let mut tasks = Tasks::new(connected.client.clone());
         let (notices, leadership) = tasks.events_and_election(cluster, &metrics);
+        let gateways = leadership
+            .clone()
+            .and_then(|leadership| tasks.gateways(serving, cluster, leadership));
         let statuses = leadership
             .clone()
             .and_then(|leadership| tasks.statuses(cluster, watch.statuses(), leadership, &metrics));
@@ -102,6 +108,7 @@ impl Controller {
             notices,
             statuses,
             gateway_statuses: gateway_statuses.map(GatewayStatuses::new),
+            gateways,
             tasks,
             names: UnresolvedNames::default(),
             changed: Vec::new(),
@@ -176,6 +183,9 @@ impl Feed for Controller {
         loop {
             tokio::select! {
                 batch = self.watch.changes() => {
+                    if let Some(gateways) = &mut self.gateways {
+                        batch.changes.objects().for_each(|object| gateways.changed(object));
+                    }
                     let changed = batch.changes.objects();
                     let changed = changed
                         .filter(|object| matches!(object.kind, Kind::Ingress | Kind::ConfigMap));
@@ -217,6 +227,9 @@ impl Feed for Controller {
         }
         if let Some(statuses) = &mut self.gateway_statuses {
             statuses.published(compiled);
+        }
+        if let Some(gateways) = &mut self.gateways {
+            gateways.published(compiled, self.watch.snapshot(), &self.options);
         }
         self.names.objects_changed();
         let appeared = with_uids(appeared, self.watch.snapshot());

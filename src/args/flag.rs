@@ -1,6 +1,7 @@
 //! The type of a flag: name, values, default, help, and where it has an effect.
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use headgate_compile::{Judgement, Name, Verdict};
@@ -44,6 +45,8 @@ pub(crate) enum Kind {
     Switch,
     /// A port; 0: any free port.
     Port,
+    /// Ports from the first to the last, as `20000-27999`; empty: none.
+    PortRange,
     /// A whole number not below this.
     Count(u64),
     /// A number with or without a fraction, not negative.
@@ -83,6 +86,7 @@ pub(crate) enum Value {
     Decimals(Vec<f64>),
     List(Vec<String>),
     Object(Option<Name>),
+    PortRange(Option<RangeInclusive<u16>>),
     Address(Option<IpAddr>),
     HostPort(Option<HostPort>),
 }
@@ -105,6 +109,7 @@ impl Kind {
         match self {
             Self::Switch => parse::switch(text).map(Value::Switch),
             Self::Port => parse::port(text).map(Value::Number),
+            Self::PortRange => parse::port_range(text).map(Value::PortRange),
             Self::Count(least) => parse::count(text, least).map(Value::Number),
             Self::Decimal => parse::decimal(text).map(|_| Value::Text(text.to_owned())),
             Self::Decimals => parse::ascending(text).map(Value::Decimals),
@@ -126,6 +131,7 @@ impl Kind {
         match self {
             Self::Switch => "true|false",
             Self::Port => "PORT",
+            Self::PortRange => "FIRST-LAST",
             Self::Count(_) | Self::Decimal => "NUMBER",
             Self::Decimals => "NUMBERS",
             Self::List => "NAMES",

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -48,6 +49,15 @@ impl Flags {
 
     pub(crate) fn port(&self, name: &str) -> u16 {
         u16::try_from(self.number(name)).unwrap_or_default()
+    }
+
+    /// A range of ports; `None`: empty.
+    pub(crate) fn port_range(&self, name: &str) -> Option<RangeInclusive<u16>> {
+        if let Some(Value::PortRange(range)) = self.value(name) {
+            range
+        } else {
+            None
+        }
     }
 
     pub(crate) fn duration(&self, name: &str) -> Duration {

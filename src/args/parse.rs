@@ -1,6 +1,7 @@
 //! Values of flags. An error says what is expected; clap adds the flag and the value.
 
 use std::net::{IpAddr, Ipv4Addr};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use headgate_compile::{LabelSelector, Name};
@@ -20,6 +21,18 @@ pub(crate) fn port(text: &str) -> Result<u64, String> {
     let port: Result<u16, _> = text.parse();
     port.map(u64::from)
         .map_err(|_| "expected a port, a whole number from 0 to 65535".to_owned())
+}
+
+pub(crate) fn port_range(text: &str) -> Result<Option<RangeInclusive<u16>>, String> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let range = text.split_once('-').and_then(|(first, last)| {
+        let range = first.parse().ok()?..=last.parse().ok()?;
+        (*range.start() > 0 && !range.is_empty()).then_some(range)
+    });
+    let wrong = || "expected two ports, the lower one first, such as 20000-27999".to_owned();
+    range.map(Some).ok_or_else(wrong)
 }
 
 pub(crate) fn count(text: &str, least: u64) -> Result<u64, String> {

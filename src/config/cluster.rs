@@ -1,6 +1,7 @@
 //! Flags that concern the cluster.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ pub(crate) struct Cluster {
     pub(crate) sync_events: bool,
     /// `None`: no webhook.
     pub(crate) webhook: Option<Webhook>,
+    /// `None`: Gateways get no Services.
+    pub(crate) gateways: Option<GatewayServices>,
 }
 
 /// How to reach the API server.
@@ -69,6 +72,17 @@ pub(crate) struct Status {
     pub(crate) interval: Duration,
     /// `--update-status-on-shutdown`
     pub(crate) clear: bool,
+}
+
+/// Services of Gateways.
+#[derive(Debug)]
+pub(crate) struct GatewayServices {
+    /// The ConfigMap with their local ports.
+    pub(crate) record: Name,
+    /// `--gateway-port-range`
+    pub(crate) range: RangeInclusive<u16>,
+    /// `--gateway-endpoints-service`, else `--publish-service`
+    pub(crate) endpoints: Name,
 }
 
 /// The admission webhook.
@@ -125,6 +139,9 @@ impl Cluster {
             ttl: flags.duration("election-ttl"),
         });
         Ok(Self {
+            gateways: election
+                .as_ref()
+                .and_then(|election| gateways(flags, election)),
             api: Api::new(flags),
             resync: flags.duration("sync-period"),
             cache: flags.file("cache-dir").map(|directory| Cache {
@@ -152,6 +169,17 @@ fn pod(system: &System) -> Name {
     } else {
         Name::new(namespace, &system.pod_name)
     }
+}
+
+/// Without an election nobody allocates local ports, and without endpoints nothing leads to them.
+fn gateways(flags: &Flags, election: &Election) -> Option<GatewayServices> {
+    let endpoints = flags.object("gateway-endpoints-service");
+    let Name { namespace, name } = &election.lease;
+    Some(GatewayServices {
+        record: Name::new(namespace, &format!("{name}-gateway-ports")),
+        range: flags.port_range("gateway-port-range")?,
+        endpoints: endpoints.or_else(|| flags.object("publish-service"))?,
+    })
 }
 
 fn status(flags: &Flags) -> Status {

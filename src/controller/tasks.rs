@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use headgate_cluster::Statuses;
 use headgate_cluster::events::{EventOptions, Events, Notices, Reporter};
+use headgate_cluster::gateway_services::{GatewayServiceOptions, GatewayServiceWriter};
 use headgate_cluster::gateway_status::{GatewayStatusInput, GatewayStatusWriter, ObservedStatuses};
 use headgate_cluster::lease::{Elector, Leadership, LeaseOptions};
 use headgate_cluster::status::{Address, AddressSource, StatusInput, StatusOptions, StatusWriter};
@@ -17,8 +18,10 @@ use headgate_cluster::webhook_certificate::{
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::gateways::Gateways;
 use super::metrics::Metrics;
 use super::reviewer::Reviewer;
+use crate::app::Serving;
 use crate::config::{self, Cluster};
 use crate::reconciler::Query;
 
@@ -32,6 +35,7 @@ pub(super) struct Tasks {
     client: kube::Client,
     statuses: Option<StoppableTask>,
     gateway_statuses: Option<StoppableTask>,
+    gateways: Option<StoppableTask>,
     election: Option<StoppableTask>,
     webhook: Option<Running>,
     certificate: Option<watch::Receiver<Option<Arc<ServingCertificate>>>>,
@@ -49,6 +53,7 @@ impl Tasks {
             client,
             statuses: None,
             gateway_statuses: None,
+            gateways: None,
             election: None,
             webhook: None,
             certificate: None,
@@ -134,6 +139,30 @@ impl Tasks {
         Some(input)
     }
 
+    /// Starts the writer of the Services of Gateways, if enabled.
+    pub(super) fn gateways(
+        &mut self,
+        serving: &Serving,
+        cluster: &Cluster,
+        leadership: watch::Receiver<Leadership>,
+    ) -> Option<Gateways> {
+        let controller = &serving.options.gateway.as_ref()?.controller;
+        let services = cluster.gateways.as_ref()?;
+        let options = GatewayServiceOptions {
+            controller: controller.clone(),
+            record: services.record.clone(),
+            range: services.range.clone(),
+            endpoints: services.endpoints.clone(),
+        };
+        let gateways = Gateways::new(&options);
+        let inputs = gateways.inputs();
+        let writer = GatewayServiceWriter::new(self.client.clone(), options);
+        self.gateways = Some(StoppableTask::spawn(|stop| {
+            writer.run(inputs, leadership, stop)
+        }));
+        Some(gateways)
+    }
+
     /// Starts the admission webhook.
     pub(super) fn webhook(
         &mut self,
@@ -192,6 +221,7 @@ impl Tasks {
         }
         let tasks = [
             self.gateway_statuses.take(),
+            self.gateways.take(),
             self.statuses.take(),
             self.election.take(),
         ];
